@@ -1,1 +1,1 @@
-"""Alerts: rules held against the figures, and the transitions that follow."""
+"""Alerts: compares rules with figures and records the transitions that are due."""

@@ -1,7 +1,8 @@
-"""Evaluates the alerts of every client once a second, and puts transitions into its log.
+"""Evaluates the alerts of every client once a second and appends transitions to its log.
 
-Every node evaluates. Of equal proposals the log stores the first, and the fold applies only what
-follows the alert's last change, so none needs to know of the others.
+Every node of a cluster evaluates. If several nodes propose the same transition, the log stores the
+first one. The fold ignores a transition that does not follow the alert's last change, so the nodes
+need no coordination.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class AlertEvaluator:
-    """Looks at the alerts of every client that this node serves."""
+    """Evaluates the alerts of every client that this node serves."""
 
     def __init__(
         self, floors: Mapping[int, Projection], log: EventLog, now: Now, limits: FoldLimits
@@ -44,7 +45,7 @@ class AlertEvaluator:
         self._over_limit: set[int] = set()
 
     async def look(self) -> None:
-        """Begin a look at every client whose last look has ended."""
+        """Start an evaluation for every client whose previous one has finished."""
         for client, floor in list(self._floors.items()):
             state = floor.floor.state
             if client not in self._looking and (state.config.alerts or state.alerts):
@@ -52,27 +53,27 @@ class AlertEvaluator:
                 task.add_done_callback(partial(self._looked, client))
 
     async def close(self) -> None:
-        """Stop looking."""
+        """Stop evaluating."""
         await ended(list(self._looking.values()))
 
     def _looked(self, client: int, _task: asyncio.Task[None]) -> None:
         del self._looking[client]
 
     async def look_at(self, floor: Projection) -> None:
-        """Put the transitions of a client that are due into its log."""
+        """Append the transitions that are due to a client's log."""
         try:
             transitions = await self.evaluate(floor)
             if transitions:
                 await self._log.append(batch_of(floor.client, transitions))
-        except Unavailable as error:  # the next look proposes the same again
+        except Unavailable as error:  # the next evaluation proposes them again
             _log.warning("alerts_not_logged", client=floor.client, why=str(error))
-        except Exception:  # noqa: BLE001 — a fault with one client's figures is not the others'
+        except Exception:  # noqa: BLE001 — a fault in one client's figures must not stop the others
             _log.exception("alerts_failed", client=floor.client)
 
     async def evaluate(self, floor: Projection) -> list[AlertTransition]:
-        """The transitions of a client that are due."""
+        """Return the transitions of a client that are due."""
         if floor.folded < self._log.head(floor.client).number:
-            return []  # the figures lag behind: the next look has them
+            return []  # the figures lag behind: the next evaluation sees them
         view = FloorView(floor.floor)
         moment = Moment(to_ms(self._now()), self._limits.quiet_call, self._limits.quiet_agent)
         rules, pairs = view.alert_rules, alerts_of(view)

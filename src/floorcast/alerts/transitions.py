@@ -1,4 +1,4 @@
-"""The transitions that are due, as events for the client's log."""
+"""Transitions of alerts, as events for the client's log."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def due(view: FloorView, judged: Iterable[Judged], now: int) -> Iterator[AlertTransition]:
-    """The transitions that follow from figures at ``now`` (ms)."""
+    """Return the transitions that the figures require at ``now`` (ms)."""
     for one in judged:
         alert = view.alerts.get(one.alert, NO_ALERT)
         status = next_status(one.rule, alert, one.value, calls=one.calls, now=now)
@@ -30,25 +30,25 @@ def due(view: FloorView, judged: Iterable[Judged], now: int) -> Iterator[AlertTr
 
 
 def over(view: FloorView, known: frozenset[str], now: int) -> Iterator[AlertTransition]:
-    """The end of alerts whose rule or service is not among the ``known`` any more."""
+    """Return transitions that clear the alerts whose rule or service is no longer in ``known``."""
     for number, alert in view.alerts.items():
         if number not in known and alert.status != "ok":
             yield _transition(_Whose(number, alert.service, alert.number), alert, "ok", now)
 
 
 def acknowledgement(number: str, alert: Alert, user: str, now: int) -> AlertTransition:
-    """The transition by which a user acknowledges a firing alert."""
+    """Return the transition that records a user's acknowledgement of a firing alert."""
     whose = _Whose(number, alert.service, alert.number)
     return _transition(whose, alert, "acknowledged", now, value=alert.value, user=user)
 
 
 def batch_of(client: int, transitions: list[AlertTransition]) -> Batch:
-    """What the log is given."""
+    """Return the events as a batch for the log."""
     return Batch(client, [msgspec.json.encode(one) for one in transitions], transitions)
 
 
 class _Whose(NamedTuple):
-    """An alert's id and service, and the entry of the change that is followed."""
+    """An alert's id and service, and the entry of its last change."""
 
     alert: str
     service: int | None
@@ -77,7 +77,7 @@ def _transition(
         acknowledged_by=user,
         to=rule.to,
     )
-    # every proposal that follows the same change has one id, so that the log stores one of them
+    # all proposals that follow the same change have the same id, so the log stores one of them
     return AlertTransition(
         id=f"{whose.alert}:{whose.follows}",
         source=ALERT_SOURCE,

@@ -79,7 +79,7 @@ def try_rules(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Take the rules from this site file instead of those in force.",
+            help="Use the rules of this site file instead of those in force.",
             show_default=False,
         ),
     ] = None,
@@ -87,7 +87,7 @@ def try_rules(
     """Print when alert rules would have fired on a stored day.
 
     Folds the stored events of the day and evaluates the rules once a second, as the server does.
-    The log keeps 26 hours: of an earlier day only the rest is known. The server can be running or
+    The log keeps 26 hours, so an earlier day is covered only in part. The server can be running or
     stopped.
     """
     store = {"data": data, "log": log}
@@ -168,7 +168,7 @@ def _transitions(
 
 
 def _fold(refold: Refold, entry: StoredEntry, config: FloorConfig) -> None:
-    """Fold an entry, with the rules to try. The transitions of the server itself are left out."""
+    """Fold an entry with the rules to try. Leaves out the transitions that the server recorded."""
     payload = entry.payload
     if entry.kind == "site":
         there = msgspec.json.decode(payload, type=FloorConfig)

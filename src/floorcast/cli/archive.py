@@ -63,7 +63,7 @@ def show(
 ) -> None:
     """List the days of the archive, with their hours and sizes.
 
-    A day is complete if its manifest says so: it is over, and none of its hours is missing.
+    A day is complete when its manifest says so: the day is over and no hour is missing.
     """
     found = _opened(context, archive)
     days = [_day(found, one, day) for one, day in _days(found, client, None, None)]
@@ -83,9 +83,9 @@ def verify(
     since: FromOption = None,
     until: ToOption = None,
 ) -> None:
-    """Compare every file with its manifest, and recompute the figures from states and calls.
+    """Compare every file with its manifest, and recompute the figures from the states and calls.
 
-    Prints a table of what differs, and exits with 1 if anything does.
+    Prints a table of the differences. Exits with 1 if there are any.
     """
     found = _opened(context, archive)
     from floorcast.archive.checking import Checker
@@ -158,7 +158,7 @@ def _opened(context: typer.Context, archive: str | None) -> Archive:
 def _days(
     archive: Archive, client: int | None, since: str | None, until: str | None
 ) -> Iterator[tuple[int, str]]:
-    """The clients and days that are asked for, in order."""
+    """Return the requested clients and days, in order."""
     first, last = _date("--from", since), _date("--to", until)
     for one in archive.clients():
         if client not in (None, one):

@@ -109,7 +109,7 @@ def _person(phones: list[str], accounts: list[str]) -> Person:
 
 
 class _Erasing:
-    """One run: finds the person's calls everywhere first, and then rewrites everything."""
+    """One run: first finds the person's calls everywhere, then rewrites the data."""
 
     def __init__(self, settings: Settings, client: int, person: Person, *, dry_run: bool) -> None:
         self._settings = settings
@@ -123,7 +123,7 @@ class _Erasing:
         self.named = 0
 
     def run(self) -> dict[str, int]:
-        """Erase; the number of what changed, by kind. Raises Unavailable."""
+        """Erase the person. Returns the number of changed items by kind. Raises Unavailable."""
         log, mirror = self._folder / "log.db", self._folder / "mirror.db"
         ordinal = self._find_in_log(log)
         has_store = mirror.exists()
@@ -205,7 +205,7 @@ class _Erasing:
             return await token_secret(await visit(stack, settings, make=False))
 
     def _event(self, line: bytes) -> bytes | None:
-        """An event of the log without the person; None if it is not of the person."""
+        """Return the event without the person's data, or None if it is not about the person."""
         event = _decoded(line)
         if event is None or not self._is_theirs(event):
             return None
@@ -261,7 +261,7 @@ def _if_changed(line: bytes, event: dict[str, object]) -> bytes | None:
 
 
 def _compact(path: Path) -> None:
-    """Write the file anew, so that nothing of what was removed stays in free pages."""
+    """Rewrite the file, so that no removed data stays in its free pages."""
     try:
         compact(path)
     except (apsw.Error, OSError) as error:

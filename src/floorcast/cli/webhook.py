@@ -1,4 +1,4 @@
-"""``floorcast webhook``: how far the webhooks are, and what an operator does about them."""
+"""``floorcast webhook``: shows, tests, resumes and skips webhooks."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ __all__ = ["app", "register"]
 app = typer.Typer(help="Show, test, resume and skip webhooks.", no_args_is_help=True)
 
 SECRET_BYTES = 32
-TRIES = 5  # against the server, which writes at the same moment
-REACH_SECONDS = 24 * 3_600  # that feeds reach back
+TRIES = 5  # when the server writes at the same moment
+REACH_SECONDS = 24 * 3_600  # of events that feeds keep
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The webhook's name.")]
 COLUMNS = ("id", "name", "receiver", "state", "delivered", "failed", "up to", "reason")
@@ -64,9 +64,10 @@ def show(
     data: DataOption = None,
     log: LogOption = None,
 ) -> None:
-    """Print a client's webhooks: state, events delivered, requests failed, and place.
+    """Print a client's webhooks: state, events delivered, requests failed, and position.
 
-    The progress of a running server is at most 5 seconds old. /metrics names a webhook by its id.
+    If the server is running, the progress is at most 5 seconds old. /metrics names a webhook by its
+    id.
     """
 
     async def look(kv: KeyValueStore) -> list[tuple[str, ...]]:
@@ -118,8 +119,8 @@ def send_test(
 ) -> None:
     """Send a signed example from this machine, and print the receiver's response.
 
-    The example is an event of type floorcast.test; with a template, it is the template's body for
-    an example event. Nothing else changes.
+    The example is an event of type floorcast.test. For a webhook with a template, it is the
+    template's body for an example event. The webhook's progress does not change.
     """
 
     async def post(kv: KeyValueStore) -> Reply:
@@ -149,7 +150,7 @@ def resume(
     data: DataOption = None,
     log: LogOption = None,
 ) -> None:  # fmt: skip
-    """Send again now: a suspended webhook from its place, or any webhook from a token."""
+    """Start sending again: a suspended webhook from its position, or any webhook from a token."""
     if start is not None and not start:
         raise typer.BadParameter(
             "it is empty; to start now: floorcast webhook skip", param_hint="--from"
@@ -169,7 +170,7 @@ def skip(
     data: DataOption = None,
     log: LogOption = None,
 ) -> None:
-    """Leave out all events up to now, and send those that follow."""
+    """Skip all events up to now and send those that follow."""
     store = {"data": data, "log": log}
     owner, _ = with_kv(context, store, lambda kv: _edit(kv, client, name, ""))
     audit(context, store, "webhook_skipped", client=owner.id, webhook=name)

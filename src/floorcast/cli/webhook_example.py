@@ -21,9 +21,10 @@ __all__ = ["send_example"]
 
 
 async def send_example(webhook: Webhook) -> Reply:
-    """Send an example from this machine; returns the response.
+    """Send an example from this machine and return the response.
 
-    Raises SettingError if the template cannot make one, and Unavailable if there is no response.
+    Raises SettingError if the template cannot produce a body, and Unavailable if no response
+    arrives.
     """
     kind, body = _example(webhook)
     keys = [signing_key(secret) for secret in webhook.secrets]

@@ -1,1 +1,1 @@
-"""The projection: one task per client folds the log and publishes what the feeds show."""
+"""The projection: one task per client folds the log and publishes to the feeds."""

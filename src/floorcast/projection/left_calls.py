@@ -1,4 +1,4 @@
-"""The calls that have left the memory of one floor, with how each counts at a service on a day."""
+"""Calls that have left the memory of a floor, and what each counts as at a service on a day."""
 
 from __future__ import annotations
 
@@ -17,24 +17,23 @@ __all__ = ["CallShelf", "LeftCalls", "bring_back", "let_go"]
 
 
 class CallShelf(Protocol):
-    """What is read of the store; see ``ProjectionStore``."""
+    """The part of the store that is read here; see ``ProjectionStore``."""
 
     def call_days(
         self, client: int, day: int, service: int, at_place: int
     ) -> Iterator[list[CallDay]]:
-        """The calls that count at a service on a day."""
+        """Return the calls that count at a service on a day."""
         ...
 
     def find_calls(self, client: int, keys: Collection[Key], at_place: int) -> dict[Key, bytes]:
-        """The newest version of each call."""
+        """Return the newest version of each call."""
         ...
 
 
 class LeftCalls:
     """The calls out of memory that count at a service on a day, as of one position.
 
-    Iterate in several turns of the event loop: the floor may be folded on in between. Raises
-    Unavailable.
+    The floor may fold further entries while this is iterated. Raises Unavailable.
     """
 
     def __init__(self, store: CallShelf, client: int, place: tuple[int, int], reached: int) -> None:
@@ -45,7 +44,7 @@ class LeftCalls:
         self._rows = store.call_days(client, *place, reached)
 
     def __iter__(self) -> Iterator[list[tuple[Key, Counted]]]:
-        """Some per turn, in no order."""
+        """Yield a few calls per turn of the event loop, in no order."""
         for rows in self._rows:
             yield [
                 (
@@ -56,13 +55,13 @@ class LeftCalls:
             ]
 
     def find(self, keys: Collection[Key]) -> dict[Key, Call]:
-        """The calls as they were at the position. Raises Unavailable."""
+        """Return the calls as they were at the position. Raises Unavailable."""
         found = self._store.find_calls(self._client, keys, self._reached)
         return {key: decode_call(body) for key, body in found.items()}
 
 
 def let_go(floor: Floor, store: ProjectionStore, entry: int) -> None:
-    """Hand the calls that leave memory as entry ``entry`` begins to the store."""
+    """Store the calls that leave memory at the start of entry ``entry``."""
     evicted = floor.call_table.evicted
     client, reached = floor.state.client, position(entry, 0)
     versions = [
@@ -76,7 +75,7 @@ def let_go(floor: Floor, store: ProjectionStore, entry: int) -> None:
 def bring_back(
     floor: Floor, store: ProjectionStore, keys: Collection[Key], entry: int, index: int
 ) -> None:
-    """Bring calls back to memory before the event at ``index`` of an entry. Raises Unavailable."""
+    """Load calls back into memory before the event at ``index`` of an entry. Raises Unavailable."""
     client = floor.state.client
     found = store.find_calls(client, keys, position(entry, 0))
     if not found:

@@ -1,7 +1,7 @@
 """Floors at past moments, folded from the nearest snapshot before them and the log's entries.
 
-For a process of its own, beside the server that writes the files: it reads ``log.db`` and
-``mirror.db`` of a data folder, each as of one moment, and changes nothing.
+Runs in a process beside the server that writes the files. It reads ``log.db`` and ``mirror.db`` of
+a data folder, each as of one moment, and changes nothing.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class TooLongAgo(Exception):
-    """Nothing is kept from which the floor could be folded.
+    """The data to fold this floor from is no longer stored.
 
-    ``since``: the first tick for which there is something, None if there is nothing.
+    ``since`` is the first tick that can be folded, or None.
     """
 
     def __init__(self, since: int | None) -> None:
@@ -56,9 +56,9 @@ class PastFloors:
         self._streams = {row.client: row for row in folder.log.streams()}
 
     def floor(self, client: int, place: int, kept: Refold | None = None) -> Refold:
-        """The client's floor after the event at a position, or at the end of an entry.
+        """Return the client's floor after the event at a position, or at the end of an entry.
 
-        ``kept`` is an earlier result that is used if it spares work. Raises TooLongAgo, and
+        ``kept`` is an earlier result, which is used if it saves work. Raises TooLongAgo, and
         Unavailable if the files cannot be read.
         """
         row = self._streams.get(client)
@@ -75,9 +75,9 @@ class PastFloors:
         return refold
 
     def left_calls(self, client: int, day: int, service: int, place: int) -> LeftCalls:
-        """The calls that were out of memory at a position; see ``Projection.left_calls``.
+        """Return the calls that were out of memory at a position; see ``Projection.left_calls``.
 
-        The store must have all that was handed in up to there. Raises Unavailable.
+        The store must have every call that had left memory by then. Raises Unavailable.
         """
         return LeftCalls(self, client, (day, service), place)
 
@@ -95,7 +95,7 @@ class PastFloors:
         return self._folder.find_calls(client, keys, at_place)
 
     def _begun(self, stream: _Stream, place: int, kept: Refold | None) -> Refold:
-        """A floor at or before the place."""
+        """Return a floor at or before the position."""
         whole = entry_of(place) if place == end_of_entry(entry_of(place)) else entry_of(place) - 1
         removed = stream.removed(stream.client)
         nearest = snapshots.newest_entry(self._store, stream.client, whole) or 0
@@ -117,7 +117,7 @@ class PastFloors:
 
 
 class _Stream:
-    """One client's stream."""
+    """The stream of one client."""
 
     def __init__(self, reader: LogReader, row: StreamRow) -> None:
         self.reader = reader
@@ -144,7 +144,7 @@ def past_floors(folder: Path, limits: FoldLimits) -> Iterator[PastFloors]:
 
 
 def _damaged(client: int | None) -> None:
-    """The server finds it, too, when it reads there, and rebuilds it."""
+    """Return the error for damaged data. The server finds the damage too, and repairs it."""
     _log.error("derived_data_damaged", file="mirror.db", client=client)
 
 

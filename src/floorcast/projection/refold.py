@@ -1,6 +1,6 @@
-"""The floor folded again from entries: for answers about the past, and for ``floorcast verify``.
+"""Folds a floor again from entries, for answers about the past and for ``floorcast verify``.
 
-What leaves the floor meanwhile is kept here, as the store keeps what leaves the live floor.
+Calls that leave the floor are kept here, as the store keeps those that leave the live floor.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _config_decoder = msgspec.json.Decoder(FloorConfig)
 
 
 class FoldLimits(NamedTuple):
-    """What a floor is made with, in ms; see ``Floor``."""
+    """Limits of a floor, in ms; see ``Floor``."""
 
     quiet_call: int = QUIET_CALL_MS
     quiet_agent: int = QUIET_AGENT_MS
@@ -38,10 +38,10 @@ def _nothing(_keys: Collection[_CallKey]) -> Mapping[_CallKey, bytes]:
 
 
 class Refold:
-    """Folds a client's entries after entry ``base``, whose ``state`` it begins with.
+    """Folds a client's entries that follow entry ``base``, starting from its ``state``.
 
-    ``reached`` is the position of the last folded event. ``find_calls`` returns, of calls that are
-    not in memory, those that had left it before.
+    ``reached`` is the position of the last folded event. ``find_calls`` returns calls that had left
+    memory before ``base``.
     """
 
     def __init__(
@@ -75,17 +75,17 @@ class Refold:
         self.reached = end_of_entry(number)
 
     def left_calls(self) -> Iterator[Call]:
-        """The calls that have left memory."""
+        """Return the calls that have left memory."""
         return map(decode_call, self._gone.values())
 
     def is_whole(self) -> bool:
-        """Whether the last entry is folded to its end."""
+        """Whether the last entry has been folded to its end."""
         return self.reached == end_of_entry(entry_of(self.reached))
 
     def _apply_site(self, payload: bytes) -> None:
         try:
             config = _config_decoder.decode(payload)
-        except msgspec.MsgspecError:  # a newer release wrote it: the one before stays
+        except msgspec.MsgspecError:  # a newer release wrote it: keep the previous one
             return
         self.floor.apply(config)
 
@@ -100,7 +100,7 @@ class Refold:
                     continue
                 try:
                     fold(event, recorded_at, event_id(index))
-                except Exception:  # noqa: BLE001, S112 -- the live floor logs it and goes on
+                except Exception:  # noqa: BLE001, S112 -- the live floor logs it and continues
                     continue
 
     def _bring_back(self, events: Sequence[LoggedEvent]) -> None:

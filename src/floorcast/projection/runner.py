@@ -1,7 +1,7 @@
 """One client's projection: it follows the log, folds every entry, and publishes to the feeds.
 
 An entry is durable before it is folded, so readers never see anything that is not on disk. Calls
-that leave memory, and snapshots, go to the store, from which the next start continues.
+that leave memory and snapshots go to the store, and the next start continues from there.
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ from floorcast.store.projection_store import ProjectionStore
 
 __all__ = ["SLICE", "Projection", "Reports"]
 
-SNAPSHOT_EVERY = 200_000  # events folded between snapshots: a start folds at most so many again
-PAST_EVERY = 25_000  # the same, from which an answer about the past is folded,
-PAST_SECONDS = 300  # if that much time has passed: a busy floor is not held up more often
+SNAPSHOT_EVERY = 200_000  # events between snapshots: a start folds at most this many again
+PAST_EVERY = 25_000  # events between snapshots for answers about the past,
+PAST_SECONDS = 300  # and the least time between them, so that a busy floor is not held up
 SNAPSHOT_AT_LEAST_EVERY = 3600 * TICKS_PER_SECOND  # ticks; the log keeps entries for 26 hours
 SLICE = 256  # events whose calls are brought back together
 _LOOK = 16  # events between two checks of the clock
 _TURN = 0.003  # seconds of folding in one turn of the event loop
-_ENTRIES = 8  # folded in one turn: for each a source waits, and is answered in the next
+_ENTRIES = 8  # folded in one turn: a source waits for each, and is answered in the next turn
 
 _FED_BY_ID = frozenset(
     {CallStart, CallEnd, CallDisposition, EmailAttempt, SmsAttempt, AlertTransition}
@@ -69,7 +69,7 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class Reports(NamedTuple):
-    """Callbacks for folding: the seconds of each entry, and each event that failed.
+    """Callbacks of folding: the seconds that each entry took, and each event that failed.
 
     ``too_late`` is called with the number of agent events that arrived too late to change a figure.
     """
@@ -155,18 +155,21 @@ class Projection:
             await future
 
     def has_ended(self, transaction: int, session: str) -> bool:
-        """Whether a call that is not in memory is known to have ended. Raises Unavailable."""
+        """Whether a call that is not in memory has ended, as far as is known.
+
+        Raises Unavailable.
+        """
         key = (transaction, session)
         reached = end_of_entry(self.floor.state.entry)
         found = self._store.find_calls(self.client, [key], reached).get(key)
         return found is not None and decode_call(found).ended is not None
 
     def find_call(self, transaction: int, session: str) -> CallFacts | None:
-        """A call that began today or was in progress today, in memory or from the store."""
+        """Return a call that began today or was in progress today, from memory or the store."""
         key = (transaction, session)
         call = self.floor.call_table.calls.get(key)
         if call is None:
-            # up to the entry that is being folded: it may have let the call go a moment ago
+            # up to the entry that is being folded: the call may have left memory a moment ago
             reached = end_of_entry(self.floor.state.entry)
             found = self._store.find_calls(self.client, [key], reached)
             if key not in found:
@@ -179,14 +182,14 @@ class Projection:
         return facts(call, self.floor.state.directory)
 
     def left_calls(self, day: int, service: int) -> LeftCalls:
-        """The calls out of memory that count at a service on a day, as of now."""
+        """Return the calls out of memory that count at a service on a day, as of now."""
         return LeftCalls(self._store, self.client, (day, service), self._reached)
 
     async def snapshot_if_due(self) -> None:
-        """Take a snapshot even of a quiet floor.
+        """Take a snapshot if one is due, even of a quiet floor.
 
-        The log removes entries after some time, so facts that only they contain (names, ids, counts
-        of an agent's events) must be in a snapshot long before.
+        The log removes old entries, so the facts that only they contain (names, ids, counts of an
+        agent's events) must be in a snapshot long before.
         """
         due = self._now() - self._snapshot_at >= SNAPSHOT_AT_LEAST_EVERY
         if due and self._since_snapshot:
@@ -195,17 +198,17 @@ class Projection:
     async def snapshot(self) -> None:
         """Pass the complete floor to the store, one part per turn of the event loop.
 
-        A floor that was stopped in the middle of an entry writes no snapshot, because a start from
-        it would miss the rest of the entry.
+        A floor that was stopped in the middle of an entry writes none, because a start from it
+        would miss the rest of the entry.
         """
         async with self._turn:
             if self.floor.state.entry == self.folded:
                 await self._snapshot()
 
     def _ends_an_hour(self, following: Entry) -> bool:
-        """Whether an entry begins another hour than that of the floor, which needs a snapshot.
+        """Whether an entry is the first of a new hour, which needs a snapshot before it.
 
-        The log removes entries by whole hours: a snapshot between two hours has exactly the floor
+        The log removes entries by whole hours, so a snapshot between two hours is exactly the floor
         before the oldest entry.
         """
         if not (self.leaves_snapshots and self._since_snapshot):
@@ -270,7 +273,7 @@ class Projection:
         self._switch_feeds()
 
     def _pass_over(self, entry: Entry) -> None:
-        """Log once that the log has events that this release cannot read."""
+        """Report once that the log has events that this release cannot read."""
         if not self._passed_over:
             self._passed_over = True
             _log.warning(
@@ -309,7 +312,10 @@ class Projection:
     def _fold(
         self, events: Sequence[LoggedEvent], entry: Entry, start: int, deadline: float
     ) -> tuple[dict[str, list[Record]], int]:
-        """Fold events until the deadline. Returns what they publish, and their number."""
+        """Fold events until the deadline.
+
+        Returns the events to publish and the number of events folded.
+        """
         fold, recorded_at = self.floor.fold, entry.recorded_at
         switched_on = self._switched_on
         event_id = event_id_maker(self.client, recorded_at, entry.number, self._token_secret)

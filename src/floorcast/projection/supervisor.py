@@ -1,4 +1,4 @@
-"""The projections of all clients: started from the store, kept folding, rebuilt when they fail."""
+"""The projections of all clients: starts them from the store and rebuilds them when they fail."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["FloorFailed", "FoldOptions", "ProjectionSupervisor"]
 
 FEEDS: tuple[FeedName, ...] = ("agent", "interaction", "alerts")
 _AGAIN = 1.0  # seconds before a failed floor is restarted
-DAMAGED_AGAIN_SECONDS = 60.0  # the same where the log is damaged: it seldom heals
+DAMAGED_AGAIN_SECONDS = 60.0  # the same if the log is damaged, which rarely passes by itself
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -51,7 +51,7 @@ class _StoreDamaged(Exception):
 class ProjectionSupervisor:
     """Keeps one ``Projection`` folding for each client.
 
-    ``serving`` answers requests: a client is in it while its floor is caught up.
+    ``serving`` has the clients whose floors are caught up; only these answer requests.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class ProjectionSupervisor:
         store.on_damage = self._store_damaged
 
     async def begin(self, client: int, plan: FloorConfig) -> None:
-        """Run the client's floor with this configuration until it has caught up.
+        """Start the client's floor with this configuration and wait until it has caught up.
 
         Raises Unavailable if the log cannot be read or written, DamagedEntry if an entry of the
         client is damaged, and FloorFailed if the floor fails or ``end`` comes first.
@@ -90,7 +90,10 @@ class ProjectionSupervisor:
             await floor.until_folded(number)
 
     def end(self, clients: Iterable[int]) -> None:
-        """Stop the floors of clients that have left the site; the log keeps their entries."""
+        """Stop the floors of clients that are no longer in the site.
+
+        The log keeps their entries.
+        """
         for client in clients:
             self._serving.pop(client, None)
             if (task := self._tasks.pop(client, None)) is not None:
@@ -103,17 +106,17 @@ class ProjectionSupervisor:
         for floor in list(self._floors.values()):
             try:
                 await floor.snapshot_if_due()
-            except Exception:  # noqa: BLE001 — the other floors still have theirs to leave
+            except Exception:  # noqa: BLE001 — the other floors still need theirs
                 _log.exception("snapshot_failed", client=floor.client)
 
     async def close(self) -> None:
-        """Stop folding, and take a snapshot of every floor for the next start."""
+        """Stop folding and take a snapshot of every floor for the next start."""
         await ended(self._tasks.values())
         for floor in self._floors.values():
             floor.fail()
             try:
                 await floor.snapshot()
-            except Exception:  # noqa: BLE001 — the other floors still have theirs to leave
+            except Exception:  # noqa: BLE001 — the other floors still need theirs
                 _log.exception("snapshot_failed", client=floor.client)
 
     async def _caught_up(self, client: int) -> Projection:
@@ -142,7 +145,7 @@ class ProjectionSupervisor:
                     why = error.why
                     _log.error("entry_damaged", client=error.client, entry=error.number, why=why)
                     _tell(ready, error)
-            except Exception:  # noqa: BLE001 — whatever it is, the floor is begun anew
+            except Exception:  # noqa: BLE001 — the floor is restarted after any error
                 pause = _AGAIN
                 _log.exception("folding_failed", client=floor.client, folded=floor.folded)
             else:
@@ -179,13 +182,13 @@ class ProjectionSupervisor:
             await asyncio.wait({folding, watching}, return_when=first)
             if damaged.is_set():
                 if not folding.done():
-                    await floor.snapshot()  # what only the floor knows
+                    await floor.snapshot()  # it has facts that the store lacks
                 raise _StoreDamaged
             await folding
         finally:
             for task in (folding, head, watching):
                 task.cancel()
-            # not left in the middle of an entry that another task reads
+            # so that it does not stop within an entry that another task reads
             await asyncio.gather(folding, head, watching, return_exceptions=True)
 
     async def _begun_anew(self, client: int, pause: float) -> Projection:
@@ -195,11 +198,11 @@ class ProjectionSupervisor:
                 if client in self._store.mending:
                     await self._mend(client)
                 return self._make(client)
-            except Exception:  # noqa: BLE001 — whatever keeps it from beginning may pass
+            except Exception:  # noqa: BLE001 — the cause may pass
                 _log.exception("folding_waits", client=client)
 
     def _store_damaged(self, client: int) -> None:
-        """A client's data in the store is damaged: rebuild it from the log."""
+        """Rebuild a client's damaged data from the log."""
         self._serving.pop(client, None)
         if client in self._damaged:
             self._damaged[client].set()
@@ -207,8 +210,8 @@ class ProjectionSupervisor:
     async def _mend(self, client: int) -> None:
         """Rebuild a client's segments and calls by folding the log again.
 
-        The client is not served meanwhile. Its floor then continues from its snapshot, which covers
-        more than the log.
+        The client's requests are refused meanwhile. Its floor then continues from its snapshot,
+        which covers more than the log.
         """
         _log.warning("derived_data_remaking", client=client)
         await self._store.forget(client)
@@ -259,11 +262,11 @@ class ProjectionSupervisor:
         )
 
     def _complete(self, client: int, name: FeedName, entry: int) -> int:
-        """The position up to which a feed is stored, counting ``entry`` if no event follows it."""
+        """The position up to which a feed is stored, including ``entry`` if no event follows it."""
         return max(self._store.covered(client, name), end_of_entry(entry) if entry else 0)
 
 
 def _tell(ready: asyncio.Future[None], error: Unavailable) -> None:
-    """Fail the waits for a floor that is not ready."""
+    """Fail all waits for a floor that is not ready."""
     if not ready.done():
         ready.set_exception(error)

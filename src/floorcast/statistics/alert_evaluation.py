@@ -1,4 +1,4 @@
-"""Holds the figures of one client's services against its alert rules."""
+"""Compares the figures of one client's services with its alert rules."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from floorcast.statistics.visibility import Moment, Visibility
 
 __all__ = ["Judged", "alerts_of", "judged"]
 
-_TURN = 500  # alerts that are judged in one turn of the event loop
+_TURN = 500  # alerts per turn of the event loop
 _ROOTS: Final[Mapping[str, str]] = {
     **{one.encode_name: one.name for one in structs.fields(ServiceStatistics)},
     **{INTERVAL + one.encode_name: one.name for one in structs.fields(ServiceInterval)},
 }
-_WITHOUT_DAY: Final = frozenset({"percentComplete"})  # 100, and not 0, where nothing is loaded
+_WITHOUT_DAY: Final = frozenset({"percentComplete"})  # without a day it is 100, not 0
 
 
 class Judged(NamedTuple):
-    """A rule at a service (None: the client), and the figure's value there.
+    """A rule, a service (None: the whole client) and the value of the figure there.
 
-    ``value`` is None outside the rule's hours, and where the figure does not exist. ``calls`` is
-    the number of calls that were handled or abandoned in the span of the figure.
+    ``value`` is None outside the rule's hours and if the figure does not exist. ``calls`` is the
+    number of calls handled or abandoned in the span of the figure.
     """
 
     alert: str
@@ -45,7 +45,7 @@ class Judged(NamedTuple):
 
 
 def alerts_of(view: FloorView) -> list[tuple[AlertRule, int | None]]:
-    """Each rule with each service that it is for; at most ``MAX_ALERTS`` and one more."""
+    """Return each rule with each of its services, at most ``MAX_ALERTS`` + 1 pairs."""
     found: list[tuple[AlertRule, int | None]] = []
     for rule in view.alert_rules:
         if rule.figure == SILENCE:
@@ -62,7 +62,7 @@ def alerts_of(view: FloorView) -> list[tuple[AlertRule, int | None]]:
 def judged(
     view: FloorView, pairs: Sequence[tuple[AlertRule, int | None]], moment: Moment
 ) -> Iterator[list[Judged]]:
-    """The value of each alert of ``alerts_of``, some per turn; at most ``MAX_ALERTS``."""
+    """Return the value of each alert of ``alerts_of``, at most ``MAX_ALERTS``; a few per turn."""
     pairs = pairs[:MAX_ALERTS]
     zone = ZoneInfo(view.time_zone)
     rules = {rule.name: rule for rule, _ in pairs}
@@ -80,7 +80,7 @@ def judged(
 
 
 class _Figures:
-    """The figures that rules ask for, by service: of the day, and of intervals by their length."""
+    """The figures that rules need, by service: of the day, and of intervals by length."""
 
     def __init__(self, view: FloorView, moment: Moment) -> None:
         self._view = view
@@ -88,7 +88,7 @@ class _Figures:
         self._rows: dict[int, dict[int, ServiceStatistics | ServiceInterval]] = {}
 
     def read(self, pairs: Sequence[tuple[AlertRule, int | None]]) -> Iterator[list[Judged]]:
-        """Read them, some per turn."""
+        """Read the figures, a few per turn."""
         wanted: dict[int, set[int]] = {}
         for rule, service in pairs:
             if service is not None:
@@ -107,7 +107,7 @@ class _Figures:
                     yield []
 
     def of(self, rule: AlertRule, service: int | None) -> tuple[float | None, int]:
-        """The value of the rule's figure, and the calls that it is of."""
+        """Return the value of the rule's figure and the number of calls in its span."""
         if service is None:
             heard = self._view.heard_at
             return (max(0, self._moment.now - to_ms(heard)) / 1000 if heard else None), 0
@@ -128,7 +128,7 @@ def _value(row: Struct, figure: str) -> float:
 
 
 def _length(rule: AlertRule) -> int:
-    """The interval of the rule's figure, in seconds; 0: the day."""
+    """Return the interval of the rule's figure in seconds, or 0 for the day."""
     return rule.interval if rule.figure.startswith(INTERVAL) else 0
 
 

@@ -1,4 +1,4 @@
-"""The list of alerts: the rules at the services that a user sees, with their values."""
+"""The list of alerts: each rule at each service that a user sees, with its value."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["AlertAnswer", "AlertRow", "alert_row", "alerts"]
 
 
 class AlertRow(Struct, rename="camel", kw_only=True):
-    """A rule at a service; the members of the service are null for a rule about the client.
+    """A rule at a service. The members of the service are null for a rule about the whole client.
 
     ``since`` and ``acknowledged_at`` are in ms; ``hold`` is in seconds.
     """
@@ -42,7 +42,7 @@ class AlertRow(Struct, rename="camel", kw_only=True):
 
 
 class AlertAnswer(Struct, rename="camel"):
-    """Every alert that the user sees: firing ones first, then by name and service."""
+    """The alerts that a user sees: firing ones first, then by name and service."""
 
     alerts: list[AlertRow]
     time_stamp: int
@@ -52,7 +52,7 @@ _ORDER = {"firing": 0, "acknowledged": 1, "pending": 2, "ok": 3}
 
 
 def alerts(visibility: Visibility, moment: Moment) -> Iterator[list[AlertRow]]:
-    """The rows, some per turn of the event loop; the last list has them all, in their order."""
+    """Yield the rows, a few per turn of the event loop. The last list has all of them in order."""
     rows: list[AlertRow] = []
     for view in visibility.views:
         for some in _of_floor(view, visibility, moment):
@@ -70,7 +70,7 @@ def _of_floor(view: FloorView, visibility: Visibility, moment: Moment) -> Iterat
             for one in some
             if visibility.sees_service(view, one.service)
         ]
-    # those whose rule is gone, which the next look ends
+    # alerts whose rule is gone, which the next evaluation clears
     yield [
         alert_row(view, number, alert)
         for number, alert in view.alerts.items()
@@ -92,7 +92,7 @@ def _rule_of(alert: Alert) -> AlertRule:
 
 
 def alert_row(view: FloorView, number: str, alert: Alert) -> AlertRow:
-    """The row of an alert with the value of its last change."""
+    """Return the row of an alert with the value of its last change."""
     rules = [rule for rule in view.alert_rules if rule.name == alert.name]
     rule = rules[0] if rules else _rule_of(alert)
     return _row(view, Judged(number, rule, alert.service, alert.value, 0), alert)

@@ -1,1 +1,1 @@
-"""Webhooks: events sent to receivers, each a reader with a durable cursor."""
+"""Webhooks: send events to receivers. Each webhook is a reader with a durable cursor."""

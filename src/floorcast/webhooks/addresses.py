@@ -1,7 +1,7 @@
-"""The address that a webhook's request goes to: resolved for each connection, and checked.
+"""Resolves and checks the address of a webhook's receiver, for each connection.
 
-The connection is made to the address that was checked, and not to the name again, so a name that
-resolves to another address a moment later changes nothing.
+The connection goes to the checked address, not to the name, so it is safe if the name resolves to
+another address a moment later.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from functools import cache, partial
 
 __all__ = ["AddressRefused", "Resolver", "is_public", "resolve", "system_resolver"]
 
-MAX_ADDRESSES = 64  # of a name that are looked at
-MAX_LOOKUPS = 32  # names that are resolved at once
+MAX_ADDRESSES = 64  # per name; further ones are ignored
+MAX_LOOKUPS = 32  # names resolved at the same time
 
 Resolver = Callable[[str, int], Awaitable[list[str]]]
 """Gives the addresses of a host name and port, as text. Raises OSError."""
@@ -25,7 +25,7 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _ALSO_PRIVATE = tuple(
     map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "64:ff9b:1::/48", "fec0::/10"))
 )
-"""Networks that are public for some releases of Python: IETF assignments, relays, site-local."""
+"""Networks that some releases of Python take for public: IETF assignments, relays, site-local."""
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -36,12 +36,12 @@ class AddressRefused(Exception):
 
 @cache
 def _threads() -> ThreadPoolExecutor:
-    # apart from the threads of the server, which a slow name server must not hold up
+    # its own threads: a slow name server must not occupy the server's
     return ThreadPoolExecutor(MAX_LOOKUPS, "webhook-names")
 
 
 async def system_resolver(host: str, port: int) -> list[str]:
-    """The addresses that the system gives for the name."""
+    """Return the addresses that the system's resolver finds for the name."""
     loop = asyncio.get_running_loop()
     look = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
     found = await loop.run_in_executor(_threads(), look)
@@ -49,7 +49,7 @@ async def system_resolver(host: str, port: int) -> list[str]:
 
 
 def is_public(address: str) -> bool:
-    """Whether an address is one of the public internet.
+    """Whether an address belongs to the public internet.
 
     Private, shared, loopback, link-local (where clouds have their metadata), multicast, reserved
     and unspecified addresses are not; an IPv6 address that contains an IPv4 address (mapped, 6to4,
@@ -64,7 +64,7 @@ def is_public(address: str) -> bool:
 
 def _is_global(address: _Address) -> bool:
     if isinstance(address, ipaddress.IPv6Address) and (address.ipv4_mapped or address in _NAT64):
-        return True  # decided by the address that it contains
+        return True  # the contained address decides
     return (
         address.is_global
         and not any(address in network for network in _ALSO_PRIVATE)
@@ -82,7 +82,7 @@ def _embedded(address: _Address) -> list[_Address]:
         found.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
     if address.teredo is not None:
         found += address.teredo
-    if int(address) >> 32 == 0 and int(address) > 0xFFFF:  # IPv4-compatible, of old
+    if int(address) >> 32 == 0 and int(address) > 0xFFFF:  # IPv4-compatible (deprecated)
         found.append(ipaddress.IPv4Address(int(address)))
     return [one for one in found if one is not None]
 
@@ -90,9 +90,9 @@ def _embedded(address: _Address) -> list[_Address]:
 async def resolve(
     host: str, port: int, *, allow_private: bool, resolver: Resolver = system_resolver
 ) -> list[str]:
-    """The addresses of ``host`` to connect to, in the system's order.
+    """Return the addresses of ``host`` to connect to, in the system's order.
 
-    Raises AddressRefused if one of them is not public, unless ``allow_private``: a name with a
+    Raises AddressRefused if any of them is not public, unless ``allow_private``: a name with a
     public and a private address could be used to reach the private one. Raises OSError if the name
     has no address.
     """

@@ -1,8 +1,8 @@
 """Batches of events for webhooks, as CloudEvents.
 
-A webhook reads several feeds of its client in the order of the log. Webhooks that read the same
-feeds with the same filter share their batches: a batch ends where another begins, so that readers
-that start at different positions soon send the same bytes.
+A webhook reads one or more feeds of its client in the order of the log. Webhooks that read the same
+feeds with the same filter share batches. A batch ends where another one begins, so readers that
+start at different positions soon send the same bytes.
 """
 
 from __future__ import annotations
@@ -25,15 +25,16 @@ from floorcast.webhooks.floors import Floors
 __all__ = ["MAX_BATCH_EVENTS", "Batch", "Reading", "reading_of"]
 
 MAX_BATCH_EVENTS = 100
-BATCH_BYTES = 262_144  # of events from one feed; a single larger event is a batch of its own
-KEPT_BATCHES = 16  # of a reading that several webhooks share
-KEPT_BYTES = 1 << 20  # of these, at most
+BATCH_BYTES = 262_144  # of events per feed; a larger event is a batch of its own
+KEPT_BATCHES = 16  # per reading that several webhooks share
+KEPT_BYTES = 1 << 20  # at most, of these batches
 
 
 class Batch(NamedTuple):
     """Up to ``MAX_BATCH_EVENTS`` events after one cursor, and the cursor after them.
 
-    ``at_head``: there was nothing after it when it was made. ``body`` is a CloudEvents batch.
+    ``at_head`` is true if no event followed when the batch was made. ``body`` is a CloudEvents
+    batch.
     """
 
     events: tuple[Event, ...]
@@ -42,14 +43,14 @@ class Batch(NamedTuple):
     body: bytes = b""
 
     def up_to(self, end: int) -> Batch:
-        """The events up to a position, of which there must be some."""
+        """Return the part of the batch up to a position. It must contain an event."""
         return _batch(tuple(one for one in self.events if one.position <= end), end, at_head=False)
 
 
 class Reading:
-    """What webhooks with the same feeds and filter read of a client.
+    """The events of a client that webhooks with the same feeds and filter read.
 
-    Of the alerts, only those that name the webhook ``alerts_to``.
+    It includes only the alerts that name the webhook ``alerts_to``.
     """
 
     def __init__(
@@ -67,14 +68,14 @@ class Reading:
         """Batches that several webhooks send, by the cursor before them."""
         self._kept_bytes = 0
         self.webhooks = 0
-        """How many webhooks read this."""
+        """The number of webhooks that share this reading."""
 
     def head(self) -> int:
-        """The cursor of a reader that starts now. Raises as ``Floors.feed_of`` does."""
+        """Return the cursor of a reader that starts now. Raises as ``Floors.feed_of`` does."""
         return min(feed.through for feed, _ in self._readers())
 
     async def batch(self, cursor: int, end: int | None = None) -> Batch:
-        """The next events after ``cursor``; up to the position ``end``, if it is given.
+        """Return the next events after ``cursor``, up to the position ``end`` if it is given.
 
         Raises as ``Floors.feed_of`` does.
         """
@@ -92,7 +93,7 @@ class Reading:
         return made
 
     async def wait(self, cursor: int, seconds: float) -> None:
-        """Wait after ``cursor`` until there may be an event, for ``seconds`` at most.
+        """Wait until an event may follow ``cursor``, for at most ``seconds``.
 
         Raises as ``Floors.feed_of`` does.
         """
@@ -106,7 +107,7 @@ class Reading:
             await ended(waits)
 
     def _cut(self, cursor: int, made: Batch) -> int | None:
-        """Where the batch of another reader begins within this one."""
+        """Return the position within this batch at which another reader's batch begins."""
         inside = [one for one in self.kept if cursor < one < made.through]
         first = min(inside, default=None)
         if first is None or made.events[0].position > first:
@@ -133,7 +134,7 @@ class Reading:
         found = list(merge(*(self._events(name, page) for name, page in pages)))
         fitting = [one for one in found if one.position <= reached]
         full = len(fitting) > MAX_BATCH_EVENTS
-        if full:  # the events of one position stay together
+        if full:  # events with the same position stay together
             end = fitting[MAX_BATCH_EVENTS].position
             fitting = [one for one in fitting[:MAX_BATCH_EVENTS] if one.position < end]
             reached = fitting[-1].position
@@ -148,14 +149,14 @@ class Reading:
 
 
 def reading_of(client: int, webhook: Webhook, floors: Floors) -> Reading:
-    """What a webhook reads."""
+    """Return the reading of a webhook."""
     chosen = webhook.filter
     ids = (_set(chosen.service), _set(chosen.call_center))
     kinds = None if chosen.interaction_type is None else frozenset(chosen.interaction_type)
     feeds: list[tuple[FeedName, Matcher]] = []
     for name in get_args(FeedName):
         if name == ALERTS and ALERTS in webhook.send:
-            feeds.append((name, EVERYTHING))  # each alert says where it goes
+            feeds.append((name, EVERYTHING))  # each alert names its webhooks
         elif name in webhook.send:
             feeds.append((name, matcher(Filter(kinds if name == "interaction" else None, *ids))))
     return Reading(client, feeds, floors, webhook.name if ALERTS in webhook.send else "")

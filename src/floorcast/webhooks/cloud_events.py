@@ -1,4 +1,4 @@
-"""A feed's events as CloudEvents. Webhooks that read the same page share them."""
+"""Encodes a feed's events as CloudEvents. Webhooks that read the same page share them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _alert_decoder = msgspec.json.Decoder(_AlertEvent)
 
 
 def cloud_events(client: int, name: str, page: Page, floors: Floors) -> Sequence[Event]:
-    """The events of a page of the feed ``name``."""
+    """Return the events of a page of the feed ``name``."""
     key = ("cloudevents", name)
     made = page.built.get(key)
     if not isinstance(made, list):
@@ -56,7 +56,7 @@ def is_alert_to(event: Event, webhook: str) -> bool:
 
 
 def batch_body(events: Sequence[Event]) -> bytes:
-    """The body of a CloudEvents batch."""
+    """Return the body of a CloudEvents batch."""
     return b"[" + b",".join(one.body for one in events) + b"]"
 
 

@@ -1,7 +1,7 @@
 """A connection to a webhook's receiver.
 
-httptools, which also parses the server's requests, parses the responses. Only the status and
-``Retry-After`` matter. The body is read so that the connection can be used again: the connection is
+httptools parses the responses, as it parses the server's requests. Only the status and
+``Retry-After`` are used. The body is read so that the connection can be reused. The connection is
 closed if the body exceeds ``MAX_RESPONSE_BYTES`` or does not end in time.
 """
 
@@ -14,17 +14,17 @@ import httptools
 
 __all__ = ["ClosedEarly", "Connection", "Reply", "RequestFailed"]
 
-MAX_RESPONSE_BYTES = 4096  # of a body, before the connection is closed
+MAX_RESPONSE_BYTES = 4096  # of a body; a longer one closes the connection
 MAX_HEAD_BYTES = 32_768
-FIRST_FINAL = 200  # status; one of 1xx precedes another response
+FIRST_FINAL = 200  # status; a 1xx response precedes the final one
 
 
 class RequestFailed(Exception):
-    """The request had no response; the text tells the operator why."""
+    """The request got no response. The message tells the operator why."""
 
 
 class Reply(NamedTuple):
-    """A response: its status, and its ``Retry-After`` as it was sent, or an empty string."""
+    """The status and the raw ``Retry-After`` of a response; empty if it has none."""
 
     status: int
     retry_after: str = ""
@@ -35,7 +35,7 @@ class ClosedEarly(Exception):
 
 
 class Connection(asyncio.Protocol):
-    """A connection: httptools calls the ``on_`` methods for what it parses."""
+    """A connection to a receiver. httptools calls the ``on_`` methods."""
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
@@ -48,8 +48,8 @@ class Connection(asyncio.Protocol):
         self.usable = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by class
+        """Store the transport."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is not a subclass
 
     async def ask(self, request: bytes) -> Reply:
         """Send a request, and wait for the head of its response."""
@@ -65,7 +65,7 @@ class Connection(asyncio.Protocol):
         return await self._reply
 
     async def read_body(self, seconds: float) -> bool:
-        """Wait for the end of the response; returns whether the connection can be used again."""
+        """Wait for the end of the response. Returns whether the connection can be reused."""
         if not self._ended.done():
             await asyncio.wait([self._ended], timeout=seconds)
         return self._ended.done() and self.usable
@@ -73,7 +73,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Parse a piece of the response."""
         if self._parser is None or self._ended.done():
-            self.abort()  # nothing was asked
+            self.abort()  # no request was sent
             return
         if not self._reply.done():
             self._head_bytes += len(data)
@@ -87,19 +87,19 @@ class Connection(asyncio.Protocol):
             self.abort()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Note ``Retry-After``."""
+        """Store ``Retry-After``."""
         if name.lower() == b"retry-after":
             self._retry_after = value[:64].decode("latin-1")
 
     def on_headers_complete(self) -> None:
-        """Finish waiting for the head; one of 1xx precedes the one that counts."""
+        """Finish waiting for the head, unless it is that of a 1xx response."""
         assert self._parser is not None
         status = self._parser.get_status_code()
         if status >= FIRST_FINAL and not self._reply.done():
             self._reply.set_result(Reply(status, self._retry_after))
 
     def on_body(self, body: bytes) -> None:
-        """Count the body, and close the connection when it is too long."""
+        """Count the bytes of the body. Closes the connection if there are too many."""
         self._body_bytes += len(body)
         if self._body_bytes > MAX_RESPONSE_BYTES:
             self.abort()
@@ -112,7 +112,7 @@ class Connection(asyncio.Protocol):
             self._ended.set_result(True)
 
     def connection_lost(self, _error: Exception | None) -> None:
-        """Fail a request that waits for its response."""
+        """Fail the request that is waiting for its response."""
         if self._head_bytes:
             self._fail(RequestFailed("the connection was closed before the end of the response"))
         else:

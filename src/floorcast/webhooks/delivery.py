@@ -1,4 +1,4 @@
-"""The delivery of one webhook: a reader that sends its batches one after the other."""
+"""The delivery of one webhook: reads batches and sends them one after the other."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ GONE = 410
 
 
 class Delivery:
-    """Sends the events of one webhook, from where ``progress`` says.
+    """Sends the events of one webhook, starting at ``progress``.
 
-    ``save`` makes ``current()`` durable; ``may_send`` says whether this node still is the one that
-    sends. ``dirty`` is true while there is progress that has not been saved.
+    ``save`` makes ``current()`` durable. ``may_send`` returns whether this node still holds the
+    right to send. ``dirty`` is true while some progress has not been saved.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Delivery:
         self.progress = progress
         self.dirty = False
         self.waiting_since = 0
-        """When the log recorded the oldest event that is known not to be delivered; 0: none."""
+        """When the log recorded the oldest undelivered event that is known, in ticks; 0: none."""
         self.reading = reading
         self._around = around
         self._save = save
@@ -74,7 +74,7 @@ class Delivery:
         )
 
     def current(self) -> Progress:
-        """The progress with the token of the current place."""
+        """Return the progress, with the token of the current position."""
         if self._place.cursor is None:
             return self.progress
         return structs.replace(self.progress, token=self._place.token())
@@ -86,7 +86,7 @@ class Delivery:
             while self.progress.state == "active":
                 try:
                     await self._step()
-                except FloorcastError:  # the floor is being rebuilt, or there is no quorum
+                except FloorcastError:  # the floor is being rebuilt, or the cluster has no quorum
                     await asyncio.sleep(self._around.tuning.unavailable)
         finally:
             self.reading.webhooks -= 1
@@ -115,13 +115,13 @@ class Delivery:
 
     def _moved(self, cursor: int, *, at_head: bool) -> None:
         now = asyncio.get_running_loop().time()
-        if cursor != self._place.cursor or now >= self._refresh_at:  # the token's time goes on, too
+        if cursor != self._place.cursor or now >= self._refresh_at:  # the token's time advances too
             self.dirty = True
             self._refresh_at = now + self._around.tuning.refresh
         self._place.cursor, self._place.at_head = cursor, at_head
 
     async def _checked_place(self) -> int | None:
-        """The cursor to go on from; None if the webhook has been suspended."""
+        """Return the cursor to continue from, or None if the webhook has been suspended."""
         cursor = self._place.cursor
         if cursor is None:
             cursor = await self._place.begin(self.progress.token)
@@ -139,7 +139,7 @@ class Delivery:
         return cursor
 
     def _end(self) -> int | None:
-        """The last position of the batch whose delivery failed."""
+        """Return the last position of the batch whose delivery failed."""
         return self._place.position(self.progress.end) if self.progress.end else None
 
     async def _send(self, batch: Batch) -> bool:
@@ -164,7 +164,7 @@ class Delivery:
     async def _post(
         self, events: tuple[Event, ...] | list[Event], content_type: str, body: bytes
     ) -> bool:
-        """Send one request; returns whether the receiver took it."""
+        """Send one request. Returns whether the receiver accepted it."""
         client, now = self.reading.client, self._around.now
         message = message_id(client, self.webhook.name, events[0].id, events[-1].id)
         try:

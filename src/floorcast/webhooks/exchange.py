@@ -1,6 +1,6 @@
-"""One HTTP request at a time to a webhook's receiver, on a connection that is kept open.
+"""Sends HTTP requests to a webhook's receiver, one at a time, and keeps the connection open.
 
-The connection is made to an address that was checked. Redirects are not followed.
+The connection goes to a checked address. Redirects are not followed.
 """
 
 from __future__ import annotations
@@ -18,24 +18,27 @@ from floorcast.webhooks.connection import ClosedEarly, Connection, Reply, Reques
 
 __all__ = ["Exchange", "ExchangeTuning", "tls_context"]
 
-MAX_TRIES = 4  # addresses of a name that are tried
+MAX_TRIES = 4  # addresses per name
 
 
 @dataclass(frozen=True)
 class ExchangeTuning:
-    """Time limits in seconds, and what tests replace."""
+    """Time limits in seconds, and the parts that tests replace."""
 
     connect: float = 5.0  # resolving, connecting and TLS
     total: float = 15.0  # from the start to the response's head
     body: float = 1.0  # from the head to the end of the body
-    age: float = 300.0  # after which a connection is made anew, and its address checked again
-    idle: float = 30.0  # after which an unused connection is not used again
+    age: float = 300.0  # of a connection, before it is replaced and its address checked again
+    idle: float = 30.0  # after which an unused connection is not reused
     resolver: Resolver = system_resolver
 
 
 @cache  # reading the system's certificates takes 40 ms
 def tls_context() -> ssl.SSLContext:
-    """TLS as a client has it: certificates and host names are verified. Do not change it."""
+    """Return a TLS context for clients, which verifies certificates and host names.
+
+    Do not change it.
+    """
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
@@ -68,7 +71,7 @@ class Exchange:
         """Send a request and return the response.
 
         Raises AddressRefused if the host's address is not allowed, and RequestFailed if there is no
-        response in time, or none that is HTTP.
+        response in time, or none that is valid HTTP.
         """
         head = self._head + b"".join(
             f"{name}: {value}\r\n".encode() for name, value in headers.items()
@@ -93,7 +96,7 @@ class Exchange:
         if kept is not None and kept.usable and self._is_fresh(loop.time()):
             try:
                 return await self._ask(kept, request)
-            except ClosedEarly:  # the receiver closed it as we wrote: once more on a new connection
+            except ClosedEarly:  # the receiver closed it while we wrote: try a new connection
                 self.close()
         self.close()
         self._connection = await self._connect()
@@ -104,7 +107,7 @@ class Exchange:
             raise RequestFailed("the connection was closed before the response") from error
 
     def _is_fresh(self, now: float) -> bool:
-        """Whether the connection may be used for another request."""
+        """Whether the connection can be used for another request."""
         return now - self._used < self._tuning.idle and now - self._made < self._tuning.age
 
     async def _ask(self, connection: Connection, request: bytes) -> Reply:
@@ -130,7 +133,10 @@ class Exchange:
             raise RequestFailed(f"no connection: {error}"[:200]) from error
 
     async def _first_of(self, addresses: list[str]) -> Connection:
-        """Connect to the first address that accepts, each for an equal part of the time."""
+        """Connect to the first address that accepts.
+
+        Each address gets an equal share of the time.
+        """
         loop = asyncio.get_running_loop()
         name = self._host if self._tls else None
         tried = addresses[:MAX_TRIES]
@@ -144,7 +150,7 @@ class Exchange:
         raise AssertionError("the last address raises")
 
     def close(self) -> None:
-        """Close the connection, if there is one."""
+        """Close the connection if one is open."""
         if self._connection is not None:
             self._connection.abort()
             self._connection = None

@@ -1,4 +1,4 @@
-"""The port of the floors that webhooks read."""
+"""The port by which webhooks read floors."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class Floors(Protocol):
         ...
 
     def feed_of(self, client: int, name: FeedName) -> Feed:
-        """The client's feed. Raises Unavailable, NotFound or FeedNotSwitchedOn."""
+        """Return a feed of the client. Raises Unavailable, NotFound or FeedNotSwitchedOn."""
         ...
 
     async def cursor_of(self, client: int, token: str) -> int:
-        """The cursor of a token. Raises InvalidParameter, Unavailable or NotFound."""
+        """Return the cursor of a token. Raises InvalidParameter, Unavailable or NotFound."""
         ...
 
     def token_now(self, client: int, cursor: int, *, at_head: bool = True) -> str:
-        """The token of a reader that has seen everything up to ``cursor``."""
+        """Return the token of a reader that has seen everything up to ``cursor``."""
         ...

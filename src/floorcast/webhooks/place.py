@@ -1,4 +1,4 @@
-"""Where a webhook is in its client's log."""
+"""The position of a webhook in its client's log."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Place"]
 class Place:
     """A cursor that tokens make durable. ``cursor`` is None until ``begin``.
 
-    ``at_head``: nothing followed the cursor when it was set.
+    ``at_head`` is true if no event followed the cursor when it was set.
     """
 
     def __init__(self, reading: Reading, floors: Floors, now: Now) -> None:
@@ -25,7 +25,7 @@ class Place:
         self._now = now
 
     async def begin(self, token: str) -> int:
-        """Go to the place of a token, or to the present if it is empty; returns the cursor.
+        """Start at a token, or at the present if it is empty. Returns the cursor.
 
         Raises as the methods of ``Floors`` do.
         """
@@ -34,26 +34,26 @@ class Place:
             return self.cursor
         try:
             self.cursor = await self._floors.cursor_of(self._reading.client, token)
-        except InvalidParameter:  # it is old, but perhaps nothing has come since
+        except InvalidParameter:  # the token is old, but perhaps no event has arrived since
             self.cursor = self.position(token)
         return self.cursor
 
     def token(self) -> str:
-        """The token of the cursor, of which there must be one."""
+        """Return the token of the cursor. ``begin`` must have been called."""
         assert self.cursor is not None
         client = self._reading.client
         return self._floors.token_now(client, self.cursor, at_head=self.at_head)
 
     def position(self, token: str) -> int:
-        """The position in a token of our own."""
+        """Return the position in a token that this server made."""
         return decode(self._reading.client, token, self._floors.token_secret).position
 
     def since(self, token: str) -> int:
-        """The time of a token of our own, in ticks."""
+        """Return the time of a token that this server made, in ticks."""
         return decode(self._reading.client, token, self._floors.token_secret).ticks
 
     def is_complete(self) -> bool:
-        """Whether the feeds still have everything after the cursor."""
+        """Whether the feeds still have every event after the cursor."""
         assert self.cursor is not None
         log, client = self._floors.log, self._reading.client
         entry, head = entry_of(self.cursor), log.head(client).number

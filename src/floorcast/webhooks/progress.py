@@ -1,7 +1,7 @@
-"""How far a webhook is: what the key-value store holds of it, and how that changes.
+"""The progress of a webhook, as the key-value store holds it, and its changes.
 
 The functions are pure. Times are in ticks. A command changes a webhook by writing its progress with
-the next ``order``, and the sending node takes that over.
+the next ``order``. The sending node then adopts it.
 """
 
 from __future__ import annotations
@@ -34,19 +34,20 @@ __all__ = [
 ]
 
 BUCKET: Final = "webhooks"
-FIRST_PAUSE = 1.0  # seconds before the first retry; each further one is twice as long
-LONGEST_PAUSE = 300.0  # seconds between two tries
-LONGEST_RETRY_AFTER = 3_600.0  # seconds that a receiver may ask for
+FIRST_PAUSE = 1.0  # seconds before the first retry; the pause doubles with each retry
+LONGEST_PAUSE = 300.0  # seconds between two attempts
+LONGEST_RETRY_AFTER = 3_600.0  # seconds; a receiver cannot ask for more
 PATIENCE = 24 * 3_600 * TICKS_PER_SECOND  # ticks of failures before a webhook is suspended
-SHOWN_CHARS = 300  # of a reason
+SHOWN_CHARS = 300  # of a reason, in the output of the command
 
 
 class Progress(Struct, frozen=True, omit_defaults=True):
     """The durable state of a webhook.
 
-    ``token`` is its place in the feeds; empty: it starts with the events from now on. While
-    deliveries fail, ``end`` is the token of the last event of the batch, so that every retry sends
-    the same batch. ``since`` is the time of the first failure in a row of ``tries``.
+    ``token`` is its position in the feeds. If it is empty, the webhook starts with the next event.
+    While deliveries fail, ``end`` is the token of the last event of the batch, so that every retry
+    sends the same batch. ``tries`` counts consecutive failures, and ``since`` is the time of the
+    first one.
     """
 
     token: str = ""
@@ -64,35 +65,35 @@ class Progress(Struct, frozen=True, omit_defaults=True):
 
 
 def key_of(client: int, name: str) -> str:
-    """The key of a webhook's progress."""
+    """Return the key of a webhook's progress."""
     return f"{client}.{name}"
 
 
 def item_of(client: int, name: str, progress: Progress) -> Item:
-    """The progress as the store keeps it."""
+    """Return the progress as an item of the store."""
     return Item(BUCKET, key_of(client, name), msgspec.json.encode(progress))
 
 
 def read_progress(raw: bytes | None) -> Progress:
-    """The stored progress; a new one if there is none."""
+    """Return the stored progress, or new progress if none is stored."""
     return Progress() if raw is None else msgspec.json.decode(raw, type=Progress)
 
 
 def all_progress(kv: KeyValueStore, client: int) -> Mapping[str, bytes]:
-    """What the store holds of a client's webhooks, by name."""
+    """Return the stored progress of a client's webhooks, by name."""
     head = key_of(client, "")
     found = kv.items(BUCKET).items()
     return {key.removeprefix(head): raw for key, raw in found if key.startswith(head)}
 
 
 def webhook_id(client: int, name: str, secret: bytes) -> str:
-    """The id by which ``/metrics`` names a webhook. It tells neither the client nor the name."""
+    """Return the id of a webhook in ``/metrics``. It reveals neither the client nor the name."""
     said = key_of(client, name).encode()
     return blake2b(said, digest_size=6, key=secret[:64], person=b"webhook-id").hexdigest()
 
 
 def delivered(progress: Progress, events: int, now: int) -> Progress:
-    """The progress after a batch has been taken; ``token`` is brought up to date when saved."""
+    """Return the progress after a delivered batch. ``token`` is updated when it is saved."""
     return structs.replace(
         progress,
         reason="",
@@ -108,7 +109,7 @@ def delivered(progress: Progress, events: int, now: int) -> Progress:
 def failed(
     progress: Progress, why: str, now: int, chance: float, retry_after: float = 0.0
 ) -> Progress:
-    """The progress after a failed try: the next one follows later, or the webhook is suspended.
+    """Return the progress after a failed attempt: retried later, or suspended.
 
     ``chance`` is a random number from 0 to 1, which spreads the retries of many webhooks.
     """
@@ -128,7 +129,10 @@ def failed(
 
 
 def suspended(progress: Progress, why: str) -> Progress:
-    """The progress of a webhook that sends nothing until it is resumed. It keeps its place."""
+    """Return the progress of a webhook that sends nothing until it is resumed.
+
+    It keeps its position.
+    """
     return structs.replace(
         progress,
         state="suspended",
@@ -139,9 +143,9 @@ def suspended(progress: Progress, why: str) -> Progress:
 
 
 def resumed(progress: Progress, token: str | None = None) -> Progress:
-    """The progress after a command: tried again at once, from ``token`` if it is given.
+    """Return the progress after a command: retried at once, from ``token`` if it is given.
 
-    An empty token skips everything up to now.
+    An empty token skips all events up to now.
     """
     moved = token is not None
     return structs.replace(
@@ -158,7 +162,7 @@ def resumed(progress: Progress, token: str | None = None) -> Progress:
 
 
 def retry_after_seconds(header: str, now: int) -> float:
-    """The seconds that a ``Retry-After`` asks for; 0 if it is absent or malformed."""
+    """Return the seconds of a ``Retry-After`` header, or 0 if it is absent or malformed."""
     text = header.strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])

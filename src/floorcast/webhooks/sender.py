@@ -22,8 +22,8 @@ from floorcast.webhooks.surroundings import Surroundings
 
 __all__ = ["ClientSender"]
 
-KEEP_SECONDS = 5.0  # between two writes of progress: a crash repeats the events of so long
-SHUTDOWN_SECONDS = 3.0  # for the last write
+KEEP_SECONDS = 5.0  # between two writes; a crash repeats the events of this time
+SHUTDOWN_SECONDS = 3.0  # limit for the last write
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -31,7 +31,8 @@ _log = structlog.stdlib.get_logger(__name__)
 class ClientSender:
     """Keeps a delivery running for each webhook that ``declared`` returns.
 
-    Progress is written in batches, and depends on the lease: a node that has lost it cannot write.
+    Progress is written in batches and requires the lease. A node that has lost the lease cannot
+    write.
     """
 
     def __init__(
@@ -52,10 +53,10 @@ class ClientSender:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._readings: WeakValueDictionary[object, Reading] = WeakValueDictionary()
         self._writing = asyncio.Lock()
-        self._version: int | None = None  # None: nothing has been read
+        self._version: int | None = None  # None: not read yet
 
     async def run(self) -> None:
-        """Send until cancelled. The progress is written at the end."""
+        """Send until cancelled, then write the progress."""
         loop = asyncio.get_running_loop()
         keep_at = loop.time() + KEEP_SECONDS
         self._version = None
@@ -73,7 +74,7 @@ class ClientSender:
             await self._stop(list(self._tasks))
 
     async def _look(self) -> None:
-        """Start, stop and restart deliveries after changes of the site or by commands."""
+        """Start, stop and restart deliveries to match the site and the commands."""
         declared = {webhook.name: webhook for webhook in self._declared()}
         version = self._kv.version(BUCKET)
         first, written = self._version is None, self._version != version
@@ -108,14 +109,14 @@ class ClientSender:
         while True:
             try:
                 await delivery.run()
-            except Exception:  # noqa: BLE001 — the other webhooks go on, and this one later
+            except Exception:  # noqa: BLE001 — the other webhooks continue, and this one is retried
                 _log.exception("webhook_broke", client=self.client, webhook=delivery.webhook.name)
                 await asyncio.sleep(self._around.tuning.quiet)
             else:
                 return
 
     async def _stop(self, names: Sequence[str]) -> None:
-        """Stop deliveries, and write where they are."""
+        """Stop deliveries and write their progress."""
         await ended([self._tasks.pop(name) for name in names if name in self._tasks])
         stopped = [self.deliveries.pop(name) for name in names if name in self.deliveries]
         with contextlib.suppress(FloorcastError, TimeoutError):
@@ -133,7 +134,7 @@ class ClientSender:
         await self._keep([delivery])
 
     async def _keep(self, deliveries: Sequence[Delivery]) -> None:
-        """Write where these deliveries are. One that a command has changed is left alone.
+        """Write the progress of these deliveries, except those that a command has changed.
 
         Raises Unavailable if the store cannot be written, or the lease is lost.
         """

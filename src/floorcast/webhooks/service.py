@@ -1,4 +1,4 @@
-"""All webhooks of a node: one lease for each client that has any."""
+"""All webhooks of a node, with one lease for each client that has webhooks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["WebhookState", "Webhooks"]
 
 
 class WebhookState(NamedTuple):
-    """A webhook that this node sends, for ``/metrics``. ``lag`` is in seconds."""
+    """The state of a webhook that this node sends, for ``/metrics``. ``lag`` is in seconds."""
 
     id: str
     lag: float
@@ -35,7 +35,7 @@ class WebhookState(NamedTuple):
 class Webhooks:
     """Sends the webhooks of the clients that this node ``serves``.
 
-    ``holder`` is the node's name in leases; see ``Lease``.
+    ``holder`` names the node in leases; see ``Lease``.
     """
 
     def __init__(
@@ -60,18 +60,18 @@ class Webhooks:
         self._ending: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
-        """Start sending, and follow the site's changes."""
+        """Start sending, and follow changes of the site."""
         self._site.on_change(self._changed)
         self._follow()
 
     async def close(self) -> None:
-        """Stop sending, and give the leases up."""
+        """Stop sending and release the leases."""
         await ended([*self._tasks.values(), *self._ending])
         self._tasks.clear()
         self._senders.clear()
 
     def states(self) -> Iterator[WebhookState]:
-        """The webhooks that this node sends now."""
+        """Return the state of each webhook that this node sends now."""
         now, secret = self._around.now(), self._around.floors.token_secret
         for client, sender in self._senders.items():
             for name, delivery in sender.deliveries.items():
@@ -89,9 +89,9 @@ class Webhooks:
         self._follow()
 
     def _follow(self) -> None:
-        """Have a sender for each client that has webhooks, or had any."""
+        """Run a sender for each client that has webhooks or had some."""
         wanted = {one.id for one in self._site.clients.values() if one.webhooks}
-        with contextlib.suppress(FloorcastError):  # what was removed is then forgotten later
+        with contextlib.suppress(FloorcastError):  # progress of removed webhooks is deleted later
             wanted |= {int(key.partition(".")[0]) for key in self._kv.items(BUCKET)}
         for client in self._tasks.keys() - wanted:
             self._end(client)

@@ -1,7 +1,7 @@
-"""Signatures of webhook requests, by the Standard Webhooks specification, version 1.
+"""Signs webhook requests by the Standard Webhooks specification, version 1.
 
-The signature is the HMAC-SHA256 of ``{id}.{timestamp}.{body}``. While a webhook has two secrets,
-the header holds a signature with each of them.
+The signature is the HMAC-SHA256 of ``{id}.{timestamp}.{body}``. If a webhook has two secrets, the
+header holds one signature for each.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PREFIX = "whsec_"
 
 
 def signing_key(secret: str) -> bytes:
-    """The key of a secret, ``whsec_`` and base64. Raises ValueError if it is not one."""
+    """Return the key of a secret, which is ``whsec_`` and base64. Raises ValueError."""
     if not secret.startswith(PREFIX):
         raise ValueError(f"a secret starts with {PREFIX}")
     text = secret.removeprefix(PREFIX)
@@ -27,7 +27,7 @@ def signing_key(secret: str) -> bytes:
 
 
 def signature(keys: Sequence[bytes], message_id: str, timestamp: int, body: bytes) -> str:
-    """The value of ``webhook-signature``. ``timestamp`` is in seconds since the epoch."""
+    """Return the value of ``webhook-signature``. ``timestamp`` is in seconds since the epoch."""
     head = f"{message_id}.{timestamp}.".encode()
     found = []
     for key in keys:
@@ -38,13 +38,13 @@ def signature(keys: Sequence[bytes], message_id: str, timestamp: int, body: byte
 
 
 def message_id(client: int, name: str, first: str, last: str) -> str:
-    """The ``webhook-id`` of the events from ``first`` to ``last``: the same for every try."""
+    """Return the ``webhook-id`` of a batch from ``first`` to ``last``, equal for every attempt."""
     said = f"{client} {name} {first} {last}".encode()
     return "msg_" + blake2b(said, digest_size=16).hexdigest()
 
 
 def signed(keys: list[bytes], message: str, now: int, body: bytes) -> dict[str, str]:
-    """The headers of Standard Webhooks for a request at ``now``, in ticks."""
+    """Return the Standard Webhooks headers of a request sent at ``now``, in ticks."""
     timestamp = now // TICKS_PER_SECOND
     return {
         "webhook-id": message,

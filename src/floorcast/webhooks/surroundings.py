@@ -19,10 +19,10 @@ class DeliveryTuning:
     """Times of a delivery, in seconds."""
 
     gather: float = 1.0  # between two requests, unless 100 events are waiting
-    quiet: float = 60.0  # that a reader waits for an event before it looks again
-    refresh: float = 600.0  # between two writes of a place that does not change
+    quiet: float = 60.0  # wait for an event, before another look
+    refresh: float = 600.0  # between two writes of a position that does not change
     unavailable: float = 2.0  # before another try when the floor or the store is unavailable
-    look: float = 1.0  # between two looks for commands and changes of the site
+    look: float = 1.0  # between two checks for commands and changes of the site
     exchange: ExchangeTuning = field(default_factory=ExchangeTuning)
 
 

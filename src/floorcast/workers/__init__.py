@@ -1,1 +1,1 @@
-"""Worker processes: long computations beside the event loop, a few at a time."""
+"""Worker processes: run long computations outside the event loop, a few at a time."""

@@ -1,4 +1,4 @@
-"""What a server and its worker process send each other: msgpack, with its length in front."""
+"""The messages between a server and its worker process: msgpack, prefixed with its length."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class Note(Struct):
 class Reply(Struct, omit_defaults=True):
     """The outcome of a job.
 
-    One of the answer, a refusal (the class of the error, its message, ``Retry-After``) and the
-    traceback of an exception that nobody expected. ``ends``: the process is of no further use.
+    It holds the answer, a refusal (the class of the error, its message and ``Retry-After``) or the
+    traceback of an unexpected exception. ``ends`` is true if the process cannot do another job.
     """
 
     answer: bytes | None = None
@@ -59,13 +59,16 @@ class Reply(Struct, omit_defaults=True):
 
 
 def frame(message: Struct) -> bytes:
-    """The bytes of a message, with their length in front."""
+    """Return the bytes of a message, prefixed with their length."""
     body = msgspec.msgpack.encode(message)
     return len(body).to_bytes(HEADER_BYTES, "big") + body
 
 
 def length_of(header: bytes) -> int:
-    """The length that a frame's header tells; raises ValueError beyond ``MAX_FRAME_BYTES``."""
+    """Return the length in a frame's header.
+
+    Raises ValueError if it exceeds ``MAX_FRAME_BYTES``.
+    """
     length = int.from_bytes(header, "big")
     if length > MAX_FRAME_BYTES:
         raise ValueError(f"a message of {length:,} bytes: expected at most {MAX_FRAME_BYTES:,}")
@@ -73,7 +76,7 @@ def length_of(header: bytes) -> int:
 
 
 def read_frame(file: BinaryIO) -> bytes | None:
-    """The body of the next frame; None at the end of the file."""
+    """Return the body of the next frame, or None at the end of the file."""
     header = file.read(HEADER_BYTES)
     if len(header) < HEADER_BYTES:
         return None
@@ -83,14 +86,14 @@ def read_frame(file: BinaryIO) -> bytes | None:
 
 
 def refused(error: FloorcastError) -> Reply:
-    """The reply for an error that the caller gets to read."""
+    """Return the reply for an error that is shown to the caller."""
     name = type(error).__name__ if isinstance(error, Refusal) else Unavailable.__name__
     retry_after: int = getattr(error, "retry_after", 1)
     return Reply(refusal=name, message=str(error), retry_after=retry_after)
 
 
 def failure_of(reply: Reply) -> FloorcastError:
-    """The error of a reply that has a ``refusal``."""
+    """Return the error of a reply that has a ``refusal``."""
     kind = getattr(errors, reply.refusal)
     if issubclass(kind, Unavailable | errors.RateLimited):
         error: FloorcastError = kind(reply.message, reply.retry_after)

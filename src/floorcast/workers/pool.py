@@ -1,7 +1,7 @@
-"""A pool of worker processes: at most a few jobs at a time, and no queue.
+"""A pool of worker processes, which runs a few jobs at a time and has no queue.
 
-Each process is a new interpreter and not a fork: it has none of the server's threads, locks and
-sockets. It is used again for the next job, and ends after a minute without one.
+Each process is a new interpreter, not a fork, so it has none of the server's threads, locks and
+sockets. It is reused for the next job and ends after a minute without one.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ _reply_decoder = msgspec.msgpack.Decoder(Reply)
 class PoolTuning:
     """Limits of a pool.
 
-    ``at_once`` jobs run at a time, each for at most ``seconds`` and with ``memory_bytes`` of
-    address space. A process without a job ends after ``idle_seconds``. A refused client is told to
-    try again after ``retry_seconds``, and its turn is kept for twice as long.
+    At most ``at_once`` jobs run at a time, each for at most ``seconds`` and with at most
+    ``memory_bytes`` of address space. A process without a job ends after ``idle_seconds``. A
+    refused client is told to try again after ``retry_seconds``, and its turn is reserved for twice
+    as long.
     """
 
     at_once: int = 2
@@ -43,24 +44,24 @@ class PoolTuning:
 
 
 class WorkerFault(Exception):
-    """A job raised an exception that nobody expected; the text is its traceback."""
+    """A job raised an unexpected exception. The message is its traceback."""
 
 
 class WorkerPool:
-    """Runs functions of bytes in worker processes. Belongs to one event loop."""
+    """Runs functions from bytes to bytes in worker processes. Belongs to one event loop."""
 
     def __init__(self, tuning: PoolTuning | None = None) -> None:
         self._tuning = tuning or PoolTuning()
         self._idle: list[_Worker] = []
         self._busy: set[_Worker] = set()
         self._running: Counter[int] = Counter()
-        self._turns: dict[int, float] = {}  # until when, for clients that were refused
+        self._turns: dict[int, float] = {}  # until when a refused client's turn is reserved
         self._ending: set[asyncio.Task[int]] = set()
         self._closed = False
 
     @property
     def processes(self) -> list[int]:
-        """The ids of the running processes."""
+        """Return the ids of the running processes."""
         return [worker.process.pid for worker in (*self._busy, *self._idle)]
 
     async def run(
@@ -71,14 +72,16 @@ class WorkerPool:
         *,
         near: object = None,
     ) -> bytes:
-        """The result of a module's function, computed in a worker process.
+        """Run a module's function in a worker process and return its result.
 
-        A process whose last job had the same ``near`` is preferred: what the function keeps in
-        memory may serve again. When the caller is cancelled, the process is killed.
+        A process whose last job had the same ``near`` is preferred, because the function may have
+        kept something in memory that helps again. If the caller is cancelled, the process is
+        killed.
 
-        Raises Unavailable if ``at_once`` jobs run, if the client has one and another client was
-        refused, if the job takes too long or too much memory, or if its process ends. Raises what
-        the function raises if that is a FloorcastError, and WorkerFault otherwise.
+        Raises Unavailable if ``at_once`` jobs are running, if the client has one and another client
+        was refused, if the job takes too long or too much memory, or if its process ends. A
+        FloorcastError that the function raises is raised here. Any other exception raises
+        WorkerFault.
         """
         self._admit(client)
         self._running[client] += 1
@@ -99,7 +102,7 @@ class WorkerPool:
         return reply.answer
 
     async def close(self) -> None:
-        """Kill all processes; what runs raises Unavailable."""
+        """Kill all processes. Running jobs raise Unavailable."""
         self._closed = True
         for worker in (*self._busy, *self._idle):
             self._end(worker)
@@ -183,7 +186,7 @@ class WorkerPool:
             self._end(worker)
 
     def _end(self, worker: _Worker) -> None:
-        """Kill a process, and have it reaped."""
+        """Kill a process and reap it."""
         if worker.retirement is not None:
             worker.retirement.cancel()
         with suppress(ProcessLookupError):
@@ -194,7 +197,7 @@ class WorkerPool:
 
 
 class _Worker:
-    """A process, and what its last job was near to."""
+    """A process, and the ``near`` of its last job."""
 
     def __init__(self, process: Process) -> None:
         self.process = process

@@ -1,8 +1,7 @@
 """A worker process: reads jobs from standard input, does one at a time, and writes the replies.
 
-It ends when standard input ends, even in the middle of a job: a server that was killed leaves no
-process. It has a lower priority than the server, and is the first that the kernel ends when memory
-runs out.
+It ends when standard input ends, even in the middle of a job, so a killed server leaves no process
+behind. It has a lower priority than the server, and the kernel kills it first when memory runs out.
 """
 
 from __future__ import annotations
@@ -28,22 +27,22 @@ from floorcast.workers.frames import MAX_FRAME_BYTES, Job, Note, Reply, frame, r
 
 __all__ = ["main", "reply_to"]
 
-NICE = 10  # how much lower its priority is
-FIRST_TO_GO = "1000"  # of /proc/self/oom_score_adj
-MOST_NOTES = 100  # lines of the log for one job
+NICE = 10  # added to the server's niceness
+FIRST_TO_GO = "1000"  # for /proc/self/oom_score_adj
+MOST_NOTES = 100  # log lines per job
 
 _job_decoder = msgspec.msgpack.Decoder(Job)
 _notes: list[Note] = []
 
 
 def main() -> None:
-    """Serve jobs until standard input ends; the argument is the limit of memory in bytes."""
+    """Run jobs until standard input ends. The argument is the memory limit in bytes."""
     limit = int(sys.argv[1])
     replies = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints is no reply
+    os.dup2(2, 1)  # so that the output of a library is not read as a reply
     _yield_to_others(limit)
     structlog.configure(processors=[_note])
-    gc.disable()  # a loaded floor has millions of objects and no garbage; the memory is limited
+    gc.disable()  # a loaded floor has millions of objects and no garbage, and memory is limited
     jobs: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     jobs_file = os.fdopen(0, "rb")
     threading.Thread(target=_read_jobs, args=(jobs_file, jobs), daemon=True).start()
@@ -57,20 +56,20 @@ def main() -> None:
 
 
 def reply_to(job: Job) -> Reply:
-    """Do a job."""
+    """Run a job and return its reply."""
     try:
         module, _, name = job.function.partition(":")
         function: Callable[[bytes], bytes] = getattr(importlib.import_module(module), name)
         answer = function(job.argument)
         if len(answer) > MAX_FRAME_BYTES // 2:
-            raise MemoryError  # noqa: TRY301 -- the same answer as for too much memory
+            raise MemoryError  # noqa: TRY301 -- the reply is the same as for too much memory
         reply = Reply(answer=answer)
     except FloorcastError as error:
         reply = refused(error)
     except MemoryError:
         message = "the answer needs more memory than a worker process may have: ask for less"
         reply = Reply(refusal="Unavailable", message=message, retry_after=60, ends=True)
-    except Exception:  # noqa: BLE001 -- the server logs it, and answers 500
+    except Exception:  # noqa: BLE001 -- the server logs it and answers 500
         reply = Reply(fault=traceback.format_exc(), ends=True)
     reply.notes = _notes[:]
     _notes.clear()
@@ -78,7 +77,7 @@ def reply_to(job: Job) -> Reply:
 
 
 def _read_jobs(file: BinaryIO, jobs: queue.SimpleQueue[bytes]) -> None:
-    """Pass jobs on; at the end of the file nobody waits for a reply any more."""
+    """Pass jobs on. The process ends at the end of the file, when no one waits for a reply."""
     with suppress(OSError, ValueError):
         while (body := read_frame(file)) is not None:
             jobs.put(body)
@@ -95,7 +94,7 @@ def _yield_to_others(memory_bytes: int) -> None:
 
 
 def _note(_logger: object, level: str, event: MutableMapping[str, Any]) -> str:
-    """Keep a line of the log for the reply."""
+    """Add a log line to the reply."""
     if len(_notes) < MOST_NOTES:
         name = str(event.pop("event", ""))
         fields = {
