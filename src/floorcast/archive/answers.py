@@ -1,4 +1,4 @@
-"""The answers of the reporting methods (section 14 of the contract)."""
+"""The responses of the reporting methods (section 14 of the contract)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = [
 
 
 class MissingHour(Struct, rename="camel"):
-    """An hour that is neither in the archive nor in the log any more; in ms."""
+    """An hour that neither the archive nor the log has any longer. Bounds in ms."""
 
     client_id: int
     start: int
@@ -34,7 +34,7 @@ class ServiceReport(Struct, rename="camel"):
 
 
 class AgentInterval(Struct, rename="camel"):
-    """An agent in one interval, with each service at which anything was counted."""
+    """An agent in one interval, with each service that counted anything."""
 
     start: int
     end: int
@@ -53,9 +53,9 @@ class AgentReport(Struct, rename="camel"):
 
 
 class ArchivedCall(Struct, rename="camel"):
-    """A call at one service. Moments are in ms, durations in seconds; null: it did not happen.
+    """A call at one service. Times are in ms, durations in seconds; null if it did not happen.
 
-    ``phone`` and ``account`` are as the setting ``archive_personal`` says.
+    The setting ``archive_personal`` decides the form of ``phone`` and ``account``.
     """
 
     transaction_id: str
@@ -79,7 +79,10 @@ class ArchivedCall(Struct, rename="camel"):
 
 
 class CallReport(Struct, rename="camel"):
-    """A page of the calls that ended in the span, by their end; no ``cursor``: the last page."""
+    """A page of the calls that ended in the span, ordered by end.
+
+    The last page has no ``cursor``.
+    """
 
     calls: list[ArchivedCall]
     cursor: str | None

@@ -19,13 +19,13 @@ from floorcast.model.token import encode, to_ms
 __all__ = ["Row", "call_rows", "event_rows", "service_columns"]
 
 Row = dict[str, Any]
-"""A row of a file, by the names of its columns; what it has not is null."""
+"""A row of a file, by column name. A column that is absent here is null."""
 
 _encode_data = msgspec.json.Encoder().encode
 
 
 def event_rows(replay: HourReplay, treat: Treatment, token_secret: bytes) -> Iterator[Row]:
-    """The events that the log recorded in the hour, in its order."""
+    """The events that the log recorded in the hour, in the order of the log."""
     client = replay.hour.client
     for position, recorded_at, event in replay.events:
         row: Row = {
@@ -51,7 +51,7 @@ def event_rows(replay: HourReplay, treat: Treatment, token_secret: bytes) -> Ite
 
 
 def call_rows(replay: HourReplay, treat: Treatment) -> list[Row]:
-    """The calls that ended in the hour: a row for each queue segment, one for a call without."""
+    """The calls that ended in the hour: a row per queue segment, or one row if there is none."""
     directory, hour = replay.floor.state.directory, replay.hour
     rows = [
         row
@@ -126,7 +126,7 @@ def _outcome(segment: QueueSegment) -> _Outcome:
 
 
 def service_columns(number: int, directory: Directory) -> Row:
-    """The id and the name of a service; nothing where none is known."""
+    """The id and name of a service; empty if they are not known."""
     if number == NO_SERVICE:
         return {}
     known = directory.services.get(number)

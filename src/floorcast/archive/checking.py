@@ -1,8 +1,8 @@
 """Compares an hour of the archive with its manifest, and its figures with each other.
 
-The time of agents is computed from ``agent_states`` and must be that of ``agent_intervals`` and of
-``service_intervals``. The calls of ``calls`` must all be counted in ``service_intervals``, which
-also counts calls that have not ended yet.
+The time of agents, computed from ``agent_states``, must equal that in ``agent_intervals`` and
+``service_intervals``. Every call of ``calls`` must be counted in ``service_intervals``, which also
+counts calls that have not ended yet.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from floorcast.model.states import STATE_NAMES, State
 __all__ = ["Checker", "Finding"]
 
 _Slot = tuple[int | None, int]
-"""A service, and the start of five minutes in ms."""
+"""A service, and the start of a five-minute interval in ms."""
 
 _TIME_COLUMNS = {
     State.READY: "readyTimeMs",
@@ -41,7 +41,7 @@ _COUNTED = ("offered", "handled", "abandoned", "talks", "talkMs")
 
 
 class Finding(NamedTuple):
-    """Something that is not as it should be: the hour, the file, and what."""
+    """A discrepancy: the hour, the file, and a description."""
 
     hour: str
     file: str
@@ -49,7 +49,10 @@ class Finding(NamedTuple):
 
 
 class Checker:
-    """Checks a client's hours in order: calls that end in one can be counted in an earlier one."""
+    """Checks a client's hours in order.
+
+    A call that ends in one hour can count in an earlier one.
+    """
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
@@ -60,7 +63,7 @@ class Checker:
         self.rows = 0
 
     def check(self, manifest: HourManifest) -> Iterator[Finding]:
-        """What is wrong with an hour. Raises Unavailable."""
+        """Return what is wrong with an hour. Raises Unavailable."""
         tables: dict[str, list[Row]] = {}
         for name in FILES:
             described = manifest.files.get(name)
@@ -85,11 +88,11 @@ class Checker:
             yield from self._compare(manifest, tables)
 
     def finish(self) -> Iterator[Finding]:
-        """What calls have that their services' intervals have not."""
+        """Return the calls that the intervals of their services do not count."""
         for slot, found in sorted(self._calls.items(), key=lambda one: (str(one[0][0]), one[0][1])):
             service, start = slot
             if service is None or not any(begin <= start < end for begin, end in self._starts):
-                continue  # counted in an hour that is not here, or nowhere
+                continue  # counted in an hour that is not in the archive, or not at all
             counted = self._counted.get(slot, {})
             for name in _COUNTED:
                 if found[name] > counted.get(name, 0):
@@ -148,7 +151,7 @@ def _differing(
 
 
 def _rows(table: pa.Table) -> list[Row]:
-    """The rows; moments in ms."""
+    """The rows, with times in ms."""
     columns = {}
     for field in table.schema:
         column = table.column(field.name)
@@ -160,7 +163,7 @@ def _rows(table: pa.Table) -> list[Row]:
 
 
 def _by_call(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    """The segments of each call; a file has all of a call together."""
+    """The segments of each call. They are adjacent in a file."""
     some: list[Row] = []
     for row in rows:
         key = row["transactionId"], row["sessionId"]
@@ -173,7 +176,7 @@ def _by_call(rows: Iterable[Row]) -> Iterator[list[Row]]:
 
 
 def _count(segments: list[Row], calendar: Calendar, into: dict[_Slot, Counter[str]]) -> None:
-    """Count one call at each service and day that it was at (``docs/metrics.md``)."""
+    """Count one call at each of its services and days (``docs/metrics.md``)."""
     offered: dict[tuple[int, int | None], int] = {}
     answered: dict[tuple[int, int | None], Row] = {}
     gave_up: dict[tuple[int, int | None], Row] = {}

@@ -1,7 +1,8 @@
-"""Removes a person from the archive: the files of an hour are written again, and its manifest.
+"""Removes a person from the archive by rewriting the affected files and manifests.
 
-Where personal data was dropped there is nothing to remove. Where it was hashed, the person's
-hashes are. Masked values identify nobody and are removed only from calls known by other means.
+If personal data was dropped, there is nothing to remove. If it was hashed, the person's hashes are
+removed. Masked values do not identify a person, so they are removed only from calls that are known
+by other means.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from floorcast.model.person import CallKey, Person, call_of, erased
 __all__ = ["calls_in_archive", "erase_from_archive", "has_hashes", "hashed"]
 
 PERSONAL = ("phone", "account", "firstName", "lastName")
-FILES = ("events", "calls")  # the others have no personal data
+FILES = ("events", "calls")  # the other files have no personal data
 
 
 def has_hashes(archive: Archive, client: int) -> bool:
@@ -36,13 +37,13 @@ def has_hashes(archive: Archive, client: int) -> bool:
 
 
 def hashed(person: Person, key: bytes) -> Person:
-    """The person with the hashes that an archive may have of the same values."""
+    """The person, extended by the hashes that an archive may have of the same values."""
     hashes = (keyed_hash(value, key) for value in (*person.phones, *person.accounts))
     return person._replace(accounts=(*person.accounts, *hashes))
 
 
 def calls_in_archive(archive: Archive, client: int, person: Person) -> set[CallKey]:
-    """The calls in which a value of the person appears. Raises Unavailable."""
+    """Return the calls in which a value of the person appears. Raises Unavailable."""
     found: set[CallKey] = set()
     for manifest in _hours(archive, client):
         for name in FILES:
@@ -62,7 +63,7 @@ def erase_from_archive(
     *,
     dry_run: bool,
 ) -> int:
-    """Remove the person's data from every hour; the number of rows that change.
+    """Remove the person's data from every hour. Returns the number of changed rows.
 
     ``now`` (ISO 8601) goes into the manifests. Raises Unavailable.
     """
@@ -112,7 +113,7 @@ def _is_of(row: Row, person: Person) -> bool:
 
 
 def _erase(row: Row, person: Person) -> bool:
-    """Remove the person from a row; whether that changed it."""
+    """Remove the person from a row. Returns whether the row changed."""
     if "data" in row:
         if row["data"] is None:
             return False

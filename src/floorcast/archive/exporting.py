@@ -37,10 +37,10 @@ def export(
     form: Format,
     done: Callable[[int], None],
 ) -> dict[str, int]:
-    """Write the hours' rows into a folder; ``done`` is called with the hours that are done.
+    """Write the rows of the hours to a folder. Calls ``done`` with the number of finished hours.
 
-    Each file has the columns ``client``, ``date`` and ``hour`` in front. Returns the rows of each
-    file. Raises Unavailable if a file of the archive is missing.
+    Each file begins with the columns ``client``, ``date`` and ``hour``. Returns the number of rows
+    of each file. Raises Unavailable if a file of the archive is missing.
     """
     rows = dict.fromkeys((f"{name}.{form}" for name in FILES), 0)
     with ExitStack() as stack:
@@ -88,7 +88,7 @@ def _flat_schema(schema: pa.Schema) -> pa.Schema:
 
 
 def _flat(table: pa.Table) -> pa.Table:
-    """CSV has no lists: their numbers are written with spaces between them."""
+    """Write the numbers of a list with spaces between them, because CSV has no lists."""
     for index, field in enumerate(table.schema):
         if pa.types.is_list(field.type):
             texts = table.column(field.name).cast(pa.list_(pa.string()))

@@ -10,7 +10,10 @@ __all__ = ["require_extra"]
 
 
 def require_extra() -> None:
-    """Raise SettingError if pyarrow or duckdb is not installed; it says what to install."""
+    """Raise SettingError if pyarrow or duckdb is not installed.
+
+    The message names what to install.
+    """
     lacking = [name for name in ("pyarrow", "duckdb") if find_spec(name) is None]
     if lacking:
         raise SettingError(

@@ -1,4 +1,4 @@
-"""Gathers the rows of a span: from sealed hours, and what is not sealed yet from the log."""
+"""Gathers the rows of a span from sealed hours, and from the log for hours not sealed yet."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ __all__ = ["Gathered", "gather"]
 
 
 class Gathered(NamedTuple):
-    """The rows of a client's span: those of ``files`` on disk, and those of ``table``.
+    """The rows of a client's span: those in ``files`` on disk, and those in ``table``.
 
-    ``missing`` are the hours that nobody has.
+    ``missing`` are the hours that neither the archive nor the log has.
     """
 
     files: list[str]
@@ -39,7 +39,7 @@ class Gathered(NamedTuple):
 
 
 def gather(job: ReportJob, span: ClientSpan, archive: Archive, name: str) -> Gathered:
-    """The rows of a file's kind in a span. Raises Unavailable."""
+    """Return the rows of one kind in a span. Raises Unavailable."""
     calendar = Calendar(span.time_zone)
     end = min(span.end, job.now + 1)
     hours = list(hours_between(span.client, span.start, end, calendar))
@@ -82,7 +82,7 @@ def _read(
 def _of_log(
     job: ReportJob, span: ClientSpan, left: list[Hour], name: str
 ) -> tuple[list[Row], list[Hour]]:
-    """The rows of hours that are not sealed, folded from the log at once; and those it has not."""
+    """Return the rows of unsealed hours, folded from the log in one pass, and the missing hours."""
     gone: list[Hour] = []
     if not left:
         return [], gone
@@ -91,9 +91,9 @@ def _of_log(
         begins = None if first is None or source.removed else first // 10_000
         while left:
             if begins is not None and left[0].end <= begins:
-                left = left[1:]  # before the client's first event: there was nothing
+                left = left[1:]  # before the client's first event there was nothing
                 continue
-            # states last until now, and a call may have ended right now
+            # states last until now, and a call may have ended just now
             until = job.now + 1 if name == "calls" else job.now
             whole = left[0]._replace(end=min(left[-1].end, until))
             try:

@@ -1,8 +1,8 @@
 """The hours of a client's days, and when each is sealed.
 
-Hours are laid out in elapsed time from the client's local midnight, as intervals are, so that a day
-of 23 or 25 hours has the hours 0 to 22 or 0 to 24 and none of them twice. Where the clocks change
-by half an hour, the last hour of the day is half as long or the day has a short one more.
+Hours count elapsed time from the client's local midnight, as intervals do, so a day of 23 or 25
+hours has the hours 0 to 22 or 0 to 24, each once. If the clocks change by half an hour, the last
+hour of the day is half an hour long.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ __all__ = [
 
 HOUR_MS = 3_600_000
 GRACE_MS = 10 * 60_000
-"""How long after its end an hour is sealed: with what the log has recorded by then."""
+"""How long after its end an hour is sealed, with the events that the log has recorded by then."""
 CORRECTED_AFTER_MS = 22 * HOUR_MS  # the log keeps an hour for at least 26 hours after its start
-AHEAD_MS = 5 * 60_000  # how far ahead of the log an event's time can be (``ingest.decode``)
+AHEAD_MS = 5 * 60_000  # how far an event's time can be ahead of the log (``ingest.decode``)
 
 
 class Hour(NamedTuple):
@@ -40,25 +40,25 @@ class Hour(NamedTuple):
     start: int
     end: int
     day_after_next: int
-    """When the day after its day ends: counters are kept until then."""
+    """The end of the day after its day. Counters are kept until then."""
 
     @property
     def date(self) -> str:
-        """Its date as ISO 8601."""
+        """The date, as ISO 8601."""
         return date.fromordinal(self.day).isoformat()
 
     @property
     def name(self) -> str:
-        """Its name among the hours of its client: ``2026-11-26/14``."""
+        """The name within its client: ``2026-11-26/14``."""
         return f"{self.date}/{self.number:02d}"
 
     @property
     def path(self) -> str:
-        """Its folder in the archive."""
+        """The folder in the archive."""
         return f"client={self.client}/date={self.date}/hour={self.number:02d}"
 
     def cut(self, revision: int) -> int:
-        """The moment up to which the log's events count, in ms: 1, when sealed; 2, corrected."""
+        """The end (ms) of the recorded events that count: revision 1 is sealed, 2 corrected."""
         if revision == 1:
             return self.end + GRACE_MS
         return min(self.end + CORRECTED_AFTER_MS, self.day_after_next)
@@ -75,7 +75,7 @@ def hours_of(client: int, day: int, calendar: Calendar) -> list[Hour]:
 
 
 def hour_at(client: int, ms: int, calendar: Calendar) -> Hour:
-    """The hour that holds a moment."""
+    """The hour that contains a time."""
     day = calendar.day_of(ms)
     return hours_of(client, day, calendar)[(ms - calendar.bounds(day)[0]) // HOUR_MS]
 
@@ -91,5 +91,5 @@ def hours_between(client: int, begin: int, end: int, calendar: Calendar) -> Iter
 
 
 def boundary_before(client: int, ms: int, calendar: Calendar) -> int:
-    """The start of the hour that holds a moment."""
+    """The start of the hour that contains a time."""
     return hour_at(client, ms, calendar).start

@@ -33,7 +33,7 @@ __all__ = ["agent_interval_rows", "agent_state_rows", "service_interval_rows"]
 
 
 def agent_state_rows(replay: HourReplay) -> Iterator[Row]:
-    """What each agent did in the hour, cut at its bounds: by agent and time."""
+    """The states of each agent in the hour, clipped to its bounds, ordered by agent and time."""
     directory = replay.floor.state.directory
     for period in replay.times.periods():
         yield {
@@ -47,7 +47,7 @@ def agent_state_rows(replay: HourReplay) -> Iterator[Row]:
 
 
 def agent_interval_rows(replay: HourReplay) -> Iterator[Row]:
-    """The figures of each agent on each service, by five minutes."""
+    """The figures of each agent at each service, per five minutes."""
     _count_calls(replay)
     directory, hour = replay.floor.state.directory, replay.hour
     for (start, service, agent), day in replay.times.figures():
@@ -69,7 +69,7 @@ def agent_interval_rows(replay: HourReplay) -> Iterator[Row]:
 
 
 def _count_calls(replay: HourReplay) -> None:
-    """Credit agents with the calls that they answered, once per service and day, and dispose."""
+    """Count the calls that agents answered, once per service and day, and their dispositions."""
     day_of = replay.floor.calendar.day_of
     for call in replay.calls():
         credited: dict[tuple[int, int, int], int] = {}
@@ -91,9 +91,9 @@ def _count_calls(replay: HourReplay) -> None:
 
 
 def service_interval_rows(replay: HourReplay, hour: Hour | None = None) -> Iterator[Row]:
-    """The figures of each service, by five minutes: those of the fold, and states in progress.
+    """The figures of each service, per five minutes: those of the fold, and states in progress.
 
-    ``hour`` is one of those of a replay that is longer than an hour.
+    If the replay is longer than an hour, ``hour`` is one of its hours.
     """
     floor, hour = replay.floor, hour or replay.hour
     first = hour.number * SLOTS_OF_HOUR
@@ -142,7 +142,7 @@ def _numbers(numbers: list[int]) -> Row:
 
 
 def _in_progress(replay: HourReplay, hour: Hour) -> Mapping[int, ServiceIntervals]:
-    """The time of states that no event has ended yet, and calls that wait since before midnight."""
+    """Add states that no event has ended yet, and calls that have waited since before midnight."""
     floor = replay.floor
     midnight = floor.calendar.bounds(hour.day)[0]
     added: dict[int, ServiceIntervals] = {}
@@ -161,7 +161,7 @@ def _in_progress(replay: HourReplay, hour: Hour) -> Mapping[int, ServiceInterval
 
 
 def _present(replay: HourReplay) -> tuple[Counter[int], Counter[int]]:
-    """How many agents each service has at the cut, and how many calls wait there."""
+    """Return how many agents each service has at the cut, and how many calls are waiting."""
     agents: Counter[int] = Counter()
     for agent in replay.floor.state.agents.values():
         if agent.logged_in:

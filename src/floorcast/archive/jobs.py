@@ -1,4 +1,4 @@
-"""What the server asks its worker processes to do for the archive, and what they say."""
+"""The archive's jobs for worker processes, and their replies."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ __all__ = [
 
 
 class SealJob(Struct):
-    """What to seal: the next hour of a client that is due at ``now`` (ms) and not sealed.
+    """Seal the oldest hour of a client that is due at ``now`` (ms) and not sealed.
 
-    ``folder`` is the data folder, ``archive`` where the archive is.
+    ``folder`` is the data folder. ``archive`` is the location of the archive.
     """
 
     folder: str
@@ -40,10 +40,10 @@ class SealJob(Struct):
 
 
 class SealReport(Struct):
-    """What was done: the hour that was sealed or corrected, and the files it has.
+    """The result: the hour that was sealed or corrected, and its files.
 
-    ``missing`` are hours that the log no longer has. ``pending`` hours are due and not sealed yet;
-    after 0, nothing is due before ``next_due`` (ms).
+    ``missing`` are hours that the log no longer has. ``pending`` is the number of hours that are
+    due and not sealed yet. If it is 0, nothing is due before ``next_due`` (ms).
     """
 
     sealed: str | None = None
@@ -56,10 +56,10 @@ class SealReport(Struct):
 
 
 class ClientSpan(Struct):
-    """What to report of one client: from ``start`` to ``end`` (ms), of these ``services``.
+    """The part of a report about one client: these ``services``, from ``start`` to ``end`` (ms).
 
-    -1 stands for what belongs to no service. ``described`` are the services that the site has, and
-    ``call_centers`` are those of services that have one.
+    Service -1 stands for data without a service. ``described`` has the services of the site, and
+    ``call_centers`` those of services that have one.
     """
 
     client: int
@@ -72,7 +72,7 @@ class ClientSpan(Struct):
 
 
 class CallPlace(Struct, array_like=True):
-    """The place of a call in a list: its end in ms, its client, and its name and segment."""
+    """The sort key of a call in a list: its end in ms, its client, and its name and segment."""
 
     ended: int
     client: int
@@ -81,15 +81,15 @@ class CallPlace(Struct, array_like=True):
     segment: int
 
     def order(self) -> tuple[int, int, str, str, int]:
-        """What calls are sorted by."""
+        """The values that calls are sorted by."""
         return (self.ended, self.client, self.transaction, self.session, self.segment)
 
 
 class ReportJob(Struct):
     """A report: of ``service`` or ``agent`` intervals, or of ``calls``.
 
-    ``interval`` is in seconds, 0 for days. A page of calls has ``count`` of them and begins after
-    ``after``; ``agent`` (a login id) and ``outcome`` select calls.
+    ``interval`` is in seconds, 0 for days. A page has at most ``count`` calls and begins after
+    ``after``. ``agent`` (a login id) and ``outcome`` select calls.
     """
 
     kind: Literal["service", "agent", "calls"]
@@ -108,12 +108,12 @@ class ReportJob(Struct):
 
 
 class ReportReply(Struct):
-    """The body of the response, and for a page of calls where the next one begins."""
+    """The body of the response, and for calls the position where the next page begins."""
 
     body: bytes
     last: CallPlace | None = None
 
 
 def hash_key(installation: bytes) -> bytes:
-    """The key of hashed personal data, from the installation's secret: it is in every backup."""
+    """The key for hashing personal data. It is derived from the secret that every backup has."""
     return blake2b(installation, digest_size=32, person=b"floorcast-hashes").digest()

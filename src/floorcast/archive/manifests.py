@@ -1,6 +1,6 @@
-"""Manifests: what an hour of the archive consists of, and which hours a day has.
+"""Manifests: the files of an hour, and the hours of a day.
 
-An hour that has no manifest is not in the archive: its manifest is written last.
+The manifest of an hour is written last. An hour without a manifest is not in the archive.
 """
 
 from __future__ import annotations
@@ -51,18 +51,18 @@ class Replaced(Struct):
 
 
 class Erasure(Struct):
-    """A person was removed: when (ISO 8601), and how many rows of which files were changed."""
+    """The removal of a person: its time (ISO 8601), and the number of changed rows by file."""
 
     time: str
     rows: dict[str, int]
 
 
 class HourManifest(Struct, rename="camel", kw_only=True):
-    """An hour. ``start``, ``end`` and ``cut`` are in ms: what was recorded before ``cut`` counts.
+    """An hour. ``start``, ``end`` and ``cut`` are in ms. Events recorded before ``cut`` count.
 
-    ``revision`` is 1, or 2 once late events were looked for. ``late`` counts the hour's events that
-    belong to earlier hours, by ``date/hour``. ``writer`` made the files: its other versions may
-    make other bytes of the same rows.
+    ``revision`` is 1, or 2 after the check for late events. ``late`` counts the hour's events that
+    belong to earlier hours, by ``date/hour``. ``writer`` is the software that made the files; other
+    versions may write the same rows as different bytes.
     """
 
     client: int
@@ -84,19 +84,19 @@ class HourManifest(Struct, rename="camel", kw_only=True):
 
     @property
     def name(self) -> str:
-        """The hour's name: ``2026-11-26/14``."""
+        """The name of the hour: ``2026-11-26/14``."""
         return f"{self.date}/{self.hour:02d}"
 
     @property
     def path(self) -> str:
-        """The hour's folder in the archive."""
+        """The folder of the hour in the archive."""
         return f"client={self.client}/date={self.date}/hour={self.hour:02d}"
 
 
 class DayManifest(Struct, rename="camel", kw_only=True):
     """A day whose last hour is over.
 
-    It is complete if no hour of it is missing. Hours before the client's first event are none.
+    The day is complete if no hour is missing. Hours before the client's first event do not count.
     """
 
     client: int
@@ -112,12 +112,12 @@ _days = msgspec.json.Decoder(DayManifest)
 
 
 def described(content: bytes, rows: int) -> ArchiveFile:
-    """What a manifest says of a file."""
+    """The description of a file in a manifest."""
     return ArchiveFile(rows, len(content), sha256(content).hexdigest())
 
 
 def encode_manifest(manifest: HourManifest | DayManifest) -> bytes:
-    """A manifest as a file."""
+    """Encode a manifest as a file."""
     return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
 
 

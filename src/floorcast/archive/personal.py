@@ -1,7 +1,7 @@
 """Personal data in the archive: dropped, masked, hashed with a key, or kept.
 
-Personal are phone numbers, accounts, names and e-mail addresses of callers, and the destinations
-that calls are sent to.
+Personal data are phone numbers, accounts, names and e-mail addresses of callers, and the
+destinations of transferred calls.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ SHOWN = 4  # characters at the end of a masked value
 HASH_BYTES = 16
 
 Treatment = Callable[[Any], str | None]
-"""What the archive has instead of a value."""
+"""Gives the value to store in the archive in place of a personal value."""
 
 
 def treatment(mode: Mode, key: bytes) -> Treatment:
-    """The treatment of a mode; ``key`` is that of hashes."""
+    """The treatment for a mode. ``key`` is used for hashes."""
     if mode == "drop":
         return _drop
     if mode == "mask":
@@ -36,9 +36,9 @@ def treatment(mode: Mode, key: bytes) -> Treatment:
 
 
 def keyed_hash(value: str, key: bytes) -> str:
-    """The keyed hash of a value: the same for the same value, and of no use without the key.
+    """The keyed hash of a value: equal for equal values, and useless without the key.
 
-    Phone numbers are the same however they are written.
+    Different notations of a phone number have the same hash.
     """
     said = normal_phone(value) or value
     digest = blake2b(said.encode(), digest_size=HASH_BYTES, key=key, person=b"floorcast-person")
@@ -46,7 +46,7 @@ def keyed_hash(value: str, key: bytes) -> str:
 
 
 def treat_members(data: dict[str, Any], treat: Treatment) -> dict[str, Any]:
-    """Event data with its personal members treated; members without a value are left out."""
+    """Treat the personal members of event data. Members without a value are left out."""
     treated: dict[str, Any] = {}
     for name, value in data.items():
         shown: Any = value
@@ -64,7 +64,7 @@ def _drop(_value: object) -> None:
 
 
 def _mask(value: object) -> str | None:
-    """The last four characters; a value that is no longer than that shows none."""
+    """Show the last four characters, or none if the value has no more than four."""
     if value is None:
         return None
     text = str(value)

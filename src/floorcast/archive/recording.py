@@ -1,7 +1,7 @@
 """Records the time and visits of agents in one hour, as the fold counts them.
 
-A late event makes the fold take counts back and count again. What is recorded is the sum, so it
-equals the counters whatever the order of arrival.
+After a late event, the fold subtracts counts and adds new ones. The records are sums, so they equal
+the counters regardless of the order of arrival.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from floorcast.model.states import NOT_READY
 __all__ = ["AgentPeriod", "AgentRecorder", "Slot"]
 
 Slot = tuple[int, int, int]
-"""Where an agent's figures count: the start of five minutes (ms), the service, the agent."""
+"""The key of an agent's figures: the start of five minutes (ms), the service, the agent."""
 
 _Where = tuple[int, int, int, str | None]
-"""An agent, a service, a state, and the reason for Not Ready."""
+"""An agent, a service, a state, and the reason of Not Ready."""
 
 
 class AgentPeriod(NamedTuple):
-    """An agent was in a state at a service; moments in ms."""
+    """A period that an agent was in a state at a service. Times in ms."""
 
     agent: int
     begin: int
@@ -46,7 +46,7 @@ class AgentRecorder:
         self._edges: dict[_Where, dict[int, int]] = defaultdict(lambda: defaultdict(int))
 
     def slot(self, at: int, service: int, agent: int) -> AgentDay | None:
-        """The figures of an agent in the five minutes that hold a moment; None: another hour."""
+        """The figures of an agent in the five minutes around a time, or None outside the hour."""
         start = self._hour.start
         if not start <= at < self._hour.end:
             return None
@@ -70,7 +70,7 @@ class AgentRecorder:
         edges[end] -= sign
         while begin < end:
             figures = self.slot(begin, agent.service, agent.id)
-            assert figures is not None  # it is within the hour
+            assert figures is not None  # the time is within the hour
             stop = min(end, begin + SLOT_MS - (begin - self._hour.start) % SLOT_MS)
             figures.time[agent.state] += sign * (stop - begin)
             if agent.state is NOT_READY:
@@ -84,7 +84,7 @@ class AgentRecorder:
             figures.visits[agent.state] += sign
 
     def periods(self) -> list[AgentPeriod]:
-        """What the agents did, by agent and time. Adjacent periods of one kind are joined."""
+        """The periods, ordered by agent and time. Adjacent periods of the same kind are joined."""
         return sorted(
             AgentPeriod(agent, begin, end, service, state, reason)
             for (agent, service, state, reason), edges in self._edges.items()
@@ -92,7 +92,7 @@ class AgentRecorder:
         )
 
     def figures(self) -> list[tuple[Slot, AgentDay]]:
-        """The figures of five minutes in which anything was counted, by time, service and agent."""
+        """The figures of each five minutes that have any, ordered by time, service and agent."""
         return sorted(
             ((key, day) for key, day in self._slots.items() if day != AgentDay()),
             key=lambda pair: pair[0],

@@ -1,7 +1,7 @@
-"""Folds the log for one hour of a client: the same fold, from a snapshot up to a moment.
+"""Folds the log for one hour of a client, with the server's fold, from a snapshot up to a time.
 
-What an hour holds depends on the log alone, and not on the snapshot at which folding began: what is
-recorded begins with the first entry that can touch the hour.
+The content of an hour depends only on the log, not on the snapshot that folding starts from,
+because recording starts at the first entry that can affect the hour.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ from floorcast.store.stored_calls import CallKey
 
 __all__ = ["Forgotten", "HourReplay", "Recorded", "Source", "replay"]
 
-OLDEST_LATE_MS = 30 * 3_600_000  # older hours are not corrected any more
+OLDEST_LATE_MS = 30 * 3_600_000  # older hours are no longer corrected
 
 _log = structlog.get_logger(__name__)
 _config_decoder = msgspec.json.Decoder(FloorConfig)
 
 
 class Forgotten(FloorcastError):
-    """The log no longer has what an hour is made of."""
+    """The log no longer has the events of an hour."""
 
 
 class Source(Protocol):
-    """Where a client's floor is read from; see ``floorcast.archive.stored_floor``."""
+    """The source of a client's floor; see ``floorcast.archive.stored_floor``."""
 
     @property
     def client(self) -> int:
@@ -54,24 +54,24 @@ class Source(Protocol):
         ...
 
     def last_before(self, ticks: int) -> int:
-        """The number of the last entry recorded before a tick."""
+        """Return the number of the last entry recorded before a tick."""
         ...
 
     def entries(self, after: int) -> Iterator[Entry]:
-        """The entries after a number, in order."""
+        """Yield the entries after a number, in order."""
         ...
 
     def state(self, at_most_entry: int) -> FloorState | None:
-        """The newest stored state at or before an entry."""
+        """Return the newest stored state at or before an entry."""
         ...
 
     def find_calls(self, keys: Collection[CallKey], at_place: int) -> dict[CallKey, bytes]:
-        """Calls that had left memory at a position."""
+        """Return calls that had left memory at a position."""
         ...
 
 
 class Recorded(NamedTuple):
-    """An event that the log recorded in the hour: its position, when (ticks), and itself."""
+    """An event that the log recorded in the hour: position, time of recording (ticks), event."""
 
     position: int
     recorded_at: int
@@ -79,11 +79,12 @@ class Recorded(NamedTuple):
 
 
 class HourReplay:
-    """A client's floor after the hour's cut, with what was recorded on the way.
+    """A client's floor at the hour's cut, with the records of the hour.
 
-    ``late`` counts the hour's events that belong to earlier hours, by the hours' names. ``first``
-    and ``last`` are the numbers of the entries that the hour covers. ``present`` are the agents
-    whose state no event has ended in the hour, each with when it was counted from and to, in ms.
+    ``late`` counts the hour's events that belong to earlier hours, by hour name. ``first`` and
+    ``last`` are the numbers of the first and last entry of the hour. ``present`` has the agents
+    whose state no event has ended in the hour, each with the start and end of the counted time in
+    ms.
     """
 
     def __init__(
@@ -142,7 +143,7 @@ class HourReplay:
                 self.present.append((agent, begin, until))
 
     def calls(self) -> Iterator[Call]:
-        """Every call that was in memory since recording began."""
+        """Every call that has been in memory since recording began."""
         present = self.floor.call_table.calls
         yield from present.values()
         for key, blob in self._gone.items():
@@ -159,11 +160,11 @@ class HourReplay:
                 continue
             try:
                 self.floor.fold(event, entry.recorded_at, event_id(index))
-            except Exception:  # noqa: BLE001 -- as the server: no input may stop the fold
+            except Exception:  # noqa: BLE001 -- as in the server, no input may stop the fold
                 _log.exception("fold_failed", client=self._source.client, entry=entry.number)
 
     def _note_late(self, events: Sequence[LoggedEvent], entry: Entry) -> None:
-        """Note earlier hours, sealed by now, that the events still change."""
+        """Note the earlier, already sealed hours that the events change."""
         hour, calendar = self.hour, self.floor.calendar
         recorded = to_ms(entry.recorded_at)
         sealed_until = boundary_before(hour.client, recorded - GRACE_MS, calendar)
@@ -181,7 +182,10 @@ class HourReplay:
                     self.late[one.name] += 1
 
     def _wrapped_up(self, event: LoggedEvent) -> Key | None:
-        """The call whose wrap-up the event may end: it counts where the call ended."""
+        """The call whose wrap-up the event may end.
+
+        The wrap-up counts in the hour in which the call ended.
+        """
         if not isinstance(event, AgentState):
             return None
         number = self.floor.state.directory.known_agent(event.data.agent)
@@ -207,7 +211,7 @@ class HourReplay:
 def replay(
     source: Source, hour: Hour, cut: int, limits: FoldLimits, *, keeps_events: bool = True
 ) -> HourReplay:
-    """Fold what the log recorded before the moment ``cut`` (ms).
+    """Fold the entries that the log recorded before ``cut`` (ms).
 
     ``hour`` can be a longer span. Without ``keeps_events``, the result has no ``events`` or
     ``late``.

@@ -1,4 +1,4 @@
-"""The reports: intervals of services and agents, and calls, past and present in one."""
+"""The reports: intervals of services and agents, and calls. They combine past and present."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def service_report(job: ReportJob, archive: Archive) -> ServiceReport:
 
 
 def _widen(span: ClientSpan, width: int) -> None:
-    """Let the span begin and end with an interval (0: a day)."""
+    """Extend the span to whole intervals (0: days)."""
     calendar = Calendar(span.time_zone)
     begin = calendar.bounds(calendar.day_of(span.start))[0]
     last_begin, last_end = calendar.bounds(calendar.day_of(span.end - 1))
@@ -155,7 +155,7 @@ def _figures(row: dict[str, Any], span: ClientSpan) -> ServiceFigures:
 
 
 def call_report(job: ReportJob, archive: Archive) -> tuple[CallReport, CallPlace | None]:
-    """A page of calls, and the place of its last one if there are more. Raises Unavailable."""
+    """A page of calls, and the sort key of the last one if there are more. Raises Unavailable."""
     missing: list[MissingHour] = []
     found: list[tuple[CallPlace, ArchivedCall]] = []
     for span in job.spans:
@@ -248,7 +248,7 @@ def _slots(job: ReportJob, span: ClientSpan) -> pa.Table:
 
 
 def _make_rows(connection: duckdb.DuckDBPyConnection, span: ClientSpan, gathered: Gathered) -> None:
-    """Create the view ``rows``: those of the files that the user may see, and the others."""
+    """Create the view ``rows`` of the files' rows that the user may see, and the log's rows."""
     connection.register("recent", gathered.table)
     union = ""
     if gathered.files:

@@ -58,16 +58,16 @@ def _camel(name: str) -> str:
 
 @cache
 def moved_on_column(reason: str) -> str:
-    """The column of a reason for which calls move on."""
+    """The column for a reason why calls move on."""
     return f"movedOn{_camel(reason).capitalize()}"
 
 
 STATES = [state for state in State if state is not State.LOGOFF]
 STATE_COLUMNS = {state: f"{_camel(state.name)}Ms" for state in STATES}
-"""The columns of ``agent_intervals`` with the time in each state."""
+"""The columns of ``agent_intervals`` for the time in each state."""
 VISIT_COLUMNS = {state: f"{_camel(state.name)}Visits" for state in STATES}
 REASONS = ("lunch", "training", "break", "meeting", "techDiff", "other")
-"""The reasons of Not Ready that are told apart, in the order of the counters."""
+"""The reasons of Not Ready that have their own counters, in the order of the counters."""
 AGENT_CALLS = ("inboundCalls", "outboundCalls", *CATEGORIES)
 
 _SERVICE = [("serviceId", NUMBER), ("serviceName", TEXT)]

@@ -1,7 +1,7 @@
 """Seals a client's hours: one at a time, in a worker process.
 
-An hour is sealed ten minutes after its end. Once more, 22 hours after its end and before the log
-forgets it, it is written again if later hours noted late events of it.
+An hour is sealed ten minutes after its end. If later hours contain late events for it, it is
+corrected once, 22 hours after its end, while the log still has it.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ from floorcast.model.token import encode, end_of_entry, position, to_ms
 __all__ = ["Sealing", "Stored"]
 
 DATE_LENGTH = len("2026-11-26")
-SETTLED_MS = 60_000  # after an hour's cut: until then an entry may still be on its way to the disk
+SETTLED_MS = 60_000  # after an hour's cut; until then an entry may still be on its way to the disk
 
 
 class Stored(Source, Protocol):
-    """A client's log, and how far it reaches; see ``StoredFloor``."""
+    """The extent of a client's log; see ``StoredFloor``."""
 
     @property
     def removed(self) -> int:
@@ -53,7 +53,7 @@ class Stored(Source, Protocol):
         ...
 
     def first_at(self) -> int | None:
-        """When the oldest entry that is stored was recorded, in ticks."""
+        """When the oldest stored entry was recorded, in ticks."""
         ...
 
 
@@ -67,7 +67,7 @@ class Sealing:
         self._calendar = Calendar(job.time_zone)
 
     def next(self) -> SealReport:
-        """Seal the oldest hour that is due, and say what is left."""
+        """Seal the oldest hour that is due. Returns what was done and what is left."""
         job, calendar = self._job, self._calendar
         first = self._source.first_at()
         if first is None:
@@ -109,12 +109,12 @@ class Sealing:
         return report
 
     def _is_due(self, hour: Hour, revision: int) -> bool:
-        """Whether everything that counts for the hour has been recorded."""
+        """Whether all events that count for the hour have been recorded."""
         cut = hour.cut(revision)
         return self._job.now >= cut + SETTLED_MS or to_ms(self._source.head_at) >= cut
 
     def _known(self, first_day: int) -> dict[str, HourManifest]:
-        """The sealed hours of the days that the log has, and of the last day before."""
+        """The sealed hours of the days that the log has and of the day before them."""
         client = self._job.client
         oldest = hours_of(client, first_day, self._calendar)[0].date
         dates = self._archive.dates(client)
@@ -126,7 +126,7 @@ class Sealing:
         }
 
     def _missing(self, known: dict[str, HourManifest], oldest: int) -> list[Hour]:
-        """Hours between the last sealed one and the beginning of the log."""
+        """The hours between the last sealed one and the beginning of the log."""
         ends = [manifest.end for manifest in known.values()]
         if self._source.removed == 0:
             return []
@@ -202,7 +202,7 @@ class Sealing:
         )
 
     def _end_days(self, known: dict[str, HourManifest], gone: set[str], oldest: int) -> None:
-        """Write the manifest of each day that is over and has none."""
+        """Write the manifest of each finished day that has none."""
         starts = {manifest.start for manifest in known.values()}
         for day in sorted({self._calendar.day_of(start) for start in starts}):
             hours = hours_of(self._job.client, day, self._calendar)
@@ -218,7 +218,7 @@ class Sealing:
         expected = hours[sealed[0] :] if begins else hours
         missing = [hour for hour in expected if hour.name not in known]
         if any(hour.name not in gone for hour in missing):
-            return  # it is still to be sealed
+            return  # not sealed yet
         manifest = DayManifest(
             client=self._job.client,
             date=hours[0].date,

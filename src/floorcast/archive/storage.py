@@ -1,7 +1,7 @@
-"""Where an archive is kept: a folder, or a prefix of a bucket that is compatible with S3.
+"""The storage of an archive: a folder, or a prefix of an S3-compatible bucket.
 
-A file appears whole or not at all. In a folder it is written under a temporary name, flushed and
-renamed; an S3 object appears when its upload is complete.
+A file appears whole or not at all. In a folder, it is written under a temporary name, flushed and
+renamed. An S3 object appears when its upload is complete.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ __all__ = ["Archive", "open_archive"]
 
 CONNECT_SECONDS = 5
 REQUEST_SECONDS = 30
-ATTEMPTS = 2  # of a request to a bucket; the next round tries again
-TEMPORARY = ".part"  # ends the name of a file that is being written
+ATTEMPTS = 2  # per request to a bucket; the next round tries again
+TEMPORARY = ".part"  # suffix of a file that is being written
 
 _CLIENT = re.compile(r"client=(\d+)")
 _DATE = re.compile(r"date=(\d{4}-\d\d-\d\d)")
@@ -36,7 +36,7 @@ class _Writer(Protocol):
 
 
 class Archive:
-    """The files of an archive, by their paths below its root.
+    """The files of an archive. Paths are relative to its root.
 
     Every method raises Unavailable if the folder or the bucket cannot be used.
     """
@@ -48,18 +48,18 @@ class Archive:
 
     @property
     def in_folder(self) -> bool:
-        """Whether the files are on a disk of this machine."""
+        """Whether the files are on a local disk."""
         return isinstance(self.files, fs.LocalFileSystem)
 
     def write(self, path: str, content: bytes) -> None:
-        """Create or replace a file; durable when it returns."""
+        """Create or replace a file. The file is durable on return."""
         try:
             self._write(f"{self.root}/{path}", content)
         except (OSError, pa.ArrowException) as error:
             raise Unavailable(f"the archive cannot be written: {error}") from error
 
     def read(self, path: str) -> bytes | None:
-        """A file's content; None if it does not exist."""
+        """Return the content of a file, or None if it does not exist."""
         try:
             with self.files.open_input_stream(f"{self.root}/{path}") as stream:
                 return bytes(stream.read())
@@ -69,11 +69,11 @@ class Archive:
             raise Unavailable(f"the archive cannot be read: {error}") from error
 
     def clients(self) -> list[int]:
-        """The clients that have hours here."""
+        """The clients that have hours in the archive."""
         return sorted(int(name) for name in self._folders("", _CLIENT))
 
     def dates(self, client: int) -> list[str]:
-        """The dates of a client, the oldest first."""
+        """The dates of a client, oldest first."""
         return self._folders(f"client={client}", _DATE)
 
     def hours(self, client: int, date: str) -> list[HourManifest]:
@@ -88,7 +88,7 @@ class Archive:
         return found
 
     def sealed(self, client: int, date: str) -> list[str]:
-        """The folders of a day's hours that have a manifest."""
+        """The folders of the hours of a day that have a manifest."""
         selector = fs.FileSelector(
             f"{self.root}/client={client}/date={date}", allow_not_found=True, recursive=True
         )
@@ -104,7 +104,7 @@ class Archive:
         )
 
     def manifest(self, path: str) -> HourManifest | None:
-        """The manifest of an hour's folder; None if the hour is not here."""
+        """The manifest in the folder of an hour, or None if the hour is not in the archive."""
         content = self.read(f"{path}/{HOUR_MANIFEST}")
         return None if content is None else read_hour(content, path)
 
@@ -119,7 +119,7 @@ class Archive:
 
 
 def open_archive(where: str) -> Archive:
-    """The archive at a folder's path or an ``s3://bucket/prefix``. Raises Unavailable."""
+    """Open the archive in a folder or at ``s3://bucket/prefix``. Raises Unavailable."""
     if not where.startswith("s3://"):
         root = str(Path(where).absolute())
         return Archive(fs.LocalFileSystem(), root, _write_file)
@@ -137,7 +137,7 @@ def open_archive(where: str) -> Archive:
 
 
 def _bucket() -> fs.S3FileSystem:
-    """S3, with credentials, region and endpoint from the environment and files that AWS uses."""
+    """S3, with credentials, region and endpoint from AWS's environment variables and files."""
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     split = urlsplit(endpoint) if endpoint else None
@@ -169,7 +169,7 @@ def _write_file(path: str, content: bytes) -> None:
     for folder in (target.parent, target.parent.parent):
         _flush(folder)
     for left in target.parent.glob(f"{target.name}.*{TEMPORARY}"):
-        left.unlink(missing_ok=True)  # of a process that was killed
+        left.unlink(missing_ok=True)  # left by a process that was killed
 
 
 def _flush(folder: Path) -> None:

@@ -1,6 +1,6 @@
-"""What a data folder has of one client: its log, its snapshots and the calls that left memory.
+"""One client's data in a data folder: the log, the snapshots and the calls that left memory.
 
-It is read beside a running server, which alone writes.
+It can be read while the server runs. Only the server writes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ READ_ENTRIES = 64
 
 
 class StoredFloor:
-    """One client's log and store. Raises Unavailable when they cannot be read."""
+    """The log and store of one client. Raises Unavailable if they cannot be read."""
 
     def __init__(self, folder: Path, client: int) -> None:
         self.client = client
@@ -34,7 +34,7 @@ class StoredFloor:
         self.stream: StreamRow | None = rows.get(client)
 
     def __enter__(self) -> Self:
-        """Use the files until the block ends."""
+        """Return itself; the files are open until the block ends."""
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -52,13 +52,13 @@ class StoredFloor:
         return 0 if self.stream is None else self.stream.head.recorded_at
 
     def first_at(self) -> int | None:
-        """When the oldest entry that is stored was recorded, in ticks."""
+        """When the oldest stored entry was recorded, in ticks."""
         for entry in self.entries(self.removed):
             return entry.recorded_at
         return None
 
     def last_before(self, ticks: int) -> int:
-        """The number of the last entry recorded before a tick; removed entries count."""
+        """The number of the last entry recorded before a tick. Removed entries count."""
         return 0 if self.stream is None else self._log.last_at(self.stream, ticks - 1)
 
     def entries(self, after: int) -> Iterator[Entry]:
@@ -71,7 +71,7 @@ class StoredFloor:
             after = found[-1].number
 
     def state(self, at_most_entry: int) -> FloorState | None:
-        """The newest stored state at or before an entry that the log continues; None for none.
+        """The newest stored state at or before an entry from which the log continues, or None.
 
         A log that has lost nothing continues the empty floor. Raises Unavailable.
         """

@@ -1,4 +1,4 @@
-"""Parquet files as bytes: the same rows make the same bytes with the same version of pyarrow."""
+"""Parquet files as bytes. The same version of pyarrow makes the same bytes of the same rows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COMPRESSION_LEVEL = 3
 
 
 def parquet_bytes(name: str, rows: Iterable[Row]) -> tuple[bytes, int]:
-    """A file of the schema ``name`` with the rows, and their number."""
+    """A file of the schema ``name`` with the rows, and the number of rows."""
     table = table_of(name, rows)
     return write_parquet(table), table.num_rows
 

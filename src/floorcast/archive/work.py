@@ -1,4 +1,7 @@
-"""The functions of worker processes: pyarrow and duckdb, an extra, are imported in them alone."""
+"""The functions that worker processes run.
+
+Only these processes import pyarrow and duckdb, which are an extra.
+"""
 
 from __future__ import annotations
 

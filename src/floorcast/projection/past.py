@@ -144,7 +144,7 @@ def past_floors(folder: Path, limits: FoldLimits) -> Iterator[PastFloors]:
 
 
 def _damaged(client: int | None) -> None:
-    """Return the error for damaged data. The server finds the damage too, and repairs it."""
+    """Log damaged data. The server finds the damage too and repairs it."""
     _log.error("derived_data_damaged", file="mirror.db", client=client)
 
 

@@ -1,1 +1,1 @@
-"""The server: its parts put together, started, watched over and stopped."""
+"""The server: assembles its parts, starts, supervises and stops them."""

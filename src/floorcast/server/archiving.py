@@ -1,7 +1,7 @@
-"""Has each client's hours sealed in a worker process, one after another.
+"""Seals each client's hours in a worker process, one after the other.
 
-A client whose hour cannot be sealed is tried again and does not delay the others for longer than
-the attempt takes.
+If an hour cannot be sealed, it is retried, and delays the other clients only by the time of the
+attempt.
 """
 
 from __future__ import annotations
@@ -28,16 +28,19 @@ from floorcast.workers.pool import PoolTuning, WorkerFault, WorkerPool
 __all__ = ["ArchiveState", "Archiving", "check_archive"]
 
 LOOK_SECONDS = 15.0  # between two rounds over the clients
-RETRY_MS = 60_000  # after an attempt that failed
+RETRY_MS = 60_000  # after a failed attempt
 SEAL_BYTES = 16 << 30  # of address space, most of which pyarrow only reserves
-SEAL_SECONDS = 1800.0  # that sealing one hour may take
+SEAL_SECONDS = 1800.0  # limit for sealing one hour
 
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
 class ArchiveState:
-    """The archive's progress, for the metrics: ``pending`` hours are due and not sealed yet."""
+    """The progress of the archive, for the metrics.
+
+    ``pending`` hours are due and not sealed yet.
+    """
 
     pending: int = 0
     sealed: int = 0
@@ -82,7 +85,7 @@ class Archiving:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def round(self) -> None:
-        """Seal what is due, an hour of each client in turn; one round at a time."""
+        """Seal the hours that are due, one per client in turn. Only one round runs at a time."""
         async with self._one_round:
             await self._seal_due()
 
@@ -96,7 +99,7 @@ class Archiving:
                 return
 
     async def close(self) -> None:
-        """End the worker process. What was being sealed is sealed after the next start."""
+        """End the worker process. An interrupted hour is sealed after the next start."""
         await self._pool.close()
 
     def _is_due(self, client: int) -> bool:

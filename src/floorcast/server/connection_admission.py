@@ -1,4 +1,4 @@
-"""Which connections are admitted, and which are closed to make room or because they are overdue."""
+"""Admits connections, and closes connections to make room or because they are overdue."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ A = TypeVar("A", bound="Admitted")
 
 
 class Admitted(Protocol):
-    """A connection that was admitted."""
+    """An admitted connection."""
 
     @property
     def peer(self) -> str:
@@ -25,7 +25,7 @@ class Admitted(Protocol):
         ...
 
     def overdue(self, waits: Waits[Self]) -> None:
-        """Close, or explain the wait: its deadline has passed."""
+        """Handle a passed deadline: close, or explain the wait."""
         ...
 
     def evict(self) -> None:
@@ -48,22 +48,22 @@ class ConnectionAdmission(Generic[A]):
         self.tls = tls
 
     def sweep(self) -> None:
-        """Close overdue connections, a few in each turn of the loop, and log what was closed."""
+        """Close overdue connections, a few per turn of the loop, and log them."""
         if self.deadlines.overdue(CLOSED_IN_A_TURN, lambda one, waits: one.overdue(waits)):
             asyncio.get_running_loop().call_soon(self.sweep)
         self.notices.tell()
 
     def admit(self, address: str) -> Verdict:
-        """Count a connection from ``address``; if it takes another's place, that one is closed."""
+        """Count a connection from ``address``. If it displaces another one, that one is closed."""
         verdict = self.limits.enter(address)
         if verdict != "admitted" and self._make_room(address if verdict == "address" else None):
             verdict = self.limits.enter(address)
         return verdict
 
     def _make_room(self, address: str | None) -> bool:
-        """Close the connection that has waited longest for a request; False if none waits.
+        """Close the connection that has waited longest for a request.
 
-        With ``address`` only connections from there count.
+        Returns False if none waits. With ``address``, only connections from there count.
         """
 
         def may(connection: A) -> bool:

@@ -1,16 +1,15 @@
-"""The limits of connections: how many there may be, and how long each may wait.
+"""The limits of connections: their number, and how long each may wait.
 
-Connections are limited in all and per address. A trusted proxy does not count as one address:
-behind it, the requests in progress of each address that it names are limited. Some descriptors are
+Connections are limited in total and per address. A trusted proxy does not count as one address.
+Instead, the requests in progress are limited for each address that it names. Some descriptors are
 reserved for the log's files, and some connections for loopback, so a full server can still be
 inspected.
 
-All connections that wait for the same thing have the same time for it. They are kept in the order
-in which they started to wait, so checking for overdue connections costs nothing while there are
-none.
+All connections that wait for the same thing have the same time limit. They are kept in the order in
+which they started to wait, so checking for overdue connections costs nothing if there are none.
 
-``RequestLimits`` bounds what a connection reads: a request's head, its trailers, and the bytes that
-arrive in place of a body.
+``RequestLimits`` bounds what a connection reads: the head of a request, its trailers, and the bytes
+that arrive in place of a body.
 """
 
 from __future__ import annotations
@@ -49,11 +48,11 @@ __all__ = [
     "plain_head",
 ]
 
-HEAD_SLICE_BYTES = 8 * 1024  # parsed at once between and in heads: some hundred requests at most
+HEAD_SLICE_BYTES = 8 * 1024  # parsed at once in and between heads: at most some hundred requests
 BODY_SLICE_BYTES = 32 * 1024  # parsed at once in a body, which other requests may follow
 PROGRESS_BYTES = 16 * 1024  # of a body within its deadline
-MOST_WITHOUT_BODY = 64 * 1024  # bytes of a chunked body that are not body: trailers, extensions
-MOST_DISCARDED = 64 << 20  # bytes that still arrive after a response or a refusal
+MOST_WITHOUT_BODY = 64 * 1024  # bytes of a chunked body apart from its data: trailers, extensions
+MOST_DISCARDED = 64 << 20  # bytes that arrive after a response or a refusal
 
 Verdict = Literal["admitted", "full", "address"]
 
@@ -62,7 +61,7 @@ _FILES_KEPT_BACK = 128  # descriptors for the log, the stores, their workers, an
 
 
 class ConnectionLimits:
-    """Counts connections: at most ``places``, and ``per_address`` from each; 0: half of all."""
+    """Counts connections: at most ``places``, and ``per_address`` per address (0: half of all)."""
 
     def __init__(self, places: int, per_address: int, trusted_proxies: Sequence[str] = ()) -> None:
         self.places = places
@@ -74,9 +73,9 @@ class ConnectionLimits:
         self.is_proxy = lru_cache(maxsize=4096)(self._is_proxy)
 
     def enter(self, address: str) -> Verdict:
-        """Count a connection from ``address``, unless there is no room for it."""
+        """Count a connection from ``address`` if there is room for it."""
         counted = not self.is_proxy(address)
-        # first, or an address with all it may have would have others closed to make room for it
+        # first: an address at its limit must not close connections of others
         if counted and self._counts[address] >= self.per_address:
             return "address"
         room = self.places + (self._for_loopback if is_loopback(address) else 0)
