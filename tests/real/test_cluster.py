@@ -168,7 +168,7 @@ def test_a_node_is_cut_off(cluster: Cluster) -> None:
         for wire in cluster.wires:
             wire.cut()
         comes_about(lambda: caller.http.get("/readyz").status_code == 503)
-        assert "feeds go on" in caller.http.get("/readyz").json()["message"]
+        assert "feeds continue" in caller.http.get("/readyz").json()["message"]
         assert caller.feed(EVENTS).token
         load.wait_for(SOME)
         for wire in cluster.wires:

@@ -87,17 +87,20 @@ class ConnectionLimits:
         return "admitted"
 
     def leave(self, address: str) -> None:
-        """The connection has ended."""
+        """Stop counting a connection that has ended."""
         self.total -= 1
         if not self.is_proxy(address):
             self._discount(address)
 
     def enter_request(self, address: str) -> bool:
-        """Count a request that a trusted proxy passes on for ``address``; False: too many."""
+        """Count a request that a trusted proxy passes on for ``address``.
+
+        Returns False if there are too many.
+        """
         return self._count(address)
 
     def leave_request(self, address: str) -> None:
-        """The request, or the stream that it became, has ended."""
+        """Stop counting the request, or the stream that it became."""
         self._discount(address)
 
     def _count(self, address: str) -> bool:
@@ -120,7 +123,7 @@ class ConnectionLimits:
 
 
 def places_of(descriptors: int) -> int:
-    """The number of connections for a process with this number of descriptors."""
+    """Return the number of connections for a process with this number of descriptors."""
     return max(16, (descriptors - _FILES_KEPT_BACK) * 15 // 16)
 
 
@@ -131,10 +134,10 @@ T = TypeVar("T")
 class ConnectionTuning:
     """The time limits of a connection, in seconds."""
 
-    head: float = 10.0  # from its beginning, or the head's first byte, to the head's end
+    head: float = 10.0  # from the start or the head's first byte to the end of the head
     body: float = 30.0  # for each 16 KiB of a body
-    answer: float = 60.0  # without taking anything of an answer
-    idle: float = 75.0  # between an answer and the next request; longer than pollers usually wait
+    answer: float = 60.0  # without reading anything of a response
+    idle: float = 75.0  # between a response and the next request; longer than pollers usually wait
 
     linger: float = 5.0  # for the caller to read a refusal and close
 
@@ -145,7 +148,10 @@ class ConnectionTuning:
 
 
 class Waits(Generic[T]):
-    """Connections that wait for one thing, at most ``seconds``; ``kind`` names it in the log."""
+    """Connections that wait for the same thing, for at most ``seconds``.
+
+    ``kind`` names it in the log.
+    """
 
     __slots__ = ("_since", "kind", "seconds")
 
@@ -161,16 +167,16 @@ class Waits(Generic[T]):
         return one in self._since
 
     def begin(self, one: T, now: float) -> None:
-        """Start its wait, or restart it."""
+        """Start or restart the wait of a connection."""
         self._since.pop(one, None)
         self._since[one] = now
 
     def end(self, one: T) -> None:
-        """End its wait."""
+        """End the wait of a connection."""
         self._since.pop(one, None)
 
     def pop_longest(self, may: Callable[[T], bool] = lambda _one: True) -> T | None:
-        """End the wait that has lasted the longest; None if there is none.
+        """End the longest wait and return its connection, or None if nothing waits.
 
         Only connections for which ``may`` is true count, and only the first 256 are checked.
         """
@@ -181,7 +187,7 @@ class Waits(Generic[T]):
         return None
 
     def pop_overdue(self, now: float) -> T | None:
-        """End the longest wait if it is overdue; None if it is not."""
+        """End the longest wait if it is overdue and return its connection, or None."""
         for one, since in self._since.items():
             if now - since < self.seconds:
                 return None
@@ -214,7 +220,7 @@ class Deadlines(Generic[T]):
             self.head.begin(one, self.clock())
 
     def reads_body(self, one: T, *, anew: bool) -> None:
-        """Start the deadline of a body; with ``anew`` restart it."""
+        """Start the deadline of a body; ``anew`` restarts it."""
         self.head.end(one)
         if anew:
             self.body.end(one)
@@ -231,7 +237,7 @@ class Deadlines(Generic[T]):
             self.idle.begin(one, self.clock())
 
     def forget(self, one: T) -> None:
-        """End all of its waits."""
+        """End all waits of a connection."""
         for waits in self.all():
             waits.end(one)
 
@@ -259,7 +265,7 @@ class Reading(Enum):
 
 
 class RequestLimits:
-    """Counts what was read of a request, in bytes, and refuses it beyond the limits.
+    """Counts the bytes read of a request and refuses a request that exceeds the limits.
 
     ``head`` counts the URL and the whole headers; ``headers`` is their number, then the number of
     trailers. ``body`` counts since its deadline last started. ``fed`` counts the bytes parsed since
@@ -281,14 +287,14 @@ class RequestLimits:
         self.head = self.fed = self.headers = 0
 
     def add_url(self, size: int) -> bool:
-        """Count some of the URL; False: refused."""
+        """Count a part of the URL. Returns False if the request is refused."""
         self.head += size
         if self.head > MOST_HEAD_BYTES:
             self.check()
         return self.refusal is None
 
     def add_header(self, size: int) -> bool:
-        """Count a header or a trailer; False: refused, or a trailer, which is left out."""
+        """Count a header or a trailer. Returns False for a refused header and for any trailer."""
         self.headers += 1
         in_head = self.reading is not Reading.BODY
         if in_head:
@@ -305,7 +311,7 @@ class RequestLimits:
         self.fed = self.headers = self.body = 0
 
     def add_body(self, size: int) -> None:
-        """Count some of the body."""
+        """Count a part of the body."""
         self.body += size
         self.fed = 0
 
@@ -316,7 +322,7 @@ class RequestLimits:
         self.check()
 
     def check(self) -> None:
-        """Refuse a head that is too large, and what arrives in place of a body."""
+        """Refuse a head that is too large, and bytes that arrive in place of a body."""
         if self.refusal is not None or self.reading is Reading.NOTHING:
             return
         if self.reading is Reading.BODY:
@@ -330,7 +336,7 @@ class RequestLimits:
 def plain_head(
     method: bytes, url: bytes, version: bytes, headers: Sequence[tuple[bytes, bytes]]
 ) -> bytes:
-    """A request's head without the headers that ask for another protocol."""
+    """Return a request's head without the headers that ask for another protocol."""
     closes = any(name == b"connection" and b"close" in value.lower() for name, value in headers)
     lines = [b"%b: %b" % header for header in headers if header[0] not in _ASKS]
     lines += [b"connection: close"] if closes else []

@@ -1,12 +1,12 @@
-"""How a stream takes its connection over from HTTP, and the epoll that serves it from then on.
+"""A stream takes its connection over from HTTP, and an epoll serves it from then on.
 
 The connection then belongs to the feed's reader alone. Everything that HTTP needed for it (parser,
 scope, task) is freed.
 
-uvloop writes to every connection that can take more, and closes every connection that has gone, in
-one turn of the loop. With thousands of readers that delays sources for too long, so one epoll
-serves these connections, a few in each turn. A connection in uvloop also takes a kilobyte; here it
-is a file descriptor and the bytes not sent yet, which all readers share.
+In one turn of the loop, uvloop writes to every writable connection and closes every lost one. With
+thousands of readers this delays sources for too long, so one epoll serves these connections, a few
+per turn. A connection in uvloop also takes a kilobyte. Here it takes a file descriptor and the
+unsent bytes, which all readers share.
 """
 
 from __future__ import annotations
@@ -46,22 +46,23 @@ class TakenOver(Protocol):
         """The connection's transport."""
 
     def hand_over(self, headers: list[tuple[bytes, bytes]], stream: asyncio.Protocol) -> bool:
-        """Let ``stream`` have the connection; False if it is gone."""
+        """Pass the connection to ``stream``. Returns False if it is gone."""
 
 
 class ConnectionTakeover:
-    """Lets a request take over its connection while that is open.
+    """Lets a request take over its connection while the connection is open.
 
-    A request's scope refers to this object and not to the connection, which refers to the scope;
-    the cycle would need the garbage collector.
+    A request's scope refers to this object and not to the connection, because the connection refers
+    to the scope, and only the garbage collector would free the cycle.
     """
 
     __slots__ = ("_connection", "_until_gone", "asked", "forwarded", "peer")
 
     def __init__(self, connection: TakenOver, peer: str = "") -> None:
-        self.asked = False  # whether a stream wanted the connection: it has it, or it is gone
+        # whether a stream has asked for the connection: it then has it, or the connection is gone
+        self.asked = False
         self.peer = peer  # the address at the other end of the connection: perhaps a proxy's
-        self.forwarded: str | None = None  # under which a proxy's request in progress counts
+        self.forwarded: str | None = None  # address that a proxy's request counts under
         self._connection: TakenOver | None = connection
         self._until_gone: asyncio.Future[None] | None = None
 
@@ -71,14 +72,14 @@ class ConnectionTakeover:
         return self._connection is None or self._connection.transport.is_closing()
 
     def until_gone(self) -> asyncio.Future[None]:
-        """See ``floorcast.http.request_context.GONE``; for one request at a time."""
+        """See ``floorcast.http.request_context.GONE``. For one request at a time."""
         self._until_gone = asyncio.get_running_loop().create_future()
         if self._connection is None:
             self._until_gone.set_result(None)
         return self._until_gone
 
     def shut(self) -> None:
-        """The connection is closed: end the takeover, and the wait for its end."""
+        """End the takeover and the wait for the end of the connection, which is closed."""
         self._connection = None
         if self._until_gone is not None and not self._until_gone.done():
             self._until_gone.set_result(None)
@@ -90,7 +91,7 @@ class ConnectionTakeover:
 
 
 class CountedStream(asyncio.Protocol):
-    """A stream's reader, whose connection counts until it is lost."""
+    """A stream's reader. Its connection is counted until it is lost."""
 
     __slots__ = ("_address", "_forwarded", "_limits", "_stream")
 
@@ -153,19 +154,19 @@ def limited_by_address(api: ASGIApp, limits: ConnectionLimits) -> ASGIApp:
         try:
             await api(scope, receive, send)
         finally:
-            if takeover.forwarded is not None:  # no stream has taken it along
+            if takeover.forwarded is not None:  # no stream has taken it over
                 takeover.forwarded = None
                 limits.leave_request(address)
 
     return app
 
 
-TURN = 0.002  # seconds in one turn of the loop of going on with, and closing, connections
-SEND_BUFFER_BYTES = 256 * 1024  # of a stream in the kernel: a fixed size, so it does not grow
+TURN = 0.002  # seconds per turn of the loop for serving and closing connections
+SEND_BUFFER_BYTES = 256 * 1024  # of a stream in the kernel; fixed, so that it does not grow
 FEW = 16  # connections between two checks of the clock
-ASIDE = 65536  # bytes read at a time of a reader's data, which is ignored
+ASIDE = 65536  # bytes of a reader's data read at a time, which are ignored
 
-_AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER: what is unsent is forgotten
+_AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER: discard unsent data
 
 
 class Wire(asyncio.Transport):
@@ -183,7 +184,7 @@ class Wire(asyncio.Transport):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send as much as possible now. The rest is sent as the other side reads."""
-        if self._file < 0:  # its protocol is about to be notified
+        if self._file < 0:  # closed; its protocol is about to be notified
             return
         if self._rest is not None:
             self._rest = memoryview(bytes(self._rest) + data)
@@ -195,11 +196,11 @@ class Wire(asyncio.Transport):
             self._protocol.pause_writing()
 
     def get_write_buffer_size(self) -> int:
-        """Bytes that could not be sent yet."""
+        """Return the number of bytes not sent yet."""
         return 0 if self._rest is None else len(self._rest)
 
     def is_closing(self) -> bool:
-        """Whether it is closed or closing."""
+        """Whether the connection is closed or closing."""
         return self._closing
 
     def close(self) -> None:
@@ -216,7 +217,7 @@ class Wire(asyncio.Transport):
         self._wires.forget(self._file)
         if self._rest is None:
             os.close(self._file)
-        else:  # or the kernel would keep it, and offer it for minutes
+        else:  # otherwise the kernel would keep it and retry for minutes
             with socket.socket(fileno=self._file) as sock:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
         self._file = -1
@@ -258,7 +259,7 @@ class Wire(asyncio.Transport):
 
 
 class EpollTransport:
-    """All connections of streams; belongs to the running event loop."""
+    """All connections of streams. Belongs to the running event loop."""
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
@@ -271,10 +272,10 @@ class EpollTransport:
         self._epoll.close()
 
     def take(self, transport: asyncio.Transport, protocol: asyncio.Protocol) -> asyncio.Transport:
-        """Take over a connection for a new protocol; returns the transport for it.
+        """Take over a connection for a new protocol.
 
-        That is the same transport if it encrypts, if there is no descriptor left, or if it has
-        unsent data.
+        Returns its transport. The transport stays the same if it encrypts, if no descriptor is
+        left, or if it has unsent data.
         """
         stays = transport.get_extra_info("sslcontext") or transport.get_write_buffer_size()
         file = None if stays else _second(transport)
@@ -307,7 +308,7 @@ class EpollTransport:
 
 
 def _second(transport: asyncio.Transport) -> int | None:
-    """Another descriptor of the same connection, None if there is none left."""
+    """Duplicate the connection's descriptor. Returns None if no descriptor is left."""
     try:
         return os.dup(transport.get_extra_info("socket").fileno())
     except OSError:
@@ -320,7 +321,7 @@ def begin_stream(
     stream: asyncio.Protocol,
     streams: EpollTransport | None,
 ) -> None:
-    """Write the response's head, and give the connection to ``stream``.
+    """Write the response's head and pass the connection to ``stream``.
 
     ``streams`` serves the connection from then on, or uvloop if it is None.
     """

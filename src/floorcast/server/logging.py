@@ -33,7 +33,7 @@ def set_up_log(level: str, form: str) -> None:
     """Log from ``level`` on; ``form`` is text, json or auto (text on a terminal)."""
     stderr = cast("TextIO", _Stderr())
     as_text = form == "text" or (form == "auto" and sys.stderr.isatty())
-    # plain tracebacks: the richer ones print local variables, and so keys and passwords
+    # plain tracebacks: richer ones print local variables, including keys and passwords
     last: list[structlog.typing.Processor] = (
         [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if as_text
@@ -49,7 +49,7 @@ def set_up_log(level: str, form: str) -> None:
         logger_factory=structlog.WriteLoggerFactory(stderr),
         cache_logger_on_first_use=True,
     )
-    # what uvicorn and others say by the standard library goes the same way
+    # messages of uvicorn and others, which use the standard library, go the same way
     handler = logging.StreamHandler(stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

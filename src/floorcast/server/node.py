@@ -53,14 +53,14 @@ from floorcast.webhooks.surroundings import Surroundings
 
 __all__ = ["Node"]
 
-ALERTS = 1.0  # seconds between two looks at the alerts
-CHORES = 0.5  # seconds between two rounds of sealing, and of looking whether the site changed
-LONGEST_PAUSE = 60.0  # seconds between two tries to bring a floor up to the site
+ALERTS = 1.0  # seconds between two evaluations of the alerts
+CHORES = 0.5  # seconds between two rounds of sealing and two checks for changes of the site
+LONGEST_PAUSE = 60.0  # seconds between two attempts to update a floor to the site
 SNAPSHOTS = 600.0  # seconds between two checks for due snapshots
-LAST_USES = 5.0  # seconds for writing down the last uses of sessions, when the node stops
+LAST_USES = 5.0  # seconds to write the last uses of sessions when the node stops
 SITE_AGREED = 10.0  # seconds between two checks whether a late node has put an old site in the log
-SINGLE = "single"  # the holder of leases on a data folder, which one server has at a time
-SESSIONS_KEPT = 12.0  # seconds between two writings of what sessions were used
+SINGLE = "single"  # the holder of leases on a data folder, which one server uses at a time
+SESSIONS_KEPT = 12.0  # seconds between two writes of the last uses of sessions
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -139,12 +139,15 @@ class Node:
         self.server.readiness.ready = True
 
     def release(self) -> None:
-        """Let waiting readers respond, and end every stream: the server is stopping."""
+        """End every wait and every stream, because the server is stopping."""
         self._rings.release()
         self.server.streams.release()
 
     async def streams_ended(self, seconds: float) -> None:
-        """Wait until every stream has its closing comment; streams that do not read are aborted."""
+        """Wait until every stream has received its closing comment.
+
+        Aborts streams that do not read.
+        """
         await self.server.streams.ended(seconds)
 
     async def _open(self, data: Path) -> None:
@@ -286,7 +289,7 @@ class Node:
         in_time = closing.done()
         await ended([closing])
         error = closing.exception() if in_time else "no answer in time"
-        if error is not None:  # a minute's uses at most, which count in the sessions' favor
+        if error is not None:  # loses at most a minute of uses, so sessions end too early at worst
             _log.warning("uses_not_written", why=str(error))
 
     async def _stop(self) -> None:
@@ -309,7 +312,7 @@ class Node:
                     await chore()
                 except FloorcastError as error:
                     _log.warning("chore_failed", chore=chore.__name__, why=str(error))
-                except Exception:  # noqa: BLE001 — a chore that fails is tried again
+                except Exception:  # noqa: BLE001 — a failed chore is retried
                     _log.exception("chore_failed", chore=chore.__name__)
 
         self._chores.append(asyncio.create_task(run()))
@@ -343,7 +346,7 @@ class Node:
             if self.server.serves(client.id):
                 try:
                     await self._floors.begin(client.id, client.plan)
-                except (DamagedEntry, FloorFailed):  # it waits by itself; the others are served
+                except (DamagedEntry, FloorFailed):  # this floor retries; others are served
                     self._begin_later(client.id)
 
     async def _follow_site(self) -> None:
@@ -367,7 +370,7 @@ class Node:
                     await self._floors.begin(client, found.plan)
                 except FloorcastError as error:
                     _log.warning("site_change_waits", client=client, why=str(error))
-                except Exception:  # noqa: BLE001 — whatever it is, it is tried again
+                except Exception:  # noqa: BLE001 — any failure is retried
                     _log.exception("site_change_waits", client=client)
                 else:
                     if self._site.clients.get(client) is found:

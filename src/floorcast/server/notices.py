@@ -22,10 +22,10 @@ class Notices:
         self._clock = clock
         self._told: dict[str, float] = {}  # when each kind was last logged
         self._untold: Counter[str] = Counter()
-        self._address: dict[str, str] = {}  # of the last one, by kind
+        self._address: dict[str, str] = {}  # the address of the last one, by kind
 
     def note(self, kind: str, address: str) -> None:
-        """Count one; it is logged now, or together with the following ones."""
+        """Count an event. It is logged now, or together with the following ones."""
         self.counts[kind] += 1
         self._untold[kind] += 1
         self._address[kind] = address

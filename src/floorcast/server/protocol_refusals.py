@@ -39,7 +39,7 @@ class ProtocolRefusal(NamedTuple):
     headers: tuple[bytes, ...] = ()
 
     def encode(self, defaults: list[tuple[bytes, bytes]]) -> bytes:
-        """The whole response, with the headers that every response has."""
+        """Encode the response, with the headers that every response has."""
         body = msgspec.json.encode(Failure(self.code, self.message))
         lines = (
             b"HTTP/1.1 %d %b" % (self.status.value, self.status.phrase.encode()),
@@ -101,5 +101,5 @@ NO_MEMORY = ProtocolRefusal(
     HTTPStatus.SERVICE_UNAVAILABLE, 101, "the server is out of memory", "no_memory", _RETRY
 )
 OUR_FAULT = ProtocolRefusal(
-    HTTPStatus.INTERNAL_SERVER_ERROR, 100, "The server failed; its log says how.", "fault"
+    HTTPStatus.INTERNAL_SERVER_ERROR, 100, "The server failed; see its log.", "fault"
 )

@@ -25,7 +25,7 @@ from floorcast.model.token import Now
 
 __all__ = ["Stores", "note_log", "open_stores", "require_nats"]
 
-NOTED = ("log", "known")  # the bucket and key of what admin.db knows of the log
+NOTED = ("log", "known")  # the bucket and key of the log's position in admin.db
 
 
 class Stores(NamedTuple):
@@ -45,7 +45,7 @@ class Stores(NamedTuple):
 
     @property
     def shared(self) -> bool:
-        """Whether other nodes have them, too."""
+        """Whether other nodes share them."""
         return self.cluster is not None
 
 
@@ -90,7 +90,7 @@ def _noted(kv: KeyValueStore) -> KnownLog | None:
 
 
 async def note_log(stores: Stores) -> None:
-    """Have ``admin.db`` know how far the log is, so that a start sees when it has lost entries."""
+    """Record the end of the log in ``admin.db``, so that a start can detect lost entries."""
     log = stores.log
     heads = {client: log.head(client).number for client in log.clients()}
     value = msgspec.json.encode(KnownLog(log.identity, heads))
@@ -99,7 +99,7 @@ async def note_log(stores: Stores) -> None:
 
 
 async def _at_once() -> None:
-    """Nobody else puts anything into an embedded log."""
+    """Return immediately, because no other node appends to an embedded log."""
 
 
 def require_nats() -> None:

@@ -1,4 +1,4 @@
-"""TLS: the certificate and key that the settings name, and the listener that shakes hands."""
+"""TLS: loads the certificate and key that the settings name, and performs handshakes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ACCEPTED_IN_A_TURN = 16  # connections accepted in one turn of the loop
 LOOK_SECONDS = 10.0  # between two checks for changed files
 
 _log = structlog.stdlib.get_logger(__name__)
-_Mark = tuple[tuple[int, int], ...]  # of each file: when it was changed, and its size
+_Mark = tuple[tuple[int, int], ...]  # of each file: modification time and size
 
 
 class Certificate:
@@ -37,10 +37,10 @@ class Certificate:
         self.context = self._load(_new_context())
 
     def reload(self) -> None:
-        """Reload the files. If they cannot be used, that is logged and nothing changes."""
+        """Reload the files. If they cannot be used, logs this and changes nothing."""
         self._mark = self._look()
         try:
-            self._load(_new_context())  # a mismatch would leave the one in use half changed
+            self._load(_new_context())  # a mismatch would leave the context in use half changed
             self._load(self.context)
         except SettingError as error:
             _log.error("tls_not_reloaded", why=str(error))
@@ -77,7 +77,7 @@ class Certificate:
 
     @classmethod
     def of(cls, settings: Settings) -> Certificate | None:
-        """The certificate that the settings name, if any. Raises SettingError."""
+        """Return the certificate that the settings name, if any. Raises SettingError."""
         if settings.tls_cert is None and settings.tls_key is None:
             return None
         if settings.tls_cert is None or settings.tls_key is None:
@@ -102,7 +102,7 @@ def _no_password() -> str:
 class TlsListener:
     """Accepts connections that begin with a handshake, and admits each before its handshake.
 
-    uvloop itself reports a connection after its handshake, so those that send nothing would not
+    uvloop reports a connection only after its handshake, so connections that send nothing would not
     count towards any limit.
     """
 

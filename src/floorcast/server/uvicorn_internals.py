@@ -1,10 +1,10 @@
 """Everything that reaches into uvicorn: its connection, its request cycle and its main loop.
 
-uvicorn promises none of this. pyproject.toml bounds its version, and the test of this module
-names what a newer one has changed.
+uvicorn does not document any of this. pyproject.toml bounds its version, and the test of this
+module names what a newer version has changed.
 
-Here uvicorn's connection gets bounds: a head is refused before it is large, is parsed in slices,
-pipelined requests wait unparsed, and each thing that a connection may wait for has its deadline.
+This module bounds uvicorn's connections: a large head is refused early and parsed in slices,
+pipelined requests wait unparsed, and everything that a connection can wait for has a deadline.
 """
 
 from __future__ import annotations
@@ -73,10 +73,10 @@ class _State(RequestLimits):
     def __init__(self, takeover: ConnectionTakeover, address: str | None) -> None:
         super().__init__()
         self.takeover = takeover
-        self.address = address  # that it counts under; None: it no longer counts
-        self.begun = False  # whether there is room for the connection
+        self.address = address  # the address that it counts under; None once it no longer counts
+        self.begun = False  # whether the connection has been admitted
         self.unsent = 0  # bytes of responses in the transport at the last check
-        self.unread: memoryview | None = None  # received and not parsed yet
+        self.unread: memoryview | None = None  # received but not parsed yet
         self.last_words = b""  # a refusal that waits for the responses before it
         self.deaf = False  # whether what arrives is ignored
 
@@ -98,7 +98,7 @@ class Shared(ConnectionAdmission["Connection"], ServerState):
         ConnectionAdmission.__init__(self, limits, deadlines, tls)
         ServerState.__init__(self)
         self.streams = streams
-        self.short_of_memory: Callable[[], None] = lambda: None  # called when memory cannot be had
+        self.short_of_memory: Callable[[], None] = lambda: None  # called if memory runs out
 
 
 class Connection(HttpToolsProtocol):
@@ -115,12 +115,12 @@ class Connection(HttpToolsProtocol):
     server_state: Shared
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
-        """Begin, unless there is no room; see ``asyncio.Protocol``."""
+        """Begin if there is room; see ``asyncio.Protocol``."""
         shared = self.server_state
         peer = transport.get_extra_info("peername")
         address = str(peer[0]) if isinstance(peer, tuple) else ""
         self.state = _State(ConnectionTakeover(self, address), None)
-        # what is encrypted was admitted before its handshake
+        # an encrypted connection was admitted before its handshake
         verdict = shared.admit(address) if shared.tls is None else "admitted"
         if verdict != "admitted":
             self.transport = transport
@@ -153,7 +153,7 @@ class Connection(HttpToolsProtocol):
     # --- reading ----------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came, a slice at a time, as far as the requests before allow."""
+        """Parse received data in slices, as far as the earlier requests allow."""
         state = self.state
         if state.deaf:
             state.body += len(data)
@@ -185,7 +185,7 @@ class Connection(HttpToolsProtocol):
         self.flow.pause_reading()
 
     def _read_on(self) -> None:
-        """Parse what was received after requests that are now answered."""
+        """Parse data that was received after requests that now have their responses."""
         unread, self.state.unread = self.state.unread, None
         if self.state.deaf:
             return
@@ -194,7 +194,7 @@ class Connection(HttpToolsProtocol):
             self._read(unread)
 
     def _parse(self, piece: memoryview) -> int:
-        """Parse a slice; how much of it was parsed."""
+        """Parse a slice. Returns the number of bytes parsed."""
         state = self.state
         used, body = len(piece), state.body
         state.fresh = False
@@ -216,15 +216,15 @@ class Connection(HttpToolsProtocol):
     def _parse_plain_head(self) -> None:
         version = self.parser.get_http_version().encode()
         head = plain_head(self.parser.get_method(), self.url, version, self.headers)
-        self.parser = httptools.HttpRequestParser(self)  # the old one would stay at the upgrade
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
+        self.parser = httptools.HttpRequestParser(self)  # the old one stops at an upgrade
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as in uvicorn
         try:
             self.parser.feed_data(head)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self.state.refusal = NOT_HTTP
 
     def on_message_begin(self) -> None:
-        """A request begins: let its handler find the takeover."""
+        """Begin a request and let its handler find the takeover."""
         super().on_message_begin()
         state = self.state
         state.begin_head()
@@ -237,12 +237,12 @@ class Connection(HttpToolsProtocol):
             super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; a trailer is counted and left out."""
+        """Add a header. A trailer is counted and left out."""
         if self.state.add_header(len(name) + len(value) + 4):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Begin the request, unless it is refused, or its head is about to be parsed again."""
+        """Begin the request, unless it is refused or its head is about to be parsed again."""
         state = self.state
         if self.parser.get_method() == b"CONNECT":
             state.refusal = state.refusal or CONNECT_REFUSED
@@ -253,9 +253,9 @@ class Connection(HttpToolsProtocol):
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Take some of the body; what comes after the answer is only counted."""
+        """Add a part of the body. After the response, it is only counted."""
         state = self.state
-        if state.reading is not Reading.BODY:  # it is refused
+        if state.reading is not Reading.BODY:  # the request is refused
             return
         state.add_body(len(body))
         if self.cycle.response_complete and state.body > MOST_DISCARDED:
@@ -269,7 +269,7 @@ class Connection(HttpToolsProtocol):
             super().on_message_complete()
 
     def _watch_reading(self) -> None:
-        """Set the deadline of what is read now."""
+        """Set the deadline for what is being read."""
         state, deadlines = self.state, self.server_state.deadlines
         if state.reading is Reading.BODY:
             anew = state.body >= PROGRESS_BYTES and not self.cycle.response_complete
@@ -284,7 +284,7 @@ class Connection(HttpToolsProtocol):
     # --- answering --------------------------------------------------------------------------------
 
     def on_response_complete(self) -> None:
-        """Go on with the next request, or wait for one."""
+        """Continue with the next request, or wait for one."""
         state, deadlines = self.state, self.server_state.deadlines
         self.server_state.total_requests += 1
         state.unsent = self.transport.get_write_buffer_size()
@@ -301,14 +301,14 @@ class Connection(HttpToolsProtocol):
         elif state.reading is Reading.NOTHING and state.unread is None:
             deadlines.idle.begin(self, deadlines.clock())
         elif state.reading is Reading.BODY:
-            state.body = 0  # from now on, of what is discarded
+            state.body = 0  # from now on counts discarded bytes
         if state.unread is None:
             self.flow.resume_reading()
         elif not self.pipeline:
             self.loop.call_soon(self._read_on)
 
     def overdue(self, waits: Waits[Connection]) -> None:
-        """A deadline has passed."""
+        """Handle a passed deadline."""
         state, deadlines = self.state, self.server_state.deadlines
         now = deadlines.clock()
         if waits is deadlines.answer:
@@ -321,9 +321,7 @@ class Connection(HttpToolsProtocol):
             state.unsent = unsent
         elif waits is deadlines.idle or waits is deadlines.linger:
             self._close()
-        elif (
-            self.flow.read_paused or state.unread is not None
-        ):  # it is the server that does not read
+        elif self.flow.read_paused or state.unread is not None:  # the server is not reading
             waits.begin(self, now)
         elif waits is deadlines.head:
             self._refuse(HEAD_TOO_SLOW)
@@ -331,14 +329,14 @@ class Connection(HttpToolsProtocol):
             self._refuse(BODY_TOO_SLOW)
 
     def evict(self) -> None:
-        """Make room for another connection."""
+        """Close, to make room for another connection."""
         self._note("evicted")
         self.transport.abort()
         self.server_state.deadlines.forget(self)
         self._uncount()
 
     def _refuse(self, refusal: ProtocolRefusal) -> None:
-        """Answer what cannot be read, after the answers that are due before; then close."""
+        """Send a refusal after the responses that are due, then close."""
         state = self.state
         if state.deaf:
             return
@@ -366,7 +364,10 @@ class Connection(HttpToolsProtocol):
             self._close()
 
     def _linger(self) -> None:
-        """Leave it to the caller to close: what we close unread would be reset, answer and all."""
+        """Let the caller close.
+
+        If we closed with unread data, a reset would discard the response.
+        """
         deadlines = self.server_state.deadlines
         self.state.body = 0
         deadlines.linger.begin(self, deadlines.clock())
@@ -374,7 +375,7 @@ class Connection(HttpToolsProtocol):
             self.transport.write_eof()
 
     def _close(self) -> None:
-        """Close once everything is sent, within the deadline of an answer."""
+        """Close once everything is sent, within the deadline of a response."""
         state, deadlines = self.state, self.server_state.deadlines
         state.deaf = True
         deadlines.forget(self)
@@ -389,7 +390,7 @@ class Connection(HttpToolsProtocol):
     # --- streams ----------------------------------------------------------------------------------
 
     def hand_over(self, headers: list[tuple[bytes, bytes]], stream: asyncio.Protocol) -> bool:
-        """Write the head of the answer, and let ``stream`` have the connection."""
+        """Write the head of the response and pass the connection to ``stream``."""
         transport, state = self.transport, self.state
         if transport.is_closing():
             return False
@@ -398,7 +399,7 @@ class Connection(HttpToolsProtocol):
         self.server_state.deadlines.forget(self)
         self.connections.discard(self)
         self.flow.resume_reading()
-        self.parser = None  # type: ignore[assignment]  # as uvicorn does: it is held by what it holds
+        self.parser = None  # type: ignore[assignment]  # as uvicorn does, to break a reference cycle
         lines = [b"%b: %b\r\n" % header for header in self.server_state.default_headers + headers]
         head = b"".join((b"HTTP/1.1 200 OK\r\n", *lines, b"\r\n"))
         counted = CountedStream(
@@ -410,7 +411,7 @@ class Connection(HttpToolsProtocol):
 
 
 def _refusal_for(cause: BaseException | None) -> ProtocolRefusal:
-    """The refusal for what a callback of the parser raised."""
+    """Return the refusal for an exception of a parser callback."""
     if isinstance(cause, MemoryError):
         return NO_MEMORY
     if isinstance(cause, httptools.HttpParserError | UnicodeDecodeError):
@@ -439,7 +440,7 @@ class UvicornServer(uvicorn.Server):
         self._leave.set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen; connections that will be encrypted are taken by a listener of our own."""
+        """Listen. Connections with TLS use our own listener."""
         if self.server_state.tls is None or sockets is None:
             await super().startup(sockets)
             return
@@ -450,12 +451,12 @@ class UvicornServer(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
+        """Capture no signals."""
         yield
 
     async def main_loop(self) -> None:
-        """Keep the date and the deadlines until the server leaves."""
-        while not await self.on_tick(0):  # 0: set the date of the answers
+        """Maintain the date and the deadlines until the server stops."""
+        while not await self.on_tick(0):  # 0: set the date of the responses
             self.server_state.sweep()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._leave.wait(), self._sweep_seconds)
@@ -464,9 +465,9 @@ class UvicornServer(uvicorn.Server):
 def to_who_is_there(api: ASGIApp) -> ASGIApp:
     """Keep uvicorn from expecting the end of a response that has no receiver.
 
-    Either a stream has the connection, or the caller has just gone: uvloop rejects writes to a
-    connection that was reset before it reports the reset, which uvicorn would log as an error of
-    the application.
+    Either a stream has taken over the connection, or the caller has just disconnected. uvloop
+    rejects writes to a connection that was reset before it reports the reset, and uvicorn would log
+    this as an error of the application.
     """
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -479,7 +480,7 @@ def to_who_is_there(api: ASGIApp) -> ASGIApp:
         else:
             if not isinstance(takeover, ConnectionTakeover) or not takeover.asked:
                 return
-        # not the connection's newest request: others may have followed in the same packet
+        # not the connection's newest request, because others may have followed in the same packet
         cycle = getattr(send, "__self__", None)
         if isinstance(cycle, RequestResponseCycle):
             cycle.disconnected = True

@@ -1,6 +1,6 @@
-"""The transport: uvicorn with uvloop and httptools, stopped by our own hand.
+"""The transport: uvicorn with uvloop and httptools, with its own shutdown.
 
-uvicorn's own way ends the process by the signal; ours ends the streams, too, and exits with 0.
+uvicorn ends the process by the signal. floorcast also ends the streams and exits with 0.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ __all__ = ["serve"]
 
 _log = structlog.stdlib.get_logger(__name__)
 
-BACKLOG = 4096  # connections that may wait to be taken: a flood of reconnects after a restart
-HSTS_SECONDS = 365 * 24 * 3600  # for which a browser asks for nothing without TLS
+BACKLOG = 4096  # connections waiting to be accepted; many reconnect after a restart
+HSTS_SECONDS = 365 * 24 * 3600  # for which a browser uses only TLS
 GRACE = 20  # seconds that requests in progress have when the server stops
 
 Listening = Callable[[str], None]
@@ -64,14 +64,14 @@ def serve(
     leaving: Callable[[], None] | None = None,
     sign_in: Mapping[str, str] = NOTHING,
 ) -> None:
-    """Run a server until SIGTERM or SIGINT; calls ``listening`` with its address when ready.
+    """Run a server until SIGTERM or SIGINT. Calls ``listening`` with its address when it is ready.
 
     ``leaving`` runs in a thread before a server that was ready stops. ``accept_loss`` allows a
-    start on a log that has lost entries. ``sign_in`` is what the wallboard's sign-in form starts
-    with; it is public. Raises SettingError when the site file, the data folder or the address
-    cannot be used, and Unavailable when the log cannot be read or written at the start.
+    start on a log that has lost entries. ``sign_in`` has the initial values of the wallboard's
+    sign-in form; they are public. Raises SettingError when the site file, the data folder or the
+    address cannot be used, and Unavailable when the log cannot be read or written at the start.
     """
-    os.umask(0o077)  # the data is about callers: readable to the owner only
+    os.umask(0o077)  # data about callers: readable only by the owner
     certificate = Certificate.of(settings)
     _spare_the_collector()
     _take_turns_often()
@@ -163,7 +163,7 @@ def _warn(node: Node, settings: Settings) -> None:
 
 
 def _warn_if_empty(node: Node) -> None:
-    """Without a client, logins and ingest are impossible: log what to do."""
+    """Log what to do if there is no client, which makes logins and ingest impossible."""
     if not node.server.site.clients:
         _log.warning(
             "no_client",
@@ -217,7 +217,7 @@ def _transport_config(
     if tls:
         headers.append(("strict-transport-security", f"max-age={HSTS_SECONDS}"))
     return uvicorn.Config(
-        # the types of Starlette and of uvicorn say it differently
+        # Starlette and uvicorn type it differently
         cast("Any", to_who_is_there(application)),
         http=Connection,
         ws="none",
@@ -246,7 +246,7 @@ def _bound(host: str, port: int) -> socket.socket:
 
 
 def _spare_the_collector() -> None:
-    """Make the garbage collector rare: the floor is long-lived and has no cycles.
+    """Run the garbage collector rarely, because the floor is long-lived and has no cycles.
 
     With Python's own thresholds it takes a third of the time of folding.
     """
@@ -254,11 +254,11 @@ def _spare_the_collector() -> None:
 
 
 def _take_turns_often() -> None:
-    """Have the loop get the interpreter back from a thread within half a millisecond, not five."""
+    """Return the interpreter from threads to the loop within half a millisecond instead of five."""
     sys.setswitchinterval(0.0005)
 
 
 def _let_many_in() -> None:
-    """Have as many connections as the machine allows: a shell's usual 1,024 files are soon used."""
+    """Allow as many connections as the machine can have; a shell usually allows 1,024 files."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

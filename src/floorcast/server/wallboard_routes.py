@@ -1,4 +1,4 @@
-"""The wallboard's files as routes of the one table."""
+"""The wallboard's files as routes."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 def page_routes(sign_in: Mapping[str, str] = NOTHING) -> tuple[Route, ...]:
-    """A route for each file of the wallboard; the page is there before the floor is ready.
+    """Return a route for each file of the wallboard. The page is served before the floor is ready.
 
-    The sign-in form starts with the values in ``sign_in``, by the names of its fields. They are
-    public: only the demo has any.
+    ``sign_in`` has the initial values of the sign-in form by field name. They are public. Only the
+    demo has any.
     """
     return (*_files(), _sign_in(sign_in))
 
@@ -38,7 +38,7 @@ def _sign_in(values: Mapping[str, str]) -> Route:
         path=f"{PATH}/sign-in.json",
         handler=send,
         always=True,
-        doc="What the wallboard's sign-in form starts with.",
+        doc="The initial values of the wallboard's sign-in form.",
     )
 
 

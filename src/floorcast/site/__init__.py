@@ -1,1 +1,1 @@
-"""The site: the clients and what belongs to them, declared in one TOML file."""
+"""The site: the clients with their services, users and rules, declared in one TOML file."""

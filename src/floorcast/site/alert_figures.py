@@ -10,7 +10,7 @@ SILENCE: Final = "silence"
 """Seconds since the client's newest event."""
 
 INTERVAL: Final = "interval."
-"""Begins the figures of the interval in progress."""
+"""The prefix of figures of the interval in progress."""
 
 _DAY = (
     "cip", "totalOffered", "totalHandled", "totalAbandoned", "abandonRate", "serviceLevel",
@@ -37,4 +37,4 @@ RATES: Final = frozenset(
     if name in {"abandonRate", "serviceLevel", "waitP50", "waitP90", "waitMax"}
     or name.startswith("average")
 )
-"""Rates and averages of calls: a rule needs one call at least to judge them."""
+"""Rates and averages of calls. A rule needs at least one call to evaluate them."""

@@ -1,4 +1,4 @@
-"""``[[client.alert]]``: the alert rules of a site file, checked, and as the floor has them."""
+"""``[[client.alert]]``: checks the alert rules of a site file and converts them for the floor."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from floorcast.site.configuration import (
 
 __all__ = ["MAX_ALERTS", "MAX_RULES", "FileAlert", "alert_problems", "alert_rules"]
 
-MAX_RULES = 200  # rules of a client
-MAX_ALERTS = 10_000  # rule by service; evaluated every second
+MAX_RULES = 200  # rules per client
+MAX_ALERTS = 10_000  # pairs of rule and service per client, evaluated every second
 Named = tuple[Id | Name, ...]
 Threshold = Annotated[float, Meta(ge=-(2**53), le=2**53)]
 
@@ -85,7 +85,7 @@ def alert_problems(
     centers: Iterable[CallCenter],
     webhooks: Iterable[str],
 ) -> Iterator[str]:
-    """What is wrong with the alerts of a client, one line each."""
+    """Return the problems of a client's alerts, one line each."""
     alerts = list(alerts)
     if len(alerts) > MAX_RULES:
         yield f": {len(alerts)} alerts are declared; a client has at most {MAX_RULES}"
@@ -103,7 +103,7 @@ def alert_problems(
                 if name not in known:
                     what = "webhook that sends alerts" if key == "to" else key
                     guess = did_you_mean(str(name), (str(each) for each in known))
-                    yield f", alert {one.name}: {key} {name!r} is no {what}{guess}"
+                    yield f", alert {one.name}: {key} {name!r} is not a {what}{guess}"
         count += len(one.service) or len(of_services) // 2
     if count > MAX_ALERTS:
         yield f": the alerts have {count:,} services together; at most {MAX_ALERTS:,} are evaluated"
@@ -117,7 +117,7 @@ def _problems(one: FileAlert) -> Iterator[str]:
     if one.service and one.call_centers:
         yield "give either service or call_center"
     if one.figure == SILENCE and (one.service or one.call_centers):
-        yield "silence is that of the whole client: remove service and call_center"
+        yield "silence is a figure of the whole client: remove service and call_center"
     if one.interval not in INTERVALS:
         yield f"interval must be one of {', '.join(map(str, INTERVALS))} seconds"
     if one.interval != DEFAULT_INTERVAL and not one.figure.startswith(INTERVAL):
@@ -140,5 +140,5 @@ def _threshold_problems(one: FileAlert) -> Iterator[str]:
 
 
 def _ids(parts: Iterable[Service] | Iterable[CallCenter]) -> Mapping[int | str, int]:
-    """Ids by id and by name."""
+    """Map both ids and names to ids."""
     return {key: part.id for part in parts for key in (part.id, part.name)}

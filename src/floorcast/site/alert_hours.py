@@ -1,8 +1,8 @@
-"""The hours in which an alert counts: ``Mon-Fri 08:00-20:00, Sat 22:00-02:00``, in local time.
+"""The hours of an alert rule in local time, such as ``Mon-Fri 08:00-20:00, Sat 22:00-02:00``.
 
-Each span is a day, or days from one to another, and times of day; without days it is every day.
-A span whose end is not after its begin ends on the next day. The clock on the wall decides: an
-hour that the clocks skip does not come, and one that they repeat counts twice.
+Each span is a day or a range of days, and a range of times. Without days it applies every day. A
+span that ends at or before its begin ends on the next day. Local clock time decides: an hour that
+the clocks skip does not occur, and an hour that they repeat counts twice.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SPAN = re.compile(
 
 
 class _Span(NamedTuple):
-    """Minutes of the day from ``begin`` to before ``end``, which may be on the next day."""
+    """Minutes of the day from ``begin`` until before ``end``, which may be on the next day."""
 
     days: frozenset[int]
     begin: int
@@ -40,7 +40,7 @@ class Hours:
         self._spans = spans
 
     def hold(self, ms: int, zone: ZoneInfo) -> bool:
-        """Returns whether the moment, in epoch milliseconds, is in one of the spans."""
+        """Return whether the time, in epoch milliseconds, is in one of the spans."""
         local = (_EPOCH + timedelta(milliseconds=ms)).astimezone(zone)
         minute, today = local.hour * 60 + local.minute, local.weekday()
         yesterday = (today - 1) % 7
@@ -52,7 +52,7 @@ class Hours:
 
 
 def parse_hours(text: str) -> Hours:
-    """Reads spans that are separated by commas. Raises ``ValueError`` on any other text."""
+    """Parse spans separated by commas. Raises ``ValueError`` for any other text."""
     parts = [part.strip() for part in text.split(",", MAX_SPANS)]
     if len(parts) > MAX_SPANS:
         raise ValueError(f"hours have more than {MAX_SPANS} spans")
@@ -74,7 +74,7 @@ def _span(text: str) -> _Span:
 def _minute(text: str) -> int:
     hour, minute = int(text[:2]), int(text[3:])
     if minute >= 60 or hour * 60 + minute > _MINUTES_OF_DAY:
-        raise ValueError(f"{text} is no time of day; times are from 00:00 to 24:00")
+        raise ValueError(f"{text} is not a time of day; times are from 00:00 to 24:00")
     return hour * 60 + minute
 
 
@@ -88,5 +88,5 @@ def _days(first: str | None, last: str | None) -> frozenset[int]:
 
 def _day(text: str) -> int:
     if text.lower() not in _DAYS:
-        raise ValueError(f'"{text}" is no day; days are Mon, Tue, Wed, Thu, Fri, Sat, Sun')
+        raise ValueError(f'"{text}" is not a day; days are Mon, Tue, Wed, Thu, Fri, Sat, Sun')
     return _DAYS.index(text.lower())

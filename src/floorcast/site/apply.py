@@ -1,7 +1,7 @@
-"""Applies a site file: the stored site becomes what the file declares.
+"""Applies a site file, so that the stored site equals what the file declares.
 
-The text of the file is stored as one Argon2 hash. An unchanged file is thus recognized by one
-verification, and the hash does not help to guess passwords faster than their own hashes.
+The text of the file is stored as one Argon2 hash. One verification recognizes an unchanged file,
+and guessing passwords from this hash is as slow as from their own hashes.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ TRIES = 5  # against commands that write at the same moment
 
 
 class Hashing(Protocol):
-    """How passwords are hashed; both take tens of milliseconds, on purpose."""
+    """How passwords are hashed. Both functions deliberately take tens of milliseconds."""
 
     def hash(self, password: str) -> str:
         """The encoded Argon2id hash."""
         ...
 
     def verify(self, password_hash: str, password: str) -> bool:
-        """Whether the hash is this password's."""
+        """Whether the hash belongs to this password."""
         ...
 
 
@@ -62,11 +62,11 @@ def _always(_proposal: Proposal) -> bool:
 async def apply(
     kv: KeyValueStore, site_file: SiteFile, hashing: Hashing, approve: Approve = _always
 ) -> list[Change]:
-    """Make the stored site what the file declares; what that changes, in the order of ids.
+    """Make the stored site equal to the file. Returns the changes in the order of ids.
 
     Users and keys made by command stay. Applying the same file again changes nothing. Nothing is
-    written unless ``approve`` returns True. Raises what it raises, ``SettingError`` when the file
-    does not fit what was made by command, and ``Unavailable`` when the store cannot be written.
+    written unless ``approve`` returns True. Raises what ``approve`` raises, ``SettingError`` if the
+    file conflicts with changes made by command, and ``Unavailable`` if the store cannot be written.
     """
     for _ in range(TRIES):
         try:
@@ -133,7 +133,7 @@ def _plan(mark: bytes | None, site_file: SiteFile, old: Kept, hashing: Hashing) 
 
 
 def declare(client: FileClient, old: Client | None, hashing: Hashing) -> Client:
-    """A client of the file as it is stored. A password that ``old`` has keeps its hash."""
+    """The stored form of a client of the file. An unchanged password of ``old`` keeps its hash."""
     hashes = {(user.agent, user.id): user.password_hash for user in old.users} if old else {}
     users = tuple(
         User(
@@ -168,7 +168,7 @@ def _password(login: Login, old: str | None, hashing: Hashing) -> str:
 
 
 def _fits(declared: dict[int, Client], old: Kept) -> None:
-    """Refuse a file that does not go with what was made by command."""
+    """Refuse a file that conflicts with changes made by command."""
     problems: list[str] = []
     for client, made in old.by_hand.items():
         if client not in declared:

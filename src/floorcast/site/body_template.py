@@ -1,7 +1,7 @@
 """Templates of a webhook's body, in Liquid.
 
 A template makes the body of one request from one event. It cannot read files or call code. Its
-output and the steps of its loops are bounded, and so is its time.
+output, the steps of its loops and so its time are bounded.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ __all__ = ["EXAMPLES", "MAX_TEMPLATE_CHARS", "TemplateError", "check_template", 
 
 MAX_TEMPLATE_CHARS = 16_384
 MAX_OUTPUT_BYTES = 262_144
-MAX_STEPS = 1_000  # of all loops
+MAX_STEPS = 1_000  # of all loops together
 
 
 class TemplateError(FloorcastError):
-    """A template cannot be read, or makes no valid body of an event; the text says why."""
+    """A template cannot be parsed, or makes no valid body from an event. The message says why."""
 
 
 @cache
@@ -49,7 +49,7 @@ def _environment() -> Environment:
 
 
 def _as_json(value: object) -> str:
-    """A value as JSON, for ``{{ value | json }}``; null for a member that is not there."""
+    """A value as JSON, for ``{{ value | json }}``. A missing member is null."""
     return json.dumps(value, default=lambda _value: None)
 
 
@@ -60,10 +60,10 @@ def is_json(content_type: str) -> bool:
 
 
 def render(text: str, content_type: str, event: Mapping[str, object]) -> bytes:
-    """The body of a request about ``event``, a CloudEvent; empty if the template leaves it out.
+    """Return the body of a request for ``event``, a CloudEvent; empty if the template skips it.
 
-    Raises TemplateError if the template cannot be read, exceeds a limit, or makes no JSON where the
-    media type is JSON.
+    Raises TemplateError if the template cannot be parsed, exceeds a limit, or makes invalid JSON
+    for a JSON media type.
     """
     from liquid.exceptions import LiquidError  # noqa: PLC0415 — as in _environment
 
@@ -112,7 +112,7 @@ def _example(name: str, /, **data: object) -> dict[str, object]:
 
 
 EXAMPLES: Mapping[str, Mapping[str, object]] = {
-    # the quotes show what a template does without the json filter
+    # the quotes reveal a missing json filter
     "agent": _example(
         "agent",
         timestamp=1_770_000_000_000,
@@ -168,4 +168,4 @@ EXAMPLES: Mapping[str, Mapping[str, object]] = {
         to=["ops"],
     ),
 }
-"""An event of each kind. Free text holds quotes, so that a template without ``json`` is found."""
+"""An event of each kind. Free text contains quotes, which reveal a template without ``json``."""

@@ -13,14 +13,17 @@ from floorcast.site.digests import fingerprint
 __all__ = ["Change", "counted", "differences"]
 
 UNSHOWN = frozenset({"url", "secret", "previous_secret", "template", "filter"})
-"""Members of a webhook whose values are not shown: secrets, a URL that can be one, long texts."""
+"""Members of a webhook whose values are not shown:
+
+secrets, URLs that may contain one, long texts.
+"""
 
 _Table = Mapping[int | str, Struct]
 Action = Literal["added", "changed", "removed", "kept"]
 
 
 class Change(NamedTuple):
-    """One thing that is different now (or, kept: that a command decided, and stays so)."""
+    """One difference. If ``kept``, a command decided the value and it stays."""
 
     action: Action
     what: str
@@ -28,7 +31,10 @@ class Change(NamedTuple):
 
 
 def differences(old: Client | None, new: Client | None) -> Iterator[Change]:
-    """The steps from one declaration of a client to another; None: there is no such client."""
+    """The steps from one declaration of a client to another.
+
+    None means that the client does not exist.
+    """
     if old is None or new is None:
         if new is not None:
             yield Change("added", _client(new), _summary(new))
@@ -56,7 +62,7 @@ def differences(old: Client | None, new: Client | None) -> Iterator[Change]:
 
 
 def counted(count: int, name: str) -> str:
-    """A number of things: ``1 user``, ``2 users``."""
+    """Return a count with its noun: ``1 user``, ``2 users``."""
     return f"{count} {name}" if count == 1 else f"{count} {name}s"
 
 

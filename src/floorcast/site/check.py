@@ -1,4 +1,4 @@
-"""Checks of a site file beyond its types: that its parts are consistent."""
+"""Checks of a site file beyond its types: whether its parts are consistent."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from floorcast.site.webhook_check import webhook_problems
 
 __all__ = ["MAX_API_TOKENS", "hashed", "problems"]
 
-MAX_API_TOKENS = 5  # a client, as the contract has it
+MAX_API_TOKENS = 5  # per client, from the contract
 
 Centers = Mapping[int, frozenset[int]]
-"""The ids of call centers, by client: of one client, and of those below it."""
+"""The ids of call centers by client, for a client and the clients below it."""
 
 _ARGON2ID = re.compile(r"\$argon2id\$v=\d+\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -29,7 +29,7 @@ _HEADER = re.compile(r"[!-~]+")
 
 
 def problems(clients: Sequence[FileClient]) -> list[str]:
-    """Every inconsistency, one line each, naming the table and the key."""
+    """Return all inconsistencies, one line each, which names the table and the key."""
     found = [f"client {double}: the id is used twice" for double in _doubles(_ids(clients))]
     found += [f"client {double!r}: the name is used twice" for double in _doubles(_names(clients))]
     found += _across(clients)
@@ -56,7 +56,7 @@ def _across(clients: Sequence[FileClient]) -> Iterator[str]:
 
 
 def hashed(keys: Iterable[str], hashes: Iterable[str]) -> tuple[str, ...]:
-    """The hashes of tokens or keys, which are declared in plain text or as hashes."""
+    """The hashes of tokens or keys, which may be declared in plain text or as hashes."""
     return tuple(sorted([digest(key) for key in keys] + [given.lower() for given in hashes]))
 
 

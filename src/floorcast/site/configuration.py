@@ -1,6 +1,6 @@
 """The types of a site (section 10 of the contract).
 
-The floor's figures and feeds depend only on a client's ``FloorConfig``. Every change of it is an
+Of a site, only a client's ``FloorConfig`` affects its figures and feeds. Every change of it is an
 entry in the log, so folding the log again produces the same floor. Users, tokens, keys and
 passwords are not in the log, and secrets are stored as hashes.
 """
@@ -48,7 +48,7 @@ Echoed = Annotated[str, Meta(max_length=256)]
 
 DeclaredFeed = Literal["agent", "interaction"]
 FeedName = Literal["agent", "interaction", "alerts"]
-"""The feeds. ``alerts`` is on for every client; the others are switched on in the site."""
+"""The feeds. Every client has ``alerts``. The site enables the others."""
 INTERVALS = (300, 900, 1800, 3600)
 """The lengths of intervals, in seconds (section 11 of ``beyond.md``)."""
 
@@ -80,7 +80,7 @@ class CallCenter(_Part, frozen=True):
 
 
 class CenterOf(_Part, frozen=True):
-    """A call center by its client and its id in that client."""
+    """A call center, identified by its client and its id within that client."""
 
     client: Id
     id: Id
@@ -91,11 +91,11 @@ class CenterOf(_Part, frozen=True):
 
 
 Center = Id | CenterOf
-"""An id alone is the user's own client's call center; if it has none, those of its children."""
+"""An id alone means a call center of the user's own client or, if it has none, of its children."""
 
 
 def in_order(centers: Iterable[Center]) -> tuple[Center, ...]:
-    """The call centers, each once: those by id alone, then those by client and id."""
+    """The call centers without duplicates: those by id alone, then those by client and id."""
     found = set(centers)
     plain = [one for one in found if not isinstance(one, CenterOf)]
     others = [one for one in found if isinstance(one, CenterOf)]
@@ -103,10 +103,10 @@ def in_order(centers: Iterable[Center]) -> tuple[Center, ...]:
 
 
 class Service(_Part, frozen=True):
-    """A service (a queue, a skill group). Members that are in no figure are returned unchanged.
+    """A service (a queue, a skill group). Members that no figure uses are returned unchanged.
 
-    The targets change no figure. ``target_service_level`` is the percentage that the service
-    level should reach, ``target_seconds`` the wait that no call should exceed.
+    The targets do not affect figures. ``target_service_level`` is the percentage that the service
+    level should reach, ``target_seconds`` the longest acceptable wait.
     """
 
     id: Id
@@ -134,7 +134,7 @@ class Agent(_Part, frozen=True):
 
 
 class TermCode(_Part, frozen=True):
-    """A term code and the category that it counts in."""
+    """A term code and its category."""
 
     code: Name
     category: Category
@@ -148,19 +148,19 @@ DEFAULT_TERM_CODES = (
 
 
 class NotReadyReason(_Part, frozen=True):
-    """A reason of the client's own for not being ready, and the one that it counts as."""
+    """A client-specific reason for Not Ready, and the standard reason that it counts as."""
 
     reason: Name
     counts_as: CountedReason
 
 
 class AlertRule(_Part, frozen=True):
-    """When an alert fires at a service, or at the client for ``silence``.
+    """The rule by which an alert fires at a service, or at the client for ``silence``.
 
-    It fires when the figure has been above (or below) ``threshold`` for ``hold`` seconds, and is
-    over when the figure is back at ``clear``. ``services`` and ``call_centers`` are ids; without
-    either, it is for every service of the client. ``min_calls`` applies to rates and averages.
-    ``interval`` is the length, in seconds, of the interval of an ``interval.…`` figure.
+    It fires after the figure has been above (or below) ``threshold`` for ``hold`` seconds, and
+    clears when the figure is back at ``clear``. ``services`` and ``call_centers`` are ids. Without
+    either, the rule applies to every service of the client. ``min_calls`` applies to rates and
+    averages. ``interval`` is the length, in seconds, of the interval of an ``interval.…`` figure.
     """
 
     name: Name
@@ -180,7 +180,7 @@ class AlertRule(_Part, frozen=True):
 class FloorConfig(_Part, frozen=True):
     """The configuration of a client's floor, without secrets.
 
-    An empty term-code table means the default.
+    If the table of term codes is empty, the default table applies.
     """
 
     time_zone: Name = "UTC"
@@ -204,7 +204,7 @@ class Limits(_Part, frozen=True):
 
 
 class User(_Part, frozen=True):
-    """A user who can log in. ``agent`` users are the floor's agents, and log in apart."""
+    """A user who can log in. ``agent`` users are agents of the floor and have a separate login."""
 
     id: Id
     name: Name
@@ -217,8 +217,8 @@ class User(_Part, frozen=True):
 class ScreenKey(_Part, frozen=True):
     """A key that opens the wallboard without a login, kept as its SHA-256 in hexadecimal.
 
-    It shows the services that are named or belong to a call center that is named; without
-    either, everything.
+    It shows the named services and those of the named call centers. Without either, it shows
+    everything.
     """
 
     digest: str
@@ -229,7 +229,7 @@ class ScreenKey(_Part, frozen=True):
 class Client(_Part, frozen=True):
     """A client of the site as it is stored, with tokens and keys as SHA-256 in hexadecimal.
 
-    The secrets of webhooks are as declared, since they sign.
+    The secrets of webhooks are stored as declared, because they are needed to sign.
     """
 
     id: Id

@@ -1,7 +1,7 @@
-"""API tokens, ingest keys and ids of sessions: how they are made, kept and named.
+"""API tokens, ingest keys and session ids: creates, hashes and names them.
 
-They are long and random, so a plain SHA-256 keeps them; passwords are neither, and are hashed
-by ``floorcast.auth.passwords``.
+They are long and random, so a plain SHA-256 is enough. Passwords are neither, and are hashed by
+``floorcast.auth.passwords``.
 """
 
 from __future__ import annotations

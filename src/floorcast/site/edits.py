@@ -28,9 +28,9 @@ __all__ = [
 KeyKind = Literal["api_tokens", "ingest_keys", "metrics_keys"]
 Edit = Callable[[Client, ByHand], ByHand]
 
-TRIES = 5  # against others who write at the same moment
-MAX_SCREEN_KEYS = 1000  # a client
-SHORTEST = 6  # hexadecimal digits by which a key may be named
+TRIES = 5  # when others write at the same time
+MAX_SCREEN_KEYS = 1000  # per client
+SHORTEST = 6  # hexadecimal digits that name a key
 
 
 async def add_user(kv: KeyValueStore, client: int, user: User) -> None:
@@ -50,7 +50,8 @@ async def add_user(kv: KeyValueStore, client: int, user: User) -> None:
 async def remove_user(kv: KeyValueStore, client: int, name: str, *, agent: bool = False) -> None:
     """Remove a login; raises ``NotFound``.
 
-    One that the site file declares stays away until the file declares another password for it.
+    A login that the site file declares stays removed until the file declares another password for
+    it.
     """
 
     def edit(declared: Client, made: ByHand) -> ByHand:
@@ -63,9 +64,9 @@ async def remove_user(kv: KeyValueStore, client: int, name: str, *, agent: bool 
 async def set_password(
     kv: KeyValueStore, client: int, name: str, password_hash: str, *, agent: bool = False
 ) -> None:
-    """Give a user, or an agent of the site, another password; raises ``NotFound``.
+    """Set the password of a user or an agent of the site; raises ``NotFound``.
 
-    It counts until the site file declares another one than it does now.
+    It applies until the site file declares a different password than now.
     """
 
     def edit(declared: Client, made: ByHand) -> ByHand:
@@ -79,7 +80,7 @@ async def set_password(
 async def add_key(kv: KeyValueStore, client: int, kind: KeyKind, digest: str) -> None:
     """Add an API token or ingest key by its digest.
 
-    Raises ``InvalidParameter`` when the client has as many API tokens as it may.
+    Raises ``InvalidParameter`` if the client has reached its limit of API tokens.
     """
 
     def edit(declared: Client, made: ByHand) -> ByHand:
@@ -109,10 +110,10 @@ async def add_screen_key(kv: KeyValueStore, client: int, key: ScreenKey) -> None
 
 
 async def revoke_key(kv: KeyValueStore, client: int, fingerprint: str) -> str:
-    """End a key named by (the beginning of) its digest; the whole digest.
+    """Revoke the key whose digest starts with these digits. Returns the whole digest.
 
-    Raises ``NotFound``, and ``InvalidParameter`` where more than one begins so. A key of the
-    site file stays revoked for as long as the file has it.
+    Raises ``NotFound``, and ``InvalidParameter`` if several keys match. A key of the site file
+    stays revoked as long as the file contains it.
     """
     found = ""
 
@@ -162,7 +163,7 @@ def _exists(declared: Client, made: ByHand, name: str, agent: bool) -> None:
 def _decided(
     declared: Client, made: ByHand, name: str, agent: bool, password_hash: str | None
 ) -> ByHand:
-    """``made`` with a login's new password, or (None) without the login."""
+    """Return ``made`` with a login's new password, or without the login if it is None."""
     mine = [user for user in made.users if (user.agent, user.name) != (agent, name)]
     if len(mine) < len(made.users):
         kept = [

@@ -1,4 +1,4 @@
-"""Error messages for a site file, which name the place of each mistake.
+"""Error messages for a site file. Each names the location of the mistake.
 
 A table is named by its id or name (``client 47415, service 38049``), and the expected value is
 derived from the type.
@@ -18,7 +18,7 @@ __all__ = ["convert", "explain", "label"]
 T = TypeVar("T")
 
 NEEDED = frozenset({"id", "name", "login", "code", "category", "role", "url", "secret", "send"})
-"""Keys that some table cannot do without."""
+"""Keys that are required in some table."""
 
 
 SECRET = (
@@ -34,7 +34,7 @@ SECRET = (
 
 
 def label(table: str, entry: object, number: int) -> str:
-    """How messages call one entry of a list of tables: by id, name or, at last, number."""
+    """The name of a table of a list in messages: its id, its name or else its number."""
     if isinstance(entry, dict):
         for key in ("id", "login", "name", "code"):
             if isinstance(entry.get(key), int | str):
@@ -43,7 +43,7 @@ def label(table: str, entry: object, number: int) -> str:
 
 
 def explain(error: msgspec.ValidationError, raw: object, kind: type) -> str:
-    """The changes that ``raw``, the parsed file, needs to convert to ``kind``."""
+    """Explain what must change in ``raw``, the parsed file, so that it converts to ``kind``."""
     problem, _, path = str(error).partition(" - at `$")
     tables, key = _place(re.findall(r"\.(\w+)|\[(\d+)\]", path), raw)
     expected = expected_at(kind, re.findall(r"\.(\w+)|\[\d+\]", path), "a table")
@@ -62,9 +62,9 @@ def explain(error: msgspec.ValidationError, raw: object, kind: type) -> str:
 
 
 def convert(raw: object, kind: type[T], most: int) -> tuple[T | None, list[str]]:
-    """``raw`` as ``kind``, or None and a line for each thing that is wrong, at most ``most``.
+    """Convert ``raw`` to ``kind``. Returns None and at most ``most`` messages if it has mistakes.
 
-    Takes ``raw`` apart: after each mistake what is wrong is taken out, and the rest is tried.
+    Modifies ``raw``: it removes each mistake and tries again, to find the next one.
     """
     told: list[str] = []
     while len(told) < most:
@@ -83,7 +83,7 @@ def convert(raw: object, kind: type[T], most: int) -> tuple[T | None, list[str]]
 
 
 def _take_out(error: msgspec.ValidationError, raw: object) -> bool:
-    """Remove what the error is about; False where nothing can be removed."""
+    """Remove the cause of the error. Returns False if nothing can be removed."""
     problem, _, path = str(error).partition(" - at `$")
     steps: list[str | int] = [
         name or int(index) for name, index in re.findall(r"\.(\w+)|\[(\d+)\]", path)
@@ -96,7 +96,7 @@ def _take_out(error: msgspec.ValidationError, raw: object) -> bool:
         holder: Any = raw
         for step in parents:
             holder = holder[step]
-        # a table without a key that it needs goes as a whole, and so does an element of a list
+        # a table without a required key is removed as a whole, and so is an element of a list
         if isinstance(holder, dict) and last not in NEEDED:
             del holder[last]
             return True

@@ -18,9 +18,9 @@ __all__ = ["SiteFile", "parse", "read"]
 MOST = 20  # problems reported at once
 
 
-MAX_BYTES = 64 << 20  # of a site file: more than 100,000 agents and 5,000 clients take
+MAX_BYTES = 64 << 20  # of a site file; 100,000 agents and 5,000 clients need less
 MAX_KEY_PARTS = 16  # no setting has more than 3
-# tomllib takes quadratic time, and a level of recursion or two, for a key of many parts
+# for a key of many parts, tomllib takes quadratic time and one or two levels of recursion each
 _PART = r"""(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*"""
 _LONG_KEY = re.compile(
     rf"(?:^[ \t]*\[{{0,2}}|[{{,])[ \t]*(?:{_PART}\.[ \t]*){{{MAX_KEY_PARTS}}}", re.MULTILINE
@@ -28,7 +28,7 @@ _LONG_KEY = re.compile(
 
 
 class SiteFile(NamedTuple):
-    """A site file that fits together; ``digest`` is the SHA-256 of its text."""
+    """A consistent site file. ``digest`` is the SHA-256 of its text."""
 
     clients: tuple[FileClient, ...]
     digest: str

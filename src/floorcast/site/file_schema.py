@@ -40,7 +40,7 @@ class FileAgent(Agent, kw_only=True, frozen=True, forbid_unknown_fields=True):
 
 
 class FileUser(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
-    """A user; exactly one of the passwords is needed."""
+    """A user. Exactly one of the passwords is required."""
 
     id: Id
     name: Name
@@ -93,7 +93,7 @@ class FileClient(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     alert: tuple[FileAlert, ...] = ()
 
     def plan(self) -> FloorConfig:
-        """The floor's part, in an order that does not depend on the file's."""
+        """The part for the floor, in an order that does not depend on that of the file."""
         agents = (
             Agent(id=one.id, login=one.login, name=one.name, team=one.team) for one in self.agent
         )

@@ -60,7 +60,7 @@ class Directory:
         return family(client, self._children)
 
     def named(self, name_or_id: str) -> Client | None:
-        """The client with that name; else the one with that id."""
+        """The client with that name, or else with that id."""
         found = self.by_name.get(name_or_id)
         if found is None and name_or_id.isascii() and name_or_id.isdigit():
             found = self.clients.get(int(name_or_id)) if len(name_or_id) < MAX_ID_DIGITS else None
@@ -114,7 +114,7 @@ class Directory:
         return self._screens.get(digest)
 
 
-MAX_ID_DIGITS = 20  # what is longer is no client's id, and slow to read
+MAX_ID_DIGITS = 20  # a longer text is not a client's id, and slow to parse
 
 Raw = tuple[bytes, bytes | None]
 
@@ -138,10 +138,10 @@ class _Reading(NamedTuple):
 
 
 class Site:
-    """The clients by id and by name; a change becomes visible as a whole.
+    """The clients by id and by name. A change becomes visible all at once.
 
     Raises ``SettingError`` if the stored site cannot be decoded, and ``Unavailable`` if the store
-    cannot be read; the previous site then stays.
+    cannot be read; the previous site then stays in effect.
     """
 
     def __init__(self, kv: KeyValueStore) -> None:
@@ -166,7 +166,7 @@ class Site:
         return self._reading.directory.by_name
 
     def named(self, name_or_id: str) -> Client | None:
-        """The client with that name; else the one with that id."""
+        """The client with that name, or else with that id."""
         return self.directory.named(name_or_id)
 
     @property
@@ -197,7 +197,7 @@ class Site:
     def reload(self) -> SiteChange | None:
         """Read the site now if it has changed; returns the changes.
 
-        A large site takes too long for a turn of the loop, so a running server uses ``refresh``.
+        A large site takes too long for one turn of the loop, so a running server uses ``refresh``.
         """
         raw = self._changed()
         return None if raw is None else self._take(_read(*raw, self._reading))
@@ -211,17 +211,17 @@ class Site:
             return self._take(await asyncio.to_thread(_read, *raw, self._reading))
 
     def _stir(self, _key: str, _value: bytes | None) -> None:
-        """Reload after a write, for example of another node that revokes a key."""
+        """Reload after a write, for example after another node revokes a key."""
         if self._stirred is None or self._stirred.done():
             self._stirred = asyncio.get_running_loop().create_task(self._catch_up())
 
     async def _catch_up(self) -> None:
-        with contextlib.suppress(FloorcastError):  # the server's regular ``refresh`` tells it
-            while await self.refresh() is not None:  # or until what came meanwhile is read, too
+        with contextlib.suppress(FloorcastError):  # the server's regular ``refresh`` reports it
+            while await self.refresh() is not None:  # until later writes are read, too
                 pass
 
     def _changed(self) -> tuple[tuple[int, int], dict[str, Raw]] | None:
-        # the version first: a write in between is then read now, and once more next time
+        # the version first: a write in between is then read now and again next time
         version = self._kv.version(DECLARED), self._kv.version(BY_HAND)
         if version == self._reading.version:
             return None

@@ -1,4 +1,4 @@
-"""Changes that administrators made by command.
+"""Changes that administrators make by command.
 
 They are stored separately and override the site file, so that applying a file never removes what a
 command created, and a revoked key does not return at the next start of the server.
@@ -16,11 +16,11 @@ __all__ = ["ByHand", "Declined", "collisions", "laid_over", "prune"]
 
 
 class Declined(Struct, frozen=True, forbid_unknown_fields=True):
-    """A login whose password, or whose being there, the file no longer decides.
+    """A login whose password or existence the file no longer decides.
 
-    Holds as long as the file declares the same password for it: ``declared`` is that
-    password's hash, empty for an agent without one. ``password_hash`` is the one that counts
-    instead; None: the login was removed.
+    It applies as long as the file declares the same password: ``declared`` is the hash of that
+    password, empty for an agent without one. ``password_hash`` replaces it; None means that the
+    login was removed.
     """
 
     name: str
@@ -42,7 +42,7 @@ class ByHand(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True
 
 
 def laid_over(declared: Client, by_hand: ByHand) -> Client:
-    """The effective client: the declaration of the file with the manual changes."""
+    """Return the effective client: the declaration of the file with the manual changes."""
     users = tuple(_logins(declared, by_hand))
     recorded_at = {(user.agent, user.name) for user in users} | {
         (user.agent, user.id) for user in users

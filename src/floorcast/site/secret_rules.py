@@ -1,4 +1,4 @@
-"""How strong a password, an API token and an ingest key must be, and which are public."""
+"""Rules for the strength of passwords, API tokens and ingest keys, and the published ones."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ EXAMPLE_KEYS = frozenset(
 
 
 EXAMPLE_SECRETS = frozenset({"whsec_ZXhhbXBsZS13ZWJob29rLXNlY3JldC1jaGFuZ2UtbWU="})
-"""Those of webhooks in the published example site and in the docs."""
+"""The secrets of webhooks in the published example site and in the docs."""
 
 
 def password_fault(password: str, user_name: str) -> str:
-    """Why a new password is rejected, as a phrase "must …"; empty if it is valid."""
+    """The reason why a new password is rejected, as a phrase "must …"; empty if it is valid."""
     if not MIN_PASSWORD_CHARS <= len(password) <= MAX_PASSWORD_CHARS or not password.strip():
         return f"must have {MIN_PASSWORD_CHARS} to {MAX_PASSWORD_CHARS} characters"
     if password.strip().casefold() == user_name.strip().casefold():
@@ -50,5 +50,5 @@ def is_example_key(key_digest: str) -> bool:
 
 
 def is_example_secret(secret: str) -> bool:
-    """Whether the secret of a webhook is the one of the published example site."""
+    """Whether the secret of a webhook is that of the published example site."""
     return secret in EXAMPLE_SECRETS

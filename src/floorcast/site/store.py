@@ -32,7 +32,7 @@ class Kept(NamedTuple):
 
 
 def kept(declared: Mapping[str, bytes], by_hand: Mapping[str, bytes]) -> Kept:
-    """Reads the two buckets. Raises ``SettingError`` if they cannot be decoded."""
+    """Read the two buckets. Raises ``SettingError`` if they cannot be decoded."""
     return Kept(
         {int(key): read_client(raw) for key, raw in declared.items()},
         {int(key): read_by_hand(raw) for key, raw in by_hand.items()},
@@ -40,7 +40,7 @@ def kept(declared: Mapping[str, bytes], by_hand: Mapping[str, bytes]) -> Kept:
 
 
 def read_client(raw: bytes) -> Client:
-    """A client as the bucket keeps it."""
+    """Read a client from its stored form."""
     return _read(raw, Client)
 
 

@@ -13,8 +13,8 @@ from floorcast.site.webhooks import SECRET_PREFIX, Webhook, WebhookFilter
 
 __all__ = ["webhook_problems"]
 
-MAX_WEBHOOKS = 100  # of a client
-MIN_SECRET_BYTES, MAX_SECRET_BYTES = 24, 64  # as Standard Webhooks has it
+MAX_WEBHOOKS = 100  # per client
+MIN_SECRET_BYTES, MAX_SECRET_BYTES = 24, 64  # from Standard Webhooks
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _URL = re.compile(r"[!-~]+")
 _MEDIA_TYPE = re.compile(r"[a-z0-9.+-]+/[a-z0-9.+-]+(?:; ?[a-z]+=[A-Za-z0-9._-]+)?")
@@ -26,9 +26,9 @@ def webhook_problems(
     services: Mapping[str, int],
     centers: Mapping[str, int],
 ) -> Iterator[str]:
-    """What is wrong with a client's webhooks: one line each, after the client's name.
+    """Return the problems of a client's webhooks, one line each, to follow the client's name.
 
-    ``services`` and ``centers`` are the ids of those that the client declares, by name.
+    ``services`` and ``centers`` map the names that the client declares to ids.
     """
     if len(webhooks) > MAX_WEBHOOKS:
         yield f": {len(webhooks)} webhooks are declared; a client has at most {MAX_WEBHOOKS}"
@@ -84,7 +84,7 @@ def _secrets(webhook: Webhook) -> Iterator[str]:
                 f" {MAX_SECRET_BYTES} random bytes; floorcast webhook secret creates one"
             )
     if webhook.secret == webhook.previous_secret:
-        yield "previous_secret must be another one than secret"
+        yield "previous_secret must differ from secret"
 
 
 def _sent(webhook: Webhook, feeds: Collection[str]) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Webhooks as the site declares them (section 16 of the contract).
 
-The secrets are stored as declared, because a signature cannot be made from a hash. Neither they nor
-the path of a URL, which is often a secret too, appear in messages, listings and logs.
+The secrets are stored as declared, because a hash cannot sign. Messages, listings and logs show
+neither the secrets nor the path of a URL, which is often a secret too.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class WebhookFilter(
     omit_defaults=True,
     rename="camel",
 ):
-    """Selects events as a feed's filter does. Services and call centers are given by id or name.
+    """Selects events like the filter of a feed. Services and call centers are given by id or name.
 
-    ``interaction_type`` selects among interactions only.
+    ``interaction_type`` applies only to interactions.
     """
 
     interaction_type: (
@@ -55,8 +55,8 @@ class WebhookFilter(
 class Webhook(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One ``[[client.webhook]]``.
 
-    A request is signed with both secrets while ``previous_secret`` is there. With a ``template``
-    each event is a request of its own, whose body is of ``content_type``.
+    If ``previous_secret`` is set, requests are signed with both secrets. With a ``template``, each
+    event is sent in its own request, with a body of ``content_type``.
     """
 
     name: _Text
@@ -71,25 +71,25 @@ class Webhook(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omi
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The secrets that sign: the current one, then the previous one."""
+        """The signing secrets: the current one, then the previous one."""
         return (
             (self.secret,) if self.previous_secret is None else (self.secret, self.previous_secret)
         )
 
     @property
     def origin(self) -> str:
-        """The URL without its path: what may be shown."""
+        """The URL without its path, which is safe to show."""
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc}"
 
 
 def url_of(webhook: Webhook) -> SplitResult:
-    """The parts of the webhook's URL, which was checked."""
+    """The parts of the webhook's URL, which has been checked."""
     return urlsplit(webhook.url)
 
 
 def resolved(webhook: Webhook, services: Mapping[str, int], centers: Mapping[str, int]) -> Webhook:
-    """The webhook with ids for the names of its filter."""
+    """Return the webhook with the names in its filter replaced by ids."""
     chosen = webhook.filter
     return structs.replace(
         webhook,

@@ -1,4 +1,4 @@
-"""The acknowledgement of alerts."""
+"""Acknowledges alerts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["acknowledge"]
 
 
 async def acknowledge(context: RequestContext) -> Response:
-    """Acknowledge a firing alert; one that is acknowledged stays as it is."""
+    """Acknowledge a firing alert. An alert that is already acknowledged does not change."""
     services, number = context.services, context.parameter
     view = next((one for one in _views(context) if _sees(context, one, number)), None)
     if view is None:
@@ -31,7 +31,9 @@ async def acknowledge(context: RequestContext) -> Response:
         view = FloorView(services.floor_of(view.client).floor)
         alert = view.alerts.get(number, NO_ALERT)
     if alert.status != "acknowledged":
-        raise InvalidParameter(f"the alert is {alert.status}: only a firing one is acknowledged")
+        raise InvalidParameter(
+            f"the alert is {alert.status}: only a firing alert can be acknowledged"
+        )
     audit_acknowledgement(context, view.client, number, alert.name)
     return Response.of(alert_row(view, number, alert))
 

@@ -1,4 +1,4 @@
-"""Call data: the data of one call of today (section 5 of the contract)."""
+"""The data of one call of today (section 5 of the contract)."""
 
 from __future__ import annotations
 
@@ -108,9 +108,9 @@ def _number(name: str, text: str) -> int:
 
 
 def _answer(context: RequestContext, body: Struct) -> Response:
-    # the caller follows the feeds of its own client, whichever client has the call
+    # the caller follows the feeds of its own client, even if another client has the call
     services, client = context.services, context.session.client
-    # the feeds are published piece by piece of an entry, as the floor is folded
+    # an entry is folded and published to the feeds piece by piece
     through = services.floor_of(client).feeds["interaction"].through
     token = services.token_now(client, through)
     return Response.of(body, headers=(("feed-token", token),))

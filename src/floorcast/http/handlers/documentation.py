@@ -21,7 +21,8 @@ Routes = tuple[Route, ...]
 class Documents:
     """Both documents of a route table, built on the first request.
 
-    ``routes`` returns the table: it is called late, because the table lists these two routes.
+    ``routes`` returns the table. It is called late, because the table contains the routes of these
+    documents.
     """
 
     def __init__(self, routes: Callable[[], Routes]) -> None:
@@ -34,7 +35,7 @@ class Documents:
         return Response(200, content)
 
     async def page(self, _context: RequestContext) -> Response:
-        """The page: it loads no other file and runs no script."""
+        """The page. It loads no other files and runs no scripts."""
         _, content = await self._both()
         return Response(
             200,

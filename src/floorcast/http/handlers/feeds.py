@@ -41,13 +41,13 @@ __all__ = [
 ]
 
 Shape = Callable[[str, bytes], bytes]
-"""Puts a body together: from a token, and events with commas in between."""
+"""Builds a body from a token and comma-separated events."""
 
-_SHARED = TICKS_PER_SECOND  # ticks for which a token that speaks for now is handed out
-LEAST, MOST = 500, 1000  # events a page may be asked to have
+_SHARED = TICKS_PER_SECOND  # ticks for which a token for the present is reused
+LEAST, MOST = 500, 1000  # events that a request can ask for
 Count = Annotated[int, Meta(ge=LEAST, le=MOST, extra_json_schema={"default": MOST})]
 
-# The newest date in the reference, which already calls it deprecated: 2023-06-05.
+# The latest date of the reference, which already calls it deprecated: 2023-06-05.
 _DEPRECATED: Headers = (
     ("deprecation", "@1685923200"),
     ("link", '</realtime/event/feed>; rel="successor-version"'),
@@ -127,14 +127,12 @@ async def retired_call_event(_context: RequestContext) -> Response:
 
 
 def read_body_filter(context: RequestContext, value: object) -> Filter:
-    """The filter of a body; raises InvalidParameter, also for one in the query.
+    """The filter of a body; raises InvalidParameter, also for a filter in the query.
 
-    Ignoring that one would answer with more than was asked for.
+    If that were ignored, the response would contain more than the caller asked for.
     """
     if "filter" in context.query:
-        raise InvalidParameter(
-            "filter belongs into the body of a POST; a GET takes it in the query"
-        )
+        raise InvalidParameter("filter belongs in the body of a POST; a GET takes it in the query")
     return read_filter(value)
 
 
@@ -176,9 +174,9 @@ class FeedCaller:
         self.feed = self.services.feed_of(session.client, name)
 
     def check(self) -> bool:
-        """Whether the caller sees what it saw at first; raises the refusal that it meets now.
+        """Whether the caller still sees the same as at first. Raises if it is refused now.
 
-        While the floor is being rebuilt the feed stands still, and its readers wait.
+        While the floor is being rebuilt, the feed has no new events and its readers wait.
         """
         session = self.services.sessions.find(self.session_id)
         same = session is self._session and session.generation == self._rights
@@ -213,7 +211,7 @@ async def _answer(
 
 
 def _content(services: Services, client: int, page: Page, shape: Shape) -> Content:
-    """The body of a page: the same for all readers of the page that ask at about one time."""
+    """The body of a page, shared by all readers that request the page at about the same time."""
     now = services.now()
     built = page.built.get(shape.__name__)
     if isinstance(built, _Built) and (now - built.at < _SHARED or not page.at_head):

@@ -37,7 +37,7 @@ __all__ = ["FigureCallsRequest", "calls_behind"]
 class FigureCallsRequest(Struct):
     """One service, the figure, and where to begin.
 
-    ``start`` and ``end`` are those of an interval; without them the figure is today's.
+    ``start`` and ``end`` are the bounds of an interval. Without them, the figure is today's.
     """
 
     required: ClassVar[tuple[str, ...]] = ("filter", "figure")
@@ -103,7 +103,10 @@ async def _calls_of_past(context: RequestContext, request: FigureCallsRequest) -
 
 
 def _client(context: RequestContext, wanted: ServiceFilter, client: object) -> int:
-    """The client that has the service; one that sees no others need not have it any more."""
+    """The client that has the service.
+
+    For a user who sees only one client, the service may be gone.
+    """
     seen = context.session.clients_seen
     if client is None and len(seen) == 1:
         return seen[0]
@@ -111,7 +114,7 @@ def _client(context: RequestContext, wanted: ServiceFilter, client: object) -> i
 
 
 def _scope(context: RequestContext, wanted: ServiceFilter, client: object) -> Scope:
-    """The floor that has the service; raises InvalidParameter where several have it."""
+    """The floor that has the service. Raises InvalidParameter if several have it."""
     services, session = context.services, context.session
     clients = session.clients_seen
     if client is not None:

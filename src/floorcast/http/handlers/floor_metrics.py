@@ -29,7 +29,7 @@ __all__ = ["metrics_of_floor"]
 
 _LABELS = ("service", "call_center")
 _COUNTERS = (
-    (Total.OFFERED, "calls_offered", "Calls that were put to agents."),
+    (Total.OFFERED, "calls_offered", "Calls offered to agents."),
     (Total.HANDLED, "calls_handled", "Calls that were answered."),
     (Total.ABANDONED, "calls_abandoned", "Calls that were abandoned."),
     (Total.ANSWERED_WITHIN, "calls_answered_within_sla", "Calls answered within sla_seconds."),
@@ -54,7 +54,7 @@ async def metrics_of_floor(context: RequestContext) -> Response:
         registry = CollectorRegistry()
         registry.register(_Floor(rows, silence))
         encode, media_type = choose_encoder(context.headers.get("accept", ""))
-        # in a thread: 20,000 services have a million samples
+        # in a thread, because 20,000 services have a million samples
         body = await asyncio.to_thread(encode, registry)
     return Response(200, Content(body), media_type=media_type)
 
@@ -73,9 +73,9 @@ class _Floor(Collector):
                 "Time since the client's newest event was recorded.",
                 value=self._silence,
             )
-        in_queue = _gauge("calls_in_queue", "Calls that wait now.")
-        with_agent = _gauge("calls_with_agent", "Calls that are with an agent now.")
-        longest = _gauge("longest_wait_seconds", "The wait so far of the call that waits longest.")
+        in_queue = _gauge("calls_in_queue", "Calls waiting now.")
+        with_agent = _gauge("calls_with_agent", "Calls with an agent now.")
+        longest = _gauge("longest_wait_seconds", "Wait so far of the longest-waiting call.")
         for labels, row in self._rows:
             in_queue.add_metric(labels, row.in_queue)
             with_agent.add_metric(labels, row.with_agent)
@@ -116,7 +116,7 @@ class _Floor(Collector):
 
 
 def _labels(rows: Sequence[ServiceMetrics]) -> list[tuple[str, str]]:
-    """The labels of each service: its name, with its id where another one has the name."""
+    """The label of each service: its name, with its id if another service has the same name."""
     named = Counter(row.service.name for row in rows)
     return [
         (name if named[name] == 1 else f"{name} ({row.service.id})", row.call_center)

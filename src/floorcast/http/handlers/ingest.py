@@ -35,7 +35,7 @@ _FORMS: dict[str, BodyForm] = {
     "application/json": "json",
 }
 DATA_TYPES = ("", "application/json", "text/json", "application/x-www-form-urlencoded")
-"""Media types of an event's data; the last is what curl says of any body."""
+"""Media types of an event's data. The last one is what curl sends by default."""
 
 _Lines = Annotated[
     str, Meta(description="One event per line, each as in `application/cloudevents+json`.")
@@ -57,7 +57,7 @@ BODIES = {media_type: _BODIES[form] for media_type, form in _FORMS.items()}
 
 
 async def take_events(context: RequestContext) -> Response:
-    """Take the events of a request; respond once they are durable and readable."""
+    """Append the events of a request. Responds once they are durable and readable."""
     services = context.services
     key = _key(context)
     client = services.keys.client_of_ingest_key(key, context.address)
@@ -71,7 +71,9 @@ async def take_events(context: RequestContext) -> Response:
             if (
                 services.keys.client_of_ingest_key(key, context.address) != client
             ):  # an upload may take a while
-                raise BadCredentials("the ingest key is another client's now: send this again")
+                raise BadCredentials(
+                    "the ingest key now belongs to another client: send this again"
+                )
             result = await _take(context, client, body, form)
     except Busy:
         services.metrics.intake_refused.inc()
@@ -94,7 +96,7 @@ async def answer_handshake(context: RequestContext) -> Response:
     """Allow a webhook's sender to send (CloudEvents' webhook specification, section 4.2).
 
     It needs no key, because each request with events has one. Without WebHook-Request-Origin it
-    tells the methods, as OPTIONS does everywhere.
+    lists the methods, as OPTIONS does on every path.
     """
     headers: tuple[tuple[str, str], ...] = (("allow", "OPTIONS, POST"),)
     origin = context.headers.get("webhook-request-origin")
@@ -120,7 +122,7 @@ async def _take(
 
 
 def _key(context: RequestContext) -> str:
-    """The ingest key: the bearer's or, from a sender that can set no header, the query's."""
+    """The ingest key, from the Authorization header or, if a sender cannot set it, the query."""
     key = bearer(context.headers.get("authorization")) or context.query.get("access_token")
     if not key:
         raise BadCredentials("Authorization is missing: expected Bearer and an ingest key")
@@ -128,7 +130,7 @@ def _key(context: RequestContext) -> str:
 
 
 def _form(context: RequestContext) -> BodyForm | None:
-    """The body's form; None for the binary content mode, where the body is an event's data."""
+    """The format of the body; None in binary content mode, in which the body is an event's data."""
     media_type = context.headers.get("content-type", "").partition(";")[0].strip().lower()
     form = _FORMS.get(media_type)
     if form in {None, "json"} and is_binary(context.scope["headers"]):

@@ -31,7 +31,7 @@ async def readiness(context: RequestContext) -> Response:
         raise Unavailable(services.readiness.reason)
     if not services.log.healthy:
         why = services.log.stalled or "the log cannot be written"
-        raise Unavailable(f"{why}: events cannot be stored, the feeds go on")
+        raise Unavailable(f"{why}: events cannot be stored, the feeds continue")
     if shortage := services.memory.shortage():
         raise Unavailable(shortage)
     return Response.of(Status("ready", services.log.stalled))

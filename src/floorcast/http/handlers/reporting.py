@@ -26,11 +26,11 @@ from floorcast.statistics.visibility import Scope, Visibility
 __all__ = ["CallRequest", "ReportRequest", "agents", "calls", "services"]
 
 MOST_DAYS = 31
-MOST_SERVICES = 150  # as the vendor's Reporting API has it
+MOST_SERVICES = 150  # from the vendor's Reporting API
 INTERVALS = (900, 1800, 3600, "day")
 DAY_MS = 86_400_000
-LONGER_DAY_MS = 2 * 3_600_000  # by which a month can be longer where the clocks change
-MOST_CALLS = 1000  # in a page
+LONGER_DAY_MS = 2 * 3_600_000  # a month can be this much longer if the clocks change
+MOST_CALLS = 1000  # per page
 LONGEST = 1024  # characters of a cursor, and of a login id
 
 Outcome = Literal["handled", "abandoned", "movedOn", "none"]
@@ -41,7 +41,7 @@ _place = msgspec.json.Decoder(CallPlace)
 class SpanRequest(Struct):
     """The services to report, all that the user can see without a filter, and the span of time.
 
-    ``from`` and ``to`` are dates in the client's time zone, both included, or moments.
+    ``from`` and ``to`` are dates in the client's time zone, both included, or points in time.
     """
 
     required: ClassVar[tuple[str, ...]] = ("from", "to")
@@ -58,7 +58,7 @@ class ReportRequest(SpanRequest):
 
 
 class CallRequest(SpanRequest, rename="camel"):
-    """The same, further conditions, and where to begin."""
+    """The same, further conditions, and the cursor of the previous page."""
 
     agent_login_id: Annotated[object, text_or_null(LONGEST)] = None
     outcome: Annotated[object, Meta(extra_json_schema={"enum": [*get_args(Outcome), None]})] = None
@@ -147,7 +147,7 @@ def _described(services: Sequence[int], view: FloorView) -> list[Service]:
 
 
 def _moment(value: object, name: str, zone: tzinfo, *, until: bool = False) -> int:
-    """A date's first ms, or with ``until`` that of the next day; or a moment."""
+    """The first ms of a date (of the next day with ``until``), or a point in time in ms."""
     if value is None or (isinstance(value, str) and not value.strip()):
         raise MissingParameter(f"{name} is missing")
     if isinstance(value, str) and len(value) == len("2026-11-26"):
@@ -160,7 +160,7 @@ def _moment(value: object, name: str, zone: tzinfo, *, until: bool = False) -> i
     found = read_time(value, zone)
     if found is None or abs(found) > FAR // 100:
         raise InvalidParameter(
-            f"{name} must be a date (2026-11-26) or a moment: milliseconds since 1970, or ISO 8601"
+            f"{name} must be a date (2026-11-26) or a time: milliseconds since 1970, or ISO 8601"
         )
     return found
 
@@ -187,7 +187,7 @@ def _after(cursor: object) -> CallPlace | None:
             return _place.decode(base64.urlsafe_b64decode(cursor))
         except (binascii.Error, ValueError, msgspec.MsgspecError):
             pass
-    raise InvalidParameter("cursor must be that of the page before; without one: the first page")
+    raise InvalidParameter("cursor must be that of the previous page, or absent for the first page")
 
 
 async def _answered(context: RequestContext, job: ReportJob) -> Response:

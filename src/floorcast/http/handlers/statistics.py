@@ -1,7 +1,7 @@
-"""The statistics over HTTP (sections 6, 7 and 11 of the contract), live or as of a moment.
+"""The statistics over HTTP (sections 6, 7 and 11 of the contract), live or as of a past time.
 
-A response is valid at one position in the log, given by its ``Feed-Token``: a caller that follows
-the feed from there misses no event and counts none twice.
+A response is valid at one position in the log, which its ``Feed-Token`` gives. A caller that
+follows the feed from there misses no event and counts none twice.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ async def stats(context: RequestContext) -> Response:
 
 
 async def stats_ex(context: RequestContext) -> Response:
-    """Agent statistics, service by service."""
+    """Agent statistics by service."""
     return await _of_services(context, "service/agent/stats/ex")
 
 
@@ -160,7 +160,7 @@ async def _answered(context: RequestContext, question: Question, at: object) -> 
 
 
 async def _live(context: RequestContext, question: Question) -> Response:
-    """The answer at this moment, made a step a turn of the loop."""
+    """The current answer, computed in one step per turn of the loop."""
     services, session = context.services, context.session
     views = [FloorView(services.floor_of(client).floor) for client in session.clients_seen]
     now = services.now()

@@ -67,7 +67,7 @@ async def agent_stream(context: RequestContext) -> Response:
 
 
 async def interaction_source(context: RequestContext) -> Response:
-    """The same for an ``EventSource``, which can send no body and no headers."""
+    """The same for an ``EventSource``, which cannot send a body or headers."""
     visibility = matcher(read_filter(_queried_filter(context)), *context.session.limits)
     return await _stream(context, "interaction", _queried_token(context), visibility, ids=True)
 
@@ -85,7 +85,7 @@ async def alert_source(context: RequestContext) -> Response:
 
 
 class _Stream(Response):
-    """A response that continues: sending it passes the connection to the feed."""
+    """A response without an end. Sending it passes the connection to the feed."""
 
     __slots__ = ("_begin", "_context", "_ids")
 
@@ -98,13 +98,13 @@ class _Stream(Response):
         self._ids = ids
 
     async def send(self, send: Send, *, gzip: bool, without_body: bool = False) -> int:
-        """Begin the stream; nothing is counted as sent, the streams count for themselves."""
+        """Begin the stream. Counts no bytes as sent, because streams count their own."""
         chunked = self._context.scope.get("http_version") != "1.0"
         headers = [
             (b"content-type", _MEDIA_TYPE.encode()),
             (b"cache-control", b"no-store"),
             (b"vary", b"accept-encoding"),
-            (b"x-accel-buffering", b"no"),  # or nginx would gather events before it sends any
+            (b"x-accel-buffering", b"no"),  # otherwise nginx buffers events
         ]
         headers += [(name.encode(), value.encode("latin-1")) for name, value in self.headers]
         if gzip:
@@ -134,7 +134,7 @@ class _Caller(FeedCaller):
         self.opening = ""
 
     def check_limits(self) -> None:
-        """Raise RateLimited where the session or the client has too many readers."""
+        """Raise RateLimited if the session or the client has too many readers."""
         self.services.reader_limits.check(self.client, self._digest, self._sees)
 
     def enter(self) -> None:
@@ -146,7 +146,7 @@ class _Caller(FeedCaller):
         self.services.reader_limits.leave(self.client, self._digest, self._sees)
 
     def refusal(self) -> str:
-        """Why the stream must end; empty if it can continue."""
+        """The reason why the stream must end; empty if it can continue."""
         try:
             return "" if self.check() else "what the user may see has changed"
         except (Refusal, Unavailable) as error:

@@ -34,7 +34,7 @@ FIGURES = {
     "averageHandleDuration": "Talk + wrap-up, over the same calls.",
     "totalCallsInQueue": "Calls that are waiting now.",
     "longestCallInQueue": "The wait so far of the call that has waited longest.",
-    "callsWithAgent": "Calls in progress that are with an agent now. An agent whose IN_CALL names"
+    "callsWithAgent": "Calls in progress with an agent. An agent whose IN_CALL names"
     " another call has left the one before.",
     "cip": "Outbound calls in progress now, dialing or connected, manual calls included.",
     "totalAgents": "Agents logged in to the service now. An agent that serves several services"
@@ -235,7 +235,7 @@ MEMBERS = {
     " local midnight.",
     "ServiceInterval.end": "The first ms after the interval.",
     "ServiceInterval.complete": "False for the interval in progress.",
-    "ServiceInterval.offered": "Calls that were put to agents, counted when they joined the queue.",
+    "ServiceInterval.offered": "Calls offered to agents, counted when they joined the queue.",
     "ServiceInterval.handled": "Calls that were answered, counted at the answer.",
     "ServiceInterval.abandoned": "Calls that were abandoned, counted at their end.",
     "ServiceInterval.movedOn": "Calls that left the service unanswered and went on, counted when"
