@@ -1,1 +1,1 @@
-"""A floor that behaves like a real one, from a seed: its events, and the truth about them."""
+"""Simulates a realistic floor from a seed: its events, and the true figures."""

@@ -1,4 +1,4 @@
-"""Those who call: they come by the time of day, listen to the voice, and ask for an agent."""
+"""Callers: they arrive by the time of day, hear the voice menu, and ask for an agent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HOUR = 3_600  # seconds
 
 
 def arrivals(world: World, service: ServicePlan) -> Process:
-    """A Poisson process whose rate follows the day: one of the highest rate, thinned."""
+    """A Poisson process whose rate follows the time of day, by thinning the highest rate."""
     most = max(service.calls_an_hour)
     while True:
         yield world.pause(world.chance.expovariate(most / HOUR))

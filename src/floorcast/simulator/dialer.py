@@ -1,4 +1,4 @@
-"""The dialer: calls the list for agents who are ready, and queues the people who answer."""
+"""The dialer: calls people on the list for ready agents, and queues those who answer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NOT_REACHED = ("No Answer", "Busy", "Answering Machine")
 
 
 class Dialer:
-    """Dials one list, as many lines at a time as the agents who are ready ask for (pacing)."""
+    """Dials one list, with a number of lines in proportion to the ready agents (pacing)."""
 
     def __init__(self, world: World, records: CallList) -> None:
         self._world = world
@@ -22,7 +22,7 @@ class Dialer:
         self._ringing = 0
 
     def paces(self) -> Process:
-        """Look who is ready, and dial for them."""
+        """Check which agents are ready and dial for them."""
         world, plan = self._world, self._records.plan
         while True:
             yield world.pause(LOOKS)

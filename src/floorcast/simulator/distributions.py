@@ -1,4 +1,4 @@
-"""How long things take: distributions of seconds, drawn from one source of chance."""
+"""Distributions of durations in seconds, drawn from one random generator."""
 
 from __future__ import annotations
 
@@ -11,28 +11,31 @@ __all__ = ["Distribution", "Exponential", "Fixed", "Lognormal"]
 
 
 class Distribution(Protocol):
-    """Seconds that differ from case to case."""
+    """A distribution of durations in seconds."""
 
     @property
     def mean(self) -> float:
         """The mean, in seconds."""
 
     def draw(self, chance: Random) -> float:
-        """One case, in seconds."""
+        """Draw a duration, in seconds."""
 
 
 class Exponential(NamedTuple):
-    """The memoryless distribution, as Erlang assumed; used for patience."""
+    """The memoryless distribution that Erlang assumed. Used for patience."""
 
     mean: float
 
     def draw(self, chance: Random) -> float:
-        """One case, in seconds."""
+        """Draw a duration, in seconds."""
         return chance.expovariate(1 / self.mean)
 
 
 class Lognormal(NamedTuple):
-    """The logarithm is normal, with mean ``mu`` and deviation ``sigma``; cut off at ``most``."""
+    """A lognormal distribution, truncated at ``most``.
+
+    The logarithm has mean ``mu`` and standard deviation ``sigma``.
+    """
 
     mu: float
     sigma: float
@@ -40,7 +43,7 @@ class Lognormal(NamedTuple):
 
     @property
     def mean(self) -> float:
-        """The mean, in seconds, of what is left by the cut."""
+        """The mean of the truncated distribution, in seconds."""
         whole = math.exp(self.mu + self.sigma**2 / 2)
         if self.most == math.inf:
             return whole
@@ -49,15 +52,15 @@ class Lognormal(NamedTuple):
         return whole * below + self.most * (1 - normal.cdf(cut))
 
     def draw(self, chance: Random) -> float:
-        """One case, in seconds."""
+        """Draw a duration, in seconds."""
         return min(chance.lognormvariate(self.mu, self.sigma), self.most)
 
 
 class Fixed(NamedTuple):
-    """Always the same; infinite for what never happens."""
+    """A constant duration; infinite for an event that never happens."""
 
     mean: float
 
-    def draw(self, chance: Random) -> float:  # noqa: ARG002 — the protocol's
-        """The seconds."""
+    def draw(self, chance: Random) -> float:  # noqa: ARG002 — part of the protocol
+        """Return the constant."""
         return self.mean

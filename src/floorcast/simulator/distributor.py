@@ -1,8 +1,8 @@
 """The automatic call distributor: matches waiting calls with free agents.
 
-A call gets the agent of its service who has been free longest, else one who has the skill. A
-free agent gets the first call of its own service, by priority and then by time, else the one of
-its other skills that has waited longest.
+A call goes to the longest-free agent of its service, or else to one with the skill. A free agent
+gets the first call of their own service, by priority and then by time, or else the longest-waiting
+call of their other skills.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ __all__ = ["Distributor", "Operator"]
 
 
 class Operator(Protocol):
-    """Somebody who takes calls."""
+    """An agent that calls are offered to."""
 
     service: str
     skills: Sequence[str]
 
     def take(self, call: Call) -> None:
-        """The call is offered, now."""
+        """Offer the call now."""
 
 
 class Distributor:
-    """The queues of all services. No call waits while an agent is free for it."""
+    """The queues of all services. No call waits while a suitable agent is free."""
 
     def __init__(self) -> None:
-        # dicts keep the order in which one came: the first is the one that came first
+        # dicts keep the order of arrival
         self._lines: defaultdict[str, dict[int, dict[Call, None]]] = defaultdict(dict)
         self._free: defaultdict[str, dict[Operator, None]] = defaultdict(dict)
         self._skilled: defaultdict[str, dict[Operator, None]] = defaultdict(dict)
 
     def join(self, call: Call) -> None:
-        """A call asks for an agent of its service; it has one at once, or waits."""
+        """Give the call an agent of its service at once, or let it wait."""
         free = self._free[call.service] or self._skilled[call.service]
         if free:
             operator = next(iter(free))
@@ -46,7 +46,7 @@ class Distributor:
             self._lines[call.service].setdefault(-call.priority, {})[call] = None
 
     def come_back(self, call: Call) -> None:
-        """A call that nobody picked up: it is the first of its line again, or has somebody else."""
+        """Offer a call that was not picked up to another agent, or put it first in its queue."""
         self.join(call)
         line = self._lines[call.service].get(-call.priority, {})
         if call in line:
@@ -54,12 +54,12 @@ class Distributor:
             self._lines[call.service][-call.priority] = {call: None, **line}
 
     def leave(self, call: Call) -> None:
-        """A call waits no longer."""
+        """Remove a call from its queue."""
         call.waiting = False
         self._lines[call.service].get(-call.priority, {}).pop(call, None)
 
     def free(self, operator: Operator) -> None:
-        """An agent is ready, and has a call at once, or waits."""
+        """Give a ready agent a call at once, or let them wait."""
         call = self._next(operator)
         if call is not None:
             self.leave(call)
@@ -70,13 +70,13 @@ class Distributor:
             self._skilled[skill][operator] = None
 
     def busy(self, operator: Operator) -> None:
-        """An agent takes no call; one who was busy already stays so."""
+        """Mark an agent as busy. It can already be busy."""
         self._free[operator.service].pop(operator, None)
         for skill in operator.skills:
             self._skilled[skill].pop(operator, None)
 
     def free_for(self, service: str) -> int:
-        """How many agents of the service wait for a call."""
+        """Return how many agents of the service are waiting for a call."""
         return len(self._free[service])
 
     def _give(self, call: Call, operator: Operator) -> None:

@@ -1,9 +1,9 @@
-"""The way to the server, and what goes wrong on it: duplicates, late and reordered events.
+"""Simulates faults on the way to the server: duplicate, late and reordered events.
 
-Nothing is lost here and no event is changed, so the truth stays the truth: any event may overtake
-any other. Two rules of ``metrics.md`` set limits: an agent's state that arrives later than
-``MOST_LATE`` may change no figure, and events of one agent or call and of one time count in the
-order in which they are taken.
+Nothing is lost and no event is changed, so the true figures stay the same. Any event may overtake
+any other, within two rules of ``metrics.md``: an agent's state that arrives later than
+``MOST_LATE`` may not change a figure, and events of the same agent or call with the same time count
+in the order of arrival.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from floorcast.client.cloud_event import CloudEvent
 
 __all__ = ["FAULTS", "MOST_LATE", "Faults", "Wire"]
 
-DUPLICATE_AFTER = 90.0  # seconds at most
-LATE_BY = (20.0, 240.0)  # seconds: at least, and the mean of what is above
-MOST_LATE = 840.0  # seconds, within the 15 minutes in which states are in time, batches included
-REORDERED_BY = 4.0  # seconds at most
+DUPLICATE_AFTER = 90.0  # seconds, at most
+LATE_BY = (20.0, 240.0)  # seconds: the minimum, and the mean of the excess
+# seconds, less than the 15 minutes in which states are in time, to allow for batches
+MOST_LATE = 840.0
+REORDERED_BY = 4.0  # seconds, at most
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,13 @@ FAULTS = Faults(duplicates=0.05, late=0.02, reordered=0.1, deaths=1.0)
 class Wire:
     """Delays events and sends some twice. ``happened`` counts the faults.
 
-    It keeps only the events of the last minutes.
+    Only the events of the last minutes are kept.
     """
 
     def __init__(self, faults: Faults, seed: int, start: datetime) -> None:
         self.happened: Counter[str] = Counter()
         self._faults = faults
-        self._chance = Random(f"faults {seed}")  # noqa: S311 — no secret depends on it
+        self._chance = Random(f"faults {seed}")  # noqa: S311 — not used for secrets
         self._start = start
         self._held: list[tuple[float, int, CloudEvent]] = []
         self._put = 0
@@ -56,7 +57,10 @@ class Wire:
         self._last: dict[tuple[str, object], tuple[datetime | None, float]] = {}
 
     def carry(self, events: Iterable[CloudEvent], until: int) -> list[CloudEvent]:
-        """Take events in; what arrives before ``until`` (ms since the start), in that order."""
+        """Add events.
+
+        Returns those that arrive before ``until`` (ms since the start), in order of arrival.
+        """
         for event in events:
             self._take(event)
         arrived = []
@@ -66,11 +70,11 @@ class Wire:
         return arrived
 
     def flush(self) -> list[CloudEvent]:
-        """All that is still on its way."""
+        """Return all events that are still on their way."""
         return [self._arrives() for _ in range(len(self._held))]
 
     def _take(self, event: CloudEvent) -> None:
-        # calls' events, too: an agent's state of the same time must not come before them
+        # calls' events too, because an agent's state of the same time must not precede them
         delay = min(self._delay(), MOST_LATE)
         due = (event.time - self._start) / timedelta(milliseconds=1) + 1000 * delay
         for about in (("agent", event.data.get("agent")), ("call", _call_of(event))):

@@ -1,9 +1,10 @@
 """Fits the simulator to days of the anonymous bank: ``python -m floorcast.simulator.fit FILE…``.
 
-Prints ``bank.toml``. Maximum likelihood throughout: talk is lognormal (without those of less than
-10 s, which the study of this bank found to be agents who hung up), the time in the voice
-response unit exponential, and so is patience, of which a call that was answered tells only that
-it was longer (so its mean is all waiting together, over the number of those who gave up).
+Prints ``bank.toml``. All fits are by maximum likelihood. Talk time is lognormal, without calls of
+less than 10 s, in which agents hung up according to the study of this bank. The time in the voice
+response unit is exponential. Patience is exponential and censored: an answered call shows only that
+the caller's patience was longer, so the mean is the total waiting time divided by the number of
+abandoned calls.
 """
 
 from __future__ import annotations
@@ -21,12 +22,15 @@ from floorcast.simulator.fitted import HALF_HOURS, Bank, BankService
 
 __all__ = ["fit", "main", "toml"]
 
-HUNG_UP = 10.0  # seconds; shorter ones are agents who put the caller off, for a rest
-A_SKILL = 0.05  # of an agent's calls: with fewer of a service, the agent only helped out
+HUNG_UP = 10.0  # seconds; in shorter calls, agents hung up to get a rest
+A_SKILL = 0.05  # of an agent's calls; with fewer at a service, the agent only helped out
 
 
 def fit(calls: Sequence[Call]) -> Bank:
-    """The parameters of these calls, of any number of days; ValueError if there are too few."""
+    """Return the parameters of these calls, of any number of days.
+
+    Raises ValueError if there are too few.
+    """
     days = len({call.dated for call in calls})
     by_service: defaultdict[str, list[Call]] = defaultdict(list)
     for call in calls:
@@ -83,7 +87,7 @@ def _skills(calls: Iterable[Call]) -> float:
 
 
 def toml(bank: Bank) -> str:
-    """The parameters as ``bank.toml`` has them."""
+    """Return the parameters in the format of ``bank.toml``."""
     lines = [
         "# Fitted by floorcast.simulator.fit; what each means: fitted.py and docs/simulator.md.",
         f"half_hours = {_listed(bank.half_hours)}",
@@ -104,7 +108,7 @@ def _listed(values: Sequence[float]) -> str:
 
 
 def main(paths: Sequence[str]) -> None:
-    """Print the parameters of the files; ends with a message when one cannot be used."""
+    """Print the parameters of the files. Exits with a message if a file cannot be used."""
     if not paths:
         sys.exit("which files? python -m floorcast.simulator.fit 1999-08-01.csv …")
     calls: list[Call] = []

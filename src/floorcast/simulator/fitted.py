@@ -1,4 +1,4 @@
-"""The parameters that were fitted to the bank's days: ``bank.toml``, made by ``fit.py``."""
+"""The parameters fitted to the bank's days: ``bank.toml``, made by ``fit.py``."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import msgspec
 
 __all__ = ["HALF_HOURS", "Bank", "BankService", "bank"]
 
-HALF_HOURS = 48  # of a day
+HALF_HOURS = 48  # per day
 
 
 class BankService(msgspec.Struct, frozen=True):
-    """One service; seconds. ``talk_mu`` and ``talk_sigma`` are those of the logarithm.
+    """One service, in seconds. ``talk_mu`` and ``talk_sigma`` describe the logarithm.
 
-    ``calls`` is a day's, ``gives_up_in_ivr`` the share that hangs up before the queue,
-    ``patience`` the mean of an exponential, ``priorities`` the shares of 0, 1 and 2.
+    ``calls`` is per day, ``gives_up_in_ivr`` the share that hangs up before the queue, ``patience``
+    the mean of an exponential distribution, ``priorities`` the shares of priorities 0, 1 and 2.
     """
 
     calls: float
@@ -29,7 +29,7 @@ class BankService(msgspec.Struct, frozen=True):
 
 
 class Bank(msgspec.Struct, frozen=True):
-    """The whole: calls by half hour of the day, skills an agent, and each service."""
+    """All parameters: calls by half hour of the day, skills per agent, and each service."""
 
     half_hours: tuple[float, ...]
     skills: float
@@ -38,6 +38,6 @@ class Bank(msgspec.Struct, frozen=True):
 
 @cache
 def bank() -> Bank:
-    """The parameters that the package brings."""
+    """Return the parameters in the package."""
     text = (files("floorcast.simulator") / "bank.toml").read_bytes()
     return msgspec.toml.decode(text, type=Bank)

@@ -1,4 +1,4 @@
-"""A floor of a given size, made of the bank's services and two that call out."""
+"""Builds a floor of a given size from the bank's services and two outbound services."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from floorcast.simulator.scenario import (
 __all__ = ["LARGEST", "SMALLEST", "USUAL_LOAD", "floor_of"]
 
 SMALLEST, LARGEST = 10, 10_000  # agents
-USUAL_LOAD = 0.75  # at which a floor works: most services well, some late in the busy hours
+USUAL_LOAD = 0.75  # a typical load: most services are on time, some are late in busy hours
 
-CALLS_OUT, SELF_DIALED = 0.25, 0.1  # of the agents: for a campaign; by preview or by hand
+CALLS_OUT, SELF_DIALED = 0.25, 0.1  # shares of agents: for a campaign; by preview or by hand
 OUTBOUND, BY_HAND = "Collections", "Manual (Manual 4)"
 PAST_DUE, CALLBACKS = "Past due", "Callbacks"
-OPENS = 7 * 2  # half hours; before, the bank's callers only meet the voice response unit
+OPENS = 7 * 2  # half hours; earlier callers of the bank reach only the voice response unit
 SHIFT = 17  # half hours, one of them for lunch
 AWAY = 0.12  # of a shift: lunch, breaks, meetings
 TEAM = 12  # agents
-NAMES_APART = 389  # so that two floors on one server are two floors, if their seeds differ
-LONGEST_TALK = 3_600.0  # seconds; the fitted tail would have calls that outlast a shift
-SLA = {"PS": 60, "PE": 60, "IN": 120, "NE": 20, "NW": 30, "TT": 60}  # those of the example site
-WRAP_UP = Lognormal(2.9, 0.6)  # about 20 s; the bank's records have none
+NAMES_APART = 389  # so that floors with different seeds differ on one server
+LONGEST_TALK = 3_600.0  # seconds; without it, the fitted tail has calls that outlast a shift
+SLA = {"PS": 60, "PE": 60, "IN": 120, "NE": 20, "NW": 30, "TT": 60}  # as in the example site
+WRAP_UP = Lognormal(2.9, 0.6)  # about 20 s; not in the bank's records
 ZONES = {"ET": 0.46, "CT": 0.28, "MT": 0.07, "PT": 0.17, "AT": 0.01, "AL": 0.005, "HI": 0.005}
-DIALED_AN_HOUR = 60  # records an agent and hour, so that a list lasts about a day
+DIALED_AN_HOUR = 60  # records per agent and hour, so that a list lasts about a day
 HABITS = Habits(
     hold=0.14,
     consult=0.05,
@@ -52,9 +52,9 @@ HABITS = Habits(
 
 
 def floor_of(agents: int, *, load: float = USUAL_LOAD, seed: int = 0) -> FloorPlan:
-    """A floor of ``agents``, with as many callers as take ``load`` of the agents' time.
+    """Return a floor of ``agents`` with enough callers to occupy the share ``load`` of their time.
 
-    Raises ValueError for a size that it cannot have.
+    Raises ValueError for an unsupported size.
     """
     if not SMALLEST <= agents <= LARGEST:
         raise ValueError(f"a floor has {SMALLEST} to {LARGEST} agents, not {agents}")
@@ -80,7 +80,7 @@ def floor_of(agents: int, *, load: float = USUAL_LOAD, seed: int = 0) -> FloorPl
 
 
 def _work(known: Bank) -> dict[str, float]:
-    """The share of the agents' time that each service's callers take in a day, largest first."""
+    """The share of the agents' time that each service takes in a day, largest first."""
     work = {name: service.calls * _talk(service).mean for name, service in known.services.items()}
     return dict(sorted(work.items(), key=lambda item: -item[1]))
 
@@ -90,7 +90,7 @@ def _talk(service: BankService) -> Lognormal:
 
 
 def _apportioned(agents: int, work: dict[str, float]) -> dict[str, int]:
-    """The agents of each service, in proportion to its work; omits services without any."""
+    """The agents of each service, in proportion to its work. Omits services without agents."""
     left, still = agents, sum(work.values())
     found = {}
     for name, part in work.items():
@@ -102,7 +102,7 @@ def _apportioned(agents: int, work: dict[str, float]) -> dict[str, int]:
 
 
 def _queue(name: str, known: Bank, busy: float, others: Sequence[str]) -> ServicePlan:
-    """A service whose callers keep so many agents busy for a shift, by the bank's curve."""
+    """A service whose callers keep this many agents busy for a shift, by the bank's daily curve."""
     service = known.services[name]
     talk, staffed = _talk(service), SHIFT * HALF_HOUR * (1 - AWAY)
     calls = busy * staffed / (talk.mean + WRAP_UP.mean) / (1 - service.gives_up_in_ivr)
@@ -164,7 +164,7 @@ def _further_skills(
 
 
 def _shifts(known: Bank, pattern: int = 60) -> list[int]:
-    """The half hours at which ``pattern`` shifts begin, so that together they follow the curve."""
+    """The half hours at which ``pattern`` shifts begin, which together follow the daily curve."""
     wanted = [share * pattern * SHIFT for share in _open_hours(known)]
     there = [0] * HALF_HOURS
     begins = []

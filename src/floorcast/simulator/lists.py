@@ -1,4 +1,4 @@
-"""A campaign's list: who is still to be called, in which time zone, and whom one may call now."""
+"""A campaign's list: the people left to call, by time zone, and whether they may be called now."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from floorcast.simulator.world import Process, World
 
 __all__ = ["CallList"]
 
-MAY_CALL = range(8, 21)  # hours of the day where the person is
-TRIED_AGAIN = 0.7  # of those who did not answer
-REPORTS = 15  # seconds from one to the next
+MAY_CALL = range(8, 21)  # hours of the day, in the person's time zone
+TRIED_AGAIN = 0.7  # share of the people who did not answer
+REPORTS = 15  # seconds between two reports
 
 
 class CallList:
@@ -25,7 +25,7 @@ class CallList:
         self._completed = 0
 
     def take(self) -> str | None:
-        """The time zone of the next person to call now, or None."""
+        """Return the time zone of the next person to call now, or None."""
         zones = self._callable()
         if not zones:
             return None
@@ -34,18 +34,18 @@ class CallList:
         return zone
 
     def reached(self) -> None:
-        """Somebody answered: the record is done."""
+        """Mark a record as done, because the person answered."""
         self._completed += 1
 
     def not_reached(self, zone: str) -> None:
-        """Nobody answered: tried again later, or given up."""
+        """Retry a record without an answer later, or give it up."""
         if self._world.happens(TRIED_AGAIN):
             self._left[zone] += 1
         else:
             self._completed += 1
 
     def reports(self) -> Process:
-        """Tell how far it is, again and again, whenever it has changed."""
+        """Report the progress periodically if it has changed."""
         told = None
         while True:
             now = self._as_it_is()

@@ -1,4 +1,4 @@
-"""A campaign's texts and emails, each attempted and then delivered or not."""
+"""A campaign's SMS and emails. Each is attempted, then delivered or not."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ ON_ITS_WAY = 6.0  # seconds, mean
 
 
 def texts(world: World, campaign: CampaignPlan) -> Process:
-    """SMS at random, a Poisson process, as often as the campaign says."""
+    """Send SMS as a Poisson process at the campaign's rate."""
     return _sent(world, campaign, "sms", campaign.texts_an_hour, _text)
 
 
 def emails(world: World, campaign: CampaignPlan) -> Process:
-    """Emails at random, a Poisson process, as often as the campaign says."""
+    """Send emails as a Poisson process at the campaign's rate."""
     return _sent(world, campaign, "email", campaign.emails_an_hour, _email)
 
 

@@ -1,4 +1,4 @@
-"""Made-up people: the agents' names, and those at the other end of the line, by time zone."""
+"""Fictional people: names of agents, and customers by time zone."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _PLACES = {
 
 
 class Person(NamedTuple):
-    """A customer. The phone number is one of those that are kept for fiction."""
+    """A customer. The phone number is from the range reserved for fiction."""
 
     first_name: str
     last_name: str
@@ -52,7 +52,7 @@ class Person(NamedTuple):
 
 
 def agent_name(number: int) -> str:
-    """The name of agent ``number``, from 0; no two are the same."""
+    """The name of agent ``number``, from 0. Names are unique."""
     last, first = divmod(number, len(FIRST))
     again, last = divmod(last, len(LAST))
     # neighbours in the list do not share a surname
@@ -61,7 +61,7 @@ def agent_name(number: int) -> str:
 
 
 def person(chance: Random, zone: str = "ET") -> Person:
-    """Somebody who lives in a time zone."""
+    """Return a person in a time zone."""
     area, state, zip_code = chance.choice(_PLACES[zone])
     return Person(
         first_name=chance.choice(FIRST),

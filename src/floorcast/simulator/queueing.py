@@ -1,4 +1,4 @@
-"""A call in a queue: it is taken, loses patience, or moves on to another queue."""
+"""A call in a queue: it is answered, abandoned, or moved to another queue."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from floorcast.simulator.world import World
 
 __all__ = ["queue", "somewhere_else"]
 
-CONNECTS = 0.001  # seconds at least: a call's events of one time count in the order of arrival
+# minimum in seconds: events of a call with the same time count in the order of arrival
+CONNECTS = 0.001
 
 
 def queue(world: World, call: Call, by: AgentPlan | None = None) -> None:
-    """Put a call in its service's queue; ``by`` has sent it there."""
+    """Put a call in its service's queue. ``by`` is the agent that sent it there."""
     service, habits = world.plan.services[call.service], world.plan.habits
     call.waits += 1
     _join(world, call, by)
@@ -25,7 +26,7 @@ def queue(world: World, call: Call, by: AgentPlan | None = None) -> None:
 
 
 def somewhere_else(world: World, call: Call) -> list[str]:
-    """The services that may take a call over: a call goes to none twice."""
+    """The services that may take over a call. A call visits each service at most once."""
     return [
         name for name in world.plan.services[call.service].overflows_to if name not in call.been
     ]
@@ -54,7 +55,7 @@ def _overflow(world: World, call: Call, wait: int) -> None:
 
 
 def _leaves(world: World, call: Call, wait: int) -> None:
-    """The caller presses a key, and speaks to the voice mail."""
+    """Let the caller press a key and leave a voicemail."""
     if call.waiting and call.waits == wait:
         world.acd.leave(call)
         world.tell.call_leave(call, "VOICEMAIL", key="1")

@@ -1,8 +1,8 @@
-"""Records what happens on the simulated floor, as an event and in the truth at the same time.
+"""Records what happens on the simulated floor, both as an event and in the true figures.
 
-An event's id is its number, and its source the run's name and the part of the floor that tells
-it: ``acd`` for calls that no agent has, ``dialer`` for lists and messages, ``desk-N`` for an
-agent and the call in hand.
+An event's id is its number. Its source is the run's name and the part of the floor that sends it:
+``acd`` for calls without an agent, ``dialer`` for lists and messages, ``desk-N`` for an agent and
+their current call.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Data = dict[str, object]
 
 
 class Teller:
-    """Tells what happens now, by the simulation's clock (ms), which is 0 at ``start``."""
+    """Records events at the time of the simulation's clock, in ms since ``start``."""
 
     def __init__(self, env: simpy.Environment, start: datetime, run: str, truth: Truth) -> None:
         self.truth = truth
@@ -48,7 +48,7 @@ class Teller:
     # -- calls -----------------------------------------------------------------------------
 
     def call_start(self, call: Call, agent: AgentPlan | None = None) -> None:
-        """A call begins; ``agent`` dials it alone."""
+        """Record the start of a call. ``agent`` is set if an agent dials it alone."""
         self.truth.begins(call)
         person = call.person
         known: Data = {
@@ -71,29 +71,29 @@ class Teller:
         self._call(_desk(agent) if agent else ACD, "call.start", call, known)
 
     def call_update(self, call: Call) -> None:
-        """It has become known who calls."""
+        """Record that the caller was identified."""
         self._call(ACD, "call.update", call, _identity(call.person))
 
     def call_leave(self, call: Call, reason: str, key: str | None = None) -> None:
-        """It leaves its queue unanswered, and goes on."""
+        """Record that the call leaves its queue unanswered and continues."""
         self.truth.moves(call, reason)
         pressed: Data = {} if key is None else {"key": key}
         self._call(ACD, "call.leave", call, {"reason": reason, **pressed})
 
     def call_queue(self, call: Call, by: AgentPlan | None = None) -> None:
-        """It joins a queue; ``by`` has sent it there."""
+        """Record that the call joins a queue. ``by`` is the agent that sent it there."""
         self.truth.joins(call, self.now)
         known: Data = {"service": call.service}
         self._call(_desk(by) if by else ACD, "call.queue", call, known)
 
     def call_answer(self, call: Call, agent: AgentPlan) -> None:
-        """An agent has it: a state of the agent's, and a step of the call."""
+        """Record an answer: a state of the agent and a step of the call."""
         self.truth.is_answered(call, agent.login, self.now)
         self.agent_state(agent, "IN_CALL", call=call)
         self._call(_desk(agent), "call.answer", call, {"agent": _named(agent)})
 
     def call_end(self, call: Call, result: str, agent: AgentPlan | None = None) -> None:
-        """It ends; ``agent`` had it."""
+        """Record the end of the call. ``agent`` had it."""
         self.truth.ends(call, self.now)
         known: Data = {"lvResult": result}
         if call.ivr:
@@ -101,7 +101,7 @@ class Teller:
         self._call(_desk(agent) if agent else ACD, "call.end", call, known)
 
     def call_disposition(self, call: Call, agent: AgentPlan, service: str, code: str) -> None:
-        """The agent gives the call a term code, for the service on which they answered it."""
+        """Record the agent's term code for the call, at the service where they answered it."""
         self.truth.is_disposed(call, Disposed(agent.login, service, code), self.now)
         known: Data = {"agent": _named(agent), "termCode": code, "agentActionType": "DISPOSITION"}
         self._call(_desk(agent), "call.disposition", call, known)
@@ -109,7 +109,7 @@ class Teller:
     # -- agents ----------------------------------------------------------------------------
 
     def agent_missed(self, call: Call, agent: AgentPlan, reason: str, rang: int) -> None:
-        """An agent did not take the call, which rang for so many ms."""
+        """Record that an agent did not answer the call, which rang for this many ms."""
         self.truth.is_missed(call, agent.login)
         known: Data = {
             "agent": _named(agent),
@@ -128,7 +128,7 @@ class Teller:
         call: Call | None = None,
         person: Person | None = None,
     ) -> None:
-        """An agent enters a state, with a call, with a customer to call, or without either."""
+        """Record that an agent enters a state, with a call, a customer to call, or neither."""
         at = None if call is None else call.service
         self.truth.enters(agent.login, event_type, self.now, reason, at)
         known: Data = {
@@ -160,7 +160,7 @@ class Teller:
     # -- lists and messages ----------------------------------------------------------------
 
     def campaign_update(self, campaign: CampaignPlan, as_it_is: CampaignTruth) -> None:
-        """A campaign's counts and state."""
+        """Record a campaign's counts and state."""
         self.truth.campaigns[campaign.name] = as_it_is
         known: Data = {
             "campaign": campaign.name,
@@ -176,7 +176,7 @@ class Teller:
         self._tell(DIALER, "campaign.update", known)
 
     def message(self, kind: str, campaign: CampaignPlan, event_type: str, known: Data) -> None:
-        """An ``sms`` or an ``email`` was attempted, delivered, or was not."""
+        """Record that an ``sms`` or ``email`` was attempted, delivered or not delivered."""
         self.truth.messages[f"{kind} {event_type}"] += 1
         about: Data = {
             "service": campaign.service,

@@ -1,7 +1,7 @@
-"""The truth as figures: rows with the API's names, for comparison with its answers.
+"""The true figures as rows with the API's names, for comparison with its responses.
 
 They are computed separately (``docs/metrics.md``) and share no code with the statistics. Durations
-are shown in whole seconds. ``mean`` and ``rate`` of nothing are 0.
+are in whole seconds. Means and rates of zero calls are 0.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ CONTACTS = {"rpcComplete": "RPC", "rpcIncomplete": "RPC_INCOMPLETE", "wpc": "WPC
 
 
 def report(truth: Truth, now: int) -> Row:
-    """All that is true at ``now`` (ms)."""
+    """Return all true figures at ``now`` (ms)."""
     truth.until(now)
     return {
         "services": service_rows(truth, now),
@@ -56,12 +56,12 @@ def report(truth: Truth, now: int) -> Row:
 
 
 def service_rows(truth: Truth, now: int) -> list[Row]:
-    """A row a service, as in ``service/stats``, and what only the floor knows."""
+    """A row per service, as in ``service/stats``, with figures that only the simulator knows."""
     return [_service(name, one, truth, now) for name, one in truth.services.items()]
 
 
 def interval_rows(truth: Truth) -> list[Row]:
-    """A row a quarter of an hour and service, as in ``service/stats/intervals``."""
+    """A row per quarter hour and service, as in ``service/stats/intervals``."""
     return [
         {
             "serviceName": name,
@@ -74,7 +74,7 @@ def interval_rows(truth: Truth) -> list[Row]:
 
 
 def agent_rows(truth: Truth) -> list[Row]:
-    """A row an agent who was there, with a row a service, as in ``service/agent/stats/ex``."""
+    """A row per present agent, with a row per service, as in ``service/agent/stats/ex``."""
     return [
         {
             "agentLoginId": login,

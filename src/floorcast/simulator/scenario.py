@@ -1,7 +1,7 @@
 """The parts of a simulated floor: its services, campaigns and agents, and their habits.
 
-A plan is data; ``floor.py`` makes one of a given size, tests make theirs by hand. Times of day
-are seconds since the floor's own midnight.
+A plan is data. ``floor_sizing.py`` makes a plan of a given size; tests write theirs by hand. Times
+of day are seconds since midnight at the floor.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ HALF_HOUR = 1_800
 
 @dataclass(frozen=True)
 class ServicePlan:
-    """A queue: who calls it, how often, and how long a call takes; seconds.
+    """A queue: how often callers call, and how long calls take. Durations in seconds.
 
-    ``calls_an_hour`` has one number for each half hour of the day, or one for always; none for
-    a service that only calls out. ``overflows_to`` takes callers who have waited too long, and
-    those whom an agent passes on.
+    ``calls_an_hour`` has one number for each half hour of the day, or one for the whole day, or
+    none for an outbound service. ``overflows_to`` is the service for callers who have waited too
+    long and for calls that an agent passes on.
     """
 
     name: str
@@ -55,25 +55,25 @@ class ServicePlan:
     sla_seconds: int = 20
 
     def rate(self, clock: float) -> float:
-        """Calls per hour at a time of day."""
+        """Return the calls per hour at a time of day."""
         rates = self.calls_an_hour
         return rates[int(clock // HALF_HOUR) % len(rates)]
 
 
 @dataclass(frozen=True)
 class CampaignPlan:
-    """A list of people to call for a service, and the messages that go with it.
+    """A list of people to call for a service, and its messages.
 
-    ``records`` are loaded each day, by time zone; a person is called when it is between 8 and
-    21 o'clock there. ``lines_an_agent`` are dialed for each agent who is ready (pacing), 0 where
-    the agents dial themselves. Messages are an hour's.
+    ``records`` are loaded each day, by time zone. A person is called between 8:00 and 21:00 local
+    time. ``lines_an_agent`` is the number of lines dialed per ready agent (pacing), 0 if the agents
+    dial. Messages are per hour.
     """
 
     name: str
     service: str
     records: Mapping[str, int]
     lines_an_agent: float = 0.0
-    answers: float = 0.35  # of those who are called
+    answers: float = 0.35  # share of the calls
     ring: Distribution = RING
     texts_an_hour: float = 0.0
     emails_an_hour: float = 0.0
@@ -81,7 +81,7 @@ class CampaignPlan:
 
 @dataclass(frozen=True)
 class Shift:
-    """When an agent is there, by time of day."""
+    """When an agent works, by time of day."""
 
     begins: int
     ends: int
@@ -89,11 +89,11 @@ class Shift:
 
 @dataclass(frozen=True)
 class AgentPlan:
-    """One agent; without a shift, always there.
+    """One agent. Without a shift, the agent is always present.
 
-    ``skills`` are further services whose calls are taken when none waits for ``service``.
-    ``campaign`` is the list that the agent dials alone, after a look (preview) or without.
-    ``desk`` is the source that tells of the agent.
+    ``skills`` are further services whose calls the agent answers when none waits for ``service``.
+    ``campaign`` is the list that the agent dials alone, with or without a preview. ``desk`` is the
+    source that sends the agent's events.
     """
 
     login: str
@@ -109,17 +109,20 @@ class AgentPlan:
 
 @dataclass(frozen=True)
 class Habits:
-    """How often what happens; shares of calls, unless said otherwise. All 0: Erlang's floor."""
+    """How often each behavior occurs, as a share of calls unless noted.
+
+    With all 0, the floor follows Erlang's model.
+    """
 
     hold: float = 0.0
     consult: float = 0.0
     passed_on: float = 0.0
     overflow: float = 0.0
     overflow_after: float = 120.0  # seconds
-    leaves: float = 0.0  # callers who leave a message when they have waited for a while
+    leaves: float = 0.0  # callers who leave a message after a while
     leaves_after: float = 60.0  # seconds
-    identified_late: float = 0.0  # callers whose account is known after the voice menu only
-    misses: float = 0.0  # offers that an agent lets ring until they go back to the queue
+    identified_late: float = 0.0  # callers whose account is known only after the voice menu
+    misses: float = 0.0  # offers that ring until they return to the queue
     dispositions: float = 0.0
     breaks: bool = False
     ring_time: Distribution = RINGS

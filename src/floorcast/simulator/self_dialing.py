@@ -1,4 +1,4 @@
-"""An agent who calls a list alone: after a look at the record (preview), or by hand."""
+"""An agent who dials a list alone, after a preview of the record or by hand."""
 
 from __future__ import annotations
 
@@ -11,20 +11,23 @@ from floorcast.simulator.world import CallToCome, World
 
 __all__ = ["SelfDialing"]
 
-SKIPPED = 0.15  # of the records that were previewed
-BETWEEN = 6.0  # seconds, mean, from one record to the next
-NOBODY_LEFT = 120.0  # seconds until the next check of a list without customers to call
+SKIPPED = 0.15  # share of the previewed records
+BETWEEN = 6.0  # mean seconds from one record to the next
+NOBODY_LEFT = 120.0  # seconds until the next check of a list with no one to call
 
 
 class SelfDialing(Agent):
-    """Takes its calls from a list and not from the distributor."""
+    """Takes calls from a list instead of the distributor."""
 
     def __init__(self, world: World, plan: AgentPlan, records: CallList) -> None:
         super().__init__(world, plan)
         self._records = records
 
     def next_call(self) -> CallToCome:
-        """Dial; returns the call, or None if it was not answered or another task is due."""
+        """Dial a record.
+
+        Returns the call, or None if it was not answered or another task is due.
+        """
         world = self.world
         yield world.pause(world.chance.expovariate(1 / BETWEEN))
         if self.is_due():

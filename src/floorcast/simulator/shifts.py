@@ -1,4 +1,4 @@
-"""An agent's day: the shift, the breaks in it, and call after call."""
+"""An agent's day: the shift, its breaks, and the calls."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ MINUTE = 60
 
 
 class Break(NamedTuple):
-    """A time away from the calls: when (seconds into the shift), how long, and how usual.
+    """A break from calls: when (seconds into the shift), how long, and how likely.
 
-    It begins up to ``spread`` seconds earlier or later, so that not all are away at once.
+    It begins up to ``spread`` seconds earlier or later, so that not all agents are away at once.
     """
 
     reason: str
@@ -41,16 +41,19 @@ BREAKS = (
     Break("VOICE_MAIL", 330 * MINUTE, 4 * MINUTE, 0.25),
     Break("OTHER", 450 * MINUTE, 3 * MINUTE, 0.3),
 )
-LOGGING_ON = 20.0  # seconds, at most, within which a shift's agents come
+LOGGING_ON = 20.0  # seconds, at most, until all agents of a shift have logged on
 REGISTERING = 4.0
 MISSED, AFTER_A_MISS = "Missed call", 150.0  # the reason, and the seconds until READY again
-SHORTEST_TALK = 0.5  # so that no call ends in the moment in which it was answered
+SHORTEST_TALK = 0.5  # so that no call ends at the time of its answer
 OUTBOUND_CODES = {"RPC": 0.3, "RPC_INCOMPLETE": 0.35, "WPC": 0.2, "CALLBACK": 0.15}
 INBOUND_CODES = {"RPC": 0.45, "RPC_INCOMPLETE": 0.25, "INFORMATION": 0.25, "WPC": 0.05}
 
 
 class Agent:
-    """One agent at work. ``call`` is the current one; ``there``: logged on according to events."""
+    """One agent at work.
+
+    ``call`` is the current call. ``there`` is true if events say that the agent is logged on.
+    """
 
     process: simpy.Process  # of ``work``
 
@@ -61,7 +64,7 @@ class Agent:
         self.skills: Sequence[str] = plan.skills
         self.call: Call | None = None
         self.there = False
-        self.ends = 0.0  # of the shift, on the clock, in ms
+        self.ends = 0.0  # the end of the shift, on the clock, in ms
         self._due: deque[tuple[float, str, float]] = deque()
         self._given: simpy.Event | None = None
         self._rings: Call | None = None
@@ -71,7 +74,7 @@ class Agent:
         self.world.tell.agent_state(self.plan, event_type, reason=reason, call=call)
 
     def take(self, call: Call) -> None:
-        """Answer a call that is offered, or let it ring; the caller waits on then."""
+        """Answer an offered call, or let it ring, in which case the caller continues to wait."""
         misses = self.world.plan.habits.misses
         if misses and self.world.happens(misses):
             call.waiting, self._rings = True, call
@@ -80,7 +83,7 @@ class Agent:
             self.answer(call)
 
     def answer(self, call: Call) -> None:
-        """Answer a call, now."""
+        """Answer a call now."""
         world = self.world
         self.call = call
         world.tell.call_answer(call, self.plan)
@@ -90,7 +93,7 @@ class Agent:
     # -- the day ---------------------------------------------------------------------------
 
     def work(self) -> Process:
-        """Work each shift; come back after a breakdown."""
+        """Work each shift. Returns after a failure of the desk."""
         world = self.world
         while True:
             begins_in, ends_in = shift_of(self.plan, world.time_of_day)
@@ -103,7 +106,7 @@ class Agent:
                 except simpy.Interrupt as died:
                     self._is_silent()
                     yield world.pause(float(died.cause or 0))
-            yield world.pause(1)  # the shift's last moment is not the next one's first
+            yield world.pause(1)  # so that a shift does not end when the next one begins
 
     def _shift(self) -> Process:
         yield from self._log_on()
@@ -131,12 +134,12 @@ class Agent:
             yield self.world.pause(REGISTERING)
 
     def log_off(self) -> None:
-        """Go."""
+        """Log off."""
         self.there = False
         self.tell("LOGOFF")
 
     def _miss(self, call: Call) -> Process:
-        """It rings, and goes back to its queue; who lets it ring is not ready for a while."""
+        """Let the call ring and return to its queue. The agent is then not ready for a while."""
         world, began, joined = self.world, self.world.now, call.joined
         self._rings = None
 
@@ -158,7 +161,7 @@ class Agent:
         yield world.pause(AFTER_A_MISS)
 
     def _is_silent(self) -> None:
-        """The desk has died: no event says what happens to the agent or the current call."""
+        """Whether the desk has died, so that no events report the agent or the current call."""
         self.there, self._given = False, None
         self.world.acd.busy(self)
         if self.call is not None:
@@ -167,15 +170,15 @@ class Agent:
 
     @property
     def is_over(self) -> bool:
-        """Whether the shift is."""
+        """Whether the shift is over."""
         return self.world.now >= self.ends
 
     def is_due(self) -> bool:
-        """Whether something comes before the next call."""
+        """Whether another task is due before the next call."""
         return self.is_over or bool(self._due and self._due[0][0] <= self.world.now)
 
     def _plan_breaks(self, begin: float) -> None:
-        """Settle when there will be breaks in the shift that began at ``begin`` (ms)."""
+        """Plan the breaks of the shift that began at ``begin`` (ms)."""
         chance, now = self.world.chance, self.world.now
         planned = []
         for one in BREAKS if self.world.plan.habits.breaks else ():
@@ -195,7 +198,7 @@ class Agent:
     # -- calls -----------------------------------------------------------------------------
 
     def next_call(self) -> CallToCome:
-        """Wait for a call; None when something else is due."""
+        """Wait for a call. Returns None if another task is due."""
         given = self._given = self.world.env.event()
         self.world.acd.free(self)
         call: Call | None = yield given
@@ -208,7 +211,7 @@ class Agent:
             self._given.succeed(call)
 
     def serve(self, call: Call) -> Process:
-        """Talk, perhaps with a hold or a question to a colleague; end or pass on; wrap up."""
+        """Talk, perhaps with a hold or a consultation, end or pass on the call, and wrap up."""
         world, habits = self.world, self.world.plan.habits
         service = call.service
         talk = max(SHORTEST_TALK, world.plan.services[service].talk.draw(world.chance))
@@ -251,11 +254,11 @@ class Agent:
         queue(world, call, self.plan)
 
     def wrap_up(self, call: Call, service: str, *, answered: bool = True) -> Process:
-        """Write down the outcome of a call, of which ``service`` was in charge."""
+        """Wrap up a call that counts for ``service``."""
         world = self.world
         seconds = world.plan.services[service].wrap_up.draw(world.chance)
-        # The call is named if nobody answered it. Otherwise the wrap-up would count for the last
-        # call that the agent did answer.
+        # The wrap-up names a call that was not answered. Otherwise it would count for the last call
+        # that the agent answered.
         self.tell("WRAP_UP", call=None if answered else call)
         yield world.pause(seconds / 2)
         if world.happens(world.plan.habits.dispositions):
@@ -266,7 +269,7 @@ class Agent:
 
 
 def shift_of(plan: AgentPlan, time_of_day: float) -> tuple[float, float]:
-    """Seconds until an agent's next shift begins (negative: it has begun) and until it ends."""
+    """Return the seconds until an agent's next shift begins (negative if it has begun) and ends."""
     if plan.shift is None:
         return 0.0, float("inf")
     length = plan.shift.ends - plan.shift.begins

@@ -1,4 +1,4 @@
-"""One simulated call, from the first ring to the last word."""
+"""One simulated call."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Direction = Literal["INBOUND", "OUTBOUND", "MANUAL"]
 
 @dataclass(frozen=True, slots=True)
 class Disposed:
-    """The latest term code of a call, for whom and for which service it counts."""
+    """The latest term code of a call, with the agent and service that it counts for."""
 
     login: str
     service: str
@@ -23,11 +23,11 @@ class Disposed:
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """A call in progress; moments in ms of the simulation.
+    """A call in progress. Times are in ms of the simulation.
 
-    ``been`` are the services whose queues it joined. ``waits`` counts its waits: a clock that was
-    set for an earlier one is known by it, and does nothing. ``left`` is when the caller left the
-    queue to leave a message; ``is_identified``: who calls is known from the beginning.
+    ``been`` has the services whose queues it joined. ``waits`` counts its waits, so that a timer of
+    an earlier wait can be recognized and ignored. ``left`` is when the caller left the queue to
+    leave a message. ``is_identified`` is true if the caller is known from the start.
     """
 
     transaction: int

@@ -1,7 +1,6 @@
-"""The floor at work: a plan, brought to life by a seed, slice by slice of its time.
+"""Runs a plan with a seed, in slices of time.
 
-The same plan, seed and start give the same events, to the byte; how they are cut into slices
-changes nothing.
+The same plan, seed and start produce exactly the same events, whatever the slices.
 """
 
 from __future__ import annotations
@@ -26,15 +25,16 @@ from floorcast.simulator.world import Process, World
 
 __all__ = ["Simulation"]
 
-CALLS_A_SECOND = 1_000_000  # of the start: what keeps the transactions of two runs apart
-OUTAGE = (120.0, 600.0)  # seconds that a dead desk stays silent
+CALLS_A_SECOND = 1_000_000  # per second of the start; keeps the transactions of two runs distinct
+OUTAGE = (120.0, 600.0)  # seconds for which a dead desk stays silent
 
 
 class Simulation:
-    """One run. Its clock begins at ``start`` (aware), where the floor's own shows ``begins_at``.
+    """One run. Its clock begins at ``start`` (aware), when the floor's local time is ``begins_at``.
 
-    ``begins_at`` is in seconds since midnight. ``deaths`` an hour: a desk's source dies in the
-    middle of its calls, and is back some minutes later. ``truth`` is what has happened so far.
+    ``begins_at`` is in seconds since midnight. ``deaths`` is how often per hour a desk's source
+    dies in the middle of its calls; it returns some minutes later. ``truth`` has the true figures
+    so far.
     """
 
     def __init__(
@@ -64,11 +64,11 @@ class Simulation:
 
     @property
     def now(self) -> int:
-        """How far it is, in ms since the start."""
+        """The simulated time, in ms since the start."""
         return self._world.now
 
     def advance(self, until: int) -> Sequence[CloudEvent]:
-        """Go on to ``until`` (ms since the start, itself not included); what happened."""
+        """Run up to but not including ``until`` (ms since the start). Returns the events."""
         if until > self.now:
             self._world.env.run(until=until)
         return self._world.tell.drain()

@@ -1,8 +1,8 @@
-"""The truth about the simulated floor: calls offered, answered and lost, by agent and duration.
+"""The true figures of the simulated floor: calls offered, answered and lost, by agent and duration.
 
-It is counted by the simulation itself, where a thing happens, and not from the events; so it can
-be held against the figures of a server that saw nothing but the events. Moments and durations
-are ms. It is as large as the floor, however long it runs.
+The simulation counts them where things happen, not from events, so they can be compared with the
+figures of a server that saw only the events. Times and durations are in ms. Their size depends on
+the floor and not on the duration of the run.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from floorcast.simulator.simulated_call import Call, Disposed
 __all__ = ["AgentTruth", "CampaignTruth", "ServiceTruth", "Truth", "Work"]
 
 HALF_AN_HOUR = 1_800_000
-QUARTER = 900_000  # time zones differ by whole quarters, so that these are of every client's day
-MOST_QUARTERS = 104  # of each service: as long as a log is kept
-EXIT_IS_END = 1_000  # an end so soon after the queue was left is an abandon
+QUARTER = 900_000  # time zones differ by whole quarters, so these fit the day of every client
+MOST_QUARTERS = 104  # per service, for as long as the log keeps entries
+EXIT_IS_END = 1_000  # an end this soon after the call left its queue is an abandonment
 HOLDS_CALL = CALL_STATES | {
     State.DIALING,
     State.MANUAL_DIAL,
@@ -30,13 +30,13 @@ RIGHT_PARTY = frozenset({"RPC", "RPC_INCOMPLETE"})
 
 @dataclass
 class ServiceTruth:
-    """One service. ``lost``: calls whose source died with them, waiting or in hand.
+    """One service. ``lost`` has waiting and current calls whose source died.
 
-    offered = answered + abandoned + moved + waiting. ``moved`` are those that went on unanswered,
-    to another service's queue or to the voice mail, by reason in ``left``; ``passed_on`` those
-    that an agent sent to another queue. ``missed`` are offers that an agent did not take.
-    ``outbound`` are the outbound calls in progress, ``talking`` those that are with an agent.
-    ``quarters`` has the calls offered, handled and abandoned in each quarter of an hour.
+    offered = answered + abandoned + moved + waiting. ``moved`` counts calls that moved on
+    unanswered, to another service's queue or to voicemail, by reason in ``left``. ``passed_on``
+    counts calls that an agent sent to another queue. ``missed`` counts offers that an agent did not
+    answer. ``outbound`` counts the outbound calls in progress, and ``talking`` those with an agent.
+    ``quarters`` has the calls offered, handled and abandoned in each quarter hour.
     """
 
     sla: int
@@ -44,7 +44,7 @@ class ServiceTruth:
     gave_up_in_ivr: int = 0
     offered: int = 0
     answered: int = 0
-    unqueued: int = 0  # of the answered: dialed by their agent, so part of no wait and no rate
+    unqueued: int = 0  # of the answered: dialed by their agent, so not part of waits and rates
     answered_wait: int = 0
     answered_within: int = 0
     abandoned: int = 0
@@ -66,7 +66,7 @@ class ServiceTruth:
 
 @dataclass
 class Work:
-    """One agent's calls for one service: answered and dispositioned."""
+    """One agent's calls for one service, answered and dispositioned."""
 
     inbound: int = 0
     outbound: int = 0
@@ -77,8 +77,8 @@ class Work:
 class AgentTruth:
     """One agent: time by service and state, visits, time not ready by reason, work by service.
 
-    ``services`` are all that the agent serves, ``service`` first. ``call_at`` is the service of
-    the call in hand: time with it counts there.
+    ``services`` has all services of the agent, ``service`` first. ``call_at`` is the service of the
+    current call, where time with it counts.
     """
 
     service: str
@@ -90,7 +90,7 @@ class AgentTruth:
     counted_to: int = 0
     reason: str | None = None
     before_offer: State = State.READY
-    in_call: bool = False  # a visit to In Call that hold or transfer interrupts
+    in_call: bool = False  # a visit to In Call, which a hold or transfer interrupts
     wraps_up: str | None = None  # the service whose call the next wrap-up follows
     took: Call | None = None  # the call that the agent answered last
     spent: dict[str, Counter[State]] = field(default_factory=dict)
@@ -113,7 +113,7 @@ class AgentTruth:
         return self.call_at if self.call_at in self.services else self.service
 
     def until(self, now: int) -> None:
-        """Count the present state up to now."""
+        """Count the current state up to now."""
         if self.state is not State.LOGOFF:
             spent = self.spent.setdefault(self.serving, Counter())
             spent[self.state] += now - self.counted_to
@@ -136,7 +136,7 @@ class CampaignTruth:
 
 
 class Truth:
-    """All of it, from ``begin`` (epoch ms) on.
+    """All true figures, from ``begin`` (epoch ms) on.
 
     ``connects`` are the right-party contacts of the last half hour.
     """
@@ -148,7 +148,7 @@ class Truth:
         self.campaigns: dict[str, CampaignTruth] = {}
         self.messages: Counter[str] = Counter()
         self.deaths = 0
-        self._lost: set[Call] = set()  # answered, and by a source that died
+        self._lost: set[Call] = set()  # answered, by a source that died
         self.connects: deque[tuple[int, Call, Disposed]] = deque()
 
     def until(self, now: int) -> None:
@@ -159,27 +159,27 @@ class Truth:
     # -- calls -----------------------------------------------------------------------------
 
     def begins(self, call: Call) -> None:
-        """A call began."""
+        """Count a new call."""
         service = self.services[call.service]
         service.begun += 1
         service.outbound += call.direction != "INBOUND"
 
     def joins(self, call: Call, now: int) -> None:
-        """It was put in a queue."""
+        """Count a call that joined a queue."""
         service = self.services[call.service]
         service.offered += 1
         self._count(service, "offered", now)
         service.waiting[call] = now
 
     def moves(self, call: Call, reason: str) -> None:
-        """It leaves a queue unanswered, and goes on."""
+        """Count a call that left a queue unanswered and continues."""
         service = self.services[call.service]
         service.moved += 1
         service.left[reason] += 1
         del service.waiting[call]
 
     def is_answered(self, call: Call, login: str, now: int) -> None:
-        """An agent took it: out of a queue, or without one."""
+        """Count an answer by an agent, from a queue or without one."""
         service = self.services[call.service]
         joined = service.waiting.pop(call, None)
         wait = 0 if joined is None else now - joined
@@ -196,7 +196,7 @@ class Truth:
         service.talking += 1
         agent = self.agents[login]
         if agent.took is not None and agent.took in self._lost:
-            # An agent who is in another call has left the one before.
+            # an agent in another call has left the previous one
             self._lost.discard(agent.took)
             self.services[agent.took.service].talking -= 1
         agent.wraps_up, agent.took = call.service, call
@@ -205,13 +205,13 @@ class Truth:
         work.outbound += call.direction != "INBOUND"
 
     def is_passed_on(self, call: Call, login: str, now: int) -> None:
-        """Its agent sends it to another queue, and so has it no longer."""
+        """Count a call that its agent sent to another queue."""
         self._talked(call, now)
         self.agents[login].took = None
         self.services[call.service].passed_on += 1
 
     def ends(self, call: Call, now: int) -> None:
-        """It ended: after a talk, in the queue, or before."""
+        """Count the end of a call: after talk time, in the queue, or earlier."""
         service = self.services[call.service]
         service.outbound -= call.direction != "INBOUND"
         if call.answered is not None:
@@ -240,18 +240,18 @@ class Truth:
             service.abandoned_within += call.left - call.joined <= service.sla
 
     def is_missed(self, call: Call, login: str) -> None:
-        """An agent did not take it."""
+        """Count an offer that an agent did not answer."""
         self.services[call.service].missed += 1
         self.agents[login].missed += 1
 
     def is_lost(self, call: Call) -> None:
-        """The call's source died: no event will say that the call ended."""
+        """Count a call whose source died, so that no event will report its end."""
         self.services[call.service].lost += 1
         if call.answered is not None:
             self._lost.add(call)
 
     def is_disposed(self, call: Call, disposed: Disposed, now: int) -> None:
-        """An agent gave it a term code; the latest counts."""
+        """Count the latest term code that an agent gave the call."""
         before = call.disposed
         if before is not None:
             self.agents[before.login].at(before.service).dispositions[before.code] -= 1
@@ -263,7 +263,7 @@ class Truth:
             self.connects.popleft()
 
     def live_connects(self, now: int) -> int:
-        """The right-party contacts of the half hour that ends now."""
+        """Return the right-party contacts of the half hour that ends now."""
         return sum(
             now - HALF_AN_HOUR < at <= now and call.disposed is disposed
             for at, call, disposed in self.connects
@@ -295,7 +295,7 @@ class Truth:
         reason: str | None,
         call_at: str | None = None,
     ) -> None:
-        """An agent entered a state, with a call of a service in hand or without one."""
+        """Count an agent's change of state, with a current call at a service or without one."""
         agent = self.agents[login]
         agent.until(now)
         state = EVENT_STATE[event_type]
@@ -318,7 +318,7 @@ class Truth:
             agent.call_at = call_at
 
     def _leaves(self, agent: AgentTruth, now: int) -> None:
-        """A wrap-up is over, and counts for the service whose call it followed."""
+        """Count a finished wrap-up for the service of its call."""
         if agent.state is State.WRAP_UP and agent.wraps_up is not None:
             self.services[agent.wraps_up].wrap_up += now - agent.since
             agent.wraps_up = None

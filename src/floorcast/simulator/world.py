@@ -28,10 +28,10 @@ CallToCome = Generator[simpy.Event, Any, Call | None]
 
 @dataclass
 class World:
-    """One floor at work. Its clock is whole ms, so that every duration is exact.
+    """One floor at work. Its clock counts whole ms, so every duration is exact.
 
-    ``begins_at`` is the time of day, in seconds, at the clock's 0; ``run`` names the run in the
-    calls' sessions; ``calls`` are those in progress.
+    ``begins_at`` is the time of day, in seconds, at clock time 0. ``run`` names the run in the
+    calls' sessions. ``calls`` has the calls in progress.
     """
 
     env: simpy.Environment
@@ -56,19 +56,19 @@ class World:
         return (self.begins_at + self.now / 1000) % DAY
 
     def happens(self, share: float) -> bool:
-        """Whether something happens that does so in this share of the cases."""
+        """Return true with this probability."""
         return self.chance.random() < share
 
     def pause(self, seconds: float) -> simpy.Timeout:
-        """So many seconds, as something to wait for."""
+        """Return a timeout of this many seconds."""
         return self.env.timeout(round(seconds * 1000))
 
     def drawn(self, distribution: Distribution) -> simpy.Timeout:
-        """A time drawn from a distribution, as something to wait for."""
+        """Return a timeout drawn from a distribution."""
         return self.pause(distribution.draw(self.chance))
 
     def after(self, seconds: float, then: Callable[[], None]) -> None:
-        """Do something later; never, if that is infinitely far."""
+        """Do something later, or never if the delay is infinite."""
         if seconds != math.inf:
             timeout = self.pause(seconds)
             assert timeout.callbacks is not None
@@ -77,7 +77,7 @@ class World:
     def call(
         self, service: str, direction: Direction, person: Person, campaign: str | None = None
     ) -> Call:
-        """A new call, which is in progress until ``end`` or ``lose``."""
+        """Begin a call, which is in progress until ``end`` or ``lose``."""
         self.begun += 1
         session = f"{self.run}-{self.begun}"
         call = Call(self.first_transaction + self.begun, session, service, direction, person)
@@ -86,11 +86,11 @@ class World:
         return call
 
     def end(self, call: Call, result: str, agent: AgentPlan | None = None) -> None:
-        """A call is over; ``agent`` had it."""
+        """End a call that ``agent`` had."""
         self.tell.call_end(call, result, agent)
         del self.calls[call]
 
     def lose(self, call: Call) -> None:
-        """A call is over, and no event says so."""
+        """End a call without an event."""
         self.tell.truth.is_lost(call)
         del self.calls[call]

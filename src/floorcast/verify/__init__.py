@@ -1,5 +1,5 @@
-"""Recomputes every figure from the stored events in plain passes, and compares.
+"""Recomputes every figure from the stored events in plain passes and compares the results.
 
-The recomputation (all modules except ``refold`` and ``verification``) shares no code with the folds
-and the statistics, so a mistake in one of them is detected.
+Only ``listed_calls`` and ``verification`` use the code of the fold and the statistics. The other
+modules recompute without it, so a mistake in one of the two is detected.
 """

@@ -1,4 +1,4 @@
-"""The pass over agents: their states in the order of their own times, and what these come to."""
+"""The pass over agents: orders their states by event time and sums them up."""
 
 from __future__ import annotations
 
@@ -40,20 +40,20 @@ REASONS = ("LUNCH", "TRAINING", "BREAK", "MEETING", "TECH_DIFFICULTIES")
 
 @dataclass
 class _Visit:
-    """A visit to a state, and the services that it touched today."""
+    """A visit to a state, and the services that it counted for today."""
 
     state: str
     services: set[int | None] = field(default_factory=set)
 
 
 def tell_states(records: Records, agent: int, heard: Sequence[Heard]) -> None:
-    """Tell the calls that an agent's states name of it; each with the agent's service then."""
+    """Add an agent's states to the calls that they name, with the agent's service at the time."""
     for one, login in zip(heard, _logins(heard), strict=True):
         records.tell_state(agent, one, login.at_hand)
 
 
 class AgentPass:
-    """Adds one agent after the other to ``sums``. Times are in ms."""
+    """Adds agents to ``sums``, one after the other. Times are in ms."""
 
     def __init__(self, sums: Sums, records: Records, days: Days, now: int, quiet: int) -> None:
         self._sums = sums
@@ -63,7 +63,7 @@ class AgentPass:
         self._quiet = quiet
 
     def add(self, agent: int, heard: Sequence[Heard]) -> None:
-        """Add an agent, of which this was heard, in the order of time."""
+        """Add an agent with its events in the order of time."""
         stretches = self._stretches(agent, heard)
         if stretches:
             self._count_time(agent, stretches)
@@ -91,7 +91,8 @@ class AgentPass:
             hand.enter(one, entered)
             continues = entered == state and bool(found)
             if found and kind == "LOGON" and one.at - found[-1].begin > self._quiet:
-                continues = False  # nothing was heard of it since: that is over, and was then
+                # no event for too long: the previous state ended when it became too old
+                continues = False
             elif found:
                 found[-1].end = one.at
             service = self._at_hand(agent, login, hand.call, entered)
@@ -103,7 +104,7 @@ class AgentPass:
         return found
 
     def _at_hand(self, agent: int, login: _Login, in_hand: Heard | None, state: str) -> int | None:
-        """The service that time counts for: that of the call in hand, else the one at hand."""
+        """The service that time counts for: the current call's, or else the current one."""
         if len(login.services) > 1 and in_hand is not None and state in WITH_A_CALL:
             of_call = in_hand.named
             if of_call is None:
@@ -113,9 +114,10 @@ class AgentPass:
         return login.at_hand
 
     def _of_call(self, agent: int, in_hand: Heard) -> int | None:
-        """The service of the agent's segment of the call, by what was told in time.
+        """The service of the agent's segment of the call, from events that arrived in time.
 
-        It is what was known as the call was named, or within the time that a state may be late.
+        These are the events before the one that names the call, and those within the time that a
+        state may be late.
         """
         if in_hand.call is None:
             return None
@@ -180,7 +182,7 @@ class AgentPass:
     def _note_wrap_ups(
         self, agent: int, heard: Sequence[Heard], stretches: Sequence[_Stretch]
     ) -> None:
-        """Give each wrap-up that is over to the call that it names, else to the last one."""
+        """Assign each finished wrap-up to the call that it names, or to the agent's last call."""
         begun: list[_Stretch] = []
         for one in stretches:
             if begun and not (one.state == "Wrapup" and one.continues):
@@ -211,7 +213,7 @@ class AgentPass:
             if not one.continues:
                 break
         if all(one.state == "Logoff" for one in stretches):
-            since = 0  # it was never logged in
+            since = 0  # never logged in
         told = [one.heard.data for one in stretches]
         monitored = [one["monitored"] for one in told if one.get("monitored") is not None]
         skills = [one["skill"] for one in told if one.get("skill") is not None]
@@ -232,7 +234,7 @@ class AgentPass:
             del self._sums.presences[agent]
 
     def _call_in_hand(self, last: _Stretch) -> dict[str, Any]:
-        """The call of an agent's states, and what else is known of it."""
+        """Return the data of the call that an agent's states name."""
         event = last.in_hand
         if event is None:
             return {}
@@ -250,21 +252,24 @@ class AgentPass:
 
 
 class _Hand:
-    """The call that an agent has in hand: the event that named it."""
+    """The current call of an agent, as the event that named it."""
 
     def __init__(self) -> None:
         self.call: Heard | None = None
         self._offered: Heard | None = None
 
     def answer(self, one: Heard, state: str) -> None:
-        """A ``call.answer`` named the agent: its call, if its states name none."""
+        """Handle a ``call.answer`` with the agent.
+
+        Its call counts unless the agent's states name one.
+        """
         if state not in ON_A_CALL:
             self._offered = one
         elif self.call is None:
             self.call = one
 
     def enter(self, one: Heard, state: str) -> None:
-        """The agent entered a state."""
+        """Handle a change of the agent's state."""
         if state not in WITH_A_CALL:
             self.call = self._offered = None
         elif one.data.get("call") is None and self.call is None and state in ON_A_CALL:
@@ -275,9 +280,9 @@ class _Hand:
 
 @dataclass
 class _Login:
-    """The services that an agent is logged in to, and the one at hand.
+    """The services that an agent is logged in to, and the current one.
 
-    ``is_late``: only a LOGON that came too late told so.
+    ``is_late`` is true if only a LOGON that arrived too late said so.
     """
 
     services: tuple[int, ...] = ()
@@ -287,10 +292,10 @@ class _Login:
 
 @dataclass
 class _Stretch:
-    """From one state of an agent to the next; ``continues`` the state of the one before.
+    """The period between two events of an agent. ``continues``: the state did not change.
 
-    ``service`` is the one that its time counts for, and ``in_hand`` the event that named the call
-    that it has in hand. ``touched`` are services that a visit had before.
+    ``service`` is the service that the time counts for, and ``in_hand`` the event that named the
+    current call. ``touched`` has earlier services of the visit.
     """
 
     heard: Heard
@@ -304,35 +309,35 @@ class _Stretch:
 
     @property
     def begin(self) -> int:
-        """When it began."""
+        """The start, in ms."""
         return self.heard.at
 
     @property
     def reason(self) -> str | None:
-        """The reason that it gives."""
+        """The reason in the event."""
         reason: str | None = self.heard.data.get("reason")
         return reason
 
     @property
     def services(self) -> tuple[int | None, ...]:
-        """The services that it is logged in to."""
+        """The services that the agent is logged in to."""
         return self.login.services or (None,)
 
     def learn(self, login: _Login, service: int | None) -> None:
-        """Take the service that came late."""
+        """Apply a service that arrived late."""
         self.touched.add(self.service)
         self.login, self.service = login, service
 
 
 def _answers(one: Heard) -> bool:
-    """Whether the agent answered the call that this names."""
+    """Whether the event says that the agent answered its call."""
     if one.call is None or one.kind == "late":
         return False
     return one.kind == "answered" or one.data["eventType"] == "IN_CALL"
 
 
 def _logins(heard: Sequence[Heard]) -> list[_Login]:
-    """The services that an agent is logged in to at each of its states."""
+    """Return the services that an agent is logged in to at each of its states."""
     found = []
     now, named_at = _Login(), -(2**60)
     for one in heard:
@@ -362,7 +367,7 @@ def _state(kind: str, before_offer: str) -> str:
 
 
 def customer_phone(facts: dict[str, Any]) -> str | None:
-    """The customer's number: the caller's of an inbound call, else the one dialed."""
+    """The customer's number: the caller's for an inbound call, or else the dialed one."""
     direction, dialed = facts.get("direction"), facts.get("phoneDialed")
     of_caller = direction == "INBOUND" or (direction is None and dialed is None)
     phone: str | None = facts.get("callerId") if of_caller else dialed

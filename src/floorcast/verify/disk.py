@@ -1,4 +1,4 @@
-"""Looking for damage in a data folder: every page, and every row that has a checksum."""
+"""Looks for damage in a data folder: checks every page, and every row that has a checksum."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from floorcast.store import call_days, projection_store, snapshots, stored_calls
 __all__ = ["Finding", "damaged_files"]
 
 CACHE_KIB = 4096
-MESSAGES = 20  # of SQLite's about one file
+MESSAGES = 20  # from SQLite per file
 SCHEMA_OF_FILE = "SELECT type, name, tbl_name, sql FROM sqlite_schema"
 KEYS_AT_ONCE = 16_384
 
@@ -29,7 +29,7 @@ Look = Callable[[apsw.Connection], Iterator[str]]
 
 
 class Finding(NamedTuple):
-    """Something in a file that is not what was written."""
+    """Damage: a part of a file that differs from what was written."""
 
     file: str
     what: str
@@ -38,7 +38,7 @@ class Finding(NamedTuple):
 class _Kind(NamedTuple):
     """The expected form of a file: ``steps`` create it, and ``looks`` find other damage.
 
-    ``unnumbered`` of the first steps are not counted in the file's ``user_version``.
+    The file's ``user_version`` does not count the first ``unnumbered`` steps.
     """
 
     application_id: int
@@ -48,7 +48,7 @@ class _Kind(NamedTuple):
 
 
 def damaged_files(folder: Path) -> Iterator[Finding]:
-    """All damage in the folder's databases, except for the entries of the log.
+    """Return all damage in the folder's databases, except in the entries of the log.
 
     A server can be running.
     """
@@ -79,7 +79,10 @@ def _pages(reader: apsw.Connection) -> Iterator[str]:
 
 
 def _looks(reader: apsw.Connection, kind: _Kind) -> Iterator[Look]:
-    """A file that an older release left has no checksums of its small rows yet."""
+    """Return the checks for a file.
+
+    In a file of an older release, small rows have no checksums yet.
+    """
     taken = kind.unnumbered + reader.pragma("user_version")
 
     def schema(connection: apsw.Connection) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The answers as they should be: every figure from the sums, as a reader of the JSON has it."""
+"""The expected responses: every figure computed from the sums, in the form of the JSON."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class Answers:
         }
 
     def _intervals(self) -> list[Row]:
-        """Those of service statistics, by quarter hour; without the maxima."""
+        """The rows of service statistics by quarter hour, without the maxima."""
         rows = []
         for (number, quarter), sums in sorted(
             (key, sums) for key, sums in self._sums.intervals.items() if key[0] is not None
@@ -117,7 +117,7 @@ class Answers:
         return rows
 
     def _calls(self) -> list[Row]:
-        """Which calls are behind each figure of a service."""
+        """The calls behind each figure of a service."""
         lists = dict(self._sums.calls)
         for call in self._sums.open_calls:
             if call.since is not None:

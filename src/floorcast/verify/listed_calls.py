@@ -1,4 +1,4 @@
-"""The calls behind each figure of a floor: how many, and a sum that says which."""
+"""The calls behind each figure of a floor: their number, and a checksum that identifies them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MOST = 2**62  # all on one page
 
 
 def listed_calls(floor: Floor, left: Iterable[Call], moment: Moment) -> list[dict[str, Any]]:
-    """A row for each service and figure with calls; ``left`` are those out of memory."""
+    """Return a row for each service and figure with calls. ``left`` has the calls out of memory."""
     view = FloorView(floor)
     today = view.day_of(moment.now).number
     found: dict[tuple[int, Figure], CallList] = {}

@@ -1,4 +1,4 @@
-"""Resolves names by the contract's rule (section 8), with a plain table for each kind of thing.
+"""Resolves names by the contract's rule (section 8), with a plain table for each kind of object.
 
 Names and ids are assigned in the order of the log.
 """
@@ -26,11 +26,11 @@ class Site:
         self.names = Names()
 
     def declare(self, plan: Json) -> None:
-        """Take a site entry."""
+        """Apply a site entry."""
         self.time_zone = plan.get("time_zone", "UTC")
         self.call_centers = {one["id"]: one["name"] for one in plan.get("call_centers", ())}
         declared = {one["id"]: one for one in plan.get("services", ())}
-        # a service that is no longer declared is known by its name alone
+        # a service that is no longer declared is known only by its name
         self.services = {n: {"id": n, "name": old["name"]} for n, old in self.services.items()}
         for number, one in declared.items():
             before = self.services.get(number)
@@ -68,7 +68,7 @@ class Site:
         return number
 
     def call_campaign(self, number: int, name: str) -> None:
-        """A campaign bears this name from now on."""
+        """Give a campaign this name from now on."""
         campaigns = self.names.campaigns
         if name and campaigns.get(number) != name:
             self.names.rename("campaign", campaigns.get(number), name, number)
@@ -76,7 +76,7 @@ class Site:
 
 
 def categories(plan: Json) -> dict[str, str]:
-    """The category of each term code; every other code is a non-contact."""
+    """The category of each term code. All other codes are non-contacts."""
     codes = plan.get("term_codes") or (
         {"code": "RPC", "category": "rpcComplete"},
         {"code": "RPC_INCOMPLETE", "category": "rpcIncomplete"},
@@ -86,7 +86,7 @@ def categories(plan: Json) -> dict[str, str]:
 
 
 class Names:
-    """For each kind of thing, which id a number or a name stands for."""
+    """Maps numbers and names to ids, for one kind of object."""
 
     def __init__(self) -> None:
         self._tables: dict[str, dict[int | str, int]] = {}
@@ -95,13 +95,13 @@ class Names:
 
     @staticmethod
     def is_named(thing: int | str) -> bool:
-        """A name, and not an id in digits."""
+        """Whether the text is a name and not an id in digits."""
         return isinstance(thing, str) and not (
             thing.isascii() and thing.isdigit() and len(thing) < 16
         )
 
     def find(self, kind: str, thing: int | str) -> tuple[int, bool]:
-        """The id of a thing, and whether it was never heard of under this name before."""
+        """Return the id of an object, and whether this name is new."""
         table = self._tables.setdefault(kind, {})
         if thing in table:
             return table[thing], False
@@ -114,11 +114,11 @@ class Names:
         return self._free, True
 
     def also(self, kind: str, name: str, number: int) -> None:
-        """A second name, unless it means something else already."""
+        """Add a second name, unless it already means another object."""
         self._tables[kind].setdefault(name, number)
 
     def rename(self, kind: str, old: str | None, new: str, number: int) -> None:
-        """From now on ``new`` means this id, and ``old`` no longer does."""
+        """Let ``new`` mean this id from now on, instead of ``old``."""
         table = self._tables.setdefault(kind, {})
         if old is not None and table.get(old) == number:
             del table[old]

@@ -1,4 +1,4 @@
-"""A call's segments, from its events in the order of their times."""
+"""Derives a call's segments from its events, in the order of their times."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from floorcast.verify.record_types import Told
 
 __all__ = ["Course", "QueueSegment", "course", "is_step", "of_agent"]
 
-_EXIT_IS_END_MS = 1000  # a call that left a queue and ended so soon after was abandoned there
+_EXIT_IS_END_MS = 1000  # a call that ends this soon after it left a queue was abandoned there
 
 
 class _Answered(NamedTuple):
-    """An agent answered (None if unknown); times in ms."""
+    """An answer by an agent (None if unknown). Times in ms."""
 
     agent: int | None
     at: int
@@ -22,11 +22,11 @@ class _Answered(NamedTuple):
 
 @dataclass(slots=True)
 class QueueSegment:
-    """A segment at a service (None: at no known one); ms, None for what did not happen (yet).
+    """A segment at a service (None if unknown). Times in ms; None if it has not happened.
 
-    ``answers`` are the first one, then each other agent that joined the call in this segment. The
-    call ``exited`` by ``call.leave``, for ``reason``, or was ``passed_on`` by its agent. It was
-    ``lost`` if the call ended before an answer.
+    ``answers`` has the first answer, then one for each other agent that joined the call in this
+    segment. ``exited`` is when the call left by ``call.leave``, for ``reason``, and ``passed_on``
+    when its agent passed it on. ``lost`` is when the call ended before an answer.
     """
 
     service: int | None
@@ -40,12 +40,12 @@ class QueueSegment:
 
     @property
     def answered(self) -> int | None:
-        """When it was answered first."""
+        """When the segment was first answered."""
         return self.answers[0].at if self.answers else None
 
     @property
     def waits(self) -> bool:
-        """Not answered, and still there."""
+        """Whether the call is still waiting unanswered."""
         return not self.answers and self.left is None
 
     @property
@@ -56,19 +56,19 @@ class QueueSegment:
         return begin
 
     def wait(self, until: int) -> int:
-        """How long it waited until then."""
+        """How long the call had waited at a time."""
         return 0 if self.joined is None else until - self.joined
 
     def answered_by(self, agent: int) -> int | None:
-        """When the agent answered it."""
+        """When the agent answered."""
         return next((one.at for one in self.answers if one.agent == agent), None)
 
 
 @dataclass(slots=True)
 class Course:
-    """A call's way: its segments in order, the service it began or was first seen at, its ends.
+    """The course of a call: its segments in order, its first known service, and its ends.
 
-    ``effective`` are the steps by which a named agent answered, or said again that it had the call.
+    ``effective`` has the steps by which a named agent answered, or repeated that it had the call.
     """
 
     segments: list[QueueSegment]
@@ -79,21 +79,21 @@ class Course:
 
     @property
     def present_service(self) -> int | None:
-        """The service that has it."""
+        """The service that has the call."""
         if self.segments and self.segments[-1].service is not None:
             return self.segments[-1].service
         return self.service
 
 
 def is_step(told: Told) -> bool:
-    """Whether the event moves the call."""
+    """Whether the event is a step of the call."""
     if told.kind == "state":
         return bool(told.data["event"] == "IN_CALL")
     return told.kind in ("start", "queue", "answer", "end", "leave", "update")
 
 
 def course(story: Sequence[Told]) -> Course:
-    """The known path of a call."""
+    """Return the known course of a call."""
     steps = sorted((one for one in story if is_step(one)), key=lambda one: (one.at, one.position))
     starts = [one for one in steps if one.kind == "start"]
     corrections = [one for one in steps if one.kind == "update" and one.service is not None]
@@ -115,7 +115,7 @@ def course(story: Sequence[Told]) -> Course:
 
 
 def of_agent(segments: Sequence[QueueSegment], agent: int, at: int) -> QueueSegment | None:
-    """The last segment that the agent had answered by then; if it did so only later, the first."""
+    """The last segment that the agent had answered by then, or the first one answered later."""
     own = [segment for segment in segments if segment.answered_by(agent) is not None]
     had = [segment for segment in own if (segment.answered_by(agent) or 0) <= at]
     return had[-1] if had else next(iter(own), None)
@@ -125,7 +125,7 @@ def _queue(way: Course, step: Told) -> None:
     service = step.service if step.service is not None else way.present_service
     last = way.segments[-1] if way.segments else None
     if last is not None and last.waits and last.service == service:
-        return  # said again: it has been waiting there all along
+        return  # repeated: it has been waiting there all along
     if last is not None and last.left is None:
         last.left, last.passed_on = step.at, bool(last.answers)
     if way.service is None:
@@ -146,7 +146,8 @@ def _answer(way: Course, step: Told) -> None:
     if not last.answers:
         last.answers.append(_Answered(step.agent, step.at))
     elif step.agent is not None and last.answers[0].agent is None:
-        last.answers[0] = _Answered(step.agent, last.answers[0].at)  # who was unnamed until now
+        # the agent was unknown until now
+        last.answers[0] = _Answered(step.agent, last.answers[0].at)
     elif step.agent is not None and last.answered_by(step.agent) is None:
         last.answers.append(_Answered(step.agent, step.at))
     if step.agent is not None:

@@ -1,7 +1,7 @@
-"""The log as plain records: each entry's events decoded by hand, with every name made an id.
+"""The log as plain records: each entry's events, decoded by hand, with names replaced by ids.
 
-Records go into a private file on disk, so that a day of any length can be sorted by call and by
-agent without holding it in memory.
+Records go into a private file on disk, so a day of any size can be sorted by call and by agent
+without being held in memory.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ CREATE TABLE campaigns (position INT, record TEXT);
 """
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-_LATE_MS = 15 * 60_000  # an agent's state out of order that arrives later counts nothing
+_LATE_MS = 15 * 60_000  # an out-of-order state of an agent that arrives later does not count
 
 
 class Records:
-    """Takes the entries of one client's log, one after the other, then gives them sorted."""
+    """Collects the entries of one client's log and returns their records sorted."""
 
     def __init__(self, late_ms: int = _LATE_MS) -> None:
         self.site = Site()
@@ -57,11 +57,11 @@ class Records:
         self._base.execute(_SCHEMA).fetchall()
 
     def close(self) -> None:
-        """Let the file go."""
+        """Delete the file."""
         self._base.close()
 
     def take(self, recorded_at: int, kind: str, payload: bytes) -> None:
-        """Take an entry; ``recorded_at`` in ticks of 100 ns."""
+        """Add an entry. ``recorded_at`` is in ticks of 100 ns."""
         self.recorded_at = recorded_at // 10_000
         if kind == "site":
             plan = json.loads(payload)
@@ -73,14 +73,14 @@ class Records:
                 self._take(json.loads(line))
 
     def calls(self) -> Iterator[list[Told]]:
-        """Each call with its events in the order of the log."""
+        """Yield each call with its events in the order of the log."""
         rows = self._base.execute("SELECT record FROM calls ORDER BY number, session, position")
         told = (Told(*json.loads(str(record))) for (record,) in rows)
         for _, story in groupby(told, key=name_of):
             yield list(story)
 
     def story(self, name: tuple[int, str], before: float = inf) -> list[Told]:
-        """The events of one call before a position in the log."""
+        """Return the events of one call before a position in the log."""
         rows = self._base.execute(
             "SELECT record FROM calls WHERE number = ? AND session = ? AND position < ?"
             " ORDER BY position",
@@ -89,13 +89,13 @@ class Records:
         return [Told(*json.loads(str(record))) for (record,) in rows]
 
     def agents(self) -> Iterator[tuple[int, list[Heard]]]:
-        """Each agent with the agent's events in the order of their times."""
+        """Yield each agent with its events in the order of their times."""
         rows = self._base.execute("SELECT agent, record FROM agents ORDER BY agent, at, position")
         for agent, found in groupby(rows, key=itemgetter(0)):
             yield int(str(agent)), [Heard(*json.loads(str(record))) for _, record in found]
 
     def tell_state(self, agent: int, heard: Heard, own: int | None) -> None:
-        """Keep what an agent's state says of the call that it names; ``own``: its service then."""
+        """Record what an agent's state says about its call. ``own`` is the agent's service then."""
         if heard.call is None or heard.kind != "state":
             return
         about = {"event": heard.data["eventType"], **heard.data["call"]}
@@ -108,12 +108,12 @@ class Records:
         self._keep(Told(*where, "state", service, agent, None, terms, about, recorded_at))
 
     def note_known(self, agent: int, known: Known) -> None:
-        """Keep that an agent answered a call."""
+        """Record that an agent answered a call."""
         row = (agent, known.at, known.position, known.number, known.session, json.dumps(known))
         self._base.execute("INSERT INTO known VALUES (?, ?, ?, ?, ?, ?)", row)
 
     def has_left(self, agent: int, call: tuple[int, str], at: int) -> bool:
-        """Whether an agent that answered a call was in another one after that, up to a time."""
+        """Whether an agent that answered a call was in another one between then and a time."""
         other = self._base.execute(
             "SELECT at, position FROM in_calls WHERE agent = ? AND at <= ?"
             " AND NOT (number = ? AND session = ?) ORDER BY at DESC, position DESC LIMIT 1",
@@ -127,24 +127,24 @@ class Records:
         return bool(other) and (not own or other[0] > own[0])
 
     def note_wrap_up(self, call: tuple[int, str], wrap_up: WrapUp) -> None:
-        """Keep that a wrap-up belongs to a call."""
+        """Record that a wrap-up belongs to a call."""
         row = (*call, json.dumps(wrap_up))
         self._base.execute("INSERT INTO wrap_ups VALUES (?, ?, ?)", row)
 
     def wrap_ups_of(self, call: tuple[int, str]) -> list[WrapUp]:
-        """The wrap-ups that belong to a call."""
+        """Return the wrap-ups of a call."""
         rows = self._base.execute(
             "SELECT record FROM wrap_ups WHERE number = ? AND session = ?", call
         )
         return [WrapUp(*json.loads(str(record))) for (record,) in rows]
 
     def note_report(self, report: Report) -> None:
-        """Keep what is known of a campaign."""
+        """Record a report of a campaign."""
         row = (report.position, json.dumps(report))
         self._base.execute("INSERT INTO campaigns VALUES (?, ?)", row)
 
     def reports(self) -> Iterator[Report]:
-        """The campaigns, in the order of the log."""
+        """Yield the reports of campaigns, in the order of the log."""
         for (record,) in self._base.execute("SELECT record FROM campaigns ORDER BY position"):
             yield Report(*json.loads(str(record)))
 
@@ -155,7 +155,7 @@ class Records:
         data = event["data"]
         kind = event["type"]
         if kind == "alert.transition":
-            return  # it is in no figure
+            return  # no figure uses it
         if kind == "agent.state":
             self._agent_state(data)
         elif kind == "campaign.update":

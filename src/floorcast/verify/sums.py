@@ -21,9 +21,9 @@ __all__ = [
 
 @dataclass
 class ServiceSums:
-    """One service's calls of today: waits, talks and wrap-ups in ms, one number per call.
+    """Today's calls of one service: waits, talks and wrap-ups in ms, one number per call.
 
-    ``waits`` are those of handled calls, of which an outbound one without a queue has none.
+    ``waits`` has the waits of handled calls. An outbound call without a queue has none.
     """
 
     offered: int = 0
@@ -39,13 +39,13 @@ class ServiceSums:
 
 @dataclass
 class CallList:
-    """How many calls a figure counts, and a sum that another list of calls does not have."""
+    """The number of calls that a figure counts, and a checksum that identifies them."""
 
     total: int = 0
     sum: int = 0
 
     def add(self, name: tuple[int, str]) -> None:
-        """One more call, by its transaction and its session."""
+        """Add a call by its transaction and session."""
         digest = blake2b(f"{name[0]} {name[1]}".encode(), digest_size=6).digest()
         self.total += 1
         self.sum = (self.sum + int.from_bytes(digest, "big")) % 2**48
@@ -53,7 +53,7 @@ class CallList:
 
 @dataclass
 class IntervalSums:
-    """One service's quarter of an hour: counts by the names of the answer, ms by name, waits."""
+    """One quarter hour of a service: counts by the response's names, ms by name, and waits."""
 
     counts: Counter[str] = field(default_factory=Counter)
     spent: Counter[str] = field(default_factory=Counter)
@@ -64,7 +64,7 @@ class IntervalSums:
 
 @dataclass
 class AgentSums:
-    """One agent's today on one service: ms and visits by state, ms by reason, calls."""
+    """One agent's day at one service: ms and visits by state, ms by reason, calls."""
 
     time: Counter[str] = field(default_factory=Counter)
     visits: Counter[str] = field(default_factory=Counter)
@@ -77,7 +77,7 @@ class AgentSums:
 
 @dataclass
 class OpenCall:
-    """A call in progress, as the answers show it."""
+    """A call in progress, as responses show it."""
 
     name: tuple[int, str]
     service: int | None
@@ -115,7 +115,7 @@ class Campaign:
 
 @dataclass
 class Sums:
-    """Everything together. None stands for no known service."""
+    """The sums of all passes. None stands for an unknown service."""
 
     services: defaultdict[int | None, ServiceSums] = field(
         default_factory=lambda: defaultdict(ServiceSums)

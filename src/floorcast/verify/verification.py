@@ -1,4 +1,4 @@
-"""Comparing what a floor's statistics answer with what the stored events say."""
+"""Compares a floor's statistics with the figures recomputed from the stored events."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Rows = list[dict[str, Any]]
 
 
 class StoredEntry(NamedTuple):
-    """An entry as the log keeps it; ``recorded_at`` in ticks, ``kind`` events or site."""
+    """An entry as the log stores it. ``recorded_at`` is in ticks; ``kind`` is events or site."""
 
     number: int
     recorded_at: int
@@ -46,7 +46,7 @@ class StoredEntry(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A figure that is not the same: in which method and row, as shown, as recomputed."""
+    """A figure that differs: its method and row, the shown value, and the recomputed value."""
 
     method: str
     row: str
@@ -70,10 +70,11 @@ def verify(
     moment: Moment | None = None,
     floor: Floor | None = None,
 ) -> Verified:
-    """Recompute every figure of a client from its stored entries, and compare.
+    """Recompute every figure of a client from its stored entries and compare.
 
-    ``moment``: when, with its limits; its ``now`` 0, or none: the last entry's time. ``floor``:
-    the floor that is shown; none: what folding these entries gives.
+    ``moment`` is the time of the comparison with its limits. If it is absent or its ``now`` is 0,
+    the time of the last entry is used. ``floor`` is the shown floor. If it is absent, these entries
+    are folded.
     """
     limits = moment or Moment(0)
     fold_limits = FoldLimits(limits.quiet_call, limits.quiet_agent, limits.late_state)
@@ -105,7 +106,7 @@ def verify(
 
 
 def recomputed(records: Records, moment: Moment) -> dict[str, Rows]:
-    """Every method's rows by the second way: from the records alone."""
+    """Return every method's rows, recomputed from the records alone."""
     sums, days = Sums(), Days(records.site.time_zone, moment.now)
     for agent, heard in records.agents():
         tell_states(records, agent, heard)
@@ -122,9 +123,9 @@ def recomputed(records: Records, moment: Moment) -> dict[str, Rows]:
 
 
 def shown(floor: Floor, moment: Moment, left: Iterable[Call] = ()) -> dict[str, Rows]:
-    """The rows of every method from the statistics, for a user who sees everything.
+    """Return every method's rows from the statistics, for a user who sees everything.
 
-    ``left`` are the calls that have left the floor's memory.
+    ``left`` has the calls that have left the floor's memory.
     """
     visibility = Visibility([FloorView(floor)])
     scopes = visibility.scopes()
@@ -143,7 +144,7 @@ def shown(floor: Floor, moment: Moment, left: Iterable[Call] = ()) -> dict[str, 
     }
     read = {method: _as_read(rows) for method, rows in answers.items()}
     for row in read["service/stats/intervals"]:
-        # they follow the order of the log, which the second way does not look at
+        # they follow the order of the log, which the recomputation ignores
         del row["agentsMax"], row["queueMax"]
         row["name"] = f"{row['serviceId']} {row['start']}"
     return read
@@ -169,7 +170,7 @@ _NAMED_BY = {
 
 
 def _by_name(method: str, rows: Rows) -> dict[str, dict[str, Any]]:
-    """The rows by what names them; of several of one name, by which it is."""
+    """Return the rows by their key. Rows with the same key are numbered."""
     found: dict[str, dict[str, Any]] = {}
     for row in rows:
         name = str(row[_NAMED_BY[method]])
@@ -179,7 +180,7 @@ def _by_name(method: str, rows: Rows) -> dict[str, dict[str, Any]]:
 
 
 def _flat(value: object, path: str = "") -> Iterator[tuple[str, object]]:
-    """Each figure of a row, with its path in it."""
+    """Yield each figure of a row with its path."""
     if isinstance(value, dict):
         for key, member in value.items():
             yield from _flat(member, f"{path}.{key}" if path else key)
