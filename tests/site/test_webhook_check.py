@@ -22,7 +22,7 @@ MISTAKES: dict[str, tuple[dict[str, str], str]] = {
         "secret must be whsec_ and the base64",
     ),
     "short secret": ({"secret": '"whsec_QUFB"'}, "floorcast webhook secret creates one"),
-    "same secret": ({"previous_secret": f'"{HOOK_SECRET}"'}, "previous_secret must be another"),
+    "same secret": ({"previous_secret": f'"{HOOK_SECRET}"'}, "previous_secret must differ"),
     "nothing sent": ({"send": "[]"}, "send must be"),
     "unknown feed": ({"send": '["calls"]'}, "send[0] must be"),
     "service": ({"filter": '{service = ["Halp"]}'}, "filter.service: Halp is not a service"),
