@@ -12,41 +12,41 @@ __all__ = ["FIGURES", "MEMBERS", "description"]
 FIGURES = {
     # calls of a service
     "totalOffered": "Calls offered today: handled + abandoned + moved on + still waiting.",
-    "totalHandled": "Calls handled today, unqueued outbound calls included.",
+    "totalHandled": "Calls handled today, including unqueued outbound calls.",
     "totalAbandoned": "Calls abandoned today.",
     "abandonRate": "100 × abandoned ÷ (handled + abandoned), in percent. Here and in the service"
-    " level, handled leaves out unqueued outbound calls.",
-    "totalCallsAnsweredWithinSLA": "Calls handled after a wait of at most `sla_seconds`, without"
+    " level, handled excludes unqueued outbound calls.",
+    "totalCallsAnsweredWithinSLA": "Calls handled after a wait of at most `sla_seconds`, excluding"
     " unqueued outbound calls.",
     "totalCallsAbandonedWithinSLA": "Calls abandoned after a wait of at most `sla_seconds`.",
     "serviceLevel": "The share of calls answered in time, in percent, by the formula of the"
     " service.",
     "averageSpeedOfAnswer": "Mean wait of the handled calls. It includes the ringing at the agent"
-    " and leaves out unqueued outbound calls.",
+    " and excludes unqueued outbound calls.",
     "averageDurationToAbandon": "Mean wait of the abandoned calls.",
-    "averageTalkDuration": "Mean time from the answer to the end, or to the next queue if the call"
-    " is passed on, hold included, of the handled calls that got there. A call that leaves its"
-    " agent by `call.leave` has got there too.",
+    "averageTalkDuration": "Mean time of handled calls from the answer to the end, or to the next"
+    " queue if the call is passed on, including hold. Calls still with their agent do not count; a"
+    " call that leaves its agent by `call.leave` does.",
     "averageWrapupDuration": "Mean wrap-up that followed a handled call, over the same calls. A"
-    " call without wrap-up counts 0. A wrap-up belongs to the call that its WRAP_UP names, else to"
-    " the last call that the agent answered before the wrap-up began. The wrap-ups of all agents"
+    " call without wrap-up counts 0. A wrap-up belongs to the call that its WRAP_UP names, or else"
+    " to the last call that the agent answered before the wrap-up began. The wrap-ups of all agents"
     " of a call count.",
     "averageHandleDuration": "Talk + wrap-up, over the same calls.",
     "totalCallsInQueue": "Calls that are waiting now.",
-    "longestCallInQueue": "The wait so far of the call that has waited longest.",
-    "callsWithAgent": "Calls in progress with an agent. An agent whose IN_CALL names"
-    " another call has left the one before.",
-    "cip": "Outbound calls in progress now, dialing or connected, manual calls included.",
-    "totalAgents": "Agents logged in to the service now. An agent that serves several services"
-    " counts in each.",
+    "longestCallInQueue": "The wait so far of the longest-waiting call.",
+    "callsWithAgent": "Calls in progress with an agent. An agent whose IN_CALL names another call"
+    " has left the previous one.",
+    "cip": "Outbound calls in progress now, dialing or connected, including manual calls.",
+    "totalAgents": "Agents logged in to the service now. An agent of several services counts in"
+    " each.",
     "loaded": "Records loaded, over the service's campaigns of today.",
     "remaining": "Records still to be dialed, over the service's campaigns of today.",
     "playingDialable": "Records that could be dialed now, over the campaigns that are PLAYING.",
     "percentComplete": "100 × (loaded − remaining) ÷ loaded; 100 if nothing is loaded.",
     # agents
-    "inboundCalls": "Inbound calls that the agent answered today. Every agent that IN_CALL or"
-    " `call.answer` names with the call has answered it: in a consultation or a conference, the"
-    " second agent too.",
+    "inboundCalls": "Inbound calls that the agent answered today. Every agent whom an IN_CALL or"
+    " `call.answer` names with the call has answered it, including the second agent of a"
+    " consultation or conference.",
     "outboundCalls": "Outbound and manual calls that the agent answered today.",
     "readyDuration": "Time today in Ready.",
     "totalNotReadyDuration": "Time today in Not Ready: the sum of the six reasons.",
@@ -55,19 +55,19 @@ FIGURES = {
     "notReadyBreakDuration": "Time today in Not Ready with the reason BREAK.",
     "notReadyMeetingDuration": "Time today in Not Ready with the reason MEETING.",
     "notReadyTechDiffDuration": "Time today in Not Ready with the reason TECH_DIFFICULTIES.",
-    "notReadyOtherDuration": "Time today in Not Ready with any other reason, VOICE_MAIL or none"
-    " included, unless the site maps it (`[[client.not_ready_reason]]`).",
+    "notReadyOtherDuration": "Time today in Not Ready with any other reason, including VOICE_MAIL"
+    " and none, unless the site maps it (`[[client.not_ready_reason]]`).",
     "wrapupDuration": "Time today in Wrapup.",
     "talkDuration": "Time today in a call: In Call, Hold and Transferring.",
-    "rpcComplete": "Calls dispositioned today as right-party contacts with the result sought, each"
-    " once, by its latest term code. A term code that names no agent belongs to the agent that had"
-    " the call at its time.",
+    "rpcComplete": "Calls dispositioned today as right-party contacts with the intended result,"
+    " each once, by its latest term code. A term code that names no agent belongs to the agent who"
+    " had the call at its time.",
     "rpcIncomplete": "Calls dispositioned today as right-party contacts without that result.",
     "wpc": "Calls dispositioned today as wrong-party contacts.",
     "nonContacts": "Calls dispositioned today with any other term code.",
     "averageReadyTime": "Mean time per visit today in Ready.",
     "averageNotReadyTime": "Mean time per visit today in Not Ready.",
-    "averageTalkTime": "Mean time per visit today in In Call alone.",
+    "averageTalkTime": "Mean time per visit today in In Call only.",
     "averageWrapupTime": "Mean time per visit today in Wrapup.",
     "averagePreviewDialTime": "Mean time per visit today in Preview Dial.",
     "averageManualDialTime": "Mean time per visit today in Manual Dial.",
@@ -84,7 +84,7 @@ MEMBERS = {
     "id": "With `source`, identifies the event. An event that is sent again has the same id.",
     "source": "Names the sender. With `id`, it identifies the event.",
     "type": "The type of the event, which determines the members of `data`.",
-    "time": "When the event happened. Without it, when the server records it.",
+    "time": "When the event happened. If absent, the time at which the server records it.",
     "data": "What happened.",
     # a call
     "transactionId": "The call's transaction id. With `sessionId`, it identifies the call.",
@@ -113,7 +113,7 @@ MEMBERS = {
     "priority": "The call's priority in the queue.",
     "operatorPhone": "The number of the operator.",
     "skill": "The skill that the call asks for.",
-    "agentSkillId": "The skill that the call asked for, else the id of the service.",
+    "agentSkillId": "The skill that the call asked for, or else the id of the service.",
     "start": "When the call began, in ISO 8601.",
     "end": "When the call ended, in ISO 8601.",
     "duration": "From the answer, or the start if there was none, to the end.",
@@ -134,7 +134,8 @@ MEMBERS = {
     "callStartTime": "When the call began.",
     "callEndTime": "When the call ended, in ms since 1970.",
     "callEventType": "The type of the voice event.",
-    "phone": "The customer's number: the caller's of an inbound call, else the number dialed.",
+    "phone": "The customer's number: the caller's number for an inbound call, or else the dialed"
+    " number.",
     "phoneNumber": "The customer's number.",
     "to": "Where the call went.",
     "key": "The key that the caller pressed.",
@@ -145,10 +146,10 @@ MEMBERS = {
     "agentId": "The id of the agent.",
     "agent2Id": "The id of the other agent of a transfer.",
     "agentLoginId": "The agent's login.",
-    "agentName": "The agent's name, or the login if the site gives no name.",
+    "agentName": "The agent's name, or their login if the site has no name.",
     "agentServiceId": "The id of the service that the agent is logged in to.",
     "agentTeamId": "The id of the agent's team.",
-    "callServiceId": "The id of the service of the call in hand.",
+    "callServiceId": "The id of the service of the current call.",
     "lineNumber": "The line: ACD, DIRECT, EXT1 to EXT20, or another text of the source.",
     "notReadyReasonCode": "The reason of NOT_READY.",
     "reasonCode": "The reason of Not Ready; empty in any other state.",
@@ -156,8 +157,8 @@ MEMBERS = {
     "team": "The agent's team, by id or name. It is remembered.",
     "monitored": "Whether a supervisor listens to the agent.",
     "isAgentMonitored": "Whether a supervisor listens to the agent.",
-    "call": "The call in hand.",
-    "callType": "The direction of the call in hand.",
+    "call": "The current call.",
+    "callType": "The direction of the current call.",
     "supervisor": "The supervisor of a transfer.",
     "supervisorSessionId": "The session id of the supervisor's call.",
     "supervisorPhoneNumber": "The supervisor's number.",
@@ -175,7 +176,7 @@ MEMBERS = {
     "accountNumber": "The customer's account.",
     "acctTransactionId": "The transaction id of the account.",
     # feeds
-    "token": "A position in the feed. Send it in the next request to get what happened after it.",
+    "token": "A position in the feed. Send it in the next request to get the events after it.",
     "events": "The events, oldest first.",
     "agentEvent": "The events, oldest first.",
     "callEvent": "The events, oldest first.",
@@ -183,8 +184,8 @@ MEMBERS = {
     "interactionType": "The channel.",
     "timestamp": "When the event happened, in ISO 8601.",
     "clientId": "The id of the client.",
-    "at": "Answer as of this moment of the last 26 hours: ms since 1970, ISO 8601, or a token."
-    " Null: as of now.",
+    "at": "Respond as of this time in the last 26 hours: ms since 1970, ISO 8601, or a token. Null"
+    " means now.",
     "filter": "Limits the response to what matches.",
     "callCenter": "Any of these call centers.",
     # statistics
@@ -193,7 +194,7 @@ MEMBERS = {
     "agentStatistics": "One row per agent.",
     "agentAverages": "One row over all agents of the filter.",
     "agentDetails": "One row per agent.",
-    "callsDetails": "The calls that wait, longest wait first.",
+    "callsDetails": "The waiting calls, longest wait first.",
     "liveConnects": "Six intervals of five minutes, which end now.",
     "total": "The number of calls in the interval.",
     "timeStamp": "When the response was made, in ms since 1970.",
@@ -201,12 +202,12 @@ MEMBERS = {
     "throttle": "The service's throttle, from the site file.",
     "units": "The service's units, from the site file.",
     "maxHoldTime": "The service's longest hold time, from the site file.",
-    "targetServiceLevel": "The service level that the service aims for, in percent.",
-    "targetSeconds": "The speed of answer that the service aims for.",
+    "targetServiceLevel": "The target service level, in percent.",
+    "targetSeconds": "The target for the speed of answer.",
     "intervals": "One row per interval and service in which anything was counted, by start, then by"
     " service id.",
     "interval": "The length of an interval in seconds.",
-    "last": "How many seconds to look back. Without it, the intervals of today.",
+    "last": "How many seconds to look back. If absent, the intervals of today.",
     "uploaded": "Records uploaded.",
     "completed": "Records completed.",
     "dialable": "Records that could be dialed now.",
@@ -229,7 +230,7 @@ MEMBERS = {
     "index": "The position of the event in the request, from 0.",
     "code": "The number of the error.",
     "message": "What is wrong, and what to change.",
-    "status": "Whether all is well.",
+    "status": "The result of the check.",
     # members with another meaning in one type
     "ServiceInterval.start": "The interval's first ms since 1970. Intervals begin at the client's"
     " local midnight.",
@@ -238,9 +239,9 @@ MEMBERS = {
     "ServiceInterval.offered": "Calls offered to agents, counted when they joined the queue.",
     "ServiceInterval.handled": "Calls that were answered, counted at the answer.",
     "ServiceInterval.abandoned": "Calls that were abandoned, counted at their end.",
-    "ServiceInterval.movedOn": "Calls that left the service unanswered and went on, counted when"
-    " they left, by reason: those of `call.leave`, or REQUEUED for another service's queue.",
-    "ServiceInterval.missed": "Offers to agents that were not taken (`agent.missed`).",
+    "ServiceInterval.movedOn": "Calls that left the service unanswered and continued, counted when"
+    " they left, by reason: that of `call.leave`, or REQUEUED for another service's queue.",
+    "ServiceInterval.missed": "Offers that agents did not answer (`agent.missed`).",
     "ServiceInterval.transferred": "Handled calls that their agent passed on, counted when they"
     " left the agent.",
     "ServiceInterval.answeredWithinSLA": "Calls answered after a wait of at most `sla_seconds`.",
@@ -255,123 +256,127 @@ MEMBERS = {
     " interval.",
     "ServiceInterval.averageWrapupDuration": "Mean wrap-up of the same calls.",
     "ServiceInterval.averageHandleDuration": "Talk + wrap-up of the same calls.",
-    "ServiceInterval.averageHoldDuration": "The agents' time in Hold, for each of the same calls.",
+    "ServiceInterval.averageHoldDuration": "The agents' time in Hold per call, over the same"
+    " calls.",
     "ServiceInterval.waitP50": "The wait that half of the calls answered in the interval did not"
     " exceed, in whole seconds.",
     "ServiceInterval.waitP90": "The wait that 90 % of these calls did not exceed.",
     "ServiceInterval.waitMax": "The longest wait of these calls.",
     "ServiceInterval.readyTime": "The agents' time in Ready within the interval.",
-    "ServiceInterval.talkTime": "The agents' time in call within the interval, hold and transfer"
-    " included.",
+    "ServiceInterval.talkTime": "The agents' time in calls within the interval, including hold and"
+    " transfer.",
     "ServiceInterval.wrapupTime": "The agents' time in Wrapup within the interval.",
     "ServiceInterval.notReadyTime": "The agents' time in Not Ready within the interval.",
-    "ServiceInterval.loggedInTime": "The agents' time in any state but Logoff within the interval.",
+    "ServiceInterval.loggedInTime": "The agents' time in any state except Logoff within the"
+    " interval.",
     "ServiceInterval.occupancy": "100 × (talk + wrap-up) ÷ (talk + wrap-up + ready), of the agents'"
     " time.",
-    "ServiceInterval.agentsMax": "The most agents that were logged in to the service at once.",
-    "ServiceInterval.queueMax": "The most calls that waited at once.",
+    "ServiceInterval.agentsMax": "The maximum number of agents logged in to the service at the same"
+    " time.",
+    "ServiceInterval.queueMax": "The maximum number of calls waiting at the same time.",
     "FigureCallsRequest.filter": "The one service of the figure.",
     "OneService.service": "The service, as the only member of the list.",
-    "FigureCallsRequest.figure": "The figure whose calls are wanted.",
-    "FigureCallsRequest.start": "The interval's first ms, as `service/stats/intervals` has it; with"
+    "FigureCallsRequest.figure": "The figure whose calls to list.",
+    "FigureCallsRequest.start": "The interval's first ms, as in `service/stats/intervals`. Requires"
     " `end`.",
     "FigureCallsRequest.end": "The first ms after the interval.",
-    "FigureCallsRequest.cursor": "The cursor of the response before; none for the first page.",
-    "FigureCallsRequest.client": "The service's client, where several clients have the service.",
+    "FigureCallsRequest.cursor": "The cursor of the previous response; absent for the first page.",
+    "FigureCallsRequest.client": "The service's client, if several clients have the service.",
     "FigureCallsAnswer.calls": "At most 1,000 calls, in the order in which they count.",
     "FigureCallsAnswer.total": "The figure: the number of calls on all pages.",
     "FigureCallsAnswer.cursor": "Begins the next page; null on the last one.",
     "FigureCall.transactionId": "The call's transaction id.",
     "FigureCall.sessionId": "The call's session id.",
     "FigureCall.campaignId": "The call's campaign.",
-    "FigureCall.direction": "INBOUND, OUTBOUND or MANUAL; null if no event said it.",
+    "FigureCall.direction": "INBOUND, OUTBOUND or MANUAL; null if no event gave it.",
     "FigureCall.phone": "The customer's number.",
     "FigureCall.account": "The customer's account.",
     "FigureCall.joined": "When the call joined the service's queue, in ms; null if it was answered"
     " without a wait.",
-    "FigureCall.answered": "When it was answered there, in ms.",
-    "FigureCall.left": "When it ended there or left the service, in ms.",
-    "FigureCall.wait": "Its wait there, up to now while it waits.",
-    "FigureCall.talk": "The time from the answer until it left, or until now.",
-    "FigureCall.agentLoginId": "The login of the agent that answered it there.",
-    "FigureCall.lvResult": "The call's result, as the source says it.",
+    "FigureCall.answered": "When the call was answered there, in ms.",
+    "FigureCall.left": "When the call ended there or left the service, in ms.",
+    "FigureCall.wait": "The call's wait there, up to now while it is waiting.",
+    "FigureCall.talk": "The time from the answer until the call left, or until now.",
+    "FigureCall.agentLoginId": "The login of the agent who answered the call there.",
+    "FigureCall.lvResult": "The call's result, as the source sent it.",
     "FigureCall.termCode": "The call's latest term code.",
-    "ReportRequest.filter": "The services to report, at most 150; without it, all that the user can"
+    "ReportRequest.filter": "The services to report, at most 150; by default, all that the user can"
     " see.",
-    "CallRequest.filter": "The services whose calls are listed; without it, all that the user can"
+    "CallRequest.filter": "The services whose calls are listed; by default, all that the user can"
     " see.",
-    "from": "The first day in the client's time zone (2026-11-26), or the first moment in ms since"
+    "from": "The first day in the client's time zone (2026-11-26), or the start time in ms since"
     " 1970 or ISO 8601.",
-    "ReportRequest.to": "The last day, included, or the moment before which the report ends, at"
-    " most 31 days after `from`.",
-    "CallRequest.to": "The last day, included, or the moment before which the list ends, at most 31"
+    "ReportRequest.to": "The last day, included, or the time before which the report ends, at most"
+    " 31 days after `from`.",
+    "CallRequest.to": "The last day, included, or the time before which the list ends, at most 31"
     " days after `from`.",
     "ReportRequest.interval": "The length of an interval in seconds, or `day`.",
     "CallRequest.agentLoginId": "Only calls that this agent answered first.",
     "CallRequest.outcome": "Only calls with this outcome at the service.",
-    "CallRequest.cursor": "The cursor of the response before; none for the first page.",
-    "missing": "Hours that are neither in the archive nor in the log any more.",
+    "CallRequest.cursor": "The cursor of the previous response; absent for the first page.",
+    "missing": "Hours that neither the archive nor the log has any longer.",
     "MissingHour.clientId": "The client that lacks the hour.",
     "MissingHour.start": "The hour's first ms.",
     "MissingHour.end": "The first ms after the hour.",
-    "AgentReport.intervals": "One row per interval and agent for whom anything was counted, by"
-    " start, then by the agent's id.",
+    "AgentReport.intervals": "One row per interval and agent with any count, by start, then by the"
+    " agent's id.",
     "AgentInterval.start": "The interval's first ms.",
     "AgentInterval.end": "The first ms after the interval.",
     "AgentInterval.complete": "Whether the interval is over.",
-    "AgentInterval.services": "The agent's figures on each service at which anything was counted.",
-    "AgentInterval.agentName": "The agent's name, else the login.",
+    "AgentInterval.services": "The agent's figures at each service with any count.",
+    "AgentInterval.agentName": "The agent's name, or else their login.",
     "AgentInterval.agentLoginId": "The agent's login.",
-    "CallReport.calls": "At most 1,000 calls that ended in the span, by their end.",
+    "CallReport.calls": "At most 1,000 calls that ended in the span, ordered by end.",
     "CallReport.cursor": "Begins the next page; null on the last one.",
     "ArchivedCall.transactionId": "The call's transaction id.",
     "ArchivedCall.sessionId": "The call's session id.",
     "ArchivedCall.clientId": "The client that the call belongs to.",
     "ArchivedCall.serviceId": "The service; null if none is known.",
     "ArchivedCall.campaignId": "The call's campaign.",
-    "ArchivedCall.direction": "INBOUND, OUTBOUND or MANUAL; null if no event said it.",
-    "ArchivedCall.phone": "The customer's number, as the setting `archive_personal` says.",
-    "ArchivedCall.account": "The customer's account, as the setting `archive_personal` says.",
+    "ArchivedCall.direction": "INBOUND, OUTBOUND or MANUAL; null if no event gave it.",
+    "ArchivedCall.phone": "The customer's number, in the form set by `archive_personal`.",
+    "ArchivedCall.account": "The customer's account, in the form set by `archive_personal`.",
     "ArchivedCall.joined": "When the call joined the service's queue, in ms.",
-    "ArchivedCall.answered": "When it was answered there, in ms.",
-    "ArchivedCall.left": "When it left the service, in ms.",
+    "ArchivedCall.answered": "When the call was answered there, in ms.",
+    "ArchivedCall.left": "When the call left the service, in ms.",
     "ArchivedCall.ended": "When the call ended, in ms.",
     "ArchivedCall.outcome": "handled, abandoned or movedOn; none for a call that reached no"
     " service.",
-    "ArchivedCall.wait": "Its wait in the service's queue; null if it did not wait.",
-    "ArchivedCall.talk": "The time from the answer until it left; null if it was not answered.",
-    "ArchivedCall.agentLoginId": "The login of the agent that answered it first.",
-    "ArchivedCall.lvResult": "The call's result, as the source says it.",
+    "ArchivedCall.wait": "The call's wait in the service's queue; null if it did not wait.",
+    "ArchivedCall.talk": "The time from the answer until the call left; null if it was not"
+    " answered.",
+    "ArchivedCall.agentLoginId": "The login of the first agent who answered the call.",
+    "ArchivedCall.lvResult": "The call's result, as the source sent it.",
     "ArchivedCall.termCode": "The call's latest term code.",
     "ServiceReport.timeStamp": "When the response was made, in ms since 1970.",
     "AgentReport.timeStamp": "When the response was made, in ms since 1970.",
     "CallReport.timeStamp": "When the response was made, in ms since 1970.",
-    "AgentEvent.sessionId": "The session id of the call in hand.",
-    "AgentEvent.transactionId": "The transaction id of the call in hand.",
+    "AgentEvent.sessionId": "The session id of the current call.",
+    "AgentEvent.transactionId": "The transaction id of the current call.",
     "AgentEvent.timestamp": "When the agent entered the state, in ms since 1970.",
     "AgentEvent.eventType": "The state that the agent entered, or what happened to a transfer.",
-    "AgentDetails.sessionId": "The session id of the call in hand.",
-    "AgentDetails.transactionId": "The transaction id of the call in hand.",
-    "AgentDetails.serviceId": "The service that the agent is logged in to; of several, the one at"
-    " hand.",
+    "AgentDetails.sessionId": "The session id of the current call.",
+    "AgentDetails.transactionId": "The transaction id of the current call.",
+    "AgentDetails.serviceId": "The service that the agent is logged in to; of several, the current"
+    " one.",
     "AgentDetails.serviceName": "The name of that service.",
     "AgentDetails.state": "The name of the agent's state.",
-    "AgentDetails.agentSkill": "The agent's skill, else the name of the service.",
+    "AgentDetails.agentSkill": "The agent's skill, or else the name of the service.",
     "AgentDetails.inboundCalls": "Inbound calls that the agent answered today; null if none.",
     "AgentDetails.outboundCalls": "Outbound and manual calls that the agent answered today; null"
     " if none.",
-    "AgentMissedData.reason": "Why the agent did not take the call.",
+    "AgentMissedData.reason": "Why the agent did not answer the call.",
     "AgentServices.services": "The agent's figures of today, by service.",
     "AgentStateData.eventType": "The state that the agent entered, or what happened to a transfer.",
     "AgentStateData.reason": "The reason of NOT_READY.",
     "AgentStateData.service": "The service that the agent is logged in to, by id or name. If"
-    " `services` is sent, the one at hand.",
+    " `services` is sent, the current one.",
     "AgentStateData.services": "Every service that the agent serves, by id or name. Send it with"
     " LOGON and when it changes.",
     "AgentStateData.skill": "The agent's skill.",
     "CallConsumer.firstName": "The customer's first name.",
-    "CallDispositionData.agent": "The agent that chose the term code. Without it, the agent that"
-    " had the call at the event's time.",
+    "CallDispositionData.agent": "The agent who chose the term code. If absent, the agent who had"
+    " the call at the event's time.",
     "CallDispositionEvent.timestamp": "When the term code was set, in ISO 8601.",
     "CallEndData.start": "When the call began.",
     "CallEndData.end": "When the call ended.",
@@ -391,10 +396,10 @@ MEMBERS = {
     "EmailAttemptData.eventType": "What happened to the email.",
     "EmailEvent.sessionId": "The session id of the message.",
     "EmailEvent.eventType": "What happened to the email.",
-    "FeedRequest.token": "The position to start after: a token or an `eventId`. Empty or missing:"
-    " now.",
+    "FeedRequest.token": "The position to start after: a token or an `eventId`. Empty or absent"
+    " means now.",
     "AgentFeedRequest.token": "The position to start after: a token or an `eventId`. Empty or"
-    " missing: now.",
+    " absent means now.",
     "IdCondition.id": "The id.",
     "InteractionConditions.interactionType": "Any of these channels.",
     "InteractionConditions.service": "Any of these services.",
@@ -405,28 +410,29 @@ MEMBERS = {
     "PasswordChange.agent": "Whether the password is an agent's, rather than a user's.",
     "OutboundCall.callStartTime": "When the call began, in ms since 1970.",
     "OutboundCall.state": "How far the call has come.",
-    "AlertAnswer.alerts": "A rule at a service each: firing ones first, then by name and service.",
+    "AlertAnswer.alerts": "One row per rule and service: firing alerts first, then by name and"
+    " service.",
     "AlertAnswer.timeStamp": "When the response was made, in ms since 1970.",
-    "AlertRow.alertId": "The id of the alert. It stays when the rule's threshold changes.",
+    "AlertRow.alertId": "The id of the alert. It does not change with the rule's threshold.",
     "AlertRow.clientId": "The client that the rule belongs to.",
     "AlertRow.name": "The name of the rule.",
-    "AlertRow.status": "`ok`, `pending` (beyond the threshold, not for long enough), `firing`, or"
-    " `acknowledged` by a user.",
-    "AlertRow.since": "Since when it has this status, in ms since 1970; for `acknowledged`, since"
-    " when it fires. Null if it has never changed.",
+    "AlertRow.status": "`ok`, `pending` (beyond the threshold, but not for long enough), `firing`,"
+    " or `acknowledged` by a user.",
+    "AlertRow.since": "When the status began, in ms since 1970; for `acknowledged`, when the alert"
+    " began to fire. Null if it has never changed.",
     "AlertRow.figure": "The figure that the rule watches.",
-    "AlertRow.value": "The value of the figure now, or at `at`. Null outside the rule's hours,"
-    " and for `silence` before the first event.",
-    "AlertRow.condition": "On which side of the threshold the alert fires.",
+    "AlertRow.value": "The value of the figure, now or at `at`. Null outside the rule's hours, and"
+    " for `silence` before the first event.",
+    "AlertRow.condition": "The side of the threshold on which the alert fires.",
     "AlertRow.threshold": "The threshold of the rule.",
-    "AlertRow.clear": "The value at which a firing alert is over.",
-    "AlertRow.for": "The seconds that the figure must be beyond the threshold.",
+    "AlertRow.clear": "The value at which a firing alert clears.",
+    "AlertRow.for": "How many seconds the figure must be beyond the threshold.",
     "AlertRow.serviceId": "The service, or null for a rule about the whole client.",
     "AlertRow.serviceName": "The name of the service.",
     "AlertRow.callCenterId": "The call center of the service.",
     "AlertRow.callCenterName": "The name of the call center.",
     "AlertRow.acknowledgedBy": "The user who acknowledged the alert.",
-    "AlertRow.acknowledgedAt": "When the user did, in ms since 1970.",
+    "AlertRow.acknowledgedAt": "When the user acknowledged it, in ms since 1970.",
     "AlertRow.to": "The webhooks that the rule sends to.",
     "InCall.callStartTime": "When the call began, in ms since 1970.",
     "Rejected.id": "The `id` of the event, if it has one.",
@@ -439,14 +445,14 @@ MEMBERS = {
     "SmsEvent.sessionId": "The session id of the message.",
     "SmsEvent.eventType": "What happened to the SMS.",
     "Status.reason": "Why the server is not ready, or what limits it.",
-    "StatusRequest.stateChangedAfter": "Only agents that changed after this time, in ms since 1970"
-    " or ISO 8601: in state, reason or service, or by an event that was taken later.",
+    "StatusRequest.stateChangedAfter": "Only agents who changed after this time, in ms since 1970"
+    " or ISO 8601: in state, reason or service, or by an event that was recorded later.",
     "Supervisor.sessionId": "The session id of the supervisor's call.",
     "Supervisor.phoneNumber": "The supervisor's number.",
     "WaitingCall.name": "The customer's name.",
     "WaitingCall.serviceId": "The queue that the call waits in.",
     "WaitingCall.timeStamp": "When the call began to wait, in seconds since 1970.",
-    "WaitingCall.agentSkill": "The skill that the call asks for, else the id of the service.",
+    "WaitingCall.agentSkill": "The skill that the call asks for, or else the id of the service.",
     "WaitingCallsAnswer.timeStamp": "When the response was made, in ms since 1970.",
 }
 
