@@ -7,7 +7,7 @@ have that id and a suffix.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 
@@ -26,18 +26,24 @@ from floorcast.client.events import (
 from floorcast.connectors.livevox import event_data
 from floorcast.connectors.livevox.event_data import Data, known, ms_of
 from floorcast.connectors.livevox.state import AgentNow, CallNow, CampaignNow, State
+from floorcast.connectors.livevox.waits import (
+    SECOND_MS,
+    by_contact,
+    duration_ms,
+    wait_begin,
+    waiting_call,
+    without_queue,
+)
 from floorcast.connectors.pbx.unreadable import Unreadable
 from floorcast.model.states import CALL_STATES, EVENT_STATE
 from floorcast.model.states import State as AgentStateName
 
 __all__ = ["Mapping"]
 
-SECOND_MS = 1000
 AGAIN_MS = 3_600_000  # after which a campaign's counts are sent anew: a day has its own campaigns
 DIALS = frozenset({"MANUAL_DIAL", "DIALING", "PREVIEW_DIAL_OFFERED", "PREVIEW_DIAL_ACCEPTED"})
 MAX_NUMBER = 2**63 - 1
 MAX_TIME_MS = 253_402_300_799_999  # the end of the year 9999
-MAX_DURATION = 7 * 86_400  # seconds
 MAX_SESSION = 256  # characters
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -197,20 +203,20 @@ class Mapping:
     ) -> list[CloudEvent]:
         """The wait and the answer of a call, unless other events have set them."""
         names = known(transactionId=event.transaction_id, sessionId=event.session_id)
-        hold = max(_duration(event.transfer_hold_duration) - call.waited_later, 0)
+        hold = max(duration_ms(event.transfer_hold_duration) - call.waited_later, 0)
         events = []
         answered = call.answered
         if answered is None and event.operator_transfer_successful:
-            answered = max(end - _duration(event.duration), ms_of(event.start) or 0)
+            answered = max(end - duration_ms(event.duration), ms_of(event.start) or 0)
             data = names | known(agent=event.agent_id)
             events.append(self._event(f"{event_id}/answer", "call.answer", answered, data))
         was_offered = bool(event.operator_transfer or answered is not None or hold)
-        if call.waited_first or not was_offered or _without_queue(event, call, answered, hold):
+        if call.waited_first or not was_offered or without_queue(event, call, answered, hold):
             return events
         begun = ms_of(event.start) if event.start else call.started
         if event_data.direction_of(event) != "INBOUND":
             begun = None  # it began with dialing
-        joined = _joined(begun, end if answered is None else answered, hold)
+        joined = wait_begin(begun, end if answered is None else answered, hold)
         service = event.service_id if call.answered_at is None else call.answered_at
         data = names | known(service=service)
         return [self._event(f"{event_id}/queue", "call.queue", joined, data), *events]
@@ -224,12 +230,12 @@ class Mapping:
         """
         if not rows:
             return []
-        free = _by_contact(self._state.calls.values())
+        free = by_contact(self._state.calls.values())
         used: set[str] = set()
         events = []
         named = [row for row in rows if _is_time((row.time_stamp or 0) * SECOND_MS)]
         for row in sorted(named, key=lambda one: one.time_stamp or 0, reverse=True):
-            found = _waiting_call(row, free, used)
+            found = waiting_call(row, free, used)
             if found is None or found.waits_at == row.service_id or _too_large(row.service_id):
                 continue
             call = self._state.call(found.transaction, found.session, found.first_seen)
@@ -323,60 +329,6 @@ def _named(event: CallStart) -> tuple[int, str]:
     assert event.transaction_id is not None
     assert event.session_id is not None
     return event.transaction_id, event.session_id
-
-
-def _without_queue(event: CallTermination, call: CallNow, answered: int | None, hold: int) -> bool:
-    """Whether an agent made the call: it is answered without a wait."""
-    if answered is None or hold:
-        return False
-    direction = event_data.direction_of(event) or call.direction
-    return direction == "MANUAL" or (direction == "OUTBOUND" and call.dialed)
-
-
-def _duration(seconds: int | None) -> int:
-    """Seconds as ms; 0 for what is no call's duration."""
-    return seconds * SECOND_MS if seconds and 0 < seconds <= MAX_DURATION else 0
-
-
-def _joined(begun: int | None, until: int, hold: int) -> int:
-    """When a call began to wait that waited ``hold`` ms, rounded down to seconds, ``until`` then.
-
-    It is the call's beginning, if the seconds agree: most calls wait from then on. Otherwise, if
-    times have milliseconds, half a second is what is missing on average. It is before ``until``,
-    or the order of the two would be that of their arrival.
-    """
-    if begun is not None and 0 <= until - begun - hold < SECOND_MS:
-        return min(begun, until - 1)
-    if until % SECOND_MS and hold:
-        hold += SECOND_MS // 2
-    return max(until - max(hold, 1), 0)
-
-
-def _by_contact(calls: Iterable[CallNow]) -> dict[str, list[CallNow]]:
-    """The calls that have begun and are with no agent, by number and account, the last one last."""
-    found: dict[str, list[CallNow]] = {}
-    for call in calls:
-        if call.free_since is not None and not call.agent:
-            for contact in {call.phone, call.account} - {None, ""}:
-                found.setdefault(str(contact), []).append(call)
-    for same in found.values():
-        same.sort(key=lambda call: call.free_since or 0)
-    return found
-
-
-def _waiting_call(
-    row: WaitingCall, free: dict[str, list[CallNow]], used: set[str]
-) -> CallNow | None:
-    """The call of a row, which is taken out of those that are left; rows come newest first."""
-    before = (row.time_stamp or 0) * SECOND_MS + SECOND_MS
-    for contact in (row.phone, row.account):
-        left = free.get(contact or "", [])
-        while left:
-            found = left.pop()
-            if found.key not in used and (found.free_since or 0) < before:
-                used.add(found.key)
-                return found
-    return None
 
 
 def _kind_of(state_id: int | None) -> str | None:

@@ -1,12 +1,12 @@
-"""The agents of one PBX: each change of their state, once. No I/O."""
+"""The agents of one PBX: what changes them. No I/O."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import floor
 
 from msgspec import structs
 
+from floorcast.connectors.pbx.agent_states import GONE, AgentStates, Emit
 from floorcast.connectors.pbx.config import Dialect, MappingConfig
 from floorcast.connectors.pbx.signs import (
     AgentStatus,
@@ -27,23 +27,19 @@ from floorcast.connectors.pbx.state import AgentNow, CallNow, Membership, State
 __all__ = ["Agents"]
 
 DIRECT_AFTER = 1.0  # seconds of a device in use without a queue's call until that is believed
-MAX_NUMBERED = 32  # states and seconds of which each agent's events are counted
 MAX_UNKNOWN = 1_000  # interfaces that are named in the log
-GONE = {4, 5}  # device states: invalid, unavailable
 BUSY = {2, 3, 7, 8}  # in use, busy, ringing and in use, on hold
 FREE, UNREACHABLE = 1, 5
 
-Emit = Callable[[str, str, float, dict[str, object]], None]
-
 
 class Agents:
-    """Tells each change of an agent's state to ``emit``, once."""
+    """Applies what changes an agent, and has each change of state told, once."""
 
     def __init__(self, config: MappingConfig, dialect: Dialect, state: State, emit: Emit) -> None:
         self._config = config
-        self._dialect = dialect
         self._state = state
-        self._emit = emit
+        self._told = AgentStates(config, dialect, emit)
+        self.named_call = self._told.named_call
         self.unknown: set[str] = set()
         self._timed = set(state.agents)
         # By channel, so that a hangup or a hold costs one look rather than one for each agent.
@@ -56,13 +52,6 @@ class Agents:
         return self._state.agent(
             self._config.agents.get(member) or self._config.agents.get(name, name)
         )
-
-    def named_call(self, call: CallNow) -> dict[str, object]:
-        """The two members that name a call."""
-        return {
-            "transactionId": self._dialect.transaction_id(call.caller),
-            "sessionId": self._dialect.session_id(call.key, self._config.source),
-        }
 
     def apply(self, sign: Sign) -> None:
         """A sign of an agent alone."""
@@ -88,20 +77,20 @@ class Agents:
         agent.reserved = sign.leg or call.caller
         self._reserved[agent.reserved] = agent.name
         agent.wrap_until, agent.bridging = None, None
-        self._show(agent, sign.at, call)
+        self._told.show(agent, sign.at, call)
 
     def missed(self, agent: AgentNow, sign: Missed) -> None:
         """An agent did not take a call; a pause may follow."""
         self._in_queue(sign.agent, sign.queue)
         self._reserved.pop(agent.reserved, None)
         agent.reserved, agent.bridging = "", None
-        self._show(agent, sign.at)
+        self._told.show(agent, sign.at)
 
     def connect(self, sign: Connected, call: CallNow) -> str:
         """An agent takes a call; the agent's name."""
         agent = self._in_queue(sign.agent, sign.queue)
         self._begin_talk(agent, sign.leg, call)
-        self._show(agent, sign.at, call, number=f"{call.key}/{call.turn}/connect/{agent.name}")
+        self._told.show(agent, sign.at, call, number=f"{call.key}/{call.turn}/connect/{agent.name}")
         return agent.name
 
     def _begin_talk(self, agent: AgentNow, leg: str, call: CallNow) -> None:
@@ -122,10 +111,10 @@ class Agents:
         self._legs.pop(agent.leg, None)
         agent.call, agent.leg, agent.held, agent.busy_since = "", "", False, None
         agent.wrap_until = at + seconds
-        self._show(agent, at, call, result=result)
+        self._told.show(agent, at, call, result=result)
         if not seconds:
             agent.wrap_until = None
-            self._show(agent, at)
+            self._told.show(agent, at)
         self._timed.add(name)
 
     def hung_up(self, sign: HungUp) -> None:
@@ -153,20 +142,20 @@ class Agents:
         if not agent.call:
             agent.reserved, agent.wrap_until = leg, None
             self._reserved[leg] = name
-            self._show(agent, at, call)
+            self._told.show(agent, at, call)
 
     def take_over(self, name: str, leg: str, call: CallNow, at: float) -> None:
         """An agent has a call that another one passed on."""
         agent = self._state.agent(name)
         self._begin_talk(agent, leg, call)
         number = f"{call.key}/{call.turn}/passed/{name}/{int(at)}"
-        self._show(agent, at, call, number=number)
+        self._told.show(agent, at, call, number=number)
 
     def passed_on(self, name: str, call: CallNow, other: str, at: float) -> None:
         """An agent who is in a call has passed it on to another one."""
         if self.is_with(name, call) and name != other:
             agent = self._state.agent(name)
-            self._send(agent, "AGENT_TRANSFER_COMPLETE_AGENT2", at, {"agent2": other}, call)
+            self._told.send(agent, "AGENT_TRANSFER_COMPLETE_AGENT2", at, {"agent2": other}, call)
 
     def all_gone(self, at: float) -> None:
         """Nobody is a member of anything."""
@@ -174,7 +163,7 @@ class Agents:
             agent = self._state.agent(name)
             agent.queues, agent.reserved, agent.wrap_until = {}, "", None
             agent.busy_since, agent.direct = None, False
-            self._show(agent, at)
+            self._told.show(agent, at)
 
     def advance(self, now: float) -> None:
         """Wrap-up ends, and a device in use is believed, when their time has come."""
@@ -185,11 +174,11 @@ class Agents:
                 continue
             if agent.wrap_until is not None and agent.wrap_until <= now:
                 ended, agent.wrap_until = agent.wrap_until, None
-                self._show(self._state.agent(name), ended)
+                self._told.show(self._state.agent(name), ended)
             if agent.busy_since is not None and agent.busy_since + DIRECT_AFTER <= now:
                 began, agent.busy_since = agent.busy_since, None
                 agent.direct = not agent.call and not agent.reserved
-                self._show(self._state.agent(name), began)
+                self._told.show(self._state.agent(name), began)
 
     # --- what changes an agent ------------------------------------------------------------------
 
@@ -216,7 +205,7 @@ class Agents:
             return
         agent = self._enroll(sign)
         at = sign.at if sign.since is None else sign.since
-        self._show(agent, at, logged_in=sign.logged_in)
+        self._told.show(agent, at, logged_in=sign.logged_in)
 
     def _roster(self, sign: Roster) -> None:
         alone = sign.left_alone
@@ -240,7 +229,7 @@ class Agents:
                 since = sign.at
             if logged_in < agent.shown_at:
                 logged_in = since
-            self._show(agent, since, logged_in=logged_in)
+            self._told.show(agent, since, logged_in=logged_in)
 
     def _enroll(self, sign: Member) -> AgentNow:
         self._state.keep_interface(sign.interface, sign.agent)
@@ -281,7 +270,7 @@ class Agents:
         agent = self.named(sign.agent)
         left = {sign.queue} if sign.queue else set(agent.queues)
         agent.queues = {one: of for one, of in agent.queues.items() if one not in left}
-        self._show(agent, sign.at)
+        self._told.show(agent, sign.at)
 
     def _pause(self, sign: Paused) -> None:
         agent = self._in_queue(sign.agent, sign.queue)
@@ -292,7 +281,7 @@ class Agents:
         if sign.paused:
             agent.reason = sign.reason
             agent.wrap_until = None
-        self._show(agent, sign.at)
+        self._told.show(agent, sign.at)
 
     def _status(self, sign: AgentStatus) -> None:
         agent = self.named(sign.agent)
@@ -305,7 +294,7 @@ class Agents:
             agent.reason = sign.reason
         if sign.paused or not sign.present:
             agent.wrap_until = None
-        self._show(agent, sign.at)
+        self._told.show(agent, sign.at)
 
     def _ring_ended(self, sign: RingEnded) -> None:
         name = self._reserved.pop(sign.leg, None)
@@ -314,7 +303,7 @@ class Agents:
         agent = self._state.agent(name)
         if agent.reserved == sign.leg:
             agent.reserved = ""
-            self._show(agent, sign.at)
+            self._told.show(agent, sign.at)
 
     def _hold(self, sign: Held) -> None:
         name = self._legs.get(sign.channel)
@@ -323,90 +312,4 @@ class Agents:
         agent = self._state.agent(name)
         if agent.call and agent.leg == sign.channel and agent.held != sign.on:
             agent.held = sign.on
-            self._show(agent, sign.at, self._state.calls.get(agent.call))
-
-    # --- what is told of it ---------------------------------------------------------------------
-
-    def _is_present(self, agent: AgentNow) -> bool:
-        return any(one.dynamic or one.status not in GONE for one in agent.queues.values())
-
-    def _state_of(self, agent: AgentNow) -> str:
-        if agent.call:
-            return f"AGENT_HOLD {agent.call}" if agent.held else f"IN_CALL {agent.call}"
-        if not self._is_present(agent):
-            return "LOGOFF"
-        if agent.wrap_until is not None:
-            return "WRAP_UP"
-        if all(one.paused for one in agent.queues.values()):
-            return f"NOT_READY {self._config.reasons.get(agent.reason, agent.reason) or 'OTHER'}"
-        if agent.reserved:
-            return f"RESERVED {agent.reserved}"
-        return "IN_CALL" if agent.direct else "READY"
-
-    def _services(self, agent: AgentNow) -> list[str]:
-        home = self._config.home_queues.get(agent.name)
-        ordered = sorted(
-            agent.queues, key=lambda queue: (queue != home, agent.queues[queue].penalty, queue)
-        )
-        return list(dict.fromkeys(self._config.service(queue) for queue in ordered))
-
-    def _show(
-        self,
-        agent: AgentNow,
-        at: float,
-        call: CallNow | None = None,
-        *,
-        number: str = "",
-        result: str = "",
-        logged_in: float | None = None,
-    ) -> None:
-        """Send the agent's state, if it is another than the one that was sent last."""
-        now, services = self._state_of(agent), self._services(agent)
-        moved = services != agent.shown_services and now.split(" ")[0] in {"READY", "NOT_READY"}
-        if now == agent.shown and not moved:
-            return
-        if agent.shown == "LOGOFF":
-            began = at if logged_in is None else min(at, logged_in)
-            self._send(agent, "LOGON", began, {"services": services} if services else {})
-        held = agent.shown.startswith("AGENT_HOLD ")
-        kind, _, more = now.partition(" ")
-        data: dict[str, object] = {}
-        if services and services != agent.shown_services:
-            data["services"] = services
-        if kind == "NOT_READY":
-            data["reason"] = more
-        if kind == "IN_CALL" and not more:
-            data["lineNumber"] = "DIRECT"
-        if result:
-            data["result"] = result
-        if kind == "IN_CALL" and more and held:
-            kind = "AGENT_RESUMED"
-        agent.shown, agent.shown_at, agent.shown_services = now, at, services
-        self._send(agent, kind, at, data, call, number)
-
-    def _send(
-        self,
-        agent: AgentNow,
-        kind: str,
-        at: float,
-        data: dict[str, object],
-        call: CallNow | None = None,
-        number: str = "",
-    ) -> None:
-        services = self._services(agent)
-        if call is not None:
-            data["service"] = self._config.service(call.queue)
-            about = {**self.named_call(call), "service": data["service"], "direction": "INBOUND"}
-            data["call"] = about | ({"phoneNumber": call.number} if call.number else {})
-        elif services:
-            data["service"] = services[0]
-        named = {"agent": agent.name, "eventType": kind, **data}
-        self._emit(number or self._number(agent, kind, at), "agent.state", at, named)
-
-    def _number(self, agent: AgentNow, kind: str, at: float) -> str:
-        which = f"{kind}/{int(at)}"
-        count = agent.numbered.get(which, 0) + 1
-        agent.numbered = {**agent.numbered, which: count}
-        if len(agent.numbered) > MAX_NUMBERED:
-            del agent.numbered[next(iter(agent.numbered))]
-        return f"{agent.name}/{which}/{count}"
+            self._told.show(agent, sign.at, self._state.calls.get(agent.call))

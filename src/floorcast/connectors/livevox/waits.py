@@ -1,0 +1,78 @@
+"""When calls waited: by the durations of their ends, and by the list of waiting calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from floorcast.client.answers import WaitingCall
+from floorcast.client.events import (
+    CallTermination,
+)
+from floorcast.connectors.livevox import event_data
+from floorcast.connectors.livevox.state import CallNow
+
+__all__ = [
+    "SECOND_MS",
+    "by_contact",
+    "duration_ms",
+    "wait_begin",
+    "waiting_call",
+    "without_queue",
+]
+
+SECOND_MS = 1000
+MAX_DURATION = 7 * 86_400  # seconds
+
+
+def without_queue(event: CallTermination, call: CallNow, answered: int | None, hold: int) -> bool:
+    """Whether an agent made the call: it is answered without a wait."""
+    if answered is None or hold:
+        return False
+    direction = event_data.direction_of(event) or call.direction
+    return direction == "MANUAL" or (direction == "OUTBOUND" and call.dialed)
+
+
+def duration_ms(seconds: int | None) -> int:
+    """Seconds as ms; 0 for what is no call's duration."""
+    return seconds * SECOND_MS if seconds and 0 < seconds <= MAX_DURATION else 0
+
+
+def wait_begin(begun: int | None, until: int, hold: int) -> int:
+    """When a call began to wait that waited ``hold`` ms, rounded down to seconds, ``until`` then.
+
+    It is the call's beginning, if the seconds agree: most calls wait from then on. Otherwise, if
+    times have milliseconds, half a second is what is missing on average. It is before ``until``,
+    or the order of the two would be that of their arrival.
+    """
+    if begun is not None and 0 <= until - begun - hold < SECOND_MS:
+        return min(begun, until - 1)
+    if until % SECOND_MS and hold:
+        hold += SECOND_MS // 2
+    return max(until - max(hold, 1), 0)
+
+
+def by_contact(calls: Iterable[CallNow]) -> dict[str, list[CallNow]]:
+    """The calls that have begun and are with no agent, by number and account, the last one last."""
+    found: dict[str, list[CallNow]] = {}
+    for call in calls:
+        if call.free_since is not None and not call.agent:
+            for contact in {call.phone, call.account} - {None, ""}:
+                found.setdefault(str(contact), []).append(call)
+    for same in found.values():
+        same.sort(key=lambda call: call.free_since or 0)
+    return found
+
+
+def waiting_call(
+    row: WaitingCall, free: dict[str, list[CallNow]], used: set[str]
+) -> CallNow | None:
+    """The call of a row, which is taken out of those that are left; rows come newest first."""
+    before = (row.time_stamp or 0) * SECOND_MS + SECOND_MS
+    for contact in (row.phone, row.account):
+        left = free.get(contact or "", [])
+        while left:
+            found = left.pop()
+            if found.key not in used and (found.free_since or 0) < before:
+                used.add(found.key)
+                return found
+    return None
