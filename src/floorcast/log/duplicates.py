@@ -20,7 +20,6 @@ from zlib import crc32
 import msgspec
 
 from floorcast.log.port import HOUR, Entry
-from floorcast.log.retention import kept_since
 from floorcast.log.sorted_runs import Run, SortedRuns
 from floorcast.log.tuning import Tuning
 from floorcast.model.inbound import read_lines
@@ -167,6 +166,8 @@ class Seen:
     @property
     def full(self) -> bool:
         """Whether too many keys wait for the disk to add more."""
+        if not any(memtable.handed_over for memtable in self._memtables):
+            return False
         return self._runs.backlog > self._tuning.keys_backlog_bytes
 
     async def held(self, keys: AbstractSet[bytes], at: int) -> set[bytes]:
@@ -174,7 +175,7 @@ class Seen:
 
         The caller reserves the others before it asks again. Raises Unavailable.
         """
-        since = kept_since(at, self._retention) // HOUR
+        since = (at - self._retention) // HOUR  # the oldest hour that counts: see ``kept_since``
         known: set[bytes] = set()
         for memtable in self._memtables:
             if memtable.hour >= since and not memtable.keys.isdisjoint(keys):

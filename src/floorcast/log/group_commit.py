@@ -105,6 +105,7 @@ class GroupWriter:
         self._failed_epoch = -1
         self._leftovers = False
         self._untidy = False
+        self._removing = True  # whether there may be more to remove
         self.healthy = True
         self._wal = WriteAheadLog(connection, tuning.wal)  # checkpointed while no request waits
         self._new_rows = 0
@@ -143,7 +144,7 @@ class GroupWriter:
         """Seconds until this thread has something else to do than to wait for writes."""
         if self._leftovers or not self.healthy:
             return PROBE_SECONDS
-        return self._tuning.idle_seconds if self._retention.due else self._tuning.quiet_seconds
+        return self._tuning.idle_seconds if self._removing else self._tuning.quiet_seconds
 
     def _next_group(self, patience: float) -> tuple[list[Write], bool]:
         """The waiting writes, and whether they are the last ones."""
@@ -200,7 +201,8 @@ class GroupWriter:
             self._new_rows += len(write.rows)
             self._new_bytes += write.size
             for row in write.rows:
-                self._retention.note(row.ordinal, row.id, row.recorded_at)
+                if row.ordinal not in self._retention.known:
+                    self._retention.note(row.ordinal, row.id, row.recorded_at)
 
     def _succeed(self) -> None:
         # its frames lie where the failed ones were, whose chain of checksums ends there
@@ -249,6 +251,7 @@ class GroupWriter:
             if idle or self._new_rows >= rows or self._new_bytes >= size:
                 self._new_rows = self._new_bytes = 0
                 self._retention.remove_some()
+                self._removing = self._retention.due
         except (apsw.Error, OSError) as error:
             self._leftovers = True
             if not self._untidy:

@@ -78,7 +78,8 @@ class _Front(NamedTuple):
 class Retention:
     """Removes old entries with its own connection, on the writer's thread only. Raises apsw.Error.
 
-    ``steady_now`` is a clock that is safe for deleting (see ``SteadyClock``).
+    ``steady_now`` is a clock that is safe for deleting (see ``SteadyClock``). ``known`` are the
+    ordinals of the streams whose oldest entry is known.
     """
 
     def __init__(
@@ -94,7 +95,7 @@ class Retention:
         self._retention = retention
         self._tuning = tuning
         self._fronts: list[_Front] = []
-        self._known: set[int] = set()
+        self.known: set[int] = set()
         self._told: set[int] = set()
         self._clients: dict[int, int] = {}
         for stream in streams:
@@ -103,10 +104,9 @@ class Retention:
             self._find_front(stream.ordinal, removed + 1)
 
     def note(self, ordinal: int, row_id: int, recorded_at: int) -> None:
-        """An entry was stored; it is the front of a stream that had none."""
-        if ordinal not in self._known:
-            self._known.add(ordinal)
-            heapq.heappush(self._fronts, _Front(recorded_at, ordinal, row_id))
+        """An entry was stored; it is the front of a stream that is not ``known``."""
+        self.known.add(ordinal)
+        heapq.heappush(self._fronts, _Front(recorded_at, ordinal, row_id))
 
     @property
     def due(self) -> bool:
@@ -125,7 +125,7 @@ class Retention:
             last, count = self._pass_over(front, before)
             self._tell(front.ordinal, front.id, error)
         heapq.heappop(self._fronts)
-        self._known.discard(front.ordinal)
+        self.known.discard(front.ordinal)
         self._find_front(front.ordinal, last + 1 - first_id(front.ordinal))
         return count
 

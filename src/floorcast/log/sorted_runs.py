@@ -75,6 +75,8 @@ class Run(NamedTuple):
 class SortedRuns:
     """The runs of one log. ``identity`` and ``heads`` are the log's, as for the projection store.
 
+    ``lost`` is whether the file was found damaged, or was replaced, so that its keys are missing.
+
     Used from the event loop's thread, except for what the background writer does.
     """
 
@@ -104,7 +106,7 @@ class SortedRuns:
             connection.close()
             connection = self._remade()
             self._unverified = []
-        self._asked, self._remakes = False, 0
+        self.lost, self._remakes = False, 0
         self._reader = open_reader(path, cache_kib=tuning.keys_cache_kib)
         self._far_reader = open_reader(path, cache_kib=tuning.keys_cache_kib)
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="keys")
@@ -123,18 +125,12 @@ class SortedRuns:
         self._writer.settle()
         return self._writer.backlog
 
-    @property
-    def lost(self) -> bool:
-        """Whether the file was damaged and replaced, so that its keys are missing."""
-        self._writer.settle()
-        return self._asked or self._writer.remade > self._remakes
-
     async def begin_anew(self) -> None:
         """Return when the file that was lost is there again, without any keys."""
         while not await asyncio.to_thread(self._writer.wait):
             pass  # the disk fails: nothing can be stored until it works
         self._writer.settle()
-        self._asked, self._remakes = False, self._writer.remade
+        self.lost, self._remakes = False, self._writer.remade
         self._reader.close()
         self._far_reader.close()
         self._reader = open_reader(self._path, cache_kib=self._tuning.keys_cache_kib)
@@ -177,7 +173,7 @@ class SortedRuns:
         try:
             return await self._find(keys, since)
         except DAMAGED as error:
-            self._asked = True
+            self.lost = True
             self._writer.make_anew(self._remakes)
             raise Unavailable("the keys of events are being rebuilt") from error
 
@@ -217,13 +213,15 @@ class SortedRuns:
 
     def _remade(self) -> apsw.Connection:
         remove(self._path)
-        return open_derived(
+        connection = open_derived(
             self._path,
             LAYOUT,
             cache_kib=self._tuning.keys_cache_kib,
             identity=self._identity,
             heads={},
         )
+        self.lost = True
+        return connection
 
 
 def _find(connection: apsw.Connection, keys: Sequence[bytes], since: int) -> list[bytes]:

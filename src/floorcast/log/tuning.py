@@ -20,8 +20,9 @@ class Tuning:
     Reading: ``read_bytes`` of payload are read at a time, so that no turn of the event loop becomes
     long; ``follower_events`` wait in memory for one follower, which then reads from the disk.
 
-    Retention: ``retention_entries`` and ``retention_bytes`` are removed in one transaction, at
-    once after ``idle_seconds`` without a write; a quiet log is looked at every ``quiet_seconds``.
+    Retention: ``retention_entries`` and ``retention_bytes`` are removed in one transaction, when
+    half as much has been written or after ``quiet_seconds`` without a write; while that finds old
+    entries, after ``idle_seconds``.
 
     The keys of duplicates: ``memtable_keys`` and ``memtable_bytes`` fill a memtable, and
     ``keys_backlog_bytes`` wait for the disk before intake stops. ``merge_runs`` runs are merged
