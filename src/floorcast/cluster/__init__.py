@@ -1,1 +1,1 @@
-"""Everything that knows NATS: the link, the shared log and key-value store, peers, migration."""
+"""Everything that uses NATS: the link, the shared log and key-value store, peers, migration."""

@@ -1,4 +1,4 @@
-"""Starting a node that is new, or was away for too long, from a copy of another node's data."""
+"""Starts a node that is new, or was away for too long, from a copy of another node's data."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from floorcast.sqlite.files import remove
 
 __all__ = ["ensure_copy"]
 
-LOOK: Final = 0.2  # seconds until the other node is asked again whether its copy is made
+LOOK: Final = 0.2  # seconds between requests whether the other node's copy is ready
 PIECES_AT_ONCE: Final = 4
 TELL: Final = 5.0  # seconds between lines of progress in the log
 
@@ -41,7 +41,7 @@ async def ensure_copy(link: NatsLink, folder: Path, follows: Follows) -> None:
     """
     have = contents_of(folder)
     if have is None and await asyncio.to_thread((folder / "log.db").exists):
-        raise SettingError(  # and nothing of it is touched: it may be all that there is
+        raise SettingError(  # and nothing is changed: it may be the only copy
             f"data folder {folder} holds an embedded log: move it into the cluster with "
             "'floorcast cluster import', or give this node another folder with --data"
         )
@@ -103,7 +103,7 @@ async def _state(link: NatsLink, name: str) -> StreamState:
 def _suits(peer: Peer, follows: Follows, generations: Mapping[str, str]) -> bool:
     theirs = Follows(peer.log, [each.stream for each in peer.following], peer.clients)
     same = all(generations.get(each.stream) == each.generation for each in peer.following)
-    # the projection's arrays are of the machine's byte order
+    # the projection's arrays have the machine's byte order
     return peer.ready and same and theirs.covers(follows) and peer.byte_order == sys.byteorder
 
 
@@ -132,7 +132,7 @@ def _offered(answer: Msg) -> dict[str, int] | None:
 
 
 class _Progress:
-    """Counts the bytes of a copy, and logs them now and then."""
+    """Counts the bytes of a copy and logs them periodically."""
 
     def __init__(self, size: int) -> None:
         self.size = size

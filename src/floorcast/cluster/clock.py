@@ -1,8 +1,8 @@
-"""The cluster's time: a steady clock, corrected by what the NATS servers say.
+"""The cluster's time: a steady clock, corrected by the times of the NATS servers.
 
-The machine's own clock is read once, at the start. Setting it later changes nothing here. A NATS
-server whose clock is set is outvoted by the other servers; where it is not, the step is logged and
-is believed only after it has lasted.
+The machine's own clock is read only once, at the start, so setting it later has no effect. If the
+clock of one NATS server is set, the other servers outvote it. Otherwise the step is logged, and
+accepted only after it has lasted.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ __all__ = ["ClusterClock", "steady_now", "ticks_of"]
 MAX_SAMPLES: Final = 16  # per server
 MAX_SERVERS: Final = 64
 STEP_TICKS: Final = 2 * TICKS_PER_SECOND  # a larger change of the offset is a step
-HOLD_TICKS: Final = 60 * TICKS_PER_SECOND  # for which a step must last before it is believed
+HOLD_TICKS: Final = 60 * TICKS_PER_SECOND  # that a step must last before it is accepted
 
 _log = structlog.stdlib.get_logger(__name__)
 
 
 def steady_now() -> int:
-    """The machine's monotonic clock, in ticks; its zero means nothing."""
+    """The machine's monotonic clock, in ticks. Its zero is arbitrary."""
     return time.monotonic_ns() // 100
 
 
@@ -51,9 +51,10 @@ class _Server:
 
 
 class ClusterClock:
-    """The cluster's time in ticks. ``wall`` is the machine's clock, asked once; ``steady`` runs on.
+    """The cluster's time in ticks.
 
-    Until a server has answered, the time is the machine's.
+    ``wall`` is the machine's clock, read once; ``steady`` is monotonic. Until a server has
+    responded, the time is the machine's.
     """
 
     def __init__(self, wall: Now, steady: Now = steady_now) -> None:
@@ -64,7 +65,7 @@ class ClusterClock:
         self._step_since: int | None = None
 
     def __call__(self) -> int:
-        """The present, as all nodes of the cluster agree on it."""
+        """The current time, on which all nodes of the cluster agree."""
         return self.steady() + self._offset
 
     def seen(self, server: str, theirs: int, sent: int, came: int) -> None:
@@ -75,7 +76,7 @@ class ClusterClock:
         self._follow(_middle(one.difference for one in self._servers.values()))
 
     def _follow(self, offset: int) -> None:
-        """Take the servers' common offset, at once where it is near, else once it has lasted."""
+        """Adopt the servers' common offset, at once if it is near, or else after it has lasted."""
         step = offset - self._offset
         if not self._known or abs(step) <= STEP_TICKS:
             self._offset, self._known, self._step_since = offset, True, None
@@ -90,13 +91,13 @@ class ClusterClock:
 
 
 def _middle(differences: Iterable[int]) -> int:
-    """The median; of two, the earlier: time that comes too early deletes and refuses nothing."""
+    """The median, or the earlier of two, because an early time deletes and refuses nothing."""
     found = sorted(differences)
     return found[(len(found) - 1) // 2]
 
 
 def ticks_of(stamp: str) -> int:
-    """An RFC 3339 time in ticks; its nanoseconds are cut off."""
+    """An RFC 3339 time in ticks, truncated."""
     whole, _, fraction = stamp.rstrip("Z").partition(".")
     seconds = int(datetime.fromisoformat(whole + "+00:00").timestamp())
     return seconds * TICKS_PER_SECOND + int(fraction[:7].ljust(7, "0"))

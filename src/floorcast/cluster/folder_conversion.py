@@ -1,4 +1,4 @@
-"""Turning an embedded folder into one that follows a cluster's log, and back.
+"""Converts an embedded folder to one that follows a cluster's log, and back.
 
 The entries keep their numbers and times, so every token stays valid.
 """
@@ -46,7 +46,7 @@ class Embedded(NamedTuple):
 
 
 def embedded(folder: Path) -> Embedded:
-    """Read an embedded folder; raises SettingError when it is not one."""
+    """Read an embedded folder. Raises SettingError if it is not one."""
     path = folder / "log.db"
     if not path.exists():
         raise SettingError(f"{folder} holds no log: name the data folder with --data")
@@ -60,7 +60,7 @@ def embedded(folder: Path) -> Embedded:
 
 
 def begin_following(folder: Path, stream_positions: list[StreamPosition]) -> None:
-    """Have the folder's log follow these streams from now on, for all clients."""
+    """Make the folder's log follow these streams from now on, for all clients."""
     connection = open_log(folder / "log.db")
     try:
         with transaction(connection):
@@ -87,7 +87,7 @@ def go_on_from(folder: Path, positions: list[StreamPosition]) -> None:
 
 
 def kept_copy(folder: Path) -> FolderContents:
-    """Read a folder that follows a cluster; raises SettingError when it lacks clients."""
+    """Read a folder that follows a cluster. Raises SettingError if it lacks clients."""
     found = contents_of(folder)
     if found is None:
         raise SettingError(f"{folder} holds no copy of a cluster's log")

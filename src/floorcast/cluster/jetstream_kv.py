@@ -1,9 +1,9 @@
 """A key-value store in a JetStream stream, shared by every node of a cluster.
 
 The stream keeps the last message of each key. A node reads from its own copy, which follows the
-stream, and writes by JetStream's atomic batches: all messages of a write are stored, or none where
-a condition on a key's last sequence fails. A write returns when the node's own copy has it. A write
-of more keys than a batch may have becomes several, in order, each whole.
+stream, and writes by JetStream's atomic batches: all messages of a write are stored, or none if a
+condition on a key's last sequence fails. A write returns when the node's own copy has it. A write
+of more keys than fit into a batch becomes several batches, in order, each atomic.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from floorcast.model.token import TICKS_PER_SECOND
 
 __all__ = ["JetStreamKeyValueStore", "Known", "KvTuning", "LostKeys", "SavedPosition"]
 
-BATCH_MESSAGES: Final = 1000  # that a server takes as one batch
-GROUP_KEYS: Final = 400  # changed, or rested on, in one batch: each may be several messages
-BATCHES_AT_ONCE: Final = 16  # of this node; a server takes 50
-TOMBSTONE: Final = 3600  # seconds for which a deletion is kept, so that watches that lag see it
-LATE: Final = 2  # seconds by which the stream may be late to forget it
-PAUSE: Final = 0.1  # seconds until a batch that got lost is sent again
+BATCH_MESSAGES: Final = 1000  # per batch that a server accepts
+GROUP_KEYS: Final = 400  # changed or compared in one batch; each may be several messages
+BATCHES_AT_ONCE: Final = 16  # of this node; a server accepts 50
+TOMBSTONE: Final = 3600  # seconds that a deletion is kept, so that lagging watches see it
+LATE: Final = 2  # seconds by which the stream may be late to remove it
+PAUSE: Final = 0.1  # seconds until a lost batch is sent again
 
 # JetStream's own codes
 INCOMPLETE, DUPLICATE = 10176, 10201
@@ -72,16 +72,16 @@ class KvTuning:
     """How long the store waits, in seconds."""
 
     patience: float = WRITE_TIMEOUT_SECONDS  # for a write
-    unconfirmed: float = 30.0  # after which possibly outdated data no longer admits anyone
+    unconfirmed: float = 30.0  # after which possibly outdated data no longer authorizes users
     tombstone: int = TOMBSTONE
 
 
 class LostKeys(SettingError):
-    """The stream holds less of the keys than a folder knows of them."""
+    """The stream has lost keys that a folder knows."""
 
 
 class JetStreamKeyValueStore:
-    """The key-value store of a cluster, as one node has it. ``close`` leaves the link open."""
+    """One node's view of the key-value store of a cluster. ``close`` leaves the link open."""
 
     def __init__(self, link: NatsLink, tuning: KvTuning | None = None) -> None:
         self._link = link
@@ -103,11 +103,11 @@ class JetStreamKeyValueStore:
         known: Known | None = None,
         tuning: KvTuning | None = None,
     ) -> Self:
-        """Read the stream; ``make`` it first, if there is none and there is no log, either.
+        """Read the stream. ``make`` creates it first, if neither it nor a log exists.
 
-        ``known`` is what the keys held before: raises LostKeys when the stream
-        has lost some of it. Raises SettingError when there is no stream after all, or the servers
-        are too old, and Unavailable when they have no quorum.
+        ``known`` has the earlier values of the keys. Raises LostKeys if the stream has lost some of
+        them, SettingError if the stream does not exist or the servers are too old, and Unavailable
+        if they have no quorum.
         """
         found = await find(link, KV_STREAM)
         if found is None and make and await find(link, stream_name(0)) is not None:
@@ -144,7 +144,7 @@ class JetStreamKeyValueStore:
         return self._open().version(bucket)
 
     def listen(self, bucket: str, listener: Listener) -> None:
-        """Call ``listener`` for each change of the bucket, whichever node makes it."""
+        """Call ``listener`` for each change of the bucket by any node."""
         self._copy.listen(bucket, listener)
 
     async def write(self, items: Iterable[Item], seen: Iterable[Item] = ()) -> None:
@@ -173,15 +173,15 @@ class JetStreamKeyValueStore:
 
     @property
     def halted(self) -> str:
-        """Why the stream is no longer followed, with advice; empty while it is."""
+        """Why the stream is no longer followed, with advice; empty while it is followed."""
         return self._watch.halted
 
     def buckets(self) -> list[str]:
-        """The buckets that hold, or held, anything."""
+        """The buckets that have or had keys."""
         return self._copy.buckets()
 
     def written_at(self, bucket: str, key: str) -> int:
-        """When the stream took what the key holds, in ticks; 0 for a key that it does not know."""
+        """When the stream stored the key's value, in ticks; 0 for an unknown key."""
         return self._copy.held(bucket, key).at
 
     def held(self, bucket: str, key: str) -> KeyState:
@@ -193,11 +193,11 @@ class JetStreamKeyValueStore:
         return self._link.clock()
 
     def on_change(self, observer: Observer) -> None:
-        """Call ``observer`` with the changes of every write, whichever node makes it."""
+        """Call ``observer`` with the changes of every write by any node."""
         self._copy.on_change(observer)
 
     def saved_position(self) -> SavedPosition | None:
-        """How far the copy follows which stream; None before it does."""
+        """The stream that the copy follows, and its position; None before it starts."""
         stream = self._watch.stream
         if stream is None:
             return None
@@ -220,12 +220,12 @@ class JetStreamKeyValueStore:
     async def _write(
         self, batch: list[_Publication], changes: tuple[Item, ...], known: tuple[Item, ...]
     ) -> int:
-        """Have it stored; its last place in the stream."""
+        """Store a write. Returns its last position in the stream."""
         loop = asyncio.get_running_loop()
         until = loop.time() + self._tuning.patience
         write = secrets.token_hex(8)
         while True:
-            # by this id the server tells a second try from a second write
+            # with this id the server distinguishes a retry from a second write
             batch[0].headers["Nats-Msg-Id"] = write
             try:
                 return await self._publish(batch)
@@ -233,7 +233,7 @@ class JetStreamKeyValueStore:
                 if loop.time() > until:
                     raise
             except Refused as no:
-                if no.code == DUPLICATE:  # an earlier try came through, and its answer did not
+                if no.code == DUPLICATE:  # an earlier attempt succeeded, but its response was lost
                     return await self._watch.marked()
                 if loop.time() > until or no.code not in {INCOMPLETE, *WRONG_SEQUENCE}:
                     raise Unavailable(f"the key-value store cannot be written: {no}") from no
@@ -242,9 +242,9 @@ class JetStreamKeyValueStore:
             await asyncio.sleep(PAUSE)
 
     def _conditions(self, known: tuple[Item, ...]) -> dict[_Key, int]:
-        """The sequences at which the keys hold what was seen; ``Conflict`` if they do not.
+        """The sequences at which the keys have the expected values; ``Conflict`` if they do not.
 
-        To be asked once for all tries: at the next one, the copy may know of other writes.
+        Call this once for all attempts, because the copy may know other writes at the next attempt.
         """
         if not self._open().holds(known):
             raise Conflict("the key-value store has changed since it was read")
@@ -258,8 +258,7 @@ class JetStreamKeyValueStore:
     async def _renewed(self, known: tuple[Item, ...]) -> dict[_Key, int]:
         """The conditions for another attempt, if the keys have the expected values after all.
 
-        Another value may have been there briefly, or the stream may or may not have purged a
-        deleted key.
+        The key may have had another value briefly, or the stream may have purged a deleted key.
         """
         await self._watch.current()
         return self._conditions(known)
@@ -329,9 +328,9 @@ class JetStreamKeyValueStore:
 def _groups(
     changes: tuple[Item, ...], known: tuple[Item, ...]
 ) -> Iterator[tuple[tuple[Item, ...], tuple[Item, ...]]]:
-    """The write, or the writes that it becomes, each with what its own keys rest on.
+    """The write, or the batches that it is split into, each with the conditions of its own keys.
 
-    What is rested on and not changed goes first, with the first changes.
+    Conditions on unchanged keys go into the first batch.
     """
     changed = {(item.bucket, item.key) for item in changes}
     if len(changed | {item[:2] for item in known}) <= GROUP_KEYS:

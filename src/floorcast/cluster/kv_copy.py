@@ -1,6 +1,7 @@
-"""A node's own copy of the key-value store, made of its stream's messages.
+"""A node's copy of the key-value store, made from the messages of its stream.
 
-No I/O: ``kv_watch.py`` reads the messages; this derives from them what the keys hold.
+No I/O: ``kv_watch.py`` reads the messages, and this module derives the values of the keys from
+them.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class Copy:
         return self._held[bucket].get(key, NOTHING)
 
     def remember(self, known: Mapping[tuple[str, str], KeyState], at: int) -> None:
-        """Start with the values of the keys at the tick ``at``, without calling listeners."""
+        """Start with the values of the keys at tick ``at``, without calling listeners."""
         self.at = at
         for (bucket, key), held in known.items():
             self._held[bucket][key] = held
@@ -86,11 +87,11 @@ class Copy:
         return all(self.held(bucket, key).value == value for bucket, key, value in items)
 
     def listen(self, bucket: str, listener: Listener) -> None:
-        """Tell ``listener`` of every change of the bucket from now on."""
+        """Call ``listener`` for every change of the bucket from now on."""
         self._listeners[bucket].append(listener)
 
     def take(self, messages: Iterable[KeyMessage]) -> None:
-        """Apply a batch; listeners are called after all of it is visible."""
+        """Apply a batch. Listeners are called after the whole batch is visible."""
         changes: dict[tuple[str, str], bytes | None] = {}
         for message in messages:
             self.seq, self.at = max(self.seq, message.seq), max(self.at, message.at)
@@ -106,19 +107,19 @@ class Copy:
                 listener(key, value)
 
     def buckets(self) -> list[str]:
-        """The buckets that hold, or held, anything."""
+        """The buckets that have or had keys."""
         return [bucket for bucket in self._held if bucket != OWN]
 
     def on_change(self, observer: Observer) -> None:
-        """Tell ``observer`` of every write from now on."""
+        """Call ``observer`` for every write from now on."""
         self._observers.append(observer)
 
     def lost(self, messages: Iterable[KeyMessage], *, deletions_kept: bool) -> str:
-        """A key that the stream has lost, by the last message of every key; empty for none.
+        """Return a key that the stream has lost, by the last message of every key, or "".
 
-        It has lost a key that comes with an older message than the one known here, or with another
-        value in the same place. With ``deletions_kept`` the stream still has every deletion that
-        is not known here, so that it has also lost a key that does not come at all.
+        A key is lost if its message is older than the known one, or has another value at the same
+        position. With ``deletions_kept``, the stream still has every deletion that is not known
+        here, so a missing key is also lost.
         """
         there = set()
         for message in messages:
@@ -137,7 +138,7 @@ class Copy:
         return ""
 
     def take_all(self, messages: list[KeyMessage]) -> None:
-        """Take the last message of every key there is; what has none is gone."""
+        """Apply the last message of every key. A key without a message is deleted."""
         there = {(message.bucket, message.key) for message in messages}
         gone = [
             (bucket, key, held)
@@ -167,7 +168,7 @@ class Copy:
             return False
         if parts and value is not None:
             pieces = [self._parts.pop((bucket, key, number), None) for number in range(1, parts)]
-            if None in pieces:  # a later write has taken their place, and follows at once
+            if None in pieces:  # a later write has replaced them, and follows at once
                 return False
             value = b"".join([*(piece for piece in pieces if piece is not None), value])
         self._held[bucket][key] = KeyState(value, seq, parts, at)

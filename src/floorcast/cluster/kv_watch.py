@@ -1,7 +1,7 @@
-"""Following the key-value store's stream into a node's own copy, for as long as the node runs.
+"""Keeps a node's copy of the key-value store up to date with its stream.
 
 Each consumer begins with the last message of every key, which is compared with the copy. A stream
-that comes back without something that the copy has seen is not taken for the present.
+that returns without data that the copy has seen is not accepted as current.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from floorcast.model.errors import FloorcastError, Unavailable
 
 __all__ = ["PARTS", "Watch", "subject"]
 
-PARTS: Final = "Floorcast-Parts"  # header: how many messages a large value comes in
-PAUSE: Final = 0.5  # seconds until another consumer is made
-STALL_LOOKS: Final = 5  # checks at which the stream has more and nothing arrives
-AVOID: Final = 60.0  # seconds for which a server whose replica stood still is not asked
+PARTS: Final = "Floorcast-Parts"  # header: the number of messages of a large value
+PAUSE: Final = 0.5  # seconds until another consumer is created
+STALL_LOOKS: Final = 5  # checks at which the stream has more but nothing arrives
+AVOID: Final = 60.0  # seconds to avoid a server whose replica stood still
 
 CONSUMER: Final = {"deliver_policy": "last_per_subject", "filter_subject": f"{KV_PREFIX}.>"}
 
@@ -43,7 +43,7 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 def subject(bucket: str, key: str, part: int = 0) -> str:
-    """The subject of a key's messages; dots in its name would part it, and become slashes."""
+    """The subject of a key's messages. Dots in the key, which would split it, become slashes."""
     tail = f".{part}" if part else ""
     return f"{KV_PREFIX}.{bucket.replace('.', '/')}.{key.replace('.', '/')}{tail}"
 
@@ -51,9 +51,8 @@ def subject(bucket: str, key: str, part: int = 0) -> str:
 class Watch:
     """Keeps ``copy`` equal to the stream.
 
-    ``halted`` is the reason if it cannot, with advice; else empty. ``through`` is a time on the
-    cluster's clock (ticks): the copy has all writes until then. ``stream`` is the stream as it was
-    first seen.
+    ``halted`` is the reason if it cannot, with advice, or else empty. The copy has all writes up to
+    ``through``, a time on the cluster's clock (ticks). ``stream`` is the stream as first seen.
     """
 
     def __init__(self, link: NatsLink, copy: Copy, tombstone: int) -> None:
@@ -77,13 +76,16 @@ class Watch:
         return self._progress.through
 
     async def start(self) -> None:
-        """Begin; when it returns, the copy is what the stream was when it was called, or halted."""
+        """Start following.
+
+        On return, the copy equals the stream at the time of the call, or has halted.
+        """
         self._task = asyncio.create_task(self._run())
         self._link.watch(KV_STREAM, self._look)
         await self._loaded.wait()
 
     async def reached(self, seq: int) -> None:
-        """Wait until the copy has this message; raises Unavailable when it takes too long."""
+        """Wait until the copy has this message. Raises Unavailable if it takes too long."""
         if self._copy.seq >= seq:
             return
         future = asyncio.get_running_loop().create_future()
@@ -102,7 +104,7 @@ class Watch:
         await self.reached(await self.marked())
 
     async def marked(self) -> int:
-        """Write a message that changes nothing; its place in the stream."""
+        """Write a message that changes nothing. Returns its position in the stream."""
         ack = await self._link.publish(next(self._marks), b"", {"Nats-TTL": "1m"})
         return ack.seq
 
@@ -117,7 +119,7 @@ class Watch:
                 await self._follow()
             except (FloorcastError, nats.errors.Error) as error:
                 _log.debug("kv_following_again", why=str(error))
-            except Exception:  # noqa: BLE001 — the copy is read anew
+            except Exception:  # noqa: BLE001 — the copy is read again
                 _log.exception("kv_following_failed")
             await asyncio.sleep(PAUSE)
 
@@ -131,7 +133,7 @@ class Watch:
             if not reached(info):
                 raise Unavailable("the key-value store has no quorum")
             self._compare(state_of(info), self._copy.seq)
-            # what the consumer's server does not have yet lies before this mark
+            # messages that the consumer's server lacks are before this mark
             asked = self._link.clock()
             mark = await self.marked()
             kept = asked - max(self._copy.at, self.through) < self._tombstone // 2
@@ -157,7 +159,7 @@ class Watch:
             await consumer.close()
 
     def _compare(self, state: StreamState, seq: int) -> None:
-        """Halt when the stream is another one than the copy was made of."""
+        """Halt if this is not the stream that the copy was made from."""
         known = self.stream
         if known is None:
             self.stream = state
@@ -181,7 +183,7 @@ class Watch:
 
     async def _look(self, look: Look) -> None:
         state, seq = state_of(look.info), self._copy.seq
-        if state.last_seq < seq:  # messages may have come since the leader was asked
+        if state.last_seq < seq:  # messages may have arrived since the leader was asked
             info = await self._link.api(f"STREAM.INFO.{KV_STREAM}")
             if not reached(info):
                 return
@@ -197,7 +199,7 @@ class Watch:
             return
         self.halted = why
         _log.error("kv_halted", why=why)
-        self._loaded.set()  # it must not be waited for any longer
+        self._loaded.set()  # so that no caller waits for it any longer
         for future in self._waiting:
             if not future.done():
                 future.set_exception(Unavailable(why))
@@ -211,7 +213,7 @@ class Watch:
 
 
 class _Following:
-    """What one consumer delivers, put together to the writes that it came from.
+    """Reassembles the messages of one consumer into writes.
 
     Up to the message ``load_to`` it is the last message of every key, in any state of the writes
     between them; ``loaded`` says that the copy is past that. ``missing`` names a key that the copy
@@ -231,13 +233,13 @@ class _Following:
         self._whole = True
 
     def take(self, messages: list[Message]) -> None:
-        """Apply messages in order; none if the consumer's server has had no more for a while."""
+        """Apply messages in order. An empty list means that the server has had none for a while."""
         for message in messages:
             if self.loaded:
                 self._take(message)
             else:
                 self._load(message)
-        if not messages and self.loaded and self._whole:  # nothing more is expected
+        if not messages and self.loaded and self._whole:  # no more messages are expected
             self._owed = 0
             self._flush()
 

@@ -2,7 +2,7 @@
 
 The link reconnects while it is open, repeats requests without a response from JetStream, and raises
 Unavailable for temporary failures. Once a second it asks the leader of every watched stream for its
-state. From that a node knows whether there is a quorum, what time it is, and how far it is behind.
+state. From this, a node knows whether there is a quorum, what time it is, and how far it lags.
 The link leaves a server that cannot reach the quorum.
 """
 
@@ -41,12 +41,12 @@ __all__ = [
 CONNECT_SECONDS: Final = 10.0  # for the first connection, or one that is needed now
 COMMAND_TIMEOUT_SECONDS: Final = 5.0  # for the cluster to answer a command
 WRITE_TIMEOUT_SECONDS: Final = 12.0  # JetStream takes up to 10 to elect a leader
-ANSWER: Final = 2.0  # seconds for the first answer; doubled for each retry
+ANSWER: Final = 2.0  # seconds for the first response; doubled for each retry
 MAX_ANSWER: Final = 6.0
 RETRY: Final = 0.1  # seconds until a request is sent again
 LOOKS: Final = 1.0  # seconds between two checks of the streams
-CLOSING: Final = 3.0  # seconds to send what is left when the connection is closed
-# A silent replica does not count after 3 s: a majority elects another leader no earlier than 4 s
+CLOSING: Final = 3.0  # seconds to send remaining data when the connection is closed
+# A silent replica does not count after 3 s. A majority elects another leader at the earliest 4 s
 # after it last heard from this one.
 SILENT_NS: Final = 3_000_000_000
 ELSEWHERE: Final = 5.0  # seconds without a quorum until another server is tried; then doubled
@@ -64,7 +64,7 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class Refused(FloorcastError):
-    """JetStream refuses; ``code`` is JetStream's own (10059: no such stream)."""
+    """JetStream refused a request. ``code`` is JetStream's own (10059: no such stream)."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(f"JetStream: {message} ({code})")
@@ -72,11 +72,14 @@ class Refused(FloorcastError):
 
 
 class NoRoom(Unavailable):
-    """The servers' disks, or what they may use of them, are full."""
+    """The servers' disks, or their quotas, are full."""
 
 
 class Ack(NamedTuple):
-    """Where a quorum has stored a message; ``duplicate``: it had it already."""
+    """The position at which a quorum has stored a message.
+
+    ``duplicate`` is true if it already had it.
+    """
 
     stream: str
     seq: int
@@ -86,8 +89,8 @@ class Ack(NamedTuple):
 class Look(NamedTuple):
     """The state of a watched stream from its leader, which has a quorum.
 
-    ``asked`` is the time of the request on the cluster's clock: the state includes everything
-    stored before.
+    ``asked`` is the time of the request on the cluster's clock. The state includes everything
+    stored before it.
     """
 
     info: Mapping[str, Any]
@@ -100,9 +103,9 @@ Looker = Callable[[Look], Awaitable[None]]
 class NatsLink:
     """One process's connection to the cluster; ``clock`` is the cluster's time.
 
-    ``leaders`` are the servers that lead the watched streams; of one without a quorum, none.
-    ``client`` is nats-py's, for subscriptions. It may be another one after a reconnect, so a
-    subscription is made (anew) by a callback of ``on_connect``.
+    ``leaders`` has the servers that lead the watched streams, except those without a quorum.
+    ``client`` is nats-py's client, for subscriptions. A reconnect may replace it, so subscriptions
+    are made (again) by a callback of ``on_connect``.
     """
 
     def __init__(self, url: str, name: str, now: Now = system_now) -> None:
@@ -129,8 +132,8 @@ class NatsLink:
     ) -> Self:
         """Connect to ``nats://[user:password@]host[:port],…``.
 
-        Raises ``SettingError`` when the servers do not take the login, and ``Unavailable`` when
-        none of them answers within ``patience`` seconds.
+        Raises ``SettingError`` if the servers reject the login, and ``Unavailable`` if none
+        responds within ``patience`` seconds.
         """
         link = cls(url, name, now)
         try:
@@ -159,7 +162,7 @@ class NatsLink:
 
     @property
     def without_quorum(self) -> float:
-        """For how many seconds there has been no quorum; 0 while there is one."""
+        """The seconds since the quorum was lost; 0 while there is one."""
         return 0.0 if self.quorum else asyncio.get_running_loop().time() - self._quorum_at
 
     async def check_servers(self) -> list[str]:
@@ -167,9 +170,9 @@ class NatsLink:
         return await check_servers(self._servers, self._login)
 
     def watch(self, stream: str, looker: Looker | None = None) -> None:
-        """Look at this stream, which exists: without its quorum there is none.
+        """Watch this existing stream.
 
-        ``looker`` is awaited with each look at it.
+        Without its quorum, the link has none. ``looker`` is awaited with each look at the stream.
         """
         self._streams.setdefault(stream, True)
         if looker is not None:
@@ -180,7 +183,7 @@ class NatsLink:
         self._callbacks.append(callback)
 
     async def until_connected(self, patience: float = CONNECT_SECONDS) -> None:
-        """Wait for a connection; raises Unavailable when there is none in time."""
+        """Wait for a connection. Raises Unavailable if there is none in time."""
         if self.connected:
             return
         try:
@@ -191,9 +194,9 @@ class NatsLink:
     async def api(
         self, request: str, body: object = None, patience: float = WRITE_TIMEOUT_SECONDS
     ) -> dict[str, Any]:
-        """JetStream's answer to ``$JS.API.<request>``, which must be safe to repeat.
+        """Return JetStream's response to ``$JS.API.<request>``, which must be safe to repeat.
 
-        Raises ``Refused`` when it is an error, and ``Unavailable`` when none comes.
+        Raises ``Refused`` if it is an error, and ``Unavailable`` if none arrives.
         """
         asked = b"" if body is None else msgspec.json.encode(body)
         answer, sent, came = await self._ask(f"$JS.API.{request}", asked, {}, patience)
@@ -209,16 +212,17 @@ class NatsLink:
         headers: Mapping[str, str] = MappingProxyType({}),
         patience: float = WRITE_TIMEOUT_SECONDS,
     ) -> Ack:
-        """Have a message stored on a quorum.
+        """Store a message on a quorum.
 
-        Tried again until it is acknowledged: give it a ``Nats-Msg-Id``. Raises ``Unavailable``
-        when ``patience`` ends first (it may be stored all the same), ``Refused`` for a no.
+        It is retried until it is acknowledged, so it needs a ``Nats-Msg-Id``. Raises
+        ``Unavailable`` if ``patience`` ends first (the message may still be stored), and
+        ``Refused`` if JetStream refuses.
         """
         answer, _, _ = await self._ask(subject, payload, headers, patience)
         return Ack(answer["stream"], answer["seq"], answer.get("duplicate", False))
 
     async def publish_once(self, subject: str, payload: bytes, headers: Mapping[str, str]) -> Ack:
-        """Like ``publish``, in one try."""
+        """Like ``publish``, in one attempt."""
         answer = _checked(await self.request(subject, payload, headers, MAX_ANSWER))
         return Ack(answer["stream"], answer["seq"], answer.get("duplicate", False))
 
@@ -229,7 +233,10 @@ class NatsLink:
         headers: Mapping[str, str] = MappingProxyType({}),
         timeout: float = ANSWER,  # noqa: ASYNC109 — nats-py's own parameter
     ) -> Msg:
-        """One request and its answer, tried once; raises ``Unavailable`` when none comes."""
+        """Send one request, once, and return its response.
+
+        Raises ``Unavailable`` if none arrives.
+        """
         if not self.connected:
             raise Unavailable("no NATS server of the cluster can be reached")
         try:
@@ -242,7 +249,7 @@ class NatsLink:
             raise Unavailable(f"the NATS cluster does not respond ({_why(error)})") from error
 
     async def close(self) -> None:
-        """Close the connection; closing twice is no error."""
+        """Close the connection. Closing it twice is not an error."""
         self._closing = True
         await ended(task for task in (self._looking, self._again) if task is not None)
         try:
@@ -289,7 +296,7 @@ class NatsLink:
 
     async def _failed(self, error: Exception) -> None:
         if self._looking is None and "Authorization" in str(error):
-            # raised here, it ends ``connect``, which would retry for ever
+            # raised here, it ends ``connect``, which would otherwise retry forever
             raise SettingError(f"log: the NATS servers reject the login: {_why(error)}") from error
         self._trouble = _why(error)
         _log.debug("nats_error", why=self._trouble)
@@ -351,7 +358,7 @@ class NatsLink:
                 await looker(Look(info, self.clock() - age))
             except FloorcastError as error:
                 _log.debug("stream_not_compared", stream=stream, why=str(error))
-            except Exception:  # noqa: BLE001 — one failed look must not end the looking
+            except Exception:  # noqa: BLE001 — one failed look must not end the loop
                 _log.exception("look_failed", stream=stream)
 
     async def _stay_with_the_quorum(self) -> None:

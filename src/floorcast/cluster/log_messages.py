@@ -1,8 +1,8 @@
-"""The form of a log entry on its way through JetStream: its stream, subject and headers.
+"""The form of a log entry in JetStream: its stream, subject and headers.
 
-A message is what one node published for one client: the lines of a batch, or a site. The entry's
-number and which of its events are duplicates are not in it. They follow from the message's place in
-its stream, on every node alike.
+One node publishes a message for one client: the lines of a batch, or a site. The message does not
+have the entry's number or its duplicates. Every node derives them from the message's position in
+its stream.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ __all__ = [
 MessageKind = Literal["events", "site"]
 
 KIND = "Floorcast-Kind"
-ID = "Nats-Msg-Id"  # JetStream's own: within its window it stores a message of one id once
+ID = "Nats-Msg-Id"  # JetStream's own: within its window, it stores each id once
 TIME = "Floorcast-Time"  # ticks: when it was published, on the cluster's clock
 MAX_HEADER_BYTES = 512
-MAX_CLOCK_ERROR = 60 * TICKS_PER_SECOND  # by which the leader's time may differ from ``TIME``
+MAX_CLOCK_ERROR = 60 * TICKS_PER_SECOND  # maximum difference between the leader's time and ``TIME``
 DIGEST_BYTES = 16
 
 
@@ -49,7 +49,7 @@ def stream_name(number: int) -> str:
 
 
 def stream_of(client: int, streams: int) -> int:
-    """The stream that a client is in; the same in every process and release."""
+    """The stream of a client, the same in every process and release."""
     return crc32(str(client).encode()) % streams
 
 
@@ -59,10 +59,11 @@ def subject(client: int, streams: int) -> str:
 
 
 def recorded_at(headers: Mapping[str, str], at: int) -> int:
-    """When the log took a message that its stream took ``at``; both in ticks.
+    """Return the log's time for a message that its stream stored ``at``, both in ticks.
 
-    The stream's time, which its leader's clock gave. Where that is far from what the publishing
-    node knew of all servers' clocks, the leader's was wrong. Every node decides this alike.
+    It is the stream's time, from its leader's clock. If that is far from the time of the publishing
+    node, which knew all servers' clocks, the leader's clock was wrong. Every node decides this in
+    the same way.
     """
     try:
         published = int(headers.get(TIME, at))
@@ -99,9 +100,9 @@ class Piece(NamedTuple):
 
 
 def cut(batch: Batch, limit: int) -> Iterator[Piece]:
-    """The messages that a batch becomes where one may have ``limit`` bytes.
+    """Split a batch into messages of at most ``limit`` bytes.
 
-    Raises TooLarge when an event is larger than that, ValueError when a line holds a newline.
+    Raises TooLarge if an event is larger, and ValueError if a line contains a newline.
     """
     room = limit - MAX_HEADER_BYTES
     if any(b"\n" in line for line in batch.lines):

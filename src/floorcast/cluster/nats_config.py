@@ -61,7 +61,7 @@ system_account: SYS
 
 
 class Secrets(NamedTuple):
-    """The passwords of a cluster: between its servers, of floorcast, and of its administrator."""
+    """The passwords of a cluster: for its servers, floorcast, and the administrator."""
 
     route: str
     floorcast: str
@@ -77,9 +77,9 @@ class Ports(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a server listens, and keeps its messages and certificates."""
+    """The addresses of a server, and the folders of its messages and certificates."""
 
-    listen: str = "0.0.0.0"  # noqa: S104 — a server of a cluster is for other machines
+    listen: str = "0.0.0.0"  # noqa: S104 — a server of a cluster serves other machines
     store: str = "/var/lib/nats"
     max_file: str = "100GB"
     tls: str = "/etc/nats"

@@ -1,4 +1,4 @@
-"""Reading ``nats://[user:password@]host[:port],…[?option=value&…]``, and logging in by it."""
+"""Parses ``nats://[user:password@]host[:port],…[?option=value&…]`` into servers and a login."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PORTS: Final = ("monitor", "routes")
 
 
 class Login(NamedTuple):
-    """How a node proves who it is; each member is None where it is not given.
+    """The credentials of a node. Absent members are None.
 
     ``credentials`` is a file with a user's JWT and seed, ``nkey`` a file with a seed. ``ca`` is a
     file of authorities that sign the servers' certificates, ``cert`` and ``key`` are this node's.
@@ -36,9 +36,9 @@ class Login(NamedTuple):
 
 
 def read_url(url: str) -> tuple[list[str], Login]:
-    """The servers, each with its scheme, and the login before the first of them.
+    """Return the servers, each with its scheme, and the login before the first one.
 
-    Raises SettingError for what cannot be a port, and for an option that there is not.
+    Raises SettingError for an invalid port or an unknown option.
     """
     address, _, query = url.partition("?")
     scheme, _, rest = address.partition("://")
@@ -46,7 +46,7 @@ def read_url(url: str) -> tuple[list[str], Login]:
     servers = [f"{scheme}://{host}" for host in hosts.split(",")]
     for server in servers:
         try:
-            urlsplit(server).port  # noqa: B018 — it is read to be checked
+            urlsplit(server).port  # noqa: B018 — reading it validates it
         except ValueError as error:
             raise SettingError(f"log: {shown(server)}: {error}") from error
     options = _options(query)
@@ -57,7 +57,7 @@ def read_url(url: str) -> tuple[list[str], Login]:
 
 
 def shown(server: str) -> str:
-    """A server without its scheme and without a login, for people to read."""
+    """Return a server without its scheme and login, for display."""
     return server.rpartition("@")[2].rpartition("://")[2]
 
 

@@ -1,6 +1,6 @@
 """Requests between the nodes of a cluster: for their state, and for a copy of their data.
 
-They go over the NATS cluster, so a node needs no address of another one.
+They go over NATS, so a node does not need the addresses of other nodes.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ __all__ = [
 ]
 
 PEERS: Final = "floorcast.peers"
-ANSWERS: Final = 1.0  # seconds in which nodes answer
+ANSWERS: Final = 1.0  # seconds to wait for the nodes' responses
 NO_RESPONDERS: Final = "503"  # the response of NATS without a subscriber
-PIECE_BYTES: Final = 256 << 10  # of a copy, in one answer
+PIECE_BYTES: Final = 256 << 10  # of a copy, per response
 UNREAD: Final = 60.0  # seconds after which an unread copy is deleted
 
 Answer = Callable[[Msg], Awaitable[bytes]]
@@ -54,10 +54,10 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class Following(Struct):
-    """How far a node has followed a stream: up to message ``seq`` of a generation of it.
+    """How far a node has followed a stream: up to message ``seq`` of one of its generations.
 
-    ``lag`` is the messages that the stream's leader has and the node lacks, ``behind_ms`` for how
-    long it has lacked any.
+    ``lag`` is the number of messages that the node lacks, and ``behind_ms`` how long it has lacked
+    any.
     """
 
     stream: str
@@ -85,9 +85,9 @@ class Peer(Struct):
 
 
 class Offer(Struct):
-    """A copy of a node's data: the sizes of its files in bytes, None while it is made.
+    """A copy of a node's data: the sizes of its files in bytes, None while it is being made.
 
-    ``error`` says why there will be none.
+    ``error`` is the reason if it cannot be made.
     """
 
     files: dict[str, int] | None = None
@@ -110,7 +110,7 @@ class EntryWanted(Struct):
 
 
 class EntryPart(Struct):
-    """An entry with the piece of its payload that was asked for.
+    """An entry with the requested piece of its payload.
 
     ``size`` and ``checksum`` are of the whole payload, the latter with ``recorded_at`` and
     ``count``.
@@ -130,7 +130,10 @@ def subject_of(peer: str, what: str) -> str:
 
 
 async def ask_peers(link: NatsLink, seconds: float = ANSWERS) -> list[Peer]:
-    """The nodes that answer in time, by name; at once where there is none. Raises Unavailable."""
+    """Return the nodes that respond in time, by name; at once if there are none.
+
+    Raises Unavailable.
+    """
     await link.until_connected()
     client = link.client
     inbox = client.new_inbox()
@@ -156,9 +159,10 @@ async def ask_peers(link: NatsLink, seconds: float = ANSWERS) -> list[Peer]:
 
 
 class PeerServer:
-    """Answers the other nodes. ``tell`` gives the state of this one, ``read`` an entry of its log.
+    """Answers the other nodes.
 
-    ``read`` takes (client, number) and gives None where there is no such entry.
+    ``tell`` returns the state of this node. ``read`` takes (client, number) and returns the entry
+    of its log, or None if it does not exist.
     """
 
     def __init__(
@@ -181,7 +185,7 @@ class PeerServer:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
-        """Begin to answer."""
+        """Start answering."""
         shutil.rmtree(self._copy, ignore_errors=True)
         self._link.on_connect(self._connected)
         await self._subscribe()
@@ -198,7 +202,7 @@ class PeerServer:
 
     async def _subscribe(self) -> None:
         client = self._link.client
-        if client is self._client:  # its subscriptions are still there
+        if client is self._client:  # its subscriptions still exist
             return
         self._client = client
         answers: dict[str, Answer] = {
@@ -276,7 +280,7 @@ class PeerServer:
 async def _respond(answer: Answer, message: Msg) -> None:
     try:
         await message.respond(await answer(message))
-    except Unavailable as error:  # no response: the requester asks another node
+    except Unavailable as error:  # no response; the requester asks another node
         _log.info("peer_not_answered", subject=message.subject, why=error.message)
         with suppress(nats.errors.Error):
             await message.respond(b"")

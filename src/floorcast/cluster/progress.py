@@ -1,7 +1,7 @@
-"""How far a reader is behind a stream, according to the stream's leader.
+"""How far a reader lags behind a stream, according to the stream's leader.
 
-A consumer's server may have lost the quorum and still send heartbeats, so its view of the stream is
-not reliable. The leader's response is.
+A consumer's server may have lost the quorum and still send heartbeats, so only the leader's
+response is reliable.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import Final
 
 __all__ = ["Progress"]
 
-MAX_TARGETS: Final = 600  # looks that wait for the reader to come as far
+MAX_TARGETS: Final = 600  # looks that wait for the reader to catch up
 
 
 class Progress:
-    """``through`` is a time in ticks: everything stored until then has been read.
+    """Everything stored up to ``through`` (ticks) has been read.
 
     ``newest`` is the leader's last message. ``standing`` counts consecutive checks at which the
     leader had more and nothing had arrived since the previous check.
@@ -25,11 +25,11 @@ class Progress:
         self.through = 0
         self.newest = 0
         self.standing = 0
-        self._targets: deque[tuple[int, int]] = deque()  # a last message, and when it was that
+        self._targets: deque[tuple[int, int]] = deque()  # a last message, and its time
         self._received = -1
 
     def looked(self, newest: int, asked: int, received: int) -> None:
-        """The leader's last message was ``newest`` at ``asked``; ``received`` has come from it."""
+        """Note the leader's last message ``newest`` at ``asked``; ``received`` has arrived."""
         self.newest = newest
         if len(self._targets) < MAX_TARGETS:
             self._targets.append((newest, asked))
@@ -38,10 +38,10 @@ class Progress:
         self._received = received
 
     def reached(self, seq: int) -> None:
-        """Everything up to message ``seq`` has been read."""
+        """Note that everything up to message ``seq`` has been read."""
         while self._targets and self._targets[0][0] <= seq:
             self.through = max(self.through, self._targets.popleft()[1])
 
     def began(self) -> None:
-        """Another consumer reads from now on."""
+        """Note that another consumer reads from now on."""
         self.standing = 0

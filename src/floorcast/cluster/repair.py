@@ -79,10 +79,10 @@ class _Plan(Struct):
 
 
 async def repair(settings: Settings) -> Repaired:
-    """Give back what the folder knows and the cluster does not.
+    """Restore data that the folder has and the cluster lacks.
 
-    May be done again when it was interrupted. Raises SettingError when the folder is in use, is not
-    a whole copy of this cluster's log, or another node that answers knows more.
+    It can be repeated after an interruption. Raises SettingError if the folder is in use or is not
+    a complete copy of this cluster's log, or if another node that responds has more.
     """
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(open_folder(settings)).path

@@ -38,14 +38,14 @@ BUCKETS: Final = (DECLARED, BY_HAND, FILE.bucket, sessions.BUCKET, token_secret.
 
 PAUSE: Final = 1.0  # seconds between two writes
 GROUP_ITEMS: Final = 1000  # even: a value and its message are written together
-STATES: Final = "message."  # begins the name of the bucket with the messages of a bucket's keys
-KEEP_DELETED: Final = 28 * 3600 * TICKS_PER_SECOND  # for which a deletion is remembered
+STATES: Final = "message."  # prefix of the bucket with the messages of a bucket's keys
+KEEP_DELETED: Final = 28 * 3600 * TICKS_PER_SECOND  # that a deletion is remembered
 
 _log = structlog.stdlib.get_logger(__name__)
 
 
 class _State(Struct):
-    """Which message of the stream gave a key its value, when, and in how many parts before it."""
+    """The message that gave a key its value: number, time, and number of parts before it."""
 
     seq: int
     parts: int
@@ -64,7 +64,7 @@ class SavedStore:
 
     @property
     def position(self) -> SavedPosition | None:
-        """How far it goes; None while it holds nothing. Raises Unavailable."""
+        """The position that the file has reached; None if it is empty. Raises Unavailable."""
         raw = self._file.get(*POSITION)
         return None if raw is None else msgspec.json.decode(raw, type=SavedPosition)
 
@@ -86,7 +86,7 @@ class SavedStore:
         return {name: self._file.items(name) for name in names}
 
     async def follow(self, kv: JetStreamKeyValueStore) -> None:
-        """Make it what ``kv`` is now, and keep it so until it is closed."""
+        """Make the file equal to ``kv`` and keep it equal until it is closed."""
         self._kv = kv
         kv.on_change(self._note)
         for bucket in {*kv.buckets(), *BUCKETS}:
@@ -96,7 +96,7 @@ class SavedStore:
         self._task = asyncio.create_task(self._keep())
 
     async def close(self) -> None:
-        """Write what is missing, then close the file."""
+        """Write outstanding changes, then close the file."""
         if self._task is not None:
             await ended([self._task])
             await self._save()
@@ -142,10 +142,10 @@ class SavedStore:
 
 
 async def check_store(link: NatsLink, known: SavedPosition | None, identity: str) -> bool:
-    """Whether a folder's keys are of the generation that the cluster's store has now.
+    """Whether a folder's keys have the current generation of the cluster's store.
 
-    Raises SettingError when the store has less than the folder knows of it, and Unavailable when
-    the cluster cannot be asked.
+    Raises SettingError if the store has lost keys that the folder knows, and Unavailable if the
+    cluster does not respond.
     """
     info = await find(link, KV_STREAM)
     if info is None:

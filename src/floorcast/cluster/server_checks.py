@@ -55,7 +55,7 @@ async def _routes(host: str, port: int) -> str:
 
 
 async def _ask(host: str, port: int, request: bytes = b"") -> bytes:
-    """The response of a port: the first line if nothing is sent, else all; or empty."""
+    """The response of a port: the first line if nothing is sent, or else all of it; or empty."""
     writer: asyncio.StreamWriter | None = None
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):

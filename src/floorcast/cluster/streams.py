@@ -46,8 +46,9 @@ __all__ = [
 KV_STREAM: Final = "KV_FLOORCAST"
 KV_PREFIX: Final = "$KV.FLOORCAST"
 
-AGE_TICKS: Final = RETENTION + 2 * 3600 * 10_000_000  # messages outlive entries: a node may lag
-DUPLICATE_WINDOW_NS: Final = 120_000_000_000  # in which a message sent again is known by its id
+# messages outlive entries, because a node may lag
+AGE_TICKS: Final = RETENTION + 2 * 3600 * 10_000_000
+DUPLICATE_WINDOW_NS: Final = 120_000_000_000  # in which a repeated message is recognized by its id
 
 # JetStream's own codes
 TOO_FEW_SERVERS, NOT_A_CLUSTER, NAME_IN_USE, NOT_FOUND = 10005, 10074, 10058, 10059
@@ -56,9 +57,9 @@ TOO_FEW_SERVERS, NOT_A_CLUSTER, NAME_IN_USE, NOT_FOUND = 10005, 10074, 10058, 10
 IDENTITY: Final = "floorcast_log"
 COUNT: Final = "floorcast_streams"
 GENERATION: Final = "floorcast_generation"
-RESTORED: Final = "floorcast_restored"  # ticks: when what was lost was last made up for
-CUT: Final = "floorcast_cut"  # ticks: what was taken later may have been lost
-WHOLE: Final = "floorcast_whole"  # of the key-value store: all streams of the log were made
+RESTORED: Final = "floorcast_restored"  # ticks: when a loss was last repaired
+CUT: Final = "floorcast_cut"  # ticks: later messages may have been lost
+WHOLE: Final = "floorcast_whole"  # of the key-value store: all streams of the log have been created
 
 REPAIR: Final = "stop the nodes and run 'floorcast cluster repair' on the most complete folder"
 
@@ -66,7 +67,7 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class StreamState(NamedTuple):
-    """What a stream says of itself; ``streams`` is the number of all streams of the log.
+    """The state of a stream. ``streams`` is the number of streams of the log.
 
     ``restored_at`` and ``cut_at`` are ticks: when it was last repaired, and when the loss began.
     """
@@ -83,7 +84,7 @@ class StreamState(NamedTuple):
 
 
 class LogStreams(NamedTuple):
-    """The streams of the log, and the replicas that each has."""
+    """The streams of the log, and the number of replicas of each."""
 
     follows: Follows
     replicas: int
@@ -107,7 +108,7 @@ def state_of(info: Mapping[str, Any]) -> StreamState:
 
 
 async def find(link: NatsLink, name: str) -> dict[str, Any] | None:
-    """The stream's ``STREAM.INFO``, None where there is no such stream. Raises Unavailable."""
+    """The stream's ``STREAM.INFO``, or None if it does not exist. Raises Unavailable."""
     try:
         return await link.api(f"STREAM.INFO.{name}")
     except Refused as no:
@@ -117,15 +118,15 @@ async def find(link: NatsLink, name: str) -> dict[str, Any] | None:
 
 
 def no_such_stream(error: Refused) -> bool:
-    """Whether JetStream said that the stream is not there."""
+    """Whether JetStream responded that the stream does not exist."""
     return error.code == NOT_FOUND
 
 
 async def create(link: NatsLink, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Make a stream; one that another node has just made is found instead.
+    """Create a stream, or find it if another node has just created it.
 
-    It gets one replica where there is a single server. Raises Unavailable when there are fewer
-    servers than replicas, SettingError when it cannot be made.
+    It gets one replica if there is a single server. Raises Unavailable if there are fewer servers
+    than replicas, and SettingError if it cannot be created.
     """
     name, replicas = config["name"], config["num_replicas"]
     try:
@@ -147,11 +148,11 @@ async def create(link: NatsLink, config: Mapping[str, Any]) -> dict[str, Any]:
 async def make_log_streams(
     link: NatsLink, count: int, replicas: int, identity: str, *, first: int = 1, make: bool = True
 ) -> LogStreams:
-    """The log's ``count`` streams, made where they are not there and ``make`` allows it.
+    """Return the log's ``count`` streams, creating missing ones if ``make`` allows it.
 
-    A new one gets as many ``replicas``, and ``first`` as the number of its first message. Raises
-    SettingError when the cluster has another log, one of another number of streams, or has lost a
-    stream; Unavailable when it cannot be asked or made now.
+    A new stream gets ``replicas`` replicas, and ``first`` as the number of its first message.
+    Raises SettingError if the cluster has another log, another number of streams, or has lost a
+    stream, and Unavailable if the cluster does not respond now.
     """
     for number in range(count):
         name = stream_name(number)
@@ -193,7 +194,7 @@ async def set_identity(link: NatsLink, identity: str) -> None:
 
 
 async def annotate(link: NatsLink, name: str, added: Mapping[str, str]) -> None:
-    """Add to a stream's metadata what is not there yet."""
+    """Add missing entries to a stream's metadata."""
     config = (await link.api(f"STREAM.INFO.{name}"))["config"]
     metadata = config.get("metadata") or {}
     if not added.items() <= metadata.items():
@@ -201,7 +202,7 @@ async def annotate(link: NatsLink, name: str, added: Mapping[str, str]) -> None:
 
 
 def is_whole(info: Mapping[str, Any]) -> bool:
-    """Whether the log of this key-value store once had all of its streams."""
+    """Whether all streams of the log of this key-value store have been created."""
     return WHOLE in (info["config"].get("metadata") or {})
 
 
@@ -219,7 +220,7 @@ def log_config(
     first: int = 1,
     repaired: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """How a stream of the log is made; ``repaired`` is metadata of a repair."""
+    """The configuration of a stream of the log. ``repaired`` is metadata of a repair."""
     return {
         "name": stream_name(number),
         "subjects": [subjects(number)],
@@ -239,7 +240,7 @@ def log_config(
 def kv_config(
     replicas: int, identity: str, repaired: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """How the key-value store's stream is made."""
+    """The configuration of the key-value store's stream."""
     return {
         "name": KV_STREAM,
         "subjects": [f"{KV_PREFIX}.>"],

@@ -1,1 +1,1 @@
-"""Where events come from: one module per kind of source, each a pure reader of its records."""
+"""Sources of events: one module or package per kind of source."""

@@ -2,17 +2,16 @@
 
 The records are real and have errors; these rules resolve them:
 
-- PHANTOM records are no calls. Only AGENT calls are answered, a HANG with a served time too
-  is not; ``server`` NO_SERVER answered one without a name.
-- The answer is at ``q_exit``, or at ``vru_exit`` for a call that never queued; ``ser_start``
-  is often a second or two off, at times a minute, and is not used. The end is the answer plus
-  ``ser_time``. A caller who hangs up does so at ``q_exit``, or at ``vru_exit``.
-- The wait is ``q_time``, to the second: the queue began that long before the answer or the
-  hang-up, whatever ``q_start`` says.
-- Clock times are of the record's date; one that lies more than half a day before its
-  forerunner is after midnight. Where ``vru_entry`` is a minute after ``vru_exit``, and
-  ``vru_time`` negative, the entry's clock was wrong: the call starts where it can have
-  started at the latest.
+- PHANTOM records are not calls. Only AGENT calls are answered; a HANG is not, even with a served
+  time. If ``server`` is NO_SERVER, the agent is unknown.
+- The answer is at ``q_exit``, or at ``vru_exit`` for a call that never queued; ``ser_start`` is
+  often off by a second or two, sometimes by a minute, and is not used. The end is the answer plus
+  ``ser_time``. A caller hangs up at ``q_exit``, or at ``vru_exit``.
+- The wait is ``q_time``, in whole seconds: the call joined the queue that long before the answer or
+  the hang-up, regardless of ``q_start``.
+- Clock times are of the record's date; a time that is more than half a day before its predecessor
+  is after midnight. If ``vru_entry`` is a minute after ``vru_exit`` and ``vru_time`` is negative,
+  the clock at entry was wrong, and the call starts at the latest possible time.
 """
 
 from __future__ import annotations
@@ -35,8 +34,7 @@ _MOST_A_DATE = 99_999  # records: five digits of the transaction id
 def read(lines: Iterable[str]) -> list[Call]:
     """The calls of a file with its heading, in the order of the file.
 
-    Raises ValueError, naming line and column, when a record is not as the file's own
-    description has it.
+    Raises ValueError, with line and column, if a record does not match the file's own description.
     """
     rows: Counter[date] = Counter()
     calls = []
@@ -59,7 +57,7 @@ def _call(record: _Record, on: date, row: int, outcome: str) -> Call:
     entered = record.clock("vru_entry", datetime.combine(on, time()))
     left = record.clock("vru_exit", entered)
     waited = timedelta(seconds=record.seconds("q_time"))
-    # Served or given up, this is where the waiting was over.
+    # served or abandoned, the wait ended here
     over = record.clock("q_exit", left) if waited else left
     served = timedelta(seconds=record.seconds("ser_time"))
     answered = outcome == "AGENT"
@@ -83,7 +81,7 @@ def _call(record: _Record, on: date, row: int, outcome: str) -> Call:
 
 
 class _Record:
-    """One record's columns, read as what they are."""
+    """One record's columns, converted to their types."""
 
     def __init__(self, fields: Mapping[str, str | None], line: int) -> None:
         self._fields = fields

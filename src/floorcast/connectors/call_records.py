@@ -1,14 +1,14 @@
 """Converts call records of any format to events.
 
-A record has the times at which its call started, queued, was answered and ended; agent states
-follow from those. An agent logs on at its first answer of a date, is in call from each answer to
-that call's end, ready whenever no call is left, and logs off when its last call of the date ends.
-It may serve two calls at once: then the answer names the agent of the second call, and the IN_CALL
-names no call. Its service is that of the call at hand.
+A record has the times at which its call started, queued, was answered and ended. Agent states are
+derived from them. An agent logs on at their first answer of a date, is in call from each answer to
+the end of that call, is ready while they have no call, and logs off when their last call of the
+date ends. An agent may have two calls at once. The answer of the second call then names the agent,
+and the IN_CALL names no call. The agent's service is that of the current call.
 
-Ids depend on the records and on the day that they are put on, not on the clock: the same file
-sent twice the same way is recognised as duplicates by the server, however the times were
-shifted; another day given to ``on_day`` makes other events and other calls.
+Ids depend on the records and on their target day, not on the clock. If a file is sent again in the
+same way, the server recognizes duplicates, however the times were shifted. Another day for
+``on_day`` makes other events and other calls.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from floorcast.client.cloud_event import CloudEvent
 __all__ = ["Call", "Shift", "ending_at", "events", "on_day"]
 
 Step = Literal["start", "queue", "answer", "end"]
-Told = tuple[str, str, dict[str, object]]  # the id's last part, the type, the data
+Told = tuple[str, str, dict[str, object]]  # the last part of the id, the type, the data
 
 
 class Call(NamedTuple):
-    """One inbound call. Its times are its file's own clock times until a ``Shift`` moves them.
+    """One inbound call. Its times are the clock times of the file until a ``Shift`` moves them.
 
-    ``dated`` is the file's date, ``day`` the one that the call is put on; ``row`` counts the date's
-    records from 1, to 99,999; ``ivr_seconds`` is the time in the voice response unit. ``agent`` is
-    None if there was no answer, or the agent is unknown.
+    ``dated`` is the file's date, ``day`` the target day of the call. ``row`` counts the date's
+    records from 1 to 99,999. ``ivr_seconds`` is the time in the voice response unit. ``agent`` is
+    None if the call was not answered or the agent is unknown.
     """
 
     dated: date
@@ -63,33 +63,33 @@ class Call(NamedTuple):
 
 
 class Shift(NamedTuple):
-    """Where a file's days go: ``days`` later, and the instant that a clock time becomes."""
+    """Moves the days of a file ``days`` later, and converts clock times to instants."""
 
     days: timedelta
     instant: Callable[[datetime], datetime]
 
 
 def ending_at(calls: Sequence[Call], moment: datetime) -> Shift:
-    """The shift by which the last event falls on ``moment`` (aware)."""
+    """The shift that moves the last event to ``moment`` (aware)."""
     last = max((call.ended for call in calls), default=moment.replace(tzinfo=None))
     return Shift(timedelta(), lambda clock: moment.astimezone(UTC) - (last - clock))
 
 
 def on_day(calls: Sequence[Call], day: date, zone: ZoneInfo) -> Shift:
-    """The shift by which the file's first date falls on ``day``, at its clock times in ``zone``.
+    """The shift that moves the file's first date to ``day``, at the same clock times in ``zone``.
 
-    A call keeps its durations when the zone's clocks change in the middle of it.
+    A call keeps its durations if the zone's clocks change during it.
     """
     days = day - min((call.dated for call in calls), default=day)
     return Shift(days, lambda clock: (clock + days).replace(tzinfo=zone).astimezone(UTC))
 
 
 def events(calls: Sequence[Call], shift: Shift, source: str) -> list[CloudEvent]:
-    """The calls as events, in order of time and, at one time, of cause.
+    """Return the calls as events, in order of time and, at the same time, of cause.
 
-    At one time, calls that were in progress end before others start, queue and are answered, so
-    that an agent is free of one call before it takes the next; a call without length still
-    starts before it ends. Each event's ``source`` is ``source`` and the file's date.
+    At the same time, calls in progress end before others start, queue and are answered, so an agent
+    is free before they answer the next call. A call of zero length still starts before it ends.
+    Each event's ``source`` is ``source`` and the file's date.
     """
     placed = [_place(call, shift) for call in calls]
     steps = sorted(
@@ -112,8 +112,8 @@ def events(calls: Sequence[Call], shift: Shift, source: str) -> list[CloudEvent]
 
 
 def _place(call: Call, shift: Shift) -> Call:
-    # Only the start is looked up in the zone: whatever follows keeps its distance from it, or a
-    # change of the clocks would stretch the wait.
+    # only the start is converted by the zone; the other times keep their distance from it, so that
+    # a change of the clocks does not stretch the wait
     began = shift.instant(call.started)
 
     def at(clock: datetime) -> datetime:
@@ -175,7 +175,7 @@ class _Agents:
             if self._open[call.dated, call.agent] == 1:
                 about = {"service": call.service, "direction": "INBOUND"}
                 data["call"] = named | about
-            # An IN_CALL that names a second call says that the agent has left the first.
+            # an IN_CALL with a second call would mean that the agent has left the first
             yield name, kind, data
 
     def after_end(self, call: Call) -> Iterator[Told]:

@@ -1,4 +1,4 @@
-"""``connect.toml``: how the connector of one process is set up."""
+"""``connect.toml``: the configuration of a connector."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ Kind = Literal["asterisk", "freeswitch", "livevox"]
 
 
 class AsteriskTable(MappingConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The table ``[asterisk]``: where it is read, and what the mapping needs to know.
+    """The table ``[asterisk]``: the source and the configuration of the mapping.
 
-    ``ami`` is ``HOST[:PORT]``; the secret is in ``ami_secret_file``, unless the environment
-    (``FLOORCAST_AMI_SECRET``) or the prompt gives it. ``ami_tls``: AMI is spoken over TLS, to a
-    PBX whose certificate is signed by an authority of ``ami_ca_file``, else of the machine.
+    ``ami`` is ``HOST[:PORT]``. The secret is in ``ami_secret_file``, unless the environment
+    (``FLOORCAST_AMI_SECRET``) or the prompt gives it. If ``ami_tls`` is true, AMI uses TLS, and the
+    PBX's certificate must be signed by an authority of ``ami_ca_file`` or of the machine.
     """
 
     ami: str = ""
@@ -48,10 +48,11 @@ class AsteriskTable(MappingConfig, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class FreeswitchTable(MappingConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The table ``[freeswitch]``: where it is read, and what the mapping needs to know.
+    """The table ``[freeswitch]``: the source and the configuration of the mapping.
 
-    ``esl`` is ``HOST[:PORT]``; the password is in ``esl_password_file``, unless the environment
-    (``FLOORCAST_ESL_PASSWORD``) or the prompt gives it. With ``esl_user`` it is that user's.
+    ``esl`` is ``HOST[:PORT]``. The password is in ``esl_password_file``, unless the environment
+    (``FLOORCAST_ESL_PASSWORD``) or the prompt gives it. With ``esl_user``, it is the password of
+    that user.
     """
 
     source: str = "freeswitch"
@@ -65,12 +66,12 @@ class FreeswitchTable(MappingConfig, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class LivevoxTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The table ``[livevox]``: the server that is followed, and who logs in there.
+    """The table ``[livevox]``: the followed server and the login.
 
-    ``from_url`` is the server's. The password is in ``password_file``, unless the environment
-    (``FLOORCAST_PASSWORD``) or the prompt gives it; the API token in ``api_token_file``, unless
-    ``FLOORCAST_API_TOKEN`` gives it. ``source`` names the server in ids. ``poll_seconds`` is from
-    one look at the waiting calls to the next, 0 for none.
+    ``from_url`` is the URL of the server. The password is in ``password_file``, unless the
+    environment (``FLOORCAST_PASSWORD``) or the prompt gives it; the API token in
+    ``api_token_file``, unless ``FLOORCAST_API_TOKEN`` gives it. ``source`` names the server in ids.
+    ``poll_seconds`` is the time between two requests for waiting calls, 0 for none.
     """
 
     source: Annotated[str, Meta(min_length=1, max_length=1024)] = "livevox"
@@ -87,7 +88,7 @@ def _mapping(table: MappingConfig) -> MappingConfig:
 
 
 class ConnectFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The whole file; ``key_file`` may stand in for ``key``. Paths are relative to the file."""
+    """The whole file. ``key_file`` can replace ``key``. Paths are relative to the file."""
 
     url: str = "http://127.0.0.1:8080"
     key: str = ""
@@ -117,10 +118,10 @@ AnyStruct = TypeVar("AnyStruct", bound=Struct)
 def read_connect_file(
     path: Path | None, given: Mapping[str, object], kind: Kind | None = None
 ) -> ConnectFile:
-    """The file's values, and over them those that were given elsewhere, by their names.
+    """Return the file's values, overridden by values given elsewhere, by name.
 
-    Of the tables, only that of the ``kind`` is taken; without one, the file must have one only.
-    Raises SettingError, naming the member that cannot be used.
+    Only the table of ``kind`` is used. Without a ``kind``, the file must have exactly one table.
+    Raises SettingError, which names the invalid member.
     """
     table: dict[str, Any] = {}
     if path is not None:
@@ -135,7 +136,7 @@ def read_connect_file(
     if isinstance(inner, dict) and (own or kind in table):
         table[kind] = {**inner, **own}
     try:
-        # strict=False: a port is text where the environment gives it
+        # strict=False, because a port from the environment is text
         found = msgspec.convert(table, ConnectFile, strict=False)
     except msgspec.ValidationError as error:
         raise SettingError(f"{path or 'the options of connect'}: {error}") from None

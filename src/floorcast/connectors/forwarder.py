@@ -1,4 +1,4 @@
-"""From the spool to the server: events are deleted once the server has answered for them."""
+"""Sends events from the spool to the server and deletes them once the server has responded."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from floorcast.connectors.spool import Spool
 
 __all__ = ["Forwarder"]
 
-MAX_SHOWN = 20  # refused events that are shown one by one; the others are counted
+MAX_SHOWN = 20  # refused events shown individually; further ones are counted
 
 _log = structlog.get_logger("floorcast.connect")
 
 
 class Forwarder:
-    """Sends what the spool holds; ``wake`` it when there is more."""
+    """Sends the events of the spool. Call ``wake`` when there are more."""
 
     def __init__(self, spool: Spool, health: Health) -> None:
         self._spool = spool
@@ -31,23 +31,23 @@ class Forwarder:
         self._is_away = False
 
     def wake(self) -> None:
-        """There is something to send."""
+        """Send soon, because the spool has new events."""
         self._more.set()
 
     async def has_sent(self) -> None:
-        """Returns when the next batch has left the spool."""
+        """Wait until the next batch has left the spool."""
         self._sent.clear()
         await self._sent.wait()
 
     def waits(self, _seconds: float, why: str) -> None:
-        """The server is away; said once, until it is back. For ``Timing.waiting``."""
+        """Log once that the server is unavailable, until it is back. For ``Timing.waiting``."""
         if not self._is_away:
             self._is_away = True
             self._health.server_connected(connected=False)
             _log.warning("floorcast does not respond", why=why, unsent=self._spool.unsent)
 
     async def run(self, sender: AsyncSender) -> None:
-        """Send for ever; raises the Refusal with which the server refuses to take any event."""
+        """Send until cancelled. Raises Refusal if the server refuses all events."""
         while True:
             self._more.clear()
             while await self.send_some(sender):

@@ -55,36 +55,36 @@ class Health:
         )
 
     def serve(self, port: int, host: str) -> tuple[WSGIServer, int]:
-        """Answer Prometheus on a port, 0 for any; the server, and the port."""
+        """Serve metrics on a port, 0 for any. Returns the server and the port."""
         server, _ = start_http_server(port, host, self._registry)
         return server, int(server.server_port)
 
     def source_connected(self, channel: str, *, connected: bool) -> None:
-        """A connection to the source was made or lost."""
+        """Note that a connection to the source was made or lost."""
         self._connected.labels(channel).set(connected)
 
     def server_connected(self, *, connected: bool) -> None:
-        """The server answers, or does not."""
+        """Note whether the server responds."""
         self._connected.labels("floorcast").set(connected)
 
     def read(self, at: float) -> None:
-        """The source said something, at this time by its clock."""
+        """Note a message of the source, at this time by its clock."""
         self._last_event.set(at)
 
     def unreadable(self) -> None:
-        """A line or a frame could not be read."""
+        """Count an unreadable line or frame."""
         self._unreadable.inc()
 
     def compared(self) -> None:
-        """The source's state was compared with what was believed."""
+        """Count a comparison of the source's state with the connector's."""
         self._resyncs.inc()
 
     def spooled(self, unsent: int) -> None:
-        """So many events wait to be sent."""
+        """Note how many events are waiting to be sent."""
         self._unsent.set(unsent)
 
     def sent(self, verdicts: Verdicts, unsent: int) -> None:
-        """The server answered for a batch."""
+        """Note the server's response to a batch."""
         self._sent.labels("accepted").inc(verdicts.accepted)
         self._sent.labels("duplicate").inc(verdicts.duplicates)
         self._refused.inc(len(verdicts.rejected))
@@ -95,5 +95,5 @@ class Health:
         return self._registry.get_sample_value(name, labels) or 0.0
 
     def has(self, name: str, **labels: str) -> bool:
-        """Whether there is a figure of this name."""
+        """Whether a figure of this name exists."""
         return self._registry.get_sample_value(name, labels) is not None

@@ -1,8 +1,8 @@
 """A connector's state: one SQLite file with unsent events, open calls and agents, and the position.
 
-One transaction has the events made from what was read, the changed rows, and the position after it.
-A crash between two steps therefore loses nothing, and the server recognizes repeated events by
-their ids.
+One transaction has the new events, the changed rows, and the position after the items that they
+result from. A crash between two steps therefore loses nothing, and the server recognizes repeated
+events by their ids.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ _decode = msgspec.json.Decoder(CloudEvent).decode
 
 
 class Spool:
-    """The file at ``path``, made when it is not there; one connector at a time may open it.
+    """The file at ``path``, which is created if necessary.
 
-    Threads may share it.
+    Only one connector at a time may open it. Threads may share it.
 
-    Raises SettingError for a file that cannot be used, or that another connector uses.
+    Raises SettingError if the file cannot be used or is in use by another connector.
     """
 
     def __init__(self, path: Path) -> None:
-        self._in_use = threading.Lock()  # a task that is cancelled leaves its thread at work
+        self._in_use = threading.Lock()  # the thread of a cancelled task continues to run
         try:
             self._connection = apsw.Connection(str(path))
             self._connection.set_busy_timeout(0)
@@ -60,7 +60,7 @@ class Spool:
 
     @property
     def unsent(self) -> int:
-        """How many events are waiting to be sent."""
+        """The number of events waiting to be sent."""
         return self._unsent
 
     def commit(
@@ -69,7 +69,7 @@ class Spool:
         rows: Mapping[tuple[str, str], object],
         position: Mapping[str, str],
     ) -> None:
-        """Keep all of it, or nothing; a row that is None is deleted."""
+        """Store all of this or nothing. A row that is None is deleted."""
         lines = [(_encode(event),) for event in events]
         gone = [key for key, row in rows.items() if row is None]
         kept = [(*key, _encode(row)) for key, row in rows.items() if row is not None]
@@ -83,7 +83,7 @@ class Spool:
             self._unsent += len(lines)
 
     def oldest(self, limit: int) -> tuple[int, list[CloudEvent]]:
-        """The events to send next, and the number of the last of them."""
+        """The events to send next, and the number of the last one."""
         query = "SELECT number, line FROM event ORDER BY number LIMIT ?"
         with self._in_use:
             rows: list[Any] = self._connection.execute(query, (limit,)).fetchall()
@@ -91,7 +91,7 @@ class Spool:
         return (int(rows[-1][0]) if rows else 0), events
 
     def sent(self, upto: int) -> None:
-        """Forget the events up to a number: the server has them."""
+        """Delete the events up to a number, which the server has."""
         with self._in_use, self._connection:
             self._connection.execute("DELETE FROM event WHERE number <= ?", (upto,))
             self._unsent -= self._connection.changes()
@@ -104,7 +104,7 @@ class Spool:
         ]
 
     def position(self) -> dict[str, str]:
-        """The position, by the names under which it was kept."""
+        """The position, by the names of its parts."""
         found = self._connection.execute("SELECT name, value FROM position")
         return {str(name): str(value) for name, value in found}
 

@@ -1,1 +1,1 @@
-"""Asterisk: AMI and ``queue_log`` read into one vocabulary, and mapped to floorcast's events."""
+"""Asterisk: reads AMI and ``queue_log`` and maps both to floorcast's events."""

@@ -21,7 +21,7 @@ Received = Callable[[Frame | Unreadable], Awaitable[None]]
 
 
 class AmiAddress:
-    """``HOST[:PORT]``, the user and the secret; with ``tls``, whom to believe who the PBX is."""
+    """``HOST[:PORT]``, the user and the secret. ``tls`` has the trusted authorities."""
 
     def __init__(
         self, host: str, port: int, user: str, secret: str, tls: ssl.SSLContext | None = None
@@ -35,9 +35,10 @@ class AmiAddress:
 
 
 def trusting(ca_file: str) -> ssl.SSLContext:
-    """TLS to a PBX whose certificate names its host, and is signed by an authority of the file.
+    """Return a TLS context that trusts the authorities in the file.
 
-    Without a file, by one that the machine trusts. Raises SettingError.
+    Without a file, it trusts the machine's authorities. Host names are verified. Raises
+    SettingError.
     """
     try:
         return ssl.create_default_context(cafile=ca_file or None)
@@ -46,10 +47,10 @@ def trusting(ca_file: str) -> ssl.SSLContext:
 
 
 class AmiConnection:
-    """One connection; ``run`` reads it until it is lost, ``ask`` sends an action.
+    """One connection.
 
-    ``received`` is awaited for each event and each reply, in order: while it waits, nothing is
-    read.
+    ``run`` reads it until it is lost, and ``ask`` sends an action. ``received`` is awaited for each
+    event and reply in order. While it waits, nothing is read.
     """
 
     def __init__(self, address: AmiAddress, received: Received) -> None:
@@ -62,7 +63,10 @@ class AmiConnection:
         self.has_booted = asyncio.Event()
 
     async def open(self) -> asyncio.Task[None]:
-        """Connect and log in; the task that reads. Raises Unavailable and BadCredentials."""
+        """Connect and log in.
+
+        Returns the task that reads. Raises Unavailable and BadCredentials.
+        """
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 reader, self._writer = await asyncio.open_connection(
@@ -83,7 +87,7 @@ class AmiConnection:
         return reading
 
     async def ask(self, action: str, **members: str) -> list[Frame]:
-        """The reply to an action, and the events of its list; raises Unavailable."""
+        """Return the reply to an action and the events of its list. Raises Unavailable."""
         number = f"fc-{next(self._ids)}"
         future: asyncio.Future[list[Frame]] = asyncio.get_running_loop().create_future()
         self._replies[number] = future

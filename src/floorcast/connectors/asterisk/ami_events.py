@@ -1,4 +1,4 @@
-"""An event of AMI, read into signs. No I/O."""
+"""Converts AMI events to signs. No I/O."""
 
 from __future__ import annotations
 
@@ -40,11 +40,12 @@ _BY: dict[str, By] = {"caller": "caller", "agent": "agent", "transfer": "transfe
 
 
 class AmiEvents:
-    """Reads events, one after the other; ``did_variable`` and ``disposition_event`` are settings.
+    """Converts events in order.
 
-    ``replies``: the replies to QueueStatus are among them, and tell of members, too.
+    ``did_variable`` and ``disposition_event`` are settings. If ``replies`` is true, the events
+    include replies to QueueStatus, which describe members.
 
-    ``sign`` takes the time at which the frame came, for a server without ``timestampevents``.
+    ``sign`` takes the time of the frame's arrival, for servers without ``timestampevents``.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class AmiEvents:
             self._readers["QueueMember"] = self._status
 
     def sign(self, frame: Frame, received: float) -> Sign | None:
-        """The sign of an event, or None if it is not about calls or agents.
+        """Return the sign of an event, or None if it is not about calls or agents.
 
         Raises Unreadable if a required member is missing.
         """
@@ -111,7 +112,7 @@ class AmiEvents:
 
     def _left(self, frame: Frame, at: float) -> Sign:
         caller = frame["Uniqueid"]
-        # An exit by key is the only way out, but an answer, that no QueueCallerAbandon announces.
+        # apart from an answer, only an exit by key has no QueueCallerAbandon
         announced = caller in self._abandoned
         self._abandoned.pop(caller, None)
         return Left(**_of_caller(frame, at), reason="" if announced else "KEY")
@@ -214,9 +215,9 @@ class AmiEvents:
 def member_of(
     frame: Frame, at: float, since: float | None = None, logged_in: float | None = None
 ) -> Member:
-    """The member of an event, or of a reply to QueueStatus, which names the same things otherwise.
+    """The member of an event, or of a reply to QueueStatus, which uses other names.
 
-    Raises KeyError for a frame that names no queue or no member.
+    Raises KeyError for a frame without a queue or a member.
     """
     paused = frame.get("Paused") == "1"
     return Member(
@@ -235,7 +236,7 @@ def member_of(
 
 
 def number_in(frame: Frame, name: str) -> float:
-    """A whole number, 0 where there is none."""
+    """A whole number, or 0 if there is none."""
     text = frame.get(name, "")
     return float(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0.0
 

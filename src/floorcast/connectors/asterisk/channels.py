@@ -1,4 +1,4 @@
-"""AMI and ``queue_log`` side by side: a sign that both give counts once. No I/O."""
+"""Merges AMI and ``queue_log``: a sign that both give counts once. No I/O."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from floorcast.connectors.pbx.signs import Sign, sign_key
 
 __all__ = ["Channel", "TwoChannels"]
 
-APART = 2.0  # seconds by which the times of one occurrence differ, at most: one is in whole seconds
-REMEMBERED = 60.0  # seconds for which the other channel's sign is waited for
+APART = 2.0  # seconds by which two times of an occurrence differ at most; one is in whole seconds
+REMEMBERED = 60.0  # seconds to wait for the other channel's sign
 MAX_REMEMBERED = 100_000  # signs
 
 
@@ -22,14 +22,14 @@ class Channel(StrEnum):
 
 
 class TwoChannels:
-    """Remembers the signs of one channel until the other one has given them, too."""
+    """Remembers the signs of one channel until the other one has also given them."""
 
     def __init__(self) -> None:
         self._alone: dict[tuple[object, ...], deque[float]] = {}
         self._order: deque[tuple[float, tuple[object, ...]]] = deque()
 
     def is_new(self, channel: Channel, sign: Sign) -> bool:
-        """Whether the other channel has not given this sign."""
+        """Whether the other channel has not given this sign yet."""
         key = sign_key(sign)
         if key is None:
             return True

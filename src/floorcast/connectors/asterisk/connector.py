@@ -1,4 +1,4 @@
-"""``floorcast connect asterisk`` at work: reads AMI and ``queue_log``, spools, sends."""
+"""``floorcast connect asterisk``: reads AMI and ``queue_log``, and spools and sends events."""
 
 from __future__ import annotations
 
@@ -54,15 +54,15 @@ class ConnectorTuning(SpoolingTuning, frozen=True, kw_only=True):
     """Seconds and bounds of the connector that no user needs to set."""
 
     poll_seconds: float = 0.1  # of the queue log
-    hold_seconds: float = 0.5  # for which a line waits for AMI to say the same, more exactly
+    hold_seconds: float = 0.5  # that a line waits for the same sign from AMI, which is more exact
     ask_after: tuple[float, ...] = (0.1, 0.2, 0.4)  # seconds until a channel is asked why it left
-    max_age: float = 26 * 3600.0  # of a line: the server's memory of duplicates ends there
+    max_age: float = 26 * 3600.0  # of a line; the server does not recognize older duplicates
 
 
 class Source(Struct, frozen=True, kw_only=True):
-    """Where an Asterisk is read: AMI, its queue log, or both.
+    """The source: AMI, the queue log, or both.
 
-    ``since`` is the epoch from which on lines are taken, None for as far back as is safe.
+    Lines are read from ``since`` (epoch seconds), or from as far back as is safe if it is None.
     """
 
     ami: AmiAddress | None = None
@@ -72,7 +72,7 @@ class Source(Struct, frozen=True, kw_only=True):
 
 
 class AsteriskConnector:
-    """Reads one Asterisk into a spool, and sends from there; ``run`` ends only by an exception."""
+    """Reads one Asterisk into a spool and sends from there. ``run`` ends only with an exception."""
 
     def __init__(
         self,
@@ -94,12 +94,12 @@ class AsteriskConnector:
         self._spooling = Spooling(reading, spool, health, self._clock, self._tuning)
         self._events = AmiEvents(config.did_variable, config.disposition_event)
         self._ami_is_live = False
-        self._held: list[Sign] | None = None  # until a snapshot from before them has been put
+        self._held: list[Sign] | None = None  # until an earlier snapshot has been added
         self._has_read_log = asyncio.Event()
         self._complaints = Complaints(health)
 
     async def run(self, sender: AsyncSender, forwarder: Forwarder) -> None:
-        """Read and send for ever; raises what no repetition changes."""
+        """Read and send until cancelled. Raises errors that a retry cannot fix."""
         with Recording(self._source.record) as recording:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(forwarder.run(sender))
@@ -164,7 +164,7 @@ class AsteriskConnector:
         return sign_of(line)
 
     async def _hold_back(self, sign: Sign | None) -> None:
-        """Let AMI say it first, which knows the time to the microsecond."""
+        """Wait for AMI, which has the time to the microsecond."""
         if sign is not None and self._ami_is_live:
             age = self._clock.now() - sign.at
             wait = self._tuning.hold_seconds + 1.0 - age  # a line's time is rounded down
@@ -176,7 +176,7 @@ class AsteriskConnector:
     async def _follow_ami(self, address: AmiAddress, recording: Recording) -> None:
         async def connection(backoff: Backoff) -> None:
             if self._source.queue_log:
-                await self._has_read_log.wait()  # it is older than what AMI has now
+                await self._has_read_log.wait()  # it is older than AMI's current state
             try:
                 await self._one_connection(address, recording, backoff)
             finally:
@@ -198,7 +198,7 @@ class AsteriskConnector:
                 task.add_done_callback(questions.discard)
 
         connection = AmiConnection(address, received)
-        self._held = []  # its events are newer than what the snapshot begins with
+        self._held = []  # its events are newer than the start of the snapshot
         reading = await connection.open()
         try:
             snapshot = await take_snapshot(connection, self._clock.now())
@@ -217,9 +217,10 @@ class AsteriskConnector:
         _log.warning("the connection to Asterisk is lost", ami=str(address))
 
     async def _ask_why(self, connection: AmiConnection, left: Left, frame: Frame) -> None:
-        """No event tells why a caller left a queue; the channel's QUEUESTATUS does.
+        """Ask why a caller left a queue.
 
-        Asterisk sets it a moment after the event, and a queue before may have set it, too.
+        No event says so, but the channel's QUEUESTATUS does. Asterisk sets it a moment after the
+        event, and an earlier queue may also have set it.
         """
         channel, reason = frame.get("Channel", ""), ""
         with suppress(Unavailable):
@@ -258,7 +259,7 @@ class AsteriskConnector:
             raise Unavailable("AMI says more than can be held until its state has been compared")
 
     async def _let_go(self) -> None:
-        """What was said while the snapshot was taken comes after it, in its order."""
+        """Release the signs that arrived during the snapshot, in their order."""
         while self._held:
             held, self._held = self._held, []
             for sign in held:
@@ -267,7 +268,7 @@ class AsteriskConnector:
 
 
 async def take_snapshot(connection: AmiConnection, at: float) -> Snapshot:
-    """The current state of Asterisk; raises Unavailable if a right is missing."""
+    """Return the current state of Asterisk. Raises Unavailable if a right is missing."""
     status = await _asked(connection, "CoreStatus")
     queues = await _asked(connection, "QueueStatus")
     channels = await _asked(connection, "CoreShowChannels")

@@ -1,4 +1,4 @@
-"""AMI's frames: lines of ``Name: value``, ended by an empty line. No I/O."""
+"""AMI's frames: lines of ``Name: value`` up to an empty line. No I/O."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ Frame = dict[str, str]
 
 
 class FrameReader:
-    """Cuts bytes into frames, however they are divided."""
+    """Splits bytes into frames, in whatever pieces they arrive."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def feed(self, data: bytes) -> Iterator[Frame | Unreadable]:
-        """The frames that are whole; an Unreadable in the place of one that cannot be read."""
+        """Return the complete frames, with Unreadable in place of an invalid one."""
         text = (self._rest + data).replace(b"\r\n", b"\n")
         *whole, self._rest = text.split(b"\n\n")
         for one in whole:
@@ -36,7 +36,7 @@ def _frame(text: bytes) -> Frame | Unreadable:
         name, colon, value = line.partition(":")
         if colon:
             value = value.removeprefix(" ")
-            # ChanVariable may come many times, each with its name in the value.
+            # ChanVariable may be repeated, each time with the name in the value
             if name == "ChanVariable":
                 name, _, value = value.partition("=")
                 name = f"ChanVariable:{name}"

@@ -17,7 +17,7 @@ __all__ = ["LogLine", "Position", "QueueLogFile"]
 MAX_LINE_BYTES = 64 << 10
 READ_BYTES = 1 << 20
 COMPRESSED = {".bz2", ".gz", ".lz4", ".xz", ".zst"}
-SWITCH_AFTER = 20  # polls without a line, after which a renamed file is taken to be finished
+SWITCH_AFTER = 20  # polls without a line, after which a renamed file counts as finished
 
 
 class Position(Struct, frozen=True):
@@ -38,11 +38,12 @@ class LogLine(NamedTuple):
 
 
 class QueueLogFile:
-    """The file at ``path``; ``poll`` gives what was appended since.
+    """The file at ``path``.
 
-    A renamed file is read to its end before the new one is begun: Asterisk may still write to it.
-    The file that the position is in is found by its inode among those beside ``path``. Without a
-    position, reading begins with the oldest file that was written to after ``since``, an epoch.
+    ``poll`` returns the lines appended since the last call. A renamed file is read to its end
+    before the new one, because Asterisk may still write to it. The file of a position is found by
+    its inode among those beside ``path``. Without a position, reading begins with the oldest file
+    written to after ``since`` (epoch seconds).
     """
 
     def __init__(self, path: Path, position: str = "", since: float = inf) -> None:
@@ -55,7 +56,7 @@ class QueueLogFile:
         self._polls_since_renamed = 0
         self._finished: tuple[int, int, int] | None = None  # device, inode, time of the last write
         self.last_second = 0.0
-        self.skips_before = 0.0  # seconds: of lines that were read from a file that is gone
+        self.skips_before = 0.0  # epoch seconds: earlier lines were read from a file that is gone
         if position:
             before = msgspec.json.decode(position, type=Position)
             self.last_second = before.last_second
@@ -68,7 +69,7 @@ class QueueLogFile:
         return self._file is not None
 
     def poll(self) -> Iterator[LogLine]:
-        """The whole lines that are there and have not been read; raises OSError."""
+        """Return the complete lines that have not been read. Raises OSError."""
         if self._file is None and not self._open(self._next()):
             return
         assert self._file is not None
@@ -86,7 +87,7 @@ class QueueLogFile:
         self._file = None
 
     def note(self, second: float) -> None:
-        """The time of the line in hand."""
+        """Note the time of the current line."""
         self.last_second = max(self.last_second, second)
 
     def position(self) -> str:
@@ -110,7 +111,7 @@ class QueueLogFile:
             if is_at.st_size < position.offset or not self._open(path):
                 return False
             if self._first_line != position.first_line:
-                self.close()  # another file, which was given the old one's inode
+                self.close()  # another file that reuses the old inode
                 return False
             assert self._file is not None
             self._file.seek(position.offset)
@@ -119,13 +120,13 @@ class QueueLogFile:
         return False
 
     def _siblings(self) -> list[Path]:
-        """The file and those that it was renamed to; the file itself comes last."""
+        """The file and its renamed predecessors. The file itself is last."""
         others = {*self._path.parent.glob(f"{self._path.name}*")} - {self._path}
         readable = [one for one in others if one.suffix not in COMPRESSED]
         return [*sorted(readable), self._path]
 
     def _next(self) -> Path:
-        """The file to read now: the oldest that was written after the one that is finished."""
+        """The file to read now: the oldest one written after the finished one."""
         if self._finished is None and self._since == inf:
             return self._path
         device, inode, written = self._finished or (0, 0, int(self._since * 1e9))
@@ -152,7 +153,7 @@ class QueueLogFile:
 
     def _lines(self, data: bytes) -> Iterator[LogLine]:
         *whole, self._rest = (self._rest + data).split(b"\n")
-        if len(self._rest) > MAX_LINE_BYTES:  # no line of Asterisk's
+        if len(self._rest) > MAX_LINE_BYTES:  # not a line of Asterisk
             whole.append(self._rest[:200])
             self._offset += len(self._rest) - 201
             self._rest = b""

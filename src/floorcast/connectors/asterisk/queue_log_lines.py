@@ -1,7 +1,7 @@
-"""A line of ``queue_log``, read into a sign. No I/O.
+"""Converts a line of ``queue_log`` to a sign. No I/O.
 
-``epoch|call id|queue|member|event|data|...``; the member is named, except by ADDMEMBER and
-REMOVEMEMBER, which give the interface unless ``log_membername_as_agent=yes``.
+``epoch|call id|queue|member|event|data|...``; lines have the member's name, except ADDMEMBER and
+REMOVEMEMBER, which have the interface unless ``log_membername_as_agent=yes``.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from floorcast.connectors.pbx.unreadable import Unreadable
 
 __all__ = ["QueueLogLine", "read_line", "sign_of"]
 
-MAX_FIELDS = 16  # a stray | in free text makes no more
+MAX_FIELDS = 16  # enough for a stray | in free text
 MAX_EPOCH = 2**33  # seconds; the year 2242
 
 
 class QueueLogLine(NamedTuple):
-    """The fields of a line; ``data`` has any number of fields, ``""`` where there is none."""
+    """The fields of a line. ``data`` has any number of fields; absent ones are ``""``."""
 
     at: float
     caller: str
@@ -50,13 +50,13 @@ class QueueLogLine(NamedTuple):
         return self.data[index] if index < len(self.data) else ""
 
     def number(self, index: int) -> float:
-        """A field of the data as a number, 0 when it is none."""
+        """A field of the data as a number, or 0."""
         text = self.field(index)
         return float(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0.0
 
 
 def read_line(line: str) -> QueueLogLine:
-    """The fields of a line; raises Unreadable."""
+    """Return the fields of a line. Raises Unreadable."""
     fields = line.rstrip("\r\n").split("|", MAX_FIELDS)
     if len(fields) < 5:
         raise Unreadable(f"fewer than five fields: {line[:200]!r}")

@@ -1,4 +1,4 @@
-"""Prepares what was read for the spool: the signs of both channels in one order. No I/O."""
+"""Prepares received items for the spool, with the signs of both channels in one order. No I/O."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _log = structlog.get_logger("floorcast.connect")
 
 
 class Item(NamedTuple):
-    """Something that was read: a sign, a snapshot, or (``what`` is None) only a position."""
+    """A received item: a sign, a snapshot, or only a position (``what`` is None)."""
 
     channel: Channel
     what: Sign | Snapshot | None
@@ -58,7 +58,7 @@ class Reading:
         return self._state.last_at
 
     def take(self, item: Item) -> None:
-        """Apply what was read."""
+        """Apply a received item."""
         match item.what:
             case None:
                 pass
@@ -70,7 +70,7 @@ class Reading:
             self._kept.move(LOG_POSITION, item.position)
 
     def advance(self, now: float) -> None:
-        """Apply the time; ``now`` is by Asterisk's clock."""
+        """Apply the passage of time. ``now`` is by Asterisk's clock."""
         self._kept.advance(now)
 
     def step(self) -> Step:

@@ -41,7 +41,7 @@ def read_queue_log(lines: Iterable[str], source: str) -> Recorded:
 
 
 def read_ami(read: Callable[[int], bytes], source: str) -> Recorded:
-    """The events of a recording of AMI; ``read`` gives so many bytes of it, none at its end."""
+    """The events of a recording of AMI. ``read`` returns up to the given number of bytes."""
     unreadable = 0
     frames, events = FrameReader(), AmiEvents(replies=True)
 
@@ -57,7 +57,7 @@ def read_ami(read: Callable[[int], bytes], source: str) -> Recorded:
                 except Unreadable:
                     unreadable += 1
                     continue
-                if sign is not None and sign.at:  # else before the first time that is told
+                if sign is not None and sign.at:  # otherwise before the first known time
                     last = sign.at
                     yield sign
 

@@ -1,4 +1,4 @@
-"""``--record``: what was read, as it can be replayed or sent with a bug report."""
+"""``--record``: writes received data, to replay or to send with a bug report."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["Recording"]
 
 
 class Recording:
-    """AMI's frames go to ``path``, lines of the queue log to ``path`` with ``.queue_log`` added.
+    """Writes AMI's frames to ``path`` and lines of the queue log to ``path.queue_log``.
 
-    A frame without a Timestamp is given the time at which it came, so that it can be replayed.
-    Nothing that is sent to Asterisk is recorded: the secret is not in it.
+    A frame without a Timestamp gets the time of its arrival, so that it can be replayed. Data sent
+    to Asterisk, such as the secret, is not recorded.
     """
 
     def __init__(self, path: Path | None) -> None:

@@ -1,4 +1,4 @@
-"""After a reconnect: what Asterisk has now, against what the connector believed. No I/O."""
+"""Compares Asterisk's current state with the connector's after a reconnect. No I/O."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ __all__ = ["Snapshot", "missed_signs"]
 class Snapshot(Struct, kw_only=True):
     """The replies to CoreStatus, QueueStatus and CoreShowChannels.
 
-    ``at`` is the time of the replies by Asterisk's clock; ``started`` names the start of the
-    process, as CoreStatus tells it.
+    ``at`` is the time of the replies by Asterisk's clock. ``started`` is the start of the process,
+    from CoreStatus.
     """
 
     at: float
@@ -43,7 +43,7 @@ class Snapshot(Struct, kw_only=True):
 def missed_signs(
     snapshot: Snapshot, state: State, config: MappingConfig, started_before: str
 ) -> list[Sign]:
-    """The signs that would have been read had the connection held, as far as can be known."""
+    """Return the signs that the lost connection would have given, as far as they can be known."""
     restarted = bool(started_before) and started_before != snapshot.started
     roster = Roster(at=snapshot.at, members=tuple(_members(snapshot)))
     if restarted:
@@ -71,7 +71,7 @@ def _members(snapshot: Snapshot) -> Iterator[Member]:
 
 
 def _hangups(snapshot: Snapshot, state: State) -> Iterator[Sign]:
-    """Calls that are gone, at the best known time."""
+    """Hangups of calls that are gone, at the best known time."""
     up = {frame.get("Uniqueid", "") for frame in snapshot.channels}
     up |= {state.aliases[one] for one in up if one in state.aliases}
     last_calls = {frame.get("Name", ""): number_in(frame, "LastCall") for frame in snapshot.members}

@@ -1,4 +1,4 @@
-"""``floorcast connect freeswitch`` at work: reads ESL, spools, sends."""
+"""``floorcast connect freeswitch``: reads ESL, and spools and sends events."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ _log = structlog.get_logger("floorcast.connect")
 class ConnectorTuning(SpoolingTuning, frozen=True, kw_only=True):
     """Seconds and bounds of the connector that no user needs to set."""
 
-    settle_seconds: float = 1.0  # in which events from before a snapshot may arrive after it
-    gap_seconds: float = 15.0  # from one snapshot to the next, while events may be missing
-    compare_seconds: float = 60.0  # else: nothing tells of tiers, and of agents who are deleted
+    settle_seconds: float = 1.0  # in which events from before a snapshot may still arrive
+    gap_seconds: float = 15.0  # between two snapshots, while events may be missing
+    compare_seconds: float = 60.0  # otherwise, because no event reports tiers and deleted agents
 
 
 class FreeswitchConnector:
-    """Reads one FreeSWITCH into a spool, and sends from there; ``run`` ends only by an exception.
+    """Reads one FreeSWITCH into a spool and sends from there.
 
-    ``record``: the file that what is read is also written to.
+    ``run`` ends only with an exception. ``record`` is the file to also write received data to.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class FreeswitchConnector:
         self._may_have_missed = asyncio.Event()
 
     async def run(self, sender: AsyncSender, forwarder: Forwarder) -> None:
-        """Read and send for ever; raises what no repetition changes."""
+        """Read and send until cancelled. Raises errors that a retry cannot fix."""
         with Recording(self._record) as recording:
 
             async def connection(backoff: Backoff) -> None:
@@ -111,7 +111,7 @@ class FreeswitchConnector:
             await asyncio.wait({reading, comparing}, return_when=asyncio.FIRST_COMPLETED)
             for task in (comparing, reading):
                 if task.done():
-                    task.result()  # raises why it cannot go on
+                    task.result()  # raises the reason
         finally:
             comparing.cancel()
             await asyncio.gather(comparing, return_exceptions=True)
@@ -122,7 +122,7 @@ class FreeswitchConnector:
     async def _keep_comparing(
         self, connection: EslConnection, recording: Recording, last_at: float, backoff: Backoff
     ) -> None:
-        """Compare at once, whenever something may have been missed, and now and then."""
+        """Compare at the start, whenever events may have been missed, and periodically."""
         tuning = self._tuning
         if core := await core_uuid(connection):
             self._sequence.core = core

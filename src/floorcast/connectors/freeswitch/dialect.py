@@ -13,7 +13,7 @@ __all__ = ["FREESWITCH", "transaction_id"]
 
 
 def transaction_id(caller: str) -> int:
-    """The first 52 bits of a hash of a session's UUID: a number that JavaScript keeps."""
+    """The first 52 bits of a hash of a session's UUID, which JavaScript represents exactly."""
     digest = hashlib.sha256(caller.encode("utf-8", "replace")).digest()
     return int.from_bytes(digest[:8]) >> 12
 
@@ -22,5 +22,8 @@ FREESWITCH = Dialect(kind="freeswitch", transaction_id=transaction_id, ids_are_g
 
 
 def on_day(day: date | None) -> Dialect:
-    """For a recording that is played back: on another day, its calls are other calls."""
+    """Return a dialect for a recording that is replayed on a day.
+
+    On another day, its calls have other ids.
+    """
     return structs.replace(FREESWITCH, ids_are_global=day is None)

@@ -21,7 +21,7 @@ Received = Callable[[Frame | Unreadable], Awaitable[None]]
 
 
 class EslAddress:
-    """``HOST[:PORT]``, the password, and the user (``name@domain``) if it is a user's."""
+    """``HOST[:PORT]``, the password, and its user (``name@domain``) if it belongs to one."""
 
     def __init__(self, host: str, port: int, password: str, user: str = "") -> None:
         self.host, self.port = host, port
@@ -32,10 +32,11 @@ class EslAddress:
 
 
 class EslConnection:
-    """One connection; ``open`` gives the task that reads it until it is lost.
+    """One connection.
 
-    ``received`` is awaited for each event, in order: while it waits, nothing is read. Commands may
-    be sent before earlier ones are answered: FreeSWITCH answers them in their order.
+    ``open`` returns the task that reads it until it is lost. ``received`` is awaited for each event
+    in order. While it waits, nothing is read. Commands may be sent before earlier ones are
+    answered, because FreeSWITCH answers them in order.
     """
 
     def __init__(self, address: EslAddress, received: Received) -> None:
@@ -43,10 +44,13 @@ class EslConnection:
         self._received = received
         self._replies: deque[asyncio.Future[str]] = deque()
         self._writer: asyncio.StreamWriter | None = None
-        self.notice = ""  # why FreeSWITCH ended the connection, if it said so
+        self.notice = ""  # why FreeSWITCH ended the connection, if known
 
     async def open(self) -> asyncio.Task[None]:
-        """Connect and log in; the task that reads. Raises Unavailable and BadCredentials."""
+        """Connect and log in.
+
+        Returns the task that reads. Raises Unavailable and BadCredentials.
+        """
         greeting: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._replies.append(greeting)
         try:
@@ -65,7 +69,7 @@ class EslConnection:
         return reading
 
     async def ask(self, command: str) -> str:
-        """The reply to a command; raises Unavailable."""
+        """Return the reply to a command. Raises Unavailable."""
         assert self._writer is not None
         reply: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._replies.append(reply)
@@ -75,7 +79,7 @@ class EslConnection:
             async with asyncio.timeout(REPLY_SECONDS):
                 return await reply
         except (OSError, TimeoutError) as error:
-            # A reply that comes after all would be taken for that of the next command.
+            # a late reply would be taken for the reply to the next command
             self._writer.close()
             raise self._lost(str(error) or f"no reply to {command.split(maxsplit=1)[0]}") from None
 
@@ -118,7 +122,7 @@ class EslConnection:
             for reply in self._replies:
                 if not reply.done():
                     reply.set_exception(self._lost(self.notice or "connection lost"))
-                    reply.exception()  # nobody may be waiting for it
+                    reply.exception()  # there may be no waiter
 
     def _ping(self) -> None:
         assert self._writer is not None
@@ -146,7 +150,7 @@ class EslConnection:
                 await self._received(Unreadable(f"a frame of the type {frame.kind[:100]!r}"))
 
     def _reply(self, text: str) -> None:
-        # One that is not waited for any more has its place all the same.
+        # a command without a waiter still has its place in the order
         if self._replies:
             reply = self._replies.popleft()
             if not reply.done():

@@ -1,4 +1,4 @@
-"""An event of FreeSWITCH, read into a sign. No I/O."""
+"""Converts FreeSWITCH events to signs. No I/O."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ HUNG_UP_BY: dict[str, By] = {"recv_bye": "caller", "send_bye": "agent"}
 
 
 class Event(Struct, frozen=True, kw_only=True):
-    """The headers that are looked at, of the many that an event has; empty when it has not."""
+    """The headers that are used, of the many in an event. Absent ones are empty."""
 
     name: str = field(default="", name="Event-Name")
     subclass: str = field(default="", name="Event-Subclass")
@@ -84,7 +84,7 @@ class Event(Struct, frozen=True, kw_only=True):
     named_agent: str = field(default="", name="Agent")
 
     def needs(self, *names: str) -> None:
-        """Raises Unreadable unless the event has all of these."""
+        """Raise Unreadable unless the event has all of these."""
         for name in names:
             if not getattr(self, name):
                 raise Unreadable(f"{self.action or self.name} without {_HEADERS[name]}")
@@ -96,7 +96,7 @@ _decode_all = msgspec.json.Decoder(dict[str, object]).decode
 
 
 class EventReader:
-    """Reads events, one after the other, with the names of a configuration."""
+    """Converts events in order, with the names of a configuration."""
 
     def __init__(self, config: MappingConfig) -> None:
         self._config = config
@@ -169,7 +169,7 @@ def status_sign(agent: str, status: str, at: float, config: MappingConfig) -> Ag
 
 
 def time_of(event: Event, received: float) -> float:
-    """The event's own time, in seconds of the epoch; ``received`` where it has none."""
+    """The event's own time in epoch seconds, or ``received`` if it has none."""
     text = event.microseconds
     at = int(text) / 1e6 if text.isascii() and text.isdigit() and len(text) < 19 else received
     return at if at < MAX_EPOCH else received
@@ -190,7 +190,7 @@ def _joined(event: Event, at: float) -> Sign:
 
 
 def _rang(event: Event, at: float) -> Sign:
-    # The agent's channel is not known yet; with ring-all, several agents ring for one caller.
+    # the agent's channel is not known yet; with ring-all, several agents ring for one caller
     return Rang(**_of_member(event, at), leg=f"{event.agent}<{event.caller}")
 
 
@@ -224,7 +224,7 @@ def _missed(event: Event, at: float, reason: WhyMissed | None = None) -> Sign:
 
 
 def _left(event: Event, at: float) -> Sign:
-    if event.cause == "Terminated":  # it is the agent who has left
+    if event.cause == "Terminated":  # the agent left, not the caller
         return _completed(event, at)
     return Left(
         **_of_caller(event, at),

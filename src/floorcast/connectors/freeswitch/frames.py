@@ -13,7 +13,7 @@ MAX_BODY_BYTES = 32 << 20  # a list of all channels is the largest
 
 
 class Frame(NamedTuple):
-    """One frame; ``headers`` are as they were sent."""
+    """One frame, with ``headers`` as sent."""
 
     headers: dict[str, str]
     body: bytes
@@ -24,23 +24,23 @@ class Frame(NamedTuple):
         return self.headers.get("Content-Type", "")
 
     def encoded(self) -> bytes:
-        """The frame as it came."""
+        """The frame as received."""
         head = "".join(f"{name}: {value}\n" for name, value in self.headers.items())
         return head.encode("utf-8", "replace") + b"\n" + self.body
 
 
 class FrameReader:
-    """Cuts bytes into frames, however they are divided. Each byte is looked at once."""
+    """Splits bytes into frames, in whatever pieces they arrive. Scans each byte once."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
-        self._searched = 0  # bytes of the buffer in which there is no empty line
-        self._head: dict[str, str] | None = None  # of a frame whose body is not whole
+        self._searched = 0  # bytes of the buffer known to have no empty line
+        self._head: dict[str, str] | None = None  # of a frame with an incomplete body
         self._length = 0  # of its body
-        self._too_long = 0  # bytes still to come of a body that nobody keeps
+        self._too_long = 0  # remaining bytes of a body that is discarded
 
     def feed(self, data: bytes) -> list[Frame | Unreadable]:
-        """The frames that are whole; an Unreadable in the place of one that cannot be read."""
+        """Return the complete frames, with Unreadable in place of an invalid one."""
         found: list[Frame | Unreadable] = []
         if self._too_long:
             skipped = min(self._too_long, len(data))
@@ -59,7 +59,7 @@ class FrameReader:
         return found
 
     def _next(self, at: int, found: list[Frame | Unreadable]) -> int | None:
-        """Where the next head or body ends; None when it is not whole."""
+        """The end of the next head or body; None if it is incomplete."""
         if self._head is None:
             return self._next_head(at, found)
         end = at + self._length

@@ -15,7 +15,7 @@ FREE_TEXT = ("contact", "cid_name", "moh_sound", "record_template")  # columns t
 def rows_of(reply: str, command: str) -> list[Row]:
     """The rows of a list; raises Unavailable if the reply is not a list.
 
-    An empty list has no row of names. Rows of another length than the names are skipped.
+    An empty list has no row of names. Rows whose length differs from it are skipped.
     """
     text = reply.strip()
     if text.startswith(("-ERR", "-USAGE")) or not text.endswith("+OK"):
@@ -29,7 +29,7 @@ def rows_of(reply: str, command: str) -> list[Row]:
 
 
 def number_in(row: Row, name: str) -> float:
-    """A column as a whole number, 0 where it is none."""
+    """A column as a whole number, or 0."""
     text = row.get(name, "")
     return float(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0.0
 

@@ -33,7 +33,7 @@ QUEUES = "callcenter_config queue list"
 CHANNELS = "show channels as json"
 CORE = "global_getvar core_uuid"
 CLOCK = "strepoch"
-AT_ONCE = 100  # questions that are sent before the first is answered
+AT_ONCE = 100  # commands sent before the first one is answered
 EVENTS = "CHANNEL_HOLD CHANNEL_UNHOLD CHANNEL_HANGUP_COMPLETE HEARTBEAT CUSTOM callcenter::info"
 UUID = re.compile(r"[\w.:@-]{1,128}", re.ASCII)
 
@@ -48,8 +48,8 @@ class _Channels(Struct):
 
 
 async def subscribe(connection: EslConnection, config: MappingConfig) -> None:
-    """Ask for all events of interest; raises Unavailable where a right is missing."""
-    # Words after CUSTOM are subclasses.
+    """Subscribe to all relevant events. Raises Unavailable if a right is missing."""
+    # words after CUSTOM are subclasses
     reply = await connection.ask(f"event json {EVENTS} {config.disposition_event}".rstrip())
     if not reply.startswith("+OK"):
         raise Unavailable(
@@ -59,13 +59,13 @@ async def subscribe(connection: EslConnection, config: MappingConfig) -> None:
 
 
 async def core_uuid(connection: EslConnection) -> str:
-    """The UUID of this start of FreeSWITCH; empty if it does not tell."""
+    """The UUID of this start of FreeSWITCH; empty if unknown."""
     reply = (await connection.ask(f"api {CORE}")).strip()
     return reply if UUID.fullmatch(reply) else ""
 
 
 async def epoch(connection: EslConnection) -> int | None:
-    """The whole second that it is at FreeSWITCH; None if it does not tell."""
+    """FreeSWITCH's time in whole seconds; None if unknown."""
     reply = (await connection.ask(f"api {CLOCK}")).strip()
     return int(reply) if reply.isascii() and reply.isdigit() and len(reply) <= 10 else None
 
@@ -77,9 +77,9 @@ async def take_snapshot(
     last_at: float,
     asked: Callable[[str, str], None] | None = None,
 ) -> Snapshot:
-    """What FreeSWITCH has now, and which of the callers are still there.
+    """Return FreeSWITCH's current state, including which callers still exist.
 
-    ``at`` and ``last_at`` are as a Snapshot has them. ``asked`` is called with each command for a
+    ``at`` and ``last_at`` are as in ``Snapshot``. ``asked`` is called with each command for a
     list and its reply. Raises Unavailable if a right is missing.
     """
 
@@ -124,7 +124,7 @@ async def _existing(connection: EslConnection, sessions: set[str]) -> tuple[set[
 
 
 async def _channels(connection: EslConnection) -> dict[str, str]:
-    """The callstate of each channel; none where the right to it is missing."""
+    """The callstate of each channel; empty if the right is missing."""
     reply = await connection.ask(f"api {CHANNELS}")
     try:
         found = msgspec.json.decode(reply, type=_Channels)

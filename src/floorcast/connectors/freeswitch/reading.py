@@ -1,4 +1,4 @@
-"""Prepares what was read for the spool: signs, and the current state of FreeSWITCH. No I/O."""
+"""Prepares received items for the spool: signs, and FreeSWITCH's current state. No I/O."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from floorcast.connectors.pbx.spooling import Step
 __all__ = ["Core", "Item", "Reading"]
 
 CORE = "core_uuid"
-MAX_GONE = 10_000  # sessions of which is remembered that they ended, for a snapshot in progress
+MAX_GONE = 10_000  # ended sessions that are remembered for a snapshot in progress
 
 
 class Core(NamedTuple):
-    """The Core-UUID: FreeSWITCH gets another one with each start."""
+    """The Core-UUID, which is new with each start of FreeSWITCH."""
 
     uuid: str
 
@@ -55,7 +55,7 @@ class Reading:
         return list(self._state.calls)
 
     def take(self, item: Item) -> None:
-        """Apply what was read."""
+        """Apply a received item."""
         match item:
             case Core():
                 self._begin(item.uuid)
@@ -71,7 +71,7 @@ class Reading:
                 self._kept.apply(item)
 
     def advance(self, now: float) -> None:
-        """Apply the time; ``now`` is by FreeSWITCH's clock."""
+        """Apply the passage of time. ``now`` is by FreeSWITCH's clock."""
         self._kept.advance(now)
 
     def step(self) -> Step:

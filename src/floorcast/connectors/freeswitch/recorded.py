@@ -1,4 +1,4 @@
-"""A recording of ESL, as events. No I/O."""
+"""Converts a recording of ESL to events. No I/O."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ __all__ = ["read_esl"]
 
 
 def read_esl(read: Callable[[int], bytes], source: str, day: date | None = None) -> Recorded:
-    """The events of a recording; ``read`` gives so many bytes of it, none at its end.
+    """The events of a recording.
 
-    ``day`` is the day to which the recording will be moved: its calls are other calls then.
+    ``read`` returns up to the given number of bytes. ``day`` is the day that the recording will be
+    moved to, which gives its calls other ids.
     """
     config = MappingConfig(source=source)
     state = State()
@@ -56,7 +57,7 @@ class _Recording:
                 except (Unreadable, Unavailable):
                     self.unreadable += 1
                     continue
-                if sign is not None and sign.at:  # else before the first time that is told
+                if sign is not None and sign.at:  # otherwise before the first known time
                     yield sign
 
     def _sign(self, frame: Frame | Unreadable) -> Sign | None:

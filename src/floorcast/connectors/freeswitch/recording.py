@@ -1,4 +1,4 @@
-"""``--record``: what was read, as it can be replayed or sent with a bug report."""
+"""``--record``: writes received data, to replay or to send with a bug report."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from floorcast.connectors.freeswitch.frames import Frame
 
 __all__ = ["COMMAND", "TIME", "Recording"]
 
-COMMAND, TIME = "Command", "Time"  # headers that only recordings have: what was asked, and when
+COMMAND, TIME = "Command", "Time"  # headers that only recordings have: the command and its time
 
 
 class Recording:
-    """Writes frames to ``path``, as they came, and the lists that were asked for.
+    """Writes received frames to ``path``, and the requested lists.
 
-    Nothing that is sent to FreeSWITCH is recorded: the password is not in it.
+    Data sent to FreeSWITCH, such as the password, is not recorded.
     """
 
     def __init__(self, path: Path | None) -> None:

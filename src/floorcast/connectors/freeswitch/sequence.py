@@ -1,4 +1,4 @@
-"""Whether events follow on each other: gaps, and restarts. No I/O."""
+"""Detects gaps and restarts in the sequence of events. No I/O."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["EventSequence", "Following"]
 
 
 class Following(Enum):
-    """How an event follows on the one before it."""
+    """How an event follows the previous one."""
 
     ON = "on"
     AFTER_A_GAP = "after a gap"
@@ -21,7 +21,7 @@ class EventSequence:
     """The numbers of one FreeSWITCH's events, which restart with each start of it.
 
     FreeSWITCH numbers all of its events, including those without a subscriber. A gap therefore does
-    not prove a loss; it is a reason to compare, at a limited rate.
+    not prove a loss. It triggers a comparison, at a limited rate.
     """
 
     def __init__(self, core: str = "") -> None:
@@ -29,7 +29,7 @@ class EventSequence:
         self._last = 0
 
     def take(self, event: Event) -> Following:
-        """How this event follows."""
+        """Return how this event follows the previous one."""
         text = event.sequence
         number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
         restarted = bool(event.core and self.core) and event.core != self.core

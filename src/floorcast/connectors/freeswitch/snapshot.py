@@ -53,7 +53,7 @@ def missed_signs(
 ) -> list[Sign]:
     """The signs that were missed, as far as they can be reconstructed.
 
-    Changes since the snapshot are not touched; ``gone_since`` are sessions that have ended since.
+    Changes since the snapshot are kept. ``gone_since`` has the sessions that have ended since.
     """
     compared = _Compared(snapshot, state, config, gone_since)
     return [
@@ -68,7 +68,7 @@ def missed_signs(
 
 
 def roster_of(snapshot: Snapshot, state: State, config: MappingConfig) -> Roster:
-    """All agents in all of their queues, as the lists have them."""
+    """All agents in all of their queues, from the lists."""
     return _Compared(snapshot, state, config, ()).roster()
 
 
@@ -113,7 +113,7 @@ class _Compared:
             )
 
     def talks(self) -> Iterator[Sign]:
-        """Callers with an agent, who are not known to be."""
+        """Callers with an agent that they are not known to be with."""
         for session, row in self._members.items():
             agent, call = row.get("serving_agent", ""), self._state.calls.get(session)
             is_known = call is not None and call.phase in {Phase.TALKING, Phase.HANGING_UP}
@@ -157,7 +157,7 @@ class _Compared:
                 yield Held(at=self._snapshot.at, channel=agent.leg, on=is_held)
 
     def roster(self) -> Roster:
-        """All agents in all of their queues; those that changed meanwhile are left alone."""
+        """All agents in all of their queues, except those that changed meanwhile."""
         changed = (one.name for one in self._state.agents.values() if self._has_changed(one))
         return Roster(
             at=self._snapshot.at,
@@ -199,7 +199,7 @@ class _Compared:
         return call.phase is Phase.WAITING and call.queue == row["queue"]
 
     def _is_talking(self, row: Row) -> bool:
-        """Whether the row of the member and that of the agent say so: each alone may be stale."""
+        """Whether both the member's and the agent's row say so: each alone may be stale."""
         agent = self._agents.get(row.get("serving_agent", ""), {})
         return row.get("state") == "Answered" and agent.get("state") == IN_A_CALL
 

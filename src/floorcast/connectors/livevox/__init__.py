@@ -1,1 +1,1 @@
-"""Another server of the Real-Time Reporting API, LiveVox or a floorcast, as a source."""
+"""Another server of the Real-Time Reporting API, LiveVox or floorcast, as a source."""

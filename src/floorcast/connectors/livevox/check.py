@@ -1,4 +1,4 @@
-"""``floorcast connect livevox --check``: what the connector would see, and what it may not."""
+"""``floorcast connect livevox --check``: shows what the connector would see, and missing rights."""
 
 from __future__ import annotations
 
@@ -122,5 +122,5 @@ def _texts(*values: object) -> Row:
 
 
 def _printable(text: str) -> str:
-    # another server's names may hold what would move a terminal's cursor
+    # names from another server may contain terminal control characters
     return "".join(one if one.isprintable() else "?" for one in text)

@@ -1,4 +1,4 @@
-"""``floorcast connect livevox`` at work: follows another server's feeds, spools, sends."""
+"""``floorcast connect livevox``: follows another server's feeds, and spools and sends events."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _ROWS: dict[Question, str] = {
 }
 
 MAX_SHOWN_CHARACTERS = 200  # of an error
-CAMPAIGN_SECONDS = 60.0  # from one look at the campaigns' counts to the next
+CAMPAIGN_SECONDS = 60.0  # between two requests for campaign counts
 _WRONG_SETUP = (BadCredentials, RoleNotAllowed, FeedNotSwitchedOn, SettingError)
 
 _log = structlog.get_logger("floorcast.connect")
@@ -57,17 +57,17 @@ _log = structlog.get_logger("floorcast.connect")
 class LivevoxTuning(SpoolingTuning, frozen=True, kw_only=True):
     """Seconds that no user needs to set."""
 
-    reach_seconds: float = 24 * 3600.0 - 300.0  # how far back feeds are read: they have 24 h
-    quiet_seconds: float = 1.0  # after which a feed is asked how far it has come
-    lag_seconds: float = 12.0  # for which a call's end waits for the agent feed to come so far
+    reach_seconds: float = 24 * 3600.0 - 300.0  # how far back feeds are read; they reach back 24 h
+    quiet_seconds: float = 1.0  # without events, before asking for the feed's position
+    lag_seconds: float = 12.0  # that a call's end waits for the agent feed to catch up
 
 
 class Server(Struct, frozen=True, kw_only=True):
-    """The server that is followed.
+    """The followed server.
 
-    ``source`` names it in ids. ``since`` is the epoch from which on the feeds are read at the
-    first start, None for as far back as they go. ``poll_seconds`` is from one look at the waiting
-    calls to the next, 0 for none.
+    ``source`` names it in ids. At the first start, feeds are read from ``since`` (epoch seconds),
+    or from as far back as they reach if it is None. ``poll_seconds`` is the time between two
+    requests for waiting calls, 0 for none.
     """
 
     url: str
@@ -79,7 +79,7 @@ class Server(Struct, frozen=True, kw_only=True):
 
 
 class LivevoxConnector:
-    """Follows one server into a spool, and sends from there; ``run`` ends only by an exception."""
+    """Follows one server into a spool and sends from there. ``run`` ends only with an exception."""
 
     def __init__(
         self,
@@ -103,10 +103,10 @@ class LivevoxConnector:
         self._position = spool.position()
         self._reading = Reading(server.source, spool.rows(), self._complaints)
         self._spooling = Spooling(self._reading, spool, health, self._clock, self._tuning)
-        self._agents_at = 0.0  # what the agent feed has come to, in seconds of the epoch
+        self._agents_at = 0.0  # the time that the agent feed has reached, in epoch seconds
         self._agents_moved = asyncio.Event()
         self._is_up: set[Feed] = set()
-        self._tries: dict[Feed, int] = {}  # of other tokens, since one was refused
+        self._tries: dict[Feed, int] = {}  # attempts with other tokens since one was refused
         self._asks_statuses = False
         self._is_away = False
 
@@ -115,7 +115,7 @@ class LivevoxConnector:
         return Forwarder(self._spool, self._health)
 
     async def run(self, sender: AsyncSender, forwarder: Forwarder) -> None:
-        """Read and send for ever; raises what no repetition changes."""
+        """Read and send until cancelled. Raises errors that a retry cannot fix."""
         with Recording(self._server.record) as recording:
             async with self._client() as client, asyncio.TaskGroup() as tasks:
                 tasks.create_task(forwarder.run(sender))
@@ -138,7 +138,7 @@ class LivevoxConnector:
     async def _follow(
         self, name: Feed, open_feed: Callable[[str | None], AsyncFeed[E]], recording: Recording
     ) -> None:
-        """Read a feed for ever, from the position of the last run or as far back as it goes."""
+        """Follow a feed from the position of the last run, or from as far back as it reaches."""
         backoff = Backoff(self._timing.chance)
         token = self._position.get(name) or self._first_token()
         while True:
@@ -163,7 +163,7 @@ class LivevoxConnector:
     async def _read(
         self, name: Feed, feed: AsyncFeed[E], token: str, backoff: Backoff, recording: Recording
     ) -> None:
-        """Read until the feed raises; while it is quiet, note how far it has come."""
+        """Read until the feed raises. While it is quiet, note its position."""
         coming: asyncio.Future[E] | None = None
         try:
             while True:
@@ -178,7 +178,7 @@ class LivevoxConnector:
                     event = done.result()
                 except UnexpectedAnswer as error:
                     if feed.json is before:
-                        raise  # the whole page
+                        raise  # retry the whole page
                     self._complaints.unreadable(Unreadable(_why(error)))
                     continue
                 backoff.reset()
@@ -201,7 +201,7 @@ class LivevoxConnector:
         self._came(name, token)
 
     async def _note_reached(self, name: Feed, feed: AsyncFeed[E], before: str) -> str:
-        """While no event is in hand, everything up to the feed's token has been handed over."""
+        """Note the feed's token as reached, if no event is being processed."""
         token = "" if feed.json else _token_of(feed)
         if not token or token == before:
             return before
@@ -221,7 +221,7 @@ class LivevoxConnector:
             self._agents_moved.set()
 
     async def _until_agents_reach(self, at: float | None) -> None:
-        """Wait for the agent feed, while it moves: an IN_CALL tells of an answer more exactly."""
+        """Wait for the agent feed while it advances: an IN_CALL has an answer's exact time."""
         with suppress(TimeoutError):
             while at is not None and self._agents_at < at:
                 self._agents_moved.clear()
@@ -237,7 +237,7 @@ class LivevoxConnector:
         return token_at(self._clock.ours() - self._tuning.reach_seconds)
 
     def _lost(self, name: Feed, token: str, refused: InvalidParameter) -> str:
-        """The position after a refused token: as far back as the feed goes, else now."""
+        """The position after a refused token: as far back as the feed reaches, or else now."""
         tried = self._tries.get(name, 0)
         self._tries[name] = tried + 1
         if name == "agent":
@@ -252,7 +252,7 @@ class LivevoxConnector:
     # --- what is asked for ----------------------------------------------------------------------
 
     async def _look_at_queues(self, client: AsyncClient, recording: Recording) -> None:
-        """Which calls wait, every few seconds; and how agents are, after events were lost."""
+        """Request the waiting calls every few seconds, and agents' states after lost events."""
         while True:
             await asyncio.sleep(self._server.poll_seconds or CAMPAIGN_SECONDS)
             if self._server.poll_seconds:
@@ -263,7 +263,7 @@ class LivevoxConnector:
                 await self._ask("statuses", client.agent_status, recording)
 
     async def _look_at_campaigns(self, client: AsyncClient, recording: Recording) -> None:
-        """The counts of campaigns, every minute."""
+        """Request the counts of campaigns every minute."""
         while True:
             await self._ask("campaigns", client.campaign_statistics, recording)
             await asyncio.sleep(CAMPAIGN_SECONDS)
@@ -274,7 +274,7 @@ class LivevoxConnector:
         try:
             answer = await method()
         except FloorcastError as error:
-            # without it the wallboard shows less; the next look may be answered
+            # without it the wallboard shows less; the next request may succeed
             self._complaints.warn_once(f"{what} cannot be asked for: {_why(error)}", kind=what)
             return
         rows: Sequence[Any] = getattr(answer, _ROWS[what])
@@ -283,7 +283,7 @@ class LivevoxConnector:
         await self._spooling.put(Asked(what, rows, received))
 
     def _waits(self, _seconds: float, why: str) -> None:
-        """The server that is followed is away; said once, until it is back."""
+        """Log once that the followed server is unavailable, until it is back."""
         if not self._is_away:
             self._is_away = True
             for name in ("agent", "interaction"):
@@ -292,7 +292,7 @@ class LivevoxConnector:
 
 
 def _token_of(feed: AsyncFeed[E]) -> str:
-    """The token after the event in hand; empty where the event has no id to find it by."""
+    """The token after the current event; empty if the event has no id."""
     try:
         return feed.token or ""
     except UnexpectedAnswer:

@@ -1,7 +1,7 @@
 """Makes the ``data`` of events from a feed of the Real-Time Reporting API. No I/O.
 
-Missing members and members of the wrong type are omitted. Things keep the ids of the followed
-server.
+Missing members and members of the wrong type are omitted. Services, agents and campaigns keep the
+ids of the followed server.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ Data = dict[str, object]
 
 
 def known(**members: object) -> Data:
-    """The members that are known."""
+    """Return the known members."""
     return {name: value for name, value in members.items() if value is not None}
 
 
 def ms_of(text: str | None) -> int | None:
-    """A time of the interaction feed in ms; None if it is none, has no zone, or is before 1970."""
+    """A time of the interaction feed in ms; None if invalid, without a zone, or before 1970."""
     try:
         moment = datetime.fromisoformat(text or "")
     except ValueError:
@@ -48,7 +48,7 @@ def ms_of(text: str | None) -> int | None:
     if moment.tzinfo is None:
         return None
     try:
-        # half a microsecond more, because a float of seconds is that much off either way
+        # half a microsecond more, because a float of seconds is off by up to that much
         found = int(moment.timestamp() * 1000 + 0.0005)
     except OverflowError:
         return None
@@ -56,7 +56,7 @@ def ms_of(text: str | None) -> int | None:
 
 
 def agent_state(event: AgentEvent, direction: str | None) -> Data:
-    """``agent.state``; ``direction`` is that of the call in hand, if it is known."""
+    """``agent.state``. ``direction`` is that of the current call, if known."""
     call = known(
         transactionId=event.transaction_id,
         sessionId=event.session_id,
@@ -85,12 +85,12 @@ def agent_state(event: AgentEvent, direction: str | None) -> Data:
 
 
 def call_start(event: CallStart) -> Data:
-    """``call.start``; without a service or a direction it is a ``call.update``."""
+    """``call.start``, or ``call.update`` without a service or a direction."""
     return known(**_call(event), direction=direction_of(event))
 
 
 def call_end(event: CallTermination) -> Data:
-    """``call.end``, with all that the other server derived."""
+    """``call.end``, with all values that the other server derived."""
     skill = event.agent_skill_id
     return known(
         **_call(event),
@@ -149,7 +149,7 @@ def message(event: Email | Sms) -> Data:
 
 
 def direction_of(event: CallStart) -> str | None:
-    """The call's direction, if it is one that floorcast knows."""
+    """The call's direction, if floorcast knows it."""
     said = (event.call_direction or "").upper()
     return said if said in DIRECTIONS else None
 

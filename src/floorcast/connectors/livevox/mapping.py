@@ -1,8 +1,8 @@
 """Maps the feeds of another server to events for this one. No I/O, no clock.
 
-The feeds have a call's start, end and agents; its wait is known from the list of waiting calls, or
-follows from the durations of its end. An event keeps the other server's id and time; derived events
-have that id and a suffix.
+The feeds have a call's start, end and agents. Its wait comes from the list of waiting calls, or
+from the durations of its end. An event keeps the other server's id and time. Derived events have
+that id with a suffix.
 """
 
 from __future__ import annotations
@@ -54,10 +54,10 @@ _STATUS_EVENT = {
 
 
 class Mapping:
-    """Applies what was read, one thing at a time; each gives the events that follow from it.
+    """Applies received items one at a time and returns the resulting events.
 
-    ``source`` names the server that is followed in ids. Raises Unreadable for what cannot become
-    an event.
+    ``source`` names the followed server in ids. Raises Unreadable for an item that cannot become an
+    event.
     """
 
     def __init__(self, source: str, state: State) -> None:
@@ -67,7 +67,7 @@ class Mapping:
     # --- the agent feed -------------------------------------------------------------------------
 
     def agent(self, event: AgentEvent, raw: bytes) -> list[CloudEvent]:
-        """An event of the agent feed."""
+        """Map an event of the agent feed."""
         kind, at = event.event_type, event.timestamp
         if kind not in EVENT_STATE:
             raise Unreadable(f"an agent event of the type {kind!r}")
@@ -91,10 +91,10 @@ class Mapping:
     def _answered(
         self, call: CallNow, event: AgentEvent, event_id: str, dialed: bool
     ) -> list[CloudEvent]:
-        """An answer; if it is of another service than the last one, the call moved there.
+        """Map an answer. If its service is not the last one, the call moved there.
 
-        A call that was dialed for an agent has waited, if only for a moment: for how long, its end
-        tells, and the earlier ``call.queue`` counts.
+        A call that was dialed for an agent has waited, if only briefly. Its end says how long, and
+        the earlier ``call.queue`` counts.
         """
         at, service = event.timestamp, event.call_service_id
         assert at is not None
@@ -111,13 +111,13 @@ class Mapping:
             return self._dialed_for(call, event_id)
         call.turns += 1
         data = known(transactionId=call.transaction, sessionId=call.session, service=service)
-        left = call.free_since or 0  # its agent passed it on: it waits from then on
+        left = call.free_since or 0  # its agent passed it on, and it has waited since then
         joined = left if call.answered <= left < at else at - 1
         call.waited_later += at - joined
         return [self._event(f"{event_id}/queue", "call.queue", joined, data)]
 
     def _dialed_for(self, call: CallNow, event_id: str) -> list[CloudEvent]:
-        """That a call waited which was dialed for an agent, as soon as both are known."""
+        """The wait of a call that was dialed for an agent, once both are known."""
         if call.answered is None or call.dialed or call.direction != "OUTBOUND" or call.turns:
             return []
         data = known(
@@ -126,7 +126,7 @@ class Mapping:
         return [self._event(f"{event_id}/queue", "call.queue", call.answered - 1, data)]
 
     def _hold(self, name: str, agent: AgentNow, kind: str, call: CallNow | None, at: int) -> None:
-        """The agent takes the call in hand, or leaves the one that they had."""
+        """Note that the agent has this call, or has left the previous one."""
         agent.kind, agent.at = kind, at
         takes = "" if kind != "IN_CALL" or call is None else call.key
         stays = EVENT_STATE[kind] in CALL_STATES and not takes
@@ -149,7 +149,7 @@ class Mapping:
     # --- the interaction feed -------------------------------------------------------------------
 
     def interaction(self, event: Interaction, raw: bytes, now: int) -> list[CloudEvent]:
-        """An event of the interaction feed; ``now`` (ms) is used where it has no time."""
+        """Map an event of the interaction feed. ``now`` (ms) is used if it has no time."""
         event_id = event.event_id or _digest(raw)
         if isinstance(event, Email | Sms):
             kind = "email.attempt" if isinstance(event, Email) else "sms.attempt"
@@ -201,7 +201,7 @@ class Mapping:
     def _derived(
         self, event: CallTermination, call: CallNow, event_id: str, end: int
     ) -> list[CloudEvent]:
-        """The wait and the answer of a call, unless other events have set them."""
+        """Derive the wait and the answer of a call, unless other events have set them."""
         names = known(transactionId=event.transaction_id, sessionId=event.session_id)
         hold = max(duration_ms(event.transfer_hold_duration) - call.waited_later, 0)
         events = []
@@ -224,9 +224,10 @@ class Mapping:
     # --- what is asked for ----------------------------------------------------------------------
 
     def waiting(self, rows: Sequence[WaitingCall]) -> list[CloudEvent]:
-        """The calls that wait now; each row is a call of the feed that has no agent yet.
+        """Map the calls that are waiting now.
 
-        A row has no id: it is the call of its phone number or account that began last before it.
+        Each row is a call of the feed that has no agent yet. A row has no id, so it is matched with
+        the last call of its phone number or account that began before it.
         """
         if not rows:
             return []
@@ -254,7 +255,7 @@ class Mapping:
         return events
 
     def campaigns(self, rows: Sequence[CampaignStatistics], now: int) -> list[CloudEvent]:
-        """The counts of today's campaigns, where they changed; ``now`` in ms."""
+        """Map the changed counts of today's campaigns. ``now`` is in ms."""
         events = []
         for row in rows:
             if row.campaign_id is None:
@@ -284,10 +285,10 @@ class Mapping:
         return events
 
     def statuses(self, rows: Sequence[AgentDetails], now: int) -> list[CloudEvent]:
-        """The states of the agents who are logged in, after events of the feed were lost.
+        """Map the states of logged-in agents, after events of the feed were lost.
 
-        Sends a state that began after the agent's last event, and a LOGOFF for agents who are no
-        longer logged in. Only agents with an id in the feed are known.
+        Returns each state that began after the agent's last event, and a LOGOFF for agents who are
+        no longer logged in. Only agents with an id in the feed are known.
         """
         by_login = {row.agent_login_id: row for row in rows if row.agent_login_id}
         events = []
@@ -332,7 +333,7 @@ def _named(event: CallStart) -> tuple[int, str]:
 
 
 def _kind_of(state_id: int | None) -> str | None:
-    """An event that leaves an agent in a state."""
+    """The kind of event that puts an agent into a state."""
     if state_id in _STATUS_EVENT:
         return _STATUS_EVENT[state_id]
     found = [one.name for one in AgentStateName if one.value == state_id]
@@ -350,5 +351,5 @@ def _too_large(value: object) -> bool:
 
 
 def _digest(raw: bytes) -> str:
-    """The id of an event that has none."""
+    """An id for an event that has none."""
     return blake2b(raw, digest_size=16).hexdigest()

@@ -1,4 +1,4 @@
-"""Prepares what was read of the followed server for the spool. No I/O."""
+"""Prepares data from the followed server for the spool. No I/O."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ Feed = Literal["agent", "interaction"]
 
 
 class FromFeed(NamedTuple):
-    """An event of a feed and the token after it; without one, a token that has been reached."""
+    """An event of a feed and the token after it.
+
+    Without an event, a token that has been reached.
+    """
 
     feed: Feed
     token: str
@@ -29,7 +32,7 @@ class FromFeed(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """The rows of an answer, and when it came (seconds of the epoch)."""
+    """The rows of a response, and when it arrived (epoch seconds)."""
 
     what: Literal["waiting", "campaigns", "statuses"]
     rows: Sequence[Any]
@@ -37,7 +40,7 @@ class Asked(NamedTuple):
 
 
 class Reading:
-    """Gathers what is to be kept: events, rows that changed, positions that moved."""
+    """Collects what to store: events, changed rows and changed positions."""
 
     def __init__(
         self,
@@ -55,7 +58,7 @@ class Reading:
         self.last_at = 0.0
 
     def answer_is_known(self, event: CallTermination) -> bool:
-        """Whether there was no answer, or an agent's IN_CALL or an earlier end has set it."""
+        """Whether there was no answer, or an agent's IN_CALL or an earlier end has given it."""
         number, session = event.transaction_id, event.session_id
         if number is None or not session or not event.operator_transfer_successful:
             return True
@@ -64,7 +67,10 @@ class Reading:
         return key in self._state.ended or (call is not None and call.answered is not None)
 
     def take(self, item: FromFeed | Asked) -> None:
-        """Apply what was read; what cannot become an event is counted, and shown once."""
+        """Apply a received item.
+
+        An item that cannot become an event is counted, and each kind is logged once.
+        """
         try:
             events = self._asked(item) if isinstance(item, Asked) else self._fed(item)
         except Unreadable as error:
@@ -78,7 +84,7 @@ class Reading:
                 self.last_at = max(self.last_at, events[-1].time.timestamp())
 
     def advance(self, now: float) -> None:
-        """Nothing follows from the time alone."""
+        """Do nothing, because the passage of time has no effect."""
 
     def step(self) -> Step:
         """The results since the last step."""

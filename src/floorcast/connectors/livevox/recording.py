@@ -1,4 +1,4 @@
-"""``--record``: what was read, one JSON object per line, to send with a bug report."""
+"""``--record``: writes received data, one JSON object per line, to send with a bug report."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ __all__ = ["Recording"]
 
 
 class Recording:
-    """Writes to ``path``, or nothing if there is none. The password is not in what is read."""
+    """Writes to ``path``, or nothing if it is None. Received data does not contain the password."""
 
     def __init__(self, path: Path | None) -> None:
         self._file = path.open("ab") if path else None
 
     def event(self, feed: str, raw: bytes, received: float) -> None:
-        """Write an event of a feed as it came."""
+        """Write an event of a feed as received."""
         self._write({"read": feed, "received": received, "event": Raw(raw)})
 
     def rows(self, what: str, rows: object, received: float) -> None:
-        """Write the rows of an answer."""
+        """Write the rows of a response."""
         self._write({"read": what, "received": received, "rows": rows})
 
     def _write(self, line: dict[str, object]) -> None:

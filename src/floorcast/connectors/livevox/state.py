@@ -12,19 +12,19 @@ from msgspec import Struct
 
 __all__ = ["AgentNow", "CallNow", "CampaignNow", "State"]
 
-MAX_CALLS = 200_000  # that are open; beyond it, the one that is known longest is forgotten
-MAX_ENDED = 10_000  # calls of which is remembered that they ended: a page may come again
-MAX_AGE_MS = 26 * 3_600_000  # of a call without an end: the server's feeds reach back 24 h
+MAX_CALLS = 200_000  # open calls; beyond it, the oldest is forgotten
+MAX_ENDED = 10_000  # ended calls that are remembered, because a page may arrive again
+MAX_AGE_MS = 26 * 3_600_000  # of a call without an end; the server's feeds reach back 24 h
 
 
 class CallNow(Struct, kw_only=True, omit_defaults=True):
-    """A call that has not ended; times in ms.
+    """A call that has not ended. Times in ms.
 
-    ``waits_at`` is the service at whose queue it was seen, ``turns`` how many it was told to have
-    waited at, ``waited_first``: before its first answer, too. ``waited_later`` is how long it
-    waited after that. ``served`` is the last service that had it. ``answered`` is its first
-    IN_CALL, at ``answered_at``; ``dialed``: the agent of that one made the call. ``agent`` has it
-    now, and it has been without one since ``free_since``.
+    ``waits_at`` is the service in whose queue it was seen, and ``turns`` the number of services at
+    which it is known to have waited. ``waited_first`` is true if it also waited before its first
+    answer. ``waited_later`` is how long it waited after that. ``served`` is the last service that
+    had it. ``answered`` is its first IN_CALL, at ``answered_at``. ``dialed`` is true if that agent
+    made the call. ``agent`` has it now; it has been without an agent since ``free_since``.
     """
 
     transaction: int
@@ -47,12 +47,12 @@ class CallNow(Struct, kw_only=True, omit_defaults=True):
 
     @property
     def key(self) -> str:
-        """Its name in the spool."""
+        """The name of the call in the spool."""
         return name_of(self.transaction, self.session)
 
 
 class AgentNow(Struct, kw_only=True, omit_defaults=True):
-    """An agent's login, last event and its time (ms), and the call in hand."""
+    """An agent's login, last event and its time (ms), and current call."""
 
     login: str | None = None
     kind: str = ""
@@ -61,14 +61,14 @@ class AgentNow(Struct, kw_only=True, omit_defaults=True):
 
 
 class CampaignNow(Struct, kw_only=True):
-    """The counts of a campaign that were sent last, and when (ms)."""
+    """The last counts sent for a campaign, and when (ms)."""
 
     counts: dict[str, object]
     at: int
 
 
 class State:
-    """Everything that is open, and which of it changed since ``changed`` was last called."""
+    """All open calls and agents, and the changes since ``changed`` was last called."""
 
     def __init__(self) -> None:
         self.calls: dict[str, CallNow] = {}
@@ -78,7 +78,7 @@ class State:
         self._touched: set[tuple[str, str]] = set()
 
     def call(self, transaction: int, session: str, at: int) -> CallNow:
-        """A call, made where it is not known; changes of it are noted."""
+        """Return a call, which is created if necessary, and note it as changed."""
         key = name_of(transaction, session)
         found = self.calls.get(key)
         if found is None:
@@ -89,7 +89,7 @@ class State:
         return found
 
     def release(self, key: str, agent: str, at: int) -> None:
-        """An agent has a call no more."""
+        """Note that an agent no longer has a call."""
         call = self.calls.get(key)
         if call is not None and call.agent == agent:
             call.agent, call.free_since, call.waits_at = "", at, None
@@ -100,7 +100,7 @@ class State:
         return name_of(transaction, session) in self.ended
 
     def end(self, transaction: int, session: str) -> None:
-        """Forget a call, but for its name."""
+        """Forget a call, except for its name."""
         key = name_of(transaction, session)
         if self.calls.pop(key, None) is not None:
             self._touched.add(("call", key))
@@ -117,12 +117,12 @@ class State:
         return self.agents.setdefault(number, AgentNow())
 
     def keep_campaign(self, number: str, campaign: CampaignNow) -> None:
-        """Remember what was sent of a campaign."""
+        """Store what was sent about a campaign."""
         self.campaigns[number] = campaign
         self._touched.add(("campaign", number))
 
     def changed(self) -> dict[tuple[str, str], object]:
-        """The rows that changed since the last time, None for one that is gone."""
+        """Return the rows that changed since the last call; None for a removed one."""
         tables: dict[str, Callable[[str], object]] = {
             "call": self.calls.get,
             "ended": self.ended.get,
@@ -134,7 +134,7 @@ class State:
         return rows
 
     def restore(self, kind: str, name: str, row: bytes) -> None:
-        """Take in a row that ``changed`` gave before, as JSON."""
+        """Restore a row that ``changed`` returned earlier, as JSON."""
         match kind:
             case "call":
                 self.calls[name] = msgspec.json.decode(row, type=CallNow)

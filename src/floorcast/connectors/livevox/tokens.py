@@ -1,4 +1,4 @@
-"""Tokens as times: a token is a version 1 UUID, and the smallest one of an instant means it."""
+"""Tokens as times. A token is a version 1 UUID; the smallest UUID of an instant stands for it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ __all__ = ["time_of", "token_at"]
 
 _GREGORIAN = 0x01B21DD213814000  # ticks from 1582-10-15, where UUIDs begin, to 1970-01-01
 _TICKS = 10_000_000  # of 100 ns, in a second
-_SMALLEST = 0x8080_808080808080  # as the API's own tokens have it
+_SMALLEST = 0x8080_808080808080  # as in the API's own tokens
 
 
 def time_of(token: str) -> float | None:
-    """The time that a token, or an event's id, speaks for; None if it has none."""
+    """The time of a token or of an event's id; None if it has none."""
     try:
         found = uuid.UUID(token.partition("+")[0])
     except ValueError:
@@ -21,7 +21,7 @@ def time_of(token: str) -> float | None:
 
 
 def token_at(moment: float) -> str:
-    """The token of a moment, in seconds of the epoch."""
+    """The token of a time in epoch seconds."""
     ticks = round(moment * _TICKS) + _GREGORIAN
     low, mid, high = ticks & 0xFFFFFFFF, ticks >> 32 & 0xFFFF, ticks >> 48 & 0x0FFF | 0x1000
     return str(uuid.UUID(int=low << 96 | mid << 80 | high << 64 | _SMALLEST))

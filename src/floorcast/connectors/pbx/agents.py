@@ -42,19 +42,19 @@ class Agents:
         self.named_call = self._told.named_call
         self.unknown: set[str] = set()
         self._timed = set(state.agents)
-        # By channel, so that a hangup or a hold costs one look rather than one for each agent.
+        # by channel, so that a hangup or a hold takes one lookup instead of one per agent
         self._reserved = {one.reserved: one.name for one in state.agents.values() if one.reserved}
         self._legs = {one.leg: one.name for one in state.agents.values() if one.leg}
 
     def named(self, member: str) -> AgentNow:
-        """The agent that a member is."""
+        """The agent of a member."""
         name = self._state.interfaces.get(member, member)
         return self._state.agent(
             self._config.agents.get(member) or self._config.agents.get(name, name)
         )
 
     def apply(self, sign: Sign) -> None:
-        """A sign of an agent alone."""
+        """Apply a sign that concerns only an agent."""
         match sign:
             case Member():
                 self._member(sign)
@@ -72,7 +72,7 @@ class Agents:
                 self._hold(sign)
 
     def ring(self, sign: Rang, call: CallNow) -> None:
-        """A call is offered to an agent."""
+        """Offer a call to an agent."""
         agent = self._in_queue(sign.agent, sign.queue)
         agent.reserved = sign.leg or call.caller
         self._reserved[agent.reserved] = agent.name
@@ -80,14 +80,14 @@ class Agents:
         self._told.show(agent, sign.at, call)
 
     def missed(self, agent: AgentNow, sign: Missed) -> None:
-        """An agent did not take a call; a pause may follow."""
+        """Note that an agent did not answer a call. A pause may follow."""
         self._in_queue(sign.agent, sign.queue)
         self._reserved.pop(agent.reserved, None)
         agent.reserved, agent.bridging = "", None
         self._told.show(agent, sign.at)
 
     def connect(self, sign: Connected, call: CallNow) -> str:
-        """An agent takes a call; the agent's name."""
+        """Connect an agent to a call. Returns the agent's name."""
         agent = self._in_queue(sign.agent, sign.queue)
         self._begin_talk(agent, sign.leg, call)
         self._told.show(agent, sign.at, call, number=f"{call.key}/{call.turn}/connect/{agent.name}")
@@ -103,7 +103,7 @@ class Agents:
             self._legs[leg] = agent.name
 
     def complete(self, name: str, call: CallNow | None, at: float, result: str) -> None:
-        """An agent's call is over: wrap-up, for as long as the queue has it."""
+        """End an agent's call. Wrap-up follows, for the time set for the queue."""
         agent = self._state.agent(name)
         if not agent.call or (call is not None and agent.call != call.caller):
             return
@@ -118,16 +118,16 @@ class Agents:
         self._timed.add(name)
 
     def hung_up(self, sign: HungUp) -> None:
-        """A channel is gone; it may be one that rang."""
+        """Forget a channel that hung up, which may have been ringing."""
         self._ring_ended(RingEnded(at=sign.at, leg=sign.channel))
 
     def with_interface(self, interface: str) -> str:
-        """The agent whose interface this is, "" if it is nobody's."""
+        """The agent with this interface, or ""."""
         known = interface in self._state.interfaces or interface in self._config.agents
         return self.named(interface).name if known else ""
 
     def call_of_leg(self, channel: str) -> str:
-        """The caller to whom an agent talks by this channel, "" if none does."""
+        """The caller that an agent talks to on this channel, or ""."""
         name = self._legs.get(channel)
         return self._state.agents[name].call if name else ""
 
@@ -137,7 +137,7 @@ class Agents:
         return agent is not None and agent.call == call.caller
 
     def ring_directly(self, name: str, leg: str, call: CallNow, at: float) -> None:
-        """A call that another agent passed on rings at this one's telephone."""
+        """Note that a call that another agent passed on rings at this agent's telephone."""
         agent = self._state.agent(name)
         if not agent.call:
             agent.reserved, agent.wrap_until = leg, None
@@ -145,20 +145,20 @@ class Agents:
             self._told.show(agent, at, call)
 
     def take_over(self, name: str, leg: str, call: CallNow, at: float) -> None:
-        """An agent has a call that another one passed on."""
+        """Note that an agent has a call that another one passed on."""
         agent = self._state.agent(name)
         self._begin_talk(agent, leg, call)
         number = f"{call.key}/{call.turn}/passed/{name}/{int(at)}"
         self._told.show(agent, at, call, number=number)
 
     def passed_on(self, name: str, call: CallNow, other: str, at: float) -> None:
-        """An agent who is in a call has passed it on to another one."""
+        """Note that an agent passed their current call on to another one."""
         if self.is_with(name, call) and name != other:
             agent = self._state.agent(name)
             self._told.send(agent, "AGENT_TRANSFER_COMPLETE_AGENT2", at, {"agent2": other}, call)
 
     def all_gone(self, at: float) -> None:
-        """Nobody is a member of anything."""
+        """Log off all agents, because no queue has members."""
         for name in list(self._state.agents):
             agent = self._state.agent(name)
             agent.queues, agent.reserved, agent.wrap_until = {}, "", None
@@ -166,7 +166,7 @@ class Agents:
             self._told.show(agent, at)
 
     def advance(self, now: float) -> None:
-        """Wrap-up ends, and a device in use is believed, when their time has come."""
+        """End wrap-ups that are due, and count devices that have been in use long enough."""
         for name in sorted(self._timed):
             agent = self._state.agents.get(name)
             if agent is None or (agent.wrap_until is None and agent.busy_since is None):
@@ -183,7 +183,7 @@ class Agents:
     # --- what changes an agent ------------------------------------------------------------------
 
     def _in_queue(self, member: str, queue: str) -> AgentNow:
-        """The agent; whoever is offered a queue's call is a member of it."""
+        """Return the agent. An agent who is offered a queue's call is a member of the queue."""
         agent = self.named(member)
         if queue not in agent.queues:
             agent.queues = {**agent.queues, queue: Membership()}
@@ -225,7 +225,7 @@ class Agents:
         for name in sorted(agents | shown.keys()):
             agent = self._state.agent(name)
             since, logged_in = shown.get(name, (sign.at, sign.at))
-            if since < agent.shown_at:  # a time of something that was shown already
+            if since < agent.shown_at:  # an earlier state, which was already shown
                 since = sign.at
             if logged_in < agent.shown_at:
                 logged_in = since
@@ -237,7 +237,7 @@ class Agents:
         before = agent.queues.get(sign.queue)
         status = sign.status
         if before is not None and status is None:
-            return agent  # the queue log knows no more of a member than that it is one
+            return agent  # the queue log says only that this is a member
         agent.queues = {
             **agent.queues,
             sign.queue: Membership(
@@ -276,7 +276,7 @@ class Agents:
         agent = self._in_queue(sign.agent, sign.queue)
         here = agent.queues[sign.queue]
         if sign.at < floor(here.paused_at):
-            return  # told late by the other channel
+            return  # arrives late on the other channel
         here.paused, here.paused_at = sign.paused, sign.at
         if sign.paused:
             agent.reason = sign.reason

@@ -1,7 +1,7 @@
-"""Which channels talk to each other: bridges, and the two halves of Local channels. No I/O.
+"""Tracks which channels hear each other: bridges, and the two halves of Local channels. No I/O.
 
-A Local channel that is not optimised away (``/n``) stands between a caller and the telephone of
-their agent: the queue sees its near half, a transfer happens to its far half.
+A Local channel that is not optimized away (``/n``) is between a caller and the telephone of their
+agent. The queue sees its near half, and a transfer affects its far half.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from collections.abc import Iterable
 
 __all__ = ["Bridges", "interface_of"]
 
-MAX_REACH = 64  # channels that are looked at: a conference is no transfer
+MAX_REACH = 64  # channels searched; a larger bridge is a conference and not a transfer
 
 
 class Bridges:
-    """The bridges of one Asterisk; channels are known by their Uniqueid."""
+    """The bridges of one Asterisk. Channels are identified by their Uniqueid."""
 
     def __init__(self, channels: Iterable[tuple[str, str, str]] = ()) -> None:
-        """``channels``: Uniqueid, name and bridge of those that there are."""
+        """``channels`` has the Uniqueid, name and bridge of each existing channel."""
         self._bridge: dict[str, str] = {}
         self._inside: dict[str, set[str]] = {}
         self._half: dict[str, str] = {}
@@ -32,14 +32,17 @@ class Bridges:
                 self.pair(channel, other)
 
     def enter(self, bridge: str, channel: str, name: str) -> None:
-        """A channel is in a bridge, and in no other."""
+        """Note that a channel is in this bridge and in no other one."""
         self.leave(self._bridge.get(channel, ""), channel)
         self._names[channel] = name
         self._bridge[channel] = bridge
         self._inside.setdefault(bridge, set()).add(channel)
 
     def leave(self, bridge: str, channel: str) -> None:
-        """A channel is no longer in a bridge; told late, it may be in another one already."""
+        """Note that a channel left a bridge.
+
+        If the event is late, it may already be in another one.
+        """
         if self._bridge.get(channel) != bridge:
             return
         del self._bridge[channel]
@@ -49,11 +52,11 @@ class Bridges:
             del self._inside[bridge]
 
     def pair(self, one: str, two: str) -> None:
-        """Two channels are the halves of a Local channel."""
+        """Note that two channels are the halves of a Local channel."""
         self._half[one], self._half[two] = two, one
 
     def gone(self, channel: str) -> None:
-        """A channel has hung up."""
+        """Forget a channel that hung up."""
         self.leave(self._bridge.get(channel, ""), channel)
         self._names.pop(channel, None)
         other = self._half.pop(channel, None)
@@ -61,22 +64,22 @@ class Bridges:
             self._half.pop(other, None)
 
     def reach(self, channel: str) -> list[str]:
-        """The channels that hear this one, itself first, the nearest before the others."""
+        """Return the channels that hear this one, nearest first, starting with itself."""
         found = [channel]
-        for one in found:  # grows meanwhile
+        for one in found:  # grows during the loop
             near = sorted(self._inside.get(self._bridge.get(one, ""), ()))
             near += filter(None, [self._half.get(one)])
             found += [each for each in near if each not in found][: MAX_REACH - len(found)]
         return found
 
     def interface(self, channel: str) -> str:
-        """The interface of a channel, "" if it is not known."""
+        """The interface of a channel; "" if unknown."""
         return interface_of(self._names.get(channel, ""))
 
 
 def interface_of(name: str) -> str:
     """The interface of a telephone's channel: ``PJSIP/anna-0000002a`` is ``PJSIP/anna``.
 
-    "" for half of a Local channel, which is nobody's telephone.
+    "" for half of a Local channel, which is not a telephone.
     """
     return "" if ";" in name else name.rpartition("-")[0]

@@ -1,7 +1,6 @@
-"""The phases of a PBX's calls: moves calls on, as signs or the time say, and makes the events.
+"""The phases of a PBX's calls: changes them by signs or by time, and makes the events.
 
-``TRANSFERRING`` and the other phases that a call leaves by itself have a time when they are over
-(``CallNow.due``). No I/O.
+``TRANSFERRING`` and other temporary phases end at a set time (``CallNow.due``). No I/O.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from floorcast.connectors.pbx.state import CallNow, Phase, State
 
 __all__ = ["PASSED_ON", "TRANSFER_GRACE", "CallPhases"]
 
-TRANSFER_GRACE = 2.0  # seconds after a transfer in which a join goes on with the call
+TRANSFER_GRACE = 2.0  # seconds after a transfer in which a join continues the call
 LET_GO_GRACE = 0.5  # seconds after a blind transfer in which another agent's telephone may ring
 PASSED_ON = {Phase.TRANSFERRING, Phase.LEFT}  # another agent may take such a call over
 
@@ -23,8 +22,8 @@ PASSED_ON = {Phase.TRANSFERRING, Phase.LEFT}  # another agent may take such a ca
 class CallPhases:
     """Moves the calls of one PBX from phase to phase. Times are in seconds, by the PBX's clock.
 
-    ``passed_on`` are the callers that another agent may take over. ``hangups`` and ``more`` (the
-    seconds added to every grace) are as in ``Mapping``.
+    ``passed_on`` has the callers that another agent may take over. ``hangups`` and ``more`` (the
+    seconds added to every grace period) are as in ``Mapping``.
     """
 
     def __init__(
@@ -40,13 +39,13 @@ class CallPhases:
         self._pending = {one.caller for one in state.calls.values() if one.due}
 
     def taken(self) -> list[CloudEvent]:
-        """The events that were made since the last call."""
+        """Return the events made since the last call."""
         events, self._events = self._events, []
         self._state.forget_ended()
         return events
 
     def advance(self, now: float) -> None:
-        """Move on the calls whose phase is over by ``now``."""
+        """Advance the calls whose phase has ended by ``now``."""
         due = [call for one in self._pending if (call := self._state.calls.get(one))]
         for call in sorted(due, key=lambda one: one.due):
             while call.due and call.due <= now:
@@ -56,12 +55,12 @@ class CallPhases:
         self.agents.advance(now)
 
     def finish(self, call: CallNow) -> None:
-        """The conversation was the end of the call."""
+        """End the call, because its conversation ended it."""
         self.agents.complete(call.agent, call, call.since, call.result)
         self.end(call, call.since, call.result)
 
     def pass_on(self, call: CallNow, at: float) -> None:
-        """Its agent passed it on: to a queue, to another agent, or elsewhere."""
+        """Note that the agent passed the call on: to a queue, to another agent, or elsewhere."""
         if self._hangups:
             self.move(call, Phase.TRANSFERRING, at, LET_GO_GRACE)
         else:
@@ -69,11 +68,11 @@ class CallPhases:
             self.let_go(call)
 
     def let_go(self, call: CallNow) -> None:
-        """The agent who passed it on is free."""
+        """Note that the agent who passed the call on is free."""
         self.agents.complete(call.agent, call, call.since, "Transferred")
 
     def move(self, call: CallNow, phase: Phase, at: float, seconds: float = 0.0) -> None:
-        """The call enters a phase; after ``seconds`` its time is over."""
+        """Move the call to a phase, which ends after ``seconds``."""
         call.phase, call.since = phase, at
         call.due = at + seconds if seconds else 0.0
         self._state.keep_call(call)
@@ -85,19 +84,19 @@ class CallPhases:
             self.passed_on.discard(call.caller)
 
     def wait_until(self, call: CallNow, due: float) -> None:
-        """The call's phase is over at ``due``."""
+        """Let the call's phase end at ``due``."""
         call.due = due
         self._state.keep_call(call)
         self._pending.add(call.caller)
 
     def end(self, call: CallNow, at: float, result: str) -> None:
-        """The call ends."""
+        """End the call."""
         self.move(call, Phase.ENDED, at)
         data = self.agents.named_call(call) | ({"lvResult": result} if result else {})
         self.emit(f"{call.key}/end", "call.end", at, data)
 
     def emit_leave(self, call: CallNow, reason: str, at: float | None = None) -> None:
-        """The call leaves its queue or its agent, at ``at`` or when its phase began."""
+        """Make the event of leaving the queue or agent, at ``at`` or when the phase began."""
         self.emit(
             f"{call.key}/{call.turn}/leave",
             "call.leave",
@@ -110,7 +109,7 @@ class CallPhases:
         )
 
     def emit(self, number: str, kind: str, at: float, data: dict[str, object]) -> None:
-        """Make an event; ``number`` is its id, which follows from what happened."""
+        """Make an event. ``number`` is its id, which is derived from what happened."""
         self._events.append(
             CloudEvent(
                 id=number,
@@ -122,7 +121,7 @@ class CallPhases:
         )
 
     def time_over(self, call: CallNow) -> None:
-        """The grace of the phase has passed: nothing else came, so the call goes on its way."""
+        """Handle the end of a grace period in which nothing else happened."""
         since = call.since
         match call.phase:
             case Phase.HANGING_UP:

@@ -1,4 +1,4 @@
-"""How a connector to a PBX is set up: the names and numbers that the PBX itself does not know."""
+"""The configuration of a connector to a PBX: names and numbers that the PBX does not know."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["Dialect", "MappingConfig"]
 class Dialect(Struct, frozen=True, kw_only=True):
     """How one kind of PBX names calls.
 
-    ``kind`` begins the source of every event. ``transaction_id`` makes a number below 2**53 of a
-    caller's id. ``ids_are_global``: no other PBX has the same ids of callers, so that a session is
-    named by the id alone. ``asks_why``: why a caller left a queue is asked for where nothing tells
-    it, and the answer comes as a ``LeftBecause``.
+    ``kind`` begins the source of every event. ``transaction_id`` makes a number below 2**53 from a
+    caller's id. ``ids_are_global`` is true if caller ids are unique across PBXs, so that the id
+    alone names a session. ``asks_why`` is true if the connector asks why a caller left a queue when
+    no event says so; the answer arrives as a ``LeftBecause``.
     """
 
     kind: str
@@ -24,18 +24,19 @@ class Dialect(Struct, frozen=True, kw_only=True):
     asks_why: bool = False
 
     def session_id(self, call: str, source: str) -> str:
-        """The session of a call at a PBX of this name."""
+        """Return the session of a call at a PBX with this name."""
         return call if self.ids_are_global else f"{call}@{source}"
 
 
 class MappingConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The configuration of the mapping; every part is optional.
 
-    ``source`` names this PBX in ids. ``services``: queue to service (else the queue's name).
-    ``agents``: a member's name, or what it is known by, to agent (else the name). ``home_queues``:
-    agent to the queue that their time counts for. ``wrap_up_seconds``: queue to seconds of wrap-up,
-    ``"*"`` for all others. ``reasons``: pause reason to reason. ``did_variable``: the channel
-    variable with the dialed number. ``disposition_event``: the event with a term code.
+    ``source`` names this PBX in ids. ``services`` maps a queue to a service (default: the queue's
+    name), ``agents`` a member's name or other identifier to an agent (default: the name),
+    ``home_queues`` an agent to the queue that their time counts for, ``wrap_up_seconds`` a queue to
+    seconds of wrap-up (``"*"`` for all others), and ``reasons`` a pause reason to a reason.
+    ``did_variable`` is the channel variable with the dialed number. ``disposition_event`` is the
+    event with a term code.
     """
 
     source: str = "asterisk"
@@ -52,5 +53,5 @@ class MappingConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return self.services.get(queue, queue)
 
     def wrap_up(self, queue: str, otherwise: float = 0.0) -> float:
-        """The seconds of wrap-up after a call of a queue; what the PBX says, if nothing is set."""
+        """The seconds of wrap-up after a call of a queue, by default those that the PBX reports."""
         return self.wrap_up_seconds.get(queue, self.wrap_up_seconds.get("*", otherwise))

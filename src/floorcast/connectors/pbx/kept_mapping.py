@@ -1,4 +1,4 @@
-"""A mapping whose state is in the spool: what it knows is in the rows that it gives. No I/O."""
+"""A mapping whose complete state is in the rows that it returns for the spool. No I/O."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LAST_AT = "last_at"
 
 
 def restored(rows: Iterable[tuple[str, str, bytes]], position: Rows[str, str]) -> State:
-    """The state that rows and position of a spool describe."""
+    """Return the state described by the rows and position of a spool."""
     state = State()
     for kind, name, row in rows:
         state.restore(kind, name, row)
@@ -26,7 +26,7 @@ def restored(rows: Iterable[tuple[str, str, bytes]], position: Rows[str, str]) -
 
 
 class KeptMapping:
-    """Gathers what is to be kept: events, rows that changed, positions that moved."""
+    """Collects what to store: events, changed rows and changed positions."""
 
     def __init__(self, mapping: Mapping, state: State) -> None:
         self._mapping = mapping
@@ -39,11 +39,11 @@ class KeptMapping:
         self._events += self._mapping.apply(sign)
 
     def advance(self, now: float) -> None:
-        """Apply the time; ``now`` is by the PBX's clock."""
+        """Apply the passage of time. ``now`` is by the PBX's clock."""
         self._events += self._mapping.advance(now)
 
     def move(self, name: str, position: str) -> None:
-        """Record the position from which reading would continue."""
+        """Record the position to continue reading from."""
         self._position[name] = position
 
     def step(self) -> Step:

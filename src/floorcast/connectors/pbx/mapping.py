@@ -1,7 +1,7 @@
-"""Signs in, CloudEvents out: what happens at a PBX, as floorcast's events. No I/O.
+"""Maps signs of a PBX to CloudEvents. No I/O.
 
-Event ids follow from what happened, never from when it was read: reading a sign again, or from
-the other channel, gives an event that the server recognises.
+Event ids are derived from what happened, never from when it was read. A sign that is read again, or
+from the other channel, produces an event that the server recognizes as a duplicate.
 """
 
 from __future__ import annotations
@@ -43,22 +43,22 @@ from floorcast.connectors.pbx.transfers import Transfers
 
 __all__ = ["Mapping"]
 
-JOIN_GRACE = 1.0  # seconds after leaving a queue in which a join goes on with the call
-COMPLETED_GRACE = 0.5  # seconds after AgentComplete in which it may prove to have been a transfer
-REASON_GRACE = 5.0  # seconds for which the answer to why a caller left a queue is waited for
-WHOLE_SECONDS = 1.0  # more, where times are whole seconds
-SAME_JOIN = 1.0  # seconds within which a join of the same queue is the one known already
+JOIN_GRACE = 1.0  # seconds after leaving a queue in which a join continues the call
+COMPLETED_GRACE = 0.5  # seconds after AgentComplete in which a transfer may show
+REASON_GRACE = 5.0  # seconds to wait for the reason why a caller left a queue
+WHOLE_SECONDS = 1.0  # added if times are in whole seconds
+SAME_JOIN = 1.0  # seconds within which a join of the same queue is the known one
 SAME_WAIT = 2.0  # seconds by which HoldTime and the time of the join differ, at most
-MAX_DIALED = 10_000  # numbers that wait for their caller to join
-MAX_EARLY = 10_000  # offers that wait for their caller to join
+MAX_DIALED = 10_000  # dialed numbers whose caller has not joined yet
+MAX_EARLY = 10_000  # offers whose caller has not joined yet
 RESULTS = {"": "", "caller": "Completed by caller", "agent": "Completed by agent"}
 
 
 class Mapping:
-    """The calls of one PBX, and its agents.
+    """The calls and agents of one PBX.
 
-    ``hangups``: the source tells when channels hang up (AMI does, ``queue_log`` does not). Where
-    it does not, a call that left its queue or its agent is taken to have ended.
+    ``hangups`` is true if the source reports hangups (AMI does, ``queue_log`` does not). If it does
+    not, a call that leaves its queue or its agent is assumed to have ended.
     """
 
     def __init__(
@@ -104,19 +104,19 @@ class Mapping:
         }
 
     def apply(self, sign: Sign) -> list[CloudEvent]:
-        """The events that follow from a sign, and from the time that has passed before it."""
+        """Return the events that result from a sign and from the time that passed before it."""
         self._phases.advance(sign.at)
         self._state.last_at = max(self._state.last_at, sign.at)
         self._takers.get(type(sign), self._agents.apply)(sign)
         return self._phases.taken()
 
     def advance(self, now: float) -> list[CloudEvent]:
-        """The events that follow from the time alone; ``now`` is by the PBX's clock."""
+        """Return the events that result from the passage of time. ``now`` is by the PBX's clock."""
         self._phases.advance(now)
         return self._phases.taken()
 
     def know_reason(self, caller: str, reason: str) -> None:
-        """Why a caller left a queue, where that is learned after the fact."""
+        """Set the reason why a caller left a queue, learned afterwards."""
         call = self._state.call(caller)
         if call and call.phase is Phase.LEAVING:
             if reason not in {"", ABANDONED}:
@@ -125,11 +125,11 @@ class Mapping:
             self._state.keep_call(call)
 
     def see_channels(self, channels: Iterable[tuple[str, str, str]]) -> None:
-        """The channels that there are: Uniqueid, name and bridge of each."""
+        """Replace the known channels: the Uniqueid, name and bridge of each."""
         self._transfers.bridges = Bridges(channels)
 
     def unknown_interfaces(self) -> set[str]:
-        """Interfaces that ``queue_log`` named without it being known whose they are."""
+        """Interfaces in ``queue_log`` whose members are not known."""
         return self._agents.unknown
 
     def _know_because(self, sign: LeftBecause) -> None:
@@ -170,12 +170,13 @@ class Mapping:
         if call := self._state.call(sign.caller):
             self._agents.ring(sign, call)
             return
-        self._early[sign.caller] = sign  # FreeSWITCH may offer a caller before it says they joined
+        # FreeSWITCH may offer a caller before it reports their join
+        self._early[sign.caller] = sign
         if len(self._early) > MAX_EARLY:
             del self._early[next(iter(self._early))]
 
     def _confirm(self, agent: str) -> None:
-        """The bridge that was announced has come about, at the time of its announcement."""
+        """Confirm an announced bridge, at the time of its announcement."""
         connected = self._agents.named(agent).bridging
         if connected is not None:
             self._connect(connected)
@@ -204,7 +205,7 @@ class Mapping:
     def _connect(self, sign: Connected) -> None:
         known = self._state.call(sign.caller)
         if known and sign.at < floor(known.connected) + (known.phase is Phase.ENDED):
-            return  # told late by the other channel
+            return  # arrives late on the other channel
         call = self._waiting_for(sign)
         if call.phase is Phase.TALKING:
             if call.agent == self._config.agents.get(sign.agent, sign.agent):
@@ -212,13 +213,13 @@ class Mapping:
             self._agents.complete(call.agent, call, sign.at, "Transferred")
         before = self._state.calls.get(self._agents.named(sign.agent).call)
         if before is not None and before is not call and before.due:
-            self._phases.time_over(before)  # what it waited for cannot come any more
+            self._phases.time_over(before)  # the expected sign can no longer arrive
         call.connected, call.is_direct = sign.at, False
         self._phases.move(call, Phase.TALKING, sign.at)
         call.agent = self._agents.connect(sign, call)
 
     def _waiting_for(self, sign: Connected) -> CallNow:
-        """The call that is connected, which may have joined under another id, or unseen."""
+        """The connected call, which may have joined under another id, or unnoticed."""
         call = self._state.call(sign.caller)
         if call and call.queue == sign.queue and call.phase is not Phase.ENDED:
             return call
@@ -268,7 +269,8 @@ class Mapping:
         if sign.at < floor(call.joined):
             return
         if sign.reason == ABANDONED:
-            # Of the queue log, and AMI has not said it first: nothing else will tell the hangup.
+            # from the queue log, and AMI has not reported it first: nothing else will report the
+            # hangup
             self._phases.end(call, sign.at, "Abandoned")
             return
         call.reason, call.exit_key = sign.reason, sign.key

@@ -1,4 +1,4 @@
-"""Reading a connection that may be quiet for a long time, or dead."""
+"""Reads a connection that may be quiet for a long time, or dead."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Callable
 __all__ = ["CONNECT_SECONDS", "READ_BYTES", "read_some"]
 
 CONNECT_SECONDS = 5.0
-PING_SECONDS = 10.0  # of silence; a connection that stays silent after that is dead
+PING_SECONDS = 10.0  # of silence until a ping; a connection that does not answer it is dead
 READ_BYTES = 1 << 18
 
 
 async def read_some(reader: asyncio.StreamReader, ping: Callable[[], None]) -> bytes:
-    """The next bytes; empty if the connection is lost or dead.
+    """Return the next bytes, or empty bytes if the connection is lost or dead.
 
     ``ping`` requests a response from the other side. Raises OSError.
     """

@@ -1,4 +1,4 @@
-"""A connection that is made again whenever it is lost."""
+"""Reconnects whenever a connection is lost."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _log = structlog.get_logger("floorcast.connect")
 async def keep_connected(source: str, connection: Callable[[Backoff], Awaitable[None]]) -> None:
     """Run one connection after the other, with pauses in between.
 
-    ``connection`` returns when it is lost, and resets the back-off once it is of use. ``source``
-    names the other side in the log. Raises BadCredentials if the first connection is refused:
-    later it is waited for, as the other side may be in the middle of a change.
+    ``connection`` returns when it is lost, and resets the back-off once it works. ``source`` names
+    the other side in the log. Raises BadCredentials if the first connection is refused. Later
+    refusals are retried, because the other side may be in the middle of a change.
     """
     backoff = Backoff(Timing().chance)
     was_up = is_lost = False

@@ -14,12 +14,12 @@ from floorcast.connectors.pbx.signs import Sign
 
 __all__ = ["READ_BYTES", "Recorded", "events_of", "moved_to"]
 
-LAST_WAIT = 60.0  # seconds after the last sign: all that waits for more has been decided then
-READ_BYTES = 1 << 20  # of a recording at once
+LAST_WAIT = 60.0  # seconds after the last sign, when all waits are over
+READ_BYTES = 1 << 20  # of a recording at a time
 
 
 class Recorded(Struct, kw_only=True):
-    """Events in order of time, and how many lines or frames could not be read."""
+    """Events in order of time, and the number of unreadable lines or frames."""
 
     events: list[CloudEvent]
     unreadable: int
@@ -28,9 +28,9 @@ class Recorded(Struct, kw_only=True):
 def moved_to(
     events: list[CloudEvent], day: date | None, zone: ZoneInfo, now: datetime
 ) -> list[CloudEvent]:
-    """The events with other times: the first on a day, or without one, the last at ``now``.
+    """Return the events with new times: the first on a day or, without one, the last at ``now``.
 
-    On a day, the first event keeps its clock time in the zone. All distances are kept.
+    On a day, the first event keeps its local clock time. All intervals between events are kept.
     """
     if not events:
         return []
@@ -43,12 +43,12 @@ def moved_to(
 
 
 def events_of(mapping: Mapping, signs: Iterable[Sign]) -> list[CloudEvent]:
-    """All events that follow from signs, in order of time."""
+    """Return all events that result from signs, in order of time."""
     found: list[CloudEvent] = []
     last = 0.0
     for sign in signs:
         last = max(last, sign.at)
         found += mapping.apply(sign)
     found += mapping.advance(last + LAST_WAIT)
-    # A call.leave is known a second after it happened.
+    # a call.leave is known only a second after it happened
     return sorted(found, key=lambda event: event.time)

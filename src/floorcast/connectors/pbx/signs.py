@@ -1,8 +1,8 @@
-"""Signs: facts about calls and agents of any PBX, in one vocabulary.
+"""Signs: facts about calls and agents, in the same form for all PBXs.
 
-``at`` is seconds of the epoch by the PBX's clock. ``caller`` is the id of a channel, ``agent`` a
-member's name. Every channel gives the same sign for an occurrence, so its event always has the same
-id.
+``at`` is in epoch seconds by the PBX's clock. ``caller`` is the id of a channel, ``agent`` a
+member's name. Both channels give the same sign for the same occurrence, so its event always has the
+same id.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ __all__ = [
     "sign_key",
 ]
 
-By = Literal["", "caller", "agent", "transfer"]  # empty when it is not told
+By = Literal["", "caller", "agent", "transfer"]  # empty if unknown
 WhyMissed = Literal["NO_ANSWER", "REFUSED", "BUSY", "CANCELLED"]
 ABANDONED = "ABANDONED"  # a reason of ``Left``: the caller hung up
 
@@ -85,39 +85,39 @@ class Joined(_OfCaller, frozen=True, kw_only=True):
 
 
 class Connected(_OfMember, frozen=True, kw_only=True):
-    """A member took the caller; ``leg`` is the member's channel, ``waited`` is in seconds."""
+    """A member answered the caller. ``leg`` is the member's channel; ``waited`` is in seconds."""
 
     leg: str = ""
     waited: float = 0.0
 
 
 class Bridging(_Sign, frozen=True, kw_only=True):
-    """A member answered, but is not in touch with the caller yet; ``Confirmed`` may follow."""
+    """A member answered but cannot hear the caller yet. ``Confirmed`` may follow."""
 
     connected: Connected
 
 
 class Confirmed(_Sign, frozen=True, kw_only=True):
-    """A member who was being bridged is in touch with the caller since then."""
+    """A member who was being bridged has been connected to the caller since ``at``."""
 
     agent: str
 
 
 class Completed(_OfMember, frozen=True, kw_only=True):
-    """The conversation ended; ``caller`` may be empty (AMI's AgentComplete after a Hangup)."""
+    """The conversation ended. ``caller`` may be empty (AMI's AgentComplete after a Hangup)."""
 
     by: By
 
 
 class Left(_OfCaller, frozen=True, kw_only=True):
-    """A caller left a queue; ``reason`` is empty if unknown, ``key`` is the pressed key."""
+    """A caller left a queue. ``reason`` is empty if unknown; ``key`` is the pressed key."""
 
     reason: str = ""
     key: str = ""
 
 
 class LeftBecause(_Sign, frozen=True, kw_only=True):
-    """Why a caller left a queue, learned a moment after they did."""
+    """The reason why a caller left a queue, learned a moment later."""
 
     caller: str
     reason: str
@@ -130,27 +130,27 @@ class Rang(_OfMember, frozen=True, kw_only=True):
 
 
 class RingEnded(_Sign, frozen=True, kw_only=True):
-    """A channel that rang no longer does, and was not answered."""
+    """A channel stopped ringing without an answer."""
 
     leg: str
 
 
 class Missed(_OfMember, frozen=True, kw_only=True):
-    """A member did not take the call."""
+    """A member did not answer the call."""
 
     ring_seconds: int
     reason: WhyMissed = "NO_ANSWER"
 
 
 class HungUp(_Sign, frozen=True, kw_only=True):
-    """A channel has ended; ``by`` is the party that hung up, if known."""
+    """A channel ended. ``by`` is the party that hung up, if known."""
 
     channel: str
     by: By = ""
 
 
 class Held(_Sign, frozen=True, kw_only=True):
-    """A channel put the other party on hold, or took it back."""
+    """A channel put the other party on hold, or resumed."""
 
     channel: str
     on: bool
@@ -159,8 +159,8 @@ class Held(_Sign, frozen=True, kw_only=True):
 class Member(_Sign, frozen=True, kw_only=True):
     """The current state of a queue member.
 
-    ``status`` (of the device) is None and ``interface`` empty if unknown. ``since`` is the start of
-    this state, and ``logged_in`` that of the membership, if they are known to be before ``at``.
+    ``status`` (of the device) is None and ``interface`` is empty if unknown. ``since`` is the start
+    of the state and ``logged_in`` the start of the membership, if known to be before ``at``.
     ``wrap_up`` is in seconds.
     """
 
@@ -178,9 +178,10 @@ class Member(_Sign, frozen=True, kw_only=True):
 
 
 class Roster(_Sign, frozen=True, kw_only=True):
-    """All members of all queues; an agent who is not among them is a member of none.
+    """All members of all queues.
 
-    The agents in ``left_alone`` have changed since it was drawn up, and stay as they are.
+    An agent who is absent is not a member of any queue. The agents in ``left_alone`` have changed
+    since the list was read and are not updated.
     """
 
     members: tuple[Member, ...]
@@ -188,14 +189,14 @@ class Roster(_Sign, frozen=True, kw_only=True):
 
 
 class MemberGone(_Sign, frozen=True, kw_only=True):
-    """A member left a queue; all of its queues, if ``queue`` is empty."""
+    """A member left a queue, or all of their queues if ``queue`` is empty."""
 
     queue: str
     agent: str
 
 
 class Paused(_Sign, frozen=True, kw_only=True):
-    """A member was paused in a queue, or is no longer."""
+    """A member was paused or unpaused in a queue."""
 
     queue: str
     agent: str
@@ -204,7 +205,7 @@ class Paused(_Sign, frozen=True, kw_only=True):
 
 
 class AgentStatus(_Sign, frozen=True, kw_only=True):
-    """An agent logged in or out, took a break or came back, in all of their queues."""
+    """An agent logged in or out, or began or ended a break, in all of their queues."""
 
     agent: str
     present: bool
@@ -213,7 +214,7 @@ class AgentStatus(_Sign, frozen=True, kw_only=True):
 
 
 class Dialed(_Sign, frozen=True, kw_only=True):
-    """The number that the caller dialed, known before the caller joins."""
+    """The number that the caller dialed, which is known before the caller joins."""
 
     caller: str
     number: str
@@ -230,9 +231,9 @@ class Disposed(_Sign, frozen=True, kw_only=True):
 class Transferred(_Sign, frozen=True, kw_only=True):
     """An agent passed a channel on.
 
-    ``by`` is the agent's channel, ``passed_on`` the one that was in a bridge with it. After an
-    attended transfer, ``second`` is the channel of the agent's other conversation, and ``target``
-    who is at its other end; both are empty after a blind one.
+    ``by`` is the agent's channel, ``passed_on`` the channel bridged with it. After an attended
+    transfer, ``second`` is the channel of the agent's other conversation, and ``target`` the
+    channel at its other end. Both are empty after a blind transfer.
     """
 
     by: str
@@ -250,7 +251,7 @@ class Dialling(_Sign, frozen=True, kw_only=True):
 
 
 class Entered(_Sign, frozen=True, kw_only=True):
-    """A channel came into a bridge."""
+    """A channel entered a bridge."""
 
     bridge: str
     channel: str
@@ -258,7 +259,7 @@ class Entered(_Sign, frozen=True, kw_only=True):
 
 
 class LeftBridge(_Sign, frozen=True, kw_only=True):
-    """A channel went out of a bridge."""
+    """A channel left a bridge."""
 
     bridge: str
     channel: str
@@ -272,7 +273,7 @@ class Paired(_Sign, frozen=True, kw_only=True):
 
 
 class Restarted(_Sign, frozen=True, kw_only=True):
-    """The PBX has restarted: earlier calls are gone, and all members if ``empty``."""
+    """The PBX restarted. Earlier calls are gone, and so are all members if ``empty``."""
 
     empty: bool = False
 
@@ -307,9 +308,9 @@ Sign = (
 
 
 def sign_key(sign: Sign) -> tuple[object, ...] | None:
-    """A key that the same sign from the other channel shares.
+    """Return a key that is equal for the same sign from the other channel.
 
-    None for a sign that only one channel gives, or that has no effect when repeated.
+    Returns None for a sign that only one channel gives or that has no effect when repeated.
     """
     match sign:
         case Joined() | Left():

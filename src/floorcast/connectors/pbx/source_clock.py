@@ -10,29 +10,30 @@ MAX_EPOCH = 2**33  # seconds; the year 2242
 
 
 class SourceClock:
-    """Our clock, set by the times that the source gives."""
+    """A clock that follows the times of the source."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._offset = 0.0  # seconds by which the source's clock is ahead of ours
 
     def ours(self) -> float:
-        """The time here, in seconds of the epoch."""
+        """The local time, in epoch seconds."""
         return self._clock()
 
     def now(self) -> float:
-        """The time there, in seconds of the epoch."""
+        """The source's time, in epoch seconds."""
         return self._clock() + self._offset
 
     def note(self, at: float, received: float) -> None:
-        """A message received at ``received`` by our clock has the source's time ``at``.
+        """Note that a message received at ``received`` (local time) has the source's time ``at``.
 
-        What is no time (NaN, or beyond the year 2242) is left out: it would be added to all others.
+        An invalid time (NaN, or after the year 2242) is ignored, because it would distort all
+        others.
         """
         if 0 <= at < MAX_EPOCH:
             self._offset = at - received
 
     def note_second(self, second: int, received: float) -> None:
-        """A message received at ``received`` has the source's time in whole seconds."""
+        """Note a message's source time in whole seconds, like ``note``."""
         if not -1.0 <= received + self._offset - second <= 2.0:
             self._offset = second + 0.5 - received

@@ -1,4 +1,4 @@
-"""From what is read to the spool: one inbox, one transaction per step."""
+"""Writes what was read to the spool: one inbox, one transaction per step."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ __all__ = ["Reading", "Spooling", "SpoolingTuning", "Step"]
 class SpoolingTuning(Struct, frozen=True, kw_only=True):
     """Seconds and bounds that no user needs to set."""
 
-    step_seconds: float = 0.2  # from one look at the time to the next
-    max_inbox: int = 100_000  # items read and not yet spooled; then reading waits
+    step_seconds: float = 0.2  # between two checks of the time
+    max_inbox: int = 100_000  # items read but not yet spooled; beyond it, reading waits
     max_step: int = 5_000  # items in one transaction
-    max_spooled: int = 5_000_000  # events; then reading waits until there is room
+    max_spooled: int = 5_000_000  # events; beyond it, reading waits for room
 
 
 class Step(NamedTuple):
@@ -40,7 +40,7 @@ Item = TypeVar("Item")
 
 
 class Reading(Protocol[Item_contra]):
-    """Turns what was read into what is to be kept."""
+    """Turns received items into the rows and events to store."""
 
     @property
     def last_at(self) -> float:
@@ -57,7 +57,7 @@ class Reading(Protocol[Item_contra]):
 
 
 class Spooling(Generic[Item]):
-    """Takes items from an inbox, and keeps what follows from them. ``put`` waits for room."""
+    """Takes items from an inbox and stores the results. ``put`` waits for room."""
 
     def __init__(
         self,
@@ -75,11 +75,11 @@ class Spooling(Generic[Item]):
         self._inbox: asyncio.Queue[Item] = asyncio.Queue(tuning.max_inbox)
 
     async def put(self, item: Item) -> None:
-        """Hand over what was read."""
+        """Add a received item."""
         await self._inbox.put(item)
 
     async def run(self, forwarder: Forwarder) -> None:
-        """Keep what is read, for ever."""
+        """Store received items until cancelled."""
         forwarder.wake()
         while True:
             await self._gather()
@@ -95,7 +95,7 @@ class Spooling(Generic[Item]):
                 await forwarder.has_sent()
 
     async def _gather(self) -> None:
-        """Take what has been read, or wait a moment for it."""
+        """Apply received items, or wait briefly for one."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._tuning.step_seconds):
                 self._reading.take(await self._inbox.get())

@@ -1,6 +1,6 @@
-"""The open calls and agents of a PBX, as the mapping knows them, and ids of swapped calls.
+"""The open calls and agents of a PBX, as known to the mapping, and ids of swapped calls.
 
-All of it is written to the spool, row by row, in the transaction of the events that it led to.
+Its rows are written to the spool in the transaction of the events that they led to.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from floorcast.connectors.pbx.signs import Connected
 
 __all__ = ["AgentNow", "CallNow", "Membership", "Phase", "State"]
 
-MAX_ENDED = 10_000  # calls of which is remembered that they ended: lines may be read again
+MAX_ENDED = 10_000  # ended calls that are remembered, because lines may be read again
 
 
 class Phase(StrEnum):
-    """Where a call is."""
+    """The phase of a call."""
 
     WAITING = "waiting"
-    LEAVING = "leaving"  # out of its queue; whether it joins another one shows within a second
+    LEAVING = "leaving"  # out of its queue; it may join another one within a second
     TALKING = "talking"
     TRANSFERRING = "transferring"  # its agent passed it on; it may join a queue
-    PARTED = "parted"  # its agent is gone; whether its caller is, too, shows within two seconds
-    COMPLETED = "completed"  # its agent is done with it; it ends, unless it was passed on
-    HANGING_UP = "hanging up"  # its caller is gone; that its agent is, too, is still to be told
+    PARTED = "parted"  # its agent is gone; its caller may follow within two seconds
+    COMPLETED = "completed"  # its agent has finished; it ends unless it was passed on
+    HANGING_UP = "hanging up"  # its caller is gone; the sign about its agent is still to come
     LEFT = "left"  # up, but neither waiting nor with an agent
     ENDED = "ended"
 
@@ -36,10 +36,11 @@ class CallNow(Struct, kw_only=True):
     """A call. ``session`` counts the calls of this caller, ``turn`` those at a queue.
 
     Times are seconds of the epoch. ``since`` is when the phase began, ``due`` when it ends by
-    itself. ``joined`` and ``connected`` are those of the last turn. ``reason`` is that of leaving a
-    queue, ``exit_key`` what was pressed then. ``hung_up_by`` is the party that hung up, if known.
-    ``result`` is that of the conversation. ``channel`` is where the caller is now, if not in the
-    channel that they joined with. ``is_direct``: no queue connected it to its agent.
+    itself. ``joined`` and ``connected`` are the times of the last turn. ``reason`` is the reason
+    for leaving a queue, ``exit_key`` the key pressed then. ``hung_up_by`` is the party that hung
+    up, if known. ``result`` is the result of the conversation. ``channel`` is the caller's current
+    channel, if they joined with another one. ``is_direct`` is true if no queue connected the call
+    to its agent.
     """
 
     caller: str
@@ -63,12 +64,12 @@ class CallNow(Struct, kw_only=True):
 
     @property
     def key(self) -> str:
-        """The caller, and which of the caller's calls this is, if not the first."""
+        """The caller, with the number of this call if it is not the caller's first."""
         return self.caller if self.session == 1 else f"{self.caller}/{self.session}"
 
 
 class Membership(Struct, kw_only=True):
-    """An agent's place in one queue."""
+    """An agent's membership in one queue."""
 
     dynamic: bool = True
     status: int = 0
@@ -80,10 +81,10 @@ class Membership(Struct, kw_only=True):
 class AgentNow(Struct, kw_only=True):
     """An agent. ``shown`` is the state last sent, ``LOGOFF`` before any; ``shown_at`` is when.
 
-    ``reserved`` and ``leg`` are channels of the agent; ``call`` the caller that they talk to, and
-    ``bridging`` what they are about to. ``wrap_up`` is in seconds, as the PBX tells it.
-    ``busy_since`` is when the device began to be in use without a call of a queue. ``numbered``
-    counts the events of each state and second.
+    ``reserved`` and ``leg`` are channels of the agent, ``call`` is the caller that they talk to,
+    and ``bridging`` the caller that they are about to talk to. ``wrap_up`` is in seconds, from the
+    PBX. ``busy_since`` is when the device began to be in use without a call of a queue.
+    ``numbered`` counts the events of each state and second.
     """
 
     name: str
@@ -105,7 +106,7 @@ class AgentNow(Struct, kw_only=True):
 
 
 class State:
-    """Everything that is open, and which of it changed since ``changed`` was last taken."""
+    """All open calls and agents, and the changes since ``changed`` was last called."""
 
     def __init__(self) -> None:
         self.calls: dict[str, CallNow] = {}
@@ -113,16 +114,16 @@ class State:
         self.aliases: dict[str, str] = {}
         self.interfaces: dict[str, str] = {}
         self.last_at = 0.0
-        self._ended: dict[str, None] = {}  # in the order in which they ended
+        self._ended: dict[str, None] = {}  # in the order of their ends
         self._aliases_of: dict[str, set[str]] = {}
         self._touched: set[tuple[str, str]] = set()
 
     def call(self, caller: str) -> CallNow | None:
-        """The call of a caller, under whichever id it is known now."""
+        """The call of a caller, under its current id."""
         return self.calls.get(self.aliases.get(caller, caller))
 
     def keep_call(self, call: CallNow) -> CallNow:
-        """Remember a call, or a change of it."""
+        """Store a call, or a change of it."""
         self._ended.pop(call.caller, None)
         if call.phase is Phase.ENDED:
             self._ended[call.caller] = None
@@ -131,7 +132,7 @@ class State:
         return call
 
     def forget_call(self, caller: str) -> None:
-        """A call that nothing can be said of any more."""
+        """Forget a call without further events."""
         if self.calls.pop(caller, None):
             self._touched.add(("call", caller))
         self._ended.pop(caller, None)
@@ -141,29 +142,32 @@ class State:
                 self._touched.add(("alias", alias))
 
     def keep_alias(self, channel: str, caller: str) -> None:
-        """From now on ``channel`` is the id of the call of ``caller``."""
+        """Make ``channel`` the id of the call of ``caller`` from now on."""
         self.aliases[channel] = caller
         self._aliases_of.setdefault(caller, set()).add(channel)
         self._touched.add(("alias", channel))
 
     def keep_interface(self, interface: str, member: str) -> None:
-        """The member's name of an interface, which ``queue_log`` gives in its place at times."""
+        """Store the member's name of an interface.
+
+        ``queue_log`` sometimes gives only the interface.
+        """
         if interface and self.interfaces.get(interface) != member:
             self.interfaces[interface] = member
             self._touched.add(("interface", interface))
 
     def agent(self, name: str) -> AgentNow:
-        """An agent, made where there is none; changes of it are noted."""
+        """Return an agent, which is created if necessary, and note it as changed."""
         self._touched.add(("agent", name))
         return self.agents.setdefault(name, AgentNow(name=name))
 
     def forget_ended(self) -> None:
-        """Keep the memory of calls that ended within its bound."""
+        """Forget the oldest ended calls beyond the limit."""
         while len(self._ended) > MAX_ENDED:
             self.forget_call(next(iter(self._ended)))
 
     def changed(self) -> dict[tuple[str, str], object]:
-        """The rows that changed since the last time, None for one that is gone."""
+        """Return the rows that changed since the last call; None for a removed one."""
         found: dict[str, Callable[[str], object]] = {
             "call": self.calls.get,
             "agent": self.agents.get,
@@ -175,7 +179,7 @@ class State:
         return rows
 
     def restore(self, kind: str, name: str, row: bytes) -> None:
-        """Take in a row that ``changed`` gave before, as JSON."""
+        """Restore a row that ``changed`` returned earlier, as JSON."""
         match kind:
             case "call":
                 self.calls[name] = msgspec.json.decode(row, type=CallNow)

@@ -1,4 +1,4 @@
-"""Transfers at a PBX: which agent a call is passed on to, by the channels and bridges that tell it.
+"""Transfers at a PBX: finds the agent that a call is passed on to, from channels and bridges.
 
 No I/O.
 """
@@ -15,17 +15,17 @@ __all__ = ["Transfers"]
 
 
 class Transfers:
-    """Follows calls that their agents pass on. ``bridges`` is replaced at a resynchronisation."""
+    """Follows calls that agents pass on. ``bridges`` is replaced by a resynchronization."""
 
     def __init__(self, state: State, phases: CallPhases) -> None:
         self._state = state
         self._phases = phases
         self._agents: Agents = phases.agents
         self.bridges = Bridges()
-        self._rings: dict[str, str] = {}  # telephones that ring for a call that was passed on
+        self._rings: dict[str, str] = {}  # telephones ringing for a call that was passed on
 
     def transfer(self, sign: Transferred) -> None:
-        """An agent passed a call on, blindly or after having asked another agent."""
+        """Handle a blind or attended transfer by an agent."""
         call = self._passed_on_by(sign)
         other = self._consulted(sign, call)
         if other is not None:
@@ -41,7 +41,7 @@ class Transfers:
                 self._find_agent(call, sign.at, but={sign.by, sign.second})
 
     def dialling(self, sign: Dialling) -> None:
-        """A telephone is called: for a call that was passed on, its agent is the next one."""
+        """Note that a telephone is called. If the call was passed on, its agent is the next one."""
         call = self._state.call(sign.caller) if self._phases.passed_on else None
         if call is None or call.phase is not Phase.TRANSFERRING:
             return
@@ -51,11 +51,11 @@ class Transfers:
             self._phases.let_go(call)
             self._agents.ring_directly(name, sign.leg, call, sign.at)
             self._rings[sign.leg] = call.caller
-            call.due = 0.0  # until the telephone has rung
+            call.due = 0.0  # wait until the telephone has rung
             self._state.keep_call(call)
 
     def ring_ended(self, leg: str, at: float) -> None:
-        """A telephone rings no longer; a call that was passed on waits a little for another one."""
+        """Note that a telephone stopped ringing. A passed-on call waits briefly for another one."""
         call = self._state.calls.get(self._rings.pop(leg, ""))
         if (
             call is not None
@@ -65,7 +65,7 @@ class Transfers:
             self._phases.wait_until(call, at + TRANSFER_GRACE)
 
     def enter(self, sign: Entered) -> None:
-        """A channel entered a bridge: the call may have reached another agent."""
+        """Handle a channel that entered a bridge: the call may have reached another agent."""
         self.bridges.enter(sign.bridge, sign.channel, sign.name)
         if not self._phases.passed_on:
             return
@@ -76,7 +76,11 @@ class Transfers:
                 return
 
     def hold(self, sign: Held) -> None:
-        """The telephone may be behind a Local channel: the agent is whose call it hears."""
+        """Handle a hold.
+
+        The telephone may be behind a Local channel, so its agent is found by the call that it
+        hears.
+        """
         channel = sign.channel
         if not self._agents.call_of_leg(channel) and self._state.call(channel) is None:
             for one in self.bridges.reach(channel):
@@ -86,9 +90,9 @@ class Transfers:
         self._agents.apply(Held(at=sign.at, channel=channel, on=sign.on))
 
     def _passed_on_by(self, sign: Transferred) -> CallNow | None:
-        """The call whose agent transferred it; None for a caller who transfers an agent."""
+        """The call that its agent transferred. None if a caller transferred an agent."""
         for one in self.bridges.reach(sign.passed_on):
-            # The caller may come into the bridge after the agent has passed them on already.
+            # the caller may enter the bridge after the agent has already passed them on
             of_leg = self._state.calls.get(self._agents.call_of_leg(one))
             call = self._state.call(one) or of_leg
             if call and call.phase in {Phase.TALKING, Phase.COMPLETED, Phase.TRANSFERRING}:
@@ -96,7 +100,7 @@ class Transfers:
         return None
 
     def _consulted(self, sign: Transferred, call: CallNow | None) -> CallNow | None:
-        """The other call, which the agent made to ask before an attended transfer."""
+        """The consultation call that the agent made before an attended transfer."""
         if not sign.second:
             return None
         for one in (sign.second, *self.bridges.reach(sign.target or sign.second)):
@@ -106,7 +110,7 @@ class Transfers:
         return None
 
     def _put_through(self, call: CallNow | None, other: CallNow, sign: Transferred) -> None:
-        """The caller takes the place of the agent who consulted: that call goes on for both."""
+        """Put the caller in the place of the consulting agent. That call continues for both."""
         if call is not None:
             if other.phase is Phase.TALKING:
                 self._agents.passed_on(call.agent, call, other.agent, sign.at)

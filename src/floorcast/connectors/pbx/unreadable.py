@@ -1,4 +1,4 @@
-"""Unreadable messages of a PBX: counts them and logs each kind once."""
+"""Counts unreadable messages of a PBX and logs each kind once."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from floorcast.connectors.health import Health
 
 __all__ = ["Complaints", "Unreadable"]
 
-MAX_SHOWN = 100  # kinds; the others are only counted
-KIND_CHARACTERS = 40  # of a text, by which its kind is known
+MAX_SHOWN = 100  # kinds; further ones are only counted
+KIND_CHARACTERS = 40  # of a text, which identify its kind
 
 _log = structlog.get_logger("floorcast.connect")
 
 
 class Unreadable(ValueError):
-    """A line, or a frame, that is not what the PBX writes."""
+    """A line or frame that a PBX does not write."""
 
 
 class Complaints:
-    """Counts what cannot be read, and warns of each kind once."""
+    """Counts unreadable messages and warns about each kind once."""
 
     def __init__(self, health: Health) -> None:
         self._health = health
@@ -31,7 +31,7 @@ class Complaints:
         self.warn_once(f"cannot be read: {error}", kind=str(error)[:KIND_CHARACTERS])
 
     def warn_once(self, text: str, kind: str = "") -> None:
-        """Warn, unless this was said before."""
+        """Warn unless this was logged before."""
         if (kind or text) not in self._shown and len(self._shown) < MAX_SHOWN:
             self._shown.add(kind or text)
             _log.warning(text)

@@ -1,6 +1,6 @@
 /**
- * What the address says of the view, behind its `#`, so that a view can be bookmarked and a screen
- * can start with it: `#wall&service=38049,38050&callCenter=1623`. It never leaves the browser.
+ * The view in the address, after `#`, so that a view can be bookmarked and a screen can start with
+ * it: `#wall&service=38049,38050&callCenter=1623`. It never leaves the browser.
  */
 
 const WALL = "wall";
@@ -10,18 +10,18 @@ const IDS = { service: "services", callCenter: "callCenters" };
 /**
  * @typedef {object} View
  * @property {boolean} isWall
- * @property {Set<string>} services     ids; none of both: everything
+ * @property {Set<string>} services     ids; both empty: everything
  * @property {Set<string>} callCenters
  */
 
-/** @returns {View} what the address says */
+/** @returns {View} the view in the address */
 export function view() {
   const said = parameters();
   const ids = (name) => new Set((said.get(name) ?? "").split(",").filter((id) => /^\d+$/.test(id)));
   return { isWall: said.has(WALL), services: ids("service"), callCenters: ids("callCenter") };
 }
 
-/** Say it. */
+/** Write a view to the address. */
 export function change(changes) {
   const next = { ...view(), ...changes };
   const said = next.isWall ? [WALL] : [];
@@ -33,14 +33,14 @@ export function change(changes) {
   dispatchEvent(new HashChangeEvent("hashchange"));
 }
 
-/** The key of a screen that the address brings, which is taken out of it: it is a secret. */
+/** The screen key in the address. It is removed from the address, because it is a secret. */
 export function takeKey() {
   const key = parameters().get(KEY) ?? "";
   if (key) change({ isWall: true });
   return key;
 }
 
-/** A view's filter as the API takes it; null: none. */
+/** A view's filter for the API; null: none. */
 export function filterOf({ services, callCenters }) {
   if (!services.size && !callCenters.size) return null;
   const ids = (some) => [...some].map((id) => ({ id }));
@@ -50,7 +50,7 @@ export function filterOf({ services, callCenters }) {
   };
 }
 
-/** Whether a view shows what belongs to a service and its call center. */
+/** Whether a view shows the data of a service and its call center. */
 export function shows({ services, callCenters }, serviceId, callCenterId) {
   if (!services.size && !callCenters.size) return true;
   return services.has(String(serviceId)) || callCenters.has(String(callCenterId));

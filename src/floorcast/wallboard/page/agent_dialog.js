@@ -1,4 +1,4 @@
-/** One agent, in a dialog: whole, where a row of the list cuts long names. */
+/** A dialog with one agent. It shows long names in full. */
 
 import * as clock from "./clock.js";
 import { duration, timeOfDay } from "./figures.js";
@@ -28,7 +28,7 @@ export class AgentDialog {
     if (this.#dialog.open) this.#dialog.close();
   }
 
-  /** Draw the agent anew, found among those who are logged in. */
+  /** Draw the agent again, if they are still logged in. */
   draw(present) {
     if (this.#login === null) return;
     const agent = present.find(({ login }) => login === this.#login);

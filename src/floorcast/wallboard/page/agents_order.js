@@ -1,4 +1,4 @@
-/** Which agents are listed, and in which order. */
+/** The selection and order of the listed agents. */
 
 import { reasonName, stateName } from "./roster.js";
 import { LOGOFF, ORDER } from "./states.js";
@@ -7,7 +7,7 @@ import { LEVELS } from "./thresholds.js";
 const byName = new Intl.Collator("en", { numeric: true }).compare;
 const place = (state) => ORDER.indexOf(state);
 
-/** An order is a comparison of two listed agents, for who is pressed by nothing else. */
+/** An order compares two listed agents of the same level. */
 const ORDERS = {
   need: (a, b) => LEVELS.indexOf(b.level) - LEVELS.indexOf(a.level) || ORDERS.state(a, b),
   name: (a, b) => byName(a.agent.name, b.agent.name),

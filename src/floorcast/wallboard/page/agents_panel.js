@@ -1,4 +1,4 @@
-/** The agents by state, with the time in it: as many rows as can be seen, however many there are. */
+/** The agents by state, with the time in it. Only visible rows are in the page. */
 
 import { AgentDialog } from "./agent_dialog.js";
 import { listed } from "./agents_order.js";
@@ -52,7 +52,7 @@ export class AgentsPanel {
     }
   }
 
-  /** Show the agents of a roster; `token` is that of a snapshot, null after an event. */
+  /** Show the agents of a roster. `token` is the token of a snapshot, null after an event. */
   show(roster, token) {
     const center = (id) => roster.services.get(id)?.callCenterId;
     this.present = roster
@@ -62,12 +62,12 @@ export class AgentsPanel {
     this.draw();
   }
 
-  /** Whether there is anything to go by: no answer, or no right to one, is no figure of 0. */
+  /** Whether agents are known. Without a response, or the right to one, the figure is not 0. */
   get isKnown() {
     return !this.#panel.isExplained;
   }
 
-  /** Say why there are none. */
+  /** Show why there are no agents. */
   explain(why) {
     this.present = [];
     this.#listed = [];
@@ -75,13 +75,13 @@ export class AgentsPanel {
     this.#panel.explain(why);
   }
 
-  /** The level of the time that an agent is in its state. */
+  /** The level of an agent's time in the current state. */
   level(agent) {
     const measure = MEASURE[agent.state];
     return measure ? this.thresholds.level(measure, (clock.now() - agent.since) / 60_000) : "";
   }
 
-  /** List the agents in these states alone. */
+  /** List only the agents in these states. */
   choose(states) {
     this.#states.chosen.clear();
     for (const state of states) this.#states.chosen.add(state);
@@ -90,7 +90,7 @@ export class AgentsPanel {
     this.#reach();
   }
 
-  /** Lead to an agent: the list is put in need first, in which the agent is near the top. */
+  /** Show an agent. Sorts the list by urgency, which puts the agent near the top. */
   lead(login) {
     this.choose([]);
     this.#choose({ order: "need", descending: false });
@@ -100,7 +100,7 @@ export class AgentsPanel {
     this.#scroll.scrollTop = Math.max(0, (place - 2) * this.#rowHeight());
   }
 
-  /** The list is one stop of the Tab key; within it the arrow keys go from agent to agent. */
+  /** The list is one tab stop. Within it, the arrow keys move from agent to agent. */
   #step(event) {
     const way = { ArrowDown: "nextElementSibling", ArrowUp: "previousElementSibling" }[event.key];
     if (!way) return;
@@ -112,7 +112,7 @@ export class AgentsPanel {
     event.preventDefault();
   }
 
-  /** Choose and order anew, and draw: what time alone changes (levels) included. */
+  /** Select, sort and draw again, because levels also change with time. */
   draw() {
     if (this.#panel.isExplained) return;
     this.#details.draw(this.present);
@@ -125,7 +125,7 @@ export class AgentsPanel {
     this.#choice.search = "";
   }
 
-  /** Bring the panel before the eyes of who clicked elsewhere, and the keyboard to its list. */
+  /** Scroll to the panel and focus its list. */
   #reach() {
     this.#panel.section.scrollIntoView({ block: "nearest" });
     this.#scroll.focus({ preventScroll: true });
@@ -137,7 +137,7 @@ export class AgentsPanel {
     this.draw();
   }
 
-  /** A column's order, then its reverse, then the one that this began with. */
+  /** Cycle through a column's order, its reverse, and the default. */
   #orderBy(order) {
     const { order: before, descending } = this.#choice;
     if (before !== order) this.#choose({ order, descending: false });
@@ -154,7 +154,7 @@ export class AgentsPanel {
     }
   }
 
-  /** Whatever happens between two frames is drawn once. */
+  /** Draw all changes between two frames once. */
   #later() {
     this.#frame ||= requestAnimationFrame(() => {
       this.#frame = 0;
@@ -201,7 +201,7 @@ export class AgentsPanel {
     });
   }
 
-  /** Where a row stands in the whole table, most of which is not drawn. */
+  /** The index of a row in the whole table, most of which is not drawn. */
   #number(index, place) {
     const row = this.#rows.body.children[index];
     if (row.ariaRowIndex !== String(place)) row.ariaRowIndex = String(place);

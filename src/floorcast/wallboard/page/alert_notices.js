@@ -1,4 +1,4 @@
-/** How this browser tells of an alert: a sound and a notification, both off until they are chosen. */
+/** How this browser announces alerts: a sound and a notification, both off by default. */
 
 import { write } from "./table.js";
 
@@ -9,8 +9,8 @@ const TONE = 0.18; // seconds
 
 export class Notices {
   /**
-   * @param {HTMLElement} place which has a checkbox for each
-   * @param {HTMLElement} failure says why one cannot be had
+   * @param {HTMLElement} place the element with a checkbox for each
+   * @param {HTMLElement} failure shows why one is not available
    */
   constructor(place, failure) {
     this.sound = place.querySelector("[name=sound]");
@@ -33,7 +33,7 @@ export class Notices {
     return this.notices.checked && isAllowed();
   }
 
-  /** Show a notification; that of an alert replaces the one before, in every tab. */
+  /** Show a notification. A new one of the same alert replaces the previous one, in every tab. */
   notify(alert, title, body) {
     new Notification(title, { body, tag: alert, icon: "/wallboard/icon.svg" });
   }
@@ -48,7 +48,7 @@ export class Notices {
   }
 }
 
-/** Two short tones. A browser that has not been touched yet plays none. */
+/** Play two short tones. Browsers play none before the user has interacted with the page. */
 export function alertSound() {
   const context = new AudioContext();
   if (context.state === "suspended") {

@@ -1,4 +1,4 @@
-/** The calls that a figure of a service counts, in a dialog; a page is added at a time. */
+/** A dialog with the calls that a figure of a service counts, loaded page by page. */
 
 import { count, duration, plural, timeOfDay } from "./figures.js";
 import { Refusal } from "./requests.js";
@@ -8,7 +8,7 @@ import { timeOf } from "./tokens.js";
 const CALLS = "/realtime/service/calls";
 export const ROLES = ["Sysadmin", "Superuser", "Report Admin"]; // those that may read call data
 
-/** What the figures are called, by the member of service/stats; and when a call counts in each. */
+/** The names of the figures, by member of service/stats, and when a call counts in each. */
 const FIGURES = {
   totalCallsInQueue: { title: "In queue", at: "joined" },
   totalOffered: { title: "Offered", at: "joined" },
@@ -17,7 +17,7 @@ const FIGURES = {
   totalCallsAnsweredWithinSLA: { title: "Answered in time", at: "answered" },
 };
 
-/** The figure that a cell of the services' table leads to. */
+/** The figure that a cell of the services table links to. */
 export const BEHIND = {
   level: "totalCallsAnsweredWithinSLA",
   queue: "totalCallsInQueue",
@@ -27,7 +27,7 @@ export const BEHIND = {
   offered: "totalOffered",
 };
 
-/** What a cell's button says to those who do not see it. */
+/** The accessible name of a cell's button. */
 export function titleOf(name) {
   return FIGURES[BEHIND[name]].title;
 }
@@ -64,7 +64,7 @@ export class CallsDialog {
     return this.#load();
   }
 
-  /** Close it, and forget the calls. */
+  /** Close the dialog and discard the calls. */
   close() {
     this.#asked = null;
     this.#body.replaceChildren();

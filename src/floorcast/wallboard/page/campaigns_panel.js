@@ -1,4 +1,4 @@
-/** The campaigns of today: how far each is, and where its records are. */
+/** Today's campaigns: their progress, and their records by time zone. */
 
 import { shows } from "./address.js";
 import { count, percent, plural } from "./figures.js";
@@ -16,19 +16,19 @@ export class CampaignsPanel {
     this.view = null;
   }
 
-  /** Show an answer of campaign/stats. */
+  /** Show a response of campaign/stats. */
   show({ stats }, token) {
     this.#stats = stats;
     this.#panel.shown(token);
     this.draw();
   }
 
-  /** Learn what services are called, and where they belong. */
+  /** Store the names and call centers of services. */
   name(services) {
     this.#names = services;
   }
 
-  /** Say why there are none. */
+  /** Show why there are no campaigns. */
   explain(why) {
     this.#stats = [];
     this.#panel.explain(why);

@@ -14,7 +14,7 @@ export class QueueChart extends Chart {
     super("queue-chart", uPlot.paths.stepped({ align: 1 }));
   }
 
-  /** Draw the history, as seen until the place of `token`. */
+  /** Draw the history up to the position of `token`. */
   show(history, token) {
     const [times, calls] = history.columns((token ? timeOf(token) : clock.now()) / 1000);
     if (!times.length) return;
@@ -26,13 +26,13 @@ export class QueueChart extends Chart {
   }
 }
 
-/** The live connects, five minutes by five: bars. */
+/** The live connects per five minutes, as bars. */
 export class ConnectsChart extends Chart {
   constructor() {
     super("connects-chart", uPlot.paths.bars({ size: [0.72, 80] }), drawNumbers);
   }
 
-  /** Show an answer of service/liveConnects. */
+  /** Show a response of service/liveConnects. */
   show({ liveConnects }, token) {
     const ends = liveConnects.map((one) => Number(one.timeStamp) / 1000);
     const totals = liveConnects.map((one) => Number(one.total));

@@ -1,6 +1,6 @@
 /**
- * The server's time, as far as it is known: this machine's clock may be wrong by hours, and what
- * is not heard of any more must not go on ageing as if it were.
+ * The server's time, as far as it is known. This machine's clock may be wrong by hours, and shown
+ * ages must not continue to grow while the server is silent.
  */
 
 export const STALE = 12_000; // ms without an answer after which what is shown is old
@@ -10,38 +10,38 @@ let at = 0; // the server's time at the newest answer, ms
 let heard = -Infinity; // when that came, in ms of this page
 let stopped = null; // the moment that is shown instead, ms
 
-/** Show a past moment (ms), at which the time stands still; null: the present again. */
+/** Show a past time (ms), at which the clock stands still. null returns to the present. */
 export function stop(atMs) {
   stopped = atMs;
   if (atMs === null) heard = -Infinity;
 }
 
-/** An answer came that speaks for the server's time `serverMs`. */
+/** Note a response that has the server's time `serverMs`. */
 export function hear(serverMs) {
   if (stopped !== null) return;
   const believed = now();
-  // answers overtake each other by milliseconds: that is no reason for a time to go back
+  // responses overtake each other by milliseconds; the time must not go back
   const isJitter = serverMs < believed && serverMs > believed - JITTER;
   at = isJitter ? believed : serverMs;
   heard = performance.now();
 }
 
-/** An answer came that says nothing of the time. */
+/** Note a response without a time. */
 export function touch() {
   hear(now());
 }
 
-/** The server's present, ms; it stands still once nothing has been heard for a while. */
+/** The server's current time in ms. It stops after a while without responses. */
 export function now() {
   return stopped ?? at + Math.min(silence(), STALE);
 }
 
-/** How long ago the newest answer came, ms. */
+/** The age of the newest response, in ms. */
 export function silence() {
   return stopped === null ? performance.now() - heard : 0;
 }
 
-/** Whether what is shown is too old to be relied on. */
+/** Whether the shown data is too old to be relied on. */
 export function isStale() {
   return silence() > STALE;
 }

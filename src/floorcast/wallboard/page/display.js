@@ -1,4 +1,4 @@
-/** How the page is shown: its theme, the wall view, the whole screen. */
+/** The display of the page: theme, wall view, full screen. */
 
 import * as address from "./address.js";
 
@@ -38,7 +38,7 @@ export function bind(onChange) {
   turn();
 }
 
-/** Whether this is a wall. */
+/** Whether the wall view is on. */
 export function isWall() {
   return address.view().isWall;
 }
@@ -80,7 +80,7 @@ function applyWall() {
   keepAwake();
 }
 
-/** A wall does not go to sleep; browsers that cannot promise it are set so by their owner. */
+/** Keep a wall screen awake, if the browser supports it. */
 async function keepAwake() {
   if (!isWall()) {
     lock?.release();

@@ -1,4 +1,4 @@
-/** Figures as people read them. */
+/** Formats figures for people. */
 
 const grouped = new Intl.NumberFormat("en-US");
 const clockTime = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
@@ -9,21 +9,21 @@ const dayHourMinute = new Intl.DateTimeFormat("en-GB", {
   minute: "2-digit",
 });
 
-/** A whole number, its thousands parted. */
+/** A whole number with thousands separators. */
 export function count(number) {
   return grouped.format(number);
 }
 
-/** A share of a hundred, always to one decimal, so that a column of them is even. */
+/** A percentage, always with one decimal, so that a column is aligned. */
 export function percent(share) {
   return `${share.toFixed(1)}%`;
 }
 
 /**
- * The calls that a service's rates are about, as exactly as its rates tell.
+ * The number of calls behind a service's rates, as exactly as the rates allow.
  *
- * The agents' own outbound calls are handled and count in no rate, so a service may have handled
- * calls and still no rate.
+ * Agents' own outbound calls are handled but do not count in rates, so a service may have handled
+ * calls but no rate.
  */
 export function callsInRates(service) {
   const { totalAbandoned: abandoned, abandonRate, serviceLevel } = service;
@@ -41,7 +41,7 @@ export function duration(seconds) {
   return h ? `${h}:${String(m).padStart(2, "0")}:${tail}` : `${m}:${tail}`;
 }
 
-/** Seconds as a person says them. */
+/** Seconds in words. */
 export function spoken(seconds) {
   const whole = Math.max(0, Math.floor(seconds));
   if (whole < 60) return `${whole} s`;
@@ -69,7 +69,7 @@ export function plural(number, noun) {
   return `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
 }
 
-/** How well the calls of services were answered together, each service weighted by its calls. */
+/** The combined service level of services, weighted by calls. */
 export function together(services) {
   let [calls, answered, level, wait] = [0, 0, 0, 0];
   for (const service of services) {
@@ -90,7 +90,7 @@ export function together(services) {
   };
 }
 
-/** The service level that services are to reach together, in percent; null: none has a target. */
+/** The combined target service level in percent; null if no service has a target. */
 export function targetOf(services) {
   const set = services.filter((one) => one.targetServiceLevel !== undefined);
   const weight = (one) => callsInRates(one) || 1;

@@ -1,4 +1,4 @@
-/** How old what is shown is, how long the source has been silent, and what is the matter if so. */
+/** Shows the age of the data, how long the source has been silent, and any problem. */
 
 import * as clock from "./clock.js";
 import { spoken, timeOfDay } from "./figures.js";
@@ -19,39 +19,39 @@ let isPast = false;
 let saidNeed = "";
 let saidAt = -Infinity;
 
-/** The board begins with a past moment, or (false) with the present. */
+/** Start with a past time or, if false, with the present. */
 export function begin(past) {
   isPast = past;
   newest = null;
   trouble = "";
 }
 
-/** All answers came. */
+/** Note that all responses arrived. */
 export function well() {
   if (trouble && !isPast) announce("The wallboard is live again.");
   trouble = "";
 }
 
-/** An answer failed. */
+/** Note a failed request. */
 export function troubled(error) {
   const words = inWords(error);
   if (words !== trouble) announce(words);
   trouble = words;
 }
 
-/** The server took an event at `at` (ms). */
+/** Note that the server recorded an event at `at` (ms). */
 export function heard(at) {
   newest = Math.max(newest ?? 0, at);
 }
 
-/** How long no event has come, in seconds (null: not known), and whether that needs a hand. */
+/** The seconds since the newest event (null if unknown), and whether this needs attention. */
 export function silence(thresholds) {
   if (newest === null || clock.isStale()) return { seconds: null, level: "" };
   const seconds = Math.max(0, (clock.now() - newest) / 1000);
   return { seconds, level: thresholds.level("silence", seconds) };
 }
 
-/** Draw the ages: each second. */
+/** Draw the ages, once a second. */
 export function draw({ seconds, level }) {
   const isOld = clock.isStale();
   box.dataset.state = trouble || isOld ? "lost" : isPast ? "past" : level ? "silent" : "live";
@@ -63,7 +63,7 @@ export function draw({ seconds, level }) {
   write(wallClock, timeOfDay(Date.now()));
 }
 
-/** Tell a listener what needs a hand, when that has changed, and not too often. */
+/** Call a listener when the list of problems changes, at a limited rate. */
 export function announceNeed(needs) {
   const who = needs.map((need) => need.who);
   const words = who.length ? `Needs a hand: ${who.join(", ")}.` : "";
@@ -73,7 +73,7 @@ export function announceNeed(needs) {
   if (words) announce(words);
 }
 
-/** What the age is of, and the age. */
+/** The label of the age, and the age. */
 function told(seconds, isOld) {
   const gap = clock.silence();
   if (isOld) {

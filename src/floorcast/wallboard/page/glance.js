@@ -1,6 +1,6 @@
 /**
- * The floor at a glance: the few figures that are read from the far end of the room. Each tile
- * names whom it means, and leads there.
+ * The floor at a glance: the few figures to read from the far end of the room. Each tile names the
+ * service or agent behind its figure and links to it.
  */
 
 import { count, duration, named, percent, plural, targetOf, together } from "./figures.js";
@@ -19,7 +19,7 @@ const SHORT = 5; // characters for which a tile always has room
  * @param {import("./agents_panel.js").AgentsPanel} shown.agents
  * @param {import("./thresholds.js").Thresholds} shown.thresholds
  * @param {import("./needs.js").Need[]} shown.needs
- * @param {boolean} shown.isStale whether all of it is too old to be relied on
+ * @param {boolean} shown.isStale whether the data is too old to be relied on
  * @param {(target: object) => void} onLead a tile was clicked
  */
 export function draw(shown, onLead) {
@@ -114,7 +114,7 @@ function ofCalls({ services, thresholds }) {
   ];
 }
 
-/** How many are ready: the panel of the agents has the other states, to click on. */
+/** The number of ready agents. The panel of agents has the other states. */
 function ofReady({ services, agents }) {
   const ready = agents.present.filter(({ state }) => state === READY);
   return {
@@ -127,7 +127,7 @@ function ofReady({ services, agents }) {
   };
 }
 
-/** Nobody is ready: that is a need once a call has waited for it. */
+/** No agent is ready, which needs attention once a call has waited. */
 function levelOfNobody(services) {
   const rated = services.rated();
   if (rated.some(({ levels }) => levels.hands === "act")) return "act";

@@ -1,8 +1,8 @@
 /**
- * The floor at a past moment, in the place of a Link: every method is asked once, with `at`.
+ * The floor at a past time, in place of a Link: requests every method once, with `at`.
  *
- * The server computes two such answers at a time, so they are asked for one after another, and all
- * at the place of the first.
+ * The server computes two such responses at a time, so this requests them one after the other, all
+ * at the position of the first.
  */
 
 import { Refusal } from "./requests.js";
@@ -19,7 +19,7 @@ export class PastFloor {
   #timer = 0;
 
   /**
-   * @param {number} at the moment, ms
+   * @param {number} at the time, ms
    * @param {(path: string, body: object) => Promise<object>} ask
    * @param {(message: object) => void} onMessage the messages of a Source
    */
@@ -35,20 +35,20 @@ export class PastFloor {
     this.#load();
   }
 
-  /** Ask no more. */
+  /** Stop. */
   close() {
     this.#isOn = false;
     clearTimeout(this.#timer);
   }
 
-  /** Count live connects for this filter alone. */
+  /** Count live connects only for this filter. */
   show(filter) {
     const isNew = keyOf(filter) !== keyOf(this.#filter);
     this.#filter = filter;
     if (isNew && this.#place) this.#showFigures(CONNECTS);
   }
 
-  /** The session goes on; each request takes the one that there is. */
+  /** Nothing to do: each request uses the current session. */
   renewed() {}
 
   async #load() {
@@ -74,7 +74,7 @@ export class PastFloor {
     if (answer) this.#tell({ kind: "figures", path, key, ...answer });
   }
 
-  /** The answer; null if it is refused, which has been told then, or nobody waits for it. */
+  /** The response; null if it was refused (which has been reported) or is no longer needed. */
   async #answer(path, body, refused) {
     if (this.#isRefused) this.#tell(refused("no figures of this moment"));
     while (this.#isOn && !this.#isRefused) {

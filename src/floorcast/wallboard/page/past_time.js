@@ -1,4 +1,4 @@
-/** The moment that the board shows: now, or one of the last 26 hours, chosen in a dialog. */
+/** The time that the board shows: now, or a time of the last 26 hours, chosen in a dialog. */
 
 import { momentOfDay } from "./figures.js";
 import { write } from "./table.js";
@@ -14,7 +14,7 @@ export class PastTime {
   #bar = document.getElementById("past-bar");
   #at = null;
 
-  /** @param {(at: ?number) => void} onChange the moment to show, ms; null: now */
+  /** @param {(at: ?number) => void} onChange the time to show, ms; null: now */
   constructor(onChange) {
     this.onChange = onChange;
     this.#button.onclick = () => this.#choose();
@@ -35,7 +35,7 @@ export class PastTime {
     });
   }
 
-  /** Say which moment is shown (ms); null: now. */
+  /** Show the time (ms); null: now. */
   show(at) {
     this.#at = at;
     const isPast = at !== null;
@@ -62,7 +62,7 @@ export class PastTime {
   }
 }
 
-/** A moment as the input takes it: the browser's own time, to the minute. */
+/** A time in the format of the input: local, to the minute. */
 function local(ms) {
   const offset = new Date(ms).getTimezoneOffset() * MINUTE;
   return new Date(ms - offset).toISOString().slice(0, 16);

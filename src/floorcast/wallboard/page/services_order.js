@@ -1,4 +1,4 @@
-/** The order of the services: in need first, or by a column. */
+/** The order of the services: by urgency, or by a column. */
 
 import { LEVELS } from "./thresholds.js";
 
@@ -7,7 +7,7 @@ const name = ({ service }) => service.serviceName;
 const levelsOf = ({ levels }) => Object.values(levels).map((level) => LEVELS.indexOf(level));
 const sum = (numbers) => numbers.reduce((total, one) => total + one, 0);
 
-/** Who needs a hand first: by the worst level, then the longest wait, then all levels together. */
+/** Order by urgency: by the worst level, then the longest wait, then all levels together. */
 export function inNeed(one, other) {
   const [mine, theirs] = [levelsOf(one), levelsOf(other)];
   return (
@@ -20,7 +20,7 @@ export function inNeed(one, other) {
 
 const member = (of) => (one) => one.service[of];
 
-/** The columns: by what each sorts, and whether the worst is the most. */
+/** The columns: the sort value of each, and whether high values are worse. */
 export const ORDERS = {
   level: { by: member("serviceLevel"), worstIsMost: false },
   queue: { by: member("totalCallsInQueue"), worstIsMost: true },
@@ -35,7 +35,7 @@ export const ORDERS = {
 const NEED = "need";
 const NAME = "name";
 
-/** The titles of the columns, by which a person sorts: forwards, backwards, and not at all. */
+/** The column headers, which sort forwards, backwards, and not at all. */
 export class Sorting {
   #order = ""; // as the API has them
   #isDescending = false;
@@ -50,7 +50,7 @@ export class Sorting {
     for (const button of this.buttons) button.onclick = () => this.#turn(button.dataset.order);
   }
 
-  /** The services, in need first, in the order chosen; `all` are those of the API, in its order. */
+  /** The services in the chosen order. `all` has those of the API, in its order. */
   sorted(rated, all) {
     if (this.#order === NEED) return rated;
     const way = this.#isDescending ? -1 : 1;

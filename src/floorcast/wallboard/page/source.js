@@ -1,9 +1,9 @@
 /**
- * What follows the floor for one session, and tells every tab that shows it.
+ * Follows the floor for one session and informs every tab that shows it.
  *
  * It runs in a SharedWorker, so that all tabs of a browser share two streams and one set of
- * requests (a browser keeps six connections per host over HTTP/1.1); without one, in the page.
- * So it knows no document.
+ * requests (a browser keeps six connections per host over HTTP/1.1); without one, it runs in the
+ * page. It therefore does not use the document.
  */
 
 import { LiveFloor } from "./floor.js";
@@ -83,7 +83,7 @@ export class Source {
     this.watch(false);
   }
 
-  /** Whether anybody looks: what nobody sees takes no stream. */
+  /** Set whether any tab is visible. Without one, there is no stream. */
   watch(isWatched) {
     if (isWatched === this.#isWatched) return;
     this.#isWatched = isWatched;
@@ -111,13 +111,13 @@ export class Source {
     if (added.length) this.statistics.nudge();
   }
 
-  /** Tell a tab that has come what the others know. */
+  /** Send a new tab the current state. */
   welcome(tell) {
     for (const message of this.#last.values()) tell(message);
     this.floor.resume();
   }
 
-  /** Ask a method of the API; a session that has ended is renewed by a tab that can. */
+  /** Call a method of the API. If the session has ended, a tab renews it if it can. */
   async ask(path, body = {}) {
     const session = this.session;
     try {
@@ -129,7 +129,7 @@ export class Source {
     }
   }
 
-  /** A tab has renewed the session, or (an empty id) no tab can. */
+  /** Note that a tab has renewed the session or, if the id is empty, that no tab can. */
   renew(session) {
     if (session && session !== this.session) {
       this.session = session;
@@ -139,12 +139,12 @@ export class Source {
   }
 
   #post(path, body) {
-    // a method without a body is asked by GET
+    // a method without a body uses GET
     const method = body === null ? "GET" : "POST";
     return send(method, path, { headers: { "LV-Session": this.session }, body });
   }
 
-  /** Many requests find the session over at once: they share one renewal. */
+  /** Requests that find the session ended at the same time share one renewal. */
   #renew() {
     this.#renewal ??= new Promise((resolve) => {
       this.#renewed = resolve;
@@ -196,22 +196,14 @@ export class Source {
     this.tell({ kind: "trouble", error: plain(error) });
   }
 
-  /** The interaction feed only hurries the statistics: without it they come every few seconds. */
-  async #refused() {
-    try {
-      await this.ask(INTERACTIONS);
-      this.#follows = false; // the place was refused: the next figures have another
-      return false;
-    } catch (error) {
-      if (!(error instanceof Refusal && error.isOfRights)) return true;
-      clearTimeout(this.#again);
-      this.#again = setTimeout(() => (this.#follows = false), REFUSED); // the next figures open it
-      return false;
-    }
-  }
-}
+  /** The interaction feed only triggers the statistics earlier. Without it, they are requested
+  every few seconds. */ async #refused() { try { await this.ask(INTERACTIONS); this.#follows =
+  false; // the place was refused: the next figures have another return false; } catch (error) { if
+  (!(error instanceof Refusal && error.isOfRights)) return true; clearTimeout(this.#again);
+  this.#again = setTimeout(() => (this.#follows = false), REFUSED); // the next figures open it
+  return false; } } }
 
-/** Tells one filter from another. */
+/** The identity of a filter. */
 export function keyOf(filter) {
   return filter ? JSON.stringify(filter) : "";
 }

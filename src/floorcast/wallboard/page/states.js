@@ -1,4 +1,4 @@
-/** The states of an agent, and which event leaves an agent in which: the API's own table. */
+/** The states of an agent, and the state after each event: the API's own table. */
 
 /** Names by `stateId`. */
 export const NAMES = [
@@ -37,7 +37,7 @@ const PLAIN = Object.fromEntries(
   NAMES.map((name, id) => [name.toUpperCase().replaceAll(" ", "_"), id]),
 );
 
-/** What most calls for the eye of a supervisor comes first. */
+/** The states that a supervisor should see first come first. */
 export const ORDER = [
   NOT_READY,
   WRAP_UP,
@@ -53,7 +53,7 @@ export const ORDER = [
   10,
 ];
 
-/** The `stateId` that an event leaves an agent in; null: the one before a preview was offered. */
+/** The `stateId` after an event; null: the state before a preview was offered. */
 export function stateAfter(eventType) {
   if (eventType === "PREVIEW_DIAL_SKIPPED") return null;
   if (eventType.startsWith("AGENT_TRANSFER_")) {

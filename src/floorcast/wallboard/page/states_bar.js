@@ -1,4 +1,4 @@
-/** How many agents are in each state: as a bar, and as buttons that list them alone. */
+/** The number of agents in each state, as a bar and as buttons that filter the list. */
 
 import { count } from "./figures.js";
 import { NAMES, ORDER } from "./states.js";
@@ -16,7 +16,7 @@ export class StatesBar {
     this.bar = bar;
     this.buttons = buttons;
     this.onChosen = onChosen;
-    /** @type {Set<number>} the states to list; none: all */
+    /** @type {Set<number>} the states to list; empty: all */
     this.chosen = new Set();
   }
 

@@ -1,6 +1,6 @@
 /**
- * The figures: asked for again whenever events tell of a change, at most once a second, and every
- * few seconds without any (some changes, such as a call that is put in line, have no event).
+ * The figures: requested again after events, at most once a second, and every few seconds without
+ * events (some changes, such as a call that joins a queue, have no event).
  */
 
 import * as clock from "./clock.js";
@@ -20,7 +20,7 @@ const LONGEST_PAUSE = 8_000; // ms, without an answer
  * @property {number} every        ms that must lie between two requests
  * @property {object} [body]       of the request
  * @property {(body: object, token: string, newest: ?number) => void} show
- * @property {(why: string) => void} explain   shown instead, when the method is not allowed
+ * @property {(why: string) => void} explain   shown instead if the method is not allowed
  */
 
 export class Statistics {
@@ -42,7 +42,7 @@ export class Statistics {
     this.session = session;
     this.figures = figures;
     this.told = told;
-    /** whether anybody looks: else the rounds are slow */
+    /** whether the page is visible; if not, rounds are slow */
     this.isHurried = true;
   }
 
@@ -52,13 +52,13 @@ export class Statistics {
     this.#schedule(0);
   }
 
-  /** Ask no more. */
+  /** Stop. */
   stop() {
     this.#running = false;
     clearTimeout(this.#timer);
   }
 
-  /** Something has changed: ask soon. */
+  /** Request the figures soon, because something has changed. */
   nudge() {
     if (this.#wanted || this.#failures || !this.#running) return;
     this.#wanted = true;

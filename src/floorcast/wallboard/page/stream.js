@@ -1,9 +1,9 @@
 /**
  * One feed, followed by EventSource from a token on.
  *
- * The browser itself comes back after a lost connection, with the id of the last event. It gives
- * up when the server refuses (it is starting, the session has ended, the token is too old): then
- * `onRefused` finds out why, and says whether to come back.
+ * The browser reconnects by itself after a lost connection, with the id of the last event. It gives
+ * up if the server refuses (because it is starting, the session has ended, or the token is too
+ * old). `onRefused` then finds out why, and returns whether to reconnect.
  */
 
 const FIRST_PAUSE = 500; // ms before coming back, doubled each time, up to
@@ -18,7 +18,7 @@ export class Stream {
   /**
    * @param {string} path
    * @param {(event: object) => void} onEvent
-   * @param {() => Promise<boolean>} onRefused asks why; true: come back to where we were
+   * @param {() => Promise<boolean>} onRefused finds out why; true: continue from the same position
    */
   constructor(path, onEvent, onRefused) {
     this.path = path;
@@ -26,12 +26,12 @@ export class Stream {
     this.onRefused = onRefused;
   }
 
-  /** The place behind the last event that was given on. */
+  /** The position after the last event that was passed on. */
   get place() {
     return this.#place;
   }
 
-  /** Follow the feed from a place on, and from nowhere else any more. */
+  /** Follow the feed only from this position on. */
   open(place = this.#place) {
     this.close();
     this.#place = place;
@@ -49,7 +49,7 @@ export class Stream {
     };
   }
 
-  /** Stop; what is on its way is not given on. */
+  /** Stop. Events in transit are not passed on. */
   close() {
     clearTimeout(this.#timer);
     this.#source?.close();

@@ -1,10 +1,11 @@
-/** From which value on a figure is to be watched, or to be acted on: set in the page, kept in the browser. */
+/** The values from which a figure needs watching or action: set in the page, kept in the browser.
+*/
 
 const KEPT = "floorcast.thresholds";
 const ABOVE = (value, limit) => value >= limit;
 const BELOW = (value, limit) => value < limit;
 
-/** What can be watched: in which unit, which way is worse, and the values it is shipped with. */
+/** The measures: unit, direction that is worse, and default values. */
 export const MEASURES = {
   serviceLevel: { label: "Service level below", unit: "%", isPast: BELOW, shipped: [80, 70] },
   inQueue: { label: "In queue", unit: "calls", isPast: ABOVE, shipped: [5, 10] },
@@ -19,14 +20,14 @@ export const MEASURES = {
 
 const MISSED_BY = 10; // percentage points below its target at which a service level is to be acted on
 
-/** The limits that a service's target gives, in place of the browser's own; undefined: none. */
+/** The limits from a service's target, which override the browser's; undefined: none. */
 const TARGETS = {
   serviceLevel: ({ targetServiceLevel: target }) => target && [target, target - MISSED_BY],
   longestWait: ({ targetSeconds: target }) =>
     target === undefined ? undefined : [target, Math.max(1, 2 * target)],
 };
 
-/** The levels by how much they ask for. */
+/** The levels by severity. */
 export const LEVELS = ["", "watch", "act"];
 
 export class Thresholds extends EventTarget {
@@ -45,15 +46,11 @@ export class Thresholds extends EventTarget {
     return isPast(value, watch) ? "watch" : "";
   }
 
-  /** Set the limits of a measure; whether they are of use: `act` must not come before `watch`. */
-  set(measure, limits) {
-    if (!isUsable(measure, limits)) return false;
-    this.#limits[measure] = limits;
-    this.#keep();
-    return true;
-  }
+  /** Set the limits of a measure. Returns whether they are valid: `act` must not come before
+  `watch`. */ set(measure, limits) { if (!isUsable(measure, limits)) return false;
+  this.#limits[measure] = limits; this.#keep(); return true; }
 
-  /** Everything as it is shipped. */
+  /** Reset everything to the defaults. */
   reset() {
     this.#limits = {};
     this.#keep();
@@ -65,7 +62,7 @@ export class Thresholds extends EventTarget {
   }
 }
 
-/** What is kept, as far as it is of use: another release may have kept something else. */
+/** The stored limits, as far as they are valid: another release may have stored others. */
 function read() {
   try {
     const kept = JSON.parse(localStorage.getItem(KEPT)) ?? {};

@@ -1,6 +1,6 @@
 /**
- * The queue of each service over the last half hour, by intervals of the past at first, then as
- * this page sees it: the most that waited in each minute. It outlives a reload of the tab.
+ * The queue of each service over the last half hour: the most calls waiting in each minute, first
+ * from past intervals, then as seen by this page. It survives a reload of the tab.
  */
 
 const KEPT = "floorcast.trends";
@@ -11,7 +11,7 @@ const WRITTEN = 15; // seconds between two writings
 export class Trends {
   #written = -Infinity;
 
-  /** @param {string} who whose floor; somebody else's past is not this one's */
+  /** @param {string} who the user and client; the history of others is not used */
   constructor(who) {
     const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
     this.who = who;
@@ -19,7 +19,7 @@ export class Trends {
     this.seen = kept?.who === who ? kept.seen : {};
   }
 
-  /** So many calls of each service wait at `at`, in seconds. */
+  /** Note how many calls of each service are waiting at `at`, in seconds. */
   add(at, services) {
     const minute = Math.floor(at / STEP);
     const seen = {};
@@ -38,7 +38,7 @@ export class Trends {
   }
 
   /**
-   * What was before this page began to look.
+   * Add the history from before this page was opened.
    *
    * @param {import("./history.js").Past} past
    */
@@ -53,7 +53,7 @@ export class Trends {
     }
   }
 
-  /** The past of some services together: the sum of what waited at most in each minute. */
+  /** The combined history of some services: the sum of their maxima in each minute. */
   pastOf(services) {
     const sums = new Map();
     for (const { serviceId } of services) {
@@ -68,7 +68,7 @@ export class Trends {
     );
   }
 
-  /** The minutes up to the newest, each the most that waited; null where nothing was seen. */
+  /** The maximum of each minute up to the newest; null if unknown. */
   of(serviceId) {
     const points = this.seen[serviceId] ?? [];
     const last = points.at(-1)?.[0] ?? 0;
@@ -77,7 +77,7 @@ export class Trends {
   }
 }
 
-/** The queue's past of some services together, as a QueueHistory gives it. */
+/** The combined queue history of some services, in the form of a QueueHistory. */
 class Past {
   constructor(waiting, minutes) {
     this.waiting = waiting;
@@ -92,7 +92,7 @@ class Past {
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** Draw a service's line into a cell. */
+/** Draw a service's trend into a cell. */
 export function drawTrend(cell, values) {
   const key = values.join();
   if (cell.dataset.drawn === key) return;

@@ -1,4 +1,4 @@
-/** Which services the page shows: chosen by call center and service, and kept in the address. */
+/** The dialog for the services to show: chosen by call center and service, kept in the address. */
 
 import * as address from "./address.js";
 import { named } from "./figures.js";
@@ -22,7 +22,7 @@ export class ViewDialog {
     };
   }
 
-  /** Say what is shown; `services` are all that there are. */
+  /** Show the current choice. `services` has all services. */
   show(view, services) {
     for (const one of services) {
       this.#known.services.set(one.serviceId, one.serviceName);

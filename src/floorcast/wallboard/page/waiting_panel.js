@@ -1,4 +1,4 @@
-/** The calls that wait for an agent, longest first. */
+/** The calls waiting for an agent, longest first. */
 
 import { shows } from "./address.js";
 import * as clock from "./clock.js";
@@ -23,20 +23,20 @@ export class WaitingPanel {
     this.services = new Map();
   }
 
-  /** Show an answer of service/calls/status. */
+  /** Show a response of service/calls/status. */
   show({ callsDetails }, token) {
     this.#calls = callsDetails;
     this.#panel.shown(token);
     this.draw();
   }
 
-  /** Say why there are none. */
+  /** Show why there are no calls. */
   explain(why) {
     this.#calls = [];
     this.#panel.explain(why);
   }
 
-  /** Draw all rows anew, as long as they have waited by now. */
+  /** Draw all rows again, with their waits up to now. */
   draw() {
     if (this.#panel.isExplained) return;
     const center = (id) => this.services.get(Number(id))?.callCenterId;
@@ -61,7 +61,7 @@ export class WaitingPanel {
   }
 }
 
-/** What tells one call from another, as far as the API tells them apart. */
+/** The identity of a call, as far as the API has one. */
 function looksOf(call) {
   return [call.serviceId, call.timeStamp, call.phone, call.account].join(" ");
 }

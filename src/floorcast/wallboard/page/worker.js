@@ -1,8 +1,8 @@
 /**
  * The SharedWorker: one Source for all tabs of a user.
  *
- * A tab says again and again that it is there and what it shows (`join`), because a port does not
- * tell when its tab has crashed. One that closes says so, and the others notice nothing.
+ * A tab repeatedly reports that it exists and what it shows (`join`), because a port does not
+ * report that its tab has crashed. A tab that closes reports it, and the others are not affected.
  */
 
 import { keyOf, Source } from "./source.js";
@@ -31,13 +31,13 @@ class Hub {
     else if (isNew) this.source.welcome((message) => port.postMessage(message));
   }
 
-  /** One who has just signed in has the session that counts; a tab that was opened anew has not. */
+  /** A tab that has just signed in has the current session; a reopened tab does not. */
   #agree(port, { session, isFresh }) {
     if (isFresh) this.source.renew(session);
     else port.postMessage({ kind: "renewed", session: this.source.session });
   }
 
-  /** Whether nobody is left. */
+  /** Whether no tab is left. */
   leave(port) {
     this.#tabs.delete(port);
     if (this.#tabs.size) this.#look();
@@ -50,7 +50,7 @@ class Hub {
     else if (this.#cannot.add(port).size >= this.#tabs.size) this.source.renew("");
   }
 
-  /** The ports that have not been heard of for too long. */
+  /** The ports that have been silent for too long. */
   silent() {
     const oldest = performance.now() - GONE;
     return [...this.#tabs].filter(([, tab]) => tab.heard < oldest).map(([port]) => port);
