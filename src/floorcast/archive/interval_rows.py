@@ -27,7 +27,7 @@ from floorcast.floor.intervals import (
     ServiceIntervals,
 )
 from floorcast.model.states import STATE_NAMES, State
-from floorcast.statistics.carried_counts import Carried
+from floorcast.statistics.carried_counts import Carried, counts_before
 
 __all__ = ["agent_interval_rows", "agent_state_rows", "service_interval_rows"]
 
@@ -109,7 +109,8 @@ def service_interval_rows(replay: HourReplay, hour: Hour | None = None) -> Itera
             for day, intervals in ((hour.day - 1, before), (hour.day, counted))
             if service in intervals
         }
-        carried = Carried(known, (agents[service], waiting[service]), hour.day)
+        present = (agents[service], waiting[service])
+        carried = Carried(known, counts_before(known, present, hour.day))
         carried.over(hour.day, range(first))
         for slot in slots:
             most = carried.over(hour.day, range(slot, slot + 1))

@@ -6,39 +6,41 @@ from collections.abc import Mapping
 
 from floorcast.floor.view import COLUMNS, SLOTS_OF_HOUR, Column, ServiceIntervals
 
-__all__ = ["Carried"]
+__all__ = ["Carried", "counts_before"]
 
 _NEVER = 1 << 30  # a slot that no day has
 _AGENTS, _QUEUE = int(Column.AGENTS_MOST), int(Column.QUEUE_MOST)
 
 
-class Carried:
-    """The number of agents and of waiting calls of a service, from slot to slot.
+def counts_before(
+    slots: Mapping[int, ServiceIntervals], present: tuple[int, int], day: int, first: int = 0
+) -> tuple[int, int]:
+    """The agents and the waiting calls of a service before slot ``first`` of a day.
 
-    Begins before slot ``first`` of a day. ``slots`` are by day; ``present`` are the numbers of now.
+    ``slots`` are by day; ``present`` are the numbers of now.
+    """
+    return (
+        _before(slots, _AGENTS, (day, first), present[0]),
+        _before(slots, _QUEUE, (day, first), present[1]),
+    )
+
+
+class Carried:
+    """The number of agents and of waiting calls of a service, from slot to slot of some days.
+
     ``now`` has the numbers at the slot that has been reached.
     """
 
-    def __init__(
-        self,
-        slots: Mapping[int, ServiceIntervals],
-        present: tuple[int, int],
-        day: int,
-        first: int = 0,
-    ) -> None:
-        self.slots = slots
-        agents, queue = present
-        self.now = (
-            self._before(_AGENTS, day, first, agents),
-            self._before(_QUEUE, day, first, queue),
-        )
+    def __init__(self, slots: Mapping[int, ServiceIntervals], now: tuple[int, int]) -> None:
+        self._slots = slots
+        self.now = now
 
     def over(self, day: int, slots: range) -> tuple[int, int]:
         """The most agents, and the most waiting calls, in some slots; go through all in order.
 
         Slots without a change can be left out.
         """
-        intervals = self.slots.get(day)
+        intervals = self._slots.get(day)
         if intervals is None:
             return self.now
         agents, queue = most_agents, most_queue = self.now
@@ -55,19 +57,23 @@ class Carried:
         self.now = (agents, queue)
         return most_agents, most_queue
 
-    def _before(self, most: int, day: int, first: int, present: int) -> int:
-        """What the last change before a slot left; as now, if nothing has ever changed."""
-        for number, end in ((day, first), (day - 1, _NEVER)):
-            intervals = self.slots.get(number)
-            left = None if intervals is None else _last_change(intervals, most, end)
-            if left is not None:
-                return left
-        changed = any(
-            any(cells[most + 1 :: COLUMNS])
-            for intervals in self.slots.values()
-            for cells in intervals.hours.values()
-        )
-        return 0 if changed else present
+
+def _before(
+    slots: Mapping[int, ServiceIntervals], most: int, begin: tuple[int, int], present: int
+) -> int:
+    """What the last change before a slot left; as now, if nothing has ever changed."""
+    day, first = begin
+    for number, end in ((day, first), (day - 1, _NEVER)):
+        intervals = slots.get(number)
+        left = None if intervals is None else _last_change(intervals, most, end)
+        if left is not None:
+            return left
+    changed = any(
+        any(cells[most + 1 :: COLUMNS])
+        for intervals in slots.values()
+        for cells in intervals.hours.values()
+    )
+    return 0 if changed else present
 
 
 def _last_change(intervals: ServiceIntervals, most: int, before: int) -> int | None:

@@ -19,7 +19,7 @@ from floorcast.floor.view import (
     ServiceDay,
     ServiceIntervals,
 )
-from floorcast.statistics.carried_counts import Carried
+from floorcast.statistics.carried_counts import Carried, counts_before
 from floorcast.statistics.rounding import mean_seconds, rate
 from floorcast.statistics.service_stats import service_level
 
@@ -31,6 +31,7 @@ __all__ = [
     "Times",
     "rows_of",
     "shown",
+    "slots_until",
 ]
 
 Times = dict[int, list[int]]
@@ -97,9 +98,9 @@ class ServiceNow(NamedTuple):
     carried_over: int
     states: list[AgentState]
 
-    def carried(self, day: Day, first: int) -> Carried:
-        """The agents and waiting calls before a slot."""
-        return Carried(self.slots, self.present, day.number, first)
+    def before(self, day: Day, first: int) -> tuple[int, int]:
+        """The agents and the waiting calls before a slot."""
+        return counts_before(self.slots, self.present, day.number, first)
 
 
 class DayOfService(NamedTuple):
@@ -117,7 +118,7 @@ class DayOfService(NamedTuple):
     carried: Carried
 
 
-def _slots_until(day: Day, now: int) -> int:
+def slots_until(day: Day, now: int) -> int:
     """How many slots of the day have begun."""
     return max(0, min(day.end, now + 1) - day.begin + SLOT_MS - 1) // SLOT_MS
 
@@ -130,7 +131,7 @@ def rows_of(
     The last is the one in progress, or a later one: a source's clock may be ahead of ours.
     """
     day, slots, carried = own.day, own.slots, own.carried
-    begun = last = _slots_until(day, now)
+    begun = last = slots_until(day, now)
     if slots is not None and slots.hours:
         last = max(last, (max(slots.hours) + 1) * SLOTS_OF_HOUR)
     for slot in range(first, last, width):

@@ -11,22 +11,14 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import NamedTuple
 
-import lz4.block
-
 from floorcast.floor.view import SLOT_MS, Day, FloorView, Service
 from floorcast.statistics.interval_rows import AgentState, ServiceNow
+from floorcast.statistics.interval_runs import Begun, Run
 from floorcast.statistics.visibility import Moment
 
-__all__ = ["KeptFloor", "KeptIntervals", "KeptLimits", "KeptReading", "KeptService", "Run"]
+__all__ = ["KeptFloor", "KeptIntervals", "KeptLimits", "KeptReading", "KeptService"]
 
-_BLOCK = 16  # rows that are compressed together
-_MOST_PLAIN = 24  # rows of a run that are not compressed: those that change and are asked for most
-_ROW_BYTES = 41  # of a row's object, and of its place in a list
-_RUN_BYTES = 700  # of a run without rows
 _NEVER = 1 << 62
-
-Begun = tuple[int, int, int]
-"""The agents and the waiting calls before a run, and the calls that it counts from before."""
 
 
 class KeptLimits(NamedTuple):
@@ -40,69 +32,6 @@ class KeptLimits(NamedTuple):
     client_bytes: int = 12 << 20
     all_bytes: int = 64 << 20
     idle_ms: int = 600_000
-
-
-class Run:
-    """The rows of successive intervals of one service and day; ``b""``: nothing was counted.
-
-    ``begin`` is the day's first ms and ``length`` that of an interval, in ms. ``first`` is the
-    number of the first interval in the day, and ``end`` that of the one after the last.
-    """
-
-    __slots__ = ("begin", "begun", "blocks", "first", "length", "plain", "size")
-
-    def __init__(self, day: Day, length: int, first: int) -> None:
-        self.begin = day.begin
-        self.length = length
-        self.first = first
-        self.begun: Begun | None = None
-        self.blocks: list[bytes] = []
-        self.plain: list[bytes] = []
-        self.size = _RUN_BYTES
-
-    @property
-    def end(self) -> int:
-        """The number of the interval after the last."""
-        return self.first + len(self.blocks) * _BLOCK + len(self.plain)
-
-    def rows(self, first: int, end: int) -> list[bytes]:
-        """The rows of the intervals from ``first`` on, before ``end``."""
-        skipped = min((first - self.first) // _BLOCK, len(self.blocks))
-        rows = [row for block in self.blocks[skipped:] for row in _unpacked(block)]
-        rows += self.plain
-        before = self.first + skipped * _BLOCK
-        return rows[first - before : max(0, end - before)]
-
-    def add(self, rows: Iterable[bytes]) -> int:
-        """Add the rows of the next intervals; returns by how many bytes it has grown."""
-        self.plain += rows
-        while len(self.plain) >= _MOST_PLAIN:
-            self.blocks.append(lz4.block.compress(b"\n".join(self.plain[:_BLOCK])))
-            del self.plain[:_BLOCK]
-        return -self._shrunk()
-
-    def cut(self, moment: int) -> int:
-        """Drop the rows of the interval of a moment and later ones; returns the bytes given up."""
-        left = max(0, (moment - self.begin) // self.length - self.first)
-        if left >= self.end - self.first:
-            return 0
-        whole = left // _BLOCK
-        if whole < len(self.blocks):
-            self.plain = _unpacked(self.blocks[whole])
-            del self.blocks[whole:]
-        del self.plain[left - len(self.blocks) * _BLOCK :]
-        return self._shrunk()
-
-    def clear(self) -> int:
-        """Drop all rows; returns the bytes given up."""
-        self.blocks, self.plain = [], []
-        return self._shrunk()
-
-    def _shrunk(self) -> int:
-        before = self.size
-        rows = sum(map(len, self.plain)) + sum(map(len, self.blocks))
-        self.size = _RUN_BYTES + rows + _ROW_BYTES * (len(self.plain) + len(self.blocks))
-        return before - self.size
 
 
 class KeptService:
@@ -184,11 +113,11 @@ class KeptFloor:
             kept.runs[key] = run
         return run
 
-    def begin(self, kept: KeptService, run: Run, begun: Begun) -> None:
-        """Begin a run anew: its rows begin with something else."""
+    def begin(self, kept: KeptService, run: Run, first: int) -> None:
+        """Begin a run anew, with another first interval."""
         size = kept.size
         run.clear()
-        run.begun = begun
+        run.first = first
         self.size += kept.size - size
 
     def add(self, view: FloorView, kept: KeptService, run: Run, rows: Sequence[bytes]) -> None:
@@ -253,11 +182,12 @@ class KeptReading:
         own: ServiceNow,
         day: Day,
         slots: tuple[int, int],
-        make: Callable[[int], list[bytes | None]],
+        make: Callable[[int, tuple[int, int]], list[bytes | None]],
     ) -> list[bytes | None]:
-        """A service's rows of a day; ``make`` makes those from a slot on.
+        """A service's rows of a day.
 
-        ``slots`` are the first slot, and how many an interval has.
+        ``slots`` are the first slot, and how many an interval has. ``make`` makes the rows from a
+        slot on, if it is told the agents and the waiting calls before it.
         """
         first, width = slots
         length = width * SLOT_MS
@@ -266,13 +196,17 @@ class KeptReading:
         wanted = (first // width, max(over, first // width))
         kept = self._floor.of(self._view, own, self._today, self._now)
         run = self._floor.run(kept, day, length, wanted)
-        begun = self._begun(own, day, run, width)
-        if run.begun != begun:
-            self._floor.begin(kept, run, begun)
+        if run.begun != self._begun(own, day, run, width):
+            self._floor.begin(kept, run, wanted[0])
+            run.begun = self._begun(own, day, run, width)
         found: list[bytes | None] = [*run.rows(*wanted)]
         reached = wanted[0] + len(found)
-        fresh = make(reached * width)
-        if reached == run.end and over > reached:
+        if reached < run.end:  # the clock was set back
+            return found + make(reached * width, own.before(day, reached * width))
+        if run.left is None:
+            run.left = own.before(day, reached * width)
+        fresh = make(reached * width, run.left)
+        if over > reached:
             rows = [row or b"" for row in fresh[: over - reached]]
             self._floor.add(self._view, kept, run, rows)
         return found + fresh
@@ -280,7 +214,7 @@ class KeptReading:
     def _begun(self, own: ServiceNow, day: Day, run: Run, width: int) -> Begun:
         """What the rows of a run begin with, and no change of theirs tells."""
         carried_over = own.carried_over if day == self._today and not run.first else 0
-        return (*own.carried(day, run.first * width).now, carried_over)
+        return (*own.before(day, run.first * width), carried_over)
 
 
 def _size(floor: KeptFloor) -> int:
@@ -295,8 +229,3 @@ def _first_change(before: tuple[int, ...], now: tuple[int, ...]) -> int:
     """From when on the time of agents in two lists of states differs; in ms."""
     apart = set(_triples(before)) ^ set(_triples(now))
     return min((last_event for _, _, last_event in apart), default=_NEVER)
-
-
-def _unpacked(block: bytes) -> list[bytes]:
-    rows: list[bytes] = lz4.block.decompress(block).split(b"\n")
-    return rows

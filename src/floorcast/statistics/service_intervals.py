@@ -22,6 +22,7 @@ from floorcast.floor.view import (
     FloorView,
     ServiceIntervals,
 )
+from floorcast.statistics.carried_counts import Carried
 from floorcast.statistics.consistent_scan import Scan, Slices
 from floorcast.statistics.interval_rows import (
     AgentState,
@@ -30,6 +31,7 @@ from floorcast.statistics.interval_rows import (
     ServiceNow,
     Times,
     rows_of,
+    slots_until,
 )
 from floorcast.statistics.kept_intervals import KeptIntervals, KeptReading
 from floorcast.statistics.requests import DEFAULT_INTERVAL
@@ -38,7 +40,8 @@ from floorcast.statistics.visibility import Moment, Scope
 __all__ = ["IntervalAnswer", "IntervalSpan", "encoded_intervals", "service_intervals"]
 
 R = TypeVar("R")
-_SERVICES_OF_TURN = 4  # services of which a day of rows is made in one turn of the event loop
+_ROWS_OF_TURN = 200  # that are made at most in one turn of the event loop, or those of one service
+_SERVICES_OF_TURN = 20  # as they have few rows each, or only kept ones
 _FIRST_TIME = int(Column.READY_TIME)
 _TIMES = Column.AGENTS_MOST - Column.READY_TIME
 
@@ -93,7 +96,7 @@ class _Kept(Protocol[R]):
         own: ServiceNow,
         day: Day,
         slots: tuple[int, int],
-        make: Callable[[int], list[R | None]],
+        make: Callable[[int, tuple[int, int]], list[R | None]],
     ) -> list[R | None]: ...
 
 
@@ -132,7 +135,7 @@ class _Rows(Generic[R]):
             scope.services,
             self._made,
             scope.view.hooks.services,
-            min(scope.rows, _SERVICES_OF_TURN),
+            self._services_of_turn(scope),
             copy=self._copy,
         )
 
@@ -140,6 +143,11 @@ class _Rows(Generic[R]):
         """The first slot of the first interval of the day that begins at ``begin`` or later."""
         width = self._width * SLOT_MS
         return max(0, -(-(begin - day.begin) // width)) * self._width
+
+    def _services_of_turn(self, scope: Scope) -> int:
+        slots = sum(slots_until(day, self._moment.now) - first for day, first in self._days)
+        most = _ROWS_OF_TURN * self._width // max(1, slots)
+        return max(1, min(scope.rows, _SERVICES_OF_TURN, most))
 
     def __iter__(self) -> Iterator[list[R]]:
         """The rows, some per turn; none while services are read."""
@@ -163,11 +171,11 @@ class _Rows(Generic[R]):
         return [self._of_day(own, day, first) for day, first in self._days]
 
     def _of_day(self, own: ServiceNow, day: Day, first: int) -> list[R | None]:
-        def made(slot: int) -> list[R | None]:
-            return self._rows(self._read(own, day, slot))
+        def made(slot: int, before: tuple[int, int]) -> list[R | None]:
+            return self._rows(self._read(own, day, slot, before))
 
         if self._kept is None:
-            return made(first)
+            return made(first, own.before(day, first))
         return self._kept.rows(own, day, (first, self._width), made)
 
     def _copy(self, number: int) -> Callable[[], list[list[R | None]]] | None:
@@ -175,7 +183,7 @@ class _Rows(Generic[R]):
         own = self._own(number)
         if own is None:
             return None
-        read = [self._read(own, *day, copied=True) for day in self._days]
+        read = [self._read(own, *day, own.before(*day), copied=True) for day in self._days]
         return lambda: [self._rows(day) for day in read]
 
     def _rows(self, read: tuple[DayOfService, int]) -> list[R | None]:
@@ -197,14 +205,22 @@ class _Rows(Generic[R]):
         return ServiceNow(service, slots, present, over, _states(self._view, number))
 
     def _read(
-        self, own: ServiceNow, day: Day, first: int, *, copied: bool = False
+        self,
+        own: ServiceNow,
+        day: Day,
+        first: int,
+        before: tuple[int, int],
+        *,
+        copied: bool = False,
     ) -> tuple[DayOfService, int]:
-        """What a service's rows of a day are made of, from slot ``first`` on."""
-        carried = own.carried(day, first)
+        """What a service's rows of a day are made of, from slot ``first`` on.
+
+        ``before`` are the agents and the waiting calls before it.
+        """
         slots = own.slots.get(day.number)
         if slots is not None and copied:
             slots = _copied(slots, first)
-            carried.slots = {day.number: slots}
+        carried = Carried({} if slots is None else {day.number: slots}, before)
         times = _times(own.states, self._moment, day, (first, self._width))
         over = own.carried_over if day is self._days[-1][0] else 0
         return DayOfService(own.service, day, slots, times, over, carried), first
