@@ -58,7 +58,7 @@ class StoredFloor:
         return None
 
     def last_before(self, ticks: int) -> int:
-        """The number of the last entry recorded before a tick. Removed entries count."""
+        """Return the number of the last entry recorded before a tick. Removed entries count."""
         return 0 if self.stream is None else self._log.last_at(self.stream, ticks - 1)
 
     def entries(self, after: int) -> Iterator[Entry]:
@@ -73,7 +73,7 @@ class StoredFloor:
     def state(self, at_most_entry: int) -> FloorState | None:
         """The newest stored state at or before an entry from which the log continues, or None.
 
-        A log that has lost nothing continues the empty floor. Raises Unavailable.
+        A log that has removed no entries continues from the empty floor. Raises Unavailable.
         """
         state = self._folder.newest_state(self.client, at_most_entry, self.removed)
         if state is None and not self.removed:

@@ -23,7 +23,7 @@ __all__ = ["connect_livevox", "run_livevox"]
 def connect_livevox(
     context: typer.Context,
     from_url: Annotated[
-        str | None, typer.Option("--from", metavar="URL", help="The server that is followed.")
+        str | None, typer.Option("--from", metavar="URL", help="The followed server.")
     ] = None,
     client: Annotated[
         str | None, typer.Option(metavar="NAME", help="The name of the client there.")

@@ -57,9 +57,9 @@ class FollowerTuning:
 
     under_way: int = 64  # messages on their way into the copy
     pause: float = 0.2  # seconds until following begins again
-    stall_looks: int = 5  # checks at which the stream has more and nothing arrives
+    stall_looks: int = 5  # checks at which the stream has more but nothing arrives
     confirm: float = 0.5  # seconds until a stream that seems to be shorter is asked again
-    avoid: float = 60.0  # seconds for which a server whose replica stood still is not asked
+    avoid: float = 60.0  # seconds to avoid a server whose replica stood still
 
 
 class Copy(Protocol):
@@ -255,7 +255,7 @@ class Follower:
             return
         position, state = self.position, state_of(look.info)
         known = position.seq
-        if state.last_seq < known:  # messages may have come since the leader was asked
+        if state.last_seq < known:  # messages may have arrived since the leader was asked
             state = await self._state(known)
         self.restored_at = state.restored_at
         if (known, state) != self._compared:

@@ -104,7 +104,7 @@ def not_here_yet(client: int, text: str, log: EventLog, secret: bytes = b"") -> 
 def token_at(
     client: int, cursor: int, log: EventLog, now: int, *, at_head: bool, secret: bytes = b""
 ) -> str:
-    """The token of a reader that has seen everything up to ``cursor``.
+    """Return the token of a reader that has seen everything up to ``cursor``.
 
     Its time is that of the cursor's entry. For a reader that has seen everything (``at_head``), it
     is now, or just before the next entry if there is one, so that a token resolved by its time

@@ -21,7 +21,7 @@ config_decoder = msgspec.json.Decoder(FloorConfig)
 
 
 def last_state(client: int, store: ProjectionStore, log: EventLog) -> FloorState:
-    """The state for a start: the newest snapshot, else the floor before the oldest entry."""
+    """Return the state to start from: the newest snapshot, or the floor before the oldest entry."""
     removed = log.removed(client)
     found = store.newest_snapshot(client, log.head(client).number)
     if found is not None and found.entry >= removed:
@@ -32,10 +32,10 @@ def last_state(client: int, store: ProjectionStore, log: EventLog) -> FloorState
 
 
 class Beginning(Protocol):
-    """What the log tells of the entries that it has removed; see ``EventLog``."""
+    """What the log still knows about the entries that it has removed; see ``EventLog``."""
 
     def removed(self, client: int) -> int:
-        """The number of the last removed entry."""
+        """Return the number of the last removed entry."""
         ...
 
     def removed_site(self, client: int) -> Entry | None:
@@ -44,7 +44,7 @@ class Beginning(Protocol):
 
 
 def first_state(client: int, log: Beginning) -> FloorState:
-    """The floor before the oldest entry that the log has."""
+    """Return the floor before the oldest entry of the log."""
     removed = log.removed(client)
     state = FloorState(client=client, entry=removed)
     site = log.removed_site(client)

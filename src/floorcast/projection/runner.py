@@ -266,7 +266,7 @@ class Projection:
     def _apply_site(self, entry: Entry) -> None:
         try:
             config = config_decoder.decode(entry.payload)
-        except msgspec.MsgspecError:  # a newer release wrote it: the one before stays
+        except msgspec.MsgspecError:  # a newer release wrote it: keep the previous one
             self._pass_over(entry)
             return
         self.floor.apply(config)

@@ -57,9 +57,9 @@ class StoredFolder(NamedTuple):
 
 @contextmanager
 def stored_folder(folder: Path) -> Iterator[StoredFolder]:
-    """Open a data folder's files to read from them. Raises Unavailable."""
+    """Open the files of a data folder for reading. Raises Unavailable."""
     with ExitStack() as stack:
-        try:  # the log first: whatever a snapshot has, the log then has had
+        try:  # the log first: then it still has every entry that follows a snapshot of the store
             log = LogReader(folder / "log.db")
         except apsw.Error as error:
             raise Unavailable(f"the log in {folder} cannot be read: {error}") from error

@@ -128,7 +128,7 @@ def _open_hours(known: Bank) -> list[float]:
 
 
 def _agents(posts: Sequence[str], known: Bank, seed: int) -> list[AgentPlan]:
-    chance = Random(f"floor {seed}")  # noqa: S311 — no secret depends on it
+    chance = Random(f"floor {seed}")  # noqa: S311 — not used for secrets
     inbound = [name for name in dict.fromkeys(posts) if name not in {OUTBOUND, BY_HAND}]
     desks = max(2, min(20, len(posts) // 20))
     begins, first_name = _shifts(known), seed * NAMES_APART % NAMES

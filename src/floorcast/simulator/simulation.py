@@ -55,7 +55,7 @@ class Simulation:
         }
         env = simpy.Environment()
         teller = Teller(env, start, f"simulator/{run}", self.truth)
-        chance = Random(f"simulation {seed}")  # noqa: S311 — no secret depends on it
+        chance = Random(f"simulation {seed}")  # noqa: S311 — not used for secrets
         first = int(start.timestamp()) * CALLS_A_SECOND
         self._world = World(env, chance, plan, teller, begins_at, run, first)
         self._deaths = deaths

@@ -60,7 +60,7 @@ class Caller(Protocol):
     opening: str
 
     def refusal(self) -> str:
-        """Why the stream must end; empty if it can continue.
+        """The reason why the stream must end; empty if it can continue.
 
         The call counts as a use of the session.
         """
@@ -79,7 +79,7 @@ class Caller(Protocol):
         ...
 
     def token_now(self, cursor: int) -> str:
-        """The token of a reader that has seen everything up to ``cursor``."""
+        """Return the token of a reader that has seen everything up to ``cursor``."""
         ...
 
 

@@ -53,7 +53,7 @@ class Labels:
         return name or login
 
     def campaign_name(self, campaign: int) -> Row:
-        """Its name, unless no source has named it."""
+        """The name of a campaign, or None if no source has named it."""
         name = self._site.names.campaigns[campaign]
         return {} if name == f"Campaign {campaign}" else {"name": name}
 

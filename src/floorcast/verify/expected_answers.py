@@ -37,7 +37,7 @@ class Answers:
         self._now = now
 
     def all(self) -> dict[str, list[Row]]:
-        """Every method's rows; those of agents in the order of their ids."""
+        """The rows of every method. Rows of agents are in the order of their ids."""
         agents = AgentAnswers(self._sums, self._site, self._now)
         return {
             "service/stats": self._services(),

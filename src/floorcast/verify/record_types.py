@@ -12,11 +12,12 @@ Json = dict[str, Any]
 
 
 class Told(NamedTuple):
-    """Something about a call: where in the log, when by its own time (ms), what, and of whom.
+    """An event about a call: position in the log, own time (ms), content, and agent.
 
-    ``counts_at`` is when it was taken if its own time is later. ``kind`` is what follows ``call.``
-    in an event's type, ``missed`` for ``agent.missed``, or ``state`` for an agent's event that
-    names the call; ``terms`` numbers the site entry in force. ``recorded_at`` is when it was taken.
+    ``recorded_at`` is when the log recorded it. ``counts_at`` is the earlier of that and its own
+    time. ``kind`` is the part after ``call.`` of an event's type, ``missed`` for ``agent.missed``,
+    or ``state`` for an agent's event that names the call. ``terms`` is the number of the site entry
+    in force.
     """
 
     position: int
@@ -32,13 +33,13 @@ class Told(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """Something about an agent: where in the log, when by its own time (ms), and what it says.
+    """An event about an agent: its position in the log, its own time (ms), and its content.
 
-    ``at`` is when it was taken if its own time, ``told_at``, is later. ``service`` is the one that
-    it names, ``services`` all that it lists, and ``named`` that of its call. ``kind`` is ``state``,
-    ``answered`` for a ``call.answer`` that names the agent, or ``late`` for a LOGON that came too
-    late for anything but its service; ``at`` is then when the newest state began. ``recorded_at``
-    is when it was taken.
+    ``recorded_at`` is when the log recorded it. ``at`` is the earlier of that and its own time,
+    ``told_at``. ``service`` is the service that it names, ``services`` has all that it lists, and
+    ``named`` is the service of its call. ``kind`` is ``state``, ``answered`` for a ``call.answer``
+    that names the agent, or ``late`` for a LOGON that arrived too late for anything but its
+    service. For ``late``, ``at`` is when the newest state began.
     """
 
     kind: str
@@ -54,7 +55,7 @@ class Heard(NamedTuple):
 
     @property
     def call(self) -> tuple[int, str] | None:
-        """The call that it names, if it names it whole."""
+        """The call that the event names, if it has both parts of the name."""
         said = self.data.get("call") or {}
         if said.get("transactionId") is None or said.get("sessionId") is None:
             return None
@@ -62,7 +63,7 @@ class Heard(NamedTuple):
 
 
 class Terms:
-    """The rules of a site entry for judging calls."""
+    """The rules of a site entry for counting calls."""
 
     def __init__(self, plan: Json) -> None:
         self._services = {one["id"]: one for one in plan.get("services", ())}
@@ -82,7 +83,7 @@ class Terms:
         return bool(self._services.get(service, {}).get("count_exits_as") == "abandoned")
 
     def reason(self, said: str | None) -> str | None:
-        """The figure in which a Not Ready reason counts."""
+        """The figure that a Not Ready reason counts in."""
         return self._reasons.get(said or "", said)
 
     def category(self, code: str | None) -> str:
@@ -91,7 +92,7 @@ class Terms:
 
 
 class Known(NamedTuple):
-    """An agent answered a call, at a service."""
+    """An agent's answer of a call at a service."""
 
     position: int
     at: int
@@ -101,7 +102,7 @@ class Known(NamedTuple):
 
 
 class WrapUp(NamedTuple):
-    """A wrap-up that belongs to a call: whose, when it began, and how long it took; in ms."""
+    """A wrap-up of a call: its agent, its start, and its duration in ms."""
 
     agent: int
     begin: int
@@ -109,7 +110,7 @@ class WrapUp(NamedTuple):
 
 
 class Report(NamedTuple):
-    """Something about a campaign: an update, or (no ``data``) something in one of its calls."""
+    """An update of a campaign or, without ``data``, an event of one of its calls."""
 
     position: int
     campaign: int

@@ -1,4 +1,4 @@
-"""``floorcast connect asterisk --check``: what the connector would see, and what it may not."""
+"""``floorcast connect asterisk --check``: shows what the connector would see."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``floorcast connect freeswitch --check``: what the connector would see, and what it may not."""
+"""``floorcast connect freeswitch --check``: shows what the connector would see."""
 
 from __future__ import annotations
 

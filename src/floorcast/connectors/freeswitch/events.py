@@ -122,7 +122,7 @@ class EventReader:
             raise Unreadable(f"an event that cannot be decoded ({error}): {body[:80]!r}") from None
 
     def sign(self, event: Event, body: bytes, received: float) -> Sign | None:
-        """The sign of an event, or None if it is not about calls or agents.
+        """Return the sign of an event, or None if it is not about calls or agents.
 
         ``received`` is the time of an event without one. Raises Unreadable if a required member is
         missing.

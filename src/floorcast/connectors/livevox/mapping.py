@@ -40,7 +40,8 @@ from floorcast.model.states import State as AgentStateName
 
 __all__ = ["Mapping"]
 
-AGAIN_MS = 3_600_000  # after which a campaign's counts are sent anew: a day has its own campaigns
+# until a campaign's counts are sent again, because each day has its own campaigns
+AGAIN_MS = 3_600_000
 DIALS = frozenset({"MANUAL_DIAL", "DIALING", "PREVIEW_DIAL_OFFERED", "PREVIEW_DIAL_ACCEPTED"})
 MAX_NUMBER = 2**63 - 1
 MAX_TIME_MS = 253_402_300_799_999  # the end of the year 9999

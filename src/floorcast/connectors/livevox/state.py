@@ -1,6 +1,6 @@
 """The open calls and agents of the followed server, according to its feeds.
 
-All of it is written to the spool, row by row, in the transaction of the events that it led to.
+Its rows are written to the spool in the transaction of the events that they led to.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class State:
             self._touched.add(("ended", oldest))
 
     def agent(self, number: str) -> AgentNow:
-        """An agent, made where there is none; changes of it are noted."""
+        """Return an agent, which is created if necessary, and note it as changed."""
         self._touched.add(("agent", number))
         return self.agents.setdefault(number, AgentNow())
 

@@ -25,7 +25,7 @@ MAX_DURATION = 7 * 86_400  # seconds
 
 
 def without_queue(event: CallTermination, call: CallNow, answered: int | None, hold: int) -> bool:
-    """Whether an agent made the call: it is answered without a wait."""
+    """Whether an agent made the call, which is then answered without a wait."""
     if answered is None or hold:
         return False
     direction = event_data.direction_of(event) or call.direction
@@ -33,16 +33,16 @@ def without_queue(event: CallTermination, call: CallNow, answered: int | None, h
 
 
 def duration_ms(seconds: int | None) -> int:
-    """Seconds as ms; 0 for what is no call's duration."""
+    """Convert seconds to ms; 0 for an invalid duration."""
     return seconds * SECOND_MS if seconds and 0 < seconds <= MAX_DURATION else 0
 
 
 def wait_begin(begun: int | None, until: int, hold: int) -> int:
-    """When a call began to wait that waited ``hold`` ms, rounded down to seconds, ``until`` then.
+    """The start of a wait of ``hold`` ms (rounded down to seconds) that ended at ``until``.
 
-    It is the call's beginning, if the seconds agree: most calls wait from then on. Otherwise, if
-    times have milliseconds, half a second is what is missing on average. It is before ``until``,
-    or the order of the two would be that of their arrival.
+    It is the call's start if the seconds agree, because most calls wait from their start.
+    Otherwise, if times have milliseconds, half a second is added, the average of what rounding
+    removes. The result is before ``until``; at the same time, the order of arrival would decide.
     """
     if begun is not None and 0 <= until - begun - hold < SECOND_MS:
         return min(begun, until - 1)
@@ -52,7 +52,7 @@ def wait_begin(begun: int | None, until: int, hold: int) -> int:
 
 
 def by_contact(calls: Iterable[CallNow]) -> dict[str, list[CallNow]]:
-    """The calls that have begun and are with no agent, by number and account, the last one last."""
+    """The started calls without an agent, by number and account, oldest first."""
     found: dict[str, list[CallNow]] = {}
     for call in calls:
         if call.free_since is not None and not call.agent:
@@ -66,7 +66,7 @@ def by_contact(calls: Iterable[CallNow]) -> dict[str, list[CallNow]]:
 def waiting_call(
     row: WaitingCall, free: dict[str, list[CallNow]], used: set[str]
 ) -> CallNow | None:
-    """The call of a row, which is taken out of those that are left; rows come newest first."""
+    """Return the call of a row and remove it from the remaining ones. Rows are newest first."""
     before = (row.time_stamp or 0) * SECOND_MS + SECOND_MS
     for contact in (row.phone, row.account):
         left = free.get(contact or "", [])

@@ -9,14 +9,14 @@ from floorcast.connectors.pbx.state import AgentNow, CallNow
 
 __all__ = ["GONE", "AgentStates", "Emit"]
 
-MAX_NUMBERED = 32  # states and seconds of which each agent's events are counted
+MAX_NUMBERED = 32  # pairs of state and second per agent whose events are counted
 GONE = {4, 5}  # device states: invalid, unavailable
 
 Emit = Callable[[str, str, float, dict[str, object]], None]
 
 
 class AgentStates:
-    """Tells each change of an agent's state to ``emit``, once."""
+    """Reports each change of an agent's state to ``emit`` once."""
 
     def __init__(self, config: MappingConfig, dialect: Dialect, emit: Emit) -> None:
         self._config = config
@@ -63,7 +63,7 @@ class AgentStates:
         result: str = "",
         logged_in: float | None = None,
     ) -> None:
-        """Send the agent's state, if it is another than the one that was sent last."""
+        """Send the agent's state if it differs from the last one sent."""
         now, services = self._state_of(agent), self._services(agent)
         moved = services != agent.shown_services and now.split(" ")[0] in {"READY", "NOT_READY"}
         if now == agent.shown and not moved:

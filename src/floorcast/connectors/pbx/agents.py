@@ -26,8 +26,8 @@ from floorcast.connectors.pbx.state import AgentNow, CallNow, Membership, State
 
 __all__ = ["Agents"]
 
-DIRECT_AFTER = 1.0  # seconds of a device in use without a queue's call until that is believed
-MAX_UNKNOWN = 1_000  # interfaces that are named in the log
+DIRECT_AFTER = 1.0  # seconds that a device must be in use without a queue's call to count
+MAX_UNKNOWN = 1_000  # interfaces named in the log
 BUSY = {2, 3, 7, 8}  # in use, busy, ringing and in use, on hold
 FREE, UNREACHABLE = 1, 5
 

@@ -49,7 +49,7 @@ export class Link {
     this.#source = null;
   }
 
-  /** Count live connects for this filter alone. */
+  /** Count live connects only for this filter. */
   show(filter) {
     if (keyOf(filter) === keyOf(this.#filter)) return;
     this.#filter = filter;

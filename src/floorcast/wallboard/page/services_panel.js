@@ -51,7 +51,7 @@ export class ServicesPanel {
     this.draw();
   }
 
-  /** Whether there is anything to go by: no answer, or no right to one, is no figure of 0. */
+  /** Whether agents are known. Without a response, or the right to one, the figure is not 0. */
   get isKnown() {
     return !this.#panel.isExplained;
   }
