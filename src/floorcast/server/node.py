@@ -33,13 +33,14 @@ from floorcast.kv.port import KeyValueStore
 from floorcast.kv.token_secret import token_secret
 from floorcast.log.appender import Observe
 from floorcast.model.ending import ended
-from floorcast.model.errors import DamagedEntry, FloorcastError, SettingError
+from floorcast.model.errors import FloorcastError, SettingError
 from floorcast.model.token import Now, system_now
 from floorcast.projection.refold import FoldLimits
 from floorcast.projection.runner import Reports
-from floorcast.projection.supervisor import FloorFailed, FoldOptions, ProjectionSupervisor
+from floorcast.projection.supervisor import FoldOptions, ProjectionSupervisor
 from floorcast.server.archiving import Archiving, check_archive
 from floorcast.server.release import release
+from floorcast.server.site_follower import SiteFollower
 from floorcast.server.stores import Stores, note_log, open_stores
 from floorcast.site import apply, file_reader
 from floorcast.site.cautions import example_secrets, readable_by_others
@@ -55,7 +56,6 @@ __all__ = ["Node"]
 
 ALERTS = 1.0  # seconds between two evaluations of the alerts
 CHORES = 0.5  # seconds between two rounds of sealing and two checks for changes of the site
-LONGEST_PAUSE = 60.0  # seconds between two attempts to update a floor to the site
 SNAPSHOTS = 600.0  # seconds between two checks for due snapshots
 LAST_USES = 5.0  # seconds to write the last uses of sessions when the node stops
 SITE_AGREED = 10.0  # seconds between two checks whether a late node has put an old site in the log
@@ -90,8 +90,6 @@ class Node:
         self._metrics = Metrics()
         self._stack = AsyncExitStack()
         self._chores: list[asyncio.Task[None]] = []
-        self._changes: asyncio.Queue[SiteChange] = asyncio.Queue()
-        self._beginning: dict[int, asyncio.Task[None]] = {}
 
     async def __aenter__(self) -> Self:
         """Open the files."""
@@ -115,11 +113,11 @@ class Node:
     async def start(self) -> None:
         """Catch up with the log. Requests are served when it returns."""
         await self._catch_up()
-        await self._agree_on_site()
+        await self._follower.agree()
         if self.server.audit.last_event() == "backup_made":
             self.server.audit.record("restore")
         self.server.audit.record("start", version=release())
-        self._site.on_change(self._changes.put_nowait)
+        self._site.on_change(self._follower.note)
         if self._shared:
             self._site.on_change(self._audit_site)
         self._every(CHORES, self._seal)
@@ -129,10 +127,10 @@ class Node:
         self._every(SESSIONS_KEPT, self.server.sessions.keep)
         self._every(SESSIONS_KEPT, self._flush_audit)
         if self._shared:
-            self._every(SITE_AGREED, self._agree_on_site)
+            self._every(SITE_AGREED, self._follower.agree)
         await self._note_log()
         self._every(SNAPSHOTS, self._note_log)
-        self._chores.append(asyncio.create_task(self._follow_site()))
+        self._chores.append(asyncio.create_task(self._follower.follow()))
         if self.archiving is not None:
             self._chores.append(asyncio.create_task(self.archiving.run()))
         self._webhooks.start()
@@ -235,6 +233,7 @@ class Node:
                 metrics.fold_seconds.observe, metrics.fold_failures.inc, metrics.too_late.inc
             ),
         )
+        self._follower = SiteFollower(self._site, self._floors, self.server.serves)
         if settings.archive:
             self.server.reporting = Reporting(
                 settings.archive,
@@ -297,7 +296,7 @@ class Node:
         self.server.readiness.reason = "the server is stopping"
         self._audit.flush(everything=True)
         self._audit.record("stop")
-        tasks = [*self._chores, *self._beginning.values()]
+        tasks = [*self._chores, *self._follower.tasks]
         await ended(tasks)
         await self._webhooks.close()
         await self._alerts.close()
@@ -340,43 +339,3 @@ class Node:
 
     async def _refresh_site(self) -> None:
         await self._site.refresh()
-
-    async def _agree_on_site(self) -> None:
-        for client in list(self._site.clients.values()):
-            if self.server.serves(client.id):
-                try:
-                    await self._floors.begin(client.id, client.plan)
-                except (DamagedEntry, FloorFailed):  # this floor retries; others are served
-                    self._begin_later(client.id)
-
-    async def _follow_site(self) -> None:
-        while True:
-            change = await self._changes.get()
-            self._floors.end(change.gone)
-            for client in change.plans:
-                if self.server.serves(client):
-                    self._begin_later(client)
-
-    def _begin_later(self, client: int) -> None:
-        """Update the client's floor to the site in a task, because it can take long."""
-        if client not in self._beginning:
-            self._beginning[client] = asyncio.create_task(self._begin(client))
-
-    async def _begin(self, client: int) -> None:
-        pause = CHORES
-        try:
-            while (found := self._site.clients.get(client)) is not None:
-                try:
-                    await self._floors.begin(client, found.plan)
-                except FloorcastError as error:
-                    _log.warning("site_change_waits", client=client, why=str(error))
-                except Exception:  # noqa: BLE001 — any failure is retried
-                    _log.exception("site_change_waits", client=client)
-                else:
-                    if self._site.clients.get(client) is found:
-                        return
-                    continue
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
-        finally:
-            del self._beginning[client]

@@ -1,0 +1,83 @@
+"""Keeps the floors of a node as the site has them: begins, updates and ends them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from floorcast.model.errors import DamagedEntry, FloorcastError
+from floorcast.projection.supervisor import FloorFailed, ProjectionSupervisor
+from floorcast.site.live_site import Site, SiteChange
+
+__all__ = ["SiteFollower"]
+
+FIRST_PAUSE = 0.5  # seconds after the first failed attempt to update a floor to the site
+LONGEST_PAUSE = 60.0  # seconds between two attempts
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+class SiteFollower:
+    """Applies the site to the floors of the clients that ``serves`` is true for."""
+
+    def __init__(
+        self, site: Site, floors: ProjectionSupervisor, serves: Callable[[int], bool]
+    ) -> None:
+        self._site = site
+        self._floors = floors
+        self._serves = serves
+        self._changes: asyncio.Queue[SiteChange] = asyncio.Queue()
+        self._beginning: dict[int, asyncio.Task[None]] = {}
+
+    @property
+    def tasks(self) -> Iterable[asyncio.Task[None]]:
+        """The updates in progress."""
+        return self._beginning.values()
+
+    async def agree(self) -> None:
+        """Bring every floor up to the site, and begin those that are missing."""
+        for client in list(self._site.clients.values()):
+            if self._serves(client.id):
+                try:
+                    await self._floors.begin(client.id, client.plan)
+                except (DamagedEntry, FloorFailed):  # this floor retries; others are served
+                    self._begin_later(client.id)
+
+    async def follow(self) -> None:
+        """Apply each change of the site, until cancelled."""
+        while True:
+            change = await self._changes.get()
+            self._floors.end(change.gone)
+            for client in change.plans:
+                if self._serves(client):
+                    self._begin_later(client)
+
+    def note(self, change: SiteChange) -> None:
+        """The site has changed."""
+        self._changes.put_nowait(change)
+
+    def _begin_later(self, client: int) -> None:
+        """Update the client's floor to the site in a task, because it can take long."""
+        if client not in self._beginning:
+            self._beginning[client] = asyncio.create_task(self._begin(client))
+
+    async def _begin(self, client: int) -> None:
+        pause = FIRST_PAUSE
+        try:
+            while (found := self._site.clients.get(client)) is not None:
+                try:
+                    await self._floors.begin(client, found.plan)
+                except FloorcastError as error:
+                    _log.warning("site_change_waits", client=client, why=str(error))
+                except Exception:  # noqa: BLE001 — any failure is retried
+                    _log.exception("site_change_waits", client=client)
+                else:
+                    if self._site.clients.get(client) is found:
+                        return
+                    continue
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+        finally:
+            del self._beginning[client]
