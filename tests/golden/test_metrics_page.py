@@ -13,7 +13,7 @@ import pytest
 
 from floorcast.floor.floor import Floor
 from floorcast.floor.view import FloorView
-from floorcast.http.openapi.descriptions import FIGURES
+from floorcast.http.openapi.figure_descriptions import FIGURES
 from floorcast.site.configuration import FloorConfig, Formula, Service
 from floorcast.statistics.agent_averages import AgentAverages, agent_averages, averages_answer
 from floorcast.statistics.agent_stats import AgentServices, AgentStatistics, agent_statistics

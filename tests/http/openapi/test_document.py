@@ -33,9 +33,10 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from floorcast.http.error_responses import STATUS, MethodNotAllowed
-from floorcast.http.openapi.descriptions import FIGURES, MEMBERS
+from floorcast.http.openapi.descriptions import MEMBERS
 from floorcast.http.openapi.document import document
 from floorcast.http.openapi.examples import examples
+from floorcast.http.openapi.figure_descriptions import FIGURES
 from floorcast.http.openapi.schemas import schema
 from floorcast.http.routes import ROUTES
 from floorcast.http.routing import ANY
