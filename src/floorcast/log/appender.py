@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 import apsw
 
-from floorcast.log.client_streams import Stream, entries_of, news_of
+from floorcast.log.client_streams import NumberedStream, entries_of, news_of
 from floorcast.log.duplicates import Memtable, Seen, keys_of
 from floorcast.log.group_commit import GroupWriter, Outcome, Row, Write
-from floorcast.log.log_file import KINDS, StreamPosition, StreamRow, first_id
+from floorcast.log.log_file import KINDS, StreamPosition, first_id
 from floorcast.log.port import Appended, Batch, Entry
 from floorcast.log.tuning import Tuning
 from floorcast.model.errors import DamagedEntry, Unavailable
@@ -26,7 +26,6 @@ from floorcast.model.token import Now
 __all__ = [
     "Appender",
     "Load",
-    "NumberedStream",
     "Observe",
     "Origin",
     "Planned",
@@ -62,37 +61,6 @@ class Load:
         finally:
             self._events -= events
             self._bytes -= size
-
-
-class NumberedStream(Stream):
-    """A stream with the ordinal of its rows; not ``stored`` until it has an entry.
-
-    ``site`` is the client's site after all durable entries, ``planned_site`` includes those in
-    progress. Nothing can be appended to a ``damaged`` stream.
-    """
-
-    def __init__(self, row: StreamRow, tuning: Tuning, *, stored: bool) -> None:
-        super().__init__(row.client, row.head, tuning.follower_events)
-        self.ordinal = row.ordinal
-        self.damaged = row.damaged
-        self.stored = stored
-        self.site = self.planned_site = row.site
-
-    def row(self) -> StreamRow:
-        """The durable part of the stream, for a reader."""
-        return StreamRow(self.ordinal, self.client, self.head)
-
-    def publish(self, entry: Entry) -> None:
-        """Make a durable entry the head, and give it to the followers."""
-        self.stored = True
-        if entry.kind == "site":
-            self.site = entry.payload
-        super().publish(entry)
-
-    def withdraw(self) -> None:
-        """Forget all appends in progress."""
-        self.planned_site = self.site
-        super().withdraw()
 
 
 class Origin(NamedTuple):

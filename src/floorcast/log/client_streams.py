@@ -8,11 +8,13 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
+from floorcast.log.log_file import StreamRow
 from floorcast.log.port import Batch, Entry, Head
+from floorcast.log.tuning import Tuning
 from floorcast.model.inbound import LoggedEvent
 from floorcast.model.token import MAX_INDEX
 
-__all__ = ["News", "Stream", "entries_of", "news_of"]
+__all__ = ["News", "NumberedStream", "Stream", "entries_of", "news_of"]
 
 
 class News(NamedTuple):
@@ -160,3 +162,34 @@ class Stream:
                     await follower.woken.wait()
         finally:
             self._followers.discard(follower)
+
+
+class NumberedStream(Stream):
+    """A stream with the ordinal of its rows; not ``stored`` until it has an entry.
+
+    ``site`` is the client's site after all durable entries, ``planned_site`` includes those in
+    progress. Nothing can be appended to a ``damaged`` stream.
+    """
+
+    def __init__(self, row: StreamRow, tuning: Tuning, *, stored: bool) -> None:
+        super().__init__(row.client, row.head, tuning.follower_events)
+        self.ordinal = row.ordinal
+        self.damaged = row.damaged
+        self.stored = stored
+        self.site = self.planned_site = row.site
+
+    def row(self) -> StreamRow:
+        """The durable part of the stream, for a reader."""
+        return StreamRow(self.ordinal, self.client, self.head)
+
+    def publish(self, entry: Entry) -> None:
+        """Make a durable entry the head, and give it to the followers."""
+        self.stored = True
+        if entry.kind == "site":
+            self.site = entry.payload
+        super().publish(entry)
+
+    def withdraw(self) -> None:
+        """Forget all appends in progress."""
+        self.planned_site = self.site
+        super().withdraw()

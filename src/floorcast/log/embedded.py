@@ -13,7 +13,8 @@ from functools import partial
 
 import structlog
 
-from floorcast.log.appender import Appender, NumberedStream, Observe, Origin, Planned
+from floorcast.log.appender import Appender, Observe, Origin, Planned
+from floorcast.log.client_streams import NumberedStream
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.duplicates import Seen
 from floorcast.log.group_commit import GroupWriter
