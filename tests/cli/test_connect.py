@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
+from typing import NamedTuple, Protocol
 
 import pytest
 
+from floorcast.__main__ import main
 from tests.client.intake import running
 from tests.connectors.asterisk.fake_ami import FakeAmi, serving
 from tests.connectors.freeswitch.dialogues import Caller, agent_row, tier_row
@@ -47,34 +49,62 @@ def an_asterisk() -> Iterator[FakeAmi]:
         loop.close()
 
 
-def floorcast(folder: Path, *given: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """The command, run to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "floorcast", "connect", *given],
-        cwd=folder, env={**os.environ, **environ}, capture_output=True, text=True, timeout=60,
-        check=False,
-    )  # fmt: skip
+class Done(NamedTuple):
+    """How a command ended, and what it said."""
+
+    returncode: int
+    stdout: str
+    stderr: str
 
 
-def test_check_shows_what_it_would_see(tmp_path: Path) -> None:
+class Floorcast(Protocol):
+    """The command, run to its end in the test's folder."""
+
+    def __call__(self, *given: str, **environ: str) -> Done: ...
+
+
+@pytest.fixture
+def floorcast(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Floorcast:
+    """The program in this process: to start one takes as long as all that the command does."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*given: str, **environ: str) -> Done:
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", ["floorcast", "connect", *given])
+            patch.setattr(sys, "stdin", StringIO())  # no terminal, which would be asked
+            for name, value in environ.items():
+                patch.setenv(name, value)
+            with pytest.raises(SystemExit) as ended:
+                main()
+        told, code = capsys.readouterr(), ended.value.code
+        if isinstance(code, str):  # what the interpreter prints at its end
+            return Done(1, told.out, f"{told.err}{code}\n")
+        return Done(code or 0, told.out, told.err)
+
+    return run
+
+
+def test_check_shows_what_it_would_see(tmp_path: Path, floorcast: Floorcast) -> None:
     """And names what it may not do; the secret may come from a file."""
     (tmp_path / "secret").write_text("secret\n")
     with an_asterisk() as ami:
         ask = ["asterisk", "--ami", f"127.0.0.1:{ami.port}", "--ami-user", "floorcast", "--check"]
-        done = floorcast(tmp_path, *ask, "--ami-secret-file", "secret")
+        done = floorcast(*ask, "--ami-secret-file", "secret")
         assert done.returncode == 0, done.stderr
         assert "sales  sales    1        0" in done.stdout
         assert "Anna    Anna   SIP/1      sales   free" in done.stdout
         ami.denied = {"QueueStatus"}
-        done = floorcast(tmp_path, *ask, FLOORCAST_AMI_SECRET="secret")
+        done = floorcast(*ask, FLOORCAST_AMI_SECRET="secret")
         assert (done.returncode, done.stdout) == (1, "")
         assert "AMI refuses QueueStatus: Permission denied" in done.stderr
-        done = floorcast(tmp_path, *ask, FLOORCAST_AMI_SECRET="wrong")
+        done = floorcast(*ask, FLOORCAST_AMI_SECRET="wrong")
         assert "refuses the user 'floorcast'" in done.stderr
         assert "Traceback" not in done.stderr
 
 
-def test_check_shows_what_a_freeswitch_has(tmp_path: Path) -> None:
+def test_check_shows_what_a_freeswitch_has(tmp_path: Path, floorcast: Floorcast) -> None:
     """In aligned tables; a module that is not loaded is named, and so is a wrong password."""
     (tmp_path / "password").write_text(f"{PASSWORD}\n")
     with in_a_thread() as socket:
@@ -82,19 +112,19 @@ def test_check_shows_what_a_freeswitch_has(tmp_path: Path) -> None:
         esl.agents, esl.tiers = [agent_row("anna", "On Break")], [tier_row("anna", "sales")]
         esl.queues = [{"name": "sales"}, {"name": "support"}]
         ask = ["freeswitch", "--esl", f"127.0.0.1:{esl.port}", "--check"]
-        done = floorcast(tmp_path, *ask, "--esl-password-file", "password")
+        done = floorcast(*ask, "--esl-password-file", "password")
         assert done.returncode == 0, done.stderr
         assert "  sales    sales    longest-idle-agent  1       0" in done.stdout
         assert "  anna  anna   On Break  Waiting  0        sales" in done.stdout
         esl.denied = {"show"}
-        done = floorcast(tmp_path, *ask, FLOORCAST_ESL_PASSWORD=PASSWORD)
+        done = floorcast(*ask, FLOORCAST_ESL_PASSWORD=PASSWORD)
         assert done.returncode == 1
         assert "show channels as json  holds that were missed are not made up for" in done.stdout
         esl.has_callcenter = False
-        done = floorcast(tmp_path, *ask, FLOORCAST_ESL_PASSWORD=PASSWORD)
+        done = floorcast(*ask, FLOORCAST_ESL_PASSWORD=PASSWORD)
         assert (done.returncode, done.stdout) == (1, "")
         assert "load mod_callcenter" in done.stderr
-        done = floorcast(tmp_path, *ask, FLOORCAST_ESL_PASSWORD="wrong")
+        done = floorcast(*ask, FLOORCAST_ESL_PASSWORD="wrong")
         assert "refuses the password: -ERR invalid" in done.stderr
         assert "Traceback" not in done.stderr
 
@@ -121,9 +151,9 @@ def test_check_shows_what_a_freeswitch_has(tmp_path: Path) -> None:
         (["--config", "nowhere.toml"], "nowhere.toml"),
     ],
 )
-def test_what_is_missing_is_named(tmp_path: Path, given: list[str], said: str) -> None:
+def test_what_is_missing_is_named(floorcast: Floorcast, given: list[str], said: str) -> None:
     """In a line, without a traceback."""
-    done = floorcast(tmp_path, *given)
+    done = floorcast(*given)
     assert done.returncode in {1, 2}
     assert said in done.stderr
     assert "Traceback" not in done.stderr
@@ -156,7 +186,7 @@ def test_a_connect_toml_says_it_all(tmp_path: Path) -> None:
     assert (tmp_path / "connect.db").exists()
 
 
-def test_a_connect_toml_may_be_of_a_freeswitch(tmp_path: Path) -> None:
+def test_a_connect_toml_may_be_of_a_freeswitch(tmp_path: Path, floorcast: Floorcast) -> None:
     """Then the command needs no other word; with two tables, it does."""
     with running() as intake, in_a_thread() as socket:
         socket.esl.tiers = [tier_row("anna")]
@@ -178,5 +208,5 @@ def test_a_connect_toml_may_be_of_a_freeswitch(tmp_path: Path) -> None:
         assert process.returncode == 0, said
         assert [one["source"] for one in intake.received.values()] == ["freeswitch/freeswitch"] * 2
         (tmp_path / "connect.toml").write_text(text + "[asterisk]\nqueue_log = 'q'\n", "utf-8")
-        done = floorcast(tmp_path, "--config", "connect.toml")
+        done = floorcast("--config", "connect.toml")
         assert "has [asterisk] and [freeswitch]" in done.stderr

@@ -69,7 +69,7 @@ def test_a_long_header_is_read_and_not_kept() -> None:
     tracemalloc.start()
     try:
         for number in range(200):
-            padding = f"x/{number}" + "," * 10_000
+            padding = f"x/{number}" + "y" * 10_000
             assert admits(f"text/html{padding}", "application/json") is False
             assert admits_gzip(f"gzip,{padding}") is True
         assert tracemalloc.get_traced_memory()[0] < 100_000
