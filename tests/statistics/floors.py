@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from floorcast.floor.calls import Call
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState
 from floorcast.floor.view import FloorView
@@ -61,6 +62,8 @@ def at(when: str) -> int:
 def folded(plan: FloorConfig, events: Iterable[InboundEvent], client: int = 1) -> Floor:
     """A floor that took each event at its own time, or just after the one before."""
     floor = Floor(FloorState(client=client))
+    evicted = floor.call_table.evicted
+    left: list[Call] = []
     recorded_at = 0
     for number, event in enumerate(events, 2):
         own = 0 if event.time is None else milliseconds(event.time) * 10_000
@@ -69,7 +72,11 @@ def folded(plan: FloorConfig, events: Iterable[InboundEvent], client: int = 1) -
             floor.begin_entry(1, recorded_at - 1)
             floor.apply(plan)
         floor.begin_entry(number, recorded_at)
+        if evicted:  # taken out, as the runner does: every entry looks at all that are there
+            left += evicted
+            evicted.clear()
         floor.fold(event, recorded_at, "-")
+    evicted += left
     return floor
 
 
