@@ -15,11 +15,17 @@ import structlog
 from hypothesis import settings
 
 from tests.nats_servers import NatsServers
+from tests.search import tries
 
 # CI repeats the same examples, so that a red run says something about the change; a run by hand
 # looks for new ones
 CI = "CI" in os.environ
-settings.register_profile("floorcast", deadline=None, derandomize=CI)  # machines may be slow
+settings.register_profile(
+    "floorcast",
+    deadline=None,  # machines may be slow
+    derandomize=CI,
+    max_examples=tries(100),
+)
 settings.load_profile("floorcast")
 
 MEMORY = Path("/dev/shm")

@@ -18,6 +18,7 @@ from floorcast.archive.tables import read_parquet, write_parquet
 from tests.archive.sealed_folders import folder
 from tests.archive.sources import CLIENT, DAY_BEGINS, HOUR_MS, LIMITS, Log, random_logs
 from tests.floor.random_floors import PLAN
+from tests.search import tries
 
 
 def findings(archive: Archive, client: int) -> list[Finding]:
@@ -30,7 +31,7 @@ def findings(archive: Archive, client: int) -> list[Finding]:
     return [*found, *checker.finish()]
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=tries(4), deadline=None, suppress_health_check=list(HealthCheck))
 @given(random_logs())
 def test_what_is_sealed_agrees(log: Log) -> None:
     """With late events, too: calls and states have the figures of the intervals."""

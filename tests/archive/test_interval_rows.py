@@ -19,9 +19,11 @@ from floorcast.floor.intervals import Column
 from floorcast.model.states import STATE_NAMES, State
 from floorcast.model.token import to_ms
 from tests.archive.sources import DAY_BEGINS, LIMITS, Log, hours, random_logs
+from tests.search import tries
 
 PATIENT = settings(
-    max_examples=30, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=tries(30),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
 

@@ -29,6 +29,7 @@ from floorcast.site.configuration import ScreenKey
 from floorcast.site.digests import digest
 from floorcast.site.edits import add_screen_key, remove_user, revoke_key, set_password
 from tests.auth.door import CHEAP, Clock, Door, closed, mended
+from tests.search import tries
 from tests.site.sites import SMALL, applied, run, small
 
 HOUR = 3600
@@ -634,7 +635,7 @@ class SharedHistory(History):
 
 
 TestHistory = History.TestCase
-TestHistory.settings = settings(max_examples=40, stateful_step_count=25)
+TestHistory.settings = settings(max_examples=tries(40), stateful_step_count=25)
 
 TestSharedHistory = SharedHistory.TestCase
 TestSharedHistory.settings = TestHistory.settings

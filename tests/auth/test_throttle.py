@@ -17,6 +17,7 @@ from floorcast.kv.memory import MemoryKeyValueStore
 from floorcast.kv.port import Conflict, Item, KeyValueStore
 from floorcast.model.errors import RateLimited, Unavailable
 from tests.auth.door import Clock
+from tests.search import tries
 
 T = TypeVar("T")
 
@@ -319,7 +320,7 @@ def test_who_is_always_counted_against_is_told_to_try_again() -> None:
 ADDRESSES = st.integers(0, 40).map(lambda number: f"203.0.113.{number}")
 
 
-@settings(max_examples=50)
+@settings(max_examples=tries(50))
 @given(st.lists(st.tuples(ADDRESSES, st.floats(0, 90)), max_size=200))
 def test_whatever_others_do_a_user_gets_in(guesses: list[tuple[str, float]]) -> None:
     """From a new address after the one wait that it is told, from one known as good at once."""

@@ -17,6 +17,7 @@ from floorcast.client.answers import (
     WaitingCall,
     WaitingCallsAnswer,
 )
+from tests.search import tries
 
 NOW = 1_700_000_000_000  # ms
 
@@ -97,7 +98,7 @@ def test_a_floor_is_services_waiting_calls_and_agents_with_their_times() -> None
     ]
 
 
-@settings(max_examples=30)
+@settings(max_examples=tries(30))
 @given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 100), st.integers(20, 60))
 def test_a_screen_is_never_overrun(services: int, calls: int, agents: int, lines: int) -> None:
     """What has no room is counted, never cut off without a word."""

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 from hypothesis import Phase, given
-from hypothesis import settings as examples
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -27,6 +27,7 @@ from tests.nats_servers import SOON, NatsServers, between_looks, comes_about
 from tests.real.nodes import House, scratch
 from tests.real.server import AGENTS, EVENTS
 from tests.real.sites import ACME, CHILD
+from tests.search import tries
 from tests.verify.random_days import agents_heard, calls_told, campaigns_updated, messages
 
 STATISTICS = (
@@ -212,7 +213,7 @@ events_told = st.lists(
 )  # fmt: skip
 
 
-@examples(max_examples=6, phases=[Phase.generate])
+@hypothesis_settings(max_examples=tries(6), phases=[Phase.generate])
 @given(st.lists(st.tuples(events_told, st.integers(0, 20)), min_size=1, max_size=6))
 def test_a_history_gives_the_same_in_memory_in_files_and_in_a_cluster(
     nats_server: NatsServers, batches: list[tuple[Told, int]]

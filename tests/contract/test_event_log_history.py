@@ -29,6 +29,7 @@ from tests.contract.test_event_log import QUICK, ids_of, retained
 from tests.log.batches import HOUR, Clock, batch
 from tests.log.stamped import StampedLog
 from tests.nats_servers import NatsServers
+from tests.search import tries
 
 T = TypeVar("T")
 
@@ -247,11 +248,11 @@ def test_a_history_in_a_cluster(nats_server: NatsServers) -> None:
             super().__init__()
 
     # not shrunk: every try makes a log, and what a busy machine brought about may not last
-    some = settings(max_examples=8, stateful_step_count=25, phases=[Phase.generate])
+    some = settings(max_examples=tries(8), stateful_step_count=25, phases=[Phase.generate])
     run_state_machine_as_test(InAnAccountOfItsOwn, settings=some)
 
 
 TestMemoryHistory = History.TestCase
 TestSqliteHistory = SqliteHistory.TestCase
-TestMemoryHistory.settings = settings(max_examples=20, stateful_step_count=25)
-TestSqliteHistory.settings = settings(max_examples=15, stateful_step_count=25)
+TestMemoryHistory.settings = settings(max_examples=tries(20), stateful_step_count=25)
+TestSqliteHistory.settings = settings(max_examples=tries(15), stateful_step_count=25)

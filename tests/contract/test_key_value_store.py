@@ -18,6 +18,7 @@ from floorcast.kv.port import Conflict, Item, KeyValueStore
 from floorcast.kv.sqlite_kv import SqliteKeyValueStore
 from floorcast.model.errors import Unavailable
 from tests.nats_servers import NatsServers
+from tests.search import tries
 
 T = TypeVar("T")
 
@@ -193,7 +194,7 @@ WRITES = st.lists(
 def test_buckets_are_dictionaries(open_kv: Store) -> None:
     """Whatever is written, the key-value store hold what plain dictionaries would."""
 
-    @settings(max_examples=60)
+    @settings(max_examples=tries(60))
     @given(WRITES)
     def holds(writes: list[list[tuple[str, str, bytes | None]]]) -> None:
         kv = open_kv()

@@ -19,6 +19,7 @@ from floorcast.feeds.ring import Rings
 from floorcast.model.token import end_of_entry, position
 from floorcast.store.segment import Facets
 from tests.feeds.stores import MemoryStore
+from tests.search import tries
 from tests.virtual_time import VirtualLoop, run
 
 CLASSES: list[Facets] = [
@@ -160,7 +161,7 @@ class Feeds(RuleBasedStateMachine):
 
 
 TestFeeds = Feeds.TestCase
-TestFeeds.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestFeeds.settings = settings(max_examples=tries(40), stateful_step_count=30, deadline=None)
 
 
 SMS = matcher(Filter(kinds=frozenset({"SMS"})))
@@ -177,7 +178,7 @@ def polled(feed: Feed, cursor: int, sight: Matcher = EVERYTHING) -> Awaitable[Pa
     return whole()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=tries(50), deadline=None)
 @given(
     st.lists(
         st.tuples(

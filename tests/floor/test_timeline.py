@@ -18,6 +18,7 @@ from floorcast.model.inbound import InboundEvent
 from floorcast.model.states import State
 from floorcast.site.configuration import NotReadyReason
 from tests.floor.random_floors import AGENT_KINDS, PLAN, agent, call, fold_all, new_floor, ticks
+from tests.search import tries
 
 SECONDS = st.integers(0, 190)  # before any is taken
 SERVICES = st.sampled_from([10, 20])
@@ -125,7 +126,7 @@ def additive(intervals: ServiceIntervals) -> dict[int, list[int]]:
     return {slot: row for slot, row in rows.items() if any(row)}
 
 
-@settings(max_examples=150)
+@settings(max_examples=tries(150))
 @given(STORIES, starts(), st.randoms(use_true_random=False))
 def test_any_order_and_any_duplicate_gives_the_same_figures(
     story: list[InboundEvent], begun: list[InboundEvent], random: Random

@@ -21,6 +21,7 @@ from floorcast.site.configuration import Limits
 from tests.projection.test_runner import CLIENT, House, Observed
 from tests.real.nodes import until
 from tests.real.sites import ndjson
+from tests.search import tries
 
 Event = dict[str, Any]
 
@@ -239,7 +240,7 @@ REQUESTS = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 @given(REQUESTS, st.integers(0, 4))
 def test_no_limit_is_passed_and_nothing_is_rejected_that_fits(
     requests: Sequence[Sequence[tuple[str | int, str | int, str | int | None]]], most: int

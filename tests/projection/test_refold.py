@@ -10,11 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from floorcast.model.inbound import InboundEvent
 from floorcast.statistics.visibility import Moment
 from floorcast.verify.verification import verify
+from tests.search import tries
 from tests.verify.recomputing import NOON, Rows, agent_of, answers_to, state, taken
 from tests.verify.shuffled_floors import KINDS, Arrivals, arrivals
 
 PATIENT = settings(
-    max_examples=100, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=tries(100),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 TAKEN = {info.tag for info in map(msgspec.inspect.type_info, get_args(InboundEvent))}  # type: ignore[attr-defined]  # each is a tagged struct
 UNFOLDED = {kind for kind in KINDS if not {f"call.{kind}", f"agent.{kind}"} & TAKEN}

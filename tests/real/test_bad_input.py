@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from floorcast.model.inbound import InboundEvent
 from tests.real.server import AGENTS, EVENTS, Caller, Server, running
 from tests.real.sites import KEYS, event, ndjson
+from tests.search import tries
 
 INTAKE = "/ingest/v1/events"
 LINES = "application/x-ndjson"
@@ -574,7 +575,7 @@ ALMOST = st.recursive(
 )
 
 
-@settings(max_examples=100)
+@settings(max_examples=tries(100))
 @given(
     body=st.binary(max_size=200) | ALMOST.map(lambda one: json.dumps(one).encode()),
     path=st.sampled_from([EVENTS, AGENTS, "/session/login", INTAKE]),

@@ -36,6 +36,7 @@ from floorcast.site.configuration import FeedName
 from tests.real.nodes import Clock, House, scratch, until
 from tests.real.server import AGENTS, EVENTS
 from tests.real.sites import ACME, KEYS, event, ndjson
+from tests.search import tries
 
 HOUR = 3600
 DAY = 24 * HOUR
@@ -550,14 +551,14 @@ def _filter(path: str, wanted: Filter) -> dict[str, Any]:
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("machine", "examples"), [(Floorcast, 40), (Forgetful, 15)], ids=["files", "memory"]
+    ("machine", "count"), [(Floorcast, 25), (Forgetful, 10)], ids=["files", "memory"]
 )
-def test_no_event_is_lost_doubled_or_reordered(machine: type[Floorcast], examples: int) -> None:
+def test_no_event_is_lost_doubled_or_reordered(machine: type[Floorcast], count: int) -> None:
     """Whatever sources, readers, restarts and crashes do, the feeds are the list of what came."""
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=examples,
+            max_examples=tries(count),
             stateful_step_count=25,
             suppress_health_check=list(HealthCheck),
         ),

@@ -19,6 +19,7 @@ from floorcast.model.inbound import InboundEvent
 from tests.real.nodes import Clock, House, scratch
 from tests.real.server import AGENTS, EVENTS
 from tests.real.sites import KEYS, event
+from tests.search import tries
 
 ODD = [
     *(None, True, [], {}, [1], {"id": 1}, "", " ", "x", "0", "-1", "00000000000000000042"),
@@ -141,7 +142,7 @@ def test_each_odd_value_in_each_member(kind: str) -> None:
         send(house, [event("campaign.update", "last", campaign="C")])
 
 
-@settings(max_examples=25)
+@settings(max_examples=tries(25))
 @given(st.lists(st.lists(odd_event(), min_size=1, max_size=10), min_size=1, max_size=4))
 def test_odd_values_together(batches: list[list[dict[str, Any]]]) -> None:
     """Nor do several of them."""

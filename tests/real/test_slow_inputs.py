@@ -8,8 +8,9 @@ from typing import cast
 import pytest
 
 from tests.real.slow_inputs import MOST_BYTES, SEEDS, Measured, Search, search
+from tests.search import TIMES
 
-SECONDS = 20.0  # of search in every run; by hand: python -m tests.real.slow_inputs --seconds 1800
+SECONDS = 10.0 * TIMES  # of search; by hand: python -m tests.real.slow_inputs --seconds 1800
 
 
 @pytest.mark.long

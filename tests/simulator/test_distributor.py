@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from floorcast.simulator.distributor import Distributor
 from floorcast.simulator.people import person
 from floorcast.simulator.simulated_call import Call
+from tests.search import tries
 
 SERVICES = ("A", "B", "C")
 
@@ -97,7 +98,7 @@ class Desk(RuleBasedStateMachine):
 
 
 TestDesk = Desk.TestCase
-TestDesk.settings = settings(max_examples=50)
+TestDesk.settings = settings(max_examples=tries(50))
 
 
 def test_a_call_that_nobody_picked_up_is_the_first_of_its_line_again() -> None:

@@ -14,6 +14,7 @@ from floorcast.client.cloud_event import CloudEvent
 from floorcast.simulator.faults import FAULTS, MOST_LATE, Faults, Wire
 from floorcast.simulator.floor_sizing import floor_of
 from floorcast.simulator.simulation import Simulation
+from tests.search import tries
 from tests.simulator.parity import START, told
 from tests.simulator.stories import MINUTE, advanced
 
@@ -39,7 +40,7 @@ def test_without_faults_all_arrive_as_they_were_told() -> None:
     assert not any(wire.happened.values())
 
 
-@settings(max_examples=10)
+@settings(max_examples=tries(10))
 @given(st.builds(Faults, st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)), st.integers(0, 2**32))
 def test_nothing_is_lost_or_changed(faults: Faults, seed: int) -> None:
     """Every event arrives, as it was, once more for each duplicate, and none before its time."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from floorcast.simulator.fitted import bank
 from floorcast.simulator.floor_sizing import BY_HAND, LARGEST, OUTBOUND, SMALLEST, floor_of
 from floorcast.simulator.scenario import DAY, HALF_HOUR, FloorPlan, ServicePlan
+from tests.search import tries
 
 
 def work(service: ServicePlan) -> float:
@@ -24,7 +25,7 @@ def there(plan: FloorPlan, clock: int) -> int:
     return sum(shift.begins <= clock < shift.ends for shift in shifts)
 
 
-@settings(max_examples=25)
+@settings(max_examples=tries(25))
 @given(st.integers(SMALLEST, 400), st.floats(0.2, 2.0), st.integers(0, 99))
 def test_each_service_has_its_agents_and_callers_in_proportion(
     agents: int, load: float, seed: int

@@ -17,6 +17,7 @@ from floorcast.model.states import EVENT_STATE, State
 from floorcast.simulator.floor_sizing import floor_of
 from floorcast.simulator.scenario import FloorPlan
 from floorcast.simulator.simulation import Simulation
+from tests.search import tries
 from tests.simulator.parity import START, told
 from tests.simulator.stories import MINUTE, advanced, by_call, seconds, stationary
 
@@ -38,7 +39,7 @@ def test_the_same_seed_gives_the_same_bytes_however_it_is_cut() -> None:
     assert len(first.splitlines()) > 1_000
 
 
-@settings(max_examples=8)
+@settings(max_examples=tries(8))
 @given(st.integers(0, 2**64))
 def test_every_call_is_one_that_could_have_been(seed: int) -> None:
     """It starts once, first; is answered only when it waits or was dialed; ends once, last."""
@@ -57,7 +58,7 @@ def test_every_call_is_one_that_could_have_been(seed: int) -> None:
                 assert before == "call.queue" or (before == "call.start" and not inbound)
 
 
-@settings(max_examples=8)
+@settings(max_examples=tries(8))
 @given(st.integers(0, 2**64))
 def test_nobody_serves_two_calls_at_once(seed: int) -> None:
     """An agent's calls follow each other, and the states are those of somebody at work."""

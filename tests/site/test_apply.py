@@ -17,6 +17,7 @@ from floorcast.site.digests import digest
 from floorcast.site.edits import add_key, add_user, remove_user, revoke_key, set_password
 from floorcast.site.file_reader import SiteFile, parse
 from floorcast.site.live_site import Site
+from tests.search import tries
 from tests.site.sites import CHEAP, SMALL, applied, run, site_files, small
 
 PASSWORDS = ("password one", "password two", "password three")
@@ -41,7 +42,7 @@ def counting(kv: KeyValueStore) -> dict[int, Client]:
     return dict(Site(kv).clients)
 
 
-@settings(max_examples=40)
+@settings(max_examples=tries(40))
 @given(site_files())
 def test_applying_again_changes_nothing(site_file: SiteFile) -> None:
     """The second time there is nothing to tell, and nothing is written, hashes included."""
@@ -54,7 +55,7 @@ def test_applying_again_changes_nothing(site_file: SiteFile) -> None:
     assert (kv.items("site"), kv.version("site")) == (stored, version)
 
 
-@settings(max_examples=60)
+@settings(max_examples=tries(60))
 @given(site_files(), site_files())
 def test_what_a_file_makes_does_not_depend_on_the_one_before(
     one: SiteFile, other: SiteFile
@@ -75,7 +76,7 @@ def buckets_by_meaning(kv: KeyValueStore) -> dict[int, Client]:
     return {number: meaning(client) for number, client in counting(kv).items()}
 
 
-@settings(max_examples=40)
+@settings(max_examples=tries(40))
 @given(site_files(), site_files())
 def test_what_was_made_by_command_outlives_every_file(one: SiteFile, other: SiteFile) -> None:
     """Users and keys made by hand are there after any other file that has their client."""

@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from floorcast.site.body_template import EXAMPLES, TemplateError, check_template, render
+from tests.search import tries
 
 JSON = "application/json"
 
 
-@settings(max_examples=40)
+@settings(max_examples=tries(40))
 @given(value=st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists))
 def test_the_json_filter_writes_any_value(value: object) -> None:
     """The body is JSON whatever is in an event."""

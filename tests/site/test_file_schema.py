@@ -13,10 +13,11 @@ from msgspec import structs
 from floorcast.site.configuration import Limits
 from floorcast.site.file_reader import SiteFile
 from floorcast.site.file_schema import FileClient
+from tests.search import tries
 from tests.site.sites import site_files
 
 
-@settings(max_examples=40)
+@settings(max_examples=tries(40))
 @given(site_files(), st.randoms(use_true_random=False))
 def test_the_order_of_tables_does_not_matter(site_file: SiteFile, random: Random) -> None:
     """A file whose tables were shuffled has the same plan and logins."""

@@ -11,10 +11,11 @@ from floorcast.site.apply import declare
 from floorcast.site.file_reader import SiteFile
 from floorcast.site.manual_changes import ByHand
 from floorcast.site.store import kept, read_by_hand, read_client
+from tests.search import tries
 from tests.site.sites import CHEAP, site_files
 
 
-@settings(max_examples=40)
+@settings(max_examples=tries(40))
 @given(site_files())
 def test_what_is_kept_is_read_back(site_file: SiteFile) -> None:
     """Any client comes back as it was."""

@@ -31,6 +31,7 @@ from floorcast.sse.framing import StreamFormat
 from floorcast.sse.hub import TICK_SECONDS, Hub
 from floorcast.store.segment import Facets
 from tests.feeds.stores import MemoryStore
+from tests.search import tries
 from tests.sse.connections import HIGH, Caller, Connection, messages, plain
 from tests.virtual_time import VirtualLoop, run
 
@@ -246,7 +247,7 @@ class StreamsMachine(RuleBasedStateMachine):
 
 
 TestStreams = StreamsMachine.TestCase
-TestStreams.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestStreams.settings = settings(max_examples=tries(60), stateful_step_count=30, deadline=None)
 
 
 def test_a_floor_of_readers_shares_one_chunk_and_is_served_in_turns(

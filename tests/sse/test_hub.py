@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from floorcast.sse.hub import TICK_SECONDS, TURN_SECONDS, Hub, Wheel
+from tests.search import tries
 from tests.virtual_time import VirtualLoop, run
 
 
@@ -156,7 +157,7 @@ class Guest:
         """Never comes."""
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=tries(50), deadline=None)
 @given(st.lists(st.lists(st.floats(0.01, 60), min_size=1, max_size=4), max_size=300))
 def test_each_is_visited_when_it_asked_to_be(wishes: list[list[float]]) -> None:
     """Or up to a tick later; a wish for the past is met at the next tick."""

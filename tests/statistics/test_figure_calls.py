@@ -25,6 +25,7 @@ from floorcast.statistics.visibility import Moment
 from floorcast.store.projection_store import ProjectionStore
 from tests.floor.random_floors import agent_events, call, call_events, ticks
 from tests.floor.random_floors import new_floor as planned
+from tests.search import tries
 from tests.statistics.floors import scopes, seen, visible
 
 DAY_FIGURES = tuple(figure for figure in FIGURES if figure not in LIVE_FIGURES)
@@ -152,7 +153,7 @@ class House:
                 assert self.page(wanted, moment).total == count, (row.start, figure)
 
 
-@settings(max_examples=60)
+@settings(max_examples=tries(60))
 @given(STEPS, st.integers(1, 3))
 def test_the_list_is_as_long_as_the_figure(
     steps: list[tuple[InboundEvent, str]], most: int
@@ -180,7 +181,7 @@ def long_call(draw: st.DrawFn) -> list[tuple[InboundEvent, str]]:
     return steps
 
 
-@settings(max_examples=60)
+@settings(max_examples=tries(60))
 @given(long_call())
 def test_a_call_whose_oldest_steps_are_folded_is_listed_all_the_same(
     steps: list[tuple[InboundEvent, str]],

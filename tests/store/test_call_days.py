@@ -18,6 +18,7 @@ from floorcast.store import call_days
 from floorcast.store.call_days import CallDay, damaged, trim
 from floorcast.store.projection_store import ProjectionStore
 from tests.log.batches import Clock
+from tests.search import tries
 
 ACME, OTHER = 47415, 8
 DAY = 739_943
@@ -48,7 +49,7 @@ WRITES = st.lists(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=tries(40))
 @given(WRITES, st.integers(0, 30), st.integers(1, 3))
 def test_the_newest_version_by_a_position_counts(
     writes: list[tuple[int, int, int | None]], through: int, page: int

@@ -27,6 +27,7 @@ from floorcast.store.segment import Segment, SegmentHead
 from tests.log.batches import HOUR, START, Clock
 from tests.log.faults import failing_disk
 from tests.log.waiting import until
+from tests.search import tries
 from tests.store.segments import FACETS, segment
 
 T = TypeVar("T")
@@ -482,4 +483,4 @@ class StoreHistory(RuleBasedStateMachine):
 
 
 TestStoreHistory = StoreHistory.TestCase
-TestStoreHistory.settings = settings(max_examples=15, stateful_step_count=30)
+TestStoreHistory.settings = settings(max_examples=tries(15), stateful_step_count=30)

@@ -22,6 +22,7 @@ from floorcast.store.projection_store import ProjectionStore
 from floorcast.verify.disk import damaged_files
 from tests.log.batches import HOUR, Clock, batch
 from tests.log.waiting import until
+from tests.search import tries
 from tests.store.segments import segment
 
 ACME, OTHER = 47415, 8
@@ -129,7 +130,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @given(
     where=st.floats(0, 1, exclude_max=True), change=st.integers(1, 255), file=st.sampled_from(FILES)
 )
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=tries(250), deadline=None)
 def test_every_flipped_byte_is_found_or_changes_nothing(
     sound: Path, workshop: Path, where: float, change: int, file: str
 ) -> None:

@@ -33,11 +33,13 @@ from floorcast.statistics import service_stats
 from floorcast.statistics.present_agents import AgentDays
 from floorcast.statistics.visibility import Moment
 from floorcast.verify.verification import Difference, StoredEntry, verify
+from tests.search import tries
 from tests.statistics.floors import agent_at, at, call_at, event_at
 from tests.verify.random_days import PLAN, Day, logs
 
 PATIENT = settings(
-    max_examples=100, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=tries(100),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 CHANGES = (
     ("America/New_York", "2026-03-08"),  # 23 hours

@@ -12,6 +12,7 @@ from floorcast.site.webhooks import WebhookFilter
 from floorcast.webhooks.batches import KEPT_BATCHES, MAX_BATCH_EVENTS, Reading, reading_of
 from tests.http.fed import agent_event, call_start, sms
 from tests.http.servers import ACME, House, in_house
+from tests.search import tries
 from tests.webhooks.receiver import add_alerts, hook, publish_alert
 
 FACETS = (("VOICE", 1, 10), ("SMS", 2, 10), ("SMS", 2, None))
@@ -56,7 +57,7 @@ async def read(reading: Reading, cursor: int) -> list[str]:
         cursor = batch.through
 
 
-@settings(max_examples=40)
+@settings(max_examples=tries(40))
 @given(
     entries=ENTRIES,
     chosen=FILTERS,

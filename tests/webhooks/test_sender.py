@@ -20,6 +20,7 @@ from floorcast.webhooks.progress import (
 )
 from tests.http.fed import agent_event, sms
 from tests.http.servers import ACME, House, in_house
+from tests.search import tries
 from tests.webhooks.receiver import (
     Answer,
     Post,
@@ -223,7 +224,7 @@ async def _endless(_post: Post, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0)
 
 
-@settings(max_examples=8)
+@settings(max_examples=tries(8))
 @given(seed=st.integers(0, 2**32))
 def test_any_history_of_failures_and_restarts_loses_nothing(seed: int) -> None:
     """Receivers that fail in every way, restarts and crashes: each event, in order."""

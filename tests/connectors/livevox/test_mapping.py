@@ -18,6 +18,7 @@ from floorcast.connectors.livevox.mapping import Mapping
 from floorcast.connectors.livevox.state import State
 from floorcast.connectors.pbx.unreadable import Unreadable
 from floorcast.model.inbound import InboundEvent
+from tests.search import tries
 
 NOON = 1_795_428_000_000  # ms
 NAMED: dict[str, Any] = {"transactionId": 7, "sessionId": "s7"}
@@ -366,7 +367,7 @@ KINDS = st.sampled_from(
 GOOD = {"timestamp": NOON, "agentId": 1, "transactionId": 1, "sessionId": "s", "serviceId": 1}
 
 
-@settings(max_examples=60)
+@settings(max_examples=tries(60))
 @given(
     st.lists(
         st.tuples(KINDS, st.dictionaries(st.sampled_from(MEMBERS), ODD, max_size=6)), max_size=8

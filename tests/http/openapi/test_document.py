@@ -46,6 +46,7 @@ from floorcast.server.protocol_refusals import ProtocolRefusal
 from tests.golden.examples import like
 from tests.real.server import EVENTS, Caller, Server, running
 from tests.real.sites import KEYS, PASSWORD, TOKENS, event, ndjson
+from tests.search import tries
 
 T = TypeVar("T")
 
@@ -261,7 +262,7 @@ def left_out(
 
 
 @settings(
-    max_examples=20,
+    max_examples=tries(20),
     database=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),
