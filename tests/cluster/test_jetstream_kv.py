@@ -34,7 +34,7 @@ async def node(
 
 def run(work: Coroutine[Any, Any, None]) -> None:
     """Run it, within a time that no test may take."""
-    asyncio.run(asyncio.wait_for(work, 4 * SOON))
+    asyncio.run(asyncio.wait_for(work, 2 * SOON))
 
 
 async def counted(kv: KeyValueStore, key: str = "count") -> bool:

@@ -179,7 +179,7 @@ def test_nodes_tell_each_other_how_they_do(town: Town) -> None:
 
     async def ask() -> list[Peer]:
         link = await NatsLink.open(town.url, "test")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(SOON):
             while not _alike(peers := await ask_peers(link)):
                 await between_looks()  # the other node is a moment behind
         await link.close()

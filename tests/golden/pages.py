@@ -17,6 +17,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
 from tests.golden.examples import like
 from tests.real.server import environment
 
@@ -62,7 +64,8 @@ def blocks(page: str, *, until: str = "\0") -> list[Block]:
 
 def paste(pasted: Sequence[Block], url: str, folder: Path, **more: str) -> list[str]:
     """Paste blocks into one shell that works in ``folder``; what each of them printed."""
-    assert shutil.which("curl")
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
     place = url.removeprefix("http://")
 
     def here(text: str) -> str:

@@ -22,7 +22,7 @@ from tests.real.wire import Wire
 __all__ = ["STREAMS", "Cluster", "Roamer", "comes_about", "running_cluster"]
 
 STREAMS = 2
-SOON = 60.0  # seconds for what takes a second or two
+SOON = 100.0  # seconds for what takes a second or two
 LOOK = 0.05  # seconds between two looks
 
 

@@ -13,7 +13,7 @@ from tests.real.sites import event, ndjson
 
 __all__ = ["PATIENCE", "Load", "Source", "assert_all_once", "marks"]
 
-PATIENCE = 60.0  # seconds for what takes a second or two, so that nothing waits for ever
+PATIENCE = 100.0  # seconds for what takes a second or two, so that nothing waits for ever
 
 
 class Source(threading.Thread):

@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 MINUTES = 45
 SLICES = 4
-PATIENCE_SECONDS = 40.0
+PATIENCE_SECONDS = 100.0
 LOGIN = Credentials(client="ACME", user="sysadmin", password=PASSWORD, api_token=TOKENS["ACME"])
 A_SECOND_OFF = {  # waits are fed in whole seconds, rounded down
     "average_speed_of_answer",

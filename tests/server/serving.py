@@ -27,6 +27,7 @@ from tests.real.nodes import until
 __all__ = ["Answer", "Served", "on_uvloop", "plain", "serving"]
 
 T = TypeVar("T")
+HANGS = 120.0  # seconds after which what does not come about fails the test
 
 
 class Answer(NamedTuple):
@@ -82,7 +83,7 @@ class Served:
 
 async def answer(reader: asyncio.StreamReader) -> Answer:
     """The next answer of a connection."""
-    head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)).decode("latin-1")
+    head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), HANGS)).decode("latin-1")
     first, *lines = head.strip().split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (x.partition(":") for x in lines)}
     body = await reader.readexactly(int(headers.get("content-length", 0)))
@@ -156,7 +157,7 @@ def on_uvloop(work: Callable[[], Awaitable[None]]) -> None:
     """Run a test on the loop that the server has."""
 
     async def main() -> None:
-        await asyncio.wait_for(work(), 30)
+        await asyncio.wait_for(work(), HANGS)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main())

@@ -213,7 +213,7 @@ def test_a_floor_that_cannot_start_blocks_no_other_change_of_the_site(
         await kv.close()
 
     async def served(*clients: int) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(100):
             while set(house.node.server.floors) != set(clients):  # noqa: ASYNC110 — no event to wait for
                 await asyncio.sleep(0)
 
@@ -242,7 +242,7 @@ def test_a_chore_that_fails_is_told_and_done_again(
             return {one["log_level"] for one in logged if one["event"] == "chore_failed"}
 
         async def several() -> None:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(100):
                 while told() != {"warning", "error"}:  # noqa: ASYNC110 — the log has no event to wait for
                     await asyncio.sleep(0)
 

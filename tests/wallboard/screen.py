@@ -22,7 +22,7 @@ from tests.real.sites import PASSWORD, TOKENS
 __all__ = ["CHROMIUM", "Screen", "chromium", "screen"]
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-PATIENCE = 30_000  # ms that something may take to come about, on a busy machine
+PATIENCE = 60_000  # ms that something may take to come about, on a busy machine
 
 _CELLS = """(section) => Object.fromEntries(
     [...document.querySelectorAll(`#${section} tbody:not(.space) tr`)].map((row) => [

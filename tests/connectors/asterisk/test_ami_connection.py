@@ -93,7 +93,7 @@ def test_a_connection_that_breaks_ends_what_was_asked() -> None:
         reading = await connection.open()
         with pytest.raises(Unavailable, match="connection lost"):
             await connection.ask("CoreStatus")
-        await asyncio.wait_for(reading, 20)
+        await asyncio.wait_for(reading, 100)
         await connection.close(reading)
         server.close()
         await server.wait_closed()

@@ -226,7 +226,7 @@ def test_a_wrong_secret_ends_the_connector(tmp_path: Path) -> None:
     async def main(ami: FakeAmi, intake: Intake) -> None:
         async with connected(intake, Source(ami=ami.address("wrong")), tmp_path) as task:
             with pytest.raises(ExceptionGroup) as caught:
-                await asyncio.wait_for(task, 20)
+                await asyncio.wait_for(task, 100)
             assert isinstance(caught.value.exceptions[0], BadCredentials)
 
     run(main)
@@ -255,7 +255,7 @@ def test_a_wrong_ingest_key_ends_the_connector(tmp_path: Path) -> None:
             await until(lambda: ami.logins == 1, intake)
             await ami.say([join("1.0", time.time())])
             with pytest.raises(ExceptionGroup) as caught:
-                await asyncio.wait_for(task, 20)
+                await asyncio.wait_for(task, 100)
             assert isinstance(caught.value.exceptions[0], BadCredentials)
         with Spool(tmp_path / "spool.db") as spool:
             assert spool.unsent == 2

@@ -260,7 +260,7 @@ def test_a_login_that_is_refused_ends_the_connector(tmp_path: Path, *, is_open: 
         esl.is_open = is_open
         async with connected(intake, esl.address("wrong"), tmp_path) as task:
             with pytest.raises(ExceptionGroup) as caught:
-                await asyncio.wait_for(task, 20)
+                await asyncio.wait_for(task, 100)
             assert isinstance(caught.value.exceptions[0], BadCredentials)
 
     run(main)

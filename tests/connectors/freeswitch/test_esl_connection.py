@@ -97,7 +97,7 @@ def test_a_notice_ends_the_connection_and_what_was_asked() -> None:
         reading = await connection.open()
         await connection.ask("event json ALL")
         await esl.raw(NOTICE)
-        await asyncio.wait_for(reading, 20)
+        await asyncio.wait_for(reading, 100)
         assert connection.notice
         with pytest.raises(Unavailable):
             await connection.ask("api status")

@@ -65,7 +65,7 @@ def test_reading_waits_while_the_spool_is_full(tmp_path: Path) -> None:
             assert spool.unsent <= full + TUNING.max_step
             async with AsyncSender(url, "k") as sender:
                 sending = asyncio.create_task(forwarder.run(sender))
-                await asyncio.wait_for(putting, 20)
+                await asyncio.wait_for(putting, 100)
                 sent = "floorcast_connector_sent_total"
                 await asyncio.to_thread(
                     wait_until,

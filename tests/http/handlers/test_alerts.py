@@ -12,7 +12,7 @@ import pytest
 from tests.real.server import Caller, Server
 from tests.real.sites import KEYS, SITE, event, ndjson
 
-PATIENCE = 20.0  # seconds: an alert needs two looks, a second apart
+PATIENCE = 60.0  # seconds: an alert needs two looks, a second apart
 RULE = """
 [[client.alert]]
 name = "Waiting"

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from html import unescape
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from floorcast.http.openapi.document import document
 from floorcast.http.openapi.page import POLICY, page
 from floorcast.http.routes import ROUTES
 from tests.golden.pages import Block, blocks, paste
 from tests.http.servers import House, in_house
-from tests.real.server import running
+from tests.real.server import Server, running
+from tests.wallboard.screen import CHROMIUM, chromium
 
 DOCUMENT = document(ROUTES)
 HTML = page(DOCUMENT)
@@ -102,20 +102,24 @@ def test_its_requests_can_be_pasted(tmp_path: Path) -> None:
         assert (one.kind == "sh refused") == output.startswith('{"code":'), one.text
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed")
+    with running(tmp_path_factory.mktemp("page")) as server:
+        yield server
+
+
 @pytest.fixture
-def browser(tmp_path: Path) -> Iterator[tuple[Page, list[str]]]:
+def browser(server: Server) -> Iterator[tuple[Page, list[str]]]:
     """A phone's browser on the page, and what it asked for or complained of."""
-    with running(tmp_path) as server, sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
-        )
-        tab = chromium.new_page(viewport={"width": 390, "height": 844})
+    with chromium() as started:
+        tab = started.new_page(viewport={"width": 390, "height": 844})
         seen: list[str] = []
         tab.on("console", lambda message: seen.append(message.text))
         tab.on("request", lambda request: seen.append(request.url.removeprefix(server.url)))
         tab.goto(f"{server.url}/docs")
         yield tab, seen
-        chromium.close()
 
 
 def test_a_browser_on_a_phone_shows_it(browser: tuple[Page, list[str]]) -> None:
