@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from floorcast.connectors.asterisk.frames import Frame
+from floorcast.connectors.recording_file import RecordingFile
 
 __all__ = ["Recording"]
 
 
-class Recording:
+class Recording(RecordingFile):
     """Writes AMI's frames to ``path`` and lines of the queue log to ``path.queue_log``.
 
     A frame without a Timestamp gets the time of its arrival, so that it can be replayed. Data sent
@@ -19,37 +18,26 @@ class Recording:
     """
 
     def __init__(self, path: Path | None) -> None:
-        self._frames = path.open("a", encoding="utf-8") if path else None
-        log = path.with_name(f"{path.name}.queue_log") if path else None
-        self._lines = log.open("a", encoding="utf-8") if log else None
+        super().__init__(path)
+        self._recorded = path is not None
+        self._lines = RecordingFile(path.with_name(f"{path.name}.queue_log") if path else None)
 
     def frame(self, frame: Frame, received: float) -> None:
         """Write a frame."""
-        if self._frames is None:
+        if not self._recorded:
             return
         known = {} if "Timestamp" in frame else {"Timestamp": f"{received:.6f}"}
+        written = []
         for name, value in {**frame, **known}.items():
             kind, colon, variable = name.partition(":")
-            written = f"{kind}: {variable}={value}" if colon else f"{name}: {value}"
-            self._frames.write(written + "\n")
-        self._frames.write("\n")
-        self._frames.flush()
+            written.append(f"{kind}: {variable}={value}\n" if colon else f"{name}: {value}\n")
+        self.write(("".join(written) + "\n").encode())
 
     def line(self, line: str) -> None:
         """Write a line of the queue log."""
-        if self._lines is not None:
-            self._lines.write(line + "\n")
-            self._lines.flush()
+        self._lines.write(f"{line}\n".encode())
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        for file in (self._frames, self._lines):
-            if file is not None:
-                file.close()
+    def close(self) -> None:
+        """Close both files."""
+        self._lines.close()
+        super().close()
