@@ -12,7 +12,8 @@ from floorcast.simulator.faults import FAULTS, Faults
 from floorcast.simulator.floor_sizing import floor_of
 from floorcast.simulator.people import Person
 from floorcast.simulator.simulated_call import Call
-from floorcast.simulator.truth import AgentTruth, Truth
+from floorcast.simulator.true_figures import AgentTruth
+from floorcast.simulator.truth import Truth
 from tests.real.nodes import Clock, House, scratch
 from tests.simulator.parity import START, Parity, site_of
 

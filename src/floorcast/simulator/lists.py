@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from floorcast.simulator.people import HOURS_FROM_EASTERN
 from floorcast.simulator.scenario import DAY, CampaignPlan
-from floorcast.simulator.truth import CampaignTruth
+from floorcast.simulator.true_figures import CampaignTruth
 from floorcast.simulator.world import Process, World
 
 __all__ = ["CallList"]

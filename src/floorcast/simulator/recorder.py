@@ -15,7 +15,8 @@ from floorcast.client.cloud_event import CloudEvent
 from floorcast.simulator.people import Person
 from floorcast.simulator.scenario import AgentPlan, CampaignPlan
 from floorcast.simulator.simulated_call import Call, Disposed
-from floorcast.simulator.truth import CampaignTruth, Truth
+from floorcast.simulator.true_figures import CampaignTruth
+from floorcast.simulator.truth import Truth
 
 __all__ = ["Teller"]
 

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from fractions import Fraction
 
 from floorcast.model.states import STATE_NAMES, State
-from floorcast.simulator.truth import AgentTruth, ServiceTruth, Truth, Work
+from floorcast.simulator.true_figures import AgentTruth, ServiceTruth, Work
+from floorcast.simulator.truth import Truth
 
 __all__ = ["Row", "agent_rows", "averages", "campaign_rows", "report", "service_rows"]
 

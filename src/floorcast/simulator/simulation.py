@@ -20,7 +20,8 @@ from floorcast.simulator.recorder import Teller
 from floorcast.simulator.scenario import FloorPlan
 from floorcast.simulator.self_dialing import SelfDialing
 from floorcast.simulator.shifts import Agent
-from floorcast.simulator.truth import AgentTruth, Truth
+from floorcast.simulator.true_figures import AgentTruth
+from floorcast.simulator.truth import Truth
 from floorcast.simulator.world import Process, World
 
 __all__ = ["Simulation"]

@@ -8,12 +8,12 @@ the floor and not on the duration of the run.
 from __future__ import annotations
 
 from collections import Counter, deque
-from dataclasses import dataclass, field
 
 from floorcast.model.states import CALL_STATES, EVENT_STATE, State
 from floorcast.simulator.simulated_call import Call, Disposed
+from floorcast.simulator.true_figures import AgentTruth, CampaignTruth, ServiceTruth
 
-__all__ = ["AgentTruth", "CampaignTruth", "ServiceTruth", "Truth", "Work"]
+__all__ = ["Truth"]
 
 HALF_AN_HOUR = 1_800_000
 QUARTER = 900_000  # time zones differ by whole quarters, so these fit the day of every client
@@ -26,113 +26,6 @@ HOLDS_CALL = CALL_STATES | {
     State.RESERVED,
 }
 RIGHT_PARTY = frozenset({"RPC", "RPC_INCOMPLETE"})
-
-
-@dataclass
-class ServiceTruth:
-    """One service. ``lost`` has waiting and current calls whose source died.
-
-    offered = answered + abandoned + moved + waiting. ``moved`` counts calls that moved on
-    unanswered, to another service's queue or to voicemail, by reason in ``left``. ``passed_on``
-    counts calls that an agent sent to another queue. ``missed`` counts offers that an agent did not
-    answer. ``outbound`` counts the outbound calls in progress, and ``talking`` those with an agent.
-    ``quarters`` has the calls offered, handled and abandoned in each quarter hour.
-    """
-
-    sla: int
-    begun: int = 0
-    gave_up_in_ivr: int = 0
-    offered: int = 0
-    answered: int = 0
-    unqueued: int = 0  # of the answered: dialed by their agent, so not part of waits and rates
-    answered_wait: int = 0
-    answered_within: int = 0
-    abandoned: int = 0
-    abandoned_wait: int = 0
-    abandoned_within: int = 0
-    moved: int = 0
-    left: Counter[str] = field(default_factory=Counter)
-    missed: int = 0
-    passed_on: int = 0
-    talks: int = 0
-    talk: int = 0
-    wrap_up: int = 0
-    talking: int = 0
-    outbound: int = 0
-    lost: int = 0
-    waiting: dict[Call, int] = field(default_factory=dict)
-    quarters: dict[int, Counter[str]] = field(default_factory=dict)
-
-
-@dataclass
-class Work:
-    """One agent's calls for one service, answered and dispositioned."""
-
-    inbound: int = 0
-    outbound: int = 0
-    dispositions: Counter[str] = field(default_factory=Counter)
-
-
-@dataclass
-class AgentTruth:
-    """One agent: time by service and state, visits, time not ready by reason, work by service.
-
-    ``services`` has all services of the agent, ``service`` first. ``call_at`` is the service of the
-    current call, where time with it counts.
-    """
-
-    service: str
-    services: tuple[str, ...] = ()
-    call_at: str | None = None
-    missed: int = 0
-    state: State = State.LOGOFF
-    since: int = 0
-    counted_to: int = 0
-    reason: str | None = None
-    before_offer: State = State.READY
-    in_call: bool = False  # a visit to In Call, which a hold or transfer interrupts
-    wraps_up: str | None = None  # the service whose call the next wrap-up follows
-    took: Call | None = None  # the call that the agent answered last
-    spent: dict[str, Counter[State]] = field(default_factory=dict)
-    visits: Counter[State] = field(default_factory=Counter)
-    reasons: Counter[str] = field(default_factory=Counter)
-    work: dict[str, Work] = field(default_factory=dict)
-
-    def at(self, service: str) -> Work:
-        """The agent's figures for a service."""
-        return self.work.setdefault(service, Work())
-
-    @property
-    def time(self) -> Counter[State]:
-        """The time in each state, at all services."""
-        return sum(self.spent.values(), Counter())
-
-    @property
-    def serving(self) -> str:
-        """The service at which time counts now."""
-        return self.call_at if self.call_at in self.services else self.service
-
-    def until(self, now: int) -> None:
-        """Count the current state up to now."""
-        if self.state is not State.LOGOFF:
-            spent = self.spent.setdefault(self.serving, Counter())
-            spent[self.state] += now - self.counted_to
-            if self.state is State.NOT_READY:
-                self.reasons[self.reason or "OTHER"] += now - self.counted_to
-        self.counted_to = now
-
-
-@dataclass
-class CampaignTruth:
-    """A campaign's last reported counts."""
-
-    service: str
-    state: str
-    loaded: int = 0
-    completed: int = 0
-    remaining: int = 0
-    dialable: int = 0
-    zones: dict[str, int] = field(default_factory=dict)
 
 
 class Truth:
