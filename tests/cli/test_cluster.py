@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 from floorcast.cli.app import app
 from floorcast.cluster import status
-from floorcast.cluster.peers import Following, Peer
+from floorcast.cluster.peer_messages import Following, Peer
 from floorcast.cluster.status import Overview, StreamState
 from tests.nats_servers import NatsServers
 

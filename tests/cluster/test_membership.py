@@ -16,7 +16,8 @@ from msgspec import structs
 
 from floorcast.cluster.link import NatsLink
 from floorcast.cluster.log_messages import stream_name
-from floorcast.cluster.peers import Peer, ask_peers
+from floorcast.cluster.peer_messages import Peer
+from floorcast.cluster.peers import ask_peers
 from floorcast.config.settings import Settings
 from floorcast.model.errors import SettingError
 from floorcast.model.token import system_now, to_ms

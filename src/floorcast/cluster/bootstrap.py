@@ -15,8 +15,9 @@ import structlog
 from nats.aio.msg import Msg
 
 from floorcast.cluster.link import NatsLink, reached
-from floorcast.cluster.peers import PIECE_BYTES, Offer, Peer, Wanted, ask_peers, subject_of
-from floorcast.cluster.stream_follower import Mismatch, check_message
+from floorcast.cluster.peer_messages import Offer, Peer, Wanted, subject_of
+from floorcast.cluster.peers import PIECE_BYTES, ask_peers
+from floorcast.cluster.stream_messages import Mismatch, check_message
 from floorcast.cluster.streams import StreamState, state_of
 from floorcast.log import folder_copy
 from floorcast.log.folder_copy import contents_of

@@ -17,7 +17,8 @@ from floorcast.cluster import log_messages
 from floorcast.cluster.link import NatsLink
 from floorcast.cluster.log_messages import recorded_at, stream_name, stream_of, subject
 from floorcast.cluster.ordered_consumer import Delivery, Message, OrderedConsumer
-from floorcast.cluster.peers import EntryPart, EntryWanted, Peer, ask_peers, subject_of
+from floorcast.cluster.peer_messages import EntryPart, EntryWanted, Peer, subject_of
+from floorcast.cluster.peers import ask_peers
 from floorcast.log.client_streams import news_of
 from floorcast.log.duplicates import keys_of
 from floorcast.log.port import Batch, Entry, EntryKind

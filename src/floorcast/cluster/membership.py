@@ -19,7 +19,8 @@ from floorcast.cluster.link import NatsLink
 from floorcast.cluster.log_messages import stream_name
 from floorcast.cluster.newer_events import read_again
 from floorcast.cluster.node_state import ClusterState, Lag
-from floorcast.cluster.peers import Following, Peer, PeerServer, ask_peers
+from floorcast.cluster.peer_messages import Following, Peer
+from floorcast.cluster.peers import PeerServer, ask_peers
 from floorcast.cluster.saved_store import SavedStore, check_store
 from floorcast.cluster.streams import (
     KV_STREAM,

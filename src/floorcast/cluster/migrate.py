@@ -19,7 +19,7 @@ from floorcast.cluster.jetstream_kv import JetStreamKeyValueStore
 from floorcast.cluster.link import COMMAND_TIMEOUT_SECONDS, NatsLink
 from floorcast.cluster.peers import ask_peers
 from floorcast.cluster.saved_store import BUCKETS, SavedStore, check_store
-from floorcast.cluster.stream_follower import Mismatch, compare
+from floorcast.cluster.stream_messages import Mismatch, compare
 from floorcast.cluster.streams import (
     KV_STREAM,
     REPAIR,

@@ -18,31 +18,27 @@ from typing import Final
 import msgspec
 import nats.errors
 import structlog
-from msgspec import Struct
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from floorcast.cluster.link import NatsLink
+from floorcast.cluster.peer_messages import (
+    PEERS,
+    EntryPart,
+    EntryWanted,
+    Offer,
+    Peer,
+    Wanted,
+    subject_of,
+)
 from floorcast.log import folder_copy
-from floorcast.log.port import Entry, EntryKind
+from floorcast.log.port import Entry
 from floorcast.model.ending import ended
 from floorcast.model.errors import Unavailable
 from floorcast.sqlite.checksums import checksum
 
-__all__ = [
-    "PEERS",
-    "EntryPart",
-    "EntryWanted",
-    "Following",
-    "Offer",
-    "Peer",
-    "PeerServer",
-    "Wanted",
-    "ask_peers",
-    "subject_of",
-]
+__all__ = ["PeerServer", "ask_peers"]
 
-PEERS: Final = "floorcast.peers"
 ANSWERS: Final = 1.0  # seconds to wait for the nodes' responses
 NO_RESPONDERS: Final = "503"  # the response of NATS without a subscriber
 PIECE_BYTES: Final = 256 << 10  # of a copy, per response
@@ -51,82 +47,6 @@ UNREAD: Final = 60.0  # seconds after which an unread copy is deleted
 Answer = Callable[[Msg], Awaitable[bytes]]
 
 _log = structlog.stdlib.get_logger(__name__)
-
-
-class Following(Struct):
-    """How far a node has followed a stream: up to message ``seq`` of one of its generations.
-
-    ``lag`` is the number of messages that the node lacks, and ``behind_ms`` how long it has lacked
-    any.
-    """
-
-    stream: str
-    seq: int
-    lag: int
-    behind_ms: int
-    generation: str = ""
-
-
-class Peer(Struct):
-    """A node's report about itself. ``id`` is new with every start. ``clients`` is empty for all.
-
-    ``halted`` is the reason if the node has stopped following the cluster.
-    """
-
-    id: str
-    name: str
-    ready: bool
-    log: str
-    clients: str
-    following: list[Following]
-    disk_bytes: int
-    byte_order: str
-    halted: str = ""
-
-
-class Offer(Struct):
-    """A copy of a node's data: the sizes of its files in bytes, None while it is being made.
-
-    ``error`` is the reason if it cannot be made.
-    """
-
-    files: dict[str, int] | None = None
-    error: str = ""
-
-
-class Wanted(Struct):
-    """A piece of a copy's file."""
-
-    file: str
-    offset: int
-
-
-class EntryWanted(Struct):
-    """A piece of a log entry's payload."""
-
-    client: int
-    number: int
-    offset: int
-
-
-class EntryPart(Struct):
-    """An entry with the requested piece of its payload.
-
-    ``size`` and ``checksum`` are of the whole payload, the latter with ``recorded_at`` and
-    ``count``.
-    """
-
-    recorded_at: int
-    kind: EntryKind
-    count: int
-    size: int
-    checksum: int
-    piece: bytes
-
-
-def subject_of(peer: str, what: str) -> str:
-    """The subject of one kind of request to a node."""
-    return f"{PEERS}.{peer}.{what}"
 
 
 async def ask_peers(link: NatsLink, seconds: float = ANSWERS) -> list[Peer]:

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from floorcast.cluster.link import COMMAND_TIMEOUT_SECONDS, NatsLink, Refused, heard, reached
 from floorcast.cluster.log_messages import stream_name
-from floorcast.cluster.peers import Peer, ask_peers
+from floorcast.cluster.peer_messages import Peer
+from floorcast.cluster.peers import ask_peers
 from floorcast.cluster.streams import KV_STREAM, REPAIR, no_such_stream, state_of
 from floorcast.model.errors import SettingError, Unavailable
 

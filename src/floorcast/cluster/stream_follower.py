@@ -11,7 +11,6 @@ permanently.
 from __future__ import annotations
 
 import asyncio
-from base64 import b64decode
 from collections import deque
 from collections.abc import Sequence
 from contextlib import aclosing
@@ -21,34 +20,21 @@ from typing import Protocol
 
 import structlog
 
-from floorcast.cluster.clock import ticks_of
 from floorcast.cluster.link import Look, NatsLink, Refused, reached
 from floorcast.cluster.log_messages import digest, recorded_at
 from floorcast.cluster.ordered_consumer import Message, OrderedConsumer
 from floorcast.cluster.progress import Progress
+from floorcast.cluster.stream_messages import Mismatch, compare, newest
 from floorcast.cluster.streams import REPAIR, StreamState, no_such_stream, state_of
 from floorcast.log.log_file import StreamPosition
 from floorcast.model.errors import FloorcastError, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND
 
-__all__ = [
-    "Copy",
-    "Follower",
-    "FollowerTuning",
-    "Mismatch",
-    "check_message",
-    "compare",
-    "message_at",
-]
+__all__ = ["Copy", "Follower", "FollowerTuning"]
 
-NO_MESSAGE = 10037  # JetStream's code
 QUIET_TICKS = 6 * TICKS_PER_SECOND  # without a check after which a follower counts as behind
 
 _log = structlog.get_logger(__name__)
-
-
-class Mismatch(Unavailable):
-    """The stream is not, or no longer, the one that the node has a copy of."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +151,7 @@ class Follower:
 
     async def newest(self) -> int:
         """The newest message of the subjects, by the stream's leader; raises Unavailable."""
-        return await _newest(self._link, self.stream, self._subjects)
+        return await newest(self._link, self.stream, self._subjects)
 
     def complete(self, seq: int, asked: int) -> None:
         """Note that ``seq`` was the newest message at ``asked`` (ticks)."""
@@ -292,76 +278,3 @@ class Follower:
             if seq <= self.seq and not future.done():
                 future.set_result(None)
         self._waiting = [each for each in self._waiting if not each[1].done()]
-
-
-async def message_at(link: NatsLink, stream: str, seq: int) -> int:
-    """When the stream took the message, in ticks; 0 where it has no such message."""
-    found = await _message(link, stream, {"seq": seq}) if seq else None
-    return 0 if found is None else ticks_of(found["time"])
-
-
-async def _newest(link: NatsLink, stream: str, subjects: Sequence[str]) -> int:
-    """The newest message of the subjects, by the stream's leader; raises Unavailable."""
-    found = await asyncio.gather(*(_message(link, stream, {"last_by_subj": s}) for s in subjects))
-    return max((int(one["seq"]) for one in found if one is not None), default=0)
-
-
-async def compare(
-    link: NatsLink, state: StreamState, identity: str, position: StreamPosition
-) -> None:
-    """See that the stream still has what was copied of it.
-
-    Raises Mismatch, which says what to do, when it has not; Unavailable when it does not answer.
-    """
-    stream, seq = position.stream, position.seq
-    if state.identity != identity:
-        raise Mismatch(
-            f"{stream} belongs to another log ({state.identity or 'not of floorcast'}) than this "
-            f"node's copy ({identity}): {REPAIR}, or give this node another folder"
-        )
-    if state.generation != position.generation:
-        raise Mismatch(
-            f"{stream} was repaired from another node's folder: restart this node, and it takes a "
-            "copy from one that is ready"
-        )
-    if state.first_seq > seq + 1:
-        raise Mismatch(
-            f"{stream} begins at message {state.first_seq}, and this node has it up to {seq}: "
-            "restart this node, and it takes a copy from one that is ready"
-        )
-    await check_message(link, state, position)
-
-
-async def check_message(link: NatsLink, state: StreamState, position: StreamPosition) -> None:
-    """Raise Mismatch when the copy knows more than the stream; Unavailable without an answer."""
-    stream, seq = position.stream, position.seq
-    if state.last_seq < seq:
-        raise Mismatch(
-            f"{stream} ends at message {state.last_seq}, and this node has it up to {seq}: the "
-            f"stream has lost messages; {REPAIR}"
-        )
-    if not position.digest or seq < state.first_seq:
-        return
-    found = await _message(link, stream, {"seq": seq})
-    if found is not None and _digest_of(found) != position.digest:
-        raise Mismatch(
-            f"message {seq} of {stream} is not the one that this node has: the stream has lost "
-            f"messages and others have taken their places; {REPAIR}"
-        )
-
-
-async def _message(link: NatsLink, stream: str, which: object) -> dict[str, str] | None:
-    try:
-        found = await link.api(f"STREAM.MSG.GET.{stream}", which)
-    except Refused as error:
-        if error.code == NO_MESSAGE:
-            return None
-        raise
-    message: dict[str, str] = found["message"]
-    return message
-
-
-def _digest_of(found: dict[str, str]) -> bytes:
-    lines = b64decode(found.get("hdrs", "")).decode().split("\r\n")
-    headers = dict(line.split(": ", 1) for line in lines if ": " in line)
-    return digest(found["subject"], headers, b64decode(found.get("data", "")))

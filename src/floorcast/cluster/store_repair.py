@@ -1,0 +1,98 @@
+"""Repairs the key-value store of a cluster from a node's copy."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import Final
+
+from floorcast.cluster.jetstream_kv import JetStreamKeyValueStore, LostKeys
+from floorcast.cluster.link import NatsLink
+from floorcast.cluster.saved_store import BUCKETS, SavedStore
+from floorcast.cluster.streams import (
+    GENERATION,
+    KV_STREAM,
+    RESTORED,
+    StreamState,
+    annotate,
+    create,
+    find,
+    kv_config,
+    state_of,
+)
+from floorcast.config.settings import Settings
+from floorcast.kv.port import Item
+from floorcast.log.folder_copy import FolderContents
+from floorcast.model.errors import SettingError
+
+__all__ = ["repair_store"]
+
+GROUP_KEYS: Final = 250  # written in one go
+
+
+async def repair_store(
+    link: NatsLink, settings: Settings, folder: Path, copy: FolderContents
+) -> int:
+    """Give back what the key-value store has lost; the number of keys."""
+    saved = SavedStore(folder)
+    try:
+        known, info = saved.position, await find(link, KV_STREAM)
+        state = None if info is None else state_of(info)
+        if state is not None and state.identity not in {"", copy.follows.identity}:
+            raise SettingError(
+                f"log: {KV_STREAM} belongs to another log than this folder. If it was made after "
+                f"the cluster had lost the old one, remove it first: nats stream rm {KV_STREAM}"
+            )
+        if state is not None and not await _has_lost(link, settings, saved, state):
+            return 0
+        if known is None and state is None:
+            raise SettingError(
+                "the cluster has lost its key-value store, and this folder has no copy of it: take "
+                "another node's folder, or apply the site file anew: floorcast site apply FILE"
+            )
+        repaired = {GENERATION: uuid.uuid4().hex, RESTORED: str(link.clock())}
+        if state is None:
+            identity = copy.follows.identity
+            await create(link, kv_config(settings.replicas, identity, repaired))
+        else:
+            await annotate(link, KV_STREAM, repaired)
+        kv = await JetStreamKeyValueStore.open(link, settings.replicas, make=False)
+        try:
+            return await _restore(kv, saved, 0 if known is None else known.at)
+        finally:
+            await kv.close()
+    finally:
+        await saved.close()
+
+
+async def _has_lost(
+    link: NatsLink, settings: Settings, saved: SavedStore, state: StreamState
+) -> bool:
+    """Whether the store ends before what was saved of it, or has lost a key and gone on."""
+    known = saved.position
+    if known is None or state.generation != known.generation:
+        return False
+    if state.last_seq < known.seq:
+        return True
+    try:
+        kv = await JetStreamKeyValueStore.open(
+            link, settings.replicas, make=False, known=saved.known()
+        )
+    except LostKeys:
+        return True
+    await kv.close()
+    return False
+
+
+async def _restore(kv: JetStreamKeyValueStore, saved: SavedStore, at: int) -> int:
+    """Make the store what was saved, but for what was written after that; the keys changed."""
+    items = []
+    for bucket, wanted in saved.buckets(BUCKETS).items():
+        there = kv.items(bucket)
+        for key in {*wanted, *there}:
+            newer = kv.written_at(bucket, key) > at
+            if not newer and there.get(key) != wanted.get(key):
+                items.append(Item(bucket, key, wanted.get(key)))
+    for start in range(0, len(items), GROUP_KEYS):
+        await kv.write(items[start : start + GROUP_KEYS])
+    return len(items)
