@@ -12,6 +12,7 @@ event loop waits for at most during the first.
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -109,6 +110,8 @@ def main() -> None:
     options = parser.parse_args()
     size = Size(options.agents, options.services, 0)
     floor, fold = folded(size, options.calls)
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)  # as the server has it
     view = FloorView(floor)
     moment = Moment(floor.state.recorded_at // 10_000)
     visibility = Visibility([view])

@@ -29,6 +29,7 @@ from tests.floor.random_floors import (
     new_floor,
     ticks,
 )
+from tests.search import tries
 from tests.statistics.floors import seen, visible
 
 SALES, SUPPORT = PLAN.services
@@ -145,7 +146,7 @@ class Requests(RuleBasedStateMachine):
 
 
 TestRequests = Requests.TestCase
-TestRequests.settings = settings(max_examples=30, stateful_step_count=25, deadline=None)
+TestRequests.settings = settings(max_examples=tries(30), stateful_step_count=25)
 
 
 class Made:

@@ -33,6 +33,7 @@ METHODS = (
     f"{SERVICE}/calls/status",
     f"{SERVICE}/liveConnects",
     f"{SERVICE}/stats",
+    f"{SERVICE}/stats/intervals",
 )
 PLAN = FloorConfig(
     time_zone="America/New_York",
@@ -43,6 +44,9 @@ PLAN = FloorConfig(
     ),
 )
 CHILD_PLAN = FloorConfig(services=(Service(id=4, name="Claims"),))
+
+
+OF_BOTH = (("ANN", 38049), ("BOB", 2))
 
 
 def floor(*events: InboundEvent, plan: FloorConfig = PLAN, client: int = ACME) -> Floor:
@@ -118,6 +122,28 @@ def test_a_user_sees_its_call_centers_alone() -> None:
         answer = await house.http.post(f"{SERVICE}/stats", headers=limited, json=body)
         assert answer.status_code == 400
         assert answer.json()["message"] == "filter.service names 2: there is no such service"
+
+    in_house(work)
+
+
+def test_rows_that_were_made_for_one_user_do_not_show_to_another() -> None:
+    """Past intervals are kept for all users of a client; each sees its own services."""
+
+    async def work(house: House) -> None:
+        path = f"{SERVICE}/stats/intervals"
+        early = [agent_at("READY", NOW - 4_000_000, who, service=at) for who, at in OF_BOTH]
+        house.floors[ACME].floor = mine = floor(*early)
+        seen = []
+        for user in ("manager", "limited", "manager"):
+            answer = await house.http.post(path, headers=await house.login(user))
+            seen.append({row["serviceId"] for row in answer.json()["intervals"]})
+        assert seen == [{"38049", "2"}, {"38049"}, {"38049", "2"}]
+        before = answer.json()["intervals"]
+        mine.fold(call_at("queue", NOW - 3_600_000, service=2), NOW * 10_000, "-")
+        answer = await house.http.post(path, headers=await house.login())
+        after = answer.json()["intervals"]
+        assert sum(row["offered"] for row in after) == 1
+        assert [row["loggedInTime"] for row in after] == [row["loggedInTime"] for row in before]
 
     in_house(work)
 
