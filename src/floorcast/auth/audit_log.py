@@ -34,7 +34,7 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class Tuning(NamedTuple):
-    """How large the files become, how many are kept, and how refusals are gathered."""
+    """The size and number of the files, and how refusals are grouped."""
 
     max_bytes: int = 10 << 20  # of one file
     older_files: int = 9
@@ -118,7 +118,7 @@ class AuditLog:
             self.record("site_changed", more=len(changes) - MAX_CHANGES, **fields)
 
     def last_event(self) -> str:
-        """The event of the last line; empty if there is none."""
+        """The event of the last line, or an empty string."""
         if self._path is None:
             return ""
         try:
@@ -144,7 +144,7 @@ class AuditLog:
             if size and size + len(line) > self._tuning.max_bytes and self._rotate(file):
                 os.close(file)
                 file = _open(path)
-            os.write(file, line)  # in one piece: other processes append to the file, too
+            os.write(file, line)  # in one write, because other processes also append to the file
         finally:
             os.close(file)
 

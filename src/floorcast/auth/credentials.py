@@ -1,4 +1,4 @@
-"""Proving who logs in: the API token first, then the pace of tries, then the password."""
+"""Verifies a login: first the API token, then the rate of attempts, then the password."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Credentials:
             )
         self._guesses.was_right(claim.address, token)
         user = self._site.user(client.id, claim.user_name, agent=claim.agent)
-        # the same claim many times at once, as a fleet of workers makes it, is one try
+        # the same credentials many times at once, from a fleet of workers, are one attempt
         verify = partial(self._verify, claim, client, user)
         right = await self._verifying.do(self._fingerprint(claim), verify)
         if user is None or not right:
@@ -91,7 +91,7 @@ class Credentials:
             queue = client.id, network_of(claim.address)
             right = await self._passwords.verify(password_hash, claim.password, queue)
         except BaseException:
-            with contextlib.suppress(Unavailable):  # the count goes down by itself, too
+            with contextlib.suppress(Unavailable):  # the count also decreases by itself
                 await self._throttle.withdrawn(attempt)
             raise
         if right:

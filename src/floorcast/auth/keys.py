@@ -38,12 +38,15 @@ def bearer(authorization: str | None) -> str | None:
 
 
 def api_token(lv_access: str | None, authorization: str | None) -> str | None:
-    """The API token of a request, from ``LV-Access`` or else the bearer; None for neither."""
+    """The API token of a request, from ``LV-Access`` or else the bearer, or None."""
     return (lv_access or "").strip() or bearer(authorization)
 
 
 def is_api_token(client: Client | None, a_digest: str) -> bool:
-    """Whether a token's digest is one of the client's; the time taken tells nothing of them."""
+    """Whether a token's digest is one of the client's.
+
+    The time taken reveals nothing about them.
+    """
     right = False
     for known in client.api_tokens if client else ():
         right |= hmac.compare_digest(known, a_digest)
@@ -76,7 +79,7 @@ class Keys:
         return self._checked(key, address, "metrics key", find)
 
     def screen(self, key: str | None, address: str = "") -> tuple[int, ScreenKey]:
-        """The client of a screen key (see ``bearer``), and what the key shows.
+        """The client of a screen key (see ``bearer``), and the view of the key.
 
         Raises as ``client_of_ingest_key`` does.
         """
@@ -99,7 +102,7 @@ class Keys:
 FREE = 20  # wrong keys before the first delay
 LONGEST_SECONDS = 60
 MOST = FREE + 6  # where counting stops: the longest delay is reached
-QUIET_SECONDS = 120  # for each of which a count goes down by one
+QUIET_SECONDS = 120  # after each of which a count decreases by one
 MAX_KEPT = 50_000  # addresses that are counted, and pairs of address and key known as good
 
 
@@ -137,7 +140,7 @@ class KeyGuesses:
             )
 
     def was_right(self, address: str, key_digest: str) -> None:
-        """Note that a key is a good one at this address."""
+        """Note that an address has used a valid key."""
         pair = address, key_digest
         if pair not in self._good:
             _make_room(self._good, self._kept)

@@ -49,7 +49,7 @@ class FairQueue(Generic[T]):
         return True
 
     def pop(self) -> T | None:
-        """The next item; None if there is none."""
+        """The next item, or None."""
         if not self._clients:
             return None
         client = next(iter(self._clients))
@@ -58,9 +58,9 @@ class FairQueue(Generic[T]):
         items = addresses.pop(address)
         item = items.popleft()
         if items:
-            addresses[address] = items  # behind the client's other addresses
+            addresses[address] = items  # after the client's other addresses
         if addresses:
-            self._clients[client] = addresses  # behind the other clients
+            self._clients[client] = addresses  # after the other clients
             self._sizes[client] -= 1
         else:
             del self._sizes[client]
@@ -89,7 +89,7 @@ class Hasher:
         return self._argon2.hash(_bytes(password))
 
     def verify(self, password_hash: str, password: str) -> bool:
-        """Whether the hash is this password's; a damaged hash is no password's."""
+        """Whether the hash belongs to this password. A damaged hash matches no password."""
         if len(password) > MAX_PASSWORD_CHARS:
             return False
         try:
@@ -127,7 +127,7 @@ class Passwords:
         return await self._run(work, queue) and bool(password_hash)
 
     def close(self) -> None:
-        """Let go of the threads; work that waits is refused."""
+        """End the threads. Waiting work is refused."""
         self._closed = True
         self._threads.shutdown(cancel_futures=True)
         while (turn := self._waiting.pop()) is not None:
@@ -161,7 +161,7 @@ class Passwords:
             if self._closed:
                 raise Unavailable("the server is stopping") from None
             if turn.done() and not turn.cancelled():
-                self._next()  # the caller was cancelled after it got the thread
+                self._next()  # the caller was cancelled after it received the thread
             raise
 
     def _done(self, loop: asyncio.AbstractEventLoop, _: Future[T]) -> None:

@@ -44,7 +44,7 @@ SessionRole = Role | Literal["Screen"]
 
 SCREEN: Final = "Screen"
 
-HASHED = "sha256:"  # begins what is stored in place of an id; earlier releases stored the id
+HASHED = "sha256:"  # prefix of the stored hash of an id; earlier releases stored the id
 
 
 MINUTE = 60 * TICKS_PER_SECOND

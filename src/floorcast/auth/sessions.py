@@ -47,7 +47,7 @@ LIFETIME: Final = 2 * 3600  # seconds without use after which a session has ende
 WRITTEN: Final = 60  # seconds between two writings of a session's use
 LAG: Final = 120  # seconds by which the stored use can lag, with a margin
 GROUP: Final = 250  # sessions written in one go
-TRIES: Final = 10  # against other nodes that write at the same moment
+TRIES: Final = 10  # when other nodes write at the same time
 
 BUCKET: Final = "sessions"
 """The bucket that they lie in."""
@@ -230,7 +230,7 @@ class Sessions:
                 blank, digest=digest(id_from(nonce, secret)), nonce=nonce, last_used=self._now()
             )
             there = self._kv.get(BUCKET, key)
-            # after a conflict another node was first: its session is heard of by now
+            # after a conflict another node was first, and its session has arrived by now
             with suppress(Conflict):
                 await self._kv.write([Item(BUCKET, key, stored(new))], [Item(BUCKET, key, there)])
         if session := self._opened(key, secret):
@@ -320,11 +320,11 @@ class Sessions:
                     [Item(BUCKET, key, None) for key in ended],
                     [Item(BUCKET, key, raw) for key, raw in ended.items()],
                 )
-            except Conflict:  # what other nodes wrote was heard of: it is no longer among them
+            except Conflict:  # the writes of other nodes have arrived and are no longer outstanding
                 conflicts += 1
 
     async def _write_uses(self, age: int) -> None:
-        """Write the uses of sessions of which none was written for ``age`` seconds."""
+        """Write the uses of sessions that were last written more than ``age`` seconds ago."""
         due = [self._living[digest] for digest in self._used]
         for at in range(0, len(due), GROUP):
             conflicts = 0
@@ -366,7 +366,7 @@ class Sessions:
                 self._ended[key] = raw
                 continue
             session.last_used = min(self._now(), session.last_used + favour)
-            if session.id and not shared:  # stored by an earlier release: soon hashed, too
+            if session.id and not shared:  # stored by an earlier release; will be hashed soon
                 session.kept = 0
                 self._used.add(session.digest)
             found.append(session)

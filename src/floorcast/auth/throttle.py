@@ -38,7 +38,7 @@ __all__ = ["Attempt", "Throttle"]
 
 
 class Limit(NamedTuple):
-    """How a kind of count slows: ``free`` wrong ones, then delays of up to ``longest`` seconds.
+    """The delays for a kind of count: none for ``free`` failures, then up to ``longest`` seconds.
 
     The count goes down by one per ``quiet`` seconds, and stops at ``most``, where the delay is
     at its longest.
@@ -60,7 +60,7 @@ TURN_SECONDS = 30  # for which a turn can be taken once it has come
 TRUSTED = 30 * 86_400  # seconds after a login for which its address is known as good
 KEPT = 100_000  # counts of each kind, and as many addresses known as good
 GROUP = 250  # of them forgotten in one write
-TRIES = 10  # against other nodes that count at the same moment
+TRIES = 10  # when other nodes count at the same time
 
 HERE: Final = "wrong-from-address"
 SPRAY: Final = "wrong-of-address"
@@ -69,7 +69,7 @@ GOOD: Final = "good-address"
 
 
 class Attempt(NamedTuple):
-    """One try to log in, by the keys under which it counts."""
+    """One login attempt, with the keys that it counts under."""
 
     user: str
     here: str
@@ -79,7 +79,7 @@ class Attempt(NamedTuple):
 class _Count(Struct, array_like=True):
     """Wrong attempts; times are in ticks.
 
-    ``turns`` has the addresses that can try next, and from when.
+    ``turns`` has the addresses that can try next, and when.
     """
 
     wrong: int = 0
@@ -106,15 +106,15 @@ class Throttle:
         self._now = now
         self._kept = kept
         self._attempts = 0
-        self._one_at_a_time = asyncio.Lock()  # or this node's own tries would conflict
+        self._one_at_a_time = asyncio.Lock()  # otherwise this node's own attempts would conflict
 
     async def attempt(
         self, client: str, user: str, address: str, *, agent: bool = False
     ) -> Attempt:
         """Start an attempt; raises ``RateLimited`` if it is too early.
 
-        It counts as wrong until ``succeeded`` says otherwise, so that a thousand tries at once
-        are no better than one after the other. A refused try does not count.
+        It counts as failed until ``succeeded`` is called, so a thousand simultaneous attempts gain
+        nothing. A refused attempt does not count.
         """
         network = network_of(address)
         whom = (client, user, str(agent))
@@ -157,7 +157,7 @@ class Throttle:
         await self._change(attempt, count)
 
     async def _change(self, attempt: Attempt, decide: Callable[[], _Decision]) -> int:
-        """Write what is decided, again if another node changes the counts; the wait."""
+        """Write the decision, again if another node changes the counts. Returns the wait."""
         keys = (HERE, attempt.here), (ANYWHERE, attempt.user), (SPRAY, attempt.address)
         async with self._one_at_a_time:
             for _ in range(TRIES):
@@ -221,7 +221,7 @@ class Throttle:
         return [_item(bucket, key, _Count(count.wrong - 1, count.last, 0, count.turns))]
 
     async def _forget(self) -> None:
-        """Forget the oldest of too many, and some more, so that not every try has to."""
+        """Forget the oldest of too many counts, and some more, so that not every attempt has to."""
         for bucket in (HERE, SPRAY, ANYWHERE, GOOD):
             raw = self._kv.items(bucket)
             if len(raw) <= self._kept:

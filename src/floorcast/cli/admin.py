@@ -65,7 +65,7 @@ ClientOption = Annotated[
 
 
 def hasher() -> Hasher:
-    """How the commands hash passwords; tests replace it with a cheap one."""
+    """How commands hash passwords. Tests replace it with a cheap hash."""
     return Hasher()
 
 
@@ -101,7 +101,7 @@ def audit(context: typer.Context, store: Mapping[str, object], event: str, **fie
 
 
 def audited_folder(context: typer.Context, store: Mapping[str, object]) -> Path | None:
-    """The data folder whose audit log a command writes to; None if there is none here."""
+    """The data folder whose audit log a command writes to, or None if there is none."""
     settings = load(store, known=known(context))
     return settings.data if settings.data.is_dir() else None
 
@@ -116,7 +116,7 @@ def by(context: typer.Context) -> dict[str, Value]:
 
 
 def client_named(site: Site, named: str | None) -> Client:
-    """The client with that name or id; without one, the only client."""
+    """The client with that name or id, or by default the only client."""
     names = ", ".join(sorted(site.by_name)) or "none yet; create them with floorcast site apply"
     if named is None:
         if len(site.clients) != 1:
@@ -131,7 +131,7 @@ def client_named(site: Site, named: str | None) -> Client:
 
 
 def new_password(user_name: str, old_hash: str = "") -> str:
-    """A user's new password: asked for twice on a terminal, else a line of standard input.
+    """A user's new password: prompted twice on a terminal, or read from standard input.
 
     Raises ``typer.BadParameter`` when it is too short or too long, the user's name or the
     password whose hash is ``old_hash``.

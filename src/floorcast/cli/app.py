@@ -1,4 +1,4 @@
-"""The program ``floorcast``: its options, and how it reports what it refuses."""
+"""The program ``floorcast``: its options, and how it reports errors."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def main() -> None:
         try:
             app(prog_name="floorcast")
         finally:
-            sys.stdout.flush()  # else what finds no room is told by the interpreter, as it ends
+            sys.stdout.flush()  # otherwise the interpreter reports a full disk when it exits
     except KeyboardInterrupt:  # also where the command has not yet begun
         sys.exit(128 + signal.SIGINT)
     except FloorcastError as error:

@@ -1,4 +1,4 @@
-"""``floorcast audit``: what the audit log says, as a table."""
+"""``floorcast audit``: prints the audit log as a table."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from floorcast.model.errors import SettingError, Unavailable
 
 __all__ = ["register"]
 
-ALL = (*FILES, "admin.db")  # the log after what is derived from it, as after a crash
+ALL = (*FILES, "admin.db")  # derived data before the log, so the copy is as after a crash
 MIB = 2**20
 
 
@@ -36,7 +36,7 @@ def backup(
     into: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that does not exist yet.")],
     data: DataOption = None,
 ) -> None:
-    """Copy the data folder in the state of one moment. The server can keep running.
+    """Copy the data folder as of one moment. The server can keep running.
 
     DIR can then be used as a data folder: floorcast serve --data DIR. An interrupted copy leaves
     DIR.part, which is not a data folder; remove it.

@@ -1,4 +1,4 @@
-"""How every kind of connector is set up, checked and run."""
+"""Sets up, checks and runs connectors of every kind."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Connector(Protocol):
         """Sends events from the connector's spool."""
 
     async def run(self, sender: AsyncSender, forwarder: Forwarder) -> None:
-        """Read and send for ever."""
+        """Read and send until cancelled."""
 
 
 def settings_of(
@@ -116,7 +116,10 @@ async def _work(
 
 
 def _until_told_to_stop(work: Coroutine[Any, Any, None]) -> None:
-    """Run until SIGTERM or SIGINT, or until it raises; a FloorcastError out of several."""
+    """Run until SIGTERM or SIGINT, or until it raises.
+
+    Of several errors, raises a FloorcastError.
+    """
 
     async def main() -> None:
         task = asyncio.ensure_future(work)

@@ -48,7 +48,7 @@ INGEST_KEY = "example-ingest-key-change-me"
 
 
 class Run(msgspec.Struct):
-    """A run: when its clock began, how far it came in ms, and whether its floor was closed."""
+    """A run: the start of its clock, its progress in ms, and whether its floor was closed."""
 
     start: datetime
     reached: int = 0
@@ -112,7 +112,10 @@ class DemoFloor:
         self._note(run, floor)
 
     def _close_killed(self, run: Run, sender: Sender) -> None:
-        """Send how a run that was killed would have ended then; what the server has, it knows."""
+        """Send the events with which a killed run would have ended.
+
+        The server recognizes duplicates.
+        """
         floor = _floor(run.start)
         work = SimulationRun(floor, Wire(Faults(), SEED, run.start), sender, threading.Event())
         work.go_on(Pace(MAX_SPEED, behind=run.reached), run.reached)
@@ -140,7 +143,7 @@ def _floor(start: datetime) -> Simulation:
 
 
 def _say(seconds: float, why: str) -> None:
-    if seconds > SOON:  # else it may be that the demo ends
+    if seconds > SOON:  # otherwise the demo may be ending
         print(f"the demo's floor waits: {wait_line(seconds, why)}", flush=True)
 
 

@@ -20,13 +20,16 @@ from floorcast.client.answers import (
 
 __all__ = ["Seen", "clock", "draw"]
 
-STALE = 10.0  # seconds after which what is shown is no longer taken for the present
+STALE = 10.0  # seconds after which the shown data counts as stale
 _LOW, _HIGH = 60.0, 80.0  # percent of service level: below it red, from it on green
 _AROUND = 12  # lines beside rows: the heading, two blanks, titles, heads and rests of three tables
 
 
 class Seen(Struct, kw_only=True):
-    """The floor as the server answered, ``age`` seconds ago; ``trouble``: why no later."""
+    """The floor as of the last response, ``age`` seconds ago.
+
+    ``trouble`` is why it is not newer.
+    """
 
     services: ServiceAnswer
     agents: AgentStatusAnswer
@@ -57,7 +60,7 @@ def clock(seconds: float) -> str:
 
 
 def _shares(lines: int | None, services: int, calls: int) -> tuple[int, int, int]:
-    """The rows of each table: of services and of calls up to a third, of agents what is left."""
+    """The rows per table: services and calls up to a third each, agents the rest."""
     if lines is None:
         return sys.maxsize, sys.maxsize, sys.maxsize
     rows = max(3, lines - _AROUND)
@@ -97,7 +100,7 @@ def _services(services: list[ServiceStatistics], most: int, age: float) -> Table
 
 
 def _has_rates(one: ServiceStatistics) -> bool:
-    """Whether any call waited for an agent; the agents' own outbound calls count in no rate."""
+    """Whether any call waited for an agent. Agents' own outbound calls do not count in rates."""
     within, asa = one.total_calls_answered_within_sla, one.average_speed_of_answer
     return bool(within or asa or one.total_abandoned)
 

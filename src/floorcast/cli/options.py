@@ -61,7 +61,7 @@ class Known(Collection[str]):
 
 
 def known(context: typer.Context) -> Collection[str]:
-    """The names of all commands' options, of which those of the running command come first."""
+    """The names of all commands' options, starting with those of the running command."""
     return Known(context)
 
 
@@ -69,12 +69,12 @@ class Command(TyperCommand):
     """A command whose errors name the source of a value, and whose secrets stay where they are."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 — click's, in Typer
-        """Read the options; an error names the variable or the file that the value is from."""
+        """Read the options. An error names the variable or file of the value."""
         with _telling_source(ctx):
             return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> object:  # noqa: ANN401 — click's, in Typer
-        """Run the command; raises SettingError if it would send a secret where it must not."""
+        """Run the command. Raises SettingError if it would send a secret to the wrong place."""
         _check_secrets(ctx)
         with _telling_source(ctx):
             result: object = super().invoke(ctx)
@@ -182,5 +182,5 @@ def _defaults(command: object, found: Mapping[str, Given]) -> dict[str, object]:
 
 
 def _text(value: object) -> object:
-    # TOML has numbers and days of its own; an option reads text, as from the command line.
+    # TOML has numbers and dates, but an option reads text, as from the command line
     return [str(one) for one in value] if isinstance(value, list) else str(value)

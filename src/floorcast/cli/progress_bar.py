@@ -19,11 +19,11 @@ from rich.progress import (
 
 __all__ = ["Shown", "Silent", "back_line", "shown", "wait_line"]
 
-STEP = 10  # of what is counted, from one line to the next
+STEP = 10  # counted items between two lines
 
 
 def wait_line(seconds: float, why: str) -> str:
-    """Why nothing happens, and when the next try is."""
+    """The reason for a wait, and when the next attempt follows."""
     return f"{why}; trying again in {math.ceil(seconds)} s"
 
 
@@ -39,10 +39,10 @@ class Shown(Protocol):
         """So many (events that were answered, minutes that are over) are done."""
 
     def waits(self, seconds: float, why: str) -> None:
-        """Nothing moves for so many seconds."""
+        """Show that nothing has happened for this many seconds."""
 
     def back(self, seconds: float) -> None:
-        """The server answers again, after so many seconds."""
+        """Show that the server responds again, after this many seconds."""
 
 
 class Silent:
@@ -79,7 +79,7 @@ class Bar:
 
 
 class Lines:
-    """A line each tenth of the way (each ``STEP``, where it has no end), and one a wait."""
+    """Prints a line per tenth (or per ``STEP`` if the end is unknown) and one per wait."""
 
     def __init__(self, console: Console, total: int | None, what: str) -> None:
         self._console = console

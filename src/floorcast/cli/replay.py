@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 MAX_SPEED = math.inf  # as fast as the server takes the events
-MAX_WAIT_SECONDS = 3600.0  # for one batch; then the server is given up
+MAX_WAIT_SECONDS = 3600.0  # for one batch, before giving up
 SHORTEST_SLEEP = 0.02  # seconds; at high speeds it gathers events into batches
 MOST_REASONS = 20  # printed at the end
 
@@ -242,7 +242,7 @@ def _esl(file: Path, source: str, day: date | None, zone: ZoneInfo) -> list[Clou
 
 
 def _on_day(source: str, day: date | None) -> str:
-    """The source; the events of another day are other events, and other calls."""
+    """The source. Events of another day have other ids, and so have their calls."""
     return f"{source}/{day}" if day else source
 
 

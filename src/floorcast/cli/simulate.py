@@ -28,7 +28,7 @@ __all__ = ["faults_in", "register"]
 
 HOUR = 3_600_000  # ms
 USUAL_HOURS, LONGEST = 8.0, 8_760.0
-HEAVIEST = 10.0  # a load with which the queues alone fill the memory is no floor
+HEAVIEST = 10.0  # with more load, the queues alone fill the memory
 
 
 def register(app: typer.Typer) -> None:
@@ -133,7 +133,7 @@ def _simulate(
         except Unavailable as error:
             problem = error
     if problem is not None and not work.totals.sent:
-        raise problem  # the server has none of it to compare the truth with
+        raise problem  # the server has nothing to compare with the truth
     known = {
         "seed": seed,
         "size": agents,
@@ -173,7 +173,7 @@ def _write(path: Path, known: dict[str, object]) -> None:
 
 
 def _head_start(hours: float, speed: float) -> timedelta:
-    """How long before now a floor must begin to be there by the time that it is done."""
+    """How long before now a floor must begin so that it is up to date when it is ready."""
     return timedelta() if speed <= 1 else timedelta(hours=hours - hours / speed)
 
 
@@ -207,7 +207,7 @@ def faults_in(text: str) -> Faults:
 
 @contextmanager
 def _told_to_stop() -> Iterator[threading.Event]:
-    """Set by the first SIGINT or SIGTERM; the second one ends the program where it is."""
+    """An event that the first SIGINT or SIGTERM sets. The second one ends the program at once."""
     stopping = threading.Event()
 
     def stop(_number: int, _frame: FrameType | None) -> None:

@@ -31,7 +31,7 @@ class Pace(NamedTuple):
     behind: float = 0.0
 
     def reached(self, seconds: float) -> float:
-        """The ms of the floor that are due when so many real seconds have passed."""
+        """The simulated ms that are due after this many real seconds."""
         own = math.inf if self.speed == MAX_SPEED else seconds * 1000 * self.speed
         return min(own, self.behind + seconds * 1000)
 

@@ -1,4 +1,4 @@
-"""``floorcast site``: apply, check and show what the site is made of."""
+"""``floorcast site``: applies, checks and shows the site."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def _ask(file: Path, removed: Sequence[str]) -> None:
 
 
 def _read(file: Path) -> SiteFile:
-    """Read the file, and say on standard error what is unsafe in it."""
+    """Read the file, and warn on standard error about anything unsafe in it."""
     site_file = read(file)
     for warning in (*readable_by_others(file, site_file), *example_secrets(site_file)):
         typer.echo(f"floorcast: warning: {warning}", err=True)

@@ -35,7 +35,7 @@ __all__ = ["register"]
 
 E = TypeVar("E")
 
-INTERRUPTED = 130  # what a shell makes of Ctrl-C
+INTERRUPTED = 130  # a shell's exit code for Ctrl-C
 
 
 def register(app: typer.Typer) -> None:

@@ -1,4 +1,4 @@
-"""``floorcast top``: the floor in a terminal, asked for every few seconds."""
+"""``floorcast top``: shows the floor in a terminal, updated every few seconds."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ from floorcast.client import AsyncClient, Credentials, Filter, Timing
 
 __all__ = ["register"]
 
-WIDE = 200  # characters a line where there is no terminal to be too narrow
+WIDE = 200  # characters per line if there is no terminal
 ONCE_TIMEOUT_SECONDS = 10.0  # seconds of waiting for a server, where the floor is printed once
-REDRAWN = 0.5  # seconds; the times in states move without the server
+REDRAWN = 0.5  # seconds; times in states advance without the server
 
 
 def register(app: typer.Typer) -> None:
@@ -83,7 +83,7 @@ async def _look(url: str, who: Credentials, what: Filter) -> Seen:
 
 
 async def _ask(reader: AsyncClient, what: Filter) -> Seen:
-    # One after the other: a server that is away is then waited for, and told of, once.
+    # one after the other, so that an unavailable server is waited for and reported once
     return Seen(
         services=await reader.service_statistics(what),
         agents=await reader.agent_status(what),
@@ -106,7 +106,7 @@ class _Top:
         self._over = asyncio.Event()
 
     async def run(self, console: Console) -> None:
-        """Show it; raises what the server refuses, once the screen is as it was before."""
+        """Show the floor. Restores the screen before it raises a refusal of the server."""
         with _keys(self._over), Live(console=console, screen=True, auto_refresh=False) as live:
             following = asyncio.create_task(self._follow())
             following.add_done_callback(self._end)
@@ -141,14 +141,14 @@ class _Top:
 
 
 async def _either(over: asyncio.Event, seconds: float) -> None:
-    """Until it is over, but no longer than so many seconds."""
+    """Wait until it ends, but at most this many seconds."""
     with suppress(TimeoutError):
         await asyncio.wait_for(over.wait(), seconds)
 
 
 @contextmanager
 def _keys(over: asyncio.Event) -> Iterator[None]:
-    """Let q, Ctrl-C and SIGTERM end it; the terminal is left as it was."""
+    """Let q, Ctrl-C and SIGTERM end it. The terminal is restored."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, over.set)

@@ -95,7 +95,7 @@ def _moment(ticks: int | None) -> str:
 
 
 def log_of(folder: Path) -> LogReader:
-    """The log of a data folder; raises SettingError if it has none."""
+    """The log of a data folder. Raises SettingError if it has none."""
     _check_folder(folder)
     return LogReader(folder / "log.db")
 
@@ -118,7 +118,7 @@ def limits_of(settings: Settings) -> Moment:
 
 
 def _verified(log: LogReader, stream: StreamRow, settings: Settings) -> list[Sequence[str]]:
-    """Print what a client's log came to; a row of the table for each difference."""
+    """Print the result for a client's log, with a row for each difference."""
     try:
         found = verify(stream.client, stored_entries(log, stream), limits_of(settings))
     except DamagedEntry as error:

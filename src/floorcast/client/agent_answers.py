@@ -20,7 +20,7 @@ __all__ = [
 
 
 class AgentAverages(Struct, rename="camel", kw_only=True):
-    """How long agents stay in each state, on average."""
+    """The average time that agents stay in each state."""
 
     average_ready_time: int | None = None
     average_not_ready_time: int | None = None

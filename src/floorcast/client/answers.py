@@ -38,7 +38,7 @@ __all__ = [
 class Answer(Struct, rename="camel", kw_only=True):
     """Common to call data and statistics.
 
-    ``feed_token`` is the place in the feeds at which the answer is true (floorcast's own, None
+    ``feed_token`` is the position in the feeds at which the answer is exact (floorcast's own, None
     elsewhere): following a feed from there misses nothing and counts nothing twice.
     """
 
@@ -106,7 +106,7 @@ class TimezoneCount(Struct, kw_only=True):
 
 
 class CampaignStatistics(Struct, rename="camel", kw_only=True):
-    """One campaign; a count or a name that is not known yet is None."""
+    """One campaign. A count or name that is not known yet is None."""
 
     timezone_breakdown: list[TimezoneCount] = []
     campaign_id: int | None = None

@@ -47,7 +47,10 @@ class AsyncFeed(Followed[E]):
         self._messages: AsyncIterator[ServerSentEvent] | None = None
 
     async def aclose(self, *, handled: bool = True) -> None:
-        """Close the stream; ``handled``: the event in hand is done with, so its token is saved."""
+        """Close the stream.
+
+        If ``handled``, the current event is finished and its token is saved.
+        """
         await self._io.run(self._following.end(handled=handled), self._perform)
 
     def __aiter__(self) -> Self:

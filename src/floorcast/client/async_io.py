@@ -82,7 +82,7 @@ class AsyncIo:
                 raise TypeError(step)
 
     async def open(self, request: Request) -> Bounded:
-        """Send a request; the answer is still to be read and closed."""
+        """Send a request. The caller must read and close the response."""
         asked = request_of(self.http, self.url, request)
         return Bounded(await self.http.send(asked, stream=True), self._max_answer_bytes)
 
@@ -101,7 +101,7 @@ class AsyncConnected:
         self._io = io
 
     async def aclose(self) -> None:
-        """Close all connections; a session stays valid."""
+        """Close all connections. The session stays valid."""
         await self._io.http.aclose()
 
     async def __aenter__(self) -> Self:

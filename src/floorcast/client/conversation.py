@@ -1,4 +1,4 @@
-"""How a client gets its requests answered: login, renewal, repetition, pace. No I/O."""
+"""A client's exchange with the server: login, renewal, retries, pace. No I/O."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Conversation:
         self._logins = 0
 
     def exchange(self, call: Call[T], patience: float | None = None) -> Steps[T]:
-        """The answer to a call of a method; the request is repeated until it has one.
+        """Return the response to a method call. The request is retried until there is one.
 
         Raises the Refusal that the server answers, Unavailable (or RateLimited) when it stayed
         away for longer than ``patience`` (seconds, that of ``timing`` if not given), and
@@ -71,11 +71,11 @@ class Conversation:
         yield from repeated(partial(self._authorized, call, Open), self.timing, patience)
 
     def log_in(self) -> Steps[LoggedIn]:
-        """Log in; the new session is used from then on. Raises BadCredentials."""
+        """Log in and use the new session from then on. Raises BadCredentials."""
         return (yield from repeated(self.try_login, self.timing))
 
     def try_login(self) -> Steps[LoggedIn]:
-        """As ``log_in``, but tries only once; also raises Unavailable."""
+        """Like ``log_in``, but tries only once. Also raises Unavailable."""
         try:
             answer = yield from self._exchange.once(Call(self._login("/session/login"), _logged_in))
         except BadSession as refused:  # what another server's code for it was taken for
@@ -116,7 +116,7 @@ class Conversation:
             return
 
     def _authorized(self, call: Call[T], way: type[Send | Open]) -> Steps[T]:
-        """One try with the session in use; if that has ended, another one after a login.
+        """Try once with the current session. If it has ended, log in and try again.
 
         A node of a cluster may not know a session yet that another one has made. Logging in
         then gives the same session, or one that is refused again: that is waited for, rather

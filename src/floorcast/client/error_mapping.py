@@ -75,7 +75,7 @@ def refusal(request: Request, response: Response) -> Refusal | Unavailable:
 
 
 def as_credentials(refused: BadSession) -> BadCredentials:
-    """A 401 where no session was sent: the credentials are at fault, whatever the code says."""
+    """Map a 401 without a session to BadCredentials, whatever its code."""
     error = BadCredentials(refused.message)
     error.status, error.code = refused.status, refused.code
     return error

@@ -190,7 +190,7 @@ def _read(members: dict[str, Any], kind: type[E]) -> E:
 
 
 def _fitted(value: object, kind: Any) -> object:  # noqa: ANN401 — a type as msgspec names it
-    """The value if it can be what it should, or its text if that can; else None."""
+    """The value, or the value parsed from its text, if it has the expected type; otherwise None."""
     if isinstance(value, dict | list):
         return None
     for attempt in (value, str(value)):

@@ -18,14 +18,17 @@ T = TypeVar("T")
 
 
 class Exchange:
-    """Sends requests to the server at ``url``, one try each."""
+    """Sends requests to the server at ``url``, one attempt each."""
 
     def __init__(self, url: str, pace: Pace) -> None:
         self.url = url
         self._pace = pace
 
     def once(self, call: Call[T], way: type[Send | Open] = Send) -> Steps[T]:
-        """The answer to a call; raises what the server refuses, and Unavailable without one."""
+        """Return the response to a call.
+
+        Raises the server's refusal, or Unavailable if there is none.
+        """
         request = call.request
         slower = self._pace.delay()
         if slower:

@@ -25,7 +25,7 @@ __all__ = ["Followed", "Following", "Source", "TokenStore"]
 
 E = TypeVar("E")
 
-SAVED_EVERY = 1.0  # seconds after which a token is saved in the midst of a page, too
+SAVED_EVERY = 1.0  # seconds after which a token is also saved within a page
 MOST_SILENT = 3  # streams in a row without even a keep-alive: something on the way holds them
 
 
@@ -102,11 +102,11 @@ class Following(Generic[E]):
 
     @property
     def json(self) -> bytes:
-        """The event in hand."""
+        """The current event."""
         return self._hand.json
 
     def next(self) -> Steps[E]:
-        """The next event, however long it takes; the one in hand counts as handled.
+        """Wait for the next event. The current one counts as handled.
 
         Raises what the server refuses the feed with, and UnexpectedAnswer.
         """
@@ -124,7 +124,7 @@ class Following(Generic[E]):
         return self._source.read(self._hand.json)
 
     def end(self, *, handled: bool) -> Steps[None]:
-        """Stop; ``handled``: the event in hand is done with, too."""
+        """Stop. If ``handled``, the current event is also finished."""
         if handled:
             self._handled = self._hand
         yield from self._save()
@@ -215,12 +215,12 @@ class Followed(Generic[E]):
 
     @property
     def token(self) -> str | None:
-        """The token after the event in hand; None until the server has given one."""
+        """The token after the current event; None until the server has given one."""
         return self._following.token
 
     @property
     def json(self) -> bytes:
-        """The event in hand as the server sent it, with the members that have no type here."""
+        """The current event as the server sent it, including members without a type here."""
         return self._following.json
 
 

@@ -85,7 +85,7 @@ class Call(NamedTuple, Generic[T]):
 
 
 class Page(Struct, rename="camel", kw_only=True):
-    """A page of any feed; each event as it came."""
+    """A page of any feed, with each event as received."""
 
     token: str
     events: list[Raw] = []
@@ -134,7 +134,7 @@ def agent_stream(token: str) -> Request:
 
 
 def interaction_stream(token: str, filter: Filter = EVERYTHING, count: int = MOST) -> Request:
-    """The stream of the reference; an event's ``eventId`` is the token after it."""
+    """The stream of the reference. An event's ``eventId`` is the token after it."""
     request = _counted("/realtime/event/feed/sse", token, filter, count)
     return request.with_headers(accept=_STREAM)
 
@@ -205,7 +205,7 @@ def agent_status(
     state_changed_after: datetime | int | None = None,
     at: At = None,
 ) -> Call[AgentStatusAnswer]:
-    """Each agent's state; only states that began after a moment (ms, or aware), if given."""
+    """The state of each agent, or only states that began after a time (ms, or aware)."""
     request = _filtered("/realtime/service/agents/status", filter, at, state_changed_after)
     return _answer(request, AgentStatusAnswer)
 
@@ -300,7 +300,7 @@ def service_calls(
 
     ``figure`` is a member of service statistics such as ``totalHandled``, or ``movedOn``.
     ``interval`` is the start and the end of an interval, in ms; without it, today. ``cursor`` is
-    that of the page before. With ``at``, every page shows the floor of the same moment.
+    that of the page before. With ``at``, every page shows the floor at the same time.
     """
     members: dict[str, object] = {"filter": {"service": [{"id": service}]}, "figure": figure}
     if interval is not None:
@@ -355,7 +355,7 @@ def _filtered(
 
 
 def _moments(**moments: At) -> dict[str, object]:
-    """The moments that are given; an aware datetime as ms."""
+    """The given times, with aware datetimes as ms."""
     return {
         name: int(one.timestamp() * 1000) if isinstance(one, datetime) else one
         for name, one in moments.items()

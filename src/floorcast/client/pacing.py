@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 __all__ = ["Backoff", "Pace"]
 
-FIRST_PAUSE = 0.25  # seconds; the bound is doubled at each failure in a row
+FIRST_PAUSE = 0.25  # seconds; doubled with each consecutive failure
 LONGEST_PAUSE = 15.0  # seconds, unless the server asks for more
 RESERVE = 0.25  # the share of a window's requests from which on they are spread over its rest
 

@@ -1,7 +1,8 @@
 """Sending events to a server's intake: batches, repetition, verdicts. No I/O.
 
-A batch that got no answer, or "not now", is sent again. The server recognises the events that
-it already has, so nothing is counted twice, however often the connection or the server dies.
+A batch without a response, or with a temporary refusal, is sent again. The server recognizes events
+that it already has, so nothing is counted twice, even if the connection or the server fails
+repeatedly.
 """
 
 from __future__ import annotations
@@ -118,7 +119,7 @@ class Sending:
 
 
 def _all_refused(request: Request, response: Response) -> Verdicts:
-    """The verdicts of a batch of which no event was taken; else raises the refusal."""
+    """Return the verdicts of a batch without an accepted event, or raise the refusal."""
 
     class Refused(Struct):
         rejected: list[Rejected]

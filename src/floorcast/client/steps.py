@@ -44,13 +44,13 @@ class Request(NamedTuple):
     headers: Mapping[str, str] = _NOTHING
 
     def with_headers(self, **headers: str) -> Request:
-        """The same with more headers; an underscore in a name stands for a hyphen."""
+        """Return a copy with more headers. An underscore in a name stands for a hyphen."""
         more = {name.replace("_", "-"): value for name, value in headers.items()}
         return self._replace(headers={**self.headers, **more})
 
 
 class Response(NamedTuple):
-    """An HTTP answer; the names of ``headers`` are in lower case."""
+    """An HTTP response. The names of ``headers`` are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -58,7 +58,7 @@ class Response(NamedTuple):
 
 
 class Send(NamedTuple):
-    """Send a request; the outcome is its Response."""
+    """Send a request. The outcome is its Response."""
 
     request: Request
 
@@ -76,7 +76,7 @@ class Alone(NamedTuple):
 
 
 class Open(NamedTuple):
-    """Open a stream; the outcome is a Response, whose content is empty if the status is 200."""
+    """Open a stream. The outcome is a Response, whose content is empty if the status is 200."""
 
     request: Request
 
@@ -90,7 +90,7 @@ class Shut(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Call something that may block, such as a flush; the outcome is its result."""
+    """Call a function that may block, such as a flush. The outcome is its result."""
 
     what: Callable[[], object]
 
@@ -100,7 +100,7 @@ Steps = Generator[Step, Any, T]
 
 
 class Broken(Exception):
-    """There was no complete answer. Whether the request arrived is unknown."""
+    """There was no complete response. It is unknown whether the request arrived."""
 
 
 class Silent(Broken):

@@ -80,7 +80,7 @@ class SyncIo:
                 raise TypeError(step)
 
     def open(self, request: Request) -> Bounded:
-        """Send a request; the answer is still to be read and closed."""
+        """Send a request. The caller must read and close the response."""
         asked = request_of(self.http, self.url, request)
         return Bounded(self.http.send(asked, stream=True), self._max_answer_bytes)
 
@@ -99,7 +99,7 @@ class Connected:
         self._io = io
 
     def close(self) -> None:
-        """Close all connections; a session stays valid."""
+        """Close all connections. The session stays valid."""
         self._io.http.close()
 
     def __enter__(self) -> Self:

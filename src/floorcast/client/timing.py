@@ -1,4 +1,4 @@
-"""How long a client waits for a server that is away or busy, and how it repeats. No I/O."""
+"""How a client waits for an unavailable or busy server, and how it retries. No I/O."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _ignore(*_: object) -> None:
 
 
 class Timing(Struct, frozen=True, kw_only=True):
-    """How long to wait, and by which clock.
+    """How long to wait, and the clock to use.
 
     ``patience`` is how many seconds a method waits in all for a server that is away or busy (a
     feed waits for ever); ``waiting`` is called before each such pause, and ``back`` once when an

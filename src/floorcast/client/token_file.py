@@ -11,7 +11,7 @@ from floorcast.model.errors import SettingError
 
 __all__ = ["TokenFile"]
 
-LONGEST = 4096  # bytes; a token has some dozens
+LONGEST = 4096  # bytes; a token has a few dozen
 
 
 class TokenFile:
@@ -22,7 +22,7 @@ class TokenFile:
         self._saving = threading.Lock()  # a save continues even if its caller is cancelled
 
     def load(self) -> str | None:
-        """The token; None if there is no file yet, or an empty one. Raises SettingError."""
+        """Return the token, or None if there is no file yet or it is empty. Raises SettingError."""
         try:
             with self._path.open("rb") as file:
                 content = file.read(LONGEST + 1)
@@ -43,7 +43,7 @@ class TokenFile:
     def _replace(self, token: str) -> None:
         beside = self._path.with_name(self._path.name + ".new")
         try:
-            # Never written in place: a crash in the middle would leave half a token.
+            # never written in place, because a crash would leave half a token
             descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(token.encode("ascii") + b"\n")

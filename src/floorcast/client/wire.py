@@ -23,7 +23,7 @@ __all__ = [
 
 MAX_ANSWER_BYTES = 256 << 20  # more than any answer of the server, uncompressed
 
-TIMEOUT = httpx.Timeout(30.0, connect=5.0)  # seconds; the API says something every 10
+TIMEOUT = httpx.Timeout(30.0, connect=5.0)  # seconds; the API sends something every 10
 LIMITS = httpx.Limits(max_connections=None)  # each feed that is followed holds one
 STREAM_OPEN = httpx.codes.OK
 EVENT_STREAM = "text/event-stream"

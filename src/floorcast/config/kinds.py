@@ -1,4 +1,4 @@
-"""The kinds of value that a setting can have: how each is read, and what it must be.
+"""The kinds of values of settings: how each is read, and its requirements.
 
 A value is text from the environment, a TOML type from the file, and either from a flag. A reader
 returns the value, or raises ValueError or TypeError.
@@ -37,7 +37,7 @@ SMALLEST = 2**20  # bytes; below it no buffer does its work
 
 
 class Kind(NamedTuple):
-    """A kind of value; ``expected`` ends the sentence "… must be", ``metavar`` stands in help."""
+    """A kind of value. ``expected`` ends the sentence "… must be"; ``metavar`` appears in help."""
 
     expected: str
     read: Callable[[object], object]

@@ -31,7 +31,7 @@ __all__ = ["SETTINGS", "Setting", "Settings"]
 
 
 class About(NamedTuple):
-    """The description of a setting; ``unit`` is empty if there is none."""
+    """The description of a setting. ``unit`` is empty if there is none."""
 
     kind: Kind
     meaning: str
@@ -245,7 +245,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 
 class Setting(NamedTuple):
-    """One setting as users see it; ``default`` as a user would write it, empty for none."""
+    """One setting as users see it. ``default`` is as a user would write it, empty for none."""
 
     name: str
     kind: Kind

@@ -1,4 +1,4 @@
-"""Where settings come from: flags first, then ``FLOORCAST_*``, then ``floorcast.toml``.
+"""The sources of settings: flags first, then ``FLOORCAST_*``, then ``floorcast.toml``.
 
 A file that is found in the current folder may be anybody's, so each value keeps its source: a
 secret is only sent where its own source, or a more explicit one, says.
@@ -38,7 +38,7 @@ class Source(IntEnum):
 
 
 class Given(NamedTuple):
-    """A value as it was given, and where; ``file`` is the file that it stands in, if any."""
+    """A value as given, and its source. ``file`` is the file that contains it, if any."""
 
     value: object
     where: str

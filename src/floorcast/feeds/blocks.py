@@ -81,7 +81,7 @@ class Block:
             builder.take_lines(lines, [self._positions[i] for i in seen])
 
     def _fitting(self, start: int, end: int, builder: PageBuilder) -> int:
-        """Where to end so that the scan keeps its size; one event fits always."""
+        """The end that keeps the scan within its size. One event always fits."""
         offsets = self._offsets
         limit = offsets[start] + builder.space
         if end < len(offsets) and offsets[end] <= limit:

@@ -73,7 +73,7 @@ def is_token(value: object) -> bool:
 
 
 def place_of(client: int, text: str, log: EventLog, now: int, secret: bytes = b"") -> Token:
-    """The time of a token, and the position that it stands for, however long ago.
+    """The time of a token and its position, however old it is.
 
     Raises InvalidParameter when the token is malformed or from the future.
     """
@@ -89,7 +89,7 @@ def place_of(client: int, text: str, log: EventLog, now: int, secret: bytes = b"
 
 
 def not_here_yet(client: int, text: str, log: EventLog, secret: bytes = b"") -> int | None:
-    """The entry of a token that another node gave, where it has not come to this one yet.
+    """The entry of a token from another node, if it has not arrived at this node yet.
 
     Raises InvalidParameter when the token is malformed.
     """

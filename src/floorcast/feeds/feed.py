@@ -21,7 +21,7 @@ from floorcast.store.segment import Facets, SegmentHead
 
 __all__ = ["POLL_SECONDS", "Feed", "Listener"]
 
-POLL_SECONDS = 10.0  # that a poll waits for its first event, as the reference has it
+POLL_SECONDS = 10.0  # that a poll waits for its first event, from the reference
 _TURN = 0.003  # seconds of looking in one turn of the event loop
 _HEADS = 32  # heads of segments read at a time where a filter may skip them
 _NEVER = 1 << 63
@@ -74,7 +74,7 @@ class Feed:
         return self._tail.first_taken if self._tail else _NEVER
 
     def begin_anew(self) -> None:
-        """Forget every event: all of them are published once more, from the log's beginning.
+        """Forget all events, because they are published again from the start of the log.
 
         Readers keep their cursors, and are not woken until the feed has passed where it was.
         """

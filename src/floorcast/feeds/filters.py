@@ -1,4 +1,4 @@
-"""Which events a reader sees: the request's ``filter``, and the user's own limits.
+"""Selects the events that a reader sees: the request's ``filter``, and the user's own limits.
 
 Every event has a class: its kind, its service and its call center. The kind is VOICE, SMS or EMAIL;
 in the agent feed it is empty, or names the call center of the event's call if that is not the
@@ -191,7 +191,7 @@ EVERYTHING = matcher()
 
 
 def read_filter(value: object) -> Filter:
-    """Check a request's ``filter`` as it was decoded from JSON.
+    """Check a request's ``filter``, decoded from JSON.
 
     Raises InvalidParameter with the member that is unknown or has a wrong type: a misspelled filter
     must not widen the response. Raises MissingParameter for a condition without its ``id`` or

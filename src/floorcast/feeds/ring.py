@@ -1,4 +1,4 @@
-"""The rings: what the feeds of a process share, which is one memory budget and one waker.
+"""The rings of the feeds of a process, which share one memory budget and one waker.
 
 Each waiting reader awaits a separate future. Tasks that can be cancelled must not share one: the
 first to be cancelled would cancel the others. Readers with the same filter form a group, so a
@@ -90,7 +90,7 @@ class ByteCache(Generic[T]):
         return kept[0]
 
     def put(self, key: Hashable, value: T, size: int) -> None:
-        """Keep a value of ``size`` bytes; one larger than the whole cache is not kept."""
+        """Cache a value of ``size`` bytes, unless it is larger than the whole cache."""
         self.drop(key)
         if size > self._limit:
             return
@@ -252,7 +252,7 @@ class Waiters:
     async def wait(
         self, matcher: Matcher, seconds: float, gone: asyncio.Future[None] | None
     ) -> bool:
-        """Wait for an event that ``matcher`` sees; True if none came in ``seconds``.
+        """Wait for an event that ``matcher`` selects. Returns True if none arrived in ``seconds``.
 
         True also means that nothing visible was published since the call, because the reader is
         registered before anything else can run. ``gone`` ends the wait when it is done.

@@ -118,7 +118,7 @@ NEVER_WAIT = ("/healthz", "/readyz")
 
 
 class StartupApp:
-    """An ASGI application that stands in for another one until that is ready."""
+    """An ASGI application that stands in for another one until the other is ready."""
 
     def __init__(self) -> None:
         self._application: ASGIApp | None = None

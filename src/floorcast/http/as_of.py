@@ -1,4 +1,4 @@
-"""Answers about a past moment: from ``at`` to positions in the logs, and to a worker process."""
+"""Answers about a past time: converts ``at`` to positions in the logs and uses a worker process."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ _page_decoder = msgspec.msgpack.Decoder(PageAnswer)
 
 
 class Reached(NamedTuple):
-    """A past moment in ticks, and the position that the client's log had reached then."""
+    """A past time in ticks, and the position that the client's log had reached then."""
 
     ticks: int
     position: int
 
 
 async def answer_about_past(context: RequestContext, question: Question, at: object) -> Response:
-    """What the method would have answered at a moment, knowing what the log had taken in by then.
+    """Return what the method would have answered at a time, from the entries that the log had then.
 
-    Raises InvalidParameter for a moment before the log begins or in the future, and Unavailable
+    Raises InvalidParameter for a time before the log begins or in the future, and Unavailable
     if too many such answers are being computed.
     """
     place = await reached(context.services, context.session.client, at)
@@ -54,12 +54,12 @@ async def answer_about_past(context: RequestContext, question: Question, at: obj
 async def page_of_past(
     context: RequestContext, page: PageQuestion, at: object
 ) -> tuple[PageAnswer, Headers]:
-    """The calls behind a figure as of a moment; raises as ``answer_about_past`` does."""
+    """The calls behind a figure as of a past time. Raises as ``answer_about_past`` does."""
     services = context.services
     place = await reached(services, context.session.client, at)
     asked = _asked(context, place)
     asked.page = page
-    for one in asked.places:  # what leaves the floor is stored a moment after it was folded
+    for one in asked.places:  # calls that leave the floor are stored shortly after they are folded
         await services.floor_of(one.client).until_folded(entry_of(one.position))
     await services.past.stored()
     body, (token, *_) = await _computed(context, asked, place)
@@ -128,7 +128,7 @@ async def reached(services: Services, client: int, at: object) -> Reached:
             text = local_time(now, services.zone(client))
             raise InvalidParameter(f'at is in the future: expected a moment up to now, "{text}"')
         ticks = min(ticks, now)
-        # what was recorded within the ms is known
+        # events recorded within the ms are included
         entry = log.last_at(client, max(0, ticks) + TICKS_PER_MS - 1)
         place = Reached(ticks, end_of_entry(entry))
     first = log.recorded_at(client, log.removed(client) + 1)

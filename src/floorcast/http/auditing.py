@@ -16,7 +16,7 @@ from floorcast.model.errors import (
 
 __all__ = ["audit_acknowledgement", "audit_failure", "audit_login", "audit_refusal"]
 
-SHOWN = 16  # characters of a session's hash: enough to tell sessions apart
+SHOWN = 16  # characters of a session's hash, enough to distinguish sessions
 
 
 _KEYS = {

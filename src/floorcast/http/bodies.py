@@ -148,7 +148,7 @@ def _pieces(packed: bytes) -> Iterator[tuple[bytes, int]]:
 
 
 def read_json(body: bytes, shape: type[T], media_type: str = "") -> T:
-    """Decode a JSON object; an empty body means an empty object.
+    """Decode a JSON object. An empty body means an empty object.
 
     Raises NotAnObject when it is not JSON or not an object, InvalidParameter for a member of
     a wrong type, UnsupportedMedia when ``media_type`` says that it is something else.

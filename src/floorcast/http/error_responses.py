@@ -83,7 +83,7 @@ def error_response(error: Exception, *, event_source: bool = False) -> Response:
         text = f"retry: {max(1, error.retry_after) * 1000}\n\n: closed: {error.message}\n\n"
         return Response(200, Content(text.encode()), media_type="text/event-stream")
     if isinstance(error, Disconnected):
-        return Response(499)  # as nginx logs it; no client receives it
+        return Response(499)  # as in nginx's log; no client receives it
     if isinstance(error, MemoryError):
         error = Unavailable("the server is out of memory: send this again in a second")
     if isinstance(error, Refusal | Unavailable):

@@ -25,7 +25,7 @@ class _Window(NamedTuple):
 
 
 class RateLimit:
-    """Counts each session's requests per minute; a ``limit`` of 0 is none."""
+    """Counts each session's requests per minute. A ``limit`` of 0 means no limit."""
 
     def __init__(self, limit: int, now: Now) -> None:
         self._limit = limit
@@ -89,7 +89,7 @@ T = TypeVar("T")
 
 
 class ReaderLimits:
-    """Counts the waiting and streaming readers; a session is identified by its digest.
+    """Counts the waiting and streaming readers. A session is identified by its digest.
 
     The filters of a client's readers are limited in bytes; equal filters count once. Readers that
     have left take no memory.

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 __all__ = ["MemoryUse", "MemoryWatch", "memory_use"]
 
-SHORT_PARTS = 20  # short: less than one part in so many of the limit is left
+SHORT_PARTS = 20  # memory is short if less than this fraction (1/20) of the limit is left
 REMEMBERED_SECONDS = 30.0  # for which a failure to get memory counts
 
 _PROCESS = Path("/proc/self/statm")
@@ -58,7 +58,7 @@ def memory_use(process: Path = _PROCESS, group: Path = _GROUP) -> list[MemoryUse
     if limit != resource.RLIM_INFINITY and (size := _numbers(process)):
         found.append(MemoryUse(size[0] * resource.getpagesize(), limit, "RLIMIT_AS"))
     most, now = _numbers(group / "memory.max"), _numbers(group / "memory.current")
-    if most and now:  # "max" is no number, and no limit
+    if most and now:  # "max" means no limit
         cached = _numbers(group / "memory.stat", after="file")
         used = now[0] - (cached[0] if cached else 0)  # the kernel gives these pages up at once
         found.append(MemoryUse(used, most[0], "cgroup"))

@@ -24,7 +24,7 @@ _MAC_BYTES = 12
 
 
 class PageCursor(Struct, array_like=True):
-    """The day of the list, and the place of the last row that has been read."""
+    """The day of the list, and the sort key of the last row that has been read."""
 
     day: int
     place: PlaceInList

@@ -109,7 +109,7 @@ class RequestContext:
 
     @property
     def session(self) -> Session:
-        """The caller's session; raises BadSession if the route needs none."""
+        """The caller's session. Raises BadSession if the route needs none."""
         if self.admitted is None:
             raise BadSession("the header LV-Session is required")
         return self.admitted
@@ -131,7 +131,7 @@ class RequestContext:
         return client[0] if client else ""
 
     def gone(self) -> asyncio.Future[None]:
-        """Done when the caller has disconnected; cancel it when it is no longer needed.
+        """A future that is done when the caller disconnects. Cancel it when it is no longer needed.
 
         With another transport it is a task, which takes 2 KB.
         """
@@ -149,7 +149,7 @@ class RequestContext:
         return value
 
     async def read_ahead(self) -> None:
-        """Read the body now, so that a slow body does not occupy what the handler needs."""
+        """Read the body now, so that a slow body does not block resources of the handler."""
         self._body = await read_body(self.receive, self.headers, JSON_LIMIT)
 
     async def json(self, shape: type[T]) -> T:

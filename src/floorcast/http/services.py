@@ -54,7 +54,7 @@ async def _at_once() -> None:
 
 @dataclass(slots=True)
 class Past:
-    """What answers about past moments need; without a ``folder`` there are none.
+    """The dependencies of answers about the past, which require a ``folder``.
 
     ``folder`` is the data folder, and ``limits`` are those of the live floors. ``stored`` returns
     once everything that has left the floors is in the folder.
@@ -68,7 +68,7 @@ class Past:
 
 @dataclass(slots=True)
 class Reporting:
-    """What reports need; without an ``archive`` there are none.
+    """The dependencies of reports, which require an ``archive``.
 
     ``personal`` and ``key`` say what callers' data looks like in them.
     """
@@ -125,7 +125,7 @@ class Services:
         return not self.clients or client in self.clients
 
     def floor_of(self, client: int) -> Projection:
-        """The client's floor, caught up. Nothing else decides why there is none.
+        """The client's caught-up floor. Only this function decides why there is none.
 
         Raises NotFound when the site has no such client, and Unavailable when this node does
         not serve the client, or while its floor is starting or being rebuilt.

@@ -32,7 +32,7 @@ class IngestResult(Struct, rename="camel"):
 
     @property
     def refused(self) -> int:
-        """How many events were rejected."""
+        """The number of rejected events."""
         return len(self.rejected) + (self.more_rejected or 0)
 
 
@@ -51,7 +51,8 @@ class Intake:
         self._now = now
         self._log_failed = log_failed
         self._quotas = Quotas(now)
-        self._decoding = ClientTurns()  # else a client's uploads each take a slice of every turn
+        # otherwise each upload of a client takes a slice of every turn
+        self._decoding = ClientTurns()
 
     async def take(
         self, floor: Projection, body: bytes, form: BodyForm, limits: Limits

@@ -17,7 +17,7 @@ from floorcast.model.errors import Unavailable
 __all__ = ["MAX_BODIES_BYTES", "Admission", "Busy", "ClientTurns", "Place"]
 
 MAX_BODIES_BYTES = 512 << 20  # bytes of all bodies in memory at once
-_SHARE = 2  # a client may have one part in so many
+_SHARE = 2  # a client may have one half
 
 
 class Busy(Unavailable):
@@ -42,7 +42,7 @@ class Place:
         self.size = 0
 
     def hold(self, size: int) -> None:
-        """Count ``size`` more bytes; raises Busy, with nothing counted, when there is no room."""
+        """Count ``size`` more bytes. Raises Busy, without counting, if there is no room."""
         room = min(self._most - self._all.size, self._most // _SHARE - self._client.size)
         if size > room:
             raise _busy()
@@ -81,9 +81,9 @@ class Admission:
 
     @contextmanager
     def admit(self, client: int) -> Iterator[Place]:
-        """Hold a place for one request, from before its body is read until it is answered.
+        """Admit one request, from before its body is read until its response.
 
-        Raises Busy, with nothing read or stored, when there is no room.
+        Raises Busy, without reading or storing anything, if there is no room.
         """
         used = self._clients.get(client, _Used())
         share = max(1, self._limit // _SHARE)
@@ -121,7 +121,7 @@ class ClientTurns:
         self._free: dict[int, int] = {}
 
     def waiting(self, client: int) -> int:
-        """How many requests of the client wait for a turn."""
+        """The number of the client's requests that are waiting for a turn."""
         return len(self._waiting.get(client, ()))
 
     @asynccontextmanager

@@ -1,6 +1,6 @@
 """From the body of a request to checked events: structured CloudEvents, alone or in batches.
 
-Every event gets its own verdict; one that is refused keeps none of the others out.
+Every event gets its own verdict. A rejected event does not affect the others.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ __all__ = ["MAX_EVENTS", "BodyForm", "Decoded", "decode", "split"]
 
 BodyForm = Literal["one", "batch", "lines", "json"]
 """``json`` is ``batch`` for an array, else ``one``."""
-MAX_EVENTS = 10_000  # in one request, as the contract has it
+MAX_EVENTS = 10_000  # per request, from the contract
 MAX_LINES = 100_000  # of one request, blank ones included
-MAX_VERDICTS = 1_000  # spelt out in one answer; the rest is counted
+MAX_VERDICTS = 1_000  # listed in one response; further ones are counted
 AHEAD_MS = 5 * 60_000  # how far a source's clock may be ahead
 TURN_SECONDS = 0.002  # of decoding in one turn of the event loop
 

@@ -58,7 +58,7 @@ _OPENS_A_CALL = frozenset(
 
 
 class FloorNames:
-    """The things of a floor that count towards the client's limits.
+    """The objects of a floor that count towards the client's limits.
 
     Spellings of an agent's login that differ only in spaces count separately.
     """
@@ -75,7 +75,7 @@ class FloorNames:
         }
 
     def new(self, event: InboundEvent) -> set[New]:
-        """The things that the event names and the floor does not have yet."""
+        """The objects that the event names and the floor does not have yet."""
         found: set[New] = set()
         data: Any = event.data
         for kind, name in _NAMED[type(event)]:

@@ -32,7 +32,7 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class _UnderWay:
-    """What the requests in progress of one client can add to its floor."""
+    """The objects that one client's requests in progress can add to its floor."""
 
     def __init__(self) -> None:
         self.requests = 0
@@ -55,7 +55,10 @@ class _UnderWay:
         )
 
     def admit(self, floor: FloorNames, limits: Limits, new: set[New]) -> Kind | None:
-        """Count what an event adds; instead the kind of which there would be too many."""
+        """Count the objects that an event adds.
+
+        Returns the kind that would exceed its limit, if any.
+        """
         added = Counter(kind for kind, name in new if (kind, name) not in self.new)
         for kind, count in added.items():
             self._compare(floor, kind)
@@ -66,7 +69,7 @@ class _UnderWay:
         return None
 
     def drop(self, new: Counter[New]) -> None:
-        """A request is over: the floor has what it added, or will not have it."""
+        """Forget a finished request, whose objects the floor has or will never have."""
         for one, times in new.items():
             if one in self.new:
                 self.new[one] -= times
@@ -104,7 +107,7 @@ class Quotas:
     async def admit(
         self, projection: Projection, limits: Limits, decoded: Decoded
     ) -> AsyncIterator[Decoded]:
-        """The events that stay within the limits; the rest have their verdicts.
+        """Return the events within the limits. The others get verdicts.
 
         Leave the context when the events are folded, or will not be.
         """
@@ -140,7 +143,10 @@ class Quotas:
         under_way: _UnderWay,
         added: Counter[New],
     ) -> Decoded:
-        """The events that fit, in turns of the event loop; ``added`` gets what they add."""
+        """Return the events that fit, over several turns of the loop.
+
+        Their objects go to ``added``.
+        """
         over: dict[int, Kind] = {}
         until = time.perf_counter() + TURN_SECONDS
         for index, event in enumerate(decoded.events):
@@ -174,7 +180,7 @@ class Quotas:
 
 
 def counts(projection: Projection) -> dict[Kind, int]:
-    """How many of each kind the floor has."""
+    """The number of objects of each kind on the floor."""
     names = projection.floor.state.directory
     return {
         "agents": len(names.agents),

@@ -141,7 +141,7 @@ class Lease:
         fence = self.fence._replace(value=self._kv.get(BUCKET, self.fence.key))
         term = fence if renewing else fence._replace(value=b"%d" % (int(fence.value or 0) + 1))
         changes = [item] if renewing else [item, term]
-        # a write that comes too late may still happen: the next turn reads what is there
+        # a late write may still happen; the next turn reads the result
         await asyncio.wait_for(
             self._kv.write(changes, [item._replace(value=there), fence]), self._tuning.renewal
         )

@@ -50,7 +50,7 @@ class KeyValueStore(Protocol):
         ...
 
     async def write(self, items: Iterable[Item], seen: Iterable[Item] = ()) -> None:
-        """Put all of ``items``, or delete those whose value is None; all of them or none.
+        """Put all of ``items``, or delete those whose value is None, atomically.
 
         The write is durable on return. ``seen`` is what the caller has read: if one of these keys
         has another value by now, nothing is written and ``Conflict`` is raised. A write whose
@@ -87,7 +87,7 @@ class KeyValueStore(Protocol):
 
 
 def checked(items: Iterable[Item]) -> tuple[Item, ...]:
-    """The items; raises ValueError if a name is not allowed."""
+    """Return the items. Raises ValueError if a name is not allowed."""
     found = tuple(items)
     for item in found:
         for name in (item.bucket, item.key):

@@ -163,7 +163,7 @@ def _connect(file: Path) -> apsw.Connection:
     try:
         connection = connect(file, page_size=PAGE, synchronous="FULL", cache_kib=CACHE_KIB)
         try:
-            connection.pragma("secure_delete", True)  # no free page keeps what was in it
+            connection.pragma("secure_delete", True)  # free pages keep no deleted data
             migrate(connection, SCHEMA, str(file))
         except BaseException:
             connection.close()

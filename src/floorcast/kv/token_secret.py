@@ -19,7 +19,7 @@ SECRET_BYTES = 32
 
 
 async def token_secret(kv: KeyValueStore) -> bytes:
-    """The installation's secret, made now if there is none yet.
+    """The installation's secret, which is created if there is none yet.
 
     Raises Unavailable when the store cannot be read or written.
     """

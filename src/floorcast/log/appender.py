@@ -1,4 +1,4 @@
-"""An append on the event loop: checked, planned, handed to the writer, published.
+"""Appends on the event loop: checks, plans, passes to the writer, publishes.
 
 A plan builds on every plan before it. If a group fails, all appends in progress fail: nothing of
 them is stored, their keys are withdrawn, and the next append continues from what is durable.
@@ -93,7 +93,7 @@ class _Plan(NamedTuple):
 
 
 class Appender:
-    """Puts batches into streams. Used on one event loop; ``tell`` is for the writer's thread.
+    """Appends batches to streams. Used on one event loop; the writer's thread calls ``tell``.
 
     ``epoch`` grows with every failure: what was planned in an earlier one is lost. ``lose_keys`` is
     called when the keys on the disk are found to be lost.
@@ -170,7 +170,7 @@ class Appender:
     async def plan(
         self, stream: NumberedStream, batch: Batch, origin: Origin | None = None
     ) -> Planned:
-        """Put what is new of a batch in line, taken now, or when and where ``origin`` says.
+        """Queue the new events of a batch, recorded now or at the time and position of ``origin``.
 
         The origin's position is stored with it, also where nothing is new. Raises Unavailable.
         """
@@ -191,7 +191,7 @@ class Appender:
     async def plan_site(
         self, stream: NumberedStream, payload: bytes, origin: Origin | None = None
     ) -> Planned:
-        """The same for a site, which makes no entry where it is the one that the client has."""
+        """Queue a site. A site that the client already has makes no entry."""
         async with self._gate:
             self._check_open()
             self._check_epoch(origin)
@@ -205,7 +205,7 @@ class Appender:
             return Planned(appended, self._put(stream, entries, (), origin))
 
     async def plan_other(self, stream: NumberedStream, payload: bytes, origin: Origin) -> Planned:
-        """Put in line what this release cannot read, as it came."""
+        """Queue an entry that this release cannot read, unchanged."""
         async with self._gate:
             self._check_open()
             self._check_epoch(origin)

@@ -101,7 +101,7 @@ class _Follower:
 
 
 class Stream:
-    """One client's stream: ``head`` is durable, ``planned`` also counts what is in progress.
+    """One client's stream. ``head`` is durable; ``planned`` also includes appends in progress.
 
     At most ``follower_events`` wait in memory for each follower, which then reads from the disk.
     """

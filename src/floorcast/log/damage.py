@@ -24,7 +24,7 @@ _lines = msgspec.json.Decoder(InboundEvent)
 
 
 class Damage(NamedTuple):
-    """An entry that is not what was written; ``recorded_at`` is in ticks, None where unknown."""
+    """A damaged entry. ``recorded_at`` is in ticks, None if unknown."""
 
     client: int
     number: int
@@ -55,7 +55,7 @@ def _damaged(reader: LogReader, stream: StreamRow) -> Iterator[Damage]:
             entries = reader.read(stream, after, READ)
         except DamagedEntry as error:
             yield Damage(error.client, error.number, error.recorded_at, error.why)
-            after = max(after + 1, error.number)  # an id may be damaged, too
+            after = max(after + 1, error.number)  # an id may also be damaged
             continue
         if not entries:
             return

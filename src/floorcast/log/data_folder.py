@@ -74,7 +74,7 @@ def flush_folder(path: Path) -> None:
 
 
 def _make(path: Path) -> None:
-    """Make the folder where it is not there, with the name of each new one on the disk."""
+    """Create the folder if necessary, and flush the names of new folders to the disk."""
     missing = [each for each in (path, *path.parents) if not each.exists()]
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     for each in reversed(missing):

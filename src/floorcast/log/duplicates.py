@@ -186,7 +186,10 @@ class Seen:
         return known
 
     def reserve(self, keys: Sequence[bytes], at: int) -> Memtable:
-        """Count keys as seen at the tick; the memtable is for ``confirm`` or ``withdraw``."""
+        """Count keys as seen at the tick.
+
+        Pass the returned memtable to ``confirm`` or ``withdraw``.
+        """
         memtable = self._open(at // HOUR)
         memtable.keys.update(keys)
         memtable.size += sum(map(len, keys))
@@ -229,7 +232,7 @@ class Seen:
         self._newest += 1
         memtable = Memtable(self._newest, hour, self._tuning)
         self._memtables.append(memtable)
-        # a client's keys of an earlier hour came first: the checkpoints rely on that order
+        # keys of an earlier hour of the client came first; checkpoints rely on this order
         self._memtables.sort(key=lambda each: (each.hour, each.number))
         return memtable
 

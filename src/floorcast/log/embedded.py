@@ -152,7 +152,7 @@ class EmbeddedLog:
 
     @property
     def epoch(self) -> int:
-        """Grows with every write that fails: what was planned before is lost then."""
+        """A number that grows with every failed write, which loses everything planned before."""
         return self._appender.epoch
 
     @property
@@ -226,7 +226,7 @@ class EmbeddedLog:
             self._remaking = asyncio.get_running_loop().create_task(self._make_keys_anew())
 
     async def _make_keys_anew(self) -> None:
-        """Load the keys from the log once more: the file that had them was damaged."""
+        """Load the keys from the log again, because their file was damaged."""
         _log.warning("derived_data_remaking", file="keys.db")
         with self._appender.new_keys() as take:
             while self._appender.under_way:  # noqa: ASYNC110 -- the disk's thread has no event
@@ -257,7 +257,7 @@ class EmbeddedLog:
                 after = entries[-1].number
 
     def _read_sound(self, stream: NumberedStream, after: int) -> list[Entry]:
-        """The next entries that are not damaged; the keys of one that is are unknown."""
+        """The next undamaged entries. The keys of damaged entries are unknown."""
         first = after
         while True:
             try:

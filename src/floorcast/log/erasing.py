@@ -42,9 +42,9 @@ def stored_lines(reader: LogReader, stream: StreamRow) -> Iterator[bytes]:
 
 
 def rewrite_entries(path: Path, ordinal: int, change: Line, *, dry_run: bool) -> int:
-    """Change events of a stream, all in one transaction; the number of events that change.
+    """Change events of a stream in one transaction. Returns the number of changed events.
 
-    An entry is left alone if it is damaged. Raises Unavailable.
+    Damaged entries do not change. Raises Unavailable.
     """
     changed = 0
     try:

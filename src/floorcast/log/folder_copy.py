@@ -33,7 +33,7 @@ class FolderContents(NamedTuple):
 
 
 def contents_of(folder: Path) -> FolderContents | None:
-    """What the folder has of a cluster's log; None if it has none. Raises Unavailable."""
+    """The part of a cluster's log in the folder, or None. Raises Unavailable."""
     path = folder / "log.db"
     if not path.exists():
         return None
@@ -51,7 +51,7 @@ def contents_of(folder: Path) -> FolderContents | None:
 
 
 def back_up(folder: Path, into: Path) -> dict[str, int]:
-    """Copy the folder's files into another folder; their sizes in bytes. May wait.
+    """Copy the folder's files to another folder. Returns their sizes in bytes. May block.
 
     Raises Unavailable when the disk does not let it.
     """
@@ -65,7 +65,7 @@ def back_up(folder: Path, into: Path) -> dict[str, int]:
 
 
 def install(copied: Path, folder: Path) -> None:
-    """Move copied files to where a node begins, in place of what is there."""
+    """Replace a node's files with copied ones."""
     for name in FILES:
         remove(folder / name)
     for name in FILES:
@@ -75,7 +75,7 @@ def install(copied: Path, folder: Path) -> None:
 
 
 def copy_file(source: Path, target: Path, copied: Callable[[int], object] = bool) -> None:
-    """Copy a SQLite file in the state of one moment, while others write to it, and flush the copy.
+    """Copy a SQLite file as of one moment, while others write to it, and flush the copy.
 
     ``copied`` is called with the bytes of each step. Raises apsw.Error and OSError.
     """
@@ -83,7 +83,7 @@ def copy_file(source: Path, target: Path, copied: Callable[[int], object] = bool
     reader, writer = open_reader(source, cache_kib=1024), apsw.Connection(str(target))
     try:
         page = int(reader.pragma("page_size"))
-        with reader:  # from the first step to the last it is the same moment
+        with reader:  # all steps read the same state
             fetch_one(reader, "SELECT count(*) FROM sqlite_schema")
             with writer.backup("main", reader, "main") as backup:
                 pages = 0

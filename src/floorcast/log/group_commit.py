@@ -60,7 +60,7 @@ class Row(NamedTuple):
 class Write(NamedTuple):
     """Rows that are stored together; ``stream`` is (ordinal, client) of one that may be new.
 
-    ``stream_position`` is how far a followed stream is taken in with them.
+    ``stream_position`` is the position of the followed stream after them.
     """
 
     epoch: int
@@ -84,7 +84,7 @@ class Outcome(NamedTuple):
 
 
 class _End:
-    """The last thing in the queue: the thread ends."""
+    """The last item of the queue, which ends the thread."""
 
 
 END: Final = _End()
@@ -113,7 +113,7 @@ class GroupWriter:
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
 
     def start(self, tell: Callable[[Outcome], None]) -> None:
-        """Begin; ``tell`` gets every outcome, in order, on the writer's thread."""
+        """Start. ``tell`` is called with every outcome, in order, on the writer's thread."""
         self._tell = tell
         self._thread.start()
 
@@ -122,7 +122,7 @@ class GroupWriter:
         self._queue.put(write)
 
     def close(self) -> None:
-        """Store what was submitted, and close the file. Waits."""
+        """Store everything submitted, then close the file. Blocks."""
         self._queue.put(END)
         self._thread.join()
         self._retention.close()
@@ -141,7 +141,7 @@ class GroupWriter:
             self._keep_house(idle=not writes)
 
     def _patience(self) -> float:
-        """Seconds until this thread has something else to do than to wait for writes."""
+        """Seconds until this thread has another task than waiting for writes."""
         if self._leftovers or not self.healthy:
             return PROBE_SECONDS
         return self._tuning.idle_seconds if self._removing else self._tuning.quiet_seconds
@@ -168,7 +168,7 @@ class GroupWriter:
         begun = time.perf_counter()
         try:
             self._insert(live)
-        except Exception as error:  # noqa: BLE001 -- whatever it is, who waits has to be told
+        except Exception as error:  # noqa: BLE001 -- waiters must learn of any error
             self._fail(live, error, time.perf_counter() - begun)
         else:
             self._succeed()

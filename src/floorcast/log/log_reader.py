@@ -50,13 +50,13 @@ REMOVED_SITE = "SELECT client, site_number, site_taken, site FROM streams WHERE 
 
 
 def is_sound(row: tuple[Any, ...]) -> bool:
-    """Whether an entry's row is what was written, as far as its checksum can say."""
+    """Whether an entry's row is undamaged, according to its checksum."""
     *values, stored = row
     if not (type(row[2]) is int and 0 <= row[2] < len(KINDS) and isinstance(row[4], bytes)):
         return False
     try:
         return stored is None or stored == entry_checksum(*values)
-    except (struct.error, TypeError):  # a number that is none
+    except (struct.error, TypeError):  # not a number
         return False
 
 
@@ -67,7 +67,7 @@ def _entry(stream: StreamRow, row: tuple[Any, ...]) -> Entry:
 
 
 class LogReader:
-    """Reads what is durable; every method raises Unavailable when the disk fails."""
+    """Reads durable entries. Every method raises Unavailable if the disk fails."""
 
     def __init__(self, path: Path, *, read_bytes: int = READ_BYTES) -> None:
         self._connection = open_reader(path, cache_kib=CACHE_KIB)
@@ -130,7 +130,7 @@ class LogReader:
         return head
 
     def following(self) -> dict[str, StreamPosition]:
-        """How far each stream that is followed has been copied, by its name."""
+        """The position up to which each followed stream has been copied, by name."""
         with reading():
             found = [StreamPosition(*row) for row in fetch(self._connection, POSITIONS)]
         return {each.stream: each for each in found}
@@ -209,7 +209,7 @@ class LogReader:
         return entries
 
     def stored_row(self, ordinal: int, number: int) -> tuple[Any, ...] | None:
-        """An entry's row as it is on disk, damaged or not; None where it cannot be read."""
+        """An entry's row as it is on disk, damaged or not; None if it cannot be read."""
         try:
             row: tuple[Any, ...] | None = fetch_one(
                 self._connection, self._read_one, (first_id(ordinal) + number,)
@@ -224,7 +224,7 @@ class LogReader:
         return fetch_one(self._connection, SKIPPED, (row_id,)) is not None
 
     def recorded_at(self, ordinal: int, number: int) -> int | None:
-        """When an entry was taken; None when it is not stored."""
+        """When an entry was recorded; None if it is not stored."""
         with reading():
             row = fetch_one(self._connection, TAKEN, (first_id(ordinal) + number,))
         return None if row is None else int(row[0])

@@ -32,7 +32,7 @@ class KnownLog(Struct):
 
 
 class _Found(NamedTuple):
-    """The identity of the log that was found, empty where there is none, and its streams."""
+    """The identity of the log that was found, empty if there is none, and its streams."""
 
     identity: str
     streams: Mapping[int, StreamRow]

@@ -35,7 +35,7 @@ class _Kept:
         self.stream.publish(entry)
 
     def forget(self, before: int) -> None:
-        """Remove what was taken before the tick."""
+        """Remove entries recorded before the tick."""
         while self.entries and self.entries[0].recorded_at < before:
             entry = self.entries.popleft()
             self.removed = entry.number

@@ -120,7 +120,7 @@ class EventLog(Protocol):
     async def append_site(self, client: int, payload: bytes) -> int:
         """Store a change of the client's site as an entry; returns its number.
 
-        A site that is already current makes no entry; the number is then that of the last entry.
+        A site that is already current makes no entry. The number is then that of the last entry.
         """
         ...
 

@@ -60,7 +60,7 @@ def _fits(stored: tuple[Any, ...] | None, row: tuple[Any, ...]) -> bool:
 
 
 class Before(NamedTuple):
-    """What a log held before an entry: which of some keys, and the client's site."""
+    """The state of a log before an entry: which of the given keys it had, and the client's site."""
 
     keys: Collection[bytes]
     site: bytes | None
@@ -82,7 +82,7 @@ def suspects(reader: LogReader, stream: StreamRow, number: int) -> Suspects:
 
 
 def before(path: Path, stream: StreamRow, number: int, since: int, wanted: set[bytes]) -> Before:
-    """Read what the log held before entry ``number``, of what was recorded at ``since`` or later.
+    """Read the state before entry ``number``, from entries recorded at ``since`` or later.
 
     Reads the whole log of the client: for a thread. Raises Unavailable.
     """

@@ -137,7 +137,7 @@ class Retention:
         return kept_since(self._now(), self._retention)
 
     def _remove(self, front: _Front, before: int) -> tuple[int, int]:
-        """Delete a stream's oldest entries; the id of the last one, and how many."""
+        """Delete a stream's oldest entries. Returns the id of the last one and their number."""
         sizes = self._tuning.retention_entries, self._tuning.retention_bytes
         bounds = (front.id, first_id(front.ordinal + 1), before, SITE, *sizes)
         with transaction(self._connection):
@@ -200,11 +200,12 @@ class Retention:
 
 
 LEAP_SECONDS = 3600.0  # that the wall clock may be ahead of the monotonic one
-DOUBT_SECONDS = 3600.0  # after which it is believed all the same: a machine may have slept
+# after which the wall clock is trusted anyway, because the machine may have been suspended
+DOUBT_SECONDS = 3600.0
 
 
 def _since_boot() -> float:
-    """Monotonic seconds that include the time in which the machine sleeps."""
+    """Monotonic seconds, including the time that the machine is suspended."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 

@@ -37,7 +37,7 @@ from floorcast.sqlite.files import fetch, fetch_one, open_reader, reading, remov
 __all__ = ["Run", "SortedRuns"]
 
 PAGE_BYTES = 4096  # looking up one key reads one page of a run
-KEY_BYTES = 100  # of memory that a waiting key takes in addition, about
+KEY_BYTES = 100  # of additional memory per waiting key, approximately
 FINGERPRINTS_AT_ONCE = 8192  # keys a slice, so that other threads get their turn
 
 FIND = """
@@ -77,7 +77,7 @@ class SortedRuns:
 
     ``lost`` is whether the file was found damaged, or was replaced, so that its keys are missing.
 
-    Used from the event loop's thread, except for what the background writer does.
+    Used from the event loop's thread, except for the background writer's jobs.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class SortedRuns:
         return self._writer.backlog
 
     async def begin_anew(self) -> None:
-        """Return when the file that was lost is there again, without any keys."""
+        """Wait until the lost file exists again, without keys."""
         while not await asyncio.to_thread(self._writer.wait):
             pass  # the disk fails: nothing can be stored until it works
         self._writer.settle()
@@ -185,13 +185,13 @@ class SortedRuns:
         )
 
     def wait(self) -> bool:
-        """Wait until what was handed in is stored; False if the disk did not let it."""
+        """Wait until everything submitted is stored. Returns False if the disk failed."""
         stored = self._writer.wait()
         self._writer.settle()
         return stored
 
     def close(self) -> None:
-        """Store what was handed in, and close the file. Waits."""
+        """Store everything submitted, then close the file. Blocks."""
         self._pool.shutdown()
         self._reader.close()
         self._far_reader.close()

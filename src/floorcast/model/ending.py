@@ -24,4 +24,4 @@ async def ended(tasks: Iterable[asyncio.Task[Any]]) -> None:
         done, left = await asyncio.wait(left, timeout=RETRY)
         for task in done:
             if not task.cancelled():
-                task.exception()  # nobody else asks for it
+                task.exception()  # no one else retrieves it

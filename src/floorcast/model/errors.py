@@ -54,7 +54,7 @@ class FloorcastError(Exception):
 
 
 class Refusal(FloorcastError):
-    """A request that gets ``{code, message}``; the message says what to change.
+    """A refused request, which gets ``{code, message}``. The message says what to change.
 
     ``status`` is the HTTP status that a client received; None in the server.
     """
@@ -187,8 +187,8 @@ class DamagedEntry(Unavailable):
 
 
 class UnexpectedAnswer(FloorcastError):
-    """The response to a client is JSON, but does not match the API; the message says where."""
+    """A response received by a client does not match the API. The message says where."""
 
 
 class SettingError(FloorcastError):
-    """A setting or a site file is wrong; the message names the setting and the expected value."""
+    """A setting or a site file is wrong. The message names the setting and the expected value."""

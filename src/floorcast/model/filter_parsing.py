@@ -52,7 +52,7 @@ class ServiceConditions(Struct, rename="camel", forbid_unknown_fields=True):
 
 
 def read_members(value: object, *known: str) -> dict[str, object]:
-    """The members of a ``filter`` as it was decoded from JSON; null ones are left out.
+    """The members of a ``filter`` decoded from JSON, without null ones.
 
     Raises InvalidParameter when it is not an object, or has an unknown member.
     """

@@ -207,6 +207,6 @@ def _read_line(line: bytes) -> LoggedEvent:
 
 
 def milliseconds(moment: datetime) -> int:
-    """A moment as whole epoch milliseconds, rounded down."""
+    """A time as whole epoch milliseconds, rounded down."""
     # half a microsecond more, because a float of seconds is that much off either way
     return floor(moment.timestamp() * 1000 + 0.0005)

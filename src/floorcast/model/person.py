@@ -32,7 +32,7 @@ MEMBERS = frozenset(
 
 KEPT = frozenset({"eventId", "id", "sessionId", "source", "time", "timestamp", "transactionId"})
 SAME_DIGITS = 9  # at the end of a number that is the same with a country code and without
-PREFIX_DIGITS = 6  # of a country code and what is dialed before it
+PREFIX_DIGITS = 6  # of a country code and the international prefix
 MOST_DIGITS = 15  # of a phone number (ITU-T E.164)
 
 _PHONE = re.compile(r"(?:tel:|sip:)?\s*[+(]?[0-9][0-9()./\s-]*(?:@.*)?", re.IGNORECASE)
@@ -61,7 +61,7 @@ class Person(NamedTuple):
 
 
 def normal_phone(text: str) -> str:
-    """A phone number's digits without leading zeros and ``+``; empty if it is none."""
+    """A phone number's digits without leading zeros and ``+``; empty if it is not a number."""
     if not _PHONE.fullmatch(text.strip()):
         return ""
     digits = re.sub(r"[^0-9]", "", text.partition("@")[0]).lstrip("0")

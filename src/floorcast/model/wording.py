@@ -30,7 +30,7 @@ def whole_number(low: int | None = None, high: int | None = None) -> str:
 
 
 def number(low: float, high: float) -> str:
-    """A number, whole or not, between two others."""
+    """The wording for any number within bounds."""
     return f"a number from {low:g} to {high:g}"
 
 

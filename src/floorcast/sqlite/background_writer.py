@@ -35,7 +35,7 @@ Work = Callable[[apsw.Connection], object]
 
 
 class _Mark(NamedTuple):
-    """Somebody waits until the queue is worked off up to here."""
+    """A mark in the queue. A waiter waits until it is reached."""
 
     reached: threading.Event
 
@@ -93,7 +93,7 @@ class BackgroundWriter:
 
     @property
     def backlog(self) -> int:
-        """Bytes handed in and not yet known to be stored."""
+        """Submitted bytes that are not known to be stored yet."""
         return self._given - self._settled
 
     def submit(self, size: int, work: Work, done: Callable[[], None]) -> None:
@@ -122,7 +122,7 @@ class BackgroundWriter:
             job.done()
 
     def wait(self, *, timeout: float = 60.0) -> bool:
-        """Wait until what has been handed in is stored; False if it was not in time (seconds)."""
+        """Wait until everything submitted is stored. Returns False after a timeout (seconds)."""
         if self._thread is None:
             return True
         mark = _Mark(threading.Event())
@@ -139,7 +139,7 @@ class BackgroundWriter:
         self._queue.put(_Mark(threading.Event()))
 
     def close(self) -> None:
-        """Store what was handed in, unless the disk fails, and close the file. Waits."""
+        """Store everything submitted, unless the disk fails, then close the file. Blocks."""
         self._closing.set()
         if self._thread is not None:
             self._queue.put(_END)
@@ -210,7 +210,7 @@ class BackgroundWriter:
         return more
 
     def _begin_anew(self, why: str) -> bool:
-        """Go on with a new file, if there is a way to make one."""
+        """Continue with a new file, if one can be created."""
         if self._remake is None:
             return False
         with suppress(apsw.Error):

@@ -95,7 +95,7 @@ END;
 
 
 def changed_rows(connection: apsw.Connection, one: Checked) -> Iterator[str]:
-    """The keys of rows that are not what was written, and of those that are gone.
+    """The keys of damaged rows and of missing rows.
 
     Raises apsw.Error where the table cannot be read, and UnicodeDecodeError.
     """

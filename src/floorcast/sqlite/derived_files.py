@@ -109,7 +109,7 @@ def reach(connection: apsw.Connection, client: int, entry: int) -> None:
 
 
 def source_of(path: Path) -> Source | None:
-    """The log that a file was derived from; None if there is no file or it cannot be read."""
+    """The log that a file was derived from; None if the file does not exist or cannot be read."""
     if not path.exists():
         return None
     try:

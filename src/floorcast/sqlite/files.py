@@ -82,9 +82,9 @@ def open_reader(path: Path, *, cache_kib: int) -> apsw.Connection:
 
 
 def compact(path: Path) -> None:
-    """Write a file anew without its free pages, and empty its write-ahead log.
+    """Rewrite a file without its free pages, and empty its write-ahead log.
 
-    Nobody else may use the file. Raises apsw.Error.
+    The file must not be in use otherwise. Raises apsw.Error.
     """
     connection = apsw.Connection(str(path))
     try:
@@ -177,7 +177,7 @@ def _beside(path: Path) -> tuple[Path, Path]:
 
 @contextmanager
 def reading(*handled: type[apsw.Error]) -> Iterator[None]:
-    """Translate what SQLite raises while reading into Unavailable, except what is ``handled``."""
+    """Translate SQLite's errors while reading to Unavailable, except those in ``handled``."""
     try:
         yield
     except handled:

@@ -38,8 +38,8 @@ __all__ = [
 
 WRITE_BYTES = 64 * 1024  # of events, before compression, in one write: deflated in 1 ms
 BATCH_READERS = 8  # readers written to between two checks of the clock
-KEEPALIVE_SECONDS = 10.0  # of silence before a keep-alive comment, as the reference has it
-IDLE_SECONDS = 300.0  # without an event before the stream is closed, as the reference has it
+KEEPALIVE_SECONDS = 10.0  # of silence before a keep-alive comment, from the reference
+IDLE_SECONDS = 300.0  # without an event before the stream is closed, from the reference
 STUCK_SECONDS = 60.0  # in which a reader must take some of the bytes it was sent
 FAULT = "the server failed"
 
@@ -67,7 +67,7 @@ class Caller(Protocol):
         ...
 
     def left(self) -> None:
-        """The reader is gone, even if it never got its connection."""
+        """Note that the reader is gone, even if it never had its connection."""
         ...
 
     def moment(self) -> str:

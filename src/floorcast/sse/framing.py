@@ -58,7 +58,7 @@ def framed(plain: bytes, stream_format: StreamFormat) -> Chunk:
 
 
 def opening(stream_format: StreamFormat, token: str) -> Chunk:
-    """The beginning of a stream, which may be empty; ``token`` is its position."""
+    """The start of a stream, which may be empty. ``token`` is its position."""
     plain = f"id: {token}\n\n".encode() if stream_format.ids else b""
     if not stream_format.gzip:
         return Chunk(_chunked(plain, stream_format), 0, len(plain)) if plain else Chunk(b"")

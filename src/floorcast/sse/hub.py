@@ -44,7 +44,7 @@ class Kept(Protocol):
     """The interface of a reader for the hub."""
 
     def visit(self, now: float) -> float | None:
-        """Do what is due at ``now``, in the loop's time.
+        """Handle work due at ``now``, in the loop's time.
 
         Returns the time of the next visit, or None.
         """
@@ -182,7 +182,7 @@ class Hub:
         self._end_slice(list(self.readers))
 
     async def ended(self, seconds: float) -> None:
-        """Wait, after a release, until every reader is gone; then abort the remaining ones."""
+        """After a release, wait until every reader is gone, then abort the remaining ones."""
         if self.readers:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._empty.wait(), seconds)
@@ -193,7 +193,7 @@ class Hub:
         for reader in readers[-SLICE_READERS:]:
             try:
                 reader.end(_RELEASED)
-            except Exception:  # noqa: BLE001 — one that cannot be told must not keep the others
+            except Exception:  # noqa: BLE001 — a failing reader must not stop the others
                 _log.exception("stream_failed")
                 _cut_off(reader)
         del readers[-SLICE_READERS:]
@@ -212,6 +212,6 @@ class Hub:
                         self._due.append(waiting)
                 if self.turn_is_over():
                     break
-        finally:  # or one that falls over would hold all the others up for ever
+        finally:  # otherwise one failure would block all others forever
             if self._due:
                 asyncio.get_running_loop().call_soon(self._turn)

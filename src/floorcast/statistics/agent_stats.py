@@ -158,7 +158,7 @@ _Part = tuple[int, AgentDay, list[int], list[int]]
 
 
 def _parts(days: AgentDays, agent: OnFloor) -> list[_Part]:
-    """The agent's services with what is counted, its time by state and by reason, up to now."""
+    """The agent's services with their counters, and the time by state and reason, up to now."""
     more = days.accrued(agent)
     parts = [(at, day, day.time, day.reasons) for at, day in days.of(agent.id)]
     counted = {part[0] for part in parts}

@@ -54,8 +54,8 @@ def agent_status(
     With ``changed_after`` (ms): only those whose state, reason or service changed later, or whose
     change was taken later, and those that logged off later.
 
-    A user with limits sees an agent for whichever of its services and calls it may see. The other
-    service, or the call in hand of another one, is blank.
+    A user with limits sees an agent if they may see one of the agent's services or calls. Other
+    services, and a current call of another service, are blank.
     """
     return Slices([_of(scope, moment, changed_after) for scope in scopes])
 
@@ -107,7 +107,7 @@ def _of(scope: Scope, moment: Moment, changed_after: int | None) -> Scan[AgentDe
 
 
 def _call_in_hand(scope: Scope, agent: OnFloor) -> CallInHand:
-    """The call that the agent has in hand, blank if the user may not see it."""
+    """The agent's current call, blank if the user may not see it."""
     call = agent.call
     if call is None:
         return _NO_CALL

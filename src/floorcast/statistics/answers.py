@@ -81,7 +81,7 @@ def answer_steps(
     moment: Moment,
     kept: KeptIntervals | None = None,
 ) -> Steps:
-    """Begin an answer about these floors at a moment.
+    """Begin an answer about these floors at a given time.
 
     Read it to its end or close it. Raises InvalidParameter for an id in the filter that the user
     may not see. ``kept`` are the rows of earlier answers about the floors as they are now.

@@ -1,4 +1,4 @@
-"""Answers about a past moment: the functions of the live answers, in a worker process."""
+"""Answers about a past time: the functions of live answers, run in a worker process."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class PageQuestion(Struct):
 
 
 class PageAnswer(Struct):
-    """A page of calls, the day of the list, and the place of its last row if there are more."""
+    """A page of calls, the day of the list, and the sort key of the last row if there are more."""
 
     answer: FigureCallsAnswer
     day: int
@@ -53,7 +53,7 @@ class PageAnswer(Struct):
 
 
 class PastQuestion(Struct):
-    """A question about floors at a moment, in ms, and what its user may see.
+    """A question about floors at a time in ms, and the user's limits.
 
     ``folder`` is the data folder. One of ``question`` and ``page`` is asked.
     """
@@ -69,7 +69,7 @@ class PastQuestion(Struct):
 
 
 class PastAnswer(Struct):
-    """The JSON of an answer, and when the newest event that it knows of was recorded, in ticks.
+    """The JSON of an answer, and when the newest event in it was recorded, in ticks.
 
     The answer to a ``page`` is a PageAnswer, as msgpack. If nothing is kept from which it could be
     computed, ``body`` is None and ``since`` is the first tick of which the past can be asked, if
@@ -88,7 +88,7 @@ _kept: dict[tuple[str, int], Refold] = {}
 def answer_as_of(argument: bytes) -> bytes:
     """A PastAnswer for a PastQuestion, both as msgpack. Raises InvalidParameter, Unavailable.
 
-    The floors stay in memory for the next question, which may be about the same moment.
+    The floors stay in memory for the next question, which may be about the same time.
     """
     asked = _decoder.decode(argument)
     try:
@@ -133,7 +133,7 @@ def _page(
 
 def _refolded(asked: PastQuestion, floors: PastFloors) -> list[Refold]:
     kept = {place.client: _kept.pop((asked.folder, place.client), None) for place in asked.places}
-    _kept.clear()  # one question's floors at most are in memory, and none that failed half-way
+    _kept.clear()  # keep the floors of at most one question in memory, and none that failed halfway
     refolds = [
         floors.floor(place.client, place.position, kept.pop(place.client)) for place in asked.places
     ]

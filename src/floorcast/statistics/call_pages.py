@@ -15,7 +15,7 @@ _SPARE = 4  # pages that are kept before the rows beyond the first one are dropp
 
 
 class Page(Generic[R]):
-    """The first ``most`` rows after a place; ``total`` counts the rows of all pages.
+    """The first ``most`` rows after a sort key. ``total`` counts the rows of all pages.
 
     The work is near-linear in the rows added, and the memory is that of a few pages.
     """
@@ -29,7 +29,7 @@ class Page(Generic[R]):
         self.total = 0
 
     def takes(self, place: PlaceInList) -> bool:
-        """Whether a row at this place can be on the page."""
+        """Whether a row with this sort key can be on the page."""
         if self._after is not None and place <= self._after:
             return False
         return self._until is None or place <= self._until
@@ -47,13 +47,13 @@ class Page(Generic[R]):
             self._trim()
 
     def rows(self) -> list[tuple[PlaceInList, R]]:
-        """The page's rows in order, each with its place."""
+        """The page's rows in order, each with its sort key."""
         self._trim()
         return list(self._kept.items())
 
     @property
     def last(self) -> PlaceInList | None:
-        """The place of the page's last row, if there are more; after ``rows``."""
+        """The sort key of the page's last row if there are more. Call ``rows`` first."""
         return next(reversed(self._kept)) if self._seen_more and self._kept else None
 
     def _trim(self) -> None:

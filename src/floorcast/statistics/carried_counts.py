@@ -1,4 +1,4 @@
-"""How many agents and waiting calls a service has had, from interval to interval."""
+"""The numbers of agents and waiting calls of a service, carried from interval to interval."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Carried:
 def _before(
     slots: Mapping[int, ServiceIntervals], most: int, begin: tuple[int, int], present: int
 ) -> int:
-    """What the last change before a slot left; as now, if nothing has ever changed."""
+    """The number after the last change before a slot, or the current one if it never changed."""
     day, first = begin
     for number, end in ((day, first), (day - 1, _NEVER)):
         intervals = slots.get(number)
@@ -77,7 +77,7 @@ def _before(
 
 
 def _last_change(intervals: ServiceIntervals, most: int, before: int) -> int | None:
-    """The number after the last change before a slot; None: there was none."""
+    """The number after the last change before a slot, or None."""
     if not before or not intervals.hours:
         return None
     hour, slots = divmod(before, SLOTS_OF_HOUR)

@@ -49,7 +49,7 @@ class Scan(Generic[R]):
             hooks.append(self._before_change)
 
     def __iter__(self) -> Iterator[list[R]]:
-        """The rows, some per turn; the floor may be folded on in between."""
+        """Yield a few rows per turn. The floor may fold further entries in between."""
         while self._next < len(self._ids):
             ids = self._ids[self._next : self._next + self._rows]
             self._next += self._rows
@@ -109,7 +109,7 @@ class CallScan(Generic[R]):
             self._hooks.append(self._before_change)
 
     def __iter__(self) -> Iterator[list[R]]:
-        """The results, some per turn; the floor can be folded in between."""
+        """Yield a few results per turn. The floor can fold further entries in between."""
         while self._next < len(self._calls):
             calls = self._calls[self._next : self._next + self._rows]
             self._next += self._rows
@@ -135,7 +135,7 @@ class CallScan(Generic[R]):
             self._read_all()
             self.close()
         elif call.key not in self._early:
-            # until its first change a call is where it was when the scan began
+            # until its first change, a call is as it was at the start of the scan
             self._early[call.key] = self._read(call.present_service, call)
 
     def _read_all(self) -> None:
@@ -151,7 +151,7 @@ class _Reading(Protocol[R]):
 
 
 class Slices(Generic[R]):
-    """The rows of an answer, floor by floor; a context manager that lets the floors go."""
+    """The rows of an answer, floor by floor. A context manager that releases the floors."""
 
     def __init__(self, readings: Sequence[_Reading[R]]) -> None:
         self._readings = readings
@@ -163,7 +163,7 @@ class Slices(Generic[R]):
         self.close()
 
     def __iter__(self) -> Iterator[list[R]]:
-        """The rows, some per turn; none in a turn that only looked."""
+        """Yield a few rows per turn; an empty list if a turn found none."""
         for reading in self._readings:
             yield from reading
 
@@ -173,6 +173,6 @@ class Slices(Generic[R]):
             return [row for rows in self for row in rows]
 
     def close(self) -> None:
-        """Let the floors go; no more rows are wanted."""
+        """Release the floors."""
         for reading in self._readings:
             reading.close()

@@ -1,4 +1,4 @@
-"""The calls behind a figure of a service: as many as the figure says, a page at a time.
+"""The calls behind a figure of a service, page by page. Their number equals the figure.
 
 Calls in memory are read from the floor, the others from a source that knows how each counts. Both
 show the floor as of the start of the reading.
@@ -70,7 +70,7 @@ class LeftCalls(Protocol):
 
 
 class Wanted(NamedTuple):
-    """Which calls: of a figure of one service on a day, or between two moments of it.
+    """The selection: a figure of one service on a day, or between two times of the day.
 
     Only those after ``after`` are on the page, at most ``most``.
     """
@@ -115,12 +115,12 @@ class FigureCalls:
 
     @property
     def total(self) -> int:
-        """How many calls the figure has, on all pages."""
+        """The number of calls on all pages."""
         return self._page.total
 
     @property
     def last(self) -> PlaceInList | None:
-        """The place of the page's last call, if there are more."""
+        """The sort key of the page's last call if there are more."""
         return self._page.last
 
     def __iter__(self) -> Iterator[None]:
@@ -187,7 +187,7 @@ class FigureCalls:
         return Counted(self._wanted.day, service, self._midnight, Result.OPEN, None)
 
     def _moment_of(self, counted: Counted) -> int | None:
-        """When the call counts in the figure; None if it does not, or not in the interval."""
+        """The time at which the call counts in the figure; None if not in the interval."""
         at = counted.offered
         if self._wanted.figure != "totalOffered":
             if counted.result not in RESULTS[self._wanted.figure]:

@@ -15,7 +15,7 @@ __all__ = ["ServiceMetrics", "floor_metrics"]
 
 
 class ServiceMetrics(NamedTuple):
-    """One service: what is there now, and its totals, which never start again.
+    """One service: its current numbers, and its totals, which are never reset.
 
     ``longest_wait`` is in ms. ``agents`` are by the name of their state, without those that were
     not heard of for too long.
@@ -53,7 +53,7 @@ class _Services:
         self._scan = _services(scope, moment)
 
     def __iter__(self) -> Iterator[list[ServiceMetrics]]:
-        """The rows, some per turn; none while calls are looked at."""
+        """Yield a few rows per turn; empty lists while calls are scanned."""
         for some in self._call_scan:
             for service, since, connected in some:
                 calls = self._calls.setdefault(service, _Calls())

@@ -49,7 +49,7 @@ _OFFERED, _HANDLED = int(Column.OFFERED), int(Column.HANDLED)
 class ServiceInterval(Struct, rename="camel", gc=False):
     """One service in one interval. Durations and times are in seconds, rates in percent.
 
-    ``start`` and ``end`` are in ms; the interval does not contain its end.
+    ``start`` and ``end`` are in ms. The interval does not include its end.
     """
 
     service_id: str
@@ -104,7 +104,7 @@ class ServiceNow(NamedTuple):
 
 
 class DayOfService(NamedTuple):
-    """What the rows of a service are made of, on one day.
+    """The data for the rows of a service on one day.
 
     ``times`` are those of agents in their present states, and ``carried_over`` the calls that have
     waited since before midnight: neither is counted yet.
@@ -119,7 +119,7 @@ class DayOfService(NamedTuple):
 
 
 def slots_until(day: Day, now: int) -> int:
-    """How many slots of the day have begun."""
+    """The number of slots of the day that have begun."""
     return max(0, min(day.end, now + 1) - day.begin + SLOT_MS - 1) // SLOT_MS
 
 
@@ -240,5 +240,5 @@ def _by_reason(moved_on: Sequence[int]) -> dict[str, int]:
 
 
 def _percentile(waits: Sequence[int], percent: int) -> int:
-    """The nearest rank: the smallest wait that so many percent of the waits do not exceed."""
+    """The nearest rank: the smallest wait that the given percentage of waits does not exceed."""
     return waits[(len(waits) * percent + 99) // 100 - 1] if waits else 0

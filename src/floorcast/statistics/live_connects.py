@@ -23,13 +23,13 @@ class LiveConnects(Struct, rename="camel"):
 
 
 class LiveConnectsAnswer(Struct, rename="camel"):
-    """Six intervals, oldest first; the last one ends now."""
+    """Six intervals, oldest first. The last one ends now."""
 
     live_connects: list[LiveConnects]
 
 
 def live_connects(scopes: Sequence[Scope], moment: Moment) -> LiveConnectsAnswer:
-    """How many calls were dispositioned as right-party contacts; an interval holds its end."""
+    """The number of calls dispositioned as right-party contacts. An interval includes its end."""
     begin = moment.now - INTERVAL_MS * INTERVALS
     found: Counter[int] = Counter()
     for scope in scopes:

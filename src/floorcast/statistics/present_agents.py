@@ -18,7 +18,7 @@ Part = tuple[int, AgentDay]
 
 
 def is_quiet(agent: OnFloor, moment: Moment) -> bool:
-    """Nothing was heard of it for too long: it counts in no figure of now."""
+    """Whether the agent has had no event for too long, and so does not count in current figures."""
     return agent.last_event + moment.quiet_agent <= moment.now
 
 

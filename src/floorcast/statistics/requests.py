@@ -78,14 +78,17 @@ class OneService(Struct, forbid_unknown_fields=True):
 
 
 class ServiceFilter(NamedTuple):
-    """Services by their ids or by their call centers' ids; nothing at all asks for everything."""
+    """Services by their ids or their call centers' ids. An empty filter selects everything."""
 
     services: frozenset[int] = frozenset()
     call_centers: frozenset[int] = frozenset()
 
 
 class CampaignFilter(NamedTuple):
-    """Campaigns by their ids, or by those of their services or call centers; one kind alone."""
+    """Campaigns by their ids, or those of their services or call centers.
+
+    Only one kind is allowed.
+    """
 
     campaigns: frozenset[int] = frozenset()
     of: ServiceFilter = ServiceFilter()
@@ -157,7 +160,7 @@ def read_last(value: object) -> int | None:
 
 
 def read_changed_after(value: object, zone: tzinfo) -> int | None:
-    """Check ``stateChangedAfter``: ms since the epoch, or ISO 8601, in ``zone`` if it names none.
+    """Check ``stateChangedAfter``: ms since the epoch, or ISO 8601 (in ``zone`` by default).
 
     None, or a blank text, is not given. Raises InvalidParameter.
     """
@@ -175,7 +178,7 @@ def read_changed_after(value: object, zone: tzinfo) -> int | None:
 
 
 def read_at(value: object, zone: tzinfo) -> int:
-    """Check an ``at`` that is no token: a time in ms, as for ``read_changed_after``.
+    """Check an ``at`` that is not a token: a time in ms, as for ``read_changed_after``.
 
     Raises InvalidParameter.
     """
@@ -189,7 +192,7 @@ def read_at(value: object, zone: tzinfo) -> int:
 
 
 def read_time(value: object, zone: tzinfo) -> int | None:
-    """A time in ms, given as ms or ISO 8601 (in ``zone`` if it names none); None if it is none."""
+    """Parse ms or ISO 8601 (in ``zone`` by default) to ms; None if it is not a time."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < FAR:
         return value
     if isinstance(value, str):

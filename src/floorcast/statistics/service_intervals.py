@@ -56,7 +56,7 @@ class IntervalAnswer(Struct, rename="camel"):
 
 
 class IntervalSpan(NamedTuple):
-    """What to answer: intervals of ``seconds``, of today or (``last``) of the last seconds."""
+    """The request: intervals of ``seconds``, of today or of the ``last`` seconds."""
 
     seconds: int = DEFAULT_INTERVAL
     last: int | None = None
@@ -107,7 +107,7 @@ _Made = list[list[R | None]] | Callable[[], list[list[R | None]]]
 class _Rows(Generic[R]):
     """The rows of one floor, in the order of the intervals: a service is read at once.
 
-    ``form`` makes of each row what is wanted. ``kept`` has the rows that need not be made.
+    ``form`` converts each row to the requested form. ``kept`` has the rows that need not be made.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class _Rows(Generic[R]):
         return max(1, min(scope.rows, _SERVICES_OF_TURN, most))
 
     def __iter__(self) -> Iterator[list[R]]:
-        """The rows, some per turn; none while services are read."""
+        """Yield a few rows per turn; empty lists while services are read."""
         services: list[list[list[R | None]]] = []
         for some in self._scan:
             services += [one if isinstance(one, list) else one() for one in some]
@@ -179,7 +179,7 @@ class _Rows(Generic[R]):
         return self._kept.rows(own, day, (first, self._width), made)
 
     def _copy(self, number: int) -> Callable[[], list[list[R | None]]] | None:
-        """What makes the rows of a service that is about to change."""
+        """Copy the data for the rows of a service that is about to change."""
         own = self._own(number)
         if own is None:
             return None
@@ -213,7 +213,7 @@ class _Rows(Generic[R]):
         *,
         copied: bool = False,
     ) -> tuple[DayOfService, int]:
-        """What a service's rows of a day are made of, from slot ``first`` on.
+        """Read the data for a service's rows of a day, from slot ``first`` on.
 
         ``before`` are the agents and the waiting calls before it.
         """
@@ -243,7 +243,7 @@ def _copied(intervals: ServiceIntervals, first: int) -> ServiceIntervals:
 
 
 def _waiting(scope: Scope, moment: Moment, today: Day) -> Mapping[int, tuple[int, int]]:
-    """How many calls wait at each service, and how many of them have since before midnight."""
+    """How many calls wait at each service, and how many of them since before midnight."""
     found: dict[int, tuple[int, int]] = {}
     for service, call in scope.view.calls_in_progress(scope.services):
         if call.waiting:
@@ -254,7 +254,7 @@ def _waiting(scope: Scope, moment: Moment, today: Day) -> Mapping[int, tuple[int
 
 
 def _states(view: FloorView, service: int) -> list[AgentState]:
-    """Those of the agents at the service; no event has ended them yet."""
+    """The current states of the agents at the service."""
     return [
         (agent.id, agent.state, agent.last_event)
         for agent in view.logged_in_to(service).values()

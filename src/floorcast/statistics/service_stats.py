@@ -79,9 +79,9 @@ def service_stats(scopes: Sequence[Scope], moment: Moment) -> Slices[ServiceStat
 
 
 def service_level(service: Service, day: ServiceDay) -> int | float:
-    """The share of calls answered in time, by the formula that the service has chosen.
+    """The share of calls answered in time, by the service's formula.
 
-    Outbound calls that were answered without a queue are no part of it.
+    It excludes outbound calls that were answered without a queue.
     """
     handled = _handled_of_callers(day)
     within, decided = day.handled_within, handled + day.abandoned
@@ -110,7 +110,7 @@ class _Services:
         self._scan = self._of_services(scope, moment)
 
     def __iter__(self) -> Iterator[list[ServiceStatistics]]:
-        """The rows, some per turn; none while calls are looked at."""
+        """Yield a few rows per turn; empty lists while calls are scanned."""
         for some in self._call_scan:
             for service, call in some:
                 calls = self._calls.get(service)
@@ -231,7 +231,7 @@ class _Calls:
 
 
 def _agents(view: FloorView, service: int, moment: Moment, today: Day) -> tuple[int, bool]:
-    """How many agents are logged in now, and whether any was today."""
+    """The number of agents logged in now, and whether any was logged in today."""
     there = view.count_logged_in(service, moment.now - moment.quiet_agent)
     if there or view.count_logged_in(service, today.begin - moment.quiet_agent):
         return there, True

@@ -26,7 +26,7 @@ Listed = frozenset[tuple[int, int]]
 
 
 class Moment(NamedTuple):
-    """The moment of an answer, and the limits that figures follow; in ms.
+    """The time of an answer, and the limits that figures follow, in ms.
 
     How long a call or an agent may have been quiet, and how late an agent's state may arrive.
     """
@@ -51,7 +51,7 @@ class Scope(NamedTuple):
     listed: Listed = frozenset()
 
     def today(self, moment: Moment) -> Day:
-        """The client's day that holds the moment."""
+        """The client's day that contains the time."""
         return self.view.day_of(moment.now)
 
     def sees(self, service: int) -> bool:

@@ -1,4 +1,4 @@
-"""The calls that wait for an agent now; the reference calls them on hold."""
+"""The calls waiting for an agent now. The reference calls them on hold."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class _InOrder:
         self._scans = [_of(scope, moment) for scope in scopes]
 
     def __iter__(self) -> Iterator[list[WaitingCall]]:
-        """The rows, some per turn; none while calls are looked for."""
+        """Yield a few rows per turn; empty lists while calls are scanned."""
         runs: list[list[_Waiting]] = []
         for scan in self._scans:
             for found in scan:

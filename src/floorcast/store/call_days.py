@@ -65,7 +65,7 @@ _pack = Struct("<8q").pack
 
 
 class CallDay(NamedTuple):
-    """How a call counts at a service on a day: a row, as far as its key does not say it.
+    """How a call counts at a service on a day: the columns of a row apart from its key.
 
     ``offered`` and ``at`` are in ms; ``result`` is None where the call counts no more.
     """
@@ -176,7 +176,7 @@ class CallDays:
                 return
 
     def forget(self, client: int) -> None:
-        """Delete all of a client's rows that were handed in before."""
+        """Delete all rows of a client that were submitted before."""
         self._writer.submit(0, lambda connection: connection.execute(FORGET, (client,)), _nothing)
 
 
@@ -210,4 +210,4 @@ def _checksum(place: _Place, version: _Version, row: CallDay) -> int:
 
 
 def _nothing() -> None:
-    """Nobody waits for it."""
+    """Do nothing, because there is no waiter."""

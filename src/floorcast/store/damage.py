@@ -18,7 +18,7 @@ Report = Callable[[int | None], None]
 
 
 class DamagedRow(Exception):
-    """A row that is not what was written."""
+    """A damaged row."""
 
 
 UNREADABLE = (DamagedRow, AttributeError, TypeError, UnicodeDecodeError, struct.error)

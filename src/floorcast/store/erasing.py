@@ -21,7 +21,7 @@ CALL_BODIES = "SELECT body FROM calls WHERE client = ?"
 
 
 class Changes(NamedTuple):
-    """What to change; each returns None for what stays.
+    """The changes to make. Each function returns None for items that do not change.
 
     ``call`` takes a call's stored form, ``event`` a feed's name and an event of it as JSON,
     ``snapshot`` a snapshot's blob.
@@ -33,7 +33,7 @@ class Changes(NamedTuple):
 
 
 class Rewritten(NamedTuple):
-    """How many calls, published events and snapshots changed."""
+    """The numbers of changed calls, published events and snapshots."""
 
     calls: int
     events: int

@@ -218,7 +218,7 @@ class ProjectionStore:
         return self._snapshots.newest(client, at_most_entry)
 
     async def stored(self) -> None:
-        """Return once everything that was handed in is stored. Raises Unavailable."""
+        """Wait until everything submitted is stored. Raises Unavailable."""
         if self.backlog and not await asyncio.to_thread(self._writer.wait, timeout=STORED_SECONDS):
             raise Unavailable("the disk does not take what has to be stored first: try again", 5)
 
@@ -244,18 +244,18 @@ class ProjectionStore:
             yield rows
 
     def mended(self, client: int) -> None:
-        """All of the client's data has been handed in again after ``forget``."""
+        """Note that all data of the client has been submitted again after ``forget``."""
         self.mending.discard(client)
         rebuilding.end(self._writer, client)
 
     async def close(self) -> None:
-        """Store what was handed in, and close the file."""
+        """Store everything submitted, then close the file."""
         if self._path is not None:
             self._reader.close()
         await asyncio.to_thread(self._writer.close)
 
     def _settle(self) -> None:
-        """Hear what the writer has stored, and whether it had to begin a new file."""
+        """Process the writer's results: what it has stored, and whether it began a new file."""
         self._writer.settle()
         path = self._path
         if path is None or self._remakes == self._writer.remade:
@@ -288,7 +288,7 @@ class ProjectionStore:
     def _tidy(self, connection: apsw.Connection) -> bool:
         now = self._steady_now()
         more_segments = stored_segments.trim(connection, now - self._retention)
-        # the floor at a past moment still has the calls that it knew then
+        # the floor at a past time has the calls that it knew then
         more_calls = stored_calls.trim(connection, now - 2 * self._retention)
         more_days = call_days.trim(connection, now - 2 * self._retention)
         return more_segments or more_calls or more_days

@@ -22,12 +22,12 @@ END = "DELETE FROM incomplete WHERE client = ?"
 
 
 def begin(writer: BackgroundWriter, client: int) -> None:
-    """What is deleted of the client from now on has to be made again."""
+    """Record that the client's data is deleted and must be rebuilt."""
     writer.submit(0, lambda connection: connection.execute(BEGIN, (client,)), _nothing)
 
 
 def end(writer: BackgroundWriter, client: int) -> None:
-    """All that was handed in before completes the client's data."""
+    """Record that the client's data is complete with everything submitted before."""
     writer.submit(0, lambda connection: connection.execute(END, (client,)), _nothing)
 
 
@@ -37,4 +37,4 @@ def incomplete(connection: apsw.Connection) -> list[int]:
 
 
 def _nothing() -> None:
-    """Nobody waits for it."""
+    """Do nothing, because there is no waiter."""

@@ -1,6 +1,6 @@
 """The store's snapshots of a client's floor.
 
-They are kept as far back as the log reaches, because the floor at a past moment is folded from the
+They are kept as far back as the log reaches, because the floor at a past time is folded from the
 snapshot before it.
 """
 
@@ -87,7 +87,7 @@ class Snapshot(NamedTuple):
 
 
 class StoredSnapshots:
-    """The snapshots by client; what is not stored yet is read from memory."""
+    """The snapshots by client. Snapshots that are not stored yet are read from memory."""
 
     def __init__(
         self,
@@ -179,9 +179,9 @@ def rewrite(
     *,
     dry_run: bool = False,
 ) -> int:
-    """Change a client's snapshots (None: it stays); how many changed.
+    """Change a client's snapshots (None: no change). Returns the number of changes.
 
-    Snapshots that are damaged are deleted: nobody can say what they hold.
+    Damaged snapshots are deleted, because their content is unknown.
     """
     changed = 0
     readable = {one.entry: one for one in sound(connection, client, 1 << 62)}

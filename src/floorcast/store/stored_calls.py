@@ -63,7 +63,7 @@ WHERE id IN (SELECT id FROM calls ORDER BY id LIMIT ?) AND written < ?
 
 TRIM_CALLS = 512  # deleted at a time
 CLIENT = 0xC2B2AE3D27D4EB4F  # keeps the calls of clients apart in the index
-OVERHEAD = 300  # bytes of memory that a pending version takes in addition to its body
+OVERHEAD = 300  # bytes of memory per pending version, in addition to its body
 
 CallKey = tuple[int, str]
 """A call's transaction and session."""
@@ -82,7 +82,10 @@ class _Row(NamedTuple):
 
 
 class StoredCalls:
-    """Versions of calls by client and key; what is not stored yet is read from memory."""
+    """Versions of calls by client and key.
+
+    Versions that are not stored yet are read from memory.
+    """
 
     def __init__(self, reader: apsw.Connection, writer: BackgroundWriter, report: Report) -> None:
         self.reader = reader
@@ -138,7 +141,7 @@ class StoredCalls:
         return {key: body for key, (_, body) in best.items()}
 
     def forget(self, client: int) -> None:
-        """Delete all of a client's versions that were handed in before."""
+        """Delete all versions of a client that were submitted before."""
         self._writer.submit(0, lambda connection: connection.execute(FORGET, (client,)), _nothing)
 
 
@@ -195,7 +198,7 @@ def rewrite(
     *,
     dry_run: bool = False,
 ) -> int:
-    """Change the bodies of a client's calls (None: it stays); how many changed."""
+    """Change the bodies of a client's calls (None: no change). Returns the number of changes."""
     changed = 0
     for row_id, stored, *columns in fetch(connection, OF_CLIENT, (client,)):
         row = _Row(*columns)
@@ -232,7 +235,7 @@ def _content(row: _Row) -> bytes:
 
 
 def _check(stored: int | None, row: _Row) -> None:
-    """Raise DamagedRow for a row that is not what was written. The oldest rows have no checksum."""
+    """Raise DamagedRow for a damaged row. The oldest rows have no checksum."""
     if stored is None or stored == _checksum(row):
         return
     # a release before had fewer numbers in it
@@ -241,11 +244,11 @@ def _check(stored: int | None, row: _Row) -> None:
 
 
 def _nothing() -> None:
-    """Nobody waits for it."""
+    """Do nothing, because there is no waiter."""
 
 
 def _fingerprint(client: int, transaction: int, session: str) -> int:
-    """A number that finds a call in an index of small entries; the row itself decides.
+    """A number that finds candidates for a call in a small index. The row itself decides.
 
     Transactions that were given one after another lie side by side, which spares the disk.
     """

@@ -88,7 +88,7 @@ class _Feed(NamedTuple):
 
 
 class StoredSegments:
-    """Segments by client and feed; what is not stored yet is read from memory."""
+    """Segments by client and feed. Segments that are not stored yet are read from memory."""
 
     def __init__(self, reader: apsw.Connection, writer: BackgroundWriter, report: Report) -> None:
         self.reader = reader
@@ -208,7 +208,7 @@ def rewrite(
     *,
     dry_run: bool = False,
 ) -> int:
-    """Change a client's events, given with their feed's name (None: it stays); how many changed."""
+    """Change a client's events, by feed name (None: no change). Returns the number of changes."""
     changed = 0
     for number, owner, name, _ in fetch(connection, FEEDS):
         ids = fetch(connection, IDS, (number,)) if owner == client else ()
@@ -302,7 +302,7 @@ def _checksum(feed: int, segment: Segment) -> int:
 
 
 def _nothing() -> None:
-    """Nobody waits for it."""
+    """Do nothing, because there is no waiter."""
 
 
 def readable(connection: apsw.Connection) -> bool:

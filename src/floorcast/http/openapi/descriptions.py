@@ -1,4 +1,4 @@
-"""What each member of a request or response means, for the OpenAPI document.
+"""The description of each member of requests and responses, for the OpenAPI document.
 
 ``MEMBERS`` has the members by name, and by ``Type.name`` where a type means something else; figures
 are in ``figure_descriptions.py``.
@@ -392,6 +392,6 @@ MEMBERS = {
 
 
 def description(kind: str, member: str) -> str:
-    """What a member of a type means. Raises KeyError for one that is not described."""
+    """Return the description of a member of a type. Raises KeyError if there is none."""
     own = MEMBERS.get(f"{kind}.{member}") or FIGURES.get(member)
     return own or MEMBERS[member]

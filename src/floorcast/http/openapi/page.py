@@ -125,7 +125,7 @@ def _article(document: Json, path: str, method: str, operation: Json) -> str:
 
 
 def _request(path: str, method: str, operation: Json) -> str:
-    """The request as a command, and what it answers beside it, where the document has that."""
+    """The request as a command, with its response if the document has one."""
     request = _pre(_curl(path, method, operation))
     content = operation["responses"].get("200", {}).get("content", {})
     for medium in content.values():

@@ -65,7 +65,7 @@ def whole_or_null(least: int, most: int) -> Meta:
 
 
 def text_or_null(longest: int) -> Meta:
-    """A member that holds a string of at most so many characters, or null."""
+    """A member that is null or a string of at most this many characters."""
     text = {"type": "string", "maxLength": longest}
     return Meta(extra_json_schema={"anyOf": [text, {"type": "null"}]})
 
