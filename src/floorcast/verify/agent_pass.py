@@ -6,6 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from floorcast.verify.agent_stretches import (
+    ON_A_CALL,
+    WITH_A_CALL,
+    Hand,
+    Login,
+    Stretch,
+    answers,
+    logins,
+    state_after,
+)
 from floorcast.verify.call_pass import known_facts
 from floorcast.verify.client_days import QUARTER_MS, Days
 from floorcast.verify.queue_segments import course, of_agent
@@ -15,25 +25,6 @@ from floorcast.verify.sums import Presence, Sums
 
 __all__ = ["AgentPass", "tell_states"]
 
-STATES = {
-    "LOGOFF": "Logoff",
-    "LOGON": "Logon",
-    "READY": "Ready",
-    "NOT_READY": "Not Ready",
-    "IN_CALL": "In Call",
-    "WRAP_UP": "Wrapup",
-    "TRANSFERRING": "Transferring",
-    "MANUAL_DIAL": "Manual Dial",
-    "PREVIEW_DIAL_OFFERED": "Preview Dial",
-    "PREVIEW_DIAL_ACCEPTED": "Preview Dial",
-    "DIALING": "Dialing",
-    "REGISTERING": "Registering",
-    "AGENT_HOLD": "Hold",
-    "AGENT_RESUMED": "In Call",
-    "RESERVED": "Reserved",
-}
-ON_A_CALL = ("In Call", "Hold", "Transferring")
-WITH_A_CALL = (*ON_A_CALL, "Dialing", "Manual Dial", "Preview Dial", "Reserved")
 _TIMES = {"Ready": "readyTime", "Wrapup": "wrapupTime", "Not Ready": "notReadyTime"}
 REASONS = ("LUNCH", "TRAINING", "BREAK", "MEETING", "TECH_DIFFICULTIES")
 
@@ -48,7 +39,7 @@ class _Visit:
 
 def tell_states(records: Records, agent: int, heard: Sequence[Heard]) -> None:
     """Add an agent's states to the calls that they name, with the agent's service at the time."""
-    for one, login in zip(heard, _logins(heard), strict=True):
+    for one, login in zip(heard, logins(heard), strict=True):
         records.tell_state(agent, one, login.at_hand)
 
 
@@ -71,11 +62,11 @@ class AgentPass:
             self._note_wrap_ups(agent, heard, stretches)
             self._note_presence(agent, stretches)
 
-    def _stretches(self, agent: int, heard: Sequence[Heard]) -> list[_Stretch]:
-        found: list[_Stretch] = []
+    def _stretches(self, agent: int, heard: Sequence[Heard]) -> list[Stretch]:
+        found: list[Stretch] = []
         state, before_offer = "Logoff", "Ready"
-        hand = _Hand()
-        for one, login in zip(heard, _logins(heard), strict=True):
+        hand = Hand()
+        for one, login in zip(heard, logins(heard), strict=True):
             if one.kind == "answered":
                 hand.answer(one, state)
                 if found:
@@ -85,7 +76,7 @@ class AgentPass:
                     found[-1].learn(login, self._at_hand(agent, login, hand.call, state))
                 continue
             kind = one.data["eventType"]
-            entered = _state(kind, before_offer)
+            entered = state_after(kind, before_offer)
             if kind == "PREVIEW_DIAL_OFFERED" and state != "Preview Dial":
                 before_offer = "Ready" if state == "Logoff" else state
             hand.enter(one, entered)
@@ -96,14 +87,14 @@ class AgentPass:
             elif found:
                 found[-1].end = one.at
             service = self._at_hand(agent, login, hand.call, entered)
-            found.append(_Stretch(one, one.at, entered, login, service, hand.call, continues))
+            found.append(Stretch(one, one.at, entered, login, service, hand.call, continues))
             state = entered
         if found:
             last = found[-1]
             last.end = max(last.begin, min(self._now, last.begin + self._quiet))
         return found
 
-    def _at_hand(self, agent: int, login: _Login, in_hand: Heard | None, state: str) -> int | None:
+    def _at_hand(self, agent: int, login: Login, in_hand: Heard | None, state: str) -> int | None:
         """The service that time counts for: the current call's, or else the current one."""
         if len(login.services) > 1 and in_hand is not None and state in WITH_A_CALL:
             of_call = in_hand.named
@@ -130,7 +121,7 @@ class AgentPass:
         segment = of_agent(course(story).segments, agent, in_hand.at)
         return None if segment is None else segment.service
 
-    def _count_time(self, agent: int, stretches: Sequence[_Stretch]) -> None:
+    def _count_time(self, agent: int, stretches: Sequence[Stretch]) -> None:
         for one in stretches:
             begin, end = max(one.begin, self._days.begin), min(one.end, self._days.end)
             if one.state != "Logoff" and end > begin:
@@ -141,7 +132,7 @@ class AgentPass:
                     reason = self._records.terms[one.heard.terms].reason(one.reason)
                     sums.reasons[reason if reason in REASONS else "OTHER"] += end - begin
 
-    def _count_in_intervals(self, one: _Stretch, begin: int, end: int) -> None:
+    def _count_in_intervals(self, one: Stretch, begin: int, end: int) -> None:
         names = ["loggedInTime"]
         if one.state in ON_A_CALL:
             names += ["talkTime", "holdTime"] if one.state == "Hold" else ["talkTime"]
@@ -154,7 +145,7 @@ class AgentPass:
                 self._sums.intervals[one.service, quarter].spent[name] += stop - begin
             begin = stop
 
-    def _count_visits(self, agent: int, stretches: Sequence[_Stretch]) -> None:
+    def _count_visits(self, agent: int, stretches: Sequence[Stretch]) -> None:
         visits: list[_Visit] = []
         in_call: _Visit | None = None
         for one in stretches:
@@ -180,10 +171,10 @@ class AgentPass:
                 self._sums.agents[agent][service].visits[visit.state] += 1
 
     def _note_wrap_ups(
-        self, agent: int, heard: Sequence[Heard], stretches: Sequence[_Stretch]
+        self, agent: int, heard: Sequence[Heard], stretches: Sequence[Stretch]
     ) -> None:
         """Assign each finished wrap-up to the call that it names, or to the agent's last call."""
-        begun: list[_Stretch] = []
+        begun: list[Stretch] = []
         for one in stretches:
             if begun and not (one.state == "Wrapup" and one.continues):
                 self._note_wrap_up(agent, heard, begun)
@@ -191,20 +182,20 @@ class AgentPass:
             if one.state == "Wrapup":
                 begun.append(one)
 
-    def _note_wrap_up(self, agent: int, heard: Sequence[Heard], visit: Sequence[_Stretch]) -> None:
+    def _note_wrap_up(self, agent: int, heard: Sequence[Heard], visit: Sequence[Stretch]) -> None:
         first = visit[0].heard
         named = [one.heard.call for one in visit if one.heard.call is not None]
         answered = [
             one.call
             for one in heard
-            if (one.at, one.position) < (first.at, first.position) and _answers(one)
+            if (one.at, one.position) < (first.at, first.position) and answers(one)
         ]
         for call in named[-1:] or answered[-1:]:
             assert call is not None
             spent = visit[-1].end - first.at
             self._records.note_wrap_up(call, WrapUp(agent, first.at, spent))
 
-    def _note_presence(self, agent: int, stretches: Sequence[_Stretch]) -> None:
+    def _note_presence(self, agent: int, stretches: Sequence[Stretch]) -> None:
         last = stretches[-1]
         heard_until = last.begin + self._quiet
         since = last.begin
@@ -233,7 +224,7 @@ class AgentPass:
         if last.state != "Logoff" and heard_until <= self._now:
             del self._sums.presences[agent]
 
-    def _call_in_hand(self, last: _Stretch) -> dict[str, Any]:
+    def _call_in_hand(self, last: Stretch) -> dict[str, Any]:
         """Return the data of the call that an agent's states name."""
         event = last.in_hand
         if event is None:
@@ -249,121 +240,6 @@ class AgentPass:
             "account": _first(said.get("account"), facts.get("account")),
             "phone": _first(said.get("phoneNumber"), customer_phone(facts)),
         }
-
-
-class _Hand:
-    """The current call of an agent, as the event that named it."""
-
-    def __init__(self) -> None:
-        self.call: Heard | None = None
-        self._offered: Heard | None = None
-
-    def answer(self, one: Heard, state: str) -> None:
-        """Handle a ``call.answer`` with the agent.
-
-        Its call counts unless the agent's states name one.
-        """
-        if state not in ON_A_CALL:
-            self._offered = one
-        elif self.call is None:
-            self.call = one
-
-    def enter(self, one: Heard, state: str) -> None:
-        """Handle a change of the agent's state."""
-        if state not in WITH_A_CALL:
-            self.call = self._offered = None
-        elif one.data.get("call") is None and self.call is None and state in ON_A_CALL:
-            self.call = self._offered
-        if one.data.get("call") is not None and state != "Logoff":
-            self.call = one
-
-
-@dataclass
-class _Login:
-    """The services that an agent is logged in to, and the current one.
-
-    ``is_late`` is true if only a LOGON that arrived too late said so.
-    """
-
-    services: tuple[int, ...] = ()
-    at_hand: int | None = None
-    is_late: bool = False
-
-
-@dataclass
-class _Stretch:
-    """The period between two events of an agent. ``continues``: the state did not change.
-
-    ``service`` is the service that the time counts for, and ``in_hand`` the event that named the
-    current call. ``touched`` has earlier services of the visit.
-    """
-
-    heard: Heard
-    end: int
-    state: str
-    login: _Login
-    service: int | None
-    in_hand: Heard | None
-    continues: bool
-    touched: set[int | None] = field(default_factory=set)
-
-    @property
-    def begin(self) -> int:
-        """The start, in ms."""
-        return self.heard.at
-
-    @property
-    def reason(self) -> str | None:
-        """The reason in the event."""
-        reason: str | None = self.heard.data.get("reason")
-        return reason
-
-    @property
-    def services(self) -> tuple[int | None, ...]:
-        """The services that the agent is logged in to."""
-        return self.login.services or (None,)
-
-    def learn(self, login: _Login, service: int | None) -> None:
-        """Apply a service that arrived late."""
-        self.touched.add(self.service)
-        self.login, self.service = login, service
-
-
-def _answers(one: Heard) -> bool:
-    """Whether the event says that the agent answered its call."""
-    if one.call is None or one.kind == "late":
-        return False
-    return one.kind == "answered" or one.data["eventType"] == "IN_CALL"
-
-
-def _logins(heard: Sequence[Heard]) -> list[_Login]:
-    """Return the services that an agent is logged in to at each of its states."""
-    found = []
-    now, named_at = _Login(), -(2**60)
-    for one in heard:
-        is_late = one.kind == "late"
-        now = _Login(now.services, now.at_hand)
-        if is_late and named_at > one.told_at:
-            found.append(now)
-            continue
-        said = one.service
-        if one.services is not None:
-            now.services = tuple(dict.fromkeys(one.services))
-            said = now.services[0] if said is None else said
-        elif said is not None and said not in now.services:
-            now.services = (said,)
-        if said is not None:
-            now.at_hand, named_at, now.is_late = said, one.told_at, is_late
-        found.append(now)
-    return found
-
-
-def _state(kind: str, before_offer: str) -> str:
-    if kind == "PREVIEW_DIAL_SKIPPED":
-        return before_offer
-    if kind.startswith("AGENT_TRANSFER_"):
-        return "In Call" if "COMPLETE" in kind or "FAILED" in kind else "Transferring"
-    return STATES[kind]
 
 
 def customer_phone(facts: dict[str, Any]) -> str | None:

@@ -1,0 +1,156 @@
+"""The stretches between an agent's events: the state, the login and the call in hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from floorcast.verify.record_types import Heard
+
+__all__ = [
+    "ON_A_CALL",
+    "STATES",
+    "WITH_A_CALL",
+    "Hand",
+    "Login",
+    "Stretch",
+    "answers",
+    "logins",
+    "state_after",
+]
+
+STATES = {
+    "LOGOFF": "Logoff",
+    "LOGON": "Logon",
+    "READY": "Ready",
+    "NOT_READY": "Not Ready",
+    "IN_CALL": "In Call",
+    "WRAP_UP": "Wrapup",
+    "TRANSFERRING": "Transferring",
+    "MANUAL_DIAL": "Manual Dial",
+    "PREVIEW_DIAL_OFFERED": "Preview Dial",
+    "PREVIEW_DIAL_ACCEPTED": "Preview Dial",
+    "DIALING": "Dialing",
+    "REGISTERING": "Registering",
+    "AGENT_HOLD": "Hold",
+    "AGENT_RESUMED": "In Call",
+    "RESERVED": "Reserved",
+}
+ON_A_CALL = ("In Call", "Hold", "Transferring")
+WITH_A_CALL = (*ON_A_CALL, "Dialing", "Manual Dial", "Preview Dial", "Reserved")
+
+
+class Hand:
+    """The current call of an agent, as the event that named it."""
+
+    def __init__(self) -> None:
+        self.call: Heard | None = None
+        self._offered: Heard | None = None
+
+    def answer(self, one: Heard, state: str) -> None:
+        """Handle a ``call.answer`` with the agent.
+
+        Its call counts unless the agent's states name one.
+        """
+        if state not in ON_A_CALL:
+            self._offered = one
+        elif self.call is None:
+            self.call = one
+
+    def enter(self, one: Heard, state: str) -> None:
+        """Handle a change of the agent's state."""
+        if state not in WITH_A_CALL:
+            self.call = self._offered = None
+        elif one.data.get("call") is None and self.call is None and state in ON_A_CALL:
+            self.call = self._offered
+        if one.data.get("call") is not None and state != "Logoff":
+            self.call = one
+
+
+@dataclass
+class Login:
+    """The services that an agent is logged in to, and the current one.
+
+    ``is_late`` is true if only a LOGON that arrived too late said so.
+    """
+
+    services: tuple[int, ...] = ()
+    at_hand: int | None = None
+    is_late: bool = False
+
+
+@dataclass
+class Stretch:
+    """The period between two events of an agent. ``continues``: the state did not change.
+
+    ``service`` is the service that the time counts for, and ``in_hand`` the event that named the
+    current call. ``touched`` has earlier services of the visit.
+    """
+
+    heard: Heard
+    end: int
+    state: str
+    login: Login
+    service: int | None
+    in_hand: Heard | None
+    continues: bool
+    touched: set[int | None] = field(default_factory=set)
+
+    @property
+    def begin(self) -> int:
+        """The start, in ms."""
+        return self.heard.at
+
+    @property
+    def reason(self) -> str | None:
+        """The reason in the event."""
+        reason: str | None = self.heard.data.get("reason")
+        return reason
+
+    @property
+    def services(self) -> tuple[int | None, ...]:
+        """The services that the agent is logged in to."""
+        return self.login.services or (None,)
+
+    def learn(self, login: Login, service: int | None) -> None:
+        """Apply a service that arrived late."""
+        self.touched.add(self.service)
+        self.login, self.service = login, service
+
+
+def answers(one: Heard) -> bool:
+    """Whether the event says that the agent answered its call."""
+    if one.call is None or one.kind == "late":
+        return False
+    return one.kind == "answered" or one.data["eventType"] == "IN_CALL"
+
+
+def logins(heard: Sequence[Heard]) -> list[Login]:
+    """Return the services that an agent is logged in to at each of its states."""
+    found = []
+    now, named_at = Login(), -(2**60)
+    for one in heard:
+        is_late = one.kind == "late"
+        now = Login(now.services, now.at_hand)
+        if is_late and named_at > one.told_at:
+            found.append(now)
+            continue
+        said = one.service
+        if one.services is not None:
+            now.services = tuple(dict.fromkeys(one.services))
+            said = now.services[0] if said is None else said
+        elif said is not None and said not in now.services:
+            now.services = (said,)
+        if said is not None:
+            now.at_hand, named_at, now.is_late = said, one.told_at, is_late
+        found.append(now)
+    return found
+
+
+def state_after(kind: str, before_offer: str) -> str:
+    """The state that an event leads to; ``before_offer`` is that before a preview dial."""
+    if kind == "PREVIEW_DIAL_SKIPPED":
+        return before_offer
+    if kind.startswith("AGENT_TRANSFER_"):
+        return "In Call" if "COMPLETE" in kind or "FAILED" in kind else "Transferring"
+    return STATES[kind]
