@@ -13,11 +13,12 @@ import msgspec
 
 from floorcast.model.token import entry_of
 from floorcast.sqlite.background_writer import DAMAGED, BackgroundWriter
-from floorcast.sqlite.checksums import Checked, checksum, row_checksum
+from floorcast.sqlite.checksums import Checked, row_checksum
 from floorcast.sqlite.derived_files import reach
 from floorcast.sqlite.files import fetch, fetch_one
 from floorcast.store.damage import UNREADABLE, DamagedRow, Report, reading_derived
-from floorcast.store.segment import Facets, Segment, SegmentHead
+from floorcast.store.segment import Segment, SegmentHead
+from floorcast.store.segment_rows import body_checksum, head_checksum, read_head, read_whole
 
 __all__ = ["CHECKED", "SCHEMA", "StoredSegments", "damaged", "rewrite"]
 
@@ -79,8 +80,6 @@ WHERE id IN (SELECT id FROM segments ORDER BY id LIMIT ?) AND last_taken < ?
 
 TRIM_SEGMENTS = 4  # deleted at a time; each is a megabyte or so to be given back
 
-_table = msgspec.msgpack.Decoder(tuple[Facets, ...])
-
 
 class _Feed(NamedTuple):
     id: int
@@ -128,8 +127,8 @@ class StoredSegments:
                     segment.positions,
                     segment.offsets,
                     segment.body,
-                    _head_checksum(feed.id, segment, table),
-                    _checksum(feed.id, segment),
+                    head_checksum(feed.id, segment, table),
+                    body_checksum(feed.id, segment),
                 ),
             )
             reach(connection, client, entry_of(segment.last))
@@ -166,7 +165,7 @@ class StoredSegments:
         if after < self._covered.get((client, name), 0):
             with reading_derived(client, self._report):
                 rows = fetch(self.reader, HEADS, (feed.id, after, limit))
-                found = [_head(feed.id, *row) for row in rows]
+                found = [read_head(feed.id, *row) for row in rows]
         # a segment may be stored already and still be pending: it is read once
         last = found[-1].last if found else after
         for segment in feed.pending:
@@ -183,7 +182,7 @@ class StoredSegments:
         feed = self._feeds[client, name]
         with reading_derived(client, self._report):
             row = fetch_one(self.reader, REST, (head.id, feed.id, head.last))
-            return None if row is None else _whole(feed.id, head, *row)
+            return None if row is None else read_whole(feed.id, head, *row)
 
     def forget(self, client: int, name: str) -> None:
         """Delete all segments of a feed, which is rebuilt."""
@@ -214,7 +213,7 @@ def rewrite(
         ids = fetch(connection, IDS, (number,)) if owner == client else ()
         for (row_id,) in ids:
             row = fetch_one(connection, ONE, (row_id,))
-            segment = _whole(number, _head(number, *row[1:9]), *row[9:])
+            segment = read_whole(number, read_head(number, *row[1:9]), *row[9:])
             lines = segment.body.split(b"\n")
             new = [change(name, line) for line in lines]
             count = sum(line is not None for line in new)
@@ -224,7 +223,7 @@ def rewrite(
                 segment.body = b"\n".join(kept)
                 starts = accumulate((len(line) + 1 for line in kept[:-1]), initial=0)
                 segment.offsets = array("I", starts).tobytes()
-                values = (segment.offsets, segment.body, _checksum(number, segment), row_id)
+                values = (segment.offsets, segment.body, body_checksum(number, segment), row_id)
                 connection.execute(REPLACE, values)
     return changed
 
@@ -235,70 +234,11 @@ def damaged(connection: apsw.Connection) -> Iterator[str]:
     for row in connection.execute(ALL):
         feed, row_id = row[:2]
         try:
-            _whole(feed, _head(feed, *row[1:9]), *row[9:])
+            read_whole(feed, read_head(feed, *row[1:9]), *row[9:])
             if feed not in feeds:
                 raise DamagedRow
         except UNREADABLE:
             yield f"row {row_id} of the segments"
-
-
-def _head(  # noqa: PLR0913, PLR0917 -- a row of the table
-    feed: int,
-    row: int,
-    first: int,
-    last: int,
-    first_taken: int,
-    last_taken: int,
-    count: int,
-    table: bytes,
-    stored: int | None,
-) -> SegmentHead:
-    """The head of a stored row; raises DamagedRow. An older release left no checksum."""
-    numbers = feed, first, last, first_taken, last_taken, count
-    if stored is not None and stored != checksum(table, *numbers):
-        raise DamagedRow
-    try:
-        decoded = _table.decode(table)
-    except msgspec.MsgspecError as error:
-        raise DamagedRow from error
-    return SegmentHead(first, last, first_taken, last_taken, count, decoded, row)
-
-
-def _whole(
-    feed: int,
-    head: SegmentHead,
-    classes: bytes,
-    positions: bytes,
-    offsets: bytes,
-    body: bytes,
-    stored: int | None,
-) -> Segment:
-    segment = Segment(
-        first=head.first,
-        last=head.last,
-        first_taken=head.first_taken,
-        last_taken=head.last_taken,
-        count=head.count,
-        table=head.table,
-        id=head.id,
-        classes=classes,
-        positions=positions,
-        offsets=offsets,
-        body=body,
-    )
-    if stored is not None and stored != _checksum(feed, segment):
-        raise DamagedRow
-    return segment
-
-
-def _head_checksum(feed: int, head: SegmentHead, table: bytes) -> int:
-    numbers = head.first, head.last, head.first_taken, head.last_taken, head.count
-    return checksum(table, feed, *numbers)
-
-
-def _checksum(feed: int, segment: Segment) -> int:
-    parts = segment.classes, segment.positions, segment.offsets, segment.body
-    return checksum(b"".join(parts), feed, segment.last, *map(len, parts))
 
 
 def _nothing() -> None:

@@ -1,0 +1,75 @@
+"""The rows of stored segments: read, and verified by their checksums."""
+
+from __future__ import annotations
+
+import msgspec
+
+from floorcast.sqlite.checksums import checksum
+from floorcast.store.damage import DamagedRow
+from floorcast.store.segment import Facets, Segment, SegmentHead
+
+__all__ = ["body_checksum", "head_checksum", "read_head", "read_whole"]
+
+_table = msgspec.msgpack.Decoder(tuple[Facets, ...])
+
+
+def read_head(  # noqa: PLR0913, PLR0917 -- a row of the table
+    feed: int,
+    row: int,
+    first: int,
+    last: int,
+    first_taken: int,
+    last_taken: int,
+    count: int,
+    table: bytes,
+    stored: int | None,
+) -> SegmentHead:
+    """The head of a stored row; raises DamagedRow. An older release left no checksum."""
+    numbers = feed, first, last, first_taken, last_taken, count
+    if stored is not None and stored != checksum(table, *numbers):
+        raise DamagedRow
+    try:
+        decoded = _table.decode(table)
+    except msgspec.MsgspecError as error:
+        raise DamagedRow from error
+    return SegmentHead(first, last, first_taken, last_taken, count, decoded, row)
+
+
+def read_whole(
+    feed: int,
+    head: SegmentHead,
+    classes: bytes,
+    positions: bytes,
+    offsets: bytes,
+    body: bytes,
+    stored: int | None,
+) -> Segment:
+    """The segment of a head and the rest of its row; raises DamagedRow."""
+    segment = Segment(
+        first=head.first,
+        last=head.last,
+        first_taken=head.first_taken,
+        last_taken=head.last_taken,
+        count=head.count,
+        table=head.table,
+        id=head.id,
+        classes=classes,
+        positions=positions,
+        offsets=offsets,
+        body=body,
+    )
+    if stored is not None and stored != body_checksum(feed, segment):
+        raise DamagedRow
+    return segment
+
+
+def head_checksum(feed: int, head: SegmentHead, table: bytes) -> int:
+    """The checksum of a head; ``table`` are its facets as stored."""
+    numbers = head.first, head.last, head.first_taken, head.last_taken, head.count
+    return checksum(table, feed, *numbers)
+
+
+def body_checksum(feed: int, segment: Segment) -> int:
+    """The checksum of a segment's arrays and events."""
+    parts = segment.classes, segment.positions, segment.offsets, segment.body
+    return checksum(b"".join(parts), feed, segment.last, *map(len, parts))
