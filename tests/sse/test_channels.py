@@ -24,11 +24,11 @@ from floorcast.sse.channels import (
     KEEPALIVE_SECONDS,
     STUCK_SECONDS,
     WRITE_BYTES,
-    Subscription,
     subscribe,
 )
 from floorcast.sse.framing import StreamFormat
 from floorcast.sse.hub import TICK_SECONDS, Hub
+from floorcast.sse.subscription import Subscription
 from floorcast.store.segment import Facets
 from tests.feeds.stores import MemoryStore
 from tests.search import tries

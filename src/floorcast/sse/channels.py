@@ -11,17 +11,17 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from contextlib import suppress
-from typing import NamedTuple, Protocol, cast
+from typing import cast
 
 import structlog
 
 from floorcast.feeds.blocks import Page
 from floorcast.feeds.feed import Feed
-from floorcast.feeds.filters import Matcher
 from floorcast.model.errors import Unavailable
 from floorcast.sse import deflate, framing
-from floorcast.sse.framing import Chunk, StreamFormat
+from floorcast.sse.framing import Chunk
 from floorcast.sse.hub import Hub
+from floorcast.sse.subscription import Caller, Subscription
 
 __all__ = [
     "BATCH_READERS",
@@ -29,10 +29,8 @@ __all__ = [
     "KEEPALIVE_SECONDS",
     "STUCK_SECONDS",
     "WRITE_BYTES",
-    "Caller",
     "Channel",
     "Reader",
-    "Subscription",
     "subscribe",
 ]
 
@@ -44,43 +42,6 @@ STUCK_SECONDS = 60.0  # in which a reader must take some of the bytes it was sen
 FAULT = "the server failed"
 
 _log = structlog.stdlib.get_logger(__name__)
-
-
-class Subscription(NamedTuple):
-    """The events that a reader requested, the maximum number per write, and the format."""
-
-    matcher: Matcher
-    most: int
-    format: StreamFormat
-
-
-class Caller(Protocol):
-    """The request behind a stream. ``opening`` is the token that the stream begins with."""
-
-    opening: str
-
-    def refusal(self) -> str:
-        """The reason why the stream must end; empty if it can continue.
-
-        The call counts as a use of the session.
-        """
-        ...
-
-    def left(self) -> None:
-        """Note that the reader is gone, even if it never had its connection."""
-        ...
-
-    def moment(self) -> str:
-        """The current time in the format of keep-alives."""
-        ...
-
-    def token(self, position: int) -> str:
-        """The token of a position."""
-        ...
-
-    def token_now(self, cursor: int) -> str:
-        """Return the token of a reader that has seen everything up to ``cursor``."""
-        ...
 
 
 class Channel:

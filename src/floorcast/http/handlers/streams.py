@@ -30,8 +30,9 @@ from floorcast.model.errors import InvalidParameter, Refusal, Unavailable
 from floorcast.model.nesting import check_nesting
 from floorcast.model.token import TICKS_PER_SECOND, encode, entry_of
 from floorcast.site.configuration import FeedName
-from floorcast.sse.channels import Reader, Subscription, subscribe
+from floorcast.sse.channels import Reader, subscribe
 from floorcast.sse.framing import StreamFormat
+from floorcast.sse.subscription import Subscription
 
 __all__ = [
     "TAKE_OVER",
@@ -123,7 +124,7 @@ class _Stream(Response):
 
 
 class _Caller(FeedCaller):
-    """The caller of a stream: see ``floorcast.sse.channels.Caller``."""
+    """The caller of a stream: see ``floorcast.sse.subscription.Caller``."""
 
     __slots__ = ("_digest", "_sees", "opening")
 
@@ -142,7 +143,7 @@ class _Caller(FeedCaller):
         self.services.reader_limits.enter(self.client, self._digest, self._sees)
 
     def left(self) -> None:
-        """See ``floorcast.sse.channels.Caller``."""
+        """See ``floorcast.sse.subscription.Caller``."""
         self.services.reader_limits.leave(self.client, self._digest, self._sees)
 
     def refusal(self) -> str:
