@@ -140,9 +140,8 @@ class Requests(RuleBasedStateMachine):
     def sizes_are_right_and_within_the_limits(self) -> None:
         """Each floor's size is that of its runs."""
         for floor in self.kept.floors.values() if hasattr(self, "kept") else ():
-            runs = [run for one in floor.services.values() for run in one.runs.values()]
-            assert floor.size == sum(run.size for run in runs)
-            assert sum(run.size for run in runs if run.plain or run.blocks) <= self.most
+            assert floor.size == sum(one.size for one in floor.services.values())
+            assert floor.size <= self.most
 
 
 TestRequests = Requests.TestCase
@@ -224,7 +223,7 @@ def test_a_client_does_not_push_out_the_rows_of_another(monkeypatch: pytest.Monk
     for _ in range(3):
         made.of(floors[0], now, kept)
     assert made.of(floors[1], now, kept) == 1
-    assert sum(floor.size for floor in kept.floors.values()) <= 60_000 + 6 * 700
+    assert sum(floor.size for floor in kept.floors.values()) <= 60_000
     assert made.of(floors[0], now, kept) < 6 * 68
 
 
@@ -246,7 +245,7 @@ def test_at_its_limit_a_client_keeps_what_it_has(monkeypatch: pytest.MonkeyPatch
         before = made.rows
         rows_of(visible(floor), later, IntervalSpan(), kept, only)
     assert made.rows - before <= 2  # those that nobody asked for in ten minutes made room
-    assert size <= 40_000 + 6 * 700
+    assert size <= 40_000
 
 
 def test_rows_begin_with_the_agents_that_are_known_to_have_been_there() -> None:

@@ -13,7 +13,7 @@ __all__ = ["Begun", "Run"]
 _BLOCK = 16  # rows that are compressed together
 _MOST_PLAIN = 24  # rows of a run that are not compressed: those that change and are asked for most
 _ROW_BYTES = 41  # of a row's object, and of its place in a list
-_RUN_BYTES = 700  # of a run without rows
+_RUN_BYTES = 1200  # of a run without rows, and of what is known of its service
 
 Begun = tuple[int, int, int]
 """The agents and the waiting calls before a run, and the calls that it counts from before."""
@@ -22,14 +22,16 @@ Begun = tuple[int, int, int]
 class Run:
     """The rows of successive intervals of one service and day; ``b""``: nothing was counted.
 
-    ``begin`` is the day's first ms and ``length`` that of an interval, in ms. ``first`` is the
-    number of the first interval in the day, and ``end`` that of the one after the last. ``left``
-    are the agents and the waiting calls at the end, if somebody has asked.
+    ``key`` is the day's number and the length. ``begin`` is the day's first ms and ``length``
+    that of an interval, in ms. ``first`` is the number of the first interval in the day, and
+    ``end`` that of the one after the last. ``left`` are the agents and the waiting calls at the
+    end, if somebody has asked.
     """
 
-    __slots__ = ("begin", "begun", "blocks", "first", "left", "length", "plain", "size")
+    __slots__ = ("begin", "begun", "blocks", "first", "key", "left", "length", "plain", "size")
 
     def __init__(self, day: Day, length: int, first: int) -> None:
+        self.key = (day.number, length)
         self.begin = day.begin
         self.length = length
         self.first = first

@@ -97,38 +97,32 @@ class KeptFloor:
                 self.size -= run.cut(changed)
         return kept
 
-    def run(self, kept: KeptService, day: Day, length: int, ends: tuple[int, int]) -> Run:
-        """The run that has the intervals from a first one on, or to which they can be added.
-
-        ``ends`` are the first interval, and that after the last. A run that lies apart from them
-        and is longer remains: these are then not kept.
-        """
-        key, (first, end) = (day.number, length), ends
-        known = kept.runs.get(key)
-        if known is not None and known.first <= first <= known.end:
-            return known
-        run = Run(day, length, first)
-        if known is None or known.end - known.first <= end - first:
-            self.size += run.size - (known.size if known is not None else 0)
-            kept.runs[key] = run
-        return run
-
     def begin(self, kept: KeptService, run: Run, first: int) -> None:
         """Begin a run anew, with another first interval."""
-        size = kept.size
-        run.clear()
+        size = run.clear()
         run.first = first
-        self.size += kept.size - size
+        if kept.runs.get(run.key) is run:
+            self.size -= size
 
     def add(self, view: FloorView, kept: KeptService, run: Run, rows: Sequence[bytes]) -> None:
-        """Add rows to a run of a service, and keep to the limits."""
-        if not any(one is run for one in kept.runs.values()):
-            return
+        """Add rows to a run of a service, and keep to the limits.
+
+        A new run takes the place of the one that it does not touch, unless that is longer.
+        """
+        known = kept.runs.get(run.key)
+        if known is not run:
+            if known is not None:
+                if known.end - known.first > len(rows):
+                    return
+                self.size -= known.size
+            kept.runs[run.key] = run
+            self.size += run.size
         self.size += run.add(rows)
         view.settle(run.begin + run.end * run.length)
         while self._keeper.has_too_much(self):
             if not self.drop_oldest(kept.used - self._keeper.limits.idle_ms):
-                self.size -= run.clear()
+                del kept.runs[run.key]
+                self.size -= run.size
                 return
 
     def drop_oldest(self, before: int) -> bool:
@@ -195,7 +189,9 @@ class KeptReading:
         over = (until - day.begin) // length  # the intervals that are over
         wanted = (first // width, max(over, first // width))
         kept = self._floor.of(self._view, own, self._today, self._now)
-        run = self._floor.run(kept, day, length, wanted)
+        run = kept.runs.get((day.number, length))
+        if run is None or not run.first <= wanted[0] <= run.end:
+            run = Run(day, length, wanted[0])
         if run.begun != self._begun(own, day, run, width):
             self._floor.begin(kept, run, wanted[0])
             run.begun = self._begun(own, day, run, width)
