@@ -142,6 +142,22 @@ def test_any_order_and_any_duplicate_gives_the_same_figures(
     assert figures(other) == figures(straight)
 
 
+def test_a_late_answer_tells_the_service_of_an_agents_time() -> None:
+    """An agent of two services was in the call on its service, as if the answer were in time."""
+    held = agent("AGENT_HOLD", 68, service=20, call={"transactionId": 1, "sessionId": "S1"})
+    in_order = [
+        call("call.start", 1, service=10, direction="INBOUND"),
+        call("call.answer", 2, agent="ANN"),
+        agent("READY", 3, services=[20, 10]),
+        held,
+        agent("READY", 80),
+    ]
+    straight, late = new_floor(), new_floor()
+    fold_all(straight, in_order)
+    fold_all(late, [in_order[0], *in_order[2:], in_order[1]])
+    assert figures(late) == figures(straight)
+
+
 def test_time_in_a_call_follows_its_service_when_that_becomes_known() -> None:
     """An agent of two services answers a call that only a later event puts on one of them."""
     floor = new_floor()

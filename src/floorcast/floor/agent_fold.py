@@ -175,6 +175,8 @@ class AgentFold:
         in_hand.campaign_type, in_hand.direction = call.campaign_type, call.direction
         in_hand.service = self._service_of(call.key, number)
         in_hand.served = _serving(call, number, min(at, now))
+        if agent.several:
+            self._calls.tally.reassigned.setdefault(call.key, set()).add(number)
         moment = AgentMoment(min(at, now), ANSWERED, None, Told(call=in_hand))
         if self._timeline.places(agent, moment.at, now):
             self._timeline.take(agent, moment, now)
