@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import NamedTuple
 
 from floorcast.floor.agent_events import agent_event
 from floorcast.floor.agents import ANSWERED, LATE_LOGON, AgentMoment, CallInHand, OnFloor, Told
-from floorcast.floor.call_table import CallTable
-from floorcast.floor.calls import Call, Key, WrapUp
-from floorcast.floor.change_hooks import ChangeHooks
+from floorcast.floor.call_effects import CallEffects
+from floorcast.floor.calls import Call, Key
 from floorcast.floor.counters import reason_index
 from floorcast.floor.directory import NO_SERVICE
+from floorcast.floor.fold_times import FoldTimes
 from floorcast.floor.queue_segments import ANSWER, Step
 from floorcast.floor.rosters import OnDuty, Roster
 from floorcast.floor.state import FloorState
-from floorcast.floor.tally import Tally
 from floorcast.floor.timeline import Timeline
 from floorcast.model.inbound import AgentState, CallAnswer
 from floorcast.model.inbound_data import AgentStateData, CallRef
@@ -24,85 +22,7 @@ from floorcast.model.outbound import AgentEvent
 from floorcast.model.states import LOGOFF, WRAP_UP
 from floorcast.site.configuration import NotReadyReason
 
-__all__ = ["AgentFold", "Calls", "FoldTimes"]
-
-
-LONGEST_LAG_MS = 3_600_000  # from an entry's record to its fold, and a reader's next question
-
-
-class Calls(NamedTuple):
-    """The calls of the floor: the calls in memory, their counts, and the effects of a step.
-
-    ``follow`` is called when something that a call's term code depends on has changed.
-    """
-
-    table: CallTable
-    tally: Tally
-    hooks: ChangeHooks
-    step: Callable[[Call, Step], None]
-    follow: Callable[[Call], None]
-
-    def wrap_up(self, key: Key, wrap_up: WrapUp, sign: int) -> None:
-        """See ``CallEffects``."""
-        call = self._changing(key)
-        if call is None and sign > 0:
-            call = self.table.touch(key, wrap_up.begin, wrap_up.begin + wrap_up.spent)
-        if call is not None:
-            self.tally.wrap_up(call, wrap_up, sign)
-
-    def leave(self, key: Key, agent: int, at: int, sign: int) -> None:
-        """See ``CallEffects``."""
-        call = self.table.calls.get(key)
-        if call is not None and call.can_be_left(at):
-            self._changing(key)
-            call.leave(agent, at, sign)
-            self.follow(call)
-
-    def come_back(self, key: Key, agent: int, at: int, sign: int) -> None:
-        """See ``CallEffects``."""
-        call = self.table.calls.get(key)
-        if call is not None and call.gone:
-            self._changing(key)
-            call.come_back(agent, at, sign)
-            self.follow(call)
-
-    def amend(self, key: Key, step: Step) -> None:
-        """See ``CallEffects``."""
-        call = self._changing(key)
-        if call is not None:
-            self.tally.amend(call, step)
-            self.table.locate(call)
-            self.follow(call)
-
-    def _changing(self, key: Key) -> Call | None:
-        call = self.table.calls.get(key)
-        if call is not None:
-            for hook in self.hooks.calls:
-                hook(call)
-        return call
-
-
-class FoldTimes:
-    """When changes were folded, in ms of the node's clock: ``now``, and each agent's last one.
-
-    An answer may be given after an entry was recorded and before it is folded. This is no part of
-    the floor's state, because it depends on the node.
-    """
-
-    def __init__(self) -> None:
-        self.now = 0
-        self.of_agents: dict[int, int] = {}
-
-    def note(self, agent: int) -> None:
-        """The fold of this moment has changed an agent."""
-        self.of_agents.pop(agent, None)
-        self.of_agents[agent] = self.now
-
-    def forget(self) -> None:
-        """Forget changes that no entry on its way can be as old as."""
-        of_agents, before = self.of_agents, self.now - LONGEST_LAG_MS
-        while of_agents and of_agents[oldest := next(iter(of_agents))] < before:
-            del of_agents[oldest]
+__all__ = ["AgentFold"]
 
 
 class AgentFold:
@@ -114,7 +34,7 @@ class AgentFold:
     def __init__(
         self,
         state: FloorState,
-        calls: Calls,
+        calls: CallEffects,
         rosters: tuple[OnDuty, Roster[OnFloor]],
         timeline: Timeline,
         too_late: Callable[[], None],

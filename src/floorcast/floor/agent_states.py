@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from floorcast.floor.agent_counts import AgentCounts
 from floorcast.floor.agents import (
     ANSWERED,
@@ -13,10 +11,10 @@ from floorcast.floor.agents import (
     OnFloor,
     Told,
 )
+from floorcast.floor.call_effects import CallEffects
 from floorcast.floor.calls import Key, WrapUp
 from floorcast.floor.counters import reason_index
 from floorcast.floor.days import Calendar
-from floorcast.floor.queue_segments import Step
 from floorcast.model.states import (
     CALL_STATES,
     EVENT_STATE,
@@ -28,7 +26,7 @@ from floorcast.model.states import (
     State,
 )
 
-__all__ = ["AgentStates", "CallEffects"]
+__all__ = ["AgentStates"]
 
 MOST_CALLS = 8  # that an agent has answered and not left
 
@@ -40,26 +38,6 @@ _HOLDS_CALL = CALL_STATES | {
 }
 _WITHOUT_STATE = (ANSWERED, LATE_LOGON)
 _NO_REASON = reason_index(None)
-
-
-class CallEffects(Protocol):
-    """The effects of an agent's states on calls."""
-
-    def wrap_up(self, key: Key, wrap_up: WrapUp, sign: int) -> None:
-        """Count that a wrap-up followed the call (+1), or take it back (-1)."""
-        ...
-
-    def leave(self, key: Key, agent: int, at: int, sign: int) -> None:
-        """Count that the agent left the call for another (+1), or take it back (-1)."""
-        ...
-
-    def come_back(self, key: Key, agent: int, at: int, sign: int) -> None:
-        """Count that the agent has returned to the call (+1), or take it back (-1)."""
-        ...
-
-    def amend(self, key: Key, step: Step) -> None:
-        """Change the service of the agent's answer."""
-        ...
 
 
 class AgentStates:

@@ -12,29 +12,29 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
-from msgspec import Struct
-
-from floorcast.floor import message_events, voice_events
+from floorcast.floor import message_events
 from floorcast.floor.active_campaigns import ActiveCampaigns
 from floorcast.floor.ageing import Ageing
 from floorcast.floor.agent_counts import AgentCounts, AgentTimes
 from floorcast.floor.agent_events import agent_event_kind
-from floorcast.floor.agent_fold import AgentFold, Calls, FoldTimes
+from floorcast.floor.agent_fold import AgentFold
 from floorcast.floor.agent_states import AgentStates
 from floorcast.floor.agents import OnFloor
 from floorcast.floor.alerts import NO_ALERT, alert_event, follow
 from floorcast.floor.call_counts import CallCounts
 from floorcast.floor.call_details import CallDetails
+from floorcast.floor.call_effects import CallEffects
+from floorcast.floor.call_fold import OF_CALLS, CallFold
 from floorcast.floor.call_table import CallTable
-from floorcast.floor.calls import Call, Key
+from floorcast.floor.calls import Key
 from floorcast.floor.change_hooks import ChangeHooks
 from floorcast.floor.counters import reason_index
 from floorcast.floor.days import Calendar
 from floorcast.floor.directory import NO_SERVICE
 from floorcast.floor.dispositions import Dispositions
-from floorcast.floor.intervals import Column, leave_reason
+from floorcast.floor.fold_times import FoldTimes
+from floorcast.floor.intervals import Column
 from floorcast.floor.ledger import Ledger
-from floorcast.floor.queue_segments import ANSWER, END, LEAVE, QUEUE, START, UPDATE, Step
 from floorcast.floor.rosters import OnDuty, Roster
 from floorcast.floor.segment_index import Places
 from floorcast.floor.state import FloorState
@@ -59,27 +59,17 @@ from floorcast.model.inbound import (
     SmsAttempt,
     milliseconds,
 )
-from floorcast.model.outbound import AgentEvent, AlertEvent, InteractionEvent
+from floorcast.model.outbound import OutboundEvent
 from floorcast.model.states import NOT_READY
 from floorcast.model.token import TICKS_PER_MS, to_ms
 from floorcast.site.configuration import FloorConfig
 
-__all__ = ["LATE_MS", "QUIET_AGENT_MS", "QUIET_CALL_MS", "Floor", "OutboundEvent"]
+__all__ = ["LATE_MS", "QUIET_AGENT_MS", "QUIET_CALL_MS", "Floor"]
 
 _TIDY_MS = 60_000
 QUIET_CALL_MS = 4 * 3_600_000
 QUIET_AGENT_MS = 16 * 3_600_000
 LATE_MS = 15 * 60_000
-
-
-class OutboundEvent(Struct, gc=False):
-    """An event for a feed, with the facets that filters check."""
-
-    feed: str
-    kind: str
-    service: int | None
-    call_center: int | None
-    event: AgentEvent | InteractionEvent | AlertEvent
 
 
 class Floor:
@@ -122,16 +112,8 @@ class Floor:
         self._tidied = to_ms(state.recorded_at) // _TIDY_MS
         self._folds: dict[type[Any], Callable[..., OutboundEvent | None]] = {
             AgentState: self._agent_state,
-            CallStart: self._call_start,
-            CallQueue: self._call_queue,
-            CallAnswer: self._call_answer,
-            CallEnd: self._call_end,
-            CallDisposition: self._call_disposition,
             EmailAttempt: self._email,
             SmsAttempt: self._sms,
-            CallLeave: self._call_leave,
-            CallUpdate: self._call_update,
-            AgentMissed: self._agent_missed,
             CampaignUpdate: self._campaign_update,
             AlertTransition: self._alert,
         }
@@ -184,10 +166,14 @@ class Floor:
             self.call_table.by_service,
             self.state.terms,
         )
-        self._details = CallDetails(self.state.directory, self.tally)
         self._dispositions = Dispositions(self.state.connects, self.tally, config.term_codes)
-        calls = Calls(
-            self.call_table, self.tally, self.hooks, self._step, self._dispositions.follow
+        calls = CallEffects(
+            self.call_table,
+            self.tally,
+            self.hooks,
+            self._dispositions,
+            self.at_work,
+            self.calendar,
         )
         counts = AgentCounts(self.ledger, self.calendar, self._times)
         states = AgentStates(counts, calls, self.calendar, self._quiet_agent_ms)
@@ -199,6 +185,18 @@ class Floor:
             self._count_too_late,
             self.folded,
         )
+        details = CallDetails(self.state.directory, self.tally)
+        call_fold = CallFold(self.state, calls, details, self._agents)
+        self._folds = self._folds | {
+            CallStart: call_fold.start,
+            CallQueue: call_fold.queue,
+            CallAnswer: call_fold.answer,
+            CallEnd: call_fold.end,
+            CallDisposition: call_fold.disposition,
+            CallLeave: call_fold.leave,
+            CallUpdate: call_fold.update,
+            AgentMissed: call_fold.missed,
+        }
 
     def _note_count(self, most: int, service: int, before: int, now: int) -> None:
         """Note how many agents or waiting calls a service has had, and has now, in this slot."""
@@ -260,7 +258,7 @@ class Floor:
                     data = data.call
                     if data is None or data.transaction_id is None or data.session_id is None:
                         continue
-            elif kind not in _OF_CALLS:
+            elif kind not in OF_CALLS:
                 continue
             key = (int(data.transaction_id), data.session_id)
             if key not in calls:
@@ -286,103 +284,6 @@ class Floor:
         same = of_call is None or of_call == served
         kind = "" if same else agent_event_kind(fed, directory)
         return OutboundEvent("agent", kind, served, directory.call_center_of(served), fed)
-
-    # -- calls -----------------------------------------------------------------------------
-
-    def _step(self, call: Call, step: Step) -> None:
-        self.call_table.settle(call, step, self.tally)
-        if call.disposition is not None:
-            self._dispositions.follow(call)
-        if call.campaign is not None:
-            last = max(step.at, call.last_step)
-            self.at_work.had_call(call.campaign, call.service, last, self.calendar)
-
-    def _call_start(self, event: CallStart, at: int, now: int, event_id: str) -> OutboundEvent:
-        data, directory = event.data, self.state.directory
-        call = self.call_table.touch((int(data.transaction_id), data.session_id), at, now)
-        service = directory.service(data.service)
-        late = self._details.start(call, at, data) or at < call.last_step
-        self._step(call, Step(at, START, service, None))
-        named = voice_events.Named(call, directory, None, service if late else None)
-        fed = voice_events.call_start(self.state.client, call, at, event_id, named)
-        if late:
-            voice_events.prefer_sent(fed, data, data.direction, directory)
-        return OutboundEvent("interaction", "VOICE", named.service, named.call_center, fed)
-
-    def _call_queue(self, event: CallQueue, at: int, now: int, _event_id: str) -> None:
-        data = event.data
-        call = self.call_table.touch((int(data.transaction_id), data.session_id), at, now)
-        if data.skill is not None or data.priority is not None:
-            self._details.queue(call, at, data)
-        service = None if data.service is None else self.state.directory.service(data.service)
-        self._step(call, Step(at, QUEUE, service, None))
-
-    def _call_answer(self, event: CallAnswer, at: int, now: int, _event_id: str) -> None:
-        data = event.data
-        call = self.call_table.touch((int(data.transaction_id), data.session_id), at, now)
-        agent_id = None if data.agent is None else self.state.directory.agent(data.agent)
-        self._step(call, Step(at, ANSWER, None, agent_id))
-        if agent_id is not None:
-            self._agents.answered(agent_id, call, at, now)
-
-    def _call_end(self, event: CallEnd, at: int, now: int, event_id: str) -> OutboundEvent:
-        data, directory = event.data, self.state.directory
-        call = self.call_table.touch((int(data.transaction_id), data.session_id), at, now)
-        late = self._details.end(call, at, data) or at < call.last_step
-        service = None if data.service is None else directory.service(data.service)
-        self._step(call, Step(at, END, service, None))
-        said = data.agent if data.agent is not None else data.agent_id
-        agent = None if said is None else directory.agent(said)
-        named = voice_events.Named(call, directory, agent, service if late else None)
-        threshold = None
-        if named.service is not None and named.service in directory.services:
-            threshold = directory.services[named.service].sla_seconds
-        fed = voice_events.call_termination(
-            self.state.client, call, data, at, event_id, named, threshold
-        )
-        if late:
-            voice_events.prefer_sent(fed, data, data.call_direction, directory)
-        return OutboundEvent("interaction", "VOICE", named.service, named.call_center, fed)
-
-    def _call_leave(self, event: CallLeave, at: int, now: int, _event_id: str) -> None:
-        data = event.data
-        call = self.call_table.touch((int(data.transaction_id), data.session_id), at, now)
-        self._step(call, Step(at, LEAVE, None, None, leave_reason(data.reason)))
-
-    def _call_update(self, event: CallUpdate, at: int, now: int, _event_id: str) -> None:
-        data = event.data
-        call = self.call_table.touch((int(data.transaction_id), data.session_id), at, now)
-        service = None if data.service is None else self.state.directory.service(data.service)
-        self._details.update(call, at, data)
-        self._step(call, Step(at, UPDATE, service, None))
-
-    def _agent_missed(self, event: AgentMissed, at: int, now: int, _event_id: str) -> None:
-        """It changes no state: the agent and the service are known, and the call is heard of.
-
-        It counts for the service that it names, else for the one that has the call now.
-        """
-        data, directory = event.data, self.state.directory
-        directory.agent(data.agent)
-        service = NO_SERVICE if data.service is None else directory.service(data.service)
-        key = (int(data.transaction_id), data.session_id)
-        if key in self.call_table.calls:
-            call = self.call_table.touch(key, at, now)
-            if data.service is None:
-                service = call.present_service
-        self.tally.counts.missed(service, at)
-
-    def _call_disposition(
-        self, event: CallDisposition, at: int, now: int, event_id: str
-    ) -> OutboundEvent:
-        data, directory = event.data, self.state.directory
-        call = self.call_table.touch((int(data.transaction_id), data.session_id), at, now)
-        agent = None if data.agent is None else directory.agent(data.agent)
-        if data.account is not None:
-            self._details.disposition(call, at, data)
-        self._dispositions.set(call, at, data.term_code, agent)
-        named = voice_events.Named(call, directory, agent)
-        fed = voice_events.call_disposition(self.state.client, call, data, at, event_id, named)
-        return OutboundEvent("interaction", "VOICE", named.service, named.call_center, fed)
 
     # -- messages and campaigns ------------------------------------------------------------
 
@@ -427,12 +328,6 @@ class Floor:
             state.alerts[data.alert] = follow(before, data, at, state.entry)
         fed = alert_event(state.client, data, at, event_id, state.directory)
         return OutboundEvent("alerts", "", data.service, fed.call_center_id, fed)
-
-
-_OF_CALLS = frozenset(
-    {CallStart, CallQueue, CallAnswer, CallEnd, CallDisposition}
-    | {CallLeave, CallUpdate, AgentMissed}
-)
 
 
 def _restore(agent: OnFloor) -> None:

@@ -17,8 +17,9 @@ from copy import copy
 
 from msgspec.structs import replace
 
-from floorcast.floor.agent_states import AgentStates, CallEffects
+from floorcast.floor.agent_states import AgentStates
 from floorcast.floor.agents import AgentMoment, OnFloor, Stretch
+from floorcast.floor.call_effects import CallEffects
 from floorcast.floor.calls import Key
 from floorcast.floor.queue_segments import ANSWER, Step
 

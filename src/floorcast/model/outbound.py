@@ -23,6 +23,7 @@ __all__ = [
     "CallTerminationEvent",
     "EmailEvent",
     "InteractionEvent",
+    "OutboundEvent",
     "SmsEvent",
 ]
 
@@ -204,3 +205,13 @@ class SmsEvent(_Message, kw_only=True, gc=False):
 
 CallEvent = CallStartEvent | CallTerminationEvent | CallDispositionEvent
 InteractionEvent = CallEvent | EmailEvent | SmsEvent
+
+
+class OutboundEvent(Struct, gc=False):
+    """An event for a feed, with the facets that filters check."""
+
+    feed: str
+    kind: str
+    service: int | None
+    call_center: int | None
+    event: AgentEvent | InteractionEvent | AlertEvent

@@ -18,7 +18,7 @@ import structlog
 from floorcast.feeds.blocks import Record, encode
 from floorcast.feeds.feed import Feed
 from floorcast.floor.call_data import CallFacts, facts, is_of_day
-from floorcast.floor.floor import Floor, OutboundEvent
+from floorcast.floor.floor import Floor
 from floorcast.floor.state import (
     SNAPSHOT_VERSION,
     decode_call,
@@ -37,6 +37,7 @@ from floorcast.model.inbound import (
     UnknownEvent,
     read_lines,
 )
+from floorcast.model.outbound import OutboundEvent
 from floorcast.model.token import (
     TICKS_PER_SECOND,
     Now,

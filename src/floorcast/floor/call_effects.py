@@ -1,0 +1,75 @@
+"""What a step of a call, or a state of its agent, does to the call and to its counts."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from floorcast.floor.active_campaigns import ActiveCampaigns
+from floorcast.floor.call_table import CallTable
+from floorcast.floor.calls import Call, Key, WrapUp
+from floorcast.floor.change_hooks import ChangeHooks
+from floorcast.floor.days import Calendar
+from floorcast.floor.dispositions import Dispositions
+from floorcast.floor.queue_segments import Step
+from floorcast.floor.tally import Tally
+
+__all__ = ["CallEffects"]
+
+
+class CallEffects(NamedTuple):
+    """The calls in memory, and what follows when one changes: its counts and its term code's."""
+
+    table: CallTable
+    tally: Tally
+    hooks: ChangeHooks
+    dispositions: Dispositions
+    campaigns: ActiveCampaigns
+    calendar: Calendar
+
+    def step(self, call: Call, step: Step) -> None:
+        """Apply a step to a call."""
+        self.table.settle(call, step, self.tally)
+        if call.disposition is not None:
+            self.dispositions.follow(call)
+        if call.campaign is not None:
+            last = max(step.at, call.last_step)
+            self.campaigns.had_call(call.campaign, call.service, last, self.calendar)
+
+    def wrap_up(self, key: Key, wrap_up: WrapUp, sign: int) -> None:
+        """Count that a wrap-up followed the call (+1), or take it back (-1)."""
+        call = self._changing(key)
+        if call is None and sign > 0:
+            call = self.table.touch(key, wrap_up.begin, wrap_up.begin + wrap_up.spent)
+        if call is not None:
+            self.tally.wrap_up(call, wrap_up, sign)
+
+    def leave(self, key: Key, agent: int, at: int, sign: int) -> None:
+        """Count that the agent left the call for another (+1), or take it back (-1)."""
+        call = self.table.calls.get(key)
+        if call is not None and call.can_be_left(at):
+            self._changing(key)
+            call.leave(agent, at, sign)
+            self.dispositions.follow(call)
+
+    def come_back(self, key: Key, agent: int, at: int, sign: int) -> None:
+        """Count that the agent has returned to the call (+1), or take it back (-1)."""
+        call = self.table.calls.get(key)
+        if call is not None and call.gone:
+            self._changing(key)
+            call.come_back(agent, at, sign)
+            self.dispositions.follow(call)
+
+    def amend(self, key: Key, step: Step) -> None:
+        """Change the service of the agent's answer."""
+        call = self._changing(key)
+        if call is not None:
+            self.tally.amend(call, step)
+            self.table.locate(call)
+            self.dispositions.follow(call)
+
+    def _changing(self, key: Key) -> Call | None:
+        call = self.table.calls.get(key)
+        if call is not None:
+            for hook in self.hooks.calls:
+                hook(call)
+        return call

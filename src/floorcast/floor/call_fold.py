@@ -1,0 +1,142 @@
+"""Folds the events of calls: each one moves its call, and may make an event of a feed."""
+
+from __future__ import annotations
+
+from floorcast.floor import voice_events
+from floorcast.floor.agent_fold import AgentFold
+from floorcast.floor.call_details import CallDetails
+from floorcast.floor.call_effects import CallEffects
+from floorcast.floor.directory import NO_SERVICE
+from floorcast.floor.intervals import leave_reason
+from floorcast.floor.queue_segments import ANSWER, END, LEAVE, QUEUE, START, UPDATE, Step
+from floorcast.floor.state import FloorState
+from floorcast.model.inbound import (
+    AgentMissed,
+    CallAnswer,
+    CallDisposition,
+    CallEnd,
+    CallLeave,
+    CallQueue,
+    CallStart,
+    CallUpdate,
+)
+from floorcast.model.outbound import OutboundEvent
+
+__all__ = ["OF_CALLS", "CallFold"]
+
+OF_CALLS = frozenset(
+    {CallStart, CallQueue, CallAnswer, CallEnd, CallDisposition}
+    | {CallLeave, CallUpdate, AgentMissed}
+)
+"""The events that speak of a call, but for those of an agent's state."""
+
+
+class CallFold:
+    """Folds the events of one floor's calls.
+
+    ``at`` is an event's time and ``now`` when it was recorded, in ms; ``event_id`` is the id that
+    it bears in a feed.
+    """
+
+    def __init__(
+        self, state: FloorState, calls: CallEffects, details: CallDetails, agents: AgentFold
+    ) -> None:
+        self._state = state
+        self._calls = calls
+        self._table = calls.table
+        self._details = details
+        self._agents = agents
+
+    def start(self, event: CallStart, at: int, now: int, event_id: str) -> OutboundEvent:
+        """It began."""
+        data, directory = event.data, self._state.directory
+        call = self._table.touch((int(data.transaction_id), data.session_id), at, now)
+        service = directory.service(data.service)
+        late = self._details.start(call, at, data) or at < call.last_step
+        self._calls.step(call, Step(at, START, service, None))
+        named = voice_events.Named(call, directory, None, service if late else None)
+        fed = voice_events.call_start(self._state.client, call, at, event_id, named)
+        if late:
+            voice_events.prefer_sent(fed, data, data.direction, directory)
+        return OutboundEvent("interaction", "VOICE", named.service, named.call_center, fed)
+
+    def queue(self, event: CallQueue, at: int, now: int, _event_id: str) -> None:
+        """It waits at a service."""
+        data = event.data
+        call = self._table.touch((int(data.transaction_id), data.session_id), at, now)
+        if data.skill is not None or data.priority is not None:
+            self._details.queue(call, at, data)
+        service = None if data.service is None else self._state.directory.service(data.service)
+        self._calls.step(call, Step(at, QUEUE, service, None))
+
+    def answer(self, event: CallAnswer, at: int, now: int, _event_id: str) -> None:
+        """An agent answered, who may be unknown."""
+        data = event.data
+        call = self._table.touch((int(data.transaction_id), data.session_id), at, now)
+        agent_id = None if data.agent is None else self._state.directory.agent(data.agent)
+        self._calls.step(call, Step(at, ANSWER, None, agent_id))
+        if agent_id is not None:
+            self._agents.answered(agent_id, call, at, now)
+
+    def end(self, event: CallEnd, at: int, now: int, event_id: str) -> OutboundEvent:
+        """It ended."""
+        data, directory = event.data, self._state.directory
+        call = self._table.touch((int(data.transaction_id), data.session_id), at, now)
+        late = self._details.end(call, at, data) or at < call.last_step
+        service = None if data.service is None else directory.service(data.service)
+        self._calls.step(call, Step(at, END, service, None))
+        said = data.agent if data.agent is not None else data.agent_id
+        agent = None if said is None else directory.agent(said)
+        named = voice_events.Named(call, directory, agent, service if late else None)
+        threshold = None
+        if named.service is not None and named.service in directory.services:
+            threshold = directory.services[named.service].sla_seconds
+        fed = voice_events.call_termination(
+            self._state.client, call, data, at, event_id, named, threshold
+        )
+        if late:
+            voice_events.prefer_sent(fed, data, data.call_direction, directory)
+        return OutboundEvent("interaction", "VOICE", named.service, named.call_center, fed)
+
+    def leave(self, event: CallLeave, at: int, now: int, _event_id: str) -> None:
+        """It left its queue unanswered."""
+        data = event.data
+        call = self._table.touch((int(data.transaction_id), data.session_id), at, now)
+        self._calls.step(call, Step(at, LEAVE, None, None, leave_reason(data.reason)))
+
+    def update(self, event: CallUpdate, at: int, now: int, _event_id: str) -> None:
+        """Facts of it were corrected."""
+        data = event.data
+        call = self._table.touch((int(data.transaction_id), data.session_id), at, now)
+        service = None if data.service is None else self._state.directory.service(data.service)
+        self._details.update(call, at, data)
+        self._calls.step(call, Step(at, UPDATE, service, None))
+
+    def missed(self, event: AgentMissed, at: int, now: int, _event_id: str) -> None:
+        """It changes no state: the agent and the service are known, and the call is heard of.
+
+        It counts for the service that it names, else for the one that has the call now.
+        """
+        data, directory = event.data, self._state.directory
+        directory.agent(data.agent)
+        service = NO_SERVICE if data.service is None else directory.service(data.service)
+        key = (int(data.transaction_id), data.session_id)
+        if key in self._table.calls:
+            call = self._table.touch(key, at, now)
+            if data.service is None:
+                service = call.present_service
+        self._calls.tally.counts.missed(service, at)
+
+    def disposition(
+        self, event: CallDisposition, at: int, now: int, event_id: str
+    ) -> OutboundEvent:
+        """A term code was set."""
+        data, directory = event.data, self._state.directory
+        call = self._table.touch((int(data.transaction_id), data.session_id), at, now)
+        agent = None if data.agent is None else directory.agent(data.agent)
+        if data.account is not None:
+            self._details.disposition(call, at, data)
+        self._calls.dispositions.set(call, at, data.term_code, agent)
+        named = voice_events.Named(call, directory, agent)
+        fed = voice_events.call_disposition(self._state.client, call, data, at, event_id, named)
+        return OutboundEvent("interaction", "VOICE", named.service, named.call_center, fed)
