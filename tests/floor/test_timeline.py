@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -180,6 +181,23 @@ def test_time_in_a_call_follows_its_service_when_that_becomes_known() -> None:
         20_000,
         29_500,
     )
+
+
+@pytest.mark.parametrize("in_call", [False, True])
+def test_an_answer_that_is_too_late_is_left_for_an_in_call_only(in_call: bool) -> None:
+    """Two answers leave an agent in both calls, whatever the order; In Call leaves the other."""
+    floor = new_floor()
+    last = agent("IN_CALL", 3505, call={"transactionId": 2, "sessionId": "S2"})
+    fold_all(
+        floor,
+        [
+            call("call.answer", 3500, 2, agent="ANN"),
+            *([last] if in_call else []),
+            call("call.answer", 10, 1, agent="ANN"),
+            call("call.start", 3510, 1, service=10, direction="INBOUND"),
+        ],
+    )
+    assert floor.call_table.calls[1, "S1"].connected is not in_call
 
 
 def test_an_agent_that_answers_again_a_call_it_had_left_has_it_again() -> None:

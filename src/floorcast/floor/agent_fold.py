@@ -100,9 +100,9 @@ class AgentFold:
         moment = AgentMoment(min(at, now), ANSWERED, None, Told(call=in_hand))
         if self._timeline.places(agent, moment.at, now):
             self._timeline.take(agent, moment, now)
-        elif agent.on and call.key not in agent.on:
+        elif agent.in_call_at > moment.at and call.key not in agent.on:
             # too late to count, but the agent has been in another call since
-            self._calls.leave(call.key, number, max(agent.last_event, moment.at), 1)
+            self._calls.leave(call.key, number, agent.in_call_at, 1)
 
     def reassign(self, now: int) -> None:
         """Count agents' time for the services that their calls have turned out to be for.

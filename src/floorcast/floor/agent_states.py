@@ -104,7 +104,7 @@ class AgentStates:
 
     def _answer(self, agent: OnFloor, key: Key, sign: int) -> None:
         """The agent is in the call and has left all others."""
-        agent.answered = key
+        agent.answered, agent.in_call_at = key, agent.last_event
         if agent.on != (key,):
             if sign:
                 for other in agent.on:

@@ -85,12 +85,12 @@ class OnFloor(Struct, omit_defaults=True, gc=False):
 
     ``since`` is when the present state began, ``last_event`` when the agent was heard of last, up
     to which its time is counted, and ``changed_at`` when the last change of state, reason or
-    service was taken. ``service`` is
-    where time accrues: of ``services``, the call's, else ``at_hand``. ``visited`` are the (day,
-    service) pairs that the present visit was counted in, and ``call_visited`` those of the visit
-    to In Call that hold or transfer interrupts. ``answered`` is the call that it answered last,
-    ``on`` are those that it has not left for another, ``wraps_up`` is the one that the present
-    wrap-up follows, and ``offered`` one that it answered before it was in call.
+    service was taken. ``service`` is where time accrues: of ``services``, the call's, else
+    ``at_hand``. ``visited`` are the (day, service) pairs that the present visit was counted in, and
+    ``call_visited`` those of the visit to In Call that hold or transfer interrupts. ``answered`` is
+    the call that it answered last, ``on`` are those that it has not left for another, and
+    ``in_call_at`` is its last In Call, with which it left all others. ``wraps_up`` is the call that
+    the present wrap-up follows, and ``offered`` one that it answered before it was in call.
 
     ``past`` are the moments of the last minutes, which late ones are put among. ``several``: it has
     been logged in to several services at once.
@@ -117,6 +117,7 @@ class OnFloor(Struct, omit_defaults=True, gc=False):
     service_at: int = LONG_AGO
     answered: Key | None = None
     on: tuple[Key, ...] = ()
+    in_call_at: int = LONG_AGO
     wraps_up: Key | None = None
     offered: CallInHand | None = None
     reached: int = LONG_AGO
