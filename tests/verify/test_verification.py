@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -211,6 +211,36 @@ def test_an_empty_log_verifies_clean() -> None:
     assert verify(1, in_entries([])).entries == 1
 
 
+def in_order_of_arrival(story: Sequence[tuple[int, InboundEvent]]) -> list[StoredEntry]:
+    """A log whose events arrived at the moments (ms) before them; its first entry is the site."""
+    site = StoredEntry(1, (story[0][0] - 1) * 10_000, "site", msgspec.json.encode(PLAN))
+    return [site] + [
+        StoredEntry(number, when * 10_000 + number, "events", msgspec.json.encode(event))
+        for number, (when, event) in enumerate(story, 2)
+    ]
+
+
+def test_a_service_that_a_late_logon_tells_is_that_of_the_day_after() -> None:
+    """The visit began before midnight without a service, and none of the new day is without one."""
+    evening, night = at("2026-11-22T23:00:00-05:00"), at("2026-11-23T01:00:00-05:00")
+    story = [
+        (evening, agent_at("LOGON", evening)),
+        (evening, agent_at("LOGON", evening - 3 * 3_600_000, service=10)),
+    ]
+    assert verify(1, in_order_of_arrival(story), Moment(night)).differences == []
+
+
+def test_an_answer_that_came_too_late_is_not_left_for_another_answer() -> None:
+    """An agent has both calls, in whatever order their answers arrive."""
+    noon = at("2026-11-23T12:00:00-05:00")
+    story = [
+        (noon, call_at("answer", noon, 3, agent="BOB")),
+        (noon, call_at("answer", noon - 9 * 3_600_000, 1, agent="BOB")),
+        (noon, call_at("start", noon, 1, service=10, direction="INBOUND")),
+    ]
+    assert verify(1, in_order_of_arrival(story), Moment(noon + 2)).differences == []
+
+
 def test_a_call_that_nothing_was_heard_of_for_hours_is_left_for_another_one() -> None:
     """Its agent answers another call after it has left memory; then something is heard of it."""
     morning, noon = at("2026-11-23T05:00:00-05:00"), at("2026-11-23T10:00:00-05:00")
@@ -219,9 +249,4 @@ def test_a_call_that_nothing_was_heard_of_for_hours_is_left_for_another_one() ->
         (noon, agent_at("IN_CALL", noon, 9, call={"transactionId": 1, "sessionId": "S1"})),
         (noon, call_at("start", noon, 2, service=10, direction="INBOUND")),
     ]
-    entries = [StoredEntry(1, (morning - 1) * 10_000, "site", msgspec.json.encode(PLAN))]
-    for number, (when, event) in enumerate(story, 2):
-        entries.append(
-            StoredEntry(number, when * 10_000 + number, "events", msgspec.json.encode(event))
-        )
-    assert verify(1, entries, Moment(noon)).differences == []
+    assert verify(1, in_order_of_arrival(story), Moment(noon)).differences == []

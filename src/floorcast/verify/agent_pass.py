@@ -163,8 +163,9 @@ class AgentPass:
             begins_today = self._days.is_today(one.begin)
             goes_on = max(one.begin, self._days.begin) < min(one.end, self._days.end)
             if one.state != "Logoff" and (begins_today or goes_on):
-                visit.services |= {one.service, *one.touched}
-                for service in {one.service, *one.touched}:
+                services = {one.service, *(one.touched if begins_today else ())}
+                visit.services |= services
+                for service in services:
                     self._sums.agents[agent][service].was_there = True
         for visit in {id(visit): visit for visit in visits}.values():
             for service in visit.services:
