@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+from tests.programs import needs
+
 __all__ = ["certificates"]
 
 KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
@@ -21,6 +23,7 @@ def certificates(folder: Path) -> None:
 def _request(folder: Path, name: str, *more: str) -> None:
     subject = ("-subj", f"/CN={name}", "-days", "2")
     files = ("-keyout", f"{name}.key", "-out", f"{name}.pem")
+    needs("openssl")
     subprocess.run(
         ["openssl", "req", "-x509", *KEY, *files, *subject, *more],
         cwd=folder,

@@ -16,6 +16,7 @@ import pytest
 
 from floorcast.cli.demo_floor import AGENTS, API_TOKEN, INGEST_KEY, SEED
 from floorcast.simulator.floor_sizing import floor_of
+from tests.programs import needs
 from tests.real.server import EVENTS, Caller, command, environment, free_port
 from tests.real.sites import in_the_evening
 
@@ -77,6 +78,7 @@ def test_it_prints_where_the_wallboard_is_and_how_to_get_in(demo: tuple[str, lis
     assert dict(shown)["ingest key"] == INGEST_KEY
     pasted = re.search(r"^(  SESSION=.*?)\nEach feed response", printed, re.MULTILINE | re.DOTALL)
     assert pasted is not None
+    needs("bash", "curl")
     answers = subprocess.run(
         ["bash", "-euc", pasted[1]], check=True, capture_output=True, text=True, timeout=DEADLINE
     ).stdout

@@ -10,16 +10,14 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import pytest
-
 from tests.golden.examples import like
+from tests.programs import needs
 from tests.real.server import environment
 
 __all__ = ["DOCS", "ROOT", "Block", "blocks", "paste", "wrong"]
@@ -64,8 +62,7 @@ def blocks(page: str, *, until: str = "\0") -> list[Block]:
 
 def paste(pasted: Sequence[Block], url: str, folder: Path, **more: str) -> list[str]:
     """Paste blocks into one shell that works in ``folder``; what each of them printed."""
-    if shutil.which("curl") is None:
-        pytest.skip("curl is not installed")
+    needs("bash", "curl")
     place = url.removeprefix("http://")
 
     def here(text: str) -> str:
