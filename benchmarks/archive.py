@@ -2,8 +2,8 @@
 
     python benchmarks/archive.py [--events 41667] [--agents 10000] [--services 500] [--days 31]
 
-An hour of a busy client is folded and written as the sealing worker does it. Then a month of hours
-is written to a temporary folder, and reported by day. Both run in this process.
+Folds and writes an hour of a busy client as the sealing worker does. Then writes a month of hours
+to a temporary folder and reports it by day. Both run in this process.
 """
 
 from __future__ import annotations

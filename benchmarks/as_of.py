@@ -1,11 +1,11 @@
-"""As of: how long an answer about a past moment takes, and what feeds feel of it meanwhile.
+"""Measures how long answers about a past time take, and how they affect the feeds.
 
     python benchmarks/as_of.py [--events 1000000] [--asked 20] [--agents 10000] [--services 500]
 
-Fills a data folder with a day that ends now, by a node whose clock is moved. Then starts a server
-on the folder and asks for service statistics, for one service and for all, at random moments of the
-day. The time from sending an event to reading it from the feed is taken without and beside these
-requests.
+Fills a data folder with a day that ends now, with a node whose clock is advanced. Then starts a
+server on the folder and requests service statistics, for one service and for all, at random times
+of the day. Measures the time from sending an event to reading it from the feed, with and without
+these requests.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ KEY = {"Authorization": f"Bearer {workload.INGEST_KEY}", "Content-Type": "applic
 
 
 def site_of(services: int) -> str:
-    """The site with so many services."""
+    """The site with this many services."""
     begin = workload.SITE.partition("\n[[client.service]]")[0]
     return begin + "".join(
         f'\n[[client.service]]\nid = {number}\nname = "Service {number}"\n'
@@ -125,7 +125,7 @@ def latencies(server: Running, session: dict[str, str], until: threading.Event) 
 def beside(
     server: Running, session: dict[str, str], moments: list[int], wanted: object
 ) -> tuple[list[float], list[float]]:
-    """The seconds of the answers, and those of the feed meanwhile."""
+    """The seconds of the answers, and of the feed at the same time."""
     until, found = threading.Event(), list[float]()
     follower = threading.Thread(target=lambda: found.extend(latencies(server, session, until)))
     follower.start()

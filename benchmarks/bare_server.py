@@ -1,6 +1,6 @@
-"""The machine's own bound for intake: HTTP, decode, encode, a flushed append, nothing else.
+"""The machine's upper bound for intake: HTTP, decode, encode, and a flushed append.
 
-No checks, no duplicates, no order, no floor, no feeds: one row a request, in one process.
+No checks, duplicates, order, floor or feeds: one row per request, in one process.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _encoder = msgspec.json.Encoder()
 
 
 class Bare:
-    """Takes a request of events, and answers when they are flushed."""
+    """Accepts a request with events, and responds after they are flushed."""
 
     def __init__(self, path: Path) -> None:
         self._connection = apsw.Connection(str(path))
@@ -49,7 +49,7 @@ class Bare:
 
 
 def main() -> None:
-    """Serve on a free port, which is printed."""
+    """Serve on a free port and print it."""
     sock = socket.create_server(("127.0.0.1", 0))
     print(f"listening on {sock.getsockname()[1]}", flush=True)
     app = Bare(Path(sys.argv[1]))

@@ -14,13 +14,13 @@ LINE = (
 
 
 def batches(seed: int, count: int, size: int = 1000) -> list[list[bytes]]:
-    """So many batches of lines, all events different."""
+    """This many batches of lines, with distinct events."""
     random = Random(seed)
     return [[_line(random) for _ in range(size)] for _ in range(count)]
 
 
 def report(title: str, figures: list[tuple[str, float]]) -> None:
-    """Print events a second and the time an event takes, aligned."""
+    """Print events per second and the time per event, aligned."""
     print(f"{title:<52}{'events/s':>12}{'µs an event':>14}")
     for what, rate in figures:
         print(f"  {what:<50}{rate:>12,.0f}{1e6 / rate:>14.2f}")

@@ -1,4 +1,4 @@
-"""What this machine can do at most to take events in: decode them, and append them flushed.
+"""The machine's upper bound for accepting events: decode them, and append them flushed.
 
 Nothing of floorcast but the types to decode to: a loop around msgspec and SQLite, one row and
 one flush for each request of 1,000 events. Run: ``python -m benchmarks.bound_intake``.
@@ -21,7 +21,7 @@ _decoder = msgspec.json.Decoder(InboundEvent)
 
 
 def raw_decode(many: list[list[bytes]]) -> float:
-    """Events decoded and checked a second, from NDJSON."""
+    """Events decoded and checked per second, from NDJSON."""
     bodies = [b"\n".join(lines) for lines in many]
     begun = time.perf_counter()
     for body in bodies:
@@ -30,7 +30,7 @@ def raw_decode(many: list[list[bytes]]) -> float:
 
 
 def raw_append(folder: Path, many: list[list[bytes]], *, decode: bool = False) -> float:
-    """Events appended a second, a row a batch, each flushed; decoded before if wanted."""
+    """Events appended per second, one flushed row per batch; optionally decoded first."""
     connection = apsw.Connection(str(folder / f"raw-{decode}.db"))
     connection.pragma("page_size", 16384)
     connection.pragma("journal_mode", "WAL")

@@ -1,4 +1,4 @@
-"""The event log by itself: durable appends beside the machine's bound.
+"""The event log by itself: durable appends compared with the machine's bound.
 
 Batches of 1,000 new events with random ids from 4 appenders at once, into an empty log and
 into one that holds a million keys. Run: ``python -m benchmarks.bound_log [stored events]``.
@@ -30,7 +30,7 @@ _decoder = msgspec.json.Decoder(InboundEvent)
 
 
 async def append_round(log: EmbeddedLog, seed: int) -> tuple[float, float]:
-    """Events a second, and events a second of the event loop's own processor time."""
+    """Events per second, and events per second of the event loop's processor time."""
     made = [
         Batch(1, lines, [_decoder.decode(line) for line in lines]) for lines in batches(seed, ROUND)
     ]
@@ -52,7 +52,7 @@ async def append_round(log: EmbeddedLog, seed: int) -> tuple[float, float]:
 
 
 async def measure(path: Path, stored: int) -> list[tuple[str, float]]:
-    """Append until so many events are stored; the first round's figures and the last's."""
+    """Append until this many events are stored. Returns the figures of the first and last round."""
     folder = DataFolder(path)
     log = EmbeddedLog(folder, system_now)
     figures: list[tuple[str, float]] = []
@@ -73,7 +73,7 @@ async def measure(path: Path, stored: int) -> list[tuple[str, float]]:
 
 
 def main() -> None:
-    """Print the figures beside the bound."""
+    """Print the figures and the bound."""
     stored = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     with tempfile.TemporaryDirectory() as name:
         raw = raw_append(Path(name), batches(0, ROUND))

@@ -1,4 +1,4 @@
-"""What this machine can do at most to read stored events back, beside what the store does.
+"""The machine's upper bound for reading stored events, compared with the store.
 
 Events of 700 bytes, 1,000 in a row. Run: ``python -m benchmarks.bound_read``.
 """
@@ -25,7 +25,7 @@ OFFSETS = array("I", range(0, len(BODY) + 1, len(BODY) // EVENTS + 1)).tobytes()
 
 
 def raw_read(folder: Path) -> float:
-    """Events read a second: a row with its body, found by its number."""
+    """Events read per second: a row with its body, found by its number."""
     connection = apsw.Connection(str(folder / "raw.db"))
     connection.pragma("page_size", 8192)
     connection.pragma("journal_mode", "WAL")
@@ -42,7 +42,7 @@ def raw_read(folder: Path) -> float:
 
 
 async def store_write_and_read(folder: Path) -> tuple[float, float]:
-    """Events a second stored by the store, and read back from it a segment at a time."""
+    """Events per second that the store writes, and that are read from it segment by segment."""
     store = ProjectionStore(folder / "mirror.db", system_now, identity="bench", heads={})
     begun = time.perf_counter()
     for number in range(SEGMENTS):

@@ -1,9 +1,9 @@
-"""A cluster: intake beside plain nats-py and the embedded log, reading on 1, 2, 3 nodes, a death.
+"""Measures a cluster: intake, reading on 1, 2 and 3 nodes, and the failure of a server.
 
     PYTHONPATH=. python benchmarks/cluster.py [--events 200000] [--seconds 10]
 
-All servers of NATS and all nodes run on this machine and share its processor, so the figures say
-what each thing costs beside the others, in one run, and not what machines of their own would do.
+All servers of NATS and all nodes run on this machine and share its processor, so the figures
+compare costs within one run, and do not show what separate machines would achieve.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def nats(folder: Path, count: int) -> Iterator[NatsServers]:
 
 @contextmanager
 def nodes(folder: Path, url: str, count: int) -> Iterator[list[Running]]:
-    """So many nodes of one cluster, each when the one before is ready."""
+    """Start this many nodes of one cluster, one after the other."""
     with ExitStack() as stack:
         running = []
         for number in range(count):
@@ -60,7 +60,7 @@ def nodes(folder: Path, url: str, count: int) -> Iterator[list[Running]]:
 
 
 async def plain_rate(url: str, replicas: int, events: int) -> float:
-    """nats-py alone: the same batches published to the same streams, as many under way."""
+    """nats-py alone: the same batches to the same streams, with the same number in progress."""
     link = await NatsLink.open(url, "benchmark")
     await make_log_streams(link, 1, replicas, new_identity())
     bodies = iter(fresh_bodies(events // 1000))
@@ -77,7 +77,7 @@ async def plain_rate(url: str, replicas: int, events: int) -> float:
 
 
 def intake_rates(events: int) -> dict[str, float]:
-    """Events a second, by what takes them in."""
+    """Events per second, by receiver."""
     rates = {}
     with tempfile.TemporaryDirectory() as name:
         say("embedded ...")
@@ -94,7 +94,7 @@ def intake_rates(events: int) -> dict[str, float]:
 
 
 def read_pages(node: Running, session: dict[str, str], begin: str, until: float) -> int:
-    """Read a feed from a token on, again and again; how many events that were."""
+    """Read a feed from a token on, repeatedly. Returns the number of events."""
     count, token = 0, begin
     with socket.create_connection(("127.0.0.1", node.port)) as sock:
         while time.perf_counter() < until:
@@ -130,7 +130,7 @@ def ask_large(sock: socket.socket, request: bytes) -> bytes:
 
 
 def reading_rates(events: int, seconds: float) -> dict[int, float]:
-    """Events a second that readers get, by how many nodes they are spread over."""
+    """Events per second that readers get, by the number of nodes."""
     rates = {}
     for count in (1, 2, 3):
         with tempfile.TemporaryDirectory() as name, nats(Path(name), 1) as servers:
@@ -152,7 +152,7 @@ def reading_rates(events: int, seconds: float) -> dict[int, float]:
 
 
 def longest_silence(events: int) -> float:
-    """Seconds without an acknowledgement when the leader of the log is killed while events come."""
+    """Seconds without an acknowledgement after the leader of the log is killed during intake."""
     with tempfile.TemporaryDirectory() as name, nats(Path(name), 3) as servers:
         say("the leader's death ...")
         url = servers.account()
@@ -174,7 +174,7 @@ def longest_silence(events: int) -> float:
 
 
 async def leader(url: str) -> str:
-    """Which server leads the log's first stream."""
+    """The server that leads the log's first stream."""
     link = await NatsLink.open(url, "benchmark")
     info = await link.api("STREAM.INFO.FLOORCAST_0")
     await link.close()
@@ -183,7 +183,7 @@ async def leader(url: str) -> str:
 
 
 def main() -> None:
-    """Measure one after the other, and print each beside what it is compared with."""
+    """Measure one after the other, and print each with its comparison."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--events", type=int, default=200_000)
     parser.add_argument("--seconds", type=float, default=10.0)

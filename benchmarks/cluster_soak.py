@@ -1,12 +1,12 @@
-"""A cluster under faults for some minutes: what readers missed, saw twice, or saw in another order.
+"""Runs a cluster under faults for some minutes and counts lost, repeated and reordered events.
 
     PYTHONPATH=. python benchmarks/cluster_soak.py [--minutes 25] [--seed 1]
 
-Three NATS servers, three nodes, three sources, and readers that ask another node at every turn.
-Each fault lasts some seconds: a NATS server or a node is killed, stopped in its tracks or cut off;
-a node's clock is set; one NATS server's disk is rolled back. At the end all NATS servers are rolled
-back together, and the log is repaired from the nodes' folders. The exit code is 1 when anything was
-lost, doubled or differs between nodes.
+Three NATS servers, three nodes, three sources, and readers that switch nodes at every request. Each
+fault lasts some seconds: a NATS server or a node is killed, paused or disconnected; a node's clock
+is set; one NATS server's disk is rolled back. At the end all NATS servers are rolled back together,
+and the log is repaired from the nodes' folders. The exit code is 1 if anything was lost, repeated
+or differs between nodes.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ say = Console(stderr=True, highlight=False).print
 
 
 class Faults:
-    """Does one thing after another to a cluster, and undoes it."""
+    """Applies one fault after another to a cluster and reverts it."""
 
     def __init__(self, cluster: Cluster, folder: Path, seed: str) -> None:
         self._cluster = cluster
@@ -80,7 +80,7 @@ class Faults:
         self.done: Counter[str] = Counter()
 
     def go_on(self, minutes: float) -> None:
-        """One fault after another, for so long; each kind once before any comes again."""
+        """Apply faults for this long; each kind once before any repeats."""
         until = time.monotonic() + 60 * minutes
         kinds = {
             "NATS server killed": self._server_killed,
@@ -166,14 +166,14 @@ class Faults:
 
 
 def read(nodes: list[Server], session: str, begin: str, path: str, seed: str) -> list[Any]:
-    """Everything that a reader sees who asks another node at every turn."""
+    """Everything that a reader sees who switches nodes at every request."""
     with Roamer(nodes, seed) as reader:
         reader.http.headers["LV-Session"] = session
         return reader.follow(path, begin, until=THE_END, count=500)
 
 
 class Soak:
-    """Sources and readers at work on a cluster, and what came of it."""
+    """Sources and readers that use a cluster, and the results."""
 
     def __init__(self, cluster: Cluster, seed: str) -> None:
         self.cluster = cluster
@@ -226,7 +226,7 @@ class Soak:
             last.take(ndjson(end))
 
     def counted(self, path: str, events: list[dict[str, Any]]) -> Counter[str]:
-        """What a reader missed, saw twice, or saw in another order than it was sent."""
+        """What a reader missed, saw twice, or saw in a different order."""
         seen = list(marks(events))
         sent = [mark for source in self.sources for mark in source.sent[path]]
         found = Counter(read=len(seen), doubled=len(seen) - len(set(seen)))
@@ -238,7 +238,7 @@ class Soak:
         return found
 
     def differing(self) -> int:
-        """Feeds that are not the same on every node."""
+        """Feeds that differ between nodes."""
         count = 0
         for path in (EVENTS, AGENTS):
             ask = partial(read, session=self.session, begin=self.begin, path=path, seed="all")
@@ -248,7 +248,7 @@ class Soak:
 
 
 def roll_back_all(cluster: Cluster, kept: Path) -> None:
-    """Have every NATS server lose what it took since ``kept``; repair from the fullest node."""
+    """Roll every NATS server back to ``kept``, then repair from the most complete node."""
     for server in cluster.servers.servers:
         server.kill()
         shutil.rmtree(server.data)
@@ -302,7 +302,7 @@ def prepared(cluster: Cluster, folder: Path) -> None:
 
 
 def soak(folder: Path, minutes: float, seed: str) -> bool:
-    """Whether nothing was lost, doubled, reordered or different."""
+    """Whether nothing was lost, repeated, reordered or different."""
     servers = NatsServers(folder / "nats", 3, wired=True)
     prepare: Callable[[Cluster], None] = partial(prepared, folder=folder)
     try:
@@ -351,7 +351,7 @@ def _all_have(cluster: Cluster, run: Soak, count: int) -> bool:
 
 
 def main() -> None:
-    """Run it, and print what was seen."""
+    """Run it and print the results."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--minutes", type=float, default=25.0)
     options.add_argument("--seed", default="1")

@@ -1,16 +1,16 @@
-"""How many AMI events a second the connector reads, and in how much memory.
+"""Measures how many AMI events per second the connector reads, and its memory.
 
 A manager interface in another process pours the calls of a large floor (1,000 agents, 200 queues)
 at a steady rate: the 26 events of one captured call of Asterisk 22, again and again with other
-callers, agents and queues. The connector reads, maps, spools, and sends to an intake that takes
-everything, or with ``--away`` is not there until the last event has been said. Run it from the
-repository's root:
+callers, agents and queues. The connector reads, maps, spools, and sends to an intake that accepts
+everything or, with ``--away``, is unavailable until the last event. Run it from the repository's
+root:
 
     python -m benchmarks.connect_asterisk --rate 10000 --seconds 60
 
-It prints how far the interface was behind its schedule at the end (what is not read in time pushes
-back on it), processor time per event, the most events that waited in the spool, the memory, and
-how long the spool took to be sent.
+It prints how far the interface was behind its schedule at the end (because of backpressure),
+processor time per event, the maximum number of events in the spool, the memory, and how long it
+took to send the spool.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def members() -> list[dict[str, str]]:
 
 
 async def pour(rate: int, seconds: int, pipe: Connection) -> None:
-    """Serve one connector, and say everything that there is to say on time."""
+    """Serve one connector and send all events on time."""
     form, events_a_call = template()
     async with serving() as ami:
         ami.members = members()
@@ -109,7 +109,7 @@ def _intake(is_away: bool, pipe: Connection) -> None:
 
 
 async def read(port: int, url: str, pipe: Connection, intake: Connection, folder: Path) -> None:
-    """Connect, and tell what it took once the interface has said everything."""
+    """Connect, and report the costs once the interface has sent everything."""
     health, most = Health(), 0
     source = Source(ami=AmiAddress("127.0.0.1", port, "floorcast", SECRET))
     with Spool(folder / "spool.db") as spool:

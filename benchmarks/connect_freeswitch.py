@@ -1,13 +1,13 @@
-"""How many events of FreeSWITCH a second the connector reads, and in how much memory.
+"""Measures how many FreeSWITCH events per second the connector reads, and its memory.
 
 An event socket in another process pours the calls of a large floor (1,000 agents, 200 queues) at a
 steady rate; events have the size that their channel variables give them. The connector reads,
-maps, spools, and sends to an intake that takes everything. Run it from the repository's root:
+maps, spools, and sends to an intake that accepts everything. Run it from the repository's root:
 
     python -m benchmarks.connect_freeswitch --rate 10000 --seconds 60
 
-It prints how far the socket was behind its schedule at the end (what is not read in time pushes
-back on it), processor time per event, the most events that waited in the spool, and the memory.
+It prints how far the socket was behind its schedule at the end (because of backpressure), processor
+time per event, the maximum number of events in the spool, and the memory.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def template() -> bytes:
 
 
 def calls() -> Iterator[bytes]:
-    """One call after the other: at any moment no agent has two."""
+    """One call after the other, so that no agent has two at the same time."""
     form, number = template(), 0
     while True:
         yield (
@@ -72,7 +72,7 @@ def calls() -> Iterator[bytes]:
 
 
 async def pour(rate: int, seconds: int, pipe: Connection) -> None:
-    """Serve one connector, and say everything that there is to say on time."""
+    """Serve one connector and send all events on time."""
     async with serving() as esl:
         names = [f"{number:04}@pbx" for number in range(AGENTS)]
         esl.agents = [agent_row(name) for name in names]
@@ -99,7 +99,7 @@ def _child(rate: int, seconds: int, pipe: Connection) -> None:
 
 
 async def read(port: int, url: str, pipe: Connection, folder: Path) -> None:
-    """Connect, and tell what it took once the socket has said everything."""
+    """Connect, and report the costs once the socket has sent everything."""
     address = EslAddress("127.0.0.1", port, PASSWORD)
     health, most = Health(), 0
     with Spool(folder / "spool.db") as spool:

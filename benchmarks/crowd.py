@@ -1,11 +1,11 @@
-"""One client's crowd, and what another client feels of it: intake and a stream, quiet and not.
+"""Measures how one client's crowd affects another client's intake and stream.
 
     python benchmarks/crowd.py [--idle 10000] [--slow 1000] [--flooding 100] [--seconds 30]
 
 The crowd connects from addresses 127.0.1.x, 100 connections each: idle ones that keep their
 connection, slow ones that send a byte of a request per second, and flooding ones that send events
-and ask for statistics as fast as they are answered. The other client sends an event every 50 ms
-from 127.0.0.1 and reads it from a stream. Connections that the server closes are made again.
+and request statistics as fast as possible. The other client sends an event every 50 ms from
+127.0.0.1 and reads it from a stream. Connections that the server closes are reopened.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Felt(NamedTuple):
-    """Seconds until each event was acknowledged, and until it came from the stream.
+    """Seconds until each event was acknowledged, and until the stream delivered it.
 
-    ``server`` is the processor time that the server spent until the acknowledgement, on
-    whomever: what the other programs of the machine take is not in it.
+    ``server`` is the server's processor time until the acknowledgement, for all clients. It
+    excludes other programs of the machine.
     """
 
     intake: list[float]
@@ -88,7 +88,7 @@ async def again(
     number: int,
     work: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[object, object, None]],
 ) -> None:
-    """Do the work on a connection of the crowd, and on a new one whenever that ends."""
+    """Run the work on a connection of the crowd, and on a new one whenever it ends."""
     address = f"127.0.1.{1 + number // PER_ADDRESS % 250}"
     while True:
         with suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
@@ -170,7 +170,7 @@ def in_background(work: Callable[..., Coroutine[object, object, None]], *argumen
 
 
 async def felt(server: Running, seconds: float) -> Felt:
-    """What the quiet client measures."""
+    """Return the measurements of the quiet client."""
     port = server.port
     session = await login(port, "QUIET", "quiet", TOKEN)
     found, sent = Felt([], [], []), dict[str, float]()

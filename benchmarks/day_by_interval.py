@@ -1,10 +1,10 @@
-"""What a day by interval costs: the time of an answer, its slices, and the memory.
+"""Measures the cost of a day by interval: the time of an answer, its slices, and the memory.
 
-A floor of 500 services and 10,000 agents is folded from a day of about a million events, at the
-moments of the day. Then the intervals of one service and of all are asked for, alert rules are
-evaluated, and the memory of the intervals is summed. Times are of the processor, in ms: cold is the
-first answer, warm the best of later ones (nothing is folded in between), the longest turn what the
-event loop waits for at most during the first.
+Folds a floor of 500 services and 10,000 agents from a day of about a million events. Then requests
+the intervals of one service and of all, evaluates alert rules, and sums the memory of the
+intervals. Times are of the processor, in ms: cold is the first answer, warm the best of later ones
+(nothing is folded in between), the longest turn the longest time that the first answer blocks the
+event loop.
 
     python -m benchmarks.day_by_interval --help
 """

@@ -1,9 +1,9 @@
-"""The way of an event: which modules of floorcast run from its bytes to its readers' bytes.
+"""The path of an event: the modules that run from its bytes to its readers' bytes.
 
-Starts a server in this process, opens a stream, lets a long poll wait, and sends one agent event.
-From the moment at which the event's request is sent until both readers have it, every module
-whose code runs is noted; what runs in most of a few rounds is the event's way, so that a chore
-that falls into one round does not count.
+Starts a server in this process, opens a stream, starts a long poll, and sends one agent event.
+Records every module whose code runs from the start of the event's request until both readers have
+the event. The path consists of the modules that run in most rounds, so a periodic task that falls
+into one round does not count.
 
     python benchmarks/event_path.py
 """
@@ -151,7 +151,7 @@ def _waits(address: str) -> None:
 
 
 def event_path(rounds: int = ROUNDS) -> list[str]:
-    """The modules on the way of an event, by their path in the package, in alphabetical order.
+    """The modules on the path of an event, by their path in the package, in alphabetical order.
 
     Must be called on the main thread, where the server runs; clients have a thread of their own.
     """

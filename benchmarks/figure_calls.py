@@ -1,8 +1,8 @@
-"""What the calls behind a figure cost: a page of one service, among the calls of a day.
+"""Measures the cost of the calls behind a figure: a page of one service, among a day's calls.
 
-A store gets a day's calls of several services, each of which has left memory. The first page, a
-page in the middle and the last one are read of a service of one size, and of one twice as large.
-Times are of the processor, in ms, the best of several.
+A store gets a day's calls of several services, all of which have left memory. The first page, a
+middle page and the last page are read, for a service of one size and one twice as large. Times are
+of the processor, in ms, the best of several.
 
     python benchmarks/figure_calls.py --help
 """

@@ -1,10 +1,10 @@
-"""Intake: events a second, durable, in requests of 1,000; beside the bare path and Redis.
+"""Measures intake: durable events per second, in requests of 1,000, compared with Redis.
 
     python benchmarks/intake.py [--events 200000] [--connections 4]
 
-In one run, in turn, twice: floorcast with everything on; the bare path (``bare_server.py``);
-redis-py pipelining the same events into a Redis stream with ``appendfsync always``, where
-redis-server is installed. The best of the two runs counts.
+Runs each twice, in turn: floorcast with everything on; the bare path (``bare_server.py``); and, if
+redis-server is installed, redis-py pipelining the same events into a Redis stream with
+``appendfsync always``. The best of the two runs counts.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def fresh_bodies(requests: int) -> list[bytes]:
 
 
 def send_all(port: int, requests: list[bytes]) -> None:
-    """Send requests over one connection, each after the answer to the one before."""
+    """Send requests over one connection, each after the response to the previous one."""
     with socket.create_connection(("127.0.0.1", port)) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for body in requests:
@@ -51,7 +51,7 @@ def send_all(port: int, requests: list[bytes]) -> None:
 
 
 def ask(sock: socket.socket, request: bytes) -> bytes:
-    """Send a request; its answer, which is a small JSON object."""
+    """Send a request. Returns its response, a small JSON object."""
     sock.sendall(request)
     answer = sock.recv(65536)
     while not answer.rstrip().endswith(b"}"):

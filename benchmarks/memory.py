@@ -19,7 +19,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def floor_of(agents: int, calls: int) -> Iterator[bytes]:
-    """Events after which so many agents are logged in and so many calls wait."""
+    """Events that leave this many agents logged in and this many calls waiting."""
     envelope = {"specversion": "1.0", "source": "memory", "time": datetime.now(UTC).isoformat()}
     for number in range(agents):
         data = {"agent": f"AGENT{number}", "eventType": "LOGON", "service": 1 + number % 50}
@@ -45,7 +45,7 @@ def resident(agents: int, calls: int) -> int:
 
 
 def main() -> None:
-    """Measure each size, and print what an agent and a call take."""
+    """Measure each size, and print the memory per agent and per call."""
     found = {size: resident(*size) for size in SIZES}
     empty = found[0, 0]
     print(f"{'agents':>8}{'calls':>8}{'MiB':>8}{'KiB each':>10}")

@@ -1,4 +1,4 @@
-"""Servers that the benchmarks start: on loopback, in a scratch folder, ended by their id."""
+"""Servers that the benchmarks start, on loopback and in a temporary folder."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Running(NamedTuple):
 
     @property
     def url(self) -> str:
-        """Where it answers."""
+        """The URL of the server."""
         return f"http://127.0.0.1:{self.port}"
 
     def log_in(self) -> dict[str, str]:
@@ -51,7 +51,7 @@ class Running(NamedTuple):
 
 @contextmanager
 def listening(command: list[str], pattern: str) -> Iterator[Running]:
-    """Run a server until the block ends; a line that matches ``pattern`` tells its port."""
+    """Run a server until the block ends. A line that matches ``pattern`` has its port."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None

@@ -1,9 +1,9 @@
-"""What each statistics method costs: processor time and bytes, for everything and one service.
+"""Measures each statistics method: processor time and bytes, for everything and one service.
 
-A floor of 10,000 agents, 500 services and 2,000 open calls is folded from events, and each
-method is asked many times; the best time counts. Then the same with fewer agents, to see how
-the cost grows, and with a second floor whose one service is as large, to see that one service's
-figures do not depend on the others.
+Folds a floor of 10,000 agents, 500 services and 2,000 open calls from events, and calls each method
+many times. The best time counts. Repeats this with fewer agents, to show how the cost grows, and
+with a second floor that has only one service of the same size, to show that the cost of one service
+does not depend on the others.
 
     python benchmarks/statistics_cost.py
 """
@@ -158,7 +158,7 @@ class Cost(NamedTuple):
 
 
 def cost(method: Method, floor: Floor, wanted: ServiceFilter) -> Cost:
-    """Ask often, and take the best: whatever else the machine does only adds to it."""
+    """Measure often and return the best, because other load only adds to it."""
     visibility, moment = Visibility([FloorView(floor)]), Moment(NOON + 40_000)
     size = method(visibility, wanted, moment)
     best = float("inf")

@@ -1,10 +1,10 @@
-"""A stored day: how fast one reader catches up with it, and how soon a server is back.
+"""Measures a stored day: how fast a reader catches up, and how fast a server restarts.
 
     python benchmarks/stored_day.py [--events 1000000]
 
 Fills a server, then reads the whole interaction feed from its beginning over HTTP, in pages of
-1,000, by one reader; beside it, the machine's own bound: the same pages by plain reads of the
-same rows. Then the server is killed, and stopped, and the time until it answers again is taken.
+1,000, by one reader, compared with the machine's bound: plain reads of the same rows. Then kills,
+and separately stops, the server and measures the time until it responds again.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def token_of(seconds_ago: float) -> str:
 
 
 class Caught(NamedTuple):
-    """What a reader got, how long that took in seconds, and what the server spent on it."""
+    """The events that a reader got, the time in seconds, and the server's processor time."""
 
     events: int
     pages: int
@@ -72,7 +72,7 @@ def catch_up(server: Running) -> Caught:
 
 
 def plain_reads(folder: Path) -> float:
-    """Events a second by reading the stored rows alone."""
+    """Events per second when only reading the stored rows."""
     connection = apsw.Connection(str(folder / "mirror.db"), flags=apsw.SQLITE_OPEN_READONLY)
     begun = time.perf_counter()
     events = 0

@@ -1,9 +1,9 @@
-"""What TLS costs: streams and long polls with and without it, side by side.
+"""Measures the cost of TLS: streams and long polls with and without it.
 
     python benchmarks/tls.py [--readers 300] [--events 100]
 
-Each reader is a connection of its own. Events come one by one, 50 ms apart; what counts is the
-time from sending one to each reader's having it, the server's processor time, and its memory.
+Each reader has its own connection. Events arrive one by one, 50 ms apart. Measures the time from
+sending an event until each reader has it, the server's processor time, and its memory.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def request(path: str, body: bytes, session: str) -> bytes:
 
 
 class Readers:
-    """Readers of the interaction feed, and when each heard of which event."""
+    """Readers of the interaction feed, and when each received each event."""
 
     def __init__(self, session: str, token: str) -> None:
         self._session = session

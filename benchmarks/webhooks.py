@@ -1,9 +1,9 @@
-"""The processor time of webhooks: many of one client, and one receiver that takes everything.
+"""Measures the processor time of webhooks: many of one client, with one receiver.
 
 Publishes ``--rate`` events a second to one feed for ``--seconds``, first without webhooks, then
-with ``--webhooks`` of them. Each sends every event, or with ``--services`` those of one of so many
-services. The receiver runs in another process. Prints the difference in processor time as a share
-of one core. ``--compare`` sends a request with httpx, too, and prints the time of each. Run:
+with ``--webhooks`` of them. Each sends every event or, with ``--services``, those of one of this
+many services. The receiver runs in another process. Prints the difference in processor time as a
+share of one core. ``--compare`` also sends a request with httpx and prints the time of each. Run:
 ``python -m benchmarks.webhooks``.
 """
 
@@ -87,7 +87,7 @@ class Receiver(asyncio.Protocol):
 
 
 def receive(pipe: Connection) -> None:
-    """Run the receiver until something comes by the pipe; then tell its counts."""
+    """Run the receiver until the pipe has a message, then return its counts."""
 
     async def serve() -> None:
         server = await asyncio.get_running_loop().create_server(Receiver, "127.0.0.1", 0)
@@ -125,7 +125,7 @@ class Floors:
         return encode(client, ticks, cursor, self.token_secret)
 
     async def publish(self, events: int) -> None:
-        """An entry with so many events."""
+        """Publish an entry with this many events."""
         number = await self.log.append_site(CLIENT, b"%d" % system_now())
         ticks = self.log.head(CLIENT).recorded_at
         event_id = event_id_maker(CLIENT, ticks, number, self.token_secret)
@@ -141,7 +141,7 @@ class Floors:
 
 
 async def busy(floors: Floors, rate: int, seconds: float) -> float:
-    """Publish for so long; the processor time as a share of a core."""
+    """Publish for this long. Returns the processor time as a share of a core."""
     begun, used = time.monotonic(), time.process_time()
     for turn in range(int(seconds * SLICES)):
         await floors.publish(rate // SLICES)

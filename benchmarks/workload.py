@@ -15,7 +15,7 @@ INGEST_KEY = "benchmark-ingest-key-of-bench"
 API_TOKEN = "benchmark-api-token-of-bench"
 LOGIN = {"clientName": "BENCH", "userName": "bench", "password": "benchmark-password"}
 SERVICES = 50
-AGENTS = 10_000  # a call each every 100 s: with fewer, an agent would have several at once
+AGENTS = 10_000  # each has a call every 100 s; with fewer, agents would have several at once
 EVENTS_PER_CALL = 7
 
 SITE = f"""
@@ -39,7 +39,7 @@ role = "Sysadmin"
 
 
 def call_events(begin: datetime, seed: int = 1) -> Iterator[dict[str, object]]:
-    """Calls, one every 10 ms, each with what its agent does; seven events a call, for ever."""
+    """Calls, one every 10 ms, with their agents' states; seven events per call, without end."""
     rng = random.Random(seed)
     number = seed * 10_000_000
     while True:

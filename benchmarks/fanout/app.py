@@ -1,4 +1,4 @@
-"""The peer in Python: what a team would write today, with Starlette, sse-starlette and Redis.
+"""The Python peer, as a team would write it today with Starlette, sse-starlette and Redis.
 
 One subscription for the process, a bounded queue for each reader.
 """
@@ -21,7 +21,7 @@ queues: set[asyncio.Queue[str]] = set()
 
 
 async def follow(socket: str) -> None:
-    """Hand every message to every reader; who is 10,000 behind misses some."""
+    """Pass every message to every reader. A reader that is 10,000 behind misses some."""
     subscription = redis.asyncio.Redis(unix_socket_path=socket, decode_responses=True).pubsub()
     await subscription.subscribe("events")
     async for message in subscription.listen():

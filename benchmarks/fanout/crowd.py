@@ -1,4 +1,4 @@
-"""A crowd of readers in one process: plain sockets, looked after by one epoll."""
+"""A crowd of readers in one process: plain sockets, served by one epoll."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def request(path: str, session: str, body: str = "{}") -> bytes:
 
 
 class Crowd:
-    """Readers of one server; what each was sent since it was last looked at is in ``got``."""
+    """Readers of one server. ``got`` has the data that each received since the last check."""
 
     def __init__(self, port: int) -> None:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -34,7 +34,7 @@ class Crowd:
         return len(self._sockets)
 
     def enter(self, one_request: bytes, count: int, *, within: float = 0) -> list[int]:
-        """Have ``count`` more of them ask, evenly within so many seconds; their numbers."""
+        """Start ``count`` more readers, evenly within this many seconds. Returns their numbers."""
         numbers = []
         begun = time.perf_counter()
         for number in range(count):
@@ -49,7 +49,7 @@ class Crowd:
         return numbers
 
     def until(self, whole: Callable[[bytes], bool], numbers: list[int], seconds: float) -> int:
-        """Read until each of these has what it waits for; how many have it in time."""
+        """Read until each of these has what it waits for. Returns how many have it in time."""
         left = {number for number in numbers if not whole(self.got[number])}
         end = time.perf_counter() + seconds
         while left and time.perf_counter() < end:
@@ -66,7 +66,7 @@ class Crowd:
         return len(numbers) - len(left)
 
     def forget(self) -> None:
-        """Begin to look anew."""
+        """Discard the received data."""
         self.got = dict.fromkeys(self.got, b"")
 
     def leave(self) -> None:

@@ -1,11 +1,11 @@
-"""Readers in numbers: idle ones, one that sleeps, and all of them coming back at once.
+"""Many readers: idle ones, one that sleeps, and all of them reconnecting at once.
 
     python benchmarks/fanout/readers.py [idle] [sleeper] [flood]
 
-idle     10,000 readers, half of them long polls: memory and processor time, and how long one
-         event takes to reach them all.
-sleeper  one reader takes nothing while 1,000,000 events pass; then it resumes by its token.
-flood    5,000 streams lose their server to SIGKILL and come back at once, while a source sends.
+idle     10,000 readers, half of them long polls: memory and processor time, and the time for one
+event to reach all of them. sleeper  one reader reads nothing during 1,000,000 events, then resumes
+by its token. flood    5,000 streams lose their server to SIGKILL and come back at once, while a
+source sends.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def served(got: bytes) -> bool:
 
 
 def idle(folder: Path, count: int = 10_000) -> None:
-    """What readers cost that have nothing to read."""
+    """Measure the cost of readers without events."""
     with processes.floorcast(folder / "data") as server:
         session = server.log_in()["LV-Session"]
         send(server, range(1))
@@ -120,7 +120,7 @@ def idle(folder: Path, count: int = 10_000) -> None:
 
 
 def sleeper(folder: Path) -> None:
-    """What a reader costs that takes nothing, and whether it misses anything."""
+    """Measure the cost of a reader that reads nothing, and check that it misses nothing."""
     with processes.floorcast(folder / "data") as server:
         session = server.log_in()["LV-Session"]
         token = token_now(server, session)
@@ -163,7 +163,7 @@ def numbers(server: processes.Running, session: str, token: str) -> Iterator[int
 
 
 def flood(folder: Path, count: int = 5_000) -> None:
-    """How all readers come back after a crash, and whether a source has to wait for them."""
+    """Measure how all readers reconnect after a crash, and whether a source has to wait."""
     with processes.floorcast(folder / "data") as server:
         session = server.log_in()["LV-Session"]
         crowd = Crowd(server.port)
