@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from floorcast.cluster.nats_config import Place, Ports, Secrets, nats_config, new_secrets
+from floorcast.cluster.nats_config import Ports, Secrets, ServerLayout, nats_config, new_secrets
 from floorcast.cluster.status import overview
 from tests.certificates import certificates
 from tests.cluster.town import Town, follow, page, sms
@@ -20,9 +20,9 @@ def begin(folder: Path, secrets: Secrets, ports: dict[str, Ports]) -> list[subpr
     routes = [("127.0.0.1", ports[name].routes) for name in NAMES]
     found = []
     for name in NAMES:
-        place = Place("127.0.0.1", str(folder / name), "1GB", str(folder))
+        layout = ServerLayout("127.0.0.1", str(folder / name), "1GB", str(folder))
         config = folder / f"{name}.conf"
-        config.write_text(nats_config(name, routes, secrets, ports[name], place))
+        config.write_text(nats_config(name, routes, secrets, ports[name], layout))
         found.append(subprocess.Popen([str(PROGRAM), "--config", str(config)], stderr=-3))
     return found
 

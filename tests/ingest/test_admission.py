@@ -8,7 +8,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from floorcast.ingest.admission import Admission, Busy, Place
+from floorcast.ingest.admission import Admission, AdmittedRequest, Busy
 
 ACME, OTHER, THIRD = 47415, 4199, 5
 
@@ -67,7 +67,7 @@ class AdmissionModel(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.admission = Admission(6, most=100)
-        self.open: list[tuple[int, Place, ExitStack]] = []
+        self.open: list[tuple[int, AdmittedRequest, ExitStack]] = []
 
     @rule(client=st.sampled_from([ACME, OTHER, THIRD]))
     def begin(self, client: int) -> None:

@@ -13,7 +13,7 @@ from floorcast.model.token import end_of_entry
 from floorcast.projection.refold import FoldLimits
 from floorcast.sqlite.checksums import add_function
 from floorcast.statistics.answers import METHODS, Question
-from floorcast.statistics.as_of import PastAnswer, PastQuestion, Place, answer_as_of
+from floorcast.statistics.as_of import FloorPosition, PastAnswer, PastQuestion, answer_as_of
 from floorcast.statistics.requests import ServiceFilter
 from tests.real.nodes import Clock, House, scratch
 from tests.real.sites import ACME, CHILD, event, ndjson
@@ -36,10 +36,10 @@ def house() -> Iterator[House]:
 
 def asked(house: House, entry: int, question: Question) -> bytes:
     """The question about the floor after an entry."""
-    places = [Place(ACME, end_of_entry(entry)), Place(CHILD, end_of_entry(1))]
+    positions = [FloorPosition(ACME, end_of_entry(entry)), FloorPosition(CHILD, end_of_entry(1))]
     past = PastQuestion(
         folder=str(house.data),
-        places=places,
+        positions=positions,
         moment=house.clock.ticks // 10_000,
         limits=FoldLimits(),
         call_centers=None,

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Sequence
 from typing import NamedTuple
 
-__all__ = ["Place", "Ports", "Secrets", "nats_config", "new_secrets"]
+__all__ = ["Ports", "Secrets", "ServerLayout", "nats_config", "new_secrets"]
 
 TEMPLATE = """\
 server_name: {name}
@@ -76,7 +76,7 @@ class Ports(NamedTuple):
     monitor: int = 8222
 
 
-class Place(NamedTuple):
+class ServerLayout(NamedTuple):
     """The addresses of a server, and the folders of its messages and certificates."""
 
     listen: str = "0.0.0.0"  # noqa: S104 — a server of a cluster serves other machines
@@ -95,7 +95,7 @@ def nats_config(
     servers: Sequence[tuple[str, int]],
     passwords: Secrets,
     ports: Ports | None = None,
-    place: Place | None = None,
+    layout: ServerLayout | None = None,
 ) -> str:
     """The configuration of server ``name``; ``servers`` are all hosts with their route ports."""
     lines = [f"    nats-route://route:{passwords.route}@{host}:{port}" for host, port in servers]
@@ -104,5 +104,5 @@ def nats_config(
         secrets=passwords,
         ports=ports or Ports(),
         routes="\n".join(lines),
-        **(place or Place())._asdict(),
+        **(layout or ServerLayout())._asdict(),
     )

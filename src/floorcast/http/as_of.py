@@ -16,11 +16,11 @@ from floorcast.model.errors import InvalidParameter
 from floorcast.model.token import TICKS_PER_MS, end_of_entry, entry_of, to_ms
 from floorcast.statistics.answers import Question
 from floorcast.statistics.as_of import (
+    FloorPosition,
     PageAnswer,
     PageQuestion,
     PastAnswer,
     PastQuestion,
-    Place,
     answer_as_of,
 )
 from floorcast.statistics.requests import read_at
@@ -44,10 +44,10 @@ async def answer_about_past(context: RequestContext, question: Question, at: obj
     Raises InvalidParameter for a time before the log begins or in the future, and Unavailable
     if too many such answers are being computed.
     """
-    place = await reached(context.services, context.session.client, at)
-    asked = _asked(context, place)
+    then = await reached(context.services, context.session.client, at)
+    asked = _asked(context, then)
     asked.question = question
-    body, headers = await _computed(context, asked, place)
+    body, headers = await _computed(context, asked, then)
     return Response(200, Content(body), headers=headers)
 
 
@@ -56,17 +56,18 @@ async def page_of_past(
 ) -> tuple[PageAnswer, Headers]:
     """The calls behind a figure as of a past time. Raises as ``answer_about_past`` does."""
     services = context.services
-    place = await reached(services, context.session.client, at)
-    asked = _asked(context, place)
+    then = await reached(services, context.session.client, at)
+    asked = _asked(context, then)
     asked.page = page
-    for one in asked.places:  # calls that leave the floor are stored shortly after they are folded
+    # calls that leave the floor are stored shortly after they are folded
+    for one in asked.positions:
         await services.floor_of(one.client).until_folded(entry_of(one.position))
     await services.past.stored()
-    body, (token, *_) = await _computed(context, asked, place)
+    body, (token, *_) = await _computed(context, asked, then)
     return _page_decoder.decode(body), (token,)
 
 
-def _asked(context: RequestContext, place: Reached) -> PastQuestion:
+def _asked(context: RequestContext, then: Reached) -> PastQuestion:
     services, session = context.services, context.session
     past, client = services.past, session.client
     if past.folder is None:
@@ -74,12 +75,14 @@ def _asked(context: RequestContext, place: Reached) -> PastQuestion:
             "at needs a server with a data folder: this one keeps everything in memory"
         )
     others = [one for one in session.clients_seen if one != client]
-    places = [Place(client, place.position)]
-    places += [Place(one, end_of_entry(services.log.last_at(one, place.ticks))) for one in others]
+    positions = [FloorPosition(client, then.position)]
+    positions += [
+        FloorPosition(one, end_of_entry(services.log.last_at(one, then.ticks))) for one in others
+    ]
     return PastQuestion(
         folder=str(past.folder),
-        places=places,
-        moment=to_ms(place.ticks),
+        positions=positions,
+        moment=to_ms(then.ticks),
         limits=past.limits,
         call_centers=session.call_centers,
         listed=session.services,
@@ -87,18 +90,18 @@ def _asked(context: RequestContext, place: Reached) -> PastQuestion:
 
 
 async def _computed(
-    context: RequestContext, asked: PastQuestion, place: Reached
+    context: RequestContext, asked: PastQuestion, then: Reached
 ) -> tuple[bytes, Headers]:
     """The body of the answer, and its headers."""
     services, client = context.services, context.session.client
-    near = client, place.position
+    near = client, then.position
     argument = msgspec.msgpack.encode(asked)
     work = services.past.workers.run(client, answer_as_of, argument, near=near)
     answer = _answer_decoder.decode(await _unless_gone(context, asyncio.ensure_future(work)))
     if answer.body is None:
-        raise _too_long_ago(services, client, place.ticks, answer.since)
+        raise _too_long_ago(services, client, then.ticks, answer.since)
     secret = services.token_secret
-    token = token_at(client, place.position, services.log, place.ticks, at_head=True, secret=secret)
+    token = token_at(client, then.position, services.log, then.ticks, at_head=True, secret=secret)
     headers: Headers = (("feed-token", token),)
     if answer.newest_event:
         headers += (("newest-event", str(to_ms(answer.newest_event))),)
@@ -120,7 +123,7 @@ async def reached(services: Services, client: int, at: object) -> Reached:
     if isinstance(at, str) and is_token(at):
         await services.until_known(client, at.strip())
         found = place_of(client, at.strip(), log, services.now(), services.token_secret)
-        place = Reached(found.ticks, found.position)
+        then = Reached(found.ticks, found.position)
     else:
         moment, now = read_at(at, services.zone(client)), services.now()
         ticks = moment * TICKS_PER_MS
@@ -130,11 +133,11 @@ async def reached(services: Services, client: int, at: object) -> Reached:
         ticks = min(ticks, now)
         # events recorded within the ms are included
         entry = log.last_at(client, max(0, ticks) + TICKS_PER_MS - 1)
-        place = Reached(ticks, end_of_entry(entry))
+        then = Reached(ticks, end_of_entry(entry))
     first = log.recorded_at(client, log.removed(client) + 1)
-    if first is None or entry_of(place.position) <= log.removed(client):
-        raise _too_long_ago(services, client, place.ticks, first)
-    return place
+    if first is None or entry_of(then.position) <= log.removed(client):
+        raise _too_long_ago(services, client, then.ticks, first)
+    return then
 
 
 def _too_long_ago(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from floorcast.model.errors import Unavailable
 
-__all__ = ["MAX_BODIES_BYTES", "Admission", "Busy", "ClientTurns", "Place"]
+__all__ = ["MAX_BODIES_BYTES", "Admission", "AdmittedRequest", "Busy", "ClientTurns"]
 
 MAX_BODIES_BYTES = 512 << 20  # bytes of all bodies in memory at once
 _SHARE = 2  # a client may have one half
@@ -30,8 +30,8 @@ class _Used:
     size: int = 0  # bytes
 
 
-class Place:
-    """The place of one request; ``hold`` counts the bytes of its body as they come."""
+class AdmittedRequest:
+    """An admitted request. ``hold`` counts the bytes of its body as they arrive."""
 
     __slots__ = ("_all", "_client", "_most", "size")
 
@@ -71,7 +71,7 @@ class Admission:
 
     @property
     def requests(self) -> int:
-        """The number of requests that have a place."""
+        """The number of admitted requests."""
         return self._all.requests
 
     @property
@@ -80,7 +80,7 @@ class Admission:
         return self._all.size
 
     @contextmanager
-    def admit(self, client: int) -> Iterator[Place]:
+    def admit(self, client: int) -> Iterator[AdmittedRequest]:
         """Admit one request, from before its body is read until its response.
 
         Raises Busy, without reading or storing anything, if there is no room.
@@ -92,14 +92,14 @@ class Admission:
         self._clients[client] = used
         self._all.requests += 1
         used.requests += 1
-        place = Place(self._all, used, self._most)
+        request = AdmittedRequest(self._all, used, self._most)
         try:
-            yield place
+            yield request
         finally:
             self._all.requests -= 1
-            self._all.size -= place.size
+            self._all.size -= request.size
             used.requests -= 1
-            used.size -= place.size
+            used.size -= request.size
             if not used.requests:
                 del self._clients[client]
 

@@ -19,10 +19,17 @@ from floorcast.statistics.figure_days import read_figure_day
 from floorcast.statistics.requests import LIVE_FIGURES, Figure, ServiceFilter
 from floorcast.statistics.visibility import CallCenterLimits, Listed, Moment, Scope, Visibility
 
-__all__ = ["PageAnswer", "PageQuestion", "PastAnswer", "PastQuestion", "Place", "answer_as_of"]
+__all__ = [
+    "FloorPosition",
+    "PageAnswer",
+    "PageQuestion",
+    "PastAnswer",
+    "PastQuestion",
+    "answer_as_of",
+]
 
 
-class Place(Struct):
+class FloorPosition(Struct):
     """One client's floor at a position in its log."""
 
     client: int
@@ -59,7 +66,7 @@ class PastQuestion(Struct):
     """
 
     folder: str
-    places: Sequence[Place]
+    positions: Sequence[FloorPosition]
     moment: int
     limits: FoldLimits
     call_centers: CallCenterLimits
@@ -108,22 +115,22 @@ def _body(asked: PastQuestion, refolds: Sequence[Refold], floors: PastFloors) ->
         views = [view for view in views if view.client == asked.page.client]
     visibility = Visibility(views, asked.call_centers, listed=asked.listed)
     if asked.page is not None:
-        (place,) = [one.position for one in asked.places if one.client == asked.page.client]
+        (position,) = [one.position for one in asked.positions if one.client == asked.page.client]
         (scope,) = visibility.scopes(asked.page.filter)
-        return msgspec.msgpack.encode(_page(asked.page, scope, moment, floors, place))
+        return msgspec.msgpack.encode(_page(asked.page, scope, moment, floors, position))
     assert asked.question is not None
     return answer(asked.question, visibility, moment)
 
 
 def _page(
-    asked: PageQuestion, scope: Scope, moment: Moment, floors: PastFloors, place: int
+    asked: PageQuestion, scope: Scope, moment: Moment, floors: PastFloors, position: int
 ) -> PageAnswer:
     (service,) = scope.services
     given = (asked.start, asked.end)
     day = read_figure_day(scope.view, moment, asked.figure, given, asked.day)
     left = None
     if asked.figure not in LIVE_FIGURES:
-        left = floors.left_calls(asked.client, day.day, service, place)
+        left = floors.left_calls(asked.client, day.day, service, position)
     wanted = Wanted(service, asked.figure, *day, asked.after)
     with closing(FigureCalls(scope, moment, wanted, left)) as page:
         for _ in page:
@@ -132,10 +139,14 @@ def _page(
 
 
 def _refolded(asked: PastQuestion, floors: PastFloors) -> list[Refold]:
-    kept = {place.client: _kept.pop((asked.folder, place.client), None) for place in asked.places}
+    kept = {
+        position.client: _kept.pop((asked.folder, position.client), None)
+        for position in asked.positions
+    }
     _kept.clear()  # keep the floors of at most one question in memory, and none that failed halfway
     refolds = [
-        floors.floor(place.client, place.position, kept.pop(place.client)) for place in asked.places
+        floors.floor(position.client, position.position, kept.pop(position.client))
+        for position in asked.positions
     ]
     _kept.update(((asked.folder, refold.floor.state.client), refold) for refold in refolds)
     return refolds

@@ -18,7 +18,7 @@ from floorcast.webhooks.batches import Batch, Reading
 from floorcast.webhooks.cloud_events import MEDIA_TYPE, Event
 from floorcast.webhooks.connection import Reply, RequestFailed
 from floorcast.webhooks.exchange import Exchange
-from floorcast.webhooks.place import Place
+from floorcast.webhooks.position import WebhookPosition
 from floorcast.webhooks.progress import (
     Progress,
     delivered,
@@ -62,10 +62,10 @@ class Delivery:
         self._save = save
         self._may_send = may_send
         self._keys = [signing_key(secret) for secret in webhook.secrets]
-        self._place = Place(reading, around.floors, around.now)
+        self._position = WebhookPosition(reading, around.floors, around.now)
         self._next_read = self._check_at = self._refresh_at = 0.0
         if progress.state == "suspended" and progress.token:
-            self.waiting_since = self._place.since(progress.token)
+            self.waiting_since = self._position.since(progress.token)
         self._exchange = Exchange(
             url_of(webhook),
             around.tls,
@@ -75,9 +75,9 @@ class Delivery:
 
     def current(self) -> Progress:
         """Return the progress, with the token of the current position."""
-        if self._place.cursor is None:
+        if self._position.cursor is None:
             return self.progress
-        return structs.replace(self.progress, token=self._place.token())
+        return structs.replace(self.progress, token=self._position.token())
 
     async def run(self) -> None:
         """Send until cancelled, or until the webhook is suspended."""
@@ -98,7 +98,7 @@ class Delivery:
         if not self._may_send():
             await asyncio.sleep(self._around.tuning.unavailable)
             return
-        cursor = await self._checked_place()
+        cursor = await self._checked_position()
         if cursor is None:
             return
         batch = await self.reading.batch(cursor, self._end())
@@ -115,32 +115,34 @@ class Delivery:
 
     def _moved(self, cursor: int, *, at_head: bool) -> None:
         now = asyncio.get_running_loop().time()
-        if cursor != self._place.cursor or now >= self._refresh_at:  # the token's time advances too
+        if (
+            cursor != self._position.cursor or now >= self._refresh_at
+        ):  # the token's time advances too
             self.dirty = True
             self._refresh_at = now + self._around.tuning.refresh
-        self._place.cursor, self._place.at_head = cursor, at_head
+        self._position.cursor, self._position.at_head = cursor, at_head
 
-    async def _checked_place(self) -> int | None:
+    async def _checked_position(self) -> int | None:
         """Return the cursor to continue from, or None if the webhook has been suspended."""
-        cursor = self._place.cursor
+        cursor = self._position.cursor
         if cursor is None:
-            cursor = await self._place.begin(self.progress.token)
+            cursor = await self._position.begin(self.progress.token)
             if not self.progress.token:
                 await self._save(self)
         now = asyncio.get_running_loop().time()
         if now >= self._check_at:
             self._check_at = now + self._around.tuning.quiet
-            if not self._place.is_complete():
+            if not self._position.is_complete():
                 await self._suspend(
-                    "its place is older than the feeds, which reach back 24 hours: resume it with"
-                    " --from, or skip what is missing"
+                    "its position is older than the feeds, which reach back 24 hours: resume it"
+                    " with --from, or skip the missing events"
                 )
                 return None
         return cursor
 
     def _end(self) -> int | None:
         """Return the last position of the batch whose delivery failed."""
-        return self._place.position(self.progress.end) if self.progress.end else None
+        return self._position.position(self.progress.end) if self.progress.end else None
 
     async def _send(self, batch: Batch) -> bool:
         self._next_read = 0.0

@@ -8,10 +8,10 @@ from floorcast.model.token import Now, decode, end_of_entry, entry_of
 from floorcast.webhooks.batches import Reading
 from floorcast.webhooks.floors import Floors
 
-__all__ = ["Place"]
+__all__ = ["WebhookPosition"]
 
 
-class Place:
+class WebhookPosition:
     """A cursor that tokens make durable. ``cursor`` is None until ``begin``.
 
     ``at_head`` is true if no event followed the cursor when it was set.

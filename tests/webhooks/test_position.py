@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from floorcast.model.token import TICKS_PER_SECOND, end_of_entry, position
 from floorcast.webhooks.batches import reading_of
-from floorcast.webhooks.place import Place
+from floorcast.webhooks.position import WebhookPosition
 from tests.http.fed import sms
 from tests.http.servers import ACME, House, in_house
 from tests.webhooks.receiver import hook
@@ -12,10 +12,10 @@ from tests.webhooks.receiver import hook
 HOUR = 3_600
 
 
-def place(house: House) -> Place:
+def place(house: House) -> WebhookPosition:
     """A place in ACME's feeds."""
     reading = reading_of(ACME, hook("http://a.test/"), house.server)
-    return Place(reading, house.server, house.loop.now)
+    return WebhookPosition(reading, house.server, house.loop.now)
 
 
 def test_without_a_token_it_is_the_present_and_a_token_leads_back() -> None:
