@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
 
 from tests.real.server import Caller, running
 from tests.real.sites import event, ndjson
+from tests.wallboard.floors import shown, waits
 from tests.wallboard.screen import Screen, screen
 from tests.wallboard.shifts import shift
 
@@ -95,3 +97,21 @@ def test_it_is_searched_sorted_and_chosen_by_keyboard(crowded: Screen) -> None:
     assert page.get_attribute(".states [data-state='3']", "aria-pressed") == "true"
     keys.press("Space")
     crowded.until_text("#agents h2", "2,000 agents")
+
+
+def test_the_reason_is_read_and_not_cut(browser: Browser, tmp_path: Path) -> None:
+    """It stands for the state, which its colour and a listener's words say."""
+    late = {"agent": "ANN", "service": 38049, "eventType": "NOT_READY", "reason": "TEAM MEETING"}
+    with shown(tmp_path, browser, [*waits(1, 38049), event("agent.state", "a1", **late)]) as (
+        wall,
+        _,
+    ):
+        state = wall.page.locator("#agents [data-login=ANN] td").first
+        assert state.text_content() == "Not Ready · Team meeting"
+        assert state.evaluate("(one) => one.scrollWidth <= one.clientWidth")
+        seen = state.locator("span").last.bounding_box()
+        cell = state.bounding_box()
+        assert seen is not None
+        assert cell is not None
+        assert cell["x"] <= seen["x"]
+        assert seen["x"] + seen["width"] <= cell["x"] + cell["width"]
