@@ -75,6 +75,12 @@ def test_a_commands_help_imports_neither_server_nor_simulator(name: str) -> None
     assert imported(name, "--help") & SERVER == set()
 
 
+@pytest.mark.parametrize("name", ["user", "key", "site", "audit", "backup", "skip-entry"])
+def test_a_command_that_only_reads_and_writes_files_starts_at_once(name: str) -> None:
+    """The logger and the HTTP client take longer than all else; they are imported at work."""
+    assert imported(name, "--help") & {"structlog", "httpx", *SERVER} == set()
+
+
 def test_a_command_that_does_not_exist_gets_a_suggestion() -> None:
     """Of one of the program's commands."""
     result = CliRunner().invoke(app, ["sevre"])

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
-import structlog
 
 from floorcast.model.token import TICKS_PER_SECOND, Now, system_now
 from floorcast.site.changes import Change
@@ -29,8 +28,6 @@ MAX_CHANGES = 1_000  # of one site file, that are spelt out
 TAIL_BYTES = 64 << 10  # in which the last line of a file is looked for
 
 Value = str | int | bool | list[str] | None
-
-_log = structlog.stdlib.get_logger(__name__)
 
 
 class Tuning(NamedTuple):
@@ -75,7 +72,10 @@ class AuditLog:
             self._append(self._path, msgspec.json.encode(line) + b"\n")
         except OSError as error:
             if not self._failing:
-                _log.error("audit_unwritable", why=error.strerror or str(error))
+                import structlog  # noqa: PLC0415 - it would be half of the start of a command
+
+                log = structlog.stdlib.get_logger(__name__)
+                log.error("audit_unwritable", why=error.strerror or str(error))  # noqa: TRY400 - a line, no traceback
             self._failing = True
         else:
             self._failing = False

@@ -13,21 +13,20 @@ import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from floorcast.auth.audit_log import AuditLog, Value
-from floorcast.auth.passwords import Hasher
 from floorcast.cli.options import known
 from floorcast.config.settings import SETTINGS
 from floorcast.config.sources import load
-from floorcast.kv.port import KeyValueStore
-from floorcast.server.admin_store import visit
-from floorcast.server.logging import set_up_log
-from floorcast.site.configuration import Client
-from floorcast.site.live_site import Site
-from floorcast.site.secret_rules import password_fault
+
+if TYPE_CHECKING:
+    from floorcast.auth.audit_log import Value
+    from floorcast.auth.passwords import Hasher
+    from floorcast.kv.port import KeyValueStore
+    from floorcast.site.configuration import Client
+    from floorcast.site.live_site import Site
 
 __all__ = [
     "ClientOption",
@@ -66,6 +65,8 @@ ClientOption = Annotated[
 
 def hasher() -> Hasher:
     """How commands hash passwords. Tests replace it with a cheap hash."""
+    from floorcast.auth.passwords import Hasher
+
     return Hasher()
 
 
@@ -80,6 +81,9 @@ def with_kv(
 
     Raises ``SettingError`` if it holds no site, unless ``make``.
     """
+    from floorcast.server.admin_store import visit
+    from floorcast.server.logging import set_up_log
+
     settings = load(store, known=known(context))
     set_up_log("error", settings.log_format)
 
@@ -95,6 +99,8 @@ def audit(context: typer.Context, store: Mapping[str, object], event: str, **fie
 
     A command on a cluster that is run beside no node's folder leaves the recording to the nodes.
     """
+    from floorcast.auth.audit_log import AuditLog
+
     folder = audited_folder(context, store)
     if folder is not None:
         AuditLog(folder).record(event, **by(context), **fields)
@@ -136,6 +142,8 @@ def new_password(user_name: str, old_hash: str = "") -> str:
     Raises ``typer.BadParameter`` when it is too short or too long, the user's name or the
     password whose hash is ``old_hash``.
     """
+    from floorcast.site.secret_rules import password_fault
+
     if sys.stdin.isatty():
         given: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     else:

@@ -10,7 +10,6 @@ import typer
 
 from floorcast.auth import audit_log
 from floorcast.cli.admin import DataOption, aligned
-from floorcast.cli.event_lines import printable
 from floorcast.cli.options import known
 from floorcast.config.sources import load
 from floorcast.model.errors import Unavailable
@@ -64,6 +63,8 @@ def _row(line: Mapping[str, object]) -> Sequence[str]:
     at, event, client, address = (
         str(line.get(field, "")) for field in ("at", "event", "client", "address")
     )
+    from floorcast.cli.event_lines import printable
+
     row = (at, event, client, user, address, " ".join(others))
     return [printable(cell) for cell in row]
 
