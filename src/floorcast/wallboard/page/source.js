@@ -196,12 +196,23 @@ export class Source {
     this.tell({ kind: "trouble", error: plain(error) });
   }
 
-  /** The interaction feed only triggers the statistics earlier. Without it, they are requested
-  every few seconds. */ async #refused() { try { await this.ask(INTERACTIONS); this.#follows =
-  false; // the place was refused: the next figures have another return false; } catch (error) { if
-  (!(error instanceof Refusal && error.isOfRights)) return true; clearTimeout(this.#again);
-  this.#again = setTimeout(() => (this.#follows = false), REFUSED); // the next figures open it
-  return false; } } }
+  /**
+   * The interaction feed only triggers the statistics earlier. Without it, they are requested every
+   * few seconds.
+   */
+  async #refused() {
+    try {
+      await this.ask(INTERACTIONS);
+      this.#follows = false; // the place was refused: the next figures have another
+      return false;
+    } catch (error) {
+      if (!(error instanceof Refusal && error.isOfRights)) return true;
+      clearTimeout(this.#again);
+      this.#again = setTimeout(() => (this.#follows = false), REFUSED); // the next figures open it
+      return false;
+    }
+  }
+}
 
 /** The identity of a filter. */
 export function keyOf(filter) {
