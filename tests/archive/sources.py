@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -38,13 +38,13 @@ class Log:
 
     client = CLIENT
 
-    def __init__(self, plan: FloorConfig = PLAN) -> None:
+    def __init__(self, plan: FloorConfig = PLAN, begin: int = DAY_BEGINS) -> None:
         self.stored: list[Entry] = []
         self.snapshots: dict[int, list[bytes]] = {}
         self.removed = 0
         self.floor = Floor(FloorState(client=CLIENT), *_limits())
         self.gone: dict[Key, list[tuple[int, bytes]]] = {}
-        self._add(DAY_BEGINS - 3 * HOUR_MS, "site", msgspec.json.encode(plan), 0)
+        self._add(begin - 3 * HOUR_MS, "site", msgspec.json.encode(plan), 0)
 
     def take(self, recorded: int, *events: dict[str, Any]) -> None:
         """An entry with these events, recorded at a moment in ms or right after the last one."""
@@ -136,14 +136,24 @@ def event(kind: str, at: int, number: int = 0, **data: object) -> dict[str, Any]
 def random_logs(draw: st.DrawFn) -> Log:
     """A log of a few hours at the beginning of a day, with late events and snapshots."""
     log = Log()
-    recorded = DAY_BEGINS - HOUR_MS // 2
-    for _ in range(draw(st.integers(1, 40))):
-        recorded += draw(st.integers(0, 20 * 60_000))
+    for _ in random_entries(draw, log, DAY_BEGINS - HOUR_MS // 2, draw(st.integers(1, 40)), 20):
+        pass
+    return log
+
+
+Draw = Callable[[st.SearchStrategy[Any]], Any]
+
+
+def random_entries(draw: Draw, log: Log, begin: int, count: int, minutes: int) -> Iterator[int]:
+    """Let the log take so many entries, up to ``minutes`` apart; when each was recorded, in ms."""
+    recorded = begin
+    for _ in range(count):
+        recorded += draw(st.integers(0, minutes * 60_000))
         late = draw(st.sampled_from([0, 0, 0, -2 * 60_000, 60_000, 14 * 60_000, 90 * 60_000]))
         log.take(recorded, draw(_events(recorded - late)))
         if draw(st.integers(0, 5)) == 0:
             log.snapshot()
-    return log
+        yield recorded
 
 
 @st.composite

@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from floorcast.archive.checking import Checker, Finding
+from floorcast.archive.call_rows import call_rows
+from floorcast.archive.checking import Checker, Finding, counted_calls
+from floorcast.archive.hours import Hour, hours_of
 from floorcast.archive.jobs import SealJob
 from floorcast.archive.manifests import described, encode_manifest
+from floorcast.archive.personal import treatment
+from floorcast.archive.replay import replay
 from floorcast.archive.sealing import Sealing
 from floorcast.archive.storage import Archive, open_archive
 from floorcast.archive.tables import read_parquet, write_parquet
+from floorcast.floor.days import Calendar
+from floorcast.floor.directory import NO_SERVICE
+from floorcast.model.token import to_ms
 from tests.archive.sealed_folders import folder
-from tests.archive.sources import CLIENT, DAY_BEGINS, HOUR_MS, LIMITS, Log, random_logs
+from tests.archive.sources import (
+    CLIENT,
+    DAY_BEGINS,
+    HOUR_MS,
+    LIMITS,
+    Log,
+    event,
+    hours,
+    random_logs,
+)
 from tests.floor.random_floors import PLAN
 from tests.search import tries
 
@@ -41,6 +58,64 @@ def test_what_is_sealed_agrees(log: Log) -> None:
         while Sealing(job, archive, log).next().pending:
             pass
         assert findings(archive, CLIENT) == []
+
+
+@settings(max_examples=tries(20), deadline=None, suppress_health_check=list(HealthCheck))
+@given(random_logs())
+def test_the_calls_sum_to_the_figures_of_the_day(log: Log) -> None:
+    """Those that never end, too: offered, handled and abandoned are the fold's for each service."""
+    calendar = Calendar(PLAN.time_zone)
+    today = calendar.day_of(DAY_BEGINS)
+    midnight = calendar.bounds(today)[0]
+    summed: dict[int | None, Counter[str]] = defaultdict(Counter)
+    cut = to_ms(log.stored[-1].recorded_at) + 1
+    hours = [*hours_of(CLIENT, today - 1, calendar)[-4:], *hours_of(CLIENT, today, calendar),
+             *hours_of(CLIENT, today + 1, calendar)]  # fmt: skip
+    for hour in hours:
+        rows = call_rows(replay(log, hour, cut, LIMITS), treatment("drop", b""))
+        for (service, slot), counted in counted_calls(rows, calendar).items():
+            if calendar.day_of(slot) == today:
+                summed[service].update(counted)
+    for service, figures in log.floor.ledger.services_on(today).items():
+        if service == NO_SERVICE:
+            continue
+        waiting_over = sum(
+            call.waited_over(midnight, LIMITS.quiet_call)
+            for call in log.floor.call_table.in_progress.get(service, {}).values()
+        )
+        counted = summed[service]
+        assert counted["offered"] == figures.offered + waiting_over
+        assert counted["handled"] == figures.handled
+        assert counted["abandoned"] == figures.abandoned
+
+
+def test_a_call_that_never_ends_is_in_the_hour_in_which_it_is_given_up() -> None:
+    """Until an event of it comes: then the hour is corrected, and the call is where it ends."""
+    log, (first, *more) = Log(), hours()
+    joined = first.start + 10 * 60_000
+    log.take(joined, event("call.queue", joined, 1, service="Sales"))
+    answered = joined + 60_000
+    log.take(joined, event("call.queue", joined, 2, service="Sales"))
+    log.take(answered, event("call.answer", answered, 2, agent="ANN"))
+    given_up = joined + LIMITS.quiet_call
+    (hour,) = (one for one in more if one.start <= given_up < one.end)
+
+    def rows(one: Hour, cut: int) -> list[tuple[object, ...]]:
+        found = call_rows(replay(log, one, cut, LIMITS), treatment("drop", b""))
+        return [(row["transactionId"], row["outcome"], row["ended"], row["expired"], row["waitMs"],
+                 row["talkMs"]) for row in found]  # fmt: skip
+
+    assert rows(hour, hour.cut(1)) == [
+        ("1", "open", None, given_up, None, None),
+        ("2", "handled", None, answered + LIMITS.quiet_call, 60_000, None),
+    ]
+    assert all(rows(one, one.cut(1)) == [] for one in more if one != hour)
+    ended = hour.end + 3 * HOUR_MS
+    log.take(ended, event("call.end", ended, 1))
+    (last,) = (one for one in more if one.start <= ended < one.end)
+    assert replay(log, last, last.cut(1), LIMITS).late == {hour.name: 1}
+    assert [row[0] for row in rows(hour, hour.cut(2))] == ["2"]
+    assert [row[:3] for row in rows(last, last.cut(1))] == [("1", "abandoned", ended)]
 
 
 @pytest.fixture

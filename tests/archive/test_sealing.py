@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
+from collections import Counter, defaultdict
+from datetime import date
 from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from msgspec import structs
 
 from floorcast.archive.jobs import SealJob, SealReport
 from floorcast.archive.manifests import DayManifest, HourManifest
-from floorcast.archive.schemas import FILES
+from floorcast.archive.schemas import COUNTERS, FILES
 from floorcast.archive.sealing import Sealing
-from floorcast.archive.storage import open_archive
+from floorcast.archive.storage import Archive, open_archive
 from floorcast.archive.tables import read_parquet
+from floorcast.floor.days import Calendar
+from floorcast.floor.directory import NO_SERVICE
 from floorcast.model.errors import Unavailable
 from tests.archive.sealed_folders import PHONE, Floor, folder
-from tests.archive.sources import CLIENT, DAY_BEGINS, HOUR_MS, LIMITS, Log, event
+from tests.archive.sources import CLIENT, DAY_BEGINS, HOUR_MS, LIMITS, Log, event, random_entries
 from tests.floor.random_floors import PLAN
+from tests.search import tries
 
 TEN = "client=47415/date=2026-11-24/hour=10"
 
@@ -25,6 +34,87 @@ TEN = "client=47415/date=2026-11-24/hour=10"
 def manifest_of(floor: Floor, path: str = TEN) -> HourManifest:
     """The manifest of an hour."""
     return msgspec.json.decode(floor.files()[f"{path}/manifest.json"], type=HourManifest)
+
+
+DAYS = [
+    ("America/New_York", date(2026, 3, 8), 23),
+    ("America/New_York", date(2026, 11, 1), 25),
+    ("Australia/Lord_Howe", date(2026, 10, 4), 24),  # 23.5 hours
+    ("Australia/Lord_Howe", date(2026, 4, 5), 25),  # 24.5 hours
+    ("Pacific/Kiritimati", date(2026, 11, 26), 24),  # a day ahead of UTC's
+]
+
+
+@pytest.mark.parametrize(("zone", "day", "count"), DAYS)
+@settings(max_examples=tries(2), deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_sealed_hours_sum_to_the_day(zone: str, day: date, count: int, data: st.DataObject) -> None:
+    """As they are sealed while events come, late ones too, and corrected later; in every zone.
+
+    Sealing everything again, from other snapshots, gives the same bytes.
+    """
+    calendar = Calendar(zone)
+    begin, end = calendar.bounds(day.toordinal())
+    opened = begin + 17 * HOUR_MS
+    log = Log(structs.replace(PLAN, time_zone=zone), opened)  # declared three hours before
+    job = SealJob("", "", CLIENT, zone, 0, LIMITS)
+    with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
+        archive = open_archive(first)
+        for recorded in random_entries(data.draw, log, opened, 30, 40):
+            if recorded > end + 2 * HOUR_MS:
+                break
+            if data.draw(st.integers(0, 3)) == 0:
+                seal_until(job, archive, log, recorded)
+        seal_until(job, archive, log, end + 23 * HOUR_MS)
+        assert_sums_to_the_day(archive, log, day)
+        folders = sorted(Path(first, f"client={CLIENT}", f"date={day}").glob("hour=*"))
+        assert [int(one.name[5:]) for one in folders] == list(range(14, count))
+        (stated,) = Path(first, f"client={CLIENT}", f"date={day}").glob("manifest.json")
+        assert msgspec.json.decode(stated.read_bytes(), type=DayManifest).complete
+        if count == 23:  # once is enough
+            log.snapshots.clear()
+            seal_until(job, open_archive(second), log, end + 23 * HOUR_MS)
+            assert written(second) == written(first)
+
+
+def seal_until(job: SealJob, archive: Archive, log: Log, now: int) -> None:
+    """Seal everything that is due at a moment."""
+    job.now = now
+    while Sealing(job, archive, log).next().pending:
+        pass
+
+
+def written(folder: str) -> dict[str, bytes]:
+    """The files of an archive."""
+    return {
+        str(file.relative_to(folder)): file.read_bytes()
+        for file in sorted(Path(folder).rglob("*.*"))
+        if file.is_file()
+    }
+
+
+def assert_sums_to_the_day(archive: Archive, log: Log, day: date) -> None:
+    """The service intervals of a day are the day's counters of the fold."""
+    summed: dict[int, Counter[str]] = defaultdict(Counter)
+    for manifest in archive.hours(CLIENT, day.isoformat()):
+        content = archive.read(f"{manifest.path}/service_intervals.parquet")
+        assert content is not None
+        for row in read_parquet(content).to_pylist():
+            summed[row["serviceId"]].update({name: row[name] for name in COUNTERS})
+    floor = log.floor
+    midnight = floor.calendar.bounds(day.toordinal())[0]
+    for service, counted in floor.ledger.services_on(day.toordinal()).items():
+        if service == NO_SERVICE:
+            continue
+        row = summed[service]
+        waiting_over = sum(
+            call.waited_over(midnight, LIMITS.quiet_call)
+            for call in floor.call_table.in_progress.get(service, {}).values()
+        )
+        assert (row["offered"], row["handled"], row["abandoned"], row["talkMs"], row["waitMs"]) == (
+            counted.offered + waiting_over, counted.handled, counted.abandoned, counted.talk,
+            counted.handled_wait,
+        )  # fmt: skip
 
 
 def test_an_hour_is_sealed_ten_minutes_after_its_end(tmp_path: Path) -> None:

@@ -69,7 +69,8 @@ class ArchivedCall(Struct, rename="camel"):
     joined: int | None
     answered: int | None
     left: int | None
-    ended: int
+    ended: int | None
+    expired: int | None
     outcome: str
     wait: int | None
     talk: int | None
@@ -79,7 +80,7 @@ class ArchivedCall(Struct, rename="camel"):
 
 
 class CallReport(Struct, rename="camel"):
-    """A page of the calls that ended in the span, ordered by end.
+    """A page of the calls that ended or expired in the span, ordered by that time.
 
     The last page has no ``cursor``.
     """

@@ -16,7 +16,7 @@ from floorcast.floor.queue_segments import QueueSegment
 from floorcast.model.inbound import UnknownEvent, milliseconds
 from floorcast.model.token import encode, to_ms
 
-__all__ = ["Row", "call_rows", "event_rows", "service_columns"]
+__all__ = ["Row", "call_rows", "event_rows", "over_ms", "service_columns"]
 
 Row = dict[str, Any]
 """A row of a file, by column name. A column that is absent here is null."""
@@ -51,23 +51,32 @@ def event_rows(replay: HourReplay, treat: Treatment, token_secret: bytes) -> Ite
 
 
 def call_rows(replay: HourReplay, treat: Treatment) -> list[Row]:
-    """The calls that ended in the hour: a row per queue segment, or one row if there is none."""
+    """The calls that ended or expired in the hour.
+
+    Each has a row per queue segment, or one row if there is none.
+    """
     directory, hour = replay.floor.state.directory, replay.hour
     rows = [
         row
         for call in replay.calls()
-        if call.ended is not None and hour.start <= call.ended < hour.end
-        for row in _rows_of(call, directory, treat)
+        if hour.start <= (over := replay.over_at(call)) < hour.end
+        for row in _rows_of(call, over, directory, treat)
     ]
     rows.sort(key=_order)
     return rows
 
 
+def over_ms(row: Row) -> int:
+    """When the call of a row ended or expired, in ms."""
+    over: int = row["expired"] if row["ended"] is None else row["ended"]
+    return over
+
+
 def _order(row: Row) -> tuple[int, int, str, int]:
-    return row["ended"], int(row["transactionId"]), row["sessionId"], row["segment"]
+    return over_ms(row), int(row["transactionId"]), row["sessionId"], row["segment"]
 
 
-def _rows_of(call: Call, directory: Directory, treat: Treatment) -> Iterator[Row]:
+def _rows_of(call: Call, over: int, directory: Directory, treat: Treatment) -> Iterator[Row]:
     said = call.disposition
     common = {
         "transactionId": str(call.transaction),
@@ -80,6 +89,7 @@ def _rows_of(call: Call, directory: Directory, treat: Treatment) -> Iterator[Row
         "lastName": treat(call.last_name),
         "started": call.started,
         "ended": call.ended,
+        "expired": over if call.ended is None else None,
         "lvResult": call.lv_result,
         "termCode": None if said is None else said.code,
     }
@@ -102,7 +112,7 @@ def _segment(segment: QueueSegment, directory: Directory) -> Row:
         "withinSLA": segment.within,
         "short": segment.short,
         "transferred": answered is not None and (segment.passed_on or segment.exited),
-        "waitMs": None if segment.joined is None else segment.wait(left or 0),
+        "waitMs": None if segment.joined is None or outcome.name == "open" else segment.wait(0),
         "talkMs": None if answered is None or left is None else left - answered,
         "wrapupMs": segment.wrap_up,
     }
@@ -121,6 +131,8 @@ def _outcome(segment: QueueSegment) -> _Outcome:
         return _Outcome("handled")
     if segment.gave_up:
         return _Outcome("abandoned")
+    if segment.left is None:
+        return _Outcome("open")
     reason = "REQUEUED" if segment.reason is None else MOVED_ON[segment.reason]
     return _Outcome("movedOn", reason)
 

@@ -23,7 +23,7 @@ from floorcast.floor.days import Calendar
 from floorcast.floor.intervals import SLOT_MS
 from floorcast.model.states import STATE_NAMES, State
 
-__all__ = ["Checker", "Finding"]
+__all__ = ["Checker", "Finding", "counted_calls"]
 
 _Slot = tuple[int | None, int]
 """A service, and the start of a five-minute interval in ms."""
@@ -138,8 +138,8 @@ class Checker:
             )
         self._starts.append((manifest.start, manifest.end))
         calendar = Calendar(manifest.time_zone)
-        for segments in _by_call(tables["calls"]):
-            _count(segments, calendar, self._calls)
+        for slot, counted in counted_calls(tables["calls"], calendar).items():
+            self._calls[slot].update(counted)
 
 
 def _differing(
@@ -175,6 +175,14 @@ def _by_call(rows: Iterable[Row]) -> Iterator[list[Row]]:
         yield some
 
 
+def counted_calls(rows: Iterable[Row], calendar: Calendar) -> dict[_Slot, Counter[str]]:
+    """The figures of rows of calls, by service and start of five minutes (``docs/metrics.md``)."""
+    found: dict[_Slot, Counter[str]] = defaultdict(Counter)
+    for segments in _by_call(rows):
+        _count(segments, calendar, found)
+    return found
+
+
 def _count(segments: list[Row], calendar: Calendar, into: dict[_Slot, Counter[str]]) -> None:
     """Count one call at each of its services and days (``docs/metrics.md``)."""
     offered: dict[tuple[int, int | None], int] = {}
@@ -183,9 +191,9 @@ def _count(segments: list[Row], calendar: Calendar, into: dict[_Slot, Counter[st
     for row in segments:
         if row["outcome"] == "none":
             continue
-        service = row["serviceId"]
+        service = row.get("serviceId")
         began = row["answered"] if row["joined"] is None else row["joined"]
-        end = row["left"] if row["answered"] is None else row["answered"]
+        end = _end_of_wait(row)
         for day in range(calendar.day_of(began), calendar.day_of(end) + 1):
             at = max(began, calendar.bounds(day)[0])
             offered[day, service] = min(at, offered.get((day, service), at))
@@ -203,6 +211,13 @@ def _count(segments: list[Row], calendar: Calendar, into: dict[_Slot, Counter[st
     for (day, service), row in gave_up.items():
         if (day, service) not in answered:
             into[_slot(service, row["left"], calendar)]["abandoned"] += 1
+
+
+def _end_of_wait(row: Row) -> int:
+    end: int | None = row["left"] if row["answered"] is None else row["answered"]
+    if end is None:  # it expired in the queue
+        end = row["expired"] - 1
+    return end
 
 
 def _slot(service: int | None, at: int, calendar: Calendar) -> _Slot:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from floorcast.archive.answers import MissingHour
-from floorcast.archive.call_rows import Row, call_rows
+from floorcast.archive.call_rows import Row, call_rows, over_ms
 from floorcast.archive.hours import Hour, hours_between
 from floorcast.archive.interval_rows import agent_interval_rows, service_interval_rows
 from floorcast.archive.jobs import ClientSpan, ReportJob
@@ -119,4 +119,4 @@ def _rows(done: HourReplay, hours: list[Hour], name: str, job: ReportJob) -> Ite
     if name == "agent_intervals":
         return (row for row in agent_interval_rows(done) if within(row["start"]))
     treat = treatment(job.personal, job.key)
-    return (row for row in call_rows(done, treat) if within(row["ended"]))
+    return (row for row in call_rows(done, treat) if within(over_ms(row)))

@@ -150,6 +150,15 @@ class HourReplay:
             if key not in present:
                 yield decode_call(blob)
 
+    def over_at(self, call: Call) -> int:
+        """When a call ended or, without an end, expires: the quiet time after its last event.
+
+        In ms. It can be in the future.
+        """
+        if call.ended is not None:
+            return call.ended
+        return call.last_event + self.quiet_call
+
     def _fold(self, events: Sequence[LoggedEvent], entry: Entry, *, within: bool) -> None:
         event_id = event_id_maker(self.floor.state.client, entry.recorded_at, entry.number)
         first = position(entry.number, 0)
@@ -177,8 +186,9 @@ class HourReplay:
                     self.late[one.name] += 1
                 continue
             call = known.get(self._wrapped_up(event) or _key_of(event))
-            if call is not None and call.ended is not None and call.ended < sealed_until:
-                for one in hours_between(hour.client, call.ended, call.ended + 1, calendar):
+            over = sealed_until if call is None else self.over_at(call)
+            if over < sealed_until:
+                for one in hours_between(hour.client, over, over + 1, calendar):
                     self.late[one.name] += 1
 
     def _wrapped_up(self, event: LoggedEvent) -> Key | None:

@@ -180,16 +180,17 @@ def _calls(
     connection.execute("SET TimeZone = 'UTC'")
     _make_rows(connection, span, gathered)
     query = """
-        SELECT * EXCLUDE (started, joined, answered, "left", ended),
-            epoch_ms(ended) AS endedMs, epoch_ms(joined) AS joinedMs,
+        SELECT * EXCLUDE (started, joined, answered, "left", ended, expired),
+            epoch_ms(coalesce(ended, expired)) AS overMs, epoch_ms(ended) AS endedMs,
+            epoch_ms(expired) AS expiredMs, epoch_ms(joined) AS joinedMs,
             epoch_ms(answered) AS answeredMs, epoch_ms("left") AS leftMs
         FROM rows
-        WHERE epoch_ms(ended) >= $start AND epoch_ms(ended) < $end
+        WHERE overMs >= $start AND overMs < $end
             AND ($outcome IS NULL OR outcome = $outcome)
             AND ($agent IS NULL OR agentLoginId = $agent)
-            AND ($after IS NULL OR (epoch_ms(ended), $client, transactionId, sessionId, segment)
+            AND ($after IS NULL OR (overMs, $client, transactionId, sessionId, segment)
                 > ($after, $after_client, $transaction, $session, $segment))
-        ORDER BY endedMs, transactionId, sessionId, segment
+        ORDER BY overMs, transactionId, sessionId, segment
         LIMIT $count
     """
     after = job.after or CallPlace(0, 0, "", "", 0)
@@ -204,12 +205,13 @@ def _calls(
     return [
         (
             CallPlace(
-                row["endedMs"], span.client, row["transactionId"], row["sessionId"], row["segment"]
+                row["overMs"], span.client, row["transactionId"], row["sessionId"], row["segment"]
             ),
             ArchivedCall(
                 row["transactionId"], row["sessionId"], span.client, row["serviceId"],
                 row["campaignId"], row["direction"], row["phone"], row["account"],
-                row["joinedMs"], row["answeredMs"], row["leftMs"], row["endedMs"], row["outcome"],
+                row["joinedMs"], row["answeredMs"], row["leftMs"], row["endedMs"],
+                row["expiredMs"], row["outcome"],
                 _seconds(row["waitMs"]), _seconds(row["talkMs"]), row["agentLoginId"],
                 row["lvResult"], row["termCode"],
             ),

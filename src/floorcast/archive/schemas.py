@@ -105,6 +105,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("answered", MOMENT),
             ("left", MOMENT),
             ("ended", MOMENT),
+            ("expired", MOMENT),
             ("outcome", TEXT),
             ("reason", TEXT),
             ("withinSLA", YES_NO),

@@ -271,8 +271,8 @@ def call_report(
 ) -> Call[CallReport]:
     """A page of the calls that ended in a span; see ``service_report``.
 
-    ``agent`` is a login id, ``outcome`` handled, abandoned, movedOn or none. ``cursor`` is that of
-    the page before.
+    ``agent`` is a login id, ``outcome`` handled, abandoned, movedOn, open or none. ``cursor`` is
+    that of the page before.
     """
     given = {"agentLoginId": agent, "outcome": outcome, "cursor": cursor}
     chosen = {name: value for name, value in given.items() if value is not None}

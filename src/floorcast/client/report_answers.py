@@ -48,6 +48,7 @@ class ArchivedCall(Struct, rename="camel", kw_only=True):
     answered: int | None = None
     left: int | None = None
     ended: int | None = None
+    expired: int | None = None
     outcome: str | None = None
     wait: int | None = None
     talk: int | None = None

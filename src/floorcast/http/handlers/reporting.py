@@ -33,7 +33,7 @@ LONGER_DAY_MS = 2 * 3_600_000  # a month can be this much longer if the clocks c
 MOST_CALLS = 1000  # per page
 LONGEST = 1024  # characters of a cursor, and of a login id
 
-Outcome = Literal["handled", "abandoned", "movedOn", "none"]
+Outcome = Literal["handled", "abandoned", "movedOn", "open", "none"]
 _reply = msgspec.msgpack.Decoder(ReportReply)
 _place = msgspec.json.Decoder(CallPlace)
 
@@ -88,7 +88,7 @@ async def calls(context: RequestContext) -> Response:
     job.agent = _text(request.agent_login_id, "agentLoginId")
     job.outcome = _text(request.outcome, "outcome")
     if job.outcome is not None and job.outcome not in get_args(Outcome):
-        raise InvalidParameter("outcome must be handled, abandoned, movedOn or none")
+        raise InvalidParameter("outcome must be handled, abandoned, movedOn, open or none")
     job.count = MOST_CALLS
     job.after = _after(request.cursor)
     return await _answered(context, job)

@@ -260,7 +260,8 @@ MEMBERS = {
     "AgentInterval.services": "The agent's figures at each service with any count.",
     "AgentInterval.agentName": "The agent's name, or else their login.",
     "AgentInterval.agentLoginId": "The agent's login.",
-    "CallReport.calls": "At most 1,000 calls that ended in the span, ordered by end.",
+    "CallReport.calls": "At most 1,000 calls that ended or expired in the span, ordered by"
+    " that time.",
     "CallReport.cursor": "Begins the next page; null on the last one.",
     "ArchivedCall.transactionId": "The call's transaction id.",
     "ArchivedCall.sessionId": "The call's session id.",
@@ -273,9 +274,10 @@ MEMBERS = {
     "ArchivedCall.joined": "When the call joined the service's queue, in ms.",
     "ArchivedCall.answered": "When the call was answered there, in ms.",
     "ArchivedCall.left": "When the call left the service, in ms.",
-    "ArchivedCall.ended": "When the call ended, in ms.",
-    "ArchivedCall.outcome": "handled, abandoned or movedOn; none for a call that reached no"
-    " service.",
+    "ArchivedCall.ended": "When the call ended, in ms; null if its end never came.",
+    "ArchivedCall.expired": "When a call without an end expired, in ms.",
+    "ArchivedCall.outcome": "handled, abandoned or movedOn; open if the call expired in the queue;"
+    " none for a call that reached no service.",
     "ArchivedCall.wait": "The call's wait in the service's queue; null if it did not wait.",
     "ArchivedCall.talk": "The time from the answer until the call left; null if it was not"
     " answered.",
