@@ -93,3 +93,23 @@ def test_the_comparison_finds_what_differs(tmp_path: Path) -> None:
         "$.rows: 1 and 2 rows",
         "$.rows[0].n: 1 and 2",
     ]
+
+
+def test_the_comparison_leaves_out_what_moves() -> None:
+    """A second that passes between two answers is no difference, and hides none beside it."""
+    (source,) = [one.text for one in blocks("moving-from-livevox.md") if one.kind == "python"]
+    found: dict[str, object] = {"__name__": "compare"}
+    exec(compile(source, "compare.py", "exec"), found)
+    compared = found["compared"]
+    assert callable(compared)
+
+    class Answering:
+        def __init__(self, *answers: object) -> None:
+            self._answers = iter(answers)
+
+        def ask(self, _path: str, _body: object) -> object:
+            return next(self._answers)
+
+    old = Answering({"wait": 1, "waiting": 3, "rows": []}, {"wait": 2, "waiting": 3, "rows": [{}]})
+    new = Answering({"wait": 2, "waiting": 4, "rows": [{}]})
+    assert compared(old, new, "/", {}) == ["$.waiting: 3 and 4"]

@@ -58,7 +58,7 @@ def test_the_board_shows_the_floor_as_it_was(browser: Browser, floor: Server) ->
         wall.page.wait_for_selector("#agents [data-login]")
         wall.page.wait_for_selector("#connects-chart canvas")
         call = {"transactionId": 4712, "sessionId": "S4712"}
-        source.take(ndjson([event("call.queue", "p1", **call, service=38063)]))
+        source.take(ndjson([event("call.queue", "past 1", **call, service=38063)]))
         assert wall.page.get_attribute(QUEUE, "data-value") == waiting
         places = {wall.token(panel) for panel in ("services", "agents", "waiting", "campaigns")}
         assert len(places) == 1
