@@ -181,10 +181,10 @@ class House:
         self.server.metrics.watch_feeds(self.rings, self.streams)
         self.floors: dict[int, FakeFloor] = {}
         for client in site.clients.values():
-            names: tuple[FeedName, ...] = ("agent", "interaction")
+            names: tuple[FeedName, ...] = ("agent", "interaction", "alerts")
             feeds = {name: Feed(client.id, name, self.rings) for name in names}
             for name, feed in feeds.items():
-                feed.switched_on = name in client.plan.feeds
+                feed.switched_on = name == "alerts" or name in client.plan.feeds
             floor = Floor(FloorState(client=client.id))
             floor.begin_entry(0, now())
             floor.apply(client.plan)

@@ -10,15 +10,19 @@ from urllib.parse import urlencode
 import pytest
 from starlette.types import Message
 
+from floorcast.auth.passwords import Hasher
 from floorcast.http.handlers.streams import TAKE_OVER
 from floorcast.http.limits import ReaderLimits
 from floorcast.model import token as tokens
+from floorcast.site.apply import apply
+from floorcast.site.file_reader import parse
 from floorcast.sse.framing import StreamFormat
 from tests.http.fed import agent_event, call_start, sms
-from tests.http.servers import ACME, CHILD, House, in_house
+from tests.http.servers import ACME, CHILD, SITE, House, in_house
 from tests.sse.connections import Connection, messages, plain
 
 EVENTS, AGENTS = "/realtime/event/feed/sse", "/realtime/agentEvent/feed/sse"
+SUPERUSER = 'name = "superuser", password = "correct horse", role = "Superuser"'
 HEADERS = list[tuple[bytes, bytes]]
 
 
@@ -305,6 +309,26 @@ def test_who_may_no_more_is_told_and_let_go(
         assert stream.text.count(b": keepalive") == 1
         assert why in stream.text.splitlines()[-2]
         assert not house.streams.readers
+
+    in_house(work)
+
+
+@pytest.mark.parametrize(("role", "goes_on"), [("Superuser", True), ("Auditor", False)])
+def test_a_stream_of_alerts_ends_with_the_right_to_it(role: str, goes_on: bool) -> None:
+    """The rights are those of its route: a superuser has no feed and sees the alerts."""
+
+    async def work(house: House) -> None:
+        session = await house.login("superuser")
+        stream = await ask(house, session, path="/realtime/alerts/sse", method="GET")
+        assert stream.status == 200, stream.body
+        now = SUPERUSER.replace("Superuser", role) + ", call_centers = [1700]"
+        changed = SITE.replace(SUPERUSER, now, 1)
+        assert changed != SITE
+        await apply(house.kv, parse(changed), Hasher(memory_kib=8, passes=1))
+        await house.server.site.refresh()
+        await house.loop.passing(26)
+        assert (b"may not use the service methods" in stream.text) is not goes_on
+        assert (b"what the user may see has changed" in stream.text) is goes_on
 
     in_house(work)
 
