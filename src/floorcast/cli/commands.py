@@ -27,7 +27,7 @@ SUMMARIES = {
     "webhook": "Show, test, resume and skip webhooks.",
     "alert": "Try alert rules on a stored day.",
     "audit": "Print the audit log: logins, refusals and changes.",
-    "backup": "Copy the data folder in the state of one moment.",
+    "backup": "Copy the data folder as of one moment.",
     "verify": "Recompute every figure from the stored events and compare.",
     "archive": "List, verify and export the archive.",
     "erase": "Remove a person from the log, the feeds, the calls, the snapshots and the archive.",
