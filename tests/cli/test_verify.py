@@ -12,7 +12,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from floorcast.cli import options, verify
-from floorcast.floor.tally import Tally
+from floorcast.floor.call_counts import CallCounts
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import EmbeddedLog
 from floorcast.log.port import Batch
@@ -79,7 +79,7 @@ def test_a_difference_is_a_row_of_the_table(
 ) -> None:
     """With what is shown and what was recomputed; the exit code is 1."""
     stored(tmp_path, a_call(1))
-    monkeypatch.setattr(Tally, "_count_talk", lambda *_: None)
+    monkeypatch.setattr(CallCounts, "talk", lambda *_: None)
     result = verified(tmp_path)
     assert result.exit_code == 1
     rows = [line.split() for line in result.stdout.splitlines()[2:]]
