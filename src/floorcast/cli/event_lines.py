@@ -44,7 +44,7 @@ def agent_line(event: AgentEvent) -> str:
 
 
 def interaction_line(event: Interaction) -> str:
-    """A call, an email or an SMS; of one that is not known, what all of them have."""
+    """A call, an email or an SMS. For an unknown type, shows the common members."""
     what, customer, agent, result = _particulars(event)
     return _line(
         _INTERACTION,

@@ -209,7 +209,7 @@ class JetStreamLog:
         return self._copy.clients()
 
     def entry(self, client: int, number: int) -> Entry | None:
-        """One entry, None where there is none. Raises Unavailable, also where it is damaged."""
+        """One entry, or None if it does not exist. Raises Unavailable, also if it is damaged."""
         found = self._copy.read(client, number - 1, 1)
         return found[0] if found and found[0].number == number else None
 

@@ -205,7 +205,7 @@ async def _streams(link: NatsLink, settings: Settings, kept: str) -> LogStreams:
 
 
 async def _patiently(what: Callable[[], Awaitable[T]]) -> T:
-    """Repeat it until the cluster is available: a node may start before its cluster."""
+    """Retry until the cluster is available, because a node may start before its cluster."""
     while True:
         try:
             return await what()

@@ -194,7 +194,7 @@ class AnswerLimits:
 
     @contextmanager
     def sending(self, client: int, body: object, size: int) -> Iterator[None]:
-        """Count an answer while it is sent; raises RateLimited where the client has too many."""
+        """Count a response while it is sent. Raises RateLimited if the client has too many."""
         if size <= SMALL_ANSWER_BYTES:
             yield
             return

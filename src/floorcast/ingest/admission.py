@@ -111,8 +111,8 @@ def _busy() -> Busy:
 class ClientTurns:
     """Lets ``at_once`` requests of each client work at a time, first come, first served.
 
-    However many requests a client sends at once, the event loop then has that many slices of its
-    work per turn: more would only take turns with each other, and hold up everybody else.
+    However many requests a client sends at once, each turn of the event loop has at most this many
+    slices of its work. More would only take turns with each other and delay other clients.
     """
 
     def __init__(self, at_once: int = 1) -> None:

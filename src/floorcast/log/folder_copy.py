@@ -53,7 +53,7 @@ def contents_of(folder: Path) -> FolderContents | None:
 def back_up(folder: Path, into: Path) -> dict[str, int]:
     """Copy the folder's files to another folder. Returns their sizes in bytes. May block.
 
-    Raises Unavailable when the disk does not let it.
+    Raises Unavailable if the disk fails.
     """
     into.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:

@@ -126,7 +126,7 @@ class KeptFloor:
                 return
 
     def drop_oldest(self, before: int) -> bool:
-        """Drop the service that was not asked for the longest, if not since a moment."""
+        """Drop the least recently requested service, if its last request was before a time."""
         number, kept = next(iter(self.services.items()))
         if kept.used >= before:
             return False
