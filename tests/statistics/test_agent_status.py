@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from floorcast.floor.agent_fold import LONGEST_LAG_MS, FoldTimes
 from floorcast.floor.floor import Floor
-from floorcast.floor.fold_times import LONGEST_LAG_MS, FoldTimes
 from floorcast.model.inbound import InboundEvent
 from floorcast.site.configuration import CallCenter, FloorConfig, Service
 from floorcast.statistics.agent_stats import agent_statistics, agent_statistics_ex

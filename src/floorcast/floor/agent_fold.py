@@ -11,7 +11,6 @@ from floorcast.floor.call_effects import CallEffects
 from floorcast.floor.calls import Call, Key
 from floorcast.floor.counters import reason_index
 from floorcast.floor.directory import NO_SERVICE
-from floorcast.floor.fold_times import FoldTimes
 from floorcast.floor.queue_segments import ANSWER, Step
 from floorcast.floor.rosters import OnDuty, Roster
 from floorcast.floor.state import FloorState
@@ -22,7 +21,32 @@ from floorcast.model.outbound import AgentEvent
 from floorcast.model.states import LOGOFF, WRAP_UP
 from floorcast.site.configuration import NotReadyReason
 
-__all__ = ["AgentFold"]
+__all__ = ["AgentFold", "FoldTimes"]
+
+LONGEST_LAG_MS = 3_600_000  # from an entry's record to its fold, and a reader's next question
+
+
+class FoldTimes:
+    """When changes were folded, in ms of the node's clock: ``now``, and each agent's last one.
+
+    An answer may be given after an entry was recorded and before it is folded. This is no part of
+    the floor's state, because it depends on the node.
+    """
+
+    def __init__(self) -> None:
+        self.now = 0
+        self.of_agents: dict[int, int] = {}
+
+    def note(self, agent: int) -> None:
+        """The fold of this moment has changed an agent."""
+        self.of_agents.pop(agent, None)
+        self.of_agents[agent] = self.now
+
+    def forget(self) -> None:
+        """Forget changes that no entry on its way can be as old as."""
+        of_agents, before = self.of_agents, self.now - LONGEST_LAG_MS
+        while of_agents and of_agents[oldest := next(iter(of_agents))] < before:
+            del of_agents[oldest]
 
 
 class AgentFold:

@@ -17,7 +17,7 @@ from floorcast.floor.active_campaigns import ActiveCampaigns
 from floorcast.floor.ageing import Ageing
 from floorcast.floor.agent_counts import AgentCounts, AgentTimes
 from floorcast.floor.agent_events import agent_event_kind
-from floorcast.floor.agent_fold import AgentFold
+from floorcast.floor.agent_fold import AgentFold, FoldTimes
 from floorcast.floor.agent_states import AgentStates
 from floorcast.floor.agents import OnFloor
 from floorcast.floor.alerts import NO_ALERT, alert_event, follow
@@ -32,7 +32,6 @@ from floorcast.floor.counters import reason_index
 from floorcast.floor.days import Calendar
 from floorcast.floor.directory import NO_SERVICE
 from floorcast.floor.dispositions import Dispositions
-from floorcast.floor.fold_times import FoldTimes
 from floorcast.floor.intervals import Column
 from floorcast.floor.ledger import Ledger
 from floorcast.floor.rosters import OnDuty, Roster
