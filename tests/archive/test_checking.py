@@ -48,6 +48,25 @@ def findings(archive: Archive, client: int) -> list[Finding]:
     return [*found, *checker.finish()]
 
 
+def test_an_hour_that_waits_for_its_correction_is_not_compared_with_the_calls() -> None:
+    """A call was queued 90 minutes before its events arrived; its own hour has been sealed."""
+    log = Log()
+    arrived = DAY_BEGINS - HOUR_MS // 2
+    queued = event("call.queue", arrived - 90 * 60_000, 1)
+    log.take(arrived, queued)
+    log.take(arrived, event("call.start", arrived, 1, service=10, direction="INBOUND"))
+    with tempfile.TemporaryDirectory() as path:
+        archive = open_archive(path)
+        for hours_later, correction in ((8, 0), (30, 1)):
+            until = DAY_BEGINS + hours_later * HOUR_MS
+            job = SealJob("", "", CLIENT, PLAN.time_zone, until, LIMITS)
+            while Sealing(job, archive, log).next().pending:
+                pass
+            assert findings(archive, CLIENT) == []
+            (hour,) = (one for one in archive.hours(CLIENT, "2026-11-22") if one.hour == 22)
+            assert hour.revision == 1 + correction
+
+
 @settings(max_examples=tries(4), deadline=None, suppress_health_check=list(HealthCheck))
 @given(random_logs())
 def test_what_is_sealed_agrees(log: Log) -> None:

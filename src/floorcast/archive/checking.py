@@ -2,11 +2,13 @@
 
 The time of agents, computed from ``agent_states``, must equal that in ``agent_intervals`` and
 ``service_intervals``. Every call of ``calls`` must be counted in ``service_intervals``, which also
-counts calls that have not ended yet.
+counts calls that have not ended yet. An hour with late events that it does not contain is compared
+with ``calls`` after its correction.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
@@ -59,7 +61,8 @@ class Checker:
         self._counted: dict[_Slot, Row] = {}
         self._calls: dict[_Slot, Counter[str]] = defaultdict(Counter)
         self._hours: dict[_Slot, str] = {}
-        self._starts: list[tuple[int, int]] = []
+        self._checked: list[HourManifest] = []
+        self._late_until: dict[str, int] = {}
         self.rows = 0
 
     def check(self, manifest: HourManifest) -> Iterator[Finding]:
@@ -84,14 +87,17 @@ class Checker:
             self.rows += table.num_rows
             if name != "events":
                 tables[name] = _rows(table)
+        for late in manifest.late:
+            self._late_until[late] = max(self._late_until.get(late, 0), manifest.cut)
         if len(tables) == len(FILES) - 1:
+            self._checked.append(manifest)
             yield from self._compare(manifest, tables)
 
     def finish(self) -> Iterator[Finding]:
         """Return the calls that the intervals of their services do not count."""
         for slot, found in sorted(self._calls.items(), key=lambda one: (str(one[0][0]), one[0][1])):
             service, start = slot
-            if service is None or not any(begin <= start < end for begin, end in self._starts):
+            if service is None or not self._is_settled(start):
                 continue  # counted in an hour that is not in the archive, or not at all
             counted = self._counted.get(slot, {})
             for name in _COUNTED:
@@ -102,6 +108,14 @@ class Checker:
                         f"service {service}: {name} is {counted.get(name, 0):,}, and"
                         f" {found[name]:,} by the calls",
                     )
+
+    def _is_settled(self, start: int) -> bool:
+        """Whether a slot is in an hour of the archive to which no late event has come since."""
+        index = bisect_right(self._checked, start, key=_start) - 1
+        if index < 0 or start >= self._checked[index].end:
+            return False
+        hour = self._checked[index]
+        return self._late_until.get(hour.name, 0) <= hour.cut
 
     def _compare(self, manifest: HourManifest, tables: dict[str, list[Row]]) -> Iterator[Finding]:
         agents: Counter[tuple[Any, ...]] = Counter()
@@ -136,7 +150,6 @@ class Checker:
                 "service_intervals",
                 f"service {where[0]}: {where[2]} is {spent:,}, and {expected:,} by agent_intervals",
             )
-        self._starts.append((manifest.start, manifest.end))
         calendar = Calendar(manifest.time_zone)
         for slot, counted in counted_calls(tables["calls"], calendar).items():
             self._calls[slot].update(counted)
@@ -173,6 +186,10 @@ def _by_call(rows: Iterable[Row]) -> Iterator[list[Row]]:
         some.append(row)
     if some:
         yield some
+
+
+def _start(manifest: HourManifest) -> int:
+    return manifest.start
 
 
 def counted_calls(rows: Iterable[Row], calendar: Calendar) -> dict[_Slot, Counter[str]]:
