@@ -1,4 +1,4 @@
-"""The campaigns of today and yesterday, by the service that they work for."""
+"""The active campaigns of today and yesterday, by service."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["ActiveCampaigns"]
 
 
 class ActiveCampaigns(Roster[Campaign]):
-    """Which campaigns were reported, or had a call, on a day that is kept.
+    """The campaigns that were reported, or had a call, on a day that is kept.
 
     ``known`` are all of the floor's campaigns. Moments are in ms.
     """
@@ -52,7 +52,7 @@ class ActiveCampaigns(Roster[Campaign]):
         self.place(campaign, calendar)
 
     def place(self, campaign: Campaign, calendar: Calendar) -> None:
-        """Put the campaign where it belongs."""
+        """Update the services of the campaign in the index."""
         last = max(campaign.last_update, campaign.last_call)
         first_day = self._ledger.first_day
         if first_day and last < calendar.bounds(first_day)[0]:

@@ -49,7 +49,7 @@ class Ageing:
         self._hooks = hooks
 
     def tidy(self, now: int) -> None:
-        """The log has reached ``now`` (ms): know the day, and let some names go that are due."""
+        """Remove some of the names that are due, when the log has reached ``now`` (ms)."""
         directory = self._state.directory
         if not directory.day and (directory.agents or directory.services):
             directory.ages_from = (now // DAY_MS // UPGRADE_DAYS + 1) * UPGRADE_DAYS

@@ -14,7 +14,7 @@ __all__ = ["AgentCounts", "AgentTimes", "slices"]
 
 
 class AgentTimes(Protocol):
-    """Is told of every count of an agent's time and visits, with its moment in ms."""
+    """Receives every count of an agent's time and visits. Moments are in ms."""
 
     def spent(self, agent: OnFloor, begin: int, spent: int, sign: int) -> None:
         """The agent was in its state from ``begin`` for ``spent`` (+1), or was not (-1)."""
@@ -35,7 +35,7 @@ def slices(begin: int, end: int, calendar: Calendar) -> Iterator[tuple[int, int]
 
 
 class AgentCounts:
-    """Counts into one floor's ledger; ``times`` are told of what is counted, too.
+    """Counts into one floor's ledger. ``times`` receives every count, too.
 
     Each method counts once (``sign`` 1), takes a count back (-1), or only notes what would have
     been counted (0).

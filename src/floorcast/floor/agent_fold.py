@@ -27,9 +27,9 @@ LONGEST_LAG_MS = 3_600_000  # from an entry's record to its fold, and a reader's
 
 
 class FoldTimes:
-    """When changes were folded, in ms of the node's clock: ``now``, and each agent's last one.
+    """When changes were folded, in ms of the node's clock: the last one, and each agent's last one.
 
-    An answer may be given after an entry was recorded and before it is folded. This is no part of
+    A response may be sent after an entry was recorded and before it is folded. This is not part of
     the floor's state, because it depends on the node.
     """
 
@@ -38,12 +38,12 @@ class FoldTimes:
         self.of_agents: dict[int, int] = {}
 
     def note(self, agent: int) -> None:
-        """The fold of this moment has changed an agent."""
+        """Record that the current fold has changed an agent."""
         self.of_agents.pop(agent, None)
         self.of_agents[agent] = self.now
 
     def forget(self) -> None:
-        """Forget changes that no entry on its way can be as old as."""
+        """Forget changes that are older than any entry that is still to be folded."""
         of_agents, before = self.of_agents, self.now - LONGEST_LAG_MS
         while of_agents and of_agents[oldest := next(iter(of_agents))] < before:
             del of_agents[oldest]
@@ -129,9 +129,9 @@ class AgentFold:
             self._calls.leave(call.key, number, agent.in_call_at, 1)
 
     def reassign(self, now: int) -> None:
-        """Count agents' time for the services that their calls have turned out to be for.
+        """Count agents' time for the services that their calls are now known to be for.
 
-        It follows the event that said so: an agent's moments cannot change while they are replayed.
+        Runs after the event that said so, because an agent's moments cannot change during a replay.
         """
         reassigned = self._calls.tally.reassigned
         for key in list(reassigned):
@@ -167,7 +167,7 @@ class AgentFold:
         self._off_duty.put(agent.id, agent, () if on else agent.logged_in_to)
 
     def add_calls_behind(self, event: AgentState | CallAnswer, found: dict[Key, None]) -> None:
-        """Add to ``found`` the calls that an agent's event can change without naming them."""
+        """Add the calls that an agent's event can change without naming them to ``found``."""
         directory, thing = self._state.directory, event.data.agent
         if thing is None:
             return
@@ -214,7 +214,7 @@ class AgentFold:
         self._folded.note(agent.id)
 
     def _take_late(self, agent: OnFloor, moment: AgentMoment, now: int) -> None:
-        """Too late to change a figure, but a LOGON still sets members that no other event set.
+        """Too late to change a figure, but a LOGON still sets members that no other event has set.
 
         They count from the agent's last event on.
         """
@@ -235,7 +235,7 @@ class AgentFold:
         at: int,
         now: int,
     ) -> None:
-        """The agent named a call: it counts as seen, and as answered if the agent is in it."""
+        """The agent named a call: it was seen, and if the event was In Call, it was answered."""
         table = self._calls.table
         if kind == "IN_CALL":
             call = table.calls[key]

@@ -1,4 +1,4 @@
-"""What an agent's event changes: the state, the service, the call in hand, and what these count."""
+"""Applies an agent's event: its state, its service, its call, and the counts that follow."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _NO_REASON = reason_index(None)
 
 
 class AgentStates:
-    """Has agents enter their states. An agent without an event for ``quiet`` ms was not there."""
+    """Applies events to agents. An agent without an event for ``quiet`` ms was away."""
 
     def __init__(
         self, counts: AgentCounts, calls: CallEffects, calendar: Calendar, quiet: int
@@ -52,9 +52,9 @@ class AgentStates:
         self._quiet = quiet
 
     def enter(self, agent: OnFloor, moment: AgentMoment, sign: int) -> None:
-        """Have the agent enter what a moment says; count it (1), take it back (-1) or not (0).
+        """Apply a moment to an agent, and count it (1), take its counts back (-1), or neither (0).
 
-        Members are compared before they are set: to set one costs ten times as much.
+        Members are compared before they are set, because setting one costs ten times as much.
         """
         at, kind, told = moment.at, moment.kind, moment.told
         agent.reached = at
@@ -115,7 +115,7 @@ class AgentStates:
             agent.on = (key,)
 
     def _note(self, agent: OnFloor, moment: AgentMoment, sign: int) -> None:
-        """Take a moment that leaves the agent in its state."""
+        """Apply a moment that does not change the agent's state."""
         told = moment.told
         if moment.kind == ANSWERED:
             self._answer_unasked(agent, moment.at, None if told is None else told.call, sign)
@@ -130,7 +130,7 @@ class AgentStates:
             _at_the_call(agent)
 
     def _answer_unasked(self, agent: OnFloor, at: int, call: CallInHand | None, sign: int) -> None:
-        """A ``call.answer`` named the agent; its next In Call that names no call is this one."""
+        """A ``call.answer`` named the agent: an In Call that names no call is for this call."""
         if call is None or call.key is None:
             return
         agent.answered = call.key
@@ -151,7 +151,7 @@ class AgentStates:
 
 
 def _learn(agent: OnFloor, service: int | None, told: Told | None, at: int) -> None:
-    """Take what an event tells beside the state; a service that it names is at hand from now on."""
+    """Set the members of an event but its state. A service that it names is the current one."""
     services = None
     if told is not None:
         services = told.services
@@ -173,7 +173,7 @@ def _learn(agent: OnFloor, service: int | None, told: Told | None, at: int) -> N
 
 
 def _at_the_call(agent: OnFloor) -> None:
-    """If there are several services, time accrues at that of the current call."""
+    """If the agent has several services, count time at the service of the current call."""
     call = agent.call if agent.state in _HOLDS_CALL else None
     service = None if call is None else call.served if call.named is None else call.named
     if service is not None and service in agent.services:

@@ -1,6 +1,7 @@
 """One agent: the current state and its start, and the states of the last minutes.
 
-An agent's states follow their own times, as a call's steps do (``floorcast.floor.timeline``).
+An agent's states are in the order of their own times, as a call's steps are
+(``floorcast.floor.timeline``).
 Time is counted up to the last event; what has passed of the present state since then is added
 by whoever asks, up to the moment of the answer.
 """
@@ -81,7 +82,7 @@ class AgentMoment(Struct, array_like=True, gc=False):
 
 
 class OnFloor(Struct, omit_defaults=True, gc=False):
-    """What the floor knows of an agent now; moments in ms.
+    """An agent as the floor knows it now. Moments are in ms.
 
     ``since`` is when the present state began, ``last_event`` when the agent was heard of last, up
     to which its time is counted, and ``changed_at`` when the last change of state, reason or

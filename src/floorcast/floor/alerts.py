@@ -1,8 +1,8 @@
-"""Alerts: the status of a rule at a service, as the log's transitions have it.
+"""Alerts: the status of each rule at each service, folded from the log's transitions.
 
-Whoever proposes a transition names the change that it follows; ``follow`` applies it only to that
-one. So two nodes that propose the same transition, or one that proposes it again after a restart,
-change nothing twice.
+A proposed transition names the change that it follows, and ``follow`` applies it only after that
+change. If two nodes propose the same transition, or one proposes it again after a restart, it is
+applied once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["NO_ALERT", "Alert", "alert_event", "alert_id", "covers", "follow", "
 
 
 class Alert(Struct, frozen=True):
-    """The status of a rule at a service (None: the client), and what its last change said.
+    """The status of a rule at a service (None: the client), with the data of its last change.
 
     ``number`` is the entry of that change. ``since`` is when the status began, in ms; that of an
     acknowledged alert is when it fired.
@@ -98,7 +98,7 @@ def follow(alert: Alert, data: AlertTransitionData, at: int, number: int) -> Ale
 def alert_event(
     client: int, data: AlertTransitionData, at: int, event_id: str, directory: Directory
 ) -> AlertEvent:
-    """A transition as the feed has it."""
+    """The event of the feed for a transition."""
     service = None if data.service is None else directory.services.get(data.service)
     return AlertEvent(
         event_id=event_id,

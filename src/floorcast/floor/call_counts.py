@@ -1,4 +1,4 @@
-"""The counters that a call's queue segments change: of a service's day, its slots and its totals.
+"""Counts a call's queue segments: in the service's day, its slots and its totals.
 
 Each method counts once (``sign`` 1) or takes a count back (-1). Days that were dropped count
 nothing. When a figure counts: ``metrics.md``, "Calls of a service" and "Intervals".
@@ -73,7 +73,7 @@ class CallCounts:
             totals.add(_WITHIN_EVER, sign)
 
     def talk(self, segment: QueueSegment, sign: int) -> None:
-        """The talk is over: it counts with its wrap-up when and where it ended."""
+        """The talk is over: count it, with its wrap-up, at the service and time of its end."""
         assert segment.answered is not None
         assert segment.left is not None
         day, service = self._day_of(segment.left), segment.service

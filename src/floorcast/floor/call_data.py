@@ -30,7 +30,7 @@ class CallFacts(Struct):
 
 
 def facts(call: Call, directory: Directory) -> CallFacts:
-    """The facts of a call."""
+    """The call data of a call."""
     present = call.present_service
     service = None if present == NO_SERVICE else present
     inbound = call.direction == "INBOUND"

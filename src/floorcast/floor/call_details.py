@@ -1,7 +1,7 @@
 """The data of a call beyond its steps: the caller, the numbers, the account.
 
-Of several events that tell a member, the latest by the events' own times counts; of one time, the
-one that was taken last.
+If several events set a member, the latest by the events' own times wins. Of two events with the
+same time, the one that was taken in last wins.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _BITS = {
 
 
 class CallDetails:
-    """Has the calls of a floor learn; ``at`` is an event's own time, in ms.
+    """Sets the members of calls from their events. ``at`` is an event's own time, in ms.
 
     Each method returns whether a later event had already set a member.
     """
@@ -144,7 +144,7 @@ class CallDetails:
         return told
 
     def _unless_told(self, data: _Data, later: int) -> _Data:
-        """The same without what a later event told."""
+        """The same without the members that a later event set."""
         if later & _CAMPAIGN and data.campaign is not None:
             self._directory.campaign(data.campaign)  # a name gets its entry all the same
         members = data.__struct_fields__

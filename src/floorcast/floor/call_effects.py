@@ -1,4 +1,4 @@
-"""What a step of a call, or a state of its agent, does to the call and to its counts."""
+"""Applies a call's steps, and the effects of its agents' states on it and on its counts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["CallEffects"]
 
 
 class CallEffects(NamedTuple):
-    """The calls in memory, and what follows when one changes: its counts and its term code's."""
+    """The calls in memory, with the counts and dispositions that are updated with them."""
 
     table: CallTable
     tally: Tally

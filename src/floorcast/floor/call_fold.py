@@ -1,4 +1,4 @@
-"""Folds the events of calls: each one moves its call, and may make an event of a feed."""
+"""Folds the events of calls. Each one updates its call, and most make an event of a feed."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class CallFold:
         self._agents = agents
 
     def start(self, event: CallStart, at: int, now: int, event_id: str) -> OutboundEvent:
-        """It began."""
+        """The call began."""
         data, directory = event.data, self._state.directory
         call = self._table.touch((int(data.transaction_id), data.session_id), at, now)
         service = directory.service(data.service)
@@ -61,7 +61,7 @@ class CallFold:
         return OutboundEvent("interaction", "VOICE", named.service, named.call_center, fed)
 
     def queue(self, event: CallQueue, at: int, now: int, _event_id: str) -> None:
-        """It waits at a service."""
+        """The call joined the queue of a service."""
         data = event.data
         call = self._table.touch((int(data.transaction_id), data.session_id), at, now)
         if data.skill is not None or data.priority is not None:
@@ -70,7 +70,7 @@ class CallFold:
         self._calls.step(call, Step(at, QUEUE, service, None))
 
     def answer(self, event: CallAnswer, at: int, now: int, _event_id: str) -> None:
-        """An agent answered, who may be unknown."""
+        """An agent answered the call. The agent may be unknown."""
         data = event.data
         call = self._table.touch((int(data.transaction_id), data.session_id), at, now)
         agent_id = None if data.agent is None else self._state.directory.agent(data.agent)
@@ -79,7 +79,7 @@ class CallFold:
             self._agents.answered(agent_id, call, at, now)
 
     def end(self, event: CallEnd, at: int, now: int, event_id: str) -> OutboundEvent:
-        """It ended."""
+        """The call ended."""
         data, directory = event.data, self._state.directory
         call = self._table.touch((int(data.transaction_id), data.session_id), at, now)
         late = self._details.end(call, at, data) or at < call.last_step
@@ -99,13 +99,13 @@ class CallFold:
         return OutboundEvent("interaction", "VOICE", named.service, named.call_center, fed)
 
     def leave(self, event: CallLeave, at: int, now: int, _event_id: str) -> None:
-        """It left its queue unanswered."""
+        """The call left its queue unanswered."""
         data = event.data
         call = self._table.touch((int(data.transaction_id), data.session_id), at, now)
         self._calls.step(call, Step(at, LEAVE, None, None, leave_reason(data.reason)))
 
     def update(self, event: CallUpdate, at: int, now: int, _event_id: str) -> None:
-        """Facts of it were corrected."""
+        """Members of the call were corrected."""
         data = event.data
         call = self._table.touch((int(data.transaction_id), data.session_id), at, now)
         service = None if data.service is None else self._state.directory.service(data.service)
@@ -113,9 +113,9 @@ class CallFold:
         self._calls.step(call, Step(at, UPDATE, service, None))
 
     def missed(self, event: AgentMissed, at: int, now: int, _event_id: str) -> None:
-        """It changes no state: the agent and the service are known, and the call is heard of.
+        """An agent did not take an offer. This changes no state, but the call counts as heard of.
 
-        It counts for the service that it names, else for the one that has the call now.
+        It counts for the service that the event names, or else for the one that has the call now.
         """
         data, directory = event.data, self._state.directory
         directory.agent(data.agent)

@@ -1,8 +1,8 @@
-"""How steps, in any order of arrival, make a call's queue segments.
+"""Builds a call's queue segments from its steps, in any order of arrival.
 
-A step that arrives late is put where it belongs, and what follows from it is worked out again, as
-far as it changes anything. So a call's figures are the same whatever the order of arrival (events
-of one time: in the order taken).
+A step that arrives late is inserted at its time, and the segments after it are computed again until
+nothing changes. A call's figures are therefore the same in any order of arrival (events with the
+same time: in the order in which they were taken in).
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def take(call: Call, step: Step) -> Change:
 
 
 def join(call: Call, step: Step) -> None:
-    """Take the usual first step: it begins to wait, and nothing is known before."""
+    """Take the usual first step: the call joins a queue, and nothing is known before."""
     call.steps.append(step)
     call.last_step = step.at
     if call.service is None:
@@ -94,7 +94,7 @@ def join(call: Call, step: Step) -> None:
 
 
 def go_on(call: Call, segment: QueueSegment, step: Step) -> None:
-    """Take the usual step: the answer or the end of the only segment, after everything else."""
+    """Take the usual step, after all others: the answer or the end of the only segment."""
     call.steps.append(step)
     call.last_step = step.at
     if step.kind == ANSWER:
@@ -121,7 +121,7 @@ def amend(call: Call, step: Step) -> Change:
 
 
 def fold(call: Call, most: int) -> list[QueueSegment]:
-    """Keep only the newest ``most`` steps; the segments that go with the others."""
+    """Keep only the newest ``most`` steps. Returns the segments of the others."""
     course = _begin(call)
     count = max(0, len(call.steps) - most)
     for step in islice(call.steps, count):
@@ -141,7 +141,7 @@ def fold(call: Call, most: int) -> list[QueueSegment]:
 
 
 def _follow(call: Call, step: Step) -> Change:
-    """The usual step: after everything else. At most the present segment changes."""
+    """Take a step after all others. At most the current segment changes."""
     last = call.segments[-1:]
     course = Course([copy(segment) for segment in last], call.service)
     course.take(step)
@@ -153,7 +153,7 @@ def _follow(call: Call, step: Step) -> Change:
 
 
 def _restart(call: Call, at: int) -> int:
-    """The first step of the segment that a step of ``at`` falls into."""
+    """The first step of the segment that contains ``at``."""
     number = bisect_right(call.segments, at, key=_began) - 1
     return 0 if number < 0 else bisect_left(call.steps, call.segments[number].began, key=_at)
 
@@ -196,7 +196,7 @@ def _replace(call: Call, start: int, new: int | None) -> Change:
 
 
 def _course_before(call: Call, start: int) -> tuple[int, Course]:
-    """How the call was just before step ``start``, and which of its segments is open there."""
+    """The call just before step ``start``, and the number of its open segment."""
     if start == 0:
         return 0, _begin(call)
     at = call.steps[start].at
@@ -222,7 +222,7 @@ def _declared_or_folded(call: Call) -> int | None:
 
 
 def _same_segment(call: Call, index: int, segment: QueueSegment) -> int | None:
-    """Where the segment stood that step ``index`` began, if it began the same way."""
+    """The former number of the segment that step ``index`` began, if it began the same way."""
     steps, at = call.steps, segment.began
     if steps[index - 1].at == at or (index + 1 < len(steps) and steps[index + 1].at == at):
         return None  # of several steps of one time, which one began it is not known

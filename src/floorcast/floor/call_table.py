@@ -1,8 +1,8 @@
 """The calls in memory, by key, and those in progress by service.
 
-Calls that have ended leave the memory some minutes later, calls that nothing is heard of some
-hours later, so that memory is as large as the floor and not as the day. They go to ``evicted``,
-where the shell fetches them; it brings them back (``reload``) when an event speaks of them.
+Calls leave memory some minutes after they ended, or some hours after their last event. Memory
+therefore grows with the floor and not with the day. They go to ``evicted``, from which the caller
+takes them, and come back (``reload``) when an event names them.
 """
 
 from __future__ import annotations

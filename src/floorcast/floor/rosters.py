@@ -1,7 +1,7 @@
 """Indexes of the agents, calls and campaigns of each service.
 
-With them the cost of a service's figures depends only on the size of that service. They are rebuilt
-at a start.
+With them, the cost of a service's figures depends only on the size of that service. They are
+rebuilt at a start.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _ALWAYS = 2**62
 
 
 class Roster(Generic[T]):
-    """Things by id, each at some services or at none.
+    """Items by id, each at any number of services.
 
-    ``hooks`` are called with a service before what is there changes.
+    ``hooks`` are called with a service before its items change.
     """
 
     def __init__(self, hooks: Sequence[Callable[[int], None]] = ()) -> None:
@@ -78,8 +78,8 @@ class Roster(Generic[T]):
 class OnDuty(Roster[OnFloor]):
     """The agents that are logged in.
 
-    Remembers of each service a moment before which none of them was heard of last: so that
-    whether some are quiet is seldom a question to all of them.
+    Keeps, for each service, a lower bound of its agents' last events. Counting the agents that are
+    quiet therefore seldom visits all of them.
     """
 
     def __init__(self, hooks: Sequence[Callable[[int], None]] = ()) -> None:

@@ -1,4 +1,4 @@
-"""The index of one call's segments: where it counts, by what, and when."""
+"""The index of one call's segments: where, when and by which segment the call counts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Place = tuple[int, int]
 
 
 class Kind(IntEnum):
-    """What became of a call at a service on a day."""
+    """The outcome of a call at a service on a day."""
 
     HANDLED = 1
     ABANDONED = 2
@@ -31,14 +31,14 @@ class Kind(IntEnum):
 
 
 class Outcome(NamedTuple):
-    """What became of a call at a place, and the segment by which it counts there."""
+    """The outcome of a call at a place, and the segment by which it counts there."""
 
     kind: Kind
     segment: QueueSegment
 
 
 class Places:
-    """Says at which days and services a segment counts; days that were dropped are left out."""
+    """Finds the days and services at which a segment counts, without days that were dropped."""
 
     __slots__ = ("_ledger", "bounds", "day_of", "same_day")
 
@@ -110,7 +110,7 @@ class SegmentIndex:
                 self.credited[places.day_of(at), segment.service, agent] += 1
 
     def file(self, segment: QueueSegment, sign: int) -> None:
-        """Put a segment into the index (+1), or take it out (-1)."""
+        """Add a segment to the index (+1), or remove it (-1)."""
         over = self._places.over(segment)
         for place in self._places.offers(segment):
             _file_moment(self.offered, place, self._places.offered_at(segment, place[0]), sign)
@@ -121,7 +121,7 @@ class SegmentIndex:
             _file(known if segment.answered is None else self.answered, over, segment, sign)
 
     def outcome(self, place: Place) -> Outcome | None:
-        """What became of the call at a place, unless that is counted for good."""
+        """The outcome of the call at a place, unless it can no longer change."""
         if place in self.over:
             return None
         if answered := self.answered.get(place):
@@ -135,7 +135,7 @@ class SegmentIndex:
 
     @property
     def places(self) -> Iterator[Place]:
-        """Where the call counts, in any way; each place once."""
+        """The places where the call counts in any way, each one once."""
         known = chain(self.offered, self.answered, self.gave_up, self.moved_on)
         return iter(dict.fromkeys(chain(known, self.over, self.over_moved)))
 
@@ -164,7 +164,7 @@ class SegmentIndex:
 def _file(
     known: dict[Place, list[QueueSegment]], place: Place, segment: QueueSegment, sign: int
 ) -> None:
-    """Put a segment among those of its place, which are in the order of time, or take it out."""
+    """Insert a segment among those of its place, in the order of time, or remove it."""
     segments = known.setdefault(place, [])
     if sign > 0:
         insort(segments, segment, key=_order)
@@ -178,7 +178,7 @@ def _file(
 
 
 def _file_moment(known: dict[Place, list[int]], place: Place, at: int, sign: int) -> None:
-    """Put a moment among those of its place, or take it out."""
+    """Insert a moment among those of its place, or remove it."""
     moments = known.setdefault(place, [])
     if sign > 0:
         insort(moments, at)

@@ -1,4 +1,4 @@
-"""Counters of a service that never start again, for monitoring systems.
+"""Counters of a service that are never reset, for monitoring systems.
 
 They count from the first event that floorcast has of a service, over midnights and restarts, and
 are the same on every node. A correction never lowers one: Prometheus takes a lower value for a

@@ -39,7 +39,7 @@ _T = TypeVar("_T")
 class Tally:
     """Counts calls by ``counts``, and judges them by ``thresholds``.
 
-    ``by_service`` hears of every service that a call has a segment at.
+    ``by_service`` is told every service at which a call has a segment.
     ``terms`` identifies the current configuration: a call that was judged by another one is judged
     again at its next step. ``reassigned`` are the agents whose segments of a call have changed, by
     the call's key, until they are taken out.
@@ -89,7 +89,7 @@ class Tally:
         self._settle(call, index, amend(call, step))
 
     def direct(self, call: Call, direction: str | None) -> None:
-        """Set the direction, under which the call counts for its agents and services."""
+        """Set the direction by which the call counts for its agents and services."""
         if direction == call.direction:
             return
         if not call.segments:
@@ -130,7 +130,7 @@ class Tally:
         return call.judged == self._terms and call.segments[0].answered_by(agent) is not None
 
     def _begin(self, call: Call, step: Step) -> None:
-        """The first segment, or what comes before it."""
+        """Take the step that makes the first segment, or one before it."""
         if call.judged != self._terms:
             call.judged = self._terms
         if step.kind == QUEUE and not call.segments and call.ended is None:
@@ -178,7 +178,7 @@ class Tally:
     def _settle(
         self, call: Call, index: SegmentIndex, change: Change, *, anew: bool = False
     ) -> None:
-        """Count a change; the segments that are new are judged, and wrap-ups given to theirs."""
+        """Count a change: judge the new segments, and assign wrap-ups to their segments."""
         wrapped = self._wrapped(call) if call.wrap_ups or anew else ()
         removed, added = change
         if not removed and not added and not wrapped:
@@ -225,7 +225,7 @@ class Tally:
                 self.counts.credit(call, *credited, sign)
 
     def index_of(self, call: Call) -> SegmentIndex:
-        """The index of a call in memory; that of a long one is kept."""
+        """The index of a call in memory. The index of a long call is kept."""
         known = self._known.get(call.key)
         if known is not None:
             return known
@@ -270,7 +270,7 @@ class Tally:
             self.counts.moved_on(segment, *place, sign)
 
     def _fold(self, call: Call) -> None:
-        """Keep the newest steps, and of the others the segments by which the call counts."""
+        """Keep the newest steps, and the segments by which the call counts of the others."""
         index = self.index_of(call)
         gone = fold(call, call.most_steps * 3 // 4)
         folded = call.folded
@@ -302,7 +302,7 @@ class Tally:
         self.forget(call)
 
     def _wrapped(self, call: Call) -> list[tuple[QueueSegment, int]]:
-        """The segments whose wrap-up is not what it should be, and what it should be."""
+        """The segments whose wrap-up has changed, with the new wrap-up."""
         call.charge(len(call.segments) + len(call.wrap_ups))
         spent = [0] * len(call.segments)
         for one in call.wrap_ups:

@@ -1,4 +1,4 @@
-"""How soon a call was answered or abandoned, by its service's thresholds."""
+"""Judges how soon a call was answered or abandoned, by its service's thresholds."""
 
 from __future__ import annotations
 

@@ -30,9 +30,9 @@ MOST_STRETCHES = 32
 
 
 class Timeline:
-    """Places agents' moments by their own times. ``window`` is in ms.
+    """Keeps agents' moments in the order of their own times. ``window`` is in ms.
 
-    Before an agent is changed that an agent's hooks want to know of, its caller calls them.
+    The caller calls the hooks of an agent before it changes the agent.
     """
 
     def __init__(self, states: AgentStates, calls: CallEffects, window: int) -> None:
@@ -128,10 +128,10 @@ class Timeline:
     def reassign(
         self, agent: OnFloor, key: Key, serving: Callable[[int], int | None], now: int
     ) -> None:
-        """Count the agent's time in a call for the service that has the call by what is known now.
+        """Count the agent's time in a call for the service that is now known to have the call.
 
-        ``serving`` is the service of the agent's segment of the call at a moment. What the agent's
-        own event named stays, and so does what was told longer ago than the window.
+        ``serving`` returns the service of the agent's segment of the call at a moment. A service
+        that the agent's own event named stays, and so does one from before the window.
         """
         anew: dict[tuple[int, int], AgentMoment] = {}
         for number, stretch in enumerate(agent.past):
@@ -149,7 +149,7 @@ class Timeline:
             self._replace(agent, anew)
 
     def _replace(self, agent: OnFloor, anew: dict[tuple[int, int], AgentMoment]) -> None:
-        """Put other moments in the place of some; see ``_replay``."""
+        """Replace some moments; see ``_replay``."""
         past = agent.past
         (first, start), last = min(anew), max(anew)
         before = _checkpoint(past[first].before)
@@ -181,7 +181,7 @@ class Timeline:
             del past[0]
 
     def _amend(self, moment: AgentMoment, agent: int, before: OnFloor, after: OnFloor) -> None:
-        """An answer that named no service was on the one at hand, which is another now."""
+        """Correct the service of an answer that named none, as the current one has changed."""
         if moment.kind != "IN_CALL" or before.at_hand == after.at_hand:
             return
         call = None if moment.told is None else moment.told.call

@@ -186,7 +186,7 @@ class FloorView:
         return self._floor.ledger.agents_on(day, service)
 
     def uncounted(self, agent: OnFloor, begin: int, until: int) -> int:
-        """The ms from ``begin`` to ``until`` in the current state that are not counted yet."""
+        """The ms from ``begin`` to ``until`` in the current state that no counter includes yet."""
         return max(0, until - max(agent.last_event, begin))
 
     def is_visit_counted(self, agent: OnFloor, day: int) -> bool:
@@ -235,7 +235,7 @@ class FloorView:
     def segment_behind(
         self, call: Call, day: int, service: int, *, offered: bool
     ) -> QueueSegment | None:
-        """The segment by which a call counts there, or (``offered``) that was offered first.
+        """The segment by which a call counts there, or (``offered``) the one offered first.
 
         None: it is not kept. The call may be one that has left memory.
         """
@@ -262,7 +262,7 @@ class FloorView:
         return self._floor.ledger.intervals_on(day)
 
     def settle(self, until: int) -> None:
-        """Intervals before a moment have been read, by the one that keeps them."""
+        """Note that intervals before a moment have been read and kept."""
         self._floor.ledger.settle(until)
 
     def take_recounted(self, day: int, service: int) -> int | None:

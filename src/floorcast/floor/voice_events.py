@@ -103,7 +103,7 @@ def call_termination(
     named: Named,
     threshold: int | None,
 ) -> CallTerminationEvent:
-    """A call ended; what the source says wins over what is derived."""
+    """A call ended. What the source sends wins over what is derived."""
     answered = call.first_answer
     begin = call.started if answered is None else answered
     handled = 0 if answered is None else 1
@@ -157,7 +157,7 @@ def prefer_sent(
     direction: str | None,
     directory: Directory,
 ) -> None:
-    """Put the members that a late event sent in its feed event.
+    """Copy the members that a late event sent to its feed event.
 
     The call itself keeps the members that later events set.
     """

@@ -1,4 +1,4 @@
-"""The wrap-ups of a call: which segment each one followed, and how a call keeps them."""
+"""Assigns a call's wrap-ups to its segments, and bounds their number."""
 
 from __future__ import annotations
 
