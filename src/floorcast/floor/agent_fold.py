@@ -93,7 +93,7 @@ class AgentFold:
         if told is not None and told.services and len(told.services) > 1 and not agent.several:
             agent.several = True
             for one in self._timeline.calls_of(agent):
-                self._calls.tally.reassigned.setdefault(one, set()).add(agent.id)
+                self._calls.tally.reassigned[one].add(agent.id)
         moment = AgentMoment(counts_at, kind, service, told)
         if counts_at >= agent.reached or self._timeline.places(agent, counts_at, now):
             if key is not None and kind == "IN_CALL":
@@ -120,7 +120,7 @@ class AgentFold:
         in_hand.service = self._service_of(call.key, number)
         in_hand.served = _serving(call, number, min(at, now))
         if agent.several:
-            self._calls.tally.reassigned.setdefault(call.key, set()).add(number)
+            self._calls.tally.reassigned[call.key].add(number)
         moment = AgentMoment(min(at, now), ANSWERED, None, Told(call=in_hand))
         if self._timeline.places(agent, moment.at, now):
             self._timeline.take(agent, moment, now)
@@ -243,7 +243,7 @@ class AgentFold:
                 self._calls.tally.direct(call, ref.direction)
             self._calls.step(call, Step(at, ANSWER, service, agent.id))
         if agent.several:
-            self._calls.tally.reassigned.setdefault(key, set()).add(agent.id)
+            self._calls.tally.reassigned[key].add(agent.id)
         elif kind != "IN_CALL" and key in table.calls:  # else it has been touched
             table.touch(key, at, now)
         if ref.service is None:

@@ -45,7 +45,8 @@ class CallCounts:
         counter = self._ledger.service(day, service)
         if counter is not None:
             counter.offered += sign
-            self._slots(day, service, at).add(at - self._bounds(day)[0], _OFFERED, sign)
+            slots, after = self._slots(day, service, at)
+            slots.add(after, _OFFERED, sign)
             self._ledger.totals_of(service).add(_OFFERED_EVER, sign)
 
     def handled(self, segment: QueueSegment, day: int, service: int, sign: int) -> None:
@@ -54,7 +55,7 @@ class CallCounts:
         if counter is None:
             return
         assert answered is not None
-        after, slots = answered - self._bounds(day)[0], self._slots(day, service, answered)
+        slots, after = self._slots(day, service, answered)
         totals = self._ledger.totals_of(service)
         counter.handled += sign
         slots.add(after, _HANDLED, sign)
@@ -79,10 +80,7 @@ class CallCounts:
         day, service = self._day_of(segment.left), segment.service
         counter = self._ledger.service(day, service)
         if counter is not None:
-            after, slots = (
-                segment.left - self._bounds(day)[0],
-                self._slots(day, service, segment.left),
-            )
+            slots, after = self._slots(day, service, segment.left)
             talk = sign * (segment.left - segment.answered)
             counter.talks += sign
             counter.talk += talk
@@ -102,17 +100,15 @@ class CallCounts:
         counter = self._ledger.service(day, service)
         if counter is not None:
             counter.wrap_up += spent
-            self._slots(day, service, left).add(left - self._bounds(day)[0], _WRAP_UP, spent)
+            slots, after = self._slots(day, service, left)
+            slots.add(after, _WRAP_UP, spent)
 
     def abandoned(self, segment: QueueSegment, day: int, service: int, sign: int) -> None:
         """The call ended, or left the service for good, before an answer."""
         counter = self._ledger.service(day, service)
         if counter is not None:
             assert segment.left is not None
-            after, slots = (
-                segment.left - self._bounds(day)[0],
-                self._slots(day, service, segment.left),
-            )
+            slots, after = self._slots(day, service, segment.left)
             waited = sign * segment.wait(0)
             counter.abandoned += sign
             counter.abandoned_wait += waited
@@ -131,15 +127,16 @@ class CallCounts:
         if self._ledger.service(day, service) is not None:
             assert segment.left is not None
             reason = REQUEUED if segment.reason is None else segment.reason
-            after = segment.left - self._bounds(day)[0]
-            self._slots(day, service, segment.left).add(after, Column.MOVED_ON + reason, sign)
+            slots, after = self._slots(day, service, segment.left)
+            slots.add(after, Column.MOVED_ON + reason, sign)
             self._ledger.totals_of(service).add(Total.MOVED_ON + reason, sign)
 
     def missed(self, service: int, at: int) -> None:
         """An agent did not take an offer at ``at`` (ms)."""
         day = self._day_of(at)
         if self._ledger.service(day, service) is not None:
-            self._slots(day, service, at).add(at - self._bounds(day)[0], Column.MISSED, 1)
+            slots, after = self._slots(day, service, at)
+            slots.add(after, Column.MISSED, 1)
 
     def credit(self, call: Call, day: int, service: int, agent: int, sign: int) -> None:
         """An agent had the call on the service, under the call's direction."""
@@ -163,8 +160,8 @@ class CallCounts:
             hook(agent)
         return self._ledger.agent(day, service, agent)
 
-    def _slots(self, day: int, service: int, at: int) -> ServiceIntervals:
-        """The slots of a service on a day that is kept, to be changed at a moment."""
+    def _slots(self, day: int, service: int, at: int) -> tuple[ServiceIntervals, int]:
+        """The slots of a service on a day that is kept, and how long after midnight ``at`` is."""
         intervals = self._ledger.intervals(day, service, at)
         assert intervals is not None
-        return intervals
+        return intervals, at - self._bounds(day)[0]

@@ -109,13 +109,6 @@ class Floor:
         rosters = (self.on_duty, self.off_duty)
         self._ageing = Ageing(state, rosters, self.at_work, self.call_table, self.hooks)
         self._tidied = to_ms(state.recorded_at) // _TIDY_MS
-        self._folds: dict[type[Any], Callable[..., OutboundEvent | None]] = {
-            AgentState: self._agent_state,
-            EmailAttempt: self._email,
-            SmsAttempt: self._sms,
-            CampaignUpdate: self._campaign_update,
-            AlertTransition: self._alert,
-        }
         if not state.heard_at and state.entry != state.terms:
             state.heard_at = state.recorded_at  # an earlier release did not store it
         self._use_config(state.config)
@@ -155,7 +148,6 @@ class Floor:
 
     def _use_config(self, config: FloorConfig) -> None:
         self.calendar = Calendar(config.time_zone)
-        self._recorded_when = (-1, (0, 0))
         self.places = Places(self.calendar, self.ledger)
         self.tally = Tally(
             self.ledger,
@@ -186,7 +178,12 @@ class Floor:
         )
         details = CallDetails(self.state.directory, self.tally)
         call_fold = CallFold(self.state, calls, details, self._agents)
-        self._folds = self._folds | {
+        self._folds: dict[type[Any], Callable[..., OutboundEvent | None]] = {
+            AgentState: self._agent_state,
+            EmailAttempt: self._email,
+            SmsAttempt: self._sms,
+            CampaignUpdate: self._campaign_update,
+            AlertTransition: self._alert,
             CallStart: call_fold.start,
             CallQueue: call_fold.queue,
             CallAnswer: call_fold.answer,
@@ -201,19 +198,11 @@ class Floor:
         """Note how many agents or waiting calls a service has had, and has now, in this slot."""
         for hook in self.hooks.services:
             hook(service)
-        day, after = self._recorded()
-        intervals = self.ledger.intervals(day, service, to_ms(self.state.recorded_at))
+        at = to_ms(self.state.recorded_at)
+        day = self.calendar.day_of(at)
+        intervals = self.ledger.intervals(day, service, at)
         if intervals is not None:
-            intervals.note(after, most, before, now)
-
-    def _recorded(self) -> tuple[int, int]:
-        """The day when the current entry was recorded, and the ms after its midnight."""
-        ticks = self.state.recorded_at
-        if self._recorded_when[0] != ticks:
-            at = to_ms(ticks)
-            day = self.calendar.day_of(at)
-            self._recorded_when = (ticks, (day, at - self.calendar.bounds(day)[0]))
-        return self._recorded_when[1]
+            intervals.note(at - self.calendar.bounds(day)[0], most, before, now)
 
     def _count_too_late(self) -> None:
         self.too_late += 1

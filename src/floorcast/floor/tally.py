@@ -12,6 +12,7 @@ wait, talk and wrap-up there are those of the first segment that was answered.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import TypeVar
@@ -62,7 +63,7 @@ class Tally:
         self._places = Places(calendar, ledger)
         self._terms = terms
         self._known: dict[tuple[int, str], SegmentIndex] = {}
-        self.reassigned: dict[Key, set[int]] = {}
+        self.reassigned: defaultdict[Key, set[int]] = defaultdict(set)
 
     # -- calls -----------------------------------------------------------------------------
 
@@ -201,7 +202,7 @@ class Tally:
             self._count(call, index, place, 1)
         agents = {agent for segment in chain(removed, added) for agent, _ in segment.answers()}
         if agents:
-            self.reassigned.setdefault(call.key, set()).update(agents)
+            self.reassigned[call.key].update(agents)
 
     def _judge_again(self, call: Call) -> None:
         """Judge the call again if the thresholds have changed."""
