@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from floorcast.floor.call_table import CallTable
 from floorcast.floor.calls import Call
 from floorcast.model.inbound import InboundEvent
-from tests.floor.random_floors import call, call_events, fold_all, new_floor, ticks
+from tests.floor.random_floors import agent, call, call_events, fold_all, new_floor, ticks
 
 HOUR = 3600
 
@@ -22,6 +23,22 @@ def test_a_quiet_call_leaves_after_four_hours() -> None:
     floor.begin_entry(51, ticks(4 * HOUR + 300))
     assert floor.call_table.calls == {}
     assert [gone.key for gone in floor.call_table.evicted] == [(1, "S1")]
+
+
+@pytest.mark.parametrize("services", [[10], [10, 20]], ids=["one service", "several services"])
+def test_an_agents_event_that_names_a_call_keeps_it_in_memory(services: list[int]) -> None:
+    """A call on hold is not quiet, whether its agent works for one service or for several."""
+    floor = new_floor()
+    begun = [
+        agent("READY", 0, services=services),
+        call("call.queue", 100, service=10),
+        agent("IN_CALL", 200, call={"transactionId": "1", "sessionId": "S1"}),
+    ]
+    fold_all(floor, begun)
+    held = agent("AGENT_HOLD", 3 * HOUR, call={"transactionId": "1", "sessionId": "S1"})
+    fold_all(floor, [held], begin=3 * HOUR)
+    floor.begin_entry(10**6, ticks(6 * HOUR))
+    assert list(floor.call_table.calls) == [(1, "S1")]
 
 
 def test_a_call_that_waited_over_midnight_stays_for_that_day() -> None:

@@ -244,7 +244,7 @@ class AgentFold:
             self._calls.step(call, Step(at, ANSWER, service, agent.id))
         if agent.several:
             self._calls.tally.reassigned[key].add(agent.id)
-        elif kind != "IN_CALL" and key in table.calls:  # else it has been touched
+        if kind != "IN_CALL" and key in table.calls:  # else it has been touched
             table.touch(key, at, now)
         if ref.service is None:
             ref.service = self._service_of(key, agent.id)
