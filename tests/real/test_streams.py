@@ -17,14 +17,14 @@ from pathlib import Path
 
 import pytest
 from httpx_sse import connect_sse
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
+from tests.browser import chromium
 from tests.real.load import PATIENCE
 from tests.real.server import EVENTS, Caller, Server, running
 from tests.real.sites import PASSWORD, TOKENS, event, ndjson
 
 STREAM = EVENTS + "/sse"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 # What a page does: log in with a cookie, follow, and tell how it goes.
 FOLLOW = """async ([access, login]) => {
@@ -154,17 +154,8 @@ def test_a_compressed_stream_is_read_as_it_comes(server: Server) -> None:
 @pytest.fixture
 def page() -> Iterator[Page]:
     """A page in a headless Chromium."""
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-dev-shm-usage"],  # as root, in a container
-        )
-        try:
-            yield browser.new_page()
-        finally:
-            browser.close()
+    with chromium() as browser:
+        yield browser.new_page()
 
 
 def test_an_event_source_follows_across_a_restart(server: Server, page: Page) -> None:

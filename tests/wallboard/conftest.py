@@ -9,9 +9,10 @@ from functools import cache
 import pytest
 from playwright.sync_api import Browser
 
+from tests.browser import chromium
 from tests.real.server import Caller, Server, running
 from tests.real.sites import ndjson
-from tests.wallboard.screen import CHROMIUM, Screen, chromium, screen
+from tests.wallboard.screen import Screen, screen
 from tests.wallboard.shifts import WALL_SITE, campaigns, shift
 
 _open = ExitStack()
@@ -34,8 +35,6 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 @pytest.fixture(scope="module")
 def browser() -> Browser:
     """The browser; each test has cookies and storage of its own."""
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed: apt-get install chromium")
     return _browser()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,14 +13,12 @@ from playwright.sync_api import (
     ConsoleMessage,
     Page,
     Response,
-    sync_playwright,
 )
 
 from tests.real.sites import PASSWORD, TOKENS
 
-__all__ = ["CHROMIUM", "Screen", "chromium", "screen"]
+__all__ = ["Screen", "screen"]
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PATIENCE = 60_000  # ms that something may take to come about, on a busy machine
 
 _CELLS = """(section) => Object.fromEntries(
@@ -123,21 +120,6 @@ class Screen:
                 found: dict[str, Any] = response.json()
                 return found
         raise AssertionError(f"no answer of {path} has the token {token!r}")
-
-
-@contextmanager
-def chromium() -> Iterator[Browser]:
-    """A headless Chromium."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            # as root, in a container, without a graphics card
-            args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"],
-        )
-        try:
-            yield browser
-        finally:
-            browser.close()
 
 
 @contextmanager

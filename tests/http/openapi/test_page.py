@@ -9,15 +9,15 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from floorcast.http.openapi.document import document
 from floorcast.http.openapi.page import POLICY, page
 from floorcast.http.routes import ROUTES
+from tests.browser import chromium
 from tests.golden.pages import Block, blocks, paste
 from tests.http.servers import House, in_house
 from tests.real.server import Server, running
-from tests.wallboard.screen import CHROMIUM, chromium
 
 DOCUMENT = document(ROUTES)
 HTML = page(DOCUMENT)
@@ -104,17 +104,21 @@ def test_its_requests_can_be_pasted(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
     with running(tmp_path_factory.mktemp("page")) as server:
         yield server
 
 
-@pytest.fixture
-def browser(server: Server) -> Iterator[tuple[Page, list[str]]]:
-    """A phone's browser on the page, and what it asked for or complained of."""
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
     with chromium() as started:
-        tab = started.new_page(viewport={"width": 390, "height": 844})
+        yield started
+
+
+@pytest.fixture
+def phone(browser: Browser, server: Server) -> Iterator[tuple[Page, list[str]]]:
+    """A phone's browser on the page, and what it asked for or complained of."""
+    with browser.new_context(viewport={"width": 390, "height": 844}) as context:
+        tab = context.new_page()
         seen: list[str] = []
         tab.on("console", lambda message: seen.append(message.text))
         tab.on("request", lambda request: seen.append(request.url.removeprefix(server.url)))
@@ -122,9 +126,9 @@ def browser(server: Server) -> Iterator[tuple[Page, list[str]]]:
         yield tab, seen
 
 
-def test_a_browser_on_a_phone_shows_it(browser: tuple[Page, list[str]]) -> None:
+def test_a_browser_on_a_phone_shows_it(phone: tuple[Page, list[str]]) -> None:
     """In its own style, not wider than the screen, by one request, and without a complaint."""
-    tab, seen = browser
+    tab, seen = phone
     assert seen == ["/docs"]
     assert tab.evaluate("document.documentElement.scrollWidth") == 390
     assert (
@@ -144,9 +148,9 @@ def shown(tab: Page) -> set[str]:
     return set(seen)
 
 
-def test_a_search_shows_what_has_all_its_words(browser: tuple[Page, list[str]]) -> None:
+def test_a_search_shows_what_has_all_its_words(phone: tuple[Page, list[str]]) -> None:
     """Methods, members and meanings; Escape shows everything again."""
-    tab, seen = browser
+    tab, seen = phone
     everything = shown(tab)
     tab.get_by_label("Search").fill("abandonRate")
     assert {"serviceStatistics", "type-ServiceStatistics"} <= shown(tab) < everything
