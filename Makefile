@@ -1,6 +1,6 @@
 # make test    set up if needed, run the tests        make check   lint, types, layers
-# make demo    set up if needed, run an example site  make clean   remove what make made
-# make test-asterisk    the tests on a real Asterisk: needs root and Debian's packages
+# make demo    set up if needed, run an example site  make clean   remove all generated files
+# make test-asterisk    run the tests on a real Asterisk: needs root and Debian's packages
 
 VENV   ?= .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -8,7 +8,7 @@ EXTRAS ?= dev
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-unexport PYTHONDONTWRITEBYTECODE # hundreds of processes would each compile everything again
+unexport PYTHONDONTWRITEBYTECODE # without bytecode, each of hundreds of processes compiles again
 
 .PHONY: setup test test-asterisk check demo clean
 .DEFAULT_GOAL := test

@@ -54,6 +54,6 @@ def test_a_view_is_chosen_bookmarked_and_shown_in_every_panel(wall: Screen) -> N
 def test_a_view_of_what_is_not_there_says_so(wall: Screen) -> None:
     """A bookmark may be older than the site: it is no trouble, and shows nothing."""
     wall.sign_in(view="#service=99")
-    wall.until_text("#services .explanation", "None of the services of this view")
+    wall.until_text("#services .explanation", "No service of this view")
     wall.until_text("#connects-chart .explanation", "there is no such service")
     wall.until_text("#freshness", "Live")

@@ -63,7 +63,7 @@ def test_a_day_comes_from_the_archive(browser: Browser, tmp_path: Path) -> None:
         wall.until_text("#intervals-note", day)
         assert told(wall) == [2, 0, 0]
         wall.page.fill("#intervals [name=day]", "2020-01-01")
-        wall.until_text("#intervals-note", "No call is known of 2020-01-01")
+        wall.until_text("#intervals-note", "No calls on 2020-01-01")
         assert wall.page.locator("#intervals tbody tr").count() == 0
         wall.page.fill("#intervals [name=day]", "")
         assert told(wall) == [2, 0, 0]

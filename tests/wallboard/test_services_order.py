@@ -1,4 +1,4 @@
-"""The services sorted: in need first, by a column, as the API has them; and found by a search."""
+"""The order of the services, by urgency or by a column, and the search for services."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_on_a_wall_those_in_need_stay_and_the_others_take_turns(
     """Everybody is shown once before anybody is shown again."""
     size = (1920, 1080)
     with shown(tmp_path, browser, floor(), site=SITE, view="#wall", size=size) as (wall, _):
-        wall.until_text("#services h2", "in need first · page")
+        wall.until_text("#services h2", "urgent first · page")
         seen: list[str] = []
         for _turn in range(2 * MANY):
             now = drawn(wall)

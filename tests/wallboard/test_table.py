@@ -19,7 +19,7 @@ MOVED = """async () => {
 
 
 def test_a_row_that_moves_keeps_the_focus(wall: Screen) -> None:
-    """A list in need first is ordered anew while somebody stands in it with the keyboard."""
+    """A list sorted by urgency is sorted again while the keyboard focus is in it."""
     wall.open()
     wall.page.wait_for_selector("#sign-in")
     assert wall.page.evaluate(MOVED) == ["cbad", "b"]

@@ -1,4 +1,4 @@
-// Shows only the methods and types that have all the words of the search in them.
+// Shows only the methods and types that contain every word of the search.
 const field = document.querySelector("nav input");
 const none = document.querySelector("nav .none");
 const links = [...document.querySelectorAll("nav a")];
@@ -28,4 +28,4 @@ field.addEventListener("keydown", (event) => {
     search();
   }
 });
-search(); // a browser that goes back fills the field in again
+search(); // the browser restores the field when the user navigates back

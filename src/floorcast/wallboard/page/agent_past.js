@@ -1,15 +1,15 @@
 /**
- * What an agent is at, by the agent's own events in the order of their own times.
+ * An agent's status, computed from the agent's events in the order of their own times.
  *
- * An event that arrives up to 15 minutes late is put where it belongs, as the server puts it, and
- * what follows from it is worked out again. Of one that is later still, only a Logon tells
- * something: the service, if nothing has moved the agent since.
+ * An event that arrives up to 15 minutes late is inserted at its time, as on the server, and the
+ * status is computed again from there. A later one is ignored, except that a Logon sets the service
+ * if no event has changed it since.
  */
 
 import { LOGOFF, NOT_READY, READY, stateAfter } from "./states.js";
 
-const LATE = 15 * 60_000; // ms that an event may be late
-const MOST_EVENTS = 256; // that are kept of an agent
+const LATE = 15 * 60_000; // ms by which an event may be late
+const MOST_EVENTS = 256; // kept per agent
 const PREVIEW_OFFERED = "PREVIEW_DIAL_OFFERED";
 
 /**
@@ -19,22 +19,22 @@ const PREVIEW_OFFERED = "PREVIEW_DIAL_OFFERED";
  * @property {number} since      when the state began, ms
  * @property {number} before     the state before a preview was offered
  * @property {?number} serviceId the service that the agent is logged in to
- * @property {number} moved      when that last became another, as far as is known, ms
+ * @property {number} moved      the last known change of the service, ms
  */
 
 export class AgentPast {
-  #base; // the status before the events that are kept
-  #reached; // up to when the base is true, ms
+  #base; // the status before the oldest kept event
+  #reached; // the time up to which the base holds, ms
   #events = []; // in the order of time
 
-  /** An agent of whom nothing is known. */
+  /** An agent without any known event. */
   static unknown() {
     const never = -Infinity;
     const status = { state: LOGOFF, reason: "", since: never, before: READY };
     return new AgentPast({ ...status, serviceId: null, moved: never });
   }
 
-  /** An agent as a row of a snapshot has it; `known` is the agent's past as it was put together. */
+  /** An agent from a row of a snapshot. `known` is the past collected from events so far. */
   static ofRow(row, known) {
     const now = known?.status;
     const found = {
@@ -51,7 +51,7 @@ export class AgentPast {
 
   /**
    * @param {Status} status as it is
-   * @param {number} last when the newest event happened, ms; events from before are not placed
+   * @param {number} last the time of the newest event, ms; earlier events are not inserted
    */
   constructor(status, last = -Infinity) {
     this.status = status;
@@ -59,14 +59,14 @@ export class AgentPast {
     this.#reached = Math.max(status.since, last);
   }
 
-  /** When the newest event happened, as far as is known, ms. */
+  /** The time of the newest known event, ms. */
   get last() {
     return this.#events.at(-1)?.at ?? this.#reached;
   }
 
-  /** Take one event of the feed that the server took at `taken` (ms). */
+  /** Apply an event of the feed that the server recorded at `taken` (ms). */
   take(event, taken) {
-    const at = Math.min(event.timestamp, taken); // a clock that is ahead is not believed
+    const at = Math.min(event.timestamp, taken); // the source's clock may be ahead
     const serviceId = event.agentServiceId ?? null;
     if (at < this.#reached || (at < this.last && taken - at > LATE)) {
       if (event.eventType === "LOGON") this.#tellService(serviceId, at);
@@ -101,7 +101,7 @@ export class AgentPast {
   }
 }
 
-/** The status that an event leaves an agent in; none tells whether it named the service again. */
+/** The status after an event. Events do not tell whether the service was named again. */
 function after(status, { at, type, reason, serviceId, moves }) {
   const state = stateAfter(type) ?? status.before;
   const isOffer = type === PREVIEW_OFFERED && state !== status.state;

@@ -20,7 +20,7 @@ export class Notices {
     this.notices.checked = localStorage.getItem(NOTICES) === "on" && isAllowed();
     this.sound.onchange = () => {
       keep(SOUND, this.sound.checked);
-      if (this.sound.checked) alertSound(); // so that it is heard how loud it is
+      if (this.sound.checked) alertSound(); // lets the user check the volume
     };
     this.notices.onchange = () => this.#choose();
   }

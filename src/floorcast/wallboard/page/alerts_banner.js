@@ -1,6 +1,6 @@
 /**
- * What fires, in a banner above the figures; all of it, acknowledgement, and how to be told of it
- * are in a dialog.
+ * A banner above the figures with the firing alerts. A dialog lists all alerts, acknowledges them,
+ * and has the options for sound and notifications.
  */
 
 import * as address from "./address.js";
@@ -29,10 +29,10 @@ export class AlertsBanner {
   #said = document.getElementById("alert-announcement");
   #rows = new Rows(this.#dialog.querySelector("tbody"), "alert-row");
   #all = []; // firing and acknowledged ones, the most urgent first
-  #known = null; // those that fired at the last look, by id and time; null: nothing is known yet
+  #known = null; // the alerts of the last response, by id and time; null: no response yet
   #notices = new Notices(this.#dialog, this.#failure);
 
-  /** @param {(path: string) => Promise<object>} post to a method of the API */
+  /** @param {(path: string) => Promise<object>} post sends a request to the API */
   constructor(post) {
     this.post = post;
     this.role = "";
@@ -44,7 +44,7 @@ export class AlertsBanner {
     this.#banner.querySelector("button").onclick = open;
   }
 
-  /** Nothing is known: of a session that begins. */
+  /** Start a session without any known alert. */
   forget(role) {
     this.role = role;
     this.#all = [];
@@ -53,7 +53,7 @@ export class AlertsBanner {
     this.draw();
   }
 
-  /** Show an answer of `alerts`. */
+  /** Show a response of `alerts`. */
   show({ alerts }) {
     this.#open.hidden = !alerts.length;
     this.#all = alerts
@@ -63,17 +63,17 @@ export class AlertsBanner {
     this.draw();
   }
 
-  /** Alerts are not for this user. */
+  /** Hide the alerts from a user without the right to them. */
   explain() {
     this.forget(this.role);
   }
 
-  /** Leave the dialog. */
+  /** Close the dialog. */
   close() {
     if (this.#dialog.open) this.#dialog.close();
   }
 
-  /** Draw what the view shows. */
+  /** Draw the alerts of the view. */
   draw() {
     const shown = this.#shown();
     const firing = shown.filter((one) => one.status === "firing");
@@ -118,14 +118,14 @@ export class AlertsBanner {
       Object.assign(one, body);
       write(this.#failure, "");
     } catch (error) {
-      write(this.#failure, error instanceof Refusal ? error.message : "The server does not answer.");
+      write(this.#failure, error instanceof Refusal ? error.message : "The server is not responding.");
     } finally {
       button.disabled = false;
     }
     this.draw();
   }
 
-  /** Say what has begun to fire since the last look; at the first look nothing is new. */
+  /** Announce the alerts that have begun to fire since the last response. */
   #tell() {
     const firing = this.#shown().filter((one) => one.status === "firing");
     const known = new Set(firing.map((one) => `${one.clientId}/${one.alertId}/${one.since}`));
@@ -161,7 +161,7 @@ function spaced(figure) {
   return figure.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();
 }
 
-/** A value with the unit that its figure has. */
+/** A value with the unit of its figure. */
 function shownValue({ figure }, value) {
   if (value === null) return "–";
   if (/Rate$|Level$|^percent|occupancy$/.test(figure)) return percent(value);

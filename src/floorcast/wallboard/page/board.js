@@ -1,4 +1,4 @@
-/** The board: what is heard of the floor, and what shows it. */
+/** The board: connects the data of the floor to the panels. */
 
 import * as address from "./address.js";
 import { AgentsPanel } from "./agents_panel.js";
@@ -31,8 +31,8 @@ export class Board {
   #ticks = 0;
   #hasSnapshot = false;
   #isFilled = false;
-  #past = null; // what the charts are filled with
-  #at = null; // the past moment that is shown, ms; null: now
+  #past = null; // initial values of the charts
+  #at = null; // the time shown, ms; null: now
   #live = new Link((message) => this.#hear(message));
   #link = this.#live;
 
@@ -69,7 +69,7 @@ export class Board {
     thresholds.addEventListener("change", () => this.#draw());
   }
 
-  /** Follow the floor of the session. */
+  /** Start to follow the session's floor. */
   start() {
     clock.stop(this.#at);
     freshness.begin(this.#at !== null);
@@ -92,7 +92,7 @@ export class Board {
     this.#ticks = setInterval(() => this.#draw(), TICK);
   }
 
-  /** Follow nothing any more. */
+  /** Stop following. */
   stop() {
     if (!this.#isOn) return;
     this.#isOn = false;
@@ -105,7 +105,7 @@ export class Board {
     this.#link = this.#live;
   }
 
-  /** Show the floor at a past moment (ms); null: the present again. */
+  /** Show the floor at a past time (ms). null returns to the present. */
   #showAt(at) {
     if (!this.#isOn) return;
     this.stop();
@@ -118,7 +118,7 @@ export class Board {
     this.start();
   }
 
-  /** Colours, sizes or the view have changed. */
+  /** Draw everything again after a change of colours, sizes or the view. */
   look() {
     const view = address.view();
     for (const panel of [this.services, this.agents, this.waiting, this.campaigns]) {
@@ -152,7 +152,7 @@ export class Board {
     else if (kind === "expired") this.#renew(message.session);
   }
 
-  /** Ask a method for this tab alone; a session that has ended is renewed first. */
+  /** Send a request for this tab alone. A session that has ended is renewed first. */
   async #ask(path, body) {
     const post = () => send("POST", path, { headers: { "LV-Session": this.session.id }, body });
     try {
@@ -198,7 +198,7 @@ export class Board {
     this.#showView();
   }
 
-  /** Once both are there, the first figures and the past before them. */
+  /** Fill the charts once the first figures and the past have both arrived. */
   #fillCharts() {
     if (!this.#past || this.#isFilled || !this.services.isKnown) return;
     this.#isFilled = true;
@@ -207,7 +207,7 @@ export class Board {
     this.#showQueue();
   }
 
-  /** The queue's past is kept for all services: a view of some of them has its own from trends. */
+  /** The queue history covers all services. For a view of some of them, use the trends. */
   #showQueue(token) {
     if (!this.services.isKnown) return;
     const isAll = this.services.stats.length === this.services.all.length;
@@ -254,7 +254,7 @@ export class Board {
     freshness.draw(silence);
   }
 
-  /** Go where a tile leads. */
+  /** Show the target of a tile. */
   #lead({ order, service, agent, states }) {
     if (states) this.agents.choose(new Set(states));
     if (agent) this.agents.lead(agent);
@@ -276,7 +276,7 @@ export class Board {
     freshness.troubled(error);
   }
 
-  /** The session `ended`: another takes its place, if this tab knows how. */
+  /** Replace the session `ended` if this tab can open another one. */
   async #renew(ended) {
     if (this.session.id !== ended) {
       this.#link.renewed(this.session.id);

@@ -81,7 +81,7 @@ export class CallsDialog {
       if (asked === this.#asked) this.#show(body, timeOf(token));
     } catch (error) {
       if (asked !== this.#asked) return;
-      write(this.#failure, error instanceof Refusal ? error.message : "The server does not answer.");
+      write(this.#failure, error instanceof Refusal ? error.message : "The server is not responding.");
       if (!this.#body.rows.length) write(this.#note, "");
       this.#more.hidden = false;
       write(this.#more, "Try again");

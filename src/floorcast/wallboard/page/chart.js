@@ -6,23 +6,23 @@ import { SPAN } from "./history.js";
 import { Panel } from "./panel.js";
 import uPlot from "./uplot/uPlot.esm.js";
 
-const TICK = 600; // seconds between two marks of the time axis
-const CORNER = 120; // seconds at its beginning where a mark would meet the other axis
+const TICK = 600; // seconds between two ticks of the time axis
+const CORNER = 120; // seconds at the start of the axis where a tick would overlap the other axis
 
-/** What is drawn, on a canvas; and in words, for who cannot see it. */
+/** A drawing on a canvas, with a text alternative for screen readers. */
 export class Chart {
   #panel;
   #plot;
   #paths;
   #onDraw;
   #uplot = null;
-  #size = 0; // px of its letters
+  #size = 0; // font size, px
   #data = [[], []];
 
   /**
-   * @param {string} id its panel's
-   * @param {uPlot.Series.PathBuilder} paths how values become a line, or bars
-   * @param {?(chart: uPlot) => void} onDraw writes the values on it, in the place of an axis of them
+   * @param {string} id the panel's id
+   * @param {uPlot.Series.PathBuilder} paths draws values as a line or as bars
+   * @param {?(chart: uPlot) => void} onDraw writes the values onto the chart, instead of an axis
    */
   constructor(id, paths, onDraw = null) {
     this.#panel = new Panel(id);
@@ -32,7 +32,7 @@ export class Chart {
     new ResizeObserver(() => this.#resize()).observe(this.#plot);
   }
 
-  /** Draw times (seconds) and values, true at `token`. */
+  /** Draw times (seconds) and values as of `token`. */
   draw(data, token) {
     this.#panel.shown(token);
     this.#data = data;
@@ -40,23 +40,23 @@ export class Chart {
     else this.renew();
   }
 
-  /** What stands small beside the title. */
+  /** Set the note beside the title. */
   note(text) {
     this.#panel.note(text);
   }
 
-  /** What the drawing shows, in words. */
+  /** Set the text alternative. */
   describe(text) {
     if (this.#plot.ariaLabel !== text) this.#plot.ariaLabel = text;
   }
 
-  /** Say why there is nothing to see. */
+  /** Show why there is no chart. */
   explain(why) {
     this.#panel.explain(why);
     this.#discard();
   }
 
-  /** Draw anew, in the colours and sizes of the page as they are now. */
+  /** Draw again with the page's current colours and sizes. */
   renew() {
     this.#discard();
     const { clientWidth: width, clientHeight: height } = this.#plot;
@@ -83,7 +83,7 @@ export class Chart {
   }
 }
 
-/** Canvas knows no custom properties: the colours are read where CSS has resolved them. */
+/** A canvas does not resolve custom properties, so read the colours from computed styles. */
 export function lookOf(plot) {
   const style = getComputedStyle(plot);
   const size = parseFloat(style.fontSize);
@@ -94,7 +94,7 @@ export function lookOf(plot) {
     fill: style.textDecorationColor,
     font: `${size}px ${style.fontFamily}`,
     size,
-    thin: Math.max(1, size / 14), // lines grow with the type: a wall is read from afar
+    thin: Math.max(1, size / 14), // lines scale with the font, because a wall is read from a distance
   };
 }
 

@@ -3,12 +3,12 @@
  * ages must not continue to grow while the server is silent.
  */
 
-export const STALE = 12_000; // ms without an answer after which what is shown is old
+export const STALE = 12_000; // ms without a response after which the data counts as old
 const JITTER = 2_000; // ms
 
-let at = 0; // the server's time at the newest answer, ms
-let heard = -Infinity; // when that came, in ms of this page
-let stopped = null; // the moment that is shown instead, ms
+let at = 0; // the server's time of the newest response, ms
+let heard = -Infinity; // its arrival, in ms of this page
+let stopped = null; // the past time shown instead, ms
 
 /** Show a past time (ms), at which the clock stands still. null returns to the present. */
 export function stop(atMs) {
@@ -20,7 +20,7 @@ export function stop(atMs) {
 export function hear(serverMs) {
   if (stopped !== null) return;
   const believed = now();
-  // responses overtake each other by milliseconds; the time must not go back
+  // Responses can overtake each other by milliseconds. The time must not go back.
   const isJitter = serverMs < believed && serverMs > believed - JITTER;
   at = isJitter ? believed : serverMs;
   heard = performance.now();

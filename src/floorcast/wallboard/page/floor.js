@@ -1,9 +1,9 @@
 /**
- * The agents, live: a snapshot, then the agent feed from the very place at which it is true.
+ * The live agents: a snapshot, then the agent feed from the snapshot's position.
  *
- * Now and then a new snapshot takes the place of what was put together, for what no event tells
- * (names, agents that have been silent for too long, a child client's floor). The feed is held
- * while it is asked for, so that nothing shown is ever newer than what comes to replace it.
+ * A new snapshot regularly replaces this state, because some changes have no event (names, agents
+ * that are silent for too long, a child client's floor). Events are held back during the request,
+ * so that the snapshot is never older than the state that it replaces.
  */
 
 import * as clock from "./clock.js";
@@ -14,8 +14,8 @@ import { isOlder, timeOf } from "./tokens.js";
 const PATH = "/realtime/agentEvent/feed";
 const AGAIN = 20_000; // ms until the next snapshot
 const SOON = 2_000; // the same, when an agent's name is not known
-const POLL = 3_000; // the same, where the feed may not be used
-const REFUSED = 60_000; // the same, where the snapshot may not be had, and until the feed is tried again
+const POLL = 3_000; // the same, if the user may not read the feed
+const REFUSED = 60_000; // the same, if the snapshot was denied; also until the feed is retried
 
 export class LiveFloor {
   #timer = 0;
@@ -28,8 +28,8 @@ export class LiveFloor {
    * @param {{ask: (path: string) => Promise<object>}} session
    * @param {object} told
    * @param {(rows: object[], token: string, newest: ?number) => void} told.onSnapshot
-   * @param {(event: object, place: string) => void} told.onEvent
-   * @param {(why: string) => void} told.onRefused the snapshot may not be had
+   * @param {(event: object, position: string) => void} told.onEvent
+   * @param {(why: string) => void} told.onRefused the snapshot was denied
    * @param {(error: Error) => void} told.onTrouble
    */
   constructor(session, told) {
@@ -42,7 +42,7 @@ export class LiveFloor {
     );
   }
 
-  /** Begin. */
+  /** Start. */
   start() {
     this.#running = true;
     this.#follows = true;
@@ -57,7 +57,7 @@ export class LiveFloor {
     this.stream.close();
   }
 
-  /** The connection was lost for a while, and is back. */
+  /** Continue after a lost connection. */
   resume() {
     if (this.#running) this.#snapshot();
   }
@@ -76,7 +76,7 @@ export class LiveFloor {
       clock.hear(timeOf(token));
       const shown = this.stream.place;
       if (shown && isOlder(token, shown)) {
-        this.#follow(shown); // of a node that lags behind
+        this.#follow(shown); // the response is from a node that lags
         return;
       }
       this.#known = new Set(body.agentDetails.map((row) => row.agentLoginId));
@@ -108,20 +108,20 @@ export class LiveFloor {
     const login = event.agentLoginId ?? String(event.agentId);
     if (!this.#known.has(login)) {
       this.#known.add(login);
-      this.#next(SOON); // a snapshot has the name
+      this.#next(SOON); // the next snapshot has the name
     }
     this.told.onEvent(event, this.stream.place);
   }
 
-  /** The stream was refused, which tells no reason: the same feed by long poll has one. */
+  /** EventSource gives no reason for a refusal. A long poll of the same feed does. */
   async #refused() {
     try {
       await this.session.ask(PATH);
-      this.#next(SOON); // the place was refused: begin anew
+      this.#next(SOON); // the position was refused: start again
       return false;
     } catch (error) {
       if (error instanceof Refusal && error.isOfRights) {
-        this.#follows = false; // by snapshots alone, until the rights may have changed
+        this.#follows = false; // use snapshots only, until the rights may have changed
         clearTimeout(this.#again);
         this.#again = setTimeout(() => (this.#follows = true), REFUSED);
         this.#next(POLL);

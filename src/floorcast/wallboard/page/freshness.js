@@ -11,10 +11,10 @@ const what = document.getElementById("freshness-what");
 const age = document.getElementById("freshness-age");
 const announcement = document.getElementById("announcement");
 const wallClock = document.getElementById("wall-clock");
-const UNHURRIED = 30_000; // ms between two announcements of what needs a hand
+const UNHURRIED = 30_000; // ms between two announcements
 
 let trouble = "";
-let newest = null; // when the server took the newest event, ms
+let newest = null; // when the server recorded the newest event, ms
 let isPast = false;
 let saidNeed = "";
 let saidAt = -Infinity;

@@ -1,5 +1,5 @@
 /**
- * The floor at a glance: the few figures to read from the far end of the room. Each tile names the
+ * The floor at a glance: the few figures that must be readable across a room. Each tile names the
  * service or agent behind its figure and links to it.
  */
 
@@ -10,8 +10,8 @@ import { LEVELS } from "./thresholds.js";
 
 const list = document.getElementById("glance");
 const tiles = new Map();
-const UNKNOWN = "–"; // not 0: what is not known, or not to be seen, is not said to be well
-const SHORT = 5; // characters for which a tile always has room
+const UNKNOWN = "–"; // not 0, which would claim that all is well
+const SHORT = 5; // characters that always fit into a tile
 
 /**
  * @param {object} shown

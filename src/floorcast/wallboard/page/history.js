@@ -1,25 +1,25 @@
 /**
- * The queue over the last half hour: by intervals of the past at first, then as this page sees it.
- * It outlives a reload of the tab.
+ * The queue over the last half hour, first from past intervals, then as seen by this page. It
+ * survives a reload of the tab.
  */
 
 const KEPT = "floorcast.queue";
 export const SPAN = 1_800; // seconds
-const STEP = 5; // seconds that one sample stands for: the most that waited in it
-const GAP = 20; // seconds without a sample after which the line is broken
+const STEP = 5; // seconds per sample, which is the maximum in that time
+const GAP = 20; // seconds without a sample that break the line
 
 export class QueueHistory {
-  /** @param {string} client whose queue; another client's past is not this one's */
+  /** @param {string} client whose history to use */
   constructor(client) {
     const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
     this.client = client;
     /** @type {[number, number][]} seconds and calls, oldest first */
     this.samples = kept?.client === client ? kept.samples : [];
-    /** how many waited when last seen */
+    /** the newest number of waiting calls */
     this.waiting = 0;
   }
 
-  /** So many calls wait at `at`, in seconds. */
+  /** Record the number of waiting calls at `at`, in seconds. */
   add(at, waiting) {
     const step = at - (at % STEP);
     this.waiting = waiting;
@@ -31,8 +31,8 @@ export class QueueHistory {
   }
 
   /**
-   * What was before this page began to look: the most that waited in each interval, all services
-   * together. Services that had their most at different moments make this more than it was.
+   * Add the history from before this page was opened: the sum of the services' maxima in each
+   * interval. It is an upper bound, because the maxima may be at different times.
    *
    * @param {Past} past
    */
@@ -45,7 +45,7 @@ export class QueueHistory {
     this.samples = [...before, ...this.samples];
   }
 
-  /** As two columns, times and calls up to `now`; null where nothing was seen for a while. */
+  /** Two columns, times and calls up to `now`. Calls are null after a gap. */
   columns(now) {
     const [times, calls] = [[], []];
     for (const [at, waiting] of this.samples) {
@@ -64,7 +64,7 @@ export class QueueHistory {
   }
 }
 
-/** The intervals of the last half hour, as service/stats/intervals answers them. */
+/** The intervals of the last half hour, from a response of service/stats/intervals. */
 export class Past {
   /** @param {{intervals: object[], timeStamp: number}} answer */
   constructor({ intervals, timeStamp }) {
@@ -80,12 +80,12 @@ export class Past {
     }
   }
 
-  /** How many calls of a service waited at most in the interval that holds `at`, in seconds. */
+  /** The most calls of a service that waited in the interval that contains `at`, in seconds. */
   mostOf(serviceId, at) {
     return this.#at(at)?.most.get(serviceId) ?? 0;
   }
 
-  /** The same of all services together. */
+  /** The same for all services together. */
   mostOfAll(at) {
     return this.#at(at)?.all ?? 0;
   }

@@ -1,6 +1,6 @@
 /**
- * The last hours, or a day of the archive, by interval: of one service or of all that the view
- * shows, in a dialog.
+ * A dialog with the last hours, or a day of the archive, by interval, for one service or for all
+ * services of the view.
  */
 
 import * as address from "./address.js";
@@ -12,7 +12,7 @@ import { Rows, write } from "./table.js";
 
 const REPORT = "/reporting/service/stats";
 const HOURS = 8;
-const FRESH = 15_000; // ms until what is shown is asked for again
+const FRESH = 15_000; // ms between two requests
 
 export class IntervalsDialog {
   #dialog = document.getElementById("intervals");
@@ -23,11 +23,11 @@ export class IntervalsDialog {
   #failure = document.getElementById("intervals-failure");
   #rows = new Rows(this.#dialog.querySelector("tbody"), "interval-row");
   #timer = 0;
-  #asked = 0; // requests so far: an answer to an earlier one is not shown
+  #asked = 0; // requests so far: only the response to the last one is shown
 
   /**
    * @param {(path: string, body: object) => Promise<object>} ask a method of the API
-   * @param {() => object[]} services those of the view, as service/stats gives them
+   * @param {() => object[]} services returns the view's rows of service/stats
    */
   constructor(ask, services) {
     this.ask = ask;
@@ -48,7 +48,7 @@ export class IntervalsDialog {
     this.#load();
   }
 
-  /** Close it, and ask no more. */
+  /** Close the dialog and stop the requests. */
   close() {
     clearTimeout(this.#timer);
     this.#asked += 1;
@@ -72,8 +72,8 @@ export class IntervalsDialog {
       this.#show(answer.intervals, day);
     } catch (error) {
       if (asked !== this.#asked) return;
-      write(this.#failure, error instanceof Refusal ? error.message : "The server does not answer.");
-      if (day) this.#show([], day); // not the figures of another day
+      write(this.#failure, error instanceof Refusal ? error.message : "The server is not responding.");
+      if (day) this.#show([], day); // clear the figures of another day
     }
     if (!day) this.#timer = setTimeout(() => this.#load(), FRESH);
   }
@@ -82,13 +82,13 @@ export class IntervalsDialog {
     const sums = summed(intervals);
     const most = Math.max(1, ...sums.map((one) => one.offered));
     const when = day || `The last ${plural(HOURS, "hour")}`;
-    const none = day ? `No call is known of ${day}.` : `No call in the last ${plural(HOURS, "hour")}.`;
+    const none = day ? `No calls on ${day}.` : `No calls in the last ${plural(HOURS, "hour")}.`;
     write(this.#note, sums.length ? when : none);
     this.#rows.show(sums, (one) => String(one.start), (row, one) => fill(row, one, most));
   }
 }
 
-/** The intervals of several services together, the newest first. */
+/** The combined intervals of several services, newest first. */
 export function summed(intervals) {
   const sums = new Map();
   for (const one of intervals) {

@@ -1,15 +1,15 @@
 /**
- * The tab's link to what follows the floor: the browser's SharedWorker, or, where there is none or
- * it does not start, a Source of the tab's own.
+ * The tab's link to the Source: in the browser's SharedWorker or, if that is missing or does not
+ * start, in the tab itself.
  */
 
 import { keyOf, Source } from "./source.js";
 
 const SCRIPT = "/wallboard/worker.js";
-const NAME = "floorcast-1"; // changes with the messages, so that an old worker serves no new page
-const SOON = 5_000; // ms in which a worker must have said hello
-const AGAIN = 10_000; // ms between two words that the tab is there
-const DEAD = 45_000; // ms without a word of the worker, which has something to say every few seconds
+const NAME = "floorcast-1"; // changes with the messages, so that a new page never uses an old worker
+const SOON = 5_000; // ms in which a worker must respond
+const AGAIN = 10_000; // ms between two signs of life of the tab
+const DEAD = 45_000; // ms without a message of the worker, which sends one every few seconds
 
 export class Link {
   #session = null;
@@ -17,7 +17,7 @@ export class Link {
   #port = null;
   #source = null;
   #said = 0;
-  #heard = 0; // when the worker said something last
+  #heard = 0; // the time of the worker's last message
 
   /** @param {(message: object) => void} onMessage */
   constructor(onMessage) {
@@ -27,7 +27,7 @@ export class Link {
     addEventListener("pageshow", ({ persisted }) => persisted && this.#join());
   }
 
-  /** Follow the floor of a session. */
+  /** Start to follow a session's floor. */
   open(session) {
     this.#session = session;
     if (!this.#port && !this.#source) this.#connect();
@@ -40,7 +40,7 @@ export class Link {
     }, AGAIN);
   }
 
-  /** Follow nothing any more. */
+  /** Stop following. */
   close() {
     clearInterval(this.#said);
     this.#say({ kind: "leave" });
@@ -56,7 +56,7 @@ export class Link {
     this.#join();
   }
 
-  /** The session goes on under this id; none: this tab cannot renew it. */
+  /** Report the id of the renewed session. An empty one means that this tab cannot renew it. */
   renewed(id) {
     if (this.#source) this.#source.renew(id);
     else this.#say({ kind: "renewed", who: this.#session?.who, session: id });
@@ -79,7 +79,7 @@ export class Link {
     }
   }
 
-  /** Without a worker: the tab follows the floor itself, as long as it is seen. */
+  /** Without a worker, follow the floor in this tab while it is visible. */
   #alone() {
     this.#say({ kind: "leave" });
     this.#port?.close();
@@ -108,7 +108,7 @@ export class Link {
   }
 }
 
-/** The page's policy lets this script alone become a worker. */
+/** The page's content security policy allows only this script as a worker. */
 function trusted(script) {
   const policy = globalThis.trustedTypes?.createPolicy("floorcast-worker", {
     createScriptURL: () => script,

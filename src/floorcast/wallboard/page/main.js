@@ -35,7 +35,7 @@ function leave(why = "") {
   signIn.show(why);
 }
 
-/** A screen has nobody who types: it tries until the server is there, unless its key is refused. */
+/** Nobody types at a screen, so it retries until the server responds or refuses its key. */
 async function begin(key) {
   try {
     if (await session.restore(key)) enter();
@@ -55,6 +55,6 @@ display.bind(() => board.look());
 signIn.bind(session, enter);
 document.getElementById("sign-out").onclick = async () => {
   await session.signOut();
-  location.reload(); // nothing that was shown stays behind in the page
+  location.reload(); // leaves no data of the session in the page
 };
 begin(takeKey());

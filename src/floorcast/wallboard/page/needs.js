@@ -1,26 +1,26 @@
-/** What needs a hand now: figures past their thresholds, and a floor that cannot do its work. */
+/** The current problems: figures past their thresholds, and a floor that cannot take calls. */
 
 import { duration, plural, spoken } from "./figures.js";
 import { READY } from "./states.js";
 import { stateName } from "./roster.js";
 
-const RESERVED = 12; // a call is on its way to the agent
-const GRACE = 10; // seconds that a call may wait for a hand that is just getting free
+const RESERVED = 12; // the state of an agent to whom a call is being connected
+const GRACE = 10; // seconds that a call may wait for an agent who is about to be free
 
 /**
  * @typedef {object} Need
- * @property {string} who       whom it is about
- * @property {string} why       in words
+ * @property {string} who       the service or agent concerned
+ * @property {string} why       the problem in words
  * @property {object} leadsTo   `{service: id}`, `{agent: login}`, or nothing
  */
 
 /**
- * All needs, the server's, the source's and the floor's first, then the services', then the agents'.
+ * All problems: first of the server, the source and the floor, then of services, then of agents.
  *
  * @param {import("./services_panel.js").ServicesPanel} services
  * @param {import("./agents_panel.js").AgentsPanel} agents
  * @param {{level: string, seconds: ?number}} silence of the source
- * @param {boolean} isStale whether the server has not answered for too long
+ * @param {boolean} isStale whether the server has been silent for too long
  * @returns {Need[]}
  */
 export function needs(services, agents, silence, isStale) {
@@ -45,8 +45,8 @@ export function needs(services, agents, silence, isStale) {
 }
 
 /**
- * Whether calls of a service wait and nobody is there to take them: "none" if nobody is logged in,
- * "busy" if nobody is ready, else empty.
+ * Why nobody can take the waiting calls of a service: "none" if nobody is logged in, "busy" if
+ * nobody is ready, otherwise empty.
  *
  * @param {import("./roster.js").Agent[]} present
  */
@@ -54,7 +54,7 @@ export function handsOf(service, wait, present) {
   if (!service.totalCallsInQueue) return "";
   if (!service.totalAgents) return "none";
   const own = present.filter((agent) => String(agent.serviceId) === service.serviceId);
-  // those who serve several queues are shown with one of them: then anybody may be theirs
+  // An agent of several queues is shown with one of them, so any agent may serve this one.
   const hands = own.length < service.totalAgents ? present : own;
   const isFree = hands.some(({ state }) => state === READY || state === RESERVED);
   return isFree || !hands.length || wait < GRACE ? "" : "busy";

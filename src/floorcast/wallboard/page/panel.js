@@ -1,4 +1,4 @@
-/** A panel: what it shows, or why it shows nothing. */
+/** A panel, which shows its content or an explanation why there is none. */
 
 import { mark, write } from "./table.js";
 
@@ -9,7 +9,7 @@ export class Panel {
 
   /** @param {string} id */
   constructor(id) {
-    /** whether there is an explanation in place of figures, as there is to begin with */
+    /** whether an explanation is shown in place of figures, as it is at first */
     this.isExplained = true;
     this.section = document.getElementById(id);
     this.#explanation = this.section.querySelector(".explanation");
@@ -19,7 +19,7 @@ export class Panel {
     this.#more = this.section.querySelector("[data-more]");
   }
 
-  /** Say calmly why there is nothing to see, and keep nothing of what there was. */
+  /** Replace the content with an explanation. */
   explain(why) {
     this.isExplained = true;
     this.#turn(false);
@@ -30,8 +30,8 @@ export class Panel {
   }
 
   /**
-   * What is shown is true at `token`; null: an event has been applied since. `nothing` says that
-   * there is nothing to show, if so.
+   * Show the content as of `token`, or null if an event has been applied since. `nothing` is the
+   * text shown for empty content.
    */
   shown(token, nothing = "") {
     this.isExplained = false;
@@ -40,7 +40,7 @@ export class Panel {
     if (token) mark(this.section.dataset, "feedToken", token);
   }
 
-  /** What stands small beside the title. */
+  /** Set the note beside the title. */
   note(text) {
     write(this.#more, text);
   }

@@ -9,13 +9,13 @@ import { Refusal } from "./requests.js";
 import { CAMPAIGNS, CONNECTS, INTERVALS, keyOf, PAST, SERVICES, WAITING } from "./source.js";
 
 const AGENTS = "/realtime/service/agents/status";
-const AGAIN = 2_000; // ms until a request is tried again, if the server says nothing else
+const AGAIN = 2_000; // ms until a request is retried, unless the server sends Retry-After
 
 export class PastFloor {
   #isOn = false;
   #filter = null;
-  #place = null; // the token at which all answers are true
-  #isRefused = false; // the moment itself: no other answer would differ
+  #place = null; // the token at which all responses hold
+  #isRefused = false; // the time itself was refused, so no further request is sent
   #timer = 0;
 
   /**
@@ -29,7 +29,7 @@ export class PastFloor {
     this.onMessage = onMessage;
   }
 
-  /** Ask. */
+  /** Start the requests. */
   open() {
     this.#isOn = true;
     this.#load();
@@ -76,7 +76,7 @@ export class PastFloor {
 
   /** The response; null if it was refused (which has been reported) or is no longer needed. */
   async #answer(path, body, refused) {
-    if (this.#isRefused) this.#tell(refused("no figures of this moment"));
+    if (this.#isRefused) this.#tell(refused("no figures for this time"));
     while (this.#isOn && !this.#isRefused) {
       try {
         const answer = await this.ask(path, { ...body, at: this.#place ?? this.at });

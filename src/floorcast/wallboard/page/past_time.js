@@ -3,8 +3,8 @@
 import { momentOfDay } from "./figures.js";
 import { write } from "./table.js";
 
-const REACH = 26 * 3_600_000; // ms that the server looks back
-const STEP = 15 * 60_000; // ms that a step goes
+const REACH = 26 * 3_600_000; // ms by which the server looks back
+const STEP = 15 * 60_000; // ms per step
 const MINUTE = 60_000;
 
 export class PastTime {

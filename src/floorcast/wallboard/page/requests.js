@@ -1,14 +1,14 @@
-/** Requests to the API, and what can become of them. */
+/** Requests to the API, and their results and errors. */
 
-const PATIENCE = 10_000; // ms that an answer may take; a feed's first request answers at once
+const PATIENCE = 10_000; // ms that a response may take; a feed's first request returns at once
 
-/** The server answered, and said no: `code` and `message` are the API's. */
+/** The server refused the request. `code` and `message` are the API's. */
 export class Refusal extends Error {
   constructor(status, { code, message }, retryAfter) {
     super(message);
     this.status = status;
     this.code = code;
-    this.retryAfter = retryAfter; // seconds, 0 if nothing was said
+    this.retryAfter = retryAfter; // seconds; 0 if the server sent none
   }
 
   /** The session is missing, unknown or has expired. */
@@ -16,12 +16,12 @@ export class Refusal extends Error {
     return this.code === 301;
   }
 
-  /** A parameter, such as a filter of the address, names what is not there. */
+  /** A parameter, such as the filter in the address, names an unknown id. */
   get isOfParameters() {
     return this.status === 400;
   }
 
-  /** The role, or the client, may not use the method: asking again soon is of no use. */
+  /** The role or client may not use the method, so retrying soon is useless. */
   get isOfRights() {
     return this.status === 403;
   }
@@ -32,14 +32,13 @@ export class Refusal extends Error {
   }
 }
 
-/** No answer: the network, or the server, is away. */
+/** There was no response from the network or the server. */
 export class Unreachable extends Error {}
 
 /**
- * Send a request; its answer as JSON, the place in the feeds at which that is true, how many
- * seconds should pass for each further request (0: as few as you like), the user's role (of a login),
- * and when the server took the newest event (ms; null: not told).
- * Throws Refusal and Unreachable.
+ * Send a request. Returns its response as JSON, the response's position in the feeds, the seconds to
+ * wait between further requests (0: no limit), the user's role (of a login), and the time at which
+ * the server recorded the newest event (ms; null: unknown). Throws Refusal and Unreachable.
  */
 export async function send(method, path, { headers = {}, body } = {}) {
   let answer, said;
@@ -65,7 +64,7 @@ export async function send(method, path, { headers = {}, body } = {}) {
   };
 }
 
-/** An error as a message between tabs can carry it. */
+/** An error in a form that can be sent between tabs. */
 export function plain(error) {
   const { name, message } = error;
   if (error instanceof Unreachable) return { of: "network", message };
@@ -74,34 +73,34 @@ export function plain(error) {
   return { of: "server", status, code, message, retryAfter };
 }
 
-/** The error that such a message carries. */
+/** The error from such a message. */
 export function revived({ of, status, code, message, retryAfter }) {
   if (of === "network") return new Unreachable(message);
   if (of === "server") return new Refusal(status, { code, message }, retryAfter);
   return new Error(message);
 }
 
-/** What a page of a proxy, or of a network that wants a login of its own, is not. */
+/** Parse a response. It may be the page of a proxy or of a network's login instead of JSON. */
 function read(said) {
   try {
     return JSON.parse(said);
   } catch {
-    throw new Unreachable("the answer is not the API's");
+    throw new Unreachable("the response is not from the API");
   }
 }
 
-/** What a failure says; a proxy in front may answer in other words than the API's. */
+/** The code and message of a failure. A proxy may send something other than the API's JSON. */
 function failure(answer, said) {
   try {
     const { code, message } = JSON.parse(said);
     if (message) return { code, message };
   } catch {
-    // not the API's words either
+    // not JSON of the API either
   }
   return { code: answer.status, message: `${answer.status} ${answer.statusText}`.trim() };
 }
 
-/** What is left of the session's requests, spread over what is left of the minute. */
+/** The seconds between requests that spread the session's remaining ones over the minute. */
 function pace(answer) {
   const limit = /r=(\d+);t=(\d+)/.exec(answer.headers.get("RateLimit") ?? "");
   return limit ? Number(limit[2]) / Math.max(1, Number(limit[1])) : 0;

@@ -1,17 +1,17 @@
 /**
- * Who is logged in, at what, since when: a snapshot (agents/status) and the agent events after
- * it. The rules are the server's own, so that snapshot + events = the next snapshot.
+ * The agents who are logged in, with their states and times: a snapshot (agents/status), updated by
+ * the agent events after it. The rules are the server's, so snapshot + events = the next snapshot.
  */
 
 import { AgentPast } from "./agent_past.js";
 import { LOGOFF, NAMES } from "./states.js";
 
 /**
- * @typedef {object} Agent       and what its past leaves it in (see Status)
+ * @typedef {object} Agent       with the members of Status
  * @property {string} login
  * @property {string} name
  * @property {AgentPast} past
- * @property {string} service    the service's name; its number, as long as that is not known
+ * @property {string} service    the service's name, or its number while the name is unknown
  */
 
 export class Roster {
@@ -22,25 +22,25 @@ export class Roster {
     this.services = new Map();
   }
 
-  /** Begin with the rows of a snapshot; what events told of an agent beyond a row is kept. */
+  /** Start from the rows of a snapshot. Data from events that rows do not have is kept. */
   replace(rows) {
     const before = this.agents;
     this.agents = new Map();
     for (const row of rows) {
       let key = row.agentLoginId;
-      while (this.agents.has(key)) key += "+"; // a child client's agent, of whom events do not tell
+      while (this.agents.has(key)) key += "+"; // a child client's agent, who has no events in this feed
       const past = AgentPast.ofRow(row, before.get(key)?.past);
       const agent = { login: row.agentLoginId, name: row.agentName, past };
       this.agents.set(key, Object.assign(agent, past.status, { service: row.serviceName ?? "" }));
     }
   }
 
-  /** Those who are logged in. */
+  /** The agents who are logged in. */
   present() {
     return [...this.agents.values()].filter((agent) => agent.state !== LOGOFF);
   }
 
-  /** Learn names of services, which events do not tell; of a child client's, where there is no other. */
+  /** Store the names of services, which events lack. A child client's name never replaces one. */
   name(services) {
     for (const service of services.toReversed()) {
       this.services.set(Number(service.serviceId), service);
@@ -51,7 +51,7 @@ export class Roster {
     }
   }
 
-  /** Apply one event of the agent feed, which the server took at `taken` (ms). */
+  /** Apply an event of the agent feed that the server recorded at `taken` (ms). */
   apply(event, taken) {
     const login = event.agentLoginId ?? String(event.agentId);
     let agent = this.agents.get(login);

@@ -37,7 +37,7 @@ const NAME = "name";
 
 /** The column headers, which sort forwards, backwards, and not at all. */
 export class Sorting {
-  #order = ""; // as the API has them
+  #order = ""; // empty: the order of the API
   #isDescending = false;
 
   /**

@@ -11,7 +11,7 @@ import { inNeed, ORDERS, Sorting } from "./services_order.js";
 import { timeOf } from "./tokens.js";
 import { drawTrend } from "./trends.js";
 
-const PAGE = 10_000; // ms for which a wall shows the same services
+const PAGE = 10_000; // ms between two pages on a wall
 
 export class ServicesPanel {
   #panel = new Panel("services");
@@ -19,13 +19,13 @@ export class ServicesPanel {
   #rows = new Rows(this.#scroll.querySelector("tbody"), "service-row");
   #search = this.#panel.section.querySelector("input");
   #sorting = new Sorting(this.#panel.section, () => this.draw());
-  #at = 0; // the server's time at which the rows are true, ms
+  #at = 0; // the server's time of the rows, ms
   #lit = 0;
 
   /** @param {import("./thresholds.js").Thresholds} thresholds */
   constructor(thresholds) {
     this.thresholds = thresholds;
-    /** @type {object[]} as the API gives them, whatever the view shows */
+    /** @type {object[]} the API's rows of all services, regardless of the view */
     this.all = [];
     /** @type {import("./address.js").View} */
     this.view = { isWall: false, services: new Set(), callCenters: new Set() };
@@ -38,12 +38,12 @@ export class ServicesPanel {
     this.#search.oninput = () => this.draw();
   }
 
-  /** Those that the view shows. */
+  /** The services of the view. */
   get stats() {
     return this.all.filter((one) => shows(this.view, one.serviceId, one.callCenterId));
   }
 
-  /** Show an answer of service/stats. */
+  /** Show a response of service/stats. */
   show({ stats }, token) {
     this.all = stats;
     this.#at = timeOf(token);
@@ -56,13 +56,13 @@ export class ServicesPanel {
     return !this.#panel.isExplained;
   }
 
-  /** Say why there are none. */
+  /** Show why there are no services. */
   explain(why) {
     this.all = [];
     this.#panel.explain(why);
   }
 
-  /** How long the longest call of a service has waited by now, in seconds. */
+  /** The longest current wait at a service, in seconds. */
   longestWait(service) {
     if (!service.totalCallsInQueue) return 0;
     return service.longestCallInQueue + Math.max(0, Math.floor((clock.now() - this.#at) / 1000));
@@ -74,7 +74,7 @@ export class ServicesPanel {
     const wait = this.longestWait(service);
     const level = (measure, value) => this.thresholds.level(measure, value, service);
     return {
-      // a rate of nothing is 0, which would call for help at every day's beginning
+      // The rate of no calls is 0, which would raise an alarm at the start of every day.
       serviceLevel: decided ? level("serviceLevel", service.serviceLevel) : "",
       abandonRate: decided ? level("abandonRate", service.abandonRate) : "",
       inQueue: level("inQueue", service.totalCallsInQueue),
@@ -83,7 +83,7 @@ export class ServicesPanel {
     };
   }
 
-  /** The services that the view shows with their levels, in need first. */
+  /** The services of the view with their levels, urgent ones first. */
   rated() {
     const rated = this.stats.map((service) => ({
       service,
@@ -93,7 +93,7 @@ export class ServicesPanel {
     return rated.sort(inNeed);
   }
 
-  /** Draw all rows anew; only what differs is touched. */
+  /** Draw all rows again. Only nodes that differ are changed. */
   draw() {
     if (this.#panel.isExplained) return;
     const rated = this.rated();
@@ -110,7 +110,7 @@ export class ServicesPanel {
     document.documentElement.style.setProperty("--services", Math.max(2, rated.length));
   }
 
-  /** Lead to a service, by default the first: its row is in focus, and lit up for a moment. */
+  /** Focus the row of a service, by default the first, and highlight it briefly. */
   lead(id) {
     this.#search.value = "";
     this.draw();
@@ -124,7 +124,7 @@ export class ServicesPanel {
     this.#lit = setTimeout(() => mark(row.dataset, "lit", ""), 2_000);
   }
 
-  /** Sort as if the column's title had been clicked: so that the worst comes first. */
+  /** Sort by a column as a click on its title does, worst first. */
   sortBy(order) {
     if (!this.view.isWall) this.#sorting.by(order, Boolean(ORDERS[order]?.worstIsMost));
   }
@@ -141,11 +141,11 @@ export class ServicesPanel {
   #nothing(listed) {
     if (listed.length) return "";
     if (!this.all.length) return "No service has had an agent or a call today.";
-    if (!this.stats.length) return "None of the services of this view has had an agent or a call today.";
+    if (!this.stats.length) return "No service of this view has had an agent or a call today.";
     return `No service matches “${this.#search.value.trim()}”.`;
   }
 
-  /** What fits on a wall: those most in need stay, in half of the rows; the others take turns. */
+  /** The rows that fit on a wall. The most urgent services stay in half of them, others rotate. */
   #page(listed) {
     const fits = room(this.#scroll);
     if (listed.length <= fits) return { shown: listed, note: "" };
@@ -155,9 +155,9 @@ export class ServicesPanel {
     const size = fits - stay.length;
     const pages = Math.ceil(others.length / size);
     const page = Math.floor(performance.now() / PAGE) % pages;
-    // the last page is filled up, so that the table keeps its height
+    // Fill the last page, so that the table keeps its height.
     const from = Math.min(page * size, others.length - size);
-    const note = `, in need first · page ${page + 1} of ${pages}`;
+    const note = `, urgent first · page ${page + 1} of ${pages}`;
     return { shown: [...stay, ...others.slice(from, from + size)], note };
   }
 

@@ -1,18 +1,18 @@
 /**
  * The session of this browser: signing in, renewing, signing out.
  *
- * The session's id lives as long as the tab. The password and the API token are kept in memory
- * alone, to sign in again when the session has ended; a page that was loaded anew asks the other
- * tabs, then the person. A screen has a key instead, which outlives a restart.
+ * The session's id lives as long as the tab. The password and the API token are kept in memory only,
+ * to sign in again when the session has ended. A reloaded page asks the other tabs for the session,
+ * then the user. A screen has a key instead, which survives a restart.
  */
 
 import { Refusal, send } from "./requests.js";
 
 const KEPT = "floorcast.session";
 const KEY = "floorcast.screen-key";
-const NO_TOKEN_HAS = /[^\x20-\x7e]/g; // nor can a header: fetch would fail as if the server were away
-const LAST = "floorcast.last-sign-in"; // client and user, to be offered again
-const OTHERS = 250; // ms in which other tabs answer
+const NO_TOKEN_HAS = /[^\x20-\x7e]/g; // not allowed in a header either: fetch would fail as if the server were down
+const LAST = "floorcast.last-sign-in"; // client and user, which the form suggests
+const OTHERS = 250; // ms to wait for other tabs
 
 export const KEY_IS_OVER = "The key of this screen is no longer accepted.";
 
@@ -20,12 +20,12 @@ export class Session {
   #credentials = null;
   #key = localStorage.getItem(KEY) ?? "";
   #renewal = null;
-  #asked = null; // what to do when another tab tells its session
-  // The cookie is the browser's, the id the tab's: when another tab signs in as somebody else,
-  // the streams of this one would show that one's floor.
+  #asked = null; // called when another tab sends its session
+  // The cookie belongs to the browser, the id to the tab. If another tab signs in as another user,
+  // the streams of this tab would show that user's floor.
   #tabs = new BroadcastChannel("floorcast.sign-in");
 
-  /** @param {(why: string) => void} onOver another tab has ended what this one shows */
+  /** @param {(why: string) => void} onOver called when another tab has ended the session */
   constructor(onOver) {
     this.onOver = onOver;
     this.id = "";
@@ -37,17 +37,17 @@ export class Session {
     this.#tabs.onmessage = ({ data }) => this.#hear(data);
   }
 
-  /** Who is signed in: tabs of the same user share what follows the floor. */
+  /** The signed-in user. Tabs of the same user share one Source. */
   get who() {
     return `${this.client}\n${this.user}`;
   }
 
-  /** Whether it can open another session by itself when this one has ended. */
+  /** Whether the tab can open another session without the user. */
   get canRenew() {
     return Boolean(this.#key || this.#credentials);
   }
 
-  /** Go on with the key of this screen, with the tab's session, or with that of another tab. */
+  /** Continue with this screen's key, the tab's session, or another tab's session. */
   async restore(key = "") {
     if (key) {
       this.#key = key;
@@ -62,25 +62,25 @@ export class Session {
     return Boolean(kept);
   }
 
-  /** Who signed in last in this browser: `{clientName, userName}`. */
+  /** The last client and user of this browser: `{clientName, userName}`. */
   static last() {
     return JSON.parse(localStorage.getItem(LAST) ?? "{}");
   }
 
-  /** Sign in; throws what `send` throws. */
+  /** Sign in. Throws the errors of `send`. */
   async signIn({ clientName, userName, password, apiToken }) {
     const { body, role } = await send("POST", "/session/login?cookie=true", {
       headers: { "LV-Access": apiToken.replace(NO_TOKEN_HAS, "?") },
       body: { clientName, userName, password },
     });
     this.#credentials = { clientName, userName, password, apiToken };
-    this.#forgetKey(); // a person has taken the screen over
+    this.#forgetKey(); // a person now uses the screen
     localStorage.setItem(LAST, JSON.stringify({ clientName, userName }));
     this.#become({ id: body.sessionId, client: clientName, user: userName, role });
     this.#tabs.postMessage(this.#told());
   }
 
-  /** End the session in every tab; who cannot be told has forgotten it in two hours. */
+  /** End the session in every tab. If the server cannot be reached, it expires in two hours. */
   async signOut() {
     const { id } = this;
     this.forget();
@@ -89,21 +89,22 @@ export class Session {
     await send("DELETE", `/session/logout/${id}`).catch(() => {});
   }
 
-  /** Forget who this is. */
+  /** Forget the session and the user. */
   forget() {
     this.id = "";
     this.#credentials = null;
     sessionStorage.removeItem(KEPT);
   }
 
-  /** The session goes on under another id, as another tab has found. */
+  /** Continue the session under the id that another tab has received. */
   goOnAs(id) {
     this.#become({ ...this.#told(), id });
   }
 
   /**
-   * The session has ended: open another. Whether there is one; throws what `send` throws, but for
-   * credentials that are no longer right. Those who find it ended at once share one renewal.
+   * Open another session after this one has ended. Returns whether that succeeded; false if the
+   * credentials are no longer valid. Throws the other errors of `send`. Concurrent calls share one
+   * renewal.
    */
   renew() {
     this.#renewal ??= this.#renewNow().finally(() => {
@@ -120,7 +121,7 @@ export class Session {
     } catch (error) {
       if (!(error instanceof Refusal && error.status === 401)) throw error;
       if (this.#key) this.whyOver = KEY_IS_OVER;
-      this.#credentials = null; // no longer right: somebody has to say what is
+      this.#credentials = null; // no longer valid: the user has to sign in
       this.#forgetKey();
       return false;
     }
@@ -148,7 +149,7 @@ export class Session {
     return { id: this.id, client: this.client, user: this.user, role: this.role };
   }
 
-  /** The session of another tab, so that a second tab needs no second login; null: none. */
+  /** The session of another tab, so that a second tab needs no login. null: there is none. */
   #askTabs() {
     return new Promise((resolve) => {
       this.#asked = resolve;

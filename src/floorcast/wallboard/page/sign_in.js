@@ -1,9 +1,9 @@
-/** Signing in: the form, and its failures in words. */
+/** The sign-in form and its error messages. */
 
 import { Refusal, send, Unreachable } from "./requests.js";
 import { Session } from "./session.js";
 
-const EXAMPLE = "/wallboard/sign-in.json"; // what the demo fills in; nothing from a real server
+const EXAMPLE = "/wallboard/sign-in.json"; // the demo's credentials; a real server has none
 
 const section = document.getElementById("sign-in");
 const form = section.querySelector("form");
@@ -34,7 +34,7 @@ export function bind(session, onSignedIn) {
   };
 }
 
-/** Ask who it is; `reason` says why again. */
+/** Show the form. `reason` explains why the user has to sign in again. */
 export async function show(reason = "") {
   form.hidden = false;
   waiting.hidden = true;
@@ -56,20 +56,20 @@ function fill(values) {
   }
 }
 
-/** What is still to be said; when all is, the button. */
+/** The first empty field, or the button if none is empty. */
 function focus() {
   const fields = [...form.elements].filter((field) => field.matches("input"));
   (fields.find((field) => !field.value) ?? button).focus();
 }
 
-/** Say why a screen does not come up yet; it has nobody to fill a form in. */
+/** Show why a screen has not started yet. It has nobody to fill in a form. */
 export function wait(error) {
   form.hidden = true;
   waiting.hidden = section.hidden = false;
   waiting.textContent = `${inWords(error)} This screen retries automatically.`;
 }
 
-/** Put the form away. */
+/** Hide the form. */
 export function hide() {
   section.hidden = true;
 }

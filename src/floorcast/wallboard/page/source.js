@@ -19,16 +19,16 @@ export const CONNECTS = "/realtime/service/liveConnects";
 export const ALERTS = "/realtime/alerts";
 export const CAMPAIGNS = "/realtime/campaign/stats";
 const INTERACTIONS = "/realtime/event/feed";
-export const PAST = { interval: 300, last: 2_100 }; // seconds: the half hour that charts begin with
-const ONCE = 300_000; // ms between two looks at the past: each tab fills its charts once
-const SELDOM = 10_000; // ms between two looks at what changes slowly
-const REFUSED = 60_000; // ms until a feed that the user may not use is tried again
-const RENEWAL = 20_000; // ms that the tabs have to renew a session
+export const PAST = { interval: 300, last: 2_100 }; // seconds: the charts start with half an hour
+const ONCE = 300_000; // ms between two requests for the past: each tab fills its charts once
+const SELDOM = 10_000; // ms between two requests for slowly changing figures
+const REFUSED = 60_000; // ms until a denied feed is retried
+const RENEWAL = 20_000; // ms in which a tab must renew the session
 
 export class Source {
-  #last = new Map(); // path and filter → what was told of it last
+  #last = new Map(); // path and filter → the last message about it
   #isWatched = false;
-  #follows = false; // the interaction feed
+  #follows = false; // whether the interaction feed is followed
   #wasTroubled = false;
   #again = 0;
   #renewal = null;
@@ -71,12 +71,12 @@ export class Source {
     );
   }
 
-  /** Begin. */
+  /** Start. */
   start() {
     this.statistics.start();
   }
 
-  /** Stop for good. */
+  /** Stop permanently. */
   stop() {
     clearTimeout(this.#again);
     this.statistics.stop();
@@ -203,12 +203,12 @@ export class Source {
   async #refused() {
     try {
       await this.ask(INTERACTIONS);
-      this.#follows = false; // the place was refused: the next figures have another
+      this.#follows = false; // the position was refused: the next figures have a new one
       return false;
     } catch (error) {
       if (!(error instanceof Refusal && error.isOfRights)) return true;
       clearTimeout(this.#again);
-      this.#again = setTimeout(() => (this.#follows = false), REFUSED); // the next figures open it
+      this.#again = setTimeout(() => (this.#follows = false), REFUSED); // the next figures reopen the feed
       return false;
     }
   }

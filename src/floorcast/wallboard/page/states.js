@@ -37,7 +37,7 @@ const PLAIN = Object.fromEntries(
   NAMES.map((name, id) => [name.toUpperCase().replaceAll(" ", "_"), id]),
 );
 
-/** The states that a supervisor should see first come first. */
+/** The states in the order of their importance to a supervisor. */
 export const ORDER = [
   NOT_READY,
   WRAP_UP,

@@ -9,29 +9,29 @@ import { isOlder, timeOf } from "./tokens.js";
 
 const QUICKEST = 1_000; // ms between two rounds
 const SLOWEST = 3_000;
-const UNSEEN = 10_000; // the same, while nobody looks
-const IN_A_ROUND = 3; // requests, more or less, what the agents ask for included
-const REFUSED = 60_000; // ms until a method that is not allowed is tried again: rights change
-const LONGEST_PAUSE = 8_000; // ms, without an answer
+const UNSEEN = 10_000; // the same, while the page is hidden
+const IN_A_ROUND = 3; // requests per round, roughly, including those for agents
+const REFUSED = 60_000; // ms until a denied method is retried, because rights change
+const LONGEST_PAUSE = 8_000; // ms between rounds without a response
 
 /**
  * @typedef {object} Figures
  * @property {string} path         the method
- * @property {number} every        ms that must lie between two requests
- * @property {object} [body]       of the request
+ * @property {number} every        minimum ms between two requests
+ * @property {object} [body]       the request's body
  * @property {(body: object, token: string, newest: ?number) => void} show
  * @property {(why: string) => void} explain   shown instead if the method is not allowed
  */
 
 export class Statistics {
-  #due = new Map(); // Figures → when they may be asked for again
-  #shown = new Map(); // Figures → the token of what is shown
+  #due = new Map(); // Figures → the earliest time of the next request
+  #shown = new Map(); // Figures → the token of the shown response
   #timer = 0;
   #running = false;
   #began = -Infinity;
   #failures = 0;
   #wanted = false;
-  #quickest = QUICKEST; // longer where the server limits the requests of a session
+  #quickest = QUICKEST; // longer if the server limits a session's requests
 
   /**
    * @param {import("./session.js").Session} session
@@ -46,7 +46,7 @@ export class Statistics {
     this.isHurried = true;
   }
 
-  /** Begin; the first round starts at once. */
+  /** Start the first round at once. */
   start() {
     this.#running = true;
     this.#schedule(0);
@@ -105,7 +105,7 @@ export class Statistics {
       this.#quickest = Math.max(QUICKEST, pace * 1000 * IN_A_ROUND);
       this.#due.set(one, this.#began + one.every);
       const shown = this.#shown.get(one);
-      if (shown && isOlder(token, shown)) return; // of a node that lags behind
+      if (shown && isOlder(token, shown)) return; // the response is from a node that lags
       this.#shown.set(one, token);
       one.show(body, token, newest);
     } catch (error) {

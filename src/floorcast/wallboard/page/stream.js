@@ -6,7 +6,7 @@
  * old). `onRefused` then finds out why, and returns whether to reconnect.
  */
 
-const FIRST_PAUSE = 500; // ms before coming back, doubled each time, up to
+const FIRST_PAUSE = 500; // ms before the first retry; doubled each time up to
 const LONGEST_PAUSE = 8_000;
 
 export class Stream {

@@ -1,18 +1,18 @@
-/** Tables that change in place: a node is touched only where it shows something else. */
+/** Tables that are updated in place. Only nodes whose content differs are changed. */
 
-/** Write a text, unless it is there already. */
+/** Set a node's text if it differs. */
 export function write(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-/** Show a figure: as people read it, with the value as the API gave it, and its level. */
+/** Show a figure as formatted text, with the API's value and its level as data. */
 export function figure(node, text, value, level = "") {
   write(node.querySelector("button") ?? node, text);
   mark(node.dataset, "value", String(value));
   mark(node.dataset, "level", level);
 }
 
-/** Make what a cell shows a button that opens something, or (without `open`) plain text again. */
+/** Turn a cell's content into a button that calls `open` or, without it, into plain text. */
 export function opens(cell, title, open) {
   const button = cell.querySelector("button");
   if (!open) {
@@ -32,7 +32,7 @@ export function opens(cell, title, open) {
   opener.onclick = open;
 }
 
-/** Set a `data-` attribute, or take it away when there is nothing to say. */
+/** Set a `data-` attribute, or remove it if the value is empty. */
 export function mark(dataset, name, value) {
   if (value) {
     if (dataset[name] !== value) dataset[name] = value;
@@ -41,7 +41,7 @@ export function mark(dataset, name, value) {
   }
 }
 
-/** How many whole rows there is room for where nothing scrolls, which is on a wall; else all. */
+/** The number of whole rows that fit on a wall, where nothing scrolls. Elsewhere all fit. */
 export function room(scroll) {
   const row = scroll.querySelector("tbody:not(.space) tr");
   if (!row || getComputedStyle(scroll).overflowY !== "hidden") return Infinity;
@@ -51,8 +51,8 @@ export function room(scroll) {
 }
 
 /**
- * The rows of one table body, each known by its key: kept, moved, made or removed. What has the
- * same key (as a client's and its child client's may) is shown, too.
+ * The rows of a table body, identified by keys. Rows are kept, moved, created or removed. Items with
+ * equal keys (possible for a client and its child client) each get a row.
  */
 export class Rows {
   #rows = new Map();
@@ -88,7 +88,7 @@ export class Rows {
       if (row === next) next = row.nextElementSibling;
       else this.body.insertBefore(row, next);
     }
-    // a row that is moved loses the focus
+    // Moving a row in the document removes its focus.
     if (focused !== document.activeElement && this.body.contains(focused)) {
       focused.focus({ preventScroll: true });
     }

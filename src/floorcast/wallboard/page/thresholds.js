@@ -18,7 +18,7 @@ export const MEASURES = {
   silence: { label: "No event for", unit: "s", isPast: ABOVE, shipped: [120, 300] },
 };
 
-const MISSED_BY = 10; // percentage points below its target at which a service level is to be acted on
+const MISSED_BY = 10; // percentage points below the target at which a service level needs action
 
 /** The limits from a service's target, which override the browser's; undefined: none. */
 const TARGETS = {

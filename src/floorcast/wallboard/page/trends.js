@@ -4,9 +4,9 @@
  */
 
 const KEPT = "floorcast.trends";
-export const STEPS = 30; // minutes, and points of a line
+export const STEPS = 30; // minutes, one point of the line each
 const STEP = 60; // seconds
-const WRITTEN = 15; // seconds between two writings
+const WRITTEN = 15; // seconds between two saves
 
 export class Trends {
   #written = -Infinity;
@@ -103,7 +103,7 @@ export function drawTrend(cell, values) {
     if (value === null) return;
     const isFirst = !index || values[index - 1] === null;
     path += `${isFirst ? "M" : "L"}${index} ${(most - value) * (10 / most) + 1}`;
-    if (isFirst) path += "h0.01"; // a minute alone is a dot
+    if (isFirst) path += "h0.01"; // draw a single minute as a dot
   });
   const [drawing, line] = cell.firstElementChild
     ? [cell.firstElementChild, cell.firstElementChild.firstElementChild]

@@ -6,7 +6,7 @@ import { count, duration, plural } from "./figures.js";
 import { Panel } from "./panel.js";
 import { figure, room, Rows, write } from "./table.js";
 
-const MOST = 200; // rows; the title tells of the others
+const MOST = 200; // rows; the title counts the others
 
 export class WaitingPanel {
   #panel = new Panel("waiting");

@@ -7,14 +7,14 @@
 
 import { keyOf, Source } from "./source.js";
 
-const GONE = 180_000; // ms without a word after which a tab has crashed: hidden ones wake each minute
+const GONE = 180_000; // ms of silence after which a tab counts as crashed; hidden tabs wake every minute
 const SWEEP = 30_000; // ms
 
-/** @type {Map<string, Hub>} by who is signed in */
+/** @type {Map<string, Hub>} by signed-in user */
 const hubs = new Map();
 
 class Hub {
-  #tabs = new Map(); // port → what the tab said last
+  #tabs = new Map(); // port → the tab's last message
   #cannot = new Set(); // ports of tabs that cannot renew the session
 
   constructor(session) {
