@@ -1,4 +1,4 @@
-"""Certificates of the test's own, made by openssl."""
+"""Test certificates, created with openssl."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 
 
 def certificates(folder: Path) -> None:
-    """An authority, and certificates of a server and of a node that it has signed."""
+    """Create a certificate authority, and certificates of a server and a node signed by it."""
     _request(folder, "ca")
     for name in ("server", "node"):
         signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-addext", "subjectAltName=IP:127.0.0.1")

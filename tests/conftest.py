@@ -1,4 +1,4 @@
-"""What tests of all packages share because it takes seconds to start, and what holds for all."""
+"""Fixtures and settings for the tests of all packages."""
 
 from __future__ import annotations
 
@@ -17,46 +17,47 @@ from hypothesis import settings
 from tests.nats_servers import NatsServers
 from tests.search import tries
 
-# CI repeats the same examples, so that a red run says something about the change; a run by hand
-# looks for new ones
+# CI repeats the same examples, so that a failure is caused by the change. Local runs look for new
+# examples.
 CI = "CI" in os.environ
 settings.register_profile(
     "floorcast",
-    deadline=None,  # machines may be slow
+    deadline=None,  # slow machines must not fail
     derandomize=CI,
     max_examples=tries(100),
 )
 settings.load_profile("floorcast")
 
 MEMORY = Path("/dev/shm")
-ROOM = 2 << 30  # bytes; a run takes a part of this, but some containers have next to nothing
+ROOM = 2 << 30  # bytes; a run uses a part of this, but some containers have almost none
 
 
 def write_into_memory() -> None:
-    """Let what tests write lie in memory, where the machine has that and room in it.
+    """Put temporary files in memory if the machine has room for them there.
 
-    What is killed is processes, never the machine: what a flush to the disk costs is not looked
-    at. ``TMPDIR`` says another place.
+    Tests kill processes but never the machine, so flushing to a real disk would test nothing more.
+    ``TMPDIR`` selects another folder.
     """
     if "TMPDIR" in os.environ or not os.access(MEMORY, os.W_OK):
         return
     if shutil.disk_usage(MEMORY).free >= ROOM:
-        os.environ["TMPDIR"] = str(MEMORY)  # for the processes that tests start, too
-        tempfile.tempdir = None  # pytest has asked already
+        os.environ["TMPDIR"] = str(MEMORY)  # for child processes, too
+        tempfile.tempdir = None  # pytest has already cached it
 
 
 write_into_memory()
 
-# a shell that runs pytest in the background has it ignore SIGINT, which children would inherit
+# A shell that runs pytest in the background makes it ignore SIGINT, and children would inherit
+# that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let each worker begin with long tests: one that begins last is waited for by all others.
+    """Distribute the long tests first, so that no worker is left with one at the end.
 
-    Workers get the tests in equal parts, and take from each other's ends what is left. Those that
-    share three NATS servers stay together, so that they are started once.
+    Workers start with equal parts and take tests from each other's ends. Tests that share three
+    NATS servers stay together, so that the servers start once.
     """
     count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     heads: list[list[pytest.Item]] = [[] for _ in range(count)]
@@ -79,19 +80,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def log_as_it_was() -> Iterator[None]:
-    """A command sets the log of its process up for good; the next test is in that process."""
+    """Reset the logging that a command has configured for the process, before the next test."""
     yield
     if structlog.is_configured():
         structlog.reset_defaults()
         for name, module in list(sys.modules.items()):
             if name.startswith("floorcast."):
                 log = vars(module).get("_log", structlog.get_logger())
-                vars(log).pop("bind", None)  # where structlog keeps a logger once it was used
+                vars(log).pop("bind", None)  # structlog caches loggers here
 
 
 @pytest.fixture(scope="session")
 def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServers]:
-    """One NATS server, which nobody may kill."""
+    """One NATS server. Tests must not kill it."""
     servers = NatsServers(tmp_path_factory.mktemp("nats"), 1)
     try:
         yield servers.start()
@@ -101,7 +102,7 @@ def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer
 
 @pytest.fixture(scope="session")
 def three_nats_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServers]:
-    """Three NATS servers that are a cluster; for ``nats_cluster``."""
+    """Three NATS servers that form a cluster, for ``nats_cluster``."""
     servers = NatsServers(tmp_path_factory.mktemp("nats"), 3, wired=True)
     try:
         yield servers.start()
@@ -111,6 +112,6 @@ def three_nats_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nat
 
 @pytest.fixture
 def nats_cluster(three_nats_servers: NatsServers) -> NatsServers:
-    """The same three, all of them up again, whatever the test before did to them."""
+    """The same three servers, all running, whatever the previous test did to them."""
     three_nats_servers.mend()
     return three_nats_servers.start()

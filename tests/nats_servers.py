@@ -1,9 +1,9 @@
-"""Real NATS servers with JetStream on loopback ports, one or a cluster of three.
+"""Real NATS servers with JetStream on loopback ports: one, or a cluster of three.
 
-Each can be killed, stopped in its tracks and started again; it keeps its ports and its data.
-``wired`` servers can be cut off from the others, too. Starting takes seconds, so tests share them
-(``nats_server``, ``nats_cluster`` in conftest.py). Each test takes an account of its own, which
-sees nothing of the others' streams.
+Each server can be killed, suspended and restarted, and keeps its ports and data. ``wired`` servers
+can also be cut off from the others. Starting takes seconds, so tests share the servers
+(``nats_server``, ``nats_cluster`` in conftest.py). Each test uses its own account, which isolates
+its streams.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from tests.real.wire import Wire
 
 __all__ = ["SOON", "NatsServer", "NatsServers", "between_looks", "comes_about"]
 
-READY = 100.0  # seconds after which a cluster that does not come about fails the test
-LOOK = 0.02  # seconds between two looks at a server that starts
-GLANCE = 0.005  # seconds between two looks at what the servers bring about
-SOON = 100.0  # seconds after which what does not come about fails the test
+READY = 100.0  # seconds in which a cluster must form
+LOOK = 0.02  # seconds between two checks of a server that starts
+GLANCE = 0.005  # seconds between two checks of a condition
+SOON = 100.0  # seconds in which a condition must come true
 ACCOUNTS = 500
 PROGRAM = Path(sys.executable).with_name("nats-server")
 
@@ -54,7 +54,7 @@ CLUSTER = (
 
 
 class NatsServer:
-    """One server process; ``name`` is what JetStream calls it, ``data`` its folder."""
+    """One server process. ``name`` is its JetStream name, ``data`` its folder."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self.name = name
@@ -66,9 +66,9 @@ class NatsServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def configure(self, routes: list[int], *, wired: bool, **parts: str) -> None:
-        """Write its configuration; ``routes`` are the ports of its cluster, its own among them.
+        """Write the configuration. ``routes`` are the ports of the cluster, including its own.
 
-        One that is ``wired`` tells the others no address, so that they come by the wires alone.
+        A ``wired`` server advertises no address, so that the others connect only through the wires.
         """
         urls = ", ".join(f"nats-route://127.0.0.1:{port}" for port in routes)
         cluster = (
@@ -88,7 +88,7 @@ class NatsServer:
         )
 
     def start(self) -> Self:
-        """Start it; ``NatsServers.ready`` waits until it answers."""
+        """Start the server. ``NatsServers.ready`` waits until it responds."""
         assert self._process is None
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -97,36 +97,36 @@ class NatsServer:
         return self
 
     def kill(self) -> None:
-        """End it by SIGKILL."""
+        """Kill it with SIGKILL."""
         assert self._process is not None
         self._process.kill()
         self._process.wait()
         self._process = None
 
     def pause(self) -> None:
-        """Stop it as a machine that hangs: connections stay, nothing answers."""
+        """Suspend it, as a machine that hangs: connections stay open, and nothing responds."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it go on."""
+        """Resume it."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
     @property
     def running(self) -> bool:
-        """Whether it was started and not killed since."""
+        """Whether it was started and has not been killed since."""
         return self._process is not None
 
     @property
     def died(self) -> bool:
-        """Whether it ended by itself."""
+        """Whether it exited on its own."""
         return self._process is not None and self._process.poll() is not None
 
     def monitored(self, what: str) -> dict[str, Any]:
-        """What its monitoring page says; nothing while it does not answer."""
+        """The data of its monitoring page; empty if it does not respond."""
         url = f"http://127.0.0.1:{self.monitor}/{what}"
-        try:  # without certificates: to read those takes 40 ms of the processor, at each look
+        try:  # without certificates: reading those takes 40 ms of CPU time per request
             answer = httpx.get(url, trust_env=False, verify=False)
         except httpx.TransportError:
             return {}
@@ -134,12 +134,12 @@ class NatsServer:
         return found
 
     def said(self) -> str:
-        """What it logged."""
+        """The server's log."""
         return self._log.read_text()
 
 
 class NatsServers:
-    """One server, or three that are a cluster. Those that are ``wired`` can be cut off.
+    """One server, or a cluster of three. ``wired`` servers can be cut off.
 
     ``parts`` of the configuration: ``accounts``, ``max_file`` and ``more``.
     """
@@ -168,18 +168,18 @@ class NatsServers:
         return wire.port
 
     def cut_off(self, server: NatsServer) -> None:
-        """Let nothing pass between this server and the others; nobody is told."""
+        """Drop all traffic between this server and the others, without closing connections."""
         for pair, wire in self._wires.items():
             if server.name in pair:
                 wire.cut()
 
     def mend(self) -> None:
-        """Let everything pass again."""
+        """Forward all traffic again."""
         for wire in self._wires.values():
             wire.mend()
 
     def account(self) -> str:
-        """The URL of an account that nobody had before, by which floorcast finds the servers."""
+        """The URL of a new account, with which floorcast finds the servers."""
         number = next(self._accounts)
         assert number < ACCOUNTS
         hosts = ",".join(f"127.0.0.1:{server.port}" for server in self.servers)
@@ -187,22 +187,22 @@ class NatsServers:
 
     @staticmethod
     def only(url: str, server: NatsServer) -> str:
-        """The same account at one server."""
+        """The URL of the same account at one server."""
         return f"{url.rpartition('@')[0]}@127.0.0.1:{server.port}"
 
     def named(self, name: str) -> NatsServer:
-        """The server that JetStream calls so (the leader of a stream, say)."""
+        """The server with this JetStream name, such as a stream's leader."""
         return next(server for server in self.servers if server.name == name)
 
     def start(self) -> Self:
-        """Start those that do not run, and wait until streams can be made."""
+        """Start the stopped servers, and wait until streams can be created."""
         for server in self.servers:
             if not server.running:
                 server.start()
         return self.ready()
 
     def ready(self) -> Self:
-        """Wait until all that run answer, and (in a cluster) agree on who leads."""
+        """Wait until all running servers respond and, in a cluster, agree on a leader."""
         until = time.monotonic() + READY
         while not all(self._ready(server) for server in self.servers if server.running):
             died = any(server.died for server in self.servers)
@@ -213,7 +213,7 @@ class NatsServers:
         return self
 
     def stop(self) -> None:
-        """Kill those that run."""
+        """Kill the running servers."""
         for server in self.servers:
             if server.running:
                 server.kill()
@@ -229,12 +229,12 @@ class NatsServers:
 
 
 async def comes_about(so: Callable[[], object], seconds: float = SOON) -> None:
-    """Wait until it is so, and leave the processor to the servers that bring it about."""
+    """Wait until a condition holds, and leave the CPU to the servers meanwhile."""
     async with asyncio.timeout(seconds):
         while not so():
             await between_looks()
 
 
 async def between_looks() -> None:
-    """Leave the processor to the servers for a moment."""
+    """Leave the CPU to the servers for a moment."""
     await asyncio.wait([asyncio.get_running_loop().create_future()], timeout=GLANCE)

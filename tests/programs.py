@@ -1,4 +1,4 @@
-"""Programs that not every machine has."""
+"""Programs that are missing on some machines."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["needs"]
 
 
 def needs(*programs: str) -> None:
-    """Skip the test where one of them is not installed."""
+    """Skip the test if one of the programs is not installed."""
     for program in programs:
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed")

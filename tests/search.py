@@ -1,6 +1,6 @@
-"""How long tests search for a counterexample: as long as fits every run, or ``SEARCH`` times that.
+"""The number of examples per property test: small for every run, multiplied by ``SEARCH``.
 
-A nightly run takes ``SEARCH=10``.
+A nightly run sets ``SEARCH=10``.
 """
 
 from __future__ import annotations
@@ -13,5 +13,5 @@ TIMES = int(os.environ.get("SEARCH", "1"))
 
 
 def tries(number: int) -> int:
-    """Hypothesis's examples of a property, where every run takes ``number``."""
+    """Hypothesis settings for a property with ``number`` examples in an ordinary run."""
     return number * TIMES

@@ -1,8 +1,7 @@
-"""An event loop whose clock jumps: a wait of ten seconds takes no time at all.
+"""An event loop with a virtual clock: a wait of ten seconds takes no real time.
 
-Whenever nothing is left to run, the clock moves to the next timer. Work given to threads is
-done at once on the loop itself, so that time cannot pass while it is under way. ``now`` is the
-same clock in ticks.
+When nothing is left to run, the clock moves to the next timer. Work for threads runs directly on
+the loop, so that no time passes meanwhile. ``now`` is the same clock in ticks.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ from floorcast.model.token import TICKS_PER_SECOND
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-_THREADS = 5.0  # real seconds that a thread may take when nothing else is left to do
+_THREADS = 5.0  # real seconds that a thread may take when nothing else is left to run
 START = 1_700_000_000 * TICKS_PER_SECOND  # 2023-11-14T22:13:20Z
 
 
 class _Jumping(selectors.DefaultSelector):
-    """Never sleeps: tells the loop how long it would have."""
+    """Records how long the loop would sleep, and never sleeps."""
 
     jump: Callable[[float], None]
 
@@ -39,7 +38,7 @@ class _Jumping(selectors.DefaultSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """The loop; ``elapsed`` is how far its clock has moved, in seconds."""
+    """The loop. ``elapsed`` is the time that has passed, in seconds."""
 
     def __init__(self) -> None:
         self.elapsed = 0.0
@@ -51,15 +50,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.elapsed += seconds
 
     def time(self) -> float:
-        """The loop's own clock."""
+        """The loop's clock."""
         return self.elapsed
 
     def now(self) -> int:
-        """The same moment in ticks."""
+        """The same time in ticks."""
         return START + round(self.elapsed * TICKS_PER_SECOND)
 
     async def passing(self, seconds: float) -> None:
-        """Let time pass: whatever is due by then happens."""
+        """Let time pass, and run everything that is due by then."""
         over = self.create_future()
         self.call_later(seconds, over.set_result, None)
         await over
@@ -67,7 +66,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts
     ) -> asyncio.Future[T]:
-        """Run it here and now."""
+        """Run the work here, at once."""
         done: asyncio.Future[T] = self.create_future()
         try:
             done.set_result(func(*args))
@@ -77,7 +76,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 def run(work: Callable[[VirtualLoop], Coroutine[Any, Any, T]]) -> T:
-    """Run ``work`` to its end on a loop of its own."""
+    """Run ``work`` to its end on a new loop."""
     loop = VirtualLoop()
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
         return runner.run(work(loop))

@@ -30,7 +30,7 @@ PLAN = FloorConfig(
 
 
 class Node:
-    """A projection of the log, and an evaluator that looks at it."""
+    """A projection of the log, and an evaluator that reads it."""
 
     def __init__(self, log: MemoryLog, clock: Clock) -> None:
         store = ProjectionStore(None, clock, identity="a log", heads={})
@@ -40,20 +40,20 @@ class Node:
         self.evaluator = AlertEvaluator({CLIENT: self.projection}, log, clock, FoldLimits())
 
     async def look(self, log: MemoryLog) -> None:
-        """Look once, and wait until what follows is folded."""
+        """Evaluate once, and wait until the resulting entries are folded."""
         await self.evaluator.look_at(self.projection)
         await self.projection.until_folded(log.head(CLIENT).number)
 
 
 async def take(log: MemoryLog, clock: Clock, kind: str) -> None:
-    """An event of call 2, now."""
+    """An event of call 2 at the current time."""
     now = clock() // 10_000
     event = msgspec.structs.replace(call_at(kind, now, 2, service=10), id=f"{kind}{now}")
     await log.append(Batch(CLIENT, [msgspec.json.encode(event)], [event]))
 
 
 def transitions(log: MemoryLog) -> list[tuple[str, float | None]]:
-    """The transitions that the log has."""
+    """The transitions in the log."""
     return [
         (event.data.status, event.data.value)
         for entry in log.read(CLIENT, 0, 1000)
@@ -64,7 +64,7 @@ def transitions(log: MemoryLog) -> list[tuple[str, float | None]]:
 
 
 def test_two_nodes_put_each_transition_into_the_log_once() -> None:
-    """One looks later than the other, and one is started anew in between."""
+    """Two nodes evaluate at different times, and one restarts in between."""
     asyncio.run(_two_nodes())
 
 
@@ -97,15 +97,15 @@ async def _two_nodes() -> None:
 
 
 class Full(MemoryLog):
-    """A log that refuses everything that is appended."""
+    """A log that refuses every append."""
 
     async def append(self, batch: Batch) -> Appended:
-        """Refuse."""
+        """Refuse the append."""
         raise Unavailable("the disk is full")
 
 
 def test_what_the_log_refuses_is_proposed_again(caplog: pytest.LogCaptureFixture) -> None:
-    """The alert does not change meanwhile, and the look ends."""
+    """The status does not change meanwhile, and the evaluation ends without an error."""
     asyncio.run(_refused())
 
 

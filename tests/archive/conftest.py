@@ -1,4 +1,4 @@
-"""A bucket on this machine, for the tests of archives that are in one."""
+"""A local S3 bucket for the tests of archives."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from moto.server import ThreadedMotoServer
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
-    """The endpoint of an S3 server on this machine."""
+    """The endpoint of a local S3 server."""
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -21,7 +21,7 @@ def s3() -> Iterator[str]:
 
 @pytest.fixture
 def bucket(s3: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A bucket, and the environment that AWS's tools read."""
+    """A bucket, and the environment variables that AWS tools read."""
     for name, value in {
         "AWS_ENDPOINT_URL": s3,
         "AWS_ACCESS_KEY_ID": "testing",

@@ -1,4 +1,4 @@
-"""A server's folder with events of some hours, and its archive."""
+"""A server's folder with events of some hours, and the archive of it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PHONE = "+1 212 555 0147"
 
 
 class Floor:
-    """A node with an archive beside it. ``minute`` is the time since ten in the morning."""
+    """A node with an archive. ``minute`` counts from ten in the morning."""
 
     def __init__(self, path: Path, **settings: object) -> None:
         self.clock = Clock(int(START.timestamp()) * TICKS_PER_SECOND)
@@ -45,7 +45,7 @@ class Floor:
     def call(
         self, number: int, agent: str = "SEBY", *, phone: str = PHONE, name: str = "Lovelace"
     ) -> None:
-        """A call that waits ten seconds, is answered, and ends after a minute."""
+        """A call that waits ten seconds, is answered, and ends a minute later."""
         call = {"transactionId": number, "sessionId": f"S{number}"}
         self.send(
             "call.start", 70, **call, service="Sales", direction="INBOUND", callerId=phone,
@@ -72,14 +72,14 @@ class Floor:
         return msgspec.msgpack.decode(seal(msgspec.msgpack.encode(job)), type=SealReport)
 
     def seal_all(self, **changes: object) -> list[SealReport]:
-        """Seal everything that is due."""
+        """Seal all hours that are due."""
         reports = [self.seal(**changes)]
         while reports[-1].pending:
             reports.append(self.seal(**changes))
         return reports
 
     def files(self) -> dict[str, bytes]:
-        """The archive's files, by their paths."""
+        """The archive's files by path."""
         return {
             str(file.relative_to(self.archive)): file.read_bytes()
             for file in sorted(self.archive.rglob("*"))
@@ -89,7 +89,7 @@ class Floor:
 
 @contextmanager
 def folder(path: Path) -> Iterator[Floor]:
-    """A floor at work, that ends."""
+    """A running floor, which stops at the end of the block."""
     path.mkdir(exist_ok=True)
     floor = Floor(path)
     try:

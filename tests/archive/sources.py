@@ -1,4 +1,4 @@
-"""A client's log in memory, as the archive reads it, and random days of one."""
+"""A client's log in memory, as the archive reads it, and random days of such logs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ DAY_BEGINS = int(datetime(2026, 11, 23, 5, tzinfo=UTC).timestamp()) * 1000  # in
 
 
 class Log:
-    """Entries of one client, and what a store has after each."""
+    """The entries of one client, and the state of its store after each."""
 
     client = CLIENT
 
@@ -47,12 +47,12 @@ class Log:
         self._add(begin - 3 * HOUR_MS, "site", msgspec.json.encode(plan), 0)
 
     def take(self, recorded: int, *events: dict[str, Any]) -> None:
-        """An entry with these events, recorded at a moment in ms or right after the last one."""
+        """An entry with these events, recorded at a time in ms or right after the last one."""
         lines = b"\n".join(msgspec.json.encode(event) for event in events)
         self._add(recorded, "events", lines, len(events))
 
     def snapshot(self) -> None:
-        """Keep a snapshot of the floor as it is."""
+        """Store a snapshot of the current floor."""
         entry = self.stored[-1].number
         self.snapshots[entry] = list(snapshot_parts(self.floor.captured()))
 
@@ -119,13 +119,13 @@ def _limits() -> tuple[int, int, int]:
 
 
 def hours(zone: str = PLAN.time_zone, begin: int = DAY_BEGINS) -> list[Hour]:
-    """The hours of the day that begins at a moment."""
+    """The hours of the day that begins at a time."""
     calendar = Calendar(zone)
     return hours_of(CLIENT, calendar.day_of(begin), calendar)
 
 
 def event(kind: str, at: int, number: int = 0, **data: object) -> dict[str, Any]:
-    """An event with its own time in ms."""
+    """An event with its own time, in ms."""
     time = datetime.fromtimestamp(at / 1000, UTC).isoformat()
     shared = {"specversion": "1.0", "id": f"{kind}-{at}-{number}", "source": "test"}
     call = {"transactionId": number, "sessionId": f"S{number}"} if number else {}
@@ -134,7 +134,7 @@ def event(kind: str, at: int, number: int = 0, **data: object) -> dict[str, Any]
 
 @st.composite
 def random_logs(draw: st.DrawFn) -> Log:
-    """A log of a few hours at the beginning of a day, with late events and snapshots."""
+    """A log of a few hours from the start of a day, with late events and snapshots."""
     log = Log()
     for _ in random_entries(draw, log, DAY_BEGINS - HOUR_MS // 2, draw(st.integers(1, 40)), 20):
         pass
@@ -145,7 +145,7 @@ Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 
 def random_entries(draw: Draw, log: Log, begin: int, count: int, minutes: int) -> Iterator[int]:
-    """Let the log take so many entries, up to ``minutes`` apart; when each was recorded, in ms."""
+    """Add entries, up to ``minutes`` apart. Returns the time of each in ms."""
     recorded = begin
     for _ in range(count):
         recorded += draw(st.integers(0, minutes * 60_000))

@@ -1,4 +1,4 @@
-"""Checking an hour: what was sealed agrees, and what was changed since is found."""
+"""Checking an hour: unchanged hours agree, and later changes are found."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from tests.search import tries
 
 
 def findings(archive: Archive, client: int) -> list[Finding]:
-    """Everything that is wrong with a client's hours."""
+    """All problems of a client's hours."""
     checker = Checker(archive)
     found: list[Finding] = []
     for date in archive.dates(client):
@@ -70,7 +70,7 @@ def test_an_hour_that_waits_for_its_correction_is_not_compared_with_the_calls() 
 @settings(max_examples=tries(4), deadline=None, suppress_health_check=list(HealthCheck))
 @given(random_logs())
 def test_what_is_sealed_agrees(log: Log) -> None:
-    """With late events, too: calls and states have the figures of the intervals."""
+    """Calls and agent states sum to the figures of the intervals, with late events, too."""
     with tempfile.TemporaryDirectory() as path:
         archive = open_archive(path)
         job = SealJob("", "", CLIENT, PLAN.time_zone, DAY_BEGINS + 8 * HOUR_MS, LIMITS)
@@ -82,7 +82,7 @@ def test_what_is_sealed_agrees(log: Log) -> None:
 @settings(max_examples=tries(20), deadline=None, suppress_health_check=list(HealthCheck))
 @given(random_logs())
 def test_the_calls_sum_to_the_figures_of_the_day(log: Log) -> None:
-    """Those that never end, too: offered, handled and abandoned are the fold's for each service."""
+    """Offered, handled and abandoned equal the fold's counters, also with calls that never end."""
     calendar = Calendar(PLAN.time_zone)
     today = calendar.day_of(DAY_BEGINS)
     midnight = calendar.bounds(today)[0]
@@ -109,7 +109,7 @@ def test_the_calls_sum_to_the_figures_of_the_day(log: Log) -> None:
 
 
 def test_a_call_that_never_ends_is_in_the_hour_in_which_it_is_given_up() -> None:
-    """Until an event of it comes: then the hour is corrected, and the call is where it ends."""
+    """A later event of the call corrects the hour, and moves the call to the hour of its end."""
     log, (first, *more) = Log(), hours()
     joined = first.start + 10 * 60_000
     log.take(joined, event("call.queue", joined, 1, service="Sales"))
@@ -139,7 +139,7 @@ def test_a_call_that_never_ends_is_in_the_hour_in_which_it_is_given_up() -> None
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Archive:
-    """An archive of an hour."""
+    """An archive with one hour."""
     with folder(tmp_path) as floor:
         floor.send("agent.state", agent="SEBY", eventType="READY", service="Sales")
         floor.go_on(5)
@@ -150,7 +150,7 @@ def archive(tmp_path: Path) -> Archive:
 
 
 def change(archive: Archive, name: str, column: str, to: Callable[[int], int]) -> None:
-    """Change a column of a file, and the manifest with it, as somebody would who knows how."""
+    """Change a column of a file, and the manifest to match."""
     (manifest,) = archive.hours(47415, "2026-11-24")
     path = f"{manifest.path}/{name}.parquet"
     content = archive.read(path)
@@ -175,14 +175,14 @@ def change(archive: Archive, name: str, column: str, to: Callable[[int], int]) -
 def test_a_figure_that_was_changed_is_found(
     archive: Archive, name: str, column: str, says: str
 ) -> None:
-    """Even if the manifest was changed with it."""
+    """The change is found even if the manifest was changed to match."""
     assert findings(archive, 47415) == []
     change(archive, name, column, lambda value: value - 1)
     assert any(says in one.what for one in findings(archive, 47415))
 
 
 def test_a_file_that_differs_from_its_manifest_is_found(archive: Archive) -> None:
-    """A flipped byte, and a file that is gone."""
+    """A flipped byte and a missing file are both found."""
     path = "client=47415/date=2026-11-24/hour=10"
     content = archive.read(f"{path}/events.parquet")
     assert content is not None

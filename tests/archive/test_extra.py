@@ -9,7 +9,7 @@ from floorcast.model.errors import SettingError
 
 
 def test_what_is_lacking_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the command that installs it."""
+    """The message has the command that installs the extra."""
     extra.require_extra()
     monkeypatch.setattr(extra, "find_spec", lambda name: None if name == "duckdb" else object())
     with pytest.raises(SettingError, match=r"needs duckdb: .*pip install 'floorcast\[archive\]'"):

@@ -1,4 +1,4 @@
-"""The hours of a day: none twice, none left out, in every zone."""
+"""The hours of a day: none is repeated or missing in any time zone."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from floorcast.floor.days import Calendar
     ],
 )
 def test_a_day_is_cut_in_elapsed_time(zone: str, day: date, hours: int, last: int) -> None:
-    """Where the clocks change by half an hour, the last hour is half as long."""
+    """If the clocks change by half an hour, the last hour is half as long."""
     calendar = Calendar(zone)
     found = hours_of(7, day.toordinal(), calendar)
     assert len(found) == hours
@@ -36,7 +36,7 @@ def test_a_day_is_cut_in_elapsed_time(zone: str, day: date, hours: int, last: in
 
 
 def test_hours_between_are_those_that_touch_a_span() -> None:
-    """Across midnight; none of an empty span."""
+    """The span may cross midnight. An empty span touches no hour."""
     calendar = Calendar("UTC")
     day = date(2026, 11, 26).toordinal()
     begin = calendar.bounds(day)[1] - HOUR_MS // 2
@@ -46,7 +46,7 @@ def test_hours_between_are_those_that_touch_a_span() -> None:
 
 
 def test_an_hour_is_corrected_while_its_day_is_counted() -> None:
-    """22 hours after its end, and before the day after its day ends."""
+    """An hour is corrected 22 hours after its end, and before the day after its day ends."""
     calendar = Calendar("America/New_York")
     for day in (date(2026, 3, 7), date(2026, 10, 31), date(2026, 11, 26)):
         for hour in hours_of(7, day.toordinal(), calendar):

@@ -1,4 +1,4 @@
-"""Personal data: what each mode leaves of it."""
+"""Personal data in each mode of the archive."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from floorcast.model.person import MEMBERS
 
 
 def members(kind: type) -> set[str]:
-    """All names of members of a type and of those within it."""
+    """All member names of a type and of the types within it."""
     found: set[str] = set()
     for field in msgspec.structs.fields(kind):
         found.add(field.encode_name)
@@ -23,7 +23,7 @@ def members(kind: type) -> set[str]:
 
 
 def test_every_member_that_sounds_personal_is_treated() -> None:
-    """A phone number, account, name or address that a new event brings is not forgotten."""
+    """The test fails if a new event type has an untreated number, account, name or address."""
     known = set()
     for event in get_args(InboundEvent):
         (data,) = [field.type for field in msgspec.structs.fields(event) if field.name == "data"]
@@ -39,7 +39,7 @@ def test_every_member_that_sounds_personal_is_treated() -> None:
 
 
 def test_each_mode_treats_a_number() -> None:
-    """Numbers that are sent as numbers, too; short ones are hidden altogether."""
+    """Numbers sent as JSON numbers are treated, too. Short numbers are hidden completely."""
     shown = {mode: treatment(mode, b"key") for mode in MODES}
     assert shown["drop"]("5550147") is None
     assert shown["mask"]("5550147") == "***0147"
@@ -52,7 +52,7 @@ def test_each_mode_treats_a_number() -> None:
 
 
 def test_members_within_members_are_treated() -> None:
-    """As in the consumer of a call; other members stay."""
+    """A call's consumer is treated. Other members stay."""
     data = {"service": 1, "consumer": {"firstName": "Ada"}, "callerId": 5550147, "zipCode": "1"}
     masked = treat_members(data, treatment("mask", b""))
     assert masked == {

@@ -1,4 +1,4 @@
-"""Reports from an archive: the same from a folder and from a bucket."""
+"""Reports from an archive are the same from a folder and from a bucket."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SALES = 38049
 
 
 def test_a_bucket_is_reported_as_a_folder_is(bucket: str, tmp_path: Path) -> None:
-    """Services, agents and calls, sealed and not, of the services that are seen."""
+    """Services, agents and calls agree, in sealed and open hours, within the user's view."""
     with folder(tmp_path) as floor:
         floor.go_on(5)
         floor.send("agent.state", agent="SEBY", eventType="READY", service="Sales")

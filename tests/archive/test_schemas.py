@@ -1,4 +1,4 @@
-"""The files' schemas are as ``docs/archive.md`` describes them, and its queries run."""
+"""The files have the schemas that ``docs/archive.md`` describes, and its queries run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PYTHON = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """An archive of some hours."""
+    """An archive with some hours."""
     with folder(tmp_path_factory.mktemp("archive")) as floor:
         floor.send("agent.state", agent="SEBY", eventType="READY", service="Sales")
         floor.call(1)
@@ -34,7 +34,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def there(archive: Path) -> Iterator[None]:
-    """Be in the archive's folder."""
+    """Change into the archive's folder."""
     before = Path.cwd()
     os.chdir(archive)
     yield
@@ -44,27 +44,27 @@ def there(archive: Path) -> Iterator[None]:
 @pytest.mark.usefixtures("there")
 @pytest.mark.parametrize("query", SQL)
 def test_each_query_for_duckdb_has_rows(query: str) -> None:
-    """As it is pasted."""
+    """Each query runs as pasted."""
     assert duckdb.connect().execute(query).fetchall()
 
 
 @pytest.mark.usefixtures("there")
 @pytest.mark.parametrize("program", PYTHON)
 def test_each_program_for_pandas_prints(program: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """As it is pasted."""
+    """Each program runs as pasted."""
     exec(program, {})
     assert "SEBY" in capsys.readouterr().out
 
 
 def test_the_page_has_queries() -> None:
-    """Else the tests above would test nothing."""
+    """Without queries on the page, the tests above would test nothing."""
     assert len(SQL) >= 3
     assert PYTHON
 
 
 @pytest.mark.parametrize("name", sorted(SCHEMAS))
 def test_each_column_is_described(name: str) -> None:
-    """In the section of its file, at least by its family (``…``)."""
+    """Each column is described in the section of its file, at least with its family (``…``)."""
     section = PAGE.split(f"### {name}\n")[1].split("\n## ")[0].split("\n### ")[0]
     named = set(re.findall(r"`(\w+)`", section))
     families = [("movedOn", ""), ("notReady", "Ms"), ("", "Visits")]
@@ -78,7 +78,7 @@ def test_each_column_is_described(name: str) -> None:
 
 
 def test_the_files_have_the_schema(archive: Path) -> None:
-    """Types included."""
+    """Names and types are those of the schema."""
     for name, schema in SCHEMAS.items():
         for file in archive.rglob(f"{name}.parquet"):
             found = read_parquet(file.read_bytes()).schema

@@ -1,4 +1,4 @@
-"""Sealing: an hour appears whole, once, with the same bytes whoever writes it."""
+"""Sealing: an hour appears whole and once, with the same bytes from any process."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ DAYS = [
     ("America/New_York", date(2026, 11, 1), 25),
     ("Australia/Lord_Howe", date(2026, 10, 4), 24),  # 23.5 hours
     ("Australia/Lord_Howe", date(2026, 4, 5), 25),  # 24.5 hours
-    ("Pacific/Kiritimati", date(2026, 11, 26), 24),  # a day ahead of UTC's
+    ("Pacific/Kiritimati", date(2026, 11, 26), 24),  # a day ahead of UTC
 ]
 
 
@@ -49,14 +49,14 @@ DAYS = [
 @settings(max_examples=tries(2), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_sealed_hours_sum_to_the_day(zone: str, day: date, count: int, data: st.DataObject) -> None:
-    """As they are sealed while events come, late ones too, and corrected later; in every zone.
+    """Hours are sealed while events arrive, some late, and are corrected later, in every zone.
 
-    Sealing everything again, from other snapshots, gives the same bytes.
+    Sealing everything again from other snapshots gives the same bytes.
     """
     calendar = Calendar(zone)
     begin, end = calendar.bounds(day.toordinal())
     opened = begin + 17 * HOUR_MS
-    log = Log(structs.replace(PLAN, time_zone=zone), opened)  # declared three hours before
+    log = Log(structs.replace(PLAN, time_zone=zone), opened)  # declared three hours earlier
     job = SealJob("", "", CLIENT, zone, 0, LIMITS)
     with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
         archive = open_archive(first)
@@ -78,14 +78,14 @@ def test_sealed_hours_sum_to_the_day(zone: str, day: date, count: int, data: st.
 
 
 def seal_until(job: SealJob, archive: Archive, log: Log, now: int) -> None:
-    """Seal everything that is due at a moment."""
+    """Seal all hours that are due at a time."""
     job.now = now
     while Sealing(job, archive, log).next().pending:
         pass
 
 
 def written(folder: str) -> dict[str, bytes]:
-    """The files of an archive."""
+    """The files of the archive."""
     return {
         str(file.relative_to(folder)): file.read_bytes()
         for file in sorted(Path(folder).rglob("*.*"))
@@ -94,7 +94,7 @@ def written(folder: str) -> dict[str, bytes]:
 
 
 def assert_sums_to_the_day(archive: Archive, log: Log, day: date) -> None:
-    """The service intervals of a day are the day's counters of the fold."""
+    """The service intervals of a day equal the fold's counters of the day."""
     summed: dict[int, Counter[str]] = defaultdict(Counter)
     for manifest in archive.hours(CLIENT, day.isoformat()):
         content = archive.read(f"{manifest.path}/service_intervals.parquet")
@@ -118,7 +118,7 @@ def assert_sums_to_the_day(archive: Archive, log: Log, day: date) -> None:
 
 
 def test_an_hour_is_sealed_ten_minutes_after_its_end(tmp_path: Path) -> None:
-    """With five files and a manifest that describes them."""
+    """The hour has five files, and a manifest that describes them."""
     with folder(tmp_path) as floor:
         floor.call(1)
         floor.go_on(65)
@@ -140,7 +140,7 @@ def test_an_hour_is_sealed_ten_minutes_after_its_end(tmp_path: Path) -> None:
 
 
 def test_sealing_again_gives_the_same_bytes(tmp_path: Path) -> None:
-    """From the snapshots of a server that was restarted, too."""
+    """The snapshots of a server that was restarted give the same bytes, too."""
     with folder(tmp_path) as floor:
         for number in range(5):
             floor.call(number + 1)
@@ -159,7 +159,7 @@ def test_sealing_again_gives_the_same_bytes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("personal", ["drop", "mask", "hash", "keep"])
 def test_personal_data_is_as_the_setting_says(tmp_path: Path, personal: str) -> None:
-    """In no file of the hour is it otherwise."""
+    """Every file of the hour follows the setting."""
     with folder(tmp_path) as floor:
         floor.call(1)
         floor.go_on(75)
@@ -179,7 +179,7 @@ def test_personal_data_is_as_the_setting_says(tmp_path: Path, personal: str) -> 
 
 
 def test_a_late_event_corrects_its_hour_once(tmp_path: Path) -> None:
-    """After 22 hours the hour is written again, and its manifest says what it replaces."""
+    """The hour is written again after 22 hours, and its manifest names what it replaces."""
     with folder(tmp_path) as floor:
         floor.call(1)
         floor.go_on(75)
@@ -205,7 +205,7 @@ def test_a_late_event_corrects_its_hour_once(tmp_path: Path) -> None:
 
 
 def test_a_day_is_complete_when_its_manifest_says_so(tmp_path: Path) -> None:
-    """It is written with the day's last hour."""
+    """The manifest of the day is written with the day's last hour."""
     with folder(tmp_path) as floor:
         floor.call(1)
         floor.go_on(60 * 14)
@@ -221,7 +221,7 @@ def test_a_day_is_complete_when_its_manifest_says_so(tmp_path: Path) -> None:
 
 
 def test_what_the_log_has_forgotten_is_missing(tmp_path: Path) -> None:
-    """A server whose archive was away says which hours are lost, in the report and for the day."""
+    """If the archive was away, the report and the day's manifest list the lost hours."""
     log, archive = Log(), open_archive(str(tmp_path))
     job = SealJob("", "", CLIENT, PLAN.time_zone, 0, LIMITS)
 
@@ -251,7 +251,10 @@ def test_what_the_log_has_forgotten_is_missing(tmp_path: Path) -> None:
 
 
 def test_a_failure_leaves_no_half_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A disk that fills up between two files: no manifest, and the next time it is sealed."""
+    """If the disk fills up between two files, no manifest is written.
+
+    The next attempt seals the hour.
+    """
     with folder(tmp_path) as floor:
         floor.call(1)
         floor.go_on(75)

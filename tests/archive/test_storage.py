@@ -1,4 +1,4 @@
-"""Where an archive is: a folder and a bucket behave alike."""
+"""The storage of an archive: a folder and a bucket behave alike."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def manifest(hour: int) -> HourManifest:
 
 
 def test_what_is_written_is_read(archive: Archive) -> None:
-    """And replaced; what is not there is nothing."""
+    """A written manifest can be read and replaced. A missing one reads as None."""
     assert archive.read("client=7/x.parquet") is None
     archive.write("client=7/x.parquet", b"one")
     archive.write("client=7/x.parquet", b"other")
@@ -37,7 +37,7 @@ def test_what_is_written_is_read(archive: Archive) -> None:
 
 
 def test_only_hours_with_a_manifest_are_there(archive: Archive) -> None:
-    """In order, by client and date."""
+    """Hours are listed in order, by client and date."""
     assert archive.clients() == []
     archive.write("client=7/date=2026-11-24/hour=09/calls.parquet", b"half")
     for hour in (11, 10):
@@ -49,14 +49,14 @@ def test_only_hours_with_a_manifest_are_there(archive: Archive) -> None:
 
 
 def test_a_damaged_manifest_is_named(archive: Archive) -> None:
-    """The error says which."""
+    """The error names the damaged manifest."""
     archive.write(f"{manifest(9).path}/manifest.json", b"{")
     with pytest.raises(DamagedManifest, match=r"hour=09/manifest\.json"):
         archive.hours(7, "2026-11-24")
 
 
 def test_an_hour_is_sealed_in_a_bucket(bucket: str, tmp_path: Path) -> None:
-    """With the bytes that a folder would have."""
+    """The bucket gets the same bytes as a folder."""
     with folder(tmp_path) as floor:
         floor.call(1)
         floor.go_on(75)
@@ -67,7 +67,7 @@ def test_an_hour_is_sealed_in_a_bucket(bucket: str, tmp_path: Path) -> None:
 
 
 def test_a_bucket_that_is_away_is_unavailable(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is an error to try again after, and not the end of the server."""
+    """The error allows a retry, and the server continues."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     away = open_archive(bucket)
     with pytest.raises(Unavailable):
@@ -77,7 +77,7 @@ def test_a_bucket_that_is_away_is_unavailable(bucket: str, monkeypatch: pytest.M
 
 
 def test_a_file_that_a_killed_process_left_is_removed(tmp_path: Path) -> None:
-    """Once the file itself is written."""
+    """The leftover is removed once the file itself is written."""
     archive = open_archive(str(tmp_path))
     (tmp_path / "client=7").mkdir()
     (tmp_path / "client=7" / "x.parquet.4711.part").write_bytes(b"half")

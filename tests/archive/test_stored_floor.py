@@ -1,4 +1,4 @@
-"""One client's log and store, as the archive reads them."""
+"""One client's log and store as the archive reads them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DAMAGE = "UPDATE snapshots SET blob = zeroblob(length(blob)) WHERE client = ? AN
 
 
 def test_a_damaged_snapshot_changes_no_sealed_byte(tmp_path: Path) -> None:
-    """The older snapshot and more of the log give the same files."""
+    """An older snapshot and a longer part of the log give the same files."""
     with folder(tmp_path) as floor:
         for number in range(3):
             floor.call(number + 1)
@@ -31,7 +31,7 @@ def test_a_damaged_snapshot_changes_no_sealed_byte(tmp_path: Path) -> None:
             newest = source.state(1 << 40)
         assert newest is not None
         connection = apsw.Connection(str(floor.house.data / "mirror.db"))
-        connection.set_busy_timeout(5_000)  # the server writes, too
+        connection.set_busy_timeout(5_000)  # the server also writes
         add_function(connection)
         connection.execute(DAMAGE, (ACME, newest.entry))
         connection.close()

@@ -1,4 +1,4 @@
-"""The worker's functions: a process that is killed in the middle leaves no half hour."""
+"""The worker's functions: a process killed halfway leaves no partial hour."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.archive.sources import LIMITS
 from tests.archive.test_checking import findings
 from tests.real.sites import ACME
 
-# kills itself at the n-th flush of a file: in front of its rename
+# kills itself at the n-th flush of a file, before the rename
 KILLED = """
 import os, signal, sys
 from floorcast.archive.work import seal
@@ -36,7 +36,7 @@ seal(sys.stdin.buffer.read())
 
 @pytest.mark.parametrize("flushes", [0, 4, 9, 15])
 def test_a_killed_process_leaves_no_half_hour(tmp_path: Path, flushes: int) -> None:
-    """What is there is whole, and the next process seals the hour with the same bytes."""
+    """The files that exist are whole, and the next process seals the hour with the same bytes."""
     with folder(tmp_path) as floor:
         floor.call(1)
         floor.go_on(75)

@@ -1,4 +1,4 @@
-"""A small site with everything that logging in needs, and a clock that tests set."""
+"""A small site with everything that logins need, and a clock set by tests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["CHEAP", "Clock", "Door"]
 
 
 class Clock:
-    """A clock that stands still until it is told to go on."""
+    """A clock that stands still until a test moves it."""
 
     def __init__(self) -> None:
         self.ticks = 1_700_000_000 * TICKS_PER_SECOND
@@ -26,12 +26,12 @@ class Clock:
         return self.ticks
 
     def go(self, seconds: float) -> None:
-        """Let so many seconds pass."""
+        """Let some seconds pass."""
         self.ticks += round(seconds * TICKS_PER_SECOND)
 
 
 class Door:
-    """The small site's sessions; ``restarted`` gives those of the next process."""
+    """The sessions of the small site. ``restarted`` returns those of the next process."""
 
     def __init__(
         self, kv: KeyValueStore | None = None, clock: Clock | None = None, *, shared: bool = False
@@ -49,17 +49,17 @@ class Door:
         )
 
     def restarted(self) -> Door:
-        """What comes up after a crash: nothing of the old process but what is on disk."""
+        """The sessions after a crash, with only the data on disk."""
         self.passwords.close()
         return Door(self.kv, self.clock, shared=self._shared)
 
 
 def closed(kv: MemoryKeyValueStore) -> MemoryKeyValueStore:
-    """Buckets that refuse everything, as a failing disk does."""
+    """A store that refuses every write, as on a failing disk."""
     kv._closed = True  # noqa: SLF001 - a disk that fails, and can be mended
     return kv
 
 
 def mended(kv: MemoryKeyValueStore) -> None:
-    """The same buckets, working again."""
+    """The same store, repaired."""
     kv._closed = False  # noqa: SLF001 - see above

@@ -1,4 +1,4 @@
-"""What the audit log holds, and that it stays small, private and readable."""
+"""The audit log: its contents, size, permissions and format."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tests.auth.door import Clock
 
 
 def lines(folder: Path) -> list[Mapping[str, object]]:
-    """Everything in the folder's audit log."""
+    """All events in the folder's audit log."""
     found, damaged = read(folder)
     assert damaged == 0
     return list(found)
 
 
 def test_a_line_is_an_object_with_its_time(tmp_path: Path) -> None:
-    """UTC with milliseconds; what is not known is left out."""
+    """The time is UTC with milliseconds. Unknown members are omitted."""
     AuditLog(tmp_path, Clock()).record("login", client=1, name="reports", session=None)
     assert lines(tmp_path) == [
         {"at": "2023-11-14T22:13:20.000Z", "event": "login", "client": 1, "name": "reports"}
@@ -34,7 +34,7 @@ def test_a_line_is_an_object_with_its_time(tmp_path: Path) -> None:
 
 
 def test_without_a_folder_nothing_is_written(tmp_path: Path) -> None:
-    """A server that keeps its data in memory has no audit log."""
+    """A server that keeps its data in memory writes no audit log."""
     audit = AuditLog(None)
     audit.record("login")
     audit.refused("refused")
@@ -43,7 +43,10 @@ def test_without_a_folder_nothing_is_written(tmp_path: Path) -> None:
 
 
 def test_only_its_owner_can_read_it(tmp_path: Path) -> None:
-    """A new file is private, and one that is not becomes so; a link is not followed."""
+    """New files are private, and existing ones are made private.
+
+    Symbolic links are not followed.
+    """
     audit = AuditLog(tmp_path)
     audit.record("start")
     assert stat.S_IMODE((tmp_path / NAME).stat().st_mode) == 0o600
@@ -57,7 +60,7 @@ def test_only_its_owner_can_read_it(tmp_path: Path) -> None:
 
 
 def test_it_is_rotated_and_the_oldest_goes(tmp_path: Path) -> None:
-    """No file is larger than it may be, and so many are kept; the rest is valid."""
+    """Each file has a maximum size, a fixed number of files is kept, and all are valid."""
     audit = AuditLog(tmp_path, Clock(), Tuning(max_bytes=200, older_files=3))
     for number in range(50):
         audit.record("login", client=number)
@@ -68,7 +71,7 @@ def test_it_is_rotated_and_the_oldest_goes(tmp_path: Path) -> None:
 
 
 def test_while_another_process_rotates_lines_are_written_all_the_same(tmp_path: Path) -> None:
-    """Nobody waits for a lock: the line goes into the file as it is."""
+    """Writing does not wait for the lock. The line goes into the current file."""
     audit = AuditLog(tmp_path, Clock(), Tuning(max_bytes=1))
     audit.record("login", client=0)
     with (tmp_path / NAME).open() as held:
@@ -80,7 +83,7 @@ def test_while_another_process_rotates_lines_are_written_all_the_same(tmp_path: 
 
 
 def test_processes_write_to_one_file_without_mixing_lines(tmp_path: Path) -> None:
-    """A server and commands beside it append whole lines, also while the file is rotated."""
+    """A server and several commands append whole lines, also while the file is rotated."""
     script = (
         "import sys, pathlib\n"
         "from floorcast.auth.audit_log import AuditLog, Tuning\n"
@@ -101,7 +104,7 @@ def test_processes_write_to_one_file_without_mixing_lines(tmp_path: Path) -> Non
 def test_a_full_disk_does_not_stop_anything(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The line is lost, the server's log says so once, and later lines are written again."""
+    """The line is lost, the server's log reports that once, and later lines are written."""
     audit = AuditLog(tmp_path)
 
     def full(file: int, data: bytes) -> int:
@@ -117,7 +120,7 @@ def test_a_full_disk_does_not_stop_anything(
 
 
 def test_equal_refusals_are_one_line_a_minute(tmp_path: Path) -> None:
-    """A client that is refused a thousand times a second cannot fill the disk with it."""
+    """A client that is refused a thousand times a second cannot fill the disk."""
     clock = Clock()
     audit = AuditLog(tmp_path, clock)
     for _ in range(1000):
@@ -131,7 +134,7 @@ def test_equal_refusals_are_one_line_a_minute(tmp_path: Path) -> None:
 
 
 def test_what_was_gathered_is_written_at_the_end_and_for_want_of_room(tmp_path: Path) -> None:
-    """However many kinds of refusal there are, memory is bounded and each is told."""
+    """Memory is bounded for any number of kinds of refusals, and each kind is reported."""
     audit = AuditLog(tmp_path, Clock(), Tuning(max_gathered=2))
     for path in "aabbccdd":
         audit.refused("refused", path=path)
@@ -142,7 +145,7 @@ def test_what_was_gathered_is_written_at_the_end_and_for_want_of_room(tmp_path: 
 
 
 def test_changes_of_a_site_are_spelt_out_up_to_a_thousand(tmp_path: Path) -> None:
-    """Then it is said how many more there were."""
+    """After a thousand changes, one line has the number of the others."""
     changes = [Change("added", f"client {number}") for number in range(MAX_CHANGES + 5)]
     AuditLog(tmp_path).record_changes(changes, by="root")
     found = lines(tmp_path)
@@ -152,7 +155,7 @@ def test_changes_of_a_site_are_spelt_out_up_to_a_thousand(tmp_path: Path) -> Non
 
 
 def test_reading_gives_the_last_lines_of_some_events(tmp_path: Path) -> None:
-    """Oldest first; damaged lines are counted and left out."""
+    """Lines are returned oldest first. Damaged lines are counted and skipped."""
     audit = AuditLog(tmp_path, Clock())
     for number in range(5):
         audit.record("login", client=number)
@@ -166,7 +169,7 @@ def test_reading_gives_the_last_lines_of_some_events(tmp_path: Path) -> None:
 
 
 def test_the_last_event_is_found_at_the_end_of_a_long_file(tmp_path: Path) -> None:
-    """Without reading all of it; damage is no event."""
+    """The file is not read completely, and damaged lines are skipped."""
     audit = AuditLog(tmp_path, Clock())
     assert audit.last_event() == ""
     for number in range(2000):

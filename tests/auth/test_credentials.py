@@ -1,4 +1,4 @@
-"""Who is let in, and what those hear who are not."""
+"""Valid credentials are accepted, and others are refused with the right error."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ RIGHT = Claim("ACME", "reports", "correct horse", "test-token-of-acme-01", False
 
 
 class Counted(Hasher):
-    """Counts what it verifies."""
+    """Counts the passwords that it verifies."""
 
     def __init__(self) -> None:
         super().__init__(memory_kib=8, passes=1)
         self.verified = 0
 
     def verify(self, password_hash: str, password: str) -> bool:
-        """Count, then verify."""
+        """Count the password, then verify it."""
         self.verified += 1
         return super().verify(password_hash, password)
 
 
 class Doors:
-    """Credentials over the small site."""
+    """Credentials of the small site."""
 
     def __init__(self, waiting: int = 64) -> None:
         self.clock = Clock()
@@ -54,18 +54,18 @@ class Doors:
         )
 
     def prove(self, **changed: object) -> Proven:
-        """The right claim, with something changed."""
+        """The valid claim with something changed."""
         return asyncio.run(self.credentials.prove(RIGHT._replace(**changed)))  # type: ignore[arg-type]  # by name
 
     def refused(self, **changed: object) -> Refusal:
-        """How a changed claim is refused."""
+        """The error for a changed claim."""
         with pytest.raises(Refusal) as caught:
             self.prove(**changed)
         return caught.value
 
 
 def test_the_right_claim_is_proven() -> None:
-    """Users, and agents who log in apart; the client by its name or its id."""
+    """Users and agents can log in. The client may be given by name or id."""
     doors = Doors()
     proven = doors.prove()
     assert (proven.client, proven.user.id, proven.token) == (
@@ -81,7 +81,7 @@ def test_the_right_claim_is_proven() -> None:
 @pytest.mark.parametrize("name", ["client_name", "user_name", "password"])
 @pytest.mark.parametrize("blank", ["", "  "])
 def test_what_is_missing_is_named(name: str, blank: str) -> None:
-    """201, by the member's name in the request."""
+    """The error is 201 with the member's name from the request."""
     member = name.replace("_n", "N")
     error = Doors().refused(**{name: blank})
     assert isinstance(error, MissingParameter)
@@ -102,7 +102,7 @@ def test_what_is_missing_is_named(name: str, blank: str) -> None:
     ],
 )
 def test_nobody_hears_whether_it_was_the_user_or_the_password(changed: dict[str, object]) -> None:
-    """The same words, after the same work, whoever it was."""
+    """Both give the same message after the same amount of work."""
     doors = Doors()
     error = doors.refused(**{"password": "wrong", **changed})
     if changed.get("password") == "":
@@ -124,7 +124,10 @@ def test_nobody_hears_whether_it_was_the_user_or_the_password(changed: dict[str,
 def test_without_a_token_of_the_client_no_password_is_looked_at(
     changed: dict[str, object],
 ) -> None:
-    """The same words for a wrong client and a wrong token, without a password's cost or count."""
+    """A wrong client and a wrong token give the same message.
+
+    Neither costs hashing or is counted.
+    """
     doors = Doors()
     for _ in range(19):
         error = doors.refused(**changed)
@@ -137,7 +140,7 @@ def test_without_a_token_of_the_client_no_password_is_looked_at(
 
 @pytest.mark.parametrize("token", [None, ""])
 def test_a_missing_token_is_told_as_that(token: str | None) -> None:
-    """300, naming both headers that would do."""
+    """The error is 300 and names both accepted headers."""
     error = Doors().refused(api_token=token)
     assert isinstance(error, BadCredentials)
     assert "LV-Access" in error.message
@@ -145,7 +148,7 @@ def test_a_missing_token_is_told_as_that(token: str | None) -> None:
 
 
 def test_guessing_is_slowed_for_users_who_exist_and_who_do_not() -> None:
-    """After five wrong passwords the next is refused unseen, the right one too."""
+    """After five wrong passwords the next one is refused unverified, even if it is right."""
     for name in ("reports", "nobody"):
         doors = Doors()
         for _ in range(5):
@@ -160,7 +163,7 @@ def test_guessing_is_slowed_for_users_who_exist_and_who_do_not() -> None:
 
 
 def test_a_fleet_that_logs_in_at_once_is_one_try() -> None:
-    """The same claim a hundred times is verified once, and nobody is slowed by it."""
+    """The same claim sent a hundred times is verified once, and delays nobody."""
     doors = Doors(waiting=2)
 
     async def fleet() -> list[Proven]:
@@ -171,7 +174,7 @@ def test_a_fleet_that_logs_in_at_once_is_one_try() -> None:
 
 
 def test_being_too_busy_is_nobodys_wrong_password() -> None:
-    """503, and the tries that it hit do not count."""
+    """The response is 503, and the affected attempts do not count."""
     doors = Doors()
     doors.passwords.close()
     for _ in range(20):
@@ -182,7 +185,10 @@ def test_being_too_busy_is_nobodys_wrong_password() -> None:
 
 
 def test_guessing_an_api_token_is_slowed() -> None:
-    """After 20 wrong ones from an address the next is not looked at; known ones still count."""
+    """After 20 wrong tokens from an address, the next one is not looked up.
+
+    Valid ones still work.
+    """
     doors = Doors()
     assert doors.prove()
     for number in range(20):

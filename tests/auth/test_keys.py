@@ -1,4 +1,4 @@
-"""Keys are found by their digests, and guessing them is slowed."""
+"""Keys are found by their digests, and guessing is slowed down."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ from tests.site.sites import run, small
     ],
 )
 def test_a_bearer_is_read_as_http_means_it(header: str | None, found: str | None) -> None:
-    """The scheme in any case, one token, nothing else."""
+    """The scheme matches in any case, with exactly one token after it."""
     assert bearer(header) == found
 
 
 def test_the_api_token_is_lv_access_or_else_the_bearer() -> None:
-    """LV-Access wins; blank is none."""
+    """LV-Access takes precedence. A blank header counts as absent."""
     assert api_token("a", "Bearer b") == "a"
     assert api_token(" ", "Bearer b") == "b"
     assert api_token(None, None) is None
 
 
 def test_an_ingest_key_is_its_clients_until_it_is_revoked() -> None:
-    """An API token is none, nor is the digest of a key."""
+    """Neither an API token nor the digest of a key is accepted."""
     kv = small()
     site = Site(kv)
     keys = Keys(site, KeyGuesses(Clock()))
@@ -66,7 +66,7 @@ def test_an_ingest_key_is_its_clients_until_it_is_revoked() -> None:
 
 
 def test_a_token_is_known_by_its_digest_only() -> None:
-    """Of this client, not of another, and of no client at all."""
+    """A token belongs to one client. Another client, or an unknown one, is refused."""
     site = Site(small())
     assert is_api_token(site.clients[1], digest("test-token-of-acme-01"))
     assert not is_api_token(site.clients[2], digest("test-token-of-acme-01"))
@@ -75,7 +75,7 @@ def test_a_token_is_known_by_its_digest_only() -> None:
 
 
 def test_a_screen_key_is_its_clients_until_it_is_revoked() -> None:
-    """An ingest key is none; wrong ones are slowed like any other."""
+    """An ingest key is not accepted. Wrong keys are slowed down like any others."""
     kv = small()
     run(add_screen_key(kv, 2, ScreenKey(digest=digest("a key for a screen"), services=(7,))))
     site = Site(kv)
@@ -103,9 +103,9 @@ NUMBERS = count()
 
 
 def guess(guesses: KeyGuesses, address: str = HERE, key: str = "") -> int:
-    """One wrong key, another each time unless it is given.
+    """Try one wrong key, by default a different one each time.
 
-    Returns the seconds that it has to wait instead, 0 when it was looked at.
+    Returns the seconds to wait if the key was refused unseen, or 0 if it was looked up.
     """
     tried = key or f"wrong {next(NUMBERS)}"
     try:
@@ -117,7 +117,7 @@ def guess(guesses: KeyGuesses, address: str = HERE, key: str = "") -> int:
 
 
 def test_after_twenty_wrong_keys_an_address_waits() -> None:
-    """1, 2, 4 … 60 s; a key that comes too early neither counts nor lengthens it."""
+    """The waits are 1, 2, 4 … 60 s. A key sent too early neither counts nor extends the wait."""
     clock = Clock()
     guesses = KeyGuesses(clock)
     assert [guess(guesses) for _ in range(FREE)] == [0] * FREE
@@ -132,7 +132,7 @@ def test_after_twenty_wrong_keys_an_address_waits() -> None:
 
 
 def test_an_hour_of_trying_looks_at_less_than_a_hundred_keys() -> None:
-    """Where before 6,775 a second were looked at."""
+    """Without the limit, 6,775 keys per second were looked up."""
     clock = Clock()
     guesses = KeyGuesses(clock)
     looked_at = 0
@@ -143,7 +143,7 @@ def test_an_hour_of_trying_looks_at_less_than_a_hundred_keys() -> None:
 
 
 def test_a_key_that_was_right_here_is_not_held_up() -> None:
-    """Beside a source with a revoked key, the others behind its address go on sending."""
+    """Other sources at the address of a source with a revoked key continue to send."""
     guesses = KeyGuesses(Clock())
     guesses.was_right(HERE, "good")
     while not guess(guesses):
@@ -155,7 +155,7 @@ def test_a_key_that_was_right_here_is_not_held_up() -> None:
 
 
 def test_quiet_makes_good() -> None:
-    """The count goes down by one every two minutes without a wrong key."""
+    """The count decreases by one for every two minutes without a wrong key."""
     clock = Clock()
     guesses = KeyGuesses(clock)
     for _ in range(FREE):
@@ -165,7 +165,7 @@ def test_quiet_makes_good() -> None:
 
 
 def test_room_is_bounded() -> None:
-    """Of too many addresses the one that has been quiet for the longest is forgotten."""
+    """If there are too many addresses, the one that was quiet for the longest time is dropped."""
     guesses = KeyGuesses(Clock(), kept=10)
     while not guess(guesses):
         pass
@@ -184,7 +184,7 @@ def test_room_is_bounded() -> None:
 
 
 def test_one_wrong_key_that_is_tried_again_and_again_delays_itself_alone() -> None:
-    """A source whose key was revoked does not keep a new source behind its address out."""
+    """A source with a revoked key does not block a new source at the same address."""
     clock = Clock()
     guesses = KeyGuesses(clock)
     assert [guess(guesses, key="revoked") for _ in range(FREE + 1)] == [0] * FREE + [1]

@@ -1,4 +1,4 @@
-"""Which addresses are one party's."""
+"""Grouping of addresses that belong to one party."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from floorcast.auth.networks import is_loopback, network_of
     ],
 )
 def test_an_address_is_what_one_party_holds(address: str, network: str) -> None:
-    """Of IPv6 that is a network of 64 bits; IPv4 is the same written either way."""
+    """For IPv6, a party has a network of 64 bits. IPv4 is the same in both notations."""
     assert network_of(address) == network
 
 
@@ -39,5 +39,5 @@ def test_an_address_is_what_one_party_holds(address: str, network: str) -> None:
     ],
 )
 def test_loopback_is_this_machine_alone(host: str, here: bool) -> None:
-    """A name is not looked up: only localhost is known to be this machine."""
+    """Names are not resolved. Only localhost is known to be this machine."""
     assert is_loopback(host) is here

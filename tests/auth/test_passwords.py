@@ -1,4 +1,4 @@
-"""Passwords are hashed beside the loop, and clients and addresses take turns."""
+"""Passwords are hashed outside the event loop, and clients and addresses take turns."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.auth.door import CHEAP
 
 
 def test_the_parameters_are_owasps_least_or_more() -> None:
-    """Argon2id with 19 MiB, 2 passes, 1 lane, which a stored hash says of itself."""
+    """Hashes use Argon2id with 19 MiB, 2 passes and 1 lane, as the stored hash states."""
     hashed = Hasher().hash("secret")
     assert hashed.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     assert Hasher().verify(hashed, "secret")
@@ -26,7 +26,7 @@ def test_the_parameters_are_owasps_least_or_more() -> None:
 
 @pytest.mark.parametrize("password", ["x", "päss wörd", "\0", "\ud800", "x" * MAX_PASSWORD_CHARS])
 def test_any_text_is_a_password(password: str) -> None:
-    """It verifies against its own hash, and nothing else does."""
+    """Any text verifies against its own hash and against no other."""
     hashed = CHEAP.hash(password)
     assert CHEAP.verify(hashed, password)
     assert not CHEAP.verify(hashed, password + "x")
@@ -36,12 +36,12 @@ def test_any_text_is_a_password(password: str) -> None:
 
 @pytest.mark.parametrize("damaged", ["", "x", "$argon2id$", "$argon2id$v=19$m=8,t=1,p=1$ü$ü"])
 def test_a_damaged_hash_is_nobodys(damaged: str) -> None:
-    """It is wrong, not an exception."""
+    """A damaged hash verifies no password and raises no exception."""
     assert not CHEAP.verify(damaged, "secret")
 
 
 def test_nobody_is_verified_like_somebody() -> None:
-    """For a user who does not exist a hash of the same cost is verified, and never right."""
+    """An unknown user costs one verification of a hash, which always fails."""
     asked: list[str] = []
 
     class Asked(Hasher):
@@ -58,7 +58,7 @@ def test_nobody_is_verified_like_somebody() -> None:
 
 
 class Slow(Hasher):
-    """Hashes only when it may, and knows how many did at once."""
+    """A hasher that waits for permission and records how many hashes run at once."""
 
     def __init__(self) -> None:
         super().__init__(memory_kib=8, passes=1)
@@ -68,7 +68,7 @@ class Slow(Hasher):
         self.busy = self.most = 0
 
     def hash(self, password: str) -> str:
-        """Wait for the gate."""
+        """Wait for permission."""
         with self.lock:
             self.busy += 1
             self.most = max(self.most, self.busy)
@@ -79,7 +79,7 @@ class Slow(Hasher):
 
 
 def test_two_at_once_a_few_wait_and_more_are_refused() -> None:
-    """The queue is bounded; the loop is never held; room comes back."""
+    """The queue is bounded, the event loop stays free, and places become available again."""
     hasher = Slow()
     passwords = Passwords(hasher, waiting=3)
 
@@ -99,7 +99,7 @@ def test_two_at_once_a_few_wait_and_more_are_refused() -> None:
 
 
 def test_a_crowd_at_one_client_does_not_keep_another_out() -> None:
-    """Its queue is its own; another client's login, and another address', is among the next."""
+    """Each client and each address has its own queue, so another login is among the next ones."""
     hasher = Slow()
     passwords = Passwords(hasher, waiting=20)
     done: list[str] = []
@@ -111,7 +111,7 @@ def test_a_crowd_at_one_client_does_not_keep_another_out() -> None:
     async def crowd() -> None:
         hasher.gate.clear()
         asked = [asyncio.create_task(login("crowd", (1, "a"))) for _ in range(30)]
-        await asyncio.wait(asked[22:])  # refused: two are at work, and twenty wait
+        await asyncio.wait(asked[22:])  # refused: two are running and twenty are waiting
         asked.append(asyncio.create_task(login("neighbour", (1, "b"))))
         asked.append(asyncio.create_task(login("other client", (2, "a"))))
         await asyncio.sleep(0)
@@ -126,7 +126,7 @@ def test_a_crowd_at_one_client_does_not_keep_another_out() -> None:
 
 
 def test_closing_refuses_those_who_wait() -> None:
-    """They are told that the server stops, rather than left waiting."""
+    """They get the error that the server is stopping, instead of waiting."""
     hasher = Slow()
     passwords = Passwords(hasher)
 
@@ -143,7 +143,7 @@ def test_closing_refuses_those_who_wait() -> None:
 
 
 def test_who_goes_away_still_counts_until_the_thread_is_done() -> None:
-    """Giving up does not make room for more than the threads can do."""
+    """Cancelling requests does not allow more hashes than there are threads."""
     hasher = Slow()
     passwords = Passwords(hasher, waiting=0)
 
@@ -163,7 +163,7 @@ def test_who_goes_away_still_counts_until_the_thread_is_done() -> None:
 
 
 def test_a_server_that_stops_hashes_no_more() -> None:
-    """After closing, the answer is Unavailable, not an error of the threads."""
+    """After closing, the error is Unavailable and not an error of the thread pool."""
     passwords = Passwords(CHEAP)
     passwords.close()
     with pytest.raises(Unavailable, match="stopping"):
@@ -174,7 +174,7 @@ QUEUES = st.tuples(st.integers(1, 3), st.sampled_from("abc"))
 
 
 def drained(queue: FairQueue[tuple[int, str, int]]) -> list[tuple[int, str, int]]:
-    """Everything in it, in the order in which it is served."""
+    """All items of the queue, in the order in which it serves them."""
     found = []
     while (item := queue.pop()) is not None:
         found.append(item)
@@ -182,7 +182,7 @@ def drained(queue: FairQueue[tuple[int, str, int]]) -> list[tuple[int, str, int]
 
 
 def test_clients_are_served_in_turn() -> None:
-    """A client with one item waits for one of each other client, not for all of theirs."""
+    """A client with one item waits for at most one item of each other client."""
     queue = FairQueue[tuple[int, str, int]](100)
     for number in range(50):
         queue.push((1, "a"), (1, "a", number))
@@ -191,7 +191,7 @@ def test_clients_are_served_in_turn() -> None:
 
 
 def test_addresses_of_a_client_are_served_in_turn() -> None:
-    """Somebody who fills the queue from one address does not keep the client's others out."""
+    """One address that fills the queue does not block the client's other addresses."""
     queue = FairQueue[tuple[int, str, int]](100)
     for number in range(50):
         queue.push((1, "a"), (1, "a", number))
@@ -200,7 +200,7 @@ def test_addresses_of_a_client_are_served_in_turn() -> None:
 
 
 def test_an_address_and_a_client_hold_so_many_at_most() -> None:
-    """Beyond that an item is not taken; another address, and another client, still has room."""
+    """Beyond the limit, an item is refused, and other addresses and clients still have room."""
     queue = FairQueue[tuple[int, str, int]](2, per_client=3)
     taken = [queue.push(one, (*one, 0)) for one in [(1, "a")] * 3 + [(1, "b")] * 2 + [(2, "a")]]
     assert taken == [True, True, False, True, False, True]
@@ -212,7 +212,7 @@ def test_an_address_and_a_client_hold_so_many_at_most() -> None:
 def test_each_item_is_served_once_and_in_order_for_its_address(
     pushed: list[tuple[int, str]],
 ) -> None:
-    """Nothing is lost or doubled, and no client is ahead of another that waits by more than one."""
+    """No item is lost or repeated, and no waiting client gets two turns ahead of another."""
     queue = FairQueue[tuple[int, str, int]](100)
     items = [(*one, number) for number, one in enumerate(pushed)]
     for item in items:

@@ -1,4 +1,4 @@
-"""One session: its id, what is stored of it, and what its role may call."""
+"""One session: its id, its stored form, and the methods that its role may call."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ SESSIONS = st.builds(
 
 @given(SESSIONS)
 def test_who_it_is_comes_back_and_what_it_may_do_is_asked_again(session: Session) -> None:
-    """Rights are not written down: they follow from the site."""
+    """Rights are not stored. They follow from the site."""
     session.role, session.clients_seen, session.generation = "Sysadmin", (1, 2), 7
     again = restored(stored(session))
     assert again is not None
@@ -52,7 +52,7 @@ def test_who_it_is_comes_back_and_what_it_may_do_is_asked_again(session: Session
 
 
 def test_one_stored_by_an_earlier_release_keeps_its_id() -> None:
-    """It had the id itself in the store, and no nonce."""
+    """Earlier releases stored the id itself, without a nonce."""
     old = b'{"id":"u-1","client":1,"name":"reports","agent":false,"token":"t","proof":"p","used":5}'
     session = restored(old)
     assert session is not None
@@ -62,7 +62,7 @@ def test_one_stored_by_an_earlier_release_keeps_its_id() -> None:
 
 @given(st.uuids().map(str), TEXT)
 def test_an_id_is_a_random_uuid_to_whoever_lacks_the_token(nonce: str, api_token: str) -> None:
-    """The same for the same token and nonce, another one for another of either."""
+    """The same token and nonce give the same id. A different token or nonce gives another id."""
     made = id_from(nonce, api_token)
     assert uuid.UUID(made).version == 4
     assert made == id_from(nonce, api_token)
@@ -71,12 +71,12 @@ def test_an_id_is_a_random_uuid_to_whoever_lacks_the_token(nonce: str, api_token
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"{}", b"\xff", b'{"client": "1"}'])
 def test_damage_is_no_session(raw: bytes) -> None:
-    """What cannot be read back is nobody's."""
+    """A record that cannot be read belongs to nobody."""
     assert restored(raw) is None
 
 
 def test_a_proof_says_nothing_but_same_or_not() -> None:
-    """It is no part of the hash that it was made of."""
+    """The proof contains no part of the hash that it was made from."""
     assert proof_of("$argon2id$a") == proof_of("$argon2id$a") != proof_of("$argon2id$b")
     assert "argon2" not in proof_of("$argon2id$a")
 
@@ -94,7 +94,7 @@ TABLE = {
 @pytest.mark.parametrize("methods", get_args(Methods))
 @pytest.mark.parametrize("role", get_args(Role))
 def test_the_table_is_the_contracts(methods: Methods, role: Role) -> None:
-    """Allowed passes; anything else is told with the roles that would do."""
+    """Allowed calls pass. Others are refused with the list of roles that may call the method."""
     if role in TABLE[methods]:
         require(methods, role)
         return
@@ -105,7 +105,7 @@ def test_the_table_is_the_contracts(methods: Methods, role: Role) -> None:
 
 
 def test_new_sessions_are_limited_per_user_and_per_client() -> None:
-    """Others go on, a minute later everybody does, and nothing is kept of who was quiet."""
+    """Others are not affected, the limit ends after a minute, and idle users use no memory."""
     now = [0]
     new = NewSessions(lambda: now[0], per_user=2, per_client=3)
     new.count(1, "ann", agent=False)

@@ -1,4 +1,4 @@
-"""Sessions from login to end, across restarts and changes of the site."""
+"""Sessions from login to expiry, across restarts and changes of the site."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ HOUR = 3600
 
 
 async def login(door: Door, user: str = "reports", token: str = "test-token-of-acme-01") -> Session:
-    """Log a user of the small site in."""
+    """Log in a user of the small site."""
     passwords = {"reports": "correct horse", "north": "battery staple"}
     return await door.sessions.login("ACME", user, passwords[user], token)
 
 
 def lives(door: Door, session: Session) -> bool:
-    """Whether a request with the session would be let in, without using it."""
+    """Whether a request with the session would be accepted. Does not count as use."""
     used = session.last_used
     try:
         found = door.sessions.find(session.id)
@@ -53,7 +53,7 @@ def lives(door: Door, session: Session) -> bool:
 
 
 def test_a_login_gives_what_the_user_may_see() -> None:
-    """Id, client, user, role; the own client and those below; the call centers if limited."""
+    """The session has the id, client, user, role, visible clients, and call centers if limited."""
     door = Door()
     reports, north = run(login(door)), run(login(door, "north"))
     assert (reports.client, reports.user, reports.name, reports.role) == (
@@ -69,7 +69,7 @@ def test_a_login_gives_what_the_user_may_see() -> None:
 
 
 def test_an_agent_logs_in_apart() -> None:
-    """With its login and role Agent, and sees its own client only."""
+    """The agent logs in with its own login, has the role Agent, and sees only its own client."""
     door = Door()
     session = run(
         door.sessions.login("ACME", "ANN", "ann's own secret", "test-token-of-acme-01", agent=True)
@@ -81,14 +81,14 @@ def test_an_agent_logs_in_apart() -> None:
 
 
 def test_an_id_cannot_be_guessed() -> None:
-    """122 random bits, printed as the reference prints its ids."""
+    """An id has 122 random bits, in the format of the reference."""
     session = run(login(Door()))
     assert uuid.UUID(session.id).version == 4
     assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", session.id)
 
 
 def test_the_same_user_and_token_have_one_session() -> None:
-    """Logging in again gives the session that is there; another token another one."""
+    """Another login returns the existing session. Another token opens a new one."""
     kv = small()
     applied(
         SMALL.replace(
@@ -109,7 +109,7 @@ def test_the_same_user_and_token_have_one_session() -> None:
 
 
 def test_a_session_lives_while_it_is_used() -> None:
-    """Once in two hours is enough, by a request, a validation or a login; then it has ended."""
+    """One request, validation or login every two hours keeps the session alive."""
     door = Door()
     session = run(login(door))
     for use in (
@@ -128,14 +128,14 @@ def test_a_session_lives_while_it_is_used() -> None:
 
 @pytest.mark.parametrize("wrong", [None, ""])
 def test_a_missing_session_is_told_as_that(wrong: str | None) -> None:
-    """301, naming the header."""
+    """The error is 301 and names the header."""
     with pytest.raises(BadSession, match="LV-Session is required"):
         Door().sessions.find(wrong)
 
 
 @pytest.mark.parametrize("wrong", ["x", "\udc80", "a" * 10_000, str(uuid.UUID(int=7))])
 def test_an_unknown_session_is_none(wrong: str) -> None:
-    """Whatever is sent as one."""
+    """Any unknown value is refused."""
     door = Door()
     assert not door.sessions.validate(wrong)
     assert not run(door.sessions.logout(wrong))
@@ -144,7 +144,10 @@ def test_an_unknown_session_is_none(wrong: str) -> None:
 
 
 def test_a_logout_ends_the_session_for_good() -> None:
-    """Here, after a restart, and for the next login; the second logout finds nothing."""
+    """It ends at once, also after a restart.
+
+    The next login opens another, and a second logout finds none.
+    """
     door = Door()
     session = run(login(door))
     assert run(door.sessions.logout(session.id))
@@ -156,7 +159,7 @@ def test_a_logout_ends_the_session_for_good() -> None:
 
 
 def test_a_session_survives_a_crash() -> None:
-    """It is on disk before anybody has its id, and the user's next login finds it."""
+    """The session is on disk before its id is returned, and the user's next login finds it."""
     door = Door()
     session = run(login(door))
     again = door.restarted()
@@ -165,7 +168,7 @@ def test_a_session_survives_a_crash() -> None:
 
 
 def test_the_lag_of_what_is_written_counts_for_the_session() -> None:
-    """Kept every 15 s and crashed at any moment, a session that was used in time lives on."""
+    """With a save every 15 s and a crash at any time, a session in use survives."""
     for crash_after in range(0, 180, 7):
         door = Door()
         session = run(login(door))
@@ -179,7 +182,7 @@ def test_the_lag_of_what_is_written_counts_for_the_session() -> None:
 
 
 def test_restarts_do_not_make_an_unused_session_younger() -> None:
-    """However often the server restarts, the lag counts once."""
+    """The delay of writing counts once, however often the server restarts."""
     door = Door()
     session = run(login(door))
     for _ in range(200):
@@ -190,7 +193,7 @@ def test_restarts_do_not_make_an_unused_session_younger() -> None:
 
 
 def test_use_is_written_once_a_minute_at_most() -> None:
-    """A session in constant use costs the disk one write a minute; none in use, none."""
+    """A session in constant use costs one write per minute. An unused one costs none."""
     door = Door()
     session = run(login(door))
     before = door.kv.version("sessions")
@@ -206,7 +209,7 @@ def test_use_is_written_once_a_minute_at_most() -> None:
 
 
 def test_many_sessions_are_written_in_groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No write grows with the number of sessions, and none is left out."""
+    """The size of a write does not grow with the number of sessions, and no session is omitted."""
     monkeypatch.setattr("floorcast.auth.sessions.GROUP", 2)
     kv = small()
     tokens = [f"test-token-of-acme-1{number}" for number in range(5)]
@@ -227,7 +230,7 @@ def test_many_sessions_are_written_in_groups(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_what_has_ended_leaves_the_disk() -> None:
-    """Sessions that nobody uses any more are taken off it, without being asked for."""
+    """Expired sessions are deleted without a request for them."""
     door = Door()
     run(login(door))
     door.clock.go(LIFETIME + 1)
@@ -237,7 +240,10 @@ def test_what_has_ended_leaves_the_disk() -> None:
 
 
 def test_no_store_holds_an_id() -> None:
-    """Neither the id nor anything that counts as one is in it; after a restart both still fit."""
+    """The store has neither an id nor anything that works as one.
+
+    After a restart, ids still work.
+    """
     door = Door()
     session = run(login(door))
     door.clock.go(WRITTEN)
@@ -251,7 +257,7 @@ def test_no_store_holds_an_id() -> None:
 
 
 def test_sessions_of_an_earlier_release_live_on_and_are_hashed() -> None:
-    """Its store had the ids themselves: the first round hashes them, and the ids still count."""
+    """Old stores have the ids themselves. The first round hashes them, and the ids still work."""
     door = Door()
     session = run(login(door))
     old = msgspec.json.decode(door.kv.items("sessions")[session.key])
@@ -264,7 +270,8 @@ def test_sessions_of_an_earlier_release_live_on_and_are_hashed() -> None:
     assert old["id"].encode() not in door.kv.items("sessions")[session.key]
     door = door.restarted()
     assert door.sessions.validate(old["id"])
-    door = door.restarted()  # now nobody knows the id before it is shown: a login opens another
+    # Nobody has the id before it is returned, so a login opens another session.
+    door = door.restarted()
     assert run(login(door)).id != old["id"]
     assert not door.sessions.validate(old["id"])
 
@@ -275,7 +282,7 @@ class Contested(MemoryKeyValueStore):
     times = 0
 
     async def write(self, items: Iterable[Item], seen: Iterable[Item] = ()) -> None:
-        """Refuse the write of a session while ``times`` lasts."""
+        """Refuse the write of a session the first ``times`` times."""
         changes = list(items)
         if self.times and changes[0].bucket == "sessions":
             self.times -= 1
@@ -284,7 +291,7 @@ class Contested(MemoryKeyValueStore):
 
 
 def test_a_login_that_succeeds_at_its_last_try_has_succeeded() -> None:
-    """Of ten tries nine may fail; with ten the login is refused, and can be tried again."""
+    """Nine of ten attempts may fail. After ten, the login is refused and can be retried."""
     kv = Contested()
     applied(SMALL, kv)
     door = Door(kv)
@@ -296,7 +303,7 @@ def test_a_login_that_succeeds_at_its_last_try_has_succeeded() -> None:
 
 
 def test_a_damaged_session_is_nobodys_and_goes() -> None:
-    """Damage on disk costs that session, not the start of the server."""
+    """Damage on disk affects that session only, and the server starts."""
     door = Door()
     session = run(login(door))
     run(door.kv.write([Item("sessions", session.key, b"{")]))
@@ -307,7 +314,7 @@ def test_a_damaged_session_is_nobodys_and_goes() -> None:
 
 
 def test_changing_the_password_ends_the_users_sessions() -> None:
-    """All of them, at once and for good; the new password opens, the old one does not."""
+    """All of them end at once and for good. Only the new password works."""
     door = Door()
     session, other = run(login(door)), run(login(door, "north"))
     run(
@@ -338,7 +345,10 @@ def test_changing_the_password_ends_the_users_sessions() -> None:
     ],
 )
 def test_a_new_password_is_long_and_new(new: str, error: type[Exception]) -> None:
-    """12 to 1,024 characters, not the old one; the message names the member; nothing changes."""
+    """A password has 12 to 1,024 characters and differs from the old one.
+
+    Errors name the member.
+    """
     door = Door()
     session = run(login(door))
     with pytest.raises(error, match="newPassword"):
@@ -351,7 +361,7 @@ def test_a_new_password_is_long_and_new(new: str, error: type[Exception]) -> Non
 
 
 def test_a_new_password_is_not_the_users_name() -> None:
-    """In any case of its letters."""
+    """The name is refused in any case."""
     kv = MemoryKeyValueStore()
     applied(SMALL.replace('"reports"', '"The Reporter"'), kv)
     door = Door(kv)
@@ -363,7 +373,7 @@ def test_a_new_password_is_not_the_users_name() -> None:
 
 
 def test_the_old_password_must_be_right_to_change_it() -> None:
-    """And who guesses it there is slowed like at the login."""
+    """Guessing the old password is slowed down as at the login."""
     door = Door()
     with pytest.raises(BadCredentials):
         run(
@@ -374,7 +384,7 @@ def test_the_old_password_must_be_right_to_change_it() -> None:
 
 
 def test_an_agent_can_change_its_password() -> None:
-    """Apart from a user of the same name."""
+    """A user with the same name is not affected."""
     door = Door()
     run(
         door.sessions.change_password(
@@ -388,7 +398,7 @@ def test_an_agent_can_change_its_password() -> None:
 
 
 def test_what_the_site_takes_away_ends_sessions() -> None:
-    """The user, the password, the token or the client, by a command or the file, at once."""
+    """Removing the user, the password, the token or the client ends sessions at once."""
     for how in range(5):
         kv = small()
         door = Door(kv)
@@ -410,7 +420,7 @@ def test_what_the_site_takes_away_ends_sessions() -> None:
 
 
 def test_what_the_site_grants_counts_from_the_next_request_on() -> None:
-    """A new role, other call centers, another child client: the session stays."""
+    """A new role, other call centers or another child client apply to the existing session."""
     kv = small()
     door = Door(kv)
     session = run(login(door, "north"))
@@ -422,7 +432,7 @@ def test_what_the_site_grants_counts_from_the_next_request_on() -> None:
 
 
 def test_a_session_from_before_the_change_does_not_come_back_with_a_restart() -> None:
-    """The site is asked again when sessions are read from the disk."""
+    """Sessions read from disk are checked against the current site."""
     door = Door()
     session = run(login(door))
     applied(SMALL.replace("correct horse", "a new secret"), door.kv)
@@ -430,7 +440,7 @@ def test_a_session_from_before_the_change_does_not_come_back_with_a_restart() ->
 
 
 def test_a_disk_that_fails_opens_no_session_and_loses_none() -> None:
-    """A login is Unavailable; what could not be written is written later."""
+    """Logins are refused as Unavailable. Writes that failed are repeated later."""
     kv = small()
     door = Door(kv)
     session = run(login(door))
@@ -450,7 +460,7 @@ def test_a_disk_that_fails_opens_no_session_and_loses_none() -> None:
 
 
 def test_two_nodes_that_open_at_once_open_one_session() -> None:
-    """Who was second has the session of the first; a third node has it, too."""
+    """The second login gets the session of the first. A third node knows it, too."""
     kv, clock = small(), Clock()
     doors = [Door(kv, clock, shared=True) for _ in range(3)]
 
@@ -465,7 +475,7 @@ def test_two_nodes_that_open_at_once_open_one_session() -> None:
 
 
 def test_nodes_write_a_use_once_between_them() -> None:
-    """A session that is used on all nodes costs the store one write a minute, not one each."""
+    """A session in use on all nodes costs one write per minute in total."""
     kv, clock = small(), Clock()
     doors = [Door(kv, clock, shared=True) for _ in range(3)]
     session = run(login(doors[0]))
@@ -480,12 +490,12 @@ def test_nodes_write_a_use_once_between_them() -> None:
 
 
 def test_a_use_that_was_not_written_yet_outlives_the_other_nodes_view() -> None:
-    """No node ends a session that another one sees used, and a logout there ends it here."""
+    """No node ends a session that is in use on another. A logout there ends it here."""
     kv, clock = small(), Clock()
     one, two = (Door(kv, clock, shared=True) for _ in range(2))
     session = run(login(one))
     clock.go(50)
-    one.sessions.find(session.id)  # of this, two knows nothing
+    one.sessions.find(session.id)  # unknown to node two
     clock.go(LIFETIME - 20)
     run(two.sessions.keep())
     assert two.sessions.validate(session.id)
@@ -501,11 +511,11 @@ def test_a_use_that_was_not_written_yet_outlives_the_other_nodes_view() -> None:
 
 
 class History(RuleBasedStateMachine):
-    """Any history of logins, uses, time, restarts and crashes, against a simple model.
+    """Compares any history of logins, uses, time, restarts and crashes with a simple model.
 
-    The model knows of each user and token the session and when it was last used. ``keep`` runs
-    every 12 s of the machine's time, as in a server. Each step is taken at one of the nodes,
-    which share the key-value store.
+    The model has the session and the last use of each user and token. ``keep`` runs every 12 s of
+    the machine's time, as in a server. Each step runs on one of the nodes, which share the
+    key-value store.
     """
 
     nodes = 1
@@ -524,16 +534,16 @@ class History(RuleBasedStateMachine):
         self.door = self.doors[0]
         self.used: dict[tuple[str, str], tuple[str, int]] = {}
         self.ended: set[str] = set()
-        # ticks by which a session may outlive the model after a restart, or at another node
+        # ticks by which a session may outlive the model after a restart, or on another node
         self.favour = LAG * TICKS_PER_SECOND if self.nodes > 1 else 0
 
     @rule(number=st.integers(0, 9))
     def go_to(self, number: int) -> None:
-        """What follows happens at another node."""
+        """Run the following steps on another node."""
         self.door = self.doors[number % self.nodes]
 
     def fresh(self, key: tuple[str, str]) -> bool | None:
-        """Whether the model's session lives; None where the favour decides, or there is none."""
+        """Whether the model's session is alive; None if both are allowed or there is none."""
         if key not in self.used:
             return None
         unused = self.clock.ticks - self.used[key][1]
@@ -547,7 +557,7 @@ class History(RuleBasedStateMachine):
         token=st.sampled_from(["test-token-of-acme-01", "test-token-of-acme-03"]),
     )
     def log_in(self, user: str, token: str) -> None:
-        """The session there is, or a new one."""
+        """A login returns the existing session or a new one."""
         alive = self.fresh((user, token))
         session = run(login(self.door, user, token)).id
         assert session not in self.ended
@@ -561,7 +571,7 @@ class History(RuleBasedStateMachine):
     @precondition(lambda self: self.used)
     @rule(data=st.data())
     def use(self, data: st.DataObject) -> None:
-        """A request with a session that may have ended."""
+        """A request uses a session that may have expired."""
         key = data.draw(st.sampled_from(sorted(self.used)))
         session = self.used[key][0]
         expected, found = self.fresh(key), self.door.sessions.validate(session)
@@ -575,7 +585,7 @@ class History(RuleBasedStateMachine):
     @precondition(lambda self: self.used)
     @rule(data=st.data())
     def log_out(self, data: st.DataObject) -> None:
-        """It ends, if it had not."""
+        """A logout ends the session if it is alive."""
         key = data.draw(st.sampled_from(sorted(self.used)))
         expected = self.fresh(key)
         session = self.used.pop(key)[0]
@@ -585,7 +595,7 @@ class History(RuleBasedStateMachine):
 
     @rule(seconds=st.one_of(st.integers(0, 90), st.integers(0, LIFETIME + 300)))
     def wait(self, seconds: int) -> None:
-        """Time passes, and what is to be kept is kept."""
+        """Time passes, and sessions are saved when due."""
         for _ in range(min(seconds // 12, 12)):
             self.clock.go(12)
             self.keep()
@@ -593,7 +603,7 @@ class History(RuleBasedStateMachine):
         self.keep()
 
     def keep(self) -> None:
-        """What every node does every 12 s."""
+        """Run the periodic work of every node."""
         for door in self.doors:
             run(door.sessions.keep())
 
@@ -608,7 +618,7 @@ class History(RuleBasedStateMachine):
 
     @rule(user=st.sampled_from(["reports", "north"]))
     def change_password(self, user: str) -> None:
-        """Somebody gives the user its own password anew, which ends its sessions."""
+        """Setting a user's password, even to the same one, ends its sessions."""
         hashed = CHEAP.hash({"reports": "correct horse", "north": "battery staple"}[user])
         run(set_password(self.door.kv, 1, user, hashed))
         for door in self.doors:
@@ -618,18 +628,18 @@ class History(RuleBasedStateMachine):
 
     @invariant()
     def what_has_ended_stays_so(self) -> None:
-        """No session comes back."""
+        """Ended sessions stay ended."""
         for door in self.doors:
             assert not any(door.sessions.validate(session) for session in self.ended)
 
     def teardown(self) -> None:
-        """Let the threads go."""
+        """Close the thread pools."""
         for door in self.doors:
             door.passwords.close()
 
 
 class SharedHistory(History):
-    """The same on three nodes: a session is good, and ends, on all of them."""
+    """The same on three nodes: a session is valid, and ends, on all of them."""
 
     nodes = 3
 
@@ -642,7 +652,10 @@ TestSharedHistory.settings = TestHistory.settings
 
 
 def test_a_screen_has_one_session_that_outlives_restarts_and_ends_with_its_key() -> None:
-    """It sees what the key shows; a screen that was off for a day opens another by the key."""
+    """It sees the selection of its key.
+
+    After a day switched off, the screen opens a new session.
+    """
     door = Door()
     shown = {"call_centers": (11,), "services": (102,)}
     screen = ScreenKey(digest=digest("a key for a screen"), **shown)
@@ -665,7 +678,7 @@ def test_a_screen_has_one_session_that_outlives_restarts_and_ends_with_its_key()
 
 
 def test_a_screen_key_without_a_choice_has_no_limits() -> None:
-    """It sees what a user without limits does."""
+    """It sees what an unlimited user sees."""
     door = Door()
     run(add_screen_key(door.kv, 1, ScreenKey(digest=digest("a key for a screen"))))
     door.site.reload()

@@ -1,4 +1,4 @@
-"""Doing a thing once for everybody who asks at the same time."""
+"""Concurrent calls with the same key share one execution."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from floorcast.auth.single_flight import SingleFlight
 
 
 def test_who_asks_meanwhile_gets_the_same() -> None:
-    """Work that is under way is not begun again; afterwards it is, and keys are apart."""
+    """Work in progress is shared. Later calls run it again, and keys are independent."""
 
     async def ask() -> list[int]:
         once, calls, gate = SingleFlight[int](), [0], asyncio.Event()
@@ -31,7 +31,7 @@ def test_who_asks_meanwhile_gets_the_same() -> None:
 
 
 def test_an_error_is_everybodys_and_is_not_kept() -> None:
-    """All who asked get it; who asks later begins anew."""
+    """All waiting callers get the error. A later call runs the work again."""
 
     async def ask() -> list[object]:
         once = SingleFlight[int]()
@@ -52,7 +52,7 @@ def test_an_error_is_everybodys_and_is_not_kept() -> None:
 
 
 def test_the_work_goes_on_when_who_asked_has_gone() -> None:
-    """Cancelling one who asked stops neither the work nor the others, nor is an error lost."""
+    """Cancelling one caller stops neither the work nor other callers, and no error is lost."""
 
     async def ask() -> int:
         once, gate, done = SingleFlight[int](), asyncio.Event(), []

@@ -1,4 +1,4 @@
-"""How those who guess are slowed, and nobody is locked out for good."""
+"""Guessing is slowed down, and nobody is locked out permanently."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HERE, THERE = "192.0.2.1", "198.51.100.1"
 
 
 def done(work: Coroutine[Any, Any, T]) -> T:
-    """What comes out of work that waits for nothing: buckets in memory make it so."""
+    """Run a coroutine that never waits, because the store is in memory."""
     try:
         work.send(None)
     except StopIteration as end:
@@ -35,12 +35,12 @@ def done(work: Coroutine[Any, Any, T]) -> T:
 
 
 def counts(clock: Clock, kv: KeyValueStore | None = None, kept: int = KEPT) -> Throttle:
-    """Counts that a process has for itself, or shares."""
+    """Counts of one process, private or shared."""
     return Throttle(kv or MemoryKeyValueStore(), clock, kept)
 
 
 def guess(throttle: Throttle, address: str = HERE, user: str = "reports") -> int:
-    """One wrong password; how many seconds it has to wait instead, 0 when it was looked at."""
+    """Try one wrong password. Returns the seconds to wait, or 0 if the password was verified."""
     try:
         done(throttle.attempt("ACME", user, address))
     except RateLimited as error:
@@ -49,17 +49,17 @@ def guess(throttle: Throttle, address: str = HERE, user: str = "reports") -> int
 
 
 def get_in(throttle: Throttle, user: str = "reports") -> None:
-    """The right password."""
+    """Try the right password."""
     done(throttle.succeeded(done(throttle.attempt("ACME", user, HERE))))
 
 
 def give_up(throttle: Throttle, address: str = HERE) -> None:
-    """A try that nobody looks at."""
+    """Start a try whose password is never verified."""
     done(throttle.withdrawn(done(throttle.attempt("ACME", "reports", address))))
 
 
 def test_five_wrong_passwords_then_a_growing_delay() -> None:
-    """1, 2, 4 … 60 s, and a try made too early neither counts nor lengthens it."""
+    """The waits are 1, 2, 4 … 60 s. A try made too early neither counts nor extends the wait."""
     clock = Clock()
     throttle = counts(clock)
     assert [guess(throttle) for _ in range(5)] == [0] * 5
@@ -77,7 +77,7 @@ def test_five_wrong_passwords_then_a_growing_delay() -> None:
 
 
 def test_the_right_password_starts_anew() -> None:
-    """After a login there are five tries again."""
+    """After a login, five tries are free again."""
     clock = Clock()
     throttle = counts(clock)
     for _ in range(4):
@@ -87,7 +87,7 @@ def test_the_right_password_starts_anew() -> None:
 
 
 def test_quiet_makes_good() -> None:
-    """The count goes down by one every two minutes without a wrong password."""
+    """The count decreases by one for every two minutes without a wrong password."""
     clock = Clock()
     throttle = counts(clock)
     for _ in range(5):
@@ -97,7 +97,7 @@ def test_quiet_makes_good() -> None:
 
 
 def test_delays_are_per_user_client_kind_and_address() -> None:
-    """What one address does to one user holds up nobody else, and it nowhere else."""
+    """Tries by one address at one user delay neither other users nor other addresses."""
     throttle = counts(Clock())
     while not guess(throttle):
         pass
@@ -119,7 +119,7 @@ def test_delays_are_per_user_client_kind_and_address() -> None:
     ],
 )
 def test_an_address_is_what_one_party_holds(one: str, other: str, same: bool) -> None:
-    """Of IPv6 that is a network of 64 bits; IPv4 is the same written either way."""
+    """For IPv6, a party has a network of 64 bits. IPv4 is the same in both notations."""
     throttle = counts(Clock())
     while not guess(throttle, one):
         pass
@@ -127,7 +127,7 @@ def test_an_address_is_what_one_party_holds(one: str, other: str, same: bool) ->
 
 
 def test_names_cannot_be_joined_into_others() -> None:
-    """A client and user that read the same one after the other are still two."""
+    """Two pairs of client and user whose joined names are equal have separate counts."""
     throttle = counts(Clock())
     for _ in range(9):
         with suppress(RateLimited):
@@ -136,12 +136,15 @@ def test_names_cannot_be_joined_into_others() -> None:
 
 
 def crowd() -> Iterator[str]:
-    """Addresses without an end."""
+    """An endless supply of addresses."""
     return (f"203.{number >> 16}.{number >> 8 & 255}.{number & 255}" for number in count())
 
 
 def test_a_crowd_slows_a_user_a_little_and_never_where_it_is_at_home() -> None:
-    """From 21 wrong passwords in a row on, tries pause for 1 to 5 s; a good address has none."""
+    """After 20 wrong passwords in a row, tries pause for 1 to 5 s.
+
+    Known addresses have no pause.
+    """
     clock = Clock()
     throttle = counts(clock)
     get_in(throttle)
@@ -159,7 +162,7 @@ def test_a_crowd_slows_a_user_a_little_and_never_where_it_is_at_home() -> None:
 
 
 def test_a_crowd_cannot_take_the_turn_of_a_user_at_a_new_address() -> None:
-    """However often others try, the user gets in when the wait that was answered is over."""
+    """The user gets in after the announced wait, however often others try."""
     clock = Clock()
     throttle = counts(clock)
     addresses = [address for address, _ in zip(crowd(), range(MAX_TURNS - 1), strict=False)]
@@ -181,7 +184,7 @@ def test_a_crowd_cannot_take_the_turn_of_a_user_at_a_new_address() -> None:
 
 
 def test_a_turn_that_nobody_takes_is_given_up() -> None:
-    """It holds up nobody else, and is over half a minute after it came."""
+    """The turn delays nobody else, and expires half a minute after it came up."""
     clock = Clock()
     throttle = counts(clock)
     addresses = crowd()
@@ -194,7 +197,7 @@ def test_a_turn_that_nobody_takes_is_given_up() -> None:
 
 
 def test_a_full_list_of_turns_takes_no_more_room() -> None:
-    """Whoever finds no turn is told to come back after the last one."""
+    """A user without a turn is told to return after the last one."""
     clock = Clock()
     kv = MemoryKeyValueStore()
     throttle = counts(clock, kv)
@@ -206,7 +209,7 @@ def test_a_full_list_of_turns_takes_no_more_room() -> None:
 
 
 def test_one_password_tried_on_many_users_is_slowed() -> None:
-    """From the 31st wrong password of an address on, whoever the users are."""
+    """After 30 wrong passwords from an address, further tries wait, for any user."""
     clock = Clock()
     throttle = counts(clock)
     waits = [guess(throttle, user=f"user {number}") for number in range(31)]
@@ -222,7 +225,7 @@ def test_one_password_tried_on_many_users_is_slowed() -> None:
 
 
 def test_spraying_does_not_hold_up_who_logged_in_from_there() -> None:
-    """The others behind an address go on logging in while one of them guesses."""
+    """Other users of an address continue to log in while one of them guesses."""
     clock = Clock()
     throttle = counts(clock)
     get_in(throttle, user="at home")
@@ -233,7 +236,7 @@ def test_spraying_does_not_hold_up_who_logged_in_from_there() -> None:
 
 
 def test_one_attacker_never_holds_up_another_address() -> None:
-    """Trying as often as it may for a day, it does not bring about the pause for everybody."""
+    """An attacker that tries as often as allowed for a day does not trigger the pause for all."""
     clock = Clock()
     throttle = counts(clock)
     for _ in range(24 * 3600 // 60):
@@ -243,13 +246,13 @@ def test_one_attacker_never_holds_up_another_address() -> None:
 
 
 def test_many_tries_at_once_are_not_better_than_one_after_the_other() -> None:
-    """A try counts from its beginning, so a thousand under way are refused from the sixth on."""
+    """A try counts from its start, so of a thousand concurrent tries only five are verified."""
     throttle = counts(Clock())
     assert [bool(guess(throttle)) for _ in range(1000)] == [False] * 5 + [True] * 995
 
 
 def test_a_try_that_came_to_no_answer_does_not_count() -> None:
-    """A server too busy to look at a password is nobody's wrong password."""
+    """A try that was refused because the server is busy does not count as wrong."""
     throttle = counts(Clock())
     for _ in range(100):
         give_up(throttle)
@@ -257,7 +260,7 @@ def test_a_try_that_came_to_no_answer_does_not_count() -> None:
 
 
 def test_memory_is_bounded() -> None:
-    """Of too many counts, the ones without a wrong password for the longest go."""
+    """If there are too many counts, those without a wrong password for longest are dropped."""
     clock = Clock()
     kv = MemoryKeyValueStore()
     throttle = counts(clock, kv, kept=10)
@@ -291,14 +294,14 @@ class Raced(MemoryKeyValueStore):
 
 
 class Torn(MemoryKeyValueStore):
-    """Another node is always first."""
+    """Another node always writes first."""
 
     async def write(self, items: Iterable[Item], seen: Iterable[Item] = ()) -> None:
         raise Conflict
 
 
 def test_nodes_that_share_the_buckets_share_the_counts() -> None:
-    """A try anywhere counts everywhere, also one that is made at the same moment."""
+    """A try on one node counts on all nodes, also if it is made at the same time."""
     clock = Clock()
     kv = Raced(clock, times=1)
     one, two = counts(clock, kv), counts(clock, kv)
@@ -310,7 +313,7 @@ def test_nodes_that_share_the_buckets_share_the_counts() -> None:
 
 
 def test_who_is_always_counted_against_is_told_to_try_again() -> None:
-    """Not let in uncounted, nor kept for ever."""
+    """The user is neither let in uncounted nor kept waiting forever."""
     kv = Torn()
     with pytest.raises(Unavailable, match="too many logins of one user"):
         done(counts(Clock(), kv).attempt("ACME", "reports", HERE))
@@ -323,7 +326,7 @@ ADDRESSES = st.integers(0, 40).map(lambda number: f"203.0.113.{number}")
 @settings(max_examples=tries(50))
 @given(st.lists(st.tuples(ADDRESSES, st.floats(0, 90)), max_size=200))
 def test_whatever_others_do_a_user_gets_in(guesses: list[tuple[str, float]]) -> None:
-    """From a new address after the one wait that it is told, from one known as good at once."""
+    """A new address gets in after one announced wait, a known address at once."""
     clock = Clock()
     throttle = counts(clock)
     get_in(throttle)
