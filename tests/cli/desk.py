@@ -1,4 +1,4 @@
-"""The administration's commands, run on a data folder of the test's own."""
+"""The administration commands, run on a data folder of the test."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ class Desk:
             module.register(self._program)
 
     def does(self, *words: str, types: str | None = None) -> Result:
-        """Run a command; what floorcast refuses is raised."""
+        """Run a command. Errors of floorcast are raised."""
         return CliRunner().invoke(self._program, words, input=types, catch_exceptions=False)
 
     def says(self, *words: str, types: str | None = None) -> str:
-        """What a command that succeeds prints to standard output."""
+        """The standard output of a command that succeeds."""
         result = self.does(*words, types=types)
         assert result.exit_code == 0, result.output
         return result.stdout
 
     def fails(self, *words: str) -> str:
-        """What a command that finds something wrong prints; its exit code is 1."""
+        """The output of a command that finds a problem and exits with 1."""
         result = self.does(*words)
         assert result.exit_code == 1, result.output
         return result.stdout
 
     def refused(self, *words: str, types: str | None = None) -> str:
-        """What a command that was used wrongly prints to standard error, in one line."""
+        """The single line on standard error of a command that was used incorrectly."""
         result = self.does(*words, types=types)
         assert result.exit_code == 2, result.output
         return " ".join(result.stderr.split())

@@ -1,4 +1,4 @@
-"""A command on a pseudo terminal of the test's own, and what it writes there."""
+"""A command on a pseudo terminal, and its output there."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from typing import Self
 
 __all__ = ["Terminal"]
 
-PATIENCE = 60.0  # seconds for what takes one or two, on a machine with other work to do
+PATIENCE = 60.0  # seconds for what usually takes one or two, on a busy machine
 _CONTROLS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class Terminal:
-    """A terminal of 120 by 40 with a command in it; ``written`` is all that it has shown."""
+    """A terminal of 120 by 40 that runs a command. ``written`` is everything shown so far."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         self.written = ""
         self._ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
         self.before = termios.tcgetattr(theirs)
-        # A session's first process that opens a terminal is controlled by it: Ctrl-C is a signal.
+        # The first process of a session that opens a terminal gets its signals, so Ctrl-C works.
         opening = ["sh", "-c", 'exec "$@" <"$0" >"$0" 2>&1', os.ttyname(theirs)]
-        sizes = ("COLUMNS", "LINES")  # of the terminal that the tests run in
+        sizes = ("COLUMNS", "LINES")  # of the terminal in which the tests run
         kept = {name: value for name, value in environment.items() if name not in sizes}
         self.process = subprocess.Popen(
             [*opening, *command],
             env={**kept, "TERM": "xterm-256color"},
             start_new_session=True,
         )
-        self._theirs = theirs  # kept open: what was set on it can be looked at when all is over
+        self._theirs = theirs  # kept open, so that its settings can be read after the end
 
     @property
     def text(self) -> str:
-        """What was written, without what moves the cursor or colours."""
+        """The output without cursor movements and colours."""
         return _CONTROLS.sub("", self.written)
 
     def press(self, keys: str) -> None:
@@ -50,7 +50,7 @@ class Terminal:
         os.write(self._ours, keys.encode())
 
     def until(self, pattern: str) -> str:
-        """Wait until something of this pattern is written after what was waited for before."""
+        """Wait until the pattern appears after the last awaited output."""
         begin, over = len(self.written), time.monotonic() + PATIENCE
         while not re.search(pattern, _CONTROLS.sub("", self.written[begin:])):
             if not self._read(over - time.monotonic()):
@@ -58,13 +58,13 @@ class Terminal:
         return self.text
 
     def ended(self) -> int:
-        """Wait for the end of the command; its exit code."""
+        """Wait for the end of the command. Returns its exit code."""
         while self.process.poll() is None or select.select([self._ours], [], [], 0)[0]:
             self._read(0.1)
         return self.process.returncode
 
     def settings(self) -> list[object]:
-        """How the terminal is set now."""
+        """The current settings of the terminal."""
         return list(termios.tcgetattr(self._theirs))
 
     def _read(self, seconds: float) -> bool:

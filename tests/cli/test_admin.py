@@ -1,4 +1,4 @@
-"""What the administration's commands share."""
+"""Functions that the administration commands share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from floorcast.cli.admin import aligned, hasher, new_password
 
 
 def test_columns_stand_under_each_other() -> None:
-    """As wide as their widest cell; no spaces at the ends of lines."""
+    """Columns are as wide as their widest cell, and lines have no trailing spaces."""
     assert list(aligned([("a", "bbb", ""), ("aaa", "b", "c")], "  ")) == [
         "  a    bbb",
         "  aaa  b    c",
@@ -20,7 +20,7 @@ def test_columns_stand_under_each_other() -> None:
 
 
 def test_a_terminal_is_asked_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hidden, with confirmation, and not on standard output, which may be a file."""
+    """The password is hidden, confirmed, and never prompted for on standard output."""
     asked: dict[str, object] = {}
 
     def prompt(text: str, **how: object) -> str:
@@ -39,5 +39,5 @@ def test_a_terminal_is_asked_twice(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_commands_hash_like_the_server() -> None:
-    """With the full cost; only tests take less."""
+    """Commands use the full cost. Only tests use less."""
     assert hasher().hash("x").startswith("$argon2id$v=19$m=19456,t=2,p=1$")

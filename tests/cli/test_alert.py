@@ -51,7 +51,7 @@ alert = [{name = "Queue", figure = "totalCallsInQueue", service = ["Sales"], abo
 
 
 def tried(folder: Path, *more: str) -> Result:
-    """The command on a data folder."""
+    """Run the command on a data folder."""
     program = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
     program.callback()(options.take)
     alert.register(program)
@@ -61,7 +61,7 @@ def tried(folder: Path, *more: str) -> Result:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A call that waits from noon on, and ends after half a minute."""
+    """A call that waits from noon on and ends after half a minute."""
 
     async def take() -> None:
         kv = open_kv(tmp_path)
@@ -87,7 +87,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_it_tells_when_the_rules_in_force_would_have_fired(folder: Path) -> None:
-    """To the second, in the client's time zone."""
+    """Times are exact to the second, in the client's time zone."""
     result = tried(folder, "--client", "ACME", "--day", "2026-11-23")
     assert result.exit_code == 0
     rows = [line.split() for line in result.stdout.splitlines()]
@@ -101,7 +101,7 @@ def test_it_tells_when_the_rules_in_force_would_have_fired(folder: Path) -> None
 
 
 def test_rules_of_a_site_file_are_tried_instead(folder: Path) -> None:
-    """Before they are applied."""
+    """The rules need not be applied first."""
     site = folder / "site.toml"
     site.write_text(SITE)
     result = tried(folder, "--client", "7", "--day", "2026-11-23", "--site", str(site))
@@ -110,7 +110,7 @@ def test_rules_of_a_site_file_are_tried_instead(folder: Path) -> None:
 
 
 def test_a_day_or_client_that_is_not_there_is_refused(folder: Path) -> None:
-    """The message says what to give instead."""
+    """The message says which values are possible."""
     with pytest.raises(SettingError, match="2026-11-26"):
         tried(folder, "--day", "yesterday")
     day = ("--day", "2026-11-23")
@@ -130,7 +130,7 @@ def test_a_day_or_client_that_is_not_there_is_refused(folder: Path) -> None:
 
 
 def test_the_log_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The site has the rules; the log is only folded."""
+    """The site has the rules, so the log is only folded."""
     read: list[int] = []
     entries = stored_entries
 

@@ -1,4 +1,4 @@
-"""The program as a whole: its commands, and how it fails."""
+"""The program as a whole: its commands and its errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "anonymous_bank" / "da
 def test_what_floorcast_refuses_is_one_clear_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No traceback: what is wrong, on standard error, and exit code 1."""
+    """The error is on standard error, without a traceback, and the exit code is 1."""
     monkeypatch.chdir(tmp_path)
     tmp_path.joinpath("floorcast.toml").write_text('keys = "k"\n', "utf-8")
     monkeypatch.setattr(sys, "argv", ["floorcast", "replay", str(GOLDEN), "--key", "k"])
@@ -32,7 +32,7 @@ def test_what_floorcast_refuses_is_one_clear_line(
 
 @pytest.mark.parametrize("group", ["", "site", "user", "key"])
 def test_no_summary_is_cut_short(group: str) -> None:
-    """Each command's line ends with its sentence, in a terminal of 80 columns."""
+    """Every command's summary fits on its line in a terminal of 80 columns."""
     result = CliRunner().invoke(app, [*group.split(), "--help"], env={"COLUMNS": "80"})
     listed = result.stdout.split("Commands:\n")[1].splitlines()
     assert listed
@@ -42,7 +42,7 @@ def test_no_summary_is_cut_short(group: str) -> None:
 @pytest.mark.parametrize("command", ["version", "--help"])
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_output_that_finds_no_room_is_one_clear_line(command: str, unbuffered: str) -> None:
-    """On a full disk, whether each line is written at once or all at the end."""
+    """A full disk is reported, whether lines are written at once or all at the end."""
     with Path("/dev/full").open("w") as full:
         ran = subprocess.run(
             [sys.executable, "-m", "floorcast", command],
@@ -58,7 +58,7 @@ def test_output_that_finds_no_room_is_one_clear_line(command: str, unbuffered: s
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_reader_that_went_away_is_no_traceback(unbuffered: str) -> None:
-    """As in ``floorcast version | true``."""
+    """As with ``floorcast version | true``."""
     read, write = os.pipe()
     os.close(read)
     ran = subprocess.run(
@@ -73,7 +73,7 @@ def test_a_reader_that_went_away_is_no_traceback(unbuffered: str) -> None:
 
 
 def test_the_module_is_the_program() -> None:
-    """``python -m floorcast`` is ``floorcast``."""
+    """``python -m floorcast`` runs ``floorcast``."""
     ran = subprocess.run(
         [sys.executable, "-m", "floorcast", "version"], capture_output=True, text=True, check=True
     )
@@ -81,10 +81,10 @@ def test_the_module_is_the_program() -> None:
 
 
 class Interrupted:
-    """Ctrl-C at the moment in which the program is imported."""
+    """Press Ctrl-C while the program is imported."""
 
     def find_spec(self, name: str, *_: object) -> None:
-        """Interrupt."""
+        """Raise the interrupt."""
         if name == "floorcast.cli.app":
             raise KeyboardInterrupt
 
@@ -92,7 +92,7 @@ class Interrupted:
 def test_ctrl_c_while_the_program_is_loaded_is_no_traceback(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Nor is it one in a command that has not begun: the exit code is a shell's for SIGINT."""
+    """The exit code is a shell's for SIGINT, also before the command has started."""
     monkeypatch.delitem(sys.modules, "floorcast.cli.app")
     monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
     with pytest.raises(SystemExit) as caught:

@@ -1,4 +1,4 @@
-"""``floorcast archive``: what it lists, verifies and exports."""
+"""The output of ``floorcast archive list``, ``verify`` and ``export``."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
 
 
 def test_the_list_has_a_row_for_each_day(desk: Desk) -> None:
-    """Aligned; the day that is over is complete."""
+    """The table is aligned, and the day that is over is marked complete."""
     lines = [line.split() for line in desk.says("archive", "list").splitlines()]
     assert lines[0] == [
         "client", "day", "hours", "complete", "rows", "bytes", "corrected", "erased",
@@ -40,7 +40,7 @@ def test_the_list_has_a_row_for_each_day(desk: Desk) -> None:
 
 
 def test_verifying_says_what_was_verified(desk: Desk) -> None:
-    """And ends with 1, and a table, where something differs."""
+    """If something differs, it prints a table and exits with 1."""
     assert "15 hours" in desk.says("archive", "verify")
     hour = desk.folder / "server" / "archive" / "client=47415/date=2026-11-24/hour=10"
     (hour / "calls.parquet").write_bytes(b"?")
@@ -51,7 +51,7 @@ def test_verifying_says_what_was_verified(desk: Desk) -> None:
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])
 def test_an_export_has_every_row(desk: Desk, form: str) -> None:
-    """In one file for each kind, with the hour in front."""
+    """Each kind has one file, with the hour in the first column."""
     said = desk.says("archive", "export", "out", "--format", form, "--to", "2026-11-24")
     assert f"calls.{form}: 1 rows" in said
     file = desk.folder / "out" / f"calls.{form}"
@@ -67,7 +67,7 @@ def test_an_export_has_every_row(desk: Desk, form: str) -> None:
 
 
 def test_mistakes_say_what_to_change(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A date, a format, a folder that exists, hours that are not there, and no archive."""
+    """A wrong date or format, an existing folder, unknown hours and no archive are errors."""
 
     def refused(says: str, *words: str) -> None:
         with pytest.raises(SettingError, match=says):

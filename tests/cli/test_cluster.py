@@ -1,4 +1,4 @@
-"""``floorcast cluster``: what it prints. Moving itself is in tests/real/test_moving.py."""
+"""The output of ``floorcast cluster``. tests/real/test_moving.py tests moving itself."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def does(*words: str) -> Result:
 
 
 def peer(name: str, *, ready: bool = True, lag: int = 0) -> Peer:
-    """A node as it says of itself."""
+    """A node's report about itself."""
     following = [Following("FLOORCAST_0", 10, lag, lag * 7), Following("FLOORCAST_1", 5, 1, 3)]
     return Peer(
         id=name,
@@ -42,7 +42,7 @@ def shown(
     streams: list[StreamState],
     *problems: str,
 ) -> Result:
-    """What ``status`` prints of such a cluster."""
+    """The output of ``status`` for such a cluster."""
 
     async def found(url: str) -> Overview:
         assert url == "nats://a,b"
@@ -53,7 +53,7 @@ def shown(
 
 
 def test_status_shows_nodes_and_streams_in_columns(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The entries behind are all streams', the milliseconds the worst one's."""
+    """The lag in entries is the sum over all streams, and the lag in ms is the maximum."""
     result = shown(monkeypatch, [peer("one"), peer("two", lag=2000)], [WELL])
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
@@ -67,7 +67,7 @@ def test_status_shows_nodes_and_streams_in_columns(monkeypatch: pytest.MonkeyPat
 
 
 def test_status_fails_when_something_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every problem has a line, and the exit code is for a script to see."""
+    """Each problem has a line, and the exit code lets scripts detect it."""
     result = shown(monkeypatch, [], [WELL, StreamState("FLOORCAST_1")], "no node answers")
     assert result.exit_code == 1
     assert "problem: no node answers" in result.stdout
@@ -80,7 +80,7 @@ def test_status_fails_when_something_is_wrong(monkeypatch: pytest.MonkeyPatch) -
 def test_a_cluster_must_be_named(
     command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """By the option, the environment or the settings' file."""
+    """The cluster is named by the option, the environment or the settings file."""
     monkeypatch.chdir(tmp_path)
     assert "name the cluster with --log" in str(does(command).exception)
     monkeypatch.setenv("FLOORCAST_LOG", "nats://127.0.0.1:1")
@@ -90,6 +90,6 @@ def test_a_cluster_must_be_named(
 
 
 def test_a_cluster_without_a_log_is_told(nats_server: NatsServers) -> None:
-    """As one is to which no node has been yet."""
+    """The same as for a cluster without any node so far."""
     result = does("status", "--log", nats_server.account())
     assert "holds no log of floorcast" in str(result.exception)

@@ -1,4 +1,4 @@
-"""Commands are imported when they are asked for."""
+"""Commands are imported when they are run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SERVER = {"floorcast.server.node", "starlette", "uvicorn", "simpy"}
 
 @pytest.mark.parametrize("name", SUMMARIES)
 def test_a_summary_is_the_first_line_of_the_commands_own_help(name: str) -> None:
-    """It stands in the list of commands so that the list imports none of them."""
+    """The list of commands has the summary, so that listing imports no command."""
     command = GROUP.commands[name]
     assert command.get_short_help_str(limit=200) == SUMMARIES[name]
     result = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "80"})
@@ -29,7 +29,7 @@ def test_a_summary_is_the_first_line_of_the_commands_own_help(name: str) -> None
 
 
 def imported(*words: str) -> set[str]:
-    """The modules that a command has imported when it has run."""
+    """The modules that running a command imports."""
     script = (
         "import sys, atexit; from floorcast.cli.app import main;"
         " atexit.register(lambda: print('\\n', *sys.modules)); main()"
@@ -45,7 +45,7 @@ def imported(*words: str) -> set[str]:
 
 
 def helps(words: tuple[str, ...], command: object) -> Iterator[tuple[tuple[str, ...], str]]:
-    """The help of a command and of all commands in it."""
+    """The help of a command and of its subcommands."""
     yield words, CliRunner().invoke(app, [*words, "--help"]).stdout
     for name, part in getattr(command, "commands", {}).items():
         yield from helps((*words, name), part)
@@ -53,14 +53,14 @@ def helps(words: tuple[str, ...], command: object) -> Iterator[tuple[tuple[str, 
 
 @pytest.mark.parametrize("name", SUMMARIES)
 def test_help_says_what_each_option_takes(name: str) -> None:
-    """URL, FILE or N, and not a type of Python."""
+    """Help shows URL, FILE or N, and no Python type."""
     for words, text in helps((name,), GROUP.commands[name]):
         assert re.findall(r"^ +--.*<\w+>", text, re.MULTILINE) == [], words
 
 
 @pytest.mark.parametrize("words", ["--help", "--version"])
 def test_the_program_itself_imports_no_command(words: str) -> None:
-    """So that its help and completion are there at once."""
+    """Help and completion therefore start quickly."""
     there = imported(*words.split())
     commands = {f"floorcast.cli.{name.replace('-', '_')}" for name in SUMMARIES} - {
         "floorcast.cli.version"
@@ -71,25 +71,25 @@ def test_the_program_itself_imports_no_command(words: str) -> None:
 
 @pytest.mark.parametrize("name", ["serve", "demo", "simulate", "tail", "site", "audit"])
 def test_a_commands_help_imports_neither_server_nor_simulator(name: str) -> None:
-    """They are imported when the command runs."""
+    """Both are imported when the command runs."""
     assert imported(name, "--help") & SERVER == set()
 
 
 @pytest.mark.parametrize("name", ["user", "key", "site", "audit", "backup", "skip-entry"])
 def test_a_command_that_only_reads_and_writes_files_starts_at_once(name: str) -> None:
-    """The logger and the HTTP client take longer than all else; they are imported at work."""
+    """The logger and the HTTP client are slow to import, so they are imported only when needed."""
     assert imported(name, "--help") & {"structlog", "httpx", *SERVER} == set()
 
 
 def test_a_command_that_does_not_exist_gets_a_suggestion() -> None:
-    """Of one of the program's commands."""
+    """The suggestion is an existing command."""
     result = CliRunner().invoke(app, ["sevre"])
     assert result.exit_code == 2
     assert "Did you mean 'serve'" in result.output
 
 
 def test_completion_knows_the_commands() -> None:
-    """As a shell asks for it."""
+    """Completion is requested as a shell does it."""
     ran = subprocess.run(
         [sys.executable, "-m", "floorcast"],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""``floorcast connect``, as it is typed."""
+"""``floorcast connect`` as typed by a user."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LOG = "1795813659|1.0|sales|NONE|ENTERQUEUE||512|1\n1795813662|1.0|sales|NONE|AB
 
 @contextmanager
 def an_asterisk() -> Iterator[FakeAmi]:
-    """A manager interface, in a thread of its own."""
+    """A manager interface in its own thread."""
     ready, found = threading.Event(), []
     loop = asyncio.new_event_loop()
     stopping = asyncio.Event()
@@ -50,7 +50,7 @@ def an_asterisk() -> Iterator[FakeAmi]:
 
 
 class Done(NamedTuple):
-    """How a command ended, and what it said."""
+    """The exit code of a command, and its output."""
 
     returncode: int
     stdout: str
@@ -58,7 +58,7 @@ class Done(NamedTuple):
 
 
 class Floorcast(Protocol):
-    """The command, run to its end in the test's folder."""
+    """Run the command to its end in the test's folder."""
 
     def __call__(self, *given: str, **environ: str) -> Done: ...
 
@@ -67,19 +67,19 @@ class Floorcast(Protocol):
 def floorcast(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Floorcast:
-    """The program in this process: to start one takes as long as all that the command does."""
+    """Run the program in this process, because starting another takes as long as the command."""
     monkeypatch.chdir(tmp_path)
 
     def run(*given: str, **environ: str) -> Done:
         with monkeypatch.context() as patch:
             patch.setattr(sys, "argv", ["floorcast", "connect", *given])
-            patch.setattr(sys, "stdin", StringIO())  # no terminal, which would be asked
+            patch.setattr(sys, "stdin", StringIO())  # no terminal, so nothing is prompted for
             for name, value in environ.items():
                 patch.setenv(name, value)
             with pytest.raises(SystemExit) as ended:
                 main()
         told, code = capsys.readouterr(), ended.value.code
-        if isinstance(code, str):  # what the interpreter prints at its end
+        if isinstance(code, str):  # printed by the interpreter at exit
             return Done(1, told.out, f"{told.err}{code}\n")
         return Done(code or 0, told.out, told.err)
 
@@ -87,7 +87,7 @@ def floorcast(
 
 
 def test_check_shows_what_it_would_see(tmp_path: Path, floorcast: Floorcast) -> None:
-    """And names what it may not do; the secret may come from a file."""
+    """It names missing permissions. The secret may come from a file."""
     (tmp_path / "secret").write_text("secret\n")
     with an_asterisk() as ami:
         ask = ["asterisk", "--ami", f"127.0.0.1:{ami.port}", "--ami-user", "floorcast", "--check"]
@@ -105,7 +105,7 @@ def test_check_shows_what_it_would_see(tmp_path: Path, floorcast: Floorcast) -> 
 
 
 def test_check_shows_what_a_freeswitch_has(tmp_path: Path, floorcast: Floorcast) -> None:
-    """In aligned tables; a module that is not loaded is named, and so is a wrong password."""
+    """Tables are aligned. A module that is not loaded and a wrong password are reported."""
     (tmp_path / "password").write_text(f"{PASSWORD}\n")
     with in_a_thread() as socket:
         esl = socket.esl
@@ -152,7 +152,7 @@ def test_check_shows_what_a_freeswitch_has(tmp_path: Path, floorcast: Floorcast)
     ],
 )
 def test_what_is_missing_is_named(floorcast: Floorcast, given: list[str], said: str) -> None:
-    """In a line, without a traceback."""
+    """The error is one line, without a traceback."""
     done = floorcast(*given)
     assert done.returncode in {1, 2}
     assert said in done.stderr
@@ -160,7 +160,7 @@ def test_what_is_missing_is_named(floorcast: Floorcast, given: list[str], said: 
 
 
 def test_a_connect_toml_says_it_all(tmp_path: Path) -> None:
-    """It runs until it is told to stop, and ends well; what is given beside it wins."""
+    """The command runs until it is stopped and exits cleanly. Options override the file."""
     (tmp_path / "queue_log").write_text(LOG, "utf-8")
     with running() as intake:
         (tmp_path / "connect.toml").write_text(
@@ -187,7 +187,7 @@ def test_a_connect_toml_says_it_all(tmp_path: Path) -> None:
 
 
 def test_a_connect_toml_may_be_of_a_freeswitch(tmp_path: Path, floorcast: Floorcast) -> None:
-    """Then the command needs no other word; with two tables, it does."""
+    """No subcommand is needed then. With two tables in the file, it is."""
     with running() as intake, in_a_thread() as socket:
         socket.esl.tiers = [tier_row("anna")]
         (tmp_path / "password").write_text(f"{PASSWORD}\n")

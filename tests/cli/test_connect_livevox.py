@@ -1,4 +1,4 @@
-"""``floorcast connect livevox``, as it is typed."""
+"""``floorcast connect livevox`` as typed by a user."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_a_secret_on_the_command_line_is_refused(secret: str) -> None:
 
 
 def test_a_connect_toml_says_that_it_is_this_one(tmp_path: Path) -> None:
-    """Without a subcommand; its paths are beside it."""
+    """No subcommand is needed. Paths are relative to the file."""
     file = tmp_path / "connect.toml"
     file.write_text(
         '[livevox]\nfrom_url = "http://127.0.0.1:1"\nclient = "A"\nuser = "u"\n'
@@ -52,6 +52,6 @@ def test_a_connect_toml_says_that_it_is_this_one(tmp_path: Path) -> None:
 def test_what_is_missing_is_named(
     table: LivevoxTable | None, secrets: dict[str, str], why: str
 ) -> None:
-    """And where to put it."""
+    """The error says where to set it."""
     with pytest.raises(SettingError, match=why):
         run_livevox(ConnectFile(livevox=table), secrets, check=True)

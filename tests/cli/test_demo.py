@@ -1,4 +1,4 @@
-"""The demo as a newcomer meets it: what it prints works, and the floor is at work."""
+"""The demo for a newcomer: everything that it prints works, and its floor is busy."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.long
 
 
 def example_site(folder: Path) -> Path:
-    """The example site, where it is evening: the two hours before the demo are of one day."""
+    """The example site in a zone where it is evening, so that the two hours are on one day."""
     site = files("floorcast").joinpath("example_site.toml").read_text("utf-8")
     written = folder / "site.toml"
     written.write_text(in_the_evening(site), "utf-8")
@@ -35,7 +35,7 @@ def example_site(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[str]]]:
-    """A demo's address, and what it has printed."""
+    """The demo's address and its output."""
     folder = tmp_path_factory.mktemp("demo")
     arguments = command("demo", "--port", free_port(), "--site", example_site(folder))
     with subprocess.Popen(
@@ -68,7 +68,7 @@ def logged_in(address: str) -> Caller:
 
 
 def test_it_prints_where_the_wallboard_is_and_how_to_get_in(demo: tuple[str, list[str]]) -> None:
-    """The address, client, user, password and API token; the requests that it shows are good."""
+    """It prints the address, client, user, password and API token, and requests that work."""
     address, said = demo
     printed = "".join(said)
     assert f"wallboard   {address}/wallboard\n" in printed
@@ -88,7 +88,7 @@ def test_it_prints_where_the_wallboard_is_and_how_to_get_in(demo: tuple[str, lis
 
 
 def test_its_figures_are_full_and_move(demo: tuple[str, list[str]]) -> None:
-    """Every service has its calls and agents; within moments there are new events."""
+    """Every service has calls and agents, and new events arrive within moments."""
     address, _ = demo
     with logged_in(address) as caller:
         rows = caller.http.post("/realtime/service/stats").json()["stats"]
@@ -105,11 +105,11 @@ def test_its_figures_are_full_and_move(demo: tuple[str, list[str]]) -> None:
 
 
 def test_its_floor_is_at_work_and_not_on_fire(demo: tuple[str, list[str]]) -> None:
-    """Most services keep their level, at least one needs a hand; few are at lunch at once."""
+    """Most services reach their level, at least one does not, and few agents are at lunch."""
     address, _ = demo
     with logged_in(address) as caller:
         rows = caller.http.post("/realtime/service/stats").json()["stats"]
-        # the agents' own outbound calls count in no level
+        # agents' own outbound calls count in no service level
         levels = sorted(row["serviceLevel"] for row in rows if row["averageSpeedOfAnswer"])
         assert levels[0] < 80 < levels[len(levels) // 2]
         assert sum(row["totalCallsInQueue"] for row in rows) < AGENTS / 5
@@ -119,7 +119,7 @@ def test_its_floor_is_at_work_and_not_on_fire(demo: tuple[str, list[str]]) -> No
 
 
 def test_a_port_in_use_is_said_in_one_line(demo: tuple[str, list[str]], tmp_path: Path) -> None:
-    """With what to change."""
+    """The line says what to change."""
     address, _ = demo
     port = httpx.URL(address).port
     second = subprocess.run(
@@ -138,7 +138,7 @@ def test_a_port_in_use_is_said_in_one_line(demo: tuple[str, list[str]], tmp_path
 
 
 def test_the_example_site_knows_the_simulated_floor() -> None:
-    """Its token and key are those that are printed; services and thresholds are the simulator's."""
+    """Its token and key are the printed ones, and its services and thresholds fit the simulator."""
     site = tomllib.loads((files("floorcast") / "example_site.toml").read_text("utf-8"))
     (client,) = site["client"]
     assert client["api_tokens"] == [API_TOKEN]
@@ -149,7 +149,7 @@ def test_the_example_site_knows_the_simulated_floor() -> None:
 
 
 def test_it_listens_on_loopback_only(tmp_path: Path) -> None:
-    """Its passwords and keys are published, so nobody else may reach it."""
+    """Its passwords and keys are public, so nobody else may reach it."""
     arguments = command("demo", "--host", "0.0.0.0", "--port", free_port())
     ended = subprocess.run(
         arguments,

@@ -1,4 +1,4 @@
-"""The demo's floor on a data folder that stays: killed, started again, and ended."""
+"""The demo with a data folder: killed, restarted, and stopped."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ IN_A_CALL = {"In Call", "Hold", "Transferring"}
 
 @contextmanager
 def running(folder: Path, *words: str, ready: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """A command on the folder, when it has printed ``ready``: its address and its process."""
+    """A command on the folder that has printed ``ready``: its address and its process."""
     arguments = command(*words, "--data", folder / "data", "--port", free_port())
     with subprocess.Popen(
         arguments, cwd=folder, env=environment(), stdout=subprocess.PIPE, text=True
@@ -42,7 +42,7 @@ def running(folder: Path, *words: str, ready: str) -> Iterator[tuple[str, subpro
 def test_a_floor_that_was_killed_is_closed_and_the_next_one_ends_with_the_demo(
     tmp_path: Path,
 ) -> None:
-    """No agent and no call counts twice; after Ctrl-C nobody is logged in and no call waits."""
+    """No agent or call counts twice. After Ctrl-C nobody is logged in and no call waits."""
     site = str(example_site(tmp_path))
     with running(tmp_path, "demo", "--site", site, ready="continues in real time") as (_, process):
         process.kill()

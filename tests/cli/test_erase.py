@@ -1,4 +1,4 @@
-"""``floorcast erase``: a person is gone from every file, and every figure stays."""
+"""``floorcast erase``: a person is removed from every file, and no figure changes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TRACES = re.compile(rb"555.?0147|Lovelace|ACC-1\b|ada@example")
 
 @pytest.fixture
 def floor(tmp_path: Path) -> Iterator[Floor]:
-    """A floor on which a person called, was called and written to, and somebody else called."""
+    """A floor with calls from and to a person, a message to them, and another caller."""
     (tmp_path / "server").mkdir()
     floor = Floor(tmp_path / "server")
     floor.send("agent.state", agent="SEBY", eventType="READY", service="Sales")
@@ -51,12 +51,12 @@ def floor(tmp_path: Path) -> Iterator[Floor]:
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    """A terminal beside it."""
+    """A terminal in the folder."""
     return Desk(tmp_path, monkeypatch)
 
 
 def traces(folder: Path) -> set[str]:
-    """The files in which something of the person is."""
+    """The files that contain data of the person."""
     return {
         file.name
         for file in folder.rglob("*")
@@ -64,11 +64,11 @@ def traces(folder: Path) -> set[str]:
     }
 
 
-START = encode(47415, int(BEGAN.timestamp()) * TICKS_PER_SECOND, 0)  # of the floor's first second
+START = encode(47415, int(BEGAN.timestamp()) * TICKS_PER_SECOND, 0)  # in the floor's first second
 
 
 def figures(floor: Floor) -> list[dict[str, object]]:
-    """The figures of services, without the calls' own data."""
+    """The figures of services, without data of single calls."""
     answer = floor.house.ask("POST", "/realtime/service/stats", floor.house.login(), json={})
     return [{**row, "calls": len(row["calls"])} for row in answer.json()["stats"]]
 
@@ -85,7 +85,7 @@ def feeds(floor: Floor) -> list[dict[str, object]]:
 
 
 def test_a_person_is_in_no_file_afterwards(floor: Floor, desk: Desk) -> None:
-    """Not in log.db, mirror.db and their free pages; the other caller still is."""
+    """The person is neither in log.db nor in mirror.db, not even in free pages. Others stay."""
     before, shown = figures(floor), feeds(floor)
     floor.house.close()
     data = floor.house.data
@@ -112,7 +112,7 @@ def test_a_person_is_in_no_file_afterwards(floor: Floor, desk: Desk) -> None:
 
 
 def test_pages_that_were_free_hold_nothing_either(floor: Floor, desk: Desk) -> None:
-    """A row that retention deleted before is gone from the bytes, too."""
+    """Bytes of rows that retention deleted earlier are gone, too."""
     floor.house.close()
     connection = apsw.Connection(str(floor.house.data / "log.db"))
     add_function(connection)
@@ -124,7 +124,7 @@ def test_pages_that_were_free_hold_nothing_either(floor: Floor, desk: Desk) -> N
 
 @pytest.mark.parametrize("personal", ["keep", "hash"])
 def test_a_person_is_erased_from_the_archive(floor: Floor, desk: Desk, personal: str) -> None:
-    """Its manifest says so, the figures agree still, and the other caller stays."""
+    """The manifest records it, the figures still agree, and the other caller stays."""
     floor.go_on(75)
     secret = floor.house.node.server.token_secret
     floor.seal_all(personal=personal, key=hash_key(secret))
@@ -147,7 +147,7 @@ def test_a_person_is_erased_from_the_archive(floor: Floor, desk: Desk, personal:
 def test_hashes_of_a_cluster_are_matched_with_the_cluster_s_key(
     tmp_path: Path, desk: Desk, nats_server: NatsServers
 ) -> None:
-    """Without the cluster's address nothing is changed, and the message says what to give."""
+    """Without the cluster's address nothing is changed, and the message asks for it."""
     url = nats_server.account()
     (tmp_path / "server").mkdir()
     floor = Floor(tmp_path / "server", log=url)
@@ -162,7 +162,7 @@ def test_hashes_of_a_cluster_are_matched_with_the_cluster_s_key(
     with pytest.raises(SettingError, match="--log nats://"):
         desk.does(*asked)
     assert ((floor.house.data / "log.db").read_bytes(), floor.files()) == before
-    # whom the log no longer has, the hash alone finds
+    # a person whom the log no longer has is found by the hash alone
     said = desk.says(*asked[:-4], "--account", "ACC-1", *asked[-2:], "--log", url, "--dry-run")
     assert "rows of the archive would be changed: 0" not in said
     said = desk.says(*asked, "--log", url)
@@ -174,14 +174,14 @@ def test_hashes_of_a_cluster_are_matched_with_the_cluster_s_key(
 
 
 def test_a_running_server_is_not_erased_from(floor: Floor, desk: Desk) -> None:
-    """Its memory has what its files have."""
+    """The server's memory still has the data of its files."""
     with pytest.raises(SettingError, match="stop it first"):
         desk.does(*ERASE, "--phone", WRITTEN[0])
     floor.house.take(ndjson([event("sms.attempt", 99, service="Sales", eventType="Attempt")]))
 
 
 def test_mistakes_say_what_to_change(floor: Floor, desk: Desk) -> None:
-    """No person, no number, no such client."""
+    """A missing person, a malformed number and an unknown client are errors."""
     floor.house.close()
     with pytest.raises(SettingError, match="--phone or --account"):
         desk.does(*ERASE)

@@ -1,4 +1,4 @@
-"""Events as lines for people."""
+"""Events as lines of text."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from floorcast.client.events import (
 
 @pytest.fixture(autouse=True)
 def in_new_york(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The terminal's own time zone."""
+    """The terminal's time zone."""
     monkeypatch.setenv("TZ", "America/New_York")
     time.tzset()
     yield
@@ -43,7 +43,7 @@ def cells(line: str) -> list[str]:
 
 
 def test_an_agents_change_is_a_line_under_its_head() -> None:
-    """Every column begins where its head does; the time of day is the terminal's."""
+    """Columns are aligned with their headings. The time of day is the terminal's."""
     line = agent_line(
         AgentEvent(timestamp=1463032800123, agent_login_id="VKUMARK", event_type="NOT_READY",
                    not_ready_reason_code="LUNCH", line_number="ACD", agent_service_id=47416)
@@ -94,7 +94,7 @@ CALL: dict[str, Any] = {"interaction_type": "VOICE", "session_id": "S1", "servic
 def test_an_interaction_is_a_line_of_what_matters_of_its_kind(
     event: Interaction, shown: list[str]
 ) -> None:
-    """The customer is the caller of an inbound call, else who was called."""
+    """The customer is the caller of an inbound call, and the called party otherwise."""
     line = interaction_line(event)
     assert cells(line) == shown
     assert line[INTERACTION_HEAD.index("session") :].startswith(shown[5])
@@ -102,7 +102,7 @@ def test_an_interaction_is_a_line_of_what_matters_of_its_kind(
 
 @given(st.text("a\n\r\t\x1b\x9b[2Jé\u202e ", max_size=30), st.integers())
 def test_no_event_moves_the_cursor_or_breaks_its_line(text: str, moment: int) -> None:
-    """Whoever names a caller must not write to the terminal of who watches."""
+    """A caller's name must not control the terminal."""
     event = AgentEvent(timestamp=moment, agent_login_id=text, event_type=text, result=text)
     assert agent_line(event).isprintable()
     assert interaction_line(Sms(timestamp=text, carrier=text, session_id=text)).isprintable()

@@ -1,4 +1,4 @@
-"""The floor as top shows it."""
+"""The screen of ``floorcast top``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NOW = 1_700_000_000_000  # ms
 
 
 def shown(seen: Seen, lines: int | None = None, width: int = 120) -> list[str]:
-    """The lines that are drawn, without the spaces at their ends."""
+    """The drawn lines, without trailing spaces."""
     console = Console(file=io.StringIO(), width=width, color_system=None)
     with console.capture() as capture:
         console.print(draw(seen, "ACME", lines))
@@ -33,7 +33,7 @@ def shown(seen: Seen, lines: int | None = None, width: int = 120) -> list[str]:
 def floor(
     services: int = 0, calls: int = 0, agents: int = 0, age: float = 0, trouble: str = ""
 ) -> Seen:
-    """A floor with so much on it."""
+    """A floor with this many services, calls and agents."""
     return Seen(
         services=ServiceAnswer(
             stats=[ServiceStatistics(service_name=f"service {n}") for n in range(services)]
@@ -52,7 +52,7 @@ def floor(
 
 
 def test_a_floor_is_services_waiting_calls_and_agents_with_their_times() -> None:
-    """Times go on while nothing is heard, by the server's clock and not by ours."""
+    """Times advance between responses, by the server's clock."""
     seen = Seen(
         services=ServiceAnswer(
             stats=[
@@ -101,31 +101,31 @@ def test_a_floor_is_services_waiting_calls_and_agents_with_their_times() -> None
 @settings(max_examples=tries(30))
 @given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 100), st.integers(20, 60))
 def test_a_screen_is_never_overrun(services: int, calls: int, agents: int, lines: int) -> None:
-    """What has no room is counted, never cut off without a word."""
+    """Rows that do not fit are counted, never dropped silently."""
     found = shown(floor(services, calls, agents), lines)
     assert len(found) <= lines
     counted = sum(int(line.split()[1]) for line in found if line.startswith("and "))
-    rows = sum(line.startswith(("service ", "for ", "agent ")) for line in found) - 3  # heads
+    rows = sum(line.startswith(("service ", "for ", "agent ")) for line in found) - 3  # headings
     assert rows + counted == services + calls + agents
     assert len(shown(floor(services, calls, agents))) == 9 + services + calls + agents
 
 
 def test_an_empty_floor_is_a_floor() -> None:
-    """Before anybody has logged in."""
+    """The screen of a floor on which nobody has logged in yet."""
     found = shown(floor())
     assert "Waiting calls: 0" in found
     assert "Agents: none" in found
 
 
 def test_why_nothing_newer_is_shown_is_said_beside_its_age() -> None:
-    """The figures stay, and say how old they are."""
+    """The figures stay on the screen, with their age."""
     found = shown(floor(1, age=125.0, trouble="connection refused"))
     assert found[0] == "ACME   2:05 old   connection refused"
     assert any(line.startswith("service 0") for line in found)
 
 
 def test_nobodys_name_moves_the_cursor() -> None:
-    """A caller's name is anybody's text; and it is no markup either."""
+    """A caller's name is arbitrary text, and not markup either."""
     seen = floor()
     seen.calls.calls_details = [WaitingCall(name="[red]\x1b[2J", phone="\n", service_name="a\x9bb")]
     text = "\n".join(shown(seen))
@@ -139,5 +139,5 @@ def test_nobodys_name_moves_the_cursor() -> None:
     [(-5, "0:00"), (7.9, "0:07"), (750, "12:30"), (3723, "1:02:03"), (360_000, "100:00:00")],
 )
 def test_durations_read_like_a_clock(seconds: float, text: str) -> None:
-    """A clock that is ahead of the server's shows no negative ones."""
+    """If the local clock is ahead of the server's, no duration is negative."""
     assert clock(seconds) == text

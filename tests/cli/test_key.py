@@ -15,14 +15,14 @@ from tests.cli.desk import Desk
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    """A desk at which the small site was applied."""
+    """A desk with the small site applied."""
     desk = Desk(tmp_path, monkeypatch)
     desk.says("site", "apply", "site.toml")
     return desk
 
 
 def test_a_new_ingest_key_is_printed_once_and_alone(desk: Desk) -> None:
-    """Standard output has nothing but the key, so that a script can take it; no file has it."""
+    """Standard output has only the key, for scripts. No file contains it."""
     result = desk.does("key", "new", "--client", "2")
     key = result.stdout.strip()
     assert result.stdout == f"{key}\n"
@@ -34,7 +34,7 @@ def test_a_new_ingest_key_is_printed_once_and_alone(desk: Desk) -> None:
 
 
 def test_a_new_api_token_opens_the_login_and_no_more_than_five(desk: Desk) -> None:
-    """The sixth is refused, naming the way out."""
+    """A sixth token is refused, and the message says what to do."""
     keys = [desk.says("key", "new", "--api-token", "--client", "1").strip() for _ in range(4)]
     client = desk.site().clients[1]
     assert all(is_api_token(client, digest(key)) for key in [*keys, "test-token-of-acme-01"])
@@ -43,7 +43,7 @@ def test_a_new_api_token_opens_the_login_and_no_more_than_five(desk: Desk) -> No
 
 
 def test_keys_are_listed_by_fingerprint(desk: Desk) -> None:
-    """With their kind and where they come from."""
+    """The list has each key's kind and source."""
     key = desk.says("key", "new", "--client", "1").strip()
     said = desk.says("key", "list", "--client", "1").splitlines()
     assert said[0] == "fingerprint   kind        made by"
@@ -55,7 +55,10 @@ def test_keys_are_listed_by_fingerprint(desk: Desk) -> None:
 
 
 def test_a_revoked_key_is_not_accepted_again(desk: Desk) -> None:
-    """Of the file too, whatever is applied; one that is not there is told."""
+    """A key of the file stays revoked after the file is applied again.
+
+    An unknown key is an error.
+    """
     said = desk.says("key", "revoke", digest("ingest-key-of-acme-01")[:8], "--client", "1")
     assert (
         said
@@ -69,7 +72,7 @@ def test_a_revoked_key_is_not_accepted_again(desk: Desk) -> None:
 
 
 def test_a_metrics_key_is_of_one_kind_and_is_listed_and_revoked(desk: Desk) -> None:
-    """It takes no events in, and ends like any other."""
+    """A metrics key cannot send events. It is listed and revoked like others."""
     key = desk.says("key", "new", "--metrics", "--client", "2").strip()
     keys = Keys(desk.site(), KeyGuesses(system_now))
     assert keys.client_of_metrics_key(key) == 2
@@ -85,7 +88,7 @@ def test_a_metrics_key_is_of_one_kind_and_is_listed_and_revoked(desk: Desk) -> N
 
 
 def test_a_screen_key_is_a_link_that_is_listed_and_revoked(desk: Desk) -> None:
-    """Call centers and services by id or name, those of the clients below it too."""
+    """Call centers and services may be given by id or name, including those of child clients."""
     shown = ("--call-center", "North", "--service", "102", "--call-center", "21")
     result = desk.does("key", "new", "--screen", "--client", "1", *shown)
     path, key = result.stdout.strip().split("#key=")
@@ -105,7 +108,7 @@ def test_a_screen_key_is_a_link_that_is_listed_and_revoked(desk: Desk) -> None:
 
 
 def test_a_screen_key_without_a_choice_shows_everything_at_the_address_given(desk: Desk) -> None:
-    """And what it cannot show, or what has nothing to do with a screen, is refused."""
+    """Selections that a screen cannot show, and options of other keys, are refused."""
     url = "https://floor.example.org/"
     link = desk.says("key", "new", "--screen", "--client", "1", "--url", url).strip()
     assert link.startswith("https://floor.example.org/wallboard#key=")

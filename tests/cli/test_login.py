@@ -1,4 +1,4 @@
-"""Who asks, and for what: the options that tail and top share."""
+"""Login and filter options that ``tail`` and ``top`` share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from floorcast.client import Credentials, Filter
 
 
 def test_what_is_given_logs_in() -> None:
-    """Each part as it was given."""
+    """Each option is used as given."""
     found = credentials("ACME", "reports", "secret", "token", "http://here")
     wanted = Credentials(client="ACME", user="reports", password="secret", api_token="token")
     assert found == wanted
@@ -18,7 +18,7 @@ def test_what_is_given_logs_in() -> None:
 
 @pytest.mark.parametrize("missing", ["client", "user", "password", "api_token"])
 def test_what_is_missing_is_named_with_its_variable(missing: str) -> None:
-    """Where no one can be asked: pytest's standard input is no terminal."""
+    """Nobody can be prompted, because pytest's standard input is not a terminal."""
     given = {"client": "ACME", "user": "reports", "password": "secret", "api_token": "token"}
     with pytest.raises(typer.BadParameter) as caught:
         credentials(**{**given, missing: ""}, url="http://here")
@@ -27,7 +27,7 @@ def test_what_is_missing_is_named_with_its_variable(missing: str) -> None:
 
 
 def test_a_filter_is_kinds_with_values() -> None:
-    """Several values by commas, several kinds by several options; spaces do no harm."""
+    """Values are separated by commas, and kinds by options. Spaces are ignored."""
     found = read_filter(
         ["service=1, 2", "callCenter = 3", "service=4", "interactionType=SMS"],
         "service", "callCenter", "interactionType",
@@ -38,7 +38,7 @@ def test_a_filter_is_kinds_with_values() -> None:
 
 @pytest.mark.parametrize("given", ["services=1", "service", "service=", "callCenter=1", "=1", ""])
 def test_a_filter_that_is_misspelt_is_refused(given: str) -> None:
-    """It must not widen what is shown."""
+    """It must not widen the selection."""
     with pytest.raises(typer.BadParameter, match="one of the kinds service, not"):
         read_filter([given], "service")
 
@@ -46,7 +46,7 @@ def test_a_filter_that_is_misspelt_is_refused(given: str) -> None:
 def test_a_password_is_asked_for_with_the_place_that_it_goes_to(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Hidden, on standard error; the URL may have come from a file."""
+    """The prompt is hidden and on standard error. The URL may have come from a file."""
     asked: dict[str, object] = {}
 
     def prompt(text: str, **how: object) -> str:

@@ -1,4 +1,4 @@
-"""Where an option comes from when it is not on the command line."""
+"""The source of an option that is not on the command line."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ ENVIRONMENT = {"FLOORCAST_COLOR": "blue", "FLOORCAST_SIZE": "2"}
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to be in."""
+    """An empty current folder."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 def program() -> typer.Typer:
-    """One command, a group with another, and one that reads its settings by itself."""
+    """A single command, a group with a command, and a command that reads its settings itself."""
     app, group = typer.Typer(), typer.Typer()
     app.callback()(options.take)
     app.add_typer(group, name="group")
@@ -50,7 +50,7 @@ def run(*words: str, environment: dict[str, str] | None = None) -> str:
 
 
 def test_the_command_line_comes_before_the_environment_and_that_before_the_file(here: Path) -> None:
-    """Each place wins over the ones behind it; what none gives keeps its default."""
+    """Each source takes precedence over the later ones. Without any, the default applies."""
     assert run("paint") == "red 1"
     here.joinpath("floorcast.toml").write_text(
         'color = "green"\nsize = 3\nday = 2026-07-01\n', "utf-8"
@@ -61,20 +61,20 @@ def test_the_command_line_comes_before_the_environment_and_that_before_the_file(
 
 
 def test_a_command_in_a_group_finds_its_options_too() -> None:
-    """By the same names, hyphens as underscores."""
+    """Options have the same names, with underscores instead of hyphens."""
     assert run("group", "deep", environment={"FLOORCAST_TIME_ZONE": "Asia/Kathmandu"}) == (
         "Asia/Kathmandu 1"
     )
 
 
 def test_the_servers_settings_are_left_to_the_server(here: Path) -> None:
-    """``port`` is one of them: read where it is used, never handed on as if it were a flag."""
+    """The server reads ``port`` itself. It is never passed on as a flag."""
     here.joinpath("floorcast.toml").write_text("port = 9000", "utf-8")
     assert run("group", "deep") == "UTC 1"
 
 
 def test_a_command_with_a_file_of_its_own_is_let_alone(here: Path) -> None:
-    """A broken ``floorcast.toml`` does not stop ``--config other.toml``; it knows all options."""
+    """A broken ``floorcast.toml`` does not affect ``--config other.toml``."""
     here.joinpath("floorcast.toml").write_text("[broken", "utf-8")
     assert run("serve", "--config", "other.toml") == (
         "other.toml 1 color config day port size time_zone"
@@ -82,7 +82,7 @@ def test_a_command_with_a_file_of_its_own_is_let_alone(here: Path) -> None:
 
 
 def test_what_is_no_option_anywhere_is_an_error() -> None:
-    """Another command's option is known; a misspelt one is named."""
+    """Another command's option is accepted. A misspelt one is an error."""
     assert run("paint", environment={"FLOORCAST_TIME_ZONE": "UTC"}) == "red 1"
     with pytest.raises(SettingError, match="FLOORCAST_COLOUR in the environment"):
         run("paint", environment={"FLOORCAST_COLOUR": "blue"})
@@ -130,7 +130,7 @@ KEY = {"FLOORCAST_KEY": "ours"}
 def test_a_secret_is_not_sent_where_a_file_of_the_folder_says(
     here: Path, words: tuple[str, ...], environment: dict[str, str]
 ) -> None:
-    """Whoever can write a file there would have it; the error names both and what to give."""
+    """Whoever can write the file would get the secret. The error names both and what to give."""
     here.joinpath("floorcast.toml").write_text(THEIRS, "utf-8")
     with pytest.raises(SettingError, match=r"is not sent to the url in .*floorcast.toml.*--url"):
         says(*words, environment=environment)
@@ -155,7 +155,7 @@ def test_a_secret_is_sent_where_its_own_source_or_a_more_explicit_one_says(here:
 
 
 def test_an_error_about_a_value_names_where_it_is_from(here: Path) -> None:
-    """The variable or the file, not an option that nobody has given."""
+    """The error names the variable or the file, and not an option."""
     wrong = says("send", "--key", "k", environment={"FLOORCAST_SIZE": "x"})
     assert "Invalid value for FLOORCAST_SIZE in the environment" in wrong.stderr
     wrong = says("send", "--key", "k", environment={"FLOORCAST_SIZE": "10"})
@@ -166,7 +166,7 @@ def test_an_error_about_a_value_names_where_it_is_from(here: Path) -> None:
 
 
 def test_a_file_with_secrets_that_others_can_read_is_warned_of(here: Path) -> None:
-    """On standard error; one without secrets, or for its owner alone, is not."""
+    """The warning is on standard error. Files without secrets, or private ones, give none."""
     file = here / "floorcast.toml"
     file.write_text(THEIRS + 'key = "theirs"\n', "utf-8")
     file.chmod(0o644)

@@ -1,4 +1,4 @@
-"""The replay: pace, batches, totals, and the command as a whole, over a real socket."""
+"""Replay: pace, batches and totals, and the whole command over a real socket."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ GOLDEN_EVENTS = 49
 
 
 class Wall:
-    """A clock that only moves when somebody sleeps."""
+    """A clock that moves only when somebody sleeps."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -44,7 +44,7 @@ class Wall:
 
 
 class Seen:
-    """Remembers what was shown."""
+    """Records the displayed progress."""
 
     def __init__(self) -> None:
         self.sent: list[int] = []
@@ -75,7 +75,7 @@ def events_at(*seconds: float) -> list[CloudEvent]:
 
 
 def ids(intake: Intake) -> list[list[str]]:
-    """The ids of each request."""
+    """The event ids of each request."""
     return [
         [json.loads(line)["id"] for line in request.body.splitlines()]
         for request in intake.requests
@@ -88,7 +88,7 @@ def command(intake: Intake, *more: str, file: Path = GOLDEN) -> Result:
 
 
 def test_at_full_speed_a_thousand_go_at_once() -> None:
-    """Batches of up to 1,000, in order, without a pause, whatever the events' times."""
+    """Events go in order in batches of up to 1,000, without pauses, whatever their times."""
     wall, seen = Wall(), Seen()
     with running() as intake:
         events = events_at(*range(2_500))
@@ -101,7 +101,7 @@ def test_at_full_speed_a_thousand_go_at_once() -> None:
 
 
 def test_at_twice_real_time_an_event_goes_when_half_its_time_has_passed() -> None:
-    """The first at once; events of one time together; the pauses are the gaps, halved."""
+    """The first event goes at once, and pauses are half the gaps between events."""
     wall = Wall()
     with running() as intake:
         events = events_at(0, 0, 10, 11, 11)
@@ -111,7 +111,7 @@ def test_at_twice_real_time_an_event_goes_when_half_its_time_has_passed() -> Non
 
 
 def test_at_high_speed_events_are_gathered() -> None:
-    """A pause is never so short that each event would be a request of its own."""
+    """Pauses are long enough that events are sent in batches."""
     wall = Wall()
     with running() as intake:
         events = events_at(*range(100))
@@ -121,7 +121,7 @@ def test_at_high_speed_events_are_gathered() -> None:
 
 
 def test_time_lost_to_a_busy_server_is_made_up() -> None:
-    """The pace is kept by the clock, not by counting pauses: what is overdue goes together."""
+    """The pace follows the clock, so overdue events are sent together."""
     wall = Wall()
     with running(BUSY.with_headers({"Retry-After": "30"})) as intake:
         events = events_at(0, 10, 20, 40)
@@ -133,7 +133,7 @@ def test_time_lost_to_a_busy_server_is_made_up() -> None:
 
 
 def test_a_server_that_dies_in_between_has_every_event_once() -> None:
-    """Lost answers, refused connections and 503s: nothing lost, nothing twice, in order."""
+    """With lost responses, refusals and 503s, no event is lost, repeated or reordered."""
     wall, seen = Wall(), Seen()
     events = events_at(*range(5_000))
     with running(DROP, TAKE, BUSY, TAKE, DROP, BUSY) as intake:
@@ -153,21 +153,21 @@ def test_a_server_that_dies_in_between_has_every_event_once() -> None:
 
 
 def test_nothing_to_send_is_no_request() -> None:
-    """An empty list ends at once, with empty totals."""
+    """An empty list ends at once with empty totals."""
     with running() as intake:
         assert replay([], intake.url, "k") == Totals()
     assert intake.requests == []
 
 
 def test_a_wrong_key_stops_the_replay() -> None:
-    """The server's own words reach the caller."""
+    """The caller gets the server's message."""
     refused = Answer(HTTPStatus.UNAUTHORIZED, {"code": 300, "message": "unknown ingest key"})
     with running(refused) as intake, pytest.raises(Refusal, match="unknown ingest key"):
         replay(events_at(0), intake.url, "k")
 
 
 def test_refusals_are_counted_by_reason() -> None:
-    """One reason, however often, is one entry, with the first event it met."""
+    """Each reason is one entry, with its count and the first event."""
     totals = Totals()
     future = [Rejected(0, 202, "time: in the future", "a"), Rejected(1, 202, "time: in the future")]
     totals.add(events_at(0, 1, 2), Verdicts(1, 0, future))
@@ -180,7 +180,7 @@ def test_refusals_are_counted_by_reason() -> None:
 
 
 def test_the_command_ends_with_a_line_of_totals() -> None:
-    """Sent once everything is accepted; sent again everything is a duplicate; exit code 0."""
+    """A first run is accepted, a second one is all duplicates. Both exit with 0."""
     with running() as intake:
         first, second = command(intake), command(intake)
     assert (first.exit_code, second.exit_code) == (0, 0)
@@ -191,7 +191,7 @@ def test_the_command_ends_with_a_line_of_totals() -> None:
 
 
 def test_the_command_puts_a_day_where_it_is_told() -> None:
-    """``--day`` and ``--time-zone`` decide the times, ``--client`` is named in the source."""
+    """``--day`` and ``--time-zone`` determine the times. ``--client`` is part of the source."""
     onto = ["--day", "2026-07-01", "--time-zone", "Asia/Jerusalem", "--client", "47415"]
     with running() as intake:
         command(intake, *onto)
@@ -211,7 +211,7 @@ def test_without_a_day_the_last_event_falls_on_now() -> None:
 def test_the_key_need_not_stand_on_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where others could read it: the environment has it, and the address with it."""
+    """The key and the address may come from the environment, which others cannot read."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FLOORCAST_KEY", "hidden")
     with running() as intake:
@@ -223,7 +223,7 @@ def test_the_key_need_not_stand_on_the_command_line(
 
 
 def test_refused_events_are_told_and_fail_the_command() -> None:
-    """Each reason with its number and its first event, then the totals; exit code 1."""
+    """Each reason has its count and its first event, followed by the totals. The exit code is 1."""
     verdicts = {
         "accepted": GOLDEN_EVENTS - 1,
         "duplicates": 0,
@@ -239,7 +239,7 @@ def test_refused_events_are_told_and_fail_the_command() -> None:
 
 
 def test_a_thousand_different_reasons_do_not_fill_the_screen() -> None:
-    """The most frequent are printed, the rest are counted."""
+    """The most frequent reasons are printed, and the rest are counted."""
     rejected = [{"index": n, "code": 202, "message": f"bad {n}"} for n in range(GOLDEN_EVENTS)]
     answer = Answer(HTTPStatus.OK, {"accepted": 0, "duplicates": 0, "rejected": rejected})
     with running(answer) as intake:
@@ -249,7 +249,7 @@ def test_a_thousand_different_reasons_do_not_fill_the_screen() -> None:
 
 
 def test_a_recording_of_freeswitch_is_played_back(tmp_path: Path) -> None:
-    """On a day of one's choice, as calls of that day; what cannot be read is counted."""
+    """Calls move to the chosen day. Unreadable parts are counted."""
     one = Caller("u")
     events = [*one.joins(EPOCH), *one.leaves(EPOCH + 20), *one.hangs_up(EPOCH + 20.1)]
     record = tmp_path / "record"
@@ -286,7 +286,7 @@ def test_a_recording_of_freeswitch_is_played_back(tmp_path: Path) -> None:
 def test_a_wrong_option_is_named_before_anything_is_sent(
     option: str, value: str, message: str
 ) -> None:
-    """Exit code 2, and an error that names the option and what is wrong with it."""
+    """The exit code is 2, and the error names the option and the problem."""
     with running() as intake:
         result = command(intake, option, value)
     assert result.exit_code == 2
@@ -296,7 +296,7 @@ def test_a_wrong_option_is_named_before_anything_is_sent(
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    """A record that is none gives its file and line; so does text in another encoding."""
+    """An invalid record is reported with its file and line, as is text in another encoding."""
     broken = tmp_path / "broken.csv"
     broken.write_text(GOLDEN.read_text("utf-8").replace("10:00:35", "late"), "utf-8")
     latin = tmp_path / "latin.csv"
@@ -310,7 +310,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 def test_the_real_day_arrives_whole_although_the_server_fails() -> None:
-    """The bank's day at full speed, with lost answers and 503s: each event once, in order."""
+    """The bank's day at full speed with lost responses and 503s arrives once and in order."""
     if not REAL.exists():
         pytest.skip("the bank's real days are not here: 1999-08-01.csv in ../shared/data")
     with REAL.open(encoding="utf-8", newline="") as lines:

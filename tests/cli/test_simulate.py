@@ -1,4 +1,4 @@
-"""The command: the same floor for the same options, the truth at the end, a clean stop."""
+"""``floorcast simulate``: reproducible events, the final truth, and a clean stop."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.real.server import Caller, command, environment, free_port, running
 from tests.real.sites import KEYS, in_the_evening
 
 START = "2026-11-23T15:00:00Z"
-TIMEOUT = 60  # seconds, for a process to end
+TIMEOUT = 60  # seconds for a process to exit
 
 
 def simulate(intake: Intake, *options: str) -> Result:
@@ -30,7 +30,7 @@ def simulate(intake: Intake, *options: str) -> Result:
 
 
 def test_the_same_options_send_the_same_bytes() -> None:
-    """With a start given: a second run is a row of duplicates, of another seed it is not."""
+    """With the same start, a second run is all duplicates, and another seed is not."""
     options = ("--speed", "max", "--hours", "0.5", "--start", START)
     with intake_running() as intake:
         first = simulate(intake, *options)
@@ -45,7 +45,7 @@ def test_the_same_options_send_the_same_bytes() -> None:
 
 
 def test_the_truth_is_printed_and_written(tmp_path: Path) -> None:
-    """As a table, and as JSON whose figures are those of the events that were sent."""
+    """The table and the JSON have the figures of the events that were sent."""
     file = tmp_path / "truth.json"
     with intake_running() as intake:
         result = simulate(
@@ -64,7 +64,7 @@ def test_the_truth_is_printed_and_written(tmp_path: Path) -> None:
 
 
 def test_a_truth_that_finds_no_room_is_told_with_its_file() -> None:
-    """After the tables, so that it is not lost."""
+    """The error follows the tables, so that the truth is not lost."""
     with intake_running() as intake:
         ran = subprocess.run(
             command(
@@ -99,7 +99,7 @@ def test_a_truth_that_finds_no_room_is_told_with_its_file() -> None:
 def test_what_cannot_be_is_refused_before_anything_is_sent(
     options: tuple[str, ...], says: str
 ) -> None:
-    """In one line that names the option, with exit code 2."""
+    """The error is one line with the option's name, and the exit code is 2."""
     with intake_running() as intake:
         result = simulate(intake, *options)
         assert intake.requests == []
@@ -117,19 +117,19 @@ def test_what_cannot_be_is_refused_before_anything_is_sent(
     ],
 )
 def test_faults_are_named_with_or_without_how_often(text: str, faults: Faults) -> None:
-    """A name alone happens as often as is usual."""
+    """A fault without a rate has its usual rate."""
     assert faults_in(text) == faults
 
 
 def figures(rows: list[dict[str, Any]], names: tuple[str, ...]) -> dict[str, list[Any]]:
-    """Some figures of those services that anybody called."""
+    """Some figures of the services that were called."""
     return {
         row["serviceName"]: [row[name] for name in names] for row in rows if row["totalOffered"]
     }
 
 
 def test_a_real_server_says_what_the_truth_says(tmp_path: Path) -> None:
-    """With every fault; and stopped in real time it closes the floor, and says so."""
+    """With all faults, and stopped in real time, it closes the floor and reports that."""
     file = tmp_path / "truth.json"
     names = (
         "totalOffered", "totalHandled", "totalAbandoned", "averageSpeedOfAnswer",
@@ -161,7 +161,7 @@ def test_a_real_server_says_what_the_truth_says(tmp_path: Path) -> None:
 
 
 def test_told_to_stop_before_the_server_took_anything_it_only_says_why() -> None:
-    """Exit code 1, and no tables of a floor that the server has not seen."""
+    """The exit code is 1, and no tables are printed, because the server has seen no floor."""
     arguments = command("simulate", "--url", f"http://127.0.0.1:{free_port()}", "--key", "k")
     with subprocess.Popen(
         arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), text=True

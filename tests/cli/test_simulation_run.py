@@ -1,4 +1,4 @@
-"""A floor at work on a server: its pace, its batches, and its end."""
+"""A simulated floor sending to a server: its pace, its batches, and its end."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BUSY = Answer(HTTPStatus.SERVICE_UNAVAILABLE, {"code": 101, "message": "too busy
 
 
 class Wall(threading.Event):
-    """A clock, and the stop: time passes when somebody waits for it, and it may be set then."""
+    """A clock that moves when somebody waits for it, and can then request the stop."""
 
     def __init__(self, stops_at: float = 1e9) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class Wall(threading.Event):
 def a_floor(
     intake: Intake, wall: Wall, faults: Faults = NO_FAULTS
 ) -> Iterator[tuple[SimulationRun, Simulation]]:
-    """A floor of ten, on its way to an intake."""
+    """A floor of ten that sends to an intake."""
     floor, wire = Simulation(floor_of(10), seed=1, start=START), Wire(faults, 1, START)
     with Sender(intake.url, "k", timing=Timing(chance=lambda: 0.0), sleep=wall.pass_by) as sender:
         yield SimulationRun(floor, wire, sender, wall, clock=wall.now), floor
@@ -64,7 +64,7 @@ def received(intake: Intake) -> list[str]:
 
 
 def test_at_full_speed_batches_are_full_and_nothing_waits() -> None:
-    """An hour in requests of about a thousand, in order, without a pause."""
+    """An hour goes in ordered requests of about a thousand events, without pauses."""
     wall = Wall()
     with running() as intake, a_floor(intake, wall) as (work, _):
         work.go_on(Pace(MAX_SPEED, behind=2 * HOUR), 2 * HOUR)
@@ -79,7 +79,7 @@ def test_at_full_speed_batches_are_full_and_nothing_waits() -> None:
 
 @pytest.mark.parametrize("speed", [0.5, 1.0, 60.0])
 def test_the_floor_keeps_the_pace_of_the_clock(speed: float) -> None:
-    """After so many seconds it is so far, and nothing was sent before it happened."""
+    """The floor's time follows the clock, and no event is sent before its time."""
     wall = Wall()
     with running() as intake, a_floor(intake, wall) as (work, floor):
         work.go_on(Pace(speed, behind=HOUR), 60_000 * speed)
@@ -90,7 +90,7 @@ def test_the_floor_keeps_the_pace_of_the_clock(speed: float) -> None:
 
 @pytest.mark.parametrize("speed", [3.0, MAX_SPEED])
 def test_a_floor_that_has_caught_up_goes_on_in_real_time(speed: float) -> None:
-    """Nothing is sent before its time, however fast it may be."""
+    """No event is sent before its time, at any speed."""
     wall = Wall()
     with running() as intake, a_floor(intake, wall) as (work, _):
         work.go_on(Pace(speed, behind=40_000), 70_000)
@@ -98,7 +98,7 @@ def test_a_floor_that_has_caught_up_goes_on_in_real_time(speed: float) -> None:
 
 
 def test_a_beginning_that_is_still_to_come_is_waited_for() -> None:
-    """A floor whose time begins in a minute does nothing until then."""
+    """A floor that begins in a minute does nothing until then."""
     wall = Wall()
     with running() as intake, a_floor(intake, wall) as (work, floor):
         work.go_on(Pace(1.0, behind=-60_000), 30_000)
@@ -107,7 +107,7 @@ def test_a_beginning_that_is_still_to_come_is_waited_for() -> None:
 
 
 def test_told_to_stop_it_closes_and_sends_all_that_is_on_its_way() -> None:
-    """In the middle, with faults: the calls end, everybody logs off, nothing is held back."""
+    """Stopped midway, it ends its calls, logs everybody off and sends all held events."""
     wall = Wall(stops_at=20)
     with running() as intake, a_floor(intake, wall, FAULTS) as (work, _):
         work.go_on(Pace(60.0, behind=HOUR))
@@ -122,7 +122,7 @@ def test_told_to_stop_it_closes_and_sends_all_that_is_on_its_way() -> None:
 
 
 def test_a_server_that_is_busy_or_dies_gets_each_event_once() -> None:
-    """Batches are sent again until they are answered."""
+    """Batches are sent again until the server responds."""
     with running(BUSY, TAKE, DROP, BUSY, TAKE) as intake, a_floor(intake, Wall()) as (work, _):
         work.go_on(Pace(MAX_SPEED, behind=HOUR), HOUR)
         work.close()

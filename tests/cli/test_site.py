@@ -17,12 +17,12 @@ from tests.site.sites import SMALL
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    """A desk in a folder of its own."""
+    """A desk in its own folder."""
     return Desk(tmp_path, monkeypatch)
 
 
 def test_applying_tells_what_it_changed(desk: Desk) -> None:
-    """New clients at first; then nothing; then just what the file changed, in columns."""
+    """First it lists new clients, then nothing, then only the changes of the file, in columns."""
     said = desk.says("site", "apply", "site.toml").splitlines()
     assert said[0].split("  ")[0] == "added"
     assert said[-1] == "2 changes"
@@ -40,7 +40,7 @@ def test_applying_tells_what_it_changed(desk: Desk) -> None:
 
 
 def test_a_running_server_sees_what_was_applied(desk: Desk) -> None:
-    """A process that has the folder open finds the new site the next time it looks."""
+    """A process that has the folder open finds the new site at its next check."""
     desk.says("site", "apply", "site.toml")
     kv = open_kv(desk.folder / "floorcast-data")
     site = Site(kv)
@@ -54,7 +54,7 @@ def test_a_running_server_sees_what_was_applied(desk: Desk) -> None:
 
 @pytest.mark.parametrize("command", ["apply", "check"])
 def test_a_wrong_file_is_told_and_changes_nothing(desk: Desk, command: str) -> None:
-    """Every mistake with the file's name, the table and the key."""
+    """Each mistake is reported with the file's name, the table and the key."""
     (desk.folder / "site.toml").write_text(SMALL.replace("Help", "Sales"))
     with pytest.raises(SettingError, match=r"^site\.toml: client 1, service Sales: the name is"):
         desk.does("site", command, "site.toml")
@@ -64,7 +64,7 @@ def test_a_wrong_file_is_told_and_changes_nothing(desk: Desk, command: str) -> N
 
 
 def test_a_file_in_order_is_told_as_such(desk: Desk) -> None:
-    """With what it declares, and without a data folder."""
+    """It lists what the file declares, without needing a data folder."""
     said = desk.says("site", "check", "site.toml")
     assert said.splitlines() == [
         "client 1 ACME       2 services  2 agents  2 users",
@@ -75,7 +75,7 @@ def test_a_file_in_order_is_told_as_such(desk: Desk) -> None:
 
 
 def test_the_site_can_be_looked_at(desk: Desk) -> None:
-    """All clients or one, with numbers and names but no secret."""
+    """All clients or one are shown, with numbers and names but no secret."""
     desk.says("site", "apply", "site.toml")
     said = desk.says("site", "show")
     for part in (
@@ -97,7 +97,7 @@ def test_the_site_can_be_looked_at(desk: Desk) -> None:
 
 
 def test_the_data_folder_is_the_servers(desk: Desk) -> None:
-    """--data, or FLOORCAST_DATA, or the settings' file, says whose site it is."""
+    """The folder comes from --data, FLOORCAST_DATA or the settings file."""
     (desk.folder / "floorcast.toml").write_text('data = "from-file"')
     desk.says("site", "apply", "site.toml")
     desk.says("site", "apply", "site.toml", "--data", "from-flag")
@@ -105,7 +105,7 @@ def test_the_data_folder_is_the_servers(desk: Desk) -> None:
 
 
 def test_there_must_be_a_site_to_look_at(desk: Desk) -> None:
-    """A folder without one is told with the command that makes it, and is not made."""
+    """The error names the command that creates a site, and the folder is not created."""
     with pytest.raises(SettingError, match="holds no site yet: floorcast site apply FILE --data"):
         desk.does("site", "show")
     with pytest.raises(SettingError, match=":memory:"):
@@ -114,7 +114,7 @@ def test_there_must_be_a_site_to_look_at(desk: Desk) -> None:
 
 
 def test_what_is_unsafe_in_a_file_is_told_beside_the_answer(desk: Desk) -> None:
-    """A mode that lets others read it; check and apply go on all the same."""
+    """A file that others can read gives a warning, and check and apply continue."""
     (desk.folder / "site.toml").chmod(0o644)
     for command in ("check", "apply"):
         result = desk.does("site", command, "site.toml")
@@ -128,7 +128,7 @@ EMPTY = "# nothing yet\n"
 
 
 def test_a_file_that_removes_clients_or_users_is_not_applied_without_a_word(desk: Desk) -> None:
-    """An empty or half-written file changes nothing until somebody says yes; scripts by --yes."""
+    """An empty or half-written file changes nothing without a yes. Scripts use --yes."""
     desk.says("site", "apply", "site.toml")
     (desk.folder / "site.toml").write_text(EMPTY)
     with pytest.raises(SettingError, match="nothing was changed: give --yes"):
@@ -166,7 +166,7 @@ def test_on_a_terminal_it_asks_and_names_what_would_go(
 
 
 def test_a_dry_run_prints_what_would_change_and_changes_nothing(desk: Desk) -> None:
-    """Removals too, without a question; and it leaves no line in the audit log."""
+    """Removals are listed without a question, and the audit log gets no line."""
     desk.says("site", "apply", "site.toml")
     before = desk.says("audit", "--json")
     (desk.folder / "site.toml").write_text(EMPTY)

@@ -1,4 +1,4 @@
-"""``floorcast skip-entry``: a way out of damage, for an operator who knows what is lost."""
+"""``floorcast skip-entry``: skips a damaged entry whose loss the operator accepts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.log.damaging import flip
 
 
 def skipped(folder: Path, *words: str) -> Result:
-    """Run the command, in this process."""
+    """Run the command in this process."""
     program = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
     program.callback()(options.take)
     skip_entry.register(program)
@@ -26,7 +26,7 @@ def skipped(folder: Path, *words: str) -> Result:
 
 
 def test_a_damaged_entry_is_skipped(tmp_path: Path) -> None:
-    """The rest of the log is then read as if it were not there."""
+    """The rest of the log is then read as if the entry did not exist."""
     stored(tmp_path, a_call(1))
     flip(tmp_path / "log.db", b'"id":"3/0"')
     said = skipped(tmp_path, "47415", "3")
@@ -38,7 +38,7 @@ def test_a_damaged_entry_is_skipped(tmp_path: Path) -> None:
 
 
 def test_it_refuses_what_it_must_not_touch(tmp_path: Path) -> None:
-    """An entry that is sound, a folder without a log, and one whose server runs."""
+    """A sound entry, a folder without a log, and a running server's folder are refused."""
     with pytest.raises(SettingError, match="holds no log"):
         skipped(tmp_path, "47415", "1")
     stored(tmp_path, a_call(1))

@@ -1,4 +1,4 @@
-"""``floorcast tail``, as it is used: at a terminal, in a pipe, killed and gone on with."""
+"""``floorcast tail`` in use: at a terminal, in a pipe, killed and resumed."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from tests.real.sites import PASSWORD, TOKENS, event, ndjson
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One for all: each test sends calls of its own."""
+    """One server for all tests. Each test sends its own calls."""
     with running(tmp_path_factory.mktemp("tail")) as one:
         yield one
 
 
 @pytest.fixture
 def caller(server: Server) -> Iterator[Caller]:
-    """Who sends the events."""
+    """A sender of events."""
     with Caller(server.url, up=server.up) as one:
         one.login()
         yield one
 
 
 def login(server: Server, **more: str) -> dict[str, str]:
-    """An environment with everything that logs in."""
+    """An environment with the complete login."""
     return environment(
         FLOORCAST_URL=server.url,
         FLOORCAST_CLIENT="ACME",
@@ -49,7 +49,7 @@ def login(server: Server, **more: str) -> dict[str, str]:
 
 
 def call(name: str, service: str = "Sales") -> bytes:
-    """A call that begins; its session is what its lines show."""
+    """A call that begins. Its session appears in the output."""
     return ndjson(
         [event("call.start", name, transactionId=abs(hash(name)) % 10**9, sessionId=name,
                service=service, direction="INBOUND", callerId="6503517450")]
@@ -58,7 +58,7 @@ def call(name: str, service: str = "Sales") -> bytes:
 
 @contextmanager
 def tail(server: Server, *options: str) -> Iterator[subprocess.Popen[str]]:
-    """The command, its output in a pipe; it ends with the block."""
+    """The command with its output in a pipe. It ends with the block."""
     with subprocess.Popen(
         command("tail", *options),
         env=login(server),
@@ -73,13 +73,13 @@ def tail(server: Server, *options: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def lines(process: subprocess.Popen[str], count: int) -> list[str]:
-    """So many lines of what it prints."""
+    """Read some lines of the output."""
     assert process.stdout is not None
     return [process.stdout.readline() for _ in range(count)]
 
 
 def said(process: subprocess.Popen[str], number: signal.Signals | None = None) -> tuple[int, str]:
-    """The exit code, after a signal, and all that was said on standard error."""
+    """The exit code after a signal, and the text of standard error."""
     if number is not None:
         process.send_signal(number)
     _, errors = process.communicate(timeout=60)
@@ -87,7 +87,7 @@ def said(process: subprocess.Popen[str], number: signal.Signals | None = None) -
 
 
 def test_events_are_lines_as_they_happen(server: Server, caller: Caller) -> None:
-    """From a token on; Ctrl-C ends it without a word."""
+    """It starts from a token. Ctrl-C ends it silently."""
     token = caller.feed(EVENTS).token
     caller.take(call("first"))
     with tail(server, "--from", token) as process:
@@ -100,7 +100,7 @@ def test_events_are_lines_as_they_happen(server: Server, caller: Caller) -> None
 
 
 def test_json_lines_are_the_events_as_they_were_fed(server: Server, caller: Caller) -> None:
-    """What the long poll gives, byte for byte a line."""
+    """Each line has the same bytes as in the long poll."""
     token = caller.feed(EVENTS).token
     caller.take(call("in JSON") + call("in JSON, too"))
     with tail(server, "--from", token, "--json") as process:
@@ -109,7 +109,7 @@ def test_json_lines_are_the_events_as_they_were_fed(server: Server, caller: Call
 
 
 def test_a_filter_leaves_the_others_out(server: Server, caller: Caller) -> None:
-    """By service here; it is the server that filters."""
+    """The server filters, here by service."""
     token = caller.feed(EVENTS).token
     caller.take(call("of Sales") + call("of Help", "Help"))
     with tail(server, "--from", token, "--filter", "service=38050") as process:
@@ -118,7 +118,7 @@ def test_a_filter_leaves_the_others_out(server: Server, caller: Caller) -> None:
 
 
 def test_agents_have_a_feed_of_their_own(server: Server, caller: Caller) -> None:
-    """With other columns."""
+    """The agent feed has other columns."""
     token = caller.feed(EVENTS).token
     caller.take(
         ndjson([event("agent.state", "on", agent="VKUMARK", eventType="LOGON", service="Sales")])
@@ -129,7 +129,7 @@ def test_agents_have_a_feed_of_their_own(server: Server, caller: Caller) -> None
 
 
 def test_a_closed_pipe_ends_it_quietly(server: Server, caller: Caller) -> None:
-    """As ``| head`` does: no traceback, no complaint, exit code 0."""
+    """As with ``| head``: no traceback, no message, exit code 0."""
     token = caller.feed(EVENTS).token
     caller.take(call("into the pipe"))
     with tail(server, "--from", token) as process:
@@ -145,7 +145,7 @@ def test_a_closed_pipe_ends_it_quietly(server: Server, caller: Caller) -> None:
 def test_a_store_goes_on_where_it_was_stopped(
     server: Server, caller: Caller, tmp_path: Path
 ) -> None:
-    """Whatever ends it once the line is out and the place is saved: nothing comes twice."""
+    """However it ends after the line is printed and the token is saved, no event is repeated."""
     store = tmp_path / "position"
     store.write_text(caller.feed(EVENTS).token)
     for name, ending in (("one", signal.SIGINT), ("two", signal.SIGKILL), ("three", None)):
@@ -160,14 +160,14 @@ def test_a_store_goes_on_where_it_was_stopped(
 
 
 def wait_for_another(store: Path, before: str) -> None:
-    """Wait until the file holds something else."""
+    """Wait until the content of the file changes."""
     over = time.monotonic() + 60
     while store.read_text() == before:
         assert time.monotonic() < over
 
 
 def test_a_server_that_is_away_is_waited_for_and_said_so(server: Server, caller: Caller) -> None:
-    """On standard error; the events go on behind the last one."""
+    """The wait is reported on standard error. Events continue after the last one."""
     token = caller.feed(EVENTS).token
     caller.take(call("before"))
     with tail(server, "--from", token) as process:
@@ -184,7 +184,7 @@ def test_a_server_that_is_away_is_waited_for_and_said_so(server: Server, caller:
 def test_a_terminal_gets_a_head_and_is_asked_for_the_password(
     server: Server, caller: Caller
 ) -> None:
-    """A password on the command line can be read by others."""
+    """Others could read a password on the command line."""
     token = caller.feed(EVENTS).token
     caller.take(call("at a terminal"))
     shown = login(server) | {"FLOORCAST_PASSWORD": ""}
@@ -213,7 +213,7 @@ def test_a_terminal_gets_a_head_and_is_asked_for_the_password(
 def test_what_cannot_be_followed_is_said_and_ends_it(
     server: Server, options: list[str], message: str
 ) -> None:
-    """Waiting would not help."""
+    """It exits, because waiting would not help."""
     ran = CliRunner().invoke(app, ["tail", *options], env=login(server))
     assert ran.exit_code in {1, 2}
     assert message in f"{ran.stderr} {ran.exception}"

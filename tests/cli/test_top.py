@@ -1,4 +1,4 @@
-"""``floorcast top``, as it is used: on a terminal, in a pipe, while the server comes and goes."""
+"""``floorcast top`` in use: on a terminal, in a pipe, and while the server restarts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.real.sites import event, ndjson
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One for all, with an agent at work and a call that waits."""
+    """One server for all tests, with a working agent and a waiting call."""
     with running(tmp_path_factory.mktemp("top")) as one, Caller(one.url) as caller:
         call = {"transactionId": 1, "sessionId": "S1"}
         caller.take(
@@ -33,7 +33,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def top(server: Server, *options: str) -> subprocess.CompletedProcess[str]:
-    """The command to its end, its output in a pipe."""
+    """Run the command to its end, with its output in a pipe."""
     arguments = command("top", *options)
     return subprocess.run(
         arguments, env=login(server), capture_output=True, text=True, timeout=60, check=False
@@ -41,7 +41,7 @@ def top(server: Server, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_in_a_pipe_the_floor_is_printed_once(server: Server) -> None:
-    """Nothing but lines: no colours, no cursor."""
+    """The output is plain lines without colours or cursor movements."""
     ran = top(server)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert "Waiting calls: 1" in ran.stdout
@@ -51,14 +51,14 @@ def test_in_a_pipe_the_floor_is_printed_once(server: Server) -> None:
 
 
 def test_a_filter_restricts_it(server: Server) -> None:
-    """To some services, or call centers."""
+    """The filter selects services or call centers."""
     ran = top(server, "--filter", "service=38050")
     assert ran.returncode == 0
     assert "Waiting calls: 0" in ran.stdout
 
 
 def test_what_the_server_refuses_is_said_in_a_line(server: Server) -> None:
-    """On a terminal too, once the screen is as it was."""
+    """On a terminal the screen is restored first."""
     ran = top(server, "--filter", "service=1")
     assert ran.returncode == 1
     assert ran.stderr.startswith("floorcast: filter.service names 1: there is no such service")
@@ -70,7 +70,7 @@ def test_what_the_server_refuses_is_said_in_a_line(server: Server) -> None:
 
 @pytest.mark.parametrize("ending", ["q", "\x03", "SIGTERM"])
 def test_it_ends_by_a_key_and_leaves_the_terminal_as_it_was(server: Server, ending: str) -> None:
-    """The screen, the cursor and the keyboard."""
+    """The screen, the cursor and the keyboard are restored."""
     with Terminal(command("top"), login(server)) as terminal:
         terminal.until("VINAY K")
         assert terminal.settings() != terminal.before
@@ -86,7 +86,7 @@ def test_it_ends_by_a_key_and_leaves_the_terminal_as_it_was(server: Server, endi
 
 
 def test_it_survives_a_server_that_dies_and_comes_back(server: Server) -> None:
-    """It says why, keeps what it knows with its age, and is up to date again by itself."""
+    """It shows the reason, keeps the data with its age, and recovers by itself."""
     with Terminal(command("top", "--interval", "0.5"), login(server)) as terminal:
         terminal.until("VINAY K")
         server.kill()
@@ -102,7 +102,7 @@ def test_it_survives_a_server_that_dies_and_comes_back(server: Server) -> None:
 
 
 def test_once_prints_it_on_a_terminal_too(server: Server) -> None:
-    """And leaves it there."""
+    """The output stays on the terminal."""
     with Terminal(command("top", "--once"), login(server)) as terminal:
         assert terminal.ended() == 0
         assert "VINAY K" in terminal.text

@@ -14,14 +14,14 @@ from tests.site.sites import CHEAP, SMALL
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    """A desk at which the small site was applied."""
+    """A desk with the small site applied."""
     desk = Desk(tmp_path, monkeypatch)
     desk.says("site", "apply", "site.toml")
     return desk
 
 
 def test_a_user_is_made_with_a_password_from_standard_input(desk: Desk) -> None:
-    """The next free id, the role in any case, and the password in no output."""
+    """The user gets the next free id. The role matches in any case. No output has the password."""
     said = desk.says(
         "user", "add", "eve", "--role", "report admin", "--client", "ACME", types="a long secret\n"
     )
@@ -33,7 +33,7 @@ def test_a_user_is_made_with_a_password_from_standard_input(desk: Desk) -> None:
 
 
 def test_a_user_may_have_an_id_and_a_limit(desk: Desk) -> None:
-    """Call centers of the client or one below it; a client by its id."""
+    """Call centers may belong to the client or to a child client. The client may be given by id."""
     words = ("user", "add", "eve", "--role", "Manager", "--client", "1", "--user-id", "7")
     desk.says(*words, "--call-center", "21", "--call-center", "11", types="a long secret")
     user = desk.site().user(1, "eve")
@@ -67,13 +67,13 @@ def test_a_user_may_have_an_id_and_a_limit(desk: Desk) -> None:
 def test_a_wrong_option_says_what_would_do(
     desk: Desk, words: tuple[str, ...], types: str, message: str
 ) -> None:
-    """And nobody is made."""
+    """No user is created."""
     assert message in desk.refused("user", "add", "eve", *words, types=types)
     assert desk.site().user(1, "eve") is None
 
 
 def test_a_name_that_is_taken_is_refused(desk: Desk) -> None:
-    """By a user of the file as by one made before."""
+    """Names from the file and names of users created by commands are both taken."""
     with pytest.raises(InvalidParameter, match="client ACME has a user reports already"):
         desk.does(
             "user", "add", "reports", "--role", "Auditor", "--client", "1", types="a long secret"
@@ -81,7 +81,7 @@ def test_a_name_that_is_taken_is_refused(desk: Desk) -> None:
 
 
 def test_the_only_client_need_not_be_named(desk: Desk) -> None:
-    """A site of one client is most sites."""
+    """Most sites have a single client."""
     (desk.folder / "site.toml").write_text(SMALL.partition("\n[[client]]\nid = 2")[0])
     desk.says("site", "apply", "site.toml", "--yes")
     desk.says("user", "add", "eve", "--role", "Auditor", types="a long secret")
@@ -89,7 +89,7 @@ def test_the_only_client_need_not_be_named(desk: Desk) -> None:
 
 
 def test_users_are_listed_with_where_they_come_from(desk: Desk) -> None:
-    """Users and agents who may log in, of the file and made by command; no hashes."""
+    """The list has users and agents with logins and their source, without hashes."""
     desk.says("user", "add", "eve", "--role", "Auditor", "--client", "1", types="a long secret")
     assert desk.says("user", "list", "--client", "1").splitlines() == [
         "id   name     role      call centers  made by",
@@ -101,7 +101,7 @@ def test_users_are_listed_with_where_they_come_from(desk: Desk) -> None:
 
 
 def test_a_user_is_removed_and_stays_so(desk: Desk) -> None:
-    """Of the file too; one who is not there is told."""
+    """Users of the file stay removed, too. An unknown user is an error."""
     said = desk.says("user", "remove", "reports", "--client", "1")
     assert said == "reports of client ACME can no longer log in\n"
     desk.says("site", "apply", "site.toml")
@@ -112,7 +112,10 @@ def test_a_user_is_removed_and_stays_so(desk: Desk) -> None:
 
 
 def test_a_password_is_changed(desk: Desk) -> None:
-    """Of a user, and of an agent of the site, who may log in from then on."""
+    """The password of a user changes.
+
+    An agent of the site gets one, and can log in from then on.
+    """
     desk.says("user", "password", "reports", "--client", "1", types="their own secret\n")
     desk.says("user", "password", "BOB", "--agent", "--client", "1", types="bob's own secret\r\n")
     site = desk.site()

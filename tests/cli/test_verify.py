@@ -36,7 +36,7 @@ def verified(folder: Path | str, *more: str) -> Result:
 
 
 def stored(folder: Path, events: Sequence[InboundEvent], client: int = 47415) -> None:
-    """Have a server take these events in, some a request."""
+    """Have a server accept these events, some per request."""
 
     async def take() -> None:
         data = DataFolder(folder)
@@ -63,7 +63,7 @@ def a_call(client: int) -> list[InboundEvent]:
 
 
 def test_a_log_without_a_difference(tmp_path: Path) -> None:
-    """Each client's line says what was looked at; the exit code is 0."""
+    """Each client's line has the amount checked. The exit code is 0."""
     stored(tmp_path, a_call(1))
     stored(tmp_path, a_call(2)[:2], client=4199)
     result = verified(tmp_path)
@@ -77,7 +77,7 @@ def test_a_log_without_a_difference(tmp_path: Path) -> None:
 def test_a_difference_is_a_row_of_the_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With what is shown and what was recomputed; the exit code is 1."""
+    """The row has the shown and the recomputed value. The exit code is 1."""
     stored(tmp_path, a_call(1))
     monkeypatch.setattr(CallCounts, "talk", lambda *_: None)
     result = verified(tmp_path)
@@ -88,14 +88,14 @@ def test_a_difference_is_a_row_of_the_table(
 
 
 def test_it_works_beside_a_running_server(tmp_path: Path) -> None:
-    """The server owns the folder; the log is only read."""
+    """The server owns the folder, and the log is only read."""
     stored(tmp_path, a_call(1))
     with DataFolder(tmp_path):
         assert verified(tmp_path).exit_code == 0
 
 
 def test_a_folder_without_a_log_is_refused(tmp_path: Path) -> None:
-    """And so is the log that is in memory."""
+    """A log in memory is refused, too."""
     with pytest.raises(SettingError, match="holds no log"):
         verified(tmp_path)
     with pytest.raises(SettingError, match="must be a folder, because"):
@@ -103,7 +103,7 @@ def test_a_folder_without_a_log_is_refused(tmp_path: Path) -> None:
 
 
 def test_damage_is_a_difference_and_the_other_clients_are_verified(tmp_path: Path) -> None:
-    """It names the entry, and what to do."""
+    """The output names the entry and the next step."""
     stored(tmp_path, a_call(1))
     stored(tmp_path, a_call(2)[:2], client=4199)
     flip(tmp_path / "log.db", b'"id":"3/0"')
@@ -116,7 +116,7 @@ def test_damage_is_a_difference_and_the_other_clients_are_verified(tmp_path: Pat
 
 
 def test_the_disk_is_verified_entry_by_entry(tmp_path: Path) -> None:
-    """Each damaged one with its client, number and time; exit code 1 if there is any."""
+    """Each damaged entry is listed with its client, number and time. The exit code is then 1."""
     stored(tmp_path, a_call(1))
     result = verified(tmp_path, "--disk")
     assert (result.exit_code, result.stdout) == (0, f"{tmp_path} is not damaged\n")
@@ -132,7 +132,7 @@ def test_the_disk_is_verified_entry_by_entry(tmp_path: Path) -> None:
 
 
 def test_a_log_that_is_no_database_any_more_is_told(tmp_path: Path) -> None:
-    """In a line, like any other damage."""
+    """The damage is reported in one line."""
     stored(tmp_path, a_call(1))
     zero_page(tmp_path / "log.db", 1)
     result = verified(tmp_path, "--disk")

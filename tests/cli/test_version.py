@@ -1,4 +1,4 @@
-"""What the program says of itself."""
+"""The version that the program prints."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from floorcast.server.release import release
 
 
 def test_both_versions_are_told() -> None:
-    """The program's own, and the Python's that runs it; by the command and by the option."""
+    """The command and the option print the program's version and that of Python."""
     for words in (["version"], ["--version"]):
         result = CliRunner().invoke(app, words)
         assert result.stdout == f"floorcast {release()} on Python {platform.python_version()}\n"

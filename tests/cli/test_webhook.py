@@ -24,7 +24,7 @@ SECRET = "whsec_" + "QUFB" * 10
 
 
 class Receiving(HTTPServer):
-    """A receiver that answers ``status``; ``got`` are the requests."""
+    """A receiver that responds with ``status``. ``got`` has the requests."""
 
     status = 204
 
@@ -43,12 +43,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 — the library's
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
 def receiver() -> Iterator[Receiving]:
-    """A receiver in a thread."""
+    """A receiver in its own thread."""
     with Receiving() as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -59,7 +59,7 @@ def receiver() -> Iterator[Receiving]:
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, receiver: Receiving) -> Desk:
-    """A desk at which a site with a webhook was applied."""
+    """A desk with an applied site that has a webhook."""
     desk = Desk(tmp_path, monkeypatch)
     desk.folder.joinpath("site.toml").write_text(with_webhook(receiver.server_port))
     desk.says("site", "apply", "site.toml")
@@ -82,7 +82,7 @@ id = 2
 
 
 def stored(desk: Desk) -> Progress:
-    """What the store holds of the webhook."""
+    """The stored progress of the webhook."""
     kv = open_kv(desk.folder / "floorcast-data")
     found = read_progress(kv.get(BUCKET, "1.ops"))
     run(kv.close())
@@ -90,7 +90,7 @@ def stored(desk: Desk) -> Progress:
 
 
 def store(desk: Desk, progress: Progress) -> bytes:
-    """Put its progress there, as a server does; the secret of tokens."""
+    """Store the progress as a server does. Returns the secret of tokens."""
     kv = open_kv(desk.folder / "floorcast-data")
     run(kv.write([item_of(1, "ops", progress)]))
     secret = run(token_secret(kv))
@@ -99,7 +99,7 @@ def store(desk: Desk, progress: Progress) -> bytes:
 
 
 def test_list_tells_the_state_and_no_secret(desk: Desk) -> None:
-    """Before the first event, while it is retried, and when it is suspended."""
+    """The list is right before the first event, during retries, and after suspension."""
     lines = desk.says("webhook", "list", "--client", "1").splitlines()
     head, first = lines
     assert head.split() == [
@@ -123,7 +123,7 @@ def test_list_tells_the_state_and_no_secret(desk: Desk) -> None:
 
 
 def test_resume_and_skip_change_the_stored_progress(desk: Desk) -> None:
-    """A running server sees the next order; the audit log has both."""
+    """A running server sees the next order, and the audit log has both."""
     secret = store(desk, suspended(Progress(token="here", end="there"), "gone"))
     assert "active again" in desk.says("webhook", "resume", "ops", "--client", "1")
     assert (stored(desk).state, stored(desk).token, stored(desk).order) == ("active", "here", 1)
@@ -138,7 +138,7 @@ def test_resume_and_skip_change_the_stored_progress(desk: Desk) -> None:
 
 
 def test_a_token_that_cannot_be_used_is_refused(desk: Desk) -> None:
-    """One that is none, one that is too old, and none at all."""
+    """A malformed token, a token that is too old, and a missing one are refused."""
     with pytest.raises(InvalidParameter, match="expected a token"):
         desk.does("webhook", "resume", "ops", "--client", "1", "--from", "yesterday")
     old = encode(1, system_now() - 25 * 3600 * TICKS_PER_SECOND, end_of_entry(7))
@@ -149,13 +149,13 @@ def test_a_token_that_cannot_be_used_is_refused(desk: Desk) -> None:
 
 
 def test_a_name_that_is_not_declared_is_told_with_those_that_are(desk: Desk) -> None:
-    """Of that client only."""
+    """The error lists the webhooks of that client only."""
     assert "it declares ops" in desk.refused("webhook", "skip", "opps", "--client", "1")
     assert "it declares none" in desk.refused("webhook", "skip", "ops", "--client", "2")
 
 
 def test_a_test_is_signed_and_changes_nothing(desk: Desk, receiver: Receiving) -> None:
-    """Its event has a type of its own; an answer but 2xx is an error."""
+    """The test event has its own type. Any response other than 2xx is an error."""
     said = desk.says("webhook", "test", "ops", "--client", "1")
     assert said.startswith("the receiver answered 204 in ")
     headers, body = receiver.got[0]
@@ -168,7 +168,7 @@ def test_a_test_is_signed_and_changes_nothing(desk: Desk, receiver: Receiving) -
 
 
 def test_a_test_of_a_template_sends_its_example(desk: Desk, receiver: Receiving) -> None:
-    """As the server would send an event of that kind."""
+    """The test sends what the server would send for such an event."""
     template = "template = '{\"text\": {{ event.type | json }}}'\nallow_private = true"
     desk.folder.joinpath("site.toml").write_text(with_webhook(receiver.server_port, template))
     desk.says("site", "apply", "site.toml")
@@ -179,7 +179,7 @@ def test_a_test_of_a_template_sends_its_example(desk: Desk, receiver: Receiving)
 
 
 def test_a_private_address_is_refused(desk: Desk, receiver: Receiving) -> None:
-    """A test tells it as the server would."""
+    """The test refuses it as the server would."""
     text = with_webhook(receiver.server_port, "").replace("http://", "https://")
     desk.folder.joinpath("site.toml").write_text(text)
     desk.says("site", "apply", "site.toml")
@@ -189,7 +189,7 @@ def test_a_private_address_is_refused(desk: Desk, receiver: Receiving) -> None:
 
 
 def test_a_new_secret_fits_the_site_file(desk: Desk, receiver: Receiving) -> None:
-    """It is another one each time."""
+    """Each secret is different."""
     made = [desk.says("webhook", "secret").strip() for _ in range(2)]
     assert len(set(made)) == 2
     text = with_webhook(receiver.server_port).replace(SECRET, made[0])
@@ -209,7 +209,7 @@ RECIPES = [
 def test_each_recipe_of_the_docs_reaches_a_receiver(
     desk: Desk, receiver: Receiving, recipe: str
 ) -> None:
-    """With its address replaced, and lunch for the example's reason."""
+    """The test replaces the recipe's address, and uses lunch as its reason."""
     local = f"http://127.0.0.1:{receiver.server_port}/"
     table = re.sub(r'(?m)^url = ".*"$', f'url = "{local}"', recipe).replace(
         '"LUNCH"', "'Lunch \"late\"'"

@@ -1,4 +1,4 @@
-"""A small intake on a real loopback socket, that fails as it is told to."""
+"""A small intake on a real loopback socket, which fails on request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 
 class Answer(NamedTuple):
-    """What the intake answers instead of verdicts; a status of 0 drops the connection."""
+    """A response of the intake instead of verdicts. A status of 0 drops the connection."""
 
     status: int
     body: Mapping[str, object] | None
@@ -24,11 +24,11 @@ class Answer(NamedTuple):
 
 
 DROP = Answer(0, None)
-"""The batch is taken, and the connection dies before the answer."""
+"""The batch is accepted, and the connection breaks before the response."""
 
 
 TAKE: Final = None
-"""The batch is taken, and answered with verdicts: what the intake does when told nothing."""
+"""The batch is accepted, and the response has verdicts. This is the default."""
 
 
 class Request(NamedTuple):
@@ -38,7 +38,7 @@ class Request(NamedTuple):
 
 
 class Intake:
-    """Takes events by their ids, after it has given the ``answers`` that it was told to give."""
+    """Accepts events by id, after it has sent the given ``answers``."""
 
     def __init__(self, *answers: Answer | None) -> None:
         self.answers: deque[Answer | None] = deque(answers)
@@ -53,7 +53,8 @@ class Intake:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-            wbufsize = -1  # one packet an answer: two of them wait for the client's delayed ACK
+            # One packet per response: a second one would wait for the client's delayed ACK.
+            wbufsize = -1
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))

@@ -1,7 +1,7 @@
-"""The vendor's server as the reference describes it, small: no stream of agents, no ``id:`` lines.
+"""A small server as the reference describes it: no agent stream and no ``id:`` lines.
 
-It stands behind httpx's own edge, so a client meets real requests and answers, and no socket. It
-does what it is told to: ``plan`` answers before it answers by itself, ``cut`` its streams.
+It replaces httpx's transport, so a client uses real requests and responses without a socket.
+``plan`` sets responses to send first, and ``cut`` breaks streams.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ AGENTS, EVENTS = "/realtime/agentEvent/feed", "/realtime/event/feed"
 
 
 def refusal(status: int, code: int, message: str = "no", **headers: str) -> httpx.Response:
-    """An answer that is none."""
+    """A response that is not valid."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return httpx.Response(status, json={"code": code, "message": message}, headers=named)
 
@@ -43,11 +43,10 @@ class _Stream(httpx.SyncByteStream, httpx.AsyncByteStream):
 
 
 class Reference:
-    """Two feeds of numbered events, and sessions that end when they are told to.
+    """Two feeds of numbered events, and sessions that end on request.
 
-    A page has at most ``most`` events; a stream gives so many, too, and is then closed, or
-    broken in the middle of the next if ``cut``. With ``same_session`` every login gives the
-    session that there is.
+    A page or stream has at most ``most`` events. A stream is then closed or, with ``cut``, broken
+    within the next event. With ``same_session`` every login returns the existing session.
     """
 
     def __init__(
@@ -64,7 +63,7 @@ class Reference:
         self._lock = Lock()
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
-        """The answer to a request; whoever asks may be a thread or a task."""
+        """The response to a request of a thread or a task."""
         with self._lock:
             self.requests.append(request)
             if request.url.path == "/session/login":
@@ -83,7 +82,7 @@ class Reference:
             return self._answer(request)
 
     def end_sessions(self) -> None:
-        """Whoever is logged in is no more."""
+        """End all sessions."""
         self._sessions.clear()
 
     def asked(self) -> list[tuple[str, str, dict[str, str], Any]]:
@@ -112,7 +111,7 @@ class Reference:
         return httpx.Response(200, content=body, headers={"content-type": "application/json"})
 
     def _behind(self, token: str) -> int:
-        """How many events are behind a token: a time's, or an event's id."""
+        """The number of events before a token, which is a time's or an event's id."""
         if not token:
             return self.events
         number = int(token[:8], 16)

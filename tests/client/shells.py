@@ -1,4 +1,4 @@
-"""Both clients behind one face, so that one suite asks the same of both."""
+"""Both clients behind one interface, for a shared suite."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from tests.client.reference import URL, Reference
 __all__ = ["Blocking", "OnALoop", "Received", "Shell"]
 
 Found = Any
-"""What a method gives: another type for each name."""
+"""The result of a method, whose type depends on the name."""
 Received = list[tuple[bytes, str | None]]
 
 
 class Shell(Protocol):
-    """A client as the tests use it: ``paused`` are its pauses."""
+    """A client under test. ``paused`` has its pauses."""
 
     paused: list[float]
 
     def ask(self, method: str, *given: object, **more: object) -> Found:
-        """What a method gives."""
+        """The result of a method."""
         ...
 
     def ask_at_once(self, method: str, times: int) -> list[Any]:
-        """What a method gives, asked so many times at the same time."""
+        """The results of a method called this many times concurrently."""
         ...
 
     def take(self, feed: Found, count: int) -> Received:
-        """So many events of a feed as they came, each with the token behind it."""
+        """The next events of a feed, each with the token after it."""
         ...
 
     def leave(self, feed: Found) -> None:

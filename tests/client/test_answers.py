@@ -1,4 +1,4 @@
-"""What the methods answer, beside what this server sends."""
+"""The types of responses, compared with what this server sends."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ KINDS: list[tuple[type[Struct], type[Struct]]] = [
 def test_every_member_that_is_answered_has_a_type_here(
     ours: type[Struct], theirs: type[Struct]
 ) -> None:
-    """By the same name; and nothing but what floorcast adds in a header stands beside them."""
+    """Names are equal, and only members that come from floorcast's headers are added."""
     sent = {field.encode_name for field in structs.fields(ours)}
     known = {field.encode_name for field in structs.fields(theirs)}
     assert known - {"feedToken"} == sent
@@ -73,5 +73,5 @@ def test_every_member_that_is_answered_has_a_type_here(
 
 @pytest.mark.parametrize("kind", [theirs for _, theirs in KINDS[1:]])
 def test_a_member_that_is_not_sent_is_none(kind: type[Struct]) -> None:
-    """Or an empty list: another server may leave out what it does not know."""
+    """A missing list is empty. Other servers may omit what they do not know."""
     assert all(value in (None, []) for value in to_builtins(kind()).values())

@@ -1,4 +1,4 @@
-"""The envelope, as the intake reads it."""
+"""The CloudEvents envelope, as the intake reads it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a conversation is made of, before it says anything."""
+"""The parts of a conversation, before any request."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.client.world import CREDENTIALS
 
 
 def test_the_address_is_looked_at_before_anything_is_sent() -> None:
-    """And taken without the slash at its end."""
+    """The address is stored without its trailing slash."""
     assert Conversation("https://host/reporting/", None, None, Timing()).url.endswith("reporting")
     with pytest.raises(SettingError, match="must be like https://HOST:PORT"):
         Conversation("localhost:8080", CREDENTIALS, None, Timing())
@@ -20,7 +20,7 @@ def test_the_address_is_looked_at_before_anything_is_sent() -> None:
 
 @pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "schlüssel"])
 def test_an_api_token_or_session_that_no_header_can_carry_is_refused(token: str) -> None:
-    """It would be taken for a connection that fails, again and again."""
+    """It would look like a connection that fails repeatedly."""
     with pytest.raises(SettingError, match="the session is empty, or has"):
         Conversation("http://host", None, token, Timing())
     with pytest.raises(SettingError, match="API token"):
@@ -28,5 +28,5 @@ def test_an_api_token_or_session_that_no_header_can_carry_is_refused(token: str)
 
 
 def test_a_traceback_shows_no_secrets() -> None:
-    """Credentials print as whose they are, not as what opens."""
+    """Credentials print whose they are, and no secret."""
     assert repr(CREDENTIALS) == str(CREDENTIALS) == "Credentials(client='ACME', user='reports')"

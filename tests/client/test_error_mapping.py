@@ -1,4 +1,4 @@
-"""What a server means by a status that is no success."""
+"""The exceptions for statuses other than success."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def refused(status: int, code: int | None = None, **headers: str) -> Exception:
 def test_each_code_of_the_contract_is_the_exception_of_that_name(
     status: int, code: int, kind: type[Exception]
 ) -> None:
-    """With the message as the server wrote it."""
+    """The exception has the server's message."""
     error = refused(status, code)
     assert type(error) is kind
     assert str(error) == "no"
@@ -66,7 +66,7 @@ def test_each_code_of_the_contract_is_the_exception_of_that_name(
 def test_without_a_code_that_is_known_the_status_decides(
     status: int, kind: type[Exception]
 ) -> None:
-    """A proxy's page, and codes of another server; the message shows what was answered."""
+    """A proxy's page and unknown codes map by status. The message has the start of the body."""
     assert type(refused(status, 9999)) is kind
     error = refused(status)
     assert type(error) is kind
@@ -74,7 +74,7 @@ def test_without_a_code_that_is_known_the_status_decides(
 
 
 def test_where_something_has_moved_to_is_told() -> None:
-    """It is not followed: a password would go to wherever the answer says."""
+    """Redirects are not followed, because a password would go to any address named there."""
     error = refusal(REQUEST, Response(301, {"location": "https://elsewhere/"}, b""))
     assert str(error).endswith("was answered 301, it is at https://elsewhere/")
 
@@ -93,11 +93,11 @@ def test_where_something_has_moved_to_is_told() -> None:
     ],
 )
 def test_the_wait_asked_for_is_seconds_or_a_date(asked: str, seconds: int) -> None:
-    """A date is counted from the server's own, whatever our clock says."""
+    """A date is compared with the server's clock, not the local one."""
     headers = {"retry-after": asked, "date": "Tue, 24 Nov 2026 12:00:00 GMT"}
     assert retry_after(headers) == seconds
 
 
 def test_a_date_without_another_to_count_from_is_not_waited_for() -> None:
-    """Nor is one in a form that nobody knows."""
+    """A date in an unknown format is not waited for either."""
     assert retry_after({"retry-after": "Tue, 24 Nov 2026 12:00:30 GMT"}) == 0

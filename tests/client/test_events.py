@@ -37,7 +37,7 @@ KINDS: dict[type[Struct], type[Struct]] = {
 
 @pytest.mark.parametrize("ours", KINDS, ids=lambda kind: kind.__name__)
 def test_every_member_that_is_fed_has_a_type_here(ours: type[Struct]) -> None:
-    """By the same name, each None when it is not sent."""
+    """Names are equal, and each member is None if it is not sent."""
     sent = {field.encode_name for field in structs.fields(ours)}
     known = {field.encode_name for field in structs.fields(KINDS[ours])}
     assert sent <= known
@@ -61,14 +61,14 @@ def test_every_member_that_is_fed_has_a_type_here(ours: type[Struct]) -> None:
 def test_an_interaction_is_of_the_type_that_it_says(
     members: dict[str, object], kind: type[Interaction]
 ) -> None:
-    """A type that is not known yet is an interaction all the same, and not an error."""
+    """An interaction of an unknown type is still an interaction, and not an error."""
     found = read_interaction(json.dumps(members).encode())
     assert type(found) is kind
     assert found.interaction_type == members.get("interactionType")
 
 
 def test_ids_are_numbers_and_texts_are_texts_however_they_were_sent() -> None:
-    """The reference prints them as strings for Email and SMS, and as numbers for calls."""
+    """The reference prints ids as strings for Email and SMS, and as numbers for calls."""
     raw = (
         b'{"interactionType": "SMS", "clientId": "93119", "phoneNumber": 4154164061, "smsCode": 5}'
     )
@@ -78,7 +78,7 @@ def test_ids_are_numbers_and_texts_are_texts_however_they_were_sent() -> None:
 
 
 def test_a_member_that_is_something_else_is_none_and_the_others_stay() -> None:
-    """One odd member must not cost the event, nor stop the feed."""
+    """An unexpected member must not lose the event or stop the feed."""
     raw = b'{"timestamp": "yesterday", "agentId": {"id": 1}, "eventType": "READY", "seqNum": 3}'
     assert read_agent_event(raw) == AgentEvent(event_type="READY", seq_num=3)
 
@@ -102,7 +102,7 @@ NAMES = sorted({field.encode_name for one in KINDS.values() for field in structs
     st.sampled_from(["CALL_START", "CALL_TERMINATION", "CALL_DISPOSITION"]),
 )
 def test_no_object_is_too_odd(members: dict[str, object], kind: str, call: str) -> None:
-    """Whatever its members are, it is an event."""
+    """Any object is an event, whatever its members are."""
     raw = json.dumps({**members, "interactionType": kind, "callEventType": call}).encode()
     assert isinstance(read_interaction(raw), Interaction)
     assert isinstance(read_agent_event(raw), AgentEvent)
@@ -111,7 +111,7 @@ def test_no_object_is_too_odd(members: dict[str, object], kind: str, call: str) 
 
 @pytest.mark.parametrize("raw", [b"", b"[]", b"3", b'{"eventId": ', b'"x"'])
 def test_what_is_no_object_is_an_unexpected_answer(raw: bytes) -> None:
-    """It cannot be passed over: nobody knows what it was."""
+    """It cannot be skipped, because it may have been an event."""
     for read in (read_agent_event, read_interaction, events.event_id):
         with pytest.raises(UnexpectedAnswer, match="not a JSON object"):
             read(raw)

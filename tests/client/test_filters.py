@@ -19,5 +19,5 @@ def test_a_filter_is_written_as_the_reference_prints_it() -> None:
 
 
 def test_no_filter_is_no_member() -> None:
-    """An empty one might mean "nothing" to another server."""
+    """Another server might take an empty filter as "nothing"."""
     assert EVERYTHING.members() == {}

@@ -1,4 +1,4 @@
-"""Following a feed against a server that fails wherever it can: each event once, in order."""
+"""Following a feed of a server that fails in every way: each event once, in order."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from floorcast.model.errors import InvalidParameter
 from tests.client.world import Quiet, World
 
 Feed = Following[AgentEvent] | Following[Interaction]
-SEED = st.integers(0, 2**32)  # of a whole day: what happens, what fails, what crashes
+SEED = st.integers(0, 2**32)  # of a whole day: what happens, fails and crashes
 
 
 class Kept:
-    """A token store in memory, that counts how often it is written."""
+    """A token store in memory that counts its writes."""
 
     def __init__(self, token: str | None = None) -> None:
         self.token = token
@@ -35,7 +35,7 @@ class Kept:
 
 
 def follow(world: World, kind: str, token: str | None = "t0", store: Kept | None = None) -> Feed:
-    """A new life of a client that follows the feed."""
+    """Start a client that follows the feed."""
     conversation = world.meet()
     if kind == "agents":
         return feeds.agent_events(conversation, token, store=store)
@@ -44,13 +44,13 @@ def follow(world: World, kind: str, token: str | None = "t0", store: Kept | None
 
 
 def number(feed: Feed) -> int:
-    """Which of the world's events is in hand."""
+    """The number of the current event in the world."""
     found: int = int(json.loads(feed.json)["sessionId"])
     return found
 
 
 def unlucky_world(seed: int, kind: str, *, streams: bool, trouble: float) -> tuple[World, Random]:
-    """A server of a kind that it is chance to meet, and what is chance about the reader."""
+    """A random server, and a random reader."""
     chance = Random(seed)
     ids, most = kind == "agents", chance.randrange(1, 5)
     return World(chance, trouble=trouble, streams=streams, ids=ids, most=most), chance
@@ -63,7 +63,7 @@ KINDS = st.sampled_from(["agents", "interactions by stream", "interactions by lo
 def test_tokens_resume_exactly_through_faults_and_crashes(
     seed: int, kind: str, streams: bool, trouble: float
 ) -> None:
-    """Whoever keeps the token with the event, and begins there anew, gets each event once."""
+    """A reader that stores the token with the event and resumes from it gets each event once."""
     world, chance = unlucky_world(seed, kind, streams=streams, trouble=trouble)
     feed, token = follow(world, kind), "t0"
     got: list[int] = []
@@ -85,7 +85,7 @@ def test_tokens_resume_exactly_through_faults_and_crashes(
 def test_a_store_gives_every_event_at_least_once(
     seed: int, kind: str, streams: bool, trouble: float
 ) -> None:
-    """After a crash it goes on at or before the first event that was not handled, in order."""
+    """After a crash it resumes at or before the first unhandled event, in order."""
     world, chance = unlucky_world(seed, kind, streams=streams, trouble=trouble)
     store = Kept("t0")
     feed, last, handled = follow(world, kind, None, store), -1, 0
@@ -105,7 +105,7 @@ def test_a_store_gives_every_event_at_least_once(
 
 
 def test_a_block_that_ends_well_has_handled_its_last_event() -> None:
-    """The event in hand counts; when the block ends in an exception, it comes again."""
+    """The current event counts as handled. After an exception in the block, it comes again."""
     for handled, token in ((True, "t2"), (False, "t0+e0")):
         world, store = World(Random(1)), Kept("t0")
         world.happen(2)
@@ -117,7 +117,7 @@ def test_a_block_that_ends_well_has_handled_its_last_event() -> None:
 
 
 def test_a_page_costs_one_save_unless_it_is_handled_slowly() -> None:
-    """Not a flush an event; but a reader that takes its time loses no more than a second of it."""
+    """There is no flush per event, and a slow reader loses at most a second of work."""
     for pause, saves in ((0.0, 1), (SAVED_EVERY, 3)):
         world, store = World(Random(4)), Kept("t0")
         world.happen(3)
@@ -132,13 +132,13 @@ def test_a_page_costs_one_save_unless_it_is_handled_slowly() -> None:
 
 
 def paths(world: World) -> list[str]:
-    """The ends of the paths that were asked for, one after the other without repetitions."""
+    """The last parts of the requested paths, without consecutive repetitions."""
     asked = [request.path.rsplit("/", 1)[1] for request in world.requests]
     return [one for index, one in enumerate(asked) if asked[index - 1 : index] != [one]]
 
 
 def test_where_there_is_no_stream_the_pages_do() -> None:
-    """The reference has none for agents: it is asked for once, and never again."""
+    """The reference has no agent stream. The client requests it once and never again."""
     world = World(Random(5), streams=False)
     feed = follow(world, "agents", "t0")
     for expected in range(5):
@@ -149,7 +149,7 @@ def test_where_there_is_no_stream_the_pages_do() -> None:
 
 
 def test_a_stream_that_is_held_up_on_its_way_is_given_up() -> None:
-    """Three streams in a row without a keep-alive: from then on, pages."""
+    """After three streams without a keep-alive in a row, the client uses pages."""
     world = World(Random(5))
     world.silent = True
     feed = follow(world, "agents", "t0")
@@ -160,7 +160,7 @@ def test_a_stream_that_is_held_up_on_its_way_is_given_up() -> None:
 
 
 def test_without_a_token_it_begins_now_and_loses_nothing_from_then_on() -> None:
-    """The first page is a place, not an event; what happens behind it is given."""
+    """The first page only sets the position. Events after it are returned."""
     world = World(Random(1))
     world.happen(3)
     feed = follow(world, "interactions by stream", None)
@@ -173,7 +173,7 @@ def test_without_a_token_it_begins_now_and_loses_nothing_from_then_on() -> None:
 
 
 def test_a_place_in_a_page_that_is_no_more_gives_its_events_again() -> None:
-    """The log behind the token is another one: rather twice than never."""
+    """The token belongs to another log, so events are repeated rather than lost."""
     world = World(Random(1))
     world.happen(2)
     feed = follow(world, "agents", "t0+e7")
@@ -182,7 +182,7 @@ def test_a_place_in_a_page_that_is_no_more_gives_its_events_again() -> None:
 
 
 def test_what_the_server_refuses_ends_the_feed() -> None:
-    """A token of yesterday is for the reader to decide about; a feed skips nothing by itself."""
+    """The reader must decide about an expired token. A feed skips nothing by itself."""
     world = World(Random(1))
     world.too_old = True
     feed = follow(world, "agents", "t0")
@@ -192,7 +192,7 @@ def test_what_the_server_refuses_ends_the_feed() -> None:
 
 
 def test_a_feed_is_cancelled_and_goes_on() -> None:
-    """Whoever stops waiting for an event loses none: the next wait begins where it was."""
+    """Cancelling a wait loses no event. The next wait starts at the same position."""
     world = World(Random(1))
     feed = follow(world, "interactions by stream", "t0")
     waiting = feed.next()

@@ -1,4 +1,4 @@
-"""Each method's request and answer, as the reference prints them."""
+"""Each method's request and response, as printed in the reference."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ REQUESTS: list[tuple[Call[Any], str, str, dict[str, str], object]] = [
 def test_a_request_is_the_one_of_the_reference(
     call: Call[Any], method: str, path: str, query: dict[str, str], body: object
 ) -> None:
-    """Path, query and body; nothing where nothing was given."""
+    """Path, query and body match. Omitted arguments are not sent."""
     request = call.request
     assert (request.method, request.path) == (method, f"/realtime/{path}")
     assert dict(request.query) == query
@@ -130,7 +130,7 @@ def answered(call: Call[Any], body: str, **headers: str) -> Any:  # noqa: ANN401
 
 
 def test_answers_of_the_reference_are_read() -> None:
-    """As they are printed there: numbers in strings, nulls, and members that are missing."""
+    """The printed responses have numbers in strings, nulls and missing members."""
     status = answered(
         methods.agent_status(),
         '{"agentDetails": [{"serviceId": 38049, "agentLoginId": "VKUMARK", "state": "Not Ready",'
@@ -184,14 +184,14 @@ def test_answers_of_the_reference_are_read() -> None:
 
 
 def test_the_place_at_which_an_answer_is_true_comes_with_it() -> None:
-    """floorcast's header; None from a server that does not say."""
+    """The position is floorcast's header, or None from a server without it."""
     call = methods.live_connects()
     assert answered(call, '{"liveConnects": []}').feed_token is None
     assert answered(call, '{"liveConnects": []}', **{"feed-token": TOKEN}).feed_token == TOKEN
 
 
 def test_a_page_of_a_feed_is_read_under_each_of_its_names() -> None:
-    """Each feed has its own."""
+    """Each feed has its own name for its events."""
     for call, name in (
         (methods.agent_event_feed(), "agentEvent"),
         (methods.interaction_event_feed(), "events"),
@@ -213,6 +213,6 @@ def test_a_page_of_a_feed_is_read_under_each_of_its_names() -> None:
     ],
 )
 def test_what_is_no_page_is_never_taken_for_an_empty_one(body: str, error: type[Exception]) -> None:
-    """A page without a token would make the feed begin anew, and lose what was between."""
+    """A page without a token would restart the feed and lose the events in between."""
     with pytest.raises(error):
         answered(methods.interaction_page("t"), body)

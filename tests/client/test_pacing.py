@@ -1,4 +1,4 @@
-"""When the next request is sent."""
+"""The time of the next request."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from floorcast.client.pacing import FIRST_PAUSE, LONGEST_PAUSE, Backoff, Pace
 def test_pauses_double_up_to_a_bound_and_are_jittered_from_nothing(
     chance: float, asked: float
 ) -> None:
-    """Full jitter: any part of the bound; and what the server asks for on top, always."""
+    """The jitter covers the whole interval, and the server's wait is always added."""
     backoff = Backoff(lambda: chance)
     bounds = [min(LONGEST_PAUSE, FIRST_PAUSE * 2**failure) for failure in range(40)]
     assert [backoff.pause(asked) for _ in bounds] == [asked + chance * bound for bound in bounds]
@@ -21,7 +21,7 @@ def test_pauses_double_up_to_a_bound_and_are_jittered_from_nothing(
 
 
 class Limited:
-    """A server with a limit, by its own clock, and requests that take no time to answer."""
+    """A server with a rate limit and its own clock. Its requests take no time."""
 
     def __init__(self, limit: int, window: float) -> None:
         self.now = 0.0
@@ -32,7 +32,7 @@ class Limited:
         self._left = 0
 
     def answer(self, took: float) -> dict[str, str]:
-        """The headers of an answer to one more request."""
+        """The headers of the response to one more request."""
         self.now += took
         if self.now >= self._ends:
             self._ends, self._left = self.now + self._window, self._limit
@@ -55,7 +55,7 @@ class Limited:
 def test_who_slows_down_is_never_refused(
     limit: int, window: float, took: float, requests: int
 ) -> None:
-    """However fast it would go, and however small the limit is."""
+    """At any speed and under any limit, no request is refused."""
     server = Limited(limit, window)
     pace = Pace(lambda: server.now)
     for _ in range(requests):
@@ -65,7 +65,7 @@ def test_who_slows_down_is_never_refused(
 
 
 def test_as_long_as_there_is_plenty_nothing_is_slowed() -> None:
-    """Three quarters of a window's requests go at once, the last ones are spread over its rest."""
+    """Three quarters of a window's requests go at once. The rest are spread over its remainder."""
     server = Limited(40, 60)
     pace = Pace(lambda: server.now)
     delays = []
@@ -77,7 +77,7 @@ def test_as_long_as_there_is_plenty_nothing_is_slowed() -> None:
 
 
 def test_a_server_without_a_limit_is_never_put_off() -> None:
-    """Nor is one whose fields make no sense."""
+    """The same holds for a server whose fields are invalid."""
     pace = Pace(lambda: 0.0)
     for headers in ({}, {"ratelimit": "?"}, {"ratelimit": '"s";r=0'}, {"ratelimit": "r=x;t=y"}):
         pace.note(headers)

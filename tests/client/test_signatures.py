@@ -1,4 +1,4 @@
-"""How the clients' methods look to ``help`` and to editors."""
+"""The clients' methods as shown by ``help`` and editors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from floorcast.client import AsyncClient, Client
 
 @pytest.mark.parametrize("client", [AsyncClient, Client])
 def test_a_method_shows_its_own_name_docstring_and_parameters(client: type) -> None:
-    """Not those of what it is made by."""
+    """They are not those of the factory."""
     for name, method in inspect.getmembers(client, inspect.isfunction):
         if not name.startswith("_"):
             assert (method.__name__, bool(method.__doc__)) == (name, True)
@@ -23,7 +23,7 @@ def test_a_method_shows_its_own_name_docstring_and_parameters(client: type) -> N
 
 
 def test_both_clients_have_the_same_methods() -> None:
-    """What one can do, the other can; only how they are closed differs."""
+    """Only the way of closing differs."""
     methods = [
         {name for name, _ in inspect.getmembers(client) if not name.startswith("_")}
         for client in (Client, AsyncClient)

@@ -1,4 +1,4 @@
-"""A token on the disk."""
+"""A token on disk."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.real.server import environment
 
 
 def test_what_was_saved_last_is_loaded(tmp_path: Path) -> None:
-    """By another object, as by another run; nothing before the first save."""
+    """Another object loads it, as the next run would. Before the first save there is none."""
     path = tmp_path / "token"
     assert TokenFile(path).load() is None
     for token in ("t1", "cfaf0a70-1c52-11e6-8080-808080808080+cid=1:aid=2:time=3:seq=4"):
@@ -29,7 +29,7 @@ def test_what_was_saved_last_is_loaded(tmp_path: Path) -> None:
 def test_a_save_that_fails_leaves_the_last_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also in the middle: the file is whole, and says what it said."""
+    """A save that fails midway leaves the file whole and unchanged."""
     path = tmp_path / "token"
     TokenFile(path).save("t1")
 
@@ -54,7 +54,7 @@ while True:
 
 
 def test_a_kill_leaves_a_whole_token(tmp_path: Path) -> None:
-    """Whenever it comes: the last one that was saved, or the one that was being saved."""
+    """The file has the last saved token or the one being saved."""
     path = tmp_path / "token"
     for lines in (1, 7, 30):
         arguments = [sys.executable, "-c", SAVES, str(path)]
@@ -70,7 +70,7 @@ def test_a_kill_leaves_a_whole_token(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"\xff\x00", b"two\nlines", b"x" * 5000])
 def test_a_file_that_holds_something_else_is_refused(tmp_path: Path, content: bytes) -> None:
-    """Beginning from now because of a wrong name would lose events in silence."""
+    """Starting from now because of a wrong file name would silently lose events."""
     path = tmp_path / "notes"
     path.write_bytes(content)
     with pytest.raises(SettingError, match="does not hold a token"):
@@ -78,7 +78,7 @@ def test_a_file_that_holds_something_else_is_refused(tmp_path: Path, content: by
 
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    """The same; the message names the file."""
+    """The error names the file."""
     with pytest.raises(SettingError, match="cannot be read: Is a directory"):
         TokenFile(tmp_path).load()
     with pytest.raises(SettingError, match="cannot be written"):

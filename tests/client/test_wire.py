@@ -1,4 +1,4 @@
-"""Answers without end are refused while they are read, on real connections."""
+"""Endless responses are refused during reading, on real connections."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from floorcast.client.wire import Bounded
 from floorcast.model.errors import UnexpectedAnswer
 
 LIMIT = 1 << 20
-MOST_SENT = 64 << 20  # with what the buffers of both ends hold; the answer itself never ends
+MOST_SENT = 64 << 20  # including the buffers of both ends; the response itself never ends
 PIECE = 1 << 16
 PAGE = b'{"token":"t","events":[]}'
 JSON = "application/json"
@@ -28,7 +28,7 @@ PACKED = "content-encoding: gzip\r\n"
 
 
 class Endless:
-    """A server on loopback that answers with ``body`` for as long as the caller takes it."""
+    """A loopback server that sends ``body`` for as long as the caller reads it."""
 
     def __init__(self, body: Callable[[], Iterator[bytes]], kind: str, coding: str) -> None:
         self._body, self._kind, self._coding = body, kind, coding
@@ -39,7 +39,7 @@ class Endless:
         self._thread.start()
 
     def end(self) -> None:
-        """Stop; everybody has hung up by then."""
+        """Stop. All callers have closed their connections by then."""
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._thread.join(30)
@@ -67,7 +67,7 @@ class Endless:
 
 
 def _read_request(connection: socket.socket) -> str:
-    """Read a request to its end; its first line, or "" when the caller has hung up."""
+    """Read a request to its end. Returns its first line, or "" if the caller has closed."""
     head = bytearray()
     while not head.endswith(b"\r\n\r\n"):
         byte = connection.recv(1)
@@ -86,7 +86,7 @@ def _read_request(connection: socket.socket) -> str:
 def endless(
     body: Callable[[], Iterator[bytes]], kind: str = JSON, coding: str = ""
 ) -> Iterator[Endless]:
-    """The server while the block runs; it has not sent much more than what may be read."""
+    """The server while the block runs. Then checks that it has sent little more than the limit."""
     server = Endless(body, kind, coding)
     try:
         yield server
@@ -96,30 +96,30 @@ def endless(
 
 
 def spaces() -> Iterator[bytes]:
-    """JSON that never begins."""
+    """JSON that never starts."""
     return itertools.repeat(b" " * PIECE)
 
 
 def bomb() -> Iterator[bytes]:
-    """A little that becomes a lot."""
+    """Little data that expands to a lot."""
     packer = zlib.compressobj(wbits=31)
     while True:
         yield packer.compress(b" " * LIMIT) + packer.flush(zlib.Z_SYNC_FLUSH)
 
 
 def after_the_end() -> Iterator[bytes]:
-    """What a decoder leaves out."""
+    """Data that a decoder ignores."""
     return itertools.chain([gzip.compress(b"{}")], itertools.repeat(b" " * PIECE))
 
 
 async def on_a_loop(url: str) -> None:
-    """Ask once."""
+    """Send a request."""
     async with AsyncClient(url, session="s", max_answer_bytes=LIMIT) as client:
         await client.waiting_calls()
 
 
 def in_a_thread(url: str) -> None:
-    """Ask once."""
+    """Send a request."""
     with Client(url, session="s", max_answer_bytes=LIMIT) as client:
         client.waiting_calls()
 
@@ -151,7 +151,7 @@ ASKED: dict[str, Callable[[str], None]] = {
 def test_an_answer_without_end_is_refused_while_it_is_read(
     way: str, body: Callable[[], Iterator[bytes]], coding: str
 ) -> None:
-    """Plain, and compressed; the message names the parameter."""
+    """Plain and compressed responses are refused. The message names the parameter."""
     with endless(body, JSON, coding) as server, pytest.raises(UnexpectedAnswer) as refused:
         ASKED[way](server.url)
     assert "larger than 1,048,576 bytes" in str(refused.value)
@@ -182,7 +182,7 @@ def one_line() -> Iterator[bytes]:
 
 
 def many_lines() -> Iterator[bytes]:
-    """An event of lines without end."""
+    """An event with endless lines."""
     return itertools.repeat(b"data: x\n" * (PIECE // 8))
 
 
@@ -193,7 +193,7 @@ def many_lines() -> Iterator[bytes]:
 def test_an_event_without_end_is_refused_while_it_is_read(
     follow: Callable[[str], None], body: Callable[[], Iterator[bytes]]
 ) -> None:
-    """Of one line, and of many."""
+    """The event may have one long line or many lines."""
     with (
         endless(body, SSE) as server,
         pytest.raises(UnexpectedAnswer, match="an event of the stream"),
@@ -202,7 +202,7 @@ def test_an_event_without_end_is_refused_while_it_is_read(
 
 
 def test_a_stream_may_be_longer_than_the_limit() -> None:
-    """Only what has come since the last whole event counts."""
+    """Only the data since the last complete event counts."""
     events = [b"id: %d\ndata: {}\n\n" % number * 100 for number in range(100)]
     answer = httpx.Response(200, headers={"content-type": SSE}, stream=_Pieces(events),
                             request=httpx.Request("GET", "http://x"))  # fmt: skip
@@ -215,7 +215,7 @@ def test_a_stream_may_be_longer_than_the_limit() -> None:
 
 
 class _Pieces(httpx.SyncByteStream):
-    """A body in pieces."""
+    """A body in chunks."""
 
     def __init__(self, pieces: list[bytes]) -> None:
         self._pieces = pieces

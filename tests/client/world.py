@@ -1,6 +1,6 @@
-"""A server that is all in the test's hand: a feed as a list, and faults wherever it likes.
+"""A simulated server: a feed as a list, with faults at any point.
 
-It does the steps of the client's core without any I/O, so a thousand unlucky days take a second.
+It runs the steps of the client's core without I/O, so a thousand days with faults take a second.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ STREAM = {"content-type": "text/event-stream;charset=utf-8"}
 
 
 class Quiet(Exception):
-    """Whoever follows the feed has everything there is: nothing more will happen."""
+    """Raised when a reader has received every event."""
 
 
 class World:
-    """A feed of events that are numbered from 0, given out with faults by ``chance``.
+    """A feed of events numbered from 0, served with faults at random.
 
-    ``trouble`` is how likely each fault is; ``streams``: whether there are any; ``ids``: whether
-    their events have an ``id:``; ``most``: the events of a page.
+    ``trouble`` is the probability of each fault. ``streams``: whether the server has streams.
+    ``ids``: whether their events have an ``id:``. ``most``: the events per page.
     """
 
     def __init__(
@@ -64,8 +64,8 @@ class World:
         self.conversation = self.meet()
         self.paused = 0.0
         self.trouble = trouble
-        self.silent = False  # streams open, and then say nothing
-        self.too_old = False  # the tokens are
+        self.silent = False  # streams open and then send nothing
+        self.too_old = False  # the tokens have ended
         self._most = most
         self._streams = streams
         self._ids = ids
@@ -74,20 +74,20 @@ class World:
         self._at: int | None = None
 
     def meet(self) -> Conversation:
-        """A client that comes to this server for the first time, by this world's clock."""
+        """A new client of this server, using this world's clock."""
         timing = Timing(clock=lambda: self.paused, chance=self._chance.random, patience=1e9)
         self.conversation = Conversation("http://test", CREDENTIALS, None, timing)
         return self.conversation
 
     def happen(self, count: int) -> None:
-        """More events."""
+        """Add events."""
         for _ in range(count):
             number = len(self.events)
             one = {"eventId": f"e{number}", "sessionId": str(number), "interactionType": "VOICE"}
             self.events.append(json.dumps(one).encode())
 
     def run(self, steps: Steps[T]) -> T:
-        """Do all steps, as a client's shell does them; raises Quiet when nothing more comes."""
+        """Run all steps as a client's shell does. Raises Quiet after the last event."""
         error: Exception | None = None
         outcome: object = None
         try:
@@ -105,7 +105,7 @@ class World:
             steps.close()
 
     def position(self, token: str) -> int:
-        """What a token says: how many events are behind it."""
+        """The number of events before a token."""
         return int(token[1:]) + (token[0] == "e") if token else len(self.events)
 
     def _perform(self, step: Step) -> object:
@@ -137,7 +137,7 @@ class World:
             self._logins += 1
             return Response(200, OK, b'{"sessionId": "session%d"}' % self._logins)
         session = request.headers["lv-session"]
-        if session in self._used and self._is_unlucky():  # a new one has not ended yet
+        if session in self._used and self._is_unlucky():  # a new session has not ended yet
             return self._refusal(401, 301)
         self._used.add(session)
         if self.too_old:

@@ -1,4 +1,4 @@
-"""The cluster's time, from what its servers say between two moments of the steady clock."""
+"""The cluster's time, computed from the servers' times and a steady clock."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HOUR = 60 * MINUTE
 
 
 class Steady:
-    """A steady clock that the test moves."""
+    """A steady clock set by the test."""
 
     def __init__(self) -> None:
         self.ticks = 0
@@ -24,12 +24,12 @@ class Steady:
 
 
 def clock_of(steady: Steady, wall: int = 0) -> ClusterClock:
-    """A clock on a machine whose own clock says ``wall`` now."""
+    """A clock on a machine whose own clock shows ``wall``."""
     return ClusterClock(lambda: wall, steady)
 
 
 def tell(clock: ClusterClock, steady: Steady, **offsets: int) -> None:
-    """Every server tells its time, as far off as said."""
+    """Have every server report its time with this uncertainty."""
     steady.ticks += TICKS_PER_SECOND
     for server, offset in offsets.items():
         clock.seen(server, steady.ticks + offset, steady.ticks, steady.ticks)
@@ -46,7 +46,7 @@ def tell(clock: ClusterClock, steady: Steady, **offsets: int) -> None:
 def test_the_clusters_time_is_as_exact_as_the_quickest_answer(
     difference: int, answers: list[tuple[int, int, int]]
 ) -> None:
-    """However far the machine's clock is off, and however long other answers take."""
+    """Neither the machine's clock nor slow responses affect it."""
     steady = Steady()
     clock = clock_of(steady)
     for there, back, pause in answers:
@@ -60,7 +60,7 @@ def test_the_clusters_time_is_as_exact_as_the_quickest_answer(
 
 
 def test_the_machines_clock_is_read_once() -> None:
-    """A clock that is set while the node runs moves nothing, in either direction."""
+    """Setting the machine's clock while the node runs has no effect."""
     steady, walls = Steady(), iter([5 * MINUTE, 8 * HOUR, -HOUR])
     clock = ClusterClock(lambda: next(walls), steady)
     assert clock() == 5 * MINUTE
@@ -70,7 +70,7 @@ def test_the_machines_clock_is_read_once() -> None:
 
 @given(st.integers(-48 * HOUR, 48 * HOUR), st.integers(0, 2))
 def test_one_server_whose_clock_is_set_is_outvoted(step: int, which: int) -> None:
-    """The time stays within what the other two say."""
+    """The time stays within the range of the other two servers."""
     steady = Steady()
     clock = clock_of(steady)
     right = {"a": 100, "b": 300, "c": 200}
@@ -82,7 +82,7 @@ def test_one_server_whose_clock_is_set_is_outvoted(step: int, which: int) -> Non
 
 
 def test_a_step_of_all_servers_is_logged_and_believed_once_it_has_lasted() -> None:
-    """A step that is taken back before then has never happened."""
+    """A step that is undone before then has no effect."""
     steady = Steady()
     clock = clock_of(steady)
     tell(clock, steady, a=0)
@@ -103,7 +103,7 @@ def test_a_step_of_all_servers_is_logged_and_believed_once_it_has_lasted() -> No
 
 
 def test_a_servers_time_is_read_to_the_tick() -> None:
-    """RFC 3339 with as many digits of a second as the server cares to give."""
+    """The time is RFC 3339 with any number of fractional digits."""
     second = 1_795_530_836 * TICKS_PER_SECOND
     assert ticks_of("2026-11-24T14:33:56Z") == second
     assert ticks_of("2026-11-24T14:33:56.5Z") == second + 5_000_000

@@ -1,4 +1,4 @@
-"""A damaged entry of a node's log is fetched from another node, or made again from its stream."""
+"""A damaged log entry is fetched from another node, or rebuilt from its stream."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tests.real.sites import ACME, KEYS
 
 KEY = {"Authorization": f"Bearer {KEYS['ACME']}", "Content-Type": "application/x-ndjson"}
 TAKEN = 50  # requests
-PADDING = "x" * 900  # some entries to a page
+PADDING = "x" * 900  # several entries per page
 
 
 @pytest.fixture
 def town(nats_server: NatsServers) -> Iterator[Town]:
-    """No nodes yet."""
+    """A cluster without nodes."""
     with town_of(nats_server) as one:
         yield one
 
@@ -34,18 +34,18 @@ def named(number: int) -> str:
 
 
 def fill(node: House) -> None:
-    """Each request repeats the event of the one before, so that no entry is its whole message."""
+    """Requests that each repeat the previous event, so that no entry is its whole message."""
     for number in range(TAKEN):
         node.take(sms(named(number), named(number + 1)))
 
 
 def flip_one(data: Path) -> None:
-    """A byte of one entry."""
+    """Change a byte of one entry."""
     flip(data / "log.db", b'"' + named(5).encode())
 
 
 def zero_some(data: Path) -> None:
-    """A page with several entries in the middle of the log."""
+    """Change a page with several entries in the middle of the log."""
     zero_page(data / "log.db", leaf_of(data / "log.db", "entries", 1))
 
 
@@ -53,7 +53,10 @@ Damage = Callable[[Path], None]
 
 
 def damage(node: House, how: Damage, *, derived: bool) -> list[int]:
-    """Stop a node, damage its log, and have the next start read all of it; the entries hit."""
+    """Stop a node, damage its log, and make the next start read it all.
+
+    Returns the damaged entries.
+    """
     node.close()
     how(node.data)
     for name in ("mirror.db", "keys.db") if derived else ("mirror.db",):
@@ -62,13 +65,13 @@ def damage(node: House, how: Damage, *, derived: bool) -> list[int]:
 
 
 def catch_up(node: House, other: House) -> None:
-    """Wait until a node has what another one has."""
+    """Wait until a node has all entries of another one."""
     logs = node.node.server.log, other.node.server.log
     node.run(comes_about(lambda: logs[0].head(ACME) == logs[1].head(ACME)))
 
 
 def feed(node: House, session: str, begin: str) -> list[dict[str, Any]]:
-    """All that the node has of the feed."""
+    """All events that the node has in the feed."""
     return follow(node, session, begin, TAKEN + 1)[0]
 
 
@@ -80,7 +83,7 @@ def restored(logged: list[Any]) -> list[tuple[int, str]]:
 def test_another_node_gives_what_the_disk_has_damaged(
     town: Town, how: Damage, derived: bool
 ) -> None:
-    """Readers see every event once, as if nothing had happened; a line of the log says so."""
+    """Readers see every event once, and the log has a line about it."""
     one, other = town.open(node="one"), town.open(node="other")
     session = one.login()
     begin = page(one, session, "")["token"]
@@ -101,7 +104,7 @@ def test_another_node_gives_what_the_disk_has_damaged(
 
 
 async def keep_the_last(url: str) -> None:
-    """Have the stream forget all messages but its last."""
+    """Make the stream forget all messages but the last."""
     async with linked(url) as link:
         config = (await link.api(f"STREAM.INFO.{STREAM}"))["config"]
         await link.api(f"STREAM.UPDATE.{STREAM}", {**config, "max_msgs": 1})
@@ -109,7 +112,7 @@ async def keep_the_last(url: str) -> None:
 
 @pytest.mark.parametrize("how", [flip_one, zero_some])
 def test_the_stream_gives_it_where_no_other_node_answers(town: Town, how: Damage) -> None:
-    """The entry is made again, without the events of its message that were duplicates."""
+    """The entry is rebuilt without the duplicate events of its message."""
     one = town.open()
     session = one.login()
     begin = page(one, session, "")["token"]
@@ -125,7 +128,7 @@ def test_the_stream_gives_it_where_no_other_node_answers(town: Town, how: Damage
 
 
 def test_a_node_whose_own_entry_is_damaged_gives_none(town: Town) -> None:
-    """With the stream empty nobody has it: the client waits for the operator, as without NATS."""
+    """With an empty stream too, nobody has the entry. The client waits for the operator."""
     one, other = town.open(), town.open()
     fill(one)
     other.run(

@@ -1,4 +1,4 @@
-"""What the JetStream adapter does beyond the contract: several nodes, and servers that die."""
+"""The JetStream adapter beyond the contract suite: several nodes, and failing servers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STREAM = "KV_FLOORCAST"
 async def node(
     url: str, replicas: int = 1, tuning: KvTuning | None = None
 ) -> AsyncIterator[tuple[JetStreamKeyValueStore, NatsLink]]:
-    """One node's buckets, and its link."""
+    """One node's store and its link."""
     link = await NatsLink.open(url, "test")
     try:
         kv = await JetStreamKeyValueStore.open(link, replicas, tuning=tuning)
@@ -33,12 +33,12 @@ async def node(
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    """Run it, within a time that no test may take."""
+    """Run a coroutine with a time limit."""
     asyncio.run(asyncio.wait_for(work, 2 * SOON))
 
 
 async def counted(kv: KeyValueStore, key: str = "count") -> bool:
-    """Count one more, by what is there; whether nobody else did in the meantime."""
+    """Increment a counter from its current value. Returns whether no other node did meanwhile."""
     raw = kv.get("site", key)
     try:
         await kv.write(
@@ -50,7 +50,7 @@ async def counted(kv: KeyValueStore, key: str = "count") -> bool:
 
 
 def current(kv: KeyValueStore) -> bool:
-    """Whether the store may be asked who may come in."""
+    """Whether the store may be used to admit users."""
     try:
         kv.check_current()
     except Unavailable:
@@ -59,7 +59,7 @@ def current(kv: KeyValueStore) -> bool:
 
 
 def test_what_one_node_writes_all_have(nats_server: NatsServers) -> None:
-    """Puts, deletions and large values show on the others, and on a node that comes later."""
+    """Puts, deletions and large values reach the other nodes, and a node that starts later."""
 
     async def work() -> None:
         url = nats_server.account()
@@ -75,7 +75,7 @@ def test_what_one_node_writes_all_have(nats_server: NatsServers) -> None:
 
 
 def test_of_two_nodes_that_saw_the_same_one_wins(nats_server: NatsServers) -> None:
-    """However many try at once; who lost has the winner's value when it is told so."""
+    """Any number may try at once. The losers have the winner's value when they are told."""
 
     async def work() -> None:
         url = nats_server.account()
@@ -92,7 +92,7 @@ def test_of_two_nodes_that_saw_the_same_one_wins(nats_server: NatsServers) -> No
 def test_a_write_that_rests_on_what_another_node_writes_is_refused(
     nats_server: NatsServers,
 ) -> None:
-    """Two writes, each of what the other one saw: not both come through."""
+    """Of two writes that each depend on the other's key, at most one succeeds."""
 
     async def work() -> None:
         url = nats_server.account()
@@ -112,7 +112,7 @@ def test_a_write_that_rests_on_what_another_node_writes_is_refused(
 
 
 def test_no_node_ever_sees_half_a_write(nats_server: NatsServers) -> None:
-    """Keys that are always written together are always equal, in every node's copy."""
+    """Keys that are always written together are always equal in every node's copy."""
 
     async def work() -> None:
         url = nats_server.account()
@@ -139,7 +139,7 @@ def test_no_node_ever_sees_half_a_write(nats_server: NatsServers) -> None:
 def test_what_the_stream_forgot_of_a_deletion_is_no_conflict(
     nats_server: NatsServers,
 ) -> None:
-    """A key that was deleted long ago is still one that holds nothing."""
+    """A key that was deleted long ago still counts as empty."""
 
     async def work() -> None:
         tuning = KvTuning(tombstone=1)  # seconds; an hour otherwise
@@ -160,7 +160,7 @@ def test_what_the_stream_forgot_of_a_deletion_is_no_conflict(
 
 
 def test_what_was_just_deleted_is_no_conflict(nats_server: NatsServers) -> None:
-    """On any node, with what else the write rests on."""
+    """The write succeeds on any node, with other conditions, too."""
 
     async def work() -> None:
         url = nats_server.account()
@@ -176,7 +176,7 @@ def test_what_was_just_deleted_is_no_conflict(nats_server: NatsServers) -> None:
 
 
 def test_a_site_of_5000_clients_is_written(nats_server: NatsServers) -> None:
-    """With everything that it rests on; a change of that by another node is a conflict."""
+    """The write has conditions on all clients. A change by another node is a conflict."""
 
     async def work() -> None:
         url = nats_server.account()
@@ -197,7 +197,7 @@ def test_a_site_of_5000_clients_is_written(nats_server: NatsServers) -> None:
 
 
 def test_a_stream_that_cannot_take_batches_is_refused(nats_server: NatsServers) -> None:
-    """As one is that a server before 2.12 made."""
+    """So is a stream created by a server before 2.12."""
 
     async def work() -> None:
         link = await NatsLink.open(nats_server.account(), "test")
@@ -210,7 +210,7 @@ def test_a_stream_that_cannot_take_batches_is_refused(nats_server: NatsServers) 
 
 
 def test_a_node_whose_server_dies_goes_on_at_another(nats_cluster: NatsServers) -> None:
-    """The node that was connected to it goes on at another one, and misses nothing."""
+    """The node connects to another server and misses nothing."""
 
     async def work() -> None:
         url = nats_cluster.account()
@@ -230,7 +230,7 @@ def test_a_node_whose_server_dies_goes_on_at_another(nats_cluster: NatsServers) 
 def test_a_leader_killed_in_the_middle_loses_and_doubles_nothing(
     nats_cluster: NatsServers,
 ) -> None:
-    """A count that two nodes raise is what they were told: each success once, no refusal."""
+    """Two nodes increment a counter: each success counts once, and no write is refused."""
 
     async def work() -> None:
         url = nats_cluster.account()
@@ -264,7 +264,7 @@ def test_a_leader_killed_in_the_middle_loses_and_doubles_nothing(
 def test_without_a_quorum_reads_go_on_and_writes_are_refused(
     nats_cluster: NatsServers,
 ) -> None:
-    """Until it is back; then all goes on without a hand. Nobody is admitted meanwhile for long."""
+    """Once the quorum is back, writes resume by themselves. Without it, admission soon stops."""
 
     async def work() -> None:
         tuning = KvTuning(patience=1.0, unconfirmed=3.0)

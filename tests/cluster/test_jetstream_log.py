@@ -1,4 +1,4 @@
-"""A node's copy of the cluster's log, where something goes wrong on its way."""
+"""A node's copy of the cluster's log when something fails on the way."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.log.stamped import IDENTITY, STREAMS, StampedLog
 from tests.nats_servers import NatsServers, comes_about
 
 ACME = 47415
-SOON = 100.0  # seconds after which what does not come about fails the test
+SOON = 100.0  # seconds in which a condition must come true
 
 
 class House:
@@ -61,12 +61,12 @@ def house(nats_server: NatsServers, tmp_path: Path) -> Iterator[House]:
 
 
 def names(log: JetStreamLog) -> list[str]:
-    """The ids of all of a client's events."""
+    """The ids of all events of a client."""
     return [name for entry in log.read(ACME, 0, 100) for name in ids_of(entry)]
 
 
 def test_what_cannot_be_stored_here_is_taken_up_where_it_stopped(house: House) -> None:
-    """The cluster has it all the same: once the disk works it is here, once and in order."""
+    """The cluster has the entries. Once the disk works, the node stores them once and in order."""
     with failing_disk("log.db") as disk:
         log = house.open(tuning=LogTuning(patience=0.3))
         house.run(log.append(batch(ACME, ["a"])))
@@ -90,7 +90,7 @@ def test_what_cannot_be_stored_here_is_taken_up_where_it_stopped(house: House) -
 
 
 def test_a_consumer_that_is_gone_is_made_anew(house: House) -> None:
-    """Nothing is missed, and nothing comes twice."""
+    """No message is missed or repeated."""
     log = house.open()
     house.run(log.append(batch(ACME, ["a"])))
     stream = stream_name(stream_of(ACME, STREAMS))
@@ -108,7 +108,10 @@ def test_a_consumer_that_is_gone_is_made_anew(house: House) -> None:
 def test_a_batch_larger_than_a_message_becomes_several(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Acknowledged together, with the duplicates of all of them; an event may not be larger."""
+    """The messages are acknowledged together with all duplicates.
+
+    One event must fit in a message.
+    """
     log = house.open()
     monkeypatch.setattr(type(log.link.client), "max_payload", property(lambda _: 1000))
     many = [f"event {number}" for number in range(20)]
@@ -123,7 +126,7 @@ def test_a_batch_larger_than_a_message_becomes_several(
 
 
 def test_a_message_that_is_sent_twice_is_taken_once(house: House) -> None:
-    """By its id where JetStream still knows it, by its events for as long as they count."""
+    """JetStream detects it by its id, and later the node by its events."""
     log = house.open()
     payload = b"\n".join(batch(ACME, ["a", "b"]).lines)
 
@@ -138,7 +141,7 @@ def test_a_message_that_is_sent_twice_is_taken_once(house: House) -> None:
 
 
 def test_nothing_is_appended_before_it_follows(house: House) -> None:
-    """Nobody could say what became of it."""
+    """Otherwise nobody would know the result of the append."""
     log = house.open()
     follows, _ = house.run(make_log_streams(log.link, STREAMS, 1, IDENTITY))
     other = JetStreamLog(DataFolder(house.folder / "two"), log.link, follows, Clock())
@@ -148,7 +151,7 @@ def test_nothing_is_appended_before_it_follows(house: House) -> None:
 
 
 def test_a_folder_of_another_log_is_refused(house: House) -> None:
-    """As is a copy that is opened as an embedded log, and an embedded log as a copy."""
+    """A copy opened as an embedded log is refused, and so is the reverse."""
     log = house.open()
     house.run(log.close())
     path = house.folder / "one" / "log.db"
@@ -164,7 +167,7 @@ def test_a_folder_of_another_log_is_refused(house: House) -> None:
 
 
 def test_a_cluster_s_streams_are_settled_when_they_are_made(house: House) -> None:
-    """Another number of them is refused; the same finds the same log."""
+    """A different number of streams is refused. The same number opens the same log."""
     log = house.open()
     follows, replicas = house.run(make_log_streams(log.link, STREAMS, 3, IDENTITY))
     assert (follows, replicas) == (log.follows, 1)
@@ -173,7 +176,7 @@ def test_a_cluster_s_streams_are_settled_when_they_are_made(house: House) -> Non
 
 
 def test_servers_without_room_are_told_as_such(tmp_path: Path) -> None:
-    """In the refusal, in what makes the node not take events, and once in the log."""
+    """The refusal, the node's status and one line of the log name the reason."""
     servers = NatsServers(tmp_path / "nats", 1, max_file="1MB")
     house = House(servers.start().account(), tmp_path)
     try:

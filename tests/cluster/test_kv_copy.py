@@ -1,4 +1,4 @@
-"""A node's copy of the key-value store, made of the stream's messages."""
+"""A node's copy of the key-value store, built from the stream's messages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Writes = list[dict[tuple[str, str], bytes | None]]
 
 
 def messages(writes: Writes, piece: int) -> list[list[KeyMessage]]:
-    """The stream's messages of some writes, values cut into pieces of so many bytes."""
+    """The stream's messages for some writes, with values split into parts of this size."""
     seq = 0
     found = []
     for write in writes:
@@ -34,7 +34,7 @@ def messages(writes: Writes, piece: int) -> list[list[KeyMessage]]:
 
 
 def model(writes: Writes) -> dict[str, dict[str, bytes]]:
-    """What the key-value store hold after the writes."""
+    """The content of the key-value store after the writes."""
     held: dict[str, dict[str, bytes]] = {bucket: {} for bucket in "abc"}
     for write in writes:
         for (bucket, key), value in write.items():
@@ -46,7 +46,7 @@ def model(writes: Writes) -> dict[str, dict[str, bytes]]:
 
 @given(WRITES, st.integers(1, 12), st.integers(0, 20))
 def test_read_from_anywhere_it_is_what_was_written(writes: Writes, piece: int, at: int) -> None:
-    """Message by message, or first the last ones of each key and then the rest."""
+    """The copy is read in order, or the last message of each key first and then the rest."""
     stream = messages(writes, piece)
     followed, joined = Copy(), Copy()
     for together in stream:
@@ -62,7 +62,7 @@ def test_read_from_anywhere_it_is_what_was_written(writes: Writes, piece: int, a
 
 @given(WRITES, WRITES)
 def test_read_anew_it_tells_what_changed_meanwhile(before: Writes, meanwhile: Writes) -> None:
-    """A listener that applies what it is told has what the bucket holds."""
+    """A listener that applies the changes has the content of the store."""
     stream = messages([*before, *meanwhile], 12)
     copy, told = Copy(), dict[str, bytes]()
 
@@ -75,7 +75,7 @@ def test_read_anew_it_tells_what_changed_meanwhile(before: Writes, meanwhile: Wr
     for together in stream[: len(before)]:
         copy.take(together)
     version = copy.version("a")
-    # what was deleted is not in the stream any more
+    # deleted keys are no longer in the stream
     held = model([*before, *meanwhile])
     last = {(one.bucket, one.key): one for together in stream for one in together if not one.part}
     copy.take_all([one for one in last.values() if one.value is not None])
@@ -84,7 +84,7 @@ def test_read_anew_it_tells_what_changed_meanwhile(before: Writes, meanwhile: Wr
 
 
 def test_a_large_value_without_all_of_its_parts_is_not_shown() -> None:
-    """A later write has taken their place, and comes next."""
+    """A later write has replaced the missing parts and comes next."""
     copy = Copy()
     copy.take([KeyMessage("a", "k", b"old", 1)])
     copy.take([KeyMessage("a", "k", b"second", 3, 0, 2)])
@@ -94,7 +94,7 @@ def test_a_large_value_without_all_of_its_parts_is_not_shown() -> None:
 
 
 def test_a_key_that_does_not_come_is_lost_while_deletions_are_kept() -> None:
-    """Later it may have been deleted, and the deletion forgotten."""
+    """Once deletions expire, a missing key may have been deleted."""
     copy = Copy()
     copy.take([KeyMessage("site", "1", b"x", 1), KeyMessage("site", "2", None, 2)])
     for kept, lost in ((True, "a key of site"), (False, "")):
@@ -103,7 +103,7 @@ def test_a_key_that_does_not_come_is_lost_while_deletions_are_kept() -> None:
 
 
 def test_what_a_folder_knew_is_compared_with_what_the_stream_has() -> None:
-    """A key that comes with an older message than before has lost the newer one."""
+    """A key whose message is older than before has lost the newer one."""
     copy = Copy()
     copy.remember({("site", "1"): KeyState(b"x", 7)}, 50)
     assert (copy.held("site", "1").value, copy.at) == (b"x", 50)

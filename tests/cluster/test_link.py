@@ -1,4 +1,4 @@
-"""The connection to a NATS cluster: its clock, its quorum, and what it says when it fails."""
+"""The connection to a NATS cluster: its clock, its quorum, and its errors."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ MINUTE = 60 * TICKS_PER_SECOND
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    """Run it, within a time that no test may take."""
+    """Run a coroutine with a time limit."""
     asyncio.run(asyncio.wait_for(work, 2 * SOON))
 
 
 @pytest.mark.parametrize("minutes", [-7, 0, 7])
 def test_nodes_with_wrong_clocks_agree(nats_server: NatsServers, minutes: int) -> None:
-    """The time is the servers', whatever the node's own clock says."""
+    """The time is that of the servers, whatever the nodes' clocks show."""
 
     async def work() -> None:
         def own() -> int:
@@ -39,7 +39,7 @@ def test_nodes_with_wrong_clocks_agree(nats_server: NatsServers, minutes: int) -
 
 
 def test_a_message_sent_twice_is_stored_once(nats_server: NatsServers) -> None:
-    """By its id; the second answer says so, with the first one's place."""
+    """The server detects it by its id. The second response has the first one's position."""
 
     async def work() -> None:
         link = await NatsLink.open(nats_server.account(), "test")
@@ -54,7 +54,10 @@ def test_a_message_sent_twice_is_stored_once(nats_server: NatsServers) -> None:
 
 
 def test_a_no_is_told_with_its_code(nats_server: NatsServers) -> None:
-    """At once, for trying again would not help; silence is told as Unavailable."""
+    """The error is immediate, because a retry would not help.
+
+    Without a response it is Unavailable.
+    """
 
     async def work() -> None:
         link = await NatsLink.open(nats_server.account(), "test")
@@ -69,7 +72,7 @@ def test_a_no_is_told_with_its_code(nats_server: NatsServers) -> None:
 
 
 def test_servers_that_do_not_answer_are_named(nats_server: NatsServers) -> None:
-    """Without the password, with the reason; the same where they refuse the login."""
+    """The error has the reason and no password. The same holds if they refuse the login."""
 
     async def work() -> None:
         with pytest.raises(Unavailable, match=r"at 127\.0\.0\.1:1 \(.*Connect call"):
@@ -82,7 +85,7 @@ def test_servers_that_do_not_answer_are_named(nats_server: NatsServers) -> None:
 
 
 def test_it_connects_again_and_says_so(tmp_path: Path) -> None:
-    """When the only server was away, with its callbacks called and nothing done by hand."""
+    """After the only server was down, the link reconnects and calls its callbacks."""
     servers = NatsServers(tmp_path, 1).start()
 
     async def work() -> None:
@@ -107,7 +110,7 @@ def test_it_connects_again_and_says_so(tmp_path: Path) -> None:
 
 
 def test_a_server_without_the_quorum_is_left_for_another(nats_cluster: NatsServers) -> None:
-    """It lives and answers, and cannot reach the others: the link goes where the quorum is."""
+    """The server responds but cannot reach the others, so the link moves to the quorum."""
 
     async def work() -> None:
         url = nats_cluster.account()

@@ -1,4 +1,4 @@
-"""Nodes of a cluster in this process, on a real NATS server: what one takes, all have."""
+"""Nodes of a cluster in one process, on a real NATS server: all have what one accepts."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ STATISTICS = (
 
 @pytest.fixture
 def town(nats_server: NatsServers) -> Iterator[Town]:
-    """No nodes yet."""
+    """A cluster without nodes."""
     with town_of(nats_server) as one:
         yield one
 
 
 def test_what_one_node_takes_all_nodes_have(town: Town) -> None:
-    """The same bytes, ids and tokens, whichever is asked; a duplicate is one everywhere."""
+    """All nodes have the same bytes, ids and tokens, and detect the same duplicates."""
     one, other = town.open(), town.open()
     session = one.login()
     begin = page(one, session, "")["token"]
@@ -65,7 +65,7 @@ def test_what_one_node_takes_all_nodes_have(town: Town) -> None:
 
 
 def test_clocks_that_differ_by_minutes_change_nothing(town: Town) -> None:
-    """Order, time and tokens are the cluster's; no node takes another's token for the future."""
+    """Order, time and tokens are the cluster's. No node takes another's token for a future one."""
     nodes = [town.open(wrong_by=seconds) for seconds in (0, 420, -600)]
     session = nodes[0].login()
     begin = page(nodes[1], session, "")["token"]
@@ -86,7 +86,7 @@ def test_clocks_that_differ_by_minutes_change_nothing(town: Town) -> None:
 
 
 def test_a_node_serves_the_clients_that_it_was_given(town: Town) -> None:
-    """It follows their streams only; whoever asks for another client is sent elsewhere."""
+    """The node follows only their streams. Requests for other clients are redirected."""
     everything, child_only = town.open(), town.open(clients=(CHILD,))
     session = everything.login()
     everything.take(sms("a"))
@@ -102,7 +102,7 @@ def test_a_node_serves_the_clients_that_it_was_given(town: Town) -> None:
 
 
 def test_a_new_node_begins_from_another_one_s_copy(town: Town) -> None:
-    """Also where the streams no longer reach back, and so does one that was away for too long."""
+    """It works when the streams no longer reach back, and for a node away for too long."""
     old, away = town.open(), town.open()
     session = old.login()
     begin = page(old, session, "")["token"]
@@ -119,7 +119,7 @@ def test_a_new_node_begins_from_another_one_s_copy(town: Town) -> None:
 
 
 def test_an_embedded_folder_is_not_taken_for_a_new_node_s(town: Town) -> None:
-    """It is refused, and nothing of it is touched, whatever other nodes could give."""
+    """The folder is refused and left unchanged, whatever other nodes have."""
     town.open().take(sms("a"))
     embedded = town.open(log="embedded")
     embedded.take(sms("kept"))
@@ -139,7 +139,7 @@ def test_an_embedded_folder_is_not_taken_for_a_new_node_s(town: Town) -> None:
 
 
 async def forget(url: str) -> None:
-    """Have the streams lose what they hold, as they do with the retention."""
+    """Remove what the streams hold, as the retention does."""
     link = await NatsLink.open(url, "test")
     for number in range(STREAMS):
         name = stream_name(number)
@@ -155,7 +155,7 @@ async def forget(url: str) -> None:
 def test_a_site_that_a_late_node_offers_does_not_stay(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the key-value store say of a client is what the floors of all nodes end with."""
+    """The floors of all nodes end with the version in the key-value store."""
     monkeypatch.setattr(a_node, "SITE_AGREED", 0.05)
     one, other = town.open(), town.open()
     right = other.node.server.floors[ACME].floor.state.config
@@ -174,7 +174,7 @@ def _alike(peers: list[Peer]) -> bool:
 
 
 def test_nodes_tell_each_other_how_they_do(town: Town) -> None:
-    """Who is there, how far, and what it lacks; the metrics say it of the node itself."""
+    """Each node's report has the members, positions and problems. Its metrics have its own."""
     one, other = town.open(node="one"), town.open(node="other")
     one.take(sms("a"))
 
@@ -182,7 +182,7 @@ def test_nodes_tell_each_other_how_they_do(town: Town) -> None:
         link = await NatsLink.open(town.url, "test")
         async with asyncio.timeout(SOON):
             while not _alike(peers := await ask_peers(link)):
-                await between_looks()  # the other node is a moment behind
+                await between_looks()  # the other node is a moment late
         await link.close()
         return peers
 
@@ -202,7 +202,7 @@ def test_nodes_tell_each_other_how_they_do(town: Town) -> None:
 
 
 Told = list[tuple[str, dict[str, Any]]]
-LAST: Told = [  # a feed without any event would be waited for
+LAST: Told = [  # a feed without any event would wait
     ("sms.attempt", {"service": "Sales", "eventType": "Attempt"}),
     ("agent.state", {"agent": "ANN", "eventType": "LOGOFF"}),
 ]
@@ -219,7 +219,7 @@ events_told = st.lists(
 def test_a_history_gives_the_same_in_memory_in_files_and_in_a_cluster(
     nats_server: NatsServers, batches: list[tuple[Told, int]]
 ) -> None:
-    """Statistics of one moment, and the bytes of the feeds but for their ids and times."""
+    """Statistics at one moment agree, and so do the feeds, apart from ids and times."""
     now = system_now()
     with scratch() as folder:
         town = Town(folder, nats_server.account())
@@ -235,7 +235,7 @@ def test_a_history_gives_the_same_in_memory_in_files_and_in_a_cluster(
 
 
 def lines_of(batches: list[tuple[Told, int]], now: int) -> Iterator[bytes]:
-    """The batches as NDJSON, of the minute before; each begins with some events that were sent."""
+    """Batches as NDJSON, timed in the last minute. Each begins with some events already sent."""
     sent: list[bytes] = []
     for told, again in (*batches, (LAST, 0)):
         known = sent[:again]
@@ -247,7 +247,7 @@ def lines_of(batches: list[tuple[Told, int]], now: int) -> Iterator[bytes]:
 
 
 def everything_said(node: House, bodies: Iterable[bytes], now: int) -> list[Any]:
-    """What a node answers to these batches, to every statistics method then, and by its feeds."""
+    """A node's responses to these batches, to every statistics method afterwards, and its feeds."""
     session = node.login()
     begin = page(node, session, "")["token"]
     said: list[Any] = [node.take(body) for body in bodies]

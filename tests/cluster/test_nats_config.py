@@ -1,4 +1,4 @@
-"""The configuration that is printed for NATS servers, in use by real ones."""
+"""The printed NATS configuration, used by real servers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NAMES = ("a", "b", "c")
 
 
 def begin(folder: Path, secrets: Secrets, ports: dict[str, Ports]) -> list[subprocess.Popen[bytes]]:
-    """Three servers as they are printed, with ports and folders of the test's own."""
+    """Three servers with the printed configuration, and ports and folders of the test."""
     routes = [("127.0.0.1", ports[name].routes) for name in NAMES]
     found = []
     for name in NAMES:
@@ -28,7 +28,7 @@ def begin(folder: Path, secrets: Secrets, ports: dict[str, Ports]) -> list[subpr
 
 
 def test_nodes_run_on_what_is_printed_and_strangers_do_not(tmp_path: Path) -> None:
-    """With TLS, the account's permissions and disks that are flushed: nothing is left to report."""
+    """With TLS, the account's permissions and immediate flushing, no problem is reported."""
     certificates(tmp_path)
     secrets = new_secrets()
     ports = {name: Ports(free_port(), free_port(), free_port()) for name in NAMES}

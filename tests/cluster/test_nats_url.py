@@ -1,4 +1,4 @@
-"""The address of a NATS cluster, as people write it."""
+"""The address of a NATS cluster as written by users."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.nats_servers import NatsServers
     ],
 )
 def test_a_url_names_servers_and_one_login(url: str, servers: list[str], login: Login) -> None:
-    """The login in front of the first counts for all; a name alone is a token."""
+    """The login of the first server applies to all. A user without a password is a token."""
     assert read_url(url) == (servers, login)
 
 
@@ -40,19 +40,22 @@ def test_a_url_names_servers_and_one_login(url: str, servers: list[str], login: 
     ],
 )
 def test_a_url_that_cannot_be_one_is_told(url: str, said: str) -> None:
-    """With the server that is meant, and without the password."""
+    """The error names the server in question, and never the password."""
     with pytest.raises(SettingError, match=said) as error:
         read_url(url)
     assert "secret" not in str(error.value)
 
 
 def test_what_people_read_names_no_login() -> None:
-    """Host and port."""
+    """Messages contain only host and port."""
     assert shown("nats://u:secret@a:4222") == "a:4222"
 
 
 def test_options_name_files(tmp_path: Path) -> None:
-    """Those of the login and of TLS; what there is not, or is not there, is told."""
+    """The options are those of the login and of TLS.
+
+    Unknown options and missing files are errors.
+    """
     servers, login = read_url("tls://a,b:2?credentials=/c&ca=/ca&cert=/x&key=/y")
     assert servers == ["tls://a", "tls://b:2"]
     assert login == Login(credentials="/c", ca="/ca", cert="/x", key="/y")
@@ -70,7 +73,7 @@ def test_options_name_files(tmp_path: Path) -> None:
 
 
 def test_tls_client_certificates_and_nkeys(tmp_path: Path) -> None:
-    """A node with the right files comes in; one without them is refused, and told so."""
+    """A node with the right files connects. One without them is refused with the reason."""
     certificates(tmp_path)
     seed = nkeys.encode_seed(bytes(range(32)), nkeys.PREFIX_BYTE_USER)
     (tmp_path / "node.nk").write_bytes(seed)
@@ -120,7 +123,7 @@ class Identity:
         self.public = self._pair.public_key.decode()
 
     def signed(self, name: str, subject: str, nats: dict[str, object]) -> str:
-        """The claims as a JWT; its id is a digest of them."""
+        """The claims as a JWT whose id is a digest of them."""
         claims = {"iat": 1, "iss": self.public, "name": name, "sub": subject, "nats": nats}
         digest = sha256(msgspec.json.encode(claims)).digest()
         claims["jti"] = b32encode(digest).rstrip(b"=").decode()
@@ -141,7 +144,7 @@ CREDENTIALS = """-----BEGIN NATS USER JWT-----
 
 
 def test_credentials_of_an_operator_let_a_node_in(tmp_path: Path) -> None:
-    """The file that nsc makes of a user's JWT and seed; another account's user is refused."""
+    """The file has a user's JWT and seed, as nsc writes it. Another account's user is refused."""
     operator = Identity(nkeys.PREFIX_BYTE_OPERATOR, 1)
     account, other = (Identity(nkeys.PREFIX_BYTE_ACCOUNT, number) for number in (2, 3))
     user = Identity(nkeys.PREFIX_BYTE_USER, 4)

@@ -1,4 +1,4 @@
-"""Streams that come back shorter, or not at all: nodes notice, a folder gives back what it has."""
+"""Streams that come back shorter or empty: nodes detect it, and repair restores the data."""
 
 from __future__ import annotations
 
@@ -37,29 +37,32 @@ KEY = {"Authorization": f"Bearer {KEYS['ACME']}", "Content-Type": "application/x
 
 @pytest.fixture
 def town(nats_server: NatsServers) -> Iterator[Town]:
-    """No nodes yet."""
+    """A cluster without nodes."""
     with town_of(nats_server) as one:
         yield one
 
 
 def give_back(town: Town, node: House, data: Path | None = None) -> Repaired:
-    """Repair from the folder of a stopped node."""
+    """Run repair from the folder of a stopped node."""
     settings = structs.replace(town.settings, data=data or node.data)
     return node.run(repair(settings))
 
 
 async def follow_all(node: House, entries: int) -> None:
-    """Wait until a node has so many entries of the client."""
+    """Wait until a node has this many entries of the client."""
     await comes_about(lambda: node.node.server.log.head(ACME).number >= entries)
 
 
 def names(node: House, session: str, begin: str, count: int) -> list[Any]:
-    """The ids of so many events of the feed."""
+    """The ids of the first events of the feed."""
     return [each["eventId"] for each in follow(node, session, begin, count)[0]]
 
 
 def test_a_stream_that_comes_back_shorter_halts_every_node(town: Town) -> None:
-    """Each says what to do, refuses events and is not ready; started again, it does not start."""
+    """Each node says what to do, refuses events, and is not ready.
+
+    It does not start again either.
+    """
     one, other = town.open(), town.open()
     for number in range(4):
         one.take(sms(number))
@@ -76,7 +79,7 @@ def test_a_stream_that_comes_back_shorter_halts_every_node(town: Town) -> None:
 
 
 def test_what_the_streams_lost_is_given_back_with_what_came_after(town: Town) -> None:
-    """Readers go on with their tokens; a node that lagged takes a copy; nothing counts twice."""
+    """Readers continue with their tokens, a lagging node takes a copy, and nothing counts twice."""
     one = town.open()
     session = one.login()
     begin = page(one, session, "")["token"]
@@ -85,7 +88,7 @@ def test_what_the_streams_lost_is_given_back_with_what_came_after(town: Town) ->
     before = names(one, session, begin, 4)
     one.close()
     one.run(lose(town.url, 2))
-    late = town.open()  # knows nothing of the loss: what it takes is kept, too
+    late = town.open()  # does not know of the loss: what it accepts is kept, too
     late.take(sms("late", 0))
     late.close()
     assert give_back(town, one) == Repaired([STREAM], 0, 0)
@@ -101,7 +104,7 @@ def test_what_the_streams_lost_is_given_back_with_what_came_after(town: Town) ->
 
 
 def test_a_stream_that_is_gone_is_made_again_by_repair_alone(town: Town) -> None:
-    """A node that starts does not make it; the repaired one goes on with its numbers."""
+    """A starting node does not create it. The repaired stream continues the numbering."""
     one = town.open()
     session = one.login()
     begin = page(one, session, "")["token"]
@@ -123,7 +126,10 @@ def test_a_stream_that_is_gone_is_made_again_by_repair_alone(town: Town) -> None
 
 
 def test_all_that_nats_had_is_given_back_from_a_folder(town: Town) -> None:
-    """Site, users, sessions and log; a new node that starts first begins no other log."""
+    """Site, users, sessions and log are restored.
+
+    A new node that starts first begins no new log.
+    """
     one, other = town.open(), town.open()
     session = one.login()
     begin = page(one, session, "")["token"]
@@ -133,7 +139,7 @@ def test_all_that_nats_had_is_given_back_from_a_folder(town: Town) -> None:
     streams = [f"FLOORCAST_{number}" for number in range(STREAMS)]
     one.run(delete(town.url, KV_STREAM, *streams))
     with pytest.raises(SettingError, match="lost its key-value store"):
-        town.open()  # while another node tells of a log
+        town.open()  # while another node still reports a log
     one.close()
     with pytest.raises(SettingError, match="lost its key-value store"):
         other.open()
@@ -147,7 +153,7 @@ def test_all_that_nats_had_is_given_back_from_a_folder(town: Town) -> None:
 
 
 def test_a_second_folder_gives_back_what_the_first_did_not_have(town: Town) -> None:
-    """Events that one node alone had followed are published again, and count once."""
+    """Events that only one node had followed are published again, and count once."""
     one, other = town.open(), town.open()
     session = one.login()
     begin = page(one, session, "")["token"]
@@ -167,7 +173,7 @@ def test_a_second_folder_gives_back_what_the_first_did_not_have(town: Town) -> N
 
 
 def test_a_key_value_store_that_comes_back_older_is_noticed(town: Town) -> None:
-    """A running node admits nobody by it; repair gives back what was written and deleted."""
+    """A running node stops admitting users. Repair restores writes and deletions."""
     one = town.open()
     session = one.login()
     one.run(comes_about(lambda: SavedStore(one.data).buckets(("sessions",))["sessions"]))
@@ -183,7 +189,7 @@ def test_a_key_value_store_that_comes_back_older_is_noticed(town: Town) -> None:
 
 
 def test_a_key_value_store_that_was_refilled_is_noticed_at_a_start(town: Town) -> None:
-    """It has lost a login, and gone on past what the folder has; repair gives the login back."""
+    """The store lost a login and was written to since. Repair restores the login."""
     one = town.open()
     session = one.login()
     one.run(comes_about(lambda: SavedStore(one.data).buckets(("sessions",))["sessions"]))

@@ -1,4 +1,4 @@
-"""What can be seen of NATS servers' configuration."""
+"""Checks of the configuration of NATS servers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.nats_servers import NatsServers
 
 
 def test_an_open_cluster_that_flushes_late_is_told(nats_cluster: NatsServers) -> None:
-    """With the port that shows it, and what to set; a port that does not answer says nothing."""
+    """The problem names the port and the setting. A port that does not respond is ignored."""
     one = nats_cluster.servers[0]
     url = f"nats://127.0.0.1:{one.port}"
     login = Login(monitor=one.monitor, routes=one.route)
@@ -21,5 +21,5 @@ def test_an_open_cluster_that_flushes_late_is_told(nats_cluster: NatsServers) ->
     assert "sync_interval: always" in late
     assert f":{one.route}: any NATS server may join" in strangers
     assert asyncio.run(check_servers([url], Login(monitor=1, routes=1))) == []
-    # a port of something else is no server of NATS
+    # not the port of a NATS server
     assert asyncio.run(check_servers([url], Login(monitor=one.port, routes=one.monitor))) == []

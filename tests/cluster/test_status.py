@@ -1,4 +1,4 @@
-"""What an operator is told of a cluster."""
+"""The status of a cluster, as shown to an operator."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from tests.nats_servers import NatsServers
 
 @pytest.fixture
 def town(nats_server: NatsServers) -> Iterator[Town]:
-    """No nodes yet."""
+    """A cluster without nodes."""
     with town_of(nats_server) as one:
         yield one
 
 
 def test_problems_are_told_a_sentence_each(town: Town) -> None:
-    """None, two nodes of one name, a node that has halted, and no node at all."""
+    """No problem, two nodes of one name, a halted node, and no node at all."""
     one = town.open(node="a")
-    server = "?monitor=1&routes=1"  # where nothing listens
+    server = "?monitor=1&routes=1"  # no server listens here
     assert one.run(overview(town.url + server)).problems == []
     other = town.open(node="a")
     assert one.run(overview(town.url + server)).problems == [
@@ -37,7 +37,7 @@ def test_problems_are_told_a_sentence_each(town: Town) -> None:
 
 
 def test_no_node_is_a_problem(town: Town) -> None:
-    """The streams are there all the same."""
+    """The streams are still reported."""
     one = town.open()
     one.close()
     found = one.run(overview(town.url + "?monitor=1&routes=1"))

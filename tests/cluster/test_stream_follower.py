@@ -1,4 +1,4 @@
-"""Following a stream while servers are cut off, replicas stand still, and others write to it."""
+"""Following a stream during partitions, stalled replicas, and writes by newer nodes."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ async def leader_of(url: str) -> str:
 
 
 def entries(node: House) -> int:
-    """How far a node has the client's log."""
+    """A node's position in the client's log."""
     return node.node.server.log.head(ACME).number
 
 
 def send(node: House, body: bytes) -> None:
-    """Have a node take events as soon as it can."""
+    """Wait until a node accepts events."""
     while node.ask("POST", "/ingest/v1/events", content=body, headers=KEY).status_code != 200:
         node.run(between_looks())
 
 
 @pytest.fixture
 def wide_town(nats_cluster: NatsServers) -> Iterator[Town]:
-    """No nodes yet, on three servers that can be cut off."""
+    """A cluster without nodes, on three servers that can be cut off."""
     with town_of(nats_cluster) as one:
         yield one
     nats_cluster.mend()
@@ -55,7 +55,7 @@ def wide_town(nats_cluster: NatsServers) -> Iterator[Town]:
 def test_a_token_of_a_node_that_is_ahead_is_waited_for(
     wide_town: Town, nats_cluster: NatsServers
 ) -> None:
-    """A node that is cut off answers 503, goes on from it afterwards, and gives nothing twice."""
+    """A node that was cut off responds with 503, continues afterwards, and repeats nothing."""
     town = wide_town
     first = town.open(replicas=3)
     leader = nats_cluster.named(first.run(leader_of(town.url)))
@@ -81,7 +81,7 @@ def test_a_token_of_a_node_that_is_ahead_is_waited_for(
 def test_a_consumer_on_a_replica_that_stands_still_is_moved(
     nats_server: NatsServers, tmp_path: Path
 ) -> None:
-    """It sends signs of life and no messages; the node says how far it is behind, and recovers."""
+    """The replica sends heartbeats but no messages. The node reports its lag and recovers."""
     tuning = LogTuning(follower=FollowerTuning(stall_looks=2))
 
     async def work() -> None:
@@ -110,15 +110,15 @@ def test_a_consumer_on_a_replica_that_stands_still_is_moved(
 
 @pytest.fixture
 def town(nats_server: NatsServers) -> Iterator[Town]:
-    """No nodes yet."""
+    """A cluster without nodes."""
     with town_of(nats_server) as one:
         yield one
 
 
 def test_an_older_node_keeps_what_a_newer_one_writes(town: Town) -> None:
-    """New event types, new states, new kinds of entries and garbage: fed and counted nowhere.
+    """New event types, states and entries and invalid data are stored, but not fed or counted.
 
-    Two nodes agree on every number, also on what is sent again, and after a restart.
+    Two nodes agree on every number, also after repeated events and a restart.
     """
     one, other = town.open(), town.open()
     session = one.login()

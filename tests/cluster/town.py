@@ -1,4 +1,4 @@
-"""Nodes of one cluster in this process, on one event loop, and what is done to their streams."""
+"""Nodes of one cluster in this process, on one event loop, and changes to their streams."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ STREAMS = 2
 
 
 class Wrong(Clock):
-    """The machine's clock, wrong by ``ticks``."""
+    """The machine's clock, off by ``ticks``."""
 
     def __call__(self) -> int:
         return system_now() + self.ticks
 
 
 class Town:
-    """Nodes of one cluster that live on one event loop."""
+    """Nodes of one cluster on one event loop."""
 
     def __init__(self, folder: Path, url: str) -> None:
         self.url = url
@@ -44,7 +44,7 @@ class Town:
         self._folder = folder
 
     def open(self, *, wrong_by: int = 0, keeps: bool = True, **more: object) -> House:
-        """One more node; its clock is wrong by so many seconds."""
+        """Start another node, whose clock is off by this many seconds."""
         home = self._folder / f"node{len(self.nodes)}"
         home.mkdir()
         clock = Wrong(wrong_by * TICKS_PER_SECOND)
@@ -59,13 +59,13 @@ class Town:
 
     @property
     def settings(self) -> Settings:
-        """Those of a command."""
+        """The options of a command."""
         return Settings(log=self.url, streams=STREAMS, replicas=1)
 
 
 @contextmanager
 def town_of(servers: NatsServers) -> Iterator[Town]:
-    """A town without nodes, in an account of its own."""
+    """A cluster without nodes, in its own account."""
     with scratch() as folder:
         one = Town(folder, servers.account())
         try:
@@ -75,7 +75,7 @@ def town_of(servers: NatsServers) -> Iterator[Town]:
 
 
 def sms(*names: object) -> bytes:
-    """Messages of these ids."""
+    """Messages with these ids."""
     told = [event("sms.attempt", name, service="Sales", eventType="Attempt") for name in names]
     return ndjson(told)
 
@@ -91,7 +91,7 @@ def page(node: House, session: str, token: str, path: str = EVENTS) -> dict[str,
 def follow(
     node: House, session: str, token: str, count: int, path: str = EVENTS
 ) -> tuple[list[dict[str, Any]], str]:
-    """So many events of a feed after a token, which may still be on their way, and the token."""
+    """The next events of a feed after a token, waiting for them if needed, and the new token."""
     found: list[dict[str, Any]] = []
     while len(found) < count:
         some = page(node, session, token, path)
@@ -111,7 +111,7 @@ class Stored(NamedTuple):
 
 @asynccontextmanager
 async def linked(url: str) -> AsyncIterator[NatsLink]:
-    """A connection of the test's own."""
+    """A connection of the test."""
     link = await NatsLink.open(url, "test")
     try:
         yield link
@@ -126,7 +126,7 @@ PLAIN = {"Nats-Msg-Id", "Nats-TTL", "KV-Operation", KIND, TIME, PARTS}
 
 
 async def lose(url: str, count: int, stream: str = STREAM) -> list[Stored]:
-    """Have a stream come back without its last messages, as from an old disk image; those."""
+    """Remove a stream's last messages, as an old disk image would. Returns them."""
     async with linked(url) as link:
         config = (await link.api(f"STREAM.INFO.{stream}"))["config"]
         stored = await read_stream(link, stream)
@@ -143,7 +143,7 @@ async def lose(url: str, count: int, stream: str = STREAM) -> list[Stored]:
 
 
 async def refill(url: str, stream: str) -> None:
-    """Have a stream lose its last messages, and take others until it is longer than before."""
+    """Remove a stream's last messages, and add others until it is longer than before."""
     async with linked(url) as link:
         last = (await link.api(f"STREAM.INFO.{stream}"))["state"]["last_seq"]
         await lose(url, 3, stream)
@@ -153,14 +153,14 @@ async def refill(url: str, stream: str) -> None:
 
 
 async def delete(url: str, *streams: str) -> None:
-    """Have streams vanish."""
+    """Delete streams."""
     async with linked(url) as link:
         for stream in streams:
             await link.api(f"STREAM.DELETE.{stream}")
 
 
 async def read_stream(link: NatsLink, stream: str) -> list[Stored]:
-    """All of its messages."""
+    """All messages of a stream."""
     found: list[Stored] = []
     last = (await link.api(f"STREAM.INFO.{stream}"))["state"]["messages"]
     done = asyncio.Event()
@@ -185,7 +185,7 @@ async def read_stream(link: NatsLink, stream: str) -> list[Stored]:
 
 
 async def is_halted(node: House) -> str:
-    """Wait until a node has seen a loss; why it says that it is not ready."""
+    """Wait until a node detects a loss. Returns the reason why it is not ready."""
     log = node.node.server.log
     await comes_about(lambda: not log.healthy and "repair" in log.stalled)
     return log.stalled
