@@ -13,6 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from floorcast.auth.keys import KeyGuesses, Keys
 from floorcast.auth.session import Session
 from floorcast.auth.sessions import LAG, LIFETIME, TRIES, WRITTEN
 from floorcast.kv.memory import MemoryKeyValueStore
@@ -683,3 +684,29 @@ def test_a_screen_key_without_a_choice_has_no_limits() -> None:
     run(add_screen_key(door.kv, 1, ScreenKey(digest=digest("a key for a screen"))))
     door.site.reload()
     assert run(door.sessions.open_screen(1, "a key for a screen")).limits == (None, frozenset())
+
+
+def test_a_store_that_may_be_out_of_date_lets_nobody_in() -> None:
+    """Neither a session nor a key grants access until the store is current again."""
+    current = [True]
+
+    def check() -> None:
+        if not current[0]:
+            raise Unavailable("this node has not reached the cluster's quorum")
+
+    kv = small()
+    kv.check_current = check
+    door = Door(kv)
+    keys = Keys(door.site, KeyGuesses(door.clock))
+    session = run(login(door))
+    current[0] = False
+    for refused in (
+        lambda: door.sessions.find(session.id),
+        lambda: door.sessions.validate(session.id),
+        lambda: keys.client_of_ingest_key("ingest-key-of-acme-01"),
+    ):
+        with pytest.raises(Unavailable, match="quorum"):
+            refused()
+    current[0] = True
+    assert door.sessions.find(session.id) is session
+    assert keys.client_of_ingest_key("ingest-key-of-acme-01") == 1

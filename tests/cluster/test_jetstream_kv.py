@@ -49,7 +49,7 @@ async def counted(kv: KeyValueStore, key: str = "count") -> bool:
     return True
 
 
-def current(kv: KeyValueStore) -> bool:
+def current(kv: JetStreamKeyValueStore) -> bool:
     """Whether the store may be used to admit users."""
     try:
         kv.check_current()

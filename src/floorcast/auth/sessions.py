@@ -145,7 +145,7 @@ class Sessions:
         """
         if not session_id:
             raise BadSession("the header LV-Session is required: log in with POST /session/login")
-        self._kv.check_current()
+        self._site.check_current()
         session = self._alive(session_id)
         if session is None:
             raise BadSession("the session is unknown or has ended: log in with POST /session/login")
@@ -158,7 +158,7 @@ class Sessions:
 
     def validate(self, session_id: str) -> bool:
         """Whether the session lives; asking counts as a use of it. Raises Unavailable."""
-        self._kv.check_current()
+        self._site.check_current()
         session = self._alive(session_id)
         if session is not None:
             self._touch(session)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from floorcast.kv.port import Conflict, Item, Listener, checked
 from floorcast.model.errors import Unavailable
@@ -13,6 +13,8 @@ __all__ = ["MemoryKeyValueStore"]
 
 class MemoryKeyValueStore:
     """The key-value store of one process, for as long as it lives."""
+
+    check_current: Callable[[], None] | None = None  # nobody else writes to it
 
     def __init__(self) -> None:
         self._kept: defaultdict[str, dict[str, bytes]] = defaultdict(dict)
@@ -52,9 +54,6 @@ class MemoryKeyValueStore:
     def listen(self, bucket: str, listener: Listener) -> None:
         """Call ``listener`` for each change of the bucket."""
         self._listeners[bucket].append(listener)
-
-    def check_current(self) -> None:
-        """Do nothing: the data of a single process is always current."""
 
     async def close(self) -> None:
         """Forget everything."""

@@ -74,10 +74,11 @@ class KeyValueStore(Protocol):
         """
         ...
 
-    def check_current(self) -> None:
-        """Raise Unavailable when what is read here may have been out of date for too long.
+    @property
+    def check_current(self) -> Callable[[], None] | None:
+        """Raises Unavailable when what is read here may have been out of date for too long.
 
-        Call this before a session or key grants access.
+        None where that cannot happen. Otherwise to be called before a session or key grants access.
         """
         ...
 
