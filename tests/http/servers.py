@@ -26,8 +26,7 @@ from floorcast.http.app import Api
 from floorcast.http.limits import RateLimit
 from floorcast.http.metrics import Metrics
 from floorcast.http.services import Services
-from floorcast.ingest.accept import Intake
-from floorcast.ingest.admission import Admission
+from floorcast.ingest.accept import Admission, Intake
 from floorcast.kv.memory import MemoryKeyValueStore
 from floorcast.log.memory import MemoryLog
 from floorcast.log.port import ALWAYS, Head

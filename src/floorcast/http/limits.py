@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import NamedTuple, TypeVar
 
 from floorcast.feeds.filters import Matcher
-from floorcast.ingest.admission import ClientTurns
+from floorcast.ingest.accept import ClientTurns
 from floorcast.model.errors import RateLimited
 from floorcast.model.token import TICKS_PER_SECOND, Now
 

@@ -19,8 +19,7 @@ from floorcast.feeds.feed import Feed
 from floorcast.http.limits import AnswerLimits, RateLimit, ReaderLimits, TurnLimiter
 from floorcast.http.memory_pressure import MemoryWatch
 from floorcast.http.metrics import Metrics
-from floorcast.ingest.accept import Intake
-from floorcast.ingest.admission import Admission
+from floorcast.ingest.accept import Admission, Intake
 from floorcast.log.port import EventLog
 from floorcast.model.errors import NotFound, Unavailable
 from floorcast.model.token import Now

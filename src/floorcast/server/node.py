@@ -26,8 +26,7 @@ from floorcast.feeds.ring import SEAL_AGE, Rings
 from floorcast.http.limits import RateLimit, ReaderLimits
 from floorcast.http.metrics import Metrics
 from floorcast.http.services import Past, Reporting, Services
-from floorcast.ingest.accept import Intake
-from floorcast.ingest.admission import Admission
+from floorcast.ingest.accept import Admission, Intake
 from floorcast.kv.folder import IN_MEMORY
 from floorcast.kv.port import KeyValueStore
 from floorcast.kv.token_secret import token_secret

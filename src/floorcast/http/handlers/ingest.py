@@ -12,8 +12,7 @@ from floorcast.auth.keys import bearer
 from floorcast.http.bodies import INTAKE_LIMIT, read_body
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Content, Response
-from floorcast.ingest.accept import IngestResult, NothingAccepted
-from floorcast.ingest.admission import Busy
+from floorcast.ingest.accept import Busy, IngestResult, NothingAccepted
 from floorcast.ingest.content_modes import WEBHOOK_ORIGIN, event_of_binary, is_binary
 from floorcast.ingest.decode import MAX_EVENTS, BodyForm
 from floorcast.ingest.verdicts import Rejected
