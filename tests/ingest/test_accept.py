@@ -315,13 +315,24 @@ def test_unfinished_uploads_of_one_client_leave_room_for_the_others() -> None:
 
 
 def test_nothing_is_admitted_while_the_projections_lag_behind() -> None:
-    """Their backlog is in memory."""
-    pressed = True
-    admission = Admission(2, lambda: pressed)
+    """Their backlog is in memory. It is looked at only when it had no room at the last write."""
+
+    class Waiting:
+        may_be_full = True
+        full = True
+
+        def is_full(self) -> bool:
+            return self.full
+
+    backlog = Waiting()
+    admission = Admission(2, backlog)
     with pytest.raises(Busy), admission.admit(ACME):
         pass
     assert admission.requests == 0
-    pressed = False
+    backlog.full = False
+    with admission.admit(ACME):
+        assert admission.requests == 1
+    backlog.may_be_full, backlog.full = False, True
     with admission.admit(ACME):
         assert admission.requests == 1
 

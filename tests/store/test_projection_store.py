@@ -368,6 +368,7 @@ def test_a_failing_disk_is_seen_and_survived(tmp_path: Path) -> None:
         disk.faults = {"full"}
         for number in range(1, 100):
             house.store.write_segment(ACME, "agent", segment([number]))
+            assert house.store.may_be_full is house.store.is_full()
         while house.store.healthy:
             house.store.covered(ACME, "agent")
         assert house.store.is_full()
@@ -376,6 +377,7 @@ def test_a_failing_disk_is_seen_and_survived(tmp_path: Path) -> None:
         disk.works()
         house.flush()
         assert (house.store.healthy, house.store.is_full()) == (True, False)
+        assert not house.store.may_be_full
         assert house.store.covered(ACME, "agent") == 99
         house.close()
 

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -28,6 +29,7 @@ __all__ = [
     "MAX_BODIES_BYTES",
     "Admission",
     "AdmittedRequest",
+    "Backlog",
     "Busy",
     "ClientTurns",
     "IngestResult",
@@ -70,21 +72,34 @@ class AdmittedRequest:
         self._client.size += size
 
 
+class Backlog(Protocol):
+    """Derived data that waits in memory for the disk.
+
+    ``may_be_full`` is false only while there is room; ``is_full`` finds out.
+    """
+
+    may_be_full: bool
+
+    def is_full(self) -> bool:
+        """Whether so much waits that no more events should be accepted."""
+        ...
+
+
 class Admission:
     """Admits ``limit`` requests and ``most`` bytes of bodies at once, half of them per client.
 
-    ``pressed`` returns whether the projections are too far behind the log to accept more.
+    None is admitted while ``backlog`` is full.
     """
 
     def __init__(
         self,
         limit: int,
-        pressed: Callable[[], bool] = lambda: False,
+        backlog: Backlog | None = None,
         most: int = MAX_BODIES_BYTES,
     ) -> None:
         self._limit = limit
         self._most = most
-        self._pressed = pressed
+        self._backlog = backlog
         self._all = _Used()
         self._clients: dict[int, _Used] = {}
 
@@ -106,7 +121,9 @@ class Admission:
         """
         used = self._clients.get(client, _Used())
         share = max(1, self._limit // _SHARE)
-        if self._all.requests >= self._limit or used.requests >= share or self._pressed():
+        if self._all.requests >= self._limit or used.requests >= share:
+            raise _busy()
+        if self._backlog is not None and self._backlog.may_be_full and self._backlog.is_full():
             raise _busy()
         self._clients[client] = used
         self._all.requests += 1

@@ -200,7 +200,7 @@ class Node:
             keys=Keys(self._site, guesses),
             streams=streams,
             intake=Intake(log, now, metrics.log_failures.inc),
-            admission=Admission(settings.max_in_flight, store.is_full),
+            admission=Admission(settings.max_in_flight, store),
             audit=self._audit,
             clients=frozenset(settings.clients),
             token_secret=self._token_secret,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -79,6 +80,7 @@ class ProjectionStore:
     layout of another release or cannot be read is replaced by an empty one. Rows have checksums,
     which are verified on reading. Clients in ``mending`` have lost segments or calls, or have calls
     that an earlier release stored without an index; the callback ``on_damage`` rebuilds them.
+    ``may_be_full`` is false only while the backlog has room; ``is_full`` finds out.
     """
 
     def __init__(
@@ -120,6 +122,7 @@ class ProjectionStore:
             retry_seconds=tuning.retry_seconds,
         )
         self._remakes = 0
+        self.may_be_full = False
         self._segments = StoredSegments(self._reader, self._writer, self._report)
         self._calls = StoredCalls(self._reader, self._writer, self._report)
         self._call_days = CallDays(self._reader, self._writer, self._report)
@@ -141,11 +144,13 @@ class ProjectionStore:
 
     def is_full(self) -> bool:
         """Whether the backlog is so large that ingest should refuse events."""
-        return self.backlog > self._tuning.backlog_bytes
+        self.may_be_full = self.backlog > self._tuning.backlog_bytes
+        return self.may_be_full
 
     def write_segment(self, client: int, feed: str, segment: Segment) -> None:
         """Keep the feed's next segment. Raises ValueError unless it follows the last."""
-        self._segments.write(client, feed, segment)
+        with self._writing():
+            self._segments.write(client, feed, segment)
 
     def covered(self, client: int, feed: str) -> int:
         """The last position of the feed that is stored, 0 for none."""
@@ -173,7 +178,8 @@ class ProjectionStore:
 
         A version is (transaction, session, last event in ms, body).
         """
-        self._calls.write(client, position, versions, self._now())
+        with self._writing():
+            self._calls.write(client, position, versions, self._now())
 
     def find_calls(
         self, client: int, keys: Collection[CallKey], at_place: int
@@ -189,7 +195,8 @@ class ProjectionStore:
         self, client: int, position: int, rows: Iterable[tuple[int, int, CallDay]]
     ) -> None:
         """Keep how calls that are out of memory count from ``position`` on: (day, service, how)."""
-        self._call_days.write(client, position, rows)
+        with self._writing():
+            self._call_days.write(client, position, rows)
 
     def call_days(
         self, client: int, day: int, service: int, at_place: int
@@ -210,7 +217,8 @@ class ProjectionStore:
         Those before entry ``kept_from`` are deleted, and the oldest beyond ``snapshot_bytes``. The
         newest two stay.
         """
-        self._snapshots.write(client, Snapshot(entry, version, blob), kept_from)
+        with self._writing():
+            self._snapshots.write(client, Snapshot(entry, version, blob), kept_from)
 
     def newest_snapshot(self, client: int, at_most_entry: int) -> Snapshot | None:
         """The newest snapshot at or before an entry. Raises Unavailable."""
@@ -253,6 +261,13 @@ class ProjectionStore:
         if self._path is not None:
             self._reader.close()
         await asyncio.to_thread(self._writer.close)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """For the time of a write: notes afterwards whether the backlog is too large."""
+        self._settle()
+        yield
+        self.may_be_full = self._writer.backlog > self._tuning.backlog_bytes
 
     def _settle(self) -> None:
         """Process the writer's results: what it has stored, and whether it began a new file."""
