@@ -1,4 +1,4 @@
-"""What each kind of value takes and refuses."""
+"""The values that each kind of setting accepts and refuses."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ LEVEL = choice("debug", "info")
     ],
 )
 def test_usable_values(kind: Kind, given_value: object, read: object) -> None:
-    """A value is taken as text or as TOML's own type."""
+    """A value may be text or have TOML's own type."""
     assert kind.read(given_value) == read
 
 
@@ -74,7 +74,7 @@ def test_usable_values(kind: Kind, given_value: object, read: object) -> None:
     ],
 )
 def test_unusable_values(kind: Kind, given_value: object) -> None:
-    """Anything else is refused."""
+    """Any other value is refused."""
     with pytest.raises((ValueError, TypeError)):
         kind.read(given_value)
 
@@ -84,7 +84,7 @@ ANY = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.l
 
 @pytest.mark.parametrize("kind", [PORT, HOURS, LEVEL, SIZE, TEXT, PATH, LOG, PROXIES])
 def test_no_value_breaks_a_reader(kind: Kind) -> None:
-    """Whatever is given, it is read or refused in one of the ways that are told."""
+    """Any value is either read or refused with one of the documented errors."""
 
     @given(ANY)
     def survives(value: object) -> None:

@@ -1,4 +1,4 @@
-"""The table of settings, and that nothing about it goes undocumented."""
+"""The table of settings, and its documentation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_every_setting_is_documented(setting: Setting) -> None:
 
 
 def test_nothing_is_documented_that_is_not_there() -> None:
-    """Every row of docs/settings.md is about a setting."""
+    """Every row of docs/settings.md describes a setting."""
     rows = [row.split("`")[1] for row in DOCS.read_text().splitlines() if row.startswith("| `")]
     assert rows == list(SETTINGS)
 
@@ -37,7 +37,7 @@ def test_help_tells_meaning_and_unit(setting: Setting) -> None:
 
 
 def test_every_default_is_usable() -> None:
-    """A default, written as people see it, reads as the default itself."""
+    """The default as printed is read as the default itself."""
     defaults = structs.asdict(Settings())
     for setting in SETTINGS.values():
         if setting.default:

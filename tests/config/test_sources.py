@@ -1,4 +1,4 @@
-"""Where settings come from, which source wins, and how a wrong one is told."""
+"""Sources of settings, their precedence, and errors."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from floorcast.model.errors import SettingError
 
 
 def test_nothing_given_is_the_defaults(tmp_path: Path) -> None:
-    """No flag, no variable, no file: the defaults of the contract."""
+    """Without flags, variables and a file, the contract's defaults apply."""
     settings = load(environ={}, folder=tmp_path)
     assert settings == Settings()
     assert (settings.host, settings.port, settings.log) == ("127.0.0.1", 8080, "embedded")
 
 
 def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
-    """Each source fills in what those before it left open."""
+    """Each source only sets what earlier ones have not set."""
     (tmp_path / "floorcast.toml").write_text('port = 1\nhost = "file"\nlog_level = "error"\n')
     environ = {"FLOORCAST_PORT": "2", "FLOORCAST_HOST": "env", "HOME": "/", "FLOORCASTLE": "x"}
     settings = load({"port": 3, "host": None}, environ=environ, folder=tmp_path)
@@ -27,12 +27,12 @@ def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path: Path) -
 
 
 def test_an_empty_variable_is_not_given(tmp_path: Path) -> None:
-    """A blank variable, as service files leave them, is as good as none."""
+    """A blank variable, as in service files, counts as not set."""
     assert load(environ={"FLOORCAST_PORT": " "}, folder=tmp_path).port == 8080
 
 
 def test_another_file_can_be_named(tmp_path: Path) -> None:
-    """--config and FLOORCAST_CONFIG name the file; the flag wins; it must be there then."""
+    """--config and FLOORCAST_CONFIG name the file, which must exist. The flag takes precedence."""
     (tmp_path / "a.toml").write_text("port = 1")
     (tmp_path / "b.toml").write_text("port = 2")
     environ = {"FLOORCAST_CONFIG": str(tmp_path / "a.toml")}
@@ -43,7 +43,10 @@ def test_another_file_can_be_named(tmp_path: Path) -> None:
 
 
 def test_a_path_in_the_file_is_relative_to_the_file(tmp_path: Path) -> None:
-    """A path in a file belongs to the file's folder, one on the command line to the present."""
+    """A path in a file is relative to the file's folder.
+
+    On the command line, the current folder counts.
+    """
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc" / "f.toml").write_text('data = "data"\nsite = "/srv/site.toml"')
     settings = load({"config": "etc/f.toml"}, environ={}, folder=tmp_path)
@@ -88,7 +91,7 @@ def test_a_wrong_setting_names_its_source(
     flags: dict[str, object],
     message: str,
 ) -> None:
-    """An unknown or unusable setting says where it came from and what it must be."""
+    """The error for an unknown or invalid setting names its source and the valid values."""
     (tmp_path / "floorcast.toml").write_text(file)
     with pytest.raises(SettingError) as caught:
         load(flags, environ=environ, folder=tmp_path)
@@ -98,7 +101,7 @@ def test_a_wrong_setting_names_its_source(
 
 
 def test_a_file_that_is_not_text_is_a_setting_error(tmp_path: Path) -> None:
-    """Bytes that are no UTF-8, or a folder of that name, are told as what they are."""
+    """Bytes that are not UTF-8, and a folder with that name, have their own errors."""
     (tmp_path / "f.toml").write_bytes(b"\xff\xfe")
     for name in ("f.toml", ""):
         with pytest.raises(SettingError, match="cannot be read as TOML"):
@@ -106,7 +109,7 @@ def test_a_file_that_is_not_text_is_a_setting_error(tmp_path: Path) -> None:
 
 
 def test_options_of_other_commands_are_known(tmp_path: Path) -> None:
-    """What another command takes is no mistake, and can be asked for with its source."""
+    """An option of another command is not an error, and can be queried with its source."""
     (tmp_path / "floorcast.toml").write_text('url = "http://file"')
     environ = {"FLOORCAST_SPEED": "max"}
     load(environ=environ, folder=tmp_path, known={"url", "speed"})
@@ -120,6 +123,6 @@ def test_options_of_other_commands_are_known(tmp_path: Path) -> None:
 
 
 def test_a_value_that_another_source_overrides_is_not_looked_at(tmp_path: Path) -> None:
-    """Only the value that counts must be usable; names must be known everywhere."""
+    """Only the effective value must be valid. Names must be known in every source."""
     (tmp_path / "floorcast.toml").write_text('port = "x"')
     assert load({"port": 1}, environ={"FLOORCAST_PORT": "y"}, folder=tmp_path).port == 1

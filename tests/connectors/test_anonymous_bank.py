@@ -1,4 +1,4 @@
-"""The bank's records: a small day with all that is dirty, and the two real ones."""
+"""The bank's records: a small day with every irregularity, and two real days."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def golden_events() -> list[CloudEvent]:
 
 
 def told(event: CloudEvent) -> str:
-    """One event as a line of ``events.txt``."""
+    """An event as a line of ``events.txt``."""
     data = {
         name: value
         for name, value in event.data.items()
@@ -63,7 +63,7 @@ def real_events(day: str) -> list[CloudEvent]:
 
 
 def times(events: Iterable[CloudEvent]) -> dict[str, dict[str, datetime]]:
-    """For each call, when each of its own events was."""
+    """The times of each call's own events."""
     found: dict[str, dict[str, datetime]] = {}
     for event in events:
         if event.type.startswith("call."):
@@ -82,7 +82,7 @@ def seconds(moments: Mapping[str, datetime], begin: str, end: str) -> float:
 
 
 def test_every_dirty_case_becomes_the_events_that_the_rules_say() -> None:
-    """The small day, record by record: each line of ``events.txt`` was worked out by hand."""
+    """Each line of ``events.txt`` was derived from the small day's records by hand."""
     expected = GOLDEN.joinpath("events.txt").read_text("utf-8").splitlines()
     assert [told(event) for event in golden_events()] == expected
 
@@ -94,7 +94,7 @@ def test_what_the_reader_makes_is_what_the_intake_takes() -> None:
 
 
 def test_an_empty_file_holds_no_calls() -> None:
-    """Neither nothing at all nor a heading alone is an error."""
+    """An empty file and a file with only a heading are both valid."""
     assert anonymous_bank.read([]) == []
     assert anonymous_bank.read([HEADING]) == []
 
@@ -111,14 +111,14 @@ def test_an_empty_file_holds_no_calls() -> None:
     ],
 )
 def test_a_record_that_cannot_be_read_is_named(right: str, wrong: str, message: str) -> None:
-    """The error says which line and column, what is there and what belongs there."""
+    """The error has the line, the column, the value and what was expected."""
     with pytest.raises(ValueError, match="line 2") as caught:
         anonymous_bank.read([HEADING, FIRST.replace(right, wrong, 1)])
     assert str(caught.value) == message
 
 
 def test_more_records_a_date_than_ids_have_room_for_are_refused() -> None:
-    """Two calls never get one transaction id: the 100,000th record of a date is an error."""
+    """Transaction ids stay unique: the 100,000th record of a date is an error."""
     lines = [HEADING, *[FIRST] * 100_000]
     with pytest.raises(ValueError, match="at most 99999 records a date"):
         anonymous_bank.read(lines)
@@ -126,7 +126,7 @@ def test_more_records_a_date_than_ids_have_room_for_are_refused() -> None:
 
 @real
 def test_each_real_call_waits_and_talks_as_long_as_its_record_says(day: str) -> None:
-    """Call by call: which events it has, its wait and its talk, to the second."""
+    """Each call's events, wait and talk are right to the second."""
     rows, found = real_rows(day), times(real_events(day))
     assert len(found) == len(rows)
     for row in rows:
@@ -144,7 +144,7 @@ def test_each_real_call_waits_and_talks_as_long_as_its_record_says(day: str) -> 
 
 @real
 def test_an_agent_is_in_call_just_while_it_has_a_call(day: str) -> None:
-    """Each named agent: one LOGON, then IN_CALL at each answer, READY at rest, one LOGOFF."""
+    """Each named agent has one LOGON, IN_CALL at each answer, READY at rest, and one LOGOFF."""
     rows, events = real_rows(day), real_events(day)
     names = {row["server"] for row in rows if row["outcome"] == "AGENT"} - {"NO_SERVER"}
     open_calls = dict.fromkeys(names, 0)
@@ -183,7 +183,10 @@ def test_the_first_real_day_has_the_known_figures() -> None:
 
 @real
 def test_ids_are_unique_and_the_same_each_time(day: str) -> None:
-    """No two events share an id, no two calls a transaction, and a second reading repeats them."""
+    """No two events share an id and no two calls a transaction.
+
+    Reading again gives the same ids.
+    """
     rows, events = real_rows(day), real_events(day)
     ids = [event.id for event in events]
     transactions = [event.data["transactionId"] for event in events if event.type == "call.start"]

@@ -1,4 +1,4 @@
-"""Records told as events: where they are put in time, and in which order."""
+"""Call records as events: their times and their order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LONDON = ZoneInfo("Europe/London")
 def a_call(
     row: int, start: int, ivr: int = 0, wait: int = 0, talk: int | None = None, agent: str = ""
 ) -> Call:
-    """A call that starts at second ``start``; ``talk`` None: the caller hung up."""
+    """A call that starts at second ``start``. Without ``talk`` the caller hung up."""
     over = start + ivr + wait
     at = [MIDNIGHT + timedelta(seconds=second) for second in (start, start + ivr, over)]
     return Call(
@@ -41,12 +41,12 @@ def a_call(
 
 
 def order(found: list[CloudEvent]) -> list[str]:
-    """Each event as its call's row and what happened."""
+    """Each event as its call's row and its name."""
     return [event.id.removeprefix("AA-").replace("-1999-08-01/", " ") for event in found]
 
 
 def test_the_last_event_falls_on_the_moment_given() -> None:
-    """The shift moves everything alike, microseconds and all, and keeps the file's ids."""
+    """The shift is the same for all times, to the microsecond, and keeps the file's ids."""
     now = datetime(2026, 3, 4, 12, 0, 0, 1, tzinfo=UTC)
     calls = [a_call(1, start=0, ivr=5, wait=10, talk=20), a_call(2, start=3)]
     found = events(calls, ending_at(calls, now), "bank")
@@ -56,7 +56,7 @@ def test_the_last_event_falls_on_the_moment_given() -> None:
 
 
 def test_another_moment_gives_the_same_ids_and_another_day_gives_others() -> None:
-    """Sent again the same way is a duplicate; sent onto another day is another day's calls."""
+    """Sending it again is a duplicate. On another day, the calls are different."""
     calls = [a_call(1, start=0, wait=10, talk=20, agent="AVI")]
     early, late = datetime(2026, 3, 4, tzinfo=UTC), datetime(2026, 3, 5, tzinfo=UTC)
 
@@ -75,7 +75,7 @@ def test_another_moment_gives_the_same_ids_and_another_day_gives_others() -> Non
 
 
 def test_a_day_keeps_its_clock_times_in_the_zone() -> None:
-    """Put onto a summer's day in London, ten o'clock is nine in UTC."""
+    """On a summer's day in London, ten o'clock is nine in UTC."""
     calls = [a_call(1, start=36_000)]
     found = events(calls, on_day(calls, date(2026, 7, 1), LONDON), "bank")
     assert found[0].time == datetime(2026, 7, 1, 9, tzinfo=UTC)
@@ -83,7 +83,7 @@ def test_a_day_keeps_its_clock_times_in_the_zone() -> None:
 
 
 def test_a_file_of_two_dates_stays_two_days() -> None:
-    """The first date goes onto the day asked for, the next onto the day after it."""
+    """The first date becomes the given day, and the next date the day after it."""
     second = a_call(1, start=60)._replace(
         dated=DAY + timedelta(1),
         started=MIDNIGHT + timedelta(1, 60),
@@ -96,7 +96,7 @@ def test_a_file_of_two_dates_stays_two_days() -> None:
 
 
 def test_a_change_of_the_clocks_stretches_no_wait() -> None:
-    """A call that waits over the hour that London skips, or repeats, waits as long as it did."""
+    """A call that waits across a change of the clocks in London keeps its wait."""
     for day in (date(2026, 3, 29), date(2026, 10, 25)):
         calls = [a_call(1, start=3_590, wait=3_620, talk=10)]
         start, queue, answer, end = (
@@ -110,7 +110,7 @@ def test_a_change_of_the_clocks_stretches_no_wait() -> None:
 
 
 def test_at_one_second_causes_come_before_effects() -> None:
-    """A call under way ends before the agent takes the next; one without length starts first."""
+    """A call ends before the agent takes the next one. A call without length starts first."""
     calls = [
         a_call(1, start=60),
         a_call(2, start=30, wait=30, talk=0, agent="AVI"),
@@ -135,7 +135,7 @@ def test_at_one_second_causes_come_before_effects() -> None:
 
 
 def test_an_agent_that_serves_two_calls_leaves_neither() -> None:
-    """The IN_CALL of a second call names no call; one that begins from rest names its call."""
+    """The IN_CALL of a second call names no call. The one after a rest does."""
     calls = [
         a_call(1, start=0, talk=60, agent="AVI"),
         a_call(2, start=10, talk=20, agent="AVI"),
@@ -151,7 +151,7 @@ def test_an_agent_that_serves_two_calls_leaves_neither() -> None:
 
 
 def test_no_calls_are_no_events() -> None:
-    """Both shifts take an empty file."""
+    """Both shifts accept an empty file."""
     assert events([], ending_at([], datetime.now(UTC)), "bank") == []
     assert events([], on_day([], date(2026, 3, 4), LONDON), "bank") == []
 
@@ -168,7 +168,7 @@ some_calls = st.lists(
 def test_any_records_make_a_story_in_order(
     drawn: list[tuple[int, int, int, int | None, str]],
 ) -> None:
-    """Times never run back, each call's steps follow each other, agents rest when they may."""
+    """Times never decrease, each call's steps are in order, and agents rest between calls."""
     calls = [a_call(row, *numbers) for row, numbers in enumerate(drawn, 1)]
     found = events(calls, ending_at(calls, datetime(2026, 3, 4, tzinfo=UTC)), "bank")
     assert [event.time for event in found] == sorted(event.time for event in found)

@@ -1,4 +1,4 @@
-"""The connector's memory."""
+"""The spool, which stores a connector's state and events."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def event(number: int) -> CloudEvent:
 
 
 def test_what_is_kept_is_there_after_a_crash(tmp_path: Path) -> None:
-    """Events in order, rows and position; a row that is None is gone."""
+    """Events are in order, with rows and position. A row set to None is deleted."""
     path = tmp_path / "spool.db"
     with Spool(path) as spool:
         rows: dict[tuple[str, str], object] = {("call", "1.0"): {"a": 1}, ("call", "1.1"): "x"}
@@ -40,7 +40,7 @@ def test_what_is_kept_is_there_after_a_crash(tmp_path: Path) -> None:
 
 
 def test_all_of_a_step_is_kept_or_nothing(tmp_path: Path) -> None:
-    """A row that cannot be written takes the events with it."""
+    """If a row cannot be written, its events are not stored either."""
     with Spool(tmp_path / "spool.db") as spool:
         with pytest.raises(TypeError):
             spool.commit([event(1)], {("call", "1"): object()}, {})
@@ -51,13 +51,13 @@ def test_all_of_a_step_is_kept_or_nothing(tmp_path: Path) -> None:
 
 
 def test_a_spool_has_one_connector(tmp_path: Path) -> None:
-    """Two of them would send each other's events, and believe other things to be open."""
+    """Two connectors would send each other's events and disagree about open calls."""
     with Spool(tmp_path / "spool.db"), pytest.raises(SettingError, match="another connector"):
         Spool(tmp_path / "spool.db")
 
 
 def test_a_file_that_is_no_spool_is_refused(tmp_path: Path) -> None:
-    """It says which one."""
+    """The error names the file."""
     (tmp_path / "text").write_text("no database, but long enough to be looked at\n" * 40)
     with pytest.raises(SettingError, match="text cannot be used as a spool"):
         Spool(tmp_path / "text")
@@ -66,7 +66,7 @@ def test_a_file_that_is_no_spool_is_refused(tmp_path: Path) -> None:
 
 
 def test_sqlite_itself_can_read_it(tmp_path: Path) -> None:
-    """For whoever wants to look."""
+    """Users can inspect it."""
     with Spool(tmp_path / "spool.db") as spool:
         spool.commit([event(1)], {}, {})
     connection = sqlite3.connect(tmp_path / "spool.db")

@@ -1,4 +1,4 @@
-"""The two captures of a real Asterisk, read by AMI, by the queue log, and by both."""
+"""Two captures of a real Asterisk, read by AMI, by the queue log, or by both."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def lines(version: str) -> tuple[str, ...]:
 
 
 def items(version: str, way: str) -> list[Item]:
-    """What was read, in the order of its time; a line comes after AMI's frames of its second."""
+    """The input in order of time. A line comes after AMI's frames of the same second."""
     found: list[tuple[float, Channel, Sign]] = []
     if way != "log":
         events = AmiEvents()

@@ -1,4 +1,4 @@
-"""A manager interface that is all in the test's hand."""
+"""A manager interface controlled by the test."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SECRET = "secret"
 
 
 class FakeAmi:
-    """Answers logins and questions; ``say`` sends events to whoever is logged in."""
+    """Responds to logins and actions. ``say`` sends events to all logged-in connections."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self._tls = tls
@@ -25,7 +25,7 @@ class FakeAmi:
         self.entries: list[Frame] = []
         self.channels: list[Frame] = []
         self.denied: set[str] = set()
-        self.says_before: dict[str, list[Frame]] = {}  # events, by the action answered after them
+        self.says_before: dict[str, list[Frame]] = {}  # events by the action that they follow
         self.queue_status = "TIMEOUT"
         self.actions: list[str] = []
         self.logins = 0
@@ -40,7 +40,7 @@ class FakeAmi:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
-        """All connections are lost."""
+        """Close all connections."""
         assert self._server is not None
         self._server.close()
         for writer in self._writers:
@@ -66,9 +66,7 @@ class FakeAmi:
         writer.write(b"Asterisk Call Manager/10.0\r\n")
         frames = FrameReader()
         while data := await reader.read(65536):
-            text = data.replace(
-                b"Action:", b"Response: asked\r\nAction:"
-            )  # a frame, for the reader
+            text = data.replace(b"Action:", b"Response: asked\r\nAction:")  # a frame for the reader
             for frame in frames.feed(text):
                 assert isinstance(frame, dict)
                 self.actions.append(frame["Action"])

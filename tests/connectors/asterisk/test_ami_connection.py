@@ -1,4 +1,4 @@
-"""Talking to a manager interface."""
+"""The connection to a manager interface."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.connectors.asterisk.fake_ami import FakeAmi, serving
 
 
 class Heard:
-    """What was received."""
+    """The received items."""
 
     def __init__(self) -> None:
         self.frames: asyncio.Queue[Frame | Unreadable] = asyncio.Queue()
@@ -35,7 +35,7 @@ async def next_event(heard: Heard, name: str) -> Frame | Unreadable:
 
 
 def test_events_and_lists() -> None:
-    """Events come in order, a question has its whole list, and what is no frame is told."""
+    """Events are in order, an action gets its whole list, and invalid frames are reported."""
 
     async def main() -> None:
         async with serving() as ami:
@@ -60,7 +60,7 @@ def test_events_and_lists() -> None:
 
 
 def test_a_wrong_secret_is_told_from_an_asterisk_that_is_away() -> None:
-    """The one needs a person, the other patience; neither shows the secret."""
+    """The first error is final, the second is retried. Neither shows the secret."""
 
     async def main() -> None:
         async with serving() as ami:
@@ -75,7 +75,7 @@ def test_a_wrong_secret_is_told_from_an_asterisk_that_is_away() -> None:
 
 
 def test_a_connection_that_breaks_ends_what_was_asked() -> None:
-    """And its reading."""
+    """Pending actions and reading end."""
 
     async def silent(
         reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ami: FakeAmi
@@ -102,7 +102,7 @@ def test_a_connection_that_breaks_ends_what_was_asked() -> None:
 
 
 def test_tls_needs_a_certificate_of_the_host_from_somebody_who_is_trusted(tmp_path: Path) -> None:
-    """Another authority's, or that of another host, is not talked to: the secret stays here."""
+    """A certificate of an unknown authority or another host is refused before the login."""
     authority, ca_file = trustme.CA(), tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(ca_file)
 

@@ -1,4 +1,4 @@
-"""Events of AMI, as signs."""
+"""AMI events, translated to signs."""
 
 from __future__ import annotations
 
@@ -68,12 +68,12 @@ CALL = {"Timestamp": "5.25", "Uniqueid": "1.0", "Queue": "sales", "MemberName": 
     ],
 )
 def test_each_event_has_its_sign(frame: Frame, sign: Sign | None) -> None:
-    """Ring times are in ms; an event without a time has that at which it came."""
+    """Ring times are in ms. An event without a time has the time of its arrival."""
     assert AmiEvents("DID", "Sale").sign(frame, 9.0) == sign
 
 
 def test_an_exit_by_key_is_the_one_that_nothing_announces() -> None:
-    """QueueCallerAbandon also comes at a timeout, so that the reason is not known then."""
+    """QueueCallerAbandon also follows a timeout, so the reason is still unknown then."""
     events = AmiEvents()
     leave = {"Event": "QueueCallerLeave", **CALL}
     assert events.sign({"Event": "QueueCallerAbandon", **CALL}, 9.0) is None
@@ -82,14 +82,14 @@ def test_an_exit_by_key_is_the_one_that_nothing_announces() -> None:
 
 
 def test_an_event_that_lacks_its_members_cannot_be_read() -> None:
-    """It says which one is missing."""
+    """The error names the missing member."""
     with pytest.raises(Unreadable, match="QueueCallerJoin without Uniqueid"):
         AmiEvents().sign({"Event": "QueueCallerJoin", "Queue": "q"}, 9.0)
 
 
 @st.composite
 def damaged(draw: st.DrawFn) -> Frame:
-    """A captured frame with members gone or exchanged."""
+    """A captured frame with members missing or exchanged."""
     frame = dict(draw(st.sampled_from(frames("22.10.1"))))
     for name in draw(st.lists(st.sampled_from(sorted(frame)), max_size=3)):
         value = draw(st.sampled_from(["", "1795813658.0", "-1", "9" * 40, "nan", "Anna Sales"]))
@@ -102,7 +102,7 @@ def damaged(draw: st.DrawFn) -> Frame:
 
 @given(st.lists(damaged(), max_size=80))
 def test_no_frame_ends_the_connector(found: list[Frame]) -> None:
-    """In any order, with anything missing."""
+    """Frames may come in any order, with anything missing."""
     events, mapping = (
         AmiEvents("DID", "Sale"),
         Mapping(MappingConfig(), ASTERISK, State(), hangups=True),

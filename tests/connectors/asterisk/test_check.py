@@ -8,7 +8,7 @@ from floorcast.connectors.pbx.config import MappingConfig
 
 
 def test_queues_members_and_callers() -> None:
-    """With the names that they will have on the wallboard."""
+    """The tables have the names that the wallboard will show."""
     anna = {"Name": "Anna", "Location": "PJSIP/1", "Status": "6"}
     snapshot = Snapshot(
         at=0.0,

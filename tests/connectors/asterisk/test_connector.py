@@ -1,4 +1,4 @@
-"""The whole connector, between a manager interface and an intake that do as they are told."""
+"""The whole connector, between a simulated manager interface and a simulated intake."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ HASTY = Timing(patience=1e9, chance=lambda: 0.05)
 async def connected(
     intake: Intake, source: Source, folder: Path, health: Health | None = None
 ) -> AsyncIterator[asyncio.Task[None]]:
-    """A connector at work; killed, as far as a task can be, at the end."""
+    """A running connector, whose task is killed at the end."""
     with Spool(folder / "spool.db") as spool:
         connector = AsteriskConnector(
             source, MappingConfig(), spool, health or Health(), tuning=TUNING
@@ -69,7 +69,7 @@ def gone(caller: str, at: float) -> Frame:
 
 
 def test_what_happens_is_sent_and_forgotten(tmp_path: Path) -> None:
-    """Members at once, calls as they come; the spool is empty once the server has them."""
+    """Members are sent at once, calls as they come. The spool is empty once the server has them."""
 
     async def main(ami: FakeAmi, intake: Intake) -> None:
         ami.members = [{"Queue": "sales", "Name": "Anna", "Location": "PJSIP/1", "Status": "1"}]
@@ -90,7 +90,7 @@ def test_what_happens_is_sent_and_forgotten(tmp_path: Path) -> None:
 
 
 def test_a_channel_is_asked_why_its_caller_left(tmp_path: Path) -> None:
-    """No event says so."""
+    """No event has the reason."""
 
     async def main(ami: FakeAmi, intake: Intake) -> None:
         ami.queue_status = "LEAVEEMPTY"
@@ -106,7 +106,10 @@ def test_a_channel_is_asked_why_its_caller_left(tmp_path: Path) -> None:
 
 
 def test_a_lost_connection_is_made_up_for(tmp_path: Path) -> None:
-    """A call that ended meanwhile is over, one that began has joined when it did; both once."""
+    """A call that ended meanwhile is over, and one that began has its join time.
+
+    Both count once.
+    """
 
     async def main(ami: FakeAmi, intake: Intake) -> None:
         async with connected(intake, Source(ami=ami.address()), tmp_path):
@@ -125,7 +128,7 @@ def test_a_lost_connection_is_made_up_for(tmp_path: Path) -> None:
 
 
 def test_what_is_said_while_the_state_is_asked_for_comes_after_it(tmp_path: Path) -> None:
-    """The answer is older: Anna's telephone was away then, and is back."""
+    """The list is older than the event: Anna's telephone was away then and is back now."""
 
     async def main(ami: FakeAmi, intake: Intake) -> None:
         anna = {"Queue": "sales", "Name": "Anna", "Location": "PJSIP/1", "Membership": "static"}
@@ -143,7 +146,7 @@ def test_what_is_said_while_the_state_is_asked_for_comes_after_it(tmp_path: Path
 
 
 def test_nothing_that_is_said_ends_the_connector(tmp_path: Path) -> None:
-    """What cannot be read is counted, and shown once for each kind; the next call is a call."""
+    """Unreadable input is counted and shown once for each kind. The next call is read."""
 
     async def main(ami: FakeAmi, intake: Intake) -> None:
         log, health, now = tmp_path / "queue_log", Health(), time.time()
@@ -166,7 +169,7 @@ def test_nothing_that_is_said_ends_the_connector(tmp_path: Path) -> None:
 
 
 def test_a_killed_connector_goes_on(tmp_path: Path) -> None:
-    """What it had read and not sent is sent by the next; what it knew to be open is known."""
+    """The next connector sends what was read but not sent, and knows the open calls."""
 
     async def main(ami: FakeAmi, intake: Intake) -> None:
         busy = Answer(503, {"code": 101, "message": "busy"})
@@ -189,7 +192,7 @@ def test_a_killed_connector_goes_on(tmp_path: Path) -> None:
 
 
 def test_the_queue_log_fills_in_while_ami_is_away(tmp_path: Path) -> None:
-    """Its lines count at once then; while AMI is there they are the same thing told twice."""
+    """The log's lines count at once. While AMI is connected, they are duplicates of its events."""
 
     async def main(ami: FakeAmi, intake: Intake) -> None:
         log = tmp_path / "queue_log"
@@ -221,7 +224,7 @@ def test_the_queue_log_fills_in_while_ami_is_away(tmp_path: Path) -> None:
 
 
 def test_a_wrong_secret_ends_the_connector(tmp_path: Path) -> None:
-    """At the first login: nobody is helped by trying again."""
+    """A login that fails at the start is not retried."""
 
     async def main(ami: FakeAmi, intake: Intake) -> None:
         async with connected(intake, Source(ami=ami.address("wrong")), tmp_path) as task:
@@ -233,7 +236,7 @@ def test_a_wrong_secret_ends_the_connector(tmp_path: Path) -> None:
 
 
 def test_a_right_that_is_missing_is_waited_for(tmp_path: Path) -> None:
-    """Whoever mends manager.conf need not start the connector again."""
+    """After manager.conf is corrected, the connector needs no restart."""
 
     async def main(ami: FakeAmi, intake: Intake) -> None:
         ami.denied = {"QueueStatus"}
@@ -247,7 +250,7 @@ def test_a_right_that_is_missing_is_waited_for(tmp_path: Path) -> None:
 
 
 def test_a_wrong_ingest_key_ends_the_connector(tmp_path: Path) -> None:
-    """With the events still in the spool."""
+    """The events stay in the spool."""
 
     async def main(ami: FakeAmi, intake: Intake) -> None:
         intake.answers.append(Answer(401, {"code": 300, "message": "no such key"}))
@@ -264,7 +267,7 @@ def test_a_wrong_ingest_key_ends_the_connector(tmp_path: Path) -> None:
 
 
 def run(main: Callable[[FakeAmi, Intake], Any]) -> None:
-    """Between a fresh manager interface and a fresh intake."""
+    """The connector between a new manager interface and a new intake."""
 
     async def between(intake: Intake) -> None:
         async with serving() as ami:

@@ -1,4 +1,4 @@
-"""How Asterisk's calls are named."""
+"""The ids of Asterisk's calls."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from floorcast.connectors.asterisk.dialect import transaction_id
 
 
 def test_a_transaction_id_is_a_number_that_javascript_keeps() -> None:
-    """Epoch and counter, whatever stands before them; other texts are hashed."""
+    """The id has the epoch and the counter, after any prefix. Other texts are hashed."""
     assert transaction_id("1530022819.2433") == 1530022819_002433
     assert transaction_id("host-a-1530022819.12002433") == 1530022819_002433
     assert 0 < transaction_id("a-b.c") < 2**53
@@ -17,6 +17,6 @@ def test_a_transaction_id_is_a_number_that_javascript_keeps() -> None:
 
 @given(st.text())
 def test_any_text_has_a_transaction_id(text: str) -> None:
-    """Below 2**53, and the same each time."""
+    """The id is below 2**53 and reproducible."""
     assert 0 <= transaction_id(text) < 2**53
     assert transaction_id(text) == transaction_id(text)

@@ -1,4 +1,4 @@
-"""Following a queue log that is written, renamed, cut and left half-written."""
+"""Following a queue log that is written, renamed, truncated and incomplete."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Follow = Callable[..., QueueLogFile]
 
 @pytest.fixture
 def follow() -> Iterator[Follow]:
-    """Follows a file; all of them are closed."""
+    """Follow a file. All files are closed at the end."""
     made: list[QueueLogFile] = []
 
     def one(path: Path, position: str = "", since: float = inf) -> QueueLogFile:
@@ -36,7 +36,7 @@ def follow() -> Iterator[Follow]:
 
 
 def texts(file: QueueLogFile, polls: int = SWITCH_AFTER + 3) -> list[str]:
-    """The lines of so many polls."""
+    """The lines of this many polls."""
     return [line.text for _ in range(polls) for line in file.poll()]
 
 
@@ -46,7 +46,7 @@ def append(path: Path, text: str) -> None:
 
 
 def test_whole_lines_only(tmp_path: Path, follow: Follow) -> None:
-    """A line that is being written is read once it has its end."""
+    """A partial line is read once it is complete."""
     path = tmp_path / "queue_log"
     file = follow(path)
     assert texts(file) == []
@@ -57,7 +57,7 @@ def test_whole_lines_only(tmp_path: Path, follow: Follow) -> None:
 
 
 def test_a_renamed_file_is_finished_first(tmp_path: Path, follow: Follow) -> None:
-    """Lines still reach it after the new one was begun."""
+    """The old file still gets lines after the new one has been created."""
     path = tmp_path / "queue_log"
     append(path, "one\n")
     file = follow(path)
@@ -70,7 +70,7 @@ def test_a_renamed_file_is_finished_first(tmp_path: Path, follow: Follow) -> Non
 
 
 def test_a_file_that_was_cut_begins_anew(tmp_path: Path, follow: Follow) -> None:
-    """As logrotate's copytruncate does."""
+    """This is how logrotate's copytruncate works."""
     path = tmp_path / "queue_log"
     append(path, "one\ntwo\n")
     file = follow(path)
@@ -80,7 +80,7 @@ def test_a_file_that_was_cut_begins_anew(tmp_path: Path, follow: Follow) -> None
 
 
 def test_a_position_is_found_in_the_file_that_it_was_in(tmp_path: Path, follow: Follow) -> None:
-    """Though that was renamed meanwhile; then the new one is read from its beginning."""
+    """The old file is found under its new name. Then the new file is read from its start."""
     path = tmp_path / "queue_log"
     append(path, "one\ntwo\n")
     first, _ = follow(path).poll()
@@ -90,7 +90,7 @@ def test_a_position_is_found_in_the_file_that_it_was_in(tmp_path: Path, follow: 
 
 
 def test_an_inode_that_another_file_has_got_is_not_believed(tmp_path: Path, follow: Follow) -> None:
-    """The first line says which file it is."""
+    """The first line identifies the file."""
     path = tmp_path / "queue_log"
     append(path, "one\ntwo\n")
     first, _ = follow(path).poll()
@@ -99,7 +99,7 @@ def test_an_inode_that_another_file_has_got_is_not_believed(tmp_path: Path, foll
 
 
 def test_a_line_without_an_end_is_given_up(tmp_path: Path, follow: Follow) -> None:
-    """Memory has a bound; what is shown of it cannot be read as a line."""
+    """Memory is bounded, and the shown part is reported as unreadable."""
     path = tmp_path / "queue_log"
     append(path, "x" * (MAX_LINE_BYTES + 10))
     file = follow(path)
@@ -112,13 +112,13 @@ def test_a_line_without_an_end_is_given_up(tmp_path: Path, follow: Follow) -> No
     pieces=st.lists(st.sampled_from(["a\n", "bb\n", "c", "\n", "rotate", "resume"]), max_size=40)
 )
 def test_each_line_is_read_once(pieces: list[str]) -> None:
-    """However it is written, renamed and resumed, once everything has its end."""
+    """This holds for any writes, renames and restarts, once all lines are complete."""
     with TemporaryDirectory() as folder:
         read_through(Path(folder) / "queue_log", pieces)
 
 
 def read_through(path: Path, pieces: list[str]) -> None:
-    """Write the pieces, and read what is whole meanwhile."""
+    """Write the pieces, and read the complete lines meanwhile."""
     file, position = QueueLogFile(path), ""
     written = ""
     found: list[str] = []
@@ -147,7 +147,7 @@ def read_through(path: Path, pieces: list[str]) -> None:
 
 
 def test_a_first_start_begins_with_what_was_rotated_away(tmp_path: Path, follow: Follow) -> None:
-    """As far back as was asked for; compressed files cannot be read, and are no logs."""
+    """It starts as far back as requested. Compressed files are ignored."""
     path = tmp_path / "queue_log"
     for number, name in enumerate(["queue_log.2", "queue_log.1", "queue_log"]):
         append(tmp_path / name, f"{name}\n")

@@ -1,4 +1,4 @@
-"""Lines of the queue log, as Asterisk writes them and as a disk may give them back."""
+"""Lines of the queue log, as written by Asterisk and as damaged on disk."""
 
 from __future__ import annotations
 
@@ -75,13 +75,13 @@ AT = 1795813659.0
     ],
 )
 def test_each_event_has_its_sign(line: str, sign: Sign | None) -> None:
-    """Per queue, not for all of them; a Uniqueid may carry a system's name."""
+    """Signs are per queue. A Uniqueid may have the system's name."""
     assert sign_of(read_line(line + "\n")) == sign
 
 
 @pytest.mark.parametrize("line", ["", "hello", "1|2|3|4", "soon|1.0|q|NONE|ABANDON", "-1|a|b|c|d"])
 def test_a_line_that_is_none_is_refused(line: str) -> None:
-    """With what it was."""
+    """The error shows the line."""
     with pytest.raises(Unreadable):
         read_line(line)
 
@@ -99,7 +99,7 @@ LINES = st.one_of(
 
 @given(st.lists(LINES, max_size=60))
 def test_no_line_ends_the_connector(found: list[str]) -> None:
-    """Whatever it is, it is refused or understood."""
+    """Any line is either refused or parsed."""
     mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=False, whole_seconds=True)
     for line in found:
         try:
@@ -112,6 +112,6 @@ def test_no_line_ends_the_connector(found: list[str]) -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_captured_line_can_be_read(version: str) -> None:
-    """Of both versions."""
+    """Lines of both versions are parsed."""
     for line in lines(version):
         read_line(line)

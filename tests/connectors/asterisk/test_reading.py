@@ -1,4 +1,4 @@
-"""Two captures of a real Asterisk, from what was read to what is kept. No network."""
+"""Two captures of a real Asterisk, from input to stored events, without a network."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EXPECTED = {
 
 
 class Kept:
-    """What the spool would hold: rows and position, and the events that were given to it."""
+    """The contents of a spool: rows, position and events."""
 
     def __init__(self) -> None:
         self.events: list[CloudEvent] = []
@@ -40,13 +40,13 @@ class Kept:
         self._position |= position
 
     def reading(self, way: str) -> Reading:
-        """One that begins with what is kept."""
+        """A reading that starts from the stored rows."""
         rows = [(*key, row) for key, row in self._rows.items()]
         return Reading(MappingConfig(), rows, self._position, has_ami=way != "log")
 
 
 def read(found: list[Item], way: str, *, killed_after: int = 0) -> list[CloudEvent]:
-    """All events, from a connector that may be killed once and started again."""
+    """All events of a connector that may be killed once and restarted."""
     kept = Kept()
     reading = kept.reading(way)
     for index, item in enumerate(found):
@@ -62,7 +62,7 @@ def read(found: list[Item], way: str, *, killed_after: int = 0) -> list[CloudEve
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("version", VERSIONS)
 def test_each_call_is_counted_as_a_reader_of_the_log_would(version: str, way: str) -> None:
-    """By AMI alone, by the queue log alone, by both; and nothing is left open."""
+    """AMI, the queue log and both together give the same figures, and no call stays open."""
     floor = Floor(as_json(read(items(version, way), way)))
     assert floor.figures() == EXPECTED[version]
     assert floor.open == set()
@@ -71,7 +71,7 @@ def test_each_call_is_counted_as_a_reader_of_the_log_would(version: str, way: st
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_both_channels_together_say_what_ami_says_alone(version: str) -> None:
-    """A sign that comes twice counts once, with AMI's time; the log adds why a caller left."""
+    """A repeated sign counts once, with AMI's time. The log adds the reason of an exit."""
 
     def told(way: str) -> list[tuple[str, Any]]:
         return [
@@ -84,7 +84,7 @@ def test_both_channels_together_say_what_ami_says_alone(version: str) -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_calls_have_the_same_ids_by_all_ways(version: str) -> None:
-    """So that a gap of AMI may be filled from the queue log."""
+    """The queue log can therefore fill a gap of AMI."""
 
     def ids(way: str) -> set[str]:
         return {
@@ -98,25 +98,26 @@ def test_calls_have_the_same_ids_by_all_ways(version: str) -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_times_by_the_log_are_within_a_second_of_amis(version: str) -> None:
-    """Waits and talk differ by no more than the log's whole seconds make them."""
+    """Waits and talk differ by at most the log's whole seconds."""
     found = {
         way: {one.id: one.time.timestamp() for one in read(items(version, way), way)}
         for way in ("ami", "log")
     }
     for number in found["ami"].keys() & found["log"].keys():
         in_a_menu = number.removesuffix("end") + "1/leave" in found["log"]
-        if not in_a_menu:  # when that caller hangs up, the log does not tell
+        if not in_a_menu:  # the log does not record when this caller hangs up
             assert abs(found["ami"][number] - found["log"][number]) <= 1.0, number
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_kill_after_any_item_changes_nothing(way: str) -> None:
-    """Everything that is known is in the rows: the next life goes on as this one would."""
+    """The rows have the whole state, so the next run continues as this one would."""
     found = items("22.10.1", way)
     want = read(found, way)
     for index in range(1, len(found), 1 if way == "log" else 7):
         again = read(found, way, killed_after=index)
-        if way == "both":  # which signs the other channel owes is not kept: the ids catch it
+        # The signs pending from the other channel are not stored; their ids make them duplicates.
+        if way == "both":
             again = list({one.id: one for one in again}.values())
             assert {one.id for one in want} <= {one.id for one in again}, index
         else:
@@ -125,6 +126,6 @@ def test_a_kill_after_any_item_changes_nothing(way: str) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_no_event_has_an_id_twice(way: str) -> None:
-    """The server would take the second one for the first."""
+    """The server would ignore the second event as a duplicate."""
     ids = [one.id for one in read(items("22.10.1", way), way)]
     assert len(ids) == len(set(ids))

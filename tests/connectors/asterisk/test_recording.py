@@ -1,4 +1,4 @@
-"""What ``--record`` writes."""
+"""Recordings written by ``--record``."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from tests.connectors.asterisk.captured import frames
 
 
 def test_a_recording_is_read_as_what_was_recorded(tmp_path: Path) -> None:
-    """Frames without a time are given that at which they came; variables keep their names."""
+    """Frames without a time get their time of arrival, and variables keep their names."""
     path = tmp_path / "record"
     odd = {"Event": "X", "ChanVariable:DID": "1=2", "Empty": ""}
     with Recording(path) as recording:
         for frame in frames("22.10.1"):
             recording.frame(frame, 5.5)
         recording.line("1|2|3")
-    with Recording(path) as recording:  # the next run goes on in the same file
+    with Recording(path) as recording:  # the next run appends to the same file
         recording.frame(odd, 6.25)
     found = list(FrameReader().feed(path.read_bytes()))
     assert found == [
@@ -31,7 +31,7 @@ def test_a_recording_is_read_as_what_was_recorded(tmp_path: Path) -> None:
 
 
 def test_without_a_file_nothing_is_written(tmp_path: Path) -> None:
-    """Recording is asked for, or it is not."""
+    """Recording is optional."""
     with Recording(None) as recording:
         recording.frame({"Event": "X"}, 1.0)
         recording.line("1|2|3")

@@ -1,4 +1,4 @@
-"""What was missed while the connection was lost."""
+"""Catching up after a lost connection."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CONNECTED = Connected(at=110.0, caller="1.0", queue="sales", agent="Anna", leg="
 def after(
     *before: Sign, started: str = "noon", **now: list[Frame]
 ) -> tuple[State, list[dict[str, Any]]]:
-    """The state once a snapshot at 200 s has been compared, and the events of that."""
+    """The state after comparing with a snapshot at 200 s, and the resulting events."""
     state = State()
     mapping = Mapping(CONFIG, ASTERISK, state, hangups=True)
     for sign in before:
@@ -42,7 +42,7 @@ def kinds(events: Told) -> list[tuple[str, float]]:
 
 
 def test_a_call_that_began_meanwhile_has_the_time_at_which_it_joined() -> None:
-    """Wait says how long ago."""
+    """The Wait member has the elapsed time."""
     entry = {"Queue": "sales", "Uniqueid": "1.0", "Wait": "30", "CallerIDNum": "512"}
     _, events = after(entries=[entry], channels=[{"Uniqueid": "1.0"}])
     assert kinds(events) == [("call.start", 170.0), ("call.queue", 170.0)]
@@ -50,13 +50,13 @@ def test_a_call_that_began_meanwhile_has_the_time_at_which_it_joined() -> None:
 
 
 def test_a_call_that_still_waits_is_the_same_one() -> None:
-    """Nothing is sent."""
+    """No event is sent."""
     entry = {"Queue": "sales", "Uniqueid": "1.0", "Wait": "100"}
     assert after(JOINED, entries=[entry], channels=[{"Uniqueid": "1.0"}])[1] == []
 
 
 def test_calls_that_are_gone_end_at_the_best_known_time() -> None:
-    """The agent's last call, if that tells, else when something was last heard."""
+    """The time is that of the agent's last call if known, or else of the last input."""
     assert kinds(after(JOINED)[1]) == [("call.end", 100.0)]
     state, events = after(JOINED, CONNECTED, members=[{**ANNA, "LastCall": "150"}])
     assert [one for one in kinds(events) if one[0] in {"WRAP_UP", "call.end"}] == [
@@ -67,7 +67,7 @@ def test_calls_that_are_gone_end_at_the_best_known_time() -> None:
 
 
 def test_a_conversation_is_found_by_its_bridge() -> None:
-    """Of a call that waited, and of one that nobody had heard of."""
+    """One call had been waiting, and the other was unknown."""
     leg = {"Uniqueid": "1.1", "Channel": "PJSIP/1-0001", "BridgeId": "b", "Duration": "00:00:50"}
     caller = {"Uniqueid": "1.0", "Channel": "PJSIP/t-1", "BridgeId": "b"}
     state, events = after(JOINED, members=[ANNA], channels=[leg, caller])
@@ -82,7 +82,7 @@ def test_a_conversation_is_found_by_its_bridge() -> None:
 
 
 def test_a_call_that_goes_on_is_left_alone() -> None:
-    """With the same agent."""
+    """The call is still with the same agent."""
     leg = {"Uniqueid": "1.1", "Channel": "PJSIP/1-0001", "BridgeId": "b", "Duration": "00:01:30"}
     caller = {"Uniqueid": "1.0", "Channel": "PJSIP/t-1", "BridgeId": "b"}
     anna = {**ANNA, "Status": "2"}
@@ -92,7 +92,7 @@ def test_a_call_that_goes_on_is_left_alone() -> None:
 
 
 def test_a_caller_who_left_the_queue_or_the_agent_has_moved_on() -> None:
-    """They are up, and with nobody."""
+    """The channel is up, but in no queue or bridge."""
     up = [{"Uniqueid": "1.0", "Channel": "PJSIP/t-1"}]
     assert kinds(after(JOINED, channels=up)[1]) == [("call.leave", 100.0)]
     state, events = after(JOINED, CONNECTED, members=[ANNA], channels=up)
@@ -101,7 +101,7 @@ def test_a_caller_who_left_the_queue_or_the_agent_has_moved_on() -> None:
 
 
 def test_after_a_restart_no_call_from_before_is_there() -> None:
-    """Ended when Asterisk was last heard; members begin anew."""
+    """The calls end at the time of the last input, and members start anew."""
     state, events = after(JOINED, CONNECTED, started="eleven", members=[ANNA])
     assert ("call.end", 110.0) in kinds(events)
     assert [one for one, _ in kinds(events)][-3:] == ["LOGOFF", "LOGON", "READY"]
@@ -109,7 +109,7 @@ def test_after_a_restart_no_call_from_before_is_there() -> None:
 
 
 def test_agents_have_the_times_of_their_states() -> None:
-    """Login, pause and last call, as the queue knows them."""
+    """The queue reports login, pause and last call."""
     anna = {**ANNA, "LoginTime": "50", "LastPause": "90", "LastCall": "70", "Paused": "1"}
     _, events = after(members=[{**anna, "PausedReason": "LUNCH"}, {"Queue": "nobody"}])
     assert kinds(events) == [("LOGON", 50.0), ("NOT_READY", 90.0)]

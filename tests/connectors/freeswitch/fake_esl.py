@@ -1,4 +1,4 @@
-"""An event socket that is all in the test's hand: it logs in, answers lists, and plays events."""
+"""An event socket controlled by the test: accepts logins, returns lists, and plays events."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MEMBER = {
 
 
 def table(kind: Row, rows: Iterable[Row]) -> str:
-    """A list as callcenter_config gives it: an empty one has no row of names."""
+    """A list as callcenter_config returns it. An empty list has no header row."""
     found = [{**kind, **row} for row in rows]
     lines = ["|".join(kind), *("|".join(row[name] for name in kind) for row in found)]
     return "\n".join([*(lines if found else []), "+OK\n"])
@@ -45,11 +45,11 @@ def encoded(event: Event) -> bytes:
 
 
 class FakeEsl:
-    """Answers logins and commands; ``say`` sends events to whoever has subscribed."""
+    """Responds to logins and commands. ``say`` sends events to all subscribers."""
 
     def __init__(self) -> None:
         self.core = "core-1"
-        self.ahead = 0.0  # seconds by which its clock differs from ours
+        self.ahead = 0.0  # seconds by which its clock differs from the local one
         self.agents: list[Row] = []
         self.tiers: list[Row] = []
         self.queues: list[Row] = []
@@ -59,17 +59,17 @@ class FakeEsl:
         self.denied: set[str] = set()
         self.has_callcenter = True
         self.is_open = True
-        self.chunk = 0  # bytes that are sent at once; 0 for all
+        self.chunk = 0  # bytes sent at once; 0: all
         self.commands: list[str] = []
         self.logins = 0
         self.port = 0
-        self._said_until = 0.0  # dialogues may take less time than they tell of
+        self._said_until = 0.0  # dialogues may play faster than their times
         self._writers: list[asyncio.StreamWriter] = []
         self._server: asyncio.Server | None = None
 
     @property
     def subscriptions(self) -> int:
-        """How often somebody has asked for events: what is said before reaches nobody."""
+        """The number of subscriptions so far. Earlier events reach nobody."""
         return sum(command.startswith("event ") for command in self.commands)
 
     async def start(self) -> None:
@@ -77,7 +77,7 @@ class FakeEsl:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self, notice: bytes = b"") -> None:
-        """All connections are lost, with a word or without."""
+        """Close all connections, with or without a notice."""
         assert self._server is not None
         self._server.close()
         for writer in self._writers:
@@ -179,18 +179,18 @@ async def serving() -> AsyncIterator[FakeEsl]:
 
 
 class Socket:
-    """An event socket in a thread of its own, for connectors that are programs."""
+    """An event socket in its own thread, for connectors that run as programs."""
 
     def __init__(self, esl: FakeEsl, loop: asyncio.AbstractEventLoop) -> None:
         self.esl = esl
         self._loop = loop
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
-        """Let the socket do something, and wait until it is done."""
+        """Run a function on the socket's thread, and wait for it."""
         asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
 
     def say(self, events: Iterable[Event]) -> None:
-        """Send events to whoever has subscribed."""
+        """Send events to all subscribers."""
         self.run(self.esl.say(events))
 
 

@@ -22,7 +22,7 @@ CONFIG = MappingConfig(services={SALES: "Sales"}, agents={ANNA: "anna.b"})
 
 
 def checked(*denied: str) -> list[Table]:
-    """What is shown of two queues, two agents, and two callers of whom one is gone."""
+    """The tables for two queues, two agents, and two callers of whom one is gone."""
 
     async def main() -> list[Table]:
         async with serving() as esl:
@@ -39,7 +39,7 @@ def checked(*denied: str) -> list[Table]:
 
 
 def test_queues_agents_and_calls() -> None:
-    """With the names that they will have on the wallboard; rows that are stale are counted."""
+    """The tables have the names that the wallboard will show. Stale rows are counted."""
     queues, agents, calls, left_out = checked()
     assert queues[2] == [
         (SALES, "Sales", "ring-all", "1", "1"),
@@ -54,7 +54,7 @@ def test_queues_agents_and_calls() -> None:
 
 
 def test_missing_rights_are_named() -> None:
-    """In the last table, with what is not known without them."""
+    """The last table names them, with what stays unknown without them."""
     title, _, rows = checked("event", "show", "global_getvar", "strepoch")[-1]
     assert title == MISSING
     assert [row[0] for row in rows] == [

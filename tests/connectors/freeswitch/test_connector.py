@@ -1,4 +1,4 @@
-"""The whole connector, between an event socket and an intake that do as they are told."""
+"""The whole connector, between a simulated event socket and a simulated intake."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def connected(
     health: Health | None = None,
     tuning: ConnectorTuning = TUNING,
 ) -> AsyncIterator[asyncio.Task[None]]:
-    """A connector at work; killed, as far as a task can be, at the end."""
+    """A running connector, whose task is killed at the end."""
     with Spool(folder / "spool.db") as spool:
         connector = FreeswitchConnector(
             address, MappingConfig(), spool, health or Health(), record=folder / "record",
@@ -76,7 +76,7 @@ def kinds(intake: Intake) -> list[str]:
 
 
 def run(main: Callable[[FakeEsl, Intake], Any]) -> None:
-    """Between a fresh event socket, where Anna is at work, and a fresh intake."""
+    """The connector between a new event socket, with Anna at work, and a new intake."""
 
     async def between(intake: Intake) -> None:
         async with serving() as esl:
@@ -93,7 +93,7 @@ def compared(health: Health) -> float:
 
 
 def test_what_happens_is_sent_and_forgotten(tmp_path: Path) -> None:
-    """Agents at once, calls as they come; the spool is empty once the server has them."""
+    """Agents are sent at once, calls as they come. The spool is empty once the server has them."""
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
         health = Health()
@@ -114,7 +114,10 @@ def test_what_happens_is_sent_and_forgotten(tmp_path: Path) -> None:
 
 
 def test_a_lost_connection_is_made_up_for(tmp_path: Path) -> None:
-    """A call that ended meanwhile is over, one that began has joined when it did; both once."""
+    """A call that ended meanwhile is over, and one that began has its join time.
+
+    Both count once.
+    """
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
         other = Caller("aaaaaaaa-0000-4000-8000-000000000002")
@@ -138,7 +141,7 @@ def test_a_lost_connection_is_made_up_for(tmp_path: Path) -> None:
 
 
 def test_a_restart_ends_what_was_open(tmp_path: Path) -> None:
-    """Another Core-UUID: the sessions of the one before are gone, whatever rows are left."""
+    """With another Core-UUID, earlier sessions are over, even if rows remain."""
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
         async with connected(intake, esl.address(), tmp_path):
@@ -157,7 +160,7 @@ def test_a_restart_ends_what_was_open(tmp_path: Path) -> None:
 
 
 def test_a_gap_leads_to_a_comparison(tmp_path: Path) -> None:
-    """And shows what was missed; without one, nothing is asked before its time."""
+    """The comparison sends what was missed. Without a gap, it runs only at its interval."""
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
         health = Health()
@@ -177,7 +180,7 @@ def test_a_gap_leads_to_a_comparison(tmp_path: Path) -> None:
 
 
 def test_tiers_are_looked_at_now_and_then(tmp_path: Path) -> None:
-    """Nothing tells of a tier, nor of an agent who is deleted."""
+    """Neither changes of tiers nor deleted agents have an event."""
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
         tuning = ConnectorTuning(
@@ -196,7 +199,7 @@ def test_tiers_are_looked_at_now_and_then(tmp_path: Path) -> None:
 
 
 def test_a_killed_connector_goes_on(tmp_path: Path) -> None:
-    """What it had read and not sent is sent by the next; what it knew to be open is known."""
+    """The next connector sends what was read but not sent, and knows the open calls."""
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
         busy = Answer(503, {"code": 101, "message": "busy"})
@@ -219,7 +222,7 @@ def test_a_killed_connector_goes_on(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_read_is_counted_and_shown_once(tmp_path: Path) -> None:
-    """And the events around it are taken."""
+    """The events before and after are read."""
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
         health = Health()
@@ -237,7 +240,7 @@ def test_what_cannot_be_read_is_counted_and_shown_once(tmp_path: Path) -> None:
 
 
 def test_what_is_read_is_recorded(tmp_path: Path) -> None:
-    """Events and lists, but no password."""
+    """The recording has events and lists, but no password."""
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
         async with connected(intake, esl.address(), tmp_path):
@@ -254,7 +257,7 @@ def test_what_is_read_is_recorded(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("is_open", [True, False])
 def test_a_login_that_is_refused_ends_the_connector(tmp_path: Path, *, is_open: bool) -> None:
-    """By password or by ACL, at the first login: nobody is helped by trying again."""
+    """A login refused at the start, by password or ACL, is not retried."""
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
         esl.is_open = is_open
@@ -268,7 +271,7 @@ def test_a_login_that_is_refused_ends_the_connector(tmp_path: Path, *, is_open: 
 
 @pytest.mark.parametrize("missing", ["callcenter_config", "uuid_exists", "event", "module"])
 def test_what_is_missing_is_named_and_waited_for(tmp_path: Path, missing: str) -> None:
-    """Whoever mends it need not start the connector again."""
+    """Once it is corrected, the connector needs no restart."""
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
         esl.denied = {missing}
@@ -287,7 +290,7 @@ def test_what_is_missing_is_named_and_waited_for(tmp_path: Path, missing: str) -
 
 
 def test_a_right_that_it_can_do_without_is_done_without(tmp_path: Path) -> None:
-    """Holds are not made up for then, and a restart is seen with the first event."""
+    """Missed holds are then not restored, and a restart is detected at the first event."""
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
         esl.denied = {"show", "global_getvar"}
@@ -300,7 +303,7 @@ def test_a_right_that_it_can_do_without_is_done_without(tmp_path: Path) -> None:
 
 
 def test_a_server_that_comes_back_gets_everything_once(tmp_path: Path) -> None:
-    """It was away while calls went on, and took a batch whose answer was lost."""
+    """The server was down during calls, and accepted a batch whose response was lost."""
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
         async with connected(intake, esl.address(), tmp_path):

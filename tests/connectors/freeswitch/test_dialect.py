@@ -1,4 +1,4 @@
-"""How FreeSWITCH's calls are named."""
+"""The ids of FreeSWITCH's calls."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from floorcast.connectors.freeswitch.dialect import FREESWITCH, on_day, transact
 
 @given(st.text())
 def test_any_session_has_a_transaction_id(session: str) -> None:
-    """52 bits of a hash, the same each time."""
+    """The id is 52 bits of a hash, and reproducible."""
     assert 0 <= transaction_id(session) < 2**52
     assert transaction_id(session) == transaction_id(session)
 
 
 def test_a_session_is_its_uuid() -> None:
-    """Unless a recording is played back on another day: those are other calls."""
+    """A recording replayed on another day gives other calls."""
     assert FREESWITCH.session_id("u", "pbx") == on_day(None).session_id("u", "pbx") == "u"
     assert on_day(date(2026, 3, 4)).session_id("u", "pbx/2026-03-04") == "u@pbx/2026-03-04"

@@ -1,4 +1,4 @@
-"""Talking to an event socket."""
+"""The connection to an event socket."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.connectors.freeswitch.fake_esl import NOTICE, FakeEsl, serving
 
 
 class Heard:
-    """What was received."""
+    """The received items."""
 
     def __init__(self) -> None:
         self.frames: asyncio.Queue[Frame | Unreadable] = asyncio.Queue()
@@ -37,7 +37,7 @@ def run(main: Callable[[FakeEsl], Awaitable[None]]) -> None:
 
 
 def test_commands_are_answered_in_their_order_and_events_come_between() -> None:
-    """Many may be under way; what is no frame is told."""
+    """Several commands may be pending. Invalid frames are reported."""
 
     async def main(esl: FakeEsl) -> None:
         heard = Heard()
@@ -61,7 +61,7 @@ def test_commands_are_answered_in_their_order_and_events_come_between() -> None:
 
 @pytest.mark.parametrize("user", ["", "reader@pbx"])
 def test_a_wrong_password_is_told_from_a_freeswitch_that_is_away(user: str) -> None:
-    """The one needs a person, the other patience; neither shows the password."""
+    """The first error is final, the second is retried. Neither shows the password."""
 
     async def main(esl: FakeEsl) -> None:
         with pytest.raises(BadCredentials, match=f"refuses .*{user}") as caught:
@@ -79,7 +79,7 @@ def test_a_wrong_password_is_told_from_a_freeswitch_that_is_away(user: str) -> N
 
 
 def test_a_machine_that_the_acl_refuses_is_told_what_to_change() -> None:
-    """FreeSWITCH says so before any password."""
+    """FreeSWITCH refuses the connection before the login."""
 
     async def main(esl: FakeEsl) -> None:
         esl.is_open = False
@@ -90,7 +90,7 @@ def test_a_machine_that_the_acl_refuses_is_told_what_to_change() -> None:
 
 
 def test_a_notice_ends_the_connection_and_what_was_asked() -> None:
-    """FreeSWITCH says goodbye when it ends, and to readers that are too slow."""
+    """FreeSWITCH sends a notice when it stops, and to readers that are too slow."""
 
     async def main(esl: FakeEsl) -> None:
         connection = EslConnection(esl.address(), Heard())
@@ -107,7 +107,7 @@ def test_a_notice_ends_the_connection_and_what_was_asked() -> None:
 
 
 def test_what_does_not_greet_is_no_event_socket() -> None:
-    """A port of something else, which closes the connection."""
+    """The connection to a port of another service is closed."""
 
     async def main() -> None:
         server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0)

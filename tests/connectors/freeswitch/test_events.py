@@ -1,4 +1,4 @@
-"""Events of FreeSWITCH, as signs."""
+"""FreeSWITCH events, translated to signs."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def sign_of(event: Event, received: float = 9.0) -> Sign | None:
     ],
 )
 def test_each_event_has_its_sign(event: Event, sign: Sign | None) -> None:
-    """Times are the event's own, to the microsecond; without one, that at which it came."""
+    """Times are the event's own, in microseconds. Without one, the time of arrival is used."""
     assert sign_of(event) == sign
 
 
@@ -110,7 +110,7 @@ def test_each_event_has_its_sign(event: Event, sign: Sign | None) -> None:
     ],
 )
 def test_a_status_says_whether_an_agent_is_there(text: str, *, present: bool, paused: bool) -> None:
-    """The same in an event and in a list."""
+    """Events and lists are treated the same."""
     found = status_sign(ANNA, text, AT, MappingConfig())
     assert found == AgentStatus(at=AT, agent=ANNA, present=present, paused=paused)
     assert sign_of(status(ANNA, text, AT)) == found
@@ -125,7 +125,7 @@ def test_a_status_says_whether_an_agent_is_there(text: str, *, present: bool, pa
     ],
 )
 def test_an_event_that_lacks_its_headers_cannot_be_read(event: Event, missing: str) -> None:
-    """It says which one is missing."""
+    """The error names the missing header."""
     with pytest.raises(Unreadable, match=f"without {missing}"):
         sign_of(event)
 
@@ -135,13 +135,13 @@ def test_an_event_that_lacks_its_headers_cannot_be_read(event: Event, missing: s
     [b"", b"{", b"[]", b'{"Event-Name": ["a"]}', b"\xff", b'{"Event-Name": "\xff"}', b"[" * 9999],
 )
 def test_a_body_that_is_no_event_cannot_be_read(body: bytes) -> None:
-    """Whatever is wrong with it."""
+    """Any invalid body is refused."""
     with pytest.raises(Unreadable):
         READER.decode(body)
 
 
 def test_a_header_with_several_values_is_of_no_interest() -> None:
-    """FreeSWITCH gives such a variable as an array."""
+    """FreeSWITCH sends such a variable as an array."""
     event: dict[str, object] = {**CALLER.joins(AT)[0], "variable_did": ["1", "2"]}
     body = msgspec.json.encode(event)
     reader = EventReader(MappingConfig(did_variable="did"))

@@ -1,4 +1,4 @@
-"""Recordings of ESL, as events."""
+"""ESL recordings replayed as events."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EVENTS = [
 
 
 def recorded(folder: Path) -> bytes:
-    """What a connector writes of a call."""
+    """The lines that a connector writes for a call."""
     path = folder / "record"
     with Recording(path) as recording:
         (first, *more) = FrameReader().feed(b"".join(encoded(event) for event in EVENTS))
@@ -43,13 +43,13 @@ def recorded(folder: Path) -> bytes:
 
 
 def reader(data: bytes) -> Callable[[int], bytes]:
-    """What ``open(...).read`` is."""
+    """A function like ``open(...).read``."""
     pieces = iter([data])
     return lambda _: next(pieces, b"")
 
 
 def test_a_recording_has_the_events_of_the_day(tmp_path: Path) -> None:
-    """The lists say who is at work; another day makes other calls."""
+    """The lists have the logged-in agents. Another day gives other calls."""
     data = recorded(tmp_path)
     found = read_esl(reader(data), "esl")
     assert found.unreadable == 0
@@ -62,7 +62,7 @@ def test_a_recording_has_the_events_of_the_day(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_read_is_counted(tmp_path: Path) -> None:
-    """And the rest is taken; a reply to another command says nothing."""
+    """The rest is read. Replies to other commands are ignored."""
     data = recorded(tmp_path)
     other = b"Content-Type: api/response\nContent-Length: 2\n\nno"
     bad = b"nonsense\n\nContent-Type: text/event-json\nContent-Length: 1\n\n{"

@@ -1,4 +1,4 @@
-"""What ``--record`` writes."""
+"""Recordings written by ``--record``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FRAME = Frame({"Content-Type": "text/event-json", "Content-Length": "3"}, b"\n\n
 
 
 def test_a_recording_is_read_as_what_was_recorded(tmp_path: Path) -> None:
-    """Byte for byte; the next run goes on in the same file."""
+    """Every byte is equal, and the next run appends to the same file."""
     path = tmp_path / "record"
     for _ in range(2):
         with Recording(path) as recording:
@@ -30,7 +30,7 @@ def test_a_recording_is_read_as_what_was_recorded(tmp_path: Path) -> None:
 
 
 def test_without_a_file_nothing_is_written(tmp_path: Path) -> None:
-    """Recording is asked for, or it is not."""
+    """Recording is optional."""
     with Recording(None) as recording:
         recording.frame(FRAME)
         recording.reply("status", "", 5.5)

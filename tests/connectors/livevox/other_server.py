@@ -1,4 +1,4 @@
-"""A server of the API as simple as can be, and an intake; neither needs a socket."""
+"""A minimal server of the API, and an intake, both without sockets."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ ROWS = {
 
 
 class OtherServer(httpx.AsyncBaseTransport):
-    """Serves the events in ``feeds`` and the rows in ``rows``; without streams.
+    """Serves the events in ``feeds`` and the rows in ``rows``, without streams.
 
-    A long poll waits until there is more. ``answers`` may be given to a path to be answered
-    first, one after the other. ``asked`` are the tokens of each feed's requests.
+    A long poll waits for more events. ``answers`` has responses per path to send first, in order.
+    ``asked`` has the tokens of each feed's requests.
     """
 
     def __init__(self) -> None:
@@ -45,19 +45,19 @@ class OtherServer(httpx.AsyncBaseTransport):
         self._was_asked = asyncio.Event()
 
     async def add(self, path: str, *events: object) -> None:
-        """More events."""
+        """Add events."""
         async with self.more:
             self.feeds[path] += events
             self.more.notify_all()
 
     async def until_asked(self, path: str, token: str) -> None:
-        """Returns when a feed has been asked with this token."""
+        """Wait until a feed is requested with this token."""
         while token not in self.asked[path]:
             self._was_asked.clear()
             await self._was_asked.wait()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """One request."""
+        """Respond to one request."""
         path = request.url.path
         self.calls.append(path)
         for answer in self.answers.get(path, ()):
@@ -93,7 +93,7 @@ class OtherServer(httpx.AsyncBaseTransport):
 
 
 class Intake(httpx.AsyncBaseTransport):
-    """Takes events in, each once; ``events`` are those that it has. ``until`` waits for some."""
+    """Accepts each event once. ``events`` has the accepted ones, and ``until`` waits for some."""
 
     def __init__(self) -> None:
         self.events: dict[str, dict[str, Any]] = {}
@@ -101,7 +101,7 @@ class Intake(httpx.AsyncBaseTransport):
         self._changed = asyncio.Event()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """One request."""
+        """Respond to one request."""
         events = [msgspec.json.decode(line) for line in request.content.splitlines()]
         new = {one["id"]: one for one in events if one["id"] not in self.events}
         self.duplicates += len(events) - len(new)
@@ -111,7 +111,7 @@ class Intake(httpx.AsyncBaseTransport):
         return httpx.Response(200, json=verdicts)
 
     async def until(self, *ids: str) -> None:
-        """Returns when all of these are there."""
+        """Wait until all of these events have arrived."""
         while not set(ids) <= self.events.keys():
             self._changed.clear()
             await self._changed.wait()

@@ -1,4 +1,4 @@
-"""The connector at work: between a server that is followed and an intake, without sockets."""
+"""The running connector between a followed server and an intake, without sockets."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from floorcast.model.errors import BadCredentials, RoleNotAllowed
 from tests.connectors.livevox.other_server import CREDENTIALS, NOW, Intake, OtherServer
 
 AGENTS, CALLS = "/realtime/agentEvent/feed", "/realtime/event/feed"
-LONGEST = 30.0  # seconds, so that no test waits for ever
+LONGEST = 30.0  # seconds, so that no test hangs
 TUNING = LivevoxTuning(quiet_seconds=0.01, step_seconds=0.01, lag_seconds=0.05)
 AT_ONCE = Timing(chance=lambda: 0.0)
 
 
 def iso(seconds: float) -> str:
-    """A time as the interaction feed prints it."""
+    """A time as printed in the interaction feed."""
     return datetime.fromtimestamp(NOW + seconds, UTC).isoformat()
 
 
 def ready(number: int) -> dict[str, Any]:
-    """An agent is ready."""
+    """The event of an agent who becomes ready."""
     return {
         "timestamp": int(NOW * 1000) + number,
         "agentId": 7,
@@ -44,7 +44,7 @@ def ready(number: int) -> dict[str, Any]:
 
 
 def started(number: int) -> dict[str, Any]:
-    """A call began."""
+    """The event of a call that begins."""
     return {
         "interactionType": "VOICE",
         "callEventType": "CALL_START",
@@ -59,7 +59,7 @@ def started(number: int) -> dict[str, Any]:
 
 
 class Connection:
-    """A connector at work, on the spool of a folder."""
+    """A connector that uses the spool of a folder."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class Connection:
         self._intake = intake
 
     async def run(self) -> None:
-        """Work until it is told to stop, or raises."""
+        """Run until stopped, or raise an error."""
         forwarder = self.connector.forwarder()
         async with AsyncSender("http://this", "key", transport=self._intake) as sender:
             await self.connector.run(sender, forwarder)
@@ -108,7 +108,7 @@ async def at_work(
     since: float | None = None,
     record: Path | None = None,
 ) -> AsyncIterator[Connection]:
-    """A connector while the block runs; what it raises, the block raises."""
+    """A running connector. The block raises its errors."""
     connection = Connection(
         folder, other, intake, poll_seconds=poll_seconds, since=since, record=record
     )
@@ -123,12 +123,12 @@ async def at_work(
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    """Run a test's work."""
+    """Run a test's coroutine."""
     asyncio.run(asyncio.wait_for(work, LONGEST))
 
 
 def test_it_goes_on_where_the_last_run_ended(tmp_path: Path) -> None:
-    """From as far back as the feeds go at first, and then from there."""
+    """The first run starts as far back as the feeds reach, the next one where the last ended."""
 
     async def work() -> None:
         other, intake = OtherServer(), Intake()
@@ -152,7 +152,7 @@ def test_it_goes_on_where_the_last_run_ended(tmp_path: Path) -> None:
 
 
 def test_it_begins_when_it_is_told_to(tmp_path: Path) -> None:
-    """At the first start."""
+    """The option applies to the first start."""
 
     async def work() -> None:
         other, intake = OtherServer(), Intake()
@@ -165,7 +165,7 @@ def test_it_begins_when_it_is_told_to(tmp_path: Path) -> None:
 
 
 def test_a_page_that_comes_again_is_sent_again_under_its_ids(tmp_path: Path) -> None:
-    """After a crash between the page and the spool: the server recognises what it has."""
+    """After a crash between page and spool, the server recognises the events as duplicates."""
 
     async def work() -> None:
         other, intake = OtherServer(), Intake()
@@ -182,7 +182,7 @@ def test_a_page_that_comes_again_is_sent_again_under_its_ids(tmp_path: Path) -> 
 
 
 def test_a_token_that_is_too_old(tmp_path: Path) -> None:
-    """It goes on as far back as it can, else from now on, and asks how agents are."""
+    """It resumes as far back as possible, or from now on, and requests the agents' states."""
 
     async def work() -> None:
         other, intake = OtherServer(), Intake()
@@ -214,7 +214,7 @@ def test_a_token_that_is_too_old(tmp_path: Path) -> None:
 def test_what_a_person_must_put_right_ends_it(
     tmp_path: Path, path: str, status: int, code: int, error: type[Exception]
 ) -> None:
-    """A wrong password, a role that may not read: at the start, where somebody looks."""
+    """A wrong password or role is reported at the start, when somebody is watching."""
 
     async def work() -> None:
         other = OtherServer()
@@ -239,7 +239,7 @@ ODD = [
 
 @pytest.mark.parametrize("path", [AGENTS, CALLS])
 def test_no_answer_ends_it(tmp_path: Path, path: str) -> None:
-    """Pages that are none, odd statuses, events that are none: it asks again, and goes on."""
+    """After invalid pages, statuses or events, it repeats the request and continues."""
 
     async def work() -> None:
         other, intake = OtherServer(), Intake()
@@ -261,7 +261,7 @@ def test_no_answer_ends_it(tmp_path: Path, path: str) -> None:
 
 
 def test_waiting_calls_and_campaigns_are_asked_for(tmp_path: Path) -> None:
-    """A refusal of either is said once, and the feeds go on."""
+    """A refusal of either is reported once, and the feeds continue."""
 
     async def work() -> None:
         other, intake = OtherServer(), Intake()
@@ -279,7 +279,7 @@ def test_waiting_calls_and_campaigns_are_asked_for(tmp_path: Path) -> None:
 
 
 def test_an_end_waits_for_the_agent_feed(tmp_path: Path) -> None:
-    """The agent's IN_CALL tells of the answer, so no ``call.answer`` is needed."""
+    """The agent's IN_CALL reports the answer, so no ``call.answer`` is needed."""
 
     async def work() -> None:
         other, intake = OtherServer(), Intake()
@@ -303,7 +303,7 @@ def test_an_end_waits_for_the_agent_feed(tmp_path: Path) -> None:
 
 
 def test_what_was_read_is_recorded(tmp_path: Path) -> None:
-    """One JSON object per line; the password is not among it."""
+    """The recording has one JSON object per line and no password."""
 
     async def work() -> None:
         other, intake = OtherServer(), Intake()

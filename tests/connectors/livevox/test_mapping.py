@@ -1,4 +1,4 @@
-"""What another server tells becomes events: each once, with that server's ids and times."""
+"""Data of another server becomes events, once each, with that server's ids and times."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ NAMED: dict[str, Any] = {"transactionId": 7, "sessionId": "s7"}
 
 
 def iso(at: int) -> str:
-    """A time as the interaction feed prints it."""
+    """A time as printed in the interaction feed."""
     return datetime.fromtimestamp((NOON + at) / 1000, UTC).isoformat(timespec="milliseconds")
 
 
 class Told:
-    """A mapping, and all that it has told."""
+    """A mapping and all events from it."""
 
     def __init__(self) -> None:
         self.state = State()
@@ -68,7 +68,7 @@ class Told:
         return self._add(self.mapping.interaction(read_interaction(raw), raw, NOON))
 
     def ended(self, at: int, hold: int, *, success: int = 1, **more: object) -> list[CloudEvent]:
-        """The call's end, after a wait of whole seconds."""
+        """The end of the call, with its wait in whole seconds."""
         members = {"transferHoldDuration": hold, "operatorTransfer": 1, "start": iso(0)}
         outcome = {"operatorTransferSuccessful": success, "end": iso(at)}
         return self.call("CALL_TERMINATION", at, **{**members, **outcome, **more})
@@ -78,19 +78,19 @@ class Told:
         return events
 
     def queues(self) -> list[tuple[int, object]]:
-        """When the call began to wait, and where."""
+        """The time and service at which the call began to wait."""
         return [
             (at_of(one), one.data.get("service")) for one in self.events if one.type == "call.queue"
         ]
 
 
 def at_of(event: CloudEvent) -> int:
-    """The event's time after noon."""
+    """The event's time in seconds after noon."""
     return round(event.time.timestamp() * 1000) - NOON
 
 
 def test_an_agent_event_keeps_its_members() -> None:
-    """Its id, its time, the ids of everything, and nothing that it did not say."""
+    """The event has its id, its time, all ids, and no member that was not sent."""
     (event,) = Told().agent(
         "NOT_READY",
         5,
@@ -116,7 +116,7 @@ def test_an_agent_event_keeps_its_members() -> None:
 
 
 def test_an_inbound_call_waits_from_its_beginning_if_the_seconds_agree() -> None:
-    """Start to answer is 20.4 s and 20 s are told: it waited all that time."""
+    """The answer came 20.4 s after the start, and 20 s are reported: it waited from the start."""
     told = Told()
     told.call("CALL_START", 0, start=iso(0))
     told.agent("IN_CALL", 20_400, callServiceId=5, **NAMED)
@@ -130,7 +130,7 @@ def test_an_inbound_call_waits_from_its_beginning_if_the_seconds_agree() -> None
 def test_a_call_that_waited_later_waits_as_long_as_is_told(
     answered: int, hold: int, joined: int
 ) -> None:
-    """Whole seconds where times are whole; else half a second more; before the answer always."""
+    """If times have fractions, half a second is added. The wait always begins before the answer."""
     told = Told()
     told.call("CALL_START", 0, start=iso(0))
     told.agent("IN_CALL", answered, callServiceId=5, **NAMED)
@@ -139,7 +139,7 @@ def test_a_call_that_waited_later_waits_as_long_as_is_told(
 
 
 def test_an_abandoned_call_waited_until_its_end() -> None:
-    """And nobody answered it."""
+    """Nobody answered it."""
     told = Told()
     told.call("CALL_START", 0, start=iso(0))
     told.ended(40_000, 30, success=0)
@@ -148,14 +148,14 @@ def test_an_abandoned_call_waited_until_its_end() -> None:
 
 
 def test_a_call_that_was_never_offered_waits_nowhere() -> None:
-    """A caller who hung up in the voice response unit."""
+    """The caller hung up in the voice response unit."""
     told = Told()
     told.ended(40_000, 0, success=0, operatorTransfer=0)
     assert [one.type for one in told.events] == ["call.end"]
 
 
 def test_an_answer_that_no_agent_event_tells() -> None:
-    """It was before the end, by the duration."""
+    """The answer was before the end, by the duration."""
     told = Told()
     told.call("CALL_START", 0, start=iso(0))
     queue, answer, end = told.ended(60_000, 10, duration=50, agentId="9")
@@ -175,7 +175,7 @@ def test_an_answer_that_no_agent_event_tells() -> None:
 def test_a_call_that_is_dialed_for_an_agent_waits(
     direction: str, state: str, queues: list[tuple[int, object]], *, late: bool
 ) -> None:
-    """One that the agent dialed does not; whichever feed is ahead."""
+    """A call dialed by the agent does not wait. Either feed may be ahead."""
     told = Told()
 
     def start() -> None:
@@ -193,7 +193,7 @@ def test_a_call_that_is_dialed_for_an_agent_waits(
 
 
 def test_a_call_that_an_agent_passes_on_waits_again() -> None:
-    """At the other service, from when the agent let it go."""
+    """It waits at the other service from the time the agent left it."""
     told = Told()
     told.call("CALL_START", 0, start=iso(0))
     told.agent("IN_CALL", 3_000, callServiceId=5, **NAMED)
@@ -205,7 +205,7 @@ def test_a_call_that_an_agent_passes_on_waits_again() -> None:
 
 
 def test_a_row_of_the_waiting_calls_is_the_call_of_its_number() -> None:
-    """It waits from then on; a second look, or a row of somebody else, tells nothing new."""
+    """The call waits from then on. Repeated and unrelated rows have no effect."""
     told = Told()
     told.call("CALL_START", 300, start=iso(300), callerId="555")
     row = WaitingCall(service_id=5, phone="555", time_stamp=NOON // 1000)
@@ -222,7 +222,7 @@ def test_a_row_of_the_waiting_calls_is_the_call_of_its_number() -> None:
 
 
 def test_each_row_is_another_call() -> None:
-    """Two calls of one number that wait at once."""
+    """Two calls of the same number wait at the same time."""
     told = Told()
     for number in (1, 2):
         told.call(
@@ -238,7 +238,7 @@ def test_each_row_is_another_call() -> None:
 
 
 def test_the_end_is_told_with_what_the_other_server_derived() -> None:
-    """So the feed prints the same, and an unknown direction or a text "null" is left out."""
+    """The feed then prints the same values. Unknown directions and the text "null" are omitted."""
     told = Told()
     end = told.ended(
         9_000, 2, lvResult="x", lvResultId=4, callDirection="?", zipCode="null", agentSkillId=""
@@ -250,14 +250,14 @@ def test_the_end_is_told_with_what_the_other_server_derived() -> None:
 
 
 def test_a_beginning_without_a_direction_or_a_service() -> None:
-    """It cannot be a call.start, so what it tells is a call.update."""
+    """Without them there can be no call.start, so the data becomes a call.update."""
     (event,) = Told().call("CALL_START", 0, callDirection=None, account="a")
     assert (event.type, event.data["account"]) == ("call.update", "a")
     assert "direction" not in event.data
 
 
 def test_messages_and_dispositions() -> None:
-    """An SMS, an email, a term code."""
+    """An SMS, an email and a term code become events."""
     told = Told()
     for kind, event_type in (("SMS", "sms.attempt"), ("Email", "email.attempt")):
         raw = msgspec.json.encode(
@@ -270,7 +270,7 @@ def test_messages_and_dispositions() -> None:
 
 
 def test_a_campaign_is_told_when_its_counts_change_and_every_hour() -> None:
-    """For the day, on which it is told first, lists it."""
+    """The first event of a day adds it to the day's list."""
     mapping = Told().mapping
     row = CampaignStatistics(
         campaign_id=9,
@@ -287,7 +287,7 @@ def test_a_campaign_is_told_when_its_counts_change_and_every_hour() -> None:
 
 
 def test_how_agents_are_after_events_were_lost() -> None:
-    """A newer state is told, an older one not; who is not listed has gone."""
+    """Newer states are sent, older ones are not. Agents missing from the list have logged off."""
     told = Told()
     for agent in (1, 2, 3):
         told.agent("READY", 0, agent=agent)
@@ -306,7 +306,7 @@ def test_how_agents_are_after_events_were_lost() -> None:
 
 
 def test_a_page_that_comes_again_tells_the_same_ids() -> None:
-    """Nothing follows from an end that was told, so every event is a duplicate."""
+    """No event depends on an end that was sent, so each event is a duplicate."""
     told = Told()
 
     def page() -> None:
@@ -334,7 +334,7 @@ def test_a_page_that_comes_again_tells_the_same_ids() -> None:
     ],
 )
 def test_what_cannot_be_an_agent_event_is_unreadable(event: dict[str, Any]) -> None:
-    """It is not sent, and nothing that is kept could not be written."""
+    """It is not sent, and all stored data can be written."""
     told = Told()
     raw = msgspec.json.encode({key: str(value) for key, value in event.items()})
     with pytest.raises(Unreadable):
@@ -376,7 +376,7 @@ GOOD = {"timestamp": NOON, "agentId": 1, "transactionId": 1, "sessionId": "s", "
 def test_whatever_is_fed_becomes_events_or_is_unreadable(
     fed: list[tuple[dict[str, str], dict[str, Any]]],
 ) -> None:
-    """Nothing else is raised, all of it can be kept, and what is sent has the right envelope."""
+    """No other error is raised, everything can be stored, and every event has a valid envelope."""
     told = Told()
     for kind, members in fed:
         raw = msgspec.json.encode({**GOOD, **members, **kind})

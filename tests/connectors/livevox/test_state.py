@@ -1,4 +1,4 @@
-"""What is open is bounded, and comes back from the spool as it was."""
+"""Open calls are bounded, and are restored from the spool."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from floorcast.connectors.livevox.state import MAX_AGE_MS, MAX_ENDED, CampaignNo
 
 
 def test_what_is_restored_is_what_was_kept() -> None:
-    """Row by row, as JSON."""
+    """Each row is restored from JSON."""
     state = State()
     state.call(1, "a", 5).phone = "555"
     state.agent("7").login = "A7"
@@ -31,7 +31,7 @@ def test_what_is_restored_is_what_was_kept() -> None:
 
 
 def test_ended_calls_are_remembered_up_to_a_number() -> None:
-    """The row of the one that is forgotten goes."""
+    """The row of a forgotten call is deleted."""
     state = State()
     for number in range(MAX_ENDED + 1):
         state.end(number, "s")
@@ -41,7 +41,7 @@ def test_ended_calls_are_remembered_up_to_a_number() -> None:
 
 
 def test_a_call_without_an_end_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When it is older than the feeds reach back, or there are too many."""
+    """A call is dropped when it is older than the feeds' reach, or when there are too many."""
     state = State()
     state.call(1, "s", 0)
     state.call(2, "s", MAX_AGE_MS + 1)

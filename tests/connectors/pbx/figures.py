@@ -1,4 +1,4 @@
-"""What a connector's events come to, as a person who reads the queue log would count."""
+"""Figures of a connector's events, counted as from a queue log."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TALK_FIELD = {
 
 
 class Figures(NamedTuple):
-    """Calls of one service."""
+    """The calls of one service."""
 
     offered: int = 0
     handled: int = 0
@@ -36,7 +36,7 @@ class Figures(NamedTuple):
 
 
 class Spell(NamedTuple):
-    """How long somebody waited in a queue, or talked to one of its agents."""
+    """The wait in a queue, or the talk with one of its agents."""
 
     queue: str
     kind: str
@@ -44,7 +44,7 @@ class Spell(NamedTuple):
 
 
 class Floor:
-    """What a scenario's events come to."""
+    """The figures of a scenario's events."""
 
     def __init__(self, events: list[dict[str, Any]]) -> None:
         self.kinds = Counter(one["type"] for one in events)
@@ -60,7 +60,7 @@ class Floor:
 
     @property
     def busy(self) -> list[str]:
-        """Agents who ring, talk, hold or wrap up."""
+        """The agents who ring, talk, hold or wrap up."""
         last = {agent: states[-1].split(" ")[0] for agent, states in self.states.items()}
         return [agent for agent, state in last.items() if state not in FREE]
 
@@ -113,7 +113,7 @@ class Floor:
 
 
 def spells_of_log(lines: Iterable[str]) -> list[Spell]:
-    """The waits and talks that the queue log gives itself, in whole seconds."""
+    """The waits and talks of the queue log itself, in whole seconds."""
     found = []
     for line in lines:
         _, _, queue, _, event, *data = line.split("|")

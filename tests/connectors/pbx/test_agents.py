@@ -1,4 +1,4 @@
-"""What agents are shown to be at."""
+"""The states of agents."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from floorcast.connectors.pbx.state import State
 
 
 def shown(*signs: Sign, config: MappingConfig | None = None, now: float = 0.0) -> list[str]:
-    """The states, and what goes with them, of everybody."""
+    """Everybody's states and their data."""
     mapping = Mapping(config or MappingConfig(), ASTERISK, State(), hangups=True)
     events = [event for sign in signs for event in mapping.apply(sign)]
     events += mapping.advance(now)
@@ -50,7 +50,7 @@ END = Completed(at=20, caller="1.0", queue="sales", agent="Anna", by="caller")
 
 
 def test_a_static_member_is_there_while_its_device_is() -> None:
-    """A dynamic one, as long as it is a member."""
+    """A dynamic member is logged in while it is a member."""
     static: list[Sign] = [member(1, dynamic=False, status=status) for status in (5, 1, 5)]
     assert shown(*static) == ["LOGON ['sales']", "READY ['sales']", "LOGOFF"]
     dynamic: list[Sign] = [member(1, status=5), MemberGone(at=2, queue="sales", agent="Anna")]
@@ -58,7 +58,7 @@ def test_a_static_member_is_there_while_its_device_is() -> None:
 
 
 def test_not_ready_is_paused_in_all_queues() -> None:
-    """Another reason is another state; a known reason may be translated."""
+    """A change of the reason is a new state. Known reasons may be translated."""
     pauses = [
         Paused(at=3, queue=queue, agent="Anna", paused=paused, reason=reason)
         for paused, reason in [(True, "coffee"), (True, "Meeting"), (False, "")]
@@ -76,7 +76,7 @@ def test_not_ready_is_paused_in_all_queues() -> None:
 
 
 def test_services_are_ordered_by_home_then_penalty() -> None:
-    """The first one is where the agent's time goes between calls."""
+    """The agent's time between calls counts for the first service."""
     signs = [member(1, "a", penalty=2), member(2, "b", penalty=1), member(3, "c", penalty=3)]
     assert shown(*signs)[-1] == "READY ['b', 'a', 'c']"
     config = MappingConfig(home_queues={"Anna": "c"}, services={"c": "Chat"})
@@ -84,7 +84,7 @@ def test_services_are_ordered_by_home_then_penalty() -> None:
 
 
 def test_wrap_up_lasts_as_long_as_the_queue_says() -> None:
-    """None unless it is configured; the next call ends it, too."""
+    """The default is none, and the next call ends it, too."""
     states = ["LOGON ['sales']", "RESERVED ['sales']", "IN_CALL", "WRAP_UP"]
     assert shown(*CALL, END, now=21.0) == [*states, "READY"]
     config = MappingConfig(wrap_up_seconds={"*": 5.0})
@@ -95,14 +95,14 @@ def test_wrap_up_lasts_as_long_as_the_queue_says() -> None:
 
 
 def test_hold_is_that_of_the_agents_channel() -> None:
-    """Unhold without Hold, which precedes a transfer, says nothing."""
+    """An Unhold without Hold, which precedes a transfer, is ignored."""
     holds = [Held(at=13 + n, channel="1.1", on=on) for n, on in enumerate([False, True, False])]
     other = Held(at=12.5, channel="1.0", on=True)
     assert shown(*CALL, other, *holds)[3:] == ["AGENT_HOLD", "AGENT_RESUMED"]
 
 
 def test_a_device_in_use_without_a_queues_call_is_a_direct_call() -> None:
-    """After a second: the device's state comes a moment before the call's end does."""
+    """It waits a second, because the device's state arrives shortly before the call's end."""
     busy = member(30, status=2)
     assert shown(member(1, status=1), busy, now=30.5)[-1] == "READY ['sales']"
     assert shown(member(1, status=1), busy, now=31.0)[-1] == "IN_CALL DIRECT"
@@ -111,12 +111,12 @@ def test_a_device_in_use_without_a_queues_call_is_a_direct_call() -> None:
 
 
 def test_a_caller_who_hangs_up_while_a_phone_rings_sets_it_free() -> None:
-    """The channel that rang hangs up, which is all that says so."""
+    """Only the hangup of the ringing channel reports it."""
     assert shown(*CALL[:2], HungUp(at=12, channel="1.1"))[-1] == "READY"
 
 
 def test_a_roster_is_everybody() -> None:
-    """Who is not in it has left; who is, is shown once, from when they were."""
+    """Agents missing from the list have left. Others are reported once, with their own times."""
     roster = Roster(
         at=50,
         members=(
@@ -133,7 +133,7 @@ def test_a_roster_is_everybody() -> None:
 
 
 def test_an_interface_that_nobody_is_known_by_is_left_out() -> None:
-    """The queue log's ADDMEMBER names it; AMI, or the configuration, says whose it is."""
+    """ADDMEMBER in the queue log names the interface. AMI or the configuration names its agent."""
     added = Member(at=1, queue="sales", agent="PJSIP/9")
     mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=False)
     assert mapping.apply(added) == []

@@ -1,4 +1,4 @@
-"""Who hears whom."""
+"""The channels that are bridged together."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BEHIND = (
 
 
 def test_a_telephone_behind_a_local_channel_is_reached() -> None:
-    """Whether the channels were found when the connector came, or it saw them come."""
+    """The channels existed before the connector connected, or it saw them created."""
     seen = Bridges()
     for channel, name, bridge in BEHIND:
         seen.enter(bridge, channel, name)
@@ -31,7 +31,7 @@ def test_a_telephone_behind_a_local_channel_is_reached() -> None:
 
 
 def test_half_of_a_local_channel_is_nobodys_telephone() -> None:
-    """A member ``Local/9@agents`` has an interface that its halves' names begin with."""
+    """The interface of a member ``Local/9@agents`` is a prefix of its halves' names."""
     assert interface_of("Local/9@agents-00000000;1") == ""
     assert interface_of("PJSIP/a-b-0000002a") == "PJSIP/a-b"
 
@@ -47,7 +47,7 @@ def test_a_leave_that_is_told_late_changes_nothing() -> None:
 
 
 def test_a_conference_is_looked_at_in_part() -> None:
-    """It is no transfer, and may be large."""
+    """A conference is not a transfer, and may be large."""
     bridges = Bridges((f"{n}.0", "", "room") for n in range(10 * MAX_REACH))
     assert len(bridges.reach("0.0")) == MAX_REACH
 
@@ -64,7 +64,7 @@ STEPS = st.one_of(
 def test_channels_hear_each_other_if_they_are_in_one_bridge(
     steps: list[tuple[str, str, str]],
 ) -> None:
-    """Against a table of where each one is."""
+    """Compared with a table of each channel's bridge."""
     bridges, where = Bridges(), dict[str, str]()
     for step, bridge, channel in steps:
         match step:

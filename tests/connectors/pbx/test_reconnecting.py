@@ -1,4 +1,4 @@
-"""A connection that is made again."""
+"""Reconnecting to a source."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from floorcast.model.errors import BadCredentials, Unavailable
 
 
 def test_a_refusal_counts_only_at_first() -> None:
-    """Later it is waited for, like everything else."""
+    """A later refusal is retried like any other failure."""
     ends: list[Exception | None] = [
         Unavailable("away"), None, BadCredentials("changed"), None, RuntimeError("the end"),
     ]  # fmt: skip

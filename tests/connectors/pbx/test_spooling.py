@@ -1,4 +1,4 @@
-"""From an inbox into the spool."""
+"""Moving items from an inbox into the spool."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TUNING = SpoolingTuning(step_seconds=0.01, max_inbox=3, max_step=2, max_spooled=
 
 
 class Numbers:
-    """Makes an event of each number."""
+    """Creates an event from each number."""
 
     last_at = 1.0
 
@@ -44,7 +44,7 @@ class Numbers:
 
 
 def test_reading_waits_while_the_spool_is_full(tmp_path: Path) -> None:
-    """Neither inbox nor spool grows; once the server takes events, reading goes on."""
+    """Inbox and spool stay bounded. Reading continues once the server accepts events."""
 
     async def main(url: str) -> None:
         health, numbers = Health(), Numbers()

@@ -1,4 +1,4 @@
-"""What cannot be read."""
+"""Counting and logging of unreadable input."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from floorcast.connectors.pbx.unreadable import MAX_SHOWN, Complaints, Unreadabl
 
 
 def test_each_kind_is_shown_once_and_all_are_counted() -> None:
-    """The memory of what was shown has a bound, and so has the log."""
+    """The memory of shown kinds is bounded, and so is the log."""
     health = Health()
     complaints = Complaints(health)
     with capture_logs() as logs:
