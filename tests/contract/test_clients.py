@@ -1,4 +1,4 @@
-"""What both clients must do, the one for an event loop and the one for threads: the same."""
+"""The common contract of both clients, for an event loop and for threads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Make = Callable[..., Shell]
 
 @pytest.fixture(params=[Blocking, OnALoop])
 def make(request: pytest.FixtureRequest) -> Iterator[Make]:
-    """Makes a client of a server; all of them are closed."""
+    """Creates clients of a server, and closes all of them at the end."""
     made: list[Shell] = []
 
     def make_one(
@@ -34,7 +34,7 @@ def make(request: pytest.FixtureRequest) -> Iterator[Make]:
 
 
 def numbers(received: Received) -> list[int]:
-    """Which of the reference's interactions these are."""
+    """The numbers of the reference's interactions."""
     return [int(json.partition(b'"eventId": "')[2][:8], 16) for json, _ in received]
 
 
@@ -43,7 +43,7 @@ START = "00000000-a4d9-11eb-8080-808080808080"
 
 @pytest.mark.parametrize("cut", [False, True])
 def test_a_stream_goes_on_behind_the_last_event_id(make: Make, cut: bool) -> None:
-    """Streams of the reference have no ``id:``; each is closed, or cut in the midst of an event."""
+    """Streams of the reference have no ``id:``. Each is closed, or cut within an event."""
     server = Reference(events=20, cut=cut)
     client = make(server)
     feed = client.ask("interaction_events", START)
@@ -52,7 +52,7 @@ def test_a_stream_goes_on_behind_the_last_event_id(make: Make, cut: bool) -> Non
 
 
 def test_tokens_of_every_event_resume_behind_it(make: Make) -> None:
-    """In a page, in a stream, at the end of either."""
+    """Tokens in a page, in a stream, and at the end of either resume after their event."""
     client = make(Reference(events=8))
     for feed in ("interaction_events", "agent_events"):
         received = client.take(client.ask(feed, START), 8)
@@ -62,7 +62,7 @@ def test_tokens_of_every_event_resume_behind_it(make: Make) -> None:
 
 
 def test_agents_are_followed_by_long_poll_where_there_is_no_stream(make: Make) -> None:
-    """The stream is asked for once."""
+    """The stream is requested once."""
     server = Reference(events=9)
     client = make(server)
     assert len(client.take(client.ask("agent_events", START), 9)) == 9
@@ -85,9 +85,9 @@ def test_an_expired_session_is_renewed_and_the_request_repeated(make: Make) -> N
 def test_a_node_that_does_not_know_a_new_session_yet_is_waited_for(
     make: Make, same_session: bool
 ) -> None:
-    """Whether the login gave the session in use again or another: one more try, then a pause.
+    """Whether the login returned the same session or another, it retries once, then pauses.
 
-    Each pause is longer than the one before, so that a node that lags costs few logins.
+    Each pause is longer than the last, so that a lagging node costs few logins.
     """
     server = Reference(same_session=same_session)
     client = make(server)
@@ -99,7 +99,7 @@ def test_a_node_that_does_not_know_a_new_session_yet_is_waited_for(
 
 
 def test_a_session_that_is_refused_for_ever_is_raised(make: Make) -> None:
-    """Once the patience is over, with the server's own words."""
+    """The exception is raised after the maximum wait, with the server's message."""
     server = Reference()
     client = make(server)
     server.plan += [refusal(401, 301, "not here")] * 1000
@@ -111,7 +111,7 @@ def test_a_session_that_is_refused_for_ever_is_raised(make: Make) -> None:
 
 
 def test_requests_at_the_same_time_share_one_login(make: Make) -> None:
-    """At first, and when their session has ended."""
+    """This holds for the first login and after an expired session."""
     server = Reference()
     client = make(server)
     for logins in (1, 2):
@@ -121,7 +121,7 @@ def test_requests_at_the_same_time_share_one_login(make: Make) -> None:
 
 
 def test_a_session_of_ones_own_is_used_and_cannot_be_renewed(make: Make) -> None:
-    """Without credentials there is nothing to log in with, and it says so."""
+    """Without credentials there is no login, and the error says so."""
     server = Reference()
     session = make(server).ask("log_in").session_id
     client = make(server, None, session)
@@ -134,7 +134,7 @@ def test_a_session_of_ones_own_is_used_and_cannot_be_renewed(make: Make) -> None
 
 
 def test_who_is_away_or_busy_is_waited_for(make: Make) -> None:
-    """As long as the server asks, and a jittered while more; then the answer comes."""
+    """The pause is the server's plus a jittered one, and then the request succeeds."""
     server = Reference()
     client = make(server)
     server.plan += [
@@ -149,7 +149,7 @@ def test_who_is_away_or_busy_is_waited_for(make: Make) -> None:
 
 
 def test_patience_ends_with_what_the_server_said_last(make: Make) -> None:
-    """A method gives up after a minute; the exception has the server's own words."""
+    """A method gives up after a minute. The exception has the server's message."""
     server = Reference()
     client = make(server)
     server.plan += [refusal(503, 101, "the log cannot be written", retry_after="25")] * 4
@@ -164,7 +164,7 @@ def test_patience_ends_with_what_the_server_said_last(make: Make) -> None:
 
 
 def test_a_limit_that_is_near_slows_before_anything_is_refused(make: Make) -> None:
-    """The last requests of a window are spread over what is left of it."""
+    """The last requests of a window are spread over the rest of it."""
     server = Reference()
     client = make(server)
     client.ask("log_in")
@@ -177,7 +177,7 @@ def test_a_limit_that_is_near_slows_before_anything_is_refused(make: Make) -> No
 
 
 def test_a_refusal_is_raised_with_status_code_and_message(make: Make) -> None:
-    """As the server wrote them, in the exception of that name."""
+    """The exception for the code has all three from the server."""
     server = Reference()
     client = make(server)
     server.plan.append(refusal(403, 303, "the agent feed is not switched on"))
@@ -187,7 +187,7 @@ def test_a_refusal_is_raised_with_status_code_and_message(make: Make) -> None:
 
 
 def test_wrong_credentials_are_told_from_an_ended_session(make: Make) -> None:
-    """Also by the login of a server with other codes."""
+    """They are distinguished even if the server uses other codes at the login."""
     client = make(Reference())
     for code in (300, 301, 999):
         with pytest.raises(errors.BadCredentials) as caught:
@@ -197,7 +197,7 @@ def test_wrong_credentials_are_told_from_an_ended_session(make: Make) -> None:
 
 
 class _Closed(Reference):
-    """Lets nobody in."""
+    """A server that refuses every login."""
 
     def __init__(self, code: int) -> None:
         super().__init__()
@@ -208,7 +208,7 @@ class _Closed(Reference):
 
 
 def test_a_password_is_changed_once_and_the_next_login_has_it(make: Make) -> None:
-    """Its sessions have ended by then; a change that got no answer is not tried again."""
+    """Its sessions have ended by then. A change without a response is not retried."""
     server = Reference()
     client = make(server)
     client.ask("log_in")
@@ -225,7 +225,7 @@ def test_a_password_is_changed_once_and_the_next_login_has_it(make: Make) -> Non
 
 
 def test_a_session_is_validated_and_ended(make: Make) -> None:
-    """By its id in the path; without one there is nothing to ask."""
+    """The session's id is in the path. Without a session no request is sent."""
     server = Reference()
     client = make(server)
     assert client.ask("validate") is False
@@ -248,7 +248,7 @@ def test_a_session_is_validated_and_ended(make: Make) -> None:
 
 
 def test_a_store_is_where_the_next_run_begins(make: Make, tmp_path: Path) -> None:
-    """Closed as it should be, nothing comes twice; in silence the place moves on, too."""
+    """After a clean close no event is repeated. The token also advances in silence."""
     server, store = Reference(events=7), TokenFile(tmp_path / "token")
     store.save(START)
     got: list[int] = []
@@ -261,7 +261,7 @@ def test_a_store_is_where_the_next_run_begins(make: Make, tmp_path: Path) -> Non
 
 
 def test_calls_alone_come_by_the_deprecated_feed(make: Make) -> None:
-    """By long poll, with a filter."""
+    """It uses the long poll, with a filter."""
     server = Reference()
     client = make(server)
     page = {"token": START, "events": [], "callEvent": [{"interactionType": "VOICE"}]}
@@ -273,7 +273,7 @@ def test_calls_alone_come_by_the_deprecated_feed(make: Make) -> None:
 
 
 def test_what_is_not_the_apis_is_said_to_be_so(make: Make) -> None:
-    """JSON of another shape does not come right by asking again."""
+    """JSON of another shape is not retried."""
     server = Reference()
     client = make(server)
     server.plan.append(httpx.Response(200, json={"stats": [{"cip": "many"}]}))

@@ -1,4 +1,4 @@
-"""What every adapter of the event log's port does."""
+"""The contract of the event log's port, for every adapter."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ T = TypeVar("T")
 
 ACME, OTHER = 47415, 2**53
 QUICK = Tuning(quiet_seconds=0.001, idle_seconds=0.001, leap_seconds=float("inf"))
-"""A log whose retention looks at once, and believes the test's clock."""
+"""A log whose retention runs at once, by the test's clock."""
 
 
 async def retained(log: EventLog, clock: Clock) -> None:
-    """Wait until nothing is left that is older than the retention."""
+    """Wait until no entry is older than the retention."""
     if isinstance(log, StampedLog):
         log.catch_up()
 
@@ -44,7 +44,7 @@ async def retained(log: EventLog, clock: Clock) -> None:
 
 
 class House:
-    """A log with its clock and its event loop; in a cluster where there is a ``url`` of one."""
+    """A log with its clock and its event loop. With a ``url`` it is part of a cluster."""
 
     def __init__(self, folder: Path | None, url: str = "") -> None:
         self.tuning = QUICK
@@ -65,7 +65,7 @@ class House:
         return EmbeddedLog(self._folder, self.clock, tuning=self.tuning)
 
     def retained(self) -> None:
-        """Wait until the retention has removed everything that is too old."""
+        """Wait until the retention has removed all entries that are too old."""
         self.run(retained(self.log, self.clock))
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -75,17 +75,17 @@ class House:
         return self.run(self.log.append(batch(client, names, source)))
 
     def renew(self) -> None:
-        """Another log, with the ``tuning`` of now."""
+        """Another log, with the current ``tuning``."""
         self.run(self.log.close())
         self.log = self._open()
 
     def reopen(self) -> None:
-        """A restart, where the log outlives one."""
+        """Restart, if the log survives that."""
         if self._folder is not None:
             self.renew()
 
     def names(self, client: int, after: int = 0) -> list[list[str]]:
-        """The ids of the events, entry by entry."""
+        """The ids of the events by entry."""
         return [ids_of(entry) for entry in self.entries(client, after)]
 
     def entries(self, client: int, after: int = 0) -> list[Entry]:
@@ -121,7 +121,7 @@ def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
 
 
 def test_a_stream_that_nobody_wrote_to_is_empty(house: House) -> None:
-    """Asking about a client makes no stream of it."""
+    """Reading does not create a client's stream."""
     log = house.log
     assert log.head(ACME) == Head(0, 0)
     assert log.read(ACME, 0, 10) == []
@@ -132,7 +132,7 @@ def test_a_stream_that_nobody_wrote_to_is_empty(house: House) -> None:
 
 
 def test_what_was_appended_is_read_as_it_came(house: House) -> None:
-    """An entry is the batch's lines, with a newline between them."""
+    """An entry has the batch's lines, joined by newlines."""
     a_batch = batch(ACME, ["a", "b"])
     assert house.run(house.log.append(a_batch)) == Appended(1, ())
     (entry,) = house.log.read(ACME, 0, 10)
@@ -142,7 +142,7 @@ def test_what_was_appended_is_read_as_it_came(house: House) -> None:
 
 
 def test_entries_are_numbered_without_a_gap(house: House) -> None:
-    """From 1 on, over restarts too."""
+    """Numbers start from 1 and continue over restarts."""
     for number in range(1, 6):
         assert house.append(ACME, f"event {number}").number == number
         house.reopen()
@@ -151,7 +151,7 @@ def test_entries_are_numbered_without_a_gap(house: House) -> None:
 
 
 def test_time_never_runs_backwards(house: House) -> None:
-    """An entry's time is the clock's, or just after the entry before it."""
+    """An entry's time is the clock's, or just after that of the previous entry."""
     recorded_at: list[int] = []
     for jump in (0, 0, -HOUR, 2 * HOUR, -50 * HOUR):
         house.clock.ticks += jump
@@ -163,7 +163,7 @@ def test_time_never_runs_backwards(house: House) -> None:
 
 
 def test_an_event_is_kept_once(house: House) -> None:
-    """Within a batch, over batches and over a restart; of equal ones the first stays."""
+    """Within a batch, over batches and over a restart, the first of equal events is kept."""
     assert house.append(ACME, "a", "b", "a").duplicates == [2]
     assert house.append(ACME, "c", "b", "d", "c").duplicates == [1, 3]
     house.reopen()
@@ -172,7 +172,7 @@ def test_an_event_is_kept_once(house: House) -> None:
 
 
 def test_a_batch_of_duplicates_makes_no_entry(house: House) -> None:
-    """Its events are readable after the last entry there is."""
+    """Its events are readable at or before the last entry."""
     house.append(ACME, "a")
     house.append(ACME, "b")
     assert house.append(ACME, "b", "a") == Appended(2, [0, 1])
@@ -181,7 +181,7 @@ def test_a_batch_of_duplicates_makes_no_entry(house: House) -> None:
 
 
 def test_source_and_client_tell_events_apart(house: House) -> None:
-    """The same id of another source, or of another client, is another event."""
+    """The same id of another source or client is a different event."""
     sources = ["pbx", "pbx\n", "pbx\\n", "pbx\n1", "p\x00", "p", "ü", "📞"]
     for source in sources:
         assert house.append(ACME, "1", "\n1", "n1", "\x001", source=source).duplicates == ()
@@ -191,7 +191,7 @@ def test_source_and_client_tell_events_apart(house: House) -> None:
 
 
 def test_one_batch_may_come_from_several_sources(house: House) -> None:
-    """Each event is told apart by its own source."""
+    """Each event is identified with its own source."""
     events = [event("1", "a"), event("1", "b"), event("1", "a"), event("2", "b")]
     lines = [msgspec.json.encode(each) for each in events]
     assert house.run(house.log.append(Batch(ACME, lines, events))).duplicates == [2]
@@ -199,7 +199,7 @@ def test_one_batch_may_come_from_several_sources(house: House) -> None:
 
 
 def test_clients_have_streams_of_their_own(house: House) -> None:
-    """Numbers, entries and times of one do not depend on the other's."""
+    """Numbers, entries and times of one client do not depend on another's."""
     house.append(ACME, "a")
     house.append(OTHER, "b")
     house.append(ACME, "c")
@@ -211,7 +211,7 @@ def test_clients_have_streams_of_their_own(house: House) -> None:
 
 
 def test_a_change_of_the_site_is_an_entry(house: House) -> None:
-    """It stands in line with the events."""
+    """It is ordered with the events."""
     house.append(ACME, "a")
     assert house.run(house.log.append_site(ACME, b"{}")) == 2
     house.append(ACME, "b")
@@ -221,7 +221,7 @@ def test_a_change_of_the_site_is_an_entry(house: House) -> None:
 
 
 def test_a_site_that_is_known_makes_no_entry(house: House) -> None:
-    """Over restarts too, and where the retention has removed the entry that told it."""
+    """This holds over restarts, and when the retention has removed the site's entry."""
     assert house.run(house.log.append_site(ACME, b"a")) == 1
     house.append(ACME, "x")
     house.reopen()
@@ -235,7 +235,7 @@ def test_a_site_that_is_known_makes_no_entry(house: House) -> None:
 
 
 def test_a_batch_too_long_for_an_entry_becomes_several(house: House) -> None:
-    """All of them are readable after the number that is returned."""
+    """All of them are readable up to the returned number."""
     house.tuning = replace(QUICK, entry_events=2)
     house.renew()
     house.append(ACME, "b")
@@ -244,7 +244,7 @@ def test_a_batch_too_long_for_an_entry_becomes_several(house: House) -> None:
 
 
 def test_a_line_with_a_newline_is_refused_whole(house: House) -> None:
-    """It would be read as two events; nothing of the batch is stored."""
+    """It would be read as two events. Nothing of the batch is stored."""
     good = batch(ACME, ["a", "b"])
     with pytest.raises(ValueError, match="newline"):
         house.run(house.log.append(good._replace(lines=[b"{}", b"{\n}"])))
@@ -252,7 +252,7 @@ def test_a_line_with_a_newline_is_refused_whole(house: House) -> None:
 
 
 def test_a_time_is_found_in_the_stream(house: House) -> None:
-    """The last entry taken at or before it, and when an entry was taken."""
+    """The result is the last entry recorded at or before the time, and an entry's own time."""
     for name in "abcde":
         house.append(ACME, name)
         house.clock.ticks += HOUR
@@ -266,7 +266,7 @@ def test_a_time_is_found_in_the_stream(house: House) -> None:
 
 
 def test_retention_removes_what_is_older(house: House) -> None:
-    """Removed entries count as taken before any time asked for, and numbers go on."""
+    """Removed entries count as older than any requested time, and numbering continues."""
     for name in "abcd":
         house.append(ACME, name)
         house.clock.ticks += 10 * HOUR
@@ -285,7 +285,7 @@ def test_retention_removes_what_is_older(house: House) -> None:
 
 
 def test_a_stream_that_retention_emptied_goes_on(house: House) -> None:
-    """Neither its numbers nor its time begin again."""
+    """Neither numbers nor times restart."""
     house.append(ACME, "a")
     house.append(ACME, "b")
     house.clock.ticks += RETENTION + HOUR
@@ -300,7 +300,7 @@ def test_a_stream_that_retention_emptied_goes_on(house: House) -> None:
 
 
 def test_the_site_in_front_of_what_is_left_is_kept(house: House) -> None:
-    """Who folds what is left knows the site that it began with."""
+    """A reader of the remaining entries starts with the right site."""
     house.run(house.log.append_site(ACME, b"first"))
     house.run(house.log.append_site(ACME, b"second"))
     house.append(ACME, "a")
@@ -315,7 +315,7 @@ def test_the_site_in_front_of_what_is_left_is_kept(house: House) -> None:
 
 
 def test_an_event_is_known_for_the_whole_retention(house: House) -> None:
-    """And forgotten some hours after it, so that keys do not pile up."""
+    """It is forgotten some hours later, so that the keys stay bounded."""
     house.append(ACME, "a")
     house.clock.ticks += RETENTION
     assert house.append(ACME, "a").duplicates == [0]
@@ -324,7 +324,7 @@ def test_an_event_is_known_for_the_whole_retention(house: House) -> None:
 
 
 def test_the_same_events_at_once_are_kept_once(house: House) -> None:
-    """Each batch returns when its events are readable, whoever brought them."""
+    """Each batch returns when its events are readable, whoever appended them."""
 
     async def bring() -> list[Appended]:
         names = [str(number) for number in range(50)]
@@ -338,7 +338,7 @@ def test_the_same_events_at_once_are_kept_once(house: House) -> None:
 
 
 def test_a_cancelled_append_is_stored_or_not_but_never_half(house: House) -> None:
-    """Whoever sends it again is told the truth, and others are not disturbed."""
+    """Appending it again gives the right verdicts, and others are not affected."""
 
     async def cancel() -> Appended:
         first = asyncio.ensure_future(house.log.append(batch(ACME, "abc")))
@@ -353,7 +353,7 @@ def test_a_cancelled_append_is_stored_or_not_but_never_half(house: House) -> Non
 
 
 def test_following_joins_what_is_stored_and_what_comes(house: House) -> None:
-    """Every entry once and in order, with no gap between the two."""
+    """Every entry comes once and in order, with no gap between the two."""
 
     async def follow() -> list[int]:
         for number in range(40):
@@ -378,7 +378,7 @@ def test_following_joins_what_is_stored_and_what_comes(house: House) -> None:
 
 
 def test_a_slow_follower_gets_everything(house: House) -> None:
-    """What does not fit into its memory it reads again."""
+    """Entries that do not fit into its memory are read again."""
     house.tuning = replace(QUICK, follower_events=5)
     house.renew()
 
@@ -397,7 +397,7 @@ def test_a_slow_follower_gets_everything(house: House) -> None:
 
 
 def test_following_passes_over_what_retention_removed(house: House) -> None:
-    """It goes on with the oldest entry that is left, or with the next that comes."""
+    """It continues with the oldest remaining entry, or with the next new one."""
     house.append(ACME, "a")
     house.append(ACME, "b")
     house.clock.ticks += RETENTION + HOUR
@@ -416,7 +416,7 @@ def test_following_passes_over_what_retention_removed(house: House) -> None:
 
 
 def test_following_ends_with_the_log(house: House) -> None:
-    """Who waits for the next entry is not left waiting."""
+    """A reader that waits for the next entry is released."""
 
     async def follow() -> list[int]:
         await house.log.append(batch(ACME, ["a"]))
@@ -432,7 +432,7 @@ def test_following_ends_with_the_log(house: House) -> None:
 
 
 def test_a_closed_log_takes_nothing(house: House) -> None:
-    """It says so, and closing it again does nothing."""
+    """Appending raises an error, and closing again does nothing."""
     house.run(house.log.close())
     with pytest.raises(Unavailable):
         house.append(ACME, "a")

@@ -1,4 +1,4 @@
-"""Random histories of a log, against a model of a few lines."""
+"""Random histories of a log, compared with a small model."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ clients = st.sampled_from(CLIENTS)
 
 
 class Model:
-    """What a client's stream must hold."""
+    """The expected contents of a client's stream."""
 
     def __init__(self) -> None:
-        self.entries: list[tuple[int, int, list[str]]] = []  # number, taken, ids
+        self.entries: list[tuple[int, int, list[str]]] = []  # number, recorded_at, ids
         self.head = (0, 0)
-        self.keys: dict[str, int] = {}  # when each was taken
+        self.keys: dict[str, int] = {}  # when each was recorded
         self.site: bytes | None = None
 
     def next_taken(self, now: int) -> int:
@@ -68,7 +68,7 @@ class Model:
 
 
 class Follower:
-    """Follows a client for as long as the log is open, and goes on where it was."""
+    """Follows a client while the log is open, and resumes after a restart."""
 
     def __init__(self, client: int) -> None:
         self.client = client
@@ -83,7 +83,7 @@ class Follower:
 
 
 class History(RuleBasedStateMachine):
-    """Appends, jumps of the clock, retention and restarts, over two clients."""
+    """Appends, clock changes, retention and restarts, with two clients."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -105,7 +105,7 @@ class History(RuleBasedStateMachine):
         return [asyncio.ensure_future(follower.run(self.log)) for follower in self.followers]
 
     async def catch_up(self) -> None:
-        """Let the followers come as far as the log."""
+        """Let the followers reach the end of the log."""
         for follower, task in zip(self.followers, self.following, strict=True):
             while follower.number < self.log.head(follower.client).number:
                 assert not task.done(), task.exception()
@@ -113,18 +113,18 @@ class History(RuleBasedStateMachine):
 
     @rule(client=clients, ids=names)
     def append(self, client: int, ids: list[str]) -> None:
-        """One batch, some of it known perhaps."""
+        """Append a batch in which some events may be known."""
         self.take(client, ids, self.run(self.append_now(client, ids)))
 
     @rule(client=clients, several=st.lists(names, min_size=2, max_size=5))
     def append_at_once(self, client: int, several: list[list[str]]) -> None:
-        """Several batches under way together."""
+        """Append several batches concurrently."""
 
         async def all_of_them() -> list[Appended]:
             return await asyncio.gather(*(self.append_now(client, ids) for ids in several))
 
         done = [each for each in zip(several, self.run(all_of_them()), strict=True) if each[0]]
-        # in the order of the log; one without news is behind the entry that it names
+        # in the order of the log; a batch of duplicates comes after the entry that it names
         done.sort(key=lambda each: (each[1].number, len(each[0]) == len(each[1].duplicates)))
         for ids, appended in done:
             self.take(client, ids, appended)
@@ -135,7 +135,7 @@ class History(RuleBasedStateMachine):
         return appended
 
     def take(self, client: int, ids: list[str], appended: Appended) -> None:
-        """Check the verdicts against the model, and let it have what was new."""
+        """Check the verdicts against the model, and add the new events to it."""
         model = self.models[client]
         new: list[str] = []
         for index, name in enumerate(ids):
@@ -145,7 +145,7 @@ class History(RuleBasedStateMachine):
             recorded_at, now = model.keys.get(name, -1), model.next_taken(self.clock.ticks)
             if index in appended.duplicates:
                 assert recorded_at >= kept_since(now)
-            else:  # a clock that was ahead may have let it be forgotten early
+            else:  # a clock that was ahead may have made the log forget it early
                 assert recorded_at < kept_since(max(now, self.latest))
                 new.append(name)
         if new:
@@ -154,7 +154,7 @@ class History(RuleBasedStateMachine):
 
     @rule(client=clients, site=st.sampled_from([b"", b" "]))
     def append_site(self, client: int, site: bytes) -> None:
-        """A site, which may be the one that the client has."""
+        """Append a site, possibly the client's current one."""
         model = self.models[client]
         if site != model.site:
             model.append(self.clock.ticks, [])
@@ -163,13 +163,13 @@ class History(RuleBasedStateMachine):
 
     @rule(hours=st.sampled_from([-40, -1, 1, 5, 20]))
     def pass_time(self, hours: int) -> None:
-        """The clock goes on, or is put back."""
+        """Advance the clock, or set it back."""
         self.clock.ticks += hours * HOUR
         self.latest = max(self.latest, self.clock.ticks)
 
     @invariant()
     def holds_what_the_model_holds(self) -> None:
-        """The head, every entry that is not too old, and who follows has seen all, once."""
+        """The head and all recent entries are right, and followers have seen each entry once."""
         self.run(self.catch_up())
         self.run(retained(self.log, self.clock))
         for follower in self.followers:
@@ -204,7 +204,7 @@ class History(RuleBasedStateMachine):
 
 
 class SqliteHistory(History):
-    """The same in files, with everything that is bounded made small, and with restarts."""
+    """The same in files, with small limits and with restarts."""
 
     def __init__(self) -> None:
         self.files = tempfile.TemporaryDirectory()
@@ -216,7 +216,7 @@ class SqliteHistory(History):
 
     @rule(keys=st.booleans())
     def restart(self, keys: bool) -> None:
-        """A restart, with or without the keys that were derived from the log."""
+        """Restart, with or without the keys derived from the log."""
         self.run(self.log.close())
         self.run(self.followed())
         if not keys:
@@ -231,7 +231,7 @@ class SqliteHistory(History):
 
 
 class JetStreamHistory(SqliteHistory):
-    """The same as a node of a cluster keeps it, beside a stream that goes on."""
+    """The same as a node's copy in a cluster, with a stream that continues."""
 
     url = ""
 
@@ -240,14 +240,14 @@ class JetStreamHistory(SqliteHistory):
 
 
 def test_a_history_in_a_cluster(nats_server: NatsServers) -> None:
-    """What a node has of the streams, over restarts, with and without what it derived."""
+    """The node's copy is right over restarts, with and without derived data."""
 
     class InAnAccountOfItsOwn(JetStreamHistory):
         def __init__(self) -> None:
             self.url = nats_server.account()
             super().__init__()
 
-    # not shrunk: every try makes a log, and what a busy machine brought about may not last
+    # Not shrunk, because every attempt creates a log, and timing on a busy machine varies.
     some = settings(max_examples=tries(8), stateful_step_count=25, phases=[Phase.generate])
     run_state_machine_as_test(InAnAccountOfItsOwn, settings=some)
 

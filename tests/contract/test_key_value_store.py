@@ -1,4 +1,4 @@
-"""What every adapter of the key-value store' port does."""
+"""The contract of the key-value store's port, for every adapter."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class Store:
-    """Buckets of one kind on a loop that goes on from call to call."""
+    """Stores of one kind, on a loop that continues from call to call."""
 
     def __init__(self, make: Callable[[int], Coroutine[Any, Any, KeyValueStore]]) -> None:
         self._make = make
@@ -33,12 +33,12 @@ class Store:
         self.links: list[NatsLink] = []
 
     def __call__(self) -> KeyValueStore:
-        """New buckets, empty."""
+        """A new empty store."""
         self._opened.append(self.run(self._make(len(self._opened))))
         return self._opened[-1]
 
     def run(self, what: Coroutine[Any, Any, T]) -> T:
-        """Let the loop run until this is done."""
+        """Run the loop until this is done."""
         return self._runner.run(what)
 
     def put(self, kv: KeyValueStore, *items: Item, seen: tuple[Item, ...] = ()) -> None:
@@ -46,7 +46,7 @@ class Store:
         self.run(kv.write(items, seen))
 
     def close(self) -> None:
-        """Let all of them go."""
+        """Close all stores."""
         for kv in self._opened:
             self.run(kv.close())
         for link in self.links:
@@ -56,7 +56,7 @@ class Store:
 
 @pytest.fixture(params=["memory", "sqlite", "jetstream"])
 def open_kv(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    """Make buckets, each empty, of every kind there is."""
+    """Create empty stores of every kind."""
 
     async def memory(number: int) -> KeyValueStore:
         return MemoryKeyValueStore()
@@ -89,7 +89,7 @@ def test_a_key_holds_what_was_put_last(open_kv: Store) -> None:
 
 
 def test_a_value_of_none_deletes(open_kv: Store) -> None:
-    """Deleting takes the key away, and deleting what is not there is no error."""
+    """Deleting removes the key. Deleting a missing key is not an error."""
     kv = open_kv()
     open_kv.put(kv, Item("site", "1", b"x"), Item("site", "2", b"y"))
     open_kv.put(kv, Item("site", "1", None), Item("site", "3", None))
@@ -97,7 +97,7 @@ def test_a_value_of_none_deletes(open_kv: Store) -> None:
 
 
 def test_items_are_a_copy(open_kv: Store) -> None:
-    """What was read does not change with the bucket."""
+    """The result does not change with the store."""
     kv = open_kv()
     open_kv.put(kv, Item("site", "1", b"x"))
     items = kv.items("site")
@@ -119,7 +119,7 @@ def test_the_version_changes_with_its_bucket_only(open_kv: Store) -> None:
 
 
 def test_a_write_that_rests_on_something_gone_does_nothing(open_kv: Store) -> None:
-    """Where a seen key holds something else by now, all of the write is refused."""
+    """If a seen key has changed meanwhile, the whole write is refused."""
     kv = open_kv()
     open_kv.put(kv, Item("site", "1", b"x"), seen=(Item("site", "1", None),))
     before = kv.version("site")
@@ -133,7 +133,7 @@ def test_a_write_that_rests_on_something_gone_does_nothing(open_kv: Store) -> No
 
 
 def test_a_listener_is_told_of_every_change_of_its_bucket(open_kv: Store) -> None:
-    """Each key with what it holds now, when all of the write shows and before it returns."""
+    """It gets each key with its current value, after the write is visible and before it returns."""
     kv = open_kv()
     told: list[tuple[str, bytes | None, dict[str, bytes]]] = []
     kv.listen("site", lambda key, value: told.append((key, value, dict(kv.items("site")))))
@@ -148,7 +148,7 @@ def test_a_listener_is_told_of_every_change_of_its_bucket(open_kv: Store) -> Non
 
 @pytest.mark.parametrize("size", [600_000, 3_000_000])
 def test_a_value_may_be_large(open_kv: Store, size: int) -> None:
-    """Megabytes, which a large client's site has; and be small again later."""
+    """A large client's site takes megabytes, and may become small again."""
     kv = open_kv()
     large = bytes(range(250)) * (size // 250)
     open_kv.put(kv, Item("site", "1", large), Item("site", "2", b""))
@@ -159,7 +159,7 @@ def test_a_value_may_be_large(open_kv: Store, size: int) -> None:
 
 @pytest.mark.parametrize("name", ["", ".x", "x.", "a b", "a/b", "ä", "a\0", "*", "a" * 129])
 def test_names_that_a_network_store_could_not_hold_are_refused(open_kv: Store, name: str) -> None:
-    """Names of buckets and keys keep to letters, digits and a few signs."""
+    """Names consist of letters, digits and a few other characters."""
     kv = open_kv()
     for item in (Item(name, "1", b"x"), Item("site", name, b"x")):
         with pytest.raises(ValueError, match="cannot be the name"):
@@ -168,7 +168,7 @@ def test_names_that_a_network_store_could_not_hold_are_refused(open_kv: Store, n
 
 
 def test_closed_buckets_are_unavailable(open_kv: Store) -> None:
-    """After closing, every use is refused as Unavailable; closing twice is no error."""
+    """Any use after closing raises Unavailable. Closing twice is not an error."""
     kv = open_kv()
     open_kv.run(kv.close())
     open_kv.run(kv.close())
@@ -192,7 +192,7 @@ WRITES = st.lists(
 
 
 def test_buckets_are_dictionaries(open_kv: Store) -> None:
-    """Whatever is written, the key-value store hold what plain dictionaries would."""
+    """After any writes, the store has the contents of plain dictionaries."""
 
     @settings(max_examples=tries(60))
     @given(WRITES)

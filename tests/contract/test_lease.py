@@ -17,7 +17,7 @@ QUICK = LeaseTuning(ttl=10, margin=1, renewal=0.01)
 
 
 def test_the_next_holder_works_after_the_first_gives_up(open_kv: Store) -> None:
-    """One of two works; the other begins when it has ended, with a fence that ends its writes."""
+    """One of two holders works. The next starts after it, with a fence that stops old writes."""
     kv = open_kv()
     open_kv.run(_handed_over(kv))
 

@@ -1,4 +1,4 @@
-"""Both senders, for threads and for asyncio, against a server that fails in every way."""
+"""Both senders, for threads and for asyncio, with a server that fails in every way."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BUSY = Answer(HTTPStatus.SERVICE_UNAVAILABLE, {"code": 101, "message": "too busy
 
 
 def events(count: int, size: int = 0) -> list[CloudEvent]:
-    """So many events, each with so many bytes of data."""
+    """This many events, each with this many bytes of data."""
     data: dict[str, object] = {"note": "x" * size}
     return [
         CloudEvent(id=str(number), source="s", type="call.end", time=MOMENT, data=data)
@@ -40,7 +40,7 @@ EVENTS = events(3)
 
 
 class Pauses:
-    """The pauses of a sender. Remembers each pause and makes none; ``during`` is called instead."""
+    """Records the sender's pauses without waiting. Calls ``during`` instead."""
 
     def __init__(self, patience: float, chance: float) -> None:
         self.slept: list[float] = []
@@ -96,7 +96,7 @@ Make = Callable[..., Blocking | OnALoop]
 
 @pytest.fixture(params=[Blocking, OnALoop])
 def make(request: pytest.FixtureRequest) -> Iterator[Make]:
-    """Makes a sender; all of them are closed."""
+    """Creates senders, and closes all of them at the end."""
     made: list[Blocking | OnALoop] = []
 
     def make_one(
@@ -116,7 +116,7 @@ def ids(intake: Intake) -> list[list[str]]:
 
 
 def test_a_batch_is_ndjson_with_the_key(make: Make) -> None:
-    """One request: the events one per line, the key as a bearer token; its verdicts come back."""
+    """The request has one event per line and the key as a bearer token, and returns verdicts."""
     with running() as intake:
         assert make(intake.url + "/").send(EVENTS) == Verdicts(accepted=3)
     (request,) = intake.requests
@@ -127,14 +127,14 @@ def test_a_batch_is_ndjson_with_the_key(make: Make) -> None:
 
 
 def test_nothing_to_send_is_no_request(make: Make) -> None:
-    """And has verdicts all the same."""
+    """The verdicts are empty."""
     with running() as intake:
         assert make(intake.url).send([]) == Verdicts()
     assert intake.requests == []
 
 
 def test_events_are_sent_in_batches_by_number(make: Make) -> None:
-    """The verdicts are of all of them, the index of a refused one counts from the first event."""
+    """The verdicts cover all batches. Indices count from the first event."""
     refused = {"index": 1, "id": "1001", "code": 202, "message": "no"}
     verdicts = {"accepted": 1, "duplicates": 0, "rejected": [refused]}
     with running(None, Answer(200, verdicts)) as intake:
@@ -144,7 +144,7 @@ def test_events_are_sent_in_batches_by_number(make: Make) -> None:
 
 
 def test_events_are_sent_in_batches_by_size(make: Make) -> None:
-    """No request is larger than a server takes, unless a single event is."""
+    """No request exceeds the server's limit, unless a single event does."""
     size = sending.MAX_BATCH_BYTES // 3
     with running() as intake:
         make(intake.url).send(events(5, size))
@@ -163,7 +163,7 @@ def test_events_are_sent_in_batches_by_size(make: Make) -> None:
     ],
 )
 def test_a_passing_failure_is_sent_again(make: Make, failure: Answer) -> None:
-    """503, any other 5xx, 429, an answer that is not JSON or cannot be read: the same bytes."""
+    """After 503, other 5xx, 429 or an unreadable response, the same bytes are sent again."""
     with running(failure, failure) as intake:
         sender = make(intake.url)
         assert sender.send(EVENTS).accepted == 3
@@ -174,13 +174,13 @@ def test_a_passing_failure_is_sent_again(make: Make, failure: Answer) -> None:
 
 
 def test_a_lost_acknowledgement_gives_duplicates(make: Make) -> None:
-    """The server took the batch and died before it answered."""
+    """The server accepted the batch and died before it responded."""
     with running(DROP) as intake:
         assert make(intake.url).send(EVENTS) == Verdicts(duplicates=3)
 
 
 def test_a_server_that_is_not_there_yet_is_waited_for(make: Make) -> None:
-    """A refused connection is tried again; the server that starts meanwhile gets the batch."""
+    """A refused connection is retried until the server has started."""
     with running() as intake:
         sender = make(intake.url)
         intake.stop()
@@ -190,7 +190,7 @@ def test_a_server_that_is_not_there_yet_is_waited_for(make: Make) -> None:
 
 
 def test_retry_after_is_the_least_pause(make: Make) -> None:
-    """A random part comes on top, so that sources do not come back in step."""
+    """A random part is added, so that sources do not retry in step."""
     for asked, chance, expected in [("7", 0.0, 7.0), ("7", 1.0, 7.25), ("nonsense", 1.0, 0.25)]:
         with running(BUSY.with_headers({"Retry-After": asked})) as intake:
             sender = make(intake.url, chance=chance)
@@ -199,7 +199,7 @@ def test_retry_after_is_the_least_pause(make: Make) -> None:
 
 
 def test_pauses_grow_to_a_limit_and_start_small_again(make: Make) -> None:
-    """Doubled up to 15 s; a batch that got through resets them."""
+    """Pauses double up to 15 s. A successful batch resets them."""
     with running(*[BUSY] * 8) as intake:
         sender = make(intake.url)
         sender.send(EVENTS)
@@ -209,7 +209,7 @@ def test_pauses_grow_to_a_limit_and_start_small_again(make: Make) -> None:
 
 
 def test_patience_ends(make: Make) -> None:
-    """The last reason is raised; the events are the caller's still."""
+    """The last error is raised, and the caller still has the events."""
     with running(*[BUSY] * 10) as intake:
         sender = make(intake.url, patience=3.0)
         with pytest.raises(errors.Unavailable, match="too busy"):
@@ -232,7 +232,7 @@ def test_patience_ends(make: Make) -> None:
 def test_a_lasting_failure_is_raised_at_once(
     make: Make, status: int, body: dict[str, object] | None, kind: type[Exception]
 ) -> None:
-    """A wrong key, address or server, or events that are not accounted for: one try."""
+    """A wrong key, address or server, or missing verdicts, are not retried."""
     with running(Answer(status, body)) as intake:
         sender = make(intake.url)
         with pytest.raises(kind):
@@ -241,7 +241,7 @@ def test_a_lasting_failure_is_raised_at_once(
 
 
 def test_a_batch_that_is_refused_whole_has_verdicts(make: Make) -> None:
-    """400 with verdicts: each event says why."""
+    """The 400 has verdicts, so each event has its reason."""
     rejected = [
         {"index": n, "id": str(n), "code": 202, "message": "time: in the future"} for n in (0, 1)
     ]
@@ -252,7 +252,7 @@ def test_a_batch_that_is_refused_whole_has_verdicts(make: Make) -> None:
 
 
 def test_a_batch_that_is_too_large_is_halved(make: Make) -> None:
-    """Down to the event that is too large by itself: it is refused, the others are sent."""
+    """Halving stops at a single event, which is rejected. The others are sent."""
     large = Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"code": 413, "message": "too large"})
     with running(large, None, large, large) as intake:
         found = make(intake.url).send(events(4))
@@ -262,20 +262,20 @@ def test_a_batch_that_is_too_large_is_halved(make: Make) -> None:
 
 @pytest.mark.parametrize("url", ["127.0.0.1:8080", "http://two..dots"])
 def test_an_address_that_is_none_is_refused(make: Make, url: str) -> None:
-    """No amount of waiting makes it one."""
+    """Waiting could not help."""
     with pytest.raises(errors.SettingError, match="the server's address must be like"):
         make(url)
 
 
 @pytest.mark.parametrize("key", ["", "a b", "a\r\nX: y", "ключ"])
 def test_a_key_that_no_header_can_carry_is_refused(make: Make, key: str) -> None:
-    """Before anything is sent."""
+    """The error is raised before any request."""
     with pytest.raises(errors.SettingError, match="ingest key"):
         make("http://127.0.0.1", key)
 
 
 def test_a_context_manager_closes_the_connection() -> None:
-    """Both kinds; sending after that is an error of the caller's."""
+    """This holds for both kinds. Sending afterwards raises an error."""
 
     async def on_a_loop() -> None:
         async with AsyncSender("http://test", "k", transport=httpx.MockTransport(_taken)) as one:

@@ -1,4 +1,4 @@
-"""A store for segments in memory, as the store is one on disk."""
+"""A store for segments in memory, for use in place of one on disk."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["MemoryStore"]
 
 
 class MemoryStore(ProjectionStore):
-    """Keeps everything. ``reads`` counts the segments that were asked for whole."""
+    """Keeps every segment. ``reads`` counts the segments read completely."""
 
     def __init__(self) -> None:
         self.kept: dict[tuple[int, str], list[Segment]] = {}
@@ -17,24 +17,24 @@ class MemoryStore(ProjectionStore):
         self.error: Exception | None = None
 
     def write_segment(self, client: int, feed: str, segment: Segment) -> None:
-        """Keep the feed's next segment; it must be behind the last."""
+        """Keep the feed's next segment, which must follow the last one."""
         assert segment.first > self.covered(client, feed)
         self.kept.setdefault((client, feed), []).append(segment)
 
     def covered(self, client: int, feed: str) -> int:
-        """The last place kept."""
+        """The last stored position."""
         kept = self.kept.get((client, feed))
         return kept[-1].last if kept else 0
 
     def segments(self, client: int, feed: str, after_place: int, limit: int) -> list[SegmentHead]:
-        """Heads behind a place."""
+        """The heads of segments after a position."""
         if self.error is not None:
             raise self.error
         behind = [s for s in self.kept.get((client, feed), []) if s.last > after_place]
         return list(behind[:limit])
 
     def segment(self, client: int, feed: str, head: SegmentHead) -> Segment | None:
-        """The whole segment."""
+        """Read a whole segment."""
         self.reads += 1
         found = [s for s in self.kept[client, feed] if s.last == head.last]
         return found[0] if found else None

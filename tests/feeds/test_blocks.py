@@ -1,4 +1,4 @@
-"""Blocks: bounded, and cut into pages without looking at events."""
+"""Blocks: bounded, and cut into pages without decoding events."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SIGHTS = [
 def test_a_tail_and_the_block_it_becomes_give_the_same(
     steps: list[tuple[int, int]], cursor: int, room: int, sight: Matcher
 ) -> None:
-    """The same events, from any cursor, for any filter, up to any number."""
+    """Both give the same events for any cursor, filter and limit."""
     at, records = 0, []
     for step, service in steps:
         at += step
@@ -55,7 +55,7 @@ def test_a_tail_and_the_block_it_becomes_give_the_same(
 
 
 def test_a_tail_is_ripe_by_events_or_by_bytes() -> None:
-    """It takes no more than a block's worth, so that blocks stay small."""
+    """Its size is bounded by one block, so that blocks stay small."""
     tail = Tail()
     records = [(at, ("", 1, 1), b"{}") for at in range(1, 3000)]
     assert tail.add(records, 1) == SEAL_EVENTS
@@ -67,7 +67,7 @@ def test_a_tail_is_ripe_by_events_or_by_bytes() -> None:
 
 
 def test_a_page_of_large_events_ends_early() -> None:
-    """However many events were asked for, a page's bytes are bounded."""
+    """A page's bytes are bounded, however many events were requested."""
     builder = PageBuilder(0, EVERYTHING, 1000)
     at = 0
     while not builder.full:
@@ -80,7 +80,7 @@ def test_a_page_of_large_events_ends_early() -> None:
 
 
 def test_a_segment_says_what_it_holds() -> None:
-    """Its places, the times between which it was taken, and its classes once each."""
+    """A segment has its positions, its range of times, and each of its classes once."""
     tail = Tail()
     tail.add([(5, ("SMS", 1, 2), b"a"), (7, ("SMS", 1, 2), b"b")], 100)
     tail.add([(9, ("VOICE", 1, 2), b"c")], 90)
@@ -102,7 +102,7 @@ BLANK = b'{"agentId":7,"agentServiceId":10,"eventType":"IN_CALL","seqNum":9}'
 
 
 def test_a_call_of_a_hidden_call_center_is_left_out_of_the_agent_s_event() -> None:
-    """In the tail and in a block: whoever may see it all has the bytes as they were fed."""
+    """In the tail and in blocks, users who may see the call get the original bytes."""
     kinds = {"": WHOLE, "call of 1": WHOLE, "call of 2": BLANK, "call of ": BLANK}
     tail = Tail()
     tail.add([(at, (kind, 10, 1), WHOLE) for at, kind in enumerate(kinds, 1)], 1)
@@ -115,7 +115,7 @@ def test_a_call_of_a_hidden_call_center_is_left_out_of_the_agent_s_event() -> No
 
 @given(st.text())
 def test_an_event_is_one_line(text: str) -> None:
-    """Whatever a source wrote into it: feeds join events by line breaks."""
+    """Feeds join events by line breaks, so an event must not contain any."""
     event = sms("id")
     event.carrier = text
     body = encode(event)
@@ -125,7 +125,7 @@ def test_an_event_is_one_line(text: str) -> None:
 
 
 def test_what_does_not_apply_is_left_out_or_null() -> None:
-    """Left out of an agent event, null in an interaction event."""
+    """It is omitted from an agent event and null in an interaction event."""
     agent = AgentEvent(
         timestamp=1,
         client_id=2,

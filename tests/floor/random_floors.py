@@ -1,4 +1,4 @@
-"""Random days on a floor, for properties: events of a few calls, agents and services."""
+"""Random days of a floor for property tests: events of a few calls and agents."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _decoder = msgspec.json.Decoder(InboundEvent)
 
 
 def event(kind: str, seconds: float, **data: object) -> InboundEvent:
-    """An event ``seconds`` after midday."""
+    """An event ``seconds`` after noon."""
     at = (MIDDAY + timedelta(seconds=seconds)).isoformat()
     raw = {"specversion": "1.0", "id": "x", "source": "test", "type": kind, "time": at}
     decoded: InboundEvent = _decoder.decode(msgspec.json.encode({**raw, "data": data}))
@@ -64,7 +64,7 @@ def agent(kind: str, seconds: float, who: str | int = "ANN", **data: object) -> 
 
 @st.composite
 def call_events(draw: st.DrawFn) -> InboundEvent:
-    """One event of one of four calls, with whatever may or may not be known."""
+    """One event of one of four calls, with any subset of its members."""
     kind = draw(st.sampled_from(CALL_KINDS))
     data: dict[str, Any] = {}
     if kind == "call.start":
@@ -81,7 +81,7 @@ def call_events(draw: st.DrawFn) -> InboundEvent:
 
 @st.composite
 def agent_events(draw: st.DrawFn) -> InboundEvent:
-    """One event of an agent, which may name a call."""
+    """An agent's event, which may name a call."""
     data: dict[str, Any] = {}
     who: str | int = draw(AGENTS)
     if draw(st.booleans()):
@@ -96,7 +96,7 @@ def agent_events(draw: st.DrawFn) -> InboundEvent:
 
 
 def new_floor(plan: FloorConfig = PLAN) -> Floor:
-    """An empty floor of the plan."""
+    """An empty floor with the configuration."""
     floor = Floor(FloorState(client=1))
     floor.begin_entry(1, ticks(0))
     floor.apply(plan)
@@ -104,12 +104,12 @@ def new_floor(plan: FloorConfig = PLAN) -> Floor:
 
 
 def ticks(seconds: float) -> int:
-    """The log's time ``seconds`` after midday."""
+    """The log's time ``seconds`` after noon."""
     return int((MIDDAY.timestamp() + seconds) * 1000) * TICKS_PER_MS
 
 
 def fold_all(floor: Floor, events: list[InboundEvent], begin: int = 2) -> list[Any]:
-    """Fold each event as an entry of its own, a second apart; what was fed."""
+    """Fold each event as its own entry, a second apart. Returns the published events."""
     fed = []
     for number, one in enumerate(events, begin):
         floor.begin_entry(number, ticks(200 + number))

@@ -1,4 +1,4 @@
-"""Names that no event has named for 30 days leave; everything else stays."""
+"""Names are removed 30 days after the last event that named them. Everything else stays."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ DAY = 86_400
 
 @dataclass
 class Log:
-    """Folds events at the log's days; counts the entries."""
+    """Folds events on given days of the log, and counts entries."""
 
     floor: Floor = field(default_factory=new_floor)
     entry: int = 1
 
     def day(self, day: float, *events: InboundEvent) -> None:
-        """An entry on a day after the first, with the events' own times."""
+        """An entry a number of days after the first, with the events' own times."""
         self.entry += 1
         at = ticks(day * DAY)
         self.floor.begin_entry(self.entry, at)
@@ -40,7 +40,7 @@ class Log:
             self.floor.fold(one, at, f"id-{self.entry}")
 
     def restart(self) -> None:
-        """Go on from a snapshot."""
+        """Continue from a snapshot."""
         self.floor = Floor(from_snapshot(list(snapshot_parts(self.floor.captured()))))
 
 
@@ -61,7 +61,7 @@ def names(floor: Floor) -> set[str]:
 
 
 def test_a_name_leaves_after_thirty_days_and_what_the_site_declares_stays() -> None:
-    """Agents, services, campaigns and teams, with every key and index of theirs."""
+    """Agents, services, campaigns and teams are removed with all their keys and indexes."""
     log = Log()
     log.day(
         0,
@@ -89,7 +89,7 @@ def test_a_name_leaves_after_thirty_days_and_what_the_site_declares_stays() -> N
 
 
 def test_a_name_that_the_site_no_longer_declares_has_thirty_days_too() -> None:
-    """It does not leave on the day on which the site is changed, events or not."""
+    """It is not removed on the day of the change, with or without events."""
     log = Log()
     declared = {one.name for one in PLAN.services} | {one.login for one in PLAN.agents}
     log.day(0)
@@ -102,7 +102,7 @@ def test_a_name_that_the_site_no_longer_declares_has_thirty_days_too() -> None:
 
 
 def test_an_id_is_never_given_to_another_name() -> None:
-    """Also when the last one that was given has left."""
+    """This holds even if the last assigned id has been removed."""
     log = Log()
     log.day(0, named("Lee"))
     log.day(31)
@@ -111,7 +111,7 @@ def test_an_id_is_never_given_to_another_name() -> None:
 
 
 def test_what_is_in_use_counts_as_named() -> None:
-    """The service of agents who logged on to it once, and the team of an agent who stays."""
+    """So are the service of agents who logged on to it once, and the team of a present agent."""
     log = Log()
     log.day(0, agent("LOGON", 0, "Lee", service="Extra", team="Night"))
     for day in range(1, 40):
@@ -124,7 +124,7 @@ def test_what_is_in_use_counts_as_named() -> None:
 
 
 def test_a_campaign_stays_while_its_calls_go_on() -> None:
-    """No event names it again; its calls have steps."""
+    """Only its calls have steps, and no event names it again."""
     log = Log()
     start = call("call.start", 0, service=10, direction="INBOUND", campaign="Spring")
     log.day(0, start)
@@ -135,7 +135,7 @@ def test_a_campaign_stays_while_its_calls_go_on() -> None:
 
 
 def test_a_call_outlives_the_name_of_its_agent() -> None:
-    """Its disposition after 40 days is the agent's, and the statistics still answer."""
+    """After 40 days the disposition is still the agent's, and statistics still work."""
     log = Log()
     log.day(0, call("call.start", 0, service=10, direction="INBOUND"))
     log.day(0.01, call("call.queue", 0), call("call.answer", 0, agent="Lee"))
@@ -170,7 +170,7 @@ def test_many_names_leave_some_per_minute_of_the_log() -> None:
 
 
 def test_memory_does_not_grow_with_ever_new_names() -> None:
-    """After 31 days as many leave as come: the snapshot is no larger after 62 than after 32."""
+    """From day 31 on, names leave as fast as they come: the snapshot does not grow."""
     log = Log()
     sizes = []
     for day in range(93):
@@ -194,12 +194,12 @@ def test_memory_does_not_grow_with_ever_new_names() -> None:
 
 
 def event_of_campaign(name: str) -> InboundEvent:
-    """A report on a campaign."""
+    """A report of a campaign."""
     return event("campaign.update", 0, campaign=name, completed=1)
 
 
 def test_a_snapshot_of_an_earlier_release_ages_from_a_day_that_its_nodes_share() -> None:
-    """It does not say when a name was last named: nodes that read theirs days apart agree."""
+    """It has no last days of names, so nodes that read it days apart must agree."""
     floors = []
     for upgraded in (1, 3):
         log = Log()
@@ -225,7 +225,7 @@ def test_a_snapshot_of_an_earlier_release_ages_from_a_day_that_its_nodes_share()
     st.lists(st.tuples(st.integers(0, 20), st.sampled_from("ABCDE"), st.booleans()), max_size=40)
 )
 def test_it_is_as_a_list_of_last_days_says(steps: list[tuple[int, str, bool]]) -> None:
-    """Whatever is named when, and wherever a restart comes between."""
+    """This holds for any names, days and restarts."""
     log = Log()
     last: dict[str, int] = {}
     day = 0

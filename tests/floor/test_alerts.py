@@ -1,4 +1,4 @@
-"""Tests of alerts on a floor, against a plain model."""
+"""Alerts on a floor, compared with a plain model."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NUMBER = alert_id("Long wait", SERVICE.id)
 
 
 def model(rule: AlertRule, figures: list[tuple[int | None, int, int, bool]]) -> list[object]:
-    """The transitions, from runs of moments at which the figure was beyond the threshold."""
+    """The transitions, from runs of times at which the figure was beyond the threshold."""
     found: list[object] = []
     run: int | None = None
     on, now, sign = False, 0, 1 if rule.above else -1
@@ -62,7 +62,7 @@ def model(rule: AlertRule, figures: list[tuple[int | None, int, int, bool]]) -> 
 
 
 def floor_with(rule: AlertRule) -> Floor:
-    """A floor that has the rule since entry 1."""
+    """A floor with the rule since entry 1."""
     floor = Floor(FloorState(client=1))
     floor.begin_entry(1, 10_000)
     floor.apply(FloorConfig(services=(SERVICE,), alerts=(rule,)))
@@ -70,7 +70,7 @@ def floor_with(rule: AlertRule) -> Floor:
 
 
 def proposal(floor: Floor, rule: AlertRule, value: int | None, calls: int, now: int) -> object:
-    """What a node that sees this floor puts into the log, or None."""
+    """The transition that a node with this floor proposes, or None."""
     alert = floor.state.alerts.get(NUMBER, NO_ALERT)
     status = next_status(rule, alert, value, calls=calls, now=now)
     if status == alert.status:
@@ -98,7 +98,7 @@ def restarted(floor: Floor) -> Floor:
 def test_any_history_gives_the_transitions_of_the_model(
     rule: AlertRule, figures: list[tuple[int | None, int, int, bool]]
 ) -> None:
-    """Two nodes propose at each moment, one late; restarts come at any point; each counts once."""
+    """Two nodes propose each time, one of them late, with restarts. Each transition counts once."""
     floor, now, entry = floor_with(rule), 0, 1
     fed: list[object] = []
     late: object = None
@@ -120,7 +120,7 @@ def test_any_history_gives_the_transitions_of_the_model(
 
 
 def test_an_acknowledged_alert_keeps_since_when_it_fires() -> None:
-    """It names the user, and is over when the figure is back."""
+    """It has the user's name, and ends when the figure is back."""
     rule = AlertRule(name="Long wait", figure="longestCallInQueue", threshold=120, clear=60)
     floor = floor_with(rule)
     fired = proposal(floor, rule, 121, 0, 1000)
@@ -141,7 +141,7 @@ def test_an_acknowledged_alert_keeps_since_when_it_fires() -> None:
 
 
 def test_an_alert_whose_rule_is_gone_ends_and_is_forgotten() -> None:
-    """One that is not over stays until its last transition, which the feed shows."""
+    """If it is not over, it stays until its last transition, which the feed shows."""
     rule = AlertRule(name="Long wait", figure="longestCallInQueue", threshold=120, clear=60)
     floor = floor_with(rule)
     fired = proposal(floor, rule, 121, 0, 1000)

@@ -1,4 +1,4 @@
-"""A call's queue segments follow the events' own times."""
+"""A call's queue segments are ordered by the events' own times."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def test_the_order_of_arrival_does_not_matter(story: str) -> None:
 
 
 def test_the_first_beginning_says_the_service() -> None:
-    """By time, not by arrival."""
+    """The first one by time counts, not by arrival."""
     assert segments(STORIES["two beginnings"]) == [(10, 3, 5, None)]
 
 
 def test_the_end_says_the_service_only_when_nothing_else_did() -> None:
-    """A call of which only the end is known has that service."""
+    """A call of which only the end is known has the service of the end."""
     call = Call(1, "S")
     take(call, Step(5, END, 20, None))
     assert call.present_service == 20

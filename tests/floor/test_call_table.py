@@ -1,4 +1,4 @@
-"""Which calls are in memory: as many as the floor has, and none that a figure still needs."""
+"""The calls in memory: bounded by the floor, and complete for its figures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HOUR = 3600
 
 
 def test_a_quiet_call_leaves_after_four_hours() -> None:
-    """It goes to whoever keeps it."""
+    """It is evicted to the caller."""
     floor = new_floor()
     fold_all(floor, [call("call.queue", 200, service=10)])
     floor.begin_entry(50, ticks(4 * HOUR + 100))
@@ -27,7 +27,7 @@ def test_a_quiet_call_leaves_after_four_hours() -> None:
 
 @pytest.mark.parametrize("services", [[10], [10, 20]], ids=["one service", "several services"])
 def test_an_agents_event_that_names_a_call_keeps_it_in_memory(services: list[int]) -> None:
-    """A call on hold is not quiet, whether its agent works for one service or for several."""
+    """A call on hold stays, whether its agent works for one service or for several."""
     floor = new_floor()
     begun = [
         agent("READY", 0, services=services),
@@ -42,7 +42,7 @@ def test_an_agents_event_that_names_a_call_keeps_it_in_memory(services: list[int
 
 
 def test_a_call_that_waited_over_midnight_stays_for_that_day() -> None:
-    """It is offered in the new day as well, and that is counted from memory."""
+    """It counts as offered on the new day, too, from memory."""
     floor = new_floor()
     fold_all(floor, [call("call.queue", 200, service=10)])
     for hour in (3, 6, 9, 11):
@@ -54,7 +54,7 @@ def test_a_call_that_waited_over_midnight_stays_for_that_day() -> None:
 
 
 def test_ended_calls_in_memory_have_a_bound() -> None:
-    """Beyond it those that ended first leave before their ten minutes are over."""
+    """Beyond the bound, calls that ended first leave before their ten minutes are over."""
     floor = new_floor()
     table = CallTable([], 4 * HOUR * 1000, max_ended=3)
     floor.call_table = table
@@ -70,7 +70,7 @@ def test_ended_calls_in_memory_have_a_bound() -> None:
 
 @given(st.lists(call_events(), max_size=40))
 def test_open_calls_are_those_in_memory_that_have_not_ended(events: list[InboundEvent]) -> None:
-    """Whatever begins, ends or only hears of a call, in any order."""
+    """This holds for any order of begins, ends and other events."""
     floor = new_floor()
     for number, one in enumerate(events):
         fold_all(floor, [one], begin=number + 2)
@@ -79,7 +79,7 @@ def test_open_calls_are_those_in_memory_that_have_not_ended(events: list[Inbound
 
 
 def test_an_ended_call_is_remembered_once_per_entry() -> None:
-    """Thousands of events of one ended call in one entry leave one note, not thousands."""
+    """Thousands of events of one ended call in one entry leave one note."""
     floor = new_floor()
     fold_all(floor, [call("call.queue", 1, service=10), call("call.end", 2)])
     floor.begin_entry(99, ticks(300))

@@ -1,4 +1,4 @@
-"""The fold of a whole floor: deterministic, exact, and undisturbed by any input."""
+"""The fold of a whole floor: deterministic, exact, and safe for any input."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def service_day(floor: Floor, service: int = 10) -> ServiceDay:
 
 
 def image(floor: Floor) -> object:
-    """All that the floor is, comparable."""
+    """The whole floor in a comparable form."""
     return msgspec.to_builtins(floor.captured(), enc_hook=list)
 
 
 def counts(floor: Floor) -> object:
-    """The counters, without those that count nothing."""
+    """The counters other than zero."""
     counters = msgspec.to_builtins(floor.state.counters, enc_hook=list)
     empty = msgspec.to_builtins(ServiceDay())
     return {
@@ -50,7 +50,7 @@ def counts(floor: Floor) -> object:
 
 
 def dispositions(floor: Floor) -> object:
-    """What agents said of their calls, by service, and the right-party contacts."""
+    """Agents' dispositions by service, and the right-party contacts."""
     said = {
         (day, service, agent): tuple(one.dispositions)
         for day, services in floor.state.counters.agent_days.items()
@@ -63,7 +63,7 @@ def dispositions(floor: Floor) -> object:
 
 
 def test_a_call_is_offered_answered_and_ended() -> None:
-    """Wait from the queue to the answer, talk from the answer to the end, each on its day."""
+    """The wait lasts from queue to answer, the talk from answer to end, each on its day."""
     floor = new_floor()
     fold_all(
         floor,
@@ -83,7 +83,7 @@ def test_a_call_is_offered_answered_and_ended() -> None:
 
 
 def test_a_call_that_moves_is_offered_twice_and_abandoned_once() -> None:
-    """Moved to another queue: neither handled nor abandoned where it came from."""
+    """After moving to another queue it is neither handled nor abandoned at the first one."""
     floor = new_floor()
     fold_all(
         floor,
@@ -102,7 +102,7 @@ def test_a_call_that_moves_is_offered_twice_and_abandoned_once() -> None:
 
 @given(later=st.sampled_from(["call.start", "call.update", "call.end"]))
 def test_a_late_event_appears_with_what_it_sent(later: str) -> None:
-    """Its own members are in the feed; the call keeps what the later event told of it."""
+    """The feed has its own members. The call keeps those of the later event."""
     floor = new_floor()
     first: dict[str, Any] = {
         "account": "late",
@@ -141,7 +141,7 @@ def test_a_late_event_appears_with_what_it_sent(later: str) -> None:
 
 
 def test_a_late_event_appears_with_the_service_that_it_names() -> None:
-    """The call has moved since, or had another service all along."""
+    """The call has moved since, or always had another service."""
     floor = new_floor()
     story = [
         call("call.queue", 50, service=20),
@@ -156,7 +156,7 @@ def test_a_late_event_appears_with_the_service_that_it_names() -> None:
 
 
 def test_the_first_of_two_answers_counts() -> None:
-    """A call answered by someone unnamed, then named by an agent's state, is answered once."""
+    """An answer without an agent, then named by an agent's state, counts once."""
     floor = new_floor()
     fold_all(
         floor,
@@ -174,7 +174,7 @@ def test_the_first_of_two_answers_counts() -> None:
 
 
 def test_an_agent_has_two_calls_until_its_in_call_names_another() -> None:
-    """An answer beside a call in hand leaves neither; an IN_CALL that names one leaves others."""
+    """An answer during another call leaves neither. An IN_CALL that names one leaves the others."""
     floor = new_floor()
     known = floor.call_table.calls
     for taken, events in enumerate(
@@ -195,7 +195,7 @@ def test_an_agent_has_two_calls_until_its_in_call_names_another() -> None:
 
 
 def test_the_termination_tells_what_the_floor_derived() -> None:
-    """``transferHoldDuration``, ``duration`` and the transfer's success follow the steps."""
+    """``transferHoldDuration``, ``duration`` and the transfer's success follow from the steps."""
     floor = new_floor()
     fed = fold_all(
         floor,
@@ -215,7 +215,7 @@ def test_the_termination_tells_what_the_floor_derived() -> None:
 
 
 def test_a_call_that_leaves_a_queue_moved_on_unless_it_ends_at_once() -> None:
-    """An end within a second of the leave makes it an abandon, with the wait up to the leave."""
+    """An end within a second of the leave is an abandon. The wait lasts until the leave."""
     for ends, abandoned in ((11.9, 1), (12.1, 0)):
         floor = new_floor()
         fold_all(
@@ -235,7 +235,7 @@ def test_a_call_that_leaves_a_queue_moved_on_unless_it_ends_at_once() -> None:
 
 
 def test_a_call_that_has_left_its_queue_is_queued_no_longer() -> None:
-    """It is with what it was sent to, as a voice mail."""
+    """It is then at the target of the leave, such as a voice mail."""
     floor = new_floor()
     fold_all(floor, [call("call.queue", 0, service=10)])
     (one,) = floor.call_table.calls.values()
@@ -245,7 +245,7 @@ def test_a_call_that_has_left_its_queue_is_queued_no_longer() -> None:
 
 
 def test_what_becomes_known_late_corrects_the_call() -> None:
-    """Its service where none was named, and every member but the direction; numbers as text."""
+    """A missing service and any member but the direction are set. Numbers are stored as text."""
     floor = new_floor()
     fold_all(
         floor,
@@ -262,7 +262,7 @@ def test_what_becomes_known_late_corrects_the_call() -> None:
 
 
 def test_a_name_that_a_later_event_has_overtaken_gets_its_entry() -> None:
-    """Whatever is named is known, in the order in which it was named first."""
+    """Every name gets an id, in the order of first mention."""
     floor = new_floor()
     later = call("call.start", 9, campaign="Late", service=10, direction="INBOUND")
     earlier = call("call.start", 1, campaign="Early", service=10, direction="INBOUND")
@@ -274,14 +274,14 @@ def test_a_name_that_a_later_event_has_overtaken_gets_its_entry() -> None:
 
 
 def agent_missed(seconds: float) -> InboundEvent:
-    """Agent 9 did not take call 1."""
+    """Agent 9 missed call 1."""
     return event(
         "agent.missed", seconds, agent=9, transactionId=1, sessionId="S1", reason="NO_ANSWER"
     )
 
 
 def test_an_ivr_duration_is_null_without_an_answer() -> None:
-    """Clients in the field read 0 as connected."""
+    """Existing clients read 0 as connected."""
     floor = new_floor()
     lost, answered = (
         fold_all(floor, [call("call.queue", 1, n), *answers, call("call.end", 9, n)])[-1]
@@ -292,7 +292,7 @@ def test_an_ivr_duration_is_null_without_an_answer() -> None:
 
 
 def test_half_known_calls_are_fed() -> None:
-    """An end without a beginning is told as far as it is known."""
+    """An end without a beginning is published with the known members."""
     floor = new_floor()
     (fed,) = fold_all(floor, [call("call.end", 5, lvResult="Lost")])
     assert fed.event.start is None
@@ -304,7 +304,7 @@ def test_half_known_calls_are_fed() -> None:
 def test_no_input_raises_and_offered_is_the_sum_of_what_became_of_it(
     events: list[InboundEvent],
 ) -> None:
-    """offered = handled + abandoned + moved on + waiting, on every service."""
+    """offered = handled + abandoned + moved on + waiting, at every service."""
     floor = new_floor()
     fold_all(floor, events)
     calls = floor.call_table.calls.values()
@@ -321,16 +321,16 @@ def test_no_input_raises_and_offered_is_the_sum_of_what_became_of_it(
 
 @given(st.lists(call_events(), max_size=24), st.randoms(use_true_random=False))
 def test_the_order_of_arrival_does_not_matter(events: list[InboundEvent], random: object) -> None:
-    """Call events of different times give the same counters in whatever order they come."""
+    """Call events with different times give the same counters in any order."""
     apart: dict[object, InboundEvent] = {}
     for one in events:
         apart.setdefault((getattr(one.data, "transaction_id", None), one.time), one)
     in_order = sorted(apart.values(), key=lambda one: str(one.time))
-    # a disposition without an agent is the answering agent's, as known when it comes
+    # a disposition without an agent belongs to the answering agent known when it arrives
     in_order = [
         one
         for one in in_order
-        # nor is a free id the same for names that are first heard in another order
+        # free ids depend on the order in which names are first mentioned
         if not (isinstance(one, CallDisposition) and one.data.agent is None)
         and getattr(one.data, "service", None) != "Elsewhere"
     ]
@@ -345,7 +345,7 @@ def test_the_order_of_arrival_does_not_matter(events: list[InboundEvent], random
 
 @given(ANY_EVENTS, st.integers(0, 40))
 def test_a_snapshot_and_what_follows_is_the_whole(events: list[InboundEvent], cut: int) -> None:
-    """Folding in one go, or from a snapshot at any place, gives the same floor."""
+    """Folding at once, or from a snapshot at any position, gives the same floor."""
     whole = new_floor()
     fold_all(whole, events)
     first = new_floor()
@@ -358,7 +358,7 @@ def test_a_snapshot_and_what_follows_is_the_whole(events: list[InboundEvent], cu
 
 @given(ANY_EVENTS)
 def test_calls_that_leave_and_come_back_count_the_same(events: list[InboundEvent]) -> None:
-    """A floor that forgets every ended call at once, and is told again, counts the same."""
+    """A floor that evicts every ended call at once and reloads it counts the same."""
     keeps, forgets = new_floor(), new_floor()
     store: dict[object, bytes] = {}
     for number, one in enumerate(events, 2):

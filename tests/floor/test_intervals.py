@@ -1,4 +1,4 @@
-"""Five-minute slots: they sum to the day, and survive late events, restarts and odd days."""
+"""Five-minute slots sum to the day, with late events, restarts and unusual days."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ DAY = new_floor().calendar.day_of(1_795_453_200_000)
 
 @st.composite
 def leaves(draw: st.DrawFn) -> InboundEvent:
-    """A call leaves its queue, or its agent."""
+    """A call leaves its queue or its agent."""
     reason = draw(st.sampled_from(MOVED_ON[:REQUEUED]))
     return call("call.leave", draw(SECONDS), draw(st.integers(1, 4)), reason=reason)
 
 
 @st.composite
 def offers_missed(draw: st.DrawFn) -> InboundEvent:
-    """An agent does not take a call."""
+    """An agent misses a call."""
     number = draw(st.integers(1, 4))
     return call("agent.missed", draw(SECONDS), number, agent="ANN", reason="NO_ANSWER")
 
@@ -45,18 +45,18 @@ STORIES = st.lists(call_events() | agent_events() | leaves() | offers_missed(), 
 
 
 def total(intervals: ServiceIntervals, column: int) -> int:
-    """A counter's sum over the slots."""
+    """The sum of a counter over the slots."""
     return sum(intervals.row(slot)[column] for slot in range(300))
 
 
 def moved_on(intervals: ServiceIntervals) -> dict[str, int]:
-    """How many calls moved on, by reason."""
+    """The number of calls that moved on, by reason."""
     counts = {name: total(intervals, Column.MOVED_ON + i) for i, name in enumerate(MOVED_ON)}
     return {name: count for name, count in counts.items() if count}
 
 
 def of_day(floor: Floor, service: int = 10) -> ServiceIntervals:
-    """A service's slots."""
+    """The slots of a service."""
     (intervals,) = (days[service] for days in floor.state.counters.intervals.values())
     return intervals
 
@@ -79,7 +79,7 @@ DAY_SUMS = {
 
 @given(STORIES, st.randoms(use_true_random=False))
 def test_slots_sum_to_the_day(story: list[InboundEvent], random: Random) -> None:
-    """Every figure of calls and agents, with events late and repeated, and with a restart."""
+    """All figures of calls and agents agree, with late and repeated events and a restart."""
     mixed = story + random.sample(story, len(story) // 3)
     random.shuffle(mixed)
     floor = new_floor()
@@ -113,7 +113,7 @@ def test_slots_sum_to_the_day(story: list[InboundEvent], random: Random) -> None
 
 @given(STORIES, st.randoms(use_true_random=False))
 def test_every_offered_call_came_to_something(story: list[InboundEvent], random: Random) -> None:
-    """It was handled, abandoned, moved on, or waits; source: ``metrics.md``."""
+    """Offered calls were handled, abandoned, moved on, or wait (``metrics.md``)."""
     random.shuffle(story)
     floor = new_floor()
     fold_all(floor, story)
@@ -123,7 +123,7 @@ def test_every_offered_call_came_to_something(story: list[InboundEvent], random:
     found = [pair for days in floor.state.counters.intervals.values() for pair in days.items()]
     for service, intervals in found:
         came_to = sum(moved_on(intervals).values())
-        # a call that was here before and waits here again counts as waiting alone
+        # a call that returns and waits again counts only as waiting
         came_to += total(intervals, Column.HANDLED) + total(intervals, Column.ABANDONED)
         again = sum(
             one.segments[-1].service == service
@@ -135,7 +135,7 @@ def test_every_offered_call_came_to_something(story: list[InboundEvent], random:
 
 
 def _is_decided(call: Call, service: int) -> bool:
-    """Whether a call that waits at the service has been handled or given up there before."""
+    """Whether a call that waits at the service was handled or abandoned there before."""
     return any(
         one.service == service and (one.answered is not None or one.gave_up)
         for one in call.segments[:-1]
@@ -143,7 +143,7 @@ def _is_decided(call: Call, service: int) -> bool:
 
 
 def test_a_count_falls_into_the_slot_in_which_it_happens() -> None:
-    """Offered at the join, handled at the answer, the talk at the end; time is cut."""
+    """Offered at the join, handled at the answer, talk at the end. Times are split by slot."""
     floor = new_floor()
     fold_all(
         floor,
@@ -169,7 +169,7 @@ def test_a_count_falls_into_the_slot_in_which_it_happens() -> None:
 
 
 def test_calls_that_move_on_are_counted_by_reason() -> None:
-    """A ``call.leave`` has one; a call that is queued elsewhere was requeued."""
+    """A ``call.leave`` has the reason. A call queued elsewhere counts as requeued."""
     floor = new_floor()
     fold_all(
         floor,
@@ -189,7 +189,7 @@ def test_calls_that_move_on_are_counted_by_reason() -> None:
 
 
 def test_the_most_that_waited_and_were_logged_in() -> None:
-    """By the order of the log: each slot has its largest number, and the last one."""
+    """Each slot has its maximum in the order of the log, up to the last slot."""
     floor = new_floor()
     floor.begin_entry(2, floor.state.recorded_at)
     fold_all(
@@ -216,7 +216,7 @@ def test_sums_of_any_size_are_exact() -> None:
 
 
 def test_a_wait_of_more_than_a_day_and_a_half_is_bounded_in_percentiles_alone() -> None:
-    """Its sum stays exact, and it can be taken back."""
+    """The sum stays exact and can be reverted."""
     intervals = ServiceIntervals()
     intervals.add_wait(0, 10**10, 1)
     assert list(intervals.waits_of(0, 1)) == [MOST_SECONDS]
@@ -227,7 +227,7 @@ def test_a_wait_of_more_than_a_day_and_a_half_is_bounded_in_percentiles_alone() 
 
 @pytest.mark.parametrize("slot", [0, 143, 299])
 def test_an_hour_without_a_count_takes_no_memory(slot: int) -> None:
-    """Only hours in which something was counted exist."""
+    """Only hours with a count are stored."""
     intervals = ServiceIntervals()
     intervals.add(slot * SLOT_MS, Column.OFFERED, 1)
     assert list(intervals.hours) == [slot // 12]

@@ -26,7 +26,7 @@ def left(at: int, *, exited: bool = False, gave_up: bool = False) -> QueueSegmen
 
 @given(st.lists(call_events(), min_size=5, max_size=40), st.randoms(use_true_random=False))
 def test_what_is_taken_out_was_never_there(events: list[InboundEvent], random: object) -> None:
-    """In whatever order the segments go."""
+    """Segments may be removed in any order."""
     floor = new_floor()
     fold_all(floor, events)
     for call in floor.call_table.calls.values():
@@ -43,7 +43,7 @@ def test_what_is_taken_out_was_never_there(events: list[InboundEvent], random: o
 
 
 def test_an_answer_counts_before_an_abandonment_and_that_before_moving_on() -> None:
-    """The first of each, but of several moves the last; none while it waits there again."""
+    """The first answer or abandonment counts, but the last move. A waiting call has no outcome."""
     moved, again = left(10, exited=True), left(20, exited=True)
     call = Call(1, "S1", segments=[moved, again])
     assert SegmentIndex(call, FLOOR.places).outcome(PLACE) == Outcome(Kind.MOVED_ON, again)
@@ -57,7 +57,7 @@ def test_an_answer_counts_before_an_abandonment_and_that_before_moving_on() -> N
 
 
 def test_of_two_segments_of_the_same_moments_the_folded_one_counts() -> None:
-    """As before it was folded: figures are taken back by the segment that they were counted by."""
+    """The counts are reverted by the segment that they were counted by."""
     segment, other = (
         QueueSegment(10, joined=NOON, answered=NOON, left=NOON, within=within)
         for within in (True, False)
@@ -71,7 +71,7 @@ def test_of_two_segments_of_the_same_moments_the_folded_one_counts() -> None:
 
 @pytest.mark.parametrize("kind", Kind)
 def test_folded_steps_keep_the_segment_by_which_they_count(kind: Kind) -> None:
-    """As if it were still there; what an earlier release folded is counted for good."""
+    """The segment counts as before. Steps folded by an earlier release can no longer change."""
     folded = Folded(0, offered=[PLACE])
     segment = left(10, gave_up=kind is Kind.ABANDONED)
     if kind is Kind.HANDLED:

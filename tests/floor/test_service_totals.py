@@ -1,4 +1,4 @@
-"""Totals agree with the day's figures, never fall, and go on over restarts and midnights."""
+"""Totals agree with the day, never decrease, and continue over restarts and midnights."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STORIES = st.lists(call_events() | agent_events(), max_size=40)
 
 @given(STORIES, st.randoms(use_true_random=False))
 def test_totals_are_the_day_s_and_never_fall(story: list[InboundEvent], random: Random) -> None:
-    """With events late and repeated, and with a restart in between."""
+    """Events may be late or repeated, with a restart in between."""
     mixed = story + random.sample(story, len(story) // 3)
     random.shuffle(mixed)
     floor, shown = new_floor(), dict[int, list[int]]()
@@ -42,7 +42,7 @@ def test_totals_are_the_day_s_and_never_fall(story: list[InboundEvent], random: 
 
 
 def test_a_total_goes_on_at_midnight() -> None:
-    """The day's counters are dropped two days later, and the totals are not."""
+    """The day's counters are dropped two days later, but the totals stay."""
     floor = new_floor()
     fold_all(floor, [call("call.queue", 0, 1, service=10), call("call.end", 5, 1)])
     floor.begin_entry(90, ticks(3 * 86_400))
@@ -52,7 +52,7 @@ def test_a_total_goes_on_at_midnight() -> None:
 
 
 def test_a_wait_is_in_the_first_bucket_that_it_does_not_exceed() -> None:
-    """A bound belongs to its bucket; a longer wait than all of them is in the last."""
+    """A bound belongs to its bucket. Longer waits are in the last bucket."""
     totals = ServiceTotals()
     for wait in (0, 5_000, 5_001, 601_000):
         totals.add_wait(wait, 1)

@@ -1,4 +1,4 @@
-"""A floor's snapshot: what is on disk stays readable."""
+"""The format of a floor's snapshot, which must stay readable."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.floor.random_floors import PLAN, call, fold_all, new_floor
 
 
 def test_members_keep_the_names_that_they_have_on_disk() -> None:
-    """Those of the release before: ``plan`` and ``legs``."""
+    """The names are those of the previous release: ``plan`` and ``legs``."""
     floor = new_floor()
     fold_all(floor, [call("call.queue", 1, service=10)])
     parts = list(snapshot_parts(floor.captured()))

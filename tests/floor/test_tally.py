@@ -1,4 +1,4 @@
-"""What a call counts: in any order of its steps, and at a cost that does not grow with them."""
+"""The counts of a call: independent of the order of steps, at a bounded cost."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ KINDS = st.sampled_from([START, QUEUE, QUEUE, ANSWER, ANSWER, END, LEAVE, UPDATE
 
 @st.composite
 def steps(draw: st.DrawFn) -> list[Step]:
-    """Steps of one call, of different times, over two days."""
+    """Steps of one call at different times over two days."""
     times = draw(st.lists(st.integers(0, 40), min_size=1, max_size=20, unique=True))
     found = []
     for time in times:
@@ -48,7 +48,7 @@ def steps(draw: st.DrawFn) -> list[Step]:
 
 
 class Book:
-    """One call, and the counters that it counts in."""
+    """One call and its counters."""
 
     def __init__(self) -> None:
         self.counters = Counters(first_day=1)
@@ -59,13 +59,13 @@ class Book:
         self.call = Call(1, "S", direction="INBOUND")
 
     def take(self, story: list[Step]) -> Book:
-        """Take the steps as they come."""
+        """Take the steps in order of arrival."""
         for step in story:
             self.tally.take(self.call, step)
         return self
 
     def image(self) -> object:
-        """What is counted, without the counters that count nothing, and the call's segments."""
+        """The counters other than zero, and the call's segments."""
         services = {
             (day, service): one
             for day, services in msgspec.to_builtins(self.counters.service_days).items()
@@ -94,7 +94,7 @@ class Book:
 def test_any_order_of_steps_counts_the_same(
     story: list[Step], random: Random, wraps: list[tuple[int, int]]
 ) -> None:
-    """Turns, leaves, corrections, agents that join and wrap-ups, over midnight, in any order."""
+    """The steps include requeues, leaves, corrections, joins and wrap-ups, over midnight."""
     straight, mixed = Book(), Book()
     in_order = sorted(story, key=lambda step: step.at)
     random.shuffle(story)
@@ -111,7 +111,7 @@ def test_any_order_of_steps_counts_the_same(
 
 @given(steps(), st.integers(0, 20))
 def test_a_call_that_was_stored_goes_on_as_before(story: list[Step], cut: int) -> None:
-    """What is worked out from a stored call equals what is worked out in one go."""
+    """Continuing from a stored call equals folding it at once."""
     whole, parts = Book(), Book()
     whole.take(story)
     parts.take(story[:cut])
@@ -134,7 +134,7 @@ def test_a_very_long_call_keeps_a_thousand_steps_and_all_that_they_counted(servi
 
 
 def test_a_step_older_than_what_a_long_call_keeps_counts_nothing() -> None:
-    """The oldest steps are folded into what they counted."""
+    """The oldest steps are kept only as counts."""
     floor = new_floor()
     fold_all(floor, [call("call.queue", 100 + n / 10, service=10 + n % 2) for n in range(1500)])
     fold_all(floor, [call("call.queue", 50, service=77)])
@@ -214,13 +214,13 @@ def _turned_around(count: int) -> list[InboundEvent]:
 def test_twice_the_steps_of_one_call_cost_twice_as_much(
     story: Callable[[int], list[InboundEvent]],
 ) -> None:
-    """Whatever they are, and in whatever order they come."""
+    """This holds for any steps in any order."""
     once, twice = _calls_of(story(700)), _calls_of(story(1400))
     assert twice < 2.8 * once
 
 
 def _calls_of(events: list[InboundEvent]) -> int:
-    """How many functions are called to fold the events."""
+    """The number of function calls that folding the events takes."""
     floor = new_floor()
     floor.begin_entry(2, ticks(9000))
     return _counted(floor, events)
@@ -243,7 +243,7 @@ def _counted(floor: Floor, events: list[InboundEvent]) -> int:
 
 
 def test_a_new_threshold_judges_the_calls_that_go_on() -> None:
-    """A call that ends after the change is judged anew, one that had ended is not."""
+    """A call that ends after the change is judged again. One that had ended is not."""
     floor = new_floor()
     fold_all(
         floor,

@@ -1,4 +1,4 @@
-"""Agents' states follow their own times: the order of arrival changes no figure."""
+"""Agents' states are ordered by their own times, so the order of arrival does not matter."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from floorcast.site.configuration import NotReadyReason
 from tests.floor.random_floors import AGENT_KINDS, PLAN, agent, call, fold_all, new_floor, ticks
 from tests.search import tries
 
-SECONDS = st.integers(0, 190)  # before any is taken
+SECONDS = st.integers(0, 190)  # before any event
 SERVICES = st.sampled_from([10, 20])
 
 
 @st.composite
 def agents_events(draw: st.DrawFn) -> InboundEvent:
-    """One event of an agent, which may name a call, and a service or several."""
+    """An agent's event, which may name a call and one or several services."""
     data: dict[str, Any] = {}
     chosen = draw(st.integers(0, 9))
     if chosen < 3:
@@ -66,7 +66,7 @@ def calls_events(draw: st.DrawFn) -> InboundEvent:
 
 @st.composite
 def starts(draw: st.DrawFn) -> list[InboundEvent]:
-    """The beginnings of the three calls, which say their direction."""
+    """The beginnings of the three calls, which have their directions."""
     directions = st.sampled_from(["INBOUND", "MANUAL"])
     return [
         call("call.start", draw(SECONDS), n, service=10, direction=draw(directions))
@@ -78,7 +78,7 @@ STORIES = st.lists(agents_events() | agents_events() | calls_events(), max_size=
 
 
 def figures(floor: Floor) -> object:
-    """All that a figure is made of."""
+    """Everything that figures are computed from."""
     counters = msgspec.to_builtins(floor.state.counters, enc_hook=list)
     services = {
         (day, service): one
@@ -120,7 +120,7 @@ def figures(floor: Floor) -> object:
 
 
 def additive(intervals: ServiceIntervals) -> dict[int, list[int]]:
-    """What is counted in each slot, without the maxima, which follow the order of arrival."""
+    """The counts of each slot, without the maxima, which depend on the order of arrival."""
     rows = {slot: list(intervals.row(slot)) for slot in range(300)}
     for row in rows.values():
         row[Column.AGENTS_MOST : Column.QUEUE_LAST + 1] = []
@@ -132,7 +132,7 @@ def additive(intervals: ServiceIntervals) -> dict[int, list[int]]:
 def test_any_order_and_any_duplicate_gives_the_same_figures(
     story: list[InboundEvent], begun: list[InboundEvent], random: Random
 ) -> None:
-    """Within the window, whatever comes late, and however often."""
+    """This holds for late and repeated events within the window."""
     by_time = {one.time: one for one in [*begun, *story]}
     in_order = [by_time[time] for time in sorted(by_time, key=str)]
     mixed = in_order + random.sample(in_order, len(in_order) // 3)
@@ -144,7 +144,7 @@ def test_any_order_and_any_duplicate_gives_the_same_figures(
 
 
 def test_a_late_answer_tells_the_service_of_an_agents_time() -> None:
-    """An agent of two services was in the call on its service, as if the answer were in time."""
+    """The time moves to the call's service, as if the answer had arrived in time."""
     held = agent("AGENT_HOLD", 68, service=20, call={"transactionId": 1, "sessionId": "S1"})
     in_order = [
         call("call.start", 1, service=10, direction="INBOUND"),
@@ -160,7 +160,7 @@ def test_a_late_answer_tells_the_service_of_an_agents_time() -> None:
 
 
 def test_time_in_a_call_follows_its_service_when_that_becomes_known() -> None:
-    """An agent of two services answers a call that only a later event puts on one of them."""
+    """An agent with two services answers a call whose service a later event names."""
     floor = new_floor()
     fold_all(
         floor,
@@ -185,7 +185,7 @@ def test_time_in_a_call_follows_its_service_when_that_becomes_known() -> None:
 
 @pytest.mark.parametrize("in_call", [False, True])
 def test_an_answer_that_is_too_late_is_left_for_an_in_call_only(in_call: bool) -> None:
-    """Two answers leave an agent in both calls, whatever the order; In Call leaves the other."""
+    """Two answers keep an agent in both calls, in any order. In Call leaves the other."""
     floor = new_floor()
     last = agent("IN_CALL", 3505, call={"transactionId": 2, "sessionId": "S2"})
     fold_all(
@@ -201,7 +201,7 @@ def test_an_answer_that_is_too_late_is_left_for_an_in_call_only(in_call: bool) -
 
 
 def test_an_agent_that_answers_again_a_call_it_had_left_has_it_again() -> None:
-    """A ``call.answer`` says so, as an In Call of the call does."""
+    """A ``call.answer`` has this effect, as an In Call with the call does."""
     floor = new_floor()
     fold_all(
         floor,
@@ -215,7 +215,7 @@ def test_an_agent_that_answers_again_a_call_it_had_left_has_it_again() -> None:
 
 
 def test_a_reason_counts_as_what_the_site_says() -> None:
-    """A reason of the client's own is fed as it is, and counts in the figure it is mapped to."""
+    """The client's own reason is published as is, and counts in the figure that it maps to."""
     coffee = NotReadyReason(reason="Coffee", counts_as="BREAK")
     floor = new_floor(replace(PLAN, not_ready_reasons=(coffee,)))
     fed = fold_all(floor, [agent("NOT_READY", 0, service=10, reason="Coffee"), agent("READY", 60)])
@@ -225,7 +225,10 @@ def test_a_reason_counts_as_what_the_site_says() -> None:
 
 
 def test_a_state_that_comes_too_late_changes_no_figure() -> None:
-    """It is fed and counted; a LOGON still tells the service that nothing else told."""
+    """It is published and counted in a metric.
+
+    A LOGON still sets a service that nothing else set.
+    """
     floor = new_floor()
     fold_all(floor, [agent("READY", 100)])
     before = figures(floor)
@@ -239,7 +242,7 @@ def test_a_state_that_comes_too_late_changes_no_figure() -> None:
 
 
 def test_a_logon_that_came_too_late_outlasts_a_state_that_is_put_before_it() -> None:
-    """The service that it told counts from where it came, whatever is inserted before that."""
+    """Its service applies from its arrival, whatever is inserted before it."""
     floor = new_floor()
     story = [agent("READY", 100), agent("NOT_READY", 1100), agent("LOGON", 40, service=20)]
     for number, one in enumerate([*story, agent("NOT_READY", 1050), agent("READY", 1160)], 2):
@@ -252,7 +255,7 @@ def test_a_logon_that_came_too_late_outlasts_a_state_that_is_put_before_it() -> 
 
 
 def test_a_late_state_costs_what_came_since_and_not_what_is_kept() -> None:
-    """A source that is constantly some seconds behind: ten times the moments, the same work."""
+    """With a source that is always seconds late, ten times the moments take the same work."""
 
     def cost(kept: int) -> int:
         floor = new_floor()

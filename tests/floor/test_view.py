@@ -1,4 +1,4 @@
-"""What a floor's view shows of calls and agents."""
+"""Calls and agents in a floor's view."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ NOON = int(MIDDAY.timestamp() * 1000)
 def test_the_customer_s_phone_has_one_rule(
     direction: str | None, caller: str | None, dialed: str | None, phone: str | None
 ) -> None:
-    """The caller's of an inbound call, else the one dialed; with no direction, whichever is known.
+    """Inbound, it is the caller's, otherwise the dialed one. Without a direction, the known one.
 
-    The agent's call in hand and call data show the same number.
+    The agent's current call and call data show the same number.
     """
     floor = new_floor()
     numbers = {"callerId": caller, "phoneDialed": dialed}
     told = {name: value for name, value in numbers.items() if value is not None}
     if direction is None:
-        # the end of a call tells its numbers, too; it came early, and the call goes on
+        # a late end also has the numbers, and arrived early here; the call continues
         begun = [call("call.queue", 1, 1, service=10), call("call.end", 500, 1, **told)]
     else:
         start = {"service": 10, "direction": direction}
@@ -60,7 +60,7 @@ def test_a_call_is_listed_with_the_service_that_has_it() -> None:
 
 
 def test_a_day_of_the_view_is_the_client_s() -> None:
-    """Its number, and the ms of its local midnights."""
+    """A day has a number and the local midnights in ms."""
     day = FloorView(new_floor()).day_of(NOON)
     midnight = NOON - 12 * 3_600_000
     assert day == Day(MIDDAY.toordinal(), midnight, midnight + 24 * 3_600_000)

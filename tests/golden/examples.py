@@ -1,4 +1,4 @@
-"""What it means to answer like a printed example of the reference."""
+"""Comparison of a response with a printed example of the reference."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ __all__ = ["like"]
 
 
 def like(printed: object, answered: object, where: str = "$") -> list[str]:
-    """Where an answer lacks a printed key, or has another JSON type there; empty if nowhere.
+    """The paths at which a printed key is missing or has another JSON type.
 
-    A printed null says nothing of the type, an answered null that nothing is known.
+    A printed null allows any type, and a null in the response is always allowed.
     """
     if printed is None or answered is None:
         return []

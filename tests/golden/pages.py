@@ -1,8 +1,8 @@
-"""The pages of ``docs/`` as programs: what is pasted from them, in the order in which it stands.
+"""The pages of ``docs/`` as programs: their blocks run in order.
 
-A block marked ``sh`` is pasted, ``sh refused`` is one whose requests are meant to be refused,
-``sh server`` runs in a terminal of its own, ``sh by-hand`` is not for a test. What stands right
-behind a block is what it prints: ``text`` to the letter, ``json`` in its members and types.
+A block marked ``sh`` is pasted, and the requests of ``sh refused`` must be refused. ``sh server``
+runs in its own terminal, and ``sh by-hand`` is not tested. The block after it is its output:
+``text`` must be equal, ``json`` must have the same members and types.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ setsid bash server.sh > server.log 2>&1 & SERVER=$!
 trap 'kill -- -$SERVER && wait' EXIT
 for _ in $(seq 600); do command curl -sf http://{_ADDRESS}/readyz > ready && break; sleep 0.1; done
 """
-_SECONDS = 120  # for a page; on a machine that does six things at once
+_SECONDS = 120  # for a page, on a busy machine
 
 
 class Block(NamedTuple):
-    """A block of a page, and what the page says that it prints, if it does."""
+    """A block of a page, and the output that the page shows for it, if any."""
 
     page: str
     kind: str
@@ -48,7 +48,7 @@ class Block(NamedTuple):
 
 
 def blocks(page: str, *, until: str = "\0") -> list[Block]:
-    """The blocks of a page in ``docs/``, as far as the heading ``until``."""
+    """The blocks of a page in ``docs/`` up to the heading ``until``."""
     text = (DOCS / page).read_text("utf-8").partition(f"\n## {until}\n")[0]
     found: list[Block] = []
     for match in _BLOCK.finditer(text):
@@ -61,7 +61,7 @@ def blocks(page: str, *, until: str = "\0") -> list[Block]:
 
 
 def paste(pasted: Sequence[Block], url: str, folder: Path, **more: str) -> list[str]:
-    """Paste blocks into one shell that works in ``folder``; what each of them printed."""
+    """Paste blocks into one shell in ``folder``. Returns the output of each."""
     needs("bash", "curl")
     place = url.removeprefix("http://")
 
@@ -93,7 +93,7 @@ def paste(pasted: Sequence[Block], url: str, folder: Path, **more: str) -> list[
 
 
 def wrong(pasted: Iterable[Block], outputs: Iterable[str]) -> list[str]:
-    """Where a page says that something else is printed."""
+    """The differences between a page's output and the real one."""
     found = []
     for block, output in zip(pasted, outputs, strict=True):
         if block.form == "text" and _lines(output) != _lines(block.printed):

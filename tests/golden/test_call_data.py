@@ -1,6 +1,6 @@
-"""The printed requests for call data, sent as printed to a whole server, with the printed answers.
+"""The printed requests for call data, sent to a whole server, get the printed responses.
 
-What the examples name has happened before, as its source would tell it; nothing else is put in.
+The events of the examples' calls are sent first, as a source would send them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ END = event("call.end", 2, time="2013-05-08T09:44:03Z", lvResult="Invalid Phone 
 
 @pytest.fixture
 def house() -> Iterator[House]:
-    """A server of the printed day, whose client 4199 is a child of the session's."""
+    """A server at the printed date, whose client 4199 is a child of the session's client."""
     with scratch() as folder:
         one = House(folder, Clock(STARTED * TICKS_PER_MS))
         yield one
@@ -43,13 +43,13 @@ def house() -> Iterator[House]:
 
 
 def ask(house: House, example: Example, path: str) -> httpx.Response:
-    """Send an example's request; only the session is added."""
+    """Send an example's request with a session."""
     headers = {**example.headers, "LV-Session": house.login()}
     return house.ask(example.method, path, headers=headers)
 
 
 def variants(target: str) -> list[str]:
-    """A target as it is printed, and as clients in the field write it."""
+    """The printed path, and variants that existing clients use."""
     path, _, query = target.partition("?")
     return [
         target,
@@ -60,7 +60,7 @@ def variants(target: str) -> list[str]:
 
 
 def test_the_printed_call_in_progress(house: House) -> None:
-    """In call: the printed answer to the letter, its members in the printed order."""
+    """In call: the response equals the printed one, with its members in the same order."""
     example = load("call_data_in_call")
     house.take(ndjson([START]), "CHILD")
     for target in variants(example.target):
@@ -72,7 +72,7 @@ def test_the_printed_call_in_progress(house: House) -> None:
 
 
 def test_the_printed_call_that_has_ended(house: House) -> None:
-    """Post call: the printed answer to the letter, its members in the printed order."""
+    """Post call: the response equals the printed one, with its members in the same order."""
     example = load("call_data_post_call")
     house.take(ndjson([START, END]), "CHILD")
     for target in variants(example.target):
@@ -91,7 +91,7 @@ def test_the_printed_call_that_has_ended(house: House) -> None:
 def test_the_other_phase_is_404_and_says_which(
     house: House, name: str, events: list[dict[str, object]], hint: str
 ) -> None:
-    """The message names the method that knows the call."""
+    """The message names the method that has the call."""
     example = load(name)
     house.take(ndjson(events), "CHILD")
     answer = ask(house, example, example.target)

@@ -1,4 +1,4 @@
-"""What ``docs/connect-asterisk.md`` gives to paste, and what it says of events and figures."""
+"""The configuration, events and figures in ``docs/connect-asterisk.md``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def blocks(kind: str) -> list[str]:
 
 
 def test_the_connect_toml_is_one(tmp_path: Path) -> None:
-    """It reads, and every key that the page lists is one."""
+    """It can be read, and every key listed on the page exists."""
     (text,) = blocks("toml")
     (tmp_path / "connect.toml").write_text(text, "utf-8")
     found = read_connect_file(tmp_path / "connect.toml", {})
@@ -40,7 +40,7 @@ def test_the_connect_toml_is_one(tmp_path: Path) -> None:
 
 
 def test_the_manager_conf_and_the_unit_can_be_read() -> None:
-    """With the rights that the connector needs, and the command that exists."""
+    """It has the permissions that the connector needs, and an existing command."""
     manager, unit = (configparser.ConfigParser(allow_no_value=True) for _ in range(2))
     manager.read_string(blocks("ini")[0])
     unit.read_string(blocks("ini")[1])
@@ -53,7 +53,7 @@ def test_the_manager_conf_and_the_unit_can_be_read() -> None:
 
 
 def test_every_option_of_the_page_exists() -> None:
-    """Of the commands that it shows."""
+    """The options of the page's commands exist."""
     program = get_command(app)
     known = {"--check", "--from", "--help"}
     for command in (
@@ -68,7 +68,7 @@ def test_every_option_of_the_page_exists() -> None:
 
 @pytest.mark.parametrize("name", re.findall(r"\b(?:Queue|Agent)[A-Z][A-Za-z]+|\bHangup\b", TABLE))
 def test_every_ami_event_of_the_table_is_read(name: str) -> None:
-    """A name that is misspelt would be read as nothing."""
+    """A misspelt name would be ignored silently."""
     frame = {
         "Event": name, "Uniqueid": "1.0", "Queue": "q", "MemberName": "m", "Reason": "agent",
         "DestUniqueid": "1.1", "Timestamp": "1",
@@ -78,7 +78,7 @@ def test_every_ami_event_of_the_table_is_read(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"\b[A-Z]{7,}\b|\bDID\b", TABLE))))
 def test_every_word_of_the_queue_log_is_read(name: str) -> None:
-    """Or is a state or a reason of floorcast's own."""
+    """Other words are states or reasons of floorcast."""
     own = {
         "INBOUND",
         "OVERFLOW",
@@ -94,7 +94,7 @@ def test_every_word_of_the_queue_log_is_read(name: str) -> None:
 
 
 def test_every_figure_of_the_page_is_served() -> None:
-    """Under the name that it has there."""
+    """Each figure has the name on the page."""
     health = Health()
     health.source_connected("ami", connected=True)
     health.sent(Verdicts(1, 1, []), 1)

@@ -1,4 +1,4 @@
-"""What ``docs/connect-freeswitch.md`` gives to paste, and what it says of events and figures."""
+"""The configuration, events and figures in ``docs/connect-freeswitch.md``."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def blocks(kind: str) -> list[str]:
 
 
 def test_the_connect_toml_is_one(tmp_path: Path) -> None:
-    """It reads, and every key that the page lists is one."""
+    """It can be read, and every key listed on the page exists."""
     (text,) = blocks("toml")
     (tmp_path / "connect.toml").write_text(text, "utf-8")
     found = read_connect_file(tmp_path / "connect.toml", {})
@@ -50,7 +50,7 @@ def test_the_connect_toml_is_one(tmp_path: Path) -> None:
 
 
 def test_what_is_to_paste_is_xml_with_the_rights_that_are_needed() -> None:
-    """The socket, its list of machines, a user who may do no more than is needed."""
+    """It has the socket, its access list, and a user with only the required permissions."""
     socket, machines, user, action = (ET.fromstring(text) for text in blocks("xml"))
     params = {one.get("name"): one.get("value") for one in socket.iter("param")}
     assert params["apply-inbound-acl"] == machines.get("name")
@@ -63,7 +63,7 @@ def test_what_is_to_paste_is_xml_with_the_rights_that_are_needed() -> None:
 
 
 def test_the_unit_can_be_read() -> None:
-    """With the command that exists."""
+    """Its command exists."""
     unit = configparser.ConfigParser()
     unit.read_string(blocks("ini")[0])
     assert unit["Service"]["ExecStart"].endswith(
@@ -72,7 +72,7 @@ def test_the_unit_can_be_read() -> None:
 
 
 def test_every_option_of_the_page_exists() -> None:
-    """Of the commands that it shows."""
+    """The options of the page's commands exist."""
     program = get_command(app)
     known = {"--check", "--help"}
     for command in (
@@ -87,7 +87,7 @@ def test_every_option_of_the_page_exists() -> None:
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_every_action_of_the_table_is_read(action: str) -> None:
-    """A name that is misspelt would be read as nothing."""
+    """A misspelt name would be ignored silently."""
     event = {
         "Event-Name": "CUSTOM", "Event-Subclass": "callcenter::info", "CC-Action": action,
         "CC-Queue": "q", "CC-Agent": "a", "CC-Member-Session-UUID": "u", "CC-Cause": "Cancel",
@@ -100,12 +100,12 @@ def test_every_action_of_the_table_is_read(action: str) -> None:
 
 
 def test_every_event_of_the_table_is_subscribed_to() -> None:
-    """Else it would never come."""
+    """Otherwise it would never arrive."""
     assert set(re.findall(r"\bCHANNEL_[A-Z_]+\b", TABLE)) <= set(EVENTS.split())
 
 
 def test_every_figure_of_the_page_is_served() -> None:
-    """Under the name that it has there."""
+    """Each figure has the name on the page."""
     health = Health()
     health.source_connected("esl", connected=True)
     health.sent(Verdicts(1, 1, []), 1)

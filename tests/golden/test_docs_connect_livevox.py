@@ -1,4 +1,4 @@
-"""What ``docs/connect-livevox.md`` gives to paste, and the options and keys that it names."""
+"""The configuration, options and keys in ``docs/connect-livevox.md``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def block(kind: str) -> str:
 
 
 def test_the_connect_toml_is_one(tmp_path: Path) -> None:
-    """It reads, its secrets lie beside it, and every key that the page lists is one."""
+    """It can be read, its secrets are in files beside it, and every key on the page exists."""
     (tmp_path / "connect.toml").write_text(block("toml"), "utf-8")
     found = read_connect_file(tmp_path / "connect.toml", {})
     assert found.livevox is not None
@@ -37,7 +37,7 @@ def test_the_connect_toml_is_one(tmp_path: Path) -> None:
 
 
 def test_the_unit_can_be_read() -> None:
-    """With the command that exists."""
+    """Its command exists."""
     unit = configparser.ConfigParser()
     unit.read_string(block("ini"))
     assert unit["Service"]["ExecStart"].endswith(
@@ -46,7 +46,7 @@ def test_the_unit_can_be_read() -> None:
 
 
 def test_every_option_of_the_page_exists() -> None:
-    """Of the commands that it shows."""
+    """The options of the page's commands exist."""
     program = get_command(app)
     known = {"--now"}
     for command in (
@@ -58,7 +58,7 @@ def test_every_option_of_the_page_exists() -> None:
 
 
 def test_every_figure_of_the_page_is_served() -> None:
-    """The names that it gives for Prometheus."""
+    """Each Prometheus metric has the name on the page."""
     health = Health()
     health.source_connected("agent", connected=True)
     health.sent(Verdicts(), 0)

@@ -1,4 +1,4 @@
-"""The examples of ``docs/languages.md`` and the source of ``docs/sending-events.md`` are run."""
+"""Runs the examples of ``docs/languages.md`` and the source of ``docs/sending-events.md``."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ PROGRAMS = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server on the example site."""
+    """A server with the example site."""
     site = files("floorcast").joinpath("example_site.toml").read_text("utf-8")
     with running(tmp_path_factory.mktemp("docs"), site=site) as server:
         yield server
 
 
 def run(line: str, folder: Path, url: str) -> str:
-    """What a command prints, the page's variables being set."""
+    """The output of a command, with the page's variables set."""
     found = subprocess.run(
         ["bash", "-c", line],
         cwd=folder,
@@ -49,14 +49,14 @@ def run(line: str, folder: Path, url: str) -> str:
 
 
 def the_block(page: str, kind: str) -> str:
-    """The one block of a kind on a page."""
+    """The only block of a language on a page."""
     (found,) = [block.text for block in blocks(page) if block.kind == kind]
     return found
 
 
 @pytest.mark.parametrize("kind", PROGRAMS)
 def test_a_program_sends_its_events(kind: str, server: Server, tmp_path: Path) -> None:
-    """Both are accepted, and it prints so."""
+    """Both events are accepted, and it prints that."""
     name, line = PROGRAMS[kind]
     if shutil.which(line.split()[0]) is None:
         pytest.skip(f"there is no {line.split()[0]} here")
@@ -66,13 +66,13 @@ def test_a_program_sends_its_events(kind: str, server: Server, tmp_path: Path) -
 
 
 def test_what_is_pasted(server: Server, tmp_path: Path) -> None:
-    """The commands of the page for curl."""
+    """The page's commands for curl work."""
     pasted = [block for block in blocks("languages.md") if block.kind == "sh"]
     assert wrong(pasted, paste(pasted, server.url, tmp_path)) == []
 
 
 def test_the_first_event_of_sending_events(server: Server, tmp_path: Path) -> None:
-    """Accepted, and a duplicate when it is pasted again, as the page says."""
+    """It is accepted, and is a duplicate when pasted again, as the page says."""
     first = blocks("sending-events.md")[0]
     outputs = [paste([first], server.url, tmp_path)[0] for _ in range(2)]
     printed = [block.printed or block.text for block in blocks("sending-events.md")[:2]]
@@ -80,7 +80,7 @@ def test_the_first_event_of_sending_events(server: Server, tmp_path: Path) -> No
 
 
 def test_the_source_in_python(tmp_path: Path) -> None:
-    """It keeps what it tells until there is a server, and then sends all of it, once."""
+    """It stores events until there is a server, then sends each of them once."""
     (tmp_path / "source.py").write_text(the_block("sending-events.md", "python"), "utf-8")
     site = files("floorcast").joinpath("example_site.toml").read_text("utf-8")
     away = Server(tmp_path, site)

@@ -1,4 +1,4 @@
-"""Every method has a page with a request to paste, and what the page says is answered."""
+"""Every method has a page with a request to paste, and the response is as shown there."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SET_UP = [block for block in blocks("api.md", until="Conventions") if block.kind
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server on the example site, as the pages want it."""
+    """A server with the example site, which the pages require."""
     site = files("floorcast").joinpath("example_site.toml").read_text("utf-8")
     folder = tmp_path_factory.mktemp("docs")
     with running(folder, "--archive", folder / "archive", site=site) as server:
@@ -29,26 +29,26 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def pasted(page: str) -> list[Block]:
-    """What a newcomer pastes to follow a page."""
+    """The set-up that a reader pastes before a page."""
     return [block for block in blocks(page) if block.kind in PASTED]
 
 
 @pytest.mark.parametrize("page", [*METHODS, "events.md", "streams.md"])
 def test_a_page_of_a_method(page: str, server: Server, tmp_path: Path) -> None:
-    """Each request on it is taken, or refused where it says so, and answered as printed."""
+    """Each request is accepted, or refused where the page says so, with the shown response."""
     everything = [*SET_UP, *pasted(page)]
     outputs = paste(everything, server.url, tmp_path)
     assert wrong(everything, outputs) == []
 
 
 def test_the_page_of_them_all(server: Server, tmp_path: Path) -> None:
-    """Its set-up works, and what it says of refusals is so."""
+    """Its set-up works, and refusals are as described."""
     everything = pasted("api.md")
     assert wrong(everything, paste(everything, server.url, tmp_path)) == []
 
 
 def test_every_method_has_its_page() -> None:
-    """With a request to it that can be pasted."""
+    """The page has a request for the method that can be pasted."""
     text = "".join(block.text for page in [*METHODS, "streams.md"] for block in pasted(page))
     for route in ROUTES:
         if route.method != ANY:
@@ -57,6 +57,6 @@ def test_every_method_has_its_page() -> None:
 
 
 def test_the_index_names_every_page() -> None:
-    """A page that nothing leads to is not read."""
+    """Readers cannot find a page without a link."""
     index = (DOCS / "api.md").read_text("utf-8")
     assert [page for page in METHODS if f"({page})" not in index] == []

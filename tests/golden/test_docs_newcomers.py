@@ -1,4 +1,4 @@
-"""The pages that a newcomer follows, followed."""
+"""The pages for newcomers, followed step by step."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 
 
 def anchors(page: Path) -> set[str]:
-    """What may stand behind the ``#`` of a link to a page: its headings, as GitHub names them."""
+    """The anchors of a page: its headings, as GitHub names them."""
     headings = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_leads_somewhere(page: Path) -> None:
-    """To a file that is there, and to a heading of it."""
+    """The file exists, and so does the heading."""
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8")):
         if "://" not in target:
             name, _, anchor = target.partition("#")
@@ -46,7 +46,7 @@ def clone(tmp_path: Path) -> Path:
 
 
 def test_the_readme(tmp_path: Path) -> None:
-    """Its event goes in and comes out, on the site that the demo has."""
+    """Its event is accepted and appears in the feed, on the demo's site."""
     pasted = [block for block in blocks("../README.md") if block.kind == "sh"]
     site = files("floorcast").joinpath("example_site.toml").read_text("utf-8")
     with running(tmp_path, site=site) as server:
@@ -57,7 +57,7 @@ def test_the_readme(tmp_path: Path) -> None:
 
 
 def test_the_quickstart(clone: Path) -> None:
-    """From the installation to the first event and its figures, block by block."""
+    """Block by block, from the installation to the first event and its figures."""
     port = free_port()
     pasted = [block for block in blocks("quickstart.md") if block.kind.startswith("sh")]
     outputs = paste(pasted, f"http://127.0.0.1:{port}", clone, FLOORCAST_PORT=str(port))
@@ -65,7 +65,7 @@ def test_the_quickstart(clone: Path) -> None:
 
 
 def test_moving_from_livevox(tmp_path: Path) -> None:
-    """The comparison of a server with itself finds nothing, whatever it is asked."""
+    """Comparing a server with itself finds no difference in any method."""
     page = blocks("moving-from-livevox.md")
     (source,) = [block.text for block in page if block.kind == "python"]
     (tmp_path / "compare.py").write_text(source, "utf-8")
@@ -79,7 +79,7 @@ def test_moving_from_livevox(tmp_path: Path) -> None:
 
 
 def test_the_comparison_finds_what_differs(tmp_path: Path) -> None:
-    """A member that is missing, another type, other figures, other rows; not the time of asking."""
+    """Missing members, types, figures and rows are found. The time of the request is not."""
     (source,) = [one.text for one in blocks("moving-from-livevox.md") if one.kind == "python"]
     found: dict[str, object] = {"__name__": "compare"}
     exec(compile(source, "compare.py", "exec"), found)
@@ -96,7 +96,7 @@ def test_the_comparison_finds_what_differs(tmp_path: Path) -> None:
 
 
 def test_the_comparison_leaves_out_what_moves() -> None:
-    """A second that passes between two answers is no difference, and hides none beside it."""
+    """A second between two responses is no difference, and hides no other one."""
     (source,) = [one.text for one in blocks("moving-from-livevox.md") if one.kind == "python"]
     found: dict[str, object] = {"__name__": "compare"}
     exec(compile(source, "compare.py", "exec"), found)

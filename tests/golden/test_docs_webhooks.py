@@ -1,4 +1,4 @@
-"""docs/webhooks.md: its verifiers verify our signatures, and its recipes make what they promise."""
+"""The verifiers and recipes of docs/webhooks.md work with real requests."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ RECIPES: dict[str, dict[str, Any]] = {
 
 
 def verdicts(command: list[str], code: str, folder: Path, suffix: str) -> list[bool]:
-    """What a verifier says of a good request, a changed one, an old one, and a rotated secret."""
+    """A verifier's results for a valid, a changed and an old request, and a rotated secret."""
     now = int(time.time()) * 10_000_000
     other = signing_key("whsec_" + "QUFB" * 10)
     keys = [signing_key(SECRET)]
@@ -65,7 +65,7 @@ RIGHT = [True, False, False, True, False]
 
 
 def test_the_verifier_in_python(tmp_path: Path) -> None:
-    """It accepts ours, and nothing that was changed, is old, or has another secret."""
+    """It accepts valid requests, and refuses changed ones, old ones and other secrets."""
     (code,) = blocks("python")
     code += """
 import json, sys
@@ -78,7 +78,7 @@ print(json.dumps([verify(given["secret"], one["headers"], one["body"].encode())
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 def test_the_verifier_in_javascript(tmp_path: Path) -> None:
-    """As that in Python."""
+    """The results are those of the Python verifier."""
     (code,) = blocks("js")
     code += """
 const given = JSON.parse(require("node:fs").readFileSync(0, "utf8"));
@@ -90,7 +90,7 @@ console.log(JSON.stringify(given.cases.map((one) =>
 
 @pytest.mark.skipif(shutil.which("php") is None, reason="php is not installed")
 def test_the_verifier_in_php(tmp_path: Path) -> None:
-    """As that in Python."""
+    """The results are those of the Python verifier."""
     (code,) = blocks("php")
     code += """
 $given = json_decode(file_get_contents('php://stdin'), true);
@@ -101,7 +101,7 @@ echo json_encode(array_map(fn($one) => verify($given['secret'], $one['headers'],
 
 
 def test_each_table_of_the_page_is_valid_in_a_site() -> None:
-    """As it is printed, with the page's services."""
+    """Each table is used as printed, with the page's services."""
     tables = "\n".join(blocks("toml"))
     site = SMALL.replace('name = "Help"', 'name = "Support"')
     first, second = site.split("[[client]]\nid = 2")
@@ -110,7 +110,7 @@ def test_each_table_of_the_page_is_valid_in_a_site() -> None:
 
 
 def made(recipe: str, status: str) -> Any:  # noqa: ANN401 — JSON
-    """The body that a recipe makes of an alert in this state; None if it leaves it out."""
+    """The body that a recipe makes of an alert in this status; None if it sends none."""
     event = dict(EXAMPLES["alerts"])
     data = event["data"]
     assert isinstance(data, dict)
@@ -120,7 +120,7 @@ def made(recipe: str, status: str) -> Any:  # noqa: ANN401 — JSON
 
 
 def test_the_message_for_slack() -> None:
-    """A text about an alert that fires, and nothing about the others."""
+    """A firing alert has a text, and others send nothing."""
     assert made("slack", "firing") == {
         "text": 'Support: "long" wait at Support "A": longestCallInQueue is 130, above 120'
     }
@@ -128,7 +128,7 @@ def test_the_message_for_slack() -> None:
 
 
 def test_the_alert_for_alertmanager() -> None:
-    """The labels stay the same, and the end is now when it is over."""
+    """The labels stay the same, and a resolved alert ends now."""
     (firing,), (over,) = made("alertmanager", "firing"), made("alertmanager", "ok")
     assert firing["labels"] == over["labels"]
     assert firing["labels"]["alertname"] == 'Support: "long" wait'
@@ -139,7 +139,7 @@ def test_the_alert_for_alertmanager() -> None:
 
 
 def test_the_event_for_pagerduty() -> None:
-    """Trigger, acknowledge and resolve have one key."""
+    """Trigger, acknowledge and resolve have the same key."""
     events = [made("pagerduty", one) for one in ("firing", "acknowledged", "ok")]
     assert [one["event_action"] for one in events] == ["trigger", "acknowledge", "resolve"]
     assert len({one["dedup_key"] for one in events}) == 1
@@ -151,7 +151,7 @@ def test_the_event_for_pagerduty() -> None:
 
 
 def test_the_line_about_lunch() -> None:
-    """Plain text, for that reason only."""
+    """The text is sent for that reason only."""
     recipe = RECIPES["lunch"]
     event = dict(EXAMPLES["agent"])
     assert render(recipe["template"], recipe["content_type"], event) == b""

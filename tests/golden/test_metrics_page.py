@@ -1,4 +1,4 @@
-"""The numbers of ``docs/metrics.md`` are what its own example gives, and no figure is missing."""
+"""The numbers in ``docs/metrics.md`` are results of its example, and every figure is listed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SHOWN = (
 
 
 def happened() -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """The lines of the example: when, which type of event, with what data."""
+    """The events of the example: time, type and data."""
     block = re.search(r"```text\n(.*?)```", PAGE, re.DOTALL)
     assert block is not None
     for line in block[1].splitlines():
@@ -59,7 +59,7 @@ def happened() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 @pytest.mark.parametrize("figure", [name for name in FIGURES if not AVERAGE.fullmatch(name)])
 def test_the_document_defines_it_in_the_same_words(figure: str) -> None:
-    """The page and ``/openapi.json`` cannot differ."""
+    """The page and ``/openapi.json`` have the same definitions."""
     row = re.search(rf"^\| `{figure}` \| ([^|]+) \|", PAGE, re.MULTILINE)
     assert row is not None
     assert row[1].startswith(FIGURES[figure])
@@ -76,7 +76,7 @@ def morning(formula: Formula = "excluding_abandons_within_sla") -> Floor:
 
 
 def answers() -> dict[str, dict[str, Any]]:
-    """What each section's tables are about."""
+    """The subject of each section's tables."""
     seen = scopes(morning())
     averages = averages_answer(agent_averages(seen, NOW).all(), NOW).agent_averages[0]
     campaigns = campaign_statistics(Visibility([FloorView(morning())]), CampaignFilter(), NOW).all()
@@ -88,7 +88,7 @@ def answers() -> dict[str, dict[str, Any]]:
 
 
 def told() -> Iterator[tuple[str, str, str]]:
-    """Each number of the page's tables: the section, the figure, the example's result."""
+    """Each number in the page's tables: the section, the figure and the example's result."""
     for section in PAGE.split("\n## ")[1:]:
         title = section.partition("\n")[0]
         for row in re.findall(r"^\| `(\w+)` \|(.*)$", section, re.MULTILINE):
@@ -99,7 +99,7 @@ def told() -> Iterator[tuple[str, str, str]]:
 
 @pytest.mark.parametrize(("section", "figure", "result"), list(told()))
 def test_each_example_is_right(section: str, figure: str, result: str) -> None:
-    """The number in the example is what the floor answers about its events."""
+    """The floor computes the number from the example's events."""
     if section == "Service levels":
         row = service_stats(scopes(morning(figure)), NOW).all()[0]
         assert str(row.service_level) == result
@@ -108,7 +108,7 @@ def test_each_example_is_right(section: str, figure: str, result: str) -> None:
 
 
 def test_the_example_has_its_live_connect_where_the_page_says() -> None:
-    """In the last interval but one."""
+    """It is in the last interval but one."""
     said = re.search(r"totals\n([\d, *]+)\.", PAGE)
     assert said is not None
     rows = live_connects(scopes(morning()), NOW).live_connects
@@ -116,7 +116,7 @@ def test_the_example_has_its_live_connect_where_the_page_says() -> None:
 
 
 def test_every_figure_is_on_the_page() -> None:
-    """Each member of each answer, and each formula, can be looked up."""
+    """Each member of each response has an entry and a formula."""
     names = {
         field.encode_name for struct in SHOWN for field in msgspec.structs.fields(struct)
     } | set(get_args(Formula))

@@ -1,7 +1,7 @@
-"""Every printed request on feeds and call data, sent as printed, answers like the printed answer.
+"""Printed requests on feeds and call data get responses like the printed ones.
 
-Only the session is added, and the token, where it is the printed one's turn to be fresh. The
-feeds' events are put in as the floor makes them; ``tests/serve`` has the whole way.
+Only the session is added, and a fresh token where the printed one must be fresh. Events are
+published as the floor makes them. ``test_whole_way.py`` covers the whole path.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ VARIANTS = ["", "/", "version"]
 
 
 def as_fed(printed: dict[str, Any], event_id: str) -> AgentEvent | InteractionEvent:
-    """A printed event as the floor makes it, null where the example leaves a member out."""
+    """A printed event as the floor makes it, with null for omitted members."""
     shapes: dict[str, type[AgentEvent | InteractionEvent]] = {
         "SMS": SmsEvent,
         "Email": EmailEvent,
@@ -49,7 +49,7 @@ def as_fed(printed: dict[str, Any], event_id: str) -> AgentEvent | InteractionEv
 async def send(
     house: House, example: Example, user: str = "sysadmin", path: str = ""
 ) -> dict[str, Any]:
-    """Send an example; the answer, which must have the printed status."""
+    """Send an example. Returns the response, which must have the printed status."""
     session = await house.login(user)
     body = None if example.body is None else json.dumps(example.body)
     answer = await house.http.request(
@@ -63,7 +63,7 @@ async def send(
 
 
 def varied(target: str, variant: str) -> str:
-    """A target as clients in the field write it."""
+    """A target as existing clients write it."""
     path, mark, query = target.partition("?")
     if variant == "version":
         path = path.replace("/realtime/", "/realtime/v6.0/")
@@ -75,7 +75,7 @@ def varied(target: str, variant: str) -> str:
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("name", ["agent_feed_first", "event_feed_first"])
 def test_the_first_request(name: str, variant: str) -> None:
-    """No events, and a token; the printed blank token, and no body at all."""
+    """There are no events but a token, with the printed blank token or without a body."""
     example = load(name)
 
     async def work(house: House) -> None:
@@ -89,7 +89,7 @@ def test_the_first_request(name: str, variant: str) -> None:
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("name", ["agent_feed_events", "event_feed_filtered", "event_feed_many"])
 def test_events(name: str, variant: str) -> None:
-    """The printed events come in the printed order, with all keys, in the printed types."""
+    """The printed events come in order, with all keys and types."""
     example = load(name)
     member = "agentEvent" if "agentEvent" in example.answer else "events"
     printed = example.answer[member]
@@ -115,7 +115,7 @@ def test_events(name: str, variant: str) -> None:
 
 
 def test_a_token_older_than_a_day() -> None:
-    """The printed message to the letter: it names the token's time in the client's zone."""
+    """The message equals the printed one, with the token's time in the client's zone."""
     example = load("event_feed_too_old")
 
     async def work(house: House) -> None:
@@ -127,7 +127,7 @@ def test_a_token_older_than_a_day() -> None:
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("name", ["call_data_in_call", "call_data_post_call"])
 def test_call_data(name: str, variant: str) -> None:
-    """The printed values, from a call that has them."""
+    """The response has the printed values of the call."""
     example = load(name)
     printed = example.answer
     consumer = printed.get("consumer", {})

@@ -1,7 +1,6 @@
-"""Every statistics example of the reference: the request as printed, the answer as printed.
+"""Statistics examples of the reference: printed requests get the printed responses.
 
-Each is asked of a floor on which happened what the answer tells, so most answers are the printed
-ones to the letter.
+Each is sent to a floor with events that lead to the printed figures, so most responses are equal.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ PLAN = FloorConfig(
 def asked(
     path: str, body: object, events: Iterable[InboundEvent], plan: FloorConfig = PLAN
 ) -> dict[str, Any]:
-    """The answer of a floor on which these events happened."""
+    """The response of a floor with these events."""
     answers: list[dict[str, Any]] = []
 
     async def work(house: House) -> None:
@@ -66,7 +65,7 @@ def asked(
 
 
 def shape(value: object) -> object:
-    """The keys in their order, and the JSON types, of an answer."""
+    """The keys of a response in order, with their JSON types."""
     if isinstance(value, dict):
         return [(key, shape(member)) for key, member in value.items()]
     if isinstance(value, list):
@@ -77,7 +76,7 @@ def shape(value: object) -> object:
 
 
 class Stay:
-    """An agent's day: states one after the other, each of some seconds."""
+    """An agent's day: a sequence of states with durations in seconds."""
 
     def __init__(self, who: str, service: int, begin: int) -> None:
         self.events: list[InboundEvent] = []
@@ -103,19 +102,19 @@ class Stay:
             self.events.append(said)
 
     def off(self) -> list[InboundEvent]:
-        """Log off; all that happened."""
+        """Log off. Returns all events."""
         self.to("LOGOFF", 0)
         return self.events
 
 
 def in_time(*days: Iterable[InboundEvent]) -> list[InboundEvent]:
-    """Several agents' events as they came."""
+    """The events of several agents in order of time."""
     return sorted((event for day in days for event in day), key=lambda event: str(event.time))
 
 
 @pytest.mark.parametrize("path", ["/realtime/campaign/stats", "/realtime/realtime/campaign/stats"])
 def test_campaign_statistics(path: str) -> None:
-    """The printed answer to the letter, from the right path and from the misspelt one."""
+    """The response equals the printed one, at the right path and at the misspelt one."""
     counts = {"AT": 2, "ET": 5, "MT": 3, "PT": 1}
     update = event_at(
         "campaign.update",
@@ -133,7 +132,7 @@ def test_campaign_statistics(path: str) -> None:
 
 
 def test_agent_averages() -> None:
-    """The printed means; the times are those of the answer."""
+    """The means equal the printed ones. The times are those of the response."""
     day = Stay("SEBY", 38049, NOW - 60_000)
     for kind, seconds in (
         ("READY", 3),
@@ -152,7 +151,7 @@ def test_agent_averages() -> None:
 
 
 def test_agent_statistics() -> None:
-    """The printed row: logged in, ready just now, 68 s not ready before."""
+    """The printed row: logged in, ready just now, not ready for 68 s before."""
     day = Stay("VKUMARK", 38049, NOW - 68_000)
     day.to("NOT_READY", 68)
     day.to("READY", 0)
@@ -163,7 +162,7 @@ def test_agent_statistics() -> None:
 
 
 def test_agent_statistics_ex() -> None:
-    """Both printed agents to the letter, who are gone by now, on both services."""
+    """Both printed agents, who have logged off, are equal on both services."""
     first = Stay("SEBY", 23068, NOW - 3_000_000)
     first.to("READY", 75)
     first.to("NOT_READY", 48, reason="OTHER")
@@ -187,7 +186,7 @@ def test_agent_statistics_ex() -> None:
 
 @pytest.mark.parametrize("path", ["/realtime/service/agents/status", "/realtime/service/status"])
 def test_agent_status(path: str) -> None:
-    """The printed row to the letter, from the right path and from the misspelt one."""
+    """The row equals the printed one, at the right path and at the misspelt one."""
     day = Stay("VKUMARK", 38049, NOW)
     day.to("NOT_READY", 0)
     expected = load("agents_status").answer
@@ -196,7 +195,7 @@ def test_agent_status(path: str) -> None:
 
 
 def test_waiting_calls() -> None:
-    """The printed call to the letter; it waits since three hours."""
+    """The call equals the printed one, after a wait of three hours."""
     began = NOW - 10_800_000
     service = Service(id=38049, name="Manual_test")
     events = [
@@ -220,7 +219,7 @@ def test_waiting_calls() -> None:
 
 
 def test_live_connects() -> None:
-    """Rows as printed; six of them, as the reference's own text has it."""
+    """Rows are as printed. There are six, as the reference's text says."""
     day = Stay("SEBY", 38049, NOW - 400_000)
     day.outbound(30, "RPC")
     answer = asked("/realtime/service/liveConnects", ONE, day.off())
@@ -229,7 +228,7 @@ def test_live_connects() -> None:
 
 
 def test_service_statistics() -> None:
-    """The printed row but for one number: a call that waits today is a call offered today."""
+    """The row equals the printed one but for one number: today's waiting call counts as offered."""
     day = Stay("VKUMARK", 38049, NOW - 5_000_000)
     day.to("READY", 0)
     waiting = [

@@ -1,6 +1,6 @@
-"""The printed events of the feeds, from what their sources would send, through a whole server.
+"""The printed events of the feeds, from their sources' events, through a whole server.
 
-What is printed as unknown (null) may be known to us; everything else comes out as it is printed.
+Members printed as null may have a value. All others are equal.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ OWN = {
 
 
 def site(client: int, service: int, call_center: int) -> str:
-    """A site that holds what an example names."""
+    """A site with the names of an example."""
     return f"""
 [[client]]
 id = {client}
@@ -51,7 +51,7 @@ user = [{{id = 1, name = "sysadmin", role = "Sysadmin", password_hash = '{CHEAP.
 def fed(
     text: str, at: str, events: Sequence[dict[str, Any]], path: str = EVENTS, more: object = None
 ) -> list[dict[str, Any]]:
-    """What a feed gives of events that are sent at a time to a site."""
+    """The feed's events after sending events at a time to a site."""
     clock = Clock(int(datetime.fromisoformat(at).timestamp()) * TICKS_PER_SECOND)
     with scratch() as folder:
         house = House(folder, clock, site=text)
@@ -68,7 +68,7 @@ def fed(
 
 
 def as_sent(printed: dict[str, Any], number: int) -> dict[str, Any]:
-    """The message of which a printed SMS or Email event tells."""
+    """The message behind a printed SMS or Email event."""
     data = {name: value for name, value in printed.items() if name not in OWN and value is not None}
     return event(
         SMS if printed["interactionType"] == "SMS" else EMAIL,
@@ -81,7 +81,7 @@ def as_sent(printed: dict[str, Any], number: int) -> dict[str, Any]:
 
 
 def same(printed: dict[str, Any], found: dict[str, Any]) -> None:
-    """The printed keys in the printed order, types and values; what is null may be known."""
+    """The keys, order, types and values are equal. Nulls may have values."""
     assert like(printed, found) == []
     assert [name for name in found if name in printed] == list(printed)
     known = {name for name, value in printed.items() if value is not None} - {"eventId", "seqNum"}
@@ -89,7 +89,7 @@ def same(printed: dict[str, Any], found: dict[str, Any]) -> None:
 
 
 def printed_events(name: str, kind: str) -> list[dict[str, Any]]:
-    """The printed events of an example that are of one kind."""
+    """The printed events of an example with one type."""
     events: list[dict[str, Any]] = load(name).answer["events"]
     return [one for one in events if kind in (one["interactionType"], one.get("callEventType"))]
 
@@ -97,7 +97,7 @@ def printed_events(name: str, kind: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("name", ["event_feed_many", "event_feed_filtered"])
 @pytest.mark.parametrize("kind", ["SMS", "Email"])
 def test_a_printed_message(name: str, kind: str) -> None:
-    """An attempt, as its source tells it, is the printed event, member by member."""
+    """An attempt as sent by its source gives the printed event."""
     (printed,) = printed_events(name, kind)
     text = site(*(int(printed[key]) for key in ("clientId", "serviceId", "callCenterId")))
     sent = [as_sent(printed, 1)]
@@ -108,7 +108,7 @@ def test_a_printed_message(name: str, kind: str) -> None:
 
 
 def test_a_printed_call() -> None:
-    """A manual call whose agent is known, its end, and its disposition a minute later."""
+    """A manual call with an agent, its end, and its disposition a minute later."""
     printed = printed_events("event_feed_many", "VOICE")
     begin, end, _ = printed
     known = ("phoneDialed", "account", "operatorPhone", "areaCodeState", "campaignType")
@@ -145,12 +145,12 @@ def test_a_printed_call() -> None:
     assert len(found) == len(printed)
     for shown, one in zip(printed, found, strict=True):
         if shown["callEventType"] == "CALL_DISPOSITION":
-            shown["areaCodeState"] = "CA"  # printed as unknown; the call's start told it
+            shown["areaCodeState"] = "CA"  # printed as unknown; the call's start has it
         same(shown, one)
 
 
 def test_a_printed_agent_event() -> None:
-    """A change of state with everything that it can be about."""
+    """A change of state with every possible member."""
     (printed,) = load("agent_feed_events").answer["agentEvent"]
     at = datetime.fromtimestamp(printed["timestamp"] / 1000, UTC).isoformat()
     sent = event(

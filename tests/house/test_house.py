@@ -1,4 +1,4 @@
-"""The rules of the house that no linter knows. A rule that is not here is not a rule."""
+"""Rules of the repository that no linter checks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NO_NOUNS = {"utils", "util", "helpers", "helper", "common", "misc", "base", "cor
 
 
 def lines(files: list[Path]) -> Iterator[tuple[str, str]]:
-    """Each line of the files but this one, and where it is."""
+    """Each line of the files except this one, with its file and number."""
     for file in files:
         if file.samefile(__file__):
             continue
@@ -39,9 +39,9 @@ def lines(files: list[Path]) -> Iterator[tuple[str, str]]:
 
 
 def test_each_test_file_mirrors_a_source_file() -> None:
-    """``tests/feeds/test_filters.py`` tests ``src/floorcast/feeds/filters.py``; none is astray.
+    """``tests/feeds/test_filters.py`` tests ``src/floorcast/feeds/filters.py``, without strays.
 
-    A module of the wallboard's page has its test as one of Python has.
+    Modules of the wallboard's page have tests like those of Python.
     """
     stray = []
     for file in TESTS:
@@ -57,13 +57,13 @@ def test_each_test_file_mirrors_a_source_file() -> None:
 
 
 def test_files_stay_small() -> None:
-    """Half of the source files that hold anything have fewer lines than the house allows."""
+    """Half of the source files with code have fewer lines than the limit."""
     sizes = [len(file.read_text("utf-8").splitlines()) for file in SOURCES]
     assert median(size for size in sizes if size > 1) < MEDIAN_LINES
 
 
 def test_a_file_is_a_domain_noun() -> None:
-    """No module is named for being handy."""
+    """No module has a catch-all name."""
     wrong = [
         str(file.relative_to(ROOT))
         for file in SOURCES
@@ -73,12 +73,12 @@ def test_a_file_is_a_domain_noun() -> None:
 
 
 def test_nothing_is_unfinished() -> None:
-    """What is not done is not in the repository; it is in an issue."""
+    """Unfinished work is described in issues, not in the repository."""
     assert [place for place, line in lines(SOURCES + TESTS) if UNFINISHED.search(line)] == []
 
 
 def test_no_test_sleeps() -> None:
-    """Time in tests is an injected clock; giving up the turn (a sleep of 0) is no sleep."""
+    """Tests use an injected clock. A sleep of 0 only yields to the loop."""
     assert [place for place, line in lines(TESTS) if SLEEPS.search(line)] == []
 
 
@@ -96,7 +96,7 @@ def test_each_test_says_what_it_shows() -> None:
 
 
 def test_each_exception_to_a_rule_names_it_and_says_why() -> None:
-    """``noqa`` and ``type: ignore`` carry their rule and, behind it, their reason."""
+    """``noqa`` and ``type: ignore`` have their rule, followed by the reason."""
     bare = []
     for place, line in lines(PYTHON):
         found = EXCEPTION.search(line)
@@ -106,7 +106,7 @@ def test_each_exception_to_a_rule_names_it_and_says_why() -> None:
 
 
 def test_no_file_names_a_registry_or_a_machine() -> None:
-    """Where packages come from, and where the sources lie, is each machine's own business."""
+    """Registries and paths differ between machines."""
     texts = [
         file
         for pattern in (
@@ -130,7 +130,7 @@ def dependencies() -> list[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     wishes = itertools.chain(project["dependencies"], *project["optional-dependencies"].values())
     names = [re.split(r"[\[>=<~!; ]", wish, maxsplit=1)[0] for wish in wishes]
-    return [name for name in names if name != project["name"]]  # an extra that holds another
+    return [name for name in names if name != project["name"]]  # an extra that includes another
 
 
 def test_each_dependency_has_its_reason() -> None:
@@ -140,19 +140,19 @@ def test_each_dependency_has_its_reason() -> None:
 
 
 def test_each_dependency_is_pinned() -> None:
-    """What constraints.txt does not name, a fresh set-up would take in any version."""
+    """A fresh set-up would install any version of an unlisted package."""
     pins = (ROOT / "constraints.txt").read_text("utf-8").lower().replace("_", "-")
     assert [name for name in dependencies() if f"\n{name}==" not in pins] == []
 
 
 @pytest.mark.parametrize("command", ["make demo", "make test"])
 def test_the_readme_shows_the_two_commands(command: str) -> None:
-    """A newcomer needs no other."""
+    """A newcomer needs no other commands."""
     assert command in (ROOT / "README.md").read_text("utf-8")
 
 
 def test_the_drawn_layers_are_those_that_are_enforced() -> None:
-    """``docs/how-it-works.md`` draws what import-linter checks, package by package."""
+    """``docs/how-it-works.md`` draws the layers that import-linter checks."""
     page = (ROOT / "docs" / "how-it-works.md").read_text("utf-8")
     drawn = re.search(r"```layers\n(.*?)\n```", page, re.DOTALL)
     assert drawn is not None
@@ -163,14 +163,14 @@ def test_the_drawn_layers_are_those_that_are_enforced() -> None:
 
 
 def test_every_package_is_in_the_table_of_packages() -> None:
-    """A newcomer finds each package, and what it holds, in ``docs/how-it-works.md``."""
+    """``docs/how-it-works.md`` lists each package with its contents."""
     page = (ROOT / "docs" / "how-it-works.md").read_text("utf-8")
     packages = {file.parent.name for file in (ROOT / "src" / "floorcast").glob("*/__init__.py")}
     assert packages == set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
 
 
 def test_every_file_that_the_docs_name_is_there() -> None:
-    """A path such as ``floor/floor.py`` in a page leads to a module."""
+    """A path such as ``floor/floor.py`` on a page must exist."""
     missing = [
         f"{page.name}: {path}"
         for page in sorted((ROOT / "docs").rglob("*.md"))
