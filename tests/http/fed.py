@@ -1,4 +1,4 @@
-"""Events to feed, as short as they can be made."""
+"""Minimal events for the feeds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["agent_event", "call_start", "sms"]
 
 
 def agent_event(event_id: str) -> AgentEvent:
-    """An agent is ready."""
+    """The event of an agent who becomes ready."""
     return AgentEvent(
         timestamp=1,
         client_id=1,
@@ -21,7 +21,7 @@ def agent_event(event_id: str) -> AgentEvent:
 
 
 def call_start(event_id: str) -> CallStartEvent:
-    """A call began."""
+    """The event of a call that begins."""
     return CallStartEvent(
         event_id=event_id,
         call_event_type="CALL_START",
@@ -46,7 +46,7 @@ def call_start(event_id: str) -> CallStartEvent:
 
 
 def sms(event_id: str) -> SmsEvent:
-    """An SMS was sent."""
+    """The event of an SMS that was sent."""
     return SmsEvent(
         event_id=event_id,
         client_id="1",

@@ -1,6 +1,6 @@
-"""A server without a transport: the real handlers, sessions, site and feeds, on virtual time.
+"""A server without a transport: real handlers, sessions, site and feeds on virtual time.
 
-Events are put into the feeds as the floor would put them; the log is a row of times.
+Events are published as the floor would do it, and the log is a list of times.
 """
 
 from __future__ import annotations
@@ -88,14 +88,14 @@ TOKENS = {
 
 
 class InstantPasswords(Passwords):
-    """Hashes where it is asked: threads know no virtual time."""
+    """Hashes on the calling thread, because threads do not know virtual time."""
 
     async def _run(self, work: Callable[[], T], queue: Queue) -> T:
         return work()
 
 
 class Entries(MemoryLog):
-    """A log as the handlers see it: when each entry was taken."""
+    """The log's times of entries, as handlers use them."""
 
     healthy = True
     stalled = ""
@@ -108,7 +108,7 @@ class Entries(MemoryLog):
         self.error: Exception | None = None
 
     def take(self, client: int, ticks: int) -> int:
-        """One more entry; its number."""
+        """Add an entry. Returns its number."""
         entries = self.times.setdefault(client, [])
         entries.append(max(ticks, entries[-1] + 1) if entries else ticks)
         return len(entries)
@@ -119,24 +119,24 @@ class Entries(MemoryLog):
         return Head(len(entries), entries[-1]) if entries else Head(0, 0)
 
     def last_at(self, client: int, ticks: int) -> int:
-        """The last entry at or before."""
+        """The last entry at or before a time."""
         if self.error is not None:
             raise self.error
         entries = self.times.get(client, [])
         return max(self.forgotten, sum(recorded_at <= ticks for recorded_at in entries))
 
     def lost_until(self, client: int) -> int:
-        """Other nodes may be ahead of this log, where the test says so."""
+        """Other nodes may be ahead of this log if the test says so."""
         return self.lost
 
     def recorded_at(self, client: int, number: int) -> int | None:
-        """When an entry was taken."""
+        """The time of an entry."""
         entries = self.times.get(client, [])
         return entries[number - 1] if self.forgotten < number <= len(entries) else None
 
 
 class FakeFloor(Projection):
-    """A client's feeds, and the calls that it is told of; it follows no log."""
+    """A client's feeds and the calls given to it. It follows no log."""
 
     def __init__(self, client: int, feeds: dict[FeedName, Feed], floor: Floor) -> None:
         self.client, self.feeds, self.floor = client, feeds, floor
@@ -144,17 +144,17 @@ class FakeFloor(Projection):
         self.calls: dict[tuple[int, str], CallFacts] = {}
 
     def find_call(self, transaction: int, session: str) -> CallFacts | None:
-        """A call that was put into ``calls``."""
+        """A call from ``calls``."""
         return self.calls.get((transaction, session))
 
     async def until_folded(self, number: int) -> None:
-        """At once for what is published; for anything else, whoever waits has to look again."""
+        """Returns at once for published positions. Otherwise the caller has to check again."""
         if number > self.folded:
             await asyncio.get_running_loop().create_future()
 
 
 class House:
-    """Everything together. ``http`` sends requests into the application."""
+    """All parts together. ``http`` sends requests to the application."""
 
     kv: MemoryKeyValueStore
 
@@ -195,7 +195,7 @@ class House:
         self.http = httpx.AsyncClient(transport=transport, base_url="http://test")
 
     async def login(self, user: str = "sysadmin", client: str = "ACME") -> dict[str, str]:
-        """Log in; the headers of the session."""
+        """Log in. Returns the headers of the session."""
         answer = await self.http.post(
             "/session/login",
             headers={"LV-Access": TOKENS[client]},
@@ -210,7 +210,7 @@ class House:
         client: int = ACME,
         facets: tuple[str, int | None, int | None] = ("VOICE", 38049, 1623),
     ) -> list[str]:
-        """An entry with these events, each made with its eventId; the ids."""
+        """Publish an entry with events made from their eventIds. Returns the ids."""
         number = self.log.take(client, self.loop.now())
         recorded_at = self.log.head(client).recorded_at
         event_id = event_id_maker(client, recorded_at, number)
@@ -233,7 +233,7 @@ class House:
 
 
 def in_house(work: Callable[[House], Awaitable[None]], rate: int = 0) -> House:
-    """Run a test's requests against a fresh server on virtual time."""
+    """Run a test's requests on a new server in virtual time."""
 
     async def begin(loop: VirtualLoop) -> House:
         hasher = Hasher(memory_kib=8, passes=1)

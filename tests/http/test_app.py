@@ -1,4 +1,4 @@
-"""The API as an application: from a request to its response, and until it is ready."""
+"""The API as an application, from request to response, and during the start."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FEED = "/realtime/event/feed"
 
 
 def test_there_is_no_such_path_or_method() -> None:
-    """404 without a session; 405 with the methods that there are; OPTIONS tells them."""
+    """404 needs no session, 405 lists the allowed methods, and OPTIONS returns them."""
 
     async def work(house: House) -> None:
         answer = await house.http.get("/realtime/nothing")
@@ -40,7 +40,7 @@ def test_there_is_no_such_path_or_method() -> None:
     "session", [{}, {b"LV-Session": b""}, {b"LV-Session": b"x"}, {b"LV-Session": b"\x01\xe9"}]
 )
 def test_a_session_is_needed(session: dict[bytes, bytes]) -> None:
-    """Missing, blank or unknown: 401, code 301."""
+    """A missing, blank or unknown session gets 401 with code 301."""
 
     async def work(house: House) -> None:
         answer = await house.http.post(FEED, headers=session)
@@ -61,7 +61,7 @@ def test_a_session_is_needed(session: dict[bytes, bytes]) -> None:
     ],
 )
 def test_roles(user: str, feeds: bool, call_data: bool) -> None:
-    """Who may not gets 403, code 302, and the roles that may."""
+    """Other roles get 403 with code 302 and the list of allowed roles."""
 
     async def work(house: House) -> None:
         session = await house.login(user)
@@ -82,7 +82,7 @@ def test_roles(user: str, feeds: bool, call_data: bool) -> None:
 
 
 def test_an_answer_must_be_admitted() -> None:
-    """JSON it is, or 406."""
+    """The response is JSON, or 406."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -116,7 +116,7 @@ def test_an_answer_must_be_admitted() -> None:
     ],
 )
 def test_bad_bodies(headers: dict[str, str], body: bytes, status: int, code: int) -> None:
-    """Each gets its error, and none is our fault."""
+    """Each gets its own error, and none is a 500."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -128,7 +128,7 @@ def test_bad_bodies(headers: dict[str, str], body: bytes, status: int, code: int
 
 
 def test_a_server_that_starts_answers_503() -> None:
-    """But for whoever asks how it does, and for what is retired for good."""
+    """Health checks and retired methods are exceptions."""
 
     async def work(house: House) -> None:
         house.server.readiness.ready = False
@@ -148,10 +148,10 @@ def test_a_server_that_starts_answers_503() -> None:
 
 
 def test_our_own_fault_is_told_by_an_id_alone() -> None:
-    """The id is in the log, with what happened; the answer says nothing of it."""
+    """The id and the exception are in the log. The response has nothing else."""
 
     async def broken(_exchange: RequestContext) -> Response:
-        """Breaks."""
+        """Raises an exception."""
         raise KeyError("a secret of ours")
 
     async def work(house: House) -> None:
@@ -170,7 +170,7 @@ def test_our_own_fault_is_told_by_an_id_alone() -> None:
 
 
 def test_requests_are_logged_without_secrets() -> None:
-    """The route's path and not the sent one, which may hold a session; no query, no header."""
+    """The log has the route's path, because the real one may contain a session, and no query."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -190,7 +190,7 @@ def test_requests_are_logged_without_secrets() -> None:
 
 
 def test_every_answer_is_compressed_on_demand() -> None:
-    """Also small ones and errors."""
+    """Small responses and errors are, too."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -225,13 +225,13 @@ def test_other_protocols_are_not_spoken() -> None:
 
 
 async def answered(_scope: Scope, _receive: Receive, send: Send) -> None:
-    """An application that has nothing to say."""
+    """An application that only returns an empty response."""
     await send({"type": "http.response.start", "status": 204, "headers": []})
     await send({"type": "http.response.body", "body": b""})
 
 
 def test_until_there_is_an_application_only_the_process_is_told_to_live() -> None:
-    """All else is 503, with a time to come back, at once or when it takes long."""
+    """Other requests get 503 with Retry-After, at once or when the start takes long."""
 
     async def ask(loop: VirtualLoop) -> list[httpx.Response]:
         opening = StartupApp()
@@ -257,7 +257,7 @@ def test_until_there_is_an_application_only_the_process_is_told_to_live() -> Non
 def test_what_waits_is_answered_by_the_application_or_when_the_server_stops(
     stops: bool, status: int
 ) -> None:
-    """A browser's EventSource would give up for ever at a 503 of a restart."""
+    """A browser's EventSource would stop permanently at a 503 during a restart."""
 
     async def ask(loop: VirtualLoop) -> httpx.Response:
         opening = StartupApp()
@@ -276,7 +276,7 @@ def test_what_waits_is_answered_by_the_application_or_when_the_server_stops(
 
 
 def test_a_websocket_is_refused() -> None:
-    """As it is afterwards."""
+    """The same happens after the start."""
     sent: list[object] = []
 
     async def ask() -> None:

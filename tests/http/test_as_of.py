@@ -1,4 +1,4 @@
-"""Answers about past moments are those that the live server gave."""
+"""Responses as of a past time equal those of the live server at that time."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ PLACE = ("feed-token", "newest-event")
 
 
 class Answered(NamedTuple):
-    """What a method answered at a moment (ms) and a place."""
+    """The response of a method at a time (ms) and a position."""
 
     path: str
     body: dict[str, Any]
@@ -54,14 +54,14 @@ class Answered(NamedTuple):
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder to keep things in."""
+    """A data folder."""
     with scratch() as one:
         yield one
 
 
 @pytest.fixture
 def house(folder: Path) -> Iterator[House]:
-    """A node that answers, a minute before midnight."""
+    """A node that serves requests, a minute before midnight."""
     one = House(folder, Clock((MIDNIGHT - 60) * TICKS_PER_SECOND))
     yield one
     one.end()
@@ -107,7 +107,7 @@ class Told:
 def ask(
     house: House, session: str, path: str, body: dict[str, Any] | None = None, **more: object
 ) -> Answered:
-    """One answer."""
+    """Send one request."""
     asked = {**METHODS[path], **(body or {})}
     answer = house.ask("POST", path, session, json={**asked, **more})
     assert answer.status_code == 200, (path, more, answer.text)
@@ -117,9 +117,9 @@ def ask(
 
 @pytest.mark.parametrize("seed", range(3))
 def test_every_method_answers_as_it_did(folder: Path, seed: int) -> None:
-    """With late events, changes of the site, restarts, crashes, quiet hours and a midnight.
+    """This includes late events, site changes, restarts, crashes, quiet hours and a midnight.
 
-    For a user who sees everything and for a limited one, by token and by ms, in any order.
+    A full and a limited user compare all methods, by token and by ms, in any order.
     """
     house = House(folder, Clock((MIDNIGHT - 3 * HOUR) * TICKS_PER_SECOND))
     told = Told(house, seed)
@@ -150,7 +150,7 @@ def test_every_method_answers_as_it_did(folder: Path, seed: int) -> None:
 
 
 def test_now_is_the_live_answer(house: House) -> None:
-    """For every method, whichever way now is written."""
+    """This holds for every method and every way to write the current time."""
     told = Told(house, 7)
     for _ in range(10):
         told.some()
@@ -173,7 +173,7 @@ def test_now_is_the_live_answer(house: House) -> None:
 
 
 def test_a_token_within_an_entry_is_the_floor_after_that_event(house: House) -> None:
-    """An eventId is a token: the answer knows what came up to that event, and not its request."""
+    """An eventId is a token. The response includes the events up to it, and none after it."""
     session = house.login()
     house.take(ndjson([event("agent.state", 0, agent="SEBY", eventType="LOGON", service="Sales")]))
     before = ask(house, session, STATS).headers[0]
@@ -191,14 +191,14 @@ def test_a_token_within_an_entry_is_the_floor_after_that_event(house: House) -> 
 
 
 def in_progress(answer: Answered) -> int:
-    """The calls in progress of the one service that has any."""
+    """The calls in progress at the only service that has any."""
     (row,) = json.loads(answer.content)["stats"]
     count: int = row["cip"]
     return count
 
 
 def test_pages_of_calls_go_on_at_the_same_moment(house: House) -> None:
-    """A cursor of the past is followed with the same ``at``, and with no other."""
+    """A past cursor needs the same ``at``."""
     session = house.login()
     house.take(ndjson([queued(number) for number in range(1, 1_006)]))
     then = ask(house, session, CALLS, {"figure": "totalOffered"})
@@ -233,14 +233,14 @@ def queued(number: int) -> dict[str, object]:
     ],
 )
 def test_a_moment_that_cannot_be_answered_is_refused(house: House, at: object, why: str) -> None:
-    """With what is expected; nothing is answered for another moment in silence."""
+    """The error has the expected format. No other time is used silently."""
     answer = house.ask("POST", STATS, house.login(), json={"at": at})
     assert (answer.status_code, answer.json()["code"]) == (400, 202)
     assert why.replace("\\", "") in answer.json()["message"]
 
 
 def test_an_id_that_was_unknown_then_is_refused(house: House) -> None:
-    """As the live server did then."""
+    """The live server refused it at that time, too."""
     session = house.login()
     then = house.clock.ticks // 10_000
     house.clock.move(5)
@@ -255,7 +255,7 @@ def test_an_id_that_was_unknown_then_is_refused(house: House) -> None:
 
 
 def test_a_server_without_a_folder_says_so(folder: Path) -> None:
-    """A worker process has nothing to read there."""
+    """A worker process would have no files to read."""
     house = House(folder, Clock(), keeps=False)
     answer = house.ask("POST", STATS, house.login(), json={"at": house.clock.ticks // 10_000})
     assert answer.status_code == 400
@@ -264,7 +264,7 @@ def test_a_server_without_a_folder_says_so(folder: Path) -> None:
 
 
 def test_beyond_two_at_a_time_there_is_503(house: House) -> None:
-    """With Retry-After; live answers of the same client come meanwhile."""
+    """The response has Retry-After. Live requests of the same client still work."""
     session = house.login()
     Told(house, 1).some()
     asked = {"at": house.clock.ticks // 10_000}
@@ -289,7 +289,7 @@ def test_beyond_two_at_a_time_there_is_503(house: House) -> None:
 
 
 def test_a_killed_worker_is_a_503(house: House) -> None:
-    """SIGKILL in the middle of a request: try again, and it works."""
+    """After SIGKILL during a request, a retry works."""
     session = house.login()
     Told(house, 1).some()
     asked = {"at": house.clock.ticks // 10_000}
@@ -308,7 +308,7 @@ def test_a_killed_worker_is_a_503(house: House) -> None:
 
 
 def test_a_caller_that_goes_away_leaves_no_process(house: House) -> None:
-    """Its worker is killed, and others have its place."""
+    """Its worker is killed, and others get its place."""
     session = house.login()
     Told(house, 1).some()
     body = json.dumps({"at": house.clock.ticks // 10_000}).encode()

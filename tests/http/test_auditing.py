@@ -1,4 +1,4 @@
-"""What requests leave in the audit log."""
+"""Requests in the audit log."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ACCESS = {"LV-Access": TOKENS["ACME"]}
 
 
 def audited(folder: Path, work: Callable[[House], Awaitable[None]]) -> list[Mapping[str, object]]:
-    """The lines that a test's requests leave."""
+    """The lines written by a test's requests."""
 
     async def watched(house: House) -> None:
         house.server.audit = AuditLog(folder, house.loop.now)
@@ -29,7 +29,7 @@ def audited(folder: Path, work: Callable[[House], Awaitable[None]]) -> list[Mapp
 
 
 def test_logins_and_logouts_say_who_and_from_where(tmp_path: Path) -> None:
-    """Client, user, address, and the session by its hash: no id that could be used."""
+    """They have client, user, address, and the session's hash, which cannot be used as an id."""
     ids: list[str] = []
 
     async def work(house: House) -> None:
@@ -48,7 +48,7 @@ def test_logins_and_logouts_say_who_and_from_where(tmp_path: Path) -> None:
 
 
 def test_failing_logins_name_the_user_only_if_there_is_one(tmp_path: Path) -> None:
-    """What nobody is called may be a password in the wrong field."""
+    """An unknown name may be a password typed into the wrong field."""
 
     async def work(house: House) -> None:
         for change in (
@@ -66,7 +66,7 @@ def test_failing_logins_name_the_user_only_if_there_is_one(tmp_path: Path) -> No
 
 
 def test_slowed_logins_are_gathered(tmp_path: Path) -> None:
-    """Five failures, then one line for all that came too early, and one with their number."""
+    """Five failures have their own lines. One line has all later ones, with their number."""
 
     async def work(house: House) -> None:
         for _ in range(25):
@@ -79,7 +79,7 @@ def test_slowed_logins_are_gathered(tmp_path: Path) -> None:
 
 
 def test_password_changes_and_their_failures_are_told(tmp_path: Path) -> None:
-    """Whose password it is, never which."""
+    """The lines name the user, but no password."""
 
     async def work(house: House) -> None:
         for password in ("wrong horse", "correct horse"):
@@ -92,7 +92,7 @@ def test_password_changes_and_their_failures_are_told(tmp_path: Path) -> None:
 
 
 def test_refusals_of_rights_are_told(tmp_path: Path) -> None:
-    """A role that may not, with the path; an ingest key that is none, with the address."""
+    """The lines have the path for a role, and the address for an invalid ingest key."""
 
     async def work(house: House) -> None:
         session = await house.login("auditor")

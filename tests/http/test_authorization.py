@@ -1,4 +1,4 @@
-"""Admission: in which order what is asked, and where a session may come from."""
+"""Admission: the order of the checks, and the sources of a session."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tests.http.servers import House, in_house
 
 
 async def who(context: RequestContext) -> Response:
-    """Tells who asks."""
+    """Returns the user."""
     return Response.of(context.session.name)
 
 
 async def whoever(context: RequestContext) -> Response:
-    """Needs a session that nobody asked for."""
+    """A handler that uses a session although its route has none."""
     return Response.of(context.session.name)
 
 
@@ -59,7 +59,7 @@ def asking(house: House) -> httpx.AsyncClient:
     ],
 )
 def test_a_cookie_is_a_session_where_the_route_says_so(cookie: str, status: int) -> None:
-    """Nowhere else; and the header wins over it."""
+    """Other routes ignore it, and the header takes precedence."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -89,7 +89,7 @@ def test_a_cookie_of_any_bytes_takes_linear_time() -> None:
 
 
 def test_who_may_not_learns_nothing_of_the_feed() -> None:
-    """First the session, then the role, then the feed, then what is accepted."""
+    """Checks run in order: session, role, feed, then Accept."""
 
     async def work(house: House) -> None:
         html = {"accept": "text/html"}
@@ -105,7 +105,7 @@ def test_who_may_not_learns_nothing_of_the_feed() -> None:
 
 
 def test_a_handler_cannot_take_a_session_that_was_not_asked_for() -> None:
-    """It is refused like a missing one."""
+    """It is refused like a missing session."""
 
     async def work(house: House) -> None:
         session = await house.login()

@@ -1,4 +1,4 @@
-"""Bodies: bounded, inflated, decoded; whatever is wrong with one is an answer."""
+"""Request bodies: bounded, decompressed and decoded, with an error for every defect."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def received(
     limit: int = 1000,
     held: Callable[[int], None] = lambda _size: None,
 ) -> bytes:
-    """What ``read_body`` makes of a body that comes in these chunks."""
+    """The result of ``read_body`` for a body in these chunks."""
     messages = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
     messages.append({"type": "http.request"})
 
@@ -55,7 +55,7 @@ def received(
 
 @given(st.lists(st.binary(max_size=60)), st.booleans(), st.booleans())
 def test_a_body_is_what_was_sent(chunks: list[bytes], packed: bool, twice: bool) -> None:
-    """In whatever chunks, as it is or as gzip, of one member or of several."""
+    """This holds for any chunks, plain or as gzip, with one member or several."""
     body = b"".join(chunks)
     if not packed:
         assert received(chunks, limit=len(body)) == body
@@ -68,7 +68,7 @@ def test_a_body_is_what_was_sent(chunks: list[bytes], packed: bool, twice: bool)
 
 @pytest.mark.parametrize("size", [1001, 5000])
 def test_a_body_that_is_too_large_is_refused(size: int) -> None:
-    """By what it says of itself, by what comes, and by what it inflates to."""
+    """The declared, the received and the decompressed size are checked."""
     with pytest.raises(TooLarge, match="1,000"):
         received([], {"content-length": str(size)})
     with pytest.raises(TooLarge):
@@ -78,7 +78,7 @@ def test_a_body_that_is_too_large_is_refused(size: int) -> None:
 
 
 def test_what_a_body_takes_is_counted_as_it_comes() -> None:
-    """The bytes sent, then the bytes inflated; who counts may refuse more."""
+    """Received and decompressed bytes are counted. The counter may refuse more."""
     held: list[int] = []
     packed = gzip.compress(b"x" * 900)
     assert received([packed[:5], packed[5:]], {"content-encoding": "gzip"}, held=held.append)
@@ -91,12 +91,12 @@ def test_what_a_body_takes_is_counted_as_it_comes() -> None:
         received([b"x"], held=full)
 
 
-EMPTY = gzip.compress(b"", mtime=0)  # a time in it would make another test of it in each worker
+EMPTY = gzip.compress(b"", mtime=0)  # a time here would create different tests in each worker
 
 
 @pytest.mark.parametrize("member", [EMPTY, EMPTY + b"\0" * 3], ids=["bare", "padded"])
 def test_empty_gzip_members_cost_what_they_are_and_let_others_run(member: bytes) -> None:
-    """Twice as many take about twice as long; none is copied again for each before it."""
+    """Twice as many take about twice as long, because none is copied again for each one before."""
 
     def seconds(count: int) -> float:
         began = time.process_time()
@@ -111,12 +111,12 @@ def test_empty_gzip_members_cost_what_they_are_and_let_others_run(member: bytes)
 
 
 def test_padding_is_skipped_in_turns() -> None:
-    """However much there is."""
+    """This holds for any amount."""
     assert turns_while(gzip.compress(b"") + bytes(INTAKE_LIMIT - 1000)) > 5
 
 
 def turns_while(packed: bytes) -> int:
-    """How often something else runs while a body is inflated."""
+    """The number of times that other tasks run during decompression."""
     turns = 0
 
     async def receive() -> dict[str, Any]:
@@ -138,7 +138,7 @@ def turns_while(packed: bytes) -> int:
 
 
 def test_a_small_body_cannot_fill_the_memory() -> None:
-    """A gzip bomb of 16 MB that would be 16 GB is refused when the limit is reached."""
+    """A gzip bomb of 16 MB that expands to 16 GB is refused at the limit."""
     member = gzip.compress(b"\0" * (1 << 24))
     bomb = member * (INTAKE_LIMIT // len(member))
     began = time.process_time()
@@ -148,7 +148,7 @@ def test_a_small_body_cannot_fill_the_memory() -> None:
 
 
 def test_inflating_lets_others_run() -> None:
-    """A large body is inflated in many turns of the loop."""
+    """A large body is decompressed in many turns of the loop."""
     packed = gzip.compress(os.urandom(1 << 20) * 15, 1)
     turns = 0
 
@@ -173,7 +173,7 @@ def test_inflating_lets_others_run() -> None:
 
 @pytest.mark.parametrize("cut", [0, 1, 9, 10, 15, 25, -9, -8, -1])
 def test_half_a_gzip_is_refused(cut: int) -> None:
-    """Wherever it breaks off; an empty body is an empty body."""
+    """This holds for any truncation. An empty body is valid."""
     packed = gzip.compress(b"some text to be cut off")
     if cut == 0:
         assert received([b""], {"content-encoding": "gzip"}) == b""
@@ -184,7 +184,7 @@ def test_half_a_gzip_is_refused(cut: int) -> None:
 
 @given(st.binary(min_size=1, max_size=200), st.booleans())
 def test_garbage_for_gzip_is_refused(garbage: bytes, headed: bool) -> None:
-    """Never anything but a refusal."""
+    """Any invalid gzip is refused."""
     body = gzip.compress(b"")[:10] + garbage if headed else garbage
     with contextlib.suppress(NotAnObject, TooLarge):
         received([body], {"content-encoding": "gzip"})
@@ -192,13 +192,13 @@ def test_garbage_for_gzip_is_refused(garbage: bytes, headed: bool) -> None:
 
 @pytest.mark.parametrize("encoding", ["br", "deflate", "gzip, gzip", "zstd", "gzip2"])
 def test_other_encodings_are_refused(encoding: str) -> None:
-    """With the one that is taken."""
+    """The error names the accepted encoding."""
     with pytest.raises(UnsupportedMedia, match="gzip"):
         received([b"x"], {"content-encoding": encoding})
 
 
 def test_who_goes_away_is_not_read_on() -> None:
-    """There is nobody to answer."""
+    """There is nobody to respond to."""
 
     async def receive() -> dict[str, Any]:
         return {"type": "http.disconnect"}
@@ -209,7 +209,7 @@ def test_who_goes_away_is_not_read_on() -> None:
 
 @pytest.mark.parametrize("empty", [b"", b" \r\n\t", b"{}", b' { "unknown": [1, {"x": 1e999}] } '])
 def test_nothing_given_is_an_empty_object(empty: bytes) -> None:
-    """So is an object of unknown members alone."""
+    """So is an object with only unknown members."""
     assert read_json(empty, Shape) == Shape()
 
 
@@ -235,7 +235,7 @@ def test_nothing_given_is_an_empty_object(empty: bytes) -> None:
     ],
 )
 def test_what_is_not_an_object_is_refused(body: bytes, said: str) -> None:
-    """With what is wrong."""
+    """The error says what is wrong."""
     with pytest.raises(NotAnObject, match=said):
         read_json(body, Shape)
 
@@ -255,7 +255,7 @@ def test_what_is_not_an_object_is_refused(body: bytes, said: str) -> None:
     ],
 )
 def test_a_member_of_a_wrong_type_is_named(body: bytes, said: str) -> None:
-    """With what was expected."""
+    """The error has the expected type."""
     with pytest.raises(InvalidParameter) as refusal:
         read_json(body, Shape)
     assert refusal.value.message.startswith(said)
@@ -272,12 +272,12 @@ def test_a_member_of_a_wrong_type_is_named(body: bytes, said: str) -> None:
     ],
 )
 def test_json_may_be_called_json(media_type: str) -> None:
-    """Or nothing at all, or what curl calls it if nobody says."""
+    """A missing content type, and curl's default, are accepted, too."""
     assert read_json(b'{"text":"x"}', Shape, media_type).text == "x"
 
 
 def test_what_is_called_something_else_is_refused() -> None:
-    """Unless there is nothing to be called anything."""
+    """An empty body may have any content type."""
     with pytest.raises(UnsupportedMedia, match="application/json"):
         read_json(b"{}", Shape, "text/xml")
     assert read_json(b"", Shape, "text/plain") == Shape()
@@ -285,6 +285,6 @@ def test_what_is_called_something_else_is_refused() -> None:
 
 @given(st.binary(max_size=80) | st.text(max_size=60).map(str.encode))
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
-    """Never anything else."""
+    """Any bytes either decode or are refused."""
     with contextlib.suppress(Refusal):
         assert isinstance(read_json(body, Shape), Shape)

@@ -1,4 +1,4 @@
-"""From refusals to HTTP: the table of section 9 of the contract."""
+"""The HTTP statuses of refusals (section 9 of the contract)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from floorcast.model.errors import FloorcastError, Refusal
 
 
 def body(answer: Response) -> dict[str, object]:
-    """What an answer says."""
+    """The data of a response."""
     assert answer.content is not None
     said: dict[str, object] = json.loads(answer.content.plain)
     return said
@@ -39,13 +39,13 @@ def body(answer: Response) -> dict[str, object]:
     ],
 )
 def test_each_refusal_has_its_status(error: FloorcastError, status: int, code: int) -> None:
-    """And the message that it was raised with."""
+    """The response has the exception's message."""
     answer = error_response(error)
     assert (answer.status, body(answer)) == (status, {"code": code, "message": "m"})
 
 
 def test_no_refusal_is_without_a_status() -> None:
-    """Whatever is added to the tree of errors must be added here, too."""
+    """A new error class must be added here, too."""
 
     def tree(kind: type[Refusal]) -> list[type[Refusal]]:
         return [kind, *(below for child in kind.__subclasses__() for below in tree(child))]
@@ -57,7 +57,7 @@ def test_no_refusal_is_without_a_status() -> None:
 
 
 def test_headers_say_what_to_do() -> None:
-    """When to come back, with what, by which method."""
+    """They have the time of a retry, the required credentials, and the allowed methods."""
     assert error_response(errors.Unavailable("m", 3)).headers == (("retry-after", "3"),)
     assert error_response(errors.RateLimited("m", 4)).headers == (("retry-after", "4"),)
     assert error_response(MethodNotAllowed("GET", ["POST"])).headers == (("allow", "POST"),)
@@ -67,7 +67,7 @@ def test_headers_say_what_to_do() -> None:
 
 
 def test_what_nobody_meant_is_ours() -> None:
-    """500, code 100; also for our own errors that are no refusals."""
+    """They get 500 with code 100, as do other exceptions of our own."""
     for error in (ZeroDivisionError("secret"), errors.SettingError("secret")):
         answer = error_response(error)
         assert (answer.status, body(answer)["code"]) == (500, 100)

@@ -1,4 +1,4 @@
-"""What limits requests: per minute, at the same time, and per turn of the event loop."""
+"""Limits of requests: per minute, concurrent, and per turn of the event loop."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from tests.http.servers import ACME, House, in_house
 
 
 class Clock:
-    """A clock that is set by hand, in seconds."""
+    """A clock in seconds, set by the test."""
 
     seconds = 0.0
 
     def __call__(self) -> int:
-        """The present, in ticks."""
+        """The current time in ticks."""
         return round(self.seconds * TICKS_PER_SECOND)
 
 
 def test_a_session_may_call_so_often_in_a_minute() -> None:
-    """Then it is told when it may again; others are not held up by it."""
+    """The refusal has the time of the next request. Other sessions are not affected."""
     clock = Clock()
     limit = RateLimit(3, clock)
     for left in (2, 1, 0):
@@ -48,7 +48,7 @@ def test_a_session_may_call_so_often_in_a_minute() -> None:
 
 
 def test_sessions_that_are_quiet_are_forgotten() -> None:
-    """The memory holds a minute's sessions, not a day's."""
+    """The memory has the sessions of a minute, not of a day."""
     clock = Clock()
     limit = RateLimit(3, clock)
     for number in range(1000):
@@ -58,14 +58,14 @@ def test_sessions_that_are_quiet_are_forgotten() -> None:
 
 
 def test_no_limit_is_none() -> None:
-    """No headers, nothing kept."""
+    """There are no headers, and nothing is stored."""
     limit = RateLimit(0, Clock())
     assert limit.count("a") == limit.standing("a") == ()
     assert len(limit) == 0
 
 
 def test_every_limited_answer_carries_the_fields() -> None:
-    """Those that succeed, those that are refused, and the 429."""
+    """Successful responses, refusals and the 429 have them."""
 
     async def work(house: House) -> None:
         session = await house.login("auditor")
@@ -94,7 +94,7 @@ def test_every_limited_answer_carries_the_fields() -> None:
 def test_nobody_has_more_than_it_may_and_everybody_has_that(
     steps: list[tuple[bool, int, str]],
 ) -> None:
-    """Against a plain list of who is there."""
+    """Compared with a plain list of readers."""
     limits = ReaderLimits(per_session=2, per_client=3)
     there: list[tuple[int, str]] = []
     for enters, client, session in steps:
@@ -116,7 +116,7 @@ def test_nobody_has_more_than_it_may_and_everybody_has_that(
 
 
 def test_a_reader_that_fails_leaves_its_place() -> None:
-    """However it ends."""
+    """The place becomes free however the reader ends."""
     limits = ReaderLimits(per_session=1)
     for _ in range(3):
         with pytest.raises(ZeroDivisionError), limits.held(1, "s", EVERYTHING):
@@ -127,7 +127,7 @@ def test_a_reader_that_fails_leaves_its_place() -> None:
 
 @given(st.integers(1, 10 * ROOM), st.sets(st.integers(0, 10 * ROOM)))
 def test_readers_come_in_by_turns(crowd: int, gone: set[int]) -> None:
-    """At most ``ROOM`` in one turn, in order, and whoever has gone takes nobody's place."""
+    """At most ``ROOM`` enter per turn, in order. Readers that left use no place."""
 
     async def work() -> None:
         gate = TurnLimiter()
@@ -154,7 +154,7 @@ def test_readers_come_in_by_turns(crowd: int, gone: set[int]) -> None:
 
 
 def test_a_reader_alone_does_not_wait() -> None:
-    """It goes in without giving up its turn."""
+    """It enters without yielding."""
 
     async def work() -> None:
         gate = TurnLimiter()
@@ -176,7 +176,7 @@ def ids(*numbers: int) -> Filter:
 
 
 def test_the_filters_of_a_client_s_readers_have_a_bound_in_bytes() -> None:
-    """Equal ones count once; another client, and a reader that has left, take nothing from it."""
+    """Equal filters count once. Other clients and readers that left do not count."""
     large = [matcher(ids(*range(start, start + 1000))) for start in range(4)]
     limits = ReaderLimits(filter_bytes=3 * large[0].size)
     for number in range(50):
@@ -197,7 +197,7 @@ def test_the_filters_of_a_client_s_readers_have_a_bound_in_bytes() -> None:
 
 
 def test_clients_come_in_by_turns_however_many_requests_one_has() -> None:
-    """The one request of another client waits for one turn, not for the crowd."""
+    """A request of another client waits one turn, not for all requests of the first."""
 
     async def work() -> None:
         gate = TurnLimiter()
@@ -216,7 +216,7 @@ def test_clients_come_in_by_turns_however_many_requests_one_has() -> None:
 
 
 def test_a_client_builds_a_few_answers_at_a_time_and_others_do_not_wait() -> None:
-    """Beyond those that may wait, 429; a turn of somebody who has gone is passed on."""
+    """Beyond the queue, requests get 429. The turn of a cancelled request is passed on."""
 
     async def work() -> None:
         limits = AnswerLimits(at_once=2, waiting=3)
@@ -247,7 +247,7 @@ def test_a_client_builds_a_few_answers_at_a_time_and_others_do_not_wait() -> Non
 
 
 def test_a_place_that_was_given_to_somebody_who_has_gone_is_free_again() -> None:
-    """In the same turn of the loop, with nobody behind: the next answers are built at once."""
+    """It is freed in the same turn of the loop, so the next responses are built at once."""
 
     async def work() -> None:
         limits = AnswerLimits(at_once=1)
@@ -259,7 +259,7 @@ def test_a_place_that_was_given_to_somebody_who_has_gone_is_free_again() -> None
 
         async def build_and_cancel() -> None:
             await build()
-            second.cancel()  # it has been given the place, and has not run since
+            second.cancel()  # it has been given the place but has not run since
 
         first = asyncio.create_task(build_and_cancel())
         second = asyncio.create_task(build())
@@ -275,7 +275,7 @@ def test_a_place_that_was_given_to_somebody_who_has_gone_is_free_again() -> None
     st.lists(st.tuples(st.integers(1, 2), st.integers(0, 3), st.booleans()), max_size=50),
 )
 def test_answers_under_way_have_a_bound_per_client(steps: list[tuple[int, int, bool]]) -> None:
-    """Against a plain list: shared bytes count once, and one answer is always let through."""
+    """Compared with a plain list: shared bytes count once, and one response is always allowed."""
     bodies = [(object(), size << 10) for size in (1, 40, 60, 200)]
     limits = AnswerLimits(most=100 << 10)
     under_way: list[tuple[int, int, Any]] = []
@@ -300,7 +300,7 @@ def test_answers_under_way_have_a_bound_per_client(steps: list[tuple[int, int, b
 
 
 def test_an_answer_beyond_the_bound_is_a_429() -> None:
-    """And the log and the metrics say so; a slow reader of the client holds what is sent."""
+    """The log and the metrics report it. A slow reader of the client holds earlier responses."""
 
     async def work(house: House) -> None:
         session = await house.login()

@@ -1,4 +1,4 @@
-"""Short memory is told of before it fails, and for a while after it did."""
+"""Low memory is reported before it runs out, and for a while after a failure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MIB = 1 << 20
 
 
 def test_it_is_short_when_a_twentieth_is_left() -> None:
-    """Of any limit that there is; without one it never is."""
+    """Any memory limit counts. Without a limit, memory is never low."""
     used = [MemoryUse(94 * MIB, 100 * MIB, "RLIMIT_AS")]
     watch = MemoryWatch(lambda: used)
     assert watch.shortage() == ""
@@ -30,7 +30,7 @@ def test_it_is_short_when_a_twentieth_is_left() -> None:
 
 
 def test_a_failure_counts_for_a_while() -> None:
-    """Memory that could not be had a moment ago may be there again."""
+    """A moment later there may be memory again."""
     now = 0.0
     watch = MemoryWatch(list, lambda: now)
     watch.failed()
@@ -41,7 +41,7 @@ def test_a_failure_counts_for_a_while() -> None:
 
 
 def test_the_limits_are_the_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The process's address space and its control group; page cache is not counted."""
+    """These are the address space and the control group, without the page cache."""
     process = tmp_path / "statm"
     process.write_text("1000 20 3 4 0 5 0\n")
     monkeypatch.setattr(resource, "getrlimit", lambda _: (50 * MIB, 50 * MIB))
@@ -59,7 +59,7 @@ def test_the_limits_are_the_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_request_without_memory_is_answered_503_and_shown() -> None:
-    """A source tries it again; a balancer sends no more until it is over."""
+    """Sources retry it, and load balancers send no requests meanwhile."""
 
     async def starved(_context: RequestContext) -> Response:
         raise MemoryError

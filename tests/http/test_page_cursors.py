@@ -1,4 +1,4 @@
-"""Cursors of lists that come page by page."""
+"""Cursors of paged lists."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CURSOR = PageCursor(739_943, (1_795_531_654_998, 7, "S@1"))
 
 @given(st.integers(0, 2**62), st.integers(0, 2**63 - 1), st.text(max_size=256))
 def test_a_cursor_comes_back_as_it_was(at: int, transaction: int, session: str) -> None:
-    """Whatever the call is called; within the length that is read."""
+    """This holds for any call id, within the maximum length."""
     cursor = PageCursor(1, (at, transaction, session))
     text = write_cursor(cursor, REQUEST, SECRET)
     assert len(text) <= LONGEST_CURSOR
@@ -24,7 +24,7 @@ def test_a_cursor_comes_back_as_it_was(at: int, transaction: int, session: str) 
 
 
 def test_no_cursor_is_the_first_page() -> None:
-    """Null is as good as left out."""
+    """Null counts as omitted."""
     assert read_cursor(None, REQUEST, SECRET) is None
 
 
@@ -32,14 +32,14 @@ def test_no_cursor_is_the_first_page() -> None:
     "text", ["", "x", "====", "\N{SNOWMAN}", 7, True, "A" * 40, "A" * (LONGEST_CURSOR + 1)]
 )
 def test_anything_else_is_refused(text: object) -> None:
-    """With what to send instead."""
+    """The error says what to send instead."""
     with pytest.raises(InvalidParameter, match="leave it out for the first page"):
         read_cursor(text, REQUEST, SECRET)
 
 
 @pytest.mark.parametrize("other", [(8, *REQUEST[1:]), (*REQUEST[:4], 5), REQUEST[:4]])
 def test_the_cursor_of_another_request_is_refused(other: tuple[object, ...]) -> None:
-    """Of another client, service, figure or interval, or of another installation."""
+    """Other clients, services, figures, intervals and installations have different cursors."""
     text = write_cursor(CURSOR, REQUEST, SECRET)
     for request, secret in ((other, SECRET), (REQUEST, b"other")):
         with pytest.raises(InvalidParameter):

@@ -1,4 +1,4 @@
-"""What a caller accepts."""
+"""The request's Accept and Accept-Encoding headers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from floorcast.http.request_context import admits, admits_gzip
     ],
 )
 def test_the_most_specific_range_decides(accept: str, admitted: bool) -> None:
-    """No header, or an empty one, takes anything."""
+    """A missing or empty header accepts anything."""
     assert admits(accept, "application/json") is admitted
 
 
@@ -51,19 +51,19 @@ def test_the_most_specific_range_decides(accept: str, admitted: bool) -> None:
     ],
 )
 def test_gzip_is_used_when_it_is_wanted(header: str, admitted: bool) -> None:
-    """And not when the plain bytes are wanted more."""
+    """It is not used if the plain bytes have a higher weight."""
     assert admits_gzip(header) is admitted
 
 
 @given(st.text(alphabet="gzip*;q=0.,/ \t\0é") | st.text())
 def test_no_header_breaks_it(header: str) -> None:
-    """Whatever it says."""
+    """Any text is accepted."""
     assert admits_gzip(header) in (True, False)
     assert admits(header, "application/json") in (True, False)
 
 
 def test_a_long_header_is_read_and_not_kept() -> None:
-    """What is kept of headers is bounded in bytes, and not by their number alone."""
+    """Cached headers are bounded in bytes, not only in number."""
     admits("text/html", "application/json")
     admits_gzip("gzip")
     tracemalloc.start()

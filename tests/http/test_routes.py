@@ -7,7 +7,7 @@ from floorcast.http.routing import Table
 
 
 def test_every_row_says_what_it_does() -> None:
-    """The documentation is made of the table."""
+    """The documentation is generated from the table."""
     assert len(Table(ROUTES)._paths) >= 15  # noqa: SLF001 - there is no other way to count them
     for row in ROUTES:
         assert row.doc.endswith("."), row.path

@@ -1,4 +1,4 @@
-"""Finding a route: every way in which clients write a path."""
+"""Finding a route for all ways in which clients write a path."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ async def nothing(_exchange: RequestContext) -> Response:
 
 
 def route(method: str, path: str, alias: str | None = None) -> Route:
-    """A row of a table."""
+    """A row of the table."""
     return Route(method=method, path=path, handler=nothing, doc="", alias=alias)
 
 
@@ -52,7 +52,7 @@ TABLE = Table(
     ],
 )
 def test_a_path_is_found_however_it_is_written(path: str, found: str, parameter: str) -> None:
-    """With or without a slash at its end, and with or without a version."""
+    """A trailing slash and a version are optional."""
     methods = {"/ingest/v1/events": "POST", "/realtime/callEvent": "PURGE"}
     method = methods.get(found, "GET" if "validate" in found else "POST")
     row, last = TABLE.find(method, path)
@@ -81,13 +81,13 @@ def test_a_path_is_found_however_it_is_written(path: str, found: str, parameter:
     ],
 )
 def test_other_paths_are_not_there(path: str) -> None:
-    """404 for each."""
+    """Each gets 404."""
     with pytest.raises(NotFound):
         TABLE.find("POST", path)
 
 
 def test_other_methods_are_not_allowed() -> None:
-    """With those that are; HEAD goes where GET goes."""
+    """The error lists the allowed ones. HEAD is allowed where GET is."""
     with pytest.raises(MethodNotAllowed) as refusal:
         TABLE.find("GET", "/realtime/service/stats")
     assert refusal.value.allowed == "OPTIONS, POST"
@@ -98,6 +98,6 @@ def test_other_methods_are_not_allowed() -> None:
 
 
 def test_a_row_that_is_there_twice_is_refused() -> None:
-    """A table says what it does."""
+    """Each row must be unique."""
     with pytest.raises(ValueError, match="twice"):
         Table([route("GET", "/a"), route("GET", "/a")])

@@ -1,4 +1,4 @@
-"""The one owner of "this client's floor": every method refuses its absence in the same way."""
+"""Access to a client's floor: every method refuses a missing floor in the same way."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ INTAKE: dict[str, Any] = {
 def test_every_method_says_503_while_a_floor_is_rebuilt(
     method: str, path: str, more: dict[str, Any]
 ) -> None:
-    """With code 101 and a time to come back, never 403, 404 or 500."""
+    """The response has code 101 and Retry-After, and is never 403, 404 or 500."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -63,7 +63,7 @@ def test_every_method_says_503_while_a_floor_is_rebuilt(
 
 
 def test_intake_says_503_while_a_floor_is_rebuilt() -> None:
-    """Before it reads the events."""
+    """The events are not read."""
 
     async def work(house: House) -> None:
         del house.server.floors[ACME]
@@ -78,7 +78,7 @@ def test_intake_says_503_while_a_floor_is_rebuilt() -> None:
 def test_every_method_says_where_a_client_is_not_served(
     method: str, path: str, more: dict[str, Any]
 ) -> None:
-    """Waiting would not help: another node has the client."""
+    """Waiting would not help, because another node has the client."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -92,7 +92,7 @@ def test_every_method_says_where_a_client_is_not_served(
 
 
 def test_a_floor_is_found_or_refused_for_the_right_reason() -> None:
-    """A client that the site does not have is not found, whatever this node serves."""
+    """A client that is not in the site is not found, whatever this node serves."""
 
     async def work(house: House) -> None:
         server = house.server
@@ -109,7 +109,7 @@ def test_a_floor_is_found_or_refused_for_the_right_reason() -> None:
 
 
 def test_a_reader_that_waits_for_another_nodes_position_is_told_of_a_rebuild() -> None:
-    """The floor may go while the reader waits for it."""
+    """The floor may become unavailable while the reader waits."""
 
     async def work(house: House) -> None:
         session = await house.login()

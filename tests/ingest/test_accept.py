@@ -30,7 +30,7 @@ ACME, OTHER, THIRD = 47415, 4199, 5
 
 
 class Floor(Projection):
-    """A floor that folds when it is let."""
+    """A floor that folds when the test allows it."""
 
     client = CLIENT
 
@@ -43,7 +43,7 @@ class Floor(Projection):
         self.error: Exception | None = None
 
     async def until_folded(self, number: int) -> None:
-        """Until it may; what is asked for is in the log by then."""
+        """Waits for permission. The awaited position is already in the log."""
         assert self.log.head(self.client).number >= number
         self.asked.append(number)
         await self.may.wait()
@@ -52,7 +52,7 @@ class Floor(Projection):
 
 
 class FullLog(MemoryLog):
-    """A log that takes nothing."""
+    """A log that refuses every append."""
 
     async def append(self, batch: Batch) -> Appended:
         """Refuse."""
@@ -60,11 +60,11 @@ class FullLog(MemoryLog):
 
 
 def ignored() -> None:
-    """Failures of the log that a test does not count."""
+    """A counter of the log's failures that a test ignores."""
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    """Let a coroutine have its own loop."""
+    """Run a coroutine on its own loop."""
     asyncio.run(work)
 
 
@@ -74,7 +74,7 @@ def queued(*numbers: int) -> bytes:
 
 
 def test_an_acknowledgement_comes_when_the_entry_is_folded() -> None:
-    """Not when it is stored: whoever is told can read it."""
+    """It does not come when the entry is stored, so that the caller can read the events."""
 
     async def work() -> None:
         log = MemoryLog(lambda: NOW)
@@ -93,7 +93,7 @@ def test_an_acknowledgement_comes_when_the_entry_is_folded() -> None:
 
 
 def test_duplicates_are_acknowledged_when_the_first_is_folded() -> None:
-    """A retry is told that all is known, and may read it, too."""
+    """A retry finds all events known, and can read them, too."""
 
     async def work() -> None:
         log = MemoryLog(lambda: NOW)
@@ -117,7 +117,7 @@ def test_duplicates_are_acknowledged_when_the_first_is_folded() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"\n \n", b"nope", b"{}\n[]"])
 def test_where_nothing_can_be_taken_nothing_is_stored(body: bytes) -> None:
-    """Nobody waits for a fold, and the verdicts are all there is."""
+    """The request waits for no fold, and has only the verdicts."""
 
     async def work() -> None:
         log = MemoryLog(lambda: NOW)
@@ -131,7 +131,7 @@ def test_where_nothing_can_be_taken_nothing_is_stored(body: bytes) -> None:
 
 
 def test_what_is_refused_keeps_nothing_else_out() -> None:
-    """The entry holds the lines that could be taken, as they came."""
+    """The entry has the accepted lines unchanged."""
 
     async def work() -> None:
         log = MemoryLog(lambda: NOW)
@@ -148,7 +148,7 @@ def test_what_is_refused_keeps_nothing_else_out() -> None:
 
 
 def test_a_request_as_a_whole_is_refused_before_anything_is_stored() -> None:
-    """Not an array, or too much in it."""
+    """This applies to a malformed array, and to too many events."""
 
     async def work() -> None:
         log = MemoryLog(lambda: NOW)
@@ -163,7 +163,7 @@ def test_a_request_as_a_whole_is_refused_before_anything_is_stored() -> None:
 
 
 def test_only_what_the_log_refuses_counts_as_its_failure() -> None:
-    """A log that cannot be written and a floor that fails are both "not now"."""
+    """Neither a failed append nor a failed floor is permanent."""
 
     async def work() -> None:
         failures: list[int] = []
@@ -188,7 +188,7 @@ def test_only_what_the_log_refuses_counts_as_its_failure() -> None:
 
 
 def test_the_first_thousand_verdicts_are_spelt_out_and_the_rest_counted() -> None:
-    """Of events that are taken beside them, none is lost."""
+    """No accepted event is lost."""
 
     async def work() -> None:
         log = MemoryLog(lambda: NOW)
@@ -204,7 +204,7 @@ def test_the_first_thousand_verdicts_are_spelt_out_and_the_rest_counted() -> Non
 
 
 def test_many_requests_of_one_client_take_one_slice_of_a_turn() -> None:
-    """Another client's request waits for as many turns beside one of them as beside twenty."""
+    """Another client's request waits as long for twenty of them as for one."""
 
     async def turns(crowd: int) -> int:
         log = MemoryLog(lambda: NOW)
@@ -238,7 +238,7 @@ def test_many_requests_of_one_client_take_one_slice_of_a_turn() -> None:
 
 
 def is_in(task: asyncio.Task[None], name: str) -> bool:
-    """Whether a task is suspended somewhere in a coroutine of that name."""
+    """Whether a task is suspended in a coroutine of that name."""
     at: Any = task.get_coro()
     while at is not None and hasattr(at, "cr_await"):
         if at.cr_code.co_name == name:
@@ -248,7 +248,7 @@ def is_in(task: asyncio.Task[None], name: str) -> bool:
 
 
 def test_a_request_that_goes_away_passes_its_turn_on() -> None:
-    """While it waits, and after it was given the turn."""
+    """This holds while it waits, and after it has got the turn."""
 
     async def work() -> None:
         log = MemoryLog(lambda: NOW)
@@ -257,7 +257,7 @@ def test_a_request_that_goes_away_passes_its_turn_on() -> None:
         intake = Intake(log, lambda: NOW, ignored)
         tasks = [
             asyncio.create_task(
-                # several slices of decoding each, so that none is over after one turn
+                # several slices of decoding each, so that none is done after one turn
                 intake.take(floor, queued(*range(n * 9000, n * 9000 + 9000)), "lines", Limits())
             )
             for n in range(5)

@@ -1,4 +1,4 @@
-"""Binary content mode and ``data_base64`` become the same events as plain JSON."""
+"""Binary content mode and ``data_base64`` give the same events as plain JSON."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ ENVELOPE = {"specversion": "1.0", "id": "1", "source": "pbx", "type": "call.queu
 
 
 def headers(**changed: str | None) -> list[tuple[bytes, bytes]]:
-    """The headers of an event; a name that is None is left out."""
+    """The headers of an event, without those set to None."""
     named = {name: value for name, value in (ENVELOPE | changed).items() if value is not None}
     return [(f"ce-{name}".encode(), value.encode()) for name, value in named.items()]
 
 
 @given(st.text(min_size=1, max_size=40))
 def test_an_attribute_is_percent_decoded(text: str) -> None:
-    """As the SDKs encode it: any text survives, whether it needs encoding or not."""
+    """Any text survives the SDKs' encoding, whether it needs it or not."""
     line = event_of_binary(headers(id=quote(text, safe="")), b"{}")
     assert msgspec.json.decode(line)["id"] == text
 
@@ -50,14 +50,14 @@ def test_an_attribute_is_percent_decoded(text: str) -> None:
     ],
 )
 def test_how_a_header_is_read(sent: bytes, text: str) -> None:
-    """Quoted, raw UTF-8, Latin-1, a lone percent sign; decoded once and not twice."""
+    """Quoted, raw UTF-8, Latin-1, and a lone percent sign are decoded exactly once."""
     line = event_of_binary([*headers(source=None), (b"ce-source", sent)], b"{}")
     assert msgspec.json.decode(line)["source"] == text
 
 
 @pytest.mark.parametrize("time", [None, "2026-11-22T15:00:00.25+01:00"])
 def test_binary_says_the_same_as_structured(time: str | None) -> None:
-    """The line has the envelope's members and the body, however that is laid out."""
+    """The line has the members of the envelope and the body, in any layout."""
     body = msgspec.json.format(msgspec.json.encode(DATA), indent=2).replace(b"\n", b"\r\n")
     timed = {} if time is None else {"time": time}
     (line,) = split(event_of_binary(headers(**timed), body), "one")
@@ -75,7 +75,7 @@ def test_a_header_that_is_missing_is_named(name: str) -> None:
 
 
 def test_a_header_that_is_sent_twice() -> None:
-    """Two values are refused; the same value twice is one."""
+    """Two different values are refused. Equal values count as one."""
     twice = [*headers(), (b"ce-id", b"1")]
     assert event_of_binary(twice, b"{}") == event_of_binary(headers(), b"{}")
     with pytest.raises(InvalidParameter, match="ce-id occurs twice"):
@@ -93,14 +93,14 @@ def test_a_body_that_is_not_one_json_value(body: bytes) -> None:
 
 
 def test_no_body_is_no_data() -> None:
-    """Then the verdict says that data is required."""
+    """The verdict then says that data is required."""
     line = event_of_binary(headers(), b" ")
     (verdict,) = asyncio.run(decode([line], NOW_MS)).rejected
     assert verdict.message == "data is required"
 
 
 def test_what_is_binary() -> None:
-    """Any attribute as a header; extensions alone do not make it so."""
+    """An attribute as a header is enough, an extension is not."""
     assert is_binary(headers())
     assert is_binary([(b"ce-time", b"")])
     assert not is_binary([(b"content-type", b"application/json"), (b"ce-traceparent", b"00-a")])
@@ -112,7 +112,7 @@ def base64(data: bytes, /, **more: object) -> bytes:
 
 
 def test_data_in_base64_is_data() -> None:
-    """Among other events, with a line break in it; the lines for the log have ``data``."""
+    """Among other events, and with a line break in it, the lines for the log have ``data``."""
     plain = msgspec.json.encode({**ENVELOPE, "data": DATA})
     packed = base64(msgspec.json.format(msgspec.json.encode(DATA)))
     lines = split(b"[" + b",".join([plain, packed]) + b"]", "batch")
@@ -138,14 +138,14 @@ def test_data_in_base64_is_data() -> None:
     ],
 )
 def test_why_data_in_base64_is_refused(line: bytes, why: str) -> None:
-    """The verdict names what is wrong; with ``data`` there, that is what is read."""
+    """The verdict names the defect. If ``data`` is present, it is used instead."""
     (verdict,) = asyncio.run(decode([line], NOW_MS)).rejected
     assert verdict.message.startswith(why)
     assert verdict.id == "1"
 
 
 def test_an_event_without_data_base64_keeps_its_refusal() -> None:
-    """The one that was given."""
+    """The verdict is the original one."""
     why = Refusal("no")
     with pytest.raises(Refusal) as raised:
         with_plain_data(b'{"data_base64x": 1}', why)

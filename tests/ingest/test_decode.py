@@ -1,4 +1,4 @@
-"""The three forms of CloudEvents become the same events, one verdict each."""
+"""Three forms of CloudEvents give the same events, with one verdict each."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def event(number: int) -> dict[str, object]:
 
 @given(st.integers(0, 6), st.booleans())
 def test_all_forms_say_the_same(count: int, pretty: bool) -> None:
-    """A batch, lines, and single events give the same lines, however they are laid out."""
+    """A batch, lines and single events give the same lines, in any layout."""
     raw = [msgspec.json.encode(event(number)) for number in range(count)]
     if pretty:
         laid_out = [msgspec.json.format(one, indent=2).replace(b"\n", b"\r\n") for one in raw]
@@ -45,7 +45,7 @@ def test_all_forms_say_the_same(count: int, pretty: bool) -> None:
 
 
 def test_a_refused_event_keeps_no_other_out() -> None:
-    """What can be taken keeps its place in the request, what cannot is told by its index."""
+    """Accepted events keep their order. Rejected ones are listed by index."""
     lines = [msgspec.json.encode(event(number)) for number in range(3)]
     lines.insert(1, b"{}")
     decoded = asyncio.run(decode(lines, NOW_MS))
@@ -57,20 +57,20 @@ def test_a_refused_event_keeps_no_other_out() -> None:
 
 @pytest.mark.parametrize("body", [b"{}", b"[", b"[1", b"\xff", b"[" * 100_000, b'["\x00"]'])
 def test_a_batch_that_is_no_array_is_refused_whole(body: bytes) -> None:
-    """Where no single event can be told apart, the request as a whole is wrong."""
+    """Single events cannot be identified, so the whole request is refused."""
     with pytest.raises(NotAnObject):
         split(body, "batch")
 
 
 @pytest.mark.parametrize("body", [b"", b" \n", b"\n\n"])
 def test_an_empty_body_holds_no_events(body: bytes) -> None:
-    """Nothing sent is nothing wrong."""
+    """An empty body is not an error."""
     assert split(body, "lines") == split(body, "one") == split(body, "batch") == []
 
 
 @pytest.mark.parametrize("form", ["lines", "batch"])
 def test_more_than_the_most_events_are_refused(form: BodyForm) -> None:
-    """10,000 events are taken, one more is not."""
+    """10,000 events are accepted, and one more is not."""
 
     def body(count: int) -> bytes:
         lines = [b"{}"] * count
@@ -86,7 +86,7 @@ def test_more_than_the_most_events_are_refused(form: BodyForm) -> None:
     [("batch", b"[%b1]" % (b"1," * 4_000_000)), ("lines", b"\n" * 8_000_000)],
 )
 def test_what_is_too_much_is_counted_before_it_is_built(form: BodyForm, body: bytes) -> None:
-    """A body of some megabytes with millions of events takes no more memory than one that fits."""
+    """Megabytes with millions of events take no more memory than an accepted body."""
     tracemalloc.start()
     try:
         with pytest.raises(TooLarge):
@@ -98,12 +98,12 @@ def test_what_is_too_much_is_counted_before_it_is_built(form: BodyForm, body: by
 
 
 def test_blank_lines_are_no_events() -> None:
-    """However many of them a body has, within reason."""
+    """A body may have any reasonable number of them."""
     assert split(b"\n" * MAX_LINES, "lines") == []
 
 
 def test_an_id_too_long_for_any_event_is_not_repeated() -> None:
-    """An answer is not as large as what was sent."""
+    """The response must not be as large as the request."""
     lines = [msgspec.json.encode({"id": "x" * 1025}), msgspec.json.encode({"id": "y" * 1024})]
     decoded = asyncio.run(decode(lines, NOW_MS))
     assert [verdict.id for verdict in decoded.rejected] == [None, "y" * 1024]

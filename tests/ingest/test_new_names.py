@@ -1,4 +1,4 @@
-"""What the events of a request would add to a floor."""
+"""The names that a request's events would add to a floor."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ NEW = [
 
 
 def decoded(kind: str, data: dict[str, Any]) -> InboundEvent:
-    """An event as intake decodes it."""
+    """An event as decoded by the intake."""
     (found,) = read_lines(ndjson([event(kind, 1, **data)]))
     assert isinstance(found, InboundEvent)
     return found
@@ -61,7 +61,7 @@ def decoded(kind: str, data: dict[str, Any]) -> InboundEvent:
 def test_what_an_event_adds_is_new_until_it_is_folded(
     kind: str, data: dict[str, Any], new: set[Any]
 ) -> None:
-    """Every member that names something counts; afterwards the floor has it."""
+    """Every member with a name counts. Afterwards the floor has the name."""
     projection = House().floor()
     names = FloorNames(projection)
     one = decoded(kind, data)
@@ -76,7 +76,7 @@ def test_what_an_event_adds_is_new_until_it_is_folded(
 
 
 def test_every_type_of_event_is_known() -> None:
-    """A new one cannot pass by the limits."""
+    """A new type cannot bypass the limits."""
     assert {kind for kind, _, _ in NEW} == {
         str(one.__struct_config__.tag) for one in get_args(InboundEvent)
     }
@@ -84,6 +84,6 @@ def test_every_type_of_event_is_known() -> None:
 
 
 def test_only_the_end_of_a_call_ends_it() -> None:
-    """By its key, whichever way the number is written."""
+    """The key matches, however the number is written."""
     assert ended_call(decoded("call.end", CALL)) == (9, "s")
     assert ended_call(decoded("call.queue", CALL)) is None

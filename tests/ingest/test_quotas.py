@@ -1,4 +1,4 @@
-"""A client's limits: what would go beyond is rejected, everything else goes on."""
+"""A client's limits: events beyond them are rejected, all others are accepted."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Event = dict[str, Any]
 
 
 class Door:
-    """The intake of a house with a floor that folds."""
+    """The intake of a node whose floor folds."""
 
     def __init__(self, house: House, floor: Observed, limits: Limits) -> None:
         self.house = house
@@ -44,7 +44,7 @@ class Door:
         return self.house.event("agent.state", agent=who, eventType="READY", **data)
 
     def count(self) -> dict[str, int]:
-        """How many of each kind the floor has."""
+        """The floor's number of each kind."""
         names = self.floor.floor.state.directory
         return {
             "agents": len(names.agents),
@@ -56,19 +56,19 @@ class Door:
 
 
 class FullLog(MemoryLog):
-    """A log that takes nothing while it is full."""
+    """A log that refuses appends while it is full."""
 
     full = True
 
     async def append(self, batch: Batch) -> Appended:
-        """Refuse, or store."""
+        """Refuse or store."""
         if self.full:
             raise Unavailable("the log cannot be written")
         return await super().append(batch)
 
 
 def run(limits: Limits, work: Callable[[Door], Coroutine[Any, Any, None]]) -> None:
-    """Let a test have a floor at work, with these limits."""
+    """Run a test with a floor and these limits."""
 
     async def begin() -> None:
         house = House()
@@ -81,12 +81,12 @@ def run(limits: Limits, work: Callable[[Door], Coroutine[Any, Any, None]]) -> No
 
 
 def rejected(result: IngestResult) -> list[int]:
-    """The indices of the events that were rejected."""
+    """The indices of the rejected events."""
     return [one.index for one in result.rejected]
 
 
 def test_the_event_beyond_is_rejected_and_the_others_are_taken() -> None:
-    """Known names go on, and the verdict says what to change."""
+    """Known names are accepted, and the verdict says what to change."""
 
     async def work(door: Door) -> None:
         result = await door.send(*map(door.state, ["A", "B", "C", "A", "D"]))
@@ -101,7 +101,7 @@ def test_the_event_beyond_is_rejected_and_the_others_are_taken() -> None:
 
 
 def test_every_kind_of_name_has_its_limit() -> None:
-    """Wherever in an event it stands; an event with several new names is taken whole or not."""
+    """Any member counts. An event with several new names is accepted or rejected as a whole."""
 
     async def work(door: Door) -> None:
         call = {"transactionId": 9, "sessionId": "s", "service": "New"}
@@ -132,7 +132,7 @@ def test_every_kind_of_name_has_its_limit() -> None:
 
 
 def test_an_open_call_that_ends_makes_room() -> None:
-    """In the same request, too; and what is said later of an ended call opens none."""
+    """This holds within a request, too. Later events of an ended call open none."""
 
     async def work(door: Door) -> None:
         queue = [door.house.event("call.queue", number, service=1) for number in range(1, 6)]
@@ -152,7 +152,7 @@ def test_an_open_call_that_ends_makes_room() -> None:
 
 
 def test_requests_at_the_same_time_share_what_is_left() -> None:
-    """None is let in for a name that another one, not folded yet, has taken the place of."""
+    """Names of requests that are not folded yet count."""
 
     async def work(door: Door) -> None:
         requests = [
@@ -169,7 +169,7 @@ def test_requests_at_the_same_time_share_what_is_left() -> None:
 
 
 def test_far_from_the_limits_no_event_is_looked_at(monkeypatch: Any) -> None:  # noqa: ANN401 - pytest's
-    """Requests only reserve what they could add, and give it back."""
+    """Requests reserve the most that they could add, and return it."""
 
     async def work(door: Door) -> None:
         monkeypatch.setattr("floorcast.ingest.new_names.FloorNames.new", None)
@@ -181,7 +181,7 @@ def test_far_from_the_limits_no_event_is_looked_at(monkeypatch: Any) -> None:  #
 
 
 def test_a_request_that_the_log_refuses_takes_no_place() -> None:
-    """Its names are free again."""
+    """Its names are available again."""
 
     async def work(door: Door) -> None:
         log = FullLog(door.house.clock)
@@ -202,7 +202,7 @@ def test_a_request_that_the_log_refuses_takes_no_place() -> None:
 
 
 def test_one_client_at_its_limit_is_told_once_a_minute() -> None:
-    """The log has a line, not one per event."""
+    """The log has one line, not one per event."""
 
     async def work(door: Door) -> None:
         with capture_logs() as logs:
@@ -219,7 +219,7 @@ def test_one_client_at_its_limit_is_told_once_a_minute() -> None:
 
 
 def test_a_log_beyond_the_limits_is_folded_as_it_is() -> None:
-    """What is in the log counts, also after the limit was lowered."""
+    """The log's events count, also after the limit was lowered."""
 
     async def work(door: Door) -> None:
         await door.send(*map(door.state, "ABCDE"))
@@ -245,7 +245,7 @@ REQUESTS = st.lists(
 def test_no_limit_is_passed_and_nothing_is_rejected_that_fits(
     requests: Sequence[Sequence[tuple[str | int, str | int, str | int | None]]], most: int
 ) -> None:
-    """A model of the names says which event is one too many."""
+    """A model of the names finds the events that are too many."""
     known: dict[str, set[str]] = {"agents": set(), "services": set(), "teams": set()}
 
     def fits(*names: str | int | None) -> bool:
@@ -273,7 +273,7 @@ def test_no_limit_is_passed_and_nothing_is_rejected_that_fits(
 
 
 def test_a_request_with_many_new_names_is_looked_at_in_turns() -> None:
-    """Tens of thousands of names in one request do not keep the loop from others."""
+    """Tens of thousands of names in one request do not block the loop."""
 
     async def work(door: Door) -> None:
         names = list(range(50_000))

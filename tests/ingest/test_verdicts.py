@@ -57,7 +57,7 @@ CASES = [
 def test_every_defect_has_its_code_and_names_its_member(
     line: bytes, code: int, message: str
 ) -> None:
-    """Missing is 201, wrong is 202, not JSON is 203; the id is told where it can be read."""
+    """Missing is 201, wrong 202, not JSON 203. The verdict has the id if it can be read."""
     (verdict,) = asyncio.run(decode([line], NOW_MS)).rejected
     assert isinstance(verdict, Rejected)
     assert verdict.code == code

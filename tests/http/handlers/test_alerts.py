@@ -1,4 +1,4 @@
-"""Alerts of a real server: listed, streamed, acknowledged, and invisible to others."""
+"""Alerts of a real server: listed, streamed, acknowledged, and hidden from others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from tests.real.server import Caller, Server
 from tests.real.sites import KEYS, SITE, event, ndjson
 
-PATIENCE = 60.0  # seconds: an alert needs two looks, a second apart
+PATIENCE = 60.0  # seconds: an alert needs two evaluations, a second apart
 RULE = """
 [[client.alert]]
 name = "Waiting"
@@ -33,7 +33,7 @@ def caller(server: Server) -> Iterator[Caller]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with an alert about waiting calls, and a call that waits in Sales."""
+    """A server with an alert about waiting calls, and a call that waits at Sales."""
     folder: Path = tmp_path_factory.mktemp("alerts")
     first, second = SITE.split("\n\n[[client]]", 1)
     with Server(folder, first + RULE + "\n[[client]]" + second) as started:
@@ -42,7 +42,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def send(server: Server, one: object) -> None:
-    """Have the server take an event."""
+    """Send an event to the server."""
     headers = {"Authorization": f"Bearer {KEYS['ACME']}", "Content-Type": "application/x-ndjson"}
     answer = httpx.post(f"{server.url}/ingest/v1/events", content=ndjson([one]), headers=headers)  # type: ignore[list-item]  # tests give any
     assert answer.json()["accepted"] == 1
@@ -61,7 +61,7 @@ def listed(caller: Caller, status: str = "") -> list[dict[str, object]]:
 
 
 def test_a_waiting_call_fires_and_is_acknowledged_and_ends(server: Server, caller: Caller) -> None:
-    """The list says since when and by whom, and so does the list as of then, when it is over."""
+    """The list has the time and the user, also as of then, when the alert is over."""
     rows = listed(caller, "firing")
     assert [(row["serviceName"], row["status"]) for row in rows] == [
         ("Sales", "firing"), ("Help", "ok"),
@@ -93,7 +93,7 @@ def test_a_waiting_call_fires_and_is_acknowledged_and_ends(server: Server, calle
 def test_an_alert_that_does_not_exist_cannot_be_acknowledged(
     server: Server, caller: Caller
 ) -> None:
-    """Nor one of another client, which gets the same response."""
+    """The same holds for another client's alert, with the same response."""
     alert = listed(caller)[0]["alertId"]
     with Caller(server.url, "STRANGER") as stranger:
         stranger.login()
@@ -107,7 +107,7 @@ def test_an_alert_that_does_not_exist_cannot_be_acknowledged(
 
 
 def test_no_source_can_send_a_transition(server: Server) -> None:
-    """Neither by its type nor under floorcast's own source."""
+    """Both its type and floorcast's own source are refused."""
     forged = event("alert.transition", 9, alert="x") | {"source": "pbx"}
     own = event("call.queue", 9, transactionId=9, sessionId="s") | {"source": "floorcast:alerts"}
     headers = {"Authorization": f"Bearer {KEYS['ACME']}", "Content-Type": "application/x-ndjson"}

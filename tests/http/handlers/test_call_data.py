@@ -32,7 +32,7 @@ def call(ended: int | None = None, call_center: int | None = 1623) -> CallFacts:
 
 
 def test_a_call_is_found_in_its_phase_alone() -> None:
-    """In the other one, 404 tells which it is; every key is there, null where unknown."""
+    """In the other phase, the 404 names the right one. Every key is present, null if unknown."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -56,7 +56,7 @@ def test_a_call_is_found_in_its_phase_alone() -> None:
 
 
 def test_parameters_are_checked() -> None:
-    """Missing: 201; not a number: 202; no such call: 404."""
+    """A missing parameter is 201, a malformed one 202, and an unknown call 404."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -78,7 +78,7 @@ def test_parameters_are_checked() -> None:
 
 
 def test_what_a_user_may_not_see_is_not_there() -> None:
-    """A child's calls are its parent's to see, not the other way; nor another call center's."""
+    """A parent sees a child's calls, but not the reverse. Other call centers are hidden."""
 
     async def work(house: House) -> None:
         for client in (ACME, CHILD, STRANGER):

@@ -1,4 +1,4 @@
-"""The feeds over HTTP, as their clients meet them."""
+"""The feeds over HTTP, as clients use them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ AGENT, EVENTS, CALLS = (
 
 
 async def first_token(house: House, session: dict[str, str], path: str = EVENTS) -> str:
-    """A token for now."""
+    """A token for the current time."""
     answer = await house.http.post(path, headers=session)
     assert answer.status_code == 200
     token: str = answer.json()["token"]
@@ -41,7 +41,7 @@ async def ask(
 
 
 def test_the_first_request_is_answered_at_once_with_a_token_for_now() -> None:
-    """No body, an empty one, {} and a blank token all mean that nothing was given."""
+    """No body, an empty one, {} and a blank token all count as the first request."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -66,7 +66,7 @@ def test_the_first_request_is_answered_at_once_with_a_token_for_now() -> None:
 
 
 def test_events_after_the_token_come_once_and_in_order() -> None:
-    """Following the tokens gives every event once, whatever the pages."""
+    """Following the tokens gives every event once, for any page sizes."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -86,7 +86,7 @@ def test_events_after_the_token_come_once_and_in_order() -> None:
 
 
 def test_without_events_the_answer_waits_ten_seconds() -> None:
-    """Then it is empty, with a fresh token that speaks for then."""
+    """The response is then empty, with a new token for the current time."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -102,7 +102,7 @@ def test_without_events_the_answer_waits_ten_seconds() -> None:
 
 
 def test_the_first_matching_event_ends_the_wait() -> None:
-    """Events that the filter does not see do not, and the token moves past them."""
+    """Events that the filter hides do not, and the token moves past them."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -124,7 +124,7 @@ def test_the_first_matching_event_ends_the_wait() -> None:
 
 
 def test_one_token_serves_both_feeds_and_an_event_id_is_a_token() -> None:
-    """After an eventId the feed goes on behind that event."""
+    """An eventId continues the feed after that event."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -142,7 +142,7 @@ def test_one_token_serves_both_feeds_and_an_event_id_is_a_token() -> None:
 
 
 def test_the_deprecated_feed_has_voice_alone_twice_named_and_says_so() -> None:
-    """``events`` and ``callEvent`` are the same array; the headers name the successor."""
+    """``events`` and ``callEvent`` are the same array. The headers name the successor."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -161,7 +161,7 @@ def test_the_deprecated_feed_has_voice_alone_twice_named_and_says_so() -> None:
 
 
 def test_a_limited_user_sees_its_call_centers_alone_in_both_feeds() -> None:
-    """An event of no known call center is not one of them."""
+    """Events without a known call center are hidden."""
 
     async def work(house: House) -> None:
         session = await house.login("limited")
@@ -179,7 +179,7 @@ def test_a_limited_user_sees_its_call_centers_alone_in_both_feeds() -> None:
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
 def test_retired_methods_name_their_successor(method: str) -> None:
-    """Any method, with or without a session."""
+    """This holds for any method, with or without a session."""
 
     async def work(house: House) -> None:
         for path, successor in (
@@ -198,7 +198,7 @@ def test_retired_methods_name_their_successor(method: str) -> None:
     "count", ["499", "1001", "-500", "x", "", "500.0", "\u0665\u0660\u0660", "9" * 40]
 )
 def test_a_count_outside_its_range_is_refused(count: str) -> None:
-    """With the range in the message."""
+    """The message has the range."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -210,7 +210,7 @@ def test_a_count_outside_its_range_is_refused(count: str) -> None:
 
 
 def test_a_token_older_than_a_day_gets_the_words_of_the_reference() -> None:
-    """With the token's time in the client's zone, though its place is known."""
+    """The message has the token's time in the client's zone, even if its position is known."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -245,7 +245,7 @@ def test_a_token_older_than_a_day_gets_the_words_of_the_reference() -> None:
     ],
 )
 def test_a_malformed_token_is_refused(token: str) -> None:
-    """And what was expected is said."""
+    """The message has the expected format."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -270,7 +270,7 @@ def test_a_token_from_the_future_is_refused() -> None:
 
 
 def test_a_foreign_token_means_its_time() -> None:
-    """What was taken up to then is not given, what came later is."""
+    """Events recorded after that time are returned, and none before it."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -288,7 +288,7 @@ def test_a_foreign_token_means_its_time() -> None:
 
 
 def test_a_feed_that_is_not_switched_on_says_so() -> None:
-    """403, code 303."""
+    """The error is 403 with code 303."""
 
     async def work(house: House) -> None:
         session = await house.login(client="CHILD")
@@ -302,7 +302,7 @@ def test_a_feed_that_is_not_switched_on_says_so() -> None:
 
 
 def test_who_disconnects_is_not_waited_for() -> None:
-    """Its place among those that wait is free at once."""
+    """The place among the waiting readers becomes free at once."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -339,7 +339,7 @@ def test_who_disconnects_is_not_waited_for() -> None:
 
 
 def test_a_cancelled_reader_leaves_the_others_waiting() -> None:
-    """Cancelling one of many that wait for the same takes nobody else with it."""
+    """Cancelling one of several readers with the same wait does not affect the others."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -363,7 +363,7 @@ def test_a_cancelled_reader_leaves_the_others_waiting() -> None:
 
 
 def test_a_poll_that_outlasts_its_session_is_told_nothing() -> None:
-    """An event that was taken after the logout is for others."""
+    """An event recorded after the logout is not sent to the ended session."""
 
     async def work(house: House) -> None:
         session, other = await house.login(), await house.login("manager")
@@ -393,7 +393,7 @@ async def change_site(house: House, site: str) -> None:
 
 
 def test_a_poll_whose_user_was_limited_meanwhile_begins_again() -> None:
-    """It is answered empty, at the place that it asked from: the next one has the new limits."""
+    """The response is empty, at the request's position. The next request has the new limits."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -412,7 +412,7 @@ def test_a_poll_whose_user_was_limited_meanwhile_begins_again() -> None:
 
 
 def test_release_answers_everybody_at_once() -> None:
-    """As when the server stops; the tokens are good for later."""
+    """A stopping server does this. The tokens stay valid."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -428,7 +428,7 @@ def test_release_answers_everybody_at_once() -> None:
 
 
 def test_a_store_that_cannot_be_read_is_told_as_503() -> None:
-    """With a time to come back."""
+    """The response has Retry-After."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -445,7 +445,7 @@ def test_a_store_that_cannot_be_read_is_told_as_503() -> None:
 
 
 def test_large_pages_are_compressed_and_shared() -> None:
-    """Two readers of one page get the same bytes, whether they take gzip or not."""
+    """Two readers of one page get the same bytes, with or without gzip."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -466,7 +466,7 @@ def test_large_pages_are_compressed_and_shared() -> None:
 
 
 def test_an_answer_that_is_shared_does_not_age() -> None:
-    """Who asks the same a day later gets a token that speaks for then."""
+    """The same request a day later gets a token for the current time."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -485,7 +485,7 @@ def test_an_answer_that_is_shared_does_not_age() -> None:
 
 
 def test_a_token_stays_good_while_nothing_happens() -> None:
-    """Over a quiet weekend each answer's token speaks for its own time."""
+    """On a quiet weekend, each response's token is for its own time."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -505,7 +505,7 @@ def test_a_token_stays_good_while_nothing_happens() -> None:
 
 
 def test_a_token_of_another_node_waits_for_its_place() -> None:
-    """A reader that changes nodes is ahead of the new one for a moment; it sees nothing twice."""
+    """The reader is briefly ahead of the new node, and gets no event twice."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -524,7 +524,7 @@ def test_a_token_of_another_node_waits_for_its_place() -> None:
 
 
 def test_a_place_that_does_not_come_is_asked_for_elsewhere() -> None:
-    """While this node may lack something; else the token is one of another log."""
+    """This applies while the node may lack entries. Otherwise the token is of another log."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -546,7 +546,7 @@ def test_a_place_that_does_not_come_is_asked_for_elsewhere() -> None:
 
 @pytest.mark.parametrize("path", [EVENTS, CALLS, f"{EVENTS}/sse"])
 def test_a_filter_in_the_address_of_a_post_is_refused(path: str) -> None:
-    """Ignored, it would answer with everything."""
+    """If it were ignored, the response would have all events."""
 
     async def work(house: House) -> None:
         session = await house.login()

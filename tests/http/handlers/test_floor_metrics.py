@@ -1,4 +1,4 @@
-"""``/metrics/floor``: one client's figures for a metrics key, and nothing for any other."""
+"""``/metrics/floor``: one client's figures for a metrics key."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ Samples = dict[tuple[str, str], float]
 
 
 class Floor(NamedTuple):
-    """A server, and a metrics key of each of its clients."""
+    """A server, and a metrics key for each of its clients."""
 
     server: Server
     keys: dict[str, str]
 
     def get(self, headers: dict[str, str], query: str = "") -> httpx.Response:
-        """The answer to a scrape."""
+        """The response to a scrape."""
         return httpx.get(f"{self.server.url}/metrics/floor{query}", headers=headers)
 
     def samples(self, client: str) -> Samples:
-        """Each sample by its name, and its state, reason, bound or service."""
+        """Each sample by name and by state, reason, bound or service."""
         answer = self.get({"Authorization": f"Bearer {self.keys[client]}"})
         assert answer.status_code == 200
         found: Samples = {}
@@ -56,10 +56,10 @@ def new_key(server: Server, client: str) -> str:
 
 @pytest.fixture(scope="module")
 def floor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Floor]:
-    """A service with a call that was handled, and one that waits; of ACME alone."""
+    """A service of ACME with a handled call and a waiting one."""
     with running(tmp_path_factory.mktemp("floor")) as server:
         keys = {name: new_key(server, name) for name in KEYS}
-        server.kill()  # a server that starts knows at once what a command has written
+        server.kill()  # a server that starts sees the change of a command at once
         server.start()
         first: dict[str, object] = {"transactionId": 1, "sessionId": "s"}
         told = [
@@ -80,7 +80,7 @@ def floor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Floor]:
 
 
 def test_the_figures_are_the_floor_s(floor: Floor) -> None:
-    """Gauges of now, counters, and the histogram of the waits."""
+    """It has gauges of the present, counters, and the histogram of waits."""
     samples = floor.samples("ACME")
     shown = {
         name: samples[f"floorcast_{name}", "PS"]
@@ -103,7 +103,7 @@ def test_the_figures_are_the_floor_s(floor: Floor) -> None:
 
 
 def test_another_client_sees_nothing_of_it(floor: Floor) -> None:
-    """Neither its services nor when it was heard of."""
+    """Neither its services nor the time of its last event appear."""
     others = [name for name in KEYS if name != "ACME"]
     assert others
     for client in others:
@@ -113,7 +113,7 @@ def test_another_client_sees_nothing_of_it(floor: Floor) -> None:
 
 @pytest.mark.parametrize("kind", ["none", "wrong", "ingest key", "in the address"])
 def test_without_a_metrics_key_there_is_nothing(floor: Floor, kind: str) -> None:
-    """Nor with a key of another kind, nor with one in the address, where logs would keep it."""
+    """Other kinds of keys, and a key in the URL, where logs would keep it, are refused."""
     headers = {
         "none": {},
         "wrong": {"Authorization": "Bearer wrong"},
@@ -128,7 +128,7 @@ def test_without_a_metrics_key_there_is_nothing(floor: Floor, kind: str) -> None
 
 
 def test_openmetrics_is_given_to_who_asks_for_it(floor: Floor) -> None:
-    """As Prometheus does by default; the text format to everybody else."""
+    """Prometheus asks for it by default. Others get the text format."""
     key = {"Authorization": f"Bearer {floor.keys['ACME']}"}
     asked = floor.get({**key, "Accept": PROMETHEUS_ACCEPTS})
     assert asked.headers["content-type"].startswith("application/openmetrics-text")

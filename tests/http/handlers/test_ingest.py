@@ -1,4 +1,4 @@
-"""Events over HTTP: whose key it is, until the events are stored."""
+"""Events over HTTP, from the key to the stored entry."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BODY = ndjson([event("call.queue", 1, transactionId=1, sessionId="s")])
 
 
 def test_a_key_that_is_revoked_during_an_upload_takes_nothing(tmp_path: Path) -> None:
-    """It counts when the events are stored, not only when the request begins."""
+    """The key is checked again when the events are stored."""
     house = House(tmp_path, Clock())
     other = SITE.replace(KEYS["ACME"], "another-key-for-testing")
     assert other != SITE
@@ -50,7 +50,7 @@ def test_a_key_that_is_revoked_during_an_upload_takes_nothing(tmp_path: Path) ->
 
 
 def test_the_limits_are_those_of_the_site_at_the_moment(tmp_path: Path) -> None:
-    """The default lets everything in; after a change of the site the next request is rejected."""
+    """By default there is no limit. After a change of the site, the next request is limited."""
     house = House(tmp_path, Clock())
     before = 'name = "ACME"\n'
     limited = SITE.replace(before, before + "limits = {agents = 2, open_calls = 1}\n", 1)
@@ -122,9 +122,9 @@ def send(house: House, body: object, kind: str | None, **headers: str) -> httpx.
 def test_the_content_modes_are_one_event(
     house: House, body: object, kind: str | None, *, binary: bool
 ) -> None:
-    """Binary and structured, by Content-Type and ``ce-`` headers: duplicates of each other.
+    """Binary and structured requests of one event are duplicates of each other.
 
-    A type of CloudEvents' own, or of lines, is structured, whatever the headers say.
+    A CloudEvents or NDJSON content type means structured, whatever the headers say.
     """
     assert send(house, START, "application/cloudevents+json").json()["accepted"] == 1
     answer = send(house, body, kind, **(HEADERS if binary else {}))
@@ -132,7 +132,7 @@ def test_the_content_modes_are_one_event(
 
 
 def test_what_is_wrong_with_a_binary_event_is_a_verdict(house: House) -> None:
-    """As of any other event, with its id."""
+    """The verdict has the id, as for any other event."""
     without = {name: value for name, value in HEADERS.items() if name != "ce-source"}
     answer = send(house, START["data"], "application/json", **without)
     (verdict,) = answer.json()["rejected"]
@@ -145,12 +145,15 @@ def test_what_is_wrong_with_a_binary_event_is_a_verdict(house: House) -> None:
 
 @pytest.mark.parametrize("kind", ["application/xml", "text/plain", "application/cloudevents+xml"])
 def test_data_of_another_type_is_refused(house: House, kind: str) -> None:
-    """415: the data of every event here is JSON."""
+    """The response is 415, because the data of every event is JSON."""
     assert send(house, START["data"], kind, **HEADERS).status_code == 415
 
 
 def test_the_key_of_a_sender_without_headers(house: House) -> None:
-    """In the query; a key in the header takes precedence, and a wrong one is refused."""
+    """The key may be in the query.
+
+    A key in the header takes precedence, and a wrong one is refused.
+    """
 
     async def post(query: dict[str, str], headers: dict[str, str]) -> int:
         answer = await house.request(
@@ -166,7 +169,7 @@ def test_the_key_of_a_sender_without_headers(house: House) -> None:
 
 
 def test_the_webhook_handshake(house: House) -> None:
-    """The origin that asks is allowed, at any rate, without a key; nothing else is echoed."""
+    """The requesting origin is allowed at any rate without a key. Nothing else is echoed."""
     path = "/ingest/v1/events"
     asked = {"WebHook-Request-Origin": "eventgrid.azure.net", "WebHook-Request-Rate": "120"}
     answer = house.ask("OPTIONS", path, headers=asked)

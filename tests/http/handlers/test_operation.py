@@ -1,4 +1,4 @@
-"""Alive, ready, counted."""
+"""Health, readiness and metrics."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tests.http.servers import House, in_house
 
 
 def test_health_and_readiness() -> None:
-    """A server that starts is alive, but not ready."""
+    """A starting server is alive but not ready."""
 
     async def work(house: House) -> None:
         for ready, status in ((True, 200), (False, 503)):
@@ -23,7 +23,7 @@ def test_health_and_readiness() -> None:
 
 
 def test_metrics_name_nobody() -> None:
-    """Counts by route; neither clients, nor users, nor sessions."""
+    """Counts are by route. Clients, users and sessions do not appear."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -49,7 +49,7 @@ def test_metrics_name_nobody() -> None:
 
 
 def test_a_log_that_cannot_be_written_is_told_by_readiness() -> None:
-    """``/readyz`` is 503 and says why; reading goes on."""
+    """``/readyz`` returns 503 with the reason. Reads still work."""
 
     async def work(house: House) -> None:
         house.log.healthy = False

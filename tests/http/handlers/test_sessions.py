@@ -17,7 +17,7 @@ ACCESS = {"LV-Access": "acme-token-for-tests"}
 @pytest.mark.parametrize("path", ["/session/login", "/session/v5.0/login/"])
 @pytest.mark.parametrize("access", [ACCESS, {"Authorization": "Bearer acme-token-for-tests"}])
 def test_login(path: str, access: dict[str, str]) -> None:
-    """Gives a session, and the same one again; another API token, another session."""
+    """A login returns a session, and later the same one. Another API token gets another session."""
 
     async def work(house: House) -> None:
         answer = await house.http.post(path, headers=access, json=LOGIN)
@@ -59,7 +59,7 @@ def test_login(path: str, access: dict[str, str]) -> None:
 def test_a_login_that_cannot_be(
     headers: dict[str, str], body: object, status: int, code: int
 ) -> None:
-    """Missing and wrong members are named; wrong credentials are not told apart."""
+    """Missing and invalid members are named. Wrong credentials are not distinguished."""
 
     async def work(house: House) -> None:
         answer = await house.http.post("/session/login", headers=headers, json=body)
@@ -72,7 +72,7 @@ def test_a_login_that_cannot_be(
 
 
 def test_missing_members_are_all_named() -> None:
-    """At once, not one after the other."""
+    """All of them are in one error."""
 
     async def work(house: House) -> None:
         answer = await house.http.post(
@@ -87,7 +87,7 @@ def test_missing_members_are_all_named() -> None:
 
 
 def test_validate_and_logout() -> None:
-    """204 while the session lives, 404 after; also in the query."""
+    """The response is 204 while the session is alive, 404 afterwards, also by query."""
 
     async def work(house: House) -> None:
         session_id = (await house.login())["LV-Session"]
@@ -114,7 +114,7 @@ def test_validate_and_logout() -> None:
 
 
 def test_a_changed_password_ends_the_sessions() -> None:
-    """The old one is no good any more, the new one is."""
+    """The old password no longer works, and the new one does."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -135,7 +135,7 @@ def test_a_changed_password_ends_the_sessions() -> None:
 
 
 def test_a_login_may_set_a_cookie() -> None:
-    """That scripts cannot read and other sites cannot send; no method but streams takes it."""
+    """Scripts cannot read it, other sites cannot send it, and only streams accept it."""
 
     async def work(house: House) -> None:
         answer = await house.http.post("/session/login?cookie=true", headers=ACCESS, json=LOGIN)
@@ -163,7 +163,7 @@ BEARER = {"Authorization": f"Bearer {KEY}"}
 
 
 def test_a_screen_key_is_exchanged_for_a_session_that_only_reads() -> None:
-    """The statistics and feeds of its services; no call data, and nothing after it is revoked."""
+    """It reads the statistics and feeds of its services, but no call data, until it is revoked."""
 
     async def work(house: House) -> None:
         screen = ScreenKey(digest=digest(KEY), services=(38049,))
@@ -194,7 +194,7 @@ def test_a_screen_key_is_exchanged_for_a_session_that_only_reads() -> None:
 
 
 def test_a_screen_reads_the_events_of_its_services_alone() -> None:
-    """By the feeds, as by the statistics."""
+    """This holds for feeds and statistics."""
 
     async def work(house: House) -> None:
         await add_screen_key(house.kv, ACME, ScreenKey(digest=digest(KEY), services=(2,)))

@@ -1,4 +1,4 @@
-"""The statistics over HTTP: who may ask, for what, and the place at which the answer is true."""
+"""The statistics over HTTP: rights, filters, and the position of a response."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def ready(who: str, service: int = 38049) -> InboundEvent:
 
 @pytest.mark.parametrize("path", METHODS)
 def test_every_method_answers_without_a_body(path: str) -> None:
-    """An empty floor has empty answers; a slash or a version more is the same path."""
+    """An empty floor has empty responses. A trailing slash and a version are accepted."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -73,7 +73,7 @@ def test_every_method_answers_without_a_body(path: str) -> None:
 
 @pytest.mark.parametrize("path", METHODS)
 def test_roles(path: str) -> None:
-    """Campaigns are for auditors, too; the service methods are not."""
+    """Auditors may read campaigns, but no service methods."""
 
     async def work(house: House) -> None:
         assert (await house.http.post(path)).status_code == 401
@@ -99,7 +99,7 @@ def test_roles(path: str) -> None:
     ],
 )
 def test_a_filter_that_cannot_be_used_is_an_error(path: str, wanted: object, message: str) -> None:
-    """400, code 202; never an empty answer, and never a wider one."""
+    """The response is 400 with code 202, and never empty or too wide."""
 
     async def work(house: House) -> None:
         answer = await house.http.post(path, headers=await house.login(), json={"filter": wanted})
@@ -110,7 +110,7 @@ def test_a_filter_that_cannot_be_used_is_an_error(path: str, wanted: object, mes
 
 
 def test_a_user_sees_its_call_centers_alone() -> None:
-    """Rows and sums of the others are not there, and asking for them is asking for nothing."""
+    """Rows and sums of others are missing, and a filter for them is an empty selection."""
 
     async def work(house: House) -> None:
         house.floors[ACME].floor = floor(ready("ANN"), ready("BOB", 2))
@@ -127,7 +127,7 @@ def test_a_user_sees_its_call_centers_alone() -> None:
 
 
 def test_rows_that_were_made_for_one_user_do_not_show_to_another() -> None:
-    """Past intervals are kept for all users of a client; each sees its own services."""
+    """Past intervals are cached for all users of a client. Each user sees only its services."""
 
     async def work(house: House) -> None:
         path = f"{SERVICE}/stats/intervals"
@@ -149,7 +149,7 @@ def test_rows_that_were_made_for_one_user_do_not_show_to_another() -> None:
 
 
 def test_a_parent_s_user_sees_the_child_s_services_too() -> None:
-    """Not the other way round, and not a stranger's."""
+    """The child's user does not see the parent's services, nor a stranger's."""
 
     async def work(house: House) -> None:
         house.floors[ACME].floor = floor(ready("ANN"))
@@ -169,7 +169,7 @@ def test_a_parent_s_user_sees_the_child_s_services_too() -> None:
 
 
 def test_a_floor_that_is_begun_anew_is_unavailable() -> None:
-    """A part of the truth would be none: 503, and try again."""
+    """A partial response would be wrong, so it is 503 with a retry."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -182,7 +182,7 @@ def test_a_floor_that_is_begun_anew_is_unavailable() -> None:
 
 
 def test_the_token_is_the_place_up_to_which_the_floor_is_folded() -> None:
-    """In the middle of an entry, too: following it gives what the answer did not hold yet."""
+    """Following it within an entry gives exactly the events that the response lacks."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -204,7 +204,7 @@ def test_the_token_is_the_place_up_to_which_the_floor_is_folded() -> None:
 
 
 def test_state_changed_after_is_read_in_the_client_s_zone() -> None:
-    """Milliseconds or ISO 8601; what is neither is an error that names it."""
+    """It accepts milliseconds and ISO 8601. The error for anything else names it."""
 
     async def work(house: House) -> None:
         events = [ready("ANN"), agent_at("NOT_READY", NOW - 20_000, "BOB", service=2)]
@@ -222,7 +222,7 @@ def test_state_changed_after_is_read_in_the_client_s_zone() -> None:
 
 
 def test_campaigns_are_asked_for_by_one_kind() -> None:
-    """Two kinds, or an id that nobody knows, are errors."""
+    """Two kinds, or an unknown id, are errors."""
 
     async def work(house: House) -> None:
         update = event_at("campaign.update", NOW - 9, campaign=5, service=2)
@@ -241,7 +241,7 @@ def test_campaigns_are_asked_for_by_one_kind() -> None:
 
 
 def test_a_large_answer_is_made_in_turns() -> None:
-    """Others get theirs in between; what is folded meanwhile is not in it."""
+    """Other requests run in between. Events folded meanwhile are not in the response."""
 
     async def work(house: House) -> None:
         house.floors[ACME].floor = mine = floor(*(ready(f"A{number}") for number in range(250)))
@@ -262,7 +262,7 @@ def test_a_large_answer_is_made_in_turns() -> None:
 
 
 def test_every_method_tells_when_the_newest_event_was_taken() -> None:
-    """Not the site's change, which is an entry, too; nothing where there was no event."""
+    """Changes of the site do not count. Without events there is no header."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -279,7 +279,7 @@ def test_every_method_tells_when_the_newest_event_was_taken() -> None:
 
 
 def test_a_user_limited_to_a_child_s_call_center_sees_that_one_alone(tmp_path: Path) -> None:
-    """The parent has one of the same id: neither its feeds nor its figures nor its calls show."""
+    """The parent's call center with the same id is hidden in feeds, figures and calls."""
     limit = "call_centers = [1623]"
     site = SITE.replace(limit, "call_centers = [{client = 4199, id = 1623}]")
     site = site.replace('{id = 15, name = "Child\'s"}', '{id = 1623, name = "Child\'s"}')

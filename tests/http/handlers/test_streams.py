@@ -1,4 +1,4 @@
-"""The streams over HTTP: refused before they begin, begun where they should, and whose."""
+"""The streams over HTTP: refusals, starting positions, and visible events."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HEADERS = list[tuple[bytes, bytes]]
 
 
 class Stream:
-    """A request for a stream, and what came of it."""
+    """A request for a stream, and its result."""
 
     def __init__(self) -> None:
         self.status = 0
@@ -54,7 +54,7 @@ class Stream:
 
     @property
     def error(self) -> tuple[int, int, str]:
-        """The refusal."""
+        """The response to a refused request."""
         body = json.loads(self.body)
         return self.status, body["code"], body["message"]
 
@@ -69,7 +69,7 @@ async def ask(
     version: str = "1.1",
     **query: str,
 ) -> Stream:
-    """Ask for a stream as the transport would."""
+    """Request a stream as the transport does."""
     stream = Stream()
     sent = b"" if body is None else json.dumps(body).encode()
 
@@ -103,7 +103,7 @@ async def ask(
 
 
 def test_a_stream_begins_now_and_gives_what_comes() -> None:
-    """One data line an event; the answer is a stream that nobody on the way may keep."""
+    """Each event has one data line. Caches must not store the response."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -126,7 +126,7 @@ def test_a_stream_begins_now_and_gives_what_comes() -> None:
 
 
 def test_silence_is_told_in_the_clients_zone() -> None:
-    """As the reference prints it."""
+    """The format is that of the reference."""
 
     async def work(house: House) -> None:
         stream = await ask(house, await house.login())
@@ -139,7 +139,7 @@ def test_silence_is_told_in_the_clients_zone() -> None:
 
 
 def test_a_stream_goes_on_behind_a_token_or_an_event_id() -> None:
-    """With everything that there is, in the order of the feed, and then what comes."""
+    """It first gives the past events in the order of the feed, then new ones."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -157,7 +157,7 @@ def test_a_stream_goes_on_behind_a_token_or_an_event_id() -> None:
 
 
 def test_filters_and_sight_hold_in_streams() -> None:
-    """As in the long poll, in both feeds."""
+    """They apply as in the long poll, in both feeds."""
 
     async def work(house: House) -> None:
         session, limited = await house.login(), await house.login("limited")
@@ -179,7 +179,7 @@ def test_filters_and_sight_hold_in_streams() -> None:
 
 @pytest.mark.parametrize("path", [EVENTS, AGENTS])
 def test_an_event_source_resumes_by_its_last_event_id(path: str) -> None:
-    """Each event has an id; what the browser says wins over the page's token."""
+    """Each event has an id. The browser's header takes precedence over the page's token."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -204,7 +204,7 @@ def test_an_event_source_resumes_by_its_last_event_id(path: str) -> None:
 
 
 def test_the_cookie_opens_get_streams_and_nothing_else() -> None:
-    """Another site's page could make a browser send the rest."""
+    """Another site's page could make a browser send other requests."""
 
     async def work(house: House) -> None:
         cookie = {"Cookie": "LV-Session=" + (await house.login())["LV-Session"]}
@@ -216,7 +216,7 @@ def test_the_cookie_opens_get_streams_and_nothing_else() -> None:
 
 
 def test_what_cannot_be_streamed_is_refused_in_json() -> None:
-    """With its status, before anything of a stream."""
+    """The response has a status and no stream."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -246,7 +246,7 @@ def test_what_cannot_be_streamed_is_refused_in_json() -> None:
 
 
 def test_gzip_and_old_http() -> None:
-    """Compressed if the caller takes it; in chunks if its HTTP knows them."""
+    """It is compressed if the caller accepts that, and chunked if its HTTP version allows it."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -272,7 +272,7 @@ def test_gzip_and_old_http() -> None:
 
 
 def test_head_tells_of_the_stream_and_begins_none() -> None:
-    """As HTTP has it."""
+    """It has the headers of a GET."""
 
     async def work(house: House) -> None:
         stream = await ask(house, await house.login(), method="HEAD")
@@ -298,7 +298,7 @@ async def without_feed(house: House, _session: str) -> None:
 def test_who_may_no_more_is_told_and_let_go(
     change: Callable[[House, str], Awaitable[object]], why: bytes
 ) -> None:
-    """At the next keep-alive."""
+    """The stream ends at the next keep-alive, with a comment."""
 
     async def work(house: House) -> None:
         session = await house.login(client="CHILD")
@@ -315,7 +315,7 @@ def test_who_may_no_more_is_told_and_let_go(
 
 @pytest.mark.parametrize(("role", "goes_on"), [("Superuser", True), ("Auditor", False)])
 def test_a_stream_of_alerts_ends_with_the_right_to_it(role: str, goes_on: bool) -> None:
-    """The rights are those of its route: a superuser has no feed and sees the alerts."""
+    """Each route has its own rights: a superuser sees alerts but has no feed."""
 
     async def work(house: House) -> None:
         session = await house.login("superuser")
@@ -334,7 +334,7 @@ def test_a_stream_of_alerts_ends_with_the_right_to_it(role: str, goes_on: bool) 
 
 
 def test_nothing_is_written_to_a_reader_that_has_lost_its_rights() -> None:
-    """Not even what happens in the seconds before the next keep-alive; others go on."""
+    """This includes events before the next keep-alive. Other readers continue."""
 
     async def work(house: House) -> None:
         other = await ask(house, await house.login("manager"), path=EVENTS)
@@ -353,14 +353,14 @@ def test_nothing_is_written_to_a_reader_that_has_lost_its_rights() -> None:
 
 
 def test_a_stream_waits_while_its_floor_is_rebuilt() -> None:
-    """It hears keep-alives meanwhile, and has every event afterwards."""
+    """It sends keep-alives meanwhile and all events afterwards."""
 
     async def work(house: House) -> None:
         stream = await ask(house, await house.login())
         floor = house.server.floors.pop(ACME)
         await house.loop.passing(35)
         assert stream.text.count(b": keepalive") == 3
-        house.publish([call_start])  # as the floor that is made anew does
+        house.publish([call_start])  # as a floor that is being rebuilt does
         house.server.floors[ACME] = floor
         await house.loop.passing(1)
         assert len(stream.events) == 1
@@ -369,7 +369,7 @@ def test_a_stream_waits_while_its_floor_is_rebuilt() -> None:
 
 
 def test_an_event_source_comes_back_by_itself_while_a_floor_is_rebuilt() -> None:
-    """A browser's EventSource gives up for good at a 503; a program is told by one."""
+    """A browser's EventSource stops permanently at a 503, so only programs get one."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -385,7 +385,7 @@ def test_an_event_source_comes_back_by_itself_while_a_floor_is_rebuilt() -> None
 
 
 def test_a_session_has_so_many_readers_and_no_more() -> None:
-    """Streams and waiting polls together: 429 before the stream begins; who leaves makes room."""
+    """Streams and waiting polls count together. A reader that leaves makes room."""
 
     async def work(house: House) -> None:
         house.server.reader_limits = ReaderLimits(per_session=2)
@@ -412,7 +412,7 @@ def test_a_session_has_so_many_readers_and_no_more() -> None:
 
 
 def test_a_stream_keeps_its_session_in_use() -> None:
-    """For longer than a session lives unused."""
+    """The session lives longer than an unused one."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -428,7 +428,7 @@ def test_a_stream_keeps_its_session_in_use() -> None:
 
 
 def test_streams_are_counted() -> None:
-    """Open, opened, events, bytes."""
+    """Open and opened streams, events and bytes are counted."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -446,7 +446,7 @@ def test_streams_are_counted() -> None:
 
 
 def test_without_the_transport_there_are_no_streams() -> None:
-    """An application that is served by something else says so."""
+    """Served by another server, the application refuses streams with an explanation."""
 
     async def work(house: House) -> None:
         answer = await house.http.post(EVENTS, headers=await house.login())

@@ -1,7 +1,7 @@
-"""The OpenAPI document: complete, valid, always the same, and as the server is.
+"""The OpenAPI document: complete, valid, reproducible, and true of the server.
 
-Schemathesis asks a real server on which a day has happened, and runs all its checks. Requests
-that must be taken name what there is: of a schema alone nobody knows a service's id.
+Schemathesis runs its checks on a real server with a day of events. Requests that must succeed use
+existing ids, which a schema alone cannot know.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ SCHEMAS = DOCUMENT["components"]["schemas"]
 
 
 def strictly(told: dict[str, Any]) -> dict[str, Any]:
-    """The document, told that an answer has no members but those that it lists.
+    """The document, with responses restricted to the listed members.
 
-    In a batch one type of event stands for all, which are asked for one by one.
+    In a batch, one type of event stands for all, because each type is tested alone.
     """
     told = copy.deepcopy(told)
     bodies = told["paths"]["/ingest/v1/events"]["post"]["requestBody"]["content"]
@@ -83,14 +83,14 @@ SCHEMA = schemathesis.openapi.from_dict(
             "generation": {
                 "deterministic": True,
                 "with-security-parameters": False,
-                "allow-extra-parameters": False,  # the contract ignores what it does not know
+                "allow-extra-parameters": False,  # the contract ignores unknown members
                 "no-shrink": True,
             }
         }
     ),
 )
 OPERATIONS = [(verb, path) for path, verbs in DOCUMENT["paths"].items() for verb in verbs]
-OPENED = 100  # requests of a method that are asked again without what opens it
+OPENED = 100  # requests per method that are repeated without credentials
 CALL = {"transactionId": 7, "sessionId": "S7"}
 DAY = [
     event("agent.state", 1, agent="VKUMARK", eventType="LOGON", service=38049, team=1234),
@@ -118,12 +118,12 @@ NAMED: dict[str, Any] = {
 
 @schemathesis.serializer("application/x-ndjson")
 def as_lines(_context: schemathesis.SerializationContext, value: object) -> bytes:
-    """A text as it is, anything else as one line."""
+    """A text as is, anything else in one line."""
     return value.encode() if isinstance(value, str) else json.dumps(value).encode()
 
 
 class Asked:
-    """A server on which a day has happened, and what opens it."""
+    """A server with a day of events, and its credentials."""
 
     def __init__(self, server: Server) -> None:
         self.url = server.url
@@ -138,7 +138,7 @@ class Asked:
             caller.take(ndjson(DAY))
 
     def takes(self, case: schemathesis.Case[Any]) -> bool:
-        """Whether to send it: of the intake, whose members alone make thousands, one in five."""
+        """Whether to send the request. The intake has thousands of combinations, so one in five."""
         self.tried[case.operation.label] += 1
         return not case.path.startswith("/ingest") or self.tried[case.operation.label] % 5 == 0
 
@@ -171,11 +171,11 @@ SPAN = {
     "from": "2026-11-01",
     "to": "2026-11-20",
     "cursor": None,
-}  # no schema tells that it must not be too long
+}  # the schema does not have the maximum length
 
 
 def made_real(case: schemathesis.Case[Any], token: str) -> None:  # noqa: C901 -- a rule each
-    """Name what there is, in a request that its schema allows."""
+    """Replace ids by existing ones in a request that the schema allows."""
     if isinstance(case.body, dict | list):
         case.body = whole(case.body)
     if case.path.startswith("/ingest") and case.method == "POST":
@@ -188,19 +188,19 @@ def made_real(case: schemathesis.Case[Any], token: str) -> None:  # noqa: C901 -
         if isinstance(given, dict) and str(given.get("token") or "").strip():
             given["token"] = token
         if isinstance(given, dict) and given.get("at") is not None:
-            given["at"] = time.time_ns() // 1_000_000  # what the ids belong to is known by now
+            given["at"] = time.time_ns() // 1_000_000  # the owner of the ids is known by now
     wanted = case.body.get("filter") if isinstance(case.body, dict) else None
     if isinstance(case.body, dict) and isinstance(wanted, dict):
         case.body["filter"] = made_findable(wanted, case.path)
     if isinstance(case.body, dict) and "figure" in case.body:
-        # no schema tells which cursor is that of the request, nor where intervals begin
+        # a schema cannot know a request's cursor or where intervals begin
         case.body |= dict.fromkeys(("start", "end", "cursor", "client"))
     if isinstance(case.headers.get("Last-Event-ID"), str):
         case.headers["Last-Event-ID"] = token
 
 
 def whole(value: T) -> T:
-    """Whole numbers without a point: to JSON Schema 1.0 is an integer, to msgspec it is not."""
+    """Whole numbers without a fraction: 1.0 is an integer in JSON Schema but not in msgspec."""
     if isinstance(value, dict):
         return cast(T, {name: whole(member) for name, member in value.items()})
     if isinstance(value, list):
@@ -209,7 +209,7 @@ def whole(value: T) -> T:
 
 
 def without_time(body: T) -> T:
-    """Events that happen now: no schema tells which times lie in the future."""
+    """Events with the current time, because a schema cannot exclude the future."""
     for one in body if isinstance(body, list) else [body]:
         if isinstance(one, dict):
             one.pop("time", None)
@@ -217,19 +217,20 @@ def without_time(body: T) -> T:
 
 
 def made_findable(a_filter: dict[str, Any], path: str) -> dict[str, Any]:
-    """A filter by what there is; by one kind of thing alone where more are refused."""
+    """A filter with existing ids, of one kind if only one is allowed."""
     real = {
         member: [{"id": REAL[member]}] if member in REAL else values
         for member, values in a_filter.items()
         if values
     }
     if "callEvent" in path:
-        real.pop("interactionType", None)  # what is no call is not fed there, and waited for
+        # Other types are not in this feed, and the request would wait.
+        real.pop("interactionType", None)
     return dict(list(real.items())[:1]) if path.endswith("campaign/stats") else real
 
 
 def answered(case: schemathesis.Case[Any], asked: Asked) -> requests.Response:
-    """The answer; of a stream, which does not end, its head."""
+    """The response. Of a stream, which does not end, only the head."""
     request = case.as_transport_kwargs(base_url=asked.url, headers=asked.headers(case.path))
     response = asked.http.request(**request, stream=True, timeout=30)
     if response.headers.get("Content-Type", "").startswith(STREAM):
@@ -241,24 +242,24 @@ def answered(case: schemathesis.Case[Any], asked: Asked) -> requests.Response:
 def left_out(
     case: schemathesis.Case[Any], response: requests.Response, asked: Asked
 ) -> list[CheckFunction]:
-    """The checks that the contract itself goes against, and one that is repeated enough."""
+    """The checks that the contract contradicts, and one that is sampled."""
     if "410" in case.operation.definition.raw["responses"]:
-        return [positive_data_acceptance, unsupported_method]  # 410 whatever is sent, and how
+        return [positive_data_acceptance, unsupported_method]  # 410 for any method and body
     if response.status_code == 414 and len(response.request.url or "") > 30_000:
-        # no schema tells how long a whole URL may be, and 414 is a rejection as good as 400
+        # the schema cannot limit the whole URL, and 414 is a valid rejection
         return [positive_data_acceptance, negative_data_rejection]
     if "access_token" in (case.query or {}):
-        return [negative_data_rejection]  # it is not looked at beside the header's key
+        return [negative_data_rejection]  # it is ignored if the header has a key
     body = response.request.body
     if response.status_code == 413 and isinstance(body, bytes) and len(body) > 1 << 20:
-        return [positive_data_acceptance, negative_data_rejection]  # nor how long a whole body
+        return [positive_data_acceptance, negative_data_rejection]  # nor the whole body
     if isinstance(body, bytes) and body.isspace():
-        return [negative_data_rejection]  # no JSON to schemathesis, "nothing given" to us
+        return [negative_data_rejection]  # not JSON for schemathesis, but "nothing given" for us
     taken = case.path.startswith("/ingest") and case.method == "POST" and response.ok
     if taken and response.json()["rejected"]:
-        return [negative_data_rejection]  # each event has a verdict of its own
+        return [negative_data_rejection]  # each event has its own verdict
     enough = asked.tried[case.operation.label] > OPENED
-    return [ignored_auth] if enough else []  # asks again without a key
+    return [ignored_auth] if enough else []  # repeats the request without a key
 
 
 @settings(
@@ -285,9 +286,9 @@ def is_as_the_document_says(case: schemathesis.Case[Any], asked: Asked) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize(("verb", "path"), OPERATIONS)
 def test_the_server_is_as_the_document_says(verb: str, path: str, asked: Asked) -> None:
-    """Every answer has a status, a type, headers and a body that the document tells of.
+    """Every response has a documented status, type, headers and body.
 
-    ``SCHEMA.parametrize`` would make every worker make the cases of all operations, 13 s each.
+    ``SCHEMA.parametrize`` would generate the cases of all operations in every worker, at 13 s each.
     """
     (made,) = get_all_tests(
         schema=SCHEMA.include(path=path, method=verb.upper()),
@@ -301,7 +302,7 @@ def test_the_server_is_as_the_document_says(verb: str, path: str, asked: Asked) 
 
 
 def test_every_route_is_in_it() -> None:
-    """And nothing else; a path that the reference misspells is told where its method is."""
+    """Nothing else is in it. A misspelt path of the reference is described at its method."""
     told = {
         (method.upper(), path) for path, methods in DOCUMENT["paths"].items() for method in methods
     }
@@ -316,7 +317,7 @@ def test_every_route_is_in_it() -> None:
 
 
 def test_every_member_is_described() -> None:
-    """None is left to guess, and no description is left over."""
+    """No description is missing, and none is unused."""
     used = set()
     for kind, found in SCHEMAS.items():
         for name, member in found.get("properties", {}).items():
@@ -326,7 +327,7 @@ def test_every_member_is_described() -> None:
 
 
 def test_the_feeds_unions_have_discriminators() -> None:
-    """By channel, and the voice events by their type."""
+    """They are by channel, and by type for voice events."""
     items = SCHEMAS["FeedAnswer"]["properties"]["events"]["items"]
     assert items["discriminator"]["propertyName"] == "interactionType"
     assert set(items["discriminator"]["mapping"]) == {"VOICE", "Email", "SMS"}
@@ -336,7 +337,7 @@ def test_the_feeds_unions_have_discriminators() -> None:
 
 
 def test_operations_have_names_that_make_functions() -> None:
-    """Each once, in camel case, and none that says only what every method returns."""
+    """Names are unique, in camel case, and say more than the common parts."""
     names = [one["operationId"] for path in DOCUMENT["paths"].values() for one in path.values()]
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[a-z][a-zA-Z]{4,}", name) for name in names)
@@ -344,33 +345,33 @@ def test_operations_have_names_that_make_functions() -> None:
 
 
 def test_it_is_valid() -> None:
-    """As OpenAPI 3.1, with every reference leading somewhere."""
+    """It is valid OpenAPI 3.1, and all references resolve."""
     SCHEMA.validate()
     for kind, name in re.findall(r'"#/components/(\w+)/([^"]+)"', json.dumps(DOCUMENT)):
         assert name in DOCUMENT["components"][kind]
 
 
 def test_it_is_always_the_same(asked: Asked) -> None:
-    """The same routes, the same bytes, in another process, too."""
+    """The same routes give the same bytes, also in another process."""
     with Caller(asked.url) as caller:
         assert caller.http.get("/openapi.json").content == msgspec.json.encode(document(ROUTES))
 
 
 def test_every_refusal_is_told() -> None:
-    """Each code with its status, where a path and a method are found at all."""
+    """Each code is listed with its status, for every known path and method."""
     told = set(re.findall(r"Code (\d+):", json.dumps(DOCUMENT["components"]["responses"])))
     assert told | {str(MethodNotAllowed.code)} == set(map(str, STATUS))
 
 
 def test_what_is_answered_before_a_route_is_known_is_told_of_every_method() -> None:
-    """Each status of the refusals of requests that are malformed, slow, large or too many."""
+    """These are the statuses of malformed, slow, large and excess requests."""
     refusals = [one for one in vars(protocol_refusals).values() if isinstance(one, ProtocolRefusal)]
     assert len(refusals) > 8
     for path, methods in DOCUMENT["paths"].items():
         for method, told in methods.items():
             for refusal in refusals:
                 status = str(refusal.status.value)
-                if status == "405":  # of CONNECT, which no method of a path is
+                if status == "405":  # of CONNECT, which no path has as a method
                     continue
                 name = told["responses"][status].get("$ref", "").rpartition("/")[2]
                 answer = DOCUMENT["components"]["responses"].get(name) or told["responses"][status]
@@ -378,7 +379,7 @@ def test_what_is_answered_before_a_route_is_known_is_told_of_every_method() -> N
 
 
 def test_every_example_of_the_reference_is_shown() -> None:
-    """Each printed body stands with its method, as it is printed."""
+    """Each printed body is shown with its method, unchanged."""
     everything = json.dumps(DOCUMENT)
     for example in examples().values():
         for body in (example.body, example.answer):
@@ -386,7 +387,7 @@ def test_every_example_of_the_reference_is_shown() -> None:
 
 
 def test_our_own_examples_are_answered_as_they_say(tmp_path: Path) -> None:
-    """Those of methods that the reference does not print, on the example site."""
+    """Examples that are not from the reference match the example site's responses."""
     site = files("floorcast").joinpath("example_site.toml").read_text("utf-8")
     own = [example for name, example in examples().items() if name.startswith("own_")]
     with (

@@ -1,4 +1,4 @@
-"""The page at ``/docs``: whole, within its policy, and readable on a phone."""
+"""The page at ``/docs``: complete, allowed by its policy, and readable on a phone."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ HTML = page(DOCUMENT)
 
 
 def test_every_method_and_every_type_is_on_it() -> None:
-    """Each under its own address."""
+    """Each has its own anchor."""
     names = [one["operationId"] for path in DOCUMENT["paths"].values() for one in path.values()]
     names += [f"type-{name}" for name in DOCUMENT["components"]["schemas"]]
     assert [name for name in names if f'<article id="{name}">' not in HTML] == []
 
 
 def test_every_link_leads_somewhere() -> None:
-    """Within the page, or to the document; no address is there twice."""
+    """Links lead within the page or to the document. All anchors are unique."""
     ids = re.findall(r'\bid="([^"]+)"', HTML)
     assert len(ids) == len(set(ids))
     links = set(re.findall(r'href="([^"]+)"', HTML))
@@ -42,14 +42,14 @@ def test_every_link_leads_somewhere() -> None:
 
 
 def test_text_of_the_document_is_no_markup() -> None:
-    """Whatever a description says."""
+    """Descriptions may contain any text."""
     bad = DOCUMENT | {"info": DOCUMENT["info"] | {"description": "<script>`<b>`</script>"}}
     assert page(bad).count("<script") == page(DOCUMENT).count("<script") == 1
     assert "<b>" not in page(bad)
 
 
 def test_it_comes_with_its_policy() -> None:
-    """Only its own script may run, nothing may be fetched, nobody may frame it."""
+    """Only its own script may run. It cannot fetch anything or be framed."""
 
     async def work(house: House) -> None:
         answer = await house.http.get("/docs")
@@ -61,7 +61,7 @@ def test_it_comes_with_its_policy() -> None:
     in_house(work)
 
 
-# what only a site has on which the reference's calls and campaigns were
+# requests that need the reference's own calls and campaigns
 NOT_HERE = (
     "/callData/", "/campaign/stats", "/acknowledge", '/realtime/agentEvent"',
     '/realtime/callEvent"',
@@ -83,7 +83,7 @@ done
 
 
 def test_its_requests_can_be_pasted(tmp_path: Path) -> None:
-    """Each is taken on the example site, and refused by name where it lacks what was printed."""
+    """Each is accepted on the example site, or refused because its printed ids are unknown."""
     found = [unescape(text) for text in re.findall(r"<code>(curl .*?)</code>", HTML, re.DOTALL)]
     commands = [text for text in found if "/sse" not in text]
     ends = [text for text in commands if "/logout" in text or "/password" in text]
@@ -116,7 +116,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def phone(browser: Browser, server: Server) -> Iterator[tuple[Page, list[str]]]:
-    """A phone's browser on the page, and what it asked for or complained of."""
+    """A phone's browser on the page, with its requests and its errors."""
     with browser.new_context(viewport={"width": 390, "height": 844}) as context:
         tab = context.new_page()
         seen: list[str] = []
@@ -127,7 +127,7 @@ def phone(browser: Browser, server: Server) -> Iterator[tuple[Page, list[str]]]:
 
 
 def test_a_browser_on_a_phone_shows_it(phone: tuple[Page, list[str]]) -> None:
-    """In its own style, not wider than the screen, by one request, and without a complaint."""
+    """It is styled, not wider than the screen, and loads with one request and no error."""
     tab, seen = phone
     assert seen == ["/docs"]
     assert tab.evaluate("document.documentElement.scrollWidth") == 390
@@ -141,7 +141,7 @@ def test_a_browser_on_a_phone_shows_it(phone: tuple[Page, list[str]]) -> None:
 
 
 def shown(tab: Page) -> set[str]:
-    """The methods and types that can be seen."""
+    """The visible methods and types."""
     seen: list[str] = tab.evaluate(
         "[...document.querySelectorAll('article')].filter((one) => !one.hidden).map(({id}) => id)"
     )
@@ -149,7 +149,7 @@ def shown(tab: Page) -> set[str]:
 
 
 def test_a_search_shows_what_has_all_its_words(phone: tuple[Page, list[str]]) -> None:
-    """Methods, members and meanings; Escape shows everything again."""
+    """It searches methods, members and descriptions. Escape shows everything again."""
     tab, seen = phone
     everything = shown(tab)
     tab.get_by_label("Search").fill("abandonRate")
