@@ -1,4 +1,4 @@
-"""Where a data folder's buckets are."""
+"""The stores of a data folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from floorcast.model.errors import SettingError
 
 
 def test_a_folder_that_is_not_there_is_made(tmp_path: Path) -> None:
-    """The first command makes the folder, for its owner alone, and its admin.db."""
+    """The first command creates the folder, private to its owner, and its admin.db."""
     kv = open_kv(tmp_path / "deep" / "data")
     asyncio.run(kv.close())
     assert (tmp_path / "deep" / "data" / "admin.db").is_file()
@@ -21,13 +21,13 @@ def test_a_folder_that_is_not_there_is_made(tmp_path: Path) -> None:
 
 
 def test_memory_has_no_folder() -> None:
-    """``:memory:`` leaves nothing behind."""
+    """``:memory:`` creates no files."""
     assert isinstance(open_kv(IN_MEMORY), MemoryKeyValueStore)
     assert not IN_MEMORY.exists()
 
 
 def test_a_folder_that_cannot_be_made_is_a_setting_error(tmp_path: Path) -> None:
-    """A data folder below a file is refused, naming it."""
+    """A data folder inside a file is refused with its name."""
     (tmp_path / "file").touch()
     with pytest.raises(SettingError, match=r"data folder .*file"):
         open_kv(tmp_path / "file" / "data")

@@ -1,4 +1,4 @@
-"""One holder at a time, and a takeover after the holder dies."""
+"""A lease has one holder, and moves to another process after the holder dies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.virtual_time import VirtualLoop, run
 
 
 class Link(MemoryKeyValueStore):
-    """One process's way to a store that several share; once ``cut``, nothing can be written."""
+    """One process's connection to a shared store. Once ``cut``, writes fail."""
 
     def __init__(self, shared: MemoryKeyValueStore) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Link(MemoryKeyValueStore):
 
 
 class Machine:
-    """A process that works while it has the lease, and writes down when it does."""
+    """A process that works while it holds the lease, and records when it does."""
 
     def __init__(self, kv: MemoryKeyValueStore, loop: VirtualLoop, holder: str = "") -> None:
         self.link = Link(kv)
@@ -52,7 +52,7 @@ class Machine:
 
 
 def test_one_works_and_another_takes_over_within_30_seconds_of_its_death() -> None:
-    """Only one works. After its renewals stop, it stops, and the other begins within 30 s."""
+    """Only one works. When its renewals fail, it stops, and the other starts within 30 s."""
 
     async def story(loop: VirtualLoop) -> None:
         kv = MemoryKeyValueStore()
@@ -75,7 +75,7 @@ def test_one_works_and_another_takes_over_within_30_seconds_of_its_death() -> No
 
 
 def test_one_that_stops_leaves_the_lease_to_the_other() -> None:
-    """A holder that ends gives the lease up: the other works after the next look."""
+    """A holder that stops releases the lease, and the other works after its next check."""
 
     async def story(loop: VirtualLoop) -> None:
         kv = MemoryKeyValueStore()
@@ -94,7 +94,7 @@ def test_one_that_stops_leaves_the_lease_to_the_other() -> None:
 
 
 def test_a_process_of_the_same_name_goes_on_at_once() -> None:
-    """After a crash a single server finds its own lease, and does not wait for it to end."""
+    """After a crash a single server finds its own lease, and does not wait for it to expire."""
 
     async def story(loop: VirtualLoop) -> None:
         kv = MemoryKeyValueStore()
@@ -110,7 +110,7 @@ def test_a_process_of_the_same_name_goes_on_at_once() -> None:
 
 
 def test_a_late_write_of_an_old_holder_fails() -> None:
-    """A write that names the old holder's fence is refused after a takeover."""
+    """A write with the old holder's fence is refused after a takeover."""
 
     async def story(loop: VirtualLoop) -> None:
         kv = MemoryKeyValueStore()
@@ -146,7 +146,7 @@ def test_renewals_do_not_change_the_fence() -> None:
 
 
 def test_work_that_fails_starts_again() -> None:
-    """Work that raises is started again after a renewal, by the same holder."""
+    """Work that raises an error is started again after a renewal, by the same holder."""
 
     async def story(loop: VirtualLoop) -> None:
         tries: list[float] = []

@@ -1,4 +1,4 @@
-"""What the memory adapter does beyond the contract."""
+"""The memory adapter, beyond the contract suite."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from floorcast.kv.port import Item
 
 
 def test_a_callers_buffer_is_not_kept() -> None:
-    """Changing the bytes after the write does not change the bucket."""
+    """Changing the bytes after the write does not change the store."""
     kv = MemoryKeyValueStore()
     buffer = bytearray(b"x")
     asyncio.run(kv.write([Item("site", "1", cast(bytes, buffer))]))

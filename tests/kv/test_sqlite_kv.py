@@ -1,4 +1,4 @@
-"""What the SQLite adapter does beyond the contract."""
+"""The SQLite adapter, beyond the contract suite."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from floorcast.model.errors import SettingError, Unavailable
 
 
 async def filled(file: Path) -> None:
-    """Leave one item in the file."""
+    """Write an item into the file."""
     kv = SqliteKeyValueStore(file)
     await kv.write([Item("site", "1", b"x")])
     await kv.close()
 
 
 def test_what_was_written_is_there_after_opening_again(tmp_path: Path) -> None:
-    """The file keeps everything, versions included."""
+    """The file keeps everything, including versions."""
     asyncio.run(filled(tmp_path / "admin.db"))
     kv = SqliteKeyValueStore(tmp_path / "admin.db")
     assert kv.get("site", "1") == b"x"
@@ -52,7 +52,7 @@ def test_another_process_is_noticed_by_the_version(tmp_path: Path) -> None:
 
 
 def test_of_two_writers_who_saw_the_same_one_wins(tmp_path: Path) -> None:
-    """Two connections that decide on the same state cannot both write."""
+    """Two connections whose writes depend on the same state cannot both write."""
 
     async def race() -> int:
         file = tmp_path / "admin.db"
@@ -71,7 +71,7 @@ def test_of_two_writers_who_saw_the_same_one_wins(tmp_path: Path) -> None:
 
 
 def test_many_may_open_a_new_file_at_once(tmp_path: Path) -> None:
-    """A server and commands that start together on a new folder all get on."""
+    """A server and commands that start at the same time on a new folder all succeed."""
     with ThreadPoolExecutor(8) as threads:
         opened = list(threads.map(SqliteKeyValueStore, [tmp_path / "admin.db"] * 8))
     for kv in opened:
@@ -80,7 +80,7 @@ def test_many_may_open_a_new_file_at_once(tmp_path: Path) -> None:
 
 
 def test_only_the_owner_may_read_the_file(tmp_path: Path) -> None:
-    """The file and its companions hold hashes, and are for their owner alone."""
+    """The file and its companions contain hashes, and are private to their owner."""
     file = tmp_path / "admin.db"
 
     kv = SqliteKeyValueStore(file)
@@ -90,7 +90,7 @@ def test_only_the_owner_may_read_the_file(tmp_path: Path) -> None:
 
 
 def test_a_write_is_flushed(tmp_path: Path) -> None:
-    """Both connections keep a write-ahead log and flush every commit."""
+    """Both connections use a write-ahead log and flush every commit."""
     kv = SqliteKeyValueStore(tmp_path / "admin.db")
     for connection in (kv._reader, kv._writer):  # noqa: SLF001 - only they know
         assert connection.pragma("journal_mode") == "wal"
@@ -99,7 +99,7 @@ def test_a_write_is_flushed(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_opened_is_a_setting_error(tmp_path: Path) -> None:
-    """A folder, a text file and a missing folder are refused by name."""
+    """A folder, a text file and a missing folder are refused with their names."""
     (tmp_path / "text.db").write_text("not a database, though quite long enough to be one" * 40)
     (tmp_path / "folder.db").mkdir()
     for name in ("folder.db", "text.db", "missing/admin.db"):
@@ -108,7 +108,7 @@ def test_what_cannot_be_opened_is_a_setting_error(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_written_is_unavailable(tmp_path: Path) -> None:
-    """A failing disk shows as Unavailable, and a later write works again."""
+    """A failing disk gives Unavailable, and a later write succeeds."""
     kv = SqliteKeyValueStore(tmp_path / "admin.db")
     blocker = apsw.Connection(str(tmp_path / "admin.db"))
     kv._writer.set_busy_timeout(1)  # noqa: SLF001 - the test's patience is shorter

@@ -1,4 +1,4 @@
-"""The secret of an installation: made once, and the same for whoever asks."""
+"""The secret of an installation, created once and shared by all nodes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from floorcast.kv.token_secret import BUCKET, KEY, SECRET_BYTES, token_secret
 
 
 def test_it_outlives_a_restart(tmp_path: Path) -> None:
-    """And is another one in another folder."""
+    """Another folder has a different one."""
 
     async def read(folder: Path) -> bytes:
         kv = open_kv(folder)
@@ -29,7 +29,7 @@ def test_it_outlives_a_restart(tmp_path: Path) -> None:
 
 
 class Shared(MemoryKeyValueStore):
-    """A store in which another node is a moment faster, once."""
+    """A store in which another node is faster, once."""
 
     async def write(self, items: Iterable[Item], seen: Iterable[Item] = ()) -> None:
         if self.get(BUCKET, KEY) is None:
@@ -39,5 +39,5 @@ class Shared(MemoryKeyValueStore):
 
 
 def test_the_node_that_comes_second_takes_the_first_ones() -> None:
-    """So that all nodes of a cluster give the same tokens."""
+    """All nodes of a cluster therefore make the same tokens."""
     assert asyncio.run(token_secret(Shared())) == b"theirs"

@@ -1,4 +1,4 @@
-"""Batches of small events, and a clock that stands until it is told."""
+"""Batches of small events, and a clock set by tests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ START = 1_700_000_000 * TICKS_PER_SECOND
 
 
 class Clock:
-    """Says what it was last set to, in ticks."""
+    """A clock that stands still, in ticks."""
 
     def __init__(self) -> None:
         self.ticks = START
@@ -31,6 +31,6 @@ def event(name: str, source: str = "pbx") -> CallQueue:
 
 
 def batch(client: int, names: Iterable[str], source: str = "pbx") -> Batch:
-    """Events of these ids, in order."""
+    """Events with these ids, in order."""
     events = [event(name, source) for name in names]
     return Batch(client, [msgspec.json.encode(each) for each in events], events)

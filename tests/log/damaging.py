@@ -1,4 +1,4 @@
-"""Damaging a closed SQLite file as a disk does it: a flipped byte, a page of zeros."""
+"""Damage to a closed SQLite file as on a disk: a flipped byte, a page of zeros."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["flip", "leaf_of", "zero_page"]
 
 
 def flip(path: Path, text: bytes) -> None:
-    """Change the last byte of ``text`` wherever it stands in the file."""
+    """Change the last byte of ``text`` at every place in the file."""
     content = path.read_bytes()
     assert text in content
     path.write_bytes(content.replace(text, text[:-1] + bytes([text[-1] ^ 1])))
@@ -25,7 +25,7 @@ def zero_page(path: Path, number: int) -> None:
 
 
 def leaf_of(path: Path, table: str, index: int) -> int:
-    """The number of a table's leaf page, the ``index``-th of them."""
+    """The page number of a table's ``index``-th leaf page."""
     connection = apsw.Connection(str(path))
     query = "SELECT pageno FROM dbstat WHERE name = ? AND pagetype = 'leaf' ORDER BY path"
     pages = [number for (number,) in connection.execute(query, (table,))]

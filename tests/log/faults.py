@@ -1,4 +1,4 @@
-"""A disk that fails when it is told to: SQLite's own file system with a switch."""
+"""A disk that fails on request: SQLite's file system with a switch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _names = count(1)
 
 
 class Disk:
-    """Fails at the operations in ``faults``, for files whose name holds ``name``.
+    """Fails the operations in ``faults`` for files whose name contains ``name``.
 
     With ``once`` it works again after the first failure.
     """
@@ -42,7 +42,7 @@ class Disk:
 
 @contextmanager
 def failing_disk(name: str = "") -> Iterator[Disk]:
-    """Whatever SQLite opens in here lies on the disk that is given."""
+    """All files that SQLite opens in the block are on the given disk."""
     disk = Disk(name)
 
     class File(apsw.VFSFile):

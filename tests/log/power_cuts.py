@@ -1,4 +1,4 @@
-"""A disk that records what was flushed, and shows what a power cut at this moment would leave."""
+"""A disk that records flushes, and produces the files that a power cut would leave."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ import apsw
 __all__ = ["RecordedDisk", "recorded_disk"]
 
 REAL = apsw.vfs_names()[0]
-SECTOR = 512  # bytes that a disk writes whole or not at all
+SECTOR = 512  # bytes that a disk writes atomically
 
 _names = count(1)
 
 
 class _Recorded:
-    """A file: what is on the platter, and the writes that the cache still holds."""
+    """A file: its durable contents, and the writes still in the cache."""
 
     def __init__(self) -> None:
         self.durable = bytearray()
-        self.pending: list[tuple[int, bytes | None]] = []  # None: cut to that length
+        self.pending: list[tuple[int, bytes | None]] = []  # None: truncated to that length
 
     def apply(self, writes: list[tuple[int, bytes | None]]) -> None:
         for offset, data in writes:
@@ -39,9 +39,9 @@ class _Recorded:
 class RecordedDisk:
     """Fails flushes of the files in ``folder`` at the rate ``failing``.
 
-    As under Linux, what a failed flush did not write is in the cache and will not be written
-    later: it may have reached the platter in part. ``before_each`` is called before each write and
-    flush, on whichever thread makes it.
+    As on Linux, data of a failed flush stays in the cache and is not written later, although parts
+    may have been written. ``before_each`` is called before each write and flush, on the same
+    thread.
     """
 
     def __init__(self, folder: Path, chance: Random) -> None:
@@ -79,7 +79,7 @@ class RecordedDisk:
             self._files.pop(path, None)
 
     def cut(self, into: Path) -> None:
-        """Write the files as a power cut at this moment would leave them."""
+        """Write the files as a power cut now would leave them."""
         into.mkdir()
         with self._lock:
             for path, file in self._files.items():
@@ -89,7 +89,7 @@ class RecordedDisk:
                 (into / Path(path).name).write_bytes(left.durable)
 
     def _some(self, writes: list[tuple[int, bytes | None]]) -> list[tuple[int, bytes | None]]:
-        """Some sectors of some writes: a disk reorders what is not flushed."""
+        """Apply some sectors of some writes, because a disk reorders unflushed writes."""
         kept: list[tuple[int, bytes | None]] = []
         for offset, data in writes:
             whole = self._chance.random() < 0.5
@@ -107,7 +107,7 @@ class RecordedDisk:
 
 @contextmanager
 def recorded_disk(folder: Path, chance: Random) -> Iterator[RecordedDisk]:
-    """Whatever SQLite opens in ``folder`` lies on the disk that is given."""
+    """All files that SQLite opens in ``folder`` are on the given disk."""
     disk = RecordedDisk(folder, chance)
 
     class File(apsw.VFSFile):

@@ -1,4 +1,4 @@
-"""A cluster's log whose entries are recorded when the test's clock says."""
+"""A cluster's log whose entries have the times of the test's clock."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ IDENTITY = "a log of tests"
 
 
 class StampedLog(JetStreamLog):
-    """The log of one node; closing it closes its connection, too."""
+    """The log of one node. Closing it closes its connection, too."""
 
     link: NatsLink
     clock: Now
@@ -26,7 +26,7 @@ class StampedLog(JetStreamLog):
     async def open(
         cls, url: str, folder: DataFolder, clock: Now, tuning: LogTuning | None = None
     ) -> Self:
-        """Connect, make the streams where there are none, and catch up."""
+        """Connect, create missing streams, and catch up."""
         link = await NatsLink.open(url, "test")
         follows, _ = await make_log_streams(link, STREAMS, 1, IDENTITY)
         log = cls(folder, link, follows, clock, tuning=tuning)
@@ -35,7 +35,7 @@ class StampedLog(JetStreamLog):
         return log
 
     def catch_up(self) -> None:
-        """Believe the test's clock at once; the next look would say so within a second."""
+        """Use the test's clock at once, without the next check a second later."""
         for follower in self.followers:
             follower.complete(follower.seq, self.clock())
 

@@ -1,4 +1,4 @@
-"""A stream's ends, and those who follow it."""
+"""A client's stream: its head, and its followers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KEYS = [b"a", b"b", b"a", b"c"]
 
 
 def test_a_batch_of_new_events_is_taken_as_it_is() -> None:
-    """Without a look at its single events."""
+    """Its events are not examined one by one."""
     whole = batch(1, "abcd")
     news = news_of(whole, [b"1", b"2", b"3", b"4"], set())
     assert news.lines is whole.lines
@@ -23,7 +23,7 @@ def test_a_batch_of_new_events_is_taken_as_it_is() -> None:
 
 
 def test_what_is_held_and_what_comes_again_is_left_out() -> None:
-    """Lines, events and keys stay side by side."""
+    """Lines, events and keys stay parallel."""
     news = news_of(batch(1, "abac"), KEYS, {b"b"})
     assert list(news.duplicates) == [1, 2]
     assert list(news.keys) == [b"a", b"c"]
@@ -32,12 +32,12 @@ def test_what_is_held_and_what_comes_again_is_left_out() -> None:
 
 
 def test_an_entry_has_no_more_events_than_a_place_can_name() -> None:
-    """The index in an entry has to fit into a place."""
+    """The index of an event within its entry must fit into a position."""
     assert Tuning().entry_events == MAX_INDEX + 1
 
 
 def test_a_long_batch_becomes_several_entries() -> None:
-    """In order, each with its own number and time."""
+    """Entries are in order, each with its own number and time."""
     heads = iter([Head(5, 50), Head(6, 51)])
     news = news_of(batch(1, "abc"), [b"a", b"b", b"c"], set())
     first, second = entries_of(1, news, lambda: next(heads), 2)
@@ -49,7 +49,7 @@ def test_a_long_batch_becomes_several_entries() -> None:
 
 
 def test_nothing_new_makes_no_entry() -> None:
-    """And takes no number."""
+    """No number is used."""
     assert entries_of(1, news_of(batch(1, "a"), [b"a"], {b"a"}), lambda: Head(0, 0)) == []
 
 
@@ -58,7 +58,7 @@ def entry(number: int) -> Entry:
 
 
 def test_what_is_planned_counts_on_what_is_planned_before() -> None:
-    """And is forgotten when it fails."""
+    """Planned entries follow earlier planned ones, and are dropped after a failure."""
     stream = Stream(1, Head(3, 100), 20_000)
     assert [stream.next(90), stream.next(90), stream.next(200)] == [(4, 101), (5, 102), (6, 200)]
     assert stream.head == (3, 100)
@@ -67,7 +67,7 @@ def test_what_is_planned_counts_on_what_is_planned_before() -> None:
 
 
 def test_followers_do_not_wait_for_each_other() -> None:
-    """One that takes nothing holds up neither the stream nor the others."""
+    """A follower that does not read holds up neither the stream nor the others."""
 
     async def follow() -> list[int]:
         stream = Stream(1, Head(0, 0), 20_000)

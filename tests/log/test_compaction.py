@@ -1,4 +1,4 @@
-"""Runs are merged and forgotten a bite at a time, and no key is lost by it."""
+"""Runs are merged and deleted in small steps without losing a key."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def add(connection: apsw.Connection, keys: set[bytes], hour: int) -> None:
 
 
 def holds(connection: apsw.Connection, key: bytes) -> int:
-    """How many of the runs that count hold the key."""
+    """The number of active runs that have the key."""
     return int(fetch_one(connection, FIND, (key,))[0])
 
 
@@ -50,7 +50,7 @@ def levels(connection: apsw.Connection) -> list[int]:
 
 
 def test_every_key_can_be_found_at_every_step() -> None:
-    """In exactly one run that counts, from the first bite to the last."""
+    """From the first step to the last, exactly one active run has it."""
     connection = opened()
     keys = {b"%d" % number for number in range(60)}
     for start in range(6):
@@ -64,7 +64,7 @@ def test_every_key_can_be_found_at_every_step() -> None:
 
 
 def test_a_key_is_merged_twice_at_most() -> None:
-    """A run of the top level stays as it is."""
+    """A run of the top level is not merged again."""
     connection = opened()
     for number in range(30):
         add(connection, {b"%d" % number}, 1)
@@ -84,7 +84,7 @@ def test_the_marks_of_a_merged_run_are_those_of_its_keys() -> None:
 
 
 def test_a_merged_run_is_of_the_hour_that_it_was_made_of() -> None:
-    """So its keys are forgotten with that hour, as if they had not been merged."""
+    """Its keys expire with that hour, as if they had not been merged."""
     connection = opened()
     for number in range(3):
         add(connection, {b"%d" % number}, 7)
@@ -99,7 +99,7 @@ def test_a_merged_run_is_of_the_hour_that_it_was_made_of() -> None:
 
 
 def test_runs_of_different_hours_are_not_merged() -> None:
-    """A key would be kept too long; those of one hour need not be neighbours."""
+    """Keys would be kept too long. Runs of one hour need not be adjacent."""
     connection = opened()
     for hour in (4, 5, 4, 5, 4, 6, 6):
         add(connection, {b"%d" % hour}, hour)
@@ -109,7 +109,7 @@ def test_runs_of_different_hours_are_not_merged() -> None:
 
 
 def test_a_key_in_several_runs_is_in_one_when_they_are_merged() -> None:
-    """One that was forgotten, and came again before its old row was gone."""
+    """The key had expired, and came again before its old row was deleted."""
     connection = opened()
     for number in range(3):
         add(connection, {b"a", b"%d" % number}, 1)
@@ -119,7 +119,7 @@ def test_a_key_in_several_runs_is_in_one_when_they_are_merged() -> None:
 
 @given(st.integers(0, 2**32), st.integers(1, 40))
 def test_a_step_that_fails_changes_nothing(seed: int, runs: int) -> None:
-    """All that a step knows is in the file, so that it is simply taken again."""
+    """The file has the whole state of a step, so the step is repeated."""
     random, connection = Random(seed), opened()
     keys: set[bytes] = set()
     for _ in range(runs):

@@ -1,4 +1,4 @@
-"""Damage to the log: it names what it hit, stops one client only, and can be skipped."""
+"""Damage to the log is reported, affects one client only, and can be skipped."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.log.damaging import flip, leaf_of, zero_page
 from tests.log.waiting import until
 
 ACME, OTHER = 47415, 8
-ENTRIES = 80  # of each client, of about 500 bytes: some thirty to a page
+ENTRIES = 80  # per client, of about 500 bytes each: some thirty per page
 
 
 async def filled(folder: DataFolder, clock: Clock) -> None:
@@ -35,7 +35,7 @@ async def filled(folder: DataFolder, clock: Clock) -> None:
 
 @pytest.fixture
 def house(tmp_path: Path) -> Path:
-    """A data folder of two clients, closed."""
+    """A closed data folder with two clients."""
     with DataFolder(tmp_path) as folder:
         asyncio.run(filled(folder, Clock()))
     return tmp_path
@@ -49,7 +49,7 @@ def read_all(log: EmbeddedLog, client: int, after: int = 0) -> list[Entry]:
 
 
 def numbers(path: Path, client: int) -> list[int]:
-    """The entries that can be read, past everything that is damaged."""
+    """The readable entries, with damaged ones skipped."""
     with DataFolder(path) as folder:
 
         async def read() -> list[int]:
@@ -63,19 +63,19 @@ def numbers(path: Path, client: int) -> list[int]:
 
 
 def zero_a_leaf(path: Path) -> Sequence[int]:
-    """Zero one leaf of the entries; the numbers of ACME's entries on it."""
+    """Zero one leaf page of the entries. Returns the numbers of ACME's entries on it."""
     zero_page(path / "log.db", leaf_of(path / "log.db", "entries", 1))
     return [one.number for one in damaged_entries(path) if one.client == ACME]
 
 
 def test_a_sound_folder_has_no_damage(house: Path) -> None:
-    """Neither in its entries nor in its files."""
+    """Neither the entries nor the files have any."""
     assert list(damaged_entries(house)) == []
     assert list(damaged_files(house)) == []
 
 
 def test_a_flipped_byte_is_told_with_client_entry_and_time(house: Path) -> None:
-    """When it is read, and by whoever looks for it; it is never served as truth."""
+    """Reading and verification find it, and the entry is never served."""
     flip(house / "log.db", b'"47415-7-xxx')
     (found,) = damaged_entries(house)
     assert (found.client, found.number, found.recorded_at) == (ACME, 7, START + 6)
@@ -86,7 +86,7 @@ def test_a_flipped_byte_is_told_with_client_entry_and_time(house: Path) -> None:
 
 
 def test_a_skipped_entry_is_left_out(house: Path) -> None:
-    """Only that one, for good, and nobody is told of it again."""
+    """Only that entry is skipped, permanently, and it is not reported again."""
     flip(house / "log.db", b'"47415-7-xxx')
     skip_entry(house, ACME, 7)
     assert numbers(house, ACME) == [*range(1, 7), *range(8, ENTRIES + 1)]
@@ -95,14 +95,14 @@ def test_a_skipped_entry_is_left_out(house: Path) -> None:
 
 @pytest.mark.parametrize(("client", "number"), [(ACME, 6), (ACME, 99), (ACME, 0), (5, 1)])
 def test_what_is_not_damaged_cannot_be_skipped(house: Path, client: int, number: int) -> None:
-    """Nor what is not there: it is a way out of damage, not of what was taken."""
+    """Neither sound nor missing entries can be skipped."""
     flip(house / "log.db", b'"47415-7-xxx')
     with pytest.raises(SettingError):
         skip_entry(house, client, number)
 
 
 def test_a_page_of_zeros_costs_the_entries_on_it(house: Path) -> None:
-    """Once they are skipped, the others of the client are served, and the other client always."""
+    """After skipping them, the client's other entries are served. The other client always is."""
     lost = zero_a_leaf(house)
     assert 1 < len(lost) < ENTRIES // 2
     assert list(lost) == list(range(lost[0], lost[-1] + 1))
@@ -117,7 +117,7 @@ def test_a_page_of_zeros_costs_the_entries_on_it(house: Path) -> None:
 
 
 def test_retention_goes_on_past_a_page_of_zeros(house: Path) -> None:
-    """It removes what it can, and the numbers move on."""
+    """It removes what it can read, and the numbers advance."""
     lost = zero_a_leaf(house)
     clock = Clock()
     clock.ticks += 40 * HOUR
@@ -140,7 +140,7 @@ def test_retention_goes_on_past_a_page_of_zeros(house: Path) -> None:
 
 
 def test_a_damaged_end_stops_one_client(house: Path) -> None:
-    """Nothing can be appended for it, and the other goes on."""
+    """Appends for it fail, and the other client continues."""
     zero_page(house / "log.db", leaf_of(house / "log.db", "entries", -1))
 
     async def work(folder: DataFolder) -> None:
@@ -159,7 +159,7 @@ def test_a_damaged_end_stops_one_client(house: Path) -> None:
 
 
 def test_entries_of_an_older_release_are_read_without_a_checksum(house: Path) -> None:
-    """Those that cannot be decoded are still found."""
+    """Entries that cannot be decoded are still detected."""
     log = connect(house / "log.db", page_size=4096, synchronous="FULL", cache_kib=100)
     log.execute("UPDATE entries SET checksum = NULL")
     log.close()

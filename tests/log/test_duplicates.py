@@ -1,4 +1,4 @@
-"""The keys that a log holds: exact, whatever is in memory and whatever on disk."""
+"""The deduplication keys of a log are exact, in memory and on disk."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def some_keys(random: Random, count: int) -> list[bytes]:
 
 
 def test_a_key_that_was_put_in_is_never_called_new() -> None:
-    """Whatever else was put in."""
+    """This holds for any other keys."""
     a_filter = BloomFilter()
     keys = some_keys(Random(1), 20_000)
     a_filter.sift(keys)
@@ -43,14 +43,14 @@ def test_a_key_that_was_put_in_is_never_called_new() -> None:
 
 
 def test_most_new_keys_are_called_new() -> None:
-    """At 500,000 keys in it, all but a few in a thousand."""
+    """With 500,000 keys in it, all but a few in a thousand are."""
     random, a_filter = Random(2), BloomFilter()
     a_filter.load(map(fingerprint, some_keys(random, 500_000)))
     assert len(a_filter.sift(some_keys(random, 10_000))) < 50
 
 
 def test_it_is_loaded_by_marks() -> None:
-    """As they are kept on disk."""
+    """The fingerprints are those stored on disk."""
     a_filter, keys = BloomFilter(), some_keys(Random(3), 1000)
     a_filter.load(array("I", map(fingerprint, keys)))
     assert a_filter.sift(keys) == keys
@@ -58,7 +58,7 @@ def test_it_is_loaded_by_marks() -> None:
 
 @pytest.mark.parametrize("turns", [0, 1, 2])
 def test_a_turn_forgets_what_was_put_in_before_the_last(turns: int) -> None:
-    """A key lives through one turn and ends with the second."""
+    """A key survives one rotation and is forgotten with the second."""
     a_filter = BloomFilter()
     a_filter.sift([b"old"])
     for _ in range(turns):
@@ -82,13 +82,13 @@ def key(identity: Identity) -> bytes:
 @example([(1, "a\nb", "c"), (1, "a", "b\nc")])
 @example([(1, "a\\", "nb"), (1, "a\n", "b")])
 def test_keys_are_equal_when_the_identities_are(many: list[Identity]) -> None:
-    """Whatever characters a source chooses."""
+    """This holds for any characters in a source."""
     for one, other in pairwise(sorted(many)):
         assert (key(one) == key(other)) == (one == other)
 
 
 def test_a_stored_entry_gives_the_same_keys() -> None:
-    """So that they can be made again from the log."""
+    """The keys can therefore be rebuilt from the log."""
     a_batch = batch(7, ["a", "b\n", "\x00", "📞"], "a\nsource")
     payload = b"\n".join(a_batch.lines)
     assert keys_of_payload(7, payload) == keys_of(7, a_batch.events)
@@ -99,7 +99,7 @@ RETENTION = 26 * HOUR
 
 
 class House:
-    """Keys with their clock; entries are numbered as they are confirmed."""
+    """Keys with their clock. Entries are numbered when they are confirmed."""
 
     def __init__(self, path: Path, tuning: Tuning) -> None:
         self.path = path
@@ -150,7 +150,7 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 
 def test_a_key_is_held_from_its_reservation_on(house: House) -> None:
-    """Whether its event is durable yet or not."""
+    """It does not matter whether its event is durable yet."""
     memtable, _ = house.reserve("a", "b")
     assert house.held("a", "b", "c") == ["a", "b"]
     house.confirm(memtable)
@@ -158,7 +158,7 @@ def test_a_key_is_held_from_its_reservation_on(house: House) -> None:
 
 
 def test_a_withdrawn_key_is_new_again(house: House) -> None:
-    """And nothing else is withdrawn with it."""
+    """No other key is withdrawn."""
     house.add("a")
     memtable, keys = house.reserve("b", "c")
     house.seen.withdraw(memtable, keys)
@@ -168,7 +168,7 @@ def test_a_withdrawn_key_is_new_again(house: House) -> None:
 
 
 def test_full_memtables_go_to_the_disk(house: House) -> None:
-    """And are found there, also after a restart; the log gives those of the last memtable."""
+    """They are found on disk, also after a restart. The log gives the keys of the last memtable."""
     for number in range(22):
         house.add(str(number))
     names = [str(number) for number in range(30)]
@@ -179,7 +179,7 @@ def test_full_memtables_go_to_the_disk(house: House) -> None:
 
 
 def test_a_memtable_waits_for_what_is_under_way(house: House) -> None:
-    """A key whose event may still fail never gets to the disk."""
+    """A key whose event may still fail is never written to disk."""
     first, _ = house.reserve("a", "b", "c")
     second, keys = house.reserve("d", "e")
     house.add("f")
@@ -193,7 +193,7 @@ def test_a_memtable_waits_for_what_is_under_way(house: House) -> None:
 
 
 def test_a_memtable_whose_events_all_failed_is_dropped(house: House) -> None:
-    """It covers nothing."""
+    """It covers no entry."""
     memtable, keys = house.reserve(*"abcd")
     house.add("e")
     house.seen.withdraw(memtable, keys)
@@ -203,7 +203,7 @@ def test_a_memtable_whose_events_all_failed_is_dropped(house: House) -> None:
 
 
 def test_long_keys_make_short_memtables(house: House) -> None:
-    """A memtable is bounded in bytes too."""
+    """A memtable is bounded in bytes, too."""
     house.add("x" * 1000)
     house.add("b")
     house.runs.wait()
@@ -211,7 +211,7 @@ def test_long_keys_make_short_memtables(house: House) -> None:
 
 
 def test_a_memtable_is_of_one_hour(house: House) -> None:
-    """Its keys are forgotten together; one that is two hours old takes no more."""
+    """Its keys expire together, so it accepts no more after two hours."""
     for _ in range(3):
         house.add(str(house.clock.ticks))
         house.clock.ticks += HOUR
@@ -220,7 +220,7 @@ def test_a_memtable_is_of_one_hour(house: House) -> None:
 
 
 def test_neighbouring_hours_do_not_cut_each_other_s_memtables(house: House) -> None:
-    """Around the full hour, streams whose clocks differ come in turns."""
+    """Around the full hour, streams with different clocks alternate."""
     for number in range(6):
         house.clock.ticks += HOUR if number % 2 else -HOUR
         house.add(str(number))
@@ -229,7 +229,7 @@ def test_neighbouring_hours_do_not_cut_each_other_s_memtables(house: House) -> N
 
 
 def test_an_earlier_hour_s_keys_are_stored_first(house: House) -> None:
-    """Whatever a memtable says that it covers is on the disk with it."""
+    """All keys that a memtable covers are on disk with it."""
     house.add("early")
     house.clock.ticks += HOUR
     for number in range(5):
@@ -241,7 +241,7 @@ def test_an_earlier_hour_s_keys_are_stored_first(house: House) -> None:
 
 @pytest.mark.parametrize("count", [1, 40])
 def test_a_key_is_forgotten_after_the_retention(house: House, count: int) -> None:
-    """In memory and on disk, and may come again."""
+    """It is forgotten in memory and on disk, and may come again."""
     names = [str(number) for number in range(count)]
     for name in names:
         house.add(name)
@@ -254,7 +254,7 @@ def test_a_key_is_forgotten_after_the_retention(house: House, count: int) -> Non
 
 
 def test_the_filter_forgets_with_the_disk(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It turns when the oldest run is younger than the last turn, and never loses a key."""
+    """It rotates when the oldest run is younger than the last rotation, and loses no key."""
     turns: list[int] = []
     turn = house.seen._filter.turn  # noqa: SLF001 -- that it happens cannot be seen otherwise
 
@@ -275,7 +275,7 @@ def test_the_filter_forgets_with_the_disk(house: House, monkeypatch: pytest.Monk
 
 
 def test_stored_entries_are_loaded_at_a_start(house: House) -> None:
-    """Site entries too, which have no keys but count as covered."""
+    """Entries of the site have no keys but count as covered."""
     a_batch = batch(ACME, ["a", "b"])
     payload = b"\n".join(a_batch.lines)
     house.seen.load(Entry(ACME, 1, START, "events", 2, payload))
@@ -285,7 +285,7 @@ def test_stored_entries_are_loaded_at_a_start(house: House) -> None:
 
 
 def test_memtables_that_wait_for_the_disk_are_bounded(tmp_path: Path) -> None:
-    """Whoever adds is told, and every key is found in memory meanwhile."""
+    """The caller gets an error, and every key is still found in memory."""
     backlog = 10 * sorted_runs.KEY_BYTES
     tuning = Tuning(memtable_keys=2, keys_backlog_bytes=backlog, retry_seconds=0.001)
     with failing_disk("keys.db") as disk:

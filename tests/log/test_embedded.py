@@ -1,4 +1,4 @@
-"""What only the log in files does: it meets disks that fail, and is bounded."""
+"""The log in files, beyond the contract suite: failing disks and bounds."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class House:
         return self.run(self.log.append(batch(ACME, names)))
 
     def append_until_refused(self) -> int:
-        """Append 0, 1, 2 …; the first number that was not taken."""
+        """Append 0, 1, 2 … and return the first number that was refused."""
         for number in count():
             try:
                 self.append(str(number))
@@ -83,7 +83,7 @@ def payloads(log: EmbeddedLog) -> list[bytes]:
 
 @pytest.mark.parametrize("fault", ["full", "write", "sync"])
 def test_a_failed_commit_leaves_nothing(tmp_path: Path, fault: Fault) -> None:
-    """Nothing of it is ever readable, and once the disk works the same events are new."""
+    """No event of it is ever readable. Once the disk works, the same events are new."""
     with failing_disk("log.db") as disk, a_house(tmp_path) as house:
         house.append("a")
         disk.faults = {fault}
@@ -104,7 +104,7 @@ def test_a_failed_commit_leaves_nothing(tmp_path: Path, fault: Fault) -> None:
 
 @pytest.mark.parametrize("fault", ["full", "write", "sync"])
 def test_a_failed_commit_does_not_come_back_after_a_crash(tmp_path: Path, fault: Fault) -> None:
-    """What a failure left in the write-ahead log is wiped, not taken for a commit later."""
+    """The rest of a failed commit in the write-ahead log is erased."""
     with failing_disk("log.db-wal") as disk, a_house(tmp_path / "house") as house:
         house.append("a")
         disk.once = True
@@ -119,7 +119,7 @@ def test_a_failed_commit_does_not_come_back_after_a_crash(tmp_path: Path, fault:
 
 @pytest.mark.parametrize("once", [True, False])
 def test_all_that_is_under_way_fails_with_a_group(tmp_path: Path, once: bool) -> None:
-    """Later batches count on the earlier ones; none of them is stored, were the disk to work."""
+    """Later batches depend on earlier ones, so none is stored even if the disk works again."""
     tuning = replace(QUICK, group_writes=1)
     with failing_disk("log.db") as disk, a_house(tmp_path, tuning) as house:
         house.append("a")
@@ -143,7 +143,7 @@ def test_all_that_is_under_way_fails_with_a_group(tmp_path: Path, once: bool) ->
 
 
 def test_the_first_entry_of_a_client_may_fail(tmp_path: Path) -> None:
-    """The client's stream begins with the first entry that is stored."""
+    """The client's stream then begins with the first stored entry."""
     with failing_disk("log.db") as disk, a_house(tmp_path) as house:
         disk.faults = {"full"}
         with pytest.raises(Unavailable):
@@ -157,7 +157,7 @@ def test_the_first_entry_of_a_client_may_fail(tmp_path: Path) -> None:
 
 
 def test_a_failed_read_is_told(tmp_path: Path) -> None:
-    """And is over when the disk reads again."""
+    """It raises an error until the disk can be read again."""
     with failing_disk("log.db") as disk, a_house(tmp_path) as house:
         house.append("x" * 300_000)
         house.reopen()
@@ -169,7 +169,7 @@ def test_a_failed_read_is_told(tmp_path: Path) -> None:
 
 
 def test_keys_that_cannot_be_read_stop_the_append(tmp_path: Path) -> None:
-    """Rather than to take an event twice."""
+    """Otherwise an event could be stored twice."""
     tuning = replace(QUICK, memtable_keys=2, keys_cache_kib=0)
     with failing_disk("keys.db") as disk, a_house(tmp_path, tuning) as house:
         house.append("a", "b")
@@ -183,7 +183,7 @@ def test_keys_that_cannot_be_read_stop_the_append(tmp_path: Path) -> None:
 
 
 def test_keys_that_cannot_be_stored_do_not_stop_the_log(tmp_path: Path) -> None:
-    """They wait in memory, as many as may; then the log takes nothing until they are stored."""
+    """They wait in memory up to a limit. Then the log refuses appends until they are stored."""
     tuning = replace(QUICK, memtable_keys=2, keys_backlog_bytes=5 * sorted_runs.KEY_BYTES)
     with failing_disk("keys.db") as disk, a_house(tmp_path, tuning) as house:
         disk.faults = {"full"}
@@ -196,7 +196,7 @@ def test_keys_that_cannot_be_stored_do_not_stop_the_log(tmp_path: Path) -> None:
 
 
 def test_what_is_under_way_is_bounded(tmp_path: Path) -> None:
-    """What is beyond is refused before anything of it is stored; one request alone never is."""
+    """Further appends are refused before anything is stored, but a single request never is."""
     with a_house(tmp_path, replace(QUICK, in_flight_events=5)) as house:
 
         async def three() -> list[Appended | BaseException]:
@@ -211,7 +211,7 @@ def test_what_is_under_way_is_bounded(tmp_path: Path) -> None:
 
 
 def test_appends_share_a_commit(tmp_path: Path) -> None:
-    """What comes while the disk is busy is stored together."""
+    """Appends that arrive while the disk is busy are stored together."""
     commits: list[float] = []
     folder, clock = DataFolder(tmp_path), Clock()
 
@@ -228,7 +228,7 @@ def test_appends_share_a_commit(tmp_path: Path) -> None:
 
 
 def test_retention_goes_on_while_the_log_is_written(tmp_path: Path) -> None:
-    """Without anybody asking, and the file's pages are used again."""
+    """It runs by itself, and the file's pages are reused."""
     with a_house(tmp_path, replace(QUICK, wal=WalSizes(full_bytes=100_000))) as house:
         sizes = []
         for day in range(6):
@@ -242,7 +242,7 @@ def test_retention_goes_on_while_the_log_is_written(tmp_path: Path) -> None:
 
 
 def test_the_keys_are_made_again_when_they_are_gone(tmp_path: Path) -> None:
-    """They are derived from the log, and nothing is taken twice for want of them."""
+    """They are derived from the log, and no event is stored twice."""
     names = [str(number) for number in range(20)]
     with a_house(tmp_path, replace(QUICK, memtable_keys=3)) as house:
         for name in names:
@@ -253,7 +253,7 @@ def test_the_keys_are_made_again_when_they_are_gone(tmp_path: Path) -> None:
 
 
 def test_keys_of_a_lost_future_are_not_believed(tmp_path: Path) -> None:
-    """After a backup is put back, what came after it is new to the log and is taken again."""
+    """After a backup is restored, events from after it are new to the log."""
     tuning = replace(QUICK, memtable_keys=2)
     house_path, backup = tmp_path / "house", tmp_path / "backup"
     with a_house(house_path, tuning) as house:
@@ -268,7 +268,7 @@ def test_keys_of_a_lost_future_are_not_believed(tmp_path: Path) -> None:
 
 
 def test_a_log_of_a_newer_release_is_refused(tmp_path: Path) -> None:
-    """With the versions in the message; nothing is changed in it."""
+    """The message has both versions, and the file is unchanged."""
     with a_house(tmp_path) as house:
         house.append("a")
     connection = apsw.Connection(str(tmp_path / "log.db"))
@@ -282,7 +282,7 @@ def test_a_log_of_a_newer_release_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"not a database at all", b"x" * 100_000])
 def test_a_file_that_is_no_log_is_refused(tmp_path: Path, content: bytes) -> None:
-    """Whatever else lies there under that name; an empty file is an empty log."""
+    """Any other file of that name is refused. An empty file is an empty log."""
     (tmp_path / "log.db").write_bytes(content)
     folder = DataFolder(tmp_path)
     if content:
@@ -294,7 +294,7 @@ def test_a_file_that_is_no_log_is_refused(tmp_path: Path, content: bytes) -> Non
 
 
 def test_somebody_elses_database_is_refused(tmp_path: Path) -> None:
-    """A database that is not a log of ours is left alone."""
+    """Databases of other programs are not changed."""
     connection = apsw.Connection(str(tmp_path / "log.db"))
     connection.execute("CREATE TABLE recipes (name)")
     connection.close()
@@ -305,7 +305,7 @@ def test_somebody_elses_database_is_refused(tmp_path: Path) -> None:
 
 
 def test_large_entries_are_read_a_few_at_a_time(tmp_path: Path) -> None:
-    """One at least, and no more than the event loop can spare the time for."""
+    """At least one is read, and at most as many as the event loop has time for."""
     with a_house(tmp_path, replace(QUICK, read_bytes=1000)) as house:
         for size in (4000, 5000, 10, 20, 30):
             house.append("x" * size)
@@ -314,7 +314,7 @@ def test_large_entries_are_read_a_few_at_a_time(tmp_path: Path) -> None:
 
 
 def test_live_entries_carry_their_events(tmp_path: Path) -> None:
-    """Who follows in the same process need not decode them again; duplicates are left out."""
+    """Followers in the process need not decode them again. Duplicates are left out."""
     with a_house(tmp_path) as house:
         house.append("b")
 
@@ -335,7 +335,7 @@ def test_live_entries_carry_their_events(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["a key", "a page of keys", "a page of runs", "fingerprints"])
 def test_damaged_keys_are_made_anew_while_the_log_is_open(tmp_path: Path, damage: str) -> None:
-    """No event is taken twice for want of them, and intake goes on by itself."""
+    """No event is stored twice, and ingest resumes by itself."""
     tuning = replace(QUICK, memtable_keys=40, keys_cache_kib=0)
     names = [f"event {number}/" for number in range(400)]
     with a_house(tmp_path, tuning) as house:
@@ -356,7 +356,7 @@ def test_damaged_keys_are_made_anew_while_the_log_is_open(tmp_path: Path, damage
             while True:
                 try:
                     appended = await house.log.append(batch(ACME, events))
-                except Unavailable:  # keys wait for the disk while they are made anew
+                except Unavailable:  # keys wait for the disk during the rebuild
                     await asyncio.sleep(0)
                     continue
                 if damage != "a key" or remade():

@@ -1,4 +1,4 @@
-"""What a group promises: flushed before it is told, whole or not at all, and soon open again."""
+"""Group commits: flushed before acknowledged, atomic, and soon possible again after faults."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.log.power_cuts import RecordedDisk, recorded_disk
 from tests.log.waiting import until
 
 ACME, OTHER = 47415, 8
-# checkpoints come often; the disk that records does not see what is laid out beside SQLite
+# Checkpoints are frequent, because the recording disk does not see the preallocated log.
 CUT = replace(
     QUICK,
     group_writes=3,
@@ -34,25 +34,25 @@ CUT = replace(
 )
 
 
-CUT_RATE = 0.02  # of the writes and flushes, in the middle of which the power is cut
+CUT_RATE = 0.02  # the share of writes and flushes during which the power is cut
 
 
 class Cut(NamedTuple):
-    """What a power cut left, and what had been promised before it."""
+    """The files after a power cut, and the events acknowledged before it."""
 
     into: Path
     promised: dict[int, dict[str, int]]
 
 
 class History:
-    """A log on a disk that fails and loses its power, and what it promised."""
+    """A log on a disk with failures and power cuts, and the acknowledged events."""
 
     def __init__(self, path: Path, disk: RecordedDisk, chance: Random) -> None:
         self.path = path
         self.disk = disk
         self.chance = chance
         self.clock = Clock()
-        self.promised: dict[int, dict[str, int]] = {ACME: {}, OTHER: {}}  # when each was taken
+        self.promised: dict[int, dict[str, int]] = {ACME: {}, OTHER: {}}  # when each was recorded
         self.tried: set[str] = set()
         self.cuts: list[Cut] = []
         self._moments = Random(chance.random())
@@ -82,7 +82,7 @@ class History:
         self.promised[client].update(dict.fromkeys(names, self.clock.ticks))
 
     def _perhaps_cut(self) -> None:
-        """Cut the power in the middle of whatever the log does now; ``check`` looks at it later."""
+        """Cut the power during the log's next operations. ``check`` examines the result later."""
         if self._moments.random() < CUT_RATE:
             promised = {client: dict(names) for client, names in self.promised.items()}
             into = self.path.with_name(f"{self.path.name}-cut{len(self.cuts)}")
@@ -90,9 +90,9 @@ class History:
             self.disk.cut(into)
 
     def check(self, cut: Cut) -> None:
-        """What had been promised at the cut is there, in a file that is whole."""
+        """All events acknowledged before the cut are in the file, which is not corrupt."""
         if not any(cut.promised.values()):
-            return  # in the middle of making the file
+            return  # while the file was being created
         writer = apsw.Connection(str(cut.into / "log.db"))
         assert writer.pragma("integrity_check") == "ok"
         writer.close()
@@ -116,7 +116,7 @@ class History:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_power_cuts_lose_nothing_that_was_promised(tmp_path: Path, seed: int) -> None:
-    """However many flushes failed before: retention's, checkpoints' or those of groups."""
+    """Any number of flushes of retention, checkpoints and groups may have failed before."""
     chance = Random(seed)
     with recorded_disk(tmp_path / "data", Random(seed + 1000)) as disk:
         history = History(tmp_path / "data", disk, chance)
@@ -128,7 +128,7 @@ def test_power_cuts_lose_nothing_that_was_promised(tmp_path: Path, seed: int) ->
 
 
 def test_intake_reopens_beside_a_reader(tmp_path: Path) -> None:
-    """A backup that reads the whole time keeps nobody waiting after one failed flush."""
+    """A backup that reads constantly delays nobody after one failed flush."""
     with failing_disk("log.db-wal") as disk, DataFolder(tmp_path) as folder:
 
         async def work() -> None:
@@ -148,7 +148,7 @@ def test_intake_reopens_beside_a_reader(tmp_path: Path) -> None:
 
 
 def test_it_is_healthy_again_without_an_append(tmp_path: Path) -> None:
-    """Who sends events only to a server that is ready would else never send again."""
+    """Otherwise a source that sends only to ready servers would never send again."""
     with failing_disk("log.db") as disk, DataFolder(tmp_path) as folder:
 
         async def work() -> None:

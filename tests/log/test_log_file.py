@@ -1,4 +1,4 @@
-"""The log's file: brought forward from an older release, and what it is a copy of."""
+"""The log's file: upgrades from older releases, and the origin of copies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROW = "INSERT INTO entries VALUES (?, ?, ?, 0, ?)"
 
 
 def test_a_log_of_an_older_release_is_brought_forward(tmp_path: Path) -> None:
-    """With what it holds; each stream's site is known from then on."""
+    """Its contents are kept, and the site of each stream is stored from then on."""
     path = tmp_path / "log.db"
     log = connect(path, page_size=4096, synchronous="FULL", cache_kib=100)
     migrate(log, Schema(APPLICATION, STEPS[:1]), "log.db")
@@ -45,7 +45,7 @@ def test_a_log_of_an_older_release_is_brought_forward(tmp_path: Path) -> None:
 def test_a_copy_of_some_clients_has_those_and_no_others(
     has: str, wanted: str, covers: bool
 ) -> None:
-    """One of all clients has everything; one of another log, or of other streams, nothing."""
+    """A copy of all clients is complete. Other logs or streams are refused."""
     mine, other = Follows("log", ["a", "b"], has), Follows("log", ["b", "a"], wanted)
     assert mine.covers(other) == covers
     assert not mine.covers(other._replace(identity="another"))
@@ -53,7 +53,7 @@ def test_a_copy_of_some_clients_has_those_and_no_others(
 
 
 def test_a_copy_remembers_what_it_is_of(tmp_path: Path) -> None:
-    """And the clients that it was last opened for: of others it may lack something from then on."""
+    """It also remembers its clients, because it may lack entries of others."""
     path = tmp_path / "log.db"
     follows = Follows("log", ["a", "b"])
     open_log(path, follows).close()

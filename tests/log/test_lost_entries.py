@@ -1,4 +1,4 @@
-"""A start that finds less in the log than the files beside it know."""
+"""A start that finds fewer log entries than the other files know."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ ACME, OTHER = 47415, 8
 
 
 async def fill(folder: DataFolder, entries: int) -> KnownLog:
-    """Append to the log of a folder, have its store know all of it, and say what it holds."""
+    """Append to the log of a folder, and let its store see all of it.
+
+    Returns the log's contents.
+    """
     log = EmbeddedLog(folder, Clock(), tuning=QUICK)
     for number in range(entries):
         for client in (ACME, OTHER):
@@ -43,7 +46,7 @@ def filled(path: Path, entries: int) -> KnownLog:
 
 
 def put_back(path: Path, entries: int) -> KnownLog:
-    """A folder whose log is as it was before; what it knew then."""
+    """A folder whose log is an older copy. Returns what it had."""
     before = filled(path, entries)
     old = (path / "log.db").read_bytes()
     filled(path, 7)
@@ -52,7 +55,7 @@ def put_back(path: Path, entries: int) -> KnownLog:
 
 
 def test_a_log_that_holds_what_is_known_is_accepted(tmp_path: Path) -> None:
-    """Also one that holds more, a new folder, and one without anything derived."""
+    """So are a longer log, a new folder, and one without derived files."""
     check_log(tmp_path, None, accept_loss=False)
     known = filled(tmp_path, 3)
     check_log(tmp_path, known, accept_loss=False)
@@ -63,7 +66,7 @@ def test_a_log_that_holds_what_is_known_is_accepted(tmp_path: Path) -> None:
 
 
 def test_a_log_that_ends_before_is_refused_and_nothing_is_touched(tmp_path: Path) -> None:
-    """The message says where it ends, what is known, and by which file."""
+    """The message has the log's end, the expected end, and the file that expects it."""
     known = put_back(tmp_path, 3)
     before = {file.name: file.read_bytes() for file in tmp_path.glob("*.db")}
     with pytest.raises(
@@ -75,7 +78,7 @@ def test_a_log_that_ends_before_is_refused_and_nothing_is_touched(tmp_path: Path
 
 
 def test_an_accepted_loss_moves_aside_what_knew_more(tmp_path: Path) -> None:
-    """It is told for each client, and the next start finds nothing to complain of."""
+    """The loss is reported per client, and the next start is normal."""
     known = put_back(tmp_path, 3)
     with capture_logs() as logged:
         check_log(tmp_path, known, accept_loss=True)
@@ -90,7 +93,7 @@ def test_an_accepted_loss_moves_aside_what_knew_more(tmp_path: Path) -> None:
 @pytest.mark.parametrize("lost", ["log.db", "the write-ahead log"])
 @pytest.mark.parametrize("by", ["mirror.db", "admin.db"])
 def test_a_missing_log_is_refused(tmp_path: Path, lost: str, by: str) -> None:
-    """Or one without its tables, as a deleted write-ahead log leaves it."""
+    """So is a log without tables, as after its write-ahead log is deleted."""
     known = filled(tmp_path, 3)
     if lost == "log.db":
         (tmp_path / "log.db").unlink()
@@ -103,7 +106,7 @@ def test_a_missing_log_is_refused(tmp_path: Path, lost: str, by: str) -> None:
 
 
 def test_another_log_is_a_loss_of_what_admin_db_knows(tmp_path: Path) -> None:
-    """As it is where log.db was deleted and begun anew by another program."""
+    """This happens if another program has deleted and recreated log.db."""
     known = filled(tmp_path, 3)
     other = KnownLog("another log", known.heads)
     with pytest.raises(SettingError, match=r"admin\.db knows entry 3"):

@@ -1,4 +1,4 @@
-"""The log's retention, some entries at a time."""
+"""The log's retention, which removes a few entries at a time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.log.batches import HOUR, START, Clock
 
 
 def stored(path: Path, entries: Sequence[tuple[int, int, int, int, int]]) -> apsw.Connection:
-    """A log of entries: ordinal, number, hour taken, kind, bytes."""
+    """A log of entries: ordinal, number, hour recorded, kind, bytes."""
     connection = open_log(path)
     for ordinal, number, hour, kind, size in entries:
         connection.execute(
@@ -44,7 +44,7 @@ def left(connection: apsw.Connection) -> list[tuple[int, int]]:
 
 
 def test_the_oldest_goes_first_whosever_it_is(tmp_path: Path) -> None:
-    """Streams take turns by the age of what stands in front."""
+    """Streams take turns by the age of their first entry."""
     path, clock = tmp_path / "log.db", Clock()
     log = stored(path, [(1, 1, 0, 0, 5), (1, 2, 3, 0, 5), (2, 1, 1, 0, 5), (2, 2, 9, 0, 5)])
     sweeper = opened(path, clock, Tuning(retention_entries=1))
@@ -58,7 +58,7 @@ def test_the_oldest_goes_first_whosever_it_is(tmp_path: Path) -> None:
 
 
 def test_large_entries_go_a_few_at_a_time(tmp_path: Path) -> None:
-    """But one at least."""
+    """At least one entry is removed."""
     path, clock = tmp_path / "log.db", Clock()
     stored(path, [(1, n, 0, 0, size) for n, size in enumerate([5000, 400, 400, 400, 10], 1)])
     clock.ticks += 11 * HOUR
@@ -68,7 +68,7 @@ def test_large_entries_go_a_few_at_a_time(tmp_path: Path) -> None:
 
 
 def test_the_stream_remembers_what_stood_in_front(tmp_path: Path) -> None:
-    """The last number and time that went, and the last site entry with them."""
+    """It has the last removed number and time, and the last removed site entry."""
     path, clock = tmp_path / "log.db", Clock()
     entries = [(1, 1, 0, SITE, 3), (1, 2, 1, SITE, 4), (1, 3, 2, 0, 5), (1, 4, 20, SITE, 6)]
     log = stored(path, entries)
@@ -87,7 +87,7 @@ def test_the_stream_remembers_what_stood_in_front(tmp_path: Path) -> None:
 
 
 class Clocks:
-    """A wall clock and a monotonic one, and the steady clock over both."""
+    """A wall clock and a monotonic one, and the steady clock based on both."""
 
     def __init__(self, newest: int = 0) -> None:
         self.wall = Clock()
@@ -100,7 +100,7 @@ class Clocks:
 
 
 def test_it_is_the_wall_clock_while_both_agree() -> None:
-    """However long that is, and also where the wall clock is set a little, or back."""
+    """This holds for any time, and for small steps of the wall clock and steps back."""
     clocks = Clocks(START - HOUR // 2)
     for seconds in (0, 1, 86_400, 30 * 86_400):
         clocks.pass_time(seconds)
@@ -111,7 +111,7 @@ def test_it_is_the_wall_clock_while_both_agree() -> None:
 
 
 def test_a_leap_is_doubted_until_the_clock_is_back() -> None:
-    """Meanwhile the time goes on by the monotonic clock; both are told, once."""
+    """Meanwhile the monotonic clock counts. The start and the end are each logged once."""
     clocks = Clocks()
     assert clocks.steady() == START
     clocks.wall.ticks += 28 * HOUR
@@ -127,7 +127,7 @@ def test_a_leap_is_doubted_until_the_clock_is_back() -> None:
 
 
 def test_a_leap_that_lasts_is_believed_after_an_hour() -> None:
-    """The machine may have been paused; then the old data is old indeed."""
+    """The machine may have been suspended. Then the old data is really old."""
     clocks = Clocks()
     clocks.steady()
     clocks.wall.ticks += 28 * HOUR
@@ -141,7 +141,7 @@ def test_a_leap_that_lasts_is_believed_after_an_hour() -> None:
 
 
 def test_a_start_far_ahead_of_the_newest_entry_is_doubted() -> None:
-    """As if the clock had leapt while nothing ran; a log without entries believes any clock."""
+    """It counts as a leap while nothing ran. A log without entries accepts any clock."""
     clocks = Clocks(newest=START - 28 * HOUR)
     assert clocks.steady() == START - 28 * HOUR
     clocks.pass_time(3600)
@@ -150,7 +150,7 @@ def test_a_start_far_ahead_of_the_newest_entry_is_doubted() -> None:
 
 
 def test_a_node_that_follows_nothing_yet_has_no_time() -> None:
-    """What it says then is passed on, and is no leap when it knows better."""
+    """Its time is passed on, and learning the right time is not a leap."""
     clocks = Clocks(newest=START - HOUR // 2)
     clocks.wall.ticks = 0
     assert clocks.steady() == 0

@@ -1,4 +1,4 @@
-"""Waiting for what the threads of a log or a store do by themselves."""
+"""Waiting for the background threads of a log or a store."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import asyncio
 import time
 from collections.abc import Callable
 
-LONGEST = 30.0  # seconds; a test that waits for this long has failed
+LONGEST = 30.0  # seconds after which the test fails
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    """Let the event loop and the threads work until it holds."""
+    """Let the event loop and the threads run until a condition holds."""
     end = time.monotonic() + LONGEST
     while not holds():
         assert time.monotonic() < end, "it never came to hold"

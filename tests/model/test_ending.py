@@ -1,4 +1,4 @@
-"""Tasks are ended, also those that do not hear it at first."""
+"""Ending tasks that ignore their first cancellation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests import virtual_time
 
 
 def test_a_task_that_loses_a_cancellation_is_ended_all_the_same() -> None:
-    """It is cancelled until it has heard."""
+    """It is cancelled again until it ends."""
 
     async def deaf(times: int) -> None:
         for _ in range(times):

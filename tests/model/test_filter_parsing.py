@@ -1,4 +1,4 @@
-"""A filter means what it says, or is an error that names what is wrong."""
+"""A filter is either valid or an error that names the problem."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from floorcast.model.filter_parsing import condition, read_id, read_members
 
 
 def read(value: object) -> dict[str, frozenset[int] | None]:
-    """A filter of two kinds of ids."""
+    """A filter with two kinds of ids."""
     given = read_members(value, "service", "callCenter")
     return {member: condition(given, member, "id", read_id) for member in given}
 
 
 def test_ids_are_numbers_or_digits() -> None:
-    """Both forms, of any number of conditions, mean the same id."""
+    """Both forms mean the same id, for any number of conditions."""
     given = {"service": [{"id": "38049"}, {"id": 7}], "callCenter": [{"id": 38049}]}
     assert read(given) == {
         "service": frozenset({38049, 7}),
@@ -25,7 +25,7 @@ def test_ids_are_numbers_or_digits() -> None:
 
 @pytest.mark.parametrize("value", [None, {}, {"service": None}])
 def test_what_is_not_given_is_not_there(value: object) -> None:
-    """No filter, an empty one, and a condition that is null."""
+    """A missing filter, an empty one, and a null condition count as absent."""
     assert read(value) == {}
 
 
@@ -47,13 +47,13 @@ def test_what_is_not_given_is_not_there(value: object) -> None:
     ],
 )
 def test_whatever_is_unknown_or_of_a_wrong_type_is_named(value: object, message: str) -> None:
-    """A misspelt filter must not widen the answer."""
+    """A misspelt filter must not widen the response."""
     with pytest.raises(InvalidParameter) as caught:
         read(value)
     assert caught.value.message.startswith(message)
 
 
 def test_a_condition_without_its_id_is_missing_it() -> None:
-    """Code 201, and not 202."""
+    """The code is 201, and not 202."""
     with pytest.raises(MissingParameter, match=r"filter.service\[0\].id is missing"):
         read({"service": [{}]})

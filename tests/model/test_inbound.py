@@ -16,7 +16,7 @@ NEW_EVENT_TYPE = msgspec.json.encode(event("agent.state", "c", agent="x", eventT
 
 
 def test_what_this_release_does_not_know_is_kept_in_its_place() -> None:
-    """A new type, a new eventType and garbage each stand for themselves; the rest is read."""
+    """New types, new eventTypes and invalid data have placeholders. The rest is read."""
     found = read_lines(b"\n".join([NEW_TYPE, KNOWN, NEW_EVENT_TYPE, b"\xff{garbage"]))
     assert [type(one) for one in found] == [UnknownEvent, AgentState, UnknownEvent, UnknownEvent]
     assert [one.id for one in found[:3]] == ["b", "a", "c"]
@@ -24,7 +24,7 @@ def test_what_this_release_does_not_know_is_kept_in_its_place() -> None:
 
 @given(st.lists(st.sampled_from([KNOWN, NEW_TYPE, NEW_EVENT_TYPE]) | st.binary(max_size=20)))
 def test_a_line_has_the_same_key_whatever_stands_beside_it(lines: list[bytes]) -> None:
-    """Nodes of two releases agree on what is a duplicate, now and after a restart."""
+    """Nodes of two releases agree on duplicates, now and after a restart."""
     lines = [line.replace(b"\n", b"") for line in lines]
     lines = [line for line in lines if line and not line.isspace()]
     payload = b"\n".join(lines)

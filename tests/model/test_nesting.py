@@ -1,4 +1,4 @@
-"""How deeply JSON may nest."""
+"""The nesting depth of JSON."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ VALUES = st.recursive(
 
 @given(VALUES)
 def test_ordinary_json_passes(value: object) -> None:
-    """Brackets side by side, and brackets in strings, are no depth."""
+    """Adjacent brackets and brackets in strings do not add depth."""
     check_nesting(json.dumps([value, "[{" * 700, r"\"[" * 700]).encode())
 
 
 @pytest.mark.parametrize(("opener", "closer"), [(b"[", b"]"), (b'{"a":', b"}")])
 def test_the_limit_is_exact(opener: bytes, closer: bytes) -> None:
-    """So many levels pass, and one more does not, whichever Python runs it."""
+    """The maximum depth passes and one more level does not, in any Python version."""
     check_nesting(opener * MAX_DEPTH + b"1" + closer * MAX_DEPTH)
     with pytest.raises(RecursionError):
         check_nesting(opener * (MAX_DEPTH + 1) + b"1" + closer * (MAX_DEPTH + 1))
 
 
 def test_many_brackets_side_by_side_are_bounded() -> None:
-    """More brackets than are looked at one by one are refused, however shallow."""
+    """More brackets than are examined one by one are refused, however shallow."""
     check_nesting(b"[" + b"[]," * 40_000 + b"1]")
     with pytest.raises(RecursionError):
         check_nesting(b"[" + b"[]," * 60_000 + b"1]")
 
 
 def test_malformed_json_is_left_to_the_decoder() -> None:
-    """A string without an end, or brackets that close nothing, raise nothing here."""
+    """Unterminated strings and unmatched brackets raise no error here."""
     check_nesting(b'["' + b"[" * 60)
     check_nesting(b"]" * 10_000)

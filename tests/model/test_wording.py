@@ -1,4 +1,4 @@
-"""What a value must be, in words."""
+"""Descriptions of expected values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Inner(Struct):
 
 
 class Outer(Struct):
-    """What is to be described."""
+    """The types to describe."""
 
     count: int = 0
     share: float = 0.0
@@ -53,12 +53,12 @@ class Outer(Struct):
     ],
 )
 def test_what_a_member_must_be_is_taken_from_its_type(path: list[str], expected: str) -> None:
-    """Through lists and maps; what the type does not have is an object of its format."""
+    """Lists and maps are included. A custom type has the description of its format."""
     assert expected_at(Outer, path, "a table") == expected
 
 
 def test_numbers_and_words_are_worded_in_one_way() -> None:
-    """Thousands are set off; an unbounded number has no bounds in words."""
+    """Thousands have separators, and an unbounded number has no bounds in its text."""
     assert whole_number() == "a whole number"
     assert whole_number(0, 65_535) == "a whole number from 0 to 65,535"
     assert number(0.1, 168) == "a number from 0.1 to 168"

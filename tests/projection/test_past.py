@@ -1,4 +1,4 @@
-"""Floors at past positions, read beside the server that writes the files."""
+"""Floors at past positions, read while the server writes the files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LIMITS = FoldLimits()
 
 @pytest.fixture
 def house() -> Iterator[House]:
-    """A node with a floor of five requests and, after each, a restart."""
+    """A node with a floor of five requests, and a restart after each."""
     with scratch() as folder:
         one = House(folder, Clock())
         for number in range(5):
@@ -43,17 +43,17 @@ def call(number: int) -> dict[str, object]:
 
 
 def waiting(refold: Refold) -> list[int]:
-    """The calls that the floor has in memory."""
+    """The calls in the floor's memory."""
     return sorted(transaction for transaction, _ in refold.floor.call_table.calls)
 
 
 def whole(refold: Refold) -> list[bytes]:
-    """All that the floor knows."""
+    """The complete state of the floor."""
     return list(snapshot_parts(refold.floor.captured()))
 
 
 def test_each_place_has_its_floor(house: House) -> None:
-    """At the end of an entry, and in the middle of one."""
+    """This holds at the end of an entry and within one."""
     with past_floors(house.data, LIMITS) as floors:
         assert waiting(floors.floor(ACME, end_of_entry(1))) == []
         assert waiting(floors.floor(ACME, end_of_entry(3))) == [0, 1, 2, 10, 11, 12]
@@ -66,7 +66,7 @@ def test_each_place_has_its_floor(house: House) -> None:
 
 
 def test_an_earlier_floor_is_used_where_it_spares_work(house: House) -> None:
-    """And is the same floor as one from the snapshot."""
+    """The result equals that from the snapshot."""
     with past_floors(house.data, LIMITS) as floors:
         first = floors.floor(ACME, end_of_entry(4))
         assert floors.floor(ACME, end_of_entry(4), first) is first
@@ -79,12 +79,12 @@ def test_an_earlier_floor_is_used_where_it_spares_work(house: House) -> None:
 
 
 def test_damaged_snapshots_give_way_to_older_ones(house: House) -> None:
-    """As at a start; with none left the whole log is folded."""
+    """As at a start. Without any snapshot, the whole log is folded."""
     with past_floors(house.data, LIMITS) as floors:
         expected = whole(floors.floor(ACME, end_of_entry(6)))
         newest = floors.floor(ACME, end_of_entry(6)).base
     connection = apsw.Connection(str(house.data / "mirror.db"))
-    connection.set_busy_timeout(5_000)  # the server writes, too
+    connection.set_busy_timeout(5_000)  # the server also writes
     add_function(connection)
     bases = [newest]
     while bases[-1]:
@@ -102,11 +102,11 @@ def test_damaged_snapshots_give_way_to_older_ones(house: House) -> None:
 
 
 def test_before_what_is_kept_it_says_from_when(house: House) -> None:
-    """Where the log begins later than a snapshot that could be used."""
+    """The log may begin later than a usable snapshot."""
     third = house.node.server.log.recorded_at(ACME, 4)
     house.close()
     connection = apsw.Connection(str(house.data / "log.db"))
-    connection.set_busy_timeout(5_000)  # the server writes, too
+    connection.set_busy_timeout(5_000)  # the server also writes
     add_function(connection)
     (ordinal,) = connection.execute("SELECT ordinal FROM streams WHERE client = ?", (ACME,))
     connection.execute("UPDATE streams SET removed = 3 WHERE ordinal = ?", ordinal)
@@ -120,12 +120,12 @@ def test_before_what_is_kept_it_says_from_when(house: House) -> None:
 
 
 def test_what_is_removed_meanwhile_is_still_read(house: House) -> None:
-    """The files are read as of one moment."""
+    """The files are read as of one time."""
     with past_floors(house.data, LIMITS) as floors:
         before = whole(floors.floor(ACME, end_of_entry(2)))
         for file, table in (("log.db", "entries"), ("mirror.db", "snapshots")):
             connection = apsw.Connection(str(house.data / file))
-            connection.set_busy_timeout(5_000)  # the server writes, too
+            connection.set_busy_timeout(5_000)  # the server also writes
             add_function(connection)
             connection.execute(f"DELETE FROM {table}")
             connection.close()
@@ -133,14 +133,14 @@ def test_what_is_removed_meanwhile_is_still_read(house: House) -> None:
 
 
 def test_a_folder_that_cannot_be_read_is_unavailable(tmp_path: Path) -> None:
-    """Nothing is created in it."""
+    """No file is created in it."""
     with pytest.raises(Unavailable), past_floors(tmp_path, LIMITS):
         pass
     assert list(tmp_path.iterdir()) == []
 
 
 def test_reads_are_held_at_one_moment(house: House) -> None:
-    """A reader within ``held`` does not see what is written meanwhile."""
+    """A reader within ``held`` does not see later writes."""
     reader = LogReader(house.data / "log.db")
     with reader.held():
         before = reader.streams()

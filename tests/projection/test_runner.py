@@ -1,4 +1,4 @@
-"""One client's floor at work: what it publishes, what it leaves behind, how it begins again."""
+"""One client's projection: published events, snapshots, and restarts."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ BOTH: tuple[DeclaredFeed, ...] = ("agent", "interaction")
 
 
 class RecordingFeed(Feed):
-    """A feed that keeps what it is given."""
+    """A feed that keeps the published events."""
 
     def __init__(self, name: FeedName) -> None:
         super().__init__(CLIENT, name, Rings(MemoryStore(), 1 << 20))
@@ -60,13 +60,13 @@ class RecordingFeed(Feed):
 
 
 class Observed(Projection):
-    """A projection whose feeds can be looked at."""
+    """A projection with accessible feeds."""
 
     feeds: Mapping[FeedName, RecordingFeed]
 
 
 class House:
-    """A log, a store in memory, and floors that follow the one and leave things in the other."""
+    """A log and a store in memory, and projections that use both."""
 
     def __init__(self) -> None:
         self.clock = Clock()
@@ -77,7 +77,7 @@ class House:
         self._number = 0
 
     def floor(self) -> Observed:
-        """A floor as a start would make it."""
+        """A projection as a start would create it."""
         floor = Floor(last_state(CLIENT, self.store, self.log))
         feeds: Mapping[FeedName, Feed] = {name: RecordingFeed(name) for name in BOTH}
         reports = Reports(self.folded.append, self._count)
@@ -85,7 +85,7 @@ class House:
 
     @asynccontextmanager
     async def at_work(self, floor: Observed) -> AsyncIterator[Observed]:
-        """Let a floor fold while the block runs."""
+        """Let a projection fold while the block runs."""
         folding = asyncio.create_task(floor.run())
         try:
             yield floor
@@ -95,24 +95,24 @@ class House:
                 await folding
 
     async def plan(self, *feeds: DeclaredFeed) -> int:
-        """A site entry; its number."""
+        """Append a site entry. Returns its number."""
         plan = FloorConfig(time_zone="UTC", feeds=feeds)
         return await self.log.append_site(CLIENT, msgspec.json.encode(plan))
 
     async def take(self, *events: dict[str, Any]) -> int:
-        """An entry with these events; its number."""
+        """Append an entry with these events. Returns its number."""
         lines = [msgspec.json.encode(one) for one in events]
         decoded = [msgspec.json.decode(line, type=InboundEvent) for line in lines]
         return (await self.log.append(Batch(CLIENT, lines, decoded))).number
 
     def event(self, kind: str, number: int = 0, **data: object) -> dict[str, Any]:
-        """The next event, of call ``number`` if there is one."""
+        """The next event, of call ``number`` if given."""
         self._number += 1
         call = {"transactionId": number, "sessionId": "s"} if number else {}
         return event(kind, self._number, **{**call, **data})
 
     def sms(self) -> dict[str, Any]:
-        """An event that the interaction feed gets."""
+        """An event for the interaction feed."""
         return self.event("sms.attempt", service=1, eventType="Attempt")
 
     def _count(self) -> None:
@@ -120,7 +120,7 @@ class House:
 
 
 def run(work: Callable[[House], Coroutine[Any, Any, None]]) -> None:
-    """Let a test have its own loop and house."""
+    """Run a test on its own loop with its own log and store."""
 
     async def begin() -> None:
         house = House()
@@ -132,7 +132,7 @@ def run(work: Callable[[House], Coroutine[Any, Any, None]]) -> None:
 
 
 def test_what_is_fed_bears_its_place_and_its_class() -> None:
-    """The event id is the place's token; what feeds nothing moves the feeds on all the same."""
+    """The event id is the token of its position. Other entries also advance the feeds."""
 
     async def work(house: House) -> None:
         await house.plan(*BOTH)
@@ -170,7 +170,7 @@ def test_what_is_fed_bears_its_place_and_its_class() -> None:
 
 
 def test_a_feed_has_what_comes_while_it_is_switched_on() -> None:
-    """From the site entry that says so up to the one that says otherwise."""
+    """It has the events between the site entries that switch it on and off."""
 
     async def work(house: House) -> None:
         async with house.at_work(house.floor()) as floor:
@@ -187,7 +187,7 @@ def test_a_feed_has_what_comes_while_it_is_switched_on() -> None:
 
 
 def test_a_change_is_known_by_when_it_was_folded_too() -> None:
-    """An answer may be given while an entry is on its way from the log to the floor."""
+    """A response may be sent while an entry is between log and floor."""
 
     async def scenario() -> None:
         house = House()
@@ -204,7 +204,7 @@ def test_a_change_is_known_by_when_it_was_folded_too() -> None:
 
 
 def test_a_long_entry_is_published_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Others have their turn in between, and each piece says up to where the feed is whole."""
+    """Other tasks run in between, and each part has the position up to which it is complete."""
     monkeypatch.setattr(runner, "SLICE", 4)
     monkeypatch.setattr(runner, "_TURN", -1.0)
 
@@ -222,7 +222,7 @@ def test_a_long_entry_is_published_piece_by_piece(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_long_entry_looks_for_each_call_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many turns it takes to fold it."""
+    """This holds for any number of turns."""
     monkeypatch.setattr(runner, "_TURN", -1.0)
 
     async def work(house: House) -> None:
@@ -247,7 +247,7 @@ def test_a_long_entry_looks_for_each_call_once(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_an_event_that_cannot_be_folded_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is counted, and those before and behind it are fed."""
+    """It is counted, and the events before and after it are published."""
 
     async def work(house: House) -> None:
         await house.plan(*BOTH)
@@ -272,7 +272,7 @@ def test_an_event_that_cannot_be_folded_stops_nothing(monkeypatch: pytest.Monkey
 
 
 def test_what_a_newer_release_wrote_is_passed_over_and_told_once() -> None:
-    """Its unknown types, unknown states, garbage and sites; the rest is fed at its own place."""
+    """These are unknown types, states and sites, and invalid data. The rest is published."""
 
     async def work(house: House) -> None:
         await house.plan(*BOTH)
@@ -297,7 +297,7 @@ def test_what_a_newer_release_wrote_is_passed_over_and_told_once() -> None:
 
 
 def test_who_waits_is_told_when_the_floor_folds_no_more() -> None:
-    """And so is who comes later; what is folded already is not waited for."""
+    """Later waiters are told, too. Folded positions need no wait."""
 
     async def work(house: House) -> None:
         await house.plan(*BOTH)
@@ -317,12 +317,12 @@ def test_who_waits_is_told_when_the_floor_folds_no_more() -> None:
 
 
 def whole(floor: Observed) -> list[bytes]:
-    """All that the floor knows, as bytes."""
+    """The complete state of the floor, as bytes."""
     return list(snapshot_parts(floor.floor.captured()))
 
 
 def test_a_snapshot_and_the_entries_behind_it_are_the_floor() -> None:
-    """A start from it publishes and knows what the floor did that never stopped."""
+    """Starting from it publishes and knows the same as the projection that never stopped."""
 
     async def work(house: House) -> None:
         await house.plan(*BOTH)
@@ -352,7 +352,7 @@ def test_a_snapshot_and_the_entries_behind_it_are_the_floor() -> None:
 
 
 def test_a_snapshot_comes_after_so_many_events(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not before, and not twice for the same."""
+    """There is none before, and no second one for the same events."""
     monkeypatch.setattr(runner, "SNAPSHOT_EVERY", 5)
     monkeypatch.setattr(runner, "PAST_EVERY", 5)
 
@@ -371,7 +371,7 @@ def test_a_snapshot_comes_after_so_many_events(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_slow_floor_leaves_more_snapshots(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After fewer events, where so much time has passed since the last one."""
+    """If folding is slow, fewer events lie between two of them."""
     monkeypatch.setattr(runner, "PAST_EVERY", 4)
 
     async def work(house: House) -> None:
@@ -390,7 +390,7 @@ def test_a_slow_floor_leaves_more_snapshots(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_each_hour_of_the_log_ends_with_a_snapshot() -> None:
-    """Exactly the floor before the first entry of the next hour, which retention keeps longer."""
+    """It is the floor before the next hour's first entry. Retention keeps it longer."""
 
     async def work(house: House) -> None:
         async with house.at_work(house.floor()) as floor:
@@ -408,7 +408,7 @@ def test_each_hour_of_the_log_ends_with_a_snapshot() -> None:
 
 
 def test_a_quiet_floor_leaves_a_snapshot_by_the_hour() -> None:
-    """If anything happened on it since the last one."""
+    """It does so if anything has happened since the last one."""
 
     async def work(house: House) -> None:
         async with house.at_work(house.floor()) as floor:
@@ -430,7 +430,7 @@ def test_a_quiet_floor_leaves_a_snapshot_by_the_hour() -> None:
 def test_a_floor_stopped_in_the_middle_of_an_entry_leaves_no_snapshot(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A start from it would miss the entry's other half."""
+    """A start from it would miss the rest of the entry."""
     monkeypatch.setattr(runner, "SLICE", 1)
     monkeypatch.setattr(runner, "_TURN", -1.0)
 
@@ -452,7 +452,7 @@ def test_a_floor_stopped_in_the_middle_of_an_entry_leaves_no_snapshot(
 
 @pytest.mark.parametrize("damage", ["version", "blob"])
 def test_a_snapshot_that_cannot_be_read_is_done_without(damage: str) -> None:
-    """One of another release, or a damaged one: the log's beginning is as good."""
+    """If it is damaged or of another release, the log is folded from its beginning."""
 
     async def work(house: House) -> None:
         await house.plan(*BOTH)
@@ -467,7 +467,7 @@ def test_a_snapshot_that_cannot_be_read_is_done_without(damage: str) -> None:
 
 
 def test_a_start_behind_the_retention_knows_the_site_of_then() -> None:
-    """What the log removed took the site's entry with it, but not the site."""
+    """Retention removed the site's entry, but the site is still known."""
 
     async def work(house: House) -> None:
         await house.plan("interaction")
@@ -486,7 +486,7 @@ def test_a_start_behind_the_retention_knows_the_site_of_then() -> None:
 
 
 async def ended_call(house: House, floor: Observed) -> None:
-    """Call 1 begins and ends, and is let go by the next entry that comes."""
+    """Call 1 begins and ends, and is evicted by the next entry."""
     number = await house.take(
         house.event("call.start", 1, service=5, direction="INBOUND", account="A1"),
         house.event("call.end", 1, lvResult="DONE"),
@@ -496,7 +496,7 @@ async def ended_call(house: House, floor: Observed) -> None:
 
 
 def test_a_call_that_was_let_go_comes_back_when_an_event_speaks_of_it() -> None:
-    """The late event is fed with what was known, and changes what is found."""
+    """The late event is published with the known members, and changes the stored call."""
 
     async def work(house: House) -> None:
         await house.plan(*BOTH)
@@ -525,7 +525,7 @@ def test_a_call_that_was_let_go_comes_back_when_an_event_speaks_of_it() -> None:
 def test_a_call_is_found_while_the_entry_is_folded_that_let_it_go(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A request that comes between two pieces of a long entry finds it, too."""
+    """A request between two parts of a long entry finds it, too."""
     monkeypatch.setattr(runner, "SLICE", 1)
     monkeypatch.setattr(runner, "_TURN", -1.0)
 
@@ -544,7 +544,7 @@ def test_a_call_is_found_while_the_entry_is_folded_that_let_it_go(
 
 
 def test_a_start_before_a_late_event_folds_it_as_it_was_folded() -> None:
-    """Versions of a call in the store from after the snapshot are not read."""
+    """Stored versions of a call from after the snapshot are not read."""
 
     async def work(house: House) -> None:
         await house.plan(*BOTH)
@@ -571,7 +571,7 @@ def test_a_start_before_a_late_event_folds_it_as_it_was_folded() -> None:
 
 
 def test_an_empty_log_begins_with_an_empty_floor() -> None:
-    """Nothing is known, and nothing is waited for."""
+    """It has no data and no wait."""
 
     async def work(house: House) -> None:
         assert last_state(CLIENT, house.store, house.log) == FloorState(client=CLIENT)

@@ -1,4 +1,4 @@
-"""A data folder's files, read beside the server that writes them."""
+"""Reading a data folder's files while the server writes them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.real.sites import ACME, event, ndjson
 
 @pytest.fixture
 def data() -> Iterator[Path]:
-    """A folder with four snapshots of a client: after entries 1 to 4."""
+    """A folder with four snapshots of a client, after entries 1 to 4."""
     with scratch() as folder:
         house = House(folder, Clock())
         for number in range(3):
@@ -54,7 +54,7 @@ def entry_of_newest(data: Path, at_most: int = 100, removed: int = 0) -> int | N
     ],
 )
 def test_a_snapshot_that_cannot_be_used_gives_way_to_an_older_one(data: Path, fault: str) -> None:
-    """Damaged, written by another release, or not to be decoded; the log then has the rest."""
+    """It may be damaged, of another release, or undecodable. The log has the rest."""
     assert [entry_of_newest(data), entry_of_newest(data, 3), entry_of_newest(data, 0)] == [
         4, 3, None,
     ]  # fmt: skip
@@ -64,7 +64,7 @@ def test_a_snapshot_that_cannot_be_used_gives_way_to_an_older_one(data: Path, fa
 
 
 def test_a_store_that_is_damaged_is_being_rebuilt(data: Path) -> None:
-    """Its reader is told to come back."""
+    """Its reader is told to retry."""
     store = data / "mirror.db"
     content = bytearray(store.read_bytes())
     content[4096:] = b"\xff" * (len(content) - 4096)

@@ -1,4 +1,4 @@
-"""The floors of all clients: begun, caught up, begun anew when they fail, and let go."""
+"""The projections of all clients: started, caught up, restarted after failures, and stopped."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PLAN = FloorConfig(time_zone="UTC", feeds=("agent", "interaction"))
 
 
 class House:
-    """Floors over a log and a store in memory, on virtual time."""
+    """Projections over a log and a store in memory, on virtual time."""
 
     def __init__(self, loop: VirtualLoop) -> None:
         self.loop = loop
@@ -43,7 +43,7 @@ class House:
         self._number = 0
 
     def begin_again(self) -> ProjectionSupervisor:
-        """Floors as a process makes them."""
+        """Projections as a process creates them."""
         return ProjectionSupervisor(
             self.log,
             self.store,
@@ -55,7 +55,7 @@ class House:
         )
 
     async def take(self, client: int = ACME, **data: object) -> int:
-        """An entry with one event that the interaction feed gets; its number."""
+        """Append an entry with one event of the interaction feed. Returns its number."""
         self._number += 1
         line = msgspec.json.encode(
             event("call.end", self._number, **{"transactionId": 1, "sessionId": "s", **data})
@@ -71,7 +71,7 @@ class House:
 
 
 def in_house(work: Callable[[House], Awaitable[None]]) -> list[Any]:
-    """Run a test on a loop and a house of its own; what was logged."""
+    """Run a test on its own loop, log and store. Returns the logged lines."""
 
     async def begin(loop: VirtualLoop) -> None:
         house = House(loop)
@@ -86,7 +86,7 @@ def in_house(work: Callable[[House], Awaitable[None]]) -> list[Any]:
 
 
 def test_a_client_is_served_once_its_floor_has_caught_up() -> None:
-    """With what the log holds, and what comes from then on."""
+    """It then has the log's events, and gets new ones."""
 
     async def work(house: House) -> None:
         await house.log.append_site(ACME, msgspec.json.encode(PLAN))
@@ -101,7 +101,7 @@ def test_a_client_is_served_once_its_floor_has_caught_up() -> None:
 
 
 def test_a_plan_that_changed_is_an_entry_and_one_that_did_not_is_none() -> None:
-    """So that the fold of the log is the floor, and a restart costs the log nothing."""
+    """The fold of the log is therefore the floor, and a restart adds nothing to the log."""
 
     async def work(house: House) -> None:
         heads = []
@@ -118,7 +118,7 @@ def test_a_plan_that_changed_is_an_entry_and_one_that_did_not_is_none() -> None:
 def test_a_floor_that_fails_is_begun_anew_and_feeds_nothing_twice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Until then its client is not served, and who waits for it is told."""
+    """Meanwhile its client is unavailable, and waiters get an error."""
 
     async def work(house: House) -> None:
         await house.floors.begin(ACME, PLAN)
@@ -146,7 +146,7 @@ def test_a_floor_that_fails_is_begun_anew_and_feeds_nothing_twice(
 
 
 def test_a_floor_is_begun_anew_as_soon_as_that_is_possible(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What keeps it from beginning is told, and tried again."""
+    """The reason that prevents a start is logged, and the start is repeated."""
 
     async def work(house: House) -> None:
         await house.floors.begin(ACME, PLAN)
@@ -188,7 +188,7 @@ def test_one_clients_floor_is_no_other_clients_concern(monkeypatch: pytest.Monke
 
 
 def test_a_damaged_entry_is_told_and_waited_for_in_peace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever begins the floor hears it; it is tried again now and then, with no traceback."""
+    """The caller of the start gets the error. Retries log no traceback."""
 
     async def work(house: House) -> None:
         for client in (ACME, OTHER):
@@ -218,7 +218,7 @@ def test_a_damaged_entry_is_told_and_waited_for_in_peace(monkeypatch: pytest.Mon
 
 
 def test_a_stop_ends_a_floor_that_loses_a_cancellation(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As what waits for NATS may: the node stops all the same."""
+    """Code that waits for NATS may lose one. The node stops anyway."""
 
     async def work(house: House) -> None:
         asked = asyncio.Event()
@@ -246,7 +246,7 @@ def test_a_stop_ends_a_floor_that_loses_a_cancellation(monkeypatch: pytest.Monke
 def test_a_damaged_entry_that_is_found_elsewhere_stops_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The floor goes on at once, and whoever begins it hears of nothing."""
+    """The projection continues at once, and its caller notices nothing."""
 
     async def work(house: House) -> None:
         await house.log.append_site(ACME, msgspec.json.encode(PLAN))
@@ -269,7 +269,7 @@ def test_a_damaged_entry_that_is_found_elsewhere_stops_nobody(
 
 
 def test_a_client_that_is_gone_is_served_no_more() -> None:
-    """Who waits for it is told; the log keeps what it knows, for its return."""
+    """Waiters get an error. The log keeps the client's entries for its return."""
 
     async def work(house: House) -> None:
         await house.floors.begin(ACME, PLAN)
@@ -291,7 +291,7 @@ def test_a_client_that_is_gone_is_served_no_more() -> None:
 def test_a_start_goes_on_from_the_snapshots_that_closing_left(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """One that cannot be made keeps no other from being made."""
+    """One that cannot start does not affect the others."""
 
     async def work(house: House) -> None:
         for client in (ACME, OTHER):
@@ -320,7 +320,7 @@ def test_a_start_goes_on_from_the_snapshots_that_closing_left(
 
 
 def test_quiet_floors_leave_their_snapshots_in_time() -> None:
-    """Those whose last one is old."""
+    """Those with an old snapshot write a new one."""
 
     async def work(house: House) -> None:
         await house.floors.begin(ACME, PLAN)
@@ -343,7 +343,7 @@ def _raising(error: Exception) -> Callable[..., None]:
 def test_a_floor_that_cannot_start_is_rebuilt_in_the_background(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whoever began it is told at once, and it is served as soon as it can be folded."""
+    """Its caller gets the error at once, and it is served as soon as it can be folded."""
 
     async def work(house: House) -> None:
         await house.take(account="before", transactionId=2)
@@ -362,7 +362,7 @@ def test_a_floor_that_cannot_start_is_rebuilt_in_the_background(
 def test_whoever_begins_a_floor_is_told_when_its_client_goes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A floor that ``end`` has stopped is never ready: waiting for it would block for ever."""
+    """A projection stopped by ``end`` is never ready, so waiting for it would block forever."""
 
     async def work(house: House) -> None:
         await house.take(account="before")
@@ -383,7 +383,7 @@ def test_whoever_begins_a_floor_is_told_when_its_client_goes(
 def test_a_snapshot_that_fails_keeps_no_other_floor_from_its_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Quiet floors leave theirs one after the other."""
+    """Idle projections write theirs in sequence."""
 
     async def work(house: House) -> None:
         for client in (ACME, OTHER):

@@ -1,4 +1,4 @@
-"""A small application behind the real transport, on loopback, with a clock of the test's own."""
+"""A small application on the real transport on loopback, with the test's clock."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from tests.real.nodes import until
 __all__ = ["Answer", "Served", "on_uvloop", "plain", "serving"]
 
 T = TypeVar("T")
-HANGS = 120.0  # seconds after which what does not come about fails the test
+HANGS = 120.0  # seconds after which the test fails
 
 
 class Answer(NamedTuple):
-    """An answer as it came."""
+    """A response as received."""
 
     status: int
     headers: dict[str, str]
@@ -40,7 +40,7 @@ class Answer(NamedTuple):
 
 @dataclass
 class Served:
-    """What is served, and the time as it knows it."""
+    """The server and its time."""
 
     port: int
     shared: Shared
@@ -59,30 +59,30 @@ class Served:
         return reader, writer
 
     async def ask(self, sent: bytes, *, more: bytes = b"") -> Answer:
-        """The first answer on a new connection."""
+        """The first response on a new connection."""
         reader, writer = await self.connect()
         with closing(writer):
             writer.write(sent + more)
             return await answer(reader)
 
     async def pass_by(self, seconds: float) -> None:
-        """Let time go by, and have the deadlines looked at."""
+        """Let time pass, and check the deadlines."""
         self.now += seconds
         self.shared.sweep()
 
     @property
     def connections(self) -> list[Connection]:
-        """Those that are open, and no streams."""
+        """The open connections that are not streams."""
         return cast("list[Connection]", list(self.shared.connections))
 
     @property
     def refused(self) -> dict[str, int]:
-        """How many connections were closed, by why."""
+        """The number of closed connections by reason."""
         return dict(self.shared.notices.counts)
 
 
 async def answer(reader: asyncio.StreamReader) -> Answer:
-    """The next answer of a connection."""
+    """The next response of a connection."""
     head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), HANGS)).decode("latin-1")
     first, *lines = head.strip().split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (x.partition(":") for x in lines)}
@@ -91,7 +91,7 @@ async def answer(reader: asyncio.StreamReader) -> Answer:
 
 
 async def plain(_scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers with the length of the body, once it is read."""
+    """Responds with the length of the body once it has been read."""
     size, more = 0, True
     while more:
         message = await receive()
@@ -116,7 +116,7 @@ async def serving(
     client_tls: ssl.SSLContext | None = None,
     tuning: ConnectionTuning = ConnectionTuning(),  # noqa: B008 - it is frozen
 ) -> AsyncIterator[Served]:
-    """The application on a free port, while the block runs."""
+    """The application on a free port while the block runs."""
     limits = ConnectionLimits(places, per_address, proxies)
     served = cast("Served", None)
     deadlines: Deadlines[Connection] = Deadlines(tuning, lambda: served.now)
@@ -154,7 +154,7 @@ async def serving(
 
 
 def on_uvloop(work: Callable[[], Awaitable[None]]) -> None:
-    """Run a test on the loop that the server has."""
+    """Run a test on the server's kind of loop."""
 
     async def main() -> None:
         await asyncio.wait_for(work(), HANGS)

@@ -1,4 +1,4 @@
-"""The server's archive: hours are sealed while it runs, and what fails is tried again."""
+"""The server's archive: hours are sealed while it runs, and failures are retried."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SMS = ndjson([event("sms.attempt", 1, service="Sales", eventType="Attempt")])
 
 
 class Pool(WorkerPool):
-    """Answers for worker processes: refuses some clients, and seals an hour of the others."""
+    """Replaces worker processes: fails some clients, and seals an hour of the others."""
 
     def __init__(self, broken: set[int]) -> None:
         super().__init__(PoolTuning())
@@ -34,7 +34,7 @@ class Pool(WorkerPool):
     async def run(
         self, client: int, function: object, argument: bytes, *, near: object = None
     ) -> bytes:
-        """Do the job of a client."""
+        """Run a client's job."""
         assert getattr(function, "__name__", "") == "seal"
         assert near is None
         job = msgspec.msgpack.decode(argument, type=SealJob)
@@ -51,7 +51,7 @@ class Pool(WorkerPool):
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
-    """A node without an archive of its own."""
+    """A node without an archive."""
     one = House(tmp_path, Clock())
     yield one
     one.end()
@@ -64,7 +64,7 @@ def archive_of(house: House, *broken: int) -> tuple[Archiving, Pool]:
 
 
 def test_every_due_hour_of_every_client_is_sealed(house: House) -> None:
-    """In turn, until none is left; then nothing is asked before an hour is due."""
+    """Clients take turns until no hour is left. Then no job runs before an hour is due."""
     sealing, pool = archive_of(house)
     house.run(sealing.round())
     assert pool.asked.count(ACME) == 2
@@ -78,7 +78,7 @@ def test_every_due_hour_of_every_client_is_sealed(house: House) -> None:
 
 
 def test_a_client_that_fails_does_not_stop_the_others(house: House) -> None:
-    """It is tried again after a minute."""
+    """It is retried after a minute."""
     sealing, pool = archive_of(house, ACME)
     with capture_logs() as logs:
         house.run(sealing.round())
@@ -92,7 +92,7 @@ def test_a_client_that_fails_does_not_stop_the_others(house: House) -> None:
 
 
 def test_missing_hours_are_logged_once(house: House) -> None:
-    """However often they are found."""
+    """They may be found any number of times."""
     sealing, _ = archive_of(house)
     with capture_logs() as logs:
         house.run(sealing.round())
@@ -104,7 +104,7 @@ def test_missing_hours_are_logged_once(house: House) -> None:
 
 
 def test_a_server_seals_in_a_process_of_its_own(tmp_path: Path) -> None:
-    """From the setting to the files; and the metrics tell."""
+    """The test covers the setting, the files and the metrics."""
     clock = Clock()
     house = House(tmp_path, clock, archive=str(tmp_path / "archive"))
     try:
@@ -125,7 +125,7 @@ def test_a_server_seals_in_a_process_of_its_own(tmp_path: Path) -> None:
 
 
 def _imported_by(module: str) -> str:
-    """The modules that a new interpreter has loaded after importing one."""
+    """The modules that a new interpreter has after importing one."""
     import subprocess  # noqa: PLC0415 -- for this alone
 
     code = f"import sys, {module}; print(*sys.modules)"
@@ -136,7 +136,7 @@ def _imported_by(module: str) -> str:
 def test_without_the_extra_the_setting_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """And where the data is kept in memory, what to give."""
+    """If the data is in memory, the message says what to set."""
     with pytest.raises(SettingError, match="--data"):
         check_archive(Settings(data=MEMORY, archive="archive"))
     monkeypatch.setattr(extra, "find_spec", lambda _name: None)

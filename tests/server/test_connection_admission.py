@@ -10,7 +10,7 @@ from tests.server.serving import on_uvloop
 
 
 class Caller:
-    """A connection that notes what becomes of it, and leaves as a real one does."""
+    """A connection that records calls, and disconnects like a real one."""
 
     def __init__(self, peer: str, callers: Callers) -> None:
         self.peer = peer
@@ -27,7 +27,7 @@ class Caller:
 
 
 class Callers:
-    """An admission with a clock of the test's own."""
+    """An admission with the test's clock."""
 
     def __init__(self, places: int, per_address: int) -> None:
         self.now = 0.0
@@ -45,7 +45,7 @@ class Callers:
 
 
 def test_the_connection_that_has_waited_longest_makes_room() -> None:
-    """Any address's where the server is full; the same address's where that has its share."""
+    """If the server is full, it may have any address; at an address's limit, the same one."""
     callers = Callers(places=3, per_address=2)
     first, second, other = (callers.enter(peer) for peer in "aab")
     assert first
@@ -70,7 +70,7 @@ def test_an_address_with_its_share_makes_room_among_its_own_even_if_the_server_i
 
 
 def test_a_connection_whose_request_is_in_progress_never_makes_room() -> None:
-    """The next one is refused instead."""
+    """The next connection is refused instead."""
     callers = Callers(places=1, per_address=1)
     busy = callers.enter("a")
     assert busy is not None
@@ -80,7 +80,7 @@ def test_a_connection_whose_request_is_in_progress_never_makes_room() -> None:
 
 
 def test_overdue_connections_are_closed_a_few_in_each_turn() -> None:
-    """However many are overdue at once, all of them within some turns of the loop."""
+    """Any number of overdue connections is closed within some turns of the loop."""
     callers = Callers(places=1000, per_address=1000)
     many = [callers.enter("a") for _ in range(3 * CLOSED_IN_A_TURN)]
     callers.now = ConnectionTuning().idle

@@ -1,4 +1,4 @@
-"""How many connections there may be, and from where."""
+"""Limits of connections, in total and per address."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ONE, TWO, THREE, PROXY = "192.0.2.1", "192.0.2.2", "192.0.2.3", "10.0.0.7"
 
 
 def test_one_address_has_its_limit() -> None:
-    """Half of all by default; others come in all the same, until the server is full."""
+    """It is half of all by default. Others can connect until the server is full."""
     limits = ConnectionLimits(places=10, per_address=0)
     assert [limits.enter(ONE) for _ in range(6)] == ["admitted"] * 5 + ["address"]
     assert [limits.enter(TWO) for _ in range(6)] == ["admitted"] * 5 + ["address"]
@@ -38,7 +38,7 @@ def test_one_address_has_its_limit() -> None:
 
 
 def test_some_places_are_kept_back_for_loopback() -> None:
-    """Whoever is on the machine can still look at a full server."""
+    """An operator on the machine can reach a full server."""
     limits = ConnectionLimits(places=16, per_address=100)
     for address in (ONE, TWO):
         assert [limits.enter(address) for _ in range(8)] == ["admitted"] * 8
@@ -48,7 +48,7 @@ def test_some_places_are_kept_back_for_loopback() -> None:
 
 
 def test_a_trusted_proxy_is_not_one_address() -> None:
-    """Each address that it names has its own limit, of requests under way."""
+    """Each address that it forwards has its own limit of concurrent requests."""
     limits = ConnectionLimits(places=100, per_address=3, trusted_proxies=["10.0.0.0/8"])
     assert [limits.enter(PROXY) for _ in range(20)] == ["admitted"] * 20
     assert [limits.enter_request(ONE) for _ in range(4)] == [True, True, True, False]
@@ -62,20 +62,20 @@ def test_a_trusted_proxy_is_not_one_address() -> None:
 
 @pytest.mark.parametrize("address", ["", "a socket's path", "fe80::1%eth0"])
 def test_any_address_is_counted(address: str) -> None:
-    """Whatever the transport calls it."""
+    """This holds for any form of the transport's address."""
     limits = ConnectionLimits(places=10, per_address=1, trusted_proxies=["10.0.0.0/8"])
     assert [limits.enter(address), limits.enter(address)] == ["admitted", "address"]
 
 
 def test_descriptors_are_kept_back_for_files() -> None:
-    """Even of a shell's usual 1,024 most are for connections."""
+    """Of a shell's usual 1,024, most are for connections."""
     assert places_of(1024) == 840
     assert places_of(100) == 16
     assert places_of(65536) > 61_000
 
 
 class WaitsModel(RuleBasedStateMachine):
-    """Waits begin, begin anew and end while time goes by; the overdue ones come oldest first."""
+    """Deadlines start, restart and end over time. Overdue ones come oldest first."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -124,7 +124,7 @@ TestWaits = WaitsModel.TestCase
 
 
 def test_so_many_are_acted_on_at_a_time() -> None:
-    """The rest is left for the next turn; what has ended is not acted on."""
+    """The rest is left for the next turn, and ended waits are skipped."""
     now = 0.0
     deadlines: Deadlines[int] = Deadlines(ConnectionTuning(head=5, idle=7), lambda: now)
     for one in range(3):
@@ -148,12 +148,12 @@ def test_so_many_are_acted_on_at_a_time() -> None:
 
 @pytest.mark.parametrize(("head", "sweep"), [(10.0, 1.0), (0.4, 0.1)])
 def test_short_deadlines_are_looked_at_more_often(head: float, sweep: float) -> None:
-    """Or they would be kept too late."""
+    """Otherwise they would be exceeded by too much."""
     assert ConnectionTuning(head=head).sweep == pytest.approx(sweep)
 
 
 def test_a_head_is_bounded_by_its_bytes_and_by_the_number_of_its_headers() -> None:
-    """Whichever comes first; the refusal names a long URL as such."""
+    """The first limit reached counts. The refusal of a long URL says so."""
     long_url, large, many = RequestLimits(), RequestLimits(), RequestLimits()
     for limits in (long_url, large, many):
         limits.begin_head()
@@ -170,7 +170,7 @@ def test_a_head_is_bounded_by_its_bytes_and_by_the_number_of_its_headers() -> No
 
 
 def test_a_body_is_not_bounded_but_what_comes_in_its_place_is() -> None:
-    """Each slice with some of the body starts the count again; trailers are never kept."""
+    """Each part of the body restarts the count, and trailers are never kept."""
     limits = RequestLimits()
     limits.begin_head()
     limits.begin_body()
@@ -188,7 +188,7 @@ def test_a_body_is_not_bounded_but_what_comes_in_its_place_is() -> None:
 
 
 def test_a_plain_head_asks_for_no_other_protocol() -> None:
-    """It keeps every other header, and whether the connection is to be closed."""
+    """All other headers are kept, including whether to close the connection."""
     headers = [
         (b"host", b"here"),
         (b"connection", b"Upgrade, close"),
@@ -200,7 +200,7 @@ def test_a_plain_head_asks_for_no_other_protocol() -> None:
 
 
 def test_a_connection_has_one_deadline_for_what_it_reads() -> None:
-    """It ends with what was read, and begins anew for a body that makes progress."""
+    """It ends with the data read, and restarts for a body that makes progress."""
     clock = [0.0]
     deadlines: Deadlines[str] = Deadlines(ConnectionTuning(), lambda: clock[0])
 

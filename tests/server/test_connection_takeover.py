@@ -1,4 +1,4 @@
-"""An answer for somebody who has just gone; ``tests/real`` has connections at work."""
+"""Responses to disconnected callers. ``tests/real`` has real connections."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from floorcast.server.uvicorn_internals import to_who_is_there
 
 
 class Transport:
-    """A connection's transport, closed or not."""
+    """A connection's transport, open or closed."""
 
     def __init__(self, *, closing: bool) -> None:
         self._closing = closing
@@ -32,7 +32,7 @@ class Transport:
 
 
 class Held:
-    """A connection that can be written to, or was reset a moment ago."""
+    """A connection that is open, or was reset a moment ago."""
 
     def __init__(self, *, closing: bool) -> None:
         self.transport = cast("asyncio.Transport", Transport(closing=closing))
@@ -63,7 +63,7 @@ def answered_by(takeover: object) -> None:
 
 
 def test_an_answer_to_who_has_gone_comes_to_nothing() -> None:
-    """Whether the connection has told of its end yet or not."""
+    """It does not matter whether the connection has reported its end yet."""
     answered_by(ConnectionTakeover(Held(closing=True)))
     shut = ConnectionTakeover(Held(closing=False))
     shut.shut()
@@ -74,13 +74,13 @@ def test_an_answer_to_who_has_gone_comes_to_nothing() -> None:
 def test_an_answer_that_cannot_be_sent_to_who_is_there_is_a_fault(
     takeover: ConnectionTakeover | None,
 ) -> None:
-    """It is not kept quiet."""
+    """The error is raised."""
     with pytest.raises(RuntimeError, match="unable"):
         answered_by(takeover)
 
 
 def test_who_waits_for_a_caller_to_go_hears_of_it_once() -> None:
-    """When it goes, or at once if it has gone; a wait that was given up is left alone."""
+    """It is called at the disconnect, or at once after it. A cancelled wait is ignored."""
 
     async def work() -> None:
         takeover = ConnectionTakeover(Held(closing=False))
@@ -96,13 +96,13 @@ def test_who_waits_for_a_caller_to_go_hears_of_it_once() -> None:
     asyncio.run(work())
 
 
-SMALL = 4096  # bytes of a writer in the kernel, or nearly so: it is soon held up
-ENOUGH = 10  # seconds in which whatever is to happen has happened, or never will
+SMALL = 4096  # roughly the kernel's buffer of a writer, so that it fills up soon
+ENOUGH = 10  # seconds in which expected events happen
 
 
 @dataclass(eq=False)
 class Writer(asyncio.Protocol):
-    """What is told of a connection."""
+    """The events reported about a connection."""
 
     told: list[str] = field(default_factory=list)
     lost: asyncio.Event = field(default_factory=asyncio.Event)
@@ -125,7 +125,7 @@ class Writer(asyncio.Protocol):
 
 
 class RequestContext:
-    """Connections of uvloop's, taken over as they come."""
+    """Connections of uvloop, taken over as they arrive."""
 
     def __init__(self) -> None:
         self.wires = EpollTransport()
@@ -146,7 +146,7 @@ class RequestContext:
         self._port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
-        """Listen no more, look after them no more."""
+        """Stop listening and serving."""
         self._server.close()
         await self._server.wait_closed()
         self.wires.close()
@@ -154,7 +154,7 @@ class RequestContext:
             other.close()
 
     async def connected(self) -> tuple[asyncio.Transport, socket.socket]:
-        """A connection as uvloop has it, and its other side."""
+        """A uvloop connection and its peer."""
         other = socket.socket()
         self._others.append(other)
         other.setblocking(False)
@@ -165,13 +165,13 @@ class RequestContext:
         return transport, other
 
     async def taken_over(self) -> tuple[asyncio.Transport, Writer, socket.socket]:
-        """One that was taken over."""
+        """A connection that was taken over."""
         transport, other = await self.connected()
         writer = Writer()
         return self.wires.take(transport, writer), writer, other
 
     async def got(self, other: socket.socket, size: int) -> bytes:
-        """What the other side reads until it has ``size`` bytes, or the end."""
+        """Read ``size`` bytes as the peer, or until the end."""
         got = bytearray()
         async with asyncio.timeout(ENOUGH):
             while len(got) < size:
@@ -200,7 +200,7 @@ def run(work: Callable[[RequestContext], Coroutine[None, None, None]]) -> None:
     st.booleans(),
 )
 def test_everything_arrives_in_order(sizes: list[int], patient: bool) -> None:
-    """Whether the writer waits while it is held up or not; the end comes behind all of it."""
+    """The writer may or may not wait when paused. The end follows all data."""
 
     async def work(context: RequestContext) -> None:
         wire, writer, other = await context.taken_over()
@@ -228,7 +228,7 @@ def test_everything_arrives_in_order(sizes: list[int], patient: bool) -> None:
 
 @pytest.mark.parametrize("way", ["closes", "resets"])
 def test_who_goes_is_told_of_once(way: str) -> None:
-    """Also one that was held up; writing on harms nobody."""
+    """This holds for a paused connection, too. Later writes do no harm."""
 
     async def work(context: RequestContext) -> None:
         for unsent in (0, 1 << 20):
@@ -250,7 +250,7 @@ def test_who_goes_is_told_of_once(way: str) -> None:
 
 
 def test_what_the_other_side_says_is_not_listened_to() -> None:
-    """It still is there behind it, and so is its end."""
+    """Its disconnect is still noticed."""
 
     async def work(context: RequestContext) -> None:
         wire, writer, other = await context.taken_over()
@@ -266,7 +266,7 @@ def test_what_the_other_side_says_is_not_listened_to() -> None:
 
 
 def test_what_is_written_to_nobody_is_forgotten() -> None:
-    """From the moment at which it is cut off, also before its writer has been told."""
+    """This starts with the disconnect, even before the writer is told."""
 
     async def work(context: RequestContext) -> None:
         wire, writer, other = await context.taken_over()
@@ -281,7 +281,7 @@ def test_what_is_written_to_nobody_is_forgotten() -> None:
 
 
 def test_an_abort_forgets_what_is_unsent() -> None:
-    """The other side is told at once, and does not take it for the end of the stream."""
+    """The peer is told at once, and does not take it for the end of the stream."""
 
     async def work(context: RequestContext) -> None:
         wire, writer, other = await context.taken_over()
@@ -298,7 +298,7 @@ def test_an_abort_forgets_what_is_unsent() -> None:
 def test_a_connection_that_cannot_be_taken_over_stays_uvloops(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """No file is left for it, or an answer in front of the stream is still on its way."""
+    """There is no file descriptor left, or an earlier response is still being sent."""
 
     async def work(context: RequestContext) -> None:
         for on_its_way in (0, 1 << 20):
@@ -325,7 +325,7 @@ def no_file_left(_file: int) -> int:
 
 
 def test_a_crowd_that_goes_is_seen_off_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Others have their turn in between."""
+    """Other tasks run in between."""
     monkeypatch.setattr(connection_takeover, "TURN", 0.0)
 
     async def work(context: RequestContext) -> None:

@@ -1,4 +1,4 @@
-"""A node's life: opened, started, changed while it runs, stopped; and what it answers meanwhile."""
+"""A node's life: opened, started, changed while running, and stopped."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ SMS = ndjson([event("sms.attempt", 1, service="Sales", eventType="Attempt")])
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder to keep things in."""
+    """A data folder."""
     with scratch() as one:
         yield one
 
 
 @pytest.fixture
 def house(folder: Path) -> Iterator[House]:
-    """A node that answers."""
+    """A node that serves requests."""
     one = House(folder, Clock())
     yield one
     one.end()
 
 
 def test_until_it_is_ready_it_says_so_and_nothing_else(folder: Path) -> None:
-    """503 with a time to come back; that it lives is always answered."""
+    """Requests get 503 with Retry-After, and the health check always succeeds."""
     house = House(folder, Clock(), started=False)
     asked = [("GET", "/readyz"), ("POST", EVENTS), ("POST", INTAKE), ("POST", "/session/login")]
     for method, path in asked:
@@ -69,7 +69,7 @@ def test_until_it_is_ready_it_says_so_and_nothing_else(folder: Path) -> None:
 
 
 def test_it_owns_its_folder_until_it_is_closed(folder: Path, house: House) -> None:
-    """Another one is refused, and leaves everything as it was; afterwards it may."""
+    """Another node is refused without a change, and can start afterwards."""
     settings = Settings(data=house.data, site=house.site)
 
     async def another() -> None:
@@ -93,7 +93,7 @@ def test_it_owns_its_folder_until_it_is_closed(folder: Path, house: House) -> No
     ],
 )
 def test_what_it_cannot_run_on_is_refused_and_let_go(folder: Path, site: str, message: str) -> None:
-    """The message says what is wrong, and the folder is free for the next try."""
+    """The message names the problem, and the folder is free for the next attempt."""
     (folder / "site.toml").write_text(site)
 
     async def begin(settings: Settings) -> None:
@@ -108,7 +108,7 @@ def test_what_it_cannot_run_on_is_refused_and_let_go(folder: Path, site: str, me
 
 
 def test_without_a_site_file_the_site_is_what_was_applied_last(house: House) -> None:
-    """As are the sessions, the log and the feeds."""
+    """Sessions, log and feeds are kept, too."""
     session = house.login()
     token = house.ask("POST", EVENTS, session).json()["token"]
     house.take(SMS)
@@ -129,7 +129,7 @@ def test_without_a_site_file_the_site_is_what_was_applied_last(house: House) -> 
 
 
 def test_in_memory_nothing_is_kept(folder: Path) -> None:
-    """``:memory:`` is a node like any other, until it ends."""
+    """A node with ``:memory:`` otherwise works like any other."""
     house = House(folder, Clock(), keeps=False)
     assert house.take(SMS)["accepted"] == 1
     house.close()
@@ -142,7 +142,7 @@ def test_in_memory_nothing_is_kept(folder: Path) -> None:
 def test_who_waits_is_answered_when_it_is_released(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With an empty page and a token that is good for later."""
+    """The response is an empty page with a token that stays valid."""
     session = house.login()
     token = house.ask("POST", EVENTS, session).json()["token"]
 
@@ -169,7 +169,7 @@ def test_who_waits_is_answered_when_it_is_released(
 def test_it_takes_up_what_others_write_into_its_folder(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A site that is applied beside it counts at the next look, and its clients are begun."""
+    """A site applied by a command takes effect at the next check, and new clients start."""
     monkeypatch.setattr(node, "CHORES", 0.001)
     house.close()
     house.open()
@@ -194,7 +194,7 @@ def test_it_takes_up_what_others_write_into_its_folder(
 def test_a_floor_that_cannot_start_blocks_no_other_change_of_the_site(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It waits by itself: clients are added, and removed, beside it."""
+    """It retries on its own, while clients are added and removed."""
     monkeypatch.setattr(node, "CHORES", 0.001)
     house.close()
     run = Projection.run
@@ -218,7 +218,7 @@ def test_a_floor_that_cannot_start_blocks_no_other_change_of_the_site(
                 await asyncio.sleep(0)
 
     house.run(change(SITE.replace("id = 5\n", "id = 6\n")))
-    house.run(served(47415, 4199, 6))  # up to its plan, which it never folds
+    house.run(served(47415, 4199, 6))  # up to its configuration, which it never folds
     house.run(change(SITE.replace("id = 5\n", "id = 7\n")))
     house.run(served(47415, 4199, 7))
 
@@ -226,7 +226,7 @@ def test_a_floor_that_cannot_start_blocks_no_other_change_of_the_site(
 def test_a_chore_that_fails_is_told_and_done_again(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A store that cannot be read for a while stops nothing."""
+    """A store that cannot be read for a while does not stop the node."""
     monkeypatch.setattr(node, "CHORES", 0.001)
     looks: list[int] = []
 
@@ -252,7 +252,7 @@ def test_a_chore_that_fails_is_told_and_done_again(
 
 
 def test_too_much_at_once_is_turned_away_before_it_is_stored(folder: Path) -> None:
-    """503 with a time to come back; who had a place is answered, and then the next one is."""
+    """They get 503 with Retry-After. Admitted requests finish and make room."""
     house = House(folder, Clock(), max_in_flight=1)
 
     async def two() -> tuple[httpx.Response, httpx.Response]:
@@ -273,7 +273,7 @@ def test_too_much_at_once_is_turned_away_before_it_is_stored(folder: Path) -> No
 def test_it_takes_nothing_in_while_the_store_is_too_far_behind(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its backlog is in memory, and memory is bounded."""
+    """Its backlog is in memory, which is bounded."""
     with monkeypatch.context() as patch:
         patch.setattr(ProjectionStore, "backlog", property(lambda _: 1 << 40))
         answer = house.ask("POST", INTAKE, content=SMS, headers=SOURCE)
@@ -284,7 +284,7 @@ def test_it_takes_nothing_in_while_the_store_is_too_far_behind(
 def test_a_damaged_entry_keeps_only_its_client_from_being_served(
     folder: Path, house: House
 ) -> None:
-    """The server is ready, the others are served, and the damage is told."""
+    """The server is ready, other clients are served, and the damage is reported."""
     assert house.take(SMS)["accepted"] == 1
     house.close()
     flip(house.data / "log.db", b"Attempt")
@@ -299,7 +299,7 @@ def test_a_damaged_entry_keeps_only_its_client_from_being_served(
 
 @pytest.mark.parametrize("damage", ["a byte", "a page"])
 def test_damaged_derived_data_is_made_anew_while_serving(folder: Path, damage: str) -> None:
-    """A reader of old events waits a moment and gets the same events; nobody has to restart."""
+    """A reader of old events waits briefly and gets the same events, without a restart."""
     house = House(folder, Clock(), ring_bytes=1 << 20)
     session = house.login()
     begin = house.ask("POST", EVENTS, session, json={}).json()["token"]
@@ -341,7 +341,7 @@ def test_damaged_derived_data_is_made_anew_while_serving(folder: Path, damage: s
 
 
 def test_a_file_without_clients_does_not_remove_all_at_a_start(folder: Path) -> None:
-    """It is empty by mistake more often than not; a command does it, if it is meant."""
+    """Such a file is usually a mistake. A command can remove clients."""
     house = House(folder, Clock())
     house.end()
     Path(house.site).write_text("# half written")

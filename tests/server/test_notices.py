@@ -1,4 +1,4 @@
-"""One line for each kind and period, and how often it happened."""
+"""One log line per kind and period, with a count."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from floorcast.server.notices import PERIOD_SECONDS, Notices
 
 
 def test_thousands_are_one_line() -> None:
-    """The first at once; those that follow together, with the last address."""
+    """The first is logged at once, later ones together with the last address."""
     now = 0.0
     notices = Notices(lambda: now)
     with capture_logs() as lines:

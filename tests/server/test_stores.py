@@ -1,4 +1,4 @@
-"""Which stores the settings ask for, and what is missing for them."""
+"""The stores for the given settings, and errors for missing ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from floorcast.server.stores import Stores, open_stores
 
 
 async def opened(settings: Settings) -> Stores:
-    """The stores, closed again."""
+    """The stores, closed at the end."""
     async with AsyncExitStack() as stack:
         return await open_stores(
             stack, settings, system_now, Observe(lambda _: None, lambda _: None)
@@ -27,7 +27,7 @@ async def opened(settings: Settings) -> Stores:
 
 @pytest.mark.parametrize("keeps", [True, False])
 def test_embedded_stores_are_this_server_s_alone(tmp_path: Path, keeps: bool) -> None:
-    """Its clock is the machine's, and nobody else writes to the log."""
+    """They use the machine's clock, and no other process writes to the log."""
     found = asyncio.run(opened(Settings(data=tmp_path if keeps else IN_MEMORY)))
     assert not found.shared
     assert found.now is system_now
@@ -36,13 +36,13 @@ def test_embedded_stores_are_this_server_s_alone(tmp_path: Path, keeps: bool) ->
 
 
 def test_a_node_of_a_cluster_needs_a_folder() -> None:
-    """A copy of the log in memory could not go on where it was."""
+    """A copy of the log in memory could not be resumed."""
     with pytest.raises(SettingError, match="data: a node of a cluster keeps a copy"):
         asyncio.run(opened(Settings(data=IN_MEMORY, log="nats://127.0.0.1")))
 
 
 def test_a_cluster_needs_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message says how to get it."""
+    """The message says how to install it."""
     monkeypatch.setattr(stores, "find_spec", lambda _name: None)
     with pytest.raises(SettingError, match=r"pip install 'floorcast\[cluster\]'"):
         asyncio.run(opened(Settings(data=tmp_path, log="nats://127.0.0.1")))

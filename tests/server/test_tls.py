@@ -1,4 +1,4 @@
-"""TLS: what is refused at the start, what is taken while it runs, and streams over it."""
+"""TLS: refused files, reloading, and streams."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
 class Issued:
-    """An authority, and the files of the certificate that a server has."""
+    """An authority, and the files of a server's certificate."""
 
     def __init__(self, folder: Path) -> None:
         self.authority = trustme.CA()
@@ -33,13 +33,13 @@ class Issued:
         self.issue()
 
     def issue(self) -> None:
-        """Write a new certificate, with a new key."""
+        """Write a new certificate with a new key."""
         issued = self.authority.issue_cert("localhost", "127.0.0.1")
         issued.private_key_pem.write_to_path(self.key)
         self.certificate.write_bytes(b"".join(pem.bytes() for pem in issued.cert_chain_pems))
 
     def caller(self) -> ssl.SSLContext:
-        """What somebody who trusts the authority connects with."""
+        """The TLS context of a caller that trusts the authority."""
         context = ssl.create_default_context()
         self.authority.configure_trust(context)
         return context
@@ -51,7 +51,7 @@ def issued(tmp_path: Path) -> Issued:
 
 
 def serial(context: ssl.SSLContext, port: int) -> str:
-    """Which certificate a server shows."""
+    """The certificate that a server presents."""
     with (
         closing(socket.create_connection(("127.0.0.1", port))) as plain_socket,
         context.wrap_socket(plain_socket, server_hostname="localhost") as sock,
@@ -62,7 +62,7 @@ def serial(context: ssl.SSLContext, port: int) -> str:
 
 
 def test_a_certificate_and_its_key_go_together(issued: Issued, tmp_path: Path) -> None:
-    """One without the other, and what is neither, is refused by name before anything starts."""
+    """A missing one and an invalid file are refused by name before the start."""
     assert Certificate.of(Settings()) is None
     with pytest.raises(SettingError, match="tls_key is missing"):
         Certificate.of(Settings(tls_cert=issued.certificate))
@@ -79,7 +79,7 @@ def test_a_certificate_and_its_key_go_together(issued: Issued, tmp_path: Path) -
 
 
 def test_an_encrypted_key_is_refused_and_not_asked_about(issued: Issued) -> None:
-    """Nobody sits at the terminal of a server."""
+    """Nobody is there to type a password."""
     issued.key.write_text(
         "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n"
         "DEK-Info: AES-128-CBC,00000000000000000000000000000000\n\nAAAA\n"
@@ -90,7 +90,7 @@ def test_an_encrypted_key_is_refused_and_not_asked_about(issued: Issued) -> None
 
 
 def test_a_new_certificate_is_shown_from_then_on(issued: Issued) -> None:
-    """Open connections go on; a half-written one is logged, and the old one stays in use."""
+    """Open connections continue. A half-written file is logged, and the old one stays in use."""
     certificate = Certificate(issued.certificate, issued.key)
 
     async def work() -> None:
@@ -118,7 +118,7 @@ def test_a_new_certificate_is_shown_from_then_on(issued: Issued) -> None:
 
 
 def test_older_versions_are_refused(issued: Issued) -> None:
-    """1.2 is the oldest; and who does not speak TLS is counted out again."""
+    """1.2 is the oldest allowed. A connection without TLS is removed from the count."""
     certificate = Certificate(issued.certificate, issued.key)
     assert certificate.context.minimum_version == ssl.TLSVersion.TLSv1_2
 
@@ -135,7 +135,7 @@ def test_older_versions_are_refused(issued: Issued) -> None:
 
 
 def test_a_handshake_has_its_time(issued: Issued) -> None:
-    """Who connects and says nothing counts from the start, and is closed."""
+    """A silent caller counts from the start, and is closed."""
     certificate = Certificate(issued.certificate, issued.key)
     tuning = ConnectionTuning(head=0.2)
 
@@ -154,7 +154,7 @@ def test_a_handshake_has_its_time(issued: Issued) -> None:
 
 
 def test_requests_are_answered_over_tls(issued: Issued) -> None:
-    """Large bodies, pipelined requests and refusals, as without; the scheme is https."""
+    """Large bodies, pipelined requests and refusals work as without TLS. The scheme is https."""
     certificate = Certificate(issued.certificate, issued.key)
     schemes: set[str] = set()
 
@@ -177,7 +177,7 @@ def test_requests_are_answered_over_tls(issued: Issued) -> None:
 
 
 class Stream(asyncio.Protocol):
-    """Writes so much, as the connection takes it."""
+    """Writes this much at the speed of the connection."""
 
     def __init__(self, size: int) -> None:
         self.left = size
@@ -207,7 +207,10 @@ class Stream(asyncio.Protocol):
 
 
 def test_a_stream_takes_its_connection_over_from_tls(issued: Issued) -> None:
-    """Everything arrives encrypted; a slow reader holds it up; it counts until it has gone."""
+    """All data arrives encrypted.
+
+    The connection waits for a slow reader, and counts until it ends.
+    """
     certificate = Certificate(issued.certificate, issued.key)
     streams: list[Stream] = []
     size = 24 << 20
@@ -224,7 +227,7 @@ def test_a_stream_takes_its_connection_over_from_tls(issued: Issued) -> None:
             head = await reader.readuntil(b"\r\n\r\n")
             assert head.startswith(b"HTTP/1.1 200 OK\r\n")
             await until(lambda: streams[0].left)
-            assert streams[0].left > 4 << 20  # not all of it is in memory
+            assert streams[0].left > 4 << 20  # some of it is not in memory
             assert await reader.readexactly(size) == bytes(size)
             assert served.shared.limits.total == 1
             writer.close()

@@ -1,4 +1,4 @@
-"""uvicorn's connection with our bounds, over real sockets; and that uvicorn is as we know it."""
+"""uvicorn's connections with our limits on real sockets, and the parts of uvicorn used here."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def request(number: str, asking: str = ASKING, *, chunked: bool = False) -> bytes:
-    """A request with one event, which asks for an upgrade."""
+    """A request with one event and an upgrade header."""
     data = {"agent": "SEBY", "eventType": "LOGON", "service": 38049}
     body = ndjson([event("agent.state", number, **data)])
     how = CHUNKED if chunked else f"Content-Length: {len(body)}\r\n"
@@ -58,7 +58,7 @@ def request(number: str, asking: str = ASKING, *, chunked: bool = False) -> byte
 
 
 def answers(server: Server, pieces: list[bytes], count: int) -> list[dict[str, object]]:
-    """Send pieces over one connection; the bodies of the answers."""
+    """Send parts over one connection. Returns the bodies of the responses."""
     size = 0
     with closing(socket.create_connection(("127.0.0.1", server.port), timeout=30)) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -80,7 +80,7 @@ TAKEN = {"accepted": 1, "duplicates": 0, "rejected": []}
 
 @pytest.mark.parametrize("chunked", [False, True])
 def test_its_body_is_read(server: Server, chunked: bool) -> None:
-    """Wherever the network parts it."""
+    """The network may split it anywhere."""
     whole = request("x", chunked=chunked)
     for at in range(1, len(whole), 17):
         sent = request(f"{chunked}{at}", chunked=chunked)
@@ -88,13 +88,13 @@ def test_its_body_is_read(server: Server, chunked: bool) -> None:
 
 
 def test_the_connection_goes_on(server: Server) -> None:
-    """The next request over it is read, too: one that asks, and one that does not."""
+    """The next request on it is read, with or without an upgrade header."""
     sent = [request("a"), request("b"), request("c", "")]
     assert answers(server, sent, 3) == [TAKEN, TAKEN, TAKEN]
 
 
 def test_it_may_ask_for_the_end(server: Server) -> None:
-    """``close`` beside the upgrade closes behind the answer."""
+    """With ``close`` beside the upgrade, the connection closes after the response."""
     asking = ASKING.replace("Upgrade, HTTP2-Settings", "close, Upgrade, HTTP2-Settings")
     with closing(socket.create_connection(("127.0.0.1", server.port), timeout=30)) as connection:
         connection.sendall(request("d", asking))
@@ -102,11 +102,11 @@ def test_it_may_ask_for_the_end(server: Server) -> None:
             assert stream.read().endswith(json.dumps(TAKEN, separators=(",", ":")).encode())
 
 
-# --- what is uvicorn's ------------------------------------------------------------------------
+# --- uvicorn's own parts ---------------------------------------------------------------------
 
 
 def test_uvicorn_is_as_this_module_knows_it() -> None:
-    """Each of its privates that is used here; a newer version that differs is named by what."""
+    """Each private name in use exists. A newer version that differs gives a clear failure."""
     config = uvicorn.Config(plain, ws="none", log_config=None)
     config.load()
     shared = Shared(None, ConnectionLimits(9, 9), Deadlines(ConnectionTuning(), lambda: 0.0))
@@ -150,7 +150,7 @@ def test_uvicorn_is_as_this_module_knows_it() -> None:
 
 
 def test_uvicorn_calls_back_what_is_overridden() -> None:
-    """The parser finds each callback by its name; uvicorn's loop calls ours."""
+    """The parser finds each callback by its name, and uvicorn's loop calls ours."""
     assert issubclass(httptools.HttpParserCallbackError, httptools.HttpParserError)
     assert "self.main_loop()" in inspect.getsource(uvicorn.Server)
     assert "self.capture_signals()" in inspect.getsource(uvicorn.Server)
@@ -161,7 +161,7 @@ def test_uvicorn_calls_back_what_is_overridden() -> None:
 
 
 def test_ten_thousand_connections_share_the_names_of_their_attributes() -> None:
-    """One attribute more, of uvicorn's or ours, and each of them takes 1.3 KB more."""
+    """One more attribute, of uvicorn's or ours, costs each connection 1.3 KB more."""
 
     class Unconnected(asyncio.Transport):
         def get_extra_info(self, name: str, default: object = None) -> object:
@@ -187,7 +187,7 @@ GET = b"GET / HTTP/1.1\r\nhost: x\r\n"
 
 
 def with_headers(*headers: bytes) -> bytes:
-    """A request with these."""
+    """A request with these headers."""
     return GET + b"".join(header + b"\r\n" for header in headers) + b"\r\n"
 
 
@@ -216,7 +216,7 @@ def with_headers(*headers: bytes) -> bytes:
     ids=lambda value: str(value)[:40],
 )
 def test_a_head_is_bounded(sent: bytes, status: int) -> None:
-    """Its bytes, its URL and the number of its headers, wherever the network parts it."""
+    """Its bytes, its URL and the number of its headers are bounded, for any split."""
 
     async def work() -> None:
         async with serving() as served:
@@ -236,7 +236,7 @@ def test_a_head_is_bounded(sent: bytes, status: int) -> None:
 
 
 def test_a_head_costs_its_bytes_and_no_more_than_its_bound() -> None:
-    """A head of 64 MiB is refused once 40 KiB of it are parsed."""
+    """A head of 64 MiB is refused after parsing 40 KiB."""
 
     async def work() -> None:
         async with serving() as served:
@@ -249,7 +249,7 @@ def test_a_head_costs_its_bytes_and_no_more_than_its_bound() -> None:
 
 
 def test_trailers_are_bounded_and_left_out() -> None:
-    """They come after the body, and nobody asked for them."""
+    """They follow the body, and are not used."""
     seen: list[list[tuple[bytes, bytes]]] = []
 
     async def look(scope: Scope, receive: Receive, send: Send) -> None:
@@ -268,11 +268,11 @@ def test_trailers_are_bounded_and_left_out() -> None:
     on_uvloop(work)
 
 
-# --- requests behind each other -----------------------------------------------------------------
+# --- pipelined requests ----------------------------------------------------------------------
 
 
 def test_pipelined_requests_wait_unparsed_for_their_turn() -> None:
-    """However many come in one packet, a few are parsed ahead; each is answered, in order."""
+    """A few of any number are parsed ahead, and each gets its response in order."""
 
     async def work() -> None:
         async with serving() as served:
@@ -292,7 +292,7 @@ def test_pipelined_requests_wait_unparsed_for_their_turn() -> None:
 
 
 def test_pipelined_upgrades_are_answered_in_order() -> None:
-    """Each is parsed from where it begins: nothing behind it is copied again."""
+    """Each is parsed from its own start, without copying the rest."""
     asking = b"Connection: Upgrade\r\nUpgrade: h2c\r\n"
 
     async def work() -> None:
@@ -308,7 +308,7 @@ def test_pipelined_upgrades_are_answered_in_order() -> None:
 
 
 def test_a_refusal_waits_for_the_answers_before_it() -> None:
-    """What follows a request that cannot be read does not spoil that request's answer."""
+    """An invalid request does not affect the response before it."""
 
     async def work() -> None:
         async with serving() as served:
@@ -338,7 +338,7 @@ def test_a_refusal_waits_for_the_answers_before_it() -> None:
 def test_what_does_not_come_in_time_is_refused(
     sent: bytes, seconds: float, status: int, why: str
 ) -> None:
-    """With a line in the log; a moment before, it is waited for."""
+    """The log has a line. A moment earlier, the server still waits."""
 
     async def work() -> None:
         async with serving() as served:
@@ -361,7 +361,7 @@ def test_what_does_not_come_in_time_is_refused(
 
 
 async def until_read(served: Served, sent: bytes) -> None:
-    """Wait until the server has read what was sent on the only connection."""
+    """Wait until the server has read everything sent on the only connection."""
     await until(lambda: served.connections and served.connections[0].state.begun)
     if sent.strip():
         (connection,) = served.connections
@@ -369,7 +369,7 @@ async def until_read(served: Served, sent: bytes) -> None:
 
 
 def test_a_body_that_goes_on_has_its_time_anew() -> None:
-    """As long as 16 KiB come within the deadline; a byte now and then is no progress."""
+    """It restarts whenever 16 KiB arrive within it. Single bytes are no progress."""
     seen: list[int] = []
 
     async def counting(scope: Scope, receive: Receive, send: Send) -> None:
@@ -401,12 +401,12 @@ def test_a_body_that_goes_on_has_its_time_anew() -> None:
 
 
 async def until_sum(seen: list[int], size: int) -> None:
-    """Wait until so much has come."""
+    """Wait until this much has arrived."""
     await until(lambda: sum(seen) >= size)
 
 
 def test_an_idle_connection_is_closed_in_time() -> None:
-    """After its last answer, and not while it asks."""
+    """The time counts from its last response, and not during a request."""
 
     async def work() -> None:
         async with serving() as served:
@@ -424,7 +424,7 @@ def test_an_idle_connection_is_closed_in_time() -> None:
 
 
 def test_an_answer_that_nobody_reads_is_given_up() -> None:
-    """After 60 s in which nothing of it was taken, its memory is free again."""
+    """If none of it is read for 60 s, its memory is freed."""
 
     async def large(_scope: Scope, _receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -438,7 +438,7 @@ def test_an_answer_that_nobody_reads_is_given_up() -> None:
                 (connection,) = served.connections
                 await until(lambda: connection.transport.get_write_buffer_size() < 64 << 20)
                 await asyncio.to_thread(caller.recv, 1 << 20)
-                await served.pass_by(60)  # it has taken something since
+                await served.pass_by(60)  # some of it has been read since
                 assert served.shared.connections
                 await served.pass_by(60)
                 await until(lambda: not served.shared.connections)
@@ -448,7 +448,7 @@ def test_an_answer_that_nobody_reads_is_given_up() -> None:
 
 
 def test_a_body_that_nobody_wants_does_not_come_for_ever() -> None:
-    """The answer may come before the body; then some of that is read, and no more."""
+    """The response may precede the body. Then a limited part of the body is read."""
 
     async def refuse(_scope: Scope, _receive: Receive, send: Send) -> None:
         headers = [(b"content-length", b"0")]
@@ -468,11 +468,11 @@ def test_a_body_that_nobody_wants_does_not_come_for_ever() -> None:
     on_uvloop(work)
 
 
-# --- how many there may be ----------------------------------------------------------------------
+# --- limits of connections -------------------------------------------------------------------
 
 
 def test_one_address_does_not_fill_the_server() -> None:
-    """Its connections beyond the limit are refused; another address is served."""
+    """Its connections beyond the limit are refused, and another address is served."""
 
     async def work() -> None:
         release = asyncio.Event()
@@ -503,7 +503,7 @@ def test_one_address_does_not_fill_the_server() -> None:
 
 
 def test_an_address_makes_room_among_its_own() -> None:
-    """Its connection that has waited longest for a request goes, and nobody else's."""
+    """Its connection that has waited longest for a request is closed, and no other."""
 
     async def work() -> None:
         async with serving(places=100, per_address=5) as served:
@@ -523,14 +523,14 @@ def test_an_address_makes_room_among_its_own() -> None:
 
 
 async def lost(reader: asyncio.StreamReader) -> bool:
-    """Whether the connection has ended, one way or another."""
+    """Whether the connection has ended in any way."""
     with suppress(ConnectionResetError):
         return await reader.read() == b""
     return True
 
 
 def test_a_full_server_makes_room_for_those_who_ask() -> None:
-    """The connection that has waited longest for a request goes; one that is answered stays."""
+    """The connection that has waited longest for a request is closed. Active ones stay."""
 
     async def work() -> None:
         release = asyncio.Event()
@@ -561,7 +561,7 @@ def test_a_full_server_makes_room_for_those_who_ask() -> None:
 
 
 def test_when_all_places_are_at_work_the_next_is_told() -> None:
-    """503 with a time to come back."""
+    """The response is 503 with Retry-After."""
 
     async def work() -> None:
         release = asyncio.Event()
@@ -584,7 +584,7 @@ def test_when_all_places_are_at_work_the_next_is_told() -> None:
 
 
 def test_behind_a_trusted_proxy_each_address_has_its_own_limit() -> None:
-    """Of requests under way; the proxy's connections are not one caller's."""
+    """The limit is of concurrent requests. The proxy's connections are not one caller's."""
 
     async def work() -> None:
         release = asyncio.Event()
@@ -615,7 +615,7 @@ def test_behind_a_trusted_proxy_each_address_has_its_own_limit() -> None:
 
 
 def test_short_memory_is_no_fault_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
-    """503 with a time to come back: a source stops at 400, and would lose its events."""
+    """The response is 503 with Retry-After, because a source stops at 400 and loses events."""
 
     def nothing_left(_self: object, _body: bytes) -> None:
         raise MemoryError

@@ -1,4 +1,4 @@
-"""The transport refuses what it cannot listen on; ``tests/real`` has the rest of it at work."""
+"""Addresses and folders that the server refuses. ``tests/real`` tests a running server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from floorcast.server.uvicorn_server import serve
 
 @pytest.fixture(autouse=True)
 def process_as_it_was() -> Iterator[None]:
-    """A server sets its process up for itself; this one goes on after it."""
+    """A server configures logging for its process. Reset that for this process."""
     threshold, mask = gc.get_threshold(), os.umask(0o077)
     yield
     gc.set_threshold(*threshold)
@@ -25,7 +25,7 @@ def process_as_it_was() -> Iterator[None]:
 
 
 def never(address: str) -> None:
-    """Nobody is to hear that it answers."""
+    """A callback that must not be called."""
     raise AssertionError(address)
 
 
@@ -35,7 +35,7 @@ def never(address: str) -> None:
 def test_an_address_that_is_taken_is_refused(
     tmp_path: Path, host: str, family: socket.AddressFamily
 ) -> None:
-    """Before any file is opened, naming the address and the options that change it."""
+    """No file is opened, and the error has the address and the options that change it."""
     try:
         other = socket.create_server((host, 0), family=family)
     except OSError:
@@ -48,13 +48,13 @@ def test_an_address_that_is_taken_is_refused(
 
 
 def test_an_address_that_is_none_is_refused(tmp_path: Path) -> None:
-    """One of another machine."""
+    """An example is an address of another machine."""
     with pytest.raises(SettingError, match=r"cannot listen on 192\.0\.2\.1"):
         serve(Settings(data=tmp_path / "data", host="192.0.2.1", port=0), never)
 
 
 def test_a_folder_that_cannot_be_used_is_refused_and_the_port_is_free_again(tmp_path: Path) -> None:
-    """Whatever is wrong, nothing stays open."""
+    """Whatever is wrong, no port or file stays open."""
     file = tmp_path / "data"
     file.write_text("not a folder")
     with socket.create_server(("127.0.0.1", 0)) as probe:

@@ -29,11 +29,11 @@ def written(connection: apsw.Connection) -> list[object]:
 
 
 def nothing() -> None:
-    """Nobody asks."""
+    """A check that always says no."""
 
 
 def test_jobs_are_stored_in_order(tmp_path: Path) -> None:
-    """Whoever settles hears of each, in that order, and the backlog is gone."""
+    """``settle`` returns each job in that order, and the backlog is then empty."""
     connection = opened(tmp_path / "file.db")
     writer = BackgroundWriter(connection, "file.db")
     heard: list[int] = []
@@ -48,7 +48,7 @@ def test_jobs_are_stored_in_order(tmp_path: Path) -> None:
 
 
 def test_nothing_is_told_before_it_is_settled(tmp_path: Path) -> None:
-    """What follows from a job runs on the caller's thread, when the caller wants it."""
+    """A job's callbacks run on the caller's thread when the caller settles."""
     writer = BackgroundWriter(opened(tmp_path / "file.db"), "file.db")
     threads: list[str] = []
     writer.submit(1, writing(1), lambda: threads.append(threading.current_thread().name))
@@ -60,7 +60,7 @@ def test_nothing_is_told_before_it_is_settled(tmp_path: Path) -> None:
 
 
 def test_in_memory_it_writes_at_once() -> None:
-    """And tidies until nothing is left to tidy."""
+    """It also cleans up until nothing is left."""
     connection = opened(None)
     bites = iter([True, True, False])
     writer = BackgroundWriter(connection, "memory", background=False, tidy=lambda _: next(bites))
@@ -73,7 +73,10 @@ def test_in_memory_it_writes_at_once() -> None:
 
 
 def test_a_failing_disk_is_tried_again(tmp_path: Path) -> None:
-    """Until it works; meanwhile the writer is not healthy, and nothing is lost or doubled."""
+    """It retries until the disk works.
+
+    Meanwhile it is unhealthy, and no job is lost or repeated.
+    """
     with failing_disk() as disk:
         writer = BackgroundWriter(opened(tmp_path / "file.db"), "file.db", retry_seconds=0.001)
         disk.faults = {"full"}
@@ -90,7 +93,7 @@ def test_a_failing_disk_is_tried_again(tmp_path: Path) -> None:
 
 
 def test_closing_does_not_wait_for_a_disk_that_fails(tmp_path: Path) -> None:
-    """What could not be stored can be made again."""
+    """Data that was not written can be rebuilt."""
     with failing_disk() as disk:
         writer = BackgroundWriter(opened(tmp_path / "file.db"), "file.db", retry_seconds=60.0)
         disk.faults = {"full"}
@@ -101,7 +104,7 @@ def test_closing_does_not_wait_for_a_disk_that_fails(tmp_path: Path) -> None:
 
 
 def test_it_tidies_while_there_is_nothing_else_to_do(tmp_path: Path) -> None:
-    """A bite at a time, and the last one says that there is no more."""
+    """It works in small steps until the last one reports that nothing is left."""
     done = threading.Event()
     bites = 0
 
@@ -120,7 +123,7 @@ def test_it_tidies_while_there_is_nothing_else_to_do(tmp_path: Path) -> None:
 
 
 def test_a_file_that_was_replaced_already_is_not_replaced_again(tmp_path: Path) -> None:
-    """A reader of the old file may tell of its damage late; the new one has its readers by then."""
+    """A reader of the old file may report its damage late, when the new file is in use."""
     path = tmp_path / "file.db"
 
     def remade() -> apsw.Connection:

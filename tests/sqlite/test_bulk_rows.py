@@ -1,4 +1,4 @@
-"""Many rows in one statement."""
+"""Inserting many rows with one statement."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from floorcast.sqlite.files import fetch
 
 @pytest.mark.parametrize("count", [0, 1, 2, 16, 17, 128, 129, 300])
 def test_all_rows_are_inserted_in_order(count: int) -> None:
-    """However many they are."""
+    """Any number of rows is inserted."""
     connection = apsw.Connection(":memory:")
     connection.execute("CREATE TABLE t (a, b)")
     wanted = [(number, b"%d" % number) for number in range(count)]
@@ -20,7 +20,7 @@ def test_all_rows_are_inserted_in_order(count: int) -> None:
 
 
 def test_bytes_are_bound_as_they_are() -> None:
-    """With zeros in them, and empty ones."""
+    """They may contain zeros or be empty."""
     connection = apsw.Connection(":memory:")
     values = [b"a\x00b", b"", b"\xff" * 1000]
     found = fetch(connection, "SELECT value FROM carray(?)", (bulk_rows.blobs(values),))

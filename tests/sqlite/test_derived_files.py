@@ -1,4 +1,4 @@
-"""Files of derived data fit their log, or are made anew."""
+"""Files of derived data match their log or are recreated."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def facts(connection: apsw.Connection) -> int:
 def test_what_does_not_fit_is_made_anew(
     tmp_path: Path, identity: str, head: int, schema: str, kept: int
 ) -> None:
-    """Of another log, of a log that was put back, or of another release."""
+    """It may be of another log, of a restored log, or of another release."""
     connection = opened(tmp_path / "file.db")
     connection.execute("INSERT INTO facts VALUES ('x')")
     reach(connection, 1, 3)
@@ -55,18 +55,18 @@ def test_what_does_not_fit_is_made_anew(
 
 @pytest.mark.parametrize("content", [b"", b"no database at all" * 1000])
 def test_what_cannot_be_read_is_made_anew(tmp_path: Path, content: bytes) -> None:
-    """An empty file, or one of something else."""
+    """An empty file and another kind of file are recreated, too."""
     (tmp_path / "file.db").write_bytes(content)
     assert facts(opened(tmp_path / "file.db")) == 0
 
 
 def test_in_memory_it_is_always_new() -> None:
-    """It ends with its connection."""
+    """The database ends with its connection."""
     assert facts(opened(None)) == 0
 
 
 def test_a_later_release_adds_to_the_layout_and_keeps_what_is_there(tmp_path: Path) -> None:
-    """A step is taken once; a file that has taken more steps than are known is made anew."""
+    """Each step runs once. A file with unknown steps is recreated."""
     path = tmp_path / "file.db"
     connection = opened(path)
     connection.execute("INSERT INTO facts VALUES ('x')")
@@ -80,7 +80,7 @@ def test_a_later_release_adds_to_the_layout_and_keeps_what_is_there(tmp_path: Pa
 
 
 def test_a_folder_in_place_of_the_file_is_an_error(tmp_path: Path) -> None:
-    """One line that names it."""
+    """The error is one line with its name."""
     (tmp_path / "file.db").mkdir()
     with pytest.raises((SettingError, OSError)):
         opened(tmp_path / "file.db")

@@ -1,4 +1,4 @@
-"""Opening SQLite files, and bringing old ones forward."""
+"""Opening and upgrading SQLite files."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def opened(path: Path) -> apsw.Connection:
 
 
 def test_an_old_file_takes_the_steps_that_it_lacks(tmp_path: Path) -> None:
-    """What was in it stays, and a step is never taken twice."""
+    """The data is kept, and no step runs twice."""
     path = tmp_path / "file.db"
     migrate(opened(path), schema(FIRST), "file.db")
     for _ in range(2):
@@ -48,7 +48,7 @@ def test_an_old_file_takes_the_steps_that_it_lacks(tmp_path: Path) -> None:
 
 
 def test_a_step_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
-    """All steps that it lacks are taken, or none."""
+    """Either all missing steps succeed or none is applied."""
     connection = opened(tmp_path / "file.db")
     migrate(connection, schema(FIRST), "file.db")
     with pytest.raises(apsw.SQLError):
@@ -63,7 +63,7 @@ def test_a_step_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
 
 
 def test_another_programs_file_is_left_alone(tmp_path: Path) -> None:
-    """One with tables, or with a schema version, that does not carry our application id."""
+    """Such a file has tables or a schema version, but not our application id."""
     for name, foreign in (
         ("mail.db", "CREATE TABLE mail (x)"),
         ("x.db", "PRAGMA user_version = 1"),
@@ -77,7 +77,7 @@ def test_another_programs_file_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_two_processes_may_bring_a_file_forward_at_once(tmp_path: Path) -> None:
-    """Each step is taken by one of them, and both go on."""
+    """Each step is run by one of them, and both succeed."""
     connections = [opened(tmp_path / "file.db") for _ in range(8)]
     with ThreadPoolExecutor(8) as threads:
         jobs = [threads.submit(migrate, one, schema(FIRST, SECOND), "x") for one in connections]
@@ -86,7 +86,7 @@ def test_two_processes_may_bring_a_file_forward_at_once(tmp_path: Path) -> None:
 
 
 def test_only_the_owner_can_read_a_file(tmp_path: Path) -> None:
-    """A new file has mode 0600; one that others can read gets it, with its companions."""
+    """New files have mode 0600. Readable ones get it, with their companions."""
     path = tmp_path / "file.db"
     first = opened(path)
     migrate(first, schema(FIRST), "file.db")
@@ -99,7 +99,7 @@ def test_only_the_owner_can_read_a_file(tmp_path: Path) -> None:
 
 
 def test_a_newer_file_is_refused(tmp_path: Path) -> None:
-    """Naming the file and both versions."""
+    """The message has the file and both versions."""
     connection = opened(tmp_path / "file.db")
     migrate(connection, schema(FIRST, SECOND), "file.db")
     with pytest.raises(SettingError, match=r"file\.db .* schema is 2, .* up to 1"):
@@ -107,7 +107,7 @@ def test_a_newer_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_transaction_is_whole_or_not_at_all(tmp_path: Path) -> None:
-    """An exception undoes it and goes on."""
+    """An exception rolls it back and propagates."""
     connection = opened(tmp_path / "file.db")
     migrate(connection, schema(FIRST), "file.db")
     with pytest.raises(apsw.SQLError), transaction(connection):
@@ -118,7 +118,7 @@ def test_a_transaction_is_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_a_reader_only_reads(tmp_path: Path) -> None:
-    """And sees what the writer has committed."""
+    """It sees the writer's commits."""
     path = tmp_path / "file.db"
     writer = opened(path)
     migrate(writer, schema(FIRST), "file.db")
@@ -131,13 +131,13 @@ def test_a_reader_only_reads(tmp_path: Path) -> None:
 
 
 def test_what_sqlite_raises_becomes_unavailable() -> None:
-    """Whoever reads need not know that SQLite is there."""
+    """Callers need not know about SQLite."""
     with pytest.raises(Unavailable), reading():
         raise apsw.IOError
 
 
 def test_removing_a_file_takes_what_lies_beside_it(tmp_path: Path) -> None:
-    """And is content when there is nothing."""
+    """Missing files are ignored."""
     path = tmp_path / "file.db"
     for name in ("file.db", "file.db-wal", "file.db-shm", "other.db"):
         (tmp_path / name).write_text("")
@@ -151,7 +151,7 @@ SIZES = WalSizes(busy_bytes=64 * KIB, full_bytes=192 * KIB, room_bytes=256 * KIB
 
 
 class House:
-    """A file of one table, and the write-ahead log beside it."""
+    """A file with one table, and its write-ahead log."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -177,22 +177,22 @@ def house(tmp_path: Path) -> House:
 
 
 def test_a_quiet_one_takes_no_room(house: House) -> None:
-    """It is as long as what was written."""
+    """Its size is that of the written data."""
     house.write(2)
     assert house.size < 64 * KIB
 
 
 def test_a_busy_one_is_laid_out_and_written_over(house: House) -> None:
-    """From then on it does not grow, however much is written."""
+    """From then on it does not grow, whatever is written."""
     house.write(20)
     assert house.size == 256 * KIB
     house.write(500)
     assert house.size == 256 * KIB
-    assert house.path.stat().st_size > 500 * 3000 * 0.9  # it was moved to the file
+    assert house.path.stat().st_size > 500 * 3000 * 0.9  # it was checkpointed
 
 
 def test_what_is_behind_its_end_is_never_read(house: House, tmp_path: Path) -> None:
-    """After a crash, the rows that were committed are there and nothing else is."""
+    """After a crash, exactly the committed rows are there."""
     for rows in (20, 7, 90, 1):
         house.write(rows)
         found = House(_crashed(house.path, tmp_path / "crashed"))
@@ -202,7 +202,7 @@ def test_what_is_behind_its_end_is_never_read(house: House, tmp_path: Path) -> N
 
 
 def test_an_emptied_one_is_laid_out_anew(house: House) -> None:
-    """As a failed commit makes it necessary."""
+    """This happens after a failed commit."""
     house.write(20)
     house.wal.empty()
     assert house.size == 0
@@ -211,7 +211,7 @@ def test_an_emptied_one_is_laid_out_anew(house: House) -> None:
 
 
 def test_a_reader_keeps_it_from_being_moved_and_nothing_is_lost(house: House) -> None:
-    """It grows for as long as somebody reads an old state, and is moved once nobody does."""
+    """It grows while an old state is being read, and is checkpointed afterwards."""
     house.write(20)
     reader = apsw.Connection(str(house.path), flags=apsw.SQLITE_OPEN_READONLY)
     reader.execute("BEGIN")
@@ -229,7 +229,7 @@ def test_a_reader_keeps_it_from_being_moved_and_nothing_is_lost(house: House) ->
 
 
 def _crashed(path: Path, into: Path) -> Path:
-    """The files as a crash at this moment would leave them."""
+    """The files as a crash now would leave them."""
     into.mkdir(exist_ok=True)
     for end in ("", "-wal"):
         (into / f"{path.name}{end}").write_bytes(path.with_name(path.name + end).read_bytes())

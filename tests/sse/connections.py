@@ -1,4 +1,4 @@
-"""Connections of streams: a transport whose other side takes as much as it is told to."""
+"""Connections of streams, with transports whose peers read as much as they are told."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from floorcast.sse.framing import StreamFormat
 
 __all__ = ["Caller", "Connection", "messages", "plain"]
 
-HIGH, LOW = 65536, 16384  # bytes, as asyncio's own transports have it
+HIGH, LOW = 65536, 16384  # bytes, as in asyncio's own transports
 
 
 class Connection(asyncio.Transport):
-    """What was written lies in ``unsent`` until the other side takes it into ``got``.
+    """Written data stays in ``unsent`` until the peer reads it into ``got``.
 
-    ``window`` is how much it takes as soon as it comes; None: everything.
+    ``window`` is the number of bytes that the peer reads at once; None: all.
     """
 
     def __init__(self, protocol: asyncio.Protocol, window: int | None = None) -> None:
@@ -27,12 +27,12 @@ class Connection(asyncio.Transport):
         self.got = bytearray()
         self.unsent = bytearray()
         self.writes = 0
-        self.most = 0  # bytes that were ever unsent
+        self.most = 0  # the highest number of unsent bytes so far
         self.closing = self.lost = self.paused = False
         protocol.connection_made(self)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Take what the window allows; over the high-water mark, hold the writer up.
+        """Deliver what the window allows. Above the high-water mark, pause the writer.
 
         Raises RuntimeError once the connection is lost, as uvloop does.
         """
@@ -47,12 +47,12 @@ class Connection(asyncio.Transport):
             self.protocol.pause_writing()
 
     def take(self, size: int) -> None:
-        """The other side takes so much more."""
+        """Let the peer read this many more bytes."""
         self.window = size if self.window is None else self.window + size
         self._let_in()
 
     def take_all(self) -> None:
-        """The other side takes everything, from now on."""
+        """Let the peer read everything from now on."""
         self.window = None
         self._let_in()
 
@@ -69,15 +69,15 @@ class Connection(asyncio.Transport):
             self.abort()
 
     def get_write_buffer_size(self) -> int:
-        """What is unsent."""
+        """The unsent data."""
         return len(self.unsent)
 
     def is_closing(self) -> bool:
-        """Whether an end is in sight."""
+        """Whether the transport is closing."""
         return self.closing
 
     def close(self) -> None:
-        """Close once everything is taken."""
+        """Close once everything has been read."""
         self.closing = True
         self._let_in()
 
@@ -91,7 +91,7 @@ class Connection(asyncio.Transport):
 
 @dataclass
 class Caller:
-    """Who reads: tokens are places as they are."""
+    """A reader whose tokens are plain positions."""
 
     why: str = ""
     opening: str = "0"
@@ -99,12 +99,12 @@ class Caller:
     departures: int = field(default=0)
 
     def refusal(self) -> str:
-        """What the test says."""
+        """The test's value."""
         self.asked += 1
         return self.why
 
     def left(self) -> None:
-        """Counted."""
+        """Count the call."""
         self.departures += 1
 
     def moment(self) -> str:
@@ -112,7 +112,7 @@ class Caller:
         return f"{asyncio.get_running_loop().time():.2f}"
 
     def token(self, position: int) -> str:
-        """The place."""
+        """The position."""
         return str(position)
 
     def token_now(self, cursor: int) -> str:
@@ -121,7 +121,7 @@ class Caller:
 
 
 def plain(got: bytes | bytearray, form: StreamFormat) -> bytes:
-    """The stream's text, as far as it can be read of what arrived."""
+    """The text of the stream, decoded as far as it has arrived."""
     body = bytes(got)
     if form.chunked:
         body = _unchunked(body)
@@ -140,5 +140,5 @@ def _unchunked(body: bytes) -> bytes:
 
 
 def messages(text: bytes) -> list[bytes]:
-    """The whole messages of a stream; one that broke off is none."""
+    """The complete messages of a stream."""
     return text.split(b"\n\n")[:-1]

@@ -1,4 +1,4 @@
-"""Streams against a plain list: whatever breaks off, each event once to whoever resumes."""
+"""Streams compared with a plain list: a resuming reader gets each event once."""
 
 from __future__ import annotations
 
@@ -47,22 +47,22 @@ ANY_FORM = st.builds(StreamFormat, st.booleans(), st.booleans(), st.booleans())
 
 @dataclass
 class Follower:
-    """Follows a feed by streams, resuming behind the last event that it got whole."""
+    """Follows a feed by streams, and resumes after the last complete event."""
 
     sight: Matcher
     form: StreamFormat
     began: int
     got: list[bytes] = field(default_factory=list)
     connection: Connection | None = None
-    whole: int = 0  # events that came by connections before
+    whole: int = 0  # events from earlier connections
 
     @property
     def cursor(self) -> int:
-        """Where to resume: what ``eventId`` says."""
+        """The ``eventId`` to resume from."""
         return int(self.got[-1].split(b":")[1].split(b",")[0]) if self.got else self.began
 
     def read(self) -> None:
-        """Look at what has arrived."""
+        """Read what has arrived."""
         if self.connection is None:
             return
         found = messages(plain(self.connection.got, self.form))
@@ -75,7 +75,7 @@ class Follower:
 
 
 class StreamsMachine(RuleBasedStateMachine):
-    """Random publishing, reading, breaking off, waiting and restarting."""
+    """Random publishing, reading, disconnecting, waiting and restarting."""
 
     @initialize(limit=st.sampled_from([0, 20_000, 10_000_000]))
     def begin(self, limit: int) -> None:
@@ -104,7 +104,7 @@ class StreamsMachine(RuleBasedStateMachine):
         at_once=st.booleans(),
     )
     def publish(self, kinds: list[int], times: int, size: int, *, at_once: bool) -> None:
-        """An entry in two slices; streams may have had a turn in between, or not."""
+        """Publish an entry in two parts, possibly with a turn of the streams in between."""
         self.entry += 1
         records = [
             (position(self.entry, index), CLASSES[kind], b'{"at":%d,"pad":"%b"}')
@@ -129,7 +129,7 @@ class StreamsMachine(RuleBasedStateMachine):
     @precondition(lambda self: len(self.followers) < 8)
     @rule(sight=st.sampled_from(SIGHTS), form=ANY_FORM, data=st.data())
     def follow(self, sight: Matcher, form: StreamFormat, data: st.DataObject) -> None:
-        """Somebody begins, from now or from some event."""
+        """Start a reader from now or from an event."""
         positions = [self.feed.through] + [at for at, _, _ in self.events[-30:]]
         follower = Follower(sight, form, data.draw(st.sampled_from(positions)))
         self.followers.append(follower)
@@ -148,7 +148,7 @@ class StreamsMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.followers)
     @rule(data=st.data(), size=st.integers(1, 200_000))
     def take(self, data: st.DataObject, size: int) -> None:
-        """A slow reader takes some, which may end in the middle of an event."""
+        """A slow reader reads some bytes, which may end within an event."""
         connection = data.draw(st.sampled_from(self.followers)).connection
         if connection is not None and connection.window is not None:
 
@@ -160,7 +160,7 @@ class StreamsMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.followers)
     @rule(data=st.data(), window=st.sampled_from([None, 0, 3000]))
     def break_off(self, data: st.DataObject, window: int | None) -> None:
-        """A connection is lost where it is, and taken up by the last whole event."""
+        """A connection breaks, and the reader resumes after its last complete event."""
         follower = data.draw(st.sampled_from(self.followers))
         self.lose(follower)
         self.connect(follower, window)
@@ -178,17 +178,17 @@ class StreamsMachine(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.01, 5, 11, 70, 301]))
     def wait(self, seconds: float) -> None:
-        """Time passes: keep-alives, closes, slow readers cut off."""
+        """Time passes, with keep-alives, closed streams and slow readers."""
         self.passing(seconds)
 
     @rule()
     def seal(self) -> None:
-        """What was published leaves the tail."""
+        """Seal the tail."""
         self.rings.seal()
 
     @rule(back=st.integers(0, 5), kindly=st.booleans())
     def stop(self, back: int, *, kindly: bool) -> None:
-        """The server ends, and the next one publishes what was not stored once more."""
+        """The server restarts, and publishes again what was not stored."""
         if kindly:
             self.runner.run(self._release())
         for follower in self.followers:
@@ -215,7 +215,7 @@ class StreamsMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.followers)
     @rule()
     def look(self) -> None:
-        """Nobody has more, less or another order than it should; nobody's buffer grows."""
+        """No reader has extra, missing or reordered events, and no buffer grows."""
         self.passing(0.1)
         for follower in self.followers:
             follower.read()
@@ -232,7 +232,7 @@ class StreamsMachine(RuleBasedStateMachine):
                 assert connection.most <= HIGH + 2 * WRITE_BYTES
 
     def teardown(self) -> None:
-        """In the end everybody has everything."""
+        """In the end every reader has every event."""
         if not hasattr(self, "runner"):
             return
         try:
@@ -253,7 +253,7 @@ TestStreams.settings = settings(max_examples=tries(60), stateful_step_count=30, 
 def test_a_floor_of_readers_shares_one_chunk_and_is_served_in_turns(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Everything that waits comes in one write, the same bytes for everybody."""
+    """All waiting events go in one write with the same bytes for all readers."""
     monkeypatch.setattr(Hub, "turn_is_over", lambda _: True)
 
     async def work(loop: VirtualLoop) -> None:
@@ -277,7 +277,7 @@ def test_a_floor_of_readers_shares_one_chunk_and_is_served_in_turns(
 
 
 def test_a_store_that_cannot_be_read_ends_the_stream_with_a_comment() -> None:
-    """Whoever comes back later misses nothing."""
+    """A reader that reconnects later misses nothing."""
 
     async def work(loop: VirtualLoop) -> None:
         store = MemoryStore()
@@ -297,7 +297,7 @@ def test_a_store_that_cannot_be_read_ends_the_stream_with_a_comment() -> None:
 
 
 def test_a_reader_that_is_held_up_is_not_cut_off_for_a_store_that_cannot_be_read() -> None:
-    """It is told once it takes something again, if that is still so."""
+    """It gets the comment when it reads again, if the store still fails."""
 
     async def work(loop: VirtualLoop) -> None:
         store = MemoryStore()
@@ -320,7 +320,7 @@ def test_a_reader_that_is_held_up_is_not_cut_off_for_a_store_that_cannot_be_read
 
 
 def test_a_reader_that_cannot_even_be_told_harms_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is cut off; those beside it are told, those behind it have their turn."""
+    """It is disconnected. The other readers get the comment in their turns."""
 
     async def work(loop: VirtualLoop) -> None:
         feed = Feed(7, "interaction", Rings(MemoryStore(), 1 << 20))
@@ -351,7 +351,7 @@ def fails(_data: bytes) -> None:
 
 @pytest.mark.parametrize("form", [StreamFormat(), StreamFormat(gzip=True)])
 def test_a_reader_that_was_reset_a_moment_ago_harms_nobody(form: StreamFormat) -> None:
-    """The loop has not told of it yet; the others have every event all the same."""
+    """The loop has not reported the reset yet. The other readers get every event."""
 
     async def work(loop: VirtualLoop) -> None:
         feed = Feed(7, "interaction", Rings(MemoryStore(), 1 << 20))
@@ -366,7 +366,7 @@ def test_a_reader_that_was_reset_a_moment_ago_harms_nobody(form: StreamFormat) -
         for index, connection in enumerate(crowd):
             seen = 0 if index % 100 == 0 else 2
             assert messages(plain(connection.got, form)) == [b"data: {}"] * seen
-        await loop.passing(30)  # keep-alives, which cannot be said to those either
+        await loop.passing(30)  # keep-alives fail for these readers, too
         assert not crowd[1].lost
 
     run(work)
@@ -387,7 +387,7 @@ class Floor:
         self.entry = 0
 
     def publish(self, count: int = 1, kind: str = "SMS", size: int = 1) -> None:
-        """An entry with so many events."""
+        """Publish an entry with this many events."""
         self.entry += 1
         body = b'"%b"' % (b"x" * size)
         records = [(position(self.entry, i), (kind, 1, 1), body) for i in range(count)]
@@ -396,14 +396,14 @@ class Floor:
     def open(
         self, form: StreamFormat = PLAIN, caller: Caller | None = None, window: int | None = None
     ) -> Connection:
-        """A reader of SMS from now."""
+        """Start a reader of SMS events from now."""
         subscription = Subscription(SMS, 500, form)
         reader = subscribe(self.hub, self.feed, subscription, self.feed.through, caller or Caller())
         return Connection(reader, window)
 
 
 def test_silence_is_filled_every_ten_seconds_and_ends_after_five_minutes() -> None:
-    """Counted from the last event that this reader sees, whatever others see."""
+    """The time counts from the reader's own last event."""
 
     async def work(loop: VirtualLoop) -> None:
         floor = Floor()
@@ -431,7 +431,7 @@ def test_silence_is_filled_every_ten_seconds_and_ends_after_five_minutes() -> No
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_ends_as_it_should(form: StreamFormat) -> None:
-    """The last chunk and gzip's CRC are there, so that nobody takes it for broken."""
+    """The last chunk and gzip's CRC are sent, so that the stream does not look broken."""
 
     async def work(loop: VirtualLoop) -> None:
         floor = Floor()
@@ -455,7 +455,7 @@ def test_every_form_ends_as_it_should(form: StreamFormat) -> None:
 
 
 def test_a_session_that_is_lost_ends_its_stream() -> None:
-    """Also one that never is without events; asking keeps the session in use."""
+    """An idle stream ends, too. The check counts as use of the session."""
 
     async def work(loop: VirtualLoop) -> None:
         floor, caller = Floor(), Caller()
@@ -473,7 +473,7 @@ def test_a_session_that_is_lost_ends_its_stream() -> None:
 
 
 def test_a_reader_that_takes_nothing_costs_a_cursor_and_is_closed_after_a_minute() -> None:
-    """Beside it, another gets everything."""
+    """Another reader gets every event meanwhile."""
 
     async def work(loop: VirtualLoop) -> None:
         floor = Floor()
@@ -494,7 +494,7 @@ def test_a_reader_that_takes_nothing_costs_a_cursor_and_is_closed_after_a_minute
 
 
 def test_a_reader_that_takes_a_little_is_let_be() -> None:
-    """And gets everything in the end."""
+    """It gets every event in the end."""
 
     async def work(loop: VirtualLoop) -> None:
         floor = Floor()
@@ -512,7 +512,7 @@ def test_a_reader_that_takes_a_little_is_let_be() -> None:
 
 
 def test_an_ended_reader_that_does_not_take_its_end_is_cut_off() -> None:
-    """A close waits for what is unsent, and not for ever."""
+    """Closing waits for unsent data, but not forever."""
 
     async def work(loop: VirtualLoop) -> None:
         floor, caller = Floor(), Caller(why="no")

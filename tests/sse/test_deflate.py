@@ -1,4 +1,4 @@
-"""Shared gzip: any blocks, in any order, joined into one stream."""
+"""Shared gzip: blocks in any order joined into one stream."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SIZES = st.integers(0, 5000) | st.sampled_from([2048, 2049, 65536, 100_000])
 
 @given(st.lists(st.binary(max_size=200) | SIZES.map(lambda size: b"ab" * (size // 2))))
 def test_joined_blocks_are_one_gzip_stream(pieces: list[bytes]) -> None:
-    """With the right CRC and length, which every reader of gzip checks."""
+    """CRC and length are right, which every gzip reader checks."""
     crc = length = 0
     stream = deflate.HEAD
     for piece in pieces:
@@ -29,13 +29,13 @@ def test_joined_blocks_are_one_gzip_stream(pieces: list[bytes]) -> None:
 
 @given(st.binary(max_size=5000), st.binary(max_size=5000))
 def test_a_crc_follows_from_two(one: bytes, other: bytes) -> None:
-    """Without a look at the bytes."""
+    """It is computed without the bytes."""
     found = deflate.joined(zlib.crc32(one), zlib.crc32(other), len(other))
     assert found == zlib.crc32(one + other)
 
 
 def test_a_block_can_be_read_before_the_next_comes() -> None:
-    """A reader is not kept waiting by its decompressor."""
+    """A reader's decompressor does not delay it."""
     reader = zlib.decompressobj(wbits=31)
     assert reader.decompress(deflate.HEAD + deflate.block(b"one")) == b"one"
     assert reader.decompress(deflate.block(b"two")) == b"two"

@@ -1,4 +1,4 @@
-"""What all streams share: turns, and the end of the server."""
+"""Turns of all streams, and the end of the server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.virtual_time import VirtualLoop, run
 
 @dataclass
 class Work:
-    """What is done, by a clock of its own that nothing else moves."""
+    """Records calls on its own clock."""
 
     done: float = 0.0
 
@@ -26,7 +26,7 @@ class Work:
 
 @dataclass
 class Crowd:
-    """Readers that wait; each takes a millisecond. ``turns`` is when it had its own."""
+    """Waiting readers that take a millisecond each. ``turns`` has the times of their turns."""
 
     left: int
     work: Work
@@ -47,7 +47,7 @@ class Crowd:
 
 
 class Stubborn:
-    """Does not go by itself."""
+    """A stream that does not end by itself."""
 
     def __init__(self, streams: Hub) -> None:
         self.streams = streams
@@ -65,7 +65,7 @@ class Stubborn:
 
 
 def test_turns_are_shared_among_all_that_wait() -> None:
-    """A small crowd does not wait for a large one to be through."""
+    """A small feed does not wait until a large one is done."""
 
     async def work(loop: VirtualLoop) -> None:
         busy = Work()
@@ -84,14 +84,14 @@ def test_turns_are_shared_among_all_that_wait() -> None:
         await loop.passing(1)
         assert (large.left, small.left) == (0, 0)
         assert small.turns == [pytest.approx(TURN_SECONDS)]
-        # everybody else had a turn of the loop after each of theirs
+        # all others had a turn of the loop after each of theirs
         assert max(b - a for a, b in pairwise(between)) == pytest.approx(TURN_SECONDS)
 
     run(work)
 
 
 def test_the_end_waits_for_closing_comments_but_not_for_ever() -> None:
-    """Who does not go is cut off."""
+    """Streams that do not end are disconnected."""
 
     async def work(loop: VirtualLoop) -> None:
         streams = Hub()
@@ -112,7 +112,7 @@ def test_the_end_waits_for_closing_comments_but_not_for_ever() -> None:
 
 
 class Falling(Crowd):
-    """Falls over in the middle of its turn, once."""
+    """Raises an error in the middle of a turn, once."""
 
     def advance(self) -> None:
         super().advance()
@@ -121,7 +121,7 @@ class Falling(Crowd):
 
 
 def test_one_that_falls_over_holds_nobody_up() -> None:
-    """The others have their turns, and so has it; the fault is told to the loop, which logs it."""
+    """All get their turns, including the failed one. The loop's handler logs the error."""
 
     async def work(loop: VirtualLoop) -> None:
         busy = Work()
@@ -139,7 +139,7 @@ def test_one_that_falls_over_holds_nobody_up() -> None:
 
 
 class Guest:
-    """Is visited at these times, one after the other."""
+    """Asks to be visited at these times in sequence."""
 
     def __init__(self, loop: VirtualLoop, times: list[float]) -> None:
         self.loop = loop
@@ -151,16 +151,16 @@ class Guest:
         return self.times[len(self.visits)] if len(self.visits) < len(self.times) else None
 
     def end(self, why: str) -> None:
-        """Never comes."""
+        """Never called."""
 
     def abort(self) -> None:
-        """Never comes."""
+        """Never called."""
 
 
 @settings(max_examples=tries(50), deadline=None)
 @given(st.lists(st.lists(st.floats(0.01, 60), min_size=1, max_size=4), max_size=300))
 def test_each_is_visited_when_it_asked_to_be(wishes: list[list[float]]) -> None:
-    """Or up to a tick later; a wish for the past is met at the next tick."""
+    """A visit is up to a tick late. A time in the past means the next tick."""
 
     async def work(loop: VirtualLoop) -> None:
         wheel: Wheel[Guest] = Wheel()
@@ -183,7 +183,7 @@ def test_each_is_visited_when_it_asked_to_be(wishes: list[list[float]]) -> None:
 
 
 def test_the_clock_stands_still_when_nobody_is_left() -> None:
-    """And goes on with the next one."""
+    """It continues with the next stream."""
 
     async def work(loop: VirtualLoop) -> None:
         wheel: Wheel[Guest] = Wheel()
@@ -197,7 +197,7 @@ def test_the_clock_stands_still_when_nobody_is_left() -> None:
 
 
 class Broken(Stubborn):
-    """Fails in whatever it is asked to do."""
+    """Fails in every method."""
 
     def visit(self, now: float) -> float | None:
         raise ZeroDivisionError
@@ -211,7 +211,7 @@ class Broken(Stubborn):
 
 
 def test_a_visit_that_fails_stops_nobody_elses() -> None:
-    """The reader is cut off; the wheel goes on for the others, and for whoever comes later."""
+    """The failed reader is disconnected, and the others are visited."""
 
     async def work(loop: VirtualLoop) -> None:
         hub = Hub()
@@ -229,7 +229,7 @@ def test_a_visit_that_fails_stops_nobody_elses() -> None:
 
 
 def test_an_end_that_fails_keeps_nobody_from_being_told() -> None:
-    """Also when the one that fails is in the first slice, and cannot even be cut off."""
+    """This holds even if the first stream fails and cannot be disconnected."""
 
     async def work(loop: VirtualLoop) -> None:
         hub = Hub()

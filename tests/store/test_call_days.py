@@ -30,12 +30,12 @@ def opened(path: Path | None) -> ProjectionStore:
 
 
 def row(number: int, result: int | None = 1, at: int | None = 5) -> CallDay:
-    """How call ``number`` counts."""
+    """The places at which call ``number`` counts."""
     return CallDay(number, f"S{number}", 1, result, at)
 
 
 def listed(store: ProjectionStore, through: int, service: int = 1) -> dict[int, int | None]:
-    """The results of the calls at a service, by their numbers."""
+    """The results of the calls at a service, by number."""
     found: dict[int, int | None] = {}
     for rows in store.call_days(ACME, DAY, service, through):
         for one in rows:
@@ -54,7 +54,7 @@ WRITES = st.lists(
 def test_the_newest_version_by_a_position_counts(
     writes: list[tuple[int, int, int | None]], through: int, page: int
 ) -> None:
-    """Versions at later positions are not there yet; one that counts no more takes a call out."""
+    """Later versions do not exist yet. A version that no longer counts removes the call."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(call_days, "READ_ROWS", page)
         store = opened(None)
@@ -71,7 +71,7 @@ def test_the_newest_version_by_a_position_counts(
 
 
 def test_at_one_position_a_call_leaves_memory_before_it_comes_back() -> None:
-    """As the entry begins, and by the first of its events."""
+    """It leaves at the start of the entry, and returns with the entry's first event."""
     store = opened(None)
     for result in (1, None):
         store.write_call_days(ACME, 5, [(DAY, 1, row(1, result))])
@@ -80,7 +80,7 @@ def test_at_one_position_a_call_leaves_memory_before_it_comes_back() -> None:
 
 
 def test_what_is_not_stored_yet_is_there(tmp_path: Path) -> None:
-    """Before the writer has it, while it is stored, and after a restart."""
+    """It is visible before, during and after the write, and after a restart."""
     store = opened(tmp_path / "mirror.db")
     store.write_call_days(ACME, 1, [(DAY, 1, row(number)) for number in range(1000)])
     reading = store.call_days(ACME, DAY, 1, 9)
@@ -97,7 +97,7 @@ def test_what_is_not_stored_yet_is_there(tmp_path: Path) -> None:
 
 
 def test_a_damaged_row_is_told_and_not_counted(tmp_path: Path) -> None:
-    """The reading fails, the client is rebuilt, and ``verify --disk`` names the row."""
+    """The read fails, the client is rebuilt, and ``verify --disk`` names the row."""
     path = tmp_path / "mirror.db"
     store = opened(path)
     store.write_call_days(ACME, 1, [(DAY, 1, row(1)), (DAY, 1, row(2))])
@@ -118,7 +118,7 @@ def test_a_damaged_row_is_told_and_not_counted(tmp_path: Path) -> None:
 
 
 def test_a_reading_fails_when_the_rows_are_deleted_meanwhile() -> None:
-    """So that no list is shorter than its figure."""
+    """Otherwise a list would be shorter than its figure."""
     store = opened(None)
     store.write_call_days(ACME, 1, [(DAY, 1, row(1))])
     reading = store.call_days(ACME, DAY, 1, 9)
@@ -128,7 +128,7 @@ def test_a_reading_fails_when_the_rows_are_deleted_meanwhile() -> None:
 
 
 def test_days_that_are_over_everywhere_are_deleted(tmp_path: Path) -> None:
-    """Some rows at a time, and none of a day that some zone still has."""
+    """Rows go in small batches. Days that are not over in some zone stay."""
     path = tmp_path / "mirror.db"
     store = opened(path)
     asyncio.run(store.close())

@@ -1,4 +1,4 @@
-"""Damage to the store is found when it is read, told, and never passed on."""
+"""Damage to the store is found on reading, reported, and never served."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ACME, OTHER = 47415, 8
 
 
 class House:
-    """A store in a file, and what it has told of damage."""
+    """A store in a file, and the damage that it has reported."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -37,7 +37,7 @@ class House:
         self.store.on_damage = self.told.append
 
     def fill(self) -> None:
-        """Some of everything for both clients."""
+        """Data of every kind for both clients."""
         for client in (ACME, OTHER):
             for number in range(1, 60, 2):
                 self.store.write_segment(client, "agent", segment([number, number + 1]))
@@ -70,7 +70,7 @@ def whole(house: House, client: int, first: int) -> bytes:
 
 
 def test_a_flipped_byte_of_a_segment_is_not_served(house: House) -> None:
-    """Its client is told, once; another client's segments are read as ever."""
+    """Its client is reported once, and another client's segments are read as before."""
     flip(house.path, b'{"place":31}')
     house.open()
     assert whole(house, ACME, 29)
@@ -83,7 +83,7 @@ def test_a_flipped_byte_of_a_segment_is_not_served(house: House) -> None:
 
 
 def test_a_flipped_byte_of_a_call_is_not_served(house: House) -> None:
-    """Wherever it is in the row."""
+    """Any byte of the row may be flipped."""
     flip(house.path, b"call 31 of 8")
     house.open()
     assert house.store.find_calls(ACME, [(31, "s")], 99)
@@ -93,7 +93,7 @@ def test_a_flipped_byte_of_a_call_is_not_served(house: House) -> None:
 
 
 def test_a_damaged_snapshot_gives_way_to_the_one_before(house: House) -> None:
-    """And where both are damaged, there is none."""
+    """If both are damaged, there is no snapshot."""
     flip(house.path, zlib.compress(b"snapshot 20 of 47415", 1))
     house.open()
     assert house.store.newest_snapshot(ACME, 99) == Snapshot(10, 1, b"snapshot 10 of 47415")
@@ -105,7 +105,7 @@ def test_a_damaged_snapshot_gives_way_to_the_one_before(house: House) -> None:
 
 
 def test_what_is_forgotten_can_be_written_again(house: House) -> None:
-    """Of that client only; snapshots stay."""
+    """Only that client's data is dropped, and its snapshots stay."""
     house.open()
     house.runner.run(house.store.forget(ACME))
     assert house.store.covered(ACME, "agent") == 0
@@ -122,7 +122,7 @@ def test_what_is_forgotten_can_be_written_again(house: House) -> None:
 
 @pytest.mark.parametrize("table", ["segments", "calls", "snapshots"])
 def test_a_page_of_zeros_begins_the_file_anew(house: House, table: str) -> None:
-    """Every client hears of it, and what is written from then on is kept."""
+    """Every client is reported, and later writes are kept."""
     zero_page(house.path, leaf_of(house.path, table, 0))
     house.open()
 
@@ -133,7 +133,7 @@ def test_a_page_of_zeros_begins_the_file_anew(house: House, table: str) -> None:
                 whole(house, client, number)
             house.store.newest_snapshot(client, 99)
 
-    with suppress(Unavailable):  # whoever meets the page
+    with suppress(Unavailable):  # whichever read finds the page
         read()
 
     def told() -> bool:
@@ -150,7 +150,7 @@ def test_a_page_of_zeros_begins_the_file_anew(house: House, table: str) -> None:
 
 
 def test_an_older_release_left_no_checksums(house: House) -> None:
-    """What it wrote is read as it is."""
+    """Its data is read unchecked."""
     connection = apsw.Connection(str(house.path))
     for table in ("segments", "calls", "snapshots"):
         connection.execute(f"UPDATE {table} SET checksum = NULL")
@@ -168,7 +168,7 @@ def test_an_older_release_left_no_checksums(house: House) -> None:
     [(DamagedRow(), [7]), (apsw.CorruptError(), [None]), (apsw.IOError(), [])],
 )
 def test_only_damage_is_reported(error: Exception, told: list[int | None]) -> None:
-    """A disk that fails is no damage: it may pass."""
+    """A failing disk is not damage, because it may recover."""
     heard: list[int | None] = []
     with pytest.raises(Unavailable), reading_derived(7, heard.append):
         raise error

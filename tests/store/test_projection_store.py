@@ -1,4 +1,4 @@
-"""The store gives back what was handed in, whether it is stored yet or not."""
+"""The store returns all data, whether it is written yet or not."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ class House:
         return self.runner.run(work)
 
     def flush(self) -> None:
-        """Wait until everything that was handed in is stored."""
+        """Wait until all data is written."""
         self.run(until(lambda: self.store.backlog == 0))
 
     def call(self, client: int, transaction: int, session: str, at: int) -> bytes | None:
-        """One call's newest version at a position."""
+        """A call's newest version at a position."""
         key = transaction, session
         return self.store.find_calls(client, [key], at).get(key)
 
@@ -80,14 +80,14 @@ def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
 
 @pytest.fixture
 def filed(tmp_path: Path) -> Iterator[House]:
-    """One in a file."""
+    """A store in a file."""
     a_house = House(tmp_path / "mirror.db")
     yield a_house
     a_house.close()
 
 
 def test_an_empty_store_has_nothing(house: House) -> None:
-    """And says so in every way that it is asked."""
+    """This holds for every kind of query."""
     assert house.store.covered(ACME, "agent") == 0
     assert house.store.segments(ACME, "agent", 0, 10) == []
     assert house.call(ACME, 1, "s", 2**62 - 1) is None
@@ -97,7 +97,7 @@ def test_an_empty_store_has_nothing(house: House) -> None:
 
 
 def test_segments_are_found_behind_a_place(house: House) -> None:
-    """Oldest first, by what can be known without their events; whole when asked for."""
+    """They come oldest first, as heads without events, and completely on request."""
     segments = [segment([n, n + 1, n + 2], START + n) for n in (10, 20, 30, 40)]
     for each in segments:
         house.store.write_segment(ACME, "agent", each)
@@ -124,7 +124,7 @@ def test_segments_are_found_behind_a_place(house: House) -> None:
 
 
 def test_what_is_covered_is_what_is_stored(filed: House) -> None:
-    """Not what only waits to be; it outlives a restart, and the segments themselves."""
+    """Waiting data does not count. The position survives a restart and the segments' removal."""
     filed.store.write_segment(ACME, "agent", segment([10, 20], START))
     filed.flush()
     assert filed.store.covered(ACME, "agent") == 20
@@ -138,7 +138,7 @@ def test_what_is_covered_is_what_is_stored(filed: House) -> None:
 
 @pytest.mark.parametrize("stored", [False, True])
 def test_a_segment_must_be_behind_the_last(house: House, stored: bool) -> None:
-    """An event is in a feed once."""
+    """Each event is in a feed once."""
     house.store.write_segment(ACME, "agent", segment([10, 20]))
     if stored:
         house.flush()
@@ -148,7 +148,7 @@ def test_a_segment_must_be_behind_the_last(house: House, stored: bool) -> None:
 
 
 def test_a_head_whose_segment_is_gone_gives_nothing(filed: House) -> None:
-    """The retention may remove it between the two questions."""
+    """The retention may remove it between the two queries."""
     filed.store.write_segment(ACME, "agent", segment([10], START))
     filed.flush()
     (head,) = filed.store.segments(ACME, "agent", 0, 9)
@@ -159,7 +159,7 @@ def test_a_head_whose_segment_is_gone_gives_nothing(filed: House) -> None:
 
 
 def test_a_call_is_as_it_was_at_a_place(house: House) -> None:
-    """The newest version at or before the place that is asked for."""
+    """This is the newest version at or before the position."""
     house.store.write_calls(ACME, 100, [(1, "s", 5, b"first"), (2, "s", 5, b"other")])
     house.store.write_calls(ACME, 200, [(1, "s", 6, b"second")])
     for _ in range(2):
@@ -177,7 +177,7 @@ def test_a_call_is_as_it_was_at_a_place(house: House) -> None:
 
 @pytest.mark.parametrize("flushed", [(), (1,), (2,), (0, 1, 2)])
 def test_what_is_written_again_is_no_newer_for_it(filed: House, flushed: tuple[int, ...]) -> None:
-    """A floor that is folded again from an older snapshot repeats what it wrote."""
+    """A floor folded again from an older snapshot repeats its writes."""
     for index, (number, body) in enumerate(((1, b"first"), (2, b"second"), (1, b"first"))):
         filed.store.write_calls(ACME, position(number, 0), [(1, "s", 5, body)])
         filed.store.write_snapshot(ACME, number, 1, body)
@@ -188,9 +188,9 @@ def test_what_is_written_again_is_no_newer_for_it(filed: House, flushed: tuple[i
 
 
 def test_calls_with_one_fingerprint_are_told_apart(filed: House) -> None:
-    """The index is of numbers that may meet; client, transaction and session decide."""
+    """Hashes in the index may collide. Client, transaction and session are compared."""
     same = sessions_with_one_fingerprint()
-    far = 2**40  # the index keeps that many transactions apart
+    far = 2**40  # the index uses this many bits of a transaction
     calls = [(n * far, s, 0, f"{n} {s}".encode()) for n in range(9) for s in same]
     filed.store.write_calls(ACME, 1, calls)
     filed.flush()
@@ -203,7 +203,7 @@ def test_calls_with_one_fingerprint_are_told_apart(filed: House) -> None:
 
 
 def sessions_with_one_fingerprint() -> tuple[str, str]:
-    """Two sessions that the index takes for one."""
+    """Two sessions with the same hash."""
     seen: dict[int, str] = {}
     for number in count():
         found = crc32(str(number).encode()) & 0x7FFFFF
@@ -214,7 +214,7 @@ def sessions_with_one_fingerprint() -> tuple[str, str]:
 
 
 def test_many_calls_are_found_at_once(filed: House) -> None:
-    """Of any size of batch, with any session."""
+    """Batches may have any size and any sessions."""
     versions = [(n, f"ü{n}\x00", n, b"%d" % n) for n in range(1000)]
     filed.store.write_calls(ACME, 1, versions)
     filed.flush()
@@ -223,7 +223,7 @@ def test_many_calls_are_found_at_once(filed: House) -> None:
 
 
 def test_calls_and_segments_go_with_the_retention(filed: House) -> None:
-    """A few at a time, while the store is written to; calls stay twice as long."""
+    """They go in small batches during writes. Calls stay twice as long."""
     for number in range(40):
         filed.store.write_segment(ACME, "agent", segment([number + 1], filed.clock.ticks))
         filed.store.write_calls(ACME, 1, [(number, "s", 0, b"x")])
@@ -238,7 +238,7 @@ def test_calls_and_segments_go_with_the_retention(filed: House) -> None:
 
 
 def test_snapshots_are_kept_as_far_as_the_log_reaches(house: House) -> None:
-    """Of each client; the newest that is not ahead of an entry is found."""
+    """This holds per client. The newest one that is not after an entry is found."""
     for entry in (10, 20, 30, 40):
         house.store.write_snapshot(ACME, entry, 3, b"%d" % entry, kept_from=entry - 25)
     house.store.write_snapshot(OTHER, 5, 3, b"other")
@@ -251,7 +251,7 @@ def test_snapshots_are_kept_as_far_as_the_log_reaches(house: House) -> None:
 
 
 def test_the_newest_two_snapshots_are_kept_in_any_case(house: House) -> None:
-    """Whether the log still reaches to them or not."""
+    """They stay even if the log no longer reaches them."""
     for entry in (10, 20, 30):
         house.store.write_snapshot(ACME, entry, 3, b"%d" % entry, kept_from=100)
     house.flush()
@@ -260,7 +260,7 @@ def test_the_newest_two_snapshots_are_kept_in_any_case(house: House) -> None:
 
 
 def test_the_size_of_a_clients_snapshots_is_bounded(tmp_path: Path) -> None:
-    """Beyond it the oldest are deleted; those of others stay."""
+    """The oldest are deleted first, and other clients' stay."""
     house = House(tmp_path / "mirror.db", StoreTuning(snapshot_bytes=3_500))
     noise = random.Random(1).randbytes(1000)
     house.store.write_snapshot(OTHER, 1, 3, noise)
@@ -274,7 +274,7 @@ def test_the_size_of_a_clients_snapshots_is_bounded(tmp_path: Path) -> None:
 
 
 def test_a_large_snapshot_stops_no_ingest(tmp_path: Path) -> None:
-    """While it waits for the disk; many of them do."""
+    """One large snapshot that waits does not, but many do."""
     with failing_disk("mirror.db") as disk:
         house = House(tmp_path / "mirror.db", StoreTuning(backlog_bytes=1_000, retry_seconds=0.001))
         disk.faults = {"full"}
@@ -288,11 +288,11 @@ def test_a_large_snapshot_stops_no_ingest(tmp_path: Path) -> None:
 
 
 def test_a_snapshot_of_an_older_release_is_read(filed: House) -> None:
-    """Which stored its bytes as they are."""
+    """It stored the bytes without a checksum."""
     assert filed.path is not None
     blob = b"\x92\xc4\x01a\xc4\x01b"
     connection = apsw.Connection(str(filed.path))
-    connection.set_busy_timeout(5_000)  # the writer tidies up
+    connection.set_busy_timeout(5_000)  # the writer removes old rows
     connection.execute(
         "INSERT INTO snapshots (client, entry, version, blob) VALUES (?, 3, 1, ?)", (ACME, blob)
     )
@@ -312,7 +312,7 @@ def test_a_snapshot_of_an_older_release_is_read(filed: House) -> None:
 def test_a_store_that_does_not_fit_the_log_is_begun_anew(
     filed: House, identity: str, heads: dict[int, int], kept: bool
 ) -> None:
-    """One of another log, or one that knows what the log does not."""
+    """It belongs to another log, or has positions that the log lacks."""
     filed.store.write_calls(ACME, position(7, 3), [(1, "s", 0, b"x")])
     filed.reopen(identity, heads)
     assert filed.call(ACME, 1, "s", 2**62 - 1) == (b"x" if kept else None)
@@ -320,7 +320,7 @@ def test_a_store_that_does_not_fit_the_log_is_begun_anew(
 
 @pytest.mark.parametrize("damage", ["other", "schema", "nothing"])
 def test_a_file_that_cannot_be_used_is_begun_anew(filed: House, damage: str) -> None:
-    """All of it can be made again from the log."""
+    """All data can be rebuilt from the log."""
     filed.store.write_snapshot(ACME, 1, 1, b"x")
     filed.run(filed.store.close())
     assert filed.path is not None
@@ -336,7 +336,7 @@ def test_a_file_that_cannot_be_used_is_begun_anew(filed: House, damage: str) -> 
 
 
 def test_a_crash_loses_a_suffix_only(tmp_path: Path) -> None:
-    """A snapshot that is found has in front of it everything that was handed in before."""
+    """A snapshot that is found has all earlier data before it."""
     with failing_disk("mirror.db") as disk:
         house = House(tmp_path / "mirror.db", StoreTuning(retry_seconds=0.001))
         for number in range(1, 30):
@@ -361,7 +361,7 @@ def test_a_crash_loses_a_suffix_only(tmp_path: Path) -> None:
 
 
 def test_a_failing_disk_is_seen_and_survived(tmp_path: Path) -> None:
-    """Everything is read from memory meanwhile, and is stored when the disk works."""
+    """Data is read from memory meanwhile, and written when the disk works again."""
     tuning = StoreTuning(retry_seconds=0.001, backlog_bytes=10_000)
     with failing_disk("mirror.db") as disk:
         house = House(tmp_path / "mirror.db", tuning)
@@ -383,7 +383,7 @@ def test_a_failing_disk_is_seen_and_survived(tmp_path: Path) -> None:
 
 
 def test_a_failed_read_is_told(tmp_path: Path) -> None:
-    """And is over when the disk reads again."""
+    """It raises an error until the disk can be read again."""
     with failing_disk("mirror.db") as disk:
         house = House(tmp_path / "mirror.db", StoreTuning(cache_kib=0))
         house.store.write_segment(ACME, "agent", segment(list(range(1, 5000))))
@@ -398,7 +398,7 @@ def test_a_failed_read_is_told(tmp_path: Path) -> None:
 
 
 class StoreHistory(RuleBasedStateMachine):
-    """Writes, reads, flushes and restarts, against a model of dictionaries."""
+    """Writes, reads, flushes and restarts, compared with dictionaries."""
 
     feeds = st.tuples(st.sampled_from([ACME, OTHER]), st.sampled_from(["agent", "interaction"]))
     clients = st.sampled_from([ACME, OTHER])
@@ -415,7 +415,7 @@ class StoreHistory(RuleBasedStateMachine):
 
     @rule(feed=feeds, count=st.integers(1, 3))
     def write_segment(self, feed: tuple[int, str], count: int) -> None:
-        """The next of a feed."""
+        """Add the next segment of a feed."""
         self.position += count
         new = segment(list(range(self.position - count + 1, self.position + 1)), START)
         self.segments.setdefault(feed, []).append(new)
@@ -423,7 +423,7 @@ class StoreHistory(RuleBasedStateMachine):
 
     @rule(client=clients, keys=calls)
     def write_calls(self, client: int, keys: list[tuple[int, str]]) -> None:
-        """New versions of some calls."""
+        """Add new versions of some calls."""
         self.position += 1
         body = b"%d" % self.position
         for key in keys:
@@ -432,26 +432,26 @@ class StoreHistory(RuleBasedStateMachine):
 
     @rule(client=clients)
     def write_snapshot(self, client: int) -> None:
-        """A later one."""
+        """Add a later snapshot."""
         entries = self.snapshots.setdefault(client, [])
         entries.append((entries[-1] if entries else 0) + 1)
         self.house.store.write_snapshot(client, entries[-1], 1, b"%d" % entries[-1])
 
     @rule()
     def flush(self) -> None:
-        """All that was handed in is stored."""
+        """Wait until all data is written."""
         self.house.flush()
         for feed, segments in self.segments.items():
             assert self.house.store.covered(*feed) == segments[-1].last
 
     @rule()
     def reopen(self) -> None:
-        """A restart."""
+        """Restart."""
         self.house.reopen()
 
     @rule(feed=feeds, after=st.integers(0, 60), limit=st.integers(1, 5))
     def read_segments(self, feed: tuple[int, str], after: int, limit: int) -> None:
-        """From anywhere, as many as wanted."""
+        """Segments after any position, up to any number, are right."""
         heads = self.house.store.segments(*feed, after, limit)
         wanted = [each for each in self.segments.get(feed, []) if each.last > after][:limit]
         assert [(head.first, head.last) for head in heads] == [(w.first, w.last) for w in wanted]
@@ -462,7 +462,7 @@ class StoreHistory(RuleBasedStateMachine):
 
     @rule(client=clients, keys=calls, back=st.integers(0, 20))
     def find_calls(self, client: int, keys: list[tuple[int, str]], back: int) -> None:
-        """As they were at some place."""
+        """Calls at any position are right."""
         at = self.position - back
         wanted = {}
         for key in keys:
@@ -473,7 +473,7 @@ class StoreHistory(RuleBasedStateMachine):
 
     @invariant()
     def the_newest_snapshots_are_there(self) -> None:
-        """The last one, and the one before it."""
+        """The last snapshot and the one before it are right."""
         for client, entries in self.snapshots.items():
             for entry in entries[-2:]:
                 found = self.house.store.newest_snapshot(client, entry)

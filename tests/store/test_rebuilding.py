@@ -1,4 +1,4 @@
-"""Clients whose stored data is being rebuilt, over crashes and upgrades."""
+"""Rebuilding clients' stored data, across crashes and upgrades."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def opened(path: Path) -> ProjectionStore:
 
 
 def test_a_file_of_an_earlier_release_is_filled_from_the_log(tmp_path: Path) -> None:
-    """Clients that had calls in it are rebuilt at the first start, until all is stored again."""
+    """Clients with calls in it are rebuilt at the first start, until all data is stored."""
     path, layout = tmp_path / "mirror.db", projection_store.LAYOUT
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(projection_store, "LAYOUT", layout._replace(steps=layout.steps[:2]))
@@ -41,7 +41,7 @@ def test_a_file_of_an_earlier_release_is_filled_from_the_log(tmp_path: Path) -> 
 
 
 def test_what_a_crash_interrupts_begins_anew(tmp_path: Path) -> None:
-    """What was rebuilt by then is not taken for all."""
+    """The part that was rebuilt does not count as complete."""
     path = tmp_path / "mirror.db"
     store = opened(path)
     for client in (ACME, OTHER):

@@ -1,4 +1,4 @@
-"""A segment's arrays and its events belong together."""
+"""The arrays of a segment match its events."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tests.store.segments import segment
 
 
 def test_its_arrays_have_one_element_an_event() -> None:
-    """Of 64, 16 and 32 bits; an offset is where the event begins."""
+    """They have 64, 16 and 32 bits. An offset is the start of an event."""
     one = segment([2**61, 2**61 + 1, 2**62 - 1])
     assert list(as_places(one.positions)) == [2**61, 2**61 + 1, 2**62 - 1]
     assert list(as_classes(one.classes)) == [position % 3 for position in as_places(one.positions)]
@@ -15,6 +15,6 @@ def test_its_arrays_have_one_element_an_event() -> None:
 
 
 def test_it_knows_about_how_large_it_is() -> None:
-    """For the budget of the rings."""
+    """The size counts towards the rings' limit."""
     small, large = segment([1]), segment(list(range(1, 1001)))
     assert len(small.body) < small.size() < 1000 < len(large.body) < large.size()

@@ -143,7 +143,7 @@ class Asked:
         return not case.path.startswith("/ingest") or self.tried[case.operation.label] % 5 == 0
 
     def headers(self, path: str) -> dict[str, str]:
-        """What opens a path, from an address of its own: one that fails often is slowed."""
+        """Credentials for a path, from another address each, because failures slow an address."""
         self.asked += 1
         first, rest = divmod(self.asked, 62_500)
         second, third = divmod(rest, 250)
