@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from floorcast.floor.agent_calls import AgentCalls, serving
 from floorcast.floor.agent_events import agent_event
 from floorcast.floor.agents import ANSWERED, LATE_LOGON, AgentMoment, CallInHand, OnFloor, Told
 from floorcast.floor.call_effects import CallEffects
 from floorcast.floor.calls import Call, Key
 from floorcast.floor.counters import reason_index
 from floorcast.floor.directory import NO_SERVICE
-from floorcast.floor.queue_segments import ANSWER, Step
 from floorcast.floor.rosters import OnDuty, Roster
 from floorcast.floor.state import FloorState
 from floorcast.floor.timeline import Timeline
 from floorcast.model.inbound import AgentState, CallAnswer
-from floorcast.model.inbound_data import AgentStateData, CallRef
+from floorcast.model.inbound_data import AgentStateData
 from floorcast.model.outbound import AgentEvent
 from floorcast.model.states import LOGOFF, WRAP_UP
 from floorcast.site.configuration import NotReadyReason
@@ -67,6 +67,7 @@ class AgentFold:
         self._state = state
         self._folded = folded
         self._calls = calls
+        self._named = AgentCalls(state, calls)
         self._on_duty, self._off_duty = rosters
         self._timeline = timeline
         self._too_late = too_late
@@ -83,9 +84,8 @@ class AgentFold:
         kind, call, key = data.event_type, None, None
         service = None if data.service is None else directory.service(data.service)
         if data.call is not None:
-            call = self._call_in_hand(
-                data.call, agent.id, min(at, now), is_answer=kind == "IN_CALL"
-            )
+            is_answer = kind == "IN_CALL"
+            call = self._named.named(data.call, agent.id, min(at, now), is_answer=is_answer)
             key = call.key
         # a clock that is ahead never adds time that has not passed
         counts_at = min(at, now)
@@ -102,7 +102,7 @@ class AgentFold:
             service = then.service
             if call is not None and key is not None:
                 own = then.at_hand if call.named is None else call.named
-                self._tell_call(agent, kind, call, key, own, at, now)
+                self._named.tell(agent, kind, call, key, own, at, now)
         else:
             self._take_late(agent, moment, now)
         served = None if service == NO_SERVICE else service
@@ -114,11 +114,7 @@ class AgentFold:
     def answered(self, number: int, call: Call, at: int, now: int) -> None:
         """A ``call.answer`` named the agent."""
         agent = self.agent(number)
-        in_hand = CallInHand(call.transaction, call.session)
-        in_hand.phone, in_hand.account = call.customer_phone, call.account
-        in_hand.campaign_type, in_hand.direction = call.campaign_type, call.direction
-        in_hand.service = self._service_of(call.key, number)
-        in_hand.served = _serving(call, number, min(at, now))
+        in_hand = self._named.answered(call, number, min(at, now))
         if agent.several:
             self._calls.tally.reassigned[call.key].add(number)
         moment = AgentMoment(min(at, now), ANSWERED, None, Told(call=in_hand))
@@ -140,7 +136,7 @@ class AgentFold:
                 known = self._state.agents.get(number)
                 if call is not None and known is not None and known.several:
                     agent = self.agent(number)
-                    service, of_agent = agent.service, partial(_serving, call, number)
+                    service, of_agent = agent.service, partial(serving, call, number)
                     self._timeline.reassign(agent, key, of_agent, now)
                     if agent.service != service:
                         self._note_change(agent, now)
@@ -225,30 +221,6 @@ class AgentFold:
             late = AgentMoment(agent.reached, LATE_LOGON, moment.service, told)
             self._take(agent, late, now)
 
-    def _tell_call(
-        self,
-        agent: OnFloor,
-        kind: str,
-        ref: CallInHand,
-        key: Key,
-        service: int | None,
-        at: int,
-        now: int,
-    ) -> None:
-        """The agent named a call: it was seen, and if the event was In Call, it was answered."""
-        table = self._calls.table
-        if kind == "IN_CALL":
-            call = table.calls[key]
-            if call.direction is None:
-                self._calls.tally.direct(call, ref.direction)
-            self._calls.step(call, Step(at, ANSWER, service, agent.id))
-        if agent.several:
-            self._calls.tally.reassigned[key].add(agent.id)
-        if kind != "IN_CALL" and key in table.calls:  # else it has been touched
-            table.touch(key, at, now)
-        if ref.service is None:
-            ref.service = self._service_of(key, agent.id)
-
     def _told(self, data: AgentStateData, call: CallInHand | None) -> Told | None:
         reason, skill, monitored = data.reason, data.skill, data.monitored
         services, team = None, None
@@ -258,45 +230,6 @@ class AgentFold:
             team = self._state.directory.team(data.team)
         slot = _NO_REASON if not reason else reason_index(self._reasons.get(reason, reason))
         return Told(reason, slot, services, team, monitored, skill, call)
-
-    def _call_in_hand(self, ref: CallRef, agent: int, at: int, *, is_answer: bool) -> CallInHand:
-        named = None if ref.service is None else self._state.directory.service(ref.service)
-        call = CallInHand(
-            None if ref.transaction_id is None else int(ref.transaction_id),
-            ref.session_id,
-            named,
-            ref.phone_number,
-            ref.account,
-            ref.campaign_type,
-            ref.direction,
-            named,
-        )
-        key = call.key
-        known = None if key is None else self._calls.table.calls.get(key)
-        if key is None or known is None:
-            return call
-        if call.phone is None:
-            call.phone = known.customer_phone
-        if call.account is None:
-            call.account = known.account
-        if call.campaign_type is None:
-            call.campaign_type = known.campaign_type
-        if call.direction is None:
-            call.direction = known.direction
-        if named is None:
-            call.service = (
-                _or_none(known.present_service) if is_answer else self._service_of(key, agent)
-            )
-            call.served = call.service if is_answer else _serving(known, agent, at)
-        return call
-
-    def _service_of(self, key: Key, agent: int) -> int | None:
-        """The service on which the agent had the call, else the call's service."""
-        known = self._calls.table.calls.get(key)
-        if known is None:
-            return None
-        segment = known.segment_of(agent)
-        return _or_none(known.present_service if segment is None else segment.service)
 
 
 _NO_KEYS: Iterable[Key | None] = ()
@@ -308,16 +241,6 @@ def _tells_nothing(data: AgentStateData) -> bool:
     if data.reason is not None or data.monitored is not None or data.skill is not None:
         return False
     return data.services is None and data.team is None
-
-
-def _serving(call: Call, agent: int, at: int) -> int | None:
-    """The service of the agent's segment of the call at ``at``, None if it has answered none."""
-    segment = call.segment_by(agent, at)
-    return None if segment is None else _or_none(segment.service)
-
-
-def _or_none(service: int) -> int | None:
-    return None if service == NO_SERVICE else service
 
 
 def _counted_as(reasons: tuple[NotReadyReason, ...]) -> dict[str, str]:

@@ -1,0 +1,104 @@
+"""The calls that agents' events and answers name, and how such an event changes its call."""
+
+from __future__ import annotations
+
+from floorcast.floor.agents import CallInHand, OnFloor
+from floorcast.floor.call_effects import CallEffects
+from floorcast.floor.calls import Call, Key
+from floorcast.floor.directory import NO_SERVICE
+from floorcast.floor.queue_segments import ANSWER, Step
+from floorcast.floor.state import FloorState
+from floorcast.model.inbound_data import CallRef
+
+__all__ = ["AgentCalls", "serving"]
+
+
+class AgentCalls:
+    """Reads agents' calls from the calls in memory, and changes those."""
+
+    def __init__(self, state: FloorState, calls: CallEffects) -> None:
+        self._state = state
+        self._calls = calls
+
+    def named(self, ref: CallRef, agent: int, at: int, *, is_answer: bool) -> CallInHand:
+        """The call that an agent's event of ``at`` (ms) names, with what is known of the call."""
+        named = None if ref.service is None else self._state.directory.service(ref.service)
+        call = CallInHand(
+            None if ref.transaction_id is None else int(ref.transaction_id),
+            ref.session_id,
+            named,
+            ref.phone_number,
+            ref.account,
+            ref.campaign_type,
+            ref.direction,
+            named,
+        )
+        key = call.key
+        known = None if key is None else self._calls.table.calls.get(key)
+        if key is None or known is None:
+            return call
+        if call.phone is None:
+            call.phone = known.customer_phone
+        if call.account is None:
+            call.account = known.account
+        if call.campaign_type is None:
+            call.campaign_type = known.campaign_type
+        if call.direction is None:
+            call.direction = known.direction
+        if named is None:
+            call.service = (
+                _or_none(known.present_service) if is_answer else self._service_of(key, agent)
+            )
+            call.served = call.service if is_answer else serving(known, agent, at)
+        return call
+
+    def answered(self, call: Call, agent: int, at: int) -> CallInHand:
+        """The call of a ``call.answer`` of ``at`` (ms) that names an agent."""
+        in_hand = CallInHand(call.transaction, call.session)
+        in_hand.phone, in_hand.account = call.customer_phone, call.account
+        in_hand.campaign_type, in_hand.direction = call.campaign_type, call.direction
+        in_hand.service = self._service_of(call.key, agent)
+        in_hand.served = serving(call, agent, at)
+        return in_hand
+
+    def tell(
+        self,
+        agent: OnFloor,
+        kind: str,
+        ref: CallInHand,
+        key: Key,
+        service: int | None,
+        at: int,
+        now: int,
+    ) -> None:
+        """The agent named a call: it was seen, and if the event was In Call, it was answered."""
+        table = self._calls.table
+        if kind == "IN_CALL":
+            call = table.calls[key]
+            if call.direction is None:
+                self._calls.tally.direct(call, ref.direction)
+            self._calls.step(call, Step(at, ANSWER, service, agent.id))
+        if agent.several:
+            self._calls.tally.reassigned[key].add(agent.id)
+        if kind != "IN_CALL" and key in table.calls:  # else it has been touched
+            table.touch(key, at, now)
+        if ref.service is None:
+            ref.service = self._service_of(key, agent.id)
+
+    def _service_of(self, key: Key, agent: int) -> int | None:
+        """The service on which the agent had the call, else the call's service."""
+        known = self._calls.table.calls.get(key)
+        if known is None:
+            return None
+        segment = known.segment_of(agent)
+        return _or_none(known.present_service if segment is None else segment.service)
+
+
+def serving(call: Call, agent: int, at: int) -> int | None:
+    """The service of the agent's segment of the call at ``at``, None if it has answered none."""
+    segment = call.segment_by(agent, at)
+    return None if segment is None else _or_none(segment.service)
+
+
+def _or_none(service: int) -> int | None:
+    return None if service == NO_SERVICE else service
