@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 import msgspec
 from msgspec import Meta, Struct
 
-from floorcast.floor.agent_events import CALL_OF
+from floorcast.floor.agent_fold import CALL_OF
 from floorcast.model.errors import InvalidParameter
 from floorcast.model.filter_parsing import (
     MAX_CONDITIONS,

@@ -6,23 +6,23 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from floorcast.floor.agent_calls import AgentCalls, serving
-from floorcast.floor.agent_events import agent_event
 from floorcast.floor.agents import ANSWERED, LATE_LOGON, AgentMoment, CallInHand, OnFloor, Told
 from floorcast.floor.call_effects import CallEffects
 from floorcast.floor.calls import Call, Key
 from floorcast.floor.counters import reason_index
-from floorcast.floor.directory import NO_SERVICE
+from floorcast.floor.directory import NO_SERVICE, Directory
 from floorcast.floor.rosters import OnDuty, Roster
 from floorcast.floor.state import FloorState
 from floorcast.floor.timeline import Timeline
 from floorcast.model.inbound import AgentState, CallAnswer
 from floorcast.model.inbound_data import AgentStateData
-from floorcast.model.outbound import AgentEvent
+from floorcast.model.outbound import AgentEvent, OutboundEvent
 from floorcast.model.states import LOGOFF, WRAP_UP
 from floorcast.site.configuration import NotReadyReason
 
-__all__ = ["AgentFold", "FoldTimes"]
+__all__ = ["CALL_OF", "AgentFold", "FoldTimes"]
 
+CALL_OF = "call of "  # and a call center: the kind of an event whose call another one has
 LONGEST_LAG_MS = 3_600_000  # from an entry's record to its fold, and a reader's next question
 
 
@@ -73,7 +73,7 @@ class AgentFold:
         self._too_late = too_late
         self._reasons = _counted_as(state.config.not_ready_reasons)
 
-    def heard(self, event: AgentState, at: int, now: int) -> tuple[int | None, AgentEvent]:
+    def heard(self, event: AgentState, at: int, now: int, _event_id: str) -> OutboundEvent:
         """An agent entered a state at ``at`` (ms), recorded at ``now``.
 
         Returns the feed's event.
@@ -106,10 +106,12 @@ class AgentFold:
         else:
             self._take_late(agent, moment, now)
         served = None if service == NO_SERVICE else service
-        fed = agent_event(
+        fed = _agent_event(
             self._state.client, agent, data, call or agent.call, served, at, directory
         )
-        return served, fed
+        of_call, center = fed.call_service_id, directory.call_center_of(served)
+        facet = "" if of_call is None or of_call == served else _kind(fed, directory)
+        return OutboundEvent("agent", facet, served, center, fed)
 
     def answered(self, number: int, call: Call, at: int, now: int) -> None:
         """A ``call.answer`` named the agent."""
@@ -245,3 +247,56 @@ def _tells_nothing(data: AgentStateData) -> bool:
 
 def _counted_as(reasons: tuple[NotReadyReason, ...]) -> dict[str, str]:
     return {one.reason: one.counts_as for one in reasons}
+
+
+def _agent_event(
+    client: int,
+    agent: OnFloor,
+    data: AgentStateData,
+    call: CallInHand | None,
+    service: int | None,
+    at: int,
+    directory: Directory,
+) -> AgentEvent:
+    """An agent entered a state on ``service`` at ``at`` (ms) with the call ``call``."""
+    entry = directory.agents[agent.id]
+    # at most 15 keywords at once: with more, Python 3.11 makes a dictionary of them first
+    fed = AgentEvent(
+        timestamp=at,
+        client_id=client,
+        agent_id=agent.id,
+        agent_service_id=service,
+        agent_team_id=entry.team,
+        agent_login_id=entry.login,
+        line_number=data.line_number or "ACD",
+        event_type=data.event_type,
+        not_ready_reason_code=data.reason,
+        result=data.result,
+        seq_num=agent.seq,
+        event_id=f"cid={client}:aid={agent.id}:time={at}:seq={agent.seq}",
+    )
+    if call is not None:
+        fed.call_service_id = call.service
+        fed.transaction_id, fed.session_id = call.transaction, call.session
+        fed.phone_number, fed.account = call.phone, call.account
+        fed.campaign_type = call.campaign_type
+    if data.agent2 is not None:
+        fed.agent2_id = directory.agent(data.agent2)
+    if data.supervisor is not None:
+        fed.supervisor_session_id = data.supervisor.session_id
+        fed.supervisor_phone_number = data.supervisor.phone_number
+    return fed
+
+
+def _kind(event: AgentEvent, directory: Directory) -> str:
+    """The kind for filters: the call center of the event's call, if it is not the agent's.
+
+    A user who may not see that call center sees the event without its call.
+    """
+    service = event.call_service_id
+    if service is None or service == event.agent_service_id:
+        return ""
+    center = directory.call_center_of(service)
+    if center == directory.call_center_of(event.agent_service_id):
+        return ""
+    return f"{CALL_OF}{'' if center is None else center}"

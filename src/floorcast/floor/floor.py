@@ -16,7 +16,6 @@ from floorcast.floor import message_events
 from floorcast.floor.active_campaigns import ActiveCampaigns
 from floorcast.floor.ageing import Ageing
 from floorcast.floor.agent_counts import AgentCounts, AgentTimes
-from floorcast.floor.agent_events import agent_event_kind
 from floorcast.floor.agent_fold import AgentFold, FoldTimes
 from floorcast.floor.agent_states import AgentStates
 from floorcast.floor.agents import OnFloor
@@ -179,7 +178,7 @@ class Floor:
         details = CallDetails(self.state.directory, self.tally)
         call_fold = CallFold(self.state, calls, details, self._agents)
         self._folds: dict[type[Any], Callable[..., OutboundEvent | None]] = {
-            AgentState: self._agent_state,
+            AgentState: self._agents.heard,
             EmailAttempt: self._email,
             SmsAttempt: self._sms,
             CampaignUpdate: self._campaign_update,
@@ -263,15 +262,6 @@ class Floor:
         if self.tally.reassigned:
             self._agents.reassign(now)
         return fed
-
-    # -- agents ----------------------------------------------------------------------------
-
-    def _agent_state(self, event: AgentState, at: int, now: int, _event_id: str) -> OutboundEvent:
-        served, fed = self._agents.heard(event, at, now)
-        directory, of_call = self.state.directory, fed.call_service_id
-        same = of_call is None or of_call == served
-        kind = "" if same else agent_event_kind(fed, directory)
-        return OutboundEvent("agent", kind, served, directory.call_center_of(served), fed)
 
     # -- messages and campaigns ------------------------------------------------------------
 
