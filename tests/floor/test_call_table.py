@@ -65,7 +65,24 @@ def test_ended_calls_in_memory_have_a_bound() -> None:
     table.evict_ended(6)
     assert len(table.calls) == 3
     assert len(table.evicted) == 7
-    assert table.open_calls == 0
+    assert len(table.ended) == 3
+
+
+def test_ended_calls_leave_once_per_second() -> None:
+    """Ten minutes after their end, with the first entry of a second: thousands may share one."""
+    floor = new_floor()
+    floor.begin_entry(2, ticks(200) + 5_000_000)
+    for one in (call("call.queue", 0, service=10), call("call.end", 0.2)):
+        floor.fold(one, ticks(200) + 5_000_000, "id")
+    (ended,) = floor.call_table.calls.values()
+    over = ended.last_taken * 10_000 + 600 * 10_000_000
+    second = over - over % 10_000_000
+    assert second < over
+    floor.begin_entry(50, over - 1)
+    floor.begin_entry(51, second + 9_999_999)
+    assert len(floor.call_table.calls) == 1
+    floor.begin_entry(52, second + 10_000_000)
+    assert floor.call_table.calls == {}
 
 
 @given(st.lists(call_events(), max_size=40))
@@ -75,7 +92,8 @@ def test_open_calls_are_those_in_memory_that_have_not_ended(events: list[Inbound
     for number, one in enumerate(events):
         fold_all(floor, [one], begin=number + 2)
         calls = floor.call_table.calls.values()
-        assert floor.call_table.open_calls == sum(call.ended is None for call in calls)
+        ended = {call.key for call in calls if call.ended is not None}
+        assert floor.call_table.ended == ended
 
 
 def test_an_ended_call_is_remembered_once_per_entry() -> None:
@@ -85,4 +103,4 @@ def test_an_ended_call_is_remembered_once_per_entry() -> None:
     floor.begin_entry(99, ticks(300))
     for _ in range(1000):
         floor.fold(call("call.disposition", 3), ticks(300), "id")
-    assert len(floor.call_table._ended) <= 3  # noqa: SLF001 - what must not grow
+    assert len(floor.call_table._leaving) <= 3  # noqa: SLF001 - what must not grow

@@ -14,6 +14,7 @@ from floorcast.floor.floor import Floor
 from floorcast.floor.state import decode_call, encode_call, from_snapshot, snapshot_parts
 from floorcast.model.inbound import CallDisposition, InboundEvent
 from tests.floor.random_floors import (
+    PLAN,
     agent,
     agent_events,
     call,
@@ -375,3 +376,12 @@ def test_calls_that_leave_and_come_back_count_the_same(events: list[InboundEvent
             floor.fold(copy.copy(one), ticks(200 + number), "x")
     assert counts(keeps) == counts(forgets)
     assert keeps.state.connects == forgets.state.connects
+
+
+def test_a_time_zone_that_is_ahead_begins_its_day_at_once() -> None:
+    """Not with the entry after the change, so a restart in between makes no difference."""
+    floor = new_floor()
+    floor.begin_entry(5, ticks(0))
+    before = floor.ledger.first_day
+    floor.apply(msgspec.structs.replace(PLAN, time_zone="Pacific/Kiritimati"))
+    assert floor.ledger.first_day == before + 1

@@ -45,13 +45,13 @@ class Door:
 
     def count(self) -> dict[str, int]:
         """The floor's number of each kind."""
-        names = self.floor.floor.state.directory
+        names, calls = self.floor.floor.state.directory, self.floor.floor.call_table.calls.values()
         return {
             "agents": len(names.agents),
             "services": len(names.services),
             "campaigns": len(names.campaigns),
             "teams": len(names.teams),
-            "open_calls": self.floor.floor.call_table.open_calls,
+            "open_calls": sum(call.ended is None for call in calls),
         }
 
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from floorcast.floor import agent_fold, call_steps, campaigns, tally
-from floorcast.floor.agent_counts import AgentCounts
 from floorcast.floor.agent_fold import AgentFold
+from floorcast.floor.agent_states import AgentCounts
 from floorcast.floor.call_counts import CallCounts
 from floorcast.floor.call_steps import Change
 from floorcast.floor.call_table import CallTable
@@ -161,7 +161,7 @@ WRONG: dict[str, tuple[object, str, Callable[..., object]]] = {
     "calls are not found by service": (CallsByService, "of", lambda *_: ()),
     "any wait is within the SLA": (Thresholds, "_service", lambda *_: LENIENT),
     "wrap-ups are not counted": (Tally, "wrap_up", lambda *_: None),
-    "visits are not counted": (AgentCounts, "visit", lambda *_: None),
+    "visits are not counted": (AgentCounts, "_visit", lambda *_: None),
     "nobody is credited": (CallCounts, "credit", lambda *_: None),
     "old reports undo newer ones": (campaigns, "_newer", lambda *_: True),
     "calls are not located": (CallTable, "locate", lambda *_: None),

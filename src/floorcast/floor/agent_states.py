@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from floorcast.floor.agent_counts import AgentCounts
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
 from floorcast.floor.agents import (
     ANSWERED,
     LATE_LOGON,
@@ -15,6 +17,7 @@ from floorcast.floor.call_effects import CallEffects
 from floorcast.floor.calls import Key, WrapUp
 from floorcast.floor.counters import reason_index
 from floorcast.floor.days import Calendar
+from floorcast.floor.ledger import Ledger
 from floorcast.model.states import (
     CALL_STATES,
     EVENT_STATE,
@@ -26,7 +29,7 @@ from floorcast.model.states import (
     State,
 )
 
-__all__ = ["AgentStates"]
+__all__ = ["AgentCounts", "AgentStates", "AgentTimes"]
 
 MOST_CALLS = 8  # that an agent has answered and not left
 
@@ -40,15 +43,109 @@ _WITHOUT_STATE = (ANSWERED, LATE_LOGON)
 _NO_REASON = reason_index(None)
 
 
+class AgentTimes(Protocol):
+    """Receives every count of an agent's time and visits. Moments are in ms."""
+
+    def spent(self, agent: OnFloor, begin: int, spent: int, sign: int) -> None:
+        """The agent was in its state from ``begin`` for ``spent`` (+1), or was not (-1)."""
+        ...
+
+    def visit(self, agent: OnFloor, at: int, sign: int) -> None:
+        """The agent's visit to its state and service counts at ``at`` (+1), or does not (-1)."""
+        ...
+
+
+class _Day(NamedTuple):
+    """A calendar day, and its first ms and that of the day after it."""
+
+    number: int
+    begin: int
+    end: int
+
+
+class AgentCounts:
+    """Counts into one floor's ledger. ``times`` receives every count, too.
+
+    Each method counts once (``sign`` 1), takes a count back (-1), or only notes what would have
+    been counted (0).
+    """
+
+    def __init__(self, ledger: Ledger, calendar: Calendar, times: AgentTimes | None = None) -> None:
+        self._ledger = ledger
+        self._calendar = calendar
+        self._times = times
+        self._day = _Day(0, 0, 0)  # that of the last event: almost all follow on the same
+
+    def visit(self, agent: OnFloor, at: int, sign: int) -> None:
+        """Count the agent's visit to its state and service on a day, unless it is counted."""
+        day = self._day
+        if not day.begin <= at < day.end:
+            number = self._calendar.day_of(at)
+            day = self._day = _Day(number, *self._calendar.bounds(number))
+        self._visit(agent, day.number, at, sign)
+
+    def time(self, agent: OnFloor, until: int, sign: int) -> None:
+        """Count the agent's time in its state from its last event until then."""
+        begin, day = agent.last_event, self._day
+        if begin >= until:
+            return
+        if day.begin <= begin and until < day.end:
+            self._slice(agent, day, begin, until - begin, sign)
+            return
+        # a wrong clock can be decades behind: dropped days are not iterated
+        begin = max(begin, self._calendar.bounds(self._ledger.first_day)[0])
+        for part, spent in _slices(begin, until, self._calendar):
+            self._slice(agent, part, begin, spent, sign)
+            begin += spent
+
+    def _visit(self, agent: OnFloor, day: int, at: int, sign: int) -> None:
+        place = (day, agent.service)
+        visited = agent.visited
+        if place in visited:
+            return
+        agent.visited = (*visited, place)
+        if sign:
+            counter = self._ledger.agent(day, agent.service, agent.id)
+            if counter is not None:
+                counter.visits[agent.state] += sign
+                if self._times is not None:
+                    self._times.visit(agent, at, sign)
+
+    def _slice(self, agent: OnFloor, on: _Day, begin: int, spent: int, sign: int) -> None:
+        state, service, day = agent.state, agent.service, on.number
+        if (day, service) not in agent.visited:
+            self._visit(agent, day, begin, sign)
+        if not sign:
+            return
+        counter = self._ledger.agent(day, service, agent.id)
+        if counter is not None:
+            counter.time[state] += sign * spent
+            slots = self._ledger.intervals(day, service, begin)
+            assert slots is not None  # as the counter is not
+            after = begin - on.begin
+            slots.add_time(state, after, after + spent, sign)
+            if state is NOT_READY:
+                counter.reasons[agent.slot] += sign * spent
+            if self._times is not None:
+                self._times.spent(agent, begin, spent, sign)
+
+
+def _slices(begin: int, end: int, calendar: Calendar) -> Iterator[tuple[_Day, int]]:
+    """The days that the time from ``begin`` to ``end`` touches, and the ms in each."""
+    number = calendar.day_of(begin)
+    while begin < end:
+        day = _Day(number, *calendar.bounds(number))
+        stop = min(day.end, end)
+        yield day, stop - begin
+        begin, number = stop, number + 1
+
+
 class AgentStates:
     """Applies events to agents. An agent without an event for ``quiet`` ms was away."""
 
-    def __init__(
-        self, counts: AgentCounts, calls: CallEffects, calendar: Calendar, quiet: int
-    ) -> None:
+    def __init__(self, counts: AgentCounts, calls: CallEffects, quiet: int) -> None:
         self._counts = counts
         self._calls = calls
-        self._day_of = calendar.day_of
         self._quiet = quiet
 
     def enter(self, agent: OnFloor, moment: AgentMoment, sign: int) -> None:
@@ -80,7 +177,7 @@ class AgentStates:
         agent.last_event = at
         self._take_call(agent, kind, None if told is None else told.call, sign)
         if state is not LOGOFF:
-            self._counts.visit(agent, self._day_of(at), at, sign)
+            self._counts.visit(agent, at, sign)
 
     def _take_call(self, agent: OnFloor, kind: str, call: CallInHand | None, sign: int) -> None:
         state = agent.state

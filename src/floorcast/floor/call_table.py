@@ -27,9 +27,9 @@ MAX_ENDED = 100_000  # ended calls in memory; beyond that those that ended first
 class CallTable:
     """The calls of one floor that are in memory. Moments are in ms.
 
-    ``quiet`` has the calls that have left memory without an end, and when. ``hooks`` are called
-    with a call before it changes. At most ``max_ended`` calls that have
-    ended stay when an entry begins.
+    ``ended`` are the keys of those that have ended, and ``quiet`` the calls that have left memory
+    without an end, and when. ``hooks`` are called with a call before it changes. ``evict_ended``
+    leaves at most ``max_ended`` calls that have ended.
     """
 
     def __init__(
@@ -52,20 +52,15 @@ class CallTable:
         self._waiting_at: dict[Key, int] = {}
         self._queue_sizes: dict[int, int] = {}
         self.on_queue_change: CountChange | None = None
-        self._over: set[Key] = set()
+        self.ended: set[Key] = set()
         for call in calls:
             call.restore()
             self.calls[call.key] = call
             self.by_service.note_all(call)
             self.locate(call)
-        self._ended = deque(
+        self._leaving = deque(
             sorted((c.last_taken, c.key) for c in self.calls.values() if c.ended is not None)
         )
-
-    @property
-    def open_calls(self) -> int:
-        """How many calls in memory have not ended."""
-        return len(self.calls) - len(self._over)
 
     def touch(self, key: Key, at: int, now: int) -> Call:
         """The call of an event with the time ``at``, recorded at ``now``; created if necessary."""
@@ -80,7 +75,7 @@ class CallTable:
             call.last_event = max(call.last_event, at)
         if call.last_taken != now:
             if call.ended is not None:
-                self._ended.append((now, key))
+                self._leaving.append((now, key))
             call.last_taken = now
         return call
 
@@ -89,7 +84,7 @@ class CallTable:
         ended = call.ended is not None
         tally.take(call, step)
         if call.ended is not None and not ended:
-            self._ended.append((call.last_taken, call.key))
+            self._leaving.append((call.last_taken, call.key))
         self.locate(call)
 
     def reload(self, call: Call) -> None:
@@ -100,12 +95,12 @@ class CallTable:
         self.by_service.note_all(call)
         self.locate(call)
         if call.ended is not None:
-            self._ended.appendleft((call.last_taken, call.key))
+            self._leaving.appendleft((call.last_taken, call.key))
 
     def evict_ended(self, now: int) -> None:
         """Drop calls that ended some time ago, sooner if there are too many."""
-        ended = self._ended
-        while ended and (ended[0][0] + ENDED_STAYS_MS <= now or len(self._over) > self._max_ended):
+        ended = self._leaving
+        while ended and (ended[0][0] + ENDED_STAYS_MS <= now or len(self.ended) > self._max_ended):
             last_taken, key = ended.popleft()
             call = self.calls.get(key)
             if call is not None and call.last_taken == last_taken:
@@ -136,7 +131,7 @@ class CallTable:
     def _evict(self, call: Call) -> None:
         del self.calls[call.key]
         self.by_service.drop(call)
-        self._over.discard(call.key)
+        self.ended.discard(call.key)
         self._move_queue(call.key, None)
         where = self._where.pop(call.key, None)
         if where is not None:
@@ -152,9 +147,9 @@ class CallTable:
         if waits_at is not None or key in self._waiting_at:
             self._move_queue(key, waits_at)
         if where is None:
-            self._over.add(key)
+            self.ended.add(key)
         elif before is None:
-            self._over.discard(key)
+            self.ended.discard(key)
         if where == before:
             return
         if before is not None:

@@ -15,9 +15,8 @@ from typing import Any
 from floorcast.floor import message_events
 from floorcast.floor.active_campaigns import ActiveCampaigns
 from floorcast.floor.ageing import Ageing
-from floorcast.floor.agent_counts import AgentCounts, AgentTimes
 from floorcast.floor.agent_fold import AgentFold, FoldTimes
-from floorcast.floor.agent_states import AgentStates
+from floorcast.floor.agent_states import AgentCounts, AgentStates, AgentTimes
 from floorcast.floor.agents import OnFloor
 from floorcast.floor.alerts import NO_ALERT, alert_event, follow
 from floorcast.floor.call_counts import CallCounts
@@ -64,6 +63,7 @@ from floorcast.site.configuration import FloorConfig
 
 __all__ = ["LATE_MS", "QUIET_AGENT_MS", "QUIET_CALL_MS", "Floor"]
 
+_LEAVE_MS = 1_000  # a day begins with a second, in every time zone
 _TIDY_MS = 60_000
 QUIET_CALL_MS = 4 * 3_600_000
 QUIET_AGENT_MS = 16 * 3_600_000
@@ -107,6 +107,7 @@ class Floor:
         self.at_work = ActiveCampaigns(state.campaigns, self.ledger, self.hooks)
         rosters = (self.on_duty, self.off_duty)
         self._ageing = Ageing(state, rosters, self.at_work, self.call_table, self.hooks)
+        self._left = to_ms(state.recorded_at) // _LEAVE_MS
         self._tidied = to_ms(state.recorded_at) // _TIDY_MS
         if not state.heard_at and state.entry != state.terms:
             state.heard_at = state.recorded_at  # an earlier release did not store it
@@ -144,6 +145,7 @@ class Floor:
         self.state.terms = self.state.entry
         self.state.directory.apply(config)
         self._use_config(config)
+        self._begin_day(to_ms(self.state.recorded_at))  # of another time zone
 
     def _use_config(self, config: FloorConfig) -> None:
         self.calendar = Calendar(config.time_zone)
@@ -166,7 +168,7 @@ class Floor:
             self.calendar,
         )
         counts = AgentCounts(self.ledger, self.calendar, self._times)
-        states = AgentStates(counts, calls, self.calendar, self._quiet_agent_ms)
+        states = AgentStates(counts, calls, self._quiet_agent_ms)
         self._agents = AgentFold(
             self.state,
             calls,
@@ -212,14 +214,23 @@ class Floor:
         """An entry begins: the log has reached ``recorded_at`` (ticks). Tidies what is over."""
         self.state.entry, self.state.recorded_at = number, recorded_at
         now = to_ms(recorded_at)
-        if self.ledger.begin_day(self.calendar.day_of(now)):
-            self.at_work.begin_day(self.calendar)
+        if now // _LEAVE_MS != self._left:
+            self._left = now // _LEAVE_MS
+            self._leave_behind(now)
+        for call in self.call_table.evicted:
+            self.tally.forget(call)
+
+    def _leave_behind(self, now: int) -> None:
+        """Once per second of the log's time: drop ended calls, and at midnight a day."""
+        self._begin_day(now)
         self.call_table.evict_ended(now)
         if now // _TIDY_MS != self._tidied:
             self._tidied = now // _TIDY_MS
             self._tidy(now)
-        for call in self.call_table.evicted:
-            self.tally.forget(call)
+
+    def _begin_day(self, now: int) -> None:
+        if self.ledger.begin_day(self.calendar.day_of(now)):
+            self.at_work.begin_day(self.calendar)
 
     def _tidy(self, now: int) -> None:
         self.call_table.evict_quiet(now, self.calendar.bounds(self.calendar.day_of(now))[0])

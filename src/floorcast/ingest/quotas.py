@@ -181,13 +181,13 @@ class Quotas:
 
 def counts(projection: Projection) -> dict[Kind, int]:
     """The number of objects of each kind on the floor."""
-    names = projection.floor.state.directory
+    names, calls = projection.floor.state.directory, projection.floor.call_table
     return {
         "agents": len(names.agents),
         "services": len(names.services),
         "campaigns": len(names.campaigns),
         "teams": len(names.teams),
-        "open_calls": projection.floor.call_table.open_calls,
+        "open_calls": len(calls.calls) - len(calls.ended),
     }
 
 
