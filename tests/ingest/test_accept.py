@@ -279,7 +279,7 @@ def test_a_request_that_goes_away_passes_its_turn_on() -> None:
 
 
 def test_no_client_has_more_than_half_of_the_places() -> None:
-    """Its next request is turned away at once; another client's is not."""
+    """The client's next request is refused at once, and another client's is not."""
     admission = Admission(4)
     with admission.admit(ACME), admission.admit(ACME):
         with pytest.raises(Busy, match="send this again"), admission.admit(ACME):
@@ -291,7 +291,7 @@ def test_no_client_has_more_than_half_of_the_places() -> None:
 
 
 def test_a_place_is_free_again_however_its_request_ends() -> None:
-    """Bytes included."""
+    """Its bytes are freed, too."""
     admission = Admission(2, most=1000)
     with pytest.raises(Busy), admission.admit(ACME) as place:
         place.hold(501)
@@ -299,7 +299,7 @@ def test_a_place_is_free_again_however_its_request_ends() -> None:
 
 
 def test_unfinished_uploads_of_one_client_leave_room_for_the_others() -> None:
-    """A body takes what has come of it, whatever it says of itself."""
+    """A body counts with the bytes received, not with its declared size."""
     admission = Admission(1000, most=1000)
     with ExitStack() as uploads:
         for _ in range(500):
@@ -315,7 +315,7 @@ def test_unfinished_uploads_of_one_client_leave_room_for_the_others() -> None:
 
 
 def test_nothing_is_admitted_while_the_projections_lag_behind() -> None:
-    """Their backlog is in memory. It is looked at only when it had no room at the last write."""
+    """Their backlog is in memory. It is read only if it had no room at the last write."""
 
     class Waiting:
         may_be_full = True
@@ -338,7 +338,7 @@ def test_nothing_is_admitted_while_the_projections_lag_behind() -> None:
 
 
 class AdmissionModel(RuleBasedStateMachine):
-    """Requests begin, grow and end in any order; the sums are those of the open ones."""
+    """Requests begin, grow and end in any order. The sums are those of the open ones."""
 
     def __init__(self) -> None:
         super().__init__()

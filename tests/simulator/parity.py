@@ -1,4 +1,4 @@
-"""A simulated floor on a real node, and what both say of it, side by side."""
+"""A simulated floor on a real node, and a comparison of their figures."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ ONLY_THE_FLOOR_KNOWS = {
 
 
 def site_of(plan: FloorPlan) -> str:
-    """The tests' site, with the plan's services in it instead of its own."""
+    """The tests' site with the plan's services instead of its own."""
     services = "\n".join(
         f'    {{id = {number}, name = "{one.name}", sla_seconds = {one.sla_seconds}}},'
         for number, one in enumerate(plan.services.values(), 501)
@@ -53,14 +53,14 @@ def told(events: Iterable[CloudEvent]) -> bytes:
 
 
 def compared(what: str, true: Mapping[str, object], shown: Mapping[str, object]) -> Iterator[str]:
-    """The figures in which what is shown is not what is true."""
+    """The figures whose shown value differs from the true one."""
     for name, value in true.items():
         if name not in ONLY_THE_FLOOR_KNOWS and shown.get(name) != value:
             yield f"{what}: {name} is {shown.get(name)!r} on the server, and {value!r} in truth"
 
 
 class Parity:
-    """A run whose events a node takes as they come."""
+    """A run whose events are sent to a node as they come."""
 
     def __init__(
         self, house: House, clock: Clock, plan: FloorPlan, seed: int, faults: Faults
@@ -73,13 +73,13 @@ class Parity:
         self._names: dict[str, str] = {}  # of services, by id
 
     def go_on(self, until: int) -> None:
-        """Let the floor work up to ``until`` (ms), and send what it tells."""
+        """Simulate up to ``until`` (ms), and send the events."""
         while self.simulation.now < until:
             upto = min(self.simulation.now + SLICE, until)
             self._send(self.wire.carry(self.simulation.advance(upto), upto))
 
     def settle(self) -> None:
-        """Let everything arrive that is on its way."""
+        """Deliver all delayed events."""
         self._send(self.wire.flush())
 
     def close(self) -> None:
@@ -88,7 +88,7 @@ class Parity:
         self.settle()
 
     def differences(self) -> list[str]:
-        """Every figure that both know, where they do not agree at this moment."""
+        """All common figures that differ at this time."""
         true: Any = report(self.simulation.truth, self.simulation.now)
         found = list(self._services(true["services"]))
         found += self._intervals(true["intervals"])
@@ -139,7 +139,7 @@ class Parity:
             yield from compared(f"{name} at {start}", nothing, row)
 
     def _listed(self, service: str, figure: str) -> int:
-        """How many calls are listed behind a figure, page by page, each once."""
+        """The number of calls listed behind a figure over all pages, each counted once."""
         body: dict[str, Any] = {"filter": {"service": [{"id": service}]}, "figure": figure}
         found: set[tuple[int, str]] = set()
         while True:

@@ -1,4 +1,4 @@
-"""What the events of a simulation tell, call by call: for tests that see nothing else."""
+"""The events of a simulation by call, for tests that use only these."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MINUTE = 60_000  # ms
 
 
 def advanced(simulation: Simulation, until: int, step: int = MINUTE) -> list[CloudEvent]:
-    """All that happens up to ``until`` (ms), taken in slices of ``step``."""
+    """All events up to ``until`` (ms), taken in slices of ``step``."""
     events: list[CloudEvent] = []
     for upto in range(simulation.now + step, until + step, step):
         events += simulation.advance(min(upto, until))
@@ -36,14 +36,14 @@ def by_call(events: Iterable[CloudEvent]) -> dict[Any, list[CloudEvent]]:
 
 
 def seconds(event: CloudEvent) -> float:
-    """When it happened, in seconds since the start."""
+    """The event's time, in seconds since the start."""
     return (event.time - START) / timedelta(seconds=1)
 
 
 def stationary(
     agents: int, calls_an_hour: float, talk: float, patience: float | None = None
 ) -> FloorPlan:
-    """Erlang's floor: one queue, calls at one rate, memoryless talks, nobody ever away."""
+    """Erlang's floor: one queue, Poisson arrivals, exponential talks, and no breaks."""
     service = ServicePlan("S", Exponential(talk), calls_an_hour=(calls_an_hour,))
     if patience is not None:
         service = ServicePlan(

@@ -1,4 +1,4 @@
-"""The dialer paces itself by the agents who are ready."""
+"""The dialer follows the number of ready agents."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HOUR = 60 * MINUTE
 
 
 def test_it_dials_for_agents_who_are_ready_and_few_wait() -> None:
-    """Never more lines than the agents ask for; most of those who answer have one at once."""
+    """It has never more lines than the agents need, and most who answer get one at once."""
     plan = floor_of(60)
     simulation = Simulation(plan, seed=2, start=START)
     events = advanced(simulation, HOUR)

@@ -1,4 +1,4 @@
-"""Distributions draw what they say, and know their mean."""
+"""Distributions draw as described, and have the right mean."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ DRAWN = 20_000
     "one", [Exponential(40.0), Lognormal(4.0, 0.5), Lognormal(4.0, 1.2, 200.0), Fixed(7.0)]
 )
 def test_the_mean_is_the_mean_of_what_is_drawn(one: Distribution) -> None:
-    """It lies within four standard errors, of a lognormal that is cut off too."""
+    """The mean is within four standard errors, also of a truncated lognormal."""
     chance = Random(1)
     drawn = [one.draw(chance) for _ in range(DRAWN)]
     assert abs(fmean(drawn) - one.mean) <= 4 * stdev(drawn) / math.sqrt(DRAWN)
 
 
 def test_nothing_is_longer_than_the_cut() -> None:
-    """The tail is put at the end, not thrown away."""
+    """Longer values become the maximum instead of being dropped."""
     chance = Random(1)
     drawn = [Lognormal(4.0, 1.2, 200.0).draw(chance) for _ in range(1_000)]
     assert max(drawn) == 200.0

@@ -1,4 +1,4 @@
-"""The distributor, held to a list: nobody waits while somebody is free, and all in their order."""
+"""The distributor, compared with a list: no call waits while an agent is free."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SERVICES = ("A", "B", "C")
 
 
 class Operator:
-    """Takes a call, and remembers it."""
+    """Takes a call and records it."""
 
     def __init__(self, service: str, skills: Sequence[str]) -> None:
         self.service = service
@@ -31,7 +31,7 @@ class Operator:
 
 
 class Desk(RuleBasedStateMachine):
-    """Callers come and go, operators are free and busy."""
+    """Callers join and leave, and operators become free and busy."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class Desk(RuleBasedStateMachine):
         self.clock = 0
 
     def first_of(self, service: str) -> Call | None:
-        """Who is next in a line: the highest priority, then who came first."""
+        """The next call of a queue: the highest priority, then the earliest."""
         line = [call for call in self.waiting if call.service == service]
         return min(line, key=lambda call: -call.priority, default=None)
 
@@ -102,7 +102,7 @@ TestDesk.settings = settings(max_examples=tries(50))
 
 
 def test_a_call_that_nobody_picked_up_is_the_first_of_its_line_again() -> None:
-    """Before who came since; it has somebody at once if somebody is free by now."""
+    """It precedes calls that came since, and gets an operator at once if one is free."""
     acd = Distributor()
     calls = [Call(n, str(n), "A", "INBOUND", person(Random(0)), joined=n) for n in range(3)]
     for call in calls[1:]:

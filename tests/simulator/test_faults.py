@@ -1,4 +1,4 @@
-"""What goes wrong on the way really does, and loses nothing."""
+"""Simulated transport faults happen as configured, and lose no event."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EVENTS = advanced(Simulation(floor_of(20), seed=2, start=START), HOUR)
 
 
 def carried(faults: Faults, seed: int, step: int = MINUTE) -> tuple[list[CloudEvent], Wire]:
-    """The hour's events as they arrive; the last ones when the wire is flushed."""
+    """The hour's events in order of arrival, with the delayed ones flushed at the end."""
     wire, arrived, left = Wire(faults, seed, START), [], list(EVENTS)
     for upto in range(step, HOUR + step, step):
         edge = START + timedelta(milliseconds=upto)
@@ -34,7 +34,7 @@ def carried(faults: Faults, seed: int, step: int = MINUTE) -> tuple[list[CloudEv
 
 
 def test_without_faults_all_arrive_as_they_were_told() -> None:
-    """In order, once each, at once."""
+    """They arrive once, in order and at once."""
     arrived, wire = carried(Faults(), 1)
     assert arrived == EVENTS
     assert not any(wire.happened.values())
@@ -43,7 +43,7 @@ def test_without_faults_all_arrive_as_they_were_told() -> None:
 @settings(max_examples=tries(10))
 @given(st.builds(Faults, st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)), st.integers(0, 2**32))
 def test_nothing_is_lost_or_changed(faults: Faults, seed: int) -> None:
-    """Every event arrives, as it was, once more for each duplicate, and none before its time."""
+    """Each event arrives unchanged, once more per duplicate, and never before its time."""
     arrived, wire = carried(faults, seed)
     assert len(arrived) == len(EVENTS) + wire.happened["duplicates"]
     assert {event.id: event for event in arrived} == {event.id: event for event in EVENTS}
@@ -51,7 +51,7 @@ def test_nothing_is_lost_or_changed(faults: Faults, seed: int) -> None:
 
 
 def test_each_fault_really_happens() -> None:
-    """As often as was said: twice, minutes late, and overtaken."""
+    """At the configured rate, events are repeated, minutes late, and reordered."""
     arrived, wire = carried(FAULTS, 3)
     times = Counter(event.id for event in arrived)
     twice = sum(count > 1 for count in times.values())
@@ -68,7 +68,7 @@ def test_each_fault_really_happens() -> None:
 
 
 def test_agents_states_overtake_each_other_but_not_those_of_one_time() -> None:
-    """Of the first copies; events of one time count in the order in which they are taken."""
+    """This holds for first copies. Events with equal times count in the order recorded."""
     arrived, _ = carried(Faults(duplicates=0.3, late=0.3, reordered=0.5), 4)
     seen: set[str] = set()
     by_agent: defaultdict[object, list[CloudEvent]] = defaultdict(list)
@@ -87,7 +87,7 @@ def test_agents_states_overtake_each_other_but_not_those_of_one_time() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_nothing_is_so_late_that_it_would_change_no_figure(seed: int) -> None:
-    """Not even a state that waits for a call's event of its own time."""
+    """This includes a state that waits for a call's event with the same time."""
     wire, seen, left = Wire(Faults(late=1.0), seed, START), set[str](), list(EVENTS)
     for upto in range(MINUTE, 3 * HOUR, MINUTE):
         edge = START + timedelta(milliseconds=upto)

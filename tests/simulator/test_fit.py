@@ -1,4 +1,4 @@
-"""Fitting: known parameters are found again, and the package's are those of the bank's days."""
+"""Fitting finds known parameters, and the package has those of the bank's days."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MU, SIGMA, PATIENCE, IVR = 5.0, 0.6, 90.0, 12.0
 
 
 def made_up(number: int, chance: Random) -> Call:
-    """A call whose caller waits for somebody who is free at a random time."""
+    """A call that waits a random time for a free agent."""
     started = datetime.combine(DAY, time(9 + number % 4))
     ivr = chance.expovariate(1 / IVR)
     queued = started + timedelta(seconds=ivr)
@@ -47,7 +47,7 @@ def made_up(number: int, chance: Random) -> Call:
 
 
 def test_known_parameters_are_found_again() -> None:
-    """Talk, patience (though most never lose it) and the voice unit, to a few per cent."""
+    """Talk, patience (mostly censored) and the voice unit are found within a few per cent."""
     chance = Random(5)
     found = fit([made_up(number, chance) for number in range(5_000)])
     service = found.services["S"]
@@ -61,14 +61,14 @@ def test_known_parameters_are_found_again() -> None:
 
 
 def test_too_few_calls_are_refused() -> None:
-    """Nothing can be fitted to a service that nobody was answered on."""
+    """A service without an answered call cannot be fitted."""
     with pytest.raises(ValueError, match="service S: too few calls"):
         fit([made_up(1, Random(1))])
 
 
 @pytest.mark.skipif(not BANK.exists(), reason="the bank's days are not here: ../shared/data")
 def test_the_package_brings_what_the_bank_s_days_say(capsys: pytest.CaptureFixture[str]) -> None:
-    """``bank.toml`` is what the command prints for the two days, to the letter."""
+    """``bank.toml`` equals the command's output for the two days."""
     main([str(path) for path in sorted(BANK.glob("*.csv"))])
     committed = (files("floorcast.simulator") / "bank.toml").read_text("utf-8")
     assert capsys.readouterr().out == committed
@@ -80,6 +80,6 @@ def test_the_package_brings_what_the_bank_s_days_say(capsys: pytest.CaptureFixtu
     [([], "which files"), (["/nowhere.csv"], "/nowhere.csv: "), ([__file__], "line ")],
 )
 def test_files_that_cannot_be_used_are_named(arguments: list[str], says: str) -> None:
-    """One line, and an exit code."""
+    """The error is one line, with an exit code."""
     with pytest.raises(SystemExit, match=says):
         main(arguments)

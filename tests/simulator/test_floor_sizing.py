@@ -1,4 +1,4 @@
-"""A floor of any size from ten to ten thousand is one that could work."""
+"""Floors of ten to ten thousand agents are plausible."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.search import tries
 
 
 def work(service: ServicePlan) -> float:
-    """The agents' time that a day's callers take, in seconds."""
+    """The agents' time that a day's callers need, in seconds."""
     calls = sum(service.calls_an_hour) / 2 * (1 - service.gives_up_in_ivr)
     return calls * (service.talk.mean + service.wrap_up.mean)
 
@@ -30,7 +30,7 @@ def there(plan: FloorPlan, clock: int) -> int:
 def test_each_service_has_its_agents_and_callers_in_proportion(
     agents: int, load: float, seed: int
 ) -> None:
-    """As many agents as were asked for; callers who take ``load`` of their service's time."""
+    """The number of agents is as requested, and callers need ``load`` of their service's time."""
     plan = floor_of(agents, load=load, seed=seed)
     assert len(plan.agents) == agents
     assert len({agent.login for agent in plan.agents}) == agents
@@ -49,7 +49,7 @@ def test_each_service_has_its_agents_and_callers_in_proportion(
 
 
 def test_shifts_follow_the_callers() -> None:
-    """At each half hour of the day, about as many agents as there are calls."""
+    """In each half hour of the day there are about as many agents as calls."""
     plan = floor_of(300)
     curve = bank().half_hours[14:]
     staffed = [there(plan, (14 + index) * HALF_HOUR) for index in range(len(curve))]
@@ -60,20 +60,20 @@ def test_shifts_follow_the_callers() -> None:
 
 
 def test_the_largest_floor_is_made_at_once() -> None:
-    """Ten thousand agents, each of a name of its own."""
+    """It has ten thousand agents with unique names."""
     plan = floor_of(LARGEST)
     assert len({agent.login for agent in plan.agents}) == LARGEST
     assert set(bank().services) <= set(plan.services)
 
 
 def test_floors_of_different_seeds_are_different_people() -> None:
-    """So that two of them can be on one server, as beside the demo."""
+    """Two of them can share a server, as beside the demo."""
     first, second = ({agent.login for agent in floor_of(120, seed=s).agents} for s in (1, 1999))
     assert not first & second
 
 
 @pytest.mark.parametrize("agents", [SMALLEST - 1, LARGEST + 1])
 def test_other_sizes_are_refused(agents: int) -> None:
-    """With the sizes that there are."""
+    """The error has the allowed sizes."""
     with pytest.raises(ValueError, match="a floor has 10 to 10000 agents, not"):
         floor_of(agents)

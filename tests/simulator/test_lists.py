@@ -1,4 +1,4 @@
-"""A campaign's list: people are called when it is day where they are, and counted once."""
+"""A campaign's list: people are called during the day in their zone, and counted once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HOUR = 60 * MINUTE
 
 
 def test_nobody_is_called_before_eight_or_after_nine() -> None:
-    """By the clock of the called, when the floor's is Eastern time."""
+    """The clock is that of the called person, while the floor is in Eastern time."""
     simulation = Simulation(floor_of(40), seed=4, start=START, begins_at=7 * 3600.0)
     called: defaultdict[object, set[int]] = defaultdict(set)
     for event in advanced(simulation, 16 * HOUR, step=HOUR):
@@ -27,7 +27,7 @@ def test_nobody_is_called_before_eight_or_after_nine() -> None:
 
 
 def test_what_is_told_adds_up() -> None:
-    """loaded = completed + remaining; the zones never have more than what remains."""
+    """loaded = completed + remaining, and the zones never have more than the remaining."""
     simulation = Simulation(floor_of(40), seed=4, start=START)
     told = [
         event.data

@@ -1,4 +1,4 @@
-"""Texts and emails: each is attempted, and then delivered, or not."""
+"""Texts and emails: each has an attempt and then an outcome."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.simulator.stories import MINUTE, advanced
 
 @pytest.mark.parametrize("kind", ["sms", "email"])
 def test_each_message_has_one_outcome_behind_its_attempt(kind: str) -> None:
-    """As many an hour as the campaign says, with the session that joins the two."""
+    """The campaign's rate is kept, and a session joins the two."""
     plan = floor_of(60)
     simulation = Simulation(plan, seed=2, start=START)
     told = [one for one in advanced(simulation, 60 * MINUTE) if one.type == f"{kind}.attempt"]

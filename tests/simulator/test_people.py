@@ -1,4 +1,4 @@
-"""Made-up people are told apart, and reach nobody."""
+"""Invented people are distinct and unreachable."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from floorcast.simulator.people import HOURS_FROM_EASTERN, agent_name, person
 
 
 def test_ten_thousand_agents_have_ten_thousand_names() -> None:
-    """With and without spaces, for a login has none."""
+    """Names are unique with and without spaces, because a login has none."""
     names = [agent_name(number) for number in range(10_000)]
     assert len(set(names)) == len({name.replace(" ", "") for name in names}) == 10_000
     assert not any(a.split()[1] == b.split()[1] for a, b in pairwise(names))
@@ -21,7 +21,7 @@ def test_ten_thousand_agents_have_ten_thousand_names() -> None:
 
 @given(st.integers(), st.sampled_from(sorted(HOURS_FROM_EASTERN)))
 def test_numbers_and_addresses_are_those_kept_for_fiction(seed: int, zone: str) -> None:
-    """555-0100 to 555-0199 of an area code, and example.com."""
+    """Numbers are 555-0100 to 555-0199 of an area code, and addresses are at example.com."""
     somebody = person(Random(seed), zone)
     assert re.fullmatch(r"\d{3}55501\d\d", somebody.phone)
     assert re.fullmatch(r"[a-z]+\.[a-z]+@example\.com", somebody.email)

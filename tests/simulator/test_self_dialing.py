@@ -1,4 +1,4 @@
-"""Agents who dial alone: a look at the record, then the call; or by hand."""
+"""Agents who dial themselves, after a preview or by hand."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NEXT = {
 
 
 def test_each_dial_goes_its_way() -> None:
-    """Offered, accepted or skipped; dialed; answered, or written down and on to the next."""
+    """It is offered, accepted or skipped, dialed, and answered or given a disposition."""
     simulation = Simulation(floor_of(60), seed=2, start=START)
     events = advanced(simulation, HOUR)
     ways: defaultdict[object, list[str]] = defaultdict(list)
@@ -36,7 +36,7 @@ def test_each_dial_goes_its_way() -> None:
 
 
 def test_nobody_waits_for_an_agent_who_has_dialed() -> None:
-    """The call is answered without a queue; by hand its direction is MANUAL, else OUTBOUND."""
+    """The call is answered without a queue. By hand its direction is MANUAL, otherwise OUTBOUND."""
     simulation = Simulation(floor_of(60), seed=2, start=START)
     own = [
         steps

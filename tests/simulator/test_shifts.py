@@ -1,4 +1,4 @@
-"""An agent's day: there for the shift, with its breaks, and doing all that agents do."""
+"""An agent's day: present for the shift, with breaks, and with all kinds of events."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ State = tuple[datetime, str, str | None]
 
 @cache
 def days() -> dict[str, list[State]]:
-    """What each agent did from six in the morning to one in the next."""
+    """Each agent's events from six in the morning to one at night."""
     found: defaultdict[str, list[State]] = defaultdict(list)
     simulation = Simulation(PLAN, seed=6, start=START, begins_at=6 * 3600.0)
     for event in advanced(simulation, 19 * HOUR, step=HOUR):
@@ -44,7 +44,7 @@ def days() -> dict[str, list[State]]:
 
 
 def test_everything_that_agents_do_is_done() -> None:
-    """Every event type but those of a transfer that is undone, and every reason."""
+    """All event types occur except those of a reverted transfer, and all reasons occur."""
     kinds = Counter(kind for states in days().values() for _, kind, _ in states)
     assert set(kinds) == set(get_args(AgentEventType)) - NEVER_TOLD
     reasons = {reason for states in days().values() for _, _, reason in states if reason}
@@ -52,7 +52,7 @@ def test_everything_that_agents_do_is_done() -> None:
 
 
 def test_everybody_is_there_for_the_shift_and_has_lunch_once() -> None:
-    """From its beginning to about its end; half an hour of lunch, and two breaks at most."""
+    """The agent stays about until the end, with half an hour of lunch and at most two breaks."""
     assert len(days()) == len(PLAN.agents)
     for agent in PLAN.agents:
         states = days()[str(agent.name)]
@@ -71,7 +71,7 @@ def test_everybody_is_there_for_the_shift_and_has_lunch_once() -> None:
 
 
 def test_a_break_lasts_as_long_as_breaks_do() -> None:
-    """From the event that begins it to the next one."""
+    """The time is measured from its event to the next one."""
     for states in days().values():
         for (at, kind, reason), (then, _, _) in pairwise(states):
             if kind == "NOT_READY":

@@ -1,4 +1,4 @@
-"""A simulated floor is one and the same for a seed, is possible, and waits as theory says."""
+"""A simulated floor is reproducible, plausible, and waits as theory predicts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def working(seed: int, plan: FloorPlan = PLAN, deaths: float = 0.0) -> Simulatio
 
 
 def test_the_same_seed_gives_the_same_bytes_however_it_is_cut() -> None:
-    """Whether it is taken minute by minute or at odd moments: same events, ids and times."""
+    """Events, ids and times are equal for regular and irregular slices."""
     first = told(advanced(working(7), HOUR))
     second = told(advanced(working(7), HOUR, step=7_013))
     assert first == second
@@ -42,7 +42,7 @@ def test_the_same_seed_gives_the_same_bytes_however_it_is_cut() -> None:
 @settings(max_examples=tries(8))
 @given(st.integers(0, 2**64))
 def test_every_call_is_one_that_could_have_been(seed: int) -> None:
-    """It starts once, first; is answered only when it waits or was dialed; ends once, last."""
+    """It starts once and first, is answered only after a wait or dial, and ends once and last."""
     simulation = working(seed)
     events = advanced(simulation, HOUR) + list(simulation.close())
     assert [one.time for one in events] == sorted(one.time for one in events)
@@ -61,7 +61,7 @@ def test_every_call_is_one_that_could_have_been(seed: int) -> None:
 @settings(max_examples=tries(8))
 @given(st.integers(0, 2**64))
 def test_nobody_serves_two_calls_at_once(seed: int) -> None:
-    """An agent's calls follow each other, and the states are those of somebody at work."""
+    """An agent's calls follow each other, and states fit them."""
     simulation = working(seed, deaths=2.0)
     events = advanced(simulation, HOUR) + list(simulation.close())
     states: dict[object, State] = {}
@@ -78,7 +78,7 @@ def test_nobody_serves_two_calls_at_once(seed: int) -> None:
 
 
 def test_when_the_floor_closes_nothing_is_left() -> None:
-    """Every call has ended, everybody has gone, and the truth says so."""
+    """Every call has ended, everybody has left, and the truth agrees."""
     simulation = working(3)
     advanced(simulation, HOUR)
     truth = simulation.truth
@@ -91,7 +91,7 @@ def test_when_the_floor_closes_nothing_is_left() -> None:
 
 
 def test_calls_leave_their_queue_ring_in_vain_and_are_identified_late() -> None:
-    """The truth has as many of each as the events tell, and a call that rang waits on."""
+    """The truth counts them as the events do, and a missed call continues to wait."""
     simulation = working(11)
     events = advanced(simulation, 3 * HOUR)
     truth = simulation.truth
@@ -110,7 +110,7 @@ def test_calls_leave_their_queue_ring_in_vain_and_are_identified_late() -> None:
 
 
 def test_who_serves_several_queues_says_so() -> None:
-    """In the LOGON, the own service first; who serves one only names that."""
+    """The LOGON lists them, with the home service first. Others name a single one."""
     for event in advanced(working(2), HOUR):
         if event.data.get("eventType") == "LOGON":
             served = event.data.get("services", [event.data["service"]])
@@ -120,7 +120,7 @@ def test_who_serves_several_queues_says_so() -> None:
 
 
 def test_a_source_dies_in_mid_call() -> None:
-    """Calls that were answered have no end, and their agents say nothing until they are back."""
+    """Answered calls have no end, and their agents send nothing until the source is back."""
     simulation = working(5, deaths=6.0)
     events = advanced(simulation, HOUR)
     events += simulation.close()
@@ -140,7 +140,7 @@ def test_a_source_dies_in_mid_call() -> None:
 
 
 def test_callers_come_by_the_time_of_day_and_a_second_day_follows_the_first() -> None:
-    """Few at the edges, many at eleven, none at night; the next morning everybody is back."""
+    """Few come at the edges, many at eleven, and none at night. Agents return the next day."""
     simulation = Simulation(floor_of(12), seed=1, start=START, begins_at=6 * 3600.0)
     hours: Counter[int] = Counter()
     logons: Counter[int] = Counter()
@@ -156,7 +156,7 @@ def test_callers_come_by_the_time_of_day_and_a_second_day_follows_the_first() ->
 
 
 def test_a_second_day_takes_no_more_memory_than_the_first() -> None:
-    """What is kept is as large as the floor, not as the time that it has worked."""
+    """Memory depends on the size of the floor, not on the simulated time."""
     simulation = Simulation(floor_of(12), seed=1, start=START, begins_at=6 * 3600.0)
     objects = []
     for midnight in (18, 42):
@@ -176,7 +176,7 @@ AGENTS, TALK, CALLS = 8, 120.0, 180.0  # 6 erlangs on 8 agents
 
 
 def waits(events: list[CloudEvent]) -> list[tuple[float, bool]]:
-    """The wait of each call that is over, and whether it was answered, in order of arrival."""
+    """The wait of each finished call and whether it was answered, in order of arrival."""
     found = []
     for steps in by_call(events).values():
         times = {step.type: seconds(step) for step in steps}
@@ -187,7 +187,7 @@ def waits(events: list[CloudEvent]) -> list[tuple[float, bool]]:
 
 
 def interval(values: list[float]) -> tuple[float, float]:
-    """The 99 % confidence interval of the mean, by the means of batches, without the first."""
+    """The 99 % confidence interval of the mean, from batch means without the first."""
     size = len(values) // (BATCHES + 1)
     means = [fmean(values[first : first + size]) for first in range(size, size * BATCHES + 1, size)]
     half = T_99 * stdev(means) / math.sqrt(len(means))
@@ -195,7 +195,7 @@ def interval(values: list[float]) -> tuple[float, float]:
 
 
 def queue_lengths(patience: float) -> list[float]:
-    """The stationary probabilities of the number of calls there (Erlang A; C without patience)."""
+    """The stationary distribution of calls present (Erlang A; C without patience)."""
     weights = [1.0]
     for number in range(1, 2_000):
         leaving = min(number, AGENTS) / TALK + max(0, number - AGENTS) / patience
@@ -206,7 +206,7 @@ def queue_lengths(patience: float) -> list[float]:
 
 @pytest.mark.parametrize("patience", [math.inf, 150.0], ids=["Erlang C", "Erlang A"])
 def test_a_stationary_floor_waits_as_erlang_says(patience: float) -> None:
-    """Mean wait, share that waits, share that gives up: theory lies in the interval of each."""
+    """Theory is within the interval of the mean wait, the waiting share and the abandoned share."""
     impatient = None if patience == math.inf else patience
     plan = stationary(AGENTS, CALLS, TALK, impatient)
     found = waits(advanced(working(1917, plan), 100 * HOUR, step=HOUR))

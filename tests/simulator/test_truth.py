@@ -1,4 +1,4 @@
-"""The simulator's truth equals a server's statistics: every figure that both know."""
+"""The simulator's truth equals a server's statistics in all common figures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SEEDS = [CHANCE.randrange(2**32) for _ in range(3)]
 
 
 def held_against_a_server(seed: int, faults: Faults, agents: int = 30) -> Parity:
-    """Let a floor work for an hour, and compare at odd moments, at the end, and when closed."""
+    """Simulate an hour, and compare at irregular times, at the end, and after closing."""
     plan = floor_of(agents, load=1.1, seed=seed)
     clock = Clock(int(START.timestamp()) * TICKS_PER_SECOND)
     with scratch() as folder:
@@ -44,7 +44,7 @@ def held_against_a_server(seed: int, faults: Faults, agents: int = 30) -> Parity
 
 @pytest.mark.parametrize("seed", SEEDS, ids=["one", "two", "three"])
 def test_every_figure_is_true(seed: int) -> None:
-    """Services, agents, averages, campaigns, who is where, who waits: at every moment."""
+    """Services, agents, averages, campaigns, states and waiting calls agree at every time."""
     truth = held_against_a_server(seed, Faults()).simulation.truth
     services = truth.services.values()
     assert sum(one.answered for one in services) > 100
@@ -54,7 +54,7 @@ def test_every_figure_is_true(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS, ids=["one", "two", "three"])
 def test_faults_on_the_way_change_no_figure(seed: int) -> None:
-    """Duplicates, late and reordered events, sources that die: the figures stay true."""
+    """Duplicates, late and reordered events and failing sources change nothing."""
     faults = Faults(FAULTS.duplicates, FAULTS.late, FAULTS.reordered, deaths=12.0)
     parity = held_against_a_server(seed, faults)
     happened = parity.wire.happened
@@ -63,7 +63,7 @@ def test_faults_on_the_way_change_no_figure(seed: int) -> None:
 
 
 def test_who_passed_a_call_on_takes_nothing_from_who_has_it() -> None:
-    """A call that is lost after a transfer stays with its second agent, whatever the first does."""
+    """A lost call stays with the second agent after a transfer, whatever the first does."""
     truth = Truth({"Sales": 20, "Support": 20})
     truth.agents = {name: AgentTruth("Sales") for name in ("ann", "bob")}
     person = Person("Ann", "Other", "2125550100", "A1", "NY", "10001")

@@ -1,4 +1,4 @@
-"""Sites to test with: a small one as a file, and any number of random ones."""
+"""Sites for tests: a small one as a file, and random ones."""
 
 from __future__ import annotations
 
@@ -51,24 +51,24 @@ call_center = [{id = 21, name = "West"}]
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """What a coroutine gives, in a loop of its own."""
+    """Run a coroutine on its own loop. Returns its result."""
     return asyncio.run(work)
 
 
 def applied(text: str, kv: KeyValueStore) -> list[Change]:
-    """Apply a site file, given as text, with cheap hashes."""
+    """Apply a site file given as text, with cheap hashes."""
     return run(apply(kv, parse(text), CHEAP))
 
 
 def small() -> MemoryKeyValueStore:
-    """Buckets that hold the small site."""
+    """A store with the small site."""
     kv = MemoryKeyValueStore()
     applied(SMALL, kv)
     return kv
 
 
 def site_file(clients: Sequence[FileClient]) -> SiteFile:
-    """The file that would have these clients."""
+    """The file that declares these clients."""
     return SiteFile(tuple(clients), sha256(msgspec.json.encode(list(clients))).hexdigest())
 
 
@@ -151,7 +151,7 @@ def _client(draw: st.DrawFn, number: int) -> FileClient:
 
 @st.composite
 def site_files(draw: st.DrawFn) -> SiteFile:
-    """Any site file that is valid, with up to three clients."""
+    """Any valid site file with up to three clients."""
     clients = [draw(_client(number)) for number in range(1, draw(st.integers(1, 4)))]
     order = draw(st.permutations(clients))
     assert not problems(order)
@@ -162,7 +162,7 @@ HOOK_SECRET = "whsec_" + "QUFB" * 10
 
 
 def with_webhook(**members: str) -> str:
-    """The small site, whose first client has a webhook with these members, as TOML."""
+    """The small site, with a webhook of its first client that has these members, as TOML."""
     given = {
         "name": '"ops"',
         "url": '"https://example.org/a-secret-path"',

@@ -1,4 +1,4 @@
-"""Tests that alert rules can name every figure that the statistics have."""
+"""Alert rules can use every figure of the statistics."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ NOT_FIGURES = {"maxHoldTime", "targetServiceLevel", "targetSeconds", "start", "e
 
 
 def numbers_of(kind: type) -> set[str]:
-    """The members of a row that are a number, but ids, targets and moments."""
+    """The numeric members of a row, without ids, targets and times."""
     return {
         field.encode_name for field in structs.fields(kind) if field.type in (int, int | float)
     } - NOT_FIGURES
 
 
 def test_every_number_of_the_statistics_is_a_figure() -> None:
-    """And nothing else is: a rule never names what has no value."""
+    """Every figure has a value, so that each rule can be evaluated."""
     of_day = numbers_of(ServiceStatistics)
     of_interval = {INTERVAL + name for name in numbers_of(ServiceInterval)}
     assert set(FIGURES) == {SILENCE} | of_day | of_interval
@@ -27,7 +27,7 @@ def test_every_number_of_the_statistics_is_a_figure() -> None:
 
 
 def test_rates_and_averages_need_calls() -> None:
-    """A count, a time of agents, and what is there now do not."""
+    """Counts, agents' times and current figures do not."""
     assert set(FIGURES) >= RATES
     assert {"serviceLevel", "interval.waitP90", "averageTalkDuration"} <= RATES
     assert not {"totalAgents", "longestCallInQueue", "interval.occupancy", "silence"} & RATES

@@ -1,4 +1,4 @@
-"""Tests of the alert rules of a site file."""
+"""The alert rules of a site file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def alert(**keys: str) -> str:
 
 
 def test_names_become_ids_and_defaults_are_filled_in() -> None:
-    """Clear is the threshold, and a rate needs one call."""
+    """Clear defaults to the threshold, and a rate needs at least one call."""
     assert rules(alert(service='["Support", 8]', for_="15")) == (
         AlertRule(
             name="x", figure="totalAbandoned", threshold=3, clear=3, hold=15, services=(7, 8)
@@ -68,7 +68,7 @@ def test_names_become_ids_and_defaults_are_filled_in() -> None:
 def test_a_rule_that_cannot_be_evaluated_is_an_error_of_the_file(
     keys: dict[str, str], said: str
 ) -> None:
-    """The message names the alert and what is known instead."""
+    """The message names the alert and the allowed values."""
     with pytest.raises(SettingError) as error:
         rules(alert(**keys))
     assert said.lower() in str(error.value).lower()
@@ -76,7 +76,7 @@ def test_a_rule_that_cannot_be_evaluated_is_an_error_of_the_file(
 
 
 def test_rules_have_names_of_their_own_and_a_limit() -> None:
-    """An alert is known by its name."""
+    """The name identifies the alert."""
     with pytest.raises(SettingError, match="the name is used twice"):
         rules(alert() + alert())
     with pytest.raises(SettingError, match=f"at most {MAX_RULES}"):

@@ -1,4 +1,4 @@
-"""Tests of the hours of alerts."""
+"""The hours of alerts."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def at(text: str, fold: int = 0) -> int:
     ],
 )
 def test_spans_of_local_time(hours: str, moment: str, expected: bool) -> None:
-    """A moment counts from the begin of a span to before its end, over midnight and the week."""
+    """A span includes its start and not its end, and may cross midnight or the week's end."""
     assert parse_hours(hours).hold(at(moment), BERLIN) is expected
 
 
 def test_the_clock_on_the_wall_decides_where_the_clocks_change() -> None:
-    """The hour that is repeated counts twice; nothing else moves on such a day."""
+    """A repeated hour counts twice. Nothing else changes on such a day."""
     hours = parse_hours("Sun 02:00-03:00")
     assert hours.hold(at("2026-10-25T02:30:00"), BERLIN)
     assert hours.hold(at("2026-10-25T02:30:00", fold=1), BERLIN)

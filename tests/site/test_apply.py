@@ -1,4 +1,4 @@
-"""Applying a site file: what changes, what stays, and what is stored."""
+"""Applying a site file: changes, unchanged parts, and the stored form."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PASSWORDS = ("password one", "password two", "password three")
 
 
 def meaning(client: Client) -> Client:
-    """The client with, for each password's hash, the password itself."""
+    """The client with the passwords in place of their hashes."""
     users = tuple(
         structs.replace(
             user,
@@ -38,14 +38,14 @@ def meaning(client: Client) -> Client:
 
 
 def counting(kv: KeyValueStore) -> dict[int, Client]:
-    """The site as it counts now."""
+    """The current site."""
     return dict(Site(kv).clients)
 
 
 @settings(max_examples=tries(40))
 @given(site_files())
 def test_applying_again_changes_nothing(site_file: SiteFile) -> None:
-    """The second time there is nothing to tell, and nothing is written, hashes included."""
+    """The second time there are no changes and no writes, and hashes stay."""
     kv = MemoryKeyValueStore()
     run(apply(kv, site_file, CHEAP))
     stored, version = kv.items("site"), kv.version("site")
@@ -60,7 +60,7 @@ def test_applying_again_changes_nothing(site_file: SiteFile) -> None:
 def test_what_a_file_makes_does_not_depend_on_the_one_before(
     one: SiteFile, other: SiteFile
 ) -> None:
-    """A then B is B, and only what differs is told and touched."""
+    """Applying A and then B gives B, and only differences are reported and written."""
     fresh, changed = MemoryKeyValueStore(), MemoryKeyValueStore()
     run(apply(fresh, other, CHEAP))
     run(apply(changed, one, CHEAP))
@@ -72,14 +72,14 @@ def test_what_a_file_makes_does_not_depend_on_the_one_before(
 
 
 def buckets_by_meaning(kv: KeyValueStore) -> dict[int, Client]:
-    """Every client of the site by what it means."""
+    """Every client of the site, by meaning."""
     return {number: meaning(client) for number, client in counting(kv).items()}
 
 
 @settings(max_examples=tries(40))
 @given(site_files(), site_files())
 def test_what_was_made_by_command_outlives_every_file(one: SiteFile, other: SiteFile) -> None:
-    """Users and keys made by hand are there after any other file that has their client."""
+    """Users and keys made by hand remain after any other file that has their client."""
     kv, fresh = MemoryKeyValueStore(), MemoryKeyValueStore()
     run(apply(kv, one, CHEAP))
     had = {client.id for client in one.clients}
@@ -103,7 +103,7 @@ def test_what_was_made_by_command_outlives_every_file(one: SiteFile, other: Site
 
 
 def test_no_secret_is_stored_in_clear() -> None:
-    """Nothing in any bucket has a password, token or key as it stood in the file."""
+    """No stored value contains a password, token or key of the file."""
     kv = small()
     stored = b"".join(
         value for bucket in ("site", "by-hand", "site-file") for value in kv.items(bucket).values()
@@ -120,7 +120,7 @@ def test_no_secret_is_stored_in_clear() -> None:
 
 
 def test_a_changed_file_changes_just_that() -> None:
-    """Other passwords keep their hashes; the changes are told, without secrets."""
+    """Other passwords keep their hashes. Changes are listed without secrets."""
     kv = small()
     before = Site(kv).clients[1]
     text = (
@@ -146,7 +146,7 @@ def test_a_changed_file_changes_just_that() -> None:
 
 
 def test_a_client_is_told_as_a_whole() -> None:
-    """A new client, and one that goes, is one line with what it has."""
+    """A new or removed client is one line with its contents."""
     kv = small()
     assert [
         tuple(change) for change in applied(SMALL.partition("\n[[client]]\nid = 2")[0], kv)
@@ -155,7 +155,7 @@ def test_a_client_is_told_as_a_whole() -> None:
 
 
 def test_hashes_in_the_file_are_taken_as_they_are() -> None:
-    """password_hash, api_token_hashes and ingest_key_hashes do as well as the secrets."""
+    """password_hash, api_token_hashes and ingest_key_hashes replace the secrets."""
     kv = MemoryKeyValueStore()
     hashed = CHEAP.hash("secret")
     applied(
@@ -175,7 +175,7 @@ def test_hashes_in_the_file_are_taken_as_they_are() -> None:
 
 
 def test_a_password_changed_by_its_user_outlives_the_file() -> None:
-    """Another change of the file leaves it; another password in the file replaces it."""
+    """Other changes of the file keep it. A new password in the file replaces it."""
     kv = small()
     run(set_password(kv, 1, "reports", CHEAP.hash("their own")))
     changes = applied(SMALL.replace("Sales", "Sale"), kv)
@@ -188,14 +188,14 @@ def test_a_password_changed_by_its_user_outlives_the_file() -> None:
 
 
 def password_of(kv: KeyValueStore, name: str) -> str:
-    """The hash that counts for a user of client 1."""
+    """The effective hash of a user of client 1."""
     user = Site(kv).user(1, name)
     assert user is not None
     return user.password_hash
 
 
 def test_what_was_taken_away_by_command_stays_away() -> None:
-    """A removed user and a revoked key do not return with the file that still has them."""
+    """Removed users and revoked keys do not return with a file that still has them."""
     kv = small()
     run(remove_user(kv, 1, "reports"))
     run(revoke_key(kv, 1, digest("ingest-key-of-acme-01")[:8]))
@@ -217,7 +217,7 @@ def test_what_was_taken_away_by_command_stays_away() -> None:
 
 
 def test_a_client_that_returns_finds_what_was_made_by_command() -> None:
-    """While it is not in the file nobody logs in; then its own users may again."""
+    """Without the client in the file nobody can log in. Afterwards its own users can."""
     kv = small()
     user = User(id=900, name="made", password_hash=CHEAP.hash(PASSWORDS[0]), role="Auditor")
     run(add_user(kv, 2, user))
@@ -229,7 +229,7 @@ def test_a_client_that_returns_finds_what_was_made_by_command() -> None:
 
 @pytest.mark.parametrize(("number", "name"), [(900, "other"), (7, "made")])
 def test_a_file_cannot_take_over_a_user_made_by_command(number: int, name: str) -> None:
-    """The same id or name is refused as a whole, and the message says what to do."""
+    """A user with the same id or name is refused, and the message says what to do."""
     kv = small()
     user = User(id=900, name="made", password_hash=CHEAP.hash(PASSWORDS[0]), role="Auditor")
     run(add_user(kv, 1, user))
@@ -251,14 +251,14 @@ def test_tokens_made_by_command_count_towards_the_five() -> None:
 
 
 class Contested(MemoryKeyValueStore):
-    """Buckets in which somebody else adds a user in the middle of a write, ``times`` times."""
+    """A store in which another process adds a user during a write, ``times`` times."""
 
     def __init__(self, times: int) -> None:
         super().__init__()
         self.times = times
 
     async def write(self, items: Iterable[Item], seen: Iterable[Item] = ()) -> None:
-        """Let the other be first."""
+        """Let the other process be first."""
         if self.times:
             self.times -= 1
             raise Conflict("somebody was first")
@@ -266,7 +266,7 @@ class Contested(MemoryKeyValueStore):
 
 
 def test_others_who_write_meanwhile_are_waited_for() -> None:
-    """A conflict begins the work anew; an endless one is Unavailable."""
+    """A conflict restarts the work. Endless conflicts are Unavailable."""
     kv = Contested(3)
     assert applied(SMALL, kv)
     assert set(Site(kv).clients) == {1, 2}
@@ -275,7 +275,7 @@ def test_others_who_write_meanwhile_are_waited_for() -> None:
 
 
 def test_a_file_with_nothing_in_it_empties_the_site() -> None:
-    """No client declared means no client; it is told, and can be undone."""
+    """Without declared clients there are none. The removal is listed and can be reverted."""
     kv = small()
     assert [change.action for change in applied("", kv)] == ["removed", "removed"]
     assert not Site(kv).clients

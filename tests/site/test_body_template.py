@@ -1,4 +1,4 @@
-"""Templates of webhook bodies: what they make, and what they may not do."""
+"""Templates of webhook bodies: their output and their limits."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ JSON = "application/json"
 @settings(max_examples=tries(40))
 @given(value=st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists))
 def test_the_json_filter_writes_any_value(value: object) -> None:
-    """The body is JSON whatever is in an event."""
+    """The body is valid JSON for any event."""
     body = render('{"said": {{ event.data.value | json }}}', JSON, {"data": {"value": value}})
     assert json.loads(body) == {"said": value}
 
 
 def test_a_member_that_is_not_there_is_null() -> None:
-    """As JSON; as text it is nothing."""
+    """As JSON it is null, and as text empty."""
     body = render("[{{ event.data.none | json }}, {{ event.none | json }}]", JSON, {"data": {}})
     assert json.loads(body) == [None, None]
     assert render("a{{ event.none }}b", "text/plain", {}) == b"ab"
 
 
 def test_a_template_may_leave_an_event_out() -> None:
-    """A body of white space is none."""
+    """A body of white space is not sent."""
     template = '{% if event.type == "x" %} {"a": 1} {% endif %}\n'
     assert render(template, JSON, {"type": "x"}) == b'{"a": 1}'
     assert render(template, JSON, {"type": "y"}) == b""
@@ -52,7 +52,7 @@ def test_a_template_may_leave_an_event_out() -> None:
     ],
 )
 def test_a_template_that_cannot_be_used_says_why(template: str, why: str) -> None:
-    """Mistakes, and what would read files or take too long."""
+    """These are syntax errors, and access to files or long loops."""
     begun = time.process_time()
     with pytest.raises(TemplateError) as error:
         check_template(template, JSON, ["interaction"])
@@ -62,14 +62,14 @@ def test_a_template_that_cannot_be_used_says_why(template: str, why: str) -> Non
 
 
 def test_output_is_bounded() -> None:
-    """A long value in a loop ends the template."""
+    """A long value in a loop stops the template."""
     grow = "{% for i in (1..9999) %}{{ event.a }}{% endfor %}"
     with pytest.raises(TemplateError, match="limit"):
         render(grow, "text/plain", {"a": "x" * 1000})
 
 
 def test_each_kind_of_event_has_an_example() -> None:
-    """Free text in it has quotes, which a template without the filter would not survive."""
+    """Its free text has quotes, which break a template without the filter."""
     for name in ("agent", "interaction", "alerts"):
         check_template("{{ event | json }}", JSON, [name])
         assert '"' in "".join(one for one in _texts(EXAMPLES[name]["data"]))

@@ -1,4 +1,4 @@
-"""What is warned of in a site file."""
+"""Warnings about a site file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ user = [
 
 
 def test_every_secret_of_the_example_is_told() -> None:
-    """A user, an agent, tokens and keys, by their place and never by their value."""
+    """A user, an agent, tokens and keys are listed by place, never by value."""
     told = list(example_secrets(read(EXAMPLE)))
     assert [line.partition(":")[0] for line in told] == [
         "client 47415, user 9001",
@@ -43,7 +43,7 @@ def test_every_secret_of_the_example_is_told() -> None:
 def test_a_file_with_secrets_is_for_its_owner(
     tmp_path: Path, text: str, mode: int, warned: bool
 ) -> None:
-    """With its mode and what to do; hashes may be read, and so may the example."""
+    """The warning has the mode and the fix. Files with hashes and the example may be readable."""
     file = tmp_path / "site.toml"
     file.write_text(text)
     file.chmod(mode)

@@ -1,4 +1,4 @@
-"""The lines that tell what a site file changes."""
+"""The lines that list the changes of a site file."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def lines(old: Client | None, new: Client | None) -> list[tuple[str, ...]]:
 
 
 def test_the_same_is_no_line() -> None:
-    """And no client before nor after is none either."""
+    """So do two missing clients."""
     assert lines(ACME, structs.replace(ACME)) == []
     assert lines(None, None) == []
 
 
 def test_a_clients_own_members_are_one_line() -> None:
-    """Name, parent, zone and feeds, each from what to what."""
+    """Name, parent, zone and feeds have their old and new values."""
     new = structs.replace(
         ACME,
         name="Acme",
@@ -45,13 +45,13 @@ def test_a_clients_own_members_are_one_line() -> None:
 
 
 def test_a_limit_is_told_as_the_file_has_it() -> None:
-    """By its name in the file, and only where it changed."""
+    """It has its name in the file, and is listed only if it changed."""
     new = structs.replace(ACME, limits=Limits(agents=5))
     assert lines(ACME, new) == [("changed", "client 7 ACME", "limits.agents 100000 → 5")]
 
 
 def test_parts_are_told_one_by_one_and_hashes_never() -> None:
-    """Ids in the order of numbers; a password only as that it changed."""
+    """Ids are sorted by number. A password only counts as changed."""
     centers = tuple(CallCenter(id=number, name="c") for number in (2, 10))
     plan = FloorConfig(
         feeds=("agent",),

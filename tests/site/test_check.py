@@ -1,4 +1,4 @@
-"""That the parts of a site file fit together."""
+"""Consistency of the parts of a site file."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ DOES_NOT_FIT = [
     ("old", "new", "message"), DOES_NOT_FIT, ids=[one[2][:50] for one in DOES_NOT_FIT]
 )
 def test_what_does_not_fit_is_told(old: str, new: str, message: str) -> None:
-    """Each rule has a message with the table, the key and what to change."""
+    """Each rule has a message with the table, the key and the fix."""
     assert old in SMALL
     with pytest.raises(SettingError) as caught:
         parse(SMALL.replace(old, new, 1))
@@ -123,11 +123,11 @@ def test_everything_wrong_is_told_at_once() -> None:
 
 
 def test_a_parents_user_may_be_limited_to_a_childs_call_center() -> None:
-    """A user sees the clients below its own, so it may be limited to their call centers."""
+    """A user sees the child clients, so its limits may be their call centers."""
     parse(SMALL.replace("[11]}", "[11, 21]}"))
 
 
 def test_a_call_center_below_is_named_by_its_client() -> None:
-    """By its id alone too, where the client has none of that id."""
+    """The id alone is enough if the client has no call center with it."""
     for named in ("{client = 2, id = 21}", "21", "11, {client = 2, id = 21}"):
         assert parse(SMALL.replace("[11]}", f"[{named}]}}"))

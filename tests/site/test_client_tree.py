@@ -1,4 +1,4 @@
-"""Which clients are below which."""
+"""Child clients at any depth."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PARENTS = {1: None, 2: 1, 3: 1, 4: 2, 5: None, 6: 99}
 
 
 def test_a_family_is_everything_below() -> None:
-    """The client first, then all below it at any depth, by id."""
+    """The client comes first, then all below it at any depth, by id."""
     children = children_of(PARENTS)
     assert family(1, children) == (1, 2, 3, 4)
     assert family(2, children) == (2, 4)
@@ -21,7 +21,7 @@ def test_a_family_is_everything_below() -> None:
 
 @given(st.dictionaries(st.integers(0, 6), st.none() | st.integers(0, 6)))
 def test_a_circle_is_found_and_ends(parents: dict[int, int | None]) -> None:
-    """Whatever the parents are, both directions end, and agree on who is its own ancestor."""
+    """For any parents both directions end, and agree on clients that are their own ancestors."""
     children = children_of(parents)
     for client, parent in parents.items():
         below = family(client, children)

@@ -1,4 +1,4 @@
-"""API tokens and ingest keys, and what is kept of them."""
+"""API tokens and ingest keys, and their stored digests."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from floorcast.site.digests import digest, fingerprint, new_key
 
 
 def test_a_new_key_is_long_and_never_the_same() -> None:
-    """256 bits, in signs that a header can carry."""
+    """It has 256 bits in characters that are allowed in a header."""
     keys = {new_key() for _ in range(100)}
     assert len(keys) == 100
     assert all(len(key) == 64 and key.isascii() and key.isalnum() for key in keys)
 
 
 def test_a_digest_is_the_sha_256() -> None:
-    """So that a file without secrets can be written with other tools; any text has one."""
+    """Other tools can write a file without secrets. Any text has a digest."""
     assert digest("2c1b") == sha256(b"2c1b").hexdigest()
     assert len(digest("\ud800")) == 64
 
 
 def test_a_fingerprint_is_the_beginning_of_the_digest() -> None:
-    """Short enough to read out, and the same wherever the key is named."""
+    """It is short enough to read aloud, and the same everywhere."""
     assert digest("k").startswith(fingerprint(digest("k")))
     assert len(fingerprint(digest("k"))) == 12

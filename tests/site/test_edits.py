@@ -1,4 +1,4 @@
-"""Changing users and keys by command."""
+"""Changes of users and keys by command."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MADE = User(id=900, name="made", password_hash="$argon2id$made", role="Auditor")
 
 
 def test_a_user_comes_and_goes() -> None:
-    """It counts from when it was made until it was removed."""
+    """The user exists from its creation to its removal."""
     kv = small()
     run(add_user(kv, 1, MADE))
     assert Site(kv).user(1, "made") == MADE
@@ -40,7 +40,7 @@ def test_a_user_comes_and_goes() -> None:
     [(1, "reports", "has a user reports already"), (301, "new", "id 301 belongs to user reports")],
 )
 def test_a_name_or_id_that_is_taken_is_refused(number: int, name: str, message: str) -> None:
-    """By a user of the file, or one made before, even while that one is removed."""
+    """Users of the file and removed users count, too."""
     kv = small()
     run(remove_user(kv, 1, "reports"))
     with pytest.raises(InvalidParameter, match=message):
@@ -48,7 +48,7 @@ def test_a_name_or_id_that_is_taken_is_refused(number: int, name: str, message: 
 
 
 def test_a_users_name_may_be_an_agents_login() -> None:
-    """Users and agents are apart."""
+    """Users and agents have separate names."""
     kv = small()
     run(add_user(kv, 1, structs.replace(MADE, id=201, name="ANN")))
     site = Site(kv)
@@ -56,7 +56,7 @@ def test_a_users_name_may_be_an_agents_login() -> None:
 
 
 def test_an_agent_of_the_site_can_be_let_in_and_out() -> None:
-    """A password lets it log in, removing ends that; an agent who is not there has none."""
+    """Setting a password allows the login, and removing it ends that. Unknown agents are errors."""
     kv = small()
     run(set_password(kv, 1, "BOB", "$argon2id$bob", agent=True))
     bob = Site(kv).user(1, "BOB", agent=True)
@@ -69,7 +69,7 @@ def test_an_agent_of_the_site_can_be_let_in_and_out() -> None:
 
 
 def test_a_removed_user_of_the_file_gets_a_password_only_from_the_file() -> None:
-    """Giving a removed user a password is told as what it is: it does not exist."""
+    """The error for a removed user is that it does not exist."""
     kv = small()
     run(remove_user(kv, 1, "ANN", agent=True))
     assert Site(kv).user(1, "ANN", agent=True) is None
@@ -79,7 +79,7 @@ def test_a_removed_user_of_the_file_gets_a_password_only_from_the_file() -> None
 
 
 def test_keys_come_and_go_by_their_fingerprints() -> None:
-    """Of either kind, of the file or made by command; a sixth token is refused."""
+    """This holds for both kinds, from the file or by command. A sixth token is refused."""
     kv = small()
     for number in range(4):
         run(add_key(kv, 1, "api_tokens", digest(f"made {number}")))
@@ -94,7 +94,7 @@ def test_keys_come_and_go_by_their_fingerprints() -> None:
 
 
 def test_a_key_is_named_well_enough_or_not_at_all() -> None:
-    """Too few digits, no such key, and more than one of them are refused."""
+    """Too few digits, an unknown key and an ambiguous one are refused."""
     kv = small()
     for key in ("abcdef0", "abcdef1"):
         run(add_key(kv, 1, "ingest_keys", key * 9))
@@ -106,13 +106,13 @@ def test_a_key_is_named_well_enough_or_not_at_all() -> None:
 
 
 def test_a_client_that_is_not_there_is_told() -> None:
-    """Nothing can be made in a client that no file declares."""
+    """Users and keys need a client of a file."""
     with pytest.raises(NotFound, match="no client 9"):
         run(add_user(small(), 9, MADE))
 
 
 def test_commands_at_the_same_moment_all_count(tmp_path: Path) -> None:
-    """Of several processes that edit one client, none undoes the other's."""
+    """Processes that edit the same client never revert each other."""
     declared = small().get("site", "1")
 
     async def race() -> set[str]:
@@ -129,7 +129,7 @@ def test_commands_at_the_same_moment_all_count(tmp_path: Path) -> None:
 
 
 def test_an_endless_conflict_is_unavailable() -> None:
-    """A store that always has somebody else first is not waited for for ever."""
+    """If another process always writes first, the command fails eventually."""
     kv = Contested(0)
     run(MemoryKeyValueStore.write(kv, [Item("site", "1", small().get("site", "1"))]))
     kv.times = 100

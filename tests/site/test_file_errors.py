@@ -1,4 +1,4 @@
-"""How messages about a site file name the place and the type."""
+"""Messages about a site file name the place and the type."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from floorcast.site.file_schema import SiteTables
     ],
 )
 def test_a_table_is_called_by_what_it_calls_itself(entry: object, called: str) -> None:
-    """By id, login, name or code, whichever it has, and else by its number."""
+    """This is its id, login, name or code, or otherwise its number."""
     assert label("user", entry, 2) == called
 
 
 def test_every_key_says_what_it_must_be() -> None:
-    """No key of the file's types is left with an error in the library's own words."""
+    """No key has an error in the library's own words."""
     raw: dict[str, object] = {"client": [{"id": 1, "name": "A"}]}
     for key in SiteTables.__struct_fields__ and ("time_zone", "feeds", "parent", "service"):
         wrong = {"client": [{"id": 1, "name": "A", key: 1.5}]}

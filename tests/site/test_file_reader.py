@@ -1,4 +1,4 @@
-"""Reading a site file, and what is said of one that is wrong."""
+"""Reading a site file, and its errors."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ role = "Sysadmin"                   # call_centers = [1623] limits what it sees
 
 
 def test_the_contracts_example_is_read() -> None:
-    """The file of section 10, as printed but for its shortened secrets, says what it says."""
+    """The file of section 10 is read as printed, apart from its shortened secrets."""
     (client,) = parse(CONTRACT).clients
     assert (client.id, client.name, client.time_zone) == (47415, "ACME", "America/New_York")
     assert client.plan().feeds == ("agent", "interaction")
@@ -71,7 +71,7 @@ def test_the_contracts_example_is_read() -> None:
 
 
 def test_our_example_is_in_order() -> None:
-    """The example that the demo runs on has the bank's services, two users, and both feeds."""
+    """The demo's site has the bank's services, two users, and both feeds."""
     (client,) = read(EXAMPLE).clients
     assert {"PS", "PE", "IN", "NE", "NW", "TT"} <= {service.name for service in client.service}
     assert {user.name: user.role for user in client.user}["reports"] == "Sysadmin"
@@ -116,7 +116,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("old", "new", "message"), WRONG, ids=[wrong[1] for wrong in WRONG])
 def test_what_is_wrong_is_told_with_its_place(old: str, new: str, message: str) -> None:
-    """The table by what it calls itself, the key, and what it must be."""
+    """The message has the table, the key, and the expected value."""
     with pytest.raises(SettingError) as caught:
         parse(CONTRACT.replace(old, new, 1) if old else new)
     assert message in str(caught.value)
@@ -124,14 +124,14 @@ def test_what_is_wrong_is_told_with_its_place(old: str, new: str, message: str) 
 
 @pytest.mark.parametrize("key", ["api_tokens", "ingest_keys", "api_token_hashes"])
 def test_a_secret_in_the_wrong_place_is_not_repeated(key: str) -> None:
-    """The message about a wrong secret does not print it."""
+    """The message about a wrong secret does not contain it."""
     with pytest.raises(SettingError, match=key) as caught:
         parse(f'[[client]]\nid = 1\nname = "A"\n{key} = "hush"')
     assert "hush" not in str(caught.value)
 
 
 def test_a_files_messages_name_the_file(tmp_path: Path) -> None:
-    """Each line begins with the path, whatever is wrong."""
+    """Each line of any message begins with the path."""
     path = tmp_path / "site.toml"
     path.write_text('[[client]]\nid = 1\nname = "A"\nparent = 2\ntime_zone = "Mars/Base"')
     with pytest.raises(SettingError) as caught:
@@ -145,7 +145,7 @@ def test_a_files_messages_name_the_file(tmp_path: Path) -> None:
 
 
 def test_a_thousand_mistakes_are_not_a_thousand_lines() -> None:
-    """The first twenty are told, and how many more there are."""
+    """The first twenty are listed, with the number of the others."""
     users = "".join(
         f'[[client.user]]\nid = {number}\nname = "{number}"\nrole = "Auditor"\n'
         for number in range(50)
@@ -166,7 +166,7 @@ JUNK = st.recursive(
 
 
 def as_toml(value: object) -> str:
-    """A value as TOML would write it in a line."""
+    """A value in TOML's inline notation."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key} = {as_toml(one)}" for key, one in value.items()) + "}"
     if isinstance(value, list):
@@ -178,14 +178,14 @@ def as_toml(value: object) -> str:
 
 @given(st.dictionaries(KEYS, JUNK, max_size=3))
 def test_no_file_breaks_the_reader(tables: dict[str, object]) -> None:
-    """Whatever TOML is given, it is a site or a SettingError."""
+    """Any TOML is either a site or a SettingError."""
     text = "\n".join(f"{key} = {as_toml(value)}" for key, value in tables.items())
     with suppress(SettingError):
         parse(text)
 
 
 def test_every_mistake_of_a_file_is_told_at_once_with_what_was_meant() -> None:
-    """Wrong types, unknown and missing keys, in all of its tables; each once."""
+    """Wrong types, unknown and missing keys in all tables are listed once, with suggestions."""
     text = (
         CONTRACT.replace("sla_seconds = 20", "sla_second = 20")
         .replace('time_zone = "America/New_York"', "time_zone = 5")
@@ -236,7 +236,7 @@ def test_dots_in_a_string_are_no_parts_of_a_key(text: str) -> None:
 def test_a_file_without_an_end_is_not_read_to_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A device, or somebody's video, is told by its size."""
+    """A device or a video is refused by its size."""
     monkeypatch.setattr("floorcast.site.file_reader.MAX_BYTES", 1 << 20)
     (tmp_path / "zero.toml").symlink_to("/dev/zero")
     with pytest.raises(SettingError, match="it has more than 1 MiB"):

@@ -1,4 +1,4 @@
-"""A client of the file as the floor and the login need it."""
+"""A client of the file in the form for the floor and the login."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.site.sites import site_files
 @settings(max_examples=tries(40))
 @given(site_files(), st.randoms(use_true_random=False))
 def test_the_order_of_tables_does_not_matter(site_file: SiteFile, random: Random) -> None:
-    """A file whose tables were shuffled has the same plan and logins."""
+    """A shuffled file has the same floor configuration and logins."""
     for client in site_file.clients:
         shuffled = shuffle(client, random)
         assert shuffled.plan() == client.plan()
@@ -38,20 +38,20 @@ def shuffle(client: FileClient, random: Random) -> FileClient:
 
 
 def test_a_plan_has_no_secret() -> None:
-    """What enters the log knows neither passwords nor keys."""
+    """The log never gets passwords or keys."""
     client = FileClient(id=1, name="A", api_tokens=("t",), ingest_keys=("k",))
     assert not {"password", "api_tokens", "users"} & set(client.plan().__struct_fields__)
 
 
 def test_limits_stay_out_of_the_log() -> None:
-    """What is in the log is folded as it is, whatever the limits are now."""
+    """The log's events are folded regardless of the current limits."""
     client = FileClient(id=1, name="A")
     limited = structs.replace(client, limits=Limits(agents=1))
     assert limited.plan() == client.plan()
 
 
 def test_the_documentation_has_the_limits_and_their_defaults() -> None:
-    """A row of docs/site.md for each, in order."""
+    """docs/site.md has a row for each, in order."""
     text = (Path(__file__).parents[2] / "docs" / "site.md").read_text()
     rows = re.findall(r"^\| `(\w+)` \| ([\d,]+) \|", text, re.MULTILINE)
     defaults = structs.asdict(Limits())

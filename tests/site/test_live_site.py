@@ -1,4 +1,4 @@
-"""The site of a running server, and how it notices changes."""
+"""The site of a running server, and its detection of changes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def directory() -> Directory:
 
 
 def test_clients_are_found_by_id_and_by_name() -> None:
-    """Both ways lead to the same client."""
+    """Both give the same client."""
     found = directory()
     assert found.clients[2] is found.by_name["ACME West"]
     assert found.named("2") is found.named("ACME West") is found.clients[2]
@@ -35,7 +35,7 @@ def test_clients_are_found_by_id_and_by_name() -> None:
 
 
 def test_users_and_agents_are_apart() -> None:
-    """A user's name is no agent's login, and only an agent with a password is there."""
+    """A user's name is not an agent's login, and only agents with a password are included."""
     found = directory()
     ann, reports = found.user(1, "ANN", agent=True), found.user(1, "reports")
     assert ann is not None
@@ -53,7 +53,7 @@ def test_users_and_agents_are_apart() -> None:
 
 
 def test_an_ingest_key_is_its_clients() -> None:
-    """Found by its digest, never by itself."""
+    """It is found by its digest only."""
     found = directory()
     assert found.client_of_ingest_key(digest("ingest-key-of-acme-01")) == 1
     assert found.client_of_ingest_key("ingest-key-of-acme-01") is None
@@ -124,7 +124,7 @@ call_center = [{id = 10, name = "Ten"}, {id = 12, name = "Twelve"}]
     ],
 )
 def test_a_limit_is_a_client_s_call_center(name: str, centers: set[tuple[int, int]] | None) -> None:
-    """An id alone is the own client's; where that has none, every one below it."""
+    """A plain id is the client's own call center, or else any child's with that id."""
     kv = MemoryKeyValueStore()
     applied(BOTH_HAVE_TEN, kv)
     found = Site(kv).directory
@@ -137,7 +137,7 @@ def test_a_limit_is_a_client_s_call_center(name: str, centers: set[tuple[int, in
 
 
 def test_a_limit_that_an_earlier_release_stored_means_what_it_meant() -> None:
-    """Plain ids; and one whose call center has gone shows nothing."""
+    """Plain ids still work. A limit whose call center is gone shows nothing."""
     kv = MemoryKeyValueStore()
     applied(BOTH_HAVE_TEN, kv)
     raw = kv.get("site", "1")
@@ -148,7 +148,7 @@ def test_a_limit_that_an_earlier_release_stored_means_what_it_meant() -> None:
 
 
 def test_a_service_is_the_own_client_s_if_it_has_it_or_nobody_declares_it() -> None:
-    """And otherwise the one that a client below declares."""
+    """Otherwise it belongs to the child client that declares it."""
     kv = MemoryKeyValueStore()
     text = BOTH_HAVE_TEN.replace('name = "Parent"', 'name = "P"\nservice = [{id = 1, name = "a"}]')
     text = text.replace(
@@ -161,7 +161,7 @@ def test_a_service_is_the_own_client_s_if_it_has_it_or_nobody_declares_it() -> N
 
 
 def test_an_empty_site_knows_nobody() -> None:
-    """A server without a site answers everything with no."""
+    """A server without a site refuses every lookup."""
     found = Directory()
     assert not found.clients
     assert found.user(1, "reports") is None
@@ -171,7 +171,7 @@ USER = User(id=900, name="made", password_hash="$argon2id$", role="Auditor")
 
 
 def test_nothing_new_is_nothing_told() -> None:
-    """Asking again costs no reading and calls nobody."""
+    """Checking again reads nothing and calls nobody."""
     site = Site(small())
     told: list[SiteChange] = []
     site.on_change(told.append)
@@ -181,7 +181,7 @@ def test_nothing_new_is_nothing_told() -> None:
 
 
 def test_a_change_is_told_with_the_plans_that_changed() -> None:
-    """Only clients whose floor's part is new or different are among the plans."""
+    """Only clients with a new or changed floor configuration are included."""
     kv = small()
     site = Site(kv)
     told: list[SiteChange] = []
@@ -203,7 +203,7 @@ def test_a_change_is_told_with_the_plans_that_changed() -> None:
 
 
 def test_a_new_user_is_no_new_plan() -> None:
-    """What only opens doors changes the site but nobody's floor."""
+    """Changes of users affect the site but no floor."""
     kv = small()
     site = Site(kv)
     untouched = site.clients[2]
@@ -214,7 +214,7 @@ def test_a_new_user_is_no_new_plan() -> None:
 
 
 def test_what_another_process_writes_is_noticed(tmp_path: Path) -> None:
-    """A site over a file sees what came through another connection."""
+    """A site in a file sees the write of another connection."""
     declared = small().get("site", "1")
 
     async def notice() -> bool:
@@ -234,7 +234,7 @@ def test_what_another_process_writes_is_noticed(tmp_path: Path) -> None:
 
 
 def test_a_site_that_cannot_be_understood_is_refused_and_the_old_one_stays() -> None:
-    """Damage in the store is a SettingError, not half a site."""
+    """Damage in the store is a SettingError, and never half a site."""
     kv = small()
     site = Site(kv)
     run(kv.write([Item("site", "1", b'{"id": 1}')]))
@@ -246,7 +246,7 @@ def test_a_site_that_cannot_be_understood_is_refused_and_the_old_one_stays() -> 
 
 
 def test_many_who_ask_at_once_read_once() -> None:
-    """Refreshes that meet tell a change once."""
+    """Concurrent refreshes report a change once."""
     kv = MemoryKeyValueStore()
     site = Site(kv)
     told: list[SiteChange] = []

@@ -1,4 +1,4 @@
-"""What was changed by hand, laid over what the file declares."""
+"""Changes by command, applied on top of the file."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ CHANGED = ByHand(
 
 
 def test_nothing_by_hand_is_the_file() -> None:
-    """A client that nobody touched counts as declared."""
+    """A client without changes by command is as declared."""
     assert laid_over(ACME, ByHand()) == ACME
     assert prune(ACME, ByHand()) == ByHand()
 
 
 def test_what_was_changed_counts() -> None:
-    """Users and keys are added, passwords replaced, agents let in, keys revoked."""
+    """Users and keys are added, passwords replaced, agents admitted, and keys revoked."""
     client = laid_over(ACME, CHANGED)
     assert client.users == (
         structs.replace(REPORTS, password_hash="own"),
@@ -48,7 +48,7 @@ def test_what_was_changed_counts() -> None:
 
 
 def test_what_the_file_declares_anew_is_the_files_again() -> None:
-    """Another password, a token's leaving, an agent's leaving: the change by hand is over."""
+    """A new password in the file, or a removed token or agent, ends the change by command."""
     other = structs.replace(
         ACME,
         users=(structs.replace(REPORTS, password_hash="new"),),
@@ -60,7 +60,7 @@ def test_what_the_file_declares_anew_is_the_files_again() -> None:
 
 
 def test_a_user_of_the_file_comes_before_one_made_by_hand() -> None:
-    """Two who would share a name or an id are told, and the file's counts."""
+    """If two share a name or an id, it is reported, and the file's user counts."""
     for twin in (structs.replace(MADE, id=1), structs.replace(MADE, name="reports")):
         by_hand = ByHand(users=(twin,))
         assert collisions(ACME, by_hand) == [twin]

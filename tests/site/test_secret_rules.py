@@ -1,4 +1,4 @@
-"""How strong secrets must be, and which are public."""
+"""The strength of secrets, and published ones."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from floorcast.site.secret_rules import (
     ],
 )
 def test_a_password_is_long_and_not_the_users_name(password: str, fault: str) -> None:
-    """Length counts characters; names are compared in any case."""
+    """Length is in characters. Names are compared case-insensitively."""
     assert password_fault(password, "maria.kowalska") == fault
 
 
 def test_every_secret_of_the_example_site_is_known_as_public() -> None:
-    """A secret added to the example without being listed here would pass for a private one."""
+    """An unlisted secret of the example would pass for a private one."""
     example = tomllib.loads((files("floorcast") / "example_site.toml").read_text("utf-8"))
     for client in example["client"]:
         assert all(is_example_key(digest(key)) for key in client["api_tokens"])
@@ -50,5 +50,5 @@ def test_every_secret_of_the_example_site_is_known_as_public() -> None:
 
 
 def test_the_keys_that_we_make_are_long_enough() -> None:
-    """What ``floorcast key new`` prints can be put into a site file."""
+    """The output of ``floorcast key new`` is valid in a site file."""
     assert len(new_key()) >= MIN_KEY_CHARS

@@ -1,4 +1,4 @@
-"""How the site lies in the key-value store."""
+"""The stored form of the site in the key-value store."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.site.sites import CHEAP, site_files
 @settings(max_examples=tries(40))
 @given(site_files())
 def test_what_is_kept_is_read_back(site_file: SiteFile) -> None:
-    """Any client comes back as it was."""
+    """Any client is read back unchanged."""
     for client in site_file.clients:
         declared = declare(client, None, CHEAP)
         raw = msgspec.json.encode(declared)
@@ -27,12 +27,12 @@ def test_what_is_kept_is_read_back(site_file: SiteFile) -> None:
 
 
 def test_nothing_kept_is_nothing_by_hand() -> None:
-    """A client that no command has touched has no item of its own."""
+    """A client without changes by command has no item for them."""
     assert read_by_hand(None) == ByHand()
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b'{"id": 1}', b"\xff"])
 def test_damage_is_told(raw: bytes) -> None:
-    """What cannot be understood says what to do about it."""
+    """The error says what to do."""
     with pytest.raises(SettingError, match="apply the site file again"):
         read_client(raw)

@@ -1,4 +1,4 @@
-"""How each mistake in a webhook's table is told."""
+"""Errors in a webhook's table."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MISTAKES: dict[str, tuple[dict[str, str], str]] = {
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_each_mistake_says_where_it_is_and_what_to_write(mistake: str) -> None:
-    """With the client's and the webhook's name, and without the secret or the path."""
+    """The error has the client's and the webhook's name, and neither the secret nor the path."""
     members, said = MISTAKES[mistake]
     with pytest.raises(SettingError) as error:
         parse(with_webhook(**members))
@@ -48,7 +48,7 @@ def test_each_mistake_says_where_it_is_and_what_to_write(mistake: str) -> None:
 
 
 def test_a_feed_that_is_not_switched_on_is_told() -> None:
-    """A webhook cannot send what the client does not have."""
+    """A webhook cannot send a feed that the client does not have."""
     with pytest.raises(SettingError, match="the agent feed is not in the client's feeds"):
         parse(
             with_webhook(send='["agent"]').replace('["agent", "interaction"]', '["interaction"]', 1)

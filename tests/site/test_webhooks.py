@@ -1,4 +1,4 @@
-"""Webhooks of a site: how they are stored, and what is shown of them."""
+"""Webhooks of a site: stored and shown forms."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_names_in_a_filter_become_ids() -> None:
     ],
 )
 def test_changes_are_listed_without_secrets(change: Callable[[str], str]) -> None:
-    """The member that changed is named; its value is not."""
+    """The changed member is named without its value."""
     kv = MemoryKeyValueStore()
     told = applied(with_webhook(), kv) + applied(change(with_webhook()), kv)
     text = " ".join(" ".join(one) for one in told)

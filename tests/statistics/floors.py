@@ -1,4 +1,4 @@
-"""Floors on which something happens at given moments, and requests about them."""
+"""Floors with events at given times, and requests about them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def call_at(kind: str, when: str | int, number: int = 1, **data: object) -> Inbo
 
 
 def agent_at(kind: str, when: str | int, who: str | int = "ANN", **data: object) -> InboundEvent:
-    """An agent entered a state."""
+    """An agent's event that enters a state."""
     return event_at("agent.state", when, agent=who, eventType=kind, **data)
 
 
@@ -60,7 +60,7 @@ def at(when: str) -> int:
 
 
 def folded(plan: FloorConfig, events: Iterable[InboundEvent], client: int = 1) -> Floor:
-    """A floor that took each event at its own time, or just after the one before."""
+    """A floor that got each event at its own time, or just after the previous one."""
     floor = Floor(FloorState(client=client))
     evicted = floor.call_table.evicted
     left: list[Call] = []
@@ -72,7 +72,7 @@ def folded(plan: FloorConfig, events: Iterable[InboundEvent], client: int = 1) -
             floor.begin_entry(1, recorded_at - 1)
             floor.apply(plan)
         floor.begin_entry(number, recorded_at)
-        if evicted:  # taken out, as the runner does: every entry looks at all that are there
+        if evicted:  # cleared as the runner does it, because every entry looks at all of them
             left += evicted
             evicted.clear()
         floor.fold(event, recorded_at, "-")
@@ -81,27 +81,27 @@ def folded(plan: FloorConfig, events: Iterable[InboundEvent], client: int = 1) -
 
 
 def scopes(floor: Floor, *services: int) -> list[Scope]:
-    """What a filter of these services asks for; none: everything."""
+    """A filter of these services; without any, no filter."""
     return visible(floor).scopes(ServiceFilter(services=frozenset(services)))
 
 
 def visible(*floors: Floor, limits: CallCenterLimits = None, rows: int = 100) -> Visibility:
-    """What a user of these floors sees; ``rows`` are read per turn."""
+    """The view of a user of these floors. ``rows`` is the number read per turn."""
     return Visibility([FloorView(floor) for floor in floors], limits, rows)
 
 
 def seen(seconds: float) -> Moment:
-    """The moment ``seconds`` after midday."""
+    """The time ``seconds`` after noon."""
     return Moment(int((MIDDAY.timestamp() + seconds) * 1000))
 
 
 def plain(answer: object) -> dict[str, Any]:
-    """An answer as a reader of its JSON has it."""
+    """A response as decoded from its JSON."""
     decoded: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(answer))
     return decoded
 
 
 def only(rows: Sequence[R]) -> R:
-    """The one row that there is."""
+    """The only row."""
     (row,) = rows
     return row

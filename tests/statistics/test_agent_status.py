@@ -1,4 +1,4 @@
-"""Agent status: the state of now, what changed, and that the feed leads from one to the next."""
+"""Agent status: the present, the changes, and agreement with the feed."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def states(rows: list[AgentDetails]) -> list[tuple[str, str]]:
 
 
 def test_the_call_in_hand_is_shown_as_far_as_it_is_known() -> None:
-    """What the agent's event says of it, else what the call's own events said."""
+    """It has the data of the agent's event, and otherwise that of the call's own events."""
     floor = day_of(
         call("call.start", 0, service=10, direction="INBOUND", callerId="650", account="a1"),
         call("call.queue", 1),
@@ -70,7 +70,7 @@ def test_the_call_in_hand_is_shown_as_far_as_it_is_known() -> None:
 
 
 def test_a_free_agent_has_no_call() -> None:
-    """Ready again: the call is gone from the row."""
+    """A ready agent has no call in the row."""
     floor = day_of(
         agent("IN_CALL", 0, service=10, call={"transactionId": 1, "sessionId": "S1"}),
         agent("READY", 5),
@@ -80,7 +80,7 @@ def test_a_free_agent_has_no_call() -> None:
 
 
 def test_changed_after_keeps_what_changed_and_adds_who_left() -> None:
-    """In or after the ms; an agent that logged off is shown with state 0."""
+    """The filter includes the given ms. An agent that logged off has state 0."""
     floor = folded(
         PLAN,
         [
@@ -102,7 +102,7 @@ def test_changed_after_keeps_what_changed_and_adds_who_left() -> None:
     ]
     assert changed(0) == [("ANN", "Ready"), ("BOB", "Not Ready"), ("AGENT9", "Logoff")]
     assert changed(0.001) == [("BOB", "Not Ready"), ("AGENT9", "Logoff")]
-    assert changed(20) == [("BOB", "Not Ready"), ("AGENT9", "Logoff")]  # taken in that ms
+    assert changed(20) == [("BOB", "Not Ready"), ("AGENT9", "Logoff")]  # recorded in that ms
     assert changed(20.001) == [("BOB", "Not Ready")]
     assert changed(19.999, 10) == [("BOB", "Not Ready"), ("AGENT9", "Logoff")]
     assert changed(19, 20) == []
@@ -111,13 +111,13 @@ def test_changed_after_keeps_what_changed_and_adds_who_left() -> None:
 
 
 def test_changed_after_keeps_a_change_that_was_taken_since() -> None:
-    """However old its own time, and a change of the service or of the reason alone."""
+    """The event's own time may be old, and only the service or the reason may have changed."""
     events = [
         agent("READY", 0, service=10),
         agent("NOT_READY", 20, "BOB", service=10, reason="LUNCH"),
         agent("NOT_READY", 30, "BOB", reason="BREAK"),
         agent("READY", 40, service=20),
-        agent("NOT_READY", 35),  # it comes late
+        agent("NOT_READY", 35),  # this one is late
     ]
 
     def changed(seconds: float) -> list[str]:
@@ -132,7 +132,7 @@ def test_changed_after_keeps_a_change_that_was_taken_since() -> None:
 
 
 def test_changed_after_keeps_a_change_of_the_same_millisecond() -> None:
-    """An answer may be given just before an event that is taken in its millisecond."""
+    """A response may be sent just before an event recorded in the same millisecond."""
     floor = new_floor(PLAN)
     floor.begin_entry(2, ticks(50))
     before = agent_status(scopes(floor), seen(50)).all()
@@ -143,7 +143,7 @@ def test_changed_after_keeps_a_change_of_the_same_millisecond() -> None:
 
 
 def test_changed_after_keeps_a_change_that_was_on_its_way_to_the_floor() -> None:
-    """It was recorded before the last answer, and folded after it."""
+    """The change was recorded before the last response and folded after it."""
     floor = new_floor(PLAN)
     floor.folded.now = 1000 * 55 + seen(0).now
     floor.begin_entry(2, ticks(50))
@@ -154,7 +154,7 @@ def test_changed_after_keeps_a_change_that_was_on_its_way_to_the_floor() -> None
 
 
 def test_changes_are_remembered_for_as_long_as_an_entry_can_be_on_its_way() -> None:
-    """Then the time at which it was recorded says enough, and memory is as large as the floor."""
+    """After that the recorded time is enough, and memory is bounded by the floor."""
     times = FoldTimes()
     times.now = 1
     times.note(7)
@@ -166,13 +166,13 @@ def test_changes_are_remembered_for_as_long_as_an_entry_can_be_on_its_way() -> N
 
 
 def test_an_agent_that_was_never_logged_in_did_not_log_off() -> None:
-    """A LOGOFF out of nowhere changes nothing that could be shown."""
+    """A LOGOFF of an unknown agent changes nothing visible."""
     floor = day_of(agent("LOGOFF", 5, service=10))
     assert agent_status(scopes(floor), seen(6), 0).all() == []
 
 
 def test_a_quiet_agent_is_not_shown() -> None:
-    """Sixteen hours without an event; one that logged off is not quiet, but gone."""
+    """After sixteen hours without an event the agent is quiet. One that logged off is gone."""
     floor = day_of(agent("READY", 0, service=10), agent("LOGON", 0, "BOB", service=10))
     fold_all(floor, [agent("LOGOFF", 1, "BOB")], begin=9)
     assert len(agent_status(scopes(floor), seen(16 * 3600 - 1)).all()) == 1
@@ -182,7 +182,7 @@ def test_a_quiet_agent_is_not_shown() -> None:
 
 @st.composite
 def agents_in_order(draw: st.DrawFn) -> list[InboundEvent]:
-    """Agents' events, each agent's own in the order of time."""
+    """Agents' events, ordered by time for each agent."""
     events = []
     for seconds in range(draw(st.integers(0, 30))):
         data: dict[str, object] = {}
@@ -197,7 +197,7 @@ def agents_in_order(draw: st.DrawFn) -> list[InboundEvent]:
 def test_a_snapshot_and_the_feed_since_is_the_next_snapshot(
     events: list[InboundEvent], cut: int
 ) -> None:
-    """A wallboard that draws the status and follows the feed shows what the status then says."""
+    """A wallboard that applies the feed to the status shows the next status."""
     floor = new_floor()
     fold_all(floor, events[:cut])
     call_table = {
@@ -219,7 +219,7 @@ def drawn(row: AgentDetails) -> dict[str, Any]:
 
 
 def follow(call_table: dict[str, dict[str, Any]], event: dict[str, Any]) -> None:
-    """Take one agent event over, as any reader of the feed would."""
+    """Apply an agent event as a reader of the feed would."""
     state = STATE_IDS[event["eventType"]]
     row = call_table.setdefault(event["agentLoginId"], {"state": 0, "since": 0})
     if row["state"] != state:
@@ -238,7 +238,7 @@ HIDDEN = FloorConfig(
 
 
 def with_a_hidden_call() -> Floor:
-    """ANN of Sales takes a call of Support; BOB of Support takes one of Sales."""
+    """ANN of Sales takes a call of Support, and BOB of Support takes one of Sales."""
     taken = [
         call("call.start", 1, 1, service=20, direction="INBOUND", callerId="650", account="A"),
         call("call.queue", 1, 1),
@@ -253,7 +253,7 @@ def with_a_hidden_call() -> Floor:
 
 
 def test_a_hidden_service_s_call_is_blank() -> None:
-    """A limited user sees the visible agent, and nothing of the call; nor the hidden service."""
+    """A limited user sees the visible agent without the call, and never the hidden service."""
     floor = with_a_hidden_call()
     rows = agent_status(visible(floor, limits=frozenset({(1, 1)})).scopes(), seen(9)).all()
     ann, bob = map(plain, rows)
@@ -268,7 +268,7 @@ def test_a_hidden_service_s_call_is_blank() -> None:
 
 
 def test_an_agent_is_found_by_the_service_whose_call_it_took() -> None:
-    """In each method that lists agents, although it is logged in to another."""
+    """All methods with agents include it, although it is logged in to another service."""
     of_sales = scopes(with_a_hidden_call(), 10)
     assert [row.agent_login_id for row in agent_status(of_sales, seen(9)).all()] == ["ANN", "BOB"]
     assert [row.inbound_calls for row in agent_statistics(of_sales, seen(9)).all()] == [0, 1]

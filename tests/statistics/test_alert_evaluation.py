@@ -1,4 +1,4 @@
-"""Tests of alert figures: each rule has the value that the statistics answer."""
+"""The value of each alert rule equals the statistics."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def rule(figure: str, **more: object) -> AlertRule:
 
 
 def floor_with(*rules: AlertRule) -> Floor:
-    """A floor with a call that was answered and one that waits, both of Sales."""
+    """A floor with an answered call and a waiting one, both at Sales."""
     plan = FloorConfig(
         time_zone="America/New_York",
         call_centers=(CallCenter(id=5, name="North"),),
@@ -54,7 +54,7 @@ def values(floor: Floor, now: int = NOON) -> dict[tuple[str, int | None], tuple[
 
 
 def test_figures_of_the_day_and_of_the_interval_are_those_of_the_methods() -> None:
-    """At every service of the client; one without calls counts nothing."""
+    """This holds for every service of the client. A service without calls counts zero."""
     floor = floor_with(rule("longestCallInQueue"), rule("interval.offered"), rule("totalHandled"))
     found = values(floor)
     assert found["longestCallInQueue", 10] == (30, 1)
@@ -65,13 +65,13 @@ def test_figures_of_the_day_and_of_the_interval_are_those_of_the_methods() -> No
 
 
 def test_a_service_that_nobody_works_for_is_judged_too() -> None:
-    """``totalAgents`` below one is worth an alert just then."""
+    """``totalAgents`` below one is a reason for an alert."""
     assert values(floor_with(rule("totalAgents")))["totalAgents", 12] == (0, 0)
     assert values(floor_with(rule("percentComplete")))["percentComplete", 12] == (None, 0)
 
 
 def test_silence_is_since_the_newest_event_and_is_of_the_client() -> None:
-    """Before the first event there is none."""
+    """Before the first event there is no silence."""
     floor = floor_with(rule("silence"))
     floor.state.heard_at = (NOON - 61_000) * 10_000
     assert values(floor) == {("silence", None): (61, 0)}
@@ -80,7 +80,7 @@ def test_silence_is_since_the_newest_event_and_is_of_the_client() -> None:
 
 
 def test_outside_its_hours_a_rule_has_no_value() -> None:
-    """Hours are in the client's local time: noon in New York is not noon in UTC."""
+    """Hours are in the client's zone: noon in New York is not noon in UTC."""
     inside = rule("totalHandled", hours="11:30-12:30", services=(10,))
     outside = rule("totalOffered", hours="16:30-17:30", services=(10,))
     found = values(floor_with(inside, outside))
@@ -94,6 +94,6 @@ def test_outside_its_hours_a_rule_has_no_value() -> None:
 def test_a_rule_is_for_the_services_that_it_names(
     more: dict[str, tuple[int, ...]], services: set[int]
 ) -> None:
-    """An id that the floor does not know is left out."""
+    """Ids that the floor does not know are ignored."""
     view = FloorView(floor_with(rule("totalOffered", **more)))
     assert {service for _, service in alerts_of(view)} == services

@@ -1,4 +1,4 @@
-"""Each method, from a question to the bytes of its answer."""
+"""Each method, from a request to the bytes of its response."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NOWHERE = ServiceFilter(frozenset({404}))
 
 @pytest.fixture
 def visibility() -> Visibility:
-    """A floor with a site, on which nothing has happened."""
+    """A floor with a site and no events."""
     floor = Floor(FloorState(client=1))
     floor.begin_entry(1, 10_000)
     floor.apply(PLAN)
@@ -28,7 +28,7 @@ def visibility() -> Visibility:
 
 @pytest.mark.parametrize("method", list(METHODS))
 def test_step_by_step_it_is_the_whole_answer(visibility: Visibility, method: str) -> None:
-    """JSON, whoever takes the steps."""
+    """The result is the same JSON for any slices."""
     question = Question(method)  # type: ignore[arg-type]  # each of the methods' names
     steps = answer_steps(question, visibility, Moment(5_000))
     try:
@@ -40,10 +40,10 @@ def test_step_by_step_it_is_the_whole_answer(visibility: Visibility, method: str
     assert isinstance(msgspec.json.decode(body), dict)
 
 
-# the list of alerts takes no filter
+# the list of alerts has no filter
 @pytest.mark.parametrize("method", [name for name in METHODS if name != "alerts"])
 def test_an_unknown_id_is_refused(visibility: Visibility, method: str) -> None:
-    """By every method, and no floor is held up afterwards."""
+    """Every method refuses it, and no floor stays blocked."""
     question = Question(
         method,  # type: ignore[arg-type]  # each of the methods' names
         filter=NOWHERE,

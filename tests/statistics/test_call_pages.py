@@ -14,7 +14,7 @@ PLACES = st.lists(
 
 @given(PLACES, st.integers(1, 4))
 def test_pages_join_to_the_sorted_list(places: list[PlaceInList], most: int) -> None:
-    """In whatever order the rows are added; each page knows the whole length."""
+    """Rows may be added in any order, and each page has the total."""
     after, found = None, []
     while True:
         page: Page[PlaceInList] = Page(after, most)
@@ -32,7 +32,7 @@ def test_pages_join_to_the_sorted_list(places: list[PlaceInList], most: int) -> 
 
 
 def test_what_cannot_be_on_the_page_is_counted_and_dropped() -> None:
-    """Once a page is full of earlier rows, a later one need not be made."""
+    """Once a page is full of earlier rows, later ones are not built."""
     page: Page[None] = Page((0, 0, ""), 2)
     for at in range(1, 12):
         assert page.takes((at, 1, "s"))

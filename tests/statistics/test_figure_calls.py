@@ -1,4 +1,4 @@
-"""The calls behind a figure: as many as the figure says, wherever the calls are."""
+"""The calls behind a figure are as many as the figure, in memory or stored."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LEAVING: dict[str, Any] = {"reason": "OTHER"}
 
 @st.composite
 def other_events(draw: st.DrawFn) -> InboundEvent:
-    """A call leaves its service, or is corrected."""
+    """A call leaves its service or is corrected."""
     number, at = draw(st.integers(1, 4)), draw(st.integers(0, 200))
     if draw(st.booleans()):
         reason = draw(st.sampled_from(["TIMEOUT", "OTHER"]))
@@ -50,7 +50,7 @@ STEPS = st.lists(
 
 
 class House:
-    """A floor whose calls come and go between its memory and a store."""
+    """A floor whose calls move between memory and a store."""
 
     def __init__(self) -> None:
         self.store = ProjectionStore(None, lambda: ticks(0), identity="log", heads={})
@@ -58,7 +58,7 @@ class House:
         self.entry = 1
 
     def take(self, event: InboundEvent, *, let_go_of_ended: bool = False) -> None:
-        """Fold one event as the next entry, as the runner does it."""
+        """Fold an event as the next entry, as the runner does."""
         self.entry += 1
         self.floor.begin_entry(self.entry, ticks(200 + self.entry))
         if let_go_of_ended:
@@ -69,25 +69,25 @@ class House:
         self.floor.fold(event, ticks(200 + self.entry), "-")
 
     def restart(self) -> None:
-        """Go on from a snapshot."""
+        """Continue from a snapshot."""
         self.floor = Floor(from_snapshot(list(snapshot_parts(self.floor.captured()))))
 
     def live(self, steps: list[tuple[InboundEvent, str]]) -> None:
-        """Take each event, and do what comes after it."""
+        """Fold each event with the runner's work after it."""
         for event, then in steps:
             self.take(event, let_go_of_ended=then == "let go")
             if then == "restart":
                 self.restart()
 
     def left(self, wanted: Wanted) -> LeftCalls | None:
-        """The calls out of memory, as of now."""
+        """The calls that are currently out of memory."""
         if wanted.figure in LIVE_FIGURES:
             return None
         reached = end_of_entry(self.entry)
         return LeftCalls(self.store, 1, (wanted.day, wanted.service), reached)
 
     def page(self, wanted: Wanted, moment: Moment, rows: int = 100) -> FigureCalls:
-        """A page, read to its end."""
+        """Read a page to its end."""
         (scope,) = visible(self.floor, rows=rows).scopes()
         own = scope._replace(services=[wanted.service])
         page = FigureCalls(own, moment, wanted, self.left(wanted))
@@ -106,7 +106,7 @@ class House:
             wanted = wanted._replace(after=page.last)
 
     def figures(self, moment: Moment) -> dict[tuple[int, Figure], int]:
-        """What the statistics say, by service and figure."""
+        """The statistics by service and figure."""
         found = dict.fromkeys(((service, figure) for service in SERVICES for figure in FIGURES), 0)
         for row in service_stats(scopes(self.floor, *SERVICES), moment).all():
             number = int(row.service_id)
@@ -123,7 +123,7 @@ class House:
         return found
 
     def check(self, moment: Moment, most: int = 1000) -> None:
-        """Every figure is the length of its list, by day and by interval."""
+        """Check that every figure is the length of its list, by day and by interval."""
         day = FloorView(self.floor).day_of(moment.now).number
         for (service, figure), expected in self.figures(moment).items():
             wanted = Wanted(service, figure, day, most=most)
@@ -137,7 +137,7 @@ class House:
         self.check_intervals(moment, day)
 
     def check_intervals(self, moment: Moment, day: int) -> None:
-        """And for each interval in which anything was counted."""
+        """Check it for each interval with a count."""
         rows = service_intervals(scopes(self.floor, *SERVICES), moment, IntervalSpan(300)).all()
         for row in rows:
             expected: dict[Figure, int] = {
@@ -158,7 +158,7 @@ class House:
 def test_the_list_is_as_long_as_the_figure(
     steps: list[tuple[InboundEvent, str]], most: int
 ) -> None:
-    """Over late, repeated and reordered events, calls that left memory, and restarts."""
+    """This includes late, repeated and reordered events, evicted calls and restarts."""
     house = House()
     house.live(steps)
     house.check(seen(400), most)
@@ -166,7 +166,7 @@ def test_the_list_is_as_long_as_the_figure(
 
 @st.composite
 def long_call(draw: st.DrawFn) -> list[tuple[InboundEvent, str]]:
-    """One call that goes from queue to queue and agent to agent, with some events late."""
+    """One call that moves between queues and agents, with some late events."""
     steps = []
     for number in range(draw(st.integers(12, 50))):
         kind = draw(st.sampled_from(["call.queue", "call.queue", "call.answer", "call.leave"]))
@@ -186,7 +186,7 @@ def long_call(draw: st.DrawFn) -> list[tuple[InboundEvent, str]]:
 def test_a_call_whose_oldest_steps_are_folded_is_listed_all_the_same(
     steps: list[tuple[InboundEvent, str]],
 ) -> None:
-    """Calls that keep six steps: the figures say how often each counted, and so do the lists."""
+    """With calls limited to six steps, lists and figures count the same."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(calls, "MOST_STEPS", 6)
         house = House()
@@ -196,7 +196,7 @@ def test_a_call_whose_oldest_steps_are_folded_is_listed_all_the_same(
 
 @pytest.mark.parametrize(("figure", "expected"), [("totalOffered", 40), ("totalAbandoned", 10)])
 def test_a_page_shows_the_floor_as_of_its_beginning(figure: Figure, expected: int) -> None:
-    """Calls that change, leave memory or come back while it is read are where they were."""
+    """Calls that change, leave memory or return during the read are as they were."""
     house = House()
     for number in range(40):
         house.take(call("call.queue", number, number, service=10))

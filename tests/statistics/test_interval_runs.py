@@ -1,4 +1,4 @@
-"""A run of rows is a list of them, from its first interval on."""
+"""A run of rows equals a list of them from its first interval on."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STEPS = st.lists(
 
 @given(st.integers(0, 20), STEPS, st.integers(0, 90), st.integers(0, 120))
 def test_a_run_is_a_list(first: int, steps: list[tuple[str, object]], begin: int, end: int) -> None:
-    """Whatever is added, cut off at a moment or cleared; sizes tell how much is held."""
+    """Rows may be added, cut off and cleared. The sizes have the memory in use."""
     run, model, empty = Run(DAY, LENGTH, first), list[bytes](), Run(DAY, LENGTH, first).size
     size = empty
     for kind, value in steps:

@@ -1,4 +1,4 @@
-"""Answers with kept rows equal those without, whatever happens, and keep to their limits."""
+"""Responses with cached rows equal those without, and the cache stays within its limits."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ EVENING = 9.5 * 3600  # half past nine, in seconds after midday
 
 
 def shifted(event: InboundEvent, seconds: float) -> InboundEvent:
-    """The same so much later."""
+    """The same, later by these seconds."""
     assert event.time is not None
     return replace(event, time=event.time + timedelta(seconds=seconds))
 
@@ -65,16 +65,16 @@ def rows_of(
     kept: KeptIntervals | None = None,
     wanted: ServiceFilter = EVERYTHING,
 ) -> list[bytes]:
-    """The rows of an answer."""
+    """The rows of a response."""
     return encoded_intervals(visibility.scopes(wanted), moment, span, kept).all()
 
 
 class Requests(RuleBasedStateMachine):
-    """A floor to which anything happens, and requests of several users in between."""
+    """A floor with any events, and requests of several users in between."""
 
     @initialize(most=st.sampled_from([0, 3_000, 20_000, 1 << 20]))
     def begin(self, most: int) -> None:
-        """Begin in the evening, with a limit that may not hold a day's rows."""
+        """Begin in the evening, with a limit that may be below a day's rows."""
         self.floor = new_floor()
         self.kept = KeptIntervals(KeptLimits(most, most, idle_ms=600_000))
         self.seconds, self.entry, self.most = EVENING, 1, most
@@ -91,13 +91,13 @@ class Requests(RuleBasedStateMachine):
         late=st.sampled_from([0, 0, 0, 60, 600, 1200, 4000, 9000, -400, -1000]),
     )
     def happen(self, events: list[InboundEvent], late: int) -> None:
-        """Events arrive in time, late or from a clock that is ahead, and some of them twice."""
+        """Events arrive in time, late, early or twice."""
         for event in [*events, events[0]]:
             self.fold(shifted(event, self.seconds - 200 - late))
 
     @rule(seconds=st.sampled_from([1, 300, 900, 900, 3600, 5 * 3600]))
     def wait(self, seconds: int) -> None:
-        """Time passes; an entry is logged now and then."""
+        """Time passes, sometimes with an entry."""
         self.seconds += seconds
         self.entry += 1
         self.floor.begin_entry(self.entry, ticks(self.seconds))
@@ -116,7 +116,7 @@ class Requests(RuleBasedStateMachine):
         ahead=st.sampled_from([0, 0, 1, 400, -400]),
     )
     def ask(self, span: IntervalSpan, wanted: ServiceFilter, ahead: int, *, limited: bool) -> None:
-        """Of all that a user sees or of a part of it, at a clock that may have been set."""
+        """Compare for a full or a limited user, with a clock that may have been set."""
         visibility = visible(self.floor, limits=frozenset({(1, 1)}) if limited else None)
         moment = seen(self.seconds + ahead)
         expected = rows_of(visibility, moment, span, wanted=wanted)
@@ -124,7 +124,7 @@ class Requests(RuleBasedStateMachine):
 
     @rule(span=SPANS, meanwhile=st.lists(call_events() | agent_events(), max_size=4))
     def ask_while_events_come(self, span: IntervalSpan, meanwhile: list[InboundEvent]) -> None:
-        """The fold continues between two turns of an answer."""
+        """The fold continues between two slices of a response."""
         moment = seen(self.seconds)
         expected = rows_of(visible(self.floor), moment, span)
         rows: list[bytes] = []
@@ -149,7 +149,7 @@ TestRequests.settings = settings(max_examples=tries(30), stateful_step_count=25)
 
 
 class Made:
-    """Counts the rows that are made."""
+    """Counts the rows built."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.rows = 0
@@ -163,14 +163,14 @@ class Made:
         monkeypatch.setattr(module, "rows_of", counted)
 
     def of(self, floor: Floor, seconds: float, kept: KeptIntervals) -> int:
-        """How many rows a request for the day makes."""
+        """The number of rows that a request for the day builds."""
         before = self.rows
         rows_of(visible(floor), seen(seconds), IntervalSpan(), kept)
         return self.rows - before
 
 
 def busy_floor(services: int) -> Floor:
-    """Services with calls from midday to five o'clock, an agent each who is ready since."""
+    """Services with calls from noon to five, and an agent each who is ready since then."""
     plan = replace(
         PLAN, services=tuple(Service(id=n, name=f"S{n}") for n in range(1, services + 1))
     )
@@ -190,7 +190,7 @@ def busy_floor(services: int) -> Floor:
 
 
 def test_a_second_request_makes_only_what_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of 20 quarters and 4 services: those in progress, and one that a late event corrects."""
+    """Of 20 quarters and 4 services, these are the current ones and one with a late event."""
     made, kept, floor = Made(monkeypatch), KeptIntervals(), busy_floor(4)
     now = 900.0 * 20 - 1
     first = made.of(floor, now, kept)
@@ -204,7 +204,7 @@ def test_a_second_request_makes_only_what_has_changed(monkeypatch: pytest.Monkey
 
 
 def test_a_request_of_one_service_serves_one_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows are kept by service, whoever asks."""
+    """Rows are cached by service for all users."""
     made, kept, floor = Made(monkeypatch), KeptIntervals(), busy_floor(3)
     now = seen(900.0 * 20 - 1)
     rows_of(visible(floor), now, IntervalSpan(), kept, ServiceFilter(services=frozenset({2})))
@@ -212,7 +212,7 @@ def test_a_request_of_one_service_serves_one_of_all(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_client_does_not_push_out_the_rows_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At the limit of all, the client that has most gives up first, and then keeps no more."""
+    """At the total limit, the largest client drops rows, and then adds no more."""
     made, floors = Made(monkeypatch), [busy_floor(6), busy_floor(1)]
     floors[1].state.client = 2
     kept = KeptIntervals(KeptLimits(client_bytes=60_000, all_bytes=60_000))
@@ -228,7 +228,7 @@ def test_a_client_does_not_push_out_the_rows_of_another(monkeypatch: pytest.Monk
 
 
 def test_at_its_limit_a_client_keeps_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Requests for all services go through them in turn: the last ones must not drop the first."""
+    """Requests go through all services in order, so the last must not evict the first."""
     made, floor = Made(monkeypatch), busy_floor(6)
     kept = KeptIntervals(KeptLimits(client_bytes=40_000))
     now = 900.0 * 20 - 1
@@ -244,12 +244,12 @@ def test_at_its_limit_a_client_keeps_what_it_has(monkeypatch: pytest.MonkeyPatch
     for _ in range(2):
         before = made.rows
         rows_of(visible(floor), later, IntervalSpan(), kept, only)
-    assert made.rows - before <= 2  # those that nobody asked for in ten minutes made room
+    assert made.rows - before <= 2  # rows not requested for ten minutes made room
     assert size <= 40_000
 
 
 def test_rows_begin_with_the_agents_that_are_known_to_have_been_there() -> None:
-    """The day before yesterday is dropped, and with it how many agents there were since."""
+    """The day before yesterday is dropped, and with it the number of agents since then."""
     kept, floor = KeptIntervals(), new_floor()
     day = 86_400
     story = ((0, "ANN"), (day - 40_000, "ANN"), (day, "ANN"), (day + 43_300, "BOB"))

@@ -26,7 +26,7 @@ def totals(floor: Floor, seconds: float, *services: int) -> list[int]:
 
 
 def test_six_intervals_of_five_minutes_end_now() -> None:
-    """An interval holds its end, and not its beginning."""
+    """An interval includes its end and not its start."""
     floor = day_of(*said("RPC", 60), *said("RPC_INCOMPLETE", 61, 2), *said("RPC", 160, 3))
     assert totals(floor, 160) == [0, 0, 0, 0, 0, 3]
     assert totals(floor, 360) == [0, 0, 0, 0, 1, 2]
@@ -37,7 +37,7 @@ def test_six_intervals_of_five_minutes_end_now() -> None:
 
 
 def test_only_right_parties_count_each_call_once() -> None:
-    """By its latest disposition: a call that turns out to be a wrong party counts no more."""
+    """The latest disposition counts, so a call that becomes a wrong party is removed."""
     floor = day_of(
         *said("WPC", 10),
         *said("something", 10, 2),

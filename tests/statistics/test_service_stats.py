@@ -1,4 +1,4 @@
-"""Service statistics: counts of today, rates and means, and what is so now."""
+"""Service statistics: today's counts, rates and means, and the present."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def inbound(
 
 
 def test_every_wrap_up_after_a_call_is_that_call_s() -> None:
-    """The last one that the agent had answered before; an answer that is told again adds none."""
+    """It is the last call that the agent answered before. A repeated answer adds none."""
     floor = day_of(
         agent("LOGON", 0, service=10),
         call("call.start", 0, 1, service=10, direction="INBOUND"),
@@ -80,7 +80,7 @@ def test_every_wrap_up_after_a_call_is_that_call_s() -> None:
 
 
 def test_a_wrap_up_is_not_charged_to_the_next_call() -> None:
-    """Nor when that one is answered before the end of the wrap-up has come."""
+    """This holds even if that call is answered before the wrap-up's end arrives."""
     late = agent("READY", 100)
     events = [
         agent("LOGON", 0, service=10),
@@ -98,7 +98,7 @@ def test_a_wrap_up_is_not_charged_to_the_next_call() -> None:
 
 
 def test_a_day_of_three_calls() -> None:
-    """One answered in time, one late, one given up; the wrap-up belongs to the handled."""
+    """One is answered in time, one late, and one abandoned, with a wrap-up of a handled one."""
     floor = day_of(
         agent("LOGON", 0, service=10),
         *inbound(1, 0, 10, 70, agent="ANN"),
@@ -146,7 +146,7 @@ EXPECTED = {
     ],
 )
 def test_four_formulas_of_the_service_level(formula: Formula, level: float) -> None:
-    """7 answered, 6 of them in 20 s; 3 given up, 2 of them in 20 s."""
+    """7 are answered, 6 of them in 20 s, and 3 abandoned, 2 of them in 20 s."""
     day = ServiceDay(
         handled=7, handled_within=6, abandoned=3, abandoned_within=2, abandoned_short=2
     )
@@ -154,7 +154,7 @@ def test_four_formulas_of_the_service_level(formula: Formula, level: float) -> N
 
 
 def test_a_short_abandon_is_what_its_own_threshold_says() -> None:
-    """``short_abandon_seconds`` is what the default formula leaves out, and changes no count."""
+    """``short_abandon_seconds`` affects only the default formula, and no count."""
     day = ServiceDay(
         handled=7, handled_within=6, abandoned=3, abandoned_within=2, abandoned_short=1
     )
@@ -162,7 +162,7 @@ def test_a_short_abandon_is_what_its_own_threshold_says() -> None:
 
 
 def test_a_service_is_listed_when_somebody_was_there_or_called() -> None:
-    """And not because a site declares it."""
+    """A declaration in the site alone does not list it."""
     assert service_stats(scopes(day_of()), seen(0)).all() == []
     floor = day_of(agent("LOGON", 0, service=10), agent("LOGOFF", 1))
     assert [row.service_id for row in service_stats(scopes(floor), seen(5)).all()] == ["10"]
@@ -171,13 +171,13 @@ def test_a_service_is_listed_when_somebody_was_there_or_called() -> None:
 
 
 def test_a_service_of_yesterday_is_not_listed() -> None:
-    """Nobody there, and nothing offered, since midnight."""
+    """It has had no agent and no offered call since midnight."""
     floor = day_of(agent("LOGON", 0, service=10), agent("LOGOFF", 1))
     assert service_stats(scopes(floor), seen(13 * 3600)).all() == []
 
 
 def test_the_calls_of_now() -> None:
-    """In queue, with an agent, and outbound ones one by one with where they are."""
+    """They are in queue, with an agent, or outbound, each with its phase."""
     floor = day_of(
         call("call.start", 0, 1, service=10, direction="INBOUND"),
         call("call.queue", 1, 1),
@@ -205,7 +205,7 @@ def test_the_calls_of_now() -> None:
 
 
 def test_a_quiet_call_counts_in_no_figure_of_now() -> None:
-    """It was offered today all the same."""
+    """It still counts as offered today."""
     floor = day_of(
         call("call.start", 0, 1, service=10, direction="OUTBOUND"), call("call.queue", 0, 1)
     )
@@ -219,7 +219,7 @@ PLAN = FloorConfig(time_zone="America/New_York", services=(Service(id=10, name="
 
 
 def offered(floor: Floor, moment: int) -> tuple[int, int, int]:
-    """Offered, handled and abandoned at a moment."""
+    """Offered, handled and abandoned at a time."""
     rows = service_stats(visible(floor).scopes(), Moment(moment)).all()
     if not rows:
         return (0, 0, 0)
@@ -227,7 +227,7 @@ def offered(floor: Floor, moment: int) -> tuple[int, int, int]:
 
 
 def test_a_call_that_waits_at_midnight_is_offered_in_both_days() -> None:
-    """And handled, with its whole wait, in the day of its answer."""
+    """It is handled, with its whole wait, on the day of the answer."""
     begin = MIDNIGHT - 100_000
     waits = [call_at("start", begin, service=10, direction="INBOUND"), call_at("queue", begin)]
     floor = folded(PLAN, waits)
@@ -241,14 +241,14 @@ def test_a_call_that_waits_at_midnight_is_offered_in_both_days() -> None:
 
 
 def test_a_call_that_was_quiet_at_midnight_is_not_offered_anew() -> None:
-    """Nothing was heard of it for four hours by then."""
+    """It had been quiet for four hours by then."""
     begin = MIDNIGHT - 4 * HOUR
     floor = folded(PLAN, [call_at("queue", begin, service=10)])
     assert offered(floor, MIDNIGHT) == (0, 0, 0)
 
 
 def test_a_call_that_waited_over_midnight_stays_offered_when_it_falls_silent() -> None:
-    """It leaves the queue, and even the memory is not what decides."""
+    """It leaves the queue, and its presence in memory does not matter."""
     waits = call_at("queue", MIDNIGHT - HOUR, service=10)
     hours = [agent_at("READY", MIDNIGHT + hour * HOUR, service=10) for hour in (6, 12, 18)]
     floor = folded(PLAN, [waits, *hours])
@@ -259,7 +259,7 @@ def test_a_call_that_waited_over_midnight_stays_offered_when_it_falls_silent() -
 
 
 def test_campaigns_of_today_add_up() -> None:
-    """Loaded and remaining of all, dialable of those that are playing."""
+    """Loaded and remaining are of all, dialable of those that are running."""
     floor = day_of(
         agent("LOGON", 0, service=10),
         event("campaign.update", 0, campaign=1, service=10, state="PLAYING", loaded=60,
@@ -298,7 +298,7 @@ def test_offered_is_the_sum_of_what_became_of_it(events: list[InboundEvent]) -> 
 def test_a_restart_at_any_place_gives_the_same_answers(
     events: list[InboundEvent], cut: int
 ) -> None:
-    """Folded in one go, or from a snapshot on: every row is the same."""
+    """Folding at once or from a snapshot gives the same rows."""
     whole, first = day_of(*events), day_of(*events[:cut])
     again = Floor(from_snapshot(list(snapshot_parts(first.captured()))))
     fold_all(again, events[cut:], begin=2 + len(events[:cut]))
@@ -307,7 +307,7 @@ def test_a_restart_at_any_place_gives_the_same_answers(
 
 
 def test_one_service_costs_the_same_beside_many() -> None:
-    """Only what the service holds is looked at: other services' calls are never touched."""
+    """Only the service's own data is read, never other services' calls."""
     floor = day_of(agent("LOGON", 0, service=10), call("call.queue", 0, service=20))
     floor.call_table.in_progress[20] = {(1, "S1"): None}  # type: ignore[dict-item]  # it would break
     assert row_of(floor, 1).total_agents == 1
@@ -315,7 +315,7 @@ def test_one_service_costs_the_same_beside_many() -> None:
 
 
 def test_a_target_of_the_site_is_in_the_row() -> None:
-    """As it is set; one that is not set is left out."""
+    """It is as configured, and omitted if not set."""
     services = (
         Service(id=1, name="With", target_service_level=80, target_seconds=30),
         Service(id=2, name="Without"),

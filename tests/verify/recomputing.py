@@ -1,4 +1,4 @@
-"""What the second way says of some events, without the fold, and without its model."""
+"""Recomputed rows of some events, without the fold and its model."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ SITE: Site = {
 
 
 class Event(NamedTuple):
-    """An event as the log keeps it, and its time in ms."""
+    """An event as stored in the log, with its time in ms."""
 
     at: int
     line: bytes
@@ -59,7 +59,7 @@ def event(kind: str, seconds: float, data: dict[str, Any]) -> Event:
 
 
 def state(kind: str, seconds: float, who: str = "ANN", **data: object) -> Event:
-    """An agent entered a state."""
+    """An agent's event that enters a state."""
     return event("agent.state", seconds, {"agent": who, "eventType": kind, **data})
 
 
@@ -78,7 +78,7 @@ def _name(number: int) -> dict[str, Any]:
 
 
 def taken(arrivals: Iterable[tuple[int, Event]], site: Site = SITE) -> list[StoredEntry]:
-    """A site entry, then an entry for each event, taken at the ms given or just after another."""
+    """A site entry, then an entry per event, recorded at the given ms or in sequence."""
     entries = [StoredEntry(1, 1, "site", json.dumps(site).encode())]
     for number, (when, one) in enumerate(arrivals, 2):
         recorded_at = max(when * 10_000, entries[-1].recorded_at + 1)
@@ -87,12 +87,12 @@ def taken(arrivals: Iterable[tuple[int, Event]], site: Site = SITE) -> list[Stor
 
 
 def answers(events: Sequence[Event], now: int, site: Site = SITE, **limits: int) -> Rows:
-    """Every method's rows at ``now``; each event was taken in this order, at its time or later."""
+    """Every method's rows at ``now``. Events are recorded in order, not before their times."""
     return answers_to(taken(((one.at, one) for one in events), site), now, **limits)
 
 
 def answers_to(entries: Iterable[StoredEntry], now: int, **limits: int) -> Rows:
-    """Every method's rows at ``now``, of a log."""
+    """Every method's rows of a log at ``now``."""
     records = Records()
     try:
         for entry in entries:
@@ -108,5 +108,5 @@ def service_of(rows: Rows, number: int) -> dict[str, Any]:
 
 
 def agent_of(rows: Rows, name: str) -> dict[str, Any]:
-    """The row of an agent that is logged in."""
+    """The row of a logged-in agent."""
     return next(row for row in rows["service/agent/stats"] if row["agentName"] == name)

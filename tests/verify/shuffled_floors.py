@@ -1,4 +1,4 @@
-"""Random half hours on a floor, and every order in which their events may arrive."""
+"""Random half hours on a floor, with events in random orders of arrival."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ STATES = st.sampled_from(
 )  # fmt: skip
 KINDS = ("start", "queue", "queue", "answer", "end", "disposition", "leave", "update", "missed")
 REASONS = st.sampled_from(["TIMEOUT", "TRANSFER"])
-PAUSES = st.sampled_from([0.001, 0.5, 1, 5, 20, 61])  # seconds from one event to the next
-DELAYS = st.sampled_from([0, 0, 0, 0.5, 5, 60, 400, 830])  # seconds until it arrives
+PAUSES = st.sampled_from([0.001, 0.5, 1, 5, 20, 61])  # seconds between events
+DELAYS = st.sampled_from([0, 0, 0, 0.5, 5, 60, 400, 830])  # seconds until an event arrives
 
 
 class Arrivals(NamedTuple):
-    """The same events as they happened, and as they arrived; and a moment (ms) after both."""
+    """The events in order of time and in order of arrival, and a time (ms) after both."""
 
     in_order: list[StoredEntry]
     shuffled: list[StoredEntry]
@@ -78,9 +78,9 @@ def of_an_agent(draw: st.DrawFn, seconds: float) -> Event:
 
 @st.composite
 def arrivals(draw: st.DrawFn, kinds: Sequence[str] = KINDS) -> Arrivals:
-    """Some dozen events, some told twice, each up to fourteen minutes late.
+    """About a dozen events, some repeated, each up to fourteen minutes late.
 
-    ``kinds`` are those of calls. Agents may be logged in to several services at once.
+    ``kinds`` are those of calls. Agents may be logged in to several services.
     """
     events: list[tuple[float, Event]] = []
     seconds = 0.0

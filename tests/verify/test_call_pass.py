@@ -1,4 +1,4 @@
-"""Calls by the text: who handled, abandoned or moved on, and whose they are."""
+"""Recomputed calls: handled, abandoned or moved on, and their agents."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def exits_count(plan: Site = SITE) -> Site:
 
 
 def test_a_call_that_leaves_the_queue_moves_on() -> None:
-    """Neither handled nor abandoned, unless it ends within a second or the service says so."""
+    """It is an abandon if it ends within a second or the service is configured so."""
     left = [*queued(), call("leave", 30, reason="TIMEOUT")]
     assert counted(left) == (1, 0, 0)
     assert counted(left, exits_count()) == (1, 0, 1)
@@ -49,7 +49,7 @@ def test_a_call_that_leaves_the_queue_moves_on() -> None:
 
 
 def test_a_call_that_leaves_its_agent_has_talked_until_then() -> None:
-    """And it is with an agent no longer, though it goes on."""
+    """It is then with no agent, although it continues."""
     told = [*queued(), state("IN_CALL", 10, service=10, **in_call(1))]
     left = [*told, call("leave", 70, reason="TRANSFER")]
     row = service_of(answers(left, NOW), 10)
@@ -59,7 +59,7 @@ def test_a_call_that_leaves_its_agent_has_talked_until_then() -> None:
 
 @pytest.mark.parametrize("direction", ["OUTBOUND", "MANUAL"])
 def test_an_outbound_call_without_a_queue_is_part_of_no_wait(direction: str) -> None:
-    """It is offered and handled, and talked; the level and the rates are the callers'."""
+    """It counts as offered, handled and talked, but not in the level and the rates."""
     own = [
         call("start", 0, 2, service=10, direction=direction),
         call("answer", 5, 2, agent="ANN"),
@@ -77,7 +77,7 @@ def test_an_outbound_call_without_a_queue_is_part_of_no_wait(direction: str) -> 
 
 
 def test_the_second_agent_of_a_conference_has_answered_too() -> None:
-    """For its own figures; for the service it is one call, with the wrap-ups of both."""
+    """Both agents have it in their figures. The service has one call with both wrap-ups."""
     told = [
         *queued(),
         state("IN_CALL", 10, service=10, **in_call(1)),
@@ -95,7 +95,7 @@ def test_the_second_agent_of_a_conference_has_answered_too() -> None:
 
 
 def test_an_agent_in_another_call_has_left_the_one_before() -> None:
-    """A call that nobody has is with an agent no longer; one that somebody has is."""
+    """A call without any agent is not with an agent, and one with another agent is."""
     told = [
         *queued(1),
         *queued(2),
@@ -110,7 +110,7 @@ def test_an_agent_in_another_call_has_left_the_one_before() -> None:
 
 
 def test_a_disposition_without_an_agent_belongs_to_the_one_who_had_the_call() -> None:
-    """At its time, and it follows when that changes."""
+    """The agent at its time counts, and changes with late events."""
     told = [
         *queued(),
         state("IN_CALL", 10, service=10, **in_call(1)),
@@ -129,7 +129,7 @@ def test_a_disposition_without_an_agent_belongs_to_the_one_who_had_the_call() ->
 
 
 def test_the_handle_time_is_of_the_same_turns() -> None:
-    """A call that comes back is handled once: the first time's talk, and wrap-up."""
+    """A call that returns is handled once, with the first talk and wrap-up."""
     told = [
         *queued(),
         state("IN_CALL", 10, service=10, **in_call(1)),
@@ -148,7 +148,7 @@ def test_the_handle_time_is_of_the_same_turns() -> None:
 
 
 def test_a_member_is_that_of_the_latest_event_by_its_own_time() -> None:
-    """A late beginning does not override what the queue told; an update does what it says."""
+    """A late begin does not replace what the queue said. An update does."""
     start = call("start", 0, service=10, direction="INBOUND", priority=1, callerId="650")
     queue = call("queue", 5, priority=7)
     for told in ([start, queue], [queue, start]):
@@ -160,13 +160,13 @@ def test_a_member_is_that_of_the_latest_event_by_its_own_time() -> None:
 
 
 def test_an_answer_takes_the_service_that_the_state_names() -> None:
-    """``call.answer`` knew none; the same call's IN_CALL does."""
+    """``call.answer`` had none, and the call's IN_CALL does."""
     told = [call("answer", 5, agent="ANN"), state("IN_CALL", 6, **in_call(1, service=10))]
     assert service_of(answers(told, NOW), 10)["totalHandled"] == 1
 
 
 def test_a_state_that_names_the_call_keeps_it_from_going_quiet() -> None:
-    """A hold, as any other, and so does an agent that missed it."""
+    """A hold or any other state counts, and so does a missed offer."""
     told = queued()
     assert answers(told, NOW, quiet_call=1_000_000)["service/calls/status"] == []
     hold = state("AGENT_HOLD", 3000, service=10, **in_call(1))

@@ -1,4 +1,4 @@
-"""Damage on the disk is found, whichever byte of whichever file it hits."""
+"""Damage on disk is found in any byte of any file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ from tests.store.segments import segment
 
 ACME, OTHER = 47415, 8
 FILES = ("log.db", "admin.db", "mirror.db", "keys.db")
-HARMLESS = {"probes", "row_sums"}  # how often the disk was probed; what finds the others' damage
+# How often the disk was probed, which would find the damage of other tests.
+HARMLESS = {"probes", "row_sums"}
 SMALL = Tuning(
     memtable_keys=16, merge_runs=3, quiet_seconds=0.001, idle_seconds=0.001, leap_seconds=1e9
 )
@@ -37,7 +38,7 @@ FOLLOWS = Follows("log", ["FLOORCAST_0", "FLOORCAST_1"])
 
 
 async def fill_log(folder: DataFolder) -> None:
-    """A copy of a cluster's log; the first entries are older than the retention."""
+    """A copy of a cluster's log whose first entries are older than the retention."""
     clock = Clock()
     log = EmbeddedLog(folder, clock, follows=FOLLOWS, tuning=SMALL)
     for number in range(40):
@@ -75,7 +76,7 @@ async def fill_kv(path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder without damage, whose server is stopped."""
+    """An undamaged data folder of a stopped server."""
     path = tmp_path_factory.mktemp("sound")
     with DataFolder(path) as folder:
         asyncio.run(fill_log(folder))
@@ -85,18 +86,18 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def findings(folder: Path) -> list[str]:
-    """Everything that ``floorcast verify --disk`` prints of it."""
+    """The output of ``floorcast verify --disk``."""
     found = [f"{each.file}: {each.what}" for each in damaged_files(folder)]
     if (folder / "log.db").exists():
         try:
             found += map(str, damaged_entries(folder))
-        except FloorcastError as error:  # the command ends with it
+        except FloorcastError as error:  # the command exits with it
             found.append(str(error))
     return found
 
 
 def contents(path: Path) -> list[object]:
-    """All that a file holds, and of which types, but for the checksums themselves."""
+    """The contents of a file with their types, without the checksums."""
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     found: list[object] = []
     try:
@@ -117,13 +118,13 @@ def contents(path: Path) -> list[object]:
 
 
 def test_a_sound_folder_has_no_damage(sound: Path) -> None:
-    """Whatever the retention and the merging of keys have done in it."""
+    """Retention and merged keys do not matter."""
     assert findings(sound) == []
 
 
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder to damage files in, one after another."""
+    """A folder in which to damage one file after another."""
     return tmp_path_factory.mktemp("workshop")
 
 
@@ -134,7 +135,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_flipped_byte_is_found_or_changes_nothing(
     sound: Path, workshop: Path, where: float, change: int, file: str
 ) -> None:
-    """One byte of one file: a finding, or the file still holds exactly what it held."""
+    """After one changed byte, damage is found or the contents are unchanged."""
     content = bytearray((sound / file).read_bytes())
     content[int(where * len(content))] ^= change
     path = workshop / file

@@ -11,7 +11,7 @@ from tests.statistics.floors import seen
 
 
 def listed(*names: tuple[int, str]) -> dict[str, int]:
-    """The row of these calls."""
+    """The row for these calls."""
     found = CallList()
     for name in names:
         found.add(name)
@@ -19,7 +19,7 @@ def listed(*names: tuple[int, str]) -> dict[str, int]:
 
 
 def test_calls_in_memory_and_out_of_it_are_listed() -> None:
-    """By service and figure; each list has a sum of its own."""
+    """Each list, by service and figure, has its own sum."""
     floor = new_floor()
     events = [call("call.queue", number, number, service=10) for number in range(4)]
     fold_all(floor, [*events, call("call.answer", 9, 1), call("call.end", 9, 2)])
@@ -42,7 +42,7 @@ def test_calls_in_memory_and_out_of_it_are_listed() -> None:
 
 
 def test_the_sum_says_which_calls() -> None:
-    """Not in which order, and not how often a figure was counted."""
+    """The sum depends on neither their order nor the number of repetitions."""
     one, other = (1, "S1"), (2, "S2")
     assert listed(one, other) == listed(other, one)
     assert listed(one) != listed(other)

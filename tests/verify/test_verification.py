@@ -1,4 +1,4 @@
-"""Recomputing agrees with the fold whatever happens, and sees what a wrong fold does."""
+"""Recomputing agrees with the fold for any events, and detects a wrong fold."""
 
 from __future__ import annotations
 
@@ -65,26 +65,26 @@ def days_of_change(draw: st.DrawFn) -> Day:
 @PATIENT
 @given(logs())
 def test_random_logs_verify_clean(day: Day) -> None:
-    """Every figure of every method is the same by both ways, at any moment."""
+    """Every figure of every method agrees at any time."""
     assert verify(1, day.entries, Moment(day.now)).differences == []
 
 
 @PATIENT
 @given(days_of_change())
 def test_days_of_23_and_25_hours_verify_clean(day: Day) -> None:
-    """The same where the clocks change, by an hour or by half of one, and a day ahead."""
+    """Clocks change by an hour or half an hour, and one zone is a day ahead."""
     assert verify(1, day.entries, Moment(day.now)).differences == []
 
 
 @PATIENT
 @given(logs(), st.sampled_from([Moment(0, 60_000, 60_000, 500), Moment(0, 1, 1, 0)]))
 def test_other_limits_verify_clean(day: Day, limits: Moment) -> None:
-    """What is quiet for a minute, or at once, is left out by both ways."""
+    """Both ways leave out what is quiet for a minute, or at once."""
     assert verify(1, day.entries, limits._replace(now=day.now)).differences == []
 
 
 def a_morning() -> list[StoredEntry]:
-    """A log in which everything happens that a mistake could be made about."""
+    """A log with everything that could be folded wrong."""
     events = [
         agent_at("LOGON", "2026-11-22T23:50:00-05:00", service=10),
         agent_at("READY", "2026-11-22T23:51:00-05:00"),
@@ -103,7 +103,7 @@ def a_morning() -> list[StoredEntry]:
         agent_at("READY", "2026-11-23T09:03:36-05:00"),
         call_at("start", "2026-11-23T09:03:00-05:00", 3, service=20, direction="INBOUND"),
         call_at("answer", "2026-11-23T09:03:31-05:00", 3, agent="BOB"),
-        call_at("queue", "2026-11-23T09:03:20-05:00", 3),  # it comes late
+        call_at("queue", "2026-11-23T09:03:20-05:00", 3),  # this one is late
         call_at("start", "2026-11-23T09:04:00-05:00", 4, service=10, direction="INBOUND"),
         call_at("queue", "2026-11-23T09:04:00-05:00", 4),
         event_at("campaign.update", "2026-11-23T09:04:00-05:00", campaign=5, service=10, loaded=9),
@@ -120,7 +120,7 @@ def named(number: int) -> dict[str, object]:
 
 
 def in_entries(events: list[InboundEvent]) -> list[StoredEntry]:
-    """A site entry, then an entry for each event, taken as it happened or just after another."""
+    """A site entry, then an entry per event, recorded in order of time or in sequence."""
     entries = [StoredEntry(1, 10_000, "site", msgspec.json.encode(PLAN))]
     for number, event in enumerate(events, 2):
         assert event.time is not None
@@ -133,7 +133,7 @@ NOW = Moment(at("2026-11-23T09:06:00-05:00"), quiet_call=12 * 3_600_000)
 
 
 def test_a_morning_verifies_clean() -> None:
-    """What the mutations below are tried on is itself without a difference."""
+    """The log for the mutations below has no difference itself."""
     verified = verify(1, a_morning(), NOW)
     assert verified.differences == []
     assert verified.entries == 26
@@ -180,21 +180,21 @@ WRONG: dict[str, tuple[object, str, Callable[..., object]]] = {
 
 @pytest.mark.parametrize("mistake", WRONG)
 def test_a_wrong_fold_is_caught(mistake: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each mistake in the fold or in the statistics shows as a difference."""
+    """Each mistake in the fold or in the statistics gives a difference."""
     owner, name, wrong = WRONG[mistake]
     monkeypatch.setattr(owner, name, wrong)
     assert verify(1, a_morning(), NOW).differences
 
 
 def test_a_difference_names_method_row_and_figure(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that whoever reads the table can ask the API for that very figure."""
+    """A reader of the table can request that figure from the API."""
     monkeypatch.setattr(CallCounts, "credit", lambda *_: None)
     found = verify(1, a_morning(), NOW).differences
     assert Difference("service/agent/stats", "Ann", "outboundCalls", 0, 1) in found
 
 
 def test_a_shown_floor_can_be_given() -> None:
-    """A floor that lacks the last event differs from what is stored."""
+    """A floor without the last event differs from the log."""
     entries = a_morning()
     whole, without = verify(1, entries, NOW), entries[:-1]
     behind = Floor(FloorState(client=1))
@@ -206,13 +206,13 @@ def test_a_shown_floor_can_be_given() -> None:
 
 
 def test_an_empty_log_verifies_clean() -> None:
-    """Nothing was taken in, so nothing differs; the moment is the log's own last time."""
+    """There is nothing to differ. The time is the log's last one."""
     assert verify(1, []).differences == []
     assert verify(1, in_entries([])).entries == 1
 
 
 def in_order_of_arrival(story: Sequence[tuple[int, InboundEvent]]) -> list[StoredEntry]:
-    """A log whose events arrived at the moments (ms) before them; its first entry is the site."""
+    """A log whose events arrived at the given times (ms), after a site entry."""
     site = StoredEntry(1, (story[0][0] - 1) * 10_000, "site", msgspec.json.encode(PLAN))
     return [site] + [
         StoredEntry(number, when * 10_000 + number, "events", msgspec.json.encode(event))
@@ -231,7 +231,7 @@ def test_a_service_that_a_late_logon_tells_is_that_of_the_day_after() -> None:
 
 
 def test_an_answer_that_came_too_late_is_not_left_for_another_answer() -> None:
-    """An agent has both calls, in whatever order their answers arrive."""
+    """The agent has both calls, in any order of their answers."""
     noon = at("2026-11-23T12:00:00-05:00")
     story = [
         (noon, call_at("answer", noon, 3, agent="BOB")),
@@ -242,7 +242,7 @@ def test_an_answer_that_came_too_late_is_not_left_for_another_answer() -> None:
 
 
 def test_a_call_that_nothing_was_heard_of_for_hours_is_left_for_another_one() -> None:
-    """Its agent answers another call after it has left memory; then something is heard of it."""
+    """Its agent answers another call after it has left memory, and then it has an event."""
     morning, noon = at("2026-11-23T05:00:00-05:00"), at("2026-11-23T10:00:00-05:00")
     story = [
         (morning, call_at("answer", morning, 2, agent=9)),

@@ -1,4 +1,4 @@
-"""A browser, and one server with a floor at work, for all tests of the wallboard."""
+"""A browser, and a server with an active floor, for all wallboard tests."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _browser() -> Browser:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
-    """Close the browser behind the last test here: with it, no other can run an event loop."""
+    """Close the browser after the last test: while open, it blocks other event loops."""
     yield
     if nextitem is None or nextitem.path.parent != item.path.parent:
         _browser.cache_clear()
@@ -34,13 +34,13 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 @pytest.fixture(scope="module")
 def browser() -> Browser:
-    """The browser; each test has cookies and storage of its own."""
+    """The browser. Each test has its own cookies and storage."""
     return _browser()
 
 
 @pytest.fixture(scope="session")
 def floor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server whose client ACME has a shift at work."""
+    """A server whose client ACME has a shift in progress."""
     with (
         running(tmp_path_factory.mktemp("wallboard"), site=WALL_SITE) as server,
         Caller(server.url) as caller,
@@ -51,14 +51,14 @@ def floor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def wall(browser: Browser, floor: Server) -> Iterator[Screen]:
-    """A screen in front of it."""
+    """A screen of it."""
     with screen(browser, floor.url) as one:
         yield one
 
 
 @pytest.fixture
 def source(floor: Server) -> Iterator[Caller]:
-    """Somebody who sends events to it, and asks it."""
+    """A sender of events and requests."""
     with Caller(floor.url) as caller:
         caller.login()
         yield caller

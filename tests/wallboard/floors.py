@@ -1,4 +1,4 @@
-"""Floors that a test makes itself: a server with a site and events of its own, and a screen."""
+"""Floors created by a test: a server with its own site and events, and a screen."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.wallboard.shifts import WALL_SITE
 
 __all__ = ["shown", "waits"]
 
-PHONE = 600  # pixels; what is narrower is one
+PHONE = 600  # pixels below which the screen is a phone
 
 
 def waits(
@@ -42,7 +42,7 @@ def shown(
     size: tuple[int, int] = (1440, 900),
     options: Iterable[object] = (),
 ) -> Iterator[tuple[Screen, Caller]]:
-    """A screen in front of a floor of its own, and a source to change it; a phone is touched."""
+    """A screen of a test's own floor, and a source of events. Phones have touch input."""
     with (
         running(folder, *options, site=site) as server,
         Caller(server.url) as caller,

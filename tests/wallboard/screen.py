@@ -1,4 +1,4 @@
-"""A screen that shows the wallboard: a page in a real browser, and what can be read on it."""
+"""A screen with the wallboard: a page in a real browser."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.real.sites import PASSWORD, TOKENS
 
 __all__ = ["Screen", "screen"]
 
-PATIENCE = 60_000  # ms that something may take to come about, on a busy machine
+PATIENCE = 60_000  # ms in which a condition must come true, on a busy machine
 
 _CELLS = """(section) => Object.fromEntries(
     [...document.querySelectorAll(`#${section} tbody:not(.space) tr`)].map((row) => [
@@ -29,7 +29,7 @@ _CELLS = """(section) => Object.fromEntries(
 
 
 class Screen:
-    """A page, what it has asked for, and what it has complained about."""
+    """A page with its requests and its errors."""
 
     def __init__(self, context: BrowserContext, url: str) -> None:
         self.page: Page = context.new_page()
@@ -51,7 +51,7 @@ class Screen:
         self.answers.append(response)
 
     def pass_time(self, seconds: float) -> None:
-        """Let the page believe that time has passed; ``page.clock.install()`` was called before."""
+        """Advance the page's clock. ``page.clock.install()`` must have been called."""
         self.page.clock.fast_forward(round(seconds * 1000))
 
     def open(self, view: str = "") -> None:
@@ -59,7 +59,7 @@ class Screen:
         self.page.goto(f"{self.url}/wallboard{view}")
 
     def fill(self, client: str = "ACME", user: str = "sysadmin", password: str = PASSWORD) -> None:
-        """Fill the form in, and send it."""
+        """Fill in the form and send it."""
         for name, value in (
             ("clientName", client),
             ("userName", user),
@@ -70,13 +70,13 @@ class Screen:
         self.page.click("#sign-in button")
 
     def sign_in(self, client: str = "ACME", user: str = "sysadmin", view: str = "") -> None:
-        """Load the page, sign in, and wait until the board is there."""
+        """Load the page, sign in, and wait for the board."""
         self.open(view)
         self.fill(client, user)
         self.page.wait_for_selector("#board:not([hidden])")
 
     def tool(self, selector: str) -> None:
-        """Click a tool of the header, which is behind the menu on a narrow screen."""
+        """Click a tool of the header, which is in the menu on a narrow screen."""
         menu = self.page.locator("#show-menu")
         if menu.is_visible() and menu.get_attribute("aria-expanded") == "false":
             menu.click()
@@ -85,36 +85,36 @@ class Screen:
     def until(self, condition: str, argument: object = None) -> None:
         """Wait until a JavaScript condition holds.
 
-        Playwright's own waiting evaluates text within the page, which the page's policy forbids.
+        Playwright's own wait evaluates text in the page, which the page's policy forbids.
         """
         self.until_so(lambda: self.page.evaluate(condition, argument), condition)
 
     def until_so(self, so: Callable[[], object], condition: str) -> None:
-        """Wait until something is so, on the page or beside it; the page goes on meanwhile."""
+        """Wait until a condition holds, in the page or elsewhere, while the page runs."""
         deadline = time.monotonic() + PATIENCE / 1000
         while not so():
             assert time.monotonic() < deadline, f"it never came about that {condition}"
             self.page.wait_for_timeout(20)
 
     def until_text(self, selector: str, text: str) -> None:
-        """Wait until an element says so somewhere."""
+        """Wait until an element contains the text."""
         self.page.locator(selector, has_text=text).first.wait_for()
 
     def rows(self, section: str) -> dict[str, list[str]]:
-        """The rows of a panel by their ids: a figure's exact value, else the text of the cell."""
+        """The rows of a panel by id: a figure's exact value, or the text of the cell."""
         rows: dict[str, list[str]] = self.page.evaluate(_CELLS, section)
         return rows
 
     def texts(self, selector: str) -> list[str]:
-        """What elements say."""
+        """The texts of elements."""
         return self.page.locator(selector).all_inner_texts()
 
     def token(self, section: str) -> str:
-        """The place in the feeds at which a panel is true."""
+        """The position in the feeds at which a panel holds."""
         return self.page.get_attribute(f"#{section}", "data-feed-token") or ""
 
     def answer(self, path: str, token: str) -> dict[str, Any]:
-        """What the API answered to the page at a place."""
+        """The API's response to the page at a position."""
         for response in reversed(self.answers):
             if response.url.endswith(path) and response.headers.get("feed-token") == token:
                 found: dict[str, Any] = response.json()
@@ -133,10 +133,10 @@ def screen(
     shared: bool = False,
     touch: bool = False,
 ) -> Iterator[Screen]:
-    """A screen with cookies and storage of its own.
+    """A screen with its own cookies and storage.
 
-    Its page follows the floor by itself, where the test can see and hold its requests, or by the
-    browser's worker, if ``shared``. With ``touch``, fingers point on it.
+    Its page follows the floor itself, so that the test can see and delay its requests or, if
+    ``shared``, by the browser's worker. With ``touch`` it has touch input.
     """
     context = browser.new_context(
         viewport={"width": width, "height": height},

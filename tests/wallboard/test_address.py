@@ -1,4 +1,4 @@
-"""The view that the address says: which services, and whether it is a wall."""
+"""The view in the address: services, and the wall mode."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NAMES = "#services tbody .name"
 
 
 def test_the_address_says_what_is_shown(wall: Screen) -> None:
-    """A service by its id or by its call center's; without either, everything."""
+    """A service is selected by its id or its call center's. Without either, all are shown."""
     wall.open()
     both = wall.page.evaluate(READ, "#wall&service=1,x,4&callCenter=2")
     services = [{"id": "1"}, {"id": "4"}]
@@ -26,7 +26,7 @@ def test_the_address_says_what_is_shown(wall: Screen) -> None:
 
 
 def test_a_view_is_chosen_bookmarked_and_shown_in_every_panel(wall: Screen) -> None:
-    """Services, agents, waiting calls, campaigns and figures of one call center."""
+    """Services, agents, waiting calls, campaigns and figures are of one call center."""
     wall.sign_in()
     wall.page.wait_for_selector("#campaigns tbody tr")
     wall.page.click("#show-view")
@@ -52,7 +52,7 @@ def test_a_view_is_chosen_bookmarked_and_shown_in_every_panel(wall: Screen) -> N
 
 
 def test_a_view_of_what_is_not_there_says_so(wall: Screen) -> None:
-    """A bookmark may be older than the site: it is no trouble, and shows nothing."""
+    """A bookmark may be older than the site. It shows nothing, without an error."""
     wall.sign_in(view="#service=99")
     wall.until_text("#services .explanation", "No service of this view")
     wall.until_text("#connects-chart .explanation", "there is no such service")

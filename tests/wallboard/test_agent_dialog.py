@@ -1,4 +1,4 @@
-"""One agent, in a dialog: whatever the list cuts is read whole there."""
+"""A dialog with an agent's complete data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STATE = {"agent": LOGIN, "service": 38049, "eventType": "NOT_READY", "reason": "
 
 
 def test_an_agent_is_read_whole_and_followed(browser: Browser, tmp_path: Path) -> None:
-    """By the keyboard: login, state, time and service; the state follows the agent."""
+    """Opened by keyboard, it shows login, state, time and service, and follows changes."""
     events = [*waits(1, 38049), event("agent.state", "a1", **STATE)]
     with shown(tmp_path, browser, events) as (wall, source):
         opener = f"#agents [data-login={LOGIN}] button"
@@ -39,7 +39,7 @@ def test_an_agent_is_read_whole_and_followed(browser: Browser, tmp_path: Path) -
 
 
 def test_the_arrow_keys_go_from_agent_to_agent(wall: Screen) -> None:
-    """Beyond what can be seen, too."""
+    """This includes rows that are not visible."""
     wall.sign_in()
     wall.page.wait_for_selector("#agents [data-login]")
     wall.page.click("#agents [data-order=name]")

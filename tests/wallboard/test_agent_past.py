@@ -1,4 +1,4 @@
-"""What the page makes of an agent's events, late ones too, against what the server's fold does."""
+"""The page's handling of late agent events, compared with the server's fold."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.floor.random_floors import agent, new_floor, ticks
 from tests.wallboard.screen import Screen
 
 AGENTS = (7, 8)
-TAKEN = 1000  # seconds after midday: what is older than second 100 is too late
+TAKEN = 1000  # seconds after noon: events before second 100 are too late
 PAST = """async (cases) => {
     const { Roster } = await import("/wallboard/roster.js");
     return cases.map(([rows, events]) => {
@@ -28,7 +28,7 @@ PAST = """async (cases) => {
 
 
 def changes(random: Random) -> list[InboundEvent]:
-    """Anything an agent may do, a third of it late; what is late names a service on Logon alone."""
+    """Any events of an agent, a third of them late. A late one names a service on Logon only."""
     found = []
     for step in range(20, 400, 2):
         late = random.choice((0, 0, random.randrange(1, 19)))
@@ -43,7 +43,7 @@ def changes(random: Random) -> list[InboundEvent]:
 
 
 def case(events: list[InboundEvent]) -> tuple[list[Any], list[list[Any]]]:
-    """What the page gets of two agents and their events; and what they are at in the end."""
+    """The events of two agents as the page gets them, and the agents' final states."""
     floor = new_floor()
     take(floor, [agent("LOGON", 0, who, service=10) for who in AGENTS], 1)
     rows = [
@@ -61,7 +61,7 @@ def case(events: list[InboundEvent]) -> tuple[list[Any], list[list[Any]]]:
 
 
 def take(floor: Floor, events: list[InboundEvent], second: int) -> list[Any]:
-    """Fold the events; each as it is fed, and when it was taken (ms)."""
+    """Fold the events. Yields each as published, with the time of its recording (ms)."""
     fed = []
     for number, event in enumerate(events, 1):
         at = ticks(second) + number
@@ -77,7 +77,7 @@ def status(floor: Floor) -> list[list[Any]]:
 
 
 def test_events_in_any_order_leave_an_agent_as_on_the_server(wall: Screen) -> None:
-    """Those that are up to 15 minutes late are put where they belong; later ones change nothing."""
+    """Events up to 15 minutes late are inserted at their times. Later ones change nothing."""
     wall.open()
     cases = [case(changes(Random(seed))) for seed in range(60)]
     found = wall.page.evaluate(PAST, [told for told, _ in cases])
@@ -85,7 +85,7 @@ def test_events_in_any_order_leave_an_agent_as_on_the_server(wall: Screen) -> No
 
 
 def test_a_late_event_moves_an_agent_until_the_next_that_does(wall: Screen) -> None:
-    """The service of an event in between holds on, unless what followed had named another."""
+    """The service of an inserted event holds until a later event names another."""
     wall.open()
     moved = [agent("READY", 500, 7), agent("IN_CALL", 520, 7), agent("READY", 510, 7, service=20)]
     moved_on = [
@@ -100,7 +100,7 @@ def test_a_late_event_moves_an_agent_until_the_next_that_does(wall: Screen) -> N
 
 
 def test_a_clock_that_is_ahead_counts_from_now(wall: Screen) -> None:
-    """A state from the future began when it was taken, and what follows it is not late."""
+    """A future state begins when it is recorded, and the events after it are not late."""
     wall.open()
     told, wanted = case([agent("IN_CALL", TAKEN + 200, 7), agent("READY", TAKEN + 100, 7)])
     assert wall.page.evaluate(PAST, [told]) == [wanted]

@@ -19,7 +19,7 @@ MANY = 2000
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caller]:
-    """A source of a server of its own, with many agents at work."""
+    """A source of its own server with many active agents."""
     with running(tmp_path_factory.mktemp("crowd")) as server, Caller(server.url) as caller:
         caller.take(ndjson(shift(agents=MANY, calls=0, waiting=0)))
         yield caller
@@ -27,7 +27,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caller]:
 
 @pytest.fixture(scope="module")
 def crowded(source: Caller, browser: Browser) -> Iterator[Screen]:
-    """A screen in front of it."""
+    """A screen of it."""
     with screen(browser, str(source.http.base_url)) as wall:
         wall.sign_in()
         wall.until_text("#agents h2", "2,000 agents")
@@ -35,12 +35,12 @@ def crowded(source: Caller, browser: Browser) -> Iterator[Screen]:
 
 
 def drawn(wall: Screen) -> list[str]:
-    """The names in the rows that are drawn, in their order."""
+    """The names in the drawn rows, in order."""
     return wall.page.locator("#agents [data-login] th").all_inner_texts()
 
 
 def test_only_what_can_be_seen_is_drawn(crowded: Screen) -> None:
-    """Whoever scrolls, or asks a screen reader how many rows there are, finds all of them."""
+    """Scrolling reaches all rows, and screen readers get their number."""
     assert 10 < len(drawn(crowded)) < 60
     assert crowded.page.get_attribute("#agents table", "aria-rowcount") == str(MANY + 1)
     crowded.page.eval_on_selector("#agents .scroll", "(one) => { one.scrollTop = 1e9; }")
@@ -51,7 +51,7 @@ def test_only_what_can_be_seen_is_drawn(crowded: Screen) -> None:
 
 
 def test_a_change_is_there_at_once(crowded: Screen, source: Caller) -> None:
-    """By the stream; the list stays where it is, and the counts follow."""
+    """It arrives by the stream. The list keeps its place, and the counts follow."""
     crowded.page.fill("#agents input", "0007")
     crowded.until_text("#agents h2", "1 of 2,000 agents")
     (login,) = drawn(crowded)
@@ -65,18 +65,18 @@ def test_a_change_is_there_at_once(crowded: Screen, source: Caller) -> None:
 
 
 def test_it_is_searched_sorted_and_chosen_by_keyboard(crowded: Screen) -> None:
-    """Words in any order; a column forwards, backwards, and back to who needs a hand."""
+    """Words match in any order. A column sorts up, down, and back to urgency."""
     keys, page = crowded.page.keyboard, crowded.page
     page.focus("#agents input")
     keys.type("berg ready dana")
     crowded.until_text("#agents h2", "of 2,000 agents")
-    crowded.until_so(  # each key finds some, and the list is drawn a moment after the last
+    crowded.until_so(  # each key finds some, and the list is drawn shortly after the last one
         lambda: {name[:9] for name in drawn(crowded)} == {"Dana Berg"}, "only hers are drawn"
     )
     keys.press("ControlOrMeta+A")
     keys.press("Delete")
     crowded.until_text("#agents h2", "2,000 agents")
-    keys.press("Tab")  # the list itself, which scrolls by the arrow keys
+    keys.press("Tab")  # the list itself, which scrolls with the arrow keys
     keys.press("Tab")
     for order in ("ascending", "descending"):
         keys.press("Enter")
@@ -100,7 +100,7 @@ def test_it_is_searched_sorted_and_chosen_by_keyboard(crowded: Screen) -> None:
 
 
 def test_the_reason_is_read_and_not_cut(browser: Browser, tmp_path: Path) -> None:
-    """It stands for the state, which its colour and a listener's words say."""
+    """It replaces the state, which its colour and the screen reader's text still have."""
     late = {"agent": "ANN", "service": 38049, "eventType": "NOT_READY", "reason": "TEAM MEETING"}
     with shown(tmp_path, browser, [*waits(1, 38049), event("agent.state", "a1", **late)]) as (
         wall,

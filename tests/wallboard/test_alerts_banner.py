@@ -1,4 +1,4 @@
-"""The banner of what fires, and the dialog behind it."""
+"""The banner with firing alerts, and its dialog."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SERVICE = 38049
 
 
 def queue(*numbers: int) -> list[dict[str, object]]:
-    """Calls that wait."""
+    """Waiting calls."""
     return [one for number in numbers for one in waits(number, SERVICE)]
 
 
@@ -27,7 +27,7 @@ def fires(wall: Screen) -> None:
 def test_the_banner_names_what_fires_and_a_user_acknowledges_it(
     browser: Browser, tmp_path: Path
 ) -> None:
-    """It comes and goes with the figure, and says it to whoever does not see it."""
+    """It follows the figure, and screen readers announce it."""
     with shown(tmp_path, browser, queue(1), site=with_rule()) as (wall, source):
         wall.page.wait_for_selector("#show-alerts:not([hidden])")
         assert wall.page.is_hidden("#alerts")
@@ -58,7 +58,7 @@ def test_the_banner_names_what_fires_and_a_user_acknowledges_it(
 def test_a_sound_and_a_notification_are_off_until_they_are_chosen(
     browser: Browser, tmp_path: Path
 ) -> None:
-    """The choice is kept; a browser that allows no notification says so."""
+    """The choice is stored. A browser that blocks notifications is reported."""
     with shown(tmp_path, browser, queue(1, 2), site=with_rule()) as (wall, _):
         fires(wall)
         wall.page.click("#show-alerts")

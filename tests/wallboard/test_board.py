@@ -1,4 +1,4 @@
-"""The board as a whole: what it asks for, and what it shows to whom."""
+"""The whole board: its requests, and its contents for each role."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ASKED = re.compile(r"/(wallboard|session|realtime)(/|\?|$)")
 
 
 def test_it_asks_nobody_else_and_has_nothing_to_complain_of(wall: Screen, source: Caller) -> None:
-    """The public API and its own files; no error, no warning, no violation of the policy."""
+    """It uses the public API and its own files, without errors, warnings or policy violations."""
     wall.sign_in()
     wall.page.wait_for_selector(SERVICES)
     wall.page.wait_for_selector("#agents [data-login]")
@@ -32,7 +32,7 @@ def test_it_asks_nobody_else_and_has_nothing_to_complain_of(wall: Screen, source
 
 
 def test_a_call_that_waits_is_shown_and_leaves(wall: Screen, source: Caller) -> None:
-    """It is counted for its service, and listed with its caller, until somebody answers."""
+    """It counts at its service, and is listed with its caller until it is answered."""
     call = {"transactionId": 4711, "sessionId": "S4711"}
     wall.sign_in()
     wall.page.wait_for_selector("#waiting tbody tr")
@@ -53,7 +53,7 @@ def test_a_call_that_waits_is_shown_and_leaves(wall: Screen, source: Caller) -> 
 
 
 def test_who_may_not_see_a_panel_is_told_why(wall: Screen) -> None:
-    """An auditor sees the campaigns, and a calm word in place of everything else."""
+    """An auditor sees the campaigns, and an explanation in place of everything else."""
     wall.sign_in(user="auditor")
     wall.page.wait_for_selector("#campaigns tbody tr")
     for panel in ("services", "agents", "waiting", "queue-chart", "connects-chart"):
@@ -62,16 +62,14 @@ def test_who_may_not_see_a_panel_is_told_why(wall: Screen) -> None:
         )
         assert wall.page.locator(f"#{panel} table:visible, #{panel} canvas:visible").count() == 0
     assert wall.page.is_hidden("#campaigns .explanation")
-    assert set(wall.texts("#glance .value")) == {
-        "\N{EN DASH}"
-    }  # what is not seen is not said to be 0
+    assert set(wall.texts("#glance .value")) == {"\N{EN DASH}"}  # hidden figures are not shown as 0
     wall.until_text("#freshness", "Live")
 
 
 def test_who_may_not_use_the_feeds_sees_the_agents_all_the_same(
     wall: Screen, source: Caller
 ) -> None:
-    """A superuser has the statistics, and is shown those again and again."""
+    """A superuser may read the statistics, which the page requests repeatedly."""
     wall.sign_in(user="superuser")
     wall.page.wait_for_selector("#agents [data-login]")
     source.take(
@@ -83,7 +81,7 @@ def test_who_may_not_use_the_feeds_sees_the_agents_all_the_same(
 
 
 def test_who_sees_one_call_center_sees_its_services_alone(wall: Screen) -> None:
-    """What a user may not see is not there."""
+    """Hidden services do not appear."""
     wall.sign_in(user="limited")
     wall.page.wait_for_selector(SERVICES)
     assert {row[0] for row in wall.rows("services").values()} == {"Sales", "Claims"}
@@ -92,7 +90,7 @@ def test_who_sees_one_call_center_sees_its_services_alone(wall: Screen) -> None:
 
 
 def test_a_tab_that_nobody_sees_follows_no_feed(wall: Screen, source: Caller) -> None:
-    """A browser has six connections for a host: three hidden tabs would take all of them."""
+    """A browser has six connections per host, which three hidden tabs would use up."""
     turn = """(hidden) => {
         Object.defineProperty(document, "hidden", {value: hidden, configurable: true});
         document.dispatchEvent(new Event("visibilitychange"));

@@ -1,4 +1,4 @@
-"""The calls behind a figure, in a dialog."""
+"""The dialog with the calls behind a figure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def opener(service: object, cell: str) -> str:
 
 
 def figures(wall: Screen) -> tuple[str, str, int]:
-    """The dialog's title and note, and how many rows it has."""
+    """The dialog's title, its note, and its number of rows."""
     wall.page.wait_for_selector("#calls[open] .scroll:not([hidden]) tbody tr")
     rows = wall.page.locator("#calls tbody tr").count()
     title, note = (wall.page.inner_text(f"#calls-{part}") for part in ("title", "note"))
@@ -32,7 +32,7 @@ def figures(wall: Screen) -> tuple[str, str, int]:
 
 
 def test_a_figure_opens_its_calls_by_mouse_and_by_keyboard(wall: Screen, source: Caller) -> None:
-    """As many rows as the figure says; Escape closes it, and the focus is back on the figure."""
+    """The rows are as many as the figure. Escape closes it, and the focus returns to the figure."""
     wall.sign_in()
     wall.page.wait_for_selector("#services tbody tr")
     row = wall.page.locator("#services tbody tr").first
@@ -57,7 +57,7 @@ def test_a_figure_opens_its_calls_by_mouse_and_by_keyboard(wall: Screen, source:
 
 
 def test_more_calls_are_added_page_by_page(browser: Browser, tmp_path: Path) -> None:
-    """A thousand at a time, each once, and the button goes with the last of them."""
+    """Each page adds a thousand unique calls, and the button disappears after the last."""
     events = [one for number in range(1, 2302) for one in waits(number, SERVICE)]
     with shown(tmp_path, browser, events) as (wall, _):
         wall.page.click(opener(SERVICE, "queue"))
@@ -74,7 +74,7 @@ def test_more_calls_are_added_page_by_page(browser: Browser, tmp_path: Path) -> 
 
 
 def test_on_a_phone_the_table_fits(browser: Browser, tmp_path: Path) -> None:
-    """Nothing is cut off at the side, and the columns stand below their titles."""
+    """Nothing is cut off, and columns are below their titles."""
     events = [one for number in range(1, 40) for one in waits(number, SERVICE)]
     with shown(tmp_path, browser, events, size=(390, 844)) as (wall, _):
         wall.page.click(opener(SERVICE, "queue"))
@@ -94,14 +94,14 @@ def test_on_a_phone_the_table_fits(browser: Browser, tmp_path: Path) -> None:
 
 
 def test_without_the_right_a_figure_is_no_button(wall: Screen) -> None:
-    """A role that may not read call data is not offered it; nor is a screen (``test_session``)."""
+    """Roles without call data and screens (``test_session``) have no button."""
     wall.sign_in(user="manager")
     wall.page.wait_for_selector("#services tbody tr")
     assert wall.page.locator("#services tbody button").count() == 0
 
 
 def test_the_page_knows_the_roles_that_the_server_lets_read_call_data() -> None:
-    """The same list in both."""
+    """Both have the same list."""
     script = files("floorcast.wallboard").joinpath("page/calls_dialog.js").read_text("utf-8")
     listed = re.search(r"ROLES = (\[[^\]]*\])", script)
     assert listed is not None

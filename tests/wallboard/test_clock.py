@@ -1,4 +1,4 @@
-"""The server's time, as the page knows it."""
+"""The server's time on the page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HEAR = """async (told) => {
 
 
 def test_it_goes_on_for_a_while_and_then_stands_still(wall: Screen) -> None:
-    """It never goes back by a hair, and follows a server whose clock is set."""
+    """It never decreases, except when the server's clock is set."""
     told = 1_795_000_000_000
     wall.page.clock.install()
     wall.open()

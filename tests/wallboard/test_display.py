@@ -1,4 +1,4 @@
-"""The page in each of its views: accessible, within its screen, remembered."""
+"""The page in every view: accessible, within the screen, and remembered."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ CUT_OFF = """[...document.querySelectorAll(".panel :is(.scroll, .plot)")]
 
 
 def violations(wall: Screen) -> list[Any]:
-    """What axe finds, rule by rule, with the elements."""
+    """The findings of axe by rule, with the elements."""
     if not wall.page.evaluate("'axe' in window"):
         wall.page.evaluate(AXE)
-    rules = "{'target-size': {enabled: true}}"  # of WCAG 2.2, which axe leaves out by itself
+    rules = "{'target-size': {enabled: true}}"  # of WCAG 2.2, which axe does not enable by default
     found = wall.page.evaluate(
         f"axe.run(document, {{resultTypes: ['violations'], rules: {rules}}})"
     )
@@ -42,7 +42,7 @@ def violations(wall: Screen) -> list[Any]:
 
 
 def test_axe_finds_nothing_in_any_view(wall: Screen, tmp_path: Path) -> None:
-    """Signing in, each view, the thresholds; each leaves a picture to look at, none cut off."""
+    """The sign-in form, every view and the thresholds are checked, and no text is cut off."""
     wall.open()
     wall.page.wait_for_selector("#sign-in")
     assert violations(wall) == []
@@ -70,7 +70,7 @@ def test_axe_finds_nothing_in_any_view(wall: Screen, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("view", ["", "#wall"])
 def test_the_view_and_the_theme_are_remembered(wall: Screen, view: str) -> None:
-    """The view by its address, for a screen that starts by itself; the theme by the browser."""
+    """The address has the view, so that screens can start with it. The browser stores the theme."""
     wall.sign_in(view=view)
     assert wall.page.get_attribute("html", "data-view") == ("wall" if view else "desk")
     if view:
@@ -103,7 +103,7 @@ LINES = """() => [...document.querySelectorAll(".panel h2")]
 
 
 def trying() -> Iterator[dict[str, Any]]:
-    """A floor with wide values: more than a hundred of everything, long names, long waits."""
+    """A floor with wide values: hundreds of everything, long names, and long waits."""
     yield from campaigns()
     yield from shift(agents=150, calls=400, waiting=110)
     yield from waits(1, 38061, callerId=SIP)
@@ -116,7 +116,7 @@ def trying() -> Iterator[dict[str, Any]]:
 def test_nothing_overflows_whatever_the_screen_and_the_names(
     tmp_path: Path, browser: Browser
 ) -> None:
-    """Walls from 1280 to 3840 and upright; callers, ids and names of any length and direction."""
+    """Walls have 1280 to 3840 pixels or are upright. Names have any length and direction."""
     with shown(tmp_path, browser, trying(), site=SITE) as (wall, _):
         wall.page.wait_for_selector("#agents [data-login]")
         wall.page.fill("#agents input", "x" * 60)
@@ -136,13 +136,13 @@ def test_nothing_overflows_whatever_the_screen_and_the_names(
             wall.pass_time(1)
             figures = ".glance .value, .services :is(td, th):not(.name)"
             assert (width, wall.page.evaluate(OVERFLOWS, figures)) == (width, [])
-            wall.until(f"() => {CUT_OFF}.length === 0")  # the charts follow a frame later
+            wall.until(f"() => {CUT_OFF}.length === 0")  # the charts are drawn a frame later
             assert wall.page.evaluate("document.documentElement.scrollWidth") <= width
             assert max(wall.page.evaluate(LINES)) < 2
 
 
 def test_a_name_is_read_whole_on_a_wall(tmp_path: Path, browser: Browser) -> None:
-    """The names of services take two lines where one is too short, and no more."""
+    """Services with long names take at most two lines."""
     with shown(tmp_path, browser, trying(), site=SITE, view="#wall", size=(1920, 1080)) as (
         wall,
         _,
@@ -168,7 +168,7 @@ SMALL = """[...document.querySelectorAll(
 
 
 def test_fingers_have_room(browser: Browser, floor: Server) -> None:
-    """What can be touched has 44 pixels each way on a phone, and nothing for walls takes room."""
+    """Touch targets have 44 pixels each way, and wall-only controls take no room."""
     with screen(browser, floor.url, 360, 800, touch=True) as wall:
         wall.open()
         wall.page.wait_for_selector("#sign-in")
@@ -212,7 +212,7 @@ INSIDE = """(id) => {
 def test_each_dialog_is_for_everybody(
     tmp_path: Path, browser: Browser, size: tuple[int, int], scheme: Literal["light", "dark"]
 ) -> None:
-    """For eyes, fingers and keyboards: it fits, Escape closes it, and the focus comes back."""
+    """It fits, Escape closes it, and the focus returns, for every input method."""
     site = with_rule().replace('"Sales"', '"Claims and damages, new policies"')
     late = {"agent": "x" * 60, "service": 38049, "eventType": "NOT_READY", "reason": "LUNCH"}
     events = [*waits(1, 38049, callerId=SIP), *waits(2, 38049), event("agent.state", "a", **late)]

@@ -1,4 +1,4 @@
-"""Figures as people read them."""
+"""Formatted figures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WRITTEN = """async () => {
 
 
 def test_figures_are_written_for_people(wall: Screen) -> None:
-    """Durations by their size, shares to a decimal, thousands apart."""
+    """Durations have suitable units, percentages one decimal, and thousands separators."""
     wall.open()
     assert wall.page.evaluate(WRITTEN) == [
         ["0:00", "0:59", "1:00", "59:59", "1:00:00", "25:01:01", "0:00"],
@@ -45,6 +45,6 @@ RATES = """async () => {
 
 
 def test_a_rate_is_about_the_calls_that_waited(wall: Screen) -> None:
-    """The agents' own outbound calls are handled, and make no service level or abandon rate."""
+    """Agents' own outbound calls are handled, but count in no service level or abandon rate."""
     wall.open()
     assert wall.page.evaluate(RATES) == [0, 0, 2237, 40, 3]

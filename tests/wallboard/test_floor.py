@@ -1,4 +1,4 @@
-"""The agents on the page, between a snapshot and its stream, and from one snapshot to the next."""
+"""The agents on the page, from a snapshot through the stream to the next snapshot."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def until_state(wall: Screen, state: int) -> None:
 
 
 def test_what_happens_before_the_stream_is_open_is_not_missed(wall: Screen, source: Caller) -> None:
-    """The stream begins at the very place at which the snapshot is true."""
+    """The stream starts at the snapshot's position."""
     enter(source, 1, "READY")
     states = iter(("DIALING",))
 
@@ -47,7 +47,7 @@ def test_what_happens_before_the_stream_is_open_is_not_missed(wall: Screen, sour
 def test_a_snapshot_that_is_older_than_what_is_shown_is_not_shown(
     wall: Screen, source: Caller
 ) -> None:
-    """As from a node that lags behind: the feed goes on from where it was."""
+    """A lagging node may send one. The feed continues from its position."""
     enter(source, 3, "READY")
     wall.page.clock.install()
     with wall.page.expect_response(STATUS) as first:
@@ -74,7 +74,7 @@ def test_a_snapshot_that_is_older_than_what_is_shown_is_not_shown(
 def test_a_wall_that_was_refused_the_feed_follows_it_again_by_itself(
     wall: Screen, source: Caller
 ) -> None:
-    """A right that is taken away and given back needs no reload: meanwhile there are snapshots."""
+    """No reload is needed after a right is restored. Meanwhile it uses snapshots."""
     enter(source, 6, "READY")
     wall.page.clock.install()
     refusal = {"status": 403, "json": {"code": 302, "message": "the role may not use the feeds"}}

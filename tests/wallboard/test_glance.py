@@ -1,4 +1,4 @@
-"""The tiles: the figures of all services together, whom they mean, and where they lead."""
+"""The tiles: combined figures, the names on them, and their links."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.wallboard.shifts import WALL_SITE, shift
 
 
 def tile(wall: Screen, name: str) -> tuple[str, str]:
-    """A tile's value, and the words below it."""
+    """A tile's value and note."""
     return (
         wall.page.inner_text(f"[data-tile={name}] .value"),
         wall.page.inner_text(f"[data-tile={name}] .note"),
@@ -22,7 +22,7 @@ def tile(wall: Screen, name: str) -> tuple[str, str]:
 
 
 def test_they_sum_up_the_services(wall: Screen, source: Caller) -> None:
-    """Service level and speed of answer by calls, as if the services were one."""
+    """Service level and speed of answer are weighted by calls."""
     wall.sign_in()
     wall.page.wait_for_selector("#services tbody tr")
     rows = source.http.post("/realtime/service/stats").json()["stats"]
@@ -41,7 +41,7 @@ def test_they_sum_up_the_services(wall: Screen, source: Caller) -> None:
 
 
 def test_they_lead_to_whom_they_name(wall: Screen) -> None:
-    """By a click, or a key: the service's row is in focus; the agents that are ready are listed."""
+    """A click or key focuses the service's row, or lists the ready agents."""
     wall.sign_in()
     wall.page.wait_for_selector("#services tbody tr")
     wall.page.wait_for_selector("#agents [data-login]")

@@ -1,4 +1,4 @@
-"""The queue's past, as the page has seen it."""
+"""The queue's history as seen by the page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SPAN, STEP, GAP = 1800, 5, 20
 
 
 def model(samples: list[tuple[int, int]], now: int) -> list[list[Any]]:
-    """The most in each step of the last half hour, a None in each gap, and the present."""
+    """The maximum of each step of the last half hour, None in gaps, and the present."""
     steps: dict[int, int] = {}
     for at, waiting in samples:
         step = at - at % STEP
@@ -38,7 +38,7 @@ def model(samples: list[tuple[int, int]], now: int) -> list[list[Any]]:
 
 
 def test_it_is_the_last_half_hour_with_its_gaps(wall: Screen) -> None:
-    """It outlives a reload, and is nobody else's."""
+    """It survives a reload, and is separate per user."""
     wall.open()
     for seed in range(20):
         random, at = Random(seed), 1_795_000_000
@@ -63,13 +63,13 @@ FILL_PAST = """async ([intervals, timeStamp, samples]) => {
 
 
 def interval(service: str, start: int, most: int) -> dict[str, Any]:
-    """A row of service/stats/intervals, as far as it is looked at; ``start`` in seconds."""
+    """A row of service/stats/intervals with the members in use. ``start`` is in seconds."""
     ends = (start + 300) * 1000
     return {"serviceId": service, "start": start * 1000, "end": ends, "queueMax": most}
 
 
 def test_it_is_full_at_the_first_sign_in(wall: Screen) -> None:
-    """The past is what intervals say of it, without a gap, up to what the page has seen itself."""
+    """Intervals fill the past without a gap, up to what the page has seen itself."""
     wall.open()
     begin = 1_795_000_200
     rows = [interval(one, begin + 300 * n, n) for n in range(6) for one in ("1", "2")]

@@ -1,4 +1,4 @@
-"""The last hours by interval, in a dialog."""
+"""The dialog with the last hours by interval."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SALES, HELP = 38049, 38050
 
 
 def told(wall: Screen) -> list[int]:
-    """The sums of what is offered, handled and abandoned over all intervals."""
+    """The sums of offered, handled and abandoned calls over all intervals."""
     wall.page.wait_for_selector("#intervals[open] tbody tr")
     rows = wall.page.eval_on_selector_all(
         "#intervals tbody tr",
@@ -29,7 +29,7 @@ def told(wall: Screen) -> list[int]:
 def test_the_intervals_of_a_view_and_of_one_service_are_those_of_the_api(
     browser: Browser, tmp_path: Path
 ) -> None:
-    """The sums stay when the interval changes; new calls come in; Escape closes it."""
+    """Sums are equal for every interval, new calls appear, and Escape closes it."""
     events = [*waits(1, SALES), *waits(2, SALES), *waits(3, HELP)]
     events.append(event("call.end", "end 1", transactionId=1, sessionId="S1"))
     with shown(tmp_path, browser, events) as (wall, source):
@@ -51,7 +51,7 @@ def test_the_intervals_of_a_view_and_of_one_service_are_those_of_the_api(
 
 
 def test_a_day_comes_from_the_archive(browser: Browser, tmp_path: Path) -> None:
-    """The sums are those of the day, here of today; without a day it is the last hours again."""
+    """The sums are those of the day. Without a day, the last hours are shown again."""
     pytest.importorskip("pyarrow")
     events = [*waits(1, SALES), *waits(2, SALES)]
     options = ("--archive", str(tmp_path / "archive"))
@@ -71,7 +71,7 @@ def test_a_day_comes_from_the_archive(browser: Browser, tmp_path: Path) -> None:
 
 
 def test_without_an_archive_a_day_says_so(browser: Browser, tmp_path: Path) -> None:
-    """And no figures of other hours are shown for it."""
+    """The figures of other hours are cleared."""
     with shown(tmp_path, browser, waits(1, SALES)) as (wall, _):
         wall.page.click("#show-intervals")
         told(wall)

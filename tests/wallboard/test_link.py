@@ -1,4 +1,4 @@
-"""What follows the floor, shared by the tabs of a browser, or followed by a tab itself."""
+"""The Source, shared by the tabs of a browser or in a single tab."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def enter(source: Caller, number: str, kind: str) -> None:
 
 
 def beside(tab: Screen, count: int) -> list[Screen]:
-    """More tabs of the same browser, which are signed in because the first is."""
+    """More tabs of the same browser, signed in through the first."""
     tabs = [Screen(tab.page.context, tab.url) for _ in range(count)]
     for one in tabs:
         one.open()
@@ -41,14 +41,14 @@ def beside(tab: Screen, count: int) -> list[Screen]:
 
 
 def until_streams(tab: Screen, source: Caller, count: int) -> None:
-    """Wait until the server has so many streams open."""
+    """Wait until the server has this many open streams."""
     tab.until_so(lambda: source.counted(STREAMS) == count, f"{count} streams are open")
 
 
 def test_eight_tabs_are_live_on_one_connection_and_closing_one_leaves_no_gap(
     shared: Screen, source: Caller
 ) -> None:
-    """A browser has six for a host; the first tab, which began it all, is no more than the rest."""
+    """A browser has six per host. The first tab is not special."""
     enter(source, "t1", "READY")
     shared.sign_in(user="manager")
     shared.page.wait_for_selector("#services tbody tr")
@@ -95,7 +95,7 @@ def test_tabs_with_views_of_their_own_share_it(shared: Screen, source: Caller) -
 def test_a_session_that_ends_is_renewed_for_all_tabs_by_the_one_that_can(
     shared: Screen, source: Caller
 ) -> None:
-    """The first tab knows the password; the second goes on with what it opened."""
+    """The first tab has the password, and the second uses the new session."""
     kept = "JSON.parse(sessionStorage.getItem('floorcast.session') ?? '{}').id"
     shared.sign_in(user="manager")
     (other,) = beside(shared, 1)
@@ -112,7 +112,7 @@ def test_a_session_that_ends_is_renewed_for_all_tabs_by_the_one_that_can(
 
 
 def test_signing_out_in_one_tab_signs_all_tabs_out(shared: Screen) -> None:
-    """Nobody finds the floor in a tab that was forgotten."""
+    """No forgotten tab shows the floor."""
     shared.sign_in(user="manager")
     (other,) = beside(shared, 1)
     shared.page.click("#sign-out")
@@ -123,7 +123,7 @@ def test_signing_out_in_one_tab_signs_all_tabs_out(shared: Screen) -> None:
 
 
 def test_a_worker_that_does_not_start_is_done_without(browser: Browser, floor: Server) -> None:
-    """The tab follows the floor by itself, and says nothing of it."""
+    """The tab silently follows the floor itself."""
     with screen(browser, floor.url, shared=True) as wall:
         broken = "globalThis.SharedWorker = class { constructor() { throw new Error('no'); } }"
         wall.page.add_init_script(broken)
@@ -136,7 +136,7 @@ def test_a_worker_that_does_not_start_is_done_without(browser: Browser, floor: S
 def test_a_tab_that_comes_back_with_an_old_session_takes_the_one_that_counts(
     shared: Screen,
 ) -> None:
-    """As one that was closed and is opened anew: it signs nobody out."""
+    """A reopened tab has an old session, and signs nobody out."""
     kept = "JSON.parse(sessionStorage.getItem('floorcast.session') ?? '{}').id"
     shared.sign_in(user="manager")
     (other,) = beside(shared, 1)

@@ -1,4 +1,4 @@
-"""The page as a whole, for who has a keyboard alone."""
+"""The whole page by keyboard."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ TILES = ["level", "needs", "waiting", "longest", "speed", "handled", "abandoned"
 
 
 def test_signing_in_and_out_is_done_by_keyboard(wall: Screen) -> None:
-    """What is in focus is where one expects it."""
+    """The focus is always where a user expects it."""
     keys = wall.page.keyboard
     wall.open()
     wall.until("document.activeElement.name === 'clientName'")
     for text in ("ACME", "manager", PASSWORD, TOKENS["ACME"]):
         keys.type(text)
         keys.press("Tab")
-    keys.press("Tab")  # past what an API token is
+    keys.press("Tab")  # skip the help on API tokens
     keys.press("Enter")
     wall.until(f"{FOCUS} === 'H1'")
     wall.page.focus("#sign-out")
@@ -27,7 +27,7 @@ def test_signing_in_and_out_is_done_by_keyboard(wall: Screen) -> None:
 
 
 def test_the_tools_are_used_by_keyboard(wall: Screen) -> None:
-    """Each is the next one's neighbour, and a dialog gives the focus back."""
+    """They are adjacent in the tab order, and a dialog returns the focus."""
     keys = wall.page.keyboard
     wall.sign_in()
     wall.until(f"{FOCUS} === 'H1'")
@@ -55,7 +55,7 @@ def test_the_tools_are_used_by_keyboard(wall: Screen) -> None:
 
 
 def test_the_tiles_and_panels_are_reached_by_keyboard(wall: Screen) -> None:
-    """In the order in which they are seen."""
+    """The tab order is the visual order."""
     keys = wall.page.keyboard
     wall.sign_in()
     wall.page.wait_for_selector("#campaigns tbody tr")

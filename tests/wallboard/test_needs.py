@@ -1,4 +1,4 @@
-"""What needs a hand: figures past their thresholds, and a floor that cannot do its work."""
+"""Problems: figures past their thresholds, and a floor that cannot take calls."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ TILE = "[data-tile=needs]"
 
 
 def note(wall: Screen) -> str:
-    """Whom the tile names, and why."""
+    """The services or agents on the tile, with the reasons."""
     return wall.page.get_attribute(f"{TILE} .note", "title") or ""
 
 
 def until_needs(wall: Screen, count: int) -> None:
-    """Wait until so many need a hand."""
+    """Wait until the tile has this number."""
     wall.until(f"document.querySelector('{TILE} .value').textContent === '{count}'")
 
 
 def test_calls_that_wait_for_nobody_need_a_hand(tmp_path: Path, browser: Browser) -> None:
-    """With nobody logged in, then with nobody ready; all is well only once somebody is."""
+    """First nobody is logged in, then nobody is ready. All is well once an agent is."""
     with shown(tmp_path, browser, waits(1, 38049)) as (wall, source):
         until_needs(wall, 2)
         assert wall.page.get_attribute("[data-tile=ready]", "data-level") == "act"
@@ -46,7 +46,7 @@ def test_calls_that_wait_for_nobody_need_a_hand(tmp_path: Path, browser: Browser
 
 
 def test_a_server_that_does_not_answer_needs_a_hand(tmp_path: Path, browser: Browser) -> None:
-    """The tile does not say that all is well, or that only some data is missing."""
+    """The tile says neither that all is well nor that some data is missing."""
     with shown(tmp_path, browser, waits(1, 38049)) as (wall, _):
         until_needs(wall, 2)
         wall.page.route("**/realtime/**", lambda route: route.abort())
@@ -79,7 +79,7 @@ SILENT = """async (minutes) => {
 def test_a_silent_source_does_not_look_live(
     wall: Screen, minutes: float, state: str, said: str, needy: list[str]
 ) -> None:
-    """The age of the newest event is shown; after five minutes it needs a hand."""
+    """The newest event's age is shown, and after five minutes it is a problem."""
     wall.open()
     found = wall.page.evaluate(SILENT, minutes)
     assert found[:2] == [state, said]
@@ -100,15 +100,16 @@ READY, NOT_READY, IN_CALL, RESERVED = 2, 3, 4, 12
         (0, 0, 0, [], ""),
         (1, 0, 0, [], "none"),
         (1, 1, 30, [(1, NOT_READY)], "busy"),
-        (1, 1, 5, [(1, IN_CALL)], ""),  # a hand is just getting free
+        (1, 1, 5, [(1, IN_CALL)], ""),  # an agent is about to be free
         (1, 1, 30, [(1, RESERVED)], ""),  # the call rings
-        (1, 1, 30, [(1, IN_CALL), (2, READY)], "busy"),  # ready, for another service
-        (1, 2, 30, [(1, IN_CALL), (2, READY)], ""),  # shown with another, and of this one, too
+        (1, 1, 30, [(1, IN_CALL), (2, READY)], "busy"),  # ready for another service
+        # Shown with another service, but also of this one.
+        (1, 2, 30, [(1, IN_CALL), (2, READY)], ""),
     ],
 )
 def test_whether_anybody_is_there_for_a_call(
     wall: Screen, waiting: int, agents: int, wait: int, present: list[object], hands: str
 ) -> None:
-    """Those who serve several services are shown with one, and may be ready for each."""
+    """An agent with several services is shown with one and may be ready for each."""
     wall.open()
     assert wall.page.evaluate(HANDS, [waiting, agents, wait, present]) == hands

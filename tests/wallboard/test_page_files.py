@@ -1,4 +1,4 @@
-"""The page's files: all there, of the right type, and nothing from elsewhere."""
+"""The page's files: complete, with the right types, and all local."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ REFERENCES = {
 
 
 def test_the_page_is_at_its_path() -> None:
-    """Everything else lies beneath it, but for the page at the root that leads to it."""
+    """All files are below it, except the landing page at the root."""
     assert FILES[PATH].media_type == FILES["/"].media_type == "text/html; charset=utf-8"
     assert all(path in {PATH, "/"} or path.startswith(f"{PATH}/") for path in FILES)
 
 
 def test_the_landing_page_leads_to_all_that_a_person_may_look_for() -> None:
-    """The wallboard, the documentation, and how the server is."""
+    """It links to the wallboard, the documentation, and the server's health."""
     links = re.findall(r'<a href="([^"]+)"', FILES["/"].content.decode())
     assert {PATH, "/docs", "/openapi.json", "/readyz", "/metrics"} == set(links)
 
 
 def test_what_a_file_refers_to_is_there() -> None:
-    """No script, style or picture is missing, or comes from another host; none is left over."""
+    """No script, style or picture is missing, remote, or unused."""
     found = set()
     for file in FILES.values():
         pattern = REFERENCES.get(file.media_type.partition(";")[0])
@@ -36,24 +36,24 @@ def test_what_a_file_refers_to_is_there() -> None:
         for reference in pattern.findall(file.content.decode()) if pattern else ():
             found.add(reference if reference[0] == "/" else f"{folder}/{reference[2:]}")
     found -= {"/docs", "/openapi.json", "/readyz", "/metrics"}  # not files of the page
-    found.add(f"{PATH}/worker.js")  # which link.js makes a worker of
+    found.add(f"{PATH}/worker.js")  # link.js runs it as a worker
     assert found == set(FILES) - {"/", f"{PATH}/uplot/LICENSE"}
 
 
 def test_nothing_is_inline() -> None:
-    """What the policy would refuse is not in the page to begin with."""
+    """The policy forbids inline code, so the page has none."""
     page = FILES[PATH].content.decode()
     assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", page)
 
 
 def test_the_library_has_its_licence_beside_it() -> None:
-    """And says which version it is."""
+    """The licence has the version."""
     assert b"MIT License" in FILES[f"{PATH}/uplot/LICENSE"].content
     assert b"(v1.6.32)" in FILES[f"{PATH}/uplot/uPlot.esm.js"].content[:500]
 
 
 def test_nobody_but_the_server_itself_may_give_the_page_anything() -> None:
-    """The policy allows what the page needs, and nothing else."""
+    """The policy allows what the page needs and nothing else."""
     policy = dict(SECURITY)["content-security-policy"]
     rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
     assert rules.pop("default-src") == "'none'"
@@ -67,6 +67,6 @@ def test_nobody_but_the_server_itself_may_give_the_page_anything() -> None:
     [("", False), ("*", True), ('W/"x"', True), ('"x"', True), ('"y", W/"x"', True), ("x", False)],
 )
 def test_a_browser_says_what_it_has(if_none_match: str, known: bool) -> None:
-    """Tags are compared weakly, as RFC 9110 has it for ``If-None-Match``."""
+    """Tags are compared weakly, as RFC 9110 requires for ``If-None-Match``."""
     file = PageFile("/wallboard/x.js", "text/javascript", b"", 'W/"x"')
     assert file.is_known_to(if_none_match) is known

@@ -1,4 +1,4 @@
-"""A past moment on the board: chosen, marked as past, and left by one key."""
+"""A past time on the board: chosen, marked, and left with one key."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BAR = "#past-bar:not([hidden])"
 
 
 def show(wall: Screen, ago: timedelta) -> None:
-    """Choose a moment of the browser's own time in the dialog."""
+    """Choose a local time in the dialog."""
     wall.tool("#show-past")
     now = datetime.fromisoformat(wall.page.evaluate("new Date().toISOString()"))
     offset = wall.page.evaluate("new Date().getTimezoneOffset()")
@@ -27,7 +27,7 @@ def show(wall: Screen, ago: timedelta) -> None:
 
 
 def test_a_moment_before_the_log_says_from_when(wall: Screen) -> None:
-    """The server says why beside the services; Escape shows the present again."""
+    """The services panel has the server's reason, and Escape returns to the present."""
     wall.sign_in()
     wall.page.wait_for_selector(SERVICES)
     show(wall, timedelta(hours=20))
@@ -43,7 +43,7 @@ def test_a_moment_before_the_log_says_from_when(wall: Screen) -> None:
 
 
 def test_the_board_shows_the_floor_as_it_was(browser: Browser, floor: Server) -> None:
-    """Every panel at one place of the past, asked for with it; what happens now is not shown."""
+    """Every panel is at one past position, and current events are not shown."""
     with Caller(floor.url) as source, screen(browser, floor.url) as wall:
         source.login()
         wall.sign_in()
@@ -75,7 +75,7 @@ def test_the_board_shows_the_floor_as_it_was(browser: Browser, floor: Server) ->
 
 
 def test_a_phone_can_step_through_the_past(browser: Browser, floor: Server) -> None:
-    """The bar and its buttons fit, and a step beyond now is the present."""
+    """The bar and its buttons fit, and a step beyond now returns to the present."""
     with screen(browser, floor.url, width=390, height=844) as wall:
         wall.sign_in()
         wall.page.wait_for_selector(SERVICES)
@@ -107,7 +107,7 @@ def minute_of(wall: Screen, ms: int) -> str:
 
 
 def at_moment(wall: Screen, ms: int) -> None:
-    """Choose a moment to the ms, which the dialog takes to the minute."""
+    """Choose a time in ms, which the dialog rounds to the minute."""
     wall.page.click("#show-past")
     wall.page.evaluate(
         """(ms) => {

@@ -19,14 +19,14 @@ AGENTS = [f"agent {number:02}" for number in range(16)]
 
 @pytest.fixture
 def stranger(floor: Server) -> Iterator[Caller]:
-    """A source of a client of its own, whose floor is empty."""
+    """A source of a separate client with an empty floor."""
     with Caller(floor.url, "STRANGER") as caller:
         caller.login()
         yield caller
 
 
 def changes(random: Random, amount: int) -> Iterator[dict[str, Any]]:
-    """Agents log on; then anything, some of it late, on services that appear as it goes."""
+    """Agents log on, then do anything, partly late, on services that appear over time."""
     began = datetime.now(UTC) - timedelta(minutes=30)
     for agent in AGENTS:
         one = {"agent": agent, "eventType": "LOGON", "service": "team 0"}
@@ -46,7 +46,7 @@ def changes(random: Random, amount: int) -> Iterator[dict[str, Any]]:
 
 
 def expected(caller: Caller) -> dict[str, list[str]]:
-    """What the API says of the agents, as the page shows it."""
+    """The API's agents in the form of the page."""
     answer = caller.http.post("/realtime/service/agents/status").json()
     return {
         one["agentLoginId"]: [
@@ -67,7 +67,7 @@ def reason(row: dict[str, Any]) -> str:
 def test_a_snapshot_and_the_events_after_it_are_the_next_snapshot(
     wall: Screen, stranger: Caller
 ) -> None:
-    """By the stream alone: no other snapshot has been taken meanwhile."""
+    """Only the stream is used, without another snapshot in between."""
     told = list(changes(Random(1), 600))
     stranger.take(ndjson(told[: len(AGENTS)]))
     wall.sign_in(client="STRANGER")

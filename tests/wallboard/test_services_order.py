@@ -28,7 +28,7 @@ DRAWN = "#services tbody .name"
 
 
 def floor() -> Iterator[dict[str, object]]:
-    """Each team has an agent; calls wait for some, the longest for team 21."""
+    """Each team has an agent. Calls wait for some, longest for team 21."""
     now = datetime.now(UTC)
     for number in range(MANY):
         ready = {"agent": f"A{number}", "service": 50000 + number, "eventType": "READY"}
@@ -40,7 +40,7 @@ def floor() -> Iterator[dict[str, object]]:
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Screen]:
-    """A desk in front of many services."""
+    """A desk with many services."""
     with shown(tmp_path_factory.mktemp("many"), browser, floor(), site=SITE) as (wall, _):
         yield wall
 
@@ -50,7 +50,7 @@ def drawn(wall: Screen, first: int = MANY) -> list[str]:
 
 
 def test_in_need_first_puts_the_longest_wait_first(desk: Screen) -> None:
-    """Of two that are past their thresholds; then who is to be watched; then the others by name."""
+    """Services past their thresholds come first, then those to watch, then others by name."""
     assert drawn(desk) == NAMES
     desk.page.click("#services [data-order=need]")
     assert drawn(desk, 5) == ["Team 21", "Team 07", "Team 12", "Team 03", "Team 00"]
@@ -60,7 +60,7 @@ def test_in_need_first_puts_the_longest_wait_first(desk: Screen) -> None:
 
 
 def test_a_column_sorts_the_worst_first_then_the_best_then_not_at_all(desk: Screen) -> None:
-    """And says so to who does not see it."""
+    """Screen readers get the order, too."""
     head = "#services th.wait"
     desk.page.click(f"{head} button")
     assert drawn(desk, 3) == ["Team 21", "Team 07", "Team 12"]
@@ -73,7 +73,7 @@ def test_a_column_sorts_the_worst_first_then_the_best_then_not_at_all(desk: Scre
 
 
 def test_a_search_finds_services_or_says_that_there_is_none(desk: Screen) -> None:
-    """By words of the name and of the call center."""
+    """Words of the name and of the call center match."""
     search = "#services input"
     desk.page.fill(search, "north team 1")
     assert "Team 12" in drawn(desk)
@@ -91,7 +91,7 @@ def test_a_search_finds_services_or_says_that_there_is_none(desk: Screen) -> Non
 def test_on_a_wall_those_in_need_stay_and_the_others_take_turns(
     tmp_path: Path, browser: Browser
 ) -> None:
-    """Everybody is shown once before anybody is shown again."""
+    """Every service is shown once before any is repeated."""
     size = (1920, 1080)
     with shown(tmp_path, browser, floor(), site=SITE, view="#wall", size=size) as (wall, _):
         wall.until_text("#services h2", "urgent first · page")

@@ -1,4 +1,4 @@
-"""The services on the page, and in the API."""
+"""The services on the page and in the API."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tests.wallboard.screen import Screen
 
 
 def test_the_figures_are_those_of_the_api_at_the_same_token(wall: Screen) -> None:
-    """Services, waiting calls, live connects, campaigns: each panel names its place."""
+    """This holds for services, waiting calls, live connects and campaigns, each at its token."""
     wall.sign_in()
     wall.until("document.querySelectorAll('#campaigns tbody tr').length === 3")
     wall.until("document.querySelectorAll('#services tbody tr').length === 5")

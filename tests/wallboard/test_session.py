@@ -1,4 +1,4 @@
-"""The session of a screen, which has a key in place of a password."""
+"""The session of a screen, which has a key instead of a password."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NAMES = "#services tbody .name"
 
 
 def key(server: Server, *words: str) -> str:
-    """What ``floorcast key`` prints, run beside the server."""
+    """The output of ``floorcast key`` while the server runs."""
     arguments = command("key", *words, "--client", "ACME", "--data", server.data)
     done = subprocess.run(
         arguments, env=environment(), capture_output=True, text=True, timeout=60, check=True
@@ -26,7 +26,7 @@ def key(server: Server, *words: str) -> str:
 
 
 def until_status(wall: Screen, caller: Caller, secret: str, status: int) -> None:
-    """Wait until the server has noticed what the command did."""
+    """Wait until the server has seen the change."""
     headers = {"Authorization": f"Bearer {secret}"}
 
     def answer() -> bool:
@@ -38,7 +38,7 @@ def until_status(wall: Screen, caller: Caller, secret: str, status: int) -> None
 
 
 def test_a_screen_comes_back_by_itself(tmp_path: Path, browser: Browser) -> None:
-    """By its link, after a restart of the screen, without anybody; until its key is revoked."""
+    """Its link works after a restart without a user, until the key is revoked."""
     with (
         running(tmp_path, site=WALL_SITE) as server,
         Caller(server.url) as caller,
@@ -59,7 +59,8 @@ def test_a_screen_comes_back_by_itself(tmp_path: Path, browser: Browser) -> None
         wall.page.context.clear_cookies()
         wall.open("#desk")
         wall.page.wait_for_selector(NAMES)
-        assert wall.page.locator("#services tbody button").count() == 0  # a screen opens no calls
+        # A screen cannot list calls.
+        assert wall.page.locator("#services tbody button").count() == 0
         key(server, "revoke", digest(secret)[:12])
         until_status(wall, caller, secret, 401)
         wall.until_text("#sign-in-why", "The key of this screen is no longer accepted.")
@@ -68,7 +69,7 @@ def test_a_screen_comes_back_by_itself(tmp_path: Path, browser: Browser) -> None
 def test_a_screen_that_starts_before_its_server_waits_for_it(
     tmp_path: Path, browser: Browser
 ) -> None:
-    """It says what it waits for, and shows no form that nobody would fill in."""
+    """It shows the reason, and no form that nobody would fill in."""
     with running(tmp_path, site=WALL_SITE) as server, screen(browser, server.url) as wall:
         wall.page.clock.install()
         away = "**/session/screen*"

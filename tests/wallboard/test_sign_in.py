@@ -1,4 +1,4 @@
-"""Signing in, its failures, and how a session goes on."""
+"""Signing in, failures, and the renewal of sessions."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ FORM = "#sign-in:not([hidden])"
 
 
 def end(server: Server, session: str) -> None:
-    """End a session behind the page's back, as a password change would."""
+    """End a session outside the page, as a password change would."""
     answer = httpx.delete(f"{server.url}/session/logout/{session}", trust_env=False, verify=False)
     assert answer.status_code == 204
 
 
 def test_a_failure_is_told_in_words_and_mended(wall: Screen) -> None:
-    """What is wrong is said, what was typed stays, and nothing of the floor is shown."""
+    """The error is explained, the input is kept, and nothing of the floor is shown."""
     wall.open()
     wall.fill(password="wrong horse")
     wall.until_text("#sign-in-failure", "The client, user, password or API token is wrong")
@@ -38,7 +38,7 @@ def test_a_failure_is_told_in_words_and_mended(wall: Screen) -> None:
 
 
 def test_a_token_that_no_header_can_carry_is_a_wrong_one(wall: Screen) -> None:
-    """The server is there, so it is not said to be away."""
+    """The server is reachable, and the message does not deny it."""
     wall.open()
     for name in ("clientName", "userName", "password", "apiToken"):
         wall.page.fill(f"[name={name}]", "ключ")
@@ -58,7 +58,7 @@ def test_a_token_that_no_header_can_carry_is_a_wrong_one(wall: Screen) -> None:
 def test_what_answers_in_front_of_the_server_is_told(
     wall: Screen, status: int, said: str, shown: str
 ) -> None:
-    """A proxy, or a network that wants to be logged in to, in words and not in silence."""
+    """A proxy, or a network's login page, is reported with a message."""
     wall.open()
     wall.page.route("**/session/login*", lambda route: route.fulfill(status=status, body=said))
     wall.fill()
@@ -66,7 +66,7 @@ def test_what_answers_in_front_of_the_server_is_told(
 
 
 def test_a_session_that_ends_is_renewed_without_anybody(wall: Screen, floor: Server) -> None:
-    """A wall has nobody to type a password; a page that was loaded anew has to ask."""
+    """A wall has nobody to type a password. A reloaded page has to ask."""
     wall.page.clock.install()
     wall.sign_in(user="manager")
     first = wall.page.evaluate(KEPT)
@@ -91,7 +91,7 @@ def test_a_session_that_ends_is_renewed_without_anybody(wall: Screen, floor: Ser
 def test_signing_out_ends_the_session_and_leaves_nothing_in_the_page(
     wall: Screen, floor: Server
 ) -> None:
-    """Neither the figures, nor a session that could be used."""
+    """Neither figures nor a usable session remain."""
     wall.sign_in(user="manager")
     wall.page.wait_for_selector("#services tbody tr")
     session = wall.page.evaluate(KEPT)
@@ -105,7 +105,7 @@ def test_signing_out_ends_the_session_and_leaves_nothing_in_the_page(
 def test_who_signs_in_next_sees_nothing_of_who_was_there_before(
     wall: Screen, floor: Server
 ) -> None:
-    """Not even hidden: an auditor may not see the services that the manager saw."""
+    """Not even hidden elements remain: an auditor may not see the manager's services."""
     wall.page.clock.install()
     wall.sign_in(user="manager")
     wall.page.wait_for_selector("#agents [data-login]")
@@ -123,7 +123,7 @@ def test_who_signs_in_next_sees_nothing_of_who_was_there_before(
 
 
 def test_another_tab_that_is_somebody_else_does_not_mix_the_floors(wall: Screen) -> None:
-    """The cookie of the streams is the browser's: the first tab asks again who it is."""
+    """The cookie for streams is shared by the browser, so the first tab has to sign in again."""
     other = Screen(wall.page.context, wall.url)
     other.open()
     other.page.wait_for_selector(FORM)
@@ -137,7 +137,7 @@ def test_another_tab_that_is_somebody_else_does_not_mix_the_floors(wall: Screen)
 def test_the_form_says_what_an_api_token_is_and_starts_with_what_the_demo_gives(
     wall: Screen,
 ) -> None:
-    """A real server gives nothing; the demo's form has only to be sent."""
+    """A real server gives no values. The demo's form only has to be sent."""
     wall.open()
     wall.page.click("#api-token-help summary")
     wall.until_text("#api-token-help", "floorcast key new --api-token")

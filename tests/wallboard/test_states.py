@@ -12,7 +12,7 @@ TABLE = """async (events) => {
 
 
 def test_the_table_is_the_servers(wall: Screen) -> None:
-    """Every event leaves an agent in the state that the server thinks; every state has a place."""
+    """Every event leads to the server's state, and every state has an order."""
     wall.open()
     names, after, order = wall.page.evaluate(TABLE, list(EVENT_STATE))
     assert names == [STATE_NAMES[number] for number in sorted(STATE_NAMES)]

@@ -1,4 +1,4 @@
-"""How the page asks for figures."""
+"""The page's requests for figures."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ PACE = """async (pace) => {
 
 
 def test_an_answer_that_is_older_than_what_is_shown_is_not_shown(wall: Screen) -> None:
-    """As one from another node of a cluster may be: no figure goes back."""
+    """Another node of a cluster may send one. No figure goes back in time."""
     first, second, third = (encode(5, tick * 10**7, 0) for tick in (10**9, 10**9 + 1, 10**9 + 2))
     wall.open()
     assert wall.page.evaluate(ASK, [second, first, third]) == [second, third]
 
 
 def test_it_keeps_within_the_limit_of_requests(wall: Screen) -> None:
-    """What is left of the minute is spread over what is left of the requests, three a round."""
+    """The rest of the minute is shared by the remaining requests, three per round."""
     wall.page.clock.install()
     wall.open()
     wall.page.clock.pause_at("2035-01-01")

@@ -1,4 +1,4 @@
-"""The page while its server is killed, and after."""
+"""The page while its server is killed and restarted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def state_of(login: str, state: int) -> str:
 
 
 def test_it_comes_back_by_itself_after_a_kill(tmp_path: Path, browser: Browser) -> None:
-    """It says how old it is meanwhile, misses no event of before or after, and goes on live."""
+    """It shows the data's age meanwhile, misses no event, and continues live."""
     with (
         running(tmp_path) as server,
         Caller(server.url, up=server.up) as caller,

@@ -1,4 +1,4 @@
-"""Tables that change in place."""
+"""Tables that are updated in place."""
 
 from __future__ import annotations
 

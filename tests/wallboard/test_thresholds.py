@@ -1,4 +1,4 @@
-"""Thresholds: set in the page, remembered, and told by more than a colour."""
+"""Thresholds: set in the page, stored, and not marked by colour alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ LEVELS = "[...document.querySelectorAll('#services tbody td:nth-child(3)')].map(
 
 
 def test_they_mark_what_is_past_them_and_are_remembered(wall: Screen) -> None:
-    """Set by keyboard; the mark is a shape, and a word for who hears it."""
+    """They are set by keyboard. The mark is a shape, and a word for screen readers."""
     wall.sign_in()
     wall.page.wait_for_selector("#services tbody tr")
     wall.page.focus("#show-thresholds")
@@ -35,7 +35,7 @@ def test_they_mark_what_is_past_them_and_are_remembered(wall: Screen) -> None:
 
 
 def test_what_is_kept_in_a_strange_form_is_left_alone(wall: Screen) -> None:
-    """By another release, or by hand: the page starts with what it was shipped with."""
+    """Values of another release or by hand are ignored, and the defaults apply."""
     wall.open()
     kept = '{"inQueue": [1], "hold": ["a", "b"], "gone": [1, 2], "wrapUp": [1, 2]}'
     wall.page.evaluate("(kept) => localStorage.setItem('floorcast.thresholds', kept)", kept)
@@ -48,7 +48,7 @@ def test_what_is_kept_in_a_strange_form_is_left_alone(wall: Screen) -> None:
 
 
 def test_thresholds_that_are_inverted_are_refused(wall: Screen) -> None:
-    """In words, and nothing of them is kept; a service level is worse the lower it is."""
+    """An explanation appears, and nothing is stored. A service level is worse when lower."""
     wall.sign_in()
     wall.page.click("#show-thresholds")
     wall.page.fill("[aria-label='In queue, calls: act']", "3")

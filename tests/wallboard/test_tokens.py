@@ -1,4 +1,4 @@
-"""Tokens as the page compares them."""
+"""Comparison of tokens on the page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ READ = """async (tokens) => {
 
 
 def test_tokens_compare_as_their_times_do(wall: Screen) -> None:
-    """Over centuries and within a microsecond, whatever place they carry."""
+    """This holds over centuries and within a microsecond, for any position."""
     random = Random(0)
     ticks = [random.randrange(10**17, 10**17 * 3) for _ in range(200)]
     ticks += [one + random.randrange(3) for one in ticks]

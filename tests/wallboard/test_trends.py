@@ -1,4 +1,4 @@
-"""The queue of each service over the last half hour, as the page has seen it."""
+"""The queue of each service over the last half hour, as seen by the page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MINUTE, STEPS = 60, 30
 
 
 def test_it_is_the_most_of_each_minute_and_outlives_a_reload(wall: Screen) -> None:
-    """A minute in which nothing was seen is a gap; another user's past is nobody's."""
+    """A minute without data is a gap, and another user's history is not used."""
     wall.open()
     began = 1_795_000_020
     samples = [(began + 20 * index, [index % 7, 1]) for index in range(40 * 3) if index % 30 > 2]
@@ -37,7 +37,7 @@ def test_it_is_the_most_of_each_minute_and_outlives_a_reload(wall: Screen) -> No
 
 
 def test_each_service_has_its_line_and_its_words(wall: Screen) -> None:
-    """For who does not see it, what it is now and was at most."""
+    """Screen readers get the current and the peak value."""
     wall.sign_in()
     wall.page.wait_for_selector("#services tbody tr .trend svg")
     rows = wall.rows("services")
@@ -61,7 +61,7 @@ FILL_PAST = """async ([intervals, timeStamp, at]) => {
 
 
 def test_it_is_full_at_the_first_sign_in(wall: Screen) -> None:
-    """Each minute has the most of its interval; a service without a row had none waiting."""
+    """Each minute has its interval's maximum. A service without a row had no waiting calls."""
     wall.open()
     end = 1_795_000_200 + STEPS * MINUTE
     rows = [

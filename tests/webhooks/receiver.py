@@ -1,4 +1,4 @@
-"""A receiver on loopback that answers as a test says, and a floor that sends to it."""
+"""A loopback receiver whose responses the test decides, and a floor that sends to it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ Answer = Callable[["Post", asyncio.StreamWriter], Awaitable[None]]
 
 @dataclass
 class Post:
-    """A request as it came."""
+    """A request as received."""
 
     target: str
     headers: dict[str, str]
@@ -69,7 +69,7 @@ class Post:
         return found
 
     def verified(self, secret: str = SECRET) -> None:
-        """Check the signature as Standard Webhooks' own library does, at the time it was made."""
+        """Verify the signature with Standard Webhooks' library, at the request's time."""
         head = f"{self.headers['webhook-id']}.{self.headers['webhook-timestamp']}"
         signer = Verifier(secret)
         made = signer.sign(
@@ -83,7 +83,7 @@ def _at(timestamp: str) -> datetime:
 
 
 def status(code: int, headers: str = "", body: bytes = b"") -> Answer:
-    """Answer with this status."""
+    """Respond with this status."""
 
     async def answer(_post: Post, writer: asyncio.StreamWriter) -> None:
         head = f"HTTP/1.1 {code} X\r\ncontent-length: {len(body)}\r\n{headers}\r\n"
@@ -97,7 +97,7 @@ ok = status(204)
 
 @dataclass
 class Receiver:
-    """``answer`` decides; ``posts`` are all requests, ``taken`` those that were answered by 2xx."""
+    """``answer`` decides. ``posts`` has all requests, ``taken`` those with a 2xx response."""
 
     port: int = 0
     answer: Answer = ok
@@ -107,15 +107,15 @@ class Receiver:
 
     @property
     def url(self) -> str:
-        """Its address."""
+        """The receiver's URL."""
         return f"http://127.0.0.1:{self.port}/hook?a=1"
 
     def ids(self) -> list[str]:
-        """The ids of all events, in the order in which they came."""
+        """The ids of all events in order of arrival."""
         return [event["id"] for post in self.posts for event in post.events]
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Take requests on one connection."""
+        """Serve the requests of one connection."""
         self.connections += 1
         self.writers.append(writer)
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
@@ -156,7 +156,7 @@ def hook(url: str, name: str = "ops", **more: Any) -> Webhook:  # noqa: ANN401 â
 
 
 class Sending:
-    """The webhooks of one client, sent while this is entered; leaving is a regular stop."""
+    """The webhooks of one client, running inside the block and then stopped regularly."""
 
     def __init__(
         self,
@@ -186,12 +186,12 @@ class Sending:
 
 
 def stored(house: House, name: str = "ops") -> Progress:
-    """What the store holds of a webhook."""
+    """The stored progress of a webhook."""
     return read_progress(house.kv.get(BUCKET, key_of(ACME, name)))
 
 
 async def command(house: House, token: str | None) -> None:
-    """What ``floorcast webhook resume`` (or ``skip``: an empty token) writes."""
+    """Write what ``floorcast webhook resume`` (``skip``: an empty token) writes."""
     await house.kv.write([item_of(ACME, "ops", resumed(stored(house), token))])
 
 
@@ -212,7 +212,7 @@ def exchange(
 
 
 def asked(answer: Answer, times: int = 1) -> tuple[list[Reply], Receiver]:
-    """What a receiver's answers are taken for."""
+    """The result of a receiver's response."""
 
     async def story(_loop: VirtualLoop) -> tuple[list[Reply], Receiver]:
         async with receiving(answer) as receiver:
@@ -225,7 +225,7 @@ def asked(answer: Answer, times: int = 1) -> tuple[list[Reply], Receiver]:
 
 
 def raw(*pieces: bytes, end: bool = True) -> Answer:
-    """Answer with these bytes."""
+    """Respond with these bytes."""
 
     async def answer(_post: Post, writer: asyncio.StreamWriter) -> None:
         for piece in pieces:
@@ -238,7 +238,7 @@ def raw(*pieces: bytes, end: bool = True) -> Answer:
 
 
 def add_alerts(house: House) -> None:
-    """Give ACME's floor the feed of its alerts."""
+    """Enable the alerts feed of ACME's floor."""
     feed = Feed(ACME, "alerts", house.rings)
     feed.switched_on = True
     floor = house.floors[ACME]
@@ -246,7 +246,7 @@ def add_alerts(house: House) -> None:
 
 
 def publish_alert(house: House, to: list[str], status: str = "firing") -> str:
-    """An entry with an alert for these webhooks; its id."""
+    """Append an entry with an alert for these webhooks. Returns its id."""
     number = house.log.take(ACME, house.loop.now())
     recorded_at = house.log.head(ACME).recorded_at
     event_id = event_id_maker(ACME, recorded_at, number)(0)

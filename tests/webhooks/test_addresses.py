@@ -1,4 +1,4 @@
-"""Which addresses a webhook's request may go to."""
+"""Allowed addresses of a webhook's requests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOT_PUBLIC = [
     "172.16.0.1",
     "192.168.1.1",
     "100.64.0.1",  # shared by a carrier's customers
-    "169.254.169.254",  # the metadata of clouds
+    "169.254.169.254",  # metadata of clouds
     "192.0.0.192",
     "198.18.0.1",
     "192.88.99.1",
@@ -49,18 +49,18 @@ NOT_PUBLIC = [
 
 @pytest.mark.parametrize("address", PUBLIC)
 def test_an_address_of_the_internet_is_public(address: str) -> None:
-    """Of both kinds, and written as IPv6 too."""
+    """This includes both versions, and IPv4 in IPv6 notation."""
     assert is_public(address)
 
 
 @pytest.mark.parametrize("address", NOT_PUBLIC)
 def test_an_address_of_ones_own_network_is_not(address: str) -> None:
-    """Private, shared, loopback, link-local, multicast and reserved ones, in every writing."""
+    """Private, shared, loopback, link-local, multicast and reserved ones, in any notation."""
     assert not is_public(address)
 
 
 def resolved(*addresses: str, allow_private: bool = False) -> list[str]:
-    """What the name of these addresses resolves to."""
+    """The resolution of a name to these addresses."""
 
     async def resolver(_host: str, _port: int) -> list[str]:
         return list(addresses)
@@ -69,7 +69,7 @@ def resolved(*addresses: str, allow_private: bool = False) -> list[str]:
 
 
 def test_a_name_with_any_private_address_is_refused() -> None:
-    """Also if others of its addresses are public; with ``allow_private`` it is not."""
+    """Other public addresses do not help. ``allow_private`` allows it."""
     assert resolved("8.8.8.8", "8.8.8.8", "8.8.4.4") == ["8.8.8.8", "8.8.4.4"]
     with pytest.raises(AddressRefused, match="allow_private = true"):
         resolved("8.8.8.8", "10.0.0.1")
@@ -77,12 +77,12 @@ def test_a_name_with_any_private_address_is_refused() -> None:
 
 
 def test_the_system_is_asked_for_names() -> None:
-    """In threads of its own; an address is its own address."""
+    """This runs on its own threads. An address resolves to itself."""
     assert set(asyncio.run(system_resolver("localhost", 80))) <= {"127.0.0.1", "::1"}
     assert asyncio.run(system_resolver("192.0.2.7", 80)) == ["192.0.2.7"]
 
 
 def test_a_name_without_an_address_is_an_error() -> None:
-    """As one that does not exist."""
+    """So is a name that does not exist."""
     with pytest.raises(OSError, match="no address"):
         resolved()

@@ -1,4 +1,4 @@
-"""Batches against a plain list: whatever the readers, each event once, in the log's order."""
+"""Batches compared with a plain list: each reader gets each event once, in log order."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FILTERS = st.builds(
 
 
 def seen(chosen: WebhookFilter, maker: int, facets: tuple[str, int | None, int | None]) -> bool:
-    """Whether a webhook with this filter gets an event: the model."""
+    """The model: whether a webhook with this filter gets an event."""
     kind, service, center = facets
     return (
         (chosen.service is None or service in chosen.service)
@@ -45,7 +45,7 @@ def seen(chosen: WebhookFilter, maker: int, facets: tuple[str, int | None, int |
 
 
 async def read(reading: Reading, cursor: int) -> list[str]:
-    """The ids of everything after a cursor, batch by batch."""
+    """The ids of all events after a cursor, batch by batch."""
     found: list[str] = []
     while True:
         batch = await reading.batch(cursor)
@@ -70,7 +70,7 @@ def test_every_reader_gets_what_follows_it_once_and_in_order(
     send: tuple[str, ...],
     starts: list[int],
 ) -> None:
-    """Whatever it sends and selects, wherever it starts, and whoever shares its batches."""
+    """Readers have any batch sizes, filters and positions, and may share batches."""
 
     async def story(house: House) -> None:
         want: list[tuple[int, str]] = []
@@ -92,7 +92,7 @@ def test_every_reader_gets_what_follows_it_once_and_in_order(
 
 
 def test_readers_that_started_apart_soon_share_their_batches() -> None:
-    """A batch ends where another reader's begins; from then on the bytes are the same object."""
+    """A batch ends where another reader's begins, and then both get the same bytes object."""
 
     async def story(house: House) -> None:
         ids = house.publish([sms] * 50)
@@ -111,7 +111,7 @@ def test_readers_that_started_apart_soon_share_their_batches() -> None:
 
 
 def test_what_is_kept_is_bounded_and_nothing_is_for_a_single_reader() -> None:
-    """Some batches of a shared reading; none of one that a single webhook reads."""
+    """Some batches of a shared feed are cached, and none for a single webhook."""
 
     async def story(house: House) -> None:
         house.publish([sms] * 100 * (KEPT_BATCHES + 10))
@@ -141,7 +141,7 @@ def test_a_batch_is_made_again_up_to_its_old_end() -> None:
 
 
 def test_large_events_make_smaller_batches() -> None:
-    """A batch has about 256 KiB, and one event at least."""
+    """A batch has about 256 KiB, and at least one event."""
 
     async def story(house: House) -> None:
         big = call_start("x")
@@ -163,7 +163,7 @@ def test_large_events_make_smaller_batches() -> None:
 
 
 def test_a_webhook_gets_the_alerts_that_name_it() -> None:
-    """Whatever its filter selects of the feeds; others' alerts move its place only."""
+    """Its filter does not apply to alerts. Other alerts only advance its position."""
 
     async def story(house: House) -> None:
         add_alerts(house)

@@ -1,4 +1,4 @@
-"""Requests to receivers that answer well, badly, slowly, or not at all."""
+"""Requests to good, bad, slow and silent receivers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.webhooks.receiver import (
 
 
 def test_a_connection_is_kept_for_the_next_request() -> None:
-    """Three requests, one connection; each has its body and headers."""
+    """Three requests use one connection, each with its body and headers."""
     replies, receiver = asked(status(200, body=b"thanks"), 3)
     assert replies == [Reply(200)] * 3
     assert receiver.connections == 1
@@ -37,7 +37,7 @@ def test_a_connection_is_kept_for_the_next_request() -> None:
 
 
 def test_a_redirect_is_not_followed() -> None:
-    """Its status is the answer, and the place that it names is not asked."""
+    """Its status is the result, and its target gets no request."""
 
     async def story(_loop: VirtualLoop) -> None:
         async with receiving() as elsewhere:
@@ -50,13 +50,13 @@ def test_a_redirect_is_not_followed() -> None:
 
 
 def test_retry_after_is_handed_on() -> None:
-    """As it was sent."""
+    """The value is passed on as sent."""
     replies, _ = asked(status(429, "Retry-After: 17\r\n"))
     assert replies == [Reply(429, "17")]
 
 
 def test_a_kept_connection_that_was_closed_is_replaced() -> None:
-    """A receiver that closes idle connections gets the next request on a new one."""
+    """The next request uses a new connection."""
 
     async def story(loop: VirtualLoop) -> None:
         async with receiving() as receiver:
@@ -74,7 +74,7 @@ def test_a_kept_connection_that_was_closed_is_replaced() -> None:
 
 
 def test_a_name_that_becomes_private_is_refused_when_it_is_called() -> None:
-    """Each connection asks the name again; a private address gets no connection."""
+    """Each connection resolves the name again, and never connects to a private address."""
     answers = [["8.8.8.8"], ["127.0.0.1"]]
     asked_for: list[str] = []
 
@@ -86,7 +86,7 @@ def test_a_name_that_becomes_private_is_refused_when_it_is_called() -> None:
         async with receiving() as receiver:
             url = f"http://hook.test:{receiver.port}/"
             one = exchange(url, private=False, resolver=resolver, connect=0.01)
-            with pytest.raises(RequestFailed):  # 8.8.8.8 is not there
+            with pytest.raises(RequestFailed):  # 8.8.8.8 is unreachable
                 await one.post(HEADERS, b"x")
             with pytest.raises(AddressRefused):
                 await one.post(HEADERS, b"x")
@@ -97,7 +97,7 @@ def test_a_name_that_becomes_private_is_refused_when_it_is_called() -> None:
 
 
 def test_a_busy_connection_is_checked_again_after_some_minutes() -> None:
-    """A name that has become private in the meantime is noticed, however busy the webhook is."""
+    """A name that has become private is noticed, however busy the webhook is."""
     address = "127.0.0.1"
 
     async def resolver(_host: str, _port: int) -> list[str]:
@@ -121,7 +121,7 @@ def test_a_busy_connection_is_checked_again_after_some_minutes() -> None:
 
 
 def test_the_connection_goes_to_the_address_that_was_checked() -> None:
-    """The name is resolved once for a connection, whatever it resolves to a moment later."""
+    """The name is resolved once per connection, whatever it resolves to later."""
     calls = 0
 
     async def resolver(_host: str, _port: int) -> list[str]:
@@ -141,7 +141,7 @@ def test_the_connection_goes_to_the_address_that_was_checked() -> None:
 
 
 def test_it_works_on_uvloop_too() -> None:
-    """On which the server runs: its transports are of other classes."""
+    """The server runs on uvloop, whose transports have other classes."""
 
     async def story() -> None:
         async with receiving() as receiver:
@@ -158,7 +158,7 @@ def test_it_works_on_uvloop_too() -> None:
 
 
 def over_tls(name: str, work: Callable[[str, trustme.CA], Awaitable[None]]) -> None:
-    """Let ``work`` talk to a receiver whose certificate is for ``name``."""
+    """Run ``work`` with a receiver whose certificate is for ``name``."""
 
     async def story() -> None:
         authority = trustme.CA()
@@ -178,14 +178,14 @@ async def _loopback(_host: str, _port: int) -> list[str]:
 
 
 def trusting(authority: trustme.CA) -> Callable[[], ssl.SSLContext]:
-    """The usual context, with one more authority."""
+    """The usual context with an additional authority."""
     context = tls_context.__wrapped__()
     authority.configure_trust(context)
     return lambda: context
 
 
 def test_a_certificate_is_verified_against_the_name() -> None:
-    """Right name and authority: taken. Another name, or an unknown authority: refused."""
+    """Another name or an unknown authority is refused."""
 
     async def right(url: str, authority: trustme.CA) -> None:
         one = exchange(url, trusting(authority), resolver=_loopback)

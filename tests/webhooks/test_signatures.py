@@ -1,4 +1,4 @@
-"""Signatures by Standard Webhooks, checked by its own library."""
+"""Standard Webhooks signatures, verified with its own library."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from floorcast.webhooks.signatures import signature, signing_key
 
 @given(key=st.binary(min_size=24, max_size=64), body=st.text(min_size=1, max_size=200))
 def test_its_own_library_verifies_ours(key: bytes, body: str) -> None:
-    """With the right secret, and with no other; also where two secrets sign."""
+    """Only the right secret verifies, also with two signing secrets."""
     secret = "whsec_" + base64.b64encode(key).decode()
     other = "whsec_" + base64.b64encode(key[::-1] + b"x").decode()
     now = int(time.time())

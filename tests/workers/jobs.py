@@ -16,13 +16,13 @@ _seen: list[bytes] = []
 
 
 def echo(argument: bytes) -> bytes:
-    """The argument, after all earlier ones of the process."""
+    """Returns the argument after all earlier ones of the process."""
     _seen.append(argument)
     return b" ".join(_seen)
 
 
 def pid(_argument: bytes) -> bytes:
-    """The id of the process."""
+    """Returns the id of the process."""
     return str(os.getpid()).encode()
 
 
@@ -35,34 +35,34 @@ def forever(argument: bytes) -> bytes:
 
 
 def refuse(argument: bytes) -> bytes:
-    """Refuse the argument, after a line in the log."""
+    """Refuse the argument after logging a line."""
     _log.warning("about_to_refuse", argument=argument.decode())
     raise InvalidParameter(f"{argument.decode()} is wrong")
 
 
 def fail(_argument: bytes) -> bytes:
-    """Fail as a bug does."""
+    """Raise an unexpected error."""
     raise KeyError("a bug")
 
 
 def die(_argument: bytes) -> bytes:
-    """End as the kernel ends a process."""
+    """Exit as when killed by the kernel."""
     os.kill(os.getpid(), signal.SIGKILL)
     return b""
 
 
 def grow(_argument: bytes) -> bytes:
-    """Take all the memory that there is."""
+    """Allocate all memory."""
     return bytes(1 << 40)
 
 
 def printing(_argument: bytes) -> bytes:
-    """Write to standard output, as a library may."""
+    """Print to standard output, as a library may."""
     sys.stdout.write("not a reply")
     sys.stdout.flush()
     return b"the reply"
 
 
 def large(argument: bytes) -> bytes:
-    """As many bytes as the argument says."""
+    """Return as many bytes as the argument says."""
     return bytes(int(argument))

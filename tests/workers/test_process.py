@@ -1,4 +1,4 @@
-"""What a worker process makes of a job."""
+"""A job in a worker process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ def job(name: str, argument: bytes = b"") -> Job:
 
 
 def test_each_outcome_has_its_reply() -> None:
-    """An answer, a refusal, too much memory, and a bug; only the first two leave the process."""
+    """The outcomes are a result, a refusal, low memory, and a bug.
+
+    The first two keep the process.
+    """
     assert reply_to(job("printing")) == Reply(answer=b"the reply")
     refusal = reply_to(job("refuse", b"this"))
     assert (refusal.refusal, refusal.message) == ("InvalidParameter", "this is wrong")
@@ -34,7 +37,7 @@ def test_each_outcome_has_its_reply() -> None:
 
 
 def test_a_process_serves_jobs_until_its_input_ends() -> None:
-    """Replies go out in the order of the jobs; the log of each goes with its reply."""
+    """Replies are in the order of the jobs, each with its log lines."""
     requests = frame(job("echo", b"1")) + frame(job("refuse", b"2")) + frame(job("echo", b"3"))
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "floorcast.workers.process", str(2 << 30)],
