@@ -139,6 +139,6 @@ def test_the_log_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
             read.append(entry.number)
             yield entry
 
-    monkeypatch.setattr("floorcast.cli.alert.stored_entries", counted)
+    monkeypatch.setattr("floorcast.cli.alert_trial.stored_entries", counted)
     tried(folder, "--client", "ACME", "--day", "2026-11-23")
     assert read == [1, 2, 3, 4]

@@ -6,14 +6,13 @@ The commands work with and without a running server, which notices changes withi
 
 from __future__ import annotations
 
-import asyncio
 import getpass
 import os
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
 import typer
 
@@ -32,6 +31,7 @@ __all__ = [
     "ClientOption",
     "DataOption",
     "LogOption",
+    "Opened",
     "aligned",
     "audit",
     "audited_folder",
@@ -39,6 +39,7 @@ __all__ = [
     "client_named",
     "hasher",
     "new_password",
+    "on_client",
     "with_kv",
 ]
 
@@ -81,6 +82,8 @@ def with_kv(
 
     Raises ``SettingError`` if it holds no site, unless ``make``.
     """
+    import asyncio
+
     from floorcast.server.admin_store import visit
     from floorcast.server.logging import set_up_log
 
@@ -92,6 +95,36 @@ def with_kv(
             return await work(await visit(stack, settings, make=make))
 
     return asyncio.run(run())
+
+
+class Opened(NamedTuple):
+    """An open store, the site in it, and the client that ``--client`` names."""
+
+    kv: KeyValueStore
+    site: Site
+    owner: Client
+
+
+def on_client(
+    context: typer.Context,
+    store: Mapping[str, object],
+    client: str | None,
+    work: Callable[[Opened], Coroutine[Any, Any, T]],
+) -> tuple[Client, T]:
+    """Run ``work`` for the client that ``--client`` names. Returns the client and the result.
+
+    Raises ``SettingError`` if the store holds no site, and ``typer.BadParameter`` if the site has
+    no such client.
+    """
+
+    async def run(kv: KeyValueStore) -> tuple[Client, T]:
+        from floorcast.site.live_site import Site
+
+        site = Site(kv)
+        owner = client_named(site, client)
+        return owner, await work(Opened(kv, site, owner))
+
+    return with_kv(context, store, run)
 
 
 def audit(context: typer.Context, store: Mapping[str, object], event: str, **fields: Value) -> None:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from contextlib import closing
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
-from typing import Annotated, NamedTuple
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 
-from floorcast.alerts.transitions import due
 from floorcast.cli.admin import (
     ClientOption,
     DataOption,
@@ -22,29 +18,12 @@ from floorcast.cli.admin import (
     with_kv,
 )
 from floorcast.cli.options import known
-from floorcast.cli.progress_bar import shown
-from floorcast.cli.verify import limits_of, log_of, stored_entries
-from floorcast.config.settings import Settings
 from floorcast.config.sources import load
-from floorcast.floor.days import Calendar
-from floorcast.floor.floor import Floor
-from floorcast.floor.state import FloorState
-from floorcast.floor.view import FloorView
-from floorcast.kv.port import KeyValueStore
-from floorcast.log.log_file import StreamRow
-from floorcast.log.log_reader import LogReader
 from floorcast.model.errors import SettingError
-from floorcast.model.inbound import AlertTransition, read_lines
-from floorcast.model.inbound_data import AlertTransitionData
-from floorcast.model.token import TICKS_PER_MS, to_ms
-from floorcast.projection.refold import FoldLimits, Refold
-from floorcast.site.changes import counted
-from floorcast.site.configuration import Client, FloorConfig
-from floorcast.site.file_reader import read
-from floorcast.site.live_site import Site
-from floorcast.statistics.alert_evaluation import alerts_of, judged
-from floorcast.statistics.visibility import Moment
-from floorcast.verify.verification import StoredEntry
+
+if TYPE_CHECKING:
+    from floorcast.kv.port import KeyValueStore
+    from floorcast.site.configuration import Client
 
 __all__ = ["register"]
 
@@ -58,13 +37,6 @@ def register(app: typer.Typer) -> None:
     )
     alert.command("test")(try_rules)
     app.add_typer(alert, name="alert")
-
-
-class _Span(NamedTuple):
-    """A day in ms."""
-
-    begin: int
-    end: int
 
 
 def try_rules(
@@ -90,26 +62,24 @@ def try_rules(
     The log keeps 26 hours, so an earlier day is covered only in part. The server can be running or
     stopped.
     """
+    from floorcast.cli.alert_trial import tried
+    from floorcast.cli.verify import log_of
+    from floorcast.site.changes import counted
+    from floorcast.site.live_site import Site
+
+    async def named(kv: KeyValueStore) -> Client:
+        return client_named(Site(kv), client)
+
     store = {"data": data, "log": log}
     settings = load(store, known=known(context))
     given = _day(day)
     with closing(log_of(settings.data)) as reader:
-
-        async def named(kv: KeyValueStore) -> Client:
-            return client_named(Site(kv), client)
-
         owner = with_kv(context, store, named)
-        config = _config(owner, site)
-        span = _span(given, ZoneInfo(config.time_zone), config)
-        rows = list(_transitions(reader, _stream(reader, owner), settings, config, span))
-    names = {service.id: service.name for service in config.services}
-    zone = ZoneInfo(config.time_zone)
-    table = [_row(at, data, names, zone) for at, data in rows]
-    for line in aligned([HEADING, *table]) if table else ():
+        trial = tried(reader, settings, owner, given, site)
+    for line in aligned([HEADING, *trial.rows]) if trial.rows else ():
         print(line)
-    fired = sum(one.status == "firing" for _, one in rows)
-    rules = counted(len(config.alerts), "rule")
-    print(f"{rules}; alerts would have fired {counted(fired, 'time')} on {day}")
+    rules, times = counted(trial.rules, "rule"), counted(trial.fired, "time")
+    print(f"{rules}; alerts would have fired {times} on {day}")
 
 
 def _day(text: str) -> date:
@@ -117,84 +87,3 @@ def _day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise SettingError(f"--day: must be a date such as 2026-11-26, not {text!r}") from None
-
-
-def _config(owner: Client, site: Path | None) -> FloorConfig:
-    """The configuration with the rules to try: that in force, or the site file's."""
-    config = owner.plan
-    if site is not None:
-        declared = {one.id: one for one in read(site).clients}
-        if owner.id not in declared:
-            raise SettingError(f"--site: {site} declares no client {owner.name} ({owner.id})")
-        config = declared[owner.id].plan()
-    if not config.alerts:
-        where = "the client" if site is None else f"client {owner.name} in {site}"
-        raise SettingError(f"{where} has no alert rules; --site FILE tries those of a file")
-    return config
-
-
-def _stream(log: LogReader, owner: Client) -> StreamRow:
-    for stream in log.streams():
-        if stream.client == owner.id:
-            return stream
-    raise SettingError(f"the log has no events of client {owner.name} ({owner.id})")
-
-
-def _span(day: date, zone: ZoneInfo, config: FloorConfig) -> _Span:
-    noon = datetime(day.year, day.month, day.day, 12, tzinfo=zone)
-    calendar = Calendar(config.time_zone)
-    return _Span(*calendar.bounds(calendar.day_of(int(noon.timestamp() * 1000))))
-
-
-def _transitions(
-    log: LogReader, stream: StreamRow, settings: Settings, config: FloorConfig, span: _Span
-) -> Iterator[tuple[int, AlertTransitionData]]:
-    limits = limits_of(settings)
-    quiet = FoldLimits(limits.quiet_call, limits.quiet_agent, limits.late_state)
-    refold = Refold(FloorState(client=stream.client), quiet)
-    last = min(span.end, to_ms(stream.head.recorded_at))
-    with shown(max(1, (last - span.begin) // 60_000), "minutes") as bar:
-        now = span.begin
-        for entry in stored_entries(log, stream):
-            until = min(to_ms(entry.recorded_at), span.end)
-            while now < until:
-                yield from _look(refold.floor, limits._replace(now=now))
-                now += 1000
-                if not (now - span.begin) % 60_000:
-                    bar.reached((now - span.begin) // 60_000)
-            if now >= span.end:
-                break
-            _fold(refold, entry, config)
-
-
-def _fold(refold: Refold, entry: StoredEntry, config: FloorConfig) -> None:
-    """Fold an entry with the rules to try. Leaves out the transitions that the server recorded."""
-    payload = entry.payload
-    if entry.kind == "site":
-        there = msgspec.json.decode(payload, type=FloorConfig)
-        payload = msgspec.json.encode(msgspec.structs.replace(there, alerts=config.alerts))
-    elif entry.kind == "events" and _is_of_alerts(payload):
-        return
-    refold.take(entry.number, entry.recorded_at, entry.kind, payload)
-
-
-def _is_of_alerts(payload: bytes) -> bool:
-    first, _, _ = payload.partition(b"\n")
-    return isinstance(read_lines(first)[0], AlertTransition)
-
-
-def _look(floor: Floor, moment: Moment) -> Iterator[tuple[int, AlertTransitionData]]:
-    view = FloorView(floor)
-    for some in judged(view, alerts_of(view), moment):
-        for transition in due(view, some, moment.now):
-            floor.fold(transition, moment.now * TICKS_PER_MS, "")
-            yield moment.now, transition.data
-
-
-def _row(
-    at: int, data: AlertTransitionData, names: dict[int, str], zone: ZoneInfo
-) -> Sequence[str]:
-    clock = datetime.fromtimestamp(at / 1000, zone).strftime("%H:%M:%S")
-    service = "" if data.service is None else names.get(data.service, str(data.service))
-    value = "" if data.value is None else f"{data.value:g}"
-    return (clock, data.name, service, data.status, value, f"{data.threshold:g}")

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from floorcast.archive.extra import require_extra
-from floorcast.archive.manifests import DAY_MANIFEST, HourManifest, read_day
 from floorcast.cli.admin import aligned
 from floorcast.cli.options import known
 from floorcast.cli.progress_bar import shown
@@ -20,6 +18,7 @@ from floorcast.model.errors import SettingError
 from floorcast.model.wording import one_of
 
 if TYPE_CHECKING:
+    from floorcast.archive.manifests import HourManifest
     from floorcast.archive.storage import Archive
 
 __all__ = ["register"]
@@ -149,6 +148,8 @@ def _opened(context: typer.Context, archive: str | None) -> Archive:
     where = load({"archive": archive}, known=known(context)).archive
     if not where:
         raise SettingError("no archive is set: give one with --archive")
+    from floorcast.archive.extra import require_extra
+
     require_extra()
     from floorcast.archive.storage import open_archive
 
@@ -176,6 +177,8 @@ def _date(name: str, text: str | None) -> str | None:
 
 
 def _day(archive: Archive, client: int, day: str) -> tuple[int | str, ...]:
+    from floorcast.archive.manifests import DAY_MANIFEST, read_day
+
     hours = archive.hours(client, day)
     path = f"client={client}/date={day}"
     content = archive.read(f"{path}/{DAY_MANIFEST}")

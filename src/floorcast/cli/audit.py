@@ -8,7 +8,6 @@ from typing import Annotated
 import msgspec
 import typer
 
-from floorcast.auth import audit_log
 from floorcast.cli.admin import DataOption, aligned
 from floorcast.cli.options import known
 from floorcast.config.sources import load
@@ -43,6 +42,8 @@ def audit(
 
     Reads audit.log in the data folder, oldest line first.
     """
+    from floorcast.auth import audit_log
+
     folder = load({"data": data}, known=known(context)).data
     try:
         lines, damaged = audit_log.read(folder, last=last or None, events=frozenset(event or ()))

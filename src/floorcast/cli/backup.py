@@ -7,22 +7,16 @@ import shutil
 from pathlib import Path
 from typing import Annotated
 
-import apsw
 import typer
 
-from floorcast.auth import audit_log
-from floorcast.auth.audit_log import AuditLog
 from floorcast.cli.admin import DataOption, by
 from floorcast.cli.options import known
 from floorcast.cli.progress_bar import shown
 from floorcast.config.sources import load
-from floorcast.log.data_folder import flush_folder
-from floorcast.log.folder_copy import FILES, copy_file
 from floorcast.model.errors import SettingError, Unavailable
 
 __all__ = ["register"]
 
-ALL = (*FILES, "admin.db")  # derived data before the log, so the copy is as after a crash
 MIB = 2**20
 
 
@@ -41,6 +35,11 @@ def backup(
     DIR can then be used as a data folder: floorcast serve --data DIR. An interrupted copy leaves
     DIR.part, which is not a data folder; remove it.
     """
+    import apsw
+
+    from floorcast.auth.audit_log import AuditLog
+    from floorcast.log.data_folder import flush_folder
+
     folder = load({"data": data}, known=known(context)).data
     if not (folder / "log.db").exists():
         raise SettingError(f"{folder} holds no log: name the data folder with --data")
@@ -73,7 +72,11 @@ def _make(part: Path) -> None:
 
 
 def _copy(folder: Path, part: Path) -> int:
-    names = [name for name in ALL if (folder / name).exists()]
+    from floorcast.auth import audit_log
+    from floorcast.log.folder_copy import FILES, copy_file
+
+    # derived data before the log, so the copy is as after a crash
+    names = [name for name in (*FILES, "admin.db") if (folder / name).exists()]
     total = sum((folder / name).stat().st_size for name in names)
     copied = 0
 
@@ -93,6 +96,8 @@ def _copy(folder: Path, part: Path) -> int:
 
 
 def _reason(error: Exception) -> str:
+    import apsw
+
     if isinstance(error, apsw.FullError):
         return "the disk is full"
     if isinstance(error, OSError):

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 import typer
 
 from floorcast.cli.admin import DataOption, LogOption, aligned
 from floorcast.cli.options import known
-from floorcast.cluster.nats_config import Ports, nats_config, new_secrets
 from floorcast.config.settings import SETTINGS, Settings
 from floorcast.config.sources import load
 from floorcast.model.errors import SettingError
-from floorcast.server.logging import set_up_log
-from floorcast.server.stores import require_nats
 
 __all__ = ["app", "register"]
 
@@ -47,6 +43,8 @@ def status(context: typer.Context, log: LogOption = None) -> None:
     too late or accept unauthenticated connections.
     """
     settings = _settings(context, log=log)
+    import asyncio
+
     from floorcast.cluster.status import condition, overview
 
     found = asyncio.run(overview(settings.log))
@@ -91,6 +89,8 @@ def config(
 
     Each server needs /etc/nats/server.pem, server.key and ca.pem for TLS.
     """
+    from floorcast.cluster.nats_config import Ports, nats_config, new_secrets
+
     passwords = new_secrets()
     for server in servers:
         print(f"# nats.conf of {server}")
@@ -113,13 +113,14 @@ def import_(
     nodes then copy this one.
     """
     settings = _settings(context, data=data, log=log, streams=streams, replicas=replicas)
+    import asyncio
+
     from floorcast.cluster.migrate import import_folder
 
     moved = asyncio.run(import_folder(settings))
     print(
-        f"{settings.data} is now the folder of the first node ({moved.keys:,} keys of the site and "
-        f"of"
-        f" sessions moved); start it: floorcast serve --data {settings.data} --log … --streams"
+        f"{settings.data} is now the folder of the first node ({moved.keys:,} keys of the site and"
+        f" of sessions moved); start it: floorcast serve --data {settings.data} --log … --streams"
         f" {moved.streams}"
     )
 
@@ -131,6 +132,8 @@ def export(context: typer.Context, data: DataOption = None, log: LogOption = Non
     All nodes must be stopped. All events, tokens and sessions are kept.
     """
     settings = _settings(context, data=data, log=log)
+    import asyncio
+
     from floorcast.cluster.migrate import export_cluster
 
     moved = asyncio.run(export_cluster(settings))
@@ -153,6 +156,8 @@ def repair_(
     again on any folder that may have events that the first folder did not have.
     """
     settings = _settings(context, data=data, log=log, replicas=replicas)
+    import asyncio
+
     from floorcast.cluster.repair import repair
 
     done = asyncio.run(repair(settings))
@@ -167,6 +172,9 @@ def repair_(
 
 
 def _settings(context: typer.Context, **given: object) -> Settings:
+    from floorcast.server.logging import set_up_log
+    from floorcast.server.stores import require_nats
+
     settings = load(given, known=known(context))
     if settings.log == "embedded":
         raise SettingError("log: name the cluster with --log nats://HOST,HOST,…")

@@ -10,7 +10,6 @@ from floorcast.cli import connect_options as option
 from floorcast.cli.connect_asterisk import connect_asterisk, run_asterisk
 from floorcast.cli.connect_freeswitch import connect_freeswitch, run_freeswitch
 from floorcast.cli.connect_livevox import connect_livevox, run_livevox
-from floorcast.cli.connecting import settings_of
 
 __all__ = ["app", "register"]
 
@@ -34,6 +33,8 @@ def _from_file(context: typer.Context, config: option.Config = None) -> None:
     if config is None and "FLOORCAST_CONFIG" not in os.environ:
         print(context.get_help())
         raise typer.Exit(2)
+    from floorcast.cli.connecting import settings_of
+
     settings, secrets = settings_of(context, config, {}, None)
     if settings.freeswitch is not None:
         run_freeswitch(settings, secrets)

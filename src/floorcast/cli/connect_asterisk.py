@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from floorcast.cli import connect_options as option
-from floorcast.cli.connecting import (
-    address_of,
-    run_connector,
-    secret_of,
-    settings_of,
-    show_tables,
-)
-from floorcast.connectors.asterisk.ami_connection import (
-    DEFAULT_PORT,
-    DEFAULT_TLS_PORT,
-    AmiAddress,
-    trusting,
-)
-from floorcast.connectors.asterisk.check import check_ami
-from floorcast.connectors.asterisk.connector import AsteriskConnector, Source
-from floorcast.connectors.connect_file import AsteriskTable, ConnectFile
 from floorcast.model.errors import SettingError
+
+if TYPE_CHECKING:
+    from floorcast.connectors.asterisk.ami_connection import AmiAddress
+    from floorcast.connectors.connect_file import AsteriskTable, ConnectFile
 
 __all__ = ["connect_asterisk", "run_asterisk"]
 
@@ -97,6 +83,8 @@ def connect_asterisk(
     Reads AMI (--ami), the queue log (--queue-log), or both. Runs until Ctrl-C or SIGTERM. No event
     is lost or counted twice, even if this command, Asterisk or the server is killed.
     """
+    from floorcast.cli.connecting import settings_of
+
     flags: dict[str, object] = {
         "ami": ami,
         "ami_user": ami_user,
@@ -126,6 +114,9 @@ def run_asterisk(
     since: datetime | None = None,
 ) -> None:
     """Check or run what the settings describe; raises SettingError."""
+    from floorcast.cli.connecting import run_connector
+    from floorcast.connectors.asterisk.connector import AsteriskConnector, Source
+
     table = settings.asterisk
     if table is None or not (table.ami or table.queue_log):
         raise SettingError("nothing to read: give --ami, --queue-log, or a connect.toml with them")
@@ -146,20 +137,30 @@ def run_asterisk(
 
 
 def _address(table: AsteriskTable, secret: str | None) -> AmiAddress | None:
+    from floorcast.cli.connecting import address_of, secret_of
+    from floorcast.connectors.asterisk import ami_connection
+
     if not table.ami:
         return None
     if table.ami_ca_file and not table.ami_tls:
         raise SettingError("--ami-ca-file says whom to trust with TLS: give --ami-tls, too")
-    tls = trusting(table.ami_ca_file) if table.ami_tls else None
-    host, port = address_of("--ami", table.ami, DEFAULT_TLS_PORT if tls else DEFAULT_PORT)
+    tls = ami_connection.trusting(table.ami_ca_file) if table.ami_tls else None
+    usual_port = ami_connection.DEFAULT_TLS_PORT if tls else ami_connection.DEFAULT_PORT
+    host, port = address_of("--ami", table.ami, usual_port)
     if not table.ami_user:
         raise SettingError("--ami-user must be given with --ami")
     what = "the AMI user's secret"
     secret = secret_of(secret, table.ami_secret_file, what, "FLOORCAST_AMI_SECRET")
-    return AmiAddress(host, port, table.ami_user, secret, tls)
+    return ami_connection.AmiAddress(host, port, table.ami_user, secret, tls)
 
 
 def _check(table: AsteriskTable, address: AmiAddress | None) -> None:
+    import asyncio
+    import time
+
+    from floorcast.cli.connecting import show_tables
+    from floorcast.connectors.asterisk.check import check_ami
+
     if table.queue_log:
         log = Path(table.queue_log)
         readable = log.is_file() and os.access(log, os.R_OK)

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from floorcast.cli import connect_options as option
-from floorcast.cli.connecting import (
-    address_of,
-    run_connector,
-    secret_of,
-    settings_of,
-    show_tables,
-)
-from floorcast.connectors.connect_file import ConnectFile, FreeswitchTable
-from floorcast.connectors.freeswitch.check import check_esl
-from floorcast.connectors.freeswitch.connector import FreeswitchConnector
-from floorcast.connectors.freeswitch.esl_connection import DEFAULT_PORT, EslAddress
 from floorcast.model.errors import SettingError
+
+if TYPE_CHECKING:
+    from floorcast.connectors.connect_file import ConnectFile, FreeswitchTable
+    from floorcast.connectors.freeswitch.esl_connection import EslAddress
 
 __all__ = ["connect_freeswitch", "run_freeswitch"]
 
@@ -70,6 +61,8 @@ def connect_freeswitch(
     Reads the events of mod_callcenter from the event socket (--esl). Runs until Ctrl-C or SIGTERM.
     No event is lost or counted twice, even if this command, FreeSWITCH or the server is killed.
     """
+    from floorcast.cli.connecting import settings_of
+
     flags: dict[str, object] = {
         "esl": esl,
         "esl_user": esl_user,
@@ -90,6 +83,13 @@ def connect_freeswitch(
 
 def run_freeswitch(settings: ConnectFile, secrets: dict[str, str], *, check: bool = False) -> None:
     """Check or run what the settings describe; raises SettingError."""
+    import asyncio
+    import time
+
+    from floorcast.cli.connecting import run_connector, show_tables
+    from floorcast.connectors.freeswitch.check import check_esl
+    from floorcast.connectors.freeswitch.connector import FreeswitchConnector
+
     table = settings.freeswitch
     if table is None or not table.esl:
         raise SettingError("nothing to read: give --esl, or a connect.toml with it")
@@ -107,6 +107,9 @@ def run_freeswitch(settings: ConnectFile, secrets: dict[str, str], *, check: boo
 
 
 def _address(table: FreeswitchTable, secret: str | None) -> EslAddress:
+    from floorcast.cli.connecting import address_of, secret_of
+    from floorcast.connectors.freeswitch.esl_connection import DEFAULT_PORT, EslAddress
+
     host, port = address_of("--esl", table.esl, DEFAULT_PORT)
     what = "the ESL password"
     secret = secret_of(secret, table.esl_password_file, what, "FLOORCAST_ESL_PASSWORD")

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from floorcast.cli import connect_options as option
-from floorcast.cli.connecting import run_connector, secret_of, settings_of, show_tables
-from floorcast.client import Credentials
-from floorcast.connectors.connect_file import ConnectFile, LivevoxTable
-from floorcast.connectors.livevox.check import check_server
-from floorcast.connectors.livevox.connector import LivevoxConnector, Server
 from floorcast.model.errors import SettingError
+
+if TYPE_CHECKING:
+    from floorcast.client import Credentials
+    from floorcast.connectors.connect_file import ConnectFile, LivevoxTable
 
 __all__ = ["connect_livevox", "run_livevox"]
 
@@ -91,6 +89,8 @@ def connect_livevox(
     Ctrl-C or SIGTERM. No event is lost or counted twice, even if this command or a server is
     killed.
     """
+    from floorcast.cli.connecting import settings_of
+
     flags: dict[str, object] = {
         "from_url": from_url,
         "client": client,
@@ -121,6 +121,12 @@ def run_livevox(
     since: float | None = None,
 ) -> None:
     """Check or run what the settings describe; raises SettingError."""
+    import asyncio
+
+    from floorcast.cli.connecting import run_connector, show_tables
+    from floorcast.connectors.livevox.check import check_server
+    from floorcast.connectors.livevox.connector import LivevoxConnector, Server
+
     table = settings.livevox
     if table is None or not table.from_url:
         raise SettingError("nothing to follow: give --from, or a connect.toml with from_url")
@@ -139,6 +145,9 @@ def run_livevox(
 
 
 def _credentials(table: LivevoxTable, secrets: dict[str, str]) -> Credentials:
+    from floorcast.cli.connecting import secret_of
+    from floorcast.client import Credentials
+
     for option_name, value in (("--client", table.client), ("--user", table.user)):
         if not value:
             raise SettingError(f"{option_name} must be given with --from")

@@ -7,7 +7,6 @@ from importlib.resources import as_file, files
 
 import typer
 
-from floorcast.auth.networks import is_loopback
 from floorcast.cli.serve import Read, with_settings
 from floorcast.model.errors import SettingError
 
@@ -31,6 +30,7 @@ def _demo(read: Read) -> None:
     Accepts the options of serve. The data folder is temporary and removed at the end, unless --data
     names one; the floor then continues at the next start.
     """
+    from floorcast.auth.networks import is_loopback
     from floorcast.cli.demo_floor import SIGN_IN, DemoFloor
     from floorcast.server.logging import set_up_log
     from floorcast.server.uvicorn_server import serve

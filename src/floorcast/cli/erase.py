@@ -2,42 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import AsyncExitStack
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
-import apsw
-import msgspec
 import typer
 
-from floorcast.archive.extra import require_extra
-from floorcast.archive.jobs import hash_key
-from floorcast.auth.audit_log import AuditLog
 from floorcast.cli.admin import DataOption, by
 from floorcast.cli.archive import ArchiveOption
 from floorcast.cli.options import known
-from floorcast.config.settings import Settings
 from floorcast.config.sources import load
-from floorcast.floor.erasing import erase_agent, erase_call, is_of
-from floorcast.floor.state import decode_call, encode_call, from_snapshot, snapshot_parts
-from floorcast.kv.token_secret import token_secret
-from floorcast.log.data_folder import DataFolder
-from floorcast.log.erasing import rewrite_entries, stored_lines
-from floorcast.log.log_file import StreamRow
-from floorcast.log.log_reader import LogReader
-from floorcast.model.errors import SettingError, Unavailable
-from floorcast.model.person import CallKey, Person, call_of, erased, names_in_ids, normal_phone
-from floorcast.server.admin_store import visit
-from floorcast.sqlite.files import compact
-from floorcast.store.erasing import Changes, Rewritten, rewrite_store, stored_bodies
+from floorcast.model.errors import SettingError
+from floorcast.model.person import Person, normal_phone
 
 __all__ = ["register"]
-
-EMBEDDED = "embedded"  # the setting ``log`` of a server that is in no cluster
-
-_parts = msgspec.msgpack.Decoder(list[bytes])
 
 
 def register(app: typer.Typer) -> None:
@@ -76,13 +52,17 @@ def erase(
 
     On a node of a cluster whose archive has hashes, --log (or the setting) names the cluster.
     """
+    from floorcast.auth.audit_log import AuditLog
+    from floorcast.cli.erasing import Erasing
+    from floorcast.log.data_folder import DataFolder
+
     settings = load({"data": data, "archive": archive, "log": log}, known=known(context))
     person = _person(phone or [], account or [])
     folder = settings.data
     if not (folder / "log.db").exists():
         raise SettingError(f"{folder} holds no log: name the data folder with --data")
     with DataFolder(folder):
-        found = _Erasing(settings, client, person, dry_run=dry_run)
+        found = Erasing(settings, client, person, dry_run=dry_run)
         counts = found.run()
         if not dry_run:
             AuditLog(folder).record("erase", client=client, **by(context), **counts)
@@ -106,166 +86,3 @@ def _person(phones: list[str], accounts: list[str]) -> Person:
         if not number:
             raise SettingError(f"--phone {phone}: must be a phone number of at most 15 digits")
     return Person(numbers, tuple(accounts))
-
-
-class _Erasing:
-    """One run: first finds the person's calls everywhere, then rewrites the data."""
-
-    def __init__(self, settings: Settings, client: int, person: Person, *, dry_run: bool) -> None:
-        self._settings = settings
-        self._folder = settings.data
-        self._archive = settings.archive
-        self._client = client
-        self._person = person
-        self._dry_run = dry_run
-        self._calls: set[CallKey] = set()
-        self.follows = False
-        self.named = 0
-
-    def run(self) -> dict[str, int]:
-        """Erase the person. Returns the number of changed items by kind. Raises Unavailable."""
-        log, mirror = self._folder / "log.db", self._folder / "mirror.db"
-        ordinal = self._find_in_log(log)
-        has_store = mirror.exists()
-        if has_store:
-            self._find_in_store(mirror)
-        rows = self._erase_archive()
-        events = rewrite_entries(log, ordinal, self._event, dry_run=self._dry_run)
-        stored = Rewritten(0, 0, 0)
-        if has_store:
-            changes = Changes(self._call, self._published, self._snapshot)
-            stored = rewrite_store(mirror, self._client, changes, dry_run=self._dry_run)
-        if not self._dry_run:
-            for path in (log, mirror) if has_store else (log,):
-                _compact(path)
-        return {
-            "events_of_the_log": events,
-            "events_of_feeds": stored.events,
-            "calls": stored.calls,
-            "snapshots": stored.snapshots,
-            "rows_of_the_archive": rows,
-        }
-
-    def _find_in_log(self, path: Path) -> int:
-        try:
-            reader = LogReader(path)
-        except apsw.Error as error:
-            raise Unavailable(f"{path} cannot be read: {error}") from error
-        try:
-            stream = _stream(reader, self._client)
-            self.follows = bool(reader.following())
-            for line in stored_lines(reader, stream):
-                event = _decoded(line)
-                if event is None or not self._person.appears_in(event):
-                    continue
-                self.named += names_in_ids(event, self._person)
-                key = call_of(event)
-                if key is not None:
-                    self._calls.add(key)
-        finally:
-            reader.close()
-        return stream.ordinal
-
-    def _find_in_store(self, path: Path) -> None:
-        for kind, body in stored_bodies(path, self._client):
-            if kind == "call":
-                calls = [decode_call(body)]
-            else:
-                calls = from_snapshot(_parts.decode(body)).calls
-            self._calls |= {call.key for call in calls if is_of(call, self._person)}
-
-    def _erase_archive(self) -> int:
-        if not self._archive:
-            return 0
-        require_extra()
-        from floorcast.archive import erasing
-        from floorcast.archive.storage import open_archive
-
-        archive = open_archive(self._archive)
-        person = self._person
-        if erasing.has_hashes(archive, self._client):
-            person = erasing.hashed(person, hash_key(asyncio.run(self._secret())))
-        self._calls |= erasing.calls_in_archive(archive, self._client, person)
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        return erasing.erase_from_archive(
-            archive, self._client, person, self._calls, now, dry_run=self._dry_run
-        )
-
-    async def _secret(self) -> bytes:
-        """The secret of the installation: of the folder, or of the cluster that it follows."""
-        settings = self._settings
-        if not self.follows:
-            settings = msgspec.structs.replace(settings, log=EMBEDDED)
-        elif settings.log == EMBEDDED:
-            raise SettingError(
-                "the archive has hashes, and their key is in the cluster that"
-                f" {self._folder} follows: name it with --log nats://HOST,…"
-            )
-        async with AsyncExitStack() as stack:
-            return await token_secret(await visit(stack, settings, make=False))
-
-    def _event(self, line: bytes) -> bytes | None:
-        """Return the event without the person's data, or None if it is not about the person."""
-        event = _decoded(line)
-        if event is None or not self._is_theirs(event):
-            return None
-        return _if_changed(line, {**event, **erased(event, self._person)})
-
-    def _published(self, feed: str, line: bytes) -> bytes | None:
-        event = _decoded(line)
-        if event is None or not self._is_theirs(event):
-            return None
-        new = erased(event, self._person)
-        if feed == "agent":
-            new = {name: value for name, value in new.items() if value is not None}
-        elif event.get("callEventType") == "CALL_START" and new.get("callerId", "") is None:
-            del new["callerId"]
-        return _if_changed(line, new)
-
-    def _is_theirs(self, event: dict[str, object]) -> bool:
-        return call_of(event) in self._calls or self._person.appears_in(event)
-
-    def _call(self, body: bytes) -> bytes | None:
-        call = decode_call(body)
-        return encode_call(call) if call.key in self._calls and erase_call(call) else None
-
-    def _snapshot(self, blob: bytes) -> bytes | None:
-        state = from_snapshot(_parts.decode(blob))
-        changed = [erase_call(call) for call in state.calls if call.key in self._calls]
-        changed += [
-            erase_agent(agent, self._person, self._calls) for agent in state.agents.values()
-        ]
-        if not any(changed):
-            return None
-        return msgspec.msgpack.encode(list(snapshot_parts(state)))
-
-
-def _stream(reader: LogReader, client: int) -> StreamRow:
-    for row in reader.streams():
-        if row.client == client:
-            return row
-    raise SettingError(f"the log has no client {client}")
-
-
-def _decoded(line: bytes) -> dict[str, object] | None:
-    try:
-        event = msgspec.json.decode(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return None
-    return event if isinstance(event, dict) else None
-
-
-def _if_changed(line: bytes, event: dict[str, object]) -> bytes | None:
-    new = msgspec.json.encode(event)
-    return None if new == msgspec.json.encode(msgspec.json.decode(line)) else new
-
-
-def _compact(path: Path) -> None:
-    """Rewrite the file, so that no removed data stays in its free pages."""
-    try:
-        compact(path)
-    except (apsw.Error, OSError) as error:
-        raise Unavailable(
-            f"{path} still has the removed data in its free pages: {error}; free some disk space"
-            " and run the command again"
-        ) from error

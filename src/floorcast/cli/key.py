@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -11,17 +11,15 @@ from floorcast.cli.admin import (
     ClientOption,
     DataOption,
     LogOption,
+    Opened,
     aligned,
     audit,
-    client_named,
-    with_kv,
+    on_client,
 )
-from floorcast.kv.port import KeyValueStore
-from floorcast.site.configuration import CallCenter, Client, ScreenKey, Service
-from floorcast.site.digests import digest, fingerprint, new_key
-from floorcast.site.edits import KeyKind, add_key, add_screen_key, revoke_key
-from floorcast.site.live_site import Site
-from floorcast.site.store import BY_HAND, read_by_hand
+
+if TYPE_CHECKING:
+    from floorcast.site.configuration import CallCenter, Client, ScreenKey, Service
+    from floorcast.site.edits import KeyKind
 
 __all__ = ["app", "register"]
 
@@ -82,6 +80,9 @@ def new(
     Prints the key to standard output and a message to standard error. With --screen, prints a link
     to the wallboard, which shows all services, or those that --service and --call-center name.
     """
+    from floorcast.site.digests import digest, fingerprint, new_key
+    from floorcast.site.edits import add_key
+
     store = {"data": data, "log": log}
     if api_token + metrics + screen > 1:
         raise typer.BadParameter(
@@ -98,12 +99,10 @@ def new(
         kind = "api_tokens" if api_token else "metrics_keys"
     key = new_key()
 
-    async def make(kv: KeyValueStore) -> Client:
-        owner = client_named(Site(kv), client)
-        await add_key(kv, owner.id, kind, digest(key))
-        return owner
+    async def make(opened: Opened) -> None:
+        await add_key(opened.kv, opened.owner.id, kind, digest(key))
 
-    owner = with_kv(context, store, make)
+    owner, _ = on_client(context, store, client, make)
     shown = fingerprint(digest(key))
     audit(context, store, "key_made", client=owner.id, kind=NAMES[kind], key=shown)
     typer.echo(f"{NAMES[kind]} {shown} of client {owner.name}; it is shown once", err=True)
@@ -121,11 +120,14 @@ class _Shown(NamedTuple):
 def _new_screen(
     context: typer.Context, store: Mapping[str, object], client: str | None, shown: _Shown
 ) -> None:
+    from floorcast.site.configuration import ScreenKey
+    from floorcast.site.digests import digest, fingerprint, new_key
+    from floorcast.site.edits import add_screen_key
+
     key = new_key()
 
-    async def make(kv: KeyValueStore) -> tuple[Client, ScreenKey]:
-        site = Site(kv)
-        owner = client_named(site, client)
+    async def make(opened: Opened) -> ScreenKey:
+        site, owner = opened.site, opened.owner
         plans = [site.clients[one].plan for one in site.family(owner.id)]
         centers = [one for plan in plans for one in plan.call_centers]
         services = [one for plan in plans for one in plan.services]
@@ -134,10 +136,10 @@ def _new_screen(
             call_centers=_ids(centers, shown.call_centers, "--call-center", owner),
             services=_ids(services, shown.services, "--service", owner),
         )
-        await add_screen_key(kv, owner.id, screen)
-        return owner, screen
+        await add_screen_key(opened.kv, owner.id, screen)
+        return screen
 
-    owner, screen = with_kv(context, store, make)
+    owner, screen = on_client(context, store, client, make)
     named = fingerprint(screen.digest)
     audit(context, store, "key_made", client=owner.id, kind=SCREEN_KEY, key=named)
     typer.echo(
@@ -180,10 +182,12 @@ def show(
     log: LogOption = None,
 ) -> None:
     """Print the keys of a client by their fingerprints."""
+    from floorcast.site.digests import fingerprint
+    from floorcast.site.store import BY_HAND, read_by_hand
 
-    async def look(kv: KeyValueStore) -> list[tuple[str, str, str]]:
-        owner = client_named(Site(kv), client)
-        by_hand = read_by_hand(kv.get(BY_HAND, str(owner.id)))
+    async def look(opened: Opened) -> list[tuple[str, str, str]]:
+        owner = opened.owner
+        by_hand = read_by_hand(opened.kv.get(BY_HAND, str(owner.id)))
         made = {*by_hand.api_tokens, *by_hand.ingest_keys, *by_hand.metrics_keys}
         keys = [
             (fingerprint(key), name, "command" if key in made else "site file")
@@ -196,7 +200,7 @@ def show(
         ]
         return [*keys, *screens]
 
-    rows = with_kv(context, {"data": data, "log": log}, look)
+    _, rows = on_client(context, {"data": data, "log": log}, client, look)
     print("\n".join(aligned([("fingerprint", "kind", "made by"), *rows])))
 
 
@@ -211,12 +215,13 @@ def revoke(
     log: LogOption = None,
 ) -> None:
     """Revoke a key and end the sessions that were opened with it."""
+    from floorcast.site.digests import fingerprint
+    from floorcast.site.edits import revoke_key
 
-    async def take(kv: KeyValueStore) -> tuple[Client, str]:
-        owner = client_named(Site(kv), client)
-        return owner, fingerprint(await revoke_key(kv, owner.id, key))
+    async def take(opened: Opened) -> str:
+        return fingerprint(await revoke_key(opened.kv, opened.owner.id, key))
 
     store = {"data": data, "log": log}
-    owner, ended = with_kv(context, store, take)
+    owner, ended = on_client(context, store, client, take)
     audit(context, store, "key_revoked", client=owner.id, key=ended)
     print(f"{ended} of client {owner.name} is no longer accepted")

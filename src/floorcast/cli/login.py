@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from floorcast.cli.event_lines import printable
 from floorcast.cli.progress_bar import back_line, wait_line
-from floorcast.client import Credentials, Filter
+
+if TYPE_CHECKING:
+    from floorcast.client import Credentials, Filter
 
 __all__ = [
     "ApiTokenOption",
@@ -63,6 +64,8 @@ def credentials(client: str, user: str, password: str, api_token: str, url: str)
 
     Raises ``typer.BadParameter`` for other missing options, with the way to set them.
     """
+    from floorcast.client import Credentials
+
     given = {"--client": client, "--user": user, "--api-token": api_token}
     for option, value in given.items():
         if not value:
@@ -76,6 +79,8 @@ def credentials(client: str, user: str, password: str, api_token: str, url: str)
 
 def read_filter(given: Sequence[str], *kinds: str) -> Filter:
     """The filter of some ``kind=value,value``; raises ``typer.BadParameter`` for other kinds."""
+    from floorcast.client import Filter
+
     found: dict[str, tuple[str, ...]] = {}
     for one in given:
         kind, _, values = one.partition("=")
@@ -92,6 +97,8 @@ def read_filter(given: Sequence[str], *kinds: str) -> Filter:
 
 def tell_wait(seconds: float, why: str) -> None:
     """Say on standard error why nothing happens, and for how long."""
+    from floorcast.cli.event_lines import printable
+
     print(f"floorcast: {wait_line(seconds, printable(why))}", file=sys.stderr, flush=True)
 
 

@@ -5,17 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-)
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
 
 __all__ = ["Shown", "Silent", "back_line", "shown", "wait_line"]
 
@@ -110,10 +104,20 @@ class Lines:
 @contextmanager
 def shown(total: int | None, what: str = "events") -> Iterator[Shown]:
     """Show the way to ``total`` (None: without an end) events, as fits what standard error is."""
+    from rich.console import Console
+
     console = Console(stderr=True)
     if not console.is_terminal:
         yield Lines(console, total, what)
         return
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
     note = TextColumn("{task.fields[note]}", markup=False)
     columns = (
         BarColumn(),

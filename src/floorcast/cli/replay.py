@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -19,13 +19,11 @@ import typer
 
 from floorcast.cli.options import KEY_HELP
 from floorcast.cli.progress_bar import Shown, Silent, shown
-from floorcast.client import CloudEvent, Sender, Timing, Verdicts
-from floorcast.client.sending import MAX_BATCH_EVENTS
-from floorcast.connectors import anonymous_bank, call_records
-from floorcast.connectors.asterisk.recorded import read_ami, read_queue_log
-from floorcast.connectors.freeswitch.recorded import read_esl
-from floorcast.connectors.pbx.recorded import Recorded, moved_to
 from floorcast.model.token import TICKS_PER_SECOND, Now, system_now
+
+if TYPE_CHECKING:
+    from floorcast.client import CloudEvent, Verdicts
+    from floorcast.connectors.pbx.recorded import Recorded
 
 __all__ = [
     "MAX_SPEED",
@@ -95,6 +93,8 @@ def replay(
     unavailable or busy. Raises Refusal if the server rejects them permanently, and Unavailable if
     it is unavailable for an hour.
     """
+    from floorcast.client import Sender, Timing
+
     progress = progress or Silent()
     totals = Totals()
     timing = Timing(
@@ -110,6 +110,8 @@ def replay(
 def _due(
     events: Sequence[CloudEvent], speed: float, clock: Now, sleep: Callable[[float], None]
 ) -> Iterator[Sequence[CloudEvent]]:
+    from floorcast.client.sending import MAX_BATCH_EVENTS
+
     began, at = clock(), 0
 
     def since_first(event: CloudEvent) -> float:
@@ -217,6 +219,8 @@ def _replay(
 
 
 def _bank(file: Path, source: str, day: date | None, zone: ZoneInfo) -> list[CloudEvent]:
+    from floorcast.connectors import anonymous_bank, call_records
+
     with file.open(encoding="utf-8-sig", newline="") as lines:
         calls = anonymous_bank.read(lines)
     if day:
@@ -227,16 +231,22 @@ def _bank(file: Path, source: str, day: date | None, zone: ZoneInfo) -> list[Clo
 
 
 def _queue_log(file: Path, source: str, day: date | None, zone: ZoneInfo) -> list[CloudEvent]:
+    from floorcast.connectors.asterisk.recorded import read_queue_log
+
     with file.open(encoding="utf-8", errors="replace") as lines:
         return _moved(read_queue_log(lines, _on_day(source, day)), day, zone)
 
 
 def _ami(file: Path, source: str, day: date | None, zone: ZoneInfo) -> list[CloudEvent]:
+    from floorcast.connectors.asterisk.recorded import read_ami
+
     with file.open("rb") as data:
         return _moved(read_ami(data.read, _on_day(source, day)), day, zone)
 
 
 def _esl(file: Path, source: str, day: date | None, zone: ZoneInfo) -> list[CloudEvent]:
+    from floorcast.connectors.freeswitch.recorded import read_esl
+
     with file.open("rb") as data:
         return _moved(read_esl(data.read, _on_day(source, day), day), day, zone)
 
@@ -247,6 +257,8 @@ def _on_day(source: str, day: date | None) -> str:
 
 
 def _moved(recorded: Recorded, day: date | None, zone: ZoneInfo) -> list[CloudEvent]:
+    from floorcast.connectors.pbx.recorded import moved_to
+
     if recorded.unreadable:
         print(
             f"floorcast: {recorded.unreadable} could not be read and were skipped", file=sys.stderr

@@ -11,7 +11,7 @@ from dataclasses import fields
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -19,10 +19,12 @@ import typer
 from floorcast.cli.options import KEY_HELP
 from floorcast.cli.progress_bar import Shown, shown
 from floorcast.cli.replay import MAX_WAIT_SECONDS, a_speed, say
-from floorcast.client import Sender, Timing
 from floorcast.model.errors import Unavailable
-from floorcast.simulator.faults import FAULTS, Faults, Wire
 from floorcast.simulator.floor_sizing import LARGEST, SMALLEST, USUAL_LOAD, floor_of
+
+if TYPE_CHECKING:
+    from floorcast.client import Sender
+    from floorcast.simulator.faults import Faults
 
 __all__ = ["faults_in", "register"]
 
@@ -107,6 +109,7 @@ def _simulate(
     """
     from floorcast.cli.simulation_run import Pace, SimulationRun
     from floorcast.cli.truth_tables import tables
+    from floorcast.simulator.faults import Wire
     from floorcast.simulator.report import report
     from floorcast.simulator.simulation import Simulation
 
@@ -187,6 +190,8 @@ def _time_of_day(text: str) -> float:
 
 def faults_in(text: str) -> Faults:
     """The value of ``--faults``; raises BadParameter."""
+    from floorcast.simulator.faults import FAULTS, Faults
+
     if text == "all":
         return FAULTS
     known = {field.name: getattr(FAULTS, field.name) for field in fields(Faults)}
@@ -225,6 +230,7 @@ def _told_to_stop() -> Iterator[threading.Event]:
 
 def _sender(url: str, key: str, stopping: threading.Event, progress: Shown) -> Sender:
     """A sender that waits for the server until it is stopped."""
+    from floorcast.client import Sender, Timing
 
     def waits(seconds: float, why: str) -> None:
         if stopping.is_set():

@@ -5,11 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from floorcast.auth.audit_log import AuditLog
 from floorcast.cli.admin import (
     ClientOption,
     DataOption,
@@ -21,14 +20,13 @@ from floorcast.cli.admin import (
     hasher,
     with_kv,
 )
-from floorcast.kv.port import KeyValueStore
 from floorcast.model.errors import SettingError
-from floorcast.site.apply import Proposal, apply
-from floorcast.site.cautions import example_secrets, readable_by_others
-from floorcast.site.changes import counted
-from floorcast.site.configuration import Client
-from floorcast.site.file_reader import SiteFile, read
-from floorcast.site.live_site import Site
+
+if TYPE_CHECKING:
+    from floorcast.kv.port import KeyValueStore
+    from floorcast.site.apply import Proposal
+    from floorcast.site.configuration import Client
+    from floorcast.site.file_reader import SiteFile
 
 __all__ = ["app", "is_terminal", "register"]
 
@@ -63,6 +61,9 @@ def apply_file(
     and keys created by "user add" and "key new" stay. A running server picks up the change within a
     second.
     """
+    from floorcast.auth.audit_log import AuditLog
+    from floorcast.site.apply import apply
+    from floorcast.site.changes import counted
 
     def approve(proposal: Proposal) -> bool:
         if proposal.removed and not yes and not dry_run:
@@ -85,6 +86,8 @@ def apply_file(
 @app.command("check")
 def check_file(file: FileArgument) -> None:
     """Report the mistakes in FILE, or print what it declares."""
+    from floorcast.site.changes import counted
+
     site_file = _read(file)
     clients = site_file.clients
     rows = [
@@ -107,6 +110,7 @@ def show_site(
     log: LogOption = None,
 ) -> None:
     """Print the current site: all clients, or one."""
+    from floorcast.site.live_site import Site
 
     async def look(kv: KeyValueStore) -> list[Client]:
         site = Site(kv)
@@ -136,6 +140,9 @@ def _ask(file: Path, removed: Sequence[str]) -> None:
 
 def _read(file: Path) -> SiteFile:
     """Read the file, and warn on standard error about anything unsafe in it."""
+    from floorcast.site.cautions import example_secrets, readable_by_others
+    from floorcast.site.file_reader import read
+
     site_file = read(file)
     for warning in (*readable_by_others(file, site_file), *example_secrets(site_file)):
         typer.echo(f"floorcast: warning: {warning}", err=True)

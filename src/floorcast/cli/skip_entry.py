@@ -9,8 +9,6 @@ import typer
 from floorcast.cli.admin import DataOption
 from floorcast.cli.options import known
 from floorcast.config.sources import load
-from floorcast.log.damage import skip_entry
-from floorcast.log.data_folder import DataFolder
 from floorcast.model.errors import SettingError
 
 __all__ = ["register"]
@@ -32,6 +30,9 @@ def skip(
     The events of the entry are lost. 'floorcast verify --disk' lists the damaged entries. The
     server must be stopped. An entry that is not damaged is rejected.
     """
+    from floorcast.log.damage import skip_entry
+    from floorcast.log.data_folder import DataFolder
+
     folder = load({"data": data}, known=known(context)).data
     if not (folder / "log.db").exists():
         raise SettingError(f"{folder} holds no log: name the data folder with --data")

@@ -6,17 +6,11 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import msgspec
 import typer
 
-from floorcast.cli.event_lines import (
-    AGENT_HEAD,
-    INTERACTION_HEAD,
-    agent_line,
-    interaction_line,
-)
 from floorcast.cli.login import (
     ApiTokenOption,
     ClientOption,
@@ -29,7 +23,9 @@ from floorcast.cli.login import (
     tell_back,
     tell_wait,
 )
-from floorcast.client import Client, Feed, Timing, TokenFile
+
+if TYPE_CHECKING:
+    from floorcast.client import Feed
 
 __all__ = ["register"]
 
@@ -77,6 +73,9 @@ def _tail(
     (VOICE, SMS, EMAIL), for interactions only. While it waits, it prints the reason to standard
     error.
     """
+    from floorcast.cli import event_lines
+    from floorcast.client import Client, Timing, TokenFile
+
     if agents and wanted:
         raise typer.BadParameter("the agents' feed takes no filter", param_hint="--filter")
     if store is not None and not store.absolute().parent.is_dir():
@@ -86,10 +85,11 @@ def _tail(
     tokens = None if store is None else TokenFile(store)
     with Client(url, who, timing=Timing(waiting=tell_wait, back=tell_back)) as reader:
         if agents:
-            _follow(reader.agent_events(since, store=tokens), agent_line, AGENT_HEAD, json=json)
+            changes = reader.agent_events(since, store=tokens)
+            _follow(changes, event_lines.agent_line, event_lines.AGENT_HEAD, json=json)
         else:
             events = reader.interaction_events(since, filter=what, store=tokens)
-            _follow(events, interaction_line, INTERACTION_HEAD, json=json)
+            _follow(events, event_lines.interaction_line, event_lines.INTERACTION_HEAD, json=json)
 
 
 def _follow(feed: Feed[E], line: Callable[[E], str], head: str, *, json: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
@@ -10,18 +10,18 @@ from floorcast.cli.admin import (
     ClientOption,
     DataOption,
     LogOption,
+    Opened,
     aligned,
     audit,
-    client_named,
     hasher,
     new_password,
-    with_kv,
+    on_client,
 )
-from floorcast.kv.port import KeyValueStore
-from floorcast.site.configuration import Center, CenterOf, Client, Role, User, in_order
-from floorcast.site.edits import add_user, remove_user, set_password
-from floorcast.site.live_site import Site
-from floorcast.site.store import BY_HAND, read_by_hand
+from floorcast.site.configuration import CenterOf, Role, User, in_order
+
+if TYPE_CHECKING:
+    from floorcast.site.configuration import Center, Client
+    from floorcast.site.live_site import Site
 
 __all__ = ["app", "register"]
 
@@ -69,12 +69,13 @@ def add(
 
     Prompts for the password, or reads it from standard input.
     """
+    from floorcast.site.edits import add_user
+
     known_role = _role(role)
 
-    async def make(kv: KeyValueStore) -> tuple[Client, User]:
-        site = Site(kv)
-        owner = client_named(site, client)
-        centers = _centers(site, owner, call_center or [])
+    async def make(opened: Opened) -> User:
+        owner = opened.owner
+        centers = _centers(opened.site, owner, call_center or [])
         used_ids = [user.id for user in owner.users if not user.agent]
         user = User(
             id=max(used_ids, default=0) + 1 if user_id is None else user_id,
@@ -83,11 +84,11 @@ def add(
             role=known_role,
             call_centers=centers or None,
         )
-        await add_user(kv, owner.id, user)
-        return owner, user
+        await add_user(opened.kv, owner.id, user)
+        return user
 
     store = {"data": data, "log": log}
-    owner, user = with_kv(context, store, make)
+    owner, user = on_client(context, store, client, make)
     audit(
         context,
         store,
@@ -109,10 +110,11 @@ def show(
     log: LogOption = None,
 ) -> None:
     """Print the users and agents who can log in to a client."""
+    from floorcast.site.store import BY_HAND, read_by_hand
 
-    async def look(kv: KeyValueStore) -> list[tuple[str, ...]]:
-        owner = client_named(Site(kv), client)
-        by_hand = read_by_hand(kv.get(BY_HAND, str(owner.id)))
+    async def look(opened: Opened) -> list[tuple[str, ...]]:
+        owner = opened.owner
+        by_hand = read_by_hand(opened.kv.get(BY_HAND, str(owner.id)))
         made = {(user.agent, user.name) for user in by_hand.users}
         return [
             (
@@ -125,7 +127,7 @@ def show(
             for user in owner.users
         ]
 
-    rows = with_kv(context, {"data": data, "log": log}, look)
+    _, rows = on_client(context, {"data": data, "log": log}, client, look)
     print("\n".join(aligned([("id", "name", "role", "call centers", "made by"), *rows])))
 
 
@@ -139,14 +141,13 @@ def remove(
     log: LogOption = None,
 ) -> None:
     """Remove a login and end its sessions."""
+    from floorcast.site.edits import remove_user
 
-    async def take(kv: KeyValueStore) -> Client:
-        owner = client_named(Site(kv), client)
-        await remove_user(kv, owner.id, name, agent=agent)
-        return owner
+    async def take(opened: Opened) -> None:
+        await remove_user(opened.kv, opened.owner.id, name, agent=agent)
 
     store = {"data": data, "log": log}
-    owner = with_kv(context, store, take)
+    owner, _ = on_client(context, store, client, take)
     audit(context, store, "user_removed", client=owner.id, name=name, agent=agent or None)
     print(f"{name} of client {owner.name} can no longer log in")
 
@@ -164,16 +165,16 @@ def password(
 
     With --agent, enables an agent of the site to log in.
     """
+    from floorcast.site.edits import set_password
 
-    async def change(kv: KeyValueStore) -> Client:
-        owner = client_named(Site(kv), client)
+    async def change(opened: Opened) -> None:
+        owner = opened.owner
         login = {(user.agent, user.name): user.password_hash for user in owner.users}
         given = new_password(name, login.get((agent, name), ""))
-        await set_password(kv, owner.id, name, hasher().hash(given), agent=agent)
-        return owner
+        await set_password(opened.kv, owner.id, name, hasher().hash(given), agent=agent)
 
     store = {"data": data, "log": log}
-    owner = with_kv(context, store, change)
+    owner, _ = on_client(context, store, client, change)
     audit(context, store, "user_password_set", client=owner.id, name=name, agent=agent or None)
     print(f"{name} of client {owner.name} has the new password")
 

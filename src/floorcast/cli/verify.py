@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from floorcast.cli.admin import DataOption, aligned
 from floorcast.cli.options import known
-from floorcast.config.settings import Settings
 from floorcast.config.sources import load
-from floorcast.feeds.cursors import local_time
-from floorcast.kv.folder import IN_MEMORY
-from floorcast.log.damage import damaged_entries
-from floorcast.log.log_file import StreamRow
-from floorcast.log.log_reader import LogReader
 from floorcast.model.errors import DamagedEntry, SettingError, Unavailable
-from floorcast.statistics.visibility import Moment
-from floorcast.verify.disk import damaged_files
-from floorcast.verify.verification import Difference, StoredEntry, verify
+
+if TYPE_CHECKING:
+    from floorcast.config.settings import Settings
+    from floorcast.log.log_file import StreamRow
+    from floorcast.log.log_reader import LogReader
+    from floorcast.statistics.visibility import Moment
+    from floorcast.verify.verification import Difference, StoredEntry
 
 __all__ = ["limits_of", "log_of", "register", "stored_entries"]
 
@@ -72,6 +69,9 @@ def verify_stored(
 
 def _verify_disk(folder: Path) -> None:
     """Print what is damaged, and end with exit code 1 if anything is."""
+    from floorcast.log.damage import damaged_entries
+    from floorcast.verify.disk import damaged_files
+
     _check_folder(folder)
     lines = [f"{name}: {finding}" for name, finding in damaged_files(folder)]
     entries = []
@@ -91,16 +91,24 @@ def _verify_disk(folder: Path) -> None:
 
 
 def _moment(ticks: int | None) -> str:
+    from datetime import UTC
+
+    from floorcast.feeds.cursors import local_time
+
     return "unknown" if ticks is None else local_time(ticks, UTC)
 
 
 def log_of(folder: Path) -> LogReader:
     """The log of a data folder. Raises SettingError if it has none."""
+    from floorcast.log.log_reader import LogReader
+
     _check_folder(folder)
     return LogReader(folder / "log.db")
 
 
 def _check_folder(folder: Path) -> None:
+    from floorcast.kv.folder import IN_MEMORY
+
     if folder == IN_MEMORY:
         raise SettingError("--data: must be a folder, because :memory: belongs to a running server")
     if not (folder / "log.db").exists():
@@ -109,6 +117,8 @@ def _check_folder(folder: Path) -> None:
 
 def limits_of(settings: Settings) -> Moment:
     """The limits by which a server with these settings folds."""
+    from floorcast.statistics.visibility import Moment
+
     return Moment(
         0,
         int(settings.call_quiet_hours * HOUR),
@@ -119,6 +129,8 @@ def limits_of(settings: Settings) -> Moment:
 
 def _verified(log: LogReader, stream: StreamRow, settings: Settings) -> list[Sequence[str]]:
     """Print the result for a client's log, with a row for each difference."""
+    from floorcast.verify.verification import verify
+
     try:
         found = verify(stream.client, stored_entries(log, stream), limits_of(settings))
     except DamagedEntry as error:
@@ -139,6 +151,8 @@ def _told(client: int, difference: Difference) -> Sequence[str]:
 
 def stored_entries(log: LogReader, stream: StreamRow) -> Iterator[StoredEntry]:
     """The stored entries, preceded by the site as of the first one."""
+    from floorcast.verify.verification import StoredEntry
+
     removed = log.removed_site(stream.ordinal)
     if removed is not None:
         yield StoredEntry(removed.number, removed.recorded_at, removed.kind, removed.payload)

@@ -6,8 +6,6 @@ import platform
 
 import typer
 
-from floorcast.server.release import release
-
 __all__ = ["line", "register"]
 
 
@@ -18,6 +16,8 @@ def register(app: typer.Typer) -> None:
 
 def line() -> str:
     """The versions of floorcast and of its Python, as people report them."""
+    from floorcast.server.release import release
+
     return f"floorcast {release()} on Python {platform.python_version()}"
 
 

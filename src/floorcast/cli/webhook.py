@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import secrets
 import time
-from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,38 +13,21 @@ from floorcast.cli.admin import (
     ClientOption,
     DataOption,
     LogOption,
+    Opened,
     aligned,
     audit,
-    client_named,
-    with_kv,
+    on_client,
 )
-from floorcast.cli.webhook_example import send_example
-from floorcast.kv.port import Conflict, Item, KeyValueStore
-from floorcast.kv.token_secret import token_secret
-from floorcast.model.errors import InvalidParameter, SettingError, Unavailable
-from floorcast.model.token import TICKS_PER_SECOND, decode, system_now
-from floorcast.site.changes import counted
-from floorcast.site.configuration import Client
-from floorcast.site.live_site import Site
-from floorcast.site.webhooks import SECRET_PREFIX, Webhook
-from floorcast.webhooks.connection import Reply
-from floorcast.webhooks.progress import (
-    BUCKET,
-    Progress,
-    item_of,
-    key_of,
-    read_progress,
-    resumed,
-    webhook_id,
-)
+from floorcast.model.errors import SettingError
+
+if TYPE_CHECKING:
+    from floorcast.webhooks.connection import Reply
 
 __all__ = ["app", "register"]
 
 app = typer.Typer(help="Show, test, resume and skip webhooks.", no_args_is_help=True)
 
 SECRET_BYTES = 32
-TRIES = 5  # when the server writes at the same moment
-REACH_SECONDS = 24 * 3_600  # of events that feeds keep
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The webhook's name.")]
 COLUMNS = ("id", "name", "receiver", "state", "delivered", "failed", "up to", "reason")
@@ -69,43 +50,17 @@ def show(
     If the server is running, the progress is at most 5 seconds old. /metrics names a webhook by its
     id.
     """
+    from floorcast.cli.webhook_progress import rows_of
 
-    async def look(kv: KeyValueStore) -> list[tuple[str, ...]]:
-        owner = client_named(Site(kv), client)
-        secret = await token_secret(kv)
-        return [_row(kv, owner.id, one, secret) for one in owner.webhooks]
-
-    rows = with_kv(context, {"data": data, "log": log}, look)
+    _, rows = on_client(context, {"data": data, "log": log}, client, rows_of)
     print("\n".join(aligned([COLUMNS, *rows])) if rows else "the client declares no webhook")
-
-
-def _row(kv: KeyValueStore, client: int, webhook: Webhook, secret: bytes) -> tuple[str, ...]:
-    progress = read_progress(kv.get(BUCKET, key_of(client, webhook.name)))
-    state: str = progress.state
-    if progress.tries and state == "active":
-        state = f"retrying after {counted(progress.tries, 'failure')}"
-    place = "now"
-    if progress.token:
-        place = _time(decode(client, progress.token, secret).ticks)
-    return (
-        webhook_id(client, webhook.name, secret),
-        webhook.name,
-        webhook.origin,
-        state,
-        f"{progress.events:,}",
-        f"{progress.failures:,}",
-        place,
-        progress.reason or "-",
-    )
-
-
-def _time(ticks: int) -> str:
-    return datetime.fromtimestamp(ticks // TICKS_PER_SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @app.command("secret")
 def make_secret() -> None:
     """Print a new secret for the site file."""
+    from floorcast.site.webhooks import SECRET_PREFIX
+
     print(SECRET_PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode())
 
 
@@ -122,13 +77,14 @@ def send_test(
     The example is an event of type floorcast.test. For a webhook with a template, it is the
     template's body for an example event. The webhook's progress does not change.
     """
+    from floorcast.cli.webhook_example import send_example
+    from floorcast.cli.webhook_progress import declared
 
-    async def post(kv: KeyValueStore) -> Reply:
-        webhook = _declared(client_named(Site(kv), client), name)
-        return await send_example(webhook)
+    async def post(opened: Opened) -> Reply:
+        return await send_example(declared(opened.owner, name))
 
     begun = time.monotonic()
-    reply = with_kv(context, {"data": data, "log": log}, post)
+    _, reply = on_client(context, {"data": data, "log": log}, client, post)
     took = (time.monotonic() - begun) * 1000
     print(f"the receiver answered {reply.status} in {took:.0f} ms")
     if not 200 <= reply.status < 300:
@@ -151,12 +107,14 @@ def resume(
     log: LogOption = None,
 ) -> None:  # fmt: skip
     """Start sending again: a suspended webhook from its position, or any webhook from a token."""
+    from floorcast.cli.webhook_progress import edit
+
     if start is not None and not start:
         raise typer.BadParameter(
             "it is empty; to start now: floorcast webhook skip", param_hint="--from"
         )
     store = {"data": data, "log": log}
-    owner, after = with_kv(context, store, lambda kv: _edit(kv, client, name, start))
+    owner, after = on_client(context, store, client, lambda opened: edit(opened, name, start))
     audit(context, store, "webhook_resumed", client=owner.id, webhook=name)
     place = f" from {start}" if start else ""
     print(f"webhook {name} of client {owner.name} is {after.state} again{place}")
@@ -171,48 +129,9 @@ def skip(
     log: LogOption = None,
 ) -> None:
     """Skip all events up to now and send those that follow."""
+    from floorcast.cli.webhook_progress import edit
+
     store = {"data": data, "log": log}
-    owner, _ = with_kv(context, store, lambda kv: _edit(kv, client, name, ""))
+    owner, _ = on_client(context, store, client, lambda opened: edit(opened, name, ""))
     audit(context, store, "webhook_skipped", client=owner.id, webhook=name)
     print(f"webhook {name} of client {owner.name} starts with the events from now on")
-
-
-def _declared(owner: Client, name: str) -> Webhook:
-    for webhook in owner.webhooks:
-        if webhook.name == name:
-            return webhook
-    names = ", ".join(one.name for one in owner.webhooks) or "none"
-    raise typer.BadParameter(
-        f"client {owner.name} declares no webhook {name}; it declares {names}", param_hint="NAME"
-    )
-
-
-async def _edit(
-    kv: KeyValueStore, client: str | None, name: str, token: str | None
-) -> tuple[Client, Progress]:
-    owner = client_named(Site(kv), client)
-    _declared(owner, name)
-    if token:
-        _check(owner.id, token, await token_secret(kv))
-    key = key_of(owner.id, name)
-    for _ in range(TRIES):
-        seen = Item(BUCKET, key, kv.get(BUCKET, key))
-        after = resumed(read_progress(seen.value), token)
-        try:
-            await kv.write([item_of(owner.id, name, after)], [seen])
-        except Conflict:
-            await asyncio.sleep(0)
-            continue
-        return owner, after
-    raise Unavailable("the webhook's progress is being written by the server; try again")
-
-
-def _check(client: int, token: str, secret: bytes) -> None:
-    try:
-        ticks = decode(client, token, secret).ticks
-    except ValueError as error:
-        raise InvalidParameter("--from: expected a token or an eventId of a feed") from error
-    if system_now() - ticks > REACH_SECONDS * TICKS_PER_SECOND:
-        raise InvalidParameter(
-            "--from: the token is more than 24 hours old; feeds reach back so far"
-        )

@@ -1,0 +1,108 @@
+"""The progress of a client's webhooks: read, resumed and skipped by ``floorcast webhook``."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+import typer
+
+from floorcast.cli.admin import Opened
+from floorcast.kv.port import Conflict, Item, KeyValueStore
+from floorcast.kv.token_secret import token_secret
+from floorcast.model.errors import InvalidParameter, Unavailable
+from floorcast.model.token import TICKS_PER_SECOND, decode, system_now
+from floorcast.site.changes import counted
+from floorcast.site.configuration import Client
+from floorcast.site.webhooks import Webhook
+from floorcast.webhooks.progress import (
+    BUCKET,
+    Progress,
+    item_of,
+    key_of,
+    read_progress,
+    resumed,
+    webhook_id,
+)
+
+__all__ = ["declared", "edit", "rows_of"]
+
+TRIES = 5  # when the server writes at the same moment
+REACH_SECONDS = 24 * 3_600  # of events that feeds keep
+
+
+async def rows_of(opened: Opened) -> list[tuple[str, ...]]:
+    """The webhooks of a client as rows of the table that ``webhook list`` prints."""
+    secret = await token_secret(opened.kv)
+    owner = opened.owner
+    return [_row(opened.kv, owner.id, one, secret) for one in owner.webhooks]
+
+
+def _row(kv: KeyValueStore, client: int, webhook: Webhook, secret: bytes) -> tuple[str, ...]:
+    progress = read_progress(kv.get(BUCKET, key_of(client, webhook.name)))
+    state: str = progress.state
+    if progress.tries and state == "active":
+        state = f"retrying after {counted(progress.tries, 'failure')}"
+    place = "now"
+    if progress.token:
+        place = _time(decode(client, progress.token, secret).ticks)
+    return (
+        webhook_id(client, webhook.name, secret),
+        webhook.name,
+        webhook.origin,
+        state,
+        f"{progress.events:,}",
+        f"{progress.failures:,}",
+        place,
+        progress.reason or "-",
+    )
+
+
+def _time(ticks: int) -> str:
+    return datetime.fromtimestamp(ticks // TICKS_PER_SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def declared(owner: Client, name: str) -> Webhook:
+    """The client's webhook of that name. Raises ``typer.BadParameter`` if there is none."""
+    for webhook in owner.webhooks:
+        if webhook.name == name:
+            return webhook
+    names = ", ".join(one.name for one in owner.webhooks) or "none"
+    raise typer.BadParameter(
+        f"client {owner.name} declares no webhook {name}; it declares {names}", param_hint="NAME"
+    )
+
+
+async def edit(opened: Opened, name: str, token: str | None) -> Progress:
+    """Resume a webhook and return its progress.
+
+    ``token`` is the position to resume from: None for the webhook's own, empty for now. Raises
+    ``typer.BadParameter`` if the client declares no such webhook, InvalidParameter if the token is
+    damaged or too old, and Unavailable if the server keeps writing the progress.
+    """
+    kv, owner = opened.kv, opened.owner
+    declared(owner, name)
+    if token:
+        _check(owner.id, token, await token_secret(kv))
+    key = key_of(owner.id, name)
+    for _ in range(TRIES):
+        seen = Item(BUCKET, key, kv.get(BUCKET, key))
+        after = resumed(read_progress(seen.value), token)
+        try:
+            await kv.write([item_of(owner.id, name, after)], [seen])
+        except Conflict:
+            await asyncio.sleep(0)
+            continue
+        return after
+    raise Unavailable("the webhook's progress is being written by the server; try again")
+
+
+def _check(client: int, token: str, secret: bytes) -> None:
+    try:
+        ticks = decode(client, token, secret).ticks
+    except ValueError as error:
+        raise InvalidParameter("--from: expected a token or an eventId of a feed") from error
+    if system_now() - ticks > REACH_SECONDS * TICKS_PER_SECOND:
+        raise InvalidParameter(
+            "--from: the token is more than 24 hours old; feeds reach back so far"
+        )
