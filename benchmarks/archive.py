@@ -88,7 +88,7 @@ class Hour:
         return FloorState(client=CLIENT)
 
     def find_calls(self, keys: Collection[Key], at_place: int) -> dict[Key, bytes]:  # noqa: ARG002 -- as above
-        """None has left before the hour."""
+        """The calls that left memory before the hour: none."""
         return {}
 
     def _add(self, at: int, kind: str, payload: bytes, count: int) -> None:

@@ -1,4 +1,4 @@
-"""Measures how long answers about a past time take, and how they affect the feeds.
+"""Measures the time of responses about the past, and their effect on the feeds.
 
     python benchmarks/as_of.py [--events 1000000] [--asked 20] [--agents 10000] [--services 500]
 
@@ -50,7 +50,7 @@ def site_of(services: int) -> str:
 
 
 def events_of(services: int, agents: int) -> Iterator[dict[str, object]]:
-    """The benchmarks' calls, over as many services and agents, without times of their own."""
+    """The benchmarks' calls, with as many services and agents, and without their own times."""
     calls = itertools.batched if hasattr(itertools, "batched") else _batched
     for number, call in enumerate(calls(workload.call_events(datetime.now(UTC)), 7)):
         for event in call:
@@ -92,7 +92,7 @@ async def fill(folder: Path, site: Path, options: argparse.Namespace) -> None:
 def asked(
     server: Running, session: dict[str, str], moments: list[int], wanted: object
 ) -> list[float]:
-    """Seconds of each answer."""
+    """The seconds that each response took."""
     taken = []
     with httpx.Client(base_url=server.url, headers=session, timeout=90) as client:
         for at in moments:
@@ -103,7 +103,7 @@ def asked(
 
 
 def latencies(server: Running, session: dict[str, str], until: threading.Event) -> list[float]:
-    """Seconds from sending an event to reading it from the feed, one after another."""
+    """The seconds from sending an event to reading it from the feed, for a sequence of events."""
     taken, number = [], 0
     with httpx.Client(base_url=server.url, timeout=30) as client:
         feed = "/realtime/event/feed"
@@ -125,7 +125,7 @@ def latencies(server: Running, session: dict[str, str], until: threading.Event) 
 def beside(
     server: Running, session: dict[str, str], moments: list[int], wanted: object
 ) -> tuple[list[float], list[float]]:
-    """The seconds of the answers, and of the feed at the same time."""
+    """The seconds of the responses, and of the feed at the same time."""
     until, found = threading.Event(), list[float]()
     follower = threading.Thread(target=lambda: found.extend(latencies(server, session, until)))
     follower.start()
@@ -136,7 +136,7 @@ def beside(
 
 
 def shown(name: str, seconds: list[float], unit: float = 1.0, word: str = "s") -> None:
-    """A line with the median, the 99th percentile and the most."""
+    """A line with the median, the 99th percentile and the maximum."""
     ordered = sorted(seconds)
     p99 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
     figures = (statistics.median(ordered), p99, ordered[-1])
@@ -144,7 +144,7 @@ def shown(name: str, seconds: list[float], unit: float = 1.0, word: str = "s") -
 
 
 def main() -> None:
-    """Fill, ask, print."""
+    """Fill a folder, send the requests, and print the times."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -31,7 +31,7 @@ class Bare:
         self._connection.execute("CREATE TABLE entry (id INTEGER PRIMARY KEY, body BLOB)")
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
-        """One request, as ASGI has it."""
+        """Handle one ASGI request."""
         body = b""
         more = True
         while more:

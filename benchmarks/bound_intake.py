@@ -1,7 +1,7 @@
 """The machine's upper bound for accepting events: decode them, and append them flushed.
 
-Nothing of floorcast but the types to decode to: a loop around msgspec and SQLite, one row and
-one flush for each request of 1,000 events. Run: ``python -m benchmarks.bound_intake``.
+It uses only floorcast's event types, in a loop of msgspec and SQLite, with one row and one flush
+per request of 1,000 events. Run: ``python -m benchmarks.bound_intake``.
 """
 
 from __future__ import annotations

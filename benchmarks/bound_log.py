@@ -1,7 +1,7 @@
-"""The event log by itself: durable appends compared with the machine's bound.
+"""The event log alone: durable appends compared with the machine's bound.
 
-Batches of 1,000 new events with random ids from 4 appenders at once, into an empty log and
-into one that holds a million keys. Run: ``python -m benchmarks.bound_log [stored events]``.
+Four concurrent appenders send batches of 1,000 new events with random ids into an empty log and
+into one with a million keys. Run: ``python -m benchmarks.bound_log [stored events]``.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from floorcast.model.inbound import InboundEvent
 from floorcast.model.token import system_now
 
 APPENDERS = 4
-ROUND = 100  # batches measured at a time, made beforehand
+ROUND = 100  # batches per measurement, created beforehand
 _decoder = msgspec.json.Decoder(InboundEvent)
 
 
 async def append_round(log: EmbeddedLog, seed: int) -> tuple[float, float]:
-    """Events per second, and events per second of the event loop's processor time."""
+    """Events per second, and events per second of the event loop's CPU time."""
     made = [
         Batch(1, lines, [_decoder.decode(line) for line in lines]) for lines in batches(seed, ROUND)
     ]

@@ -2,8 +2,8 @@
 
     PYTHONPATH=. python benchmarks/cluster.py [--events 200000] [--seconds 10]
 
-All servers of NATS and all nodes run on this machine and share its processor, so the figures
-compare costs within one run, and do not show what separate machines would achieve.
+All NATS servers and all nodes share this machine's CPUs. The figures compare costs within one run,
+and do not show what separate machines would achieve.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ say = Console(stderr=True, highlight=False).print
 
 @contextmanager
 def nats(folder: Path, count: int) -> Iterator[NatsServers]:
-    """Servers of NATS, one or a cluster of three."""
+    """One NATS server or a cluster of three."""
     servers = NatsServers(folder, count)
     try:
         yield servers.start()
@@ -48,7 +48,7 @@ def nats(folder: Path, count: int) -> Iterator[NatsServers]:
 
 @contextmanager
 def nodes(folder: Path, url: str, count: int) -> Iterator[list[Running]]:
-    """Start this many nodes of one cluster, one after the other."""
+    """Start this many nodes of a cluster in sequence."""
     with ExitStack() as stack:
         running = []
         for number in range(count):
@@ -94,7 +94,7 @@ def intake_rates(events: int) -> dict[str, float]:
 
 
 def read_pages(node: Running, session: dict[str, str], begin: str, until: float) -> int:
-    """Read a feed from a token on, repeatedly. Returns the number of events."""
+    """Read a feed from a token repeatedly. Returns the number of events."""
     count, token = 0, begin
     with socket.create_connection(("127.0.0.1", node.port)) as sock:
         while time.perf_counter() < until:
@@ -109,14 +109,14 @@ def read_pages(node: Running, session: dict[str, str], begin: str, until: float)
             if not events:
                 raise RuntimeError(answer.decode())
             count += events
-            # the last page is not full; behind it, the server would wait for the next event
+            # the last page is not full; after it, the server would wait for the next event
             full = events == PAGE
             token = answer.rpartition(b'"token":"')[2][:36].decode() if full else begin
     return count
 
 
 def ask_large(sock: socket.socket, request: bytes) -> bytes:
-    """Send a request; the body of its answer, by its length."""
+    """Send a request. Returns the response's body, read by its length."""
     sock.sendall(request)
     answer = bytearray()
     while b"\r\n\r\n" not in answer:
@@ -130,7 +130,7 @@ def ask_large(sock: socket.socket, request: bytes) -> bytes:
 
 
 def reading_rates(events: int, seconds: float) -> dict[int, float]:
-    """Events per second that readers get, by the number of nodes."""
+    """Events per second received by readers, by the number of nodes."""
     rates = {}
     for count in (1, 2, 3):
         with tempfile.TemporaryDirectory() as name, nats(Path(name), 1) as servers:
@@ -152,7 +152,7 @@ def reading_rates(events: int, seconds: float) -> dict[int, float]:
 
 
 def longest_silence(events: int) -> float:
-    """Seconds without an acknowledgement after the leader of the log is killed during intake."""
+    """Seconds without an acknowledgement after the log's leader is killed during intake."""
     with tempfile.TemporaryDirectory() as name, nats(Path(name), 3) as servers:
         say("the leader's death ...")
         url = servers.account()
@@ -183,7 +183,7 @@ async def leader(url: str) -> str:
 
 
 def main() -> None:
-    """Measure one after the other, and print each with its comparison."""
+    """Run each measurement and print it with its comparison."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--events", type=int, default=200_000)
     parser.add_argument("--seconds", type=float, default=10.0)

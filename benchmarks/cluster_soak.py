@@ -42,7 +42,7 @@ SOURCES = 3
 READERS = 2  # of each feed
 FAULT_SECONDS = (3.0, 12.0)
 PAUSE_SECONDS = (2.0, 6.0)
-START_SECONDS = 300.0  # for a node, in the middle of it all, on a machine with other work
+START_SECONDS = 300.0  # for a node during the faults, on a busy machine
 CLOCK_STEPS = (3 * 3600, -1800, 1800, 290, -290)  # seconds
 THE_END = "the end"
 
@@ -70,7 +70,7 @@ say = Console(stderr=True, highlight=False).print
 
 
 class Faults:
-    """Applies one fault after another to a cluster and reverts it."""
+    """Applies faults to a cluster in sequence and reverts each."""
 
     def __init__(self, cluster: Cluster, folder: Path, seed: str) -> None:
         self._cluster = cluster
@@ -80,7 +80,7 @@ class Faults:
         self.done: Counter[str] = Counter()
 
     def go_on(self, minutes: float) -> None:
-        """Apply faults for this long; each kind once before any repeats."""
+        """Apply faults for this long, each kind once before any repeats."""
         until = time.monotonic() + 60 * minutes
         kinds = {
             "NATS server killed": self._server_killed,
@@ -166,7 +166,7 @@ class Faults:
 
 
 def read(nodes: list[Server], session: str, begin: str, path: str, seed: str) -> list[Any]:
-    """Everything that a reader sees who switches nodes at every request."""
+    """Everything that a reader receives who switches nodes at every request."""
     with Roamer(nodes, seed) as reader:
         reader.http.headers["LV-Session"] = session
         return reader.follow(path, begin, until=THE_END, count=500)
@@ -188,7 +188,7 @@ class Soak:
 
     @contextmanager
     def under_load(self) -> Iterator[dict[str, list[Future[list[Any]]]]]:
-        """Let the sources send while the block runs; the readers' events are in the futures."""
+        """Let the sources send while the block runs. The futures have the readers' events."""
         with ExitStack() as stack:
             caller = stack.enter_context(Caller(self.cluster.nodes[0].url))
             self.session, self.begin = caller.login(), caller.feed(EVENTS).token
@@ -208,7 +208,7 @@ class Soak:
             except Exception:  # noqa: BLE001 — whatever it is, the readers would wait for ever
                 say("the soak itself has failed", traceback.format_exc())
                 for node in self.cluster.nodes:
-                    with suppress(AssertionError):  # it does not run
+                    with suppress(AssertionError):  # it is not running
                         node.kill()
                 self.cluster.servers.stop()
                 os._exit(2)
@@ -226,7 +226,7 @@ class Soak:
             last.take(ndjson(end))
 
     def counted(self, path: str, events: list[dict[str, Any]]) -> Counter[str]:
-        """What a reader missed, saw twice, or saw in a different order."""
+        """The events that a reader missed, saw twice, or saw in a different order."""
         seen = list(marks(events))
         sent = [mark for source in self.sources for mark in source.sent[path]]
         found = Counter(read=len(seen), doubled=len(seen) - len(set(seen)))
@@ -273,7 +273,7 @@ def _is_halted(caller: Caller) -> bool:
 
 
 def keep(cluster: Cluster, folder: Path) -> Path:
-    """The disks of all NATS servers, as they are when all of them have stopped."""
+    """The disks of all NATS servers after all of them have stopped."""
     for server in cluster.servers.servers:
         server.kill()
     for server in cluster.servers.servers:
@@ -283,7 +283,7 @@ def keep(cluster: Cluster, folder: Path) -> Path:
 
 
 def prepared(cluster: Cluster, folder: Path) -> None:
-    """Give the nodes time; let their clocks be set by a file each, where there is a compiler."""
+    """Set the nodes' clocks through a file each, if there is a compiler."""
     for node in cluster.nodes:
         node.patience = START_SECONDS
     compiler = shutil.which("cc")
@@ -351,7 +351,7 @@ def _all_have(cluster: Cluster, run: Soak, count: int) -> bool:
 
 
 def main() -> None:
-    """Run it and print the results."""
+    """Run the test and print the results."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--minutes", type=float, default=25.0)
     options.add_argument("--seed", default="1")

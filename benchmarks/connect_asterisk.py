@@ -1,16 +1,15 @@
 """Measures how many AMI events per second the connector reads, and its memory.
 
-A manager interface in another process pours the calls of a large floor (1,000 agents, 200 queues)
-at a steady rate: the 26 events of one captured call of Asterisk 22, again and again with other
-callers, agents and queues. The connector reads, maps, spools, and sends to an intake that accepts
-everything or, with ``--away``, is unavailable until the last event. Run it from the repository's
-root:
+A manager interface in another process sends the calls of a large floor (1,000 agents, 200 queues)
+at a steady rate: the 26 events of a captured call of Asterisk 22, repeated with other callers,
+agents and queues. The connector reads, maps, spools, and sends to an intake that accepts everything
+or, with ``--away``, is unavailable until the last event. Run it from the repository's root:
 
     python -m benchmarks.connect_asterisk --rate 10000 --seconds 60
 
-It prints how far the interface was behind its schedule at the end (because of backpressure),
-processor time per event, the maximum number of events in the spool, the memory, and how long it
-took to send the spool.
+It prints how far the interface was behind its schedule at the end (because of backpressure), CPU
+time per event, the maximum number of events in the spool, the memory, and the time to send the
+spool.
 """
 
 from __future__ import annotations
@@ -36,21 +35,21 @@ from tests.connectors.asterisk.captured import frames
 from tests.connectors.asterisk.fake_ami import SECRET, encoded, serving
 
 AGENTS, QUEUES = 1_000, 200
-CAPTURED = "1795813689.9"  # a call of the capture that its caller ends
+CAPTURED = "1795813689.9"  # a captured call that its caller ends
 LEG = "1795813689.10"
 TICK = 0.05  # seconds
-QUIET = 2.0  # seconds without an event in the spool, after which all has been sent
+QUIET = 2.0  # seconds without an event in the spool after which all counts as sent
 HASTY = Timing(patience=1e9, chance=lambda: 0.01)
 
 
 def template() -> tuple[bytes, int]:
-    """The events of one call, with names that are to be replaced, and how many they are."""
+    """The events of one call with replaceable names, and their number."""
     said = [one for one in frames("22.10.1") if one.get("Linkedid") == CAPTURED]
     return b"".join(encoded({**one, "Timestamp": "@now"}) for one in said), len(said)
 
 
 def calls(form: bytes) -> Iterator[bytes]:
-    """One call after the other; an agent has one at a time."""
+    """A sequence of calls, in which an agent has one at a time."""
     number = 0
     while True:
         now = time.time()
@@ -79,7 +78,7 @@ async def pour(rate: int, seconds: int, pipe: Connection) -> None:
     async with serving() as ami:
         ami.members = members()
         pipe.send(ami.port)
-        await asyncio.to_thread(pipe.recv)  # the connector is at work
+        await asyncio.to_thread(pipe.recv)  # the connector is running
         began, source, said, latest = time.monotonic(), calls(form), 0, 0.0
         while said < rate * seconds:
             count = int((time.monotonic() - began + TICK) * rate) - said
@@ -101,10 +100,10 @@ def _intake(is_away: bool, pipe: Connection) -> None:
     if is_away:
         intake.stop()
     pipe.send(intake.url)
-    pipe.recv()  # all has been said
+    pipe.recv()  # everything has been played
     if is_away:
         intake.start()
-    pipe.recv()  # all has been sent
+    pipe.recv()  # everything has been sent
     intake.stop()
 
 
@@ -127,7 +126,7 @@ async def read(port: int, url: str, pipe: Connection, intake: Connection, folder
             intake.send("come back")
             began_to_send = time.monotonic()
             quiet = 0.0
-            while quiet < QUIET:  # nothing is read, and nothing is left to send
+            while quiet < QUIET:  # everything has been read and sent
                 await asyncio.sleep(TICK)
                 most, quiet = max(most, spool.unsent), 0.0 if spool.unsent else quiet + TICK
             emptied = time.monotonic() - began_to_send - QUIET
@@ -145,7 +144,7 @@ async def read(port: int, url: str, pipe: Connection, intake: Connection, folder
 
 
 def main() -> None:
-    """Run the interface and the intake in processes of their own, and the connector here."""
+    """Run the interface and the intake in separate processes, and the connector here."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rate", type=int, default=10_000, help="events a second")
     parser.add_argument("--seconds", type=int, default=60)

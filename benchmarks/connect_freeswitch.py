@@ -1,13 +1,13 @@
 """Measures how many FreeSWITCH events per second the connector reads, and its memory.
 
-An event socket in another process pours the calls of a large floor (1,000 agents, 200 queues) at a
-steady rate; events have the size that their channel variables give them. The connector reads,
-maps, spools, and sends to an intake that accepts everything. Run it from the repository's root:
+An event socket in another process sends the calls of a large floor (1,000 agents, 200 queues) at a
+steady rate. Events have their usual size, including channel variables. The connector reads, maps,
+spools, and sends to an intake that accepts everything. Run it from the repository's root:
 
     python -m benchmarks.connect_freeswitch --rate 10000 --seconds 60
 
-It prints how far the socket was behind its schedule at the end (because of backpressure), processor
-time per event, the maximum number of events in the spool, and the memory.
+It prints how far the socket was behind its schedule at the end (because of backpressure), CPU time
+per event, the maximum number of events in the spool, and the memory.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SECOND, SESSION, AGENT, QUEUE = 1_111_111_111, "22222222", "3333", "444"
 
 
 def template() -> bytes:
-    """The events of one call, with numbers that are to be replaced."""
+    """The events of one call with replaceable numbers."""
     agent, at = f"{AGENT}@pbx", float(SECOND)
     one = Caller(f"{SESSION}-0000-4000-8000-000000000000", f"queue{QUEUE}")
     said: list[Event] = [
@@ -59,7 +59,7 @@ def template() -> bytes:
 
 
 def calls() -> Iterator[bytes]:
-    """One call after the other, so that no agent has two at the same time."""
+    """A sequence of calls, so that no agent has two at the same time."""
     form, number = template(), 0
     while True:
         yield (
@@ -80,7 +80,7 @@ async def pour(rate: int, seconds: int, pipe: Connection) -> None:
         esl.queues = [{"name": f"queue{number:03}"} for number in range(QUEUES)]
         with running() as intake:
             pipe.send((esl.port, intake.url))
-            await asyncio.to_thread(pipe.recv)  # the connector is at work
+            await asyncio.to_thread(pipe.recv)  # the connector is running
             began, source, said, latest = time.monotonic(), calls(), 0, 0.0
             while said < rate * seconds:
                 due = min(rate * seconds, int((time.monotonic() - began + TICK) * rate))
@@ -125,7 +125,7 @@ async def read(port: int, url: str, pipe: Connection, folder: Path) -> None:
 
 
 def main() -> None:
-    """Run the socket in a process of its own, and the connector here."""
+    """Run the socket in a separate process, and the connector here."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rate", type=int, default=10_000, help="events a second")
     parser.add_argument("--seconds", type=int, default=60)

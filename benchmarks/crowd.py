@@ -42,7 +42,7 @@ role = "Sysadmin"
 """
 PER_ADDRESS = 100
 EVERY = 0.05  # seconds between two events of the quiet client
-SETTLES = 10.0  # seconds until the crowd is there
+SETTLES = 10.0  # seconds until the crowd is connected
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -50,8 +50,8 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 class Felt(NamedTuple):
     """Seconds until each event was acknowledged, and until the stream delivered it.
 
-    ``server`` is the server's processor time until the acknowledgement, for all clients. It
-    excludes other programs of the machine.
+    ``server`` is the server's CPU time until the acknowledgement, for all clients. It excludes
+    other programs of the machine.
     """
 
     intake: list[float]
@@ -88,7 +88,7 @@ async def again(
     number: int,
     work: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[object, object, None]],
 ) -> None:
-    """Run the work on a connection of the crowd, and on a new one whenever it ends."""
+    """Run the work on a connection of the crowd, and reconnect whenever it closes."""
     address = f"127.0.1.{1 + number // PER_ADDRESS % 250}"
     while True:
         with suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
@@ -103,13 +103,13 @@ async def again(
 
 
 async def idle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Ask once, then keep the connection."""
+    """Send a request, then keep the connection."""
     writer.write(head("GET", "/healthz"))
     await reader.read()
 
 
 async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Send a request by the byte."""
+    """Send a request byte by byte."""
     body = b"x" * 1000
     auth = f"Bearer {workload.INGEST_KEY}"
     for byte in head("POST", "/ingest/v1/events", len(body), Authorization=auth) + body:
@@ -121,7 +121,7 @@ async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 async def crowd(port: int, count: int, slow_ones: int) -> None:
-    """The idle and the slow ones, for ever."""
+    """Run the idle and the slow connections forever."""
     tasks = []
     for number in range(count + slow_ones):
         tasks.append(asyncio.create_task(again(port, number, slow if number >= count else idle)))
@@ -131,7 +131,7 @@ async def crowd(port: int, count: int, slow_ones: int) -> None:
 
 
 async def flood(port: int, count: int) -> None:
-    """The flooding ones: three send events, the fourth asks for statistics, for ever."""
+    """Run the flooding connections forever: three send events, the fourth requests statistics."""
     session = await login(port, "BENCH", "bench", workload.API_TOKEN)
     auth = f"Bearer {workload.INGEST_KEY}"
 
@@ -164,7 +164,7 @@ async def flood(port: int, count: int) -> None:
 
 
 def in_background(work: Callable[..., Coroutine[object, object, None]], *arguments: int) -> None:
-    """Run it, in a process of its own."""
+    """Run it in a separate process."""
     with suppress(KeyboardInterrupt):
         asyncio.run(work(*arguments))
 
@@ -210,12 +210,12 @@ async def felt(server: Running, seconds: float) -> Felt:
     reading.cancel()
     keeps.close()
     writer.close()
-    found.feed.extend(seconds for _ in sent)  # what never came
+    found.feed.extend(seconds for _ in sent)  # events that never arrived
     return found
 
 
 def running(folder: Path) -> AbstractContextManager[Running]:
-    """A server whose connections have their usual limits."""
+    """A server with the usual limits of connections."""
     return floorcast(folder / "data", "--max-connections", "0", declares=SITE)
 
 

@@ -1,10 +1,10 @@
-"""Measures the cost of a day by interval: the time of an answer, its slices, and the memory.
+"""Measures the cost of a day by interval: time of a response, its slices, and memory.
 
 Folds a floor of 500 services and 10,000 agents from a day of about a million events. Then requests
 the intervals of one service and of all, evaluates alert rules, and sums the memory of the
-intervals. Times are of the processor, in ms: cold is the first answer, warm the best of later ones
-(nothing is folded in between), the longest turn the longest time that the first answer blocks the
-event loop.
+intervals. Times are CPU times in ms: cold is the first response, warm the best of later ones
+(nothing is folded in between), and the longest turn the longest time for which the first response
+blocks the event loop.
 
     python -m benchmarks.day_by_interval --help
 """
@@ -37,7 +37,7 @@ TIMES = 5
 
 
 def day_of(size: Size, calls: int) -> Iterator[InboundEvent]:
-    """The events of a day in their order: each agent has ``calls`` calls, one after the other."""
+    """The events of a day in order. Each agent has ``calls`` calls in sequence."""
     for agent in range(size.agents):
         yield agent_event(agent, "LOGON", MIDNIGHT + agent, 1 + agent % size.services)
     step = DAY // (calls * size.agents)
@@ -53,7 +53,7 @@ def day_of(size: Size, calls: int) -> Iterator[InboundEvent]:
 
 
 def folded(size: Size, calls: int) -> tuple[Floor, float]:
-    """The floor after the day, and the microseconds of an event."""
+    """The floor after the day, and the microseconds per event."""
     floor = Floor(FloorState(client=1))
     floor.begin_entry(1, MIDNIGHT * 10_000)
     floor.apply(plan_of(size))
@@ -73,7 +73,7 @@ def folded(size: Size, calls: int) -> tuple[Floor, float]:
 
 
 def timed(steps: Callable[[], Iterable[object]]) -> tuple[float, float, float]:
-    """The ms of the first answer, the least of later ones, and the longest turn of the first."""
+    """The ms of the first response, the minimum of later ones, and the first one's longest turn."""
     spent: list[float] = []
     longest = 0.0
     for _ in range(1 + TIMES):
@@ -91,7 +91,7 @@ def timed(steps: Callable[[], Iterable[object]]) -> tuple[float, float, float]:
 
 
 def memory_of(floor: Floor) -> float:
-    """MiB of the intervals of all days."""
+    """The memory of the intervals of all days, in MiB."""
     size = 0
     for services in floor.state.counters.intervals.values():
         for intervals in services.values():
@@ -101,7 +101,7 @@ def memory_of(floor: Floor) -> float:
 
 
 def main() -> None:
-    """Measure, and print a table."""
+    """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--services", type=int, default=500)
     parser.add_argument("--agents", type=int, default=10_000)
@@ -111,7 +111,7 @@ def main() -> None:
     size = Size(options.agents, options.services, 0)
     floor, fold = folded(size, options.calls)
     gc.freeze()
-    gc.set_threshold(100_000, 50, 100)  # as the server has it
+    gc.set_threshold(100_000, 50, 100)  # as in the server
     view = FloorView(floor)
     moment = Moment(floor.state.recorded_at // 10_000)
     visibility = Visibility([view])

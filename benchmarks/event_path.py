@@ -46,7 +46,7 @@ user = [{id = 1, name = "reader", password = "correct horse battery", role = "Sy
 
 
 class Recorder:
-    """Notes the files of floorcast whose code runs while it is ``on``, in every thread."""
+    """Records the files of floorcast whose code runs while it is ``on``, on every thread."""
 
     def __init__(self) -> None:
         self.on = False
@@ -58,26 +58,26 @@ class Recorder:
             self.files.add(frame.f_code.co_filename)
 
     def modules(self) -> set[str]:
-        """The modules, by their path in the package."""
+        """The modules by path in the package."""
         return {file.removeprefix(PACKAGE) for file in self.files if file.startswith(PACKAGE)}
 
 
 class Wire:
-    """A connection to the server, without any code of floorcast."""
+    """A connection to the server without any code of floorcast."""
 
     def __init__(self, address: str) -> None:
         host, _, port = address.removeprefix("http://").rpartition(":")
         self._socket = socket.create_connection((host, int(port)), DEADLINE_SECONDS)
 
     def send(self, method: str, path: str, headers: dict[str, str], body: object = None) -> None:
-        """One request."""
+        """Send one request."""
         content = b"" if body is None else json.dumps(body).encode()
         lines = [f"{method} {path} HTTP/1.1", "host: test", f"content-length: {len(content)}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         self._socket.sendall("\r\n".join((*lines, "", "")).encode() + content)
 
     def until(self, mark: bytes) -> bytes:
-        """What comes, up to and including ``mark``."""
+        """Read up to and including ``mark``."""
         got = b""
         while mark not in got:
             more = self._socket.recv(65536)
@@ -87,7 +87,7 @@ class Wire:
         return got
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._socket.close()
 
 
@@ -106,7 +106,7 @@ def _session(address: str) -> str:
 
 
 def _round(address: str, session: str, number: int, recorder: Recorder) -> set[str]:
-    """Send one event to a stream and a poll that wait; the modules that ran."""
+    """Send one event to a waiting stream and poll. Returns the modules that ran."""
     head = {"lv-session": session, "content-type": "application/json"}
     feed = "/realtime/agentEvent/feed"
     token = _ask(address, feed, head, {})["token"]
@@ -139,7 +139,7 @@ def _round(address: str, session: str, number: int, recorder: Recorder) -> set[s
 
 
 def _waits(address: str) -> None:
-    """Return once the long poll waits."""
+    """Wait until the server has the long poll."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while time.monotonic() < deadline:
         wire = Wire(address)
@@ -151,9 +151,9 @@ def _waits(address: str) -> None:
 
 
 def event_path(rounds: int = ROUNDS) -> list[str]:
-    """The modules on the path of an event, by their path in the package, in alphabetical order.
+    """The modules on the path of an event, by path in the package, sorted.
 
-    Must be called on the main thread, where the server runs; clients have a thread of their own.
+    Must be called on the main thread, where the server runs. Clients run on another thread.
     """
     recorder = Recorder()
     seen: Counter[str] = Counter()

@@ -1,8 +1,8 @@
-"""Measures the cost of the calls behind a figure: a page of one service, among a day's calls.
+"""Measures the cost of the calls behind a figure: a page of one service among a day's calls.
 
-A store gets a day's calls of several services, all of which have left memory. The first page, a
-middle page and the last page are read, for a service of one size and one twice as large. Times are
-of the processor, in ms, the best of several.
+A store gets a day's calls of several services, all of which have left memory. The first, a middle
+and the last page are read, for a service of one size and one twice as large. Times are CPU times in
+ms, the best of several.
 
     python benchmarks/figure_calls.py --help
 """
@@ -42,14 +42,14 @@ def floor_of(services: int) -> Floor:
 
 
 def ended(number: int, service: int) -> Call:
-    """A call that was answered after a wait, and has ended."""
+    """A call that was answered after a wait and has ended."""
     joined = NOON - 36_000_000 + number * 30
     segment = QueueSegment(service, joined, joined + 9000, None, joined + 99_000, within=True)
     return Call(number, f"S{number}", segments=[segment], ended=joined + 99_000, phone_dialed="1")
 
 
 def fill(store: ProjectionStore, floor: Floor, sizes: dict[int, int]) -> float:
-    """Hand the calls of each service to the store; microseconds of the loop for each."""
+    """Hand the calls of each service to the store. Returns the loop's microseconds per call."""
     number, begun = 0, time.thread_time()
     for entry in range(2, 2 + max(sizes.values())):
         for service, size in sizes.items():
@@ -64,7 +64,7 @@ def fill(store: ProjectionStore, floor: Floor, sizes: dict[int, int]) -> float:
 def page(
     store: ProjectionStore, floor: Floor, service: int, after: PlaceInList | None
 ) -> tuple[float, FigureCalls]:
-    """The best time of a page, in ms, and the page."""
+    """The best time of a page in ms, and the page."""
     best, view = float("inf"), FloorView(floor)
     (scope,) = Visibility([view]).scopes()
     scope = scope._replace(services=(service,))
@@ -82,7 +82,7 @@ def page(
 
 
 def main() -> None:
-    """Fill a store, and read pages of two services."""
+    """Fill a store and read pages of two services."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )

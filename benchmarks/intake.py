@@ -1,10 +1,10 @@
-"""Measures intake: durable events per second, in requests of 1,000, compared with Redis.
+"""Measures intake: durable events per second in requests of 1,000, compared with Redis.
 
     python benchmarks/intake.py [--events 200000] [--connections 4]
 
-Runs each twice, in turn: floorcast with everything on; the bare path (``bare_server.py``); and, if
-redis-server is installed, redis-py pipelining the same events into a Redis stream with
-``appendfsync always``. The best of the two runs counts.
+Runs each twice, alternating: floorcast with everything on; the bare path (``bare_server.py``); and,
+if redis-server is installed, redis-py pipelining the same events into a Redis stream with
+``appendfsync always``. The better of two runs counts.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _seeds = count(1)
 
 
 def fresh_bodies(requests: int) -> list[bytes]:
-    """Requests whose events no server has seen."""
+    """Requests with events that no server has seen."""
     return workload.bodies(requests, seed=next(_seeds))
 
 
@@ -45,7 +45,7 @@ def send_all(port: int, requests: list[bytes]) -> None:
                 f"Content-Type: application/x-ndjson\r\nContent-Length: {len(body)}\r\n\r\n"
             )
             while (answer := ask(sock, head.encode() + body)).startswith(b"HTTP/1.1 503"):
-                time.sleep(1)  # as Retry-After says: the disk is behind
+                time.sleep(1)  # as Retry-After says, because the disk is behind
             if b'"rejected":[]' not in answer:
                 raise RuntimeError(answer.decode())
 
@@ -60,7 +60,7 @@ def ask(sock: socket.socket, request: bytes) -> bytes:
 
 
 def rate(port: int, events: int, connections: int) -> float:
-    """Events a second over several connections."""
+    """Events per second over several connections."""
     requests = fresh_bodies(events // 1000)
     shares = [requests[number::connections] for number in range(connections)]
     begun = time.perf_counter()
@@ -83,7 +83,7 @@ def bare_rate(folder: Path, events: int, connections: int) -> float:
 
 
 def redis_rate(folder: Path, events: int, _connections: int) -> float:
-    """Redis, flushed at every pipeline."""
+    """Redis, flushed after every pipeline."""
     requests = fresh_bodies(events // 1000)
     command = ["redis-server", "--port", "0", "--unixsocket", str(folder / "redis.sock")]
     command += ["--dir", str(folder), "--appendonly", "yes", "--appendfsync", "always"]

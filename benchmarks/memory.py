@@ -1,4 +1,4 @@
-"""Memory by the size of the floor: agents logged in, and calls in progress.
+"""Memory by the size of the floor: logged-in agents and calls in progress.
 
 python benchmarks/memory.py
 """
@@ -33,7 +33,7 @@ def floor_of(agents: int, calls: int) -> Iterator[bytes]:
 
 
 def resident(agents: int, calls: int) -> int:
-    """Bytes of memory of a server with such a floor, after a restart."""
+    """A server's memory in bytes with such a floor, after a restart."""
     lines = list(floor_of(agents, calls))
     requests = [b"\n".join(lines[at : at + 1000]) for at in range(0, len(lines), 1000)]
     with tempfile.TemporaryDirectory() as scratch:

@@ -45,13 +45,13 @@ class Running(NamedTuple):
         return int(status.partition("VmRSS:")[2].split()[0]) * 1024
 
     def processor(self) -> float:
-        """Seconds of processor time used so far, by all threads; see clock_getcpuclockid(3)."""
+        """Seconds of CPU time used so far by all threads. See clock_getcpuclockid(3)."""
         return time.clock_gettime(~self.pid << 3 | 2)
 
 
 @contextmanager
 def listening(command: list[str], pattern: str) -> Iterator[Running]:
-    """Run a server until the block ends. A line that matches ``pattern`` has its port."""
+    """Run a server until the block ends. Its port is in a line that matches ``pattern``."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -72,7 +72,7 @@ def floorcast(
     program: Sequence[str] = PROGRAM,
     declares: str = workload.SITE,
 ) -> Iterator[Running]:
-    """A floorcast server on ``folder``, with a site that ``declares`` the benchmarks' client."""
+    """A floorcast server on ``folder`` whose site declares the benchmarks' client."""
     site = folder.parent / "site.toml"
     site.write_text(declares)
     # one session of the load has all readers

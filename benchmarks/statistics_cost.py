@@ -1,4 +1,4 @@
-"""Measures each statistics method: processor time and bytes, for everything and one service.
+"""Measures each statistics method: CPU time and bytes, for everything and one service.
 
 Folds a floor of 10,000 agents, 500 services and 2,000 open calls from events, and calls each method
 many times. The best time counts. Repeats this with fewer agents, to show how the cost grows, and
@@ -46,7 +46,7 @@ _encoder = msgspec.json.Encoder()
 
 
 class Size(NamedTuple):
-    """How large a floor is."""
+    """The size of a floor."""
 
     agents: int
     services: int
@@ -54,7 +54,7 @@ class Size(NamedTuple):
 
 
 def floor_of(size: Size) -> Floor:
-    """A floor at noon: its agents had four calls each, and some calls are open."""
+    """A floor at noon whose agents had four calls each, with some open calls."""
     floor = Floor(FloorState(client=1))
     floor.begin_entry(1, NOON * 10_000)
     floor.apply(plan_of(size))
@@ -111,7 +111,7 @@ def call_name(number: int) -> dict[str, object]:
 
 
 def agent_event(agent: int, kind: str, at: int, service: int, **more: object) -> InboundEvent:
-    """An agent entered a state at ``at`` (ms)."""
+    """An agent's event at ``at`` (ms) that enters a state."""
     return event("agent.state", at, {"agent": agent, "eventType": kind}, service=service, **more)
 
 
@@ -124,7 +124,7 @@ def event(kind: str, at: int, data: dict[str, object], **more: object) -> Inboun
 
 
 Method = Callable[[Visibility, ServiceFilter, Moment], int]
-"""Answers a request, and says how many bytes the answer has."""
+"""Responds to a request. Returns the bytes of the response."""
 
 
 def _sliced(slices: Slices[R]) -> int:
@@ -151,7 +151,7 @@ METHODS: dict[str, Method] = {
 
 
 class Cost(NamedTuple):
-    """The least processor time of an answer, in ms, and its bytes."""
+    """The minimum CPU time of a response in ms, and its bytes."""
 
     ms: float
     size: int
@@ -171,7 +171,7 @@ def cost(method: Method, floor: Floor, wanted: ServiceFilter) -> Cost:
 
 
 def longest_turn(floor: Floor) -> float:
-    """The longest that 10,000 rows of agent status hold up the loop at a time, in ms."""
+    """The longest time in ms for which 10,000 rows of agent status block the loop."""
     best = float("inf")
     for _ in range(5):
         begun = time.perf_counter()
@@ -186,7 +186,7 @@ def longest_turn(floor: Floor) -> float:
 
 
 def table(heading: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
-    """Print rows in columns: the first to the left, the others to the right."""
+    """Print rows in columns, with the first aligned left and the others right."""
     texts = [[str(cell) for cell in row] for row in (heading, *rows)]
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
     for first, *others in texts:

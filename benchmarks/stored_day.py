@@ -25,18 +25,18 @@ from intake import rate
 from processes import Running, floorcast
 
 CONNECTIONS = 2
-EPOCH = 0x01B21DD213814000  # ticks of a UUID's clock at 1970
+EPOCH = 0x01B21DD213814000  # ticks of a UUID's clock in 1970
 
 
 def token_of(seconds_ago: float) -> str:
-    """A token that only means its time."""
+    """A token that stands for its time only."""
     ticks = int((time.time() - seconds_ago) * 1e7) + EPOCH
     fields = (ticks & 0xFFFFFFFF, ticks >> 32 & 0xFFFF, ticks >> 48 & 0xFFF | 0x1000)
     return str(uuid.UUID(fields=(*fields, 0x80, 0x80, 0x808080808080)))
 
 
 class Caught(NamedTuple):
-    """The events that a reader got, the time in seconds, and the server's processor time."""
+    """The events received by a reader, the time in seconds, and the server's CPU time."""
 
     events: int
     pages: int
@@ -45,7 +45,7 @@ class Caught(NamedTuple):
 
 
 def catch_up(server: Running) -> Caught:
-    """Follow the interaction feed from its beginning to its end."""
+    """Follow the interaction feed from beginning to end."""
     head = "POST /realtime/event/feed HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
     head += f"LV-Session: {server.log_in()['LV-Session']}\r\nContent-Length: %d\r\n\r\n"
     token, events, pages = token_of(12 * 3600), 0, 0
@@ -87,14 +87,14 @@ def plain_reads(folder: Path) -> float:
 
 
 def back_after(folder: Path) -> float:
-    """Seconds until a server on the folder answers."""
+    """Seconds until a server on the folder responds."""
     begun = time.perf_counter()
     with floorcast(folder):
         return time.perf_counter() - begun
 
 
 def main() -> None:
-    """Fill, read, restart, print."""
+    """Fill, read, restart, and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--events", type=int, default=1_000_000)
     options = parser.parse_args()

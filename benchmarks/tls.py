@@ -32,7 +32,7 @@ Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 @contextmanager
 def server(folder: Path, *, tls: bool) -> Iterator[tuple[Running, ssl.SSLContext | None]]:
-    """A server, and what its callers connect with."""
+    """A server, and its callers' TLS context."""
     site, context = folder / "site.toml", None
     site.write_text(workload.SITE)
     command = [*PROGRAM, "serve", "--data", str(folder / "data"), "--site", str(site)]
@@ -50,13 +50,13 @@ def server(folder: Path, *, tls: bool) -> Iterator[tuple[Running, ssl.SSLContext
 
 
 def request(path: str, body: bytes, session: str) -> bytes:
-    """A POST with a session."""
+    """A POST request with a session."""
     head = f"POST {path} HTTP/1.1\r\nHost: bench\r\nLV-Session: {session}\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 class Readers:
-    """Readers of the interaction feed, and when each received each event."""
+    """Readers of the interaction feed, and the times at which each received each event."""
 
     def __init__(self, session: str, token: str) -> None:
         self._session = session
@@ -73,7 +73,7 @@ class Readers:
             self._heard(line)
 
     async def poll(self, connection: Connection) -> None:
-        """Poll, from token to token."""
+        """Poll repeatedly with the next token."""
         reader, writer = connection
         token = self._token
         while True:

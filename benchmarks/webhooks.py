@@ -1,10 +1,10 @@
-"""Measures the processor time of webhooks: many of one client, with one receiver.
+"""Measures the CPU time of webhooks: many of one client with one receiver.
 
-Publishes ``--rate`` events a second to one feed for ``--seconds``, first without webhooks, then
+Publishes ``--rate`` events per second to one feed for ``--seconds``, first without webhooks, then
 with ``--webhooks`` of them. Each sends every event or, with ``--services``, those of one of this
-many services. The receiver runs in another process. Prints the difference in processor time as a
-share of one core. ``--compare`` also sends a request with httpx and prints the time of each. Run:
-``python -m benchmarks.webhooks``.
+many services. The receiver runs in another process. Prints the difference in CPU time as a share of
+one core. ``--compare`` also sends a request with httpx and prints the time of each. Run: ``python
+-m benchmarks.webhooks``.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ from floorcast.webhooks.sender import ClientSender
 from floorcast.webhooks.surroundings import Surroundings
 
 CLIENT = 1
-SLICES = 20  # entries a second
+SLICES = 20  # entries per second
 PAD = "x" * 300
 LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 
 
 class Receiver(asyncio.Protocol):
-    """Answers 204 to each request; ``events`` counts roughly what came."""
+    """Responds with 204 to each request. ``events`` is the approximate number received."""
 
     requests = size = 0
 
@@ -61,11 +61,11 @@ class Receiver(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
+        """Store the transport."""
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Count requests, and answer each."""
+        """Count requests and respond to each."""
         Receiver.size += len(data)
         while data:
             if not self._left:
@@ -141,7 +141,7 @@ class Floors:
 
 
 async def busy(floors: Floors, rate: int, seconds: float) -> float:
-    """Publish for this long. Returns the processor time as a share of a core."""
+    """Publish for this long. Returns the CPU time as a share of a core."""
     begun, used = time.monotonic(), time.process_time()
     for turn in range(int(seconds * SLICES)):
         await floors.publish(rate // SLICES)
@@ -202,7 +202,7 @@ async def compare(port: int) -> None:
 
 
 def main() -> None:
-    """Start the receiver, then measure."""
+    """Start the receiver and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--webhooks", type=int, default=200)
     parser.add_argument("--rate", type=int, default=1000, help="events a second")

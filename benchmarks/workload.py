@@ -15,7 +15,7 @@ INGEST_KEY = "benchmark-ingest-key-of-bench"
 API_TOKEN = "benchmark-api-token-of-bench"
 LOGIN = {"clientName": "BENCH", "userName": "bench", "password": "benchmark-password"}
 SERVICES = 50
-AGENTS = 10_000  # each has a call every 100 s; with fewer, agents would have several at once
+AGENTS = 10_000  # each has a call every 100 s; with fewer, an agent would have several at once
 EVENTS_PER_CALL = 7
 
 SITE = f"""
@@ -39,7 +39,7 @@ role = "Sysadmin"
 
 
 def call_events(begin: datetime, seed: int = 1) -> Iterator[dict[str, object]]:
-    """Calls, one every 10 ms, with their agents' states; seven events per call, without end."""
+    """Endless calls, one every 10 ms, with their agents' states and seven events per call."""
     rng = random.Random(seed)
     number = seed * 10_000_000
     while True:
@@ -82,7 +82,7 @@ def call_events(begin: datetime, seed: int = 1) -> Iterator[dict[str, object]]:
 
 
 def bodies(count: int, size: int = 1000, seed: int = 1) -> list[bytes]:
-    """``count`` requests of ``size`` events each, as NDJSON; their last calls begin about now."""
+    """``count`` requests of ``size`` events each as NDJSON, whose last calls begin about now."""
     calls = count * size // EVENTS_PER_CALL
     events = call_events(datetime.now(UTC) - timedelta(milliseconds=10 * calls), seed)
     encode = msgspec.json.Encoder().encode

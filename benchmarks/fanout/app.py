@@ -1,6 +1,6 @@
-"""The Python peer, as a team would write it today with Starlette, sse-starlette and Redis.
+"""The Python server for comparison, written with Starlette, sse-starlette and Redis.
 
-One subscription for the process, a bounded queue for each reader.
+The process has one subscription, and each reader a bounded queue.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ async def follow(socket: str) -> None:
 
 
 async def stream(_request: Request) -> EventSourceResponse:
-    """One reader's events."""
+    """The events of one reader."""
     queue: asyncio.Queue[str] = asyncio.Queue(10_000)
 
     async def events() -> AsyncIterator[dict[str, str]]:
@@ -48,7 +48,7 @@ async def stream(_request: Request) -> EventSourceResponse:
 
 @asynccontextmanager
 async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-    """Follow Redis while the application lives."""
+    """Follow Redis while the application runs."""
     following = asyncio.create_task(follow(sys.argv[2]))
     yield
     following.cancel()

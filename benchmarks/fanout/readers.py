@@ -2,10 +2,12 @@
 
     python benchmarks/fanout/readers.py [idle] [sleeper] [flood]
 
-idle     10,000 readers, half of them long polls: memory and processor time, and the time for one
-event to reach all of them. sleeper  one reader reads nothing during 1,000,000 events, then resumes
-by its token. flood    5,000 streams lose their server to SIGKILL and come back at once, while a
-source sends.
+idle: 10,000 readers, half of them long polls. Measures memory, CPU time, and the time for one event
+to reach all of them.
+
+sleeper: one reader reads nothing during 1,000,000 events, then resumes by its token.
+
+flood: 5,000 streams lose their server to SIGKILL and reconnect at once, while a source sends.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from crowd import Crowd, request
 from floorcast.sse.channels import KEEPALIVE_SECONDS
 
 FEED, STREAM = "/realtime/event/feed", "/realtime/event/feed/sse"
-SECONDS = 7.0  # idle ones are watched: less than a long poll lasts
+SECONDS = 7.0  # duration of the idle test, less than a long poll
 EVENTS = 1_000_000
 SOURCE = {
     "Authorization": f"Bearer {workload.INGEST_KEY}",
@@ -40,7 +42,7 @@ SOURCE = {
 
 
 def sms(number: int) -> str:
-    """An event of about 700 bytes, as a reader gets it."""
+    """An event of about 700 bytes, as a reader receives it."""
     data = (
         '{"service":1,"eventType":"Attempt","phoneNumber":"4155550100",'
         f'"threadId":"@{number:07}@","accountNumber":"{"7" * 200}"}}'
@@ -52,7 +54,7 @@ def sms(number: int) -> str:
 
 
 def send(server: processes.Running, numbers: range) -> float:
-    """Have a source send events; the seconds until they are acknowledged."""
+    """Have a source send events. Returns the seconds until they are acknowledged."""
     begun = time.perf_counter()
     body = "".join(map(sms, numbers))
     while True:
@@ -65,26 +67,26 @@ def send(server: processes.Running, numbers: range) -> float:
 
 
 def token_now(server: processes.Running, session: str) -> str:
-    """A token for now."""
+    """A token for the current time."""
     answer = httpx.post(server.url + FEED, headers={"LV-Session": session})
     token: str = answer.json()["token"]
     return token
 
 
 def used(server: processes.Running, seconds: float) -> float:
-    """The share of a processor that the server uses from now on."""
+    """The server's share of a CPU from now on."""
     begun = server.processor()
     time.sleep(seconds)
     return (server.processor() - begun) / seconds
 
 
 def streaming(got: bytes) -> bool:
-    """Whether the head of the answer is there."""
+    """Whether the head of the response has arrived."""
     return b"\r\n\r\n" in got
 
 
 def served(got: bytes) -> bool:
-    """Whether there is an event."""
+    """Whether an event has arrived."""
     return b"SMS" in got
 
 
@@ -146,7 +148,7 @@ def sleeper(folder: Path) -> None:
 
 
 def numbers(server: processes.Running, session: str, token: str) -> Iterator[int]:
-    """The events of a stream from a token on, by the numbers that they were sent with."""
+    """The events of a stream after a token, by the numbers given when they were sent."""
     rest = b""
     with socket.create_connection(("127.0.0.1", server.port)) as sock:
         sock.sendall(request(STREAM, session, f'{{"token": "{token}"}}'))
@@ -188,7 +190,7 @@ RUNS = {"idle": idle, "sleeper": sleeper, "flood": flood}
 
 
 def main() -> None:
-    """Run what is asked for, or all."""
+    """Run the given tests, or all."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("runs", nargs="*", default=list(RUNS), metavar="idle|sleeper|flood")
     for name in parser.parse_args().runs:

@@ -1,15 +1,15 @@
-"""Fan-out: events from one source to many readers, beside nchan and a Python app, in one run.
+"""Fan-out from one source to many readers, compared with nchan and a Python app.
 
     python benchmarks/fanout/run.py [--readers 100 1000 5000] [--rates 100 1000] [--seconds 10]
                                     [--folder DIR]
 
-Each server in turn gets the same events at the same rate from a source that it cannot slow
-down. Printed: deliveries a second while they were offered, the share of all that arrived within
-``GRACE`` after that, time from offer to reader, processor time a delivery, memory a reader.
+Each server in turn gets the same events at the same rate from a source that it cannot slow down.
+Prints deliveries per second while events are offered, the share of all that arrive within ``GRACE``
+after that, the time from offer to reader, CPU time per delivery, and memory per reader.
 
-floorcast alone has each event on disk, flushed, before a reader sees it: what a flush takes on
-the disk of ``--folder`` is printed in front of each table, and is in its times. ``in-memory`` is
-floorcast with its folder in memory: what it does itself, without the disk's stalls.
+Only floorcast flushes each event to disk before a reader sees it. The flush time of the disk of
+``--folder`` is printed before each table, and is part of floorcast's times. ``in-memory`` is
+floorcast with its folder in memory, without the disk's stalls.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""floorcast and its peers, each started on a free port, with what to send to and ask of it."""
+"""floorcast and the servers for comparison, each on a free port, with requests and events."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ __all__ = ["KINDS", "MEMORY", "Server", "floorcast", "in_memory", "nchan", "pyth
 HERE = Path(__file__).parent
 MODULES = Path("/usr/lib/nginx/modules")
 MEMORY = Path("/dev/shm")
-STAMP = "@" * 19  # becomes the time at which the event was offered, in ns
-SIZE = 700  # bytes of an event as a reader gets it
+STAMP = "@" * 19  # replaced by the time of the offer, in ns
+SIZE = 700  # bytes of an event as a reader receives it
 
 
 class Server(NamedTuple):
-    """A server that runs: its processes, how to read from it and how to offer it an event."""
+    """A running server: its processes, how to read from it, and how to offer it an event."""
 
     pids: tuple[int, ...]
     port: int
@@ -38,13 +38,13 @@ class Server(NamedTuple):
         return sum(processes.Running(0, pid).memory() for pid in self.pids)
 
     def processor(self) -> float:
-        """Seconds of processor time that they have used."""
+        """Their CPU time in seconds."""
         return sum(processes.Running(0, pid).processor() for pid in self.pids)
 
 
 @contextmanager
 def floorcast(folder: Path, program: Sequence[str] = processes.PROGRAM) -> Iterator[Server]:
-    """Real events: checked, on disk, folded, filtered."""
+    """floorcast with real events: checked, on disk, folded, filtered."""
     with processes.floorcast(folder / "data", program=program) as server:
         session = server.log_in()["LV-Session"]
         frame = len('{"eventId":"","interactionType":"SMS"}') + 560
@@ -69,7 +69,7 @@ def floorcast(folder: Path, program: Sequence[str] = processes.PROGRAM) -> Itera
 
 @contextmanager
 def in_memory(_folder: Path) -> Iterator[Server]:
-    """floorcast without a disk, as its peers are: its folder is in memory."""
+    """floorcast without a disk, like the others: its folder is in memory."""
     with tempfile.TemporaryDirectory(dir=MEMORY) as folder, floorcast(Path(folder)) as server:
         yield server
 
@@ -92,7 +92,7 @@ def nchan(folder: Path) -> Iterator[Server]:
 
 @contextmanager
 def python_app(folder: Path) -> Iterator[Server]:
-    """Starlette, sse-starlette, Redis; the processor time of both is counted."""
+    """Starlette, sse-starlette and Redis. The CPU time of both counts."""
     port, redis_port = _free_port(), _free_port()
     sock = str(folder / "redis.sock")
     store = ["redis-server", "--port", str(redis_port), "--unixsocket", sock, "--save", ""]
@@ -134,7 +134,7 @@ def _running(command: list[str], port: int) -> Iterator[int]:
         process.terminate()
         try:
             process.wait(10)
-        except subprocess.TimeoutExpired:  # the Python app first sends all that it is behind with
+        except subprocess.TimeoutExpired:  # the Python app first sends its whole backlog
             process.kill()
             process.wait()
 

@@ -1,10 +1,10 @@
-"""floorcast with a watch on its event loop: how long its turns are.
+"""Measures the turns of floorcast's event loop.
 
     python benchmarks/fanout/turns.py [--readers 5000] [--rate 1000] [--seconds 10]
 
-A timer that is due every millisecond tells, by how late it is, how long the turn was that it had
-to wait for; the thread's processor time tells how much of that the loop worked, and did not wait
-for a processor that others had. Turns in which all the readers come or go are told apart.
+A timer is due every millisecond, and its delay is the length of the turn that it had to wait for.
+The thread's CPU time is the part of that in which the loop worked, rather than waited for a busy
+CPU. Turns in which all readers connect or disconnect are reported separately.
 """
 
 from __future__ import annotations

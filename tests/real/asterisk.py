@@ -1,7 +1,7 @@
-"""A real Asterisk for tests: its callers and agents (SIPp), and connectors attached to it.
+"""A real Asterisk for tests: callers and agents (SIPp), and connectors.
 
-Each Asterisk runs in a network of its own, so that several tests may run at once with the same
-ports. Callers stay until the test hangs up, after it has seen what it waited for.
+Each Asterisk runs in its own network namespace, so that tests can run in parallel with the same
+ports. Callers stay until the test hangs up, after it has seen the expected event.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from tests.real.phone import Leg, Phone
 ROOT = Path(__file__).resolve().parents[2]
 MATERIAL = ROOT.parent / "shared" / "asterisk"
 EXTENSIONS = Path(__file__).with_name("asterisk_extensions.conf")
-PATIENCE = 60.0  # seconds for what takes one or two
-SUITES = {"22": "sid", "16": "bullseye"}  # of Debian, by the version of its Asterisk
+PATIENCE = 60.0  # seconds for what usually takes one or two
+SUITES = {"22": "sid", "16": "bullseye"}  # of Debian, by Asterisk version
 CLONE_NEWNET, SIOCSIFFLAGS, IFF_UP = 0x40000000, 0x8914, 1
 
 _pause = threading.Event().wait
@@ -42,7 +42,7 @@ _pause = threading.Event().wait
 def wait_until(
     holds: Callable[[], bool], what: Callable[[], object], patience: float = PATIENCE
 ) -> None:
-    """Return once it holds; fails with what there is when it does not in time."""
+    """Wait until a condition holds. Fails with the current state after the timeout."""
     tries = round(patience / 0.05)
     for _ in range(tries):
         if holds():
@@ -53,7 +53,7 @@ def wait_until(
 
 @contextmanager
 def own_network() -> Iterator[None]:
-    """A loopback of its own for this thread, and for the threads and processes it starts."""
+    """A separate loopback for this thread and the threads and processes that it starts."""
     libc = ctypes.CDLL(None, use_errno=True)
     before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     try:
@@ -69,10 +69,10 @@ def own_network() -> Iterator[None]:
 
 @contextmanager
 def tree(version: str) -> Iterator[Path]:
-    """The folder to chroot into; skips, and says why, where there can be none.
+    """The folder for chroot. Skips with the reason if there can be none.
 
     ``ASTERISK_TREE`` names a folder that has the trees already, by version. Otherwise the workers
-    of a run share one: the first builds it, the last removes it.
+    of a run share one: the first builds it, and the last removes it.
     """
     if os.geteuid() != 0:
         pytest.skip("a real Asterisk needs root, to chroot")
@@ -83,7 +83,7 @@ def tree(version: str) -> Iterator[Path]:
         yield Path(named) / version / "root"
         return
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
-    folder = Path("/var/tmp") / f"floorcast-asterisk-{version}-{run}"  # /dev/shm has no devices
+    folder = Path("/var/tmp") / f"floorcast-asterisk-{version}-{run}"  # /dev/shm allows no devices
     folder.mkdir(exist_ok=True)
     with (folder / "users").open("w") as users:
         with (folder / "builder").open("w") as builder:
@@ -118,7 +118,7 @@ def _is_taken(port: int) -> bool:
 
 
 class Asterisk:
-    """One that runs in the tree, with files of its own under ``name``."""
+    """An Asterisk that runs in the tree, with its own files under ``name``."""
 
     def __init__(self, root: Path, name: str) -> None:
         self.root = root
@@ -161,7 +161,7 @@ class Asterisk:
         wait_until(lambda: "Anna" in self.command("queue show sales"), lambda: "no queue")
 
     def kill(self) -> None:
-        """As a power cut does."""
+        """Kill it, as a power cut does."""
         assert self._process is not None
         self._process.kill()
         self._process.wait(PATIENCE)
@@ -184,7 +184,7 @@ class Asterisk:
         return found.stdout
 
     def action(self, name: str, **members: str) -> str:
-        """An action of AMI's; its reply."""
+        """Send an AMI action. Returns the response."""
         lines = [
             "Action: Login", "Username: floorcast", "Secret: floorcast", "Events: off", "",
             f"Action: {name}", "ActionID: it", *(f"{key}: {text}" for key, text in members.items()),
@@ -198,12 +198,12 @@ class Asterisk:
         return said.decode()
 
     def pause(self, interface: str, reason: str) -> None:
-        """Pause an agent in all queues; without a reason, no longer."""
+        """Pause an agent in all queues. Without a reason, unpause."""
         paused = "true" if reason else "false"
         self.action("QueuePause", Interface=interface, Paused=paused, Reason=reason)
 
     def channel(self, prefix: str) -> str:
-        """The name of the one channel that begins so."""
+        """The name of the only channel with this prefix."""
         names: list[str] = []
 
         def is_there() -> bool:
@@ -215,7 +215,7 @@ class Asterisk:
         return names[0]
 
     def await_talk(self, prefix: str) -> None:
-        """Return once the channel that begins so hears another one: it can be transferred."""
+        """Wait until the channel with this prefix is bridged and can be transferred."""
 
         def is_there() -> bool:
             lines = self.command("core show channels concise").splitlines()
@@ -226,14 +226,14 @@ class Asterisk:
         wait_until(is_there, lambda: self.command("core show channels concise"))
 
     def log_lines(self) -> list[str]:
-        """All lines of the queue log, those before a rotation, too."""
+        """All lines of the queue log, including those before a rotation."""
         logs = sorted(self.queue_log.parent.glob(f"{self.queue_log.name}*"), reverse=True)
         return [line for one in logs for line in one.read_text("utf-8").splitlines()]
 
     def await_line(
         self, event: str, count: int = 1, meanwhile: Callable[[], object] = lambda: None
     ) -> None:
-        """Return once the queue log has so many lines of an event."""
+        """Wait until the queue log has this many lines of an event."""
 
         def found() -> int:
             return sum(line.split("|")[4] == event for line in self.log_lines())
@@ -247,7 +247,7 @@ class Asterisk:
         wait_until(is_there, lambda: f"{found()} lines of {event}")
 
     def await_agent_pool(self, *, is_free: bool) -> None:
-        """Return once the pool's agent is logged in and free, or no longer."""
+        """Wait until the pool's agent is logged in and free, or logged off."""
 
         def shown() -> str:
             return self.command("agent show all")
@@ -255,12 +255,12 @@ class Asterisk:
         wait_until(lambda: ("NOT_INUSE" in shown()) == is_free, shown)
 
     def caller(self, extension: str) -> Leg:
-        """Somebody calls an extension, and stays until they hang up or the other side does."""
+        """Call an extension, and stay until either side hangs up."""
         return self._callers.call(extension)
 
     @contextmanager
     def phone(self, number: int) -> Iterator[Phone]:
-        """An agent's telephone in the test's hands; it answers at once."""
+        """An agent's telephone controlled by the test. It answers at once."""
         one = Phone(f"agent{number}", "127.0.0.1", 5070 + number)
         try:
             yield one
@@ -268,7 +268,7 @@ class Asterisk:
             one.close()
 
     def originate(self, number: int, extension: str) -> None:
-        """An agent's phone is rung, and connected to an extension of the agents."""
+        """Ring an agent's phone, and connect it to an extension of the agents."""
         self.action(
             "Originate", Channel=f"PJSIP/agent{number}", Context="agents", Exten=extension,
             Priority="1", Async="true",
@@ -276,7 +276,7 @@ class Asterisk:
 
     @contextmanager
     def agent(self, number: int, scenario: str = "") -> Iterator[None]:
-        """An agent at a telephone, who answers at once unless a scenario says otherwise."""
+        """An agent at a telephone that answers at once unless a scenario says otherwise."""
         where = f"/{self._rings.relative_to(self.root)}"
         where = where if scenario == "agent-rings" else f"/sipp/{scenario}.xml"
         how = ["-sf", where] if scenario else ["-sn", "uas"]
@@ -305,7 +305,7 @@ class Asterisk:
 
 
 def _use_tls(folder: Path, in_tree: str, authority: Path) -> None:
-    """Let AMI be spoken over TLS, too, on port 5039."""
+    """Enable AMI over TLS on port 5039, too."""
     issuer = trustme.CA()
     issuer.cert_pem.write_to_path(authority)
     issuer.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
@@ -327,7 +327,7 @@ def _is_bound(port: int) -> bool:
 
 
 class Connector:
-    """``floorcast connect asterisk`` by one way, and the server that it sends to."""
+    """``floorcast connect asterisk`` with one kind of source, and its server."""
 
     def __init__(
         self,
@@ -363,19 +363,19 @@ class Connector:
             )  # fmt: skip
 
     def kill(self) -> None:
-        """Without a moment to tidy up."""
+        """Kill it without a chance to clean up."""
         assert self._process is not None
         self._process.kill()
         self._process.wait(PATIENCE)
 
     def stop(self) -> int:
-        """As an operator does; the exit code."""
+        """Stop it as an operator does. Returns the exit code."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
         return self._process.wait(PATIENCE)
 
     def figure(self, name: str) -> float:
-        """A figure as Prometheus reads it, 0 where there is none or nobody answers."""
+        """A Prometheus metric, 0 if it is missing or nobody responds."""
         with suppress(OSError), urlopen(f"http://127.0.0.1:{self._port}/metrics") as answer:
             for line in answer.read().decode().splitlines():
                 if line.startswith(f"floorcast_connector_{name} "):
@@ -383,14 +383,14 @@ class Connector:
         return 0.0
 
     def await_start(self) -> None:
-        """Return once it has seen its source: each connection of it is up."""
+        """Wait until each of its connections to the source is up."""
         wait_until(
             lambda: all(self.figure(f'connected{{to="{one}"}}') for one in self._sources),
             self.said,
         )
 
     def events(self) -> list[dict[str, Any]]:
-        """What the server has taken, in the order in which it came."""
+        """The events accepted by the server, in order of arrival."""
         return list(self.intake.received.values())
 
     def said(self) -> str:

@@ -1,4 +1,4 @@
-"""Three real NATS servers, three real nodes, and callers that change nodes as they like."""
+"""Three real NATS servers, three real nodes, and callers that switch nodes at will."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from tests.real.wire import Wire
 __all__ = ["STREAMS", "Cluster", "Roamer", "comes_about", "running_cluster"]
 
 STREAMS = 2
-SOON = 100.0  # seconds for what takes a second or two
-LOOK = 0.05  # seconds between two looks
+SOON = 100.0  # seconds for what usually takes one or two
+LOOK = 0.05  # seconds between two checks
 
 
 def comes_about(so: Callable[[], object], seconds: float = SOON) -> None:
-    """Wait until it is so."""
+    """Wait until a condition holds."""
     until = time.monotonic() + seconds
     while not so():
         assert time.monotonic() < until, "it does not come about"
@@ -35,7 +35,7 @@ def comes_about(so: Callable[[], object], seconds: float = SOON) -> None:
 
 
 class Cluster:
-    """The nodes with their NATS servers; the last node's wires to these can be cut."""
+    """The nodes with their NATS servers. The last node's wires to these can be cut."""
 
     def __init__(self, folder: Path, servers: NatsServers, wires: Sequence[Wire]) -> None:
         self.servers = servers
@@ -49,7 +49,7 @@ class Cluster:
 
     @property
     def leader(self) -> NatsServer:
-        """The server that leads the stream of the client that the tests use."""
+        """The server that leads the stream of the tests' client."""
         stream = stream_name(stream_of(ACME, STREAMS))
         while True:
             for server in self.servers.servers:
@@ -78,7 +78,7 @@ def _leaders(found: Mapping[str, Any], account: str, stream: str) -> Iterator[st
 
 
 class Roamer(Caller):
-    """A caller of all nodes: each request goes to any of them, and again to another one."""
+    """A caller of all nodes. Each request goes to any of them, and retries to another."""
 
     def __init__(self, nodes: Sequence[Server], seed: str) -> None:
         super().__init__("http://nowhere.invalid")
@@ -114,7 +114,7 @@ class Roamer(Caller):
 def running_cluster(
     folder: Path, servers: NatsServers, prepare: Callable[[Cluster], object] = bool
 ) -> Iterator[Cluster]:
-    """A cluster while the block runs; ``prepare`` is called before its nodes start."""
+    """A cluster while the block runs. ``prepare`` is called before its nodes start."""
     with ExitStack() as stack:
         wires = [stack.enter_context(Wire(server.port)) for server in servers.servers]
         cluster = Cluster(folder, servers, wires)

@@ -1,4 +1,4 @@
-"""Sources that send numbered events for as long as a test wants, and what must come of them."""
+"""Sources that send numbered events for as long as a test needs, and a check of the result."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tests.real.sites import event, ndjson
 
 __all__ = ["PATIENCE", "Load", "Source", "assert_all_once", "marks"]
 
-PATIENCE = 100.0  # seconds for what takes a second or two, so that nothing waits for ever
+PATIENCE = 100.0  # seconds for what usually takes one or two, so that no test hangs
 
 
 class Source(threading.Thread):
-    """Sends numbered events, batch after batch, each again until it is taken."""
+    """Sends numbered events in batches, each repeated until it is accepted."""
 
     def __init__(self, called: Callable[[], Caller], name: str, load: Load) -> None:
         super().__init__(name=name)
@@ -28,7 +28,7 @@ class Source(threading.Thread):
         self._random = random.Random(name)
 
     def run(self) -> None:
-        """Send until the load is taken away."""
+        """Send until the load is stopped."""
         with self._called() as caller:
             while self._load.goes_on():
                 batch = [self._next() for _ in range(self._random.randrange(1, 400))]
@@ -60,7 +60,7 @@ class Source(threading.Thread):
 
 
 class Load:
-    """How many requests the sources have begun, and whether they should go on."""
+    """The number of requests begun by the sources, and whether they should continue."""
 
     def __init__(self) -> None:
         self._begun = 0
@@ -68,35 +68,35 @@ class Load:
         self._changed = threading.Condition()
 
     def begins(self) -> None:
-        """One more request begins."""
+        """Count another request."""
         with self._changed:
             self._begun += 1
             self._changed.notify_all()
 
     def goes_on(self) -> bool:
-        """Whether another request is wanted."""
+        """Whether another request should be sent."""
         with self._changed:
             return not self._over
 
     def wait_for(self, more: int) -> None:
-        """Wait until so many more have begun: the last of them is then under way."""
+        """Wait until this many more have begun. The last of them is then in progress."""
         with self._changed:
             goal = self._begun + more
             assert self._changed.wait_for(lambda: self._begun >= goal, PATIENCE)
 
     def end(self) -> None:
-        """Let the sources finish what they have begun."""
+        """Let the sources finish their requests."""
         with self._changed:
             self._over = True
 
 
 def marks(events: list[dict[str, Any]]) -> Iterator[str]:
-    """The sources' own numbers of the events, without the one that ends the test."""
+    """The sources' own numbers of the events, without the event that ends the test."""
     return (one["account"] for one in events if "account" in one)
 
 
 def assert_all_once(path: str, events: list[dict[str, Any]], sources: list[Source]) -> None:
-    """A feed has what each source sent, once and in order; an agent's events count from 1."""
+    """Check that a feed has every source's events once and in order, and agents' from 1."""
     by_source = defaultdict(list)
     for mark in marks(events):
         by_source[mark.split("/")[0]].append(mark)

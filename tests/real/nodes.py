@@ -1,7 +1,7 @@
-"""The whole server in this process: real parts, a clock of the test's own, no sockets.
+"""The whole server in this process: real parts, a test clock, and no sockets.
 
-Requests go into the application as the transport would hand them in. Everything runs on the
-caller's thread, as far as each call lets it; in between time stands still.
+Requests enter the application as from the transport. Everything runs on the caller's thread during
+each call. In between, time stands still.
 """
 
 from __future__ import annotations
@@ -29,28 +29,28 @@ __all__ = ["Clock", "House", "scratch", "until"]
 T = TypeVar("T")
 
 MEMORY = Path(":memory:")
-LONGEST = 30.0  # seconds that a call may take, so that no test waits for ever
+LONGEST = 30.0  # seconds that a call may take, so that no test hangs
 
 
 class Clock:
-    """The time in ticks; it moves when it is told to."""
+    """The time in ticks, set by the test."""
 
     def __init__(self, ticks: int = 1_795_428_000 * TICKS_PER_SECOND) -> None:
         self.ticks = ticks
 
     def __call__(self) -> int:
-        """The present."""
+        """The current time."""
         return self.ticks
 
     def move(self, seconds: float) -> None:
-        """Go on by so much."""
+        """Advance by this much."""
         self.ticks += round(seconds * TICKS_PER_SECOND)
 
 
 class House:
-    """A node that is open and answers, with its site (and, if it keeps any, data) in a folder.
+    """A running node, with its site and any data in a folder.
 
-    On the ``runner`` of several they all live whenever one of them is let run.
+    Nodes that share a ``runner`` all run whenever one of them does.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class House:
         self.open(started=started)
 
     def open(self, *, started: bool = True) -> None:
-        """Open the data folder and begin."""
+        """Open the data folder and start."""
         self.run(self._open(started=started))
 
     def close(self) -> None:
@@ -83,9 +83,9 @@ class House:
         self.run(self._close())
 
     def crash(self) -> Path:
-        """Leave everything as a crash would; the folder as it then is.
+        """Copy the folder as a crash would leave it.
 
-        The files are copied while they are open; what the process still knows is lost.
+        The files are copied while they are open, and data in memory is lost.
         """
         folder = self.data.with_name(f"data{self._copies + 1}")
         self._copies += 1
@@ -96,7 +96,7 @@ class House:
         return folder
 
     def end(self) -> None:
-        """Let everything go."""
+        """Close everything."""
         try:
             self.close()
         finally:
@@ -104,7 +104,7 @@ class House:
                 self._runner.close()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Let the node run until ``work`` is done."""
+        """Run the node until ``work`` is done."""
         return self._runner.run(asyncio.wait_for(work, LONGEST))
 
     def ask(
@@ -118,7 +118,7 @@ class House:
         headers: Mapping[str, str] = MappingProxyType({}),
         params: Mapping[str, str | int] = MappingProxyType({}),
     ) -> httpx.Response:
-        """One request."""
+        """Send a request."""
         request = self.request(
             method, path, session, json=json, content=content, headers=headers, params=params
         )
@@ -135,14 +135,14 @@ class House:
         headers: Mapping[str, str] = MappingProxyType({}),
         params: Mapping[str, str | int] = MappingProxyType({}),
     ) -> httpx.Response:
-        """The same, for work that goes on beside other work."""
+        """The same for work that runs beside other work."""
         all_headers = {**({"LV-Session": session} if session else {}), **headers}
         return await self.http.request(
             method, path, json=json, content=content, headers=all_headers, params=params or None
         )
 
     def login(self, user: str = "sysadmin", client: str = "ACME") -> str:
-        """Log in; the session's id."""
+        """Log in. Returns the session's id."""
         answer = self.ask(
             "POST",
             "/session/login",
@@ -154,7 +154,7 @@ class House:
         return session
 
     def take(self, body: bytes, client: str = "ACME") -> dict[str, Any]:
-        """Send events as NDJSON; the verdicts."""
+        """Send events as NDJSON. Returns the verdicts."""
         answer = self.ask(
             "POST",
             "/ingest/v1/events",
@@ -183,7 +183,7 @@ class House:
 
 
 async def until(so: Callable[[], object]) -> int:
-    """Give up the turn until it is so; how many turns that took."""
+    """Yield until a condition holds. Returns the number of turns."""
     for turns in range(100_000):
         if so():
             return turns
@@ -193,13 +193,13 @@ async def until(so: Callable[[], object]) -> int:
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """A folder for what is opened many times in a test, each time from nothing."""
+    """A folder for parts that a test opens many times, each time empty."""
     with tempfile.TemporaryDirectory() as name:
         yield Path(name)
 
 
 def _copy_at_rest(data: Path, folder: Path) -> None:
-    """Copy a folder as it is at one moment: again, until nothing changed in the meantime."""
+    """Copy a folder as of one moment, by repeating the copy until nothing changed meanwhile."""
     before: dict[str, bytes] = {}
     while (now := {file.name: file.read_bytes() for file in data.iterdir()}) != before:
         before = now

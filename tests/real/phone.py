@@ -1,6 +1,6 @@
-"""A telephone: as much of SIP over UDP as it takes to call, answer, hang up and transfer.
+"""A telephone with the parts of SIP over UDP needed to call, answer, hang up and transfer.
 
-It does at once what a test tells it to, which SIPp's scenarios, made of pauses, do not. No media.
+It acts as soon as a test asks, unlike SIPp's scenarios, which consist of pauses. It has no media.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _numbers = itertools.count(1)
 
 
 class Stage(StrEnum):
-    """How far a call is."""
+    """The progress of a call."""
 
     CALLING = "calling"
     UP = "up"
@@ -35,14 +35,14 @@ class Message(NamedTuple):
 
     @property
     def method(self) -> str:
-        """Of the request, or of the request that this is the response to."""
+        """The method of the request, or of the request that this responds to."""
         if not self.status:
             return self.first.split(" ")[0]
         return self.headers["cseq"].split(" ")[1]
 
     @property
     def status(self) -> int:
-        """0 for a request."""
+        """The status; 0 for a request."""
         return int(self.first.split(" ")[1]) if self.first.startswith("SIP/2.0") else 0
 
 
@@ -53,7 +53,7 @@ class Leg:
         self.call_id, self.target = call_id, target
         self.local, self.remote = local, remote
         self.stage = Stage.CALLING
-        self.accepted: set[str] = set()  # methods of ours that had a 2xx
+        self.accepted: set[str] = set()  # our methods that had a 2xx
         self.branch = ""
         self._phone = phone
         self._cseq = itertools.count(1)
@@ -65,7 +65,7 @@ class Leg:
         self._send("ACK", int(cseq))
 
     def hang_up(self) -> None:
-        """BYE, or CANCEL before the answer."""
+        """Send BYE, or CANCEL before the answer."""
         if self.stage is Stage.CALLING:
             self._send("CANCEL", 1, branch=self.branch)
         elif self.stage is Stage.UP:
@@ -73,11 +73,11 @@ class Leg:
         self.stage = Stage.OVER
 
     def refer(self, extension: str) -> None:
-        """Blind transfer: the other side shall call an extension."""
+        """Blind transfer: the other side calls an extension."""
         self._refer(f"<sip:{extension}@{SERVER[0]}:{SERVER[1]}>")
 
     def refer_to(self, other: Leg) -> None:
-        """Attended transfer: the other side takes our place in another call of ours."""
+        """Attended transfer: the other side takes our place in another of our calls."""
         tags = [_tag(one) for one in (other.remote, other.local)]
         replaces = quote(f"{other.call_id};to-tag={tags[0]};from-tag={tags[1]}", safe="")
         uri = re.sub(r"[<>]", "", other.target)
@@ -101,7 +101,7 @@ class Leg:
 
 
 class Phone:
-    """At an address of the loopback; it answers calls at once."""
+    """A phone at a loopback address. It answers calls at once."""
 
     def __init__(self, name: str, host: str, port: int) -> None:
         self.name, self.address = name, f"{host}:{port}"
@@ -127,7 +127,7 @@ class Phone:
         return leg
 
     def leg(self) -> Leg:
-        """The call that is up."""
+        """The established call."""
         return next(leg for leg in self.legs.values() if leg.stage is Stage.UP)
 
     def is_free(self) -> bool:

@@ -1,4 +1,4 @@
-"""A proxy that is the test's own: it cuts connections, and holds them, as networks do."""
+"""A proxy that cuts and freezes connections as networks do."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Self
 
 __all__ = ["Proxy"]
 
-PIECE = 1 << 12  # bytes; each is of a random size, so that events come in pieces
-ANSWER = 10.0  # seconds that a connection to the server may take
+PIECE = 1 << 12  # bytes; each chunk has a random size, so that events are split
+ANSWER = 10.0  # seconds to connect to the server
 
 
 class Proxy:
-    """Stands between a client and a port; ``url`` is its own.
+    """Forwards connections between a client and a port. ``url`` is the proxy's own.
 
-    A connection is cut after a random number of the server's bytes, at most ``longest`` (0:
-    never). ``hold``: from then on the connections that there are carry nothing, and stay open.
+    It cuts a connection after a random number of the server's bytes, at most ``longest`` (0:
+    never). ``hold`` freezes the present connections, which stay open.
     """
 
     def __init__(self, port: int, chance: random.Random, longest: int = 0) -> None:
@@ -35,7 +35,7 @@ class Proxy:
         self.cuts = 0
 
     def hold(self) -> None:
-        """Let the connections of now carry nothing more; new ones do."""
+        """Freeze the present connections. New ones work."""
         with self._lock:
             self._held |= self._open
 

@@ -1,4 +1,4 @@
-"""A real server process on a loopback port, and a small client that talks to it."""
+"""A real server process on a loopback port, and a small client for it."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ __all__ = [
     "running",
 ]
 
-START = 100.0  # seconds after which a server that has not answered is ended, and the test fails
-_RANDOM = random.SystemRandom()  # hypothesis begins Python's own anew with every test
+START = 100.0  # seconds after which a silent server is killed and the test fails
+_RANDOM = random.SystemRandom()  # hypothesis reseeds Python's own generator for every test
 _GIVEN: set[int] = set()
 AGENTS, EVENTS = "/realtime/agentEvent/feed", "/realtime/event/feed"
 
 
 def free_port() -> int:
-    """A free port below those that the kernel takes for outgoing connections.
+    """A free port below the kernel's range for outgoing connections.
 
-    Among those, a client that tries again while the server is away could meet itself. No port is
-    given twice: what asked for it first may not have opened it yet.
+    In that range, a client that retries while the server is down could connect to itself. No port
+    is returned twice, because its first user may not have opened it yet.
     """
     while True:
         port = _RANDOM.randrange(15_000, 30_000)
@@ -67,16 +67,16 @@ def command(*arguments: object) -> list[str]:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The environment without anybody's settings."""
+    """The environment without any settings of floorcast."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("FLOORCAST_")}
     return kept | more
 
 
 class Server:
-    """``floorcast serve`` on a port and a data folder that it keeps over restarts.
+    """``floorcast serve`` on a port and a data folder that stay over restarts.
 
-    ``up`` is set while it answers, and cleared before it is killed. What it logs is in ``log``.
-    ``variables`` go into its environment. A start fails after ``patience`` seconds.
+    ``up`` is set while it responds, and cleared before it is killed. ``log`` has its output.
+    ``variables`` are added to its environment. A start fails after ``patience`` seconds.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Server:
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> Self:
-        """Start it, and wait until it says that it answers."""
+        """Start it, and wait until it reports that it is ready."""
         assert self._process is None
         arguments = command(
             "serve", "--data", self.data, "--site", self.site, "--port", self.port, *self._options
@@ -127,7 +127,7 @@ class Server:
         return self
 
     def place_of(self, token: str, client: int = ACME) -> int:
-        """The position in a token, which only the installation's secret shows."""
+        """The position in a token, decoded with the installation's secret."""
         file = self.data / "admin.db"
         kv = SqliteKeyValueStore(file if file.exists() else self.data / "shared.db")
         secret = kv.get(token_secret.BUCKET, token_secret.KEY)
@@ -136,27 +136,27 @@ class Server:
         return tokens.decode(client, token, secret).position
 
     def kill(self) -> None:
-        """End it by SIGKILL, in the middle of whatever it does."""
+        """Kill it with SIGKILL at any point."""
         self._end(signal.SIGKILL)
 
     def terminate(self) -> int:
-        """End it by SIGTERM; its exit code."""
+        """Stop it with SIGTERM. Returns its exit code."""
         return self._end(signal.SIGTERM)
 
     def tell(self, number: signal.Signals) -> None:
-        """Send it a signal, and do not wait for what it does then."""
+        """Send it a signal without waiting for the effect."""
         assert self._process is not None
         self.up.clear()
         os.kill(self._process.pid, number)
 
     def limit_files(self, size: int) -> None:
-        """Let no file of it grow beyond ``size`` bytes: what a full disk does; -1 for no limit."""
+        """Limit its files to ``size`` bytes, as a full disk would; -1 for no limit."""
         assert self._process is not None
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (size, hard))
 
     def wait(self) -> int:
-        """Wait for its end; its exit code."""
+        """Wait for its exit. Returns the exit code."""
         assert self._process is not None
         with self._process as process:
             code = process.wait(START)
@@ -181,17 +181,17 @@ class Server:
 
 
 class Page(NamedTuple):
-    """Some events of a feed, and the token to go on from."""
+    """Events of a feed, and the next token."""
 
     events: list[dict[str, Any]]
     token: str
 
 
 class Caller:
-    """Somebody who calls a server, of one thread and, once logged in, of one session.
+    """A caller of a server, with one thread and, after the login, one session.
 
-    ``up``, the server's, makes ``feed`` and ``take`` outlive the server: what is not answered is
-    asked again when the server is back.
+    With the server's ``up``, ``feed`` and ``take`` survive the server: requests without a response
+    are repeated once it is back.
     """
 
     def __init__(self, url: str, client: str = "ACME", up: threading.Event | None = None) -> None:
@@ -200,7 +200,7 @@ class Caller:
         self._up = up
 
     def login(self, user: str = "sysadmin", token: str = "") -> str:
-        """Log in; the session's id, which goes with every request from then on."""
+        """Log in. Returns the session's id, which later requests use."""
         answer = self.http.post(
             "/session/login",
             headers={"LV-Access": token or TOKENS[self.client]},
@@ -212,14 +212,14 @@ class Caller:
         return session
 
     def feed(self, path: str, token: str = "", count: int = 1000, **more: object) -> Page:
-        """One request of a feed."""
+        """Send one request of a feed."""
         answer = self._ask(path, params={"count": count}, json={"token": token, **more})
         assert answer.status_code == 200, answer.text
         body = answer.json()
         return Page(body["agentEvent" if path == AGENTS else "events"], body["token"])
 
     def take(self, body: bytes) -> dict[str, Any]:
-        """Send events as NDJSON until they are taken; the verdicts."""
+        """Send events as NDJSON until they are accepted. Returns the verdicts."""
         while True:
             answer = self._ask(
                 "/ingest/v1/events",
@@ -237,7 +237,7 @@ class Caller:
     def follow(
         self, path: str, token: str, *, until: str, count: int = 1000
     ) -> list[dict[str, Any]]:
-        """Every event of a feed after a token, up to one that names ``until`` somewhere."""
+        """Every event of a feed after a token, up to one that contains ``until``."""
         found: list[dict[str, Any]] = []
         while True:
             events, token = self.feed(path, token, count)
@@ -246,7 +246,7 @@ class Caller:
                 return found
 
     def counted(self, metric: str) -> float:
-        """A figure of ``/metrics``, by its name and labels as they are printed; 0 if not there."""
+        """A metric of ``/metrics`` by its name and labels as printed; 0 if missing."""
         for line in self.http.get("/metrics").text.splitlines():
             name, _, value = line.rpartition(" ")
             if name == metric:
@@ -254,7 +254,7 @@ class Caller:
         return 0.0
 
     def close(self) -> None:
-        """Let the connections go."""
+        """Close the connections."""
         self.http.close()
 
     def _ask(

@@ -1,4 +1,4 @@
-"""The site that the tests of the whole run on, its secrets, and events to send to it."""
+"""The site of the tests with whole servers, its secrets, and events for it."""
 
 from __future__ import annotations
 
@@ -89,15 +89,15 @@ user = [{{id = 9201, name = "sysadmin", role = "Sysadmin", {_SECRET}}}]
 def in_the_evening(site: str = SITE) -> str:
     """The site in a time zone where it is between eight and nine in the evening.
 
-    A test that replays hours which end now would else have most of them yesterday, if it runs
-    soon after midnight in New York.
+    Otherwise a test that replays the last hours would have most of them on the day before, if it
+    runs soon after midnight in New York.
     """
     ahead = (20 - datetime.now(UTC).hour + 11) % 24 - 11  # hours, -11 to 12
     return site.replace("America/New_York", f"Etc/GMT{-ahead:+d}")
 
 
 def event(kind: str, number: object, /, **data: object) -> dict[str, Any]:
-    """A CloudEvent; ``time`` and ``source`` go into the envelope, everything else into ``data``."""
+    """A CloudEvent. ``time`` and ``source`` are in the envelope, all others in ``data``."""
     source, time = data.pop("source", "pbx"), data.pop("time", None)
     envelope = {"specversion": "1.0", "id": str(number), "source": source, "type": kind}
     return {**envelope, **({} if time is None else {"time": time}), "data": data}

@@ -1,10 +1,10 @@
-"""A search for requests that keep the event loop for long.
+"""A search for requests that block the event loop for long.
 
     python -m tests.real.slow_inputs --seconds 1800 [--seed N]
 
-It grows requests, from small ones that it mutates, by doubling what they repeat, and keeps those
-that cost most. Each is sent as bytes through the real connection, application, log and floor, in
-this process; what counts is the processor time of the longest turn of the loop.
+It grows mutated small requests by doubling their repeated parts, and keeps the most expensive ones.
+Each is sent as bytes through the real connection, application, log and floor in this process. The
+cost is the CPU time of the loop's longest turn.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from tests.real.sites import KEYS, TOKENS
 __all__ = ["MOST_BYTES", "Finding", "Measured", "Recipe", "search"]
 
 MOST_BYTES = 16 << 20  # of a request
-MOST_REQUESTS_BYTES = 1 << 20  # of many requests behind each other
+MOST_REQUESTS_BYTES = 1 << 20  # of many pipelined requests
 FIRST_BYTES = 16 << 10
 PIECE = 256_000  # bytes that uvloop reads at once
 LONGEST = 0.100  # seconds of one turn
-LIVES = 60  # requests that a server takes before the next is begun: what it keeps would add up
-_LONGEST_WAIT = 20.0  # seconds for an answer
+LIVES = 60  # requests after which a new server is started, because its contents add up
+_LONGEST_WAIT = 20.0  # seconds for a response
 
 _INGEST = f"POST /ingest/v1/events HTTP/1.1\r\nAuthorization: Bearer {KEYS['ACME']}\r\n"
 _LOGIN = f"POST /session/login HTTP/1.1\r\nLV-Access: {TOKENS['ACME']}\r\n"
@@ -49,9 +49,9 @@ _BATCH = f"{_INGEST}Content-Type: application/cloudevents-batch+json\r\n"
 
 @dataclass(frozen=True)
 class Recipe:
-    """A request: a head, and a body (or a longer head) that repeats something.
+    """A request: a head, and a body (or a longer head) with repeated parts.
 
-    In ``unit`` "{n}" is the number of the repetition, "{r}" a small random one, "{i}" one that
+    In ``unit``, "{n}" is the number of the repetition, "{r}" a small random one, and "{i}" one that
     is new in every request.
     """
 
@@ -63,7 +63,7 @@ class Recipe:
     in_head: bool = False
 
     def make(self, size: int, chance: random.Random) -> bytes:
-        """The request, of about so many bytes."""
+        """The request, of roughly this many bytes."""
         count = max(1, size // max(1, len(self.unit)))
         start = chance.randrange(10**9)
         if "{" in self.unit:
@@ -162,7 +162,7 @@ TOKENS_OF_JSON = (
 
 
 def mutated(recipe: Recipe, chance: random.Random) -> Recipe:
-    """The same with one thing changed about what it repeats."""
+    """A copy with one property of the repetition changed."""
     unit = recipe.unit
     at = chance.randrange(len(unit) + 1)
     match chance.randrange(7):
@@ -187,7 +187,7 @@ def mutated(recipe: Recipe, chance: random.Random) -> Recipe:
 
 
 class MeasuredLoop(asyncio.SelectorEventLoop):
-    """A loop that knows the processor time of its longest turn."""
+    """A loop that measures the CPU time of its longest turn."""
 
     longest = 0.0
 
@@ -198,7 +198,7 @@ class MeasuredLoop(asyncio.SelectorEventLoop):
 
 
 class _Transport(asyncio.Transport):
-    """A connection that takes everything at once."""
+    """A connection that accepts everything at once."""
 
     def __init__(self) -> None:
         super().__init__({"peername": ("192.0.2.1", 1)})
@@ -228,11 +228,11 @@ class _Transport(asyncio.Transport):
         self.paused = False
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        self.closed = True  # a stream has it
+        self.closed = True  # a stream has taken the connection
 
 
 class Measured:
-    """A server in this process, to which bytes are given as a connection would bring them."""
+    """A server in this process that gets bytes as from a connection."""
 
     def __init__(self, house: House, loop: MeasuredLoop) -> None:
         self.house = house
@@ -258,7 +258,7 @@ class Measured:
         self._loop.longest = 0.0
         try:
             self.house.run(self._send(request))
-        except TimeoutError:  # it is stuck, which is as bad
+        except TimeoutError:  # it hangs, which is as bad
             return math.inf
         return self._loop.longest
 
@@ -281,14 +281,14 @@ class Measured:
 
 @contextmanager
 def server() -> Iterator[Measured]:
-    """A fresh server, in memory, with nothing in its floor."""
+    """A new server in memory with an empty floor."""
     loop = MeasuredLoop()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("error"))
     with scratch() as folder, asyncio.Runner(loop_factory=lambda: loop) as runner:
         house = House(folder, Clock(), keeps=False, runner=runner)
         thresholds = gc.get_threshold()
         gc.freeze()
-        gc.set_threshold(100_000, 50, 100)  # as the server has it
+        gc.set_threshold(100_000, 50, 100)  # as in the server
         try:
             yield Measured(house, loop)
         finally:
@@ -300,7 +300,7 @@ def server() -> Iterator[Measured]:
 
 @dataclass(frozen=True)
 class Finding:
-    """A request that keeps the loop for too long."""
+    """A request that blocks the loop for too long."""
 
     recipe: Recipe
     size: int
@@ -312,7 +312,7 @@ class Finding:
 
 
 class Search:
-    """What the search knows: requests by what they cost, and those that cost too much."""
+    """The state of the search: requests by cost, and those that cost too much."""
 
     def __init__(self, seed: int, longest: float = LONGEST) -> None:
         self._chance = random.Random(seed)
@@ -323,14 +323,14 @@ class Search:
         self._fresh = [(FIRST_BYTES, recipe) for recipe in SEEDS]
 
     def try_next(self, measured: Measured) -> None:
-        """Send one more: a seed, a mutation of what costs much, or that doubled."""
+        """Send one more: a seed, a mutation of an expensive one, or its double."""
         size, recipe = self._next()
         request = recipe.make(size, self._chance)
         if len(request) > MOST_BYTES + (1 << 16):
             return
         seconds = measured.seconds(request)
         self.tried += 1
-        if seconds > self._longest:  # another process may have had the processor's caches
+        if seconds > self._longest:  # another process may have evicted the CPU's caches
             seconds = min(seconds, measured.seconds(recipe.make(size, self._chance)))
         if seconds > self._longest:
             self.findings.append(Finding(recipe, len(request), seconds))
@@ -350,7 +350,7 @@ class Search:
 
 
 def search(seconds: float, seed: int) -> Search:
-    """Search for so long; see ``Search.findings``."""
+    """Search for this many seconds. See ``Search.findings``."""
     found = Search(seed)
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -363,7 +363,7 @@ def search(seconds: float, seed: int) -> Search:
 
 
 def main() -> int:
-    """Search by hand, for as long as one likes; 1 if something was found."""
+    """Search from the command line. The exit code is 1 if something was found."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))

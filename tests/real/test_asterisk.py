@@ -1,7 +1,7 @@
-"""A real Asterisk with real calls, connected by AMI, by its queue log, and by both at once.
+"""A real Asterisk with real calls, connected by AMI, by its queue log, and by both.
 
-Each scenario has an Asterisk and three connectors of its own. What the connectors send must agree
-with what a person who reads the log would say, and nothing may be left open.
+Each scenario has its own Asterisk and three connectors. Their events must agree with the log as a
+person reads it, and no call may stay open.
 """
 
 from __future__ import annotations
@@ -23,11 +23,9 @@ from tests.real.phone import Stage
 if "ASTERISK" not in os.environ:
     pytest.skip("a real Asterisk has a run of its own: make test-asterisk", allow_module_level=True)
 
-pytestmark = pytest.mark.timeout(600)  # the first builds an Asterisk
+pytestmark = pytest.mark.timeout(600)  # the first test builds an Asterisk
 
-APART = (
-    1.5  # seconds between a wait and the log's own: it counts in whole ones, from a moment before
-)
+APART = 1.5  # seconds between a wait and the log's, which is in whole seconds
 
 
 @pytest.fixture(scope="session", params=SUITES)
@@ -39,7 +37,7 @@ def root(request: pytest.FixtureRequest) -> Iterator[Path]:
 
 @pytest.fixture
 def asterisk(root: Path, tmp_path: Path) -> Iterator[Asterisk]:
-    """One that is at work, in a network of its own."""
+    """A running Asterisk in its own network."""
     with own_network():
         one = Asterisk(root, f"{os.getpid()}-{tmp_path.name}")
         try:
@@ -50,7 +48,7 @@ def asterisk(root: Path, tmp_path: Path) -> Iterator[Asterisk]:
 
 
 class Ways(NamedTuple):
-    """The connectors: by AMI alone, by the queue log alone, by both."""
+    """The connectors: by AMI, by the queue log, and by both."""
 
     ami: Connector
     log: Connector
@@ -59,7 +57,7 @@ class Ways(NamedTuple):
 
 @pytest.fixture
 def ways(asterisk: Asterisk, tmp_path: Path) -> Iterator[Ways]:
-    """All three, at work; they end as an operator ends them."""
+    """All three, running. They are stopped as an operator would do it."""
     log = asterisk.queue_log
     made = Ways(
         Connector("ami", tmp_path, None, 9001, ami=True),
@@ -81,7 +79,7 @@ def ways(asterisk: Asterisk, tmp_path: Path) -> Iterator[Ways]:
 
 
 class Play:
-    """What the connectors have said since a scenario began."""
+    """The events of the connectors since the scenario began."""
 
     def __init__(self, asterisk: Asterisk, ways: Ways) -> None:
         self._asterisk = asterisk
@@ -92,7 +90,7 @@ class Play:
         return {one.name: Floor(one.events()[self._began[one.name] :]) for one in self._ways}
 
     def until(self, holds: Callable[[dict[str, Floor]], bool]) -> dict[str, Floor]:
-        """The floors, once something holds of them."""
+        """The floors, once a condition holds for them."""
         wait_until(lambda: holds(self.floors()), self._what)
         return self.floors()
 
@@ -103,9 +101,10 @@ class Play:
         log: dict[str, Figures] | None = None,
         timed: bool = True,
     ) -> dict[str, Floor]:
-        """All three have come to the same figures, and nothing is open.
+        """Wait until all three have the same figures and nothing is open.
 
-        ``log``: the queue log alone cannot know better. ``timed``: waits and talks are the log's.
+        ``log``: the figures of the queue log alone, if it lacks information. ``timed``: waits and
+        talks equal the log's.
         """
 
         def is_there(floors: dict[str, Floor]) -> bool:
@@ -130,7 +129,7 @@ class Play:
 
 
 def assert_alike(found: list[Spell], said: list[Spell], name: str) -> None:
-    """The same waits and talks, within a second or so."""
+    """The waits and talks are equal within about a second."""
     assert [one[:2] for one in found] == [one[:2] for one in said], (name, found, said)
     for ours, theirs in zip(found, said, strict=True):
         assert abs(ours.seconds - theirs.seconds) <= APART, (name, ours, theirs)
@@ -138,7 +137,7 @@ def assert_alike(found: list[Spell], said: list[Spell], name: str) -> None:
 
 @pytest.fixture
 def play(asterisk: Asterisk, ways: Ways) -> Play:
-    """The scenario begins."""
+    """Begin the scenario."""
     return Play(asterisk, ways)
 
 
@@ -150,7 +149,7 @@ AMI = ("ami", "both")
 
 
 def test_the_caller_hangs_up(asterisk: Asterisk, play: Play) -> None:
-    """Offered, handled; the agent is reserved, in call, and ready again."""
+    """Offered and handled. The agent is reserved, in call, and ready again."""
     with asterisk.agent(1):
         call = asterisk.caller("sales")
         asterisk.await_line("CONNECT")
@@ -162,11 +161,11 @@ def test_the_caller_hangs_up(asterisk: Asterisk, play: Play) -> None:
 
 
 def test_the_agent_hangs_up(asterisk: Asterisk, play: Play) -> None:
-    """The same figures."""
+    """The figures are the same."""
     with asterisk.agent(2, "agent-hangs-up"):
         asterisk.caller("tosupport")
         asterisk.await_line("COMPLETEAGENT")
-        asterisk.command("channel request hangup all")  # the caller goes on in the dialplan
+        asterisk.command("channel request hangup all")  # the caller continues in the dialplan
         play.agrees({"support": ONE_HANDLED})
 
 
@@ -183,7 +182,7 @@ def test_the_caller_gives_up(asterisk: Asterisk, play: Play) -> None:
 
 
 def test_a_call_overflows_into_a_second_queue(asterisk: Asterisk, play: Play) -> None:
-    """Moved on in the first, handled in the second; a pause has its reason."""
+    """Moved on in the first queue, handled in the second. A pause has its reason."""
     asterisk.pause(BOB, "LUNCH")
     with asterisk.agent(1):
         call = asterisk.caller("nobody")
@@ -205,7 +204,7 @@ def test_a_call_that_leaves_for_a_menu(asterisk: Asterisk, play: Play) -> None:
     asterisk.pause(BOB, "BREAK")
     asterisk.caller("keyexit")
     asterisk.await_line("ENTERQUEUE")
-    # A digit that comes before the queue listens is lost.
+    # A digit before the queue listens is lost.
     asterisk.await_line(
         "EXITWITHKEY",
         meanwhile=lambda: asterisk.action(
@@ -217,10 +216,10 @@ def test_a_call_that_leaves_for_a_menu(asterisk: Asterisk, play: Play) -> None:
 
 
 def test_a_refused_entry_leaves_no_trace(asterisk: Asterisk, play: Play) -> None:
-    """Neither channel says anything of it."""
+    """Neither channel reports it."""
     call = asterisk.caller("empty")
     wait_until(lambda: call.stage is Stage.OVER, lambda: call.stage)
-    with asterisk.agent(1):  # whatever was said of it has been said when this is known
+    with asterisk.agent(1):  # every report of it has arrived by then
         other = asterisk.caller("sales")
         asterisk.await_line("CONNECT")
         other.hang_up()
@@ -228,7 +227,7 @@ def test_a_refused_entry_leaves_no_trace(asterisk: Asterisk, play: Play) -> None
 
 
 def test_pauses_of_an_agent_in_two_queues(asterisk: Asterisk, play: Play, ways: Ways) -> None:
-    """Not ready once paused in both; another reason is another state; services follow."""
+    """Not ready once paused in both. Another reason is another state, and services follow."""
     asterisk.action("QueueAdd", Queue="sales", Interface=BOB, MemberName="Bob Support")
     asterisk.action("QueuePause", Queue="sales", Interface=BOB, Paused="true", Reason="BREAK")
     for reason in ("BREAK", "MEETING", ""):
@@ -268,7 +267,7 @@ def test_an_agent_in_two_queues_takes_calls_of_both(asterisk: Asterisk, play: Pl
 
 
 def test_hold_and_resume(asterisk: Asterisk, play: Play) -> None:
-    """AMI tells it, the queue log does not; the figures are the same."""
+    """AMI reports it, and the queue log does not. The figures are the same."""
     with asterisk.agent(1, "agent-holds"):
         asterisk.caller("sales")
         floors = play.agrees({"sales": ONE_HANDLED})
@@ -278,7 +277,7 @@ def test_hold_and_resume(asterisk: Asterisk, play: Play) -> None:
 
 
 def test_a_blind_transfer_into_a_queue(asterisk: Asterisk, play: Play) -> None:
-    """One call, which its caller gives up the third time round: handled, once."""
+    """One call, which its caller ends after three transfers, is handled once."""
     with asterisk.agent(2, "agent-refers"):
         call = asterisk.caller("tosupport")
         asterisk.await_line("BLINDTRANSFER", 2)
@@ -289,7 +288,7 @@ def test_a_blind_transfer_into_a_queue(asterisk: Asterisk, play: Play) -> None:
 
 
 def assert_passed_on(floors: dict[str, Floor], handed: str = "Bob Support") -> None:
-    """By AMI, one has passed a call on to the other: the first is free, the second has it."""
+    """After a transfer by AMI, the first agent is free, and the second has the call."""
     for name in ("ami", "both"):
         states = floors[name].states
         assert [one for one in states[handed] if "HOLD" not in one and "DIRECT" not in one] == [
@@ -307,7 +306,7 @@ def assert_passed_on(floors: dict[str, Floor], handed: str = "Bob Support") -> N
 
 
 def test_a_blind_transfer_to_an_agent(asterisk: Asterisk, play: Play) -> None:
-    """The call goes on with the other one, and stays one call of its queue."""
+    """The call continues with the other agent, and stays one call of its queue."""
     with asterisk.agent(1), asterisk.phone(2) as bob:
         call = asterisk.caller("tosupport")
         asterisk.await_talk("PJSIP/agent2")
@@ -321,7 +320,7 @@ def test_a_blind_transfer_to_an_agent(asterisk: Asterisk, play: Play) -> None:
 
 
 def test_an_attended_transfer_to_an_agent(asterisk: Asterisk, play: Play) -> None:
-    """Made on the telephone: first a talk between the two, then the caller is put through."""
+    """On the telephone, the two agents talk first, and then the caller is put through."""
     with asterisk.agent(1), asterisk.phone(2) as bob:
         call = asterisk.caller("tosupport")
         asterisk.await_talk("PJSIP/agent2")
@@ -362,7 +361,7 @@ def test_an_attended_transfer_by_a_code(asterisk: Asterisk, play: Play) -> None:
 def test_an_attended_transfer_into_a_queue(
     asterisk: Asterisk, play: Play, is_by_code: bool
 ) -> None:
-    """The caller takes the place of the agent who waited there: ids are swapped."""
+    """The caller takes the place of the agent who waited there, and ids are swapped."""
     with asterisk.phone(2) as bob:
         call = asterisk.caller("tosupport")
         asterisk.await_talk("PJSIP/agent2")
@@ -390,7 +389,7 @@ def test_an_attended_transfer_into_a_queue(
 
 @pytest.mark.parametrize("queue", ["local", "localn"])
 def test_a_member_behind_a_local_channel(asterisk: Asterisk, play: Play, queue: str) -> None:
-    """Optimised away, or not: one call, handled."""
+    """With or without optimisation, one call is handled."""
     with asterisk.agent(1):
         call = asterisk.caller(queue)
         asterisk.await_line("CONNECT")
@@ -400,7 +399,7 @@ def test_a_member_behind_a_local_channel(asterisk: Asterisk, play: Play, queue: 
 
 @pytest.mark.parametrize("target", ["82", "92"])
 def test_a_transfer_behind_a_local_channel(asterisk: Asterisk, play: Play, target: str) -> None:
-    """The queue does not see it, and goes on counting; the bridge tells. To an agent, a queue."""
+    """The queue continues to count, and the bridge has the transfer, to an agent or a queue."""
     with asterisk.phone(1) as anna, asterisk.agent(2):
         call = asterisk.caller("tolocaln")
         asterisk.await_line("CONNECT")
@@ -421,7 +420,7 @@ def test_a_transfer_behind_a_local_channel(asterisk: Asterisk, play: Play, targe
 
 @pytest.mark.parametrize("queue", ["pool", "pool2"])
 def test_an_agent_of_a_pool(asterisk: Asterisk, play: Play, queue: str) -> None:
-    """Logged in by a call of the agent's own, which carries the calls of the queue."""
+    """The agent logs in with a call, which carries the calls of the queue."""
     with asterisk.agent(1):
         asterisk.originate(1, "login")
         asterisk.await_agent_pool(is_free=True)
@@ -429,13 +428,13 @@ def test_an_agent_of_a_pool(asterisk: Asterisk, play: Play, queue: str) -> None:
         asterisk.await_line("CONNECT")
         call.hang_up()
         asterisk.await_line("COMPLETECALLER")
-        asterisk.command("channel request hangup all")  # or the phone stays in use
+        asterisk.command("channel request hangup all")  # otherwise the phone stays in use
         asterisk.await_agent_pool(is_free=False)
         play.agrees({queue: ONE_HANDLED})
 
 
 def test_a_caller_who_is_withdrawn(asterisk: Asterisk, play: Play) -> None:
-    """By the manager: moved on."""
+    """Moved on, by the manager."""
     asterisk.pause(BOB, "BREAK")
     call = asterisk.caller("tosupport")
     asterisk.await_line("ENTERQUEUE")
@@ -444,12 +443,12 @@ def test_a_caller_who_is_withdrawn(asterisk: Asterisk, play: Play) -> None:
     asterisk.await_line("WITHDRAW")
     play.until(lambda floors: all(one.reasons for one in floors.values()))
     call.hang_up()
-    floors = play.agrees({"support": ONE_MOVED_ON}, timed=False)  # the log gives no wait
+    floors = play.agrees({"support": ONE_MOVED_ON}, timed=False)  # the log has no wait
     assert [floor.reasons for floor in floors.values()] == [["WITHDRAWN"]] * 3
 
 
 def test_a_caller_who_waited_too_long(asterisk: Asterisk, play: Play) -> None:
-    """On to the voice mail: the reason is the same by all ways."""
+    """Moved on to the voice mail, with the same reason in all ways."""
     asterisk.pause(BOB, "BREAK")
     asterisk.caller("tovoicemail")
     floors = play.agrees({"support": ONE_MOVED_ON})
@@ -457,7 +456,7 @@ def test_a_caller_who_waited_too_long(asterisk: Asterisk, play: Play) -> None:
 
 
 def test_a_caller_who_is_redirected(asterisk: Asterisk, play: Play) -> None:
-    """The log calls it an abandon, though the call goes on; AMI knows better."""
+    """The log reports an abandon although the call continues. AMI has the redirection."""
     asterisk.pause(BOB, "BREAK")
     call = asterisk.caller("tosupport")
     asterisk.await_line("ENTERQUEUE")
@@ -469,7 +468,7 @@ def test_a_caller_who_is_redirected(asterisk: Asterisk, play: Play) -> None:
 
 
 def test_rotation_of_the_queue_log(asterisk: Asterisk, play: Play) -> None:
-    """Calls before, across and after it."""
+    """There are calls before, across and after the rotation."""
     with asterisk.agent(1):
         for count in (1, 2):
             call = asterisk.caller("sales")
@@ -482,10 +481,10 @@ def test_rotation_of_the_queue_log(asterisk: Asterisk, play: Play) -> None:
 
 
 def test_the_connector_is_killed_in_mid_call(asterisk: Asterisk, play: Play, ways: Ways) -> None:
-    """It goes on where it was; the call that ended meanwhile is counted once, and is over."""
+    """It resumes, and the call that ended meanwhile is counted once and closed."""
     with asterisk.agent(1):
         call = asterisk.caller("sales")
-        # By AMI alone, nothing tells afterwards of a connect that came while it was away.
+        # With AMI alone, a connect during the outage stays unknown.
         play.until(
             lambda floors: all(
                 "IN_CALL" in one.states.get("Anna Sales", []) for one in floors.values()
@@ -501,7 +500,7 @@ def test_the_connector_is_killed_in_mid_call(asterisk: Asterisk, play: Play, way
 
 
 def test_floorcast_is_away(asterisk: Asterisk, play: Play, ways: Ways) -> None:
-    """For half a minute; what happens waits in the spool, through a kill of the connector, too."""
+    """For half a minute, events wait in the spool, also while the connector is killed."""
     for way in ways:
         way.intake.stop()
         way.kill()  # with the connection that it keeps to the server
@@ -515,7 +514,7 @@ def test_floorcast_is_away(asterisk: Asterisk, play: Play, ways: Ways) -> None:
             asterisk.await_line("CONNECT", count)
             call.hang_up()
             asterisk.await_line("COMPLETECALLER", count)
-            # By AMI alone, what was read and not kept before the kill is not known afterwards.
+            # With AMI alone, input that was read and not stored before the kill is lost.
             for way in ways:
                 wait_until(
                     lambda way=way, count=count: way.figure("unsent_events") >= 6 * count,  # type: ignore[misc]  # as above
@@ -532,7 +531,7 @@ def test_floorcast_is_away(asterisk: Asterisk, play: Play, ways: Ways) -> None:
 
 
 def test_asterisk_is_killed_with_calls_up(asterisk: Asterisk, play: Play) -> None:
-    """One call with an agent, one that waits: neither is there after the restart."""
+    """Neither the call with an agent nor the waiting one exists after the restart."""
     asterisk.pause(BOB, "BREAK")
     with asterisk.agent(1):
         asterisk.caller("sales")
@@ -552,7 +551,7 @@ def test_asterisk_is_killed_with_calls_up(asterisk: Asterisk, play: Play) -> Non
 
 
 def test_ami_over_tls(asterisk: Asterisk, tmp_path: Path) -> None:
-    """With a certificate of an authority that is trusted; with another one, nobody logs in."""
+    """A certificate of a trusted authority works, and with another one the login fails."""
     trusted = ["--ami-tls", "--ami-ca-file", str(asterisk.authority)]
     one = Connector("tls", tmp_path, None, 9001, ami=True, options=trusted)
     other = Connector("others", tmp_path, None, 9002, ami=True, options=["--ami-tls"])

@@ -1,4 +1,4 @@
-"""A backup of a server at work is a data folder of its own, as it was at one moment."""
+"""A backup of a running server is a data folder as of one moment."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tests.real.server import EVENTS, Caller, Server
 
 
 def backed_up(*words: object) -> Result:
-    """Run the command, in this process."""
+    """Run the command in this process."""
     return CliRunner().invoke(app, ["backup", *map(str, words)])
 
 
 def test_a_backup_under_load_starts_and_misses_nothing_from_before(tmp_path: Path) -> None:
-    """What was acknowledged before it began is in it, in the same order; the session, too."""
+    """It has everything acknowledged before it began, in the same order, and the session."""
     load = Load()
     (tmp_path / "restored").mkdir()
     restored = Server(tmp_path / "restored")
@@ -48,7 +48,10 @@ def test_a_backup_under_load_starts_and_misses_nothing_from_before(tmp_path: Pat
 
 
 def test_what_cannot_be_backed_up_is_told(tmp_path: Path) -> None:
-    """No log, a folder that is there, a place that cannot be written; and a stopped server can."""
+    """A missing log, an existing folder and a read-only place are errors.
+
+    A stopped server is fine.
+    """
     assert "holds no log" in str(backed_up(tmp_path / "into", "--data", tmp_path / "no").exception)
     with Server(tmp_path) as server:
         pass
@@ -61,7 +64,7 @@ def test_what_cannot_be_backed_up_is_told(tmp_path: Path) -> None:
 
 
 def test_a_backup_overwrites_nothing_and_follows_no_link(tmp_path: Path) -> None:
-    """A folder that is there may be somebody else's, who would read what is copied into it."""
+    """An existing folder may belong to somebody who would read the copied data."""
     with Server(tmp_path) as server:
         pass
     (tmp_path / "into.part").mkdir(mode=0o777)
@@ -78,7 +81,7 @@ def test_a_backup_overwrites_nothing_and_follows_no_link(tmp_path: Path) -> None
 
 
 def test_a_backup_is_private_and_says_how_large_it_is(tmp_path: Path) -> None:
-    """Files of mode 0600 in a folder of mode 0700, whatever the umask."""
+    """Files have mode 0600 and the folder 0700, for any umask."""
     with Server(tmp_path) as server:
         pass
     before = os.umask(0)
@@ -94,7 +97,7 @@ def test_a_backup_is_private_and_says_how_large_it_is(tmp_path: Path) -> None:
 
 
 def test_backup_and_restore_are_in_the_audit_log(tmp_path: Path) -> None:
-    """The copy knows that it is one: a server that is started on it records a restore, once."""
+    """The copy knows its origin, so a server started on it records a restore once."""
     with Server(tmp_path) as server:
         server.terminate()
     assert backed_up(tmp_path / "into", "--data", server.data).exit_code == 0

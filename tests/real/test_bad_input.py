@@ -1,4 +1,4 @@
-"""Bad input of every kind, over HTTP: a plain refusal, and nothing is changed by it."""
+"""Bad input of every kind over HTTP is refused plainly and changes nothing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MIB = 1024 * 1024
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server for everything that is bad; its log tells of no fault of ours."""
+    """One server for all bad input. Its log has no error of ours."""
     with running(tmp_path_factory.mktemp("bad")) as one:
         yield one
         assert one.terminate() == 0
@@ -39,7 +39,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def caller(server: Server) -> Iterator[Caller]:
-    """Somebody who may call everything."""
+    """A user with all rights."""
     with Caller(server.url) as one:
         one.login()
         yield one
@@ -47,14 +47,14 @@ def caller(server: Server) -> Iterator[Caller]:
 
 @pytest.fixture(autouse=True)
 def nothing_changes(caller: Caller) -> Iterator[None]:
-    """The heads of the log and of both feeds are after each test where they were before it."""
+    """Check that each test leaves the log and both feeds unchanged."""
     before = heads(caller)
     yield
     assert heads(caller) == before
 
 
 def heads(caller: Caller) -> list[float]:
-    """How far the feeds are, and how many events were ever accepted."""
+    """The positions of the feeds, and the number of accepted events."""
     counts = (
         "floorcast_feed_published_events_total",
         'floorcast_intake_events_total{outcome="accepted"}',
@@ -73,7 +73,7 @@ def send(
 
 
 def refused(answer: httpx.Response, status: int, code: int, *said: str) -> dict[str, Any]:
-    """The answer, once it is known to be the refusal that the contract asks for."""
+    """Check that the response is the contract's refusal. Returns it."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["cache-control"] == "no-store"
@@ -129,13 +129,13 @@ def test_a_request_that_cannot_be_taken_is_refused_whole(
     code: int,
     said: str,
 ) -> None:
-    """With its status and code, and nothing of it is taken."""
+    """It has the right status and code, and nothing of it is accepted."""
     answer = send(caller, content, kind, **({"Content-Encoding": encoding} if encoding else {}))
     assert set(refused(answer, status, code, said)) == {"code", "message"}
 
 
 def test_a_body_without_a_length_is_limited_all_the_same(caller: Caller) -> None:
-    """17 MiB in chunks: refused once they are too many."""
+    """17 MiB in chunks are refused as soon as the limit is exceeded."""
 
     def chunks() -> Iterator[bytes]:
         for _ in range(17):
@@ -165,7 +165,7 @@ def test_a_body_without_a_length_is_limited_all_the_same(caller: Caller) -> None
     ],
 )
 def test_events_without_their_key_are_refused(caller: Caller, credentials: dict[str, str]) -> None:
-    """No key, another's key, an API token in its place: 401, code 300."""
+    """No key, another client's key and an API token get 401 with code 300."""
     given = {"Content-Type": LINES, **credentials}.items()
     headers = [(name.encode(), value.encode("latin-1")) for name, value in given]
     answer = caller.http.post(INTAKE, content=ndjson([GOOD]), headers=headers)
@@ -177,7 +177,7 @@ def test_events_without_their_key_are_refused(caller: Caller, credentials: dict[
 
 
 def but(**changes: object) -> bytes:
-    """A good call.start, but for some members; ``...`` leaves one out; ``data_x`` is in data."""
+    """A valid call.start with changed members. ``...`` omits one, and ``data_x`` is in data."""
     one = event("call.start", 1, transactionId=1, sessionId="s", service=77, direction="INBOUND")
     for name, value in changes.items():
         into, key = (one["data"], name[5:]) if name.startswith("data_") else (one, name)
@@ -244,7 +244,7 @@ SINGLE = [
 
 @pytest.mark.parametrize("kind", [LINES, BATCH, ONE])
 def test_every_defect_of_an_event_is_told_by_its_member(caller: Caller, kind: str) -> None:
-    """All of them in one request where they can be, each with its index, code and member."""
+    """All defects are in one request if possible, each with its index, code and member."""
     cases = [case for case in SINGLE if kind != BATCH or case[1] != 203]
     requests = [[line] for line, _, _ in cases] if kind == ONE else [[line for line, _, _ in cases]]
     found = []
@@ -259,7 +259,7 @@ def test_every_defect_of_an_event_is_told_by_its_member(caller: Caller, kind: st
 
 
 def test_an_event_five_minutes_ahead_is_refused(caller: Caller) -> None:
-    """A clock that is that wrong is told so."""
+    """The verdict reports the wrong clock."""
     ahead = "2999-01-01T00:00:00Z"
     body = refused(send(caller, but(time=ahead), LINES), 400, 202)
     assert "5 minutes in the future" in body["rejected"][0]["message"]
@@ -307,20 +307,20 @@ BODIES = [
 def test_a_wrong_body_is_told_by_its_member(
     caller: Caller, body: bytes, code: int, said: str
 ) -> None:
-    """400; a misspelt filter is one, so that it widens nothing."""
+    """The response is 400. A misspelt filter is refused, so that it widens nothing."""
     answer = caller.http.post(EVENTS, content=body)
     assert set(refused(answer, 400, code, said)) == {"code", "message"}
 
 
 @pytest.mark.parametrize("count", ["499", "1001", "", "x", "1e3", "-500", "500.0", "9" * 5_000])
 def test_a_count_outside_of_its_range_is_refused(caller: Caller, count: str) -> None:
-    """400, naming it and its range."""
+    """The response is 400 with the member and its range."""
     for path in (EVENTS, AGENTS):
         refused(caller.http.post(path, params={"count": count}), 400, 202, "count", "500 to 1,000")
 
 
 def test_what_is_not_json_or_too_much_is_refused(caller: Caller) -> None:
-    """415 by its type, 413 by its length, 406 when the answer is not wanted."""
+    """It is 415 by type, 413 by length, and 406 if JSON is not accepted."""
     html = {"Content-Type": "text/html"}
     refused(caller.http.post(EVENTS, content=b"<p>", headers=html), 415, 415, "Content-Type")
     refused(caller.http.post(EVENTS, content=b" " * 2 * MIB), 413, 413, "larger")
@@ -342,11 +342,11 @@ DIGITS = [
     f"1e{LONG}",
     '"' + "\u0663" * 4_301 + '"',  # digits of another script
 ]
-MEMBER = "@@"  # where a value goes
+MEMBER = "@@"  # the place of a value
 
 
 def bodies(schema: dict[str, Any], schemas: dict[str, Any], depth: int = 0) -> Iterator[str]:
-    """A JSON text for each member of a schema, which is nothing but that member."""
+    """A JSON text for each member of a schema, with that member only."""
     yield MEMBER
     if "$ref" in schema and depth < 12:
         yield from bodies(schemas[schema["$ref"].rsplit("/", 1)[1]], schemas, depth + 1)
@@ -361,12 +361,12 @@ def bodies(schema: dict[str, Any], schemas: dict[str, Any], depth: int = 0) -> I
 
 
 def test_no_member_of_a_body_makes_a_fault_of_long_digits(caller: Caller) -> None:
-    """Each member of each body, as text and as a number of more digits than Python reads."""
+    """Each member is sent as text and as a number with more digits than Python reads."""
     document = caller.http.get("/openapi.json").json()
     schemas, seen = document["components"]["schemas"], 0
     for path, methods in document["paths"].items():
         if path.startswith("/session/") or "sse" in path:
-            continue  # attempts to log in are counted; a stream takes the body that the feed takes
+            continue  # attempts to log in are counted; a stream has the feed's body
         for method, operation in methods.items():
             for content in operation.get("requestBody", {}).get("content", {}).values():
                 for body in sorted(set(bodies(content["schema"], schemas))):
@@ -379,7 +379,7 @@ def test_no_member_of_a_body_makes_a_fault_of_long_digits(caller: Caller) -> Non
 
 
 def test_no_parameter_makes_a_fault_of_long_digits(caller: Caller) -> None:
-    """Each query parameter, path parameter and header of each method."""
+    """Each query parameter, path parameter and header of each method is tried."""
     document = caller.http.get("/openapi.json").json()
     shared, seen = document["components"].get("parameters", {}), 0
     for path, methods in document["paths"].items():
@@ -399,7 +399,7 @@ def test_no_parameter_makes_a_fault_of_long_digits(caller: Caller) -> None:
 
 @pytest.mark.parametrize("digits", DIGITS, ids=range(len(DIGITS)))
 def test_no_member_of_an_event_makes_a_fault_of_long_digits(caller: Caller, digits: str) -> None:
-    """Each member of each type of event is refused with a verdict, one by one."""
+    """Each member of each event type is rejected with its own verdict."""
     schemas = msgspec.json.schema_components([InboundEvent], ref_template="#/x/{name}")[1]
     lines = []
     for schema in schemas.values():
@@ -440,7 +440,7 @@ PATHS = [
 
 @pytest.mark.parametrize("path", PATHS, ids=[path[:40] for path in PATHS])
 def test_a_path_that_is_not_there_is_refused(caller: Caller, path: str) -> None:
-    """404 for any method; the path is not repeated in the answer."""
+    """The response is 404 for any method, without the path."""
     for method in ("GET", "POST", "DELETE", "PATCH"):
         answer = caller.http.request(method, path)
         if path == "/session/validate/" and method == "GET":
@@ -465,7 +465,7 @@ def test_a_path_that_is_not_there_is_refused(caller: Caller, path: str) -> None:
     ],
 )
 def test_another_method_is_refused(caller: Caller, method: str, path: str, allowed: str) -> None:
-    """405, with the methods that there are; 400 for one that HTTP has never heard of."""
+    """The response is 405 with the allowed methods, and 400 for a method unknown to HTTP."""
     answer = caller.http.request(method, path)
     if method in ("BREW", "X" * 300):
         refused(answer, 400, 202, "not valid HTTP")
@@ -476,7 +476,7 @@ def test_another_method_is_refused(caller: Caller, method: str, path: str, allow
 
 @pytest.mark.parametrize("session", ["", "x", "\xff", "0" * 10_000, "../../x", "' OR 1=1 --"])
 def test_a_session_that_is_none_is_refused(server: Server, session: str) -> None:
-    """401, code 301, on every method that wants one."""
+    """Every method that needs a session returns 401 with code 301."""
     with Caller(server.url) as stranger:
         stranger.http.headers = httpx.Headers([(b"LV-Session", session.encode("latin-1"))])
         calls = [("POST", EVENTS), ("POST", AGENTS), ("GET", "/realtime/callData/inCall")]
@@ -487,7 +487,7 @@ def test_a_session_that_is_none_is_refused(server: Server, session: str) -> None
 
 
 def test_roles_and_feeds_that_are_off_are_refused(server: Server) -> None:
-    """403: 302 for the role, 303 for the feed; and the message says which."""
+    """The response is 403: 302 for the role, 303 for the feed, with a message."""
     with Caller(server.url) as auditor, Caller(server.url, "CHILD") as child:
         auditor.login("auditor")
         refused(auditor.http.post(EVENTS), 403, 302, "Auditor")
@@ -520,7 +520,7 @@ LOGINS = [
 def test_a_wrong_login_is_refused(
     caller: Caller, body: bytes, status: int, code: int, said: str
 ) -> None:
-    """Without telling whether it was the user or the password."""
+    """The message does not tell whether the user or the password was wrong."""
     for path in ("/session/login", "/session/password"):
         more = body[:-1] + b', "newPassword": "new password"}' if body[1:2] == b'"' else body
         answer = caller.http.post(
@@ -553,12 +553,13 @@ def test_a_wrong_login_is_refused(
 def test_a_wrong_question_for_a_call_is_refused(
     caller: Caller, query: str, status: int, code: int, said: str
 ) -> None:
-    """In both phases alike."""
+    """Both phases do so."""
     for phase in ("inCall", "postCall"):
         refused(caller.http.get(f"/realtime/callData/{phase}?{query}"), status, code, said)
 
 
-# --- and whatever else ----------------------------------------------------------------------------
+# --- any other input
+# -------------------------------------------------------------------------------
 
 JSONS = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
@@ -585,7 +586,7 @@ ALMOST = st.recursive(
 def test_nothing_that_is_sent_is_a_fault_of_ours(
     caller: Caller, body: bytes, path: str, kind: str, packed: bool
 ) -> None:
-    """Whatever bytes, on whatever path: answered, or refused in the contract's words."""
+    """Any bytes on any path get a response or a refusal of the contract."""
     headers = {"Content-Type": kind}
     if packed:
         headers["Content-Encoding"] = "gzip"

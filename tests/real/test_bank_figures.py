@@ -1,7 +1,7 @@
-"""The bank, call by call: every figure of the two real days against the file itself.
+"""The bank's two real days: every figure compared with the file itself.
 
-What is expected is computed here from the CSV alone, with the csv module and a few sums: not
-with the reader of ``floorcast.connectors``, nor with anything else of floorcast.
+Expected values are computed here from the CSV with the csv module and a few sums, without any code
+of floorcast.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from floorcast.statistics.visibility import Moment, Visibility
 from tests.statistics.floors import at, folded
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "anonymous-bank"
-ON = date(2026, 11, 23)  # a Monday like any other, in Jerusalem
+ON = date(2026, 11, 23)  # an ordinary Monday in Jerusalem
 ZONE = "Asia/Jerusalem"
 SERVICES = ("PS", "PE", "IN", "NE", "NW", "TT")
 SLA = 20  # seconds
@@ -52,7 +52,7 @@ class Record:
     service: str
     served: bool
     queued: int | None
-    over: int  # answered, or given up
+    over: int  # answered or abandoned
     ended: int
     agent: str | None
 
@@ -98,7 +98,7 @@ def records(day: str) -> list[Record]:
 
 @lru_cache
 def events(day: str) -> list[InboundEvent]:
-    """The file as the intake takes it."""
+    """The file in the form for the intake."""
     with (REAL / f"{day}.csv").open(encoding="utf-8", newline="") as lines:
         calls = anonymous_bank.read(lines)
     shift = call_records.on_day(calls, ON, ZoneInfo(ZONE))
@@ -118,7 +118,7 @@ def plan(formula: Formula = "excluding_abandons_within_sla") -> FloorConfig:
 
 @lru_cache
 def floor_at(day: str, clock: str) -> Floor:
-    """The floor when the clock (of the bank) shows ``clock``, to the end of that second."""
+    """The floor when the bank's clock shows ``clock``, at the end of that second."""
     moment = clock_ms(clock) + 999
     return folded(plan(), [one for one in events(day) if own_ms(one) <= moment])
 
@@ -151,7 +151,7 @@ def percent(part: int, whole: int) -> float:
 
 
 def by_midnight(day: str, service: str) -> dict[str, object]:
-    """What the file says of a service when the day's last second is over."""
+    """A service's figures from the file, at the end of the day's last second."""
     calls = [one for one in records(day) if one.service == service and one.offered]
     offered = [one for one in calls if (one.over if one.queued is None else one.queued) < 86_400]
     decided = [one for one in calls if one.over < 86_400]
@@ -176,7 +176,7 @@ def by_midnight(day: str, service: str) -> dict[str, object]:
 @real
 @pytest.mark.parametrize("service", SERVICES)
 def test_each_service_at_the_end_of_the_day(day: str, service: str) -> None:
-    """Counts, rates and means of each of the six services equal what the file says."""
+    """Counts, rates and means of each of the six services equal the file's."""
     row = stats(floor_at(day, "23:59:59"), clock_ms("23:59:59") + 999).get(service)
     expected = by_midnight(day, service)
     if row is None:
@@ -196,7 +196,7 @@ LEVELS: dict[Formula, Callable[[int, int, int, int], tuple[int, int]]] = {
 @real
 @pytest.mark.parametrize("formula", LEVELS)
 def test_the_service_level_by_each_formula(day: str, formula: Formula) -> None:
-    """All four formulas, for each service, from the counts of the file."""
+    """All four formulas are right for each service, from the counts of the file."""
     floor = floor_at(day, "23:59:59")
     directory = floor.state.directory
     before = dict(directory.services)
@@ -225,7 +225,7 @@ CLOCKS = (
 @real
 @pytest.mark.parametrize("clock", CLOCKS)
 def test_the_calls_of_an_instant(day: str, clock: str) -> None:
-    """Queue, longest wait and calls with agents are what the file says was so then."""
+    """Queue, longest wait and calls with agents equal the file's at that time."""
     now = seconds(clock)
     found = stats(floor_at(day, clock), clock_ms(clock))
     for service in SERVICES:
@@ -246,7 +246,7 @@ def test_the_calls_of_an_instant(day: str, clock: str) -> None:
 
 
 def test_the_first_day_has_the_known_figures() -> None:
-    """1999-08-01, all services: 2,237 offered, 1,511 handled, 726 abandoned, and both means."""
+    """On 1999-08-01 all services have 2,237 offered, 1,511 handled and 726 abandoned calls."""
     calls = [one for one in records(DAYS[0]) if one.offered]
     floor = folded(plan(), events(DAYS[0]))
     days = [
@@ -266,7 +266,7 @@ def nearest_rank(waits: list[int], percent: int) -> int:
 @real
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_quarter_of_an_hour_is_the_file_s(day: str, service: str) -> None:
-    """Offered at the join, handled at the answer, abandoned at the end, and the waits."""
+    """Offered at the join, handled at the answer, abandoned at the end, and the waits agree."""
     end = clock_ms("23:59:59") + 999
     midnight = clock_ms("00:00:00")
     rows = service_intervals(
@@ -321,7 +321,7 @@ class Left:
 @real
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_calls_behind_a_figure_are_the_file_s(day: str, service: str) -> None:
-    """When each joined, was answered and left, in the order of the file's own times."""
+    """Joins, answers and leaves are in the order of the file's own times."""
     floor, midnight = floor_at(day, "23:59:59"), clock_ms("00:00:00")
     number, today = SERVICES.index(service) + 1, FloorView(floor).day_of(midnight).number
     (scope,) = Visibility([FloorView(floor)]).scopes()

@@ -1,4 +1,4 @@
-"""Call data from the events on: from memory, from the store, for whoever may see it."""
+"""Call data computed from events, from memory and from the store, by role."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.real.nodes import Clock, House, scratch
 from tests.real.server import EVENTS
 from tests.real.sites import ACME, CHILD, event, ndjson
 
-MINUTES, HOURS = 60, 3600  # seconds; the houses' clocks begin at 5 in the morning of New York
+MINUTES, HOURS = 60, 3600  # seconds; the nodes' clocks begin at 5 in the morning of New York
 IN_CALL, POST_CALL = "/realtime/callData/inCall", "/realtime/callData/postCall"
 IN_CALL_KEYS = [
     *("consumer", "serviceId", "callCenterId", "account", "zipCode", "totalDue"),
@@ -23,7 +23,7 @@ POST_CALL_KEYS = ["serviceId", "callEndTime", "lvResult", "phoneDialed", "termCo
 
 
 class Calls:
-    """Events of calls, sent one by one, and questions for them."""
+    """Sends events of calls one by one, and requests their data."""
 
     def __init__(self, house: House) -> None:
         self.house = house
@@ -31,7 +31,7 @@ class Calls:
         self._session = house.login()
 
     def send(self, kind: str, number: int, client: str = "ACME", **data: object) -> None:
-        """Something happened to call ``number``, now."""
+        """An event of call ``number``, now."""
         self._number += 1
         call = {"transactionId": number, "sessionId": f"s{number}"}
         one = event(f"call.{kind}", self._number, **{**call, **data})
@@ -45,14 +45,14 @@ class Calls:
     def ask(
         self, path: str, number: int, client: int | None = None, session: str = ""
     ) -> httpx.Response:
-        """Ask for call ``number``."""
+        """Request call ``number``."""
         query: dict[str, str | int] = {"transaction": number, "session": f"s{number}"}
         if client is not None:
             query["client"] = client
         return self.house.ask("GET", path, session or self._session, params=query)
 
     def found(self, path: str, number: int) -> dict[str, Any]:
-        """The same, when it has to be there."""
+        """The same for a call that must exist."""
         self._session = self.house.login()
         answer = self.ask(path, number)
         assert answer.status_code == 200, answer.text
@@ -61,21 +61,21 @@ class Calls:
         return body
 
     def missing(self, path: str, number: int, words: str = "no such call") -> None:
-        """The same, when it must not be."""
+        """The same for a call that must not exist."""
         self._session = self.house.login()
         answer = self.ask(path, number)
         assert (answer.status_code, answer.json()["code"]) == (404, 404)
         assert words in answer.json()["message"]
 
     def in_memory(self, number: int) -> bool:
-        """Whether the floor still has call ``number`` at hand."""
+        """Whether the floor has call ``number`` in memory."""
         call_table = self.house.node.server.floors[ACME].floor.call_table
         return (number, f"s{number}") in call_table.calls
 
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[Calls]:
-    """A house with nothing in it yet."""
+    """A node without data."""
     monkeypatch.setattr(feed, "POLL_SECONDS", 0.0)
     with scratch() as folder:
         house = House(folder, Clock())
@@ -84,7 +84,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[Calls]:
 
 
 def test_a_call_is_told_in_the_phase_that_it_is_in(calls: Calls) -> None:
-    """In call until it ends, post call from then on; the other phase says where to ask."""
+    """It is in call until its end, and then post call. The other phase names the right one."""
     calls.missing(IN_CALL, 1)
     calls.missing(POST_CALL, 1)
     calls.start(
@@ -124,7 +124,7 @@ def test_a_call_is_told_in_the_phase_that_it_is_in(calls: Calls) -> None:
 
 
 def test_a_call_that_is_half_known_has_every_key(calls: Calls) -> None:
-    """What nobody told is null, not left out."""
+    """Unknown members are null, and not omitted."""
     calls.send("queue", 1)
     told = calls.found(IN_CALL, 1)
     assert told["consumer"] == {"firstName": None, "lastName": None}
@@ -141,7 +141,7 @@ def test_a_call_that_is_half_known_has_every_key(calls: Calls) -> None:
 
 
 def test_a_call_that_left_the_memory_is_found_and_changed_by_what_comes_late(calls: Calls) -> None:
-    """Ten minutes after its end it is on the disk; a disposition hours later still counts."""
+    """Ten minutes after its end it is on disk, and a disposition hours later still counts."""
     calls.start(1, account="A1", phoneDialed="6505550100")
     calls.send("end", 1, lvResult="AGENT")
     ended = calls.found(POST_CALL, 1)
@@ -174,7 +174,7 @@ def test_a_call_that_left_the_memory_is_found_and_changed_by_what_comes_late(cal
 
 
 def test_a_call_that_nothing_is_heard_of_is_still_in_progress(calls: Calls) -> None:
-    """Hours without an event take it out of memory, not out of the answers."""
+    """After hours without an event it leaves memory, but not the responses."""
     calls.start(1, account="A1")
     calls.house.clock.move(5 * HOURS)
     calls.start(2)
@@ -185,7 +185,7 @@ def test_a_call_that_nothing_is_heard_of_is_still_in_progress(calls: Calls) -> N
 
 
 def test_calls_are_told_on_their_own_day(calls: Calls) -> None:
-    """The client's day: a call that ended before midnight is gone after it, another is not."""
+    """On the client's day, a call that ended before midnight is no longer found after it."""
     calls.start(1)
     calls.start(2)
     calls.house.clock.move(18 * HOURS + 50 * MINUTES)  # ten minutes to midnight in New York
@@ -201,7 +201,7 @@ def test_calls_are_told_on_their_own_day(calls: Calls) -> None:
 
 
 def test_a_call_is_told_to_those_who_may_see_it(calls: Calls) -> None:
-    """Call centers limit, roles limit, a parent sees its child, and nobody else does."""
+    """Call centers and roles limit access, and a parent sees its child's calls."""
     house = calls.house
     limited, superuser = house.login("limited"), house.login("superuser")
     child, stranger = house.login(client="CHILD"), house.login(client="STRANGER")
@@ -228,7 +228,7 @@ def test_a_call_is_told_to_those_who_may_see_it(calls: Calls) -> None:
 
 
 def test_the_feed_goes_on_where_the_answer_was_true(calls: Calls) -> None:
-    """``Feed-Token``: what came before is in the answer, what comes later is behind the token."""
+    """``Feed-Token``: the response has all earlier events, and the feed has the later ones."""
     calls.start(1)
     answer = calls.ask(IN_CALL, 1)
     calls.send("end", 1)

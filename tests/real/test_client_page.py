@@ -1,4 +1,4 @@
-"""The programs of docs/client.md and the README, run as they stand there, through kills."""
+"""The programs of docs/client.md and the README run as printed, through kills."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ NUMBERS = itertools.count(1)  # of events; none is sent twice to the module's se
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One on the example site, as the page has it."""
+    """A server with the example site, which the page requires."""
     site = (files("floorcast") / "example_site.toml").read_text("utf-8")
     with running(tmp_path_factory.mktemp("page"), site=site) as one:
         yield one
 
 
 def program(server: Server, containing: str) -> list[str]:
-    """The page's program that has this in it, against the test's own server."""
+    """The page's program that contains this text, adapted to the test's server."""
     (block,) = (block for block in BLOCKS if containing in block)
     return [sys.executable, "-c", block.replace("http://127.0.0.1:8080", server.url)]
 
 
 @contextmanager
 def started(server: Server, containing: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """The program at work; it ends with the block."""
+    """The running program, which ends with the block."""
     with subprocess.Popen(
         program(server, containing),
         cwd=folder,
@@ -74,7 +74,7 @@ def send(server: Server, *events: dict[str, object]) -> None:
 
 
 def call(number: int) -> dict[str, object]:
-    """A call of the bank that begins; its session tells which."""
+    """A call of the bank that begins, identified by its session."""
     return event(
         "call.start", f"call {number}", transactionId=number, sessionId=f"S{number}",
         service="PS", direction="INBOUND",
@@ -87,7 +87,7 @@ def ready(number: int) -> dict[str, object]:
 
 
 def test_every_program_of_the_pages_is_tried() -> None:
-    """None is there only to look at."""
+    """No program on the page is untested."""
     assert len(BLOCKS) == 8
 
 
@@ -107,7 +107,7 @@ def test_a_program_prints_what_happens(
     what: Callable[[int], dict[str, object]],
     line: str,
 ) -> None:
-    """It begins now, so events are sent until it has begun."""
+    """It starts from now, so events are sent until it has started."""
     with started(server, containing, tmp_path) as process:
         assert process.stdout is not None
         said = ""
@@ -120,20 +120,20 @@ def test_a_program_prints_what_happens(
 
 
 def test_what_the_server_refuses_is_told_as_the_page_says(server: Server, tmp_path: Path) -> None:
-    """Status, code and message."""
+    """It prints status, code and message."""
     with started(server, "except Refusal as refusal", tmp_path) as process:
         assert process.communicate(timeout=60)[0] == "401 300 userName or password is wrong\n"
 
 
 def test_events_that_are_sent_again_are_duplicates(server: Server, tmp_path: Path) -> None:
-    """The sending program prints what the server stored; its second run adds nothing."""
+    """The program prints the stored events, and its second run adds nothing."""
     for printed in ("2 0 []\n", "0 2 []\n"):
         with started(server, "Sender(", tmp_path) as process:
             assert process.communicate(timeout=60)[0] == printed
 
 
 def test_with_a_store_every_event_comes_at_least_once(server: Server, tmp_path: Path) -> None:
-    """Through kills of the program, wherever it is in what it was sent."""
+    """The program is killed at any point."""
     order: list[int] = []
     for act in range(3):
         with started(server, "TokenFile(", tmp_path) as process:
@@ -155,7 +155,7 @@ def test_with_a_store_every_event_comes_at_least_once(server: Server, tmp_path: 
 def test_with_the_token_in_the_transaction_every_event_is_there_once(
     server: Server, tmp_path: Path, seed: int
 ) -> None:
-    """Through kills of the program and of the server, in the order of the feed."""
+    """Program and server are killed, and the events are in the order of the feed."""
     chance, database = random.Random(seed), tmp_path / "calls.db"
     sent = 0
     with started(server, "sqlite3", tmp_path):
@@ -182,7 +182,7 @@ def _rows(database: Path, table: str) -> int:
             count: int = db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
             return count
     except sqlite3.OperationalError:
-        return 0  # not there yet, or being written
+        return 0  # missing, or being written
 
 
 def _wait_for(database: Path, table: str, rows: int) -> None:

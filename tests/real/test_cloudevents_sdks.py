@@ -1,4 +1,4 @@
-"""The CloudEvents SDKs of Python and JavaScript send to a real server, as they are."""
+"""The CloudEvents SDKs of Python and JavaScript send to a real server unmodified."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def post(server: Server, message: HTTPMessage) -> dict[str, object]:
-    """Send what the SDK made, and nothing but a key beside it; the verdicts."""
+    """Send the SDK's request with a key. Returns the verdicts."""
     headers = {**message.headers, "Authorization": f"Bearer {KEYS['ACME']}"}
     url = f"{server.url}/ingest/v1/events"
     answer: dict[str, object] = httpx.post(url, content=message.body, headers=headers).json()
@@ -48,7 +48,7 @@ def post(server: Server, message: HTTPMessage) -> dict[str, object]:
 
 
 def test_the_sdk_of_python(server: Server) -> None:
-    """Its default is binary; structured is the same event, and its own id and time are taken."""
+    """Its default is binary. Structured mode is the same event, with the SDK's id and time."""
     attributes = {"type": "call.start", "source": "python"}
     accepted = {"accepted": 1, "duplicates": 0, "rejected": []}
     assert post(server, to_binary_event(CloudEvent(attributes, DATA))) == accepted
@@ -63,7 +63,7 @@ def test_the_sdk_of_python(server: Server) -> None:
 
 @pytest.mark.long
 def test_the_sdk_of_javascript(server: Server, tmp_path: Path) -> None:
-    """Its default is binary; structured is the same event."""
+    """Its default is binary. Structured mode is the same event."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         pytest.skip("there is no node and npm here")
@@ -89,7 +89,7 @@ def test_the_sdk_of_javascript(server: Server, tmp_path: Path) -> None:
 
 
 def test_the_ids_that_were_sent_are_those_that_are_kept(server: Server) -> None:
-    """Not percent-encoded: a source of another mode, or none, sends the same event."""
+    """They are not percent-encoded, so another mode or program sends the same event."""
     named = {"type": "call.end", "source": "python", "id": ID}
     assert post(server, to_binary_event(CloudEvent(dict(named), DATA)))
     from_structured = {**named, "specversion": "1.0", "data": DATA}

@@ -1,7 +1,6 @@
-"""A cluster whose servers and nodes are killed, and cut off, under load.
+"""A cluster whose servers and nodes are killed and disconnected under load.
 
-Nothing that was acknowledged is lost or comes twice, whichever nodes a reader asks; all nodes
-say the same at the same place.
+No acknowledged event is lost or repeated on any node, and all nodes agree at the same position.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from tests.real.server import AGENTS, EVENTS, Caller, Server
 from tests.real.sites import KEYS, event, ndjson
 
 SOURCES = 3
-SOME = 12  # requests that must come through a fault
+SOME = 12  # requests that must succeed after a fault
 STATISTICS = ("/realtime/service/stats", "/realtime/campaign/stats")
 
 
@@ -41,7 +40,7 @@ def cluster(
 
 @contextmanager
 def under_load(cluster: Cluster, name: str) -> Iterator[Load]:
-    """Sources and readers at work on all nodes; in the end every reader has everything once."""
+    """Sources and readers on all nodes. In the end every reader has each event once."""
     load, the_end = Load(), f"the end of {name}"
     with ExitStack() as stack:
         readers = stack.enter_context(ThreadPoolExecutor())
@@ -102,21 +101,21 @@ def _check(
         for caller in callers:
             caller.http.headers["LV-Session"] = session
         for path in STATISTICS:
-            # seconds that a call waits are told, too, and may be one more in the next answer
+            # waiting times are included, and may be a second longer in the next response
             assert any(_alike(cluster, callers, path) for _ in range(3))
             for moment in moments:
                 _assert_same_past(callers, path, moment)
 
 
 def _assert_same_past(callers: list[Caller], path: str, moment: str) -> None:
-    """All nodes say the same of a past moment, to the byte."""
+    """Check that all nodes give the same bytes as of a past time."""
     answers = [caller.http.post(path, json={"at": moment}) for caller in callers]
     assert [answer.status_code for answer in answers] == [200] * len(answers), answers[0].text
     assert len({(answer.content, answer.headers["feed-token"]) for answer in answers}) == 1
 
 
 def _alike(cluster: Cluster, callers: list[Caller], path: str) -> bool:
-    """Whether all nodes, which are at the same place, say the same."""
+    """Whether all nodes, which are at the same position, agree."""
     answers = [caller.http.post(path, json={}) for caller in callers]
     assert len({_place(cluster, answer) for answer in answers}) == 1
     return len({answer.text for answer in answers}) == 1
@@ -128,7 +127,7 @@ def _place(cluster: Cluster, answer: httpx.Response) -> int:
 
 
 def test_the_leader_of_the_stream_is_killed(cluster: Cluster) -> None:
-    """Intake goes on when another one is elected."""
+    """Ingest continues once another one is elected."""
     with under_load(cluster, "leader") as load:
         leader = cluster.leader
         leader.kill()
@@ -138,7 +137,7 @@ def test_the_leader_of_the_stream_is_killed(cluster: Cluster) -> None:
 
 
 def test_a_node_is_killed_and_its_disk_is_lost(cluster: Cluster) -> None:
-    """The others go on, and it begins from a copy of what one of them has."""
+    """The others continue, and it starts from a copy of another node's data."""
     with under_load(cluster, "node") as load:
         node = random.choice(cluster.nodes)
         node.kill()
@@ -149,7 +148,7 @@ def test_a_node_is_killed_and_its_disk_is_lost(cluster: Cluster) -> None:
 
 
 def test_the_leader_and_a_node_are_killed_at_once(cluster: Cluster) -> None:
-    """The node comes back while there may be no leader yet."""
+    """The node comes back, possibly before there is a new leader."""
     with under_load(cluster, "both") as load:
         leader, node = cluster.leader, random.choice(cluster.nodes)
         leader.kill()
@@ -161,7 +160,7 @@ def test_the_leader_and_a_node_are_killed_at_once(cluster: Cluster) -> None:
 
 
 def test_a_node_is_cut_off(cluster: Cluster) -> None:
-    """It says so, serves what it has, and catches up by itself."""
+    """It reports that, serves its data, and catches up by itself."""
     node = cluster.nodes[-1]
     with under_load(cluster, "wire") as load, Caller(node.url) as caller:
         caller.login()
@@ -179,7 +178,7 @@ def test_a_node_is_cut_off(cluster: Cluster) -> None:
 def test_without_a_quorum_nothing_is_taken_and_everything_known_is_served(
     cluster: Cluster,
 ) -> None:
-    """503 with a time to come back; and all goes on by itself when the quorum is there again."""
+    """Requests get 503 with Retry-After, and everything resumes with the quorum."""
     with ExitStack() as stack:
         callers = [stack.enter_context(Caller(node.url)) for node in cluster.nodes]
         for caller in callers:
@@ -221,7 +220,7 @@ def _send(caller: Caller, name: str) -> httpx.Response:
 
 
 def test_a_node_may_start_before_its_cluster(tmp_path: Path) -> None:
-    """It says that it lives and waits, can be stopped meanwhile, and begins when it can."""
+    """It reports that it is alive and waiting, can be stopped, and starts when it can."""
     servers = NatsServers(tmp_path, 1)
     options = ("--log", servers.account(), "--replicas", "1")
     node = Server(tmp_path, options=options, patience=PATIENCE)

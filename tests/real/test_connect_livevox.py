@@ -1,4 +1,4 @@
-"""Two real floorcasts in a chain: the second one follows the first, through every kill."""
+"""Two real servers in a chain: the second follows the first, through every kill."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MINUTES = 45
 SLICES = 4
 PATIENCE_SECONDS = 100.0
 LOGIN = Credentials(client="ACME", user="sysadmin", password=PASSWORD, api_token=TOKENS["ACME"])
-A_SECOND_OFF = {  # waits are fed in whole seconds, rounded down
+A_SECOND_OFF = {  # waits are published in whole seconds, rounded down
     "average_speed_of_answer",
     "average_duration_to_abandon",
 }
@@ -53,14 +53,14 @@ class Chain:
         return Server(folder, site).start()
 
     def connect(self) -> None:
-        """Start the connector, on the spool of the one before."""
+        """Start the connector on the existing spool."""
         with (self.folder / "connector.log").open("ab") as log:
             self.connector = subprocess.Popen(
                 self._command(), cwd=self.folder, env=self._variables(), stdout=log, stderr=log
             )
 
     def check(self) -> str:
-        """What ``--check`` prints."""
+        """The output of ``--check``."""
         return subprocess.run(
             self._command("--check"),
             cwd=self.folder,
@@ -87,13 +87,13 @@ class Chain:
         )
 
     def kill_connector(self) -> None:
-        """SIGKILL."""
+        """Kill the connector."""
         assert self.connector is not None
         self.connector.kill()
         self.connector.wait()
 
     def both(self, ask: Callable[[Client], T]) -> tuple[T, T]:
-        """What both servers answer."""
+        """The responses of both servers."""
         found = []
         for server in self.servers:
             with Client(server.url, LOGIN) as client:
@@ -102,7 +102,7 @@ class Chain:
         return first, second
 
     def until(self, ask: Callable[[Client], T]) -> tuple[T, T]:
-        """What both servers answer, once that is the same, or after a while."""
+        """The responses of both servers, once they agree or after a while."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             first, second = self.both(ask)
@@ -123,7 +123,7 @@ def chained(folder: Path, plan: FloorPlan) -> Iterator[Chain]:
 
 
 def agent_feed(client: Client) -> list[dict[str, Any]]:
-    """All of the agent feed, without what the second server has no way to know."""
+    """The whole agent feed, without members that the second server cannot know."""
     found: list[dict[str, Any]] = []
     page = client.agent_event_feed(token_at(time.time() - 80_000))
     while page.events:
@@ -133,12 +133,12 @@ def agent_feed(client: Client) -> list[dict[str, Any]]:
 
 
 def interaction_feed(client: Client) -> list[dict[str, Any]]:
-    """The same of the interaction feed."""
+    """The same for the interaction feed."""
     found: list[dict[str, Any]] = []
     page = client.interaction_event_feed(token_at(time.time() - 80_000))
     while page.events:
         for one in page.events:
-            # what the call was by then depends on how far the other feed had been read
+            # the call's state by then depends on how far the other feed had been read
             early = type(one) in {CallStart, CallDisposition}
             by_then = ("agent_id", "service_id", "call_center_id") if early else ()
             found.append(_without(one, "event_id", "agent_login_id", *by_then))
@@ -152,7 +152,7 @@ def services(client: Client) -> dict[Any, dict[str, Any]]:
 
 
 def agents(client: Client) -> list[dict[str, Any]]:
-    """The figures of all agents, in some order that has no names in it."""
+    """The figures of all agents, sorted independently of names."""
     found = [
         msgspec.to_builtins(one)
         for agent in client.agent_statistics_ex().agent_statistics
@@ -172,16 +172,16 @@ def _without(one: object, *names: str) -> dict[str, Any]:
 
 
 def send(server: Server, events: Sequence[CloudEvent]) -> None:
-    """Send a part of the floor's day; the server may just be coming back."""
+    """Send a part of the floor's day, while the server may be starting."""
     with Sender(server.url, KEYS["ACME"], timing=Timing(patience=PATIENCE_SECONDS)) as sender:
         assert sender.send(events).rejected == []
 
 
 @pytest.mark.long
 def test_the_second_floor_shows_the_same_figures(tmp_path: Path) -> None:
-    """Feeds event by event, services, agents: whatever was killed while the day went on."""
+    """Feeds, services and agents agree, whatever was killed during the day."""
     plan = floor_of(12, seed=5)
-    # that a caller leaves a queue without hanging up is not in the feeds
+    # the feeds do not show that a caller leaves a queue without hanging up
     plan = replace(plan, habits=replace(plan.habits, overflow=0.0, leaves=0.0))
     start = datetime.now(UTC) - timedelta(minutes=MINUTES + 1)
     simulation = Simulation(plan, seed=5, start=start)
@@ -221,7 +221,7 @@ def test_the_second_floor_shows_the_same_figures(tmp_path: Path) -> None:
 
 
 def same(name: str, first: Any, second: Any) -> bool:  # noqa: ANN401 — any figure
-    """Whether a figure is the same, as far as the feeds tell it."""
+    """Whether a figure is equal, as far as the feeds can tell."""
     if name in OF_THE_CAMPAIGN:
         return True
     if name in A_SECOND_OFF:

@@ -1,6 +1,6 @@
-"""What ``deploy/`` holds, checked with the tools that read it: as far as one machine can.
+"""``deploy/``, checked on one machine with the tools that read it.
 
-Images are neither pulled nor built here, and no chart is installed.
+No image is pulled or built, and no chart is installed.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ LOGON = (
 
 
 def program(name: str) -> str:
-    """A tool of the extra ``deploy``, or of the machine; the test is skipped without it."""
+    """A tool of the extra ``deploy`` or of the machine. Without it the test is skipped."""
     found = shutil.which(name, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     if found is None:
         pytest.skip(f"there is no {name} here; {MISSING}")
@@ -59,7 +59,7 @@ def ran(*words: object, env: dict[str, str] | None = None) -> subprocess.Complet
 
 
 def test_the_containerfile_is_sound() -> None:
-    """hadolint finds nothing; it copies what is there, and runs as a user that is not root."""
+    """hadolint finds nothing, all copied files exist, and the user is not root."""
     linted = ran(program("hadolint"), DEPLOY / "Containerfile")
     assert (linted.returncode, linted.stdout) == (0, "")
     lines = (DEPLOY / "Containerfile").read_text("utf-8").splitlines()
@@ -70,7 +70,7 @@ def test_the_containerfile_is_sound() -> None:
 
 
 def test_the_compose_file_is_sound() -> None:
-    """It has the specification's form; what it mounts is there, or is what is prepared."""
+    """It matches the specification, and mounted files exist or are created by the preparation."""
     compose_spec = pytest.importorskip("compose_spec", reason=MISSING)
     text = (DEPLOY / "compose.yaml").read_text("utf-8")
     compose_spec.PyCompose(text)
@@ -80,7 +80,7 @@ def test_the_compose_file_is_sound() -> None:
 
 
 def test_caddy_passes_streams_on_at_once(tmp_path: Path) -> None:
-    """A real Caddy with our configuration: an event is read while the stream goes on."""
+    """A real Caddy with our configuration delivers an event while the stream continues."""
     caddy = program("caddy")
     with running(tmp_path) as server, Caller(server.url) as caller:
         own = f"http://127.0.0.1:{free_port()}"
@@ -116,7 +116,7 @@ def test_caddy_passes_streams_on_at_once(tmp_path: Path) -> None:
     ids=["one server", "with an ingress", "a cluster", "with an archive"],
 )
 def test_the_chart_is_sound(values: dict[str, Any], kinds: list[str]) -> None:
-    """Helm's own linter and renderer, and the schemas of Kubernetes, find nothing."""
+    """Helm's linter and renderer and the schemas of Kubernetes find nothing."""
     chart = pytest.importorskip("helm_python.chart", reason=MISSING)
     schemas = pytest.importorskip("kubernetes_validate", reason=MISSING)
     yaml = pytest.importorskip("yaml", reason=MISSING)
@@ -137,7 +137,7 @@ def test_the_chart_is_sound(values: dict[str, Any], kinds: list[str]) -> None:
 
 
 def test_the_chart_gives_an_archive_its_bucket_and_its_credentials() -> None:
-    """The address is a setting; the credentials come from a secret, or from a role."""
+    """The address is a setting. The credentials come from a secret or a role."""
     chart = pytest.importorskip("helm_python.chart", reason=MISSING)
     yaml = pytest.importorskip("yaml", reason=MISSING)
     rendered = chart.Chart.load(str(CHART)).render(BUCKET, name="fc", namespace="floor")
@@ -158,7 +158,7 @@ def test_the_image_has_what_an_archive_and_a_cluster_need() -> None:
 
 
 def test_the_chart_has_the_nodes_scraped_and_a_client_s_figures_once() -> None:
-    """Each key belongs to a client; all nodes have the same figures, so one answers for all."""
+    """Each key belongs to a client. All nodes have the same figures, so one is scraped."""
     chart = pytest.importorskip("helm_python.chart", reason=MISSING)
     yaml = pytest.importorskip("yaml", reason=MISSING)
     values = {"monitor": {"enabled": True, "keySecrets": ["acme-key", "child-key"]}}
@@ -182,14 +182,14 @@ def test_the_chart_has_the_nodes_scraped_and_a_client_s_figures_once() -> None:
 
 
 def test_the_chart_refuses_servers_that_share_no_log() -> None:
-    """Each would hold a part of the events."""
+    """Each would have a part of the events."""
     chart = pytest.importorskip("helm_python.chart", reason=MISSING)
     with pytest.raises(Exception, match=r"replicas above 1 need cluster\.secret"):
         chart.Chart.load(str(CHART)).render({"replicas": 2}, name="fc", namespace="floor")
 
 
 def test_the_unit_is_sound_and_as_documented(tmp_path: Path) -> None:
-    """systemd's own check finds nothing; docs/running.md shows the same file."""
+    """systemd's own check finds nothing, and docs/running.md shows the same file."""
     text = (DEPLOY / "floorcast.service").read_text("utf-8")
     assert text in [block.text for block in blocks("running.md") if block.kind == "ini"]
     unit = tmp_path / "floorcast.service"
@@ -199,7 +199,7 @@ def test_the_unit_is_sound_and_as_documented(tmp_path: Path) -> None:
 
 
 def test_a_cluster_is_prepared(tmp_path: Path) -> None:
-    """Three servers with certificates of one authority, and the address that the nodes need."""
+    """There are three servers with certificates of one authority, and the nodes' address."""
     program("openssl")
     shutil.copytree(DEPLOY, tmp_path / "deploy")
     prepare = tmp_path / "deploy" / "prepare-cluster"

@@ -1,6 +1,6 @@
-"""A real server on a disk that fails at random places: what it promised holds after each fault.
+"""A real server on a disk with random faults keeps every acknowledged event.
 
-Seconds in CI; ``FAULT_SECONDS=600 pytest tests/real/test_disk_faults.py`` looks for longer.
+It takes seconds in CI. ``FAULT_SECONDS=600 pytest tests/real/test_disk_faults.py`` searches longer.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ FAULTS = {
     "short write": 5,
     "slow flush": 6,
 }
-LONGEST = 30.0  # seconds until a server whose disk is well must take events again
+LONGEST = 30.0  # seconds in which a server must accept events after the disk is repaired
 
 pytestmark = [
     pytest.mark.skipif(COMPILER is None, reason="needs a C compiler"),
@@ -43,7 +43,7 @@ pytestmark = [
 
 
 class Disk:
-    """The disk of a server: ``fail`` has the call after the next ``calls`` meet a fault."""
+    """The server's disk. ``fail`` makes the call after the next ``calls`` fail."""
 
     def __init__(self, control: mmap.mmap) -> None:
         self._control = control
@@ -63,7 +63,7 @@ class Disk:
 
 @contextmanager
 def failing_server(folder: Path) -> Iterator[tuple[Server, Disk]]:
-    """A server on a disk that fails when it is told to."""
+    """A server on a disk that fails on request."""
     library, control = folder / "disk_faults.so", folder / "control"
     assert COMPILER is not None
     build = [COMPILER, "-shared", "-fPIC", "-O1", "-o", str(library), str(SOURCE), "-ldl"]
@@ -81,7 +81,7 @@ def failing_server(folder: Path) -> Iterator[tuple[Server, Disk]]:
 
 
 class Source:
-    """Sends events, and knows what was acknowledged."""
+    """Sends events, and records which were acknowledged."""
 
     def __init__(self, caller: Caller) -> None:
         self.caller = caller
@@ -90,7 +90,7 @@ class Source:
         self.refused: list[str] = []
 
     def send(self, count: int) -> bool:
-        """Send some new events; whether they were taken."""
+        """Send some new events. Returns whether they were accepted."""
         names = [f"{self.number}/{n}" for n in range(count)]
         self.number += 1
         ended = {"transactionId": 1, "sessionId": "s"}
@@ -107,7 +107,7 @@ class Source:
 
 
 def fed(caller: Caller, token: str) -> list[str]:
-    """What the interaction feed has had since the token, by account."""
+    """The interaction feed's events since the token, by account."""
     accounts: list[str] = []
     while events := (page := caller.feed(EVENTS, token)).events:
         accounts += [one["account"] for one in events]
@@ -118,7 +118,7 @@ def fed(caller: Caller, token: str) -> list[str]:
 
 
 def check(caller: Caller, source: Source, begin: str) -> None:
-    """What was acknowledged is in the feed once, in order; what was refused is not."""
+    """Acknowledged events are in the feed once and in order, and refused ones are not."""
     accounts = fed(caller, begin)
     assert len(set(accounts)) == len(accounts)
     known = set(accounts)
@@ -127,7 +127,7 @@ def check(caller: Caller, source: Source, begin: str) -> None:
 
 
 def test_what_was_promised_holds_after_every_fault(tmp_path: Path) -> None:
-    """Writes, flushes and renames that fail once or for long, are cut short, or take their time."""
+    """Writes, flushes and renames fail once or for long, are cut short, or are slow."""
     seed = int(os.environ.get("FAULT_SEED", str(Random().randrange(10**6))))
     print(f"FAULT_SEED={seed}")  # noqa: T201 -- how to see a failure again
     chance = Random(seed)

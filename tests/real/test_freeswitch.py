@@ -1,6 +1,6 @@
-"""``floorcast connect freeswitch`` before a real server: a floor's figures, whatever is killed.
+"""``floorcast connect freeswitch`` with a real server keeps the figures through any kill.
 
-The event socket is the tests' own: it plays what mod_callcenter would say.
+The event socket is simulated: it plays the events of mod_callcenter.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from tests.real.server import Server, command, environment, running
 from tests.real.sites import KEYS, in_the_evening
 
 STATS, AGENTS = "/realtime/service/stats", "/realtime/service/agents/status"
-BEHIND = 200.0  # seconds by which FreeSWITCH's clock is behind: a call takes no time here
-PATIENCE = 60.0  # seconds for what takes one or two
+BEHIND = 200.0  # seconds by which FreeSWITCH's clock is behind, so that calls need no real time
+PATIENCE = 60.0  # seconds for what usually takes one or two
 Row = dict[str, Any]
 
 
 class Connector:
-    """The program, which is killed and started again."""
+    """The program, which is killed and restarted."""
 
     def __init__(self, folder: Path, port: int, url: str) -> None:
         self._arguments = command(
@@ -55,13 +55,13 @@ class Connector:
             )
 
     def kill(self) -> None:
-        """Without a moment to tidy up."""
+        """Kill it without a chance to clean up."""
         assert self._process is not None
         self._process.kill()
         self._process.wait(PATIENCE)
 
     def stop(self) -> int:
-        """As an operator does; the exit code."""
+        """Stop it as an operator does. Returns the exit code."""
         assert self._process is not None
         self._process.terminate()
         return self._process.wait(PATIENCE)
@@ -87,7 +87,7 @@ class Floor:
         self._reader.login()
 
     def at_work(self, **more: str) -> list[Row]:
-        """The list of agents; ``more`` is of Anna's row."""
+        """The list of agents. ``more`` is added to Anna's row."""
         since = str(self.began)
         anna = agent_row(ANNA, wrap_up_time="2", last_status_change=since, **more)
         return [anna, agent_row(BOB, last_status_change=since)]
@@ -105,7 +105,7 @@ class Floor:
         return {row["agentLoginId"]: row["state"] for row in self.rows(AGENTS)}
 
     def until(self, queue: str, **figures: int) -> None:
-        """Wait until a queue's figures are these."""
+        """Wait until a queue has these figures."""
         wait_until(
             lambda: {name: self.services().get(queue, {}).get(name) for name in figures} == figures,
             lambda: f"{self.services()}\n{self.connector.said()[-3000:]}",
@@ -125,7 +125,7 @@ class Floor:
 
 @pytest.fixture
 def floor(tmp_path: Path) -> Iterator[Floor]:
-    """With the connector at work."""
+    """Run with the connector."""
     with running(tmp_path, site=in_the_evening()) as server, in_a_thread() as socket:
         found = Floor(tmp_path, server, socket)
         with ended(found.connector):
@@ -148,13 +148,13 @@ def caller(number: int, queue: str = SALES) -> Caller:
 
 
 def answered(one: Caller, at: float, agent: str = ANNA) -> list[Event]:
-    """A call that an agent takes after five seconds."""
+    """A call that an agent answers after five seconds."""
     return [*one.joins(at), *one.is_offered(at + 2, agent), *one.is_answered(at + 5, agent)]
 
 
 @pytest.mark.long
 def test_a_floor_has_the_figures_that_its_events_tell(floor: Floor) -> None:
-    """Handled, abandoned, moved on; waits and talk; and nothing is left open."""
+    """Calls are handled, abandoned or moved on, with waits and talk, and none stays open."""
     at = time.time() - BEHIND
     taken, lost, moved, there = caller(1), caller(2), caller(3), caller(3, SUPPORT)
     floor.socket.say(
@@ -187,7 +187,7 @@ def test_a_floor_has_the_figures_that_its_events_tell(floor: Floor) -> None:
 
 @pytest.mark.long
 def test_a_call_outlives_what_is_killed(floor: Floor) -> None:
-    """The connector in mid-call, the server, the connection; and it is counted once."""
+    """The connector, the server and the connection are killed, and the call counts once."""
     at = time.time() - BEHIND
     one, two, three = caller(1), caller(2), caller(3)
     floor.esl.sessions = {one.session, two.session, three.session}
@@ -217,7 +217,7 @@ def test_a_call_outlives_what_is_killed(floor: Floor) -> None:
 
 @pytest.mark.long
 def test_a_restart_of_freeswitch_leaves_nothing_open(floor: Floor) -> None:
-    """A call that waited and one that was with an agent have ended; the agents are still there."""
+    """A waiting call and one with an agent have ended, and the agents are still there."""
     at = time.time() - BEHIND
     one, two = caller(1), caller(2)
     floor.socket.say([*answered(one, at), *two.joins(at + 20)])

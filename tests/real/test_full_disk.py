@@ -1,4 +1,4 @@
-"""A disk that is really full: told, nothing that was acknowledged lost, open again with room."""
+"""A disk that is really full: reported, without lost events, and usable again with room."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import pytest
 from tests.real.server import EVENTS, Caller, Server, command, environment
 from tests.real.sites import KEYS, event, ndjson
 
-SIZE = 64 << 20  # bytes; the write-ahead log alone is laid out to 16 MiB
+SIZE = 64 << 20  # bytes; the write-ahead log alone is preallocated to 16 MiB
 BATCH = 2000  # events; some 400 KiB
 KEY = {"Authorization": f"Bearer {KEYS['ACME']}", "Content-Type": "application/x-ndjson"}
 
 
 def mounted(kind: str, image: Path, on: Path) -> bool:
-    """Mount a file system of its own, where that is allowed."""
+    """Mount a separate file system, where that is allowed."""
     on.mkdir()
     if shutil.which("mount") is None:
         return False
@@ -65,7 +65,7 @@ def send(caller: Caller, number: int) -> httpx.Response:
 
 
 def fill(path: Path) -> None:
-    """Take all the room that is left."""
+    """Fill the remaining space."""
     with path.open("wb", buffering=0) as file:
         for size in (1 << 20, 1 << 12, 1):
             try:
@@ -76,14 +76,14 @@ def fill(path: Path) -> None:
 
 
 def run(*words: object) -> subprocess.CompletedProcess[str]:
-    """A command, to its end."""
+    """Run a command to its end."""
     return subprocess.run(
         command(*words), env=environment(), capture_output=True, text=True, check=False, timeout=60
     )
 
 
 def test_a_full_disk_stops_intake_until_there_is_room(disk: Path) -> None:
-    """503 says that the disk is full; what was acknowledged is there, also after a SIGKILL."""
+    """The 503 names the full disk. Acknowledged events are there, also after a SIGKILL."""
     (disk / "home").mkdir()
     server = Server(disk / "home")
     ballast = disk / "ballast"
@@ -113,7 +113,7 @@ def test_a_full_disk_stops_intake_until_there_is_room(disk: Path) -> None:
 
 @pytest.mark.parametrize("disk", ["tmpfs"], indirect=True)
 def test_a_start_and_a_backup_on_a_full_disk_say_so(disk: Path, tmp_path: Path) -> None:
-    """One line each, which names the folder; with room both work."""
+    """Each prints one line with the folder, and works once there is room."""
     server = Server(tmp_path)
     with server, Caller(server.url) as caller:
         caller.take(batch(0))

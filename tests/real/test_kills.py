@@ -1,7 +1,4 @@
-"""A real server, killed at random moments under load, with readers and sources attached.
-
-And stopped as it should be, once, in the same crowd.
-"""
+"""A real server killed at random times under load, and stopped once regularly."""
 
 from __future__ import annotations
 
@@ -24,7 +21,7 @@ THE_END = "the end"
 
 @pytest.mark.long
 def test_nothing_is_lost_and_nothing_comes_twice_through_five_kills(tmp_path: Path) -> None:
-    """What was acknowledged is in both feeds once, in order, for one session throughout."""
+    """Acknowledged events are in both feeds once and in order, with one session throughout."""
     load, chance = Load(), random.Random()
     with (
         running(tmp_path) as server,

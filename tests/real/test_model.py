@@ -1,4 +1,4 @@
-"""The whole stack against a list: random sources, retries, restarts, crashes and readers."""
+"""The whole stack compared with a list: random sources, retries, restarts and readers."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ HOUR = 3600
 DAY = 24 * HOUR
 LONGEST = 25.5 * HOUR  # seconds that an example may last: the log keeps 26 hours
 
-# --- what sources send --------------------------------------------------------------------------
+# --- events of sources -------------------------------------------------------------------------
 
 SERVICES = st.sampled_from([38049, "Help", "38051", 77, "New line", "Sales"])
 NAMED = st.sampled_from([393601, "SEBY", "somebody", 12])
@@ -54,7 +54,7 @@ STATES = st.sampled_from(["LOGON", "READY", "IN_CALL", "WRAP_UP", "AGENT_HOLD", 
 
 
 class Draft(NamedTuple):
-    """An event to send: everything but its id and its mark; ``ago`` in seconds, None: no time."""
+    """An event without its id and its mark. ``ago`` is in seconds, None: no time."""
 
     kind: str
     data: dict[str, Any]
@@ -120,7 +120,7 @@ REFUSED: list[dict[str, Any]] = [
 
 DERIVED = ("flushed", "old", "gone")
 
-# --- what readers ask for -----------------------------------------------------------------------
+# --- requests of readers ------------------------------------------------------------------------
 
 KINDS = st.sampled_from(["VOICE", "sms", "Email"])
 FILTERS = st.fixed_dictionaries(
@@ -143,7 +143,7 @@ CENTERS = {38049: 1623, 38050: 1700}
 
 
 def seen_by(wanted: Filter, user: str) -> Callable[[dict[str, Any]], bool]:
-    """What a filter and a user's own limits let through, by what the event itself prints."""
+    """The events that a filter and a user's limits select, by their printed members."""
 
     def sees(one: dict[str, Any]) -> bool:
         if "agentId" in one and "seqNum" in one:
@@ -167,7 +167,7 @@ OF_CALL = {"callServiceId", "transactionId", "sessionId", "phoneNumber", "accoun
 
 
 def shown_to(user: str, one: dict[str, Any]) -> dict[str, Any]:
-    """An event that a user sees: without its call, if the user may not see the call's center."""
+    """An event as a user sees it, without its call if the user may not see the call center."""
     service = one.get("callServiceId")
     if user != "limited" or service is None or CENTERS.get(service) == 1623:
         return one
@@ -179,20 +179,20 @@ def _number(printed: int | str | None) -> int | None:
 
 
 class Bookmark(NamedTuple):
-    """A token, and how many of the fed events, of both feeds, are in front of it."""
+    """A token, and the number of published events of both feeds before it."""
 
     token: str
     position: int
 
 
 class Told(NamedTuple):
-    """An event as it must be in a feed."""
+    """An event as it must appear in a feed."""
 
     path: str
     mark: str
 
 
-# Everything that is cut is cut small, so that short examples meet every edge.
+# All limits are small, so that short examples reach every boundary.
 SMALL = (
     (blocks, "SEAL_EVENTS", 20),
     (feed, "_TURN", 2),
@@ -206,9 +206,9 @@ SMALL = (
 
 
 class Floorcast(RuleBasedStateMachine):
-    """``order`` is the model: what was acknowledged, in the order in which the feeds must be.
+    """``order`` is the model: the acknowledged events in the order of the feeds.
 
-    ``read`` is what a reader without a filter has got by following the tokens.
+    ``read`` has the events that a reader without a filter got by following the tokens.
     """
 
     keeps = True
@@ -238,7 +238,7 @@ class Floorcast(RuleBasedStateMachine):
         self.ends = {EVENTS: first, AGENTS: first}
 
     def teardown(self) -> None:
-        """Stop; nothing may have gone wrong unseen."""
+        """Stop, and check that no error was logged."""
         self.stack.close()
         assert [one for one in self.logged if one["log_level"] in {"error", "critical"}] == []
 
@@ -249,7 +249,7 @@ class Floorcast(RuleBasedStateMachine):
         snapshot_every=st.sampled_from([10, 50, 100_000]),
     )
     def begin(self, batches: list[list[Draft]], snapshot_every: int) -> None:
-        """Something is there from the first."""
+        """Begin with some events."""
         self.patch.setattr(runner, "SNAPSHOT_EVERY", snapshot_every)
         self.send_at_once(batches, twice=False)
 
@@ -270,7 +270,7 @@ class Floorcast(RuleBasedStateMachine):
         batch_form: bool,
         source: str,
     ) -> None:
-        """Send new events among known ones and among ones that cannot be taken."""
+        """Send new events mixed with known and invalid ones."""
         batch = [self._event(draft, source) for draft in drafts]
         known = [one for sent in self.sent for one in sent]
         for pick in again if known else ():
@@ -290,7 +290,7 @@ class Floorcast(RuleBasedStateMachine):
     @precondition(lambda self: self.sent)
     @rule(pick=st.integers(0, 10**6), times=st.integers(1, 3))
     def retry(self, pick: int, times: int) -> None:
-        """Send a whole request again, several times at once: it changes nothing."""
+        """Repeat a whole request several times concurrently, which changes nothing."""
         batch = self.sent[pick % len(self.sent)]
 
         async def at_once() -> list[httpx.Response]:
@@ -301,7 +301,7 @@ class Floorcast(RuleBasedStateMachine):
 
     @rule(batches=st.lists(BATCHES, min_size=2, max_size=4), twice=st.booleans())
     def send_at_once(self, batches: list[list[Draft]], twice: bool) -> None:
-        """Several sources at once; each request stays whole, whichever comes first."""
+        """Several sources send concurrently. Each request stays together, in any order."""
         requests = [
             [self._event(draft, "pbx") for draft in [FED_TO[EVENTS], *drafts]] for drafts in batches
         ]
@@ -325,7 +325,7 @@ class Floorcast(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.0005, 1, 61, 11 * 60, HOUR, 3 * HOUR]))
     def wait(self, seconds: float) -> None:
-        """Time passes; in the end tokens grow too old, but nothing leaves the log."""
+        """Time passes. Tokens may become too old, but nothing leaves the log."""
         if (self.clock() - self.begun) / TICKS_PER_SECOND + seconds < LONGEST:
             self.clock.move(seconds)
 
@@ -339,10 +339,9 @@ class Floorcast(RuleBasedStateMachine):
     @precondition(lambda self: self.keeps)
     @rule(store=st.sampled_from(DERIVED), keys=st.sampled_from(DERIVED))
     def crash(self, store: str, keys: str) -> None:
-        """Die, and start on what was on the disk.
+        """Crash, and start on the files on disk.
 
-        What is derived from the log is not flushed: it may be as it was some time before, or
-        not be there at all.
+        Derived data is not flushed, so it may be older or missing.
         """
         folder = self.house.crash()
         saved = self.folder / f"saved{len(self.saved)}"
@@ -365,7 +364,7 @@ class Floorcast(RuleBasedStateMachine):
         count=st.sampled_from([1, 2, 7, 50, 1000]),
     )
     def follow(self, pick: int, path: str, wanted: Filter, user: str, count: int) -> None:
-        """Follow a feed from any token or eventId on: what the filter lets through, no more."""
+        """Follow a feed from any token or eventId, and get exactly what the filter selects."""
         mark = self._bookmark(pick)
         body = {"token": mark.token, **_filter(path, wanted)}
         if self._is_old(mark.token):
@@ -396,7 +395,7 @@ class Floorcast(RuleBasedStateMachine):
         user=st.sampled_from(["sysadmin", "limited"]),
     )
     def wait_for(self, drafts: list[Draft], path: str, wanted: Filter, user: str) -> None:
-        """A reader that waits is woken by the first event that it sees, and by no other."""
+        """A waiting reader is woken by the first event that it sees, and by no other."""
         batch = [self._event(draft, "pbx") for draft in [FED_TO[path], *drafts]]
         everything = {"token": self.ends[path]}
         body = {**everything, **_filter(path, wanted)}
@@ -433,10 +432,11 @@ class Floorcast(RuleBasedStateMachine):
 
     @invariant()
     def the_feeds_are_the_list(self) -> None:
-        """Following the tokens gives what was acknowledged: all of it, once, in order."""
+        """Following the tokens gives every acknowledged event once and in order."""
         self._catch_up()
 
-    # --- the model, and how to ask ------------------------------------------------------------
+    # --- the model and its requests
+    # -----------------------------------------------------------------
 
     def _event(self, draft: Draft, source: str) -> dict[str, Any]:
         self.number += 1
@@ -449,7 +449,7 @@ class Floorcast(RuleBasedStateMachine):
         return event(draft.kind, self.number, source=source, **data)
 
     def _acknowledged(self, batch: list[dict[str, Any]]) -> int:
-        """Put what is new of an acknowledged request into the model; how many that are."""
+        """Add the new events of an acknowledged request to the model. Returns their number."""
         fresh = 0
         for one in batch:
             key = one["source"], one["id"]
@@ -473,7 +473,7 @@ class Floorcast(RuleBasedStateMachine):
             assert list(map(_mark, self.read[path])) == marks
 
     def _bookmark(self, pick: int) -> Bookmark:
-        """One of the tokens that there were, or the eventId of an interaction event."""
+        """One of the earlier tokens, or the eventId of an interaction event."""
         pick %= len(self.bookmarks) + len(self.read[EVENTS])
         if pick < len(self.bookmarks):
             return self.bookmarks[pick]
@@ -501,7 +501,7 @@ class Floorcast(RuleBasedStateMachine):
             assert found == self.read[path][before:]
 
     def _log_in(self) -> None:
-        """Log in, anew where the sessions may have ended: what is on the disk of them is old."""
+        """Log in again if the sessions may have ended, because those on disk may be older."""
         if not self.sessions or self.clock() - self.logged_in > HOUR * TICKS_PER_SECOND:
             for session in self.sessions.values():
                 self.house.ask("DELETE", f"/session/logout/{session}")
@@ -529,7 +529,7 @@ class Floorcast(RuleBasedStateMachine):
 
 
 class Forgetful(Floorcast):
-    """The same on ``:memory:``, without restarts."""
+    """The same with ``:memory:``, without restarts."""
 
     keeps = False
 
@@ -554,7 +554,7 @@ def _filter(path: str, wanted: Filter) -> dict[str, Any]:
     ("machine", "count"), [(Floorcast, 25), (Forgetful, 10)], ids=["files", "memory"]
 )
 def test_no_event_is_lost_doubled_or_reordered(machine: type[Floorcast], count: int) -> None:
-    """Whatever sources, readers, restarts and crashes do, the feeds are the list of what came."""
+    """For any sources, readers, restarts and crashes, the feeds equal the list of events."""
     run_state_machine_as_test(
         machine,
         settings=settings(

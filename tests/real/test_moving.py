@@ -1,4 +1,4 @@
-"""From an embedded folder to a cluster and back: nothing changes but the place."""
+"""Moving an embedded folder to a cluster and back changes no data."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def cli(*words: object) -> subprocess.CompletedProcess[str]:
 
 
 class Reader:
-    """A reader with one session, who goes on from its tokens wherever the data is."""
+    """A reader with one session, which resumes from its tokens wherever the data is."""
 
     def __init__(self, session: str, tokens: dict[str, str]) -> None:
         self.session = session
@@ -52,7 +52,7 @@ class Reader:
         self.read: dict[str, list[dict[str, Any]]] = {path: [] for path in FEEDS}
 
     def goes_on(self, server: Server) -> dict[str, int]:
-        """Read what there is; how much that was."""
+        """Read the available events. Returns their number."""
         counts = {}
         with Caller(server.url) as caller:
             caller.http.headers["LV-Session"] = self.session
@@ -65,14 +65,14 @@ class Reader:
 
 
 def moved(how: str, data: Path, url: str) -> None:
-    """Move a folder by command."""
+    """Move a folder with the command."""
     said = cli("cluster", how, "--data", data, "--log", url)
     assert said.returncode == 0, said.stderr
     assert "moved" in said.stdout
 
 
 def duplicates(server: Server, begin: int, end: int) -> int:
-    """Send events; how many the server has already."""
+    """Send events. Returns how many were known."""
     with Caller(server.url) as caller:
         verdicts = caller.take(events(begin, end))
         assert verdicts["rejected"] == []
@@ -81,7 +81,7 @@ def duplicates(server: Server, begin: int, end: int) -> int:
 
 
 def started_embedded(server: Server) -> tuple[Reader, dict[str, str]]:
-    """Events in an embedded server, some of them read; and the tokens from before the first."""
+    """Events in an embedded server, partly read, and the tokens from before the first."""
     with server, Caller(server.url) as caller:
         session = caller.login()
         begin = {path: caller.feed(path).token for path in FEEDS}
@@ -96,7 +96,7 @@ def started_embedded(server: Server) -> tuple[Reader, dict[str, str]]:
 def test_a_folder_goes_into_a_cluster_and_comes_back(
     nats_server: NatsServers, tmp_path: Path
 ) -> None:
-    """Each event once, by tokens and a session from before; what was sent stays known."""
+    """Each event comes once, with earlier tokens and the same session. Duplicates stay known."""
     url = nats_server.account()
     embedded = Server(tmp_path)
     reader, begin = started_embedded(embedded)
@@ -129,7 +129,7 @@ def test_a_folder_goes_into_a_cluster_and_comes_back(
 
 
 async def grown(data: Path, site: bytes = b"{}") -> None:
-    """One more entry in an embedded folder, which is made if it is not there."""
+    """Add an entry to an embedded folder, which is created if missing."""
     with DataFolder(data) as folder:
         log = EmbeddedLog(folder, system_now)
         await log.append_site(1, site)
@@ -138,14 +138,14 @@ async def grown(data: Path, site: bytes = b"{}") -> None:
 
 
 def told(move: Callable[[Settings], Coroutine[Any, Any, Moved]], url: str, data: Path) -> str:
-    """How a move is refused."""
+    """The error of a refused move."""
     with pytest.raises(SettingError) as refusal:
         asyncio.run(move(Settings(log=url, data=data)))
     return str(refusal.value)
 
 
 def test_what_cannot_be_moved_is_told(nats_server: NatsServers, tmp_path: Path) -> None:
-    """A folder that is none or in use, a cluster that has a log, or a node at work."""
+    """The folder may be invalid or in use, the cluster may have a log, or a node may run."""
     url = nats_server.account()
     for move in (import_folder, export_cluster):
         assert "there is no folder" in told(move, url, tmp_path / "nothing")

@@ -1,4 +1,4 @@
-"""Events with odd values in any member: refused, or taken, fed and kept like every other."""
+"""Events with unusual values in any member are rejected, or handled like all others."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ USUAL = {
 
 
 def members(kind: type[msgspec.Struct]) -> list[str]:
-    """The names that the data of an event of this type may have."""
+    """The possible members of the data of this event type."""
     (data,) = [field.type for field in msgspec.structs.fields(kind) if field.name == "data"]
     return [field.encode_name for field in msgspec.structs.fields(data)]
 
@@ -67,7 +67,7 @@ INNER = st.dictionaries(
 
 @st.composite
 def odd_event(draw: st.DrawFn) -> dict[str, Any]:
-    """An event whose usual members are there, most of the time, and some odd."""
+    """An event with most of its usual members and some unusual ones."""
     kind = draw(st.sampled_from(sorted(MEMBERS)))
     data = {name: USUAL[name] for name in MEMBERS[kind] if name in USUAL}
     data |= draw(
@@ -82,7 +82,7 @@ def odd_event(draw: st.DrawFn) -> dict[str, Any]:
 
 @contextmanager
 def sound(folder: Path) -> Iterator[House]:
-    """A node that logs no error, and is after a restart what it was before."""
+    """A node that logs no error and is unchanged after a restart."""
     with pytest.MonkeyPatch.context() as patch, capture_logs() as logged:
         patch.setattr(feed, "POLL_SECONDS", 0.0)
         house = House(folder, Clock())
@@ -108,7 +108,7 @@ def sound(folder: Path) -> Iterator[House]:
 
 
 def send(house: House, batch: list[dict[str, Any]]) -> None:
-    """Send them; each is taken or refused by itself. Calls that ended leave the memory."""
+    """Send them. Each has its own verdict. Ended calls leave memory."""
     answer = house.ask(
         "POST",
         "/ingest/v1/events",
@@ -124,7 +124,7 @@ def send(house: House, batch: list[dict[str, Any]]) -> None:
 
 @pytest.mark.parametrize("kind", sorted(MEMBERS))
 def test_each_odd_value_in_each_member(kind: str) -> None:
-    """No value makes a fold fail, stops the floor, or keeps it from being kept."""
+    """No value makes a fold fail, stops the floor, or prevents a snapshot."""
     batch: list[dict[str, Any]] = []
     for member in MEMBERS[kind]:
         for value in ODD:
@@ -145,7 +145,7 @@ def test_each_odd_value_in_each_member(kind: str) -> None:
 @settings(max_examples=tries(25))
 @given(st.lists(st.lists(odd_event(), min_size=1, max_size=10), min_size=1, max_size=4))
 def test_odd_values_together(batches: list[list[dict[str, Any]]]) -> None:
-    """Nor do several of them."""
+    """Neither do several of them together."""
     with scratch() as folder, sound(folder) as house:
         for batch in batches:
             send(house, batch)

@@ -1,4 +1,4 @@
-"""A real server as who runs it meets it: stopping, refusing to start, what it tells and hides."""
+"""Operating a real server: stopping, refused starts, metrics, and the log."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from tests.real.server import (
 )
 from tests.real.sites import KEYS, PASSWORD, SITE, event, ndjson
 
-LONGEST = 30.0  # seconds for a command that does not start, so that no test waits for ever
+LONGEST = 30.0  # seconds for a command that does not start, so that no test hangs
 CALL = {"transactionId": 1, "sessionId": "s", "service": "Sales"}
 
 
 class Said(NamedTuple):
-    """What a command that came to its end said."""
+    """The output of a finished command."""
 
     code: int
     out: str
@@ -53,7 +53,7 @@ def run(folder: Path, *arguments: object, **more: str) -> Said:
 
 
 class HalfSent:
-    """A request with events of which the server has the head, and waits for the rest."""
+    """A request with events of which the server has only the head."""
 
     def __init__(self, port: int, body: bytes) -> None:
         self._body = body
@@ -68,7 +68,7 @@ class HalfSent:
         self._socket.sendall(body[:10])
 
     def finish(self) -> str:
-        """Send the rest; the answer."""
+        """Send the rest. Returns the response."""
         with self._socket:
             self._socket.sendall(self._body[10:])
             answer = b""
@@ -81,7 +81,7 @@ class HalfSent:
 def test_a_stop_lets_requests_finish_and_loses_nothing(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    """Who waits is answered at once, half a request is taken whole; exit code 0, the same feed."""
+    """Waiting polls return at once, partial requests finish, and the exit code is 0."""
     with (
         running(tmp_path) as server,
         ThreadPoolExecutor() as beside,
@@ -119,7 +119,7 @@ def test_a_stop_lets_requests_finish_and_loses_nothing(
 
 
 def test_it_says_that_it_lives_and_is_ready_and_what_it_did(tmp_path: Path) -> None:
-    """``/healthz``, ``/readyz``, and counters in ``/metrics`` that move with what happens."""
+    """``/healthz`` and ``/readyz`` respond, and counters in ``/metrics`` change with the load."""
     with running(tmp_path) as server, Caller(server.url) as caller:
         for path, status in (("/healthz", "ok"), ("/readyz", "ready")):
             answer = caller.http.get(path)
@@ -163,10 +163,10 @@ def test_it_says_that_it_lives_and_is_ready_and_what_it_did(tmp_path: Path) -> N
 def test_a_full_disk_is_told_and_shows_nothing_that_it_does_not_hold(
     tmp_path: Path, most: int
 ) -> None:
-    """503 while nothing can be written; with room again the retry is taken, once.
+    """Requests get 503 until there is room. Then the retry is accepted once.
 
-    No file may have more than ``most`` bytes: the events have more already, what the server tells
-    of itself, on the same disk, has more than one.
+    No file may exceed ``most`` bytes, which the events already do. The server's own files on the
+    same disk are larger than one byte.
     """
     with running(tmp_path) as server, Caller(server.url) as caller:
         caller.login()
@@ -204,7 +204,7 @@ def test_a_full_disk_is_told_and_shows_nothing_that_it_does_not_hold(
 
 
 def test_a_second_server_on_the_folder_is_refused(tmp_path: Path) -> None:
-    """Exit code 1 and one line that says who has it; the first goes on."""
+    """The exit code is 1, and one line names the owner, which continues."""
     with running(tmp_path) as server, Caller(server.url) as caller:
         said = run(tmp_path, "serve", "--data", server.data, "--site", server.site, "--port", 0)
         assert said.code == 1
@@ -216,7 +216,7 @@ def test_a_second_server_on_the_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_log_that_lost_events_is_refused_until_that_is_accepted(tmp_path: Path) -> None:
-    """A deleted log is not begun anew in silence; with --accept-loss the server starts without."""
+    """A deleted log is not recreated silently. With --accept-loss the server starts without it."""
     with running(tmp_path) as server, Caller(server.url) as caller:
         caller.login()
         caller.take(ndjson([event("call.start", 1, direction="INBOUND", **CALL)]))
@@ -240,7 +240,7 @@ def test_a_log_that_lost_events_is_refused_until_that_is_accepted(tmp_path: Path
 
 
 def test_more_readers_come_in_than_a_shell_lets_have_files(tmp_path: Path) -> None:
-    """The limit that a shell sets is raised to what the machine allows."""
+    """The shell's limit is raised to the machine's."""
     port = free_port()
     serve = command("serve", "--data", tmp_path / "data", "--port", port)
     limited = ["sh", "-c", 'ulimit -Sn 64; exec "$@"', "sh", *serve]
@@ -257,7 +257,7 @@ def test_more_readers_come_in_than_a_shell_lets_have_files(tmp_path: Path) -> No
 
 
 def test_a_port_that_is_taken_is_refused(tmp_path: Path) -> None:
-    """Exit code 1 and one line that says which; no data folder is made for it."""
+    """The exit code is 1, one line names the port, and no data folder is created."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         said = run(tmp_path, "serve", "--data", "data", "--port", port)
@@ -279,7 +279,7 @@ WRONG = [
 def test_a_wrong_setting_is_refused_before_anything_starts(
     tmp_path: Path, options: list[str], variables: dict[str, str], file: str, message: str
 ) -> None:
-    """Exit code 1, and one line that names the setting, where it came from, what it must be."""
+    """The exit code is 1, and one line has the setting, its source and the valid values."""
     if file:
         (tmp_path / "floorcast.toml").write_text(file)
     said = run(tmp_path, "serve", *options, **variables)
@@ -291,13 +291,13 @@ def test_a_wrong_setting_is_refused_before_anything_starts(
 
 
 def test_an_option_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    """As any command does it: exit code 2, and the option's name."""
+    """As for any command, the exit code is 2 and the error has the option's name."""
     said = run(tmp_path, "serve", "--prot", "1")
     assert said.code == 2
     assert "--prot" in said.err
 
 
-# --- what the log hides ---------------------------------------------------------------------------
+# --- secrets and the log --------------------------------------------------------------------------
 
 PERSONAL = {
     "callerId": "6505550199",
@@ -330,7 +330,7 @@ user = [{id = 1, name = "clear", role = "Sysadmin", password = "clear secret"}]
 
 
 def test_the_log_names_nobody_and_gives_no_secret_away(tmp_path: Path) -> None:
-    """Numbers, names, passwords, tokens, keys, sessions: none of them is in it at info level."""
+    """At info level, it has no numbers, names, passwords, tokens, keys or sessions."""
     with running(tmp_path, site=SITE + MORE_SITE) as server, Caller(server.url) as caller:
         session = caller.login()
         hidden = [*HIDDEN, session, "clear-token-for-tests"]
@@ -381,7 +381,7 @@ def test_the_log_names_nobody_and_gives_no_secret_away(tmp_path: Path) -> None:
 
 
 def test_a_server_in_memory_leaves_nothing(tmp_path: Path) -> None:
-    """``--data :memory:`` answers like any other, and the folder stays as it was."""
+    """``--data :memory:`` works like any other, and the folder is unchanged."""
     server = Server(tmp_path)
     server.data = Path(":memory:")
     with server, Caller(server.url) as caller:

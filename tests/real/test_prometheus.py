@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes a floor: every panel of the dashboard has data, and the rules hold."""
+"""A real Prometheus scrapes a floor: every panel has data, and the rules are valid."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ needs_prometheus = pytest.mark.skipif(
 
 
 def promtool(*arguments: str | Path, folder: Path = RULES.parent) -> str:
-    """What promtool says; it must succeed."""
+    """The output of promtool, which must succeed."""
     assert PROMTOOL is not None
     said = subprocess.run(
         [PROMTOOL, *map(str, arguments)],
@@ -53,14 +53,14 @@ def promtool(*arguments: str | Path, folder: Path = RULES.parent) -> str:
 
 @needs_promtool
 def test_the_rules_are_right_and_do_what_they_say() -> None:
-    """By promtool, with its own unit tests of them."""
+    """promtool runs the rules' own unit tests."""
     assert "8 rules found" in promtool("check", "rules", RULES)
     assert "SUCCESS" in promtool("test", "rules", RULES.with_suffix(".test.yml"))
 
 
 @needs_promtool
 def test_the_scrape_configuration_is_right(tmp_path: Path) -> None:
-    """As it stands in ``deploy/``, beside a key."""
+    """It is used as in ``deploy/``, with a key."""
     for name in (CONFIG, RULES):
         shutil.copy(name, tmp_path)
     (tmp_path / "floorcast-metrics-key").write_text("key")
@@ -68,7 +68,7 @@ def test_the_scrape_configuration_is_right(tmp_path: Path) -> None:
 
 
 def metrics_key(server: Server) -> str:
-    """A key for the floor's metrics, made by the command."""
+    """A key for the floor's metrics, created by the command."""
     made = subprocess.run(
         command("key", "new", "--metrics", "--client", "ACME", "--data", server.data),
         check=False,
@@ -83,7 +83,7 @@ def metrics_key(server: Server) -> str:
 
 @pytest.fixture
 def prometheus(tmp_path: Path) -> Iterator[tuple[Server, str]]:
-    """A server with a floor, and the address of a Prometheus that scrapes it every second."""
+    """A server with a floor, and the URL of a Prometheus that scrapes it every second."""
     with running(tmp_path) as server:
         key = tmp_path / "floorcast-metrics-key"
         key.write_text(metrics_key(server))
@@ -107,7 +107,7 @@ def prometheus(tmp_path: Path) -> Iterator[tuple[Server, str]]:
 
 
 def send_calls(server: Server, number: int) -> None:
-    """Calls of one service: one handled, one given up, one that moved on and one that waits."""
+    """Calls of one service: handled, abandoned, moved on, and waiting."""
     steps = [
         ("call.answer", {"agent": "ANN"}),
         ("call.end", {}),
@@ -134,20 +134,20 @@ def send_calls(server: Server, number: int) -> None:
 
 
 def with_values(expression: str) -> str:
-    """A panel's expression with its variables filled in."""
+    """A panel's expression with its variables set."""
     for name, value in VARIABLES.items():
         expression = expression.replace(name, value)
     return expression
 
 
 def has_data(url: str, expression: str) -> bool:
-    """Whether Prometheus answers with numbers."""
+    """Whether Prometheus returns numbers."""
     try:
         response = httpx.get(f"{url}/api/v1/query", params={"query": expression})
     except httpx.TransportError:
         return False  # it is starting
     if response.status_code == 503:
-        return False  # and is not ready
+        return False  # and not ready yet
     answer = response.json()
     assert answer["status"] == "success", (expression, answer)
     found = answer["data"]["result"]
@@ -156,7 +156,7 @@ def has_data(url: str, expression: str) -> bool:
 
 @needs_prometheus
 def test_every_panel_of_the_dashboard_has_data(prometheus: tuple[Server, str]) -> None:
-    """Each expression of each panel, while calls come in."""
+    """Each expression of each panel has data while calls arrive."""
     server, url = prometheus
     panels = json.loads(DASHBOARD.read_text())["panels"]
     missing = {with_values(target["expr"]) for panel in panels for target in panel["targets"]}

@@ -1,4 +1,4 @@
-"""What nodes share over a real NATS server: sessions, the site, lock-outs, and commands on it."""
+"""State shared by nodes over a real NATS server: sessions, the site, throttling, commands."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from tests.site.sites import CHEAP, SMALL
 
 
 class Door(NamedTuple):
-    """Where users come in at one node."""
+    """The login of one node."""
 
     kv: JetStreamKeyValueStore
     site: Site
     sessions: Sessions
 
     async def login(self, user: str = "reports", password: str = "correct horse") -> Session:
-        """Log a user of the small site in."""
+        """Log in a user of the small site."""
         return await self.sessions.login(
             "ACME", user, password, "test-token-of-acme-01", address="192.0.2.1"
         )
@@ -46,7 +46,7 @@ class Door(NamedTuple):
 
 @asynccontextmanager
 async def nodes(url: str, count: int, clock: Clock) -> AsyncIterator[list[Door]]:
-    """So many nodes of a cluster that has the small site."""
+    """Several nodes of a cluster with the small site."""
     async with AsyncExitStack() as stack:
         passwords = Passwords(CHEAP)
         stack.callback(passwords.close)
@@ -66,12 +66,12 @@ async def nodes(url: str, count: int, clock: Clock) -> AsyncIterator[list[Door]]
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    """Run it, within a time that no test may take."""
+    """Run a coroutine with a time limit."""
     asyncio.run(asyncio.wait_for(work, 2 * SOON))
 
 
 def test_a_login_anywhere_is_good_everywhere(nats_server: NatsServers) -> None:
-    """Many at once on all nodes are one session, which every node lets in."""
+    """Concurrent logins on all nodes give one session, which every node accepts."""
 
     async def work() -> None:
         async with nodes(nats_server.account(), 3, Clock()) as doors:
@@ -86,7 +86,7 @@ def test_a_login_anywhere_is_good_everywhere(nats_server: NatsServers) -> None:
 def test_what_ends_a_session_anywhere_ends_it_everywhere(
     nats_server: NatsServers, how: str
 ) -> None:
-    """A logout, another password, a token that is revoked: without a look at the clock."""
+    """A logout, a new password and a revoked token take effect without waiting."""
 
     async def work() -> None:
         async with nodes(nats_server.account(), 2, Clock()) as (one, two):
@@ -109,7 +109,7 @@ def test_what_ends_a_session_anywhere_ends_it_everywhere(
 
 
 def test_a_use_anywhere_keeps_a_session_everywhere(nats_server: NatsServers) -> None:
-    """Used at one node only, for hours; ended by nobody, until nobody uses it."""
+    """Used on one node for hours, it ends on none, until nobody uses it."""
     clock = Clock()
 
     async def work() -> None:
@@ -133,7 +133,7 @@ def test_a_use_anywhere_keeps_a_session_everywhere(nats_server: NatsServers) -> 
 
 
 def test_wrong_passwords_are_counted_wherever_they_are_tried(nats_server: NatsServers) -> None:
-    """Five between all nodes, at once or not; then every node makes wait."""
+    """Five on all nodes together make every node delay the next."""
 
     async def work() -> None:
         async with nodes(nats_server.account(), 3, Clock()) as doors:
@@ -151,7 +151,7 @@ def test_wrong_passwords_are_counted_wherever_they_are_tried(nats_server: NatsSe
 def test_commands_change_the_site_of_a_running_cluster(
     nats_server: NatsServers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same ones as for a folder, with --log; the nodes see it at once."""
+    """They are the commands for folders, with --log. The nodes see the change at once."""
     desk = Desk(tmp_path, monkeypatch)
     url = nats_server.account()
     with pytest.raises(Exception, match="has no site yet"):

@@ -1,4 +1,4 @@
-"""The site is changed by command beside a running server, which takes the change up by itself."""
+"""The site is changed by commands, and the running server applies it."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from floorcast.site.file_reader import parse
 from tests.real.server import AGENTS, EVENTS, Caller, Server, command, environment, running
 from tests.real.sites import CHEAP, PASSWORD, SITE, event, ndjson
 
-SOON = 60.0  # seconds after which a change that is not taken up fails; it takes less than one
+SOON = 60.0  # seconds in which a change must take effect; it takes less than one
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server on the site as it is at first, and as each test leaves it."""
+    """A server with the initial site, as changed by each test."""
     with running(tmp_path_factory.mktemp("site")) as one:
         yield one
 
 
 def written(server: Server, *changes: tuple[str, str]) -> str:
-    """Write the site file, with some of its text replaced; its text."""
+    """Write the site file with some of its text replaced. Returns the text."""
     text = SITE
     for old, new in changes:
         assert old in text
@@ -38,7 +38,7 @@ def written(server: Server, *changes: tuple[str, str]) -> str:
 
 
 def apply(server: Server, *changes: tuple[str, str]) -> str:
-    """Apply the site with some of its text replaced; what the command says."""
+    """Apply the site with some of its text replaced. Returns the output."""
     written(server, *changes)
     arguments = command("site", "apply", server.site, "--yes", "--data", server.data)
     done = subprocess.run(arguments, env=environment(), capture_output=True, text=True, check=True)
@@ -46,7 +46,7 @@ def apply(server: Server, *changes: tuple[str, str]) -> str:
 
 
 def apply_here(server: Server, *changes: tuple[str, str]) -> None:
-    """What the command does, without the time that its start takes."""
+    """Run the command in this process, without the time of its start."""
 
     async def change() -> None:
         kv = open_kv(server.data)
@@ -57,7 +57,7 @@ def apply_here(server: Server, *changes: tuple[str, str]) -> None:
 
 
 def answered(ask: Callable[[], httpx.Response], status: int) -> httpx.Response:
-    """Ask until the answer has this status, which must be soon."""
+    """Repeat a request until the response has this status, which must be soon."""
     end = time.monotonic() + SOON
     while (answer := ask()).status_code != status:
         assert time.monotonic() < end, answer.text
@@ -72,7 +72,7 @@ def sms(number: int) -> bytes:
 
 
 def test_a_feed_that_is_switched_on_begins_there(server: Server) -> None:
-    """Events from before are not in it, whatever token is sent; switched off, it is refused."""
+    """Earlier events are not in it, for any token. A feed that is switched off is refused."""
     with Caller(server.url, "CHILD") as child:
         child.login()
         before = child.feed(AGENTS).token
@@ -100,7 +100,7 @@ def test_a_feed_that_is_switched_on_begins_there(server: Server) -> None:
 
 
 def test_who_is_removed_is_out_and_who_stays_stays(server: Server) -> None:
-    """A user's session ends with the user, its token or its role's right; others go on."""
+    """A session ends with its user, token or right. Other sessions continue."""
     with (
         Caller(server.url) as stays,
         Caller(server.url) as removed,
@@ -132,7 +132,7 @@ def test_who_is_removed_is_out_and_who_stays_stays(server: Server) -> None:
 
 
 def test_a_client_comes_and_goes_and_keeps_what_it_had(server: Server) -> None:
-    """A new client can log in and send; a removed one cannot; back again, its feed goes on."""
+    """A new client can log in and send, a removed one cannot, and its feed resumes on return."""
     renamed = [("id = 5\n", "id = 6\n"), ('"STRANGER"', '"NEW"'), ("stranger-", "newcomer-")]
     with Caller(server.url, "STRANGER") as stranger, Caller(server.url, "ACME") as other:
         stranger.login()
@@ -170,7 +170,7 @@ def test_a_client_comes_and_goes_and_keeps_what_it_had(server: Server) -> None:
 
 
 def test_names_count_from_the_change_on(server: Server) -> None:
-    """A service that is declared later has its id and its call center from then on."""
+    """A service declared later has its id and its call center from then on."""
     with Caller(server.url) as caller:
         caller.login()
         token = caller.feed(EVENTS).token

@@ -1,4 +1,4 @@
-"""No request keeps the loop for long, whatever it holds; ``slow_inputs`` searches for one."""
+"""No request blocks the loop for long. ``slow_inputs`` searches for one."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ SECONDS = 10.0 * TIMES  # of search; by hand: python -m tests.real.slow_inputs -
 
 @pytest.mark.long
 def test_no_request_keeps_the_loop_for_100_ms() -> None:
-    """Processor time of one turn, of any request of at most 16 MiB that the search came by."""
+    """This is the CPU time of one turn, for requests of at most 16 MiB found by the search."""
     found = search(SECONDS, seed=20261128)
     assert [str(finding) for finding in found.findings] == []
     assert found.tried > len(SEEDS)
 
 
 class Quadratic(Measured):
-    """A server in which backslashes cost their number squared, and all else next to nothing."""
+    """A server in which backslashes take quadratic time, and all else takes almost none."""
 
     def __init__(self) -> None:
         self.largest = 0
@@ -33,7 +33,7 @@ class Quadratic(Measured):
 
 
 def test_the_search_finds_what_is_slow() -> None:
-    """It doubles what it repeats, up to the largest request, until the cost shows."""
+    """It doubles repeated parts, up to the largest request, until the cost is visible."""
     found, measured = Search(seed=1), Quadratic()
     while not found.findings and found.tried < 5_000:
         found.try_next(cast("Measured", measured))
@@ -43,7 +43,7 @@ def test_the_search_finds_what_is_slow() -> None:
 
 
 def test_a_recipe_is_as_large_as_it_should_be() -> None:
-    """And the numbers in it are new in each repetition."""
+    """Its numbers are new in each repetition."""
     chance = random.Random(1)
     for recipe in SEEDS:
         if not recipe.gzip:

@@ -1,4 +1,4 @@
-"""Streams of a real server, as their real readers meet them: curl, httpx, a browser, a sleeper."""
+"""Streams of a real server with real readers: curl, httpx, a browser, a slow reader."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.real.sites import PASSWORD, TOKENS, event, ndjson
 
 STREAM = EVENTS + "/sse"
 
-# What a page does: log in with a cookie, follow, and tell how it goes.
+# The page logs in with a cookie, follows, and reports its progress.
 FOLLOW = """async ([access, login]) => {
     const answer = await fetch("/session/login?cookie=true", {
         method: "POST", headers: {"LV-Access": access}, body: JSON.stringify(login)});
@@ -42,13 +42,13 @@ GOT = "(count) => window.got.length >= count"
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    """A server of its own for each test."""
+    """A separate server for each test."""
     with running(tmp_path) as one:
         yield one
 
 
 def calls(*numbers: int, pad: int = 0) -> bytes:
-    """Calls that begin."""
+    """The events of calls that begin."""
     return ndjson(
         event(
             "call.start",
@@ -66,7 +66,7 @@ def calls(*numbers: int, pad: int = 0) -> bytes:
 @pytest.mark.long
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_curl_shows_the_bytes_of_the_reference(server: Server) -> None:
-    """As in the reference's example: data lines, keep-alives in the client's zone; packed, too."""
+    """It shows data lines and keep-alives in the client's zone, with and without gzip."""
     with Caller(server.url) as caller, ExitStack() as stack:
         session = caller.login()
         curls = []
@@ -93,25 +93,25 @@ def test_curl_shows_the_bytes_of_the_reference(server: Server) -> None:
 
 
 def head(curl: subprocess.Popen[bytes], count: int) -> list[bytes]:
-    """The first lines that it shows."""
+    """The first lines of its output."""
     assert curl.stdout is not None
     return [curl.stdout.readline() for _ in range(count)]
 
 
 def request(session: str, body: str = "", *, path: str = STREAM, version: str = "1.1") -> bytes:
-    """A request as it goes over the wire; by HTTP/1.0 a stream comes without chunks."""
+    """A request as sent on the wire. With HTTP/1.0 a stream is not chunked."""
     head = f"POST {path} HTTP/{version}\r\nHost: x\r\nLV-Session: {session}\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
 
 
 def until_open(caller: Caller, count: int) -> None:
-    """Wait until the server has so many streams."""
+    """Wait until the server has this many streams."""
     while caller.counted("floorcast_feed_open_streams") != count:
         pass
 
 
 def test_httpx_sse_gives_each_event_once_across_kills(server: Server) -> None:
-    """Resuming by the eventId of the last event, whatever broke off."""
+    """It resumes by the eventId of the last event, whatever broke."""
     with Caller(server.url, up=server.up) as caller:
         caller.login()
         token = caller.feed(EVENTS).token
@@ -137,7 +137,7 @@ def test_httpx_sse_gives_each_event_once_across_kills(server: Server) -> None:
 
 
 def test_a_compressed_stream_is_read_as_it_comes(server: Server) -> None:
-    """A block at a time, not when a decompressor sees fit."""
+    """Blocks are delivered one by one, independent of the decompressor."""
     with Caller(server.url) as caller:
         caller.login()
         token = caller.feed(EVENTS).token
@@ -159,7 +159,7 @@ def page() -> Iterator[Page]:
 
 
 def test_an_event_source_follows_across_a_restart(server: Server, page: Page) -> None:
-    """The browser comes back by itself, with the id of the last event, and misses none."""
+    """The browser reconnects by itself with the id of the last event, and misses none."""
     page.goto(server.url + "/healthz")
     login = {"clientName": "ACME", "userName": "sysadmin", "password": PASSWORD}
     assert page.evaluate(FOLLOW, [TOKENS["ACME"], login]) == 200
@@ -180,7 +180,7 @@ def test_an_event_source_follows_across_a_restart(server: Server, page: Page) ->
 
 
 def test_a_reader_that_stops_reading_costs_nothing_and_misses_none(server: Server) -> None:
-    """20 MB pass; the server keeps none of it for the sleeper, who then reads it all."""
+    """20 MB pass without being buffered for the reader, who then reads them all."""
     with Caller(server.url) as caller, socket.create_connection(("127.0.0.1", server.port)) as sock:
         session = caller.login()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
@@ -194,7 +194,7 @@ def test_a_reader_that_stops_reading_costs_nothing_and_misses_none(server: Serve
         written = caller.counted("floorcast_feed_stream_bytes_total")
         grown = caller.counted("process_resident_memory_bytes") - before
         assert written < 4_000_000  # the kernel's buffers, and one write
-        assert grown < 200_000_000  # what 20,000 calls cost the floor
+        assert grown < 200_000_000  # the memory of 20,000 calls on the floor
         found: list[int] = []
         rest = b""
         while len(found) < 20_000:
@@ -208,7 +208,7 @@ def test_a_reader_that_stops_reading_costs_nothing_and_misses_none(server: Serve
 
 
 class Reader:
-    """Takes what it likes of a stream, breaks off when it likes, and goes on where it was."""
+    """Reads parts of a stream, disconnects at random, and resumes."""
 
     def __init__(self, server: Server, session: str, token: str, temper: random.Random) -> None:
         self.got: list[int] = []
@@ -218,15 +218,15 @@ class Reader:
         self._token = token
         self._temper = temper
         self._gulp = temper.choice([4000, 20_000, 1 << 20])  # bytes at most
-        self._breaks = temper.choice([0.0, 0.05, 0.5])  # how often
+        self._breaks = temper.choice([0.0, 0.05, 0.5])  # number of reads
         self._begin()
 
     def fileno(self) -> int:
-        """What a selector asks."""
+        """The file descriptor, for a selector."""
         return self.sock.fileno()
 
     def step(self) -> None:
-        """Take something, and perhaps break off in the middle of it."""
+        """Read some bytes, and possibly disconnect in the middle."""
         try:
             piece = self.sock.recv(self._temper.randint(1, self._gulp))
         except ConnectionResetError:
@@ -257,14 +257,14 @@ class Reader:
 
 
 def all_step(readers: list[Reader]) -> None:
-    """Those that have something to take, as soon as one has."""
+    """The readers with data, as soon as there is one."""
     for reader in select.select(readers, [], [], 1)[0]:
         reader.step()
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_readers_of_every_temper_get_each_event_once(server: Server, seed: int) -> None:
-    """Greedy, sipping and breaking off, beside each other, and through a kill of the server."""
+    """Fast, slow and disconnecting readers run together, through a kill of the server."""
     temper = random.Random(seed)
     with Caller(server.url, up=server.up) as caller:
         session = caller.login()
@@ -296,7 +296,7 @@ def test_readers_of_every_temper_get_each_event_once(server: Server, seed: int) 
 def test_a_stream_in_one_packet_with_other_requests_is_a_stream(
     server: Server, answers: int
 ) -> None:
-    """Behind others that are answered, and before one that never is."""
+    """It follows requests with responses, and precedes one that never ends."""
     with Caller(server.url) as caller, socket.socket() as sock:
         session = caller.login()
         token = caller.feed(EVENTS).token
@@ -318,7 +318,7 @@ def test_a_stream_in_one_packet_with_other_requests_is_a_stream(
 
 
 def test_a_stream_ends_with_a_comment_when_the_server_stops(server: Server) -> None:
-    """And the server with 0."""
+    """The server's exit code is 0."""
     with Caller(server.url) as caller:
         session = caller.login()
         with socket.create_connection(("127.0.0.1", server.port)) as sock:

@@ -1,4 +1,4 @@
-"""A real bank's day, replayed into a real server that is killed in the middle of it."""
+"""A real bank's day, replayed into a real server that is killed halfway."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(
 
 
 class Day(NamedTuple):
-    """What there is to see of it: the file's calls by session, both feeds, what replay said."""
+    """The observed day: the file's calls by session, both feeds, and replay's output."""
 
     records: dict[str, dict[str, str]]
     calls: list[dict[str, Any]]
@@ -36,7 +36,7 @@ class Day(NamedTuple):
 
 @contextmanager
 def replaying(server: Server) -> Iterator[subprocess.Popen[str]]:
-    """``floorcast replay`` at full speed, while the block runs."""
+    """``floorcast replay`` at full speed while the block runs."""
     arguments = command(
         "replay", DAY, "--format", "anonymous-bank", "--url", server.url, "--key", KEYS["ACME"]
     )
@@ -57,7 +57,7 @@ def replaying(server: Server) -> Iterator[subprocess.Popen[str]]:
 
 @pytest.fixture(scope="module")
 def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
-    """The day, followed by one session and its tokens while the server is killed and restarted."""
+    """The day, followed with one session and its tokens through a kill and a restart."""
     with (
         running(tmp_path_factory.mktemp("bank")) as server,
         Caller(server.url, up=server.up) as reader,
@@ -94,7 +94,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
 
 
 def test_every_call_is_there_once_and_ends_after_it_began(day: Day) -> None:
-    """2,357 calls begin in the interaction feed, and each of them ends, once, in this order."""
+    """2,357 calls begin in the interaction feed, and each ends once, after its start."""
     told = [(one["sessionId"], one["callEventType"]) for one in day.calls]
     assert max(Counter(told).values()) == 1
     starts = [session for session, kind in told if kind == "CALL_START"]
@@ -107,14 +107,14 @@ def test_every_call_is_there_once_and_ends_after_it_began(day: Day) -> None:
 
 
 def test_the_calls_come_in_the_order_in_which_they_happened(day: Day) -> None:
-    """The events' own times never go back, and no eventId comes twice."""
+    """The events' own times never decrease, and eventIds are unique."""
     times = [one["timestamp"] for one in day.calls]
     assert times == sorted(times)
     assert len({one["eventId"] for one in day.calls}) == len(day.calls)
 
 
 def test_the_hold_of_every_call_is_the_files(day: Day) -> None:
-    """``transferHoldDuration`` equals ``q_time``, of answered calls and of those given up."""
+    """``transferHoldDuration`` equals ``q_time`` for answered and abandoned calls."""
     ended = [one for one in day.calls if one["callEventType"] == "CALL_TERMINATION"]
     answered = 0
     for one in ended:
@@ -126,7 +126,7 @@ def test_the_hold_of_every_call_is_the_files(day: Day) -> None:
 
 
 def test_each_agents_events_are_numbered_without_a_gap(day: Day) -> None:
-    """``seqNum`` counts from 1, agent by agent, across the kill; everybody logs on and off."""
+    """``seqNum`` counts from 1 per agent, across the kill, and everybody logs on and off."""
     numbers = defaultdict(list)
     kinds = defaultdict(list)
     for one in day.agents:
@@ -138,7 +138,7 @@ def test_each_agents_events_are_numbered_without_a_gap(day: Day) -> None:
 
 
 def test_the_replay_says_that_all_was_taken(day: Day) -> None:
-    """What was sent was accepted, or known already from before the kill; nothing was refused."""
+    """Every event was accepted, or known from before the kill, and none was rejected."""
     last = day.replayed.splitlines()[-1]
     found = re.fullmatch(r"sent (\d+)  accepted (\d+)  duplicates (\d+)  refused 0", last)
     assert found, last

@@ -1,4 +1,4 @@
-"""A wire between a node and a server that can be cut: bytes stop, and nobody is told."""
+"""A connection between a node and a server that can be interrupted silently."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PIECE = 64 * 1024
 
 
 class Wire:
-    """Forwards connections to a port on loopback, on a thread of its own; ``port`` is its own."""
+    """Forwards connections to a loopback port, on its own thread. ``port`` is its own."""
 
     def __init__(self, to: int) -> None:
         self._to = to
@@ -30,15 +30,15 @@ class Wire:
         self.port: int = self._server.sockets[0].getsockname()[1]
 
     def cut(self) -> None:
-        """Let nothing through any more, in either direction; connections stay as they are."""
+        """Stop forwarding in both directions, without closing connections."""
         self._loop.call_soon_threadsafe(self._whole.clear)
 
     def mend(self) -> None:
-        """Let through what waits, and what comes."""
+        """Forward the pending and all later data."""
         self._loop.call_soon_threadsafe(self._whole.set)
 
     def close(self) -> None:
-        """End every connection."""
+        """Close every connection."""
         self._on_loop(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
