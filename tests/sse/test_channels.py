@@ -524,3 +524,24 @@ def test_an_ended_reader_that_does_not_take_its_end_is_cut_off() -> None:
         assert floor.hub.counts.slow == 0
 
     run(work)
+
+
+def test_a_stream_is_refused_as_soon_as_it_has_its_connection() -> None:
+    """If the rights were lost since its request. Otherwise no event asks for them again."""
+
+    async def work(loop: VirtualLoop) -> None:
+        feed = Feed(7, "interaction", Rings(MemoryStore(), 1 << 20))
+        subscription = Subscription(EVERYTHING, 500, StreamFormat(chunked=False))
+        hub, lost, kept = Hub(), Caller(why="the session has ended"), Caller()
+        refused = Connection(subscribe(hub, feed, subscription, 0, lost))
+        reading = Connection(subscribe(hub, feed, subscription, 0, kept))
+        await loop.passing(0)
+        assert bytes(refused.got) == b": closed: the session has ended\n\n"
+        for entry in (1, 2):
+            record = (position(entry, 0), CLASSES[0], b"{}")
+            feed.publish([record], end_of_entry(entry), entry)
+            await loop.passing(0)
+        assert bytes(reading.got) == b"data: {}\n\n" * 2
+        assert (refused.lost, lost.asked, kept.asked) == (True, 1, 1)
+
+    run(work)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import tzinfo
+from functools import lru_cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -22,7 +23,7 @@ from floorcast.http.metrics import Metrics
 from floorcast.ingest.accept import Admission, Intake
 from floorcast.log.port import EventLog
 from floorcast.model.errors import NotFound, Unavailable
-from floorcast.model.token import Now
+from floorcast.model.token import Now, encode, entry_of
 from floorcast.projection.refold import FoldLimits
 from floorcast.projection.runner import Projection
 from floorcast.site.configuration import FeedName
@@ -157,6 +158,11 @@ class Services:
         now, secret = self.now(), self.token_secret
         return token_at(client, cursor, self.log, now, at_head=at_head, secret=secret)
 
+    def token_of(self, client: int, position: int) -> str:
+        """The token of an event's position; in the interaction feed it is the ``eventId``."""
+        recorded_at = _recorded_at(self.log.recorded_at, client, entry_of(position))
+        return encode(client, recorded_at, position, self.token_secret)
+
     async def cursor_of(self, client: int, token: str) -> int:
         """The cursor of a token; waits for a token from another node that is ahead.
 
@@ -184,3 +190,8 @@ class Services:
     def zone(self, client: int) -> tzinfo:
         """The time zone of a client's messages."""
         return ZoneInfo(self.site.clients[client].plan.time_zone)
+
+
+@lru_cache(maxsize=4096)
+def _recorded_at(look: Callable[[int, int], int | None], client: int, entry: int) -> int:
+    return look(client, entry) or 0

@@ -266,8 +266,10 @@ class Reader(asyncio.Protocol):
         now = asyncio.get_running_loop().time()
         self.heard = self._told = self._stuck = now
         self._say(framing.opening(self._channel.format, self.caller.opening))
-        self._channel.hub.enter(self, now + KEEPALIVE_SECONDS)
-        if not self.blocked:
+        hub = self._channel.hub
+        hub.enter(self, now + KEEPALIVE_SECONDS)
+        # checked here, as its rights may have changed since its request, and not at its first event
+        if self.permitted(hub.epoch()) and not self.blocked:
             self.resume_writing()
 
     def connection_lost(self, _exc: Exception | None) -> None:

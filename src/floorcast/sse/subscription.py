@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from floorcast.feeds.filters import Matcher
@@ -23,6 +24,11 @@ class Caller(Protocol):
 
     opening: str
 
+    @property
+    def token(self) -> Callable[[int], str]:
+        """Returns the token of a position."""
+        ...
+
     def refusal(self) -> str:
         """The reason why the stream must end; empty if it can continue.
 
@@ -36,10 +42,6 @@ class Caller(Protocol):
 
     def moment(self) -> str:
         """The current time in the format of keep-alives."""
-        ...
-
-    def token(self, position: int) -> str:
-        """The token of a position."""
         ...
 
     def token_now(self, cursor: int) -> str:

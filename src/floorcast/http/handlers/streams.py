@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import tzinfo
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import cast
 
 import msgspec
@@ -28,7 +28,7 @@ from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Response
 from floorcast.model.errors import InvalidParameter, Refusal, Unavailable
 from floorcast.model.nesting import check_nesting
-from floorcast.model.token import TICKS_PER_SECOND, encode, entry_of
+from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.site.configuration import FeedName
 from floorcast.sse.channels import Reader, subscribe
 from floorcast.sse.framing import StreamFormat
@@ -126,13 +126,14 @@ class _Stream(Response):
 class _Caller(FeedCaller):
     """The caller of a stream: see ``floorcast.sse.subscription.Caller``."""
 
-    __slots__ = ("_digest", "_sees", "opening")
+    __slots__ = ("_digest", "_sees", "opening", "token")
 
     def __init__(self, context: RequestContext, name: FeedName, sees: Matcher) -> None:
         super().__init__(context, name)
         self._digest = context.session.digest
         self._sees = sees
         self.opening = ""
+        self.token: Callable[[int], str] = partial(self.services.token_of, self.client)
 
     def check_limits(self) -> None:
         """Raise RateLimited if the session or the client has too many readers."""
@@ -157,11 +158,6 @@ class _Caller(FeedCaller):
         """The present in the client's zone."""
         second = self.services.now() // TICKS_PER_SECOND
         return _moment(second, self.services.zone(self.client))
-
-    def token(self, position: int) -> str:
-        """The token of an event's position; in the interaction feed it is the ``eventId``."""
-        recorded_at = _recorded_at(self.services.log.recorded_at, self.client, entry_of(position))
-        return encode(self.client, recorded_at, position, self.services.token_secret)
 
     def token_now(self, cursor: int) -> str:
         """The token of a reader that has seen everything; its time is now."""
@@ -222,8 +218,3 @@ def _queried_filter(context: RequestContext) -> object:
 @lru_cache(maxsize=64)
 def _moment(second: int, zone: tzinfo) -> str:
     return local_time(second * TICKS_PER_SECOND, zone)
-
-
-@lru_cache(maxsize=4096)
-def _recorded_at(look: Callable[[int, int], int | None], client: int, entry: int) -> int:
-    return look(client, entry) or 0
