@@ -21,8 +21,9 @@ from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import EmbeddedLog
 from floorcast.log.port import Appended, Entry
 from floorcast.log.tuning import Tuning
+from floorcast.log.write_ahead_log import WalSizes
 from floorcast.model.errors import SettingError, Unavailable
-from floorcast.sqlite.files import WalSizes, remove
+from floorcast.sqlite.files import remove
 from tests.contract.test_event_log import QUICK, retained
 from tests.log.batches import HOUR, Clock, batch
 from tests.log.damaging import flip, leaf_of, zero_page

@@ -15,8 +15,8 @@ from floorcast.log.data_folder import DataFolder
 from floorcast.log.embedded import EmbeddedLog
 from floorcast.log.log_reader import LogReader
 from floorcast.log.retention import kept_since
+from floorcast.log.write_ahead_log import WalSizes
 from floorcast.model.errors import Unavailable
-from floorcast.sqlite.files import WalSizes
 from tests.contract.test_event_log import QUICK, ids_of
 from tests.log.batches import HOUR, Clock, batch
 from tests.log.faults import failing_disk

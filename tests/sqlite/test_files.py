@@ -12,8 +12,6 @@ import pytest
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.sqlite.files import (
     Schema,
-    WalSizes,
-    WriteAheadLog,
     connect,
     fetch,
     fetch_one,
@@ -144,94 +142,3 @@ def test_removing_a_file_takes_what_lies_beside_it(tmp_path: Path) -> None:
     remove(path)
     remove(path)
     assert [each.name for each in tmp_path.iterdir()] == ["other.db"]
-
-
-KIB = 1024
-SIZES = WalSizes(busy_bytes=64 * KIB, full_bytes=192 * KIB, room_bytes=256 * KIB)
-
-
-class House:
-    """A file with one table, and its write-ahead log."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.connection = connect(path, page_size=4096, synchronous="FULL", cache_kib=100)
-        self.wal = WriteAheadLog(self.connection, SIZES)
-        self.rows = 0
-        self.connection.execute("CREATE TABLE IF NOT EXISTS calls (body BLOB)")
-
-    def write(self, rows: int = 1) -> None:
-        for _ in range(rows):
-            self.rows += 1
-            self.connection.execute("INSERT INTO calls VALUES (zeroblob(3000))")
-            self.wal.tidy()
-
-    @property
-    def size(self) -> int:
-        return self.path.with_name(self.path.name + "-wal").stat().st_size
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House(tmp_path / "file.db")
-
-
-def test_a_quiet_one_takes_no_room(house: House) -> None:
-    """Its size is that of the written data."""
-    house.write(2)
-    assert house.size < 64 * KIB
-
-
-def test_a_busy_one_is_laid_out_and_written_over(house: House) -> None:
-    """From then on it does not grow, whatever is written."""
-    house.write(20)
-    assert house.size == 256 * KIB
-    house.write(500)
-    assert house.size == 256 * KIB
-    assert house.path.stat().st_size > 500 * 3000 * 0.9  # it was checkpointed
-
-
-def test_what_is_behind_its_end_is_never_read(house: House, tmp_path: Path) -> None:
-    """After a crash, exactly the committed rows are there."""
-    for rows in (20, 7, 90, 1):
-        house.write(rows)
-        found = House(_crashed(house.path, tmp_path / "crashed"))
-        assert fetch(found.connection, "SELECT count(*) FROM calls") == [(house.rows,)]
-        assert fetch(found.connection, "PRAGMA integrity_check") == [("ok",)]
-        found.connection.close()
-
-
-def test_an_emptied_one_is_laid_out_anew(house: House) -> None:
-    """This happens after a failed commit."""
-    house.write(20)
-    house.wal.empty()
-    assert house.size == 0
-    house.write(20)
-    assert house.size == 256 * KIB
-
-
-def test_a_reader_keeps_it_from_being_moved_and_nothing_is_lost(house: House) -> None:
-    """It grows while an old state is being read, and is checkpointed afterwards."""
-    house.write(20)
-    reader = apsw.Connection(str(house.path), flags=apsw.SQLITE_OPEN_READONLY)
-    reader.execute("BEGIN")
-    assert reader.execute("SELECT count(*) FROM calls").get == 20
-    house.write(300)
-    assert house.size > 256 * KIB
-    assert reader.execute("SELECT count(*) FROM calls").get == 20
-    reader.execute("COMMIT")
-    house.write(100)
-    reached = house.size
-    house.write(100)
-    assert house.size == reached
-    assert reader.execute("SELECT count(*) FROM calls").get == house.rows
-    reader.close()
-
-
-def _crashed(path: Path, into: Path) -> Path:
-    """The files as a crash now would leave them."""
-    into.mkdir(exist_ok=True)
-    for end in ("", "-wal"):
-        (into / f"{path.name}{end}").write_bytes(path.with_name(path.name + end).read_bytes())
-    (into / f"{path.name}-shm").unlink(missing_ok=True)
-    return into / path.name

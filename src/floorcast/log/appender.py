@@ -17,7 +17,7 @@ import apsw
 from floorcast.log.client_streams import NumberedStream, entries_of, news_of
 from floorcast.log.duplicates import Memtable, Seen, keys_of
 from floorcast.log.group_commit import GroupWriter, Outcome, Row, Write
-from floorcast.log.log_file import KINDS, StreamPosition, first_id
+from floorcast.log.log_file import KINDS, StreamPosition
 from floorcast.log.port import Appended, Batch, Entry
 from floorcast.log.tuning import Tuning
 from floorcast.model.errors import DamagedEntry, Unavailable
@@ -260,14 +260,15 @@ class Appender:
         future = self._loop.create_future()
         memtable = self._seen.reserve(keys, entries[-1].recorded_at) if keys else None
         self._plans.append(_Plan(stream, entries, keys, memtable, future))
-        start = first_id(stream.ordinal)
+        start = stream.first_id
         rows = [
             Row(start + e.number, e.recorded_at, KINDS.index(e.kind), e.count, e.payload)
             for e in entries
         ]
         size = sum(len(row.payload) for row in rows)
-        may_be_new = None if stream.stored or not rows else (stream.ordinal, stream.client)
-        self._writer.submit(Write(self.epoch, rows, size, may_be_new, stream_position))
+        new_client = None if stream.stored or not rows else stream.client
+        write = Write(self.epoch, stream.ordinal, rows, size, new_client, stream_position)
+        self._writer.submit(write)
         return future
 
     def _hear(self, outcome: Outcome) -> None:

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
-from floorcast.log.log_file import StreamRow
+from floorcast.log.log_file import StreamRow, first_id
 from floorcast.log.port import Batch, Entry, Head
 from floorcast.log.tuning import Tuning
 from floorcast.model.inbound import LoggedEvent
@@ -165,7 +165,7 @@ class Stream:
 
 
 class NumberedStream(Stream):
-    """A stream with the ordinal of its rows; not ``stored`` until it has an entry.
+    """A stream with the ordinal and first id of its rows; not ``stored`` until it has an entry.
 
     ``site`` is the client's site after all durable entries, ``planned_site`` includes those in
     progress. Nothing can be appended to a ``damaged`` stream.
@@ -174,6 +174,7 @@ class NumberedStream(Stream):
     def __init__(self, row: StreamRow, tuning: Tuning, *, stored: bool) -> None:
         super().__init__(row.client, row.head, tuning.follower_events)
         self.ordinal = row.ordinal
+        self.first_id = first_id(row.ordinal)
         self.damaged = row.damaged
         self.stored = stored
         self.site = self.planned_site = row.site

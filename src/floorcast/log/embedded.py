@@ -18,7 +18,7 @@ from floorcast.log.client_streams import NumberedStream
 from floorcast.log.data_folder import DataFolder
 from floorcast.log.duplicates import Seen
 from floorcast.log.group_commit import GroupWriter
-from floorcast.log.log_file import CACHE_KIB, PAGE, Follows, StreamRow, first_id, open_log
+from floorcast.log.log_file import CACHE_KIB, PAGE, Follows, StreamRow, open_log
 from floorcast.log.log_reader import LogReader
 from floorcast.log.port import ALWAYS, RETENTION, Appended, Batch, Entry, Head
 from floorcast.log.restoring import Before, Suspects, before, restore_entries, suspects
@@ -188,7 +188,7 @@ class EmbeddedLog:
     async def restore(self, entries: Sequence[Entry]) -> None:
         """Put back entries that are damaged here, one after another. Raises Unavailable."""
         client, number = entries[0].client, entries[0].number
-        row_id = first_id(self._stream(client).ordinal) + number
+        row_id = self._stream(client).first_id + number
         await asyncio.to_thread(restore_entries, self._path, row_id, entries)
         known = {(client, entry.number) for entry in entries}
         if self.keys_unknown & known:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import apsw
 
-from floorcast.log.log_file import KINDS, PAGE, StreamRow, entry_checksum, first_id
+from floorcast.log.group_commit import entry_checksum
+from floorcast.log.log_file import KINDS, PAGE, StreamRow, first_id
 from floorcast.log.log_reader import LogReader, is_sound
 from floorcast.model.errors import DamagedEntry, Unavailable
 from floorcast.sqlite.files import connect, transaction

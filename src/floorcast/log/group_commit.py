@@ -19,14 +19,15 @@ from typing import Final, NamedTuple
 import apsw
 import structlog
 
-from floorcast.log.log_file import StreamPosition, entry_checksum, first_id, ordinal_of
+from floorcast.log.log_file import StreamPosition, first_id
 from floorcast.log.retention import Retention
 from floorcast.log.tuning import Tuning
+from floorcast.log.write_ahead_log import WriteAheadLog
 from floorcast.sqlite.bulk_rows import insert, statement
-from floorcast.sqlite.checksums import row_checksum
-from floorcast.sqlite.files import WriteAheadLog, fetch_one, transaction
+from floorcast.sqlite.checksums import checksum, row_checksum
+from floorcast.sqlite.files import fetch_one, transaction
 
-__all__ = ["GroupWriter", "Outcome", "Row", "Write"]
+__all__ = ["GroupWriter", "Outcome", "Row", "Write", "entry_checksum"]
 
 PROBE_SECONDS = 0.5  # between two attempts to write while the disk fails and there are no requests
 
@@ -51,22 +52,19 @@ class Row(NamedTuple):
     events: int
     payload: bytes
 
-    @property
-    def ordinal(self) -> int:
-        """Of its stream."""
-        return ordinal_of(self.id)
-
 
 class Write(NamedTuple):
-    """Rows that are stored together; ``stream`` is (ordinal, client) of one that may be new.
+    """Rows of the stream ``ordinal`` that are stored together.
 
-    ``stream_position`` is the position of the followed stream after them.
+    ``new_client`` is the client of a stream that may be new. ``stream_position`` is the position
+    of the followed stream after them.
     """
 
     epoch: int
+    ordinal: int
     rows: Sequence[Row]
     size: int
-    stream: tuple[int, int] | None
+    new_client: int | None
     stream_position: StreamPosition | None = None
 
 
@@ -81,6 +79,11 @@ class Outcome(NamedTuple):
     error: Exception | None
     seconds: float
     damaged: Collection[int] = ()
+
+
+def entry_checksum(row_id: int, recorded_at: int, kind: int, count: int, payload: bytes) -> int:
+    """The checksum that is stored with an entry."""
+    return checksum(payload, row_id, recorded_at, kind, count)
 
 
 class _End:
@@ -108,6 +111,8 @@ class GroupWriter:
         self._removing = True  # whether there may be more to remove
         self.healthy = True
         self._wal = WriteAheadLog(connection, tuning.wal)  # checkpointed while no request waits
+        self._wal_pages = 0
+        connection.set_wal_hook(self._committed)
         self._new_rows = 0
         self._new_bytes = 0
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
@@ -177,7 +182,9 @@ class GroupWriter:
 
     def _insert(self, writes: Sequence[Write]) -> None:
         stored = [(*row, entry_checksum(*row)) for write in writes for row in write.rows]
-        streams = {write.stream for write in writes if write.stream is not None}
+        streams = {
+            (each.ordinal, each.new_client) for each in writes if each.new_client is not None
+        }
         stream_positions = {
             write.stream_position.stream: write.stream_position[:4]
             for write in writes
@@ -200,9 +207,13 @@ class GroupWriter:
         for write in writes:
             self._new_rows += len(write.rows)
             self._new_bytes += write.size
-            for row in write.rows:
-                if row.ordinal not in self._retention.known:
-                    self._retention.note(row.ordinal, row.id, row.recorded_at)
+            if write.rows and write.ordinal not in self._retention.known:
+                oldest = write.rows[0]
+                self._retention.note(write.ordinal, oldest.id, oldest.recorded_at)
+
+    def _committed(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
+        self._wal_pages = pages
+        return apsw.SQLITE_OK
 
     def _succeed(self) -> None:
         # its frames lie where the failed ones were, whose chain of checksums ends there
@@ -225,7 +236,7 @@ class GroupWriter:
     def _damaged(self, writes: Sequence[Write]) -> Collection[int]:
         """The streams of a group whose end cannot be read."""
         damaged = []
-        for ordinal in sorted({row.ordinal for write in writes for row in write.rows}):
+        for ordinal in sorted({write.ordinal for write in writes if write.rows}):
             try:
                 fetch_one(self._connection, NEWEST, (first_id(ordinal), first_id(ordinal + 1)))
             except apsw.CorruptError:
@@ -245,7 +256,9 @@ class GroupWriter:
 
     def _keep_house(self, *, idle: bool) -> None:
         try:
-            self._wal.tidy()
+            if self._wal_pages >= self._wal.due_pages:
+                pages, self._wal_pages = self._wal_pages, 0
+                self._wal.tidy(pages)
             tuning = self._tuning
             rows, size = tuning.retention_entries // 2, tuning.retention_bytes // 2
             if idle or self._new_rows >= rows or self._new_bytes >= size:

@@ -17,7 +17,6 @@ import apsw
 from floorcast.log.port import EntryKind, Head
 from floorcast.log.schema import STEPS
 from floorcast.model.errors import SettingError
-from floorcast.sqlite.checksums import checksum
 from floorcast.sqlite.files import (
     Schema,
     connect,
@@ -33,10 +32,8 @@ __all__ = [
     "Follows",
     "StreamPosition",
     "StreamRow",
-    "entry_checksum",
     "first_id",
     "open_log",
-    "ordinal_of",
 ]
 
 NUMBER_BITS = 44
@@ -110,11 +107,6 @@ def first_id(ordinal: int) -> int:
     return ordinal << NUMBER_BITS
 
 
-def ordinal_of(row_id: int) -> int:
-    """The ordinal of the stream that a row belongs to."""
-    return row_id >> NUMBER_BITS
-
-
 def open_log(path: Path, follows: Follows | None = None) -> apsw.Connection:
     """Open the file for its writer, and bring its schema up to date.
 
@@ -152,8 +144,3 @@ def _check_origin(connection: apsw.Connection, path: Path, follows: Follows | No
             f"{path} is not a copy of this cluster's log: give another folder with --data, or "
             "move an embedded folder into a new cluster with 'floorcast cluster import'"
         )
-
-
-def entry_checksum(row_id: int, recorded_at: int, kind: int, count: int, payload: bytes) -> int:
-    """The checksum that is stored with an entry."""
-    return checksum(payload, row_id, recorded_at, kind, count)

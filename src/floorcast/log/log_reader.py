@@ -10,6 +10,7 @@ from typing import Any
 
 import apsw
 
+from floorcast.log.group_commit import entry_checksum
 from floorcast.log.log_file import (
     CACHE_KIB,
     FOLLOWING,
@@ -19,7 +20,6 @@ from floorcast.log.log_file import (
     Follows,
     StreamPosition,
     StreamRow,
-    entry_checksum,
     first_id,
 )
 from floorcast.log.port import Entry, Head

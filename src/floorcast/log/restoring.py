@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import apsw
 
 from floorcast.log.duplicates import keys_of_payload
-from floorcast.log.log_file import CACHE_KIB, KINDS, PAGE, StreamRow, entry_checksum, first_id
+from floorcast.log.group_commit import entry_checksum
+from floorcast.log.log_file import CACHE_KIB, KINDS, PAGE, StreamRow, first_id
 from floorcast.log.log_reader import LogReader, is_sound
 from floorcast.log.port import Entry, EntryKind
 from floorcast.model.errors import DamagedEntry, Unavailable

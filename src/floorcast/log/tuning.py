@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from floorcast.log.write_ahead_log import WalSizes
 from floorcast.model.token import MAX_INDEX
-from floorcast.sqlite.files import WalSizes
 
 __all__ = ["Tuning"]
 

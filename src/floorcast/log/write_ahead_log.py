@@ -1,0 +1,66 @@
+"""The write-ahead log of ``log.db``: laid out in advance, and checkpointed between two groups."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import apsw
+
+__all__ = ["WalSizes", "WriteAheadLog"]
+
+FRAME_HEADER_BYTES = 24  # in front of each page
+
+
+@dataclass(frozen=True, slots=True)
+class WalSizes:
+    """From ``busy_bytes`` on a log is preallocated to ``room_bytes``; a quiet one needs no room.
+
+    From ``full_bytes`` on its pages are moved to the file.
+    """
+
+    busy_bytes: int = 1 << 20
+    room_bytes: int = 16 << 20
+    full_bytes: int = 12 << 20
+
+
+class WriteAheadLog:
+    """The write-ahead log of ``connection``, its only writer, which flushes every commit.
+
+    The connection no longer checkpoints by itself; ``tidy`` does, which has something to do once a
+    commit has reached ``due_pages``. Flushing a file that has grown waits for the file system's own
+    journal; flushing one that was only overwritten does not. A busy write-ahead log is therefore
+    preallocated once, and then overwritten again and again.
+    """
+
+    def __init__(self, connection: apsw.Connection, sizes: WalSizes) -> None:
+        self._connection = connection
+        self._path = Path(connection.filename_wal)
+        self._room_bytes = sizes.room_bytes
+        frame = int(connection.pragma("page_size")) + FRAME_HEADER_BYTES
+        self._busy_pages = -(-sizes.busy_bytes // frame)
+        self._full_pages = -(-sizes.full_bytes // frame)
+        self.due_pages = min(self._busy_pages, self._full_pages)
+        self._preallocated = False
+        connection.pragma("wal_autocheckpoint", 0)
+
+    def tidy(self, pages: int) -> None:
+        """Preallocate the log or checkpoint it, where that is due after so many pages.
+
+        Raises apsw.Error and OSError; the commits in it stay good.
+        """
+        if pages >= self._busy_pages and not self._preallocated:
+            self._preallocated, self.due_pages = True, self._full_pages
+            self._preallocate()
+        if pages >= self._full_pages:
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+
+    def _preallocate(self) -> None:
+        """Append zeros: no frame has such a checksum, so SQLite never reads one there."""
+        with self._path.open("ab") as file:
+            missing = self._room_bytes - file.tell()
+            if missing > 0:
+                file.write(bytes(missing))
+                file.flush()
+                os.fsync(file.fileno())
