@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from floorcast.auth.audit_log import MAX_CHANGES, NAME, AuditLog, Tuning, files, read
+from floorcast.auth.audit_log import FILE_NAME, MAX_CHANGES, AuditLog, Tuning, files, read
 from floorcast.site.changes import Change
 from tests.auth.door import Clock
 
@@ -49,12 +49,12 @@ def test_only_its_owner_can_read_it(tmp_path: Path) -> None:
     """
     audit = AuditLog(tmp_path)
     audit.record("start")
-    assert stat.S_IMODE((tmp_path / NAME).stat().st_mode) == 0o600
-    (tmp_path / NAME).chmod(0o644)
+    assert stat.S_IMODE((tmp_path / FILE_NAME).stat().st_mode) == 0o600
+    (tmp_path / FILE_NAME).chmod(0o644)
     audit.record("stop")
-    assert stat.S_IMODE((tmp_path / NAME).stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / FILE_NAME).stat().st_mode) == 0o600
     (tmp_path / "other").mkdir()
-    (tmp_path / "other" / NAME).symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "other" / FILE_NAME).symlink_to(tmp_path / "elsewhere")
     AuditLog(tmp_path / "other").record("start")
     assert not (tmp_path / "elsewhere").exists()
 
@@ -64,7 +64,12 @@ def test_it_is_rotated_and_the_oldest_goes(tmp_path: Path) -> None:
     audit = AuditLog(tmp_path, Clock(), Tuning(max_bytes=200, older_files=3))
     for number in range(50):
         audit.record("login", client=number)
-    assert [path.name for path in files(tmp_path)] == [f"{NAME}.3", f"{NAME}.2", f"{NAME}.1", NAME]
+    assert [path.name for path in files(tmp_path)] == [
+        f"{FILE_NAME}.3",
+        f"{FILE_NAME}.2",
+        f"{FILE_NAME}.1",
+        FILE_NAME,
+    ]
     assert all(path.stat().st_size <= 200 for path in files(tmp_path))
     numbers = [line["client"] for line in lines(tmp_path)]
     assert numbers == list(range(50))[-len(numbers) :]
@@ -74,10 +79,10 @@ def test_while_another_process_rotates_lines_are_written_all_the_same(tmp_path: 
     """Writing does not wait for the lock. The line goes into the current file."""
     audit = AuditLog(tmp_path, Clock(), Tuning(max_bytes=1))
     audit.record("login", client=0)
-    with (tmp_path / NAME).open() as held:
+    with (tmp_path / FILE_NAME).open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         audit.record("login", client=1)
-        assert [path.name for path in files(tmp_path)] == [NAME]
+        assert [path.name for path in files(tmp_path)] == [FILE_NAME]
     audit.record("login", client=2)
     assert [line["client"] for line in lines(tmp_path)] == [0, 1, 2]
 
@@ -160,7 +165,7 @@ def test_reading_gives_the_last_lines_of_some_events(tmp_path: Path) -> None:
     for number in range(5):
         audit.record("login", client=number)
         audit.record("logout", client=number)
-    with (tmp_path / NAME).open("ab") as file:
+    with (tmp_path / FILE_NAME).open("ab") as file:
         file.write(b'{"at": "2\n[]\n' + b"[" * 100_000 + b"\n")
     found, damaged = read(tmp_path, last=2, events={"login"})
     assert [line["client"] for line in found] == [3, 4]
@@ -176,6 +181,6 @@ def test_the_last_event_is_found_at_the_end_of_a_long_file(tmp_path: Path) -> No
         audit.record("login", client=number)
     audit.record("backup_made")
     assert audit.last_event() == "backup_made"
-    with (tmp_path / NAME).open("ab") as file:
+    with (tmp_path / FILE_NAME).open("ab") as file:
         file.write(msgspec.json.encode(["x"]))
     assert audit.last_event() == ""

@@ -12,7 +12,7 @@ from msgspec import structs
 
 from floorcast.auth.session import (
     ALLOWED,
-    MINUTE,
+    MINUTE_TICKS,
     Methods,
     NewSessions,
     Session,
@@ -117,6 +117,6 @@ def test_new_sessions_are_limited_per_user_and_per_client() -> None:
     with pytest.raises(RateLimited, match="the client has opened 3 sessions"):
         new.count(1, "bob", agent=False)
     new.count(2, "ann", agent=False)
-    now[0] = MINUTE
+    now[0] = MINUTE_TICKS
     for _ in range(2):
         new.count(1, "ann", agent=False)

@@ -211,7 +211,7 @@ def test_use_is_written_once_a_minute_at_most() -> None:
 
 def test_many_sessions_are_written_in_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     """The size of a write does not grow with the number of sessions, and no session is omitted."""
-    monkeypatch.setattr("floorcast.auth.sessions.GROUP", 2)
+    monkeypatch.setattr("floorcast.auth.sessions.SESSIONS_PER_WRITE", 2)
     kv = small()
     tokens = [f"test-token-of-acme-1{number}" for number in range(5)]
     applied(

@@ -11,7 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from floorcast.auth.throttle import ANYWHERE, GOOD, KEPT, MAX_TURNS, SPRAY, TURN_SECONDS, Throttle
+from floorcast.auth.throttle import (
+    ANYWHERE,
+    GOOD,
+    MAX_COUNTS,
+    MAX_TURNS,
+    SPRAY,
+    TURN_EXPIRY_SECONDS,
+    Throttle,
+)
 from floorcast.auth.throttle import HERE as HERE_BUCKET
 from floorcast.kv.memory import MemoryKeyValueStore
 from floorcast.kv.port import Conflict, Item, KeyValueStore
@@ -34,7 +42,7 @@ def done(work: Coroutine[Any, Any, T]) -> T:
     raise AssertionError("it waits")
 
 
-def counts(clock: Clock, kv: KeyValueStore | None = None, kept: int = KEPT) -> Throttle:
+def counts(clock: Clock, kv: KeyValueStore | None = None, kept: int = MAX_COUNTS) -> Throttle:
     """Counts of one process, private or shared."""
     return Throttle(kv or MemoryKeyValueStore(), clock, kept)
 
@@ -192,7 +200,7 @@ def test_a_turn_that_nobody_takes_is_given_up() -> None:
         pass
     wait = guess(throttle, THERE)
     assert wait
-    clock.go(wait + TURN_SECONDS + 1)
+    clock.go(wait + TURN_EXPIRY_SECONDS + 1)
     assert guess(throttle, HERE) == 0
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from floorcast.auth.audit_log import NAME, AuditLog
+from floorcast.auth.audit_log import FILE_NAME, AuditLog
 from floorcast.site.digests import digest, fingerprint
 from tests.auth.door import Clock
 from tests.cli.desk import Desk
@@ -46,7 +46,7 @@ def test_every_change_by_a_command_is_recorded_with_who_made_it(desk: Desk) -> N
     assert (lines[2]["client"], lines[2]["name"], lines[2]["role"]) == (1, "eve", "Manager")
     assert lines[5]["key"] == lines[6]["key"] == shown
     assert (lines[7]["what"], lines[7]["detail"]) == ("client 1 ACME, user 301 reports", "password")
-    text = (desk.folder / "floorcast-data" / NAME).read_text()
+    text = (desk.folder / "floorcast-data" / FILE_NAME).read_text()
     assert not any(one in text for one in (PASSWORD, key, "another horse", "argon2"))
 
 
@@ -74,7 +74,7 @@ def test_it_is_a_table_whose_columns_stand_under_each_other(desk: Desk) -> None:
 
 def test_damage_is_told_and_the_rest_is_shown(desk: Desk) -> None:
     """Damage is reported on standard error, so that the lines can still be piped."""
-    with (desk.folder / "floorcast-data" / NAME).open("a") as file:
+    with (desk.folder / "floorcast-data" / FILE_NAME).open("a") as file:
         file.write("{half a li\n")
     result = desk.does("audit", "--json")
     assert "1 damaged lines were skipped" in result.stderr

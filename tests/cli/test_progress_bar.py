@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from floorcast.cli.progress_bar import STEP, Silent, shown
+from floorcast.cli.progress_bar import ITEMS_PER_LINE, Silent, shown
 
 
 def test_elsewhere_than_on_a_terminal_each_tenth_is_a_line(
@@ -32,11 +32,11 @@ def test_elsewhere_than_on_a_terminal_each_tenth_is_a_line(
 def test_what_has_no_end_is_told_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
     """A line appears after every so many items, in the words for them."""
     with shown(None, "minutes of the floor") as progress:
-        for reached in (1, STEP - 1, STEP + 5, 3 * STEP):
+        for reached in (1, ITEMS_PER_LINE - 1, ITEMS_PER_LINE + 5, 3 * ITEMS_PER_LINE):
             progress.reached(reached)
     assert capsys.readouterr().err.splitlines() == [
-        f"{STEP + 5} minutes of the floor",
-        f"{3 * STEP} minutes of the floor",
+        f"{ITEMS_PER_LINE + 5} minutes of the floor",
+        f"{3 * ITEMS_PER_LINE} minutes of the floor",
     ]
 
 

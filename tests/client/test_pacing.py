@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.client.pacing import FIRST_PAUSE, LONGEST_PAUSE, Backoff, Pace
+from floorcast.client.pacing import FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS, Backoff, Pace
 
 
 @given(st.floats(0, 1), st.floats(0, 100))
@@ -14,10 +14,10 @@ def test_pauses_double_up_to_a_bound_and_are_jittered_from_nothing(
 ) -> None:
     """The jitter covers the whole interval, and the server's wait is always added."""
     backoff = Backoff(lambda: chance)
-    bounds = [min(LONGEST_PAUSE, FIRST_PAUSE * 2**failure) for failure in range(40)]
+    bounds = [min(MAX_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2**failure) for failure in range(40)]
     assert [backoff.pause(asked) for _ in bounds] == [asked + chance * bound for bound in bounds]
     backoff.reset()
-    assert backoff.pause() == chance * FIRST_PAUSE
+    assert backoff.pause() == chance * FIRST_RETRY_SECONDS
 
 
 class Limited:

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from floorcast.client import AsyncSender, Timing
 from floorcast.client.sending import MAX_BATCH_EVENTS
-from floorcast.connectors.forwarder import MAX_SHOWN, Forwarder
+from floorcast.connectors.forwarder import MAX_LOGGED_EVENTS, Forwarder
 from floorcast.connectors.health import Health
 from floorcast.connectors.spool import Spool
 from tests.client.intake import Answer, Intake, running
@@ -48,7 +48,7 @@ def test_events_go_in_order_and_leave_once_answered_for(tmp_path: Path) -> None:
 
 def test_refused_events_are_shown_and_do_not_stop_the_others(tmp_path: Path) -> None:
     """The first ones are logged individually, then the number of the others."""
-    count = MAX_SHOWN + 10
+    count = MAX_LOGGED_EVENTS + 10
     rejected = [
         {"index": n, "id": str(n), "code": 202, "message": "type: unknown"} for n in range(count)
     ]
@@ -58,7 +58,7 @@ def test_refused_events_are_shown_and_do_not_stop_the_others(tmp_path: Path) -> 
         spool.commit([event(n) for n in range(count)], {}, {})
         forwarded(intake, spool, health)
         assert spool.unsent == 0
-    assert len(log) == MAX_SHOWN + 1
+    assert len(log) == MAX_LOGGED_EVENTS + 1
     assert log[0] == {
         "event": "an event was refused",
         "log_level": "error",

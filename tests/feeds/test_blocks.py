@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floorcast.feeds.blocks import (
-    PAGE_BYTES,
+    MAX_PAGE_BYTES,
     SEAL_BYTES,
     SEAL_EVENTS,
     Block,
@@ -75,7 +75,7 @@ def test_a_page_of_large_events_ends_early() -> None:
         tail.add([(at + 1, ("", 1, 1), b"x" * SEAL_BYTES)], 1)
         at += 1
         Block(tail.seal()).give(builder)
-    assert builder.count == PAGE_BYTES // SEAL_BYTES
+    assert builder.count == MAX_PAGE_BYTES // SEAL_BYTES
     assert builder.cursor == at
 
 

@@ -326,7 +326,7 @@ def no_file_left(_file: int) -> int:
 
 def test_a_crowd_that_goes_is_seen_off_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other tasks run in between."""
-    monkeypatch.setattr(connection_takeover, "TURN", 0.0)
+    monkeypatch.setattr(connection_takeover, "TURN_SECONDS", 0.0)
 
     async def work(context: RequestContext) -> None:
         crowd = [await context.taken_over() for _ in range(5 * FEW)]

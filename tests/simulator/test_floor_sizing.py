@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from floorcast.simulator.fitted import bank
 from floorcast.simulator.floor_sizing import BY_HAND, LARGEST, OUTBOUND, SMALLEST, floor_of
-from floorcast.simulator.scenario import DAY, HALF_HOUR, FloorPlan, ServicePlan
+from floorcast.simulator.scenario import DAY_SECONDS, HALF_HOUR, FloorPlan, ServicePlan
 from tests.search import tries
 
 
@@ -45,7 +45,7 @@ def test_each_service_has_its_agents_and_callers_in_proportion(
         assert agent.service not in agent.skills
         assert {agent.service, *agent.skills} <= set(plan.services)
         assert agent.shift is not None
-        assert 0 <= agent.shift.begins < agent.shift.ends <= DAY
+        assert 0 <= agent.shift.begins < agent.shift.ends <= DAY_SECONDS
 
 
 def test_shifts_follow_the_callers() -> None:

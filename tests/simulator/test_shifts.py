@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from floorcast.model.states import NOT_READY_REASONS, AgentEventType
 from floorcast.simulator.floor_sizing import floor_of
-from floorcast.simulator.scenario import DAY, AgentPlan, Shift
+from floorcast.simulator.scenario import DAY_SECONDS, AgentPlan, Shift
 from floorcast.simulator.shifts import MISSED, shift_of
 from floorcast.simulator.simulation import Simulation
 from tests.simulator.parity import START
@@ -80,7 +80,7 @@ def test_a_break_lasts_as_long_as_breaks_do() -> None:
                 assert minutes >= 2
 
 
-@given(st.integers(0, DAY - 1), st.integers(1, DAY), st.floats(0, DAY - 1))
+@given(st.integers(0, DAY_SECONDS - 1), st.integers(1, DAY_SECONDS), st.floats(0, DAY_SECONDS - 1))
 def test_the_next_shift_is_the_one_that_lasts_or_comes(
     begins: int, length: int, clock: float
 ) -> None:
@@ -88,7 +88,7 @@ def test_the_next_shift_is_the_one_that_lasts_or_comes(
     plan = AgentPlan("A", "S", shift=Shift(begins, begins + length))
     begins_in, ends_in = shift_of(plan, clock)
     assert ends_in > 0
-    assert begins_in < DAY
+    assert begins_in < DAY_SECONDS
     assert ends_in - begins_in == pytest.approx(length)
-    off = (clock + begins_in - begins + DAY / 2) % DAY - DAY / 2
+    off = (clock + begins_in - begins + DAY_SECONDS / 2) % DAY_SECONDS - DAY_SECONDS / 2
     assert off == pytest.approx(0, abs=1e-4)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floorcast.model.errors import SettingError
-from floorcast.site.file_reader import MOST, parse, read
+from floorcast.site.file_reader import MAX_PROBLEMS, parse, read
 
 EXAMPLE = Path(str(files("floorcast"))) / "example_site.toml"
 
@@ -153,7 +153,7 @@ def test_a_thousand_mistakes_are_not_a_thousand_lines() -> None:
     with pytest.raises(SettingError) as caught:
         parse(f'[[client]]\nid = 1\nname = "A"\n{users}')
     lines = str(caught.value).splitlines()
-    assert len(lines) == MOST + 1
+    assert len(lines) == MAX_PROBLEMS + 1
     assert lines[-1] == "… and 30 more"
 
 
@@ -237,7 +237,7 @@ def test_a_file_without_an_end_is_not_read_to_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A device or a video is refused by its size."""
-    monkeypatch.setattr("floorcast.site.file_reader.MAX_BYTES", 1 << 20)
+    monkeypatch.setattr("floorcast.site.file_reader.MAX_FILE_BYTES", 1 << 20)
     (tmp_path / "zero.toml").symlink_to("/dev/zero")
     with pytest.raises(SettingError, match="it has more than 1 MiB"):
         read(tmp_path / "zero.toml")

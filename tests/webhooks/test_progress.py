@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.webhooks.progress import (
-    LONGEST_PAUSE,
     LONGEST_RETRY_AFTER,
+    MAX_DELIVERY_RETRY_SECONDS,
     PATIENCE,
     Progress,
     delivered,
@@ -34,9 +34,9 @@ def pause(progress: Progress, now: int = NOW) -> float:
 def test_a_pause_is_bounded(tries: int, chance: float, asked: float) -> None:
     """This holds for any number of failures and any Retry-After."""
     after = failed(Progress(tries=tries), "500", NOW, chance, asked)
-    assert 0.5 <= pause(after) <= max(LONGEST_PAUSE, LONGEST_RETRY_AFTER)
+    assert 0.5 <= pause(after) <= max(MAX_DELIVERY_RETRY_SECONDS, LONGEST_RETRY_AFTER)
     assert pause(after) >= min(asked, LONGEST_RETRY_AFTER) - 1e-6
-    assert pause(failed(Progress(tries=tries), "500", NOW, chance)) <= LONGEST_PAUSE
+    assert pause(failed(Progress(tries=tries), "500", NOW, chance)) <= MAX_DELIVERY_RETRY_SECONDS
 
 
 def test_pauses_double_up_to_five_minutes() -> None:

@@ -16,7 +16,7 @@ from floorcast.site.webhooks import WebhookFilter
 from floorcast.webhooks.batches import KEPT_BYTES
 from floorcast.webhooks.progress import (
     BUCKET,
-    LONGEST_PAUSE,
+    MAX_DELIVERY_RETRY_SECONDS,
 )
 from tests.http.fed import agent_event, sms
 from tests.http.servers import ACME, House, in_house
@@ -250,7 +250,7 @@ def test_any_history_of_failures_and_restarts_loses_nothing(seed: int) -> None:
                     sending = Sending(house, hook(receiver.url))
                     await sending.__aenter__()
             receiver.answer = _remembering(got, ok)
-            await house.loop.passing(2 * LONGEST_PAUSE)
+            await house.loop.passing(2 * MAX_DELIVERY_RETRY_SECONDS)
             await sending.__aexit__()
             in_order(got, want)
 

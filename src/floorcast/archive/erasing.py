@@ -28,7 +28,7 @@ from floorcast.model.person import CallKey, Person, call_of, erased
 __all__ = ["calls_in_archive", "erase_from_archive", "has_hashes", "hashed"]
 
 PERSONAL = ("phone", "account", "firstName", "lastName")
-FILES = ("events", "calls")  # the other files have no personal data
+PERSONAL_FILES = ("events", "calls")  # the other files have no personal data
 
 
 def has_hashes(archive: Archive, client: int) -> bool:
@@ -46,7 +46,7 @@ def calls_in_archive(archive: Archive, client: int, person: Person) -> set[CallK
     """Return the calls in which a value of the person appears. Raises Unavailable."""
     found: set[CallKey] = set()
     for manifest in _hours(archive, client):
-        for name in FILES:
+        for name in PERSONAL_FILES:
             for row in _rows(archive, manifest, name):
                 key = _key(row)
                 if key is not None and key not in found and _is_of(row, person):
@@ -69,8 +69,8 @@ def erase_from_archive(
     """
     total = 0
     for manifest in _hours(archive, client):
-        changed = dict.fromkeys(FILES, 0)
-        for name in FILES:
+        changed = dict.fromkeys(PERSONAL_FILES, 0)
+        for name in PERSONAL_FILES:
             rows = _rows(archive, manifest, name)
             for row in rows:
                 if _key(row) in calls or _is_of(row, person):

@@ -17,7 +17,7 @@ __all__ = ["MODES", "Mode", "Treatment", "keyed_hash", "treat_members", "treatme
 Mode = Literal["drop", "mask", "hash", "keep"]
 MODES: tuple[Mode, ...] = ("drop", "mask", "hash", "keep")
 
-SHOWN = 4  # characters at the end of a masked value
+UNMASKED_CHARACTERS = 4  # characters at the end of a masked value
 HASH_BYTES = 16
 
 Treatment = Callable[[Any], str | None]
@@ -68,4 +68,8 @@ def _mask(value: object) -> str | None:
     if value is None:
         return None
     text = str(value)
-    return "*" * (len(text) - SHOWN) + text[-SHOWN:] if len(text) > SHOWN else "*" * len(text)
+    return (
+        "*" * (len(text) - UNMASKED_CHARACTERS) + text[-UNMASKED_CHARACTERS:]
+        if len(text) > UNMASKED_CHARACTERS
+        else "*" * len(text)
+    )

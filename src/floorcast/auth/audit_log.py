@@ -20,9 +20,9 @@ import msgspec
 from floorcast.model.token import TICKS_PER_SECOND, Now, system_now
 from floorcast.site.changes import Change
 
-__all__ = ["NAME", "AuditLog", "Tuning", "Value", "files", "read"]
+__all__ = ["FILE_NAME", "AuditLog", "Tuning", "Value", "files", "read"]
 
-NAME = "audit.log"
+FILE_NAME = "audit.log"
 PRIVATE = 0o600
 MAX_CHANGES = 1_000  # of one site file, that are spelt out
 TAIL_BYTES = 64 << 10  # in which the last line of a file is looked for
@@ -54,7 +54,7 @@ class AuditLog:
     def __init__(
         self, folder: Path | None, now: Now = system_now, tuning: Tuning | None = None
     ) -> None:
-        self._path = None if folder is None else folder / NAME
+        self._path = None if folder is None else folder / FILE_NAME
         self._now = now
         self._tuning = tuning or Tuning()
         self._gathered: dict[tuple[tuple[str, Value], ...], _Gathered] = {}  # the oldest first
@@ -166,7 +166,7 @@ class AuditLog:
 
 def files(folder: Path) -> list[Path]:
     """The files of a folder's audit log, oldest first."""
-    path = folder / NAME
+    path = folder / FILE_NAME
     numbered = [_numbered(path, number) for number in range(Tuning().older_files, -1, -1)]
     return [one for one in numbered if one.exists()]
 

@@ -101,7 +101,7 @@ class Keys:
 
 FREE = 20  # wrong keys before the first delay
 LONGEST_SECONDS = 60
-MOST = FREE + 6  # where counting stops: the longest delay is reached
+MAX_COUNTED = FREE + 6  # where counting stops: the longest delay is reached
 QUIET_SECONDS = 120  # after each of which a count decreases by one
 MAX_KEPT = 50_000  # addresses that are counted, and pairs of address and key known as good
 
@@ -157,7 +157,7 @@ class KeyGuesses:
         now = self._now()
         wrong, last, _ = self._wrong.pop(key, _Count(0, now, 0))
         gone = max(0, now - last) // (QUIET_SECONDS * TICKS_PER_SECOND)
-        wrong = min(max(0, wrong - gone) + 1, MOST)
+        wrong = min(max(0, wrong - gone) + 1, MAX_COUNTED)
         delay = min(2 ** (wrong - FREE), LONGEST_SECONDS) if wrong >= FREE else 0
         _make_room(self._wrong, self._kept)
         self._wrong[key] = _Count(wrong, now, now + delay * TICKS_PER_SECOND)

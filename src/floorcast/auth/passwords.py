@@ -25,13 +25,13 @@ __all__ = ["FairQueue", "Hasher", "Passwords", "Queue"]
 
 T = TypeVar("T")
 
-MAX_PER_CLIENT = 1024  # from all of a client's addresses together
+MAX_CLIENT_WAITING = 1024  # from all of a client's addresses together
 
 
 class FairQueue(Generic[T]):
     """Items by client and address. Each address of a client may hold ``per_address``."""
 
-    def __init__(self, per_address: int, per_client: int = MAX_PER_CLIENT) -> None:
+    def __init__(self, per_address: int, per_client: int = MAX_CLIENT_WAITING) -> None:
         self._per_address = per_address
         self._per_client = per_client
         self._clients: dict[int, dict[str, deque[T]]] = {}  # the one to be served next is first
@@ -73,7 +73,7 @@ MAX_WAITING = 64  # per client and address; at 30 ms a verification, a second's 
 Queue = tuple[int, str]
 """A client's id, and the network that the request came from."""
 
-ANY: Queue = (-1, "")
+ANY_QUEUE: Queue = (-1, "")
 
 
 class Hasher:
@@ -114,11 +114,13 @@ class Passwords:
         self._waiting = FairQueue[asyncio.Future[None]](waiting)
         self._closed = False
 
-    async def hash(self, password: str, queue: Queue = ANY) -> str:
+    async def hash(self, password: str, queue: Queue = ANY_QUEUE) -> str:
         """The encoded hash; raises ``Unavailable`` when too many wait in the queue."""
         return await self._run(partial(self._hasher.hash, password), queue)
 
-    async def verify(self, password_hash: str | None, password: str, queue: Queue = ANY) -> bool:
+    async def verify(
+        self, password_hash: str | None, password: str, queue: Queue = ANY_QUEUE
+    ) -> bool:
         """Whether the hash is this password's; raises ``Unavailable`` when too many wait.
 
         None, for a user who does not exist, is never right and takes just as long.

@@ -47,9 +47,9 @@ SCREEN: Final = "Screen"
 HASHED = "sha256:"  # prefix of the stored hash of an id; earlier releases stored the id
 
 
-MINUTE = 60 * TICKS_PER_SECOND
-MAX_PER_USER = 30  # new sessions in a minute
-MAX_PER_CLIENT = 3_000  # the same, of all users of a client
+MINUTE_TICKS = 60 * TICKS_PER_SECOND
+MAX_USER_SESSIONS = 30  # new sessions in a minute
+MAX_CLIENT_SESSIONS = 3_000  # the same, of all users of a client
 
 
 class Session(Struct, eq=False, kw_only=True):
@@ -110,7 +110,7 @@ class NewSessions:
     """
 
     def __init__(
-        self, now: Now, per_user: int = MAX_PER_USER, per_client: int = MAX_PER_CLIENT
+        self, now: Now, per_user: int = MAX_USER_SESSIONS, per_client: int = MAX_CLIENT_SESSIONS
     ) -> None:
         self._now = now
         self._per_user = per_user
@@ -123,7 +123,7 @@ class NewSessions:
         """Count a session that is about to be opened; raises RateLimited instead."""
         now = self._now()
         user = client, agent, name
-        while self._opened and self._opened[0][0] <= now - MINUTE:
+        while self._opened and self._opened[0][0] <= now - MINUTE_TICKS:
             self._forget(*self._opened.popleft())
         for whose, count, most in (
             ("user", self._users[user], self._per_user),

@@ -46,7 +46,7 @@ DAYS_UNTIL_PASSWORD_EXPIRES: Final = 9999
 LIFETIME: Final = 2 * 3600  # seconds without use after which a session has ended
 WRITTEN: Final = 60  # seconds between two writings of a session's use
 LAG: Final = 120  # seconds by which the stored use can lag, with a margin
-GROUP: Final = 250  # sessions written in one go
+SESSIONS_PER_WRITE: Final = 250  # sessions written in one go
 TRIES: Final = 10  # when other nodes write at the same time
 
 BUCKET: Final = "sessions"
@@ -314,7 +314,7 @@ class Sessions:
     async def _write_ends(self) -> None:
         conflicts = 0
         while self._ended and conflicts < TRIES:
-            ended = dict(islice(self._ended.items(), GROUP))
+            ended = dict(islice(self._ended.items(), SESSIONS_PER_WRITE))
             try:
                 await self._kv.write(
                     [Item(BUCKET, key, None) for key in ended],
@@ -326,9 +326,11 @@ class Sessions:
     async def _write_uses(self, age: int) -> None:
         """Write the uses of sessions that were last written more than ``age`` seconds ago."""
         due = [self._living[digest] for digest in self._used]
-        for at in range(0, len(due), GROUP):
+        for at in range(0, len(due), SESSIONS_PER_WRITE):
             conflicts = 0
-            while conflicts < TRIES and not await self._write_some(due[at : at + GROUP], age):
+            while conflicts < TRIES and not await self._write_some(
+                due[at : at + SESSIONS_PER_WRITE], age
+            ):
                 conflicts += 1
 
     async def _write_some(self, sessions: list[Session], age: int) -> bool:

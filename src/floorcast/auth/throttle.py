@@ -55,11 +55,11 @@ ADDRESS = Limit(free=30, longest=60, quiet=120, most=36)
 USER = Limit(free=20, longest=5, quiet=10, most=25)
 
 MAX_TURNS = 60  # addresses that wait for a turn at one user
-TURN_SECONDS = 30  # for which a turn can be taken once it has come
+TURN_EXPIRY_SECONDS = 30  # for which a turn can be taken once it has come
 
 TRUSTED = 30 * 86_400  # seconds after a login for which its address is known as good
-KEPT = 100_000  # counts of each kind, and as many addresses known as good
-GROUP = 250  # of them forgotten in one write
+MAX_COUNTS = 100_000  # counts of each kind, and as many addresses known as good
+COUNTS_PER_WRITE = 250  # of them forgotten in one write
 TRIES = 10  # when other nodes count at the same time
 
 HERE: Final = "wrong-from-address"
@@ -101,7 +101,7 @@ class Throttle:
     Every method raises ``Unavailable`` when the key-value store cannot be written.
     """
 
-    def __init__(self, kv: KeyValueStore, now: Now, kept: int = KEPT) -> None:
+    def __init__(self, kv: KeyValueStore, now: Now, kept: int = MAX_COUNTS) -> None:
         self._kv = kv
         self._now = now
         self._kept = kept
@@ -228,8 +228,10 @@ class Throttle:
                 continue
             last = {key: _read(one).last for key, one in raw.items()}
             old = sorted(last, key=last.__getitem__)[: len(raw) - self._kept * 9 // 10]
-            for at in range(0, len(old), GROUP):
-                await self._kv.write([Item(bucket, key, None) for key in old[at : at + GROUP]])
+            for at in range(0, len(old), COUNTS_PER_WRITE):
+                await self._kv.write(
+                    [Item(bucket, key, None) for key in old[at : at + COUNTS_PER_WRITE]]
+                )
 
 
 def _one_more(
@@ -254,7 +256,7 @@ def _pause(anywhere: _Count) -> int:
 
 
 def _running(turns: tuple[tuple[str, int], ...], now: int) -> tuple[tuple[str, int], ...]:
-    oldest = now - TURN_SECONDS * TICKS_PER_SECOND
+    oldest = now - TURN_EXPIRY_SECONDS * TICKS_PER_SECOND
     return tuple(turn for turn in turns if turn[1] >= oldest)
 
 

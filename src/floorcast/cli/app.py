@@ -16,7 +16,8 @@ from floorcast.model.errors import FloorcastError
 
 __all__ = ["app", "main"]
 
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # full, over quota, over the limit of a file
+# full, over quota, over the limit of a file
+NO_ROOM_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def _show_version(wanted: bool) -> None:
@@ -67,7 +68,7 @@ def main() -> None:
     except FloorcastError as error:
         sys.exit(f"floorcast: {error}")
     except OSError as error:
-        if error.errno not in {*NO_ROOM, errno.EPIPE}:
+        if error.errno not in {*NO_ROOM_ERRNOS, errno.EPIPE}:
             raise
         # Python would flush once more at its end, and fail once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

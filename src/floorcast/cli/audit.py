@@ -16,7 +16,8 @@ from floorcast.model.errors import Unavailable
 __all__ = ["register"]
 
 HEADING = ("time", "event", "client", "user", "address", "what")
-SHOWN = ("at", "event", "client", "user", "name", "address")  # the others are in the last column
+# the others are in the last column
+COLUMN_MEMBERS = ("at", "event", "client", "user", "name", "address")
 
 
 def register(app: typer.Typer) -> None:
@@ -60,7 +61,9 @@ def audit(
 
 def _row(line: Mapping[str, object]) -> Sequence[str]:
     user = " ".join(str(line[field]) for field in ("user", "name") if field in line)
-    others = [f"{name}={_text(value)}" for name, value in line.items() if name not in SHOWN]
+    others = [
+        f"{name}={_text(value)}" for name, value in line.items() if name not in COLUMN_MEMBERS
+    ]
     at, event, client, address = (
         str(line.get(field, "")) for field in ("at", "event", "client", "address")
     )

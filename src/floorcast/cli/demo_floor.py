@@ -30,13 +30,13 @@ AGENTS, SEED = 120, 1999
 SO_FAR = timedelta(hours=2)  # of the floor's day, when the demo starts
 TOO_OLD = timedelta(hours=12)  # a run that was killed before then is not changed
 BEGAN = 9.5 * 3600  # the floor's own clock then, in seconds: it is busy whenever one looks
-FILE = "demo-floor.json"
+FILE_NAME = "demo-floor.json"
 MS = timedelta(milliseconds=1)
 NOTED_EVERY = 10_000  # ms of the floor
 
 SOON = 1.0  # seconds, within which a wait is not worth a word
 CLOSING_SECONDS = 15  # that the last events have
-SHOWN = 60  # seconds back from the start that the printed token reaches
+TOKEN_AGE_SECONDS = 60  # back from the start that the printed token reaches
 API_TOKEN = "example-api-token-change-me"  # noqa: S105 — of the example site, which is public
 SIGN_IN = {
     "clientName": "ACME",
@@ -59,13 +59,13 @@ class DemoFloor:
     """The floor of a demo on a data folder."""
 
     def __init__(self, folder: Path) -> None:
-        self._file = None if folder == IN_MEMORY else folder / FILE
+        self._file = None if folder == IN_MEMORY else folder / FILE_NAME
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
     def open(self, address: str) -> None:
         """Print how to log in, and run the floor in a separate thread."""
-        since = encode(0, system_now() - SHOWN * TICKS_PER_SECOND, 0)
+        since = encode(0, system_now() - TOKEN_AGE_SECONDS * TICKS_PER_SECOND, 0)
         said = {"address": address, "token": API_TOKEN, "key": INGEST_KEY, "since": since}
         print(_GREETING.format(**said), flush=True)
         self._thread = threading.Thread(

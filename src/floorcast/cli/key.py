@@ -30,7 +30,7 @@ app = typer.Typer(
 
 SCREEN_KEY = "screen key"
 SOME = 10  # call centers or services that an error names
-NAMES: dict[KeyKind, str] = {
+KIND_NAMES: dict[KeyKind, str] = {
     "api_tokens": "API token",
     "ingest_keys": "ingest key",
     "metrics_keys": "metrics key",
@@ -104,8 +104,8 @@ def new(
 
     owner, _ = on_client(context, store, client, make)
     shown = fingerprint(digest(key))
-    audit(context, store, "key_made", client=owner.id, kind=NAMES[kind], key=shown)
-    typer.echo(f"{NAMES[kind]} {shown} of client {owner.name}; it is shown once", err=True)
+    audit(context, store, "key_made", client=owner.id, kind=KIND_NAMES[kind], key=shown)
+    typer.echo(f"{KIND_NAMES[kind]} {shown} of client {owner.name}; it is shown once", err=True)
     print(key)
 
 
@@ -191,7 +191,7 @@ def show(
         made = {*by_hand.api_tokens, *by_hand.ingest_keys, *by_hand.metrics_keys}
         keys = [
             (fingerprint(key), name, "command" if key in made else "site file")
-            for kind, name in NAMES.items()
+            for kind, name in KIND_NAMES.items()
             for key in getattr(owner, kind)
         ]
         screens = [

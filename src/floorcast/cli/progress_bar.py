@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Shown", "Silent", "back_line", "shown", "wait_line"]
 
-STEP = 10  # counted items between two lines
+ITEMS_PER_LINE = 10  # counted items between two lines
 
 
 def wait_line(seconds: float, why: str) -> str:
@@ -83,7 +83,7 @@ class Lines:
 
     def reached(self, sent: int) -> None:
         """Print a line when another tenth is done."""
-        steps = sent // STEP if self._total is None else sent * 10 // self._total
+        steps = sent // ITEMS_PER_LINE if self._total is None else sent * 10 // self._total
         if steps > self._steps:
             self._steps = steps
             whole = "" if self._total is None else f" of {self._total}"

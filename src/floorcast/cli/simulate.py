@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["faults_in", "register"]
 
-HOUR = 3_600_000  # ms
+HOUR_MS = 3_600_000  # ms
 USUAL_HOURS, LONGEST = 8.0, 8_760.0
 HEAVIEST = 10.0  # with more load, the queues alone fill the memory
 
@@ -131,7 +131,7 @@ def _simulate(
     ):
         work = SimulationRun(floor, wire, sender, stopping, progress=progress)
         try:
-            work.go_on(Pace(pace, behind), hours * HOUR)
+            work.go_on(Pace(pace, behind), hours * HOUR_MS)
             work.close()
         except Unavailable as error:
             problem = error

@@ -16,9 +16,9 @@ from floorcast.simulator.simulation import Simulation
 
 __all__ = ["Pace", "SimulationRun"]
 
-MINUTE = 60_000  # ms
-SLICE = 10_000  # ms that the floor advances at a time, at most
-LOOKS = 0.1  # seconds between two checks of the clock
+MINUTE_MS = 60_000  # ms
+MAX_ADVANCE_MS = 10_000  # ms that the floor advances at a time, at most
+CHECK_SECONDS = 0.1  # between two checks of the clock
 
 
 class Pace(NamedTuple):
@@ -67,13 +67,13 @@ class SimulationRun:
         floor, began = self._floor, self._clock()
         while floor.now + 1 <= until and not self._stopping.is_set():
             due = min(pace.reached((self._clock() - began) / TICKS_PER_SECOND), until)
-            upto = int(min(due, floor.now + SLICE))
+            upto = int(min(due, floor.now + MAX_ADVANCE_MS))
             if upto > floor.now:
                 self._ready += self._wire.carry(floor.advance(upto), upto)
             if len(self._ready) >= MAX_BATCH_EVENTS or upto + 1 > due:
                 self._send()
             if upto + 1 > due and due < until:
-                self._stopping.wait(LOOKS)
+                self._stopping.wait(CHECK_SECONDS)
 
     def close(self) -> None:
         """Close the floor, and send all that is left."""
@@ -86,4 +86,4 @@ class SimulationRun:
             batch = self._ready[:MAX_BATCH_EVENTS]
             self.totals.add(batch, self._sender.send(batch))
             del self._ready[:MAX_BATCH_EVENTS]
-        self._progress.reached(self._floor.now // MINUTE)
+        self._progress.reached(self._floor.now // MINUTE_MS)

@@ -32,7 +32,7 @@ __all__ = ["app", "is_terminal", "register"]
 
 app = typer.Typer(help="Apply, check and show the site's clients.", no_args_is_help=True)
 
-SHOWN = 20  # clients and users that are named before they are removed
+MAX_NAMED = 20  # clients and users that are named before they are removed
 
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A site file (TOML).")]
 
@@ -127,8 +127,8 @@ def is_terminal() -> bool:
 
 def _ask(file: Path, removed: Sequence[str]) -> None:
     """Ask whether what a file does not declare any more may go; raises SettingError if not."""
-    shown = "\n".join(f"  {one}" for one in removed[:SHOWN])
-    more = f"\n  … and {len(removed) - SHOWN} more" if len(removed) > SHOWN else ""
+    shown = "\n".join(f"  {one}" for one in removed[:MAX_NAMED])
+    more = f"\n  … and {len(removed) - MAX_NAMED} more" if len(removed) > MAX_NAMED else ""
     typer.echo(f"{file} removes:\n{shown}{more}", err=True)
     if not is_terminal():
         raise SettingError(

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["limits_of", "log_of", "register", "stored_entries"]
 
-READ = 64  # entries read at a time
-HOUR = 3_600_000  # ms
+READ_ENTRIES = 64  # entries read at a time
+HOUR_MS = 3_600_000  # ms
 
 DAMAGE_HEADING = ("client", "entry", "recorded at", "damage")
 HEADING = ("client", "method", "row", "figure", "shown", "recomputed")
@@ -121,8 +121,8 @@ def limits_of(settings: Settings) -> Moment:
 
     return Moment(
         0,
-        int(settings.call_quiet_hours * HOUR),
-        int(settings.agent_quiet_hours * HOUR),
+        int(settings.call_quiet_hours * HOUR_MS),
+        int(settings.agent_quiet_hours * HOUR_MS),
         int(settings.agent_late_minutes * 60_000),
     )
 
@@ -157,7 +157,7 @@ def stored_entries(log: LogReader, stream: StreamRow) -> Iterator[StoredEntry]:
     if removed is not None:
         yield StoredEntry(removed.number, removed.recorded_at, removed.kind, removed.payload)
     after = 0
-    while entries := log.read(stream, after, READ):
+    while entries := log.read(stream, after, READ_ENTRIES):
         for entry in entries:
             yield StoredEntry(entry.number, entry.recorded_at, entry.kind, entry.payload)
         after = entries[-1].number

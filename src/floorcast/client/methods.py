@@ -25,7 +25,7 @@ from floorcast.client.steps import Broken, Request, Response
 from floorcast.model.errors import UnexpectedAnswer
 
 __all__ = [
-    "MOST",
+    "MAX_PAGE_EVENTS",
     "Bound",
     "Call",
     "Page",
@@ -67,7 +67,7 @@ Bound = date | datetime | int | str
 T = TypeVar("T")
 A = TypeVar("A", bound=Answer)
 
-MOST = 1000  # events a page, the most that the API allows
+MAX_PAGE_EVENTS = 1000  # events a page, the most that the API allows
 _STREAM = "text/event-stream, application/json"  # a refusal comes as JSON
 
 
@@ -117,12 +117,14 @@ def agent_page(token: str) -> Call[Page]:
     return Call(post("/realtime/agentEvent/feed", token=token), _page)
 
 
-def interaction_page(token: str, filter: Filter = EVERYTHING, count: int = MOST) -> Call[Page]:
+def interaction_page(
+    token: str, filter: Filter = EVERYTHING, count: int = MAX_PAGE_EVENTS
+) -> Call[Page]:
     """A page of the interaction event feed, with unparsed events."""
     return Call(_counted("/realtime/event/feed", token, filter, count), _page)
 
 
-def call_page(token: str, filter: Filter = EVERYTHING, count: int = MOST) -> Call[Page]:
+def call_page(token: str, filter: Filter = EVERYTHING, count: int = MAX_PAGE_EVENTS) -> Call[Page]:
     """A page of the deprecated call event feed, with unparsed events."""
     return Call(_counted("/realtime/callEvent/feed", token, filter, count), _page)
 
@@ -133,7 +135,9 @@ def agent_stream(token: str) -> Request:
     return request.with_headers(accept=_STREAM)
 
 
-def interaction_stream(token: str, filter: Filter = EVERYTHING, count: int = MOST) -> Request:
+def interaction_stream(
+    token: str, filter: Filter = EVERYTHING, count: int = MAX_PAGE_EVENTS
+) -> Request:
     """The stream of the reference. An event's ``eventId`` is the token after it."""
     request = _counted("/realtime/event/feed/sse", token, filter, count)
     return request.with_headers(accept=_STREAM)
@@ -152,14 +156,14 @@ def agent_event_feed(token: str = "") -> Call[AgentEventPage]:
 
 
 def interaction_event_feed(
-    token: str = "", filter: Filter = EVERYTHING, count: int = MOST
+    token: str = "", filter: Filter = EVERYTHING, count: int = MAX_PAGE_EVENTS
 ) -> Call[InteractionPage]:
     """One page of interaction events after a token; waits up to 10 s. No token: one for now."""
     return _interactions(interaction_page(token, filter, count))
 
 
 def call_event_feed(
-    token: str = "", filter: Filter = EVERYTHING, count: int = MOST
+    token: str = "", filter: Filter = EVERYTHING, count: int = MAX_PAGE_EVENTS
 ) -> Call[InteractionPage]:
     """One page of the deprecated call event feed."""
     return _interactions(call_page(token, filter, count))

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 
 __all__ = ["Backoff", "Pace"]
 
-FIRST_PAUSE = 0.25  # seconds; doubled with each consecutive failure
-LONGEST_PAUSE = 15.0  # seconds, unless the server asks for more
+FIRST_RETRY_SECONDS = 0.25  # doubled with each consecutive failure
+MAX_RETRY_SECONDS = 15.0  # unless the server asks for more
 RESERVE = 0.25  # the share of a window's requests from which on they are spread over its rest
 
 _LEFT = re.compile(r";\s*r=(\d{1,9})")
@@ -28,7 +28,7 @@ class Backoff:
 
     def pause(self, asked: float = 0.0) -> float:
         """The seconds to wait after one more failure; never less than the server ``asked``."""
-        bound = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**self._failures)
+        bound = min(MAX_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2.0**self._failures)
         self._failures = min(self._failures + 1, 16)
         return asked + self._chance() * bound
 

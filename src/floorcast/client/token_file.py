@@ -11,7 +11,7 @@ from floorcast.model.errors import SettingError
 
 __all__ = ["TokenFile"]
 
-LONGEST = 4096  # bytes; a token has a few dozen
+MAX_TOKEN_BYTES = 4096  # bytes; a token has a few dozen
 
 
 class TokenFile:
@@ -25,13 +25,13 @@ class TokenFile:
         """Return the token, or None if there is no file yet or it is empty. Raises SettingError."""
         try:
             with self._path.open("rb") as file:
-                content = file.read(LONGEST + 1)
+                content = file.read(MAX_TOKEN_BYTES + 1)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise SettingError(f"{self._path} cannot be read: {error.strerror}") from error
         token = content.decode("ascii", "replace").strip()
-        if len(content) > LONGEST or not token.isprintable() or not token.isascii():
+        if len(content) > MAX_TOKEN_BYTES or not token.isprintable() or not token.isascii():
             raise SettingError(f"{self._path} does not hold a token")
         return token or None
 

@@ -27,7 +27,7 @@ from floorcast.sqlite.files import remove
 
 __all__ = ["ensure_copy"]
 
-LOOK: Final = 0.2  # seconds between requests whether the other node's copy is ready
+CHECK_SECONDS: Final = 0.2  # between requests whether the other node's copy is ready
 PIECES_AT_ONCE: Final = 4
 TELL: Final = 5.0  # seconds between lines of progress in the log
 
@@ -116,7 +116,7 @@ async def _take(link: NatsLink, folder: Path, peer: Peer) -> None:
     reader = uuid.uuid4().bytes
     subject = subject_of(peer.id, "copy")
     while (files := _offered(await link.request(subject, reader))) is None:  # noqa: ASYNC110 — another node's event
-        await asyncio.sleep(LOOK)
+        await asyncio.sleep(CHECK_SECONDS)
     progress = _Progress(sum(files.values()))
     for name, size in files.items():
         await _fetch(link, peer, into / name, size, progress)

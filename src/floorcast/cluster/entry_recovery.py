@@ -32,7 +32,7 @@ __all__ = ["Recovered", "Source", "from_peers", "from_stream"]
 
 CLOCK_SLACK: Final = 60 * TICKS_PER_SECOND  # by which the servers' clocks may differ
 MAX_MESSAGES: Final = 1000  # that are looked at for one entry
-MAX_BYTES: Final = 64 << 20  # of them
+MAX_MESSAGE_BYTES: Final = 64 << 20  # of them
 
 
 class Recovered(NamedTuple):
@@ -170,7 +170,7 @@ async def _messages_between(link: NatsLink, source: Source, wanted: Suspects) ->
                     if after < recorded_at(message.headers, message.at) < wanted.until:
                         found.append(message)
                         size += len(message.payload)
-                if len(found) > MAX_MESSAGES or size > MAX_BYTES:
+                if len(found) > MAX_MESSAGES or size > MAX_MESSAGE_BYTES:
                     return []
                 if _is_last(delivery, wanted):
                     break

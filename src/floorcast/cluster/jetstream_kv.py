@@ -28,11 +28,11 @@ from floorcast.model.token import TICKS_PER_SECOND
 __all__ = ["JetStreamKeyValueStore", "Known", "KvTuning", "LostKeys", "SavedPosition"]
 
 BATCH_MESSAGES: Final = 1000  # per batch that a server accepts
-GROUP_KEYS: Final = 400  # changed or compared in one batch; each may be several messages
+MAX_BATCH_KEYS: Final = 400  # changed or compared in one batch; each may be several messages
 BATCHES_AT_ONCE: Final = 16  # of this node; a server accepts 50
 TOMBSTONE: Final = 3600  # seconds that a deletion is kept, so that lagging watches see it
 LATE: Final = 2  # seconds by which the stream may be late to remove it
-PAUSE: Final = 0.1  # seconds until a lost batch is sent again
+RESEND_SECONDS: Final = 0.1  # until a lost batch is sent again
 
 # JetStream's own codes
 INCOMPLETE, DUPLICATE = 10176, 10201
@@ -239,7 +239,7 @@ class JetStreamKeyValueStore:
                     raise Unavailable(f"the key-value store cannot be written: {no}") from no
                 if no.code in WRONG_SEQUENCE:
                     batch = self._batch(changes, await self._renewed(known))
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(RESEND_SECONDS)
 
     def _conditions(self, known: tuple[Item, ...]) -> dict[_Key, int]:
         """The sequences at which the keys have the expected values; ``Conflict`` if they do not.
@@ -333,15 +333,15 @@ def _groups(
     Conditions on unchanged keys go into the first batch.
     """
     changed = {(item.bucket, item.key) for item in changes}
-    if len(changed | {item[:2] for item in known}) <= GROUP_KEYS:
+    if len(changed | {item[:2] for item in known}) <= MAX_BATCH_KEYS:
         yield changes, known
         return
     seen = {item[:2]: item for item in known}
     rested = [item for item in known if item[:2] not in changed]
     steps: list[tuple[Item | None, Item | None]] = [(None, item) for item in rested]
     steps += [(item, seen.get(item[:2])) for item in changes]
-    for at in range(0, len(steps), GROUP_KEYS):
-        some = steps[at : at + GROUP_KEYS]
+    for at in range(0, len(steps), MAX_BATCH_KEYS):
+        some = steps[at : at + MAX_BATCH_KEYS]
         yield (
             tuple(change for change, _ in some if change is not None),
             tuple(condition for _, condition in some if condition is not None),

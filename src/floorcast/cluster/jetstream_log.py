@@ -40,7 +40,7 @@ __all__ = ["JetStreamLog", "LogTuning"]
 SLICE_EVENTS: Final = 500  # of another node, decoded in one turn of the event loop
 
 
-NO_ROOM: Final = "the NATS servers have no room left: free their disks, or raise max_file"
+NO_ROOM_MESSAGE: Final = "the NATS servers have no room left: free their disks, or raise max_file"
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -130,7 +130,7 @@ class JetStreamLog:
         if not self._link.connected:
             return "no NATS server of the cluster can be reached"
         if self._full:
-            return f"{NO_ROOM}: events cannot be stored"
+            return f"{NO_ROOM_MESSAGE}: events cannot be stored"
         return "" if self._link.quorum else "the NATS cluster has no quorum: no event is stored"
 
     async def start(self) -> None:
@@ -327,7 +327,7 @@ class JetStreamLog:
         if left == self._full:
             self._full = not left
             tell = _log.info if left else _log.error
-            tell("nats_has_room_again" if left else "nats_storage_full", hint=NO_ROOM)
+            tell("nats_has_room_again" if left else "nats_storage_full", hint=NO_ROOM_MESSAGE)
 
     def _check_following(self) -> None:
         if self._closed:

@@ -33,7 +33,7 @@ from floorcast.model.errors import FloorcastError, Unavailable
 __all__ = ["PARTS", "Watch", "subject"]
 
 PARTS: Final = "Floorcast-Parts"  # header: the number of messages of a large value
-PAUSE: Final = 0.5  # seconds until another consumer is created
+RETRY_SECONDS: Final = 0.5  # until another consumer is created
 STALL_LOOKS: Final = 5  # checks at which the stream has more but nothing arrives
 AVOID: Final = 60.0  # seconds to avoid a server whose replica stood still
 
@@ -121,7 +121,7 @@ class Watch:
                 _log.debug("kv_following_again", why=str(error))
             except Exception:  # noqa: BLE001 — the copy is read again
                 _log.exception("kv_following_failed")
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(RETRY_SECONDS)
 
     async def _follow(self) -> None:
         now = asyncio.get_running_loop().time()

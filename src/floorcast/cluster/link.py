@@ -43,8 +43,8 @@ COMMAND_TIMEOUT_SECONDS: Final = 5.0  # for the cluster to answer a command
 WRITE_TIMEOUT_SECONDS: Final = 12.0  # JetStream takes up to 10 to elect a leader
 ANSWER: Final = 2.0  # seconds for the first response; doubled for each retry
 MAX_ANSWER: Final = 6.0
-RETRY: Final = 0.1  # seconds until a request is sent again
-LOOKS: Final = 1.0  # seconds between two checks of the streams
+RETRY_SECONDS: Final = 0.1  # until a request is sent again
+CHECK_SECONDS: Final = 1.0  # between two checks of the streams
 CLOSING: Final = 3.0  # seconds to send remaining data when the connection is closed
 # A silent replica does not count after 3 s. A majority elects another leader at the earliest 4 s
 # after it last heard from this one.
@@ -58,7 +58,9 @@ PINGS: Final = 2  # seconds between pings; a connection ends at the second witho
 # and JetStream's codes for a stream or consumer whose servers are down.
 PASSING: Final = frozenset({409, 429, 503})
 OFFLINE: Final = frozenset({10118, 10119, 10194, 10195})
-FULL: Final = frozenset({10023, 10047, 10077})  # no room: of an account, on a server, in a stream
+NO_ROOM_CODES: Final = frozenset(
+    {10023, 10047, 10077}
+)  # no room: of an account, on a server, in a stream
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -269,13 +271,15 @@ class NatsLink:
             sent = self.clock.steady()
             try:
                 await self.until_connected(left)
-                answer = await self.request(subject, payload, headers, min(wait, max(left, RETRY)))
+                answer = await self.request(
+                    subject, payload, headers, min(wait, max(left, RETRY_SECONDS))
+                )
                 return _checked(answer), sent, self.clock.steady()
             except Unavailable:
-                if loop.time() + RETRY >= until:
+                if loop.time() + RETRY_SECONDS >= until:
                     raise
             wait = min(2 * wait, MAX_ANSWER)
-            await asyncio.sleep(RETRY)
+            await asyncio.sleep(RETRY_SECONDS)
 
     async def _connect(self) -> None:
         await self.client.connect(
@@ -320,7 +324,7 @@ class NatsLink:
 
     async def _begin_again(self) -> None:
         while not self._closing:
-            await asyncio.sleep(LOOKS)
+            await asyncio.sleep(CHECK_SECONDS)
             self.client = Client()
             try:
                 await self._connect()
@@ -337,7 +341,7 @@ class NatsLink:
                 await self._stay_with_the_quorum()
             except (nats.errors.Error, OSError) as error:
                 _log.warning("nats_server_not_left", why=_why(error))
-            await asyncio.sleep(LOOKS)
+            await asyncio.sleep(CHECK_SECONDS)
 
     async def _look_at(self, stream: str) -> None:
         asked, info = self.clock.steady(), {}
@@ -393,7 +397,7 @@ def _checked(answer: Msg) -> dict[str, Any]:
     if not error:
         return found
     code, message = error.get("err_code", 0), error.get("description", "")
-    if code in FULL:
+    if code in NO_ROOM_CODES:
         raise NoRoom(f"the NATS servers have no room left: {message} ({code})")
     if error.get("code") in PASSING or code in OFFLINE:
         raise Unavailable(f"JetStream cannot do it now: {message} ({code})")

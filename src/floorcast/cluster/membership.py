@@ -46,7 +46,7 @@ from floorcast.model.token import TICKS_PER_MS, Now
 
 __all__ = ["Share", "join"]
 
-RETRY = 1.0  # seconds until a cluster that is not available is tried again
+RETRY_SECONDS = 1.0  # until a cluster that is not available is tried again
 
 T = TypeVar("T")
 
@@ -211,4 +211,4 @@ async def _patiently(what: Callable[[], Awaitable[T]]) -> T:
             return await what()
         except Unavailable as error:
             _log.warning("waiting_for_the_cluster", why=error.message)
-        await asyncio.sleep(RETRY)
+        await asyncio.sleep(RETRY_SECONDS)

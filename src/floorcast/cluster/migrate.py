@@ -46,8 +46,8 @@ __all__ = [
 ]
 
 IMPORTED = ("cluster", "imported")  # the newest entries of the folder that it began with
-GROUP_KEYS = 250  # written in one go
-FIRST = 2  # the first message of an imported log: a node that has nothing needs a copy, then
+KEYS_PER_WRITE = 250  # written in one go
+FIRST_SEQUENCE = 2  # of an imported log, so that a node that has nothing needs a copy
 
 
 class Moved(NamedTuple):
@@ -69,9 +69,9 @@ async def import_folder(settings: Settings) -> Moved:
         link = await _link(stack, settings)
         await _make_kv(link, settings.replicas, log.identity)
         follows, replicas = await make_log_streams(
-            link, settings.streams, settings.replicas, log.identity, first=FIRST
+            link, settings.streams, settings.replicas, log.identity, first=FIRST_SEQUENCE
         )
-        if any(seq >= FIRST for seq in (await _ends(link, follows)).values()):
+        if any(seq >= FIRST_SEQUENCE for seq in (await _ends(link, follows)).values()):
             raise SettingError("log: the cluster has new data since this folder was imported")
         shared = await JetStreamKeyValueStore.open(link, replicas)
         stack.push_async_callback(shared.close)
@@ -80,7 +80,9 @@ async def import_folder(settings: Settings) -> Moved:
         stack.push_async_callback(own.close)
         keys = await _copy(own, shared)
         await mark_whole(link)
-        begin_following(folder.path, [StreamPosition(name, FIRST - 1) for name in follows.streams])
+        begin_following(
+            folder.path, [StreamPosition(name, FIRST_SEQUENCE - 1) for name in follows.streams]
+        )
         return Moved(keys, len(follows.streams))
 
 
@@ -186,7 +188,7 @@ async def _copy(source: KeyValueStore, target: KeyValueStore) -> int:
         wanted, there = source.items(bucket), target.items(bucket)
         items = [Item(bucket, key, None) for key in there if key not in wanted]
         items += [Item(bucket, key, value) for key, value in wanted.items()]
-        for at in range(0, len(items), GROUP_KEYS):
-            await target.write(items[at : at + GROUP_KEYS])
+        for at in range(0, len(items), KEYS_PER_WRITE):
+            await target.write(items[at : at + KEYS_PER_WRITE])
         keys += len(wanted)
     return keys

@@ -11,7 +11,7 @@ from floorcast.model.errors import SettingError
 
 __all__ = ["Login", "connect_options", "read_url", "shown"]
 
-FILES: Final = ("credentials", "nkey", "ca", "cert", "key")
+FILE_OPTIONS: Final = ("credentials", "nkey", "ca", "cert", "key")
 PORTS: Final = ("monitor", "routes")
 
 
@@ -80,11 +80,15 @@ def connect_options(servers: list[str], login: Login) -> dict[str, Any]:
 def _options(query: str) -> dict[str, Any]:
     found: dict[str, Any] = dict(parse_qsl(query, keep_blank_values=True))
     for name, value in found.items():
-        if not value or name not in FILES + PORTS or (name in PORTS and not value.isdecimal()):
+        if (
+            not value
+            or name not in FILE_OPTIONS + PORTS
+            or (name in PORTS and not value.isdecimal())
+        ):
             raise SettingError(
                 f"log: ?{name}=… is not an option of a cluster's address: expected "
-                f"{', '.join(FILES)}, each with the path of a file, or {', '.join(PORTS)}, each "
-                "with a port"
+                f"{', '.join(FILE_OPTIONS)}, each with the path of a file, "
+                f"or {', '.join(PORTS)}, each with a port"
             )
     found |= {name: int(found[name]) for name in PORTS if name in found}
     if ("key" in found) != ("cert" in found):

@@ -19,7 +19,7 @@ from floorcast.sqlite.files import remove
 
 __all__ = ["NewerEvents", "read_again"]
 
-NAME: Final = "newer-events.json"
+FILE_NAME: Final = "newer-events.json"
 PROJECTION: Final = FILES[0]
 MAX_EXAMPLES: Final = 100
 MAX_EXAMPLE_BYTES: Final = 64 << 10
@@ -31,7 +31,7 @@ class NewerEvents:
     """The note of one folder. Writing it may wait for the disk: once for every new type."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / NAME
+        self._path = folder / FILE_NAME
         self._examples = _examples(self._path)
         self._types = {_type_of(example) for example in self._examples}
 
@@ -55,7 +55,7 @@ class NewerEvents:
 
 def read_again(folder: Path) -> bool:
     """Rebuild the projections if this release can read events that an older one could not."""
-    path = folder / NAME
+    path = folder / FILE_NAME
     examples = _examples(path)
     readable = [event for example in examples for event in read_lines(example)]
     if all(isinstance(event, UnknownEvent) for event in readable):

@@ -26,7 +26,7 @@ __all__ = ["Delivery", "Message", "OrderedConsumer"]
 PULL_MESSAGES: Final = 64  # requested at a time
 PULL_NS: Final = 2_500_000_000  # that a request waits for messages
 HEARTBEAT_NS: Final = 500_000_000  # between two signs of life while there are none
-SILENCE: Final = 3.0  # seconds without any, after which the consumer is taken for dead
+MAX_SILENCE_SECONDS: Final = 3.0  # without any, after which the consumer is taken for dead
 UNUSED_NS: Final = 30_000_000_000  # after which the server removes an unused consumer
 PLACEMENTS: Final = 6  # tries to have the consumer on a server that is not to be avoided
 
@@ -151,7 +151,7 @@ class OrderedConsumer:
 
     async def _next(self) -> Msg:
         try:
-            async with asyncio.timeout(SILENCE):
+            async with asyncio.timeout(MAX_SILENCE_SECONDS):
                 return await self._answers.get()
         except TimeoutError as error:
             raise Unavailable(f"the consumer of {self._stream} is silent") from error

@@ -31,12 +31,12 @@ from floorcast.site.store import BY_HAND, DECLARED, FILE
 
 __all__ = ["BUCKETS", "SavedStore", "check_store"]
 
-NAME: Final = "shared.db"
+FILE_NAME: Final = "shared.db"
 POSITION: Final = ("saved-position", "position")
 BUCKETS: Final = (DECLARED, BY_HAND, FILE.bucket, sessions.BUCKET, token_secret.BUCKET)
 """What moves with an installation: the site, users and keys, sessions, the tokens' secret."""
 
-PAUSE: Final = 1.0  # seconds between two writes
+SAVE_SECONDS: Final = 1.0  # between two writes
 GROUP_ITEMS: Final = 1000  # even: a value and its message are written together
 STATES: Final = "message."  # prefix of the bucket with the messages of a bucket's keys
 KEEP_DELETED: Final = 28 * 3600 * TICKS_PER_SECOND  # that a deletion is remembered
@@ -56,7 +56,7 @@ class SavedStore:
     """The file of one folder. Raises SettingError when it cannot be opened."""
 
     def __init__(self, folder: Path) -> None:
-        self._file = SqliteKeyValueStore(folder / NAME)
+        self._file = SqliteKeyValueStore(folder / FILE_NAME)
         self._changed: set[tuple[str, str]] = set()
         self._kv: JetStreamKeyValueStore | None = None
         self._task: asyncio.Task[None] | None = None
@@ -107,7 +107,7 @@ class SavedStore:
 
     async def _keep(self) -> None:
         while True:
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(SAVE_SECONDS)
             await self._save()
 
     async def _save(self) -> None:

@@ -17,7 +17,7 @@ from floorcast.cluster.nats_url import Login
 __all__ = ["check_servers"]
 
 CHECK_TIMEOUT_SECONDS: Final = 1.0  # seconds for an answer
-MAX_ANSWER_BYTES: Final = 1 << 20
+MAX_MONITORING_BYTES: Final = 1 << 20
 LOCAL: Final = "127.0.0.1"
 
 
@@ -59,11 +59,11 @@ async def _ask(host: str, port: int, request: bytes = b"") -> bytes:
     writer: asyncio.StreamWriter | None = None
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
-            reader, writer = await asyncio.open_connection(host, port, limit=MAX_ANSWER_BYTES)
+            reader, writer = await asyncio.open_connection(host, port, limit=MAX_MONITORING_BYTES)
             if not request:
                 return await reader.readline()
             writer.write(request)
-            return await reader.read(MAX_ANSWER_BYTES)
+            return await reader.read(MAX_MONITORING_BYTES)
     except (OSError, TimeoutError, ValueError):
         return b""
     finally:

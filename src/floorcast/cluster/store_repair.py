@@ -27,7 +27,7 @@ from floorcast.model.errors import SettingError
 
 __all__ = ["repair_store"]
 
-GROUP_KEYS: Final = 250  # written in one go
+KEYS_PER_WRITE: Final = 250  # written in one go
 
 
 async def repair_store(
@@ -93,6 +93,6 @@ async def _restore(kv: JetStreamKeyValueStore, saved: SavedStore, at: int) -> in
             newer = kv.written_at(bucket, key) > at
             if not newer and there.get(key) != wanted.get(key):
                 items.append(Item(bucket, key, wanted.get(key)))
-    for start in range(0, len(items), GROUP_KEYS):
-        await kv.write(items[start : start + GROUP_KEYS])
+    for start in range(0, len(items), KEYS_PER_WRITE):
+        await kv.write(items[start : start + KEYS_PER_WRITE])
     return len(items)

@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 UNITS = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30}
-SMALLEST = 2**20  # bytes; below it no buffer does its work
+MIN_BUFFER_BYTES = 2**20  # bytes; below it no buffer does its work
 
 
 class Kind(NamedTuple):
@@ -101,7 +101,7 @@ def _size(value: object) -> int:
     if not found or found[2] not in UNITS:
         raise ValueError(value)
     size = int(float(found[1]) * UNITS[found[2]])
-    if not SMALLEST <= size <= 2**50:
+    if not MIN_BUFFER_BYTES <= size <= 2**50:
         raise ValueError(value)
     return size
 

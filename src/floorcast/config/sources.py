@@ -20,10 +20,10 @@ from floorcast.config.kinds import PATH
 from floorcast.config.settings import SETTINGS, Settings
 from floorcast.model.errors import SettingError
 
-__all__ = ["FILE", "SECRETS", "Given", "Source", "exposed", "given", "load"]
+__all__ = ["FILE_NAME", "SECRETS", "Given", "Source", "exposed", "given", "load"]
 
-FILE = "floorcast.toml"
-PREFIX = "FLOORCAST_"
+FILE_NAME = "floorcast.toml"
+VARIABLE_PREFIX = "FLOORCAST_"
 SECRETS = frozenset({"key", "password", "api_token"})
 """The options, of any command, whose values are secret."""
 
@@ -102,21 +102,21 @@ def _is_secret(name: str, value: object) -> bool:
 def _from_environment(environ: Mapping[str, str], known: Collection[str]) -> dict[str, Given]:
     found = {}
     for variable, value in environ.items():
-        if not variable.startswith(PREFIX) or not value.strip():
+        if not variable.startswith(VARIABLE_PREFIX) or not value.strip():
             continue
-        name = variable.removeprefix(PREFIX).lower()
+        name = variable.removeprefix(VARIABLE_PREFIX).lower()
         if not _exists(name, known) or variable != variable.upper():
             near = _near(name, known)
             raise SettingError(
                 f"{variable} in the environment: there is no such setting"
-                + (f"; did you mean {PREFIX}{near.upper()}?" if near else "")
+                + (f"; did you mean {VARIABLE_PREFIX}{near.upper()}?" if near else "")
             )
         found[name] = Given(value, f"{variable} in the environment", Source.CHOSEN)
     return found
 
 
 def _from_file(named: Given | None, folder: Path, known: Collection[str]) -> dict[str, Given]:
-    path = folder / (FILE if named is None else str(_read(CONFIG, named)))
+    path = folder / (FILE_NAME if named is None else str(_read(CONFIG, named)))
     source = Source.FOUND if named is None else Source.CHOSEN
     try:
         table = tomllib.loads(path.read_text("utf-8"))

@@ -14,7 +14,7 @@ from floorcast.connectors.spool import Spool
 
 __all__ = ["Forwarder"]
 
-MAX_SHOWN = 20  # refused events shown individually; further ones are counted
+MAX_LOGGED_EVENTS = 20  # refused events shown individually; further ones are counted
 
 _log = structlog.get_logger("floorcast.connect")
 
@@ -73,9 +73,9 @@ class Forwarder:
     def _show(self, events: Sequence[CloudEvent], rejected: Sequence[Rejected]) -> None:
         for one in rejected:
             self._shown += 1
-            if self._shown <= MAX_SHOWN:
+            if self._shown <= MAX_LOGGED_EVENTS:
                 event = events[one.index] if one.index < len(events) else None
                 kind = event.type if event else ""
                 _log.error("an event was refused", id=one.id, type=kind, why=one.message)
-            elif self._shown == MAX_SHOWN + 1:
+            elif self._shown == MAX_LOGGED_EVENTS + 1:
                 _log.error("more events were refused: see floorcast_connector_refused_total")

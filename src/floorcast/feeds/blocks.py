@@ -18,7 +18,7 @@ from floorcast.feeds.filters import Matcher
 from floorcast.store.segment import Facets, Segment, as_classes, as_offsets, as_places
 
 __all__ = [
-    "PAGE_BYTES",
+    "MAX_PAGE_BYTES",
     "SEAL_BYTES",
     "SEAL_EVENTS",
     "Block",
@@ -31,7 +31,7 @@ __all__ = [
 
 SEAL_EVENTS = 1000  # events of a block
 SEAL_BYTES = 1024 * 1024  # bytes of a block
-PAGE_BYTES = 8 * 1024 * 1024  # bytes of a page, unless a single event has more
+MAX_PAGE_BYTES = 8 * 1024 * 1024  # bytes of a page, unless a single event has more
 
 Record = tuple[int, Facets, bytes]
 """An event as a feed takes it: its position, its facets, and its JSON without a line break."""
@@ -203,7 +203,9 @@ class PageBuilder:
         "space",
     )
 
-    def __init__(self, cursor: int, matcher: Matcher, room: int, space: int = PAGE_BYTES) -> None:
+    def __init__(
+        self, cursor: int, matcher: Matcher, room: int, space: int = MAX_PAGE_BYTES
+    ) -> None:
         self.cursor = cursor
         self.matcher = matcher
         self.asked = (cursor, matcher, room, space)

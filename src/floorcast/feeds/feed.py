@@ -13,7 +13,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from floorcast.feeds.blocks import PAGE_BYTES, Block, Page, PageBuilder, Record, Tail
+from floorcast.feeds.blocks import MAX_PAGE_BYTES, Block, Page, PageBuilder, Record, Tail
 from floorcast.feeds.filters import Matcher
 from floorcast.feeds.ring import Ring, Rings, Waiters
 from floorcast.site.configuration import FeedName
@@ -120,7 +120,7 @@ class Feed:
         self._rings.keep(self._ring, Block(segment))
 
     async def page(
-        self, cursor: int, matcher: Matcher, count: int, space: int = PAGE_BYTES
+        self, cursor: int, matcher: Matcher, count: int, space: int = MAX_PAGE_BYTES
     ) -> Page:
         """Up to ``count`` events after ``cursor`` that ``matcher`` sees; at once, maybe empty.
 

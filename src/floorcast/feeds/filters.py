@@ -30,7 +30,7 @@ __all__ = ["EVERYTHING", "Filter", "InteractionConditions", "Matcher", "matcher"
 
 Kind = Literal["VOICE", "SMS", "EMAIL"]
 KINDS = get_args(Kind)
-MAX_VERDICTS = 8_192  # that one matcher remembers; bounds its memory, not its answers
+MAX_CACHED_VERDICTS = 8_192  # that one matcher remembers; bounds its memory, not its answers
 MAX_ALL_VERDICTS = 262_144  # that all matchers remember, of about 200 bytes each
 _MATCHER_BYTES = 1_024
 _ID_BYTES = 96  # of an id in a set that is filled to a third, as sets are at worst
@@ -105,7 +105,7 @@ class Matcher:
         return verdict
 
     def _remember(self, facets: Facets, *, seen: bool) -> None:
-        if len(self._verdicts) >= MAX_VERDICTS or Matcher.remembered >= MAX_ALL_VERDICTS:
+        if len(self._verdicts) >= MAX_CACHED_VERDICTS or Matcher.remembered >= MAX_ALL_VERDICTS:
             Matcher.remembered -= len(self._verdicts)
             self._verdicts.clear()
         if Matcher.remembered < MAX_ALL_VERDICTS:

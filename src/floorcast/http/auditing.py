@@ -16,7 +16,7 @@ from floorcast.model.errors import (
 
 __all__ = ["audit_acknowledgement", "audit_failure", "audit_login", "audit_refusal"]
 
-SHOWN = 16  # characters of a session's hash, enough to distinguish sessions
+SESSION_HASH_CHARACTERS = 16  # characters of a session's hash, enough to distinguish sessions
 
 
 _KEYS = {
@@ -35,7 +35,7 @@ def audit_acknowledgement(context: RequestContext, client: int, alert: str, name
         user=session.user,
         name=session.name,
         address=context.address,
-        session=session.digest[:SHOWN],
+        session=session.digest[:SESSION_HASH_CHARACTERS],
         what=f"{alert} {name}",
     )
 
@@ -49,7 +49,7 @@ def audit_login(context: RequestContext, event: str, session: Session) -> None:
         name=session.name,
         agent=session.agent or None,
         address=context.address,
-        session=session.digest[:SHOWN],
+        session=session.digest[:SESSION_HASH_CHARACTERS],
     )
 
 
@@ -89,7 +89,7 @@ def audit_refusal(context: RequestContext, path: str, needs: str | None, error: 
             name=session.name,
             agent=session.agent or None,
             address=context.address,
-            session=session.digest[:SHOWN],
+            session=session.digest[:SESSION_HASH_CHARACTERS],
             path=path,
             why=error.message,
         )

@@ -19,7 +19,7 @@ from starlette.types import Receive
 
 from floorcast.model.errors import InvalidParameter, NotAnObject, TooLarge, UnsupportedMedia
 from floorcast.model.nesting import check_nesting
-from floorcast.model.wording import KINDS
+from floorcast.model.wording import TYPE_WORDS
 
 __all__ = ["INTAKE_LIMIT", "JSON_LIMIT", "Disconnected", "read_body", "read_json"]
 
@@ -191,7 +191,8 @@ def _wrong_type(text: str) -> InvalidParameter | NotAnObject:
         return InvalidParameter(f"{member}: {text[: at.start()]}")
     expected = mismatch["expected"].removesuffix(" | null")
     return InvalidParameter(
-        f"{member} must be {KINDS.get(expected, expected)}, not {KINDS.get(mismatch['got'])}"
+        f"{member} must be {TYPE_WORDS.get(expected, expected)}, "
+        f"not {TYPE_WORDS.get(mismatch['got'])}"
     )
 
 

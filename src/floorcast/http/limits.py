@@ -82,7 +82,7 @@ RETRY_SECONDS = 10  # as long as a poll waits
 
 
 MAX_FILTER_BYTES = 16 << 20  # of the filters of one client's readers
-MAX_ANSWER_BYTES = 64 << 20  # of answers that are being sent to one client
+MAX_SENDING_BYTES = 64 << 20  # of answers that are being sent to one client
 SMALL_ANSWER_BYTES = 16 << 10  # what a connection may hold anyhow
 
 T = TypeVar("T")
@@ -175,7 +175,7 @@ class AnswerLimits:
     once, and small ones do not count. A client at a limit gets 429.
     """
 
-    def __init__(self, at_once: int = 4, waiting: int = 256, most: int = MAX_ANSWER_BYTES) -> None:
+    def __init__(self, at_once: int = 4, waiting: int = 256, most: int = MAX_SENDING_BYTES) -> None:
         self._waiting = waiting
         self._most = most
         self._building = ClientTurns(at_once)

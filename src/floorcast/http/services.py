@@ -36,7 +36,7 @@ __all__ = ["Past", "Readiness", "Reporting", "Services"]
 
 REPORT_BYTES = 16 << 30  # of address space for a report
 CATCH_UP = 8.0  # seconds that a reader waits for this node to reach its token
-LOOK = 0.25  # seconds between two checks whether it can still come
+CHECK_SECONDS = 0.25  # between two checks whether it can still come
 REBUILD_SECONDS = 2  # what ``Retry-After`` says while a floor is being rebuilt
 
 
@@ -184,7 +184,7 @@ class Services:
             if loop.time() >= until:
                 raise Unavailable("this node has not reached the token's position yet: try again")
             with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK):
+                async with asyncio.timeout(CHECK_SECONDS):
                     await self.floor_of(client).until_folded(entry)
 
     def zone(self, client: int) -> tzinfo:

@@ -24,7 +24,7 @@ __all__ = ["CHECKED", "SCHEMA", "SqliteKeyValueStore"]
 
 T = TypeVar("T")
 
-PAGE = 4096  # bytes
+PAGE_BYTES = 4096  # bytes
 CACHE_KIB = 2048
 
 CHECKED = (
@@ -160,7 +160,7 @@ def _change(writer: apsw.Connection, changes: tuple[Item, ...], known: tuple[Ite
 
 def _connect(file: Path) -> apsw.Connection:
     try:
-        connection = connect(file, page_size=PAGE, synchronous="FULL", cache_kib=CACHE_KIB)
+        connection = connect(file, page_size=PAGE_BYTES, synchronous="FULL", cache_kib=CACHE_KIB)
         try:
             connection.pragma("secure_delete", True)  # free pages keep no deleted data
             migrate(connection, SCHEMA, str(file))

@@ -8,7 +8,7 @@ from typing import Any
 
 __all__ = ["ended"]
 
-RETRY = 0.2  # seconds until a task that still runs is cancelled again
+RETRY_SECONDS = 0.2  # until a task that still runs is cancelled again
 
 
 async def ended(tasks: Iterable[asyncio.Task[Any]]) -> None:
@@ -21,7 +21,7 @@ async def ended(tasks: Iterable[asyncio.Task[Any]]) -> None:
     while left:
         for task in left:
             task.cancel()
-        done, left = await asyncio.wait(left, timeout=RETRY)
+        done, left = await asyncio.wait(left, timeout=RETRY_SECONDS)
         for task in done:
             if not task.cancelled():
                 task.exception()  # no one else retrieves it

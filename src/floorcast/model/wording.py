@@ -8,9 +8,17 @@ from typing import Final
 
 from msgspec import inspect
 
-__all__ = ["KINDS", "did_you_mean", "expected_at", "keys_at", "number", "one_of", "whole_number"]
+__all__ = [
+    "TYPE_WORDS",
+    "did_you_mean",
+    "expected_at",
+    "keys_at",
+    "number",
+    "one_of",
+    "whole_number",
+]
 
-KINDS: Final[Mapping[str, str]] = {
+TYPE_WORDS: Final[Mapping[str, str]] = {
     "str": "a string",
     "bool": "true or false",
     "int": "a whole number",
@@ -25,7 +33,7 @@ KINDS: Final[Mapping[str, str]] = {
 def whole_number(low: int | None = None, high: int | None = None) -> str:
     """A whole number, between two others if these are given."""
     if low is None or high is None:
-        return KINDS["int"]
+        return TYPE_WORDS["int"]
     return f"a whole number from {low:,} to {high:,}"
 
 
@@ -94,13 +102,13 @@ def _one(kind: inspect.Type, nested: str) -> str:  # noqa: PLR0911 — a table o
         case inspect.IntType(ge=low, le=high):
             return whole_number(low, high)
         case inspect.FloatType():
-            return KINDS["float"]
+            return TYPE_WORDS["float"]
         case inspect.BoolType():
-            return KINDS["bool"]
+            return TYPE_WORDS["bool"]
         case inspect.StrType(pattern=pattern) if pattern:
             return "a string of digits"
         case inspect.StrType(min_length=low, max_length=high):
-            return f"a string of {low or 0} to {high:,} characters" if high else KINDS["str"]
+            return f"a string of {low or 0} to {high:,} characters" if high else TYPE_WORDS["str"]
         case inspect.DateTimeType():
             return "a time with its zone, like 2026-11-23T10:00:00Z"
         case inspect.LiteralType(values=values):

@@ -27,9 +27,9 @@ from floorcast.workers.pool import PoolTuning, WorkerFault, WorkerPool
 
 __all__ = ["ArchiveState", "Archiving", "check_archive"]
 
-LOOK_SECONDS = 15.0  # between two rounds over the clients
+ROUND_SECONDS = 15.0  # between two rounds over the clients
 RETRY_MS = 60_000  # after a failed attempt
-SEAL_BYTES = 16 << 30  # of address space, most of which pyarrow only reserves
+SEAL_MEMORY_BYTES = 16 << 30  # of address space, most of which pyarrow only reserves
 SEAL_SECONDS = 1800.0  # limit for sealing one hour
 
 _log = structlog.get_logger(__name__)
@@ -71,7 +71,7 @@ class Archiving:
         self._settings = settings
         self._server = server
         self._pool = pool or WorkerPool(
-            PoolTuning(at_once=1, seconds=SEAL_SECONDS, memory_bytes=SEAL_BYTES)
+            PoolTuning(at_once=1, seconds=SEAL_SECONDS, memory_bytes=SEAL_MEMORY_BYTES)
         )
         self._one_round = asyncio.Lock()
         self._due: dict[int, int] = {}
@@ -82,7 +82,7 @@ class Archiving:
         """Seal until cancelled."""
         while True:
             await self.round()
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(ROUND_SECONDS)
 
     async def round(self) -> None:
         """Seal the hours that are due, one per client in turn. Only one round runs at a time."""

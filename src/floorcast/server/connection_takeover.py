@@ -27,7 +27,7 @@ from floorcast.model.errors import RateLimited
 from floorcast.server.connection_limits import ConnectionLimits
 
 __all__ = [
-    "TURN",
+    "TURN_SECONDS",
     "ConnectionTakeover",
     "CountedStream",
     "EpollTransport",
@@ -161,10 +161,10 @@ def limited_by_address(api: ASGIApp, limits: ConnectionLimits) -> ASGIApp:
     return app
 
 
-TURN = 0.002  # seconds per turn of the loop for serving and closing connections
+TURN_SECONDS = 0.002  # per turn of the loop for serving and closing connections
 SEND_BUFFER_BYTES = 256 * 1024  # of a stream in the kernel; fixed, so that it does not grow
 FEW = 16  # connections between two checks of the clock
-ASIDE = 65536  # bytes of a reader's data read at a time, which are ignored
+DISCARD_BYTES = 65536  # bytes of a reader's data read at a time, which are ignored
 
 _AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER: discard unsent data
 
@@ -239,7 +239,7 @@ class Wire(asyncio.Transport):
 
     def _gone(self) -> bool:
         try:
-            return not os.read(self._file, ASIDE)
+            return not os.read(self._file, DISCARD_BYTES)
         except BlockingIOError:
             return False
         except OSError:
@@ -297,7 +297,7 @@ class EpollTransport:
         del self._wires[file]
 
     def _look(self) -> None:
-        until = time.perf_counter() + TURN
+        until = time.perf_counter() + TURN_SECONDS
         while events := self._epoll.poll(0, FEW):
             for file, event in events:
                 wire = self._wires.get(file)

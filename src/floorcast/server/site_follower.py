@@ -13,8 +13,8 @@ from floorcast.site.live_site import Site, SiteChange
 
 __all__ = ["SiteFollower"]
 
-FIRST_PAUSE = 0.5  # seconds after the first failed attempt to update a floor to the site
-LONGEST_PAUSE = 60.0  # seconds between two attempts
+FIRST_UPDATE_RETRY_SECONDS = 0.5  # after the first failed update of a floor to the site
+MAX_UPDATE_RETRY_SECONDS = 60.0  # between two attempts
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -64,7 +64,7 @@ class SiteFollower:
             self._beginning[client] = asyncio.create_task(self._begin(client))
 
     async def _begin(self, client: int) -> None:
-        pause = FIRST_PAUSE
+        pause = FIRST_UPDATE_RETRY_SECONDS
         try:
             while (found := self._site.clients.get(client)) is not None:
                 try:
@@ -78,6 +78,6 @@ class SiteFollower:
                         return
                     continue
                 await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
+                pause = min(2 * pause, MAX_UPDATE_RETRY_SECONDS)
         finally:
             del self._beginning[client]

@@ -14,10 +14,10 @@ from floorcast.config.settings import Settings
 from floorcast.model.errors import SettingError
 from floorcast.server.connection_admission import A, ConnectionAdmission
 
-__all__ = ["LOOK_SECONDS", "Certificate", "TlsListener"]
+__all__ = ["CHECK_SECONDS", "Certificate", "TlsListener"]
 
 ACCEPTED_IN_A_TURN = 16  # connections accepted in one turn of the loop
-LOOK_SECONDS = 10.0  # between two checks for changed files
+CHECK_SECONDS = 10.0  # between two checks for changed files
 
 _log = structlog.stdlib.get_logger(__name__)
 _Mark = tuple[tuple[int, int], ...]  # of each file: modification time and size

@@ -36,7 +36,7 @@ from floorcast.server.connection_limits import (
 )
 from floorcast.server.connection_takeover import EpollTransport, limited_by_address
 from floorcast.server.node import Node
-from floorcast.server.tls import LOOK_SECONDS, Certificate
+from floorcast.server.tls import CHECK_SECONDS, Certificate
 from floorcast.server.uvicorn_internals import (
     Connection,
     Shared,
@@ -152,7 +152,7 @@ async def _until_stopped(
 
 async def _keep_certificate(certificate: Certificate) -> None:
     while True:
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(CHECK_SECONDS)
         certificate.reload_if_changed()
 
 

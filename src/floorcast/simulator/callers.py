@@ -9,14 +9,14 @@ from floorcast.simulator.world import Process, World
 
 __all__ = ["arrivals"]
 
-HOUR = 3_600  # seconds
+HOUR_SECONDS = 3_600
 
 
 def arrivals(world: World, service: ServicePlan) -> Process:
     """A Poisson process whose rate follows the time of day, by thinning the highest rate."""
     most = max(service.calls_an_hour)
     while True:
-        yield world.pause(world.chance.expovariate(most / HOUR))
+        yield world.pause(world.chance.expovariate(most / HOUR_SECONDS))
         if world.happens(service.rate(world.time_of_day) / most):
             world.env.process(_caller(world, service))
 

@@ -9,7 +9,7 @@ from floorcast.simulator.world import Process, World
 
 __all__ = ["Dialer"]
 
-LOOKS = 1  # seconds between two checks of the agents
+CHECK_SECONDS = 1  # between two checks of the agents
 NOT_REACHED = ("No Answer", "Busy", "Answering Machine")
 
 
@@ -25,7 +25,7 @@ class Dialer:
         """Check which agents are ready and dial for them."""
         world, plan = self._world, self._records.plan
         while True:
-            yield world.pause(LOOKS)
+            yield world.pause(CHECK_SECONDS)
             wanted = world.acd.free_for(plan.service) * plan.lines_an_agent - self._ringing
             for _ in range(int(wanted + world.chance.random())):
                 zone = self._records.take()

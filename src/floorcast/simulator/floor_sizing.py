@@ -8,9 +8,9 @@ from random import Random
 
 from floorcast.simulator.distributions import Exponential, Lognormal
 from floorcast.simulator.fitted import HALF_HOURS, Bank, BankService, bank
-from floorcast.simulator.people import HOURS_FROM_EASTERN, NAMES, agent_name
+from floorcast.simulator.people import HOURS_FROM_EASTERN, NAME_COUNT, agent_name
 from floorcast.simulator.scenario import (
-    DAY,
+    DAY_SECONDS,
     HALF_HOUR,
     AgentPlan,
     CampaignPlan,
@@ -131,7 +131,7 @@ def _agents(posts: Sequence[str], known: Bank, seed: int) -> list[AgentPlan]:
     chance = Random(f"floor {seed}")  # noqa: S311 — not used for secrets
     inbound = [name for name in dict.fromkeys(posts) if name not in {OUTBOUND, BY_HAND}]
     desks = max(2, min(20, len(posts) // 20))
-    begins, first_name = _shifts(known), seed * NAMES_APART % NAMES
+    begins, first_name = _shifts(known), seed * NAMES_APART % NAME_COUNT
     found = []
     for number, service in enumerate(posts):
         first = begins[number * 7 % len(begins)] * HALF_HOUR
@@ -141,7 +141,7 @@ def _agents(posts: Sequence[str], known: Bank, seed: int) -> list[AgentPlan]:
             service=service,
             name=name,
             team=1 + number // TEAM,
-            shift=Shift(first, min(first + SHIFT * HALF_HOUR, DAY)),
+            shift=Shift(first, min(first + SHIFT * HALF_HOUR, DAY_SECONDS)),
             desk=number % desks,
         )
         if service == BY_HAND:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from floorcast.simulator.people import HOURS_FROM_EASTERN
-from floorcast.simulator.scenario import DAY, CampaignPlan
+from floorcast.simulator.scenario import DAY_SECONDS, CampaignPlan
 from floorcast.simulator.true_figures import CampaignTruth
 from floorcast.simulator.world import Process, World
 
@@ -79,7 +79,7 @@ class CallList:
         }
 
     def _load(self) -> None:
-        day = (self._world.begins_at + self._world.now / 1000) // DAY
+        day = (self._world.begins_at + self._world.now / 1000) // DAY_SECONDS
         if day != self._day:
             self._day, self._completed = day, 0
             self._left = dict(self.plan.records)

@@ -5,22 +5,22 @@ from __future__ import annotations
 from random import Random
 from typing import NamedTuple
 
-__all__ = ["HOURS_FROM_EASTERN", "NAMES", "Person", "agent_name", "person"]
+__all__ = ["HOURS_FROM_EASTERN", "NAME_COUNT", "Person", "agent_name", "person"]
 
-FIRST = (
+FIRST_NAMES = (
     "Ada", "Amir", "Ana", "Bela", "Ben", "Carla", "Chen", "Dana", "Diego", "Ella", "Emre",
     "Fatima", "Felix", "Gita", "Hana", "Hugo", "Ines", "Ivo", "Jana", "Jonas", "Kofi", "Lea",
     "Liam", "Lucia", "Maya", "Milan", "Nadia", "Noah", "Olga", "Omar", "Pia", "Rafael", "Rosa",
     "Samir", "Tara", "Victor", "Yara", "Zoe",
 )  # fmt: skip
-LAST = (
+LAST_NAMES = (
     "Abadi", "Bauer", "Becker", "Cohen", "Costa", "Diaz", "Dubois", "Eriksen", "Fischer",
     "Garcia", "Hoffman", "Ito", "Jansen", "Kaya", "Keller", "Kim", "Levi", "Lopez", "Marino",
     "Meyer", "Mbeki", "Nagy", "Novak", "Okafor", "Olsen", "Patel", "Peretz", "Rossi", "Santos",
     "Sato", "Silva", "Singh", "Tran", "Varga", "Weiss", "Wong", "Young",
 )  # fmt: skip
 
-NAMES = len(FIRST) * len(LAST)
+NAME_COUNT = len(FIRST_NAMES) * len(LAST_NAMES)
 """So many agents have names without a number."""
 
 HOURS_FROM_EASTERN = {"AT": 1, "ET": 0, "CT": -1, "MT": -2, "PT": -3, "AL": -4, "HI": -5}
@@ -53,10 +53,10 @@ class Person(NamedTuple):
 
 def agent_name(number: int) -> str:
     """The name of agent ``number``, from 0. Names are unique."""
-    last, first = divmod(number, len(FIRST))
-    again, last = divmod(last, len(LAST))
+    last, first = divmod(number, len(FIRST_NAMES))
+    again, last = divmod(last, len(LAST_NAMES))
     # neighbours in the list do not share a surname
-    name = f"{FIRST[first]} {LAST[(last + first) % len(LAST)]}"
+    name = f"{FIRST_NAMES[first]} {LAST_NAMES[(last + first) % len(LAST_NAMES)]}"
     return name if not again else f"{name} {again + 1}"
 
 
@@ -64,8 +64,8 @@ def person(chance: Random, zone: str = "ET") -> Person:
     """Return a person in a time zone."""
     area, state, zip_code = chance.choice(_PLACES[zone])
     return Person(
-        first_name=chance.choice(FIRST),
-        last_name=chance.choice(LAST),
+        first_name=chance.choice(FIRST_NAMES),
+        last_name=chance.choice(LAST_NAMES),
         phone=f"{area}55501{chance.randrange(100):02}",
         account=f"A{chance.randrange(10_000_000):07}",
         state=state,

@@ -14,7 +14,7 @@ from typing import Literal
 from floorcast.simulator.distributions import Distribution, Exponential, Fixed, Lognormal
 
 __all__ = [
-    "DAY",
+    "DAY_SECONDS",
     "HALF_HOUR",
     "AgentPlan",
     "CampaignPlan",
@@ -30,7 +30,7 @@ RINGS, MESSAGE = Lognormal(2.8, 0.2), Lognormal(3.3, 0.4, 120.0)
 HOLD, CONSULT, PASSING = Lognormal(3.4, 0.6), Lognormal(3.9, 0.5), Lognormal(2.0, 0.4)
 PREVIEW = Exponential(20.0)
 
-DAY = 86_400  # seconds
+DAY_SECONDS = 86_400
 HALF_HOUR = 1_800
 
 

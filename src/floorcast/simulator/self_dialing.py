@@ -11,7 +11,7 @@ from floorcast.simulator.world import CallToCome, World
 
 __all__ = ["SelfDialing"]
 
-SKIPPED = 0.15  # share of the previewed records
+SKIPPED_SHARE = 0.15  # share of the previewed records
 BETWEEN = 6.0  # mean seconds from one record to the next
 NOBODY_LEFT = 120.0  # seconds until the next check of a list with no one to call
 
@@ -41,7 +41,7 @@ class SelfDialing(Agent):
         self._tell_of(whom, "MANUAL_DIAL" if by_hand else "PREVIEW_DIAL_OFFERED")
         yield world.drawn(world.plan.habits.preview_time)
         if not by_hand:
-            if world.happens(SKIPPED):
+            if world.happens(SKIPPED_SHARE):
                 self._records.not_reached(zone)
                 self._tell_of(whom, "PREVIEW_DIAL_SKIPPED")
                 return None

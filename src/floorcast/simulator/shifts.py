@@ -9,13 +9,13 @@ from typing import NamedTuple
 import simpy
 
 from floorcast.simulator.queueing import queue, somewhere_else
-from floorcast.simulator.scenario import DAY, AgentPlan
+from floorcast.simulator.scenario import DAY_SECONDS, AgentPlan
 from floorcast.simulator.simulated_call import Call
 from floorcast.simulator.world import CallToCome, Process, World
 
 __all__ = ["Agent", "shift_of"]
 
-MINUTE = 60
+MINUTE_SECONDS = 60
 
 
 class Break(NamedTuple):
@@ -28,18 +28,18 @@ class Break(NamedTuple):
     begins: float
     seconds: float
     share: float = 1.0
-    spread: float = 40 * MINUTE
+    spread: float = 40 * MINUTE_SECONDS
 
 
 BREAKS = (
-    Break("BREAK", 120 * MINUTE, 10 * MINUTE),
-    Break("LUNCH", 240 * MINUTE, 30 * MINUTE, spread=90 * MINUTE),
-    Break("BREAK", 390 * MINUTE, 10 * MINUTE),
-    Break("MEETING", 60 * MINUTE, 15 * MINUTE, 0.3),
-    Break("TRAINING", 180 * MINUTE, 25 * MINUTE, 0.15),
-    Break("TECH_DIFFICULTIES", 300 * MINUTE, 5 * MINUTE, 0.15),
-    Break("VOICE_MAIL", 330 * MINUTE, 4 * MINUTE, 0.25),
-    Break("OTHER", 450 * MINUTE, 3 * MINUTE, 0.3),
+    Break("BREAK", 120 * MINUTE_SECONDS, 10 * MINUTE_SECONDS),
+    Break("LUNCH", 240 * MINUTE_SECONDS, 30 * MINUTE_SECONDS, spread=90 * MINUTE_SECONDS),
+    Break("BREAK", 390 * MINUTE_SECONDS, 10 * MINUTE_SECONDS),
+    Break("MEETING", 60 * MINUTE_SECONDS, 15 * MINUTE_SECONDS, 0.3),
+    Break("TRAINING", 180 * MINUTE_SECONDS, 25 * MINUTE_SECONDS, 0.15),
+    Break("TECH_DIFFICULTIES", 300 * MINUTE_SECONDS, 5 * MINUTE_SECONDS, 0.15),
+    Break("VOICE_MAIL", 330 * MINUTE_SECONDS, 4 * MINUTE_SECONDS, 0.25),
+    Break("OTHER", 450 * MINUTE_SECONDS, 3 * MINUTE_SECONDS, 0.3),
 )
 LOGGING_ON = 20.0  # seconds, at most, until all agents of a shift have logged on
 REGISTERING = 4.0
@@ -273,7 +273,7 @@ def shift_of(plan: AgentPlan, time_of_day: float) -> tuple[float, float]:
     if plan.shift is None:
         return 0.0, float("inf")
     length = plan.shift.ends - plan.shift.begins
-    begins = (plan.shift.begins - time_of_day + DAY) % DAY
-    if begins > DAY - length:
-        begins -= DAY
+    begins = (plan.shift.begins - time_of_day + DAY_SECONDS) % DAY_SECONDS
+    if begins > DAY_SECONDS - length:
+        begins -= DAY_SECONDS
     return begins, begins + length

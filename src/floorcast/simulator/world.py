@@ -14,7 +14,7 @@ from floorcast.simulator.distributions import Distribution
 from floorcast.simulator.distributor import Distributor
 from floorcast.simulator.people import Person
 from floorcast.simulator.recorder import Teller
-from floorcast.simulator.scenario import DAY, AgentPlan, FloorPlan
+from floorcast.simulator.scenario import DAY_SECONDS, AgentPlan, FloorPlan
 from floorcast.simulator.simulated_call import Call, Direction
 
 __all__ = ["CallToCome", "Process", "World"]
@@ -53,7 +53,7 @@ class World:
     @property
     def time_of_day(self) -> float:
         """Seconds since the floor's midnight."""
-        return (self.begins_at + self.now / 1000) % DAY
+        return (self.begins_at + self.now / 1000) % DAY_SECONDS
 
     def happens(self, share: float) -> bool:
         """Return true with this probability."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 import secrets
 from hashlib import sha256
 
-__all__ = ["SHOWN", "digest", "fingerprint", "new_key"]
+__all__ = ["FINGERPRINT_DIGITS", "digest", "fingerprint", "new_key"]
 
-SHOWN = 12  # hexadecimal digits; enough to distinguish keys, too few to find one
+FINGERPRINT_DIGITS = 12  # hexadecimal digits; enough to distinguish keys, too few to find one
 
 
 def new_key() -> str:
@@ -26,4 +26,4 @@ def digest(key: str) -> str:
 
 def fingerprint(a_digest: str) -> str:
     """The fingerprint of a key: the first digits of its digest."""
-    return a_digest[:SHOWN]
+    return a_digest[:FINGERPRINT_DIGITS]

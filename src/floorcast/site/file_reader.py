@@ -15,10 +15,10 @@ from floorcast.site.file_schema import FileClient, SiteTables
 
 __all__ = ["SiteFile", "parse", "read"]
 
-MOST = 20  # problems reported at once
+MAX_PROBLEMS = 20  # problems reported at once
 
 
-MAX_BYTES = 64 << 20  # of a site file; 100,000 agents and 5,000 clients need less
+MAX_FILE_BYTES = 64 << 20  # of a site file; 100,000 agents and 5,000 clients need less
 MAX_KEY_PARTS = 16  # no setting has more than 3
 # for a key of many parts, tomllib takes quadratic time and one or two levels of recursion each
 _PART = r"""(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*"""
@@ -38,12 +38,12 @@ def read(path: Path) -> SiteFile:
     """Read and check a site file; raises ``SettingError`` with one line per mistake."""
     try:
         with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
+            raw = file.read(MAX_FILE_BYTES + 1)
         text = raw.decode()
     except (OSError, ValueError) as error:
         raise SettingError(f"{path} cannot be read: {error}") from error
-    if len(raw) > MAX_BYTES:
-        raise SettingError(f"{path} cannot be read: it has more than {MAX_BYTES >> 20} MiB")
+    if len(raw) > MAX_FILE_BYTES:
+        raise SettingError(f"{path} cannot be read: it has more than {MAX_FILE_BYTES >> 20} MiB")
     try:
         return parse(text)
     except SettingError as error:
@@ -59,10 +59,10 @@ def parse(text: str) -> SiteFile:
         raw = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise SettingError(f"this is not TOML: {error}") from error
-    tables, mistakes = convert(raw, SiteTables, MOST)
+    tables, mistakes = convert(raw, SiteTables, MAX_PROBLEMS)
     if tables is None:
         raise SettingError("\n".join(mistakes))
     if found := problems(tables.client):
-        more = [f"… and {len(found) - MOST} more"] if len(found) > MOST else []
-        raise SettingError("\n".join(found[:MOST] + more))
+        more = [f"… and {len(found) - MAX_PROBLEMS} more"] if len(found) > MAX_PROBLEMS else []
+        raise SettingError("\n".join(found[:MAX_PROBLEMS] + more))
     return SiteFile(tables.client, sha256(text.encode()).hexdigest())

@@ -15,7 +15,7 @@ from functools import lru_cache
 __all__ = ["HEAD", "block", "joined", "tail"]
 
 HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # RFC 1952: no name, no time
-LEVEL = 1  # event JSON shrinks tenfold at any level; the higher ones only cost more
+COMPRESSION_LEVEL = 1  # event JSON shrinks tenfold at any level; the higher ones only cost more
 _END = b"\x03\x00"  # an empty last block
 _POLYNOMIAL = 0xEDB88320  # of the CRC, without its highest power, reflected
 _SHORT = 2048  # bytes up to which zlib is quicker over zeros than arithmetic here
@@ -24,7 +24,7 @@ _ZEROS = memoryview(bytes(_SHORT))
 
 def block(plain: bytes) -> bytes:
     """The bytes as a deflate block that can be joined to any other."""
-    packer = zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+    packer = zlib.compressobj(COMPRESSION_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
     return packer.compress(plain) + packer.flush(zlib.Z_FULL_FLUSH)
 
 

@@ -67,7 +67,7 @@ class StoreTuning:
     """
 
     backlog_bytes: int = 64 << 20
-    snapshot_bytes: int = snapshots.MAX_BYTES
+    snapshot_bytes: int = snapshots.MAX_CLIENT_BYTES
     cache_kib: int = 8192
     retry_seconds: float = 0.5
 

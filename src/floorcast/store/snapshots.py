@@ -69,8 +69,8 @@ WHERE client = ? AND entry <= ? AND entry >= ? ORDER BY entry DESC LIMIT 1
 ENTRIES = "SELECT entry FROM snapshots WHERE client = ? ORDER BY entry"
 REMOVE = "DELETE FROM snapshots WHERE client = ? AND entry = ?"
 
-KEPT = 2  # snapshots a client, whatever their size: should the newest not be usable
-MAX_BYTES = 2 << 30  # of a client's snapshots on disk; beyond it the oldest are deleted
+MIN_KEPT_SNAPSHOTS = 2  # snapshots a client, whatever their size: should the newest not be usable
+MAX_CLIENT_BYTES = 2 << 30  # of a client's snapshots on disk; beyond it the oldest are deleted
 _ZLIB = b"\x78"  # how a compressed blob begins; one of msgpack, as older releases stored it, cannot
 _LEVEL = 1
 _SHRINKS = 8  # how many times smaller a compressed snapshot is, at least
@@ -94,7 +94,7 @@ class StoredSnapshots:
         reader: apsw.Connection,
         writer: BackgroundWriter,
         report: Report,
-        max_bytes: int = MAX_BYTES,
+        max_bytes: int = MAX_CLIENT_BYTES,
     ) -> None:
         self.reader = reader
         self._report = report
@@ -108,7 +108,7 @@ class StoredSnapshots:
         Those before entry ``kept_from`` are deleted, and the oldest beyond ``max_bytes``. The
         newest two stay.
         """
-        bounds = client, KEPT, kept_from, self._max_bytes
+        bounds = client, MIN_KEPT_SNAPSHOTS, kept_from, self._max_bytes
 
         def work(connection: apsw.Connection) -> None:
             stored = snapshot._replace(blob=zlib.compress(snapshot.blob, _LEVEL))

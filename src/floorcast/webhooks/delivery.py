@@ -33,7 +33,7 @@ __all__ = ["Delivery"]
 
 _log = structlog.stdlib.get_logger(__name__)
 
-GONE = 410
+STATUS_GONE = 410
 
 
 class Delivery:
@@ -184,7 +184,7 @@ class Delivery:
                 _log.info("webhook_delivers", **self._named())
                 self._moved(events[-1].position, at_head=False)
                 await self._save(self)
-        elif reply.status == GONE:
+        elif reply.status == STATUS_GONE:
             await self._suspend("the receiver answered 410 Gone")
         else:
             await self._failed(why, events[-1].id, reply.retry_after)

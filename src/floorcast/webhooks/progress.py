@@ -34,8 +34,8 @@ __all__ = [
 ]
 
 BUCKET: Final = "webhooks"
-FIRST_PAUSE = 1.0  # seconds before the first retry; the pause doubles with each retry
-LONGEST_PAUSE = 300.0  # seconds between two attempts
+FIRST_DELIVERY_RETRY_SECONDS = 1.0  # doubled with each retry
+MAX_DELIVERY_RETRY_SECONDS = 300.0  # between two attempts
 LONGEST_RETRY_AFTER = 3_600.0  # seconds; a receiver cannot ask for more
 PATIENCE = 24 * 3_600 * TICKS_PER_SECOND  # ticks of failures before a webhook is suspended
 SHOWN_CHARS = 300  # of a reason, in the output of the command
@@ -123,7 +123,9 @@ def failed(
     )
     if now - since >= PATIENCE:
         return suspended(tried, f"no success for 24 hours; the last failure: {why}")
-    pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(progress.tries, 16)) * (0.5 + chance / 2)
+    pause = min(
+        MAX_DELIVERY_RETRY_SECONDS, FIRST_DELIVERY_RETRY_SECONDS * 2.0 ** min(progress.tries, 16)
+    ) * (0.5 + chance / 2)
     pause = max(pause, min(retry_after, LONGEST_RETRY_AFTER))
     return structs.replace(tried, next_try=now + int(pause * TICKS_PER_SECOND))
 

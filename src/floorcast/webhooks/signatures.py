@@ -15,14 +15,14 @@ from floorcast.model.token import TICKS_PER_SECOND
 
 __all__ = ["message_id", "signature", "signed", "signing_key"]
 
-PREFIX = "whsec_"
+WHSEC_PREFIX = "whsec_"
 
 
 def signing_key(secret: str) -> bytes:
     """Return the key of a secret, which is ``whsec_`` and base64. Raises ValueError."""
-    if not secret.startswith(PREFIX):
-        raise ValueError(f"a secret starts with {PREFIX}")
-    text = secret.removeprefix(PREFIX)
+    if not secret.startswith(WHSEC_PREFIX):
+        raise ValueError(f"a secret starts with {WHSEC_PREFIX}")
+    text = secret.removeprefix(WHSEC_PREFIX)
     return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from structlog.testing import capture_logs
 
 from floorcast.connectors.health import Health
-from floorcast.connectors.pbx.unreadable import MAX_SHOWN, Complaints, Unreadable
+from floorcast.connectors.pbx.unreadable import MAX_LOGGED_KINDS, Complaints, Unreadable
 
 
 def test_each_kind_is_shown_once_and_all_are_counted() -> None:
@@ -13,8 +13,8 @@ def test_each_kind_is_shown_once_and_all_are_counted() -> None:
     health = Health()
     complaints = Complaints(health)
     with capture_logs() as logs:
-        for number in range(MAX_SHOWN + 50):
+        for number in range(MAX_LOGGED_KINDS + 50):
             for _ in range(2):
                 complaints.unreadable(Unreadable(f"line {number} is none of ours"))
-    assert health.value("floorcast_connector_unreadable_total") == 2 * (MAX_SHOWN + 50)
-    assert len(logs) == MAX_SHOWN
+    assert health.value("floorcast_connector_unreadable_total") == 2 * (MAX_LOGGED_KINDS + 50)
+    assert len(logs) == MAX_LOGGED_KINDS

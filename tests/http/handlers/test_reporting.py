@@ -154,7 +154,7 @@ def test_a_cursor_of_nobody_is_refused(floor: Floor) -> None:
 
 def test_too_many_services_are_code_202(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
     """They may be named or implied, as in the vendor's Reporting API."""
-    monkeypatch.setattr("floorcast.http.handlers.reporting.MOST_SERVICES", 2)
+    monkeypatch.setattr("floorcast.http.handlers.reporting.MAX_REPORT_SERVICES", 2)
     status, answer = ask(floor, "/reporting/service/stats", EVERYTHING)
     assert (status, answer["code"]) == (400, 202)
     assert ask(floor, "/reporting/service/stats", DAY)[0] == 200

@@ -14,7 +14,7 @@ from floorcast.connectors.freeswitch.questions import (
     subscribe,
     take_snapshot,
 )
-from floorcast.connectors.freeswitch.snapshot import HERE, Snapshot
+from floorcast.connectors.freeswitch.snapshot import IN_QUEUE_STATES, Snapshot
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.connectors.pbx.tables import MISSING, Table
 from floorcast.connectors.pbx.unreadable import Unreadable
@@ -60,7 +60,7 @@ async def check_esl(address: EslAddress, config: MappingConfig, now: float) -> l
 
 def tables_of(snapshot: Snapshot, config: MappingConfig) -> list[Table]:
     """The contents of a snapshot: queues, agents and calls in queues."""
-    here = [row for row in snapshot.members if row.get("state") in HERE]
+    here = [row for row in snapshot.members if row.get("state") in IN_QUEUE_STATES]
     calls = [row for row in here if row.get("session_uuid") in snapshot.up]
     tiers: Counter[str] = Counter(row.get("queue", "") for row in snapshot.tiers)
     waiting: Counter[str] = Counter(

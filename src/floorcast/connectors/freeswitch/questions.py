@@ -35,7 +35,7 @@ CORE = "global_getvar core_uuid"
 CLOCK = "strepoch"
 AT_ONCE = 100  # commands sent before the first one is answered
 EVENTS = "CHANNEL_HOLD CHANNEL_UNHOLD CHANNEL_HANGUP_COMPLETE HEARTBEAT CUSTOM callcenter::info"
-UUID = re.compile(r"[\w.:@-]{1,128}", re.ASCII)
+SESSION_UUID = re.compile(r"[\w.:@-]{1,128}", re.ASCII)
 
 
 class _Channel(Struct):
@@ -61,7 +61,7 @@ async def subscribe(connection: EslConnection, config: MappingConfig) -> None:
 async def core_uuid(connection: EslConnection) -> str:
     """The UUID of this start of FreeSWITCH; empty if unknown."""
     reply = (await connection.ask(f"api {CORE}")).strip()
-    return reply if UUID.fullmatch(reply) else ""
+    return reply if SESSION_UUID.fullmatch(reply) else ""
 
 
 async def epoch(connection: EslConnection) -> int | None:
@@ -114,7 +114,7 @@ async def take_snapshot(
 async def _existing(connection: EslConnection, sessions: set[str]) -> tuple[set[str], set[str]]:
     """The sessions that exist, and those that do not."""
     exists: dict[str, bool] = {}
-    for some in _in_parts(sorted(one for one in sessions if UUID.fullmatch(one))):
+    for some in _in_parts(sorted(one for one in sessions if SESSION_UUID.fullmatch(one))):
         replies = await asyncio.gather(*(connection.ask(f"api uuid_exists {one}") for one in some))
         for session, reply in zip(some, replies, strict=True):
             if reply.strip() not in {"true", "false"}:

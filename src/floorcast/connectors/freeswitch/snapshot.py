@@ -22,11 +22,11 @@ from floorcast.connectors.pbx.signs import (
 )
 from floorcast.connectors.pbx.state import AgentNow, CallNow, Phase, State
 
-__all__ = ["HERE", "Snapshot", "missed_signs", "roster_of"]
+__all__ = ["IN_QUEUE_STATES", "Snapshot", "missed_signs", "roster_of"]
 
 FREE, UNREACHABLE, UNKNOWN = 1, 5, 0  # states of a device
-LEVEL = 1_000  # positions of a tier's level: a lower level counts first, then a lower position
-HERE = {"Waiting", "Trying", "Answered"}  # states of a member who has not left
+LEVEL_POSITIONS = 1_000  # per tier level: a lower level comes first, then a lower position
+IN_QUEUE_STATES = {"Waiting", "Trying", "Answered"}  # states of a member who has not left
 
 
 class Snapshot(Struct, kw_only=True):
@@ -83,7 +83,7 @@ class _Compared:
         self._members = {
             row["session_uuid"]: row
             for row in snapshot.members
-            if row.get("state") in HERE
+            if row.get("state") in IN_QUEUE_STATES
             and row.get("queue")
             and row.get("session_uuid") in snapshot.up
             and row["session_uuid"] not in gone_since
@@ -184,7 +184,8 @@ class _Compared:
                 status=free if status.present else UNREACHABLE,
                 paused=status.paused,
                 reason=status.reason,
-                penalty=int(number_in(tier, "level")) * LEVEL + int(number_in(tier, "position")),
+                penalty=int(number_in(tier, "level")) * LEVEL_POSITIONS
+                + int(number_in(tier, "position")),
                 since=min(at, max(changed, number_in(row, "last_bridge_end"))) or None,
                 logged_in=min(at, changed) or None,
                 wrap_up=number_in(row, "wrap_up_time"),

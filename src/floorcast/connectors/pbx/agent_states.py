@@ -7,10 +7,10 @@ from collections.abc import Callable
 from floorcast.connectors.pbx.config import Dialect, MappingConfig
 from floorcast.connectors.pbx.state import AgentNow, CallNow
 
-__all__ = ["GONE", "AgentStates", "Emit"]
+__all__ = ["UNREACHABLE_STATES", "AgentStates", "Emit"]
 
 MAX_NUMBERED = 32  # pairs of state and second per agent whose events are counted
-GONE = {4, 5}  # device states: invalid, unavailable
+UNREACHABLE_STATES = {4, 5}  # device states: invalid, unavailable
 
 Emit = Callable[[str, str, float, dict[str, object]], None]
 
@@ -31,7 +31,9 @@ class AgentStates:
         }
 
     def _is_present(self, agent: AgentNow) -> bool:
-        return any(one.dynamic or one.status not in GONE for one in agent.queues.values())
+        return any(
+            one.dynamic or one.status not in UNREACHABLE_STATES for one in agent.queues.values()
+        )
 
     def _state_of(self, agent: AgentNow) -> str:
         if agent.call:

@@ -6,7 +6,7 @@ from math import floor
 
 from msgspec import structs
 
-from floorcast.connectors.pbx.agent_states import GONE, AgentStates, Emit
+from floorcast.connectors.pbx.agent_states import UNREACHABLE_STATES, AgentStates, Emit
 from floorcast.connectors.pbx.config import Dialect, MappingConfig
 from floorcast.connectors.pbx.signs import (
     AgentStatus,
@@ -261,7 +261,7 @@ class Agents:
         elif status in BUSY and not agent.call and not agent.direct:
             agent.busy_since = at if agent.busy_since is None else agent.busy_since
             self._timed.add(agent.name)
-        elif status in GONE:
+        elif status in UNREACHABLE_STATES:
             agent.busy_since, agent.direct = None, False
 
     def _gone(self, sign: MemberGone) -> None:

@@ -8,7 +8,7 @@ from floorcast.connectors.health import Health
 
 __all__ = ["Complaints", "Unreadable"]
 
-MAX_SHOWN = 100  # kinds; further ones are only counted
+MAX_LOGGED_KINDS = 100  # kinds; further ones are only counted
 KIND_CHARACTERS = 40  # of a text, which identify its kind
 
 _log = structlog.get_logger("floorcast.connect")
@@ -32,6 +32,6 @@ class Complaints:
 
     def warn_once(self, text: str, kind: str = "") -> None:
         """Warn unless this was logged before."""
-        if (kind or text) not in self._shown and len(self._shown) < MAX_SHOWN:
+        if (kind or text) not in self._shown and len(self._shown) < MAX_LOGGED_KINDS:
             self._shown.add(kind or text)
             _log.warning(text)

@@ -26,12 +26,12 @@ from floorcast.statistics.visibility import Scope, Visibility
 __all__ = ["CallRequest", "ReportRequest", "agents", "calls", "services"]
 
 MOST_DAYS = 31
-MOST_SERVICES = 150  # from the vendor's Reporting API
-INTERVALS = (900, 1800, 3600, "day")
+MAX_REPORT_SERVICES = 150  # from the vendor's Reporting API
+REPORT_INTERVALS = (900, 1800, 3600, "day")
 DAY_MS = 86_400_000
 LONGER_DAY_MS = 2 * 3_600_000  # a month can be this much longer if the clocks change
 MOST_CALLS = 1000  # per page
-LONGEST = 1024  # characters of a cursor, and of a login id
+MAX_CHARACTERS = 1024  # characters of a cursor, and of a login id
 
 Outcome = Literal["handled", "abandoned", "movedOn", "open", "none"]
 _reply = msgspec.msgpack.Decoder(ReportReply)
@@ -54,15 +54,15 @@ class SpanRequest(Struct):
 class ReportRequest(SpanRequest):
     """The same, and the length of an interval: 900, 1800 or 3600 seconds, or ``day``."""
 
-    interval: Annotated[object, Meta(extra_json_schema={"enum": list(INTERVALS)})] = "day"
+    interval: Annotated[object, Meta(extra_json_schema={"enum": list(REPORT_INTERVALS)})] = "day"
 
 
 class CallRequest(SpanRequest, rename="camel"):
     """The same, further conditions, and the cursor of the previous page."""
 
-    agent_login_id: Annotated[object, text_or_null(LONGEST)] = None
+    agent_login_id: Annotated[object, text_or_null(MAX_CHARACTERS)] = None
     outcome: Annotated[object, Meta(extra_json_schema={"enum": [*get_args(Outcome), None]})] = None
-    cursor: Annotated[object, text_or_null(LONGEST)] = None
+    cursor: Annotated[object, text_or_null(MAX_CHARACTERS)] = None
 
 
 async def services(context: RequestContext) -> Response:
@@ -105,9 +105,9 @@ def _job(
     visibility = Visibility(views, session.call_centers, listed=session.services)
     scopes = visibility.scopes(read_service_filter(request.filter))
     named = sum(service != NO_SERVICE for scope in scopes for service in scope.services)
-    if named > MOST_SERVICES:
+    if named > MAX_REPORT_SERVICES:
         raise InvalidParameter(
-            f"the report covers {named:,} services: name at most {MOST_SERVICES} in filter"
+            f"the report covers {named:,} services: name at most {MAX_REPORT_SERVICES} in filter"
         )
     now = to_ms(services.now())
     return ReportJob(
@@ -168,21 +168,21 @@ def _moment(value: object, name: str, zone: tzinfo, *, until: bool = False) -> i
 def _interval(value: object) -> int:
     if value == "day":
         return 0
-    if isinstance(value, int) and value in INTERVALS:
+    if isinstance(value, int) and value in REPORT_INTERVALS:
         return value
     raise InvalidParameter('interval must be 900, 1800 or 3600 seconds, or "day"')
 
 
 def _text(value: object, name: str) -> str | None:
-    if value is None or (isinstance(value, str) and len(value) <= LONGEST):
+    if value is None or (isinstance(value, str) and len(value) <= MAX_CHARACTERS):
         return value
-    raise InvalidParameter(f"{name} must be a string of at most {LONGEST} characters")
+    raise InvalidParameter(f"{name} must be a string of at most {MAX_CHARACTERS} characters")
 
 
 def _after(cursor: object) -> CallPlace | None:
     if cursor is None:
         return None
-    if isinstance(cursor, str) and cursor.isascii() and len(cursor) <= LONGEST:
+    if isinstance(cursor, str) and cursor.isascii() and len(cursor) <= MAX_CHARACTERS:
         try:
             return _place.decode(base64.urlsafe_b64decode(cursor))
         except (binascii.Error, ValueError, msgspec.MsgspecError):
