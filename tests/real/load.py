@@ -14,6 +14,9 @@ from tests.real.sites import event, ndjson
 __all__ = ["PATIENCE", "Load", "Source", "assert_all_once", "marks"]
 
 PATIENCE = 100.0  # seconds for what usually takes one or two, so that no test hangs
+# The most events of a request: of one in ten, and of the others. The faults meet requests, and
+# every reader reads each event from every node in the end.
+MANY, FEW = 400, 50
 
 
 class Source(threading.Thread):
@@ -31,7 +34,8 @@ class Source(threading.Thread):
         """Send until the load is stopped."""
         with self._called() as caller:
             while self._load.goes_on():
-                batch = [self._next() for _ in range(self._random.randrange(1, 400))]
+                most = MANY if self._random.random() < 0.1 else FEW
+                batch = [self._next() for _ in range(self._random.randrange(1, most))]
                 self._load.begins()
                 verdicts = caller.take(ndjson(batch))
                 assert verdicts["rejected"] == []

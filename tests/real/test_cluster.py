@@ -109,7 +109,10 @@ def _check(
 
 def _assert_same_past(callers: list[Caller], path: str, moment: str) -> None:
     """Check that all nodes give the same bytes as of a past time."""
-    answers = [caller.http.post(path, json={"at": moment}) for caller in callers]
+    with ThreadPoolExecutor() as beside:
+        answers = list(
+            beside.map(lambda caller: caller.http.post(path, json={"at": moment}), callers)
+        )
     assert [answer.status_code for answer in answers] == [200] * len(answers), answers[0].text
     assert len({(answer.content, answer.headers["feed-token"]) for answer in answers}) == 1
 

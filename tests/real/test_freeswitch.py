@@ -107,7 +107,7 @@ class Floor:
     def until(self, queue: str, **figures: int) -> None:
         """Wait until a queue has these figures."""
         wait_until(
-            lambda: {name: self.services().get(queue, {}).get(name) for name in figures} == figures,
+            lambda: figures.items() <= self.services().get(queue, {}).items(),
             lambda: f"{self.services()}\n{self.connector.said()[-3000:]}",
         )
 
