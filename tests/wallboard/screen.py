@@ -20,6 +20,7 @@ from tests.real.sites import PASSWORD, TOKENS
 __all__ = ["Screen", "screen"]
 
 PATIENCE = 60_000  # ms in which a condition must come true, on a busy machine
+LOOK = 50  # ms between two checks of a condition: each takes time of the page's own process
 
 _CELLS = """(section) => Object.fromEntries(
     [...document.querySelectorAll(`#${section} tbody:not(.space) tr`)].map((row) => [
@@ -94,7 +95,7 @@ class Screen:
         deadline = time.monotonic() + PATIENCE / 1000
         while not so():
             assert time.monotonic() < deadline, f"it never came about that {condition}"
-            self.page.wait_for_timeout(20)
+            self.page.wait_for_timeout(LOOK)
 
     def until_text(self, selector: str, text: str) -> None:
         """Wait until an element contains the text."""

@@ -33,7 +33,7 @@ def test_a_moment_before_the_log_says_from_when(wall: Screen) -> None:
     show(wall, timedelta(hours=20))
     wall.until_text("#services .explanation", "expected a moment from")
     assert wall.page.inner_text("#freshness") == "Past"
-    wall.until_text("#agents .explanation", "No figures of this moment.")
+    wall.until_text("#agents .explanation", "No figures for this time.")
     wall.page.keyboard.press("Escape")
     wall.page.wait_for_selector(SERVICES)
     wall.until_text("#freshness-state", "Live")
@@ -60,8 +60,9 @@ def test_the_board_shows_the_floor_as_it_was(browser: Browser, floor: Server) ->
         call = {"transactionId": 4712, "sessionId": "S4712"}
         source.take(ndjson([event("call.queue", "past 1", **call, service=38063)]))
         assert wall.page.get_attribute(QUEUE, "data-value") == waiting
-        places = {wall.token(panel) for panel in ("services", "agents", "waiting", "campaigns")}
-        assert len(places) == 1
+        wall.until_so(lambda: answered(wall, "liveConnects"), "the last panel has its response")
+        wall.until_so(lambda: len(places_of(wall)) == 1, "every panel is at one position")
+        places = places_of(wall)
         since = moment_in(wall.page.get_attribute("#queue-chart .plot", "aria-label") or "")
         assert since != minute_of(wall, moment)  # the half hour before it, by intervals
         past = [body for body in asked if "at" in body]
@@ -92,6 +93,18 @@ def test_a_phone_can_step_through_the_past(browser: Browser, floor: Server) -> N
             wall.page.click("#past-bar [data-step='1']")
         wall.page.wait_for_selector("#past-bar", state="hidden")
         wall.until_text("#freshness-state", "Live")
+
+
+def places_of(wall: Screen) -> set[str]:
+    """The positions of the panels."""
+    return {wall.token(panel) for panel in ("services", "agents", "waiting", "campaigns")}
+
+
+def answered(wall: Screen, method: str) -> bool:
+    """Whether a method has responded for a past time. The page asks one after the other."""
+    return any(
+        one.url.endswith(method) and "at" in body_of(one.request) for one in list(wall.answers)
+    )
 
 
 def moment_in(description: str) -> str:
