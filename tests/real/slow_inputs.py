@@ -349,14 +349,14 @@ class Search:
         return size, mutated(recipe, self._chance)
 
 
-def search(seconds: float, seed: int) -> Search:
-    """Search for this many seconds. See ``Search.findings``."""
+def search(seconds: float, seed: int, at_least: int = 0) -> Search:
+    """Search for this many seconds and at least this many requests. See ``Search.findings``."""
     found = Search(seed)
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    while found.tried < at_least or time.monotonic() < end:
         with server() as measured:
             for _ in range(LIVES):
-                if time.monotonic() >= end:
+                if found.tried >= at_least and time.monotonic() >= end:
                     break
                 found.try_next(measured)
     return found
