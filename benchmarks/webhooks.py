@@ -40,7 +40,7 @@ from floorcast.model.token import (
 from floorcast.site.configuration import FeedName
 from floorcast.site.webhooks import Webhook, WebhookFilter
 from floorcast.store.projection_store import ProjectionStore
-from floorcast.webhooks.exchange import Exchange, tls_context
+from floorcast.webhooks.http_client import HttpClient, tls_context
 from floorcast.webhooks.sender import ClientSender
 from floorcast.webhooks.surroundings import Surroundings
 
@@ -188,7 +188,7 @@ async def measure(options: argparse.Namespace, port: int, pipe: Connection) -> N
 async def compare(port: int) -> None:
     """Print the time of a request of 30 KB by each library."""
     url, body, times = f"http://127.0.0.1:{port}/hook", b"x" * 30_000, 2000
-    one = Exchange(urlsplit(url), tls_context(), allow_private=True)
+    one = HttpClient(urlsplit(url), tls_context(), allow_private=True)
     async with httpx.AsyncClient() as other:
         for name, post in (
             ("floorcast", lambda: one.post({"a": "b"}, body)),

@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 
 from floorcast.archive.call_rows import call_rows
 from floorcast.archive.checking import Checker, Finding, counted_calls
+from floorcast.archive.hour_fold import replay
 from floorcast.archive.hours import Hour, hours_of
 from floorcast.archive.jobs import SealJob
 from floorcast.archive.manifests import described, encode_manifest
 from floorcast.archive.personal import treatment
-from floorcast.archive.replay import replay
 from floorcast.archive.sealing import Sealing
 from floorcast.archive.storage import Archive, open_archive
 from floorcast.archive.tables import read_parquet, write_parquet

@@ -7,12 +7,12 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 
+from floorcast.archive.hour_fold import HourFold, replay
 from floorcast.archive.interval_rows import (
     agent_interval_rows,
     agent_state_rows,
     service_interval_rows,
 )
-from floorcast.archive.replay import HourReplay, replay
 from floorcast.archive.schemas import AGENT_CALLS, COUNTERS, STATE_COLUMNS, VISIT_COLUMNS
 from floorcast.floor.directory import NO_SERVICE
 from floorcast.floor.intervals import Column
@@ -27,7 +27,7 @@ PATIENT = settings(
 )
 
 
-def replays(log: Log) -> list[HourReplay]:
+def replays(log: Log) -> list[HourFold]:
     """All hours of the day, from the whole log."""
     cut = to_ms(log.stored[-1].recorded_at) + 1
     return [replay(log, hour, cut, LIMITS) for hour in hours()]
@@ -134,7 +134,7 @@ def test_the_files_of_an_hour_agree(log: Log) -> None:
         assert +of_services == +by_service
 
 
-def _all_rows(done: HourReplay) -> list[list[dict[str, Any]]]:
+def _all_rows(done: HourFold) -> list[list[dict[str, Any]]]:
     return [
         list(service_interval_rows(done)),
         list(agent_interval_rows(done)),

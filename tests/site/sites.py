@@ -15,8 +15,8 @@ from floorcast.kv.memory import MemoryKeyValueStore
 from floorcast.kv.port import KeyValueStore
 from floorcast.site.apply import apply
 from floorcast.site.changes import Change
-from floorcast.site.check import problems
 from floorcast.site.configuration import CallCenter, Service, TermCode
+from floorcast.site.consistency import problems
 from floorcast.site.file_reader import SiteFile, parse
 from floorcast.site.file_schema import FileAgent, FileClient, FileUser
 

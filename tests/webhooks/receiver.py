@@ -22,7 +22,7 @@ from floorcast.model.token import end_of_entry, event_id_maker, position
 from floorcast.site.body_template import EXAMPLES
 from floorcast.site.webhooks import Webhook, WebhookFilter
 from floorcast.webhooks.connection import Reply
-from floorcast.webhooks.exchange import Exchange, ExchangeTuning, tls_context
+from floorcast.webhooks.http_client import HttpClient, HttpTuning, tls_context
 from floorcast.webhooks.progress import BUCKET, Progress, item_of, key_of, read_progress, resumed
 from floorcast.webhooks.sender import ClientSender
 from floorcast.webhooks.surroundings import DeliveryTuning, Surroundings
@@ -39,8 +39,8 @@ __all__ = [
     "add_alerts",
     "asked",
     "command",
-    "exchange",
     "hook",
+    "http_client",
     "ok",
     "publish_alert",
     "raw",
@@ -162,7 +162,7 @@ class Sending:
         self,
         house: House,
         *webhooks: Webhook,
-        exchange: ExchangeTuning | None = None,
+        http: HttpTuning | None = None,
         look: float = 1.0,
     ) -> None:
         self.house = house
@@ -170,7 +170,7 @@ class Sending:
         clock = lambda: house.loop.elapsed  # noqa: E731 — as short as it is
         lease_tuning = LeaseTuning(ttl=12 * look, margin=4 * look, renewal=3 * look)
         self.lease = Lease(house.kv, f"webhooks.{ACME}", "test", clock, lease_tuning)
-        tuning = DeliveryTuning(exchange=exchange or ExchangeTuning(), look=look)
+        tuning = DeliveryTuning(http=http or HttpTuning(), look=look)
         around = Surroundings(house.server, house.loop.now, tls_context, tuning, lambda: 1.0)
         self.sender = ClientSender(ACME, house.kv, self.lease, around, lambda: self.webhooks)
         self._task: asyncio.Task[None] | None = None
@@ -195,19 +195,19 @@ async def command(house: House, token: str | None) -> None:
     await house.kv.write([item_of(ACME, "ops", resumed(stored(house), token))])
 
 
-def exchange(
+def http_client(
     url: str,
     tls: Callable[[], ssl.SSLContext] = tls_context,
     *,
     private: bool = True,
-    **tuning: Any,  # noqa: ANN401 — the members of ExchangeTuning
-) -> Exchange:
+    **tuning: Any,  # noqa: ANN401 — the members of HttpTuning
+) -> HttpClient:
     """A connection to a receiver on loopback."""
-    return Exchange(
+    return HttpClient(
         urlsplit(url),
         tls,
         allow_private=private,
-        tuning=ExchangeTuning(**tuning),
+        tuning=HttpTuning(**tuning),
     )
 
 
@@ -216,7 +216,7 @@ def asked(answer: Answer, times: int = 1) -> tuple[list[Reply], Receiver]:
 
     async def story(_loop: VirtualLoop) -> tuple[list[Reply], Receiver]:
         async with receiving(answer) as receiver:
-            one = exchange(receiver.url)
+            one = http_client(receiver.url)
             replies = [await one.post(HEADERS, b"body") for _ in range(times)]
             one.close()
             return replies, receiver

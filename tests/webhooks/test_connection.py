@@ -13,7 +13,7 @@ from tests.webhooks.receiver import (
     Answer,
     Post,
     asked,
-    exchange,
+    http_client,
     raw,
     receiving,
 )
@@ -53,7 +53,7 @@ def test_a_body_that_drips_is_not_waited_for() -> None:
 
     async def story(loop: VirtualLoop) -> None:
         async with receiving(drip) as receiver:
-            assert await exchange(receiver.url).post(HEADERS, b"x") == Reply(200)
+            assert await http_client(receiver.url).post(HEADERS, b"x") == Reply(200)
             assert loop.elapsed == pytest.approx(1.0)
 
     run(story)

@@ -6,7 +6,7 @@ from floorcast.kv.lease import BUCKET as LEASES
 from floorcast.kv.port import Item
 from floorcast.site.apply import apply
 from floorcast.site.file_reader import parse
-from floorcast.webhooks.exchange import tls_context
+from floorcast.webhooks.http_client import tls_context
 from floorcast.webhooks.progress import BUCKET, webhook_id
 from floorcast.webhooks.service import Webhooks
 from floorcast.webhooks.surroundings import Surroundings

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from floorcast.archive.hour_fold import HourFold
 from floorcast.archive.personal import Treatment, treat_members
-from floorcast.archive.replay import HourReplay
 from floorcast.floor.calls import Call
 from floorcast.floor.directory import NO_SERVICE, Directory
 from floorcast.floor.intervals import MOVED_ON
@@ -24,7 +24,7 @@ Row = dict[str, Any]
 _encode_data = msgspec.json.Encoder().encode
 
 
-def event_rows(replay: HourReplay, treat: Treatment, token_secret: bytes) -> Iterator[Row]:
+def event_rows(replay: HourFold, treat: Treatment, token_secret: bytes) -> Iterator[Row]:
     """The events that the log recorded in the hour, in the order of the log."""
     client = replay.hour.client
     for position, recorded_at, event in replay.events:
@@ -50,7 +50,7 @@ def event_rows(replay: HourReplay, treat: Treatment, token_secret: bytes) -> Ite
         yield row
 
 
-def call_rows(replay: HourReplay, treat: Treatment) -> list[Row]:
+def call_rows(replay: HourFold, treat: Treatment) -> list[Row]:
     """The calls that ended or expired in the hour.
 
     Each has a row per queue segment, or one row if there is none.

@@ -11,11 +11,11 @@ import pyarrow.dataset as ds
 
 from floorcast.archive.answers import MissingHour
 from floorcast.archive.call_rows import Row, call_rows, over_ms
+from floorcast.archive.hour_fold import Forgotten, HourFold, replay
 from floorcast.archive.hours import Hour, hours_between
 from floorcast.archive.interval_rows import agent_interval_rows, service_interval_rows
 from floorcast.archive.jobs import ClientSpan, ReportJob
 from floorcast.archive.personal import treatment
-from floorcast.archive.replay import Forgotten, HourReplay, replay
 from floorcast.archive.schemas import SCHEMAS
 from floorcast.archive.storage import Archive
 from floorcast.archive.stored_floor import StoredFloor
@@ -108,7 +108,7 @@ def _of_log(
     return [], gone
 
 
-def _rows(done: HourReplay, hours: list[Hour], name: str, job: ReportJob) -> Iterable[Row]:
+def _rows(done: HourFold, hours: list[Hour], name: str, job: ReportJob) -> Iterable[Row]:
     wanted = {(hour.start, hour.end) for hour in hours}
 
     def within(at: int) -> bool:

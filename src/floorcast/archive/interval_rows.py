@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from floorcast.archive.call_rows import Row, service_columns
+from floorcast.archive.hour_fold import HourFold
 from floorcast.archive.hours import Hour
-from floorcast.archive.replay import HourReplay
 from floorcast.archive.schemas import (
     AGENT_CALLS,
     COUNTERS,
@@ -32,7 +32,7 @@ from floorcast.statistics.carried_counts import Carried, counts_before
 __all__ = ["agent_interval_rows", "agent_state_rows", "service_interval_rows"]
 
 
-def agent_state_rows(replay: HourReplay) -> Iterator[Row]:
+def agent_state_rows(replay: HourFold) -> Iterator[Row]:
     """The states of each agent in the hour, clipped to its bounds, ordered by agent and time."""
     directory = replay.floor.state.directory
     for period in replay.times.periods():
@@ -46,7 +46,7 @@ def agent_state_rows(replay: HourReplay) -> Iterator[Row]:
         }
 
 
-def agent_interval_rows(replay: HourReplay) -> Iterator[Row]:
+def agent_interval_rows(replay: HourFold) -> Iterator[Row]:
     """The figures of each agent at each service, per five minutes."""
     _count_calls(replay)
     directory, hour = replay.floor.state.directory, replay.hour
@@ -68,7 +68,7 @@ def agent_interval_rows(replay: HourReplay) -> Iterator[Row]:
         }
 
 
-def _count_calls(replay: HourReplay) -> None:
+def _count_calls(replay: HourFold) -> None:
     """Count the calls that agents answered, once per service and day, and their dispositions."""
     day_of = replay.floor.calendar.day_of
     for call in replay.calls():
@@ -90,7 +90,7 @@ def _count_calls(replay: HourReplay) -> None:
                 figures.dispositions[CATEGORIES.index(said.category)] += 1
 
 
-def service_interval_rows(replay: HourReplay, hour: Hour | None = None) -> Iterator[Row]:
+def service_interval_rows(replay: HourFold, hour: Hour | None = None) -> Iterator[Row]:
     """The figures of each service, per five minutes: those of the fold, and states in progress.
 
     If the replay is longer than an hour, ``hour`` is one of its hours.
@@ -142,7 +142,7 @@ def _numbers(numbers: list[int]) -> Row:
     }
 
 
-def _in_progress(replay: HourReplay, hour: Hour) -> Mapping[int, ServiceIntervals]:
+def _in_progress(replay: HourFold, hour: Hour) -> Mapping[int, ServiceIntervals]:
     """Add states that no event has ended yet, and calls that have waited since before midnight."""
     floor = replay.floor
     midnight = floor.calendar.bounds(hour.day)[0]
@@ -161,7 +161,7 @@ def _in_progress(replay: HourReplay, hour: Hour) -> Mapping[int, ServiceInterval
     return added
 
 
-def _present(replay: HourReplay) -> tuple[Counter[int], Counter[int]]:
+def _present(replay: HourFold) -> tuple[Counter[int], Counter[int]]:
     """Return how many agents each service has at the cut, and how many calls are waiting."""
     agents: Counter[int] = Counter()
     for agent in replay.floor.state.agents.values():

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from floorcast.archive.call_rows import Row, call_rows, event_rows
+from floorcast.archive.hour_fold import Forgotten, HourFold, Source, replay
 from floorcast.archive.hours import Hour, hours_between, hours_of
 from floorcast.archive.interval_rows import (
     agent_interval_rows,
@@ -27,7 +28,6 @@ from floorcast.archive.manifests import (
     encode_manifest,
 )
 from floorcast.archive.personal import treatment
-from floorcast.archive.replay import Forgotten, HourReplay, Source, replay
 from floorcast.archive.storage import Archive
 from floorcast.archive.tables import WRITER, parquet_bytes
 from floorcast.floor.days import Calendar
@@ -147,7 +147,7 @@ class Sealing:
         self._archive.write(f"{hour.path}/{HOUR_MANIFEST}", encode_manifest(manifest))
         return manifest
 
-    def _contents(self, done: HourReplay) -> Iterator[tuple[str, tuple[bytes, int]]]:
+    def _contents(self, done: HourFold) -> Iterator[tuple[str, tuple[bytes, int]]]:
         job = self._job
         treat = treatment(job.personal, job.key)
         rows: list[tuple[str, Iterable[Row]]] = [
@@ -162,7 +162,7 @@ class Sealing:
 
     def _manifest(
         self,
-        done: HourReplay,
+        done: HourFold,
         revision: int,
         contents: dict[str, tuple[bytes, int]],
         before: HourManifest | None,

@@ -21,7 +21,7 @@ from floorcast.config.sources import given as given_everywhere
 from floorcast.connectors.connect_file import ConnectFile, Kind, read_connect_file, read_secret
 from floorcast.connectors.forwarder import Forwarder
 from floorcast.connectors.health import Health
-from floorcast.connectors.pbx.tables import MISSING, Table
+from floorcast.connectors.pbx.check_tables import MISSING, Table
 from floorcast.connectors.spool import Spool
 from floorcast.model.errors import FloorcastError, SettingError
 from floorcast.server.logging import set_up_log

@@ -14,7 +14,7 @@ from floorcast.site.webhooks import Webhook, url_of
 from floorcast.webhooks.addresses import AddressRefused
 from floorcast.webhooks.cloud_events import MEDIA_TYPE
 from floorcast.webhooks.connection import Reply, RequestFailed
-from floorcast.webhooks.exchange import Exchange, tls_context
+from floorcast.webhooks.http_client import HttpClient, tls_context
 from floorcast.webhooks.signatures import signed, signing_key
 
 __all__ = ["send_example"]
@@ -28,15 +28,15 @@ async def send_example(webhook: Webhook) -> Reply:
     """
     kind, body = _example(webhook)
     keys = [signing_key(secret) for secret in webhook.secrets]
-    exchange = Exchange(url_of(webhook), tls_context, allow_private=webhook.allow_private)
+    http = HttpClient(url_of(webhook), tls_context, allow_private=webhook.allow_private)
     message = f"msg_test_{uuid4().hex}"
     headers = signed(keys, message, system_now(), body) | {"content-type": kind}
     try:
-        return await exchange.post(headers, body)
+        return await http.post(headers, body)
     except (AddressRefused, RequestFailed) as error:
         raise Unavailable(f"webhook {webhook.name}: {error}") from error
     finally:
-        exchange.close()
+        http.close()
 
 
 def _example(webhook: Webhook) -> tuple[str, bytes]:

@@ -14,8 +14,8 @@ from floorcast.client import feeds, methods
 from floorcast.client.async_io import AsyncConnected, AsyncIo
 from floorcast.client.conversation import Conversation, Credentials
 from floorcast.client.following import Followed, Following
+from floorcast.client.method_signatures import look_like
 from floorcast.client.methods import Call
-from floorcast.client.signatures import look_like
 from floorcast.client.steps import Next, Open, Request, Response, Shut, Step, Steps
 from floorcast.client.timing import Timing
 from floorcast.client.wire import (

@@ -13,8 +13,8 @@ from httpx_sse import EventSource, ServerSentEvent
 from floorcast.client import feeds, methods
 from floorcast.client.conversation import Conversation, Credentials
 from floorcast.client.following import Followed, Following
+from floorcast.client.method_signatures import look_like
 from floorcast.client.methods import Call
-from floorcast.client.signatures import look_like
 from floorcast.client.steps import Next, Open, Request, Response, Shut, Step, Steps
 from floorcast.client.sync_io import Connected, SyncIo
 from floorcast.client.timing import Timing

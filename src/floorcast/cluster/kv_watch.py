@@ -18,7 +18,7 @@ import structlog
 from floorcast.cluster.kv_copy import OWN, Copy, KeyMessage
 from floorcast.cluster.link import WRITE_TIMEOUT_SECONDS, Look, NatsLink, Refused, reached
 from floorcast.cluster.ordered_consumer import Message, OrderedConsumer
-from floorcast.cluster.progress import Progress
+from floorcast.cluster.reader_lag import ReaderLag
 from floorcast.cluster.streams import (
     KV_PREFIX,
     KV_STREAM,
@@ -60,7 +60,7 @@ class Watch:
         self._link = link
         self._copy = copy
         self._tombstone = tombstone
-        self._progress = Progress()
+        self._lag = ReaderLag()
         self.stream: StreamState | None = None
         self._marks = (subject(OWN, f"{secrets.token_hex(8)}-{number}") for number in count())
         self._waiting: dict[asyncio.Future[None], int] = {}
@@ -73,7 +73,7 @@ class Watch:
     @property
     def through(self) -> int:
         """The copy has all writes up to this tick."""
-        return self._progress.through
+        return self._lag.through
 
     async def start(self) -> None:
         """Start following.
@@ -139,8 +139,8 @@ class Watch:
             kept = asked - max(self._copy.at, self.through) < self._tombstone // 2
             following = _Following(self._copy, mark, deletions_kept=kept)
             self._server = consumer.server
-            self._progress.began()
-            self._progress.looked(mark, asked, self._received)
+            self._lag.began()
+            self._lag.looked(mark, asked, self._received)
             async with aclosing(consumer.deliveries()) as deliveries:
                 async for delivery in deliveries:
                     following.take(delivery.messages)
@@ -176,7 +176,7 @@ class Watch:
     def _check(self) -> None:
         if self.halted:
             raise Unavailable(self.halted)
-        if self._progress.standing > STALL_LOOKS:
+        if self._lag.standing > STALL_LOOKS:
             self._avoid[self._server] = asyncio.get_running_loop().time() + AVOID
             _log.warning("replica_stands_still", stream=KV_STREAM, server=self._server)
             raise Unavailable(f"the replica on {self._server} stands still")
@@ -190,9 +190,9 @@ class Watch:
             state = state_of(info)
         if not self.halted:
             self._compare(state, seq)
-        self._progress.looked(state.last_seq, look.asked, self._received)
+        self._lag.looked(state.last_seq, look.asked, self._received)
         if self._loaded.is_set():
-            self._progress.reached(self._copy.seq)
+            self._lag.reached(self._copy.seq)
 
     def _halt(self, why: str) -> None:
         if self.halted:
@@ -206,7 +206,7 @@ class Watch:
 
     def _tell(self) -> None:
         self._loaded.set()
-        self._progress.reached(self._copy.seq)
+        self._lag.reached(self._copy.seq)
         for future, seq in self._waiting.items():
             if seq <= self._copy.seq and not future.done():
                 future.set_result(None)

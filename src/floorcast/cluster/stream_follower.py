@@ -23,7 +23,7 @@ import structlog
 from floorcast.cluster.link import Look, NatsLink, Refused, reached
 from floorcast.cluster.log_messages import digest, recorded_at
 from floorcast.cluster.ordered_consumer import Message, OrderedConsumer
-from floorcast.cluster.progress import Progress
+from floorcast.cluster.reader_lag import ReaderLag
 from floorcast.cluster.stream_messages import Mismatch, compare, newest
 from floorcast.cluster.streams import REPAIR, StreamState, no_such_stream, state_of
 from floorcast.log.log_file import StreamPosition
@@ -90,7 +90,7 @@ class Follower:
         self._subjects = subjects
         self._copy = copy
         self._tuning = tuning or FollowerTuning()
-        self._progress = Progress()
+        self._lag = ReaderLag()
         self._under_way: deque[Durable] = deque()
         self._waiting: list[tuple[int, Durable]] = []
         self._received = position.seq
@@ -111,12 +111,12 @@ class Follower:
     @property
     def through(self) -> int:
         """The copy has everything that the stream stored up to this time of the log (ticks)."""
-        return self._progress.through
+        return self._lag.through
 
     @property
     def lag(self) -> int:
         """Messages that the stream's leader has and the copy lacks, at most."""
-        return max(0, self._progress.newest - self.seq, len(self._under_way))
+        return max(0, self._lag.newest - self.seq, len(self._under_way))
 
     def behind(self, now: int) -> int:
         """For how long, in ticks, this has not had everything; 0 while it is up to date."""
@@ -155,8 +155,8 @@ class Follower:
 
     def complete(self, seq: int, asked: int) -> None:
         """Note that ``seq`` was the newest message at ``asked`` (ticks)."""
-        self._progress.looked(seq, asked, self._received)
-        self._progress.reached(self.seq)
+        self._lag.looked(seq, asked, self._received)
+        self._lag.reached(self.seq)
 
     async def _follow(self) -> None:
         epoch = self._copy.epoch
@@ -167,7 +167,7 @@ class Follower:
             state = await self._state(position.seq)
             await compare(self._link, state, self._identity, position)
             self._server = consumer.server
-            self._progress.began()
+            self._lag.began()
             async with aclosing(consumer.deliveries()) as deliveries:
                 async for delivery in deliveries:
                     for message in delivery.messages:
@@ -200,7 +200,7 @@ class Follower:
             raise Mismatch(self.halted)
         if epoch != self._copy.epoch:
             raise Unavailable("something could not be stored")
-        if self._progress.standing > self._tuning.stall_looks:
+        if self._lag.standing > self._tuning.stall_looks:
             now = asyncio.get_running_loop().time()
             self._avoid[self._server] = now + self._tuning.avoid
             _log.warning(
@@ -254,8 +254,8 @@ class Follower:
         last = state.last_seq
         if self._subjects and not self._subjects[0].endswith("*") and last > known:
             last = await self.newest()
-        self._progress.looked(last, look.asked, self._received)
-        self._progress.reached(self.seq)
+        self._lag.looked(last, look.asked, self._received)
+        self._lag.reached(self.seq)
 
     def _halt(self, why: str) -> None:
         if self.halted:
@@ -273,7 +273,7 @@ class Follower:
             return
         self._under_way.popleft()
         self.position = position
-        self._progress.reached(self.seq)
+        self._lag.reached(self.seq)
         for seq, future in self._waiting:
             if seq <= self.seq and not future.done():
                 future.set_result(None)

@@ -47,7 +47,7 @@ from floorcast.site.changes import differences
 from floorcast.site.live_site import Site, SiteChange
 from floorcast.sse.hub import Hub
 from floorcast.store.projection_store import ProjectionStore
-from floorcast.webhooks.exchange import tls_context
+from floorcast.webhooks.http_client import tls_context
 from floorcast.webhooks.service import Webhooks
 from floorcast.webhooks.surroundings import Surroundings
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from floorcast.simulator.lists import CallList
+from floorcast.simulator.campaign_lists import CampaignList
 from floorcast.simulator.people import person
 from floorcast.simulator.queueing import queue
 from floorcast.simulator.world import Process, World
@@ -16,7 +16,7 @@ NOT_REACHED = ("No Answer", "Busy", "Answering Machine")
 class Dialer:
     """Dials one list, with a number of lines in proportion to the ready agents (pacing)."""
 
-    def __init__(self, world: World, records: CallList) -> None:
+    def __init__(self, world: World, records: CampaignList) -> None:
         self._world = world
         self._records = records
         self._ringing = 0

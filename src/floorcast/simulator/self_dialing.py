@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from floorcast.simulator.lists import CallList
+from floorcast.simulator.campaign_lists import CampaignList
 from floorcast.simulator.people import Person, person
 from floorcast.simulator.scenario import AgentPlan
 from floorcast.simulator.shifts import Agent
@@ -19,7 +19,7 @@ NOBODY_LEFT = 120.0  # seconds until the next check of a list with no one to cal
 class SelfDialing(Agent):
     """Takes calls from a list instead of the distributor."""
 
-    def __init__(self, world: World, plan: AgentPlan, records: CallList) -> None:
+    def __init__(self, world: World, plan: AgentPlan, records: CampaignList) -> None:
         super().__init__(world, plan)
         self._records = records
 

@@ -13,8 +13,8 @@ import simpy
 
 from floorcast.client.cloud_event import CloudEvent
 from floorcast.simulator.callers import arrivals
+from floorcast.simulator.campaign_lists import CampaignList
 from floorcast.simulator.dialer import Dialer
-from floorcast.simulator.lists import CallList
 from floorcast.simulator.message_campaigns import emails, texts
 from floorcast.simulator.recorder import Teller
 from floorcast.simulator.scenario import FloorPlan
@@ -86,7 +86,7 @@ class Simulation:
 
     def _begin(self) -> None:
         world = self._world
-        lists = {one.name: CallList(world, one) for one in world.plan.campaigns}
+        lists = {one.name: CampaignList(world, one) for one in world.plan.campaigns}
         for plan in world.plan.agents:
             if plan.campaign is None:
                 self._agents.append(Agent(world, plan))
@@ -102,7 +102,7 @@ class Simulation:
         if self._deaths:
             world.env.process(self._dying())
 
-    def _campaign(self, records: CallList) -> None:
+    def _campaign(self, records: CampaignList) -> None:
         world, campaign = self._world, records.plan
         world.env.process(records.reports())
         if campaign.lines_an_agent:

@@ -15,8 +15,8 @@ import msgspec
 from floorcast.kv.port import Conflict, Item, KeyValueStore
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.site.changes import Change, differences
-from floorcast.site.check import MAX_API_TOKENS, hashed
 from floorcast.site.configuration import Client, User
+from floorcast.site.consistency import MAX_API_TOKENS, hashed
 from floorcast.site.digests import fingerprint
 from floorcast.site.file_reader import SiteFile
 from floorcast.site.file_schema import FileClient, Login

@@ -10,8 +10,8 @@ from msgspec import structs
 
 from floorcast.kv.port import Conflict, Item, KeyValueStore
 from floorcast.model.errors import InvalidParameter, NotFound, Unavailable
-from floorcast.site.check import MAX_API_TOKENS
 from floorcast.site.configuration import Client, ScreenKey, User
+from floorcast.site.consistency import MAX_API_TOKENS
 from floorcast.site.manual_changes import ByHand, Declined, laid_over, prune
 from floorcast.site.store import BY_HAND, DECLARED, read_by_hand, read_client
 

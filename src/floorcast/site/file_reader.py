@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from floorcast.model.errors import SettingError
-from floorcast.site.check import problems
+from floorcast.site.consistency import problems
 from floorcast.site.file_errors import convert
 from floorcast.site.file_schema import FileClient, SiteTables
 

@@ -17,7 +17,7 @@ from floorcast.webhooks.addresses import AddressRefused
 from floorcast.webhooks.batches import Batch, Reading
 from floorcast.webhooks.cloud_events import MEDIA_TYPE, Event
 from floorcast.webhooks.connection import Reply, RequestFailed
-from floorcast.webhooks.exchange import Exchange
+from floorcast.webhooks.http_client import HttpClient
 from floorcast.webhooks.position import WebhookPosition
 from floorcast.webhooks.progress import (
     Progress,
@@ -66,11 +66,11 @@ class Delivery:
         self._next_read = self._check_at = self._refresh_at = 0.0
         if progress.state == "suspended" and progress.token:
             self.waiting_since = self._position.since(progress.token)
-        self._exchange = Exchange(
+        self._http = HttpClient(
             url_of(webhook),
             around.tls,
             allow_private=webhook.allow_private,
-            tuning=around.tuning.exchange,
+            tuning=around.tuning.http,
         )
 
     def current(self) -> Progress:
@@ -90,7 +90,7 @@ class Delivery:
                     await asyncio.sleep(self._around.tuning.unavailable)
         finally:
             self.reading.webhooks -= 1
-            self._exchange.close()
+            self._http.close()
 
     async def _step(self) -> None:
         pause = (self.progress.next_try - self._around.now()) / TICKS_PER_SECOND
@@ -171,7 +171,7 @@ class Delivery:
         message = message_id(client, self.webhook.name, events[0].id, events[-1].id)
         try:
             headers = signed(self._keys, message, now(), body) | {"content-type": content_type}
-            reply = await self._exchange.post(headers, body)
+            reply = await self._http.post(headers, body)
         except (AddressRefused, RequestFailed) as error:
             reply, why = Reply(0), str(error)
         else:

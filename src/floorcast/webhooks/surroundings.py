@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from floorcast.model.token import Now
-from floorcast.webhooks.exchange import ExchangeTuning
 from floorcast.webhooks.floors import Floors
+from floorcast.webhooks.http_client import HttpTuning
 
 __all__ = ["DeliveryTuning", "Surroundings"]
 
@@ -23,7 +23,7 @@ class DeliveryTuning:
     refresh: float = 600.0  # between two writes of a position that does not change
     unavailable: float = 2.0  # before another try when the floor or the store is unavailable
     look: float = 1.0  # between two checks for commands and changes of the site
-    exchange: ExchangeTuning = field(default_factory=ExchangeTuning)
+    http: HttpTuning = field(default_factory=HttpTuning)
 
 
 @dataclass(frozen=True)

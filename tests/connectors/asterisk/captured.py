@@ -11,8 +11,8 @@ import msgspec
 
 from floorcast.client import CloudEvent
 from floorcast.connectors.asterisk.ami_events import AmiEvents
-from floorcast.connectors.asterisk.channels import Channel
 from floorcast.connectors.asterisk.frames import Frame, FrameReader
+from floorcast.connectors.asterisk.merging import Origin
 from floorcast.connectors.asterisk.queue_log_lines import read_line, sign_of
 from floorcast.connectors.asterisk.reading import Item
 from floorcast.connectors.pbx.signs import Sign
@@ -40,15 +40,15 @@ def lines(version: str) -> tuple[str, ...]:
 
 def items(version: str, way: str) -> list[Item]:
     """The input in order of time. A line comes after AMI's frames of the same second."""
-    found: list[tuple[float, Channel, Sign]] = []
+    found: list[tuple[float, Origin, Sign]] = []
     if way != "log":
         events = AmiEvents()
         signs = (events.sign(frame, 0.0) for frame in frames(version))
-        found += [(sign.at, Channel.AMI, sign) for sign in signs if sign]
+        found += [(sign.at, Origin.AMI, sign) for sign in signs if sign]
     if way != "ami":
         read = (sign_of(read_line(line)) for line in lines(version))
         late = 1.5 if way == "both" else 0.0
-        found += [(sign.at + late, Channel.QUEUE_LOG, sign) for sign in read if sign]
+        found += [(sign.at + late, Origin.QUEUE_LOG, sign) for sign in read if sign]
     found.sort(key=lambda one: one[0])
     return [Item(channel, sign) for _, channel, sign in found]
 

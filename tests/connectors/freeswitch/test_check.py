@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from floorcast.connectors.freeswitch.check import check_esl
+from floorcast.connectors.pbx.check_tables import MISSING, Table
 from floorcast.connectors.pbx.config import MappingConfig
-from floorcast.connectors.pbx.tables import MISSING, Table
 from tests.connectors.freeswitch.dialogues import (
     ANNA,
     BOB,

@@ -9,7 +9,7 @@ import pytest
 
 from floorcast.connectors.livevox.check import check_server
 from floorcast.connectors.livevox.connector import Server
-from floorcast.connectors.pbx.tables import MISSING
+from floorcast.connectors.pbx.check_tables import MISSING
 from floorcast.model.errors import BadCredentials
 from tests.connectors.livevox.other_server import CREDENTIALS, OtherServer
 

@@ -10,8 +10,8 @@ from floorcast.connectors.asterisk.ami_connection import AmiAddress, AmiConnecti
 from floorcast.connectors.asterisk.connector import take_snapshot
 from floorcast.connectors.asterisk.frames import Frame
 from floorcast.connectors.asterisk.snapshot import Snapshot
+from floorcast.connectors.pbx.check_tables import MISSING, Table
 from floorcast.connectors.pbx.config import MappingConfig
-from floorcast.connectors.pbx.tables import MISSING, Table
 from floorcast.connectors.pbx.unreadable import Unreadable
 
 __all__ = ["check_ami", "tables_of"]

@@ -15,8 +15,8 @@ from floorcast.client import AsyncSender
 from floorcast.client.pacing import Backoff
 from floorcast.connectors.asterisk.ami_connection import AmiAddress, AmiConnection
 from floorcast.connectors.asterisk.ami_events import AmiEvents
-from floorcast.connectors.asterisk.channels import Channel
 from floorcast.connectors.asterisk.frames import Frame
+from floorcast.connectors.asterisk.merging import Origin
 from floorcast.connectors.asterisk.queue_log_file import LogLine, QueueLogFile
 from floorcast.connectors.asterisk.queue_log_lines import read_line, sign_of
 from floorcast.connectors.asterisk.reading import LOG_POSITION, Item, Reading
@@ -134,7 +134,7 @@ class AsteriskConnector:
                     skipped += sign.at < since
                     sign = None
                 await self._hold_back(sign)
-                await self._spooling.put(Item(Channel.QUEUE_LOG, sign, line.position))
+                await self._spooling.put(Item(Origin.QUEUE_LOG, sign, line.position))
             if count == 0:
                 if skipped:
                     _log.warning(
@@ -206,7 +206,7 @@ class AsteriskConnector:
             self._health.source_connected("ami", connected=True)
             self._health.compared()
             _log.info("connected to Asterisk", ami=str(address), calls=len(snapshot.entries))
-            await self._spooling.put(Item(Channel.AMI, snapshot))
+            await self._spooling.put(Item(Origin.AMI, snapshot))
             await self._let_go()
             backoff.reset()
             await reading
@@ -252,7 +252,7 @@ class AsteriskConnector:
 
     async def _put(self, sign: Sign) -> None:
         if self._held is None:
-            await self._spooling.put(Item(Channel.AMI, sign))
+            await self._spooling.put(Item(Origin.AMI, sign))
         elif len(self._held) < self._tuning.max_inbox:
             self._held.append(sign)
         else:
@@ -263,7 +263,7 @@ class AsteriskConnector:
         while self._held:
             held, self._held = self._held, []
             for sign in held:
-                await self._spooling.put(Item(Channel.AMI, sign))
+                await self._spooling.put(Item(Origin.AMI, sign))
         self._held = None
 
 

@@ -1,4 +1,4 @@
-"""Prepares received items for the spool, with the signs of both channels in one order. No I/O."""
+"""Prepares received items for the spool, with the signs of both sources in one order. No I/O."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import structlog
 
-from floorcast.connectors.asterisk.channels import Channel, TwoChannels
 from floorcast.connectors.asterisk.dialect import ASTERISK
+from floorcast.connectors.asterisk.merging import Origin, SignMerger
 from floorcast.connectors.asterisk.snapshot import Snapshot, missed_signs
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.connectors.pbx.kept_mapping import KeptMapping, restored
@@ -26,7 +26,7 @@ _log = structlog.get_logger("floorcast.connect")
 class Item(NamedTuple):
     """A received item: a sign, a snapshot, or only a position (``what`` is None)."""
 
-    channel: Channel
+    origin: Origin
     what: Sign | Snapshot | None
     position: str = ""
 
@@ -48,7 +48,7 @@ class Reading:
             config, ASTERISK, self._state, hangups=has_ami, whole_seconds=not has_ami
         )
         self._kept = KeptMapping(self._mapping, self._state)
-        self._channels = TwoChannels()
+        self._merger = SignMerger()
         self._started = position.get(STARTED, "")
         self._said: set[str] = set()
 
@@ -65,7 +65,7 @@ class Reading:
             case Snapshot():
                 self._compare(item.what)
             case _:
-                self._sign(item.channel, item.what)
+                self._sign(item.origin, item.what)
         if item.position:
             self._kept.move(LOG_POSITION, item.position)
 
@@ -84,8 +84,8 @@ class Reading:
             )
         return self._kept.step()
 
-    def _sign(self, channel: Channel, sign: Sign) -> None:
-        if self._channels.is_new(channel, sign):
+    def _sign(self, origin: Origin, sign: Sign) -> None:
+        if self._merger.is_new(origin, sign):
             self._kept.apply(sign)
         elif isinstance(sign, Left):
             self._mapping.know_reason(sign.caller, sign.reason)

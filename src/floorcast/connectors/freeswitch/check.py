@@ -15,8 +15,8 @@ from floorcast.connectors.freeswitch.questions import (
     take_snapshot,
 )
 from floorcast.connectors.freeswitch.snapshot import IN_QUEUE_STATES, Snapshot
+from floorcast.connectors.pbx.check_tables import MISSING, Table
 from floorcast.connectors.pbx.config import MappingConfig
-from floorcast.connectors.pbx.tables import MISSING, Table
 from floorcast.connectors.pbx.unreadable import Unreadable
 from floorcast.model.errors import Unavailable
 

@@ -11,7 +11,7 @@ from floorcast.client import AsyncClient
 from floorcast.client.agent_answers import AgentDetails
 from floorcast.client.answers import CampaignStatistics, ServiceStatistics, WaitingCall
 from floorcast.connectors.livevox.connector import Server
-from floorcast.connectors.pbx.tables import MISSING, Table
+from floorcast.connectors.pbx.check_tables import MISSING, Table
 from floorcast.model.errors import BadCredentials, Refusal, UnexpectedAnswer
 
 __all__ = ["check_server"]

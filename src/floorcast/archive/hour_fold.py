@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 import structlog
 
+from floorcast.archive.agent_periods import AgentRecorder
 from floorcast.archive.hours import (
     AHEAD_MS,
     GRACE_MS,
@@ -20,7 +21,6 @@ from floorcast.archive.hours import (
     boundary_before,
     hours_between,
 )
-from floorcast.archive.recording import AgentRecorder
 from floorcast.floor.agents import OnFloor
 from floorcast.floor.calls import Call, Key
 from floorcast.floor.floor import Floor
@@ -33,7 +33,7 @@ from floorcast.projection.refold import FoldLimits
 from floorcast.site.configuration import FloorConfig
 from floorcast.store.stored_calls import CallKey
 
-__all__ = ["Forgotten", "HourReplay", "Recorded", "Source", "replay"]
+__all__ = ["Forgotten", "HourFold", "Recorded", "Source", "replay"]
 
 OLDEST_LATE_MS = 30 * 3_600_000  # older hours are no longer corrected
 
@@ -78,7 +78,7 @@ class Recorded(NamedTuple):
     event: LoggedEvent
 
 
-class HourReplay:
+class HourFold:
     """A client's floor at the hour's cut, with the records of the hour.
 
     ``late`` counts the hour's events that belong to earlier hours, by hour name. ``first`` and
@@ -220,7 +220,7 @@ class HourReplay:
 
 def replay(
     source: Source, hour: Hour, cut: int, limits: FoldLimits, *, keeps_events: bool = True
-) -> HourReplay:
+) -> HourFold:
     """Fold the entries that the log recorded before ``cut`` (ms).
 
     ``hour`` can be a longer span. Without ``keeps_events``, the result has no ``events`` or
@@ -232,7 +232,7 @@ def replay(
     state = source.state(begin)
     if state is None:
         raise Forgotten(f"the log no longer has the events of {hour.name}")
-    done = HourReplay(source, hour, state, limits, keeps_events=keeps_events)
+    done = HourFold(source, hour, state, limits, keeps_events=keeps_events)
     stop = cut * TICKS_PER_MS
     done.times.recording = state.entry >= begin
     for entry in source.entries(state.entry):

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-__all__ = ["Progress"]
+__all__ = ["ReaderLag"]
 
 MAX_TARGETS: Final = 600  # looks that wait for the reader to catch up
 
 
-class Progress:
+class ReaderLag:
     """Everything stored up to ``through`` (ticks) has been read.
 
     ``newest`` is the leader's last message. ``standing`` counts consecutive checks at which the

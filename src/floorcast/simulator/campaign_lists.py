@@ -7,14 +7,14 @@ from floorcast.simulator.scenario import DAY_SECONDS, CampaignPlan
 from floorcast.simulator.true_figures import CampaignTruth
 from floorcast.simulator.world import Process, World
 
-__all__ = ["CallList"]
+__all__ = ["CampaignList"]
 
 MAY_CALL = range(8, 21)  # hours of the day, in the person's time zone
 TRIED_AGAIN = 0.7  # share of the people who did not answer
 REPORTS = 15  # seconds between two reports
 
 
-class CallList:
+class CampaignList:
     """The records of a campaign, reloaded each day. The floor's clock is Eastern time."""
 
     def __init__(self, world: World, plan: CampaignPlan) -> None:

@@ -1,4 +1,4 @@
-"""Merges AMI and ``queue_log``: a sign that both give counts once. No I/O."""
+"""Merges the signs of AMI and ``queue_log``: a sign that both give counts once. No I/O."""
 
 from __future__ import annotations
 
@@ -7,39 +7,39 @@ from enum import StrEnum
 
 from floorcast.connectors.pbx.signs import Sign, sign_key
 
-__all__ = ["Channel", "TwoChannels"]
+__all__ = ["Origin", "SignMerger"]
 
 APART = 2.0  # seconds by which two times of an occurrence differ at most; one is in whole seconds
-REMEMBERED = 60.0  # seconds to wait for the other channel's sign
+REMEMBERED = 60.0  # seconds to wait for the other source's sign
 MAX_REMEMBERED = 100_000  # signs
 
 
-class Channel(StrEnum):
+class Origin(StrEnum):
     """Where a sign was read."""
 
     AMI = "ami"
     QUEUE_LOG = "queue_log"
 
 
-class TwoChannels:
-    """Remembers the signs of one channel until the other one has also given them."""
+class SignMerger:
+    """Remembers the signs of one source until the other source has also given them."""
 
     def __init__(self) -> None:
         self._alone: dict[tuple[object, ...], deque[float]] = {}
         self._order: deque[tuple[float, tuple[object, ...]]] = deque()
 
-    def is_new(self, channel: Channel, sign: Sign) -> bool:
-        """Whether the other channel has not given this sign yet."""
+    def is_new(self, origin: Origin, sign: Sign) -> bool:
+        """Whether the other source has not given this sign yet."""
         key = sign_key(sign)
         if key is None:
             return True
-        other = Channel.QUEUE_LOG if channel is Channel.AMI else Channel.AMI
+        other = Origin.QUEUE_LOG if origin is Origin.AMI else Origin.AMI
         times = self._alone.get((other, *key))
         if times and abs(times[0] - sign.at) <= APART:
             times.popleft()
             return False
-        self._alone.setdefault((channel, *key), deque()).append(sign.at)
-        self._order.append((sign.at, (channel, *key)))
+        self._alone.setdefault((origin, *key), deque()).append(sign.at)
+        self._order.append((sign.at, (origin, *key)))
         self._forget(sign.at)
         return True
 

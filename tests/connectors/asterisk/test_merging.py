@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.connectors.asterisk.channels import APART, REMEMBERED, Channel, TwoChannels
+from floorcast.connectors.asterisk.merging import APART, REMEMBERED, Origin, SignMerger
 from floorcast.connectors.pbx.signs import HungUp, Joined, Sign
 
 
@@ -15,34 +15,34 @@ def join(at: float, caller: str = "1.0") -> Sign:
 
 def test_a_sign_counts_once() -> None:
     """The first channel counts, whichever it is. The next equal sign counts again."""
-    both = TwoChannels()
-    assert both.is_new(Channel.AMI, join(10.7))
-    assert not both.is_new(Channel.QUEUE_LOG, join(10.0))
-    assert both.is_new(Channel.QUEUE_LOG, join(30.0))
-    assert not both.is_new(Channel.AMI, join(30.2))
-    assert both.is_new(Channel.AMI, join(50.0))
+    both = SignMerger()
+    assert both.is_new(Origin.AMI, join(10.7))
+    assert not both.is_new(Origin.QUEUE_LOG, join(10.0))
+    assert both.is_new(Origin.QUEUE_LOG, join(30.0))
+    assert not both.is_new(Origin.AMI, join(30.2))
+    assert both.is_new(Origin.AMI, join(50.0))
 
 
 def test_one_channel_alone_counts_each() -> None:
     """A sign that only one channel reports is never taken for another."""
-    both = TwoChannels()
-    assert all(both.is_new(Channel.AMI, join(at)) for at in (1.0, 1.5, 2.0))
+    both = SignMerger()
+    assert all(both.is_new(Origin.AMI, join(at)) for at in (1.0, 1.5, 2.0))
     gone = HungUp(at=1.0, channel="1.0")
-    assert all(both.is_new(channel, gone) for channel in Channel)
+    assert all(both.is_new(channel, gone) for channel in Origin)
 
 
 def test_what_the_other_channel_missed_is_not_made_up_for_later() -> None:
     """A sign from long ago is a different one."""
-    both = TwoChannels()
-    assert both.is_new(Channel.AMI, join(10.0))
-    assert both.is_new(Channel.QUEUE_LOG, join(10.0 + APART + 1))
-    assert both.is_new(Channel.AMI, join(10.0 + REMEMBERED * 3))
+    both = SignMerger()
+    assert both.is_new(Origin.AMI, join(10.0))
+    assert both.is_new(Origin.QUEUE_LOG, join(10.0 + APART + 1))
+    assert both.is_new(Origin.AMI, join(10.0 + REMEMBERED * 3))
 
 
 @given(st.lists(st.tuples(st.integers(0, 500), st.sampled_from("abc")), max_size=60))
 def test_the_log_adds_nothing_to_ami(found: list[tuple[int, str]]) -> None:
     """Each line of the log follows AMI's event, with its time rounded down."""
-    both = TwoChannels()
+    both = SignMerger()
     for at, caller in sorted(found):
-        assert both.is_new(Channel.AMI, join(at + 0.6, caller))
-        assert not both.is_new(Channel.QUEUE_LOG, join(at, caller))
+        assert both.is_new(Origin.AMI, join(at + 0.6, caller))
+        assert not both.is_new(Origin.QUEUE_LOG, join(at, caller))

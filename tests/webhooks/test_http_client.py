@@ -12,13 +12,13 @@ import uvloop
 
 from floorcast.webhooks.addresses import AddressRefused
 from floorcast.webhooks.connection import Reply, RequestFailed
-from floorcast.webhooks.exchange import tls_context
+from floorcast.webhooks.http_client import tls_context
 from tests.virtual_time import VirtualLoop, run
 from tests.webhooks.receiver import (
     HEADERS,
     Receiver,
     asked,
-    exchange,
+    http_client,
     ok,
     raw,
     receiving,
@@ -43,7 +43,7 @@ def test_a_redirect_is_not_followed() -> None:
         async with receiving() as elsewhere:
             moved = status(307, f"location: {elsewhere.url}\r\n")
             async with receiving(moved) as receiver:
-                assert await exchange(receiver.url).post(HEADERS, b"x") == Reply(307)
+                assert await http_client(receiver.url).post(HEADERS, b"x") == Reply(307)
             assert elsewhere.posts == []
 
     run(story)
@@ -60,7 +60,7 @@ def test_a_kept_connection_that_was_closed_is_replaced() -> None:
 
     async def story(loop: VirtualLoop) -> None:
         async with receiving() as receiver:
-            one = exchange(receiver.url)
+            one = http_client(receiver.url)
             await one.post(HEADERS, b"1")
             receiver.writers[0].close()
             await one.post(HEADERS, b"2")
@@ -85,7 +85,7 @@ def test_a_name_that_becomes_private_is_refused_when_it_is_called() -> None:
     async def story(_loop: VirtualLoop) -> None:
         async with receiving() as receiver:
             url = f"http://hook.test:{receiver.port}/"
-            one = exchange(url, private=False, resolver=resolver, connect=0.01)
+            one = http_client(url, private=False, resolver=resolver, connect=0.01)
             with pytest.raises(RequestFailed):  # 8.8.8.8 is unreachable
                 await one.post(HEADERS, b"x")
             with pytest.raises(AddressRefused):
@@ -108,7 +108,7 @@ def test_a_busy_connection_is_checked_again_after_some_minutes() -> None:
     async def story(loop: VirtualLoop) -> None:
         nonlocal address
         async with receiving() as receiver:
-            one = exchange(f"http://hook.test:{receiver.port}/", resolver=resolver)
+            one = http_client(f"http://hook.test:{receiver.port}/", resolver=resolver)
             for turn in range(30):
                 await one.post(HEADERS, b"x")
                 address = "private" if turn else address
@@ -132,7 +132,7 @@ def test_the_connection_goes_to_the_address_that_was_checked() -> None:
 
     async def story(_loop: VirtualLoop) -> None:
         async with receiving() as receiver:
-            one = exchange(f"http://hook.test:{receiver.port}/", resolver=resolver)
+            one = http_client(f"http://hook.test:{receiver.port}/", resolver=resolver)
             assert await one.post(HEADERS, b"x") == Reply(204)
             assert receiver.posts[0].headers["host"] == f"hook.test:{receiver.port}"
             one.close()
@@ -145,7 +145,7 @@ def test_it_works_on_uvloop_too() -> None:
 
     async def story() -> None:
         async with receiving() as receiver:
-            one = exchange(receiver.url)
+            one = http_client(receiver.url)
             assert await one.post(HEADERS, b"x" * 500_000) == Reply(204)
             receiver.answer = raw(b"HTTP/1.1 500 X\r\ncontent-length: 9\r\n\r\n1")
             assert await one.post(HEADERS, b"x") == Reply(500)
@@ -188,17 +188,17 @@ def test_a_certificate_is_verified_against_the_name() -> None:
     """Another name or an unknown authority is refused."""
 
     async def right(url: str, authority: trustme.CA) -> None:
-        one = exchange(url, trusting(authority), resolver=_loopback)
+        one = http_client(url, trusting(authority), resolver=_loopback)
         assert await one.post(HEADERS, b"x") == Reply(204)
         one.close()
 
     async def unknown(url: str, _authority: trustme.CA) -> None:
         with pytest.raises(RequestFailed, match="certificate is not valid"):
-            await exchange(url, resolver=_loopback).post(HEADERS, b"x")
+            await http_client(url, resolver=_loopback).post(HEADERS, b"x")
 
     async def misnamed(url: str, authority: trustme.CA) -> None:
         with pytest.raises(RequestFailed, match="certificate is not valid"):
-            await exchange(url, trusting(authority), resolver=_loopback).post(HEADERS, b"x")
+            await http_client(url, trusting(authority), resolver=_loopback).post(HEADERS, b"x")
 
     over_tls("hook.test", right)
     over_tls("hook.test", unknown)

@@ -16,13 +16,13 @@ from urllib.parse import SplitResult
 from floorcast.webhooks.addresses import Resolver, resolve, system_resolver
 from floorcast.webhooks.connection import ClosedEarly, Connection, Reply, RequestFailed
 
-__all__ = ["Exchange", "ExchangeTuning", "tls_context"]
+__all__ = ["HttpClient", "HttpTuning", "tls_context"]
 
 MAX_TRIES = 4  # addresses per name
 
 
 @dataclass(frozen=True)
-class ExchangeTuning:
+class HttpTuning:
     """Time limits in seconds, and the parts that tests replace."""
 
     connect: float = 5.0  # resolving, connecting and TLS
@@ -44,7 +44,7 @@ def tls_context() -> ssl.SSLContext:
     return context
 
 
-class Exchange:
+class HttpClient:
     """The connection of one webhook. Its requests must not overlap."""
 
     def __init__(
@@ -53,13 +53,13 @@ class Exchange:
         tls: Callable[[], ssl.SSLContext],
         *,
         allow_private: bool,
-        tuning: ExchangeTuning | None = None,
+        tuning: HttpTuning | None = None,
     ) -> None:
         self._host = url.hostname or ""
         self._port = url.port or (443 if url.scheme == "https" else 80)
         self._tls = tls() if url.scheme == "https" else None
         self._allow_private = allow_private
-        self._tuning = tuning or ExchangeTuning()
+        self._tuning = tuning or HttpTuning()
         target = (url.path or "/") + (f"?{url.query}" if url.query else "")
         self._head = (
             f"POST {target} HTTP/1.1\r\nhost: {url.netloc}\r\nuser-agent: floorcast\r\n"
