@@ -25,6 +25,7 @@ from floorcast.floor.state import FloorState
 from floorcast.http.app import Api
 from floorcast.http.limits import RateLimit
 from floorcast.http.metrics import Metrics
+from floorcast.http.routes import ROUTES
 from floorcast.http.services import Services
 from floorcast.ingest.accept import Admission, Intake
 from floorcast.kv.memory import MemoryKeyValueStore
@@ -190,7 +191,7 @@ class House:
             self.floors[client.id] = FakeFloor(client.id, feeds, floor)
         self.server.floors.update(self.floors)
         self.server.readiness.ready = True
-        self.api = Api(self.server)
+        self.api = Api(self.server, ROUTES)
         transport = httpx.ASGITransport(app=self.api, client=("192.0.2.1", 1234))
         self.http = httpx.AsyncClient(transport=transport, base_url="http://test")
 

@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from floorcast.http.app import Api
+from floorcast.http.routes import ROUTES
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.statistics.requests import FIGURES
 from tests.real.nodes import Clock, House, scratch, until
@@ -335,6 +336,6 @@ def test_a_caller_that_goes_away_leaves_no_process(house: House) -> None:
         "client": ("192.0.2.1", 1),
         "extensions": {},
     }
-    house.run(Api(house.node.server)(scope, receive, send))
+    house.run(Api(house.node.server, ROUTES)(scope, receive, send))
     assert workers.processes == []
     assert house.ask("POST", STATS, session, json=json.loads(body)).status_code == 200

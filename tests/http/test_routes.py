@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from floorcast.http.app import Table
 from floorcast.http.routes import ROUTES
-from floorcast.http.routing import Table
 
 
 def test_every_row_says_what_it_does() -> None:

@@ -20,6 +20,7 @@ from msgspec import structs
 
 from floorcast.config.settings import Settings
 from floorcast.http.app import Api
+from floorcast.http.routes import ROUTES
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.server.node import Node
 from tests.real.sites import CHEAP, KEYS, PASSWORD, SITE, TOKENS
@@ -172,7 +173,9 @@ class House:
         settings = structs.replace(Settings(data=self.data, site=self.site), **self._settings)
         self.node = Node(settings, self.clock, CHEAP)
         await self.node.__aenter__()
-        transport = httpx.ASGITransport(app=Api(self.node.server), client=("192.0.2.1", 1234))
+        transport = httpx.ASGITransport(
+            app=Api(self.node.server, ROUTES), client=("192.0.2.1", 1234)
+        )
         self.http = httpx.AsyncClient(transport=transport, base_url="http://test")
         if started:
             await self.node.start()

@@ -26,6 +26,7 @@ import structlog
 import uvicorn
 
 from floorcast.http.app import Api
+from floorcast.http.routes import ROUTES
 from floorcast.server.connection_limits import ConnectionLimits, ConnectionTuning, Deadlines
 from floorcast.server.uvicorn_internals import Connection, Shared, to_who_is_there
 from tests.real.nodes import Clock, House, scratch, until
@@ -241,7 +242,7 @@ class Measured:
         deadlines: Deadlines[Connection] = Deadlines(ConnectionTuning(), time.monotonic)
         self._shared = Shared(None, limits, deadlines)
         self._config = uvicorn.Config(
-            cast("Any", to_who_is_there(Api(house.node.server))),
+            cast("Any", to_who_is_there(Api(house.node.server, ROUTES))),
             ws="none",
             lifespan="off",
             interface="asgi3",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 
 import structlog
@@ -12,24 +14,79 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from floorcast.http.auditing import audit_refusal
 from floorcast.http.authorization import authorize
 from floorcast.http.error_responses import MethodNotAllowed, error_response, is_event_source
-from floorcast.http.handlers.operation import Status
 from floorcast.http.request_context import RequestContext, admits
-from floorcast.http.responses import Response
-from floorcast.http.routes import ROUTES
-from floorcast.http.routing import Route, Table
+from floorcast.http.responses import Response, Status
+from floorcast.http.routing import ANY, Route
 from floorcast.http.services import Services
-from floorcast.model.errors import NotAcceptable, RateLimited, Unavailable
+from floorcast.model.errors import NotAcceptable, NotFound, RateLimited, Unavailable
 
-__all__ = ["Api", "StartupApp"]
+__all__ = ["Api", "StartupApp", "Table"]
 
 _QUIET = ("/healthz", "/readyz", "/metrics")  # asked every few seconds by machines
 _log = structlog.stdlib.get_logger(__name__)
 
 
+# Clients in the field put a version after the first segment: /realtime/v6.0/…
+_VERSION = re.compile(r"(?<=^/realtime)/v\d+(?:\.\d+)*(?=/)|(?<=^/session)/v\d+(?:\.\d+)*(?=/)")
+
+_Methods = dict[str, Route]
+
+
+class Table:
+    """The routes by path and method."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._paths: dict[str, _Methods] = {}
+        for route in routes:
+            for path in filter(None, (route.path, route.alias)):
+                methods = self._paths.setdefault(_open(path), {})
+                if route.method in methods:
+                    raise ValueError(f"{route.method} {path} is listed twice")
+                methods[route.method] = route
+
+    def find(self, method: str, path: str) -> tuple[Route, str]:
+        """The route of a request, and the value of its path parameter.
+
+        Raises NotFound and MethodNotAllowed.
+        """
+        methods, parameter = self._methods(path)
+        route = methods.get(method) or methods.get(ANY)
+        if route is None and method == "HEAD":
+            route = methods.get("GET")
+        if route is None:
+            raise MethodNotAllowed(method, _allowed(methods))
+        return route, parameter
+
+    def _methods(self, path: str) -> tuple[_Methods, str]:
+        methods = self._paths.get(path)
+        if methods is not None:
+            return methods, ""
+        path = _VERSION.sub("", path.removesuffix("/"), count=1)
+        if (methods := self._paths.get(path)) is not None:
+            return methods, ""
+        parts = path.rsplit("/", 2)
+        for place in range(
+            len(parts) - 1, 0, -1
+        ):  # a parameter is the last part, or the one before
+            opened = "/".join((*parts[:place], "{}", *parts[place + 1 :]))
+            if parts[place] and (methods := self._paths.get(opened)) is not None:
+                return methods, parts[place]
+        raise NotFound("there is no such path")
+
+
+def _open(path: str) -> str:
+    return re.sub(r"\{\w+\}", "{}", path)
+
+
+def _allowed(methods: _Methods) -> list[str]:
+    implied = {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())
+    return sorted(set(methods) | implied)
+
+
 class Api:
     """Serves requests: finds the route, admits, calls the handler, responds, logs and counts."""
 
-    def __init__(self, services: Services, routes: tuple[Route, ...] = ROUTES) -> None:
+    def __init__(self, services: Services, routes: tuple[Route, ...]) -> None:
         self._services = services
         self._table = Table(routes)
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 import msgspec
 from starlette.types import Send
 
-__all__ = ["Content", "Response"]
+__all__ = ["Content", "Response", "Status"]
 
 GZIP_LEVEL = 1  # event JSON shrinks tenfold at any level; the higher ones only cost more
 _STORED = 256  # bytes up to which deflating costs more than it saves: wrapped, not deflated
@@ -100,3 +100,10 @@ def _gzip(plain: bytes | bytearray) -> bytes:
     size = len(plain)
     block = struct.pack("<BHH", 1, size, size ^ 0xFFFF)
     return b"".join((_GZIP_HEAD, block, plain, struct.pack("<II", zlib.crc32(plain), size)))
+
+
+class Status(msgspec.Struct, omit_defaults=True):
+    """The body of both checks; ``reason`` names a problem that does not stop all requests."""
+
+    status: str
+    reason: str = ""

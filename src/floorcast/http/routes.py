@@ -18,6 +18,7 @@ from floorcast.http.handlers import (
     streams,
 )
 from floorcast.http.handlers.documentation import Documents
+from floorcast.http.responses import Status
 from floorcast.http.routing import ANY, Query, Route
 from floorcast.ingest.accept import IngestResult
 from floorcast.model.errors import InvalidParameter, NotFound, RateLimited, Retired, Unavailable
@@ -213,10 +214,10 @@ ROUTES: tuple[Route, ...] = (
 
     # operation
     Route(method="GET", path="/healthz", handler=operation.health,
-          operation="health", answer=operation.Status,
+          operation="health", answer=Status,
           always=True, doc="Check that the process is running."),
     Route(method="GET", path="/readyz", handler=operation.readiness,
-          operation="readiness", answer=operation.Status,
+          operation="readiness", answer=Status,
           always=True, refusals=(Unavailable,), doc="Check that the server is ready for requests."),
     Route(method="GET", path="/metrics", handler=operation.metrics, media_type="text/plain",
           always=True, doc="Get metrics in Prometheus' text format."),

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from floorcast.http.request_context import RequestContext
-from floorcast.http.responses import Content, Response
+from floorcast.http.responses import Content, Response, Status
 from floorcast.model.errors import Unavailable
 
-__all__ = ["Status", "health", "metrics", "readiness"]
-
-
-class Status(Struct, omit_defaults=True):
-    """The body of both checks; ``reason`` names a problem that does not stop all requests."""
-
-    status: str
-    reason: str = ""
+__all__ = ["health", "metrics", "readiness"]
 
 
 async def health(_context: RequestContext) -> Response:

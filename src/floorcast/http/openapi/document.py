@@ -12,12 +12,13 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, get_args
 
 from floorcast.feeds.filters import InteractionConditions
+from floorcast.http.app import Table
 from floorcast.http.error_responses import Failure
 from floorcast.http.openapi.error_docs import HEADERS, name_of, refusals, response
 from floorcast.http.openapi.examples import examples
 from floorcast.http.openapi.operations import Shown, operation, tag_of
 from floorcast.http.openapi.schemas import components
-from floorcast.http.routing import ANY, Handler, Route, Table
+from floorcast.http.routing import ANY, Handler, Route
 from floorcast.ingest.accept import NothingAccepted
 from floorcast.model.filter_parsing import ServiceConditions
 from floorcast.model.inbound import InboundEvent
