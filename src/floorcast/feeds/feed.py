@@ -107,7 +107,8 @@ class Feed:
     def _notify(self, classes: Sequence[Facets], before: int) -> None:
         self._waiters.notify(classes)
         for listener in self.listeners.values():
-            if listener.matcher.any_of(classes):
+            matcher = listener.matcher
+            if matcher.matches_all or matcher.any_of(classes):
                 listener.notify(before)
 
     def seal(self) -> None:

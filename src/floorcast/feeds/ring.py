@@ -241,7 +241,8 @@ class Waiters:
 
     def notify(self, classes: Sequence[Facets]) -> None:
         """Wake the readers that see an event of one of these classes."""
-        for matcher in [matcher for matcher in self._groups if matcher.any_of(classes)]:
+        groups = self._groups
+        for matcher in [one for one in groups if one.matches_all or one.any_of(classes)]:
             self._waker.wake(self._groups.pop(matcher))
 
     def release(self) -> None:
