@@ -49,7 +49,9 @@ class Run:
     def rows(self, first: int, end: int) -> list[bytes]:
         """The rows of the intervals from ``first`` on, before ``end``."""
         skipped = min((first - self.first) // _BLOCK, len(self.blocks))
-        rows = [row for block in self.blocks[skipped:] for row in _unpacked(block)]
+        rows: list[bytes] = []
+        for block in self.blocks[skipped:]:
+            rows += _unpacked(block)
         rows += self.plain
         before = self.first + skipped * _BLOCK
         return rows[first - before : max(0, end - before)]

@@ -7,8 +7,7 @@ whose present state reaches into it changes, and when the site does. A floor has
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from itertools import chain
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from floorcast.floor.view import SLOT_MS, Day, FloorView, Service
@@ -44,7 +43,7 @@ class KeptService:
 
     def __init__(self, service: Service) -> None:
         self.service = service
-        self.states: tuple[int, ...] = ()
+        self.states: list[AgentState] = []
         self.runs: dict[tuple[int, int], Run] = {}
         self.used = 0
 
@@ -53,7 +52,7 @@ class KeptService:
         """The bytes of the runs."""
         return sum(run.size for run in self.runs.values())
 
-    def first_change(self, view: FloorView, states: tuple[int, ...]) -> int:
+    def first_change(self, view: FloorView, states: list[AgentState]) -> int:
         """From which moment on rows have changed since this was last asked."""
         number, changed = self.service.id, _NEVER
         if states != self.states:
@@ -91,7 +90,7 @@ class KeptFloor:
         kept.used = now
         for old in [key for key in kept.runs if key[0] < today.number - 1]:
             self.size -= kept.runs.pop(old).size
-        changed = kept.first_change(view, tuple(chain.from_iterable(own.states)))
+        changed = kept.first_change(view, own.states)
         if changed < _NEVER:
             for run in kept.runs.values():
                 self.size -= run.cut(changed)
@@ -217,11 +216,7 @@ def _size(floor: KeptFloor) -> int:
     return floor.size
 
 
-def _triples(states: tuple[int, ...]) -> Iterable[AgentState]:
-    return zip(states[::3], states[1::3], states[2::3], strict=True)
-
-
-def _first_change(before: tuple[int, ...], now: tuple[int, ...]) -> int:
+def _first_change(before: list[AgentState], now: list[AgentState]) -> int:
     """From when on the time of agents in two lists of states differs; in ms."""
-    apart = set(_triples(before)) ^ set(_triples(now))
+    apart = set(before) ^ set(now)
     return min((last_event for _, _, last_event in apart), default=_NEVER)

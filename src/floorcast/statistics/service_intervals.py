@@ -44,6 +44,7 @@ _ROWS_OF_TURN = 200  # that are made at most in one turn of the event loop, or t
 _SERVICES_OF_TURN = 20  # as they have few rows each, or only kept ones
 _FIRST_TIME = int(Column.READY_TIME)
 _TIMES = Column.AGENTS_MOST - Column.READY_TIME
+_COLUMN_OF = [column - _FIRST_TIME for column in TIME_COLUMN]
 
 _encoder = Encoder()
 
@@ -269,22 +270,24 @@ def _times(
 
     ``intervals`` are their first slot, and how many slots each one has.
     """
-    first, width = intervals[0] * SLOT_MS, intervals[1] * SLOT_MS
-    quiet = moment.quiet_agent - day.begin
-    until = min(moment.now, day.end) - day.begin
+    first, width = day.begin + intervals[0] * SLOT_MS, intervals[1] * SLOT_MS
+    quiet, until = moment.quiet_agent, min(moment.now, day.end)
     times: Times = {}
-    for _, state, last_event in states:
-        begin, end = last_event - day.begin, last_event + quiet
-        begin = max(begin, first)
-        end = min(end, until)
+    for _, state, begin in states:  # no call per agent: there are 10,000
+        end = begin + quiet
+        if end > until:
+            end = until
+        if begin < first:
+            begin = first
         while begin < end:
-            interval = begin // width
-            stop = (interval + 1) * width
-            stop = min(stop, end)
+            interval = (begin - day.begin) // width
+            stop = day.begin + (interval + 1) * width
+            if stop > end:
+                stop = end
             try:
-                times[interval][TIME_COLUMN[state] - _FIRST_TIME] += stop - begin
+                times[interval][_COLUMN_OF[state]] += stop - begin
             except KeyError:
                 times[interval] = [0] * _TIMES
-                times[interval][TIME_COLUMN[state] - _FIRST_TIME] = stop - begin
+                times[interval][_COLUMN_OF[state]] = stop - begin
             begin = stop
     return times
