@@ -14,15 +14,14 @@ ROWS = st.lists(st.binary(max_size=3).map(lambda row: b"{%d}" % len(row) if row 
 STEPS = st.lists(
     st.tuples(st.just("add"), ROWS)
     | st.tuples(st.just("add"), st.lists(st.just(b"{}"), min_size=20, max_size=60))
-    | st.tuples(st.just("cut"), st.integers(-2, 120))
-    | st.tuples(st.just("clear"), st.none()),
+    | st.tuples(st.just("cut"), st.integers(-2, 120)),
     max_size=12,
 )
 
 
 @given(st.integers(0, 20), STEPS, st.integers(0, 90), st.integers(0, 120))
 def test_a_run_is_a_list(first: int, steps: list[tuple[str, object]], begin: int, end: int) -> None:
-    """Rows may be added, cut off and cleared. The sizes have the memory in use."""
+    """Rows may be added and cut off. The sizes have the memory in use."""
     run, model, empty = Run(DAY, LENGTH, first), list[bytes](), Run(DAY, LENGTH, first).size
     size = empty
     for kind, value in steps:
@@ -32,11 +31,9 @@ def test_a_run_is_a_list(first: int, steps: list[tuple[str, object]], begin: int
         elif isinstance(value, int):
             size -= run.cut(DAY.begin + value * LENGTH + 5)
             del model[max(0, value - first) :]
-        else:
-            size -= run.clear()
-            model = []
         assert run.size == size
         assert run.size <= empty + sum(map(len, model)) + 100 * len(model), kind
     assert run.end == first + len(model)
     skipped = min(begin, len(model))
-    assert run.rows(first + skipped, end) == model[skipped : max(skipped, end - first)]
+    rows = run.read(first + skipped, end)
+    assert rows.since(first + skipped) == model[skipped : max(skipped, end - first)]

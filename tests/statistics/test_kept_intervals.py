@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from itertools import islice
+from typing import NamedTuple
 
+import msgspec
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -16,7 +19,7 @@ from floorcast.model.inbound import InboundEvent
 from floorcast.site.configuration import FloorConfig, Service
 from floorcast.statistics import interval_rows
 from floorcast.statistics import service_intervals as module
-from floorcast.statistics.kept_intervals import KeptIntervals, KeptLimits
+from floorcast.statistics.kept_intervals import KeptFloor, KeptIntervals, KeptLimits
 from floorcast.statistics.requests import EVERYTHING, ServiceFilter
 from floorcast.statistics.service_intervals import IntervalSpan, encoded_intervals
 from floorcast.statistics.visibility import Moment, Visibility
@@ -49,6 +52,8 @@ SPANS = st.builds(
     st.sampled_from([300, 900, 900, 900, 1800, 3600]),
     st.sampled_from([None, None, None, 1, 3600, 7200, 86_400]),
 )
+Meanwhile = tuple[InboundEvent, int] | ServiceFilter | str
+LATER = st.tuples(call_events() | agent_events(), st.sampled_from([200, 1500, 1500, 4000]))
 EVENING = 9.5 * 3600  # half past nine, in seconds after midday
 
 
@@ -65,18 +70,37 @@ def rows_of(
     kept: KeptIntervals | None = None,
     wanted: ServiceFilter = EVERYTHING,
 ) -> list[bytes]:
-    """The rows of a response."""
-    return encoded_intervals(visibility.scopes(wanted), moment, span, kept).all()
+    """The rows of a response, in order. Joined rows are split."""
+    return split(encoded_intervals(visibility.scopes(wanted), moment, span, kept).all())
+
+
+def split(pieces: Sequence[bytes]) -> list[bytes]:
+    """The rows of a response, some of which are joined."""
+    rows = msgspec.json.decode(b"[" + b",".join(pieces) + b"]", type=list[msgspec.Raw])
+    return [bytes(row) for row in rows]
+
+
+class Begun(NamedTuple):
+    """A response in progress, the expected rows, and its rows so far."""
+
+    turns: Iterator[list[bytes]]
+    expected: list[bytes]
+    rows: list[bytes]
+
+    def take(self, turns: int) -> None:
+        """Take some turns."""
+        for rows in islice(self.turns, turns):
+            self.rows.extend(rows)
 
 
 class Requests(RuleBasedStateMachine):
     """A floor with any events, and requests of several users in between."""
 
-    @initialize(most=st.sampled_from([0, 3_000, 20_000, 1 << 20]))
+    @initialize(most=st.sampled_from([1 << 20, 1 << 20, 40_000, 20_000, 3_000, 0]))
     def begin(self, most: int) -> None:
         """Begin in the evening, with a limit that may be below a day's rows."""
         self.floor = new_floor()
-        self.kept = KeptIntervals(KeptLimits(most, most, idle_ms=600_000))
+        self.kept = KeptIntervals(KeptLimits(most, most, idle_ms=600_000, joined_services=2))
         self.seconds, self.entry, self.most = EVENING, 1, most
 
     def fold(self, event: InboundEvent) -> None:
@@ -134,14 +158,52 @@ class Requests(RuleBasedStateMachine):
                 rows += some
                 if meanwhile:
                     self.fold(shifted(meanwhile.pop(), self.seconds - 1500))
-        assert rows == expected
+        assert split(rows) == expected
+
+    @rule(
+        span=st.sampled_from([IntervalSpan(900), IntervalSpan(3600, 7200)]),
+        steps=st.lists(
+            st.tuples(
+                st.sampled_from([0, 1, 1, 2, 3, 30]), LATER | st.sampled_from([*WANTED, "go"])
+            ),
+            max_size=8,
+        ),
+    )
+    def ask_beside_others(self, span: IntervalSpan, steps: list[tuple[int, Meanwhile]]) -> None:
+        """Answers under way at the same time drop and add rows that each of them reads."""
+        answers: list[Begun] = [self.begun(span)]
+        for turns, meanwhile in steps:
+            for answer in answers:
+                answer.take(turns)
+            if isinstance(meanwhile, ServiceFilter):
+                rows = rows_of(visible(self.floor), seen(self.seconds), span, self.kept, meanwhile)
+                expected = rows_of(visible(self.floor), seen(self.seconds), span, wanted=meanwhile)
+                assert rows == expected
+            elif isinstance(meanwhile, tuple):
+                self.fold(shifted(meanwhile[0], self.seconds - meanwhile[1]))
+            else:
+                answers.append(self.begun(span))
+        for answer in [*answers, self.begun(span)]:
+            answer.take(1000)
+            assert split(answer.rows) == answer.expected
+
+    def begun(self, span: IntervalSpan) -> Begun:
+        """An answer about all services, one of which is read in a turn."""
+        moment = seen(self.seconds)
+        scopes = visible(self.floor, rows=1).scopes()
+        slices = encoded_intervals(scopes, moment, span, self.kept)
+        return Begun(iter(slices), rows_of(visible(self.floor), moment, span), [])
 
     @invariant()
     def sizes_are_right_and_within_the_limits(self) -> None:
         """Each floor's size is that of its runs."""
         for floor in self.kept.floors.values() if hasattr(self, "kept") else ():
-            assert floor.size == sum(one.size for one in floor.services.values())
+            joined = sum(one.size for one in floor.joined.values())
+            assert floor.size == joined + sum(one.size for one in floor.services.values())
             assert floor.size <= self.most
+            assert joined * 4 <= self.most
+        if hasattr(self, "kept"):
+            assert self.kept.size == sum(floor.size for floor in self.kept.floors.values())
 
 
 TestRequests = Requests.TestCase
@@ -246,6 +308,124 @@ def test_at_its_limit_a_client_keeps_what_it_has(monkeypatch: pytest.MonkeyPatch
         rows_of(visible(floor), later, IntervalSpan(), kept, only)
     assert made.rows - before <= 2  # rows not requested for ten minutes made room
     assert size <= 40_000
+
+
+class Asked:
+    """Answers about the day of a busy floor, a service read in a turn; all are checked."""
+
+    def __init__(self, services: int, limits: KeptLimits | None = None) -> None:
+        self.floor, self.kept = busy_floor(services), KeptIntervals(limits)
+        self.now = 900.0 * 20 - 1
+
+    @property
+    def kept_floor(self) -> KeptFloor:
+        """The kept rows."""
+        (floor,) = self.kept.floors.values()
+        return floor
+
+    def filled(self) -> int:
+        """The bytes that are kept after an answer about all."""
+        self.ask()
+        return self.kept_floor.size
+
+    def begin(self, wanted: ServiceFilter = EVERYTHING, seconds: int = 900) -> Begun:
+        """Begin an answer."""
+        span, moment, visibility = IntervalSpan(seconds), seen(self.now), visible(self.floor)
+        scopes = visible(self.floor, rows=1).scopes(wanted)
+        slices = encoded_intervals(scopes, moment, span, self.kept)
+        return Begun(iter(slices), rows_of(visibility, moment, span, wanted=wanted), [])
+
+    def ask(self, wanted: ServiceFilter = EVERYTHING, seconds: int = 900) -> None:
+        """A whole answer."""
+        finish(self.begin(wanted, seconds))
+
+    def correct(self, service: int, late: float) -> None:
+        """A call that was offered earlier becomes known."""
+        event = call("call.queue", self.now - late, 7777 + service, service=service)
+        self.floor.fold(event, ticks(self.now), "-")
+
+
+def finish(answer: Begun) -> None:
+    """It is as the floor was when it began."""
+    answer.take(1000)
+    assert split(answer.rows) == answer.expected
+
+
+@pytest.mark.parametrize("wanted", [EVERYTHING, ServiceFilter(services=frozenset({3}))])
+@pytest.mark.parametrize("turns", [0, 10], ids=["before", "after"])
+def test_a_joined_interval_that_was_wrong_at_the_beginning_is_not_read(
+    turns: int, wanted: ServiceFilter
+) -> None:
+    """Another answer corrects or drops it before or after this one has read the services."""
+    asked = Asked(8)
+    asked.ask()
+    asked.correct(3, 2000)
+    answer = asked.begin()
+    answer.take(turns)
+    asked.ask(wanted)
+    finish(answer)
+
+
+def test_joined_rows_can_reach_further_than_the_run_of_a_service() -> None:
+    """A service that changes during an answer keeps no rows of it."""
+    asked = Asked(8)
+    asked.ask()
+    asked.now += 900
+    answer = asked.begin()
+    asked.correct(8, 0)
+    finish(answer)
+    asked.ask()
+
+
+def test_joined_rows_are_corrected_by_what_comes_before_their_services_are_read() -> None:
+    """The quarter is over, and no run of it was kept when the event came."""
+    asked = Asked(8)
+    asked.ask()
+    asked.now += 900
+    answer = asked.begin()
+    asked.correct(8, 1000)
+    finish(answer)
+    asked.ask()
+    asked.ask()
+
+
+def test_rows_that_another_answer_found_to_have_changed_are_not_joined() -> None:
+    """This one shows them as they were when it began."""
+    asked = Asked(8)
+    answer = asked.begin()
+    answer.take(10)
+    asked.correct(3, 2000)
+    asked.ask(ServiceFilter(services=frozenset({3})))
+    finish(answer)
+    asked.ask()
+
+
+def test_joined_rows_are_dropped_with_the_runs_that_tell_their_changes() -> None:
+    """A service that was not asked for in ten minutes makes room, and is then corrected."""
+    asked = Asked(8, KeptLimits(client_bytes=Asked(8).filled() + 10_000))
+    asked.filled()
+    assert asked.kept_floor.joined
+    asked.now += 800
+    for service in range(3, 9):
+        for seconds in (300, 1800, 3600):
+            asked.ask(ServiceFilter(services=frozenset({service})), seconds)
+    assert set(asked.kept_floor.services).isdisjoint({1, 2})
+    assert not asked.kept_floor.joined
+    asked.correct(1, 2000)
+    asked.ask()
+
+
+def test_rows_are_joined_only_if_the_runs_of_all_services_are_kept() -> None:
+    """A client at its limit keeps no runs of the last services, and could not use joined rows."""
+    unlimited = Asked(8)
+    unlimited.filled()
+    joined = sum(one.size for one in unlimited.kept_floor.joined.values())
+    run = unlimited.kept_floor.services[1].size
+    assert 0 < joined < run
+    asked = Asked(8, KeptLimits(client_bytes=6 * run + joined))  # room for joined rows is left
+    asked.filled()
+    asked.ask()
+    assert not asked.kept_floor.joined
 
 
 def test_rows_begin_with_the_agents_that_are_known_to_have_been_there() -> None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import lz4.block
 
 from floorcast.floor.view import Day
 
-__all__ = ["Begun", "Run"]
+__all__ = ["Begun", "Run", "RunKey", "RunRows"]
 
 _BLOCK = 16  # rows that are compressed together
 _MOST_PLAIN = 24  # rows of a run that are not compressed: those that change and are asked for most
 _ROW_BYTES = 41  # of a row's object, and of its place in a list
 _RUN_BYTES = 1200  # of a run without rows, and of what is known of its service
+
+RunKey = tuple[int, int]
+"""The day's number, and the length of the intervals in ms."""
 
 Begun = tuple[int, int, int]
 """The agents and the waiting calls before a run, and the calls that it counts from before."""
@@ -22,7 +26,7 @@ Begun = tuple[int, int, int]
 class Run:
     """The rows of successive intervals of one service and day; ``b""``: nothing was counted.
 
-    ``key`` is the day's number and the length. ``begin`` is the day's first ms and ``length``
+    ``begin`` is the day's first ms and ``length``
     that of an interval, in ms. ``first`` is the number of the first interval in the day, and
     ``end`` that of the one after the last. ``left`` are the agents and the waiting calls at the
     end, if somebody has asked.
@@ -31,7 +35,7 @@ class Run:
     __slots__ = ("begin", "begun", "blocks", "first", "key", "left", "length", "plain", "size")
 
     def __init__(self, day: Day, length: int, first: int) -> None:
-        self.key = (day.number, length)
+        self.key: RunKey = (day.number, length)
         self.begin = day.begin
         self.length = length
         self.first = first
@@ -46,15 +50,9 @@ class Run:
         """The number of the interval after the last."""
         return self.first + len(self.blocks) * _BLOCK + len(self.plain)
 
-    def rows(self, first: int, end: int) -> list[bytes]:
-        """The rows of the intervals from ``first`` on, before ``end``."""
-        skipped = min((first - self.first) // _BLOCK, len(self.blocks))
-        rows: list[bytes] = []
-        for block in self.blocks[skipped:]:
-            rows += _unpacked(block)
-        rows += self.plain
-        before = self.first + skipped * _BLOCK
-        return rows[first - before : max(0, end - before)]
+    def read(self, first: int, end: int) -> RunRows:
+        """The rows of the intervals from ``first`` on, before ``end``, as they are now."""
+        return RunRows(self.first, first, min(end, self.end), self.blocks[:], self.plain[:])
 
     def add(self, rows: Iterable[bytes]) -> int:
         """Add the rows of the next intervals; returns by how many bytes it has grown."""
@@ -76,17 +74,35 @@ class Run:
         del self.plain[left - len(self.blocks) * _BLOCK :]
         return self._shrunk()
 
-    def clear(self) -> int:
-        """Drop all rows; returns the bytes given up."""
-        self.blocks, self.plain = [], []
-        return self._shrunk()
-
     def _shrunk(self) -> int:
         self.left = None
         before = self.size
         rows = sum(map(len, self.plain)) + sum(map(len, self.blocks))
         self.size = _RUN_BYTES + rows + _ROW_BYTES * (len(self.plain) + len(self.blocks))
         return before - self.size
+
+
+class RunRows(NamedTuple):
+    """Rows of a run as they were when they were read: of intervals ``first`` to ``end``.
+
+    ``begin`` is the interval of the run's first row.
+    """
+
+    begin: int
+    first: int
+    end: int
+    blocks: Sequence[bytes] = ()
+    plain: Sequence[bytes] = ()
+
+    def since(self, interval: int) -> list[bytes]:
+        """The rows from an interval on."""
+        skipped = min((interval - self.begin) // _BLOCK, len(self.blocks))
+        rows: list[bytes] = []
+        for block in self.blocks[skipped:]:
+            rows += _unpacked(block)
+        rows += self.plain
+        before = self.begin + skipped * _BLOCK
+        return rows[interval - before : max(0, self.end - before)]
 
 
 def _unpacked(block: bytes) -> list[bytes]:

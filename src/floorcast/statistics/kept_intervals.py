@@ -3,21 +3,29 @@
 Kept are the rows of intervals that are over, as JSON, by service, day and length of interval. A
 row is dropped when its interval is counted in again (the floor's ledger tells), when an agent
 whose present state reaches into it changes, and when the site does. A floor has one keeper.
+
+The rows of many services are kept once more, joined in the order of an answer: to put 50,000 rows
+in order takes longer than to read them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from floorcast.floor.view import SLOT_MS, Day, FloorView, Service
+from floorcast.floor.view import Day, FloorView, Service
 from floorcast.statistics.interval_rows import AgentState, ServiceNow
-from floorcast.statistics.interval_runs import Begun, Run
+from floorcast.statistics.interval_runs import Run, RunKey
+from floorcast.statistics.joined_intervals import Joined
 from floorcast.statistics.visibility import Moment
 
-__all__ = ["KeptFloor", "KeptIntervals", "KeptLimits", "KeptReading", "KeptService"]
+__all__ = ["JoinedKey", "KeptFloor", "KeptIntervals", "KeptLimits", "KeptService"]
 
 _NEVER = 1 << 62
+_JOINED_SHARE = 4  # of a client's bytes, joined rows have at most one in so many
+
+JoinedKey = tuple[tuple[int, ...], RunKey]
+"""The ids of services, and the key of their runs."""
 
 
 class KeptLimits(NamedTuple):
@@ -25,18 +33,19 @@ class KeptLimits(NamedTuple):
 
     A client that has reached its limit gives up services that were not asked for in ``idle_ms``,
     or else keeps no more. At the limit of all, the client that has most gives up what has not
-    been asked for the longest.
+    been asked for the longest. Rows of ``joined_services`` or more are kept joined, too.
     """
 
     client_bytes: int = 12 << 20
     all_bytes: int = 64 << 20
     idle_ms: int = 600_000
+    joined_services: int = 8
 
 
 class KeptService:
     """The runs of one service, by day and length of interval, and when it was last asked for.
 
-    ``states`` are those of the agents whose time is not counted yet: id, state and last event.
+    ``states`` are those of the agents whose time is not counted yet.
     """
 
     __slots__ = ("runs", "service", "states", "used")
@@ -44,7 +53,7 @@ class KeptService:
     def __init__(self, service: Service) -> None:
         self.service = service
         self.states: list[AgentState] = []
-        self.runs: dict[tuple[int, int], Run] = {}
+        self.runs: dict[RunKey, Run] = {}
         self.used = 0
 
     @property
@@ -68,40 +77,37 @@ class KeptService:
 class KeptFloor:
     """The rows of one floor by service, in the order in which they were last asked for.
 
-    ``made_for`` is what all of them depend on.
+    ``made_for`` is what all of them depend on. ``joined`` are rows of many services, which are
+    right only while the runs of all of these are kept. ``changes`` counts how often rows were
+    found to have changed.
     """
 
-    def __init__(self, keeper: KeptIntervals, made_for: object) -> None:
+    def __init__(self, keeper: KeptIntervals, client: int, made_for: object) -> None:
         self._keeper = keeper
+        self.client = client
         self.made_for = made_for
         self.services: dict[int, KeptService] = {}
+        self.joined: dict[JoinedKey, Joined] = {}
         self.size = 0
+        self.changes = 0
 
     def of(self, view: FloorView, own: ServiceNow, today: Day, now: int) -> KeptService:
         """The rows of a service that are as they would be made now."""
         service = own.service
         kept = self.services.pop(service.id, None)
         if kept is not None and kept.service is not service:
-            self.size -= kept.size
+            self._give_up(kept)
             kept = None
         if kept is None:
             kept = KeptService(service)
         self.services[service.id] = kept
         kept.used = now
         for old in [key for key in kept.runs if key[0] < today.number - 1]:
-            self.size -= kept.runs.pop(old).size
+            self.give_up_run(kept, kept.runs[old])
         changed = kept.first_change(view, own.states)
         if changed < _NEVER:
-            for run in kept.runs.values():
-                self.size -= run.cut(changed)
+            self._cut(kept, changed)
         return kept
-
-    def begin(self, kept: KeptService, run: Run, first: int) -> None:
-        """Begin a run anew, with another first interval."""
-        size = run.clear()
-        run.first = first
-        if kept.runs.get(run.key) is run:
-            self.size -= size
 
     def add(self, view: FloorView, kept: KeptService, run: Run, rows: Sequence[bytes]) -> None:
         """Add rows to a run of a service, and keep to the limits.
@@ -110,19 +116,58 @@ class KeptFloor:
         """
         known = kept.runs.get(run.key)
         if known is not run:
-            if known is not None:
-                if known.end - known.first > len(rows):
-                    return
-                self.size -= known.size
+            if known is not None and known.end - known.first > len(rows):
+                return
+            self.give_up_run(kept, known or run)
             kept.runs[run.key] = run
-            self.size += run.size
-        self.size += run.add(rows)
+            self._grow(run.size)
+        self._grow(run.add(rows))
         view.settle(run.begin + run.end * run.length)
         while self._keeper.has_too_much(self):
             if not self.drop_oldest(kept.used - self._keeper.limits.idle_ms):
-                del kept.runs[run.key]
-                self.size -= run.size
+                self.give_up_run(kept, run)
                 return
+
+    def joined_of(self, key: JoinedKey) -> Joined | None:
+        """The joined rows of some services, which are then those that were asked for last."""
+        joined = self.joined.pop(key, None)
+        if joined is not None:
+            self.joined[key] = joined
+        return joined
+
+    def has_runs(self, key: JoinedKey) -> bool:
+        """Whether runs of some services are kept, which tell when joined rows have changed."""
+        kept = (self.services.get(service) for service in key[0])
+        return all(one is not None and key[1] in one.runs for one in kept)
+
+    def add_joined(self, key: JoinedKey, joined: Joined, rows: bytes) -> None:
+        """Add the joined rows of the next interval, if there is room for them.
+
+        Other joined rows make room, those first that were asked for least recently.
+        """
+        most = self._keeper.limits.client_bytes
+        size = joined.size
+        joined.add(rows)
+        if self.joined.get(key) is not joined:
+            self._drop_joined(key)
+            self.joined[key] = joined
+            size = 0
+        self._grow(joined.size - size)
+        while self._joined_size() * _JOINED_SHARE > most or self._keeper.has_too_much(self):
+            oldest = next(iter(self.joined))
+            self._drop_joined(oldest)
+            if oldest == key:
+                return
+
+    def give_up_run(self, kept: KeptService, run: Run) -> None:
+        """Drop a run if it is kept, and the joined rows whose changes nothing tells without it."""
+        if kept.runs.get(run.key) is run:
+            del kept.runs[run.key]
+            self._grow(-run.size)
+        self.changes += 1
+        for key in list(self.joined):
+            if key[1] == run.key and kept.service.id in key[0]:
+                self._drop_joined(key)
 
     def drop_oldest(self, before: int) -> bool:
         """Drop the least recently requested service, if its last request was before a time."""
@@ -130,8 +175,31 @@ class KeptFloor:
         if kept.used >= before:
             return False
         del self.services[number]
-        self.size -= kept.size
+        self._give_up(kept)
         return True
+
+    def _cut(self, kept: KeptService, changed: int) -> None:
+        self.changes += 1
+        for run in kept.runs.values():
+            self._grow(-run.cut(changed))
+        for joined in self.joined.values():
+            self._grow(-joined.cut(changed))
+
+    def _give_up(self, kept: KeptService) -> None:
+        for run in list(kept.runs.values()):
+            self.give_up_run(kept, run)
+
+    def _drop_joined(self, key: JoinedKey) -> None:
+        joined = self.joined.pop(key, None)
+        if joined is not None:
+            self._grow(-joined.size)
+
+    def _joined_size(self) -> int:
+        return sum(joined.size for joined in self.joined.values())
+
+    def _grow(self, size: int) -> None:
+        self.size += size
+        self._keeper.note_growth(self, size)
 
 
 class KeptIntervals:
@@ -140,76 +208,31 @@ class KeptIntervals:
     def __init__(self, limits: KeptLimits | None = None) -> None:
         self.limits = limits or KeptLimits()
         self.floors: dict[int, KeptFloor] = {}
+        self.size = 0
 
     def of(self, view: FloorView, moment: Moment) -> KeptFloor:
         """The rows of a floor, by its present site."""
         made_for = (view.hooks, view.configured_in, moment.quiet_call, moment.quiet_agent)
         kept = self.floors.get(view.client)
         if kept is None or kept.made_for != made_for:
-            kept = self.floors[view.client] = KeptFloor(self, made_for)
+            self.size -= 0 if kept is None else kept.size
+            kept = self.floors[view.client] = KeptFloor(self, view.client, made_for)
         return kept
+
+    def note_growth(self, floor: KeptFloor, size: int) -> None:
+        """Add to the bytes of all; a floor that has been replaced is not among them."""
+        if self.floors.get(floor.client) is floor:
+            self.size += size
 
     def has_too_much(self, floor: KeptFloor) -> bool:
         """Whether a floor must give up rows, after the floors that have more than it."""
         if floor.size > self.limits.client_bytes:
             return True
-        floors = self.floors.values()
-        while sum(one.size for one in floors) > self.limits.all_bytes:
-            largest = max(floors, key=_size)
+        while self.size > self.limits.all_bytes:
+            largest = max(self.floors.values(), key=_size)
             if largest.size <= floor.size or not largest.drop_oldest(_NEVER):
                 return True
         return False
-
-
-class KeptReading:
-    """The kept rows of one floor, for one answer."""
-
-    def __init__(self, kept: KeptIntervals, view: FloorView, moment: Moment) -> None:
-        self._floor = kept.of(view, moment)
-        self._view = view
-        self._now = moment.now
-        self._today = view.day_of(moment.now)
-
-    def rows(
-        self,
-        own: ServiceNow,
-        day: Day,
-        slots: tuple[int, int],
-        make: Callable[[int, tuple[int, int]], list[bytes | None]],
-    ) -> list[bytes | None]:
-        """A service's rows of a day.
-
-        ``slots`` are the first slot, and how many an interval has. ``make`` makes the rows from a
-        slot on, if it is told the agents and the waiting calls before it.
-        """
-        first, width = slots
-        length = width * SLOT_MS
-        until = day.end + length - 1 if self._now >= day.end else self._now
-        over = (until - day.begin) // length  # the intervals that are over
-        wanted = (first // width, max(over, first // width))
-        kept = self._floor.of(self._view, own, self._today, self._now)
-        run = kept.runs.get((day.number, length))
-        if run is None or not run.first <= wanted[0] <= run.end:
-            run = Run(day, length, wanted[0])
-        if run.begun != self._begun(own, day, run, width):
-            self._floor.begin(kept, run, wanted[0])
-            run.begun = self._begun(own, day, run, width)
-        found: list[bytes | None] = [*run.rows(*wanted)]
-        reached = wanted[0] + len(found)
-        if reached < run.end:  # the clock was set back
-            return found + make(reached * width, own.before(day, reached * width))
-        if run.left is None:
-            run.left = own.before(day, reached * width)
-        fresh = make(reached * width, run.left)
-        if over > reached:
-            rows = [row or b"" for row in fresh[: over - reached]]
-            self._floor.add(self._view, kept, run, rows)
-        return found + fresh
-
-    def _begun(self, own: ServiceNow, day: Day, run: Run, width: int) -> Begun:
-        """What the rows of a run begin with, and no change of theirs tells."""
-        carried_over = own.carried_over if day == self._today and not run.first else 0
-        return (*own.before(day, run.first * width), carried_over)
 
 
 def _size(floor: KeptFloor) -> int:

@@ -6,7 +6,7 @@ A day's intervals begin at the client's local midnight and are laid out in elaps
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import zip_longest
+from functools import partial
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from msgspec import Struct
@@ -33,7 +33,8 @@ from floorcast.statistics.interval_rows import (
     rows_of,
     slots_until,
 )
-from floorcast.statistics.kept_intervals import KeptIntervals, KeptReading
+from floorcast.statistics.kept_intervals import KeptIntervals
+from floorcast.statistics.kept_reading import Found, KeptReading, Part, Unkept
 from floorcast.statistics.requests import DEFAULT_INTERVAL
 from floorcast.statistics.visibility import Moment, Scope
 
@@ -67,7 +68,7 @@ def service_intervals(
     scopes: Sequence[Scope], moment: Moment, span: IntervalSpan
 ) -> Slices[ServiceInterval]:
     """A row for each service in view and each interval in which anything was counted."""
-    return Slices([_Rows(scope, moment, span, list) for scope in scopes])
+    return Slices([_Rows(scope, moment, span, list, Unkept) for scope in scopes])
 
 
 def encoded_intervals(
@@ -76,12 +77,12 @@ def encoded_intervals(
     span: IntervalSpan,
     kept: KeptIntervals | None = None,
 ) -> Slices[bytes]:
-    """The same rows, each as JSON; those that are ``kept`` are not made again."""
+    """The same rows as JSON, also joined by commas; those that are ``kept`` are not made again."""
     if kept is None:
-        return Slices([_Rows(scope, moment, span, _encoded) for scope in scopes])
+        return Slices([_Rows(scope, moment, span, _encoded, Unkept) for scope in scopes])
     return Slices(
         [
-            _Rows(scope, moment, span, _encoded, KeptReading(kept, scope.view, moment))
+            _Rows(scope, moment, span, _encoded, partial(KeptReading, kept, scope, moment))
             for scope in scopes
         ]
     )
@@ -91,24 +92,23 @@ def _encoded(rows: Iterable[ServiceInterval | None]) -> list[bytes | None]:
     return [None if row is None else _encoder.encode(row) for row in rows]
 
 
-class _Kept(Protocol[R]):
-    def rows(
-        self,
-        own: ServiceNow,
-        day: Day,
-        slots: tuple[int, int],
-        make: Callable[[int, tuple[int, int]], list[R | None]],
-    ) -> list[R | None]: ...
+class _Reading(Protocol[R]):
+    def find(self, own: ServiceNow, day: Day, first: int) -> Found: ...
+
+    def keep(self, found: Found, day: Day, made: Sequence[R | None]) -> None: ...
+
+    def intervals(self, day: Day, first: int, parts: Sequence[Part[R]]) -> Iterator[list[R]]: ...
 
 
-_Made = list[list[R | None]] | Callable[[], list[list[R | None]]]
-"""The rows of a service by day, or what makes them; a false one: nothing was counted."""
+_Made = list[Part[R]] | Callable[[], list[Part[R]]]
+"""The rows of a service by day, or what makes them."""
 
 
 class _Rows(Generic[R]):
     """The rows of one floor, in the order of the intervals: a service is read at once.
 
-    ``form`` converts each row to the requested form. ``kept`` has the rows that need not be made.
+    ``form`` converts each row to the requested form. ``read`` begins to read the rows that need
+    not be made, for some days from a slot on each, and intervals of some slots.
     """
 
     def __init__(
@@ -117,11 +117,10 @@ class _Rows(Generic[R]):
         moment: Moment,
         span: IntervalSpan,
         form: Callable[[Iterable[ServiceInterval | None]], list[R | None]],
-        kept: _Kept[R] | None = None,
+        read: Callable[[Sequence[tuple[Day, int]], int], _Reading[R]],
     ) -> None:
         self._moment = moment
         self._form = form
-        self._kept = kept
         self._width = span.seconds * 1000 // SLOT_MS
         self._view = scope.view
         days = _days(scope, moment, span)
@@ -132,6 +131,7 @@ class _Rows(Generic[R]):
             begin = min(in_progress, now - span.last * 1000)
         self._days = [(day, self._slot_after(day, begin)) for day in days]
         self._waiting = _waiting(scope, moment, days[-1])
+        self._reading = read(self._days, self._width)
         self._scan: Scan[_Made[R]] = Scan(
             scope.services,
             self._made,
@@ -152,40 +152,40 @@ class _Rows(Generic[R]):
 
     def __iter__(self) -> Iterator[list[R]]:
         """Yield a few rows per turn; empty lists while services are read."""
-        services: list[list[list[R | None]]] = []
+        services: list[list[Part[R]]] = []
         for some in self._scan:
             services += [one if isinstance(one, list) else one() for one in some]
             yield []
-        for rows in zip(*services, strict=True):
-            for interval in zip_longest(*rows):
-                yield list(filter(None, interval))
+        for (day, first), parts in zip(self._days, zip(*services, strict=True), strict=False):
+            yield from self._reading.intervals(day, first, parts)
 
     def close(self) -> None:
         """Let the floor go."""
         self._scan.close()
 
-    def _made(self, number: int) -> list[list[R | None]] | None:
+    def _made(self, number: int) -> list[Part[R]] | None:
         """The rows of a service by day, as it is now."""
         own = self._own(number)
         if own is None:
             return None
         return [self._of_day(own, day, first) for day, first in self._days]
 
-    def _of_day(self, own: ServiceNow, day: Day, first: int) -> list[R | None]:
-        def made(slot: int, before: tuple[int, int]) -> list[R | None]:
-            return self._rows(self._read(own, day, slot, before))
+    def _of_day(self, own: ServiceNow, day: Day, first: int) -> Part[R]:
+        found = self._reading.find(own, day, first)
+        made = self._rows(self._read(own, day, found))
+        self._reading.keep(found, day, made)
+        return found.rows, made
 
-        if self._kept is None:
-            return made(first, own.before(day, first))
-        return self._kept.rows(own, day, (first, self._width), made)
-
-    def _copy(self, number: int) -> Callable[[], list[list[R | None]]] | None:
+    def _copy(self, number: int) -> Callable[[], list[Part[R]]] | None:
         """Copy the data for the rows of a service that is about to change."""
         own = self._own(number)
         if own is None:
             return None
-        read = [self._read(own, *day, own.before(*day), copied=True) for day in self._days]
-        return lambda: [self._rows(day) for day in read]
+        days = []
+        for day, first in self._days:
+            found = self._reading.find(own, day, first)
+            days.append((found.rows, self._read(own, day, found, copied=True)))
+        return lambda: [(rows, self._rows(read)) for rows, read in days]
 
     def _rows(self, read: tuple[DayOfService, int]) -> list[R | None]:
         day, first = read
@@ -206,22 +206,14 @@ class _Rows(Generic[R]):
         return ServiceNow(service, slots, present, over, _states(self._view, number))
 
     def _read(
-        self,
-        own: ServiceNow,
-        day: Day,
-        first: int,
-        before: tuple[int, int],
-        *,
-        copied: bool = False,
+        self, own: ServiceNow, day: Day, found: Found, *, copied: bool = False
     ) -> tuple[DayOfService, int]:
-        """Read the data for a service's rows of a day, from slot ``first`` on.
-
-        ``before`` are the agents and the waiting calls before it.
-        """
+        """Read the data for a service's rows of a day after those that are kept."""
+        first = found.rows.end * self._width
         slots = own.slots.get(day.number)
         if slots is not None and copied:
             slots = _copied(slots, first)
-        carried = Carried({} if slots is None else {day.number: slots}, before)
+        carried = Carried({} if slots is None else {day.number: slots}, found.before)
         times = _times(own.states, self._moment, day, (first, self._width))
         over = own.carried_over if day is self._days[-1][0] else 0
         return DayOfService(own.service, day, slots, times, over, carried), first
@@ -273,17 +265,13 @@ def _times(
     first, width = day.begin + intervals[0] * SLOT_MS, intervals[1] * SLOT_MS
     quiet, until = moment.quiet_agent, min(moment.now, day.end)
     times: Times = {}
-    for _, state, begin in states:  # no call per agent: there are 10,000
-        end = begin + quiet
-        if end > until:
-            end = until
-        if begin < first:
-            begin = first
+    for _, state, last_event in states:  # 10,000 of all services: a call for each takes as long
+        begin = first if last_event < first else last_event  # noqa: FURB136 - see above
+        end = until if last_event + quiet > until else last_event + quiet  # noqa: FURB136 - see above
         while begin < end:
             interval = (begin - day.begin) // width
             stop = day.begin + (interval + 1) * width
-            if stop > end:
-                stop = end
+            stop = end if stop > end else stop  # noqa: FURB136 - see above
             try:
                 times[interval][_COLUMN_OF[state]] += stop - begin
             except KeyError:

@@ -1,0 +1,54 @@
+"""Successive intervals with the rows of many services, joined in the order of an answer."""
+
+from __future__ import annotations
+
+import lz4.block
+
+from floorcast.floor.view import Day
+
+__all__ = ["Joined", "unpacked"]
+
+_BLOCK_BYTES = 41  # of a block's object, and of its place in a list
+_OWN_BYTES = 600  # without blocks, and without the ids of services
+_ID_BYTES = 8
+
+
+class Joined:
+    """The joined rows of successive intervals of one day, compressed interval by interval.
+
+    ``first`` is the number of the first interval in the day; ``services`` is how many there are.
+    """
+
+    __slots__ = ("_begin", "_length", "blocks", "first", "size")
+
+    def __init__(self, services: int, day: Day, length: int, first: int) -> None:
+        self.first = first
+        self.size = _OWN_BYTES + services * _ID_BYTES
+        self._begin = day.begin
+        self._length = length
+        self.blocks: list[bytes] = []
+
+    @property
+    def end(self) -> int:
+        """The number of the interval after the last."""
+        return self.first + len(self.blocks)
+
+    def add(self, rows: bytes) -> None:
+        """Add the joined rows of the next interval."""
+        block = lz4.block.compress(rows)
+        self.blocks.append(block)
+        self.size += len(block) + _BLOCK_BYTES
+
+    def cut(self, moment: int) -> int:
+        """Drop the interval of a moment and later ones; returns the bytes given up."""
+        left = max(0, (moment - self._begin) // self._length - self.first)
+        given_up = sum(len(block) + _BLOCK_BYTES for block in self.blocks[left:])
+        del self.blocks[left:]
+        self.size -= given_up
+        return given_up
+
+
+def unpacked(block: bytes) -> bytes:
+    """The joined rows of an interval."""
+    rows: bytes = lz4.block.decompress(block)
+    return rows
