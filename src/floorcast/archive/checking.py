@@ -66,7 +66,7 @@ class Checker:
         self.rows = 0
 
     def check(self, manifest: HourManifest) -> Iterator[Finding]:
-        """Return what is wrong with an hour. Raises Unavailable."""
+        """Return the problems of an hour. Raises Unavailable."""
         tables: dict[str, list[Row]] = {}
         for name in FILES:
             described = manifest.files.get(name)

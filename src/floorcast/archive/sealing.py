@@ -36,7 +36,7 @@ from floorcast.model.token import encode, end_of_entry, position, to_ms
 __all__ = ["Sealing", "Stored"]
 
 DATE_LENGTH = len("2026-11-26")
-SETTLED_MS = 60_000  # after an hour's cut; until then an entry may still be on its way to the disk
+SETTLED_MS = 60_000  # after an hour's cut, because an entry may still be on its way to the disk
 
 
 class Stored(Source, Protocol):

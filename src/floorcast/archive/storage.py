@@ -23,7 +23,7 @@ __all__ = ["Archive", "open_archive"]
 
 CONNECT_SECONDS = 5
 REQUEST_SECONDS = 30
-ATTEMPTS = 2  # per request to a bucket; the next round tries again
+ATTEMPTS = 2  # per request to a bucket; the next round retries
 TEMPORARY = ".part"  # suffix of a file that is being written
 
 _CLIENT = re.compile(r"client=(\d+)")

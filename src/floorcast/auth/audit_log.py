@@ -45,10 +45,10 @@ class _Gathered(NamedTuple):
 
 
 class AuditLog:
-    """The audit log of a data folder; of None, nothing is written.
+    """The audit log of a data folder. Without a folder nothing is written.
 
-    A line that cannot be written is lost, and the server logs that once: a full disk must not stop
-    logins. A process that only appends never waits for another.
+    A line that cannot be written is lost, and the server logs that once, because a full disk must
+    not stop logins. A process that only appends never waits for another.
     """
 
     def __init__(

@@ -63,9 +63,9 @@ class Keys:
     def client_of_ingest_key(self, key: str | None, address: str = "") -> int:
         """The client that the key (see ``bearer``) belongs to.
 
-        Raises ``BadCredentials``, ``RateLimited`` after too many wrong keys from ``address``,
-        and Unavailable while a cluster cannot say which keys were revoked. Keys are looked up by
-        their digests, so the time taken tells nothing of them.
+        Raises ``BadCredentials``, ``RateLimited`` after too many wrong keys from ``address``, and
+        Unavailable while a cluster cannot say which keys were revoked. Keys are looked up by their
+        digests, so the time taken reveals nothing about them.
         """
         if not key:
             raise BadCredentials("an ingest key is required: Authorization: Bearer <ingest key>")

@@ -178,9 +178,9 @@ def stored(session: Session) -> bytes:
 
 
 def restored(raw: bytes) -> Session | None:
-    """The session that ``raw`` holds, not yet checked against the site; None if damaged.
+    """The session stored as ``raw``, not yet checked against the site; None if damaged.
 
-    One that an earlier release stored comes with its ``id``.
+    A session that an earlier release stored has its ``id``.
     """
     try:
         found = msgspec.json.decode(raw, type=_Stored)
@@ -210,7 +210,7 @@ def id_from(nonce: str, api_token: str) -> str:
 
 
 def login_key(client: int, name: str, token: str, *, agent: bool) -> str:
-    """The one key of a user's session with an API token, so that there is one on all nodes."""
+    """The only key of a user's session with an API token, so that all nodes share one session."""
     login = msgspec.json.encode((client, agent, name, token))
     return blake2b(login, digest_size=16).hexdigest()
 

@@ -50,7 +50,7 @@ SESSIONS_PER_WRITE: Final = 250  # sessions written in one go
 TRIES: Final = 10  # when other nodes write at the same time
 
 BUCKET: Final = "sessions"
-"""The bucket that they lie in."""
+"""The bucket of the sessions."""
 
 
 class Sessions:
@@ -83,7 +83,7 @@ class Sessions:
         self._new = NewSessions(now)
         self._opening: SingleFlight[Session] = SingleFlight()
         self._used: set[str] = set()  # digests of those whose use is not all written yet
-        self._ended: dict[str, bytes] = {}  # by key, which are still in the bucket, as they are
+        self._ended: dict[str, bytes] = {}  # by key, as they are in the bucket
         self._ends = 0  # sessions that ended since the start
         self._load(shared=shared)
         kv.listen(BUCKET, self._hear)
@@ -203,9 +203,9 @@ class Sessions:
         return proven
 
     async def keep(self) -> None:
-        """Write down uses that are a minute old, and what has ended.
+        """Save uses that are a minute old, and delete expired sessions.
 
-        Raises ``Unavailable`` when it cannot; the next call then does it.
+        Raises ``Unavailable`` on failure. The next call then repeats it.
         """
         oldest = self._now() - self._lifetime
         while self._living and next(iter(self._living.values())).last_used < oldest:
@@ -334,7 +334,7 @@ class Sessions:
                 conflicts += 1
 
     async def _write_some(self, sessions: list[Session], age: int) -> bool:
-        """Write those that are still due; False if another node wrote one of them just now."""
+        """Write the uses that are still due. Returns False if another node has just written one."""
         before = self._now() - age * TICKS_PER_SECOND
         due = [
             (session, session.written, session.kept)

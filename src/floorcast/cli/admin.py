@@ -130,7 +130,7 @@ def on_client(
 def audit(context: typer.Context, store: Mapping[str, object], event: str, **fields: Value) -> None:
     """Record what a command has changed in the audit log of ``store``'s data folder.
 
-    A command on a cluster that is run beside no node's folder leaves the recording to the nodes.
+    A command on a cluster without a node's folder leaves the recording to the nodes.
     """
     from floorcast.auth.audit_log import AuditLog
 

@@ -57,7 +57,10 @@ def program(
 
 
 def main() -> None:
-    """Run the program; what it refuses, or has no room for, is one line on standard error and 1."""
+    """Run the program.
+
+    A refusal or a full disk is reported in one line on standard error, with exit code 1.
+    """
     try:
         try:
             app(prog_name="floorcast")

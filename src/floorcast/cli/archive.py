@@ -62,7 +62,7 @@ def show(
 ) -> None:
     """List the days of the archive, with their hours and sizes.
 
-    A day is complete when its manifest says so: the day is over and no hour is missing.
+    A day is complete if its manifest exists: the day is over and no hour is missing.
     """
     found = _opened(context, archive)
     days = [_day(found, one, day) for one, day in _days(found, client, None, None)]

@@ -1,4 +1,4 @@
-"""``floorcast backup``: a consistent copy of a data folder, beside a running server or without."""
+"""``floorcast backup``: a consistent copy of a data folder, with or without a running server."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ SUMMARIES = {
     "cluster": "Set up, inspect and repair a cluster on NATS JetStream.",
     "version": "Print the versions of floorcast and of its Python.",
 }
-"""What ``--help`` says of each subcommand: the first line of its own help."""
+"""The summary of each subcommand in ``--help``: the first line of its own help."""
 
 
 class Commands(TyperGroup):

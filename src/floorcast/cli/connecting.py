@@ -45,9 +45,9 @@ class Connector(Protocol):
 def settings_of(
     context: typer.Context, config: Path | None, flags: dict[str, object], kind: Kind | None
 ) -> tuple[ConnectFile, dict[str, str]]:
-    """The settings of the file, the environment and the flags; and secrets of the environment.
+    """The settings from the file, the environment and the flags, with secrets of the environment.
 
-    Without a ``kind``, the file says which it is. Raises SettingError.
+    Without a ``kind``, the file determines it. Raises SettingError.
     """
     environ = dict(os.environ)
     named = environ.pop("FLOORCAST_CONFIG", None)

@@ -1,8 +1,8 @@
-"""The demo's floor: it works from two hours ago until the demo ends, and then closes.
+"""The demo's floor: it starts two hours in the past, and closes when the demo ends.
 
-A run is one simulation. Its start and how far it came are kept in the data folder, so that the
-next demo there closes a run that was killed, and begins its own where that one ended: no two
-floors are at work at once.
+A run is one simulation. Its start and its progress are stored in the data folder. The next demo on
+the folder closes a run that was killed, and begins where that one ended, so that two floors never
+run at once.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ __all__ = ["AGENTS", "API_TOKEN", "INGEST_KEY", "SEED", "SIGN_IN", "DemoFloor"]
 AGENTS, SEED = 120, 1999
 SO_FAR = timedelta(hours=2)  # of the floor's day, when the demo starts
 TOO_OLD = timedelta(hours=12)  # a run that was killed before then is not changed
-BEGAN = 9.5 * 3600  # the floor's own clock then, in seconds: it is busy whenever one looks
+# Seconds of the floor's own clock at which it starts, so that it is busy at any time.
+BEGAN = 9.5 * 3600
 FILE_NAME = "demo-floor.json"
 MS = timedelta(milliseconds=1)
 NOTED_EVERY = 10_000  # ms of the floor

@@ -1,4 +1,4 @@
-"""One run of ``floorcast erase``: finds a person's calls, then rewrites what is stored."""
+"""One run of ``floorcast erase``: finds a person's calls, then rewrites the stored data."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ Cell = str | int | None
 
 
 def printable(text: str) -> str:
-    """The text without what could move a terminal's cursor: an event's texts are anybody's."""
+    """The text without control characters, because an event's texts may come from anybody."""
     return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
 
 

@@ -1,4 +1,4 @@
-"""The screen of ``floorcast top``: asks the server for the floor and draws it."""
+"""The screen of ``floorcast top``: requests the floor from the server and draws it."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ async def _either(over: asyncio.Event, seconds: float) -> None:
 
 @contextmanager
 def _keys(over: asyncio.Event) -> Iterator[None]:
-    """Let q, Ctrl-C and SIGTERM end it. The terminal is restored."""
+    """Exit on q, Ctrl-C and SIGTERM. The terminal is restored."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, over.set)

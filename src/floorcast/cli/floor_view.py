@@ -22,7 +22,8 @@ __all__ = ["Seen", "clock", "draw"]
 
 STALE = 10.0  # seconds after which the shown data counts as stale
 _LOW, _HIGH = 60.0, 80.0  # percent of service level: below it red, from it on green
-_AROUND = 12  # lines beside rows: the heading, two blanks, titles, heads and rests of three tables
+# Lines besides rows: the heading, two blanks, and titles, heads and footers of three tables.
+_AROUND = 12
 
 
 class Seen(Struct, kw_only=True):

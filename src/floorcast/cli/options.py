@@ -135,7 +135,7 @@ def _check_secrets(context: typer.Context) -> None:
 
 
 def _invoked(context: typer.Context) -> object:
-    """The command that runs, if the context knows it by now."""
+    """The running command, if the context already knows it."""
     command = context.command
     if isinstance(command, TyperGroup) and context.invoked_subcommand:
         return command.commands[context.invoked_subcommand]

@@ -30,7 +30,7 @@ class Shown(Protocol):
     """Shows progress while events are sent."""
 
     def reached(self, sent: int) -> None:
-        """So many (events that were answered, minutes that are over) are done."""
+        """Show that this many events or minutes are done."""
 
     def waits(self, seconds: float, why: str) -> None:
         """Show that nothing has happened for this many seconds."""
@@ -64,11 +64,11 @@ class Bar:
         self._progress.update(self._task, completed=sent, note="")
 
     def waits(self, seconds: float, why: str) -> None:
-        """Say why beside the bar."""
+        """Show the reason beside the bar."""
         self._progress.update(self._task, note=wait_line(seconds, why))
 
     def back(self, seconds: float) -> None:
-        """Say so beside the bar."""
+        """Show the message beside the bar."""
         self._progress.update(self._task, note=back_line(seconds))
 
 

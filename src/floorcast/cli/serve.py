@@ -45,9 +45,9 @@ def with_settings(
 ) -> Callable[..., None]:
     """Give a command an option for every setting, and the function that reads them all.
 
-    The options are text here: ``config`` reads all sources of a setting the same way. ``more`` are
-    options of the command line only, which the command gets as they are. ``texts`` are the help of
-    settings that have a default of their own in this command.
+    Option values are text, because ``config`` reads all sources of a setting the same way. ``more``
+    has options of the command line only, passed to the command unchanged. ``texts`` has the help of
+    settings whose default differs in this command.
     """
 
     def run(context: typer.Context, **given: Any) -> None:  # noqa: ANN401 -- Typer gives them

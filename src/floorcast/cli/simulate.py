@@ -171,7 +171,8 @@ def _write(path: Path, known: dict[str, object]) -> None:
     try:
         path.write_bytes(msgspec.json.format(msgspec.json.encode(known)) + b"\n")
     except OSError as error:
-        error.filename = error.filename or str(path)  # a full disk does not say which file
+        # The error of a full disk does not name the file.
+        error.filename = error.filename or str(path)
         raise
 
 

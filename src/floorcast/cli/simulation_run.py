@@ -1,4 +1,4 @@
-"""A simulated floor at work on a server: as fast as the clock says, or as the server takes it."""
+"""A simulated floor sending to a server, limited by the clock or by the server's speed."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from floorcast.cli.admin import aligned
 
 __all__ = ["tables"]
 
-MOST_AGENTS = 40  # rows; the file has all of them
+MOST_AGENTS = 40  # rows; the file has all rows
 
 SERVICES = {
     "service": "serviceName",

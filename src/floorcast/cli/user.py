@@ -1,4 +1,4 @@
-"""``floorcast user``: users, and the agents' logins, without or beside a site file."""
+"""``floorcast user``: users, and agents' logins, with or without a site file."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ def _role(named: str) -> Role:
 
 
 def _centers(site: Site, owner: Client, given: list[str]) -> tuple[Center, ...]:
-    """The call centers that the option names; those of the client, or of one below it."""
+    """The call centers named by the option, of the client or of a child client."""
     found: list[Center] = []
     for text in given:
         client, slash, number = text.rpartition("/")

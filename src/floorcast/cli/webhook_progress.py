@@ -27,7 +27,7 @@ from floorcast.webhooks.progress import (
 
 __all__ = ["declared", "edit", "rows_of"]
 
-TRIES = 5  # when the server writes at the same moment
+TRIES = 5  # if the server writes at the same time
 REACH_SECONDS = 24 * 3_600  # of events that feeds keep
 
 

@@ -1,7 +1,7 @@
 """Answers of the methods, as tolerant types: a member that was not sent is None.
 
-Ids, times and figures are numbers, however they were sent. Durations are in seconds and rates
-in percent; times are epoch milliseconds unless it says otherwise.
+Ids, times and figures are numbers, even if they were sent as strings. Durations are in seconds,
+rates in percent, and times in epoch milliseconds unless stated otherwise.
 """
 
 from __future__ import annotations

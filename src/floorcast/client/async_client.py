@@ -142,9 +142,9 @@ def _following(
 class AsyncClient(AsyncConnected):
     """A client of the Real-Time Reporting API, for asyncio; any number of tasks may share it.
 
-    ``url`` is the server's; it logs in with ``credentials`` when it has to, or uses ``session``
-    while that lives. ``transport`` (httpx's) and ``sleep`` are replaceable. A larger answer
-    than ``max_answer_bytes`` (uncompressed) is refused with UnexpectedAnswer while it is read.
+    ``url`` is the server's. The client logs in with ``credentials`` when necessary, or uses
+    ``session`` while it is valid. ``transport`` (httpx's) and ``sleep`` are replaceable. An answer
+    larger than ``max_answer_bytes`` (uncompressed) raises UnexpectedAnswer while it is read.
     """
 
     def __init__(

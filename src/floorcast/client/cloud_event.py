@@ -13,9 +13,9 @@ __all__ = ["CloudEvent"]
 class CloudEvent(Struct, frozen=True, kw_only=True):
     """One CloudEvents 1.0 event (section 8 of the contract).
 
-    ``time`` is aware. ``data`` holds only what the source knows, under the contract's names;
-    ``msgspec.json`` encodes the whole as the intake reads it. The server knows an event by
-    ``source`` and ``id``: sending it again changes nothing.
+    ``time`` is aware. ``data`` holds only what the source knows, under the contract's names.
+    ``msgspec.json`` encodes the event in the form that the intake reads. The server identifies an
+    event by ``source`` and ``id``, so sending it again changes nothing.
     """
 
     specversion: Literal["1.0"] = "1.0"

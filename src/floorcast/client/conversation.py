@@ -78,7 +78,7 @@ class Conversation:
         """Like ``log_in``, but tries only once. Also raises Unavailable."""
         try:
             answer = yield from self._exchange.once(Call(self._login("/session/login"), _logged_in))
-        except BadSession as refused:  # what another server's code for it was taken for
+        except BadSession as refused:  # the meaning of another server's code
             raise as_credentials(refused) from None
         self.session = answer.session_id
         self._logins += 1
@@ -118,9 +118,9 @@ class Conversation:
     def _authorized(self, call: Call[T], way: type[Send | Open]) -> Steps[T]:
         """Try once with the current session. If it has ended, log in and try again.
 
-        A node of a cluster may not know a session yet that another one has made. Logging in
-        then gives the same session, or one that is refused again: that is waited for, rather
-        than answered with a login for each refusal.
+        A node of a cluster may not yet know a session that another node has opened. A login then
+        returns the same session, or one that is refused again, so the client waits instead of
+        logging in after each refusal.
         """
         while self.session is None:
             yield Alone(partial(self._log_in_after, self._logins))

@@ -45,9 +45,9 @@ class Exchange:
 
 
 def fit_for_a_header(text: str, what: str) -> str:
-    """The text. Raises SettingError for one that no header can carry.
+    """The text. Raises SettingError if it cannot be sent in a header.
 
-    Sending it would look like a connection that fails for ever.
+    Sending it would look like a connection that fails permanently.
     """
     if not re.fullmatch(r"[\x21-\x7e]+", text):
         raise SettingError(f"the {what} is empty, or has characters that no {what} has")

@@ -22,7 +22,7 @@ class Filter(Struct, frozen=True, kw_only=True, rename="camel"):
     interaction_type: Sequence[str] = ()
 
     def members(self) -> dict[str, object]:
-        """The ``filter`` of a request's body, in a dictionary; no member where nothing is given."""
+        """A dictionary with the ``filter`` of a request's body, or an empty one for no filter."""
         kinds = {
             "service": [{"id": number} for number in self.service],
             "callCenter": [{"id": number} for number in self.call_center],

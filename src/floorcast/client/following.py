@@ -89,7 +89,7 @@ class Following(Generic[E]):
         self._begun = False
         self._ready: deque[_Spot] = deque()
         self._hand = self._handled = _Spot(b"", token or "")
-        self._place = ""  # what has been received reaches up to here
+        self._place = ""  # the token up to which events have been received
         self._known = ""  # the id of the last handled event after that position
         self._caught_up = self._listening = False
         self._silent = 0
@@ -165,8 +165,8 @@ class Following(Generic[E]):
             yield from self._conversation.open(stream(self._place), inf)
             self._listening = True
         except Refusal:
-            # The page just now was not refused: there are no streams here. (If it is the
-            # session that has ended, the next page will say so.)
+            # The last page was not refused, so the server has no streams. (If the session has
+            # ended, the next page will fail.)
             self._stream = None
             yield Shut()
 
@@ -200,7 +200,7 @@ class Following(Generic[E]):
         return event_id(line) if self._source.ids_are_tokens else ""
 
     def _save(self) -> Steps[None]:
-        """Save where what has been handled ends, unless that is saved already."""
+        """Save the position after the last handled event, unless it is saved already."""
         token = self._handled.resume() if self._store is not None else ""
         if self._store is not None and token not in {"", self._saved}:
             yield Work(partial(self._store.save, token))
@@ -225,9 +225,9 @@ class Followed(Generic[E]):
 
 
 def _behind(spots: list[_Spot], known: str) -> list[_Spot]:
-    """The events after the one with that id; all of them if it is not there.
+    """The events after the one with that id, or all of them if it is missing.
 
-    Then the server's log is another than it was, and events come again rather than none at all.
+    In that case the server's log is a different one, and events are repeated rather than lost.
     """
     if known:
         for index, spot in enumerate(spots):

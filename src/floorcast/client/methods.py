@@ -59,7 +59,7 @@ __all__ = [
 ]
 
 At = datetime | int | str | None
-"""The moment of an answer about the past: an aware datetime, ms, or a token. None: now."""
+"""The time of a request about the past: an aware datetime, ms, or a token. None: now."""
 
 Bound = date | datetime | int | str
 """Where a report begins or ends: a day, an aware datetime, ms, or either as ISO 8601."""
@@ -68,7 +68,7 @@ T = TypeVar("T")
 A = TypeVar("A", bound=Answer)
 
 MAX_PAGE_EVENTS = 1000  # events a page, the most that the API allows
-_STREAM = "text/event-stream, application/json"  # a refusal comes as JSON
+_STREAM = "text/event-stream, application/json"  # a refusal is JSON
 
 
 class Call(NamedTuple, Generic[T]):
@@ -250,7 +250,7 @@ def service_report(
 ) -> Call[ServiceReport]:
     """Services by interval (900, 1800 or 3600 seconds) or day, from the archive and the log.
 
-    ``begin`` and ``to`` are dates, both included, or moments; at most 31 days.
+    ``begin`` and ``to`` are times, or dates of which both are included; at most 31 days.
     """
     members = {**filter.members(), **_span(begin, to), "interval": interval}
     return _answer(post("/reporting/service/stats", **members), ServiceReport)

@@ -27,7 +27,7 @@ class Backoff:
         self._failures = 0
 
     def pause(self, asked: float = 0.0) -> float:
-        """The seconds to wait after one more failure; never less than the server ``asked``."""
+        """The seconds to wait after another failure. Never less than the server ``asked`` for."""
         bound = min(MAX_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2.0**self._failures)
         self._failures = min(self._failures + 1, 16)
         return asked + self._chance() * bound

@@ -1,7 +1,7 @@
 """The steps that the client's core asks its I/O shell to do, and their outcomes.
 
-The core is written as generators: each yields a step and is sent its outcome. One core so
-serves an event loop, a thread, and a test that does no I/O.
+The core is written as generators, which yield steps and are sent their outcomes. The same core
+therefore serves an event loop, a thread, and a test without I/O.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How a client waits for an unavailable or busy server, and how it retries. No I/O."""
+"""Waiting for an unavailable or busy server, and retries. No I/O."""
 
 from __future__ import annotations
 

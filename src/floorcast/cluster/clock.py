@@ -69,7 +69,7 @@ class ClusterClock:
         return self.steady() + self._offset
 
     def seen(self, server: str, theirs: int, sent: int, came: int) -> None:
-        """Record the time that a server reported between two moments of the steady clock."""
+        """Record a server's time, which was reported between two readings of the steady clock."""
         if server not in self._servers and len(self._servers) >= MAX_SERVERS:
             self._servers.pop(next(iter(self._servers)))
         self._servers.setdefault(server, _Server()).add(came - sent, theirs - (sent + came) // 2)

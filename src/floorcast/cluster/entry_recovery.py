@@ -45,7 +45,8 @@ class Recovered(NamedTuple):
 class Source(NamedTuple):
     """The log that a damaged entry belongs to.
 
-    ``before`` says what the log held before an entry: of (client, number, tick, keys).
+    ``before`` returns which of the keys the log had before an entry, for (client, number, tick,
+    keys).
     """
 
     identity: str
@@ -109,7 +110,7 @@ async def from_stream(link: NatsLink, source: Source, wanted: Suspects) -> Recov
 def _made(
     wanted: Suspects, messages: Sequence[Message], batches: Sequence[Batch], earlier: Before
 ) -> list[Entry]:
-    """The entries that messages became, when the log held what it did."""
+    """The entries that the messages became, given what the log held then."""
     held, site, made = set(earlier.keys), earlier.site, list[Entry]()
 
     def make(kind: EntryKind, message: Message, payload: bytes, count: int = 0) -> None:
@@ -146,7 +147,7 @@ def _stream(source: Source, wanted: Suspects) -> str:
 
 
 async def _messages_between(link: NatsLink, source: Source, wanted: Suspects) -> list[Message]:
-    """The client's messages between the entries before and after; none where they are too many."""
+    """The client's messages between the entries before and after; none if there are too many."""
     after = wanted.after
     row = wanted.rows[0]
     if not after and row is not None and isinstance(row[1], int):
@@ -180,7 +181,7 @@ async def _messages_between(link: NatsLink, source: Source, wanted: Suspects) ->
 
 
 def _is_last(delivery: Delivery, wanted: Suspects) -> bool:
-    """Whether nothing that comes after can be wanted."""
+    """Whether no later message can be needed."""
     if not delivery.messages:
         return True
     last = delivery.messages[-1]

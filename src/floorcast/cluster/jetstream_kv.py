@@ -28,7 +28,7 @@ from floorcast.model.token import TICKS_PER_SECOND
 __all__ = ["JetStreamKeyValueStore", "Known", "KvTuning", "LostKeys", "SavedPosition"]
 
 BATCH_MESSAGES: Final = 1000  # per batch that a server accepts
-MAX_BATCH_KEYS: Final = 400  # changed or compared in one batch; each may be several messages
+MAX_BATCH_KEYS: Final = 400  # changed or compared in one batch; each key may need several messages
 BATCHES_AT_ONCE: Final = 16  # of this node; a server accepts 50
 TOMBSTONE: Final = 3600  # seconds that a deletion is kept, so that lagging watches see it
 LATE: Final = 2  # seconds by which the stream may be late to remove it
@@ -77,7 +77,7 @@ class KvTuning:
 
 
 class LostKeys(SettingError):
-    """The stream has lost keys that a folder knows."""
+    """The stream has lost keys that are in a folder."""
 
 
 class JetStreamKeyValueStore:
@@ -244,7 +244,7 @@ class JetStreamKeyValueStore:
     def _conditions(self, known: tuple[Item, ...]) -> dict[_Key, int]:
         """The sequences at which the keys have the expected values; ``Conflict`` if they do not.
 
-        Call this once for all attempts, because the copy may know other writes at the next attempt.
+        Call this once for all attempts, because the copy may have other writes by the next attempt.
         """
         if not self._open().holds(known):
             raise Conflict("the key-value store has changed since it was read")

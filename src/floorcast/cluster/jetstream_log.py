@@ -1,9 +1,8 @@
 """The cluster's log: JetStream streams determine the order, and every node has a copy of them.
 
-A node publishes what it appends, then waits until it has followed the stream that far. The entry's
-number, its time and which of its events are duplicates come out of following, on every node the
-same. The copy is an embedded log, with the position in each stream beside its entries; everything
-is read from the copy.
+A node publishes its appends, then waits until it has followed the stream that far. Following
+determines the entry's number, its time and its duplicates, equally on every node. The copy is an
+embedded log that also stores the position in each stream. All reads use the copy.
 """
 
 from __future__ import annotations
@@ -65,7 +64,7 @@ class _Pending(NamedTuple):
 
 
 class JetStreamLog:
-    """See ``EventLog``. ``start`` begins to follow; until then nothing can be appended.
+    """See ``EventLog``. Appends are possible after ``start``, which begins to follow.
 
     ``follows`` names the cluster's streams, and the clients whose entries this node has. Entries
     stay for the whole retention before what has been followed, however late that is. Raises
@@ -134,10 +133,10 @@ class JetStreamLog:
         return "" if self._link.quorum else "the NATS cluster has no quorum: no event is stored"
 
     async def start(self) -> None:
-        """Begin to follow, and wait until this node has what the streams have at this moment.
+        """Begin to follow, and wait until this node has all current entries of the streams.
 
-        Raises Unavailable when the cluster does not say how much that is, or the streams are not
-        those that the copy is of. May be called again then.
+        Raises Unavailable if the cluster does not report its state, or the streams are not those of
+        the copy. It may then be called again.
         """
         self._well_at = asyncio.get_running_loop().time()
         for client, number in sorted(self._copy.keys_unknown):  # before anything may repeat them
@@ -152,9 +151,9 @@ class JetStreamLog:
             follower.complete(seq, asked)
 
     async def append(self, batch: Batch) -> Appended:
-        """See ``EventLog.append``; one that failed may become readable all the same.
+        """See ``EventLog.append``. A failed append may still become readable.
 
-        Raises TooLarge when an event fits into no message.
+        Raises TooLarge if an event does not fit into a message.
         """
         number, duplicates = self.head(batch.client).number, []
         with self._load.carrying(len(batch.lines), sum(map(len, batch.lines))):
@@ -285,7 +284,7 @@ class JetStreamLog:
         return Batch(client, lines, events)
 
     async def _publish(self, kind: MessageKind, batch: Batch, payload: bytes) -> Appended:
-        """Have a message stored by the cluster, and followed here; what became of it."""
+        """Have a message stored by the cluster and followed here. Returns its result."""
         self._check_following()
         loop = asyncio.get_running_loop()
         name = uuid.uuid4().hex

@@ -46,7 +46,7 @@ class KeyState(NamedTuple):
 NOTHING = KeyState()
 
 Observer = Callable[[Mapping[tuple[str, str], bytes | None]], None]
-"""Is told what the keys of a write, by bucket and key, hold now; raises nothing."""
+"""Receives the current values of a write's keys, by bucket and key. Must not raise."""
 
 
 class Copy:
@@ -117,9 +117,9 @@ class Copy:
     def lost(self, messages: Iterable[KeyMessage], *, deletions_kept: bool) -> str:
         """Return a key that the stream has lost, by the last message of every key, or "".
 
-        A key is lost if its message is older than the known one, or has another value at the same
-        position. With ``deletions_kept``, the stream still has every deletion that is not known
-        here, so a missing key is also lost.
+        A key is lost if its message is older than the copy's, or has another value at the same
+        position. With ``deletions_kept``, the stream still has every deletion that the copy lacks,
+        so a missing key is also lost.
         """
         there = set()
         for message in messages:

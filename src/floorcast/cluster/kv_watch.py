@@ -35,7 +35,7 @@ __all__ = ["PARTS", "Watch", "subject"]
 PARTS: Final = "Floorcast-Parts"  # header: the number of messages of a large value
 RETRY_SECONDS: Final = 0.5  # until another consumer is created
 STALL_LOOKS: Final = 5  # checks at which the stream has more but nothing arrives
-AVOID: Final = 60.0  # seconds to avoid a server whose replica stood still
+AVOID: Final = 60.0  # seconds to avoid a server whose replica stalled
 
 CONSUMER: Final = {"deliver_policy": "last_per_subject", "filter_subject": f"{KV_PREFIX}.>"}
 
@@ -183,7 +183,7 @@ class Watch:
 
     async def _look(self, look: Look) -> None:
         state, seq = state_of(look.info), self._copy.seq
-        if state.last_seq < seq:  # messages may have arrived since the leader was asked
+        if state.last_seq < seq:  # messages may have arrived since the request to the leader
             info = await self._link.api(f"STREAM.INFO.{KV_STREAM}")
             if not reached(info):
                 return
@@ -215,9 +215,9 @@ class Watch:
 class _Following:
     """Reassembles the messages of one consumer into writes.
 
-    Up to the message ``load_to`` it is the last message of every key, in any state of the writes
-    between them; ``loaded`` says that the copy is past that. ``missing`` names a key that the copy
-    knows and the stream has lost.
+    Up to the message ``load_to`` these are the last messages of each key, which may be parts of
+    writes. ``loaded`` is true once the copy is past that. ``missing`` names a key of the copy that
+    the stream has lost.
     """
 
     def __init__(self, copy: Copy, load_to: int, *, deletions_kept: bool) -> None:

@@ -46,7 +46,7 @@ MAX_ANSWER: Final = 6.0
 RETRY_SECONDS: Final = 0.1  # until a request is sent again
 CHECK_SECONDS: Final = 1.0  # between two checks of the streams
 CLOSING: Final = 3.0  # seconds to send remaining data when the connection is closed
-# A silent replica does not count after 3 s. A majority elects another leader at the earliest 4 s
+# A silent replica does not count after 3 s. A majority elects another leader no earlier than 4 s
 # after it last heard from this one.
 SILENT_NS: Final = 3_000_000_000
 ELSEWHERE: Final = 5.0  # seconds without a quorum until another server is tried; then doubled
@@ -174,7 +174,8 @@ class NatsLink:
     def watch(self, stream: str, looker: Looker | None = None) -> None:
         """Watch this existing stream.
 
-        Without its quorum, the link has none. ``looker`` is awaited with each look at the stream.
+        Without the stream's quorum, the link has none. ``looker`` is awaited at each check of the
+        stream.
         """
         self._streams.setdefault(stream, True)
         if looker is not None:
@@ -386,7 +387,7 @@ def reached(info: Mapping[str, Any]) -> bool:
 
 
 def heard(info: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The replicas that the leader has just heard from."""
+    """The replicas from which the leader has heard recently."""
     replicas = (info.get("cluster") or {}).get("replicas") or []
     return [one for one in replicas if not one.get("offline") and one.get("active", 0) < SILENT_NS]
 

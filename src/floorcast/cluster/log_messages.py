@@ -82,7 +82,7 @@ def digest(subject: str, headers: Mapping[str, str], payload: bytes) -> bytes:
 
 
 def other(kind: str, payload: bytes) -> bytes:
-    """The stored form of a message of a kind that this release does not know."""
+    """The stored form of a message of an unknown kind."""
     return kind.encode() + b"\n" + payload
 
 

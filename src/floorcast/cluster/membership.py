@@ -156,7 +156,7 @@ async def join(stack: AsyncExitStack, settings: Settings, now: Now, observe: Obs
 
 
 async def _warn(link: NatsLink, own_id: str, name: str) -> None:
-    """Log what an operator should put right before it matters."""
+    """Log problems that an operator should fix early."""
     try:
         others = [peer for peer in await ask_peers(link) if peer.id != own_id]
     except Unavailable:

@@ -87,9 +87,9 @@ async def import_folder(settings: Settings) -> Moved:
 
 
 async def export_cluster(settings: Settings) -> Moved:
-    """Make the folder of a stopped node an embedded one, with what the nodes shared.
+    """Convert the folder of a stopped node into an embedded one, including the nodes' shared data.
 
-    Raises SettingError when a node still runs, or the folder has not all of the log.
+    Raises SettingError if a node is running, or the folder lacks a part of the log.
     """
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(open_folder(settings))
@@ -165,7 +165,7 @@ async def _ends(link: NatsLink, follows: Follows) -> Mapping[str, int]:
 
 
 async def _check_whole(link: NatsLink, folder: Path, copy: FolderContents) -> None:
-    """Raise SettingError when the cluster has lost anything that the folder knows of."""
+    """Raise SettingError if the cluster has lost anything that the folder has."""
     for name, position in copy.stream_positions.items():
         info = await find(link, name)
         if info is None:

@@ -20,7 +20,7 @@ class Login(NamedTuple):
 
     ``credentials`` is a file with a user's JWT and seed, ``nkey`` a file with a seed. ``ca`` is a
     file of authorities that sign the servers' certificates, ``cert`` and ``key`` are this node's.
-    ``monitor`` and ``routes`` are the servers' ports where their configuration can be seen.
+    ``monitor`` and ``routes`` are the servers' ports at which their configuration can be checked.
     """
 
     user: str | None = None

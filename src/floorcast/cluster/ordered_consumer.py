@@ -58,10 +58,10 @@ class Delivery(NamedTuple):
 
 
 class OrderedConsumer:
-    """One consumer of ``stream``; ``config`` says which messages it delivers.
+    """One consumer of ``stream``, which delivers the messages selected by ``config``.
 
-    ``server`` is the NATS server that it lives on; those in ``avoid`` are not taken where there is
-    another one.
+    ``server`` is the NATS server of the consumer. Servers in ``avoid`` are used only if there is no
+    other.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class OrderedConsumer:
         self._avoid = avoid
         self._name = ""
         self._client = link.client
-        self._answers: asyncio.Queue[Msg] = asyncio.Queue()  # holds no more than is asked for
+        self._answers: asyncio.Queue[Msg] = asyncio.Queue()  # never holds more than was requested
         self._subscription: Subscription | None = None
         self._inbox = ""
 
@@ -131,7 +131,7 @@ class OrderedConsumer:
             raise Unavailable(f"the cluster does not respond: {error}") from error
 
     async def close(self) -> None:
-        """Delete the consumer, if the server can be reached; else it is forgotten there later."""
+        """Delete the consumer if the server can be reached. Otherwise the server drops it later."""
         with suppress(nats.errors.Error):
             if self._subscription is not None:
                 await self._subscription.unsubscribe()

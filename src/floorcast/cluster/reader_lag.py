@@ -11,7 +11,7 @@ from typing import Final
 
 __all__ = ["ReaderLag"]
 
-MAX_TARGETS: Final = 600  # looks that wait for the reader to catch up
+MAX_TARGETS: Final = 600  # checks that wait for the reader to catch up
 
 
 class ReaderLag:

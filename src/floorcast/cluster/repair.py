@@ -216,7 +216,7 @@ async def _carry_out(
 async def _give_back(
     link: NatsLink, folder: Path, copy: FolderContents, newer: list[StreamState]
 ) -> int:
-    """Publish the folder's entries since the loss again; the number of their events."""
+    """Publish the folder's entries since the loss again. Returns the number of their events."""
     streams = {state.name: state for state in newer}
     count, events = len(copy.follows.streams), 0
     for entry in _entries(folder):

@@ -1,4 +1,4 @@
-"""The state of a cluster: what its nodes say of themselves, and NATS of streams and servers."""
+"""The state of a cluster, as reported by its nodes and by NATS."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class StreamState(NamedTuple):
 
 
 class Overview(NamedTuple):
-    """The nodes that answered within a second, every stream, and what is wrong."""
+    """The nodes that responded within a second, every stream, and all problems."""
 
     nodes: list[Peer]
     streams: list[StreamState]

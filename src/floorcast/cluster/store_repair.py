@@ -33,7 +33,7 @@ KEYS_PER_WRITE: Final = 250  # written in one go
 async def repair_store(
     link: NatsLink, settings: Settings, folder: Path, copy: FolderContents
 ) -> int:
-    """Give back what the key-value store has lost; the number of keys."""
+    """Restore the keys that the key-value store has lost. Returns their number."""
     saved = SavedStore(folder)
     try:
         known, info = saved.position, await find(link, KV_STREAM)
@@ -68,7 +68,7 @@ async def repair_store(
 async def _has_lost(
     link: NatsLink, settings: Settings, saved: SavedStore, state: StreamState
 ) -> bool:
-    """Whether the store ends before what was saved of it, or has lost a key and gone on."""
+    """Whether the store ends before the saved state, or has lost a key and continued."""
     known = saved.position
     if known is None or state.generation != known.generation:
         return False
@@ -85,7 +85,7 @@ async def _has_lost(
 
 
 async def _restore(kv: JetStreamKeyValueStore, saved: SavedStore, at: int) -> int:
-    """Make the store what was saved, but for what was written after that; the keys changed."""
+    """Restore the saved state, except for later writes. Returns the changed keys."""
     items = []
     for bucket, wanted in saved.buckets(BUCKETS).items():
         there = kv.items(bucket)

@@ -44,8 +44,8 @@ class FollowerTuning:
     under_way: int = 64  # messages on their way into the copy
     pause: float = 0.2  # seconds until following begins again
     stall_looks: int = 5  # checks at which the stream has more but nothing arrives
-    confirm: float = 0.5  # seconds until a stream that seems to be shorter is asked again
-    avoid: float = 60.0  # seconds to avoid a server whose replica stood still
+    confirm: float = 0.5  # seconds until a stream that seems shorter is checked again
+    avoid: float = 60.0  # seconds to avoid a server whose replica stalled
 
 
 class Copy(Protocol):
@@ -57,9 +57,9 @@ class Copy(Protocol):
         ...
 
     async def take(self, position: StreamPosition, message: Message, epoch: int) -> Durable:
-        """Have a message stored after those before it; the future is done when it is.
+        """Store a message after those before it. The future is done once it is stored.
 
-        Raises Unavailable, also when the epoch is over: something before it is missing then.
+        Raises Unavailable, also if the epoch has ended, because an earlier message is then missing.
         """
         ...
 
@@ -221,9 +221,9 @@ class Follower:
         return frozenset(self._avoid)
 
     async def _state(self, known: int) -> StreamState:
-        """The stream as a leader with a quorum has it; raises Unavailable, and Refused.
+        """The stream's state from a leader with a quorum. Raises Unavailable and Refused.
 
-        A replica may show a message a moment before the leader does: only twice is a loss.
+        A replica may show a message before the leader does, so a loss must be seen twice.
         """
         for _ in range(2):
             info = await self._link.api(f"STREAM.INFO.{self.stream}")
@@ -241,7 +241,7 @@ class Follower:
             return
         position, state = self.position, state_of(look.info)
         known = position.seq
-        if state.last_seq < known:  # messages may have arrived since the leader was asked
+        if state.last_seq < known:  # messages may have arrived since the request to the leader
             state = await self._state(known)
         self.restored_at = state.restored_at
         if (known, state) != self._compared:

@@ -1,4 +1,4 @@
-"""Reads single messages of a stream, and compares them with what a node has taken in."""
+"""Reads single messages of a stream, and compares them with a node's copy."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ async def newest(link: NatsLink, stream: str, subjects: Sequence[str]) -> int:
 async def compare(
     link: NatsLink, state: StreamState, identity: str, position: StreamPosition
 ) -> None:
-    """See that the stream still has what was copied of it.
+    """Check that the stream still has the copied messages.
 
-    Raises Mismatch, which says what to do, when it has not; Unavailable when it does not answer.
+    Raises Mismatch with advice if not, and Unavailable if the stream does not respond.
     """
     stream, seq = position.stream, position.seq
     if state.identity != identity:
@@ -61,7 +61,7 @@ async def compare(
 
 
 async def check_message(link: NatsLink, state: StreamState, position: StreamPosition) -> None:
-    """Raise Mismatch when the copy knows more than the stream; Unavailable without an answer."""
+    """Raise Mismatch if the copy has more than the stream, and Unavailable without a response."""
     stream, seq = position.stream, position.seq
     if state.last_seq < seq:
         raise Mismatch(

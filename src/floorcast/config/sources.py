@@ -1,7 +1,7 @@
 """The sources of settings: flags first, then ``FLOORCAST_*``, then ``floorcast.toml``.
 
-A file that is found in the current folder may be anybody's, so each value keeps its source: a
-secret is only sent where its own source, or a more explicit one, says.
+A file in the current folder may belong to anybody, so each value keeps its source. A secret is sent
+only to a URL from the same source or a more explicit one.
 """
 
 from __future__ import annotations
@@ -53,14 +53,13 @@ def load(
     folder: Path | None = None,
     known: Collection[str] = (),
 ) -> Settings:
-    """The settings, from every source.
+    """The settings from all sources.
 
-    ``flags`` are the command's options by their setting's name, None where one was not given;
-    ``config`` among them names the file. ``environ`` and ``folder`` default to the process's
-    own. ``known`` are the names of other commands' options: allowed, and not looked at here.
+    ``flags`` has the command's options by setting, None if not given; its ``config`` names the
+    file. ``environ`` and ``folder`` default to those of the process. ``known`` has the names of
+    other commands' options, which are allowed but not read.
 
-    Raises ``SettingError``, saying where the value came from and what it must be, when one is
-    unknown or unusable.
+    Raises ``SettingError`` for an unknown or invalid setting, with its source and the valid values.
     """
     found = given(flags, environ=environ, folder=folder, known=known)
     values = {name: _read(name, found[name]) for name in SETTINGS if name in found}

@@ -16,7 +16,7 @@ class RecordingFile:
         self._file = path.open("ab") if path else None
 
     def write(self, piece: bytes) -> None:
-        """Append what was received."""
+        """Append received data."""
         if self._file is not None:
             self._file.write(piece)
             self._file.flush()

@@ -172,8 +172,8 @@ class Page:
     """Some events of a feed, oldest first: ``lines`` is their JSON, separated by newlines.
 
     Everything up to ``cursor`` was checked; if ``at_head``, there is nothing after it.
-    ``positions`` has those of the events, in the pieces from which the page was made. ``built``
-    caches the bodies that readers of the same page share.
+    ``positions`` has the events' positions, in the parts that make up the page. ``built`` caches
+    the bodies that readers of the same page share.
     """
 
     lines: bytes

@@ -40,11 +40,11 @@ def resolve(
 ) -> int:
     """The cursor that a token stands for.
 
-    ``now`` is in ticks, ``zone`` the client's time zone, in which messages are; ``secret`` is the
-    installation's (see ``floorcast.model.token``), and tokens without it are read, too. Raises
-    InvalidParameter when the token is malformed, older than 24 hours, or from the future. A
-    position that the log knows is never from the future: our own clock may have been ahead when
-    the token was made.
+    ``now`` is in ticks, and ``zone`` the client's time zone, which messages use. ``secret`` is the
+    installation's (see ``floorcast.model.token``); tokens without it are accepted, too. Raises
+    InvalidParameter if the token is malformed, older than 24 hours, or from the future. A position
+    in the log is never from the future, because this server's clock may have been ahead when the
+    token was made.
     """
     token, *older = _readings(client, text, secret)
     position = _known_position(client, token, log)

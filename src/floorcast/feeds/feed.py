@@ -28,7 +28,7 @@ _NEVER = 1 << 63
 
 
 class Listener(Protocol):
-    """A listener, such as a stream, that hears of publications that ``matcher`` sees."""
+    """A listener, such as a stream, that is called for publications that ``matcher`` selects."""
 
     matcher: Matcher
 
@@ -40,9 +40,9 @@ class Listener(Protocol):
 class Feed:
     """A feed. Used from the event loop's thread only.
 
-    ``after`` is the cursor up to which the feed is complete as it begins, a snapshot's
-    position; the store may cover more. Events published at or before it are ignored,
-    so that folding entries again is harmless.
+    ``after`` is the cursor up to which the feed is initially complete, a snapshot's position. The
+    store may have more. Events published at or before it are ignored, so that folding entries again
+    is harmless.
     """
 
     def __init__(self, client: int, name: FeedName, rings: Rings, after: int = 0) -> None:
@@ -173,9 +173,10 @@ class Feed:
     async def poll(
         self, page: Page, matcher: Matcher, count: int, gone: asyncio.Future[None]
     ) -> Page:
-        """Go on from an empty page: the first page with events, or an empty one after 10 s.
+        """Continue from an empty page: the first page with events, or an empty one after 10 s.
 
-        ``gone`` is done when the reader has gone away; the wait ends then. Raises Unavailable.
+        The wait ends when ``gone`` is done, which means that the reader has disconnected. Raises
+        Unavailable.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + POLL_SECONDS

@@ -2,8 +2,8 @@
 
 Every event has a class: its kind, its service and its call center. The kind is VOICE, SMS or EMAIL;
 in the agent feed it is empty, or names the call center of the event's call if that is not the
-agent's. A ``Matcher`` decides by class alone and remembers its verdicts, so that a reader costs
-nothing for events that are like others. Equal filters are one object.
+agent's. A ``Matcher`` decides by class alone and caches its verdicts, so further events of a class
+cost nothing. Equal filters are one object.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class Matcher:
         if kind.startswith(CALL_OF):
             named = kind[len(CALL_OF) :]
             return not named or int(named) not in self._visibility
-        # an agent who is seen by its service may have a call of another one
+        # an agent who is visible by service may have a call of another one
         return center not in self._visibility
 
     def hides_any(self, classes: Sequence[Facets]) -> bool:

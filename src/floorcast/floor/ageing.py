@@ -23,7 +23,8 @@ __all__ = ["KEPT_DAYS", "Ageing"]
 
 KEPT_DAYS = 30
 DAY_MS = 86_400_000
-LEAVING_AT_ONCE = 2_000  # names: a few ms of work; the rest follows a minute of the log later
+# Names per entry, a few ms of work; the rest follows a minute of the log later.
+LEAVING_AT_ONCE = 2_000
 UPGRADE_DAYS = 32
 """Names of an earlier release's snapshot, which has no days, age from the next multiple of this.
 
@@ -105,7 +106,7 @@ class Ageing:
             ids = set(gone)
             for campaign in state.campaigns.values():
                 if campaign.service in ids:
-                    campaign.service = None  # the next call or report tells it
+                    campaign.service = None  # the next call or report has it
         self._forget(gone, named, directory.service_keys)
         return len(gone)
 

@@ -21,7 +21,7 @@ class AgentCalls:
         self._calls = calls
 
     def named(self, ref: CallRef, agent: int, at: int, *, is_answer: bool) -> CallInHand:
-        """The call that an agent's event of ``at`` (ms) names, with what is known of the call."""
+        """The call that an agent's event at ``at`` (ms) names, with the known data of the call."""
         named = None if ref.service is None else self._state.directory.service(ref.service)
         call = CallInHand(
             None if ref.transaction_id is None else int(ref.transaction_id),

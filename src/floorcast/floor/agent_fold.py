@@ -129,7 +129,7 @@ class AgentFold:
     def reassign(self, now: int) -> None:
         """Count agents' time for the services that their calls are now known to be for.
 
-        Runs after the event that said so, because an agent's moments cannot change during a replay.
+        Runs after the event, because an agent's moments cannot change during a replay.
         """
         reassigned = self._calls.tally.reassigned
         for key in list(reassigned):
@@ -184,7 +184,7 @@ class AgentFold:
         ):
             keys = (agent.wraps_up, agent.answered)
         elif type(event) is AgentState and event.data.event_type == "IN_CALL":
-            # calls that it leaves for this one; an ended call has been left already
+            # calls that the agent leaves for this one; it has already left an ended call
             quiet = self._calls.table.quiet
             keys = [key for key in agent.on if key in quiet]
         for key in keys:

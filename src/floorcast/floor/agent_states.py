@@ -163,7 +163,7 @@ class AgentStates:
             state = agent.state_before_offer
         until, begins = at, state is not was
         if kind == "LOGON" and was is not LOGOFF and at - agent.last_event > self._quiet:
-            until, begins = agent.last_event, True  # nothing was heard of it since
+            until, begins = agent.last_event, True  # no event has named it since
         if was is not LOGOFF:
             self._counts.time(agent, until, sign)
         if begins and was is WRAP_UP:

@@ -1,9 +1,8 @@
 """One agent: the current state and its start, and the states of the last minutes.
 
 An agent's states are in the order of their own times, as a call's steps are
-(``floorcast.floor.timeline``).
-Time is counted up to the last event; what has passed of the present state since then is added
-by whoever asks, up to the moment of the answer.
+(``floorcast.floor.timeline``). Time is counted up to the last event. The reader adds the time in
+the current state since then.
 """
 
 from __future__ import annotations
@@ -82,19 +81,20 @@ class AgentMoment(Struct, array_like=True, gc=False):
 
 
 class OnFloor(Struct, omit_defaults=True, gc=False):
-    """An agent as the floor knows it now. Moments are in ms.
+    """An agent as the floor knows it now. Times are in ms.
 
-    ``since`` is when the present state began, ``last_event`` when the agent was heard of last, up
-    to which its time is counted, and ``changed_at`` when the last change of state, reason or
-    service was taken. ``service`` is where time accrues: of ``services``, the call's, else
-    ``at_hand``. ``visited`` are the (day, service) pairs that the present visit was counted in, and
-    ``call_visited`` those of the visit to In Call that hold or transfer interrupts. ``answered`` is
-    the call that it answered last, ``on`` are those that it has not left for another, and
-    ``in_call_at`` is its last In Call, with which it left all others. ``wraps_up`` is the call that
-    the present wrap-up follows, and ``offered`` one that it answered before it was in call.
+    ``since`` is when the current state began. ``last_event`` is the time of the last event, up to
+    which time is counted, and ``changed_at`` that of the last recorded change of state, reason or
+    service. ``service`` is the one for which time counts: of ``services``, the call's or else
+    ``at_hand``. ``visited`` has the (day, service) pairs in which the current visit was counted,
+    and ``call_visited`` those of the visit to In Call that a hold or transfer interrupts.
+    ``answered`` is the last answered call, ``on`` has the calls that the agent has not left for
+    another, and ``in_call_at`` is the last In Call, with which the agent left all others.
+    ``wraps_up`` is the call of the current wrap-up, and ``offered`` one that was answered before
+    the agent was in call.
 
-    ``past`` are the moments of the last minutes, which late ones are put among. ``several``: it has
-    been logged in to several services at once.
+    ``past`` has the moments of the last minutes, among which late ones are inserted. ``several``:
+    the agent has been logged in to several services at once.
     """
 
     id: int

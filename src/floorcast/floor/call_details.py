@@ -1,7 +1,7 @@
 """The data of a call beyond its steps: the caller, the numbers, the account.
 
 If several events set a member, the latest by the events' own times wins. Of two events with the
-same time, the one that was taken in last wins.
+same time, the one that was recorded last wins.
 """
 
 from __future__ import annotations
@@ -25,12 +25,11 @@ from floorcast.model.inbound_data import (
 
 __all__ = ["CallDetails"]
 
-MOST_TOLD = 32  # events that are known to have told something
+MOST_TOLD = 32  # events that are known to have set a member
 
 _Data = TypeVar("_Data", CallStartData, CallEndData, CallUpdateData)
 
-# a bit for each member, as ``Call.told`` keeps them; not in the order of the alphabet, since they
-# are in snapshots
+# a bit per member, as in ``Call.told``; the order is fixed, because snapshots have these bits
 _DIRECTION, _CAMPAIGN, _CONSUMER = 1, 1 << 1, 1 << 2
 _PHONE_DIALED, _CALLER_ID, _SKILL, _PRIORITY, _TOTAL_DUE = 1 << 4, 1 << 5, 1 << 6, 1 << 7, 1 << 8
 _CAMPAIGN_TYPE, _ACCOUNT, _ZIP_CODE, _AREA_CODE_STATE = 1 << 9, 1 << 10, 1 << 11, 1 << 12

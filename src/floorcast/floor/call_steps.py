@@ -2,7 +2,7 @@
 
 A step that arrives late is inserted at its time, and the segments after it are computed again until
 nothing changes. A call's figures are therefore the same in any order of arrival (events with the
-same time: in the order in which they were taken in).
+same time: in the order in which they were recorded).
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""One call: what is known of it, and its segments at the queues of services.
+"""One call: its known data, and its segments at the queues of services.
 
-A call's ``segments`` follow the events' own times, not the order in which they came
+A call's ``segments`` are ordered by the events' own times, not by their arrival
 (``floorcast.floor.call_steps``).
 
 A call keeps at most ``MOST_STEPS`` steps, or ``FEW_STEPS`` once it has cost ``MOST_WORK``. The
-oldest are then folded into what they counted (``Folded``): a step from before that time arrives
-too late to be placed, and counts nothing.
+oldest are then folded into their counts (``Folded``). A step from before that time arrives too late
+to be inserted and counts nothing.
 """
 
 from __future__ import annotations
@@ -109,10 +109,10 @@ class Folded(Struct, omit_defaults=True, gc=False):
 class Call(Struct, omit_defaults=True, gc=False):
     """A call in progress or recently ended.
 
-    ``declared`` is the service that a beginning or a correction named (of ``declared_at``), and
-    ``service`` the one that the call began at or was first seen at. ``told`` are the times of the
-    events that told the other members, each with a bit for each member. ``gone`` are the agents
-    that left it for another call, when, and whether they came back then.
+    ``declared`` is the service named by a begin or a correction (at ``declared_at``), and
+    ``service`` the one at which the call began or was first seen. ``told`` has the times of the
+    events that set the other members, each with a bit per member. ``gone`` has the agents that left
+    it for another call, with the time and whether they came back then.
     """
 
     transaction: int
@@ -214,7 +214,7 @@ class Call(Struct, omit_defaults=True, gc=False):
         return last is not None and not last[1]
 
     def holder(self, segment: QueueSegment, at: int) -> int | None:
-        """The agent that had the call in this segment at ``at``: the last who had not left it."""
+        """The agent with the call in this segment at ``at``: the last one that had not left it."""
         if segment.left is not None:
             at = min(at, segment.left)
         found = segment.agent

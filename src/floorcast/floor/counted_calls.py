@@ -1,7 +1,7 @@
 """Where one call counts in the figures of services, when, and by which of its segments.
 
-The same index that counts calls (``floorcast.floor.tally``) says it, so that a list of the calls
-of a figure is as long as the figure.
+It uses the index that counts calls (``floorcast.floor.tally``), so that a list of a figure's calls
+is as long as the figure.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Counted(NamedTuple):
 
 
 def counted(call: Call, places: Places, first_day: int) -> list[Counted]:
-    """Where the call counts, from the first day on; each day and service once."""
+    """The places where the call counts from the first day on, each day and service once."""
     if len(call.segments) == 1 and call.folded is None:
         return _counted_once(call.segments[0], places, first_day)
     if not call.segments and call.folded is None:

@@ -71,7 +71,7 @@ class AgentDay(Struct, gc=False):
 class Counters(Struct):
     """The counters of the days that can still be requested: by day, service (and agent).
 
-    ``totals`` are by service, and of no day.
+    ``totals`` are by service, for all days.
     """
 
     first_day: int = 0

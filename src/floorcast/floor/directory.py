@@ -19,7 +19,7 @@ Thing = int | str
 CAMPAIGN = "Campaign"  # begins the placeholder of a campaign that no source has named
 NO_SERVICE = -1  # where an event names no service and none is known
 FIRST_FREE_ID = 1_000_000_001  # above what people number by hand, below 2**31 for old clients
-_LONGEST_ID = 15  # digits; what every JSON reader takes as a whole number
+_LONGEST_ID = 15  # digits that every JSON reader reads as an integer
 
 
 def normal(thing: Thing) -> Thing:
@@ -30,11 +30,12 @@ def normal(thing: Thing) -> Thing:
 
 
 class Directory(Struct):
-    """Everything that has a name on the floor; ``keys`` maps ids and names to ids.
+    """Every named thing on the floor. ``keys`` maps ids and names to ids.
 
-    ``named`` has the day on which an event or the site last named an id: days since 1970 of the
-    log's time, UTC. ``day`` is the present one, ``swept`` the last on which names that had aged
-    left (``floorcast.floor.ageing``), ``ages_from`` a day before which none is taken for unnamed.
+    ``named`` has the day on which an event or the site last named an id, in days since 1970 of the
+    log's time, UTC. ``day`` is the current day, and ``swept`` the last one on which old names were
+    removed (``floorcast.floor.ageing``). ``ages_from`` is a day before which no name counts as
+    unnamed.
     """
 
     services: dict[int, Service] = field(default_factory=dict)

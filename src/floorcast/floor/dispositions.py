@@ -46,7 +46,7 @@ class Dispositions:
             )
 
     def follow(self, call: Call) -> None:
-        """The call was moved or answered: its term code may have come before what says where."""
+        """The call was moved or answered: an earlier term code may now have a place."""
         said = call.disposition
         if said is not None:
             segment = _segment_at(call, said.agent if said.named else None, said.at)
@@ -79,9 +79,9 @@ class Dispositions:
 
 
 def _segment_at(call: Call, agent: int | None, at: int) -> QueueSegment | None:
-    """The segment in which the agent had the call at ``at``: the last one that it had answered.
+    """The segment in which the agent had the call at ``at``: the last one that they answered.
 
-    If it answered only later, the first such segment; without an agent, whoever answered.
+    If the agent answered only later, the first such segment. Without an agent, any answer counts.
     """
     call.charge(len(call.segments))
     later = None

@@ -1,4 +1,4 @@
-"""Removes a person from what a floor knows of calls and agents."""
+"""Removes a person from a floor's data of calls and agents."""
 
 from __future__ import annotations
 

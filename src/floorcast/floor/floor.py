@@ -1,9 +1,9 @@
 """A client's floor: the fold of its log, event by event.
 
-``fold`` is deterministic and pure: what it does depends on the events, their order and their
-times, never on a clock. Before an entry is folded, its caller brings back the calls that it
-speaks of and that have left the memory (``unknown_calls``, ``CallTable.reload``), so that the
-result is as if none had ever left.
+``fold`` is deterministic and pure: its result depends on the events, their order and their times,
+never on a clock. Before an entry is folded, the caller reloads the calls that it names and that
+have left memory (``unknown_calls``, ``CallTable.reload``), so that the result is as if none had
+ever left.
 """
 
 from __future__ import annotations
@@ -211,7 +211,7 @@ class Floor:
     # -- entries ---------------------------------------------------------------------------
 
     def begin_entry(self, number: int, recorded_at: int) -> None:
-        """An entry begins: the log has reached ``recorded_at`` (ticks). Tidies what is over."""
+        """Begin an entry: the log has reached ``recorded_at`` (ticks). Removes old data."""
         self.state.entry, self.state.recorded_at = number, recorded_at
         now = to_ms(recorded_at)
         if now // _LEAVE_MS != self._left:

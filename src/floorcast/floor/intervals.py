@@ -36,7 +36,7 @@ __all__ = [
 if TYPE_CHECKING:
     Numbers = array[int]
 else:
-    Numbers = array  # it cannot be subscripted before Python 3.12, and msgspec looks at it
+    Numbers = array  # it cannot be subscripted before Python 3.12, and msgspec evaluates it
 
 SLOT_MS = 300_000
 SLOTS_OF_HOUR = 12

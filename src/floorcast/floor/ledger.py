@@ -84,7 +84,7 @@ class Ledger:
             return counter
 
     def intervals(self, day: int, service: int, at: int) -> ServiceIntervals | None:
-        """The slots of a service for a day, to be changed from a moment on; in ms.
+        """The slots of a service for a day, to be changed from a time (ms) on.
 
         None if the day was dropped. Calls no hook.
         """
@@ -100,13 +100,13 @@ class Ledger:
             return intervals
 
     def settle(self, until: int) -> None:
-        """Slots before a moment were read: remember where they change from now on."""
+        """Note that slots before a time have been read, to record the first later change."""
         self._settled = max(self._settled, until)
 
     def take_recounted(self, day: int, service: int) -> int | None:
-        """The first moment of a day from which on slots were changed after they were settled.
+        """The first time of a day from which settled slots have changed.
 
-        None: they were not, since this was last asked.
+        None: there was no change since the last call.
         """
         return self._recounted.get(day, {}).pop(service, None)
 

@@ -26,7 +26,7 @@ __all__ = [
 
 START, QUEUE, ANSWER, END, LEAVE, UPDATE = range(6)
 
-MOST_OTHERS = 50  # agents that join a call in one segment, and are told apart
+MOST_OTHERS = 50  # agents that are recorded individually when they join a call in one segment
 EXIT_IS_END_MS = 1000  # a call that left a queue and ends so soon after was abandoned there
 
 
@@ -48,9 +48,8 @@ class QueueSegment(Struct, omit_defaults=True, gc=False):
 
     ``agent`` answered first, ``others`` later: (agent, when). ``exited``: it left without having
     ended, for ``reason``. ``passed_on``: its agent sent it into another queue. ``lost``: the call
-    ended before an answer. ``wrap_up`` is the ms of wrap-up that
-    followed. ``within``, ``short``, ``gave_up`` and ``unqueued`` are as it was last judged
-    (``floorcast.floor.tally``).
+    ended before an answer. ``wrap_up`` is the ms of wrap-up that followed. ``within``, ``short``,
+    ``gave_up`` and ``unqueued`` are its last judgment (``floorcast.floor.tally``).
     """
 
     service: int
@@ -85,7 +84,7 @@ class QueueSegment(Struct, omit_defaults=True, gc=False):
         return (end if end is not None else until) - self.joined
 
     def answers(self) -> Iterator[tuple[int, int]]:
-        """The named agents that answered, each with when."""
+        """The known agents that answered, each with the time of the answer."""
         if self.answered is not None and self.agent is not None:
             yield self.agent, self.answered
         yield from self.others
@@ -181,7 +180,7 @@ def as_of(segment: QueueSegment, at: int) -> QueueSegment:
 
 
 def copy(segment: QueueSegment) -> QueueSegment:
-    """The segment without what it was judged to be, and without its wrap-up."""
+    """The segment without its judgment and its wrap-up."""
     return QueueSegment(
         segment.service, segment.joined, segment.answered, segment.agent, segment.left,
         others=segment.others, exited=segment.exited, lost=segment.lost, reason=segment.reason,
@@ -190,7 +189,7 @@ def copy(segment: QueueSegment) -> QueueSegment:
 
 
 def is_same(one: QueueSegment, other: QueueSegment) -> bool:
-    """Whether two segments have the same course; how they were judged does not matter."""
+    """Whether two segments have the same course, regardless of their judgments."""
     return (
         (one.service, one.joined, one.answered, one.agent, one.left)
         == (other.service, other.joined, other.answered, other.agent, other.left)

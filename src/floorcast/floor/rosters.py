@@ -88,7 +88,10 @@ class OnDuty(Roster[OnFloor]):
         self.on_change: CountChange | None = None
 
     def put(self, number: int, thing: OnFloor, services: tuple[int, ...]) -> None:
-        """See ``Roster.put``. ``on_change`` is called with each service that has more, or fewer."""
+        """See ``Roster.put``.
+
+        ``on_change`` is called with each service that gained or lost an item.
+        """
         left = self.services_of(number)
         if left != services:
             super().put(number, thing, services)
@@ -106,7 +109,7 @@ class OnDuty(Roster[OnFloor]):
         self._all_heard.pop(service, None)
 
     def heard_since(self, service: int, ms: int) -> int:
-        """How many of the service's agents were heard of after the moment."""
+        """The number of the service's agents with an event after a time."""
         agents = self.of(service)
         if self._all_heard.get(service, _ALWAYS) > ms:
             return len(agents)

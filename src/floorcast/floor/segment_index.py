@@ -76,8 +76,8 @@ class SegmentIndex:
     """Where a call is offered, answered, given up or moves on, and whom it credits.
 
     ``offered`` has the moments, in order. ``waits`` counts the segments that waited there at the
-    end of the day, or wait now. ``over`` and ``over_moved`` are the places of folded steps of
-    which an earlier release kept no segment: what became of the call there is counted for good.
+    end of the day, or wait now. ``over`` and ``over_moved`` are the places of folded steps for
+    which an earlier release kept no segment: the outcome there can no longer change.
     """
 
     __slots__ = (

@@ -26,7 +26,10 @@ _REASONS = len(MOVED_ON)
 
 
 class Total(IntEnum):
-    """What is counted. ``WAIT`` is in ms; each wait is in one bucket, the last has no bound."""
+    """The counted events.
+
+    ``WAIT`` is in ms. Each wait is in one bucket, of which the last has no bound.
+    """
 
     OFFERED = 0
     HANDLED = 1

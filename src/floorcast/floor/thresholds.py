@@ -33,9 +33,9 @@ class Thresholds:
             segment.gave_up = segment.lost or exits
 
     def judge_answered(self, call: Call, segment: QueueSegment) -> None:
-        """Set how soon an answered segment was answered, also of one that does not count.
+        """Set how soon a segment was answered, even if it does not count.
 
-        Of two segments of the same moments either may be the one that counts.
+        Of two segments with equal times, either may be the one that counts.
         """
         assert segment.answered is not None
         joined = segment.joined

@@ -48,7 +48,7 @@ class Timeline:
         return bool(past) and at >= past[0].before.reached and now - at <= self._window
 
     def take(self, agent: OnFloor, moment: AgentMoment, now: int) -> OnFloor:
-        """Take a moment that is not too late; the agent as it was by then."""
+        """Take a moment that is not too late. Returns the agent as of then."""
         at = moment.at
         if at < agent.reached:
             return self._insert(agent, moment)

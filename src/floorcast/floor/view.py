@@ -86,9 +86,9 @@ class Day(NamedTuple):
 
 
 class FloorView:
-    """One client's floor, to be read. Moments are in ms.
+    """One client's floor, for reading. Moments are in ms.
 
-    ``NO_SERVICE`` stands for what belongs to no known service.
+    ``NO_SERVICE`` stands for data without a known service.
     """
 
     __slots__ = ("_floor", "client", "hooks")
@@ -194,10 +194,10 @@ class FloorView:
         return (day, agent.service) in agent.visited
 
     def has_changed(self, agent: OnFloor, after: int) -> bool:
-        """Whether its state, reason or service changed after a moment, or a change came since.
+        """Whether its state, reason or service changed after a moment, or a change arrived since.
 
-        A change that was recorded or folded in the same ms counts: the answer that told the moment
-        may have been given just before it.
+        A change recorded or folded in the same ms counts, because the response with that time may
+        have been sent just before.
         """
         folded_at = self._floor.folded.of_agents.get(agent.id, 0)
         return agent.since > after or max(agent.changed_at, folded_at) >= max(after, 1)
@@ -262,11 +262,11 @@ class FloorView:
         return self._floor.ledger.intervals_on(day)
 
     def settle(self, until: int) -> None:
-        """Note that intervals before a moment have been read and kept."""
+        """Record that intervals before a moment have been read and cached."""
         self._floor.ledger.settle(until)
 
     def take_recounted(self, day: int, service: int) -> int | None:
-        """The first moment of a settled interval that has changed since; None: none has."""
+        """The first moment of a cached interval that has changed since; None: none has."""
         return self._floor.ledger.take_recounted(day, service)
 
     def totals_of(self, service: int) -> ServiceTotals | None:

@@ -103,7 +103,7 @@ def call_termination(
     named: Named,
     threshold: int | None,
 ) -> CallTerminationEvent:
-    """A call ended. What the source sends wins over what is derived."""
+    """A call ended. Values from the source take precedence over derived ones."""
     answered = call.first_answer
     begin = call.started if answered is None else answered
     handled = 0 if answered is None else 1

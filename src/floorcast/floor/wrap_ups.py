@@ -7,7 +7,7 @@ from floorcast.floor.queue_segments import QueueSegment
 
 __all__ = ["MOST_WRAP_UPS", "segment_before", "with_wrap_up"]
 
-MOST_WRAP_UPS = 200  # wrap-ups that a call tells apart
+MOST_WRAP_UPS = 200  # wrap-ups that a call keeps separately
 
 
 def segment_before(segments: list[QueueSegment], wrap_up: WrapUp) -> int | None:

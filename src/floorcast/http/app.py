@@ -22,7 +22,7 @@ from floorcast.model.errors import NotAcceptable, NotFound, RateLimited, Unavail
 
 __all__ = ["Api", "StartupApp", "Table"]
 
-_QUIET = ("/healthz", "/readyz", "/metrics")  # asked every few seconds by machines
+_QUIET = ("/healthz", "/readyz", "/metrics")  # requested every few seconds by monitoring
 _log = structlog.stdlib.get_logger(__name__)
 
 
@@ -175,7 +175,7 @@ NEVER_WAIT = ("/healthz", "/readyz")
 
 
 class StartupApp:
-    """An ASGI application that stands in for another one until the other is ready."""
+    """An ASGI application that replaces another one until the other is ready."""
 
     def __init__(self) -> None:
         self._application: ASGIApp | None = None

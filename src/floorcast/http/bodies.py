@@ -30,7 +30,7 @@ JSON_LIMIT = 1024 * 1024  # bytes of any other request
 _JSON_TYPES = (
     "application/json",
     "text/plain",
-    "application/x-www-form-urlencoded",  # what curl -d says of any body
+    "application/x-www-form-urlencoded",  # curl -d sends it with any body
 )
 _FIRST_INPUT = 256  # compressed bytes shown to a new gzip member: the rest is copied once more
 _MOST_INPUT = 64 * 1024  # ... and to one that has gone on for long

@@ -67,7 +67,7 @@ class MethodNotAllowed(Refusal):
 
 
 def is_event_source(scope: Scope) -> bool:
-    """Whether a browser's ``EventSource`` asks, which stops at any status except 200."""
+    """Whether a browser's ``EventSource`` asks. It stops at any status except 200."""
     if scope["method"] != "GET":
         return False
     return (b"accept", b"text/event-stream") in scope["headers"]

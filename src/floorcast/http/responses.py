@@ -12,7 +12,7 @@ from starlette.types import Send
 
 __all__ = ["Content", "Response", "Status"]
 
-GZIP_LEVEL = 1  # event JSON shrinks tenfold at any level; the higher ones only cost more
+GZIP_LEVEL = 1  # event JSON shrinks tenfold at any level; higher ones only cost more
 _STORED = 256  # bytes up to which deflating costs more than it saves: wrapped, not deflated
 _INLINE = 64 * 1024  # bytes that are compressed within a turn of the loop (about 1 ms)
 

@@ -36,8 +36,8 @@ __all__ = ["Past", "Readiness", "Reporting", "Services"]
 
 REPORT_BYTES = 16 << 30  # of address space for a report
 CATCH_UP = 8.0  # seconds that a reader waits for this node to reach its token
-CHECK_SECONDS = 0.25  # between two checks whether it can still come
-REBUILD_SECONDS = 2  # what ``Retry-After`` says while a floor is being rebuilt
+CHECK_SECONDS = 0.25  # between two checks whether it can still arrive
+REBUILD_SECONDS = 2  # ``Retry-After`` while a floor is being rebuilt
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ class Past:
 class Reporting:
     """The dependencies of reports, which require an ``archive``.
 
-    ``personal`` and ``key`` say what callers' data looks like in them.
+    ``personal`` and ``key`` determine the form of callers' data in them.
     """
 
     archive: str = ""
@@ -88,10 +88,10 @@ class Reporting:
 class Services:
     """Everything that a request can use.
 
-    A call without any event for ``quiet_call_ms``, an agent without any for ``quiet_agent_ms``,
-    counts in no figure of now. ``clients`` are those that this server is for; none named: all.
-    ``readers`` of feeds and ``sources`` of events come in by gates of their own, so that neither
-    waits for the others' crowd.
+    A call without any event for ``quiet_call_ms``, or an agent without any for ``quiet_agent_ms``,
+    counts in no current figure. ``clients`` are those that this server serves; if empty, all.
+    ``readers`` of feeds and ``sources`` of events have separate gates, so that neither waits for a
+    crowd of the other.
     """
 
     now: Now

@@ -1,8 +1,8 @@
-"""Takes in requests with events: admit, decode, check, log, fold, then acknowledge.
+"""Accepts requests with events: admit, decode, check, log, fold, then acknowledge.
 
-How many requests are admitted at once, and how much memory their bodies may take. A request counts
-what it has sent, not what it says that it will send, so unfinished uploads reserve nothing. No
-client has more than half of what there is.
+The number of concurrent requests and the memory of their bodies are limited. A request counts with
+the bytes received, not with its declared size, so unfinished uploads reserve nothing. No client can
+use more than half of the total.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Backlog(Protocol):
     may_be_full: bool
 
     def is_full(self) -> bool:
-        """Whether so much waits that no more events should be accepted."""
+        """Whether the backlog is so large that no more events should be accepted."""
         ...
 
 
@@ -233,13 +233,13 @@ class Intake:
     async def take(
         self, floor: Projection, body: bytes, form: BodyForm, limits: Limits
     ) -> IngestResult:
-        """Take the events of a body in; when it returns they are durable and readable.
+        """Accept the events of a body. When it returns, they are durable and readable.
 
-        Those that go beyond the client's ``limits`` are rejected.
+        Events that exceed the client's ``limits`` are rejected.
 
-        Raises NotAnObject or TooLarge when the body cannot be taken at all, and Unavailable when
-        the log cannot take it now, or the floor fails before it has folded the events: they are
-        durable then, and duplicates when they are sent again.
+        Raises NotAnObject or TooLarge if the body cannot be accepted at all, and Unavailable if the
+        log cannot be written now, or the floor fails before it has folded the events. In the last
+        case they are durable, and duplicates when they are sent again.
         """
         async with self._decoding.of(floor.client):
             decoded = await decode(split(body, form), to_ms(self._now()))

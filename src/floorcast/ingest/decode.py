@@ -27,12 +27,12 @@ BodyForm = Literal["one", "batch", "lines", "json"]
 MAX_EVENTS = 10_000  # per request, from the contract
 MAX_LINES = 100_000  # of one request, blank ones included
 MAX_VERDICTS = 1_000  # listed in one response; further ones are counted
-AHEAD_MS = 5 * 60_000  # how far a source's clock may be ahead
+AHEAD_MS = 5 * 60_000  # maximum lead of a source's clock
 TURN_SECONDS = 0.002  # of decoding in one turn of the event loop
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _decoder = msgspec.json.Decoder(InboundEvent)
-# an array that is decoded into members stops at the first one too many; a list would be built
+# decoding an array into members stops at the first one too many; a list would be built
 _Batch = msgspec.defstruct(
     "_Batch",
     [(f"event_{number}", msgspec.Raw, b"") for number in range(MAX_EVENTS)],
@@ -57,10 +57,10 @@ class Decoded(NamedTuple):
 
 
 def split(body: bytes, form: BodyForm) -> list[bytes]:
-    """The events of a body, still as JSON, one without line breaks each.
+    """The events of a body as JSON, each without line breaks.
 
-    Raises NotAnObject when an array was said and the body is none, TooLarge when there are
-    more than ``MAX_EVENTS``: neither takes longer, or more memory, than that many events do.
+    Raises NotAnObject if the body should be an array and is not, and TooLarge if there are more
+    than ``MAX_EVENTS``. Neither takes more time or memory than that many events do.
     """
     if form == "lines":
         if body.count(b"\n") > MAX_LINES:
@@ -130,7 +130,7 @@ async def decode(lines: list[bytes], now_ms: int) -> Decoded:
 def _checked(line: bytes, latest: datetime) -> InboundEvent:
     try:
         if not line.isascii():
-            line.decode()  # members that we do not know are not looked into by the decoder
+            line.decode()  # the decoder does not look into unknown members
         if len(line) > SHALLOW_BYTES:  # few events are: for the others this saves a call
             check_nesting(line)
         event: InboundEvent = _decoder.decode(line)

@@ -41,7 +41,7 @@ class _UnderWay:
         self.none_reserves = asyncio.Event()
         self.turn = asyncio.Lock()  # of the requests whose events are looked at
         self.new: Counter[New] = Counter()
-        self._counts: Counter[Kind] = Counter()  # of what is in ``new``
+        self._counts: Counter[Kind] = Counter()  # of the names in ``new``
         self._seen: dict[Kind, tuple[int, int]] = {}  # the floor when ``new`` was compared
 
     def has_room(self, floor: Projection, limits: Limits, most: Counter[Kind]) -> bool:
@@ -82,7 +82,7 @@ class _UnderWay:
             self._forget(("open_calls", key))
 
     def _compare(self, floor: FloorNames, kind: Kind) -> None:
-        """Leave out what has been folded meanwhile, and so counts as the floor's."""
+        """Remove the names that have been folded meanwhile, and count as the floor's."""
         state = floor.projection.folded, counts(floor.projection)[kind]
         if self._seen.get(kind) == state:
             return

@@ -14,7 +14,7 @@ __all__ = ["MemoryKeyValueStore"]
 class MemoryKeyValueStore:
     """The key-value store of one process, for as long as it lives."""
 
-    check_current: Callable[[], None] | None = None  # nobody else writes to it
+    check_current: Callable[[], None] | None = None  # no other process writes to it
 
     def __init__(self) -> None:
         self._kept: defaultdict[str, dict[str, bytes]] = defaultdict(dict)

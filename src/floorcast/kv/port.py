@@ -55,30 +55,30 @@ class KeyValueStore(Protocol):
         The write is durable on return. ``seen`` is what the caller has read: if one of these keys
         has another value by now, nothing is written and ``Conflict`` is raised. A write whose
         caller is cancelled may still happen. In a cluster a write of more than 400 keys becomes
-        several, in the order of ``items``, each of them whole.
+        several atomic ones, in the order of ``items``.
         """
         ...
 
     def version(self, bucket: str) -> int:
         """A number that changes with every write to the bucket, by any process.
 
-        Cheap enough to be asked several times a second.
+        It is cheap enough to be read several times a second.
         """
         ...
 
     def listen(self, bucket: str, listener: Listener) -> None:
         """Call ``listener`` on the loop for each change of the bucket, after the whole write.
 
-        It hears of writes through this object and, in a cluster, of those of every other node.
-        Writes of another process to a file change ``version`` only.
+        It is called for writes through this object and, in a cluster, for those of every other
+        node. Writes of another process to a file change ``version`` only.
         """
         ...
 
     @property
     def check_current(self) -> Callable[[], None] | None:
-        """Raises Unavailable when what is read here may have been out of date for too long.
+        """Raises Unavailable if the data here may have been out of date for too long.
 
-        None where that cannot happen. Otherwise to be called before a session or key grants access.
+        None if that cannot happen. Otherwise call it before a session or key grants access.
         """
         ...
 

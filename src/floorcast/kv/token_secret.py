@@ -1,7 +1,7 @@
-"""The secret of an installation under which tokens hide their positions.
+"""The secret with which an installation's tokens hide their positions.
 
-It lies in the key-value store, so that all nodes of a cluster have the same one, and so that it is
-in every backup. Without it tokens are still good: they are then taken by their time.
+It is in the key-value store, so that all nodes of a cluster have the same one and every backup
+includes it. Without it tokens are still valid, and resolved by their time.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Appends on the event loop: checks, plans, passes to the writer, publishes.
 
-A plan builds on every plan before it. If a group fails, all appends in progress fail: nothing of
-them is stored, their keys are withdrawn, and the next append continues from what is durable.
+A plan builds on every plan before it. If a group fails, all appends in progress fail: none of them
+is stored, their keys are withdrawn, and the next append continues from the durable state.
 """
 
 from __future__ import annotations

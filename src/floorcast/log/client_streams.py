@@ -69,7 +69,7 @@ def entries_of(
 PIECE = 16  # entries that a follower reads at a time
 
 Read = Callable[[int, int], list[Entry]]
-"""Stored entries of the stream after a number, at most so many."""
+"""Returns stored entries of the stream after a number, up to a maximum."""
 
 
 class _Follower:

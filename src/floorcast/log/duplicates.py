@@ -5,8 +5,8 @@ a sorted run. A Bloom filter in front of the runs lets nearly every new key pass
 read; the others are looked up exactly.
 
 A key counts as seen as soon as its event is on its way to the log, and is withdrawn when the log
-fails. It counts by the hour of its entry: whether an event is a duplicate depends only on what the
-log holds and on when the log takes the event.
+fails. It expires with the hour of its entry, so whether an event is a duplicate depends only on the
+log's contents and the time of the append.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class BloomFilter:
 
     A key sets two bits of one byte, so a lookup costs one memory access. There are at most two
     generations, so that old keys are forgotten together: ``turn`` begins a new generation and drops
-    the one before the last.
+    the second-to-last one.
     """
 
     def __init__(self) -> None:
@@ -171,9 +171,9 @@ class Seen:
         return self._runs.backlog > self._tuning.keys_backlog_bytes
 
     async def held(self, keys: AbstractSet[bytes], at: int) -> set[bytes]:
-        """Those of the keys that count at the tick ``at``: reserved, and not withdrawn.
+        """The keys that count at the tick ``at``: reserved, and not withdrawn.
 
-        The caller reserves the others before it asks again. Raises Unavailable.
+        The caller must reserve the others before the next call. Raises Unavailable.
         """
         since = (at - self._retention) // HOUR  # the oldest hour that counts: see ``kept_since``
         known: set[bytes] = set()

@@ -128,7 +128,7 @@ class EmbeddedLog:
         stream = self._streams.get(client)
         if stream is None or not 0 < number <= stream.head.number:
             return None
-        if number == stream.head.number:  # readers of the feeds ask for the newest entry
+        if number == stream.head.number:  # readers of the feeds need the newest entry
             return stream.head.recorded_at
         return self._reader.recorded_at(stream.ordinal, number)
 

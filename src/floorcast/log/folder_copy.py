@@ -45,7 +45,7 @@ def contents_of(folder: Path) -> FolderContents | None:
         stream_positions = reader.following()
         return FolderContents(reader.follows(), stream_positions) if stream_positions else None
     except Unavailable:
-        return None  # of a release without clusters: opening it says what to do
+        return None  # of a release without clusters: opening it raises an error with advice
     finally:
         reader.close()
 

@@ -1,9 +1,8 @@
 """Group commit: one thread stores all writes that have arrived since the last group.
 
-One statement per group, so that the thread releases the interpreter's lock once and the disk is
-flushed once, for any number of waiting requests. Nothing of a group that fails is stored, and
-nothing of what was planned on top of it (the same ``epoch``): the entry numbers in there count on
-the ones that failed.
+Each group is one statement, so that the thread releases the interpreter's lock once and the disk is
+flushed once, for any number of waiting requests. If a group fails, neither it nor anything planned
+on top of it (the same ``epoch``) is stored, because later entry numbers build on the failed ones.
 """
 
 from __future__ import annotations
@@ -216,7 +215,7 @@ class GroupWriter:
         return apsw.SQLITE_OK
 
     def _succeed(self) -> None:
-        # its frames lie where the failed ones were, whose chain of checksums ends there
+        # its frames are where the failed ones were, whose chain of checksums ends there
         self._leftovers = False
         if not self.healthy:
             self.healthy = True

@@ -1,8 +1,8 @@
-"""``log.db``: its schema, how entries are numbered in it, and how it is opened.
+"""``log.db``: its schema, the numbering of entries, and opening it.
 
-One row an entry, in one B-tree: a row's id packs its stream's ordinal (a small number that
-each client gets) and the entry's number, so that a stream is a range of ids. A stream's row
-remembers what the retention removed from its front.
+Each entry is one row in one B-tree. A row's id combines its stream's ordinal (a small number per
+client) and the entry's number, so that a stream is a range of ids. A stream's row has the number
+and time of the entries that retention has removed.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class StreamRow(NamedTuple):
 class Follows(NamedTuple):
     """The log that a file is a copy of: its identity, and the names of its streams.
 
-    ``clients`` are those whose entries it has, with commas between them; empty: all.
+    ``clients`` are those whose entries it has, separated by commas; empty: all.
     """
 
     identity: str
@@ -108,10 +108,10 @@ def first_id(ordinal: int) -> int:
 
 
 def open_log(path: Path, follows: Follows | None = None) -> apsw.Connection:
-    """Open the file for its writer, and bring its schema up to date.
+    """Open the file for its writer and upgrade its schema.
 
-    Raises SettingError when it is not a log, is one of a newer release, cannot be opened, or
-    does not follow what it should.
+    Raises SettingError if it is not a log, is of a newer release, cannot be opened, or follows
+    another log.
     """
     try:
         connection = connect(path, page_size=PAGE, synchronous="FULL", cache_kib=CACHE_KIB)

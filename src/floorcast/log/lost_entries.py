@@ -90,7 +90,7 @@ def _heads(path: Path) -> _Found | None:
     except apsw.SQLError:  # it has no tables: its write-ahead log is gone
         return _Found("", {})
     except (apsw.Error, Unavailable):
-        return None  # opening it for writing says why
+        return None  # opening it for writing raises the error
 
 
 def _losses(sources: Mapping[str, Source], found: _Found | None) -> Iterator[_Loss]:

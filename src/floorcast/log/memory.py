@@ -74,7 +74,7 @@ class MemoryLog:
         news = news_of(batch, keys, held)
         for entry in entries_of(batch.client, news, self._next(kept), self._tuning.entry_events):
             kept.keep(entry)
-        for key in news.keys:  # the oldest stay in front, also where one comes again
+        for key in news.keys:  # the oldest stay first, even if one is added again
             kept.keys.pop(key, None)
             kept.keys[key] = kept.stream.head.recorded_at
         return Appended(kept.stream.head.number, news.duplicates)

@@ -36,7 +36,7 @@ ALWAYS = 2**63 - 1
 """A tick that never comes."""
 
 EntryKind = Literal["events", "site", "other"]
-"""``other`` is what a newer release wrote into a cluster's log; it is kept and not read."""
+"""``other`` is a newer release's entry in a cluster's log, which is stored but not read."""
 
 
 class Entry(Struct, gc=False):
@@ -108,11 +108,11 @@ class EventLog(Protocol):
         ...
 
     async def append(self, batch: Batch) -> Appended:
-        """Store the events that the stream does not hold yet; durable when it returns.
+        """Store the events that the stream does not have yet. They are durable when it returns.
 
-        ``(client, source, id)`` identifies an event for the whole retention, within one batch too;
+        ``(client, source, id)`` identifies an event for the whole retention, also within a batch;
         it is forgotten with its hour (``kept_since``). A batch that is too large for one entry
-        becomes several, all or none of which are stored. Raises ``Unavailable``, without storing
+        becomes several, of which all or none are stored. Raises ``Unavailable``, without storing
         anything, if too much is in progress.
         """
         ...

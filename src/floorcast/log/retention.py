@@ -53,7 +53,7 @@ WHERE ordinal = ?1
 NOTE = "UPDATE streams SET removed = ?2, removed_taken = ?3 WHERE ordinal = ?1"
 REMOVED = "SELECT removed FROM streams WHERE ordinal = ?"
 DELETE = "DELETE FROM entries WHERE id >= ? AND id <= ?"
-FORGET = "DELETE FROM restored WHERE id > ? AND id <= ?"  # what was restored of such entries
+FORGET = "DELETE FROM restored WHERE id > ? AND id <= ?"  # the restored copies of such entries
 
 _log = structlog.get_logger(__name__)
 
@@ -61,8 +61,8 @@ _log = structlog.get_logger(__name__)
 def kept_since(at: int, retention: int = RETENTION) -> int:
     """The first tick of the oldest hour that still counts at the tick ``at``.
 
-    Entries are kept, and events known, by whole hours of the log's own time: what is a
-    duplicate is then the same for everybody who has the entries, whenever they look.
+    Entries and keys are kept by whole hours of the log's own time, so all nodes with the entries
+    agree on duplicates at any time.
     """
     return (at - retention) // HOUR * HOUR
 
@@ -104,7 +104,7 @@ class Retention:
             self._find_front(stream.ordinal, removed + 1)
 
     def note(self, ordinal: int, row_id: int, recorded_at: int) -> None:
-        """An entry was stored; it is the front of a stream that is not ``known``."""
+        """Record that an entry was stored, which is the first of a stream that is not ``known``."""
         self.known.add(ordinal)
         heapq.heappush(self._fronts, _Front(recorded_at, ordinal, row_id))
 
@@ -210,12 +210,12 @@ def _since_boot() -> float:
 
 
 class SteadyClock:
-    """Gives the present in ticks, from any thread.
+    """Returns the current time in ticks, on any thread.
 
-    While the wall clock ``now`` is more than ``leap_seconds`` ahead of what the ``monotonic``
-    clock makes of the last good reading, the latter counts, for an hour at most: a clock that was
-    wrong for a moment must not delete a day. ``newest`` is the time of the newest entry that is
-    stored, 0 for none: at a start, a wall clock far ahead of it is doubted, too.
+    While the wall clock ``now`` is more than ``leap_seconds`` ahead of the time derived from the
+    ``monotonic`` clock, the latter counts, for an hour at most, because a clock that is briefly
+    wrong must not delete a day. ``newest`` is the time of the newest stored entry, 0 for none. At a
+    start, a wall clock far ahead of it is distrusted, too.
     """
 
     def __init__(

@@ -14,20 +14,20 @@ __all__ = ["Tuning"]
 class Tuning:
     """The limits of one log.
 
-    The intake: at most ``in_flight_events`` and ``in_flight_bytes`` are on their way to the disk;
-    an entry holds ``entry_events``; ``group_writes`` and ``group_bytes`` share one commit.
+    Ingest: at most ``in_flight_events`` and ``in_flight_bytes`` are being written; an entry has up
+    to ``entry_events``; ``group_writes`` and ``group_bytes`` share one commit.
 
-    Reading: ``read_bytes`` of payload are read at a time, so that no turn of the event loop becomes
-    long; ``follower_events`` wait in memory for one follower, which then reads from the disk.
+    Reading: at most ``read_bytes`` of payload are read at a time, to keep turns of the event loop
+    short. ``follower_events`` are buffered per follower, which then reads from disk.
 
-    Retention: ``retention_entries`` and ``retention_bytes`` are removed in one transaction, when
-    half as much has been written or after ``quiet_seconds`` without a write; while that finds old
-    entries, after ``idle_seconds``.
+    Retention: up to ``retention_entries`` and ``retention_bytes`` are removed per transaction,
+    after half as much has been written or after ``quiet_seconds`` without a write, and every
+    ``idle_seconds`` while there are old entries.
 
-    The keys of duplicates: ``memtable_keys`` and ``memtable_bytes`` fill a memtable, and
-    ``keys_backlog_bytes`` wait for the disk before intake stops. ``merge_runs`` runs are merged
-    into one, ``merge_keys`` keys in one transaction. Up to ``inline_lookups`` lookups (keys times
-    runs, about 2 µs each) run on the event loop itself. After a failure, the disk is retried every
+    Deduplication keys: ``memtable_keys`` and ``memtable_bytes`` fill a memtable, and ingest stops
+    when ``keys_backlog_bytes`` wait for the disk. ``merge_runs`` runs are merged into one,
+    ``merge_keys`` keys per transaction. Up to ``inline_lookups`` lookups (keys times runs, about 2
+    µs each) run on the event loop itself. After a failure, the disk is retried every
     ``retry_seconds``.
 
     After the wall clock has moved ahead by more than ``leap_seconds``, nothing is deleted for a

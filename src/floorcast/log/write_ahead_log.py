@@ -10,14 +10,14 @@ import apsw
 
 __all__ = ["WalSizes", "WriteAheadLog"]
 
-FRAME_HEADER_BYTES = 24  # in front of each page
+FRAME_HEADER_BYTES = 24  # before each page
 
 
 @dataclass(frozen=True, slots=True)
 class WalSizes:
-    """From ``busy_bytes`` on a log is preallocated to ``room_bytes``; a quiet one needs no room.
+    """From ``busy_bytes`` on, a log is preallocated to ``room_bytes``. A smaller one is not.
 
-    From ``full_bytes`` on its pages are moved to the file.
+    From ``full_bytes`` on, it is checkpointed into the file.
     """
 
     busy_bytes: int = 1 << 20
@@ -46,9 +46,9 @@ class WriteAheadLog:
         connection.pragma("wal_autocheckpoint", 0)
 
     def tidy(self, pages: int) -> None:
-        """Preallocate the log or checkpoint it, where that is due after so many pages.
+        """Preallocate or checkpoint the log if that is due after this many pages.
 
-        Raises apsw.Error and OSError; the commits in it stay good.
+        Raises apsw.Error and OSError. Its commits stay valid.
         """
         if pages >= self._busy_pages and not self._preallocated:
             self._preallocated, self.due_pages = True, self._full_pages

@@ -14,8 +14,8 @@ RETRY_SECONDS = 0.2  # until a task that still runs is cancelled again
 async def ended(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancel tasks until they have ended.
 
-    Once need not be enough: what waits by ``asyncio.wait_for``, as nats-py does, may lose a
-    cancellation that comes together with what it waits for.
+    Once may not be enough: ``asyncio.wait_for``, which nats-py uses, may lose a cancellation that
+    arrives together with the awaited result.
     """
     left = set(tasks)
     while left:

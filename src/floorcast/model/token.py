@@ -1,18 +1,18 @@
 """Positions in the log, and the tokens that contain them.
 
-A *position* names one event of a client's stream: the entry (44 bits, from 1 on, without a
-gap) and the event's index in it (18 bits), packed into one integer, so that positions compare
-as they follow each other. Used as a cursor it means "everything up to and including this".
+A *position* names one event of a client's stream: the entry (44 bits, from 1 on, without a gap) and
+the event's index in it (18 bits), packed into one integer, so that positions compare as they follow
+each other. Used as a cursor it means "everything up to and including this".
 
 A *token* is a version 1 UUID. Its 60 time bits are the token's time; the other 62 bits are the
-masked position. The mask is made from the client's id, the token's time and a secret of the
+masked position. The mask is derived from the client's id, the token's time and a secret of the
 installation (older releases used the client's id alone), so two tokens do not reveal the number of
 entries between them. Every node decodes a token without a table, and anyone can read its time. A
 token of another client or program decodes to a position that no log has reached; it is then
 resolved by its time.
 
-Times are *ticks*: whole 100 ns since the Unix epoch, which is the resolution of a
-version 1 UUID (RFC 9562, section 5.1).
+Times are *ticks*: whole 100 ns since the Unix epoch, which is the resolution of a version 1 UUID
+(RFC 9562, section 5.1).
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def position(entry: int, index: int) -> int:
 
 
 def entry_of(a_place: int) -> int:
-    """The entry that a position lies in."""
+    """The number of the entry that contains a position."""
     return a_place >> INDEX_BITS
 
 

@@ -1,7 +1,7 @@
 """Floors at past moments, folded from the nearest snapshot before them and the log's entries.
 
-Runs in a process beside the server that writes the files. It reads ``log.db`` and ``mirror.db`` of
-a data folder, each as of one moment, and changes nothing.
+Runs in a separate process while the server writes the files. It reads ``log.db`` and ``mirror.db``
+of a data folder, each as of one moment, and changes nothing.
 """
 
 from __future__ import annotations

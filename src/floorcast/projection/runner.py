@@ -156,7 +156,7 @@ class Projection:
             await future
 
     def has_ended(self, transaction: int, session: str) -> bool:
-        """Whether a call that is not in memory has ended, as far as is known.
+        """Whether a call that is not in memory is known to have ended.
 
         Raises Unavailable.
         """

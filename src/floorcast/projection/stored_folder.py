@@ -1,4 +1,4 @@
-"""A data folder's ``log.db`` and ``mirror.db``, read beside the server that writes them."""
+"""A data folder's ``log.db`` and ``mirror.db``, read while the server writes them."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class StoredFolder(NamedTuple):
 def stored_folder(folder: Path) -> Iterator[StoredFolder]:
     """Open the files of a data folder for reading. Raises Unavailable."""
     with ExitStack() as stack:
-        try:  # the log first: then it still has every entry that follows a snapshot of the store
+        try:  # The log first: then it still has every entry that follows a snapshot of the store.
             log = LogReader(folder / "log.db")
         except apsw.Error as error:
             raise Unavailable(f"the log in {folder} cannot be read: {error}") from error

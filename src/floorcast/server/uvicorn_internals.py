@@ -108,8 +108,8 @@ class Connection(HttpToolsProtocol):
     connection, because Python shares the names of up to 29 among all objects of a class.
 
     A request to switch the protocol is ignored: Java's client asks every server for HTTP/2
-    (``Upgrade: h2c``), with the body already following. The parser takes what follows such a head
-    for the other protocol, so the head is parsed again without the request.
+    (``Upgrade: h2c``), with the body already following. The parser treats the bytes after such a
+    head as the other protocol, so the head is parsed again without the request.
     """
 
     server_state: Shared

@@ -1,4 +1,4 @@
-"""Callers: they arrive by the time of day, hear the voice menu, and ask for an agent."""
+"""Callers, who arrive by time of day, listen to the voice menu, and ask for an agent."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Faults:
 
 
 FAULTS = Faults(duplicates=0.05, late=0.02, reordered=0.1, deaths=1.0)
-"""How often each happens, where nobody says how often."""
+"""The default rate of each fault."""
 
 
 class Wire:
@@ -70,7 +70,7 @@ class Wire:
         return arrived
 
     def flush(self) -> list[CloudEvent]:
-        """Return all events that are still on their way."""
+        """Return all delayed events."""
         return [self._arrives() for _ in range(len(self._held))]
 
     def _take(self, event: CloudEvent) -> None:

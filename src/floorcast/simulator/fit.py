@@ -22,7 +22,7 @@ from floorcast.simulator.fitted import HALF_HOURS, Bank, BankService
 
 __all__ = ["fit", "main", "toml"]
 
-HUNG_UP = 10.0  # seconds; in shorter calls, agents hung up to get a rest
+HUNG_UP = 10.0  # seconds; shorter calls were ended by agents to get a rest
 A_SKILL = 0.05  # of an agent's calls; with fewer at a service, the agent only helped out
 
 

@@ -21,7 +21,7 @@ LAST_NAMES = (
 )  # fmt: skip
 
 NAME_COUNT = len(FIRST_NAMES) * len(LAST_NAMES)
-"""So many agents have names without a number."""
+"""The number of agents whose names have no numeric suffix."""
 
 HOURS_FROM_EASTERN = {"AT": 1, "ET": 0, "CT": -1, "MT": -2, "PT": -3, "AL": -4, "HI": -5}
 _PLACES = {

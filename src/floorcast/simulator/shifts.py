@@ -50,7 +50,7 @@ INBOUND_CODES = {"RPC": 0.45, "RPC_INCOMPLETE": 0.25, "INFORMATION": 0.25, "WPC"
 
 
 class Agent:
-    """One agent at work.
+    """An agent during a shift.
 
     ``call`` is the current call. ``there`` is true if events say that the agent is logged on.
     """

@@ -20,7 +20,7 @@ from floorcast.simulator.simulated_call import Call, Direction
 __all__ = ["CallToCome", "Process", "World"]
 
 Process = Generator[simpy.Event, Any, None]
-"""A part of the floor that acts in time: it yields what it waits for."""
+"""A process of the simulated floor. It yields what it waits for."""
 
 CallToCome = Generator[simpy.Event, Any, Call | None]
 """The same, up to a call for an agent, or None when there is something else to do first."""

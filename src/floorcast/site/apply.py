@@ -25,7 +25,7 @@ from floorcast.site.store import BY_HAND, DECLARED, FILE, Kept, kept
 
 __all__ = ["Hashing", "Proposal", "apply", "declare"]
 
-TRIES = 5  # against commands that write at the same moment
+TRIES = 5  # when commands write at the same time
 
 
 class Hashing(Protocol):

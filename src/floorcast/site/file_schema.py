@@ -33,7 +33,7 @@ Hashed = Annotated[str, Meta(min_length=1, max_length=512)]
 
 
 class FileAgent(Agent, kw_only=True, frozen=True, forbid_unknown_fields=True):
-    """An agent; one with a password may log in."""
+    """An agent. An agent with a password may log in."""
 
     password: Password | None = None
     password_hash: Hashed | None = None

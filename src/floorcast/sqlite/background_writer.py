@@ -4,8 +4,8 @@ Jobs are stored in the order of the calls, several per transaction, so that a cr
 last ones. Nothing is dropped: while the disk fails, the writer retries, and the caller watches
 ``backlog``.
 
-The thread only runs statements; what follows from a job being stored is done by ``settle``, on
-the caller's thread.
+The thread only runs statements. ``settle`` runs the callbacks of stored jobs on the caller's
+thread.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ CHECKED = (
 """The tables of every derived file whose rows have checksums."""
 
 CHECKS = ROW_SUMS + checking(*CHECKED)
-"""The step by which a layout has them; a layout's own tables come after it."""
+"""The step that creates these tables in a layout. A layout's own tables come after it."""
 
 SCHEMA = """
 CREATE TABLE source (log TEXT NOT NULL, schema TEXT NOT NULL);
@@ -73,11 +73,12 @@ def open_derived(
     identity: str,
     heads: Mapping[int, int],
 ) -> apsw.Connection:
-    """Open the file for its one writer; None is in memory.
+    """Open the file for its only writer; None is in memory.
 
-    ``identity`` is the log's, ``heads`` its newest entries by client. A file of another log, one
-    that knows more than the log does, one with another layout and one that is damaged are deleted
-    first: all of it can be made again. Raises SettingError when the file cannot be opened even so.
+    ``identity`` is the log's, and ``heads`` has its newest entries by client. A file of another
+    log, one with more entries than the log, one with another layout and a damaged one are deleted
+    first, because all their data can be rebuilt. Raises SettingError if the file still cannot be
+    opened.
     """
     if path is not None and path.exists() and not _fits(path, layout, identity, heads):
         _log.warning("derived_data_remade", file=path.name)
@@ -104,7 +105,7 @@ def schema_of(layout: Layout) -> str:
 
 
 def reach(connection: apsw.Connection, client: int, entry: int) -> None:
-    """Note that the file knows of the client's stream up to ``entry``."""
+    """Record that the file has the client's stream up to ``entry``."""
     connection.execute(REACH, (client, entry, row_checksum(client, entry)))
 
 

@@ -1,8 +1,7 @@
 """SQLite files: connections, schema versions, failures and the write-ahead log.
 
-A file's ``application_id`` says what it holds, and its ``user_version`` counts the steps of its
-schema that have been taken. A release adds steps and never changes one, so every older file can
-be brought forward.
+A file's ``application_id`` identifies its kind, and its ``user_version`` counts the schema steps
+that have run. A release adds steps and never changes one, so every older file can be upgraded.
 """
 
 from __future__ import annotations
@@ -137,7 +136,7 @@ def migrate(connection: apsw.Connection, schema: Schema, name: str) -> None:
     now = schema.application_id, len(schema.steps)
     if (connection.pragma("application_id"), connection.pragma("user_version")) == now:
         return
-    with transaction(connection):  # another process may be at it too: look again inside
+    with transaction(connection):  # another process may be doing the same, so check again inside
         for step in schema.steps[_steps_taken(connection, schema, name) :]:
             connection.execute(step)
         connection.execute(f"PRAGMA application_id = {schema.application_id}")
@@ -161,7 +160,7 @@ def _steps_taken(connection: apsw.Connection, schema: Schema, name: str) -> int:
 def _make_private(path: Path) -> None:
     path.touch(mode=PRIVATE)
     for file in (path, *_beside(path)):
-        # a file of another user's cannot be changed; it may still be ours to write by its group
+        # A file of another user cannot be changed, but its group may have the right to write.
         with suppress(FileNotFoundError, PermissionError):
             if file.stat().st_mode & 0o077:
                 file.chmod(PRIVATE)

@@ -255,7 +255,7 @@ class Reader(asyncio.Protocol):
         self.cursor: int | None = cursor
         self.epoch = -1  # the hub's epoch when the reader was last checked
         self.blocked = self.gone = self._ending = False
-        self.sent = self._checked = 0  # bytes written, bytes seen taken
+        self.sent = self._checked = 0  # bytes written, and bytes known to be read
         self._crc = self._length = 0
         self.heard = self._told = self._stuck = 0.0  # in the loop's time
 

@@ -2,8 +2,8 @@
 
 A raw deflate block that ends in a full flush ends on a byte and does not refer to earlier data, so
 one block can be part of many streams (RFC 1951). Each reader has its own header, and at the end the
-CRC and the length of all its plain bytes (RFC 1952): the CRC of two pieces in a row follows from
-each one's CRC and the second's length, so it costs no look at the bytes.
+CRC and the length of all its plain bytes (RFC 1952): the CRC of two pieces is computed from their
+CRCs and the second's length, without reading the bytes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import lru_cache
 __all__ = ["HEAD", "block", "joined", "tail"]
 
 HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # RFC 1952: no name, no time
-COMPRESSION_LEVEL = 1  # event JSON shrinks tenfold at any level; the higher ones only cost more
+COMPRESSION_LEVEL = 1  # event JSON shrinks tenfold at any level; higher ones only cost more
 _END = b"\x03\x00"  # an empty last block
 _POLYNOMIAL = 0xEDB88320  # of the CRC, without its highest power, reflected
 _SHORT = 2048  # bytes up to which zlib is quicker over zeros than arithmetic here

@@ -78,7 +78,7 @@ class Wheel(Generic[K]):
     def __init__(self) -> None:
         self._slots: dict[int, list[K]] = {}
         self._due: deque[K] = deque()
-        self._next = 0  # the slot that comes next
+        self._next = 0  # the next slot
         self._running = False
 
     def add(self, one: K, at: float) -> None:

@@ -62,7 +62,7 @@ def alerts_of(view: FloorView) -> list[tuple[AlertRule, int | None]]:
 def judged(
     view: FloorView, pairs: Sequence[tuple[AlertRule, int | None]], moment: Moment
 ) -> Iterator[list[Judged]]:
-    """Return the value of each alert of ``alerts_of``, at most ``MAX_ALERTS``; a few per turn."""
+    """Return the value of each alert of ``alerts_of``, at most ``MAX_ALERTS``, a few per turn."""
     pairs = pairs[:MAX_ALERTS]
     zone = ZoneInfo(view.time_zone)
     rules = {rule.name: rule for rule, _ in pairs}

@@ -56,7 +56,7 @@ Method = Literal[
 ]
 R = TypeVar("R")
 Steps = Generator[None, None, bytes | bytearray]
-"""The steps of an answer, which take a turn of the event loop each; it returns JSON."""
+"""The steps of a response, one per turn of the event loop. Returns JSON."""
 
 _encoder = msgspec.json.Encoder()
 

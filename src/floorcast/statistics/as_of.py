@@ -62,7 +62,7 @@ class PageAnswer(Struct):
 class PastQuestion(Struct):
     """A question about floors at a time in ms, and the user's limits.
 
-    ``folder`` is the data folder. One of ``question`` and ``page`` is asked.
+    ``folder`` is the data folder. Exactly one of ``question`` and ``page`` is set.
     """
 
     folder: str
@@ -76,11 +76,10 @@ class PastQuestion(Struct):
 
 
 class PastAnswer(Struct):
-    """The JSON of an answer, and when the newest event in it was recorded, in ticks.
+    """The JSON of a response, and the time at which its newest event was recorded, in ticks.
 
-    The answer to a ``page`` is a PageAnswer, as msgpack. If nothing is kept from which it could be
-    computed, ``body`` is None and ``since`` is the first tick of which the past can be asked, if
-    there is any.
+    The response to a ``page`` is a PageAnswer as msgpack. If it cannot be computed any more,
+    ``body`` is None and ``since`` is the first tick that can be requested, if any.
     """
 
     body: bytes | None

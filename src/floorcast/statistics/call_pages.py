@@ -9,7 +9,7 @@ __all__ = ["Page", "PlaceInList"]
 R = TypeVar("R")
 
 PlaceInList = tuple[int, int, str]
-"""Where a call stands in a list: a moment in ms, then its transaction and its session."""
+"""The sort key of a call in a list: a time in ms, then its transaction and its session."""
 
 _SPARE = 4  # pages that are kept before the rows beyond the first one are dropped
 

@@ -50,7 +50,7 @@ LEFT_OUT = {"DEACTIVATED", "SCHEDULED_UNBUILT", "READY_UNBUILT"}
 def campaign_statistics(
     visibility: Visibility, wanted: CampaignFilter, moment: Moment
 ) -> Slices[CampaignStatistics]:
-    """Today's campaigns that the filter asks for; raises InvalidParameter for an unknown id."""
+    """Today's campaigns that the filter selects. Raises InvalidParameter for an unknown id."""
     if wanted.campaigns:
         visibility.expect("campaign", wanted.campaigns, lambda *one: _is_seen(visibility, *one))
     scopes = visibility.scopes(wanted.of)

@@ -1,7 +1,7 @@
 """The calls behind a figure of a service, page by page. Their number equals the figure.
 
-Calls in memory are read from the floor, the others from a source that knows how each counts. Both
-show the floor as of the start of the reading.
+Calls in memory are read from the floor, and the others from the store, which has the places where
+each counts. Both are as of the start of the read.
 """
 
 from __future__ import annotations
@@ -238,7 +238,7 @@ class FigureCalls:
         )
 
     def _unknown_segment(self, at: int) -> QueueSegment:
-        """The segment of a step that a very long call no longer has: only when is known."""
+        """The segment of a step that a very long call no longer has, with only its time."""
         offered = self._wanted.figure == "totalOffered"
         answered = self._wanted.figure in ("totalHandled", "totalCallsAnsweredWithinSLA")
         segment = QueueSegment(self._wanted.service)

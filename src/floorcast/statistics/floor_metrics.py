@@ -17,8 +17,8 @@ __all__ = ["ServiceMetrics", "floor_metrics"]
 class ServiceMetrics(NamedTuple):
     """One service: its current numbers, and its totals, which are never reset.
 
-    ``longest_wait`` is in ms. ``agents`` are by the name of their state, without those that were
-    not heard of for too long.
+    ``longest_wait`` is in ms. ``agents`` are by the name of their state, without those that have
+    been silent for too long.
     """
 
     service: Service

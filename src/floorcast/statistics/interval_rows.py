@@ -38,7 +38,7 @@ Times = dict[int, list[int]]
 """Agents' time by interval of the day, in the order of the columns; in ms."""
 
 AgentState = tuple[int, int, int]
-"""An agent's id, its state, and since when its time is not counted; in ms."""
+"""An agent's id, its state, and the time since which its time is not counted, in ms."""
 
 _FIRST_TIME, _LAST_TIME = int(Column.READY_TIME), int(Column.AGENTS_MOST)
 _AGENTS_LAST, _QUEUE_LAST = int(Column.AGENTS_LAST), int(Column.QUEUE_LAST)

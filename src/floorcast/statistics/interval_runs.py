@@ -12,9 +12,9 @@ from floorcast.floor.view import Day
 __all__ = ["Begun", "Run", "RunKey", "RunRows"]
 
 _BLOCK = 16  # rows that are compressed together
-_MOST_PLAIN = 24  # rows of a run that are not compressed: those that change and are asked for most
+_MOST_PLAIN = 24  # uncompressed rows of a run: those that change and are requested most
 _ROW_BYTES = 41  # of a row's object, and of its place in a list
-_RUN_BYTES = 1200  # of a run without rows, and of what is known of its service
+_RUN_BYTES = 1200  # of a run without rows, and of its service's data
 
 RunKey = tuple[int, int]
 """The day's number, and the length of the intervals in ms."""
@@ -63,7 +63,7 @@ class Run:
         return -self._shrunk()
 
     def cut(self, moment: int) -> int:
-        """Drop the rows of the interval of a moment and later ones; returns the bytes given up."""
+        """Drop the rows of the interval of a moment and later ones. Returns the bytes freed."""
         left = max(0, (moment - self.begin) // self.length - self.first)
         if left >= self.end - self.first:
             return 0

@@ -1,8 +1,8 @@
-"""The arithmetic of shown figures, in whole numbers: no figure depends on a float's last bit.
+"""The arithmetic of shown figures, in integers, so that no figure depends on float rounding.
 
-Durations come in milliseconds. A duration is shown in whole seconds, rounded down; a mean is
-rounded half up to a whole second; a rate is a percentage with two decimals, rounded half up.
-A mean or a rate of nothing is 0.
+Durations are in milliseconds. A duration is shown in whole seconds, rounded down; a mean is rounded
+half up to a whole second; a rate is a percentage with two decimals, rounded half up. A mean or a
+rate of nothing is 0.
 """
 
 from __future__ import annotations

@@ -38,10 +38,10 @@ class Moment(NamedTuple):
 
 
 class Scope(NamedTuple):
-    """The part of one floor that a request asks for: its services, in the order of their ids.
+    """The part of one floor that a request selects: its services, in the order of their ids.
 
-    ``NO_SERVICE`` is among them if the user sees everything. ``limits`` are the user's, who also
-    sees the services ``listed``; ``rows`` are read in one turn of the event loop.
+    It includes ``NO_SERVICE`` if the user sees everything. ``limits`` are the user's, who also sees
+    the services ``listed``. ``rows`` are read per turn of the event loop.
     """
 
     view: FloorView
@@ -55,7 +55,7 @@ class Scope(NamedTuple):
         return self.view.day_of(moment.now)
 
     def sees(self, service: int) -> bool:
-        """Whether the user may see what belongs to a service, asked for or not."""
+        """Whether the user may see the data of a service, requested or not."""
         return _sees(self.view, service, self.limits, self.listed)
 
 
@@ -71,7 +71,7 @@ class Visibility(NamedTuple):
     listed: Listed = frozenset()
 
     def scopes(self, wanted: ServiceFilter = EVERYTHING) -> list[Scope]:
-        """The part of each floor that a filter asks for.
+        """The part of each floor that a filter selects.
 
         Raises InvalidParameter for an id that does not exist or may not be seen.
         """

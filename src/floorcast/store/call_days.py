@@ -1,7 +1,8 @@
 """The store's index of calls that have left memory: by day and service, with how each counts.
 
-A call may come back to memory and leave again, so a row is true from its position on. A row whose
-``result`` is None says that the call counts there no more: it is in memory, or has been changed.
+A call may come back to memory and leave again, so a row is valid from its position on. A row whose
+``result`` is None means that the call no longer counts there, because it is in memory or has
+changed.
 """
 
 from __future__ import annotations

@@ -270,7 +270,7 @@ class ProjectionStore:
         self.may_be_full = self._writer.backlog > self._tuning.backlog_bytes
 
     def _settle(self) -> None:
-        """Process the writer's results: what it has stored, and whether it began a new file."""
+        """Process the writer's results: the stored jobs, and whether it began a new file."""
         self._writer.settle()
         path = self._path
         if path is None or self._remakes == self._writer.remade:

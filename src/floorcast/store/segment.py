@@ -16,7 +16,7 @@ from msgspec import Struct
 __all__ = ["Facets", "Segment", "SegmentHead", "as_classes", "as_offsets", "as_places"]
 
 Facets = tuple[str, int | None, int | None]
-"""What a filter can ask of an event: its kind, service and call center."""
+"""The members of an event that a filter can select: kind, service and call center."""
 
 
 class SegmentHead(Struct, gc=False):

@@ -71,7 +71,8 @@ REMOVE = "DELETE FROM snapshots WHERE client = ? AND entry = ?"
 
 MIN_KEPT_SNAPSHOTS = 2  # snapshots a client, whatever their size: should the newest not be usable
 MAX_CLIENT_BYTES = 2 << 30  # of a client's snapshots on disk; beyond it the oldest are deleted
-_ZLIB = b"\x78"  # how a compressed blob begins; one of msgpack, as older releases stored it, cannot
+# The start of a compressed blob; uncompressed msgpack of older releases never starts so.
+_ZLIB = b"\x78"
 _LEVEL = 1
 _SHRINKS = 8  # how many times smaller a compressed snapshot is, at least
 

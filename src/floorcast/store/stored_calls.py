@@ -1,7 +1,7 @@
 """The store's calls that have left the floor's memory.
 
-A call has versions, each true from a position on, because a late event may still change it and
-because the floor may be folded again from an older snapshot.
+A call has versions, each valid from a position on, because a late event may still change it and the
+floor may be folded again from an older snapshot.
 """
 
 from __future__ import annotations
@@ -250,6 +250,6 @@ def _nothing() -> None:
 def _fingerprint(client: int, transaction: int, session: str) -> int:
     """A number that finds candidates for a call in a small index. The row itself decides.
 
-    Transactions that were given one after another lie side by side, which spares the disk.
+    Consecutive transactions have adjacent numbers, which reduces disk reads.
     """
     return (transaction + client * CLIENT & 0xFFFFFFFFFF) << 23 | crc32(session.encode()) & 0x7FFFFF

@@ -78,7 +78,7 @@ DELETE FROM segments
 WHERE id IN (SELECT id FROM segments ORDER BY id LIMIT ?) AND last_taken < ?
 """
 
-TRIM_SEGMENTS = 4  # deleted at a time; each is a megabyte or so to be given back
+TRIM_SEGMENTS = 4  # deleted at a time; each frees about a megabyte
 
 
 class _Feed(NamedTuple):
@@ -246,7 +246,7 @@ def _nothing() -> None:
 
 
 def readable(connection: apsw.Connection) -> bool:
-    """Whether the feeds that a file has can be listed; if not, it is damaged."""
+    """Whether the feeds in a file can be listed. If not, the file is damaged."""
     try:
         fetch(connection, FEEDS)
     except DAMAGED:

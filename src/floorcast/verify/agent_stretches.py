@@ -1,4 +1,4 @@
-"""The stretches between an agent's events: the state, the login and the call in hand."""
+"""The periods between an agent's events: the state, the login and the current call."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ class CallPass:
         if way.ended is None and heard + self._quiet > self._now:
             self._sums.open_calls.append(self._open_call(name, way, facts))
 
-    # -- what it counts for services -------------------------------------------------------
+    # -- counts for services --------------------------------------------------------------
 
     def _count_offered(self, way: Course, heard: int) -> None:
         touching = [one for one in way.segments if self._touches_today(one, heard)]
@@ -198,7 +198,7 @@ class CallPass:
     def _interval(self, service: int | None, at: int) -> IntervalSums:
         return self._sums.intervals[service, self._days.quarter(at)]
 
-    # -- what it counts for agents ---------------------------------------------------------
+    # -- counts for agents ----------------------------------------------------------------
 
     def _count_agents(self, way: Course, direction: str | None) -> None:
         """Count the call once per agent, service and day, for each agent that answered it."""
@@ -241,7 +241,7 @@ class CallPass:
         still = [one for one in had if one.agent is None or not self._has_left(one.agent, name, at)]
         return (still or had)[-1].agent
 
-    # -- what it is at now -----------------------------------------------------------------
+    # -- the current state ----------------------------------------------------------------
 
     def _open_call(self, name: tuple[int, str], way: Course, facts: dict[str, Any]) -> OpenCall:
         last = way.segments[-1] if way.segments else None

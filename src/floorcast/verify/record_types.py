@@ -1,4 +1,4 @@
-"""What the records say: of a call, of an agent, of a campaign, and the rules of a site entry."""
+"""Records of calls, agents and campaigns, and the rules of a site entry."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ class Records:
             yield int(str(agent)), [Heard(*json.loads(str(record))) for _, record in found]
 
     def tell_state(self, agent: int, heard: Heard, own: int | None) -> None:
-        """Record what an agent's state says about its call. ``own`` is the agent's service then."""
+        """Record the call of an agent's state. ``own`` is the agent's service at that time."""
         if heard.call is None or heard.kind != "state":
             return
         about = {"event": heard.data["eventType"], **heard.data["call"]}

@@ -57,7 +57,7 @@ class PageFile:
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
-        """Its headers but for those of the body: kept by the browser, asked for each time."""
+        """The headers other than those of the body. Browsers cache it and revalidate each time."""
         return (("etag", self.etag), ("cache-control", "no-cache"), *SECURITY)
 
     def is_known_to(self, if_none_match: str) -> bool:

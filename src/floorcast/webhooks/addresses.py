@@ -25,7 +25,7 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _ALSO_PRIVATE = tuple(
     map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "64:ff9b:1::/48", "fec0::/10"))
 )
-"""Networks that some releases of Python take for public: IETF assignments, relays, site-local."""
+"""Networks that some Python releases treat as public: IETF assignments, relays, site-local."""
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 

@@ -19,7 +19,7 @@ class DeliveryTuning:
     """Times of a delivery, in seconds."""
 
     gather: float = 1.0  # between two requests, unless 100 events are waiting
-    quiet: float = 60.0  # wait for an event, before another look
+    quiet: float = 60.0  # wait for an event before the next check
     refresh: float = 600.0  # between two writes of a position that does not change
     unavailable: float = 2.0  # before another try when the floor or the store is unavailable
     look: float = 1.0  # between two checks for commands and changes of the site

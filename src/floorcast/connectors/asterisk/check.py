@@ -16,7 +16,7 @@ from floorcast.connectors.pbx.unreadable import Unreadable
 
 __all__ = ["check_ami", "tables_of"]
 
-BOOT_SECONDS = 2.0  # FullyBooted comes right after the login, to those who may read system
+BOOT_SECONDS = 2.0  # FullyBooted follows the login immediately, for users with the right ``system``
 DEVICE_STATES = {
     "0": "unknown",
     "1": "free",

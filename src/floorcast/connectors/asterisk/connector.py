@@ -55,7 +55,8 @@ class ConnectorTuning(SpoolingTuning, frozen=True, kw_only=True):
 
     poll_seconds: float = 0.1  # of the queue log
     hold_seconds: float = 0.5  # that a line waits for the same sign from AMI, which is more exact
-    ask_after: tuple[float, ...] = (0.1, 0.2, 0.4)  # seconds until a channel is asked why it left
+    # Seconds until a channel is queried for the reason of its exit.
+    ask_after: tuple[float, ...] = (0.1, 0.2, 0.4)
     max_age: float = 26 * 3600.0  # of a line; the server does not recognize older duplicates
 
 
@@ -217,9 +218,9 @@ class AsteriskConnector:
         _log.warning("the connection to Asterisk is lost", ami=str(address))
 
     async def _ask_why(self, connection: AmiConnection, left: Left, frame: Frame) -> None:
-        """Ask why a caller left a queue.
+        """Query the reason why a caller left a queue.
 
-        No event says so, but the channel's QUEUESTATUS does. Asterisk sets it a moment after the
+        No event has it, but the channel's QUEUESTATUS does. Asterisk sets it shortly after the
         event, and an earlier queue may also have set it.
         """
         channel, reason = frame.get("Channel", ""), ""

@@ -9,7 +9,7 @@ from floorcast.connectors.pbx.signs import Sign, sign_key
 
 __all__ = ["Origin", "SignMerger"]
 
-APART = 2.0  # seconds by which two times of an occurrence differ at most; one is in whole seconds
+APART = 2.0  # maximum seconds between two times of an occurrence; one is in whole seconds
 REMEMBERED = 60.0  # seconds to wait for the other source's sign
 MAX_REMEMBERED = 100_000  # signs
 

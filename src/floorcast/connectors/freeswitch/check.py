@@ -27,7 +27,7 @@ OPTIONAL = {
     CORE: "restarts of FreeSWITCH are seen later",
     CLOCK: "a clock that differs from ours is known with the first event only",
 }
-"""What the connector asks but can do without, and what it does not know then."""
+"""Optional queries of the connector, and the data that is unknown without each."""
 
 
 async def check_esl(address: EslAddress, config: MappingConfig, now: float) -> list[Table]:

@@ -152,7 +152,7 @@ class FreeswitchConnector:
                     await self._may_have_missed.wait()
             last_at = self._reading.last_at
 
-    # --- what is read ---------------------------------------------------------------------------
+    # --- received frames ------------------------------------------------------------------------
 
     async def _take_frame(self, frame: Frame | Unreadable, recording: Recording) -> None:
         try:

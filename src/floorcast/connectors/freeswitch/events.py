@@ -37,7 +37,7 @@ IN_A_CALL = "In a queue call"
 MAX_EPOCH = 2**33  # seconds; the year 2242
 REASONS = {
     "NONE": "",  # the caller hung up just as an agent was found
-    "BREAK_OUT": "",  # the caller hung up, or was taken out of the queue
+    "BREAK_OUT": "",  # the caller hung up, or was removed from the queue
     "TIMEOUT": "TIMEOUT",
     "NO_AGENT_TIMEOUT": "EMPTY",
     "EXIT_WITH_KEY": "KEY",
@@ -49,7 +49,7 @@ MISSED: dict[str, WhyMissed] = {
     "CALL_REJECTED": "REFUSED",
     "ORIGINATOR_CANCEL": "CANCELLED",
 }
-"""CC-Hangup-Cause of bridge-agent-fail; all others are no answer."""
+"""A CC-Hangup-Cause of bridge-agent-fail. All others mean no answer."""
 HUNG_UP_BY: dict[str, By] = {"recv_bye": "caller", "send_bye": "agent"}
 
 

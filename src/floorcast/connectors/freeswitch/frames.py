@@ -1,4 +1,4 @@
-"""ESL's frames: headers, an empty line, and as many bytes as Content-Length says. No I/O."""
+"""ESL frames: headers, an empty line, and a body of Content-Length bytes. No I/O."""
 
 from __future__ import annotations
 

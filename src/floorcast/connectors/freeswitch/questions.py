@@ -1,4 +1,4 @@
-"""The commands that ask FreeSWITCH for its current state."""
+"""The commands that query FreeSWITCH's current state."""
 
 from __future__ import annotations
 

@@ -30,11 +30,11 @@ IN_QUEUE_STATES = {"Waiting", "Trying", "Answered"}  # states of a member who ha
 
 
 class Snapshot(Struct, kw_only=True):
-    """The lists of mod_callcenter, and which sessions there are.
+    """The lists of mod_callcenter, and the existing sessions.
 
-    ``at`` is the time before the questions, by FreeSWITCH's clock; ``last_at`` that of the last
-    event before them. A session in ``up`` or ``gone`` was asked about (``uuid_exists``): rows of
-    members may be stale for hours. ``channels`` gives the callstate of each channel.
+    ``at`` is the time before the queries, by FreeSWITCH's clock, and ``last_at`` that of the last
+    event before them. The sessions in ``up`` and ``gone`` were queried (``uuid_exists``), because
+    rows of members may be stale for hours. ``channels`` has the callstate of each channel.
     """
 
     at: float
@@ -200,7 +200,7 @@ class _Compared:
         return call.phase is Phase.WAITING and call.queue == row["queue"]
 
     def _is_talking(self, row: Row) -> bool:
-        """Whether both the member's and the agent's row say so: each alone may be stale."""
+        """Whether the member's and the agent's rows agree, because each alone may be stale."""
         agent = self._agents.get(row.get("serving_agent", ""), {})
         return row.get("state") == "Answered" and agent.get("state") == IN_A_CALL
 

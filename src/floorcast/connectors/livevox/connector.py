@@ -249,7 +249,7 @@ class LivevoxConnector:
             _log.warning("a feed is read from now on", feed=name, why=refused.message)
         return ""
 
-    # --- what is asked for ----------------------------------------------------------------------
+    # --- requested lists ------------------------------------------------------------------------
 
     async def _look_at_queues(self, client: AsyncClient, recording: Recording) -> None:
         """Request the waiting calls every few seconds, and agents' states after lost events."""

@@ -94,7 +94,7 @@ class Mapping:
     ) -> list[CloudEvent]:
         """Map an answer. If its service is not the last one, the call moved there.
 
-        A call that was dialed for an agent has waited, if only briefly. Its end says how long, and
+        A call that was dialed for an agent has waited, if only briefly. Its end has the wait, and
         the earlier ``call.queue`` counts.
         """
         at, service = event.timestamp, event.call_service_id
@@ -222,7 +222,7 @@ class Mapping:
         data = names | known(service=service)
         return [self._event(f"{event_id}/queue", "call.queue", joined, data), *events]
 
-    # --- what is asked for ----------------------------------------------------------------------
+    # --- requested lists ------------------------------------------------------------------------
 
     def waiting(self, rows: Sequence[WaitingCall]) -> list[CloudEvent]:
         """Map the calls that are waiting now.

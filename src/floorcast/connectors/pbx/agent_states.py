@@ -1,4 +1,4 @@
-"""What is told of an agent: the state that follows from what is known, as an event. No I/O."""
+"""An agent's state, derived from the known signs, as an event. No I/O."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ FREE, UNREACHABLE = 1, 5
 
 
 class Agents:
-    """Applies what changes an agent, and has each change of state told, once."""
+    """Applies the signs of agents, and reports each change of an agent once."""
 
     def __init__(self, config: MappingConfig, dialect: Dialect, state: State, emit: Emit) -> None:
         self._config = config
@@ -237,7 +237,7 @@ class Agents:
         before = agent.queues.get(sign.queue)
         status = sign.status
         if before is not None and status is None:
-            return agent  # the queue log says only that this is a member
+            return agent  # the queue log only reports the membership
         agent.queues = {
             **agent.queues,
             sign.queue: Membership(

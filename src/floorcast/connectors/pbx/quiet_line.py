@@ -8,7 +8,7 @@ from collections.abc import Callable
 __all__ = ["CONNECT_SECONDS", "READ_BYTES", "read_some"]
 
 CONNECT_SECONDS = 5.0
-PING_SECONDS = 10.0  # of silence until a ping; a connection that does not answer it is dead
+PING_SECONDS = 10.0  # of silence until a ping; a connection without a response to it is dead
 READ_BYTES = 1 << 18
 
 

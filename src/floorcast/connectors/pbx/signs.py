@@ -117,7 +117,7 @@ class Left(_OfCaller, frozen=True, kw_only=True):
 
 
 class LeftBecause(_Sign, frozen=True, kw_only=True):
-    """The reason why a caller left a queue, learned a moment later."""
+    """The reason why a caller left a queue, received later."""
 
     caller: str
     reason: str

@@ -1,4 +1,4 @@
-"""Writes what was read to the spool: one inbox, one transaction per step."""
+"""Writes received items to the spool: one inbox, one transaction per step."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Reading(Protocol[Item_contra]):
         """The time of the last sign, by the source's clock."""
 
     def take(self, item: Item_contra) -> None:
-        """Apply what was read."""
+        """Apply a received item."""
 
     def advance(self, now: float) -> None:
         """Apply the time; ``now`` is by the source's clock."""

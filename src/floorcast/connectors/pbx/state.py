@@ -24,9 +24,9 @@ class Phase(StrEnum):
     WAITING = "waiting"
     LEAVING = "leaving"  # out of its queue; it may join another one within a second
     TALKING = "talking"
-    TRANSFERRING = "transferring"  # its agent passed it on; it may join a queue
+    TRANSFERRING = "transferring"  # its agent transferred it; it may join a queue
     PARTED = "parted"  # its agent is gone; its caller may follow within two seconds
-    COMPLETED = "completed"  # its agent has finished; it ends unless it was passed on
+    COMPLETED = "completed"  # its agent has finished; it ends unless it was transferred
     HANGING_UP = "hanging up"  # its caller is gone; the sign about its agent is still to come
     LEFT = "left"  # up, but neither waiting nor with an agent
     ENDED = "ended"

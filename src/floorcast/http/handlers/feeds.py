@@ -174,7 +174,7 @@ class FeedCaller:
         self.feed = self.services.feed_of(session.client, name)
 
     def check(self) -> bool:
-        """Whether the caller still sees the same as at first. Raises if it is refused now.
+        """Whether the caller still has the same view as at first. Raises if it is refused now.
 
         While the floor is being rebuilt, the feed has no new events and its readers wait.
         """

@@ -59,7 +59,7 @@ class StatisticsRequest(Struct):
 
 
 class IntervalRequest(StatisticsRequest):
-    """The same, the length of an interval, and how far to look back: today, or some seconds."""
+    """The same, with the length of an interval, and the span: today or a number of seconds."""
 
     interval: Annotated[object, Meta(extra_json_schema={"enum": list(INTERVALS)})] = (
         DEFAULT_INTERVAL

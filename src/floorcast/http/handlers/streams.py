@@ -160,7 +160,7 @@ class _Caller(FeedCaller):
         return _moment(second, self.services.zone(self.client))
 
     def token_now(self, cursor: int) -> str:
-        """The token of a reader that has seen everything; its time is now."""
+        """The token of a reader that has seen everything, with the current time."""
         return self.services.token_now(self.client, cursor)
 
 

@@ -85,7 +85,7 @@ SECURITY = {
     },
 }
 
-_ANY = ("get", "post")  # stand for every method where the table says so
+_ANY = ("get", "post")  # the methods documented for a route that allows any
 
 
 def document(routes: Iterable[Route]) -> dict[str, Any]:

@@ -96,7 +96,7 @@ ALWAYS: tuple[type[FloorcastError], ...] = (
     Fault,
     Unavailable,
 )
-"""What the server answers before it knows the route: ``floorcast.server.protocol_refusals``."""
+"""Responses that precede the routing: ``floorcast.server.protocol_refusals``."""
 
 
 def refusals(route: Route) -> dict[int, list[type[FloorcastError]]]:

@@ -200,7 +200,7 @@ def _answers(document: Json, operation: Json) -> str:
         found = shared[answer["$ref"].rpartition("/")[2]] if "$ref" in answer else answer
         content = found.get("content", {})
         schemas = [medium["schema"] for medium in content.values()]
-        # every refusal has the same two members, as the top of the page says
+        # every refusal has the same two members, described at the top of the page
         kinds = " ".join(inline(one) for one in schemas if "allOf" not in one)
         headers = ", ".join(f"<code>{escape(name)}</code>" for name in found.get("headers", ()))
         told = [prose(found["description"]), kinds, headers and f"with {headers}"]

@@ -30,7 +30,7 @@ def inline(schema: Json) -> str:
 
 
 def members(schema: Json) -> str:
-    """The members of an object as a table; of a union, its types."""
+    """The members of an object as a table, or the types of a union."""
     if "oneOf" in schema:
         return f"<p>{inline(schema)}</p>"
     always = set(schema.get("required", ()))
