@@ -41,7 +41,7 @@ class Found(NamedTuple):
     p50: float  # ms
     p99: float  # ms
     processor: float  # microseconds a delivery
-    memory: float  # KiB a reader
+    memory: float  # KiB per reader
     lost: int  # readers whose connection broke
     offered: tuple[float, float]  # from when till when, by time.perf_counter
 
@@ -92,7 +92,7 @@ def measure(load: Path, server: Server, readers: int, rate: int, seconds: float)
 
 
 def flushes(folder: Path, count: int = 500) -> list[float]:
-    """How long the disk takes to flush a page written behind the others, in ms, sorted."""
+    """The times that the disk takes to flush an appended page, in ms, sorted."""
     times = []
     with tempfile.TemporaryFile(dir=folder) as file:
         for _ in range(count):

@@ -67,7 +67,7 @@ Bound = date | datetime | int | str
 T = TypeVar("T")
 A = TypeVar("A", bound=Answer)
 
-MAX_PAGE_EVENTS = 1000  # events a page, the most that the API allows
+MAX_PAGE_EVENTS = 1000  # events per page, the API's maximum
 _STREAM = "text/event-stream, application/json"  # a refusal is JSON
 
 

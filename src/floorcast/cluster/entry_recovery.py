@@ -31,7 +31,7 @@ from floorcast.sqlite.checksums import checksum
 __all__ = ["Recovered", "Source", "from_peers", "from_stream"]
 
 CLOCK_SLACK: Final = 60 * TICKS_PER_SECOND  # by which the servers' clocks may differ
-MAX_MESSAGES: Final = 1000  # that are looked at for one entry
+MAX_MESSAGES: Final = 1000  # that are read for one entry
 MAX_MESSAGE_BYTES: Final = 64 << 20  # of them
 
 

@@ -51,7 +51,7 @@ class LogTuning:
     patience: float = WRITE_TIMEOUT_SECONDS  # for an append
     short_patience: float = 1.0  # for an append while there has been no quorum for long
     retention: int = RETENTION  # ticks
-    full: float = 0.02  # until a copy that is busy with its keys is looked at again
+    full: float = 0.02  # between two checks of a copy that is busy with its keys
     follower: FollowerTuning = field(default_factory=FollowerTuning)
     copy: Tuning = field(default_factory=Tuning)
 

@@ -91,7 +91,7 @@ class Spool:
         return (int(rows[-1][0]) if rows else 0), events
 
     def sent(self, upto: int) -> None:
-        """Delete the events up to a number, which the server has."""
+        """Delete the events up to a number, which the server has received."""
         with self._in_use, self._connection:
             self._connection.execute("DELETE FROM event WHERE number <= ?", (upto,))
             self._unsent -= self._connection.changes()

@@ -226,7 +226,7 @@ class Feed:
         return True
 
     def _look_in_store(self, builder: PageBuilder, until: float) -> None:
-        """Look at some segments that have left the ring, for as long as this turn may last."""
+        """Check some segments that have left the ring, within the time limit of a turn."""
         reach = self._ring.after
         limit = 2 if builder.matcher.matches_all else _HEADS
         heads = self._rings.store.segments(self.client, self.name, builder.cursor, limit)

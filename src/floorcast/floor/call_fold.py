@@ -28,7 +28,7 @@ OF_CALLS = frozenset(
     {CallStart, CallQueue, CallAnswer, CallEnd, CallDisposition}
     | {CallLeave, CallUpdate, AgentMissed}
 )
-"""The events that speak of a call, but for those of an agent's state."""
+"""The types of events about a call, without those of agents' states."""
 
 
 class CallFold:

@@ -1,4 +1,4 @@
-"""The client's calendar: days of moments, and the format of times.
+"""The client's calendar: the days of times, and the format of times.
 
 A day is a calendar day in the client's IANA zone, from local midnight to local midnight, so
 it has 23 or 25 hours where the clocks change. It is named by its proleptic ordinal

@@ -244,7 +244,7 @@ class Floor:
             self.state.heard_at = self.state.recorded_at
 
     def unknown_calls(self, events: Iterable[LoggedEvent]) -> list[Key]:
-        """The calls that the events speak of and that are not in memory."""
+        """The calls that the events name and that are not in memory."""
         found: dict[Key, None] = {}
         calls, add_calls_behind = self.call_table.calls, self._agents.add_calls_behind
         for event in events:

@@ -40,7 +40,7 @@ class Ledger:
     def begin_day(self, day: int) -> bool:
         """The log has reached ``day``: keep it and the day before, and drop older days.
 
-        The day before is kept because a node whose clock is behind can still be asked for it.
+        The day before is kept because a request to a node whose clock is behind may need it.
         Returns False if nothing changed.
         """
         if day - 1 <= self.first_day:

@@ -39,7 +39,7 @@ class _UnderWay:
         self.reserved: Counter[Kind] = Counter()
         self.reserving = 0  # requests
         self.none_reserves = asyncio.Event()
-        self.turn = asyncio.Lock()  # of the requests whose events are looked at
+        self.turn = asyncio.Lock()  # of the requests whose events are examined
         self.new: Counter[New] = Counter()
         self._counts: Counter[Kind] = Counter()  # of the names in ``new``
         self._seen: dict[Kind, tuple[int, int]] = {}  # the floor when ``new`` was compared

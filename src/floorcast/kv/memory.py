@@ -12,7 +12,7 @@ __all__ = ["MemoryKeyValueStore"]
 
 
 class MemoryKeyValueStore:
-    """The key-value store of one process, for as long as it lives."""
+    """The key-value store of one process, which is lost when the process ends."""
 
     check_current: Callable[[], None] | None = None  # no other process writes to it
 

@@ -44,7 +44,7 @@ class _Calls:
 
 
 class _Services:
-    """The rows of one floor: first its calls are looked at, then its services."""
+    """The rows of one floor: reads its calls first, then its services."""
 
     def __init__(self, scope: Scope, moment: Moment) -> None:
         self._now = moment.now

@@ -101,7 +101,7 @@ def _handled_of_callers(day: ServiceDay) -> int:
 
 
 class _Services:
-    """The rows of one floor: first its calls are looked at, then its services."""
+    """The rows of one floor: reads its calls first, then its services."""
 
     def __init__(self, scope: Scope, moment: Moment) -> None:
         self._calls: dict[int, _Calls] = {}

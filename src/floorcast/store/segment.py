@@ -40,7 +40,7 @@ class Segment(SegmentHead, gc=False, kw_only=True):
     """A segment with its events.
 
     ``positions`` (64 bits each), ``classes`` (16 bits, an index into ``table``) and ``offsets``
-    (32 bits, where the event begins in ``body``) have one element an event; ``body`` is the
+    (32 bits, where the event begins in ``body``) have one element per event; ``body`` is the
     events as JSON, with a newline between them.
     """
 
