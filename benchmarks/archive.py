@@ -68,11 +68,11 @@ class Hour:
 
     @property
     def head_at(self) -> int:
-        """When the newest entry was recorded, in ticks."""
+        """The recording time of the newest entry, in ticks."""
         return self.stored[-1].recorded_at
 
     def first_at(self) -> int:
-        """When the oldest entry was recorded, in ticks."""
+        """The recording time of the oldest entry, in ticks."""
         return self.stored[0].recorded_at
 
     def last_before(self, ticks: int) -> int:

@@ -34,7 +34,7 @@ HERE = Path(__file__).parent
 
 
 class Found(NamedTuple):
-    """What one run with one server showed."""
+    """The results of one run with one server."""
 
     rate: float
     share: float
@@ -105,7 +105,7 @@ def flushes(folder: Path, count: int = 500) -> list[float]:
 
 
 def row(name: str, found: Found, ours: Found) -> str:
-    """A line of the table, and how many times ours the server's figures are."""
+    """A line of the table, with the server's figures relative to ours."""
     ratios = [
         f"{theirs / own:.2f}" if own else "-"
         for theirs, own in zip(found[:5], ours[:5], strict=True)

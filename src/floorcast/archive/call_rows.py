@@ -67,7 +67,7 @@ def call_rows(replay: HourFold, treat: Treatment) -> list[Row]:
 
 
 def over_ms(row: Row) -> int:
-    """When the call of a row ended or expired, in ms."""
+    """The time at which the call of a row ended or expired, in ms."""
     over: int = row["expired"] if row["ended"] is None else row["ended"]
     return over
 

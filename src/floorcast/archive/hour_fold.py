@@ -151,9 +151,9 @@ class HourFold:
                 yield decode_call(blob)
 
     def over_at(self, call: Call) -> int:
-        """When a call ended or, without an end, expires: the quiet time after its last event.
+        """The time in ms at which a call ended or, without an end, expires.
 
-        In ms. It can be in the future.
+        A call expires a quiet time after its last event, which can be in the future.
         """
         if call.ended is not None:
             return call.ended

@@ -26,7 +26,7 @@ __all__ = [
 
 HOUR_MS = 3_600_000
 GRACE_MS = 10 * 60_000
-"""How long after its end an hour is sealed, with the events that the log has recorded by then."""
+"""The delay after an hour's end at which it is sealed, with the events recorded by then."""
 CORRECTED_AFTER_MS = 22 * HOUR_MS  # the log keeps an hour for at least 26 hours after its start
 AHEAD_MS = 5 * 60_000  # how far an event's time can be ahead of the log (``ingest.decode``)
 

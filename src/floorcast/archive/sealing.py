@@ -49,11 +49,11 @@ class Stored(Source, Protocol):
 
     @property
     def head_at(self) -> int:
-        """When the newest entry was recorded, in ticks."""
+        """The recording time of the newest entry, in ticks."""
         ...
 
     def first_at(self) -> int | None:
-        """When the oldest stored entry was recorded, in ticks."""
+        """The recording time of the oldest stored entry, in ticks."""
         ...
 
 
@@ -67,7 +67,7 @@ class Sealing:
         self._calendar = Calendar(job.time_zone)
 
     def next(self) -> SealReport:
-        """Seal the oldest hour that is due. Returns what was done and what is left."""
+        """Seal the oldest hour that is due. Returns the result and whether hours are left."""
         job, calendar = self._job, self._calendar
         first = self._source.first_at()
         if first is None:

@@ -48,11 +48,11 @@ class StoredFloor:
 
     @property
     def head_at(self) -> int:
-        """When the newest entry was recorded, in ticks; 0 if there is none."""
+        """The recording time of the newest entry, in ticks; 0 if there is none."""
         return 0 if self.stream is None else self.stream.head.recorded_at
 
     def first_at(self) -> int | None:
-        """When the oldest stored entry was recorded, in ticks."""
+        """The recording time of the oldest stored entry, in ticks."""
         for entry in self.entries(self.removed):
             return entry.recorded_at
         return None

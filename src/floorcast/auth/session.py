@@ -40,7 +40,7 @@ __all__ = [
 
 
 SessionRole = Role | Literal["Screen"]
-"""What a session may be: a user's role, or that of a screen key, which no user can have."""
+"""The role of a session: a user's role, or that of a screen key, which no user can have."""
 
 SCREEN: Final = "Screen"
 

@@ -41,7 +41,7 @@ from floorcast.site.secret_rules import password_fault
 __all__ = ["BUCKET", "DAYS_UNTIL_PASSWORD_EXPIRES", "LIFETIME", "Sessions"]
 
 DAYS_UNTIL_PASSWORD_EXPIRES: Final = 9999
-"""What a login answers: passwords do not expire, and clients do sums with this number."""
+"""A member of login responses: passwords do not expire, and clients calculate with it."""
 
 LIFETIME: Final = 2 * 3600  # seconds without use after which a session has ended
 WRITTEN: Final = 60  # seconds between two writings of a session's use

@@ -65,7 +65,7 @@ ClientOption = Annotated[
 
 
 def hasher() -> Hasher:
-    """How commands hash passwords. Tests replace it with a cheap hash."""
+    """The password hashing of commands. Tests replace it with a cheap one."""
     from floorcast.auth.passwords import Hasher
 
     return Hasher()

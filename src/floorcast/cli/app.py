@@ -1,4 +1,4 @@
-"""The program ``floorcast``: its options, and how it reports errors."""
+"""The program ``floorcast``: its options and its error reports."""
 
 from __future__ import annotations
 

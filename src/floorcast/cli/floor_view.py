@@ -1,4 +1,4 @@
-"""The floor as ``top`` shows it: from the answers of three methods to what rich can draw."""
+"""The view of ``top``: turns the responses of three methods into text for rich."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ MOST_REASONS = 20  # printed at the end
 
 
 class Reason(msgspec.Struct):
-    """Why events were refused: how many of them, and the id of the first."""
+    """A reason of refusals: the number of events, and the id of the first."""
 
     count: int
     first: str
@@ -275,7 +275,7 @@ _READERS = {
 
 
 def say(totals: Totals) -> None:
-    """Print what became of the events, and why some were refused."""
+    """Print the results of the events, and the reasons of refusals."""
     most = sorted(totals.reasons.items(), key=lambda item: -item[1].count)
     for why, reason in most[:MOST_REASONS]:
         print(f"refused {reason.count}: {why} (first: {reason.first})")

@@ -177,7 +177,7 @@ def _write(path: Path, known: dict[str, object]) -> None:
 
 
 def _head_start(hours: float, speed: float) -> timedelta:
-    """How long before now a floor must begin so that it is up to date when it is ready."""
+    """The time before now at which a floor must begin to be up to date when it is ready."""
     return timedelta() if speed <= 1 else timedelta(hours=hours - hours / speed)
 
 

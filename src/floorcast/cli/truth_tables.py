@@ -39,7 +39,7 @@ AGENTS = {
 
 
 def tables(truth: Mapping[str, Any]) -> Iterator[str]:
-    """The lines of a table of services, one of agents, and one of what else there was."""
+    """The lines of a table of services, a table of agents, and one of all other figures."""
     yield from _table(SERVICES, truth["services"])
     agents = [
         {**work, "agentLoginId": agent["agentLoginId"]}

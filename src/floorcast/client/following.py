@@ -108,7 +108,7 @@ class Following(Generic[E]):
     def next(self) -> Steps[E]:
         """Wait for the next event. The current one counts as handled.
 
-        Raises what the server refuses the feed with, and UnexpectedAnswer.
+        Raises the server's refusal of the feed, and UnexpectedAnswer.
         """
         if not self._begun:
             yield from self._begin()

@@ -62,7 +62,7 @@ At = datetime | int | str | None
 """The time of a request about the past: an aware datetime, ms, or a token. None: now."""
 
 Bound = date | datetime | int | str
-"""Where a report begins or ends: a day, an aware datetime, ms, or either as ISO 8601."""
+"""The start or end of a report: a day, an aware datetime, ms, or either as ISO 8601."""
 
 T = TypeVar("T")
 A = TypeVar("A", bound=Answer)
@@ -74,9 +74,9 @@ _STREAM = "text/event-stream, application/json"  # a refusal is JSON
 class Call(NamedTuple, Generic[T]):
     """A request, and how its answer is read.
 
-    ``read`` raises Broken for a body that is not JSON (a proxy's page, which goes away by
-    itself), and UnexpectedAnswer for JSON that is not the API's. Statuses from 300 on are
-    refusals, and never reach ``read``, except those in ``reads``.
+    ``read`` raises Broken for a body that is not JSON (such as a proxy's page, which is temporary),
+    and UnexpectedAnswer for JSON that is not the API's. Statuses from 300 on are refusals, and
+    never reach ``read``, except those in ``reads``.
     """
 
     request: Request

@@ -1,4 +1,4 @@
-"""When to send next: back-off after failures, and slowing down before a rate limit."""
+"""The time of the next request: back-off after failures, and pacing below a rate limit."""
 
 from __future__ import annotations
 

@@ -30,11 +30,11 @@ def _ignore(*_: object) -> None:
 
 
 class Timing(Struct, frozen=True, kw_only=True):
-    """How long to wait, and the clock to use.
+    """The maximum wait, and the clock.
 
-    ``patience`` is how many seconds a method waits in all for a server that is away or busy (a
-    feed waits for ever); ``waiting`` is called before each such pause, and ``back`` once when an
-    answer ends them. ``clock`` (seconds) and ``chance`` (0 to 1) are replaceable for tests.
+    ``patience`` is how many seconds a method waits in all for a server that is away or busy (a feed
+    waits for ever); ``waiting`` is called before each such pause, and ``back`` once when an answer
+    ends them. ``clock`` (seconds) and ``chance`` (0 to 1) are replaceable for tests.
     """
 
     patience: float = 60.0

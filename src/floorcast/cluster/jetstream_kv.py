@@ -52,7 +52,7 @@ class _Publication(NamedTuple):
 
 
 class SavedPosition(Struct):
-    """How far the file follows the stream: its log, generation, last message and time (ticks)."""
+    """The file's position in the stream: its log, generation, last message and time (ticks)."""
 
     identity: str
     generation: str
@@ -69,7 +69,7 @@ class Known(NamedTuple):
 
 @dataclass(frozen=True)
 class KvTuning:
-    """How long the store waits, in seconds."""
+    """The timeouts of the store, in seconds."""
 
     patience: float = WRITE_TIMEOUT_SECONDS  # for a write
     unconfirmed: float = 30.0  # after which possibly outdated data no longer authorizes users
@@ -173,7 +173,7 @@ class JetStreamKeyValueStore:
 
     @property
     def halted(self) -> str:
-        """Why the stream is no longer followed, with advice; empty while it is followed."""
+        """The reason why the stream is no longer followed, with advice; empty if it is."""
         return self._watch.halted
 
     def buckets(self) -> list[str]:
@@ -181,7 +181,7 @@ class JetStreamKeyValueStore:
         return self._copy.buckets()
 
     def written_at(self, bucket: str, key: str) -> int:
-        """When the stream stored the key's value, in ticks; 0 for an unknown key."""
+        """The time in ticks at which the stream stored the key's value; 0 for an unknown key."""
         return self._copy.held(bucket, key).at
 
     def held(self, bucket: str, key: str) -> KeyState:

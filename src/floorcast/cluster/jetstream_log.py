@@ -46,7 +46,7 @@ _log = structlog.stdlib.get_logger(__name__)
 
 @dataclass(frozen=True)
 class LogTuning:
-    """How long the log waits for the cluster (seconds), keeps entries, and paces its followers."""
+    """The timeouts of the log (seconds), its retention, and the pace of its followers."""
 
     patience: float = WRITE_TIMEOUT_SECONDS  # for an append
     short_patience: float = 1.0  # for an append while there has been no quorum for long
@@ -338,7 +338,7 @@ class JetStreamLog:
 
     @property
     def halted(self) -> str:
-        """Why the streams are no longer followed, with advice; empty while they are."""
+        """The reason why the streams are no longer followed, with advice; empty while they are."""
         halted = next((each.halted for each in self.followers if each.halted), "")
         return halted or self._store_halted()
 

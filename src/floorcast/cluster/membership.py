@@ -77,7 +77,7 @@ class Share:
         self._ready = True
 
     def following(self) -> list[Following]:
-        """How far this node has followed each stream."""
+        """This node's position in each stream."""
         now = self.link.clock()
         return [
             Following(

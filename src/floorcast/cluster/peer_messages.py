@@ -23,7 +23,7 @@ PEERS: Final = "floorcast.peers"
 
 
 class Following(Struct):
-    """How far a node has followed a stream: up to message ``seq`` of one of its generations.
+    """A node's position in a stream: message ``seq`` of one of its generations.
 
     ``lag`` is the number of messages that the node lacks, and ``behind_ms`` how long it has lacked
     any.

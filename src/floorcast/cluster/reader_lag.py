@@ -1,4 +1,4 @@
-"""How far a reader lags behind a stream, according to the stream's leader.
+"""A reader's lag behind a stream, according to the stream's leader.
 
 A consumer's server may have lost the quorum and still send heartbeats, so only the leader's
 response is reliable.

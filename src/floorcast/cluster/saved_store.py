@@ -34,7 +34,7 @@ __all__ = ["BUCKETS", "SavedStore", "check_store"]
 FILE_NAME: Final = "shared.db"
 POSITION: Final = ("saved-position", "position")
 BUCKETS: Final = (DECLARED, BY_HAND, FILE.bucket, sessions.BUCKET, token_secret.BUCKET)
-"""What moves with an installation: the site, users and keys, sessions, the tokens' secret."""
+"""The buckets that move with an installation: site, users and keys, sessions, tokens' secret."""
 
 SAVE_SECONDS: Final = 1.0  # between two writes
 GROUP_ITEMS: Final = 1000  # even: a value and its message are written together

@@ -39,7 +39,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class FollowerTuning:
-    """How a follower paces itself."""
+    """The timing of a follower."""
 
     under_way: int = 64  # messages on their way into the copy
     pause: float = 0.2  # seconds until following begins again

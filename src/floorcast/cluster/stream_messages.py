@@ -23,7 +23,7 @@ class Mismatch(Unavailable):
 
 
 async def message_at(link: NatsLink, stream: str, seq: int) -> int:
-    """When the stream took the message, in ticks; 0 where it has no such message."""
+    """The time in ticks at which the stream stored the message; 0 if it has no such message."""
     found = await _message(link, stream, {"seq": seq}) if seq else None
     return 0 if found is None else ticks_of(found["time"])
 

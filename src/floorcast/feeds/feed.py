@@ -70,7 +70,7 @@ class Feed:
 
     @property
     def oldest_unsealed(self) -> int:
-        """When the oldest unsealed event was recorded, in ticks; far ahead if there is none."""
+        """The recording time of the oldest unsealed event, in ticks; far ahead if there is none."""
         return self._tail.first_taken if self._tail else _NEVER
 
     def begin_anew(self) -> None:

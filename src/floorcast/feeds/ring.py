@@ -44,7 +44,7 @@ class Member(Protocol):
 
     @property
     def oldest_unsealed(self) -> int:
-        """When the oldest unsealed event was recorded, in ticks."""
+        """The recording time of the oldest unsealed event, in ticks."""
         ...
 
     def seal(self) -> None:

@@ -27,7 +27,7 @@ LONGEST_LAG_MS = 3_600_000  # from an entry's record to its fold, and a reader's
 
 
 class FoldTimes:
-    """When changes were folded, in ms of the node's clock: the last one, and each agent's last one.
+    """The fold times of the last change and of each agent's last change, in the node's clock (ms).
 
     A response may be sent after an entry was recorded and before it is folded. This is not part of
     the floor's state, because it depends on the node.

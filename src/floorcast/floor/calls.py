@@ -94,15 +94,15 @@ class Folded(Struct, omit_defaults=True, gc=False):
     moved_on_segments: list[QueueSegment | None] = field(default_factory=list)
 
     def counted_handled(self) -> Iterator[FoldedPlace]:
-        """Where it was counted as handled."""
+        """The place where it was counted as handled."""
         return zip_longest(self.handled, self.handled_segments)
 
     def counted_gave_up(self) -> Iterator[FoldedPlace]:
-        """Where it was counted as abandoned."""
+        """The place where it was counted as abandoned."""
         return zip_longest(self.gave_up, self.gave_up_segments)
 
     def counted_moved_on(self) -> Iterator[FoldedPlace]:
-        """Where it was counted as moved on."""
+        """The place where it was counted as moved on."""
         return zip_longest(self.moved_on, self.moved_on_segments)
 
 
@@ -170,7 +170,7 @@ class Call(Struct, omit_defaults=True, gc=False):
 
     @property
     def waiting_since(self) -> int | None:
-        """When it started to wait for an agent, in ms; None if it is not waiting."""
+        """The start of its current wait for an agent, in ms; None if it is not waiting."""
         segment = self.segment
         if segment is None or segment.answered is not None or segment.left is not None:
             return None
@@ -274,7 +274,7 @@ class Call(Struct, omit_defaults=True, gc=False):
 
     @property
     def first_answer(self) -> int | None:
-        """When it was first answered, in ms."""
+        """The time of its first answer, in ms."""
         if self.folded is not None and self.folded.first_answer is not None:
             return self.folded.first_answer
         for segment in self.segments:

@@ -1,4 +1,4 @@
-"""Where one call counts in the figures of services, when, and by which of its segments.
+"""The places where a call counts in the figures of services, with the times and segments.
 
 It uses the index that counts calls (``floorcast.floor.tally``), so that a list of a figure's calls
 is as long as the figure.
@@ -18,7 +18,7 @@ __all__ = ["CallsByService", "Counted", "Result", "counted", "counted_at", "firs
 
 
 class Result(IntEnum):
-    """What became of a call at a service on a day, as it is stored."""
+    """The stored outcome of a call at a service on a day."""
 
     OPEN = 0
     HANDLED = 1
@@ -29,9 +29,9 @@ class Result(IntEnum):
 
 
 class Counted(NamedTuple):
-    """How a call counts at a service on a day: when it was offered, its result and since when.
+    """The count of a call at a service on a day: the time of the offer, the result, and its time.
 
-    Moments are in ms. A call that is counted for good by an earlier release has no ``at``.
+    Times are in ms. A call that an earlier release counted finally has no ``at``.
     """
 
     day: int
@@ -54,7 +54,7 @@ def counted(call: Call, places: Places, first_day: int) -> list[Counted]:
 def counted_at(
     call: Call, places: Places, place: Place, index: SegmentIndex | None = None
 ) -> Counted | None:
-    """How the call counts at one day and service, None if it does not; ``index`` if it is known."""
+    """The count of the call on a day at a service, None if there is none; ``index`` if known."""
     if index is None and len(call.segments) == 1 and call.folded is None:
         once = _counted_once(call.segments[0], places, place[0])
         return next((one for one in once if one[:2] == place), None)

@@ -29,7 +29,7 @@ _OTHER = 5  # an unknown or missing reason, voice mail included
 
 
 def reason_index(reason: str | None) -> int:
-    """Which of the six not-ready figures a reason counts in."""
+    """The one of the six not-ready figures in which a reason counts."""
     return REASON_INDEX.get(reason, _OTHER) if reason else _OTHER
 
 

@@ -66,7 +66,7 @@ class Dispositions:
                 del self._connects[service]
 
     def _count(self, call: Call, said: Disposition) -> None:
-        """Count a disposition in place of what the call had."""
+        """Count a disposition instead of the call's previous one."""
         name = f"{call.transaction}/{call.session}"
         before = call.disposition
         self._tally.counts.disposition(call, -1)

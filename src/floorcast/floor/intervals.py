@@ -43,7 +43,7 @@ SLOTS_OF_HOUR = 12
 _SECONDS_BITS = 17
 MOST_SECONDS = (1 << _SECONDS_BITS) - 1  # 36 hours: in percentiles, a longer wait counts as this
 MOVED_ON: tuple[str, ...] = (*get_args(LeaveReason), "REQUEUED")
-"""Why a call left a service unanswered; ``REQUEUED``: into the queue of another service."""
+"""The reasons why calls left a service unanswered. ``REQUEUED``: into the queue of another."""
 REQUEUED = MOVED_ON.index("REQUEUED")
 
 _REASONS = {reason: index for index, reason in enumerate(MOVED_ON)}

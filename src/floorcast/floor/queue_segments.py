@@ -1,4 +1,4 @@
-"""A call's queue segments, and how the call's steps make them in the order of time."""
+"""A call's queue segments, built from the call's steps in the order of time."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class QueueSegment(Struct, omit_defaults=True, gc=False):
 
     @property
     def began(self) -> int:
-        """When it began: joined, or answered without a queue."""
+        """The start of the segment: the join, or an answer without a queue."""
         if self.joined is not None:
             return self.joined
         assert self.answered is not None
@@ -90,7 +90,7 @@ class QueueSegment(Struct, omit_defaults=True, gc=False):
         yield from self.others
 
     def answered_by(self, agent: int) -> int | None:
-        """When the agent answered it."""
+        """The time at which the agent answered."""
         if self.agent == agent:
             return self.answered
         return next((at for other, at in self.others if other == agent), None)

@@ -16,7 +16,7 @@ __all__ = ["CountChange", "OnDuty", "Roster"]
 
 T = TypeVar("T")
 CountChange = Callable[[int, int, int], None]
-"""Called with a service, how many it had, and how many it has now."""
+"""Called with a service and its numbers before and after."""
 
 _ALWAYS = 2**62
 

@@ -49,7 +49,7 @@ class Places:
         self._ledger = ledger
 
     def offers(self, segment: QueueSegment) -> Iterator[Place]:
-        """Where it is offered: a call that waits at midnight is offered again."""
+        """The places where it is offered. A call that waits at midnight is offered again."""
         end = segment.answered if segment.answered is not None else segment.left
         first = self.day_of(segment.began)
         last = first if end is None else self.day_of(end)
@@ -57,23 +57,23 @@ class Places:
             yield day, segment.service
 
     def offered_at(self, segment: QueueSegment, day: int) -> int:
-        """When it is offered on a day, in ms."""
+        """The time of the offer on a day, in ms."""
         return max(segment.began, self.bounds(day)[0])
 
     def over(self, segment: QueueSegment) -> Place | None:
-        """Where its wait was over: answered, given up or moved on."""
+        """The place where its wait ended: answered, abandoned or moved on."""
         end = segment.answered if segment.answered is not None else segment.left
         return None if end is None else (self.day_of(end), segment.service)
 
     def folded_moments(self, folded: Folded) -> list[int]:
-        """When a long call was offered at each of the places that its folded steps counted in."""
+        """The times of a long call's offers at each place in which its folded steps count."""
         if len(folded.offered_at) == len(folded.offered):
             return folded.offered_at
         return [self.bounds(day)[0] for day, _ in folded.offered]  # of an earlier release
 
 
 class SegmentIndex:
-    """Where a call is offered, answered, given up or moves on, and whom it credits.
+    """The places where a call is offered, answered, abandoned or moves on, and its agents.
 
     ``offered`` has the moments, in order. ``waits`` counts the segments that waited there at the
     end of the day, or wait now. ``over`` and ``over_moved`` are the places of folded steps for

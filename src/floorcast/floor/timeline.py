@@ -1,4 +1,4 @@
-"""An agent's states by their own times, and what they count.
+"""An agent's states by their own times, and their counts.
 
 An event that is not older than the agent's last one is appended. A late event within the window is
 inserted at its time: from there on, the previous counts are taken back and new ones are made, until

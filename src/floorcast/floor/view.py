@@ -138,7 +138,7 @@ class FloorView:
 
     @property
     def heard_at(self) -> int:
-        """When the newest event of a source was recorded, in ticks; 0: never."""
+        """The recording time of the newest event of a source, in ticks; 0: never."""
         return self._floor.state.heard_at
 
     @property
@@ -226,7 +226,7 @@ class FloorView:
         return list(self._floor.call_table.by_service.of(service))
 
     def counted(self, call: Call, day: int, service: int) -> Counted | None:
-        """How a call counts at a service on a day; None if it does not."""
+        """The count of a call at a service on a day; None if there is none."""
         floor, index = self._floor, None
         if len(call.segments) > 1 and floor.call_table.calls.get(call.key) is call:
             index = floor.tally.index_of(call)
@@ -248,7 +248,7 @@ class FloorView:
         return None if outcome is None else outcome.segment
 
     def connects_of(self, service: int) -> Collection[int]:
-        """When each right-party contact of the last half hour was dispositioned."""
+        """The disposition time of each right-party contact of the last half hour."""
         return self._floor.state.connects.get(service, {}).values()
 
     # -- services and campaigns ------------------------------------------------------------

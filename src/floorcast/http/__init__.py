@@ -1,1 +1,1 @@
-"""The HTTP API: one table of routes, its handlers, and how errors become responses."""
+"""The HTTP API: one table of routes, its handlers, and the mapping of errors to responses."""

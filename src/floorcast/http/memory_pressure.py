@@ -42,7 +42,7 @@ class MemoryWatch:
         self._failed = self._clock()
 
     def shortage(self) -> str:
-        """Why the server is out of memory; empty if it is not."""
+        """The reason why the server is out of memory; empty if it is not."""
         for used, limit, name in self._look():
             if limit - used < limit // SHORT_PARTS:
                 return f"memory is short: {used >> 20} of {limit >> 20} MiB ({name}) are used"

@@ -1,4 +1,4 @@
-"""What a route is: the method and path, the handler, and what the documentation says of them."""
+"""A route: the method and path, the handler, and their documentation."""
 
 from __future__ import annotations
 

@@ -147,7 +147,7 @@ class Services:
         return self.floor_of(client).feed(name)
 
     def newest_event(self, client: int) -> int:
-        """When the client's newest folded event was recorded, in ticks; 0 if there is none.
+        """The recording time of the client's newest folded event, in ticks; 0 if there is none.
 
         Raises as ``floor_of`` does.
         """

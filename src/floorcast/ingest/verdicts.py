@@ -1,4 +1,4 @@
-"""Verdicts: why an event of a request was refused, and what its source must change."""
+"""Verdicts: the reason of an event's refusal, and the change that its source must make."""
 
 from __future__ import annotations
 

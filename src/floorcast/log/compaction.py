@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 fingerprint = crc32
-"""What is stored of a key for the Bloom filter: 32 bits, the same in every process."""
+"""The stored fingerprint of a key for the Bloom filter: 32 bits, the same in every process."""
 
 LEVELS = 2  # times that a key is merged, at most
 

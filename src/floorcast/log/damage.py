@@ -66,7 +66,7 @@ def _damaged(reader: LogReader, stream: StreamRow) -> Iterator[Damage]:
 
 
 def _unreadable(payload: bytes, count: int) -> str:
-    """Why the events of an entry cannot be read; empty: they can."""
+    """The reason why the events of an entry cannot be read; empty if they can."""
     found = payload.count(b"\n") + 1
     if found != count:
         return f"it has {found} events, not {count}"

@@ -181,7 +181,7 @@ class EmbeddedLog:
         return suspects(self._reader, self._stream(client).row(), number)
 
     async def before(self, client: int, number: int, at: int, wanted: set[bytes]) -> Before:
-        """What the log held when it recorded the entry at the tick ``at``. Raises Unavailable."""
+        """The keys in the log when it recorded the entry at the tick ``at``. Raises Unavailable."""
         row, since = self._stream(client).row(), kept_since(at, self._retention)
         return await asyncio.to_thread(before, self._path, row, number, since, wanted)
 

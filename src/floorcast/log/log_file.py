@@ -89,10 +89,10 @@ class Follows(NamedTuple):
 
 
 class StreamPosition(NamedTuple):
-    """How far a stream of a cluster has been copied: up to and including message ``seq``.
+    """A copy's position in a stream of a cluster: up to and including message ``seq``.
 
-    ``recorded_at`` (ticks) and ``digest`` are those of that message; ``digest`` is empty where
-    an older release copied it. ``generation`` changes when an operator repairs the stream.
+    ``recorded_at`` (ticks) and ``digest`` are those of that message; ``digest`` is empty where an
+    older release copied it. ``generation`` changes when an operator repairs the stream.
     """
 
     stream: str

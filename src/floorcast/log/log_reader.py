@@ -224,7 +224,7 @@ class LogReader:
         return fetch_one(self._connection, SKIPPED, (row_id,)) is not None
 
     def recorded_at(self, ordinal: int, number: int) -> int | None:
-        """When an entry was recorded; None if it is not stored."""
+        """The recording time of an entry; None if it is not stored."""
         with reading():
             row = fetch_one(self._connection, TAKEN, (first_id(ordinal) + number,))
         return None if row is None else int(row[0])

@@ -30,7 +30,7 @@ __all__ = [
 HOUR = 3600 * TICKS_PER_SECOND
 
 RETENTION = 26 * 3600 * TICKS_PER_SECOND
-"""How long entries are kept, in ticks: always the client's whole day, of up to 25 hours."""
+"""The retention of entries, in ticks: always the client's whole day, of up to 25 hours."""
 
 ALWAYS = 2**63 - 1
 """A tick that never comes."""
@@ -104,7 +104,7 @@ class EventLog(Protocol):
 
     @property
     def stalled(self) -> str:
-        """Why a healthy log cannot be appended to; empty if it can."""
+        """The reason why a healthy log cannot be appended to; empty if it can."""
         ...
 
     async def append(self, batch: Batch) -> Appended:
@@ -151,7 +151,7 @@ class EventLog(Protocol):
         ...
 
     def recorded_at(self, client: int, number: int) -> int | None:
-        """When entry ``number`` was recorded, in ticks; None if it is not stored."""
+        """The recording time of entry ``number``, in ticks; None if it is not stored."""
         ...
 
     def lost_until(self, client: int) -> int:

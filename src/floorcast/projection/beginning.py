@@ -32,7 +32,7 @@ def last_state(client: int, store: ProjectionStore, log: EventLog) -> FloorState
 
 
 class Beginning(Protocol):
-    """What the log still knows about the entries that it has removed; see ``EventLog``."""
+    """The log's data about the entries that it has removed. See ``EventLog``."""
 
     def removed(self, client: int) -> int:
         """Return the number of the last removed entry."""

@@ -36,7 +36,7 @@ HALF_HOUR = 1_800
 
 @dataclass(frozen=True)
 class ServicePlan:
-    """A queue: how often callers call, and how long calls take. Durations in seconds.
+    """A queue: its arrival rate and the durations of its calls. Durations in seconds.
 
     ``calls_an_hour`` has one number for each half hour of the day, or one for the whole day, or
     none for an outbound service. ``overflows_to`` is the service for callers who have waited too
@@ -81,7 +81,7 @@ class CampaignPlan:
 
 @dataclass(frozen=True)
 class Shift:
-    """When an agent works, by time of day."""
+    """An agent's working hours."""
 
     begins: int
     ends: int
@@ -109,7 +109,7 @@ class AgentPlan:
 
 @dataclass(frozen=True)
 class Habits:
-    """How often each behavior occurs, as a share of calls unless noted.
+    """The frequency of each behavior, as a share of calls unless noted.
 
     With all 0, the floor follows Erlang's model.
     """

@@ -19,7 +19,7 @@ MINUTE_SECONDS = 60
 
 
 class Break(NamedTuple):
-    """A break from calls: when (seconds into the shift), how long, and how likely.
+    """A break from calls: its start (seconds into the shift), duration, and probability.
 
     It begins up to ``spread`` seconds earlier or later, so that not all agents are away at once.
     """

@@ -29,7 +29,7 @@ TRIES = 5  # when commands write at the same time
 
 
 class Hashing(Protocol):
-    """How passwords are hashed. Both functions deliberately take tens of milliseconds."""
+    """The password hashing. Both functions deliberately take tens of milliseconds."""
 
     def hash(self, password: str) -> str:
         """The encoded Argon2id hash."""

@@ -29,7 +29,7 @@ GROUP_JOBS = 64  # in one transaction
 RETRY_SECONDS = 0.5  # between two attempts while the disk fails
 
 DAMAGED = (apsw.CorruptError, apsw.NotADBError)
-"""What SQLite raises where a file is damaged, rather than the disk busy or full."""
+"""Errors of SQLite for a damaged file, as opposed to a busy or full disk."""
 
 Work = Callable[[apsw.Connection], object]
 

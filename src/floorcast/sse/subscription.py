@@ -1,4 +1,4 @@
-"""What a stream is subscribed to, and the caller whose stream it is."""
+"""A stream's subscription, and its caller."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One page of a long list that is read in any order, and how long the list is."""
+"""One page of a long list whose rows come in any order, and the length of the list."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ RESULTS: Mapping[Figure, frozenset[Result]] = {
     "totalCallsAbandonedWithinSLA": frozenset({Result.ABANDONED_WITHIN}),
     "movedOn": frozenset({Result.MOVED_ON}),
 }
-"""Which results count in a figure of a day; every offered call counts in ``totalOffered``."""
+"""The results that count in a figure of a day. Every offered call counts in ``totalOffered``."""
 
 
 class FigureCall(Struct, rename="camel", gc=False):
@@ -216,7 +216,7 @@ class FigureCalls:
     def _row(self, call: Call, segment: QueueSegment | None, at: int) -> FigureCall:
         if segment is None:
             segment = self._unknown_segment(at)
-        # what became of the call later is another service's
+        # the later outcome belongs to another service
         own = self._sees(call.present_service)
         disposition = call.disposition if own else None
         agent = None if segment.agent is None else self._view.agents.get(segment.agent)

@@ -66,7 +66,7 @@ _pack = Struct("<8q").pack
 
 
 class CallDay(NamedTuple):
-    """How a call counts at a service on a day: the columns of a row apart from its key.
+    """The count of a call at a service on a day: the columns of a row without its key.
 
     ``offered`` and ``at`` are in ms; ``result`` is None where the call counts no more.
     """

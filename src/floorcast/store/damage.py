@@ -22,7 +22,7 @@ class DamagedRow(Exception):
 
 
 UNREADABLE = (DamagedRow, AttributeError, TypeError, UnicodeDecodeError, struct.error)
-"""What comparing a row with its checksum raises: a damaged value may be of another type."""
+"""Errors of comparing a row with its checksum: a damaged value may have another type."""
 
 
 @contextmanager

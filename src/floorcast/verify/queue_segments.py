@@ -40,7 +40,7 @@ class QueueSegment:
 
     @property
     def answered(self) -> int | None:
-        """When the segment was first answered."""
+        """The time of the segment's first answer."""
         return self.answers[0].at if self.answers else None
 
     @property
@@ -50,17 +50,17 @@ class QueueSegment:
 
     @property
     def began(self) -> int:
-        """When it began."""
+        """The start of the segment."""
         begin = self.answered if self.joined is None else self.joined
         assert begin is not None
         return begin
 
     def wait(self, until: int) -> int:
-        """How long the call had waited at a time."""
+        """The call's wait so far, at a time."""
         return 0 if self.joined is None else until - self.joined
 
     def answered_by(self, agent: int) -> int | None:
-        """When the agent answered."""
+        """The time at which the agent answered."""
         return next((one.at for one in self.answers if one.agent == agent), None)
 
 

@@ -56,7 +56,7 @@ class Delivery:
         self.progress = progress
         self.dirty = False
         self.waiting_since = 0
-        """When the log recorded the oldest undelivered event that is known, in ticks; 0: none."""
+        """The recording time of the oldest known undelivered event, in ticks; 0: none."""
         self.reading = reading
         self._around = around
         self._save = save

@@ -1,4 +1,4 @@
-"""What the deliveries of a node share."""
+"""The resources shared by the deliveries of a node."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ class DeliveryTuning:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What the deliveries of a node share. ``chance`` gives random numbers from 0 to 1.
+    """The resources shared by the deliveries of a node.
+
+    ``chance`` returns random numbers from 0 to 1.
 
     ``tls`` is called for the first webhook over HTTPS.
     """

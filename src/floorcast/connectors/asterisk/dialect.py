@@ -1,4 +1,4 @@
-"""How Asterisk's calls are named in events."""
+"""The names of Asterisk's calls in events."""
 
 from __future__ import annotations
 

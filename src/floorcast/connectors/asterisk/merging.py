@@ -15,7 +15,7 @@ MAX_REMEMBERED = 100_000  # signs
 
 
 class Origin(StrEnum):
-    """Where a sign was read."""
+    """The origin of a sign."""
 
     AMI = "ami"
     QUEUE_LOG = "queue_log"

@@ -1,4 +1,4 @@
-"""How FreeSWITCH's calls are named in events."""
+"""The names of FreeSWITCH's calls in events."""
 
 from __future__ import annotations
 

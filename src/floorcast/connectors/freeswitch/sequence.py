@@ -10,7 +10,7 @@ __all__ = ["EventSequence", "Following"]
 
 
 class Following(Enum):
-    """How an event follows the previous one."""
+    """The relation of an event to the previous one."""
 
     ON = "on"
     AFTER_A_GAP = "after a gap"

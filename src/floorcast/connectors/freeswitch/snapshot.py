@@ -205,7 +205,7 @@ class _Compared:
         return row.get("state") == "Answered" and agent.get("state") == IN_A_CALL
 
     def _end_of_talk(self, call: CallNow) -> float:
-        """When the agent's last call ended, if that is this call; 0 if not."""
+        """The end of the agent's last call, if that is this call; 0 if not."""
         names = self._config.agents
         ends = (
             number_in(row, "last_bridge_end")

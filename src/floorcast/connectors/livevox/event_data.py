@@ -177,4 +177,4 @@ def _text(said: str | None) -> str | None:
 
 
 VOICE: tuple[type[Interaction], ...] = (CallStart, CallDisposition)
-"""What is about a call (a CallTermination is a CallStart)."""
+"""The types of events about a call (a CallTermination is a CallStart)."""

@@ -1,4 +1,4 @@
-"""When calls waited: by the durations of their ends, and by the list of waiting calls."""
+"""Waits of calls, from the durations of their ends and from the list of waiting calls."""
 
 from __future__ import annotations
 

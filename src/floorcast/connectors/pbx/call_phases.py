@@ -109,7 +109,7 @@ class CallPhases:
         )
 
     def emit(self, number: str, kind: str, at: float, data: dict[str, object]) -> None:
-        """Make an event. ``number`` is its id, which is derived from what happened."""
+        """Make an event. ``number`` is its id, which is derived from the occurrence."""
         self._events.append(
             CloudEvent(
                 id=number,

@@ -10,7 +10,7 @@ __all__ = ["Dialect", "MappingConfig"]
 
 
 class Dialect(Struct, frozen=True, kw_only=True):
-    """How one kind of PBX names calls.
+    """The naming of calls by one kind of PBX.
 
     ``kind`` begins the source of every event. ``transaction_id`` makes a number below 2**53 from a
     caller's id. ``ids_are_global`` is true if caller ids are unique across PBXs, so that the id

@@ -1,7 +1,7 @@
 """Maps signs of a PBX to CloudEvents. No I/O.
 
-Event ids are derived from what happened, never from when it was read. A sign that is read again, or
-from the other channel, produces an event that the server recognizes as a duplicate.
+Event ids are derived from the occurrence, never from the time of reading. A sign that is read
+again, or from the other source, produces an event that the server recognizes as a duplicate.
 """
 
 from __future__ import annotations
