@@ -15,8 +15,9 @@ KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 def certificates(folder: Path) -> None:
     """Create a certificate authority, and certificates of a server and a node signed by it."""
     _request(folder, "ca")
+    names = "subjectAltName=IP:127.0.0.1,DNS:localhost"
     for name in ("server", "node"):
-        signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-addext", "subjectAltName=IP:127.0.0.1")
+        signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-addext", names)
         _request(folder, name, *signed)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import httpx
+
 from floorcast.cluster.nats_config import Ports, Secrets, ServerLayout, nats_config, new_secrets
 from floorcast.cluster.status import overview
 from tests.certificates import certificates
@@ -20,7 +22,8 @@ def begin(folder: Path, secrets: Secrets, ports: dict[str, Ports]) -> list[subpr
     routes = [("127.0.0.1", ports[name].routes) for name in NAMES]
     found = []
     for name in NAMES:
-        layout = ServerLayout("127.0.0.1", str(folder / name), "1GB", str(folder))
+        store, listen = str(folder / name), "127.0.0.1"
+        layout = ServerLayout(listen, store, "1GB", str(folder), "localhost")
         config = folder / f"{name}.conf"
         config.write_text(nats_config(name, routes, secrets, ports[name], layout))
         found.append(subprocess.Popen([str(PROGRAM), "--config", str(config)], stderr=-3))
@@ -50,8 +53,19 @@ def test_nodes_run_on_what_is_printed_and_strangers_do_not(tmp_path: Path) -> No
                 problems = (await overview(url)).problems
 
         one.run(well())
+        monitor = f"http://127.0.0.1:{ports['a'].monitor}/varz"
+        assert set(httpx.get(monitor).json()["connect_urls"]) == {
+            f"localhost:{ports[name].clients}" for name in NAMES
+        }
     finally:
         town.close()
         for server in servers:
             server.kill()
             server.wait()
+
+
+def test_servers_are_reached_by_the_names_in_their_certificates() -> None:
+    """Without it, servers and nodes also try each other's IP addresses, and TLS rejects those."""
+    text = nats_config("nats-1", [("nats-1", 6222), ("nats-2", 6222)], new_secrets())
+    assert 'client_advertise: "nats-1:4222"' in text
+    assert '  advertise: "nats-1:6222"' in text

@@ -67,6 +67,17 @@ def test_the_containerfile_is_sound() -> None:
         if line.startswith("COPY") and "--from" not in line:
             assert all((ROOT / name).exists() for name in line.split()[1:-1])
     assert "USER 10001:10001" in lines
+    stages = [line for line in lines if line.startswith("FROM")]
+    assert stages == ["FROM ${BASE} AS build", "FROM ${BASE}"], "another base needs one argument"
+
+
+def test_podman_builds_an_image_with_its_health_check() -> None:
+    """Its usual format has none, and says so only in a warning."""
+    assert "\nHEALTHCHECK " in (DEPLOY / "Containerfile").read_text("utf-8")
+    for text in (ROOT / "docs" / "deploy.md", DEPLOY / "Containerfile"):
+        built = re.findall(r"podman build .*", text.read_text("utf-8"))
+        assert built
+        assert all("--format docker" in command for command in built)
 
 
 def test_the_compose_file_is_sound() -> None:
@@ -220,7 +231,7 @@ def test_a_cluster_is_prepared(tmp_path: Path) -> None:
             assert tried.returncode == 0, tried.stderr
     again = ran(prepare, env=environment(PATH=path))
     assert again.returncode == 1
-    assert "remove it to begin anew" in again.stderr
+    assert "remove it to start over" in again.stderr
 
 
 @contextmanager

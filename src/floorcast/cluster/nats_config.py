@@ -15,6 +15,7 @@ __all__ = ["Ports", "Secrets", "ServerLayout", "nats_config", "new_secrets"]
 TEMPLATE = """\
 server_name: {name}
 listen: {listen}:{ports.clients}
+client_advertise: "{host}:{ports.clients}"  # the name in its certificate, not its IP address
 http: 127.0.0.1:{ports.monitor}
 
 jetstream {{
@@ -31,6 +32,7 @@ tls {{  # nodes connect with tls://
 cluster {{
   name: floorcast
   listen: {listen}:{ports.routes}
+  advertise: "{host}:{ports.routes}"
   authorization {{ user: route, password: "{secrets.route}" }}
   tls {{  # certificates of both sides, signed by your own authority
     cert_file: "{tls}/server.pem"
@@ -77,12 +79,16 @@ class Ports(NamedTuple):
 
 
 class ServerLayout(NamedTuple):
-    """The addresses of a server, and the folders of its messages and certificates."""
+    """The addresses of a server, and the folders of its messages and certificates.
+
+    Other servers and nodes connect to ``host``, which defaults to the server's name.
+    """
 
     listen: str = "0.0.0.0"  # noqa: S104 — a server of a cluster serves other machines
     store: str = "/var/lib/nats"
     max_file: str = "100GB"
     tls: str = "/etc/nats"
+    host: str = ""
 
 
 def new_secrets() -> Secrets:
@@ -99,10 +105,11 @@ def nats_config(
 ) -> str:
     """The configuration of server ``name``; ``servers`` are all hosts with their route ports."""
     lines = [f"    nats-route://route:{passwords.route}@{host}:{port}" for host, port in servers]
+    layout = layout or ServerLayout()
     return TEMPLATE.format(
         name=name,
         secrets=passwords,
         ports=ports or Ports(),
         routes="\n".join(lines),
-        **(layout or ServerLayout())._asdict(),
+        **layout._replace(host=layout.host or name)._asdict(),
     )
