@@ -159,6 +159,41 @@ def test_a_name_is_read_whole_on_a_wall(tmp_path: Path, browser: Browser) -> Non
         assert wall.page.locator("#connects-chart .u-axis").count() == 1  # numbers are on the bars
 
 
+EDGES = """(selector) => [...new Set([...document.querySelectorAll(selector)].map((one) =>
+    Math.round(one.getBoundingClientRect().left + parseFloat(getComputedStyle(one).paddingLeft))))]
+"""
+
+
+def test_names_of_any_direction_begin_at_one_edge(tmp_path: Path, browser: Browser) -> None:
+    """A name that is read from right to left stands under the others, in the page's order."""
+    site = WALL_SITE.replace('"Help"', f'"{ARABIC}"')
+    with shown(tmp_path, browser, shift(agents=20, calls=90, waiting=9), site=site) as (wall, _):
+        wall.page.wait_for_selector("#agents [data-login]")
+        wall.page.wait_for_selector("#waiting tbody tr")
+        for names in ("#services tbody th", "#waiting tbody th", "#agents tbody td.wide"):
+            assert ARABIC in wall.texts(names)
+            assert len(wall.page.evaluate(EDGES, names)) == 1, names
+
+
+LINE_WIDTHS = """() => {
+    const unit = parseFloat(getComputedStyle(document.documentElement).fontSize);
+    const trend = getComputedStyle(document.querySelector(".services .trend path"));
+    const level = getComputedStyle(document.querySelector(".services td.level"), "::after");
+    return [trend.strokeWidth, level.backgroundSize.split(" ")[1]]
+        .map((width) => (parseFloat(width) / unit).toFixed(2));
+}"""
+
+
+def test_lines_grow_with_the_wall(tmp_path: Path, browser: Browser) -> None:
+    """The trend and the bar of a service level are as visible at 3840 pixels as at 1280."""
+    events = shift(agents=10, calls=60, waiting=3)
+    with shown(tmp_path, browser, events, view="#wall", size=(1280, 720)) as (wall, _):
+        wall.page.wait_for_selector(".services .trend path")
+        narrow = wall.page.evaluate(LINE_WIDTHS)
+        wall.page.set_viewport_size({"width": 3840, "height": 2160})
+        assert wall.page.evaluate(LINE_WIDTHS) == narrow
+
+
 SMALL = """[...document.querySelectorAll(
         "button, input:not([type=checkbox]), select, summary, .boxes label")]
     .filter((one) => one.checkVisibility() && !one.closest(".visually-hidden"))
@@ -184,6 +219,9 @@ def test_fingers_have_room(browser: Browser, floor: Server) -> None:
         wall.page.keyboard.press("Escape")
         assert wall.page.is_hidden("#show-wall")
         assert wall.page.evaluate(SMALL) == []
+        marks = "(one) => getComputedStyle(one, '::before').content"
+        marked = wall.page.locator("#services td[data-level] .opens").first
+        assert marked.evaluate(marks)[1:2] in {"▲", "■"}, "the mark is away from its number"
         wall.page.focus("#show-past")
         wall.page.keyboard.press("Escape")
         assert wall.page.is_hidden("#show-past")

@@ -75,3 +75,21 @@ def test_targets_are_the_sites_whatever_the_browser_has(
         assert (wall.page.get_attribute("[data-tile=level]", "data-level") or "") in levels
         cells = wall.page.locator("#services td.level").all()
         assert {cell.get_attribute("data-level") or "" for cell in cells} & levels
+
+
+CUT = """[...document.querySelectorAll("#glance :is(.label, .value, .note)")]
+    .filter((one) => one.scrollWidth > one.clientWidth || one.scrollHeight > one.clientHeight + 1)
+    .map((one) => one.textContent)"""
+
+
+def test_a_tile_is_read_whole_on_a_desk_and_a_phone(tmp_path: Path, browser: Browser) -> None:
+    """A long service name takes two lines, at every usual width."""
+    site = WALL_SITE
+    for number, name in enumerate(("Sales", "Help", "Claims", "Collections"), 11):
+        site = site.replace(f'"{name}"', f'"Warranty registration {number}"')
+    with shown(tmp_path, browser, shift(agents=120, calls=300, waiting=9), site=site) as (wall, _):
+        wall.page.wait_for_selector("#agents [data-login]")
+        assert "Warranty" in tile(wall, "needs")[1]
+        for width in (360, 1024, 1280, 1366, 1440, 1920):
+            wall.page.set_viewport_size({"width": width, "height": 800})
+            assert (width, wall.page.evaluate(CUT)) == (width, [])

@@ -218,6 +218,7 @@ export class AgentsPanel {
     const opener = name.querySelector("button");
     write(opener ?? name, agent.name);
     if (opener) opener.tabIndex = -1;
+    name.style.setProperty("--letters", agent.name.length);
     mark(row.dataset, "login", agent.login);
     write(state.firstElementChild, reason ? `${stateName(agent)} · ` : "");
     write(state.lastElementChild, reason || stateName(agent));

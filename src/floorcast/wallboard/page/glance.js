@@ -11,6 +11,7 @@ import { LEVELS } from "./thresholds.js";
 const list = document.getElementById("glance");
 const tiles = new Map();
 const UNKNOWN = "–"; // not 0, which would claim that all is well
+const NAMES = 26; // characters of two names that fit into a tile
 const SHORT = 5; // characters that always fit into a tile
 
 /**
@@ -34,7 +35,8 @@ function ofNeeds({ services, agents, needs, isStale }) {
   const base = { name: "needs", label: "Need a hand" };
   const isKnown = services.isKnown || agents.isKnown;
   if (needs.length && isKnown) {
-    const note = named(needs.map(({ who }) => who));
+    const names = needs.map(({ who }) => who);
+    const note = named(names, names.slice(0, 2).join(", ").length > NAMES ? 1 : 2);
     const why = needs.map(({ who, why }) => `${who}: ${why}`).join("\n");
     return { ...base, value: count(needs.length), note, title: why, level: "act", leadsTo: needs[0].leadsTo };
   }

@@ -1,0 +1,97 @@
+"""The dialog for the services to show: many services, found by keyboard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.real.sites import event
+from tests.wallboard.floors import shown
+from tests.wallboard.screen import Screen
+from tests.wallboard.shifts import WALL_SITE
+
+NAMES = ("Billing", "Technical Help Desk", "Warranty registration", "Élan", "خدمة العملاء")
+SERVICES = {38100 + number: f"{NAMES[number % 5]} {number // 5 + 1}" for number in range(60)}
+SITE = WALL_SITE.replace(
+    "{id = 38064,",
+    ", ".join(
+        f'{{id = {number}, name = "{name}", call_center = 1700}}'
+        for number, name in SERVICES.items()
+    )
+    + ", {id = 38064,",
+)
+BOXES = "#view-services label:not([hidden])"
+
+
+def logged_on() -> list[dict[str, object]]:
+    """An agent at each service, so that the service is shown."""
+    return [
+        event("agent.state", f"on {number}", agent=f"a{number}", service=number, eventType="LOGON")
+        for number in SERVICES
+    ]
+
+
+def search(wall: Screen, text: str) -> list[str]:
+    """The services that a search finds."""
+    wall.page.fill("#view [type=search]", text)
+    return wall.texts(BOXES)
+
+
+@pytest.mark.parametrize("size", [(1440, 900), (360, 740)])
+def test_a_service_among_sixty_is_found_and_chosen_by_keyboard(
+    tmp_path: Path, browser: Browser, size: tuple[int, int]
+) -> None:
+    """The search has the focus; Enter leads to what is found, and does not close the dialog."""
+    with shown(tmp_path, browser, logged_on(), site=SITE, size=size) as (wall, _):
+        wall.tool("#show-view")
+        assert wall.page.evaluate("document.activeElement.type") == "search"
+        assert len(wall.texts(BOXES)) == 60
+        assert wall.page.evaluate("document.querySelector('#view').scrollHeight") <= size[1]
+        done = wall.page.locator("#view .primary").bounding_box()
+        assert done is not None
+        assert done["y"] + done["height"] <= size[1]
+        wall.page.keyboard.type("registration 12")
+        assert wall.texts(BOXES) == ["Warranty registration 12"]
+        assert wall.page.is_hidden("#view-call-centers")
+        assert wall.page.inner_text("#view .nothing") == "1 of 61"
+        wall.page.keyboard.press("Enter")
+        assert wall.page.is_visible("#view")
+        wall.page.keyboard.press("Space")
+        assert wall.page.evaluate("location.hash") == "#service=38157"
+        wall.page.keyboard.press("Escape")
+        wall.until_text("#show-view", "Warranty registration 12")
+        assert wall.texts("#services tbody .name") == ["Warranty registration 12"]
+
+
+def test_the_search_starts_empty_and_says_when_nothing_matches(
+    tmp_path: Path, browser: Browser
+) -> None:
+    """Names are sorted by their numbers, and a call center is found, too."""
+    with shown(tmp_path, browser, logged_on(), site=SITE) as (wall, _):
+        wall.page.click("#show-view")
+        assert search(wall, "billing ")[-3:] == ["Billing 10", "Billing 11", "Billing 12"]
+        assert search(wall, "خدمة العملاء 3") == ["خدمة العملاء 3"]
+        assert search(wall, "élan 7") == ["Élan 7"]
+        assert search(wall, "south") == []
+        assert wall.page.is_visible("#view-call-centers [value='1700']")
+        assert search(wall, "nothing like it") == []
+        assert wall.page.inner_text("#view .nothing") == "Nothing matches “nothing like it”."
+        wall.page.keyboard.press("Escape")  # clears the search; the next one closes the dialog
+        assert len(wall.texts(BOXES)) == 60
+        search(wall, "billing")
+        wall.page.keyboard.press("Tab")
+        wall.page.keyboard.press("Escape")
+        wall.page.click("#show-view")
+        assert wall.page.input_value("#view [type=search]") == ""
+        assert len(wall.texts(BOXES)) == 60
+
+
+def test_a_few_services_need_no_search(wall: Screen) -> None:
+    """The dialog of a small site has boxes only."""
+    wall.sign_in()
+    wall.page.wait_for_selector("#services tbody tr")
+    wall.page.click("#show-view")
+    assert wall.page.is_hidden("#view [type=search]")
+    assert len(wall.texts(BOXES)) == 5
