@@ -267,7 +267,7 @@ def test_without_a_quorum_reads_go_on_and_writes_are_refused(
     """Once the quorum is back, writes resume by themselves. Without it, admission soon stops."""
 
     async def work() -> None:
-        tuning = KvTuning(patience=1.0, unconfirmed=3.0)
+        tuning = KvTuning(patience=4.0, unconfirmed=6.0)
         async with node(nats_cluster.account(), 3, tuning) as (kv, link):
             kv.check_current()
             await kv.write([Item("site", "1", b"x")])

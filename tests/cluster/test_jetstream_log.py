@@ -68,7 +68,7 @@ def names(log: JetStreamLog) -> list[str]:
 def test_what_cannot_be_stored_here_is_taken_up_where_it_stopped(house: House) -> None:
     """The cluster has the entries. Once the disk works, the node stores them once and in order."""
     with failing_disk("log.db") as disk:
-        log = house.open(tuning=LogTuning(patience=0.3))
+        log = house.open(tuning=LogTuning(patience=3.0))
         house.run(log.append(batch(ACME, ["a"])))
         disk.faults = {"full"}
 

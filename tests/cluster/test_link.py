@@ -65,7 +65,7 @@ def test_a_no_is_told_with_its_code(nats_server: NatsServers) -> None:
             await link.api("STREAM.INFO.X")
         assert no.value.code == 10059
         with pytest.raises(Unavailable, match="no responders"):
-            await link.publish("nobody.listens", b"", patience=0.2)
+            await link.publish("nobody.listens", b"", patience=2)
         await link.close()
 
     run(work())
@@ -76,7 +76,7 @@ def test_servers_that_do_not_answer_are_named(nats_server: NatsServers) -> None:
 
     async def work() -> None:
         with pytest.raises(Unavailable, match=r"at 127\.0\.0\.1:1 \(.*Connect call"):
-            await NatsLink.open("nats://u:secret@127.0.0.1:1", "test", patience=0.2)
+            await NatsLink.open("nats://u:secret@127.0.0.1:1", "test", patience=2)
         wrong = nats_server.account().replace("secret", "wrong")
         with pytest.raises(SettingError, match="reject the login"):
             await NatsLink.open(wrong, "test")
