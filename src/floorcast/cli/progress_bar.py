@@ -53,7 +53,7 @@ class Silent:
 
 
 class Bar:
-    """One line that is drawn over."""
+    """A line that is redrawn in place."""
 
     def __init__(self, progress: Progress, task: TaskID) -> None:
         self._progress = progress

@@ -118,7 +118,7 @@ class JetStreamLog:
 
     @property
     def healthy(self) -> bool:
-        """Whether the copy can be written, follows its streams, and a NATS server is there."""
+        """Whether the copy is writable, follows its streams, and is connected to a NATS server."""
         return self._copy.healthy and self._link.connected and not self.halted
 
     @property

@@ -124,7 +124,7 @@ class Follower:
         return age if self.lag or age > QUIET_TICKS else 0
 
     async def run(self) -> None:
-        """Follow for ever, or until the stream is not the one that the copy is of."""
+        """Follow until the stream is no longer the one that the copy is of."""
         self._link.watch(self.stream, self._look)
         while not self.halted:
             try:

@@ -290,7 +290,7 @@ def _give_reason(agent: OnFloor, told: Told | None) -> None:
 
 def _begin_visit(agent: OnFloor, kind: str, state: State, at: int) -> None:
     if kind == "PREVIEW_DIAL_OFFERED":
-        # an agent that is offered a preview is there: its source was connected late
+        # an agent who is offered a preview is present: the source was connected late
         agent.state_before_offer = agent.state or READY
     visited: tuple[tuple[int, int], ...] = ()
     if state not in CALL_STATES:

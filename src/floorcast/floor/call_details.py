@@ -145,7 +145,7 @@ class CallDetails:
     def _unless_told(self, data: _Data, later: int) -> _Data:
         """The same without the members that a later event set."""
         if later & _CAMPAIGN and data.campaign is not None:
-            self._directory.campaign(data.campaign)  # a name gets its entry all the same
+            self._directory.campaign(data.campaign)  # a name gets its entry anyway
         members = data.__struct_fields__
         nothing: dict[str, Any] = {
             name: None for name, bit in _BITS.items() if later & bit and name in members

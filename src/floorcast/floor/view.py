@@ -274,7 +274,7 @@ class FloorView:
         return self._floor.ledger.totals.get(service)
 
     def campaigns_of(self, service: int) -> Collection[Campaign]:
-        """The campaigns of a service that were at work today or yesterday."""
+        """The campaigns of a service that were active today or yesterday."""
         return self._floor.at_work.of(service).values()
 
     def campaign(self, number: int) -> Campaign | None:

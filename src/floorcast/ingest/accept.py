@@ -153,7 +153,9 @@ class ClientTurns:
 
     def __init__(self, at_once: int = 1) -> None:
         self._at_once = at_once
-        self._waiting: dict[int, deque[asyncio.Future[None]]] = {}  # of the clients at work
+        self._waiting: dict[
+            int, deque[asyncio.Future[None]]
+        ] = {}  # of the clients with requests in progress
         self._free: dict[int, int] = {}
 
     def waiting(self, client: int) -> int:

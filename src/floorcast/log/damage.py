@@ -78,7 +78,7 @@ def _unreadable(payload: bytes, count: int) -> str:
 
 
 def skip_entry(folder: Path, client: int, number: int) -> None:
-    """Leave a damaged entry out from now on: its events are lost, and numbers have a gap.
+    """Skip a damaged entry from now on. Its events are lost, and numbers have a gap.
 
     For a folder whose server is stopped. Raises SettingError when there is no such entry, and
     when it is not damaged.

@@ -72,7 +72,7 @@ class LogReader:
     def __init__(self, path: Path, *, read_bytes: int = READ_BYTES) -> None:
         self._connection = open_reader(path, cache_kib=CACHE_KIB)
         self._read_bytes = read_bytes
-        # a folder that this release has not served yet may be read all the same
+        # a folder that this release has not served yet may be read anyway
         version = self._connection.pragma("user_version")
         self._checksums = version >= CHECKSUMS_SINCE
         self._restores = version >= RESTORED_SINCE
@@ -230,7 +230,7 @@ class LogReader:
         return None if row is None else int(row[0])
 
     def last_at(self, stream: StreamRow, ticks: int) -> int:
-        """The last entry taken at or before ``ticks``; removed ones count as taken then."""
+        """The last entry recorded at or before ``ticks``. Removed entries count, too."""
         low, high = self.removed(stream.ordinal), stream.head.number
         start = first_id(stream.ordinal)
         while low < high:

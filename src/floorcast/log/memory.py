@@ -28,7 +28,7 @@ class _Kept:
         self.removed = 0
         self.removed_site: Entry | None = None
         self.site: bytes | None = None
-        self.keys: dict[bytes, int] = {}  # when each was taken, oldest first
+        self.keys: dict[bytes, int] = {}  # when each was recorded, oldest first
 
     def keep(self, entry: Entry) -> None:
         self.entries.append(entry)

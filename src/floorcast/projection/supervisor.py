@@ -26,7 +26,7 @@ __all__ = ["FloorFailed", "FoldOptions", "ProjectionSupervisor"]
 
 FEEDS: tuple[FeedName, ...] = ("agent", "interaction", "alerts")
 _AGAIN = 1.0  # seconds before a failed floor is restarted
-DAMAGED_AGAIN_SECONDS = 60.0  # the same if the log is damaged, which rarely passes by itself
+DAMAGED_AGAIN_SECONDS = 60.0  # the same if the log is damaged, which rarely recovers by itself
 
 _log = structlog.stdlib.get_logger(__name__)
 

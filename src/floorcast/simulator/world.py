@@ -28,7 +28,7 @@ CallToCome = Generator[simpy.Event, Any, Call | None]
 
 @dataclass
 class World:
-    """One floor at work. Its clock counts whole ms, so every duration is exact.
+    """One simulated floor. Its clock counts whole ms, so every duration is exact.
 
     ``begins_at`` is the time of day, in seconds, at clock time 0. ``run`` names the run in the
     calls' sessions. ``calls`` has the calls in progress.

@@ -128,9 +128,9 @@ def transaction(connection: apsw.Connection) -> Iterator[None]:
 
 
 def migrate(connection: apsw.Connection, schema: Schema, name: str) -> None:
-    """Bring a file's schema up to date, in one transaction.
+    """Upgrade a file's schema in one transaction.
 
-    ``name`` is how messages call the file. Raises SettingError for another program's file, and
+    ``name`` is the file's name in messages. Raises SettingError for another program's file, and
     for one of a newer release.
     """
     now = schema.application_id, len(schema.steps)

@@ -184,12 +184,12 @@ METHODS: dict[Method, Callable[[Question, Visibility, Moment], Steps]] = {
 
 
 def _rows(empty: Struct, slices: Slices[R]) -> Steps:
-    """The answer that is ``empty`` but for its rows."""
+    """The answer ``empty`` with these rows."""
     return _body(empty, slices, _pieces)
 
 
 def _encoded_rows(empty: Struct, slices: Slices[bytes]) -> Steps:
-    """The answer that is ``empty`` but for its rows, which are JSON already."""
+    """The answer ``empty`` with these rows, which are already JSON."""
     return _body(empty, slices, b",".join)
 
 

@@ -1,4 +1,4 @@
-"""Campaign statistics: what of each of today's campaigns is loaded, done and left."""
+"""Campaign statistics: the loaded, completed and remaining records of today's campaigns."""
 
 from __future__ import annotations
 

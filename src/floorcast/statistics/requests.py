@@ -58,7 +58,7 @@ Figure = Literal[
 
 FIGURES: tuple[Figure, ...] = get_args(Figure)
 LIVE_FIGURES: tuple[Figure, ...] = ("totalCallsInQueue", "callsWithAgent")
-"""The figures of now; the others are of a day."""
+"""The current figures. The others are of a day."""
 
 MOST_LAST = 86_400  # seconds that a request for intervals can look back
 FAR = 10**16  # ms: further than any date that is written

@@ -96,7 +96,7 @@ class AgentAnswers:
         return rows
 
     def ex(self) -> list[Row]:
-        """Those of each agent that was there today, by service."""
+        """The values of each agent who was logged in today, by service."""
         rows: list[Row] = []
         for agent, services in sorted(self._sums.agents.items()):
             if not any(one.was_there or one.is_present for one in services.values()):

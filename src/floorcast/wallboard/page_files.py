@@ -40,7 +40,7 @@ SECURITY = (
     ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
     ("referrer-policy", "no-referrer"),
 )
-"""The headers that every file goes out with: nothing from elsewhere, nothing inline, no frame.
+"""The headers of every file: no foreign content, no inline code, no frames.
 
 The one trusted type makes the address of the page's own worker, and nothing else.
 """

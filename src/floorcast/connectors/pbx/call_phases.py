@@ -16,7 +16,7 @@ __all__ = ["PASSED_ON", "TRANSFER_GRACE", "CallPhases"]
 
 TRANSFER_GRACE = 2.0  # seconds after a transfer in which a join continues the call
 LET_GO_GRACE = 0.5  # seconds after a blind transfer in which another agent's telephone may ring
-PASSED_ON = {Phase.TRANSFERRING, Phase.LEFT}  # another agent may take such a call over
+PASSED_ON = {Phase.TRANSFERRING, Phase.LEFT}  # another agent may take over such a call
 
 
 class CallPhases:
