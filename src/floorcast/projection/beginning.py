@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -12,7 +13,7 @@ from floorcast.floor.state import (
 from floorcast.log.port import Entry, EventLog
 from floorcast.site.configuration import FloorConfig
 from floorcast.store.projection_store import ProjectionStore
-from floorcast.store.snapshots import state_of
+from floorcast.store.snapshots import newest_state
 
 __all__ = ["Beginning", "config_decoder", "first_state", "last_state"]
 
@@ -21,14 +22,10 @@ config_decoder = msgspec.json.Decoder(FloorConfig)
 
 
 def last_state(client: int, store: ProjectionStore, log: EventLog) -> FloorState:
-    """Return the state to start from: the newest snapshot, or the floor before the oldest entry."""
-    removed = log.removed(client)
-    found = store.newest_snapshot(client, log.head(client).number)
-    if found is not None and found.entry >= removed:
-        state = state_of(client, found)
-        if state is not None:
-            return state
-    return first_state(client, log)
+    """The state to start from: the newest usable snapshot, or the floor before the oldest entry."""
+    newest = partial(store.newest_snapshot, client)
+    state = newest_state(client, newest, log.head(client).number, log.removed(client))
+    return first_state(client, log) if state is None else state
 
 
 class Beginning(Protocol):

@@ -32,18 +32,16 @@ class StoredFolder(NamedTuple):
     def newest_state(self, client: int, at_most_entry: int, removed: int) -> FloorState | None:
         """The floor of the newest usable snapshot at or before an entry; None if there is none.
 
-        ``removed`` is the last entry that retention removed: the log continues no older snapshot.
-        A snapshot that is damaged, or another release's, gives way to an older one. Raises
-        Unavailable.
+        See ``snapshots.newest_state``. Raises Unavailable.
         """
+
+        def newest(at_most: int) -> snapshots.Snapshot | None:
+            return next(snapshots.sound(self.store, client, at_most, removed), None)
+
         try:
-            for snapshot in snapshots.sound(self.store, client, at_most_entry, removed):
-                state = snapshots.state_of(client, snapshot)
-                if state is not None:
-                    return state
+            return snapshots.newest_state(client, newest, at_most_entry, removed)
         except DAMAGED as error:
             raise _being_rebuilt() from error
-        return None
 
     def find_calls(
         self, client: int, keys: Collection[CallKey], at_place: int

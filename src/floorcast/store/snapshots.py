@@ -28,10 +28,10 @@ __all__ = [
     "StoredSnapshots",
     "damaged",
     "newest_entry",
+    "newest_state",
     "oldest",
     "rewrite",
     "sound",
-    "state_of",
 ]
 
 _parts_decoder = msgspec.msgpack.Decoder(list[bytes])
@@ -215,7 +215,24 @@ def _checksum(client: int, snapshot: Snapshot) -> int:
     return checksum(snapshot.blob, client, snapshot.entry, snapshot.version)
 
 
-def state_of(client: int, snapshot: Snapshot) -> FloorState | None:
+def newest_state(
+    client: int, newest: Callable[[int], Snapshot | None], at_most_entry: int, removed: int
+) -> FloorState | None:
+    """The floor of the newest usable snapshot at or before an entry; None if there is none.
+
+    ``newest`` finds the newest undamaged snapshot at or before an entry. One that cannot be
+    decoded, or is another release's, gives way to an older one. ``removed`` is the last entry that
+    retention removed: the log continues no older snapshot.
+    """
+    while (found := newest(at_most_entry)) is not None and found.entry >= removed:
+        state = _state_of(client, found)
+        if state is not None:
+            return state
+        at_most_entry = found.entry - 1
+    return None
+
+
+def _state_of(client: int, snapshot: Snapshot) -> FloorState | None:
     """The state of a snapshot; None if it is another release's or cannot be decoded."""
     if snapshot.version != SNAPSHOT_VERSION:
         return None

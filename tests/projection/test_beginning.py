@@ -1,0 +1,36 @@
+"""The state from which a projection begins: a usable snapshot, or the start of the log."""
+
+from __future__ import annotations
+
+import pytest
+from structlog.testing import capture_logs
+
+from floorcast.floor.state import SNAPSHOT_VERSION
+from floorcast.projection.beginning import last_state
+from tests.projection.test_runner import CLIENT, House, run
+
+
+@pytest.mark.parametrize(
+    ("version", "logged"), [(SNAPSHOT_VERSION, ["snapshot_unreadable"]), (999, [])]
+)
+def test_a_newest_snapshot_that_is_unusable_gives_way_to_an_older_one(
+    version: int, logged: list[str]
+) -> None:
+    """Damaged inside, or of another release: only the entries since the older one are folded."""
+
+    async def work(house: House) -> None:
+        async with house.at_work(house.floor()) as floor:
+            for _ in range(2):
+                await floor.until_folded(await house.take(house.sms()))
+            await floor.snapshot()
+            await floor.until_folded(await house.take(house.sms()))
+        house.store.write_snapshot(CLIENT, 3, version, b"\x00")
+        with capture_logs() as lines:
+            state = last_state(CLIENT, house.store, house.log)
+        assert [line["event"] for line in lines] == logged
+        assert state.entry == 2
+        async with house.at_work(house.floor()) as again:
+            await again.until_folded(3)
+            assert again.floor.state.entry == 3
+
+    run(work)
