@@ -6,8 +6,10 @@ import shutil
 from pathlib import Path
 
 import apsw
+import pytest
 
 from floorcast.archive.stored_floor import StoredFloor
+from floorcast.model.errors import Unavailable
 from floorcast.sqlite.checksums import add_function
 from tests.archive.sealed_folders import folder
 from tests.real.sites import ACME
@@ -41,3 +43,44 @@ def test_a_damaged_snapshot_changes_no_sealed_byte(tmp_path: Path) -> None:
         assert 0 < older.entry < newest.entry
         floor.seal_all()
         assert floor.files() == sealed
+
+
+def test_entries_that_retention_removes_meanwhile_are_an_error(tmp_path: Path) -> None:
+    """A fold over the gap would silently lose what they counted."""
+    with folder(tmp_path) as floor:
+        for number in range(30):
+            floor.call(number + 1)  # five entries
+        with StoredFloor(floor.house.data, ACME) as source:
+            reading = source.entries(0)
+            first = next(reading)
+            _change(floor.house.data / "log.db", "DELETE FROM entries WHERE id % 1000 <= 100")
+            _change(floor.house.data / "log.db", "UPDATE streams SET removed = 100")
+            with pytest.raises(Unavailable, match="try again"):
+                list(reading)
+            assert first.number == 1
+            assert next(source.entries(source.removed)).number == 101
+
+
+def test_the_store_is_read_as_of_one_moment(tmp_path: Path) -> None:
+    """Damage found during a report deletes a client's calls until they are made again."""
+    with folder(tmp_path) as floor:
+        floor.call(1)
+        floor.go_on(20)
+        floor.call(2)
+        floor.house.close()
+        key = (1, "S1")
+        with StoredFloor(floor.house.data, ACME) as source:
+            before = source.find_calls([key], 1 << 62)
+            _change(floor.house.data / "mirror.db", "DELETE FROM calls")
+            assert source.find_calls([key], 1 << 62) == before != {}
+        with StoredFloor(floor.house.data, ACME) as source:
+            assert source.find_calls([key], 1 << 62) == {}
+        floor.house.open()
+
+
+def _change(file: Path, sql: str) -> None:
+    connection = apsw.Connection(str(file))
+    connection.set_busy_timeout(5_000)  # the server also writes
+    add_function(connection)
+    connection.execute(sql)
+    connection.close()

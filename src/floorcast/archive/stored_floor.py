@@ -13,7 +13,9 @@ from typing import Self
 from floorcast.floor.state import FloorState
 from floorcast.log.log_file import StreamRow
 from floorcast.log.port import Entry
+from floorcast.model.errors import Unavailable
 from floorcast.projection.stored_folder import stored_folder
+from floorcast.sqlite.files import fetch_one, reading
 from floorcast.store.stored_calls import CallKey
 
 __all__ = ["StoredFloor"]
@@ -22,13 +24,21 @@ READ_ENTRIES = 64
 
 
 class StoredFloor:
-    """The log and store of one client. Raises Unavailable if they cannot be read."""
+    """The log and store of one client. Raises Unavailable if they cannot be read.
+
+    The store is read as of one moment, so a rebuild of it takes nothing away meanwhile. The log is
+    not, because its write-ahead log could not be overwritten for minutes; ``entries`` notices what
+    retention removes.
+    """
 
     def __init__(self, folder: Path, client: int) -> None:
         self.client = client
         with ExitStack() as stack:
             self._folder = stack.enter_context(stored_folder(folder))
             self._log = self._folder.log
+            with reading():
+                self._folder.store.execute("BEGIN")
+                fetch_one(self._folder.store, "SELECT 1 FROM snapshots LIMIT 1")  # it begins here
             rows = {row.client: row for row in self._log.streams()}
             self._open = stack.pop_all()
         self.stream: StreamRow | None = rows.get(client)
@@ -53,18 +63,24 @@ class StoredFloor:
 
     def first_at(self) -> int | None:
         """The recording time of the oldest stored entry, in ticks."""
-        for entry in self.entries(self.removed):
-            return entry.recorded_at
-        return None
+        if self.stream is None:
+            return None
+        found = self._log.read(self.stream, self.removed, 1)
+        return found[0].recorded_at if found else None
 
     def last_before(self, ticks: int) -> int:
         """Return the number of the last entry recorded before a tick. Removed entries count."""
         return 0 if self.stream is None else self._log.last_at(self.stream, ticks - 1)
 
     def entries(self, after: int) -> Iterator[Entry]:
-        """The entries after ``after``, in order."""
+        """The entries after ``after``, in order.
+
+        Raises Unavailable if retention has removed some of them meanwhile.
+        """
         while self.stream is not None:
             found = self._log.read(self.stream, after, READ_ENTRIES)
+            if self.removed > after:
+                raise Unavailable("the log has removed hours that were being read: try again", 5)
             if not found:
                 return
             yield from found
