@@ -1,9 +1,4 @@
-"""Alerts: the status of each rule at each service, folded from the log's transitions.
-
-A proposed transition names the change that it follows, and ``follow`` applies it only after that
-change. If two nodes propose the same transition, or one proposes it again after a restart, it is
-applied once.
-"""
+"""Alerts: the status of each rule at each service, folded from the log's transitions."""
 
 from __future__ import annotations
 
@@ -11,12 +6,10 @@ from hashlib import blake2b
 
 from msgspec import Struct
 
-from floorcast.floor.directory import Directory
-from floorcast.model.inbound_data import AlertStatus, AlertTransitionData
-from floorcast.model.outbound import AlertEvent
+from floorcast.model.inbound_data import AlertStatus
 from floorcast.site.configuration import AlertRule
 
-__all__ = ["NO_ALERT", "Alert", "alert_event", "alert_id", "covers", "follow", "next_status"]
+__all__ = ["NO_ALERT", "Alert", "alert_id", "covers", "next_status"]
 
 
 class Alert(Struct, frozen=True):
@@ -74,46 +67,3 @@ def next_status(
         return "ok"
     held = now - alert.since if alert.status == "pending" else 0
     return "firing" if held >= rule.hold * 1000 else "pending"
-
-
-def follow(alert: Alert, data: AlertTransitionData, at: int, number: int) -> Alert:
-    """The alert after a transition at ``at`` (ms), which is in entry ``number``."""
-    acknowledged = data.status == "acknowledged"
-    return Alert(
-        data.name,
-        data.figure,
-        data.service,
-        data.threshold,
-        data.above,
-        status=data.status,
-        since=alert.since if acknowledged else at,
-        number=number,
-        value=data.value,
-        acknowledged_by=data.acknowledged_by if acknowledged else None,
-        acknowledged_at=at if acknowledged else None,
-        to=data.to,
-    )
-
-
-def alert_event(
-    client: int, data: AlertTransitionData, at: int, event_id: str, directory: Directory
-) -> AlertEvent:
-    """The event of the feed for a transition."""
-    service = None if data.service is None else directory.services.get(data.service)
-    return AlertEvent(
-        event_id=event_id,
-        timestamp=at,
-        client_id=client,
-        alert_id=data.alert,
-        name=data.name,
-        status=data.status,
-        figure=data.figure,
-        service_id=data.service,
-        service_name=None if service is None else service.name,
-        call_center_id=directory.call_center_of(data.service),
-        condition="above" if data.above else "below",
-        threshold=data.threshold,
-        value=data.value,
-        acknowledged_by=data.acknowledged_by,
-        to=data.to,
-    )

@@ -12,13 +12,12 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
-from floorcast.floor import message_events
 from floorcast.floor.active_campaigns import ActiveCampaigns
 from floorcast.floor.ageing import Ageing
 from floorcast.floor.agent_fold import AgentFold, FoldTimes
 from floorcast.floor.agent_states import AgentCounts, AgentStates, AgentTimes
 from floorcast.floor.agents import OnFloor
-from floorcast.floor.alerts import NO_ALERT, alert_event, follow
+from floorcast.floor.alert_fold import AlertFold
 from floorcast.floor.call_counts import CallCounts
 from floorcast.floor.call_details import CallDetails
 from floorcast.floor.call_effects import CallEffects
@@ -32,6 +31,7 @@ from floorcast.floor.directory import NO_SERVICE
 from floorcast.floor.dispositions import Dispositions
 from floorcast.floor.intervals import Column
 from floorcast.floor.ledger import Ledger
+from floorcast.floor.message_fold import MessageFold
 from floorcast.floor.rosters import OnDuty, Roster
 from floorcast.floor.segment_index import Places
 from floorcast.floor.state import FloorState
@@ -179,12 +179,13 @@ class Floor:
         )
         details = CallDetails(self.state.directory, self.tally)
         call_fold = CallFold(self.state, calls, details, self._agents)
+        messages = MessageFold(self.state, self.calendar)
         self._folds: dict[type[Any], Callable[..., OutboundEvent | None]] = {
             AgentState: self._agents.heard,
-            EmailAttempt: self._email,
-            SmsAttempt: self._sms,
+            EmailAttempt: messages.email,
+            SmsAttempt: messages.sms,
             CampaignUpdate: self._campaign_update,
-            AlertTransition: self._alert,
+            AlertTransition: AlertFold(self.state).transition,
             CallStart: call_fold.start,
             CallQueue: call_fold.queue,
             CallAnswer: call_fold.answer,
@@ -274,26 +275,6 @@ class Floor:
             self._agents.reassign(now)
         return fed
 
-    # -- messages and campaigns ------------------------------------------------------------
-
-    def _email(self, event: EmailAttempt, at: int, _now: int, event_id: str) -> OutboundEvent:
-        directory = self.state.directory
-        service = directory.service(event.data.service)
-        fed = message_events.email_event(
-            self.state.client, event.data, service, self.calendar.stamp(at), event_id, directory
-        )
-        return OutboundEvent(
-            "interaction", "EMAIL", service, directory.call_center_of(service), fed
-        )
-
-    def _sms(self, event: SmsAttempt, at: int, _now: int, event_id: str) -> OutboundEvent:
-        directory = self.state.directory
-        service = directory.service(event.data.service)
-        fed = message_events.sms_event(
-            self.state.client, event.data, service, self.calendar.stamp(at), event_id, directory
-        )
-        return OutboundEvent("interaction", "SMS", service, directory.call_center_of(service), fed)
-
     def _campaign_update(self, event: CampaignUpdate, at: int, _now: int, _event_id: str) -> None:
         data, directory = event.data, self.state.directory
         campaign_id = directory.campaign(data.campaign)
@@ -301,22 +282,6 @@ class Floor:
             directory.name_campaign(campaign_id, data.name)
         service = None if data.service is None else directory.service(data.service)
         self.at_work.reported(campaign_id, data, service, at, self.calendar)
-
-    # -- alerts ----------------------------------------------------------------------------
-
-    def _alert(
-        self, event: AlertTransition, at: int, _now: int, event_id: str
-    ) -> OutboundEvent | None:
-        data, state = event.data, self.state
-        before = state.alerts.get(data.alert, NO_ALERT)
-        if data.follows != (before.number or state.terms):
-            return None
-        if data.status == "ok" and all(rule.name != data.name for rule in state.config.alerts):
-            state.alerts.pop(data.alert, None)  # the rule is gone, and this was its last change
-        else:
-            state.alerts[data.alert] = follow(before, data, at, state.entry)
-        fed = alert_event(state.client, data, at, event_id, state.directory)
-        return OutboundEvent("alerts", "", data.service, fed.call_center_id, fed)
 
 
 def _restore(agent: OnFloor) -> None:

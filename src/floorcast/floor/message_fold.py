@@ -8,14 +8,41 @@ from __future__ import annotations
 
 from msgspec import UNSET, UnsetType
 
+from floorcast.floor.days import Calendar
 from floorcast.floor.directory import Directory
+from floorcast.floor.state import FloorState
+from floorcast.model.inbound import EmailAttempt, SmsAttempt
 from floorcast.model.inbound_data import EmailAttemptData, SmsAttemptData
-from floorcast.model.outbound import EmailEvent, SmsEvent
+from floorcast.model.outbound import EmailEvent, OutboundEvent, SmsEvent
 
-__all__ = ["email_event", "sms_event"]
+__all__ = ["MessageFold"]
 
 
-def email_event(
+class MessageFold:
+    """Folds messages. ``at`` is an event's time in ms, in the calendar's zone when printed."""
+
+    def __init__(self, state: FloorState, calendar: Calendar) -> None:
+        self._state = state
+        self._calendar = calendar
+
+    def email(self, event: EmailAttempt, at: int, _now: int, event_id: str) -> OutboundEvent:
+        """A step of an outbound email, such as its attempt or delivery."""
+        directory = self._state.directory
+        service, stamp = directory.service(event.data.service), self._calendar.stamp(at)
+        fed = _email_event(self._state.client, event.data, service, stamp, event_id, directory)
+        center = directory.call_center_of(service)
+        return OutboundEvent("interaction", "EMAIL", service, center, fed)
+
+    def sms(self, event: SmsAttempt, at: int, _now: int, event_id: str) -> OutboundEvent:
+        """A step of an outbound SMS, such as its attempt or delivery."""
+        directory = self._state.directory
+        service, stamp = directory.service(event.data.service), self._calendar.stamp(at)
+        fed = _sms_event(self._state.client, event.data, service, stamp, event_id, directory)
+        center = directory.call_center_of(service)
+        return OutboundEvent("interaction", "SMS", service, center, fed)
+
+
+def _email_event(
     client: int,
     data: EmailAttemptData,
     service: int,
@@ -23,7 +50,6 @@ def email_event(
     event_id: str,
     directory: Directory,
 ) -> EmailEvent:
-    """An outbound email was attempted, delivered, …; ``stamp`` is its time as printed."""
     return EmailEvent(
         event_id=event_id,
         client_id=str(client),
@@ -45,7 +71,7 @@ def email_event(
     )
 
 
-def sms_event(
+def _sms_event(
     client: int,
     data: SmsAttemptData,
     service: int,
@@ -53,7 +79,6 @@ def sms_event(
     event_id: str,
     directory: Directory,
 ) -> SmsEvent:
-    """An outbound SMS was attempted, delivered, …; ``stamp`` is its time as printed."""
     return SmsEvent(
         event_id=event_id,
         client_id=str(client),

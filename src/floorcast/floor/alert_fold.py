@@ -1,0 +1,82 @@
+"""Folds the transitions of alerts, which the servers propose.
+
+A proposed transition names the change that it follows, and it is applied only after that
+change. If two nodes propose the same transition, or one proposes it again after a restart, it is
+applied once.
+"""
+
+from __future__ import annotations
+
+from floorcast.floor.alerts import NO_ALERT, Alert
+from floorcast.floor.directory import Directory
+from floorcast.floor.state import FloorState
+from floorcast.model.inbound import AlertTransition
+from floorcast.model.inbound_data import AlertTransitionData
+from floorcast.model.outbound import AlertEvent, OutboundEvent
+
+__all__ = ["AlertFold"]
+
+
+class AlertFold:
+    """Folds transitions of alerts."""
+
+    def __init__(self, state: FloorState) -> None:
+        self._state = state
+
+    def transition(
+        self, event: AlertTransition, at: int, _now: int, event_id: str
+    ) -> OutboundEvent | None:
+        """An alert has changed at ``at`` (ms). None if the transition does not apply."""
+        data, state = event.data, self._state
+        before = state.alerts.get(data.alert, NO_ALERT)
+        if data.follows != (before.number or state.terms):
+            return None
+        if data.status == "ok" and all(rule.name != data.name for rule in state.config.alerts):
+            state.alerts.pop(data.alert, None)  # the rule is gone, and this was its last change
+        else:
+            state.alerts[data.alert] = _follow(before, data, at, state.entry)
+        fed = _alert_event(state.client, data, at, event_id, state.directory)
+        return OutboundEvent("alerts", "", data.service, fed.call_center_id, fed)
+
+
+def _follow(alert: Alert, data: AlertTransitionData, at: int, number: int) -> Alert:
+    """The alert after a transition at ``at`` (ms), which is in entry ``number``."""
+    acknowledged = data.status == "acknowledged"
+    return Alert(
+        data.name,
+        data.figure,
+        data.service,
+        data.threshold,
+        data.above,
+        status=data.status,
+        since=alert.since if acknowledged else at,
+        number=number,
+        value=data.value,
+        acknowledged_by=data.acknowledged_by if acknowledged else None,
+        acknowledged_at=at if acknowledged else None,
+        to=data.to,
+    )
+
+
+def _alert_event(
+    client: int, data: AlertTransitionData, at: int, event_id: str, directory: Directory
+) -> AlertEvent:
+    """The event of the feed for a transition."""
+    service = None if data.service is None else directory.services.get(data.service)
+    return AlertEvent(
+        event_id=event_id,
+        timestamp=at,
+        client_id=client,
+        alert_id=data.alert,
+        name=data.name,
+        status=data.status,
+        figure=data.figure,
+        service_id=data.service,
+        service_name=None if service is None else service.name,
+        call_center_id=directory.call_center_of(data.service),
+        condition="above" if data.above else "below",
+        threshold=data.threshold,
+        value=data.value,
+        acknowledged_by=data.acknowledged_by,
+        to=data.to,
+    )
