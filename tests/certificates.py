@@ -13,11 +13,15 @@ KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 
 
 def certificates(folder: Path) -> None:
-    """Create a certificate authority, and certificates of a server and a node signed by it."""
-    _request(folder, "ca")
+    """Create a certificate authority, and certificates of a server and a node signed by it.
+
+    They have the extensions that Python 3.13 requires.
+    """
+    _request(folder, "ca", "-addext", "keyUsage=critical,keyCertSign")
     names = "subjectAltName=IP:127.0.0.1,DNS:localhost"
     for name in ("server", "node"):
-        signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-addext", names)
+        usage = "keyUsage=critical,digitalSignature,keyCertSign"
+        signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-addext", names, "-addext", usage)
         _request(folder, name, *signed)
 
 

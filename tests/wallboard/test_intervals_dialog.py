@@ -80,6 +80,32 @@ def test_without_an_archive_a_day_says_so(browser: Browser, tmp_path: Path) -> N
         assert wall.page.locator("#intervals tbody tr").count() == 0
 
 
+def test_a_day_that_the_server_is_too_busy_for_is_requested_again(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """Until then the dialog shows the reason, and does not claim that the day has no calls."""
+    pytest.importorskip("pyarrow")
+    options = ("--archive", str(tmp_path / "archive"))
+    with shown(tmp_path, browser, waits(1, SALES), options=options) as (wall, _):
+        busy = {"code": 503, "message": "try again in a moment"}
+        report = f"{wall.url}/reporting/service/stats"
+        wall.page.route(
+            report, lambda route: route.fulfill(status=503, json=busy, headers={"Retry-After": "2"})
+        )
+        wall.page.click("#show-intervals")
+        assert told(wall) == [1, 0, 0]
+        day = datetime.now(ZoneInfo("America/New_York")).date().isoformat()
+        wall.page.fill("#intervals [name=day]", day)
+        wall.until_text("#intervals-failure", "try again in a moment")
+        assert wall.page.text_content("#intervals-note") == ""
+        assert wall.page.locator("#intervals tbody tr").count() == 0
+        wall.page.unroute(report)
+        wall.pass_time(2)
+        assert told(wall) == [1, 0, 0]
+        assert wall.page.text_content("#intervals-note") == day
+        assert wall.page.text_content("#intervals-failure") == ""
+
+
 def test_on_a_phone_the_table_fits(browser: Browser, tmp_path: Path) -> None:
     """Nothing is cut off at the side."""
     with shown(tmp_path, browser, waits(1, SALES), size=(390, 844)) as (wall, _):

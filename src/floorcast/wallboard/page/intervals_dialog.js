@@ -73,9 +73,20 @@ export class IntervalsDialog {
     } catch (error) {
       if (asked !== this.#asked) return;
       write(this.#failure, error instanceof Refusal ? error.message : "The server is not responding.");
-      if (day) this.#show([], day); // clear the figures of another day
+      if (day) this.#clear(); // the figures of another day
+      const isFinal = error instanceof Refusal && !error.isForNow;
+      if (day && !isFinal) this.#again((error.retryAfter ?? 0) * 1000 || FRESH);
     }
-    if (!day) this.#timer = setTimeout(() => this.#load(), FRESH);
+    if (!day) this.#again(FRESH);
+  }
+
+  #again(ms) {
+    this.#timer = setTimeout(() => this.#load(), ms);
+  }
+
+  #clear() {
+    this.#rows.show([], String, () => {});
+    write(this.#note, "");
   }
 
   #show(intervals, day) {
