@@ -23,7 +23,7 @@ def test_they_mark_what_is_past_them_and_are_remembered(wall: Screen) -> None:
     assert "act" in wanted
     levels = LEVELS % "one.dataset.level ?? ''"
     wall.until(f"(wanted) => String({levels}) === String(wanted)", wanted)
-    marks = LEVELS % "getComputedStyle(one, '::before').content"
+    marks = LEVELS % "getComputedStyle(one.querySelector('.opens') ?? one, '::before').content"
     words = {"": "none", "watch": '"▲" / "watch: "', "act": '"■" / "act: "'}
     assert wall.page.evaluate(marks) == [words[level] for level in wanted]
     wall.page.reload()
