@@ -225,6 +225,25 @@ def test_a_wait_of_more_than_a_day_and_a_half_is_bounded_in_percentiles_alone() 
     assert (list(intervals.waits_of(0, 1)), intervals.row(0)[Column.WAIT]) == ([], 0)
 
 
+WAITS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3)), max_size=12)
+
+
+@given(WAITS, st.integers(0, 12))
+def test_waits_are_in_order_whatever_order_they_come_in(
+    counted: list[tuple[int, int]], taken_back: int
+) -> None:
+    """Those of some slots are found after late answers and after answers that were taken back."""
+    intervals = ServiceIntervals()
+    for slot, seconds in counted:
+        intervals.add_wait(slot * SLOT_MS, seconds * 1000, 1)
+    for slot, seconds in counted[:taken_back]:
+        intervals.add_wait(slot * SLOT_MS, seconds * 1000, -1)
+    kept = sorted(counted[taken_back:])
+    for begin in range(6):
+        found = [seconds for slot, seconds in kept if begin <= slot < begin + 2]
+        assert intervals.waits_of(begin, begin + 2) == found
+
+
 @pytest.mark.parametrize("slot", [0, 143, 299])
 def test_an_hour_without_a_count_takes_no_memory(slot: int) -> None:
     """Only hours with a count are stored."""
