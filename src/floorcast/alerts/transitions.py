@@ -30,7 +30,7 @@ def due(view: FloorView, judged: Iterable[Judged], now: int) -> Iterator[AlertTr
 
 
 def over(view: FloorView, known: frozenset[str], now: int) -> Iterator[AlertTransition]:
-    """Return transitions that clear the alerts whose rule or service is no longer in ``known``."""
+    """Return transitions that clear alerts whose rule or service is not in ``known``."""
     for number, alert in view.alerts.items():
         if number not in known and alert.status != "ok":
             yield _transition(_Whose(number, alert.service, alert.number), alert, "ok", now)

@@ -26,7 +26,7 @@ _Where = tuple[int, int, int, str | None]
 
 
 class AgentPeriod(NamedTuple):
-    """A period that an agent was in a state at a service. Times in ms."""
+    """A period in which an agent was in a state at a service. Times are in ms."""
 
     agent: int
     begin: int

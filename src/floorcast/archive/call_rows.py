@@ -138,7 +138,7 @@ def _outcome(segment: QueueSegment) -> _Outcome:
 
 
 def service_columns(number: int, directory: Directory) -> Row:
-    """The id and name of a service; empty if they are not known."""
+    """The id and name of a service; empty if unknown."""
     if number == NO_SERVICE:
         return {}
     known = directory.services.get(number)

@@ -98,7 +98,7 @@ class Checker:
         for slot, found in sorted(self._calls.items(), key=lambda one: (str(one[0][0]), one[0][1])):
             service, start = slot
             if service is None or not self._is_settled(start):
-                continue  # counted in an hour that is not in the archive, or not at all
+                continue  # counted in an hour that is missing from the archive, or not counted
             counted = self._counted.get(slot, {})
             for name in _COUNTED:
                 if found[name] > counted.get(name, 0):
@@ -110,7 +110,7 @@ class Checker:
                     )
 
     def _is_settled(self, start: int) -> bool:
-        """Whether a slot is in an hour of the archive to which no late event has come since."""
+        """Whether a slot is in an archived hour without later events."""
         index = bisect_right(self._checked, start, key=_start) - 1
         if index < 0 or start >= self._checked[index].end:
             return False

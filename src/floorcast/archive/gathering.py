@@ -91,7 +91,7 @@ def _of_log(
         begins = None if first is None or source.removed else first // 10_000
         while left:
             if begins is not None and left[0].end <= begins:
-                left = left[1:]  # before the client's first event there was nothing
+                left = left[1:]  # there was nothing before the client's first event
                 continue
             # states last until now, and a call may have ended just now
             until = job.now + 1 if name == "calls" else job.now

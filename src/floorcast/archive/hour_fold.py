@@ -71,7 +71,7 @@ class Source(Protocol):
 
 
 class Recorded(NamedTuple):
-    """An event that the log recorded in the hour: position, time of recording (ticks), event."""
+    """An event recorded in the hour: its position, its time of recording (ticks), and the event."""
 
     position: int
     recorded_at: int

@@ -40,7 +40,7 @@ class Hour(NamedTuple):
     start: int
     end: int
     day_after_next: int
-    """The end of the day after its day. Counters are kept until then."""
+    """The end of the next day. Counters are kept until then."""
 
     @property
     def date(self) -> str:

@@ -162,7 +162,7 @@ def _in_progress(replay: HourFold, hour: Hour) -> Mapping[int, ServiceIntervals]
 
 
 def _present(replay: HourFold) -> tuple[Counter[int], Counter[int]]:
-    """Return how many agents each service has at the cut, and how many calls are waiting."""
+    """Return each service's number of agents at the cut, and of waiting calls."""
     agents: Counter[int] = Counter()
     for agent in replay.floor.state.agents.values():
         if agent.logged_in:

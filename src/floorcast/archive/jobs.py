@@ -81,7 +81,7 @@ class CallPlace(Struct, array_like=True):
     segment: int
 
     def order(self) -> tuple[int, int, str, str, int]:
-        """The values that calls are sorted by."""
+        """The sort key of calls."""
         return (self.ended, self.client, self.transaction, self.session, self.segment)
 
 

@@ -21,7 +21,7 @@ UNMASKED_CHARACTERS = 4  # characters at the end of a masked value
 HASH_BYTES = 16
 
 Treatment = Callable[[Any], str | None]
-"""Gives the value to store in the archive in place of a personal value."""
+"""Returns the value to store in the archive in place of a personal value."""
 
 
 def treatment(mode: Mode, key: bytes) -> Treatment:

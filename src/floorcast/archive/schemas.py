@@ -58,7 +58,7 @@ def _camel(name: str) -> str:
 
 @cache
 def moved_on_column(reason: str) -> str:
-    """The column for a reason why calls move on."""
+    """The column for a reason of moving on."""
     return f"movedOn{_camel(reason).capitalize()}"
 
 

@@ -169,7 +169,7 @@ def _write_file(path: str, content: bytes) -> None:
     for folder in (target.parent, target.parent.parent):
         _flush(folder)
     for left in target.parent.glob(f"{target.name}.*{TEMPORARY}"):
-        left.unlink(missing_ok=True)  # left by a process that was killed
+        left.unlink(missing_ok=True)  # left by a killed process
 
 
 def _flush(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Parquet files as bytes. The same version of pyarrow makes the same bytes of the same rows."""
+"""Parquet files as bytes. A version of pyarrow always makes the same bytes from the same rows."""
 
 from __future__ import annotations
 

@@ -24,24 +24,24 @@ __all__ = ["FILE_NAME", "AuditLog", "Tuning", "Value", "files", "read"]
 
 FILE_NAME = "audit.log"
 PRIVATE = 0o600
-MAX_CHANGES = 1_000  # of one site file, that are spelt out
-TAIL_BYTES = 64 << 10  # in which the last line of a file is looked for
+MAX_CHANGES = 1_000  # of one site file, that are listed individually
+TAIL_BYTES = 64 << 10  # in which the last line of a file is searched
 
 Value = str | int | bool | list[str] | None
 
 
 class Tuning(NamedTuple):
-    """The size and number of the files, and how refusals are grouped."""
+    """The size and number of the files, and the grouping of refusals."""
 
     max_bytes: int = 10 << 20  # of one file
     older_files: int = 9
-    gather_seconds: int = 60  # in which equal refusals are one line
-    max_gathered: int = 1_000  # kinds of refusal that are gathered at once
+    gather_seconds: int = 60  # in which equal refusals share a line
+    max_gathered: int = 1_000  # kinds of refusal that are grouped at once
 
 
 class _Gathered(NamedTuple):
     since: int  # ticks
-    more: int  # refusals since the line that was written
+    more: int  # refusals since the last written line
 
 
 class AuditLog:
@@ -81,7 +81,7 @@ class AuditLog:
             self._failing = False
 
     def refused(self, event: str, **fields: Value) -> None:
-        """Append a refusal. Equal ones within a minute are counted and become one more line."""
+        """Append a refusal. Equal ones within a minute are counted, and share one more line."""
         if self._path is None:
             return
         self.flush()
@@ -96,7 +96,7 @@ class AuditLog:
         self.record(event, **fields)
 
     def flush(self, *, everything: bool = False) -> None:
-        """Append the refusals that were gathered for a minute, or all that were gathered."""
+        """Append the refusals that have been grouped for a minute, or all of them."""
         before = self._now() - self._tuning.gather_seconds * TICKS_PER_SECOND
         while self._gathered:
             oldest = next(iter(self._gathered.values()))
@@ -105,7 +105,10 @@ class AuditLog:
             self._tell_oldest()
 
     def record_changes(self, changes: Sequence[Change], **fields: Value) -> None:
-        """Append the changes of a site, one line each; beyond a thousand, their number."""
+        """Append the changes of a site, one line each.
+
+        Beyond a thousand, one line has their number.
+        """
         for change in changes[:MAX_CHANGES]:
             self.record(
                 "site_changed",
@@ -144,7 +147,7 @@ class AuditLog:
             if size and size + len(line) > self._tuning.max_bytes and self._rotate(file):
                 os.close(file)
                 file = _open(path)
-            os.write(file, line)  # in one write, because other processes also append to the file
+            os.write(file, line)  # in one write, because other processes append to the same file
         finally:
             os.close(file)
 
@@ -174,9 +177,9 @@ def files(folder: Path) -> list[Path]:
 def read(
     folder: Path, last: int | None = None, events: Collection[str] = ()
 ) -> tuple[Sequence[Mapping[str, object]], int]:
-    """The (``last``) lines of a folder's audit log, oldest first, and how many are damaged.
+    """The (``last``) lines of a folder's audit log, oldest first, and the number of damaged ones.
 
-    With ``events``, those of them only. Raises OSError when a file cannot be read.
+    With ``events``, only lines of those events. Raises OSError if a file cannot be read.
     """
     damaged = 0
 

@@ -43,8 +43,8 @@ class Proven(NamedTuple):
 class Credentials:
     """Verifies logins and throttles wrong ones. The API token is checked first.
 
-    It is long and random, so a caller without it is rejected immediately, and can neither occupy
-    the password threads nor delay other logins.
+    The token is long and random, so a caller without it is rejected immediately, and can neither
+    occupy the password threads nor delay other logins.
     """
 
     def __init__(
@@ -62,8 +62,7 @@ class Credentials:
 
         Raises ``MissingParameter``; ``BadCredentials``, which does not reveal whether the user or
         the password is wrong; ``RateLimited`` after too many wrong passwords or API tokens;
-        ``Unavailable`` if there are too many logins at once. Takes the same time for a user who
-        does not exist.
+        ``Unavailable`` if there are too many logins at once. An unknown user takes the same time.
         """
         token = _complete(claim)
         self._guesses.check(claim.address, token)
@@ -75,7 +74,7 @@ class Credentials:
             )
         self._guesses.was_right(claim.address, token)
         user = self._site.user(client.id, claim.user_name, agent=claim.agent)
-        # the same credentials many times at once, from a fleet of workers, are one attempt
+        # the same credentials sent many times at once, by a fleet of workers, are one attempt
         verify = partial(self._verify, claim, client, user)
         right = await self._verifying.do(self._fingerprint(claim), verify)
         if user is None or not right:

@@ -1,11 +1,11 @@
 """API tokens and ingest keys: reading them, finding their client, throttling guesses.
 
-After 20 different wrong keys from one address there is a delay before the next is checked: 1 s at
-first, doubled by each further wrong key, up to 60 s. The same applies to 20 attempts with one wrong
-key, which delay only that key. A count goes down by one per 120 s without a wrong key.
+After 20 different wrong keys from one address, the next key waits: 1 s at first, doubled by each
+further wrong key, up to 60 s. The same applies to 20 attempts with one wrong key, which delay only
+that key. A count goes down by one per 120 s without a wrong key.
 
-So a source with a revoked key does not stop the others at the same address. A key that was
-right from an address before is never held up there. Each process counts for itself, in memory.
+A source with a revoked key therefore does not stop others at the same address. A key that was valid
+from an address before is never delayed there. Each process counts separately, in memory.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def api_token(lv_access: str | None, authorization: str | None) -> str | None:
 def is_api_token(client: Client | None, a_digest: str) -> bool:
     """Whether a token's digest is one of the client's.
 
-    The time taken reveals nothing about them.
+    The duration reveals nothing about them.
     """
     right = False
     for known in client.api_tokens if client else ():
@@ -101,9 +101,9 @@ class Keys:
 
 FREE = 20  # wrong keys before the first delay
 LONGEST_SECONDS = 60
-MAX_COUNTED = FREE + 6  # where counting stops: the longest delay is reached
+MAX_COUNTED = FREE + 6  # the maximum count, at which the delay is longest
 QUIET_SECONDS = 120  # after each of which a count decreases by one
-MAX_KEPT = 50_000  # addresses that are counted, and pairs of address and key known as good
+MAX_KEPT = 50_000  # counted addresses, and pairs of address and key known as good
 
 
 class _Count(NamedTuple):
@@ -118,14 +118,14 @@ class KeyGuesses:
     def __init__(self, now: Now, kept: int = MAX_KEPT) -> None:
         self._now = now
         self._kept = kept
-        # by network and key, and by network alone ("") for different keys; longest quiet first
+        # by network and key, or by network alone ("") for different keys; longest quiet first
         self._wrong: dict[tuple[str, str], _Count] = {}
         self._good: dict[tuple[str, str], None] = {}
 
     def check(self, address: str, key_digest: str) -> None:
         """Raise ``RateLimited`` if it is too early for another key from this address.
 
-        Costs next to nothing while no address has had a wrong key.
+        The check costs almost nothing while no address has had a wrong key.
         """
         if not self._wrong or (address, key_digest) in self._good:
             return

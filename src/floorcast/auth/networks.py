@@ -1,4 +1,4 @@
-"""Network addresses: the prefix that one party holds, and loopback."""
+"""Network addresses: the prefix of one party, and loopback."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def network_of(address: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach what listens at ``host``."""
+    """Whether a server at ``host`` can be reached from this machine only."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:

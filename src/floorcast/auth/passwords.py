@@ -1,7 +1,7 @@
 """Passwords: Argon2id, in two threads.
 
 Hashing releases the interpreter's lock, so two threads use two cores and the event loop stays free.
-Queues are bounded: a request beyond that gets 503.
+Queues are bounded: a request to a full queue gets 503.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ MAX_CLIENT_WAITING = 1024  # from all of a client's addresses together
 
 
 class FairQueue(Generic[T]):
-    """Items by client and address. Each address of a client may hold ``per_address``."""
+    """Items by client and address. Each address of a client can have ``per_address``."""
 
     def __init__(self, per_address: int, per_client: int = MAX_CLIENT_WAITING) -> None:
         self._per_address = per_address
         self._per_client = per_client
-        self._clients: dict[int, dict[str, deque[T]]] = {}  # the one to be served next is first
+        self._clients: dict[int, dict[str, deque[T]]] = {}  # the next one to be served is first
         self._sizes: dict[int, int] = {}
 
     def push(self, queue: tuple[int, str], item: T) -> bool:
@@ -68,7 +68,7 @@ class FairQueue(Generic[T]):
 
 
 THREADS = 2
-MAX_WAITING = 64  # per client and address; at 30 ms a verification, a second's worth
+MAX_WAITING = 64  # per client and address: about a second of verifications of 30 ms
 
 Queue = tuple[int, str]
 """A client's id, and the network that the request came from."""
@@ -102,8 +102,8 @@ class Passwords:
     """Hashes and verifies passwords off the event loop, at most ``THREADS`` at a time.
 
     Work waits in one queue per client and address. Clients take turns, and within a client its
-    addresses take turns, so no client and no address can delay the others for more than its share.
-    A full queue raises Unavailable (503).
+    addresses take turns, so no client or address can delay the others beyond its share. A full
+    queue raises Unavailable (503).
     """
 
     def __init__(self, hasher: Hasher | None = None, waiting: int = MAX_WAITING) -> None:
@@ -115,15 +115,15 @@ class Passwords:
         self._closed = False
 
     async def hash(self, password: str, queue: Queue = ANY_QUEUE) -> str:
-        """The encoded hash; raises ``Unavailable`` when too many wait in the queue."""
+        """The encoded hash. Raises ``Unavailable`` if too many requests wait."""
         return await self._run(partial(self._hasher.hash, password), queue)
 
     async def verify(
         self, password_hash: str | None, password: str, queue: Queue = ANY_QUEUE
     ) -> bool:
-        """Whether the hash is this password's; raises ``Unavailable`` when too many wait.
+        """Whether the hash is this password's. Raises ``Unavailable`` if too many requests wait.
 
-        None, for a user who does not exist, is never right and takes just as long.
+        None, for an unknown user, is never right and takes just as long.
         """
         work = partial(self._hasher.verify, password_hash or self._dummy, password)
         return await self._run(work, queue) and bool(password_hash)
@@ -146,12 +146,12 @@ class Passwords:
         except RuntimeError as error:
             self._next()
             raise Unavailable("the server is stopping") from error
-        # the thread is taken until it is done, even if the caller has gone away
+        # the thread is in use until it is done, even if the caller is gone
         future.add_done_callback(partial(self._done, loop))
         return await asyncio.wrap_future(future)
 
     async def _turn(self, queue: Queue) -> None:
-        """Wait for a thread; returns with it taken."""
+        """Wait for a thread, and reserve it."""
         if self._closed:
             raise Unavailable("the server is stopping")
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -163,7 +163,7 @@ class Passwords:
             if self._closed:
                 raise Unavailable("the server is stopping") from None
             if turn.done() and not turn.cancelled():
-                self._next()  # the caller was cancelled after it received the thread
+                self._next()  # the caller was cancelled after it had reserved the thread
             raise
 
     def _done(self, loop: asyncio.AbstractEventLoop, _: Future[T]) -> None:

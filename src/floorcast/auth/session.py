@@ -86,12 +86,12 @@ class Session(Struct, eq=False, kw_only=True):
 
     @property
     def key(self) -> str:
-        """The key under which the store holds it."""
+        """The key of the session in the store."""
         return login_key(self.client, self.name, self.token, agent=self.agent)
 
     @property
     def limits(self) -> tuple[frozenset[int] | None, frozenset[int]]:
-        """The ids of the call centers and services of its client that it can see (None: all)."""
+        """The ids of the client's call centers and services that it can see (None: all)."""
         return (
             None if self.call_centers is None else _of_client(self.client, self.call_centers),
             _of_client(self.client, self.services),
@@ -161,7 +161,7 @@ class _Stored(Struct, kw_only=True, omit_defaults=True):
 
 
 def stored(session: Session) -> bytes:
-    """A session as it is stored: its user, and when it was used."""
+    """A session as stored: its user, and the time of its use."""
     return msgspec.json.encode(
         _Stored(
             id=HASHED + session.digest,
@@ -241,7 +241,7 @@ ALLOWED: Final[Mapping[Methods, tuple[SessionRole, ...]]] = {
 
 
 def require(methods: Methods, role: SessionRole) -> None:
-    """Raise ``RoleNotAllowed``, naming the roles that would do, unless ``role`` is one."""
+    """Raise ``RoleNotAllowed`` with the allowed roles unless ``role`` is one of them."""
     allowed = ALLOWED[methods]
     if role not in allowed:
         raise RoleNotAllowed(

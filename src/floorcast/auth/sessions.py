@@ -43,11 +43,11 @@ __all__ = ["BUCKET", "DAYS_UNTIL_PASSWORD_EXPIRES", "LIFETIME", "Sessions"]
 DAYS_UNTIL_PASSWORD_EXPIRES: Final = 9999
 """A member of login responses: passwords do not expire, and clients calculate with it."""
 
-LIFETIME: Final = 2 * 3600  # seconds without use after which a session has ended
-WRITTEN: Final = 60  # seconds between two writings of a session's use
+LIFETIME: Final = 2 * 3600  # seconds without use after which a session ends
+WRITTEN: Final = 60  # seconds between two writes of a session's use
 LAG: Final = 120  # seconds by which the stored use can lag, with a margin
 SESSIONS_PER_WRITE: Final = 250  # sessions written in one go
-TRIES: Final = 10  # when other nodes write at the same time
+TRIES: Final = 10  # if other nodes write at the same time
 
 BUCKET: Final = "sessions"
 """The bucket of the sessions."""
@@ -57,8 +57,7 @@ class Sessions:
     """All sessions. Reads them from the key-value store when it is created.
 
     Await ``keep`` every 10 to 15 s, and ``close`` before the store is closed. If nodes share the
-    store, a session lives ``LAG`` longer, because another node may have a use that is not written
-    yet.
+    store, a session lives ``LAG`` longer, because another node may have an unwritten use.
     """
 
     def __init__(
@@ -82,7 +81,7 @@ class Sessions:
         self._by_key: dict[str, Session] = {}
         self._new = NewSessions(now)
         self._opening: SingleFlight[Session] = SingleFlight()
-        self._used: set[str] = set()  # digests of those whose use is not all written yet
+        self._used: set[str] = set()  # digests of those with unwritten uses
         self._ended: dict[str, bytes] = {}  # by key, as they are in the bucket
         self._ends = 0  # sessions that ended since the start
         self._load(shared=shared)
@@ -101,9 +100,9 @@ class Sessions:
         agent: bool = False,
         address: str = "",
     ) -> Session:
-        """The user's session with this API token: the one it has, or a new one.
+        """The user's session with this API token: the existing one or a new one.
 
-        Raises what ``Credentials.prove`` does, and ``Unavailable`` when it cannot be stored.
+        Raises the errors of ``Credentials.prove``, and ``Unavailable`` if it cannot be stored.
         """
         claim = Claim(client_name, user_name, password, api_token, agent, address)
         proven = await self._credentials.prove(claim)
@@ -119,9 +118,9 @@ class Sessions:
         return await self._opening.do(blank.key, partial(self._open, blank, api_token or ""))
 
     async def open_screen(self, client: int, key: str) -> Session:
-        """The session of a screen key of the client: the one it has, or a new one.
+        """The session of a screen key of the client: the existing one or a new one.
 
-        Every screen with the key has the same session. Raises ``Unavailable`` when it cannot be
+        Every screen with the key has the same session. Raises ``Unavailable`` if it cannot be
         stored.
         """
         token = digest(key)
@@ -157,7 +156,7 @@ class Sessions:
         return self._ends + self._site.generation
 
     def validate(self, session_id: str) -> bool:
-        """Whether the session lives; asking counts as a use of it. Raises Unavailable."""
+        """Whether the session is alive. Counts as a use. Raises Unavailable."""
         self._site.check_current()
         session = self._alive(session_id)
         if session is not None:
@@ -167,7 +166,7 @@ class Sessions:
     async def logout(self, session_id: str) -> Session | None:
         """End the session. Returns it, or None if there was none."""
         found = self._alive(session_id)
-        # again, if another node wrote a use of it in the meantime
+        # repeated if another node has written a use of it in the meantime
         while session := self._living.get(digest(session_id)):
             self._end(session)
             await self._write_ends()
@@ -184,9 +183,11 @@ class Sessions:
         agent: bool = False,
         address: str = "",
     ) -> Proven:
-        """Give the user another password, which ends all of its sessions; returns whose it is.
+        """Give the user another password, which ends all of the user's sessions.
 
-        Raises what ``login`` does, and ``InvalidParameter`` for a new password that is too
+        Returns the session's user.
+
+        Raises the errors of ``login``, and ``InvalidParameter`` for a new password that is too
         short or too long, the user's name or the old password.
         """
         if not new_password.strip():
@@ -214,7 +215,7 @@ class Sessions:
         await self._write_uses(WRITTEN)
 
     async def close(self) -> None:
-        """Write everything down; raises ``Unavailable`` when it cannot."""
+        """Write all outstanding data. Raises ``Unavailable`` on failure."""
         await self._write_ends()
         await self._write_uses(0)
 
@@ -230,7 +231,7 @@ class Sessions:
                 blank, digest=digest(id_from(nonce, secret)), nonce=nonce, last_used=self._now()
             )
             there = self._kv.get(BUCKET, key)
-            # after a conflict another node was first, and its session has arrived by now
+            # after a conflict another node was first, and its session has arrived
             with suppress(Conflict):
                 await self._kv.write([Item(BUCKET, key, stored(new))], [Item(BUCKET, key, there)])
         if session := self._opened(key, secret):
@@ -244,7 +245,7 @@ class Sessions:
             return None
         if not session.id:
             derived = id_from(session.nonce, secret)
-            if digest(derived) != session.digest:  # an earlier release chose its id
+            if digest(derived) != session.digest:  # earlier releases chose the id
                 return None
             session.id = derived
         self._touch(session)
@@ -292,7 +293,7 @@ class Sessions:
         self._ended[session.key] = session.written
 
     def _hear(self, key: str, raw: bytes | None) -> None:
-        """Applies the bucket's current value of a key, from any node."""
+        """Apply the bucket's current value of a key, from any node."""
         self._ended.pop(key, None)
         old = self._by_key.get(key)
         new = None if raw is None else restored(raw)
@@ -305,7 +306,7 @@ class Sessions:
             self._live(new)
 
     def _merge(self, session: Session, written: Session) -> None:
-        """Another node's use counts like one here."""
+        """Another node's use counts like a local one."""
         session.written, session.kept = written.written, written.kept
         if written.last_used > session.last_used:
             session.last_used = written.last_used

@@ -54,8 +54,8 @@ USER_FROM_ADDRESS = Limit(free=5, longest=60, quiet=120, most=11)
 ADDRESS = Limit(free=30, longest=60, quiet=120, most=36)
 USER = Limit(free=20, longest=5, quiet=10, most=25)
 
-MAX_TURNS = 60  # addresses that wait for a turn at one user
-TURN_EXPIRY_SECONDS = 30  # for which a turn can be taken once it has come
+MAX_TURNS = 60  # addresses that wait for a turn with one user
+TURN_EXPIRY_SECONDS = 30  # in which a turn must be taken once it has come
 
 TRUSTED = 30 * 86_400  # seconds after a login for which its address is known as good
 MAX_COUNTS = 100_000  # counts of each kind, and as many addresses known as good
@@ -77,9 +77,9 @@ class Attempt(NamedTuple):
 
 
 class _Count(Struct, array_like=True):
-    """Wrong attempts; times are in ticks.
+    """Wrong attempts. Times are in ticks.
 
-    ``turns`` has the addresses that can try next, and when.
+    ``turns`` has the addresses that can try next, with their times.
     """
 
     wrong: int = 0
@@ -96,9 +96,9 @@ class _Decision(NamedTuple):
 
 
 class Throttle:
-    """The counts of wrong passwords. A restart of a single server forgets them.
+    """The counts of wrong passwords. A restart of a single server resets them.
 
-    Every method raises ``Unavailable`` when the key-value store cannot be written.
+    Every method raises ``Unavailable`` if the key-value store cannot be written.
     """
 
     def __init__(self, kv: KeyValueStore, now: Now, kept: int = MAX_COUNTS) -> None:
@@ -157,7 +157,10 @@ class Throttle:
         await self._change(attempt, count)
 
     async def _change(self, attempt: Attempt, decide: Callable[[], _Decision]) -> int:
-        """Write the decision, again if another node changes the counts. Returns the wait."""
+        """Write the decision, and repeat it if another node changes the counts.
+
+        Returns the wait.
+        """
         keys = (HERE, attempt.here), (ANYWHERE, attempt.user), (SPRAY, attempt.address)
         async with self._one_at_a_time:
             for _ in range(TRIES):
@@ -221,7 +224,7 @@ class Throttle:
         return [_item(bucket, key, _Count(count.wrong - 1, count.last, 0, count.turns))]
 
     async def _forget(self) -> None:
-        """Forget the oldest of too many counts, and some more, so that not every attempt has to."""
+        """Remove the oldest of too many counts, and some more, so that few attempts must do it."""
         for bucket in (HERE, SPRAY, ANYWHERE, GOOD):
             raw = self._kv.items(bucket)
             if len(raw) <= self._kept:
@@ -251,7 +254,7 @@ def _delay(wrong: int, limit: Limit) -> int:
 
 
 def _pause(anywhere: _Count) -> int:
-    """Ticks between two turns at a user."""
+    """The ticks between two turns with a user."""
     return max(1, _delay(anywhere.wrong, USER)) * TICKS_PER_SECOND
 
 

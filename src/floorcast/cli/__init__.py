@@ -1,1 +1,1 @@
-"""The ``floorcast`` command: one module a subcommand, listed in ``floorcast.cli.app``."""
+"""The ``floorcast`` command: one module per subcommand, listed in ``floorcast.cli.app``."""

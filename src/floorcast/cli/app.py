@@ -66,14 +66,14 @@ def main() -> None:
             app(prog_name="floorcast")
         finally:
             sys.stdout.flush()  # otherwise the interpreter reports a full disk when it exits
-    except KeyboardInterrupt:  # also where the command has not yet begun
+    except KeyboardInterrupt:  # also if the command has not begun yet
         sys.exit(128 + signal.SIGINT)
     except FloorcastError as error:
         sys.exit(f"floorcast: {error}")
     except OSError as error:
         if error.errno not in {*NO_ROOM_ERRNOS, errno.EPIPE}:
             raise
-        # Python would flush once more at its end, and fail once more.
+        # Python would flush once more at its end, and fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1 if error.errno == errno.EPIPE else f"floorcast: {_no_room(error)}")
 

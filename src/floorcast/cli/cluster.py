@@ -1,4 +1,4 @@
-"""``floorcast cluster``: the state of a cluster, moving into and out of one, repairing it."""
+"""``floorcast cluster``: status, import, export, repair and configuration of a cluster."""
 
 from __future__ import annotations
 

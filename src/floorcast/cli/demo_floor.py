@@ -35,7 +35,7 @@ FILE_NAME = "demo-floor.json"
 MS = timedelta(milliseconds=1)
 NOTED_EVERY = 10_000  # ms of the floor
 
-SOON = 1.0  # seconds, within which a wait is not worth a word
+SOON = 1.0  # seconds; shorter waits are not reported
 CLOSING_SECONDS = 15  # that the last events have
 TOKEN_AGE_SECONDS = 60  # back from the start that the printed token reaches
 API_TOKEN = "example-api-token-change-me"  # noqa: S105 — of the example site, which is public

@@ -48,7 +48,7 @@ def erase(
 
     Finds every call and message with the phone number or account, and replaces phone numbers,
     accounts, names and e-mail addresses in all of their events by null. Ids, times and figures
-    stay. Phone numbers match however they are written. The server must be stopped.
+    stay. Phone numbers match in any notation. The server must be stopped.
 
     On a node of a cluster whose archive has hashes, --log (or the setting) names the cluster.
     """

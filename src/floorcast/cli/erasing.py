@@ -27,7 +27,7 @@ from floorcast.store.erasing import Changes, Rewritten, rewrite_store, stored_bo
 
 __all__ = ["Erasing"]
 
-EMBEDDED = "embedded"  # the setting ``log`` of a server that is in no cluster
+EMBEDDED = "embedded"  # the setting ``log`` of a server without a cluster
 
 _parts = msgspec.msgpack.Decoder(list[bytes])
 

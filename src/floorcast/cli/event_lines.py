@@ -1,4 +1,4 @@
-"""Events as lines for people: one each, its columns under those of the others."""
+"""Events as lines of text with aligned columns."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _line(widths: tuple[int, ...], *cells: Cell) -> str:
 
 
 def _clock(moment: int | str | None) -> str | None:
-    """The local time of day; text that is not a time is returned unchanged."""
+    """The local time of day. Text that is not a time is returned unchanged."""
     try:
         if isinstance(moment, int):
             at = datetime.fromtimestamp(moment / 1000, UTC)

@@ -24,7 +24,7 @@ from floorcast.client import AsyncClient, Credentials, Filter, Timing
 
 __all__ = ["FloorScreen", "look"]
 
-ONCE_TIMEOUT_SECONDS = 10.0  # seconds of waiting for a server, where the floor is printed once
+ONCE_TIMEOUT_SECONDS = 10.0  # seconds to wait for a server if the floor is printed once
 REDRAWN = 0.5  # seconds; times in states advance without the server
 
 
@@ -36,7 +36,7 @@ async def look(url: str, who: Credentials, what: Filter) -> Seen:
 
 
 async def _ask(reader: AsyncClient, what: Filter) -> Seen:
-    # one after the other, so that an unavailable server is waited for and reported once
+    # one after the other, so that an unavailable server is reported once
     return Seen(
         services=await reader.service_statistics(what),
         agents=await reader.agent_status(what),
@@ -94,7 +94,7 @@ class FloorScreen:
 
 
 async def _either(over: asyncio.Event, seconds: float) -> None:
-    """Wait until it ends, but at most this many seconds."""
+    """Wait until the screen ends, but at most this many seconds."""
     with suppress(TimeoutError):
         await asyncio.wait_for(over.wait(), seconds)
 
@@ -112,7 +112,7 @@ def _keys(over: asyncio.Event) -> Iterator[None]:
     before = termios.tcgetattr(keyboard)
 
     def pressed() -> None:
-        # an empty read: the terminal has gone away
+        # an empty read: the terminal is closed
         if os.read(keyboard, 64) in {b"q", b"Q", b""}:
             over.set()
 

@@ -21,7 +21,7 @@ from floorcast.client.answers import (
 __all__ = ["Seen", "clock", "draw"]
 
 STALE = 10.0  # seconds after which the shown data counts as stale
-_LOW, _HIGH = 60.0, 80.0  # percent of service level: below it red, from it on green
+_LOW, _HIGH = 60.0, 80.0  # percent of service level: below the first red, from the second on green
 # Lines besides rows: the heading, two blanks, and titles, heads and footers of three tables.
 _AROUND = 12
 
@@ -29,7 +29,7 @@ _AROUND = 12
 class Seen(Struct, kw_only=True):
     """The floor as of the last response, ``age`` seconds ago.
 
-    ``trouble`` is why it is not newer.
+    ``trouble`` is the reason why it is not newer.
     """
 
     services: ServiceAnswer
@@ -40,7 +40,7 @@ class Seen(Struct, kw_only=True):
 
 
 def draw(seen: Seen, title: str, lines: int | None = None) -> RenderableType:
-    """Services, waiting calls and agents; ``lines``: the height to keep to, None for no end."""
+    """Services, waiting calls and agents, in at most ``lines`` lines (None: unlimited)."""
     services = sorted(seen.services.stats, key=_by_name)
     at_services, at_calls, at_agents = _shares(lines, len(services), len(seen.calls.calls_details))
     return Group(
@@ -149,7 +149,7 @@ def _by_name(service: ServiceStatistics) -> tuple[str, int]:
 
 
 def _by_state(agent: AgentDetails) -> tuple[int, int, str]:
-    """Together by state, and who has been in it for the longest first."""
+    """Agents of one state together, longest in the state first."""
     return agent.state_id or 0, agent.state_changed_after or 0, agent.agent_login_id or ""
 
 

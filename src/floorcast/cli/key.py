@@ -29,7 +29,7 @@ app = typer.Typer(
 )
 
 SCREEN_KEY = "screen key"
-SOME = 10  # call centers or services that an error names
+SOME = 10  # call centers or services listed in an error
 KIND_NAMES: dict[KeyKind, str] = {
     "api_tokens": "API token",
     "ingest_keys": "ingest key",
@@ -110,7 +110,7 @@ def new(
 
 
 class _Shown(NamedTuple):
-    """The services that a screen key shows, and the server's address, as given."""
+    """The services of a screen key, and the server's address, as given."""
 
     call_centers: list[str]
     services: list[str]

@@ -78,7 +78,10 @@ def credentials(client: str, user: str, password: str, api_token: str, url: str)
 
 
 def read_filter(given: Sequence[str], *kinds: str) -> Filter:
-    """The filter of some ``kind=value,value``; raises ``typer.BadParameter`` for other kinds."""
+    """The filter for ``kind=value,value`` options.
+
+    Raises ``typer.BadParameter`` for other kinds.
+    """
     from floorcast.client import Filter
 
     found: dict[str, tuple[str, ...]] = {}
@@ -96,14 +99,14 @@ def read_filter(given: Sequence[str], *kinds: str) -> Filter:
 
 
 def tell_wait(seconds: float, why: str) -> None:
-    """Say on standard error why nothing happens, and for how long."""
+    """Report the reason and the duration of a wait on standard error."""
     from floorcast.cli.event_lines import printable
 
     print(f"floorcast: {wait_line(seconds, printable(why))}", file=sys.stderr, flush=True)
 
 
 def tell_back(seconds: float) -> None:
-    """Say on standard error that the server answers again."""
+    """Report on standard error that the server responds again."""
     print(f"floorcast: {back_line(seconds)}", file=sys.stderr, flush=True)
 
 

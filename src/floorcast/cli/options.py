@@ -1,8 +1,8 @@
 """Options that were not given on the command line: from the environment, or the settings' file.
 
-Every option of every command has one name everywhere: ``--time-zone`` is
-``FLOORCAST_TIME_ZONE`` in the environment and ``time_zone`` in ``floorcast.toml``. The server's
-own settings are read by ``floorcast.config`` where they are used, and left alone here.
+Every option of every command has one name everywhere: ``--time-zone`` is ``FLOORCAST_TIME_ZONE`` in
+the environment and ``time_zone`` in ``floorcast.toml``. The server's own settings are read by
+``floorcast.config`` where they are used, and ignored here.
 
 A key or a password is not sent to a URL from a less explicit source: a ``floorcast.toml`` in the
 current folder must not be able to send the key of the environment elsewhere.
@@ -33,10 +33,10 @@ COMMAND_LINE, FROM_ELSEWHERE = "COMMANDLINE", "DEFAULT_MAP"  # click's names of 
 
 
 class Known(Collection[str]):
-    """The names of all commands' options: what ``config.load`` must not call unknown.
+    """The names of all commands' options, which ``config.load`` must accept.
 
-    Each command is imported to find its options, so they are collected only when a name is
-    neither a setting nor an option of the command that runs.
+    Each command is imported to find its options, so they are collected only when a name is neither
+    a setting nor an option of the running command.
     """
 
     def __init__(self, context: typer.Context) -> None:
@@ -66,7 +66,7 @@ def known(context: typer.Context) -> Collection[str]:
 
 
 class Command(TyperCommand):
-    """A command whose errors name the source of a value, and whose secrets stay where they are."""
+    """A command whose errors name the source of a value, and that does not leak secrets."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 — click's, in Typer
         """Read the options. An error names the variable or file of the value."""
@@ -121,9 +121,9 @@ def _telling_source(context: typer.Context) -> Iterator[None]:
 
 
 def _check_secrets(context: typer.Context) -> None:
-    """Refuse to send a secret to a URL that a less explicit source gives."""
+    """Refuse to send a secret to a URL from a less explicit source."""
     url = _given(context, "url")
-    if url is None:  # the program's own default, or no command that sends anything
+    if url is None:  # the program's own default, or a command that sends nothing
         return
     for name in sorted(SECRETS):
         secret = _given(context, name)

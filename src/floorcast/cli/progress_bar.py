@@ -22,7 +22,7 @@ def wait_line(seconds: float, why: str) -> str:
 
 
 def back_line(seconds: float) -> str:
-    """The server answers again."""
+    """Report that the server responds again."""
     return f"the server responds again after {math.ceil(seconds)} s"
 
 
@@ -73,7 +73,7 @@ class Bar:
 
 
 class Lines:
-    """Prints a line per tenth (or per ``STEP`` if the end is unknown) and one per wait."""
+    """Prints a line per tenth (``ITEMS_PER_LINE`` if the end is unknown) and one per wait."""
 
     def __init__(self, console: Console, total: int | None, what: str) -> None:
         self._console = console
@@ -103,7 +103,7 @@ class Lines:
 
 @contextmanager
 def shown(total: int | None, what: str = "events") -> Iterator[Shown]:
-    """Show the way to ``total`` (None: without an end) events, as fits what standard error is."""
+    """Show the progress to ``total`` (None: no end) events, in a form that suits stderr."""
     from rich.console import Console
 
     console = Console(stderr=True)

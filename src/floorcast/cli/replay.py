@@ -36,8 +36,8 @@ __all__ = [
     "say",
 ]
 
-MAX_SPEED = math.inf  # as fast as the server takes the events
-MAX_WAIT_SECONDS = 3600.0  # for one batch, before giving up
+MAX_SPEED = math.inf  # as fast as the server accepts the events
+MAX_WAIT_SECONDS = 3600.0  # for one batch, before it fails
 SHORTEST_SLEEP = 0.02  # seconds; at high speeds it gathers events into batches
 MOST_REASONS = 20  # printed at the end
 
@@ -50,7 +50,7 @@ class Reason(msgspec.Struct):
 
 
 class Totals(msgspec.Struct):
-    """The outcome of the events; ``refused`` has the reasons by code and message."""
+    """The results of the events. ``refused`` has the reasons by code and message."""
 
     sent: int = 0
     accepted: int = 0

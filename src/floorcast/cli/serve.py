@@ -27,7 +27,7 @@ ACCEPT_LOSS = inspect.Parameter(
 
 
 class Read(Protocol):
-    """Reads the settings from every source; ``usual`` are a command's own defaults."""
+    """Reads the settings from every source. ``usual`` has a command's own defaults."""
 
     def __call__(self, **usual: object) -> Settings:
         """The settings; raises SettingError."""

@@ -30,7 +30,7 @@ __all__ = ["faults_in", "register"]
 
 HOUR_MS = 3_600_000  # ms
 USUAL_HOURS, LONGEST = 8.0, 8_760.0
-HEAVIEST = 10.0  # with more load, the queues alone fill the memory
+HEAVIEST = 10.0  # with more load, the queues alone would fill the memory
 
 
 def register(app: typer.Typer) -> None:
@@ -158,7 +158,7 @@ def _simulate(
 
 
 def _writable(path: Path | None) -> Path | None:
-    # found out now, and not when hours of work are over
+    # checked now, and not after hours of work
     if path is not None:
         try:
             path.touch()
@@ -213,7 +213,7 @@ def faults_in(text: str) -> Faults:
 
 @contextmanager
 def _told_to_stop() -> Iterator[threading.Event]:
-    """An event that the first SIGINT or SIGTERM sets. The second one ends the program at once."""
+    """An event that the first SIGINT or SIGTERM sets. The second one exits at once."""
     stopping = threading.Event()
 
     def stop(_number: int, _frame: FrameType | None) -> None:

@@ -37,9 +37,9 @@ class Pace(NamedTuple):
 
 
 class SimulationRun:
-    """A floor and the open connection to its server; ``totals`` is what that has said so far.
+    """A floor and the open connection to its server. ``totals`` has the server's verdicts so far.
 
-    ``stopping`` is set from outside to have it stop. ``clock`` is replaceable for tests.
+    ``stopping`` is set to stop the run. ``clock`` is replaceable for tests.
     """
 
     def __init__(
@@ -60,9 +60,9 @@ class SimulationRun:
         self._ready: list[CloudEvent] = []
 
     def go_on(self, pace: Pace, until: float = math.inf) -> None:
-        """Work until the floor's clock is at ``until`` (whole ms), or it is to stop.
+        """Run until the floor's clock is at ``until`` (whole ms), or the run is stopped.
 
-        Raises Refusal and Unavailable, as Sender does.
+        Raises the errors of Sender, Refusal and Unavailable.
         """
         floor, began = self._floor, self._clock()
         while floor.now + 1 <= until and not self._stopping.is_set():
@@ -76,7 +76,7 @@ class SimulationRun:
                 self._stopping.wait(CHECK_SECONDS)
 
     def close(self) -> None:
-        """Close the floor, and send all that is left."""
+        """Close the floor and send all remaining events."""
         self._ready += self._wire.carry(self._floor.close(), self._floor.now)
         self._ready += self._wire.flush()
         self._send()

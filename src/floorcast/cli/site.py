@@ -32,7 +32,7 @@ __all__ = ["app", "is_terminal", "register"]
 
 app = typer.Typer(help="Apply, check and show the site's clients.", no_args_is_help=True)
 
-MAX_NAMED = 20  # clients and users that are named before they are removed
+MAX_NAMED = 20  # clients and users listed before they are removed
 
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A site file (TOML).")]
 
@@ -121,12 +121,15 @@ def show_site(
 
 
 def is_terminal() -> bool:
-    """Whether there is a terminal for questions."""
+    """Whether questions can be asked on a terminal."""
     return sys.stdin.isatty()
 
 
 def _ask(file: Path, removed: Sequence[str]) -> None:
-    """Ask whether what a file does not declare any more may go; raises SettingError if not."""
+    """Confirm the removal of everything that the file no longer declares.
+
+    Raises SettingError if not.
+    """
     shown = "\n".join(f"  {one}" for one in removed[:MAX_NAMED])
     more = f"\n  … and {len(removed) - MAX_NAMED} more" if len(removed) > MAX_NAMED else ""
     typer.echo(f"{file} removes:\n{shown}{more}", err=True)

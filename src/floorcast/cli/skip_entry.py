@@ -1,4 +1,4 @@
-"""``floorcast skip-entry``: do without an entry of the log that is damaged."""
+"""``floorcast skip-entry``: skips a damaged log entry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``floorcast tail``: the events of a feed as they happen, a line each."""
+"""``floorcast tail``: the events of a feed as they happen, one per line."""
 
 from __future__ import annotations
 
@@ -107,5 +107,5 @@ def _follow(feed: Feed[E], line: Callable[[E], str], head: str, *, json: bool) -
         # The reader is gone, which is not an error; Python would flush again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     finally:
-        # Ctrl-C may come between an event and its line: then it has to come again.
+        # Ctrl-C may come between an event and its line. The event must then be printed next time.
         feed.close(handled=feed.json is printed)

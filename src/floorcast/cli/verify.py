@@ -116,7 +116,7 @@ def _check_folder(folder: Path) -> None:
 
 
 def limits_of(settings: Settings) -> Moment:
-    """The limits by which a server with these settings folds."""
+    """The limits of a server's fold with these settings."""
     from floorcast.statistics.visibility import Moment
 
     return Moment(
@@ -150,7 +150,7 @@ def _told(client: int, difference: Difference) -> Sequence[str]:
 
 
 def stored_entries(log: LogReader, stream: StreamRow) -> Iterator[StoredEntry]:
-    """The stored entries, preceded by the site as of the first one."""
+    """The stored entries, preceded by the site at the first one."""
     from floorcast.verify.verification import StoredEntry
 
     removed = log.removed_site(stream.ordinal)

@@ -15,7 +15,7 @@ def register(app: typer.Typer) -> None:
 
 
 def line() -> str:
-    """The versions of floorcast and of its Python, as people report them."""
+    """The versions of floorcast and of its Python, as needed in bug reports."""
     from floorcast.server.release import release
 
     return f"floorcast {release()} on Python {platform.python_version()}"

@@ -12,13 +12,14 @@ __all__ = ["address"]
 
 
 def address(url: str) -> str:
-    """The address without a slash at its end.
+    """The address without a trailing slash.
 
-    Raises SettingError for what cannot be one: no amount of waiting would make it answer.
+    Raises SettingError if it is invalid, because waiting could not help.
     """
     try:
         parts = urlsplit(url)
-        httpx.URL(url).host.encode("idna")  # else found out at each connection, as no httpx error
+        # Otherwise found at each connection, and not as an httpx error.
+        httpx.URL(url).host.encode("idna")
         known = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
     except (ValueError, httpx.InvalidURL):
         known = False

@@ -20,7 +20,7 @@ __all__ = [
 
 
 class AgentAverages(Struct, rename="camel", kw_only=True):
-    """The average time that agents stay in each state."""
+    """The average time of agents in each state."""
 
     average_ready_time: int | None = None
     average_not_ready_time: int | None = None
@@ -63,7 +63,7 @@ class _AgentFigures(Struct, rename="camel", kw_only=True):
 
 
 class AgentStatistics(_AgentFigures, kw_only=True):
-    """An agent who is logged in now, with the figures of today."""
+    """An agent who is logged in now, with today's figures."""
 
     agent_name: str | None = None
     agent_status: str | None = None
@@ -71,7 +71,7 @@ class AgentStatistics(_AgentFigures, kw_only=True):
 
 
 class AgentStatisticsAnswer(Answer, kw_only=True):
-    """The agents that are logged in now."""
+    """The agents who are logged in now."""
 
     agent_statistics: list[AgentStatistics] = field(default_factory=list)
 
@@ -92,7 +92,7 @@ class AgentServices(Struct, rename="camel", kw_only=True):
 
 
 class AgentStatisticsExAnswer(Answer, kw_only=True):
-    """The agents that were logged in at any time today."""
+    """The agents who were logged in at any time today."""
 
     agent_statistics: list[AgentServices] = field(default_factory=list)
 
@@ -122,7 +122,7 @@ class AgentDetails(Struct, rename="camel", kw_only=True):
 
 
 class AgentStatusAnswer(Answer, kw_only=True):
-    """The agents that are logged in now, and the time of the answer."""
+    """The agents who are logged in now, and the time of the answer."""
 
     agent_details: list[AgentDetails] = field(default_factory=list)
     time_stamp: int | None = None

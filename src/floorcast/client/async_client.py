@@ -36,8 +36,8 @@ E = TypeVar("E")
 class AsyncFeed(Followed[E]):
     """An endless feed, event by event: each event once, through any failure.
 
-    ``async for event in feed``; as a context manager it closes its stream, and saves the token
-    of the last event, unless the block ended in an exception.
+    Use ``async for event in feed``. As a context manager it closes its stream, and saves the token
+    of the last event unless the block ended with an exception.
     """
 
     def __init__(self, io: AsyncIo, following: Following[E]) -> None:
@@ -105,7 +105,7 @@ class AsyncFeed(Followed[E]):
 def _answering(
     build: Callable[P, Call[T]],
 ) -> Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]:
-    """The client's method that makes a call."""
+    """The client's method for a call."""
 
     async def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
         call = build(*args, **kwargs)
@@ -118,7 +118,7 @@ def _answering(
 def _saying(
     say: Callable[Concatenate[Conversation, P], Steps[T]],
 ) -> Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]:
-    """The client's method that is one of the conversation's."""
+    """The client's method for one of the conversation's methods."""
 
     async def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._io.run(say(self._conversation, *args, **kwargs))
@@ -130,7 +130,7 @@ def _saying(
 def _following(
     follow: Callable[Concatenate[Conversation, P], Following[E]],
 ) -> Callable[Concatenate[AsyncClient, P], AsyncFeed[E]]:
-    """The client's method that follows a feed."""
+    """The client's method for following a feed."""
 
     def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> AsyncFeed[E]:
         return AsyncFeed(self._io, follow(self._conversation, *args, **kwargs))

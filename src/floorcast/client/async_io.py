@@ -29,7 +29,10 @@ T = TypeVar("T")
 
 
 class AsyncIo:
-    """Runs steps against the server at ``url``; ``perform`` does every step but a stream's."""
+    """Runs steps against the server at ``url``.
+
+    ``perform`` runs every step except those of streams.
+    """
 
     def __init__(
         self,
@@ -87,7 +90,7 @@ class AsyncIo:
         return Bounded(await self.http.send(asked, stream=True), self._max_answer_bytes)
 
     async def read(self, answer: Bounded) -> Response:
-        """The whole answer, whose connection is then free. Raises UnexpectedAnswer."""
+        """The whole answer, after which the connection is free. Raises UnexpectedAnswer."""
         try:
             return response_of(answer, await answer.aread())
         finally:

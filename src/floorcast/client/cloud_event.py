@@ -1,4 +1,4 @@
-"""The envelope of an event that a source sends."""
+"""The envelope of a source's event."""
 
 from __future__ import annotations
 

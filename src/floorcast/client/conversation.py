@@ -1,4 +1,4 @@
-"""A client's exchange with the server: login, renewal, retries, pace. No I/O."""
+"""A client's communication with the server: login, renewal, retries, pace. No I/O."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ T = TypeVar("T")
 class Credentials(Struct, frozen=True, kw_only=True):
     """Login credentials: the client's name, one of its users, and an API token of the client.
 
-    ``agent``: the user is one of the floor's agents.
+    ``agent`` is true if the user is one of the floor's agents.
     """
 
     client: str
@@ -42,7 +42,7 @@ class Credentials(Struct, frozen=True, kw_only=True):
 
 
 class Conversation:
-    """The client side of a server's API; ``session`` is the one in use."""
+    """The client side of a server's API. ``session`` is the current one."""
 
     def __init__(
         self, url: str, credentials: Credentials | None, session: str | None, timing: Timing
@@ -59,14 +59,13 @@ class Conversation:
     def exchange(self, call: Call[T], patience: float | None = None) -> Steps[T]:
         """Return the response to a method call. The request is retried until there is one.
 
-        Raises the Refusal that the server answers, Unavailable (or RateLimited) when it stayed
-        away for longer than ``patience`` (seconds, that of ``timing`` if not given), and
-        UnexpectedAnswer.
+        Raises the server's Refusal, Unavailable (or RateLimited) if the server is unavailable for
+        longer than ``patience`` (seconds, by default that of ``timing``), and UnexpectedAnswer.
         """
         return (yield from repeated(partial(self._authorized, call, Send), self.timing, patience))
 
     def open(self, request: Request, patience: float) -> Steps[None]:
-        """Open a stream; raises as ``exchange`` does."""
+        """Open a stream. Raises the errors of ``exchange``."""
         call = Call(request, _is_stream)
         yield from repeated(partial(self._authorized, call, Open), self.timing, patience)
 
@@ -87,9 +86,9 @@ class Conversation:
     def change_password(self, new_password: str) -> Steps[None]:
         """Change the user's password. This ends the user's sessions; the next request logs in."""
         request = self._login("/session/password", newPassword=new_password)
-        # Not repeated: had the first one arrived, the second would be refused.
+        # Not repeated: if the first request had arrived, the second one would be refused.
         yield from self._exchange.once(Call(request, _nothing))
-        assert self._credentials is not None  # _login has raised where there are none
+        assert self._credentials is not None  # _login has raised an error if there are none
         self._credentials = structs.replace(self._credentials, password=new_password)
         self.session = None
 

@@ -90,7 +90,7 @@ def retry_after(headers: Mapping[str, str]) -> int:
     if asked.isascii() and asked.isdigit():
         return min(int(asked[:9]), LONGEST_WAIT)
     try:
-        # by the server's own clock, which need not agree with ours
+        # by the server's own clock, which may differ from ours
         wait = parsedate_to_datetime(asked) - parsedate_to_datetime(headers.get("date", ""))
     except (ValueError, TypeError):
         return 0

@@ -22,7 +22,7 @@ def agent_events(
 ) -> Following[AgentEvent]:
     """Follow agents' state changes from a token, the store's token, or now.
 
-    By stream where the server has one (the reference has none for agents), else by long poll.
+    Uses the stream if the server has one (the reference has none for agents), or else long polls.
     """
     source = Source(methods.agent_page, read_agent_event, methods.agent_stream if stream else None)
     return Following(conversation, source, token, store)

@@ -26,14 +26,14 @@ __all__ = ["Followed", "Following", "Source", "TokenStore"]
 E = TypeVar("E")
 
 SAVED_EVERY = 1.0  # seconds after which a token is also saved within a page
-MOST_SILENT = 3  # streams in a row without even a keep-alive: something on the way holds them
+MOST_SILENT = 3  # consecutive streams without even a keep-alive: something on the way buffers them
 
 
 class TokenStore(Protocol):
-    """Keeps a token from one run to the next."""
+    """Stores a token between runs."""
 
     def load(self) -> str | None:
-        """The token that was saved last, or None."""
+        """The last saved token, or None."""
         ...
 
     def save(self, token: str) -> None:
@@ -56,7 +56,7 @@ class Source(NamedTuple, Generic[E]):
 class _Spot(NamedTuple):
     """An event and its position: ``token`` is after it or, if ``within``, before its page.
 
-    Without an event (``json`` is empty), a position after which nothing is ready.
+    Without an event (``json`` is empty), it is a position after which no event is ready.
     """
 
     json: bytes
@@ -66,14 +66,14 @@ class _Spot(NamedTuple):
     def resume(self) -> str:
         """The token after the event.
 
-        Within a page there is none of the server's: it is the page's and the event's id, by
+        The server gives none within a page, so it combines the page's token and the event's id, by
         which ``_behind`` finds the event in the page again.
         """
         return f"{self.token}+{event_id(self.json)}" if self.within else self.token
 
 
 class Following(Generic[E]):
-    """One reader of a feed, without its I/O; ``token`` and ``json`` as ``Followed`` has them."""
+    """One reader of a feed, without its I/O. ``token`` and ``json`` are as in ``Followed``."""
 
     def __init__(
         self,
@@ -208,7 +208,7 @@ class Following(Generic[E]):
 
 
 class Followed(Generic[E]):
-    """A feed as its reader sees it: what ``Feed`` and ``AsyncFeed`` have in common."""
+    """A feed as its reader sees it: the common part of ``Feed`` and ``AsyncFeed``."""
 
     def __init__(self, following: Following[E]) -> None:
         self._following = following

@@ -19,5 +19,5 @@ def look_like(method: Callable[..., object], function: Callable[..., object]) ->
     itself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
     vars(method)["__signature__"] = signature.replace(
         parameters=[itself, *parameters],
-        return_annotation=inspect.Signature.empty,  # the function's own is not the method's
+        return_annotation=inspect.Signature.empty,  # of the function, not of the method
     )

@@ -276,7 +276,7 @@ def call_report(
     """A page of the calls that ended in a span; see ``service_report``.
 
     ``agent`` is a login id, ``outcome`` handled, abandoned, movedOn, open or none. ``cursor`` is
-    that of the page before.
+    that of the previous page.
     """
     given = {"agentLoginId": agent, "outcome": outcome, "cursor": cursor}
     chosen = {name: value for name, value in given.items() if value is not None}
@@ -304,7 +304,7 @@ def service_calls(
 
     ``figure`` is a member of service statistics such as ``totalHandled``, or ``movedOn``.
     ``interval`` is the start and the end of an interval, in ms; without it, today. ``cursor`` is
-    that of the page before. With ``at``, every page shows the floor at the same time.
+    that of the previous page. With ``at``, every page shows the floor at the same time.
     """
     members: dict[str, object] = {"filter": {"service": [{"id": service}]}, "figure": figure}
     if interval is not None:

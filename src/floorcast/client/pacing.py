@@ -9,7 +9,7 @@ __all__ = ["Backoff", "Pace"]
 
 FIRST_RETRY_SECONDS = 0.25  # doubled with each consecutive failure
 MAX_RETRY_SECONDS = 15.0  # unless the server asks for more
-RESERVE = 0.25  # the share of a window's requests from which on they are spread over its rest
+RESERVE = 0.25  # the share of a window's requests that are spread over its rest
 
 _LEFT = re.compile(r";\s*r=(\d{1,9})")
 _RESET = re.compile(r";\s*t=(\d{1,9})")
@@ -19,7 +19,7 @@ _QUOTA = re.compile(r";\s*q=(\d{1,9})")
 class Backoff:
     """Pauses after consecutive failures: exponential with full jitter, so that clients spread out.
 
-    ``chance`` gives a number from 0 to 1.
+    ``chance`` returns a number from 0 to 1.
     """
 
     def __init__(self, chance: Callable[[], float]) -> None:
@@ -40,8 +40,8 @@ class Backoff:
 class Pace:
     """A server's rate limit (the IETF's ``RateLimit`` fields), on our own clock.
 
-    While plenty of requests are left, they go at once. The last quarter of a window's requests
-    is spread over the rest of the window, so that none is refused.
+    While plenty of requests are left, they are sent at once. The last quarter of a window's
+    requests is spread over the rest of the window, so that none is refused.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:

@@ -18,7 +18,7 @@ __all__ = [
 
 
 class MissingHour(Struct, rename="camel", kw_only=True):
-    """An hour that no report has (floorcast's own)."""
+    """An hour that is missing from the report (floorcast's own)."""
 
     client_id: int | None = None
     start: int | None = None

@@ -26,7 +26,7 @@ from floorcast.model.errors import BadSession, TooLarge, UnexpectedAnswer
 
 __all__ = ["MAX_BATCH_EVENTS", "Rejected", "Sending", "Verdicts"]
 
-MAX_BATCH_EVENTS = 1000  # a request may hold 10,000; smaller ones are answered sooner
+MAX_BATCH_EVENTS = 1000  # a request may have 10,000; smaller ones get a response sooner
 MAX_BATCH_BYTES = 4 << 20  # a request may hold 16 MiB
 
 _encode = msgspec.json.Encoder().encode
@@ -52,7 +52,7 @@ class Verdicts(Struct, frozen=True):
     rejected: list[Rejected] = []
 
     def merged(self, later: Verdicts, first_index: int) -> Verdicts:
-        """These and those of a later batch, whose first event has this index."""
+        """These verdicts and those of a later batch, whose first event has this index."""
         moved = [structs.replace(one, index=one.index + first_index) for one in later.rejected]
         return Verdicts(
             self.accepted + later.accepted,
@@ -62,9 +62,9 @@ class Verdicts(Struct, frozen=True):
 
 
 class Sending:
-    """One source's side of a server's intake.
+    """The client side of a server's intake.
 
-    Raises SettingError for a ``url`` or ``key`` that cannot be one.
+    Raises SettingError for an invalid ``url`` or ``key``.
     """
 
     def __init__(self, url: str, key: str, timing: Timing) -> None:
@@ -74,12 +74,12 @@ class Sending:
         self._exchange = Exchange(self.url, Pace(timing.clock))
 
     def send(self, events: Iterable[CloudEvent]) -> Steps[Verdicts]:
-        """Send events in order, in batches; their verdicts, once the server has them all.
+        """Send events in order, in batches. Returns their verdicts once the server has them all.
 
-        Each batch is repeated while the server is away or busy. Raises the Refusal that no
-        repetition changes (a wrong key), Unavailable or RateLimited when a batch got no answer
-        within the patience of ``timing``, and UnexpectedAnswer. After any of these, sending the
-        same events again is safe.
+        Each batch is retried while the server is unavailable or busy. Raises a Refusal that a retry
+        cannot change (a wrong key), Unavailable or RateLimited if a batch gets no response within
+        the patience of ``timing``, and UnexpectedAnswer. After any of these, sending the same
+        events again is safe.
         """
         verdicts, index = Verdicts(), 0
         for lines in _batches(events):
@@ -91,7 +91,7 @@ class Sending:
         try:
             call = self._call(lines)
             return (yield from repeated(partial(self._exchange.once, call), self._timing))
-        except BadSession as refused:  # a 401 whose code is not the API's
+        except BadSession as refused:  # a 401 with a code that is not the API's
             raise as_credentials(refused) from None
         except TooLarge as refused:  # a proxy's limit may be lower than the server's
             if len(lines) == 1:

@@ -36,8 +36,8 @@ E = TypeVar("E")
 class Feed(Followed[E]):
     """An endless feed, event by event: each event once, through any failure.
 
-    ``for event in feed``; as a context manager it closes its stream, and saves the token
-    of the last event, unless the block ended in an exception.
+    Use ``for event in feed``. As a context manager it closes its stream, and saves the token of the
+    last event unless the block ended with an exception.
     """
 
     def __init__(self, io: SyncIo, following: Following[E]) -> None:

@@ -19,9 +19,9 @@ __all__ = ["Sender"]
 class Sender(Connected):
     """Sends events to a server's intake.
 
-    ``url`` is the server's, ``key`` an ingest key: it decides whose the events are.
-    Threads may share it. ``transport`` (httpx's) and ``sleep`` are replaceable. A larger answer
-    than ``max_answer_bytes`` (uncompressed) is refused with UnexpectedAnswer while it is read.
+    ``url`` is the server's, and ``key`` an ingest key, which determines the client of the events.
+    Threads may share the sender. ``transport`` (httpx's) and ``sleep`` are replaceable. An answer
+    larger than ``max_answer_bytes`` (uncompressed) raises UnexpectedAnswer while it is read.
     """
 
     def __init__(

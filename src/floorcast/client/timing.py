@@ -18,11 +18,11 @@ __all__ = ["Back", "SessionNotKnownYet", "Timing", "Waiting", "repeated"]
 T = TypeVar("T")
 
 Waiting = Callable[[float, str], None]
-"""Called before each pause for want of an answer, with its seconds and the reason."""
+"""Called before each pause without a response, with its seconds and the reason."""
 
 
 Back = Callable[[float], None]
-"""Called when an answer ends a wait, with the seconds that it took."""
+"""Called when a response ends a wait, with the duration in seconds."""
 
 
 def _ignore(*_: object) -> None:
@@ -32,9 +32,9 @@ def _ignore(*_: object) -> None:
 class Timing(Struct, frozen=True, kw_only=True):
     """The maximum wait, and the clock.
 
-    ``patience`` is how many seconds a method waits in all for a server that is away or busy (a feed
-    waits for ever); ``waiting`` is called before each such pause, and ``back`` once when an answer
-    ends them. ``clock`` (seconds) and ``chance`` (0 to 1) are replaceable for tests.
+    ``patience`` is the total time in seconds that a method waits for an unavailable or busy server
+    (a feed waits forever). ``waiting`` is called before each such pause, and ``back`` once a
+    response ends them. ``clock`` (seconds) and ``chance`` (0 to 1) are replaceable for tests.
     """
 
     patience: float = 60.0
@@ -45,7 +45,7 @@ class Timing(Struct, frozen=True, kw_only=True):
 
 
 class SessionNotKnownYet(Exception):
-    """A node refuses a session that another node of its cluster has just confirmed."""
+    """A node refuses a session that another node of its cluster has just opened."""
 
     def __init__(self, refused: BadSession) -> None:
         super().__init__(refused.message)
@@ -55,10 +55,9 @@ class SessionNotKnownYet(Exception):
 def repeated(
     once: Callable[[], Steps[T]], timing: Timing, patience: float | None = None
 ) -> Steps[T]:
-    """The result of ``once``, repeated while the server is away or busy.
+    """The result of ``once``, retried while the server is unavailable or busy.
 
-    Raises what the last try raised when that takes longer than ``patience`` (seconds, that of
-    ``timing`` if not given).
+    Raises the error of the last try after ``patience`` (seconds, by default that of ``timing``).
     """
     backoff, waited = Backoff(timing.chance), 0.0
     longest = timing.patience if patience is None else patience

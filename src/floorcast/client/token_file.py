@@ -43,7 +43,7 @@ class TokenFile:
     def _replace(self, token: str) -> None:
         beside = self._path.with_name(self._path.name + ".new")
         try:
-            # never written in place, because a crash would leave half a token
+            # never written in place, because a crash would leave a partial token
             descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(token.encode("ascii") + b"\n")
@@ -55,7 +55,7 @@ class TokenFile:
             raise SettingError(f"{self._path} cannot be written: {error.strerror}") from error
 
     def _flush_folder(self) -> None:
-        """Make the file's new name durable, where the system can."""
+        """Make the file's new name durable, if the system can."""
         folder = os.open(self._path.parent, os.O_RDONLY)
         with suppress(OSError):
             os.fsync(folder)

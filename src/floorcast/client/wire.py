@@ -21,7 +21,7 @@ __all__ = [
     "translated",
 ]
 
-MAX_ANSWER_BYTES = 256 << 20  # more than any answer of the server, uncompressed
+MAX_ANSWER_BYTES = 256 << 20  # more than the largest answer of the server, uncompressed
 
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)  # seconds; the API sends something every 10
 LIMITS = httpx.Limits(max_connections=None)  # each feed that is followed holds one
@@ -53,8 +53,8 @@ def response_of(response: httpx.Response, content: bytes) -> Response:
 class Bounded(httpx.Response):
     """An answer that is refused while it is read, once it is larger than ``limit`` bytes.
 
-    The bytes are counted as they come and uncompressed. Of a stream those count that have come
-    since ``begin_event``. Reading raises UnexpectedAnswer.
+    Uncompressed bytes are counted as they arrive. In a stream, those since ``begin_event`` count.
+    Reading raises UnexpectedAnswer.
     """
 
     def __init__(self, answer: httpx.Response, limit: int) -> None:
@@ -72,11 +72,11 @@ class Bounded(httpx.Response):
         self._received = self._held = 0
 
     def begin_event(self) -> None:
-        """All events of a stream so far were whole."""
+        """All events of a stream so far were complete."""
         self._received = self._held = 0
 
     def iter_raw(self, chunk_size: int | None = None) -> Iterator[bytes]:
-        """As httpx; raises UnexpectedAnswer."""
+        """As in httpx. Raises UnexpectedAnswer."""
         for chunk in super().iter_raw(chunk_size):
             self._check(self._received, len(chunk))
             self._received += len(chunk)
@@ -104,7 +104,7 @@ class Bounded(httpx.Response):
             yield chunk
 
     def _check(self, before: int, more: int) -> None:
-        # a piece of a stream may have many whole events, which are not counted yet
+        # a piece of a stream may have many complete events, which are not counted yet
         if (before if self.is_stream else before + more) > self._limit:
             what = "an event of the stream" if self.is_stream else "the answer"
             raise UnexpectedAnswer(

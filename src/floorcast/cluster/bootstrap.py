@@ -42,7 +42,7 @@ async def ensure_copy(link: NatsLink, folder: Path, follows: Follows) -> None:
     """
     have = contents_of(folder)
     if have is None and await asyncio.to_thread((folder / "log.db").exists):
-        raise SettingError(  # and nothing is changed: it may be the only copy
+        raise SettingError(  # and nothing is changed, because it may be the only copy
             f"data folder {folder} holds an embedded log: move it into the cluster with "
             "'floorcast cluster import', or give this node another folder with --data"
         )
@@ -72,7 +72,7 @@ async def ensure_copy(link: NatsLink, folder: Path, follows: Follows) -> None:
 
 
 def _reaches(state: StreamState, positions: Mapping[str, StreamPosition]) -> bool:
-    """Whether the stream has everything after the folder's position, of the same generation."""
+    """Whether the stream has everything after the folder's position, in the same generation."""
     position = positions.get(state.name, StreamPosition(state.name, 0))
     return state.first_seq <= position.seq + 1 and state.generation == position.generation
 

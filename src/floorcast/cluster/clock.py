@@ -22,7 +22,7 @@ __all__ = ["ClusterClock", "steady_now", "ticks_of"]
 MAX_SAMPLES: Final = 16  # per server
 MAX_SERVERS: Final = 64
 STEP_TICKS: Final = 2 * TICKS_PER_SECOND  # a larger change of the offset is a step
-HOLD_TICKS: Final = 60 * TICKS_PER_SECOND  # that a step must last before it is accepted
+HOLD_TICKS: Final = 60 * TICKS_PER_SECOND  # of a step before it is accepted
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -91,7 +91,7 @@ class ClusterClock:
 
 
 def _middle(differences: Iterable[int]) -> int:
-    """The median, or the earlier of two, because an early time deletes and refuses nothing."""
+    """The median, or the earlier of two, because a time that is too early deletes nothing."""
     found = sorted(differences)
     return found[(len(found) - 1) // 2]
 

@@ -1,7 +1,7 @@
-"""Fetching an entry that the disk of this node has damaged: from another node, or from its stream.
+"""Recovers an entry that the disk of this node has damaged, from another node or from its stream.
 
-All nodes have the same entries. Where no other node answers, the entry is made again from the
-messages that the stream took between the entries before and after it.
+All nodes have the same entries. If no other node responds, the entry is rebuilt from the messages
+that the stream stored between the entries before and after it.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from floorcast.sqlite.checksums import checksum
 
 __all__ = ["Recovered", "Source", "from_peers", "from_stream"]
 
-CLOCK_SLACK: Final = 60 * TICKS_PER_SECOND  # by which the servers' clocks may differ
+CLOCK_SLACK: Final = 60 * TICKS_PER_SECOND  # maximum difference between the servers' clocks
 MAX_MESSAGES: Final = 1000  # that are read for one entry
 MAX_MESSAGE_BYTES: Final = 64 << 20  # of them
 
 
 class Recovered(NamedTuple):
-    """Entries, one after another, and where they come from."""
+    """Consecutive entries, and their origin."""
 
     entries: Sequence[Entry]
     source: str
@@ -55,7 +55,7 @@ class Source(NamedTuple):
 
 
 async def from_peers(link: NatsLink, source: Source, wanted: Suspects) -> Recovered | None:
-    """The entries as another node has them, checked; None when no node gives them."""
+    """The entries of another node, verified; None if no node has them."""
     try:
         peers = await ask_peers(link)
     except Unavailable:
@@ -66,7 +66,8 @@ async def from_peers(link: NatsLink, source: Source, wanted: Suspects) -> Recove
             continue
         try:
             entries = [await _ask(link, peer, wanted.client, number) for number in numbers]
-        except (Unavailable, msgspec.MsgspecError):  # an older release, or its own are damaged
+        # An older release, or its own entries are damaged.
+        except (Unavailable, msgspec.MsgspecError):
             continue
         if wanted.accepts(entries):
             return Recovered(entries, peer.name)
@@ -92,7 +93,7 @@ async def _ask(link: NatsLink, peer: Peer, client: int, number: int) -> Entry:
 
 
 async def from_stream(link: NatsLink, source: Source, wanted: Suspects) -> Recovered | None:
-    """The entries made again from their stream; None where they are not certainly the same.
+    """The entries rebuilt from their stream; None if they are not certainly the same.
 
     Raises Unavailable.
     """

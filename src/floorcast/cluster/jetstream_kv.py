@@ -30,8 +30,8 @@ __all__ = ["JetStreamKeyValueStore", "Known", "KvTuning", "LostKeys", "SavedPosi
 BATCH_MESSAGES: Final = 1000  # per batch that a server accepts
 MAX_BATCH_KEYS: Final = 400  # changed or compared in one batch; each key may need several messages
 BATCHES_AT_ONCE: Final = 16  # of this node; a server accepts 50
-TOMBSTONE: Final = 3600  # seconds that a deletion is kept, so that lagging watches see it
-LATE: Final = 2  # seconds by which the stream may be late to remove it
+TOMBSTONE: Final = 3600  # seconds for which a deletion is kept, so that lagging watches see it
+LATE: Final = 2  # seconds by which the stream may remove it late
 RESEND_SECONDS: Final = 0.1  # until a lost batch is sent again
 
 # JetStream's own codes

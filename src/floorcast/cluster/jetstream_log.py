@@ -49,7 +49,7 @@ class LogTuning:
     """The timeouts of the log (seconds), its retention, and the pace of its followers."""
 
     patience: float = WRITE_TIMEOUT_SECONDS  # for an append
-    short_patience: float = 1.0  # for an append while there has been no quorum for long
+    short_patience: float = 1.0  # for an append after the quorum has been lost for long
     retention: int = RETENTION  # ticks
     full: float = 0.02  # between two checks of a copy that is busy with its keys
     follower: FollowerTuning = field(default_factory=FollowerTuning)
@@ -139,8 +139,8 @@ class JetStreamLog:
         the copy. It may then be called again.
         """
         self._well_at = asyncio.get_running_loop().time()
-        for client, number in sorted(self._copy.keys_unknown):  # before anything may repeat them
-            if (client, number) in self._copy.keys_unknown:  # not recovered with the one before
+        for client, number in sorted(self._copy.keys_unknown):  # before anything can repeat them
+            if (client, number) in self._copy.keys_unknown:  # not recovered with the previous one
                 await self.recover(client, number)
         asked = self._now()
         newest = [await follower.newest() for follower in self.followers]
@@ -343,7 +343,7 @@ class JetStreamLog:
         return halted or self._store_halted()
 
     def _followed(self) -> int:
-        """Up to when this node has the log for certain: entries are kept relative to this time."""
+        """The time up to which this node certainly has the log. Retention counts from it."""
         followed = min((follower.through for follower in self.followers), default=0)
         return min(self._now(), followed)
 

@@ -15,14 +15,14 @@ from floorcast.kv.port import Item, Listener
 __all__ = ["OWN", "Copy", "KeyMessage", "KeyState", "Observer"]
 
 OWN = "_"
-"""Not a bucket: its messages only mark a place in the stream, or carry a condition."""
+"""Not a bucket: its messages only mark a position in the stream, or carry a condition."""
 
 
 class KeyMessage(NamedTuple):
     """The value of a key from the stream's ``seq`` on; None if the key was deleted.
 
-    ``at`` is when the stream stored it, in ticks. A large value has several messages: ``part`` 1,
-    2, 3 … and finally part 0 with the number of ``parts`` before it.
+    ``at`` is the time in ticks at which the stream stored it. A large value has several messages:
+    ``part`` 1, 2, 3 … and finally part 0 with the number of ``parts`` before it.
     """
 
     bucket: str
@@ -83,7 +83,7 @@ class Copy:
         return self._versions[bucket]
 
     def holds(self, items: Iterable[Item]) -> bool:
-        """Whether the keys hold exactly these values."""
+        """Whether the keys have exactly these values."""
         return all(self.held(bucket, key).value == value for bucket, key, value in items)
 
     def listen(self, bucket: str, listener: Listener) -> None:

@@ -100,7 +100,7 @@ class Watch:
             del self._waiting[future]
 
     async def current(self) -> None:
-        """Wait until the copy has everything that was written before this was called."""
+        """Wait until the copy has everything that was written before the call."""
         await self.reached(await self.marked())
 
     async def marked(self) -> int:

@@ -38,20 +38,20 @@ __all__ = [
     "reached",
 ]
 
-CONNECT_SECONDS: Final = 10.0  # for the first connection, or one that is needed now
+CONNECT_SECONDS: Final = 10.0  # for the first connection, or one that is needed at once
 COMMAND_TIMEOUT_SECONDS: Final = 5.0  # for the cluster to answer a command
 WRITE_TIMEOUT_SECONDS: Final = 12.0  # JetStream takes up to 10 to elect a leader
 ANSWER: Final = 2.0  # seconds for the first response; doubled for each retry
 MAX_ANSWER: Final = 6.0
 RETRY_SECONDS: Final = 0.1  # until a request is sent again
 CHECK_SECONDS: Final = 1.0  # between two checks of the streams
-CLOSING: Final = 3.0  # seconds to send remaining data when the connection is closed
+CLOSING: Final = 3.0  # seconds to send remaining data on closing
 # A silent replica does not count after 3 s. A majority elects another leader no earlier than 4 s
 # after it last heard from this one.
 SILENT_NS: Final = 3_000_000_000
 ELSEWHERE: Final = 5.0  # seconds without a quorum until another server is tried; then doubled
 MAX_ELSEWHERE: Final = 40.0
-MAX_PENDING_BYTES: Final = 64 << 20  # to be sent; ``request`` sends nothing while disconnected
+MAX_PENDING_BYTES: Final = 64 << 20  # for sending; ``request`` sends nothing while disconnected
 PINGS: Final = 2  # seconds between pings; a connection ends at the second without an answer
 
 # Temporary errors: the states 409 (already in progress), 429 and 503 (busy, no leader or quorum),
@@ -318,7 +318,7 @@ class NatsLink:
             callback()
 
     async def _ended(self) -> None:
-        """Reconnect, because nats-py stops permanently if a server responds with an error."""
+        """Reconnect, because nats-py stops permanently after an error of a server."""
         self._up.clear()
         if not self._closing:
             self._again = asyncio.create_task(self._begin_again())
@@ -367,7 +367,7 @@ class NatsLink:
                 _log.exception("look_failed", stream=stream)
 
     async def _stay_with_the_quorum(self) -> None:
-        """Leave a server that has not reached the quorum for long, if there is another one."""
+        """Leave a server that has long been without the quorum, if there is another one."""
         now = asyncio.get_running_loop().time()
         if self.quorum:
             self._quorum_at, self._elsewhere = now, ELSEWHERE

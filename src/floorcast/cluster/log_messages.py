@@ -37,7 +37,7 @@ MessageKind = Literal["events", "site"]
 
 KIND = "Floorcast-Kind"
 ID = "Nats-Msg-Id"  # JetStream's own: within its window, it stores each id once
-TIME = "Floorcast-Time"  # ticks: when it was published, on the cluster's clock
+TIME = "Floorcast-Time"  # ticks: the time of publishing, on the cluster's clock
 MAX_HEADER_BYTES = 512
 MAX_CLOCK_ERROR = 60 * TICKS_PER_SECOND  # maximum difference between the leader's time and ``TIME``
 DIGEST_BYTES = 16

@@ -54,7 +54,7 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class Share:
-    """The parts of a cluster that one node has."""
+    """A node's parts of a cluster."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class Share:
         self._ready = False
 
     async def catch_up(self) -> None:
-        """Start to follow the log; returns when this node has what the cluster had then."""
+        """Start to follow the log. Returns when this node has the cluster's data of the start."""
         await _patiently(self.log.start)
         self._ready = True
 
@@ -121,9 +121,9 @@ def _size(folder: Path) -> int:
 
 
 async def join(stack: AsyncExitStack, settings: Settings, now: Now, observe: Observe) -> Share:
-    """Connect, and open what the node has of the cluster; waits for as long as it takes.
+    """Connect, and open the node's parts of the cluster. Waits for as long as necessary.
 
-    Raises SettingError when the cluster, or the folder for its log, cannot be used.
+    Raises SettingError if the cluster, or the folder for its log, cannot be used.
     """
     folder = stack.enter_context(DataFolder(settings.data))
     name = settings.node or socket.gethostname()
@@ -170,9 +170,9 @@ async def _warn(link: NatsLink, own_id: str, name: str) -> None:
 
 
 async def _streams(link: NatsLink, settings: Settings, kept: str) -> LogStreams:
-    """The log's streams, made where there is no log yet; ``kept`` is the log that the folder has.
+    """The log's streams, created if there is no log yet. ``kept`` is the folder's log.
 
-    Raises SettingError where there was one, and the cluster has lost a part of it.
+    Raises SettingError if there was one, and the cluster has lost a part of it.
     """
     store, first = await find(link, KV_STREAM), await find(link, stream_name(0))
     if store is None:
@@ -182,7 +182,7 @@ async def _streams(link: NatsLink, settings: Settings, kept: str) -> LogStreams:
     found = state_of(store)
     identity = found.identity if first is None else state_of(first).identity
     if not identity or (first is not None and found.identity != identity and not is_whole(store)):
-        identity = identity or new_identity()  # a store that an older release made
+        identity = identity or new_identity()  # a store created by an older release
         await set_identity(link, identity)
     elif found.identity != identity:
         raise SettingError(

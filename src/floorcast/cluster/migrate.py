@@ -45,7 +45,7 @@ __all__ = [
     "open_folder",
 ]
 
-IMPORTED = ("cluster", "imported")  # the newest entries of the folder that it began with
+IMPORTED = ("cluster", "imported")  # the newest entries of the folder at the import
 KEYS_PER_WRITE = 250  # written in one go
 FIRST_SEQUENCE = 2  # of an imported log, so that a node that has nothing needs a copy
 
@@ -58,10 +58,10 @@ class Moved(NamedTuple):
 
 
 async def import_folder(settings: Settings) -> Moved:
-    """Make the embedded folder the first node's of a new cluster.
+    """Convert the embedded folder into the first node's of a new cluster.
 
-    Can be repeated after an interruption. Raises SettingError when the folder is in use or
-    not an embedded one, or the cluster has another log or site already.
+    Can be repeated after an interruption. Raises SettingError if the folder is in use or not an
+    embedded one, or the cluster already has another log or site.
     """
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(open_folder(settings))
@@ -128,7 +128,7 @@ async def _make_kv(link: NatsLink, replicas: int, identity: str) -> None:
 
 
 async def _claim(shared: KeyValueStore, heads: bytes) -> None:
-    """Claim the cluster for this state of the folder: copies that diverged would not agree."""
+    """Claim the cluster for this state of the folder, because diverged copies would not agree."""
     if shared.get(*IMPORTED) == heads:
         return
     if shared.get(*IMPORTED) is not None:
@@ -139,7 +139,7 @@ async def _claim(shared: KeyValueStore, heads: bytes) -> None:
 
 
 def open_folder(settings: Settings) -> DataFolder:
-    """The folder of the settings, for this process alone; raises SettingError."""
+    """The folder of the settings, for this process alone. Raises SettingError."""
     if settings.log == "embedded":
         raise SettingError("log: name the cluster with --log nats://HOST,HOST,…")
     if settings.data == IN_MEMORY or not settings.data.exists():

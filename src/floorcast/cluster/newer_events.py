@@ -28,7 +28,7 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class NewerEvents:
-    """The note of one folder. Writing it may wait for the disk: once for every new type."""
+    """The note of one folder. Writing it may wait for the disk, once for every new type."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE_NAME
@@ -36,7 +36,7 @@ class NewerEvents:
         self._types = {_type_of(example) for example in self._examples}
 
     def note(self, lines: Iterable[bytes], events: Iterable[LoggedEvent]) -> None:
-        """Keep an example of each type that cannot be read; raises nothing."""
+        """Keep an example of each unreadable type. Raises nothing."""
         new = False
         for line, event in zip(lines, events, strict=True):
             if not isinstance(event, UnknownEvent) or len(self._examples) >= MAX_EXAMPLES:
@@ -74,7 +74,7 @@ def _examples(path: Path) -> list[bytes]:
 
 
 def _type_of(line: bytes) -> str:
-    """The event's type, with its eventType if there is one; empty for garbage."""
+    """The event's type, with its eventType if there is one; empty for invalid data."""
     try:
         found = msgspec.json.decode(line)
         data = found.get("data") or {}

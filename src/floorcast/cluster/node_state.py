@@ -9,7 +9,7 @@ __all__ = ["ClusterState", "Lag"]
 
 
 class Lag(NamedTuple):
-    """The messages of a stream that a node lacks, and for how many seconds it has lacked any."""
+    """The messages of a stream that a node lacks, and the seconds since it has lacked any."""
 
     stream: str
     messages: int

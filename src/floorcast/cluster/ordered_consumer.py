@@ -24,11 +24,11 @@ from floorcast.model.errors import Unavailable
 __all__ = ["Delivery", "Message", "OrderedConsumer"]
 
 PULL_MESSAGES: Final = 64  # requested at a time
-PULL_NS: Final = 2_500_000_000  # that a request waits for messages
-HEARTBEAT_NS: Final = 500_000_000  # between two signs of life while there are none
+PULL_NS: Final = 2_500_000_000  # for which a request waits for messages
+HEARTBEAT_NS: Final = 500_000_000  # between two heartbeats without messages
 MAX_SILENCE_SECONDS: Final = 3.0  # without any, after which the consumer is taken for dead
 UNUSED_NS: Final = 30_000_000_000  # after which the server removes an unused consumer
-PLACEMENTS: Final = 6  # tries to have the consumer on a server that is not to be avoided
+PLACEMENTS: Final = 6  # attempts to create the consumer on a server that is not avoided
 
 REQUEST: Final = msgspec.json.encode(
     {"batch": PULL_MESSAGES, "expires": PULL_NS, "idle_heartbeat": HEARTBEAT_NS}
@@ -38,9 +38,9 @@ ASK_AGAIN: Final = frozenset({"404", "408"})  # the request ended with fewer mes
 
 
 class Message(NamedTuple):
-    """A message of a stream: its sequence number there, and when the stream took it, in ticks.
+    """A message of a stream: its sequence number, and the time in ticks at which it was stored.
 
-    ``pending`` is how many the consumer's server had after it.
+    ``pending`` is the number of messages after it on the consumer's server.
     """
 
     subject: str
@@ -83,7 +83,7 @@ class OrderedConsumer:
         self._inbox = ""
 
     async def open(self) -> None:
-        """Make the consumer. Raises Unavailable, and Refused where the stream is gone."""
+        """Create the consumer. Raises Unavailable, and Refused if the stream is gone."""
         await self._link.until_connected()
         self._client = self._link.client
         self._inbox = self._client.new_inbox()
@@ -157,7 +157,7 @@ class OrderedConsumer:
             raise Unavailable(f"the consumer of {self._stream} is silent") from error
 
     def _read(self, answer: Msg, due: int) -> Message:
-        """A message, which must be number ``due`` among those that the consumer sent.
+        """A message, which must be number ``due`` of the consumer's messages.
 
         JetStream reports the numbers in the reply subject: ``$JS.ACK.<domain>.<account>.
         <stream>.<consumer>.<deliveries>.<seq>.<number>.<ns>.<pending>``, without the domain and the

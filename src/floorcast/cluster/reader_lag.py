@@ -43,5 +43,5 @@ class ReaderLag:
             self.through = max(self.through, self._targets.popleft()[1])
 
     def began(self) -> None:
-        """Note that another consumer reads from now on."""
+        """Note that a new consumer reads from now on."""
         self.standing = 0

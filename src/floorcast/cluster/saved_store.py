@@ -53,7 +53,7 @@ class _State(Struct):
 
 
 class SavedStore:
-    """The file of one folder. Raises SettingError when it cannot be opened."""
+    """The file of one folder. Raises SettingError if it cannot be opened."""
 
     def __init__(self, folder: Path) -> None:
         self._file = SqliteKeyValueStore(folder / FILE_NAME)

@@ -20,9 +20,9 @@ MAX_BEHIND_MS = 10_000
 
 
 class StreamState(NamedTuple):
-    """One stream; ``leader`` is empty, and the rest 0, while it has no quorum.
+    """One stream. ``leader`` is empty, and the rest 0, while it has no quorum.
 
-    ``in_step`` of its ``replicas`` have all of it, on ``disk_bytes`` each.
+    ``in_step`` of its ``replicas`` are up to date, with ``disk_bytes`` each.
     """
 
     name: str
@@ -42,9 +42,9 @@ class Overview(NamedTuple):
 
 
 async def overview(url: str) -> Overview:
-    """Ask the cluster at ``url``.
+    """Query the cluster at ``url``.
 
-    Raises SettingError when there is no log of floorcast, Unavailable when no server answers.
+    Raises SettingError if there is no log of floorcast, and Unavailable if no server responds.
     """
     async with AsyncExitStack() as stack:
         link = await NatsLink.open(

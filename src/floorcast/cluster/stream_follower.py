@@ -41,8 +41,8 @@ _log = structlog.get_logger(__name__)
 class FollowerTuning:
     """The timing of a follower."""
 
-    under_way: int = 64  # messages on their way into the copy
-    pause: float = 0.2  # seconds until following begins again
+    under_way: int = 64  # messages being written into the copy
+    pause: float = 0.2  # seconds until following restarts
     stall_looks: int = 5  # checks at which the stream has more but nothing arrives
     confirm: float = 0.5  # seconds until a stream that seems shorter is checked again
     avoid: float = 60.0  # seconds to avoid a server whose replica stalled
@@ -105,7 +105,7 @@ class Follower:
 
     @property
     def seq(self) -> int:
-        """The newest message that is in the copy."""
+        """The newest message in the copy."""
         return self.position.seq
 
     @property
@@ -119,7 +119,7 @@ class Follower:
         return max(0, self._lag.newest - self.seq, len(self._under_way))
 
     def behind(self, now: int) -> int:
-        """For how long, in ticks, this has not had everything; 0 while it is up to date."""
+        """The ticks for which the copy has been behind; 0 while it is up to date."""
         age = max(0, now - self.through)
         return age if self.lag or age > QUIET_TICKS else 0
 
@@ -141,7 +141,7 @@ class Follower:
             await asyncio.sleep(self._tuning.pause)
 
     async def reached(self, seq: int) -> None:
-        """Wait until message ``seq``, or a later one, is in the copy; raises Unavailable."""
+        """Wait until message ``seq``, or a later one, is in the copy. Raises Unavailable."""
         if self.halted:
             raise Unavailable(self.halted)
         if self.seq < seq:
@@ -150,7 +150,7 @@ class Follower:
             await future
 
     async def newest(self) -> int:
-        """The newest message of the subjects, by the stream's leader; raises Unavailable."""
+        """The newest message of the subjects, by the stream's leader. Raises Unavailable."""
         return await newest(self._link, self.stream, self._subjects)
 
     def complete(self, seq: int, asked: int) -> None:
@@ -236,7 +236,7 @@ class Follower:
         return state
 
     async def _look(self, look: Look) -> None:
-        """Compare the copy with the stream, as its leader has it."""
+        """Compare the copy with the stream's state at its leader."""
         if self.halted:
             return
         position, state = self.position, state_of(look.info)

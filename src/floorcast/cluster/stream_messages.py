@@ -19,7 +19,7 @@ NO_MESSAGE = 10037  # JetStream's code
 
 
 class Mismatch(Unavailable):
-    """The stream is not the one that the node has a copy of, or has changed."""
+    """The stream is not the one that the node has copied, or has changed."""
 
 
 async def message_at(link: NatsLink, stream: str, seq: int) -> int:

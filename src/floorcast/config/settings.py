@@ -1,7 +1,7 @@
 """The settings: the name, meaning and allowed values of each.
 
-``Settings`` is the one table of them. ``--help`` is made from it, and a test compares
-``docs/settings.md`` with it.
+``Settings`` is the only table of them. ``--help`` is generated from it, and a test compares it with
+``docs/settings.md``.
 """
 
 from __future__ import annotations
@@ -245,7 +245,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 
 class Setting(NamedTuple):
-    """One setting as users see it. ``default`` is as a user would write it, empty for none."""
+    """One setting as users see it. ``default`` is written as by a user, empty for none."""
 
     name: str
     kind: Kind
@@ -265,7 +265,7 @@ class Setting(NamedTuple):
 
     @property
     def help(self) -> str:
-        """Its line in ``--help``: the meaning, the unit, the default."""
+        """Its line in ``--help``, with the meaning, the unit and the default."""
         known = [self.unit, f"default {self.default}" if self.default else ""]
         notes = "; ".join(note for note in known if note)
         return f"{self.meaning} [{notes}]" if notes else self.meaning
@@ -290,4 +290,4 @@ def _table() -> dict[str, Setting]:
 
 
 SETTINGS: Final = _table()
-"""Every setting by its name, the most important first."""
+"""Every setting by name, the most important first."""

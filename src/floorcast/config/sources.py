@@ -25,7 +25,7 @@ __all__ = ["FILE_NAME", "SECRETS", "Given", "Source", "exposed", "given", "load"
 FILE_NAME = "floorcast.toml"
 VARIABLE_PREFIX = "FLOORCAST_"
 SECRETS = frozenset({"key", "password", "api_token"})
-"""The options, of any command, whose values are secret."""
+"""The options of all commands with secret values."""
 
 CONFIG = "config"  # the file's own name: --config, FLOORCAST_CONFIG
 
@@ -34,7 +34,7 @@ class Source(IntEnum):
     """The explicitness of a value."""
 
     FOUND = 0  # in a file in the current folder, which another user may own
-    CHOSEN = 1  # by a flag, in the environment, or in a file that one of these names
+    CHOSEN = 1  # by a flag, in the environment, or in a file named by one of these
 
 
 class Given(NamedTuple):
@@ -85,7 +85,7 @@ def given(
 
 
 def exposed(found: Mapping[str, Given]) -> list[str]:
-    """A line for each settings' file that holds a secret and that others can read."""
+    """A line for each settings file that contains a secret and that others can read."""
     files = {one.file for name, one in found.items() if one.file and _is_secret(name, one.value)}
     return [
         f"{file} holds secrets and can be read by others: chmod 600 {file}"

@@ -155,7 +155,7 @@ def _only_kind(path: Path | None, table: Mapping[str, object]) -> Kind:
 
 
 def read_secret(file: str) -> str:
-    """The first line of a file; raises SettingError."""
+    """The first line of a file. Raises SettingError."""
     try:
         lines = Path(file).read_text("utf-8").splitlines()
     except (OSError, ValueError) as error:

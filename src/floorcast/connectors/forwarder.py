@@ -14,7 +14,7 @@ from floorcast.connectors.spool import Spool
 
 __all__ = ["Forwarder"]
 
-MAX_LOGGED_EVENTS = 20  # refused events shown individually; further ones are counted
+MAX_LOGGED_EVENTS = 20  # refused events logged individually; further ones are counted
 
 _log = structlog.get_logger("floorcast.connect")
 
@@ -35,12 +35,15 @@ class Forwarder:
         self._more.set()
 
     async def has_sent(self) -> None:
-        """Wait until the next batch has left the spool."""
+        """Wait until the next batch has been sent."""
         self._sent.clear()
         await self._sent.wait()
 
     def waits(self, _seconds: float, why: str) -> None:
-        """Log once that the server is unavailable, until it is back. For ``Timing.waiting``."""
+        """Log once that the server is unavailable, until it responds again.
+
+        For ``Timing.waiting``.
+        """
         if not self._is_away:
             self._is_away = True
             self._health.server_connected(connected=False)

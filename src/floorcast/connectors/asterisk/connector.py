@@ -54,7 +54,8 @@ class ConnectorTuning(SpoolingTuning, frozen=True, kw_only=True):
     """Seconds and bounds of the connector that no user needs to set."""
 
     poll_seconds: float = 0.1  # of the queue log
-    hold_seconds: float = 0.5  # that a line waits for the same sign from AMI, which is more exact
+    # For which a line waits for the same sign from AMI, which is more exact.
+    hold_seconds: float = 0.5
     # Seconds until a channel is queried for the reason of its exit.
     ask_after: tuple[float, ...] = (0.1, 0.2, 0.4)
     max_age: float = 26 * 3600.0  # of a line; the server does not recognize older duplicates

@@ -1,4 +1,4 @@
-"""Merges the signs of AMI and ``queue_log``: a sign that both give counts once. No I/O."""
+"""Merges the signs of AMI and ``queue_log``: a sign from both counts once. No I/O."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class Origin(StrEnum):
 
 
 class SignMerger:
-    """Remembers the signs of one source until the other source has also given them."""
+    """Remembers the signs of one source until the other source has also reported them."""
 
     def __init__(self) -> None:
         self._alone: dict[tuple[object, ...], deque[float]] = {}
         self._order: deque[tuple[float, tuple[object, ...]]] = deque()
 
     def is_new(self, origin: Origin, sign: Sign) -> bool:
-        """Whether the other source has not given this sign yet."""
+        """Whether the other source has not reported this sign yet."""
         key = sign_key(sign)
         if key is None:
             return True

@@ -1,1 +1,1 @@
-"""FreeSWITCH: mod_callcenter's events, read by ESL into signs."""
+"""FreeSWITCH: reads mod_callcenter's events by ESL and maps them to floorcast's events."""

@@ -39,7 +39,7 @@ class ConnectorTuning(SpoolingTuning, frozen=True, kw_only=True):
 
     settle_seconds: float = 1.0  # in which events from before a snapshot may still arrive
     gap_seconds: float = 15.0  # between two snapshots, while events may be missing
-    compare_seconds: float = 60.0  # otherwise, because no event reports tiers and deleted agents
+    compare_seconds: float = 60.0  # otherwise, because tiers and deleted agents have no event
 
 
 class FreeswitchConnector:

@@ -42,7 +42,7 @@ REASONS = {
     "NO_AGENT_TIMEOUT": "EMPTY",
     "EXIT_WITH_KEY": "KEY",
 }
-"""CC-Cancel-Reason, as a reason for leaving; empty where the hangup decides."""
+"""A CC-Cancel-Reason, as a reason for leaving; empty if the hangup decides."""
 MISSED: dict[str, WhyMissed] = {
     "USER_BUSY": "BUSY",
     "NORMAL_CIRCUIT_CONGESTION": "BUSY",
@@ -54,7 +54,7 @@ HUNG_UP_BY: dict[str, By] = {"recv_bye": "caller", "send_bye": "agent"}
 
 
 class Event(Struct, frozen=True, kw_only=True):
-    """The headers that are used, of the many in an event. Absent ones are empty."""
+    """The used headers, of the many in an event. Absent ones are empty."""
 
     name: str = field(default="", name="Event-Name")
     subclass: str = field(default="", name="Event-Subclass")
@@ -115,7 +115,7 @@ class EventReader:
 
     @staticmethod
     def decode(body: bytes) -> Event:
-        """An event in JSON; raises Unreadable."""
+        """An event in JSON. Raises Unreadable."""
         try:
             return _decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -13,9 +13,9 @@ FREE_TEXT = ("contact", "cid_name", "moh_sound", "record_template")  # columns t
 
 
 def rows_of(reply: str, command: str) -> list[Row]:
-    """The rows of a list; raises Unavailable if the reply is not a list.
+    """The rows of a list. Raises Unavailable if the reply is not a list.
 
-    An empty list has no row of names. Rows whose length differs from it are skipped.
+    An empty list has no header row. Rows of a different length are skipped.
     """
     text = reply.strip()
     if text.startswith(("-ERR", "-USAGE")) or not text.endswith("+OK"):

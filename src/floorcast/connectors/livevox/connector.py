@@ -59,7 +59,7 @@ class LivevoxTuning(SpoolingTuning, frozen=True, kw_only=True):
 
     reach_seconds: float = 24 * 3600.0 - 300.0  # how far back feeds are read; they reach back 24 h
     quiet_seconds: float = 1.0  # without events, before asking for the feed's position
-    lag_seconds: float = 12.0  # that a call's end waits for the agent feed to catch up
+    lag_seconds: float = 12.0  # for which a call's end waits for the agent feed to catch up
 
 
 class Server(Struct, frozen=True, kw_only=True):
