@@ -159,20 +159,43 @@ def test_a_name_is_read_whole_on_a_wall(tmp_path: Path, browser: Browser) -> Non
         assert wall.page.locator("#connects-chart .u-axis").count() == 1  # numbers are on the bars
 
 
-EDGES = """(selector) => [...new Set([...document.querySelectorAll(selector)].map((one) =>
-    Math.round(one.getBoundingClientRect().left + parseFloat(getComputedStyle(one).paddingLeft))))]
-"""
+EDGES = """(selector) => [...document.querySelectorAll(selector)]
+    .filter((one) => one.scrollWidth <= one.clientWidth)
+    .map((one) => {
+        const range = document.createRange();
+        range.selectNodeContents(one);
+        return range.getBoundingClientRect().left;
+    })"""
+
+
+def ragged(wall: Screen, selector: str) -> float:
+    """The pixels between the left edges of texts that are not cut off."""
+    edges = wall.page.evaluate(EDGES, selector)
+    assert len(edges) > 1
+    return float(max(edges) - min(edges))
 
 
 def test_names_of_any_direction_begin_at_one_edge(tmp_path: Path, browser: Browser) -> None:
-    """A name that is read from right to left stands under the others, in the page's order."""
-    site = WALL_SITE.replace('"Help"', f'"{ARABIC}"')
-    with shown(tmp_path, browser, shift(agents=20, calls=90, waiting=9), site=site) as (wall, _):
+    """A name that is read from right to left stands under the others, in panels and dialogs."""
+    site = with_rule().replace('"Help"', f'"{ARABIC}"').replace('"Queue"', f'"{ARABIC}"')
+    events = [*shift(agents=20, calls=90, waiting=9)]
+    events += waits(2, 38050, callerId=ARABIC)
+    letter = 4  # pixels in which the first or last letter begins or ends
+    with shown(tmp_path, browser, events, site=site) as (wall, _):
         wall.page.wait_for_selector("#agents [data-login]")
         wall.page.wait_for_selector("#waiting tbody tr")
+        wall.page.wait_for_selector("#alerts:not([hidden])")
         for names in ("#services tbody th", "#waiting tbody th", "#agents tbody td.wide"):
             assert ARABIC in wall.texts(names)
-            assert len(wall.page.evaluate(EDGES, names)) == 1, names
+            assert ragged(wall, names) <= letter, names
+        wall.page.locator("#services tr", has_text=ARABIC).locator(".queue .opens").click()
+        wall.until_text("#calls tbody td:nth-child(2)", ARABIC)
+        assert ragged(wall, "#calls h2, #calls tbody th") <= letter
+        assert ragged(wall, "#calls tbody td:nth-child(2)") <= letter
+        wall.page.keyboard.press("Escape")
+        wall.page.click("#alerts button")
+        wall.until_text("#alerts-dialog tbody th", ARABIC)
+        assert ragged(wall, "#alerts-dialog h2, #alerts-dialog tbody th") <= letter
 
 
 LINE_WIDTHS = """() => {
