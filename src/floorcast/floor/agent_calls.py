@@ -53,7 +53,7 @@ class AgentCalls:
         return call
 
     def answered(self, call: Call, agent: int, at: int) -> CallInHand:
-        """The call of a ``call.answer`` of ``at`` (ms) that names an agent."""
+        """The call of a ``call.answer`` that names an agent. ``at`` is its time, in ms."""
         in_hand = CallInHand(call.transaction, call.session)
         in_hand.phone, in_hand.account = call.customer_phone, call.account
         in_hand.campaign_type, in_hand.direction = call.campaign_type, call.direction
@@ -86,7 +86,7 @@ class AgentCalls:
             ref.service = self._service_of(key, agent.id)
 
     def _service_of(self, key: Key, agent: int) -> int | None:
-        """The service on which the agent had the call, else the call's service."""
+        """The service on which the agent had the call, or else the call's service."""
         known = self._calls.table.calls.get(key)
         if known is None:
             return None
@@ -95,7 +95,7 @@ class AgentCalls:
 
 
 def serving(call: Call, agent: int, at: int) -> int | None:
-    """The service of the agent's segment of the call at ``at``, None if it has answered none."""
+    """The service of the agent's segment of the call at ``at``; None if there is none."""
     segment = call.segment_by(agent, at)
     return None if segment is None else _or_none(segment.service)
 

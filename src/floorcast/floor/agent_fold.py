@@ -74,7 +74,7 @@ class AgentFold:
         self._reasons = _counted_as(state.config.not_ready_reasons)
 
     def heard(self, event: AgentState, at: int, now: int, _event_id: str) -> OutboundEvent:
-        """An agent entered a state at ``at`` (ms), recorded at ``now``.
+        """Fold an event: an agent entered a state at ``at`` (ms), recorded at ``now``.
 
         Returns the feed's event.
         """
@@ -114,7 +114,7 @@ class AgentFold:
         return OutboundEvent("agent", facet, served, center, fed)
 
     def answered(self, number: int, call: Call, at: int, now: int) -> None:
-        """A ``call.answer`` named the agent."""
+        """Fold a ``call.answer`` that named the agent."""
         agent = self.agent(number)
         in_hand = self._named.answered(call, number, min(at, now))
         if agent.several:
@@ -123,7 +123,7 @@ class AgentFold:
         if self._timeline.places(agent, moment.at, now):
             self._timeline.take(agent, moment, now)
         elif agent.in_call_at > moment.at and call.key not in agent.on:
-            # too late to count, but the agent has been in another call since
+            # too late to count, and the agent has been in another call since
             self._calls.leave(call.key, number, agent.in_call_at, 1)
 
     def reassign(self, now: int) -> None:
@@ -144,7 +144,7 @@ class AgentFold:
                         self._note_change(agent, now)
 
     def agent(self, number: int) -> OnFloor:
-        """The agent, which is about to change; created if necessary."""
+        """The agent, which is about to change. It is created if necessary."""
         hooks = self._calls.hooks
         for hook in hooks.agents:
             hook(number)

@@ -44,7 +44,7 @@ _NO_REASON = reason_index(None)
 
 
 class AgentTimes(Protocol):
-    """Receives every count of an agent's time and visits. Moments are in ms."""
+    """Receives every count of an agent's time and visits. Times are in ms."""
 
     def spent(self, agent: OnFloor, begin: int, spent: int, sign: int) -> None:
         """The agent was in its state from ``begin`` for ``spent`` (+1), or was not (-1)."""
@@ -74,7 +74,8 @@ class AgentCounts:
         self._ledger = ledger
         self._calendar = calendar
         self._times = times
-        self._day = _Day(0, 0, 0)  # that of the last event: almost all follow on the same
+        # The day of the last event, because nearly all follow on the same one.
+        self._day = _Day(0, 0, 0)
 
     def visit(self, agent: OnFloor, at: int, sign: int) -> None:
         """Count the agent's visit to its state and service on a day, unless it is counted."""
@@ -92,7 +93,7 @@ class AgentCounts:
         if day.begin <= begin and until < day.end:
             self._slice(agent, day, begin, until - begin, sign)
             return
-        # a wrong clock can be decades behind: dropped days are not iterated
+        # a wrong clock can be decades behind, so dropped days are not iterated
         begin = max(begin, self._calendar.bounds(self._ledger.first_day)[0])
         for part, spent in _slices(begin, until, self._calendar):
             self._slice(agent, part, begin, spent, sign)
@@ -131,7 +132,7 @@ class AgentCounts:
 
 
 def _slices(begin: int, end: int, calendar: Calendar) -> Iterator[tuple[_Day, int]]:
-    """The days that the time from ``begin`` to ``end`` touches, and the ms in each."""
+    """The days that the time from ``begin`` to ``end`` touches, with the ms in each."""
     number = calendar.day_of(begin)
     while begin < end:
         day = _Day(number, *calendar.bounds(number))
@@ -141,7 +142,7 @@ def _slices(begin: int, end: int, calendar: Calendar) -> Iterator[tuple[_Day, in
 
 
 class AgentStates:
-    """Applies events to agents. An agent without an event for ``quiet`` ms was away."""
+    """Applies events to agents. An agent without an event for ``quiet`` ms counts as gone."""
 
     def __init__(self, counts: AgentCounts, calls: CallEffects, quiet: int) -> None:
         self._counts = counts
@@ -200,7 +201,7 @@ class AgentStates:
             _at_the_call(agent)
 
     def _answer(self, agent: OnFloor, key: Key, sign: int) -> None:
-        """The agent is in the call and has left all others."""
+        """Record that the agent is in the call and has left all others."""
         agent.answered, agent.in_call_at = key, agent.last_event
         if agent.on != (key,):
             if sign:
@@ -227,7 +228,10 @@ class AgentStates:
             _at_the_call(agent)
 
     def _answer_unasked(self, agent: OnFloor, at: int, call: CallInHand | None, sign: int) -> None:
-        """A ``call.answer`` named the agent: an In Call that names no call is for this call."""
+        """Fold a ``call.answer`` that named the agent.
+
+        It gives an In Call that names no call its call.
+        """
         if call is None or call.key is None:
             return
         agent.answered = call.key
@@ -248,7 +252,10 @@ class AgentStates:
 
 
 def _learn(agent: OnFloor, service: int | None, told: Told | None, at: int) -> None:
-    """Set the members of an event but its state. A service that it names is the current one."""
+    """Set the members of an event except its state.
+
+    A service that it names becomes the current one.
+    """
     services = None
     if told is not None:
         services = told.services

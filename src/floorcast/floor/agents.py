@@ -57,8 +57,8 @@ class CallInHand(Struct, gc=False):
 class Told(Struct, array_like=True, gc=False):
     """The optional members of an agent's event.
 
-    ``slot`` is the Not Ready figure that ``reason`` counts in. ``told_at`` is the own time of a
-    LOGON that came too late, in ms.
+    ``slot`` is the Not Ready figure that ``reason`` counts in. ``told_at`` is the time in a LOGON
+    that arrived too late, in ms.
     """
 
     reason: str | None = None
@@ -133,7 +133,7 @@ class OnFloor(Struct, omit_defaults=True, gc=False):
 
     @property
     def logged_in_to(self) -> tuple[int, ...]:
-        """The services that the agent is or was last logged in to."""
+        """The services that the agent is logged in to, or was last."""
         return self.services or (self.service,)
 
 

@@ -41,7 +41,7 @@ class CallCounts:
         self._hooks = hooks
 
     def offered(self, day: int, service: int, at: int, sign: int) -> None:
-        """A call joined the service at ``at`` (ms), for the first time that day."""
+        """Count a call that joined the service at ``at`` (ms), for the first time that day."""
         counter = self._ledger.service(day, service)
         if counter is not None:
             counter.offered += sign
@@ -50,7 +50,7 @@ class CallCounts:
             self._ledger.totals_of(service).add(_OFFERED_EVER, sign)
 
     def handled(self, segment: QueueSegment, day: int, service: int, sign: int) -> None:
-        """An agent answered. The segment has been judged."""
+        """Count an answer. The segment has been judged."""
         counter, answered = self._ledger.service(day, service), segment.answered
         if counter is None:
             return
@@ -74,7 +74,7 @@ class CallCounts:
             totals.add(_WITHIN_EVER, sign)
 
     def talk(self, segment: QueueSegment, sign: int) -> None:
-        """The talk is over: count it, with its wrap-up, at the service and time of its end."""
+        """Count a finished talk, with its wrap-up, at the service and time of its end."""
         assert segment.answered is not None
         assert segment.left is not None
         day, service = self._day_of(segment.left), segment.service
@@ -104,7 +104,7 @@ class CallCounts:
             slots.add(after, _WRAP_UP, spent)
 
     def abandoned(self, segment: QueueSegment, day: int, service: int, sign: int) -> None:
-        """The call ended, or left the service for good, before an answer."""
+        """Count a call that ended, or left the service for good, before an answer."""
         counter = self._ledger.service(day, service)
         if counter is not None:
             assert segment.left is not None
@@ -123,7 +123,7 @@ class CallCounts:
                 slots.add(after, Column.ABANDONED_SHORT, sign)
 
     def moved_on(self, segment: QueueSegment, day: int, service: int, sign: int) -> None:
-        """The call left the service unanswered, to wait elsewhere or for another reason."""
+        """Count a call that left the service unanswered to continue elsewhere."""
         if self._ledger.service(day, service) is not None:
             assert segment.left is not None
             reason = REQUEUED if segment.reason is None else segment.reason
@@ -132,14 +132,14 @@ class CallCounts:
             self._ledger.totals_of(service).add(Total.MOVED_ON + reason, sign)
 
     def missed(self, service: int, at: int) -> None:
-        """An agent did not take an offer at ``at`` (ms)."""
+        """Count an offer that an agent did not answer at ``at`` (ms)."""
         day = self._day_of(at)
         if self._ledger.service(day, service) is not None:
             slots, after = self._slots(day, service, at)
             slots.add(after, Column.MISSED, 1)
 
     def credit(self, call: Call, day: int, service: int, agent: int, sign: int) -> None:
-        """An agent had the call on the service, under the call's direction."""
+        """Count the call for an agent on the service, by the call's direction."""
         counter = self._agent(day, service, agent)
         if counter is not None:
             if call.direction == "INBOUND":
@@ -148,7 +148,7 @@ class CallCounts:
                 counter.outbound += sign
 
     def disposition(self, call: Call, sign: int) -> None:
-        """The call's latest disposition, for its agent."""
+        """Count the call's latest disposition for its agent."""
         said = call.disposition
         if said is not None and said.agent is not None:
             counter = self._agent(self._day_of(said.at), said.service, said.agent)

@@ -52,7 +52,7 @@ def facts(call: Call, directory: Directory) -> CallFacts:
 
 
 def is_of_day(call: Call, day: int, calendar: Calendar) -> bool:
-    """The call began on the day, or was in progress on it."""
+    """Whether the call began on the day, or was in progress on it."""
     if call.ended is None:
         return True
     return calendar.day_of(call.ended) >= day

@@ -61,7 +61,7 @@ class CallFold:
         return OutboundEvent("interaction", "VOICE", named.service, named.call_center, fed)
 
     def queue(self, event: CallQueue, at: int, now: int, _event_id: str) -> None:
-        """The call joined the queue of a service."""
+        """Fold an event: the call joined the queue of a service."""
         data = event.data
         call = self._table.touch((int(data.transaction_id), data.session_id), at, now)
         if data.skill is not None or data.priority is not None:
@@ -70,7 +70,7 @@ class CallFold:
         self._calls.step(call, Step(at, QUEUE, service, None))
 
     def answer(self, event: CallAnswer, at: int, now: int, _event_id: str) -> None:
-        """An agent answered the call. The agent may be unknown."""
+        """Fold an answer of the call. The agent may be unknown."""
         data = event.data
         call = self._table.touch((int(data.transaction_id), data.session_id), at, now)
         agent_id = None if data.agent is None else self._state.directory.agent(data.agent)
@@ -99,13 +99,13 @@ class CallFold:
         return OutboundEvent("interaction", "VOICE", named.service, named.call_center, fed)
 
     def leave(self, event: CallLeave, at: int, now: int, _event_id: str) -> None:
-        """The call left its queue unanswered."""
+        """Fold an event: the call left its queue unanswered."""
         data = event.data
         call = self._table.touch((int(data.transaction_id), data.session_id), at, now)
         self._calls.step(call, Step(at, LEAVE, None, None, leave_reason(data.reason)))
 
     def update(self, event: CallUpdate, at: int, now: int, _event_id: str) -> None:
-        """Members of the call were corrected."""
+        """Fold a correction of the call's members."""
         data = event.data
         call = self._table.touch((int(data.transaction_id), data.session_id), at, now)
         service = None if data.service is None else self._state.directory.service(data.service)

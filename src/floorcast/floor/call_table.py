@@ -20,16 +20,16 @@ __all__ = ["ENDED_STAYS_MS", "CallTable"]
 
 ENDED_STAYS_MS = 600_000  # an ended call stays in memory for what usually follows it
 QUIET_KNOWN_MS = 52 * 3_600_000  # as long as the store keeps a call
-MAX_QUIET = 100_000  # keys; beyond that the oldest are forgotten
-MAX_ENDED = 100_000  # ended calls in memory; beyond that those that ended first leave sooner
+MAX_QUIET = 100_000  # keys; beyond that, the oldest are forgotten
+MAX_ENDED = 100_000  # ended calls in memory; beyond that, those that ended first leave sooner
 
 
 class CallTable:
     """The calls of one floor that are in memory. Moments are in ms.
 
-    ``ended`` are the keys of those that have ended, and ``quiet`` the calls that have left memory
-    without an end, and when. ``hooks`` are called with a call before it changes. ``evict_ended``
-    leaves at most ``max_ended`` calls that have ended.
+    ``ended`` has the keys of those that have ended, and ``quiet`` the calls that have left memory
+    without an end, with the time. ``hooks`` are called with a call before it changes.
+    ``evict_ended`` leaves at most ``max_ended`` calls that have ended.
     """
 
     def __init__(

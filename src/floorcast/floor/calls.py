@@ -40,9 +40,9 @@ Key = tuple[int, str]
 """A call's name: its transaction id and its session id."""
 
 MOST_STEPS = 1000  # steps that a call keeps
-FEW_STEPS = 50  # steps that a call keeps once it has cost too much
+FEW_STEPS = 50  # steps that a call keeps once it has become expensive
 MOST_WORK = 50_000  # steps worked through again
-FREE_WORK = 8  # steps worked through again that cost nothing: what an ordinary call needs
+FREE_WORK = 8  # recomputed steps that cost nothing: what an ordinary call needs
 
 
 class Disposition(Struct, gc=False):
@@ -159,7 +159,7 @@ class Call(Struct, omit_defaults=True, gc=False):
 
     @property
     def segment(self) -> QueueSegment | None:
-        """The current segment: the one that waits or talks, else the last one."""
+        """The current segment: the one that waits or talks, or otherwise the last one."""
         return self.segments[-1] if self.segments else None
 
     @property
@@ -186,10 +186,9 @@ class Call(Struct, omit_defaults=True, gc=False):
 
     @property
     def customer_phone(self) -> str | None:
-        """The customer's number: the caller's of an inbound call, else the one dialed.
+        """The customer's number: the caller's of an inbound call, or otherwise the one dialed.
 
-        A call of which no direction is known has the one of the two that is. Source: section 7 of
-        the contract.
+        Without a direction, it is whichever of the two is known. Source: section 7 of the contract.
         """
         if self.direction == "INBOUND" or (self.direction is None and self.phone_dialed is None):
             return self.caller_id
@@ -255,7 +254,7 @@ class Call(Struct, omit_defaults=True, gc=False):
         return None
 
     def segment_by(self, agent: int, at: int) -> QueueSegment | None:
-        """The last segment that the agent had answered by ``at``, else the first that it did."""
+        """The last segment that the agent had answered by ``at``, or otherwise the first one."""
         self.charge(len(self.segments))
         found = None
         for segment in self.segments:
@@ -307,7 +306,7 @@ class Call(Struct, omit_defaults=True, gc=False):
         return segment.joined < midnight < self.last_event + quiet_ms
 
     def charge(self, work: int) -> None:
-        """Count recomputed steps: a call that costs much keeps fewer steps."""
+        """Count recomputed steps. A call with many of them keeps fewer steps."""
         if work > FREE_WORK:
             self.work += work
 
@@ -338,7 +337,7 @@ class Call(Struct, omit_defaults=True, gc=False):
 def _without(
     gone: tuple[tuple[int, int, bool], ...], one: tuple[int, int, bool]
 ) -> tuple[tuple[int, int, bool], ...]:
-    """The same without the first that is equal."""
+    """The steps without the first one that is equal to this."""
     if one not in gone:
         return gone
     index = gone.index(one)

@@ -9,7 +9,7 @@ from floorcast.floor.calls import Call
 __all__ = ["ChangeHooks", "IdHooks"]
 
 IdHooks = list[Callable[[int | None], None]]
-"""Called with an id, or with None for every id."""
+"""A hook, called with an id, or with None for every id."""
 
 
 class ChangeHooks:
@@ -32,7 +32,7 @@ class ChangeHooks:
         return bool(self.agents or self.campaigns or self.services or self.calls)
 
     def everything(self) -> None:
-        """The site changes, and with it names everywhere."""
+        """Call every hook, because the site changes, and with it names everywhere."""
         for hooks in (self.agents, self.campaigns, self.services):
             for hook in list(hooks):
                 hook(None)

@@ -67,7 +67,7 @@ def first_offered(
 ) -> QueueSegment | None:
     """The segment that was offered first at a place.
 
-    None: its step is folded, and the call counts by another one there, if by any.
+    None if its step is folded: the call then counts by another segment there, or not at all.
     """
     moments = index.offered.get(place)
     if not moments:
@@ -94,7 +94,7 @@ def _counted_in(index: SegmentIndex, place: Place) -> Counted:
 
 
 def _counted_once(segment: QueueSegment, places: Places, first_day: int) -> list[Counted]:
-    """The same for the only segment of a call."""
+    """The counts of a call that has only one segment."""
     end = segment.answered if segment.answered is not None else segment.left
     began = end if segment.joined is None else segment.joined
     if began is not None and end is not None:
@@ -144,21 +144,21 @@ class CallsByService:
         return self._at.get(service, {}).values()
 
     def note(self, call: Call, service: int) -> None:
-        """The call has a segment at the service."""
+        """Record that the call has a segment at the service."""
         try:
             self._at[service][call.transaction, call.session] = call
         except KeyError:
             self._at[service] = {call.key: call}
 
     def note_all(self, call: Call) -> None:
-        """The same for each service that the call was at."""
+        """Record that the call has a segment at each service that it was at."""
         for service in _services(call):
             self.note(call, service)
 
     def changed(
         self, call: Call, removed: Iterable[QueueSegment], added: Iterable[QueueSegment]
     ) -> None:
-        """Segments of the call have been replaced."""
+        """Update the services of a call whose segments have been replaced."""
         there = {segment.service for segment in added}
         for service in there:
             self.note(call, service)

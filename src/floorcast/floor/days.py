@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 __all__ = ["Calendar", "utc_stamp"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_FIRST_SECOND = -62_135_596_800  # year 1, and the end of year 9999: what a datetime can hold
+_FIRST_SECOND = -62_135_596_800  # year 1, and the end of year 9999: the range of a datetime
 _LAST_SECOND = 253_402_300_799
-_SECONDS_PRINTED = 4096  # events come in the order of time, and share their seconds
+_SECONDS_PRINTED = 4096  # events arrive in the order of time and share their seconds
 _KEPT = 8  # days whose bounds are cached; a floor uses yesterday, today, tomorrow
 
 

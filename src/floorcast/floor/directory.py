@@ -1,9 +1,9 @@
 """Names and ids of the services, agents, campaigns and teams of a client's floor.
 
 A JSON number is an id. A string is a login (agent) or a name (service, campaign, team) if one
-matches, else, when it is digits, an id; any other string gets a new entry of that name and a free
-id (section 8 of the contract). An unknown id gets an entry with a placeholder name. No event is
-lost because of missing configuration, and nothing here raises.
+matches, or otherwise, if it consists of digits, an id. Any other string gets a new entry of that
+name and a free id (section 8 of the contract). An unknown id gets an entry with a placeholder name.
+No event is lost because of missing configuration, and nothing here raises.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ __all__ = ["FIRST_FREE_ID", "NO_SERVICE", "Directory", "Thing", "normal"]
 
 Thing = int | str
 CAMPAIGN = "Campaign"  # begins the placeholder of a campaign that no source has named
-NO_SERVICE = -1  # where an event names no service and none is known
-FIRST_FREE_ID = 1_000_000_001  # above what people number by hand, below 2**31 for old clients
+NO_SERVICE = -1  # the service of events that name none
+# Above the ids that people assign by hand, below 2**31 for old clients.
+FIRST_FREE_ID = 1_000_000_001
 _LONGEST_ID = 15  # digits that every JSON reader reads as an integer
 
 
@@ -57,7 +58,7 @@ class Directory(Struct):
     ages_from: int = 0
 
     def apply(self, config: FloorConfig) -> None:
-        """Take over the declarations of the site. Things no longer declared keep their names."""
+        """Take over the declarations of the site. What is no longer declared keeps its name."""
         declared = {service.id for service in config.services}
         for gone in self.services.keys() - declared:
             self.services[gone] = Service(id=gone, name=self.services[gone].name)
@@ -117,7 +118,7 @@ class Directory(Struct):
         return known
 
     def call_center_of(self, service: int | None) -> int | None:
-        """The call center of a service, None when it has none."""
+        """The call center of a service; None if it has none."""
         known = self.services.get(service) if service is not None else None
         return known.call_center if known is not None else None
 
@@ -128,7 +129,7 @@ class Directory(Struct):
             self.campaigns[campaign] = name
 
     def campaign_name(self, campaign: int) -> str | None:
-        """The name that a source gave a campaign; None: it has a placeholder only."""
+        """The name that a source gave a campaign; None if it has only a placeholder."""
         name = self.campaigns.get(campaign)
         return None if name == _placeholder(CAMPAIGN, campaign) else name
 

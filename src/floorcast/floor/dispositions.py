@@ -16,7 +16,7 @@ from floorcast.site.configuration import DEFAULT_TERM_CODES, Category, TermCode
 
 __all__ = ["Dispositions"]
 
-_STAY_MS = 40 * 60_000  # half an hour, and what a source's clock may be ahead
+_STAY_MS = 40 * 60_000  # half an hour, plus what a source's clock may be ahead
 _RIGHT_PARTY = ("rpcComplete", "rpcIncomplete")
 
 
@@ -56,7 +56,7 @@ class Dispositions:
                 self._count(call, replace(said, service=service, agent=agent))
 
     def tidy(self, now: int) -> None:
-        """Forget the connects that no figure shows any more; ``now`` is in ms."""
+        """Forget the connects that no figure shows any more. ``now`` is in ms."""
         oldest = now - _STAY_MS
         for service, calls in list(self._connects.items()):
             kept = {key: at for key, at in calls.items() if at > oldest}

@@ -19,7 +19,7 @@ def is_of(call: Call, person: Person) -> bool:
 
 
 def erase_call(call: Call) -> bool:
-    """Remove the person from a call; whether that changed it."""
+    """Remove the person from a call. Returns whether the call changed."""
     known = [name for name in _PERSONAL if getattr(call, name) is not None]
     for name in known:
         setattr(call, name, None)
@@ -27,7 +27,7 @@ def erase_call(call: Call) -> bool:
 
 
 def erase_agent(agent: OnFloor, person: Person, calls: Collection[Key]) -> bool:
-    """Remove the person from the calls that an agent has had; whether that changed anything."""
+    """Remove the person from the calls that an agent has had. Returns whether any changed."""
     changed = False
     for call in _calls_of(agent):
         theirs = call.key in calls or person.owns(call.phone) or person.owns(call.account)

@@ -123,7 +123,7 @@ class Floor:
         self.call_table.on_queue_change = partial(self._note_count, int(Column.QUEUE_MOST))
 
     def captured(self) -> FloorState:
-        """All of the floor, ready for a snapshot."""
+        """The whole floor, ready for a snapshot."""
         self.state.calls = list(self.call_table.calls.values())
         self.state.quiet_calls = list(self.call_table.quiet.items())
         return self.state
@@ -222,7 +222,7 @@ class Floor:
             self.tally.forget(call)
 
     def _leave_behind(self, now: int) -> None:
-        """Once per second of the log's time: drop ended calls, and at midnight a day."""
+        """Once per second of the log's time, drop ended calls; at midnight, drop a day."""
         self._begin_day(now)
         self.call_table.evict_ended(now)
         if now // _TIDY_MS != self._tidied:

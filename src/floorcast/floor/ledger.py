@@ -111,7 +111,7 @@ class Ledger:
         return self._recounted.get(day, {}).pop(service, None)
 
     def totals_of(self, service: int) -> ServiceTotals:
-        """The counts of a service that never start again. Calls no hook."""
+        """The counts of a service that are never reset. Calls no hook."""
         try:
             return self.totals[service]
         except KeyError:

@@ -27,7 +27,7 @@ __all__ = [
 START, QUEUE, ANSWER, END, LEAVE, UPDATE = range(6)
 
 MOST_OTHERS = 50  # agents that are recorded individually when they join a call in one segment
-EXIT_IS_END_MS = 1000  # a call that left a queue and ends so soon after was abandoned there
+EXIT_IS_END_MS = 1000  # a call that ends this soon after it left a queue was abandoned there
 
 
 class Step(Struct, array_like=True, gc=False):
@@ -97,7 +97,7 @@ class QueueSegment(Struct, omit_defaults=True, gc=False):
 
 
 class Course:
-    """The segments that steps make in the order of time; ``service`` is the call's own so far."""
+    """The segments that steps make in the order of time. ``service`` is the call's own so far."""
 
     __slots__ = ("built", "ended", "service")
 
@@ -122,7 +122,7 @@ class Course:
         service = self._present(segment) if step.service is None else step.service
         if segment is not None and segment.left is None:
             if segment.answered is None and segment.service == service:
-                return  # said again: it has been waiting there all along
+                return  # repeated: it has been waiting there all along
             segment.left, segment.passed_on = step.at, segment.answered is not None
         if self.service is None:
             self.service = step.service
@@ -140,7 +140,7 @@ class Course:
         if segment.answered is None:
             segment.answered, segment.agent = step.at, step.agent
         elif segment.agent is None:
-            segment.agent = step.agent  # answered by someone unnamed, who is named now
+            segment.agent = step.agent  # the agent was unknown until now
         elif (
             step.agent is not None
             and len(segment.others) < MOST_OTHERS

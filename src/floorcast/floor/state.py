@@ -104,7 +104,7 @@ _call_decoder = msgspec.msgpack.Decoder(Call)
 
 
 def snapshot_parts(state: FloorState) -> Iterator[bytes]:
-    """The parts of a snapshot; nothing may be folded until the last part is made."""
+    """The parts of a snapshot. Nothing may be folded until the last part is made."""
     counters = replace(state.counters, agent_days={}, intervals={})
     yield _encoder.encode(replace(state, counters=counters, agents={}, calls=[]))
     for calls in _in_parts(iter(state.calls)):
@@ -122,7 +122,7 @@ def snapshot_parts(state: FloorState) -> Iterator[bytes]:
 
 
 def from_snapshot(parts: list[bytes]) -> FloorState:
-    """The floor of a snapshot; raises msgspec.MsgspecError if it cannot be decoded."""
+    """The floor of a snapshot. Raises msgspec.MsgspecError if it cannot be decoded."""
     state = _state_decoder.decode(parts[0])
     for blob in parts[1:]:
         part = _part_decoder.decode(blob)

@@ -31,8 +31,8 @@ from floorcast.floor.wrap_ups import segment_before, with_wrap_up
 
 __all__ = ["Tally"]
 
-MOST_FOLDED = 10_000  # places that a very long call remembers having been counted in
-CACHED_FROM = 8  # segments from which on a call's index is kept
+MOST_FOLDED = 10_000  # limit of the places where a very long call has been counted
+CACHED_FROM = 8  # a call with this many segments keeps its index
 
 _T = TypeVar("_T")
 
@@ -226,7 +226,7 @@ class Tally:
                 self.counts.credit(call, *credited, sign)
 
     def index_of(self, call: Call) -> SegmentIndex:
-        """The index of a call in memory. The index of a long call is kept."""
+        """The index of a call in memory. A long call keeps its index."""
         known = self._known.get(call.key)
         if known is not None:
             return known
@@ -236,7 +236,7 @@ class Tally:
         return index
 
     def _index(self, call: Call, index: SegmentIndex, segment: QueueSegment, sign: int) -> None:
-        """Put a segment into the index, or take it out, and credit its agents."""
+        """Add a segment to the index, or remove it, and credit its agents."""
         index.file(segment, sign)
         for agent, at in segment.answers():
             credited = (self._day_of(at), segment.service, agent)
@@ -252,7 +252,7 @@ class Tally:
     def _count(
         self, call: Call, index: SegmentIndex, place: Place, sign: int, *, offers: bool = True
     ) -> None:
-        """Count the call at one service on one day, or take it back."""
+        """Count the call at one service on one day (+1), or take it back (-1)."""
         if offers and (moments := index.offered.get(place)):
             self.counts.offered(*place, moments[0], sign)
         outcome = index.outcome(place)
@@ -271,7 +271,7 @@ class Tally:
             self.counts.moved_on(segment, *place, sign)
 
     def _fold(self, call: Call) -> None:
-        """Keep the newest steps, and the segments by which the call counts of the others."""
+        """Keep the newest steps. Of the others, keep only the segments by which the call counts."""
         index = self.index_of(call)
         gone = fold(call, call.most_steps * 3 // 4)
         folded = call.folded

@@ -25,7 +25,7 @@ __all__ = [
     "with_plain_data",
 ]
 
-BASE64 = b'"data_base64"'  # a line without it has no such member
+BASE64 = b'"data_base64"'  # a line without this text has no such member
 
 WEBHOOK_ORIGIN = "^[A-Za-z0-9_.:*/-]{1,253}$"
 """The pattern of a sender's name in the webhook handshake."""
@@ -66,8 +66,8 @@ def event_of_binary(headers: Headers, body: bytes) -> bytes:
 def with_plain_data(line: bytes, why: Refusal) -> bytes:
     """The event with the bytes of its ``data_base64`` as ``data``.
 
-    Raises ``why`` if it has no ``data_base64``, or has ``data``, and InvalidParameter for one that
-    does not hold JSON.
+    Raises ``why`` if it has no ``data_base64`` or if it has ``data``, and InvalidParameter if the
+    bytes are not JSON.
     """
     try:
         packed = msgspec.json.decode(line, type=_Packed).data_base64
@@ -106,11 +106,14 @@ def _text(value: bytes) -> str:
     try:
         return octets.decode()
     except UnicodeDecodeError:
-        return octets.decode("latin-1")  # what HTTP took header values for before
+        return octets.decode("latin-1")  # the encoding of header values in earlier HTTP
 
 
 def _json(text: bytes, what: str) -> Raw:
-    """Raises NotAnObject unless it is one JSON value: the event around it must stay as it is."""
+    """Raise NotAnObject unless the body is exactly one JSON value.
+
+    Anything else could alter the event around it.
+    """
     try:
         text.decode()
         check_nesting(text)

@@ -1,4 +1,4 @@
-"""From the body of a request to checked events: structured CloudEvents, alone or in batches.
+"""Decodes the body of a request to checked events: structured CloudEvents, alone or in batches.
 
 Every event gets its own verdict. A rejected event does not affect the others.
 """
@@ -25,7 +25,7 @@ __all__ = ["MAX_EVENTS", "BodyForm", "Decoded", "decode", "split"]
 BodyForm = Literal["one", "batch", "lines", "json"]
 """``json`` is ``batch`` for an array, else ``one``."""
 MAX_EVENTS = 10_000  # per request, from the contract
-MAX_LINES = 100_000  # of one request, blank ones included
+MAX_LINES = 100_000  # per request, including blank ones
 MAX_VERDICTS = 1_000  # listed in one response; further ones are counted
 AHEAD_MS = 5 * 60_000  # maximum lead of a source's clock
 TURN_SECONDS = 0.002  # of decoding in one turn of the event loop
@@ -45,8 +45,8 @@ _batch_decoder = msgspec.json.Decoder(_Batch)
 class Decoded(NamedTuple):
     """The events of a request that can be taken, each with its line and index, and the rest.
 
-    ``rejected`` has the verdicts on the first ``MAX_VERDICTS`` events that cannot be taken,
-    ``more_rejected`` the number of the others.
+    ``rejected`` has the verdicts on the first ``MAX_VERDICTS`` rejected events, ``more_rejected``
+    the number of the others.
     """
 
     lines: Sequence[bytes]
@@ -75,7 +75,7 @@ def split(body: bytes, form: BodyForm) -> list[bytes]:
 
 
 def _on_one_line(text: bytes) -> bytes:
-    """JSON without line breaks: outside a string they are white space, inside one an error."""
+    """JSON without line breaks, which are white space outside a string and an error inside one."""
     return text.replace(b"\r", b" ").replace(b"\n", b" ").strip()
 
 
@@ -97,7 +97,7 @@ def _too_many() -> TooLarge:
 async def decode(lines: list[bytes], now_ms: int) -> Decoded:
     """Check the events in turns of the event loop; ``now_ms`` is the present.
 
-    In ``lines``, an event with ``data_base64`` is replaced by the same with ``data``.
+    In ``lines``, an event with ``data_base64`` is replaced by the same event with ``data``.
     """
     events: list[InboundEvent] = []
     rejects: list[Rejected] = []
@@ -131,7 +131,7 @@ def _checked(line: bytes, latest: datetime) -> InboundEvent:
     try:
         if not line.isascii():
             line.decode()  # the decoder does not look into unknown members
-        if len(line) > SHALLOW_BYTES:  # few events are: for the others this saves a call
+        if len(line) > SHALLOW_BYTES:  # few events are, so this saves a call for the others
             check_nesting(line)
         event: InboundEvent = _decoder.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

@@ -33,7 +33,7 @@ New = tuple[Kind, Thing | Key]
 MOST_PER_EVENT: dict[Kind, int] = {
     "agents": 2, "services": 2, "campaigns": 1, "teams": 1, "open_calls": 1,
 }  # fmt: skip
-"""New things in one event, but for the ``services`` of an ``agent.state``."""
+"""New objects in one event, except the ``services`` of an ``agent.state``."""
 
 _SERVICE: tuple[Kind, str] = ("services", "service")
 _CAMPAIGN: tuple[Kind, str] = ("campaigns", "campaign")

@@ -77,7 +77,7 @@ class _UnderWay:
                     self._forget(one)
 
     def end_call(self, key: tuple[int, str]) -> None:
-        """A call that a request in progress opens has ended."""
+        """Note that a call opened by a request in progress has ended."""
         if ("open_calls", key) in self.new:
             self._forget(("open_calls", key))
 
@@ -109,7 +109,7 @@ class Quotas:
     ) -> AsyncIterator[Decoded]:
         """Return the events within the limits. The others get verdicts.
 
-        Leave the context when the events are folded, or will not be.
+        Leave the context once the events have been folded or have failed.
         """
         under_way = self._clients.setdefault(projection.client, _UnderWay())
         under_way.requests += 1
@@ -192,7 +192,7 @@ def counts(projection: Projection) -> dict[Kind, int]:
 
 
 def _most(events: Sequence[InboundEvent]) -> Counter[Kind]:
-    """The most that the events could add."""
+    """The maximum that the events could add."""
     most: Counter[Kind] = Counter({kind: n * len(events) for kind, n in MOST_PER_EVENT.items()})
     most["services"] += sum(
         len(event.data.services)
@@ -203,7 +203,7 @@ def _most(events: Sequence[InboundEvent]) -> Counter[Kind]:
 
 
 class _reserved:  # noqa: N801 - used as a function; a generator costs more on the hot path
-    """Keeps room for the most that a request could add."""
+    """Reserves the most that a request could add."""
 
     __slots__ = ("_most", "_under_way")
 
@@ -223,7 +223,7 @@ class _reserved:  # noqa: N801 - used as a function; a generator costs more on t
 
 
 def _has_ended(floor: FloorNames, new: set[New]) -> bool:
-    """Whether the call has left memory because it ended: an event of it opens none."""
+    """Whether the call has ended and left memory, so that an event of it opens no call."""
     calls = [name for kind, name in new if kind == "open_calls"]
     return all(floor.projection.has_ended(*call) for call in calls if isinstance(call, tuple))
 

@@ -1,4 +1,4 @@
-"""Verdicts: the reason of an event's refusal, and the change that its source must make."""
+"""Verdicts: the reason for an event's rejection, and the change that its source must make."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def rejected(index: int, line: bytes, why: Refusal) -> Rejected:
 
 
 def why_not(line: bytes, error: Exception) -> Refusal:
-    """The refusal that a decoding error means for the sender: missing, invalid, or not JSON."""
+    """The error for the sender that a decoding error becomes: missing, invalid, or not JSON."""
     if isinstance(error, UnicodeDecodeError):
         return NotAnObject("the event is not UTF-8")
     if isinstance(error, RecursionError):

@@ -122,7 +122,7 @@ class Lease:
 
     async def _turn(self) -> None:
         """Renew the lease, or take it if it is free."""
-        # without a quorum, or when another was first: the next turn sees
+        # without a quorum, or if another process was first, the next turn tries again
         with suppress(FloorcastError, TimeoutError):
             there, now = self._kv.get(BUCKET, self._name), self._clock()
             if there != self._seen[0]:

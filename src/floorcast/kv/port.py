@@ -30,7 +30,7 @@ class Item(NamedTuple):
 
 
 class Conflict(FloorcastError):
-    """Another writer was first: the values that this writer had read have changed."""
+    """Another writer was first, so the values that this writer had read have changed."""
 
 
 class KeyValueStore(Protocol):

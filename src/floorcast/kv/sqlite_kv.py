@@ -72,7 +72,7 @@ class SqliteKeyValueStore:
     Raises ``SettingError`` if the file cannot be opened, or is not floorcast's.
     """
 
-    check_current = None  # every read is of the file itself
+    check_current = None  # every read goes to the file itself
 
     def __init__(self, file: Path) -> None:
         self._reader = _connect(file)
@@ -162,7 +162,7 @@ def _connect(file: Path) -> apsw.Connection:
     try:
         connection = connect(file, page_size=PAGE_BYTES, synchronous="FULL", cache_kib=CACHE_KIB)
         try:
-            connection.pragma("secure_delete", True)  # free pages keep no deleted data
+            connection.pragma("secure_delete", True)  # so that free pages keep no deleted data
             migrate(connection, SCHEMA, str(file))
         except BaseException:
             connection.close()

@@ -19,9 +19,9 @@ SECRET_BYTES = 32
 
 
 async def token_secret(kv: KeyValueStore) -> bytes:
-    """The installation's secret, which is created if there is none yet.
+    """The installation's secret. It is created if there is none yet.
 
-    Raises Unavailable when the store cannot be read or written.
+    Raises Unavailable if the store cannot be read or written.
     """
     while (found := kv.get(BUCKET, KEY)) is None:
         made = secrets.token_bytes(SECRET_BYTES)

@@ -49,7 +49,7 @@ class Load:
 
     @contextmanager
     def carrying(self, events: int, size: int) -> Iterator[None]:
-        """Count an append in progress; raises Unavailable beyond the limit."""
+        """Count an append in progress. Raises Unavailable beyond the limit."""
         too_many = self._events + events > self._tuning.in_flight_events
         too_large = self._bytes + size > self._tuning.in_flight_bytes
         if self._events and (too_many or too_large):
@@ -172,7 +172,7 @@ class Appender:
     ) -> Planned:
         """Queue the new events of a batch, recorded now or at the time and position of ``origin``.
 
-        The origin's position is stored with it, also where nothing is new. Raises Unavailable.
+        The origin's position is stored with it, even if no event is new. Raises Unavailable.
         """
         # A lookup can wait for the disk: until it is done, no other append may look up or reserve.
         async with self._gate:
@@ -217,7 +217,7 @@ class Appender:
     def tell(self, outcome: Outcome) -> None:
         """Receive the outcome of a group, from any thread."""
         if self._loop is not None:
-            with suppress(RuntimeError):  # the loop is closed: no caller is left
+            with suppress(RuntimeError):  # the loop is closed, so no caller is left
                 self._loop.call_soon_threadsafe(self._hear, outcome)
 
     def close(self) -> None:
@@ -246,7 +246,7 @@ class Appender:
         if entries or origin is not None:
             stream_position = None if origin is None else origin.stream_position
             return self._submit(stream, entries, keys, stream_position)
-        # the first copies may be in progress: a duplicate is durable when they are
+        # the first copies may be in progress: a duplicate is durable once they are
         return self._plans[-1].future if self._plans else None
 
     def _submit(

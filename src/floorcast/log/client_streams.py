@@ -50,9 +50,9 @@ def news_of(batch: Batch, keys: Sequence[bytes], held: AbstractSet[bytes]) -> Ne
 def entries_of(
     client: int, news: News, next_head: Callable[[], Head], entry_events: int = MAX_INDEX + 1
 ) -> list[Entry]:
-    """The entries for the news, each with the next head and at most ``entry_events`` events.
+    """The entries for the new events: at most ``entry_events`` in each, with the next head.
 
-    Raises ValueError when a line holds a newline.
+    Raises ValueError if a line contains a newline.
     """
     pieces = range(0, len(news.lines), entry_events)
     payloads = [b"\n".join(news.lines[start : start + entry_events]) for start in pieces]
@@ -115,7 +115,7 @@ class Stream:
         self._closed = False
 
     def time_of_next(self, now: int) -> int:
-        """The time of the next entry: the clock's, or just after the previous entry's."""
+        """The time of the next entry: that of the clock, or just after the previous entry."""
         return max(now, self.planned.recorded_at + 1)
 
     def next(self, now: int) -> Head:
@@ -140,7 +140,7 @@ class Stream:
             follower.woken.set()
 
     async def follow(self, after: int, read: Read) -> AsyncGenerator[Entry]:
-        """Entries after number ``after``: the stored ones by ``read``, then live ones."""
+        """The entries after number ``after``: stored ones, read by ``read``, then live ones."""
         follower = _Follower(self._follower_events)
         self._followers.add(follower)
         try:
@@ -155,7 +155,7 @@ class Stream:
                     for entry in stored:
                         after = entry.number
                         yield entry
-                    if not stored:  # the retention has removed all that there was
+                    if not stored:  # retention has removed all earlier entries
                         after = head
                 else:
                     follower.woken.clear()

@@ -145,7 +145,7 @@ def _copy(connection: apsw.Connection, runs: list[int], target: int, count: int)
 
 
 def sound_marks(connection: apsw.Connection) -> dict[int, bytes]:
-    """The fingerprints of every run's keys; raises apsw.CorruptError where they are damaged."""
+    """The fingerprints of every run's keys; raises apsw.CorruptError if they are damaged."""
     found = {}
     for run, marks, stored in fetch(connection, MARKS):
         if not isinstance(marks, bytes) or stored not in {None, checksum(marks, run)}:
@@ -164,7 +164,7 @@ def is_sound(connection: apsw.Connection, run: int, keys_at_once: int) -> bool:
     last = b""
     while keys := [key for (key,) in fetch(connection, KEYS_AFTER, (run, last, keys_at_once))]:
         if not all(isinstance(key, bytes) for key in keys) or not last < keys[0] <= keys[-1]:
-            return False  # out of order: the search would go round in a circle
+            return False  # out of order: the search would never end
         found.extend(map(fingerprint, keys))
         last = keys[-1]
     return set(found) == set(expected)

@@ -78,10 +78,10 @@ def _unreadable(payload: bytes, count: int) -> str:
 
 
 def skip_entry(folder: Path, client: int, number: int) -> None:
-    """Skip a damaged entry from now on. Its events are lost, and numbers have a gap.
+    """Skip a damaged entry from now on. Its events are lost, and the numbers have a gap.
 
-    For a folder whose server is stopped. Raises SettingError when there is no such entry, and
-    when it is not damaged.
+    The server of the folder must be stopped. Raises SettingError if there is no such entry, or if
+    it is not damaged.
     """
     path = folder / "log.db"
     connection = open_log(path)

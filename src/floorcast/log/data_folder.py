@@ -18,8 +18,8 @@ LOCK = "floorcast.lock"
 class DataFolder:
     """A data folder, made when it is not there, and locked until ``release``.
 
-    The lock belongs to the open file, so it ends with the process, however that ends. Raises
-    SettingError when the folder cannot be used or another process owns it.
+    The lock belongs to the open file, so it ends with the process, however that happens. Raises
+    SettingError if the folder cannot be used or another process owns it.
     """
 
     def __init__(self, path: Path) -> None:

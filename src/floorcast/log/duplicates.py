@@ -43,7 +43,7 @@ class BloomFilter:
         self._old: bytearray | None = None
 
     def sift(self, keys: Iterable[bytes]) -> list[bytes]:
-        """Add the keys; returns those that may have been added before."""
+        """Add the keys. Returns those that may have been added before."""
         young, old, pairs = self._young, self._old, PAIRS
         known = []
         for key in keys:
@@ -66,7 +66,7 @@ class BloomFilter:
             young[bits >> 8] |= pairs[bits & 63]
 
     def turn(self) -> None:
-        """Begin a new generation; keys added before the previous turn are forgotten."""
+        """Begin a new generation. Keys added before the previous turn are forgotten."""
         self._old = self._young
         self._young = bytearray(SLOTS)
 
@@ -94,7 +94,7 @@ _lines = msgspec.json.Decoder(_Line)
 
 
 def keys_of(client: int, events: Sequence[Identified]) -> list[bytes]:
-    """The events' keys, in order; two are equal when client, source and id are."""
+    """The events' keys, in order. Two are equal if client, source and id are."""
     sources = {event.source for event in events}
     if len(sources) == 1:
         prefix = _prefix(client, sources.pop())
@@ -113,7 +113,7 @@ def keys_of_payload(client: int, payload: bytes) -> list[bytes]:
 
 @lru_cache(maxsize=1024)
 def _prefix(client: int, source: str) -> str:
-    # The only newlines are those that end the two parts: no other pair gives the same key.
+    # The only newlines are those that end the two parts, so no other pair gives the same key.
     escaped = source.replace("\\", "\\\\").replace("\n", "\\n")
     return f"{client}\n{escaped}\n"
 
@@ -138,7 +138,7 @@ class Memtable:
 
     @property
     def has_room(self) -> bool:
-        """Whether more keys may come in."""
+        """Whether more keys may be added."""
         tuning = self._tuning
         short = len(self.keys) < tuning.memtable_keys and self.size < tuning.memtable_bytes
         return short and not self.sealed
@@ -160,7 +160,7 @@ class Seen:
 
     @property
     def lost(self) -> bool:
-        """Whether the keys on the disk are lost: they have to be loaded from the log once more."""
+        """Whether the keys on disk are lost and must be loaded from the log again."""
         return self._runs.lost
 
     @property
@@ -175,7 +175,7 @@ class Seen:
 
         The caller must reserve the others before the next call. Raises Unavailable.
         """
-        since = (at - self._retention) // HOUR  # the oldest hour that counts: see ``kept_since``
+        since = (at - self._retention) // HOUR  # the oldest hour that counts; see ``kept_since``
         known: set[bytes] = set()
         for memtable in self._memtables:
             if memtable.hour >= since and not memtable.keys.isdisjoint(keys):
@@ -197,21 +197,21 @@ class Seen:
         return memtable
 
     def confirm(self, memtable: Memtable, client: int, number: int) -> None:
-        """The keys' events are durable, the last of them in entry ``number``."""
+        """Note that the keys' events are durable, the last of them in entry ``number``."""
         memtable.checkpoints[client] = number
         memtable.under_way -= 1
         if memtable.sealed:
             self._hand_over()
 
     def withdraw(self, memtable: Memtable, keys: Iterable[bytes]) -> None:
-        """The keys' events did not become durable."""
+        """Forget keys whose events did not become durable."""
         memtable.keys.difference_update(keys)
         memtable.under_way -= 1
         if memtable.sealed:
             self._hand_over()
 
     def load(self, entry: Entry) -> None:
-        """Take the keys of a stored entry, in order for each client, while it is not ``full``."""
+        """Add the keys of a stored entry, in order for each client, while it is not ``full``."""
         keys = keys_of_payload(entry.client, entry.payload) if entry.count else []
         self._filter.sift(keys)
         memtable = self.reserve(keys, entry.recorded_at)

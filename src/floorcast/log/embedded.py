@@ -177,7 +177,7 @@ class EmbeddedLog:
         return False
 
     def suspects(self, client: int, number: int) -> Suspects:
-        """A damaged entry with those that are damaged after it. Raises Unavailable."""
+        """A damaged entry and the damaged ones directly after it. Raises Unavailable."""
         return suspects(self._reader, self._stream(client).row(), number)
 
     async def before(self, client: int, number: int, at: int, wanted: set[bytes]) -> Before:
@@ -186,7 +186,7 @@ class EmbeddedLog:
         return await asyncio.to_thread(before, self._path, row, number, since, wanted)
 
     async def restore(self, entries: Sequence[Entry]) -> None:
-        """Put back entries that are damaged here, one after another. Raises Unavailable."""
+        """Restore consecutive entries that are damaged here. Raises Unavailable."""
         client, number = entries[0].client, entries[0].number
         row_id = self._stream(client).first_id + number
         await asyncio.to_thread(restore_entries, self._path, row_id, entries)
@@ -208,7 +208,7 @@ class EmbeddedLog:
             await asyncio.gather(self._remaking, return_exceptions=True)
         for stream in self._streams.values():
             stream.close()
-        # the last to close tidies the file up, which a reader may not
+        # the last one to close would tidy the file up, which a reader may not do
         self._reader.close()
         await asyncio.to_thread(self._writer.close)
         await asyncio.to_thread(self._runs.close)

@@ -37,7 +37,7 @@ UPDATE following SET seq = ?2, taken = ?3, digest = ?4, checksum = ?5 WHERE stre
 ADD_ENTRIES = "INSERT INTO entries (id, taken, kind, count, payload, checksum)"
 COLUMNS = 6
 NEWEST = "SELECT taken FROM entries WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT 1"
-PROBE = "UPDATE probes SET count = count + 1"  # SQLite does not write what stays the same
+PROBE = "UPDATE probes SET count = count + 1"  # SQLite does not write unchanged data
 
 _log = structlog.get_logger(__name__)
 
@@ -130,7 +130,7 @@ class GroupWriter:
         self._queue.put(END)
         self._thread.join()
         self._retention.close()
-        with suppress(apsw.Error):  # its last checkpoint may fail: all of it is in the log
+        with suppress(apsw.Error):  # its last checkpoint may fail, because the log has everything
             self._connection.close()
 
     def _run(self) -> None:

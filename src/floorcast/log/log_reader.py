@@ -72,7 +72,7 @@ class LogReader:
     def __init__(self, path: Path, *, read_bytes: int = READ_BYTES) -> None:
         self._connection = open_reader(path, cache_kib=CACHE_KIB)
         self._read_bytes = read_bytes
-        # a folder that this release has not served yet may be read anyway
+        # a folder that this release has not served yet can be read too
         version = self._connection.pragma("user_version")
         self._checksums = version >= CHECKSUMS_SINCE
         self._restores = version >= RESTORED_SINCE
@@ -82,7 +82,10 @@ class LogReader:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """In the block all reads see the file as of the first, whatever is removed meanwhile."""
+        """Make all reads in the block see the file as of the first one.
+
+        Entries removed meanwhile stay visible.
+        """
         with reading():
             self._connection.execute("BEGIN")
         try:

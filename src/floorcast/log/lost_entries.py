@@ -19,7 +19,7 @@ from floorcast.sqlite.derived_files import Source, source_of
 __all__ = ["KnownLog", "check_log"]
 
 DERIVED = ("mirror.db", "keys.db")
-ASIDE = ".ahead"  # ends the name of a file that knew more than the log
+ASIDE = ".ahead"  # ends the name of a file that was ahead of the log
 
 _log = structlog.get_logger(__name__)
 
@@ -87,7 +87,7 @@ def _heads(path: Path) -> _Found | None:
         with closing(LogReader(path)) as reader:
             identity = reader.identity()
             return _Found(identity, {stream.client: stream for stream in reader.streams()})
-    except apsw.SQLError:  # it has no tables: its write-ahead log is gone
+    except apsw.SQLError:  # without tables, because its write-ahead log is gone
         return _Found("", {})
     except (apsw.Error, Unavailable):
         return None  # opening it for writing raises the error

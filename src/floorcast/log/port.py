@@ -57,9 +57,9 @@ class Entry(Struct, gc=False):
 
 
 class Batch(NamedTuple):
-    """Checked events on their way into the log: ``lines[i]`` is ``events[i]`` as JSON.
+    """Checked events to append: ``lines[i]`` is ``events[i]`` as JSON.
 
-    A line holds no newline.
+    A line contains no newline.
     """
 
     client: int
@@ -88,7 +88,7 @@ class Head(NamedTuple):
 class EventLog(Protocol):
     """A durable, ordered log per client that stores each event once.
 
-    Every method that waits for the disk raises ``Unavailable`` when the log cannot be read or
+    Every method that waits for the disk raises ``Unavailable`` if the log cannot be read or
     written. After a failed append nothing of the batch is, or ever becomes, readable.
     """
 
@@ -118,7 +118,7 @@ class EventLog(Protocol):
         ...
 
     async def append_site(self, client: int, payload: bytes) -> int:
-        """Store a change of the client's site as an entry; returns its number.
+        """Store a change of the client's site as an entry. Returns its number.
 
         A site that is already current makes no entry. The number is then that of the last entry.
         """
@@ -127,7 +127,8 @@ class EventLog(Protocol):
     def read(self, client: int, after: int, limit: int) -> list[Entry]:
         """Durable entries after number ``after``, oldest first.
 
-        At least one if there is any, at most ``limit``, fewer where they are large.
+        Returns at most ``limit`` entries, and fewer if they are large, but at least one if there is
+        any.
         """
         ...
 
@@ -163,7 +164,7 @@ class EventLog(Protocol):
         ...
 
     def removed(self, client: int) -> int:
-        """The number of the last entry that the retention removed; 0 for none."""
+        """The number of the last entry that retention removed; 0 for none."""
         ...
 
     def removed_site(self, client: int) -> Entry | None:

@@ -73,10 +73,10 @@ CREATE TABLE restored (
 )
 """The schema of ``log.db``, one step per change. A released step never changes.
 
-An entry without a ``checksum`` was written by a release that had none. ``skipped`` holds the ids
-of damaged entries that the operator has decided to do without; ``probes`` is written to see
-whether the disk is well. ``restored`` holds damaged entries as they were fetched from elsewhere:
-their own pages may be unusable.
+An entry without a ``checksum`` was written by a release that had none. ``skipped`` holds the ids of
+damaged entries that the operator has skipped; ``probes`` is written to see whether the disk is
+well. ``restored`` holds damaged entries as they were fetched from elsewhere: their own pages may be
+unusable.
 """
 
 CHECKSUMS_SINCE = 4  # the schema version from which on entries have checksums

@@ -38,7 +38,7 @@ __all__ = ["Run", "SortedRuns"]
 
 PAGE_BYTES = 4096  # looking up one key reads one page of a run
 KEY_BYTES = 100  # of additional memory per waiting key, approximately
-FINGERPRINTS_AT_ONCE = 8192  # keys a slice, so that other threads get their turn
+FINGERPRINTS_AT_ONCE = 8192  # keys per slice, so that other threads get their turn
 
 FIND = """
 SELECT k.value FROM carray(?1) AS k WHERE (
@@ -128,7 +128,7 @@ class SortedRuns:
     async def begin_anew(self) -> None:
         """Wait until the lost file exists again, without keys."""
         while not await asyncio.to_thread(self._writer.wait):
-            pass  # the disk fails: nothing can be stored until it works
+            pass  # the disk fails, and nothing can be stored until it works
         self._writer.settle()
         self.lost, self._remakes = False, self._writer.remade
         self._reader.close()
@@ -152,7 +152,7 @@ class SortedRuns:
             yield array("I", stored)
 
     def write(self, run: Run, done: Callable[[], None]) -> None:
-        """Store a memtable as a run; ``done`` is called once its keys can be found here."""
+        """Store a memtable as a run. ``done`` is called once its keys can be found here."""
 
         def stored() -> None:
             self._runs = self._count()
@@ -162,7 +162,7 @@ class SortedRuns:
         self._writer.submit(size, lambda connection: _add(connection, run), stored)
 
     async def held(self, keys: Sequence[bytes], since: int) -> list[bytes]:
-        """Those of the keys that are in a run of the hour ``since`` or a later one.
+        """The given keys that are in a run of the hour ``since`` or a later one.
 
         Raises Unavailable.
         """

@@ -1,4 +1,4 @@
-"""The write-ahead log of ``log.db``: laid out in advance, and checkpointed between two groups."""
+"""The write-ahead log of ``log.db``: preallocated, and checkpointed between groups."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class WalSizes:
 class WriteAheadLog:
     """The write-ahead log of ``connection``, its only writer, which flushes every commit.
 
-    The connection no longer checkpoints by itself; ``tidy`` does, which has something to do once a
-    commit has reached ``due_pages``. Flushing a file that has grown waits for the file system's own
-    journal; flushing one that was only overwritten does not. A busy write-ahead log is therefore
-    preallocated once, and then overwritten again and again.
+    The connection no longer checkpoints by itself; ``tidy`` does it once a commit has reached
+    ``due_pages``. Flushing a file that has grown waits for the file system's own journal; flushing
+    one that was only overwritten does not. A busy write-ahead log is therefore preallocated once,
+    and then overwritten again and again.
     """
 
     def __init__(self, connection: apsw.Connection, sizes: WalSizes) -> None:
@@ -57,7 +57,7 @@ class WriteAheadLog:
             self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
     def _preallocate(self) -> None:
-        """Append zeros: no frame has such a checksum, so SQLite never reads one there."""
+        """Append zeros. No frame has a checksum of zeros, so SQLite never reads a frame there."""
         with self._path.open("ab") as file:
             missing = self._room_bytes - file.tell()
             if missing > 0:

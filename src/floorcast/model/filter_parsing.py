@@ -28,7 +28,7 @@ __all__ = [
 T = TypeVar("T")
 
 MAX_ID = 2**63 - 1
-"""The largest id that is taken."""
+"""The largest id that is accepted."""
 
 MAX_CONDITIONS = 1_000  # of one kind in a filter: ids of services, or of call centers
 
@@ -54,7 +54,7 @@ class ServiceConditions(Struct, rename="camel", forbid_unknown_fields=True):
 def read_members(value: object, *known: str) -> dict[str, object]:
     """The members of a ``filter`` decoded from JSON, without null ones.
 
-    Raises InvalidParameter when it is not an object, or has an unknown member.
+    Raises InvalidParameter if it is not an object or has an unknown member.
     """
     if value is None:
         return {}
@@ -70,7 +70,7 @@ def read_members(value: object, *known: str) -> dict[str, object]:
 def condition(
     given: dict[str, object], member: str, key: str, read: Callable[[object, str], T]
 ) -> frozenset[T] | None:
-    """The values of one kind of condition; None if it is absent.
+    """The values of one kind of condition. None if it is absent.
 
     ``read`` checks one value, given its path. Raises InvalidParameter with the path for a malformed
     condition, and MissingParameter for a value without its key.
@@ -95,7 +95,7 @@ def condition(
 
 
 def read_id(value: object, where: str) -> int:
-    """An id, given as a number or as its digits; raises InvalidParameter."""
+    """An id, given as a number or as its digits. Raises InvalidParameter."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 19:
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_ID:

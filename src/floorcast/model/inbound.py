@@ -154,9 +154,9 @@ InboundEvent = (
 
 
 class UnknownEvent(Struct, gc=False):
-    """A line of the log that this release cannot read: a newer one wrote it.
+    """A line of the log that a newer release wrote and this one cannot read.
 
-    It stays in the log as it came, is recognised when it is sent again, and counts nowhere.
+    It stays in the log unchanged, is recognized if it is sent again, and counts nowhere.
     """
 
     id: str
@@ -188,7 +188,7 @@ _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 def read_lines(payload: bytes) -> list[LoggedEvent]:
-    """The events of a log entry, one per line that is not blank; raises nothing."""
+    """The events of a log entry, one per line that is not blank. Raises nothing."""
     try:
         return list(_event_decoder.decode_lines(payload))
     except _UNREADABLE:
@@ -208,5 +208,5 @@ def _read_line(line: bytes) -> LoggedEvent:
 
 def milliseconds(moment: datetime) -> int:
     """A time as whole epoch milliseconds, rounded down."""
-    # half a microsecond more, because a float of seconds is that much off either way
+    # half a microsecond more, because a float of seconds is off by up to that much
     return floor(moment.timestamp() * 1000 + 0.0005)

@@ -49,7 +49,7 @@ LeaveReason = Literal[
     "OTHER",
 ]  # fmt: skip
 MissedReason = Literal["NO_ANSWER", "REFUSED", "BUSY", "CANCELLED"]
-MOST_SERVICES = 1000  # that one agent is logged in to
+MOST_SERVICES = 1000  # services that one agent is logged in to
 Time = Annotated[datetime, Meta(tz=True)]
 
 
@@ -107,7 +107,7 @@ class _CallData(_Data):
 
 
 class CallUpdateData(_CallData, kw_only=True):
-    """Data of a call became known late: any member of ``call.start`` except the direction."""
+    """Data of a call became known later: any member of ``call.start`` except the direction."""
 
     service: Thing | None = None
     campaign: Thing | None = None
@@ -197,7 +197,7 @@ class CallLeaveData(_CallData):
 
 
 class AgentMissedData(_CallData):
-    """A call was offered to an agent who did not take it."""
+    """A call was offered to an agent who did not answer it."""
 
     agent: Thing
     reason: MissedReason
@@ -255,7 +255,7 @@ class AlertTransitionData(_Data):
     """An alert changed its status. It counts only if it ``follows`` the alert's last change.
 
     ``follows`` is the entry of that change, or of the configuration for the first one. ``value`` is
-    the figure's; None outside the rule's hours, and where there is too little to judge.
+    the figure's; None outside the rule's hours, or if there are too few calls to evaluate it.
     ``acknowledged_by`` is the name of a user.
     """
 

@@ -11,9 +11,9 @@ from itertools import accumulate
 
 __all__ = ["MAX_DEPTH", "SHALLOW_BYTES", "check_nesting"]
 
-MAX_DEPTH = 500  # arrays and objects inside each other; half of what Python 3.11 can decode
-SHALLOW_BYTES = 2 * MAX_DEPTH  # a level takes two brackets: no shorter text nests too deeply
-_MAX_BRACKETS = 100_000  # that are examined one by one, in a few milliseconds
+MAX_DEPTH = 500  # arrays and objects inside each other: half of what Python 3.11 can decode
+SHALLOW_BYTES = 2 * MAX_DEPTH  # a level takes two brackets, so no shorter text nests too deeply
+_MAX_BRACKETS = 100_000  # brackets that are examined one by one, in a few milliseconds
 
 _STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))

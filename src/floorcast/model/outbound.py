@@ -63,8 +63,8 @@ class AgentEvent(Struct, rename="camel", omit_defaults=True, kw_only=True, gc=Fa
 class AlertEvent(Struct, rename="camel", kw_only=True, gc=False):
     """An alert changed its status. ``timestamp`` is in ms; ``service_id`` is null for a client's.
 
-    ``value`` is that of the figure at the time; null outside the rule's hours, and where there is
-    too little to judge. ``to`` names the webhooks that the rule sends to.
+    ``value`` is that of the figure at the time; null outside the rule's hours, or if there are too
+    few calls to evaluate it. ``to`` names the webhooks that the rule sends to.
     """
 
     event_id: str

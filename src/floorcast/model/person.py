@@ -28,12 +28,12 @@ MEMBERS = frozenset(
         "toEmail",
     }
 )
-"""The members of events, received and published, that are personal data."""
+"""The members of received and published events that are personal data."""
 
 KEPT = frozenset({"eventId", "id", "sessionId", "source", "time", "timestamp", "transactionId"})
-SAME_DIGITS = 9  # at the end of a number that is the same with a country code and without
-PREFIX_DIGITS = 6  # of a country code and the international prefix
-MOST_DIGITS = 15  # of a phone number (ITU-T E.164)
+SAME_DIGITS = 9  # digits at the end of a number that are the same with and without a country code
+PREFIX_DIGITS = 6  # digits of a country code and the international prefix
+MOST_DIGITS = 15  # digits of a phone number (ITU-T E.164)
 
 _PHONE = re.compile(r"(?:tel:|sip:)?\s*[+(]?[0-9][0-9()./\s-]*(?:@.*)?", re.IGNORECASE)
 
@@ -85,7 +85,7 @@ def call_of(event: dict[str, Any]) -> CallKey | None:
 
 
 def erased(data: Any, person: Person) -> Any:  # noqa: ANN401 -- decoded JSON
-    """An event of the person: null for every personal member, and wherever a value is theirs."""
+    """An event of the person with null for every personal member and for every value of theirs."""
     if isinstance(data, dict):
         return {
             name: None if name in MEMBERS else value if name in KEPT else erased(value, person)
@@ -97,7 +97,7 @@ def erased(data: Any, person: Person) -> Any:  # noqa: ANN401 -- decoded JSON
 
 
 def names_in_ids(event: dict[str, Any], person: Person) -> bool:
-    """Whether an id of the event, which is kept, has a value of the person in it."""
+    """Whether an id of the event, which is kept, contains a value of the person."""
     data = event.get("data")
     ids = [event.get("id"), event.get("source")]
     ids += [data.get("sessionId"), data.get("transactionId")] if isinstance(data, dict) else []

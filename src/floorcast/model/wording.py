@@ -31,7 +31,7 @@ TYPE_WORDS: Final[Mapping[str, str]] = {
 
 
 def whole_number(low: int | None = None, high: int | None = None) -> str:
-    """A whole number, between two others if these are given."""
+    """The wording for a whole number, between bounds if they are given."""
     if low is None or high is None:
         return TYPE_WORDS["int"]
     return f"a whole number from {low:,} to {high:,}"
@@ -43,7 +43,7 @@ def number(low: float, high: float) -> str:
 
 
 def one_of(words: Sequence[object]) -> str:
-    """One of some words: ``a, b or c``."""
+    """The wording for a choice of words: ``a, b or c``."""
     shown = [str(word) for word in words]
     return " or ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
 

@@ -31,7 +31,7 @@ from floorcast.store.stored_calls import CallKey
 
 __all__ = ["PastFloors", "TooLongAgo", "past_floors"]
 
-_READ_ENTRIES = 1000  # at a time, fewer if they are large
+_READ_ENTRIES = 1000  # entries at a time, fewer if they are large
 _log = structlog.stdlib.get_logger(__name__)
 
 
@@ -136,7 +136,7 @@ class _Stream:
 @contextmanager
 def past_floors(folder: Path, limits: FoldLimits) -> Iterator[PastFloors]:
     """Open the files of a data folder for reading. Raises Unavailable."""
-    # the log first: whatever a snapshot has, the log then has had
+    # the log first: it then has everything that a snapshot has
     with stored_folder(folder) as files, files.log.held():
         with reading():
             files.store.execute("BEGIN")

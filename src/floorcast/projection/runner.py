@@ -55,12 +55,12 @@ __all__ = ["SLICE", "Projection", "Reports"]
 
 SNAPSHOT_EVERY = 200_000  # events between snapshots: a start folds at most this many again
 PAST_EVERY = 25_000  # events between snapshots for answers about the past,
-PAST_SECONDS = 300  # and the least time between them, so that a busy floor is not held up
+PAST_SECONDS = 300  # and the shortest time between them, so that a busy floor is not delayed
 SNAPSHOT_AT_LEAST_EVERY = 3600 * TICKS_PER_SECOND  # ticks; the log keeps entries for 26 hours
 SLICE = 256  # events whose calls are brought back together
 _LOOK = 16  # events between two checks of the clock
 _TURN = 0.003  # seconds of folding in one turn of the event loop
-_ENTRIES = 8  # folded in one turn: a source waits for each, and is answered in the next turn
+_ENTRIES = 8  # folded in one turn, because a source waits for each and is answered in the next turn
 
 _FED_BY_ID = frozenset(
     {CallStart, CallEnd, CallDisposition, EmailAttempt, SmsAttempt, AlertTransition}

@@ -29,7 +29,7 @@ __all__ = ["ArchiveState", "Archiving", "check_archive"]
 
 ROUND_SECONDS = 15.0  # between two rounds over the clients
 RETRY_MS = 60_000  # after a failed attempt
-SEAL_MEMORY_BYTES = 16 << 30  # of address space, most of which pyarrow only reserves
+SEAL_MEMORY_BYTES = 16 << 30  # bytes of address space, most of which pyarrow only reserves
 SEAL_SECONDS = 1800.0  # limit for sealing one hour
 
 _log = structlog.get_logger(__name__)

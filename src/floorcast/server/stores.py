@@ -103,6 +103,6 @@ async def _at_once() -> None:
 
 
 def require_nats() -> None:
-    """Raise SettingError when the extra that a cluster needs is not installed."""
+    """Raise SettingError if the extra that a cluster needs is not installed."""
     if find_spec("nats") is None:
         raise SettingError("log: a cluster needs nats-py: pip install 'floorcast[cluster]'")

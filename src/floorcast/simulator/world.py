@@ -23,7 +23,7 @@ Process = Generator[simpy.Event, Any, None]
 """A process of the simulated floor. It yields what it waits for."""
 
 CallToCome = Generator[simpy.Event, Any, Call | None]
-"""The same, up to a call for an agent, or None when there is something else to do first."""
+"""Steps that end with a call for an agent, or None if another task is due first."""
 
 
 @dataclass

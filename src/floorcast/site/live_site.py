@@ -176,7 +176,7 @@ class Site:
         return self._reading.directory
 
     def check_current(self) -> None:
-        """Raise Unavailable when the site may have been out of date for too long."""
+        """Raise Unavailable if the site may have been out of date for too long."""
         if self._check_current is not None:
             self._check_current()
 

@@ -74,7 +74,7 @@ class BackgroundWriter:
     ) -> None:
         self.remade = 0
         self._remake = remake
-        self._remake_wanted = 0  # the count of remakes that a reader waits for
+        self._remake_wanted = 0  # replacements of the file that readers have requested
         self._tidy_failing = False
         self._retry_seconds = retry_seconds
         self.healthy = True
@@ -148,7 +148,7 @@ class BackgroundWriter:
             self._connection.close()
 
     def _run(self) -> None:
-        more = self._tidy is not None  # what an earlier process left to do
+        more = self._tidy is not None  # the work that an earlier process left
         while True:
             jobs, mark = self._next_group(wait=not more)
             if self.remade < self._remake_wanted:

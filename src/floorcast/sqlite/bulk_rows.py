@@ -15,7 +15,7 @@ import apsw
 
 __all__ = ["blobs", "insert", "statement"]
 
-CHUNKS = (128, 16, 1)  # rows a statement; few sizes, so that prepared statements are reused
+CHUNKS = (128, 16, 1)  # rows per statement; few sizes, so that prepared statements are reused
 
 
 def insert(

@@ -97,7 +97,7 @@ END;
 def changed_rows(connection: apsw.Connection, one: Checked) -> Iterator[str]:
     """The keys of damaged rows and of missing rows.
 
-    Raises apsw.Error where the table cannot be read, and UnicodeDecodeError.
+    Raises apsw.Error if the table cannot be read, and UnicodeDecodeError.
     """
     columns = ", ".join((*one.key, *one.columns))
     if one.inline:

@@ -38,7 +38,7 @@ WRITE_BYTES = 64 * 1024  # of events, before compression, in one write: deflated
 BATCH_READERS = 8  # readers written to between two checks of the clock
 KEEPALIVE_SECONDS = 10.0  # of silence before a keep-alive comment, from the reference
 IDLE_SECONDS = 300.0  # without an event before the stream is closed, from the reference
-STUCK_SECONDS = 60.0  # in which a reader must take some of the bytes it was sent
+STUCK_SECONDS = 60.0  # in which a reader must accept some of the bytes sent to it
 FAULT = "the server failed"
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -85,14 +85,14 @@ class Channel:
         return self._feed.through if reader in self._idle else None
 
     def keepalive(self, caller: Caller, now: float) -> Chunk:
-        """The keep-alive at ``now``. All readers of a feed have the same client and zone."""
+        """The keep-alive at ``now``. All readers of a feed have the same client and time zone."""
         if self._kept_alive[0] != now:
             plain = framing.comment(f"keepalive {caller.moment()}")
             self._kept_alive = (now, framing.framed(plain, self.format))
         return self._kept_alive[1]
 
     def notify(self, before: int) -> None:
-        """Make the readers due: a matching event follows ``before``, the cursor of idle ones."""
+        """Queue the readers: a matching event follows ``before``, the cursor of idle ones."""
         if self._idle:
             readers, self._idle = list(self._idle), {}
             self._go_on(before, readers)
@@ -268,7 +268,8 @@ class Reader(asyncio.Protocol):
         self._say(framing.opening(self._channel.format, self.caller.opening))
         hub = self._channel.hub
         hub.enter(self, now + KEEPALIVE_SECONDS)
-        # checked here, as its rights may have changed since its request, and not at its first event
+        # checked here and not at the first event, because its rights may have changed since the
+        # request
         if self.permitted(hub.epoch()) and not self.blocked:
             self.resume_writing()
 

@@ -18,7 +18,7 @@ HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # RFC 1952: no name, no time
 COMPRESSION_LEVEL = 1  # event JSON shrinks tenfold at any level; higher ones only cost more
 _END = b"\x03\x00"  # an empty last block
 _POLYNOMIAL = 0xEDB88320  # of the CRC, without its highest power, reflected
-_SHORT = 2048  # bytes up to which zlib is quicker over zeros than arithmetic here
+_SHORT = 2048  # bytes up to which zlib over zeros is faster than this arithmetic
 _ZEROS = memoryview(bytes(_SHORT))
 
 

@@ -19,7 +19,7 @@ import structlog
 
 __all__ = ["TICK_SECONDS", "TURN_SECONDS", "Counts", "Hub", "Kept", "Waiting", "Wheel"]
 
-TURN_SECONDS = 0.002  # of writing in one turn of the loop, so that intake is served in between
+TURN_SECONDS = 0.002  # of writing in one turn of the loop, so that ingest runs in between
 TICK_SECONDS = 0.25  # by which a visit may be late
 SLICE_READERS = 128  # visited, or ended, in one turn of the loop
 
@@ -66,7 +66,7 @@ class Counts:
     opened: int = 0
     events: int = 0  # written, one for each reader
     bytes: int = 0  # written
-    slow: int = 0  # readers closed because they took nothing
+    slow: int = 0  # readers closed because they read nothing
 
 
 K = TypeVar("K", bound=Kept)
@@ -88,7 +88,7 @@ class Wheel(Generic[K]):
             self._running = True
             self._next = int(loop.time() / TICK_SECONDS) + 1
             loop.call_at(self._next * TICK_SECONDS, self._turn)
-        # rounded up, but for the noise of floating point
+        # rounded up, except for the noise of floating point
         slot = max(self._next, int((at - 1e-6) / TICK_SECONDS) + 1)
         try:
             self._slots[slot].append(one)
@@ -177,7 +177,7 @@ class Hub:
         return self._clock() >= self._until
 
     def release(self) -> None:
-        """End every stream: the server stops."""
+        """End every stream, because the server is stopping."""
         self._released = True
         self._end_slice(list(self.readers))
 

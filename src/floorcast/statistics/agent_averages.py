@@ -1,4 +1,4 @@
-"""Agent averages: how long a visit to each state takes, over all agents of the services."""
+"""Agent averages: the mean duration of a visit to each state, over all agents of the services."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ _SHOWN = (
 
 
 def agent_averages(scopes: Sequence[Scope], moment: Moment) -> Slices[Totals]:
-    """Each agent's totals of today on the services; ``averages_answer`` makes a row of them."""
+    """Each agent's totals of today on the services, from which ``averages_answer`` makes a row."""
     return Slices([_of(scope, moment) for scope in scopes])
 
 

@@ -95,12 +95,12 @@ class AgentStatisticsExAnswer(Struct, rename="camel"):
 
 
 def agent_statistics(scopes: Sequence[Scope], moment: Moment) -> Slices[AgentStatistics]:
-    """The agents that are logged in to the services now; sums over the services in view."""
+    """A row for each agent who is logged in now: sums over the services in view."""
     return Slices([_now(scope, moment) for scope in scopes])
 
 
 def agent_statistics_ex(scopes: Sequence[Scope], moment: Moment) -> Slices[AgentServices]:
-    """The agents that were logged in to the services today, an entry for each service."""
+    """A row for each agent that was logged in to the services today, with an entry per service."""
     return Slices([_today(scope, moment) for scope in scopes])
 
 
@@ -192,7 +192,7 @@ def _by_service(part: _Part) -> int:
 
 _NOTHING = AgentDay()
 _NONE: Shown = (0,) * 16
-# plain numbers: an enum's member is looked up in three steps, ten thousand times
+# plain numbers, because each look-up of an enum's member takes three steps
 _READY, _WRAP_UP = State.READY.value, State.WRAP_UP.value
 _IN_CALL, _HOLD, _TRANSFERRING = State.IN_CALL.value, State.HOLD.value, State.TRANSFERRING.value
 

@@ -1,4 +1,4 @@
-"""Agent status: what each agent is at, now."""
+"""Agent status: the current state and call of each agent."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def agent_status(
 ) -> Slices[AgentDetails]:
     """The agents who are logged in to the services now.
 
-    With ``changed_after`` (ms): only those whose state, reason or service changed later, or whose
-    change was taken later, and those that logged off later.
+    With ``changed_after`` (ms): only those whose state, reason or service changed later, or was
+    recorded later, and those that logged off later.
 
     A user with limits sees an agent if they may see one of the agent's services or calls. Other
     services, and a current call of another service, are blank.

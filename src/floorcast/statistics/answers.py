@@ -198,7 +198,7 @@ def _pieces(rows: list[R]) -> bytes:
 
 
 def _body(empty: Struct, slices: Slices[R], joined: Callable[[list[R]], bytes]) -> Steps:
-    """The answer is one growing buffer: to join pieces of 30 MB takes 20 ms in one turn."""
+    """The answer is one growing buffer, because joining pieces of 30 MB takes 20 ms in one turn."""
     head, tail = _encoder.encode(empty).split(b"[]", 1)
     body = bytearray(head)
     body += b"["

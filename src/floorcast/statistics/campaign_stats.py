@@ -43,7 +43,7 @@ class CampaignAnswer(Struct):
 T = TypeVar("T")
 
 TIMEZONES = ("AL", "AT", "CHT", "CT", "ET", "HI", "MT", "PT", "SAFE", "UK")
-WHEN_ANY = "GU"  # shown after them when it has records
+WHEN_ANY = "GU"  # shown after them if it has records
 LEFT_OUT = {"DEACTIVATED", "SCHEDULED_UNBUILT", "READY_UNBUILT"}
 
 
@@ -73,7 +73,7 @@ def _of(scope: Scope, wanted: frozenset[int], moment: Moment) -> Scan[CampaignSt
 
 
 def is_of_today(campaign: Campaign, midnight: int) -> bool:
-    """Updated today, or with a call today."""
+    """Whether the campaign was updated today, or had a call today."""
     return campaign.last_update >= midnight or campaign.last_call >= midnight
 
 

@@ -17,7 +17,7 @@ def counts_before(
 ) -> tuple[int, int]:
     """The agents and the waiting calls of a service before slot ``first`` of a day.
 
-    ``slots`` are by day; ``present`` are the numbers of now.
+    ``slots`` has the slots by day, and ``present`` the current numbers.
     """
     return (
         _before(slots, _AGENTS, (day, first), present[0]),
@@ -36,9 +36,9 @@ class Carried:
         self.now = now
 
     def over(self, day: int, slots: range) -> tuple[int, int]:
-        """The most agents, and the most waiting calls, in some slots; go through all in order.
+        """The most agents, and the most waiting calls, in some slots.
 
-        Slots without a change can be left out.
+        Must be called for all slots in order. Slots without a change can be omitted.
         """
         intervals = self._slots.get(day)
         if intervals is None:

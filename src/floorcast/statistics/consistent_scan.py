@@ -21,9 +21,9 @@ R = TypeVar("R")
 class Scan(Generic[R]):
     """The result of ``read`` for each of the distinct ``ids``, in order.
 
-    ``hooks`` are called before one of them changes, and then ``copy`` reads it, which can leave
-    for later what costs time. None results are skipped. Close the scan or read it to its end:
-    until then every change costs the fold a check.
+    ``hooks`` are called before one of them changes. ``copy`` then copies it, and may postpone slow
+    work. None results are skipped. The scan must be closed or read to its end, because until then
+    the fold checks every change.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Scan(Generic[R]):
             yield [row for row in rows if row is not None]
 
     def close(self) -> None:
-        """No more rows are wanted."""
+        """Stop the scan."""
         if self._before_change in self._hooks:
             self._hooks.remove(self._before_change)
 
@@ -86,7 +86,8 @@ class Scan(Generic[R]):
 class CallScan(Generic[R]):
     """The result of ``read`` for each call in progress of a scope and its service.
 
-    Or for each of ``calls``. None results are skipped. Close the scan or read it to its end.
+    If ``calls`` are given, those are read instead. None results are skipped. The scan must be
+    closed or read to its end.
     """
 
     def __init__(

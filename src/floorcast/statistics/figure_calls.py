@@ -72,7 +72,7 @@ class LeftCalls(Protocol):
 class Wanted(NamedTuple):
     """The selection: a figure of one service on a day, or between two times of the day.
 
-    Only those after ``after`` are on the page, at most ``most``.
+    The page has at most ``most`` calls, those after ``after``.
     """
 
     service: int
@@ -85,10 +85,10 @@ class Wanted(NamedTuple):
 
 
 class FigureCalls:
-    """Reads a page. Iterate to the end: the floor may be folded on after each turn.
+    """Reads a page. The floor can fold further entries after each turn.
 
-    Then ``total`` is the figure, ``calls`` are the page, and ``last`` is where the next one
-    begins, None after the last page. Close it or read it to its end.
+    At the end, ``total`` is the figure, ``calls`` are the page, and ``last`` is where the next page
+    begins (None after the last one). It must be closed or iterated to its end.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class FigureCalls:
         return self._page.last
 
     def __iter__(self) -> Iterator[None]:
-        """Read some more per turn."""
+        """Read a few more calls per turn."""
         for some in self._scan:
             for at, key, row in some:
                 self._page.add((at, *key), row)
@@ -154,7 +154,7 @@ class FigureCalls:
     # -- calls in memory -------------------------------------------------------------------
 
     def _live(self, service: int, call: Call) -> tuple[int, Key, FigureCall | None] | None:
-        """A call that waits, or is with an agent; as service statistics counts them."""
+        """A call that waits, or is with an agent, as service statistics counts it."""
         quiet = call.last_event <= self._moment.now - self._moment.quiet_call
         segment = call.segment
         if quiet or segment is None or service != self._wanted.service:
@@ -209,7 +209,7 @@ class FigureCalls:
         return found
 
     def _found(self, place: PlaceInList, call: Call | None) -> FigureCall:
-        if call is None:  # its row has left the store since
+        if call is None:  # its row has left the store meanwhile
             call = Call(place[1], place[2])
         return self._row(call, self._segment(call), place[0])
 

@@ -11,7 +11,7 @@ from floorcast.statistics.visibility import Moment
 
 __all__ = ["FigureDay", "read_figure_day", "read_figure_moment"]
 
-_PAGING_MS = 3_600_000  # how long after midnight the pages of the day before can be read on
+_PAGING_MS = 3_600_000  # how long after midnight the pages of the previous day can still be read
 
 
 class FigureDay(NamedTuple):
@@ -59,7 +59,10 @@ def _day(view: FloorView, moment: Moment, begun: int | None) -> int:
 
 
 def read_figure_moment(name: str, value: object) -> int | None:
-    """Check the form of ``start`` or ``end``; None is not given. Raises InvalidParameter."""
+    """Check the form of ``start`` or ``end``; None means that it is not given.
+
+    Raises InvalidParameter.
+    """
     return None if value is None else _moment(name, value)
 
 

@@ -20,7 +20,7 @@ from floorcast.statistics.visibility import Moment, Scope
 __all__ = ["Found", "KeptReading", "Part", "Unkept"]
 
 R = TypeVar("R")
-_ROWS_OF_TURN = 2000  # that are unpacked at most in one turn of the event loop
+_ROWS_OF_TURN = 2000  # rows that are unpacked at most in one turn of the event loop
 
 
 class Found(NamedTuple):
@@ -46,7 +46,7 @@ class Unkept(Generic[R]):
         self._width = width
 
     def find(self, own: ServiceNow, day: Day, first: int) -> Found:
-        """No rows, and what was there before the first."""
+        """No rows, and the counts before the first one."""
         interval = first // self._width
         return Found(RunRows(interval, interval, interval), own.before(day, first))
 
@@ -87,7 +87,7 @@ class KeptReading:
             key = (services, (day.number, self._length))
             joined = JoinedReading(self._floor, key, day, first // width)
             self._joined[day.number] = joined
-            # what changes from now on must be told, as these rows may be kept at the end
+            # changes must be reported from now on, because these rows may be kept at the end
             self._view.settle(day.begin + self._over(day) * self._length)
 
     def find(self, own: ServiceNow, day: Day, first: int) -> Found:

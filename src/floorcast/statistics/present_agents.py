@@ -49,7 +49,7 @@ class AgentDays:
         return self._view.uncounted(agent, self.midnight, until)
 
     def adds_visit(self, agent: OnFloor) -> bool:
-        """Whether the time that has accrued is in a visit that today does not count yet."""
+        """Whether the accrued time belongs to a visit that does not count today yet."""
         return not self._view.is_visit_counted(agent, self.today)
 
     def present_at(self, agent: OnFloor) -> Sequence[int]:
@@ -70,9 +70,9 @@ class AgentDays:
 
 
 def logged_in(scope: Scope, moment: Moment) -> set[int]:
-    """The agents that are logged in to a service of the scope, or took a call of one today.
+    """The agents that are logged in to a service of the scope, or had a call of one today.
 
-    The latter are logged in somewhere, too. Quiet ones are among them.
+    The latter are logged in somewhere, too. Quiet agents are included.
     """
     view = scope.view
     found = view.logged_in(scope.services)

@@ -61,7 +61,7 @@ LIVE_FIGURES: tuple[Figure, ...] = ("totalCallsInQueue", "callsWithAgent")
 """The current figures. The others are of a day."""
 
 MOST_LAST = 86_400  # seconds that a request for intervals can look back
-FAR = 10**16  # ms: further than any date that is written
+FAR = 10**16  # ms: beyond any date in use
 _FAR_DIGITS = 16  # below FAR
 
 
@@ -151,7 +151,7 @@ def read_figure(value: object) -> Figure:
 
 
 def read_last(value: object) -> int | None:
-    """Check ``last``: 1 to 86,400 seconds; None is not given. Raises InvalidParameter."""
+    """Check ``last``: 1 to 86,400 seconds, or None. Raises InvalidParameter."""
     if value is None:
         return None
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_LAST:
@@ -162,7 +162,7 @@ def read_last(value: object) -> int | None:
 def read_changed_after(value: object, zone: tzinfo) -> int | None:
     """Check ``stateChangedAfter``: ms since the epoch, or ISO 8601 (in ``zone`` by default).
 
-    None, or a blank text, is not given. Raises InvalidParameter.
+    None or a blank text means that it is not given. Raises InvalidParameter.
     """
     if isinstance(value, str):
         value = value.strip() or None

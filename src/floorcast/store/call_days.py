@@ -68,7 +68,7 @@ _pack = Struct("<8q").pack
 class CallDay(NamedTuple):
     """The count of a call at a service on a day: the columns of a row without its key.
 
-    ``offered`` and ``at`` are in ms; ``result`` is None where the call counts no more.
+    ``offered`` and ``at`` are in ms; ``result`` is None if the call no longer counts.
     """
 
     transaction: int
@@ -94,9 +94,9 @@ class CallDays:
         self._pending: dict[_Place, dict[_Version, CallDay]] = {}
 
     def write(self, client: int, position: int, rows: Iterable[tuple[int, int, CallDay]]) -> None:
-        """Hand in how calls count from ``position`` on: (day, service, how).
+        """Store how calls count from ``position`` on: (day, service, how).
 
-        At one position, that a call counts no more is newer than that it does.
+        If a call both counts and no longer counts at one position, the latter is newer.
         """
         table, keys = [], []
         pending, shifted = self._pending, position << 1

@@ -14,7 +14,7 @@ from floorcast.sqlite.background_writer import DAMAGED
 __all__ = ["UNREADABLE", "DamagedRow", "Report", "reading_derived"]
 
 Report = Callable[[int | None], None]
-"""Told the client whose data is damaged; None: the file is."""
+"""Called with the client whose data is damaged, or None if the file is."""
 
 
 class DamagedRow(Exception):

@@ -38,7 +38,7 @@ __all__ = ["ProjectionStore", "Snapshot", "StoreTuning"]
 
 CHECKED = (stored_segments.CHECKED,)
 STORED_SECONDS = 10.0  # that an answer about the past waits for the disk
-PAGE_BYTES = 8192  # segments want large pages, the index of calls small ones
+PAGE_BYTES = 8192  # segments need large pages, the index of calls small ones
 CHECKSUMS = """
 ALTER TABLE segments ADD COLUMN head_checksum INTEGER;
 ALTER TABLE segments ADD COLUMN checksum INTEGER;
@@ -148,7 +148,7 @@ class ProjectionStore:
         return self.may_be_full
 
     def write_segment(self, client: int, feed: str, segment: Segment) -> None:
-        """Keep the feed's next segment. Raises ValueError unless it follows the last."""
+        """Store the feed's next segment. Raises ValueError unless it follows the last."""
         with self._writing():
             self._segments.write(client, feed, segment)
 
@@ -168,13 +168,13 @@ class ProjectionStore:
         return self._segments.heads(client, feed, after_place, limit)
 
     def segment(self, client: int, feed: str, head: SegmentHead) -> Segment | None:
-        """The segment of a head; None when the retention has removed it. Raises Unavailable."""
+        """The segment of a head; None if retention has removed it. Raises Unavailable."""
         return self._segments.whole(client, feed, head)
 
     def write_calls(
         self, client: int, position: int, versions: Iterable[tuple[int, str, int, bytes]]
     ) -> None:
-        """Keep the state of calls from ``position`` on.
+        """Store the state of calls from ``position`` on.
 
         A version is (transaction, session, last event in ms, body).
         """
@@ -194,7 +194,7 @@ class ProjectionStore:
     def write_call_days(
         self, client: int, position: int, rows: Iterable[tuple[int, int, CallDay]]
     ) -> None:
-        """Keep how calls that are out of memory count from ``position`` on: (day, service, how)."""
+        """Store how calls out of memory count from ``position`` on: (day, service, how)."""
         with self._writing():
             self._call_days.write(client, position, rows)
 
@@ -239,13 +239,13 @@ class ProjectionStore:
         self._call_days.forget(client)
         self._forgotten[client] += 1
         while not await asyncio.to_thread(self._writer.wait):
-            pass  # the disk fails: until it works, nothing can be rebuilt
+            pass  # the disk fails, and until it works nothing can be rebuilt
         self._settle()
 
     def _checked(
         self, client: int, found: Iterator[list[CallDay]], begun: int
     ) -> Iterator[list[CallDay]]:
-        """The same, until some of it is lost."""
+        """Yield what is found. Raises Unavailable once the client's calls are being rebuilt."""
         for rows in found:
             if client in self.mending or self._forgotten[client] != begun:
                 raise Unavailable("the client's older calls are being rebuilt")
@@ -264,7 +264,7 @@ class ProjectionStore:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """For the time of a write: notes afterwards whether the backlog is too large."""
+        """Wrap a write, and then note whether the backlog is too large."""
         self._settle()
         yield
         self.may_be_full = self._writer.backlog > self._tuning.backlog_bytes
@@ -303,7 +303,7 @@ class ProjectionStore:
     def _tidy(self, connection: apsw.Connection) -> bool:
         now = self._steady_now()
         more_segments = stored_segments.trim(connection, now - self._retention)
-        # the floor at a past time has the calls that it knew then
+        # the floor at a past time needs the calls as they were then
         more_calls = stored_calls.trim(connection, now - 2 * self._retention)
         more_days = call_days.trim(connection, now - 2 * self._retention)
         return more_segments or more_calls or more_days

@@ -1,6 +1,6 @@
-"""The clients whose stored data is being rebuilt, as the file remembers them over a crash.
+"""The clients whose stored data is being rebuilt, stored so that they survive a crash.
 
-Whatever is deleted to be made again is incomplete until the log has been folded to its end.
+Data that is deleted for rebuilding is incomplete until the log has been folded to its end.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ STEP = """
 CREATE TABLE incomplete (client INTEGER PRIMARY KEY);
 INSERT INTO incomplete SELECT DISTINCT client FROM calls;
 """
-"""The step by which a layout has them: those whose calls an earlier release did not index."""
+"""The step that adds the clients whose calls an earlier release did not index."""
 
 BEGIN = "INSERT OR IGNORE INTO incomplete (client) VALUES (?)"
 END = "DELETE FROM incomplete WHERE client = ?"

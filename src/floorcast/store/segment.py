@@ -22,9 +22,9 @@ Facets = tuple[str, int | None, int | None]
 class SegmentHead(Struct, gc=False):
     """A segment without its events.
 
-    ``first`` and ``last`` are the places of its first and last event, ``first_taken`` and
-    ``last_taken`` the ticks at which the log took them; ``table`` are the classes that occur.
-    ``id`` is the store's own, 0 for a segment that is not stored.
+    ``first`` and ``last`` are the positions of its first and last event, and ``first_taken`` and
+    ``last_taken`` the ticks at which the log recorded them. ``table`` has the classes that occur.
+    ``id`` is the segment's id in the store, 0 if it is not stored.
     """
 
     first: int

@@ -69,12 +69,12 @@ WHERE client = ? AND entry <= ? AND entry >= ? ORDER BY entry DESC LIMIT 1
 ENTRIES = "SELECT entry FROM snapshots WHERE client = ? ORDER BY entry"
 REMOVE = "DELETE FROM snapshots WHERE client = ? AND entry = ?"
 
-MIN_KEPT_SNAPSHOTS = 2  # snapshots a client, whatever their size: should the newest not be usable
+MIN_KEPT_SNAPSHOTS = 2  # snapshots per client, whatever their size, in case the newest is unusable
 MAX_CLIENT_BYTES = 2 << 30  # of a client's snapshots on disk; beyond it the oldest are deleted
-# The start of a compressed blob; uncompressed msgpack of older releases never starts so.
+# The start of a compressed blob. Uncompressed msgpack of older releases never starts like this.
 _ZLIB = b"\x78"
 _LEVEL = 1
-_SHRINKS = 8  # how many times smaller a compressed snapshot is, at least
+_SHRINKS = 8  # the least factor by which compression shrinks a snapshot
 
 _log = structlog.get_logger(__name__)
 
@@ -104,7 +104,7 @@ class StoredSnapshots:
         self._pending: dict[int, list[Snapshot]] = {}
 
     def write(self, client: int, snapshot: Snapshot, kept_from: int) -> None:
-        """Hand in a snapshot.
+        """Store a snapshot.
 
         Those before entry ``kept_from`` are deleted, and the oldest beyond ``max_bytes``. The
         newest two stay.
@@ -124,12 +124,11 @@ class StoredSnapshots:
                 del self._pending[client]
 
         self._pending.setdefault(client, []).append(snapshot)
-        # about its stored size: the snapshots of large floors at the end of an hour must not stop
-        # ingest
+        # its approximate stored size: large snapshots at the end of an hour must not stop ingest
         self._writer.submit(len(snapshot.blob) // _SHRINKS + 1, work, done)
 
     def newest(self, client: int, at_most_entry: int) -> Snapshot | None:
-        """The newest sound snapshot at or before an entry. Raises Unavailable."""
+        """The newest undamaged snapshot at or before an entry. Raises Unavailable."""
         found = [each for each in self._pending.get(client, ()) if each.entry <= at_most_entry]
         try:
             found += list(sound(self.reader, client, at_most_entry))[:1]

@@ -100,7 +100,7 @@ class StoredCalls:
         versions: Iterable[tuple[int, str, int, bytes]],
         written: int,
     ) -> None:
-        """Hand in how calls are from ``position`` on; ``written`` is the present in ticks."""
+        """Store the state of calls from ``position`` on. ``written`` is the present in ticks."""
         keys: list[tuple[int, CallKey]] = []
         table = []
         size = 0
@@ -150,7 +150,7 @@ def found(
 ) -> dict[CallKey, bytes]:
     """The newest stored version at or before ``at_place`` of each call that has one.
 
-    Raises apsw.Error, and ``UNREADABLE`` where a row is damaged.
+    Raises apsw.Error, and ``UNREADABLE`` if a row is damaged.
     """
     best: dict[CallKey, tuple[int, bytes]] = {}
     _improve_from(connection, best, client, keys, at_place)
@@ -238,7 +238,7 @@ def _check(stored: int | None, row: _Row) -> None:
     """Raise DamagedRow for a damaged row. The oldest rows have no checksum."""
     if stored is None or stored == _checksum(row):
         return
-    # a release before had fewer numbers in it
+    # an earlier release had fewer numbers in it
     if stored != checksum(_content(row), row.client, row.position, row.transaction):
         raise DamagedRow
 

@@ -100,7 +100,7 @@ class StoredSegments:
             self._covered[client, name] = covered
 
     def write(self, client: int, name: str, segment: Segment) -> None:
-        """Hand in the feed's next segment. Raises ValueError unless it follows the last."""
+        """Store the feed's next segment. Raises ValueError unless it follows the last."""
         key = client, name
         feed = self._feeds.get(key)
         if feed is None:

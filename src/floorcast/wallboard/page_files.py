@@ -1,4 +1,4 @@
-"""The files of the wallboard's page: where each is served, as what, and under which rules."""
+"""The files of the wallboard's page, with their paths, media types and security headers."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ SECURITY = (
 )
 """The headers of every file: no foreign content, no inline code, no frames.
 
-The one trusted type makes the address of the page's own worker, and nothing else.
+The only trusted type is the address of the page's own worker.
 """
 
 
@@ -91,6 +91,6 @@ def _file(entry: Traversable, path: str) -> PageFile:
         _PLACES.get(entry.name, f"{path}/{entry.name}"),
         _LICENCE if entry.name == "LICENSE" else _TYPES[kind],
         content,
-        # weak: the same file goes out plain and compressed
+        # weak, because the same file is sent both plain and compressed
         f'W/"{blake2b(content, digest_size=12).hexdigest()}"',
     )

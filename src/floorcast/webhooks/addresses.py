@@ -19,7 +19,7 @@ MAX_ADDRESSES = 64  # per name; further ones are ignored
 MAX_LOOKUPS = 32  # names resolved at the same time
 
 Resolver = Callable[[str, int], Awaitable[list[str]]]
-"""Gives the addresses of a host name and port, as text. Raises OSError."""
+"""Returns the addresses of a host name and port, as text. Raises OSError."""
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _ALSO_PRIVATE = tuple(
@@ -31,7 +31,7 @@ _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class AddressRefused(Exception):
-    """The host has no address that a request may go to."""
+    """The host has no address to which a request may be sent."""
 
 
 @cache

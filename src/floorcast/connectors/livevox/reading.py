@@ -58,7 +58,7 @@ class Reading:
         self.last_at = 0.0
 
     def answer_is_known(self, event: CallTermination) -> bool:
-        """Whether there was no answer, or an agent's IN_CALL or an earlier end has given it."""
+        """Whether nobody answered, or an IN_CALL or an earlier end has already given the answer."""
         number, session = event.transaction_id, event.session_id
         if number is None or not session or not event.operator_transfer_successful:
             return True

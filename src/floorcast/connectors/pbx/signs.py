@@ -47,7 +47,7 @@ __all__ = [
 
 By = Literal["", "caller", "agent", "transfer"]  # empty if unknown
 WhyMissed = Literal["NO_ANSWER", "REFUSED", "BUSY", "CANCELLED"]
-ABANDONED = "ABANDONED"  # a reason of ``Left``: the caller hung up
+ABANDONED = "ABANDONED"  # a value of ``Left.reason``: the caller hung up
 
 
 class _Sign(Struct, frozen=True, kw_only=True):
