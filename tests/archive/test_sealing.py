@@ -77,6 +77,24 @@ def test_sealed_hours_sum_to_the_day(zone: str, day: date, count: int, data: st.
             assert written(second) == written(first)
 
 
+def test_an_event_that_names_the_service_of_an_earlier_hour_corrects_that_hour() -> None:
+    """The event itself is not late, but the call was answered in an hour that is sealed already."""
+    zone, day, _ = DAYS[0]
+    begin, end = Calendar(zone).bounds(day.toordinal())
+    opened = begin + 17 * HOUR_MS
+    log = Log(structs.replace(PLAN, time_zone=zone), opened)
+    job = SealJob("", "", CLIENT, zone, 0, LIMITS)
+    with tempfile.TemporaryDirectory() as folder:
+        archive = open_archive(folder)
+        log.take(opened, event("call.answer", opened, 2, agent=9))
+        later = opened + HOUR_MS + 30 * 60_000
+        log.take(later, event("call.start", later, 2, service="Sales", direction="INBOUND"))
+        seal_until(job, archive, log, end + 23 * HOUR_MS)
+        assert_sums_to_the_day(archive, log, day)
+        late = {one.name: one.late for one in archive.hours(CLIENT, day.isoformat()) if one.late}
+        assert [list(names) for names in late.values()] == [[f"{day}/17"]]
+
+
 def seal_until(job: SealJob, archive: Archive, log: Log, now: int) -> None:
     """Seal all hours that are due at a time."""
     job.now = now

@@ -22,6 +22,7 @@ from floorcast.archive.hours import (
     hours_between,
 )
 from floorcast.floor.agents import OnFloor
+from floorcast.floor.call_fold import OF_CALLS
 from floorcast.floor.calls import Call, Key
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState, decode_call, encode_call
@@ -103,6 +104,7 @@ class HourFold:
         self.events: list[Recorded] = []
         self.late: Counter[str] = Counter()
         self.first = self.last = 0
+        self._sealed_until = 0
         self._source = source
         self.quiet_call = limits.quiet_call
         self.present: list[tuple[OnFloor, int, int]] = []
@@ -123,9 +125,8 @@ class HourFold:
         elif entry.kind == "events":
             events = read_lines(entry.payload)
             self._bring_back(events, entry)
-            if within:
-                self._note_late(events, entry)
-            self._fold(events, entry, within=within)
+            late = self._note_late(events, entry) if within else set[int]()
+            self._fold(events, entry, late, within=within)
 
     def finish(self) -> None:
         """Count the states that agents are still in."""
@@ -159,7 +160,15 @@ class HourFold:
             return call.ended
         return call.last_event + self.quiet_call
 
-    def _fold(self, events: Sequence[LoggedEvent], entry: Entry, *, within: bool) -> None:
+    def _fold(
+        self,
+        events: Sequence[LoggedEvent],
+        entry: Entry,
+        late: Collection[int],
+        *,
+        within: bool,
+    ) -> None:
+        """Fold the events of an entry. ``late`` are the indices of those that are noted as late."""
         event_id = event_id_maker(self.floor.state.client, entry.recorded_at, entry.number)
         first = position(entry.number, 0)
         for index, event in enumerate(events):
@@ -171,16 +180,39 @@ class HourFold:
                 self.floor.fold(event, entry.recorded_at, event_id(index))
             except Exception:  # noqa: BLE001 -- as in the server, no input may stop the fold
                 _log.exception("fold_failed", client=self._source.client, entry=entry.number)
+            if within:
+                self._note_recounted(event, known=index in late)
 
-    def _note_late(self, events: Sequence[LoggedEvent], entry: Entry) -> None:
-        """Note the earlier, already sealed hours that the events change."""
+    def _note_recounted(self, event: LoggedEvent, *, known: bool) -> None:
+        """Note the sealed hours in which an event that is not late has changed its call's counts.
+
+        For example, it names the service of a call that was answered in an earlier hour. Agents'
+        events count the time since their last one, which the sealed hours have.
+        """
+        since = self.floor.ledger.take_all_recounted()
+        if since is not None and not known and type(event) in OF_CALLS:
+            until = self._sealed_until
+            oldest = max(since, until - OLDEST_LATE_MS)
+            for one in hours_between(self.hour.client, oldest, until, self.floor.calendar):
+                self.late[one.name] += 1
+
+    def _note_late(self, events: Sequence[LoggedEvent], entry: Entry) -> set[int]:
+        """Note the earlier, already sealed hours that late events change.
+
+        Returns the indices of those events.
+        """
+        noted: set[int] = set()
         hour, calendar = self.hour, self.floor.calendar
         recorded = to_ms(entry.recorded_at)
         sealed_until = boundary_before(hour.client, recorded - GRACE_MS, calendar)
+        self._sealed_until = sealed_until
+        self.floor.ledger.settle(sealed_until)
+        self.floor.ledger.take_all_recounted()
         known = self.floor.call_table.calls
-        for event in events:
+        for index, event in enumerate(events):
             at = recorded if getattr(event, "time", None) is None else _time_of(event)
             if at < sealed_until:
+                noted.add(index)
                 oldest = max(at, sealed_until - OLDEST_LATE_MS)
                 for one in hours_between(hour.client, oldest, sealed_until, calendar):
                     self.late[one.name] += 1
@@ -188,8 +220,10 @@ class HourFold:
             call = known.get(self._wrapped_up(event) or _key_of(event))
             over = sealed_until if call is None else self.over_at(call)
             if over < sealed_until:
+                noted.add(index)
                 for one in hours_between(hour.client, over, over + 1, calendar):
                     self.late[one.name] += 1
+        return noted
 
     def _wrapped_up(self, event: LoggedEvent) -> Key | None:
         """The call whose wrap-up the event may end.

@@ -110,6 +110,12 @@ class Ledger:
         """
         return self._recounted.get(day, {}).pop(service, None)
 
+    def take_all_recounted(self) -> int | None:
+        """The same of every day and service."""
+        first = min((at for days in self._recounted.values() for at in days.values()), default=None)
+        self._recounted.clear()
+        return first
+
     def totals_of(self, service: int) -> ServiceTotals:
         """The counts of a service that are never reset. Calls no hook."""
         try:
