@@ -14,6 +14,7 @@ from typing import NamedTuple
 import httpx
 import pytest
 
+from floorcast.feeds.feed import POLL_SECONDS
 from tests.real.server import (
     AGENTS,
     EVENTS,
@@ -105,7 +106,7 @@ def test_a_stop_lets_requests_finish_and_loses_nothing(
         half = HalfSent(server.port, ndjson([event("call.end", 2, lvResult="DONE", **CALL)]))
         server.tell(number)
         seconds, token = waiting.result(LONGEST)
-        assert seconds < 5
+        assert seconds < POLL_SECONDS
         answer = half.finish()
         assert answer.startswith("HTTP/1.1 200 ")
         assert '"accepted":1' in answer
