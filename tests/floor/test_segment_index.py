@@ -43,7 +43,7 @@ def test_what_is_taken_out_was_never_there(events: list[InboundEvent], random: o
 
 
 def test_an_answer_counts_before_an_abandonment_and_that_before_moving_on() -> None:
-    """The first answer or abandonment counts, but the last move. A waiting call has no outcome."""
+    """The first answer or abandonment counts, or else the last move. A waiting call has none."""
     moved, again = left(10, exited=True), left(20, exited=True)
     call = Call(1, "S1", segments=[moved, again])
     assert SegmentIndex(call, FLOOR.places).outcome(PLACE) == Outcome(Kind.MOVED_ON, again)

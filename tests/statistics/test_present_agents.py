@@ -63,7 +63,7 @@ def test_only_the_time_since_midnight_is_today_s() -> None:
     ],
 )
 def test_a_day_is_as_long_as_the_calendar_has_it(zone: str, day: str, hours: float) -> None:
-    """Ready from an hour before midnight to an hour after the next, each day has its part."""
+    """An agent is ready from 23:00 until an hour after the next midnight: each day has a part."""
     here = ZoneInfo(zone)
     start = datetime.fromisoformat(day).replace(tzinfo=here)
     end = (start + timedelta(days=1)).timestamp() * 1000

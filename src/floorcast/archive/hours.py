@@ -58,7 +58,7 @@ class Hour(NamedTuple):
         return f"client={self.client}/date={self.date}/hour={self.number:02d}"
 
     def cut(self, revision: int) -> int:
-        """The end (ms) of the recorded events that count: revision 1 is sealed, 2 corrected."""
+        """The end (ms) of the recorded events in revision 1 (sealed) or 2 (corrected)."""
         if revision == 1:
             return self.end + GRACE_MS
         return min(self.end + CORRECTED_AFTER_MS, self.day_after_next)

@@ -120,7 +120,7 @@ class NewSessions:
         self._clients: Counter[int] = Counter()
 
     def count(self, client: int, name: str, *, agent: bool) -> None:
-        """Count a session that is about to be opened; raises RateLimited instead."""
+        """Count a session that is about to be opened. Raises RateLimited instead."""
         now = self._now()
         user = client, agent, name
         while self._opened and self._opened[0][0] <= now - MINUTE_TICKS:

@@ -111,7 +111,7 @@ class Throttle:
     async def attempt(
         self, client: str, user: str, address: str, *, agent: bool = False
     ) -> Attempt:
-        """Start an attempt; raises ``RateLimited`` if it is too early.
+        """Start an attempt. Raises ``RateLimited`` if it is too early.
 
         It counts as failed until ``succeeded`` is called, so a thousand simultaneous attempts gain
         nothing. A refused attempt does not count.

@@ -113,7 +113,7 @@ def run_asterisk(
     check: bool = False,
     since: datetime | None = None,
 ) -> None:
-    """Check or run what the settings describe; raises SettingError."""
+    """Check or run what the settings describe. Raises SettingError."""
     from floorcast.cli.connecting import run_connector
     from floorcast.connectors.asterisk.connector import AsteriskConnector, Source
 

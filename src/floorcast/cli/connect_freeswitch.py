@@ -82,7 +82,7 @@ def connect_freeswitch(
 
 
 def run_freeswitch(settings: ConnectFile, secrets: dict[str, str], *, check: bool = False) -> None:
-    """Check or run what the settings describe; raises SettingError."""
+    """Check or run what the settings describe. Raises SettingError."""
     import asyncio
     import time
 

@@ -120,7 +120,7 @@ def run_livevox(
     check: bool = False,
     since: float | None = None,
 ) -> None:
-    """Check or run what the settings describe; raises SettingError."""
+    """Check or run what the settings describe. Raises SettingError."""
     import asyncio
 
     from floorcast.cli.connecting import run_connector, show_tables

@@ -25,7 +25,7 @@ __all__ = [
 def not_on_a_command_line(
     context: typer.Context, option: TyperOption, value: str | None
 ) -> str | None:
-    """Reject a secret that other users of the machine can read; raises BadParameter."""
+    """Reject a secret that other users of the machine can read. Raises BadParameter."""
     name = option.name or ""
     source = context.get_parameter_source(name)
     if source is not None and source.name == "COMMANDLINE":

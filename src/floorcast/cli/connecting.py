@@ -58,7 +58,7 @@ def settings_of(
 
 
 def address_of(option: str, text: str, default_port: int) -> tuple[str, int]:
-    """Host and port of ``HOST[:PORT]``; raises SettingError."""
+    """Host and port of ``HOST[:PORT]``. Raises SettingError."""
     host, colon, port = text.rpartition(":")
     if not colon:
         host, port = text, str(default_port)
@@ -68,7 +68,7 @@ def address_of(option: str, text: str, default_port: int) -> tuple[str, int]:
 
 
 def secret_of(given: str | None, file: str, what: str, variable: str) -> str:
-    """The secret of the environment, of a file, or of the prompt; raises SettingError."""
+    """The secret of the environment, of a file, or of the prompt. Raises SettingError."""
     secret = given
     if secret is None and file:
         secret = read_secret(file)

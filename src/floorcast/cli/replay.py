@@ -139,7 +139,7 @@ class Format(StrEnum):
 
 
 def a_speed(text: str) -> float:
-    """The value of ``--speed``; raises BadParameter."""
+    """The value of ``--speed``. Raises BadParameter."""
     try:
         speed = MAX_SPEED if text == "max" else float(text)
     except ValueError:

@@ -30,7 +30,7 @@ class Read(Protocol):
     """Reads the settings from every source. ``usual`` has a command's own defaults."""
 
     def __call__(self, **usual: object) -> Settings:
-        """The settings; raises SettingError."""
+        """The settings. Raises SettingError."""
 
 
 def register(app: typer.Typer) -> None:

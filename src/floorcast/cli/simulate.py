@@ -190,7 +190,7 @@ def _time_of_day(text: str) -> float:
 
 
 def faults_in(text: str) -> Faults:
-    """The value of ``--faults``; raises BadParameter."""
+    """The value of ``--faults``. Raises BadParameter."""
     from floorcast.simulator.faults import FAULTS, Faults
 
     if text == "all":

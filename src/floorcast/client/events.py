@@ -151,12 +151,12 @@ _MESSAGES: dict[str, type[Interaction]] = {"EMAIL": Email, "SMS": Sms}
 
 
 def read_agent_event(raw: bytes) -> AgentEvent:
-    """An event of the agent feed; raises UnexpectedAnswer when it is not a JSON object."""
+    """An event of the agent feed. Raises UnexpectedAnswer when it is not a JSON object."""
     return _read(_members(raw), AgentEvent)
 
 
 def read_interaction(raw: bytes) -> Interaction:
-    """An event of the interaction feed; raises UnexpectedAnswer when it is not a JSON object."""
+    """An event of the interaction feed. Raises UnexpectedAnswer when it is not a JSON object."""
     members = _members(raw)
     kind = str(members.get("interactionType")).upper()
     if kind == "VOICE":

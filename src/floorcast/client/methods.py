@@ -98,7 +98,7 @@ class Page(Struct, rename="camel", kw_only=True):
 
 
 def decoded(response: Response, kind: type[T]) -> T:
-    """The body of an answer; raises Broken and UnexpectedAnswer."""
+    """The body of an answer. Raises Broken and UnexpectedAnswer."""
     try:
         return msgspec.json.decode(response.content, type=kind, strict=False)
     except msgspec.ValidationError as error:
@@ -170,12 +170,12 @@ def call_event_feed(
 
 
 def in_call(session: str, transaction: int, client: int | None = None) -> Call[answers.InCall]:
-    """A call while it is in progress; raises NotFound once it has ended."""
+    """A call while it is in progress. Raises NotFound once it has ended."""
     return _answer(_call_data("inCall", session, transaction, client), answers.InCall)
 
 
 def post_call(session: str, transaction: int, client: int | None = None) -> Call[answers.PostCall]:
-    """A call once it has ended; raises NotFound while it is in progress."""
+    """A call once it has ended. Raises NotFound while it is in progress."""
     return _answer(_call_data("postCall", session, transaction, client), answers.PostCall)
 
 

@@ -83,21 +83,21 @@ class Bounded(httpx.Response):
             yield chunk
 
     async def aiter_raw(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
-        """As httpx; raises UnexpectedAnswer."""
+        """As httpx. Raises UnexpectedAnswer."""
         async for chunk in super().aiter_raw(chunk_size):
             self._check(self._received, len(chunk))
             self._received += len(chunk)
             yield chunk
 
     def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
-        """As httpx; raises UnexpectedAnswer."""
+        """As httpx. Raises UnexpectedAnswer."""
         for chunk in super().iter_bytes(chunk_size):
             self._check(self._held, len(chunk))
             self._held += len(chunk)
             yield chunk
 
     async def aiter_bytes(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
-        """As httpx; raises UnexpectedAnswer."""
+        """As httpx. Raises UnexpectedAnswer."""
         async for chunk in super().aiter_bytes(chunk_size):
             self._check(self._held, len(chunk))
             self._held += len(chunk)

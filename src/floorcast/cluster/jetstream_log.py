@@ -66,10 +66,10 @@ class _Pending(NamedTuple):
 class JetStreamLog:
     """See ``EventLog``. Appends are possible after ``start``, which begins to follow.
 
-    ``follows`` names the cluster's streams, and the clients whose entries this node has. Entries
-    stay for the whole retention before what has been followed, however late that is. Raises
-    SettingError when the folder holds anything but a copy of this log. ``store_halted`` says why
-    the key-value store beside it is followed no more.
+    ``follows`` names the cluster's streams, and the clients whose entries this node has. Retention
+    counts back from the last followed entry and not from the clock, so a late node keeps its
+    entries. Raises SettingError if the folder holds anything except a copy of this log.
+    ``store_halted`` returns why the key-value store beside it is no longer followed.
     """
 
     def __init__(

@@ -72,7 +72,7 @@ class Share:
         self._ready = False
 
     async def catch_up(self) -> None:
-        """Start to follow the log. Returns when this node has the cluster's data of the start."""
+        """Start to follow the log. Returns once this node has all that the cluster had then."""
         await _patiently(self.log.start)
         self._ready = True
 

@@ -17,7 +17,7 @@ class Lag(NamedTuple):
 
 
 class ClusterState(NamedTuple):
-    """The state of a node; ``leaders`` are NATS servers by stream, empty for none."""
+    """The state of a node; ``leaders`` are NATS servers by stream, "" if none."""
 
     connected: bool
     quorum: bool

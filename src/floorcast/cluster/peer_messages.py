@@ -71,7 +71,7 @@ class Wanted(Struct):
 
 
 class EntryWanted(Struct):
-    """A piece of a log entry's payload."""
+    """A request for a piece of a log entry's payload."""
 
     client: int
     number: int

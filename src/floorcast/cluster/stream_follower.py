@@ -150,7 +150,7 @@ class Follower:
             await future
 
     async def newest(self) -> int:
-        """The newest message of the subjects, by the stream's leader. Raises Unavailable."""
+        """The newest message of the subjects, read from the stream's leader. Raises Unavailable."""
         return await newest(self._link, self.stream, self._subjects)
 
     def complete(self, seq: int, asked: int) -> None:

@@ -29,7 +29,7 @@ async def message_at(link: NatsLink, stream: str, seq: int) -> int:
 
 
 async def newest(link: NatsLink, stream: str, subjects: Sequence[str]) -> int:
-    """The newest message of the subjects, by the stream's leader; raises Unavailable."""
+    """The newest message of the subjects, by the stream's leader. Raises Unavailable."""
     found = await asyncio.gather(*(_message(link, stream, {"last_by_subj": s}) for s in subjects))
     return max((int(one["seq"]) for one in found if one is not None), default=0)
 

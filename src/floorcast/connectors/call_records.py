@@ -58,7 +58,7 @@ class Call(NamedTuple):
 
     @property
     def transaction(self) -> int:
-        """The ``transactionId``: the day, the date's number in its year, the row; below 2**53."""
+        """The ``transactionId``: digits of the day, the date's day of the year, and the row."""
         return int(f"{self.day:%Y%m%d}{self.dated:%j}{self.row:05}")
 
 

@@ -65,7 +65,9 @@ _NOTHING_GIVEN = Filter()
 
 
 class Matcher:
-    """Decides by an event's class. Made by ``matcher``, so that equal ones are one object.
+    """Decides whether an event matches, by its class.
+
+    ``matcher`` creates it, and returns the same object for equal filters.
 
     ``size`` is the memory of its filter, in bytes.
     """

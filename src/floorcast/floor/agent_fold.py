@@ -212,9 +212,9 @@ class AgentFold:
         self._folded.note(agent.id)
 
     def _take_late(self, agent: OnFloor, moment: AgentMoment, now: int) -> None:
-        """Too late to change a figure, but a LOGON still sets members that no other event has set.
+        """Fold an event too late for any figure. A LOGON sets members that no other event has set.
 
-        They count from the agent's last event on.
+        These apply from the agent's last event on.
         """
         self._too_late()
         if moment.kind == "LOGON":

@@ -83,15 +83,15 @@ class AgentMoment(Struct, array_like=True, gc=False):
 class OnFloor(Struct, omit_defaults=True, gc=False):
     """An agent as the floor knows it now. Times are in ms.
 
-    ``since`` is when the current state began. ``last_event`` is the time of the last event, up to
-    which time is counted, and ``changed_at`` that of the last recorded change of state, reason or
-    service. ``service`` is the one for which time counts: of ``services``, the call's or else
-    ``at_hand``. ``visited`` has the (day, service) pairs in which the current visit was counted,
-    and ``call_visited`` those of the visit to In Call that a hold or transfer interrupts.
+    ``since`` is when the current state began. The agent's time is counted up to ``last_event``, the
+    time of the last event. ``changed_at`` is that of the last recorded change of state, reason or
+    service. ``service`` is the one for which time counts: the call's if it is in ``services``, or
+    otherwise ``at_hand``. ``visited`` has the (day, service) pairs in which the current visit was
+    counted, and ``call_visited`` those of the visit to In Call that a hold or transfer interrupts.
     ``answered`` is the last answered call, ``on`` has the calls that the agent has not left for
     another, and ``in_call_at`` is the last In Call, with which the agent left all others.
-    ``wraps_up`` is the call of the current wrap-up, and ``offered`` one that was answered before
-    the agent was in call.
+    ``wraps_up`` is the call of the current wrap-up, and ``offered`` a call that was answered before
+    the agent was In Call.
 
     ``past`` has the moments of the last minutes, among which late ones are inserted. ``several``:
     the agent has been logged in to several services at once.

@@ -33,10 +33,10 @@ def normal(thing: Thing) -> Thing:
 class Directory(Struct):
     """Every named thing on the floor. ``keys`` maps ids and names to ids.
 
-    ``named`` has the day on which an event or the site last named an id, in days since 1970 of the
-    log's time, UTC. ``day`` is the current day, and ``swept`` the last one on which old names were
-    removed (``floorcast.floor.ageing``). ``ages_from`` is a day before which no name counts as
-    unnamed.
+    ``services_named`` and the like have the day on which an event or the site last named an id.
+    Days count from 1970 in the log's time, UTC. ``day`` is the current day, and ``swept`` the last
+    one on which old names were removed (``floorcast.floor.ageing``). Names are removed only once
+    they have had their full time since ``ages_from``.
     """
 
     services: dict[int, Service] = field(default_factory=dict)

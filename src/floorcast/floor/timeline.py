@@ -170,7 +170,7 @@ class Timeline:
         _become(agent, after)
 
     def _split(self, past: list[Stretch], number: int) -> None:
-        """Split a stretch that late moments have made too long."""
+        """Split a stretch in which late moments were inserted until it was too long."""
         stretch = past[number]
         run = _checkpoint(stretch.before)
         for known in stretch.moments[:STRETCH]:

@@ -139,7 +139,7 @@ class Api:
             return await refused.send(send, gzip=False, without_body=is_head)
 
     async def _respond(self, context: RequestContext) -> tuple[str, Response]:
-        """The response, and the route's path: the sent path can contain a session id."""
+        """Return the response, and the route's path: the sent one can contain a session id."""
         path, needs = "-", None
         try:
             method = context.scope["method"]

@@ -153,7 +153,7 @@ def _too_long_ago(
 
 
 async def _unless_gone(context: RequestContext, work: asyncio.Future[bytes]) -> bytes:
-    """The result; raises Disconnected, and ends the work, once the caller has disconnected."""
+    """The result. Raises Disconnected, and ends the work, once the caller has disconnected."""
     gone = context.gone()
     either: set[asyncio.Future[bytes] | asyncio.Future[None]] = {work, gone}
     try:

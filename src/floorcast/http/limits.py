@@ -152,7 +152,7 @@ class ReaderLimits:
 
     @contextmanager
     def held(self, client: int, session: str, sees: Matcher) -> Iterator[None]:
-        """One reader, for as long as the block runs; raises RateLimited."""
+        """One reader, for as long as the block runs. Raises RateLimited."""
         self.check(client, session, sees)
         self.enter(client, session, sees)
         try:
@@ -184,7 +184,7 @@ class AnswerLimits:
 
     @asynccontextmanager
     async def building(self, client: int) -> AsyncIterator[None]:
-        """A turn to build an answer; raises RateLimited where too many wait."""
+        """A turn to build an answer. Raises RateLimited where too many wait."""
         if self._building.waiting(client) >= self._waiting:
             raise RateLimited(
                 f"{self._waiting:,} requests for statistics of the client wait: ask less often", 1

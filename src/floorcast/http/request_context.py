@@ -142,7 +142,7 @@ class RequestContext:
         return made
 
     def parameter_of(self, name: str) -> str:
-        """A required query parameter; raises MissingParameter."""
+        """A required query parameter. Raises MissingParameter."""
         value = self.query.get(name, "").strip()
         if not value:
             raise MissingParameter(f"{name} is missing: expected it in the query")
@@ -153,7 +153,7 @@ class RequestContext:
         self._body = await read_body(self.receive, self.headers, JSON_LIMIT)
 
     async def json(self, shape: type[T]) -> T:
-        """The body as JSON; raises what ``bodies.read_body`` and ``bodies.read_json`` raise."""
+        """The body as JSON. Raises what ``bodies.read_body`` and ``bodies.read_json`` raise."""
         if self._body is None:
             await self.read_ahead()
         return read_json(self._body or b"", shape, self.headers.get("content-type", ""))

@@ -143,7 +143,7 @@ class Services:
         )
 
     def feed_of(self, client: int, name: FeedName) -> Feed:
-        """The client's feed; raises as ``floor_of`` does, and FeedNotSwitchedOn."""
+        """The client's feed. Raises as ``floor_of`` does, and FeedNotSwitchedOn."""
         return self.floor_of(client).feed(name)
 
     def newest_event(self, client: int) -> int:

@@ -145,7 +145,7 @@ def _copy(connection: apsw.Connection, runs: list[int], target: int, count: int)
 
 
 def sound_marks(connection: apsw.Connection) -> dict[int, bytes]:
-    """The fingerprints of every run's keys; raises apsw.CorruptError if they are damaged."""
+    """The fingerprints of every run's keys. Raises apsw.CorruptError if they are damaged."""
     found = {}
     for run, marks, stored in fetch(connection, MARKS):
         if not isinstance(marks, bytes) or stored not in {None, checksum(marks, run)}:

@@ -156,7 +156,7 @@ class Retention:
         self._connection.execute(FORGET, (start, last))
 
     def _pass_over(self, front: _Front, before: int) -> tuple[int, int]:
-        """The same next to a damaged page: removes one entry, or none if it cannot be deleted."""
+        """Delete one entry next to a damaged page, or skip it if it cannot be deleted."""
         try:
             with transaction(self._connection):
                 row = fetch_one(

@@ -113,7 +113,7 @@ class Projection:
         self._switch_feeds()
 
     def feed(self, name: FeedName) -> Feed:
-        """One of the client's feeds; raises FeedNotSwitchedOn."""
+        """One of the client's feeds. Raises FeedNotSwitchedOn."""
         feed = self.feeds[name]
         if not feed.switched_on:
             raise FeedNotSwitchedOn(f"the {name} event feed is not switched on for this client")

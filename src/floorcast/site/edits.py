@@ -34,7 +34,7 @@ SHORTEST = 6  # hexadecimal digits that name a key
 
 
 async def add_user(kv: KeyValueStore, client: int, user: User) -> None:
-    """Add a user; raises ``InvalidParameter`` if the name or id is in use."""
+    """Add a user. Raises ``InvalidParameter`` if the name or id is in use."""
 
     def edit(declared: Client, made: ByHand) -> ByHand:
         for other in (*declared.users, *made.users):
@@ -48,7 +48,7 @@ async def add_user(kv: KeyValueStore, client: int, user: User) -> None:
 
 
 async def remove_user(kv: KeyValueStore, client: int, name: str, *, agent: bool = False) -> None:
-    """Remove a login; raises ``NotFound``.
+    """Remove a login. Raises ``NotFound``.
 
     A login that the site file declares stays removed until the file declares another password for
     it.
@@ -64,7 +64,7 @@ async def remove_user(kv: KeyValueStore, client: int, name: str, *, agent: bool 
 async def set_password(
     kv: KeyValueStore, client: int, name: str, password_hash: str, *, agent: bool = False
 ) -> None:
-    """Set the password of a user or an agent of the site; raises ``NotFound``.
+    """Set the password of a user or an agent of the site. Raises ``NotFound``.
 
     It applies until the site file declares a different password than now.
     """
@@ -96,7 +96,7 @@ async def add_key(kv: KeyValueStore, client: int, kind: KeyKind, digest: str) ->
 
 
 async def add_screen_key(kv: KeyValueStore, client: int, key: ScreenKey) -> None:
-    """Add a screen key; raises ``InvalidParameter`` if the client has reached its limit."""
+    """Add a screen key. Raises ``InvalidParameter`` if the client has reached its limit."""
 
     def edit(declared: Client, made: ByHand) -> ByHand:
         if len(made.screens) >= MAX_SCREEN_KEYS:

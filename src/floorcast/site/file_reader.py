@@ -35,7 +35,7 @@ class SiteFile(NamedTuple):
 
 
 def read(path: Path) -> SiteFile:
-    """Read and check a site file; raises ``SettingError`` with one line per mistake."""
+    """Read and check a site file. Raises ``SettingError`` with one line per mistake."""
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_FILE_BYTES + 1)

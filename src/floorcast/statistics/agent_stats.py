@@ -1,4 +1,4 @@
-"""Agent statistics: what each agent did today, in sum (``stats``) or service by service (``ex``).
+"""Agent statistics: each agent's work today, in total (``stats``) or by service (``ex``).
 
 The figures of an agent on one service are shown in whole seconds; those of several services
 are the sums of what is shown, so that both methods agree.

@@ -92,7 +92,7 @@ def answer_steps(
 
 
 def answer(question: Question, visibility: Visibility, moment: Moment) -> bytes:
-    """The whole answer at once; raises as ``answer_steps`` does."""
+    """The whole answer at once. Raises as ``answer_steps`` does."""
     steps = answer_steps(question, visibility, moment)
     while True:
         try:

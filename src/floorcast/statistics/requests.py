@@ -98,12 +98,12 @@ EVERYTHING = ServiceFilter()
 
 
 def read_service_filter(value: object) -> ServiceFilter:
-    """Check a service method's ``filter``; raises InvalidParameter, MissingParameter."""
+    """Check a service method's ``filter``. Raises InvalidParameter, MissingParameter."""
     return _services(read_members(value, *ServiceConditions.__struct_encode_fields__))
 
 
 def read_campaign_filter(value: object) -> CampaignFilter:
-    """Check the ``filter`` of campaign statistics; raises InvalidParameter, MissingParameter."""
+    """Check the ``filter`` of campaign statistics. Raises InvalidParameter, MissingParameter."""
     given = read_members(value, *CampaignConditions.__struct_encode_fields__)
     if len(given) > 1:
         raise InvalidParameter(
@@ -114,7 +114,7 @@ def read_campaign_filter(value: object) -> CampaignFilter:
 
 
 def read_one_service(value: object) -> ServiceFilter:
-    """Check a ``filter`` of one service; raises InvalidParameter, MissingParameter."""
+    """Check a ``filter`` of one service. Raises InvalidParameter, MissingParameter."""
     given = read_members(value, *OneService.__struct_encode_fields__)
     if not given:
         raise MissingParameter('filter.service is missing: expected [{"id": …}]')
@@ -141,7 +141,7 @@ def read_interval(value: object) -> int:
 
 
 def read_figure(value: object) -> Figure:
-    """Check ``figure``; raises InvalidParameter, MissingParameter."""
+    """Check ``figure``. Raises InvalidParameter, MissingParameter."""
     if value is None:
         raise MissingParameter("figure is missing")
     for figure in FIGURES:

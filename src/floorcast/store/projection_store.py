@@ -203,7 +203,7 @@ class ProjectionStore:
     ) -> Iterator[list[CallDay]]:
         """The calls out of memory that count at a service on a day, as of ``at_place``.
 
-        Some per turn of the event loop. Raises Unavailable.
+        Yields a few per turn of the event loop. Raises Unavailable.
         """
         self._settle()
         found = self._call_days.of(client, day, service, at_place)

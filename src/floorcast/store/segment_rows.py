@@ -24,7 +24,7 @@ def read_head(  # noqa: PLR0913, PLR0917 -- a row of the table
     table: bytes,
     stored: int | None,
 ) -> SegmentHead:
-    """The head of a stored row; raises DamagedRow. An older release left no checksum."""
+    """The head of a stored row. Raises DamagedRow. An older release left no checksum."""
     numbers = feed, first, last, first_taken, last_taken, count
     if stored is not None and stored != checksum(table, *numbers):
         raise DamagedRow
@@ -44,7 +44,7 @@ def read_whole(
     body: bytes,
     stored: int | None,
 ) -> Segment:
-    """The segment of a head and the rest of its row; raises DamagedRow."""
+    """The segment of a head and the rest of its row. Raises DamagedRow."""
     segment = Segment(
         first=head.first,
         last=head.last,

@@ -45,7 +45,7 @@ class PostCall(Struct, rename="camel"):
 
 
 async def in_call(context: RequestContext) -> Response:
-    """The call while it is in progress; raises NotFound once it has ended."""
+    """The call while it is in progress. Raises NotFound once it has ended."""
     call = _find(context)
     if call.ended is not None:
         raise NotFound("the call has ended: ask for it at /realtime/callData/postCall")
@@ -66,7 +66,7 @@ async def in_call(context: RequestContext) -> Response:
 
 
 async def post_call(context: RequestContext) -> Response:
-    """The call once it has ended; raises NotFound while it is in progress."""
+    """The call once it has ended. Raises NotFound while it is in progress."""
     call = _find(context)
     if call.ended is None:
         raise NotFound("the call is still in progress: ask for it at /realtime/callData/inCall")

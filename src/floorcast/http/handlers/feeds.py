@@ -127,7 +127,7 @@ async def retired_call_event(_context: RequestContext) -> Response:
 
 
 def read_body_filter(context: RequestContext, value: object) -> Filter:
-    """The filter of a body; raises InvalidParameter, also for a filter in the query.
+    """The filter of a body. Raises InvalidParameter, also for a filter in the query.
 
     If that were ignored, the response would contain more than the caller asked for.
     """
@@ -137,7 +137,7 @@ def read_body_filter(context: RequestContext, value: object) -> Filter:
 
 
 def read_count(context: RequestContext) -> int:
-    """The maximum number of events that the caller requests; raises InvalidParameter."""
+    """The maximum number of events that the caller requests. Raises InvalidParameter."""
     given = context.query.get("count")
     if given is None:
         return MOST

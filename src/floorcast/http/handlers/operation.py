@@ -17,7 +17,7 @@ async def health(_context: RequestContext) -> Response:
 
 
 async def readiness(context: RequestContext) -> Response:
-    """Respond 200 once the log is replayed and requests are served; raises Unavailable."""
+    """Respond 200 once the log is replayed and requests are served. Raises Unavailable."""
     services = context.services
     if not services.readiness.ready:
         raise Unavailable(services.readiness.reason)
