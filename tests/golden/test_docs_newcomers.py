@@ -13,6 +13,7 @@ import pytest
 from tests.golden.pages import DOCS, ROOT, blocks, paste, wrong
 from tests.real.server import free_port, running
 
+PASTED = {"sh", "sh refused", "sh server"}
 CLONE = ("Makefile", "README.md", "constraints.txt", "pyproject.toml", "src")
 
 
@@ -61,6 +62,16 @@ def test_the_quickstart(clone: Path) -> None:
     port = free_port()
     pasted = [block for block in blocks("quickstart.md") if block.kind.startswith("sh")]
     outputs = paste(pasted, f"http://127.0.0.1:{port}", clone, FLOORCAST_PORT=str(port))
+    assert wrong(pasted, outputs) == []
+
+
+def test_the_set_up_of_the_api(clone: Path) -> None:
+    """Its server has a past and an archive, which the pages of some methods need."""
+    port = free_port()
+    pages = ("api.md", "methods/alerts.md", "methods/reports.md")
+    pasted = [block for page in pages for block in blocks(page) if block.kind in PASTED]
+    url = f"http://127.0.0.1:{port}"
+    outputs = paste(pasted, url, clone, FLOORCAST_PORT=str(port), TMPDIR=str(clone))
     assert wrong(pasted, outputs) == []
 
 
