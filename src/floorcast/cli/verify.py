@@ -112,7 +112,7 @@ def _check_folder(folder: Path) -> None:
     if folder == IN_MEMORY:
         raise SettingError("--data: must be a folder, because :memory: belongs to a running server")
     if not (folder / "log.db").exists():
-        raise SettingError(f"{folder} holds no log")
+        raise SettingError(f"{folder} holds no log: name the data folder with --data")
 
 
 def limits_of(settings: Settings) -> Moment:
