@@ -22,13 +22,14 @@ def test_they_mark_what_is_past_them_and_are_remembered(wall: Screen) -> None:
     wanted = [{"0": "", "1": "watch"}.get(row[2], "act") for row in wall.rows("services").values()]
     assert "act" in wanted
     levels = LEVELS % "one.dataset.level ?? ''"
-    wall.until(f"(wanted) => String({levels}) === String(wanted)", wanted)
+    are = "(wanted) => String(%s) === String(wanted)"
+    wall.until(are % levels, wanted)
     marks = LEVELS % "getComputedStyle(one.querySelector('.opens') ?? one, '::before').content"
     words = {"": "none", "watch": '"▲" / "watch: "', "act": '"■" / "act: "'}
-    assert wall.page.evaluate(marks) == [words[level] for level in wanted]
+    wall.until(are % marks, [words[level] for level in wanted])
     wall.page.reload()
     wall.page.wait_for_selector("#services tbody tr")
-    assert wall.page.evaluate(levels) == wanted
+    wall.until(are % levels, wanted)
     wall.page.click("#show-thresholds")
     wall.page.click("[value=defaults]")
     assert wall.page.evaluate("localStorage.getItem('floorcast.thresholds')") == "{}"
