@@ -57,7 +57,7 @@ def test_an_answer_counts_before_an_abandonment_and_that_before_moving_on() -> N
 
 
 def test_of_two_segments_of_the_same_moments_the_folded_one_counts() -> None:
-    """The counts are reverted by the segment that they were counted by."""
+    """A count is taken back for the same segment that it was made for."""
     segment, other = (
         QueueSegment(10, joined=NOON, answered=NOON, left=NOON, within=within)
         for within in (True, False)

@@ -215,8 +215,8 @@ class Watch:
 class _Following:
     """Reassembles the messages of one consumer into writes.
 
-    Up to the message ``load_to`` these are the last messages of each key, which may be parts of
-    writes. ``loaded`` is true once the copy is past that. ``missing`` names a key of the copy that
+    Up to the message ``load_to``, the consumer delivers only the last message of each key, so
+    writes may be incomplete. ``loaded`` is true once the copy is past that. ``missing`` names a key of the copy that
     the stream has lost.
     """
 

@@ -52,7 +52,7 @@ class Message(NamedTuple):
 
 
 class Delivery(NamedTuple):
-    """Messages that came together. None: for a while, the consumer's server has had no more."""
+    """Messages that arrived together, or None if the server has had no more for a while."""
 
     messages: list[Message]
 

@@ -64,7 +64,7 @@ class Offer(Struct):
 
 
 class Wanted(Struct):
-    """A piece of a copy's file."""
+    """A request for a piece of a copy's file."""
 
     file: str
     offset: int

@@ -106,7 +106,7 @@ class Ledger:
     def take_recounted(self, day: int, service: int) -> int | None:
         """The first time of a day from which settled slots have changed.
 
-        None: there was no change since the last call.
+        Returns None if there was no change since the last call.
         """
         return self._recounted.get(day, {}).pop(service, None)
 

@@ -40,10 +40,10 @@ _T = TypeVar("_T")
 class Tally:
     """Counts calls by ``counts``, and judges them by ``thresholds``.
 
-    ``by_service`` is told every service at which a call has a segment. ``terms`` identifies the
+    ``by_service`` records the services at which a call has a segment. ``terms`` identifies the
     current configuration: a call that was judged with another one is judged again at its next step.
     ``reassigned`` are the agents whose segments of a call have changed, by the call's key, until
-    they are taken out.
+    the agents' fold handles them.
     """
 
     def __init__(

@@ -237,7 +237,7 @@ class FloorView:
     ) -> QueueSegment | None:
         """The segment by which a call counts there, or (``offered``) the one offered first.
 
-        None: it is not kept. The call may be one that has left memory.
+        Returns None if it is not kept. The call may have left memory.
         """
         floor, place = self._floor, (day, service)
         index = SegmentIndex(call, floor.places)
@@ -266,11 +266,11 @@ class FloorView:
         self._floor.ledger.settle(until)
 
     def take_recounted(self, day: int, service: int) -> int | None:
-        """The first moment of a cached interval that has changed since; None: none has."""
+        """The first moment of a cached interval that has changed since, or None."""
         return self._floor.ledger.take_recounted(day, service)
 
     def totals_of(self, service: int) -> ServiceTotals | None:
-        """The counts of a service that never start again; None: nothing was counted."""
+        """The counts of a service that are never reset; None if nothing was counted."""
         return self._floor.ledger.totals.get(service)
 
     def campaigns_of(self, service: int) -> Collection[Campaign]:

@@ -39,7 +39,7 @@ class Query:
 class Route:
     """A row of the table: everything that dispatch, admission and documentation need.
 
-    ``methods``: the group of methods whose roles may call it; None: it needs no session.
+    ``methods``: the group of methods whose roles may call it, or None if it needs no session.
     ``always``: it is also served while the server starts.
     ``alias``: another path, as printed in the reference's example.
     ``needs``: the credential that it needs instead of a session.

@@ -1,4 +1,4 @@
-"""Appends on the event loop: checks, plans, passes to the writer, publishes.
+"""Appends on the event loop: checks and plans them, and publishes what the writer has stored.
 
 A plan builds on every plan before it. If a group fails, all appends in progress fail: none of them
 is stored, their keys are withdrawn, and the next append continues from the durable state.

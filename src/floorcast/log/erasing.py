@@ -16,7 +16,7 @@ from floorcast.sqlite.files import connect, transaction
 __all__ = ["Line", "rewrite_entries", "stored_lines"]
 
 Line = Callable[[bytes], bytes | None]
-"""Changes an event as JSON; None: it stays."""
+"""Returns the changed event as JSON, or None to leave it unchanged."""
 
 READ = 64  # entries read at a time
 CACHE_KIB = 4096

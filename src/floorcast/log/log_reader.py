@@ -184,7 +184,7 @@ class LogReader:
             raise DamagedEntry(stream.client, number, row[1], "its checksum differs")
 
     def _replaced(self, stream: StreamRow, row_id: int, entries: list[Entry]) -> bool:
-        """Whether a damaged entry is skipped, or has been restored: then it is appended."""
+        """Append a damaged entry that was restored. Returns whether it was restored or skipped."""
         if self._restores:
             row = fetch_one(self._connection, READ_RESTORED, (row_id,))
             if row is not None and is_sound(row):

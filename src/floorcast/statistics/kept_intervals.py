@@ -62,7 +62,7 @@ class KeptService:
         return sum(run.size for run in self.runs.values())
 
     def first_change(self, view: FloorView, states: list[AgentState]) -> int:
-        """From which moment on rows have changed since this was last asked."""
+        """The moment from which rows have changed since the last call."""
         number, changed = self.service.id, _NEVER
         if states != self.states:
             changed = _first_change(self.states, states)

@@ -36,7 +36,7 @@ class Found(NamedTuple):
 
 
 Part = tuple[RunRows, list[R | None]]
-"""The kept rows of a service and day, and those after them; None: nothing was counted."""
+"""The kept rows of a service and day, and those after them; None if nothing was counted."""
 
 
 class Unkept(Generic[R]):
