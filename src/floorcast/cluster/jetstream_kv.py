@@ -173,7 +173,7 @@ class JetStreamKeyValueStore:
 
     @property
     def halted(self) -> str:
-        """The reason why the stream is no longer followed, with advice; empty if it is."""
+        """The reason why the stream is no longer followed, with advice. Empty if it is followed."""
         return self._watch.halted
 
     def buckets(self) -> list[str]:

@@ -216,8 +216,8 @@ class _Following:
     """Reassembles the messages of one consumer into writes.
 
     Up to the message ``load_to``, the consumer delivers only the last message of each key, so
-    writes may be incomplete. ``loaded`` is true once the copy is past that. ``missing`` names a key of the copy that
-    the stream has lost.
+    writes may be incomplete. ``loaded`` is true once the copy is past that. ``missing`` names a key
+    of the copy that the stream has lost.
     """
 
     def __init__(self, copy: Copy, load_to: int, *, deletions_kept: bool) -> None:
