@@ -129,6 +129,15 @@ def test_a_day_or_client_that_is_not_there_is_refused(folder: Path) -> None:
         tried(folder, *day, "--client", "Quiet", "--site", str(site))
 
 
+def test_a_day_without_events_is_refused(folder: Path) -> None:
+    """A day before or after the log has no alerts to print, and "0 times" would be misleading."""
+    acme = ("--client", "ACME", "--day")
+    with pytest.raises(SettingError, match=r"no events of that day; it begins at 2026-11-23 11:59"):
+        tried(folder, *acme, "2026-11-20")
+    with pytest.raises(SettingError, match=r"no events of that day; it ends at 2026-11-23 12:01"):
+        tried(folder, *acme, "2026-11-24")
+
+
 def test_the_log_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The site has the rules, so the log is only folded."""
     read: list[int] = []

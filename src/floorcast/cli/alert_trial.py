@@ -14,6 +14,7 @@ from floorcast.alerts.transitions import due
 from floorcast.cli.progress_bar import shown
 from floorcast.cli.verify import limits_of, stored_entries
 from floorcast.config.settings import Settings
+from floorcast.feeds.cursors import local_time
 from floorcast.floor.days import Calendar
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState
@@ -47,7 +48,7 @@ def tried(
 ) -> Trial:
     """Evaluate the rules in force, or those of a site file, on a day of the client.
 
-    Raises SettingError if there are no rules or no events of the client.
+    Raises SettingError if there are no rules, no events of the client, or none of that day.
     """
     config = _config(owner, site)
     zone = ZoneInfo(config.time_zone)
@@ -102,10 +103,14 @@ def _transitions(
     quiet = FoldLimits(limits.quiet_call, limits.quiet_agent, limits.late_state)
     refold = Refold(FloorState(client=stream.client), quiet)
     last = min(span.end, to_ms(stream.head.recorded_at))
+    if last < span.begin:
+        raise _no_events(f"ends at {_when(stream.head.recorded_at, config)}")
     with shown(max(1, (last - span.begin) // 60_000), "minutes") as bar:
-        now = span.begin
+        now, begun = span.begin, False
         for entry in stored_entries(log, stream):
             until = min(to_ms(entry.recorded_at), span.end)
+            if until == span.end and not begun:
+                raise _no_events(f"begins at {_when(entry.recorded_at, config)}")
             while now < until:
                 yield from _look(refold.floor, limits._replace(now=now))
                 now += 1000
@@ -114,6 +119,15 @@ def _transitions(
             if now >= span.end:
                 break
             _fold(refold, entry, config)
+            begun = begun or entry.kind == "events"
+
+
+def _no_events(bound: str) -> SettingError:
+    return SettingError(f"--day: the log has no events of that day; it {bound}")
+
+
+def _when(recorded_at: int, config: FloorConfig) -> str:
+    return local_time(recorded_at, ZoneInfo(config.time_zone))
 
 
 def _fold(refold: Refold, entry: StoredEntry, config: FloorConfig) -> None:
