@@ -140,8 +140,9 @@ def test_a_files_messages_name_the_file(tmp_path: Path) -> None:
     assert [line.startswith(f"{path}: client 1: ") for line in lines] == [True, True]
     path.write_bytes(b"\xff")
     for unreadable in (path, tmp_path, tmp_path / "none.toml"):
-        with pytest.raises(SettingError, match="cannot be read"):
+        with pytest.raises(SettingError, match="cannot be read") as caught:
             read(unreadable)
+        assert str(caught.value).count(str(unreadable)) == 1
 
 
 def test_a_thousand_mistakes_are_not_a_thousand_lines() -> None:

@@ -240,9 +240,14 @@ def _bound(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise SettingError(
-            f"cannot listen on {host} port {port}: {error.strerror or error}; "
+            f"cannot listen on {host} port {port}: {_reason(error)}; "
             "choose others with --host and --port"
         ) from error
+
+
+def _reason(error: OSError) -> str:
+    """What went wrong, without the address that ``socket.create_server`` repeats after it."""
+    return (error.strerror or str(error)).partition(" (while attempting")[0]
 
 
 def _spare_the_collector() -> None:

@@ -40,7 +40,9 @@ def read(path: Path) -> SiteFile:
         with path.open("rb") as file:
             raw = file.read(MAX_FILE_BYTES + 1)
         text = raw.decode()
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise SettingError(f"{path} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
         raise SettingError(f"{path} cannot be read: {error}") from error
     if len(raw) > MAX_FILE_BYTES:
         raise SettingError(f"{path} cannot be read: it has more than {MAX_FILE_BYTES >> 20} MiB")
