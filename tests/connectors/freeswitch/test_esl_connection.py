@@ -71,7 +71,7 @@ def test_a_wrong_password_is_told_from_a_freeswitch_that_is_away(user: str) -> N
         await connection.close(await connection.open())
         assert esl.commands[-1].startswith("userauth reader@pbx:" if user else "auth ")
         await esl.stop()
-        with pytest.raises(Unavailable, match="ESL at 127"):
+        with pytest.raises(Unavailable, match=r"ESL at 127.*check .*event_socket\.conf\.xml"):
             await EslConnection(esl.address(), Heard()).open()
         await esl.start()
 

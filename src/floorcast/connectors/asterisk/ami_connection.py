@@ -75,6 +75,11 @@ class AmiConnection:
                     limit=READ_BYTES,
                     ssl=self._address.tls,
                 )
+        except ConnectionRefusedError:
+            raise Unavailable(
+                f"AMI at {self._address}: nothing listens there; check the address, and that"
+                " manager.conf enables the interface there"
+            ) from None
         except (OSError, TimeoutError) as error:
             why = str(error) or type(error).__name__
             raise Unavailable(f"AMI at {self._address}: {why}") from None

@@ -58,6 +58,11 @@ class EslConnection:
                 reader, self._writer = await asyncio.open_connection(
                     self._address.host, self._address.port, limit=READ_BYTES
                 )
+        except ConnectionRefusedError:
+            raise self._lost(
+                "nothing listens there; check the address, and 'listen-ip' and 'listen-port' in"
+                " event_socket.conf.xml"
+            ) from None
         except (OSError, TimeoutError) as error:
             raise self._lost(str(error) or type(error).__name__) from None
         reading = asyncio.create_task(self._read(reader))
