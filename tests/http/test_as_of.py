@@ -224,12 +224,12 @@ def queued(number: int) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("at", "why"),
     [
-        ("yesterday", "at must be a moment"),
-        ({"ms": 1}, "at must be a moment"),
-        (True, "at must be a moment"),
+        ("yesterday", "at must be a time"),
+        ({"ms": 1}, "at must be a time"),
+        (True, "at must be a time"),
         (MIDNIGHT * 1000 + HOUR * 1000, "at is in the future"),
-        (MIDNIGHT * 1000 - 2 * HOUR * 1000, r"expected a moment from \"2026-11-22 23:59:00-0500\""),
-        (-5, "expected a moment from"),
+        (MIDNIGHT * 1000 - 2 * HOUR * 1000, r"expected a time from \"2026-11-22 23:59:00-0500\""),
+        (-5, "expected a time from"),
         ("ffffffff-ffff-1fff-bfff-ffffffffffff", "the token is from the future"),
     ],
 )

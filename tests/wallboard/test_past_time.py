@@ -31,7 +31,7 @@ def test_a_moment_before_the_log_says_from_when(wall: Screen) -> None:
     wall.sign_in()
     wall.page.wait_for_selector(SERVICES)
     show(wall, timedelta(hours=20))
-    wall.until_text("#services .explanation", "expected a moment from")
+    wall.until_text("#services .explanation", "expected a time from")
     wall.until("document.getElementById('freshness').innerText === 'Past'")
     wall.until_text("#agents .explanation", "No figures for this time.")
     wall.page.keyboard.press("Escape")

@@ -129,7 +129,7 @@ async def reached(services: Services, client: int, at: object) -> Reached:
         ticks = moment * TICKS_PER_MS
         if ticks > now + FUTURE:
             text = local_time(now, services.zone(client))
-            raise InvalidParameter(f'at is in the future: expected a moment up to now, "{text}"')
+            raise InvalidParameter(f'at is in the future: expected a time up to now, "{text}"')
         ticks = min(ticks, now)
         # events recorded within the ms are included
         entry = log.last_at(client, max(0, ticks) + TICKS_PER_MS - 1)
@@ -146,10 +146,10 @@ def _too_long_ago(
     zone = services.zone(client)
     text = local_time(max(0, ticks), zone)
     if since is None:
-        return InvalidParameter(f'at is "{text}": nothing is kept of that moment, or of later ones')
+        return InvalidParameter(f'at is "{text}": nothing is kept of that time, or of later ones')
     # the next whole second: the message shows no smaller parts
     begin = local_time(-(-since // 10_000_000) * 10_000_000, zone)
-    return InvalidParameter(f'at is "{text}": expected a moment from "{begin}" on')
+    return InvalidParameter(f'at is "{text}": expected a time from "{begin}" on')
 
 
 async def _unless_gone(context: RequestContext, work: asyncio.Future[bytes]) -> bytes:

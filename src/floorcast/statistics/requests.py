@@ -185,7 +185,7 @@ def read_at(value: object, zone: tzinfo) -> int:
     moment = read_time(value.strip() if isinstance(value, str) else value, zone)
     if moment is None:
         raise InvalidParameter(
-            "at must be a moment: milliseconds since 1970, ISO 8601"
+            "at must be a time: milliseconds since 1970, ISO 8601"
             " (2023-06-05T05:33:58.000-04:00), or a token from a feed"
         )
     return moment
