@@ -36,7 +36,7 @@ class DataFolder:
             os.close(self._lock)
             raise SettingError(
                 f"data folder {path} is in use by process {owner or '(unknown)'}: "
-                "stop it first, or give this server another folder with --data"
+                "stop it first, or name another folder with --data"
             ) from error
         try:
             os.ftruncate(self._lock, 0)
