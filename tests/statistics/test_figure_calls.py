@@ -164,6 +164,17 @@ def test_the_list_is_as_long_as_the_figure(
     house.check(seen(400), most)
 
 
+@pytest.mark.parametrize("after", [-1, 0, 1])
+def test_a_call_becomes_quiet_in_both_at_the_same_moment(after: int) -> None:
+    """Within a millisecond of the limit, the calls that wait and their number agree."""
+    house = House()
+    house.take(call("call.queue", 100, service=10))
+    house.take(call("call.queue", 100, 2, service=20))
+    house.take(call("call.answer", 100, 2, agent="ANN"))
+    quiet = Moment(0).quiet_call
+    house.check(Moment(seen(100).now + quiet + after))
+
+
 @st.composite
 def long_call(draw: st.DrawFn) -> list[tuple[InboundEvent, str]]:
     """One call that moves between queues and agents, with some late events."""

@@ -366,6 +366,18 @@ def test_a_joined_interval_that_was_wrong_at_the_beginning_is_not_read(
     finish(answer)
 
 
+def test_a_clock_that_was_set_back_leaves_later_rows_as_they_are() -> None:
+    """A response of the earlier time begins with fewer agents than the next later one."""
+    asked = Asked(8)
+    event = agent("READY", asked.now - 1000, "BOB", service=3)
+    asked.floor.fold(event, ticks(asked.now), "-")
+    asked.now += 900
+    for seconds in (0, -3 * 900, -500, 3 * 900 + 500):
+        asked.now += seconds
+        asked.ask()
+        asked.ask()
+
+
 def test_joined_rows_can_reach_further_than_the_run_of_a_service() -> None:
     """A service that changes during an answer keeps no rows of it."""
     asked = Asked(8)
