@@ -111,7 +111,7 @@ def main() -> None:
     size = Size(options.agents, options.services, 0)
     floor, fold = folded(size, options.calls)
     gc.freeze()
-    gc.set_threshold(100_000, 50, 100)  # as in the server
+    gc.set_threshold(10_000, 500, 100)  # as in the server
     view = FloorView(floor)
     moment = Moment(floor.state.recorded_at // 10_000)
     visibility = Visibility([view])

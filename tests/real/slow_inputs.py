@@ -289,7 +289,7 @@ def server() -> Iterator[Measured]:
         house = House(folder, Clock(), keeps=False, runner=runner)
         thresholds = gc.get_threshold()
         gc.freeze()
-        gc.set_threshold(100_000, 50, 100)  # as in the server
+        gc.set_threshold(10_000, 500, 100)  # as in the server
         try:
             yield Measured(house, loop)
         finally:
