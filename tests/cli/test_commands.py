@@ -26,11 +26,13 @@ LIGHT = {
     "floorcast.simulator",  # the sizes of a floor; its simulation needs SimPy
 }
 EVERY_HELP = """
-import json, sys
+import sys
+
+seen, found = {*sys.modules}, {}  # the environment may import modules into every process
+
+import json
 import typer
 from floorcast.cli.app import app
-
-seen, found = set(), {}
 
 def show(words, command):
     try:
