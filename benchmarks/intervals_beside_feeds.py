@@ -4,7 +4,8 @@
 
 A server takes in a day of 500 services and 10,000 agents, about a million events. Then the client
 sends an event every 50 ms and reads it from a stream: first alone, and then while another process
-requests ``stats/intervals`` of all services every second.
+requests ``stats/intervals`` of all services every second. The first response, which makes all rows,
+is measured apart.
 """
 
 from __future__ import annotations
@@ -119,12 +120,17 @@ def main() -> None:
     ):
         fill(server, end - end % HOUR - 23 * HOUR, end - 120_000)
         alone = asyncio.run(crowd.felt(server, given.seconds))
+        first = multiprocessing.Process(target=ask, args=(server.port, given.every, 0.1))
+        first.start()
+        cold = asyncio.run(crowd.felt(server, 3))
+        first.join()
         process = multiprocessing.Process(
             target=ask, args=(server.port, given.every, given.seconds + 1)
         )
         process.start()
         beside = asyncio.run(crowd.felt(server, given.seconds))
         process.join()
+    print(f"beside the first response, the slowest event took {max(cold.feed) * 1000:.0f} ms")
     print(f"{'p99, ms':<12}{'alone':>10}{'beside':>10}{'ratio':>8}{'events':>9}")
     for name in crowd.Felt._fields:
         before, after = crowd.p99(getattr(alone, name)), crowd.p99(getattr(beside, name))
