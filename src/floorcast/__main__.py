@@ -9,7 +9,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Load the program and run it. Ctrl-C while it is loaded ends it without a traceback."""
+    """Load the program and run it. Ctrl-C during loading ends it without a traceback."""
     try:
         from floorcast.cli.app import main as run  # noqa: PLC0415 — it takes half a second
     except KeyboardInterrupt:

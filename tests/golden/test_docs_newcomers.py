@@ -47,7 +47,7 @@ def clone(tmp_path: Path) -> Path:
 
 
 def test_the_readme(tmp_path: Path) -> None:
-    """Its event is accepted and appears in the feed, on the demo's site."""
+    """The event of the README is accepted and appears in the feed, with the demo's site file."""
     pasted = [block for block in blocks("../README.md") if block.kind == "sh"]
     site = files("floorcast").joinpath("example_site.toml").read_text("utf-8")
     with running(tmp_path, site=site) as server:

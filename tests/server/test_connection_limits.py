@@ -153,7 +153,7 @@ def test_short_deadlines_are_looked_at_more_often(head: float, sweep: float) -> 
 
 
 def test_a_head_is_bounded_by_its_bytes_and_by_the_number_of_its_headers() -> None:
-    """The first limit reached counts. The refusal of a long URL says so."""
+    """A head is refused at the first limit that it reaches. It says if the URL is too long."""
     long_url, large, many = RequestLimits(), RequestLimits(), RequestLimits()
     for limits in (long_url, large, many):
         limits.begin_head()

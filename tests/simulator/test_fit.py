@@ -47,7 +47,7 @@ def made_up(number: int, chance: Random) -> Call:
 
 
 def test_known_parameters_are_found_again() -> None:
-    """Talk, patience (mostly censored) and the voice unit are found within a few per cent."""
+    """Talk time, patience (mostly censored) and the voice unit are within a few percent."""
     chance = Random(5)
     found = fit([made_up(number, chance) for number in range(5_000)])
     service = found.services["S"]

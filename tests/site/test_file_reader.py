@@ -227,8 +227,8 @@ def test_a_key_of_thousands_of_parts_is_refused_at_once(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ['name = "a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q.r.s.t"', "[client.limits]"]
 )
-def test_dots_in_a_string_are_no_parts_of_a_key(text: str) -> None:
-    """Only keys have parts."""
+def test_dots_in_a_string_do_not_split_a_key(text: str) -> None:
+    """Dots separate the parts of a key, but not those of a quoted string."""
     with pytest.raises(SettingError) as caught:
         parse(text)
     assert "parts" not in str(caught.value)

@@ -96,7 +96,7 @@ def _done(
 
 
 def campaigns() -> Iterator[dict[str, Any]]:
-    """Three campaigns of today: running, completed, and loading."""
+    """Three of today's campaigns: one is running, one completed and one loading."""
     zones = {"ET": 12_400, "CT": 8_100, "MT": 2_300, "PT": 6_050}
     playing = {"loaded": 40_000, "uploaded": 41_200, "completed": 11_150, "remaining": 28_850}
     done = {"loaded": 5_000, "uploaded": 5_000, "completed": 5_000, "remaining": 0}

@@ -31,7 +31,7 @@ CUT_OFF = """[...document.querySelectorAll(".panel :is(.scroll, .plot)")]
 
 
 def violations(wall: Screen) -> list[Any]:
-    """The findings of axe by rule, with the elements."""
+    """The violations that axe finds, by rule, with the elements."""
     if not wall.page.evaluate("'axe' in window"):
         wall.page.evaluate(AXE)
     rules = "{'target-size': {enabled: true}}"  # of WCAG 2.2, which axe does not enable by default

@@ -168,7 +168,7 @@ class HourFold:
         *,
         within: bool,
     ) -> None:
-        """Fold the events of an entry. ``late`` are the indices of those that are noted as late."""
+        """Fold the events of an entry. ``late`` has the indices of the events marked as late."""
         event_id = event_id_maker(self.floor.state.client, entry.recorded_at, entry.number)
         first = position(entry.number, 0)
         for index, event in enumerate(events):

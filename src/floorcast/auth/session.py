@@ -204,7 +204,7 @@ def restored(raw: bytes) -> Session | None:
 
 
 def id_from(nonce: str, api_token: str) -> str:
-    """The id (a UUID of version 4) of the session with this nonce, opened with this API token."""
+    """The id (a version 4 UUID) of the session with this nonce, opened with this API token."""
     mac = hmac.digest(api_token.encode("utf-8", "surrogatepass"), nonce.encode(), "sha256")
     return str(uuid.UUID(bytes=mac[:16], version=4))
 

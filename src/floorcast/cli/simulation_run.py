@@ -22,9 +22,9 @@ CHECK_SECONDS = 0.1  # between two checks of the clock
 
 
 class Pace(NamedTuple):
-    """The pace of a floor: ``speed`` times real time, and never ahead of it.
+    """The pace of a floor: ``speed`` times real time, until its clock reaches the current time.
 
-    ``behind`` is the age of the floor's start time when the run begins, in ms.
+    ``behind`` is how far in the past the floor starts when the run begins, in ms.
     """
 
     speed: float

@@ -66,12 +66,12 @@ class FreeswitchTable(MappingConfig, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class LivevoxTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The table ``[livevox]``: the followed server and the login.
+    """The table ``[livevox]``: the server to follow and its login.
 
     ``from_url`` is the URL of the server. The password is in ``password_file``, unless the
     environment (``FLOORCAST_PASSWORD``) or the prompt gives it; the API token in
     ``api_token_file``, unless ``FLOORCAST_API_TOKEN`` gives it. ``source`` names the server in ids.
-    ``poll_seconds`` is the time between two requests for waiting calls, 0 for none.
+    ``poll_seconds`` is the interval between requests for waiting calls; 0 disables them.
     """
 
     source: Annotated[str, Meta(min_length=1, max_length=1024)] = "livevox"

@@ -119,7 +119,7 @@ class Tail:
     def add(self, records: Sequence[Record], recorded_at: int) -> int:
         """Append as many of ``records`` as there is room for; returns their number.
 
-        There must be room for one: the tail is not ``ripe``.
+        The tail must have room for at least one record, so it must not be ``ripe``.
         """
         if not self._positions:
             self.first_taken = recorded_at

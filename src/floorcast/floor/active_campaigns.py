@@ -26,7 +26,7 @@ class ActiveCampaigns(Roster[Campaign]):
         self._ledger = ledger
 
     def begin_day(self, calendar: Calendar) -> None:
-        """A day begins: remove the campaigns that have been inactive for too long."""
+        """At the start of a day, remove campaigns that have been inactive for too long."""
         for campaign in self.numbers():
             self.place(self._known[campaign], calendar)
 

@@ -109,10 +109,10 @@ class Folded(Struct, omit_defaults=True, gc=False):
 class Call(Struct, omit_defaults=True, gc=False):
     """A call in progress or recently ended.
 
-    ``declared`` is the service named by a begin or a correction (at ``declared_at``), and
-    ``service`` the one at which the call began or was first seen. ``told`` has the times of the
-    events that set the other members, each with a bit per member. ``gone`` has the agents that left
-    it for another call, with the time and whether they came back then.
+    ``declared`` is the service that a start event or a correction named at ``declared_at``.
+    ``service`` is the one at which the call began or was first seen. ``told`` has the times of the
+    events that set the other members, each with a bit per member that the event set. ``gone`` has
+    the agents who left this call for another one or came back to it, with the time.
     """
 
     transaction: int

@@ -39,7 +39,7 @@ class Reached(NamedTuple):
 
 
 async def answer_about_past(context: RequestContext, question: Question, at: object) -> Response:
-    """Return what the method would have answered at a time, from the entries that the log had then.
+    """Return what the method would have answered at a given time, based on the log at that time.
 
     Raises InvalidParameter for a time before the log begins or in the future, and Unavailable
     if too many such answers are being computed.

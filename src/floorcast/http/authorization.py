@@ -40,8 +40,8 @@ def _cookie(headers: list[str]) -> str:
     """The session in the ``Cookie`` headers, or "".
 
     Python's own parser takes quadratic time on a run of backslashes before 3.11.10 (CVE-2024-7592),
-    and this runs before authentication. The session cookie is never quoted. Of several, the last
-    one counts, as in Python's parser.
+    and this runs before authentication. The session cookie is never quoted. If there are
+    several, the last one is used, as in Python's parser.
     """
     found = ""
     for header in headers:

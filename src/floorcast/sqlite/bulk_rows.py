@@ -38,6 +38,6 @@ def blobs(values: Sequence[bytes]) -> object:
 
 @lru_cache(maxsize=64)
 def statement(into: str, columns: int, rows: int) -> str:
-    """``into`` with the values of ``rows`` rows. Statements are cached by number."""
+    """``into`` with the values of ``rows`` rows. Statements are cached by the number of rows."""
     one = "(" + ",".join("?" * columns) + ")"
     return f"{into} VALUES {','.join([one] * rows)}"

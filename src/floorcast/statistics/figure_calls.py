@@ -139,7 +139,7 @@ class FigureCalls:
         yield from self._rows()
 
     def close(self) -> None:
-        """Let the floor go."""
+        """Release the floor."""
         self._scan.close()
 
     def _rows(self) -> Iterator[None]:

@@ -65,7 +65,7 @@ class _Services:
             yield [self._with_calls(row) for row in found]
 
     def close(self) -> None:
-        """Let the floor go."""
+        """Release the floor."""
         self._call_scan.close()
         self._scan.close()
 

@@ -77,7 +77,10 @@ def encoded_intervals(
     span: IntervalSpan,
     kept: KeptIntervals | None = None,
 ) -> Slices[bytes]:
-    """The same rows as JSON, also joined by commas; those that are ``kept`` are not made again."""
+    """The rows of ``service_intervals`` as JSON. Rows that are kept are reused.
+
+    A piece can have several rows, which are joined by commas.
+    """
     if kept is None:
         return Slices([_Rows(scope, moment, span, _encoded, Unkept) for scope in scopes])
     return Slices(
@@ -160,7 +163,7 @@ class _Rows(Generic[R]):
             yield from self._reading.intervals(day, first, parts)
 
     def close(self) -> None:
-        """Let the floor go."""
+        """Release the floor."""
         self._scan.close()
 
     def _made(self, number: int) -> list[Part[R]] | None:

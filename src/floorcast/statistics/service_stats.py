@@ -128,7 +128,7 @@ class _Services:
             yield rows
 
     def close(self) -> None:
-        """Let the floor go."""
+        """Release the floor."""
         self._call_scan.close()
         self._scan.close()
 

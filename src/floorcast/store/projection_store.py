@@ -75,12 +75,13 @@ class StoreTuning:
 class ProjectionStore:
     """The store of one log. Not thread-safe: used from the event loop's thread.
 
-    ``path`` is the file, or None to keep all in memory. ``identity`` is the log's; ``heads`` are
-    its newest entries by client. A file that belongs to another log, is ahead of the log, has the
-    layout of another release or cannot be read is replaced by an empty one. Rows have checksums,
-    which are verified on reading. Clients in ``mending`` have lost segments or calls, or have calls
-    that an earlier release stored without an index; the callback ``on_damage`` rebuilds them.
-    ``may_be_full`` is false only while the backlog has room; ``is_full`` finds out.
+    ``path`` is the file, or None to keep everything in memory. ``identity`` is that of the log;
+    ``heads`` has the number of each client's newest entry. A file that belongs to another log,
+    is ahead of the log, has the layout of another release or cannot be read is replaced by an
+    empty one. Rows have checksums, which are verified on reading. Clients in ``mending`` have
+    lost segments or calls, or have calls that an earlier release stored without an index; the
+    callback ``on_damage`` rebuilds that data. If ``may_be_full`` is false, the backlog has
+    room; if it is true, call ``is_full``.
     """
 
     def __init__(

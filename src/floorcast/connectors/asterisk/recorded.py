@@ -1,4 +1,4 @@
-"""Converts a queue log or a recording of AMI to events. No I/O."""
+"""Converts a queue log or an AMI recording to events. No I/O."""
 
 from __future__ import annotations
 

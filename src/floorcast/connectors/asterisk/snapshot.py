@@ -130,7 +130,7 @@ def _ends_of_talks(snapshot: Snapshot, state: State, config: MappingConfig) -> I
 
 
 def _leaves(snapshot: Snapshot, state: State) -> Iterator[Sign]:
-    """Callers who are up, but no longer in the queue in which they waited."""
+    """Callers whose channels are up but who have left the queue in which they waited."""
     up = {frame.get("Uniqueid", "") for frame in snapshot.channels}
     waiting = {frame.get("Uniqueid", "") for frame in snapshot.entries}
     bridged = {other.get("Uniqueid", "") for _, other, _ in _bridged(snapshot)}

@@ -116,7 +116,7 @@ class Mapping:
         return self._phases.taken()
 
     def know_reason(self, caller: str, reason: str) -> None:
-        """Set the reason why a caller left a queue, learned afterwards."""
+        """Set the reason why a caller left a queue, which became known only afterwards."""
         call = self._state.call(caller)
         if call and call.phase is Phase.LEAVING:
             if reason not in {"", ABANDONED}:

@@ -90,7 +90,7 @@ class Transfers:
         self._agents.apply(Held(at=sign.at, channel=channel, on=sign.on))
 
     def _passed_on_by(self, sign: Transferred) -> CallNow | None:
-        """The call that its agent transferred. None if a caller transferred an agent."""
+        """The call, if its own agent transferred it. None if a caller transferred an agent."""
         for one in self.bridges.reach(sign.passed_on):
             # the caller may enter the bridge after the agent has already passed them on
             of_leg = self._state.calls.get(self._agents.call_of_leg(one))
