@@ -6,6 +6,9 @@ client's own zone. Ids are strings here, as the reference prints them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from msgspec import UNSET, UnsetType
 
 from floorcast.floor.days import Calendar
@@ -17,6 +20,8 @@ from floorcast.model.outbound import EmailEvent, OutboundEvent, SmsEvent
 
 __all__ = ["MessageFold"]
 
+D = TypeVar("D", EmailAttemptData, SmsAttemptData)
+
 
 class MessageFold:
     """Folds messages. ``at`` is an event's time in ms, in the calendar's zone when printed."""
@@ -27,19 +32,24 @@ class MessageFold:
 
     def email(self, event: EmailAttempt, at: int, _now: int, event_id: str) -> OutboundEvent:
         """A step of an outbound email, such as its attempt or delivery."""
-        directory = self._state.directory
-        service, stamp = directory.service(event.data.service), self._calendar.stamp(at)
-        fed = _email_event(self._state.client, event.data, service, stamp, event_id, directory)
-        center = directory.call_center_of(service)
-        return OutboundEvent("interaction", "EMAIL", service, center, fed)
+        return self._sent("EMAIL", _email_event, event.data, at, event_id)
 
     def sms(self, event: SmsAttempt, at: int, _now: int, event_id: str) -> OutboundEvent:
         """A step of an outbound SMS, such as its attempt or delivery."""
-        directory = self._state.directory
-        service, stamp = directory.service(event.data.service), self._calendar.stamp(at)
-        fed = _sms_event(self._state.client, event.data, service, stamp, event_id, directory)
-        center = directory.call_center_of(service)
-        return OutboundEvent("interaction", "SMS", service, center, fed)
+        return self._sent("SMS", _sms_event, event.data, at, event_id)
+
+    def _sent(
+        self,
+        kind: str,
+        make: Callable[[int, D, int, str, str, Directory], EmailEvent | SmsEvent],
+        data: D,
+        at: int,
+        event_id: str,
+    ) -> OutboundEvent:
+        client, directory = self._state.client, self._state.directory
+        service, stamp = directory.service(data.service), self._calendar.stamp(at)
+        fed = make(client, data, service, stamp, event_id, directory)
+        return OutboundEvent("interaction", kind, service, directory.call_center_of(service), fed)
 
 
 def _email_event(
