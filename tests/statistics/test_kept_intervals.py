@@ -199,7 +199,9 @@ class Requests(RuleBasedStateMachine):
         """Each floor's size is that of its runs."""
         for floor in self.kept.floors.values() if hasattr(self, "kept") else ():
             joined = sum(one.size for one in floor.joined.values())
-            assert floor.size == joined + sum(one.size for one in floor.services.values())
+            assert floor.size == joined + sum(
+                run.size for one in floor.services.values() for run in one.runs.values()
+            )
             assert floor.size <= self.most
             assert joined * 4 <= self.most
         if hasattr(self, "kept"):
@@ -432,7 +434,7 @@ def test_rows_are_joined_only_if_the_runs_of_all_services_are_kept() -> None:
     unlimited = Asked(8)
     unlimited.filled()
     joined = sum(one.size for one in unlimited.kept_floor.joined.values())
-    run = unlimited.kept_floor.services[1].size
+    (run,) = [one.size for one in unlimited.kept_floor.services[1].runs.values()]
     assert 0 < joined < run
     asked = Asked(8, KeptLimits(client_bytes=6 * run + joined))  # room for joined rows is left
     asked.filled()

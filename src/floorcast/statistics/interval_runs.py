@@ -50,9 +50,9 @@ class Run:
         """The number of the interval after the last."""
         return self.first + len(self.blocks) * _BLOCK + len(self.plain)
 
-    def read(self, first: int, end: int) -> RunRows:
-        """The rows of the intervals from ``first`` on, before ``end``, as they are now."""
-        return RunRows(self.first, first, min(end, self.end), self.blocks[:], self.plain[:])
+    def read(self, end: int) -> RunRows:
+        """The rows of the intervals before ``end``, as they are now."""
+        return RunRows(self.first, min(end, self.end), self.blocks[:], self.plain[:])
 
     def add(self, rows: Iterable[bytes]) -> int:
         """Add the rows of the next intervals; returns by how many bytes it has grown."""
@@ -83,12 +83,8 @@ class Run:
 
 
 class RunRows(NamedTuple):
-    """Rows of a run as they were when they were read: of intervals ``first`` to ``end``.
+    """Rows of a run as they were when they were read: of the intervals ``first`` to ``end``."""
 
-    ``begin`` is the interval of the run's first row.
-    """
-
-    begin: int
     first: int
     end: int
     blocks: Sequence[bytes] = ()
@@ -96,12 +92,12 @@ class RunRows(NamedTuple):
 
     def since(self, interval: int) -> list[bytes]:
         """The rows from an interval on."""
-        skipped = min((interval - self.begin) // _BLOCK, len(self.blocks))
+        skipped = min((interval - self.first) // _BLOCK, len(self.blocks))
         rows: list[bytes] = []
         for block in self.blocks[skipped:]:
             rows += _unpacked(block)
         rows += self.plain
-        before = self.begin + skipped * _BLOCK
+        before = self.first + skipped * _BLOCK
         return rows[interval - before : max(0, self.end - before)]
 
 

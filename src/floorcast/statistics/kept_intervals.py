@@ -56,11 +56,6 @@ class KeptService:
         self.runs: dict[RunKey, Run] = {}
         self.used = 0
 
-    @property
-    def size(self) -> int:
-        """The bytes of the runs."""
-        return sum(run.size for run in self.runs.values())
-
     def first_change(self, view: FloorView, states: list[AgentState]) -> int:
         """The moment from which rows have changed since the last call."""
         number, changed = self.service.id, _NEVER

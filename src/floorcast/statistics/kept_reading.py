@@ -26,13 +26,12 @@ _ROWS_OF_TURN = 2000  # rows that are unpacked at most in one turn of the event 
 class Found(NamedTuple):
     """The kept rows of a service and day, and the agents and the waiting calls after them.
 
-    Rows can be added to ``run`` of ``service``, unless it is None.
+    Rows can be added to ``run``, which is one of a service, unless it is None.
     """
 
     rows: RunRows
     before: tuple[int, int]
-    service: KeptService | None = None
-    run: Run | None = None
+    run: tuple[KeptService, Run] | None = None
 
 
 Part = tuple[RunRows, list[R | None]]
@@ -48,7 +47,7 @@ class Unkept(Generic[R]):
     def find(self, own: ServiceNow, day: Day, first: int) -> Found:
         """No rows, and the counts before the first one."""
         interval = first // self._width
-        return Found(RunRows(interval, interval, interval), own.before(day, first))
+        return Found(RunRows(interval, interval), own.before(day, first))
 
     def keep(self, found: Found, day: Day, made: Sequence[R | None]) -> None:
         """Keep nothing."""
@@ -96,27 +95,29 @@ class KeptReading:
         changes = floor.changes
         kept = floor.of(self._view, own, self._today, self._now)
         run = kept.runs.get((day.number, self._length))
-        if run is None or not run.first <= interval <= run.end:
-            run = Run(day, self._length, interval)
-        if run.begun != self._begun(own, day, run):
+        if run is not None and not run.first <= interval <= run.end:
+            run = None
+        if run is not None and run.begun != self._begun(own, day, run):
             floor.give_up_run(kept, run)
+            run = None
+        if run is None:
             run = Run(day, self._length, interval)
             run.begun = self._begun(own, day, run)
         self._follow(changes)
-        rows = run.read(interval, max(self._over(day), interval))
+        rows = run.read(max(self._over(day), interval))
         if rows.end < run.end:  # the clock was set back
             return Found(rows, own.before(day, rows.end * self._width))
         if run.left is None:
             run.left = own.before(day, rows.end * self._width)
-        return Found(rows, run.left, kept, run)
+        return Found(rows, run.left, (kept, run))
 
     def keep(self, found: Found, day: Day, made: Sequence[bytes | None]) -> None:
         """Keep those rows that were made after the kept ones and are of intervals that are over."""
         over = self._over(day) - found.rows.end
-        if found.service is not None and found.run is not None and over > 0:
+        if found.run is not None and over > 0:
             rows = [row or b"" for row in made[:over]]
             changes = self._floor.changes
-            self._floor.add(self._view, found.service, found.run, rows)
+            self._floor.add(self._view, *found.run, rows)
             self._follow(changes)
 
     def intervals(
