@@ -191,10 +191,15 @@ class HourFold:
         """
         since = self.floor.ledger.take_all_recounted()
         if since is not None and not known and type(event) in OF_CALLS:
-            until = self._sealed_until
-            oldest = max(since, until - OLDEST_LATE_MS)
-            for one in hours_between(self.hour.client, oldest, until, self.floor.calendar):
-                self.late[one.name] += 1
+            self._note_sealed_since(since)
+
+    def _note_sealed_since(self, at: int) -> None:
+        """Note the sealed hours from the one of ``at`` (ms) on, but none that is too old."""
+        self._note_hours(max(at, self._sealed_until - OLDEST_LATE_MS), self._sealed_until)
+
+    def _note_hours(self, begin: int, end: int) -> None:
+        for one in hours_between(self.hour.client, begin, end, self.floor.calendar):
+            self.late[one.name] += 1
 
     def _note_late(self, events: Sequence[LoggedEvent], entry: Entry) -> set[int]:
         """Note the earlier, already sealed hours that late events change.
@@ -202,10 +207,10 @@ class HourFold:
         Returns the indices of those events.
         """
         noted: set[int] = set()
-        hour, calendar = self.hour, self.floor.calendar
         recorded = to_ms(entry.recorded_at)
-        sealed_until = boundary_before(hour.client, recorded - GRACE_MS, calendar)
-        self._sealed_until = sealed_until
+        sealed_until = self._sealed_until = boundary_before(
+            self.hour.client, recorded - GRACE_MS, self.floor.calendar
+        )
         self.floor.ledger.settle(sealed_until)
         self.floor.ledger.take_all_recounted()
         known = self.floor.call_table.calls
@@ -213,16 +218,13 @@ class HourFold:
             at = recorded if getattr(event, "time", None) is None else _time_of(event)
             if at < sealed_until:
                 noted.add(index)
-                oldest = max(at, sealed_until - OLDEST_LATE_MS)
-                for one in hours_between(hour.client, oldest, sealed_until, calendar):
-                    self.late[one.name] += 1
+                self._note_sealed_since(at)
                 continue
             call = known.get(self._wrapped_up(event) or _key_of(event))
             over = sealed_until if call is None else self.over_at(call)
             if over < sealed_until:
                 noted.add(index)
-                for one in hours_between(hour.client, over, over + 1, calendar):
-                    self.late[one.name] += 1
+                self._note_hours(over, over + 1)
         return noted
 
     def _wrapped_up(self, event: LoggedEvent) -> Key | None:
