@@ -1,4 +1,4 @@
-"""Tests of the evaluator: two nodes on one log, and one client whose log fails."""
+"""Tests of the evaluator, with two nodes on one log and with a log that fails."""
 
 from __future__ import annotations
 
@@ -40,20 +40,20 @@ class Node:
         self.evaluator = AlertEvaluator({CLIENT: self.projection}, log, clock, FoldLimits())
 
     async def look(self, log: MemoryLog) -> None:
-        """Evaluate once, and wait until the resulting entries are folded."""
+        """Evaluate once and wait until the resulting entries are folded."""
         await self.evaluator.look_at(self.projection)
         await self.projection.until_folded(log.head(CLIENT).number)
 
 
 async def take(log: MemoryLog, clock: Clock, kind: str) -> None:
-    """An event of call 2 at the current time."""
+    """Append an event of call 2 at the current time."""
     now = clock() // 10_000
     event = msgspec.structs.replace(call_at(kind, now, 2, service=10), id=f"{kind}{now}")
     await log.append(Batch(CLIENT, [msgspec.json.encode(event)], [event]))
 
 
 def transitions(log: MemoryLog) -> list[tuple[str, float | None]]:
-    """The transitions in the log."""
+    """Return the status and value of each transition in the log."""
     return [
         (event.data.status, event.data.value)
         for entry in log.read(CLIENT, 0, 1000)
@@ -64,7 +64,7 @@ def transitions(log: MemoryLog) -> list[tuple[str, float | None]]:
 
 
 def test_two_nodes_put_each_transition_into_the_log_once() -> None:
-    """Two nodes evaluate at different times, and one restarts in between."""
+    """The log has each transition once, although two nodes evaluate and one of them restarts."""
     asyncio.run(_two_nodes())
 
 
@@ -105,7 +105,7 @@ class Full(MemoryLog):
 
 
 def test_what_the_log_refuses_is_proposed_again(caplog: pytest.LogCaptureFixture) -> None:
-    """The status does not change meanwhile, and the evaluation ends without an error."""
+    """If the log refuses a transition, the status stays, and it is proposed again later."""
     asyncio.run(_refused())
 
 

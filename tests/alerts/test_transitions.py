@@ -23,12 +23,12 @@ PLAN = FloorConfig(
 
 
 def waiting() -> Floor:
-    """A floor with a call that has waited for half a minute."""
+    """Return a floor with a call that has waited for half a minute."""
     return folded(PLAN, [call_at("queue", NOON - 30_000, 2, service=10)])
 
 
 def proposed(floor: Floor) -> list[AlertTransition]:
-    """The transitions that are due at noon."""
+    """Return the transitions that are due at noon."""
     view = FloorView(floor)
     return [
         one for some in judged(view, alerts_of(view), Moment(NOON)) for one in due(view, some, NOON)
@@ -36,7 +36,7 @@ def proposed(floor: Floor) -> list[AlertTransition]:
 
 
 def test_a_transition_names_what_it_follows_and_so_has_one_id() -> None:
-    """The log stores one of two proposals by different nodes, and reads it back unchanged."""
+    """Two nodes' proposals of a transition have the same id. The log returns it unchanged."""
     floor = waiting()
     (first,), (second,) = proposed(floor), proposed(floor)
     assert (first.id, first.source) == (second.id, ALERT_SOURCE)
@@ -47,7 +47,7 @@ def test_a_transition_names_what_it_follows_and_so_has_one_id() -> None:
 
 
 def test_after_a_transition_nothing_is_due_until_the_figure_is_back() -> None:
-    """The next transition follows the entry of the first one."""
+    """After a transition, nothing is due. The next transition follows the first one's entry."""
     floor = waiting()
     (first,) = proposed(floor)
     floor.begin_entry(9, NOON * 10_000)
@@ -60,7 +60,7 @@ def test_after_a_transition_nothing_is_due_until_the_figure_is_back() -> None:
 
 
 def test_an_alert_that_no_rule_has_any_more_is_over() -> None:
-    """The alert ends with an ordinary transition."""
+    """An alert whose rule was removed ends with an ordinary transition."""
     floor = waiting()
     (first,) = proposed(floor)
     floor.begin_entry(9, NOON * 10_000)

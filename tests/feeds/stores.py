@@ -1,4 +1,4 @@
-"""A store for segments in memory, for use in place of one on disk."""
+"""A store that keeps segments in memory instead of on disk."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["MemoryStore"]
 
 
 class MemoryStore(ProjectionStore):
-    """Keeps every segment. ``reads`` counts the segments read completely."""
+    """Keeps every segment. ``reads`` counts the segments that were read completely."""
 
     def __init__(self) -> None:
         self.kept: dict[tuple[int, str], list[Segment]] = {}
@@ -22,12 +22,12 @@ class MemoryStore(ProjectionStore):
         self.kept.setdefault((client, feed), []).append(segment)
 
     def covered(self, client: int, feed: str) -> int:
-        """The last stored position."""
+        """Return the last stored position."""
         kept = self.kept.get((client, feed))
         return kept[-1].last if kept else 0
 
     def segments(self, client: int, feed: str, after_place: int, limit: int) -> list[SegmentHead]:
-        """The heads of segments after a position."""
+        """Return the heads of the segments after a position."""
         if self.error is not None:
             raise self.error
         behind = [s for s in self.kept.get((client, feed), []) if s.last > after_place]

@@ -1,4 +1,4 @@
-"""Blocks: bounded, and cut into pages without decoding events."""
+"""Tests that blocks have a limited size and are cut into pages without decoding events."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SIGHTS = [
 def test_a_tail_and_the_block_it_becomes_give_the_same(
     steps: list[tuple[int, int]], cursor: int, room: int, sight: Matcher
 ) -> None:
-    """Both give the same events for any cursor, filter and limit."""
+    """A tail and its block give the same events for any cursor, filter and limit."""
     at, records = 0, []
     for step, service in steps:
         at += step
@@ -55,7 +55,7 @@ def test_a_tail_and_the_block_it_becomes_give_the_same(
 
 
 def test_a_tail_is_ripe_by_events_or_by_bytes() -> None:
-    """Its size is bounded by one block, so that blocks stay small."""
+    """A tail takes at most one block's events and bytes, so that blocks stay small."""
     tail = Tail()
     records = [(at, ("", 1, 1), b"{}") for at in range(1, 3000)]
     assert tail.add(records, 1) == SEAL_EVENTS
@@ -67,7 +67,7 @@ def test_a_tail_is_ripe_by_events_or_by_bytes() -> None:
 
 
 def test_a_page_of_large_events_ends_early() -> None:
-    """A page's bytes are bounded, however many events were requested."""
+    """The size of a page is limited, however many events were requested."""
     builder = PageBuilder(0, EVERYTHING, 1000)
     at = 0
     while not builder.full:
@@ -102,7 +102,7 @@ BLANK = b'{"agentId":7,"agentServiceId":10,"eventType":"IN_CALL","seqNum":9}'
 
 
 def test_a_call_of_a_hidden_call_center_is_left_out_of_the_agent_s_event() -> None:
-    """In the tail and in blocks, users who may see the call get the original bytes."""
+    """Users who may not see the call get the event without it; others get the original bytes."""
     kinds = {"": WHOLE, "call of 1": WHOLE, "call of 2": BLANK, "call of ": BLANK}
     tail = Tail()
     tail.add([(at, (kind, 10, 1), WHOLE) for at, kind in enumerate(kinds, 1)], 1)
@@ -125,7 +125,7 @@ def test_an_event_is_one_line(text: str) -> None:
 
 
 def test_what_does_not_apply_is_left_out_or_null() -> None:
-    """It is omitted from an agent event and null in an interaction event."""
+    """A member without a value is omitted from agent events and is null in interaction events."""
     agent = AgentEvent(
         timestamp=1,
         client_id=2,

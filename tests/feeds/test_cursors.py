@@ -1,4 +1,4 @@
-"""Tokens and cursors: a known position is exact, an unknown one stands for its time."""
+"""Tests that tokens resolve to their exact position, or by time if the position is unknown."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GAPS = st.lists(st.integers(1, 3600 * TICKS_PER_SECOND), max_size=30)
 
 
 def log_of(gaps: list[int]) -> Entries:
-    """A log with entries at the given ages."""
+    """Return a log whose entries are separated by the given gaps."""
     log = Entries(lambda: NOW)
     at = NOW - 1 - sum(gaps)
     for gap in [*gaps, 0]:
@@ -34,13 +34,13 @@ def log_of(gaps: list[int]) -> Entries:
 
 
 def resolved(log: Entries, text: str, now: int = NOW) -> int:
-    """The cursor of a token."""
+    """Return the cursor of a token."""
     return resolve(CLIENT, text, log, now, ZONE)
 
 
 @given(GAPS, st.data())
 def test_a_token_is_a_place(gaps: list[int], data: st.DataObject) -> None:
-    """The token of any position within the day leads back to exactly that position."""
+    """The token of any position within the last day resolves to exactly that position."""
     log = log_of(gaps)
     number = data.draw(st.integers(1, log.head(CLIENT).number))
     cursor = position(number, data.draw(st.integers(0, MAX_INDEX)))
@@ -60,7 +60,7 @@ def test_a_token_is_a_place(gaps: list[int], data: st.DataObject) -> None:
 
 @given(GAPS, st.integers(0, REACH), st.integers(2**20, 2**43))
 def test_an_unknown_place_means_the_tokens_time(gaps: list[int], ago: int, entry: int) -> None:
-    """All events recorded after that time are returned, and none before it."""
+    """A token with an unknown position resolves to the last entry up to the token's time."""
     log = log_of(gaps)
     cursor = resolved(log, tokens.encode(CLIENT, NOW - ago, position(entry, 5)))
     number = entry_of(cursor)
@@ -71,14 +71,14 @@ def test_an_unknown_place_means_the_tokens_time(gaps: list[int], ago: int, entry
 
 
 def test_a_restored_log_is_recognised_by_its_times() -> None:
-    """An entry with the token's number but a later time belongs to another log."""
+    """If the entry with the token's number has a later time, the token is from another log."""
     log = log_of([10, 10, 10])
     lost = tokens.encode(CLIENT, NOW - 25, position(3, 0))
     assert entry_of(resolved(log, lost)) == 1
 
 
 def test_an_entry_that_the_retention_removed_is_not_known() -> None:
-    """The token then stands for its time."""
+    """If retention has removed a token's entry, the token is resolved by its time."""
     log = log_of([10, 10, 10])
     text = token_at(CLIENT, position(2, 1), log, NOW, at_head=False)
     assert resolved(log, text) == position(2, 1)
@@ -87,14 +87,14 @@ def test_an_entry_that_the_retention_removed_is_not_known() -> None:
 
 
 def test_another_clients_token_means_its_time() -> None:
-    """The log has not reached such a position."""
+    """Another client's token is resolved by its time if the log has not reached its position."""
     log = log_of([10, 10, 10])
     theirs = tokens.encode(8, NOW - 15, end_of_entry(4))
     assert entry_of(resolved(log, theirs)) == 2
 
 
 def test_a_token_of_an_empty_log_begins_at_its_beginning() -> None:
-    """The log was empty when the token was made, so all events come after it."""
+    """All events follow a token that was made while the log was empty."""
     log = Entries(lambda: NOW)
     text = token_at(CLIENT, 0, log, NOW, at_head=True)
     log.take(CLIENT, NOW)
@@ -103,7 +103,7 @@ def test_a_token_of_an_empty_log_begins_at_its_beginning() -> None:
 
 @pytest.mark.parametrize("seconds", [5, 6])
 def test_an_unknown_position_in_the_future_is_refused(seconds: int) -> None:
-    """Another node's clock may be ahead by five seconds."""
+    """A token may be up to five seconds in the future, because another clock may be ahead."""
     text = tokens.encode(CLIENT, NOW + seconds * TICKS_PER_SECOND, end_of_entry(99))
     log = log_of([10])
     if seconds <= 5:
@@ -117,7 +117,7 @@ def test_an_unknown_position_in_the_future_is_refused(seconds: int) -> None:
 def test_tokens_made_while_the_clock_was_ahead_stay_good(
     gaps: list[int], ahead: int, taken: bool
 ) -> None:
-    """The token of such a time continues from there, with or without events in between."""
+    """A token made while the clock was ahead still resolves to its position."""
     log = log_of(gaps)
     if taken:
         log.take(CLIENT, NOW + ahead)
@@ -131,7 +131,7 @@ def test_tokens_made_while_the_clock_was_ahead_stay_good(
 
 @pytest.mark.parametrize("known", [True, False])
 def test_a_day_is_the_most(known: bool) -> None:
-    """The limit is exact for known and unknown positions. The message uses the client's zone."""
+    """The 24-hour limit is exact for any position. The message uses the client's time zone."""
     log = Entries(lambda: NOW)
     log.take(CLIENT, NOW - REACH - 1)
     cursor = end_of_entry(1) if known else end_of_entry(99)
@@ -152,14 +152,14 @@ def test_a_day_is_the_most(known: bool) -> None:
     )
 )
 def test_whatever_is_sent_is_a_place_or_a_refusal(text: str) -> None:
-    """Any text gives a cursor or a refusal."""
+    """Any text gives a cursor or is refused."""
     log = log_of([10])
     with contextlib.suppress(InvalidParameter):
         assert resolved(log, text) >= 0
 
 
 def test_times_are_printed_as_the_reference_prints_them() -> None:
-    """The offset is that of the zone at that time."""
+    """A time is printed with the offset that the time zone had then."""
     assert local_time(1_619_264_069 * TICKS_PER_SECOND, ZONE) == "2021-04-24 07:34:29-0400"
     assert local_time(1_614_264_069 * TICKS_PER_SECOND, ZONE) == "2021-02-25 09:41:09-0500"
 
@@ -177,7 +177,7 @@ def test_times_are_printed_as_the_reference_prints_them() -> None:
 def test_a_place_that_another_node_has_seen_may_still_come(
     ahead: int, lost: int, waits: bool
 ) -> None:
-    """It may arrive until all events of the token's time are here. Then it is of another log."""
+    """A token's entry may still arrive, unless all entries up to the token's time are present."""
     log = log_of([1, 1])
     log.lost = lost
     entry = log.head(CLIENT).number + ahead
@@ -192,7 +192,7 @@ SECRET = b"of an installation"
 def test_a_token_under_the_secret_is_a_place_and_one_of_old_still_is(
     gaps: list[int], data: st.DataObject
 ) -> None:
-    """Tokens made before the upgrade are read as before."""
+    """Tokens made with the secret, and those made before the upgrade, resolve to their position."""
     log = log_of(gaps)
     number = data.draw(st.integers(1, log.head(CLIENT).number))
     cursor = position(number, data.draw(st.integers(0, MAX_INDEX)))
@@ -202,11 +202,11 @@ def test_a_token_under_the_secret_is_a_place_and_one_of_old_still_is(
 
 
 def test_two_tokens_do_not_tell_how_many_entries_lie_between_them() -> None:
-    """With the secret, neighbours look like any two positions."""
+    """With the secret, the encoded positions of neighbors look unrelated."""
     texts = [tokens.encode(CLIENT, NOW + at, position(at, 0), SECRET) for at in range(1, 65)]
     read = [tokens.decode(CLIENT, text).position for text in texts]
     apart = [(one ^ other).bit_count() for one, other in pairwise(read)]
-    # About half of 62 bits; 1 or 2 for neighbours without the secret.
+    # About half of the 62 bits differ. Without the secret, 1 or 2 bits would.
     assert 24 <= sum(apart) / len(apart) <= 38
     assert [tokens.decode(CLIENT, text, SECRET).position for text in texts] == [
         position(at, 0) for at in range(1, 65)
@@ -214,7 +214,7 @@ def test_two_tokens_do_not_tell_how_many_entries_lie_between_them() -> None:
 
 
 def test_another_nodes_token_is_waited_for_with_the_secret_too() -> None:
-    """This holds for tokens of both releases."""
+    """A reader waits for the entry of another node's token, with or without the secret."""
     log = log_of([1, 1])
     log.lost = 0
     ahead = position(log.head(CLIENT).number + 2, 0)

@@ -1,4 +1,4 @@
-"""A feed compared with a plain list: the same events, once, in any order of actions."""
+"""Compares a feed with a simple list: each event is delivered once, whatever happens."""
 
 from __future__ import annotations
 
@@ -39,23 +39,23 @@ SIGHTS = st.none() | st.frozensets(st.sampled_from([10, 20]), min_size=1)
 
 
 def record(at: int, facets: Facets = CLASSES[0], size: int = 0) -> Record:
-    """An event that contains its position."""
+    """Return an event that contains its position."""
     return at, facets, b'{"at":%d,"pad":"%b"}' % (at, b"x" * size)
 
 
 def read(feed: Feed, cursor: int, sight: Matcher = EVERYTHING, count: int = 1000) -> Page:
-    """One page."""
+    """Return one page."""
     return run(lambda _loop: feed.page(cursor, sight, count))
 
 
 def bodies(page: Page) -> list[bytes]:
-    """The events of a page."""
+    """Return the events of a page."""
     return page.lines.split(b"\n") if page.lines else []
 
 
 @dataclass
 class Reader:
-    """Follows a feed as a client does, and keeps the events."""
+    """Follows a feed like a client, and keeps the events."""
 
     sight: Matcher
     began: int
@@ -64,7 +64,7 @@ class Reader:
 
 
 class Feeds(RuleBasedStateMachine):
-    """Random publishing, sealing, crashing and reading, compared with a list of all events."""
+    """Publishes, seals, crashes and reads at random, and compares with a list of all events."""
 
     @initialize(limit=st.sampled_from([0, 2_000, 20_000, 10_000_000]))
     def begin(self, limit: int) -> None:
@@ -86,7 +86,7 @@ class Feeds(RuleBasedStateMachine):
         gap=st.integers(0, 3),
     )
     def publish(self, kinds: list[int], times: int, gap: int) -> None:
-        """An entry with up to 1,800 events, in two slices. Other entries may publish none."""
+        """Publish an entry with up to 1,800 events in two slices, after entries without events."""
         self.entry += 1 + gap
         records = [
             record(position(self.entry, 2 * index), CLASSES[kind], size=index % 7)
@@ -103,12 +103,12 @@ class Feeds(RuleBasedStateMachine):
 
     @rule()
     def seal(self) -> None:
-        """A second without events, or a snapshot."""
+        """Seal the tail, as after a second without events or for a snapshot."""
         self.rings.seal()
 
     @rule(back=st.integers(0, 5))
     def crash(self, back: int) -> None:
-        """The process dies, and the next one publishes some past events again."""
+        """Restart after a crash, and publish some past events again."""
         self.restart()
         covered = self.feed.through
         at = sum(through <= covered for _, through in self.history)
@@ -118,7 +118,7 @@ class Feeds(RuleBasedStateMachine):
     @precondition(lambda self: len(self.readers) < 6)
     @rule(a_filter=FILTERS, sight=SIGHTS, data=st.data())
     def join(self, a_filter: Filter, sight: frozenset[int] | None, data: st.DataObject) -> None:
-        """A reader starts from now or from any past position."""
+        """Start a reader from now or from any past position."""
         positions = [0, self.feed.through] + [at for at, _, _ in self.events[-50:]]
         cursor = data.draw(st.sampled_from(positions))
         self.readers.append(Reader(matcher(a_filter, sight), cursor, cursor))
@@ -126,7 +126,7 @@ class Feeds(RuleBasedStateMachine):
     @precondition(lambda self: self.readers)
     @rule(data=st.data(), count=st.sampled_from([1, 3, 500, 700, 1000]))
     def read(self, data: st.DataObject, count: int) -> None:
-        """A reader requests its next page."""
+        """Read a reader's next page."""
         reader = data.draw(st.sampled_from(self.readers))
         page = read(self.feed, reader.cursor, reader.sight, count)
         assert page.cursor >= reader.cursor
@@ -145,12 +145,12 @@ class Feeds(RuleBasedStateMachine):
 
     @invariant()
     def memory_is_bounded(self) -> None:
-        """The rings stay within their limit plus one tail, whatever was published."""
+        """Check that the rings stay within their limit plus one tail, whatever was published."""
         if hasattr(self, "rings"):
             assert self.rings.bytes <= self.limit + blocks.SEAL_BYTES
 
     def teardown(self) -> None:
-        """In the end every reader has every event."""
+        """Check that in the end every reader has every event."""
         for reader in getattr(self, "readers", []):
             at_head = False
             while not at_head:
@@ -168,7 +168,7 @@ SMS = matcher(Filter(kinds=frozenset({"SMS"})))
 
 
 def polled(feed: Feed, cursor: int, sight: Matcher = EVERYTHING) -> Awaitable[Page]:
-    """A long poll from a cursor, as a request runs it."""
+    """Run a long poll from a cursor, as a request does."""
 
     async def whole() -> Page:
         page = await feed.page(cursor, sight, 500)
@@ -192,7 +192,7 @@ def polled(feed: Feed, cursor: int, sight: Matcher = EVERYTHING) -> Awaitable[Pa
     )
 )
 def test_the_first_event_that_is_seen_ends_the_wait(moments: list[tuple[float, str]]) -> None:
-    """Hidden events and entries without events do not end it, and 10 s do."""
+    """A poll ends with the first visible event, or after 10 s if there is none."""
 
     async def work(loop: VirtualLoop) -> None:
         feed = Feed(1, "interaction", Rings(MemoryStore(), 1000))
@@ -211,7 +211,7 @@ def test_the_first_event_that_is_seen_ends_the_wait(moments: list[tuple[float, s
 
 
 def test_a_crowd_is_answered_by_one_event() -> None:
-    """Each reader gets one response, all with the same page."""
+    """One event ends the polls of all readers, which get the same page."""
 
     async def work(loop: VirtualLoop) -> None:
         feed = Feed(1, "interaction", Rings(MemoryStore(), 100_000))
@@ -228,7 +228,7 @@ def test_a_crowd_is_answered_by_one_event() -> None:
 
 
 def test_released_feeds_do_not_wait() -> None:
-    """Neither waiting readers nor later ones wait."""
+    """After a release, neither waiting readers nor later ones wait."""
 
     async def work(loop: VirtualLoop) -> None:
         rings = Rings(MemoryStore(), 1000)

@@ -1,4 +1,4 @@
-"""Valid filters, and the events that they select."""
+"""Tests of valid filters and the events that they select."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_kinds_are_joined_by_and_values_by_or(
     call_centers: frozenset[int] | None,
     sight: frozenset[int] | None,
 ) -> None:
-    """The user's own call centers also apply. Filtering twice changes nothing."""
+    """An event must meet all conditions and be in one of the user's call centers."""
     conditions = [
         (kinds, facets[0]),
         (services, facets[1]),
@@ -51,7 +51,7 @@ def test_kinds_are_joined_by_and_values_by_or(
 
 
 def test_equal_filters_are_one_object() -> None:
-    """Their readers share work, however the filters were written."""
+    """Equal filters share one matcher, however they were written, so their readers share work."""
     one = read_filter({"service": [{"id": 1}, {"id": "2"}], "interactionType": [{"type": "sms"}]})
     other = read_filter(
         {"interactionType": [{"type": "SMS"}], "service": [{"id": 2}, {"id": "01"}]}
@@ -67,13 +67,13 @@ def test_equal_filters_are_one_object() -> None:
     "nothing", [None, {}, {"service": None}, {"interactionType": None, "callCenter": None}]
 )
 def test_what_is_not_given_does_not_narrow(nothing: object) -> None:
-    """Null counts as not given."""
+    """A condition that is null counts as not given."""
     assert read_filter(nothing) == Filter()
 
 
 @given(IDS)
 def test_an_id_is_a_number_or_its_digits(an_id: int) -> None:
-    """Both mean the same."""
+    """A number and its digits as a string mean the same id."""
     for value in (an_id, str(an_id)):
         assert read_filter({"callCenter": [{"id": value}]}).call_centers == frozenset({an_id})
 
@@ -109,7 +109,7 @@ def test_an_id_is_a_number_or_its_digits(an_id: int) -> None:
     ],
 )
 def test_what_is_wrong_is_named(given_filter: object, named: str) -> None:
-    """A misspelt filter is refused, because it must not widen the response."""
+    """A misspelled filter is refused, because it must not widen the response."""
     with pytest.raises(InvalidParameter) as refusal:
         read_filter(given_filter)
     assert refusal.value.message.startswith(named)
@@ -117,13 +117,13 @@ def test_what_is_wrong_is_named(given_filter: object, named: str) -> None:
 
 @pytest.mark.parametrize("value", [{}, {"id": None}])
 def test_a_condition_without_its_value_lacks_it(value: dict[str, object]) -> None:
-    """The error is a missing parameter, not an invalid one."""
+    """The error for a condition without a value is a missing parameter, not an invalid one."""
     with pytest.raises(MissingParameter, match=r"filter\.service\[0\]\.id is missing"):
         read_filter({"service": [value]})
 
 
 def test_a_filter_has_at_most_a_thousand_conditions_of_a_kind() -> None:
-    """The refusal has their number."""
+    """The error for too many conditions of a kind has their number."""
     ids = [{"id": number} for number in range(1_000)]
     assert len(read_filter({"service": ids, "callCenter": ids}).services or ()) == 1_000
     with pytest.raises(InvalidParameter, match=r"filter\.callCenter has 57,000 members"):
@@ -131,7 +131,7 @@ def test_a_filter_has_at_most_a_thousand_conditions_of_a_kind() -> None:
 
 
 def test_a_filter_that_nobody_uses_is_not_kept() -> None:
-    """This holds for any number of different filters. One in use is shared."""
+    """Of many different filters, only the one that is in use is kept."""
     seen = []
     for start in range(300):
         sees = matcher(Filter(services=frozenset(range(start, start + 1_000))))
@@ -143,7 +143,7 @@ def test_a_filter_that_nobody_uses_is_not_kept() -> None:
 
 
 def test_verdicts_do_not_fill_the_memory() -> None:
-    """A matcher forgets verdicts at its limit, and stays right."""
+    """A matcher clears its verdicts at the limit, and is still right."""
     sees = matcher(Filter(services=frozenset({3})))
     for service in range(30_000):
         assert sees(("VOICE", service, None)) == (service == 3)
@@ -151,7 +151,7 @@ def test_verdicts_do_not_fill_the_memory() -> None:
 
 
 def test_all_verdicts_together_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With thousands of filters in use, some verdicts are computed again, and all are right."""
+    """With many filters in use, some verdicts are computed again, and all of them are right."""
     monkeypatch.setattr(filters, "MAX_ALL_VERDICTS", Matcher.remembered + 1_000)
     before = Matcher.remembered
 
@@ -170,7 +170,7 @@ def test_all_verdicts_together_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_screen_sees_its_services_beside_its_call_centers() -> None:
-    """An agent visible only by service is shown without the call, which may be another's."""
+    """An agent that is visible only because of its service is shown without its call."""
     sees = matcher(Filter(), frozenset({1}), frozenset({7}))
     shown = [("VOICE", 7, 2), ("VOICE", 8, 1), ("VOICE", 8, 2), ("", 7, None), ("", 8, None)]
     assert [sees(facets) for facets in shown] == [True, True, False, True, False]

@@ -1,4 +1,4 @@
-"""The rings: all feeds share one memory, and evicted blocks come back from the store."""
+"""Tests that all feeds share one memory, and that evicted blocks are read from the store."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ LIMIT = 400_000
 
 
 def fill(feed: Feed, entry: int, events: int = 1000) -> None:
-    """An entry with this many events of a hundred bytes."""
+    """Publish an entry with this many events of a hundred bytes each."""
     records = [(position(entry, i), ("VOICE", 1, 1), b"%100d" % i) for i in range(events)]
     feed.publish(records, end_of_entry(entry), START + entry)
 
 
 def test_all_feeds_share_one_memory() -> None:
-    """A thousand feeds use no more than one. The oldest block of any feed is evicted first."""
+    """Many feeds use no more memory than one. The oldest block of any feed is evicted first."""
     store = MemoryStore()
     rings = Rings(store, LIMIT)
     feeds = [Feed(client, "agent", rings) for client in range(100)]
@@ -44,7 +44,7 @@ def test_all_feeds_share_one_memory() -> None:
 
 
 def test_what_a_quiet_feed_has_is_sealed_after_a_while() -> None:
-    """Sealed blocks count towards the limit like others."""
+    """A quiet feed's events are sealed after a while, so that they count toward the limit."""
     rings = Rings(MemoryStore(), LIMIT)
     quiet, busy = Feed(1, "agent", rings), Feed(2, "agent", rings)
     fill(quiet, 1, events=5)
@@ -84,7 +84,7 @@ def test_the_projection_store_is_such_a_store() -> None:
     ),
 )
 def test_it_never_holds_more_than_its_limit(limit: int, steps: list[tuple[str, int, int]]) -> None:
-    """The memory has the most recent blocks."""
+    """The cache never exceeds its limit, and returns only the latest value of a key."""
     cache: ByteCache[int] = ByteCache(limit)
     last: dict[int, int] = {}
     for step, key, size in steps:
@@ -99,7 +99,7 @@ def test_it_never_holds_more_than_its_limit(limit: int, steps: list[tuple[str, i
 
 
 def test_what_was_used_last_stays() -> None:
-    """Reading counts as use."""
+    """The least recently used value is dropped first. Reading a value counts as use."""
     cache: ByteCache[str] = ByteCache(3)
     for key in "abc":
         cache.put(key, key, 1)
@@ -114,12 +114,12 @@ SMS = matcher(Filter(kinds=frozenset({"SMS"})))
 
 
 async def turn() -> None:
-    """Run everything that is ready, once."""
+    """Run everything that is ready once."""
     await asyncio.sleep(0)
 
 
 def test_a_reader_is_woken_by_what_it_sees() -> None:
-    """Other events do not wake it."""
+    """A reader is woken only by events that its filter selects."""
 
     async def work(loop: VirtualLoop) -> None:
         waiters = Waiters(Waker())
@@ -137,7 +137,7 @@ def test_a_reader_is_woken_by_what_it_sees() -> None:
 
 
 def test_readers_are_woken_a_slice_a_turn() -> None:
-    """The limit per turn covers all feeds, so that other work runs in between."""
+    """The limit per turn applies to all feeds together, so that other work runs in between."""
 
     async def work(_loop: VirtualLoop) -> None:
         waker = Waker()
@@ -165,7 +165,7 @@ def test_readers_are_woken_a_slice_a_turn() -> None:
 
 
 def test_an_event_between_the_end_of_the_wait_and_its_answer_is_not_missed() -> None:
-    """If the wait ends and an event comes in the same turn, the reader looks again."""
+    """If the wait ends in the same turn in which an event arrives, the reader reads again."""
 
     async def work(loop: VirtualLoop) -> None:
         waiters = Waiters(Waker())
@@ -178,7 +178,7 @@ def test_an_event_between_the_end_of_the_wait_and_its_answer_is_not_missed() -> 
 
 
 def test_who_is_gone_or_cancelled_leaves_nothing_behind() -> None:
-    """This holds before the reader is woken and while it waits for its turn."""
+    """A reader leaves nothing behind if it is cancelled or leaves, before or after it is woken."""
 
     async def work(_loop: VirtualLoop) -> None:
         waiters = Waiters(Waker())
@@ -201,7 +201,7 @@ def test_who_is_gone_or_cancelled_leaves_nothing_behind() -> None:
 
 
 def test_a_new_wait_is_not_taken_for_an_old_one() -> None:
-    """Readers that return while others of their filter are being woken wait again."""
+    """A reader that starts to wait while others with its filter are being woken is not woken."""
 
     async def work(loop: VirtualLoop) -> None:
         waiters = Waiters(Waker())

@@ -1,4 +1,4 @@
-"""Random days of a floor for property tests: events of a few calls and agents."""
+"""Random events of a few calls and agents on one day, for property tests of the floor."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _decoder = msgspec.json.Decoder(InboundEvent)
 
 
 def event(kind: str, seconds: float, **data: object) -> InboundEvent:
-    """An event ``seconds`` after noon."""
+    """Return an event ``seconds`` after noon."""
     at = (MIDDAY + timedelta(seconds=seconds)).isoformat()
     raw = {"specversion": "1.0", "id": "x", "source": "test", "type": kind, "time": at}
     decoded: InboundEvent = _decoder.decode(msgspec.json.encode({**raw, "data": data}))
@@ -53,18 +53,18 @@ def event(kind: str, seconds: float, **data: object) -> InboundEvent:
 
 
 def call(kind: str, seconds: float, number: int = 1, **data: object) -> InboundEvent:
-    """An event of call ``number``."""
+    """Return an event of call ``number``."""
     return event(kind, seconds, transactionId=number, sessionId=f"S{number}", **data)
 
 
 def agent(kind: str, seconds: float, who: str | int = "ANN", **data: object) -> InboundEvent:
-    """An ``agent.state`` event."""
+    """Return an ``agent.state`` event."""
     return event("agent.state", seconds, **{"agent": who, "eventType": kind, **data})
 
 
 @st.composite
 def call_events(draw: st.DrawFn) -> InboundEvent:
-    """One event of one of four calls, with any subset of its members."""
+    """Draw an event of one of four calls, with any subset of its members."""
     kind = draw(st.sampled_from(CALL_KINDS))
     data: dict[str, Any] = {}
     if kind == "call.start":
@@ -81,7 +81,7 @@ def call_events(draw: st.DrawFn) -> InboundEvent:
 
 @st.composite
 def agent_events(draw: st.DrawFn) -> InboundEvent:
-    """An agent's event, which may name a call."""
+    """Draw an agent's event, which may name a call."""
     data: dict[str, Any] = {}
     who: str | int = draw(AGENTS)
     if draw(st.booleans()):
@@ -96,7 +96,7 @@ def agent_events(draw: st.DrawFn) -> InboundEvent:
 
 
 def new_floor(plan: FloorConfig = PLAN) -> Floor:
-    """An empty floor with the configuration."""
+    """Return an empty floor with the configuration ``plan``."""
     floor = Floor(FloorState(client=1))
     floor.begin_entry(1, ticks(0))
     floor.apply(plan)
@@ -104,12 +104,12 @@ def new_floor(plan: FloorConfig = PLAN) -> Floor:
 
 
 def ticks(seconds: float) -> int:
-    """The log's time ``seconds`` after noon."""
+    """Return the log's time ``seconds`` after noon, in ticks."""
     return int((MIDDAY.timestamp() + seconds) * 1000) * TICKS_PER_MS
 
 
 def fold_all(floor: Floor, events: list[InboundEvent], begin: int = 2) -> list[Any]:
-    """Fold each event as its own entry, a second apart. Returns the published events."""
+    """Fold each event as a separate entry, one second apart. Return the events for the feeds."""
     fed = []
     for number, one in enumerate(events, begin):
         floor.begin_entry(number, ticks(200 + number))

@@ -1,4 +1,4 @@
-"""Names are removed 30 days after the last event that named them. Everything else stays."""
+"""Tests that names, and nothing else, are removed 30 days after the last event that names them."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ DAY = 86_400
 
 @dataclass
 class Log:
-    """Folds events on given days of the log, and counts entries."""
+    """Folds events on given days of log time, and numbers the entries."""
 
     floor: Floor = field(default_factory=new_floor)
     entry: int = 1
 
     def day(self, day: float, *events: InboundEvent) -> None:
-        """An entry a number of days after the first, with the events' own times."""
+        """Fold an entry that is recorded ``day`` days after noon of the first day."""
         self.entry += 1
         at = ticks(day * DAY)
         self.floor.begin_entry(self.entry, at)
@@ -45,12 +45,12 @@ class Log:
 
 
 def named(who: str | int, **data: object) -> InboundEvent:
-    """An event that names an agent."""
+    """Return an event that names an agent."""
     return agent("NOT_READY", 0, who, **data)
 
 
 def names(floor: Floor) -> set[str]:
-    """The logins and names that the floor knows."""
+    """Return the logins and names that the floor knows."""
     known = floor.state.directory
     return (
         {one.login for one in known.agents.values()}
@@ -89,7 +89,7 @@ def test_a_name_leaves_after_thirty_days_and_what_the_site_declares_stays() -> N
 
 
 def test_a_name_that_the_site_no_longer_declares_has_thirty_days_too() -> None:
-    """It is not removed on the day of the change, with or without events."""
+    """A name that the site drops stays for 30 days, even if no event mentions it."""
     log = Log()
     declared = {one.name for one in PLAN.services} | {one.login for one in PLAN.agents}
     log.day(0)
@@ -102,7 +102,7 @@ def test_a_name_that_the_site_no_longer_declares_has_thirty_days_too() -> None:
 
 
 def test_an_id_is_never_given_to_another_name() -> None:
-    """This holds even if the last assigned id has been removed."""
+    """An id is not assigned again, even if the last name with an id has been removed."""
     log = Log()
     log.day(0, named("Lee"))
     log.day(31)
@@ -111,7 +111,7 @@ def test_an_id_is_never_given_to_another_name() -> None:
 
 
 def test_what_is_in_use_counts_as_named() -> None:
-    """So are the service of agents who logged on to it once, and the team of a present agent."""
+    """A service stays while an agent is logged in to it, and a team while it has an agent."""
     log = Log()
     log.day(0, agent("LOGON", 0, "Lee", service="Extra", team="Night"))
     for day in range(1, 40):
@@ -124,7 +124,7 @@ def test_what_is_in_use_counts_as_named() -> None:
 
 
 def test_a_campaign_stays_while_its_calls_go_on() -> None:
-    """Only its calls have steps, and no event names it again."""
+    """A campaign stays while one of its calls has events, even if no event names the campaign."""
     log = Log()
     start = call("call.start", 0, service=10, direction="INBOUND", campaign="Spring")
     log.day(0, start)
@@ -135,7 +135,7 @@ def test_a_campaign_stays_while_its_calls_go_on() -> None:
 
 
 def test_a_call_outlives_the_name_of_its_agent() -> None:
-    """After 40 days the disposition is still the agent's, and statistics still work."""
+    """A call that lasts 40 days can have a disposition after its agent's name was removed."""
     log = Log()
     log.day(0, call("call.start", 0, service=10, direction="INBOUND"))
     log.day(0.01, call("call.queue", 0), call("call.answer", 0, agent="Lee"))
@@ -151,7 +151,7 @@ def test_a_call_outlives_the_name_of_its_agent() -> None:
 
 
 def test_many_names_leave_some_per_minute_of_the_log() -> None:
-    """No entry takes long, and a restart in between changes nothing."""
+    """Many old names are removed in several steps. A restart in between makes no difference."""
     log, other = Log(), Log()
     crowd = [named(f"N{number}") for number in range(ageing.LEAVING_AT_ONCE * 5 // 2)]
     for one in (log, other):
@@ -170,7 +170,7 @@ def test_many_names_leave_some_per_minute_of_the_log() -> None:
 
 
 def test_memory_does_not_grow_with_ever_new_names() -> None:
-    """From day 31 on, names leave as fast as they come: the snapshot does not grow."""
+    """From day 31 on, as many names leave as arrive, so the snapshot does not grow."""
     log = Log()
     sizes = []
     for day in range(93):
@@ -189,17 +189,17 @@ def test_memory_does_not_grow_with_ever_new_names() -> None:
     floor = log.floor
     assert max(sizes[32:]) < sizes[32] * 1.02
     assert len(floor.state.directory.services) <= 20 * 33
-    assert len(floor.on_duty._at) + len(floor.off_duty._at) <= 2 * 20 * 33  # noqa: SLF001 - an index must not grow either
+    assert len(floor.on_duty._at) + len(floor.off_duty._at) <= 2 * 20 * 33  # noqa: SLF001 - the indexes must not grow either
     assert len(floor.call_table.in_progress) <= 20 * 33
 
 
 def event_of_campaign(name: str) -> InboundEvent:
-    """A report of a campaign."""
+    """Return a report of a campaign."""
     return event("campaign.update", 0, campaign=name, completed=1)
 
 
 def test_a_snapshot_of_an_earlier_release_ages_from_a_day_that_its_nodes_share() -> None:
-    """It has no last days of names, so nodes that read it days apart must agree."""
+    """Two nodes that are upgraded on different days remove old names on the same day."""
     floors = []
     for upgraded in (1, 3):
         log = Log()
@@ -225,7 +225,7 @@ def test_a_snapshot_of_an_earlier_release_ages_from_a_day_that_its_nodes_share()
     st.lists(st.tuples(st.integers(0, 20), st.sampled_from("ABCDE"), st.booleans()), max_size=40)
 )
 def test_it_is_as_a_list_of_last_days_says(steps: list[tuple[int, str, bool]]) -> None:
-    """This holds for any names, days and restarts."""
+    """For any names, days and restarts, the floor has the names that a simple model keeps."""
     log = Log()
     last: dict[str, int] = {}
     day = 0

@@ -1,4 +1,4 @@
-"""The class of an agent's event includes the call center of its call."""
+"""Tests that the class of an agent's event includes the call center of the event's call."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TWO_CENTERS = FloorConfig(
     ("of_call", "kind"), [(10, ""), (11, ""), (None, ""), (20, "call of 2"), (30, "call of ")]
 )
 def test_a_call_of_another_call_center_is_in_the_kind(of_call: int | None, kind: str) -> None:
-    """A user without that call center gets the event without the call."""
+    """The kind names the call's call center if it is not the agent's call center."""
     floor = new_floor(TWO_CENTERS)
     ref = {"transactionId": 1, "sessionId": "S1"} | (
         {} if of_call is None else {"service": of_call}

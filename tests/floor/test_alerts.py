@@ -1,4 +1,4 @@
-"""Alerts on a floor, compared with a plain model."""
+"""Tests of alerts on a floor, which are compared with a simple model."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NUMBER = alert_id("Long wait", SERVICE.id)
 
 
 def model(rule: AlertRule, figures: list[tuple[int | None, int, int, bool]]) -> list[object]:
-    """The transitions, from runs of times at which the figure was beyond the threshold."""
+    """Compute the transitions from the times at which the figure was beyond the threshold."""
     found: list[object] = []
     run: int | None = None
     on, now, sign = False, 0, 1 if rule.above else -1
@@ -62,7 +62,7 @@ def model(rule: AlertRule, figures: list[tuple[int | None, int, int, bool]]) -> 
 
 
 def floor_with(rule: AlertRule) -> Floor:
-    """A floor with the rule since entry 1."""
+    """Return a floor that has had the rule since entry 1."""
     floor = Floor(FloorState(client=1))
     floor.begin_entry(1, 10_000)
     floor.apply(FloorConfig(services=(SERVICE,), alerts=(rule,)))
@@ -70,7 +70,7 @@ def floor_with(rule: AlertRule) -> Floor:
 
 
 def proposal(floor: Floor, rule: AlertRule, value: int | None, calls: int, now: int) -> object:
-    """The transition that a node with this floor proposes, or None."""
+    """Return the transition that a node with this floor proposes, or None."""
     alert = floor.state.alerts.get(NUMBER, NO_ALERT)
     status = next_status(rule, alert, value, calls=calls, now=now)
     if status == alert.status:
@@ -90,7 +90,7 @@ def proposal(floor: Floor, rule: AlertRule, value: int | None, calls: int, now: 
 
 
 def restarted(floor: Floor) -> Floor:
-    """The floor after a restart from its snapshot."""
+    """Return the floor after a restart from its snapshot."""
     return Floor(from_snapshot(list(snapshot_parts(floor.captured()))))
 
 
@@ -98,7 +98,7 @@ def restarted(floor: Floor) -> Floor:
 def test_any_history_gives_the_transitions_of_the_model(
     rule: AlertRule, figures: list[tuple[int | None, int, int, bool]]
 ) -> None:
-    """Two nodes propose each time, one of them late, with restarts. Each transition counts once."""
+    """Two nodes propose every transition, one of them late, but each transition applies once."""
     floor, now, entry = floor_with(rule), 0, 1
     fed: list[object] = []
     late: object = None
@@ -120,7 +120,7 @@ def test_any_history_gives_the_transitions_of_the_model(
 
 
 def test_an_acknowledged_alert_keeps_since_when_it_fires() -> None:
-    """It has the user's name, and ends when the figure is back."""
+    """An acknowledged alert has the user's name and ends when the figure is back to normal."""
     rule = AlertRule(name="Long wait", figure="longestCallInQueue", threshold=120, clear=60)
     floor = floor_with(rule)
     fired = proposal(floor, rule, 121, 0, 1000)
@@ -141,7 +141,7 @@ def test_an_acknowledged_alert_keeps_since_when_it_fires() -> None:
 
 
 def test_an_alert_whose_rule_is_gone_ends_and_is_forgotten() -> None:
-    """If it is not over, it stays until its last transition, which the feed shows."""
+    """An alert whose rule was removed stays until its last transition, which the feed shows."""
     rule = AlertRule(name="Long wait", figure="longestCallInQueue", threshold=120, clear=60)
     floor = floor_with(rule)
     fired = proposal(floor, rule, 121, 0, 1000)
@@ -160,7 +160,7 @@ def test_an_alert_whose_rule_is_gone_ends_and_is_forgotten() -> None:
 
 
 def test_a_rule_covers_the_services_or_call_centers_that_it_names() -> None:
-    """Without either it covers all services."""
+    """A rule with neither services nor call centers covers all services."""
     plain = AlertRule(name="x", figure="totalAbandoned", threshold=1, clear=1)
     one = msgspec.structs.replace(plain, services=(7,))
     center = msgspec.structs.replace(plain, call_centers=(5,))
@@ -169,7 +169,7 @@ def test_a_rule_covers_the_services_or_call_centers_that_it_names() -> None:
 
 
 def test_an_alert_has_one_id_whatever_its_threshold() -> None:
-    """The id depends on the rule's name and the service."""
+    """An alert's id depends only on the rule's name and the service."""
     assert alert_id("a", 1) == alert_id("a", 1)
     assert len({alert_id("a", 1), alert_id("a", None), alert_id("b", 1), alert_id("a", 11)}) == 4
     assert Alert("a", "totalOffered", 1, 5.0, above=True).status == "ok"

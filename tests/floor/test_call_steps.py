@@ -1,4 +1,4 @@
-"""A call's queue segments are ordered by the events' own times."""
+"""Tests that a call's queue segments are ordered by the events' own times."""
 
 from __future__ import annotations
 
@@ -45,19 +45,19 @@ STORIES = {
 
 @pytest.mark.parametrize("story", STORIES)
 def test_the_order_of_arrival_does_not_matter(story: str) -> None:
-    """Every permutation gives the same segments."""
+    """Every permutation of the steps gives the same segments."""
     steps = STORIES[story]
     expected = segments(steps)
     assert all(segments(list(mixed)) == expected for mixed in permutations(steps))
 
 
 def test_the_first_beginning_says_the_service() -> None:
-    """The first one by time counts, not by arrival."""
+    """Of two start events, the one with the earlier time sets the service."""
     assert segments(STORIES["two beginnings"]) == [(10, 3, 5, None)]
 
 
 def test_the_end_says_the_service_only_when_nothing_else_did() -> None:
-    """A call of which only the end is known has the service of the end."""
+    """The service of an end event applies only to a call that has no other known service."""
     call = Call(1, "S")
     take(call, Step(5, END, 20, None))
     assert call.present_service == 20

@@ -1,4 +1,4 @@
-"""The calls in memory: bounded by the floor, and complete for its figures."""
+"""Tests that the calls in memory are bounded, but complete enough for the figures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HOUR = 3600
 
 
 def test_a_quiet_call_leaves_after_four_hours() -> None:
-    """It is evicted to the caller."""
+    """A call without an event for four hours leaves memory and goes to ``evicted``."""
     floor = new_floor()
     fold_all(floor, [call("call.queue", 200, service=10)])
     floor.begin_entry(50, ticks(4 * HOUR + 100))
@@ -42,7 +42,7 @@ def test_an_agents_event_that_names_a_call_keeps_it_in_memory(services: list[int
 
 
 def test_a_call_that_waited_over_midnight_stays_for_that_day() -> None:
-    """It counts as offered on the new day, too, from memory."""
+    """A call that waited at midnight stays in memory, because it is offered on the new day, too."""
     floor = new_floor()
     fold_all(floor, [call("call.queue", 200, service=10)])
     for hour in (3, 6, 9, 11):
@@ -54,7 +54,7 @@ def test_a_call_that_waited_over_midnight_stays_for_that_day() -> None:
 
 
 def test_ended_calls_in_memory_have_a_bound() -> None:
-    """Beyond the bound, calls that ended first leave before their ten minutes are over."""
+    """Beyond the limit, the calls that ended first leave before their ten minutes are over."""
     floor = new_floor()
     table = CallTable([], 4 * HOUR * 1000, max_ended=3)
     floor.call_table = table
@@ -69,7 +69,7 @@ def test_ended_calls_in_memory_have_a_bound() -> None:
 
 
 def test_ended_calls_leave_once_per_second() -> None:
-    """Ten minutes after their end, with the first entry of a second: thousands may share one."""
+    """An ended call leaves with the first entry of a second, after ten minutes in memory."""
     floor = new_floor()
     floor.begin_entry(2, ticks(200) + 5_000_000)
     for one in (call("call.queue", 0, service=10), call("call.end", 0.2)):
@@ -87,7 +87,7 @@ def test_ended_calls_leave_once_per_second() -> None:
 
 @given(st.lists(call_events(), max_size=40))
 def test_open_calls_are_those_in_memory_that_have_not_ended(events: list[InboundEvent]) -> None:
-    """This holds for any order of begins, ends and other events."""
+    """The set of ended calls is right for any order of events."""
     floor = new_floor()
     for number, one in enumerate(events):
         fold_all(floor, [one], begin=number + 2)
@@ -97,10 +97,10 @@ def test_open_calls_are_those_in_memory_that_have_not_ended(events: list[Inbound
 
 
 def test_an_ended_call_is_remembered_once_per_entry() -> None:
-    """Thousands of events of one ended call in one entry leave one note."""
+    """Many events of one ended call in the same entry add it only once to the eviction queue."""
     floor = new_floor()
     fold_all(floor, [call("call.queue", 1, service=10), call("call.end", 2)])
     floor.begin_entry(99, ticks(300))
     for _ in range(1000):
         floor.fold(call("call.disposition", 3), ticks(300), "id")
-    assert len(floor.call_table._leaving) <= 3  # noqa: SLF001 - what must not grow
+    assert len(floor.call_table._leaving) <= 3  # noqa: SLF001 - the queue that must not grow

@@ -1,4 +1,4 @@
-"""The places where a call counts, and the calls in memory per service."""
+"""Tests of the places where a call counts, and of the calls in memory by service."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HOUR = 3_600_000
 
 
 def one_call(*events: InboundEvent) -> tuple[Floor, Call]:
-    """A floor with one call."""
+    """Return a floor with one call, and the call."""
     floor = new_floor()
     fold_all(floor, list(events))
     (only,) = floor.call_table.calls.values()
@@ -25,12 +25,12 @@ def one_call(*events: InboundEvent) -> tuple[Floor, Call]:
 
 
 def places_of(floor: Floor, one: Call) -> list[Counted]:
-    """The places where the call counts."""
+    """Return the places where the call counts."""
     return counted(one, floor.places, floor.ledger.first_day)
 
 
 def test_a_call_counts_at_each_service_by_what_became_of_it_there() -> None:
-    """It moves on from the first service and is answered at the next."""
+    """A call counts as moved on at its first service and as handled at the next one."""
     floor, one = one_call(
         call("call.queue", 0, service=10),
         call("call.queue", 10, service=20),
@@ -45,7 +45,7 @@ def test_a_call_counts_at_each_service_by_what_became_of_it_there() -> None:
 
 
 def test_a_call_that_waits_over_midnight_is_offered_on_both_days() -> None:
-    """It is abandoned on the second day."""
+    """A call that waits over midnight is offered on both days and abandoned on the second."""
     late = 12 * 3600
     floor, one = one_call(call("call.queue", late - 60, service=10), call("call.end", late + 5))
     day = floor.calendar.day_of(NOON)
@@ -58,7 +58,7 @@ def test_a_call_that_waits_over_midnight_is_offered_on_both_days() -> None:
 
 @given(st.lists(call_events(), min_size=5, max_size=40))
 def test_the_short_way_and_the_index_agree(events: list[InboundEvent]) -> None:
-    """This holds for a call with one segment, and for a single place."""
+    """The shortcuts for a single segment and a single place give the same results as the index."""
     floor = new_floor()
     fold_all(floor, events)
     for one in floor.call_table.calls.values():
@@ -76,7 +76,7 @@ def test_the_short_way_and_the_index_agree(events: list[InboundEvent]) -> None:
 
 @given(st.lists(call_events(), min_size=5, max_size=60))
 def test_a_service_finds_its_calls_until_they_leave(events: list[InboundEvent]) -> None:
-    """These are all calls with a segment there. Calls that left memory are removed."""
+    """A service lists all calls that have a segment there, until they leave memory."""
     floor = new_floor()
     fold_all(floor, events)
     table = floor.call_table

@@ -1,4 +1,4 @@
-"""The fold of a whole floor: deterministic, exact, and safe for any input."""
+"""Tests that the fold of a whole floor is deterministic, exact and safe for any input."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def service_day(floor: Floor, service: int = 10) -> ServiceDay:
 
 
 def image(floor: Floor) -> object:
-    """The whole floor in a comparable form."""
+    """Return the whole floor in a form that can be compared."""
     return msgspec.to_builtins(floor.captured(), enc_hook=list)
 
 
 def counts(floor: Floor) -> object:
-    """The counters other than zero."""
+    """Return the counters that are not zero."""
     counters = msgspec.to_builtins(floor.state.counters, enc_hook=list)
     empty = msgspec.to_builtins(ServiceDay())
     return {
@@ -51,7 +51,7 @@ def counts(floor: Floor) -> object:
 
 
 def dispositions(floor: Floor) -> object:
-    """Agents' dispositions by service, and the right-party contacts."""
+    """Return the agents' dispositions by service, and the right-party contacts."""
     said = {
         (day, service, agent): tuple(one.dispositions)
         for day, services in floor.state.counters.agent_days.items()
@@ -64,7 +64,7 @@ def dispositions(floor: Floor) -> object:
 
 
 def test_a_call_is_offered_answered_and_ended() -> None:
-    """The wait lasts from queue to answer, the talk from answer to end, each on its day."""
+    """The wait lasts from the queue to the answer, and the talk from the answer to the end."""
     floor = new_floor()
     fold_all(
         floor,
@@ -84,7 +84,7 @@ def test_a_call_is_offered_answered_and_ended() -> None:
 
 
 def test_a_call_that_moves_is_offered_twice_and_abandoned_once() -> None:
-    """After moving to another queue it is neither handled nor abandoned at the first one."""
+    """A call that moves to another queue is neither handled nor abandoned at the first service."""
     floor = new_floor()
     fold_all(
         floor,
@@ -103,7 +103,7 @@ def test_a_call_that_moves_is_offered_twice_and_abandoned_once() -> None:
 
 @given(later=st.sampled_from(["call.start", "call.update", "call.end"]))
 def test_a_late_event_appears_with_what_it_sent(later: str) -> None:
-    """The feed has its own members. The call keeps those of the later event."""
+    """A late event is published with its own members. The call keeps those of the later one."""
     floor = new_floor()
     first: dict[str, Any] = {
         "account": "late",
@@ -142,7 +142,7 @@ def test_a_late_event_appears_with_what_it_sent(later: str) -> None:
 
 
 def test_a_late_event_appears_with_the_service_that_it_names() -> None:
-    """The call has moved since, or always had another service."""
+    """A late event is published with the service that it names, even if the call has another."""
     floor = new_floor()
     story = [
         call("call.queue", 50, service=20),
@@ -157,7 +157,7 @@ def test_a_late_event_appears_with_the_service_that_it_names() -> None:
 
 
 def test_the_first_of_two_answers_counts() -> None:
-    """An answer without an agent, then named by an agent's state, counts once."""
+    """An answer without an agent that an agent's state then names counts only once."""
     floor = new_floor()
     fold_all(
         floor,
@@ -175,7 +175,7 @@ def test_the_first_of_two_answers_counts() -> None:
 
 
 def test_an_agent_has_two_calls_until_its_in_call_names_another() -> None:
-    """An answer during another call leaves neither. An IN_CALL that names one leaves the others."""
+    """An agent that answers a second call is on both until an IN_CALL event names one of them."""
     floor = new_floor()
     known = floor.call_table.calls
     for taken, events in enumerate(
@@ -196,7 +196,7 @@ def test_an_agent_has_two_calls_until_its_in_call_names_another() -> None:
 
 
 def test_the_termination_tells_what_the_floor_derived() -> None:
-    """``transferHoldDuration``, ``duration`` and the transfer's success follow from the steps."""
+    """The event for a call's end has the durations and the transfer that follow from the steps."""
     floor = new_floor()
     fed = fold_all(
         floor,
@@ -216,7 +216,10 @@ def test_the_termination_tells_what_the_floor_derived() -> None:
 
 
 def test_a_call_that_leaves_a_queue_moved_on_unless_it_ends_at_once() -> None:
-    """An end within a second of the leave is an abandon. The wait lasts until the leave."""
+    """A call that ends within a second of leaving its queue counts as abandoned there.
+
+    Its wait lasts until it leaves the queue.
+    """
     for ends, abandoned in ((11.9, 1), (12.1, 0)):
         floor = new_floor()
         fold_all(
@@ -236,7 +239,7 @@ def test_a_call_that_leaves_a_queue_moved_on_unless_it_ends_at_once() -> None:
 
 
 def test_a_call_that_has_left_its_queue_is_queued_no_longer() -> None:
-    """It is then at the target of the leave, such as a voice mail."""
+    """A call that has left its queue is connected, for example to voice mail."""
     floor = new_floor()
     fold_all(floor, [call("call.queue", 0, service=10)])
     (one,) = floor.call_table.calls.values()
@@ -246,7 +249,7 @@ def test_a_call_that_has_left_its_queue_is_queued_no_longer() -> None:
 
 
 def test_what_becomes_known_late_corrects_the_call() -> None:
-    """A missing service and any member but the direction are set. Numbers are stored as text."""
+    """An update sets a service and other members that were missing. Numbers become text."""
     floor = new_floor()
     fold_all(
         floor,
@@ -263,7 +266,7 @@ def test_what_becomes_known_late_corrects_the_call() -> None:
 
 
 def test_a_name_that_a_later_event_has_overtaken_gets_its_entry() -> None:
-    """Every name gets an id, in the order of first mention."""
+    """Every name gets an id in order of arrival, even if a later event overrides the name."""
     floor = new_floor()
     later = call("call.start", 9, campaign="Late", service=10, direction="INBOUND")
     earlier = call("call.start", 1, campaign="Early", service=10, direction="INBOUND")
@@ -275,14 +278,14 @@ def test_a_name_that_a_later_event_has_overtaken_gets_its_entry() -> None:
 
 
 def agent_missed(seconds: float) -> InboundEvent:
-    """Agent 9 missed call 1."""
+    """Return the event for a missed offer of call 1 to agent 9."""
     return event(
         "agent.missed", seconds, agent=9, transactionId=1, sessionId="S1", reason="NO_ANSWER"
     )
 
 
 def test_an_ivr_duration_is_null_without_an_answer() -> None:
-    """Existing clients read 0 as connected."""
+    """The duration is null because existing clients take 0 to mean a connected call."""
     floor = new_floor()
     lost, answered = (
         fold_all(floor, [call("call.queue", 1, n), *answers, call("call.end", 9, n)])[-1]
@@ -293,7 +296,7 @@ def test_an_ivr_duration_is_null_without_an_answer() -> None:
 
 
 def test_half_known_calls_are_fed() -> None:
-    """An end without a beginning is published with the known members."""
+    """An end event without a start event is published with the members that are known."""
     floor = new_floor()
     (fed,) = fold_all(floor, [call("call.end", 5, lvResult="Lost")])
     assert fed.event.start is None
@@ -305,7 +308,7 @@ def test_half_known_calls_are_fed() -> None:
 def test_no_input_raises_and_offered_is_the_sum_of_what_became_of_it(
     events: list[InboundEvent],
 ) -> None:
-    """offered = handled + abandoned + moved on + waiting, at every service."""
+    """At every service, offered = handled + abandoned + moved on + waiting."""
     floor = new_floor()
     fold_all(floor, events)
     calls = floor.call_table.calls.values()
@@ -322,16 +325,16 @@ def test_no_input_raises_and_offered_is_the_sum_of_what_became_of_it(
 
 @given(st.lists(call_events(), max_size=24), st.randoms(use_true_random=False))
 def test_the_order_of_arrival_does_not_matter(events: list[InboundEvent], random: object) -> None:
-    """Call events with different times give the same counters in any order."""
+    """Call events with different times give the same counters in any order of arrival."""
     apart: dict[object, InboundEvent] = {}
     for one in events:
         apart.setdefault((getattr(one.data, "transaction_id", None), one.time), one)
     in_order = sorted(apart.values(), key=lambda one: str(one.time))
-    # a disposition without an agent belongs to the answering agent known when it arrives
+    # a disposition without an agent counts for the answering agent that is known when it arrives
     in_order = [
         one
         for one in in_order
-        # free ids depend on the order in which names are first mentioned
+        # the ids of new names depend on the order in which events first mention the names
         if not (isinstance(one, CallDisposition) and one.data.agent is None)
         and getattr(one.data, "service", None) != "Elsewhere"
     ]
@@ -346,7 +349,7 @@ def test_the_order_of_arrival_does_not_matter(events: list[InboundEvent], random
 
 @given(ANY_EVENTS, st.integers(0, 40))
 def test_a_snapshot_and_what_follows_is_the_whole(events: list[InboundEvent], cut: int) -> None:
-    """Folding at once, or from a snapshot at any position, gives the same floor."""
+    """Folding all events gives the same floor as continuing from a snapshot at any position."""
     whole = new_floor()
     fold_all(whole, events)
     first = new_floor()
@@ -359,7 +362,7 @@ def test_a_snapshot_and_what_follows_is_the_whole(events: list[InboundEvent], cu
 
 @given(ANY_EVENTS)
 def test_calls_that_leave_and_come_back_count_the_same(events: list[InboundEvent]) -> None:
-    """A floor that evicts every ended call at once and reloads it counts the same."""
+    """The counts do not change if every ended call is evicted immediately and reloaded later."""
     keeps, forgets = new_floor(), new_floor()
     store: dict[object, bytes] = {}
     for number, one in enumerate(events, 2):
@@ -379,7 +382,7 @@ def test_calls_that_leave_and_come_back_count_the_same(events: list[InboundEvent
 
 
 def test_a_time_zone_that_is_ahead_begins_its_day_at_once() -> None:
-    """Not with the entry after the change, so a restart in between makes no difference."""
+    """The new day begins with the change itself, so a restart after it makes no difference."""
     floor = new_floor()
     floor.begin_entry(5, ticks(0))
     before = floor.ledger.first_day

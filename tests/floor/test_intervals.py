@@ -1,4 +1,4 @@
-"""Five-minute slots sum to the day, with late events, restarts and unusual days."""
+"""Tests that the five-minute slots add up to the day, even with late events and restarts."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ DAY = new_floor().calendar.day_of(1_795_453_200_000)
 
 @st.composite
 def leaves(draw: st.DrawFn) -> InboundEvent:
-    """A call leaves its queue or its agent."""
+    """Draw an event of a call that leaves its queue or its agent."""
     reason = draw(st.sampled_from(MOVED_ON[:REQUEUED]))
     return call("call.leave", draw(SECONDS), draw(st.integers(1, 4)), reason=reason)
 
 
 @st.composite
 def offers_missed(draw: st.DrawFn) -> InboundEvent:
-    """An agent misses a call."""
+    """Draw an event of an agent that misses a call."""
     number = draw(st.integers(1, 4))
     return call("agent.missed", draw(SECONDS), number, agent="ANN", reason="NO_ANSWER")
 
@@ -45,18 +45,18 @@ STORIES = st.lists(call_events() | agent_events() | leaves() | offers_missed(), 
 
 
 def total(intervals: ServiceIntervals, column: int) -> int:
-    """The sum of a counter over the slots."""
+    """Return the sum of a counter over all slots."""
     return sum(intervals.row(slot)[column] for slot in range(300))
 
 
 def moved_on(intervals: ServiceIntervals) -> dict[str, int]:
-    """The number of calls that moved on, by reason."""
+    """Return the number of calls that moved on, by reason."""
     counts = {name: total(intervals, Column.MOVED_ON + i) for i, name in enumerate(MOVED_ON)}
     return {name: count for name, count in counts.items() if count}
 
 
 def of_day(floor: Floor, service: int = 10) -> ServiceIntervals:
-    """The slots of a service."""
+    """Return the slots of a service on the only day."""
     (intervals,) = (days[service] for days in floor.state.counters.intervals.values())
     return intervals
 
@@ -79,7 +79,7 @@ DAY_SUMS = {
 
 @given(STORIES, st.randoms(use_true_random=False))
 def test_slots_sum_to_the_day(story: list[InboundEvent], random: Random) -> None:
-    """All figures of calls and agents agree, with late and repeated events and a restart."""
+    """All figures of calls and agents agree, despite late and repeated events and a restart."""
     mixed = story + random.sample(story, len(story) // 3)
     random.shuffle(mixed)
     floor = new_floor()
@@ -113,7 +113,7 @@ def test_slots_sum_to_the_day(story: list[InboundEvent], random: Random) -> None
 
 @given(STORIES, st.randoms(use_true_random=False))
 def test_every_offered_call_came_to_something(story: list[InboundEvent], random: Random) -> None:
-    """Offered calls were handled, abandoned, moved on, or wait (``metrics.md``)."""
+    """Every offered call is handled, abandoned, moved on or still waiting (``metrics.md``)."""
     random.shuffle(story)
     floor = new_floor()
     fold_all(floor, story)
@@ -135,7 +135,7 @@ def test_every_offered_call_came_to_something(story: list[InboundEvent], random:
 
 
 def _is_decided(call: Call, service: int) -> bool:
-    """Whether a call that waits at the service was handled or abandoned there before."""
+    """Return whether a call that waits at the service was handled or abandoned there before."""
     return any(
         one.service == service and (one.answered is not None or one.gave_up)
         for one in call.segments[:-1]
@@ -143,7 +143,7 @@ def _is_decided(call: Call, service: int) -> bool:
 
 
 def test_a_count_falls_into_the_slot_in_which_it_happens() -> None:
-    """Offered at the join, handled at the answer, talk at the end. Times are split by slot."""
+    """A call counts as offered, handled and talked at different times. Times are split by slot."""
     floor = new_floor()
     fold_all(
         floor,
@@ -169,7 +169,7 @@ def test_a_count_falls_into_the_slot_in_which_it_happens() -> None:
 
 
 def test_calls_that_move_on_are_counted_by_reason() -> None:
-    """A ``call.leave`` has the reason. A call queued elsewhere counts as requeued."""
+    """The reason is that of ``call.leave``, or REQUEUED for a call that joins another queue."""
     floor = new_floor()
     fold_all(
         floor,
@@ -189,7 +189,7 @@ def test_calls_that_move_on_are_counted_by_reason() -> None:
 
 
 def test_the_most_that_waited_and_were_logged_in() -> None:
-    """Each slot has its maximum in the order of the log, up to the last slot."""
+    """A slot has the highest and the last number of waiting calls and logged-in agents."""
     floor = new_floor()
     floor.begin_entry(2, floor.state.recorded_at)
     fold_all(
@@ -208,7 +208,7 @@ def test_the_most_that_waited_and_were_logged_in() -> None:
 
 
 def test_sums_of_any_size_are_exact() -> None:
-    """A slot's counters widen when 32 bits are too few."""
+    """A slot's counters are widened if a sum needs more than 32 bits."""
     intervals = ServiceIntervals()
     for _ in range(3):
         intervals.add(0, Column.TALK, 4_000_000_000)
@@ -216,7 +216,7 @@ def test_sums_of_any_size_are_exact() -> None:
 
 
 def test_a_wait_of_more_than_a_day_and_a_half_is_bounded_in_percentiles_alone() -> None:
-    """The sum stays exact and can be reverted."""
+    """A very long wait is limited in percentiles, but the sum stays exact and can be taken back."""
     intervals = ServiceIntervals()
     intervals.add_wait(0, 10**10, 1)
     assert list(intervals.waits_of(0, 1)) == [MOST_SECONDS]
@@ -232,7 +232,7 @@ WAITS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3)), max_size=12)
 def test_waits_are_in_order_whatever_order_they_come_in(
     counted: list[tuple[int, int]], taken_back: int
 ) -> None:
-    """Those of some slots are found after late answers and after answers that were taken back."""
+    """Waits are found by slot, even if answers arrived late or were taken back."""
     intervals = ServiceIntervals()
     for slot, seconds in counted:
         intervals.add_wait(slot * SLOT_MS, seconds * 1000, 1)
@@ -246,7 +246,7 @@ def test_waits_are_in_order_whatever_order_they_come_in(
 
 @pytest.mark.parametrize("slot", [0, 143, 299])
 def test_an_hour_without_a_count_takes_no_memory(slot: int) -> None:
-    """Only hours with a count are stored."""
+    """Only the hours in which anything was counted are stored."""
     intervals = ServiceIntervals()
     intervals.add(slot * SLOT_MS, Column.OFFERED, 1)
     assert list(intervals.hours) == [slot // 12]

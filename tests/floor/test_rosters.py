@@ -1,4 +1,4 @@
-"""The indexes by service have the results of a full scan."""
+"""Tests that the indexes by service give the same results as a full scan."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ANY_EVENTS = st.lists(agent_events() | call_events(), max_size=40)
 
 
 def test_a_thing_is_at_one_service_or_at_none() -> None:
-    """An item that moves is no longer at its former service."""
+    """An item that moves is no longer listed at its former service."""
     roster: Roster[str] = Roster()
     roster.put(1, "a", (10,))
     roster.put(2, "b", (10,))
@@ -36,7 +36,7 @@ def test_a_thing_is_at_one_service_or_at_none() -> None:
 
 
 def assert_right(floor: Floor) -> None:
-    """Check that each agent and each campaign is only at its services."""
+    """Check that each agent and each campaign is listed where it belongs."""
     for agent in floor.state.agents.values():
         there: Roster[OnFloor] = floor.on_duty
         elsewhere: Roster[OnFloor] = floor.off_duty
@@ -53,7 +53,7 @@ def assert_right(floor: Floor) -> None:
 
 @given(ANY_EVENTS)
 def test_the_indexes_follow_the_fold_and_survive_a_restart(events: list[InboundEvent]) -> None:
-    """The indexes are right after any events, and after a restart from a snapshot."""
+    """The indexes are right after any events and after a restart from a snapshot."""
     floor = new_floor()
     fold_all(floor, events)
     assert_right(floor)
@@ -62,7 +62,7 @@ def test_the_indexes_follow_the_fold_and_survive_a_restart(events: list[InboundE
 
 @given(ANY_EVENTS, st.lists(st.integers(-50, 250)))
 def test_who_was_heard_of_is_counted_right(events: list[InboundEvent], moments: list[int]) -> None:
-    """The count is right after any earlier queries and events."""
+    """The number of agents with a recent event is right after any earlier queries and events."""
     floor = new_floor()
     for number, one in enumerate(events, 2):
         fold_all(floor, [one], begin=number)
@@ -75,7 +75,7 @@ def test_who_was_heard_of_is_counted_right(events: list[InboundEvent], moments: 
 
 
 def test_campaigns_leave_when_nobody_can_ask_for_their_day() -> None:
-    """Those of today and yesterday stay. A call brings an old one back."""
+    """Campaigns of today and yesterday stay. A new call lists an older campaign again."""
     floor = new_floor()
     fold_all(floor, [event("campaign.update", 0, campaign=5, service=10)])
     assert list(floor.at_work.of(10)) == [5]

@@ -1,4 +1,4 @@
-"""The index of a call's segments."""
+"""Tests of the index of a call's segments."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ PLACE = (DAY, 10)
 
 
 def left(at: int, *, exited: bool = False, gave_up: bool = False) -> QueueSegment:
-    """A segment at the service that was left ``at`` seconds after noon."""
+    """Return a segment that the call left ``at`` seconds after noon."""
     joined = NOON + (at - 5) * 1000
     return QueueSegment(10, joined=joined, left=NOON + at * 1000, exited=exited, gave_up=gave_up)
 
 
 @given(st.lists(call_events(), min_size=5, max_size=40), st.randoms(use_true_random=False))
 def test_what_is_taken_out_was_never_there(events: list[InboundEvent], random: object) -> None:
-    """Segments may be removed in any order."""
+    """After all segments are removed, in any order, the index is empty."""
     floor = new_floor()
     fold_all(floor, events)
     for call in floor.call_table.calls.values():
@@ -43,7 +43,7 @@ def test_what_is_taken_out_was_never_there(events: list[InboundEvent], random: o
 
 
 def test_an_answer_counts_before_an_abandonment_and_that_before_moving_on() -> None:
-    """The first answer or abandonment counts, or else the last move. A waiting call has none."""
+    """An answer counts first, then an abandonment, then the last move. A waiting call has none."""
     moved, again = left(10, exited=True), left(20, exited=True)
     call = Call(1, "S1", segments=[moved, again])
     assert SegmentIndex(call, FLOOR.places).outcome(PLACE) == Outcome(Kind.MOVED_ON, again)
@@ -57,7 +57,7 @@ def test_an_answer_counts_before_an_abandonment_and_that_before_moving_on() -> N
 
 
 def test_of_two_segments_of_the_same_moments_the_folded_one_counts() -> None:
-    """A count is taken back for the same segment that it was made for."""
+    """A count is taken back for the same segment for which it was made."""
     segment, other = (
         QueueSegment(10, joined=NOON, answered=NOON, left=NOON, within=within)
         for within in (True, False)
@@ -71,7 +71,7 @@ def test_of_two_segments_of_the_same_moments_the_folded_one_counts() -> None:
 
 @pytest.mark.parametrize("kind", Kind)
 def test_folded_steps_keep_the_segment_by_which_they_count(kind: Kind) -> None:
-    """The segment counts as before. Steps folded by an earlier release can no longer change."""
+    """A folded segment counts as before, but not if an earlier release folded it."""
     folded = Folded(0, offered=[PLACE])
     segment = left(10, gave_up=kind is Kind.ABANDONED)
     if kind is Kind.HANDLED:

@@ -1,4 +1,4 @@
-"""Totals agree with the day, never decrease, and continue over restarts and midnights."""
+"""Tests that totals match the days, never decrease, and survive restarts and midnights."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STORIES = st.lists(call_events() | agent_events(), max_size=40)
 
 @given(STORIES, st.randoms(use_true_random=False))
 def test_totals_are_the_day_s_and_never_fall(story: list[InboundEvent], random: Random) -> None:
-    """Events may be late or repeated, with a restart in between."""
+    """Totals match the day and never decrease, despite late and repeated events and a restart."""
     mixed = story + random.sample(story, len(story) // 3)
     random.shuffle(mixed)
     floor, shown = new_floor(), dict[int, list[int]]()
@@ -42,7 +42,7 @@ def test_totals_are_the_day_s_and_never_fall(story: list[InboundEvent], random: 
 
 
 def test_a_total_goes_on_at_midnight() -> None:
-    """The day's counters are dropped two days later, but the totals stay."""
+    """A day's counters are dropped two days later, but the totals stay."""
     floor = new_floor()
     fold_all(floor, [call("call.queue", 0, 1, service=10), call("call.end", 5, 1)])
     floor.begin_entry(90, ticks(3 * 86_400))
@@ -52,7 +52,7 @@ def test_a_total_goes_on_at_midnight() -> None:
 
 
 def test_a_wait_is_in_the_first_bucket_that_it_does_not_exceed() -> None:
-    """A bound belongs to its bucket. Longer waits are in the last bucket."""
+    """A bucket includes its upper bound. Waits beyond the last bound are in the last bucket."""
     totals = ServiceTotals()
     for wait in (0, 5_000, 5_001, 601_000):
         totals.add_wait(wait, 1)
@@ -61,7 +61,7 @@ def test_a_wait_is_in_the_first_bucket_that_it_does_not_exceed() -> None:
 
 
 def test_a_corrected_count_stays_until_new_counts_make_up_for_it() -> None:
-    """Prometheus would take a lower value for a restart."""
+    """A total does not decrease, because Prometheus would treat a lower value as a restart."""
     totals = ServiceTotals()
     shown = []
     for amount in (1, 1, -1, 1, 1):

@@ -1,4 +1,4 @@
-"""The format of a floor's snapshot, which must stay readable."""
+"""Tests of the format of a floor's snapshot, which must stay readable."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.floor.random_floors import PLAN, call, fold_all, new_floor
 
 
 def test_members_keep_the_names_that_they_have_on_disk() -> None:
-    """The names are those of the previous release: ``plan`` and ``legs``."""
+    """The stored names ``plan`` and ``legs`` are those of the previous release."""
     floor = new_floor()
     fold_all(floor, [call("call.queue", 1, service=10)])
     parts = list(snapshot_parts(floor.captured()))

@@ -1,4 +1,4 @@
-"""The counts of a call: independent of the order of steps, at a bounded cost."""
+"""Tests that a call's counts do not depend on the order of its steps, and have a limited cost."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ KINDS = st.sampled_from([START, QUEUE, QUEUE, ANSWER, ANSWER, END, LEAVE, UPDATE
 
 @st.composite
 def steps(draw: st.DrawFn) -> list[Step]:
-    """Steps of one call at different times over two days."""
+    """Draw steps of one call at different times over two days."""
     times = draw(st.lists(st.integers(0, 40), min_size=1, max_size=20, unique=True))
     found = []
     for time in times:
@@ -59,13 +59,13 @@ class Book:
         self.call = Call(1, "S", direction="INBOUND")
 
     def take(self, story: list[Step]) -> Book:
-        """Take the steps in order of arrival."""
+        """Apply the steps in order of arrival."""
         for step in story:
             self.tally.take(self.call, step)
         return self
 
     def image(self) -> object:
-        """The counters other than zero, and the call's segments."""
+        """Return the counters that are not zero, and the call's segments."""
         services = {
             (day, service): one
             for day, services in msgspec.to_builtins(self.counters.service_days).items()
@@ -94,7 +94,7 @@ class Book:
 def test_any_order_of_steps_counts_the_same(
     story: list[Step], random: Random, wraps: list[tuple[int, int]]
 ) -> None:
-    """The steps include requeues, leaves, corrections, joins and wrap-ups, over midnight."""
+    """Any order of steps and wrap-ups, even around midnight, gives the same counts."""
     straight, mixed = Book(), Book()
     in_order = sorted(story, key=lambda step: step.at)
     random.shuffle(story)
@@ -111,7 +111,7 @@ def test_any_order_of_steps_counts_the_same(
 
 @given(steps(), st.integers(0, 20))
 def test_a_call_that_was_stored_goes_on_as_before(story: list[Step], cut: int) -> None:
-    """Continuing from a stored call equals folding it at once."""
+    """A call that is stored and reloaded gives the same counts as one that stays in memory."""
     whole, parts = Book(), Book()
     whole.take(story)
     parts.take(story[:cut])
@@ -123,7 +123,7 @@ def test_a_call_that_was_stored_goes_on_as_before(story: list[Step], cut: int) -
 
 @pytest.mark.parametrize("services", [2, 1500], ids=["two services", "a service each"])
 def test_a_very_long_call_keeps_a_thousand_steps_and_all_that_they_counted(services: int) -> None:
-    """It is offered once per service, however often it was queued there."""
+    """A very long call counts as offered once per service, however often it was queued there."""
     floor = new_floor()
     fold_all(floor, [call("call.queue", n / 10, service=100 + n % services) for n in range(1500)])
     (one,) = floor.call_table.calls.values()
@@ -134,7 +134,7 @@ def test_a_very_long_call_keeps_a_thousand_steps_and_all_that_they_counted(servi
 
 
 def test_a_step_older_than_what_a_long_call_keeps_counts_nothing() -> None:
-    """The oldest steps are kept only as counts."""
+    """A step that is older than the kept steps of a long call is not counted."""
     floor = new_floor()
     fold_all(floor, [call("call.queue", 100 + n / 10, service=10 + n % 2) for n in range(1500)])
     fold_all(floor, [call("call.queue", 50, service=77)])
@@ -214,13 +214,13 @@ def _turned_around(count: int) -> list[InboundEvent]:
 def test_twice_the_steps_of_one_call_cost_twice_as_much(
     story: Callable[[int], list[InboundEvent]],
 ) -> None:
-    """This holds for any steps in any order."""
+    """Twice as many steps of one call take at most 2.8 times as many function calls."""
     once, twice = _calls_of(story(700)), _calls_of(story(1400))
     assert twice < 2.8 * once
 
 
 def _calls_of(events: list[InboundEvent]) -> int:
-    """The number of function calls that folding the events takes."""
+    """Return the number of function calls that it takes to fold the events."""
     floor = new_floor()
     floor.begin_entry(2, ticks(9000))
     return _counted(floor, events)
@@ -243,7 +243,7 @@ def _counted(floor: Floor, events: list[InboundEvent]) -> int:
 
 
 def test_a_new_threshold_judges_the_calls_that_go_on() -> None:
-    """A call that ends after the change is judged again. One that had ended is not."""
+    """A new threshold applies to a call that ends later, but not to one that has ended."""
     floor = new_floor()
     fold_all(
         floor,

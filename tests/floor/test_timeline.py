@@ -1,4 +1,4 @@
-"""Agents' states are ordered by their own times, so the order of arrival does not matter."""
+"""Tests that agents' states are ordered by their own times, in any order of arrival."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from floorcast.site.configuration import NotReadyReason
 from tests.floor.random_floors import AGENT_KINDS, PLAN, agent, call, fold_all, new_floor, ticks
 from tests.search import tries
 
-SECONDS = st.integers(0, 190)  # before any event
+SECONDS = st.integers(0, 190)  # the log's time is later than all of these
 SERVICES = st.sampled_from([10, 20])
 
 
 @st.composite
 def agents_events(draw: st.DrawFn) -> InboundEvent:
-    """An agent's event, which may name a call and one or several services."""
+    """Draw an agent's event, which may name a call and one or more services."""
     data: dict[str, Any] = {}
     chosen = draw(st.integers(0, 9))
     if chosen < 3:
@@ -49,7 +49,7 @@ def agents_events(draw: st.DrawFn) -> InboundEvent:
 
 @st.composite
 def calls_events(draw: st.DrawFn) -> InboundEvent:
-    """One event of one of three calls."""
+    """Draw an event of one of three calls."""
     kinds = ["queue", "queue", "answer", "answer", "end", "disposition", "leave", "update"]
     kind = draw(st.sampled_from(kinds))
     data: dict[str, Any] = {}
@@ -66,7 +66,7 @@ def calls_events(draw: st.DrawFn) -> InboundEvent:
 
 @st.composite
 def starts(draw: st.DrawFn) -> list[InboundEvent]:
-    """The beginnings of the three calls, which have their directions."""
+    """Draw the start events of the three calls, which set the directions."""
     directions = st.sampled_from(["INBOUND", "MANUAL"])
     return [
         call("call.start", draw(SECONDS), n, service=10, direction=draw(directions))
@@ -78,7 +78,7 @@ STORIES = st.lists(agents_events() | agents_events() | calls_events(), max_size=
 
 
 def figures(floor: Floor) -> object:
-    """Everything that figures are computed from."""
+    """Return everything from which figures are computed."""
     counters = msgspec.to_builtins(floor.state.counters, enc_hook=list)
     services = {
         (day, service): one
@@ -120,7 +120,7 @@ def figures(floor: Floor) -> object:
 
 
 def additive(intervals: ServiceIntervals) -> dict[int, list[int]]:
-    """The counts of each slot, without the maxima, which depend on the order of arrival."""
+    """Return the counts of each slot except the maxima, which depend on the order of arrival."""
     rows = {slot: list(intervals.row(slot)) for slot in range(300)}
     for row in rows.values():
         row[Column.AGENTS_MOST : Column.QUEUE_LAST + 1] = []
@@ -132,7 +132,7 @@ def additive(intervals: ServiceIntervals) -> dict[int, list[int]]:
 def test_any_order_and_any_duplicate_gives_the_same_figures(
     story: list[InboundEvent], begun: list[InboundEvent], random: Random
 ) -> None:
-    """This holds for late and repeated events within the window."""
+    """Late and repeated events within the window give the same figures as events in order."""
     by_time = {one.time: one for one in [*begun, *story]}
     in_order = [by_time[time] for time in sorted(by_time, key=str)]
     mixed = in_order + random.sample(in_order, len(in_order) // 3)
@@ -144,7 +144,7 @@ def test_any_order_and_any_duplicate_gives_the_same_figures(
 
 
 def test_a_late_answer_tells_the_service_of_an_agents_time() -> None:
-    """The time moves to the call's service, as if the answer had arrived in time."""
+    """The agent's time moves to the call's service, as if the answer had arrived in time."""
     held = agent("AGENT_HOLD", 68, service=20, call={"transactionId": 1, "sessionId": "S1"})
     in_order = [
         call("call.start", 1, service=10, direction="INBOUND"),
@@ -160,7 +160,7 @@ def test_a_late_answer_tells_the_service_of_an_agents_time() -> None:
 
 
 def test_time_in_a_call_follows_its_service_when_that_becomes_known() -> None:
-    """An agent with two services answers a call whose service a later event names."""
+    """The time that an agent spent in a call moves to the service that a later event names."""
     floor = new_floor()
     fold_all(
         floor,
@@ -185,7 +185,7 @@ def test_time_in_a_call_follows_its_service_when_that_becomes_known() -> None:
 
 @pytest.mark.parametrize("in_call", [False, True])
 def test_an_answer_that_is_too_late_is_left_for_an_in_call_only(in_call: bool) -> None:
-    """Two answers keep an agent in both calls, in any order. In Call leaves the other."""
+    """An agent that answers two calls is on both, unless it was then In Call with one of them."""
     floor = new_floor()
     last = agent("IN_CALL", 3505, call={"transactionId": 2, "sessionId": "S2"})
     fold_all(
@@ -201,7 +201,7 @@ def test_an_answer_that_is_too_late_is_left_for_an_in_call_only(in_call: bool) -
 
 
 def test_an_agent_that_answers_again_a_call_it_had_left_has_it_again() -> None:
-    """A ``call.answer`` has this effect, as an In Call with the call does."""
+    """A ``call.answer`` brings an agent back to a call that it had left for another one."""
     floor = new_floor()
     fold_all(
         floor,
@@ -215,7 +215,7 @@ def test_an_agent_that_answers_again_a_call_it_had_left_has_it_again() -> None:
 
 
 def test_a_reason_counts_as_what_the_site_says() -> None:
-    """The client's own reason is published as is, and counts in the figure that it maps to."""
+    """A client's own reason is published unchanged and counts in the figure that it maps to."""
     coffee = NotReadyReason(reason="Coffee", counts_as="BREAK")
     floor = new_floor(replace(PLAN, not_ready_reasons=(coffee,)))
     fed = fold_all(floor, [agent("NOT_READY", 0, service=10, reason="Coffee"), agent("READY", 60)])
@@ -225,9 +225,9 @@ def test_a_reason_counts_as_what_the_site_says() -> None:
 
 
 def test_a_state_that_comes_too_late_changes_no_figure() -> None:
-    """It is published and counted in a metric.
+    """A state that arrives too late is published and counted in a metric.
 
-    A LOGON still sets a service that nothing else set.
+    A late LOGON still sets a service that no other event has set.
     """
     floor = new_floor()
     fold_all(floor, [agent("READY", 100)])
@@ -242,7 +242,7 @@ def test_a_state_that_comes_too_late_changes_no_figure() -> None:
 
 
 def test_a_logon_that_came_too_late_outlasts_a_state_that_is_put_before_it() -> None:
-    """Its service applies from its arrival, whatever is inserted before it."""
+    """The service of a late LOGON applies from its arrival, whatever is inserted before it."""
     floor = new_floor()
     story = [agent("READY", 100), agent("NOT_READY", 1100), agent("LOGON", 40, service=20)]
     for number, one in enumerate([*story, agent("NOT_READY", 1050), agent("READY", 1160)], 2):
@@ -255,7 +255,7 @@ def test_a_logon_that_came_too_late_outlasts_a_state_that_is_put_before_it() -> 
 
 
 def test_a_late_state_costs_what_came_since_and_not_what_is_kept() -> None:
-    """With a source that is always seconds late, ten times the moments take the same work."""
+    """A state that is seconds late takes the same work if ten times as many moments are kept."""
 
     def cost(kept: int) -> int:
         floor = new_floor()

@@ -1,4 +1,4 @@
-"""Calls and agents in a floor's view."""
+"""Tests of calls and agents in a floor's view."""
 
 from __future__ import annotations
 
@@ -27,15 +27,16 @@ NOON = int(MIDDAY.timestamp() * 1000)
 def test_the_customer_s_phone_has_one_rule(
     direction: str | None, caller: str | None, dialed: str | None, phone: str | None
 ) -> None:
-    """Inbound, it is the caller's, otherwise the dialed one. Without a direction, the known one.
+    """The customer's phone is the caller's number if the call is inbound, or else the one dialed.
 
-    The agent's current call and call data show the same number.
+    If the direction is unknown, it is the number that is known. The agent's current call and the
+    call's metadata show the same number.
     """
     floor = new_floor()
     numbers = {"callerId": caller, "phoneDialed": dialed}
     told = {name: value for name, value in numbers.items() if value is not None}
     if direction is None:
-        # a late end also has the numbers, and arrived early here; the call continues
+        # an end event also sets the numbers; this one is later than the agent's event below
         begun = [call("call.queue", 1, 1, service=10), call("call.end", 500, 1, **told)]
     else:
         start = {"service": 10, "direction": direction}
@@ -51,7 +52,7 @@ def test_the_customer_s_phone_has_one_rule(
 
 
 def test_a_call_is_listed_with_the_service_that_has_it() -> None:
-    """Services without a call in progress add nothing."""
+    """Calls in progress are listed with their services. Other services add nothing."""
     floor = new_floor()
     fold_all(floor, [call("call.queue", 1, 1, service=10), call("call.queue", 1, 2, service=20)])
     fold_all(floor, [call("call.end", 2, 2)], begin=9)
@@ -60,7 +61,7 @@ def test_a_call_is_listed_with_the_service_that_has_it() -> None:
 
 
 def test_a_day_of_the_view_is_the_client_s() -> None:
-    """A day has a number and the local midnights in ms."""
+    """A day has its number and the local midnights at its start and end, in ms."""
     day = FloorView(new_floor()).day_of(NOON)
     midnight = NOON - 12 * 3_600_000
     assert day == Day(MIDDAY.toordinal(), midnight, midnight + 24 * 3_600_000)

@@ -1,4 +1,4 @@
-"""Connections of streams, with transports whose peers read as much as they are told."""
+"""Connections for streams, whose peers read as many bytes as the test tells them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ HIGH, LOW = 65536, 16384  # bytes, as in asyncio's own transports
 
 
 class Connection(asyncio.Transport):
-    """Written data stays in ``unsent`` until the peer reads it into ``got``.
+    """A transport whose data stays in ``unsent`` until the peer reads it into ``got``.
 
-    ``window`` is the number of bytes that the peer reads at once; None: all.
+    ``window`` is the number of bytes that the peer will read, or None if it reads all.
     """
 
     def __init__(self, protocol: asyncio.Protocol, window: int | None = None) -> None:
@@ -32,7 +32,7 @@ class Connection(asyncio.Transport):
         protocol.connection_made(self)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Deliver what the window allows. Above the high-water mark, pause the writer.
+        """Deliver as much as the window allows. Above the high-water mark, pause the writer.
 
         Raises RuntimeError once the connection is lost, as uvloop does.
         """
@@ -69,11 +69,11 @@ class Connection(asyncio.Transport):
             self.abort()
 
     def get_write_buffer_size(self) -> int:
-        """The unsent data."""
+        """Return the number of unsent bytes."""
         return len(self.unsent)
 
     def is_closing(self) -> bool:
-        """Whether the transport is closing."""
+        """Return whether the transport is closing."""
         return self.closing
 
     def close(self) -> None:
@@ -82,7 +82,7 @@ class Connection(asyncio.Transport):
         self._let_in()
 
     def abort(self) -> None:
-        """Close now."""
+        """Close immediately."""
         self.closing = True
         if not self.lost:
             self.lost = True
@@ -91,7 +91,7 @@ class Connection(asyncio.Transport):
 
 @dataclass
 class Caller:
-    """A reader whose tokens are plain positions."""
+    """A caller whose tokens are plain positions."""
 
     why: str = ""
     opening: str = "0"
@@ -99,7 +99,7 @@ class Caller:
     departures: int = field(default=0)
 
     def refusal(self) -> str:
-        """The test's value."""
+        """Count the call, and return the value that the test has set."""
         self.asked += 1
         return self.why
 
@@ -108,20 +108,20 @@ class Caller:
         self.departures += 1
 
     def moment(self) -> str:
-        """The loop's time."""
+        """Return the loop's time."""
         return f"{asyncio.get_running_loop().time():.2f}"
 
     def token(self, position: int) -> str:
-        """The position."""
+        """Return the position."""
         return str(position)
 
     def token_now(self, cursor: int) -> str:
-        """The cursor."""
+        """Return the cursor."""
         return str(cursor)
 
 
 def plain(got: bytes | bytearray, form: StreamFormat) -> bytes:
-    """The text of the stream, decoded as far as it has arrived."""
+    """Return the text of a stream, decoded as far as it has arrived."""
     body = bytes(got)
     if form.chunked:
         body = _unchunked(body)
@@ -140,5 +140,5 @@ def _unchunked(body: bytes) -> bytes:
 
 
 def messages(text: bytes) -> list[bytes]:
-    """The complete messages of a stream."""
+    """Return the complete messages of a stream."""
     return text.split(b"\n\n")[:-1]

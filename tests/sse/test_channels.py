@@ -1,4 +1,4 @@
-"""Streams compared with a plain list: a resuming reader gets each event once."""
+"""Compares streams with a simple list: a reader that resumes gets each event once."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ ANY_FORM = st.builds(StreamFormat, st.booleans(), st.booleans(), st.booleans())
 
 @dataclass
 class Follower:
-    """Follows a feed by streams, and resumes after the last complete event."""
+    """Follows a feed through streams, and resumes after the last complete event."""
 
     sight: Matcher
     form: StreamFormat
@@ -58,11 +58,11 @@ class Follower:
 
     @property
     def cursor(self) -> int:
-        """The ``eventId`` to resume from."""
+        """The position to resume from."""
         return int(self.got[-1].split(b":")[1].split(b",")[0]) if self.got else self.began
 
     def read(self) -> None:
-        """Read what has arrived."""
+        """Read the events that have arrived."""
         if self.connection is None:
             return
         found = messages(plain(self.connection.got, self.form))
@@ -75,7 +75,7 @@ class Follower:
 
 
 class StreamsMachine(RuleBasedStateMachine):
-    """Random publishing, reading, disconnecting, waiting and restarting."""
+    """Publishes, reads, disconnects, waits and restarts at random."""
 
     @initialize(limit=st.sampled_from([0, 20_000, 10_000_000]))
     def begin(self, limit: int) -> None:
@@ -129,7 +129,7 @@ class StreamsMachine(RuleBasedStateMachine):
     @precondition(lambda self: len(self.followers) < 8)
     @rule(sight=st.sampled_from(SIGHTS), form=ANY_FORM, data=st.data())
     def follow(self, sight: Matcher, form: StreamFormat, data: st.DataObject) -> None:
-        """Start a reader from now or from an event."""
+        """Start a reader from now or from a past event."""
         positions = [self.feed.through] + [at for at, _, _ in self.events[-30:]]
         follower = Follower(sight, form, data.draw(st.sampled_from(positions)))
         self.followers.append(follower)
@@ -148,7 +148,7 @@ class StreamsMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.followers)
     @rule(data=st.data(), size=st.integers(1, 200_000))
     def take(self, data: st.DataObject, size: int) -> None:
-        """A slow reader reads some bytes, which may end within an event."""
+        """Let a slow reader read some bytes, which may end within an event."""
         connection = data.draw(st.sampled_from(self.followers)).connection
         if connection is not None and connection.window is not None:
 
@@ -160,7 +160,7 @@ class StreamsMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.followers)
     @rule(data=st.data(), window=st.sampled_from([None, 0, 3000]))
     def break_off(self, data: st.DataObject, window: int | None) -> None:
-        """A connection breaks, and the reader resumes after its last complete event."""
+        """Break a connection, and let the reader resume after its last complete event."""
         follower = data.draw(st.sampled_from(self.followers))
         self.lose(follower)
         self.connect(follower, window)
@@ -178,7 +178,7 @@ class StreamsMachine(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.01, 5, 11, 70, 301]))
     def wait(self, seconds: float) -> None:
-        """Time passes, with keep-alives, closed streams and slow readers."""
+        """Let time pass, with keep-alives, closed streams and slow readers."""
         self.passing(seconds)
 
     @rule()
@@ -188,7 +188,7 @@ class StreamsMachine(RuleBasedStateMachine):
 
     @rule(back=st.integers(0, 5), kindly=st.booleans())
     def stop(self, back: int, *, kindly: bool) -> None:
-        """The server restarts, and publishes again what was not stored."""
+        """Restart the server, and publish again the events that were not stored."""
         if kindly:
             self.runner.run(self._release())
         for follower in self.followers:
@@ -215,7 +215,7 @@ class StreamsMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.followers)
     @rule()
     def look(self) -> None:
-        """No reader has extra, missing or reordered events, and no buffer grows."""
+        """Check that no reader has extra, missing or reordered events and that no buffer grows."""
         self.passing(0.1)
         for follower in self.followers:
             follower.read()
@@ -232,7 +232,7 @@ class StreamsMachine(RuleBasedStateMachine):
                 assert connection.most <= HIGH + 2 * WRITE_BYTES
 
     def teardown(self) -> None:
-        """In the end every reader has every event."""
+        """Check that in the end every reader has every event."""
         if not hasattr(self, "runner"):
             return
         try:
@@ -243,7 +243,7 @@ class StreamsMachine(RuleBasedStateMachine):
                 self.look()
         finally:
             self.runner.close()
-            self.loop.close()  # a runner that ran nothing leaves it open
+            self.loop.close()  # a runner that never ran leaves the loop open
 
 
 TestStreams = StreamsMachine.TestCase
@@ -253,7 +253,7 @@ TestStreams.settings = settings(max_examples=tries(60), stateful_step_count=30, 
 def test_a_floor_of_readers_shares_one_chunk_and_is_served_in_turns(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """All waiting events go in one write with the same bytes for all readers."""
+    """All waiting events are sent in one write, with the same bytes for all readers."""
     monkeypatch.setattr(Hub, "turn_is_over", lambda _: True)
 
     async def work(loop: VirtualLoop) -> None:
@@ -277,7 +277,7 @@ def test_a_floor_of_readers_shares_one_chunk_and_is_served_in_turns(
 
 
 def test_a_store_that_cannot_be_read_ends_the_stream_with_a_comment() -> None:
-    """A reader that reconnects later misses nothing."""
+    """A stream ends with a comment if the store cannot be read."""
 
     async def work(loop: VirtualLoop) -> None:
         store = MemoryStore()
@@ -297,7 +297,7 @@ def test_a_store_that_cannot_be_read_ends_the_stream_with_a_comment() -> None:
 
 
 def test_a_reader_that_is_held_up_is_not_cut_off_for_a_store_that_cannot_be_read() -> None:
-    """It gets the comment when it reads again, if the store still fails."""
+    """A slow reader gets the comment when it reads again, if the store still fails."""
 
     async def work(loop: VirtualLoop) -> None:
         store = MemoryStore()
@@ -320,7 +320,7 @@ def test_a_reader_that_is_held_up_is_not_cut_off_for_a_store_that_cannot_be_read
 
 
 def test_a_reader_that_cannot_even_be_told_harms_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is disconnected. The other readers get the comment in their turns."""
+    """A reader to which writing fails is closed. Others in its batch get a closing comment."""
 
     async def work(loop: VirtualLoop) -> None:
         feed = Feed(7, "interaction", Rings(MemoryStore(), 1 << 20))
@@ -351,7 +351,7 @@ def fails(_data: bytes) -> None:
 
 @pytest.mark.parametrize("form", [StreamFormat(), StreamFormat(gzip=True)])
 def test_a_reader_that_was_reset_a_moment_ago_harms_nobody(form: StreamFormat) -> None:
-    """The loop has not reported the reset yet. The other readers get every event."""
+    """If the loop has not reported a reset yet, the other readers still get every event."""
 
     async def work(loop: VirtualLoop) -> None:
         feed = Feed(7, "interaction", Rings(MemoryStore(), 1 << 20))
@@ -403,7 +403,7 @@ class Floor:
 
 
 def test_silence_is_filled_every_ten_seconds_and_ends_after_five_minutes() -> None:
-    """The time counts from the reader's own last event."""
+    """Keep-alives and the end of a silent stream are timed from the reader's own last event."""
 
     async def work(loop: VirtualLoop) -> None:
         floor = Floor()
@@ -431,7 +431,7 @@ def test_silence_is_filled_every_ten_seconds_and_ends_after_five_minutes() -> No
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_ends_as_it_should(form: StreamFormat) -> None:
-    """The last chunk and gzip's CRC are sent, so that the stream does not look broken."""
+    """A stream ends with its last chunk and gzip's CRC, so that it does not look broken."""
 
     async def work(loop: VirtualLoop) -> None:
         floor = Floor()
@@ -455,7 +455,7 @@ def test_every_form_ends_as_it_should(form: StreamFormat) -> None:
 
 
 def test_a_session_that_is_lost_ends_its_stream() -> None:
-    """An idle stream ends, too. The check counts as use of the session."""
+    """A stream ends when its session is lost. Until then, it counts as use of the session."""
 
     async def work(loop: VirtualLoop) -> None:
         floor, caller = Floor(), Caller()
@@ -473,7 +473,7 @@ def test_a_session_that_is_lost_ends_its_stream() -> None:
 
 
 def test_a_reader_that_takes_nothing_costs_a_cursor_and_is_closed_after_a_minute() -> None:
-    """Another reader gets every event meanwhile."""
+    """A reader that takes nothing is closed. Meanwhile, another reader gets every event."""
 
     async def work(loop: VirtualLoop) -> None:
         floor = Floor()
@@ -494,7 +494,7 @@ def test_a_reader_that_takes_nothing_costs_a_cursor_and_is_closed_after_a_minute
 
 
 def test_a_reader_that_takes_a_little_is_let_be() -> None:
-    """It gets every event in the end."""
+    """A reader that takes a few bytes at a time is kept, and gets every event in the end."""
 
     async def work(loop: VirtualLoop) -> None:
         floor = Floor()
@@ -512,7 +512,7 @@ def test_a_reader_that_takes_a_little_is_let_be() -> None:
 
 
 def test_an_ended_reader_that_does_not_take_its_end_is_cut_off() -> None:
-    """Closing waits for unsent data, but not forever."""
+    """Closing a stream waits for unsent data, but not forever."""
 
     async def work(loop: VirtualLoop) -> None:
         floor, caller = Floor(), Caller(why="no")
@@ -527,7 +527,7 @@ def test_an_ended_reader_that_does_not_take_its_end_is_cut_off() -> None:
 
 
 def test_a_stream_is_refused_as_soon_as_it_has_its_connection() -> None:
-    """If the rights were lost since its request. Otherwise no event asks for them again."""
+    """A stream ends at once if its rights were lost. Otherwise, events do not check them again."""
 
     async def work(loop: VirtualLoop) -> None:
         feed = Feed(7, "interaction", Rings(MemoryStore(), 1 << 20))

@@ -1,4 +1,4 @@
-"""Shared gzip: blocks in any order joined into one stream."""
+"""Tests of shared gzip, whose blocks are joined in any order into one stream."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SIZES = st.integers(0, 5000) | st.sampled_from([2048, 2049, 65536, 100_000])
 
 @given(st.lists(st.binary(max_size=200) | SIZES.map(lambda size: b"ab" * (size // 2))))
 def test_joined_blocks_are_one_gzip_stream(pieces: list[bytes]) -> None:
-    """CRC and length are right, which every gzip reader checks."""
+    """The CRC and the length, which every gzip reader checks, are right."""
     crc = length = 0
     stream = deflate.HEAD
     for piece in pieces:
@@ -29,13 +29,13 @@ def test_joined_blocks_are_one_gzip_stream(pieces: list[bytes]) -> None:
 
 @given(st.binary(max_size=5000), st.binary(max_size=5000))
 def test_a_crc_follows_from_two(one: bytes, other: bytes) -> None:
-    """It is computed without the bytes."""
+    """The CRC of joined pieces is computed from their CRCs, without the bytes."""
     found = deflate.joined(zlib.crc32(one), zlib.crc32(other), len(other))
     assert found == zlib.crc32(one + other)
 
 
 def test_a_block_can_be_read_before_the_next_comes() -> None:
-    """A reader's decompressor does not delay it."""
+    """A decompressor returns each block as soon as it arrives."""
     reader = zlib.decompressobj(wbits=31)
     assert reader.decompress(deflate.HEAD + deflate.block(b"one")) == b"one"
     assert reader.decompress(deflate.block(b"two")) == b"two"

@@ -1,4 +1,4 @@
-"""The text of streams, as printed in the reference."""
+"""Tests of the text of streams, which follows the reference."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FORMS = [StreamFormat(*flags) for flags in itertools.product((False, True), repe
 
 @pytest.mark.parametrize("form", FORMS)
 def test_an_event_is_one_data_line_and_a_blank_line(form: StreamFormat) -> None:
-    """If ids are requested, the id comes first. This holds for any transfer coding."""
+    """In any format, an event has one data line, and if ids are requested, an id before it."""
     page = Page(b'{"a":1}\n{"b":2}', 2, 8, at_head=True, positions=([7], [8]))
     chunk = framing.events(page, form, str)
     head = framing.opening(form, "5")
@@ -30,7 +30,7 @@ def test_an_event_is_one_data_line_and_a_blank_line(form: StreamFormat) -> None:
 
 
 def test_comments_begin_with_a_colon() -> None:
-    """A blank line follows, so that a reader that splits at blank lines loses no event."""
+    """A blank line follows a comment, so a reader that splits at blank lines loses no event."""
     said = framing.comment("keepalive 2021-04-24 07:34:29-0400")
     assert said == b": keepalive 2021-04-24 07:34:29-0400\n\n"
     assert framing.comment("closed", "7") == b": closed\n\nid: 7\n\n"

@@ -1,4 +1,4 @@
-"""Turns of all streams, and the end of the server."""
+"""Tests of the turns of all streams, and of the end of the server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.virtual_time import VirtualLoop, run
 
 @dataclass
 class Work:
-    """Records calls on its own clock."""
+    """Work that takes time on a separate clock."""
 
     done: float = 0.0
 
@@ -26,7 +26,7 @@ class Work:
 
 @dataclass
 class Crowd:
-    """Waiting readers that take a millisecond each. ``turns`` has the times of their turns."""
+    """Waiting readers that take a millisecond each. ``turns`` holds the times of their turns."""
 
     left: int
     work: Work
@@ -65,7 +65,7 @@ class Stubborn:
 
 
 def test_turns_are_shared_among_all_that_wait() -> None:
-    """A small feed does not wait until a large one is done."""
+    """A small feed does not wait until a large feed is done."""
 
     async def work(loop: VirtualLoop) -> None:
         busy = Work()
@@ -84,14 +84,14 @@ def test_turns_are_shared_among_all_that_wait() -> None:
         await loop.passing(1)
         assert (large.left, small.left) == (0, 0)
         assert small.turns == [pytest.approx(TURN_SECONDS)]
-        # all others had a turn of the loop after each of theirs
+        # after each turn of the streams, other work had a turn of the loop
         assert max(b - a for a, b in pairwise(between)) == pytest.approx(TURN_SECONDS)
 
     run(work)
 
 
 def test_the_end_waits_for_closing_comments_but_not_for_ever() -> None:
-    """Streams that do not end are disconnected."""
+    """Streams that have not ended after the timeout are aborted."""
 
     async def work(loop: VirtualLoop) -> None:
         streams = Hub()
@@ -112,7 +112,7 @@ def test_the_end_waits_for_closing_comments_but_not_for_ever() -> None:
 
 
 class Falling(Crowd):
-    """Raises an error in the middle of a turn, once."""
+    """A crowd that raises an error in its first turn."""
 
     def advance(self) -> None:
         super().advance()
@@ -121,7 +121,7 @@ class Falling(Crowd):
 
 
 def test_one_that_falls_over_holds_nobody_up() -> None:
-    """All get their turns, including the failed one. The loop's handler logs the error."""
+    """After one crowd fails, all crowds still get their turns. The loop handles the error."""
 
     async def work(loop: VirtualLoop) -> None:
         busy = Work()
@@ -139,7 +139,7 @@ def test_one_that_falls_over_holds_nobody_up() -> None:
 
 
 class Guest:
-    """Asks to be visited at these times in sequence."""
+    """A reader that asks to be visited at these times in sequence."""
 
     def __init__(self, loop: VirtualLoop, times: list[float]) -> None:
         self.loop = loop
@@ -151,10 +151,10 @@ class Guest:
         return self.times[len(self.visits)] if len(self.visits) < len(self.times) else None
 
     def end(self, why: str) -> None:
-        """Never called."""
+        """Do nothing; the test never calls it."""
 
     def abort(self) -> None:
-        """Never called."""
+        """Do nothing; the test never calls it."""
 
 
 @settings(max_examples=tries(50), deadline=None)
@@ -183,7 +183,7 @@ def test_each_is_visited_when_it_asked_to_be(wishes: list[list[float]]) -> None:
 
 
 def test_the_clock_stands_still_when_nobody_is_left() -> None:
-    """It continues with the next stream."""
+    """The timer stops when there are no readers, and starts again with the next one."""
 
     async def work(loop: VirtualLoop) -> None:
         wheel: Wheel[Guest] = Wheel()
@@ -197,7 +197,7 @@ def test_the_clock_stands_still_when_nobody_is_left() -> None:
 
 
 class Broken(Stubborn):
-    """Fails in every method."""
+    """A stream that fails in every method."""
 
     def visit(self, now: float) -> float | None:
         raise ZeroDivisionError
@@ -211,7 +211,7 @@ class Broken(Stubborn):
 
 
 def test_a_visit_that_fails_stops_nobody_elses() -> None:
-    """The failed reader is disconnected, and the others are visited."""
+    """A reader whose visit fails is aborted, and the others are still visited."""
 
     async def work(loop: VirtualLoop) -> None:
         hub = Hub()
@@ -229,7 +229,7 @@ def test_a_visit_that_fails_stops_nobody_elses() -> None:
 
 
 def test_an_end_that_fails_keeps_nobody_from_being_told() -> None:
-    """This holds even if the first stream fails and cannot be disconnected."""
+    """All other streams end, even if some streams fail to end and to abort."""
 
     async def work(loop: VirtualLoop) -> None:
         hub = Hub()

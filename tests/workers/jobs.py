@@ -16,18 +16,18 @@ _seen: list[bytes] = []
 
 
 def echo(argument: bytes) -> bytes:
-    """Returns the argument after all earlier ones of the process."""
+    """Return all arguments that this process has received, the new one last."""
     _seen.append(argument)
     return b" ".join(_seen)
 
 
 def pid(_argument: bytes) -> bytes:
-    """Returns the id of the process."""
+    """Return the id of the process."""
     return str(os.getpid()).encode()
 
 
 def forever(argument: bytes) -> bytes:
-    """Write the process id to a file, and never return."""
+    """Write the process id to a file and never return."""
     with open(argument, "w", encoding="ascii") as file:  # noqa: PTH123 -- the path is bytes
         file.write(str(os.getpid()))
     threading.Event().wait()
@@ -46,18 +46,18 @@ def fail(_argument: bytes) -> bytes:
 
 
 def die(_argument: bytes) -> bytes:
-    """Exit as when killed by the kernel."""
+    """End the process with SIGKILL, as the kernel does."""
     os.kill(os.getpid(), signal.SIGKILL)
     return b""
 
 
 def grow(_argument: bytes) -> bytes:
-    """Allocate all memory."""
+    """Try to allocate more memory than there is."""
     return bytes(1 << 40)
 
 
 def printing(_argument: bytes) -> bytes:
-    """Print to standard output, as a library may."""
+    """Print to standard output, as a library might do."""
     sys.stdout.write("not a reply")
     sys.stdout.flush()
     return b"the reply"

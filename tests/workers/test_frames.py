@@ -1,4 +1,4 @@
-"""Messages between a server and its worker processes."""
+"""Tests of the messages between a server and its worker processes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from floorcast.workers.frames import (
 
 @given(st.lists(st.binary(max_size=50), max_size=5))
 def test_frames_are_read_as_they_were_written(arguments: list[bytes]) -> None:
-    """Any messages are read in sequence, and then the end."""
+    """Any messages are read in order, and then the end of the file."""
     file = io.BytesIO(b"".join(frame(Job("a:b", one)) for one in arguments))
     read = [read_frame(file) for _ in arguments]
     assert read == [frame(Job("a:b", one))[4:] for one in arguments]
@@ -37,12 +37,12 @@ def test_frames_are_read_as_they_were_written(arguments: list[bytes]) -> None:
 
 
 def test_half_a_frame_is_none() -> None:
-    """A process that dies during a write has sent nothing."""
+    """An incomplete frame, as from a process that dies while writing, is not read."""
     assert read_frame(io.BytesIO(frame(Job("a:b", b"12345"))[:-1])) is None
 
 
 def test_a_length_beyond_the_bound_is_an_error() -> None:
-    """No message makes the reader allocate unbounded memory."""
+    """A frame that is too long is an error, so that it cannot make the reader use up memory."""
     assert length_of(MAX_FRAME_BYTES.to_bytes(4, "big")) == MAX_FRAME_BYTES
     with pytest.raises(ValueError, match="at most"):
         length_of((MAX_FRAME_BYTES + 1).to_bytes(4, "big"))
@@ -58,7 +58,7 @@ def test_a_length_beyond_the_bound_is_an_error() -> None:
     ],
 )
 def test_an_error_comes_through_whole(error: FloorcastError) -> None:
-    """Class, message and Retry-After are preserved."""
+    """A reply preserves an error's class, message and ``Retry-After``."""
     copy = failure_of(refused(error))
     assert type(copy) is type(error)
     assert str(copy) == str(error)
@@ -66,7 +66,7 @@ def test_an_error_comes_through_whole(error: FloorcastError) -> None:
 
 
 def test_a_damaged_entry_is_unavailable() -> None:
-    """Its message and Retry-After are preserved."""
+    """A damaged entry becomes Unavailable, with the same message and ``Retry-After``."""
     error = DamagedEntry(1, 2, None, "its checksum differs")
     copy = failure_of(refused(error))
     assert type(copy) is Unavailable

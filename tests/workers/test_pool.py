@@ -1,4 +1,4 @@
-"""Worker processes: their number, their clients, and lost processes."""
+"""Tests of the pool: the number of processes, fairness to clients, and lost processes."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(autouse=True)
 def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Worker processes can import the tests' functions."""
+    """Let worker processes import the tests' functions."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
 
 @pytest.fixture
 async def pool() -> AsyncIterator[WorkerPool]:
-    """A pool of two."""
+    """Yield a pool of two processes."""
     made = WorkerPool()
     yield made
     await made.close()
 
 
 def written(file: Path) -> int | None:
-    """The process id that a job writes to the file."""
+    """Return the process id that a job has written to the file, or None."""
     text = file.read_text("ascii") if file.exists() else ""
     return int(text) if text else None
 
 
 async def begun(pool: WorkerPool, client: int, file: Path) -> tuple[asyncio.Task[bytes], int]:
-    """An endless job, and the id of its process."""
+    """Start an endless job. Return its task and the id of its process."""
     task = asyncio.create_task(pool.run(client, jobs.forever, str(file).encode()))
     while (pid := written(file)) is None:
         assert not task.done()
@@ -53,7 +53,7 @@ async def begun(pool: WorkerPool, client: int, file: Path) -> tuple[asyncio.Task
 
 
 def is_running(pid: int) -> bool:
-    """Whether a process exists and is not a zombie."""
+    """Return whether a process exists and is not a zombie."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()[0]
     except FileNotFoundError:
@@ -62,19 +62,19 @@ def is_running(pid: int) -> bool:
 
 
 async def test_the_result_comes_from_another_process(pool: WorkerPool) -> None:
-    """The function runs elsewhere, and its output is not part of the result."""
+    """The function runs in another process, and its output is not part of the result."""
     assert int(await pool.run(1, jobs.pid, b"")) in pool.processes
     assert os.getpid() not in pool.processes
     assert await pool.run(1, jobs.printing, b"") == b"the reply"
 
 
 async def test_a_large_result_comes_whole(pool: WorkerPool) -> None:
-    """Results are larger than the buffer of a pipe."""
+    """A result that is larger than a pipe's buffer arrives complete."""
     assert len(await pool.run(1, jobs.large, b"5000000")) == 5_000_000
 
 
 async def test_a_process_near_to_the_job_is_used_again(pool: WorkerPool) -> None:
-    """A function's cached state serves the next close job only."""
+    """A process is used again for the next job with the same ``near``."""
     assert await pool.run(1, jobs.echo, b"a", near="x") == b"a"
     assert await pool.run(1, jobs.echo, b"b", near="y") == b"b"
     assert await pool.run(1, jobs.echo, b"c", near="x") == b"a c"
@@ -82,7 +82,7 @@ async def test_a_process_near_to_the_job_is_used_again(pool: WorkerPool) -> None
 
 
 async def test_beyond_two_at_a_time_it_is_busy(pool: WorkerPool, tmp_path: Path) -> None:
-    """The third job gets Unavailable with Retry-After at once, without a queue."""
+    """The third job is not queued, but fails immediately with Unavailable and ``Retry-After``."""
     first, _ = await begun(pool, 1, tmp_path / "a")
     second, _ = await begun(pool, 1, tmp_path / "b")
     with pytest.raises(Unavailable, match="2 requests about the past") as refusal:
@@ -97,7 +97,7 @@ async def test_beyond_two_at_a_time_it_is_busy(pool: WorkerPool, tmp_path: Path)
 async def test_a_client_leaves_a_place_to_a_client_that_was_refused(
     pool: WorkerPool, tmp_path: Path
 ) -> None:
-    """After another client was refused, a client gets one place and not both."""
+    """After another client was refused, a client gets only one of the two places."""
     first, _ = await begun(pool, 1, tmp_path / "a")
     second, _ = await begun(pool, 1, tmp_path / "b")
     with pytest.raises(Unavailable):
@@ -126,7 +126,7 @@ async def test_a_cancelled_job_frees_its_place_and_its_process(
 
 
 async def test_a_refusal_comes_through_with_its_log(pool: WorkerPool) -> None:
-    """The function's error is raised, and its log lines are the server's."""
+    """The function's error is raised, and its log lines appear in the server's log."""
     with (
         capture_logs() as lines,
         pytest.raises(InvalidParameter, match="this is wrong"),
@@ -146,7 +146,7 @@ async def test_a_bug_is_logged_and_ends_the_process(pool: WorkerPool) -> None:
 
 
 async def test_a_process_that_dies_is_an_answer(pool: WorkerPool) -> None:
-    """After SIGKILL the job is Unavailable, a line is logged, and a new process follows."""
+    """After SIGKILL, the job raises Unavailable, a line is logged, and a new process follows."""
     with capture_logs() as lines, pytest.raises(Unavailable, match="try again"):
         await pool.run(1, jobs.die, b"")
     assert lines[0]["event"] == "worker_died"
@@ -155,14 +155,14 @@ async def test_a_process_that_dies_is_an_answer(pool: WorkerPool) -> None:
 
 
 async def test_memory_is_bounded(pool: WorkerPool) -> None:
-    """A job over the memory limit is refused, and its process ends."""
+    """A job that exceeds the memory limit is refused, and the next job still runs."""
     with pytest.raises(Unavailable, match="memory"):
         await pool.run(1, jobs.grow, b"")
     assert await pool.run(1, jobs.printing, b"") == b"the reply"
 
 
 async def test_time_is_bounded() -> None:
-    """A job over the time limit is refused, and its process is killed."""
+    """A job that exceeds the time limit is refused, and its process is killed."""
     pool = WorkerPool(PoolTuning(seconds=0.0))
     with pytest.raises(Unavailable, match="longer than 0 s"):
         await pool.run(1, jobs.pid, b"")
@@ -171,7 +171,7 @@ async def test_time_is_bounded() -> None:
 
 
 async def test_an_idle_process_ends() -> None:
-    """A process without a job is not kept."""
+    """A process that has had no job for the idle time ends."""
     pool = WorkerPool(PoolTuning(idle_seconds=0.0))
     await pool.run(1, jobs.pid, b"")
     while pool.processes:  # noqa: ASYNC110 -- the pool has no event for it
@@ -180,7 +180,7 @@ async def test_an_idle_process_ends() -> None:
 
 
 async def test_a_closed_pool_starts_nothing() -> None:
-    """After the server has stopped, no process starts."""
+    """After a pool is closed, no process starts."""
     pool = WorkerPool()
     await pool.close()
     with pytest.raises(Unavailable, match="stopping"):
@@ -188,7 +188,7 @@ async def test_a_closed_pool_starts_nothing() -> None:
 
 
 def test_a_killed_server_leaves_no_process(tmp_path: Path) -> None:
-    """After SIGKILL of the server, its workers exit, even during a job."""
+    """If the server is killed, its workers exit, even during a job."""
     file = tmp_path / "pid"
     program = (
         "import asyncio; from floorcast.workers.pool import WorkerPool;"

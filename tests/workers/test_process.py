@@ -1,4 +1,4 @@
-"""A job in a worker process."""
+"""Tests of a job in a worker process."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def job(name: str, argument: bytes = b"") -> Job:
-    """A job of the tests' functions."""
+    """Return a job that runs one of the tests' functions."""
     return Job(f"tests.workers.jobs:{name}", argument)
 
 
 def test_each_outcome_has_its_reply() -> None:
-    """The outcomes are a result, a refusal, low memory, and a bug.
+    """A job can return a result, be refused, run out of memory, or have a bug.
 
-    The first two keep the process.
+    The process continues after a result or a refusal.
     """
     assert reply_to(job("printing")) == Reply(answer=b"the reply")
     refusal = reply_to(job("refuse", b"this"))
@@ -37,7 +37,7 @@ def test_each_outcome_has_its_reply() -> None:
 
 
 def test_a_process_serves_jobs_until_its_input_ends() -> None:
-    """Replies are in the order of the jobs, each with its log lines."""
+    """The replies have the order of the jobs. Each reply has the log lines of its job."""
     requests = frame(job("echo", b"1")) + frame(job("refuse", b"2")) + frame(job("echo", b"3"))
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "floorcast.workers.process", str(2 << 30)],

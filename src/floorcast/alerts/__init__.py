@@ -1,1 +1,1 @@
-"""Alerts: compares rules with figures and records the transitions that are due."""
+"""Compares alert rules with figures and records the transitions that are due."""

@@ -1,8 +1,8 @@
-"""Evaluates the alerts of every client once a second and appends transitions to its log.
+"""Evaluates every client's alerts once a second and appends transitions to the client's log.
 
-Every node of a cluster evaluates. If several nodes propose the same transition, the log stores the
-first one. The fold ignores a transition that does not follow the alert's last change, so the nodes
-need no coordination.
+Every node of a cluster evaluates the alerts. If several nodes propose the same transition, the log
+stores the first proposal. The fold ignores a transition that does not follow the alert's last
+change, so the nodes need no coordination.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class AlertEvaluator:
         self._over_limit: set[int] = set()
 
     async def look(self) -> None:
-        """Start an evaluation for every client whose previous one has finished."""
+        """Start an evaluation for every client whose previous evaluation has finished."""
         for client, floor in list(self._floors.items()):
             state = floor.floor.state
             if client not in self._looking and (state.config.alerts or state.alerts):
@@ -60,7 +60,7 @@ class AlertEvaluator:
         del self._looking[client]
 
     async def look_at(self, floor: Projection) -> None:
-        """Append the transitions that are due to a client's log."""
+        """Append a client's due transitions to its log."""
         try:
             transitions = await self.evaluate(floor)
             if transitions:
@@ -71,9 +71,9 @@ class AlertEvaluator:
             _log.exception("alerts_failed", client=floor.client)
 
     async def evaluate(self, floor: Projection) -> list[AlertTransition]:
-        """Return the transitions of a client that are due."""
+        """Return a client's due transitions."""
         if floor.folded < self._log.head(floor.client).number:
-            return []  # the figures lag behind: the next evaluation sees them
+            return []  # the figures lag behind the log; the next evaluation will see them
         view = FloorView(floor.floor)
         moment = Moment(to_ms(self._now()), self._limits.quiet_call, self._limits.quiet_agent)
         rules, pairs = view.alert_rules, alerts_of(view)

@@ -1,4 +1,4 @@
-"""Transitions of alerts, as events for the client's log."""
+"""Alert transitions, as events for the client's log."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def due(view: FloorView, judged: Iterable[Judged], now: int) -> Iterator[AlertTransition]:
-    """Return the transitions that the figures require at ``now`` (ms)."""
+    """Yield the transitions that the figures require at ``now`` (ms)."""
     for one in judged:
         alert = view.alerts.get(one.alert, NO_ALERT)
         status = next_status(one.rule, alert, one.value, calls=one.calls, now=now)
@@ -30,7 +30,7 @@ def due(view: FloorView, judged: Iterable[Judged], now: int) -> Iterator[AlertTr
 
 
 def over(view: FloorView, known: frozenset[str], now: int) -> Iterator[AlertTransition]:
-    """Return transitions that clear alerts whose rule or service is not in ``known``."""
+    """Yield transitions that clear the alerts whose ids are not in ``known``."""
     for number, alert in view.alerts.items():
         if number not in known and alert.status != "ok":
             yield _transition(_Whose(number, alert.service, alert.number), alert, "ok", now)
@@ -77,7 +77,7 @@ def _transition(
         acknowledged_by=user,
         to=rule.to,
     )
-    # all proposals that follow the same change have the same id, so the log stores one of them
+    # proposals that follow the same change have the same id, so the log stores only one of them
     return AlertTransition(
         id=f"{whose.alert}:{whose.follows}",
         source=ALERT_SOURCE,

@@ -1,1 +1,1 @@
-"""The feeds: bounded rings of ready bytes, cursors into them, filters, long polls."""
+"""The feeds: bounded rings of encoded events, cursors into them, filters and long polls."""

@@ -1,7 +1,7 @@
-"""Blocks: sealed runs of a feed's events, from which pages are cut.
+"""Blocks of a feed's sealed events, from which pages are built.
 
-A block is a ``Segment`` opened for reading. A page without a filter takes one slice of its bytes,
-for any number of events.
+A block is a ``Segment`` that is opened for reading. A page without a filter is one slice of the
+block's bytes, for any number of events.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ __all__ = [
     "encode",
 ]
 
-SEAL_EVENTS = 1000  # events of a block
-SEAL_BYTES = 1024 * 1024  # bytes of a block
-MAX_PAGE_BYTES = 8 * 1024 * 1024  # bytes of a page, unless a single event has more
+SEAL_EVENTS = 1000  # maximum number of events in a block
+SEAL_BYTES = 1024 * 1024  # bytes at which a block is full
+MAX_PAGE_BYTES = 8 * 1024 * 1024  # maximum bytes in a page, unless one event has more
 
 Record = tuple[int, Facets, bytes]
-"""An event as a feed takes it: its position, its facets, and its JSON without a line break."""
+"""An event for a feed: its position, its facets, and its JSON without a line break."""
 
 
 encode = msgspec.json.Encoder().encode
-"""One element of a feed (see ``floorcast.model.outbound``) as JSON, without a line break."""
+"""Encodes an event of a feed (see ``floorcast.model.outbound``) as JSON without line breaks."""
 
 
 class Block:
-    """A segment opened for reading. It never changes."""
+    """A segment that is opened for reading. It never changes."""
 
     __slots__ = ("_classes", "_offsets", "_positions", "first", "last", "segment", "size")
 
@@ -56,7 +56,7 @@ class Block:
         self.size = 2 * segment.size() - len(segment.body)
 
     def give(self, builder: PageBuilder) -> None:
-        """Give ``builder`` the events after its cursor that it sees; moves the cursor on."""
+        """Add the events that the builder's matcher selects, and move the builder's cursor."""
         start = bisect_right(self._positions, builder.cursor)
         end = self.segment.count
         wanted = builder.matcher.verdicts(self.segment.table)
@@ -81,7 +81,7 @@ class Block:
             builder.take_lines(lines, [self._positions[i] for i in seen])
 
     def _fitting(self, start: int, end: int, builder: PageBuilder) -> int:
-        """The end that keeps the scan within its size. One event always fits."""
+        """Return the end of the slice that fits in the builder's space. One event always fits."""
         offsets = self._offsets
         limit = offsets[start] + builder.space
         if end < len(offsets) and offsets[end] <= limit:
@@ -97,7 +97,7 @@ class Block:
 
 
 class Tail:
-    """The newest events of a feed, not sealed yet."""
+    """The newest events of a feed, which are not sealed yet."""
 
     __slots__ = ("_bodies", "_classes", "_positions", "first_taken", "last_taken", "size")
 
@@ -113,11 +113,11 @@ class Tail:
 
     @property
     def ripe(self) -> bool:
-        """Whether it is large enough to be sealed."""
+        """Whether the tail is large enough to be sealed."""
         return len(self._positions) >= SEAL_EVENTS or self.size >= SEAL_BYTES
 
     def add(self, records: Sequence[Record], recorded_at: int) -> int:
-        """Append as many of ``records`` as there is room for; returns their number.
+        """Append as many of ``records`` as there is room for, and return their number.
 
         The tail must have room for at least one record, so it must not be ``ripe``.
         """
@@ -136,7 +136,7 @@ class Tail:
         return added
 
     def seal(self) -> Segment:
-        """The tail as a segment; it must not be empty."""
+        """Return the tail as a segment. The tail must not be empty."""
         table = {facets: index for index, facets in enumerate(dict.fromkeys(self._classes))}
         sizes = [len(body) + 1 for body in self._bodies[:-1]]
         return Segment(
@@ -153,7 +153,7 @@ class Tail:
         )
 
     def give(self, builder: PageBuilder) -> None:
-        """Give ``builder`` the events after its cursor that its matcher sees."""
+        """Add the events after the builder's cursor that the builder's matcher selects."""
         positions = self._positions
         start = bisect_right(positions, builder.cursor)
         if builder.matcher.matches_all:
@@ -169,11 +169,12 @@ class Tail:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some events of a feed, oldest first: ``lines`` is their JSON, separated by newlines.
+    """Some events of a feed, oldest first.
 
-    Everything up to ``cursor`` was checked; if ``at_head``, there is nothing after it.
-    ``positions`` has the events' positions, in the parts that make up the page. ``built`` caches
-    the bodies that readers of the same page share.
+    ``lines`` is the events' JSON, separated by newlines. All events up to ``cursor`` were checked.
+    If ``at_head`` is True, the feed has no events after it. ``positions`` holds the events'
+    positions, one sequence for each part of the page. ``built`` caches the bodies that readers of
+    the same page share.
     """
 
     lines: bytes
@@ -185,10 +186,10 @@ class Page:
 
 
 class PageBuilder:
-    """Builds a page: its position and the events taken so far.
+    """Builds a page from events, and keeps track of the cursor.
 
-    It is ``full`` with ``room`` events, or when the next event would exceed ``space`` bytes.
-    ``asked`` holds its initial arguments.
+    It is ``full`` once it has ``room`` events, or when the next event would exceed ``space`` bytes.
+    ``asked`` holds the initial arguments.
     """
 
     __slots__ = (
@@ -217,7 +218,7 @@ class PageBuilder:
         self.full = False
 
     def take(self, lines: bytes, positions: Sequence[int]) -> None:
-        """Append events that fit, and move the cursor after the last one."""
+        """Append events that fit, and move the cursor to the last one."""
         self.pieces.append(lines)
         self.positions.append(positions)
         self.count += len(positions)
@@ -227,7 +228,7 @@ class PageBuilder:
         self.full = self.full or self.room == 0 or self.space <= 0
 
     def take_lines(self, lines: Sequence[bytes], positions: Sequence[int]) -> None:
-        """Append as many of these events as fit, and move the cursor after the last one."""
+        """Append as many of these events as fit, and move the cursor to the last one."""
         sizes = list(accumulate((len(line) + 1 for line in lines), initial=0))
         fitting = max(1, bisect_right(sizes, self.space + 1) - 1)
         if fitting < len(lines):

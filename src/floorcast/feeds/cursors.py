@@ -1,7 +1,8 @@
-"""From a token to a cursor, and back: the rules of section 3 of the contract.
+"""Converts tokens to cursors and back, by the rules in section 3 of the contract.
 
-A token is first of all a position. Where the log does not know the position (the log was restored,
-or the token was made for another client or by another program), the token means its time.
+A token contains a position and a time. If the log does not know the position, only the time is
+used. This is the case if the log was restored, or if the token was made for another client or by
+another program.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ __all__ = [
     "token_at",
 ]
 
-REACH = 24 * 3600 * TICKS_PER_SECOND  # ticks that a feed reaches back
-FUTURE = 5 * TICKS_PER_SECOND  # by which another clock can be ahead of the server's
+REACH = 24 * 3600 * TICKS_PER_SECOND  # ticks that a feed reaches back in time
+FUTURE = 5 * TICKS_PER_SECOND  # ticks by which another clock can be ahead of the server's
 _NEWS = 1 << 20  # entries that another node may be ahead of this one
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -38,13 +39,13 @@ _log = structlog.stdlib.get_logger(__name__)
 def resolve(
     client: int, text: str, log: EventLog, now: int, zone: tzinfo, secret: bytes = b""
 ) -> int:
-    """The cursor that a token stands for.
+    """Return the cursor that a token stands for.
 
-    ``now`` is in ticks, and ``zone`` the client's time zone, which messages use. ``secret`` is the
-    installation's (see ``floorcast.model.token``); tokens without it are accepted, too. Raises
-    InvalidParameter if the token is malformed, older than 24 hours, or from the future. A position
-    in the log is never from the future, because this server's clock may have been ahead when the
-    token was made.
+    ``now`` is in ticks. ``zone`` is the client's time zone, which messages use. ``secret`` is the
+    installation's secret (see ``floorcast.model.token``); tokens made without it are also accepted.
+    Raises InvalidParameter if the token is malformed, is older than 24 hours, or is from the
+    future. A token whose position is in the log never counts as from the future, because this
+    server's clock may have been ahead when the token was made.
     """
     token, *older = _readings(client, text, secret)
     position = _known_position(client, token, log)
@@ -68,14 +69,14 @@ def resolve(
 
 
 def is_token(value: object) -> bool:
-    """Whether a value has the form of a token."""
+    """Return whether a value has the form of a token."""
     return isinstance(value, str) and _UUID.fullmatch(value.strip()) is not None
 
 
 def place_of(client: int, text: str, log: EventLog, now: int, secret: bytes = b"") -> Token:
-    """The time of a token and its position, however old it is.
+    """Return a token's time and position, however old the token is.
 
-    Raises InvalidParameter when the token is malformed or from the future.
+    Raises InvalidParameter if the token is malformed or from the future.
     """
     token, *older = _readings(client, text, secret)
     position = _known_position(client, token, log)
@@ -89,9 +90,9 @@ def place_of(client: int, text: str, log: EventLog, now: int, secret: bytes = b"
 
 
 def not_here_yet(client: int, text: str, log: EventLog, secret: bytes = b"") -> int | None:
-    """The entry of a token from another node, if it has not arrived at this node yet.
+    """Return the entry of another node's token if this node does not have the entry yet.
 
-    Raises InvalidParameter when the token is malformed.
+    Otherwise, returns None. Raises InvalidParameter if the token is malformed.
     """
     head = log.head(client).number
     for token in _readings(client, text, secret):
@@ -106,9 +107,9 @@ def token_at(
 ) -> str:
     """Return the token of a reader that has seen everything up to ``cursor``.
 
-    Its time is that of the cursor's entry. For a reader that has seen everything (``at_head``), it
-    is now, or just before the next entry if there is one, so that a token resolved by its time
-    misses nothing.
+    The token's time is that of the cursor's entry. For a reader that has seen everything
+    (``at_head``), the time is now, or just before the next entry if there is one. A reader whose
+    token is resolved by its time therefore misses nothing.
     """
     entry = entry_of(cursor)
     head = log.head(client)
@@ -120,13 +121,13 @@ def token_at(
 
 
 def local_time(ticks: int, zone: tzinfo) -> str:
-    """A time as the reference prints it in messages and keep-alives, in ``zone``."""
+    """Format a time in ``zone`` as the reference does in messages and keep-alives."""
     moment = _EPOCH + timedelta(microseconds=ticks // 10)
     return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S%z")
 
 
 def _readings(client: int, text: str, secret: bytes) -> list[Token]:
-    """A token read with the secret, then without it, as older releases made it."""
+    """Decode a token with the secret and without it, because older releases used no secret."""
     if _UUID.fullmatch(text) is not None:
         try:
             return [decode(client, text, one) for one in dict.fromkeys((secret, b""))]

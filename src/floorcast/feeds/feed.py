@@ -1,8 +1,8 @@
-"""One feed of one client: events in, pages out, readers that wait.
+"""A client's feed, which takes events, returns pages, and lets readers wait for events.
 
-A reader holds a cursor and nothing else. Its events come from the ring; a cursor before the ring
-reads from the store until it has caught up. Both have the same blocks in the same order, so there
-is neither a gap nor an overlap between them.
+A reader holds only a cursor. Its events come from the ring. A reader whose cursor is before the
+ring reads from the store until it has caught up. The ring and the store have the same blocks in the
+same order, so there is neither a gap nor an overlap between them.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from floorcast.store.segment import Facets, SegmentHead
 
 __all__ = ["POLL_SECONDS", "Feed", "Listener"]
 
-POLL_SECONDS = 10.0  # that a poll waits for its first event, from the reference
-_TURN = 0.003  # seconds of looking in one turn of the event loop
-_HEADS = 32  # heads of segments read at a time where a filter may skip them
+POLL_SECONDS = 10.0  # how long a poll waits for its first event, from the reference
+_TURN = 0.003  # seconds of searching in one turn of the event loop
+_HEADS = 32  # heads of segments that are read together if a filter may skip segments
 _NEVER = 1 << 63
 
 
 class Listener(Protocol):
-    """A listener, such as a stream, that is called for publications that ``matcher`` selects."""
+    """A listener, such as a stream, that is called when ``matcher`` selects a published event."""
 
     matcher: Matcher
 
     def notify(self, before: int) -> None:
-        """A matching event follows the cursor ``before``. Must only take note, and not raise."""
+        """Note that a matching event follows the cursor ``before``. Must be quick and not raise."""
         ...
 
 
 class Feed:
-    """A feed. Used from the event loop's thread only.
+    """A feed. It must be used only from the event loop's thread.
 
-    ``after`` is the cursor up to which the feed is initially complete, a snapshot's position. The
-    store may have more. Events published at or before it are ignored, so that folding entries again
-    is harmless.
+    ``after`` is the cursor up to which the feed is initially complete: the position of a snapshot.
+    The store may have later events. Events that are published again at or before that position are
+    ignored, so it is harmless to fold entries again.
     """
 
     def __init__(self, client: int, name: FeedName, rings: Rings, after: int = 0) -> None:
@@ -60,23 +60,23 @@ class Feed:
 
     @property
     def waiting(self) -> int:
-        """Readers that wait for an event."""
+        """The number of readers that wait for an event."""
         return len(self._waiters)
 
     @property
     def tail_bytes(self) -> int:
-        """Bytes of events that are not sealed yet."""
+        """The number of bytes of events that are not sealed yet."""
         return self._tail.size
 
     @property
     def oldest_unsealed(self) -> int:
-        """The recording time of the oldest unsealed event, in ticks; far ahead if there is none."""
+        """When the oldest unsealed event was recorded, in ticks; far in the future if none is."""
         return self._tail.first_taken if self._tail else _NEVER
 
     def begin_anew(self) -> None:
         """Forget all events, because they are published again from the start of the log.
 
-        Readers keep their cursors, and are not woken until the feed has passed where it was.
+        Readers keep their cursors. They are woken only after the feed has passed its old position.
         """
         self._told = max(self._told, self.through)
         self.through = 0
@@ -84,10 +84,10 @@ class Feed:
         self._tail = Tail()
 
     def publish(self, records: Sequence[Record], through: int, ticks: int) -> None:
-        """Take the events of an entry, or of a slice of one, and wake the readers that see them.
+        """Add the events of an entry, or of a slice of one, and wake the readers that see them.
 
-        ``through`` is the cursor up to which the feed is complete now; ``ticks`` when the
-        entry was taken.
+        ``through`` is the cursor up to which the feed is now complete. ``ticks`` is when the entry
+        was recorded.
         """
         if records and records[0][0] <= self.through:
             records = [record for record in records if record[0] > self.through]
@@ -123,11 +123,10 @@ class Feed:
     async def page(
         self, cursor: int, matcher: Matcher, count: int, space: int = MAX_PAGE_BYTES
     ) -> Page:
-        """Up to ``count`` events after ``cursor`` that ``matcher`` sees; at once, maybe empty.
+        """Return up to ``count`` events after ``cursor`` that ``matcher`` selects.
 
-        They have at most ``space`` bytes together, unless a single event has more.
-
-        Raises Unavailable when the store cannot be read.
+        The page may be empty, because this does not wait for events. It has at most ``space``
+        bytes, unless a single event has more. Raises Unavailable if the store cannot be read.
         """
         builder = PageBuilder(cursor, matcher, count, space)
         page = self._kept(builder)
@@ -139,10 +138,10 @@ class Feed:
         return page
 
     def peek(self, cursor: int, matcher: Matcher, count: int, space: int) -> Page:
-        """Like ``page``, with at most ``space`` bytes and within one turn of the event loop.
+        """Return a page like ``page``, but within one turn of the event loop.
 
-        An unfinished page is neither full nor at the head; continue from its cursor. Raises
-        Unavailable if the store cannot be read.
+        A page that was not finished in that time is neither full nor at the head. The caller can
+        continue from its cursor. Raises Unavailable if the store cannot be read.
         """
         builder = PageBuilder(cursor, matcher, count, space)
         page = self._kept(builder)
@@ -158,10 +157,10 @@ class Feed:
         seconds: float,
         gone: asyncio.Future[None] | None = None,
     ) -> Page | None:
-        """Wait after an empty page for an event that ``matcher`` sees.
+        """Wait after an empty page for an event that ``matcher`` selects.
 
-        Returns None as soon as there may be one. Returns an empty page after ``seconds``, or when
-        ``gone`` is done or the server stops.
+        Returns None as soon as there may be such an event. Returns an empty page after ``seconds``,
+        or when ``gone`` is done or the server stops.
         """
         if page.cursor < self.through:
             return None
@@ -173,10 +172,10 @@ class Feed:
     async def poll(
         self, page: Page, matcher: Matcher, count: int, gone: asyncio.Future[None]
     ) -> Page:
-        """Continue from an empty page: the first page with events, or an empty one after 10 s.
+        """Wait after an empty page. Return the first page with events, or an empty one after 10 s.
 
         The wait ends when ``gone`` is done, which means that the reader has disconnected. Raises
-        Unavailable.
+        Unavailable if the store cannot be read.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + POLL_SECONDS
@@ -192,7 +191,7 @@ class Feed:
         self._waiters.release()
 
     def _kept(self, builder: PageBuilder) -> Page | None:
-        """The page that another reader got for the same arguments, unless it is stale."""
+        """Return the page that another reader got for the same arguments, unless it is stale."""
         page = self._rings.pages.get((self.client, self.name, *builder.asked))
         stale = page is not None and page.at_head and page.cursor < self.through
         return None if stale else page
@@ -205,13 +204,13 @@ class Feed:
             counts = self._rings.counts
             counts.pages += 1
             counts.given += page.count
-            # twice, for the bodies built from it; the key keeps the matcher alive
+            # twice the lines, for the bodies built from them; the key keeps the matcher alive
             size = 2 * len(lines) + 8 * page.count + builder.matcher.size
             self._rings.pages.put((self.client, self.name, *builder.asked), page, size)
         return page
 
     def _looked(self, builder: PageBuilder) -> bool:
-        """Advance ``builder`` during this turn. Returns True when there is nothing more for it."""
+        """Advance ``builder`` during this turn. Return True if there is nothing more for it."""
         until = time.perf_counter() + _TURN
         while not builder.full:
             if builder.cursor < self._ring.after:
@@ -226,7 +225,7 @@ class Feed:
         return True
 
     def _look_in_store(self, builder: PageBuilder, until: float) -> None:
-        """Check some segments that have left the ring, within the time limit of a turn."""
+        """Search some segments that have left the ring, within the time limit of a turn."""
         reach = self._ring.after
         limit = 2 if builder.matcher.matches_all else _HEADS
         heads = self._rings.store.segments(self.client, self.name, builder.cursor, limit)

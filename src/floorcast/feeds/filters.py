@@ -1,9 +1,9 @@
-"""Selects the events that a reader sees: the request's ``filter``, and the user's own limits.
+"""Selects the events that a reader sees, by the request's ``filter`` and the user's own limits.
 
-Every event has a class: its kind, its service and its call center. The kind is VOICE, SMS or EMAIL;
-in the agent feed it is empty, or names the call center of the event's call if that is not the
-agent's. A ``Matcher`` decides by class alone and caches its verdicts, so further events of a class
-cost nothing. Equal filters are one object.
+Every event has a class, which consists of its kind, service and call center. The kind is VOICE, SMS
+or EMAIL. In the agent feed, the kind is empty, or it names the call center of the event's call if
+this is not the agent's call center. A ``Matcher`` decides by class alone and caches its verdicts,
+so further events of a class cost nothing. Equal filters share one matcher.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ __all__ = ["EVERYTHING", "Filter", "InteractionConditions", "Matcher", "matcher"
 
 Kind = Literal["VOICE", "SMS", "EMAIL"]
 KINDS = get_args(Kind)
-MAX_CACHED_VERDICTS = 8_192  # that one matcher remembers; bounds its memory, not its answers
-MAX_ALL_VERDICTS = 262_144  # that all matchers remember, of about 200 bytes each
+MAX_CACHED_VERDICTS = 8_192  # per matcher; this limits only its memory
+MAX_ALL_VERDICTS = 262_144  # of all matchers together, about 200 bytes each
 _MATCHER_BYTES = 1_024
-_ID_BYTES = 96  # of an id in a set that is filled to a third, as sets are at worst
+_ID_BYTES = 96  # per id in a set that is one third full, which is the worst case
 
 
 class KindCondition(Struct, forbid_unknown_fields=True):
-    """A type of interaction, in upper or lower case."""
+    """A condition on the type of interaction, in upper or lower case."""
 
     type: Kind
 
@@ -46,7 +46,7 @@ KindConditions = Annotated[list[KindCondition], Meta(min_length=1, max_length=MA
 
 
 class InteractionConditions(Struct, rename="camel", forbid_unknown_fields=True):
-    """Selects interactions. The members are joined by AND, the values of a member by OR."""
+    """Selects interactions. Members are combined with AND, and the values of a member with OR."""
 
     interaction_type: KindConditions | None = None
     service: IdConditions | None = None
@@ -54,7 +54,7 @@ class InteractionConditions(Struct, rename="camel", forbid_unknown_fields=True):
 
 
 class Filter(NamedTuple):
-    """A request's filter, checked. None: the kind of condition was not given."""
+    """A request's filter, already checked. A member is None if its condition was not given."""
 
     kinds: frozenset[str] | None = None
     services: frozenset[int] | None = None
@@ -65,11 +65,10 @@ _NOTHING_GIVEN = Filter()
 
 
 class Matcher:
-    """Decides whether an event matches, by its class.
+    """Decides by its class whether an event matches.
 
-    ``matcher`` creates it, and returns the same object for equal filters.
-
-    ``size`` is the memory of its filter, in bytes.
+    Use ``matcher`` to create one: it returns the same object for equal filters. ``size`` is the
+    memory that the filter takes, in bytes.
     """
 
     __slots__ = (
@@ -95,11 +94,11 @@ class Matcher:
         self.size = _MATCHER_BYTES + _ID_BYTES * sum(len(ids) for ids in sets if ids is not None)
 
     def __del__(self) -> None:
-        """Give back the room of its verdicts."""
+        """Subtract this matcher's verdicts from the total."""
         type(self).remembered -= len(self._verdicts)
 
     def __call__(self, facets: Facets) -> bool:
-        """Whether events of this class are seen."""
+        """Return whether the reader sees events of this class."""
         verdict = self._verdicts.get(facets)
         if verdict is None:
             verdict = self._decide(facets)
@@ -115,30 +114,30 @@ class Matcher:
             Matcher.remembered += 1
 
     def verdicts(self, classes: Sequence[Facets]) -> Sequence[bool]:
-        """For each class, whether its events are seen; empty if all are."""
+        """Return for each class whether the reader sees its events; empty if it sees all events."""
         return () if self.matches_all else [self(facets) for facets in classes]
 
     def any_of(self, classes: Sequence[Facets]) -> bool:
-        """Whether events of at least one of these classes are seen."""
+        """Return whether the reader sees events of at least one of these classes."""
         return self.matches_all or any(map(self, classes))
 
     def hides_call(self, facets: Facets) -> bool:
-        """Whether events of this class are seen without the call that they name."""
+        """Return whether the reader sees events of this class without the call that they name."""
         kind, _, center = facets
         if self._visibility is None or kind in KINDS:
             return False
         if kind.startswith(CALL_OF):
             named = kind[len(CALL_OF) :]
             return not named or int(named) not in self._visibility
-        # an agent who is visible by service may have a call of another one
+        # an agent that is visible because of its service may have a call of another service
         return center not in self._visibility
 
     def hides_any(self, classes: Sequence[Facets]) -> bool:
-        """Whether events of at least one of these classes are seen without their call."""
+        """Return whether the reader sees events of any of these classes without their call."""
         return self._visibility is not None and any(map(self.hides_call, classes))
 
     def shown(self, line: bytes, facets: Facets) -> bytes:
-        """An event of this class as the user sees it."""
+        """Return an event of this class as the user sees it."""
         return without_call(line) if self.hides_call(facets) else line
 
     def _decide(self, facets: Facets) -> bool:
@@ -162,7 +161,7 @@ _encoder = msgspec.json.Encoder()
 
 
 def without_call(line: bytes) -> bytes:
-    """An agent event without the members about a call."""
+    """Return an agent event without the members that are about its call."""
     event = _decoder.decode(line)
     return _encoder.encode({name: said for name, said in event.items() if name not in _OF_CALL})
 
@@ -170,7 +169,7 @@ def without_call(line: bytes) -> bytes:
 _living: WeakValueDictionary[tuple[Filter, frozenset[int] | None, frozenset[int]], Matcher] = (
     WeakValueDictionary()
 )
-"""The matchers in use. A cache would keep filters that no reader uses any more."""
+"""The matchers in use. A normal cache would keep filters that no reader uses any more."""
 
 
 def matcher(
@@ -178,9 +177,10 @@ def matcher(
     visibility: frozenset[int] | None = None,
     services: frozenset[int] = frozenset(),
 ) -> Matcher:
-    """The matcher of a filter for a user who may see these call centers (None: all).
+    """Return the matcher of a filter for a user who may see the call centers in ``visibility``.
 
-    A user with limits also sees ``services`` of any call center.
+    If ``visibility`` is None, the user may see everything. Otherwise, the user also sees
+    ``services``, whatever their call center.
     """
     key = (a_filter, visibility, services)
     found = _living.get(key)
@@ -195,9 +195,9 @@ EVERYTHING = matcher()
 def read_filter(value: object) -> Filter:
     """Check a request's ``filter``, decoded from JSON.
 
-    Raises InvalidParameter with the member that is unknown or has a wrong type: a misspelled filter
-    must not widen the response. Raises MissingParameter for a condition without its ``id`` or
-    ``type``.
+    Raises InvalidParameter, naming the member, if a member is unknown or has the wrong type,
+    because a misspelled filter must not widen the response. Raises MissingParameter for a condition
+    without its ``id`` or ``type``.
     """
     given = read_members(value, *InteractionConditions.__struct_encode_fields__)
     return Filter(

@@ -1,8 +1,8 @@
-"""The rings of the feeds of a process, which share one memory budget and one waker.
+"""The rings of all feeds of a process, which share one memory budget and one waker.
 
-Each waiting reader awaits a separate future. Tasks that can be cancelled must not share one: the
-first to be cancelled would cancel the others. Readers with the same filter form a group, so a
-published event costs one check per filter and not one per reader.
+Each waiting reader awaits a separate future. Tasks that can be cancelled must not share a future,
+because cancelling one task would cancel the others. Readers with the same filter form a group, so a
+published event costs one check per filter instead of one per reader.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ SEAL_AGE = 5 * TICKS_PER_SECOND  # ticks after which events are sealed, however 
 
 
 class Member(Protocol):
-    """A feed, as the rings see it."""
+    """The interface of a feed that the rings use."""
 
     @property
     def waiting(self) -> int:
-        """Readers that wait for an event."""
+        """The number of readers that wait for an event."""
         ...
 
     @property
     def tail_bytes(self) -> int:
-        """Bytes of events that are not sealed yet."""
+        """The number of bytes of events that are not sealed yet."""
         ...
 
     @property
     def oldest_unsealed(self) -> int:
-        """The recording time of the oldest unsealed event, in ticks."""
+        """When the oldest unsealed event was recorded, in ticks."""
         ...
 
     def seal(self) -> None:
@@ -58,7 +58,7 @@ class Member(Protocol):
 
 @dataclass(slots=True)
 class Counts:
-    """Counts of all feeds of this process, for ``/metrics``."""
+    """The counts of all feeds in this process, for ``/metrics``."""
 
     published: int = 0  # events
     given: int = 0  # events
@@ -82,7 +82,7 @@ class ByteCache(Generic[T]):
         return len(self._values)
 
     def get(self, key: Hashable) -> T | None:
-        """The value, which counts as used; None if it is not in the cache."""
+        """Return the value and mark it as used. Return None if it is not in the cache."""
         kept = self._values.get(key)
         if kept is None:
             return None
@@ -101,14 +101,14 @@ class ByteCache(Generic[T]):
             self.bytes -= dropped
 
     def drop(self, key: Hashable) -> None:
-        """Remove a value, if it is in the cache."""
+        """Remove a value if it is in the cache."""
         kept = self._values.pop(key, None)
         if kept is not None:
             self.bytes -= kept[1]
 
 
 class Ring:
-    """A feed's newest blocks: every sealed event after ``after`` is in them."""
+    """A feed's newest blocks. They contain every sealed event after ``after``."""
 
     def __init__(self, after: int) -> None:
         self.after = after
@@ -119,11 +119,11 @@ class Ring:
         self._blocks.append(block)
 
     def drop_oldest(self) -> None:
-        """Drop the oldest block, which is in the store."""
+        """Drop the oldest block. It remains in the store."""
         self.after = self._blocks.popleft().last
 
     def next_block(self, cursor: int) -> Block | None:
-        """The block that holds the first sealed event after ``cursor``, if there is one."""
+        """Return the block with the first sealed event after ``cursor``, if there is one."""
         index = bisect_right(self._blocks, cursor, key=_last)
         return self._blocks[index] if index < len(self._blocks) else None
 
@@ -135,9 +135,9 @@ def _last(block: Block) -> int:
 class Rings:
     """All feeds of a process, and the memory that they share.
 
-    ``limit`` is in bytes: half for the rings, and a quarter each for blocks read back from the
-    store and for pages that several readers may request. Beyond the limit the oldest blocks of any
-    ring are dropped; they are in the store.
+    ``limit`` is in bytes. Half of it is for the rings. One quarter is for blocks that were read
+    back from the store, and one quarter is for pages that several readers may request. If the rings
+    exceed their share, the oldest blocks of any ring are dropped. They remain in the store.
     """
 
     def __init__(self, store: ProjectionStore, limit: int) -> None:
@@ -149,7 +149,7 @@ class Rings:
         self._feeds: list[Member] = []
         self._limit = limit // 2
         self._sealed_bytes = 0
-        self._oldest: deque[tuple[Ring, int]] = deque()  # every block's ring and size
+        self._oldest: deque[tuple[Ring, int]] = deque()  # the ring and size of every block
 
     def join(self, feed: Member) -> None:
         """Add a feed."""
@@ -157,17 +157,17 @@ class Rings:
 
     @property
     def bytes(self) -> int:
-        """Memory that the feeds hold, in bytes."""
+        """The memory that the feeds use, in bytes."""
         tails = sum(feed.tail_bytes for feed in self._feeds)
         return self._sealed_bytes + tails + self.blocks.bytes + self.pages.bytes
 
     @property
     def waiting(self) -> int:
-        """Readers that wait for an event."""
+        """The number of readers that wait for an event."""
         return sum(feed.waiting for feed in self._feeds)
 
     def keep(self, ring: Ring, block: Block) -> None:
-        """Put a sealed block, which is in the store, in its ring. Beyond the limit, drop others."""
+        """Add a block that is already in the store to a ring. Drop old blocks beyond the limit."""
         self.counts.seals += 1
         ring.add(block)
         self._oldest.append((ring, block.size))
@@ -178,39 +178,39 @@ class Rings:
             self._sealed_bytes -= size
 
     def seal(self, *, before: int | None = None) -> None:
-        """Seal the events recorded before a tick, or all events if it is None.
+        """Seal the tails whose oldest event was recorded before ``before``, or all if it is None.
 
-        Must be called every second with ``SEAL_AGE`` ago, so that the events of a quiet feed also
-        count towards the limit.
+        This must be called every second with the time ``SEAL_AGE`` ago, so that the events of a
+        quiet feed also count toward the limit.
         """
         for feed in self._feeds:
             if before is None or feed.oldest_unsealed < before:
                 try:
                     feed.seal()
-                except Exception:  # noqa: BLE001 — the other feeds still have theirs to seal
+                except Exception:  # noqa: BLE001 — the other feeds must still be sealed
                     _log.exception("seal_failed")
 
     def release(self) -> None:
-        """Let all readers that wait, or start to wait, respond immediately."""
+        """Let all readers that wait, or that start to wait later, respond immediately."""
         self.waker.released = True
         for feed in self._feeds:
             feed.release()
 
 
-WAKE_SLICE = 32  # readers woken in one turn of the loop: about 3 ms of answering
+WAKE_SLICE = 32  # readers woken in one turn of the loop; their responses take about 3 ms
 
 _Woken = asyncio.Future[None]
 
 
 class Waker:
-    """Wakes readers in slices. One serves all feeds of a process, so that slices do not add up."""
+    """Wakes readers in slices. All feeds of a process share one, so that slices do not add up."""
 
     def __init__(self) -> None:
         self._due: deque[_Woken] = deque()
         self.released = False
 
     def wake(self, readers: Collection[_Woken]) -> None:
-        """Wake these readers in order, a slice per turn of the loop."""
+        """Wake these readers in order, one slice per turn of the loop."""
         if readers and not self._due:
             asyncio.get_running_loop().call_soon(self._wake_slice)
         self._due.extend(readers)
@@ -246,14 +246,14 @@ class Waiters:
             self._waker.wake(self._groups.pop(matcher))
 
     def release(self) -> None:
-        """Wake every reader: the server stops."""
+        """Wake every reader, because the server is stopping."""
         for matcher in list(self._groups):
             self._waker.wake(self._groups.pop(matcher))
 
     async def wait(
         self, matcher: Matcher, seconds: float, gone: asyncio.Future[None] | None
     ) -> bool:
-        """Wait for an event that ``matcher`` selects. Returns True if none arrived in ``seconds``.
+        """Wait for an event that ``matcher`` selects. Return True if none arrived in ``seconds``.
 
         True also means that nothing visible was published since the call, because the reader is
         registered before anything else can run. ``gone`` ends the wait when it is done.

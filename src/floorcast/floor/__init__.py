@@ -1,1 +1,1 @@
-"""The floor: pure folds of a client's log, without a clock or I/O. No input raises."""
+"""Pure folds of a client's log, which use neither a clock nor I/O. No input makes them raise."""

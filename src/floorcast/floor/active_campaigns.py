@@ -1,4 +1,4 @@
-"""The active campaigns of today and yesterday, by service."""
+"""The campaigns that were active today or yesterday, by service."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ __all__ = ["ActiveCampaigns"]
 
 
 class ActiveCampaigns(Roster[Campaign]):
-    """The campaigns that were reported, or had a call, on a day that is kept.
+    """The campaigns that had a report or a call on a day that the ledger keeps.
 
-    ``known`` are all of the floor's campaigns. Moments are in ms.
+    ``known`` holds all campaigns of the floor. Times are in ms.
     """
 
     def __init__(self, known: dict[int, Campaign], ledger: Ledger, hooks: ChangeHooks) -> None:
@@ -31,7 +31,7 @@ class ActiveCampaigns(Roster[Campaign]):
             self.place(self._known[campaign], calendar)
 
     def had_call(self, campaign_id: int, service: int | None, at: int, calendar: Calendar) -> None:
-        """A call of the campaign had an event."""
+        """Record that one of the campaign's calls had an event at ``at``."""
         campaign = self._campaign(campaign_id)
         campaign.last_call = max(campaign.last_call, at)
         if campaign.service is None:
@@ -46,13 +46,13 @@ class ActiveCampaigns(Roster[Campaign]):
         at: int,
         calendar: Calendar,
     ) -> None:
-        """A source reported the campaign's counts or state."""
+        """Record that a source reported the campaign's counts or state."""
         campaign = self._campaign(campaign_id)
         update(campaign, data, service, at)
         self.place(campaign, calendar)
 
     def place(self, campaign: Campaign, calendar: Calendar) -> None:
-        """Update the services of the campaign in the index."""
+        """List the campaign under its service, or remove it if it was inactive for too long."""
         last = max(campaign.last_update, campaign.last_call)
         first_day = self._ledger.first_day
         if first_day and last < calendar.bounds(first_day)[0]:

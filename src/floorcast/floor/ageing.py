@@ -1,9 +1,9 @@
-"""Removes names that no event has named for 30 days from the floor.
+"""Removes from the floor the names that no event has mentioned for 30 days.
 
-Names that the site declares stay, and for 30 days after it no longer does. So do names in use: a
-service with agents, calls or campaigns, an active campaign, a team with agents. Days are days of
-the log's time in UTC, so the same names leave at the same entry on every node and after every
-restart.
+A name that the site declares stays, and it is kept for another 30 days after the site drops it.
+Names in use also stay: a service with agents, calls or campaigns, an active campaign, or a team
+with agents. Days are UTC days of the log's time, so the same names leave at the same entry on every
+node and after every restart.
 """
 
 from __future__ import annotations
@@ -23,17 +23,18 @@ __all__ = ["KEPT_DAYS", "Ageing"]
 
 KEPT_DAYS = 30
 DAY_MS = 86_400_000
-# Names per entry, a few ms of work; the rest follows a minute of the log later.
+# Names removed at one entry, which takes a few ms. The rest leave a minute later.
 LEAVING_AT_ONCE = 2_000
 UPGRADE_DAYS = 32
-"""Names of an earlier release's snapshot, which has no days, age from the next multiple of this.
+"""Names in an earlier release's snapshot age from the next day that is a multiple of this.
 
-So the nodes of a cluster that are upgraded one after the other agree on when they leave.
+Such a snapshot does not say when a name was last mentioned. Because these days are fixed, nodes
+that are upgraded one after the other still agree on when the names leave.
 """
 
 
 class Ageing:
-    """Removes names from one floor. ``tidy`` is called once per minute of the log's time."""
+    """Removes names from one floor. ``tidy`` is called once per minute of log time."""
 
     def __init__(
         self,
@@ -50,7 +51,7 @@ class Ageing:
         self._hooks = hooks
 
     def tidy(self, now: int) -> None:
-        """Remove some of the names that are due, when the log has reached ``now`` (ms)."""
+        """Remove the first of the names that are due at ``now`` (ms), the log's current time."""
         directory = self._state.directory
         if not directory.day and (directory.agents or directory.services):
             directory.ages_from = (now // DAY_MS // UPGRADE_DAYS + 1) * UPGRADE_DAYS
@@ -106,7 +107,7 @@ class Ageing:
             ids = set(gone)
             for campaign in state.campaigns.values():
                 if campaign.service in ids:
-                    campaign.service = None  # the next call or report has it
+                    campaign.service = None  # the next call or report sets it
         self._forget(gone, named, directory.service_keys)
         return len(gone)
 
@@ -133,9 +134,9 @@ class Ageing:
         is_used: Callable[[int], bool],
         limit: int,
     ) -> list[int]:
-        """The first ``limit`` names to remove now. Names in use count as named today."""
+        """Return the first ``limit`` names to remove now. Names in use count as mentioned today."""
         today = self._state.directory.day
-        for one in declared:  # what leaves the site stays for as long as what events named
+        for one in declared:  # a name that the site drops ages from its last day
             named[one] = today
         oldest = today - KEPT_DAYS
         old = [one for one in ids if named.get(one, 0) < oldest and one not in declared]
@@ -153,4 +154,4 @@ class Ageing:
         for number in gone:
             named.pop(number, None)
         if self._state.directory.next_free in ids:
-            self._state.directory.next_free += 1  # or the next new name would get the same id
+            self._state.directory.next_free += 1  # otherwise, the next new name gets the same id

@@ -1,4 +1,4 @@
-"""The calls that agents' events and answers name, and how such an event changes its call."""
+"""Looks up the calls that agents' events and answers name, and applies the events to them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["AgentCalls", "serving"]
 
 
 class AgentCalls:
-    """Reads agents' calls from the calls in memory, and changes those."""
+    """Looks up agents' calls among the calls in memory, and updates them."""
 
     def __init__(self, state: FloorState, calls: CallEffects) -> None:
         self._state = state
         self._calls = calls
 
     def named(self, ref: CallRef, agent: int, at: int, *, is_answer: bool) -> CallInHand:
-        """The call that an agent's event at ``at`` (ms) names, with the known data of the call."""
+        """Return the call that an agent's event at ``at`` (ms) names, filled in from known data."""
         named = None if ref.service is None else self._state.directory.service(ref.service)
         call = CallInHand(
             None if ref.transaction_id is None else int(ref.transaction_id),
@@ -53,7 +53,7 @@ class AgentCalls:
         return call
 
     def answered(self, call: Call, agent: int, at: int) -> CallInHand:
-        """The call of a ``call.answer`` that names an agent. ``at`` is its time, in ms."""
+        """Return the call of a ``call.answer`` that named an agent at ``at`` (ms)."""
         in_hand = CallInHand(call.transaction, call.session)
         in_hand.phone, in_hand.account = call.customer_phone, call.account
         in_hand.campaign_type, in_hand.direction = call.campaign_type, call.direction
@@ -71,7 +71,7 @@ class AgentCalls:
         at: int,
         now: int,
     ) -> None:
-        """The agent named a call: it was seen, and if the event was In Call, it was answered."""
+        """Update the call that an agent's event names. An In Call event answers the call."""
         table = self._calls.table
         if kind == "IN_CALL":
             call = table.calls[key]
@@ -80,13 +80,13 @@ class AgentCalls:
             self._calls.step(call, Step(at, ANSWER, service, agent.id))
         if agent.several:
             self._calls.tally.reassigned[key].add(agent.id)
-        if kind != "IN_CALL" and key in table.calls:  # else it has been touched
+        if kind != "IN_CALL" and key in table.calls:  # an In Call event has touched it already
             table.touch(key, at, now)
         if ref.service is None:
             ref.service = self._service_of(key, agent.id)
 
     def _service_of(self, key: Key, agent: int) -> int | None:
-        """The service on which the agent had the call, or else the call's service."""
+        """Return the service on which the agent had the call, or else the call's service."""
         known = self._calls.table.calls.get(key)
         if known is None:
             return None
@@ -95,7 +95,7 @@ class AgentCalls:
 
 
 def serving(call: Call, agent: int, at: int) -> int | None:
-    """The service of the agent's segment of the call at ``at``; None if there is none."""
+    """Return the service on which the agent had the call at ``at``; None if there is none."""
     segment = call.segment_by(agent, at)
     return None if segment is None else _or_none(segment.service)
 

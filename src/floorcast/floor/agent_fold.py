@@ -1,4 +1,4 @@
-"""The agents of a floor, changed by their events and by answers that name them."""
+"""Updates a floor's agents from their own events and from answers that name them."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from floorcast.site.configuration import NotReadyReason
 
 __all__ = ["CALL_OF", "AgentFold", "FoldTimes"]
 
-CALL_OF = "call of "  # and a call center: the kind of an event whose call another one has
-LONGEST_LAG_MS = 3_600_000  # from an entry's record to its fold, and a reader's next question
+CALL_OF = "call of "  # plus a call center: the kind of an event whose call is in another center
+LONGEST_LAG_MS = 3_600_000  # most time from recording an entry to a later request
 
 
 class FoldTimes:
-    """The fold times of the last change and of each agent's last change, in the node's clock (ms).
+    """The times at which each agent's last change, and the last change of all, were folded (ms).
 
-    A response may be sent after an entry was recorded and before it is folded. This is not part of
-    the floor's state, because it depends on the node.
+    They are needed because a response may be sent after an entry is recorded but before it is
+    folded. They come from the node's clock, so they are not part of the floor's state.
     """
 
     def __init__(self) -> None:
@@ -43,16 +43,16 @@ class FoldTimes:
         self.of_agents[agent] = self.now
 
     def forget(self) -> None:
-        """Forget changes that are older than any entry that is still to be folded."""
+        """Forget changes that are older than any entry still to be folded."""
         of_agents, before = self.of_agents, self.now - LONGEST_LAG_MS
         while of_agents and of_agents[oldest := next(iter(of_agents))] < before:
             del of_agents[oldest]
 
 
 class AgentFold:
-    """Folds agent events; ``too_late`` is called for events that are too late for any figure.
+    """Folds agent events. ``too_late`` is called for events that are too late for any figure.
 
-    ``folded`` notes when each agent's last change was folded.
+    ``folded`` records when each agent's last change was folded.
     """
 
     def __init__(
@@ -74,9 +74,9 @@ class AgentFold:
         self._reasons = _counted_as(state.config.not_ready_reasons)
 
     def heard(self, event: AgentState, at: int, now: int, _event_id: str) -> OutboundEvent:
-        """Fold an event: an agent entered a state at ``at`` (ms), recorded at ``now``.
+        """Fold the event of an agent that entered a state at ``at``, recorded at ``now`` (ms).
 
-        Returns the feed's event.
+        Returns the event for the feed.
         """
         data, directory = event.data, self._state.directory
         agent = self.agent(directory.agent(data.agent))
@@ -87,7 +87,7 @@ class AgentFold:
             is_answer = kind == "IN_CALL"
             call = self._named.named(data.call, agent.id, min(at, now), is_answer=is_answer)
             key = call.key
-        # a clock that is ahead never adds time that has not passed
+        # a source whose clock is ahead must not add time that has not passed yet
         counts_at = min(at, now)
         told = None if call is None and _tells_nothing(data) else self._told(data, call)
         if told is not None and told.services and len(told.services) > 1 and not agent.several:
@@ -127,9 +127,9 @@ class AgentFold:
             self._calls.leave(call.key, number, agent.in_call_at, 1)
 
     def reassign(self, now: int) -> None:
-        """Count agents' time for the services that their calls are now known to be for.
+        """Move agents' time to the services that their calls are now known to belong to.
 
-        Runs after the event, because an agent's moments cannot change during a replay.
+        This runs after the event, because an agent's moments cannot change during a replay.
         """
         reassigned = self._calls.tally.reassigned
         for key in list(reassigned):
@@ -144,7 +144,7 @@ class AgentFold:
                         self._note_change(agent, now)
 
     def agent(self, number: int) -> OnFloor:
-        """The agent, which is about to change. It is created if necessary."""
+        """Return an agent that is about to change, after calling the hooks. Create it if needed."""
         hooks = self._calls.hooks
         for hook in hooks.agents:
             hook(number)
@@ -159,13 +159,13 @@ class AgentFold:
         return agent
 
     def locate(self, agent: OnFloor) -> None:
-        """Update the agent's services in the indexes."""
+        """Update the services under which the rosters list the agent."""
         on = agent.logged_in
         self._on_duty.put(agent.id, agent, agent.logged_in_to if on else ())
         self._off_duty.put(agent.id, agent, () if on else agent.logged_in_to)
 
     def add_calls_behind(self, event: AgentState | CallAnswer, found: dict[Key, None]) -> None:
-        """Add the calls that an agent's event can change without naming them to ``found``."""
+        """Add to ``found`` the unloaded calls that the event can change without naming them."""
         directory, thing = self._state.directory, event.data.agent
         if thing is None:
             return
@@ -176,7 +176,7 @@ class AgentFold:
         if agent is None:
             return
         keys, time = _NO_KEYS, event.time
-        # what ``milliseconds(time) < agent.reached`` says, without rounding first
+        # the same as ``milliseconds(time) < agent.reached``, but without rounding first
         if time is not None and time.timestamp() * 1000 + 0.0005 < agent.reached:
             keys = self._timeline.calls_of(agent)
         elif agent.state is WRAP_UP or (
@@ -184,7 +184,7 @@ class AgentFold:
         ):
             keys = (agent.wraps_up, agent.answered)
         elif type(event) is AgentState and event.data.event_type == "IN_CALL":
-            # calls that the agent leaves for this one; it has already left an ended call
+            # calls that the agent leaves for this one; it has already left any that ended
             quiet = self._calls.table.quiet
             keys = [key for key in agent.on if key in quiet]
         for key in keys:
@@ -212,9 +212,10 @@ class AgentFold:
         self._folded.note(agent.id)
 
     def _take_late(self, agent: OnFloor, moment: AgentMoment, now: int) -> None:
-        """Fold an event too late for any figure. A LOGON sets members that no other event has set.
+        """Fold an event that is too late for any figure.
 
-        These apply from the agent's last event on.
+        A LOGON still sets the members that no other event has set. They apply from the agent's last
+        event on.
         """
         self._too_late()
         if moment.kind == "LOGON":
@@ -239,7 +240,7 @@ _NO_REASON = reason_index(None)
 
 
 def _tells_nothing(data: AgentStateData) -> bool:
-    """Whether the event has only a state and a service."""
+    """Return whether the event has only a state and a service."""
     if data.reason is not None or data.monitored is not None or data.skill is not None:
         return False
     return data.services is None and data.team is None
@@ -258,9 +259,9 @@ def _agent_event(
     at: int,
     directory: Directory,
 ) -> AgentEvent:
-    """An agent entered a state on ``service`` at ``at`` (ms) with the call ``call``."""
+    """Return the feed's event for an agent that entered a state on ``service`` at ``at`` (ms)."""
     entry = directory.agents[agent.id]
-    # at most 15 keywords at once: with more, Python 3.11 makes a dictionary of them first
+    # with more than 15 keyword arguments, Python 3.11 builds a dictionary of them first
     fed = AgentEvent(
         timestamp=at,
         client_id=client,
@@ -289,7 +290,7 @@ def _agent_event(
 
 
 def _kind(event: AgentEvent, directory: Directory) -> str:
-    """The kind for filters: the call center of the event's call, if it is not the agent's.
+    """Return the kind for filters. It names the call's call center if this is not the agent's.
 
     A user who may not see that call center sees the event without its call.
     """

@@ -1,4 +1,4 @@
-"""Applies an agent's event: its state, its service, its call, and the counts that follow."""
+"""Applies an agent's event to its state, service and call, and updates the counts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from floorcast.model.states import (
 
 __all__ = ["AgentCounts", "AgentStates", "AgentTimes"]
 
-MOST_CALLS = 8  # that an agent has answered and not left
+MOST_CALLS = 8  # answered calls that an agent has not left
 
 _HOLDS_CALL = CALL_STATES | {
     State.DIALING,
@@ -44,19 +44,19 @@ _NO_REASON = reason_index(None)
 
 
 class AgentTimes(Protocol):
-    """Receives every count of an agent's time and visits. Times are in ms."""
+    """Receives every count of agents' time and visits. Times are in ms."""
 
     def spent(self, agent: OnFloor, begin: int, spent: int, sign: int) -> None:
-        """The agent was in its state from ``begin`` for ``spent`` (+1), or was not (-1)."""
+        """Count ``spent`` ms in the agent's state from ``begin`` (+1), or take them back (-1)."""
         ...
 
     def visit(self, agent: OnFloor, at: int, sign: int) -> None:
-        """The agent's visit to its state and service counts at ``at`` (+1), or does not (-1)."""
+        """Count the agent's visit to its state and service at ``at`` (+1), or take it back (-1)."""
         ...
 
 
 class _Day(NamedTuple):
-    """A calendar day, and its first ms and that of the day after it."""
+    """A calendar day, with the ms at which it begins and ends."""
 
     number: int
     begin: int
@@ -64,7 +64,7 @@ class _Day(NamedTuple):
 
 
 class AgentCounts:
-    """Counts into one floor's ledger. ``times`` receives every count, too.
+    """Counts agents' time and visits in one floor's ledger. ``times`` also receives every count.
 
     Each method counts once (``sign`` 1), takes a count back (-1), or only notes what would have
     been counted (0).
@@ -74,11 +74,11 @@ class AgentCounts:
         self._ledger = ledger
         self._calendar = calendar
         self._times = times
-        # The day of the last event, because nearly all follow on the same one.
+        # The day of the last event; the next event is nearly always on the same day.
         self._day = _Day(0, 0, 0)
 
     def visit(self, agent: OnFloor, at: int, sign: int) -> None:
-        """Count the agent's visit to its state and service on a day, unless it is counted."""
+        """Count the agent's visit to its state and service, unless counted already that day."""
         day = self._day
         if not day.begin <= at < day.end:
             number = self._calendar.day_of(at)
@@ -86,14 +86,14 @@ class AgentCounts:
         self._visit(agent, day.number, at, sign)
 
     def time(self, agent: OnFloor, until: int, sign: int) -> None:
-        """Count the agent's time in its state from its last event until then."""
+        """Count the agent's time in its state from its last event to ``until``."""
         begin, day = agent.last_event, self._day
         if begin >= until:
             return
         if day.begin <= begin and until < day.end:
             self._slice(agent, day, begin, until - begin, sign)
             return
-        # a wrong clock can be decades behind, so dropped days are not iterated
+        # skip the days that were dropped, because a wrong clock can be decades behind
         begin = max(begin, self._calendar.bounds(self._ledger.first_day)[0])
         for part, spent in _slices(begin, until, self._calendar):
             self._slice(agent, part, begin, spent, sign)
@@ -122,7 +122,7 @@ class AgentCounts:
         if counter is not None:
             counter.time[state] += sign * spent
             slots = self._ledger.intervals(day, service, begin)
-            assert slots is not None  # as the counter is not
+            assert slots is not None  # because the counter is not None
             after = begin - on.begin
             slots.add_time(state, after, after + spent, sign)
             if state is NOT_READY:
@@ -132,7 +132,7 @@ class AgentCounts:
 
 
 def _slices(begin: int, end: int, calendar: Calendar) -> Iterator[tuple[_Day, int]]:
-    """The days that the time from ``begin`` to ``end`` touches, with the ms in each."""
+    """Yield each day between ``begin`` and ``end``, with the ms of that time in it."""
     number = calendar.day_of(begin)
     while begin < end:
         day = _Day(number, *calendar.bounds(number))
@@ -142,7 +142,7 @@ def _slices(begin: int, end: int, calendar: Calendar) -> Iterator[tuple[_Day, in
 
 
 class AgentStates:
-    """Applies events to agents. An agent without an event for ``quiet`` ms counts as gone."""
+    """Applies events to agents. After ``quiet`` ms without an event, an agent counts as gone."""
 
     def __init__(self, counts: AgentCounts, calls: CallEffects, quiet: int) -> None:
         self._counts = counts
@@ -150,9 +150,9 @@ class AgentStates:
         self._quiet = quiet
 
     def enter(self, agent: OnFloor, moment: AgentMoment, sign: int) -> None:
-        """Apply a moment to an agent, and count it (1), take its counts back (-1), or neither (0).
+        """Apply a moment to an agent. Count it (1), take its counts back (-1), or do neither (0).
 
-        Members are compared before they are set, because setting one costs ten times as much.
+        Members are compared before they are set, because setting one takes ten times as long.
         """
         at, kind, told = moment.at, moment.kind, moment.told
         agent.reached = at
@@ -164,7 +164,7 @@ class AgentStates:
             state = agent.state_before_offer
         until, begins = at, state is not was
         if kind == "LOGON" and was is not LOGOFF and at - agent.last_event > self._quiet:
-            until, begins = agent.last_event, True  # no event has named it since
+            until, begins = agent.last_event, True  # no event has named the agent since then
         if was is not LOGOFF:
             self._counts.time(agent, until, sign)
         if begins and was is WRAP_UP:
@@ -201,7 +201,7 @@ class AgentStates:
             _at_the_call(agent)
 
     def _answer(self, agent: OnFloor, key: Key, sign: int) -> None:
-        """Record that the agent is in the call and has left all others."""
+        """Record that the agent is in the call and has left all other calls."""
         agent.answered, agent.in_call_at = key, agent.last_event
         if agent.on != (key,):
             if sign:
@@ -221,7 +221,7 @@ class AgentStates:
             team = agent.team
             _learn(agent, moment.service, told, told.told_at)
             if team is not None:
-                agent.team = team  # it is known already
+                agent.team = team  # the team is already known
         elif told is not None and agent.team is None:
             agent.team = told.team
         if agent.services:
@@ -230,7 +230,7 @@ class AgentStates:
     def _answer_unasked(self, agent: OnFloor, at: int, call: CallInHand | None, sign: int) -> None:
         """Fold a ``call.answer`` that named the agent.
 
-        It gives an In Call that names no call its call.
+        If the agent is In Call but has not named a call, this becomes its call.
         """
         if call is None or call.key is None:
             return
@@ -252,9 +252,9 @@ class AgentStates:
 
 
 def _learn(agent: OnFloor, service: int | None, told: Told | None, at: int) -> None:
-    """Set the members of an event except its state.
+    """Set the agent's members from an event, except the state.
 
-    A service that it names becomes the current one.
+    A service that the event names becomes the agent's current service.
     """
     services = None
     if told is not None:
@@ -277,7 +277,10 @@ def _learn(agent: OnFloor, service: int | None, told: Told | None, at: int) -> N
 
 
 def _at_the_call(agent: OnFloor) -> None:
-    """If the agent has several services, count time at the service of the current call."""
+    """Set the service for which the time of an agent with several services counts.
+
+    This is the current call's service if the agent is logged in to it, or otherwise ``at_hand``.
+    """
     call = agent.call if agent.state in _HOLDS_CALL else None
     service = None if call is None else call.served if call.named is None else call.named
     if service is not None and service in agent.services:
@@ -297,7 +300,7 @@ def _give_reason(agent: OnFloor, told: Told | None) -> None:
 
 def _begin_visit(agent: OnFloor, kind: str, state: State, at: int) -> None:
     if kind == "PREVIEW_DIAL_OFFERED":
-        # an agent who is offered a preview is present: the source was connected late
+        # an agent that is offered a preview is logged in: the source was connected late
         agent.state_before_offer = agent.state or READY
     visited: tuple[tuple[int, int], ...] = ()
     if state not in CALL_STATES:

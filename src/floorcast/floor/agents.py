@@ -1,8 +1,8 @@
-"""One agent: the current state and its start, and the states of the last minutes.
+"""One agent: its current state, when this state began, and the states of the last few minutes.
 
-An agent's states are in the order of their own times, as a call's steps are
-(``floorcast.floor.timeline``). Time is counted up to the last event. The reader adds the time in
-the current state since then.
+The states are ordered by the events' own times, like the steps of a call
+(``floorcast.floor.timeline``). Time is counted up to the agent's last event. The reader adds the
+time that the agent has since spent in the current state.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ __all__ = [
 
 LONG_AGO = -(2**60)
 ANSWERED = "ANSWERED"  # the kind of a moment at which a ``call.answer`` named the agent
-LATE_LOGON = "LATE_LOGON"  # the kind of a moment at which a LOGON came too late for its own time
+LATE_LOGON = "LATE_LOGON"  # the kind of a moment for a LOGON that arrived too late to count
 
 
 class CallInHand(Struct, gc=False):
-    """The current call of an agent, according to the agent's events.
+    """An agent's current call, according to the agent's events.
 
-    ``service`` is the one that has the call, ``named`` the one that the agent's event named, and
-    ``served`` that of the call's segment which the agent answered.
+    ``service`` is the service that has the call. ``named`` is the one that the agent's event named.
+    ``served`` is the service of the segment that the agent answered.
     """
 
     transaction: int | None = None
@@ -57,8 +57,8 @@ class CallInHand(Struct, gc=False):
 class Told(Struct, array_like=True, gc=False):
     """The optional members of an agent's event.
 
-    ``slot`` is the Not Ready figure that ``reason`` counts in. ``told_at`` is the time in a LOGON
-    that arrived too late, in ms.
+    ``slot`` is the index of the Not Ready figure in which ``reason`` counts. ``told_at`` is the
+    time of a LOGON that arrived too late, in ms.
     """
 
     reason: str | None = None
@@ -72,7 +72,7 @@ class Told(Struct, array_like=True, gc=False):
 
 
 class AgentMoment(Struct, array_like=True, gc=False):
-    """An event of an agent: its time (ms), its kind, and the service that it names."""
+    """An agent's event: its time (ms), its kind, and the service that it names."""
 
     at: int
     kind: str
@@ -84,17 +84,19 @@ class OnFloor(Struct, omit_defaults=True, gc=False):
     """An agent as the floor knows it now. Times are in ms.
 
     ``since`` is when the current state began. The agent's time is counted up to ``last_event``, the
-    time of the last event. ``changed_at`` is that of the last recorded change of state, reason or
-    service. ``service`` is the one for which time counts: the call's if it is in ``services``, or
-    otherwise ``at_hand``. ``visited`` has the (day, service) pairs in which the current visit was
-    counted, and ``call_visited`` those of the visit to In Call that a hold or transfer interrupts.
-    ``answered`` is the last answered call, ``on`` has the calls that the agent has not left for
-    another, and ``in_call_at`` is the last In Call, with which the agent left all others.
-    ``wraps_up`` is the call of the current wrap-up, and ``offered`` a call that was answered before
-    the agent was In Call.
+    time of the last event. ``changed_at`` is when the last change of state, reason or service was
+    recorded. ``service`` is the one for which time counts: the current call's service if it is in
+    ``services``, or otherwise ``at_hand``. ``visited`` holds the (day, service) pairs in which the
+    current visit was counted. ``call_visited`` holds the pairs of the visit to In Call that a hold
+    or transfer has interrupted.
 
-    ``past`` has the moments of the last minutes, among which late ones are inserted. ``several``:
-    the agent has been logged in to several services at once.
+    ``answered`` is the last call that the agent answered. ``on`` holds the calls that the agent has
+    not left for another one. ``in_call_at`` is the time of the last In Call event, with which the
+    agent left all other calls. ``wraps_up`` is the call of the current wrap-up. ``offered`` is a
+    call that was answered before the agent was In Call.
+
+    ``past`` holds the moments of the last few minutes; a late one is inserted there. ``several`` is
+    True once the agent has been logged in to several services at the same time.
     """
 
     id: int
@@ -128,17 +130,17 @@ class OnFloor(Struct, omit_defaults=True, gc=False):
 
     @property
     def logged_in(self) -> bool:
-        """Logged in now."""
+        """Whether the agent is logged in now."""
         return self.state is not LOGOFF
 
     @property
     def logged_in_to(self) -> tuple[int, ...]:
-        """The services that the agent is logged in to, or was last."""
+        """The services that the agent is logged in to, or was logged in to last."""
         return self.services or (self.service,)
 
 
 class Stretch(Struct, array_like=True, gc=False):
-    """Some moments of an agent in the order of time, and the agent's state before them."""
+    """Some of an agent's moments in order of time, and the agent as it was before them."""
 
     before: OnFloor
     moments: list[AgentMoment]

@@ -1,8 +1,8 @@
-"""Folds the transitions of alerts, which the servers propose.
+"""Folds the alert transitions that the servers propose.
 
-A proposed transition names the change that it follows, and it is applied only after that
-change. If two nodes propose the same transition, or one proposes it again after a restart, it is
-applied once.
+A proposed transition names the change that it follows, and it is applied only directly after that
+change. If two nodes propose the same transition, or one node proposes it again after a restart, it
+is applied once.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["AlertFold"]
 
 
 class AlertFold:
-    """Folds transitions of alerts."""
+    """Folds alert transitions."""
 
     def __init__(self, state: FloorState) -> None:
         self._state = state
@@ -26,7 +26,7 @@ class AlertFold:
     def transition(
         self, event: AlertTransition, at: int, _now: int, event_id: str
     ) -> OutboundEvent | None:
-        """An alert has changed at ``at`` (ms). None if the transition does not apply."""
+        """Fold an alert's change at ``at`` (ms). Return None if the transition does not apply."""
         data, state = event.data, self._state
         before = state.alerts.get(data.alert, NO_ALERT)
         if data.follows != (before.number or state.terms):
@@ -40,7 +40,7 @@ class AlertFold:
 
 
 def _follow(alert: Alert, data: AlertTransitionData, at: int, number: int) -> Alert:
-    """The alert after a transition at ``at`` (ms), which is in entry ``number``."""
+    """Return the alert after a transition at ``at`` (ms), which is in entry ``number``."""
     acknowledged = data.status == "acknowledged"
     return Alert(
         data.name,
@@ -61,7 +61,7 @@ def _follow(alert: Alert, data: AlertTransitionData, at: int, number: int) -> Al
 def _alert_event(
     client: int, data: AlertTransitionData, at: int, event_id: str, directory: Directory
 ) -> AlertEvent:
-    """The event of the feed for a transition."""
+    """Return the feed's event for a transition."""
     service = None if data.service is None else directory.services.get(data.service)
     return AlertEvent(
         event_id=event_id,

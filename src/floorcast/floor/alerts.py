@@ -13,10 +13,11 @@ __all__ = ["NO_ALERT", "Alert", "alert_id", "covers", "next_status"]
 
 
 class Alert(Struct, frozen=True):
-    """The status of a rule at a service (None: the client), with the data of its last change.
+    """The status of a rule at a service, with the data of the last change.
 
-    ``number`` is the entry of that change. ``since`` is when the status began, in ms; that of an
-    acknowledged alert is when it fired.
+    ``service`` is None for a rule about the whole client. ``number`` is the entry of the last
+    change. ``since`` is when the status began, in ms; for an acknowledged alert, it is when the
+    alert fired.
     """
 
     name: str
@@ -34,17 +35,17 @@ class Alert(Struct, frozen=True):
 
 
 NO_ALERT = Alert("", "", None, 0.0, above=True)
-"""Stands for an alert that has never changed."""
+"""The placeholder for an alert that has never changed."""
 
 
 def alert_id(name: str, service: int | None) -> str:
-    """Identifies the alert of a rule at a service. A rule whose threshold changes keeps its id."""
+    """Return the id of a rule's alert at a service. A new threshold does not change the id."""
     named = f"{'' if service is None else service}\n{name}"
     return blake2b(named.encode(), digest_size=8).hexdigest()
 
 
 def covers(rule: AlertRule, service: int, call_center: int | None) -> bool:
-    """Whether the rule is for a service of the client, in this call center."""
+    """Return whether the rule covers a service that is in this call center."""
     if rule.services:
         return service in rule.services
     return not rule.call_centers or call_center in rule.call_centers
@@ -53,10 +54,10 @@ def covers(rule: AlertRule, service: int, call_center: int | None) -> bool:
 def next_status(
     rule: AlertRule, alert: Alert, value: float | None, *, calls: int, now: int
 ) -> AlertStatus:
-    """The status that follows from the figure's value at ``now`` (ms).
+    """Return the alert's status for the figure's value at ``now`` (ms).
 
-    ``value`` is None outside the rule's hours, and where the figure does not exist. ``calls`` is
-    the number of calls that the figure was made of.
+    ``value`` is None outside the rule's hours and where the figure does not exist. ``calls`` is the
+    number of calls from which the figure was computed.
     """
     if value is None or calls < rule.min_calls:
         return "ok"

@@ -1,7 +1,7 @@
-"""Counts a call's queue segments: in the service's day, its slots and its totals.
+"""Counts a call's queue segments in the service's day, slots and totals.
 
-Each method counts once (``sign`` 1) or takes a count back (-1). Days that were dropped count
-nothing. When a figure counts: ``metrics.md``, "Calls of a service" and "Intervals".
+Each method counts once (``sign`` 1) or takes a count back (-1). Nothing is counted on days that
+were dropped. ``metrics.md`` ("Calls of a service" and "Intervals") defines when a figure counts.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _WITHIN_EVER = int(Total.ANSWERED_WITHIN)
 
 
 class CallCounts:
-    """Counts into one floor's ledger; ``hooks`` are called before an agent's counters change."""
+    """Counts in one floor's ledger. ``hooks`` are called before an agent's counters change."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class CallCounts:
         self._hooks = hooks
 
     def offered(self, day: int, service: int, at: int, sign: int) -> None:
-        """Count a call that joined the service at ``at`` (ms), for the first time that day."""
+        """Count a call that joined the service at ``at`` (ms) for the first time that day."""
         counter = self._ledger.service(day, service)
         if counter is not None:
             counter.offered += sign
@@ -50,7 +50,7 @@ class CallCounts:
             self._ledger.totals_of(service).add(_OFFERED_EVER, sign)
 
     def handled(self, segment: QueueSegment, day: int, service: int, sign: int) -> None:
-        """Count an answer. The segment has been judged."""
+        """Count an answer. The segment must already have been judged."""
         counter, answered = self._ledger.service(day, service), segment.answered
         if counter is None:
             return
@@ -74,7 +74,7 @@ class CallCounts:
             totals.add(_WITHIN_EVER, sign)
 
     def talk(self, segment: QueueSegment, sign: int) -> None:
-        """Count a finished talk, with its wrap-up, at the service and time of its end."""
+        """Count a finished talk and its wrap-up at the service and time at which the talk ended."""
         assert segment.answered is not None
         assert segment.left is not None
         day, service = self._day_of(segment.left), segment.service
@@ -92,7 +92,7 @@ class CallCounts:
                 self.wrap_up(segment, sign * segment.wrap_up)
 
     def wrap_up(self, segment: QueueSegment, spent: int) -> None:
-        """Add ``spent`` ms of wrap-up to those of the segment, once it is over."""
+        """Count ``spent`` more ms of wrap-up for the segment, if the talk is over."""
         left, service = segment.left, segment.service
         if left is None:
             return
@@ -132,14 +132,14 @@ class CallCounts:
             self._ledger.totals_of(service).add(Total.MOVED_ON + reason, sign)
 
     def missed(self, service: int, at: int) -> None:
-        """Count an offer that an agent did not answer at ``at`` (ms)."""
+        """Count an offer that an agent missed at ``at`` (ms)."""
         day = self._day_of(at)
         if self._ledger.service(day, service) is not None:
             slots, after = self._slots(day, service, at)
             slots.add(after, Column.MISSED, 1)
 
     def credit(self, call: Call, day: int, service: int, agent: int, sign: int) -> None:
-        """Count the call for an agent on the service, by the call's direction."""
+        """Count the call as inbound or outbound for an agent on the service."""
         counter = self._agent(day, service, agent)
         if counter is not None:
             if call.direction == "INBOUND":
@@ -161,7 +161,7 @@ class CallCounts:
         return self._ledger.agent(day, service, agent)
 
     def _slots(self, day: int, service: int, at: int) -> tuple[ServiceIntervals, int]:
-        """The slots of a service on a day that is kept, and how long after midnight ``at`` is."""
+        """Return the service's slots on a day that is kept, and the ms from midnight to ``at``."""
         intervals = self._ledger.intervals(day, service, at)
         assert intervals is not None
         return intervals, at - self._bounds(day)[0]

@@ -1,4 +1,4 @@
-"""The call data of a call (section 5 of the contract)."""
+"""A call's metadata (section 5 of the contract)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["CallFacts", "facts", "is_of_day"]
 
 
 class CallFacts(Struct):
-    """The metadata of a call; times in epoch milliseconds. ``phone`` is the customer's number."""
+    """A call's metadata. Times are in epoch milliseconds. ``phone`` is the customer's number."""
 
     service: int | None
     call_center: int | None
@@ -30,7 +30,7 @@ class CallFacts(Struct):
 
 
 def facts(call: Call, directory: Directory) -> CallFacts:
-    """The call data of a call."""
+    """Return the metadata of a call."""
     present = call.present_service
     service = None if present == NO_SERVICE else present
     inbound = call.direction == "INBOUND"
@@ -52,7 +52,7 @@ def facts(call: Call, directory: Directory) -> CallFacts:
 
 
 def is_of_day(call: Call, day: int, calendar: Calendar) -> bool:
-    """Whether the call began on the day, or was in progress on it."""
+    """Return whether the call is in progress, or ended on ``day`` or later."""
     if call.ended is None:
         return True
     return calendar.day_of(call.ended) >= day

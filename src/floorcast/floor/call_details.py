@@ -1,7 +1,7 @@
-"""The data of a call beyond its steps: the caller, the numbers, the account.
+"""A call's data besides its steps, such as the caller, the phone numbers and the account.
 
-If several events set a member, the latest by the events' own times wins. Of two events with the
-same time, the one that was recorded last wins.
+If several events set a member, the event with the latest time wins. If two events have the same
+time, the one that was recorded last wins.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from floorcast.model.inbound_data import (
 
 __all__ = ["CallDetails"]
 
-MOST_TOLD = 32  # events that are known to have set a member
+MOST_TOLD = 32  # remembered events that have set members of a call
 
 _Data = TypeVar("_Data", CallStartData, CallEndData, CallUpdateData)
 
-# a bit per member, as in ``Call.told``; the order is fixed, because snapshots have these bits
+# one bit per member, as in ``Call.told``; snapshots contain these bits, so they never change
 _DIRECTION, _CAMPAIGN, _CONSUMER = 1, 1 << 1, 1 << 2
 _PHONE_DIALED, _CALLER_ID, _SKILL, _PRIORITY, _TOTAL_DUE = 1 << 4, 1 << 5, 1 << 6, 1 << 7, 1 << 8
 _CAMPAIGN_TYPE, _ACCOUNT, _ZIP_CODE, _AREA_CODE_STATE = 1 << 9, 1 << 10, 1 << 11, 1 << 12
@@ -58,7 +58,7 @@ _BITS = {
 class CallDetails:
     """Sets the members of calls from their events. ``at`` is an event's own time, in ms.
 
-    Each method returns whether a later event had already set a member.
+    ``start``, ``update`` and ``end`` return whether a later event had already set a member.
     """
 
     def __init__(self, directory: Directory, tally: Tally) -> None:
@@ -66,7 +66,7 @@ class CallDetails:
         self._tally = tally
 
     def start(self, call: Call, at: int, data: CallStartData) -> bool:
-        """Set the members of a start event."""
+        """Set the call's members from a start event."""
         later = _told_later(call, at)
         if later:
             data = self._unless_told(data, later)
@@ -79,7 +79,7 @@ class CallDetails:
         return later != 0
 
     def update(self, call: Call, at: int, data: CallUpdateData) -> bool:
-        """Set the members of an update event."""
+        """Set the call's members from an update event."""
         later = _told_later(call, at)
         if later:
             data = self._unless_told(data, later)
@@ -89,7 +89,7 @@ class CallDetails:
         return later != 0
 
     def end(self, call: Call, at: int, data: CallEndData) -> bool:
-        """Set the result and other members of an end event."""
+        """Set the call's result and other members from an end event."""
         later = _told_later(call, at)
         if later:
             data = self._unless_told(data, later)
@@ -108,7 +108,7 @@ class CallDetails:
         return later != 0
 
     def queue(self, call: Call, at: int, data: CallQueueData) -> None:
-        """Set the skill and the priority of a queue event."""
+        """Set the call's skill and priority from a queue event."""
         later, told = _told_later(call, at), 0
         if data.skill is not None and not later & _SKILL:
             call.skill = data.skill
@@ -120,7 +120,7 @@ class CallDetails:
             _note_told(call, at, told)
 
     def disposition(self, call: Call, at: int, data: CallDispositionData) -> None:
-        """Set the account of a disposition event."""
+        """Set the call's account from a disposition event."""
         if data.account is not None and not _told_later(call, at) & _ACCOUNT:
             call.account = data.account
             _note_told(call, at, _ACCOUNT)
@@ -143,9 +143,9 @@ class CallDetails:
         return told
 
     def _unless_told(self, data: _Data, later: int) -> _Data:
-        """The same without the members that a later event set."""
+        """Return the data without the members that a later event has set."""
         if later & _CAMPAIGN and data.campaign is not None:
-            self._directory.campaign(data.campaign)  # a name gets its entry anyway
+            self._directory.campaign(data.campaign)  # the campaign gets its entry anyway
         members = data.__struct_fields__
         nothing: dict[str, Any] = {
             name: None for name, bit in _BITS.items() if later & bit and name in members
@@ -154,7 +154,7 @@ class CallDetails:
 
 
 def _learn(call: Call, data: CallStartData | CallEndData | CallUpdateData) -> int:
-    """Set the members that any of these events can have. Returns one bit per member set."""
+    """Set the members that all three kinds of events can have. Returns one bit per member set."""
     told = 0
     if (text := data.campaign_type) is not None:
         call.campaign_type = text
@@ -187,7 +187,7 @@ def _learn(call: Call, data: CallStartData | CallEndData | CallUpdateData) -> in
 
 
 def _told_later(call: Call, at: int) -> int:
-    """The members set by an event later than ``at``, one bit each."""
+    """Return the members that events later than ``at`` have set, one bit each."""
     told, later = call.told, 0
     if told and at < told[-1][0]:
         for _, members in islice(told, bisect_right(told, at, key=_first), None):
@@ -207,7 +207,7 @@ def _note_told(call: Call, at: int, members: int) -> None:
 
 
 def _latest(told: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
-    """The members without those that later events set again."""
+    """Return ``told`` without the members that later events have set again."""
     kept: list[tuple[int, int]] = []
     later = 0
     for at, members in reversed(told):

@@ -1,4 +1,4 @@
-"""Applies a call's steps, and the effects of its agents' states on it and on its counts."""
+"""Applies steps and agents' states to a call, and updates its counts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["CallEffects"]
 
 
 class CallEffects(NamedTuple):
-    """The calls in memory, with the counts and dispositions that are updated with them."""
+    """The calls in memory, with the counts and dispositions that change with them."""
 
     table: CallTable
     tally: Tally
@@ -36,7 +36,7 @@ class CallEffects(NamedTuple):
             self.campaigns.had_call(call.campaign, call.service, last, self.calendar)
 
     def wrap_up(self, key: Key, wrap_up: WrapUp, sign: int) -> None:
-        """Count that a wrap-up followed the call (+1), or take it back (-1)."""
+        """Count a wrap-up that followed the call (+1), or take it back (-1)."""
         call = self._changing(key)
         if call is None and sign > 0:
             call = self.table.touch(key, wrap_up.begin, wrap_up.begin + wrap_up.spent)
@@ -44,7 +44,7 @@ class CallEffects(NamedTuple):
             self.tally.wrap_up(call, wrap_up, sign)
 
     def leave(self, key: Key, agent: int, at: int, sign: int) -> None:
-        """Count that the agent left the call for another (+1), or take it back (-1)."""
+        """Record that the agent left the call for another one (+1), or undo this (-1)."""
         call = self.table.calls.get(key)
         if call is not None and call.can_be_left(at):
             self._changing(key)
@@ -52,7 +52,7 @@ class CallEffects(NamedTuple):
             self.dispositions.follow(call)
 
     def come_back(self, key: Key, agent: int, at: int, sign: int) -> None:
-        """Count that the agent has returned to the call (+1), or take it back (-1)."""
+        """Record that the agent returned to the call (+1), or undo this (-1)."""
         call = self.table.calls.get(key)
         if call is not None and call.gone:
             self._changing(key)
@@ -60,7 +60,7 @@ class CallEffects(NamedTuple):
             self.dispositions.follow(call)
 
     def amend(self, key: Key, step: Step) -> None:
-        """Change the service of the agent's answer."""
+        """Change the service of an agent's answer to the call."""
         call = self._changing(key)
         if call is not None:
             self.tally.amend(call, step)

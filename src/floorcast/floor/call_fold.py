@@ -1,4 +1,4 @@
-"""Folds the events of calls. Each one updates its call, and most make an event of a feed."""
+"""Folds events about calls. Each one updates its call, and some also return an event for a feed."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ OF_CALLS = frozenset(
     {CallStart, CallQueue, CallAnswer, CallEnd, CallDisposition}
     | {CallLeave, CallUpdate, AgentMissed}
 )
-"""The types of events about a call, without those of agents' states."""
+"""The types of events about a call. Events about an agent's state are not included."""
 
 
 class CallFold:
     """Folds the events of one floor's calls.
 
-    ``at`` is an event's time and ``now`` when it was recorded, in ms; ``event_id`` is the id that
-    it bears in a feed.
+    ``at`` is an event's own time and ``now`` is when it was recorded, in ms. ``event_id`` is the
+    event's id in a feed.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class CallFold:
         self._agents = agents
 
     def start(self, event: CallStart, at: int, now: int, event_id: str) -> OutboundEvent:
-        """The call began."""
+        """Fold the start of a call."""
         data, directory = event.data, self._state.directory
         call = self._table.touch((int(data.transaction_id), data.session_id), at, now)
         service = directory.service(data.service)
@@ -61,7 +61,7 @@ class CallFold:
         return OutboundEvent("interaction", "VOICE", named.service, named.call_center, fed)
 
     def queue(self, event: CallQueue, at: int, now: int, _event_id: str) -> None:
-        """Fold an event: the call joined the queue of a service."""
+        """Fold the event of a call that joined a service's queue."""
         data = event.data
         call = self._table.touch((int(data.transaction_id), data.session_id), at, now)
         if data.skill is not None or data.priority is not None:
@@ -70,7 +70,7 @@ class CallFold:
         self._calls.step(call, Step(at, QUEUE, service, None))
 
     def answer(self, event: CallAnswer, at: int, now: int, _event_id: str) -> None:
-        """Fold an answer of the call. The agent may be unknown."""
+        """Fold the answer to a call. The agent may be unknown."""
         data = event.data
         call = self._table.touch((int(data.transaction_id), data.session_id), at, now)
         agent_id = None if data.agent is None else self._state.directory.agent(data.agent)
@@ -79,7 +79,7 @@ class CallFold:
             self._agents.answered(agent_id, call, at, now)
 
     def end(self, event: CallEnd, at: int, now: int, event_id: str) -> OutboundEvent:
-        """The call ended."""
+        """Fold the end of a call."""
         data, directory = event.data, self._state.directory
         call = self._table.touch((int(data.transaction_id), data.session_id), at, now)
         late = self._details.end(call, at, data) or at < call.last_step
@@ -99,7 +99,7 @@ class CallFold:
         return OutboundEvent("interaction", "VOICE", named.service, named.call_center, fed)
 
     def leave(self, event: CallLeave, at: int, now: int, _event_id: str) -> None:
-        """Fold an event: the call left its queue unanswered."""
+        """Fold the event of a call that left its queue unanswered."""
         data = event.data
         call = self._table.touch((int(data.transaction_id), data.session_id), at, now)
         self._calls.step(call, Step(at, LEAVE, None, None, leave_reason(data.reason)))
@@ -113,9 +113,10 @@ class CallFold:
         self._calls.step(call, Step(at, UPDATE, service, None))
 
     def missed(self, event: AgentMissed, at: int, now: int, _event_id: str) -> None:
-        """An agent did not take an offer. This changes no state, but the call counts as heard of.
+        """Fold an offer that an agent missed. No state changes, but the call stays in memory.
 
-        It counts for the service that the event names, or else for the one that has the call now.
+        The offer counts for the service that the event names, or else for the one that has the call
+        now.
         """
         data, directory = event.data, self._state.directory
         directory.agent(data.agent)
@@ -130,7 +131,7 @@ class CallFold:
     def disposition(
         self, event: CallDisposition, at: int, now: int, event_id: str
     ) -> OutboundEvent:
-        """A term code was set."""
+        """Fold a term code that was set for a call."""
         data, directory = event.data, self._state.directory
         call = self._table.touch((int(data.transaction_id), data.session_id), at, now)
         agent = None if data.agent is None else directory.agent(data.agent)

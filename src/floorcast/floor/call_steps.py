@@ -1,8 +1,8 @@
-"""Builds a call's queue segments from its steps, in any order of arrival.
+"""Builds a call's queue segments from its steps, which can arrive in any order.
 
-A step that arrives late is inserted at its time, and the segments after it are computed again until
-nothing changes. A call's figures are therefore the same in any order of arrival (events with the
-same time: in the order in which they were recorded).
+A late step is inserted at its own time, and the segments after it are recomputed until they match
+the earlier result. A call's figures therefore do not depend on the order of arrival. Only events
+with the same time are kept in the order in which they were recorded.
 """
 
 from __future__ import annotations
@@ -41,7 +41,10 @@ _NOTHING = Change([], [])
 
 
 def _declare(call: Call, step: Step) -> Change:
-    """Set the declared service from a start or update event; the latest one counts."""
+    """Set the declared service from a start or update event.
+
+    The latest update counts. If there is none, the earliest start counts.
+    """
     corrects = step.kind == UPDATE
     if not corrects and (call.started is None or step.at < call.started):
         call.started = step.at
@@ -66,12 +69,12 @@ def _declares(call: Call, at: int, corrects: bool) -> bool:
 
 
 def take(call: Call, step: Step) -> Change:
-    """Add a step; steps can arrive in any order of time."""
+    """Add a step. Steps can arrive in any order."""
     steps, at = call.steps, step.at
     if step.kind in (START, UPDATE):
         return _declare(call, step)
     if call.ended is not None and at >= call.ended:
-        return _NOTHING  # nothing that follows its end ever counts
+        return _NOTHING  # nothing counts after the end of a call
     if call.folded is not None and at < call.folded.until:
         return _NOTHING
     if not steps or at >= steps[-1].at:
@@ -84,7 +87,7 @@ def take(call: Call, step: Step) -> Change:
 
 
 def join(call: Call, step: Step) -> None:
-    """Take the usual first step: the call joins a queue, and nothing is known before."""
+    """Add the usual first step: a call that was not known before joins a queue."""
     call.steps.append(step)
     call.last_step = step.at
     if call.service is None:
@@ -94,7 +97,7 @@ def join(call: Call, step: Step) -> None:
 
 
 def go_on(call: Call, segment: QueueSegment, step: Step) -> None:
-    """Take the usual step, after all others: the answer or the end of the only segment."""
+    """Add the usual later step: the answer or the end of the call's only segment."""
     call.steps.append(step)
     call.last_step = step.at
     if step.kind == ANSWER:
@@ -121,7 +124,7 @@ def amend(call: Call, step: Step) -> Change:
 
 
 def fold(call: Call, most: int) -> list[QueueSegment]:
-    """Keep only the newest ``most`` steps. Returns the segments of the others."""
+    """Keep only the newest ``most`` steps. Return the segments that are removed."""
     course = _begin(call)
     count = max(0, len(call.steps) - most)
     for step in islice(call.steps, count):
@@ -141,7 +144,7 @@ def fold(call: Call, most: int) -> list[QueueSegment]:
 
 
 def _follow(call: Call, step: Step) -> Change:
-    """Take a step after all others. At most the current segment changes."""
+    """Apply a step that follows all others. Of the existing segments, only the last can change."""
     last = call.segments[-1:]
     course = Course([copy(segment) for segment in last], call.service)
     course.take(step)
@@ -153,15 +156,16 @@ def _follow(call: Call, step: Step) -> Change:
 
 
 def _restart(call: Call, at: int) -> int:
-    """The first step of the segment that contains ``at``."""
+    """Return the index of the first step of the segment that contains ``at``."""
     number = bisect_right(call.segments, at, key=_began) - 1
     return 0 if number < 0 else bisect_left(call.steps, call.segments[number].began, key=_at)
 
 
 def _replace(call: Call, start: int, new: int | None) -> Change:
-    """Recompute the queue segments from step ``start`` on, after the step ``new`` was inserted.
+    """Recompute the queue segments from step ``start`` on, after step ``new`` was inserted.
 
-    Stops when the result is the same as before. Without ``new``, recomputes everything.
+    The function stops when the result is the same as before. If ``new`` is None, it recomputes all
+    of these segments.
     """
     steps, old = call.steps, call.segments
     first, course = _course_before(call, start)
@@ -196,7 +200,7 @@ def _replace(call: Call, start: int, new: int | None) -> Change:
 
 
 def _course_before(call: Call, start: int) -> tuple[int, Course]:
-    """The call just before step ``start``, and the number of its open segment."""
+    """Return the index of the segment open before step ``start``, and the course until then."""
     if start == 0:
         return 0, _begin(call)
     at = call.steps[start].at
@@ -222,10 +226,10 @@ def _declared_or_folded(call: Call) -> int | None:
 
 
 def _same_segment(call: Call, index: int, segment: QueueSegment) -> int | None:
-    """The former number of the segment that step ``index`` began, if it began the same way."""
+    """Return the old index of the segment that step ``index`` begins, if it began the same way."""
     steps, at = call.steps, segment.began
     if steps[index - 1].at == at or (index + 1 < len(steps) and steps[index + 1].at == at):
-        return None  # of several steps of one time, which one began it is not known
+        return None  # several steps have this time: it is not known which one began the segment
     place = bisect_left(call.segments, at, key=_began)
     if place == len(call.segments):
         return None

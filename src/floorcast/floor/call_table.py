@@ -1,8 +1,9 @@
-"""The calls in memory, by key, and those in progress by service.
+"""The calls in memory by key, and the calls in progress by service.
 
-Calls leave memory some minutes after they ended, or some hours after their last event. Memory
-therefore grows with the floor and not with the day. They go to ``evicted``, from which the caller
-takes them, and come back (``reload``) when an event names them.
+A call leaves memory some minutes after it ended, or some hours after its last event. Memory use
+therefore depends on the size of the floor and does not grow over the day. A call that leaves is
+added to ``evicted``, from which the caller takes it. It comes back (``reload``) when an event names
+it.
 """
 
 from __future__ import annotations
@@ -18,18 +19,18 @@ from floorcast.floor.tally import Tally
 
 __all__ = ["ENDED_STAYS_MS", "CallTable"]
 
-ENDED_STAYS_MS = 600_000  # an ended call stays in memory for what usually follows it
+ENDED_STAYS_MS = 600_000  # an ended call stays in memory for the events that usually follow
 QUIET_KNOWN_MS = 52 * 3_600_000  # as long as the store keeps a call
 MAX_QUIET = 100_000  # keys; beyond that, the oldest are forgotten
-MAX_ENDED = 100_000  # ended calls in memory; beyond that, those that ended first leave sooner
+MAX_ENDED = 100_000  # ended calls in memory; beyond that, the first to end leave sooner
 
 
 class CallTable:
-    """The calls of one floor that are in memory. Moments are in ms.
+    """The calls of one floor that are in memory. Times are in ms.
 
-    ``ended`` has the keys of those that have ended, and ``quiet`` the calls that have left memory
-    without an end, with the time. ``hooks`` are called with a call before it changes.
-    ``evict_ended`` leaves at most ``max_ended`` calls that have ended.
+    ``ended`` holds the keys of the calls that have ended. ``quiet`` holds the keys of the
+    calls that left memory without having ended, and when they left. ``hooks`` are called with a
+    call before it changes. ``evict_ended`` keeps at most ``max_ended`` calls that have ended.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class CallTable:
         )
 
     def touch(self, key: Key, at: int, now: int) -> Call:
-        """The call of an event with the time ``at``, recorded at ``now``; created if necessary."""
+        """Return the call of an event at ``at``, recorded at ``now``. Create it if needed."""
         call = self.calls.get(key)
         if call is None:
             call = self.calls[key] = Call(*key, last_event=at)
@@ -80,7 +81,7 @@ class CallTable:
         return call
 
     def settle(self, call: Call, step: Step, tally: Tally) -> None:
-        """Apply the step to the call, and update the indexes."""
+        """Apply a step to the call, and update the indexes."""
         ended = call.ended is not None
         tally.take(call, step)
         if call.ended is not None and not ended:
@@ -88,7 +89,7 @@ class CallTable:
         self.locate(call)
 
     def reload(self, call: Call) -> None:
-        """Reload a call that had left memory; it leaves again unless the entry changes it."""
+        """Add a call that had left memory. It leaves again unless the current entry changes it."""
         call.restore()
         self.calls[call.key] = call
         self.quiet.pop(call.key, None)
@@ -98,7 +99,7 @@ class CallTable:
             self._leaving.appendleft((call.last_taken, call.key))
 
     def evict_ended(self, now: int) -> None:
-        """Drop calls that ended some time ago, sooner if there are too many."""
+        """Remove calls that ended some time ago, or sooner if there are too many."""
         ended = self._leaving
         while ended and (ended[0][0] + ENDED_STAYS_MS <= now or len(self.ended) > self._max_ended):
             last_taken, key = ended.popleft()
@@ -107,10 +108,10 @@ class CallTable:
                 self._evict(call)
 
     def evict_quiet(self, now: int, midnight: int) -> None:
-        """Drop calls without an event for too long.
+        """Remove calls that have had no event for too long.
 
-        Calls that were waiting at the last ``midnight`` are also offered on the current day, and
-        stay.
+        Calls that were waiting at the last ``midnight`` stay, because they are also offered on the
+        current day.
         """
         quiet = [
             call
@@ -139,7 +140,7 @@ class CallTable:
         self.evicted.append(call)
 
     def locate(self, call: Call) -> None:
-        """Update the service that has the call."""
+        """Update the indexes with the service that has the call now."""
         key = (call.transaction, call.session)
         where = None if call.ended is not None else call.present_service
         before = self._where.get(key)
@@ -161,7 +162,7 @@ class CallTable:
             self._where[key] = where
 
     def _move_queue(self, key: Key, waits_at: int | None) -> None:
-        """Update how many calls wait at the services that a call leaves and joins."""
+        """Update the queue sizes of the services whose queues a call leaves and joins."""
         before = self._waiting_at.pop(key, None)
         if waits_at is not None:
             self._waiting_at[key] = waits_at

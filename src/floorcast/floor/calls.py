@@ -1,11 +1,11 @@
-"""One call: its known data, and its segments at the queues of services.
+"""One call: its known data, and its segments in services' queues.
 
 A call's ``segments`` are ordered by the events' own times, not by their arrival
 (``floorcast.floor.call_steps``).
 
-A call keeps at most ``MOST_STEPS`` steps, or ``FEW_STEPS`` once it has cost ``MOST_WORK``. The
-oldest are then folded into their counts (``Folded``). A step from before that time arrives too late
-to be inserted and counts nothing.
+A call keeps at most ``MOST_STEPS`` steps, or ``FEW_STEPS`` once its recomputed steps reach
+``MOST_WORK``. The oldest steps are then folded into a summary (``Folded``). A new step that is
+older than the steps that remain is ignored.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ __all__ = [
 ]
 
 Key = tuple[int, str]
-"""A call's name: its transaction id and its session id."""
+"""A call's key: its transaction id and its session id."""
 
 MOST_STEPS = 1000  # steps that a call keeps
 FEW_STEPS = 50  # steps that a call keeps once it has become expensive
-MOST_WORK = 50_000  # steps worked through again
-FREE_WORK = 8  # recomputed steps that cost nothing: what an ordinary call needs
+MOST_WORK = 50_000  # recomputed steps that make a call expensive
+FREE_WORK = 8  # recomputed steps that are not counted, because an ordinary call needs them
 
 
 class Disposition(Struct, gc=False):
-    """The latest term code of a call; ``named`` if its event named the agent."""
+    """A call's latest term code. ``named`` is True if the event named the agent."""
 
     at: int
     code: str | None
@@ -57,7 +57,7 @@ class Disposition(Struct, gc=False):
 
 
 class WrapUp(Struct, array_like=True, gc=False):
-    """A wrap-up after the call: its agent, its start and its duration, in ms."""
+    """A wrap-up after the call: the agent, and its start and duration in ms."""
 
     agent: int
     begin: int
@@ -65,17 +65,19 @@ class WrapUp(Struct, array_like=True, gc=False):
 
 
 FoldedPlace = tuple[tuple[int, int], QueueSegment | None]
-"""A day and a service, and the segment by which a call was counted there."""
+"""A day and a service, with the segment by which a call was counted there."""
 
 
 class Folded(Struct, omit_defaults=True, gc=False):
     """The summary of the oldest steps of a very long call.
 
     ``until`` is the time of the oldest step that is kept. ``segment`` and ``service`` are the
-    segment and the service that the call had before it. The lists hold where it was counted: day
-    and service, and the agent of ``credited``; ``offered_at`` is when it was offered at each, and
-    the lists of segments have the segment by which it was counted, None if an earlier release
-    folded it.
+    segment and the service that the call had before that step.
+
+    The lists contain the days and services for which the call was counted; ``credited`` also
+    has the agents. ``offered_at`` has the time of each offer in ``offered``. The lists whose names
+    end in ``_segments`` have the segments by which the call was counted, or None where an earlier
+    release folded the steps.
     """
 
     until: int
@@ -94,25 +96,25 @@ class Folded(Struct, omit_defaults=True, gc=False):
     moved_on_segments: list[QueueSegment | None] = field(default_factory=list)
 
     def counted_handled(self) -> Iterator[FoldedPlace]:
-        """The place where it was counted as handled."""
+        """Return the places where the call was counted as handled."""
         return zip_longest(self.handled, self.handled_segments)
 
     def counted_gave_up(self) -> Iterator[FoldedPlace]:
-        """The place where it was counted as abandoned."""
+        """Return the places where the call was counted as abandoned."""
         return zip_longest(self.gave_up, self.gave_up_segments)
 
     def counted_moved_on(self) -> Iterator[FoldedPlace]:
-        """The place where it was counted as moved on."""
+        """Return the places where the call was counted as moved on."""
         return zip_longest(self.moved_on, self.moved_on_segments)
 
 
 class Call(Struct, omit_defaults=True, gc=False):
-    """A call in progress or recently ended.
+    """A call that is in progress or has recently ended.
 
     ``declared`` is the service that a start event or a correction named at ``declared_at``.
-    ``service`` is the one at which the call began or was first seen. ``told`` has the times of the
-    events that set the other members, each with a bit per member that the event set. ``gone`` has
-    the agents who left this call for another one or came back to it, with the time.
+    ``service`` is the one at which the call began or was first seen. ``told`` holds the times of
+    the events that set the call's other members, with one bit for each member that the event set.
+    ``gone`` holds the agents that left this call for another one or came back to it, and when.
     """
 
     transaction: int
@@ -154,23 +156,23 @@ class Call(Struct, omit_defaults=True, gc=False):
 
     @property
     def key(self) -> Key:
-        """The call's name."""
+        """The call's key."""
         return (self.transaction, self.session)
 
     @property
     def segment(self) -> QueueSegment | None:
-        """The current segment: the one that waits or talks, or otherwise the last one."""
+        """The call's current segment, which is the last one; None if there is none."""
         return self.segments[-1] if self.segments else None
 
     @property
     def waiting(self) -> bool:
-        """Whether it is waiting for an agent."""
+        """Whether the call is waiting for an agent."""
         segment = self.segment
         return segment is not None and segment.answered is None and segment.left is None
 
     @property
     def waiting_since(self) -> int | None:
-        """The start of its current wait for an agent, in ms; None if it is not waiting."""
+        """When the current wait for an agent began, in ms; None if the call is not waiting."""
         segment = self.segment
         if segment is None or segment.answered is not None or segment.left is not None:
             return None
@@ -178,7 +180,7 @@ class Call(Struct, omit_defaults=True, gc=False):
 
     @property
     def progress(self) -> str:
-        """Its phase: DIALING, QUEUED or CONNECTED."""
+        """The call's phase: DIALING, QUEUED or CONNECTED."""
         segment = self.segment
         if segment is None:
             return "DIALING"
@@ -186,9 +188,10 @@ class Call(Struct, omit_defaults=True, gc=False):
 
     @property
     def customer_phone(self) -> str | None:
-        """The customer's number: the caller's of an inbound call, or otherwise the one dialed.
+        """The customer's number: the caller's for an inbound call, otherwise the one dialed.
 
-        Without a direction, it is whichever of the two is known. Source: section 7 of the contract.
+        If the direction is unknown, it is the number dialed, or else the caller's. Source: section
+        7 of the contract.
         """
         if self.direction == "INBOUND" or (self.direction is None and self.phone_dialed is None):
             return self.caller_id
@@ -196,7 +199,7 @@ class Call(Struct, omit_defaults=True, gc=False):
 
     @property
     def connected(self) -> bool:
-        """Whether it is with an agent: answered, not ended, and not left by all of its agents."""
+        """Whether the call was answered, has not ended, and still has an agent on it."""
         segment = self.segment
         if segment is None or segment.answered is None or segment.left is not None:
             return False
@@ -205,7 +208,7 @@ class Call(Struct, omit_defaults=True, gc=False):
         return any(not self.has_left(agent, since, None) for agent, since in segment.answers())
 
     def has_left(self, agent: int, since: int, at: int | None) -> bool:
-        """Whether an agent that answered at ``since`` was in another call by ``at`` (or now)."""
+        """Return whether an agent that answered at ``since`` had left by ``at`` (None: now)."""
         last = None
         for who, when, back in self.gone:
             if who == agent and when >= since and (at is None or when <= at):
@@ -213,7 +216,7 @@ class Call(Struct, omit_defaults=True, gc=False):
         return last is not None and not last[1]
 
     def holder(self, segment: QueueSegment, at: int) -> int | None:
-        """The agent with the call in this segment at ``at``: the last one that had not left it."""
+        """Return the last agent in this segment that had not left the call at ``at``."""
         if segment.left is not None:
             at = min(at, segment.left)
         found = segment.agent
@@ -228,25 +231,25 @@ class Call(Struct, omit_defaults=True, gc=False):
         return found
 
     def can_be_left(self, at: int) -> bool:
-        """Whether an agent's leaving, or the correction of it, changes anything."""
+        """Return whether the call changes if an agent left it, or did not leave it, at ``at``."""
         return self.ended is None or at < self.ended or bool(self.gone)
 
     def leave(self, agent: int, at: int, sign: int) -> None:
-        """Count that the agent left for another call (+1), or take it back (-1)."""
+        """Record that the agent left for another call (+1), or undo this (-1)."""
         if sign < 0:
             self.gone = _without(self.gone, (agent, at, False))
         elif len(self.gone) < MOST_OTHERS and (self.ended is None or at < self.ended):
             self.gone = (*self.gone, (agent, at, False))
 
     def come_back(self, agent: int, at: int, sign: int) -> None:
-        """Count that the agent has returned to the call (+1), or take it back (-1)."""
+        """Record that the agent returned to the call (+1), or undo this (-1)."""
         if sign < 0:
             self.gone = _without(self.gone, (agent, at, True))
         elif len(self.gone) < MOST_OTHERS and any(one[0] == agent for one in self.gone):
             self.gone = (*self.gone, (agent, at, True))
 
     def segment_of(self, agent: int) -> QueueSegment | None:
-        """The last segment that the agent answered."""
+        """Return the last segment that the agent answered."""
         self.charge(len(self.segments))
         for segment in reversed(self.segments):
             if segment.answered_by(agent) is not None:
@@ -254,7 +257,7 @@ class Call(Struct, omit_defaults=True, gc=False):
         return None
 
     def segment_by(self, agent: int, at: int) -> QueueSegment | None:
-        """The last segment that the agent had answered by ``at``, or otherwise the first one."""
+        """Return the last segment that the agent had answered by ``at``, or else the first one."""
         self.charge(len(self.segments))
         found = None
         for segment in self.segments:
@@ -265,7 +268,7 @@ class Call(Struct, omit_defaults=True, gc=False):
 
     @property
     def agent(self) -> int | None:
-        """The agent who answered it last; None if there is none, or the agent is unknown."""
+        """The agent that last answered the call; None if nobody did or the agent is unknown."""
         for segment in reversed(self.segments):
             if segment.answered is not None:
                 return segment.agent
@@ -273,7 +276,7 @@ class Call(Struct, omit_defaults=True, gc=False):
 
     @property
     def first_answer(self) -> int | None:
-        """The time of its first answer, in ms."""
+        """When the call was first answered, in ms."""
         if self.folded is not None and self.folded.first_answer is not None:
             return self.folded.first_answer
         for segment in self.segments:
@@ -291,7 +294,7 @@ class Call(Struct, omit_defaults=True, gc=False):
         return NO_SERVICE if self.service is None else self.service
 
     def waited(self, until: int) -> int:
-        """The ms that it waited in queues, up to ``until``."""
+        """Return the ms that the call had waited in queues by ``until``."""
         if len(self.segments) == 1 and self.folded is None:
             return self.segments[0].wait(until)
         self.charge(len(self.segments))
@@ -299,7 +302,7 @@ class Call(Struct, omit_defaults=True, gc=False):
         return earlier + sum(segment.wait(until) for segment in self.segments)
 
     def waited_over(self, midnight: int, quiet_ms: int) -> bool:
-        """Whether it has waited since before ``midnight``, and was not quiet then."""
+        """Return whether the call has waited since before ``midnight`` and was not quiet then."""
         segment = self.segment
         if segment is None or segment.joined is None or not self.waiting:
             return False
@@ -312,11 +315,11 @@ class Call(Struct, omit_defaults=True, gc=False):
 
     @property
     def most_steps(self) -> int:
-        """The number of steps that it can keep."""
+        """The number of steps that the call can keep."""
         return MOST_STEPS if self.work < MOST_WORK else FEW_STEPS
 
     def restore(self) -> None:
-        """Convert a call stored by an earlier release, with its steps in the order of arrival."""
+        """Convert a call that an earlier release stored with its steps in order of arrival."""
         if self.declared_at is None and self.started is not None:
             starts = [step for step in self.steps if step.kind == START]
             if starts:
@@ -337,7 +340,7 @@ class Call(Struct, omit_defaults=True, gc=False):
 def _without(
     gone: tuple[tuple[int, int, bool], ...], one: tuple[int, int, bool]
 ) -> tuple[tuple[int, int, bool], ...]:
-    """The steps without the first one that is equal to this."""
+    """Return ``gone`` without its first element that equals ``one``."""
     if one not in gone:
         return gone
     index = gone.index(one)

@@ -13,9 +13,9 @@ _COUNTS = ("uploaded", "loaded", "completed", "remaining", "dialable", "state")
 
 
 class Campaign(Struct):
-    """The state of a campaign; a count that no source has reported is None.
+    """The state of a campaign. A count that no source has reported is None.
 
-    ``reported`` has, for each member, the time in ms of its report.
+    ``reported`` holds the time (ms) of the last report of each member.
     """
 
     id: int
@@ -33,7 +33,7 @@ class Campaign(Struct):
 
 
 def update(campaign: Campaign, data: CampaignUpdateData, service: int | None, at: int) -> None:
-    """Merge a report member by member: an older one never overwrites a newer one."""
+    """Merge a report member by member. An older value never overwrites a newer one."""
     for name in _COUNTS:
         value = getattr(data, name)
         if value is not None and _newer(campaign, name, at):

@@ -1,4 +1,4 @@
-"""Before-change hooks: a scan in progress reads an item just before the fold changes it."""
+"""Hooks with which a scan in progress reads an item just before the fold changes it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from floorcast.floor.calls import Call
 __all__ = ["ChangeHooks", "IdHooks"]
 
 IdHooks = list[Callable[[int | None], None]]
-"""A hook, called with an id, or with None for every id."""
+"""Hooks that are called with an id, or with None to mean every id."""
 
 
 class ChangeHooks:
-    """The hooks of one floor, which its folds call before they change what a view shows.
+    """One floor's hooks, which its folds call before they change anything that a view shows.
 
-    ``agents``, ``campaigns`` and ``services`` are called with an id, ``calls`` with a call. A
-    service changes when its counters, its agents or its campaigns do.
+    ``agents``, ``campaigns`` and ``services`` are called with an id, and ``calls`` with a call. A
+    service changes when its counters, agents or campaigns do.
     """
 
     __slots__ = ("agents", "calls", "campaigns", "services")
@@ -32,7 +32,7 @@ class ChangeHooks:
         return bool(self.agents or self.campaigns or self.services or self.calls)
 
     def everything(self) -> None:
-        """Call every hook, because the site changes, and with it names everywhere."""
+        """Call every hook before a change that can affect everything, such as a changed site."""
         for hooks in (self.agents, self.campaigns, self.services):
             for hook in list(hooks):
                 hook(None)

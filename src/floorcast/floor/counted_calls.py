@@ -1,7 +1,7 @@
-"""The places where a call counts in the figures of services, with the times and segments.
+"""Finds the days and services for which a call counts, and how and when it counts there.
 
-It uses the index that counts calls (``floorcast.floor.tally``), so that a list of a figure's calls
-is as long as the figure.
+This uses the index with which calls are counted (``floorcast.floor.tally``), so a list of a
+figure's calls always has as many calls as the figure says.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class Result(IntEnum):
 
 
 class Counted(NamedTuple):
-    """The count of a call at a service on a day: the time of the offer, the result, and its time.
+    """How a call counts at a service on a day: the time of the offer, the result and its time.
 
-    Times are in ms. A call that an earlier release counted finally has no ``at``.
+    Times are in ms. ``at`` is None for an open call, and for one that an earlier release folded.
     """
 
     day: int
@@ -42,7 +42,7 @@ class Counted(NamedTuple):
 
 
 def counted(call: Call, places: Places, first_day: int) -> list[Counted]:
-    """The places where the call counts from the first day on, each day and service once."""
+    """Return how the call counts from ``first_day`` on, once for each day and service."""
     if len(call.segments) == 1 and call.folded is None:
         return _counted_once(call.segments[0], places, first_day)
     if not call.segments and call.folded is None:
@@ -54,7 +54,7 @@ def counted(call: Call, places: Places, first_day: int) -> list[Counted]:
 def counted_at(
     call: Call, places: Places, place: Place, index: SegmentIndex | None = None
 ) -> Counted | None:
-    """The count of the call on a day at a service, None if there is none; ``index`` if known."""
+    """Return how the call counts at a place, or None if it does not. ``index`` is optional."""
     if index is None and len(call.segments) == 1 and call.folded is None:
         once = _counted_once(call.segments[0], places, place[0])
         return next((one for one in once if one[:2] == place), None)
@@ -65,9 +65,10 @@ def counted_at(
 def first_offered(
     call: Call, index: SegmentIndex, places: Places, place: Place
 ) -> QueueSegment | None:
-    """The segment that was offered first at a place.
+    """Return the segment by which the call was first offered at a place.
 
-    None if its step is folded: the call then counts by another segment there, or not at all.
+    It is None if the segment's step has been folded. The call then counts there by another segment,
+    or not at all.
     """
     moments = index.offered.get(place)
     if not moments:
@@ -94,12 +95,12 @@ def _counted_in(index: SegmentIndex, place: Place) -> Counted:
 
 
 def _counted_once(segment: QueueSegment, places: Places, first_day: int) -> list[Counted]:
-    """The counts of a call that has only one segment."""
+    """Return the counts of a call that has only one segment."""
     end = segment.answered if segment.answered is not None else segment.left
     began = end if segment.joined is None else segment.joined
     if began is not None and end is not None:
         day = places.same_day(began, end)
-        if day is not None:  # the usual call
+        if day is not None:  # the usual case
             if day < first_day:
                 return []
             return [Counted(day, segment.service, began, *_result(_kind(segment), segment))]
@@ -130,9 +131,9 @@ def _result(kind: Kind, segment: QueueSegment) -> tuple[Result, int | None]:
 
 
 class CallsByService:
-    """The calls in memory by the services that they are or have been at.
+    """The calls in memory, by each service that they are or have been at.
 
-    A call may also be found at a service that a correction has taken away from it.
+    A call may also be listed under a service that a correction has since replaced.
     """
 
     def __init__(self) -> None:
@@ -140,7 +141,7 @@ class CallsByService:
         self._strays: dict[Key, set[int]] = {}
 
     def of(self, service: int) -> Iterable[Call]:
-        """The calls of a service."""
+        """Return the service's calls."""
         return self._at.get(service, {}).values()
 
     def note(self, call: Call, service: int) -> None:
@@ -151,7 +152,7 @@ class CallsByService:
             self._at[service] = {call.key: call}
 
     def note_all(self, call: Call) -> None:
-        """Record that the call has a segment at each service that it was at."""
+        """Record every service at which the call has or had a segment."""
         for service in _services(call):
             self.note(call, service)
 
@@ -167,7 +168,7 @@ class CallsByService:
             self._strays.setdefault(call.key, set()).update(gone)
 
     def drop(self, call: Call) -> None:
-        """The call leaves memory."""
+        """Remove a call that leaves memory."""
         key = call.key
         for service in _services(call) | self._strays.pop(key, set()):
             calls = self._at.get(service)

@@ -1,8 +1,8 @@
-"""Counters per client and day: the calls of a service, the time and calls of an agent.
+"""A client's daily counters: each service's calls, and each agent's time and calls.
 
 Durations are whole milliseconds. Every counter belongs to one day of the client's calendar. Days
-that can no longer be requested are dropped, so the counters' size depends on the floor and not on
-the log.
+that can no longer be requested are dropped, so the size of the counters depends on the floor and
+not on the log.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ __all__ = [
 
 CATEGORIES: tuple[Category, ...] = ("rpcComplete", "rpcIncomplete", "wpc", "nonContacts")
 REASON_INDEX = {"LUNCH": 0, "TRAINING": 1, "BREAK": 2, "MEETING": 3, "TECH_DIFFICULTIES": 4}
-_OTHER = 5  # an unknown or missing reason, voice mail included
+_OTHER = 5  # an unknown or missing reason, including voice mail
 
 
 def reason_index(reason: str | None) -> int:
-    """The one of the six not-ready figures in which a reason counts."""
+    """Return the index of the not-ready figure, one of six, in which a reason counts."""
     return REASON_INDEX.get(reason, _OTHER) if reason else _OTHER
 
 
@@ -38,9 +38,9 @@ def _zeros(count: int) -> list[int]:
 
 
 class ServiceDay(Struct, gc=False):
-    """One service's calls of one day (meanings: ``metrics.md``, "Calls of a service").
+    """One service's calls on one day. ``metrics.md`` ("Calls of a service") defines the counts.
 
-    ``unqueued`` are the outbound calls among ``handled`` that were answered without a wait.
+    ``unqueued`` counts the outbound calls among ``handled`` that were answered without a wait.
     """
 
     offered: int = 0
@@ -58,7 +58,7 @@ class ServiceDay(Struct, gc=False):
 
 
 class AgentDay(Struct, gc=False):
-    """One agent's day on one service: time and visits by state, time by reason, calls."""
+    """One agent's day on one service: time and visits by state, time by reason, and calls."""
 
     time: list[int] = field(default_factory=lambda: _zeros(len(State)))
     visits: list[int] = field(default_factory=lambda: _zeros(len(State)))
@@ -69,9 +69,9 @@ class AgentDay(Struct, gc=False):
 
 
 class Counters(Struct):
-    """The counters of the days that can still be requested: by day, service (and agent).
+    """The counters of the days that can still be requested, by day and service (and agent).
 
-    ``totals`` are by service, for all days.
+    ``totals`` has one entry per service, for all days together.
     """
 
     first_day: int = 0

@@ -1,8 +1,8 @@
-"""The client's calendar: the days of times, and the format of times.
+"""The client's calendar, which assigns times to days and formats times.
 
-A day is a calendar day in the client's IANA zone, from local midnight to local midnight, so
-it has 23 or 25 hours where the clocks change. It is named by its proleptic ordinal
-(``date.toordinal``). Moments are whole epoch milliseconds.
+A day is a calendar day in the client's IANA time zone, from local midnight to local midnight. It
+has 23 or 25 hours when the clocks change. A day's number is its proleptic ordinal
+(``date.toordinal``). Times are whole epoch milliseconds.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from zoneinfo import ZoneInfo
 __all__ = ["Calendar", "utc_stamp"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_FIRST_SECOND = -62_135_596_800  # year 1, and the end of year 9999: the range of a datetime
+_FIRST_SECOND = -62_135_596_800  # from year 1 to the end of year 9999: the range of a datetime
 _LAST_SECOND = 253_402_300_799
-_SECONDS_PRINTED = 4096  # events arrive in the order of time and share their seconds
-_KEPT = 8  # days whose bounds are cached; a floor uses yesterday, today, tomorrow
+_SECONDS_PRINTED = 4096  # events arrive in order of time and share seconds
+_KEPT = 8  # days whose bounds are cached; a floor uses yesterday, today and tomorrow
 
 
 class Calendar:
-    """The days of one time zone."""
+    """The calendar of one time zone."""
 
     def __init__(self, time_zone: str) -> None:
         self.zone = ZoneInfo(time_zone)
@@ -32,18 +32,18 @@ class Calendar:
         self._printed = ("", "")
 
     def day_of(self, ms: int) -> int:
-        """The day that holds the moment."""
+        """Return the day that contains a time."""
         if not self._start <= ms < self._end:
             self._day = self._local(ms).toordinal()
             self._start, self._end = self.bounds(self._day)
         return self._day
 
     def same_day(self, begin: int, end: int) -> int | None:
-        """The day of both moments, if it is the last requested day; for speed."""
+        """Return the day of both times if ``day_of`` returned it last, or else None (for speed)."""
         return self._day if self._start <= begin and end < self._end else None
 
     def bounds(self, day: int) -> tuple[int, int]:
-        """The first millisecond of the day and of the day after it."""
+        """Return the first millisecond of a day and of the next day."""
         known = self._bounds.get(day)
         if known is None:
             if len(self._bounds) >= _KEPT:
@@ -52,7 +52,7 @@ class Calendar:
         return known
 
     def stamp(self, ms: int) -> str:
-        """The moment with the zone's offset: ``2021-04-24T04:44:08.000-04:00``."""
+        """Format a time with the zone's offset: ``2021-04-24T04:44:08.000-04:00``."""
         second, rest = divmod(ms, 1000)
         if second != self._second:
             text = self._local(second * 1000).isoformat()
@@ -64,8 +64,7 @@ class Calendar:
         return (_EPOCH + timedelta(milliseconds=ms)).astimezone(self.zone)
 
     def _midnight(self, day: int) -> int:
-        # fold=0 is what makes a midnight that the clocks skip or repeat come out as the first
-        # instant of the calendar day
+        # If the clocks skip or repeat midnight, fold=0 gives the first instant of the calendar day.
         start = date.fromordinal(day)
         local = datetime(start.year, start.month, start.day, tzinfo=self.zone)
         return int((local - _EPOCH).total_seconds()) * 1000
@@ -76,7 +75,7 @@ _MILLISECONDS = tuple(f".{rest:03d}Z" for rest in range(1000))
 
 
 def utc_stamp(ms: int) -> str:
-    """The moment in UTC: ``2023-06-05T09:36:00.000Z``."""
+    """Format a time in UTC: ``2023-06-05T09:36:00.000Z``."""
     second = ms // 1000
     text = _printed.get(second)
     if text is None:

@@ -1,9 +1,10 @@
-"""Names and ids of the services, agents, campaigns and teams of a client's floor.
+"""Names and ids of the services, agents, campaigns and teams on a client's floor.
 
-A JSON number is an id. A string is a login (agent) or a name (service, campaign, team) if one
-matches, or otherwise, if it consists of digits, an id. Any other string gets a new entry of that
-name and a free id (section 8 of the contract). An unknown id gets an entry with a placeholder name.
-No event is lost because of missing configuration, and nothing here raises.
+A JSON number is an id. A string refers to the agent with that login, or to the service, campaign or
+team with that name. If there is none, a string of digits is an id, and any other string gets a new
+entry with that name and a free id (section 8 of the contract). An unknown id gets an entry with a
+placeholder name. No event is lost because of missing configuration, and nothing in this module
+raises an exception.
 """
 
 from __future__ import annotations
@@ -16,27 +17,27 @@ from floorcast.site.configuration import Agent, CallCenter, FloorConfig, Service
 __all__ = ["FIRST_FREE_ID", "NO_SERVICE", "Directory", "Thing", "normal"]
 
 Thing = int | str
-CAMPAIGN = "Campaign"  # begins the placeholder of a campaign that no source has named
-NO_SERVICE = -1  # the service of events that name none
-# Above the ids that people assign by hand, below 2**31 for old clients.
+CAMPAIGN = "Campaign"  # the start of the placeholder name of a campaign that no source has named
+NO_SERVICE = -1  # the service of events that name no service
+# Above the ids that people assign by hand, and below 2**31 for old clients.
 FIRST_FREE_ID = 1_000_000_001
 _LONGEST_ID = 15  # digits that every JSON reader reads as an integer
 
 
 def normal(thing: Thing) -> Thing:
-    """Resolves a string that matches no name: digits are an id."""
+    """Return the id in a string of digits that matches no name, or else ``thing`` itself."""
     if isinstance(thing, str) and thing.isascii() and thing.isdigit():
         return int(thing) if len(thing) <= _LONGEST_ID else thing
     return thing
 
 
 class Directory(Struct):
-    """Every named thing on the floor. ``keys`` maps ids and names to ids.
+    """Everything on the floor that has a name.
 
-    ``services_named`` and the like have the day on which an event or the site last named an id.
-    Days count from 1970 in the log's time, UTC. ``day`` is the current day, and ``swept`` the last
-    one on which old names were removed (``floorcast.floor.ageing``). Names are removed only once
-    they have had their full time since ``ages_from``.
+    The members that end in ``_keys`` map ids and names to ids. The members that end in ``_named``
+    hold the day on which an event or the site last named an id. Days are UTC days of the log's
+    time, counted from 1970. ``day`` is the current day, and ``swept`` is the last day on which old
+    names were removed (``floorcast.floor.ageing``). Names do not start to age before ``ages_from``.
     """
 
     services: dict[int, Service] = field(default_factory=dict)
@@ -58,7 +59,7 @@ class Directory(Struct):
     ages_from: int = 0
 
     def apply(self, config: FloorConfig) -> None:
-        """Take over the declarations of the site. What is no longer declared keeps its name."""
+        """Apply the site's declarations. A service that is no longer declared keeps its name."""
         declared = {service.id for service in config.services}
         for gone in self.services.keys() - declared:
             self.services[gone] = Service(id=gone, name=self.services[gone].name)
@@ -77,7 +78,7 @@ class Directory(Struct):
             self.agents_named[agent.id] = self.day
 
     def service(self, thing: Thing) -> int:
-        """The id of a service that an event names."""
+        """Return the id of a service that an event names. Create it if needed."""
         known = self.service_keys.get(thing)
         if known is None:
             known = self._new_service(thing)
@@ -85,7 +86,7 @@ class Directory(Struct):
         return known
 
     def agent(self, thing: Thing) -> int:
-        """The id of an agent that an event names."""
+        """Return the id of an agent that an event names. Create it if needed."""
         known = self.agent_keys.get(thing)
         if known is None:
             known = self._new_agent(thing)
@@ -93,14 +94,14 @@ class Directory(Struct):
         return known
 
     def known_agent(self, thing: Thing) -> int | None:
-        """The id of an agent that an event names, if it is known already."""
+        """Return the id of an agent that an event names, or None if the agent is not known yet."""
         known = self.agent_keys.get(thing)
         if known is None and isinstance(thing, str) and thing.isascii() and thing.isdigit():
             known = self.agent_keys.get(int(thing)) if len(thing) <= _LONGEST_ID else None
         return known
 
     def campaign(self, thing: Thing) -> int:
-        """The id of a campaign that an event names."""
+        """Return the id of a campaign that an event names. Create it if needed."""
         known = self.campaign_keys.get(thing)
         if known is None:
             known, name = self._entry(self.campaign_keys, thing, CAMPAIGN)
@@ -109,7 +110,7 @@ class Directory(Struct):
         return known
 
     def team(self, thing: Thing) -> int:
-        """The id of a team that an event names."""
+        """Return the id of a team that an event names. Create it if needed."""
         known = self.team_keys.get(thing)
         if known is None:
             known, name = self._entry(self.team_keys, thing, "Team")
@@ -118,23 +119,23 @@ class Directory(Struct):
         return known
 
     def call_center_of(self, service: int | None) -> int | None:
-        """The call center of a service; None if it has none."""
+        """Return the call center of a service; None if it has none."""
         known = self.services.get(service) if service is not None else None
         return known.call_center if known is not None else None
 
     def name_campaign(self, campaign: int, name: str) -> None:
-        """Give a campaign the name that a source reports for it."""
+        """Give a campaign the name that a source reports."""
         if name and self.campaigns.get(campaign) != name:
             self._rename(self.campaign_keys, self.campaigns.get(campaign), name, campaign)
             self.campaigns[campaign] = name
 
     def campaign_name(self, campaign: int) -> str | None:
-        """The name that a source gave a campaign; None if it has only a placeholder."""
+        """Return the name that a source gave a campaign; None if it has only a placeholder."""
         name = self.campaigns.get(campaign)
         return None if name == _placeholder(CAMPAIGN, campaign) else name
 
     def join_team(self, agent: int, team: int) -> None:
-        """Remember the team that an event gives for an agent."""
+        """Set the agent's team, as given by an event."""
         self.agents[agent] = replace(self.agents[agent], team=team)
 
     def _new_service(self, thing: Thing) -> int:
@@ -156,7 +157,7 @@ class Directory(Struct):
             name, number = number, self._free_id(keys)
             keys[number] = keys[name] = number
             return number, name
-        # the string of digits is not remembered: a name may match it later, and then wins
+        # do not store the string of digits: a name may match it later, and then the name wins
         keys[number] = number
         return number, _placeholder(kind, number)
 

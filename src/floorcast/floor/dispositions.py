@@ -1,4 +1,4 @@
-"""Term codes of calls: each call counts once, by its latest code.
+"""Counts calls by term code. Each call counts once, by its latest code.
 
 A right-party contact counts as a live connect for half an hour.
 """
@@ -16,12 +16,12 @@ from floorcast.site.configuration import DEFAULT_TERM_CODES, Category, TermCode
 
 __all__ = ["Dispositions"]
 
-_STAY_MS = 40 * 60_000  # half an hour, plus what a source's clock may be ahead
+_STAY_MS = 40 * 60_000  # half an hour, plus the time by which a source's clock may be ahead
 _RIGHT_PARTY = ("rpcComplete", "rpcIncomplete")
 
 
 class Dispositions:
-    """Counts dispositions. ``connects`` are live connects: by service, call and time in ms."""
+    """Counts dispositions. ``connects`` holds live connects by service and call (times in ms)."""
 
     def __init__(
         self, connects: dict[int, dict[str, int]], tally: Tally, codes: Iterable[TermCode]
@@ -32,9 +32,9 @@ class Dispositions:
         self._categories: dict[str | None, Category] = {one.code: one.category for one in known}
 
     def set(self, call: Call, at: int, code: str | None, agent: int | None) -> None:
-        """A term code was set at ``at``; one older than the call's latest is ignored.
+        """Record that a term code was set at ``at``, unless the call has a later one.
 
-        Without an agent, it belongs to the known agent of the call at that time.
+        If ``agent`` is None, the code counts for the agent that had the call at that time.
         """
         if call.disposition is None or at >= call.disposition.at:
             category = self._categories.get(code, "nonContacts")
@@ -46,7 +46,7 @@ class Dispositions:
             )
 
     def follow(self, call: Call) -> None:
-        """The call was moved or answered: an earlier term code may now have a place."""
+        """Count the call's term code again if its service or agent has changed."""
         said = call.disposition
         if said is not None:
             segment = _segment_at(call, said.agent if said.named else None, said.at)
@@ -56,7 +56,7 @@ class Dispositions:
                 self._count(call, replace(said, service=service, agent=agent))
 
     def tidy(self, now: int) -> None:
-        """Forget the connects that no figure shows any more. ``now`` is in ms."""
+        """Remove the connects that no figure shows any more. ``now`` is in ms."""
         oldest = now - _STAY_MS
         for service, calls in list(self._connects.items()):
             kept = {key: at for key, at in calls.items() if at > oldest}
@@ -66,7 +66,7 @@ class Dispositions:
                 del self._connects[service]
 
     def _count(self, call: Call, said: Disposition) -> None:
-        """Count a disposition instead of the call's previous one."""
+        """Count a disposition in place of the call's previous one."""
         name = f"{call.transaction}/{call.session}"
         before = call.disposition
         self._tally.counts.disposition(call, -1)
@@ -79,9 +79,10 @@ class Dispositions:
 
 
 def _segment_at(call: Call, agent: int | None, at: int) -> QueueSegment | None:
-    """The segment in which the agent had the call at ``at``: the last one that they answered.
+    """Return the segment in which the agent had the call at ``at``.
 
-    If the agent answered only later, the first such segment. Without an agent, any answer counts.
+    This is the last segment that the agent had answered by then, or otherwise the first one that it
+    answered later. If ``agent`` is None, any agent's answer counts.
     """
     call.charge(len(call.segments))
     later = None

@@ -1,4 +1,4 @@
-"""Removes a person from a floor's data of calls and agents."""
+"""Removes a person from a floor's calls and agents."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PERSONAL = ("phone_dialed", "caller_id", "account", "first_name", "last_name", 
 
 
 def is_of(call: Call, person: Person) -> bool:
-    """Whether a number or the account of a call is the person's."""
+    """Return whether one of the call's numbers or its account belongs to the person."""
     return any(person.owns(value) for value in (call.phone_dialed, call.caller_id, call.account))
 
 

@@ -1,9 +1,9 @@
-"""A client's floor: the fold of its log, event by event.
+"""A client's floor, which folds the client's log event by event.
 
 ``fold`` is deterministic and pure: its result depends on the events, their order and their times,
-never on a clock. Before an entry is folded, the caller reloads the calls that it names and that
-have left memory (``unknown_calls``, ``CallTable.reload``), so that the result is as if none had
-ever left.
+and never on a clock. Before an entry is folded, the caller reloads the entry's calls that have left
+memory (``unknown_calls``, ``CallTable.reload``). The result is then the same as if no call had left
+memory.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ from floorcast.site.configuration import FloorConfig
 
 __all__ = ["LATE_MS", "QUIET_AGENT_MS", "QUIET_CALL_MS", "Floor"]
 
-_LEAVE_MS = 1_000  # a day begins with a second, in every time zone
+_LEAVE_MS = 1_000  # in every time zone, a day begins at a whole second
 _TIDY_MS = 60_000
 QUIET_CALL_MS = 4 * 3_600_000
 QUIET_AGENT_MS = 16 * 3_600_000
@@ -73,14 +73,16 @@ LATE_MS = 15 * 60_000
 class Floor:
     """One client's floor.
 
-    ``state`` is its complete state; the rest are indexes, rebuilt at a start.
+    ``state`` is its complete state. The other members are indexes, which are rebuilt at startup.
 
-    ``on_duty`` has the agents that are logged in, ``off_duty`` the others, by the service of their
-    last event; ``at_work`` the campaigns of today and yesterday. ``hooks`` are called before
-    anything changes. ``too_late`` counts agent events that arrived too late to change a figure.
-    Live figures do not include a call or an agent without an event for ``quiet_call_ms`` or
-    ``quiet_agent_ms``. An agent's state that is up to ``late_ms`` late counts at its own time.
-    ``times`` are told of every count of an agent's time.
+    ``on_duty`` holds the agents that are logged in, and ``off_duty`` the other agents, by the
+    services that they were last logged in to. ``at_work`` holds the campaigns that were active
+    today or yesterday. ``hooks`` are called before anything changes. ``too_late`` counts the agent
+    events that arrived too late to change a figure.
+
+    Live figures leave out calls that have had no event for ``quiet_call_ms``, and agents that have
+    had none for ``quiet_agent_ms``. An agent's state that arrives up to ``late_ms`` late counts at
+    its own time. ``times`` receives every count of an agent's time.
     """
 
     def __init__(
@@ -123,17 +125,17 @@ class Floor:
         self.call_table.on_queue_change = partial(self._note_count, int(Column.QUEUE_MOST))
 
     def captured(self) -> FloorState:
-        """The whole floor, ready for a snapshot."""
+        """Return the complete state, ready for a snapshot."""
         self.state.calls = list(self.call_table.calls.values())
         self.state.quiet_calls = list(self.call_table.quiet.items())
         return self.state
 
     def apply(self, config: FloorConfig) -> None:
-        """Fold a change of the client's site."""
+        """Fold a change of the client's configuration."""
         self.hooks.everything()
         if config.time_zone != self.state.config.time_zone:
             for agent in self.state.agents.values():
-                forget_moments(agent)  # their days were others
+                forget_moments(agent)  # the time zone of their days has changed
             self.state.counters.intervals.clear()
         rules = {rule.name for rule in config.alerts}
         self.state.alerts = {
@@ -145,7 +147,7 @@ class Floor:
         self.state.terms = self.state.entry
         self.state.directory.apply(config)
         self._use_config(config)
-        self._begin_day(to_ms(self.state.recorded_at))  # of another time zone
+        self._begin_day(to_ms(self.state.recorded_at))  # the time zone may have changed
 
     def _use_config(self, config: FloorConfig) -> None:
         self.calendar = Calendar(config.time_zone)
@@ -197,7 +199,7 @@ class Floor:
         }
 
     def _note_count(self, most: int, service: int, before: int, now: int) -> None:
-        """Note how many agents or waiting calls a service has had, and has now, in this slot."""
+        """Record a change in a service's number of agents or waiting calls in the current slot."""
         for hook in self.hooks.services:
             hook(service)
         at = to_ms(self.state.recorded_at)
@@ -212,7 +214,7 @@ class Floor:
     # -- entries ---------------------------------------------------------------------------
 
     def begin_entry(self, number: int, recorded_at: int) -> None:
-        """Begin an entry: the log has reached ``recorded_at`` (ticks). Removes old data."""
+        """Begin an entry that was recorded at ``recorded_at`` (ticks), and remove old data."""
         self.state.entry, self.state.recorded_at = number, recorded_at
         now = to_ms(recorded_at)
         if now // _LEAVE_MS != self._left:
@@ -222,7 +224,7 @@ class Floor:
             self.tally.forget(call)
 
     def _leave_behind(self, now: int) -> None:
-        """Once per second of the log's time, drop ended calls; at midnight, drop a day."""
+        """Remove old calls and days. Called at most once per second of log time."""
         self._begin_day(now)
         self.call_table.evict_ended(now)
         if now // _TIDY_MS != self._tidied:
@@ -240,12 +242,12 @@ class Floor:
         self._ageing.tidy(now)
 
     def hear(self, events: Sequence[LoggedEvent]) -> None:
-        """Note that a source was heard, before the events of an entry are folded."""
+        """Record that a source sent these events. Called before an entry's events are folded."""
         if events and type(events[0]) is not AlertTransition:
             self.state.heard_at = self.state.recorded_at
 
     def unknown_calls(self, events: Iterable[LoggedEvent]) -> list[Key]:
-        """The calls that the events name and that are not in memory."""
+        """Return the calls that the events need and that are not in memory."""
         found: dict[Key, None] = {}
         calls, add_calls_behind = self.call_table.calls, self._agents.add_calls_behind
         for event in events:
@@ -267,7 +269,7 @@ class Floor:
     def fold(
         self, event: InboundEvent | AlertTransition, recorded_at: int, event_id: str
     ) -> OutboundEvent | None:
-        """Fold one event; ``event_id`` is the id that it bears in a feed of tokens."""
+        """Fold one event. ``event_id`` is its id in the feeds whose event ids are tokens."""
         at = recorded_at // TICKS_PER_MS if event.time is None else milliseconds(event.time)
         now = recorded_at // TICKS_PER_MS
         fed = self._folds[type(event)](event, at, now, event_id)
@@ -285,7 +287,7 @@ class Floor:
 
 
 def _restore(agent: OnFloor) -> None:
-    """Convert an agent stored by an earlier release."""
+    """Convert an agent that an earlier release stored."""
     agent.reached = max(agent.reached, agent.last_event)
     agent.several = agent.several or bool(agent.services)
     if agent.at_hand is None and agent.service != NO_SERVICE:

@@ -1,12 +1,11 @@
-"""Counters of the day's five-minute slots: the calls of a service, and the time of its agents.
+"""Counters for each five-minute slot of a day: a service's calls, and its agents' time.
 
-A slot is the time from ``number * SLOT_MS`` to the next after the client's local midnight, in
-elapsed time, so a day of 23 or 25 hours has 276 or 300 slots. Longer intervals are sums of slots.
-Days that can no longer be requested are dropped with the day's counters
-(``floorcast.floor.ledger``).
+Slot ``number`` begins ``number * SLOT_MS`` of elapsed time after the client's local midnight. A day
+of 23 or 25 hours therefore has 276 or 300 slots. Longer intervals are sums of slots. When a day can
+no longer be requested, its slots are dropped with its other counters (``floorcast.floor.ledger``).
 
-An hour in which anything was counted takes 1.7 KB for each service, and a wait 4 bytes. Durations
-are whole milliseconds.
+An hour in which anything was counted takes 1.7 KB per service, and each wait takes 4 bytes.
+Durations are whole milliseconds.
 """
 
 from __future__ import annotations
@@ -37,30 +36,31 @@ __all__ = [
 if TYPE_CHECKING:
     Numbers = array[int]
 else:
-    Numbers = array  # it cannot be subscripted before Python 3.12, and msgspec evaluates it
+    Numbers = array  # msgspec evaluates it, and it cannot be subscripted before Python 3.12
 
 SLOT_MS = 300_000
 SLOTS_OF_HOUR = 12
 _SECONDS_BITS = 17
-MOST_SECONDS = (1 << _SECONDS_BITS) - 1  # 36 hours: in percentiles, a longer wait counts as this
+MOST_SECONDS = (1 << _SECONDS_BITS) - 1  # 36 hours; percentiles limit longer waits to this
 MOVED_ON: tuple[str, ...] = (*get_args(LeaveReason), "REQUEUED")
-"""The reasons why calls left a service unanswered. ``REQUEUED``: into the queue of another."""
+"""The reasons for leaving a queue unanswered. ``REQUEUED`` means for another service's queue."""
 REQUEUED = MOVED_ON.index("REQUEUED")
 
 _REASONS = {reason: index for index, reason in enumerate(MOVED_ON)}
 
 
 def leave_reason(reason: str) -> int:
-    """The number of a ``call.leave`` reason in ``MOVED_ON``."""
+    """Return the index of a ``call.leave`` reason in ``MOVED_ON``."""
     return _REASONS[reason]
 
 
 class Column(IntEnum):
-    """The counters of a slot (meanings: ``metrics.md``, "Intervals").
+    """The counters of a slot. ``metrics.md`` ("Intervals") defines them.
 
-    An agent's time is in one of the times, except Logoff; ``IN_CALL_TIME`` has Transferring, too.
-    ``AGENTS_MOST`` and ``AGENTS_LAST``, ``QUEUE_MOST`` and ``QUEUE_LAST`` are one more than the
-    number; 0: no change in the slot. From ``MOVED_ON`` on there is a column for each reason.
+    An agent's time in any state but Logoff counts in one of the ``_TIME`` columns.
+    ``IN_CALL_TIME`` includes Transferring. ``AGENTS_MOST``, ``AGENTS_LAST``, ``QUEUE_MOST`` and
+    ``QUEUE_LAST`` hold the number plus one, or 0 if nothing changed in the slot. The columns from
+    ``MOVED_ON`` on stand for one reason each.
     """
 
     OFFERED = 0
@@ -107,7 +107,7 @@ _TIME_OF = {
 
 
 TIME_COLUMN: Sequence[int] = [int(_TIME_OF.get(state, Column.OTHER_TIME)) for state in State]
-"""The column of an agent's time, by the number of a state other than Logoff."""
+"""The column in which an agent's time counts, by state. Time in Logoff is not counted."""
 
 
 def _empty() -> Numbers:
@@ -117,16 +117,16 @@ def _empty() -> Numbers:
 class ServiceIntervals(Struct):
     """One service's slots of one day. ``after`` is the time after local midnight, in ms.
 
-    ``hours`` has, for each hour in which anything was counted, ``COLUMNS`` numbers for each of its
-    slots. ``waits`` has a number for each answered call that waited, in order: its slot, and its
-    wait in whole seconds.
+    For each hour in which anything was counted, ``hours`` has ``COLUMNS`` numbers per slot.
+    ``waits`` has one number for each answered call that waited. It combines the call's slot with
+    its wait in whole seconds. The numbers are sorted.
     """
 
     hours: dict[int, Numbers] = field(default_factory=dict)
     waits: Numbers = field(default_factory=_empty)
 
     def add(self, after: int, column: int, amount: int) -> None:
-        """Add to a counter of the slot of a moment."""
+        """Add to a counter of the slot that contains ``after``."""
         hour = after // _HOUR_MS
         index = (after % _HOUR_MS) // SLOT_MS * COLUMNS + column
         try:
@@ -137,13 +137,13 @@ class ServiceIntervals(Struct):
         except OverflowError:
             cells = self.hours[hour]
             if cells[index] + amount < 0:
-                cells[index] = 0  # counted in another time zone
+                cells[index] = 0  # it was counted in another time zone
             else:
                 self.hours[hour] = array("q", cells)
                 self.add(after, column, amount)
 
     def add_wait(self, after: int, wait: int, sign: int) -> None:
-        """Count the wait of a call that was answered then (+1), or take it back (-1)."""
+        """Count the wait of a call that was answered at ``after`` (+1), or take it back (-1)."""
         self.add(after, Column.WAIT, sign * wait)
         packed = after // SLOT_MS << _SECONDS_BITS | min(max(wait, 0) // 1000, MOST_SECONDS)
         waits = self.waits
@@ -157,7 +157,7 @@ class ServiceIntervals(Struct):
             insort(waits, packed)
 
     def add_time(self, state: State, begin: int, end: int, sign: int) -> None:
-        """Count an agent's time in a state other than Logoff, slot by slot."""
+        """Count an agent's time in a state, slot by slot. The state must not be Logoff."""
         column = TIME_COLUMN[state]
         while begin < end:
             stop = min(end, (begin // SLOT_MS + 1) * SLOT_MS)
@@ -165,7 +165,10 @@ class ServiceIntervals(Struct):
             begin = stop
 
     def note(self, after: int, most: int, before: int, now: int) -> None:
-        """Note that there are ``now``, after ``before``: of ``AGENTS_MOST`` or ``QUEUE_MOST``."""
+        """Record a change from ``before`` to ``now`` agents or waiting calls.
+
+        ``most`` is ``AGENTS_MOST`` or ``QUEUE_MOST``.
+        """
         hour = after // _HOUR_MS
         cells = self.hours.get(hour)
         if cells is None:
@@ -177,13 +180,13 @@ class ServiceIntervals(Struct):
         cells[index], cells[index + 1] = known, now + 1
 
     def row(self, slot: int) -> Sequence[int]:
-        """The counters of a slot."""
+        """Return the counters of a slot."""
         hour, row = divmod(slot, SLOTS_OF_HOUR)
         cells = self.hours.get(hour)
         return _NOTHING if cells is None else cells[row * COLUMNS : (row + 1) * COLUMNS]
 
     def sums(self, first: int, width: int) -> list[int] | None:
-        """The counters of some slots of one hour together; None if nothing was counted then."""
+        """Return the sums of several slots of one hour; None if the hour has no counts."""
         cells = self.hours.get(first // SLOTS_OF_HOUR)
         if cells is None:
             return None
@@ -193,16 +196,16 @@ class ServiceIntervals(Struct):
         ]
         if width == 1:
             return slots[0].tolist()
-        if width == _SLOTS_OF_QUARTER:  # nearly every request; twice as fast as below
+        if width == _SLOTS_OF_QUARTER:  # nearly every request; twice as fast as the general case
             return [one + two + three for one, two, three in zip(*slots, strict=True)]
         return list(map(sum, zip(*slots, strict=True)))
 
     def waits_from(self, begin: int) -> Numbers:
-        """A copy of ``waits`` without those before slot ``begin``."""
+        """Return a copy of ``waits`` from slot ``begin`` on."""
         return self.waits[bisect_left(self.waits, begin << _SECONDS_BITS) :]
 
     def waits_of(self, begin: int, end: int) -> Sequence[int]:
-        """The waits of the calls answered in the slots from ``begin`` to ``end``, in seconds."""
+        """Return the waits (s) of calls answered in the slots from ``begin`` to before ``end``."""
         first = bisect_left(self.waits, begin << _SECONDS_BITS)
         last = bisect_left(self.waits, end << _SECONDS_BITS)
         return [packed & MOST_SECONDS for packed in self.waits[first:last]]

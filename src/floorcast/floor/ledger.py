@@ -15,10 +15,10 @@ _NOTHING: Sequence[tuple[int, AgentDay]] = ()
 
 
 class Ledger:
-    """The counters of one floor, and an index of them by agent, which is rebuilt at a start.
+    """One floor's counters, with an index by agent that is rebuilt at startup.
 
-    ``first_day`` is the first of the days that are kept, and ``totals`` are those of services.
-    ``hooks`` are called with a service before a counter of it changes.
+    ``first_day`` is the first day that is kept. ``totals`` holds the services' totals. ``hooks``
+    are called with a service before one of its counters changes.
     """
 
     def __init__(self, counters: Counters, hooks: Sequence[Callable[[int], None]] = ()) -> None:
@@ -38,7 +38,7 @@ class Ledger:
                     self._note(day, service, agent, counter)
 
     def begin_day(self, day: int) -> bool:
-        """The log has reached ``day``: keep it and the day before, and drop older days.
+        """Begin ``day``. Keep this day and the day before, and drop older days.
 
         The day before is kept because a request to a node whose clock is behind may need it.
         Returns False if nothing changed.
@@ -58,7 +58,7 @@ class Ledger:
         return True
 
     def service(self, day: int, service: int) -> ServiceDay | None:
-        """The counter of a service for a day; None if the day was dropped."""
+        """Return a service's counter for a day; None if the day was dropped."""
         if day < self.first_day:
             return None
         for hook in self._hooks:
@@ -70,7 +70,7 @@ class Ledger:
             return counter
 
     def agent(self, day: int, service: int, agent: int) -> AgentDay | None:
-        """The counter of an agent on a service for a day; None if the day was dropped."""
+        """Return an agent's counter on a service for a day; None if the day was dropped."""
         if day < self.first_day:
             return None
         for hook in self._hooks:
@@ -84,9 +84,9 @@ class Ledger:
             return counter
 
     def intervals(self, day: int, service: int, at: int) -> ServiceIntervals | None:
-        """The slots of a service for a day, to be changed from a time (ms) on.
+        """Return a service's slots for a day, which the caller changes from ``at`` (ms) on.
 
-        None if the day was dropped. Calls no hook.
+        Returns None if the day was dropped. Calls no hook.
         """
         if day < self.first_day:
             return None
@@ -100,24 +100,24 @@ class Ledger:
             return intervals
 
     def settle(self, until: int) -> None:
-        """Note that slots before a time have been read, to record the first later change."""
+        """Record that the slots before ``until`` were read, to detect later changes to them."""
         self._settled = max(self._settled, until)
 
     def take_recounted(self, day: int, service: int) -> int | None:
-        """The first time of a day from which settled slots have changed.
+        """Return the time on a day from which slots have changed after they were settled.
 
-        Returns None if there was no change since the last call.
+        Returns None if nothing has changed since the last call.
         """
         return self._recounted.get(day, {}).pop(service, None)
 
     def take_all_recounted(self) -> int | None:
-        """The same of every day and service."""
+        """Return the earliest result of ``take_recounted`` for all days and services."""
         first = min((at for days in self._recounted.values() for at in days.values()), default=None)
         self._recounted.clear()
         return first
 
     def totals_of(self, service: int) -> ServiceTotals:
-        """The counts of a service that are never reset. Calls no hook."""
+        """Return a service's counts that are never reset. Calls no hook."""
         try:
             return self.totals[service]
         except KeyError:
@@ -125,19 +125,19 @@ class Ledger:
             return totals
 
     def intervals_on(self, day: int) -> Mapping[int, ServiceIntervals]:
-        """The slots of a day by service."""
+        """Return the slots of a day, by service."""
         return self._intervals.get(day, {})
 
     def services_on(self, day: int) -> Mapping[int, ServiceDay]:
-        """The counters of the day by service."""
+        """Return the counters of a day, by service."""
         return self._service_days.get(day, {})
 
     def agents_on(self, day: int, service: int) -> Mapping[int, AgentDay]:
-        """The counters of the day on the service, by agent."""
+        """Return the counters of a day on a service, by agent."""
         return self._agent_days.get(day, {}).get(service, {})
 
     def days_of(self, day: int, agent: int) -> Sequence[tuple[int, AgentDay]]:
-        """An agent's counters of the day: (service, counter)."""
+        """Return an agent's counters of a day as (service, counter) pairs."""
         return self._by_agent.get(day, {}).get(agent, _NOTHING)
 
     def _note(self, day: int, service: int, agent: int, counter: AgentDay) -> None:

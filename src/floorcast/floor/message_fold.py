@@ -1,7 +1,8 @@
-"""Outbound messages: the Email and SMS events of the interaction feed.
+"""Folds outbound messages into the Email and SMS events of the interaction feed.
 
-A message has no state on the floor: the feed has what was sent, with names resolved to ids, in the
-client's own zone. Ids are strings here, as the reference prints them.
+A message has no state on the floor. Its event has the data that the source sent, with names
+resolved to ids and times in the client's own time zone. Ids are strings in these events, as in the
+reference.
 """
 
 from __future__ import annotations
@@ -24,18 +25,18 @@ D = TypeVar("D", EmailAttemptData, SmsAttemptData)
 
 
 class MessageFold:
-    """Folds messages. ``at`` is an event's time in ms, in the calendar's zone when printed."""
+    """Folds messages. ``at`` is an event's time in ms, which ``calendar`` formats."""
 
     def __init__(self, state: FloorState, calendar: Calendar) -> None:
         self._state = state
         self._calendar = calendar
 
     def email(self, event: EmailAttempt, at: int, _now: int, event_id: str) -> OutboundEvent:
-        """A step of an outbound email, such as its attempt or delivery."""
+        """Fold a step of an outbound email, such as its attempt or delivery."""
         return self._sent("EMAIL", _email_event, event.data, at, event_id)
 
     def sms(self, event: SmsAttempt, at: int, _now: int, event_id: str) -> OutboundEvent:
-        """A step of an outbound SMS, such as its attempt or delivery."""
+        """Fold a step of an outbound SMS, such as its attempt or delivery."""
         return self._sent("SMS", _sms_event, event.data, at, event_id)
 
     def _sent(

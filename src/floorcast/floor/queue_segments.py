@@ -1,4 +1,4 @@
-"""A call's queue segments, built from the call's steps in the order of time."""
+"""A call's queue segments, built from the call's steps in order of time."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ __all__ = [
 
 START, QUEUE, ANSWER, END, LEAVE, UPDATE = range(6)
 
-MOST_OTHERS = 50  # agents that are recorded individually when they join a call in one segment
-EXIT_IS_END_MS = 1000  # a call that ends this soon after it left a queue was abandoned there
+MOST_OTHERS = 50  # agents per segment that are recorded after the first one to answer
+EXIT_IS_END_MS = 1000  # a call that ends within this time after leaving a queue was abandoned there
 
 
 class Step(Struct, array_like=True, gc=False):
-    """An event that moved the call: its time (ms), its kind, and its service and agent.
+    """An event that moved the call: its time (ms), kind, service and agent.
 
-    ``reason`` is that of a LEAVE, as ``floorcast.floor.intervals`` numbers them.
+    ``reason`` is the reason of a LEAVE, as numbered by ``floorcast.floor.intervals``.
     """
 
     at: int
@@ -44,12 +44,14 @@ class Step(Struct, array_like=True, gc=False):
 
 
 class QueueSegment(Struct, omit_defaults=True, gc=False):
-    """The call's segment at one service; moments in ms, None for what did not happen (yet).
+    """A call's segment at one service. Times are in ms, or None if the event has not happened.
 
-    ``agent`` answered first, ``others`` later: (agent, when). ``exited``: it left without having
-    ended, for ``reason``. ``passed_on``: its agent sent it into another queue. ``lost``: the call
-    ended before an answer. ``wrap_up`` is the ms of wrap-up that followed. ``within``, ``short``,
-    ``gave_up`` and ``unqueued`` are its last judgment (``floorcast.floor.tally``).
+    ``agent`` is the first agent that answered. ``others`` holds the agents that answered later,
+    with the times. ``exited`` means that the call left the queue for ``reason``, without having
+    ended. ``passed_on`` means that the agent sent the call into another queue. ``lost`` means that
+    the call ended before an answer. ``wrap_up`` is the ms of wrap-up that followed. ``within``,
+    ``short``, ``gave_up`` and ``unqueued`` are the result of the last judgment
+    (``floorcast.floor.tally``).
     """
 
     service: int
@@ -70,34 +72,34 @@ class QueueSegment(Struct, omit_defaults=True, gc=False):
 
     @property
     def began(self) -> int:
-        """The start of the segment: the join, or an answer without a queue."""
+        """When the segment began: when the call joined the queue, or was answered without one."""
         if self.joined is not None:
             return self.joined
         assert self.answered is not None
         return self.answered
 
     def wait(self, until: int) -> int:
-        """The wait in queue up to its end, or to ``until`` while it lasts; in ms."""
+        """Return how long the call waited, in ms. A wait in progress counts up to ``until``."""
         if self.joined is None:
             return 0
         end = self.answered if self.answered is not None else self.left
         return (end if end is not None else until) - self.joined
 
     def answers(self) -> Iterator[tuple[int, int]]:
-        """The known agents that answered, each with the time of the answer."""
+        """Yield the known agents that answered, with the time of each answer."""
         if self.answered is not None and self.agent is not None:
             yield self.agent, self.answered
         yield from self.others
 
     def answered_by(self, agent: int) -> int | None:
-        """The time at which the agent answered."""
+        """Return the time at which the agent answered, or None."""
         if self.agent == agent:
             return self.answered
         return next((at for other, at in self.others if other == agent), None)
 
 
 class Course:
-    """The segments that steps make in the order of time. ``service`` is the call's own so far."""
+    """Builds segments from steps in order of time. ``service`` is the call's own service so far."""
 
     __slots__ = ("built", "ended", "service")
 
@@ -107,7 +109,7 @@ class Course:
         self.ended: int | None = None
 
     def take(self, step: Step) -> None:
-        """Add the next step."""
+        """Apply the next step."""
         segment = self.built[-1] if self.built else None
         if step.kind == QUEUE:
             self._join(step, segment)
@@ -122,7 +124,7 @@ class Course:
         service = self._present(segment) if step.service is None else step.service
         if segment is not None and segment.left is None:
             if segment.answered is None and segment.service == service:
-                return  # repeated: it has been waiting there all along
+                return  # a repeated event: the call is already waiting there
             segment.left, segment.passed_on = step.at, segment.answered is not None
         if self.service is None:
             self.service = step.service
@@ -167,7 +169,7 @@ class Course:
 
 
 def as_of(segment: QueueSegment, at: int) -> QueueSegment:
-    """The segment as it was just before ``at``."""
+    """Return a copy of the segment as it was just before ``at``."""
     known = copy(segment)
     known.lost = False
     if known.left is not None and known.left >= at:
@@ -180,7 +182,7 @@ def as_of(segment: QueueSegment, at: int) -> QueueSegment:
 
 
 def copy(segment: QueueSegment) -> QueueSegment:
-    """The segment without its judgment and its wrap-up."""
+    """Return a copy of the segment without its judgment and wrap-up."""
     return QueueSegment(
         segment.service, segment.joined, segment.answered, segment.agent, segment.left,
         others=segment.others, exited=segment.exited, lost=segment.lost, reason=segment.reason,
@@ -189,7 +191,7 @@ def copy(segment: QueueSegment) -> QueueSegment:
 
 
 def is_same(one: QueueSegment, other: QueueSegment) -> bool:
-    """Whether two segments have the same course, regardless of their judgments."""
+    """Return whether two segments are equal except for their judgments and wrap-ups."""
     return (
         (one.service, one.joined, one.answered, one.agent, one.left)
         == (other.service, other.joined, other.answered, other.agent, other.left)

@@ -1,7 +1,7 @@
-"""Indexes of the agents, calls and campaigns of each service.
+"""Indexes of each service's agents and campaigns.
 
-With them, the cost of a service's figures depends only on the size of that service. They are
-rebuilt at a start.
+Because of these indexes, the cost of computing a service's figures depends only on the size of that
+service. The indexes are rebuilt at startup.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ __all__ = ["CountChange", "OnDuty", "Roster"]
 
 T = TypeVar("T")
 CountChange = Callable[[int, int, int], None]
-"""Called with a service and its numbers before and after."""
+"""A function that is called with a service and its number of items before and after a change."""
 
 _ALWAYS = 2**62
 
 
 class Roster(Generic[T]):
-    """Items by id, each at any number of services.
+    """Items by id. Each item can be at several services.
 
     ``hooks`` are called with a service before its items change.
     """
@@ -55,31 +55,31 @@ class Roster(Generic[T]):
             del self._at[at][number]
 
     def services_of(self, number: int) -> tuple[int, ...]:
-        """The services that an item is at."""
+        """Return the services at which an item is listed."""
         return self._where.get(number, ())
 
     def drop_service(self, service: int) -> None:
-        """Remove a service without items."""
+        """Remove a service that has no items."""
         self._at.pop(service, None)
 
     def has(self, number: int) -> bool:
-        """Whether the item is at any service."""
+        """Return whether an item is listed at any service."""
         return number in self._where
 
     def of(self, service: int) -> Mapping[int, T]:
-        """The ids at the service."""
+        """Return the items at a service, by id."""
         return self._at.get(service) or MappingProxyType({})
 
     def numbers(self) -> list[int]:
-        """The ids at any service."""
+        """Return the ids of all items that are listed at a service."""
         return list(self._where)
 
 
 class OnDuty(Roster[OnFloor]):
     """The agents that are logged in.
 
-    Keeps, for each service, a lower bound of its agents' last events. Counting the agents that are
-    quiet therefore seldom visits all of them.
+    For each service, the roster keeps a lower bound of the times of its agents' last events, so it
+    seldom needs to visit all agents to count the quiet ones.
     """
 
     def __init__(self, hooks: Sequence[Callable[[int], None]] = ()) -> None:
@@ -109,7 +109,7 @@ class OnDuty(Roster[OnFloor]):
         self._all_heard.pop(service, None)
 
     def heard_since(self, service: int, ms: int) -> int:
-        """The number of the service's agents with an event after a time."""
+        """Return the number of the service's agents that had an event after ``ms``."""
         agents = self.of(service)
         if self._all_heard.get(service, _ALWAYS) > ms:
             return len(agents)

@@ -1,4 +1,4 @@
-"""The index of one call's segments: where, when and by which segment the call counts."""
+"""An index of one call's segments that shows where, when and by which segment the call counts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Kind", "Outcome", "Place", "Places", "SegmentIndex"]
 _OPEN = 2**62
 
 Place = tuple[int, int]
-"""A day and a service."""
+"""A day and a service, at which a call can count."""
 
 
 class Kind(IntEnum):
@@ -38,7 +38,7 @@ class Outcome(NamedTuple):
 
 
 class Places:
-    """Finds the days and services at which a segment counts, without days that were dropped."""
+    """Finds the days and services at which a segment counts, except days that were dropped."""
 
     __slots__ = ("_ledger", "bounds", "day_of", "same_day")
 
@@ -49,7 +49,7 @@ class Places:
         self._ledger = ledger
 
     def offers(self, segment: QueueSegment) -> Iterator[Place]:
-        """The places where it is offered. A call that waits at midnight is offered again."""
+        """Yield the places where the segment is offered. A wait over midnight is offered again."""
         end = segment.answered if segment.answered is not None else segment.left
         first = self.day_of(segment.began)
         last = first if end is None else self.day_of(end)
@@ -57,27 +57,29 @@ class Places:
             yield day, segment.service
 
     def offered_at(self, segment: QueueSegment, day: int) -> int:
-        """The time of the offer on a day, in ms."""
+        """Return the time of the offer on a day, in ms."""
         return max(segment.began, self.bounds(day)[0])
 
     def over(self, segment: QueueSegment) -> Place | None:
-        """The place where its wait ended: answered, abandoned or moved on."""
+        """Return the place where the call was answered or left the queue, or None if it waits."""
         end = segment.answered if segment.answered is not None else segment.left
         return None if end is None else (self.day_of(end), segment.service)
 
     def folded_moments(self, folded: Folded) -> list[int]:
-        """The times of a long call's offers at each place in which its folded steps count."""
+        """Return the time of the offer at each place in ``folded.offered``."""
         if len(folded.offered_at) == len(folded.offered):
             return folded.offered_at
-        return [self.bounds(day)[0] for day, _ in folded.offered]  # of an earlier release
+        # an earlier release folded the steps without storing the times
+        return [self.bounds(day)[0] for day, _ in folded.offered]
 
 
 class SegmentIndex:
-    """The places where a call is offered, answered, abandoned or moves on, and its agents.
+    """The places where a call was offered, was answered, was abandoned or moved on.
 
-    ``offered`` has the moments, in order. ``waits`` counts the segments that waited there at the
-    end of the day, or wait now. ``over`` and ``over_moved`` are the places of folded steps for
-    which an earlier release kept no segment: the outcome there can no longer change.
+    ``offered`` holds the times of the offers at each place, in order. ``credited`` counts answers
+    by agent. ``waits`` counts the segments that waited at a place at the end of the day, or wait
+    there now. ``over`` and ``over_moved`` hold the places of folded steps for which an earlier
+    release kept no segment, so the outcome there can no longer change.
     """
 
     __slots__ = (
@@ -121,7 +123,7 @@ class SegmentIndex:
             _file(known if segment.answered is None else self.answered, over, segment, sign)
 
     def outcome(self, place: Place) -> Outcome | None:
-        """The outcome of the call at a place, unless it can no longer change."""
+        """Return the call's outcome at a place; None if there is none or it is final."""
         if place in self.over:
             return None
         if answered := self.answered.get(place):
@@ -135,7 +137,7 @@ class SegmentIndex:
 
     @property
     def places(self) -> Iterator[Place]:
-        """The places where the call counts in any way, each one once."""
+        """The places where the call counts in any way, without duplicates."""
         known = chain(self.offered, self.answered, self.gave_up, self.moved_on)
         return iter(dict.fromkeys(chain(known, self.over, self.over_moved)))
 
@@ -164,7 +166,7 @@ class SegmentIndex:
 def _file(
     known: dict[Place, list[QueueSegment]], place: Place, segment: QueueSegment, sign: int
 ) -> None:
-    """Insert a segment among those of its place, in the order of time, or remove it."""
+    """Insert a segment among those of its place in order of time (+1), or remove it (-1)."""
     segments = known.setdefault(place, [])
     if sign > 0:
         insort(segments, segment, key=_order)
@@ -178,7 +180,7 @@ def _file(
 
 
 def _file_moment(known: dict[Place, list[int]], place: Place, at: int, sign: int) -> None:
-    """Insert a moment among those of its place, or remove it."""
+    """Insert a time among those of its place (+1), or remove it (-1)."""
     moments = known.setdefault(place, [])
     if sign > 0:
         insort(moments, at)

@@ -1,8 +1,9 @@
-"""Counters of a service that are never reset, for monitoring systems.
+"""A service's counters that are never reset, for monitoring systems.
 
-They count from the first event that floorcast has of a service, over midnights and restarts, and
-are the same on every node. A correction never lowers one: Prometheus takes a lower value for a
-restart and adds all of it again. A counter stays where it is until new counts make up for it.
+They count from the service's first event in floorcast, across midnights and restarts, and are the
+same on every node. A correction never lowers a counter, because Prometheus would treat a lower
+value as a restart and add the whole value again. Instead, the counter keeps its value until new
+counts make up for the correction.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from floorcast.floor.intervals import MOVED_ON
 __all__ = ["WAIT_BOUNDS", "ServiceTotals", "Total"]
 
 WAIT_BOUNDS = (5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600)
-"""Seconds: upper bounds of the histogram of waits."""
+"""The upper bounds of the buckets of waits, in seconds."""
 
 _BOUNDS_MS = tuple(1000 * bound for bound in WAIT_BOUNDS)
 
@@ -28,7 +29,7 @@ _REASONS = len(MOVED_ON)
 class Total(IntEnum):
     """The counted events.
 
-    ``WAIT`` is in ms. Each wait is in one bucket, of which the last has no bound.
+    ``WAIT`` is in ms. Each wait counts in one bucket. The last bucket has no upper bound.
     """
 
     OFFERED = 0
@@ -49,7 +50,7 @@ def _zeros() -> list[int]:
 
 
 class ServiceTotals(Struct):
-    """The counts of one service: ``now`` as corrected, and ``most``, which are shown."""
+    """One service's counts. ``now`` is corrected; ``most``, the highest values, is shown."""
 
     now: list[int] = field(default_factory=_zeros)
     most: list[int] = field(default_factory=_zeros)
@@ -60,6 +61,6 @@ class ServiceTotals(Struct):
         self.most[total] = max(self.most[total], now)
 
     def add_wait(self, wait: int, sign: int) -> None:
-        """Count the wait (ms) of a call that was answered, or take it back."""
+        """Count the wait (ms) of a call that was answered (+1), or take it back (-1)."""
         self.add(_WAIT, sign * wait)
         self.add(_BUCKETS + bisect_left(_BOUNDS_MS, wait), sign)

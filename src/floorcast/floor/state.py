@@ -1,8 +1,8 @@
 """The complete state of a client's floor at one position in the log, which a snapshot stores.
 
-Members may be added with a default; the next release reads the last one's (``SNAPSHOT_VERSION``
-grows when an old snapshot can no longer be read). A snapshot consists of parts that are encoded one
-by one, so a large floor never blocks other work for long.
+Members may be added if they have a default, so that a release can read the snapshots of the one
+before it. ``SNAPSHOT_VERSION`` is increased when old snapshots can no longer be read. A snapshot
+consists of parts that are encoded one by one, so a large floor never blocks other work for long.
 """
 
 from __future__ import annotations
@@ -37,18 +37,19 @@ __all__ = [
 
 SNAPSHOT_VERSION = 1
 _T = TypeVar("_T")
-_PART = 500  # agents, calls or counters in a part: about a millisecond's work
+_PART = 500  # agents, calls or counters in a part, which take about a millisecond
 _INTERVALS_PART = 25  # services in a part: up to a megabyte
 
 
 class FloorState(Struct):
-    """The floor of one client, folded up to and including entry ``entry``.
+    """One client's floor, folded up to and including entry ``entry``.
 
-    ``recorded_at`` is that entry's time in ticks. ``connects`` holds, for each service, the calls
-    dispositioned as a right-party contact in the last half hour and when, in ms. ``terms`` is the
-    entry of the configuration in force. ``alerts`` are those that have changed, by their ids.
-    ``heard_at`` is when the newest event of a source was recorded, in ticks. ``quiet_calls`` has
-    the keys of calls that left memory without an end, and when, in ms.
+    ``recorded_at`` is that entry's time in ticks. For each service, ``connects`` holds the calls
+    that were dispositioned as a right-party contact in the last half hour, with the times in ms.
+    ``terms`` is the entry of the configuration in force. ``alerts`` holds the alerts that have
+    changed, by id. ``heard_at`` is when the newest event from a source was recorded, in ticks.
+    ``quiet_calls`` holds the keys of the calls that left memory without having ended, with the
+    times at which they left, in ms.
     """
 
     client: int
@@ -68,9 +69,9 @@ class FloorState(Struct):
 
 
 class _SnapshotPart(Struct, omit_defaults=True):
-    """A part of a snapshot: some calls or agents, or some counters of a day.
+    """A part of a snapshot: some calls, some agents, or some counters of a day.
 
-    The counters are those of agents on a service, or the intervals of services.
+    The counters are those of agents on one service, or the intervals of several services.
     """
 
     calls: list[Call] = field(default_factory=list)
@@ -82,7 +83,7 @@ class _SnapshotPart(Struct, omit_defaults=True):
 
 
 def _bytes_of(numbers: object) -> bytes:
-    """An array as its type code and its items, which are little-endian on every machine."""
+    """Encode an array as its type code and its items, in little-endian order on every machine."""
     assert isinstance(numbers, array)
     if sys.byteorder == "big":
         numbers = array(numbers.typecode, numbers)
@@ -104,7 +105,7 @@ _call_decoder = msgspec.msgpack.Decoder(Call)
 
 
 def snapshot_parts(state: FloorState) -> Iterator[bytes]:
-    """The parts of a snapshot. Nothing may be folded until the last part is made."""
+    """Yield the parts of a snapshot. Nothing may be folded until the last part is made."""
     counters = replace(state.counters, agent_days={}, intervals={})
     yield _encoder.encode(replace(state, counters=counters, agents={}, calls=[]))
     for calls in _in_parts(iter(state.calls)):
@@ -122,7 +123,7 @@ def snapshot_parts(state: FloorState) -> Iterator[bytes]:
 
 
 def from_snapshot(parts: list[bytes]) -> FloorState:
-    """The floor of a snapshot. Raises msgspec.MsgspecError if it cannot be decoded."""
+    """Return a snapshot's floor. Raises msgspec.MsgspecError if it cannot be decoded."""
     state = _state_decoder.decode(parts[0])
     for blob in parts[1:]:
         part = _part_decoder.decode(blob)
@@ -137,12 +138,12 @@ def from_snapshot(parts: list[bytes]) -> FloorState:
 
 
 def encode_call(call: Call) -> bytes:
-    """A call in its stored form."""
+    """Encode a call for storage."""
     return _encoder.encode(call)
 
 
 def decode_call(blob: bytes) -> Call:
-    """A call from its stored form."""
+    """Decode a stored call."""
     return _call_decoder.decode(blob)
 
 

@@ -1,13 +1,13 @@
 """Counts a call for its services and agents by day, and takes counts back.
 
-A step replaces some of a call's queue segments (``Change``). The counts of the replaced ones are
-taken back and the new ones are counted, so a late event corrects every figure that it affects, and
-the cost of a step depends on its change and not on the length of the call. A wait is judged by the
-thresholds in force at the call's last step.
+A step replaces some of a call's queue segments (``Change``). The counts of the replaced segments
+are taken back and the new segments are counted. A late event therefore corrects every figure that
+it affects, and the cost of a step depends on what it changes and not on the length of the call. A
+wait is judged by the thresholds in force at the call's last step.
 
-A call counts once per service and day (``metrics.md``): one that comes back to a service is not
-offered there again that day, and is handled there if it was answered in any of its segments. Its
-wait, talk and wrap-up there are those of the first segment that was answered.
+A call counts once per service and day (``metrics.md``). If it comes back to a service on the same
+day, it does not count as offered there again. It counts as handled there if it was answered in any
+of its segments. Its wait, talk and wrap-up there are those of the first segment that was answered.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from floorcast.floor.wrap_ups import segment_before, with_wrap_up
 
 __all__ = ["Tally"]
 
-MOST_FOLDED = 10_000  # limit of the places where a very long call has been counted
+MOST_FOLDED = 10_000  # stored places where a very long call has been counted
 CACHED_FROM = 8  # a call with this many segments keeps its index
 
 _T = TypeVar("_T")
 
 
 class Tally:
-    """Counts calls by ``counts``, and judges them by ``thresholds``.
+    """Counts calls with ``counts``, and judges them with ``thresholds``.
 
     ``by_service`` records the services at which a call has a segment. ``terms`` identifies the
-    current configuration: a call that was judged with another one is judged again at its next step.
-    ``reassigned`` are the agents whose segments of a call have changed, by the call's key, until
-    the agents' fold handles them.
+    current configuration. A call that was judged under another configuration is judged again at its
+    next step. ``reassigned`` holds, by the call's key, the agents whose segments of the call have
+    changed, until the agents' fold handles them.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Tally:
     # -- calls -----------------------------------------------------------------------------
 
     def take(self, call: Call, step: Step) -> None:
-        """Apply a step to the call, and replace its previous counts."""
+        """Apply a step to the call, and replace the call's previous counts."""
         if not call.steps and call.folded is None and not call.wrap_ups:
             self._begin(call, step)
             return
@@ -80,7 +80,7 @@ class Tally:
         self.shorten(call)
 
     def shorten(self, call: Call) -> None:
-        """Fold the oldest steps of a call that has too many."""
+        """Fold the oldest steps of a call that has too many steps."""
         if len(call.steps) > call.most_steps:
             self._fold(call)
 
@@ -106,11 +106,11 @@ class Tally:
         self._count_all(call, index, 1)
 
     def forget(self, call: Call) -> None:
-        """Drop the call's index: the call leaves memory."""
+        """Drop the index of a call that leaves memory."""
         self._known.pop(call.key, None)
 
     def wrap_up(self, call: Call, wrap_up: WrapUp, sign: int = 1) -> None:
-        """Count that a wrap-up followed the call (+1), or take it back (-1)."""
+        """Count a wrap-up that followed the call (+1), or take it back (-1)."""
         if sign > 0 and self._is_only_wrap_up(call, wrap_up.agent):
             segment = call.segments[0]
             call.wrap_ups = (wrap_up,)
@@ -125,13 +125,13 @@ class Tally:
     # -- the usual step --------------------------------------------------------------------
 
     def _is_only_wrap_up(self, call: Call, agent: int) -> bool:
-        """The first wrap-up after the only segment, of an agent who answered it."""
+        """Return whether this is the first wrap-up, by an agent that answered the only segment."""
         if len(call.segments) != 1 or call.wrap_ups or call.folded is not None:
             return False
         return call.judged == self._terms and call.segments[0].answered_by(agent) is not None
 
     def _begin(self, call: Call, step: Step) -> None:
-        """Take the step that makes the first segment, or one before it."""
+        """Apply a step to a call that has no steps yet."""
         if call.judged != self._terms:
             call.judged = self._terms
         if step.kind == QUEUE and not call.segments and call.ended is None:
@@ -151,7 +151,10 @@ class Tally:
                     self.counts.credit(call, day, service, segment.agent, 1)
 
     def _go_on(self, call: Call, segment: QueueSegment, step: Step) -> bool:
-        """Take the usual step if this is one: the only segment is answered, or ends, on its day."""
+        """Apply the step if it answers or ends the only segment on the day when the segment began.
+
+        Returns False, without an effect, if this usual case does not apply.
+        """
         at, kind = step.at, step.kind
         if segment.left is not None or at < call.last_step or len(call.steps) >= FEW_STEPS:
             return False
@@ -174,12 +177,12 @@ class Tally:
             self.counts.abandoned(segment, day, segment.service, 1)
         return True
 
-    # -- any other -------------------------------------------------------------------------
+    # -- any other step --------------------------------------------------------------------
 
     def _settle(
         self, call: Call, index: SegmentIndex, change: Change, *, anew: bool = False
     ) -> None:
-        """Count a change: judge the new segments, and assign wrap-ups to their segments."""
+        """Count a change: judge the new segments, and assign the wrap-ups to segments."""
         wrapped = self._wrapped(call) if call.wrap_ups or anew else ()
         removed, added = change
         if not removed and not added and not wrapped:
@@ -226,7 +229,7 @@ class Tally:
                 self.counts.credit(call, *credited, sign)
 
     def index_of(self, call: Call) -> SegmentIndex:
-        """The index of a call in memory. A long call keeps its index."""
+        """Return the index of a call in memory. The index of a long call is cached."""
         known = self._known.get(call.key)
         if known is not None:
             return known
@@ -236,7 +239,7 @@ class Tally:
         return index
 
     def _index(self, call: Call, index: SegmentIndex, segment: QueueSegment, sign: int) -> None:
-        """Add a segment to the index, or remove it, and credit its agents."""
+        """Add a segment to the index (+1) or remove it (-1), and update its agents' credits."""
         index.file(segment, sign)
         for agent, at in segment.answers():
             credited = (self._day_of(at), segment.service, agent)
@@ -271,7 +274,7 @@ class Tally:
             self.counts.moved_on(segment, *place, sign)
 
     def _fold(self, call: Call) -> None:
-        """Keep the newest steps. Of the others, keep only the segments by which the call counts."""
+        """Keep the newest steps, and only the counted segments of the older steps."""
         index = self.index_of(call)
         gone = fold(call, call.most_steps * 3 // 4)
         folded = call.folded
@@ -303,7 +306,7 @@ class Tally:
         self.forget(call)
 
     def _wrapped(self, call: Call) -> list[tuple[QueueSegment, int]]:
-        """The segments whose wrap-up has changed, with the new wrap-up."""
+        """Return the segments whose wrap-up has changed, with the new wrap-up."""
         call.charge(len(call.segments) + len(call.wrap_ups))
         spent = [0] * len(call.segments)
         for one in call.wrap_ups:

@@ -1,4 +1,4 @@
-"""Judges how soon a call was answered or abandoned, by its service's thresholds."""
+"""Judges how soon calls were answered or abandoned, by their services' thresholds."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _UNKNOWN_SERVICE = Service(id=0, name="-")
 
 
 class Thresholds:
-    """Judges queue segments by the configuration of their services."""
+    """Judges queue segments by their services' configuration."""
 
     def __init__(self, services: Mapping[int, Service]) -> None:
         self._services = services
 
     def judge(self, call: Call, segment: QueueSegment) -> None:
-        """Set how soon it was answered, or whether it was abandoned and how soon."""
+        """Set how soon the segment was answered, or whether and how soon it was abandoned."""
         if segment.answered is not None:
             self.judge_answered(call, segment)
         elif segment.left is not None:
@@ -33,9 +33,9 @@ class Thresholds:
             segment.gave_up = segment.lost or exits
 
     def judge_answered(self, call: Call, segment: QueueSegment) -> None:
-        """Set how soon a segment was answered, even if it does not count.
+        """Set how soon a segment was answered, even if the segment does not count.
 
-        Of two segments with equal times, either may be the one that counts.
+        If two segments have the same times, either may be the one that counts.
         """
         assert segment.answered is not None
         joined = segment.joined

@@ -1,12 +1,12 @@
-"""An agent's states by their own times, and their counts.
+"""Orders an agent's states by their own times, and corrects the counts.
 
 An event that is not older than the agent's last one is appended. A late event within the window is
-inserted at its time: from there on, the previous counts are taken back and new ones are made, until
-both are equal again. Times, visits, wrap-ups, services and call counts are therefore the same as if
-all events had arrived in order.
+inserted at its own time. From there on, the previous counts are taken back and new ones are made,
+until the old and the new state are equal. Times, visits, wrap-ups, services and call counts are
+therefore the same as if all events had arrived in order.
 
-An agent's moments are kept for the window, in stretches of ``STRETCH`` with the agent as it was
-before each, so that the cost of a late event depends only on the events since.
+An agent's moments are kept for the window, in stretches of ``STRETCH`` moments. Each stretch has
+the agent as it was before, so the cost of a late event depends only on the events that followed it.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ MOST_STRETCHES = 32
 
 
 class Timeline:
-    """Keeps agents' moments in the order of their own times. ``window`` is in ms.
+    """Keeps agents' moments in order of their own times. ``window`` is in ms.
 
-    The caller calls the hooks of an agent before it changes the agent.
+    The caller must call an agent's hooks before it uses the timeline to change the agent.
     """
 
     def __init__(self, states: AgentStates, calls: CallEffects, window: int) -> None:
@@ -41,20 +41,20 @@ class Timeline:
         self._window = window
 
     def places(self, agent: OnFloor, at: int, now: int) -> bool:
-        """Whether a moment of ``at``, recorded at ``now``, can be inserted at its time."""
+        """Return whether a moment at ``at`` that was recorded at ``now`` can still be inserted."""
         if at >= agent.reached:
             return True
         past = agent.past
         return bool(past) and at >= past[0].before.reached and now - at <= self._window
 
     def take(self, agent: OnFloor, moment: AgentMoment, now: int) -> OnFloor:
-        """Take a moment that is not too late. Returns the agent as of then."""
+        """Apply a moment that is not too late. Return the agent as it was at that moment."""
         at = moment.at
         if at < agent.reached:
             return self._insert(agent, moment)
         if now - at > self._window:
             if agent.past:
-                forget_moments(agent)  # events from before this are too late
+                forget_moments(agent)  # events before this one are too late from now on
             self._enter(agent, moment, 1)
             return agent
         if not agent.past or len(agent.past[-1].moments) >= STRETCH:
@@ -64,7 +64,7 @@ class Timeline:
         return agent
 
     def calls_of(self, agent: OnFloor) -> Iterator[Key]:
-        """The calls that a late moment may change."""
+        """Yield the calls that a late moment may change."""
         for checkpoint in (agent, *(stretch.before for stretch in agent.past)):
             yield from checkpoint.on
             for key in (checkpoint.answered, checkpoint.wraps_up):
@@ -77,7 +77,7 @@ class Timeline:
                     yield call.key
 
     def _begin_stretch(self, agent: OnFloor, at: int) -> None:
-        """Start a new checkpoint for later moments, and drop those before the window."""
+        """Begin a new stretch for later moments, and drop stretches from before the window."""
         past = agent.past
         past.append(Stretch(_checkpoint(agent), []))
         while len(past) > 1 and (
@@ -114,7 +114,7 @@ class Timeline:
     def _replay(
         self, number: int, moments: list[AgentMoment], before: OnFloor, after: OnFloor
     ) -> bool:
-        """Take back the moments' counts and count them again; False once nothing changes."""
+        """Take back the moments' counts and count them again. Return False once they agree."""
         for known in moments:
             self._enter(before, known, -1)
             self._enter(after, known, 1)
@@ -128,10 +128,11 @@ class Timeline:
     def reassign(
         self, agent: OnFloor, key: Key, serving: Callable[[int], int | None], now: int
     ) -> None:
-        """Count the agent's time in a call for the service that is now known to have the call.
+        """Move the agent's time in a call to the service that is now known to have the call.
 
-        ``serving`` returns the service of the agent's segment of the call at a moment. A service
-        that the agent's own event named stays, and so does one from before the window.
+        ``serving`` returns the service of the agent's segment of the call at a given time. A
+        service that the agent's own event named stays. So does the service of a moment before the
+        window.
         """
         anew: dict[tuple[int, int], AgentMoment] = {}
         for number, stretch in enumerate(agent.past):
@@ -149,7 +150,7 @@ class Timeline:
             self._replace(agent, anew)
 
     def _replace(self, agent: OnFloor, anew: dict[tuple[int, int], AgentMoment]) -> None:
-        """Replace some moments; see ``_replay``."""
+        """Replace some moments, and correct the counts as in ``_replay``."""
         past = agent.past
         (first, start), last = min(anew), max(anew)
         before = _checkpoint(past[first].before)
@@ -170,7 +171,7 @@ class Timeline:
         _become(agent, after)
 
     def _split(self, past: list[Stretch], number: int) -> None:
-        """Split a stretch in which late moments were inserted until it was too long."""
+        """Split a stretch that has become too long because late moments were inserted."""
         stretch = past[number]
         run = _checkpoint(stretch.before)
         for known in stretch.moments[:STRETCH]:
@@ -181,7 +182,7 @@ class Timeline:
             del past[0]
 
     def _amend(self, moment: AgentMoment, agent: int, before: OnFloor, after: OnFloor) -> None:
-        """Correct the service of an answer that named none, as the current one has changed."""
+        """Correct the service of an answer that named none, if the current service has changed."""
         if moment.kind != "IN_CALL" or before.at_hand == after.at_hand:
             return
         call = None if moment.told is None else moment.told.call
@@ -194,7 +195,7 @@ _STATUS = tuple(name for name in OnFloor.__struct_fields__ if name not in _HISTO
 
 
 def _checkpoint(agent: OnFloor) -> OnFloor:
-    """The agent's current state, without its history."""
+    """Return a copy of the agent's current state, without its history."""
     kept = copy(agent)
     kept.past = []
     kept.seq = kept.changed_at = 0
@@ -203,7 +204,7 @@ def _checkpoint(agent: OnFloor) -> OnFloor:
 
 
 def forget_moments(agent: OnFloor) -> None:
-    """Drop the kept moments: no event can be inserted before now."""
+    """Drop the agent's moments, so that no event can be inserted among them any more."""
     agent.past = []
 
 

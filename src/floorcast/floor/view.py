@@ -1,7 +1,7 @@
 """The read interface of a floor, for statistics and call data.
 
-They import nothing else of this package. A view copies nothing: read its results before the fold
-continues, or scan with the before-change ``hooks``.
+Those packages import nothing else from this one. A view copies nothing, so read its results before
+the fold continues, or scan with ``hooks``, which are called before each change.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ __all__ = [
 
 
 class Day(NamedTuple):
-    """A day of the client's calendar: its number, its first ms, and that of the day after it."""
+    """A day of the client's calendar: its number, its first ms, and the next day's first ms."""
 
     number: int
     begin: int
@@ -86,7 +86,7 @@ class Day(NamedTuple):
 
 
 class FloorView:
-    """One client's floor, for reading. Moments are in ms.
+    """Reads one client's floor. Times are in ms.
 
     ``NO_SERVICE`` stands for data without a known service.
     """
@@ -99,7 +99,7 @@ class FloorView:
         self.hooks: ChangeHooks = floor.hooks
 
     def day_of(self, ms: int) -> Day:
-        """The client's day that holds a moment."""
+        """Return the client's day that contains a time."""
         calendar = self._floor.calendar
         number = calendar.day_of(ms)
         return Day(number, *calendar.bounds(number))
@@ -108,7 +108,7 @@ class FloorView:
 
     @property
     def services(self) -> Mapping[int, Service]:
-        """All known services by id, without ``NO_SERVICE``."""
+        """All known services by id, except ``NO_SERVICE``."""
         return self._floor.state.directory.services
 
     @property
@@ -118,7 +118,7 @@ class FloorView:
 
     @property
     def agents(self) -> Mapping[int, Agent]:
-        """Every agent that is known by name, by id."""
+        """The login, name and team of every known agent, by id."""
         return self._floor.state.directory.agents
 
     @property
@@ -138,7 +138,7 @@ class FloorView:
 
     @property
     def heard_at(self) -> int:
-        """The recording time of the newest event of a source, in ticks; 0: never."""
+        """When the newest event from a source was recorded, in ticks; 0 if there is none."""
         return self._floor.state.heard_at
 
     @property
@@ -147,7 +147,7 @@ class FloorView:
         return self._floor.state.config.time_zone
 
     def call_center_of(self, service: int | None) -> int | None:
-        """The call center of a service, or None."""
+        """Return the call center of a service, or None."""
         return self._floor.state.directory.call_center_of(service)
 
     # -- agents ----------------------------------------------------------------------------
@@ -158,52 +158,52 @@ class FloorView:
         return self._floor.state.agents
 
     def logged_in(self, services: Iterable[int]) -> set[int]:
-        """The agents that are logged in to one of the services, including quiet ones."""
+        """Return the agents that are logged in to any of the services, including quiet ones."""
         return set().union(*map(self._floor.on_duty.of, services))
 
     def logged_in_to(self, service: int) -> Mapping[int, OnFloor]:
-        """The agents that are logged in to a service, by id, including quiet ones."""
+        """Return the agents that are logged in to a service, by id, including quiet ones."""
         return self._floor.on_duty.of(service)
 
     def logged_off(self, services: Iterable[int]) -> set[int]:
-        """The agents that logged off from one of the services."""
+        """Return the agents that have logged off and were last logged in to any of the services."""
         return set().union(*map(self._floor.off_duty.of, services))
 
     def count_logged_in(self, service: int, heard_after: int) -> int:
-        """The number of agents that are logged in to a service and had an event after a moment."""
+        """Count the agents that are logged in to a service and had an event after a time."""
         return self._floor.on_duty.heard_since(service, heard_after)
 
     def services_of(self, agent: OnFloor) -> Collection[int]:
-        """The services that an agent is or was last logged in to."""
+        """Return the services that an agent is logged in to, or was logged in to last."""
         return agent.logged_in_to
 
     def days_of_agent(self, day: int, agent: int) -> Sequence[tuple[int, AgentDay]]:
-        """An agent's counters of a day: (service, counter)."""
+        """Return an agent's counters of a day as (service, counter) pairs."""
         return self._floor.ledger.days_of(day, agent)
 
     def agents_of_day(self, day: int, service: int) -> Mapping[int, AgentDay]:
-        """The counters of a day on a service, by agent."""
+        """Return the counters of a day on a service, by agent."""
         return self._floor.ledger.agents_on(day, service)
 
     def uncounted(self, agent: OnFloor, begin: int, until: int) -> int:
-        """The ms from ``begin`` to ``until`` in the current state that no counter includes yet."""
+        """Return the uncounted ms in the agent's current state between ``begin`` and ``until``."""
         return max(0, until - max(agent.last_event, begin))
 
     def is_visit_counted(self, agent: OnFloor, day: int) -> bool:
-        """Whether a day's counter includes the visit to the current state."""
+        """Return whether a day's counter includes the visit to the agent's current state."""
         return (day, agent.service) in agent.visited
 
     def has_changed(self, agent: OnFloor, after: int) -> bool:
-        """Whether its state, reason or service changed after a moment, or a change arrived since.
+        """Return whether the agent's state, reason or service has changed since ``after``.
 
-        A change recorded or folded in the same ms counts, because the response with that time may
-        have been sent just before.
+        A change that was recorded or folded since then also counts, even in the same ms, because
+        the response with that time may have been sent just before.
         """
         folded_at = self._floor.folded.of_agents.get(agent.id, 0)
         return agent.since > after or max(agent.changed_at, folded_at) >= max(after, 1)
 
     def service_in_hand(self, agent: OnFloor, call: CallInHand) -> int:
-        """The service of the agent's current call, else that of the agent."""
+        """Return the service of the agent's current call, or else the agent's service."""
         known = None if call.key is None else self._floor.call_table.calls.get(call.key)
         if known is not None and known.present_service != NO_SERVICE:
             return known.present_service
@@ -212,7 +212,7 @@ class FloorView:
     # -- calls -----------------------------------------------------------------------------
 
     def calls_in_progress(self, services: Iterable[int]) -> list[tuple[int, Call]]:
-        """The calls in progress that the services have: (service, call)."""
+        """Return the services' calls in progress as (service, call) pairs."""
         at = self._floor.call_table.in_progress
         return [
             (service, call)
@@ -222,11 +222,11 @@ class FloorView:
         ]
 
     def calls_at(self, service: int) -> list[Call]:
-        """The calls in memory that are or have been at a service, and perhaps others."""
+        """Return the calls in memory that are or have been at a service, and perhaps others."""
         return list(self._floor.call_table.by_service.of(service))
 
     def counted(self, call: Call, day: int, service: int) -> Counted | None:
-        """The count of a call at a service on a day; None if there is none."""
+        """Return how a call counts at a service on a day, or None if it does not."""
         floor, index = self._floor, None
         if len(call.segments) > 1 and floor.call_table.calls.get(call.key) is call:
             index = floor.tally.index_of(call)
@@ -235,9 +235,10 @@ class FloorView:
     def segment_behind(
         self, call: Call, day: int, service: int, *, offered: bool
     ) -> QueueSegment | None:
-        """The segment by which a call counts there, or (``offered``) the one offered first.
+        """Return the segment by which a call counts at a service on a day.
 
-        Returns None if it is not kept. The call may have left memory.
+        If ``offered`` is True, return the segment that was offered first instead, if it is kept.
+        Returns None if there is no such segment. The call may have left memory.
         """
         floor, place = self._floor, (day, service)
         index = SegmentIndex(call, floor.places)
@@ -248,43 +249,43 @@ class FloorView:
         return None if outcome is None else outcome.segment
 
     def connects_of(self, service: int) -> Collection[int]:
-        """The disposition time of each right-party contact of the last half hour."""
+        """Return the disposition times of the last half hour's right-party contacts."""
         return self._floor.state.connects.get(service, {}).values()
 
     # -- services and campaigns ------------------------------------------------------------
 
     def services_on(self, day: int) -> Mapping[int, ServiceDay]:
-        """The counters of a day, by service."""
+        """Return the counters of a day, by service."""
         return self._floor.ledger.services_on(day)
 
     def intervals_on(self, day: int) -> Mapping[int, ServiceIntervals]:
-        """The five-minute slots of a day, by service."""
+        """Return the five-minute slots of a day, by service."""
         return self._floor.ledger.intervals_on(day)
 
     def settle(self, until: int) -> None:
-        """Record that intervals before a moment have been read and cached."""
+        """Record that the intervals before ``until`` have been read and cached."""
         self._floor.ledger.settle(until)
 
     def take_recounted(self, day: int, service: int) -> int | None:
-        """The first moment of a cached interval that has changed since, or None."""
+        """Return the time from which cached intervals have since changed, or None."""
         return self._floor.ledger.take_recounted(day, service)
 
     def totals_of(self, service: int) -> ServiceTotals | None:
-        """The counts of a service that are never reset; None if nothing was counted."""
+        """Return a service's counts that are never reset; None if nothing was counted."""
         return self._floor.ledger.totals.get(service)
 
     def campaigns_of(self, service: int) -> Collection[Campaign]:
-        """The campaigns of a service that were active today or yesterday."""
+        """Return the service's campaigns that were active today or yesterday."""
         return self._floor.at_work.of(service).values()
 
     def campaign(self, number: int) -> Campaign | None:
-        """The reported state of a campaign, or None."""
+        """Return the reported state of a campaign, or None."""
         return self._floor.state.campaigns.get(number)
 
     def campaign_name(self, number: int) -> str | None:
-        """The name that a source gave a campaign; None: no source has named it."""
+        """Return the name that a source gave a campaign, or None if no source has named it."""
         return self._floor.state.directory.campaign_name(number)
 
     def is_campaign(self, number: int) -> bool:
-        """Whether a campaign of the id is known."""
+        """Return whether a campaign with this id is known."""
         return number in self._floor.state.directory.campaigns

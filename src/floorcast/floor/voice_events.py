@@ -1,10 +1,14 @@
 """The voice events of the interaction feed.
 
-Members that the source does not send are derived (section 3 of the contract):
-``transferHoldDuration`` the wait in queue, ``duration`` from answer (else start) to end,
-``operatorTransfer`` 1 when offered, ``operatorTransferSuccessful`` 1 when handled,
-``roundedIvrDuration`` 0 for a call that was answered, else null, ``serviceLevelThreshold`` the
-service's ``sla_seconds``; whole seconds, rounded down.
+Members that the source does not send are derived (section 3 of the contract). Durations are in
+whole seconds, rounded down.
+
+- ``transferHoldDuration`` is the wait in queues.
+- ``duration`` is the time from the answer (or else the start) to the end.
+- ``operatorTransfer`` is 1 if the call was offered, otherwise 0.
+- ``operatorTransferSuccessful`` is 1 if the call was handled, otherwise 0.
+- ``roundedIvrDuration`` is 0 if the call was answered, otherwise null.
+- ``serviceLevelThreshold`` is the service's ``sla_seconds``.
 """
 
 from __future__ import annotations
@@ -44,7 +48,7 @@ class Named:
         agent: int | None = None,
         service: int | None = None,
     ) -> None:
-        """``agent`` and ``service``: those that the event names; None: the call's present ones."""
+        """Use the event's ``agent`` and ``service``, or the call's current ones if None."""
         if service is None:
             present = call.present_service
             service = None if present == NO_SERVICE else present
@@ -55,12 +59,12 @@ class Named:
         self.login = None if known is None else known.login
 
 
-# The events are built by position: with more than 15 keywords Python 3.11 makes a dictionary of
-# them first, which takes five times as long as all the rest.
+# The events are built with positional arguments. With more than 15 keyword arguments, Python 3.11
+# builds a dictionary of them first, which takes five times as long as everything else.
 
 
 def call_start(client: int, call: Call, at: int, event_id: str, named: Named) -> CallStartEvent:
-    """A call began."""
+    """Return the event for the start of a call."""
     began = utc_stamp(at)
     fed = CallStartEvent(
         event_id,
@@ -103,7 +107,7 @@ def call_termination(
     named: Named,
     threshold: int | None,
 ) -> CallTerminationEvent:
-    """A call ended. Values from the source take precedence over derived ones."""
+    """Return the event for the end of a call. The source's values override derived ones."""
     answered = call.first_answer
     begin = call.started if answered is None else answered
     handled = 0 if answered is None else 1
@@ -157,9 +161,9 @@ def prefer_sent(
     direction: str | None,
     directory: Directory,
 ) -> None:
-    """Copy the members that a late event sent to its feed event.
+    """Copy the members that a late event contains to its event in the feed.
 
-    The call itself keeps the members that later events set.
+    The call itself keeps the members that later events have set.
     """
     for name in _SENT_TEXTS:
         if (text := getattr(data, name)) is not None:
@@ -176,7 +180,7 @@ def prefer_sent(
 def call_disposition(
     client: int, call: Call, data: CallDispositionData, at: int, event_id: str, named: Named
 ) -> CallDispositionEvent:
-    """A term code was set."""
+    """Return the event for a term code that was set."""
     return CallDispositionEvent(
         event_id,
         "CALL_DISPOSITION",

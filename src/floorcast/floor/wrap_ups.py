@@ -1,4 +1,4 @@
-"""Assigns a call's wrap-ups to its segments, and bounds their number."""
+"""Assigns a call's wrap-ups to its segments, and limits their number."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ MOST_WRAP_UPS = 200  # wrap-ups that a call keeps separately
 
 
 def segment_before(segments: list[QueueSegment], wrap_up: WrapUp) -> int | None:
-    """The segment that a wrap-up followed: the agent's last one by then, else the last answered."""
+    """Return the index of the segment that a wrap-up followed.
+
+    This is the last segment that the agent had answered by then, or else the first one that it
+    answered later, or else the last segment that any agent had answered by then.
+    """
     other = later = None
     for index in range(len(segments) - 1, -1, -1):
         segment = segments[index]
@@ -28,7 +32,10 @@ def segment_before(segments: list[QueueSegment], wrap_up: WrapUp) -> int | None:
 
 
 def with_wrap_up(wrap_ups: tuple[WrapUp, ...], wrap_up: WrapUp, sign: int) -> tuple[WrapUp, ...]:
-    """The wrap-ups with one more, or less; from ``MOST_WRAP_UPS`` on, the last one has the rest."""
+    """Return the wrap-ups with one added (+1) or taken back (-1).
+
+    After ``MOST_WRAP_UPS`` wrap-ups, further time is added to the last one.
+    """
     for index in range(len(wrap_ups) - 1, -1, -1):
         known = wrap_ups[index]
         if (known.agent, known.begin) == (wrap_up.agent, wrap_up.begin):

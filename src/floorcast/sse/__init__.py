@@ -1,1 +1,1 @@
-"""Server-sent events: the hub, channels of readers, framing, and shared compression."""
+"""Server-sent events: the hub, the channels of readers, framing and shared compression."""

@@ -1,9 +1,9 @@
-"""Streams as cursors: readers with the same subscription form a channel.
+"""Serves streams. The readers of a feed that have the same subscription form a channel.
 
-All readers at one position of a feed share a cursor, and the bytes written to them are built once.
-A reader that has seen everything is *idle* and costs nothing until an event matches its filter;
-then all idle readers become *due* at once. Only a slow reader, which reads less than it is sent,
-has a separate cursor.
+All readers at one position of a feed share a cursor, and the bytes for them are built only once. A
+reader that has seen everything is *idle* and costs nothing until an event matches its filter. Then
+all idle readers of the channel become *due* at the same time. Only a slow reader, which reads less
+than it is sent, has a separate cursor.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ __all__ = [
     "subscribe",
 ]
 
-WRITE_BYTES = 64 * 1024  # of events, before compression, in one write: deflated in 1 ms
+WRITE_BYTES = 64 * 1024  # of events in one write, before compression (which takes 1 ms)
 BATCH_READERS = 8  # readers written to between two checks of the clock
-KEEPALIVE_SECONDS = 10.0  # of silence before a keep-alive comment, from the reference
-IDLE_SECONDS = 300.0  # without an event before the stream is closed, from the reference
-STUCK_SECONDS = 60.0  # in which a reader must accept some of the bytes sent to it
+KEEPALIVE_SECONDS = 10.0  # silence before a keep-alive comment, from the reference
+IDLE_SECONDS = 300.0  # time without an event before a stream is closed, from the reference
+STUCK_SECONDS = 60.0  # time in which a reader must accept some of the bytes sent to it
 FAULT = "the server failed"
 
 _log = structlog.stdlib.get_logger(__name__)
 
 
 class Channel:
-    """The readers of one feed that have the same subscription; the feed's listener."""
+    """The readers of one feed that have the same subscription. It listens to the feed for them."""
 
     def __init__(self, hub: Hub, feed: Feed, subscription: Subscription) -> None:
         self.hub = hub
@@ -65,34 +65,34 @@ class Channel:
         return self._awake
 
     def reader(self, cursor: int, caller: Caller) -> Reader:
-        """Create a reader; it joins when it has its connection."""
+        """Create a reader, which joins the channel when it gets its connection."""
         self._members += 1
         return Reader(self, cursor, caller)
 
     def join(self, cursor: int, reader: Reader) -> None:
-        """Serve ``reader`` from ``cursor`` on."""
+        """Start to serve ``reader`` from ``cursor`` on."""
         self._go_on(cursor, [reader])
 
     def leave(self, reader: Reader) -> None:
-        """Remove a reader that is gone; if it is due, it is skipped."""
+        """Remove a reader that is gone. If it is due, it is skipped."""
         self._idle.pop(reader, None)
         self._members -= 1
         if not self._members:
             self._feed.listeners.pop(self._subscription, None)
 
     def head_of(self, reader: Reader) -> int | None:
-        """The cursor of a reader that has seen everything, None for one that has not."""
+        """Return the cursor of a reader that has seen everything, or None for any other reader."""
         return self._feed.through if reader in self._idle else None
 
     def keepalive(self, caller: Caller, now: float) -> Chunk:
-        """The keep-alive at ``now``. All readers of a feed have the same client and time zone."""
+        """Return the keep-alive at ``now``. Readers share it, as they have the same time zone."""
         if self._kept_alive[0] != now:
             plain = framing.comment(f"keepalive {caller.moment()}")
             self._kept_alive = (now, framing.framed(plain, self.format))
         return self._kept_alive[1]
 
     def notify(self, before: int) -> None:
-        """Queue the readers: a matching event follows ``before``, the cursor of idle ones."""
+        """Queue the readers for an event after ``before``, which is the idle readers' cursor."""
         if self._idle:
             readers, self._idle = list(self._idle), {}
             self._go_on(before, readers)
@@ -121,12 +121,12 @@ class Channel:
                 self._due.appendleft((cursor, readers))
 
     def _peeked(self, cursor: int) -> Page | str:
-        """The page after a cursor, or the reason if there is none."""
+        """Return the page after a cursor, or the reason why there is none."""
         try:
             return self._feed.peek(cursor, self.matcher, self._count, WRITE_BYTES)
         except Unavailable as error:
             return error.message
-        except Exception:  # noqa: BLE001 — whatever it is, other readers must not suffer
+        except Exception:  # noqa: BLE001 — no error may affect other readers
             _log.exception("stream_failed")
             return FAULT
 
@@ -136,14 +136,14 @@ class Channel:
                 batch = self._permitted(batch)
             if page.count and batch:
                 self._write(page, batch)
-        except Exception:  # noqa: BLE001 — whatever it is, other readers must not suffer
+        except Exception:  # noqa: BLE001 — no error may affect other readers
             _log.exception("stream_failed")
             _end(batch, FAULT)
         else:
             self._settle(page, batch)
 
     def _permitted(self, batch: list[Reader]) -> list[Reader]:
-        """The readers that may still read. The others get a closing comment."""
+        """Return the readers that may still read. The others get a closing comment."""
         epoch = self.hub.epoch()
         for reader in batch:
             if reader.epoch != epoch:
@@ -161,7 +161,7 @@ class Channel:
             reader.sent += size
             try:
                 reader.write(wire)
-            except RuntimeError:  # reset, which the loop has not reported yet
+            except RuntimeError:  # a reset that the loop has not reported yet
                 reader.blocked = True
         if self.format.gzip:
             for reader in batch:
@@ -192,7 +192,7 @@ class Channel:
             self.hub.wake(self)
 
     def _sifted(self, batch: list[Reader], cursor: int) -> list[Reader]:
-        """The readers that can be written to. A blocked reader keeps ``cursor``."""
+        """Return the readers that can be written to. A blocked reader keeps ``cursor``."""
         for reader in batch:
             if reader.blocked:
                 break
@@ -208,7 +208,7 @@ def _end(readers: list[Reader], why: str) -> None:
     for reader in readers:
         try:
             reader.end(why)
-        except Exception:  # noqa: BLE001 — whatever it is, other readers must not suffer
+        except Exception:  # noqa: BLE001 — no error may affect other readers
             _log.exception("stream_failed")
             reader.abort()
 
@@ -216,7 +216,7 @@ def _end(readers: list[Reader], why: str) -> None:
 def subscribe(
     hub: Hub, feed: Feed, subscription: Subscription, cursor: int, caller: Caller
 ) -> Reader:
-    """A reader of ``feed`` that starts after ``cursor`` when it has its connection."""
+    """Return a reader of ``feed`` that starts after ``cursor`` when it gets its connection."""
     channel = feed.listeners.get(subscription)
     if not isinstance(channel, Channel):
         channel = feed.listeners[subscription] = Channel(hub, feed, subscription)
@@ -226,8 +226,8 @@ def subscribe(
 class Reader(asyncio.Protocol):
     """One reader and the protocol of its connection.
 
-    If ``blocked``, nothing may be written, because the reader is slow, ended or gone. ``cursor`` is
-    None while the reader shares the channel's.
+    While ``blocked`` is True, nothing may be written, because the reader is slow, ended or gone.
+    ``cursor`` is None while the reader shares the channel's cursor.
     """
 
     __slots__ = (
@@ -255,26 +255,26 @@ class Reader(asyncio.Protocol):
         self.cursor: int | None = cursor
         self.epoch = -1  # the hub's epoch when the reader was last checked
         self.blocked = self.gone = self._ending = False
-        self.sent = self._checked = 0  # bytes written, and bytes known to be read
+        self.sent = self._checked = 0  # bytes written, and bytes that were taken at the last check
         self._crc = self._length = 0
         self.heard = self._told = self._stuck = 0.0  # in the loop's time
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Start: the connection belongs to the reader, and the response's head is written."""
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's are of another tree
+        """Start the stream on a connection on which the response's head has been written."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's has another base
         self.write = self._transport.write
         now = asyncio.get_running_loop().time()
         self.heard = self._told = self._stuck = now
         self._say(framing.opening(self._channel.format, self.caller.opening))
         hub = self._channel.hub
         hub.enter(self, now + KEEPALIVE_SECONDS)
-        # checked here and not at the first event, because its rights may have changed since the
-        # request
+        # checked now and not only at the first event, because the reader's rights may have changed
+        # since the request
         if self.permitted(hub.epoch()) and not self.blocked:
             self.resume_writing()
 
     def connection_lost(self, _exc: Exception | None) -> None:
-        """The connection is closed, by either side."""
+        """Remove the reader. Either side may have closed the connection."""
         if not self.gone:
             self.gone = self.blocked = True
             self._channel.hub.leave(self)
@@ -282,11 +282,11 @@ class Reader(asyncio.Protocol):
             self.caller.left()
 
     def pause_writing(self) -> None:
-        """The reader reads less than it is sent: stop writing."""
+        """Stop writing, because the reader reads less than it is sent."""
         self.blocked = True
 
     def resume_writing(self) -> None:
-        """The reader has read most of the buffered bytes: continue from its cursor."""
+        """Continue from the reader's cursor, because it has read most of the buffered bytes."""
         if self._ending or self.gone:
             return
         self.blocked = False
@@ -298,7 +298,7 @@ class Reader(asyncio.Protocol):
         """Ignore data that the reader sends after its request."""
 
     def eof_received(self) -> bool:
-        """Close the connection: the reader has closed its side."""
+        """Close the connection, because the reader has closed its side."""
         return False
 
     def count(self, chunk: Chunk) -> None:
@@ -307,7 +307,7 @@ class Reader(asyncio.Protocol):
         self._length += chunk.plain
 
     def end(self, why: str) -> None:
-        """Send the reason, then close. The connection of a slow reader is aborted."""
+        """Send the reason and close the connection. A slow reader's connection is aborted."""
         if self.gone or self._ending:
             return
         self._ending = True
@@ -324,11 +324,11 @@ class Reader(asyncio.Protocol):
         self._transport.close()
 
     def abort(self) -> None:
-        """Close immediately; unsent data is lost."""
+        """Close the connection immediately. Unsent data is lost."""
         self._transport.abort()
 
     def visit(self, now: float) -> float | None:
-        """Check whether the reader may continue and reads, and send a due keep-alive."""
+        """Check that the reader may continue and keeps reading. Send a keep-alive if one is due."""
         if self.gone:
             return None
         if self._is_stuck(now):
@@ -342,7 +342,7 @@ class Reader(asyncio.Protocol):
         return self._keep_alive(now)
 
     def permitted(self, epoch: int) -> bool:
-        """Whether the reader may continue in this epoch. If not, it gets a closing comment."""
+        """Return whether the reader may continue in this epoch. If not, end its stream."""
         if why := self.caller.refusal():
             self.end(why)
             return False
@@ -379,5 +379,5 @@ class Reader(asyncio.Protocol):
                 self.count(chunk)
             try:
                 self.write(chunk.wire)
-            except RuntimeError:  # reset, which the loop has not reported yet
+            except RuntimeError:  # a reset that the loop has not reported yet
                 self.blocked = True

@@ -1,6 +1,6 @@
-"""Server-sent events as bytes, in each format that a reader can request.
+"""Encodes server-sent events, in each format that a reader can request.
 
-All readers of the same format and position share the bytes.
+All readers with the same format and position share the bytes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["Chunk", "StreamFormat", "comment", "ending", "events", "framed", "op
 
 
 class StreamFormat(NamedTuple):
-    """The format of a stream: with ``id:`` lines, compressed, in chunks of HTTP/1.1."""
+    """Whether a stream has ``id:`` lines, is compressed, and uses HTTP/1.1 chunks."""
 
     ids: bool = False
     gzip: bool = False
@@ -32,7 +32,7 @@ class Chunk(NamedTuple):
 
 
 def events(page: Page, stream_format: StreamFormat, token: Callable[[int], str]) -> Chunk:
-    """The events of a page; ``token`` returns the id of the event at a position."""
+    """Encode the events of a page. ``token`` returns the id of the event at a position."""
     chunk = page.built.get(stream_format)
     if not isinstance(chunk, Chunk):
         if stream_format.ids:
@@ -45,20 +45,20 @@ def events(page: Page, stream_format: StreamFormat, token: Callable[[int], str])
 
 
 def comment(text: str, token: str = "") -> bytes:
-    """A comment, followed by the id to resume from, if there is one."""
+    """Encode a comment, followed by the id to resume from if there is one."""
     identity = f"id: {token}\n\n" if token else ""
     return f": {text}\n\n{identity}".encode()
 
 
 def framed(plain: bytes, stream_format: StreamFormat) -> Chunk:
-    """The encoded bytes of a stream."""
+    """Encode bytes of a stream in its format."""
     if not stream_format.gzip:
         return Chunk(_chunked(plain, stream_format), 0, len(plain))
     return Chunk(_chunked(deflate.block(plain), stream_format), zlib.crc32(plain), len(plain))
 
 
 def opening(stream_format: StreamFormat, token: str) -> Chunk:
-    """The start of a stream, which may be empty. ``token`` is its position."""
+    """Encode the start of a stream, which may be empty. ``token`` is the stream's position."""
     plain = f"id: {token}\n\n".encode() if stream_format.ids else b""
     if not stream_format.gzip:
         return Chunk(_chunked(plain, stream_format), 0, len(plain)) if plain else Chunk(b"")
@@ -67,7 +67,7 @@ def opening(stream_format: StreamFormat, token: str) -> Chunk:
 
 
 def ending(stream_format: StreamFormat, crc: int, length: int) -> bytes:
-    """The end of a stream of ``length`` plain bytes."""
+    """Encode the end of a stream of ``length`` uncompressed bytes whose CRC is ``crc``."""
     tail = _chunked(deflate.tail(crc, length), stream_format) if stream_format.gzip else b""
     return tail + (b"0\r\n\r\n" if stream_format.chunked else b"")
 

@@ -1,8 +1,8 @@
-"""All streams of a process: their turns, their timer and their counts.
+"""The hub of all streams of a process, with their turns, their timer and their counts.
 
-Readers are served in short turns, so that ingest runs in between. All feeds share one queue of
-turns, so that turns do not add up, and one timer, because an asyncio timer for each of ten thousand
-readers would take more memory than the readers.
+Readers are served in short turns, so that ingest can run in between. All feeds share one queue of
+turns, so that turns do not add up. They also share one timer, because one asyncio timer for each of
+ten thousand readers would take more memory than the readers.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ import structlog
 
 __all__ = ["TICK_SECONDS", "TURN_SECONDS", "Counts", "Hub", "Kept", "Waiting", "Wheel"]
 
-TURN_SECONDS = 0.002  # of writing in one turn of the loop, so that ingest runs in between
-TICK_SECONDS = 0.25  # by which a visit may be late
-SLICE_READERS = 128  # visited, or ended, in one turn of the loop
+TURN_SECONDS = 0.002  # writing time per turn of the loop, so that ingest can run in between
+TICK_SECONDS = 0.25  # how late a visit may be
+SLICE_READERS = 128  # readers visited or ended in one turn of the loop
 
 _RELEASED = "the server stops"
 _log = structlog.stdlib.get_logger(__name__)
@@ -36,35 +36,35 @@ class Waiting(Protocol):
         ...
 
     def advance(self) -> None:
-        """Write to a few readers, and to more until ``Hub.turn_is_over``."""
+        """Write to a few readers, and to more of them until ``Hub.turn_is_over``."""
         ...
 
 
 class Kept(Protocol):
-    """The interface of a reader for the hub."""
+    """The interface of a reader that the hub uses."""
 
     def visit(self, now: float) -> float | None:
-        """Handle work due at ``now``, in the loop's time.
+        """Do the work that is due at ``now``, in the loop's time.
 
-        Returns the time of the next visit, or None.
+        Returns the time of the next visit, or None if there is none.
         """
         ...
 
     def end(self, why: str) -> None:
-        """Send the reason, and close."""
+        """Send the reason and close the connection."""
         ...
 
     def abort(self) -> None:
-        """Close immediately."""
+        """Close the connection immediately."""
         ...
 
 
 @dataclass(slots=True)
 class Counts:
-    """Counts of all streams of this process, for ``/metrics``."""
+    """The counts of all streams in this process, for ``/metrics``."""
 
     opened: int = 0
-    events: int = 0  # written, one for each reader
+    events: int = 0  # written, counted once per reader
     bytes: int = 0  # written
     slow: int = 0  # readers closed because they read nothing
 
@@ -82,13 +82,13 @@ class Wheel(Generic[K]):
         self._running = False
 
     def add(self, one: K, at: float) -> None:
-        """Visit at the time ``at`` of the loop, or up to ``TICK_SECONDS`` later."""
+        """Visit a reader at ``at``, in the loop's time, or up to ``TICK_SECONDS`` later."""
         if not self._running:
             loop = asyncio.get_running_loop()
             self._running = True
             self._next = int(loop.time() / TICK_SECONDS) + 1
             loop.call_at(self._next * TICK_SECONDS, self._turn)
-        # rounded up, except for the noise of floating point
+        # rounded up, except for floating-point errors
         slot = max(self._next, int((at - 1e-6) / TICK_SECONDS) + 1)
         try:
             self._slots[slot].append(one)
@@ -113,7 +113,7 @@ class Wheel(Generic[K]):
     def _visit(self, one: K, now: float) -> None:
         try:
             again = one.visit(now)
-        except Exception:  # noqa: BLE001 — or one reader's fault would stop the wheel for all
+        except Exception:  # noqa: BLE001 — one reader's fault must not stop the timer for all
             _log.exception("stream_failed")
             _cut_off(one)
             return
@@ -124,15 +124,15 @@ class Wheel(Generic[K]):
 def _cut_off(reader: Kept) -> None:
     try:
         reader.abort()
-    except Exception:  # noqa: BLE001 — nothing more can be done for it
+    except Exception:  # noqa: BLE001 — nothing more can be done for this reader
         _log.exception("stream_failed")
 
 
 class Hub:
-    """Every reader of every stream. Used from the event loop's thread only.
+    """All readers of all streams. It must be used only from the event loop's thread.
 
     ``clock`` measures turns in seconds, because the loop's time can stand still during a turn.
-    ``epoch`` changes whenever a reader may have lost its right to read; readers are then checked
+    ``epoch`` changes whenever a reader may have lost its right to read. Readers are then checked
     before the next write.
     """
 
@@ -152,7 +152,7 @@ class Hub:
         self._empty = asyncio.Event()
 
     def enter(self, reader: Kept, first_visit: float) -> None:
-        """Add a reader; it is visited at ``first_visit``, in the loop's time."""
+        """Add a reader, and visit it first at ``first_visit``, in the loop's time."""
         self.counts.opened += 1
         self.readers.add(reader)
         self._empty.clear()
@@ -167,13 +167,13 @@ class Hub:
             self._empty.set()
 
     def wake(self, waiting: Waiting) -> None:
-        """Put ``waiting``, which must not be queued already, in the queue of turns."""
+        """Add ``waiting`` to the queue of turns. It must not be in the queue already."""
         if not self._due:
             asyncio.get_running_loop().call_soon(self._turn)
         self._due.append(waiting)
 
     def turn_is_over(self) -> bool:
-        """Whether the current turn is over."""
+        """Return whether the current turn is over."""
         return self._clock() >= self._until
 
     def release(self) -> None:
@@ -182,7 +182,7 @@ class Hub:
         self._end_slice(list(self.readers))
 
     async def ended(self, seconds: float) -> None:
-        """After a release, wait until every reader is gone, then abort the remaining ones."""
+        """After a release, wait up to ``seconds`` for the readers to go, and abort the rest."""
         if self.readers:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._empty.wait(), seconds)
@@ -212,6 +212,6 @@ class Hub:
                         self._due.append(waiting)
                 if self.turn_is_over():
                     break
-        finally:  # otherwise one failure would block all others forever
+        finally:  # otherwise, one failure would block all others forever
             if self._due:
                 asyncio.get_running_loop().call_soon(self._turn)

@@ -1,4 +1,4 @@
-"""A stream's subscription, and its caller."""
+"""A stream's subscription and its caller."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Caller", "Subscription"]
 
 
 class Subscription(NamedTuple):
-    """The events that a reader requested, the maximum number per write, and the format."""
+    """The events that a reader requested, their maximum number per write, and the format."""
 
     matcher: Matcher
     most: int
@@ -20,28 +20,28 @@ class Subscription(NamedTuple):
 
 
 class Caller(Protocol):
-    """The request behind a stream. ``opening`` is the token that the stream begins with."""
+    """The request that opened a stream. ``opening`` is the token with which the stream begins."""
 
     opening: str
 
     @property
     def token(self) -> Callable[[int], str]:
-        """Returns the token of a position."""
+        """The function that returns the token of a position."""
         ...
 
     def refusal(self) -> str:
-        """The reason why the stream must end; empty if it can continue.
+        """Return the reason why the stream must end, or an empty string if it may continue.
 
-        The call counts as a use of the session.
+        Calling this counts as a use of the session.
         """
         ...
 
     def left(self) -> None:
-        """Note that the reader is gone, even if it never had its connection."""
+        """Record that the reader is gone, even if it never got its connection."""
         ...
 
     def moment(self) -> str:
-        """The current time in the format of keep-alives."""
+        """Return the current time in the format of keep-alives."""
         ...
 
     def token_now(self, cursor: int) -> str:

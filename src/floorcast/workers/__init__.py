@@ -1,1 +1,1 @@
-"""Worker processes: run long computations outside the event loop, a few at a time."""
+"""Worker processes, which run long computations outside the event loop, a few at a time."""

@@ -1,4 +1,4 @@
-"""The messages between a server and its worker process: msgpack, prefixed with its length."""
+"""The messages between a server and a worker process, in msgpack prefixed with the length."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ __all__ = [
 ]
 
 HEADER_BYTES = 4
-MAX_FRAME_BYTES = 256 << 20  # a larger answer is an error of the worker
+MAX_FRAME_BYTES = 256 << 20  # a longer message is an error
 
 
 class Job(Struct):
-    """A function, as ``module:name``, and its argument. It takes and returns bytes."""
+    """A function, as ``module:name``, and its argument. The function takes and returns bytes."""
 
     function: str
     argument: bytes
@@ -45,8 +45,8 @@ class Note(Struct):
 class Reply(Struct, omit_defaults=True):
     """The outcome of a job.
 
-    It holds the answer, a refusal (the class of the error, its message and ``Retry-After``) or the
-    traceback of an unexpected exception. ``ends`` is true if the process cannot do another job.
+    It contains the answer, a refusal (the error's class and message, and ``Retry-After``), or the
+    traceback of an unexpected exception. ``ends`` is True if the process cannot do another job.
     """
 
     answer: bytes | None = None
@@ -65,7 +65,7 @@ def frame(message: Struct) -> bytes:
 
 
 def length_of(header: bytes) -> int:
-    """Return the length in a frame's header.
+    """Return the length that a frame's header contains.
 
     Raises ValueError if it exceeds ``MAX_FRAME_BYTES``.
     """
@@ -93,7 +93,7 @@ def refused(error: FloorcastError) -> Reply:
 
 
 def failure_of(reply: Reply) -> FloorcastError:
-    """Return the error of a reply that has a ``refusal``."""
+    """Return the error that a reply with a ``refusal`` stands for."""
     kind = getattr(errors, reply.refusal)
     if issubclass(kind, Unavailable | errors.RateLimited):
         error: FloorcastError = kind(reply.message, reply.retry_after)

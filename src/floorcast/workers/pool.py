@@ -32,8 +32,8 @@ class PoolTuning:
 
     At most ``at_once`` jobs run at a time, each for at most ``seconds`` and with at most
     ``memory_bytes`` of address space. A process without a job ends after ``idle_seconds``. A
-    refused client is told to try again after ``retry_seconds``, and its turn is reserved for twice
-    as long.
+    refused client is told to try again after ``retry_seconds``. Its turn is reserved for twice that
+    time.
     """
 
     at_once: int = 2
@@ -48,20 +48,20 @@ class WorkerFault(Exception):
 
 
 class WorkerPool:
-    """Runs functions from bytes to bytes in worker processes. Belongs to one event loop."""
+    """Runs functions from bytes to bytes in worker processes. A pool belongs to one event loop."""
 
     def __init__(self, tuning: PoolTuning | None = None) -> None:
         self._tuning = tuning or PoolTuning()
         self._idle: list[_Worker] = []
         self._busy: set[_Worker] = set()
         self._running: Counter[int] = Counter()
-        self._turns: dict[int, float] = {}  # until when a refused client's turn is reserved
+        self._turns: dict[int, float] = {}  # when each refused client's reserved turn ends
         self._ending: set[asyncio.Task[int]] = set()
         self._closed = False
 
     @property
     def processes(self) -> list[int]:
-        """Return the ids of the running processes."""
+        """The ids of the running processes."""
         return [worker.process.pid for worker in (*self._busy, *self._idle)]
 
     async def run(
@@ -75,13 +75,13 @@ class WorkerPool:
         """Run a module's function in a worker process and return its result.
 
         A process whose last job had the same ``near`` is preferred, because the function may have
-        kept something in memory that helps again. If the caller is cancelled, the process is
+        kept data in memory that it can use again. If the caller is cancelled, the process is
         killed.
 
-        Raises Unavailable if ``at_once`` jobs are running, if the client has one and another client
-        was refused, if the job takes too long or too much memory, or if its process ends. A
-        FloorcastError that the function raises is raised here. Any other exception raises
-        WorkerFault.
+        Raises Unavailable if ``at_once`` jobs are running, if the client already has a running job
+        and a turn is reserved for another client, if the job takes too much time or memory, or if
+        its process ends. If the function raises a FloorcastError, that error is raised here. If it
+        raises any other exception, WorkerFault is raised.
         """
         self._admit(client)
         self._running[client] += 1
@@ -140,7 +140,7 @@ class WorkerPool:
         return chosen
 
     async def _started(self) -> Process:
-        # no descriptor of the server is inheritable: the kernel closes them
+        # none of the server's descriptors are inheritable, so the kernel closes them
         return await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",
@@ -197,7 +197,7 @@ class WorkerPool:
 
 
 class _Worker:
-    """A process, and the ``near`` of its last job."""
+    """A process and the ``near`` of its last job."""
 
     def __init__(self, process: Process) -> None:
         self.process = process

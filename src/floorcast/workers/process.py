@@ -1,7 +1,8 @@
-"""A worker process: reads jobs from standard input, does one at a time, and writes the replies.
+"""A worker process, which reads jobs from standard input, runs them one by one, and replies.
 
-It ends when standard input ends, even in the middle of a job, so a killed server leaves no process
-behind. It has a lower priority than the server, and the kernel kills it first when memory runs out.
+The process ends when standard input ends, even in the middle of a job, so a killed server leaves no
+process behind. It has a lower priority than the server. If memory runs out, the kernel kills it
+first.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def main() -> None:
     """Run jobs until standard input ends. The argument is the memory limit in bytes."""
     limit = int(sys.argv[1])
     replies = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # so that the output of a library is not read as a reply
+    os.dup2(2, 1)  # so that a library's output is not read as a reply
     _yield_to_others(limit)
     structlog.configure(processors=[_note])
     gc.disable()  # a loaded floor has millions of objects and no garbage, and memory is limited
@@ -62,7 +63,7 @@ def reply_to(job: Job) -> Reply:
         function: Callable[[bytes], bytes] = getattr(importlib.import_module(module), name)
         answer = function(job.argument)
         if len(answer) > MAX_FRAME_BYTES // 2:
-            raise MemoryError  # noqa: TRY301 -- the reply is the same as for too much memory
+            raise MemoryError  # noqa: TRY301 -- the reply is the same as when memory runs out
         reply = Reply(answer=answer)
     except FloorcastError as error:
         reply = refused(error)
@@ -77,7 +78,7 @@ def reply_to(job: Job) -> Reply:
 
 
 def _read_jobs(file: BinaryIO, jobs: queue.SimpleQueue[bytes]) -> None:
-    """Pass jobs on. The process ends at the end of the file, when no one waits for a reply."""
+    """Pass on jobs. At the end of the file, end the process, because nobody needs a reply."""
     with suppress(OSError, ValueError):
         while (body := read_frame(file)) is not None:
             jobs.put(body)
