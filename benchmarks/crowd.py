@@ -16,8 +16,10 @@ import json
 import multiprocessing
 import tempfile
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, suppress
+from itertools import count
+from multiprocessing.sharedctypes import SynchronizedArray
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,7 +46,8 @@ PER_ADDRESS = 100
 EVERY = 0.05  # seconds between two events of the quiet client
 SETTLES = 10.0  # seconds until the crowd is connected
 
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+BODIES = 8  # different requests of the flooding connections, each sent with fresh ids
+ANSWERED = ("events", "events refused", "statistics", "statistics refused")
 
 
 class Felt(NamedTuple):
@@ -66,19 +69,20 @@ def head(method: str, path: str, size: int = 0, **headers: str) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
-async def answer(reader: asyncio.StreamReader) -> bytes:
-    """One response's body."""
+async def answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    """One response's status and body."""
     lines = (await reader.readuntil(b"\r\n\r\n")).lower().split(b"\r\n")
-    size = next((int(one[15:]) for one in lines if one.startswith(b"content-length:")), 0)
-    return await reader.readexactly(size)
+    size = next(int(one[15:]) for one in lines if one.startswith(b"content-length:"))
+    return int(lines[0].split()[1]), await reader.readexactly(size)
 
 
 async def login(port: int, client: str, user: str, token: str) -> str:
     """A session's id."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    body = json.dumps({"clientName": client, "userName": user, "password": "benchmark-password"})
-    writer.write(head("POST", "/session/login", len(body), LV_Access=token) + body.encode())
-    found: str = json.loads(await answer(reader))["sessionId"]
+    asked = json.dumps({"clientName": client, "userName": user, "password": "benchmark-password"})
+    writer.write(head("POST", "/session/login", len(asked), LV_Access=token) + asked.encode())
+    _, body = await answer(reader)
+    found: str = json.loads(body)["sessionId"]
     writer.close()
     return found
 
@@ -130,22 +134,32 @@ async def crowd(port: int, count: int, slow_ones: int) -> None:
     await asyncio.gather(*tasks)
 
 
-async def flood(port: int, count: int) -> None:
+def copies(body: bytes, name: str) -> Iterator[bytes]:
+    """Endless copies of a request, with events and calls that no server has seen."""
+    for number in count():
+        fresh = f"{name}-{number}-".encode()
+        yield body.replace(b'"id":"', b'"id":"' + fresh).replace(
+            b'"sessionId":"', b'"sessionId":"' + fresh
+        )
+
+
+async def flood(port: int, connections: int, answered: SynchronizedArray[int]) -> None:
     """Run the flooding connections forever: three send events, the fourth requests statistics."""
     session = await login(port, "BENCH", "bench", workload.API_TOKEN)
     auth = f"Bearer {workload.INGEST_KEY}"
+    bodies = workload.bodies(BODIES, seed=1000)
 
     async def flooding(number: int) -> None:
-        bodies = workload.bodies(200, seed=1000 + number)
+        requests = copies(bodies[number % BODIES], str(number))
 
         async def work(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             while True:
-                body = bodies[number % len(bodies)]
                 if number % 4 == 3:
                     writer.write(
                         head("POST", "/realtime/service/agents/status", LV_Session=session)
                     )
                 else:
+                    body = next(requests)
                     kind = "application/x-ndjson"
                     request = head(
                         "POST",
@@ -155,15 +169,15 @@ async def flood(port: int, count: int) -> None:
                         Content_Type=kind,
                     )
                     writer.write(request + body)
-                bodies.append(bodies.pop(0))
-                await answer(reader)
+                status, _ = await answer(reader)
+                answered[2 * (number % 4 == 3) + (status >= 300)] += 1
 
         await again(port, 20_000 + number, work)
 
-    await asyncio.gather(*(flooding(number) for number in range(count)))
+    await asyncio.gather(*(flooding(number) for number in range(connections)))
 
 
-def in_background(work: Callable[..., Coroutine[object, object, None]], *arguments: int) -> None:
+def in_background(work: Callable[..., Coroutine[object, object, None]], *arguments: object) -> None:
     """Run it in a separate process."""
     with suppress(KeyboardInterrupt):
         asyncio.run(work(*arguments))
@@ -202,7 +216,9 @@ async def felt(server: Running, seconds: float) -> Felt:
             head("POST", "/ingest/v1/events", len(body), Authorization=auth, Content_Type=kind)
             + body
         )
-        await answer(reader)
+        status, said = await answer(reader)
+        if status >= 300:
+            raise RuntimeError(said.decode())
         found.intake.append(time.perf_counter() - begun)
         found.server.append(server.processor() - spent)
         await asyncio.sleep(max(0.0, begun + EVERY - time.perf_counter()))
@@ -232,24 +248,30 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as server:
         quiet = asyncio.run(felt(server, given.seconds))
+        answered = multiprocessing.Array("q", len(ANSWERED))
+        works = ((crowd, (given.idle, given.slow)), (flood, (given.flooding, answered)))
         processes = [
-            multiprocessing.Process(target=in_background, args=(work, server.port, *counts))
-            for work, counts in ((crowd, (given.idle, given.slow)), (flood, (given.flooding,)))
+            multiprocessing.Process(target=in_background, args=(work, server.port, *arguments))
+            for work, arguments in works
         ]
         for process in processes:
             process.start()
         try:
             time.sleep(SETTLES + given.idle / 2_000)
+            before = answered[:]
             beside = asyncio.run(felt(server, given.seconds))
+            flooded = [now - then for now, then in zip(answered[:], before, strict=True)]
         finally:
             for process in processes:
                 process.terminate()
                 process.join()
+    for name, requests in zip(ANSWERED, flooded, strict=True):
+        print(f"flood: {name:<20}{requests / given.seconds:>8,.1f} requests/s")
     print(f"{'p99, ms':<12}{'quiet':>10}{'crowd':>10}{'ratio':>8}{'events':>9}")
     for name in Felt._fields:
-        before, after = getattr(quiet, name), getattr(beside, name)
-        ratio = p99(after) / p99(before)
-        print(f"{name:<12}{p99(before):>10.1f}{p99(after):>10.1f}{ratio:>8.2f}{len(after):>9,}")
+        alone, after = getattr(quiet, name), getattr(beside, name)
+        ratio = p99(after) / p99(alone)
+        print(f"{name:<12}{p99(alone):>10.1f}{p99(after):>10.1f}{ratio:>8.2f}{len(after):>9,}")
 
 
 if __name__ == "__main__":
