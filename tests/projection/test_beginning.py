@@ -1,4 +1,4 @@
-"""The state from which a projection begins: a usable snapshot, or the start of the log."""
+"""A projection begins with a usable snapshot or with the start of the log."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.projection.test_runner import CLIENT, House, run
 def test_a_newest_snapshot_that_is_unusable_gives_way_to_an_older_one(
     version: int, logged: list[str]
 ) -> None:
-    """Damaged inside, or of another release: only the entries since the older one are folded."""
+    """If the newest snapshot is damaged or has another version, the older one is used."""
 
     async def work(house: House) -> None:
         async with house.at_work(house.floor()) as floor:

@@ -1,4 +1,4 @@
-"""Calls that have left memory: stored, reloaded and listed."""
+"""Calls that have left memory are stored, reloaded and listed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DAY = FloorView(new_floor()).day_of(seen(0).now).number
 
 
 def test_a_call_is_listed_while_it_is_out_of_memory() -> None:
-    """It is listed between its eviction and the event that reloads it, as of each position."""
+    """A call is listed at each position between its eviction and the event that reloads it."""
     floor = new_floor()
     store = ProjectionStore(None, lambda: ticks(0), identity="log", heads={})
     floor.fold(call("call.queue", 0, service=10), ticks(1), "-")
@@ -38,7 +38,7 @@ def test_a_call_is_listed_while_it_is_out_of_memory() -> None:
     assert key in floor.call_table.calls
     assert listed(position(3, 3)) == [(key, Result.ABANDONED_WITHIN)]
     assert listed(position(3, 4)) == []
-    # a late answer changes it
+    # a late answer changes the call
     floor.fold(call("call.answer", 4), ticks(4), "-")
     floor.begin_entry(4, ticks(5))
     floor.call_table.evict_ended(LATER)
@@ -47,7 +47,7 @@ def test_a_call_is_listed_while_it_is_out_of_memory() -> None:
 
 
 def test_a_call_that_is_not_stored_is_not_brought_back() -> None:
-    """It starts from the event that names it."""
+    """A call that is not stored begins with the event that names it."""
     floor = new_floor()
     store = ProjectionStore(None, lambda: ticks(0), identity="log", heads={})
     bring_back(floor, store, [(1, "S1")], 2, 0)

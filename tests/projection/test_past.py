@@ -1,4 +1,4 @@
-"""Floors at past positions, read while the server writes the files."""
+"""Floors at past positions are read while the server writes the files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LIMITS = FoldLimits()
 
 @pytest.fixture
 def house() -> Iterator[House]:
-    """A node with a floor of five requests, and a restart after each."""
+    """Yield a node that has received five requests and was restarted after each one."""
     with scratch() as folder:
         one = House(folder, Clock())
         for number in range(5):
@@ -38,22 +38,22 @@ def house() -> Iterator[House]:
 
 
 def call(number: int) -> dict[str, object]:
-    """A call that begins to wait."""
+    """Return an event by which a call begins to wait."""
     return event("call.queue", number, transactionId=number, sessionId="s", service="Sales")
 
 
 def waiting(refold: Refold) -> list[int]:
-    """The calls in the floor's memory."""
+    """Return the calls in the floor's memory."""
     return sorted(transaction for transaction, _ in refold.floor.call_table.calls)
 
 
 def whole(refold: Refold) -> list[bytes]:
-    """The complete state of the floor."""
+    """Return the complete state of the floor."""
     return list(snapshot_parts(refold.floor.captured()))
 
 
 def test_each_place_has_its_floor(house: House) -> None:
-    """This holds at the end of an entry and within one."""
+    """Each position gives the right floor, at the end of an entry and within an entry."""
     with past_floors(house.data, LIMITS) as floors:
         assert waiting(floors.floor(ACME, end_of_entry(1))) == []
         assert waiting(floors.floor(ACME, end_of_entry(3))) == [0, 1, 2, 10, 11, 12]
@@ -66,7 +66,7 @@ def test_each_place_has_its_floor(house: House) -> None:
 
 
 def test_an_earlier_floor_is_used_where_it_spares_work(house: House) -> None:
-    """The result equals that from the snapshot."""
+    """Reusing an earlier floor gives the same result as the snapshot."""
     with past_floors(house.data, LIMITS) as floors:
         first = floors.floor(ACME, end_of_entry(4))
         assert floors.floor(ACME, end_of_entry(4), first) is first
@@ -79,7 +79,7 @@ def test_an_earlier_floor_is_used_where_it_spares_work(house: House) -> None:
 
 
 def test_damaged_snapshots_give_way_to_older_ones(house: House) -> None:
-    """As at a start. Without any snapshot, the whole log is folded."""
+    """Older snapshots replace damaged ones, and without any snapshot the whole log is folded."""
     with past_floors(house.data, LIMITS) as floors:
         expected = whole(floors.floor(ACME, end_of_entry(6)))
         newest = floors.floor(ACME, end_of_entry(6)).base
@@ -102,7 +102,7 @@ def test_damaged_snapshots_give_way_to_older_ones(house: House) -> None:
 
 
 def test_before_what_is_kept_it_says_from_when(house: House) -> None:
-    """The log may begin later than a usable snapshot."""
+    """The refusal names the first tick, because snapshots older than the log are not usable."""
     third = house.node.server.log.recorded_at(ACME, 4)
     house.close()
     connection = apsw.Connection(str(house.data / "log.db"))
@@ -120,7 +120,7 @@ def test_before_what_is_kept_it_says_from_when(house: House) -> None:
 
 
 def test_what_is_removed_meanwhile_is_still_read(house: House) -> None:
-    """The files are read as of one time."""
+    """Data that is deleted during the read is still read, because files are read as of one time."""
     with past_floors(house.data, LIMITS) as floors:
         before = whole(floors.floor(ACME, end_of_entry(2)))
         for file, table in (("log.db", "entries"), ("mirror.db", "snapshots")):
@@ -133,7 +133,7 @@ def test_what_is_removed_meanwhile_is_still_read(house: House) -> None:
 
 
 def test_a_folder_that_cannot_be_read_is_unavailable(tmp_path: Path) -> None:
-    """No file is created in it."""
+    """Reading a folder without files raises an error and does not create any."""
     with pytest.raises(Unavailable), past_floors(tmp_path, LIMITS):
         pass
     assert list(tmp_path.iterdir()) == []

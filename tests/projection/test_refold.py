@@ -1,4 +1,4 @@
-"""The fold and the recomputation do not depend on the order of arrival."""
+"""Neither the fold nor the recomputation depends on the order in which events arrive."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PATIENT = settings(
 TAKEN = {info.tag for info in map(msgspec.inspect.type_info, get_args(InboundEvent))}  # type: ignore[attr-defined]  # each is a tagged struct
 UNFOLDED = {kind for kind in KINDS if not {f"call.{kind}", f"agent.{kind}"} & TAKEN}
 OF_EVERY_INTERVAL = {"name", "serviceId", "start", "end", "complete"}
-AS_KNOWN_THEN = {  # of the current or offered call, when its event was recorded
+AS_KNOWN_THEN = {  # data of the current or offered call, as known when its event was recorded
     "service/agents/status": {"account", "phone", "callType"},
     "service/stats/intervals": {"missed"},
 }
@@ -43,7 +43,7 @@ def figures(rows: Rows) -> dict[str, list[dict[str, Any]]]:
 @PATIENT
 @given(arrivals())
 def test_what_is_recomputed_is_as_if_in_order(floor: Arrivals) -> None:
-    """Within a quarter of an hour, every figure is that of the ordered events."""
+    """Events up to a quarter of an hour late give the same figures as events in order."""
     shuffled, in_order = (
         answers_to(floor.shuffled, floor.now),
         answers_to(floor.in_order, floor.now),
@@ -54,12 +54,12 @@ def test_what_is_recomputed_is_as_if_in_order(floor: Arrivals) -> None:
 @PATIENT
 @given(arrivals([kind for kind in KINDS if kind not in UNFOLDED]))
 def test_the_fold_agrees_in_any_order_of_arrival(floor: Arrivals) -> None:
-    """Events of every kind are repeated and delayed."""
+    """The fold and the recomputation agree if events of any kind are repeated and delayed."""
     assert verify(1, floor.shuffled, Moment(floor.now)).differences == []
 
 
 def test_a_skipped_preview_returns_to_not_ready_without_a_reason() -> None:
-    """Both ways give Other, and not the first of the reasons."""
+    """The fold and the recomputation count the time as Other, not as the earlier reason."""
     told = [
         state("NOT_READY", 0, service=10, reason="LUNCH"),
         state("PREVIEW_DIAL_OFFERED", 60),

@@ -1,4 +1,4 @@
-"""One client's projection: published events, snapshots, and restarts."""
+"""A client's projection publishes events, takes snapshots, and survives restarts."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ BOTH: tuple[DeclaredFeed, ...] = ("agent", "interaction")
 
 
 class RecordingFeed(Feed):
-    """A feed that keeps the published events."""
+    """A feed that keeps the events that are published to it."""
 
     def __init__(self, name: FeedName) -> None:
         super().__init__(CLIENT, name, Rings(MemoryStore(), 1 << 20))
@@ -46,27 +46,27 @@ class RecordingFeed(Feed):
         self.sealed = 0
 
     def publish(self, records: Sequence[Record], through: int, ticks: int) -> None:
-        """Keep it."""
+        """Keep the arguments."""
         self.published.append((records, through, ticks))
 
     def seal(self) -> None:
-        """Count it."""
+        """Count the call."""
         self.sealed += 1
 
     @property
     def records(self) -> list[Record]:
-        """All records, in order."""
+        """All published records in order."""
         return [record for records, _, _ in self.published for record in records]
 
 
 class Observed(Projection):
-    """A projection with accessible feeds."""
+    """A projection whose feeds a test can read."""
 
     feeds: Mapping[FeedName, RecordingFeed]
 
 
 class House:
-    """A log and a store in memory, and projections that use both."""
+    """A log and a store in memory, with projections that use them."""
 
     def __init__(self) -> None:
         self.clock = Clock()
@@ -77,7 +77,7 @@ class House:
         self._number = 0
 
     def floor(self) -> Observed:
-        """A projection as a start would create it."""
+        """Return a projection as a start would create it."""
         floor = Floor(last_state(CLIENT, self.store, self.log))
         feeds: Mapping[FeedName, Feed] = {name: RecordingFeed(name) for name in BOTH}
         reports = Reports(self.folded.append, self._count)
@@ -85,7 +85,7 @@ class House:
 
     @asynccontextmanager
     async def at_work(self, floor: Observed) -> AsyncIterator[Observed]:
-        """Let a projection fold while the block runs."""
+        """Let a projection fold while a block runs."""
         folding = asyncio.create_task(floor.run())
         try:
             yield floor
@@ -106,13 +106,13 @@ class House:
         return (await self.log.append(Batch(CLIENT, lines, decoded))).number
 
     def event(self, kind: str, number: int = 0, **data: object) -> dict[str, Any]:
-        """The next event, of call ``number`` if given."""
+        """Return the next event, about call ``number`` if it is given."""
         self._number += 1
         call = {"transactionId": number, "sessionId": "s"} if number else {}
         return event(kind, self._number, **{**call, **data})
 
     def sms(self) -> dict[str, Any]:
-        """An event for the interaction feed."""
+        """Return an event for the interaction feed."""
         return self.event("sms.attempt", service=1, eventType="Attempt")
 
     def _count(self) -> None:
@@ -120,7 +120,7 @@ class House:
 
 
 def run(work: Callable[[House], Coroutine[Any, Any, None]]) -> None:
-    """Run a test on its own loop with its own log and store."""
+    """Run a test in its own event loop, with its own log and store."""
 
     async def begin() -> None:
         house = House()
@@ -132,7 +132,7 @@ def run(work: Callable[[House], Coroutine[Any, Any, None]]) -> None:
 
 
 def test_what_is_fed_bears_its_place_and_its_class() -> None:
-    """The event id is the token of its position. Other entries also advance the feeds."""
+    """Event ids are the tokens of their positions, and every entry advances all feeds."""
 
     async def work(house: House) -> None:
         await house.plan(*BOTH)
@@ -170,7 +170,7 @@ def test_what_is_fed_bears_its_place_and_its_class() -> None:
 
 
 def test_a_feed_has_what_comes_while_it_is_switched_on() -> None:
-    """It has the events between the site entries that switch it on and off."""
+    """A feed has the events between the site entries that switch it on and off."""
 
     async def work(house: House) -> None:
         async with house.at_work(house.floor()) as floor:
@@ -187,7 +187,7 @@ def test_a_feed_has_what_comes_while_it_is_switched_on() -> None:
 
 
 def test_a_change_is_known_by_when_it_was_folded_too() -> None:
-    """A response may be sent while an entry is between log and floor."""
+    """The fold time is kept, because a response may be sent before a recorded entry is folded."""
 
     async def scenario() -> None:
         house = House()
@@ -204,7 +204,7 @@ def test_a_change_is_known_by_when_it_was_folded_too() -> None:
 
 
 def test_a_long_entry_is_published_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Other tasks run in between, and each part has the position up to which it is complete."""
+    """Other tasks run between the parts, and each part says up to which position it is complete."""
     monkeypatch.setattr(runner, "SLICE", 4)
     monkeypatch.setattr(runner, "_TURN", -1.0)
 
@@ -222,7 +222,7 @@ def test_a_long_entry_is_published_piece_by_piece(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_long_entry_looks_for_each_call_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """This holds for any number of turns."""
+    """Each call is looked up once, however many turns the entry takes."""
     monkeypatch.setattr(runner, "_TURN", -1.0)
 
     async def work(house: House) -> None:
@@ -247,7 +247,7 @@ def test_a_long_entry_looks_for_each_call_once(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_an_event_that_cannot_be_folded_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is counted, and the events before and after it are published."""
+    """The failure is counted, and the events before and after it are published."""
 
     async def work(house: House) -> None:
         await house.plan(*BOTH)
@@ -272,7 +272,7 @@ def test_an_event_that_cannot_be_folded_stops_nothing(monkeypatch: pytest.Monkey
 
 
 def test_what_a_newer_release_wrote_is_passed_over_and_told_once() -> None:
-    """These are unknown types, states and sites, and invalid data. The rest is published."""
+    """Unknown types, unknown sites and invalid data are skipped, and the rest is published."""
 
     async def work(house: House) -> None:
         await house.plan(*BOTH)
@@ -297,7 +297,7 @@ def test_what_a_newer_release_wrote_is_passed_over_and_told_once() -> None:
 
 
 def test_who_waits_is_told_when_the_floor_folds_no_more() -> None:
-    """Later waiters are told, too. Folded positions need no wait."""
+    """Current and later waits fail, but there is no wait for entries that have been folded."""
 
     async def work(house: House) -> None:
         await house.plan(*BOTH)
@@ -317,12 +317,12 @@ def test_who_waits_is_told_when_the_floor_folds_no_more() -> None:
 
 
 def whole(floor: Observed) -> list[bytes]:
-    """The complete state of the floor, as bytes."""
+    """Return the complete state of the floor as bytes."""
     return list(snapshot_parts(floor.floor.captured()))
 
 
 def test_a_snapshot_and_the_entries_behind_it_are_the_floor() -> None:
-    """Starting from it publishes and knows the same as the projection that never stopped."""
+    """A start from a snapshot gives the same floor and feeds as a projection that never stopped."""
 
     async def work(house: House) -> None:
         await house.plan(*BOTH)
@@ -352,7 +352,7 @@ def test_a_snapshot_and_the_entries_behind_it_are_the_floor() -> None:
 
 
 def test_a_snapshot_comes_after_so_many_events(monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is none before, and no second one for the same events."""
+    """No snapshot is taken earlier, and none is taken twice for the same events."""
     monkeypatch.setattr(runner, "SNAPSHOT_EVERY", 5)
     monkeypatch.setattr(runner, "PAST_EVERY", 5)
 
@@ -371,7 +371,7 @@ def test_a_snapshot_comes_after_so_many_events(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_slow_floor_leaves_more_snapshots(monkeypatch: pytest.MonkeyPatch) -> None:
-    """If folding is slow, fewer events lie between two of them."""
+    """Fewer events are enough for a snapshot if the last one is more than ``PAST_SECONDS`` old."""
     monkeypatch.setattr(runner, "PAST_EVERY", 4)
 
     async def work(house: House) -> None:
@@ -390,7 +390,7 @@ def test_a_slow_floor_leaves_more_snapshots(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_each_hour_of_the_log_ends_with_a_snapshot() -> None:
-    """It is the floor before the next hour's first entry. Retention keeps it longer."""
+    """The last snapshot of an hour is the floor before the next hour's first entry."""
 
     async def work(house: House) -> None:
         async with house.at_work(house.floor()) as floor:
@@ -408,7 +408,7 @@ def test_each_hour_of_the_log_ends_with_a_snapshot() -> None:
 
 
 def test_a_quiet_floor_leaves_a_snapshot_by_the_hour() -> None:
-    """It does so if anything has happened since the last one."""
+    """A quiet floor takes a snapshot every hour if anything has happened since the last one."""
 
     async def work(house: House) -> None:
         async with house.at_work(house.floor()) as floor:
@@ -430,7 +430,7 @@ def test_a_quiet_floor_leaves_a_snapshot_by_the_hour() -> None:
 def test_a_floor_stopped_in_the_middle_of_an_entry_leaves_no_snapshot(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A start from it would miss the rest of the entry."""
+    """No snapshot is taken, because a start from it would miss the rest of the entry."""
     monkeypatch.setattr(runner, "SLICE", 1)
     monkeypatch.setattr(runner, "_TURN", -1.0)
 
@@ -452,7 +452,7 @@ def test_a_floor_stopped_in_the_middle_of_an_entry_leaves_no_snapshot(
 
 @pytest.mark.parametrize("damage", ["version", "blob"])
 def test_a_snapshot_that_cannot_be_read_is_done_without(damage: str) -> None:
-    """If it is damaged or of another release, the log is folded from its beginning."""
+    """If a snapshot is damaged or has another version, the log is folded from its beginning."""
 
     async def work(house: House) -> None:
         await house.plan(*BOTH)
@@ -467,7 +467,7 @@ def test_a_snapshot_that_cannot_be_read_is_done_without(damage: str) -> None:
 
 
 def test_a_start_behind_the_retention_knows_the_site_of_then() -> None:
-    """Retention removed the site's entry, but the site is still known."""
+    """The site is known even if retention has removed the site's entry."""
 
     async def work(house: House) -> None:
         await house.plan("interaction")
@@ -486,7 +486,7 @@ def test_a_start_behind_the_retention_knows_the_site_of_then() -> None:
 
 
 async def ended_call(house: House, floor: Observed) -> None:
-    """Call 1 begins and ends, and is evicted by the next entry."""
+    """Begin and end call 1, so that the next entry evicts it."""
     number = await house.take(
         house.event("call.start", 1, service=5, direction="INBOUND", account="A1"),
         house.event("call.end", 1, lvResult="DONE"),
@@ -496,7 +496,7 @@ async def ended_call(house: House, floor: Observed) -> None:
 
 
 def test_a_call_that_was_let_go_comes_back_when_an_event_speaks_of_it() -> None:
-    """The late event is published with the known members, and changes the stored call."""
+    """A late event is published with the call's known data, and changes the stored call."""
 
     async def work(house: House) -> None:
         await house.plan(*BOTH)
@@ -525,7 +525,7 @@ def test_a_call_that_was_let_go_comes_back_when_an_event_speaks_of_it() -> None:
 def test_a_call_is_found_while_the_entry_is_folded_that_let_it_go(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A request between two parts of a long entry finds it, too."""
+    """A request between two parts of a long entry also finds the call."""
     monkeypatch.setattr(runner, "SLICE", 1)
     monkeypatch.setattr(runner, "_TURN", -1.0)
 
@@ -544,7 +544,7 @@ def test_a_call_is_found_while_the_entry_is_folded_that_let_it_go(
 
 
 def test_a_start_before_a_late_event_folds_it_as_it_was_folded() -> None:
-    """Stored versions of a call from after the snapshot are not read."""
+    """Versions of a call that were stored after the snapshot are not read."""
 
     async def work(house: House) -> None:
         await house.plan(*BOTH)
@@ -571,7 +571,7 @@ def test_a_start_before_a_late_event_folds_it_as_it_was_folded() -> None:
 
 
 def test_an_empty_log_begins_with_an_empty_floor() -> None:
-    """It has no data and no wait."""
+    """An empty log gives an empty floor, without any wait."""
 
     async def work(house: House) -> None:
         assert last_state(CLIENT, house.store, house.log) == FloorState(client=CLIENT)

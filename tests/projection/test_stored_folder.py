@@ -1,4 +1,4 @@
-"""Reading a data folder's files while the server writes them."""
+"""A data folder's files can be read while the server writes them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.real.sites import ACME, event, ndjson
 
 @pytest.fixture
 def data() -> Iterator[Path]:
-    """A folder with four snapshots of a client, after entries 1 to 4."""
+    """Yield a folder with four snapshots of a client, after entries 1 to 4."""
     with scratch() as folder:
         house = House(folder, Clock())
         for number in range(3):
@@ -31,7 +31,7 @@ def data() -> Iterator[Path]:
 
 
 def change(data: Path, sql: str, *bindings: object) -> None:
-    """Change the store as a disk or another release would."""
+    """Change the store as a faulty disk or another release might."""
     connection = apsw.Connection(str(data / "mirror.db"))
     add_function(connection)
     connection.execute(sql, bindings)
@@ -39,7 +39,7 @@ def change(data: Path, sql: str, *bindings: object) -> None:
 
 
 def entry_of_newest(data: Path, at_most: int = 100, removed: int = 0) -> int | None:
-    """The entry of the newest usable state."""
+    """Return the entry of the newest usable state."""
     with stored_folder(data) as files:
         state = files.newest_state(ACME, at_most, removed)
     return None if state is None else state.entry
@@ -54,7 +54,7 @@ def entry_of_newest(data: Path, at_most: int = 100, removed: int = 0) -> int | N
     ],
 )
 def test_a_snapshot_that_cannot_be_used_gives_way_to_an_older_one(data: Path, fault: str) -> None:
-    """It may be damaged, of another release, or undecodable. The log has the rest."""
+    """Snapshots that are damaged, undecodable or from another release are not used."""
     assert [entry_of_newest(data), entry_of_newest(data, 3), entry_of_newest(data, 0)] == [
         4, 3, None,
     ]  # fmt: skip
@@ -64,7 +64,7 @@ def test_a_snapshot_that_cannot_be_used_gives_way_to_an_older_one(data: Path, fa
 
 
 def test_a_store_that_is_damaged_is_being_rebuilt(data: Path) -> None:
-    """Its reader is told to retry."""
+    """A damaged store raises an error that tells the client to try again."""
     store = data / "mirror.db"
     content = bytearray(store.read_bytes())
     content[4096:] = b"\xff" * (len(content) - 4096)
@@ -74,6 +74,6 @@ def test_a_store_that_is_damaged_is_being_rebuilt(data: Path) -> None:
 
 
 def test_a_folder_without_a_log_cannot_be_read(tmp_path: Path) -> None:
-    """The message names the folder."""
+    """The error message names the folder."""
     with pytest.raises(Unavailable, match=str(tmp_path)), stored_folder(tmp_path):
         pass

@@ -1,4 +1,4 @@
-"""The projections of all clients: started, caught up, restarted after failures, and stopped."""
+"""The supervisor starts projections, lets them catch up, restarts them and stops them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PLAN = FloorConfig(time_zone="UTC", feeds=("agent", "interaction"))
 
 
 class House:
-    """Projections over a log and a store in memory, on virtual time."""
+    """Projections that use a log and a store in memory, on virtual time."""
 
     def __init__(self, loop: VirtualLoop) -> None:
         self.loop = loop
@@ -43,7 +43,7 @@ class House:
         self._number = 0
 
     def begin_again(self) -> ProjectionSupervisor:
-        """Projections as a process creates them."""
+        """Return projections as a new process creates them."""
         return ProjectionSupervisor(
             self.log,
             self.store,
@@ -64,14 +64,14 @@ class House:
         return (await self.log.append(Batch(client, [line], [one]))).number
 
     async def fed(self, client: int = ACME) -> list[str]:
-        """The accounts in the client's interaction feed, in order."""
+        """Return the accounts in the client's interaction feed, in order."""
         page = await self.serving[client].feeds["interaction"].page(0, EVERYTHING, 1000)
         lines = page.lines.split(b"\n") if page.lines else []
         return [msgspec.json.decode(line)["account"] for line in lines]
 
 
 def in_house(work: Callable[[House], Awaitable[None]]) -> list[Any]:
-    """Run a test on its own loop, log and store. Returns the logged lines."""
+    """Run a test with its own loop, log and store. Returns the logged lines."""
 
     async def begin(loop: VirtualLoop) -> None:
         house = House(loop)
@@ -86,7 +86,7 @@ def in_house(work: Callable[[House], Awaitable[None]]) -> list[Any]:
 
 
 def test_a_client_is_served_once_its_floor_has_caught_up() -> None:
-    """It then has the log's events, and gets new ones."""
+    """A floor that has caught up has the log's events and receives new ones."""
 
     async def work(house: House) -> None:
         await house.log.append_site(ACME, msgspec.json.encode(PLAN))
@@ -101,7 +101,7 @@ def test_a_client_is_served_once_its_floor_has_caught_up() -> None:
 
 
 def test_a_plan_that_changed_is_an_entry_and_one_that_did_not_is_none() -> None:
-    """The fold of the log is therefore the floor, and a restart adds nothing to the log."""
+    """Only changed plans are appended, so that a restart adds nothing to the log."""
 
     async def work(house: House) -> None:
         heads = []
@@ -118,7 +118,7 @@ def test_a_plan_that_changed_is_an_entry_and_one_that_did_not_is_none() -> None:
 def test_a_floor_that_fails_is_begun_anew_and_feeds_nothing_twice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Meanwhile its client is unavailable, and waiters get an error."""
+    """Until a failed floor is rebuilt, its client is unavailable and waits fail."""
 
     async def work(house: House) -> None:
         await house.floors.begin(ACME, PLAN)
@@ -146,7 +146,7 @@ def test_a_floor_that_fails_is_begun_anew_and_feeds_nothing_twice(
 
 
 def test_a_floor_is_begun_anew_as_soon_as_that_is_possible(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The reason that prevents a start is logged, and the start is repeated."""
+    """The reason that prevents a start is logged, and the start is tried again."""
 
     async def work(house: House) -> None:
         await house.floors.begin(ACME, PLAN)
@@ -164,7 +164,7 @@ def test_a_floor_is_begun_anew_as_soon_as_that_is_possible(monkeypatch: pytest.M
 
 
 def test_one_clients_floor_is_no_other_clients_concern(monkeypatch: pytest.MonkeyPatch) -> None:
-    """While one fails, the other is served."""
+    """While one client's floor fails, another client is still served."""
 
     async def work(house: House) -> None:
         for client in (ACME, OTHER):
@@ -188,7 +188,7 @@ def test_one_clients_floor_is_no_other_clients_concern(monkeypatch: pytest.Monke
 
 
 def test_a_damaged_entry_is_told_and_waited_for_in_peace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The caller of the start gets the error. Retries log no traceback."""
+    """The caller of ``begin`` gets the error, and retries do not log tracebacks."""
 
     async def work(house: House) -> None:
         for client in (ACME, OTHER):
@@ -218,7 +218,7 @@ def test_a_damaged_entry_is_told_and_waited_for_in_peace(monkeypatch: pytest.Mon
 
 
 def test_a_stop_ends_a_floor_that_loses_a_cancellation(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Code that waits for NATS may lose one. The node stops anyway."""
+    """Code that waits for NATS may lose a cancellation, but the node stops anyway."""
 
     async def work(house: House) -> None:
         asked = asyncio.Event()
@@ -246,7 +246,7 @@ def test_a_stop_ends_a_floor_that_loses_a_cancellation(monkeypatch: pytest.Monke
 def test_a_damaged_entry_that_is_found_elsewhere_stops_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The projection continues at once, and its caller notices nothing."""
+    """The projection continues immediately, and its caller notices nothing."""
 
     async def work(house: House) -> None:
         await house.log.append_site(ACME, msgspec.json.encode(PLAN))
@@ -269,7 +269,7 @@ def test_a_damaged_entry_that_is_found_elsewhere_stops_nobody(
 
 
 def test_a_client_that_is_gone_is_served_no_more() -> None:
-    """Waiters get an error. The log keeps the client's entries for its return."""
+    """Waits for the client fail, and the log keeps its entries in case it returns."""
 
     async def work(house: House) -> None:
         await house.floors.begin(ACME, PLAN)
@@ -291,7 +291,7 @@ def test_a_client_that_is_gone_is_served_no_more() -> None:
 def test_a_start_goes_on_from_the_snapshots_that_closing_left(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """One that cannot start does not affect the others."""
+    """A client whose snapshot cannot be written does not affect other clients."""
 
     async def work(house: House) -> None:
         for client in (ACME, OTHER):
@@ -320,7 +320,7 @@ def test_a_start_goes_on_from_the_snapshots_that_closing_left(
 
 
 def test_quiet_floors_leave_their_snapshots_in_time() -> None:
-    """Those with an old snapshot write a new one."""
+    """Quiet floors whose last snapshot is old write a new one."""
 
     async def work(house: House) -> None:
         await house.floors.begin(ACME, PLAN)
@@ -343,7 +343,7 @@ def _raising(error: Exception) -> Callable[..., None]:
 def test_a_floor_that_cannot_start_is_rebuilt_in_the_background(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Its caller gets the error at once, and it is served as soon as it can be folded."""
+    """The caller gets an error immediately, and the client is served once it can be folded."""
 
     async def work(house: House) -> None:
         await house.take(account="before", transactionId=2)
@@ -362,7 +362,7 @@ def test_a_floor_that_cannot_start_is_rebuilt_in_the_background(
 def test_whoever_begins_a_floor_is_told_when_its_client_goes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A projection stopped by ``end`` is never ready, so waiting for it would block forever."""
+    """A projection that ``end`` has stopped is never ready, so its caller must get an error."""
 
     async def work(house: House) -> None:
         await house.take(account="before")
@@ -383,7 +383,7 @@ def test_whoever_begins_a_floor_is_told_when_its_client_goes(
 def test_a_snapshot_that_fails_keeps_no_other_floor_from_its_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Idle projections write theirs in sequence."""
+    """Quiet floors are saved one after the other, even if one of them fails."""
 
     async def work(house: House) -> None:
         for client in (ACME, OTHER):

@@ -1,4 +1,4 @@
-"""Floors with events at given times, and requests about them."""
+"""Makes floors with events at given times, and requests about these floors."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _decoder = msgspec.json.Decoder(InboundEvent)
 
 
 def event_at(kind: str, when: str | int, **data: object) -> InboundEvent:
-    """An event at an ISO time with offset, or at epoch ms."""
+    """Return an event at an ISO time with an offset or at epoch ms."""
     if isinstance(when, int):
         when = datetime.fromtimestamp(when / 1000, MIDDAY.tzinfo).isoformat()
     raw = {"specversion": "1.0", "id": "x", "source": "test", "type": kind, "time": when}
@@ -45,22 +45,22 @@ def event_at(kind: str, when: str | int, **data: object) -> InboundEvent:
 
 
 def call_at(kind: str, when: str | int, number: int = 1, **data: object) -> InboundEvent:
-    """An event of call ``number``."""
+    """Return an event about call ``number``."""
     return event_at(f"call.{kind}", when, transactionId=number, sessionId=f"S{number}", **data)
 
 
 def agent_at(kind: str, when: str | int, who: str | int = "ANN", **data: object) -> InboundEvent:
-    """An agent's event that enters a state."""
+    """Return an event by which an agent enters a state."""
     return event_at("agent.state", when, agent=who, eventType=kind, **data)
 
 
 def at(when: str) -> int:
-    """An ISO time with offset, in epoch ms."""
+    """Convert an ISO time with an offset to epoch ms."""
     return milliseconds(datetime.fromisoformat(when))
 
 
 def folded(plan: FloorConfig, events: Iterable[InboundEvent], client: int = 1) -> Floor:
-    """A floor that got each event at its own time, or just after the previous one."""
+    """Return a floor that received each event at its own time, or just after the previous event."""
     floor = Floor(FloorState(client=client))
     evicted = floor.call_table.evicted
     left: list[Call] = []
@@ -72,7 +72,7 @@ def folded(plan: FloorConfig, events: Iterable[InboundEvent], client: int = 1) -
             floor.begin_entry(1, recorded_at - 1)
             floor.apply(plan)
         floor.begin_entry(number, recorded_at)
-        if evicted:  # cleared as the runner does it, because every entry looks at all of them
+        if evicted:  # clear it as the runner does, because every entry goes through all of it
             left += evicted
             evicted.clear()
         floor.fold(event, recorded_at, "-")
@@ -81,27 +81,27 @@ def folded(plan: FloorConfig, events: Iterable[InboundEvent], client: int = 1) -
 
 
 def scopes(floor: Floor, *services: int) -> list[Scope]:
-    """A filter of these services; without any, no filter."""
+    """Return the scopes that a filter of these services selects, or all scopes without services."""
     return visible(floor).scopes(ServiceFilter(services=frozenset(services)))
 
 
 def visible(*floors: Floor, limits: CallCenterLimits = None, rows: int = 100) -> Visibility:
-    """The view of a user of these floors. ``rows`` is the number read per turn."""
+    """Return what a user of these floors may see. Each turn reads ``rows`` rows."""
     return Visibility([FloorView(floor) for floor in floors], limits, rows)
 
 
 def seen(seconds: float) -> Moment:
-    """The time ``seconds`` after noon."""
+    """Return the moment ``seconds`` after noon."""
     return Moment(int((MIDDAY.timestamp() + seconds) * 1000))
 
 
 def plain(answer: object) -> dict[str, Any]:
-    """A response as decoded from its JSON."""
+    """Return a response as it is decoded from its JSON."""
     decoded: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(answer))
     return decoded
 
 
 def only(rows: Sequence[R]) -> R:
-    """The only row."""
+    """Return the only row."""
     (row,) = rows
     return row

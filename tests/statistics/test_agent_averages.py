@@ -1,4 +1,4 @@
-"""Agent averages: time divided by visits."""
+"""Agent averages divide time by visits."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def averages(
 
 
 def test_coming_back_from_hold_continues_the_visit_to_in_call() -> None:
-    """There is one visit of 50 s with two holds in it, and hold has two visits."""
+    """One call visit of 50 s contains two hold visits."""
     row = averages(
         100,
         agent("IN_CALL", 0, service=10),
@@ -37,13 +37,13 @@ def test_coming_back_from_hold_continues_the_visit_to_in_call() -> None:
 
 
 def test_the_visit_under_way_counts() -> None:
-    """The agent was ready for 10 s before, and is for 4 s now."""
+    """The agent was ready for 10 s earlier, and has now been ready for 4 s."""
     row = averages(24, agent("READY", 0, service=10), agent("NOT_READY", 10), agent("READY", 20))
     assert (row.average_ready_time, row.average_not_ready_time) == ("7", "10")
 
 
 def test_all_agents_of_the_filter_count_gone_ones_too() -> None:
-    """Only the requested services count."""
+    """Agents that have logged off count, but only on the requested services."""
     events = (
         agent("READY", 0, service=10),
         agent("READY", 0, "BOB", service=10),
@@ -56,7 +56,7 @@ def test_all_agents_of_the_filter_count_gone_ones_too() -> None:
 
 
 def test_a_visit_counts_for_each_service_that_it_touches() -> None:
-    """An agent that moves between services while ready counts at both."""
+    """If an agent changes its service while it is ready, the visit counts for both services."""
     events = (agent("READY", 0, service=10), agent("READY", 30, service=20))
     assert averages(90, *events, services=(10,)).average_ready_time == "30"
     assert averages(90, *events, services=(20,)).average_ready_time == "60"
@@ -64,14 +64,14 @@ def test_a_visit_counts_for_each_service_that_it_touches() -> None:
 
 
 def test_nobody_has_an_average_of_0() -> None:
-    """There is one row, and its times are those of the response."""
+    """Without agents, there is still one row, with averages of 0 and the time of the response."""
     row = averages(5)
     assert row.average_ready_time == "0"
     assert row.time_stamp == str(seen(5).now)
 
 
 def test_totals_may_be_summed_slice_by_slice() -> None:
-    """Sums of slices equal the sum of all."""
+    """Adding up the sums of slices gives the same result as adding up all totals."""
     one, two, three = ([n] * 13 for n in (1, 2, 3))
     assert summed([(one, two), summed([(two, one), (three, three)])]) == ([6] * 13, [6] * 13)
     assert summed([]) == ([0] * 13, [0] * 13)

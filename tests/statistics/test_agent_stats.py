@@ -1,4 +1,4 @@
-"""Agent statistics: the listed agents, and consistent sums."""
+"""Agent statistics list the right agents, and their sums are consistent."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def day_of(*events: InboundEvent) -> Floor:
 
 
 def services(row: AgentServices) -> dict[int | None, tuple[int, int]]:
-    """Ready and inbound of each service of a row."""
+    """Return the ready time and the inbound calls for each service in a row."""
     return {one.id: (one.ready_duration, one.inbound_calls) for one in row.services}
 
 
 def test_the_old_method_lists_who_is_there_now_and_the_new_one_who_was_today() -> None:
-    """The old method has the agent's current service, and the new one all of today's."""
+    """The old method shows an agent at its current service, and the new one at all of today's."""
     floor = day_of(
         agent("READY", 0, service=10),
         agent("READY", 30, service=20),
@@ -61,14 +61,14 @@ def test_the_old_method_lists_who_is_there_now_and_the_new_one_who_was_today() -
 
 
 def test_who_skips_a_preview_that_nobody_heard_log_on_is_ready() -> None:
-    """The source connected during the day, and an agent who is offered a call is present."""
+    """A source may connect during the day, so an agent who is offered a call counts as present."""
     floor = day_of(agent("PREVIEW_DIAL_OFFERED", 0, service=10), agent("PREVIEW_DIAL_SKIPPED", 20))
     (row,) = agent_statistics(scopes(floor, 10), seen(50)).all()
     assert row.ready_duration == 30
 
 
 def test_calls_count_for_the_service_that_offered_them() -> None:
-    """Time counts for the service to which the agent was logged in."""
+    """A call counts for its own service, but the time counts for the agent's login service."""
     floor = day_of(
         agent("READY", 0, service=20),
         call("call.start", 1, service=10, direction="INBOUND"),
@@ -84,7 +84,7 @@ def test_calls_count_for_the_service_that_offered_them() -> None:
 
 
 def test_two_agents_of_one_call_are_both_credited() -> None:
-    """A call that returns is handled once by the service, and answered by both agents."""
+    """If a call returns to a service, both agents that answered it have it in their counts."""
     floor = day_of(
         call("call.start", 0, service=10, direction="INBOUND"),
         *(agent("READY", 0, who, service=10) for who in ("ANN", "BOB")),
@@ -99,7 +99,7 @@ def test_two_agents_of_one_call_are_both_credited() -> None:
 
 
 def test_an_agent_of_no_known_service_is_seen_by_who_sees_everything() -> None:
-    """The row has no id, and no filter selects it."""
+    """The row of an unknown service has no id, and no filter selects it."""
     floor = day_of(agent("READY", 0), agent("READY", 0, "BOB", service=10))
     rows = agent_statistics_ex(scopes(floor), seen(5)).all()
     assert [services(row) for row in rows] == [{None: (5, 0)}, {10: (5, 0)}]
@@ -107,14 +107,14 @@ def test_an_agent_of_no_known_service_is_seen_by_who_sees_everything() -> None:
 
 
 def test_an_agent_without_a_name_goes_by_its_login() -> None:
-    """A row without any name would be useless."""
+    """The login replaces a missing name, because a row without a name would be useless."""
     floor = day_of(agent("READY", 0, service=10))
     assert only(agent_statistics(scopes(floor), seen(1)).all()).agent_name == "ANN"
 
 
 @given(ANY_EVENTS)
 def test_statistics_ex_summed_over_services_is_statistics(events: list[InboundEvent]) -> None:
-    """This holds for every figure, as shown, and for every logged-in agent."""
+    """For each logged-in agent, every shown figure is the sum of the figures by service."""
     floor = day_of(*events)
     now = seen(431.7)
     ex: dict[str, Counter[str]] = {}
@@ -133,7 +133,7 @@ def test_statistics_ex_summed_over_services_is_statistics(events: list[InboundEv
 
 @given(ANY_EVENTS)
 def test_the_six_reasons_sum_to_the_total(events: list[InboundEvent]) -> None:
-    """This holds as shown, for each service and for their sum."""
+    """The shown reasons add up to the shown total for each service and for all services."""
     floor = day_of(*events)
     rows = [plain(row) for row in agent_statistics(scopes(floor), seen(300.3)).all()]
     rows += [
@@ -149,7 +149,7 @@ def test_the_six_reasons_sum_to_the_total(events: list[InboundEvent]) -> None:
 @given(ANY_EVENTS)
 @example([agent("PREVIEW_DIAL_OFFERED", 0), agent("PREVIEW_DIAL_SKIPPED", 1), agent("READY", 2)])
 def test_an_agent_s_durations_sum_to_its_logged_in_time(events: list[InboundEvent]) -> None:
-    """The time counts from events that leave the agent logged in to the next, to the ms."""
+    """From each event that leaves an agent logged in, every ms until the next event is counted."""
     floor = day_of(*events)
     logged_in: Counter[int] = Counter()
     last: dict[int, tuple[float, bool]] = {}
@@ -175,7 +175,7 @@ def test_an_agent_s_durations_sum_to_its_logged_in_time(events: list[InboundEven
 def test_a_restart_at_any_place_gives_the_same_answers(
     events: list[InboundEvent], cut: int
 ) -> None:
-    """Folding at once or from a snapshot gives the same rows in the same order."""
+    """Folding from a snapshot gives the same rows in the same order as folding all events."""
     whole = day_of(*events)
     first = day_of(*events[:cut])
     again = Floor(from_snapshot(list(snapshot_parts(first.captured()))))

@@ -1,4 +1,4 @@
-"""Agent status: the present, the changes, and agreement with the feed."""
+"""Agent status shows the present and the changes, and agrees with the feed."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def states(rows: list[AgentDetails]) -> list[tuple[str, str]]:
 
 
 def test_the_call_in_hand_is_shown_as_far_as_it_is_known() -> None:
-    """It has the data of the agent's event, and otherwise that of the call's own events."""
+    """The agent's event provides the call's data, and the call's own events provide the rest."""
     floor = day_of(
         call("call.start", 0, service=10, direction="INBOUND", callerId="650", account="a1"),
         call("call.queue", 1),
@@ -80,7 +80,7 @@ def test_a_free_agent_has_no_call() -> None:
 
 
 def test_changed_after_keeps_what_changed_and_adds_who_left() -> None:
-    """The filter includes the given ms. An agent that logged off has state 0."""
+    """Changes in the given ms are included. An agent that has logged off is shown with state 0."""
     floor = folded(
         PLAN,
         [
@@ -111,13 +111,13 @@ def test_changed_after_keeps_what_changed_and_adds_who_left() -> None:
 
 
 def test_changed_after_keeps_a_change_that_was_taken_since() -> None:
-    """The event's own time may be old, and only the service or the reason may have changed."""
+    """An event's own time may be old, and it may have changed only the service or the reason."""
     events = [
         agent("READY", 0, service=10),
         agent("NOT_READY", 20, "BOB", service=10, reason="LUNCH"),
         agent("NOT_READY", 30, "BOB", reason="BREAK"),
         agent("READY", 40, service=20),
-        agent("NOT_READY", 35),  # this one is late
+        agent("NOT_READY", 35),  # this event is late
     ]
 
     def changed(seconds: float) -> list[str]:
@@ -132,7 +132,7 @@ def test_changed_after_keeps_a_change_that_was_taken_since() -> None:
 
 
 def test_changed_after_keeps_a_change_of_the_same_millisecond() -> None:
-    """A response may be sent just before an event recorded in the same millisecond."""
+    """A response may be sent just before an event is recorded in the same millisecond."""
     floor = new_floor(PLAN)
     floor.begin_entry(2, ticks(50))
     before = agent_status(scopes(floor), seen(50)).all()
@@ -143,7 +143,7 @@ def test_changed_after_keeps_a_change_of_the_same_millisecond() -> None:
 
 
 def test_changed_after_keeps_a_change_that_was_on_its_way_to_the_floor() -> None:
-    """The change was recorded before the last response and folded after it."""
+    """The change was recorded before the last response but folded after it."""
     floor = new_floor(PLAN)
     floor.folded.now = 1000 * 55 + seen(0).now
     floor.begin_entry(2, ticks(50))
@@ -154,7 +154,7 @@ def test_changed_after_keeps_a_change_that_was_on_its_way_to_the_floor() -> None
 
 
 def test_changes_are_remembered_for_as_long_as_an_entry_can_be_on_its_way() -> None:
-    """After that the recorded time is enough, and memory is bounded by the floor."""
+    """Older changes are forgotten, because their recorded time is then enough to find them."""
     times = FoldTimes()
     times.now = 1
     times.note(7)
@@ -166,13 +166,13 @@ def test_changes_are_remembered_for_as_long_as_an_entry_can_be_on_its_way() -> N
 
 
 def test_an_agent_that_was_never_logged_in_did_not_log_off() -> None:
-    """A LOGOFF of an unknown agent changes nothing visible."""
+    """A LOGOFF of an unknown agent changes nothing that is visible."""
     floor = day_of(agent("LOGOFF", 5, service=10))
     assert agent_status(scopes(floor), seen(6), 0).all() == []
 
 
 def test_a_quiet_agent_is_not_shown() -> None:
-    """After sixteen hours without an event the agent is quiet. One that logged off is gone."""
+    """An agent is quiet after sixteen hours without an event, unless it has logged off."""
     floor = day_of(agent("READY", 0, service=10), agent("LOGON", 0, "BOB", service=10))
     fold_all(floor, [agent("LOGOFF", 1, "BOB")], begin=9)
     assert len(agent_status(scopes(floor), seen(16 * 3600 - 1)).all()) == 1
@@ -182,7 +182,7 @@ def test_a_quiet_agent_is_not_shown() -> None:
 
 @st.composite
 def agents_in_order(draw: st.DrawFn) -> list[InboundEvent]:
-    """Agents' events, ordered by time for each agent."""
+    """Draw agents' events that are ordered by time for each agent."""
     events = []
     for seconds in range(draw(st.integers(0, 30))):
         data: dict[str, object] = {}
@@ -197,7 +197,7 @@ def agents_in_order(draw: st.DrawFn) -> list[InboundEvent]:
 def test_a_snapshot_and_the_feed_since_is_the_next_snapshot(
     events: list[InboundEvent], cut: int
 ) -> None:
-    """A wallboard that applies the feed to the status shows the next status."""
+    """A wallboard that applies the feed to a status response shows the next status response."""
     floor = new_floor()
     fold_all(floor, events[:cut])
     call_table = {
@@ -219,7 +219,7 @@ def drawn(row: AgentDetails) -> dict[str, Any]:
 
 
 def follow(call_table: dict[str, dict[str, Any]], event: dict[str, Any]) -> None:
-    """Apply an agent event as a reader of the feed would."""
+    """Apply an agent event as a feed's reader would."""
     state = STATE_IDS[event["eventType"]]
     row = call_table.setdefault(event["agentLoginId"], {"state": 0, "since": 0})
     if row["state"] != state:
@@ -238,7 +238,7 @@ HIDDEN = FloorConfig(
 
 
 def with_a_hidden_call() -> Floor:
-    """ANN of Sales takes a call of Support, and BOB of Support takes one of Sales."""
+    """Return a floor where ANN of Sales has a Support call, and BOB of Support has a Sales call."""
     taken = [
         call("call.start", 1, 1, service=20, direction="INBOUND", callerId="650", account="A"),
         call("call.queue", 1, 1),
@@ -253,7 +253,7 @@ def with_a_hidden_call() -> Floor:
 
 
 def test_a_hidden_service_s_call_is_blank() -> None:
-    """A limited user sees the visible agent without the call, and never the hidden service."""
+    """A limited user sees the agent without the hidden call, and never sees the hidden service."""
     floor = with_a_hidden_call()
     rows = agent_status(visible(floor, limits=frozenset({(1, 1)})).scopes(), seen(9)).all()
     ann, bob = map(plain, rows)
@@ -268,7 +268,7 @@ def test_a_hidden_service_s_call_is_blank() -> None:
 
 
 def test_an_agent_is_found_by_the_service_whose_call_it_took() -> None:
-    """All methods with agents include it, although it is logged in to another service."""
+    """An agent who took a service's call is listed there, although it is logged in elsewhere."""
     of_sales = scopes(with_a_hidden_call(), 10)
     assert [row.agent_login_id for row in agent_status(of_sales, seen(9)).all()] == ["ANN", "BOB"]
     assert [row.inbound_calls for row in agent_statistics(of_sales, seen(9)).all()] == [0, 1]

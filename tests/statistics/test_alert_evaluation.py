@@ -1,4 +1,4 @@
-"""The value of each alert rule equals the statistics."""
+"""An alert rule's value equals the figure in the statistics."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ SERVICES = (
 
 
 def rule(figure: str, **more: object) -> AlertRule:
-    """A rule about a figure."""
+    """Return a rule about a figure."""
     return AlertRule(name=figure, figure=figure, threshold=1, clear=1, **more)  # type: ignore[arg-type]  # tests give any
 
 
 def floor_with(*rules: AlertRule) -> Floor:
-    """A floor with an answered call and a waiting one, both at Sales."""
+    """Return a floor with an answered call and a waiting call, both at Sales."""
     plan = FloorConfig(
         time_zone="America/New_York",
         call_centers=(CallCenter(id=5, name="North"),),
@@ -45,7 +45,7 @@ def floor_with(*rules: AlertRule) -> Floor:
 
 
 def values(floor: Floor, now: int = NOON) -> dict[tuple[str, int | None], tuple[object, int]]:
-    """The value of each alert, and its calls."""
+    """Return each alert's value and number of calls."""
     view = FloorView(floor)
     found: list[Judged] = []
     for some in judged(view, alerts_of(view), Moment(now)):
@@ -54,7 +54,7 @@ def values(floor: Floor, now: int = NOON) -> dict[tuple[str, int | None], tuple[
 
 
 def test_figures_of_the_day_and_of_the_interval_are_those_of_the_methods() -> None:
-    """This holds for every service of the client. A service without calls counts zero."""
+    """Values equal the statistics for every service, and are zero for a service without calls."""
     floor = floor_with(rule("longestCallInQueue"), rule("interval.offered"), rule("totalHandled"))
     found = values(floor)
     assert found["longestCallInQueue", 10] == (30, 1)
@@ -65,13 +65,13 @@ def test_figures_of_the_day_and_of_the_interval_are_those_of_the_methods() -> No
 
 
 def test_a_service_that_nobody_works_for_is_judged_too() -> None:
-    """``totalAgents`` below one is a reason for an alert."""
+    """A rule can alert on ``totalAgents`` below one, so services without agents have values."""
     assert values(floor_with(rule("totalAgents")))["totalAgents", 12] == (0, 0)
     assert values(floor_with(rule("percentComplete")))["percentComplete", 12] == (None, 0)
 
 
 def test_silence_is_since_the_newest_event_and_is_of_the_client() -> None:
-    """Before the first event there is no silence."""
+    """Silence has no value before the client's first event."""
     floor = floor_with(rule("silence"))
     floor.state.heard_at = (NOON - 61_000) * 10_000
     assert values(floor) == {("silence", None): (61, 0)}
@@ -80,7 +80,7 @@ def test_silence_is_since_the_newest_event_and_is_of_the_client() -> None:
 
 
 def test_outside_its_hours_a_rule_has_no_value() -> None:
-    """Hours are in the client's zone: noon in New York is not noon in UTC."""
+    """A rule's hours are in the client's time zone: noon in New York is not noon in UTC."""
     inside = rule("totalHandled", hours="11:30-12:30", services=(10,))
     outside = rule("totalOffered", hours="16:30-17:30", services=(10,))
     found = values(floor_with(inside, outside))
@@ -94,6 +94,6 @@ def test_outside_its_hours_a_rule_has_no_value() -> None:
 def test_a_rule_is_for_the_services_that_it_names(
     more: dict[str, tuple[int, ...]], services: set[int]
 ) -> None:
-    """Ids that the floor does not know are ignored."""
+    """A rule ignores ids that the floor does not know."""
     view = FloorView(floor_with(rule("totalOffered", **more)))
     assert {service for _, service in alerts_of(view)} == services

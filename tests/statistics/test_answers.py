@@ -1,4 +1,4 @@
-"""Each method, from a request to the bytes of its response."""
+"""Each method turns a request into the bytes of a response."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NOWHERE = ServiceFilter(frozenset({404}))
 
 @pytest.fixture
 def visibility() -> Visibility:
-    """A floor with a site and no events."""
+    """Return the visibility of a floor that has a site and no events."""
     floor = Floor(FloorState(client=1))
     floor.begin_entry(1, 10_000)
     floor.apply(PLAN)
@@ -28,7 +28,7 @@ def visibility() -> Visibility:
 
 @pytest.mark.parametrize("method", list(METHODS))
 def test_step_by_step_it_is_the_whole_answer(visibility: Visibility, method: str) -> None:
-    """The result is the same JSON for any slices."""
+    """The steps give the same JSON regardless of how the rows are sliced."""
     question = Question(method)  # type: ignore[arg-type]  # each of the methods' names
     steps = answer_steps(question, visibility, Moment(5_000))
     try:
@@ -40,10 +40,10 @@ def test_step_by_step_it_is_the_whole_answer(visibility: Visibility, method: str
     assert isinstance(msgspec.json.decode(body), dict)
 
 
-# the list of alerts has no filter
+# the alert list has no filter
 @pytest.mark.parametrize("method", [name for name in METHODS if name != "alerts"])
 def test_an_unknown_id_is_refused(visibility: Visibility, method: str) -> None:
-    """Every method refuses it, and no floor stays blocked."""
+    """Every method refuses an unknown id, and no scan stays open on a floor."""
     question = Question(
         method,  # type: ignore[arg-type]  # each of the methods' names
         filter=NOWHERE,

@@ -1,4 +1,4 @@
-"""Past responses, computed as in a worker process."""
+"""Responses about the past are computed as in a worker process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.real.sites import ACME, CHILD, event, ndjson
 
 @pytest.fixture
 def house() -> Iterator[House]:
-    """A node with a call in each of two requests, and a snapshot between them."""
+    """Yield a node that received two requests with a call each and took a snapshot in between."""
     with scratch() as folder:
         one = House(folder, Clock())
         for number in (1, 2):
@@ -35,7 +35,7 @@ def house() -> Iterator[House]:
 
 
 def asked(house: House, entry: int, question: Question) -> bytes:
-    """A request about the floor after an entry."""
+    """Return a request about the floor after an entry."""
     positions = [FloorPosition(ACME, end_of_entry(entry)), FloorPosition(CHILD, end_of_entry(1))]
     past = PastQuestion(
         folder=str(house.data),
@@ -50,13 +50,13 @@ def asked(house: House, entry: int, question: Question) -> bytes:
 
 
 def answered(house: House, entry: int, question: Question) -> PastAnswer:
-    """Its response."""
+    """Return the response to a request about the floor after an entry."""
     return msgspec.msgpack.decode(answer_as_of(asked(house, entry, question)), type=PastAnswer)
 
 
 @pytest.mark.parametrize("method", list(METHODS))
 def test_what_is_kept_changes_no_answer(house: House, method: str) -> None:
-    """Each time has the same response in any order of requests."""
+    """A question about a past time has the same answer in any order of requests."""
     question = Question(method)  # type: ignore[arg-type]  # each of the methods' names
     first = {entry: answered(house, entry, question) for entry in (1, 2, 3)}
     for entry in (3, 3, 1, 2, 3, 2):
@@ -64,7 +64,7 @@ def test_what_is_kept_changes_no_answer(house: House, method: str) -> None:
 
 
 def test_the_newest_event_is_that_of_then(house: House) -> None:
-    """It is the time of its recording, or 0 if the log had only the site."""
+    """``newest_event`` is when the event was recorded, or 0 if the log had only the site."""
     question = Question("service/stats")
     newest = [answered(house, entry, question).newest_event for entry in (1, 2, 3)]
     assert newest[0] == 0
@@ -72,7 +72,7 @@ def test_the_newest_event_is_that_of_then(house: House) -> None:
 
 
 def test_a_refusal_is_raised_and_leaves_the_next_answer_right(house: House) -> None:
-    """The id did not exist then, and the cached state stays valid."""
+    """An id that did not exist then is refused, and the cached floor stays valid."""
     before = answered(house, 3, Question("service/stats"))
     with pytest.raises(InvalidParameter, match=r"filter\.service names 77"):
         answered(house, 2, Question("service/stats", filter=ServiceFilter(frozenset({77}))))
@@ -80,7 +80,7 @@ def test_a_refusal_is_raised_and_leaves_the_next_answer_right(house: House) -> N
 
 
 def test_what_cannot_be_computed_says_from_when(house: House) -> None:
-    """The message has the first tick that can be requested."""
+    """The refusal has the first tick that can be requested."""
     house.close()
     connection = apsw.Connection(str(house.data / "log.db"))
     connection.set_busy_timeout(5_000)  # the server also writes

@@ -1,4 +1,4 @@
-"""One page of a long list."""
+"""A page is one part of a long list."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PLACES = st.lists(
 
 @given(PLACES, st.integers(1, 4))
 def test_pages_join_to_the_sorted_list(places: list[PlaceInList], most: int) -> None:
-    """Rows may be added in any order, and each page has the total."""
+    """Pages are the same for any order in which rows are added, and each one has the total."""
     after, found = None, []
     while True:
         page: Page[PlaceInList] = Page(after, most)
@@ -32,7 +32,7 @@ def test_pages_join_to_the_sorted_list(places: list[PlaceInList], most: int) -> 
 
 
 def test_what_cannot_be_on_the_page_is_counted_and_dropped() -> None:
-    """Once a page is full of earlier rows, later ones are not built."""
+    """Once a page is full of earlier rows, later rows are only counted."""
     page: Page[None] = Page((0, 0, ""), 2)
     for at in range(1, 12):
         assert page.takes((at, 1, "s"))

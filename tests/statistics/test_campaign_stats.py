@@ -1,4 +1,4 @@
-"""Campaign statistics: today's campaigns and their data."""
+"""Campaign statistics list today's campaigns and their data."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def listed(floor: Floor, seconds: float, wanted: CampaignFilter = CampaignFilter
 
 
 def test_a_campaign_is_of_today_when_it_was_updated_or_had_a_call() -> None:
-    """A campaign that was active only yesterday is missing."""
+    """A campaign that was active only yesterday is not listed."""
     floor = day_of(
         update(-DAY, 1, service=10),
         update(-DAY, 2, service=10),
@@ -43,7 +43,7 @@ def test_a_campaign_is_of_today_when_it_was_updated_or_had_a_call() -> None:
 
 
 def test_a_call_that_only_its_end_connects_with_a_campaign_counts() -> None:
-    """The campaign also gets the call's service."""
+    """A campaign that only a ``call.end`` names is listed with the call's service."""
     floor = day_of(
         call("call.start", 0, service=20, direction="OUTBOUND"), call("call.end", 5, campaign=7)
     )
@@ -53,14 +53,14 @@ def test_a_call_that_only_its_end_connects_with_a_campaign_counts() -> None:
 
 @pytest.mark.parametrize("state", ["DEACTIVATED", "SCHEDULED_UNBUILT", "READY_UNBUILT"])
 def test_campaigns_that_are_not_built_are_left_out(state: str) -> None:
-    """This holds for every filter. Selecting one is not an error."""
+    """A campaign that is not built is left out, but selecting it in a filter is not an error."""
     floor = day_of(update(0, 5, service=10, state=state))
     assert listed(floor, 1) == []
     assert listed(floor, 1, CampaignFilter(frozenset({5}))) == []
 
 
 def test_counts_that_are_not_known_yet_are_left_out() -> None:
-    """They are not zero, and a later report adds them."""
+    """Unknown counts are omitted instead of zero, until a later report adds them."""
     floor = day_of(update(0, service=10, uploaded=15, timezones={"ET": 5, "GU": 1}))
     row = plain(only(campaign_statistics(visible(floor), CampaignFilter(), seen(1)).all()))
     assert list(row) == ["timezoneBreakdown", "campaignId", "serviceId", "uploaded"]
@@ -86,7 +86,7 @@ def test_counts_that_are_not_known_yet_are_left_out() -> None:
 
 
 def test_campaigns_are_found_by_id_by_service_and_by_call_center() -> None:
-    """One kind at a time may be given. Call center 1 has both services here."""
+    """Each kind of id selects campaigns. Call center 1 has both services here."""
     floor = day_of(update(0, 1, service=10), update(0, 2, service=20), update(0, 3, service=77))
     assert listed(floor, 1) == [1, 2, 3]
     assert listed(floor, 1, CampaignFilter(frozenset({3, 1}))) == [1, 3]
@@ -96,7 +96,7 @@ def test_campaigns_are_found_by_id_by_service_and_by_call_center() -> None:
 
 
 def test_an_id_that_is_unknown_or_out_of_sight_is_an_error() -> None:
-    """The error names it, and is the same for both."""
+    """The error names the id, and does not reveal whether the id exists."""
     floor = day_of(update(0, 1, service=10), update(0, 3, service=77))
     limited = visible(floor, limits=frozenset({(1, 1)}))
     for number in (3, 99):
@@ -107,7 +107,7 @@ def test_an_id_that_is_unknown_or_out_of_sight_is_an_error() -> None:
 
 
 def test_a_campaign_bears_the_name_that_a_source_gave_it() -> None:
-    """It comes from an event or a report. Without one the member is omitted."""
+    """The name comes from an event or a report, and is omitted if neither has one."""
     floor = day_of(update(0, 5), update(0, "Spring"), update(1, 6, name="Autumn"))
     rows = campaign_statistics(visible(floor), CampaignFilter(), seen(2)).all()
     names = {row["campaignId"]: row.get("name") for row in map(plain, rows)}

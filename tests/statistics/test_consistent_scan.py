@@ -1,4 +1,4 @@
-"""Rows have one position, whatever is folded between two slices."""
+"""All rows show the floor at one position, whatever is folded between two slices."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ from tests.statistics.floors import scopes, seen, visible
 
 
 def campaigns(scopes: Sequence[Scope], moment: Moment) -> Slices[CampaignStatistics]:
-    """Every campaign of the floors of some scopes."""
+    """Return every campaign on the floors of some scopes."""
     visibility = Visibility([scope.view for scope in scopes], rows=scopes[0].rows)
     return campaign_statistics(visibility, CampaignFilter(), moment)
 
 
 def quarters(scopes: Sequence[Scope], moment: Moment) -> Slices[ServiceInterval]:
-    """The day by quarters of an hour."""
+    """Return the day's statistics by quarter hour."""
     return service_intervals(scopes, moment, IntervalSpan())
 
 
@@ -65,7 +65,7 @@ METHODS: dict[str, Method] = {
 
 @st.composite
 def campaign_events(draw: st.DrawFn) -> InboundEvent:
-    """A report of one of three campaigns, or a call of one."""
+    """Draw a report about one of three campaigns, or a call of one of them."""
     number, service = draw(st.integers(1, 3)), draw(st.sampled_from([10, 20, "Elsewhere"]))
     when = draw(st.integers(0, 200))
     if draw(st.booleans()):
@@ -92,7 +92,7 @@ def one_a_turn(floor: Floor) -> list[Scope]:
 def test_what_is_folded_meanwhile_does_not_show(
     method: str, before: list[InboundEvent], meanwhile: list[InboundEvent], *, change: bool
 ) -> None:
-    """All rows, and the site's names, are those at the start of the scan."""
+    """All rows show the state and the site's names as they were at the start of the scan."""
     floor, same = new_floor(), new_floor()
     for one in (floor, same):
         fold_all(one, before)
@@ -109,7 +109,7 @@ def test_what_is_folded_meanwhile_does_not_show(
 
 
 def test_the_floor_is_let_go_when_the_reader_leaves() -> None:
-    """A cancelled request costs the fold nothing afterwards."""
+    """A canceled request leaves no hooks behind that would slow the fold down."""
     floor = new_floor()
     fold_all(floor, [agent("READY", 0, who, service=10) for who in ("ANN", "BOB", 9)])
     with agent_status(one_a_turn(floor), seen(1)) as slices:
@@ -120,7 +120,7 @@ def test_the_floor_is_let_go_when_the_reader_leaves() -> None:
 
 
 def test_what_fits_into_a_slice_is_read_at_once() -> None:
-    """One row needs no hooks, and later events are not visible."""
+    """A scan of one row needs no hooks, and does not show later events."""
     floor = new_floor()
     fold_all(floor, [agent("READY", 0, service=10)])
     slices = agent_status(one_a_turn(floor), seen(1))
@@ -130,7 +130,7 @@ def test_what_fits_into_a_slice_is_read_at_once() -> None:
 
 
 def test_rows_come_by_id_and_none_is_left_out() -> None:
-    """Ids may be given in any order."""
+    """A scan orders its ids, which may be given in any order."""
     floor: Floor = new_floor()
     read = Scan({9, 7, 8}, lambda one: None if one == 8 else one, floor.hooks.agents, 1)
     floor.begin_entry(2, ticks(1))
@@ -139,7 +139,7 @@ def test_rows_come_by_id_and_none_is_left_out() -> None:
 
 
 class Counted:
-    """Counts the rows built, in total and per turn."""
+    """Counts the rows that are built, in total and per turn."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str) -> None:
         self.made = 0
@@ -152,7 +152,7 @@ class Counted:
         monkeypatch.setattr(module, name, counted)
 
     def most(self, slices: Callable[[], Slices[object]]) -> int:
-        """The most rows built in one turn, including the start of the scan."""
+        """Return the most rows built in one turn, including the turn in which the scan starts."""
         most = before = 0
         for _ in slices():
             most, before = max(most, self.made - before), self.made
@@ -161,7 +161,7 @@ class Counted:
 
 @pytest.mark.parametrize("number", [300, 600])
 def test_no_turn_makes_more_rows_than_it_may(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twice as many waiting or outbound calls, services or campaigns take twice the turns."""
+    """No turn builds more than 50 rows, however many calls, services or campaigns there are."""
     floor = new_floor()
     for one in range(number):
         start = {"direction": "OUTBOUND", "campaign": one, "service": f"S{one}"}

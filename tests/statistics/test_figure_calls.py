@@ -1,4 +1,4 @@
-"""The calls behind a figure are as many as the figure, in memory or stored."""
+"""A figure equals the number of calls behind it, whether they are in memory or stored."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LEAVING: dict[str, Any] = {"reason": "OTHER"}
 
 @st.composite
 def other_events(draw: st.DrawFn) -> InboundEvent:
-    """A call leaves its service or is corrected."""
+    """Draw an event by which a call leaves its service or is corrected."""
     number, at = draw(st.integers(1, 4)), draw(st.integers(0, 200))
     if draw(st.booleans()):
         reason = draw(st.sampled_from(["TIMEOUT", "OTHER"]))
@@ -69,18 +69,18 @@ class House:
         self.floor.fold(event, ticks(200 + self.entry), "-")
 
     def restart(self) -> None:
-        """Continue from a snapshot."""
+        """Replace the floor by one that is read from its snapshot."""
         self.floor = Floor(from_snapshot(list(snapshot_parts(self.floor.captured()))))
 
     def live(self, steps: list[tuple[InboundEvent, str]]) -> None:
-        """Fold each event with the runner's work after it."""
+        """Fold each event, and restart the floor after the steps that say so."""
         for event, then in steps:
             self.take(event, let_go_of_ended=then == "let go")
             if then == "restart":
                 self.restart()
 
     def left(self, wanted: Wanted) -> LeftCalls | None:
-        """The calls that are currently out of memory."""
+        """Return the calls that are no longer in memory."""
         if wanted.figure in LIVE_FIGURES:
             return None
         reached = end_of_entry(self.entry)
@@ -97,7 +97,7 @@ class House:
         return page
 
     def pages(self, wanted: Wanted, moment: Moment) -> Iterator[FigureCalls]:
-        """All pages."""
+        """Yield all pages."""
         while True:
             page = self.page(wanted, moment)
             yield page
@@ -106,7 +106,7 @@ class House:
             wanted = wanted._replace(after=page.last)
 
     def figures(self, moment: Moment) -> dict[tuple[int, Figure], int]:
-        """The statistics by service and figure."""
+        """Return the statistics by service and figure."""
         found = dict.fromkeys(((service, figure) for service in SERVICES for figure in FIGURES), 0)
         for row in service_stats(scopes(self.floor, *SERVICES), moment).all():
             number = int(row.service_id)
@@ -123,7 +123,7 @@ class House:
         return found
 
     def check(self, moment: Moment, most: int = 1000) -> None:
-        """Check that every figure is the length of its list, by day and by interval."""
+        """Check that every figure equals the length of its list, by day and by interval."""
         day = FloorView(self.floor).day_of(moment.now).number
         for (service, figure), expected in self.figures(moment).items():
             wanted = Wanted(service, figure, day, most=most)
@@ -137,7 +137,7 @@ class House:
         self.check_intervals(moment, day)
 
     def check_intervals(self, moment: Moment, day: int) -> None:
-        """Check it for each interval with a count."""
+        """Check the figures of each interval that has counts."""
         rows = service_intervals(scopes(self.floor, *SERVICES), moment, IntervalSpan(300)).all()
         for row in rows:
             expected: dict[Figure, int] = {
@@ -158,7 +158,7 @@ class House:
 def test_the_list_is_as_long_as_the_figure(
     steps: list[tuple[InboundEvent, str]], most: int
 ) -> None:
-    """This includes late, repeated and reordered events, evicted calls and restarts."""
+    """Figures and lists agree for late, repeated and reordered events, evictions and restarts."""
     house = House()
     house.live(steps)
     house.check(seen(400), most)
@@ -166,7 +166,7 @@ def test_the_list_is_as_long_as_the_figure(
 
 @pytest.mark.parametrize("after", [-1, 0, 1])
 def test_a_call_becomes_quiet_in_both_at_the_same_moment(after: int) -> None:
-    """Within a millisecond of the limit, the calls that wait and their number agree."""
+    """The list and the figure agree even within a millisecond of the limit."""
     house = House()
     house.take(call("call.queue", 100, service=10))
     house.take(call("call.queue", 100, 2, service=20))
@@ -177,7 +177,7 @@ def test_a_call_becomes_quiet_in_both_at_the_same_moment(after: int) -> None:
 
 @st.composite
 def long_call(draw: st.DrawFn) -> list[tuple[InboundEvent, str]]:
-    """One call that moves between queues and agents, with some late events."""
+    """Draw a call that moves between queues and agents, with some late events."""
     steps = []
     for number in range(draw(st.integers(12, 50))):
         kind = draw(st.sampled_from(["call.queue", "call.queue", "call.answer", "call.leave"]))
@@ -197,7 +197,7 @@ def long_call(draw: st.DrawFn) -> list[tuple[InboundEvent, str]]:
 def test_a_call_whose_oldest_steps_are_folded_is_listed_all_the_same(
     steps: list[tuple[InboundEvent, str]],
 ) -> None:
-    """With calls limited to six steps, lists and figures count the same."""
+    """Lists and figures agree even if calls keep only six steps."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(calls, "MOST_STEPS", 6)
         house = House()
@@ -207,7 +207,7 @@ def test_a_call_whose_oldest_steps_are_folded_is_listed_all_the_same(
 
 @pytest.mark.parametrize(("figure", "expected"), [("totalOffered", 40), ("totalAbandoned", 10)])
 def test_a_page_shows_the_floor_as_of_its_beginning(figure: Figure, expected: int) -> None:
-    """Calls that change, leave memory or return during the read are as they were."""
+    """Calls that change, leave memory or return during the read are shown as they were before."""
     house = House()
     for number in range(40):
         house.take(call("call.queue", number, number, service=10))

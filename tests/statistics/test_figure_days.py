@@ -1,4 +1,4 @@
-"""The day and the interval of a request for the calls of a figure."""
+"""A request for the calls behind a figure names a day and an interval."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ def read(
     now: int = NOON,
     begun: int | None = None,
 ) -> FigureDay:
-    """The parsed request, at noon."""
+    """Parse a request that arrives at noon by default."""
     return read_figure_day(VIEW, Moment(now), figure, (start, end), begun)
 
 
 def test_without_an_interval_it_is_today() -> None:
-    """The same holds for a current figure."""
+    """A request without an interval is about today, for a current figure, too."""
     assert read() == (TODAY, None, None)
     assert read(figure="callsWithAgent") == (TODAY, None, None)
 
 
 def test_an_interval_is_of_its_own_day() -> None:
-    """The interval may be of today or of the last 24 hours."""
+    """An interval may lie within today or the last 24 hours."""
     assert read(NOON - HOUR, NOON) == (TODAY, NOON - HOUR, NOON)
     assert read(MIDNIGHT - HOUR, MIDNIGHT) == (TODAY - 1, MIDNIGHT - HOUR, MIDNIGHT)
     assert read(NOON, NOON + 300_000).start == NOON
@@ -60,19 +60,19 @@ def test_an_interval_is_of_its_own_day() -> None:
     ],
 )
 def test_another_interval_is_refused(start: object, end: object) -> None:
-    """Partial, misaligned, too old intervals and those across two days are refused."""
+    """Intervals that are partial, misaligned, too old or on two days are refused."""
     with pytest.raises(InvalidParameter, match=r"start|end"):
         read(start, end)
 
 
 def test_a_figure_of_now_has_no_interval() -> None:
-    """It exists only for the present."""
+    """A current figure exists only for the present, so an interval is refused."""
     with pytest.raises(InvalidParameter, match="leave out start and end"):
         read(NOON, NOON + HOUR, figure="totalCallsInQueue")
 
 
 def test_pages_of_yesterday_can_be_read_on_for_an_hour() -> None:
-    """A list started before midnight can be read to its end."""
+    """A list that was begun before midnight can be read to its end for an hour."""
     assert read(now=MIDNIGHT + HOUR - 1, begun=TODAY - 1).day == TODAY - 1
     assert read(begun=TODAY).day == TODAY
     for now, begun in ((MIDNIGHT + HOUR, TODAY - 1), (NOON, TODAY - 2), (NOON, TODAY + 1)):

@@ -1,4 +1,4 @@
-"""The rows of a service: percentiles, most agents, and clocks that are ahead."""
+"""A service's rows have percentiles and maxima, and allow for clocks that are ahead."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.statistics.test_service_intervals import rows_of
 
 
 def test_percentiles_are_nearest_ranks() -> None:
-    """Of ten waits of 1 to 10 s they are the fifth, the ninth and the last."""
+    """For ten waits of 1 to 10 s, the shown waits are the fifth, the ninth and the last."""
     events = [call("call.queue", 0, number, service=10) for number in range(1, 11)]
     events += [call("call.answer", number, number) for number in range(1, 11)]
     (row,) = rows_of(folded(PLAN, events), 1000, IntervalSpan(3600))
@@ -23,7 +23,7 @@ def test_percentiles_are_nearest_ranks() -> None:
 
 
 def test_the_most_agents_are_carried_into_intervals_without_a_change() -> None:
-    """Two log on before noon, and one logs off in the second hour."""
+    """Two agents log on at noon, and one of them logs off in the second hour."""
     events = [agent("READY", 0, "ANN", service=10), agent("READY", 1, "BOB", service=10)]
     floor = folded(PLAN, events)
     floor.begin_entry(50, seen(5000).now * 10_000)
@@ -33,7 +33,7 @@ def test_the_most_agents_are_carried_into_intervals_without_a_change() -> None:
 
 
 def test_a_call_that_a_clock_ahead_puts_into_the_next_interval_is_there_at_once() -> None:
-    """Otherwise the intervals would not sum to the day until that interval begins."""
+    """A future interval is shown at once, because the intervals would not add up without it."""
     floor = folded(PLAN, [call("call.queue", 1000, 1, service=10)])
     (row,) = rows_of(floor, 800)
     assert (row.offered, row.start, row.complete) == (1, seen(900).now, False)
@@ -41,7 +41,7 @@ def test_a_call_that_a_clock_ahead_puts_into_the_next_interval_is_there_at_once(
 
 @given(st.lists(st.integers(0, 10**6), min_size=COLUMNS, max_size=COLUMNS))
 def test_every_counter_is_shown_in_its_own_figure(counted: list[int]) -> None:
-    """Columns are read by position, so each counter must be in its place."""
+    """Columns are read by position, so each counter must be in the right place."""
     row = shown(Service(id=7, name="-"), (0, 900_000, True), counted, (1, 2, 3), (4, 5))
     assert (row.service_id, row.offered, row.handled) == ("7", counted[0], counted[1])
     assert (row.missed, row.transferred) == (

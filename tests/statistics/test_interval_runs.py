@@ -1,4 +1,4 @@
-"""A run of rows equals a list of them from its first interval on."""
+"""A run holds the same rows as a list that begins with the run's first interval."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STEPS = st.lists(
 
 @given(st.integers(0, 20), STEPS, st.integers(0, 90), st.integers(0, 120))
 def test_a_run_is_a_list(first: int, steps: list[tuple[str, object]], begin: int, end: int) -> None:
-    """Rows may be added and cut off. The sizes have the memory in use."""
+    """Rows can be added and cut off, and the sizes reflect the memory in use."""
     run, model, empty = Run(DAY, LENGTH, first), list[bytes](), Run(DAY, LENGTH, first).size
     size = empty
     for kind, value in steps:

@@ -1,4 +1,4 @@
-"""Joined intervals are a list of pieces, from the first interval on."""
+"""Joined intervals hold the same pieces as a list that begins with the first interval."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STEPS = st.lists(st.binary(max_size=300) | st.integers(-2, 40), max_size=20)
 
 @given(st.integers(0, 20), STEPS)
 def test_joined_intervals_are_a_list(first: int, steps: list[bytes | int]) -> None:
-    """Pieces are added at the end and cut off from a moment on. The size counts those in use."""
+    """Pieces can be added at the end and cut off, and the size reflects the pieces in use."""
     joined, model = Joined(500, DAY, LENGTH, first), list[bytes]()
     empty = joined.size
     for step in steps:

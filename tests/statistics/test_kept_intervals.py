@@ -1,4 +1,4 @@
-"""Responses with cached rows equal those without, and the cache stays within its limits."""
+"""Cached rows do not change responses, and the cache stays within its limits."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ EVENING = 9.5 * 3600  # half past nine, in seconds after midday
 
 
 def shifted(event: InboundEvent, seconds: float) -> InboundEvent:
-    """The same, later by these seconds."""
+    """Return the same event, this many seconds later."""
     assert event.time is not None
     return replace(event, time=event.time + timedelta(seconds=seconds))
 
@@ -70,41 +70,41 @@ def rows_of(
     kept: KeptIntervals | None = None,
     wanted: ServiceFilter = EVERYTHING,
 ) -> list[bytes]:
-    """The rows of a response, in order. Joined rows are split."""
+    """Return a response's rows in order. Joined rows are split."""
     return split(encoded_intervals(visibility.scopes(wanted), moment, span, kept).all())
 
 
 def split(pieces: Sequence[bytes]) -> list[bytes]:
-    """The rows of a response, some of which are joined."""
+    """Split a response into its rows, some of which are joined."""
     rows = msgspec.json.decode(b"[" + b",".join(pieces) + b"]", type=list[msgspec.Raw])
     return [bytes(row) for row in rows]
 
 
 class Begun(NamedTuple):
-    """A response in progress, the expected rows, and its rows so far."""
+    """A response in progress, with the expected rows and the rows that it has returned so far."""
 
     turns: Iterator[list[bytes]]
     expected: list[bytes]
     rows: list[bytes]
 
     def take(self, turns: int) -> None:
-        """Take some turns."""
+        """Read the response for some turns."""
         for rows in islice(self.turns, turns):
             self.rows.extend(rows)
 
 
 class Requests(RuleBasedStateMachine):
-    """A floor with any events, and requests of several users in between."""
+    """A floor that receives random events, and several users' requests in between."""
 
     @initialize(most=st.sampled_from([1 << 20, 1 << 20, 40_000, 20_000, 3_000, 0]))
     def begin(self, most: int) -> None:
-        """Begin in the evening, with a limit that may be below a day's rows."""
+        """Begin in the evening, with a limit that may be too small for a day's rows."""
         self.floor = new_floor()
         self.kept = KeptIntervals(KeptLimits(most, most, idle_ms=600_000, joined_services=2))
         self.seconds, self.entry, self.most = EVENING, 1, most
 
     def fold(self, event: InboundEvent) -> None:
-        """Fold it as the next entry."""
+        """Fold an event as the next entry."""
         self.entry += 1
         self.floor.begin_entry(self.entry, ticks(self.seconds))
         self.floor.hear([event])
@@ -115,20 +115,20 @@ class Requests(RuleBasedStateMachine):
         late=st.sampled_from([0, 0, 0, 60, 600, 1200, 4000, 9000, -400, -1000]),
     )
     def happen(self, events: list[InboundEvent], late: int) -> None:
-        """Events arrive in time, late, early or twice."""
+        """Let events arrive in time, late, early or twice."""
         for event in [*events, events[0]]:
             self.fold(shifted(event, self.seconds - 200 - late))
 
     @rule(seconds=st.sampled_from([1, 300, 900, 900, 3600, 5 * 3600]))
     def wait(self, seconds: int) -> None:
-        """Time passes, sometimes with an entry."""
+        """Let time pass, and begin an entry."""
         self.seconds += seconds
         self.entry += 1
         self.floor.begin_entry(self.entry, ticks(self.seconds))
 
     @rule(plan=st.sampled_from(PLANS))
     def change_site(self, plan: FloorConfig) -> None:
-        """Thresholds, formulas, names, services or the time zone change."""
+        """Change thresholds, formulas, names, services or the time zone."""
         self.entry += 1
         self.floor.begin_entry(self.entry, ticks(self.seconds))
         self.floor.apply(plan)
@@ -140,7 +140,7 @@ class Requests(RuleBasedStateMachine):
         ahead=st.sampled_from([0, 0, 1, 400, -400]),
     )
     def ask(self, span: IntervalSpan, wanted: ServiceFilter, ahead: int, *, limited: bool) -> None:
-        """Compare for a full or a limited user, with a clock that may have been set."""
+        """Compare responses for a full or a limited user, at a time that may be off."""
         visibility = visible(self.floor, limits=frozenset({(1, 1)}) if limited else None)
         moment = seen(self.seconds + ahead)
         expected = rows_of(visibility, moment, span, wanted=wanted)
@@ -148,7 +148,7 @@ class Requests(RuleBasedStateMachine):
 
     @rule(span=SPANS, meanwhile=st.lists(call_events() | agent_events(), max_size=4))
     def ask_while_events_come(self, span: IntervalSpan, meanwhile: list[InboundEvent]) -> None:
-        """The fold continues between two slices of a response."""
+        """Compare responses while the fold continues between two slices."""
         moment = seen(self.seconds)
         expected = rows_of(visible(self.floor), moment, span)
         rows: list[bytes] = []
@@ -170,7 +170,7 @@ class Requests(RuleBasedStateMachine):
         ),
     )
     def ask_beside_others(self, span: IntervalSpan, steps: list[tuple[int, Meanwhile]]) -> None:
-        """Answers under way at the same time drop and add rows that each of them reads."""
+        """Compare answers that are computed at the same time and share the cached rows."""
         answers: list[Begun] = [self.begun(span)]
         for turns, meanwhile in steps:
             for answer in answers:
@@ -188,7 +188,7 @@ class Requests(RuleBasedStateMachine):
             assert split(answer.rows) == answer.expected
 
     def begun(self, span: IntervalSpan) -> Begun:
-        """An answer about all services, one of which is read in a turn."""
+        """Begin an answer about all services that reads one service per turn."""
         moment = seen(self.seconds)
         scopes = visible(self.floor, rows=1).scopes()
         slices = encoded_intervals(scopes, moment, span, self.kept)
@@ -196,7 +196,7 @@ class Requests(RuleBasedStateMachine):
 
     @invariant()
     def sizes_are_right_and_within_the_limits(self) -> None:
-        """Each floor's size is that of its runs."""
+        """Check that each floor's size is the size of its runs and joined rows."""
         for floor in self.kept.floors.values() if hasattr(self, "kept") else ():
             joined = sum(one.size for one in floor.joined.values())
             assert floor.size == joined + sum(
@@ -213,7 +213,7 @@ TestRequests.settings = settings(max_examples=tries(30), stateful_step_count=25)
 
 
 class Made:
-    """Counts the rows built."""
+    """Counts the rows that are built."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.rows = 0
@@ -227,14 +227,14 @@ class Made:
         monkeypatch.setattr(module, "rows_of", counted)
 
     def of(self, floor: Floor, seconds: float, kept: KeptIntervals) -> int:
-        """The number of rows that a request for the day builds."""
+        """Return the number of rows that a request for the day builds."""
         before = self.rows
         rows_of(visible(floor), seen(seconds), IntervalSpan(), kept)
         return self.rows - before
 
 
 def busy_floor(services: int) -> Floor:
-    """Services with calls from noon to five, and an agent each who is ready since then."""
+    """Return a floor with calls at each service from noon to five, and a ready agent at each."""
     plan = replace(
         PLAN, services=tuple(Service(id=n, name=f"S{n}") for n in range(1, services + 1))
     )
@@ -254,11 +254,11 @@ def busy_floor(services: int) -> Floor:
 
 
 def test_a_second_request_makes_only_what_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of 20 quarters and 4 services, these are the current ones and one with a late event."""
+    """Only the rows of current intervals and those that a late event changes are built again."""
     made, kept, floor = Made(monkeypatch), KeptIntervals(), busy_floor(4)
     now = 900.0 * 20 - 1
     first = made.of(floor, now, kept)
-    assert first == 4 * 68  # from midnight on
+    assert first == 4 * 68  # since midnight
     assert made.of(floor, now, kept) == 4
     assert made.of(floor, now + 900, kept) == 2 * 4
     floor.fold(call("call.queue", now - 2 * 900, 7777, service=3), ticks(now + 900), "-")
@@ -268,7 +268,7 @@ def test_a_second_request_makes_only_what_has_changed(monkeypatch: pytest.Monkey
 
 
 def test_a_request_of_one_service_serves_one_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows are cached by service for all users."""
+    """Rows are cached by service, so requests with different filters share them."""
     made, kept, floor = Made(monkeypatch), KeptIntervals(), busy_floor(3)
     now = seen(900.0 * 20 - 1)
     rows_of(visible(floor), now, IntervalSpan(), kept, ServiceFilter(services=frozenset({2})))
@@ -276,7 +276,7 @@ def test_a_request_of_one_service_serves_one_of_all(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_client_does_not_push_out_the_rows_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At the total limit, the largest client drops rows, and then adds no more."""
+    """At the total limit, the largest client drops rows and then adds no more."""
     made, floors = Made(monkeypatch), [busy_floor(6), busy_floor(1)]
     floors[1].state.client = 2
     kept = KeptIntervals(KeptLimits(client_bytes=60_000, all_bytes=60_000))
@@ -292,7 +292,7 @@ def test_a_client_does_not_push_out_the_rows_of_another(monkeypatch: pytest.Monk
 
 
 def test_at_its_limit_a_client_keeps_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Requests go through all services in order, so the last must not evict the first."""
+    """Requests read all services in order, so the last service must not evict the first."""
     made, floor = Made(monkeypatch), busy_floor(6)
     kept = KeptIntervals(KeptLimits(client_bytes=40_000))
     now = 900.0 * 20 - 1
@@ -313,7 +313,7 @@ def test_at_its_limit_a_client_keeps_what_it_has(monkeypatch: pytest.MonkeyPatch
 
 
 class Asked:
-    """Answers about the day of a busy floor, a service read in a turn; all are checked."""
+    """Checks answers about a busy floor's day that read one service per turn."""
 
     def __init__(self, services: int, limits: KeptLimits | None = None) -> None:
         self.floor, self.kept = busy_floor(services), KeptIntervals(limits)
@@ -321,12 +321,12 @@ class Asked:
 
     @property
     def kept_floor(self) -> KeptFloor:
-        """The kept rows."""
+        """The floor's cached rows."""
         (floor,) = self.kept.floors.values()
         return floor
 
     def filled(self) -> int:
-        """The bytes that are kept after an answer about all."""
+        """Return the size of the cache after an answer about all services."""
         self.ask()
         return self.kept_floor.size
 
@@ -338,17 +338,17 @@ class Asked:
         return Begun(iter(slices), rows_of(visibility, moment, span, wanted=wanted), [])
 
     def ask(self, wanted: ServiceFilter = EVERYTHING, seconds: int = 900) -> None:
-        """A whole answer."""
+        """Check a whole answer."""
         finish(self.begin(wanted, seconds))
 
     def correct(self, service: int, late: float) -> None:
-        """A call that was offered earlier becomes known."""
+        """Report a call that was offered earlier."""
         event = call("call.queue", self.now - late, 7777 + service, service=service)
         self.floor.fold(event, ticks(self.now), "-")
 
 
 def finish(answer: Begun) -> None:
-    """It is as the floor was when it began."""
+    """Check that an answer shows the floor as it was when the answer began."""
     answer.take(1000)
     assert split(answer.rows) == answer.expected
 
@@ -358,7 +358,7 @@ def finish(answer: Begun) -> None:
 def test_a_joined_interval_that_was_wrong_at_the_beginning_is_not_read(
     turns: int, wanted: ServiceFilter
 ) -> None:
-    """Another answer corrects or drops it before or after this one has read the services."""
+    """Another answer corrects the interval before or after this one has read the services."""
     asked = Asked(8)
     asked.ask()
     asked.correct(3, 2000)
@@ -369,7 +369,7 @@ def test_a_joined_interval_that_was_wrong_at_the_beginning_is_not_read(
 
 
 def test_a_clock_that_was_set_back_leaves_later_rows_as_they_are() -> None:
-    """A response of the earlier time begins with fewer agents than the next later one."""
+    """An answer at an earlier time does not change rows that were cached for a later time."""
     asked = Asked(8)
     event = agent("READY", asked.now - 1000, "BOB", service=3)
     asked.floor.fold(event, ticks(asked.now), "-")
@@ -381,7 +381,7 @@ def test_a_clock_that_was_set_back_leaves_later_rows_as_they_are() -> None:
 
 
 def test_joined_rows_can_reach_further_than_the_run_of_a_service() -> None:
-    """A service that changes during an answer keeps no rows of it."""
+    """If a service changes during an answer, the answer's rows of that service are not kept."""
     asked = Asked(8)
     asked.ask()
     asked.now += 900
@@ -392,7 +392,7 @@ def test_joined_rows_can_reach_further_than_the_run_of_a_service() -> None:
 
 
 def test_joined_rows_are_corrected_by_what_comes_before_their_services_are_read() -> None:
-    """The quarter is over, and no run of it was kept when the event came."""
+    """An event arrives for a finished quarter hour before a run with it is cached."""
     asked = Asked(8)
     asked.ask()
     asked.now += 900
@@ -404,7 +404,7 @@ def test_joined_rows_are_corrected_by_what_comes_before_their_services_are_read(
 
 
 def test_rows_that_another_answer_found_to_have_changed_are_not_joined() -> None:
-    """This one shows them as they were when it began."""
+    """An answer shows its own rows, but does not cache them joined if others found changes."""
     asked = Asked(8)
     answer = asked.begin()
     answer.take(10)
@@ -415,7 +415,7 @@ def test_rows_that_another_answer_found_to_have_changed_are_not_joined() -> None
 
 
 def test_joined_rows_are_dropped_with_the_runs_that_tell_their_changes() -> None:
-    """A service that was not asked for in ten minutes makes room, and is then corrected."""
+    """A service without a request for ten minutes is dropped, and its joined rows are, too."""
     asked = Asked(8, KeptLimits(client_bytes=Asked(8).filled() + 10_000))
     asked.filled()
     assert asked.kept_floor.joined
@@ -430,20 +430,20 @@ def test_joined_rows_are_dropped_with_the_runs_that_tell_their_changes() -> None
 
 
 def test_rows_are_joined_only_if_the_runs_of_all_services_are_kept() -> None:
-    """A client at its limit keeps no runs of the last services, and could not use joined rows."""
+    """A client at its limit keeps no runs of the last services, so joined rows would be useless."""
     unlimited = Asked(8)
     unlimited.filled()
     joined = sum(one.size for one in unlimited.kept_floor.joined.values())
     (run,) = [one.size for one in unlimited.kept_floor.services[1].runs.values()]
     assert 0 < joined < run
-    asked = Asked(8, KeptLimits(client_bytes=6 * run + joined))  # room for joined rows is left
+    asked = Asked(8, KeptLimits(client_bytes=6 * run + joined))  # this leaves room for joined rows
     asked.filled()
     asked.ask()
     assert not asked.kept_floor.joined
 
 
 def test_rows_begin_with_the_agents_that_are_known_to_have_been_there() -> None:
-    """The day before yesterday is dropped, and with it the number of agents since then."""
+    """When the day before yesterday is dropped, so is the number of agents since then."""
     kept, floor = KeptIntervals(), new_floor()
     day = 86_400
     story = ((0, "ANN"), (day - 40_000, "ANN"), (day, "ANN"), (day + 43_300, "BOB"))

@@ -1,4 +1,4 @@
-"""Right-party contacts of the last half hour."""
+"""Live connects are the right-party contacts of the last half hour."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def totals(floor: Floor, seconds: float, *services: int) -> list[int]:
 
 
 def test_six_intervals_of_five_minutes_end_now() -> None:
-    """An interval includes its end and not its start."""
+    """An interval includes its end but not its start."""
     floor = day_of(*said("RPC", 60), *said("RPC_INCOMPLETE", 61, 2), *said("RPC", 160, 3))
     assert totals(floor, 160) == [0, 0, 0, 0, 0, 3]
     assert totals(floor, 360) == [0, 0, 0, 0, 1, 2]
@@ -37,7 +37,7 @@ def test_six_intervals_of_five_minutes_end_now() -> None:
 
 
 def test_only_right_parties_count_each_call_once() -> None:
-    """The latest disposition counts, so a call that becomes a wrong party is removed."""
+    """Only the latest disposition counts, so a call that becomes a wrong party is removed."""
     floor = day_of(
         *said("WPC", 10),
         *said("something", 10, 2),
@@ -52,7 +52,7 @@ def test_only_right_parties_count_each_call_once() -> None:
 
 
 def test_a_disposition_of_the_future_waits_for_its_time() -> None:
-    """A source's clock may be ahead."""
+    """A disposition in the future is possible, because a source's clock may be ahead."""
     floor = day_of(*said("RPC", 100))
     assert sum(totals(floor, 99.999)) == 0
     assert sum(totals(floor, 100)) == 1

@@ -1,4 +1,4 @@
-"""The current state's time, cut at midnights of days of any length, and quiet agents."""
+"""The current state's time ends at midnight, on days of any length, and for quiet agents."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ def plan(zone: str) -> FloorConfig:
 
 
 def figures(zone: str, begin: str, now: int, kind: str = "READY") -> ServiceFigures:
-    """The figures of an agent that entered a state and sent nothing since."""
+    """Return the figures of an agent that has sent nothing since it entered a state."""
     floor = folded(plan(zone), [agent_at(kind, begin, service=10)])
     agent = only(agent_statistics_ex(scopes(floor), Moment(now)).all())
     return only(agent.services)
 
 
 def test_an_agent_that_has_been_ready_for_40_s_adds_40_s() -> None:
-    """No event has ended it yet."""
+    """The time counts although no event has ended the state yet."""
     begin = "2026-11-23T12:00:00-05:00"
     assert figures("America/New_York", begin, at(begin) + 40_999).ready_duration == 40
 
 
 def test_only_the_time_since_midnight_is_today_s() -> None:
-    """A state that began yesterday is also a visit of today."""
+    """A state that began yesterday counts as a visit today."""
     floor = folded(
         plan("America/New_York"), [agent_at("READY", "2026-11-22T22:00:00-05:00", service=10)]
     )
@@ -63,7 +63,7 @@ def test_only_the_time_since_midnight_is_today_s() -> None:
     ],
 )
 def test_a_day_is_as_long_as_the_calendar_has_it(zone: str, day: str, hours: float) -> None:
-    """An agent is ready from 23:00 until an hour after the next midnight: each day has a part."""
+    """The time of an agent that is ready over two midnights is divided among the days."""
     here = ZoneInfo(zone)
     start = datetime.fromisoformat(day).replace(tzinfo=here)
     end = (start + timedelta(days=1)).timestamp() * 1000
@@ -74,12 +74,12 @@ def test_a_day_is_as_long_as_the_calendar_has_it(zone: str, day: str, hours: flo
     )
     days = floor.state.counters.agent_days
     spent = [services[10][number].time[2] for services in days.values() for number in services[10]]
-    # the log's first day is dropped by the end; two days are kept
+    # two days are kept, so the log's first day has been dropped by the end
     assert spent[-2:] == [hours * HOUR, HOUR]
 
 
 def test_a_quiet_agent_adds_nothing_more() -> None:
-    """Sixteen hours after the last event it is not shown, and its time stops."""
+    """Sixteen hours after its last event, an agent is no longer shown and its time stops."""
     begin = at("2026-11-23T01:00:00-05:00")
     floor = folded(plan("America/New_York"), [agent_at("READY", begin, service=10)])
     just, over = Moment(begin + 16 * HOUR - 1), Moment(begin + 16 * HOUR)
@@ -93,7 +93,7 @@ def test_a_quiet_agent_adds_nothing_more() -> None:
 
 
 def test_what_arrives_for_a_quiet_agent_counts_again() -> None:
-    """The time in between then counts for the state."""
+    """When the next event arrives, the whole time before it counts for the previous state."""
     begin = at("2026-11-23T01:00:00-05:00")
     events = [agent_at("READY", begin, service=10), agent_at("NOT_READY", begin + 20 * HOUR)]
     floor = folded(plan("America/New_York"), events)

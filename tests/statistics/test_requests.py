@@ -1,4 +1,4 @@
-"""Valid requests of the statistics."""
+"""Requests for statistics are checked."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ ZONE = ZoneInfo("America/New_York")
 
 
 def test_services_and_call_centers_may_be_given_together() -> None:
-    """A row is included if either matches."""
+    """A row is included if its service or its call center matches."""
     given = {"service": [{"id": "1"}], "callCenter": [{"id": 2}]}
     assert read_service_filter(given) == ServiceFilter(frozenset({1}), frozenset({2}))
     assert read_service_filter(None) == EVERYTHING
 
 
 def test_campaigns_are_filtered_by_one_kind_alone() -> None:
-    """Several kinds are an error that names them."""
+    """A filter with several kinds is an error, which names them."""
     assert read_campaign_filter({"campaign": [{"id": 3}]}) == CampaignFilter(frozenset({3}))
     assert read_campaign_filter({}) == CampaignFilter()
     with pytest.raises(InvalidParameter, match="filter has campaign and service: expected one"):
@@ -50,7 +50,7 @@ def test_campaigns_are_filtered_by_one_kind_alone() -> None:
     ],
 )
 def test_a_time_is_milliseconds_or_iso_8601(given: object, ms: int | None) -> None:
-    """All forms that clients use are accepted."""
+    """All formats that clients use are accepted."""
     assert read_changed_after(given, ZONE) == ms
 
 
@@ -59,6 +59,6 @@ def test_a_time_is_milliseconds_or_iso_8601(given: object, ms: int | None) -> No
     ["yesterday", True, 1.5, [], {}, 10**40, "9" * 40, "9" * 4301, "9" * 17, "0000-01-01", "٣" * 9],
 )
 def test_anything_else_is_no_time(given: object) -> None:
-    """The error names the member."""
+    """The error names the request's member."""
     with pytest.raises(InvalidParameter, match="stateChangedAfter must be a time"):
         read_changed_after(given, ZONE)

@@ -1,4 +1,4 @@
-"""Service statistics by interval: rows, windows, unusual days, and sums."""
+"""Tests the rows, time spans and sums of service statistics by interval."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ MS_PER_HOUR = 3_600_000
 def rows_of(
     floor: Floor, seconds: float, span: IntervalSpan | None = None
 ) -> list[ServiceInterval]:
-    """The rows of all services at a time in seconds after noon."""
+    """Return the rows of all services at a time in seconds after noon."""
     return service_intervals(scopes(floor), seen(seconds), span or IntervalSpan()).all()
 
 
 @given(STORIES, st.sampled_from([300, 900, 1800, 3600]))
 def test_intervals_sum_to_the_day(story: list[InboundEvent], seconds: int) -> None:
-    """This holds for every count of the service statistics and any interval."""
+    """For any interval length, each count adds up to the count in service statistics."""
     floor = folded(PLAN, story)
     rows = rows_of(floor, 1000, IntervalSpan(seconds))
     for day in service_stats(scopes(floor), seen(1000)).all():
@@ -48,7 +48,7 @@ def test_intervals_sum_to_the_day(story: list[InboundEvent], seconds: int) -> No
 
 
 def test_the_present_state_counts_up_to_now_and_is_cut_at_boundaries() -> None:
-    """An agent has been ready for 20 minutes without an event."""
+    """An agent that has been ready for 20 minutes without an event is in two intervals."""
     rows = rows_of(folded(PLAN, [agent("READY", 0, service=10)]), 1200)
     assert [(row.ready_time, row.occupancy, row.complete) for row in rows] == [
         (900, 0, True),
@@ -57,7 +57,7 @@ def test_the_present_state_counts_up_to_now_and_is_cut_at_boundaries() -> None:
 
 
 def test_last_has_the_interval_in_progress_and_those_that_began_within_it() -> None:
-    """The current one is always included. Others are included only as a whole."""
+    """The current interval is always included. Others are included only if they fit completely."""
     events = [call("call.queue", 600 * number, number, service=10) for number in range(5)]
     floor = folded(PLAN, [*events])
     spans = (IntervalSpan(900), IntervalSpan(900, 1800), IntervalSpan(900, 1))
@@ -68,7 +68,7 @@ def test_last_has_the_interval_in_progress_and_those_that_began_within_it() -> N
 
 
 def test_a_call_that_waits_over_midnight_is_offered_in_the_first_interval() -> None:
-    """Service statistics count it again on the new day, too."""
+    """A call that waits over midnight is offered again on the new day, as in service statistics."""
     floor = folded(PLAN, [call("call.queue", 11.9 * 3600, 1, service=10)])
     floor.begin_entry(90, seen(12.2 * 3600).now * 10_000)
     (row,) = rows_of(floor, 12.2 * 3600)
@@ -90,7 +90,7 @@ def test_a_call_that_waits_over_midnight_is_offered_in_the_first_interval() -> N
 def test_a_day_has_as_many_intervals_as_its_hours(
     zone: str, day: tuple[int, int, int], quarters: int
 ) -> None:
-    """A day has 23, 24 or 25 hours, or half an hour more or less, from local midnight."""
+    """A day can have 23, 24 or 25 hours, or half an hour more or less, from local midnight."""
     midnight = int(datetime(*day, tzinfo=ZoneInfo(zone)).timestamp() * 1000)
     floor = Floor(FloorState(client=1))
     floor.begin_entry(1, midnight * 10_000)

@@ -1,4 +1,4 @@
-"""Service statistics: today's counts, rates and means, and the present."""
+"""Service statistics show today's counts, rates and means, and the present state."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def row_of(floor: Floor, seconds: float, service: int = 10) -> ServiceStatistics
 def inbound(
     number: int, queued: float, answered: float, ended: float, **who: object
 ) -> list[InboundEvent]:
-    """A call that is answered and ends."""
+    """Return the events of a call that is answered and ends."""
     return [
         call("call.start", queued, number, service=10, direction="INBOUND"),
         call("call.queue", queued, number),
@@ -63,7 +63,7 @@ def inbound(
 
 
 def test_every_wrap_up_after_a_call_is_that_call_s() -> None:
-    """It is the last call that the agent answered before. A repeated answer adds none."""
+    """Wrap-ups belong to the agent's last answered call. A repeated answer adds no wrap-up."""
     floor = day_of(
         agent("LOGON", 0, service=10),
         call("call.start", 0, 1, service=10, direction="INBOUND"),
@@ -80,7 +80,7 @@ def test_every_wrap_up_after_a_call_is_that_call_s() -> None:
 
 
 def test_a_wrap_up_is_not_charged_to_the_next_call() -> None:
-    """This holds even if that call is answered before the wrap-up's end arrives."""
+    """A wrap-up stays with its call even if its end arrives after the next call is answered."""
     late = agent("READY", 100)
     events = [
         agent("LOGON", 0, service=10),
@@ -98,7 +98,7 @@ def test_a_wrap_up_is_not_charged_to_the_next_call() -> None:
 
 
 def test_a_day_of_three_calls() -> None:
-    """One is answered in time, one late, and one abandoned, with a wrap-up of a handled one."""
+    """One call is answered in time and wrapped up, one is answered late, and one is abandoned."""
     floor = day_of(
         agent("LOGON", 0, service=10),
         *inbound(1, 0, 10, 70, agent="ANN"),
@@ -146,7 +146,7 @@ EXPECTED = {
     ],
 )
 def test_four_formulas_of_the_service_level(formula: Formula, level: float) -> None:
-    """7 are answered, 6 of them in 20 s, and 3 abandoned, 2 of them in 20 s."""
+    """7 calls are answered (6 within 20 s), and 3 calls are abandoned (2 within 20 s)."""
     day = ServiceDay(
         handled=7, handled_within=6, abandoned=3, abandoned_within=2, abandoned_short=2
     )
@@ -154,7 +154,7 @@ def test_four_formulas_of_the_service_level(formula: Formula, level: float) -> N
 
 
 def test_a_short_abandon_is_what_its_own_threshold_says() -> None:
-    """``short_abandon_seconds`` affects only the default formula, and no count."""
+    """``short_abandon_seconds`` affects only the default formula and changes no count."""
     day = ServiceDay(
         handled=7, handled_within=6, abandoned=3, abandoned_within=2, abandoned_short=1
     )
@@ -162,7 +162,7 @@ def test_a_short_abandon_is_what_its_own_threshold_says() -> None:
 
 
 def test_a_service_is_listed_when_somebody_was_there_or_called() -> None:
-    """A declaration in the site alone does not list it."""
+    """A service that is only declared in the site is not listed."""
     assert service_stats(scopes(day_of()), seen(0)).all() == []
     floor = day_of(agent("LOGON", 0, service=10), agent("LOGOFF", 1))
     assert [row.service_id for row in service_stats(scopes(floor), seen(5)).all()] == ["10"]
@@ -171,13 +171,13 @@ def test_a_service_is_listed_when_somebody_was_there_or_called() -> None:
 
 
 def test_a_service_of_yesterday_is_not_listed() -> None:
-    """It has had no agent and no offered call since midnight."""
+    """A service without an agent or an offered call since midnight is not listed."""
     floor = day_of(agent("LOGON", 0, service=10), agent("LOGOFF", 1))
     assert service_stats(scopes(floor), seen(13 * 3600)).all() == []
 
 
 def test_the_calls_of_now() -> None:
-    """They are in queue, with an agent, or outbound, each with its phase."""
+    """Current calls are in the queue, with an agent, or outbound with a state."""
     floor = day_of(
         call("call.start", 0, 1, service=10, direction="INBOUND"),
         call("call.queue", 1, 1),
@@ -205,7 +205,7 @@ def test_the_calls_of_now() -> None:
 
 
 def test_a_quiet_call_counts_in_no_figure_of_now() -> None:
-    """It still counts as offered today."""
+    """A quiet call still counts as offered today."""
     floor = day_of(
         call("call.start", 0, 1, service=10, direction="OUTBOUND"), call("call.queue", 0, 1)
     )
@@ -219,7 +219,7 @@ PLAN = FloorConfig(time_zone="America/New_York", services=(Service(id=10, name="
 
 
 def offered(floor: Floor, moment: int) -> tuple[int, int, int]:
-    """Offered, handled and abandoned at a time."""
+    """Return the offered, handled and abandoned calls at a given time."""
     rows = service_stats(visible(floor).scopes(), Moment(moment)).all()
     if not rows:
         return (0, 0, 0)
@@ -227,7 +227,7 @@ def offered(floor: Floor, moment: int) -> tuple[int, int, int]:
 
 
 def test_a_call_that_waits_at_midnight_is_offered_in_both_days() -> None:
-    """It is handled, with its whole wait, on the day of the answer."""
+    """A call that waits over midnight is handled on the day of the answer, with its whole wait."""
     begin = MIDNIGHT - 100_000
     waits = [call_at("start", begin, service=10, direction="INBOUND"), call_at("queue", begin)]
     floor = folded(PLAN, waits)
@@ -241,14 +241,14 @@ def test_a_call_that_waits_at_midnight_is_offered_in_both_days() -> None:
 
 
 def test_a_call_that_was_quiet_at_midnight_is_not_offered_anew() -> None:
-    """It had been quiet for four hours by then."""
+    """A call that had been quiet for four hours at midnight is not offered again."""
     begin = MIDNIGHT - 4 * HOUR
     floor = folded(PLAN, [call_at("queue", begin, service=10)])
     assert offered(floor, MIDNIGHT) == (0, 0, 0)
 
 
 def test_a_call_that_waited_over_midnight_stays_offered_when_it_falls_silent() -> None:
-    """It leaves the queue, and its presence in memory does not matter."""
+    """A quiet call leaves the queue but stays offered, whether it is in memory or not."""
     waits = call_at("queue", MIDNIGHT - HOUR, service=10)
     hours = [agent_at("READY", MIDNIGHT + hour * HOUR, service=10) for hour in (6, 12, 18)]
     floor = folded(PLAN, [waits, *hours])
@@ -259,7 +259,7 @@ def test_a_call_that_waited_over_midnight_stays_offered_when_it_falls_silent() -
 
 
 def test_campaigns_of_today_add_up() -> None:
-    """Loaded and remaining are of all, dialable of those that are running."""
+    """Dialable records are added up only over running campaigns, unlike the other counts."""
     floor = day_of(
         agent("LOGON", 0, service=10),
         event("campaign.update", 0, campaign=1, service=10, state="PLAYING", loaded=60,
@@ -276,7 +276,7 @@ def test_campaigns_of_today_add_up() -> None:
 
 @given(ANY_EVENTS)
 def test_offered_is_the_sum_of_what_became_of_it(events: list[InboundEvent]) -> None:
-    """offered = handled + abandoned + moved on + still waiting, for every service."""
+    """For every service, offered = handled + abandoned + moved on + still waiting."""
     floor = day_of(*events)
     for row in service_stats(scopes(floor), seen(500)).all():
         moved_on = 0
@@ -298,7 +298,7 @@ def test_offered_is_the_sum_of_what_became_of_it(events: list[InboundEvent]) -> 
 def test_a_restart_at_any_place_gives_the_same_answers(
     events: list[InboundEvent], cut: int
 ) -> None:
-    """Folding at once or from a snapshot gives the same rows."""
+    """Folding from a snapshot gives the same rows as folding all events at once."""
     whole, first = day_of(*events), day_of(*events[:cut])
     again = Floor(from_snapshot(list(snapshot_parts(first.captured()))))
     fold_all(again, events[cut:], begin=2 + len(events[:cut]))
@@ -307,7 +307,7 @@ def test_a_restart_at_any_place_gives_the_same_answers(
 
 
 def test_one_service_costs_the_same_beside_many() -> None:
-    """Only the service's own data is read, never other services' calls."""
+    """A row reads only the data of its own service, never the calls of other services."""
     floor = day_of(agent("LOGON", 0, service=10), call("call.queue", 0, service=20))
     floor.call_table.in_progress[20] = {(1, "S1"): None}  # type: ignore[dict-item]  # it would break
     assert row_of(floor, 1).total_agents == 1
@@ -315,7 +315,7 @@ def test_one_service_costs_the_same_beside_many() -> None:
 
 
 def test_a_target_of_the_site_is_in_the_row() -> None:
-    """It is as configured, and omitted if not set."""
+    """A target is shown as it is configured, and omitted if it is not set."""
     services = (
         Service(id=1, name="With", target_service_level=80, target_seconds=30),
         Service(id=2, name="Without"),

@@ -1,4 +1,4 @@
-"""Hidden data is neither counted nor listed nor named."""
+"""Hidden data is not counted, listed or named."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def by(*ids: int, centers: tuple[int, ...] = ()) -> ServiceFilter:
 
 
 def test_without_a_filter_everything_in_sight_is_in_view() -> None:
-    """A full user sees all services and data without one, a limited user its call centers only."""
+    """A full user sees everything, and a limited user sees only the allowed call centers."""
     assert services(visible(PARENT)) == [[NO_SERVICE, 10, 20, 30]]
     assert services(visible(PARENT, limits=frozenset({(1, 2)}))) == [[20]]
     assert services(visible(PARENT, limits=frozenset())) == [[]]
 
 
 def test_a_row_is_wanted_when_its_service_or_its_call_center_is() -> None:
-    """Kinds of the filter are joined by OR, for each floor."""
+    """The kinds of ids in a filter are combined with OR on each floor."""
     assert services(visible(PARENT), by(30, centers=(1,))) == [[10, 30]]
     assert services(visible(PARENT, CHILD), by(10, centers=(2,))) == [
         [10, 20],
@@ -61,7 +61,7 @@ def test_a_row_is_wanted_when_its_service_or_its_call_center_is() -> None:
 def test_what_is_not_there_and_what_may_not_be_seen_are_refused_alike(
     wanted: ServiceFilter,
 ) -> None:
-    """The error is 202 with the id. An empty response would be wrong, and a reason would leak."""
+    """Error 202 names the id but gives no reason, because a reason would reveal hidden ids."""
     with pytest.raises(InvalidParameter) as caught:
         services(visible(PARENT, limits=frozenset({(1, 1)})), wanted)
     number = max((*wanted.services, *wanted.call_centers))
@@ -70,14 +70,14 @@ def test_what_is_not_there_and_what_may_not_be_seen_are_refused_alike(
 
 
 def test_each_floor_has_its_own_day() -> None:
-    """A child client in another zone has its own calendar day."""
+    """A child client in another time zone has its own calendar day."""
     moment = Moment(at("2026-11-24T01:00:00+00:00"))
     here, there = (scope.today(moment)[0] for scope in visible(PARENT, CHILD).scopes())
     assert there == here + 1
 
 
 def test_a_call_center_of_a_child_is_not_the_parent_s_of_the_same_id() -> None:
-    """Limits use client and id, because both may have a call center with the same id."""
+    """Limits use the client and the id, because two clients may use the same call center id."""
     ten = CallCenter(id=10, name="Ten")
     plan = FloorConfig(call_centers=(ten,), services=(Service(id=1, name="One", call_center=10),))
     parent, child = (folded(plan, [agent_at("READY", 0, service=1)], client=n) for n in (1, 2))
@@ -91,7 +91,7 @@ def test_a_call_center_of_a_child_is_not_the_parent_s_of_the_same_id() -> None:
 
 
 def test_a_screen_sees_the_services_of_its_key_beside_its_call_centers() -> None:
-    """Ids belong to their client, and mean nothing in another."""
+    """A screen's key lists services by client and id, in addition to its call centers."""
     views = [FloorView(PARENT), FloorView(CHILD)]
     listed = frozenset({(1, 10), (2, 40)})
     limited = Visibility(views, frozenset({(1, 2)}), listed=listed)

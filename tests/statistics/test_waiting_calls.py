@@ -1,4 +1,4 @@
-"""The calls that wait for an agent, longest first."""
+"""Waiting calls are listed by their wait, longest first."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def day_of(*events: InboundEvent) -> Floor:
 
 
 def waiting(floor: Floor, seconds: float, *services: int) -> list[str]:
-    """The start of each wait, in seconds after noon."""
+    """Return the start of each wait in seconds after noon."""
     rows = waiting_calls(scopes(floor, *services), seen(seconds)).all()
     return [str(int(row.time_stamp) - seen(0).now // 1000) for row in rows]
 
 
 def test_calls_wait_until_they_are_answered_or_end() -> None:
-    """Longest waits come first, and the filter selects services."""
+    """The longest waits come first, and a filter selects services."""
     floor = day_of(
         *(call("call.start", 0, n, service=10, direction="INBOUND") for n in (1, 2, 3, 4)),
         call("call.queue", 9, 1),
@@ -38,7 +38,7 @@ def test_calls_wait_until_they_are_answered_or_end() -> None:
 
 
 def test_a_call_that_its_agent_has_put_on_hold_does_not_wait() -> None:
-    """The reference's name of the method is misleading."""
+    """A call on hold is not waiting, although the reference's name for the method suggests it."""
     floor = day_of(
         call("call.queue", 0, service=10),
         agent("IN_CALL", 1, service=10, call={"transactionId": 1, "sessionId": "S1"}),
@@ -48,21 +48,21 @@ def test_a_call_that_its_agent_has_put_on_hold_does_not_wait() -> None:
 
 
 def test_a_call_that_moves_waits_anew() -> None:
-    """It waits in the other service's queue from the time it joined."""
+    """When a call moves to another service's queue, a new wait begins."""
     floor = day_of(call("call.queue", 0, service=10), call("call.queue", 30, service=20))
     assert waiting(floor, 40, 10) == []
     assert waiting(floor, 40, 20) == ["30"]
 
 
 def test_a_quiet_call_does_not_wait() -> None:
-    """A call that has been silent for a week must not appear."""
+    """A quiet call is not listed, so a call that was lost long ago does not appear."""
     floor = day_of(call("call.queue", 0, service=10))
     assert waiting(floor, 4 * 3600 - 1) == ["0"]
     assert waiting(floor, 4 * 3600) == []
 
 
 def test_a_row_shows_the_customer() -> None:
-    """It has the dialed or calling number, both names, and the requested skill or the service."""
+    """A row has the customer's number and full name, and the requested skill or the service."""
     floor = day_of(
         call(
             "call.start",
@@ -85,7 +85,7 @@ def test_a_row_shows_the_customer() -> None:
 
 
 def test_what_is_not_known_is_null() -> None:
-    """A call without a begin, at no known service, is visible to full users."""
+    """A call without a start or a known service is visible only to full users."""
     floor = day_of(call("call.queue", 1))
     row = plain(only(waiting_calls(scopes(floor), seen(2)).all()))
     known = {name: value for name, value in row.items() if value is not None}
@@ -94,7 +94,7 @@ def test_what_is_not_known_is_null() -> None:
 
 
 def test_the_calls_of_all_floors_are_one_queue() -> None:
-    """A parent's user sees the child's calls, all ordered by wait."""
+    """A parent's user sees the child's calls, too, and all calls are ordered by wait."""
     one = day_of(call("call.queue", 0, service=10), call("call.queue", 20, 2, service=10))
     other = day_of(call("call.queue", 10, service=20))
     rows = waiting_calls(visible(one, other).scopes(), seen(30)).all()

@@ -1,4 +1,4 @@
-"""Segments of a few events."""
+"""Makes segments with a few events."""
 
 from __future__ import annotations
 

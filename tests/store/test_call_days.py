@@ -1,4 +1,4 @@
-"""The store's index of calls by day and service."""
+"""The store has an index of calls by day and service."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ DAY = 739_943
 
 
 def opened(path: Path | None) -> ProjectionStore:
-    """A store of the log."""
+    """Return a store for the log."""
     return ProjectionStore(path, Clock(), identity="log", heads={ACME: 10**6, OTHER: 10**6})
 
 
 def row(number: int, result: int | None = 1, at: int | None = 5) -> CallDay:
-    """The places at which call ``number`` counts."""
+    """Return a row that says how call ``number`` counts."""
     return CallDay(number, f"S{number}", 1, result, at)
 
 
 def listed(store: ProjectionStore, through: int, service: int = 1) -> dict[int, int | None]:
-    """The results of the calls at a service, by number."""
+    """Return the results of the calls at a service, by the calls' numbers."""
     found: dict[int, int | None] = {}
     for rows in store.call_days(ACME, DAY, service, through):
         for one in rows:
@@ -54,7 +54,7 @@ WRITES = st.lists(
 def test_the_newest_version_by_a_position_counts(
     writes: list[tuple[int, int, int | None]], through: int, page: int
 ) -> None:
-    """Later versions do not exist yet. A version that no longer counts removes the call."""
+    """Versions after the position are ignored, and the newest one decides whether a call counts."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(call_days, "READ_ROWS", page)
         store = opened(None)
@@ -71,7 +71,7 @@ def test_the_newest_version_by_a_position_counts(
 
 
 def test_at_one_position_a_call_leaves_memory_before_it_comes_back() -> None:
-    """It leaves at the start of the entry, and returns with the entry's first event."""
+    """A call can leave at the start of an entry and return with the entry's first event."""
     store = opened(None)
     for result in (1, None):
         store.write_call_days(ACME, 5, [(DAY, 1, row(1, result))])
@@ -80,7 +80,7 @@ def test_at_one_position_a_call_leaves_memory_before_it_comes_back() -> None:
 
 
 def test_what_is_not_stored_yet_is_there(tmp_path: Path) -> None:
-    """It is visible before, during and after the write, and after a restart."""
+    """Rows are visible before, during and after the write, and after a restart."""
     store = opened(tmp_path / "mirror.db")
     store.write_call_days(ACME, 1, [(DAY, 1, row(number)) for number in range(1000)])
     reading = store.call_days(ACME, DAY, 1, 9)
@@ -97,7 +97,7 @@ def test_what_is_not_stored_yet_is_there(tmp_path: Path) -> None:
 
 
 def test_a_damaged_row_is_told_and_not_counted(tmp_path: Path) -> None:
-    """The read fails, the client is rebuilt, and ``verify --disk`` names the row."""
+    """The read fails, the client's data is rebuilt, and ``verify --disk`` names the row."""
     path = tmp_path / "mirror.db"
     store = opened(path)
     store.write_call_days(ACME, 1, [(DAY, 1, row(1)), (DAY, 1, row(2))])
@@ -118,7 +118,7 @@ def test_a_damaged_row_is_told_and_not_counted(tmp_path: Path) -> None:
 
 
 def test_a_reading_fails_when_the_rows_are_deleted_meanwhile() -> None:
-    """Otherwise a list would be shorter than its figure."""
+    """The read fails, because otherwise a list would be shorter than its figure."""
     store = opened(None)
     store.write_call_days(ACME, 1, [(DAY, 1, row(1))])
     reading = store.call_days(ACME, DAY, 1, 9)
@@ -128,7 +128,7 @@ def test_a_reading_fails_when_the_rows_are_deleted_meanwhile() -> None:
 
 
 def test_days_that_are_over_everywhere_are_deleted(tmp_path: Path) -> None:
-    """Rows go in small batches. Days that are not over in some zone stay."""
+    """Rows are deleted in small batches, once their day is over in every time zone."""
     path = tmp_path / "mirror.db"
     store = opened(path)
     asyncio.run(store.close())

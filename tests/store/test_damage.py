@@ -1,4 +1,4 @@
-"""Damage to the store is found on reading, reported, and never served."""
+"""Damage to the store is found when data is read, is reported, and is never served."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class House:
         self.store.on_damage = self.told.append
 
     def fill(self) -> None:
-        """Data of every kind for both clients."""
+        """Write data of every kind for both clients."""
         for client in (ACME, OTHER):
             for number in range(1, 60, 2):
                 self.store.write_segment(client, "agent", segment([number, number + 1]))
@@ -62,7 +62,7 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 
 def whole(house: House, client: int, first: int) -> bytes:
-    """The body of the segment that begins at a position."""
+    """Return the body of the segment that begins at a position."""
     heads = house.store.segments(client, "agent", first - 1, 1)
     found = house.store.segment(client, "agent", heads[0])
     assert found is not None
@@ -70,7 +70,7 @@ def whole(house: House, client: int, first: int) -> bytes:
 
 
 def test_a_flipped_byte_of_a_segment_is_not_served(house: House) -> None:
-    """Its client is reported once, and another client's segments are read as before."""
+    """The segment's client is reported once, and other clients' segments can still be read."""
     flip(house.path, b'{"place":31}')
     house.open()
     assert whole(house, ACME, 29)
@@ -83,7 +83,7 @@ def test_a_flipped_byte_of_a_segment_is_not_served(house: House) -> None:
 
 
 def test_a_flipped_byte_of_a_call_is_not_served(house: House) -> None:
-    """Any byte of the row may be flipped."""
+    """A call is not served whichever byte of its row is flipped."""
     flip(house.path, b"call 31 of 8")
     house.open()
     assert house.store.find_calls(ACME, [(31, "s")], 99)
@@ -93,7 +93,7 @@ def test_a_flipped_byte_of_a_call_is_not_served(house: House) -> None:
 
 
 def test_a_damaged_snapshot_gives_way_to_the_one_before(house: House) -> None:
-    """If both are damaged, there is no snapshot."""
+    """An older snapshot replaces a damaged one, and there is none if both are damaged."""
     flip(house.path, zlib.compress(b"snapshot 20 of 47415", 1))
     house.open()
     assert house.store.newest_snapshot(ACME, 99) == Snapshot(10, 1, b"snapshot 10 of 47415")
@@ -105,7 +105,7 @@ def test_a_damaged_snapshot_gives_way_to_the_one_before(house: House) -> None:
 
 
 def test_what_is_forgotten_can_be_written_again(house: House) -> None:
-    """Only that client's data is dropped, and its snapshots stay."""
+    """Only the client's segments and calls are deleted, and its snapshots stay."""
     house.open()
     house.runner.run(house.store.forget(ACME))
     assert house.store.covered(ACME, "agent") == 0
@@ -122,7 +122,7 @@ def test_what_is_forgotten_can_be_written_again(house: House) -> None:
 
 @pytest.mark.parametrize("table", ["segments", "calls", "snapshots"])
 def test_a_page_of_zeros_begins_the_file_anew(house: House, table: str) -> None:
-    """Every client is reported, and later writes are kept."""
+    """Every client is reported as damaged, and later writes go to a new file."""
     zero_page(house.path, leaf_of(house.path, table, 0))
     house.open()
 
@@ -133,7 +133,7 @@ def test_a_page_of_zeros_begins_the_file_anew(house: House, table: str) -> None:
                 whole(house, client, number)
             house.store.newest_snapshot(client, 99)
 
-    with suppress(Unavailable):  # whichever read finds the page
+    with suppress(Unavailable):  # any of these reads may find the page
         read()
 
     def told() -> bool:
@@ -150,7 +150,7 @@ def test_a_page_of_zeros_begins_the_file_anew(house: House, table: str) -> None:
 
 
 def test_an_older_release_left_no_checksums(house: House) -> None:
-    """Its data is read unchecked."""
+    """Data that an older release stored has no checksums and is read unchecked."""
     connection = apsw.Connection(str(house.path))
     for table in ("segments", "calls", "snapshots"):
         connection.execute(f"UPDATE {table} SET checksum = NULL")
@@ -168,7 +168,7 @@ def test_an_older_release_left_no_checksums(house: House) -> None:
     [(DamagedRow(), [7]), (apsw.CorruptError(), [None]), (apsw.IOError(), [])],
 )
 def test_only_damage_is_reported(error: Exception, told: list[int | None]) -> None:
-    """A failing disk is not damage, because it may recover."""
+    """A failing disk is not reported as damage, because it may recover."""
     heard: list[int | None] = []
     with pytest.raises(Unavailable), reading_derived(7, heard.append):
         raise error

@@ -1,4 +1,4 @@
-"""The store returns all data, whether it is written yet or not."""
+"""The store returns all data, whether it has been written to disk or not."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ HEADS = {ACME: 1000, OTHER: 1000}
 
 
 class House:
-    """A store with its clock and its event loop."""
+    """A store with a clock and an event loop."""
 
     def __init__(self, path: Path | None, tuning: StoreTuning | None = None) -> None:
         self.path = path
@@ -58,7 +58,7 @@ class House:
         self.run(until(lambda: self.store.backlog == 0))
 
     def call(self, client: int, transaction: int, session: str, at: int) -> bytes | None:
-        """A call's newest version at a position."""
+        """Return a call's newest version at a position."""
         key = transaction, session
         return self.store.find_calls(client, [key], at).get(key)
 
@@ -80,14 +80,14 @@ def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
 
 @pytest.fixture
 def filed(tmp_path: Path) -> Iterator[House]:
-    """A store in a file."""
+    """Yield a store in a file."""
     a_house = House(tmp_path / "mirror.db")
     yield a_house
     a_house.close()
 
 
 def test_an_empty_store_has_nothing(house: House) -> None:
-    """This holds for every kind of query."""
+    """No query to an empty store returns any data."""
     assert house.store.covered(ACME, "agent") == 0
     assert house.store.segments(ACME, "agent", 0, 10) == []
     assert house.call(ACME, 1, "s", 2**62 - 1) is None
@@ -97,7 +97,7 @@ def test_an_empty_store_has_nothing(house: House) -> None:
 
 
 def test_segments_are_found_behind_a_place(house: House) -> None:
-    """They come oldest first, as heads without events, and completely on request."""
+    """Segments are listed oldest first as heads without events, and can be read as a whole."""
     segments = [segment([n, n + 1, n + 2], START + n) for n in (10, 20, 30, 40)]
     for each in segments:
         house.store.write_segment(ACME, "agent", each)
@@ -124,7 +124,7 @@ def test_segments_are_found_behind_a_place(house: House) -> None:
 
 
 def test_what_is_covered_is_what_is_stored(filed: House) -> None:
-    """Waiting data does not count. The position survives a restart and the segments' removal."""
+    """Only stored data is covered. The position survives a restart and the segments' removal."""
     filed.store.write_segment(ACME, "agent", segment([10, 20], START))
     filed.flush()
     assert filed.store.covered(ACME, "agent") == 20
@@ -138,7 +138,7 @@ def test_what_is_covered_is_what_is_stored(filed: House) -> None:
 
 @pytest.mark.parametrize("stored", [False, True])
 def test_a_segment_must_be_behind_the_last(house: House, stored: bool) -> None:
-    """Each event is in a feed once."""
+    """A segment that overlaps the last one is refused, so each event is in a feed only once."""
     house.store.write_segment(ACME, "agent", segment([10, 20]))
     if stored:
         house.flush()
@@ -148,7 +148,7 @@ def test_a_segment_must_be_behind_the_last(house: House, stored: bool) -> None:
 
 
 def test_a_head_whose_segment_is_gone_gives_nothing(filed: House) -> None:
-    """The retention may remove it between the two queries."""
+    """Retention may remove a segment between the query for its head and the one for its events."""
     filed.store.write_segment(ACME, "agent", segment([10], START))
     filed.flush()
     (head,) = filed.store.segments(ACME, "agent", 0, 9)
@@ -159,7 +159,7 @@ def test_a_head_whose_segment_is_gone_gives_nothing(filed: House) -> None:
 
 
 def test_a_call_is_as_it_was_at_a_place(house: House) -> None:
-    """This is the newest version at or before the position."""
+    """A call is returned in its newest version at or before the position."""
     house.store.write_calls(ACME, 100, [(1, "s", 5, b"first"), (2, "s", 5, b"other")])
     house.store.write_calls(ACME, 200, [(1, "s", 6, b"second")])
     for _ in range(2):
@@ -177,7 +177,7 @@ def test_a_call_is_as_it_was_at_a_place(house: House) -> None:
 
 @pytest.mark.parametrize("flushed", [(), (1,), (2,), (0, 1, 2)])
 def test_what_is_written_again_is_no_newer_for_it(filed: House, flushed: tuple[int, ...]) -> None:
-    """A floor folded again from an older snapshot repeats its writes."""
+    """A floor that is folded again from an older snapshot repeats its writes."""
     for index, (number, body) in enumerate(((1, b"first"), (2, b"second"), (1, b"first"))):
         filed.store.write_calls(ACME, position(number, 0), [(1, "s", 5, body)])
         filed.store.write_snapshot(ACME, number, 1, body)
@@ -188,7 +188,7 @@ def test_what_is_written_again_is_no_newer_for_it(filed: House, flushed: tuple[i
 
 
 def test_calls_with_one_fingerprint_are_told_apart(filed: House) -> None:
-    """Hashes in the index may collide. Client, transaction and session are compared."""
+    """Fingerprints may collide, so the client, the transaction and the session are compared."""
     same = sessions_with_one_fingerprint()
     far = 2**40  # the index uses this many bits of a transaction
     calls = [(n * far, s, 0, f"{n} {s}".encode()) for n in range(9) for s in same]
@@ -203,7 +203,7 @@ def test_calls_with_one_fingerprint_are_told_apart(filed: House) -> None:
 
 
 def sessions_with_one_fingerprint() -> tuple[str, str]:
-    """Two sessions with the same hash."""
+    """Return two sessions with the same hash."""
     seen: dict[int, str] = {}
     for number in count():
         found = crc32(str(number).encode()) & 0x7FFFFF
@@ -214,7 +214,7 @@ def sessions_with_one_fingerprint() -> tuple[str, str]:
 
 
 def test_many_calls_are_found_at_once(filed: House) -> None:
-    """Batches may have any size and any sessions."""
+    """Many calls can be found in one query, with any characters in their sessions."""
     versions = [(n, f"ü{n}\x00", n, b"%d" % n) for n in range(1000)]
     filed.store.write_calls(ACME, 1, versions)
     filed.flush()
@@ -223,7 +223,7 @@ def test_many_calls_are_found_at_once(filed: House) -> None:
 
 
 def test_calls_and_segments_go_with_the_retention(filed: House) -> None:
-    """They go in small batches during writes. Calls stay twice as long."""
+    """Old data is deleted in small batches during writes, and calls are kept twice as long."""
     for number in range(40):
         filed.store.write_segment(ACME, "agent", segment([number + 1], filed.clock.ticks))
         filed.store.write_calls(ACME, 1, [(number, "s", 0, b"x")])
@@ -238,7 +238,7 @@ def test_calls_and_segments_go_with_the_retention(filed: House) -> None:
 
 
 def test_snapshots_are_kept_as_far_as_the_log_reaches(house: House) -> None:
-    """This holds per client. The newest one that is not after an entry is found."""
+    """Each client's snapshots are kept separately, and the newest one up to an entry is found."""
     for entry in (10, 20, 30, 40):
         house.store.write_snapshot(ACME, entry, 3, b"%d" % entry, kept_from=entry - 25)
     house.store.write_snapshot(OTHER, 5, 3, b"other")
@@ -251,7 +251,7 @@ def test_snapshots_are_kept_as_far_as_the_log_reaches(house: House) -> None:
 
 
 def test_the_newest_two_snapshots_are_kept_in_any_case(house: House) -> None:
-    """They stay even if the log no longer reaches them."""
+    """The newest two snapshots stay even if the log no longer reaches them."""
     for entry in (10, 20, 30):
         house.store.write_snapshot(ACME, entry, 3, b"%d" % entry, kept_from=100)
     house.flush()
@@ -260,7 +260,7 @@ def test_the_newest_two_snapshots_are_kept_in_any_case(house: House) -> None:
 
 
 def test_the_size_of_a_clients_snapshots_is_bounded(tmp_path: Path) -> None:
-    """The oldest are deleted first, and other clients' stay."""
+    """A client's oldest snapshots are deleted first, and other clients' snapshots stay."""
     house = House(tmp_path / "mirror.db", StoreTuning(snapshot_bytes=3_500))
     noise = random.Random(1).randbytes(1000)
     house.store.write_snapshot(OTHER, 1, 3, noise)
@@ -274,7 +274,7 @@ def test_the_size_of_a_clients_snapshots_is_bounded(tmp_path: Path) -> None:
 
 
 def test_a_large_snapshot_stops_no_ingest(tmp_path: Path) -> None:
-    """One large snapshot that waits does not, but many do."""
+    """Ingest continues while one large snapshot waits for the disk, but stops for many."""
     with failing_disk("mirror.db") as disk:
         house = House(tmp_path / "mirror.db", StoreTuning(backlog_bytes=1_000, retry_seconds=0.001))
         disk.faults = {"full"}
@@ -288,7 +288,7 @@ def test_a_large_snapshot_stops_no_ingest(tmp_path: Path) -> None:
 
 
 def test_a_snapshot_of_an_older_release_is_read(filed: House) -> None:
-    """It stored the bytes without a checksum."""
+    """Snapshots that an older release stored without compression and a checksum can be read."""
     assert filed.path is not None
     blob = b"\x92\xc4\x01a\xc4\x01b"
     connection = apsw.Connection(str(filed.path))
@@ -312,7 +312,7 @@ def test_a_snapshot_of_an_older_release_is_read(filed: House) -> None:
 def test_a_store_that_does_not_fit_the_log_is_begun_anew(
     filed: House, identity: str, heads: dict[int, int], kept: bool
 ) -> None:
-    """It belongs to another log, or has positions that the log lacks."""
+    """A file that belongs to another log or is ahead of the log is replaced by an empty one."""
     filed.store.write_calls(ACME, position(7, 3), [(1, "s", 0, b"x")])
     filed.reopen(identity, heads)
     assert filed.call(ACME, 1, "s", 2**62 - 1) == (b"x" if kept else None)
@@ -320,7 +320,7 @@ def test_a_store_that_does_not_fit_the_log_is_begun_anew(
 
 @pytest.mark.parametrize("damage", ["other", "schema", "nothing"])
 def test_a_file_that_cannot_be_used_is_begun_anew(filed: House, damage: str) -> None:
-    """All data can be rebuilt from the log."""
+    """An unusable file is replaced by an empty one, because the log can restore its data."""
     filed.store.write_snapshot(ACME, 1, 1, b"x")
     filed.run(filed.store.close())
     assert filed.path is not None
@@ -336,7 +336,7 @@ def test_a_file_that_cannot_be_used_is_begun_anew(filed: House, damage: str) -> 
 
 
 def test_a_crash_loses_a_suffix_only(tmp_path: Path) -> None:
-    """A snapshot that is found has all earlier data before it."""
+    """If a snapshot is found after a crash, everything written before it is also found."""
     with failing_disk("mirror.db") as disk:
         house = House(tmp_path / "mirror.db", StoreTuning(retry_seconds=0.001))
         for number in range(1, 30):
@@ -361,7 +361,7 @@ def test_a_crash_loses_a_suffix_only(tmp_path: Path) -> None:
 
 
 def test_a_failing_disk_is_seen_and_survived(tmp_path: Path) -> None:
-    """Data is read from memory meanwhile, and written when the disk works again."""
+    """While the disk fails, data is read from memory. It is written when the disk works again."""
     tuning = StoreTuning(retry_seconds=0.001, backlog_bytes=10_000)
     with failing_disk("mirror.db") as disk:
         house = House(tmp_path / "mirror.db", tuning)
@@ -383,7 +383,7 @@ def test_a_failing_disk_is_seen_and_survived(tmp_path: Path) -> None:
 
 
 def test_a_failed_read_is_told(tmp_path: Path) -> None:
-    """It raises an error until the disk can be read again."""
+    """A read raises an error until the disk can be read again."""
     with failing_disk("mirror.db") as disk:
         house = House(tmp_path / "mirror.db", StoreTuning(cache_kib=0))
         house.store.write_segment(ACME, "agent", segment(list(range(1, 5000))))
@@ -398,7 +398,7 @@ def test_a_failed_read_is_told(tmp_path: Path) -> None:
 
 
 class StoreHistory(RuleBasedStateMachine):
-    """Writes, reads, flushes and restarts, compared with dictionaries."""
+    """Compares a store with dictionaries during writes, reads, flushes and restarts."""
 
     feeds = st.tuples(st.sampled_from([ACME, OTHER]), st.sampled_from(["agent", "interaction"]))
     clients = st.sampled_from([ACME, OTHER])
@@ -446,12 +446,12 @@ class StoreHistory(RuleBasedStateMachine):
 
     @rule()
     def reopen(self) -> None:
-        """Restart."""
+        """Close the store and open it again."""
         self.house.reopen()
 
     @rule(feed=feeds, after=st.integers(0, 60), limit=st.integers(1, 5))
     def read_segments(self, feed: tuple[int, str], after: int, limit: int) -> None:
-        """Segments after any position, up to any number, are right."""
+        """Check the segments after any position, up to any number of them."""
         heads = self.house.store.segments(*feed, after, limit)
         wanted = [each for each in self.segments.get(feed, []) if each.last > after][:limit]
         assert [(head.first, head.last) for head in heads] == [(w.first, w.last) for w in wanted]
@@ -462,7 +462,7 @@ class StoreHistory(RuleBasedStateMachine):
 
     @rule(client=clients, keys=calls, back=st.integers(0, 20))
     def find_calls(self, client: int, keys: list[tuple[int, str]], back: int) -> None:
-        """Calls at any position are right."""
+        """Check calls at any position."""
         at = self.position - back
         wanted = {}
         for key in keys:
@@ -473,7 +473,7 @@ class StoreHistory(RuleBasedStateMachine):
 
     @invariant()
     def the_newest_snapshots_are_there(self) -> None:
-        """The last snapshot and the one before it are right."""
+        """Check the last snapshot and the one before it."""
         for client, entries in self.snapshots.items():
             for entry in entries[-2:]:
                 found = self.house.store.newest_snapshot(client, entry)

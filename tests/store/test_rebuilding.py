@@ -1,4 +1,4 @@
-"""Rebuilding clients' stored data, across crashes and upgrades."""
+"""Clients' stored data is rebuilt, even across crashes and upgrades."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ ACME, OTHER = 47415, 8
 
 
 def opened(path: Path) -> ProjectionStore:
-    """A store of the log."""
+    """Return a store for the log."""
     return ProjectionStore(path, Clock(), identity="log", heads={ACME: 10**6, OTHER: 10**6})
 
 
 def test_a_file_of_an_earlier_release_is_filled_from_the_log(tmp_path: Path) -> None:
-    """Clients with calls in it are rebuilt at the first start, until all data is stored."""
+    """At the first start, clients with calls in the file are rebuilt until all data is stored."""
     path, layout = tmp_path / "mirror.db", projection_store.LAYOUT
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(projection_store, "LAYOUT", layout._replace(steps=layout.steps[:2]))
@@ -41,7 +41,7 @@ def test_a_file_of_an_earlier_release_is_filled_from_the_log(tmp_path: Path) -> 
 
 
 def test_what_a_crash_interrupts_begins_anew(tmp_path: Path) -> None:
-    """The part that was rebuilt does not count as complete."""
+    """After a crash, the part that had been rebuilt does not count as complete."""
     path = tmp_path / "mirror.db"
     store = opened(path)
     for client in (ACME, OTHER):

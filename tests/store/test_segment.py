@@ -1,4 +1,4 @@
-"""The arrays of a segment match its events."""
+"""A segment's arrays match its events."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tests.store.segments import segment
 
 
 def test_its_arrays_have_one_element_an_event() -> None:
-    """They have 64, 16 and 32 bits. An offset is the start of an event."""
+    """Elements have 64, 16 and 32 bits. An offset is the start of an event."""
     one = segment([2**61, 2**61 + 1, 2**62 - 1])
     assert list(as_places(one.positions)) == [2**61, 2**61 + 1, 2**62 - 1]
     assert list(as_classes(one.classes)) == [position % 3 for position in as_places(one.positions)]
@@ -15,6 +15,6 @@ def test_its_arrays_have_one_element_an_event() -> None:
 
 
 def test_it_knows_about_how_large_it_is() -> None:
-    """The size counts towards the rings' limit."""
+    """A segment's size is approximate, and counts toward the limit of the rings."""
     small, large = segment([1]), segment(list(range(1, 1001)))
     assert len(small.body) < small.size() < 1000 < len(large.body) < large.size()

@@ -1,4 +1,4 @@
-"""Random logs around a midnight: late events, unknown names, several days, site changes."""
+"""Draws random logs around midnight, with late events, unknown names and site changes."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _lateness = st.sampled_from([0, 0, 0, 0, 1, 30_000, 3 * HOUR, 9 * HOUR, -200_000
 
 
 class Day(NamedTuple):
-    """A log, and the time (ms) of the verification."""
+    """A log and the time (ms) at which it is verified."""
 
     entries: list[StoredEntry]
     now: int
@@ -130,7 +130,7 @@ def messages(draw: st.DrawFn) -> tuple[str, dict[str, object]]:
 
 @st.composite
 def logs(draw: st.DrawFn, plan: FloorConfig = PLAN, begin: datetime = MIDNIGHT) -> Day:
-    """A log of a few dozen events after a site entry."""
+    """Draw a log with a site entry and a few dozen events after it."""
     at = int(begin.timestamp() * 1000) - draw(st.sampled_from([0, HOUR, 6 * HOUR, 20 * HOUR]))
     entries = [StoredEntry(1, at * 10_000, "site", msgspec.json.encode(plan))]
     told = st.lists(

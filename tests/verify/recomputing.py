@@ -1,4 +1,4 @@
-"""Recomputed rows of some events, without the fold and its model."""
+"""Recomputes the rows that follow from some events, without the fold and its model."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ SITE: Site = {
 
 
 class Event(NamedTuple):
-    """An event as stored in the log, with its time in ms."""
+    """An event as it is stored in the log, with its time in ms."""
 
     at: int
     line: bytes
 
 
 def event(kind: str, seconds: float, data: dict[str, Any]) -> Event:
-    """An event ``seconds`` after noon."""
+    """Return an event ``seconds`` after noon."""
     at = NOON + round(seconds * 1000)
     when = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at)).isoformat()
     raw = {"specversion": "1.0", "id": "x", "source": "s", "type": kind, "time": when}
@@ -59,17 +59,17 @@ def event(kind: str, seconds: float, data: dict[str, Any]) -> Event:
 
 
 def state(kind: str, seconds: float, who: str = "ANN", **data: object) -> Event:
-    """An agent's event that enters a state."""
+    """Return an event by which an agent enters a state."""
     return event("agent.state", seconds, {"agent": who, "eventType": kind, **data})
 
 
 def call(kind: str, seconds: float, number: int = 1, **data: object) -> Event:
-    """An event of call ``number``."""
+    """Return an event about call ``number``."""
     return event(f"call.{kind}", seconds, {**_name(number), **data})
 
 
 def in_call(number: int, **more: object) -> dict[str, Any]:
-    """The call that an agent's state names."""
+    """Return the members by which an agent's state names a call."""
     return {"call": {**_name(number), **more}}
 
 
@@ -78,7 +78,10 @@ def _name(number: int) -> dict[str, Any]:
 
 
 def taken(arrivals: Iterable[tuple[int, Event]], site: Site = SITE) -> list[StoredEntry]:
-    """A site entry, then an entry per event, recorded at the given ms or in sequence."""
+    """Return a site entry and an entry per event.
+
+    Each event is recorded at the given ms, or just after the previous one.
+    """
     entries = [StoredEntry(1, 1, "site", json.dumps(site).encode())]
     for number, (when, one) in enumerate(arrivals, 2):
         recorded_at = max(when * 10_000, entries[-1].recorded_at + 1)
@@ -87,12 +90,15 @@ def taken(arrivals: Iterable[tuple[int, Event]], site: Site = SITE) -> list[Stor
 
 
 def answers(events: Sequence[Event], now: int, site: Site = SITE, **limits: int) -> Rows:
-    """Every method's rows at ``now``. Events are recorded in order, not before their times."""
+    """Return every method's rows at ``now``.
+
+    Events are recorded in order, but not before their own times.
+    """
     return answers_to(taken(((one.at, one) for one in events), site), now, **limits)
 
 
 def answers_to(entries: Iterable[StoredEntry], now: int, **limits: int) -> Rows:
-    """Every method's rows of a log at ``now``."""
+    """Return every method's rows for a log at ``now``."""
     records = Records()
     try:
         for entry in entries:
@@ -103,10 +109,10 @@ def answers_to(entries: Iterable[StoredEntry], now: int, **limits: int) -> Rows:
 
 
 def service_of(rows: Rows, number: int) -> dict[str, Any]:
-    """The row of a service."""
+    """Return a service's row."""
     return next(row for row in rows["service/stats"] if row["serviceId"] == str(number))
 
 
 def agent_of(rows: Rows, name: str) -> dict[str, Any]:
-    """The row of a logged-in agent."""
+    """Return the row of a logged-in agent."""
     return next(row for row in rows["service/agent/stats"] if row["agentName"] == name)

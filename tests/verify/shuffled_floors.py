@@ -1,4 +1,4 @@
-"""Random half hours on a floor, with events in random orders of arrival."""
+"""Draws random half hours on a floor, with events that arrive in a random order."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DELAYS = st.sampled_from([0, 0, 0, 0.5, 5, 60, 400, 830])  # seconds until an ev
 
 
 class Arrivals(NamedTuple):
-    """The events in order of time and in order of arrival, and a time (ms) after both."""
+    """The same events by their own times and by their arrival, and a time (ms) after them all."""
 
     in_order: list[StoredEntry]
     shuffled: list[StoredEntry]

@@ -1,4 +1,4 @@
-"""Recomputed agents: states ordered by their own times, and wrap-ups assigned to calls."""
+"""The pass over agents orders states by their own times, and assigns wrap-ups to calls."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.verify.recomputing import (
 
 
 def a_wrap_up_and_the_next_call() -> list[Event]:
-    """ANN wraps up call 1 of Sales for 30 s, and is then in call 2 of Support."""
+    """Return the events of ANN, who wraps up Sales call 1 for 30 s and then has Support call 2."""
     return [
         state("READY", 0, service=10),
         call("start", 1, 1, service=10, direction="INBOUND"),
@@ -51,7 +51,7 @@ def wrapped(rows: Rows) -> tuple[int, int]:
 
 
 def test_a_wrap_up_belongs_to_the_call_before_it() -> None:
-    """The next call was answered before the wrap-up's end arrived."""
+    """A wrap-up belongs to the previous call even if its end arrives after the next answer."""
     events = a_wrap_up_and_the_next_call()
     assert wrapped(answers(events, NOW)) == (30, 0)
     unnamed = [*events[:5], state("WRAP_UP", 65), *events[6:]]
@@ -60,14 +60,14 @@ def test_a_wrap_up_belongs_to_the_call_before_it() -> None:
 
 
 def test_a_wrap_up_belongs_to_the_call_that_it_names() -> None:
-    """The named call may have been answered before the last one."""
+    """A wrap-up can name a call that was answered before the agent's last call."""
     events = a_wrap_up_and_the_next_call()[:-1]
     again = [state("WRAP_UP", 130, **in_call(1)), state("READY", 150)]
     assert wrapped(answers([*events, *again], NOW)) == (50, 0)
 
 
 def test_two_sources_one_behind_the_other_are_as_if_in_order() -> None:
-    """Either may be delayed by up to a quarter of an hour."""
+    """Either source may be delayed by up to a quarter of an hour."""
     events = a_wrap_up_and_the_next_call()
     expected = answers(events, NOW)
     states = [one for one in events if b"agent.state" in one.line]
@@ -78,7 +78,7 @@ def test_two_sources_one_behind_the_other_are_as_if_in_order() -> None:
 
 @pytest.mark.parametrize("order", list(permutations(range(4))))
 def test_states_follow_their_own_times(order: tuple[int, ...]) -> None:
-    """Times and service are right for a READY before its LOGON and for a late lunch."""
+    """The order of arrival changes neither the times nor the service."""
     told = [
         state("LOGON", 0, service=10),
         state("READY", 60),
@@ -92,7 +92,7 @@ def test_states_follow_their_own_times(order: tuple[int, ...]) -> None:
 
 
 def test_a_state_that_is_too_late_changes_no_figure() -> None:
-    """It is more than a quarter of an hour older than the newest, and answers no call."""
+    """A state is ignored if it is over a quarter of an hour older than the newest one."""
     told = [
         state("READY", 0, service=10),
         call("queue", 10, 1, service=10),
@@ -108,7 +108,7 @@ def test_a_state_that_is_too_late_changes_no_figure() -> None:
 
 
 def test_a_logon_that_is_too_late_still_tells_the_service() -> None:
-    """It does so only if no later event has named a service."""
+    """A late LOGON sets the service only if no later event has named one."""
     late = state("LOGON", 0, service=20)
     rows = answers([state("READY", 1000), late], NOW)
     assert rows["service/agents/status"][0]["serviceId"] == 20
@@ -121,11 +121,11 @@ def test_a_logon_that_is_too_late_still_tells_the_service() -> None:
 
 
 def test_a_state_from_the_future_counts_from_when_it_was_taken() -> None:
-    """A clock that is ahead adds no future time."""
+    """A clock that is ahead does not add time in the future."""
     ahead = [state("READY", 0, service=10), state("NOT_READY", 299)]
     rows = answers(ahead, NOON + 299_000)
     assert agent_of(rows, "Ann")["readyDuration"] == 299
-    # the same, recorded at 10 s: none of the coming 289 s is Ready
+    # the same event, recorded at 10 s: none of the next 289 s counts as Ready
     entries = taken([(NOON, ahead[0]), (NOON + 10_000, ahead[1])])
     rows = answers_to(entries, NOON + 40_000)
     row = agent_of(rows, "Ann")
@@ -133,7 +133,7 @@ def test_a_state_from_the_future_counts_from_when_it_was_taken() -> None:
 
 
 def test_a_logon_after_a_long_silence_ends_what_was_before_at_the_last_sign() -> None:
-    """The source died during a call. After a shorter silence the time counts."""
+    """The time before a LOGON counts only if the silence before it was short enough."""
     told = [state("READY", 0, service=10), state("READY", 60), state("LOGON", 3000)]
     rows = answers(told, NOW, quiet_agent=1_000_000)
     assert agent_of(rows, "Ann")["readyDuration"] == 60
@@ -141,7 +141,7 @@ def test_a_logon_after_a_long_silence_ends_what_was_before_at_the_last_sign() ->
 
 
 def test_a_reason_of_the_client_s_own_counts_as_the_site_says() -> None:
-    """Unmapped reasons are Other. The status shows the reason as sent."""
+    """Reasons without a mapping count as Other. The status shows the reason as it was sent."""
     plan = {**SITE, "not_ready_reasons": [{"reason": "Coffee", "counts_as": "BREAK"}]}
     told = [state("NOT_READY", 0, service=10, reason="Coffee"), state("NOT_READY", 60, reason="?")]
     rows = answers(told, NOON + 100_000, plan)
@@ -151,7 +151,7 @@ def test_a_reason_of_the_client_s_own_counts_as_the_site_says() -> None:
 
 
 def test_an_agent_of_several_services_is_at_each_and_its_time_at_one() -> None:
-    """This is the current call's service, or else the first."""
+    """The time counts for the current call's service, or else for the first service."""
     told = [
         state("LOGON", 0, services=[10, 20]),
         state("READY", 0),
@@ -168,7 +168,7 @@ def test_an_agent_of_several_services_is_at_each_and_its_time_at_one() -> None:
 
 
 def test_an_answer_shows_the_call_of_an_unnamed_state() -> None:
-    """``call.answer`` names the agent, and IN_CALL names no call: it is that call, in any order."""
+    """If IN_CALL names no call, the call that ``call.answer`` names is shown, in any order."""
     answer, entered = call("answer", 5, 1, agent="ANN"), state("IN_CALL", 5, service=10)
     start = call("start", 0, 1, service=10, direction="INBOUND", callerId="650")
     for told in ([start, answer, entered], [start, entered, answer]):
@@ -177,7 +177,7 @@ def test_an_answer_shows_the_call_of_an_unnamed_state() -> None:
 
 
 def test_of_several_services_an_answer_is_on_the_one_at_hand_and_a_wrap_up_too() -> None:
-    """A current call has the time at its service, and it is not current in the wrap-up."""
+    """Time counts for the current call's service. A wrap-up has no current call."""
     named = in_call(1, service=20)
     story = [
         state("LOGON", 0, services=[10, 20]),

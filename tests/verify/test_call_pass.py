@@ -1,4 +1,4 @@
-"""Recomputed calls: handled, abandoned or moved on, and their agents."""
+"""The pass over calls finds each call's result and its agents."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def exits_count(plan: Site = SITE) -> Site:
 
 
 def test_a_call_that_leaves_the_queue_moves_on() -> None:
-    """It is an abandon if it ends within a second or the service is configured so."""
+    """The call is abandoned if it ends within a second or if the service counts exits so."""
     left = [*queued(), call("leave", 30, reason="TIMEOUT")]
     assert counted(left) == (1, 0, 0)
     assert counted(left, exits_count()) == (1, 0, 1)
@@ -49,7 +49,7 @@ def test_a_call_that_leaves_the_queue_moves_on() -> None:
 
 
 def test_a_call_that_leaves_its_agent_has_talked_until_then() -> None:
-    """It is then with no agent, although it continues."""
+    """A call that has left its agent is not with an agent, although it continues."""
     told = [*queued(), state("IN_CALL", 10, service=10, **in_call(1))]
     left = [*told, call("leave", 70, reason="TRANSFER")]
     row = service_of(answers(left, NOW), 10)
@@ -59,7 +59,7 @@ def test_a_call_that_leaves_its_agent_has_talked_until_then() -> None:
 
 @pytest.mark.parametrize("direction", ["OUTBOUND", "MANUAL"])
 def test_an_outbound_call_without_a_queue_is_part_of_no_wait(direction: str) -> None:
-    """It counts as offered, handled and talked, but not in the level and the rates."""
+    """Such a call counts as offered, handled and talked, but not in the service level and rates."""
     own = [
         call("start", 0, 2, service=10, direction=direction),
         call("answer", 5, 2, agent="ANN"),
@@ -77,7 +77,7 @@ def test_an_outbound_call_without_a_queue_is_part_of_no_wait(direction: str) -> 
 
 
 def test_the_second_agent_of_a_conference_has_answered_too() -> None:
-    """Both agents have it in their figures. The service has one call with both wrap-ups."""
+    """Both agents' figures include the call, and the service has one call with both wrap-ups."""
     told = [
         *queued(),
         state("IN_CALL", 10, service=10, **in_call(1)),
@@ -95,7 +95,7 @@ def test_the_second_agent_of_a_conference_has_answered_too() -> None:
 
 
 def test_an_agent_in_another_call_has_left_the_one_before() -> None:
-    """A call without any agent is not with an agent, and one with another agent is."""
+    """A call whose only agent has left is not with an agent, but with another agent it is."""
     told = [
         *queued(1),
         *queued(2),
@@ -110,7 +110,7 @@ def test_an_agent_in_another_call_has_left_the_one_before() -> None:
 
 
 def test_a_disposition_without_an_agent_belongs_to_the_one_who_had_the_call() -> None:
-    """The agent at its time counts, and changes with late events."""
+    """The agent at the disposition's time counts, and late events can change who that is."""
     told = [
         *queued(),
         state("IN_CALL", 10, service=10, **in_call(1)),
@@ -129,7 +129,7 @@ def test_a_disposition_without_an_agent_belongs_to_the_one_who_had_the_call() ->
 
 
 def test_the_handle_time_is_of_the_same_turns() -> None:
-    """A call that returns is handled once, with the first talk and wrap-up."""
+    """A call that returns is handled once, with its first talk and wrap-up."""
     told = [
         *queued(),
         state("IN_CALL", 10, service=10, **in_call(1)),
@@ -148,7 +148,7 @@ def test_the_handle_time_is_of_the_same_turns() -> None:
 
 
 def test_a_member_is_that_of_the_latest_event_by_its_own_time() -> None:
-    """A late begin does not replace what the queue said. An update does."""
+    """A late ``call.start`` does not replace a later event's data, but a later update does."""
     start = call("start", 0, service=10, direction="INBOUND", priority=1, callerId="650")
     queue = call("queue", 5, priority=7)
     for told in ([start, queue], [queue, start]):
@@ -160,13 +160,13 @@ def test_a_member_is_that_of_the_latest_event_by_its_own_time() -> None:
 
 
 def test_an_answer_takes_the_service_that_the_state_names() -> None:
-    """``call.answer`` had none, and the call's IN_CALL does."""
+    """If ``call.answer`` names no service, the service that IN_CALL names is used."""
     told = [call("answer", 5, agent="ANN"), state("IN_CALL", 6, **in_call(1, service=10))]
     assert service_of(answers(told, NOW), 10)["totalHandled"] == 1
 
 
 def test_a_state_that_names_the_call_keeps_it_from_going_quiet() -> None:
-    """A hold or any other state counts, and so does a missed offer."""
+    """A state that names a call, such as a hold, keeps the call from going quiet."""
     told = queued()
     assert answers(told, NOW, quiet_call=1_000_000)["service/calls/status"] == []
     hold = state("AGENT_HOLD", 3000, service=10, **in_call(1))

@@ -1,4 +1,4 @@
-"""Damage on disk is found in any byte of any file."""
+"""Damage on disk is found wherever it is."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.store.segments import segment
 
 ACME, OTHER = 47415, 8
 FILES = ("log.db", "admin.db", "mirror.db", "keys.db")
-# How often the disk was probed, which would find the damage of other tests.
+# These tables are ignored: they count disk probes and would show the damage of other tests.
 HARMLESS = {"probes", "row_sums"}
 SMALL = Tuning(
     memtable_keys=16, merge_runs=3, quiet_seconds=0.001, idle_seconds=0.001, leap_seconds=1e9
@@ -38,7 +38,7 @@ FOLLOWS = Follows("log", ["FLOORCAST_0", "FLOORCAST_1"])
 
 
 async def fill_log(folder: DataFolder) -> None:
-    """A copy of a cluster's log whose first entries are older than the retention."""
+    """Write a copy of a cluster's log whose first entries are older than the retention."""
     clock = Clock()
     log = EmbeddedLog(folder, clock, follows=FOLLOWS, tuning=SMALL)
     for number in range(40):
@@ -53,7 +53,7 @@ async def fill_log(folder: DataFolder) -> None:
 
 
 async def fill_store(path: Path) -> None:
-    """Segments, calls and snapshots of two clients."""
+    """Write segments, calls and snapshots of two clients."""
     store = ProjectionStore(path, Clock(), identity="log", heads={ACME: 1000, OTHER: 1000})
     for client in (ACME, OTHER):
         for number in range(1, 30, 2):
@@ -66,7 +66,7 @@ async def fill_store(path: Path) -> None:
 
 
 async def fill_kv(path: Path) -> None:
-    """A site, users and sessions."""
+    """Write a site, users and sessions."""
     kv = SqliteKeyValueStore(path)
     for number in range(60):
         await kv.write([Item("user", f"user-{number}", b"%d" % number * 40)])
@@ -76,7 +76,7 @@ async def fill_kv(path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An undamaged data folder of a stopped server."""
+    """Return the undamaged data folder of a stopped server."""
     path = tmp_path_factory.mktemp("sound")
     with DataFolder(path) as folder:
         asyncio.run(fill_log(folder))
@@ -86,18 +86,18 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def findings(folder: Path) -> list[str]:
-    """The output of ``floorcast verify --disk``."""
+    """Return the output of ``floorcast verify --disk``."""
     found = [f"{each.file}: {each.what}" for each in damaged_files(folder)]
     if (folder / "log.db").exists():
         try:
             found += map(str, damaged_entries(folder))
-        except FloorcastError as error:  # the command exits with it
+        except FloorcastError as error:  # the command exits with this error
             found.append(str(error))
     return found
 
 
 def contents(path: Path) -> list[object]:
-    """The contents of a file with their types, without the checksums."""
+    """Return the contents of a file with their types but without checksums."""
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     found: list[object] = []
     try:
@@ -118,13 +118,13 @@ def contents(path: Path) -> list[object]:
 
 
 def test_a_sound_folder_has_no_damage(sound: Path) -> None:
-    """Retention and merged keys do not matter."""
+    """An undamaged folder has no findings, even after retention and merges of keys."""
     assert findings(sound) == []
 
 
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which to damage one file after another."""
+    """Return a folder in which files can be damaged one at a time."""
     return tmp_path_factory.mktemp("workshop")
 
 
@@ -135,7 +135,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_flipped_byte_is_found_or_changes_nothing(
     sound: Path, workshop: Path, where: float, change: int, file: str
 ) -> None:
-    """After one changed byte, damage is found or the contents are unchanged."""
+    """After a byte is changed, either damage is found or the contents are unchanged."""
     content = bytearray((sound / file).read_bytes())
     content[int(where * len(content))] ^= change
     path = workshop / file

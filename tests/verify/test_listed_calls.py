@@ -1,4 +1,4 @@
-"""The calls behind each figure, for verification."""
+"""The calls behind each figure are listed for verification."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.statistics.floors import seen
 
 
 def listed(*names: tuple[int, str]) -> dict[str, int]:
-    """The row for these calls."""
+    """Return the row for these calls."""
     found = CallList()
     for name in names:
         found.add(name)
@@ -19,7 +19,7 @@ def listed(*names: tuple[int, str]) -> dict[str, int]:
 
 
 def test_calls_in_memory_and_out_of_it_are_listed() -> None:
-    """Each list, by service and figure, has its own sum."""
+    """Each service and figure has a row with the sum of its calls."""
     floor = new_floor()
     events = [call("call.queue", number, number, service=10) for number in range(4)]
     fold_all(floor, [*events, call("call.answer", 9, 1), call("call.end", 9, 2)])
@@ -42,7 +42,7 @@ def test_calls_in_memory_and_out_of_it_are_listed() -> None:
 
 
 def test_the_sum_says_which_calls() -> None:
-    """The sum depends on neither their order nor the number of repetitions."""
+    """The sum depends on which calls there are and how often, but not on their order."""
     one, other = (1, "S1"), (2, "S2")
     assert listed(one, other) == listed(other, one)
     assert listed(one) != listed(other)

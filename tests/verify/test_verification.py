@@ -1,4 +1,4 @@
-"""Recomputing agrees with the fold for any events, and detects a wrong fold."""
+"""Recomputed figures agree with the fold for any events, and reveal mistakes in the fold."""
 
 from __future__ import annotations
 
@@ -65,26 +65,26 @@ def days_of_change(draw: st.DrawFn) -> Day:
 @PATIENT
 @given(logs())
 def test_random_logs_verify_clean(day: Day) -> None:
-    """Every figure of every method agrees at any time."""
+    """Every figure of every method agrees at any time of a random log."""
     assert verify(1, day.entries, Moment(day.now)).differences == []
 
 
 @PATIENT
 @given(days_of_change())
 def test_days_of_23_and_25_hours_verify_clean(day: Day) -> None:
-    """Clocks change by an hour or half an hour, and one zone is a day ahead."""
+    """Figures agree on days when clocks change by an hour or half an hour, and in distant zones."""
     assert verify(1, day.entries, Moment(day.now)).differences == []
 
 
 @PATIENT
 @given(logs(), st.sampled_from([Moment(0, 60_000, 60_000, 500), Moment(0, 1, 1, 0)]))
 def test_other_limits_verify_clean(day: Day, limits: Moment) -> None:
-    """Both ways leave out what is quiet for a minute, or at once."""
+    """Figures agree even if calls and agents count as quiet after a minute or immediately."""
     assert verify(1, day.entries, limits._replace(now=day.now)).differences == []
 
 
 def a_morning() -> list[StoredEntry]:
-    """A log with everything that could be folded wrong."""
+    """Return a log with everything that could be folded wrongly."""
     events = [
         agent_at("LOGON", "2026-11-22T23:50:00-05:00", service=10),
         agent_at("READY", "2026-11-22T23:51:00-05:00"),
@@ -103,7 +103,7 @@ def a_morning() -> list[StoredEntry]:
         agent_at("READY", "2026-11-23T09:03:36-05:00"),
         call_at("start", "2026-11-23T09:03:00-05:00", 3, service=20, direction="INBOUND"),
         call_at("answer", "2026-11-23T09:03:31-05:00", 3, agent="BOB"),
-        call_at("queue", "2026-11-23T09:03:20-05:00", 3),  # this one is late
+        call_at("queue", "2026-11-23T09:03:20-05:00", 3),  # this event is late
         call_at("start", "2026-11-23T09:04:00-05:00", 4, service=10, direction="INBOUND"),
         call_at("queue", "2026-11-23T09:04:00-05:00", 4),
         event_at("campaign.update", "2026-11-23T09:04:00-05:00", campaign=5, service=10, loaded=9),
@@ -120,7 +120,10 @@ def named(number: int) -> dict[str, object]:
 
 
 def in_entries(events: list[InboundEvent]) -> list[StoredEntry]:
-    """A site entry, then an entry per event, recorded in order of time or in sequence."""
+    """Return a site entry and an entry per event.
+
+    Each event is recorded at its own time, or just after the previous one.
+    """
     entries = [StoredEntry(1, 10_000, "site", msgspec.json.encode(PLAN))]
     for number, event in enumerate(events, 2):
         assert event.time is not None
@@ -133,7 +136,7 @@ NOW = Moment(at("2026-11-23T09:06:00-05:00"), quiet_call=12 * 3_600_000)
 
 
 def test_a_morning_verifies_clean() -> None:
-    """The log for the mutations below has no difference itself."""
+    """The log that is used for the mutations below has no differences itself."""
     verified = verify(1, a_morning(), NOW)
     assert verified.differences == []
     assert verified.entries == 26
@@ -180,21 +183,21 @@ WRONG: dict[str, tuple[object, str, Callable[..., object]]] = {
 
 @pytest.mark.parametrize("mistake", WRONG)
 def test_a_wrong_fold_is_caught(mistake: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each mistake in the fold or in the statistics gives a difference."""
+    """Each mistake in the fold or in the statistics causes a difference."""
     owner, name, wrong = WRONG[mistake]
     monkeypatch.setattr(owner, name, wrong)
     assert verify(1, a_morning(), NOW).differences
 
 
 def test_a_difference_names_method_row_and_figure(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A reader of the table can request that figure from the API."""
+    """A difference has all that is needed to request the figure from the API."""
     monkeypatch.setattr(CallCounts, "credit", lambda *_: None)
     found = verify(1, a_morning(), NOW).differences
     assert Difference("service/agent/stats", "Ann", "outboundCalls", 0, 1) in found
 
 
 def test_a_shown_floor_can_be_given() -> None:
-    """A floor without the last event differs from the log."""
+    """A given floor without the log's events differs from the log."""
     entries = a_morning()
     whole, without = verify(1, entries, NOW), entries[:-1]
     behind = Floor(FloorState(client=1))
@@ -206,13 +209,13 @@ def test_a_shown_floor_can_be_given() -> None:
 
 
 def test_an_empty_log_verifies_clean() -> None:
-    """There is nothing to differ. The time is the log's last one."""
+    """An empty log has no differences. The default time is that of the log's last entry."""
     assert verify(1, []).differences == []
     assert verify(1, in_entries([])).entries == 1
 
 
 def in_order_of_arrival(story: Sequence[tuple[int, InboundEvent]]) -> list[StoredEntry]:
-    """A log whose events arrived at the given times (ms), after a site entry."""
+    """Return a log with a site entry and events that arrived at the given times (ms)."""
     site = StoredEntry(1, (story[0][0] - 1) * 10_000, "site", msgspec.json.encode(PLAN))
     return [site] + [
         StoredEntry(number, when * 10_000 + number, "events", msgspec.json.encode(event))
@@ -221,7 +224,7 @@ def in_order_of_arrival(story: Sequence[tuple[int, InboundEvent]]) -> list[Store
 
 
 def test_a_service_that_a_late_logon_tells_is_that_of_the_day_after() -> None:
-    """The visit began before midnight without a service, and none of the new day is without one."""
+    """A visit began before midnight without a service, but none of it counts without one today."""
     evening, night = at("2026-11-22T23:00:00-05:00"), at("2026-11-23T01:00:00-05:00")
     story = [
         (evening, agent_at("LOGON", evening)),
@@ -231,7 +234,7 @@ def test_a_service_that_a_late_logon_tells_is_that_of_the_day_after() -> None:
 
 
 def test_an_answer_that_came_too_late_is_not_left_for_another_answer() -> None:
-    """The agent has both calls, in any order of their answers."""
+    """The agent has both calls, whichever answer arrives first."""
     noon = at("2026-11-23T12:00:00-05:00")
     story = [
         (noon, call_at("answer", noon, 3, agent="BOB")),
@@ -242,7 +245,7 @@ def test_an_answer_that_came_too_late_is_not_left_for_another_answer() -> None:
 
 
 def test_a_call_that_nothing_was_heard_of_for_hours_is_left_for_another_one() -> None:
-    """Its agent answers another call after it has left memory, and then it has an event."""
+    """The call has left memory when its agent answers another one, and then receives an event."""
     morning, noon = at("2026-11-23T05:00:00-05:00"), at("2026-11-23T10:00:00-05:00")
     story = [
         (morning, call_at("answer", morning, 2, agent=9)),

@@ -1,1 +1,1 @@
-"""The projection: one task per client folds the log and publishes to the feeds."""
+"""The projection: one task per client folds the client's log and publishes to its feeds."""

@@ -22,21 +22,24 @@ config_decoder = msgspec.json.Decoder(FloorConfig)
 
 
 def last_state(client: int, store: ProjectionStore, log: EventLog) -> FloorState:
-    """The state to start from: the newest usable snapshot, or the floor before the oldest entry."""
+    """Return the state to start from.
+
+    It comes from the newest usable snapshot, or else is the floor before the oldest entry.
+    """
     newest = partial(store.newest_snapshot, client)
     state = newest_state(client, newest, log.head(client).number, log.removed(client))
     return first_state(client, log) if state is None else state
 
 
 class Beginning(Protocol):
-    """The log's data about the entries that it has removed. See ``EventLog``."""
+    """The log's information about the entries that it has removed. See ``EventLog``."""
 
     def removed(self, client: int) -> int:
         """Return the number of the last removed entry."""
         ...
 
     def removed_site(self, client: int) -> Entry | None:
-        """The last removed site."""
+        """Return the last removed site entry, if there is one."""
         ...
 
 

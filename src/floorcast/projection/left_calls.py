@@ -1,4 +1,4 @@
-"""Calls that have left the memory of a floor, and what each counts as at a service on a day."""
+"""Calls that have left a floor's memory, and how each of them counts at a service on a day."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["CallShelf", "LeftCalls", "bring_back", "let_go"]
 
 
 class CallShelf(Protocol):
-    """The part of the store that is read here; see ``ProjectionStore``."""
+    """The part of the store that this module reads. See ``ProjectionStore``."""
 
     def call_days(
         self, client: int, day: int, service: int, at_place: int
     ) -> Iterator[list[CallDay]]:
-        """Return the calls that count at a service on a day."""
+        """Yield the calls that count at a service on a day."""
         ...
 
     def find_calls(self, client: int, keys: Collection[Key], at_place: int) -> dict[Key, bytes]:
@@ -31,9 +31,9 @@ class CallShelf(Protocol):
 
 
 class LeftCalls:
-    """The calls out of memory that count at a service on a day, as of one position.
+    """The calls no longer in memory that count at a service on a day, as of one position.
 
-    The floor may fold further entries while this is iterated. Raises Unavailable.
+    The floor may fold more entries during an iteration. The iteration raises Unavailable.
     """
 
     def __init__(self, store: CallShelf, client: int, place: tuple[int, int], reached: int) -> None:
@@ -44,7 +44,7 @@ class LeftCalls:
         self._rows = store.call_days(client, *place, reached)
 
     def __iter__(self) -> Iterator[list[tuple[Key, Counted]]]:
-        """Yield a few calls per turn of the event loop, in no order."""
+        """Yield a few calls per turn of the event loop, in no particular order."""
         for rows in self._rows:
             yield [
                 (
@@ -61,7 +61,7 @@ class LeftCalls:
 
 
 def let_go(floor: Floor, store: ProjectionStore, entry: int) -> None:
-    """Store the calls that leave memory at the start of entry ``entry``."""
+    """Store the calls that leave memory at the start of an entry."""
     evicted = floor.call_table.evicted
     client, reached = floor.state.client, position(entry, 0)
     versions = [

@@ -1,7 +1,7 @@
-"""Floors at past moments, folded from the nearest snapshot before them and the log's entries.
+"""Folds floors at past moments from the nearest earlier snapshot and the log's entries.
 
-Runs in a separate process while the server writes the files. It reads ``log.db`` and ``mirror.db``
-of a data folder, each as of one moment, and changes nothing.
+This runs in a separate process while the server writes the files. It reads a data folder's
+``log.db`` and ``mirror.db``, each as of one moment, and changes nothing.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from floorcast.store.stored_calls import CallKey
 
 __all__ = ["PastFloors", "TooLongAgo", "past_floors"]
 
-_READ_ENTRIES = 1000  # entries at a time, fewer if they are large
+_READ_ENTRIES = 1000  # the most entries read at a time; fewer if they are large
 _log = structlog.stdlib.get_logger(__name__)
 
 
 class TooLongAgo(Exception):
-    """The data to fold this floor from is no longer stored.
+    """The data from which this floor would be folded is no longer stored.
 
-    ``since`` is the first tick that can be folded, or None.
+    ``since`` is the first tick for which a floor can still be folded, or None if there is none.
     """
 
     def __init__(self, since: int | None) -> None:
@@ -56,9 +56,9 @@ class PastFloors:
         self._streams = {row.client: row for row in folder.log.streams()}
 
     def floor(self, client: int, place: int, kept: Refold | None = None) -> Refold:
-        """Return the client's floor after the event at a position, or at the end of an entry.
+        """Return the client's floor at a position: after an event, or at the end of an entry.
 
-        ``kept`` is an earlier result, which is used if it saves work. Raises TooLongAgo, and
+        ``kept`` is an earlier result, which is reused if that saves work. Raises TooLongAgo, or
         Unavailable if the files cannot be read.
         """
         row = self._streams.get(client)
@@ -75,9 +75,10 @@ class PastFloors:
         return refold
 
     def left_calls(self, client: int, day: int, service: int, place: int) -> LeftCalls:
-        """Return the calls that were out of memory at a position; see ``Projection.left_calls``.
+        """Return the calls that were no longer in memory at a position.
 
-        The store must have every call that had left memory by then. Raises Unavailable.
+        The store must have every call that had left memory by then. Raises Unavailable. See
+        ``Projection.left_calls``.
         """
         return LeftCalls(self, client, (day, service), place)
 
@@ -136,7 +137,7 @@ class _Stream:
 @contextmanager
 def past_floors(folder: Path, limits: FoldLimits) -> Iterator[PastFloors]:
     """Open the files of a data folder for reading. Raises Unavailable."""
-    # the log first: it then has everything that a snapshot has
+    # hold the log first, so that it still has every entry that follows a stored snapshot
     with stored_folder(folder) as files, files.log.held():
         with reading():
             files.store.execute("BEGIN")
@@ -144,7 +145,7 @@ def past_floors(folder: Path, limits: FoldLimits) -> Iterator[PastFloors]:
 
 
 def _damaged(client: int | None) -> None:
-    """Log damaged data. The server finds the damage too and repairs it."""
+    """Log that data is damaged. The server also finds the damage, and repairs it."""
     _log.error("derived_data_damaged", file="mirror.db", client=client)
 
 
@@ -154,7 +155,7 @@ def _fold(stream: _Stream, refold: Refold, place: int) -> None:
     while refold.reached < place:
         after = refold.reached >> INDEX_BITS
         entries = stream.reader.read(row, after, _READ_ENTRIES)
-        if not entries:  # the operator has skipped a damaged entry at the end
+        if not entries:  # the operator has skipped a damaged entry at the end of the log
             return
         for entry in entries:
             through = index if entry.number == last else MAX_INDEX

@@ -1,6 +1,6 @@
 """Folds a floor again from entries, for answers about the past and for ``floorcast verify``.
 
-Calls that leave the floor are kept here, as the store keeps those that leave the live floor.
+A refold keeps the calls that leave its floor's memory. The live floor keeps them in the store.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _config_decoder = msgspec.json.Decoder(FloorConfig)
 
 
 class FoldLimits(NamedTuple):
-    """Limits of a floor, in ms; see ``Floor``."""
+    """A floor's limits in ms. See ``Floor``."""
 
     quiet_call: int = QUIET_CALL_MS
     quiet_agent: int = QUIET_AGENT_MS
@@ -38,10 +38,10 @@ def _nothing(_keys: Collection[_CallKey]) -> Mapping[_CallKey, bytes]:
 
 
 class Refold:
-    """Folds a client's entries that follow entry ``base``, starting from its ``state``.
+    """Folds a client's entries after the entry ``base``, starting from the ``state`` at its end.
 
-    ``reached`` is the position of the last folded event. ``find_calls`` returns calls that had left
-    memory before ``base``.
+    ``reached`` is the position up to which events have been folded. ``find_calls`` returns calls
+    that had left memory before ``base``.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Refold:
     def take(
         self, number: int, recorded_at: int, kind: str, payload: bytes, through: int = MAX_INDEX
     ) -> None:
-        """Fold an entry up to the event of index ``through``; ``recorded_at`` in ticks."""
+        """Fold an entry up to the event at index ``through``. ``recorded_at`` is in ticks."""
         floor = self.floor
         floor.folded.now = to_ms(recorded_at)
         floor.begin_entry(number, recorded_at)
@@ -75,17 +75,17 @@ class Refold:
         self.reached = end_of_entry(number)
 
     def left_calls(self) -> Iterator[Call]:
-        """Return the calls that have left memory."""
+        """Return the calls that have left the floor's memory."""
         return map(decode_call, self._gone.values())
 
     def is_whole(self) -> bool:
-        """Whether the last entry has been folded to its end."""
+        """Return whether the last entry has been folded to its end."""
         return self.reached == end_of_entry(entry_of(self.reached))
 
     def _apply_site(self, payload: bytes) -> None:
         try:
             config = _config_decoder.decode(payload)
-        except msgspec.MsgspecError:  # a newer release wrote it: keep the previous one
+        except msgspec.MsgspecError:  # a newer release wrote it: keep the previous configuration
             return
         self.floor.apply(config)
 
@@ -100,7 +100,7 @@ class Refold:
                     continue
                 try:
                     fold(event, recorded_at, event_id(index))
-                except Exception:  # noqa: BLE001, S112 -- the live floor logs it and continues
+                except Exception:  # noqa: BLE001, S112 -- the live floor logs the error and goes on
                     continue
 
     def _bring_back(self, events: Sequence[LoggedEvent]) -> None:

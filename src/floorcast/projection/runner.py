@@ -1,7 +1,7 @@
 """One client's projection: it follows the log, folds every entry, and publishes to the feeds.
 
-An entry is durable before it is folded, so readers never see anything that is not on disk. Calls
-that leave memory and snapshots go to the store, and the next start continues from there.
+An entry is durable before it is folded, so readers never see anything that is not on disk. The
+store receives snapshots and the calls that leave memory. The next start continues from the store.
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ from floorcast.store.projection_store import ProjectionStore
 __all__ = ["SLICE", "Projection", "Reports"]
 
 SNAPSHOT_EVERY = 200_000  # events between snapshots: a start folds at most this many again
-PAST_EVERY = 25_000  # events between snapshots for answers about the past,
-PAST_SECONDS = 300  # and the shortest time between them, so that a busy floor is not delayed
+PAST_EVERY = 25_000  # events between the snapshots for answers about the past
+PAST_SECONDS = 300  # the shortest time between those snapshots, so a busy floor is not delayed
 SNAPSHOT_AT_LEAST_EVERY = 3600 * TICKS_PER_SECOND  # ticks; the log keeps entries for 26 hours
 SLICE = 256  # events whose calls are brought back together
 _LOOK = 16  # events between two checks of the clock
 _TURN = 0.003  # seconds of folding in one turn of the event loop
-_ENTRIES = 8  # folded in one turn, because a source waits for each and is answered in the next turn
+_ENTRIES = 8  # the most entries folded in one turn; their sources get responses in the next turn
 
 _FED_BY_ID = frozenset(
     {CallStart, CallEnd, CallDisposition, EmailAttempt, SmsAttempt, AlertTransition}
@@ -70,9 +70,11 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class Reports(NamedTuple):
-    """Callbacks of folding: the seconds that each entry took, and each event that failed.
+    """Callbacks that report how folding goes.
 
-    ``too_late`` is called with the number of agent events that arrived too late to change a figure.
+    ``folded`` receives the seconds that each entry took. ``failed`` is called for each event that
+    failed. ``too_late`` receives the number of agent events that arrived too late to change a
+    figure.
     """
 
     folded: Callable[[float], None]
@@ -81,7 +83,7 @@ class Reports(NamedTuple):
 
 
 class Projection:
-    """Folds one client's stream. ``folded`` is the newest completely folded entry."""
+    """Folds one client's stream. ``folded`` is the number of the last completely folded entry."""
 
     def __init__(
         self,
@@ -113,14 +115,14 @@ class Projection:
         self._switch_feeds()
 
     def feed(self, name: FeedName) -> Feed:
-        """One of the client's feeds. Raises FeedNotSwitchedOn."""
+        """Return one of the client's feeds. Raises FeedNotSwitchedOn."""
         feed = self.feeds[name]
         if not feed.switched_on:
             raise FeedNotSwitchedOn(f"the {name} event feed is not switched on for this client")
         return feed
 
     async def run(self) -> None:
-        """Follow the log until cancelled."""
+        """Follow the log until the task is canceled."""
         begun, together = time.perf_counter(), 0
         async with aclosing(self._log.follow(self.client, self.folded)) as entries:
             async for entry in entries:
@@ -136,7 +138,7 @@ class Projection:
                     begun, together = time.perf_counter(), 0
 
     def fail(self) -> None:
-        """Fail all current and later waits: this floor has stopped folding."""
+        """Fail all current and future waits, because this floor has stopped folding."""
         self._failed = True
         for _, future in self._waiting:
             if not future.done():
@@ -144,7 +146,7 @@ class Projection:
         self._waiting = []
 
     async def until_folded(self, number: int) -> None:
-        """Wait until entry ``number`` is folded and readable.
+        """Wait until entry ``number`` has been folded and can be read.
 
         Raises Unavailable if the floor fails first.
         """
@@ -156,7 +158,7 @@ class Projection:
             await future
 
     def has_ended(self, transaction: int, session: str) -> bool:
-        """Whether a call that is not in memory is known to have ended.
+        """Return whether a call that is not in memory is known to have ended.
 
         Raises Unavailable.
         """
@@ -170,7 +172,7 @@ class Projection:
         key = (transaction, session)
         call = self.floor.call_table.calls.get(key)
         if call is None:
-            # up to the entry that is being folded: the call may have left memory a moment ago
+            # include the entry that is being folded, because the call may just have left memory
             reached = end_of_entry(self.floor.state.entry)
             found = self._store.find_calls(self.client, [key], reached)
             if key not in found:
@@ -183,34 +185,34 @@ class Projection:
         return facts(call, self.floor.state.directory)
 
     def left_calls(self, day: int, service: int) -> LeftCalls:
-        """Return the calls out of memory that count at a service on a day, as of now."""
+        """Return the calls no longer in memory that count at a service on a day, as of now."""
         return LeftCalls(self._store, self.client, (day, service), self._reached)
 
     async def snapshot_if_due(self) -> None:
-        """Take a snapshot if one is due, even of a quiet floor.
+        """Take a snapshot if one is due, even if the floor is quiet.
 
-        The log removes old entries, so the facts that only they contain (names, ids, counts of an
-        agent's events) must be in a snapshot long before.
+        The log removes old entries. Facts that only those entries contain (names, ids, the counts
+        of an agent's events) must be in a snapshot long before then.
         """
         due = self._now() - self._snapshot_at >= SNAPSHOT_AT_LEAST_EVERY
         if due and self._since_snapshot:
             await self.snapshot()
 
     async def snapshot(self) -> None:
-        """Pass the complete floor to the store, one part per turn of the event loop.
+        """Write a snapshot of the whole floor to the store, in several turns of the event loop.
 
-        A floor that was stopped in the middle of an entry writes none, because a start from it
-        would miss the rest of the entry.
+        No snapshot is written if the floor was stopped in the middle of an entry, because a start
+        from that snapshot would miss the rest of the entry.
         """
         async with self._turn:
             if self.floor.state.entry == self.folded:
                 await self._snapshot()
 
     def _ends_an_hour(self, following: Entry) -> bool:
-        """Whether an entry is the first of a new hour, which needs a snapshot before it.
+        """Return whether an entry is the first of an hour, so that a snapshot is needed before it.
 
-        The log removes entries by whole hours, so a snapshot between two hours is exactly the floor
-        before the oldest entry.
+        The log removes entries by whole hours, so a snapshot between two hours can be exactly the
+        floor before the oldest entry.
         """
         if not (self.leaves_snapshots and self._since_snapshot):
             return False
@@ -233,7 +235,8 @@ class Projection:
             if time.perf_counter() - begun > _TURN:
                 await asyncio.sleep(0)
                 begun = time.perf_counter()
-        # before the snapshot: entries before it are not folded again, so the feeds must have them
+        # The feeds' events must be stored first, because entries before a snapshot are not folded
+        # again.
         for feed in self.feeds.values():
             feed.seal()
         blob = msgspec.msgpack.encode(parts)
@@ -267,7 +270,7 @@ class Projection:
     def _apply_site(self, entry: Entry) -> None:
         try:
             config = config_decoder.decode(entry.payload)
-        except msgspec.MsgspecError:  # a newer release wrote it: keep the previous one
+        except msgspec.MsgspecError:  # a newer release wrote it: keep the previous configuration
             self._pass_over(entry)
             return
         self.floor.apply(config)
@@ -298,7 +301,7 @@ class Projection:
         deadline = time.perf_counter() + _TURN
         done, known, count = 0, 0, len(events)
         while done < count:
-            if done == known:  # nothing leaves the memory before the next entry begins
+            if done == known:  # no call leaves memory before the next entry begins
                 known = min(done + SLICE, count)
                 self._bring_back(events[done:known], entry, done)
             records, folded = self._fold(events[done:known], entry, done, deadline)
@@ -333,7 +336,7 @@ class Projection:
                     event, recorded_at, event_id(index) if type(event) in _FED_BY_ID else ""
                 )
             except Exception:  # noqa: BLE001 — no input may stop the log from being folded
-                # a bug: logged and counted; the other events continue
+                # this is a bug: log and count it, and continue with the other events
                 self._reports.failed()
                 _log.exception("fold_failed", client=self.client, entry=entry.number, index=index)
                 continue

@@ -24,15 +24,15 @@ CACHE_KIB = 8192
 
 
 class StoredFolder(NamedTuple):
-    """The log, and the store of snapshots and of calls that left memory."""
+    """The log, and the store with snapshots and calls that have left memory."""
 
     log: LogReader
     store: apsw.Connection
 
     def newest_state(self, client: int, at_most_entry: int, removed: int) -> FloorState | None:
-        """The floor of the newest usable snapshot at or before an entry; None if there is none.
+        """Return the floor in the newest usable snapshot at or before an entry.
 
-        See ``snapshots.newest_state``. Raises Unavailable.
+        Returns None if there is none. Raises Unavailable. See ``snapshots.newest_state``.
         """
 
         def newest(at_most: int) -> snapshots.Snapshot | None:
@@ -57,7 +57,7 @@ class StoredFolder(NamedTuple):
 def stored_folder(folder: Path) -> Iterator[StoredFolder]:
     """Open the files of a data folder for reading. Raises Unavailable."""
     with ExitStack() as stack:
-        try:  # The log first: then it still has every entry that follows a snapshot of the store.
+        try:  # Open the log first, so that it still has every entry that follows a stored snapshot.
             log = LogReader(folder / "log.db")
         except apsw.Error as error:
             raise Unavailable(f"the log in {folder} cannot be read: {error}") from error

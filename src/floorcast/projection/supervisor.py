@@ -1,4 +1,4 @@
-"""The projections of all clients: starts them from the store and rebuilds them when they fail."""
+"""Starts every client's projection from the store, and rebuilds a projection that fails."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ __all__ = ["FloorFailed", "FoldOptions", "ProjectionSupervisor"]
 
 FEEDS: tuple[FeedName, ...] = ("agent", "interaction", "alerts")
 _AGAIN = 1.0  # seconds before a failed floor is restarted
-DAMAGED_AGAIN_SECONDS = 60.0  # the same if the log is damaged, which rarely recovers by itself
+DAMAGED_AGAIN_SECONDS = 60.0  # the pause if the log is damaged, which rarely recovers by itself
 
 _log = structlog.stdlib.get_logger(__name__)
 
 
 class FoldOptions(NamedTuple):
-    """Options of a fold; all nodes of a cluster have the same."""
+    """The options of a fold. They are the same on all nodes of a cluster."""
 
     quiet_call_ms: int
     token_secret: bytes = b""
@@ -41,7 +41,7 @@ class FoldOptions(NamedTuple):
 
 
 class FloorFailed(Unavailable):
-    """The client's floor cannot be folded now; it is rebuilt in the background."""
+    """The client's floor cannot be folded now and is being rebuilt in the background."""
 
 
 class _StoreDamaged(Exception):
@@ -51,7 +51,7 @@ class _StoreDamaged(Exception):
 class ProjectionSupervisor:
     """Keeps one ``Projection`` folding for each client.
 
-    ``serving`` has the clients whose floors are caught up; only these answer requests.
+    ``serving`` has the clients whose floors have caught up. Only these floors answer requests.
     """
 
     def __init__(
@@ -81,8 +81,8 @@ class ProjectionSupervisor:
     async def begin(self, client: int, plan: FloorConfig) -> None:
         """Start the client's floor with this configuration and wait until it has caught up.
 
-        Raises Unavailable if the log cannot be read or written, DamagedEntry if an entry of the
-        client is damaged, and FloorFailed if the floor fails or ``end`` comes first.
+        Raises Unavailable if the log cannot be read or written, DamagedEntry if one of the client's
+        entries is damaged, and FloorFailed if the floor fails or ``end`` is called first.
         """
         floor = await self._caught_up(client)
         if floor.floor.state.config != plan:
@@ -92,7 +92,7 @@ class ProjectionSupervisor:
     def end(self, clients: Iterable[int]) -> None:
         """Stop the floors of clients that are no longer in the site.
 
-        The log keeps their entries.
+        The clients' entries stay in the log.
         """
         for client in clients:
             self._serving.pop(client, None)
@@ -124,7 +124,7 @@ class ProjectionSupervisor:
             floor = self._make(client)
             ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             task = self._tasks[client] = asyncio.create_task(self._keep_folding(floor, ready))
-            # ``end`` may cancel it before it is ready
+            # ``end`` may cancel the task before the floor is ready
             task.add_done_callback(lambda _: _tell(ready, FloorFailed("the client is gone")))
             await ready
         floor_now = self._floors.get(client)
@@ -158,7 +158,7 @@ class ProjectionSupervisor:
             floor = await self._begun_anew(floor.client, pause)
 
     async def _recovered(self, error: DamagedEntry) -> bool:
-        """Whether a damaged entry has been fetched from elsewhere."""
+        """Fetch a damaged entry from elsewhere. Returns whether that succeeded."""
         try:
             return await self._log.recover(error.client, error.number)
         except Unavailable as failure:
@@ -182,13 +182,13 @@ class ProjectionSupervisor:
             await asyncio.wait({folding, watching}, return_when=first)
             if damaged.is_set():
                 if not folding.done():
-                    await floor.snapshot()  # it has facts that the store lacks
+                    await floor.snapshot()  # the floor has facts that the store lacks
                 raise _StoreDamaged
             await folding
         finally:
             for task in (folding, head, watching):
                 task.cancel()
-            # so that it does not stop within an entry that another task reads
+            # wait, so that folding does not stop in the middle of an entry that another task reads
             await asyncio.gather(folding, head, watching, return_exceptions=True)
 
     async def _begun_anew(self, client: int, pause: float) -> Projection:
@@ -210,8 +210,8 @@ class ProjectionSupervisor:
     async def _mend(self, client: int) -> None:
         """Rebuild a client's segments and calls by folding the log again.
 
-        The client's requests are refused meanwhile. Its floor then continues from its snapshot,
-        which covers more than the log.
+        Requests about the client are refused until this is done. The client's floor then continues
+        from its snapshot, which covers more than the log.
         """
         _log.warning("derived_data_remaking", client=client)
         await self._store.forget(client)
@@ -262,11 +262,14 @@ class ProjectionSupervisor:
         )
 
     def _complete(self, client: int, name: FeedName, entry: int) -> int:
-        """The position up to which a feed is stored, including ``entry`` if no event follows it."""
+        """Return the position up to which a feed is complete in the store.
+
+        It is at least the end of ``entry``, the last entry that is not folded again.
+        """
         return max(self._store.covered(client, name), end_of_entry(entry) if entry else 0)
 
 
 def _tell(ready: asyncio.Future[None], error: Unavailable) -> None:
-    """Fail all waits for a floor that is not ready."""
+    """Fail the wait for a floor that is not ready yet."""
     if not ready.done():
         ready.set_exception(error)

@@ -1,4 +1,4 @@
-"""Agent averages: the mean duration of a visit to each state, over all agents of the services."""
+"""Agent averages: the mean duration of a visit to each state, across the services' agents."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
 
 
 class AgentAverages(Struct, rename="camel"):
-    """The mean time of a visit to each state, in whole seconds, as text."""
+    """The mean duration of a visit to each state, in whole seconds, as text."""
 
     average_ready_time: str
     average_not_ready_time: str
@@ -41,14 +41,14 @@ class AgentAverages(Struct, rename="camel"):
 
 
 class AgentAveragesAnswer(Struct, rename="camel"):
-    """One row, and the time of the response in ms, as text."""
+    """One row, and the response time in ms, as text."""
 
     agent_averages: list[AgentAverages]
     time_stamp: str
 
 
 Totals = tuple[list[int], list[int]]
-"""Time in ms, and visits, by state."""
+"""The time in ms and the number of visits, each by state."""
 
 _SHOWN = (
     State.READY,
@@ -66,12 +66,12 @@ _SHOWN = (
 
 
 def agent_averages(scopes: Sequence[Scope], moment: Moment) -> Slices[Totals]:
-    """Each agent's totals of today on the services, from which ``averages_answer`` makes a row."""
+    """Return each agent's totals on the services today, for ``averages_answer``."""
     return Slices([_of(scope, moment) for scope in scopes])
 
 
 def averages_answer(totals: Sequence[Totals], moment: Moment) -> AgentAveragesAnswer:
-    """The averages over these totals: those of agents, or sums of them."""
+    """Return the averages over these totals, which may be single agents' totals or sums."""
     time, visits = summed(totals)
     means = [str(mean_seconds(time[state], visits[state])) for state in _SHOWN]
     stamp = str(moment.now)
@@ -79,7 +79,7 @@ def averages_answer(totals: Sequence[Totals], moment: Moment) -> AgentAveragesAn
 
 
 def summed(totals: Sequence[Totals]) -> Totals:
-    """The sum of totals."""
+    """Add up totals."""
     nothing = [0] * len(State)
     time = [sum(column) for column in zip(nothing, *(one[0] for one in totals), strict=True)]
     visits = [sum(column) for column in zip(nothing, *(one[1] for one in totals), strict=True)]

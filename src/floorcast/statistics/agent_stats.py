@@ -1,7 +1,7 @@
 """Agent statistics: each agent's work today, in total (``stats``) or by service (``ex``).
 
-The figures of an agent on one service are shown in whole seconds; those of several services
-are the sums of what is shown, so that both methods agree.
+An agent's durations on one service are shown in whole seconds. A total over several services is
+the sum of the shown values, so both methods agree.
 """
 
 from __future__ import annotations
@@ -58,7 +58,10 @@ class AgentStatisticsAnswer(Struct, rename="camel"):
 
 
 class ServiceFigures(Struct, rename="camel", gc=False):
-    """The figures of an agent on one service, null if it is unknown. Durations are in seconds."""
+    """An agent's figures on one service. ``id`` is null if the service is unknown.
+
+    Durations are in seconds.
+    """
 
     id: int | None
     call_center_id: str | None
@@ -81,7 +84,7 @@ class ServiceFigures(Struct, rename="camel", gc=False):
 
 
 class AgentServices(Struct, rename="camel"):
-    """An agent who was logged in today, with each service the agent was logged in to."""
+    """An agent who was logged in today, with the services that the agent was logged in to."""
 
     services: list[ServiceFigures]
     agent_name: str
@@ -95,17 +98,20 @@ class AgentStatisticsExAnswer(Struct, rename="camel"):
 
 
 def agent_statistics(scopes: Sequence[Scope], moment: Moment) -> Slices[AgentStatistics]:
-    """A row for each agent who is logged in now: sums over the services in view."""
+    """Return a row for each agent who is logged in now, with sums over the services in view."""
     return Slices([_now(scope, moment) for scope in scopes])
 
 
 def agent_statistics_ex(scopes: Sequence[Scope], moment: Moment) -> Slices[AgentServices]:
-    """A row for each agent that was logged in to the services today, with an entry per service."""
+    """Return a row for each agent who was logged in to the services today.
+
+    Each row has an entry per service.
+    """
     return Slices([_today(scope, moment) for scope in scopes])
 
 
 Shown = tuple[int, ...]
-"""Calls (inbound, outbound), then durations and dispositions in the order of the members."""
+"""Inbound and outbound calls, then durations and dispositions in the order of the members."""
 
 
 def _now(scope: Scope, moment: Moment) -> Scan[AgentStatistics]:
@@ -158,7 +164,10 @@ _Part = tuple[int, AgentDay, list[int], list[int]]
 
 
 def _parts(days: AgentDays, agent: OnFloor) -> list[_Part]:
-    """The agent's services with their counters, and the time by state and reason, up to now."""
+    """Return the agent's services, each with its counters and its times by state and by reason.
+
+    The times run up to now.
+    """
     more = days.accrued(agent)
     parts = [(at, day, day.time, day.reasons) for at, day in days.of(agent.id)]
     counted = {part[0] for part in parts}
@@ -192,7 +201,7 @@ def _by_service(part: _Part) -> int:
 
 _NOTHING = AgentDay()
 _NONE: Shown = (0,) * 16
-# plain numbers, because each look-up of an enum's member takes three steps
+# plain numbers, because looking up an enum member takes three steps
 _READY, _WRAP_UP = State.READY.value, State.WRAP_UP.value
 _IN_CALL, _HOLD, _TRANSFERRING = State.IN_CALL.value, State.HOLD.value, State.TRANSFERRING.value
 

@@ -1,4 +1,4 @@
-"""Agent status: the current state and call of each agent."""
+"""Agent status: each agent's current state and call."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["AgentDetails", "AgentStatusAnswer", "agent_status"]
 
 
 class AgentDetails(Struct, rename="camel", gc=False):
-    """One agent; ``state_changed_after`` is when its state began, in ms."""
+    """One agent. ``state_changed_after`` is the time in ms at which its state began."""
 
     service_id: int | None
     service_name: str | None
@@ -40,7 +40,7 @@ class AgentDetails(Struct, rename="camel", gc=False):
 
 
 class AgentStatusAnswer(Struct, rename="camel"):
-    """The agents who are logged in now, and the time of the response in ms."""
+    """The agents who are logged in now, and the response time in ms."""
 
     agent_details: list[AgentDetails]
     time_stamp: int
@@ -49,13 +49,13 @@ class AgentStatusAnswer(Struct, rename="camel"):
 def agent_status(
     scopes: Sequence[Scope], moment: Moment, changed_after: int | None = None
 ) -> Slices[AgentDetails]:
-    """The agents who are logged in to the services now.
+    """Return the agents who are logged in to the services now.
 
-    With ``changed_after`` (ms): only those whose state, reason or service changed later, or was
-    recorded later, and those that logged off later.
+    With ``changed_after`` (ms), return only agents whose state, reason or service changed after
+    that time, or whose change was recorded after it. Agents who logged off after it are included.
 
     A user with limits sees an agent if they may see one of the agent's services or calls. Other
-    services, and a current call of another service, are blank.
+    services are left blank, and so is a current call on another service.
     """
     return Slices([_of(scope, moment, changed_after) for scope in scopes])
 
@@ -107,7 +107,7 @@ def _of(scope: Scope, moment: Moment, changed_after: int | None) -> Scan[AgentDe
 
 
 def _call_in_hand(scope: Scope, agent: OnFloor) -> CallInHand:
-    """The agent's current call, blank if the user may not see it."""
+    """Return the agent's current call, or a blank one if the user may not see it."""
     call = agent.call
     if call is None:
         return _NO_CALL
@@ -121,7 +121,7 @@ _Named = tuple[int | None, str | None, str | None, str | None]
 
 
 class _Whereabouts:
-    """Id and name of services and of their call centers, as they were when the scan began."""
+    """The ids and names of services and their call centers, as they were when the scan began."""
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope

@@ -1,4 +1,4 @@
-"""Compares the figures of one client's services with its alert rules."""
+"""Compares the figures of a client's services with the client's alert rules."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _ROOTS: Final[Mapping[str, str]] = {
     **{one.encode_name: one.name for one in structs.fields(ServiceStatistics)},
     **{INTERVAL + one.encode_name: one.name for one in structs.fields(ServiceInterval)},
 }
-_WITHOUT_DAY: Final = frozenset({"percentComplete"})  # without a day it is 100, not 0
+_WITHOUT_DAY: Final = frozenset({"percentComplete"})  # 100, not 0, if nothing was counted
 
 
 class Judged(NamedTuple):
-    """A rule, a service (None: the whole client) and the value of the figure there.
+    """A rule, a service (None for the whole client) and the value of the rule's figure there.
 
-    ``value`` is None outside the rule's hours and if the figure does not exist. ``calls`` is the
-    number of calls handled or abandoned in the span of the figure.
+    ``value`` is None outside the rule's hours or if the figure does not exist. ``calls`` is the
+    number of calls that were handled or abandoned in the period that the figure covers.
     """
 
     alert: str
@@ -45,7 +45,7 @@ class Judged(NamedTuple):
 
 
 def alerts_of(view: FloorView) -> list[tuple[AlertRule, int | None]]:
-    """Return each rule with each of its services, at most ``MAX_ALERTS`` + 1 pairs."""
+    """Return a pair for each service of each rule, at most ``MAX_ALERTS`` + 1 pairs."""
     found: list[tuple[AlertRule, int | None]] = []
     for rule in view.alert_rules:
         if rule.figure == SILENCE:
@@ -62,7 +62,10 @@ def alerts_of(view: FloorView) -> list[tuple[AlertRule, int | None]]:
 def judged(
     view: FloorView, pairs: Sequence[tuple[AlertRule, int | None]], moment: Moment
 ) -> Iterator[list[Judged]]:
-    """Return the value of each alert of ``alerts_of``, at most ``MAX_ALERTS``, a few per turn."""
+    """Yield the value of each alert, a few per turn.
+
+    ``pairs`` are those that ``alerts_of`` returns. At most ``MAX_ALERTS`` of them are evaluated.
+    """
     pairs = pairs[:MAX_ALERTS]
     zone = ZoneInfo(view.time_zone)
     rules = {rule.name: rule for rule, _ in pairs}
@@ -80,7 +83,7 @@ def judged(
 
 
 class _Figures:
-    """The figures that rules need, by service: of the day, and of intervals by length."""
+    """The figures that rules need, by service, for the day and for each interval length."""
 
     def __init__(self, view: FloorView, moment: Moment) -> None:
         self._view = view
@@ -128,7 +131,7 @@ def _value(row: Struct, figure: str) -> float:
 
 
 def _length(rule: AlertRule) -> int:
-    """Return the interval of the rule's figure in seconds, or 0 for the day."""
+    """Return the length in seconds of the interval of the rule's figure, or 0 for the day."""
     return rule.interval if rule.figure.startswith(INTERVAL) else 0
 
 

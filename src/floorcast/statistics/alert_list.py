@@ -1,4 +1,4 @@
-"""The list of alerts: each rule at each service that a user sees, with its value."""
+"""The alert list: each rule and its value, for each service that a user may see."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ __all__ = ["AlertAnswer", "AlertRow", "alert_row", "alerts"]
 
 
 class AlertRow(Struct, rename="camel", kw_only=True):
-    """A rule at a service. The members of the service are null for a rule about the whole client.
+    """A rule and its state at a service.
 
-    ``since`` and ``acknowledged_at`` are in ms; ``hold`` is in seconds.
+    The service and call center members are null if the rule covers the whole client. ``since`` and
+    ``acknowledged_at`` are in ms, and ``hold`` is in seconds.
     """
 
     alert_id: str
@@ -42,7 +43,7 @@ class AlertRow(Struct, rename="camel", kw_only=True):
 
 
 class AlertAnswer(Struct, rename="camel"):
-    """The alerts that a user sees: firing ones first, then by name and service."""
+    """The alerts that a user may see: firing ones first, then by name and service."""
 
     alerts: list[AlertRow]
     time_stamp: int
@@ -52,7 +53,10 @@ _ORDER = {"firing": 0, "acknowledged": 1, "pending": 2, "ok": 3}
 
 
 def alerts(visibility: Visibility, moment: Moment) -> Iterator[list[AlertRow]]:
-    """Yield the rows, a few per turn of the event loop. The last list has all of them in order."""
+    """Read some rows in each turn of the event loop, and yield an empty list until all are read.
+
+    The last list that is yielded has all rows in order.
+    """
     rows: list[AlertRow] = []
     for view in visibility.views:
         for some in _of_floor(view, visibility, moment):
@@ -70,7 +74,7 @@ def _of_floor(view: FloorView, visibility: Visibility, moment: Moment) -> Iterat
             for one in some
             if visibility.sees_service(view, one.service)
         ]
-    # alerts whose rule is gone, which the next evaluation clears
+    # alerts whose rule was removed: the next evaluation clears them
     yield [
         alert_row(view, number, alert)
         for number, alert in view.alerts.items()
@@ -92,7 +96,7 @@ def _rule_of(alert: Alert) -> AlertRule:
 
 
 def alert_row(view: FloorView, number: str, alert: Alert) -> AlertRow:
-    """Return the row of an alert with the value of its last change."""
+    """Return an alert's row, with the value that the figure had at the alert's last change."""
     rules = [rule for rule in view.alert_rules if rule.name == alert.name]
     rule = rules[0] if rules else _rule_of(alert)
     return _row(view, Judged(number, rule, alert.service, alert.value, 0), alert)

@@ -1,7 +1,7 @@
-"""Every statistics method as one function: from a question to the bytes of the answer.
+"""Answers each statistics method: turns a question into the bytes of a response.
 
-The event loop takes a step of it in each turn. A worker process, which answers about the past,
-takes all steps at once.
+The server takes one step of an answer in each turn of the event loop. A worker process, which
+answers questions about the past, takes all steps at once.
 """
 
 from __future__ import annotations
@@ -56,15 +56,15 @@ Method = Literal[
 ]
 R = TypeVar("R")
 Steps = Generator[None, None, bytes | bytearray]
-"""The steps of a response, one per turn of the event loop. Returns JSON."""
+"""The steps of a response, one per turn of the event loop. The generator returns JSON."""
 
 _encoder = msgspec.json.Encoder()
 
 
 class Question(Struct):
-    """A checked request for statistics; each method reads the members that it takes.
+    """A checked request for statistics. Each method reads only the members that apply to it.
 
-    ``interval`` and ``last`` are in seconds, ``changed_after`` in ms.
+    ``interval`` and ``last`` are in seconds, and ``changed_after`` is in ms.
     """
 
     method: Method
@@ -81,10 +81,11 @@ def answer_steps(
     moment: Moment,
     kept: KeptIntervals | None = None,
 ) -> Steps:
-    """Begin an answer about these floors at a given time.
+    """Begin to answer a question about these floors at a given time.
 
-    Read it to its end or close it. Raises InvalidParameter for an id in the filter that the user
-    may not see. ``kept`` are the rows of earlier answers about the floors as they are now.
+    The caller must read the steps to their end or close them. ``kept`` holds rows of earlier
+    answers about the current floors. Raises InvalidParameter if the filter has an id that the user
+    may not see.
     """
     if question.method == "service/stats/intervals":
         return _intervals(question, visibility, moment, kept)
@@ -92,7 +93,7 @@ def answer_steps(
 
 
 def answer(question: Question, visibility: Visibility, moment: Moment) -> bytes:
-    """The whole answer at once. Raises as ``answer_steps`` does."""
+    """Return the whole answer at once. Raises InvalidParameter as ``answer_steps`` does."""
     steps = answer_steps(question, visibility, moment)
     while True:
         try:
@@ -184,12 +185,12 @@ METHODS: dict[Method, Callable[[Question, Visibility, Moment], Steps]] = {
 
 
 def _rows(empty: Struct, slices: Slices[R]) -> Steps:
-    """The answer ``empty`` with these rows."""
+    """Encode the answer ``empty`` with these rows."""
     return _body(empty, slices, _pieces)
 
 
 def _encoded_rows(empty: Struct, slices: Slices[bytes]) -> Steps:
-    """The answer ``empty`` with these rows, which are already JSON."""
+    """Encode the answer ``empty`` with these rows, which are already JSON."""
     return _body(empty, slices, b",".join)
 
 
@@ -198,7 +199,7 @@ def _pieces(rows: list[R]) -> bytes:
 
 
 def _body(empty: Struct, slices: Slices[R], joined: Callable[[list[R]], bytes]) -> Steps:
-    """The answer is one growing buffer, because joining pieces of 30 MB takes 20 ms in one turn."""
+    """Write the answer into one growing buffer: joining 30 MB of pieces would take 20 ms."""
     head, tail = _encoder.encode(empty).split(b"[]", 1)
     body = bytearray(head)
     body += b"["

@@ -1,4 +1,4 @@
-"""Answers about a past time: the functions of live answers, run in a worker process."""
+"""Answers questions about a past time in a worker process, by the same code as live answers."""
 
 from __future__ import annotations
 
@@ -37,9 +37,10 @@ class FloorPosition(Struct):
 
 
 class PageQuestion(Struct):
-    """A checked request for the calls behind a figure of ``client``'s one service in ``filter``.
+    """A checked request for the calls behind a figure of one of ``client``'s services.
 
-    ``day`` and ``after`` are those of the cursor, if any.
+    ``filter`` selects this service. ``day`` and ``after`` come from the request's cursor. They are
+    None if the request has no cursor.
     """
 
     client: int
@@ -52,7 +53,10 @@ class PageQuestion(Struct):
 
 
 class PageAnswer(Struct):
-    """A page of calls, the day of the list, and the sort key of the last row if there are more."""
+    """A page of calls, with the day that the list covers.
+
+    ``last`` is the sort key of the page's last row, or None if no rows follow it.
+    """
 
     answer: FigureCallsAnswer
     day: int
@@ -60,7 +64,7 @@ class PageAnswer(Struct):
 
 
 class PastQuestion(Struct):
-    """A question about floors at a time in ms, and the user's limits.
+    """A question about floors at the time ``moment`` (ms), with the limits of the user who asks.
 
     ``folder`` is the data folder. Exactly one of ``question`` and ``page`` is set.
     """
@@ -76,10 +80,12 @@ class PastQuestion(Struct):
 
 
 class PastAnswer(Struct):
-    """The JSON of a response, and the time at which its newest event was recorded, in ticks.
+    """The answer to a PastQuestion.
 
-    The response to a ``page`` is a PageAnswer as msgpack. If it cannot be computed any more,
-    ``body`` is None and ``since`` is the first tick that can be requested, if any.
+    ``body`` is the JSON response to a ``question``, or a PageAnswer in msgpack for a ``page``.
+    ``newest_event`` is the time, in ticks, at which the newest event in it was recorded. If the
+    answer can no longer be computed, ``body`` is None and ``since`` is the first tick that can be
+    requested, or None if there is no such tick.
     """
 
     body: bytes | None
@@ -92,9 +98,11 @@ _kept: dict[tuple[str, int], Refold] = {}
 
 
 def answer_as_of(argument: bytes) -> bytes:
-    """A PastAnswer for a PastQuestion, both as msgpack. Raises InvalidParameter, Unavailable.
+    """Answer a PastQuestion with a PastAnswer, both in msgpack.
 
     The floors stay in memory for the next question, which may be about the same time.
+
+    Raises InvalidParameter and Unavailable.
     """
     asked = _decoder.decode(argument)
     try:
@@ -142,7 +150,7 @@ def _refolded(asked: PastQuestion, floors: PastFloors) -> list[Refold]:
         position.client: _kept.pop((asked.folder, position.client), None)
         for position in asked.positions
     }
-    _kept.clear()  # keep the floors of at most one question in memory, and none that failed halfway
+    _kept.clear()  # keep only one question's floors in memory, and no floor that failed halfway
     refolds = [
         floors.floor(position.client, position.position, kept.pop(position.client))
         for position in asked.positions

@@ -1,4 +1,4 @@
-"""One page of a long list whose rows come in any order, and the length of the list."""
+"""Picks one page from a long list whose rows arrive in any order, and counts all rows."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ __all__ = ["Page", "PlaceInList"]
 R = TypeVar("R")
 
 PlaceInList = tuple[int, int, str]
-"""The sort key of a call in a list: a time in ms, then its transaction and its session."""
+"""The sort key of a call in a list: a time in ms, then the call's transaction and session."""
 
-_SPARE = 4  # pages that are kept before the rows beyond the first one are dropped
+_SPARE = 4  # pages of rows to keep before dropping all rows beyond the first page
 
 
 class Page(Generic[R]):
     """The first ``most`` rows after a sort key. ``total`` counts the rows of all pages.
 
-    The work is near-linear in the rows added, and the memory is that of a few pages.
+    The running time grows almost linearly with the number of rows added. Only a few pages of rows
+    are in memory at a time.
     """
 
     def __init__(self, after: PlaceInList | None, most: int) -> None:
@@ -29,7 +30,7 @@ class Page(Generic[R]):
         self.total = 0
 
     def takes(self, place: PlaceInList) -> bool:
-        """Whether a row with this sort key can be on the page."""
+        """Return whether a row with this sort key can be on the page."""
         if self._after is not None and place <= self._after:
             return False
         return self._until is None or place <= self._until
@@ -47,13 +48,16 @@ class Page(Generic[R]):
             self._trim()
 
     def rows(self) -> list[tuple[PlaceInList, R]]:
-        """The page's rows in order, each with its sort key."""
+        """Return the page's rows in order, with their sort keys."""
         self._trim()
         return list(self._kept.items())
 
     @property
     def last(self) -> PlaceInList | None:
-        """The sort key of the page's last row if there are more. Call ``rows`` first."""
+        """The sort key of the page's last row, or None if no rows follow it.
+
+        Call ``rows`` before you read it.
+        """
         return next(reversed(self._kept)) if self._seen_more and self._kept else None
 
     def _trim(self) -> None:

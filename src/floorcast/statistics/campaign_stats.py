@@ -22,7 +22,7 @@ class TimezoneCount(Struct, gc=False):
 
 
 class CampaignStatistics(Struct, rename="camel"):
-    """A campaign. Unknown counts and names are omitted."""
+    """One campaign. Unknown counts and names are omitted."""
 
     timezone_breakdown: list[TimezoneCount]
     campaign_id: int
@@ -43,14 +43,17 @@ class CampaignAnswer(Struct):
 T = TypeVar("T")
 
 TIMEZONES = ("AL", "AT", "CHT", "CT", "ET", "HI", "MT", "PT", "SAFE", "UK")
-WHEN_ANY = "GU"  # shown after them if it has records
+WHEN_ANY = "GU"  # shown after TIMEZONES, and only if it has records
 LEFT_OUT = {"DEACTIVATED", "SCHEDULED_UNBUILT", "READY_UNBUILT"}
 
 
 def campaign_statistics(
     visibility: Visibility, wanted: CampaignFilter, moment: Moment
 ) -> Slices[CampaignStatistics]:
-    """Today's campaigns that the filter selects. Raises InvalidParameter for an unknown id."""
+    """Return today's campaigns that the filter selects.
+
+    Raises InvalidParameter for an unknown id.
+    """
     if wanted.campaigns:
         visibility.expect("campaign", wanted.campaigns, lambda *one: _is_seen(visibility, *one))
     scopes = visibility.scopes(wanted.of)
@@ -73,7 +76,7 @@ def _of(scope: Scope, wanted: frozenset[int], moment: Moment) -> Scan[CampaignSt
 
 
 def is_of_today(campaign: Campaign, midnight: int) -> bool:
-    """Whether the campaign was updated today, or had a call today."""
+    """Return whether the campaign was updated or had a call today."""
     return campaign.last_update >= midnight or campaign.last_call >= midnight
 
 

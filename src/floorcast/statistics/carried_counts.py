@@ -1,4 +1,4 @@
-"""The numbers of agents and waiting calls of a service, carried from interval to interval."""
+"""Carries a service's numbers of agents and waiting calls from one interval to the next."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _AGENTS, _QUEUE = int(Column.AGENTS_MOST), int(Column.QUEUE_MOST)
 def counts_before(
     slots: Mapping[int, ServiceIntervals], present: tuple[int, int], day: int, first: int = 0
 ) -> tuple[int, int]:
-    """The agents and the waiting calls of a service before slot ``first`` of a day.
+    """Return how many agents and waiting calls a service had before slot ``first`` of a day.
 
-    ``slots`` has the slots by day, and ``present`` the current numbers.
+    ``slots`` holds the service's slots by day, and ``present`` holds the current numbers.
     """
     return (
         _before(slots, _AGENTS, (day, first), present[0]),
@@ -26,9 +26,9 @@ def counts_before(
 
 
 class Carried:
-    """The number of agents and of waiting calls of a service, from slot to slot of some days.
+    """A service's numbers of agents and waiting calls, followed from slot to slot.
 
-    ``now`` has the numbers at the slot that has been reached.
+    ``now`` holds the numbers at the end of the slots that have been read.
     """
 
     def __init__(self, slots: Mapping[int, ServiceIntervals], now: tuple[int, int]) -> None:
@@ -36,9 +36,9 @@ class Carried:
         self.now = now
 
     def over(self, day: int, slots: range) -> tuple[int, int]:
-        """The most agents, and the most waiting calls, in some slots.
+        """Return the largest numbers of agents and waiting calls in some slots.
 
-        Must be called for all slots in order. Slots without a change can be omitted.
+        The caller must pass the slots in order. It may omit slots without a change.
         """
         intervals = self._slots.get(day)
         if intervals is None:
@@ -61,7 +61,10 @@ class Carried:
 def _before(
     slots: Mapping[int, ServiceIntervals], most: int, begin: tuple[int, int], present: int
 ) -> int:
-    """The number after the last change before a slot, or the current one if it never changed."""
+    """Return the number after the last change before a slot.
+
+    If no slot has a change, return the current number.
+    """
     day, first = begin
     for number, end in ((day, first), (day - 1, _NEVER)):
         intervals = slots.get(number)
@@ -77,7 +80,7 @@ def _before(
 
 
 def _last_change(intervals: ServiceIntervals, most: int, before: int) -> int | None:
-    """The number after the last change before a slot, or None."""
+    """Return the number after the last change before a slot, or None if there was no change."""
     if not before or not intervals.hours:
         return None
     hour, slots = divmod(before, SLOTS_OF_HOUR)

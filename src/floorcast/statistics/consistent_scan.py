@@ -1,8 +1,8 @@
 """Reads many rows of a floor as of one position, a few per turn, while the fold continues.
 
-Ten thousand rows take too long for one turn of the event loop, so a scan reads some rows per turn.
-Rows that the fold is about to change are read before the change, by the floor's before-change
-hooks. All rows show the floor as of the start of the scan.
+Reading ten thousand rows takes too long for one turn of the event loop, so a scan reads some rows
+per turn. Before the fold changes a row, the floor's hooks make the scan read it. All rows therefore
+show the floor as it was at the start of the scan.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ R = TypeVar("R")
 
 
 class Scan(Generic[R]):
-    """The result of ``read`` for each of the distinct ``ids``, in order.
+    """The results of ``read`` for the distinct ``ids``, in the order of the ids.
 
-    ``hooks`` are called before one of them changes. ``copy`` then copies it, and may postpone slow
-    work. None results are skipped. The scan must be closed or read to its end, because until then
-    the fold checks every change.
+    Before the fold changes the data of an id, it calls ``hooks``. The scan then calls ``copy`` for
+    that id, which is ``read`` by default and may postpone slow work. None results are skipped.
+
+    The scan must be read to its end or closed, because until then it is called for every change.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class Scan(Generic[R]):
             hooks.append(self._before_change)
 
     def __iter__(self) -> Iterator[list[R]]:
-        """Yield a few rows per turn. The floor may fold further entries in between."""
+        """Yield a few rows per turn. The floor may fold more entries in between."""
         while self._next < len(self._ids):
             ids = self._ids[self._next : self._next + self._rows]
             self._next += self._rows
@@ -84,10 +85,10 @@ class Scan(Generic[R]):
 
 
 class CallScan(Generic[R]):
-    """The result of ``read`` for each call in progress of a scope and its service.
+    """The results of ``read`` for the calls in progress of a scope, with their services.
 
-    If ``calls`` are given, those are read instead. None results are skipped. The scan must be
-    closed or read to its end.
+    If ``calls`` is given, these calls are read instead. None results are skipped. The scan must be
+    read to its end or closed.
     """
 
     def __init__(
@@ -110,7 +111,7 @@ class CallScan(Generic[R]):
             self._hooks.append(self._before_change)
 
     def __iter__(self) -> Iterator[list[R]]:
-        """Yield a few results per turn. The floor can fold further entries in between."""
+        """Yield a few results per turn. The floor may fold more entries in between."""
         while self._next < len(self._calls):
             calls = self._calls[self._next : self._next + self._rows]
             self._next += self._rows
@@ -127,7 +128,7 @@ class CallScan(Generic[R]):
             yield [one for one in found if one is not None]
 
     def close(self) -> None:
-        """No more are wanted."""
+        """Stop the scan."""
         if self._before_change in self._hooks:
             self._hooks.remove(self._before_change)
 
@@ -136,7 +137,7 @@ class CallScan(Generic[R]):
             self._read_all()
             self.close()
         elif call.key not in self._early:
-            # until its first change, a call is as it was at the start of the scan
+            # this is the call's first change, so it is still as it was at the start of the scan
             self._early[call.key] = self._read(call.present_service, call)
 
     def _read_all(self) -> None:
@@ -152,7 +153,10 @@ class _Reading(Protocol[R]):
 
 
 class Slices(Generic[R]):
-    """The rows of an answer, floor by floor. A context manager that releases the floors."""
+    """The rows of an answer, floor by floor.
+
+    It can be used as a context manager, which releases the floors on exit.
+    """
 
     def __init__(self, readings: Sequence[_Reading[R]]) -> None:
         self._readings = readings
@@ -164,12 +168,12 @@ class Slices(Generic[R]):
         self.close()
 
     def __iter__(self) -> Iterator[list[R]]:
-        """Yield a few rows per turn; an empty list if a turn found none."""
+        """Yield a few rows per turn. The list is empty if a turn found none."""
         for reading in self._readings:
             yield from reading
 
     def all(self) -> list[R]:
-        """All rows at once."""
+        """Return all rows at once."""
         with self:
             return [row for rows in self for row in rows]
 

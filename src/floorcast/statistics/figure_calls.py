@@ -1,7 +1,7 @@
-"""The calls behind a figure of a service, page by page. Their number equals the figure.
+"""Lists the calls behind a figure of a service, page by page. Their number equals the figure.
 
-Calls in memory are read from the floor, and the others from the store, which has the places where
-each counts. Both are as of the start of the read.
+Calls in memory are read from the floor. The other calls are read from the store, which has the
+services and days at which each call counts. Both show the state at the start of the read.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from floorcast.statistics.visibility import Moment, Scope
 
 __all__ = ["RESULTS", "FigureCall", "FigureCalls", "FigureCallsAnswer", "LeftCalls", "Wanted"]
 
-_FOUND_AT_ONCE = 50  # calls that are read from the store in one turn of the event loop
+_FOUND_AT_ONCE = 50  # calls read from the store in one turn of the event loop
 
 RESULTS: Mapping[Figure, frozenset[Result]] = {
     "totalHandled": frozenset({Result.HANDLED, Result.HANDLED_WITHIN}),
@@ -29,11 +29,14 @@ RESULTS: Mapping[Figure, frozenset[Result]] = {
     "totalCallsAbandonedWithinSLA": frozenset({Result.ABANDONED_WITHIN}),
     "movedOn": frozenset({Result.MOVED_ON}),
 }
-"""The results that count in a figure of a day. Every offered call counts in ``totalOffered``."""
+"""The results that count toward each figure of a day.
+
+``totalOffered`` is not listed, because every offered call counts toward it.
+"""
 
 
 class FigureCall(Struct, rename="camel", gc=False):
-    """A call as it counts in the figure. Moments are in ms, ``wait`` and ``talk`` in seconds."""
+    """A call that counts toward the figure. Times are in ms, ``wait`` and ``talk`` in seconds."""
 
     transaction_id: int
     session_id: str
@@ -52,7 +55,10 @@ class FigureCall(Struct, rename="camel", gc=False):
 
 
 class FigureCallsAnswer(Struct):
-    """A page of the calls, the figure, and the cursor of the next page; null on the last one."""
+    """A page of the calls, with the figure as ``total``.
+
+    ``cursor`` requests the next page. It is null on the last page.
+    """
 
     calls: list[FigureCall]
     total: int
@@ -60,19 +66,19 @@ class FigureCallsAnswer(Struct):
 
 
 class LeftCalls(Protocol):
-    """The calls out of memory that count at a service on a day, as of one position."""
+    """The calls no longer in memory that count at a service on a day, as of one position."""
 
     def __iter__(self) -> Iterator[list[tuple[Key, Counted]]]: ...
 
     def find(self, keys: Collection[Key]) -> dict[Key, Call]:
-        """The calls of the keys."""
+        """Return the calls with these keys."""
         ...
 
 
 class Wanted(NamedTuple):
-    """The selection: a figure of one service on a day, or between two times of the day.
+    """The selection: a figure of one service on a day, or between two times on that day.
 
-    The page has at most ``most`` calls, those after ``after``.
+    The page has at most ``most`` calls, starting after ``after``.
     """
 
     service: int
@@ -85,10 +91,10 @@ class Wanted(NamedTuple):
 
 
 class FigureCalls:
-    """Reads a page. The floor can fold further entries after each turn.
+    """Reads one page of calls. The floor can fold more entries between turns.
 
-    At the end, ``total`` is the figure, ``calls`` are the page, and ``last`` is where the next page
-    begins (None after the last one). It must be closed or iterated to its end.
+    Iterate it to its end or close it. At the end, ``total`` is the figure, ``calls`` is the page,
+    and ``last`` is the sort key after which the next page begins, or None if this page is the last.
     """
 
     def __init__(
@@ -120,7 +126,7 @@ class FigureCalls:
 
     @property
     def last(self) -> PlaceInList | None:
-        """The sort key of the page's last call if there are more."""
+        """The sort key of the page's last call, or None if no calls follow it."""
         return self._page.last
 
     def __iter__(self) -> Iterator[None]:
@@ -154,7 +160,7 @@ class FigureCalls:
     # -- calls in memory -------------------------------------------------------------------
 
     def _live(self, service: int, call: Call) -> tuple[int, Key, FigureCall | None] | None:
-        """A call that waits, or is with an agent, as service statistics counts it."""
+        """Return a call that waits or is with an agent, by the rules of service statistics."""
         quiet = call.last_event <= self._moment.now - self._moment.quiet_call
         segment = call.segment
         if quiet or segment is None or service != self._wanted.service:
@@ -178,7 +184,7 @@ class FigureCalls:
         return at, call.key, self._row(call, self._segment(call), at)
 
     def _carried_over(self, call: Call) -> Counted | None:
-        """A call that has waited since before midnight is offered again today."""
+        """Count a call as offered again today if it has waited since before midnight."""
         service = self._wanted.service
         waits = call.ended is None and call.present_service == service
         over = waits and call.waited_over(self._midnight, self._moment.quiet_call)
@@ -187,7 +193,10 @@ class FigureCalls:
         return Counted(self._wanted.day, service, self._midnight, Result.OPEN, None)
 
     def _moment_of(self, counted: Counted) -> int | None:
-        """The time at which the call counts in the figure; None if not in the interval."""
+        """Return the time at which the call counts toward the figure.
+
+        Return None if it does not count toward the figure within the interval.
+        """
         at = counted.offered
         if self._wanted.figure != "totalOffered":
             if counted.result not in RESULTS[self._wanted.figure]:
@@ -209,7 +218,7 @@ class FigureCalls:
         return found
 
     def _found(self, place: PlaceInList, call: Call | None) -> FigureCall:
-        if call is None:  # its row has left the store meanwhile
+        if call is None:  # its row has been removed from the store since the page was read
             call = Call(place[1], place[2])
         return self._row(call, self._segment(call), place[0])
 
@@ -238,7 +247,7 @@ class FigureCalls:
         )
 
     def _unknown_segment(self, at: int) -> QueueSegment:
-        """The segment of a step that a very long call no longer has, with only its time."""
+        """Return a segment that has only a time, for a step that a very long call has dropped."""
         offered = self._wanted.figure == "totalOffered"
         answered = self._wanted.figure in ("totalHandled", "totalCallsAnsweredWithinSLA")
         segment = QueueSegment(self._wanted.service)

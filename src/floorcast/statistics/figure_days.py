@@ -1,4 +1,4 @@
-"""The day and the interval that a request for the calls of a figure names."""
+"""Reads the day and the interval in a request for the calls behind a figure."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from floorcast.statistics.visibility import Moment
 
 __all__ = ["FigureDay", "read_figure_day", "read_figure_moment"]
 
-_PAGING_MS = 3_600_000  # how long after midnight the pages of the previous day can still be read
+_PAGING_MS = 3_600_000  # how long after midnight the previous day's pages can still be read
 
 
 class FigureDay(NamedTuple):
-    """A day's number, and an interval of it, in ms; None: the whole day."""
+    """A day's number and an interval of that day, in ms.
+
+    ``start`` and ``end`` are None for the whole day.
+    """
 
     day: int
     start: int | None = None
@@ -25,9 +28,9 @@ class FigureDay(NamedTuple):
 def read_figure_day(
     view: FloorView, moment: Moment, figure: Figure, given: tuple[object, object], begun: int | None
 ) -> FigureDay:
-    """Check ``start`` and ``end``; ``begun`` is the day on which the first page was read.
+    """Check ``start`` and ``end`` (in ``given``), and return the day that they select.
 
-    Raises InvalidParameter.
+    ``begun`` is the day on which the first page was read. Raises InvalidParameter.
     """
     start, end = given
     today = view.day_of(moment.now)
@@ -59,7 +62,7 @@ def _day(view: FloorView, moment: Moment, begun: int | None) -> int:
 
 
 def read_figure_moment(name: str, value: object) -> int | None:
-    """Check the form of ``start`` or ``end``; None means that it is not given.
+    """Check the format of ``start`` or ``end``. None means that the parameter is not given.
 
     Raises InvalidParameter.
     """

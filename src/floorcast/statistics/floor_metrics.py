@@ -1,4 +1,4 @@
-"""The figures of a floor for a monitoring system, service by service."""
+"""A floor's figures for a monitoring system, service by service."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ __all__ = ["ServiceMetrics", "floor_metrics"]
 
 
 class ServiceMetrics(NamedTuple):
-    """One service: its current numbers, and its totals, which are never reset.
+    """One service's current numbers and its totals. The totals are never reset.
 
-    ``longest_wait`` is in ms. ``agents`` are by the name of their state, without those that have
-    been silent for too long.
+    ``longest_wait`` is in ms. ``agents`` holds the number of agents by the name of their state.
+    Agents that have been quiet for too long are not counted.
     """
 
     service: Service
@@ -31,12 +31,12 @@ class ServiceMetrics(NamedTuple):
 
 
 def floor_metrics(scopes: Sequence[Scope], moment: Moment) -> Slices[ServiceMetrics]:
-    """A row for each known service in view, by its id."""
+    """Return a row for each known service in view, ordered by id."""
     return Slices([_Services(scope, moment) for scope in scopes])
 
 
 class _Calls:
-    """The calls in progress of one service."""
+    """A service's calls in progress."""
 
     def __init__(self) -> None:
         self.waiting: list[int] = []
@@ -44,7 +44,7 @@ class _Calls:
 
 
 class _Services:
-    """The rows of one floor: reads its calls first, then its services."""
+    """Reads the rows of one floor: its calls first, then its services."""
 
     def __init__(self, scope: Scope, moment: Moment) -> None:
         self._now = moment.now
@@ -53,7 +53,7 @@ class _Services:
         self._scan = _services(scope, moment)
 
     def __iter__(self) -> Iterator[list[ServiceMetrics]]:
-        """Yield a few rows per turn; empty lists while calls are scanned."""
+        """Yield a few rows per turn, and empty lists while the calls are scanned."""
         for some in self._call_scan:
             for service, since, connected in some:
                 calls = self._calls.setdefault(service, _Calls())

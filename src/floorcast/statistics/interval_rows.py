@@ -1,4 +1,4 @@
-"""The rows of one service: its counts, its waits and its agents' time, interval by interval."""
+"""One service's rows: its counts, its waits and its agents' times, interval by interval."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ __all__ = [
 ]
 
 Times = dict[int, list[int]]
-"""Agents' time by interval of the day, in the order of the columns; in ms."""
+"""The agents' time in each interval of the day, in ms and in the order of the columns."""
 
 AgentState = tuple[int, int, int]
-"""An agent's id, its state, and the time since which its time is not counted, in ms."""
+"""An agent's id, its state, and the time in ms since which its time has not been counted."""
 
 _FIRST_TIME, _LAST_TIME = int(Column.READY_TIME), int(Column.AGENTS_MOST)
 _AGENTS_LAST, _QUEUE_LAST = int(Column.AGENTS_LAST), int(Column.QUEUE_LAST)
@@ -47,9 +47,10 @@ _OFFERED, _HANDLED = int(Column.OFFERED), int(Column.HANDLED)
 
 
 class ServiceInterval(Struct, rename="camel", gc=False):
-    """One service in one interval. Durations and times are in seconds, rates in percent.
+    """One service's figures in one interval.
 
-    ``start`` and ``end`` are in ms. The interval does not include its end.
+    ``start`` and ``end`` are in ms; the interval does not include its end. All durations are in
+    seconds and all rates in percent.
     """
 
     service_id: str
@@ -86,10 +87,10 @@ class ServiceInterval(Struct, rename="camel", gc=False):
 
 
 class ServiceNow(NamedTuple):
-    """A service when it is read: its slots by day, and how many agents and waiting calls it has.
+    """A service as it is now: its slots by day, and its numbers of agents and waiting calls.
 
-    ``carried_over`` are the calls that have waited since before midnight. ``states`` are those of
-    the agents whose time is not counted yet.
+    ``carried_over`` is the number of calls that have waited since before midnight. ``states`` holds
+    the states of agents whose time is not counted yet.
     """
 
     service: Service
@@ -99,15 +100,15 @@ class ServiceNow(NamedTuple):
     states: list[AgentState]
 
     def before(self, day: Day, first: int) -> tuple[int, int]:
-        """The agents and the waiting calls before a slot."""
+        """Return the numbers of agents and waiting calls before a slot."""
         return counts_before(self.slots, self.present, day.number, first)
 
 
 class DayOfService(NamedTuple):
-    """The data for the rows of a service on one day.
+    """The data for one service's rows on one day.
 
-    ``times`` are those of agents in their present states, and ``carried_over`` the calls that have
-    waited since before midnight: neither is counted yet.
+    ``times`` holds the time that agents have spent in their present states, and ``carried_over``
+    is the number of calls that have waited since before midnight. The slots do not include either.
     """
 
     service: Service
@@ -119,16 +120,17 @@ class DayOfService(NamedTuple):
 
 
 def slots_until(day: Day, now: int) -> int:
-    """The number of slots of the day that have begun."""
+    """Return the number of slots of the day that have begun."""
     return max(0, min(day.end, now + 1) - day.begin + SLOT_MS - 1) // SLOT_MS
 
 
 def rows_of(
     own: DayOfService, first: int, width: int, now: int
 ) -> Iterator[ServiceInterval | None]:
-    """The row of each interval of ``width`` slots from slot ``first`` on; None: nothing counted.
+    """Yield a row for each interval of ``width`` slots, starting at slot ``first``.
 
-    The last is the one in progress, or a later one: a source's clock may be ahead of ours.
+    Yields None for an interval in which nothing was counted. The last interval is the one in
+    progress, or a later one if a source's clock is ahead of the server's.
     """
     day, slots, carried = own.day, own.slots, own.carried
     begun = last = slots_until(day, now)
@@ -156,7 +158,7 @@ def rows_of(
 
 
 def _counted(own: DayOfService, slot: int, width: int) -> list[int] | None:
-    """The counters of an interval; None: nothing was counted."""
+    """Return the counters of an interval, or None if nothing was counted."""
     counted = None if own.slots is None else own.slots.sums(slot, width)
     times = own.times.get(slot // width)
     offered = 0 if slot else own.carried_over
@@ -178,10 +180,11 @@ def shown(
     waits: tuple[int, int, int],
     most: tuple[int, int],
 ) -> ServiceInterval:
-    """The row of an interval.
+    """Return the row for an interval.
 
-    ``when`` is its start, its end and whether it is complete; ``waits`` are the 50th and the 90th
-    percentile and the maximum; ``most`` are the most agents and waiting calls.
+    ``when`` holds the interval's start, its end, and whether it is complete. ``waits`` holds the
+    50th percentile, the 90th percentile and the maximum. ``most`` holds the largest numbers of
+    agents and waiting calls.
     """
     (
         offered, handled, unqueued, answered_within, wait, abandoned, _, abandoned_within,
@@ -240,5 +243,5 @@ def _by_reason(moved_on: Sequence[int]) -> dict[str, int]:
 
 
 def _percentile(waits: Sequence[int], percent: int) -> int:
-    """The nearest rank: the smallest wait that the given percentage of waits does not exceed."""
+    """Return the smallest wait that the given percentage of waits do not exceed (nearest rank)."""
     return waits[(len(waits) * percent + 99) // 100 - 1] if waits else 0

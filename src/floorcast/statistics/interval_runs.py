@@ -1,4 +1,4 @@
-"""Successive rows of intervals of one service and day, most of them compressed."""
+"""Stores one service's rows for successive intervals of a day. Most rows are compressed."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from floorcast.floor.view import Day
 __all__ = ["Begun", "Run", "RunKey", "RunRows"]
 
 _BLOCK = 16  # rows that are compressed together
-_MOST_PLAIN = 24  # uncompressed rows of a run: those that change and are requested most
-_ROW_BYTES = 41  # of a row's object, and of its place in a list
-_RUN_BYTES = 1200  # of a run without rows, and of its service's data
+_MOST_PLAIN = 24  # a run has fewer uncompressed rows: the newest, which change and are read most
+_ROW_BYTES = 41  # a row's object and its place in a list
+_RUN_BYTES = 1200  # a run without rows, and its service's data
 
 RunKey = tuple[int, int]
-"""The day's number, and the length of the intervals in ms."""
+"""A day's number and the length of the intervals in ms."""
 
 Begun = tuple[int, int, int]
-"""The agents and the waiting calls before a run, and the calls that it counts from before."""
+"""The numbers at the start of a run: its agents, its waiting calls, and its carried-over calls."""
 
 
 class Run:
-    """The rows of successive intervals of one service and day; ``b""``: nothing was counted.
+    """One service's rows for successive intervals of a day.
 
-    ``begin`` is the day's first ms and ``length``
-    that of an interval, in ms. ``first`` is the number of the first interval in the day, and
-    ``end`` that of the one after the last. ``left`` are the agents and the waiting calls at the
-    end, if somebody has asked.
+    A row is ``b""`` if nothing was counted in its interval. ``begin`` is the day's first ms, and
+    ``length`` is the length of an interval in ms. The intervals of the day are numbered: ``first``
+    is the first one in the run, and ``end`` is the one after the last. ``left`` holds the numbers
+    of agents and waiting calls at the end of the run, once an answer has needed them.
     """
 
     __slots__ = ("begin", "begun", "blocks", "first", "key", "left", "length", "plain", "size")
@@ -47,15 +47,15 @@ class Run:
 
     @property
     def end(self) -> int:
-        """The number of the interval after the last."""
+        """The number of the interval after the last one."""
         return self.first + len(self.blocks) * _BLOCK + len(self.plain)
 
     def read(self, end: int) -> RunRows:
-        """The rows of the intervals before ``end``, as they are now."""
+        """Return the present rows of the intervals before ``end``."""
         return RunRows(self.first, min(end, self.end), self.blocks[:], self.plain[:])
 
     def add(self, rows: Iterable[bytes]) -> int:
-        """Add the rows of the next intervals; returns by how many bytes it has grown."""
+        """Add the rows of the next intervals. Returns the number of bytes added."""
         self.plain += rows
         while len(self.plain) >= _MOST_PLAIN:
             self.blocks.append(lz4.block.compress(b"\n".join(self.plain[:_BLOCK])))
@@ -63,7 +63,10 @@ class Run:
         return -self._shrunk()
 
     def cut(self, moment: int) -> int:
-        """Drop the rows of the interval of a moment and later ones. Returns the bytes freed."""
+        """Drop the row of the interval that contains a moment, and all later rows.
+
+        Returns the number of bytes freed.
+        """
         left = max(0, (moment - self.begin) // self.length - self.first)
         if left >= self.end - self.first:
             return 0
@@ -83,7 +86,7 @@ class Run:
 
 
 class RunRows(NamedTuple):
-    """Rows of a run as they were when they were read: of the intervals ``first`` to ``end``."""
+    """A copy of a run's rows from interval ``first`` up to, but not including, ``end``."""
 
     first: int
     end: int
@@ -91,7 +94,7 @@ class RunRows(NamedTuple):
     plain: Sequence[bytes] = ()
 
     def since(self, interval: int) -> list[bytes]:
-        """The rows from an interval on."""
+        """Return the rows from the given interval onward."""
         skipped = min((interval - self.first) // _BLOCK, len(self.blocks))
         rows: list[bytes] = []
         for block in self.blocks[skipped:]:

@@ -1,4 +1,4 @@
-"""Successive intervals with the rows of many services, joined in the order of an answer."""
+"""Stores successive intervals with many services' rows, joined in the order of an answer."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from floorcast.floor.view import Day
 
 __all__ = ["Joined", "unpacked"]
 
-_BLOCK_BYTES = 41  # of a block's object, and of its place in a list
-_OWN_BYTES = 600  # without blocks, and without the ids of services
+_BLOCK_BYTES = 41  # a block's object and its place in a list
+_OWN_BYTES = 600  # a Joined object without blocks and service ids
 _ID_BYTES = 8
 
 
 class Joined:
-    """The joined rows of successive intervals of one day, compressed interval by interval.
+    """The joined rows for successive intervals of one day, compressed interval by interval.
 
-    ``first`` is the number of the first interval in the day; ``services`` is how many there are.
+    ``first`` is the number that the first interval has in the day. ``services`` is the number of
+    services.
     """
 
     __slots__ = ("_begin", "_length", "blocks", "first", "size")
@@ -30,7 +31,7 @@ class Joined:
 
     @property
     def end(self) -> int:
-        """The number of the interval after the last."""
+        """The number of the interval after the last one."""
         return self.first + len(self.blocks)
 
     def add(self, rows: bytes) -> None:
@@ -40,7 +41,10 @@ class Joined:
         self.size += len(block) + _BLOCK_BYTES
 
     def cut(self, moment: int) -> int:
-        """Drop the interval of a moment and later ones; returns the bytes given up."""
+        """Drop the interval that contains a moment, and all later ones.
+
+        Returns the number of bytes freed.
+        """
         left = max(0, (moment - self._begin) // self._length - self.first)
         given_up = sum(len(block) + _BLOCK_BYTES for block in self.blocks[left:])
         del self.blocks[left:]
@@ -49,6 +53,6 @@ class Joined:
 
 
 def unpacked(block: bytes) -> bytes:
-    """The joined rows of an interval."""
+    """Decompress the joined rows of an interval."""
     rows: bytes = lz4.block.decompress(block)
     return rows

@@ -1,11 +1,11 @@
-"""Keeps finished rows of intervals, so that a repeated request makes only those that have changed.
+"""Caches interval rows, so that a repeated request computes only the rows that have changed.
 
-Kept are the rows of intervals that are over, as JSON, by service, day and length of interval. A
-row is dropped when its interval is counted in again (the floor's ledger tells), when an agent
-whose present state reaches into it changes, and when the site does. A floor has one keeper.
+The cache keeps the rows of intervals that are over, as JSON, by service, day and interval length.
+A row is dropped when the floor's ledger reports a new count in its interval, when an agent whose
+present state reaches into the interval changes, and when the site changes.
 
-The rows of many services are kept once more, joined in the order of an answer: to put 50,000 rows
-in order takes longer than to read them.
+Rows of many services are also kept joined in the order of an answer, because sorting 50,000 rows
+takes longer than reading them.
 """
 
 from __future__ import annotations
@@ -22,18 +22,19 @@ from floorcast.statistics.visibility import Moment
 __all__ = ["JoinedKey", "KeptFloor", "KeptIntervals", "KeptLimits", "KeptService"]
 
 _NEVER = 1 << 62
-_JOINED_SHARE = 4  # of a client's bytes, joined rows have at most one in so many
+_JOINED_SHARE = 4  # joined rows may use one in this many of a client's bytes
 
 JoinedKey = tuple[tuple[int, ...], RunKey]
-"""The ids of services, and the key of their runs."""
+"""The services' ids and the key of their runs."""
 
 
 class KeptLimits(NamedTuple):
-    """The most bytes of a client's rows and of all; what has not been asked for is dropped first.
+    """The maximum size of the cached rows, for each client and for all clients together.
 
-    A client that has reached its limit gives up services that were not asked for in ``idle_ms``,
-    or else keeps no more. At the limit of all, the client that has most gives up what has not
-    been asked for the longest. Rows of ``joined_services`` or more are kept joined, too.
+    A client at ``client_bytes`` drops services that were not requested within ``idle_ms``. If there
+    are none, it caches no more rows. At ``all_bytes``, the client with the most bytes drops the
+    service that was requested least recently. Rows are also kept joined if an answer covers at
+    least ``joined_services`` services.
     """
 
     client_bytes: int = 12 << 20
@@ -43,9 +44,10 @@ class KeptLimits(NamedTuple):
 
 
 class KeptService:
-    """The runs of one service, by day and length of interval, and when it was last asked for.
+    """One service's runs, by day and interval length.
 
-    ``states`` are those of the agents whose time is not counted yet.
+    ``states`` holds the states of agents whose time is not counted yet. ``used`` is the time of
+    the last request for the service.
     """
 
     __slots__ = ("runs", "service", "states", "used")
@@ -57,7 +59,7 @@ class KeptService:
         self.used = 0
 
     def first_change(self, view: FloorView, states: list[AgentState]) -> int:
-        """The moment from which rows have changed since the last call."""
+        """Return the moment from which rows have changed since the last call of this method."""
         number, changed = self.service.id, _NEVER
         if states != self.states:
             changed = _first_change(self.states, states)
@@ -70,11 +72,11 @@ class KeptService:
 
 
 class KeptFloor:
-    """The rows of one floor by service, in the order in which they were last asked for.
+    """The cached rows of one floor, by service. The service that was requested last comes last.
 
-    ``made_for`` is what all of them depend on. ``joined`` are rows of many services, which are
-    right only while the runs of all of these are kept. ``changes`` counts how often rows were
-    found to have changed.
+    All rows depend on ``made_for``. ``joined`` holds the joined rows of many services; these are
+    valid only while the runs of all these services are kept. ``changes`` counts how often rows
+    were found to have changed.
     """
 
     def __init__(self, keeper: KeptIntervals, client: int, made_for: object) -> None:
@@ -87,7 +89,7 @@ class KeptFloor:
         self.changes = 0
 
     def of(self, view: FloorView, own: ServiceNow, today: Day, now: int) -> KeptService:
-        """The rows of a service that are as they would be made now."""
+        """Return the cached rows of a service, without those that have changed."""
         service = own.service
         kept = self.services.pop(service.id, None)
         if kept is not None and kept.service is not service:
@@ -105,9 +107,9 @@ class KeptFloor:
         return kept
 
     def add(self, view: FloorView, kept: KeptService, run: Run, rows: Sequence[bytes]) -> None:
-        """Add rows to a run of a service, and keep to the limits.
+        """Add rows to a service's run, within the limits.
 
-        A new run takes the place of the one that it does not touch, unless that is longer.
+        A new run replaces the kept run that it does not adjoin, unless the kept run is longer.
         """
         known = kept.runs.get(run.key)
         if known is not run:
@@ -124,21 +126,24 @@ class KeptFloor:
                 return
 
     def joined_of(self, key: JoinedKey) -> Joined | None:
-        """The joined rows of some services, which are then those that were asked for last."""
+        """Return the joined rows of some services and mark them as the most recently requested."""
         joined = self.joined.pop(key, None)
         if joined is not None:
             self.joined[key] = joined
         return joined
 
     def has_runs(self, key: JoinedKey) -> bool:
-        """Whether runs of some services are kept, which tell when joined rows have changed."""
+        """Return whether the runs of all these services are kept.
+
+        Changes in joined rows are noticed only through these runs.
+        """
         kept = (self.services.get(service) for service in key[0])
         return all(one is not None and key[1] in one.runs for one in kept)
 
     def add_joined(self, key: JoinedKey, joined: Joined, rows: bytes) -> None:
-        """Add the joined rows of the next interval, if there is room for them.
+        """Add the joined rows of the next interval if there is room for them.
 
-        Other joined rows make room, those first that were asked for least recently.
+        To make room, other joined rows are dropped. The least recently requested ones go first.
         """
         most = self._keeper.limits.client_bytes
         size = joined.size
@@ -155,7 +160,7 @@ class KeptFloor:
                 return
 
     def give_up_run(self, kept: KeptService, run: Run) -> None:
-        """Drop a run if it is kept, and the joined rows whose changes nothing tells without it."""
+        """Drop a run if it is kept, and the joined rows whose changes only it would show."""
         if kept.runs.get(run.key) is run:
             del kept.runs[run.key]
             self._grow(-run.size)
@@ -165,7 +170,10 @@ class KeptFloor:
                 self._drop_joined(key)
 
     def drop_oldest(self, before: int) -> bool:
-        """Drop the least recently requested service, if its last request was before a time."""
+        """Drop the least recently requested service if its last request was before a given time.
+
+        Returns whether it was dropped.
+        """
         number, kept = next(iter(self.services.items()))
         if kept.used >= before:
             return False
@@ -198,7 +206,7 @@ class KeptFloor:
 
 
 class KeptIntervals:
-    """The kept rows of all floors, by client."""
+    """The cached rows of all floors, by client."""
 
     def __init__(self, limits: KeptLimits | None = None) -> None:
         self.limits = limits or KeptLimits()
@@ -206,7 +214,7 @@ class KeptIntervals:
         self.size = 0
 
     def of(self, view: FloorView, moment: Moment) -> KeptFloor:
-        """The rows of a floor, by its present site."""
+        """Return the cached rows of a floor. Rows made for an earlier site are dropped."""
         made_for = (view.hooks, view.configured_in, moment.quiet_call, moment.quiet_agent)
         kept = self.floors.get(view.client)
         if kept is None or kept.made_for != made_for:
@@ -215,12 +223,12 @@ class KeptIntervals:
         return kept
 
     def note_growth(self, floor: KeptFloor, size: int) -> None:
-        """Add to the bytes of all; a floor that has been replaced is not among them."""
+        """Add to the total size, unless the floor has been replaced."""
         if self.floors.get(floor.client) is floor:
             self.size += size
 
     def has_too_much(self, floor: KeptFloor) -> bool:
-        """Whether a floor must give up rows, after the floors that have more than it."""
+        """Return whether a floor must drop rows, once larger floors have dropped theirs."""
         if floor.size > self.limits.client_bytes:
             return True
         while self.size > self.limits.all_bytes:
@@ -235,6 +243,6 @@ def _size(floor: KeptFloor) -> int:
 
 
 def _first_change(before: list[AgentState], now: list[AgentState]) -> int:
-    """From when on the time of agents in two lists of states differs; in ms."""
+    """Return the time in ms from which the agents' times differ between two lists of states."""
     apart = set(before) ^ set(now)
     return min((last_event for _, _, last_event in apart), default=_NEVER)

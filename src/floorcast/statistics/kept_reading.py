@@ -1,7 +1,7 @@
-"""Reads kept rows of intervals for one answer, and keeps those that it makes.
+"""Reads cached interval rows for one answer, and caches the rows that the answer computes.
 
-An answer takes many turns of the event loop, and shows the floor as of its first one. In between
-the floor changes, and other answers drop and add kept rows.
+An answer takes many turns of the event loop and shows the floor as it was in the first one. Between
+these turns, the floor changes and other answers add and drop cached rows.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from floorcast.statistics.visibility import Moment, Scope
 __all__ = ["Found", "KeptReading", "Part", "Unkept"]
 
 R = TypeVar("R")
-_ROWS_OF_TURN = 2000  # rows that are unpacked at most in one turn of the event loop
+_ROWS_OF_TURN = 2000  # the most rows that are unpacked in one turn of the event loop
 
 
 class Found(NamedTuple):
-    """The kept rows of a service and day, and the agents and the waiting calls after them.
+    """A service's cached rows of a day, and its numbers of agents and waiting calls after them.
 
-    Rows can be added to ``run``, which is one of a service, unless it is None.
+    New rows can be added to ``run``, a service and one of its runs, unless it is None.
     """
 
     rows: RunRows
@@ -35,33 +35,33 @@ class Found(NamedTuple):
 
 
 Part = tuple[RunRows, list[R | None]]
-"""The kept rows of a service and day, and those after them; None if nothing was counted."""
+"""A service's cached rows of a day and the rows after them, with None if nothing was counted."""
 
 
 class Unkept(Generic[R]):
-    """Keeps no rows, and finds none. Intervals have ``width`` slots."""
+    """Stands in for ``KeptReading`` without a cache. Intervals have ``width`` slots."""
 
     def __init__(self, _days: Sequence[tuple[Day, int]], width: int) -> None:
         self._width = width
 
     def find(self, own: ServiceNow, day: Day, first: int) -> Found:
-        """No rows, and the counts before the first one."""
+        """Return no rows, and the numbers before the first slot."""
         interval = first // self._width
         return Found(RunRows(interval, interval), own.before(day, first))
 
     def keep(self, found: Found, day: Day, made: Sequence[R | None]) -> None:
-        """Keep nothing."""
+        """Do nothing."""
 
     def intervals(self, day: Day, first: int, parts: Sequence[Part[R]]) -> Iterator[list[R]]:  # noqa: ARG002 - which day does not matter
-        """The rows of all services, interval by interval."""
+        """Yield the rows of all services, interval by interval."""
         for rows in zip_longest(*(made for _, made in parts)):
             yield list(filter(None, rows))
 
 
 class KeptReading:
-    """The kept rows of one floor, for one answer about some days in intervals of ``width`` slots.
+    """One floor's cached rows, for one answer with intervals of ``width`` slots.
 
-    ``days`` are with the first slot that is asked for.
+    ``days`` holds the days that the answer covers and the first requested slot of each.
     """
 
     def __init__(
@@ -86,11 +86,11 @@ class KeptReading:
             key = (services, (day.number, self._length))
             joined = JoinedReading(self._floor, key, day, first // width)
             self._joined[day.number] = joined
-            # changes must be reported from now on, because these rows may be kept at the end
+            # changes must be reported from now on, because these rows may be cached at the end
             self._view.settle(day.begin + self._over(day) * self._length)
 
     def find(self, own: ServiceNow, day: Day, first: int) -> Found:
-        """A service's kept rows of a day from a slot on, as they would be made now."""
+        """Return a service's valid cached rows of a day from a slot onward."""
         interval, floor = first // self._width, self._floor
         changes = floor.changes
         kept = floor.of(self._view, own, self._today, self._now)
@@ -112,7 +112,7 @@ class KeptReading:
         return Found(rows, run.left, (kept, run))
 
     def keep(self, found: Found, day: Day, made: Sequence[bytes | None]) -> None:
-        """Keep those rows that were made after the kept ones and are of intervals that are over."""
+        """Cache the rows that were made for intervals that are over and are not cached yet."""
         over = self._over(day) - found.rows.end
         if found.run is not None and over > 0:
             rows = [row or b"" for row in made[:over]]
@@ -123,9 +123,9 @@ class KeptReading:
     def intervals(
         self, day: Day, first: int, parts: Sequence[Part[bytes]]
     ) -> Iterator[list[bytes]]:
-        """The rows of all services from a slot on, interval by interval; some can be joined.
+        """Yield the rows of all services from a slot onward, interval by interval.
 
-        Yields an empty list where a turn had no rows.
+        An item can consist of several joined rows. Yields an empty list for a turn without rows.
         """
         interval = first // self._width
         joined = self._joined.get(day.number)
@@ -153,23 +153,23 @@ class KeptReading:
             yield found
 
     def _follow(self, before: int) -> None:
-        """Count the changes that this answer has found among those that it knows."""
+        """Mark the changes found by this answer as known, unless it has missed earlier changes."""
         if self._changes == before:
             self._changes = self._floor.changes
 
     def _over(self, day: Day) -> int:
-        """How many intervals of a day are over."""
+        """Return how many intervals of a day are over."""
         until = day.end + self._length - 1 if self._now >= day.end else self._now
         return max(0, until - day.begin) // self._length
 
     def _begun(self, own: ServiceNow, day: Day, run: Run) -> Begun:
-        """What the rows of a run begin with, and no change of theirs tells."""
+        """Return the numbers that a run starts from. Nothing reports when they change."""
         carried_over = own.carried_over if day == self._today and not run.first else 0
         return (*own.before(day, run.first * self._width), carried_over)
 
 
 class JoinedReading:
-    """Joined rows of some services, for one answer: those that are as they were when it began."""
+    """Joined rows of some services that have not changed since one answer began."""
 
     def __init__(self, floor: KeptFloor, key: JoinedKey, day: Day, first: int) -> None:
         self._floor = floor
@@ -181,11 +181,11 @@ class JoinedReading:
             self._first, self._blocks = known.first, known.blocks[:]
 
     def rows(self, interval: int, end: int) -> Iterator[bytes]:
-        """The rows of intervals before ``end``, one interval in a turn."""
+        """Yield the rows of the intervals before ``end``, one interval per turn."""
         for number in range(interval - self._first, end - self._first):
             known = self._floor.joined.get(self._key)
             blocks = () if known is None else known.blocks
-            # an interval that was dropped and added since is another block
+            # an interval that was dropped and added again since then has a different block
             if number >= min(len(self._blocks), len(blocks)):
                 return
             if blocks[number] is not self._blocks[number]:
@@ -193,7 +193,7 @@ class JoinedReading:
             yield unpacked(self._blocks[number])
 
     def add(self, interval: int, rows: bytes) -> None:
-        """Keep the rows of an interval, if they follow those that are kept."""
+        """Cache the rows of an interval if they directly follow the cached ones."""
         joined = self._floor.joined.get(self._key)
         if joined is None or not joined.first <= self._fresh.first <= joined.end:
             joined = self._fresh

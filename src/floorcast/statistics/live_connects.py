@@ -1,4 +1,4 @@
-"""Live connects: right-party contacts of the last half hour, in intervals of five minutes."""
+"""Live connects: the right-party contacts of the last half hour, in five-minute intervals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ INTERVALS = 6
 
 
 class LiveConnects(Struct, rename="camel"):
-    """The contacts of one interval, and its end in ms, both as text."""
+    """The number of contacts in one interval and the interval's end in ms, both as text."""
 
     total: str
     time_stamp: str
@@ -29,7 +29,10 @@ class LiveConnectsAnswer(Struct, rename="camel"):
 
 
 def live_connects(scopes: Sequence[Scope], moment: Moment) -> LiveConnectsAnswer:
-    """The number of calls dispositioned as right-party contacts. An interval includes its end."""
+    """Count calls that were dispositioned as right-party contacts.
+
+    An interval includes its end.
+    """
     begin = moment.now - INTERVAL_MS * INTERVALS
     found: Counter[int] = Counter()
     for scope in scopes:

@@ -1,7 +1,7 @@
-"""Agents at the time of a response: which are present, and the time that the current state adds.
+"""Determines which agents are present at the time of a response, and adds their uncounted time.
 
-The floor counts an agent's time up to the last event. The time since then is added here, up to now,
-or to the time at which a quiet agent counts as gone.
+The floor counts an agent's time up to the agent's last event. This module adds the time since then.
+For an agent that has been quiet for too long, the added time ends when the agent counts as gone.
 """
 
 from __future__ import annotations
@@ -14,16 +14,19 @@ from floorcast.statistics.visibility import Moment, Scope
 __all__ = ["AgentDays", "Part", "everyone_today", "is_quiet", "logged_in"]
 
 Part = tuple[int, AgentDay]
-"""A service, and an agent's counter of today on it."""
+"""A service and an agent's counters on that service today."""
 
 
 def is_quiet(agent: OnFloor, moment: Moment) -> bool:
-    """Whether the agent has had no event for too long, and so does not count in current figures."""
+    """Return whether the agent has had no event for too long.
+
+    Current figures do not include such an agent.
+    """
     return agent.last_event + moment.quiet_agent <= moment.now
 
 
 class AgentDays:
-    """The counted work of agents today on the services of a scope."""
+    """The work that agents have done today on the services of a scope."""
 
     def __init__(self, scope: Scope, moment: Moment) -> None:
         self.today, self.midnight, _ = scope.today(moment)
@@ -34,7 +37,7 @@ class AgentDays:
         self._services = frozenset(scope.services)
 
     def of(self, agent: int) -> Sequence[Part]:
-        """The agent's counters, in no order."""
+        """Return the agent's counters, in no particular order."""
         parts = self._days_of(self.today, agent)
         for service, _ in parts:
             if service not in self._services:
@@ -42,37 +45,44 @@ class AgentDays:
         return parts
 
     def accrued(self, agent: OnFloor) -> int:
-        """The ms that the agent's present state adds to its service, if that is in the scope."""
+        """Return the ms that the agent's present state adds to its service.
+
+        Return 0 if the service is not in the scope.
+        """
         if not agent.state or agent.service not in self._services:
             return 0
         until = min(self._now, agent.last_event + self._quiet)
         return self._view.uncounted(agent, self.midnight, until)
 
     def adds_visit(self, agent: OnFloor) -> bool:
-        """Whether the accrued time belongs to a visit that does not count today yet."""
+        """Return whether the accrued time belongs to a visit that is not counted today yet."""
         return not self._view.is_visit_counted(agent, self.today)
 
     def present_at(self, agent: OnFloor) -> Sequence[int]:
-        """The services of the scope that it is logged in to, or was today until it was quiet."""
+        """Return the services of the scope that the agent is logged in to.
+
+        An agent that has gone quiet today is included.
+        """
         if not self.is_present(agent):
             return ()
         return [one for one in self._view.services_of(agent) if one in self._services]
 
     def is_present(self, agent: OnFloor) -> bool:
-        """Whether it is logged in to any service, or was today until it was quiet."""
+        """Return whether the agent is logged in to any service, even if it has gone quiet today."""
         return bool(agent.state) and agent.last_event + self._quiet > self.midnight
 
     def was_logged_in(self, agent: OnFloor) -> bool:
-        """Whether it was logged in to any service at any time today."""
+        """Return whether the agent was logged in to any service at any time today."""
         if self.is_present(agent):
             return True
         return any(any(day.visits) for _, day in self._days_of(self.today, agent.id))
 
 
 def logged_in(scope: Scope, moment: Moment) -> set[int]:
-    """The agents that are logged in to a service of the scope, or had a call of one today.
+    """Return the agents who are logged in to a service of the scope.
 
-    The latter are logged in somewhere, too. Quiet agents are included.
+    Agents who had a call on such a service today are included if they are logged in to any service.
+    Quiet agents are included, too.
     """
     view = scope.view
     found = view.logged_in(scope.services)
@@ -89,7 +99,7 @@ def logged_in(scope: Scope, moment: Moment) -> set[int]:
 
 
 def everyone_today(scope: Scope, moment: Moment) -> set[int]:
-    """The agents that may have something on the services of the scope today."""
+    """Return every agent who may have a login or counters on the scope's services today."""
     today = scope.today(moment).number
     on_services = (scope.view.agents_of_day(today, service) for service in scope.services)
     return scope.view.logged_in(scope.services).union(*on_services)

@@ -1,4 +1,4 @@
-"""Checked request parameters: the filters, and the time since which an agent's state changed."""
+"""Checks request parameters: filters, intervals, figures and times."""
 
 from __future__ import annotations
 
@@ -58,15 +58,15 @@ Figure = Literal[
 
 FIGURES: tuple[Figure, ...] = get_args(Figure)
 LIVE_FIGURES: tuple[Figure, ...] = ("totalCallsInQueue", "callsWithAgent")
-"""The current figures. The others are of a day."""
+"""The figures that show the current state. The other figures cover a day."""
 
-MOST_LAST = 86_400  # seconds that a request for intervals can look back
+MOST_LAST = 86_400  # the most seconds that a request for intervals can look back
 FAR = 10**16  # ms: beyond any date in use
-_FAR_DIGITS = 16  # below FAR
+_FAR_DIGITS = 16  # a number below FAR has at most this many digits
 
 
 class CampaignConditions(ServiceConditions, rename="camel", forbid_unknown_fields=True):
-    """Selects campaigns by one of these members, not by several. Each id must exist."""
+    """Selects campaigns by exactly one of these members. Each id must exist."""
 
     campaign: IdConditions | None = None
 
@@ -85,9 +85,9 @@ class ServiceFilter(NamedTuple):
 
 
 class CampaignFilter(NamedTuple):
-    """Campaigns by their ids, or those of their services or call centers.
+    """Campaigns by their own ids or by the ids of their services or call centers.
 
-    Only one kind is allowed.
+    Only one of these kinds may be set.
     """
 
     campaigns: frozenset[int] = frozenset()
@@ -98,12 +98,15 @@ EVERYTHING = ServiceFilter()
 
 
 def read_service_filter(value: object) -> ServiceFilter:
-    """Check a service method's ``filter``. Raises InvalidParameter, MissingParameter."""
+    """Check a service method's ``filter``. Raises InvalidParameter and MissingParameter."""
     return _services(read_members(value, *ServiceConditions.__struct_encode_fields__))
 
 
 def read_campaign_filter(value: object) -> CampaignFilter:
-    """Check the ``filter`` of campaign statistics. Raises InvalidParameter, MissingParameter."""
+    """Check a ``filter`` for campaign statistics.
+
+    Raises InvalidParameter and MissingParameter.
+    """
     given = read_members(value, *CampaignConditions.__struct_encode_fields__)
     if len(given) > 1:
         raise InvalidParameter(
@@ -114,7 +117,7 @@ def read_campaign_filter(value: object) -> CampaignFilter:
 
 
 def read_one_service(value: object) -> ServiceFilter:
-    """Check a ``filter`` of one service. Raises InvalidParameter, MissingParameter."""
+    """Check a ``filter`` that names one service. Raises InvalidParameter and MissingParameter."""
     given = read_members(value, *OneService.__struct_encode_fields__)
     if not given:
         raise MissingParameter('filter.service is missing: expected [{"id": …}]')
@@ -141,7 +144,7 @@ def read_interval(value: object) -> int:
 
 
 def read_figure(value: object) -> Figure:
-    """Check ``figure``. Raises InvalidParameter, MissingParameter."""
+    """Check ``figure``. Raises InvalidParameter and MissingParameter."""
     if value is None:
         raise MissingParameter("figure is missing")
     for figure in FIGURES:
@@ -160,9 +163,10 @@ def read_last(value: object) -> int | None:
 
 
 def read_changed_after(value: object, zone: tzinfo) -> int | None:
-    """Check ``stateChangedAfter``: ms since the epoch, or ISO 8601 (in ``zone`` by default).
+    """Check ``stateChangedAfter``: ms since the epoch, or ISO 8601.
 
-    None or a blank text means that it is not given. Raises InvalidParameter.
+    An ISO 8601 time without an offset is in ``zone``. Returns None if the value is None or blank.
+    Raises InvalidParameter.
     """
     if isinstance(value, str):
         value = value.strip() or None
@@ -178,9 +182,9 @@ def read_changed_after(value: object, zone: tzinfo) -> int | None:
 
 
 def read_at(value: object, zone: tzinfo) -> int:
-    """Check an ``at`` that is not a token: a time in ms, as for ``read_changed_after``.
+    """Check an ``at`` that is not a token, and convert it to ms.
 
-    Raises InvalidParameter.
+    It has the same formats as ``stateChangedAfter``. Raises InvalidParameter.
     """
     moment = read_time(value.strip() if isinstance(value, str) else value, zone)
     if moment is None:
@@ -192,11 +196,14 @@ def read_at(value: object, zone: tzinfo) -> int:
 
 
 def read_time(value: object, zone: tzinfo) -> int | None:
-    """Parse ms or ISO 8601 (in ``zone`` by default) to ms; None if it is not a time."""
+    """Parse a time in ms or ISO 8601 (in ``zone`` by default), and return it in ms.
+
+    Return None if the value is not a time.
+    """
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < FAR:
         return value
     if isinstance(value, str):
-        # the length first: Python refuses to read a number of more than 4,300 digits
+        # check the length first, because int() fails for more than 4,300 digits
         if value.isascii() and value.isdigit() and len(value.lstrip("0")) <= _FAR_DIGITS:
             return int(value.lstrip("0") or "0")
         with suppress(ValueError, OverflowError):

@@ -1,6 +1,6 @@
-"""Service statistics by interval, of the services in view.
+"""Service statistics by interval, for the services in view.
 
-A day's intervals begin at the client's local midnight and are laid out in elapsed time.
+A day's intervals begin at the client's local midnight and count elapsed time.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ from floorcast.statistics.visibility import Moment, Scope
 __all__ = ["IntervalAnswer", "IntervalSpan", "encoded_intervals", "service_intervals"]
 
 R = TypeVar("R")
-_ROWS_OF_TURN = 200  # that are made at most in one turn of the event loop, or those of one service
-_SERVICES_OF_TURN = 20  # as they have few rows each, or only kept ones
+_ROWS_OF_TURN = 200  # the most rows made in one turn of the event loop; one service may have more
+_SERVICES_OF_TURN = 20  # the most services read in one turn, even if each has few rows to make
 _FIRST_TIME = int(Column.READY_TIME)
 _TIMES = Column.AGENTS_MOST - Column.READY_TIME
 _COLUMN_OF = [column - _FIRST_TIME for column in TIME_COLUMN]
@@ -51,14 +51,14 @@ _encoder = Encoder()
 
 
 class IntervalAnswer(Struct, rename="camel"):
-    """The intervals in which anything was counted, by start and then by service id."""
+    """The intervals in which anything was counted, ordered by start and then by service id."""
 
     intervals: list[ServiceInterval]
     time_stamp: int
 
 
 class IntervalSpan(NamedTuple):
-    """The request: intervals of ``seconds``, of today or of the ``last`` seconds."""
+    """The requested intervals of ``seconds`` each: today's, or those in the ``last`` seconds."""
 
     seconds: int = DEFAULT_INTERVAL
     last: int | None = None
@@ -67,7 +67,7 @@ class IntervalSpan(NamedTuple):
 def service_intervals(
     scopes: Sequence[Scope], moment: Moment, span: IntervalSpan
 ) -> Slices[ServiceInterval]:
-    """A row for each service in view and each interval in which anything was counted."""
+    """Return a row for each service in view and each interval in which anything was counted."""
     return Slices([_Rows(scope, moment, span, list, Unkept) for scope in scopes])
 
 
@@ -77,9 +77,9 @@ def encoded_intervals(
     span: IntervalSpan,
     kept: KeptIntervals | None = None,
 ) -> Slices[bytes]:
-    """The rows of ``service_intervals`` as JSON. Rows that are kept are reused.
+    """Return the rows of ``service_intervals`` as JSON, and reuse cached rows.
 
-    A piece can have several rows, which are joined by commas.
+    An item can consist of several rows that are joined by commas.
     """
     if kept is None:
         return Slices([_Rows(scope, moment, span, _encoded, Unkept) for scope in scopes])
@@ -104,14 +104,14 @@ class _Reading(Protocol[R]):
 
 
 _Made = list[Part[R]] | Callable[[], list[Part[R]]]
-"""The rows of a service by day, or what makes them."""
+"""A service's rows by day, or a function that makes them."""
 
 
 class _Rows(Generic[R]):
-    """The rows of one floor, in the order of the intervals: a service is read at once.
+    """The rows of one floor, in the order of the intervals. All rows of a service are read at once.
 
-    ``form`` converts each row to the requested form. ``read`` begins to read the rows that need
-    not be made, for some days from a slot on each, and intervals of some slots.
+    ``form`` converts rows to the requested form. ``read`` takes the days, with the first slot of
+    each, and the number of slots per interval. It begins to read the rows that are cached.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class _Rows(Generic[R]):
         )
 
     def _slot_after(self, day: Day, begin: int) -> int:
-        """The first slot of the first interval of the day that begins at ``begin`` or later."""
+        """Return the first slot of the day's first interval that begins at ``begin`` or later."""
         width = self._width * SLOT_MS
         return max(0, -(-(begin - day.begin) // width)) * self._width
 
@@ -154,7 +154,7 @@ class _Rows(Generic[R]):
         return max(1, min(scope.rows, _SERVICES_OF_TURN, most))
 
     def __iter__(self) -> Iterator[list[R]]:
-        """Yield a few rows per turn; empty lists while services are read."""
+        """Yield a few rows per turn, and empty lists while the services are read."""
         services: list[list[Part[R]]] = []
         for some in self._scan:
             services += [one if isinstance(one, list) else one() for one in some]
@@ -167,7 +167,7 @@ class _Rows(Generic[R]):
         self._scan.close()
 
     def _made(self, number: int) -> list[Part[R]] | None:
-        """The rows of a service by day, as it is now."""
+        """Return the rows of a service in its present state, by day."""
         own = self._own(number)
         if own is None:
             return None
@@ -211,7 +211,7 @@ class _Rows(Generic[R]):
     def _read(
         self, own: ServiceNow, day: Day, found: Found, *, copied: bool = False
     ) -> tuple[DayOfService, int]:
-        """Read the data for a service's rows of a day after those that are kept."""
+        """Read the data for those rows of a service and day that follow the cached ones."""
         first = found.rows.end * self._width
         slots = own.slots.get(day.number)
         if slots is not None and copied:
@@ -223,7 +223,7 @@ class _Rows(Generic[R]):
 
 
 def _days(scope: Scope, moment: Moment, span: IntervalSpan) -> list[Day]:
-    """The client's days that the span touches, the last one is today."""
+    """Return the client's days that the span touches. The last one is today."""
     today = scope.today(moment)
     if span.last is None or moment.now - span.last * 1000 >= today.begin:
         return [today]
@@ -231,7 +231,7 @@ def _days(scope: Scope, moment: Moment, span: IntervalSpan) -> list[Day]:
 
 
 def _copied(intervals: ServiceIntervals, first: int) -> ServiceIntervals:
-    """The slots from ``first`` on, and the rest of their hour, as they are now."""
+    """Copy the slots from ``first`` onward. The copy begins with the first slot's whole hour."""
     hours = {
         hour: cells[:] for hour, cells in intervals.hours.items() if hour >= first // SLOTS_OF_HOUR
     }
@@ -239,7 +239,7 @@ def _copied(intervals: ServiceIntervals, first: int) -> ServiceIntervals:
 
 
 def _waiting(scope: Scope, moment: Moment, today: Day) -> Mapping[int, tuple[int, int]]:
-    """How many calls wait at each service, and how many of them since before midnight."""
+    """Return how many calls wait at each service, and how many of them since before midnight."""
     found: dict[int, tuple[int, int]] = {}
     for service, call in scope.view.calls_in_progress(scope.services):
         if call.waiting:
@@ -250,7 +250,7 @@ def _waiting(scope: Scope, moment: Moment, today: Day) -> Mapping[int, tuple[int
 
 
 def _states(view: FloorView, service: int) -> list[AgentState]:
-    """The current states of the agents at the service."""
+    """Return the current states of the agents whose present service this is."""
     return [
         (agent.id, agent.state, agent.last_event)
         for agent in view.logged_in_to(service).values()
@@ -261,14 +261,14 @@ def _states(view: FloorView, service: int) -> list[AgentState]:
 def _times(
     states: Sequence[AgentState], moment: Moment, day: Day, intervals: tuple[int, int]
 ) -> Times:
-    """The time of agents in their present states.
+    """Return the time that agents have spent in their present states, by interval.
 
-    ``intervals`` are their first slot, and how many slots each one has.
+    ``intervals`` holds the first slot and the number of slots per interval.
     """
     first, width = day.begin + intervals[0] * SLOT_MS, intervals[1] * SLOT_MS
     quiet, until = moment.quiet_agent, min(moment.now, day.end)
     times: Times = {}
-    for _, state, last_event in states:  # 10,000 of all services: a call for each takes as long
+    for _, state, last_event in states:  # 10,000 in all: min() and max() would double the time
         begin = first if last_event < first else last_event  # noqa: FURB136 - see above
         end = until if last_event + quiet > until else last_event + quiet  # noqa: FURB136 - see above
         while begin < end:

@@ -1,4 +1,4 @@
-"""Service statistics: the calls, agents and campaigns of each service, today and now."""
+"""Service statistics: each service's calls, agents and campaigns, for today and at present."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["OutboundCall", "ServiceAnswer", "ServiceStatistics", "service_level"
 
 
 class OutboundCall(Struct, rename="camel", gc=False):
-    """An outbound call in progress; ``call_start_time`` in ms."""
+    """An outbound call in progress. ``call_start_time`` is in ms."""
 
     transaction_id: int
     session_id: str
@@ -31,7 +31,10 @@ class OutboundCall(Struct, rename="camel", gc=False):
 
 
 class ServiceStatistics(Struct, rename="camel"):
-    """A service. Durations are in seconds, rates in percent. Missing targets are omitted."""
+    """One service's statistics. Targets that are not set are omitted.
+
+    Durations are in seconds, and rates are in percent.
+    """
 
     calls: list[OutboundCall]
     service_id: str
@@ -68,20 +71,20 @@ class ServiceStatistics(Struct, rename="camel"):
 
 
 class ServiceAnswer(Struct):
-    """The services that had an agent logged in or a call offered today."""
+    """The statistics of the services that had an agent logged in or a call offered today."""
 
     stats: list[ServiceStatistics]
 
 
 def service_stats(scopes: Sequence[Scope], moment: Moment) -> Slices[ServiceStatistics]:
-    """A row for each service in view that had an agent logged in, or a call offered, today."""
+    """Return a row for each service in view that had an agent logged in or a call offered today."""
     return Slices([_Services(scope, moment) for scope in scopes])
 
 
 def service_level(service: Service, day: ServiceDay) -> int | float:
-    """The share of calls answered in time, by the service's formula.
+    """Return the share of calls that were answered in time, by the service's formula.
 
-    It excludes outbound calls that were answered without a queue.
+    Outbound calls that were answered without a queue are excluded.
     """
     handled = _handled_of_callers(day)
     within, decided = day.handled_within, handled + day.abandoned
@@ -101,7 +104,7 @@ def _handled_of_callers(day: ServiceDay) -> int:
 
 
 class _Services:
-    """The rows of one floor: reads its calls first, then its services."""
+    """Reads the rows of one floor: its calls first, then its services."""
 
     def __init__(self, scope: Scope, moment: Moment) -> None:
         self._calls: dict[int, _Calls] = {}
@@ -110,7 +113,7 @@ class _Services:
         self._scan = self._of_services(scope, moment)
 
     def __iter__(self) -> Iterator[list[ServiceStatistics]]:
-        """Yield a few rows per turn; empty lists while calls are scanned."""
+        """Yield a few rows per turn, and empty lists while the calls are scanned."""
         for some in self._call_scan:
             for service, call in some:
                 calls = self._calls.get(service)
@@ -176,7 +179,7 @@ class _Services:
 
 
 class _Open(NamedTuple):
-    """A call in progress: since when it waits, and whether it did so over midnight."""
+    """A call in progress: when its wait began, and whether it has waited since before midnight."""
 
     waiting_since: int | None
     connected: bool
@@ -185,7 +188,7 @@ class _Open(NamedTuple):
 
 
 class _Own(NamedTuple):
-    """The figures of a service without its calls in progress."""
+    """A service's figures without its calls in progress."""
 
     service: Service
     call_center_name: str | None
@@ -196,7 +199,7 @@ class _Own(NamedTuple):
 
 
 class _Campaigns(NamedTuple):
-    """Sums over a service's campaigns of today."""
+    """Sums over today's campaigns of a service."""
 
     loaded: int
     remaining: int
@@ -208,7 +211,7 @@ _OUTBOUND = frozenset({"OUTBOUND", "MANUAL"})
 
 
 class _Calls:
-    """The calls in progress of one service."""
+    """A service's calls in progress."""
 
     __slots__ = ("carried_over", "connected", "longest_since", "outbound", "waiting")
 
@@ -218,7 +221,7 @@ class _Calls:
         self.outbound: list[OutboundCall] = []
 
     def add(self, call: _Open) -> None:
-        """One more call."""
+        """Count a call."""
         since = call.waiting_since
         self.carried_over += call.over_midnight
         self.connected += call.connected
@@ -231,7 +234,7 @@ class _Calls:
 
 
 def _agents(view: FloorView, service: int, moment: Moment, today: Day) -> tuple[int, bool]:
-    """The number of agents logged in now, and whether any was logged in today."""
+    """Return the number of agents logged in now, and whether any agent was logged in today."""
     there = view.count_logged_in(service, moment.now - moment.quiet_agent)
     if there or view.count_logged_in(service, today.begin - moment.quiet_agent):
         return there, True

@@ -1,7 +1,7 @@
-"""Visibility: the floors and call centers of a user, and those that a request names.
+"""Visibility: the floors and call centers that a user may see, and those that a request selects.
 
-Data that a user may not see is not counted, listed or named. An id that does not exist and one that
-is not visible get the same response.
+Data that a user may not see is not counted, listed or named. The response is the same for an id
+that does not exist and an id that the user may not see.
 """
 
 from __future__ import annotations
@@ -16,19 +16,20 @@ from floorcast.statistics.requests import EVERYTHING, ServiceFilter
 __all__ = ["CallCenterLimits", "Moment", "Scope", "Visibility"]
 
 _HOUR_MS = 3_600_000
-_ROWS = 100  # rows in one turn of the event loop: about half a millisecond
+_ROWS = 100  # rows per turn of the event loop: about half a millisecond
 
 CallCenterLimits = frozenset[tuple[int, int]] | None
-"""The call centers that a user is limited to, each by client and id; None: no limit."""
+"""The call centers that a user is limited to, by client and id. None means no limit."""
 
 Listed = frozenset[tuple[int, int]]
 """Services by client and id."""
 
 
 class Moment(NamedTuple):
-    """The time of an answer, and the limits that figures follow, in ms.
+    """The time of an answer, and the limits that apply to its figures, in ms.
 
-    How long a call or an agent may have been quiet, and how late an agent's state may arrive.
+    The limits say how long a call or an agent may have been quiet, and how late an agent's state
+    may arrive.
     """
 
     now: int
@@ -38,10 +39,11 @@ class Moment(NamedTuple):
 
 
 class Scope(NamedTuple):
-    """The part of one floor that a request selects: its services, in the order of their ids.
+    """The part of one floor that a request selects: its services, ordered by id.
 
-    It includes ``NO_SERVICE`` if the user sees everything. ``limits`` are the user's, who also sees
-    the services ``listed``. ``rows`` are read per turn of the event loop.
+    ``services`` includes ``NO_SERVICE`` if the user may see everything and the filter is empty.
+    ``limits`` are the user's limits. The user also sees the services in ``listed``. A scan reads
+    ``rows`` rows per turn of the event loop.
     """
 
     view: FloorView
@@ -51,18 +53,18 @@ class Scope(NamedTuple):
     listed: Listed = frozenset()
 
     def today(self, moment: Moment) -> Day:
-        """The client's day that contains the time."""
+        """Return the client's day that contains the moment."""
         return self.view.day_of(moment.now)
 
     def sees(self, service: int) -> bool:
-        """Whether the user may see the data of a service, requested or not."""
+        """Return whether the user may see a service's data, whether it is requested or not."""
         return _sees(self.view, service, self.limits, self.listed)
 
 
 class Visibility(NamedTuple):
     """The floors that a user sees, and the call centers that the user is limited to.
 
-    A user with limits also sees the services ``listed``.
+    A user with limits also sees the services in ``listed``.
     """
 
     views: Sequence[FloorView]
@@ -71,9 +73,9 @@ class Visibility(NamedTuple):
     listed: Listed = frozenset()
 
     def scopes(self, wanted: ServiceFilter = EVERYTHING) -> list[Scope]:
-        """The part of each floor that a filter selects.
+        """Return the part of each floor that a filter selects.
 
-        Raises InvalidParameter for an id that does not exist or may not be seen.
+        Raises InvalidParameter for an id that does not exist or that the user may not see.
         """
         self.expect("service", wanted.services, self._has_service)
         self.expect("callCenter", wanted.call_centers, self._has_call_center)
@@ -83,7 +85,7 @@ class Visibility(NamedTuple):
         ]
 
     def sees_service(self, view: FloorView, service: int | None) -> bool:
-        """Whether the user may see what belongs to a service of the floor."""
+        """Return whether the user may see the data of one of the floor's services."""
         number = NO_SERVICE if service is None else service
         return _sees(view, number, self.limits, self.listed)
 

@@ -1,4 +1,4 @@
-"""The calls waiting for an agent now. The reference calls them on hold."""
+"""The calls that are now waiting for an agent. The API reference says that they are on hold."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["WaitingCall", "WaitingCallsAnswer", "waiting_calls"]
 
 
 class WaitingCall(Struct, rename="camel", gc=False):
-    """A waiting call. ``time_stamp`` is the start of the wait, in epoch seconds, as text."""
+    """A waiting call. ``time_stamp`` is when the wait began, in epoch seconds, as text."""
 
     service_name: str | None
     service_id: str | None
@@ -30,14 +30,14 @@ class WaitingCall(Struct, rename="camel", gc=False):
 
 
 class WaitingCallsAnswer(Struct, rename="camel"):
-    """The waiting calls, longest wait first, and the time of the response in ms, as text."""
+    """The waiting calls, longest wait first, and the response time in ms, as text."""
 
     calls_details: list[WaitingCall]
     time_stamp: str
 
 
 def waiting_calls(scopes: Sequence[Scope], moment: Moment) -> Slices[WaitingCall]:
-    """The calls that wait for the services, of all floors, longest first."""
+    """Return the calls on all floors that wait for the services, longest wait first."""
     return Slices([_InOrder(scopes, moment)])
 
 
@@ -49,14 +49,14 @@ class _Waiting(NamedTuple):
 
 
 class _InOrder:
-    """The rows of all floors by how long they wait. Sorted in runs, so that no turn is long."""
+    """The rows of all floors, longest wait first. They are sorted in runs, so no turn is long."""
 
     def __init__(self, scopes: Sequence[Scope], moment: Moment) -> None:
         self._rows = min((scope.rows for scope in scopes), default=1)
         self._scans = [_of(scope, moment) for scope in scopes]
 
     def __iter__(self) -> Iterator[list[WaitingCall]]:
-        """Yield a few rows per turn; empty lists while calls are scanned."""
+        """Yield a few rows per turn, and empty lists while the calls are scanned."""
         runs: list[list[_Waiting]] = []
         for scan in self._scans:
             for found in scan:
@@ -67,7 +67,7 @@ class _InOrder:
             yield some
 
     def close(self) -> None:
-        """Let the floors go."""
+        """Release the floors."""
         for scan in self._scans:
             scan.close()
 

@@ -1,1 +1,1 @@
-"""The projection's store: feed segments, calls that have left memory, snapshots."""
+"""The projection's store: feed segments, calls that have left memory, and snapshots."""

@@ -1,8 +1,8 @@
-"""The store's index of calls that have left memory: by day and service, with how each counts.
+"""The store's index of calls that have left memory, by day and service.
 
-A call may come back to memory and leave again, so a row is valid from its position on. A row whose
-``result`` is None means that the call no longer counts there, because it is in memory or has
-changed.
+The index records how each call counts. A call may come back to memory and leave again, so a row is
+valid from its position onward. If a row's ``result`` is None, the call no longer counts there,
+because it is in memory or has changed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ CREATE TABLE call_days (
     PRIMARY KEY (day, client, service, transaction_id, session, version)
 ) WITHOUT ROWID;
 """
-"""The step by which a layout has the index."""
+"""The layout step that creates the index."""
 
 INSERT = """INSERT OR REPLACE INTO call_days
 (day, client, service, transaction_id, session, version, offered, result, at, checksum)"""
@@ -56,8 +56,8 @@ DELETE FROM call_days WHERE (day, client, service, transaction_id, session, vers
     WHERE day < ? ORDER BY day, client, service, transaction_id, session, version LIMIT ?)
 """
 
-TRIM_ROWS = 512  # deleted at a time
-READ_ROWS = 400  # read in one turn of the event loop: about a millisecond
+TRIM_ROWS = 512  # rows deleted at a time
+READ_ROWS = 400  # rows read in one turn of the event loop, which takes about a millisecond
 OVERHEAD = 400  # bytes of memory that a pending row takes
 DAY_SECONDS = 86_400
 EPOCH = 719_163  # the day of 1970-01-01, as ``date.toordinal`` counts
@@ -66,9 +66,9 @@ _pack = Struct("<8q").pack
 
 
 class CallDay(NamedTuple):
-    """The count of a call at a service on a day: the columns of a row without its key.
+    """How a call counts at a service on a day: a row without its place and version.
 
-    ``offered`` and ``at`` are in ms; ``result`` is None if the call no longer counts.
+    ``offered`` and ``at`` are in ms. ``result`` is None if the call no longer counts.
     """
 
     transaction: int
@@ -85,7 +85,7 @@ _Version = tuple[int, str, int]
 
 
 class CallDays:
-    """The index; rows that are not stored yet are read from memory."""
+    """The index. Rows that are not stored yet are read from memory."""
 
     def __init__(self, reader: apsw.Connection, writer: BackgroundWriter, report: Report) -> None:
         self.reader = reader
@@ -94,9 +94,10 @@ class CallDays:
         self._pending: dict[_Place, dict[_Version, CallDay]] = {}
 
     def write(self, client: int, position: int, rows: Iterable[tuple[int, int, CallDay]]) -> None:
-        """Store how calls count from ``position`` on: (day, service, how).
+        """Store how calls count from ``position`` onward.
 
-        If a call both counts and no longer counts at one position, the latter is newer.
+        Each row is (day, service, how the call counts). If one position has both a row with a
+        result and a row without one for the same call, the row without a result is the newer one.
         """
         table, keys = [], []
         pending, shifted = self._pending, position << 1
@@ -125,7 +126,7 @@ class CallDays:
             self._writer.submit(OVERHEAD * len(table), work, done)
 
     def of(self, client: int, day: int, service: int, through: int) -> Iterator[list[CallDay]]:
-        """The calls that count, as of position ``through``; some per turn of the event loop.
+        """Return the calls that count as of position ``through``, a few per turn of the event loop.
 
         Raises Unavailable.
         """
@@ -140,7 +141,7 @@ class CallDays:
     def _merged(
         self, place: _Place, last: int, newest: dict[tuple[int, str], tuple[int, CallDay]]
     ) -> Iterator[list[CallDay]]:
-        """The stored rows and ``newest``, which were not stored when the reading began."""
+        """Yield the stored rows and those in ``newest``, which were pending when the read began."""
         known: CallDay | None = None
         for rows in self._stored(place):
             found = []
@@ -177,19 +178,22 @@ class CallDays:
                 return
 
     def forget(self, client: int) -> None:
-        """Delete all rows of a client that were submitted before."""
+        """Delete all of a client's rows that have been submitted so far."""
         self._writer.submit(0, lambda connection: connection.execute(FORGET, (client,)), _nothing)
 
 
 def trim(connection: apsw.Connection, before: int) -> bool:
-    """Delete rows of days that ended before a tick in every zone. Returns whether there is more."""
+    """Delete some rows of days that had ended in every time zone before a tick.
+
+    Returns whether there may be more.
+    """
     day = EPOCH + before // TICKS_PER_SECOND // DAY_SECONDS - 1
     connection.execute(TRIM, (day, TRIM_ROWS))
     return connection.changes() == TRIM_ROWS
 
 
 def damaged(connection: apsw.Connection) -> Iterator[str]:
-    """The names of damaged rows. Raises apsw.Error."""
+    """Yield a description of each damaged row. Raises apsw.Error."""
     for *key, offered, result, at, stored in connection.execute(ALL):
         day, client, service, transaction, session, version = key
         row = CallDay(transaction, session, offered, result, at)
@@ -211,4 +215,4 @@ def _checksum(place: _Place, version: _Version, row: CallDay) -> int:
 
 
 def _nothing() -> None:
-    """Do nothing, because there is no waiter."""
+    """Do nothing, because nobody waits for the job."""

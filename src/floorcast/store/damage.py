@@ -1,4 +1,4 @@
-"""Damage to derived data, which is found on reading and reported for rebuilding."""
+"""Damage to derived data. It is found when the data is read, and reported so it can be rebuilt."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ from floorcast.sqlite.background_writer import DAMAGED
 __all__ = ["UNREADABLE", "DamagedRow", "Report", "reading_derived"]
 
 Report = Callable[[int | None], None]
-"""Called with the client whose data is damaged, or None if the file is."""
+"""A callback that receives the client whose data is damaged, or None if the file is damaged."""
 
 
 class DamagedRow(Exception):
-    """A damaged row."""
+    """A row is damaged."""
 
 
 UNREADABLE = (DamagedRow, AttributeError, TypeError, UnicodeDecodeError, struct.error)
-"""Errors of comparing a row with its checksum: a damaged value may have another type."""
+"""Errors that comparing a row with its checksum can raise.
+
+A damaged value may have the wrong type.
+"""
 
 
 @contextmanager

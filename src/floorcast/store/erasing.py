@@ -1,4 +1,4 @@
-"""Removes a person from a stopped server's ``mirror.db``: calls, feeds and snapshots."""
+"""Removes a person from the calls, feeds and snapshots in a stopped server's ``mirror.db``."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ CALL_BODIES = "SELECT body FROM calls WHERE client = ?"
 
 
 class Changes(NamedTuple):
-    """The changes to make. Each function returns None for items that do not change.
+    """The changes to make. Each function returns None for an item that does not change.
 
-    ``call`` takes a call's stored form, ``event`` a feed's name and an event of it as JSON,
-    ``snapshot`` a snapshot's blob.
+    ``call`` takes the stored form of a call. ``event`` takes the name of a feed and one of its
+    events as JSON. ``snapshot`` takes the blob of a snapshot.
     """
 
     call: Callable[[bytes], bytes | None]
@@ -41,7 +41,10 @@ class Rewritten(NamedTuple):
 
 
 def stored_bodies(path: Path, client: int) -> Iterator[tuple[str, bytes]]:
-    """The calls (``call``) and snapshots (``snapshot``) of a client. Raises Unavailable."""
+    """Yield a client's stored calls as ``call``, and then its snapshots as ``snapshot``.
+
+    Raises Unavailable.
+    """
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     try:
         for (body,) in connection.execute(CALL_BODIES, (client,)):
@@ -55,7 +58,7 @@ def stored_bodies(path: Path, client: int) -> Iterator[tuple[str, bytes]]:
 
 
 def rewrite_store(path: Path, client: int, changes: Changes, *, dry_run: bool) -> Rewritten:
-    """Change a client's calls, events and snapshots, in one transaction. Raises Unavailable."""
+    """Change a client's calls, events and snapshots in one transaction. Raises Unavailable."""
     try:
         connection = connect(path, page_size=PAGE_BYTES, synchronous="FULL", cache_kib=CACHE_KIB)
         connection.pragma("secure_delete", 1)

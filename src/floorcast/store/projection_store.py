@@ -1,9 +1,10 @@
 """The projection's store, ``mirror.db``: derived data that is too large for memory.
 
-Feed segments, calls that have left the floor, and snapshots of the floor. Folding the log
-reproduces all of it, so it is written in the background and nothing waits for a flush. Writes are
-stored in the order of the calls, and a crash loses the last ones: if a snapshot is found,
-everything written before it is also there. Data that is not stored yet is read from memory.
+The store has feed segments, calls that have left the floor's memory, and snapshots of the floor.
+Folding the log reproduces all of this data, so it is written in the background and nothing waits
+until it is flushed. Writes are stored in the order in which they were submitted, and a crash loses
+only the last ones. If a snapshot is in the file, everything written before it is also there. Data
+that is not stored yet is read from memory.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ from floorcast.store.stored_segments import StoredSegments
 __all__ = ["ProjectionStore", "Snapshot", "StoreTuning"]
 
 CHECKED = (stored_segments.CHECKED,)
-STORED_SECONDS = 10.0  # that an answer about the past waits for the disk
-PAGE_BYTES = 8192  # segments need large pages, the index of calls small ones
+STORED_SECONDS = 10.0  # how long an answer about the past waits for the disk
+PAGE_BYTES = 8192  # segments need large pages, but the index of calls needs small ones
 CHECKSUMS = """
 ALTER TABLE segments ADD COLUMN head_checksum INTEGER;
 ALTER TABLE segments ADD COLUMN checksum INTEGER;
@@ -56,14 +57,15 @@ _log = structlog.get_logger(__name__)
 
 
 def _nobody(_client: int) -> None:
-    """Ignores damage; replaced by the supervisor."""
+    """Ignore damage. The supervisor replaces this callback."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoreTuning:
-    """The limits of a store: ingest stops while ``backlog_bytes`` wait for the disk.
+    """A store's limits.
 
-    A client's snapshots take at most ``snapshot_bytes`` on disk.
+    Ingest stops while more than ``backlog_bytes`` wait for the disk. A client's snapshots take at
+    most ``snapshot_bytes`` on disk.
     """
 
     backlog_bytes: int = 64 << 20
@@ -73,15 +75,18 @@ class StoreTuning:
 
 
 class ProjectionStore:
-    """The store of one log. Not thread-safe: used from the event loop's thread.
+    """The store of one log. It is not thread-safe and is used only from the event loop's thread.
 
-    ``path`` is the file, or None to keep everything in memory. ``identity`` is that of the log;
-    ``heads`` has the number of each client's newest entry. A file that belongs to another log,
-    is ahead of the log, has the layout of another release or cannot be read is replaced by an
-    empty one. Rows have checksums, which are verified on reading. Clients in ``mending`` have
-    lost segments or calls, or have calls that an earlier release stored without an index; the
-    callback ``on_damage`` rebuilds that data. If ``may_be_full`` is false, the backlog has
-    room; if it is true, call ``is_full``.
+    ``path`` is the file, or None to keep everything in memory. ``identity`` is the log's identity,
+    and ``heads`` has the number of each client's newest entry. An empty file replaces a file that
+    belongs to another log, is ahead of the log, has the layout of another release, or cannot be
+    read. Rows have checksums, which are verified when the rows are read.
+
+    Clients in ``mending`` have lost segments or calls, or have calls that an earlier release stored
+    without an index. The callback ``on_damage`` rebuilds that data.
+
+    While ``may_be_full`` is false, the backlog has room. If it is true, call ``is_full`` to find
+    out.
     """
 
     def __init__(
@@ -134,34 +139,34 @@ class ProjectionStore:
 
     @property
     def healthy(self) -> bool:
-        """Whether the last attempt to write succeeded."""
+        """Whether the last attempt to write was successful."""
         return self._writer.healthy
 
     @property
     def backlog(self) -> int:
-        """Bytes that wait in memory to be stored."""
+        """The number of bytes in memory that have not been stored yet."""
         self._settle()
         return self._writer.backlog
 
     def is_full(self) -> bool:
-        """Whether the backlog is so large that ingest should refuse events."""
+        """Return whether the backlog is so large that ingest should refuse events."""
         self.may_be_full = self.backlog > self._tuning.backlog_bytes
         return self.may_be_full
 
     def write_segment(self, client: int, feed: str, segment: Segment) -> None:
-        """Store the feed's next segment. Raises ValueError unless it follows the last."""
+        """Store the feed's next segment. Raises ValueError unless it follows the last segment."""
         with self._writing():
             self._segments.write(client, feed, segment)
 
     def covered(self, client: int, feed: str) -> int:
-        """The last position of the feed that is stored, 0 for none."""
+        """Return the last position that is stored for the feed, or 0 if none is."""
         self._settle()
         return self._segments.covered(client, feed)
 
     def segments(self, client: int, feed: str, after_place: int, limit: int) -> list[SegmentHead]:
-        """Heads of up to ``limit`` segments that end after ``after_place``, oldest first.
+        """Return the heads of up to ``limit`` segments that end after ``after_place``.
 
-        Raises Unavailable.
+        The oldest comes first. Raises Unavailable.
         """
         self._settle()
         if client in self.mending:
@@ -169,13 +174,16 @@ class ProjectionStore:
         return self._segments.heads(client, feed, after_place, limit)
 
     def segment(self, client: int, feed: str, head: SegmentHead) -> Segment | None:
-        """The segment of a head; None if retention has removed it. Raises Unavailable."""
+        """Return the segment that belongs to a head, or None if retention has removed it.
+
+        Raises Unavailable.
+        """
         return self._segments.whole(client, feed, head)
 
     def write_calls(
         self, client: int, position: int, versions: Iterable[tuple[int, str, int, bytes]]
     ) -> None:
-        """Store the state of calls from ``position`` on.
+        """Store the state that calls have from ``position`` onward.
 
         A version is (transaction, session, last event in ms, body).
         """
@@ -185,9 +193,10 @@ class ProjectionStore:
     def find_calls(
         self, client: int, keys: Collection[CallKey], at_place: int
     ) -> dict[CallKey, bytes]:
-        """The newest version at or before ``at_place`` of each call, (transaction, session).
+        """Return the newest version of each call at or before ``at_place``.
 
-        Calls that are not kept are left out. Raises Unavailable.
+        A call's key is (transaction, session). Calls that are not stored are left out. Raises
+        Unavailable.
         """
         self._settle()
         return self._calls.find(client, keys, at_place)
@@ -195,16 +204,20 @@ class ProjectionStore:
     def write_call_days(
         self, client: int, position: int, rows: Iterable[tuple[int, int, CallDay]]
     ) -> None:
-        """Store how calls out of memory count from ``position`` on: (day, service, how)."""
+        """Store how calls that are no longer in memory count from ``position`` onward.
+
+        Each row is (day, service, how the call counts).
+        """
         with self._writing():
             self._call_days.write(client, position, rows)
 
     def call_days(
         self, client: int, day: int, service: int, at_place: int
     ) -> Iterator[list[CallDay]]:
-        """The calls out of memory that count at a service on a day, as of ``at_place``.
+        """Return the calls no longer in memory that count at a service on a day.
 
-        Yields a few per turn of the event loop. Raises Unavailable.
+        The result is as of ``at_place``. It yields a few calls per turn of the event loop. Raises
+        Unavailable.
         """
         self._settle()
         found = self._call_days.of(client, day, service, at_place)
@@ -215,24 +228,24 @@ class ProjectionStore:
     ) -> None:
         """Store a snapshot of the client's floor after ``entry``.
 
-        Those before entry ``kept_from`` are deleted, and the oldest beyond ``snapshot_bytes``. The
-        newest two stay.
+        Snapshots before entry ``kept_from`` are deleted. If the rest is larger than
+        ``snapshot_bytes``, the oldest ones are also deleted. The newest two always stay.
         """
         with self._writing():
             self._snapshots.write(client, Snapshot(entry, version, blob), kept_from)
 
     def newest_snapshot(self, client: int, at_most_entry: int) -> Snapshot | None:
-        """The newest snapshot at or before an entry. Raises Unavailable."""
+        """Return the newest snapshot at or before an entry, if any. Raises Unavailable."""
         self._settle()
         return self._snapshots.newest(client, at_most_entry)
 
     async def stored(self) -> None:
-        """Wait until everything submitted is stored. Raises Unavailable."""
+        """Wait until everything that has been submitted is stored. Raises Unavailable."""
         if self.backlog and not await asyncio.to_thread(self._writer.wait, timeout=STORED_SECONDS):
             raise Unavailable("the disk does not take what has to be stored first: try again", 5)
 
     async def forget(self, client: int) -> None:
-        """Delete a client's segments and calls, and return when they are gone; snapshots stay."""
+        """Delete a client's segments and calls, and wait until they are gone. Snapshots stay."""
         rebuilding.begin(self._writer, client)
         for name in self._segments.feeds_of(client):
             self._segments.forget(client, name)
@@ -240,38 +253,38 @@ class ProjectionStore:
         self._call_days.forget(client)
         self._forgotten[client] += 1
         while not await asyncio.to_thread(self._writer.wait):
-            pass  # the disk fails, and until it works nothing can be rebuilt
+            pass  # the disk is failing, and nothing can be rebuilt until it works
         self._settle()
 
     def _checked(
         self, client: int, found: Iterator[list[CallDay]], begun: int
     ) -> Iterator[list[CallDay]]:
-        """Yield what is found. Raises Unavailable once the client's calls are being rebuilt."""
+        """Yield the rows that are found. Raises Unavailable if the calls are being rebuilt."""
         for rows in found:
             if client in self.mending or self._forgotten[client] != begun:
                 raise Unavailable("the client's older calls are being rebuilt")
             yield rows
 
     def mended(self, client: int) -> None:
-        """Note that all data of the client has been submitted again after ``forget``."""
+        """Record that all of the client's data has been submitted again after ``forget``."""
         self.mending.discard(client)
         rebuilding.end(self._writer, client)
 
     async def close(self) -> None:
-        """Store everything submitted, then close the file."""
+        """Store everything that has been submitted, and then close the file."""
         if self._path is not None:
             self._reader.close()
         await asyncio.to_thread(self._writer.close)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """Wrap a write, and then note whether the backlog is too large."""
+        """Wrap a write, and afterward record whether the backlog is too large."""
         self._settle()
         yield
         self.may_be_full = self._writer.backlog > self._tuning.backlog_bytes
 
     def _settle(self) -> None:
-        """Process the writer's results: the stored jobs, and whether it began a new file."""
+        """Process the jobs that the writer has stored, and any new file that it has begun."""
         self._writer.settle()
         path = self._path
         if path is None or self._remakes == self._writer.remade:
@@ -286,7 +299,7 @@ class ProjectionStore:
             self.on_damage(client)
 
     def _report(self, client: int | None) -> None:
-        """Report damage that a reader found."""
+        """Handle damage that a reader has found."""
         if client is not None and client not in self.mending:
             _log.error("derived_data_damaged", file="mirror.db", client=client)
             self.mending.add(client)
@@ -304,7 +317,7 @@ class ProjectionStore:
     def _tidy(self, connection: apsw.Connection) -> bool:
         now = self._steady_now()
         more_segments = stored_segments.trim(connection, now - self._retention)
-        # the floor at a past time needs the calls as they were then
+        # a floor at a past time needs the calls as they were at that time
         more_calls = stored_calls.trim(connection, now - 2 * self._retention)
         more_days = call_days.trim(connection, now - 2 * self._retention)
         return more_segments or more_calls or more_days

@@ -1,4 +1,4 @@
-"""The rows of stored segments: read, and verified by their checksums."""
+"""Reads the rows of stored segments and verifies them by their checksums."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ def read_head(  # noqa: PLR0913, PLR0917 -- a row of the table
     table: bytes,
     stored: int | None,
 ) -> SegmentHead:
-    """The head of a stored row. Raises DamagedRow. An older release left no checksum."""
+    """Return the head from a stored row. Raises DamagedRow.
+
+    Rows that an older release stored have no checksum.
+    """
     numbers = feed, first, last, first_taken, last_taken, count
     if stored is not None and stored != checksum(table, *numbers):
         raise DamagedRow
@@ -44,7 +47,7 @@ def read_whole(
     body: bytes,
     stored: int | None,
 ) -> Segment:
-    """The segment of a head and the rest of its row. Raises DamagedRow."""
+    """Return the segment made from a head and the rest of its row. Raises DamagedRow."""
     segment = Segment(
         first=head.first,
         last=head.last,
@@ -64,12 +67,12 @@ def read_whole(
 
 
 def head_checksum(feed: int, head: SegmentHead, table: bytes) -> int:
-    """The checksum of a head; ``table`` are its facets as stored."""
+    """Return the checksum of a head. ``table`` has its facets in the stored form."""
     numbers = head.first, head.last, head.first_taken, head.last_taken, head.count
     return checksum(table, feed, *numbers)
 
 
 def body_checksum(feed: int, segment: Segment) -> int:
-    """The checksum of a segment's arrays and events."""
+    """Return the checksum of a segment's arrays and events."""
     parts = segment.classes, segment.positions, segment.offsets, segment.body
     return checksum(b"".join(parts), feed, segment.last, *map(len, parts))

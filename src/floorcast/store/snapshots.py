@@ -1,7 +1,7 @@
-"""The store's snapshots of a client's floor.
+"""The store's snapshots of clients' floors.
 
-They are kept as far back as the log reaches, because the floor at a past time is folded from the
-snapshot before it.
+They are kept as far back as the log reaches, because a floor at a past time is folded from the last
+snapshot before that time.
 """
 
 from __future__ import annotations
@@ -69,9 +69,9 @@ WHERE client = ? AND entry <= ? AND entry >= ? ORDER BY entry DESC LIMIT 1
 ENTRIES = "SELECT entry FROM snapshots WHERE client = ? ORDER BY entry"
 REMOVE = "DELETE FROM snapshots WHERE client = ? AND entry = ?"
 
-MIN_KEPT_SNAPSHOTS = 2  # snapshots per client, whatever their size, in case the newest is unusable
-MAX_CLIENT_BYTES = 2 << 30  # of a client's snapshots on disk; beyond it the oldest are deleted
-# The start of a compressed blob. Uncompressed msgpack of older releases never starts like this.
+MIN_KEPT_SNAPSHOTS = 2  # kept per client regardless of size, in case the newest is unusable
+MAX_CLIENT_BYTES = 2 << 30  # a client's snapshots on disk; beyond this, the oldest are deleted
+# The start of a compressed blob. Older releases stored msgpack, which never starts with this byte.
 _ZLIB = b"\x78"
 _LEVEL = 1
 _SHRINKS = 8  # the least factor by which compression shrinks a snapshot
@@ -80,7 +80,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Snapshot(NamedTuple):
-    """A client's floor after ``entry``, in the floor's own encoding ``version``."""
+    """A client's floor after ``entry``. ``version`` is the version of the floor's encoding."""
 
     entry: int
     version: int
@@ -88,7 +88,7 @@ class Snapshot(NamedTuple):
 
 
 class StoredSnapshots:
-    """The snapshots by client. Snapshots that are not stored yet are read from memory."""
+    """The stored snapshots. Snapshots that are not stored yet are read from memory."""
 
     def __init__(
         self,
@@ -106,8 +106,8 @@ class StoredSnapshots:
     def write(self, client: int, snapshot: Snapshot, kept_from: int) -> None:
         """Store a snapshot.
 
-        Those before entry ``kept_from`` are deleted, and the oldest beyond ``max_bytes``. The
-        newest two stay.
+        Snapshots before entry ``kept_from`` are deleted. If the rest is larger than ``max_bytes``,
+        the oldest ones are also deleted. The newest two always stay.
         """
         bounds = client, MIN_KEPT_SNAPSHOTS, kept_from, self._max_bytes
 
@@ -124,11 +124,14 @@ class StoredSnapshots:
                 del self._pending[client]
 
         self._pending.setdefault(client, []).append(snapshot)
-        # its approximate stored size: large snapshots at the end of an hour must not stop ingest
+        # the approximate compressed size: large hourly snapshots must not stop ingest
         self._writer.submit(len(snapshot.blob) // _SHRINKS + 1, work, done)
 
     def newest(self, client: int, at_most_entry: int) -> Snapshot | None:
-        """The newest undamaged snapshot at or before an entry. Raises Unavailable."""
+        """Return the newest undamaged snapshot at or before an entry, if any.
+
+        Raises Unavailable.
+        """
         found = [each for each in self._pending.get(client, ()) if each.entry <= at_most_entry]
         try:
             found += list(sound(self.reader, client, at_most_entry))[:1]
@@ -140,7 +143,10 @@ class StoredSnapshots:
 def sound(
     connection: apsw.Connection, client: int, at_most_entry: int, at_least_entry: int = 0
 ) -> Iterator[Snapshot]:
-    """The undamaged snapshots in these bounds, newest first. Raises Unavailable and ``DAMAGED``."""
+    """Yield the undamaged snapshots within these bounds, newest first.
+
+    Raises Unavailable and the errors in ``DAMAGED``.
+    """
     while True:
         with reading(*DAMAGED):
             row = fetch_one(connection, NEWEST, (client, at_most_entry, at_least_entry))
@@ -159,14 +165,20 @@ def sound(
 
 
 def newest_entry(connection: apsw.Connection, client: int, at_most_entry: int) -> int | None:
-    """The entry of the newest snapshot at or before one. Raises Unavailable and ``DAMAGED``."""
+    """Return the entry of the newest snapshot at or before an entry, if any.
+
+    Raises Unavailable and the errors in ``DAMAGED``.
+    """
     with reading(*DAMAGED):
         found: int | None = fetch_one(connection, NEWEST_ENTRY, (client, at_most_entry))[0]
     return found
 
 
 def oldest(connection: apsw.Connection, client: int, at_least_entry: int) -> int | None:
-    """The entry of the oldest snapshot at or after an entry. Raises Unavailable and ``DAMAGED``."""
+    """Return the entry of the oldest snapshot at or after an entry, if any.
+
+    Raises Unavailable and the errors in ``DAMAGED``.
+    """
     with reading(*DAMAGED):
         found: int | None = fetch_one(connection, OLDEST, (client, at_least_entry))[0]
     return found
@@ -179,9 +191,10 @@ def rewrite(
     *,
     dry_run: bool = False,
 ) -> int:
-    """Change a client's snapshots (None: no change). Returns the number of changes.
+    """Change a client's snapshots. Returns the number of changed snapshots.
 
-    Damaged snapshots are deleted, because their content is unknown.
+    ``change`` returns None for a snapshot that does not change. Damaged snapshots are deleted,
+    because their content is unknown.
     """
     changed = 0
     readable = {one.entry: one for one in sound(connection, client, 1 << 62)}
@@ -201,7 +214,7 @@ def rewrite(
 
 
 def damaged(connection: apsw.Connection) -> Iterator[str]:
-    """The names of damaged snapshots. Raises apsw.Error."""
+    """Yield a description of each damaged snapshot. Raises apsw.Error."""
     for row_id, client, entry, version, blob, stored in connection.execute(ALL):
         try:
             if stored is not None and stored != _checksum(client, Snapshot(entry, version, blob)):
@@ -217,11 +230,12 @@ def _checksum(client: int, snapshot: Snapshot) -> int:
 def newest_state(
     client: int, newest: Callable[[int], Snapshot | None], at_most_entry: int, removed: int
 ) -> FloorState | None:
-    """The floor of the newest usable snapshot at or before an entry; None if there is none.
+    """Return the floor in the newest usable snapshot at or before an entry, or None.
 
-    ``newest`` finds the newest undamaged snapshot at or before an entry. One that cannot be
-    decoded, or is another release's, gives way to an older one. ``removed`` is the last entry that
-    retention removed: the log continues no older snapshot.
+    ``newest`` finds the newest undamaged snapshot at or before an entry. If a snapshot cannot be
+    decoded or was written by another release, an older one is used. ``removed`` is the last entry
+    that retention has removed. Snapshots before it are not usable, because the log no longer has
+    all entries that follow them.
     """
     while (found := newest(at_most_entry)) is not None and found.entry >= removed:
         state = _state_of(client, found)
@@ -232,7 +246,10 @@ def newest_state(
 
 
 def _state_of(client: int, snapshot: Snapshot) -> FloorState | None:
-    """The state of a snapshot; None if it is another release's or cannot be decoded."""
+    """Return the state in a snapshot.
+
+    Return None if the snapshot has another version or cannot be decoded.
+    """
     if snapshot.version != SNAPSHOT_VERSION:
         return None
     try:

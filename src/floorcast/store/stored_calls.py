@@ -1,7 +1,7 @@
-"""The store's calls that have left the floor's memory.
+"""The calls in the store that have left the floor's memory.
 
-A call has versions, each valid from a position on, because a late event may still change it and the
-floor may be folded again from an older snapshot.
+A late event may still change a call, and the floor may be folded again from an older snapshot. For
+this reason, a call has versions, each of which is valid from a position onward.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ DELETE FROM calls
 WHERE id IN (SELECT id FROM calls ORDER BY id LIMIT ?) AND written < ?
 """
 
-TRIM_CALLS = 512  # deleted at a time
-CLIENT = 0xC2B2AE3D27D4EB4F  # keeps the calls of clients apart in the index
+TRIM_CALLS = 512  # versions deleted at a time
+CLIENT = 0xC2B2AE3D27D4EB4F  # keeps different clients' calls apart in the index
 OVERHEAD = 300  # bytes of memory per pending version, in addition to its body
 
 CallKey = tuple[int, str]
@@ -70,7 +70,7 @@ CallKey = tuple[int, str]
 
 
 class _Row(NamedTuple):
-    """A version of a call, as far as its checksum covers the row."""
+    """A version of a call: the columns that its checksum covers."""
 
     client: int
     position: int
@@ -82,10 +82,7 @@ class _Row(NamedTuple):
 
 
 class StoredCalls:
-    """Versions of calls by client and key.
-
-    Versions that are not stored yet are read from memory.
-    """
+    """The stored versions of calls. Versions that are not stored yet are read from memory."""
 
     def __init__(self, reader: apsw.Connection, writer: BackgroundWriter, report: Report) -> None:
         self.reader = reader
@@ -100,7 +97,10 @@ class StoredCalls:
         versions: Iterable[tuple[int, str, int, bytes]],
         written: int,
     ) -> None:
-        """Store the state of calls from ``position`` on. ``written`` is the present in ticks."""
+        """Store the state that calls have from ``position`` onward.
+
+        ``written`` is the present time in ticks.
+        """
         keys: list[tuple[int, CallKey]] = []
         table = []
         size = 0
@@ -127,7 +127,7 @@ class StoredCalls:
             self._writer.submit(size, work, done)
 
     def find(self, client: int, keys: Collection[CallKey], at_place: int) -> dict[CallKey, bytes]:
-        """The newest version at or before ``at_place`` of each call that has one.
+        """Return the newest version of each call at or before ``at_place``, if there is one.
 
         Raises Unavailable.
         """
@@ -141,16 +141,16 @@ class StoredCalls:
         return {key: body for key, (_, body) in best.items()}
 
     def forget(self, client: int) -> None:
-        """Delete all versions of a client that were submitted before."""
+        """Delete all versions of a client's calls that have been submitted so far."""
         self._writer.submit(0, lambda connection: connection.execute(FORGET, (client,)), _nothing)
 
 
 def found(
     connection: apsw.Connection, client: int, keys: Collection[CallKey], at_place: int
 ) -> dict[CallKey, bytes]:
-    """The newest stored version at or before ``at_place`` of each call that has one.
+    """Return the newest stored version of each call at or before ``at_place``, if there is one.
 
-    Raises apsw.Error, and ``UNREADABLE`` if a row is damaged.
+    Raises apsw.Error, or an error in ``UNREADABLE`` if a row is damaged.
     """
     best: dict[CallKey, tuple[int, bytes]] = {}
     _improve_from(connection, best, client, keys, at_place)
@@ -186,7 +186,7 @@ def _improve(
 
 
 def trim(connection: apsw.Connection, before: int) -> bool:
-    """Delete some versions written before the tick. Returns whether there may be more."""
+    """Delete some versions that were written before a tick. Returns whether there may be more."""
     connection.execute(TRIM, (TRIM_CALLS, before))
     return connection.changes() == TRIM_CALLS
 
@@ -198,7 +198,10 @@ def rewrite(
     *,
     dry_run: bool = False,
 ) -> int:
-    """Change the bodies of a client's calls (None: no change). Returns the number of changes."""
+    """Change the bodies of a client's calls. Returns the number of changed bodies.
+
+    ``change`` returns None for a body that does not change.
+    """
     changed = 0
     for row_id, stored, *columns in fetch(connection, OF_CLIENT, (client,)):
         row = _Row(*columns)
@@ -214,7 +217,7 @@ def rewrite(
 
 
 def damaged(connection: apsw.Connection) -> Iterator[str]:
-    """The names of damaged versions. Raises apsw.Error."""
+    """Yield a description of each damaged version. Raises apsw.Error."""
     for row_id, mark, stored, *row in connection.execute(ALL):
         try:
             version = _Row(*row)
@@ -238,18 +241,19 @@ def _check(stored: int | None, row: _Row) -> None:
     """Raise DamagedRow for a damaged row. The oldest rows have no checksum."""
     if stored is None or stored == _checksum(row):
         return
-    # an earlier release had fewer numbers in it
+    # the checksums of an earlier release covered fewer numbers
     if stored != checksum(_content(row), row.client, row.position, row.transaction):
         raise DamagedRow
 
 
 def _nothing() -> None:
-    """Do nothing, because there is no waiter."""
+    """Do nothing, because nobody waits for the job."""
 
 
 def _fingerprint(client: int, transaction: int, session: str) -> int:
-    """A number that finds candidates for a call in a small index. The row itself decides.
+    """Return a number by which a small index finds candidate rows for a call.
 
+    The rows must then be compared with the call, because different calls can have the same number.
     Consecutive transactions have adjacent numbers, which reduces disk reads.
     """
     return (transaction + client * CLIENT & 0xFFFFFFFFFF) << 23 | crc32(session.encode()) & 0x7FFFFF

@@ -1,4 +1,4 @@
-"""The store's feed segments."""
+"""The feed segments in the store."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ DELETE FROM segments
 WHERE id IN (SELECT id FROM segments ORDER BY id LIMIT ?) AND last_taken < ?
 """
 
-TRIM_SEGMENTS = 4  # deleted at a time; each frees about a megabyte
+TRIM_SEGMENTS = 4  # segments deleted at a time; each one frees about a megabyte
 
 
 class _Feed(NamedTuple):
@@ -87,7 +87,7 @@ class _Feed(NamedTuple):
 
 
 class StoredSegments:
-    """Segments by client and feed. Segments that are not stored yet are read from memory."""
+    """The stored segments. Segments that are not stored yet are read from memory."""
 
     def __init__(self, reader: apsw.Connection, writer: BackgroundWriter, report: Report) -> None:
         self.reader = reader
@@ -100,7 +100,7 @@ class StoredSegments:
             self._covered[client, name] = covered
 
     def write(self, client: int, name: str, segment: Segment) -> None:
-        """Store the feed's next segment. Raises ValueError unless it follows the last."""
+        """Store the feed's next segment. Raises ValueError unless it follows the last segment."""
         key = client, name
         feed = self._feeds.get(key)
         if feed is None:
@@ -142,21 +142,21 @@ class StoredSegments:
         self._writer.submit(segment.size(), work, done)
 
     def clients(self) -> set[int]:
-        """The clients that have a feed here."""
+        """Return the clients that have a feed in the store."""
         return {client for client, _ in self._feeds}
 
     def feeds_of(self, client: int) -> list[str]:
-        """The names of a client's feeds."""
+        """Return the names of a client's feeds."""
         return [name for each, name in self._feeds if each == client]
 
     def covered(self, client: int, name: str) -> int:
-        """The last position of the feed that is stored, 0 for none."""
+        """Return the last position that is stored for the feed, or 0 if none is."""
         return self._covered.get((client, name), 0)
 
     def heads(self, client: int, name: str, after: int, limit: int) -> list[SegmentHead]:
-        """Up to ``limit`` segments that end after position ``after``, oldest first.
+        """Return the heads of up to ``limit`` segments that end after ``after``, oldest first.
 
-        Raises Unavailable.
+        Segments that are not stored yet are returned whole. Raises Unavailable.
         """
         feed = self._feeds.get((client, name))
         if feed is None:
@@ -166,7 +166,7 @@ class StoredSegments:
             with reading_derived(client, self._report):
                 rows = fetch(self.reader, HEADS, (feed.id, after, limit))
                 found = [read_head(feed.id, *row) for row in rows]
-        # a segment may be stored already and still be pending: it is read once
+        # a segment that is already stored may still be pending, so skip the ones already found
         last = found[-1].last if found else after
         for segment in feed.pending:
             if len(found) >= limit:
@@ -176,7 +176,10 @@ class StoredSegments:
         return found
 
     def whole(self, client: int, name: str, head: SegmentHead) -> Segment | None:
-        """The segment of a head; None when the retention has removed it. Raises Unavailable."""
+        """Return the segment that belongs to a head, or None if retention has removed it.
+
+        Raises Unavailable.
+        """
         if isinstance(head, Segment):
             return head
         feed = self._feeds[client, name]
@@ -185,7 +188,7 @@ class StoredSegments:
             return None if row is None else read_whole(feed.id, head, *row)
 
     def forget(self, client: int, name: str) -> None:
-        """Delete all segments of a feed, which is rebuilt."""
+        """Delete all segments of a feed that is to be rebuilt."""
         key = client, name
         feed = self._feeds.get(key)
         if feed is None:
@@ -207,7 +210,10 @@ def rewrite(
     *,
     dry_run: bool = False,
 ) -> int:
-    """Change a client's events, by feed name (None: no change). Returns the number of changes."""
+    """Change a client's events. Returns the number of changed events.
+
+    ``change`` takes the name of a feed and an event, and returns None if the event does not change.
+    """
     changed = 0
     for number, owner, name, _ in fetch(connection, FEEDS):
         ids = fetch(connection, IDS, (number,)) if owner == client else ()
@@ -229,7 +235,7 @@ def rewrite(
 
 
 def damaged(connection: apsw.Connection) -> Iterator[str]:
-    """The names of damaged segments. Raises apsw.Error."""
+    """Yield a description of each damaged segment. Raises apsw.Error."""
     feeds = {number for number, *_ in connection.execute(FEEDS)}
     for row in connection.execute(ALL):
         feed, row_id = row[:2]
@@ -242,11 +248,11 @@ def damaged(connection: apsw.Connection) -> Iterator[str]:
 
 
 def _nothing() -> None:
-    """Do nothing, because there is no waiter."""
+    """Do nothing, because nobody waits for the job."""
 
 
 def readable(connection: apsw.Connection) -> bool:
-    """Whether the feeds in a file can be listed. If not, the file is damaged."""
+    """Return whether the feeds in a file can be listed. If they cannot, the file is damaged."""
     try:
         fetch(connection, FEEDS)
     except DAMAGED:
@@ -255,7 +261,7 @@ def readable(connection: apsw.Connection) -> bool:
 
 
 def trim(connection: apsw.Connection, before: int) -> bool:
-    """Delete a few of the oldest segments recorded before the tick.
+    """Delete a few of the oldest segments whose events were all recorded before a tick.
 
     Returns whether there may be more.
     """

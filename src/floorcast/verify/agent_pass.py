@@ -1,4 +1,4 @@
-"""The pass over agents: orders their states by event time and sums them up."""
+"""The pass over agents: goes through their states in the order of event times and adds them up."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ REASONS = ("LUNCH", "TRAINING", "BREAK", "MEETING", "TECH_DIFFICULTIES")
 
 @dataclass
 class _Visit:
-    """A visit to a state, and the services that it counted for today."""
+    """A visit to a state, with the services for which it counted today."""
 
     state: str
     services: set[int | None] = field(default_factory=set)
 
 
 def tell_states(records: Records, agent: int, heard: Sequence[Heard]) -> None:
-    """Add an agent's states to the calls that they name, with the agent's service at the time."""
+    """Add an agent's states to the calls that they name, with the agent's service at that time."""
     for one, login in zip(heard, logins(heard), strict=True):
         records.tell_state(agent, one, login.at_hand)
 
 
 class AgentPass:
-    """Adds agents to ``sums``, one after the other. Times are in ms."""
+    """Adds agents to ``sums``, one at a time. Times are in ms."""
 
     def __init__(self, sums: Sums, records: Records, days: Days, now: int, quiet: int) -> None:
         self._sums = sums
@@ -54,7 +54,7 @@ class AgentPass:
         self._quiet = quiet
 
     def add(self, agent: int, heard: Sequence[Heard]) -> None:
-        """Add an agent with its events in the order of time."""
+        """Add an agent. ``heard`` has its events in the order of time."""
         stretches = self._stretches(agent, heard)
         if stretches:
             self._count_time(agent, stretches)
@@ -82,7 +82,7 @@ class AgentPass:
             hand.enter(one, entered)
             continues = entered == state and bool(found)
             if found and kind == "LOGON" and one.at - found[-1].begin > self._quiet:
-                # no event for too long: the previous state ended when it became too old
+                # there was no event for too long: the previous state ended when it became too old
                 continues = False
             elif found:
                 found[-1].end = one.at
@@ -95,7 +95,10 @@ class AgentPass:
         return found
 
     def _at_hand(self, agent: int, login: Login, in_hand: Heard | None, state: str) -> int | None:
-        """The service that time counts for: the current call's, or else the current one."""
+        """Return the service that the agent's time counts for.
+
+        It is the service of the current call, or else the agent's current service.
+        """
         if len(login.services) > 1 and in_hand is not None and state in WITH_A_CALL:
             of_call = in_hand.named
             if of_call is None:
@@ -105,10 +108,10 @@ class AgentPass:
         return login.at_hand
 
     def _of_call(self, agent: int, in_hand: Heard) -> int | None:
-        """The service of the agent's segment of the call, from events that arrived in time.
+        """Return the service of the agent's segment of the call, from events that arrived in time.
 
-        These are the events before the one that names the call, and those within the time that a
-        state may be late.
+        An event arrived in time if it precedes the event that names the call, or if it was recorded
+        before the late limit for agent states had passed.
         """
         if in_hand.call is None:
             return None
@@ -174,7 +177,7 @@ class AgentPass:
     def _note_wrap_ups(
         self, agent: int, heard: Sequence[Heard], stretches: Sequence[Stretch]
     ) -> None:
-        """Assign each finished wrap-up to the call that it names, or to the agent's last call."""
+        """Assign each finished wrap-up to the call that it names or to the last answered one."""
         begun: list[Stretch] = []
         for one in stretches:
             if begun and not (one.state == "Wrapup" and one.continues):
@@ -205,7 +208,7 @@ class AgentPass:
             if not one.continues:
                 break
         if all(one.state == "Logoff" for one in stretches):
-            since = 0  # never logged in
+            since = 0  # the agent has never logged in
         told = [one.heard.data for one in stretches]
         monitored = [one["monitored"] for one in told if one.get("monitored") is not None]
         skills = [one["skill"] for one in told if one.get("skill") is not None]
@@ -226,7 +229,7 @@ class AgentPass:
             del self._sums.presences[agent]
 
     def _call_in_hand(self, last: Stretch) -> dict[str, Any]:
-        """Return the data of the call that an agent's states name."""
+        """Return the data of the agent's current call, which its states name."""
         event = last.in_hand
         if event is None:
             return {}
@@ -244,7 +247,7 @@ class AgentPass:
 
 
 def customer_phone(facts: dict[str, Any]) -> str | None:
-    """The customer's number: the caller's for an inbound call, or else the dialed one."""
+    """Return the customer's number: the caller's for an inbound call, or else the dialed number."""
     direction, dialed = facts.get("direction"), facts.get("phoneDialed")
     of_caller = direction == "INBOUND" or (direction is None and dialed is None)
     phone: str | None = facts.get("callerId") if of_caller else dialed

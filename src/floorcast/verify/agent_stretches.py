@@ -1,4 +1,4 @@
-"""The periods between an agent's events: the state, the login and the current call."""
+"""The periods between an agent's events, with the agent's state, login and current call."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ WITH_A_CALL = (*ON_A_CALL, "Dialing", "Manual Dial", "Preview Dial", "Reserved")
 
 
 class Hand:
-    """The current call of an agent, as the event that named it."""
+    """An agent's current call, represented by the event that named it."""
 
     def __init__(self) -> None:
         self.call: Heard | None = None
         self._offered: Heard | None = None
 
     def answer(self, one: Heard, state: str) -> None:
-        """Handle a ``call.answer`` with the agent.
+        """Handle a ``call.answer`` that names the agent.
 
-        Its call counts unless the agent's states name one.
+        Its call becomes the current one unless the agent's states name a call.
         """
         if state not in ON_A_CALL:
             self._offered = one
@@ -69,9 +69,9 @@ class Hand:
 
 @dataclass
 class Login:
-    """The services that an agent is logged in to, and the current one.
+    """The services that an agent is logged in to, and the current service.
 
-    ``is_late`` is true if only a LOGON that arrived too late said so.
+    ``is_late`` is true if the current service is known only from a LOGON that arrived too late.
     """
 
     services: tuple[int, ...] = ()
@@ -81,10 +81,11 @@ class Login:
 
 @dataclass
 class Stretch:
-    """The period between two events of an agent. ``continues``: the state did not change.
+    """The period between two events of an agent.
 
-    ``service`` is the service that the time counts for, and ``in_hand`` the event that named the
-    current call. ``touched`` has earlier services of the visit.
+    ``service`` is the service that the time counts for, and ``in_hand`` is the event that named the
+    current call. ``continues`` is true if the state is the same as before. ``touched`` has earlier
+    services, which were replaced when a later event told another one.
     """
 
     heard: Heard
@@ -98,12 +99,12 @@ class Stretch:
 
     @property
     def begin(self) -> int:
-        """The start, in ms."""
+        """The time in ms at which the period begins."""
         return self.heard.at
 
     @property
     def reason(self) -> str | None:
-        """The reason in the event."""
+        """The reason that the event gives."""
         reason: str | None = self.heard.data.get("reason")
         return reason
 
@@ -113,20 +114,20 @@ class Stretch:
         return self.login.services or (None,)
 
     def learn(self, login: Login, service: int | None) -> None:
-        """Apply a service that arrived late."""
+        """Apply a login and a service that became known late."""
         self.touched.add(self.service)
         self.login, self.service = login, service
 
 
 def answers(one: Heard) -> bool:
-    """Whether the event says that the agent answered its call."""
+    """Return whether the event says that the agent answered the call that it names."""
     if one.call is None or one.kind == "late":
         return False
     return one.kind == "answered" or one.data["eventType"] == "IN_CALL"
 
 
 def logins(heard: Sequence[Heard]) -> list[Login]:
-    """Return the services that an agent is logged in to at each of its states."""
+    """Return the services that an agent is logged in to after each of its events."""
     found = []
     now, named_at = Login(), -(2**60)
     for one in heard:
@@ -148,7 +149,10 @@ def logins(heard: Sequence[Heard]) -> list[Login]:
 
 
 def state_after(kind: str, before_offer: str) -> str:
-    """The state that an event leads to; ``before_offer`` is that before a preview dial."""
+    """Return the state that an event leads to.
+
+    ``before_offer`` is the state before a preview dial was offered.
+    """
     if kind == "PREVIEW_DIAL_SKIPPED":
         return before_offer
     if kind.startswith("AGENT_TRANSFER_"):

@@ -1,4 +1,4 @@
-"""The pass over calls: what each call counts as today, and its current state."""
+"""The pass over calls: adds each call to today's counts and determines its current state."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _OUTBOUND = ("OUTBOUND", "MANUAL")
 _HALF_HOUR_MS = 30 * 60_000
 
 _Place = tuple[date, int | None]
-"""A day and a service, where a call counts once."""
+"""A day and a service. A call counts only once there."""
 
 
 def note_answers(records: Records, story: Sequence[Told]) -> None:
-    """Record the agents that answered a call, and the services."""
+    """Record the agents that answered a call, and the services at which they answered."""
     way = course(story)
     for told, segment in way.effective:
         assert told.agent is not None
@@ -41,7 +41,7 @@ def note_answers(records: Records, story: Sequence[Told]) -> None:
 
 
 class CallPass:
-    """Adds calls to ``sums``, one after the other. Times are in ms."""
+    """Adds calls to ``sums``, one at a time. Times are in ms."""
 
     def __init__(self, sums: Sums, records: Records, days: Days, now: int, quiet: int) -> None:
         self._sums = sums
@@ -54,10 +54,10 @@ class CallPass:
         self._name = (0, "")
 
     def add(self, story: Sequence[Told]) -> None:
-        """Add a call with its events in the order of the log."""
+        """Add a call. ``story`` has its events in the order of the log."""
         self._count_missed(story)
         if all(told.kind in ("state", "missed") and not is_step(told) for told in story):
-            return  # only agents' events name it
+            return  # only events about agents name it
         heard = _last_sign(story)
         way, facts = course(story), known_facts(story)
         steps = [told for told in story if is_step(told)]
@@ -96,7 +96,7 @@ class CallPass:
     def _count_handled(
         self, way: Course, terms: Terms, direction: str | None, wrap_ups: Sequence[WrapUp]
     ) -> None:
-        """Count a handled call once per service and day, in its first answered segment."""
+        """Count a handled call once per service and day, in its first answered segment there."""
         for segment in self._first_answered(way).values():
             assert segment.answered is not None
             sums = self._sums.services[segment.service]
@@ -154,7 +154,7 @@ class CallPass:
                 counts["abandonedShort"] += wait <= short
 
     def _count_moved_on(self, way: Course, terms: Terms) -> None:
-        """Count a call as moved on if it left a service unanswered and does not count otherwise."""
+        """Count a call as moved on if it left a service unanswered and without another result."""
         came_to = set(self._first_answered(way))
         found: dict[int | None, QueueSegment] = {}
         for segment in way.segments:
@@ -167,7 +167,7 @@ class CallPass:
             elif self._days.is_today(segment.left):
                 found[segment.service] = segment
         over = [one for one in way.segments if one.joined is not None and not one.waits]
-        for one in over:  # it was waiting there at the end of today
+        for one in over:  # a call that waited there at the end of today did not move on today
             end = one.answered if one.answered is not None else one.left
             if end is not None and one.began < self._days.end <= end:
                 came_to.add((self._days.today, one.service))
@@ -187,11 +187,11 @@ class CallPass:
                 self._interval(service, told.at).counts["missed"] += 1
 
     def _service_then(self, story: Sequence[Told], missed: Told) -> int | None:
-        """The service that had the call, as known when an agent missed an offer of it."""
+        """Return the service that was known to have the call when an agent missed it."""
         return course([one for one in story if one.position < missed.position]).present_service
 
     def _list(self, service: int | None, figure: str, counts: bool = True) -> None:
-        """Add the call to the calls behind a figure."""
+        """Add the call to the calls behind a figure if it counts."""
         if counts:
             self._sums.calls[service, figure].add(self._name)
 
@@ -216,7 +216,7 @@ class CallPass:
             self._sums.agents[agent][service].calls[kind] += 1
 
     def _count_disposition(self, story: Sequence[Told], name: tuple[int, str], way: Course) -> None:
-        """Count the latest disposition, for the agent that it names or that had the call."""
+        """Count the latest disposition for the agent that it names, or that had the call."""
         told = [one for one in story if one.kind == "disposition"]
         if not told:
             return
@@ -235,7 +235,7 @@ class CallPass:
             self._sums.connects.append(said.at)
 
     def _holder(self, name: tuple[int, str], segment: QueueSegment, at: int) -> int | None:
-        """The agent of the call at a time: the last one that had answered it and not left it."""
+        """Return the call's agent at a time: the last one that had answered it and not left it."""
         at = at if segment.left is None else min(at, segment.left)
         had = [one for one in segment.answers if one.at <= at] or segment.answers[:1]
         still = [one for one in had if one.agent is None or not self._has_left(one.agent, name, at)]
@@ -261,7 +261,7 @@ class CallPass:
         )
 
     def _note_campaign(self, story: Sequence[Told]) -> None:
-        """Note the campaign as active at each event that moves the call."""
+        """Record that the call's campaign was active at each step of the call."""
         campaign = service = None
         named_at = last = -(2**60)
         ended = 2**60
@@ -283,9 +283,9 @@ class CallPass:
 
 
 def _last_sign(story: Sequence[Told]) -> int:
-    """The time of the last event of a call.
+    """Return the time of the call's last event.
 
-    An agent's event that names it counts once it is known.
+    An event about an agent that names the call counts only if another event came before it.
     """
     signs: list[int] = []
     for told in story:
@@ -295,14 +295,14 @@ def _last_sign(story: Sequence[Told]) -> int:
 
 
 def _had(segments: Sequence[QueueSegment], at: int) -> QueueSegment | None:
-    """The last segment answered by ``at``, or else the first one answered later."""
+    """Return the last segment answered by the time ``at``, or else the first one answered later."""
     answered = [segment for segment in segments if segment.answered is not None]
     before = [segment for segment in answered if (segment.answered or 0) <= at]
     return before[-1] if before else next(iter(answered), None)
 
 
 def _followed(segments: Sequence[QueueSegment], wrap_up: WrapUp) -> QueueSegment | None:
-    """The segment that a wrap-up followed: the agent's last one, or else the last answered."""
+    """Return the segment before a wrap-up: the agent's last one, or else the last answered one."""
     own = of_agent(segments, wrap_up.agent, wrap_up.begin)
     if own is not None:
         return own
@@ -311,7 +311,7 @@ def _followed(segments: Sequence[QueueSegment], wrap_up: WrapUp) -> QueueSegment
 
 
 def known_facts(story: Sequence[Told]) -> dict[str, Any]:
-    """Return the data of a call, with each member from the latest event that has it."""
+    """Return a call's data. Each member comes from the latest event that has it."""
     facts: dict[str, Any] = {}
     for told in sorted(story, key=lambda one: (one.at, one.position)):
         _learn(facts, told)
@@ -319,7 +319,7 @@ def known_facts(story: Sequence[Told]) -> dict[str, Any]:
 
 
 def _learn(facts: dict[str, Any], told: Told) -> None:
-    """Apply an event's data to that of the call. Members that the event lacks stay."""
+    """Apply an event's data to the call's data. Members that the event lacks do not change."""
     data = told.data
     for member in _SHOWN.get(told.kind, ()):
         if data.get(member) is not None:

@@ -1,4 +1,4 @@
-"""The pass over campaigns: each member as last reported, and the time of the last call."""
+"""The pass over campaigns: keeps the last reported value of each member, and the last activity."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MEMBERS = ("uploaded", "loaded", "completed", "remaining", "dialable", "state",
 
 
 def add_campaigns(sums: Sums, reports: Iterable[Report]) -> None:
-    """Add the reports of campaigns, in the order of the log."""
+    """Add the reports about campaigns, in the order of the log."""
     for report in reports:
         campaign = sums.campaigns[report.campaign]
         campaign.last = max(campaign.last, report.at)

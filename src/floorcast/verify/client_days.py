@@ -1,4 +1,4 @@
-"""The client's days: the day of a time, and its start."""
+"""The client's days: finds the day that contains a time, and the bounds of today."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TWO_DAYS = 48 * 3_600_000  # ms
 
 
 class Days:
-    """The calendar of a time zone around a time (ms)."""
+    """A time zone's calendar around a given time (ms)."""
 
     def __init__(self, zone: str, now: int) -> None:
         self._zone = ZoneInfo(zone)
@@ -22,19 +22,19 @@ class Days:
         self.end = self._first(self.today + timedelta(days=1), now + _TWO_DAYS)
 
     def of(self, ms: int) -> date:
-        """The local date at a time."""
+        """Return the local date at a time."""
         return (_EPOCH + timedelta(milliseconds=ms)).astimezone(self._zone).date()
 
     def quarter(self, ms: int) -> int:
-        """The quarter hour of the day that contains a time, counted from midnight."""
+        """Return the number of the quarter hour that contains a time, counted from midnight."""
         return (ms - self.begin) // QUARTER_MS
 
     def is_today(self, ms: int) -> bool:
-        """Whether a time is in the day."""
+        """Return whether a time is today."""
         return self.begin <= ms < self.end
 
     def _first(self, day: date, late: int) -> int:
-        """The first ms of a day, by bisection before ``late``, which is in the day or after it."""
+        """Find the first ms of a day by bisection. ``late`` is a time in the day or after it."""
         early = late - 2 * _TWO_DAYS
         while late - early > 1:
             middle = (early + late) // 2

@@ -1,4 +1,4 @@
-"""Looks for damage in a data folder: checks every page, and every row that has a checksum."""
+"""Looks for damage in a data folder: checks every page and every row that has a checksum."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from floorcast.store import call_days, projection_store, snapshots, stored_calls
 __all__ = ["Finding", "damaged_files"]
 
 CACHE_KIB = 4096
-MESSAGES = 20  # from SQLite per file
+MESSAGES = 20  # the most messages from SQLite for each file
 SCHEMA_OF_FILE = "SELECT type, name, tbl_name, sql FROM sqlite_schema"
 KEYS_AT_ONCE = 16_384
 
@@ -29,16 +29,17 @@ Look = Callable[[apsw.Connection], Iterator[str]]
 
 
 class Finding(NamedTuple):
-    """Damage: a part of a file that differs from what was written."""
+    """Damage: a part of a file that is no longer as it was written."""
 
     file: str
     what: str
 
 
 class _Kind(NamedTuple):
-    """The expected form of a file: ``steps`` create it, and ``looks`` find other damage.
+    """The expected form of a file.
 
-    The file's ``user_version`` does not count the first ``unnumbered`` steps.
+    ``steps`` are the statements that create its schema, and ``looks`` find other damage. The file's
+    ``user_version`` does not count the first ``unnumbered`` steps.
     """
 
     application_id: int
@@ -48,9 +49,9 @@ class _Kind(NamedTuple):
 
 
 def damaged_files(folder: Path) -> Iterator[Finding]:
-    """Return all damage in the folder's databases, except in the entries of the log.
+    """Yield all damage in the folder's databases, except damage in the log's entries.
 
-    A server can be running.
+    A server may be running meanwhile.
     """
     for name, kind in KINDS.items():
         path = folder / name
@@ -79,9 +80,10 @@ def _pages(reader: apsw.Connection) -> Iterator[str]:
 
 
 def _looks(reader: apsw.Connection, kind: _Kind) -> Iterator[Look]:
-    """Return the checks for a file.
+    """Yield the checks for a file.
 
-    In a file of an older release, small rows have no checksums yet.
+    A file of an older release gets only the check of its schema, because its small rows have no
+    checksums yet.
     """
     taken = kind.unnumbered + reader.pragma("user_version")
 

@@ -1,4 +1,4 @@
-"""The agents' answers as they should be, and the names that rows show."""
+"""The expected answers of the methods about agents, and the names that rows show."""
 
 from __future__ import annotations
 
@@ -48,28 +48,28 @@ class Labels:
         self._site = site
 
     def agent_name(self, agent: int) -> str:
-        """The name of an agent, else the login."""
+        """Return the agent's name, or else its login."""
         login, name = self._site.agents[agent]
         return name or login
 
     def campaign_name(self, campaign: int) -> Row:
-        """The name of a campaign, or None if no source has named it."""
+        """Return the ``name`` member of a campaign's row, or nothing if no source has named it."""
         name = self._site.names.campaigns[campaign]
         return {} if name == f"Campaign {campaign}" else {"name": name}
 
     def service_name(self, service: int | None) -> str | None:
-        """The name of a service."""
+        """Return the name of a service."""
         return None if service is None else self._site.services[service]["name"]
 
     def call_center(self, service: int | None) -> Row:
-        """The id and name of a service's call center."""
+        """Return the members of a row with the id and name of a service's call center."""
         center = None if service is None else self._site.services[service].get("call_center")
         name = None if center is None else self._site.call_centers.get(center)
         return {"callCenterId": text(center), "callCenterName": name}
 
 
 class AgentAnswers:
-    """The expected rows of each method about agents at ``now``, in the order of their ids."""
+    """The expected rows at ``now`` for each method about agents, ordered by agent id."""
 
     def __init__(self, sums: Sums, site: Site, now: int) -> None:
         self._sums = sums
@@ -78,7 +78,7 @@ class AgentAnswers:
         self._now = now
 
     def stats(self) -> list[Row]:
-        """Today's figures of each agent that is logged in."""
+        """Return today's figures for each agent that is logged in."""
         rows: list[Row] = []
         for agent, presence in sorted(self._sums.presences.items()):
             if presence.state == "Logoff":
@@ -96,7 +96,7 @@ class AgentAnswers:
         return rows
 
     def ex(self) -> list[Row]:
-        """The values of each agent who was logged in today, by service."""
+        """Return today's figures by service, for each agent that was logged in today."""
         rows: list[Row] = []
         for agent, services in sorted(self._sums.agents.items()):
             if not any(one.was_there or one.is_present for one in services.values()):
@@ -116,7 +116,7 @@ class AgentAnswers:
         return rows
 
     def status(self) -> list[Row]:
-        """The state of each agent that is logged in."""
+        """Return the state of each agent that is logged in."""
         return [
             self._details(agent, presence)
             for agent, presence in sorted(self._sums.presences.items())
@@ -149,7 +149,7 @@ class AgentAnswers:
         }
 
     def averages(self) -> list[Row]:
-        """The mean time per visit in each state."""
+        """Return the mean time per visit to each state."""
         time: Counter[str] = Counter()
         visits: Counter[str] = Counter()
         for services in self._sums.agents.values():
@@ -179,5 +179,5 @@ def _figures(sums: AgentSums) -> Row:
 
 
 def text(value: object) -> str | None:
-    """A number as a row shows it."""
+    """Return a number as a row shows it."""
     return None if value is None else str(value)

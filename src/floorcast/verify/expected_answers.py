@@ -1,4 +1,4 @@
-"""The expected responses: every figure computed from the sums, in the form of the JSON."""
+"""The expected responses. Every figure is computed from the sums, in the form of the JSON."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _COUNTS = ("loaded", "uploaded", "remaining", "completed")
 
 
 class Answers:
-    """The expected rows of each method at ``now``, for a user who sees everything."""
+    """The expected rows of each method at ``now``, for a user who may see everything."""
 
     def __init__(self, sums: Sums, site: Site, days: Days, now: int) -> None:
         self._sums = sums
@@ -37,7 +37,7 @@ class Answers:
         self._now = now
 
     def all(self) -> dict[str, list[Row]]:
-        """The rows of every method. Rows of agents are in the order of their ids."""
+        """Return the rows of every method. Rows about agents are ordered by agent id."""
         agents = AgentAnswers(self._sums, self._site, self._now)
         return {
             "service/stats": self._services(),
@@ -107,7 +107,7 @@ class Answers:
         }
 
     def _intervals(self) -> list[Row]:
-        """The rows of service statistics by quarter hour, without the maxima."""
+        """Return service statistics by quarter hour, without the maxima of agents and waits."""
         rows = []
         for (number, quarter), sums in sorted(
             (key, sums) for key, sums in self._sums.intervals.items() if key[0] is not None
@@ -117,7 +117,7 @@ class Answers:
         return rows
 
     def _calls(self) -> list[Row]:
-        """The calls behind each figure of a service."""
+        """Return the number and checksum of the calls behind each figure of each service."""
         lists = dict(self._sums.calls)
         for call in self._sums.open_calls:
             if call.since is not None:

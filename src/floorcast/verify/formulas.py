@@ -1,4 +1,4 @@
-"""The formulas of the figures, each from its counts."""
+"""The formulas that compute figures from counts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["level", "mean", "percent", "rank"]
 
 
 def level(formula: str | None, sums: ServiceSums) -> int | float:
-    """The service level by the formula of the service, in percent."""
+    """Return the service level in percent, by the service's formula."""
     handled, abandoned = len(sums.waits), len(sums.abandoned)
     if formula == "answered_of_offered":
         return percent(sums.handled_within, handled + abandoned)
@@ -23,7 +23,7 @@ def level(formula: str | None, sums: ServiceSums) -> int | float:
 
 
 def percent(part: int, whole: int) -> int | float:
-    """A share in percent, to two places."""
+    """Return a share in percent, rounded to two decimal places."""
     if whole == 0:
         return 0
     value = (Decimal(100) * part / whole).quantize(Decimal("0.01"), ROUND_HALF_UP)
@@ -31,13 +31,13 @@ def percent(part: int, whole: int) -> int | float:
 
 
 def mean(total_ms: int, count: int) -> int:
-    """A mean in whole seconds."""
+    """Return a mean in whole seconds."""
     if count == 0:
         return 0
     return int((Decimal(total_ms) / count / 1000).quantize(Decimal(1), ROUND_HALF_UP))
 
 
 def rank(ordered: Sequence[int], share: Decimal) -> int:
-    """The nearest rank."""
+    """Return the percentile at ``share`` by the nearest-rank method, or 0 without values."""
     rank = int((share * len(ordered)).to_integral_value(ROUND_CEILING))
     return ordered[rank - 1] if rank else 0

@@ -1,4 +1,4 @@
-"""The calls behind each figure of a floor: their number, and a checksum that identifies them."""
+"""Lists the calls behind each figure: their number, and a checksum that identifies them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ _MOST = 2**62  # all on one page
 
 
 def listed_calls(floor: Floor, left: Iterable[Call], moment: Moment) -> list[dict[str, Any]]:
-    """Return a row for each service and figure with calls. ``left`` has the calls out of memory."""
+    """Return a row for each service and figure that has calls.
+
+    ``left`` has the calls that are no longer in memory.
+    """
     view = FloorView(floor)
     today = view.day_of(moment.now).number
     found: dict[tuple[int, Figure], CallList] = {}

@@ -1,4 +1,4 @@
-"""Resolves names by the contract's rule (section 8), with a plain table for each kind of object.
+"""Resolves names by the rule in section 8 of the contract, with one table for each kind of object.
 
 Names and ids are assigned in the order of the log.
 """
@@ -16,7 +16,7 @@ Json = Mapping[str, Any]
 
 
 class Site:
-    """The last site entry, merged with the names of events."""
+    """The last site entry, merged with the names in events."""
 
     def __init__(self) -> None:
         self.time_zone = "UTC"
@@ -30,7 +30,7 @@ class Site:
         self.time_zone = plan.get("time_zone", "UTC")
         self.call_centers = {one["id"]: one["name"] for one in plan.get("call_centers", ())}
         declared = {one["id"]: one for one in plan.get("services", ())}
-        # a service that is no longer declared is known only by its name
+        # only the name of a service that is no longer declared is kept
         self.services = {n: {"id": n, "name": old["name"]} for n, old in self.services.items()}
         for number, one in declared.items():
             before = self.services.get(number)
@@ -42,7 +42,7 @@ class Site:
             self.agents[one["id"]] = (one["login"], one.get("name"))
 
     def service(self, thing: int | str) -> int:
-        """The id of a service."""
+        """Return a service's id, and add the service if it is new."""
         number, is_new = self.names.find("service", thing)
         if is_new and number not in self.services:
             name = thing if self.names.is_named(thing) else f"Service {number}"
@@ -50,7 +50,7 @@ class Site:
         return number
 
     def agent(self, thing: int | str) -> int:
-        """The id of an agent."""
+        """Return an agent's id, and add the agent if it is new."""
         number, is_new = self.names.find("agent", thing)
         if is_new and number not in self.agents:
             name = str(thing) if self.names.is_named(thing) else f"AGENT {number}"
@@ -60,7 +60,7 @@ class Site:
         return number
 
     def campaign(self, thing: int | str) -> int:
-        """The id of a campaign."""
+        """Return a campaign's id, and add the campaign if it is new."""
         number, is_new = self.names.find("campaign", thing)
         if is_new and number not in self.names.campaigns:
             named = self.names.is_named(thing)
@@ -76,7 +76,7 @@ class Site:
 
 
 def categories(plan: Json) -> dict[str, str]:
-    """The category of each term code. All other codes are non-contacts."""
+    """Return the category of each term code. All codes that are not included are non-contacts."""
     codes = plan.get("term_codes") or (
         {"code": "RPC", "category": "rpcComplete"},
         {"code": "RPC_INCOMPLETE", "category": "rpcIncomplete"},
@@ -86,7 +86,7 @@ def categories(plan: Json) -> dict[str, str]:
 
 
 class Names:
-    """Maps numbers and names to ids, for one kind of object."""
+    """Maps numbers and names to ids, separately for each kind of object."""
 
     def __init__(self) -> None:
         self._tables: dict[str, dict[int | str, int]] = {}
@@ -95,7 +95,7 @@ class Names:
 
     @staticmethod
     def is_named(thing: int | str) -> bool:
-        """Whether the text is a name and not an id in digits."""
+        """Return whether a value is a name and not a number or an id in digits."""
         return isinstance(thing, str) and not (
             thing.isascii() and thing.isdigit() and len(thing) < 16
         )
@@ -114,11 +114,11 @@ class Names:
         return self._free, True
 
     def also(self, kind: str, name: str, number: int) -> None:
-        """Add a second name, unless it already means another object."""
+        """Add a second name for an object, unless the name already belongs to another object."""
         self._tables[kind].setdefault(name, number)
 
     def rename(self, kind: str, old: str | None, new: str, number: int) -> None:
-        """Let ``new`` mean this id from now on, instead of ``old``."""
+        """Map the name ``new`` to this id from now on, instead of the name ``old``."""
         table = self._tables.setdefault(kind, {})
         if old is not None and table.get(old) == number:
             del table[old]

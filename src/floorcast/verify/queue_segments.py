@@ -1,4 +1,4 @@
-"""Derives a call's segments from its events, in the order of their times."""
+"""Derives a call's segments from its events in the order of their times."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _EXIT_IS_END_MS = 1000  # a call that ends this soon after it left a queue was a
 
 
 class _Answered(NamedTuple):
-    """An answer by an agent (None if unknown). Times in ms."""
+    """An answer by an agent (None if unknown) at a time in ms."""
 
     agent: int | None
     at: int
@@ -22,11 +22,12 @@ class _Answered(NamedTuple):
 
 @dataclass(slots=True)
 class QueueSegment:
-    """A segment at a service (None if unknown). Times in ms; None if it has not happened.
+    """A segment at a service (None if unknown).
 
-    ``answers`` has the first answer, then one for each other agent that joined the call in this
-    segment. ``exited`` is when the call left by ``call.leave``, for ``reason``, and ``passed_on``
-    when its agent passed it on. ``lost`` is when the call ended before an answer.
+    Times are in ms, or None for something that has not happened. ``answers`` has the first answer,
+    and then one for each other agent that joined the call in this segment. ``exited`` is true if
+    the call left by ``call.leave``, and ``reason`` is the reason given there. ``passed_on`` is true
+    if an agent passed the call on. ``lost`` is true if the call ended before an answer.
     """
 
     service: int | None
@@ -50,25 +51,25 @@ class QueueSegment:
 
     @property
     def began(self) -> int:
-        """The start of the segment."""
+        """The time at which the segment began."""
         begin = self.answered if self.joined is None else self.joined
         assert begin is not None
         return begin
 
     def wait(self, until: int) -> int:
-        """The call's wait so far, at a time."""
+        """Return how long the call had waited in this segment at a given time."""
         return 0 if self.joined is None else until - self.joined
 
     def answered_by(self, agent: int) -> int | None:
-        """The time at which the agent answered."""
+        """Return the time at which the agent answered, or None if it did not."""
         return next((one.at for one in self.answers if one.agent == agent), None)
 
 
 @dataclass(slots=True)
 class Course:
-    """The course of a call: its segments in order, its first known service, and its ends.
+    """The course of a call: its segments in order, its first known service, its start and its end.
 
-    ``effective`` has the steps by which a named agent answered, or repeated that it had the call.
+    ``effective`` has the steps by which a named agent answered or confirmed that it had the call.
     """
 
     segments: list[QueueSegment]
@@ -86,7 +87,7 @@ class Course:
 
 
 def is_step(told: Told) -> bool:
-    """Whether the event is a step of the call."""
+    """Return whether the event is a step of the call."""
     if told.kind == "state":
         return bool(told.data["event"] == "IN_CALL")
     return told.kind in ("start", "queue", "answer", "end", "leave", "update")
@@ -115,7 +116,10 @@ def course(story: Sequence[Told]) -> Course:
 
 
 def of_agent(segments: Sequence[QueueSegment], agent: int, at: int) -> QueueSegment | None:
-    """The last segment that the agent had answered by then, or the first one answered later."""
+    """Return the last segment that the agent had answered by the time ``at``.
+
+    If there is none, return the first one that the agent answered later, or None.
+    """
     own = [segment for segment in segments if segment.answered_by(agent) is not None]
     had = [segment for segment in own if (segment.answered_by(agent) or 0) <= at]
     return had[-1] if had else next(iter(own), None)
@@ -125,7 +129,7 @@ def _queue(way: Course, step: Told) -> None:
     service = step.service if step.service is not None else way.present_service
     last = way.segments[-1] if way.segments else None
     if last is not None and last.waits and last.service == service:
-        return  # repeated: it has been waiting there all along
+        return  # the event is repeated: the call has been waiting there all along
     if last is not None and last.left is None:
         last.left, last.passed_on = step.at, bool(last.answers)
     if way.service is None:

@@ -1,4 +1,4 @@
-"""Records of calls, agents and campaigns, and the rules of a site entry."""
+"""Records about calls, agents and campaigns, and the rules in a site entry."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ Json = dict[str, Any]
 
 
 class Told(NamedTuple):
-    """An event about a call: position in the log, own time (ms), content, and agent.
+    """An event about a call.
 
-    ``recorded_at`` is when the log recorded it. ``counts_at`` is the earlier of that and its own
-    time. ``kind`` is the part after ``call.`` of an event's type, ``missed`` for ``agent.missed``,
-    or ``state`` for an agent's event that names the call. ``terms`` is the number of the site entry
-    in force.
+    ``position`` is its place in the log, and ``at`` is its own time in ms. ``recorded_at`` is when
+    the log recorded it, and ``counts_at`` is the earlier of these two times. ``kind`` is the part
+    of the event's type after ``call.``, or ``missed`` for ``agent.missed``, or ``state`` for an
+    agent's event that names the call. ``terms`` is the number of the site entry in force.
     """
 
     position: int
@@ -33,13 +33,16 @@ class Told(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """An event about an agent: its position in the log, its own time (ms), and its content.
+    """An event about an agent.
 
-    ``recorded_at`` is when the log recorded it. ``at`` is the earlier of that and its own time,
-    ``told_at``. ``service`` is the service that it names, ``services`` has all that it lists, and
-    ``named`` is the service of its call. ``kind`` is ``state``, ``answered`` for a ``call.answer``
-    that names the agent, or ``late`` for a LOGON that arrived too late for anything but its
-    service. For ``late``, ``at`` is when the newest state began.
+    ``position`` is its place in the log, and ``told_at`` is its own time in ms. ``recorded_at`` is
+    when the log recorded it, and ``at`` is the earlier of these two times. ``service`` is the
+    service that the event names, ``services`` are all services that it lists, and ``named`` is the
+    service of its call.
+
+    ``kind`` is ``state``, or ``answered`` for a ``call.answer`` that names the agent, or ``late``
+    for a LOGON that arrived so late that only its service counts. For ``late``, ``at`` is the time
+    at which the newest state began.
     """
 
     kind: str
@@ -55,7 +58,7 @@ class Heard(NamedTuple):
 
     @property
     def call(self) -> tuple[int, str] | None:
-        """The call that the event names, if it has both parts of the name."""
+        """The call that the event names, or None unless it gives both parts of the name."""
         said = self.data.get("call") or {}
         if said.get("transactionId") is None or said.get("sessionId") is None:
             return None
@@ -63,7 +66,7 @@ class Heard(NamedTuple):
 
 
 class Terms:
-    """The rules of a site entry for counting calls."""
+    """A site entry's rules for counting calls."""
 
     def __init__(self, plan: Json) -> None:
         self._services = {one["id"]: one for one in plan.get("services", ())}
@@ -73,26 +76,26 @@ class Terms:
         self._categories = categories(plan)
 
     def thresholds(self, service: int) -> tuple[int, int]:
-        """The SLA and the short-abandon threshold of a service, in ms."""
+        """Return a service's SLA and short-abandon threshold in ms."""
         known = self._services.get(service, {})
         sla = known.get("sla_seconds", 20)
         return sla * 1000, known.get("short_abandon_seconds", sla) * 1000
 
     def counts_exits(self, service: int) -> bool:
-        """Whether a call that leaves the service's queue counts as abandoned."""
+        """Return whether a call that leaves the service's queue counts as abandoned."""
         return bool(self._services.get(service, {}).get("count_exits_as") == "abandoned")
 
     def reason(self, said: str | None) -> str | None:
-        """The figure that a Not Ready reason counts in."""
+        """Return the reason under which a Not Ready reason is counted."""
         return self._reasons.get(said or "", said)
 
     def category(self, code: str | None) -> str:
-        """The category of a term code."""
+        """Return the category of a term code."""
         return self._categories.get(code or "", "nonContacts")
 
 
 class Known(NamedTuple):
-    """An agent's answer of a call at a service."""
+    """An agent's answer to a call at a service."""
 
     position: int
     at: int
@@ -102,7 +105,7 @@ class Known(NamedTuple):
 
 
 class WrapUp(NamedTuple):
-    """A wrap-up of a call: its agent, its start, and its duration in ms."""
+    """A wrap-up after a call: its agent, its start and its duration in ms."""
 
     agent: int
     begin: int
@@ -110,7 +113,7 @@ class WrapUp(NamedTuple):
 
 
 class Report(NamedTuple):
-    """An update of a campaign or, without ``data``, an event of one of its calls."""
+    """A campaign's update or, without ``data``, an event about one of its calls."""
 
     position: int
     campaign: int
@@ -120,5 +123,5 @@ class Report(NamedTuple):
 
 
 def name_of(told: Told) -> tuple[int, str]:
-    """A call's name."""
+    """Return a call's name: its transaction and session."""
     return int(told.data["transactionId"]), told.data["sessionId"]

@@ -1,7 +1,7 @@
-"""The log as plain records: each entry's events, decoded by hand, with names replaced by ids.
+"""Converts the log to simple records: decodes each entry's events and replaces names by ids.
 
-Records go into a private file on disk, so a day of any size can be sorted by call and by agent
-without being held in memory.
+The records go into a private file on disk, so that a day of any size can be sorted by call and by
+agent without holding it in memory.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ CREATE TABLE campaigns (position INT, record TEXT);
 """
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-_LATE_MS = 15 * 60_000  # an out-of-order state of an agent that arrives later does not count
+_LATE_MS = 15 * 60_000  # an agent's state that arrives out of order and later does not count
 
 
 class Records:
-    """Collects the entries of one client's log and returns their records sorted."""
+    """Collects the entries of one client's log and returns their records in order."""
 
     def __init__(self, late_ms: int = _LATE_MS) -> None:
         self.site = Site()
@@ -73,14 +73,14 @@ class Records:
                 self._take(json.loads(line))
 
     def calls(self) -> Iterator[list[Told]]:
-        """Yield each call with its events in the order of the log."""
+        """Yield the events of each call in the order of the log."""
         rows = self._base.execute("SELECT record FROM calls ORDER BY number, session, position")
         told = (Told(*json.loads(str(record))) for (record,) in rows)
         for _, story in groupby(told, key=name_of):
             yield list(story)
 
     def story(self, name: tuple[int, str], before: float = inf) -> list[Told]:
-        """Return the events of one call before a position in the log."""
+        """Return one call's events before a position in the log."""
         rows = self._base.execute(
             "SELECT record FROM calls WHERE number = ? AND session = ? AND position < ?"
             " ORDER BY position",
@@ -89,13 +89,16 @@ class Records:
         return [Told(*json.loads(str(record))) for (record,) in rows]
 
     def agents(self) -> Iterator[tuple[int, list[Heard]]]:
-        """Yield each agent with its events in the order of their times."""
+        """Yield each agent and its events in the order of their times."""
         rows = self._base.execute("SELECT agent, record FROM agents ORDER BY agent, at, position")
         for agent, found in groupby(rows, key=itemgetter(0)):
             yield int(str(agent)), [Heard(*json.loads(str(record))) for _, record in found]
 
     def tell_state(self, agent: int, heard: Heard, own: int | None) -> None:
-        """Record the call of an agent's state. ``own`` is the agent's service at that time."""
+        """Record the call that an agent's state names.
+
+        ``own`` is the agent's service at that time.
+        """
         if heard.call is None or heard.kind != "state":
             return
         about = {"event": heard.data["eventType"], **heard.data["call"]}
@@ -113,7 +116,10 @@ class Records:
         self._base.execute("INSERT INTO known VALUES (?, ?, ?, ?, ?, ?)", row)
 
     def has_left(self, agent: int, call: tuple[int, str], at: int) -> bool:
-        """Whether an agent that answered a call was in another one between then and a time."""
+        """Return whether an agent was in another call after its answer to this call.
+
+        Only events at or before the time ``at`` count.
+        """
         other = self._base.execute(
             "SELECT at, position FROM in_calls WHERE agent = ? AND at <= ?"
             " AND NOT (number = ? AND session = ?) ORDER BY at DESC, position DESC LIMIT 1",
@@ -139,12 +145,12 @@ class Records:
         return [WrapUp(*json.loads(str(record))) for (record,) in rows]
 
     def note_report(self, report: Report) -> None:
-        """Record a report of a campaign."""
+        """Record a report about a campaign."""
         row = (report.position, json.dumps(report))
         self._base.execute("INSERT INTO campaigns VALUES (?, ?)", row)
 
     def reports(self) -> Iterator[Report]:
-        """Yield the reports of campaigns, in the order of the log."""
+        """Yield the reports about campaigns in the order of the log."""
         for (record,) in self._base.execute("SELECT record FROM campaigns ORDER BY position"):
             yield Report(*json.loads(str(record)))
 
@@ -179,7 +185,7 @@ class Records:
             site.names.find("team", data["team"])
         if data.get("agent2") is not None:
             site.agent(data["agent2"])
-        at = min(self._at, self.recorded_at)  # a clock that is ahead adds no time
+        at = min(self._at, self.recorded_at)  # a source whose clock is ahead adds no time
         said = (service, services, named, data)
         about = (self._position, at, self._at, len(self.terms) - 1, *said, self.recorded_at)
         newest = self._newest.get(agent, at)

@@ -1,4 +1,4 @@
-"""The sums of the passes: by service, and by agent and service."""
+"""The sums that the passes compute, by service, and by agent and service."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ __all__ = [
 
 @dataclass
 class ServiceSums:
-    """Today's calls of one service: waits, talks and wrap-ups in ms, one number per call.
+    """Today's calls of one service.
 
-    ``waits`` has the waits of handled calls. An outbound call without a queue has none.
+    The lists have one duration in ms per call. ``waits`` has the waits of handled calls, without
+    outbound calls that were not queued. ``abandoned`` has the waits of abandoned calls.
     """
 
     offered: int = 0
@@ -39,7 +40,7 @@ class ServiceSums:
 
 @dataclass
 class CallList:
-    """The number of calls that a figure counts, and a checksum that identifies them."""
+    """The number of calls behind a figure, and a checksum that identifies them."""
 
     total: int = 0
     sum: int = 0
@@ -53,7 +54,11 @@ class CallList:
 
 @dataclass
 class IntervalSums:
-    """One quarter hour of a service: counts by the response's names, ms by name, and waits."""
+    """One quarter hour of a service.
+
+    ``counts`` are keyed by the names in the response. ``spent`` has times in ms by name, and
+    ``waits`` has the waits of handled calls in ms.
+    """
 
     counts: Counter[str] = field(default_factory=Counter)
     spent: Counter[str] = field(default_factory=Counter)
@@ -64,7 +69,11 @@ class IntervalSums:
 
 @dataclass
 class AgentSums:
-    """One agent's day at one service: ms and visits by state, ms by reason, calls."""
+    """One agent's day at one service.
+
+    ``time`` (ms) and ``visits`` are by state, ``reasons`` has the ms by Not Ready reason, ``calls``
+    are by direction, and ``categories`` count dispositions.
+    """
 
     time: Counter[str] = field(default_factory=Counter)
     visits: Counter[str] = field(default_factory=Counter)
@@ -91,7 +100,7 @@ class OpenCall:
 
 @dataclass
 class Presence:
-    """The current state of an agent."""
+    """An agent's current state."""
 
     state: str
     since: int
@@ -105,7 +114,7 @@ class Presence:
 
 @dataclass
 class Campaign:
-    """A campaign as last reported."""
+    """A campaign's last reported data, and the time of its last event."""
 
     service: int | None = None
     counts: dict[str, Any] = field(default_factory=dict)
@@ -115,7 +124,7 @@ class Campaign:
 
 @dataclass
 class Sums:
-    """The sums of all passes. None stands for an unknown service."""
+    """The sums of all passes. A service that is None is unknown."""
 
     services: defaultdict[int | None, ServiceSums] = field(
         default_factory=lambda: defaultdict(ServiceSums)

@@ -1,4 +1,4 @@
-"""Compares a floor's statistics with the figures recomputed from the stored events."""
+"""Compares a floor's statistics with figures that are recomputed from the stored events."""
 
 from __future__ import annotations
 
@@ -37,7 +37,10 @@ Rows = list[dict[str, Any]]
 
 
 class StoredEntry(NamedTuple):
-    """An entry as the log stores it. ``recorded_at`` is in ticks; ``kind`` is events or site."""
+    """An entry as the log stores it.
+
+    ``recorded_at`` is in ticks, and ``kind`` is ``events`` or ``site``.
+    """
 
     number: int
     recorded_at: int
@@ -46,7 +49,7 @@ class StoredEntry(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A figure that differs: its method and row, the shown value, and the recomputed value."""
+    """A figure that differs, with its method, its row, the shown value and the recomputed value."""
 
     method: str
     row: str
@@ -56,7 +59,7 @@ class Difference(NamedTuple):
 
 
 class Verified(NamedTuple):
-    """The numbers of entries, rows and figures checked, and the differences."""
+    """The numbers of entries, rows and figures that were checked, and the differences found."""
 
     entries: int
     rows: int
@@ -70,11 +73,11 @@ def verify(
     moment: Moment | None = None,
     floor: Floor | None = None,
 ) -> Verified:
-    """Recompute every figure of a client from its stored entries and compare.
+    """Recompute every figure of a client from its stored entries, and compare it with the floor's.
 
-    ``moment`` is the time of the comparison with its limits. If it is absent or its ``now`` is 0,
-    the time of the last entry is used. ``floor`` is the shown floor. If it is absent, these entries
-    are folded.
+    ``moment`` has the time of the comparison and the limits. If it is absent or its ``now`` is 0,
+    the comparison uses the time of the last entry. ``floor`` is the floor to check. If it is
+    absent, the function folds the entries and checks the resulting floor.
     """
     limits = moment or Moment(0)
     fold_limits = FoldLimits(limits.quiet_call, limits.quiet_agent, limits.late_state)
@@ -123,7 +126,7 @@ def recomputed(records: Records, moment: Moment) -> dict[str, Rows]:
 
 
 def shown(floor: Floor, moment: Moment, left: Iterable[Call] = ()) -> dict[str, Rows]:
-    """Return every method's rows from the statistics, for a user who sees everything.
+    """Return every method's rows as the statistics show them to a user who may see everything.
 
     ``left`` has the calls that have left the floor's memory.
     """
@@ -144,7 +147,7 @@ def shown(floor: Floor, moment: Moment, left: Iterable[Call] = ()) -> dict[str, 
     }
     read = {method: _as_read(rows) for method, rows in answers.items()}
     for row in read["service/stats/intervals"]:
-        # they follow the order of the log, which the recomputation ignores
+        # the maxima depend on the order of the log, which the recomputation ignores
         del row["agentsMax"], row["queueMax"]
         row["name"] = f"{row['serviceId']} {row['start']}"
     return read
@@ -170,7 +173,7 @@ _NAMED_BY = {
 
 
 def _by_name(method: str, rows: Rows) -> dict[str, dict[str, Any]]:
-    """Return the rows by their key. Rows with the same key are numbered."""
+    """Return the rows by name. Rows with the same name are numbered."""
     found: dict[str, dict[str, Any]] = {}
     for row in rows:
         name = str(row[_NAMED_BY[method]])
@@ -180,7 +183,7 @@ def _by_name(method: str, rows: Rows) -> dict[str, dict[str, Any]]:
 
 
 def _flat(value: object, path: str = "") -> Iterator[tuple[str, object]]:
-    """Yield each figure of a row with its path."""
+    """Yield the path and value of each figure in a row."""
     if isinstance(value, dict):
         for key, member in value.items():
             yield from _flat(member, f"{path}.{key}" if path else key)
