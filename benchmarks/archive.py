@@ -87,7 +87,7 @@ class Hour:
         """The floor before everything."""
         return FloorState(client=CLIENT)
 
-    def find_calls(self, keys: Collection[Key], at_place: int) -> dict[Key, bytes]:  # noqa: ARG002 -- as above
+    def find_calls(self, keys: Collection[Key], at_position: int) -> dict[Key, bytes]:  # noqa: ARG002 -- as above
         """The calls that left memory before the hour: none."""
         return {}
 

@@ -71,8 +71,8 @@ def _segment(first: int) -> Segment:
     return Segment(
         first=first,
         last=first + EVENTS - 1,
-        first_taken=now,
-        last_taken=now,
+        first_recorded_at=now,
+        last_recorded_at=now,
         count=EVENTS,
         table=(("VOICE", 1, 2),),
         positions=array("Q", range(first, first + EVENTS)).tobytes(),

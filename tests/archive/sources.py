@@ -80,11 +80,11 @@ class Log:
             return from_snapshot(self.snapshots[max(usable)])
         return None if self.removed else FloorState(client=CLIENT)
 
-    def find_calls(self, keys: Collection[Key], at_place: int) -> dict[Key, bytes]:
+    def find_calls(self, keys: Collection[Key], at_position: int) -> dict[Key, bytes]:
         """See ``Source``."""
         found = {}
         for key in keys:
-            versions = [blob for place, blob in self.gone.get(key, ()) if place <= at_place]
+            versions = [blob for place, blob in self.gone.get(key, ()) if place <= at_position]
             if versions:
                 found[key] = versions[-1]
         return found

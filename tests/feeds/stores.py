@@ -26,11 +26,13 @@ class MemoryStore(ProjectionStore):
         kept = self.kept.get((client, feed))
         return kept[-1].last if kept else 0
 
-    def segments(self, client: int, feed: str, after_place: int, limit: int) -> list[SegmentHead]:
+    def segments(
+        self, client: int, feed: str, after_position: int, limit: int
+    ) -> list[SegmentHead]:
         """Return the heads of the segments after a position."""
         if self.error is not None:
             raise self.error
-        behind = [s for s in self.kept.get((client, feed), []) if s.last > after_place]
+        behind = [s for s in self.kept.get((client, feed), []) if s.last > after_position]
         return list(behind[:limit])
 
     def segment(self, client: int, feed: str, head: SegmentHead) -> Segment | None:

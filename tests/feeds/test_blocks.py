@@ -86,7 +86,7 @@ def test_a_segment_says_what_it_holds() -> None:
     tail.add([(9, ("VOICE", 1, 2), b"c")], 90)
     segment = tail.seal()
     assert (segment.first, segment.last, segment.count) == (5, 9, 3)
-    assert (segment.first_taken, segment.last_taken) == (100, 100)
+    assert (segment.first_recorded_at, segment.last_recorded_at) == (100, 100)
     assert segment.table == (("SMS", 1, 2), ("VOICE", 1, 2))
     assert segment.body == b"a\nb\nc"
 

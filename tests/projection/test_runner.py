@@ -230,9 +230,9 @@ def test_a_long_entry_looks_for_each_call_once(monkeypatch: pytest.MonkeyPatch) 
         floor = house.floor()
         find, asked = house.store.find_calls, []
 
-        def counted(client: int, keys: list[Key], at_place: int) -> dict[Key, bytes]:
+        def counted(client: int, keys: list[Key], at_position: int) -> dict[Key, bytes]:
             asked.extend(keys)
-            return find(client, keys, at_place)
+            return find(client, keys, at_position)
 
         monkeypatch.setattr(house.store, "find_calls", counted)
         starts = [

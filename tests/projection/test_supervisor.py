@@ -172,11 +172,11 @@ def test_one_clients_floor_is_no_other_clients_concern(monkeypatch: pytest.Monke
         find = house.store.find_calls
 
         def falls_over(
-            client: int, keys: Collection[CallKey], at_place: int
+            client: int, keys: Collection[CallKey], at_position: int
         ) -> dict[CallKey, bytes]:
             if client == ACME:
                 raise Unavailable("no disk")
-            return find(client, keys, at_place)
+            return find(client, keys, at_position)
 
         monkeypatch.setattr(house.store, "find_calls", falls_over)
         await house.take(ACME, account="a")

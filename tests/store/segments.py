@@ -19,8 +19,8 @@ def segment(positions: Sequence[int], recorded_at: int = START) -> Segment:
     return Segment(
         first=positions[0],
         last=positions[-1],
-        first_taken=recorded_at,
-        last_taken=recorded_at,
+        first_recorded_at=recorded_at,
+        last_recorded_at=recorded_at,
         count=len(positions),
         table=FACETS,
         positions=array("Q", positions).tobytes(),

@@ -79,7 +79,7 @@ def test_a_flipped_byte_of_a_segment_is_not_served(house: House) -> None:
             whole(house, ACME, 31)
     assert set(house.told) <= {ACME, OTHER}
     assert len(house.told) == 1
-    assert house.store.mending == {ACME}
+    assert house.store.rebuilding == {ACME}
 
 
 def test_a_flipped_byte_of_a_call_is_not_served(house: House) -> None:
@@ -107,7 +107,7 @@ def test_a_damaged_snapshot_gives_way_to_the_one_before(house: House) -> None:
 def test_what_is_forgotten_can_be_written_again(house: House) -> None:
     """Only the client's segments and calls are deleted, and its snapshots stay."""
     house.open()
-    house.runner.run(house.store.forget(ACME))
+    house.runner.run(house.store.delete_client(ACME))
     assert house.store.covered(ACME, "agent") == 0
     assert house.store.segments(ACME, "agent", 0, 9) == []
     assert house.store.find_calls(ACME, [(31, "s")], 99) == {}
@@ -142,7 +142,7 @@ def test_a_page_of_zeros_begins_the_file_anew(house: House, table: str) -> None:
 
     house.runner.run(until(told))
     assert set(house.told) == {ACME, OTHER}
-    assert house.store.mending == {ACME, OTHER}
+    assert house.store.rebuilding == {ACME, OTHER}
     house.store.write_snapshot(ACME, 30, 1, b"new")
     house.runner.run(until(lambda: house.store.backlog == 0))
     assert house.store.newest_snapshot(ACME, 99) == Snapshot(30, 1, b"new")

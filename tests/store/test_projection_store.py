@@ -107,7 +107,7 @@ def test_segments_are_found_behind_a_place(house: House) -> None:
         heads = house.store.segments(ACME, "agent", 12, 2)
         assert [(head.first, head.last, head.count) for head in heads] == [(20, 22, 3), (30, 32, 3)]
         assert heads[0].table == FACETS
-        assert (heads[0].first_taken, heads[0].last_taken) == (START + 20, START + 20)
+        assert (heads[0].first_recorded_at, heads[0].last_recorded_at) == (START + 20, START + 20)
         whole = house.store.segment(ACME, "agent", heads[0])
         assert whole is not None
         for name in ("first", "last", "positions", "classes", "offsets", "body", "table"):

@@ -1,4 +1,4 @@
-"""Clients' stored data is rebuilt, even across crashes and upgrades."""
+"""Clients' stored data is mark_rebuilt, even across crashes and upgrades."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def opened(path: Path) -> ProjectionStore:
 
 
 def test_a_file_of_an_earlier_release_is_filled_from_the_log(tmp_path: Path) -> None:
-    """At the first start, clients with calls in the file are rebuilt until all data is stored."""
+    """At the first start, clients with calls in the file are mark_rebuilt until all data is stored."""
     path, layout = tmp_path / "mirror.db", projection_store.LAYOUT
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(projection_store, "LAYOUT", layout._replace(steps=layout.steps[:2]))
@@ -31,30 +31,30 @@ def test_a_file_of_an_earlier_release_is_filled_from_the_log(tmp_path: Path) -> 
         old.write_calls(ACME, 1, [(1, "S1", 5, b"call")])
         asyncio.run(old.close())
     store = opened(path)
-    assert store.mending == {ACME}
-    asyncio.run(store.forget(ACME))
-    store.mended(ACME)
+    assert store.rebuilding == {ACME}
+    asyncio.run(store.delete_client(ACME))
+    store.mark_rebuilt(ACME)
     asyncio.run(store.close())
     again = opened(path)
-    assert again.mending == set()
+    assert again.rebuilding == set()
     asyncio.run(again.close())
 
 
 def test_what_a_crash_interrupts_begins_anew(tmp_path: Path) -> None:
-    """After a crash, the part that had been rebuilt does not count as complete."""
+    """After a crash, the part that had been mark_rebuilt does not count as complete."""
     path = tmp_path / "mirror.db"
     store = opened(path)
     for client in (ACME, OTHER):
         store.write_call_days(client, 1, [(739_943, 1, CallDay(1, "S1", 1, 1, 1))])
-    asyncio.run(store.forget(ACME))
+    asyncio.run(store.delete_client(ACME))
     store.write_call_days(ACME, 1, [(739_943, 1, CallDay(1, "S1", 1, 1, 1))])
     asyncio.run(store.close())
     again = opened(path)
-    assert again.mending == {ACME}
-    asyncio.run(again.forget(ACME))
-    again.mended(ACME)
-    assert again.mending == set()
+    assert again.rebuilding == {ACME}
+    asyncio.run(again.delete_client(ACME))
+    again.mark_rebuilt(ACME)
+    assert again.rebuilding == set()
     asyncio.run(again.close())
     last = opened(path)
-    assert last.mending == set()
+    assert last.rebuilding == set()
     asyncio.run(last.close())

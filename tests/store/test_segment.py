@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from floorcast.store.segment import as_classes, as_offsets, as_places
+from floorcast.store.segment import as_classes, as_offsets, as_positions
 from tests.store.segments import segment
 
 
 def test_its_arrays_have_one_element_an_event() -> None:
     """Elements have 64, 16 and 32 bits. An offset is the start of an event."""
     one = segment([2**61, 2**61 + 1, 2**62 - 1])
-    assert list(as_places(one.positions)) == [2**61, 2**61 + 1, 2**62 - 1]
-    assert list(as_classes(one.classes)) == [position % 3 for position in as_places(one.positions)]
+    assert list(as_positions(one.positions)) == [2**61, 2**61 + 1, 2**62 - 1]
+    assert list(as_classes(one.classes)) == [
+        position % 3 for position in as_positions(one.positions)
+    ]
     assert [one.body[start:][:9] for start in as_offsets(one.offsets)] == [b'{"place":'] * 3
 
 

@@ -66,7 +66,7 @@ class Source(Protocol):
         """Return the newest stored state at or before an entry."""
         ...
 
-    def find_calls(self, keys: Collection[CallKey], at_place: int) -> dict[CallKey, bytes]:
+    def find_calls(self, keys: Collection[CallKey], at_position: int) -> dict[CallKey, bytes]:
         """Return calls that had left memory at a position."""
         ...
 

@@ -96,6 +96,6 @@ class StoredFloor:
             return FloorState(client=self.client)
         return state
 
-    def find_calls(self, keys: Collection[CallKey], at_place: int) -> dict[CallKey, bytes]:
+    def find_calls(self, keys: Collection[CallKey], at_position: int) -> dict[CallKey, bytes]:
         """Calls that had left memory at a position, in stored form."""
-        return self._folder.find_calls(self.client, keys, at_place)
+        return self._folder.find_calls(self.client, keys, at_position)

@@ -23,7 +23,7 @@ from floorcast.model.errors import SettingError, Unavailable
 from floorcast.model.person import CallKey, Person, call_of, erased, names_in_ids
 from floorcast.server.admin_store import visit
 from floorcast.sqlite.files import compact
-from floorcast.store.erasing import Changes, Rewritten, rewrite_store, stored_bodies
+from floorcast.store.erasing import Changes, RewriteCounts, rewrite_store, stored_bodies
 
 __all__ = ["Erasing"]
 
@@ -55,7 +55,7 @@ class Erasing:
             self._find_in_store(mirror)
         rows = self._erase_archive()
         events = rewrite_entries(log, ordinal, self._event, dry_run=self._dry_run)
-        stored = Rewritten(0, 0, 0)
+        stored = RewriteCounts(0, 0, 0)
         if has_store:
             changes = Changes(self._call, self._published, self._snapshot)
             stored = rewrite_store(mirror, self._client, changes, dry_run=self._dry_run)

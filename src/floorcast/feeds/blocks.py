@@ -15,7 +15,7 @@ from itertools import accumulate
 import msgspec
 
 from floorcast.feeds.filters import Matcher
-from floorcast.store.segment import Facets, Segment, as_classes, as_offsets, as_places
+from floorcast.store.segment import Facets, Segment, as_classes, as_offsets, as_positions
 
 __all__ = [
     "MAX_PAGE_BYTES",
@@ -50,7 +50,7 @@ class Block:
         self.segment = segment
         self.first = segment.first
         self.last = segment.last
-        self._positions = as_places(segment.positions)
+        self._positions = as_positions(segment.positions)
         self._offsets = as_offsets(segment.offsets)
         self._classes: array[int] | None = None
         self.size = 2 * segment.size() - len(segment.body)
@@ -99,13 +99,20 @@ class Block:
 class Tail:
     """The newest events of a feed, which are not sealed yet."""
 
-    __slots__ = ("_bodies", "_classes", "_positions", "first_taken", "last_taken", "size")
+    __slots__ = (
+        "_bodies",
+        "_classes",
+        "_positions",
+        "first_recorded_at",
+        "last_recorded_at",
+        "size",
+    )
 
     def __init__(self) -> None:
         self._positions: list[int] = []
         self._classes: list[Facets] = []
         self._bodies: list[bytes] = []
-        self.first_taken = self.last_taken = 0
+        self.first_recorded_at = self.last_recorded_at = 0
         self.size = 0
 
     def __len__(self) -> int:
@@ -122,8 +129,8 @@ class Tail:
         The tail must have room for at least one record, so it must not be ``ripe``.
         """
         if not self._positions:
-            self.first_taken = recorded_at
-        self.last_taken = max(self.last_taken, recorded_at)
+            self.first_recorded_at = recorded_at
+        self.last_recorded_at = max(self.last_recorded_at, recorded_at)
         positions, classes, bodies = zip(
             *records[: SEAL_EVENTS - len(self._positions)], strict=True
         )
@@ -142,8 +149,8 @@ class Tail:
         return Segment(
             first=self._positions[0],
             last=self._positions[-1],
-            first_taken=self.first_taken,
-            last_taken=self.last_taken,
+            first_recorded_at=self.first_recorded_at,
+            last_recorded_at=self.last_recorded_at,
             count=len(self._positions),
             table=tuple(table),
             positions=array("Q", self._positions).tobytes(),

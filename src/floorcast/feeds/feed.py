@@ -71,7 +71,7 @@ class Feed:
     @property
     def oldest_unsealed(self) -> int:
         """When the oldest unsealed event was recorded, in ticks; far in the future if none is."""
-        return self._tail.first_taken if self._tail else _NEVER
+        return self._tail.first_recorded_at if self._tail else _NEVER
 
     def begin_anew(self) -> None:
         """Forget all events, because they are published again from the start of the log.

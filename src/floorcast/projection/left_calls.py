@@ -20,12 +20,12 @@ class CallShelf(Protocol):
     """The part of the store that this module reads. See ``ProjectionStore``."""
 
     def call_days(
-        self, client: int, day: int, service: int, at_place: int
+        self, client: int, day: int, service: int, at_position: int
     ) -> Iterator[list[CallDay]]:
         """Yield the calls that count at a service on a day."""
         ...
 
-    def find_calls(self, client: int, keys: Collection[Key], at_place: int) -> dict[Key, bytes]:
+    def find_calls(self, client: int, keys: Collection[Key], at_position: int) -> dict[Key, bytes]:
         """Return the newest version of each call."""
         ...
 

@@ -68,7 +68,7 @@ class PastFloors:
         try:
             refold = self._begun(stream, place, kept)
         except DAMAGED as error:
-            raise Unavailable("derived data is damaged and is being rebuilt", 5) from error
+            raise Unavailable("derived data is damaged and is being mark_rebuilt", 5) from error
         base = end_of_entry(refold.base)
         refold.find_calls = lambda keys: self.find_calls(client, keys, base)
         _fold(stream, refold, place)
@@ -83,17 +83,17 @@ class PastFloors:
         return LeftCalls(self, client, (day, service), place)
 
     def call_days(
-        self, client: int, day: int, service: int, at_place: int
+        self, client: int, day: int, service: int, at_position: int
     ) -> Iterator[list[CallDay]]:
         """See ``ProjectionStore.call_days``."""
         nobody = BackgroundWriter(apsw.Connection(":memory:"), "nothing", background=False)
-        return CallDays(self._store, nobody, _damaged).of(client, day, service, at_place)
+        return CallDays(self._store, nobody, _damaged).of(client, day, service, at_position)
 
     def find_calls(
-        self, client: int, keys: Collection[CallKey], at_place: int
+        self, client: int, keys: Collection[CallKey], at_position: int
     ) -> dict[CallKey, bytes]:
         """See ``ProjectionStore.find_calls``. Raises Unavailable."""
-        return self._folder.find_calls(client, keys, at_place)
+        return self._folder.find_calls(client, keys, at_position)
 
     def _begun(self, stream: _Stream, place: int, kept: Refold | None) -> Refold:
         """Return a floor at or before the position."""

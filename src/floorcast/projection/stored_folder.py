@@ -36,7 +36,7 @@ class StoredFolder(NamedTuple):
         """
 
         def newest(at_most: int) -> snapshots.Snapshot | None:
-            return next(snapshots.sound(self.store, client, at_most, removed), None)
+            return next(snapshots.undamaged(self.store, client, at_most, removed), None)
 
         try:
             return snapshots.newest_state(client, newest, at_most_entry, removed)
@@ -44,11 +44,11 @@ class StoredFolder(NamedTuple):
             raise _being_rebuilt() from error
 
     def find_calls(
-        self, client: int, keys: Collection[CallKey], at_place: int
+        self, client: int, keys: Collection[CallKey], at_position: int
     ) -> dict[CallKey, bytes]:
         """See ``ProjectionStore.find_calls``. Raises Unavailable."""
         try:
-            return stored_calls.found(self.store, client, keys, at_place)
+            return stored_calls.find_stored(self.store, client, keys, at_position)
         except (apsw.Error, *UNREADABLE) as error:
             raise _being_rebuilt() from error
 
@@ -71,4 +71,4 @@ def stored_folder(folder: Path) -> Iterator[StoredFolder]:
 
 
 def _being_rebuilt() -> Unavailable:
-    return Unavailable("derived data cannot be read, or is being rebuilt", 5)
+    return Unavailable("derived data cannot be read, or is being mark_rebuilt", 5)

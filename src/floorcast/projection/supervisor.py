@@ -41,7 +41,7 @@ class FoldOptions(NamedTuple):
 
 
 class FloorFailed(Unavailable):
-    """The client's floor cannot be folded now and is being rebuilt in the background."""
+    """The client's floor cannot be folded now and is being mark_rebuilt in the background."""
 
 
 class _StoreDamaged(Exception):
@@ -129,7 +129,7 @@ class ProjectionSupervisor:
             await ready
         floor_now = self._floors.get(client)
         if floor_now is None:
-            raise FloorFailed("the client's floor is being rebuilt")
+            raise FloorFailed("the client's floor is being mark_rebuilt")
         return floor_now
 
     async def _keep_folding(self, floor: Projection, ready: asyncio.Future[None]) -> None:
@@ -154,7 +154,7 @@ class ProjectionSupervisor:
             self._floors.pop(floor.client, None)
             floor.fail()
             if pause:
-                _tell(ready, FloorFailed("the client's floor is being rebuilt"))
+                _tell(ready, FloorFailed("the client's floor is being mark_rebuilt"))
             floor = await self._begun_anew(floor.client, pause)
 
     async def _recovered(self, error: DamagedEntry) -> bool:
@@ -167,7 +167,7 @@ class ProjectionSupervisor:
 
     async def _fold(self, floor: Projection, ready: asyncio.Future[None]) -> None:
         damaged = self._damaged[floor.client] = asyncio.Event()
-        if floor.client in self._store.mending:
+        if floor.client in self._store.rebuilding:
             raise _StoreDamaged
         folding = asyncio.create_task(floor.run())
         watching = asyncio.create_task(damaged.wait())
@@ -195,8 +195,8 @@ class ProjectionSupervisor:
         while True:
             await asyncio.sleep(pause)
             try:
-                if client in self._store.mending:
-                    await self._mend(client)
+                if client in self._store.rebuilding:
+                    await self._rebuild(client)
                 return self._make(client)
             except Exception:  # noqa: BLE001 — the cause may pass
                 _log.exception("folding_waits", client=client)
@@ -207,14 +207,14 @@ class ProjectionSupervisor:
         if client in self._damaged:
             self._damaged[client].set()
 
-    async def _mend(self, client: int) -> None:
+    async def _rebuild(self, client: int) -> None:
         """Rebuild a client's segments and calls by folding the log again.
 
         Requests about the client are refused until this is done. The client's floor then continues
         from its snapshot, which covers more than the log.
         """
         _log.warning("derived_data_remaking", client=client)
-        await self._store.forget(client)
+        await self._store.delete_client(client)
         feeds = self._feeds.get(client, {})
         for feed in feeds.values():
             feed.begin_anew()
@@ -232,7 +232,7 @@ class ProjectionSupervisor:
             await asyncio.gather(folding, whole, return_exceptions=True)
         for feed in feeds.values():
             feed.seal()
-        self._store.mended(client)
+        self._store.mark_rebuilt(client)
         _log.warning("derived_data_remade", file="mirror.db", client=client)
 
     def _make(self, client: int) -> Projection:

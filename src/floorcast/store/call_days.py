@@ -18,7 +18,7 @@ from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.sqlite import bulk_rows
 from floorcast.sqlite.background_writer import BackgroundWriter
 from floorcast.sqlite.files import fetch
-from floorcast.store.damage import DamagedRow, Report, reading_derived
+from floorcast.store.damage import DamagedRow, ReportDamage, reading_derived
 
 __all__ = ["STEP", "CallDay", "CallDays", "damaged"]
 
@@ -49,7 +49,7 @@ ORDER BY transaction_id, session, version LIMIT ?7
 """
 ALL = """SELECT day, client, service, transaction_id, session, version, offered, result, at,
 checksum FROM call_days"""
-FORGET = "DELETE FROM call_days WHERE client = ?"
+DELETE_CLIENT = "DELETE FROM call_days WHERE client = ?"
 TRIM = """
 DELETE FROM call_days WHERE (day, client, service, transaction_id, session, version) IN (
     SELECT day, client, service, transaction_id, session, version FROM call_days
@@ -58,15 +58,15 @@ DELETE FROM call_days WHERE (day, client, service, transaction_id, session, vers
 
 TRIM_ROWS = 512  # rows deleted at a time
 READ_ROWS = 400  # rows read in one turn of the event loop, which takes about a millisecond
-OVERHEAD = 400  # bytes of memory that a pending row takes
+PENDING_ROW_BYTES = 400  # bytes of memory that a pending row takes
 DAY_SECONDS = 86_400
-EPOCH = 719_163  # the day of 1970-01-01, as ``date.toordinal`` counts
-BEFORE = -(2**63)  # less than any transaction
+EPOCH_DAY = 719_163  # the day of 1970-01-01, as ``date.toordinal`` counts
+MIN_TRANSACTION = -(2**63)  # less than any transaction
 _pack = Struct("<8q").pack
 
 
 class CallDay(NamedTuple):
-    """How a call counts at a service on a day: a row without its place and version.
+    """How a call counts at a service on a day: a row without its key.
 
     ``offered`` and ``at`` are in ms. ``result`` is None if the call no longer counts.
     """
@@ -78,7 +78,7 @@ class CallDay(NamedTuple):
     at: int | None
 
 
-_Place = tuple[int, int, int]
+_DayKey = tuple[int, int, int]
 """A day, a client and a service."""
 _Version = tuple[int, str, int]
 """A transaction, a session and a version, as the index orders them."""
@@ -87,11 +87,13 @@ _Version = tuple[int, str, int]
 class CallDays:
     """The index. Rows that are not stored yet are read from memory."""
 
-    def __init__(self, reader: apsw.Connection, writer: BackgroundWriter, report: Report) -> None:
+    def __init__(
+        self, reader: apsw.Connection, writer: BackgroundWriter, report: ReportDamage
+    ) -> None:
         self.reader = reader
         self._writer = writer
         self._report = report
-        self._pending: dict[_Place, dict[_Version, CallDay]] = {}
+        self._pending: dict[_DayKey, dict[_Version, CallDay]] = {}
 
     def write(self, client: int, position: int, rows: Iterable[tuple[int, int, CallDay]]) -> None:
         """Store how calls count from ``position`` onward.
@@ -102,48 +104,48 @@ class CallDays:
         table, keys = [], []
         pending, shifted = self._pending, position << 1
         for day, service, row in rows:
-            place = (day, client, service)
+            day_key = (day, client, service)
             version = (row.transaction, row.session, shifted | (row.result is None))
             try:
-                pending[place][version] = row
+                pending[day_key][version] = row
             except KeyError:
-                pending[place] = {version: row}
-            keys.append((place, version))
-            table.append((*place, *version, *row[2:], _checksum(place, version, row)))
+                pending[day_key] = {version: row}
+            keys.append((day_key, version))
+            table.append((*day_key, *version, *row[2:], _checksum(day_key, version, row)))
 
         def work(connection: apsw.Connection) -> None:
             bulk_rows.insert(connection, INSERT, table)
 
         def done() -> None:
-            for place, version in keys:
-                waiting = self._pending.get(place)
+            for day_key, version in keys:
+                waiting = self._pending.get(day_key)
                 if waiting is not None:
                     waiting.pop(version, None)
                     if not waiting:
-                        del self._pending[place]
+                        del self._pending[day_key]
 
         if table:
-            self._writer.submit(OVERHEAD * len(table), work, done)
+            self._writer.submit(PENDING_ROW_BYTES * len(table), work, done)
 
     def of(self, client: int, day: int, service: int, through: int) -> Iterator[list[CallDay]]:
         """Return the calls that count as of position ``through``, a few per turn of the event loop.
 
         Raises Unavailable.
         """
-        place, last = (day, client, service), through << 1 | 1
+        day_key, last = (day, client, service), through << 1 | 1
         newest: dict[tuple[int, str], tuple[int, CallDay]] = {}
-        for (transaction, session, version), row in self._pending.get(place, {}).items():
+        for (transaction, session, version), row in self._pending.get(day_key, {}).items():
             key = transaction, session
             if version <= last and (key not in newest or newest[key][0] < version):
                 newest[key] = version, row
-        return self._merged(place, last, newest)
+        return self._merged(day_key, last, newest)
 
     def _merged(
-        self, place: _Place, last: int, newest: dict[tuple[int, str], tuple[int, CallDay]]
+        self, day_key: _DayKey, last: int, newest: dict[tuple[int, str], tuple[int, CallDay]]
     ) -> Iterator[list[CallDay]]:
         """Yield the stored rows and those in ``newest``, which were pending when the read began."""
         known: CallDay | None = None
-        for rows in self._stored(place):
+        for rows in self._stored(day_key):
             found = []
             for version, row in rows:
                 key = row.transaction, row.session
@@ -159,27 +161,29 @@ class CallDays:
         rest += [row for _, row in newest.values()]
         yield [row for row in rest if row.result is not None]
 
-    def _stored(self, place: _Place) -> Iterator[list[tuple[int, CallDay]]]:
-        after: _Version = (BEFORE, "", 0)
+    def _stored(self, day_key: _DayKey) -> Iterator[list[tuple[int, CallDay]]]:
+        after: _Version = (MIN_TRANSACTION, "", 0)
         while True:
             rows = []
-            with reading_derived(place[1], self._report):
-                bindings = (*place, *after, READ_ROWS)
+            with reading_derived(day_key[1], self._report):
+                bindings = (*day_key, *after, READ_ROWS)
                 for transaction, session, version, *numbers, stored in fetch(
                     self.reader, READ, bindings
                 ):
                     row = CallDay(transaction, session, *numbers)
                     after = transaction, session, version
-                    if stored != _checksum(place, after, row):
+                    if stored != _checksum(day_key, after, row):
                         raise DamagedRow
                     rows.append((version, row))
             yield rows
             if len(rows) < READ_ROWS:
                 return
 
-    def forget(self, client: int) -> None:
+    def delete_client(self, client: int) -> None:
         """Delete all of a client's rows that have been submitted so far."""
-        self._writer.submit(0, lambda connection: connection.execute(FORGET, (client,)), _nothing)
+        self._writer.submit(
+            0, lambda connection: connection.execute(DELETE_CLIENT, (client,)), _nothing
+        )
 
 
 def trim(connection: apsw.Connection, before: int) -> bool:
@@ -187,7 +191,7 @@ def trim(connection: apsw.Connection, before: int) -> bool:
 
     Returns whether there may be more.
     """
-    day = EPOCH + before // TICKS_PER_SECOND // DAY_SECONDS - 1
+    day = EPOCH_DAY + before // TICKS_PER_SECOND // DAY_SECONDS - 1
     connection.execute(TRIM, (day, TRIM_ROWS))
     return connection.changes() == TRIM_ROWS
 
@@ -201,10 +205,10 @@ def damaged(connection: apsw.Connection) -> Iterator[str]:
             yield f"call {transaction} of day {day} of the calls by day"
 
 
-def _checksum(place: _Place, version: _Version, row: CallDay) -> int:
+def _checksum(day_key: _DayKey, version: _Version, row: CallDay) -> int:
     offered, result, at = row[2:]
     packed = _pack(
-        *place,
+        *day_key,
         version[0],
         version[2],
         -1 if offered is None else offered,

@@ -1,4 +1,4 @@
-"""Damage to derived data. It is found when the data is read, and reported so it can be rebuilt."""
+"""Damage to derived data. It is found when the data is read, and reported so it can be mark_rebuilt."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import apsw
 from floorcast.model.errors import Unavailable
 from floorcast.sqlite.background_writer import DAMAGED
 
-__all__ = ["UNREADABLE", "DamagedRow", "Report", "reading_derived"]
+__all__ = ["UNREADABLE", "DamagedRow", "ReportDamage", "reading_derived"]
 
-Report = Callable[[int | None], None]
+ReportDamage = Callable[[int | None], None]
 """A callback that receives the client whose data is damaged, or None if the file is damaged."""
 
 
@@ -29,15 +29,15 @@ A damaged value may have the wrong type.
 
 
 @contextmanager
-def reading_derived(client: int, report: Report) -> Iterator[None]:
+def reading_derived(client: int, report: ReportDamage) -> Iterator[None]:
     """Raise Unavailable for any read error, and report damage."""
     try:
         yield
     except UNREADABLE as error:
         report(client)
-        raise Unavailable("derived data is damaged and is being rebuilt") from error
+        raise Unavailable("derived data is damaged and is being mark_rebuilt") from error
     except DAMAGED as error:
         report(None)
-        raise Unavailable("derived data is damaged and is being rebuilt") from error
+        raise Unavailable("derived data is damaged and is being mark_rebuilt") from error
     except apsw.Error as error:
         raise Unavailable("derived data cannot be read") from error

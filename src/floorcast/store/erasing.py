@@ -12,7 +12,7 @@ from floorcast.model.errors import Unavailable
 from floorcast.sqlite.files import connect, transaction
 from floorcast.store import snapshots, stored_calls, stored_segments
 
-__all__ = ["Changes", "Rewritten", "rewrite_store", "stored_bodies"]
+__all__ = ["Changes", "RewriteCounts", "rewrite_store", "stored_bodies"]
 
 PAGE_BYTES = 8192
 CACHE_KIB = 8192
@@ -32,7 +32,7 @@ class Changes(NamedTuple):
     snapshot: Callable[[bytes], bytes | None]
 
 
-class Rewritten(NamedTuple):
+class RewriteCounts(NamedTuple):
     """The numbers of changed calls, published events and snapshots."""
 
     calls: int
@@ -49,7 +49,7 @@ def stored_bodies(path: Path, client: int) -> Iterator[tuple[str, bytes]]:
     try:
         for (body,) in connection.execute(CALL_BODIES, (client,)):
             yield "call", body
-        for snapshot in snapshots.sound(connection, client, 1 << 62):
+        for snapshot in snapshots.undamaged(connection, client, 1 << 62):
             yield "snapshot", snapshot.blob
     except apsw.Error as error:
         raise Unavailable(f"{path} cannot be read: {error}") from error
@@ -57,13 +57,13 @@ def stored_bodies(path: Path, client: int) -> Iterator[tuple[str, bytes]]:
         connection.close()
 
 
-def rewrite_store(path: Path, client: int, changes: Changes, *, dry_run: bool) -> Rewritten:
+def rewrite_store(path: Path, client: int, changes: Changes, *, dry_run: bool) -> RewriteCounts:
     """Change a client's calls, events and snapshots in one transaction. Raises Unavailable."""
     try:
         connection = connect(path, page_size=PAGE_BYTES, synchronous="FULL", cache_kib=CACHE_KIB)
         connection.pragma("secure_delete", 1)
         with transaction(connection):
-            found = Rewritten(
+            found = RewriteCounts(
                 stored_calls.rewrite(connection, client, changes.call, dry_run=dry_run),
                 stored_segments.rewrite(connection, client, changes.event, dry_run=dry_run),
                 snapshots.rewrite(connection, client, changes.snapshot, dry_run=dry_run),

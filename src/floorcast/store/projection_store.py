@@ -38,7 +38,7 @@ from floorcast.store.stored_segments import StoredSegments
 __all__ = ["ProjectionStore", "Snapshot", "StoreTuning"]
 
 CHECKED = (stored_segments.CHECKED,)
-STORED_SECONDS = 10.0  # how long an answer about the past waits for the disk
+STORED_TIMEOUT_SECONDS = 10.0  # how long an answer about the past waits for the disk
 PAGE_BYTES = 8192  # segments need large pages, but the index of calls needs small ones
 CHECKSUMS = """
 ALTER TABLE segments ADD COLUMN head_checksum INTEGER;
@@ -56,7 +56,7 @@ LAYOUT = Layout(
 _log = structlog.get_logger(__name__)
 
 
-def _nobody(_client: int) -> None:
+def _ignore_damage(_client: int) -> None:
     """Ignore damage. The supervisor replaces this callback."""
 
 
@@ -82,8 +82,8 @@ class ProjectionStore:
     belongs to another log, is ahead of the log, has the layout of another release, or cannot be
     read. Rows have checksums, which are verified when the rows are read.
 
-    Clients in ``mending`` have lost segments or calls, or have calls that an earlier release stored
-    without an index. The callback ``on_damage`` rebuilds that data.
+    Clients in ``rebuilding`` have lost segments or calls, or have calls that an earlier release
+    stored without an index. The callback ``on_damage`` rebuilds that data.
 
     While ``may_be_full`` is false, the backlog has room. If it is true, call ``is_full`` to find
     out.
@@ -106,8 +106,8 @@ class ProjectionStore:
         self._steady_now = steady_now or now
         self._retention = retention
         self._identity = identity
-        self.mending: set[int] = set()
-        self.on_damage: Callable[[int], None] = _nobody
+        self.rebuilding: set[int] = set()
+        self.on_damage: Callable[[int], None] = _ignore_damage
         connection = open_derived(
             path, LAYOUT, cache_kib=tuning.cache_kib, identity=identity, heads=heads
         )
@@ -115,7 +115,7 @@ class ProjectionStore:
             _log.error("derived_data_damaged", file=path.name)
             connection.close()
             connection = self._remade_file(path)
-        self.mending.update(rebuilding.incomplete(connection))
+        self.rebuilding.update(rebuilding.incomplete(connection))
         self._reader = connection
         if path is not None:
             self._reader = open_reader(path, cache_kib=tuning.cache_kib)
@@ -132,7 +132,7 @@ class ProjectionStore:
         self._segments = StoredSegments(self._reader, self._writer, self._report)
         self._calls = StoredCalls(self._reader, self._writer, self._report)
         self._call_days = CallDays(self._reader, self._writer, self._report)
-        self._forgotten: Counter[int] = Counter()
+        self._deletions: Counter[int] = Counter()
         self._snapshots = StoredSnapshots(
             self._reader, self._writer, self._report, tuning.snapshot_bytes
         )
@@ -163,15 +163,17 @@ class ProjectionStore:
         self._settle()
         return self._segments.covered(client, feed)
 
-    def segments(self, client: int, feed: str, after_place: int, limit: int) -> list[SegmentHead]:
-        """Return the heads of up to ``limit`` segments that end after ``after_place``.
+    def segments(
+        self, client: int, feed: str, after_position: int, limit: int
+    ) -> list[SegmentHead]:
+        """Return the heads of up to ``limit`` segments that end after ``after_position``.
 
         The oldest comes first. Raises Unavailable.
         """
         self._settle()
-        if client in self.mending:
-            raise Unavailable("the client's older events are being rebuilt")
-        return self._segments.heads(client, feed, after_place, limit)
+        if client in self.rebuilding:
+            raise Unavailable("the client's older events are being mark_rebuilt")
+        return self._segments.heads(client, feed, after_position, limit)
 
     def segment(self, client: int, feed: str, head: SegmentHead) -> Segment | None:
         """Return the segment that belongs to a head, or None if retention has removed it.
@@ -191,15 +193,15 @@ class ProjectionStore:
             self._calls.write(client, position, versions, self._now())
 
     def find_calls(
-        self, client: int, keys: Collection[CallKey], at_place: int
+        self, client: int, keys: Collection[CallKey], at_position: int
     ) -> dict[CallKey, bytes]:
-        """Return the newest version of each call at or before ``at_place``.
+        """Return the newest version of each call at or before ``at_position``.
 
         A call's key is (transaction, session). Calls that are not stored are left out. Raises
         Unavailable.
         """
         self._settle()
-        return self._calls.find(client, keys, at_place)
+        return self._calls.find(client, keys, at_position)
 
     def write_call_days(
         self, client: int, position: int, rows: Iterable[tuple[int, int, CallDay]]
@@ -212,16 +214,16 @@ class ProjectionStore:
             self._call_days.write(client, position, rows)
 
     def call_days(
-        self, client: int, day: int, service: int, at_place: int
+        self, client: int, day: int, service: int, at_position: int
     ) -> Iterator[list[CallDay]]:
         """Return the calls no longer in memory that count at a service on a day.
 
-        The result is as of ``at_place``. It yields a few calls per turn of the event loop. Raises
-        Unavailable.
+        The result is as of ``at_position``. It yields a few calls per turn of the event loop.
+        Raises Unavailable.
         """
         self._settle()
-        found = self._call_days.of(client, day, service, at_place)
-        return self._checked(client, found, self._forgotten[client])
+        found = self._call_days.of(client, day, service, at_position)
+        return self._checked(client, found, self._deletions[client])
 
     def write_snapshot(
         self, client: int, entry: int, version: int, blob: bytes, kept_from: int = 0
@@ -241,33 +243,35 @@ class ProjectionStore:
 
     async def stored(self) -> None:
         """Wait until everything that has been submitted is stored. Raises Unavailable."""
-        if self.backlog and not await asyncio.to_thread(self._writer.wait, timeout=STORED_SECONDS):
+        if self.backlog and not await asyncio.to_thread(
+            self._writer.wait, timeout=STORED_TIMEOUT_SECONDS
+        ):
             raise Unavailable("the disk does not take what has to be stored first: try again", 5)
 
-    async def forget(self, client: int) -> None:
+    async def delete_client(self, client: int) -> None:
         """Delete a client's segments and calls, and wait until they are gone. Snapshots stay."""
         rebuilding.begin(self._writer, client)
         for name in self._segments.feeds_of(client):
-            self._segments.forget(client, name)
-        self._calls.forget(client)
-        self._call_days.forget(client)
-        self._forgotten[client] += 1
+            self._segments.delete_feed(client, name)
+        self._calls.delete_client(client)
+        self._call_days.delete_client(client)
+        self._deletions[client] += 1
         while not await asyncio.to_thread(self._writer.wait):
-            pass  # the disk is failing, and nothing can be rebuilt until it works
+            pass  # the disk is failing, and nothing can be mark_rebuilt until it works
         self._settle()
 
     def _checked(
-        self, client: int, found: Iterator[list[CallDay]], begun: int
+        self, client: int, found: Iterator[list[CallDay]], deletions: int
     ) -> Iterator[list[CallDay]]:
-        """Yield the rows that are found. Raises Unavailable if the calls are being rebuilt."""
+        """Yield the rows that are found. Raises Unavailable if the calls are being mark_rebuilt."""
         for rows in found:
-            if client in self.mending or self._forgotten[client] != begun:
-                raise Unavailable("the client's older calls are being rebuilt")
+            if client in self.rebuilding or self._deletions[client] != deletions:
+                raise Unavailable("the client's older calls are being mark_rebuilt")
             yield rows
 
-    def mended(self, client: int) -> None:
-        """Record that all of the client's data has been submitted again after ``forget``."""
-        self.mending.discard(client)
+    def mark_rebuilt(self, client: int) -> None:
+        """Record that all of the client's data has been submitted again after ``delete_client``."""
+        self.rebuilding.discard(client)
         rebuilding.end(self._writer, client)
 
     async def close(self) -> None:
@@ -292,17 +296,17 @@ class ProjectionStore:
         self._remakes = self._writer.remade
         self._reader.close()
         self._reader = open_reader(path, cache_kib=self._tuning.cache_kib)
-        for shelf in (self._segments, self._calls, self._call_days, self._snapshots):
-            shelf.reader = self._reader
+        for part in (self._segments, self._calls, self._call_days, self._snapshots):
+            part.reader = self._reader
         for client in self._segments.clients():
-            self.mending.add(client)
+            self.rebuilding.add(client)
             self.on_damage(client)
 
     def _report(self, client: int | None) -> None:
         """Handle damage that a reader has found."""
-        if client is not None and client not in self.mending:
+        if client is not None and client not in self.rebuilding:
             _log.error("derived_data_damaged", file="mirror.db", client=client)
-            self.mending.add(client)
+            self.rebuilding.add(client)
             self.on_damage(client)
         elif client is not None:
             return

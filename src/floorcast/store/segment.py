@@ -13,7 +13,7 @@ from array import array
 
 from msgspec import Struct
 
-__all__ = ["Facets", "Segment", "SegmentHead", "as_classes", "as_offsets", "as_places"]
+__all__ = ["Facets", "Segment", "SegmentHead", "as_classes", "as_offsets", "as_positions"]
 
 Facets = tuple[str, int | None, int | None]
 """The members of an event by which a filter can select it: kind, service and call center."""
@@ -22,16 +22,16 @@ Facets = tuple[str, int | None, int | None]
 class SegmentHead(Struct, gc=False):
     """A segment without its events.
 
-    ``first`` and ``last`` are the positions of the segment's first and last events. ``first_taken``
-    and ``last_taken`` are the ticks at which the log recorded these events. ``table`` has the
-    facets that occur in the segment. ``id`` is the segment's id in the store, or 0 if it is not
-    stored.
+    ``first`` and ``last`` are the positions of the segment's first and last events.
+    ``first_recorded_at`` and ``last_recorded_at`` are the ticks at which the log recorded these
+    events. ``table`` has the facets that occur in the segment. ``id`` is the segment's id in the
+    store, or 0 if it is not stored.
     """
 
     first: int
     last: int
-    first_taken: int
-    last_taken: int
+    first_recorded_at: int
+    last_recorded_at: int
     count: int
     table: tuple[Facets, ...]
     id: int = 0
@@ -55,7 +55,7 @@ class Segment(SegmentHead, gc=False, kw_only=True):
         return len(self.positions) + len(self.classes) + len(self.offsets) + len(self.body) + 256
 
 
-def as_places(data: bytes) -> array[int]:
+def as_positions(data: bytes) -> array[int]:
     """Return a segment's ``positions`` as an array."""
     return array("Q", data)
 

@@ -18,8 +18,8 @@ def read_head(  # noqa: PLR0913, PLR0917 -- a row of the table
     row: int,
     first: int,
     last: int,
-    first_taken: int,
-    last_taken: int,
+    first_recorded_at: int,
+    last_recorded_at: int,
     count: int,
     table: bytes,
     stored: int | None,
@@ -28,14 +28,14 @@ def read_head(  # noqa: PLR0913, PLR0917 -- a row of the table
 
     Rows that an older release stored have no checksum.
     """
-    numbers = feed, first, last, first_taken, last_taken, count
+    numbers = feed, first, last, first_recorded_at, last_recorded_at, count
     if stored is not None and stored != checksum(table, *numbers):
         raise DamagedRow
     try:
         decoded = _table.decode(table)
     except msgspec.MsgspecError as error:
         raise DamagedRow from error
-    return SegmentHead(first, last, first_taken, last_taken, count, decoded, row)
+    return SegmentHead(first, last, first_recorded_at, last_recorded_at, count, decoded, row)
 
 
 def read_whole(
@@ -51,8 +51,8 @@ def read_whole(
     segment = Segment(
         first=head.first,
         last=head.last,
-        first_taken=head.first_taken,
-        last_taken=head.last_taken,
+        first_recorded_at=head.first_recorded_at,
+        last_recorded_at=head.last_recorded_at,
         count=head.count,
         table=head.table,
         id=head.id,
@@ -68,7 +68,7 @@ def read_whole(
 
 def head_checksum(feed: int, head: SegmentHead, table: bytes) -> int:
     """Return the checksum of a head. ``table`` has its facets in the stored form."""
-    numbers = head.first, head.last, head.first_taken, head.last_taken, head.count
+    numbers = head.first, head.last, head.first_recorded_at, head.last_recorded_at, head.count
     return checksum(table, feed, *numbers)
 
 

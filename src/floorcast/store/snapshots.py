@@ -20,7 +20,7 @@ from floorcast.sqlite.background_writer import DAMAGED, BackgroundWriter
 from floorcast.sqlite.checksums import checksum
 from floorcast.sqlite.derived_files import reach
 from floorcast.sqlite.files import fetch, fetch_one, reading
-from floorcast.store.damage import UNREADABLE, DamagedRow, Report
+from floorcast.store.damage import UNREADABLE, DamagedRow, ReportDamage
 
 __all__ = [
     "SCHEMA",
@@ -31,7 +31,7 @@ __all__ = [
     "newest_state",
     "oldest",
     "rewrite",
-    "sound",
+    "undamaged",
 ]
 
 _parts_decoder = msgspec.msgpack.Decoder(list[bytes])
@@ -50,7 +50,7 @@ CREATE TABLE snapshots (
 INSERT = """
 INSERT OR REPLACE INTO snapshots (client, entry, version, blob, checksum) VALUES (?, ?, ?, ?, ?)
 """
-KEEP = """
+TRIM = """
 DELETE FROM snapshots WHERE id IN (
     SELECT id FROM (
         SELECT id, entry, row_number() OVER newest AS row, sum(length(blob)) OVER newest AS size
@@ -74,7 +74,7 @@ MAX_CLIENT_BYTES = 2 << 30  # a client's snapshots on disk; beyond this, the old
 # The start of a compressed blob. Older releases stored msgpack, which never starts with this byte.
 _ZLIB = b"\x78"
 _LEVEL = 1
-_SHRINKS = 8  # the least factor by which compression shrinks a snapshot
+_MIN_COMPRESSION_RATIO = 8  # the least factor by which compression shrinks a snapshot
 
 _log = structlog.get_logger(__name__)
 
@@ -94,7 +94,7 @@ class StoredSnapshots:
         self,
         reader: apsw.Connection,
         writer: BackgroundWriter,
-        report: Report,
+        report: ReportDamage,
         max_bytes: int = MAX_CLIENT_BYTES,
     ) -> None:
         self.reader = reader
@@ -114,7 +114,7 @@ class StoredSnapshots:
         def work(connection: apsw.Connection) -> None:
             stored = snapshot._replace(blob=zlib.compress(snapshot.blob, _LEVEL))
             connection.execute(INSERT, (client, *stored, _checksum(client, stored)))
-            connection.execute(KEEP, bounds)
+            connection.execute(TRIM, bounds)
             reach(connection, client, snapshot.entry)
 
         def done() -> None:
@@ -125,7 +125,7 @@ class StoredSnapshots:
 
         self._pending.setdefault(client, []).append(snapshot)
         # the approximate compressed size: large hourly snapshots must not stop ingest
-        self._writer.submit(len(snapshot.blob) // _SHRINKS + 1, work, done)
+        self._writer.submit(len(snapshot.blob) // _MIN_COMPRESSION_RATIO + 1, work, done)
 
     def newest(self, client: int, at_most_entry: int) -> Snapshot | None:
         """Return the newest undamaged snapshot at or before an entry, if any.
@@ -134,13 +134,13 @@ class StoredSnapshots:
         """
         found = [each for each in self._pending.get(client, ()) if each.entry <= at_most_entry]
         try:
-            found += list(sound(self.reader, client, at_most_entry))[:1]
+            found += list(undamaged(self.reader, client, at_most_entry))[:1]
         except DAMAGED:  # the floor is folded from the log instead
             self._report(None)
         return max(found, default=None)
 
 
-def sound(
+def undamaged(
     connection: apsw.Connection, client: int, at_most_entry: int, at_least_entry: int = 0
 ) -> Iterator[Snapshot]:
     """Yield the undamaged snapshots within these bounds, newest first.
@@ -197,7 +197,7 @@ def rewrite(
     because their content is unknown.
     """
     changed = 0
-    readable = {one.entry: one for one in sound(connection, client, 1 << 62)}
+    readable = {one.entry: one for one in undamaged(connection, client, 1 << 62)}
     for (entry,) in fetch(connection, ENTRIES, (client,)):
         snapshot = readable.get(entry)
         if snapshot is None:

@@ -19,9 +19,9 @@ from floorcast.sqlite.background_writer import BackgroundWriter
 from floorcast.sqlite.checksums import checksum
 from floorcast.sqlite.derived_files import reach
 from floorcast.sqlite.files import fetch
-from floorcast.store.damage import UNREADABLE, DamagedRow, Report, reading_derived
+from floorcast.store.damage import UNREADABLE, DamagedRow, ReportDamage, reading_derived
 
-__all__ = ["SCHEMA", "CallKey", "StoredCalls", "damaged", "found", "rewrite"]
+__all__ = ["SCHEMA", "CallKey", "StoredCalls", "damaged", "find_stored", "rewrite"]
 
 SCHEMA = """
 CREATE TABLE calls (
@@ -44,7 +44,7 @@ ALL = """
 SELECT id, mark, checksum, client, place, transaction_id, session, last_event_ms, written, body
 FROM calls
 """
-FORGET = "DELETE FROM calls WHERE client = ?"
+DELETE_CLIENT = "DELETE FROM calls WHERE client = ?"
 FIND = """
 SELECT c.checksum, c.client, c.place, c.transaction_id, c.session,
     c.last_event_ms, c.written, c.body
@@ -62,8 +62,8 @@ WHERE id IN (SELECT id FROM calls ORDER BY id LIMIT ?) AND written < ?
 """
 
 TRIM_CALLS = 512  # versions deleted at a time
-CLIENT = 0xC2B2AE3D27D4EB4F  # keeps different clients' calls apart in the index
-OVERHEAD = 300  # bytes of memory per pending version, in addition to its body
+CLIENT_FACTOR = 0xC2B2AE3D27D4EB4F  # keeps different clients' calls apart in the index
+OVERHEAD_BYTES = 300  # bytes of memory per pending version, in addition to its body
 
 CallKey = tuple[int, str]
 """A call's transaction and session."""
@@ -84,7 +84,9 @@ class _Row(NamedTuple):
 class StoredCalls:
     """The stored versions of calls. Versions that are not stored yet are read from memory."""
 
-    def __init__(self, reader: apsw.Connection, writer: BackgroundWriter, report: Report) -> None:
+    def __init__(
+        self, reader: apsw.Connection, writer: BackgroundWriter, report: ReportDamage
+    ) -> None:
         self.reader = reader
         self._report = report
         self._writer = writer
@@ -110,7 +112,7 @@ class StoredCalls:
             self._pending.setdefault(key, []).append((position, body))
             row = _Row(client, position, transaction, session, last_event_ms, written, body)
             table.append((_fingerprint(client, transaction, session), *row, _checksum(row)))
-            size += len(body) + OVERHEAD
+            size += len(body) + OVERHEAD_BYTES
 
         def work(connection: apsw.Connection) -> None:
             bulk_rows.insert(connection, INSERT, table)
@@ -126,34 +128,38 @@ class StoredCalls:
         if table:
             self._writer.submit(size, work, done)
 
-    def find(self, client: int, keys: Collection[CallKey], at_place: int) -> dict[CallKey, bytes]:
-        """Return the newest version of each call at or before ``at_place``, if there is one.
+    def find(
+        self, client: int, keys: Collection[CallKey], at_position: int
+    ) -> dict[CallKey, bytes]:
+        """Return the newest version of each call at or before ``at_position``, if there is one.
 
         Raises Unavailable.
         """
         best: dict[CallKey, tuple[int, bytes]] = {}
         if self._pending:
             for key in keys:
-                _improve(best, key, at_place, self._pending.get((client, key), ()))
+                _improve(best, key, at_position, self._pending.get((client, key), ()))
         if keys:
             with reading_derived(client, self._report):
-                _improve_from(self.reader, best, client, keys, at_place)
+                _improve_from(self.reader, best, client, keys, at_position)
         return {key: body for key, (_, body) in best.items()}
 
-    def forget(self, client: int) -> None:
+    def delete_client(self, client: int) -> None:
         """Delete all versions of a client's calls that have been submitted so far."""
-        self._writer.submit(0, lambda connection: connection.execute(FORGET, (client,)), _nothing)
+        self._writer.submit(
+            0, lambda connection: connection.execute(DELETE_CLIENT, (client,)), _nothing
+        )
 
 
-def found(
-    connection: apsw.Connection, client: int, keys: Collection[CallKey], at_place: int
+def find_stored(
+    connection: apsw.Connection, client: int, keys: Collection[CallKey], at_position: int
 ) -> dict[CallKey, bytes]:
-    """Return the newest stored version of each call at or before ``at_place``, if there is one.
+    """Return the newest stored version of each call at or before ``at_position``, if there is one.
 
     Raises apsw.Error, or an error in ``UNREADABLE`` if a row is damaged.
     """
     best: dict[CallKey, tuple[int, bytes]] = {}
-    _improve_from(connection, best, client, keys, at_place)
+    _improve_from(connection, best, client, keys, at_position)
     return {key: body for key, (_, body) in best.items()}
 
 
@@ -162,26 +168,26 @@ def _improve_from(
     best: dict[CallKey, tuple[int, bytes]],
     client: int,
     keys: Collection[CallKey],
-    at_place: int,
+    at_position: int,
 ) -> None:
     wanted = set(keys)
     fingerprints = array("q", [_fingerprint(client, *key) for key in keys])
-    for stored, *row in fetch(connection, FIND, (apsw.carray(fingerprints), client, at_place)):
+    for stored, *row in fetch(connection, FIND, (apsw.carray(fingerprints), client, at_position)):
         version = _Row(*row)
         _check(stored, version)
         key = version.transaction, version.session
         if key in wanted:  # another call may have the same fingerprint
-            _improve(best, key, at_place, ((version.position, version.body),))
+            _improve(best, key, at_position, ((version.position, version.body),))
 
 
 def _improve(
     best: dict[CallKey, tuple[int, bytes]],
     key: CallKey,
-    at_place: int,
+    at_position: int,
     versions: Iterable[tuple[int, bytes]],
 ) -> None:
     for version in versions:
-        if version[0] <= at_place and (key not in best or version[0] > best[key][0]):
+        if version[0] <= at_position and (key not in best or version[0] > best[key][0]):
             best[key] = version
 
 
@@ -256,4 +262,6 @@ def _fingerprint(client: int, transaction: int, session: str) -> int:
     The rows must then be compared with the call, because different calls can have the same number.
     Consecutive transactions have adjacent numbers, which reduces disk reads.
     """
-    return (transaction + client * CLIENT & 0xFFFFFFFFFF) << 23 | crc32(session.encode()) & 0x7FFFFF
+    return (transaction + client * CLIENT_FACTOR & 0xFFFFFFFFFF) << 23 | crc32(
+        session.encode()
+    ) & 0x7FFFFF

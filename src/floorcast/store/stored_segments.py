@@ -16,7 +16,7 @@ from floorcast.sqlite.background_writer import DAMAGED, BackgroundWriter
 from floorcast.sqlite.checksums import Checked, row_checksum
 from floorcast.sqlite.derived_files import reach
 from floorcast.sqlite.files import fetch, fetch_one
-from floorcast.store.damage import UNREADABLE, DamagedRow, Report, reading_derived
+from floorcast.store.damage import UNREADABLE, DamagedRow, ReportDamage, reading_derived
 from floorcast.store.segment import Segment, SegmentHead
 from floorcast.store.segment_rows import body_checksum, head_checksum, read_head, read_whole
 
@@ -55,7 +55,7 @@ INSERT INTO feeds (id, client, name, covered, checksum) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET covered = excluded.covered, checksum = excluded.checksum
 """
 INSERT = "INSERT INTO segments VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-FORGET = "DELETE FROM segments WHERE feed = ?"
+DELETE_FEED = "DELETE FROM segments WHERE feed = ?"
 UNCOVER = "UPDATE feeds SET covered = 0, checksum = ? WHERE id = ?"
 HEADS = """
 SELECT id, first, last, first_taken, last_taken, count, class_table, head_checksum
@@ -89,7 +89,9 @@ class _Feed(NamedTuple):
 class StoredSegments:
     """The stored segments. Segments that are not stored yet are read from memory."""
 
-    def __init__(self, reader: apsw.Connection, writer: BackgroundWriter, report: Report) -> None:
+    def __init__(
+        self, reader: apsw.Connection, writer: BackgroundWriter, report: ReportDamage
+    ) -> None:
         self.reader = reader
         self._report = report
         self._writer = writer
@@ -119,8 +121,8 @@ class StoredSegments:
                     feed.id,
                     segment.first,
                     segment.last,
-                    segment.first_taken,
-                    segment.last_taken,
+                    segment.first_recorded_at,
+                    segment.last_recorded_at,
                     segment.count,
                     table,
                     segment.classes,
@@ -135,7 +137,7 @@ class StoredSegments:
 
         def done() -> None:
             feed.pending.popleft()
-            if self._feeds.get(key) is feed:  # not forgotten in the meantime
+            if self._feeds.get(key) is feed:  # not deleted in the meantime
                 self._covered[key] = segment.last
 
         feed.pending.append(segment)
@@ -187,8 +189,8 @@ class StoredSegments:
             row = fetch_one(self.reader, REST, (head.id, feed.id, head.last))
             return None if row is None else read_whole(feed.id, head, *row)
 
-    def forget(self, client: int, name: str) -> None:
-        """Delete all segments of a feed that is to be rebuilt."""
+    def delete_feed(self, client: int, name: str) -> None:
+        """Delete all segments of a feed that is to be mark_rebuilt."""
         key = client, name
         feed = self._feeds.get(key)
         if feed is None:
@@ -197,7 +199,7 @@ class StoredSegments:
         self._covered[key] = 0
 
         def work(connection: apsw.Connection) -> None:
-            connection.execute(FORGET, (feed.id,))
+            connection.execute(DELETE_FEED, (feed.id,))
             connection.execute(UNCOVER, (row_checksum(feed.id, client, name, 0), feed.id))
 
         self._writer.submit(0, work, _nothing)
