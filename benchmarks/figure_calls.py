@@ -21,7 +21,7 @@ from floorcast.floor.queue_segments import QueueSegment
 from floorcast.floor.state import FloorState
 from floorcast.floor.view import FloorView
 from floorcast.model.token import end_of_entry
-from floorcast.projection.left_calls import LeftCalls, let_go
+from floorcast.projection.evicted_calls import EvictedCalls, store_evicted_calls
 from floorcast.site.configuration import FloorConfig, Service
 from floorcast.statistics.call_pages import PlaceInList
 from floorcast.statistics.figure_calls import FigureCalls, Wanted
@@ -57,7 +57,7 @@ def fill(store: ProjectionStore, floor: Floor, sizes: dict[int, int]) -> float:
                 number += 1
                 floor.call_table.evicted.append(ended(number, service))
         if entry % 500 == 0 or entry == 1 + max(sizes.values()):
-            let_go(floor, store, entry)
+            store_evicted_calls(floor, store, entry)
     return (time.thread_time() - begun) / number * 1e6
 
 
@@ -71,7 +71,7 @@ def page(
     day = view.day_of(NOON).number
     for _ in range(TIMES):
         begun = time.process_time()
-        left = LeftCalls(store, 1, (day, service), end_of_entry(10**9))
+        left = EvictedCalls(store, 1, (day, service), end_of_entry(10**9))
         found = FigureCalls(
             scope, Moment(NOON), Wanted(service, "totalHandled", day, after=after), left
         )

@@ -14,7 +14,7 @@ from floorcast.log.memory import MemoryLog
 from floorcast.log.port import Appended, Batch
 from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import AlertTransition, read_lines
-from floorcast.projection.beginning import last_state
+from floorcast.projection.initial_state import initial_state
 from floorcast.projection.refold import FoldLimits
 from floorcast.projection.runner import Projection, Reports
 from floorcast.site.configuration import AlertRule, FloorConfig, Service
@@ -34,7 +34,7 @@ class Node:
 
     def __init__(self, log: MemoryLog, clock: Clock) -> None:
         store = ProjectionStore(None, clock, identity="a log", heads={})
-        floor = Floor(last_state(CLIENT, store, log))
+        floor = Floor(initial_state(CLIENT, store, log))
         reports = Reports(lambda _seconds: None, lambda: None)
         self.projection = Projection(floor, log, store, {}, clock, reports)
         self.evaluator = AlertEvaluator({CLIENT: self.projection}, log, clock, FoldLimits())

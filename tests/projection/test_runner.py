@@ -24,7 +24,7 @@ from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import InboundEvent, read_lines
 from floorcast.model.token import end_of_entry, position, to_ms
 from floorcast.projection import runner
-from floorcast.projection.beginning import last_state
+from floorcast.projection.initial_state import initial_state
 from floorcast.projection.runner import Projection, Reports
 from floorcast.site.configuration import DeclaredFeed, FeedName, FloorConfig
 from floorcast.store.projection_store import ProjectionStore
@@ -78,7 +78,7 @@ class House:
 
     def floor(self) -> Observed:
         """Return a projection as a start would create it."""
-        floor = Floor(last_state(CLIENT, self.store, self.log))
+        floor = Floor(initial_state(CLIENT, self.store, self.log))
         feeds: Mapping[FeedName, Feed] = {name: RecordingFeed(name) for name in BOTH}
         reports = Reports(self.folded.append, self._count)
         return Observed(floor, self.log, self.store, feeds, self.clock, reports)
@@ -574,7 +574,7 @@ def test_an_empty_log_begins_with_an_empty_floor() -> None:
     """An empty log gives an empty floor, without any wait."""
 
     async def work(house: House) -> None:
-        assert last_state(CLIENT, house.store, house.log) == FloorState(client=CLIENT)
+        assert initial_state(CLIENT, house.store, house.log) == FloorState(client=CLIENT)
         async with house.at_work(house.floor()) as floor:
             await floor.until_folded(0)
             assert floor.folded == 0

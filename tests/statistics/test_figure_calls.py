@@ -16,7 +16,7 @@ from floorcast.floor.state import from_snapshot, snapshot_parts
 from floorcast.floor.view import FloorView
 from floorcast.model.inbound import InboundEvent
 from floorcast.model.token import end_of_entry
-from floorcast.projection.left_calls import LeftCalls, bring_back, let_go
+from floorcast.projection.evicted_calls import EvictedCalls, reload_calls, store_evicted_calls
 from floorcast.statistics.figure_calls import FigureCall, FigureCalls, Wanted
 from floorcast.statistics.requests import FIGURES, LIVE_FIGURES, Figure
 from floorcast.statistics.service_intervals import IntervalSpan, service_intervals
@@ -63,9 +63,9 @@ class House:
         self.floor.begin_entry(self.entry, ticks(200 + self.entry))
         if let_go_of_ended:
             self.floor.call_table.evict_ended(ticks(9_999) // 10_000)
-        let_go(self.floor, self.store, self.entry)
+        store_evicted_calls(self.floor, self.store, self.entry)
         unknown = self.floor.unknown_calls([event])
-        bring_back(self.floor, self.store, unknown, self.entry, 0)
+        reload_calls(self.floor, self.store, unknown, self.entry, 0)
         self.floor.fold(event, ticks(200 + self.entry), "-")
 
     def restart(self) -> None:
@@ -79,12 +79,12 @@ class House:
             if then == "restart":
                 self.restart()
 
-    def left(self, wanted: Wanted) -> LeftCalls | None:
+    def left(self, wanted: Wanted) -> EvictedCalls | None:
         """Return the calls that are no longer in memory."""
         if wanted.figure in LIVE_FIGURES:
             return None
         reached = end_of_entry(self.entry)
-        return LeftCalls(self.store, 1, (wanted.day, wanted.service), reached)
+        return EvictedCalls(self.store, 1, (wanted.day, wanted.service), reached)
 
     def page(self, wanted: Wanted, moment: Moment, rows: int = 100) -> FigureCalls:
         """Read a page to its end."""

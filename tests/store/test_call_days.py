@@ -97,7 +97,7 @@ def test_what_is_not_stored_yet_is_there(tmp_path: Path) -> None:
 
 
 def test_a_damaged_row_is_told_and_not_counted(tmp_path: Path) -> None:
-    """The read fails, the client's data is mark_rebuilt, and ``verify --disk`` names the row."""
+    """The read fails, the client's data is rebuilt, and ``verify --disk`` names the row."""
     path = tmp_path / "mirror.db"
     store = opened(path)
     store.write_call_days(ACME, 1, [(DAY, 1, row(1)), (DAY, 1, row(2))])
@@ -123,7 +123,7 @@ def test_a_reading_fails_when_the_rows_are_deleted_meanwhile() -> None:
     store.write_call_days(ACME, 1, [(DAY, 1, row(1))])
     reading = store.call_days(ACME, DAY, 1, 9)
     asyncio.run(store.delete_client(ACME))
-    with pytest.raises(Unavailable, match="being mark_rebuilt"):
+    with pytest.raises(Unavailable, match="being rebuilt"):
         list(reading)
 
 

@@ -1,4 +1,4 @@
-"""Clients' stored data is mark_rebuilt, even across crashes and upgrades."""
+"""Clients' stored data is rebuilt, even across crashes and upgrades."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def opened(path: Path) -> ProjectionStore:
 
 
 def test_a_file_of_an_earlier_release_is_filled_from_the_log(tmp_path: Path) -> None:
-    """At the first start, clients with calls in the file are mark_rebuilt until all data is stored."""
+    """At the first start, clients with calls in the file are rebuilt until all data is stored."""
     path, layout = tmp_path / "mirror.db", projection_store.LAYOUT
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(projection_store, "LAYOUT", layout._replace(steps=layout.steps[:2]))
@@ -41,7 +41,7 @@ def test_a_file_of_an_earlier_release_is_filled_from_the_log(tmp_path: Path) -> 
 
 
 def test_what_a_crash_interrupts_begins_anew(tmp_path: Path) -> None:
-    """After a crash, the part that had been mark_rebuilt does not count as complete."""
+    """After a crash, the part that had been rebuilt does not count as complete."""
     path = tmp_path / "mirror.db"
     store = opened(path)
     for client in (ACME, OTHER):

@@ -124,7 +124,7 @@ class HourFold:
             floor.apply(_config_decoder.decode(entry.payload))
         elif entry.kind == "events":
             events = read_lines(entry.payload)
-            self._bring_back(events, entry)
+            self._reload_calls(events, entry)
             late = self._note_late(events, entry) if within else set[int]()
             self._fold(events, entry, late, within=within)
 
@@ -238,7 +238,7 @@ class HourFold:
         agent = None if number is None else self.floor.state.agents.get(number)
         return None if agent is None else agent.wraps_up
 
-    def _bring_back(self, events: Sequence[LoggedEvent], entry: Entry) -> None:
+    def _reload_calls(self, events: Sequence[LoggedEvent], entry: Entry) -> None:
         unknown = self.floor.unknown_calls(events)
         stored = [key for key in unknown if key not in self._gone]
         found = self._source.find_calls(stored, position(entry.number, 0)) if stored else {}

@@ -14,7 +14,7 @@ from floorcast.floor.state import FloorState
 from floorcast.log.log_file import StreamRow
 from floorcast.log.port import Entry
 from floorcast.model.errors import Unavailable
-from floorcast.projection.stored_folder import stored_folder
+from floorcast.projection.folder_reader import open_folder
 from floorcast.sqlite.files import fetch_one, reading
 from floorcast.store.stored_calls import CallKey
 
@@ -34,7 +34,7 @@ class StoredFloor:
     def __init__(self, folder: Path, client: int) -> None:
         self.client = client
         with ExitStack() as stack:
-            self._folder = stack.enter_context(stored_folder(folder))
+            self._folder = stack.enter_context(open_folder(folder))
             self._log = self._folder.log
             with reading():
                 self._folder.store.execute("BEGIN")

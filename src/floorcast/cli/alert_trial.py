@@ -138,7 +138,7 @@ def _fold(refold: Refold, entry: StoredEntry, config: FloorConfig) -> None:
         payload = msgspec.json.encode(msgspec.structs.replace(there, alerts=config.alerts))
     elif entry.kind == "events" and _is_of_alerts(payload):
         return
-    refold.take(entry.number, entry.recorded_at, entry.kind, payload)
+    refold.fold_entry(entry.number, entry.recorded_at, entry.kind, payload)
 
 
 def _is_of_alerts(payload: bytes) -> bool:

@@ -19,10 +19,10 @@ from floorcast.log.log_reader import LogReader
 from floorcast.log.port import Entry
 from floorcast.model.errors import Unavailable
 from floorcast.model.token import INDEX_BITS, MAX_INDEX, end_of_entry, entry_of
-from floorcast.projection.beginning import first_state
-from floorcast.projection.left_calls import LeftCalls
+from floorcast.projection.evicted_calls import EvictedCalls
+from floorcast.projection.folder_reader import FolderReader, open_folder
+from floorcast.projection.initial_state import state_before_log
 from floorcast.projection.refold import FoldLimits, Refold
-from floorcast.projection.stored_folder import StoredFolder, stored_folder
 from floorcast.sqlite.background_writer import DAMAGED, BackgroundWriter
 from floorcast.sqlite.files import reading
 from floorcast.store import snapshots
@@ -49,16 +49,16 @@ class TooLongAgo(Exception):
 class PastFloors:
     """The floors of a data folder's clients at past positions. See ``past_floors``."""
 
-    def __init__(self, folder: StoredFolder, limits: FoldLimits) -> None:
+    def __init__(self, folder: FolderReader, limits: FoldLimits) -> None:
         self._folder = folder
         self._reader, self._store = folder
         self._limits = limits
         self._streams = {row.client: row for row in folder.log.streams()}
 
-    def floor(self, client: int, place: int, kept: Refold | None = None) -> Refold:
+    def floor(self, client: int, position: int, earlier: Refold | None = None) -> Refold:
         """Return the client's floor at a position: after an event, or at the end of an entry.
 
-        ``kept`` is an earlier result, which is reused if that saves work. Raises TooLongAgo, or
+        ``earlier`` is an earlier result, which is reused if that saves work. Raises TooLongAgo, or
         Unavailable if the files cannot be read.
         """
         row = self._streams.get(client)
@@ -66,21 +66,21 @@ class PastFloors:
             return Refold(FloorState(client=client), self._limits)
         stream = _Stream(self._reader, row)
         try:
-            refold = self._begun(stream, place, kept)
+            refold = self._start(stream, position, earlier)
         except DAMAGED as error:
-            raise Unavailable("derived data is damaged and is being mark_rebuilt", 5) from error
+            raise Unavailable("derived data is damaged and is being rebuilt", 5) from error
         base = end_of_entry(refold.base)
         refold.find_calls = lambda keys: self.find_calls(client, keys, base)
-        _fold(stream, refold, place)
+        _fold(stream, refold, position)
         return refold
 
-    def left_calls(self, client: int, day: int, service: int, place: int) -> LeftCalls:
+    def evicted_calls(self, client: int, day: int, service: int, position: int) -> EvictedCalls:
         """Return the calls that were no longer in memory at a position.
 
         The store must have every call that had left memory by then. Raises Unavailable. See
-        ``Projection.left_calls``.
+        ``Projection.evicted_calls``.
         """
-        return LeftCalls(self, client, (day, service), place)
+        return EvictedCalls(self, client, (day, service), position)
 
     def call_days(
         self, client: int, day: int, service: int, at_position: int
@@ -95,16 +95,20 @@ class PastFloors:
         """See ``ProjectionStore.find_calls``. Raises Unavailable."""
         return self._folder.find_calls(client, keys, at_position)
 
-    def _begun(self, stream: _Stream, place: int, kept: Refold | None) -> Refold:
+    def _start(self, stream: _Stream, position: int, earlier: Refold | None) -> Refold:
         """Return a floor at or before the position."""
-        whole = entry_of(place) if place == end_of_entry(entry_of(place)) else entry_of(place) - 1
+        whole = (
+            entry_of(position)
+            if position == end_of_entry(entry_of(position))
+            else entry_of(position) - 1
+        )
         removed = stream.removed(stream.client)
         nearest = snapshots.newest_entry(self._store, stream.client, whole) or 0
-        if kept is not None and (
-            kept.reached == place
-            or (kept.is_whole() and max(nearest, removed) <= entry_of(kept.reached) <= whole)
+        if earlier is not None and (
+            earlier.reached == position
+            or (earlier.is_whole() and max(nearest, removed) <= entry_of(earlier.reached) <= whole)
         ):
-            return kept
+            return earlier
         state = self._folder.newest_state(stream.client, whole, removed)
         if state is not None:
             return Refold(state, self._limits)
@@ -114,7 +118,7 @@ class PastFloors:
                 None if oldest is None else self._reader.recorded_at(stream.row.ordinal, oldest + 1)
             )
             raise TooLongAgo(since)
-        return Refold(first_state(stream.client, stream), self._limits)
+        return Refold(state_before_log(stream.client, stream), self._limits)
 
 
 class _Stream:
@@ -138,7 +142,7 @@ class _Stream:
 def past_floors(folder: Path, limits: FoldLimits) -> Iterator[PastFloors]:
     """Open the files of a data folder for reading. Raises Unavailable."""
     # hold the log first, so that it still has every entry that follows a stored snapshot
-    with stored_folder(folder) as files, files.log.held():
+    with open_folder(folder) as files, files.log.held():
         with reading():
             files.store.execute("BEGIN")
         yield PastFloors(files, limits)
@@ -149,14 +153,14 @@ def _damaged(client: int | None) -> None:
     _log.error("derived_data_damaged", file="mirror.db", client=client)
 
 
-def _fold(stream: _Stream, refold: Refold, place: int) -> None:
-    last, index = entry_of(place), place & MAX_INDEX
+def _fold(stream: _Stream, refold: Refold, position: int) -> None:
+    last, index = entry_of(position), position & MAX_INDEX
     row = stream.row._replace(head=stream.row.head._replace(number=last))
-    while refold.reached < place:
+    while refold.reached < position:
         after = refold.reached >> INDEX_BITS
         entries = stream.reader.read(row, after, _READ_ENTRIES)
         if not entries:  # the operator has skipped a damaged entry at the end of the log
             return
         for entry in entries:
             through = index if entry.number == last else MAX_INDEX
-            refold.take(entry.number, entry.recorded_at, entry.kind, entry.payload, through)
+            refold.fold_entry(entry.number, entry.recorded_at, entry.kind, entry.payload, through)

@@ -51,16 +51,16 @@ class Refold:
         self.floor = Floor(state, *limits)
         self.base = state.entry
         self.reached = end_of_entry(state.entry)
-        self._gone: dict[_CallKey, bytes] = {}
+        self._evicted: dict[_CallKey, bytes] = {}
 
-    def take(
+    def fold_entry(
         self, number: int, recorded_at: int, kind: str, payload: bytes, through: int = MAX_INDEX
     ) -> None:
         """Fold an entry up to the event at index ``through``. ``recorded_at`` is in ticks."""
         floor = self.floor
         floor.folded.now = to_ms(recorded_at)
         floor.begin_entry(number, recorded_at)
-        self._gone.update((call.key, encode_call(call)) for call in floor.call_table.evicted)
+        self._evicted.update((call.key, encode_call(call)) for call in floor.call_table.evicted)
         floor.call_table.evicted.clear()
         if kind == "site":
             self._apply_site(payload)
@@ -74,9 +74,9 @@ class Refold:
             self._fold(number, recorded_at, events)
         self.reached = end_of_entry(number)
 
-    def left_calls(self) -> Iterator[Call]:
+    def evicted_calls(self) -> Iterator[Call]:
         """Return the calls that have left the floor's memory."""
-        return map(decode_call, self._gone.values())
+        return map(decode_call, self._evicted.values())
 
     def is_whole(self) -> bool:
         """Return whether the last entry has been folded to its end."""
@@ -94,7 +94,7 @@ class Refold:
         event_id = event_id_maker(self.floor.state.client, recorded_at, number)
         for begin in range(0, len(events), SLICE):
             some = events[begin : begin + SLICE]
-            self._bring_back(some)
+            self._reload_calls(some)
             for index, event in enumerate(some, begin):
                 if isinstance(event, UnknownEvent):
                     continue
@@ -103,11 +103,11 @@ class Refold:
                 except Exception:  # noqa: BLE001, S112 -- the live floor logs the error and goes on
                     continue
 
-    def _bring_back(self, events: Sequence[LoggedEvent]) -> None:
+    def _reload_calls(self, events: Sequence[LoggedEvent]) -> None:
         reload = self.floor.call_table.reload
         older = []
         for key in self.floor.unknown_calls(events):
-            blob = self._gone.pop(key, None)
+            blob = self._evicted.pop(key, None)
             if blob is None:
                 older.append(key)
             else:

@@ -46,8 +46,8 @@ from floorcast.model.token import (
     position,
     to_ms,
 )
-from floorcast.projection.beginning import config_decoder
-from floorcast.projection.left_calls import LeftCalls, bring_back, let_go
+from floorcast.projection.evicted_calls import EvictedCalls, reload_calls, store_evicted_calls
+from floorcast.projection.initial_state import config_decoder
 from floorcast.site.configuration import FeedName
 from floorcast.store.projection_store import ProjectionStore
 
@@ -184,9 +184,9 @@ class Projection:
             return None
         return facts(call, self.floor.state.directory)
 
-    def left_calls(self, day: int, service: int) -> LeftCalls:
+    def evicted_calls(self, day: int, service: int) -> EvictedCalls:
         """Return the calls no longer in memory that count at a service on a day, as of now."""
-        return LeftCalls(self._store, self.client, (day, service), self._reached)
+        return EvictedCalls(self._store, self.client, (day, service), self._reached)
 
     async def snapshot_if_due(self) -> None:
         """Take a snapshot if one is due, even if the floor is quiet.
@@ -249,7 +249,7 @@ class Projection:
         floor.folded.now = to_ms(self._now())
         floor.begin_entry(entry.number, entry.recorded_at)
         if floor.call_table.evicted:
-            let_go(floor, self._store, entry.number)
+            store_evicted_calls(floor, self._store, entry.number)
         if entry.kind == "site":
             self._apply_site(entry)
             self._publish({}, end_of_entry(entry.number), entry.recorded_at)
@@ -303,7 +303,7 @@ class Projection:
         while done < count:
             if done == known:  # no call leaves memory before the next entry begins
                 known = min(done + SLICE, count)
-                self._bring_back(events[done:known], entry, done)
+                self._reload_calls(events[done:known], entry, done)
             records, folded = self._fold(events[done:known], entry, done, deadline)
             done += folded
             last = position(entry.number, done - 1)
@@ -350,10 +350,10 @@ class Projection:
         for name, feed in self.feeds.items():
             feed.publish(records.get(name, ()), through, ticks)
 
-    def _bring_back(self, events: Sequence[LoggedEvent], entry: Entry, index: int) -> None:
+    def _reload_calls(self, events: Sequence[LoggedEvent], entry: Entry, index: int) -> None:
         unknown_calls = self.floor.unknown_calls(events)
         if unknown_calls:
-            bring_back(self.floor, self._store, unknown_calls, entry.number, index)
+            reload_calls(self.floor, self._store, unknown_calls, entry.number, index)
 
     def _wake(self) -> None:
         still = []

@@ -17,7 +17,7 @@ from floorcast.log.port import EventLog
 from floorcast.model.ending import ended
 from floorcast.model.errors import DamagedEntry, Unavailable
 from floorcast.model.token import Now, end_of_entry
-from floorcast.projection.beginning import first_state, last_state
+from floorcast.projection.initial_state import initial_state, state_before_log
 from floorcast.projection.runner import Projection, Reports
 from floorcast.site.configuration import FeedName, FloorConfig
 from floorcast.store.projection_store import ProjectionStore
@@ -25,8 +25,8 @@ from floorcast.store.projection_store import ProjectionStore
 __all__ = ["FloorFailed", "FoldOptions", "ProjectionSupervisor"]
 
 FEEDS: tuple[FeedName, ...] = ("agent", "interaction", "alerts")
-_AGAIN = 1.0  # seconds before a failed floor is restarted
-DAMAGED_AGAIN_SECONDS = 60.0  # the pause if the log is damaged, which rarely recovers by itself
+RETRY_SECONDS = 1.0  # seconds before a failed floor is restarted
+DAMAGED_RETRY_SECONDS = 60.0  # the pause if the log is damaged, which rarely recovers by itself
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -41,7 +41,7 @@ class FoldOptions(NamedTuple):
 
 
 class FloorFailed(Unavailable):
-    """The client's floor cannot be folded now and is being mark_rebuilt in the background."""
+    """The client's floor cannot be folded now and is being rebuilt in the background."""
 
 
 class _StoreDamaged(Exception):
@@ -78,15 +78,15 @@ class ProjectionSupervisor:
         self._damaged: dict[int, asyncio.Event] = {}
         store.on_damage = self._store_damaged
 
-    async def begin(self, client: int, plan: FloorConfig) -> None:
+    async def begin(self, client: int, config: FloorConfig) -> None:
         """Start the client's floor with this configuration and wait until it has caught up.
 
         Raises Unavailable if the log cannot be read or written, DamagedEntry if one of the client's
         entries is damaged, and FloorFailed if the floor fails or ``end`` is called first.
         """
         floor = await self._caught_up(client)
-        if floor.floor.state.config != plan:
-            number = await self._log.append_site(client, msgspec.json.encode(plan))
+        if floor.floor.state.config != config:
+            number = await self._log.append_site(client, msgspec.json.encode(config))
             await floor.until_folded(number)
 
     def end(self, clients: Iterable[int]) -> None:
@@ -125,11 +125,11 @@ class ProjectionSupervisor:
             ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             task = self._tasks[client] = asyncio.create_task(self._keep_folding(floor, ready))
             # ``end`` may cancel the task before the floor is ready
-            task.add_done_callback(lambda _: _tell(ready, FloorFailed("the client is gone")))
+            task.add_done_callback(lambda _: _fail_wait(ready, FloorFailed("the client is gone")))
             await ready
         floor_now = self._floors.get(client)
         if floor_now is None:
-            raise FloorFailed("the client's floor is being mark_rebuilt")
+            raise FloorFailed("the client's floor is being rebuilt")
         return floor_now
 
     async def _keep_folding(self, floor: Projection, ready: asyncio.Future[None]) -> None:
@@ -141,12 +141,12 @@ class ProjectionSupervisor:
             except DamagedEntry as error:
                 pause = 0.0
                 if not await self._recovered(error):
-                    pause = DAMAGED_AGAIN_SECONDS
+                    pause = DAMAGED_RETRY_SECONDS
                     why = error.why
                     _log.error("entry_damaged", client=error.client, entry=error.number, why=why)
-                    _tell(ready, error)
+                    _fail_wait(ready, error)
             except Exception:  # noqa: BLE001 — the floor is restarted after any error
-                pause = _AGAIN
+                pause = RETRY_SECONDS
                 _log.exception("folding_failed", client=floor.client, folded=floor.folded)
             else:
                 return
@@ -154,8 +154,8 @@ class ProjectionSupervisor:
             self._floors.pop(floor.client, None)
             floor.fail()
             if pause:
-                _tell(ready, FloorFailed("the client's floor is being mark_rebuilt"))
-            floor = await self._begun_anew(floor.client, pause)
+                _fail_wait(ready, FloorFailed("the client's floor is being rebuilt"))
+            floor = await self._restarted(floor.client, pause)
 
     async def _recovered(self, error: DamagedEntry) -> bool:
         """Fetch a damaged entry from elsewhere. Returns whether that succeeded."""
@@ -191,7 +191,7 @@ class ProjectionSupervisor:
             # wait, so that folding does not stop in the middle of an entry that another task reads
             await asyncio.gather(folding, head, watching, return_exceptions=True)
 
-    async def _begun_anew(self, client: int, pause: float) -> Projection:
+    async def _restarted(self, client: int, pause: float) -> Projection:
         while True:
             await asyncio.sleep(pause)
             try:
@@ -218,25 +218,25 @@ class ProjectionSupervisor:
         feeds = self._feeds.get(client, {})
         for feed in feeds.values():
             feed.begin_anew()
-        again = self._projection(first_state(client, self._log), feeds)
-        again.leaves_snapshots = False
-        folding = asyncio.create_task(again.run())
-        whole = asyncio.create_task(again.until_folded(self._log.head(client).number))
+        rebuilder = self._projection(state_before_log(client, self._log), feeds)
+        rebuilder.leaves_snapshots = False
+        folding = asyncio.create_task(rebuilder.run())
+        caught_up = asyncio.create_task(rebuilder.until_folded(self._log.head(client).number))
         try:
-            await asyncio.wait({folding, whole}, return_when=asyncio.FIRST_COMPLETED)
-            if not whole.done():
+            await asyncio.wait({folding, caught_up}, return_when=asyncio.FIRST_COMPLETED)
+            if not caught_up.done():
                 await folding
         finally:
-            for task in (folding, whole):
+            for task in (folding, caught_up):
                 task.cancel()
-            await asyncio.gather(folding, whole, return_exceptions=True)
+            await asyncio.gather(folding, caught_up, return_exceptions=True)
         for feed in feeds.values():
             feed.seal()
         self._store.mark_rebuilt(client)
         _log.warning("derived_data_remade", file="mirror.db", client=client)
 
     def _make(self, client: int) -> Projection:
-        state = last_state(client, self._store, self._log)
+        state = initial_state(client, self._store, self._log)
         feeds = self._feeds.get(client)
         if feeds is None:
             feeds = self._feeds[client] = {
@@ -269,7 +269,7 @@ class ProjectionSupervisor:
         return max(self._store.covered(client, name), end_of_entry(entry) if entry else 0)
 
 
-def _tell(ready: asyncio.Future[None], error: Unavailable) -> None:
+def _fail_wait(ready: asyncio.Future[None], error: Unavailable) -> None:
     """Fail the wait for a floor that is not ready yet."""
     if not ready.done():
         ready.set_exception(error)

@@ -137,7 +137,7 @@ def _page(
     day = read_figure_day(scope.view, moment, asked.figure, given, asked.day)
     left = None
     if asked.figure not in LIVE_FIGURES:
-        left = floors.left_calls(asked.client, day.day, service, position)
+        left = floors.evicted_calls(asked.client, day.day, service, position)
     wanted = Wanted(service, asked.figure, *day, asked.after)
     with closing(FigureCalls(scope, moment, wanted, left)) as page:
         for _ in page:

@@ -18,7 +18,14 @@ from floorcast.statistics.consistent_scan import CallScan
 from floorcast.statistics.requests import LIVE_FIGURES, Figure
 from floorcast.statistics.visibility import Moment, Scope
 
-__all__ = ["RESULTS", "FigureCall", "FigureCalls", "FigureCallsAnswer", "LeftCalls", "Wanted"]
+__all__ = [
+    "RESULTS",
+    "CallsOutOfMemory",
+    "FigureCall",
+    "FigureCalls",
+    "FigureCallsAnswer",
+    "Wanted",
+]
 
 _FOUND_AT_ONCE = 50  # calls read from the store in one turn of the event loop
 
@@ -65,7 +72,7 @@ class FigureCallsAnswer(Struct):
     cursor: str | None
 
 
-class LeftCalls(Protocol):
+class CallsOutOfMemory(Protocol):
     """The calls no longer in memory that count at a service on a day, as of one position."""
 
     def __iter__(self) -> Iterator[list[tuple[Key, Counted]]]: ...
@@ -98,7 +105,7 @@ class FigureCalls:
     """
 
     def __init__(
-        self, scope: Scope, moment: Moment, wanted: Wanted, left: LeftCalls | None
+        self, scope: Scope, moment: Moment, wanted: Wanted, left: CallsOutOfMemory | None
     ) -> None:
         self._view = scope.view
         self._sees = scope.sees

@@ -1,4 +1,4 @@
-"""Damage to derived data. It is found when the data is read, and reported so it can be mark_rebuilt."""
+"""Damage to derived data. It is found when the data is read, and reported so it can be rebuilt."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def reading_derived(client: int, report: ReportDamage) -> Iterator[None]:
         yield
     except UNREADABLE as error:
         report(client)
-        raise Unavailable("derived data is damaged and is being mark_rebuilt") from error
+        raise Unavailable("derived data is damaged and is being rebuilt") from error
     except DAMAGED as error:
         report(None)
-        raise Unavailable("derived data is damaged and is being mark_rebuilt") from error
+        raise Unavailable("derived data is damaged and is being rebuilt") from error
     except apsw.Error as error:
         raise Unavailable("derived data cannot be read") from error

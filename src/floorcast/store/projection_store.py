@@ -172,7 +172,7 @@ class ProjectionStore:
         """
         self._settle()
         if client in self.rebuilding:
-            raise Unavailable("the client's older events are being mark_rebuilt")
+            raise Unavailable("the client's older events are being rebuilt")
         return self._segments.heads(client, feed, after_position, limit)
 
     def segment(self, client: int, feed: str, head: SegmentHead) -> Segment | None:
@@ -257,16 +257,16 @@ class ProjectionStore:
         self._call_days.delete_client(client)
         self._deletions[client] += 1
         while not await asyncio.to_thread(self._writer.wait):
-            pass  # the disk is failing, and nothing can be mark_rebuilt until it works
+            pass  # the disk is failing, and nothing can be rebuilt until it works
         self._settle()
 
     def _checked(
         self, client: int, found: Iterator[list[CallDay]], deletions: int
     ) -> Iterator[list[CallDay]]:
-        """Yield the rows that are found. Raises Unavailable if the calls are being mark_rebuilt."""
+        """Yield the rows that are found. Raises Unavailable if the calls are being rebuilt."""
         for rows in found:
             if client in self.rebuilding or self._deletions[client] != deletions:
-                raise Unavailable("the client's older calls are being mark_rebuilt")
+                raise Unavailable("the client's older calls are being rebuilt")
             yield rows
 
     def mark_rebuilt(self, client: int) -> None:

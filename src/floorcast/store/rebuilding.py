@@ -1,6 +1,6 @@
-"""Stores which clients' data is being mark_rebuilt, so that the rebuild is repeated after a crash.
+"""Stores which clients' data is being rebuilt, so that the rebuild is repeated after a crash.
 
-Data that is deleted to be mark_rebuilt is incomplete until the log has been folded to its end.
+Data that is deleted to be rebuilt is incomplete until the log has been folded to its end.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ END = "DELETE FROM incomplete WHERE client = ?"
 
 
 def begin(writer: BackgroundWriter, client: int) -> None:
-    """Record that the client's data is being deleted and must be mark_rebuilt."""
+    """Record that the client's data is being deleted and must be rebuilt."""
     writer.submit(0, lambda connection: connection.execute(BEGIN, (client,)), _nothing)
 
 
@@ -35,7 +35,7 @@ def end(writer: BackgroundWriter, client: int) -> None:
 
 
 def incomplete(connection: apsw.Connection) -> list[int]:
-    """Return the clients whose data must be mark_rebuilt. Raises apsw.Error."""
+    """Return the clients whose data must be rebuilt. Raises apsw.Error."""
     return [client for (client,) in connection.execute("SELECT client FROM incomplete")]
 
 

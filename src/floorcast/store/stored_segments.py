@@ -190,7 +190,7 @@ class StoredSegments:
             return None if row is None else read_whole(feed.id, head, *row)
 
     def delete_feed(self, client: int, name: str) -> None:
-        """Delete all segments of a feed that is to be mark_rebuilt."""
+        """Delete all segments of a feed that is to be rebuilt."""
         key = client, name
         feed = self._feeds.get(key)
         if feed is None:

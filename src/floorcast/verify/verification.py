@@ -89,7 +89,7 @@ def verify(
             count += 1
             records.take(entry.recorded_at, entry.kind, entry.payload)
             if refold is not None:
-                refold.take(*entry)
+                refold.fold_entry(*entry)
         now = limits.now or records.recorded_at
         limits = limits._replace(now=now)
         looked_at = floor if refold is None else refold.floor
@@ -97,7 +97,7 @@ def verify(
         expected = recomputed(records, limits)
     finally:
         records.close()
-    left = () if refold is None else refold.left_calls()
+    left = () if refold is None else refold.evicted_calls()
     found = shown(looked_at, limits, left)
     differences = sorted(
         difference

@@ -73,7 +73,7 @@ async def _calls_of_now(context: RequestContext, request: FigureCallsRequest) ->
     through = services.floor_of(session.client).feeds["interaction"].through
     token = services.token_now(session.client, through)
     live = figure in LIVE_FIGURES
-    left = None if live else services.floor_of(client).left_calls(day.day, service)
+    left = None if live else services.floor_of(client).evicted_calls(day.day, service)
     after = None if cursor is None else cursor.place
     page = FigureCalls(scope, moment, Wanted(service, figure, *day, after), left)
     with closing(page):

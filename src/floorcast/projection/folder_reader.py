@@ -18,12 +18,12 @@ from floorcast.store import snapshots, stored_calls
 from floorcast.store.damage import UNREADABLE
 from floorcast.store.stored_calls import CallKey
 
-__all__ = ["StoredFolder", "stored_folder"]
+__all__ = ["FolderReader", "open_folder"]
 
 CACHE_KIB = 8192
 
 
-class StoredFolder(NamedTuple):
+class FolderReader(NamedTuple):
     """The log, and the store with snapshots and calls that have left memory."""
 
     log: LogReader
@@ -54,7 +54,7 @@ class StoredFolder(NamedTuple):
 
 
 @contextmanager
-def stored_folder(folder: Path) -> Iterator[StoredFolder]:
+def open_folder(folder: Path) -> Iterator[FolderReader]:
     """Open the files of a data folder for reading. Raises Unavailable."""
     with ExitStack() as stack:
         try:  # Open the log first, so that it still has every entry that follows a stored snapshot.
@@ -67,8 +67,8 @@ def stored_folder(folder: Path) -> Iterator[StoredFolder]:
         except apsw.Error as error:
             raise _being_rebuilt() from error
         stack.callback(store.close)
-        yield StoredFolder(log, store)
+        yield FolderReader(log, store)
 
 
 def _being_rebuilt() -> Unavailable:
-    return Unavailable("derived data cannot be read, or is being mark_rebuilt", 5)
+    return Unavailable("derived data cannot be read, or is being rebuilt", 5)

@@ -9,7 +9,7 @@ import apsw
 import pytest
 
 from floorcast.model.errors import Unavailable
-from floorcast.projection.stored_folder import stored_folder
+from floorcast.projection.folder_reader import open_folder
 from floorcast.sqlite.checksums import add_function
 from tests.real.nodes import Clock, House, scratch
 from tests.real.sites import ACME, event, ndjson
@@ -40,7 +40,7 @@ def change(data: Path, sql: str, *bindings: object) -> None:
 
 def entry_of_newest(data: Path, at_most: int = 100, removed: int = 0) -> int | None:
     """Return the entry of the newest usable state."""
-    with stored_folder(data) as files:
+    with open_folder(data) as files:
         state = files.newest_state(ACME, at_most, removed)
     return None if state is None else state.entry
 
@@ -75,5 +75,5 @@ def test_a_store_that_is_damaged_is_being_rebuilt(data: Path) -> None:
 
 def test_a_folder_without_a_log_cannot_be_read(tmp_path: Path) -> None:
     """The error message names the folder."""
-    with pytest.raises(Unavailable, match=str(tmp_path)), stored_folder(tmp_path):
+    with pytest.raises(Unavailable, match=str(tmp_path)), open_folder(tmp_path):
         pass

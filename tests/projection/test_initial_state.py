@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from floorcast.floor.state import SNAPSHOT_VERSION
-from floorcast.projection.beginning import last_state
+from floorcast.projection.initial_state import initial_state
 from tests.projection.test_runner import CLIENT, House, run
 
 
@@ -26,7 +26,7 @@ def test_a_newest_snapshot_that_is_unusable_gives_way_to_an_older_one(
             await floor.until_folded(await house.take(house.sms()))
         house.store.write_snapshot(CLIENT, 3, version, b"\x00")
         with capture_logs() as lines:
-            state = last_state(CLIENT, house.store, house.log)
+            state = initial_state(CLIENT, house.store, house.log)
         assert [line["event"] for line in lines] == logged
         assert state.entry == 2
         async with house.at_work(house.floor()) as again:

@@ -13,10 +13,10 @@ from floorcast.model.token import position
 from floorcast.store.call_days import CallDay
 from floorcast.store.projection_store import ProjectionStore
 
-__all__ = ["CallShelf", "LeftCalls", "bring_back", "let_go"]
+__all__ = ["CallStore", "EvictedCalls", "reload_calls", "store_evicted_calls"]
 
 
-class CallShelf(Protocol):
+class CallStore(Protocol):
     """The part of the store that this module reads. See ``ProjectionStore``."""
 
     def call_days(
@@ -30,18 +30,20 @@ class CallShelf(Protocol):
         ...
 
 
-class LeftCalls:
+class EvictedCalls:
     """The calls no longer in memory that count at a service on a day, as of one position.
 
     The floor may fold more entries during an iteration. The iteration raises Unavailable.
     """
 
-    def __init__(self, store: CallShelf, client: int, place: tuple[int, int], reached: int) -> None:
+    def __init__(
+        self, store: CallStore, client: int, day_service: tuple[int, int], reached: int
+    ) -> None:
         self._store = store
         self._client = client
-        self._place = place
+        self._day_service = day_service
         self._reached = reached
-        self._rows = store.call_days(client, *place, reached)
+        self._rows = store.call_days(client, *day_service, reached)
 
     def __iter__(self) -> Iterator[list[tuple[Key, Counted]]]:
         """Yield a few calls per turn of the event loop, in no particular order."""
@@ -49,7 +51,7 @@ class LeftCalls:
             yield [
                 (
                     (row.transaction, row.session),
-                    Counted(*self._place, row.offered, Result(row.result or 0), row.at),
+                    Counted(*self._day_service, row.offered, Result(row.result or 0), row.at),
                 )
                 for row in rows
             ]
@@ -60,7 +62,7 @@ class LeftCalls:
         return {key: decode_call(body) for key, body in found.items()}
 
 
-def let_go(floor: Floor, store: ProjectionStore, entry: int) -> None:
+def store_evicted_calls(floor: Floor, store: ProjectionStore, entry: int) -> None:
     """Store the calls that leave memory at the start of an entry."""
     evicted = floor.call_table.evicted
     client, reached = floor.state.client, position(entry, 0)
@@ -72,7 +74,7 @@ def let_go(floor: Floor, store: ProjectionStore, entry: int) -> None:
     evicted.clear()
 
 
-def bring_back(
+def reload_calls(
     floor: Floor, store: ProjectionStore, keys: Collection[Key], entry: int, index: int
 ) -> None:
     """Load calls back into memory before the event at ``index`` of an entry. Raises Unavailable."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from floorcast.floor.counted_calls import Result
 from floorcast.floor.view import FloorView
 from floorcast.model.token import end_of_entry, position
-from floorcast.projection.left_calls import LeftCalls, bring_back, let_go
+from floorcast.projection.evicted_calls import EvictedCalls, reload_calls, store_evicted_calls
 from floorcast.store.projection_store import ProjectionStore
 from tests.floor.random_floors import call, new_floor, ticks
 from tests.statistics.floors import seen
@@ -22,19 +22,19 @@ def test_a_call_is_listed_while_it_is_out_of_memory() -> None:
     floor.fold(call("call.end", 5), ticks(2), "-")
     floor.begin_entry(3, ticks(3))
     floor.call_table.evict_ended(LATER)
-    let_go(floor, store, 3)
+    store_evicted_calls(floor, store, 3)
     assert floor.call_table.evicted == []
     key = (1, "S1")
 
     def listed(reached: int) -> list[tuple[tuple[int, str], Result]]:
-        found = LeftCalls(store, 1, (DAY, 10), reached)
+        found = EvictedCalls(store, 1, (DAY, 10), reached)
         return [(one, counted.result) for some in found for one, counted in some]
 
     assert listed(end_of_entry(2)) == []
     assert listed(position(3, 0)) == [(key, Result.ABANDONED_WITHIN)]
-    found = LeftCalls(store, 1, (DAY, 10), position(3, 0)).find([key, (2, "S2")])
+    found = EvictedCalls(store, 1, (DAY, 10), position(3, 0)).find([key, (2, "S2")])
     assert [one.ended for one in found.values()] == [seen(5).now]
-    bring_back(floor, store, [key], 3, 4)
+    reload_calls(floor, store, [key], 3, 4)
     assert key in floor.call_table.calls
     assert listed(position(3, 3)) == [(key, Result.ABANDONED_WITHIN)]
     assert listed(position(3, 4)) == []
@@ -42,7 +42,7 @@ def test_a_call_is_listed_while_it_is_out_of_memory() -> None:
     floor.fold(call("call.answer", 4), ticks(4), "-")
     floor.begin_entry(4, ticks(5))
     floor.call_table.evict_ended(LATER)
-    let_go(floor, store, 4)
+    store_evicted_calls(floor, store, 4)
     assert listed(end_of_entry(4)) == [(key, Result.HANDLED_WITHIN)]
 
 
@@ -50,5 +50,5 @@ def test_a_call_that_is_not_stored_is_not_brought_back() -> None:
     """A call that is not stored begins with the event that names it."""
     floor = new_floor()
     store = ProjectionStore(None, lambda: ticks(0), identity="log", heads={})
-    bring_back(floor, store, [(1, "S1")], 2, 0)
+    reload_calls(floor, store, [(1, "S1")], 2, 0)
     assert floor.call_table.calls == {}

@@ -15,23 +15,23 @@ from floorcast.site.configuration import FloorConfig
 from floorcast.store.projection_store import ProjectionStore
 from floorcast.store.snapshots import newest_state
 
-__all__ = ["Beginning", "config_decoder", "first_state", "last_state"]
+__all__ = ["RemovedEntries", "config_decoder", "initial_state", "state_before_log"]
 
 config_decoder = msgspec.json.Decoder(FloorConfig)
 """Decodes a site entry of the log."""
 
 
-def last_state(client: int, store: ProjectionStore, log: EventLog) -> FloorState:
+def initial_state(client: int, store: ProjectionStore, log: EventLog) -> FloorState:
     """Return the state to start from.
 
     It comes from the newest usable snapshot, or else is the floor before the oldest entry.
     """
     newest = partial(store.newest_snapshot, client)
     state = newest_state(client, newest, log.head(client).number, log.removed(client))
-    return first_state(client, log) if state is None else state
+    return state_before_log(client, log) if state is None else state
 
 
-class Beginning(Protocol):
+class RemovedEntries(Protocol):
     """The log's information about the entries that it has removed. See ``EventLog``."""
 
     def removed(self, client: int) -> int:
@@ -43,7 +43,7 @@ class Beginning(Protocol):
         ...
 
 
-def first_state(client: int, log: Beginning) -> FloorState:
+def state_before_log(client: int, log: RemovedEntries) -> FloorState:
     """Return the floor before the oldest entry of the log."""
     removed = log.removed(client)
     state = FloorState(client=client, entry=removed)
