@@ -25,7 +25,7 @@ from floorcast.model.inbound import InboundEvent
 from floorcast.site.configuration import AlertRule
 from floorcast.statistics.alert_evaluation import judged
 from floorcast.statistics.answers import Question, answer_steps
-from floorcast.statistics.kept_intervals import KeptIntervals
+from floorcast.statistics.interval_cache import IntervalCache
 from floorcast.statistics.requests import EVERYTHING, ServiceFilter
 from floorcast.statistics.visibility import Moment, Visibility
 
@@ -115,7 +115,7 @@ def main() -> None:
     view = FloorView(floor)
     moment = Moment(floor.state.recorded_at // 10_000)
     visibility = Visibility([view])
-    kept = KeptIntervals()
+    kept = IntervalCache()
     rules = [
         AlertRule(name=str(n), figure=FIGURES[n % len(FIGURES)], threshold=1e9, clear=1e9)
         for n in range(options.rules)

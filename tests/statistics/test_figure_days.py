@@ -25,10 +25,10 @@ def read(
     *,
     figure: Figure = "totalHandled",
     now: int = NOON,
-    begun: int | None = None,
+    first_page_day: int | None = None,
 ) -> FigureDay:
     """Parse a request that arrives at noon by default."""
-    return read_figure_day(VIEW, Moment(now), figure, (start, end), begun)
+    return read_figure_day(VIEW, Moment(now), figure, (start, end), first_page_day)
 
 
 def test_without_an_interval_it_is_today() -> None:
@@ -73,8 +73,8 @@ def test_a_figure_of_now_has_no_interval() -> None:
 
 def test_pages_of_yesterday_can_be_read_on_for_an_hour() -> None:
     """A list that was begun before midnight can be read to its end for an hour."""
-    assert read(now=MIDNIGHT + HOUR - 1, begun=TODAY - 1).day == TODAY - 1
-    assert read(begun=TODAY).day == TODAY
-    for now, begun in ((MIDNIGHT + HOUR, TODAY - 1), (NOON, TODAY - 2), (NOON, TODAY + 1)):
+    assert read(now=MIDNIGHT + HOUR - 1, first_page_day=TODAY - 1).day == TODAY - 1
+    assert read(first_page_day=TODAY).day == TODAY
+    for now, first_page_day in ((MIDNIGHT + HOUR, TODAY - 1), (NOON, TODAY - 2), (NOON, TODAY + 1)):
         with pytest.raises(InvalidParameter, match="cursor is of a day that is over"):
-            read(now=now, begun=begun)
+            read(now=now, first_page_day=first_page_day)

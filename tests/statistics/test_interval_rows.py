@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floorcast.floor.view import COLUMNS, MOVED_ON, Column, Service
-from floorcast.statistics.interval_rows import shown
+from floorcast.statistics.interval_rows import interval_row
 from floorcast.statistics.service_intervals import IntervalSpan
 from tests.floor.random_floors import PLAN, agent, call
 from tests.statistics.floors import folded, seen
@@ -42,7 +42,7 @@ def test_a_call_that_a_clock_ahead_puts_into_the_next_interval_is_there_at_once(
 @given(st.lists(st.integers(0, 10**6), min_size=COLUMNS, max_size=COLUMNS))
 def test_every_counter_is_shown_in_its_own_figure(counted: list[int]) -> None:
     """Columns are read by position, so each counter must be in the right place."""
-    row = shown(Service(id=7, name="-"), (0, 900_000, True), counted, (1, 2, 3), (4, 5))
+    row = interval_row(Service(id=7, name="-"), (0, 900_000, True), counted, (1, 2, 3), (4, 5))
     assert (row.service_id, row.offered, row.handled) == ("7", counted[0], counted[1])
     assert (row.missed, row.transferred) == (
         counted[Column.MISSED],

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floorcast.floor.view import Day
-from floorcast.statistics.interval_runs import Run
+from floorcast.statistics.interval_runs import IntervalRun
 
 DAY = Day(7, 1_000_000, 1_000_000 + 86_400_000)
 LENGTH = 900_000
@@ -22,7 +22,11 @@ STEPS = st.lists(
 @given(st.integers(0, 20), STEPS, st.integers(0, 90), st.integers(0, 120))
 def test_a_run_is_a_list(first: int, steps: list[tuple[str, object]], begin: int, end: int) -> None:
     """Rows can be added and cut off, and the sizes reflect the memory in use."""
-    run, model, empty = Run(DAY, LENGTH, first), list[bytes](), Run(DAY, LENGTH, first).size
+    run, model, empty = (
+        IntervalRun(DAY, LENGTH, first),
+        list[bytes](),
+        IntervalRun(DAY, LENGTH, first).size,
+    )
     size = empty
     for kind, value in steps:
         if isinstance(value, list):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floorcast.floor.view import Day
-from floorcast.statistics.joined_intervals import Joined, unpacked
+from floorcast.statistics.joined_intervals import JoinedIntervals, decompressed
 
 DAY = Day(7, 1_000_000, 1_000_000 + 86_400_000)
 LENGTH = 900_000
@@ -16,7 +16,7 @@ STEPS = st.lists(st.binary(max_size=300) | st.integers(-2, 40), max_size=20)
 @given(st.integers(0, 20), STEPS)
 def test_joined_intervals_are_a_list(first: int, steps: list[bytes | int]) -> None:
     """Pieces can be added at the end and cut off, and the size reflects the pieces in use."""
-    joined, model = Joined(500, DAY, LENGTH, first), list[bytes]()
+    joined, model = JoinedIntervals(500, DAY, LENGTH, first), list[bytes]()
     empty = joined.size
     for step in steps:
         if isinstance(step, bytes):
@@ -24,10 +24,10 @@ def test_joined_intervals_are_a_list(first: int, steps: list[bytes | int]) -> No
             model.append(step)
         else:
             size = joined.size
-            given_up = joined.cut(DAY.begin + step * LENGTH + 5)
+            freed = joined.cut(DAY.begin + step * LENGTH + 5)
             del model[max(0, step - first) :]
-            assert given_up == size - joined.size
+            assert freed == size - joined.size
         assert joined.end == first + len(model)
-        assert list(map(unpacked, joined.blocks)) == model
+        assert list(map(decompressed, joined.blocks)) == model
         assert (joined.size == empty) is (not model)
         assert joined.size >= empty + sum(map(len, joined.blocks))

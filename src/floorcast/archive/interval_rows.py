@@ -27,7 +27,7 @@ from floorcast.floor.intervals import (
     ServiceIntervals,
 )
 from floorcast.model.states import STATE_NAMES, State
-from floorcast.statistics.carried_counts import Carried, counts_before
+from floorcast.statistics.running_counts import RunningCounts, counts_before
 
 __all__ = ["agent_interval_rows", "agent_state_rows", "service_interval_rows"]
 
@@ -110,10 +110,10 @@ def service_interval_rows(replay: HourFold, hour: Hour | None = None) -> Iterato
             if service in intervals
         }
         present = (agents[service], waiting[service])
-        carried = Carried(known, counts_before(known, present, hour.day))
-        carried.over(hour.day, range(first))
+        carried = RunningCounts(known, counts_before(known, present, hour.day))
+        carried.largest(hour.day, range(first))
         for slot in slots:
-            most = carried.over(hour.day, range(slot, slot + 1))
+            most = carried.largest(hour.day, range(slot, slot + 1))
             parts = [part for part in (known.get(hour.day), added.get(service)) if part is not None]
             numbers = [sum(row) for row in zip(*(part.row(slot) for part in parts), strict=True)]
             if not any(numbers[: Column.AGENTS_MOST]) and not any(numbers[Column.MOVED_ON :]):

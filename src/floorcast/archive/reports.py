@@ -25,7 +25,7 @@ from floorcast.floor.directory import NO_SERVICE
 from floorcast.floor.intervals import COLUMNS, MOVED_ON, SLOT_MS, Column
 from floorcast.site.configuration import Service
 from floorcast.statistics.agent_stats import ServiceFigures
-from floorcast.statistics.interval_rows import ServiceInterval, shown
+from floorcast.statistics.interval_rows import ServiceInterval, interval_row
 
 __all__ = ["agent_report", "call_report", "service_report"]
 
@@ -95,7 +95,7 @@ def _services(job: ReportJob, span: ClientSpan, gathered: Gathered) -> list[Serv
         start, end, complete = _when(job, row)
         most = (row["agentsMax"], row["queueMax"])
         of_waits = waits.get((row["serviceId"], row["bucket"]), (0, 0, 0))
-        found.append(shown(service, (start, end, complete), numbers, of_waits, most))
+        found.append(interval_row(service, (start, end, complete), numbers, of_waits, most))
     return found
 
 

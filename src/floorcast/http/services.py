@@ -29,7 +29,7 @@ from floorcast.projection.runner import Projection
 from floorcast.site.configuration import FeedName
 from floorcast.site.live_site import Site
 from floorcast.sse.hub import Hub
-from floorcast.statistics.kept_intervals import KeptIntervals
+from floorcast.statistics.interval_cache import IntervalCache
 from floorcast.workers.pool import PoolTuning, WorkerPool
 
 __all__ = ["Past", "Readiness", "Reporting", "Services"]
@@ -115,7 +115,7 @@ class Services:
     readiness: Readiness = field(default_factory=Readiness)
     past: Past = field(default_factory=Past)
     reporting: Reporting = field(default_factory=Reporting)
-    kept_intervals: KeptIntervals = field(default_factory=KeptIntervals)
+    interval_cache: IntervalCache = field(default_factory=IntervalCache)
     memory: MemoryWatch = field(default_factory=MemoryWatch)
     quiet_call_ms: int = 4 * 3_600_000
     quiet_agent_ms: int = 16 * 3_600_000

@@ -23,7 +23,7 @@ from floorcast.statistics.agent_status import AgentStatusAnswer, agent_status
 from floorcast.statistics.alert_list import AlertAnswer, alerts
 from floorcast.statistics.campaign_stats import CampaignAnswer, campaign_statistics
 from floorcast.statistics.consistent_scan import Slices
-from floorcast.statistics.kept_intervals import KeptIntervals
+from floorcast.statistics.interval_cache import IntervalCache
 from floorcast.statistics.live_connects import live_connects
 from floorcast.statistics.requests import (
     DEFAULT_INTERVAL,
@@ -79,16 +79,16 @@ def answer_steps(
     question: Question,
     visibility: Visibility,
     moment: Moment,
-    kept: KeptIntervals | None = None,
+    cache: IntervalCache | None = None,
 ) -> Steps:
     """Begin to answer a question about these floors at a given time.
 
-    The caller must read the steps to their end or close them. ``kept`` holds rows of earlier
+    The caller must read the steps to their end or close them. ``cache`` holds rows of earlier
     answers about the current floors. Raises InvalidParameter if the filter has an id that the user
     may not see.
     """
     if question.method == "service/stats/intervals":
-        return _intervals(question, visibility, moment, kept)
+        return _intervals(question, visibility, moment, cache)
     return METHODS[question.method](question, visibility, moment)
 
 
@@ -119,10 +119,10 @@ def _intervals(
     question: Question,
     visibility: Visibility,
     moment: Moment,
-    kept: KeptIntervals | None = None,
+    cache: IntervalCache | None = None,
 ) -> Steps:
     span = IntervalSpan(question.interval, question.last)
-    rows = encoded_intervals(visibility.scopes(question.filter), moment, span, kept)
+    rows = encoded_intervals(visibility.scopes(question.filter), moment, span, cache)
     return _encoded_rows(IntervalAnswer([], moment.now), rows)
 
 

@@ -94,7 +94,7 @@ class PastAnswer(Struct):
 
 
 _decoder = msgspec.msgpack.Decoder(PastQuestion)
-_kept: dict[tuple[str, int], Refold] = {}
+_earlier_refolds: dict[tuple[str, int], Refold] = {}
 
 
 def answer_as_of(argument: bytes) -> bytes:
@@ -146,14 +146,17 @@ def _page(
 
 
 def _refolded(asked: PastQuestion, floors: PastFloors) -> list[Refold]:
-    kept = {
-        position.client: _kept.pop((asked.folder, position.client), None)
+    earlier = {
+        position.client: _earlier_refolds.pop((asked.folder, position.client), None)
         for position in asked.positions
     }
-    _kept.clear()  # keep only one question's floors in memory, and no floor that failed halfway
+    # keep only one question's floors in memory, and no floor that failed halfway
+    _earlier_refolds.clear()
     refolds = [
-        floors.floor(position.client, position.position, kept.pop(position.client))
+        floors.floor(position.client, position.position, earlier.pop(position.client))
         for position in asked.positions
     ]
-    _kept.update(((asked.folder, refold.floor.state.client), refold) for refold in refolds)
+    _earlier_refolds.update(
+        ((asked.folder, refold.floor.state.client), refold) for refold in refolds
+    )
     return refolds

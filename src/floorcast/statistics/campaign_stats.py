@@ -43,7 +43,7 @@ class CampaignAnswer(Struct):
 T = TypeVar("T")
 
 TIMEZONES = ("AL", "AT", "CHT", "CT", "ET", "HI", "MT", "PT", "SAFE", "UK")
-WHEN_ANY = "GU"  # shown after TIMEZONES, and only if it has records
+OPTIONAL_ZONE = "GU"  # shown after TIMEZONES, and only if it has records
 LEFT_OUT = {"DEACTIVATED", "SCHEDULED_UNBUILT", "READY_UNBUILT"}
 
 
@@ -90,8 +90,8 @@ def _is_seen(visibility: Visibility, view: FloorView, number: int) -> bool:
 def _row(campaign: Campaign, name: str | None) -> CampaignStatistics:
     counts = campaign.timezones
     breakdown = [TimezoneCount(zone, counts.get(zone, 0)) for zone in TIMEZONES]
-    if counts.get(WHEN_ANY):
-        breakdown.append(TimezoneCount(WHEN_ANY, counts[WHEN_ANY]))
+    if counts.get(OPTIONAL_ZONE):
+        breakdown.append(TimezoneCount(OPTIONAL_ZONE, counts[OPTIONAL_ZONE]))
     return CampaignStatistics(
         breakdown,
         campaign.id,

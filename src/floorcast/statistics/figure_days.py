@@ -26,16 +26,20 @@ class FigureDay(NamedTuple):
 
 
 def read_figure_day(
-    view: FloorView, moment: Moment, figure: Figure, given: tuple[object, object], begun: int | None
+    view: FloorView,
+    moment: Moment,
+    figure: Figure,
+    given: tuple[object, object],
+    first_page_day: int | None,
 ) -> FigureDay:
     """Check ``start`` and ``end`` (in ``given``), and return the day that they select.
 
-    ``begun`` is the day on which the first page was read. Raises InvalidParameter.
+    ``first_page_day`` is the day on which the first page was read. Raises InvalidParameter.
     """
     start, end = given
     today = view.day_of(moment.now)
     if start is None and end is None:
-        return FigureDay(_day(view, moment, begun))
+        return FigureDay(_day(view, moment, first_page_day))
     if figure in LIVE_FIGURES:
         raise InvalidParameter(f"{figure} is a figure of now: leave out start and end")
     begin, until = _moment("start", start), _moment("end", end)
@@ -51,13 +55,13 @@ def read_figure_day(
     return FigureDay(day.number, begin, until)
 
 
-def _day(view: FloorView, moment: Moment, begun: int | None) -> int:
+def _day(view: FloorView, moment: Moment, first_page_day: int | None) -> int:
     today = view.day_of(moment.now)
-    if begun is None or begun == today.number:
+    if first_page_day is None or first_page_day == today.number:
         return today.number
     before = view.day_of(today.begin - 1)
-    if begun == before.number and moment.now - today.begin < _PAGING_MS:
-        return begun
+    if first_page_day == before.number and moment.now - today.begin < _PAGING_MS:
+        return first_page_day
     raise InvalidParameter("cursor is of a day that is over: leave it out to begin with today")
 
 

@@ -19,22 +19,22 @@ from floorcast.floor.view import (
     ServiceDay,
     ServiceIntervals,
 )
-from floorcast.statistics.carried_counts import Carried, counts_before
 from floorcast.statistics.rounding import mean_seconds, rate
+from floorcast.statistics.running_counts import RunningCounts, counts_before
 from floorcast.statistics.service_stats import service_level
 
 __all__ = [
     "AgentState",
-    "DayOfService",
+    "AgentTimes",
+    "CurrentService",
+    "ServiceDayData",
     "ServiceInterval",
-    "ServiceNow",
-    "Times",
-    "rows_of",
-    "shown",
+    "interval_row",
+    "rows_by_interval",
     "slots_until",
 ]
 
-Times = dict[int, list[int]]
+AgentTimes = dict[int, list[int]]
 """The agents' time in each interval of the day, in ms and in the order of the columns."""
 
 AgentState = tuple[int, int, int]
@@ -86,7 +86,7 @@ class ServiceInterval(Struct, rename="camel", gc=False):
     queue_max: int
 
 
-class ServiceNow(NamedTuple):
+class CurrentService(NamedTuple):
     """A service as it is now: its slots by day, and its numbers of agents and waiting calls.
 
     ``carried_over`` is the number of calls that have waited since before midnight. ``states`` holds
@@ -99,12 +99,12 @@ class ServiceNow(NamedTuple):
     carried_over: int
     states: list[AgentState]
 
-    def before(self, day: Day, first: int) -> tuple[int, int]:
+    def counts_before(self, day: Day, first: int) -> tuple[int, int]:
         """Return the numbers of agents and waiting calls before a slot."""
         return counts_before(self.slots, self.present, day.number, first)
 
 
-class DayOfService(NamedTuple):
+class ServiceDayData(NamedTuple):
     """The data for one service's rows on one day.
 
     ``times`` holds the time that agents have spent in their present states, and ``carried_over``
@@ -114,9 +114,9 @@ class DayOfService(NamedTuple):
     service: Service
     day: Day
     slots: ServiceIntervals | None
-    times: Times
+    times: AgentTimes
     carried_over: int
-    carried: Carried
+    carried: RunningCounts
 
 
 def slots_until(day: Day, now: int) -> int:
@@ -124,8 +124,8 @@ def slots_until(day: Day, now: int) -> int:
     return max(0, min(day.end, now + 1) - day.begin + SLOT_MS - 1) // SLOT_MS
 
 
-def rows_of(
-    own: DayOfService, first: int, width: int, now: int
+def rows_by_interval(
+    own: ServiceDayData, first: int, width: int, now: int
 ) -> Iterator[ServiceInterval | None]:
     """Yield a row for each interval of ``width`` slots, starting at slot ``first``.
 
@@ -142,9 +142,9 @@ def rows_of(
             yield None
             continue
         if slots is not None and (counted[_AGENTS_LAST] or counted[_QUEUE_LAST]):
-            most = carried.over(day.number, range(slot, min(slot + width, begun)))
+            most = carried.largest(day.number, range(slot, min(slot + width, begun)))
         else:
-            most = carried.now
+            most = carried.current
         if not (any(counted[:_LAST_TIME]) or any(counted[_MOVED_ON:])):
             yield None
             continue
@@ -154,10 +154,10 @@ def rows_of(
         start = day.begin + slot * SLOT_MS
         end = min(start + width * SLOT_MS, day.end)
         of_waits = (_percentile(waits, 50), _percentile(waits, 90), waits[-1] if waits else 0)
-        yield shown(own.service, (start, end, end <= now), counted, of_waits, most)
+        yield interval_row(own.service, (start, end, end <= now), counted, of_waits, most)
 
 
-def _counted(own: DayOfService, slot: int, width: int) -> list[int] | None:
+def _counted(own: ServiceDayData, slot: int, width: int) -> list[int] | None:
     """Return the counters of an interval, or None if nothing was counted."""
     counted = None if own.slots is None else own.slots.sums(slot, width)
     times = own.times.get(slot // width)
@@ -173,7 +173,7 @@ def _counted(own: DayOfService, slot: int, width: int) -> list[int] | None:
     return counted
 
 
-def shown(
+def interval_row(
     service: Service,
     when: tuple[int, int, bool],
     counted: Sequence[int],

@@ -9,38 +9,49 @@ import lz4.block
 
 from floorcast.floor.view import Day
 
-__all__ = ["Begun", "Run", "RunKey", "RunRows"]
+__all__ = ["IntervalRun", "RunKey", "RunRows", "RunStart"]
 
-_BLOCK = 16  # rows that are compressed together
-_MOST_PLAIN = 24  # a run has fewer uncompressed rows: the newest, which change and are read most
+_ROWS_PER_BLOCK = 16  # rows that are compressed together
+# a run has fewer uncompressed rows: the newest, which change and are read most
+_MAX_PLAIN_ROWS = 24
 _ROW_BYTES = 41  # a row's object and its place in a list
 _RUN_BYTES = 1200  # a run without rows, and its service's data
 
 RunKey = tuple[int, int]
 """A day's number and the length of the intervals in ms."""
 
-Begun = tuple[int, int, int]
+RunStart = tuple[int, int, int]
 """The numbers at the start of a run: its agents, its waiting calls, and its carried-over calls."""
 
 
-class Run:
+class IntervalRun:
     """One service's rows for successive intervals of a day.
 
     A row is ``b""`` if nothing was counted in its interval. ``begin`` is the day's first ms, and
     ``length`` is the length of an interval in ms. The intervals of the day are numbered: ``first``
-    is the first one in the run, and ``end`` is the one after the last. ``left`` holds the numbers
-    of agents and waiting calls at the end of the run, once an answer has needed them.
+    is the first one in the run, and ``end`` is the one after the last. ``end_counts`` holds the
+    numbers of agents and waiting calls at the end of the run, once an answer has needed them.
     """
 
-    __slots__ = ("begin", "begun", "blocks", "first", "key", "left", "length", "plain", "size")
+    __slots__ = (
+        "begin",
+        "blocks",
+        "end_counts",
+        "first",
+        "key",
+        "length",
+        "plain",
+        "size",
+        "start",
+    )
 
     def __init__(self, day: Day, length: int, first: int) -> None:
         self.key: RunKey = (day.number, length)
         self.begin = day.begin
         self.length = length
         self.first = first
-        self.begun: Begun | None = None
-        self.left: tuple[int, int] | None = None
+        self.start: RunStart | None = None
+        self.end_counts: tuple[int, int] | None = None
         self.blocks: list[bytes] = []
         self.plain: list[bytes] = []
         self.size = _RUN_BYTES
@@ -48,7 +59,7 @@ class Run:
     @property
     def end(self) -> int:
         """The number of the interval after the last one."""
-        return self.first + len(self.blocks) * _BLOCK + len(self.plain)
+        return self.first + len(self.blocks) * _ROWS_PER_BLOCK + len(self.plain)
 
     def read(self, end: int) -> RunRows:
         """Return the present rows of the intervals before ``end``."""
@@ -57,10 +68,10 @@ class Run:
     def add(self, rows: Iterable[bytes]) -> int:
         """Add the rows of the next intervals. Returns the number of bytes added."""
         self.plain += rows
-        while len(self.plain) >= _MOST_PLAIN:
-            self.blocks.append(lz4.block.compress(b"\n".join(self.plain[:_BLOCK])))
-            del self.plain[:_BLOCK]
-        return -self._shrunk()
+        while len(self.plain) >= _MAX_PLAIN_ROWS:
+            self.blocks.append(lz4.block.compress(b"\n".join(self.plain[:_ROWS_PER_BLOCK])))
+            del self.plain[:_ROWS_PER_BLOCK]
+        return -self._update_size()
 
     def cut(self, moment: int) -> int:
         """Drop the row of the interval that contains a moment, and all later rows.
@@ -70,15 +81,15 @@ class Run:
         left = max(0, (moment - self.begin) // self.length - self.first)
         if left >= self.end - self.first:
             return 0
-        whole = left // _BLOCK
+        whole = left // _ROWS_PER_BLOCK
         if whole < len(self.blocks):
-            self.plain = _unpacked(self.blocks[whole])
+            self.plain = _decompressed(self.blocks[whole])
             del self.blocks[whole:]
-        del self.plain[left - len(self.blocks) * _BLOCK :]
-        return self._shrunk()
+        del self.plain[left - len(self.blocks) * _ROWS_PER_BLOCK :]
+        return self._update_size()
 
-    def _shrunk(self) -> int:
-        self.left = None
+    def _update_size(self) -> int:
+        self.end_counts = None
         before = self.size
         rows = sum(map(len, self.plain)) + sum(map(len, self.blocks))
         self.size = _RUN_BYTES + rows + _ROW_BYTES * (len(self.plain) + len(self.blocks))
@@ -95,15 +106,15 @@ class RunRows(NamedTuple):
 
     def since(self, interval: int) -> list[bytes]:
         """Return the rows from the given interval onward."""
-        skipped = min((interval - self.first) // _BLOCK, len(self.blocks))
+        skipped = min((interval - self.first) // _ROWS_PER_BLOCK, len(self.blocks))
         rows: list[bytes] = []
         for block in self.blocks[skipped:]:
-            rows += _unpacked(block)
+            rows += _decompressed(block)
         rows += self.plain
-        before = self.first + skipped * _BLOCK
+        before = self.first + skipped * _ROWS_PER_BLOCK
         return rows[interval - before : max(0, self.end - before)]
 
 
-def _unpacked(block: bytes) -> list[bytes]:
+def _decompressed(block: bytes) -> list[bytes]:
     rows: list[bytes] = lz4.block.decompress(block).split(b"\n")
     return rows

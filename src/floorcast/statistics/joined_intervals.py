@@ -6,14 +6,14 @@ import lz4.block
 
 from floorcast.floor.view import Day
 
-__all__ = ["Joined", "unpacked"]
+__all__ = ["JoinedIntervals", "decompressed"]
 
 _BLOCK_BYTES = 41  # a block's object and its place in a list
-_OWN_BYTES = 600  # a Joined object without blocks and service ids
+_OWN_BYTES = 600  # a JoinedIntervals object without blocks and service ids
 _ID_BYTES = 8
 
 
-class Joined:
+class JoinedIntervals:
     """The joined rows for successive intervals of one day, compressed interval by interval.
 
     ``first`` is the number that the first interval has in the day. ``services`` is the number of
@@ -46,13 +46,13 @@ class Joined:
         Returns the number of bytes freed.
         """
         left = max(0, (moment - self._begin) // self._length - self.first)
-        given_up = sum(len(block) + _BLOCK_BYTES for block in self.blocks[left:])
+        freed = sum(len(block) + _BLOCK_BYTES for block in self.blocks[left:])
         del self.blocks[left:]
-        self.size -= given_up
-        return given_up
+        self.size -= freed
+        return freed
 
 
-def unpacked(block: bytes) -> bytes:
+def decompressed(block: bytes) -> bytes:
     """Decompress the joined rows of an interval."""
     rows: bytes = lz4.block.decompress(block)
     return rows

@@ -22,27 +22,32 @@ from floorcast.floor.view import (
     FloorView,
     ServiceIntervals,
 )
-from floorcast.statistics.carried_counts import Carried
+from floorcast.statistics.cached_reading import (
+    CachedReading,
+    CachedRows,
+    RowsOfDay,
+    UncachedReading,
+)
 from floorcast.statistics.consistent_scan import Scan, Slices
+from floorcast.statistics.interval_cache import IntervalCache
 from floorcast.statistics.interval_rows import (
     AgentState,
-    DayOfService,
+    AgentTimes,
+    CurrentService,
+    ServiceDayData,
     ServiceInterval,
-    ServiceNow,
-    Times,
-    rows_of,
+    rows_by_interval,
     slots_until,
 )
-from floorcast.statistics.kept_intervals import KeptIntervals
-from floorcast.statistics.kept_reading import Found, KeptReading, Part, Unkept
 from floorcast.statistics.requests import DEFAULT_INTERVAL
+from floorcast.statistics.running_counts import RunningCounts
 from floorcast.statistics.visibility import Moment, Scope
 
 __all__ = ["IntervalAnswer", "IntervalSpan", "encoded_intervals", "service_intervals"]
 
 R = TypeVar("R")
-_ROWS_OF_TURN = 200  # the most rows made in one turn of the event loop; one service may have more
-_SERVICES_OF_TURN = 20  # the most services read in one turn, even if each has few rows to make
+_ROWS_PER_TURN = 200  # the most rows made in one turn of the event loop; one service may have more
+_SERVICES_PER_TURN = 20  # the most services read in one turn, even if each has few rows to make
 _FIRST_TIME = int(Column.READY_TIME)
 _TIMES = Column.AGENTS_MOST - Column.READY_TIME
 _COLUMN_OF = [column - _FIRST_TIME for column in TIME_COLUMN]
@@ -68,24 +73,24 @@ def service_intervals(
     scopes: Sequence[Scope], moment: Moment, span: IntervalSpan
 ) -> Slices[ServiceInterval]:
     """Return a row for each service in view and each interval in which anything was counted."""
-    return Slices([_Rows(scope, moment, span, list, Unkept) for scope in scopes])
+    return Slices([_Rows(scope, moment, span, list, UncachedReading) for scope in scopes])
 
 
 def encoded_intervals(
     scopes: Sequence[Scope],
     moment: Moment,
     span: IntervalSpan,
-    kept: KeptIntervals | None = None,
+    cache: IntervalCache | None = None,
 ) -> Slices[bytes]:
     """Return the rows of ``service_intervals`` as JSON, and reuse cached rows.
 
     An item can consist of several rows that are joined by commas.
     """
-    if kept is None:
-        return Slices([_Rows(scope, moment, span, _encoded, Unkept) for scope in scopes])
+    if cache is None:
+        return Slices([_Rows(scope, moment, span, _encoded, UncachedReading) for scope in scopes])
     return Slices(
         [
-            _Rows(scope, moment, span, _encoded, partial(KeptReading, kept, scope, moment))
+            _Rows(scope, moment, span, _encoded, partial(CachedReading, cache, scope, moment))
             for scope in scopes
         ]
     )
@@ -96,14 +101,16 @@ def _encoded(rows: Iterable[ServiceInterval | None]) -> list[bytes | None]:
 
 
 class _Reading(Protocol[R]):
-    def find(self, own: ServiceNow, day: Day, first: int) -> Found: ...
+    def find(self, own: CurrentService, day: Day, first: int) -> CachedRows: ...
 
-    def keep(self, found: Found, day: Day, made: Sequence[R | None]) -> None: ...
+    def cache_rows(self, found: CachedRows, day: Day, computed: Sequence[R | None]) -> None: ...
 
-    def intervals(self, day: Day, first: int, parts: Sequence[Part[R]]) -> Iterator[list[R]]: ...
+    def intervals(
+        self, day: Day, first: int, parts: Sequence[RowsOfDay[R]]
+    ) -> Iterator[list[R]]: ...
 
 
-_Made = list[Part[R]] | Callable[[], list[Part[R]]]
+_ServiceRows = list[RowsOfDay[R]] | Callable[[], list[RowsOfDay[R]]]
 """A service's rows by day, or a function that makes them."""
 
 
@@ -135,11 +142,11 @@ class _Rows(Generic[R]):
         self._days = [(day, self._slot_after(day, begin)) for day in days]
         self._waiting = _waiting(scope, moment, days[-1])
         self._reading = read(self._days, self._width)
-        self._scan: Scan[_Made[R]] = Scan(
+        self._scan: Scan[_ServiceRows[R]] = Scan(
             scope.services,
-            self._made,
+            self._service_rows,
             scope.view.hooks.services,
-            self._services_of_turn(scope),
+            self._services_per_turn(scope),
             copy=self._copy,
         )
 
@@ -148,14 +155,14 @@ class _Rows(Generic[R]):
         width = self._width * SLOT_MS
         return max(0, -(-(begin - day.begin) // width)) * self._width
 
-    def _services_of_turn(self, scope: Scope) -> int:
+    def _services_per_turn(self, scope: Scope) -> int:
         slots = sum(slots_until(day, self._moment.now) - first for day, first in self._days)
-        most = _ROWS_OF_TURN * self._width // max(1, slots)
-        return max(1, min(scope.rows, _SERVICES_OF_TURN, most))
+        most = _ROWS_PER_TURN * self._width // max(1, slots)
+        return max(1, min(scope.rows, _SERVICES_PER_TURN, most))
 
     def __iter__(self) -> Iterator[list[R]]:
         """Yield a few rows per turn, and empty lists while the services are read."""
-        services: list[list[Part[R]]] = []
+        services: list[list[RowsOfDay[R]]] = []
         for some in self._scan:
             services += [one if isinstance(one, list) else one() for one in some]
             yield []
@@ -166,22 +173,22 @@ class _Rows(Generic[R]):
         """Release the floor."""
         self._scan.close()
 
-    def _made(self, number: int) -> list[Part[R]] | None:
+    def _service_rows(self, number: int) -> list[RowsOfDay[R]] | None:
         """Return the rows of a service in its present state, by day."""
-        own = self._own(number)
+        own = self._current_service(number)
         if own is None:
             return None
         return [self._of_day(own, day, first) for day, first in self._days]
 
-    def _of_day(self, own: ServiceNow, day: Day, first: int) -> Part[R]:
+    def _of_day(self, own: CurrentService, day: Day, first: int) -> RowsOfDay[R]:
         found = self._reading.find(own, day, first)
-        made = self._rows(self._read(own, day, found))
-        self._reading.keep(found, day, made)
-        return found.rows, made
+        computed = self._rows(self._read(own, day, found))
+        self._reading.cache_rows(found, day, computed)
+        return found.rows, computed
 
-    def _copy(self, number: int) -> Callable[[], list[Part[R]]] | None:
+    def _copy(self, number: int) -> Callable[[], list[RowsOfDay[R]]] | None:
         """Copy the data for the rows of a service that is about to change."""
-        own = self._own(number)
+        own = self._current_service(number)
         if own is None:
             return None
         days = []
@@ -190,11 +197,11 @@ class _Rows(Generic[R]):
             days.append((found.rows, self._read(own, day, found, copied=True)))
         return lambda: [(rows, self._rows(read)) for rows, read in days]
 
-    def _rows(self, read: tuple[DayOfService, int]) -> list[R | None]:
+    def _rows(self, read: tuple[ServiceDayData, int]) -> list[R | None]:
         day, first = read
-        return self._form(rows_of(day, first, self._width, self._moment.now))
+        return self._form(rows_by_interval(day, first, self._width, self._moment.now))
 
-    def _own(self, number: int) -> ServiceNow | None:
+    def _current_service(self, number: int) -> CurrentService | None:
         service = self._view.services.get(number)
         if service is None or number == NO_SERVICE:
             return None
@@ -206,20 +213,20 @@ class _Rows(Generic[R]):
         }
         waiting, over = self._waiting.get(number, (0, 0))
         present = (len(self._view.logged_in_to(number)), waiting)
-        return ServiceNow(service, slots, present, over, _states(self._view, number))
+        return CurrentService(service, slots, present, over, _states(self._view, number))
 
     def _read(
-        self, own: ServiceNow, day: Day, found: Found, *, copied: bool = False
-    ) -> tuple[DayOfService, int]:
+        self, own: CurrentService, day: Day, found: CachedRows, *, copied: bool = False
+    ) -> tuple[ServiceDayData, int]:
         """Read the data for those rows of a service and day that follow the cached ones."""
         first = found.rows.end * self._width
         slots = own.slots.get(day.number)
         if slots is not None and copied:
             slots = _copied(slots, first)
-        carried = Carried({} if slots is None else {day.number: slots}, found.before)
+        carried = RunningCounts({} if slots is None else {day.number: slots}, found.counts_before)
         times = _times(own.states, self._moment, day, (first, self._width))
         over = own.carried_over if day is self._days[-1][0] else 0
-        return DayOfService(own.service, day, slots, times, over, carried), first
+        return ServiceDayData(own.service, day, slots, times, over, carried), first
 
 
 def _days(scope: Scope, moment: Moment, span: IntervalSpan) -> list[Day]:
@@ -260,14 +267,14 @@ def _states(view: FloorView, service: int) -> list[AgentState]:
 
 def _times(
     states: Sequence[AgentState], moment: Moment, day: Day, intervals: tuple[int, int]
-) -> Times:
+) -> AgentTimes:
     """Return the time that agents have spent in their present states, by interval.
 
     ``intervals`` holds the first slot and the number of slots per interval.
     """
     first, width = day.begin + intervals[0] * SLOT_MS, intervals[1] * SLOT_MS
     quiet, until = moment.quiet_agent, min(moment.now, day.end)
-    times: Times = {}
+    times: AgentTimes = {}
     for _, state, last_event in states:  # 10,000 in all: min() and max() would double the time
         begin = first if last_event < first else last_event  # noqa: FURB136 - see above
         end = until if last_event + quiet > until else last_event + quiet  # noqa: FURB136 - see above

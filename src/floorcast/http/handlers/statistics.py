@@ -172,7 +172,7 @@ async def _live(context: RequestContext, question: Question) -> Response:
     newest = max(map(services.newest_event, session.clients_seen))
     if newest:
         headers += (("newest-event", str(to_ms(newest))),)
-    steps = answer_steps(question, visibility, moment, services.kept_intervals)
+    steps = answer_steps(question, visibility, moment, services.interval_cache)
     try:
         while True:
             next(steps)

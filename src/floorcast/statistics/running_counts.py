@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from floorcast.floor.view import COLUMNS, SLOTS_OF_HOUR, Column, ServiceIntervals
 
-__all__ = ["Carried", "counts_before"]
+__all__ = ["RunningCounts", "counts_before"]
 
 _NEVER = 1 << 30  # a slot that no day has
 _AGENTS, _QUEUE = int(Column.AGENTS_MOST), int(Column.QUEUE_MOST)
@@ -25,25 +25,25 @@ def counts_before(
     )
 
 
-class Carried:
+class RunningCounts:
     """A service's numbers of agents and waiting calls, followed from slot to slot.
 
-    ``now`` holds the numbers at the end of the slots that have been read.
+    ``current`` holds the numbers at the end of the slots that have been read.
     """
 
-    def __init__(self, slots: Mapping[int, ServiceIntervals], now: tuple[int, int]) -> None:
+    def __init__(self, slots: Mapping[int, ServiceIntervals], current: tuple[int, int]) -> None:
         self._slots = slots
-        self.now = now
+        self.current = current
 
-    def over(self, day: int, slots: range) -> tuple[int, int]:
+    def largest(self, day: int, slots: range) -> tuple[int, int]:
         """Return the largest numbers of agents and waiting calls in some slots.
 
         The caller must pass the slots in order. It may omit slots without a change.
         """
         intervals = self._slots.get(day)
         if intervals is None:
-            return self.now
-        agents, queue = most_agents, most_queue = self.now
+            return self.current
+        agents, queue = most_agents, most_queue = self.current
         for slot in slots:
             cells = intervals.hours.get(slot // SLOTS_OF_HOUR)
             if cells is None:
@@ -54,7 +54,7 @@ class Carried:
                 most_agents, agents = max(most_agents, agents_most - 1), agents_last - 1
             if queue_last:
                 most_queue, queue = max(most_queue, queue_most - 1), queue_last - 1
-        self.now = (agents, queue)
+        self.current = (agents, queue)
         return most_agents, most_queue
 
 

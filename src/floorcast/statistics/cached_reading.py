@@ -11,54 +11,54 @@ from itertools import zip_longest
 from typing import Generic, NamedTuple, TypeVar
 
 from floorcast.floor.view import NO_SERVICE, SLOT_MS, Day
-from floorcast.statistics.interval_rows import ServiceNow
-from floorcast.statistics.interval_runs import Begun, Run, RunRows
-from floorcast.statistics.joined_intervals import Joined, unpacked
-from floorcast.statistics.kept_intervals import JoinedKey, KeptFloor, KeptIntervals, KeptService
+from floorcast.statistics.interval_cache import CachedService, FloorCache, IntervalCache, JoinedKey
+from floorcast.statistics.interval_rows import CurrentService
+from floorcast.statistics.interval_runs import IntervalRun, RunRows, RunStart
+from floorcast.statistics.joined_intervals import JoinedIntervals, decompressed
 from floorcast.statistics.visibility import Moment, Scope
 
-__all__ = ["Found", "KeptReading", "Part", "Unkept"]
+__all__ = ["CachedReading", "CachedRows", "RowsOfDay", "UncachedReading"]
 
 R = TypeVar("R")
-_ROWS_OF_TURN = 2000  # the most rows that are unpacked in one turn of the event loop
+_ROWS_PER_TURN = 2000  # the most rows that are decompressed in one turn of the event loop
 
 
-class Found(NamedTuple):
+class CachedRows(NamedTuple):
     """A service's cached rows of a day, and its numbers of agents and waiting calls after them.
 
     New rows can be added to ``run``, a service and one of its runs, unless it is None.
     """
 
     rows: RunRows
-    before: tuple[int, int]
-    run: tuple[KeptService, Run] | None = None
+    counts_before: tuple[int, int]
+    run: tuple[CachedService, IntervalRun] | None = None
 
 
-Part = tuple[RunRows, list[R | None]]
+RowsOfDay = tuple[RunRows, list[R | None]]
 """A service's cached rows of a day and the rows after them, with None if nothing was counted."""
 
 
-class Unkept(Generic[R]):
-    """Stands in for ``KeptReading`` without a cache. Intervals have ``width`` slots."""
+class UncachedReading(Generic[R]):
+    """Stands in for ``CachedReading`` without a cache. Intervals have ``width`` slots."""
 
     def __init__(self, _days: Sequence[tuple[Day, int]], width: int) -> None:
         self._width = width
 
-    def find(self, own: ServiceNow, day: Day, first: int) -> Found:
+    def find(self, own: CurrentService, day: Day, first: int) -> CachedRows:
         """Return no rows, and the numbers before the first slot."""
         interval = first // self._width
-        return Found(RunRows(interval, interval), own.before(day, first))
+        return CachedRows(RunRows(interval, interval), own.counts_before(day, first))
 
-    def keep(self, found: Found, day: Day, made: Sequence[R | None]) -> None:
+    def cache_rows(self, found: CachedRows, day: Day, computed: Sequence[R | None]) -> None:
         """Do nothing."""
 
-    def intervals(self, day: Day, first: int, parts: Sequence[Part[R]]) -> Iterator[list[R]]:  # noqa: ARG002 - which day does not matter
+    def intervals(self, day: Day, first: int, parts: Sequence[RowsOfDay[R]]) -> Iterator[list[R]]:  # noqa: ARG002 - which day does not matter
         """Yield the rows of all services, interval by interval."""
-        for rows in zip_longest(*(made for _, made in parts)):
+        for rows in zip_longest(*(computed for _, computed in parts)):
             yield list(filter(None, rows))
 
 
-class KeptReading:
+class CachedReading:
     """One floor's cached rows, for one answer with intervals of ``width`` slots.
 
     ``days`` holds the days that the answer covers and the first requested slot of each.
@@ -66,13 +66,13 @@ class KeptReading:
 
     def __init__(
         self,
-        kept: KeptIntervals,
+        cache: IntervalCache,
         scope: Scope,
         moment: Moment,
         days: Sequence[tuple[Day, int]],
         width: int,
     ) -> None:
-        self._floor = kept.of(scope.view, moment)
+        self._floor = cache.of(scope.view, moment)
         self._view = scope.view
         self._now = moment.now
         self._today = scope.view.day_of(moment.now)
@@ -80,7 +80,7 @@ class KeptReading:
         self._changes = self._floor.changes
         self._joined: dict[int, JoinedReading] = {}
         services = tuple(one for one in scope.services if one != NO_SERVICE)
-        if len(services) < kept.limits.joined_services:
+        if len(services) < cache.limits.joined_services:
             return
         for day, first in days:
             key = (services, (day.number, self._length))
@@ -89,39 +89,39 @@ class KeptReading:
             # changes must be reported from now on, because these rows may be cached at the end
             self._view.settle(day.begin + self._over(day) * self._length)
 
-    def find(self, own: ServiceNow, day: Day, first: int) -> Found:
+    def find(self, own: CurrentService, day: Day, first: int) -> CachedRows:
         """Return a service's valid cached rows of a day from a slot onward."""
         interval, floor = first // self._width, self._floor
         changes = floor.changes
-        kept = floor.of(self._view, own, self._today, self._now)
-        run = kept.runs.get((day.number, self._length))
+        cached = floor.of(self._view, own, self._today, self._now)
+        run = cached.runs.get((day.number, self._length))
         if run is not None and not run.first <= interval <= run.end:
             run = None
-        if run is not None and run.begun != self._begun(own, day, run):
-            floor.give_up_run(kept, run)
+        if run is not None and run.start != self._run_start(own, day, run):
+            floor.drop_run(cached, run)
             run = None
         if run is None:
-            run = Run(day, self._length, interval)
-            run.begun = self._begun(own, day, run)
+            run = IntervalRun(day, self._length, interval)
+            run.start = self._run_start(own, day, run)
         self._follow(changes)
         rows = run.read(max(self._over(day), interval))
         if rows.end < run.end:  # the clock was set back
-            return Found(rows, own.before(day, rows.end * self._width))
-        if run.left is None:
-            run.left = own.before(day, rows.end * self._width)
-        return Found(rows, run.left, (kept, run))
+            return CachedRows(rows, own.counts_before(day, rows.end * self._width))
+        if run.end_counts is None:
+            run.end_counts = own.counts_before(day, rows.end * self._width)
+        return CachedRows(rows, run.end_counts, (cached, run))
 
-    def keep(self, found: Found, day: Day, made: Sequence[bytes | None]) -> None:
-        """Cache the rows that were made for intervals that are over and are not cached yet."""
+    def cache_rows(self, found: CachedRows, day: Day, computed: Sequence[bytes | None]) -> None:
+        """Cache the rows that were computed for intervals that are over and are not cached yet."""
         over = self._over(day) - found.rows.end
         if found.run is not None and over > 0:
-            rows = [row or b"" for row in made[:over]]
+            rows = [row or b"" for row in computed[:over]]
             changes = self._floor.changes
             self._floor.add(self._view, *found.run, rows)
             self._follow(changes)
 
     def intervals(
-        self, day: Day, first: int, parts: Sequence[Part[bytes]]
+        self, day: Day, first: int, parts: Sequence[RowsOfDay[bytes]]
     ) -> Iterator[list[bytes]]:
         """Yield the rows of all services from a slot onward, interval by interval.
 
@@ -130,17 +130,17 @@ class KeptReading:
         interval = first // self._width
         joined = self._joined.get(day.number)
         if joined is not None:
-            over = min((kept.end for kept, _ in parts), default=interval)
+            over = min((cached.end for cached, _ in parts), default=interval)
             for rows in joined.rows(interval, over):
                 interval += 1
                 yield [rows] if rows else []
         services: list[list[bytes | None]] = []
-        unpacked = 0
-        for kept, made in parts:
-            services.append([*kept.since(interval), *made])
-            unpacked += kept.end - interval
-            if unpacked > _ROWS_OF_TURN:
-                unpacked = 0
+        rows_read = 0
+        for cached, computed in parts:
+            services.append([*cached.since(interval), *computed])
+            rows_read += cached.end - interval
+            if rows_read > _ROWS_PER_TURN:
+                rows_read = 0
                 yield []
         over = self._over(day)
         for rows_of_interval in zip_longest(*services):
@@ -162,19 +162,19 @@ class KeptReading:
         until = day.end + self._length - 1 if self._now >= day.end else self._now
         return max(0, until - day.begin) // self._length
 
-    def _begun(self, own: ServiceNow, day: Day, run: Run) -> Begun:
+    def _run_start(self, own: CurrentService, day: Day, run: IntervalRun) -> RunStart:
         """Return the numbers that a run starts from. Nothing reports when they change."""
         carried_over = own.carried_over if day == self._today and not run.first else 0
-        return (*own.before(day, run.first * self._width), carried_over)
+        return (*own.counts_before(day, run.first * self._width), carried_over)
 
 
 class JoinedReading:
     """Joined rows of some services that have not changed since one answer began."""
 
-    def __init__(self, floor: KeptFloor, key: JoinedKey, day: Day, first: int) -> None:
+    def __init__(self, floor: FloorCache, key: JoinedKey, day: Day, first: int) -> None:
         self._floor = floor
         self._key = key
-        self._fresh = Joined(len(key[0]), day, key[1][1], first)
+        self._fresh = JoinedIntervals(len(key[0]), day, key[1][1], first)
         known = floor.joined_of(key)
         self._first, self._blocks = first, list[bytes]()
         if known is not None and known.first <= first:
@@ -190,7 +190,7 @@ class JoinedReading:
                 return
             if blocks[number] is not self._blocks[number]:
                 return
-            yield unpacked(self._blocks[number])
+            yield decompressed(self._blocks[number])
 
     def add(self, interval: int, rows: bytes) -> None:
         """Cache the rows of an interval if they directly follow the cached ones."""

@@ -19,7 +19,7 @@ from floorcast.model.inbound import InboundEvent
 from floorcast.site.configuration import FloorConfig, Service
 from floorcast.statistics import interval_rows
 from floorcast.statistics import service_intervals as module
-from floorcast.statistics.kept_intervals import KeptFloor, KeptIntervals, KeptLimits
+from floorcast.statistics.interval_cache import FloorCache, IntervalCache, IntervalCacheLimits
 from floorcast.statistics.requests import EVERYTHING, ServiceFilter
 from floorcast.statistics.service_intervals import IntervalSpan, encoded_intervals
 from floorcast.statistics.visibility import Moment, Visibility
@@ -67,11 +67,11 @@ def rows_of(
     visibility: Visibility,
     moment: Moment,
     span: IntervalSpan,
-    kept: KeptIntervals | None = None,
+    cache: IntervalCache | None = None,
     wanted: ServiceFilter = EVERYTHING,
 ) -> list[bytes]:
     """Return a response's rows in order. Joined rows are split."""
-    return split(encoded_intervals(visibility.scopes(wanted), moment, span, kept).all())
+    return split(encoded_intervals(visibility.scopes(wanted), moment, span, cache).all())
 
 
 def split(pieces: Sequence[bytes]) -> list[bytes]:
@@ -80,7 +80,7 @@ def split(pieces: Sequence[bytes]) -> list[bytes]:
     return [bytes(row) for row in rows]
 
 
-class Begun(NamedTuple):
+class ResponseInProgress(NamedTuple):
     """A response in progress, with the expected rows and the rows that it has returned so far."""
 
     turns: Iterator[list[bytes]]
@@ -100,7 +100,9 @@ class Requests(RuleBasedStateMachine):
     def begin(self, most: int) -> None:
         """Begin in the evening, with a limit that may be too small for a day's rows."""
         self.floor = new_floor()
-        self.kept = KeptIntervals(KeptLimits(most, most, idle_ms=600_000, joined_services=2))
+        self.cache = IntervalCache(
+            IntervalCacheLimits(most, most, idle_ms=600_000, joined_services=2)
+        )
         self.seconds, self.entry, self.most = EVENING, 1, most
 
     def fold(self, event: InboundEvent) -> None:
@@ -144,7 +146,7 @@ class Requests(RuleBasedStateMachine):
         visibility = visible(self.floor, limits=frozenset({(1, 1)}) if limited else None)
         moment = seen(self.seconds + ahead)
         expected = rows_of(visibility, moment, span, wanted=wanted)
-        assert rows_of(visibility, moment, span, self.kept, wanted) == expected
+        assert rows_of(visibility, moment, span, self.cache, wanted) == expected
 
     @rule(span=SPANS, meanwhile=st.lists(call_events() | agent_events(), max_size=4))
     def ask_while_events_come(self, span: IntervalSpan, meanwhile: list[InboundEvent]) -> None:
@@ -153,7 +155,7 @@ class Requests(RuleBasedStateMachine):
         expected = rows_of(visible(self.floor), moment, span)
         rows: list[bytes] = []
         scopes = visible(self.floor, rows=1).scopes()
-        with encoded_intervals(scopes, moment, span, self.kept) as slices:
+        with encoded_intervals(scopes, moment, span, self.cache) as slices:
             for some in slices:
                 rows += some
                 if meanwhile:
@@ -171,41 +173,41 @@ class Requests(RuleBasedStateMachine):
     )
     def ask_beside_others(self, span: IntervalSpan, steps: list[tuple[int, Meanwhile]]) -> None:
         """Compare answers that are computed at the same time and share the cached rows."""
-        answers: list[Begun] = [self.begun(span)]
+        answers: list[ResponseInProgress] = [self.start(span)]
         for turns, meanwhile in steps:
             for answer in answers:
                 answer.take(turns)
             if isinstance(meanwhile, ServiceFilter):
-                rows = rows_of(visible(self.floor), seen(self.seconds), span, self.kept, meanwhile)
+                rows = rows_of(visible(self.floor), seen(self.seconds), span, self.cache, meanwhile)
                 expected = rows_of(visible(self.floor), seen(self.seconds), span, wanted=meanwhile)
                 assert rows == expected
             elif isinstance(meanwhile, tuple):
                 self.fold(shifted(meanwhile[0], self.seconds - meanwhile[1]))
             else:
-                answers.append(self.begun(span))
-        for answer in [*answers, self.begun(span)]:
+                answers.append(self.start(span))
+        for answer in [*answers, self.start(span)]:
             answer.take(1000)
             assert split(answer.rows) == answer.expected
 
-    def begun(self, span: IntervalSpan) -> Begun:
+    def start(self, span: IntervalSpan) -> ResponseInProgress:
         """Begin an answer about all services that reads one service per turn."""
         moment = seen(self.seconds)
         scopes = visible(self.floor, rows=1).scopes()
-        slices = encoded_intervals(scopes, moment, span, self.kept)
-        return Begun(iter(slices), rows_of(visible(self.floor), moment, span), [])
+        slices = encoded_intervals(scopes, moment, span, self.cache)
+        return ResponseInProgress(iter(slices), rows_of(visible(self.floor), moment, span), [])
 
     @invariant()
     def sizes_are_right_and_within_the_limits(self) -> None:
         """Check that each floor's size is the size of its runs and joined rows."""
-        for floor in self.kept.floors.values() if hasattr(self, "kept") else ():
+        for floor in self.cache.floors.values() if hasattr(self, "cache") else ():
             joined = sum(one.size for one in floor.joined.values())
             assert floor.size == joined + sum(
                 run.size for one in floor.services.values() for run in one.runs.values()
             )
             assert floor.size <= self.most
             assert joined * 4 <= self.most
-        if hasattr(self, "kept"):
-            assert self.kept.size == sum(floor.size for floor in self.kept.floors.values())
+        if hasattr(self, "cache"):
+            assert self.cache.size == sum(floor.size for floor in self.cache.floors.values())
 
 
 TestRequests = Requests.TestCase
@@ -217,19 +219,19 @@ class Made:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.rows = 0
-        rows_of = interval_rows.rows_of
+        rows_of = interval_rows.rows_by_interval
 
         def counted(*values: object) -> list[object]:
             rows = list(rows_of(*values))  # type: ignore[arg-type]  # as it is called
             self.rows += len(rows)
             return rows  # type: ignore[return-value]  # rows of any kind
 
-        monkeypatch.setattr(module, "rows_of", counted)
+        monkeypatch.setattr(module, "rows_by_interval", counted)
 
-    def of(self, floor: Floor, seconds: float, kept: KeptIntervals) -> int:
+    def of(self, floor: Floor, seconds: float, cache: IntervalCache) -> int:
         """Return the number of rows that a request for the day builds."""
         before = self.rows
-        rows_of(visible(floor), seen(seconds), IntervalSpan(), kept)
+        rows_of(visible(floor), seen(seconds), IntervalSpan(), cache)
         return self.rows - before
 
 
@@ -255,59 +257,59 @@ def busy_floor(services: int) -> Floor:
 
 def test_a_second_request_makes_only_what_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the rows of current intervals and those that a late event changes are built again."""
-    made, kept, floor = Made(monkeypatch), KeptIntervals(), busy_floor(4)
+    made, cache, floor = Made(monkeypatch), IntervalCache(), busy_floor(4)
     now = 900.0 * 20 - 1
-    first = made.of(floor, now, kept)
+    first = made.of(floor, now, cache)
     assert first == 4 * 68  # since midnight
-    assert made.of(floor, now, kept) == 4
-    assert made.of(floor, now + 900, kept) == 2 * 4
+    assert made.of(floor, now, cache) == 4
+    assert made.of(floor, now + 900, cache) == 2 * 4
     floor.fold(call("call.queue", now - 2 * 900, 7777, service=3), ticks(now + 900), "-")
-    assert made.of(floor, now + 900, kept) == 4 + 3
+    assert made.of(floor, now + 900, cache) == 4 + 3
     floor.apply(replace(PLAN, services=tuple(floor.state.directory.services.values())))
-    assert made.of(floor, now + 900, kept) == 4 * 69
+    assert made.of(floor, now + 900, cache) == 4 * 69
 
 
 def test_a_request_of_one_service_serves_one_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows are cached by service, so requests with different filters share them."""
-    made, kept, floor = Made(monkeypatch), KeptIntervals(), busy_floor(3)
+    made, cache, floor = Made(monkeypatch), IntervalCache(), busy_floor(3)
     now = seen(900.0 * 20 - 1)
-    rows_of(visible(floor), now, IntervalSpan(), kept, ServiceFilter(services=frozenset({2})))
-    assert made.of(floor, 900.0 * 20 - 1, kept) == 2 * 68 + 1
+    rows_of(visible(floor), now, IntervalSpan(), cache, ServiceFilter(services=frozenset({2})))
+    assert made.of(floor, 900.0 * 20 - 1, cache) == 2 * 68 + 1
 
 
 def test_a_client_does_not_push_out_the_rows_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
     """At the total limit, the largest client drops rows and then adds no more."""
     made, floors = Made(monkeypatch), [busy_floor(6), busy_floor(1)]
     floors[1].state.client = 2
-    kept = KeptIntervals(KeptLimits(client_bytes=60_000, all_bytes=60_000))
+    cache = IntervalCache(IntervalCacheLimits(client_bytes=60_000, all_bytes=60_000))
     now = 900.0 * 20 - 1
     for _ in range(3):
-        made.of(floors[0], now, kept)
-    assert made.of(floors[1], now, kept) == 68
+        made.of(floors[0], now, cache)
+    assert made.of(floors[1], now, cache) == 68
     for _ in range(3):
-        made.of(floors[0], now, kept)
-    assert made.of(floors[1], now, kept) == 1
-    assert sum(floor.size for floor in kept.floors.values()) <= 60_000
-    assert made.of(floors[0], now, kept) < 6 * 68
+        made.of(floors[0], now, cache)
+    assert made.of(floors[1], now, cache) == 1
+    assert sum(floor.size for floor in cache.floors.values()) <= 60_000
+    assert made.of(floors[0], now, cache) < 6 * 68
 
 
 def test_at_its_limit_a_client_keeps_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests read all services in order, so the last service must not evict the first."""
     made, floor = Made(monkeypatch), busy_floor(6)
-    kept = KeptIntervals(KeptLimits(client_bytes=40_000))
+    cache = IntervalCache(IntervalCacheLimits(client_bytes=40_000))
     now = 900.0 * 20 - 1
-    made.of(floor, now, kept)
-    (size,) = [one.size for one in kept.floors.values()]
-    again = made.of(floor, now, kept)
+    made.of(floor, now, cache)
+    (size,) = [one.size for one in cache.floors.values()]
+    again = made.of(floor, now, cache)
     assert 6 < again < 6 * 68
-    assert made.of(floor, now, kept) == again
+    assert made.of(floor, now, cache) == again
     only = ServiceFilter(services=frozenset({6}))
-    rows_of(visible(floor), seen(now), IntervalSpan(), kept, only)
+    rows_of(visible(floor), seen(now), IntervalSpan(), cache, only)
     before = made.rows
     later = seen(now + 700)
     for _ in range(2):
         before = made.rows
-        rows_of(visible(floor), later, IntervalSpan(), kept, only)
+        rows_of(visible(floor), later, IntervalSpan(), cache, only)
     assert made.rows - before <= 2  # rows not requested for ten minutes made room
     assert size <= 40_000
 
@@ -315,27 +317,29 @@ def test_at_its_limit_a_client_keeps_what_it_has(monkeypatch: pytest.MonkeyPatch
 class Asked:
     """Checks answers about a busy floor's day that read one service per turn."""
 
-    def __init__(self, services: int, limits: KeptLimits | None = None) -> None:
-        self.floor, self.kept = busy_floor(services), KeptIntervals(limits)
+    def __init__(self, services: int, limits: IntervalCacheLimits | None = None) -> None:
+        self.floor, self.cache = busy_floor(services), IntervalCache(limits)
         self.now = 900.0 * 20 - 1
 
     @property
-    def kept_floor(self) -> KeptFloor:
+    def floor_cache(self) -> FloorCache:
         """The floor's cached rows."""
-        (floor,) = self.kept.floors.values()
+        (floor,) = self.cache.floors.values()
         return floor
 
     def filled(self) -> int:
         """Return the size of the cache after an answer about all services."""
         self.ask()
-        return self.kept_floor.size
+        return self.floor_cache.size
 
-    def begin(self, wanted: ServiceFilter = EVERYTHING, seconds: int = 900) -> Begun:
+    def begin(self, wanted: ServiceFilter = EVERYTHING, seconds: int = 900) -> ResponseInProgress:
         """Begin an answer."""
         span, moment, visibility = IntervalSpan(seconds), seen(self.now), visible(self.floor)
         scopes = visible(self.floor, rows=1).scopes(wanted)
-        slices = encoded_intervals(scopes, moment, span, self.kept)
-        return Begun(iter(slices), rows_of(visibility, moment, span, wanted=wanted), [])
+        slices = encoded_intervals(scopes, moment, span, self.cache)
+        return ResponseInProgress(
+            iter(slices), rows_of(visibility, moment, span, wanted=wanted), []
+        )
 
     def ask(self, wanted: ServiceFilter = EVERYTHING, seconds: int = 900) -> None:
         """Check a whole answer."""
@@ -347,7 +351,7 @@ class Asked:
         self.floor.fold(event, ticks(self.now), "-")
 
 
-def finish(answer: Begun) -> None:
+def finish(answer: ResponseInProgress) -> None:
     """Check that an answer shows the floor as it was when the answer began."""
     answer.take(1000)
     assert split(answer.rows) == answer.expected
@@ -416,15 +420,15 @@ def test_rows_that_another_answer_found_to_have_changed_are_not_joined() -> None
 
 def test_joined_rows_are_dropped_with_the_runs_that_tell_their_changes() -> None:
     """A service without a request for ten minutes is dropped, and its joined rows are, too."""
-    asked = Asked(8, KeptLimits(client_bytes=Asked(8).filled() + 10_000))
+    asked = Asked(8, IntervalCacheLimits(client_bytes=Asked(8).filled() + 10_000))
     asked.filled()
-    assert asked.kept_floor.joined
+    assert asked.floor_cache.joined
     asked.now += 800
     for service in range(3, 9):
         for seconds in (300, 1800, 3600):
             asked.ask(ServiceFilter(services=frozenset({service})), seconds)
-    assert set(asked.kept_floor.services).isdisjoint({1, 2})
-    assert not asked.kept_floor.joined
+    assert set(asked.floor_cache.services).isdisjoint({1, 2})
+    assert not asked.floor_cache.joined
     asked.correct(1, 2000)
     asked.ask()
 
@@ -433,18 +437,20 @@ def test_rows_are_joined_only_if_the_runs_of_all_services_are_kept() -> None:
     """A client at its limit keeps no runs of the last services, so joined rows would be useless."""
     unlimited = Asked(8)
     unlimited.filled()
-    joined = sum(one.size for one in unlimited.kept_floor.joined.values())
-    (run,) = [one.size for one in unlimited.kept_floor.services[1].runs.values()]
+    joined = sum(one.size for one in unlimited.floor_cache.joined.values())
+    (run,) = [one.size for one in unlimited.floor_cache.services[1].runs.values()]
     assert 0 < joined < run
-    asked = Asked(8, KeptLimits(client_bytes=6 * run + joined))  # this leaves room for joined rows
+    asked = Asked(
+        8, IntervalCacheLimits(client_bytes=6 * run + joined)
+    )  # this leaves room for joined rows
     asked.filled()
     asked.ask()
-    assert not asked.kept_floor.joined
+    assert not asked.floor_cache.joined
 
 
 def test_rows_begin_with_the_agents_that_are_known_to_have_been_there() -> None:
     """When the day before yesterday is dropped, so is the number of agents since then."""
-    kept, floor = KeptIntervals(), new_floor()
+    cache, floor = IntervalCache(), new_floor()
     day = 86_400
     story = ((0, "ANN"), (day - 40_000, "ANN"), (day, "ANN"), (day + 43_300, "BOB"))
     for number, (at, who) in enumerate(story, 2):
@@ -452,5 +458,5 @@ def test_rows_begin_with_the_agents_that_are_known_to_have_been_there() -> None:
         floor.fold(agent("READY", at, who, service=10), ticks(at), "-")
         for moment in (seen(at + 100), seen(at + 1000)):
             for span in (IntervalSpan(), IntervalSpan(900, 86_400)):
-                rows = rows_of(visible(floor), moment, span, kept)
+                rows = rows_of(visible(floor), moment, span, cache)
                 assert rows == rows_of(visible(floor), moment, span)

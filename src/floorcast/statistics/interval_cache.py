@@ -4,7 +4,7 @@ The cache keeps the rows of intervals that are over, as JSON, by service, day an
 A row is dropped when the floor's ledger reports a new count in its interval, when an agent whose
 present state reaches into the interval changes, and when the site changes.
 
-Rows of many services are also kept joined in the order of an answer, because sorting 50,000 rows
+Rows of many services are also cached joined in the order of an answer, because sorting 50,000 rows
 takes longer than reading them.
 """
 
@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from floorcast.floor.view import Day, FloorView, Service
-from floorcast.statistics.interval_rows import AgentState, ServiceNow
-from floorcast.statistics.interval_runs import Run, RunKey
-from floorcast.statistics.joined_intervals import Joined
+from floorcast.statistics.interval_rows import AgentState, CurrentService
+from floorcast.statistics.interval_runs import IntervalRun, RunKey
+from floorcast.statistics.joined_intervals import JoinedIntervals
 from floorcast.statistics.visibility import Moment
 
-__all__ = ["JoinedKey", "KeptFloor", "KeptIntervals", "KeptLimits", "KeptService"]
+__all__ = ["CachedService", "FloorCache", "IntervalCache", "IntervalCacheLimits", "JoinedKey"]
 
 _NEVER = 1 << 62
 _JOINED_SHARE = 4  # joined rows may use one in this many of a client's bytes
@@ -28,12 +28,12 @@ JoinedKey = tuple[tuple[int, ...], RunKey]
 """The services' ids and the key of their runs."""
 
 
-class KeptLimits(NamedTuple):
+class IntervalCacheLimits(NamedTuple):
     """The maximum size of the cached rows, for each client and for all clients together.
 
     A client at ``client_bytes`` drops services that were not requested within ``idle_ms``. If there
     are none, it caches no more rows. At ``all_bytes``, the client with the most bytes drops the
-    service that was requested least recently. Rows are also kept joined if an answer covers at
+    service that was requested least recently. Rows are also cached joined if an answer covers at
     least ``joined_services`` services.
     """
 
@@ -43,7 +43,7 @@ class KeptLimits(NamedTuple):
     joined_services: int = 8
 
 
-class KeptService:
+class CachedService:
     """One service's runs, by day and interval length.
 
     ``states`` holds the states of agents whose time is not counted yet. ``used`` is the time of
@@ -55,7 +55,7 @@ class KeptService:
     def __init__(self, service: Service) -> None:
         self.service = service
         self.states: list[AgentState] = []
-        self.runs: dict[RunKey, Run] = {}
+        self.runs: dict[RunKey, IntervalRun] = {}
         self.used = 0
 
     def first_change(self, view: FloorView, states: list[AgentState]) -> int:
@@ -65,67 +65,69 @@ class KeptService:
             changed = _first_change(self.states, states)
             self.states = states
         for day in {day for day, _ in self.runs}:
-            recounted = view.take_recounted(day, number)
-            if recounted is not None:
-                changed = min(changed, recounted)
+            changed_since = view.take_recounted(day, number)
+            if changed_since is not None:
+                changed = min(changed, changed_since)
         return changed
 
 
-class KeptFloor:
+class FloorCache:
     """The cached rows of one floor, by service. The service that was requested last comes last.
 
-    All rows depend on ``made_for``. ``joined`` holds the joined rows of many services; these are
-    valid only while the runs of all these services are kept. ``changes`` counts how often rows
-    were found to have changed.
+    All rows depend on ``computed_for``. ``joined`` holds the joined rows of many services; these
+    are valid only while the runs of all these services are cached. ``changes`` counts how often
+    rows were found to have changed.
     """
 
-    def __init__(self, keeper: KeptIntervals, client: int, made_for: object) -> None:
-        self._keeper = keeper
+    def __init__(self, cache: IntervalCache, client: int, computed_for: object) -> None:
+        self._cache = cache
         self.client = client
-        self.made_for = made_for
-        self.services: dict[int, KeptService] = {}
-        self.joined: dict[JoinedKey, Joined] = {}
+        self.computed_for = computed_for
+        self.services: dict[int, CachedService] = {}
+        self.joined: dict[JoinedKey, JoinedIntervals] = {}
         self.size = 0
         self.changes = 0
 
-    def of(self, view: FloorView, own: ServiceNow, today: Day, now: int) -> KeptService:
+    def of(self, view: FloorView, own: CurrentService, today: Day, now: int) -> CachedService:
         """Return the cached rows of a service, without those that have changed."""
         service = own.service
-        kept = self.services.pop(service.id, None)
-        if kept is not None and kept.service is not service:
-            self._give_up(kept)
-            kept = None
-        if kept is None:
-            kept = KeptService(service)
-        self.services[service.id] = kept
-        kept.used = now
-        for old in [key for key in kept.runs if key[0] < today.number - 1]:
-            self.give_up_run(kept, kept.runs[old])
-        changed = kept.first_change(view, own.states)
+        cached = self.services.pop(service.id, None)
+        if cached is not None and cached.service is not service:
+            self._drop_service(cached)
+            cached = None
+        if cached is None:
+            cached = CachedService(service)
+        self.services[service.id] = cached
+        cached.used = now
+        for old in [key for key in cached.runs if key[0] < today.number - 1]:
+            self.drop_run(cached, cached.runs[old])
+        changed = cached.first_change(view, own.states)
         if changed < _NEVER:
-            self._cut(kept, changed)
-        return kept
+            self._cut(cached, changed)
+        return cached
 
-    def add(self, view: FloorView, kept: KeptService, run: Run, rows: Sequence[bytes]) -> None:
+    def add(
+        self, view: FloorView, cached: CachedService, run: IntervalRun, rows: Sequence[bytes]
+    ) -> None:
         """Add rows to a service's run, within the limits.
 
-        A new run replaces the kept run that it does not adjoin, unless the kept run is longer.
+        A new run replaces the cached run that it does not adjoin, unless the cached run is longer.
         """
-        known = kept.runs.get(run.key)
+        known = cached.runs.get(run.key)
         if known is not run:
             if known is not None and known.end - known.first > len(rows):
                 return
-            self.give_up_run(kept, known or run)
-            kept.runs[run.key] = run
+            self.drop_run(cached, known or run)
+            cached.runs[run.key] = run
             self._grow(run.size)
         self._grow(run.add(rows))
         view.settle(run.begin + run.end * run.length)
-        while self._keeper.has_too_much(self):
-            if not self.drop_oldest(kept.used - self._keeper.limits.idle_ms):
-                self.give_up_run(kept, run)
+        while self._cache.is_over_limit(self):
+            if not self.drop_oldest(cached.used - self._cache.limits.idle_ms):
+                self.drop_run(cached, run)
                 return
 
-    def joined_of(self, key: JoinedKey) -> Joined | None:
+    def joined_of(self, key: JoinedKey) -> JoinedIntervals | None:
         """Return the joined rows of some services and mark them as the most recently requested."""
         joined = self.joined.pop(key, None)
         if joined is not None:
@@ -133,19 +135,19 @@ class KeptFloor:
         return joined
 
     def has_runs(self, key: JoinedKey) -> bool:
-        """Return whether the runs of all these services are kept.
+        """Return whether the runs of all these services are cached.
 
         Changes in joined rows are noticed only through these runs.
         """
-        kept = (self.services.get(service) for service in key[0])
-        return all(one is not None and key[1] in one.runs for one in kept)
+        cached = (self.services.get(service) for service in key[0])
+        return all(one is not None and key[1] in one.runs for one in cached)
 
-    def add_joined(self, key: JoinedKey, joined: Joined, rows: bytes) -> None:
+    def add_joined(self, key: JoinedKey, joined: JoinedIntervals, rows: bytes) -> None:
         """Add the joined rows of the next interval if there is room for them.
 
         To make room, other joined rows are dropped. The least recently requested ones go first.
         """
-        most = self._keeper.limits.client_bytes
+        most = self._cache.limits.client_bytes
         size = joined.size
         joined.add(rows)
         if self.joined.get(key) is not joined:
@@ -153,20 +155,20 @@ class KeptFloor:
             self.joined[key] = joined
             size = 0
         self._grow(joined.size - size)
-        while self._joined_size() * _JOINED_SHARE > most or self._keeper.has_too_much(self):
+        while self._joined_size() * _JOINED_SHARE > most or self._cache.is_over_limit(self):
             oldest = next(iter(self.joined))
             self._drop_joined(oldest)
             if oldest == key:
                 return
 
-    def give_up_run(self, kept: KeptService, run: Run) -> None:
-        """Drop a run if it is kept, and the joined rows whose changes only it would show."""
-        if kept.runs.get(run.key) is run:
-            del kept.runs[run.key]
+    def drop_run(self, cached: CachedService, run: IntervalRun) -> None:
+        """Drop a run if it is cached, and the joined rows whose changes only it would show."""
+        if cached.runs.get(run.key) is run:
+            del cached.runs[run.key]
             self._grow(-run.size)
         self.changes += 1
         for key in list(self.joined):
-            if key[1] == run.key and kept.service.id in key[0]:
+            if key[1] == run.key and cached.service.id in key[0]:
                 self._drop_joined(key)
 
     def drop_oldest(self, before: int) -> bool:
@@ -174,23 +176,23 @@ class KeptFloor:
 
         Returns whether it was dropped.
         """
-        number, kept = next(iter(self.services.items()))
-        if kept.used >= before:
+        number, cached = next(iter(self.services.items()))
+        if cached.used >= before:
             return False
         del self.services[number]
-        self._give_up(kept)
+        self._drop_service(cached)
         return True
 
-    def _cut(self, kept: KeptService, changed: int) -> None:
+    def _cut(self, cached: CachedService, changed: int) -> None:
         self.changes += 1
-        for run in kept.runs.values():
+        for run in cached.runs.values():
             self._grow(-run.cut(changed))
         for joined in self.joined.values():
             self._grow(-joined.cut(changed))
 
-    def _give_up(self, kept: KeptService) -> None:
-        for run in list(kept.runs.values()):
-            self.give_up_run(kept, run)
+    def _drop_service(self, cached: CachedService) -> None:
+        for run in list(cached.runs.values()):
+            self.drop_run(cached, run)
 
     def _drop_joined(self, key: JoinedKey) -> None:
         joined = self.joined.pop(key, None)
@@ -202,32 +204,32 @@ class KeptFloor:
 
     def _grow(self, size: int) -> None:
         self.size += size
-        self._keeper.note_growth(self, size)
+        self._cache.note_growth(self, size)
 
 
-class KeptIntervals:
+class IntervalCache:
     """The cached rows of all floors, by client."""
 
-    def __init__(self, limits: KeptLimits | None = None) -> None:
-        self.limits = limits or KeptLimits()
-        self.floors: dict[int, KeptFloor] = {}
+    def __init__(self, limits: IntervalCacheLimits | None = None) -> None:
+        self.limits = limits or IntervalCacheLimits()
+        self.floors: dict[int, FloorCache] = {}
         self.size = 0
 
-    def of(self, view: FloorView, moment: Moment) -> KeptFloor:
+    def of(self, view: FloorView, moment: Moment) -> FloorCache:
         """Return the cached rows of a floor. Rows made for an earlier site are dropped."""
-        made_for = (view.hooks, view.configured_in, moment.quiet_call, moment.quiet_agent)
-        kept = self.floors.get(view.client)
-        if kept is None or kept.made_for != made_for:
-            self.size -= 0 if kept is None else kept.size
-            kept = self.floors[view.client] = KeptFloor(self, view.client, made_for)
-        return kept
+        computed_for = (view.hooks, view.configured_in, moment.quiet_call, moment.quiet_agent)
+        cached = self.floors.get(view.client)
+        if cached is None or cached.computed_for != computed_for:
+            self.size -= 0 if cached is None else cached.size
+            cached = self.floors[view.client] = FloorCache(self, view.client, computed_for)
+        return cached
 
-    def note_growth(self, floor: KeptFloor, size: int) -> None:
+    def note_growth(self, floor: FloorCache, size: int) -> None:
         """Add to the total size, unless the floor has been replaced."""
         if self.floors.get(floor.client) is floor:
             self.size += size
 
-    def has_too_much(self, floor: KeptFloor) -> bool:
+    def is_over_limit(self, floor: FloorCache) -> bool:
         """Return whether a floor must drop rows, once larger floors have dropped theirs."""
         if floor.size > self.limits.client_bytes:
             return True
@@ -238,7 +240,7 @@ class KeptIntervals:
         return False
 
 
-def _size(floor: KeptFloor) -> int:
+def _size(floor: FloorCache) -> int:
     return floor.size
 
 
