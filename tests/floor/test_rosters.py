@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.floor.agents import OnFloor
+from floorcast.floor.agents import FloorAgent
 from floorcast.floor.floor import Floor
 from floorcast.floor.rosters import Roster
 from floorcast.floor.state import from_snapshot, snapshot_parts
@@ -38,8 +38,8 @@ def test_a_thing_is_at_one_service_or_at_none() -> None:
 def assert_right(floor: Floor) -> None:
     """Check that each agent and each campaign is listed where it belongs."""
     for agent in floor.state.agents.values():
-        there: Roster[OnFloor] = floor.on_duty
-        elsewhere: Roster[OnFloor] = floor.off_duty
+        there: Roster[FloorAgent] = floor.on_duty
+        elsewhere: Roster[FloorAgent] = floor.off_duty
         if not agent.logged_in:
             there, elsewhere = elsewhere, there
         assert there.of(agent.service)[agent.id] is agent

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from floorcast.archive.hours import Hour
-from floorcast.floor.agents import OnFloor
+from floorcast.floor.agents import FloorAgent
 from floorcast.floor.counters import AgentDay
 from floorcast.floor.intervals import SLOT_MS
 from floorcast.model.states import NOT_READY
@@ -57,7 +57,7 @@ class AgentRecorder:
             found = self._slots[key] = AgentDay()
             return found
 
-    def spent(self, agent: OnFloor, begin: int, spent: int, sign: int) -> None:
+    def spent(self, agent: FloorAgent, begin: int, spent: int, sign: int) -> None:
         """Count time in the agent's state."""
         if not self.recording:
             return
@@ -74,10 +74,10 @@ class AgentRecorder:
             stop = min(end, begin + SLOT_MS - (begin - self._hour.start) % SLOT_MS)
             figures.time[agent.state] += sign * (stop - begin)
             if agent.state is NOT_READY:
-                figures.reasons[agent.slot] += sign * (stop - begin)
+                figures.reasons[agent.reason_slot] += sign * (stop - begin)
             begin = stop
 
-    def visit(self, agent: OnFloor, at: int, sign: int) -> None:
+    def visit(self, agent: FloorAgent, at: int, sign: int) -> None:
         """Count a visit to the agent's state."""
         figures = self.slot(at, agent.service, agent.id) if self.recording else None
         if figures is not None:

@@ -21,7 +21,7 @@ from floorcast.archive.hours import (
     boundary_before,
     hours_between,
 )
-from floorcast.floor.agents import OnFloor
+from floorcast.floor.agents import FloorAgent
 from floorcast.floor.call_fold import OF_CALLS
 from floorcast.floor.calls import Call, Key
 from floorcast.floor.floor import Floor
@@ -107,7 +107,7 @@ class HourFold:
         self._sealed_until = 0
         self._source = source
         self.quiet_call = limits.quiet_call
-        self.present: list[tuple[OnFloor, int, int]] = []
+        self.present: list[tuple[FloorAgent, int, int]] = []
         self._quiet_agent = limits.quiet_agent
         self._gone: dict[Key, bytes] = {}
 
@@ -236,7 +236,7 @@ class HourFold:
             return None
         number = self.floor.state.directory.known_agent(event.data.agent)
         agent = None if number is None else self.floor.state.agents.get(number)
-        return None if agent is None else agent.wraps_up
+        return None if agent is None else agent.wrap_up_call
 
     def _reload_calls(self, events: Sequence[LoggedEvent], entry: Entry) -> None:
         unknown = self.floor.unknown_calls(events)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable
 from itertools import islice
 
 from floorcast.floor.active_campaigns import ActiveCampaigns
-from floorcast.floor.agents import OnFloor
+from floorcast.floor.agents import FloorAgent
 from floorcast.floor.call_table import CallTable
 from floorcast.floor.change_hooks import ChangeHooks
 from floorcast.floor.directory import Thing
@@ -39,7 +39,7 @@ class Ageing:
     def __init__(
         self,
         state: FloorState,
-        rosters: tuple[Roster[OnFloor], Roster[OnFloor]],
+        rosters: tuple[Roster[FloorAgent], Roster[FloorAgent]],
         at_work: ActiveCampaigns,
         calls: CallTable,
         hooks: ChangeHooks,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from floorcast.floor.agents import CallInHand, OnFloor
+from floorcast.floor.agents import CurrentCall, FloorAgent
 from floorcast.floor.call_effects import CallEffects
 from floorcast.floor.calls import Call, Key
 from floorcast.floor.directory import NO_SERVICE
@@ -20,10 +20,10 @@ class AgentCalls:
         self._state = state
         self._calls = calls
 
-    def named(self, ref: CallRef, agent: int, at: int, *, is_answer: bool) -> CallInHand:
+    def referenced_call(self, ref: CallRef, agent: int, at: int, *, is_answer: bool) -> CurrentCall:
         """Return the call that an agent's event at ``at`` (ms) names, filled in from known data."""
         named = None if ref.service is None else self._state.directory.service(ref.service)
-        call = CallInHand(
+        call = CurrentCall(
             None if ref.transaction_id is None else int(ref.transaction_id),
             ref.session_id,
             named,
@@ -52,20 +52,20 @@ class AgentCalls:
             call.served = call.service if is_answer else serving(known, agent, at)
         return call
 
-    def answered(self, call: Call, agent: int, at: int) -> CallInHand:
+    def answered_call(self, call: Call, agent: int, at: int) -> CurrentCall:
         """Return the call of a ``call.answer`` that named an agent at ``at`` (ms)."""
-        in_hand = CallInHand(call.transaction, call.session)
-        in_hand.phone, in_hand.account = call.customer_phone, call.account
-        in_hand.campaign_type, in_hand.direction = call.campaign_type, call.direction
-        in_hand.service = self._service_of(call.key, agent)
-        in_hand.served = serving(call, agent, at)
-        return in_hand
+        current = CurrentCall(call.transaction, call.session)
+        current.phone, current.account = call.customer_phone, call.account
+        current.campaign_type, current.direction = call.campaign_type, call.direction
+        current.service = self._service_of(call.key, agent)
+        current.served = serving(call, agent, at)
+        return current
 
-    def tell(
+    def apply_to_call(
         self,
-        agent: OnFloor,
+        agent: FloorAgent,
         kind: str,
-        ref: CallInHand,
+        ref: CurrentCall,
         key: Key,
         service: int | None,
         at: int,
@@ -78,7 +78,7 @@ class AgentCalls:
             if call.direction is None:
                 self._calls.tally.direct(call, ref.direction)
             self._calls.step(call, Step(at, ANSWER, service, agent.id))
-        if agent.several:
+        if agent.had_several_services:
             self._calls.tally.reassigned[key].add(agent.id)
         if kind != "IN_CALL" and key in table.calls:  # an In Call event has touched it already
             table.touch(key, at, now)

@@ -6,7 +6,14 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from floorcast.floor.agent_calls import AgentCalls, serving
-from floorcast.floor.agents import ANSWERED, LATE_LOGON, AgentMoment, CallInHand, OnFloor, Told
+from floorcast.floor.agents import (
+    ANSWERED,
+    LATE_LOGON,
+    AgentMoment,
+    CurrentCall,
+    EventDetails,
+    FloorAgent,
+)
 from floorcast.floor.call_effects import CallEffects
 from floorcast.floor.calls import Call, Key
 from floorcast.floor.counters import reason_index
@@ -59,7 +66,7 @@ class AgentFold:
         self,
         state: FloorState,
         calls: CallEffects,
-        rosters: tuple[OnDuty, Roster[OnFloor]],
+        rosters: tuple[OnDuty, Roster[FloorAgent]],
         timeline: Timeline,
         too_late: Callable[[], None],
         folded: FoldTimes,
@@ -67,13 +74,13 @@ class AgentFold:
         self._state = state
         self._folded = folded
         self._calls = calls
-        self._named = AgentCalls(state, calls)
+        self._agent_calls = AgentCalls(state, calls)
         self._on_duty, self._off_duty = rosters
         self._timeline = timeline
         self._too_late = too_late
         self._reasons = _counted_as(state.config.not_ready_reasons)
 
-    def heard(self, event: AgentState, at: int, now: int, _event_id: str) -> OutboundEvent:
+    def fold_state(self, event: AgentState, at: int, now: int, _event_id: str) -> OutboundEvent:
         """Fold the event of an agent that entered a state at ``at``, recorded at ``now`` (ms).
 
         Returns the event for the feed.
@@ -85,24 +92,31 @@ class AgentFold:
         service = None if data.service is None else directory.service(data.service)
         if data.call is not None:
             is_answer = kind == "IN_CALL"
-            call = self._named.named(data.call, agent.id, min(at, now), is_answer=is_answer)
+            call = self._agent_calls.referenced_call(
+                data.call, agent.id, min(at, now), is_answer=is_answer
+            )
             key = call.key
         # a source whose clock is ahead must not add time that has not passed yet
         counts_at = min(at, now)
-        told = None if call is None and _tells_nothing(data) else self._told(data, call)
-        if told is not None and told.services and len(told.services) > 1 and not agent.several:
-            agent.several = True
+        details = None if call is None and _has_no_details(data) else self._details(data, call)
+        if (
+            details is not None
+            and details.services
+            and len(details.services) > 1
+            and not agent.had_several_services
+        ):
+            agent.had_several_services = True
             for one in self._timeline.calls_of(agent):
                 self._calls.tally.reassigned[one].add(agent.id)
-        moment = AgentMoment(counts_at, kind, service, told)
+        moment = AgentMoment(counts_at, kind, service, details)
         if counts_at >= agent.reached or self._timeline.places(agent, counts_at, now):
             if key is not None and kind == "IN_CALL":
                 self._calls.table.touch(key, at, now)
             then = self._take(agent, moment, now)
             service = then.service
             if call is not None and key is not None:
-                own = then.at_hand if call.named is None else call.named
-                self._named.tell(agent, kind, call, key, own, at, now)
+                own = then.named_service if call.named is None else call.named
+                self._agent_calls.apply_to_call(agent, kind, call, key, own, at, now)
         else:
             self._take_late(agent, moment, now)
         served = None if service == NO_SERVICE else service
@@ -116,13 +130,13 @@ class AgentFold:
     def answered(self, number: int, call: Call, at: int, now: int) -> None:
         """Fold a ``call.answer`` that named the agent."""
         agent = self.agent(number)
-        in_hand = self._named.answered(call, number, min(at, now))
-        if agent.several:
+        current = self._agent_calls.answered_call(call, number, min(at, now))
+        if agent.had_several_services:
             self._calls.tally.reassigned[call.key].add(number)
-        moment = AgentMoment(min(at, now), ANSWERED, None, Told(call=in_hand))
+        moment = AgentMoment(min(at, now), ANSWERED, None, EventDetails(call=current))
         if self._timeline.places(agent, moment.at, now):
             self._timeline.take(agent, moment, now)
-        elif agent.in_call_at > moment.at and call.key not in agent.on:
+        elif agent.in_call_at > moment.at and call.key not in agent.current_calls:
             # too late to count, and the agent has been in another call since
             self._calls.leave(call.key, number, agent.in_call_at, 1)
 
@@ -136,21 +150,21 @@ class AgentFold:
             call = self._calls.table.calls.get(key)
             for number in reassigned.pop(key):
                 known = self._state.agents.get(number)
-                if call is not None and known is not None and known.several:
+                if call is not None and known is not None and known.had_several_services:
                     agent = self.agent(number)
                     service, of_agent = agent.service, partial(serving, call, number)
                     self._timeline.reassign(agent, key, of_agent, now)
                     if agent.service != service:
                         self._note_change(agent, now)
 
-    def agent(self, number: int) -> OnFloor:
+    def agent(self, number: int) -> FloorAgent:
         """Return an agent that is about to change, after calling the hooks. Create it if needed."""
         hooks = self._calls.hooks
         for hook in hooks.agents:
             hook(number)
         agent = self._state.agents.get(number)
         if agent is None:
-            agent = self._state.agents[number] = OnFloor(number)
+            agent = self._state.agents[number] = FloorAgent(number)
             self._off_duty.put(number, agent, agent.logged_in_to)
         if hooks.services:
             for service in agent.logged_in_to:
@@ -158,7 +172,7 @@ class AgentFold:
                     hook(service)
         return agent
 
-    def locate(self, agent: OnFloor) -> None:
+    def locate(self, agent: FloorAgent) -> None:
         """Update the services under which the rosters list the agent."""
         on = agent.logged_in
         self._on_duty.put(agent.id, agent, agent.logged_in_to if on else ())
@@ -182,18 +196,18 @@ class AgentFold:
         elif agent.state is WRAP_UP or (
             type(event) is AgentState and event.data.event_type == "WRAP_UP"
         ):
-            keys = (agent.wraps_up, agent.answered)
+            keys = (agent.wrap_up_call, agent.answered)
         elif type(event) is AgentState and event.data.event_type == "IN_CALL":
             # calls that the agent leaves for this one; it has already left any that ended
             quiet = self._calls.table.quiet
-            keys = [key for key in agent.on if key in quiet]
+            keys = [key for key in agent.current_calls if key in quiet]
         for key in keys:
             if key is not None and key not in self._calls.table.calls:
                 found[key] = None
 
     # -- one event -------------------------------------------------------------------------
 
-    def _take(self, agent: OnFloor, moment: AgentMoment, now: int) -> OnFloor:
+    def _take(self, agent: FloorAgent, moment: AgentMoment, now: int) -> FloorAgent:
         state, since, reason = agent.state, agent.since, agent.reason
         at, services, team = agent.service, agent.services, agent.team
         then = self._timeline.take(agent, moment, now)
@@ -207,11 +221,11 @@ class AgentFold:
             self._state.directory.join_team(agent.id, agent.team)
         return then
 
-    def _note_change(self, agent: OnFloor, now: int) -> None:
+    def _note_change(self, agent: FloorAgent, now: int) -> None:
         agent.changed_at = now
         self._folded.note(agent.id)
 
-    def _take_late(self, agent: OnFloor, moment: AgentMoment, now: int) -> None:
+    def _take_late(self, agent: FloorAgent, moment: AgentMoment, now: int) -> None:
         """Fold an event that is too late for any figure.
 
         A LOGON still sets the members that no other event has set. They apply from the agent's last
@@ -219,27 +233,27 @@ class AgentFold:
         """
         self._too_late()
         if moment.kind == "LOGON":
-            known = moment.told or Told()
-            told = Told(services=known.services, team=known.team, told_at=moment.at)
-            late = AgentMoment(agent.reached, LATE_LOGON, moment.service, told)
+            known = moment.details or EventDetails()
+            details = EventDetails(services=known.services, team=known.team, logon_at=moment.at)
+            late = AgentMoment(agent.reached, LATE_LOGON, moment.service, details)
             self._take(agent, late, now)
 
-    def _told(self, data: AgentStateData, call: CallInHand | None) -> Told | None:
+    def _details(self, data: AgentStateData, call: CurrentCall | None) -> EventDetails | None:
         reason, skill, monitored = data.reason, data.skill, data.monitored
         services, team = None, None
         if data.services is not None:
             services = tuple(dict.fromkeys(map(self._state.directory.service, data.services)))
         if data.team is not None:
             team = self._state.directory.team(data.team)
-        slot = _NO_REASON if not reason else reason_index(self._reasons.get(reason, reason))
-        return Told(reason, slot, services, team, monitored, skill, call)
+        reason_slot = _NO_REASON if not reason else reason_index(self._reasons.get(reason, reason))
+        return EventDetails(reason, reason_slot, services, team, monitored, skill, call)
 
 
 _NO_KEYS: Iterable[Key | None] = ()
 _NO_REASON = reason_index(None)
 
 
-def _tells_nothing(data: AgentStateData) -> bool:
+def _has_no_details(data: AgentStateData) -> bool:
     """Return whether the event has only a state and a service."""
     if data.reason is not None or data.monitored is not None or data.skill is not None:
         return False
@@ -252,9 +266,9 @@ def _counted_as(reasons: tuple[NotReadyReason, ...]) -> dict[str, str]:
 
 def _agent_event(
     client: int,
-    agent: OnFloor,
+    agent: FloorAgent,
     data: AgentStateData,
-    call: CallInHand | None,
+    call: CurrentCall | None,
     service: int | None,
     at: int,
     directory: Directory,

@@ -9,9 +9,9 @@ from floorcast.floor.agents import (
     ANSWERED,
     LATE_LOGON,
     AgentMoment,
-    CallInHand,
-    OnFloor,
-    Told,
+    CurrentCall,
+    EventDetails,
+    FloorAgent,
 )
 from floorcast.floor.call_effects import CallEffects
 from floorcast.floor.calls import Key, WrapUp
@@ -46,11 +46,11 @@ _NO_REASON = reason_index(None)
 class AgentTimes(Protocol):
     """Receives every count of agents' time and visits. Times are in ms."""
 
-    def spent(self, agent: OnFloor, begin: int, spent: int, sign: int) -> None:
+    def spent(self, agent: FloorAgent, begin: int, spent: int, sign: int) -> None:
         """Count ``spent`` ms in the agent's state from ``begin`` (+1), or take them back (-1)."""
         ...
 
-    def visit(self, agent: OnFloor, at: int, sign: int) -> None:
+    def visit(self, agent: FloorAgent, at: int, sign: int) -> None:
         """Count the agent's visit to its state and service at ``at`` (+1), or take it back (-1)."""
         ...
 
@@ -77,7 +77,7 @@ class AgentCounts:
         # The day of the last event; the next event is nearly always on the same day.
         self._day = _Day(0, 0, 0)
 
-    def visit(self, agent: OnFloor, at: int, sign: int) -> None:
+    def visit(self, agent: FloorAgent, at: int, sign: int) -> None:
         """Count the agent's visit to its state and service, unless counted already that day."""
         day = self._day
         if not day.begin <= at < day.end:
@@ -85,7 +85,7 @@ class AgentCounts:
             day = self._day = _Day(number, *self._calendar.bounds(number))
         self._visit(agent, day.number, at, sign)
 
-    def time(self, agent: OnFloor, until: int, sign: int) -> None:
+    def time(self, agent: FloorAgent, until: int, sign: int) -> None:
         """Count the agent's time in its state from its last event to ``until``."""
         begin, day = agent.last_event, self._day
         if begin >= until:
@@ -99,7 +99,7 @@ class AgentCounts:
             self._slice(agent, part, begin, spent, sign)
             begin += spent
 
-    def _visit(self, agent: OnFloor, day: int, at: int, sign: int) -> None:
+    def _visit(self, agent: FloorAgent, day: int, at: int, sign: int) -> None:
         place = (day, agent.service)
         visited = agent.visited
         if place in visited:
@@ -112,7 +112,7 @@ class AgentCounts:
                 if self._times is not None:
                     self._times.visit(agent, at, sign)
 
-    def _slice(self, agent: OnFloor, on: _Day, begin: int, spent: int, sign: int) -> None:
+    def _slice(self, agent: FloorAgent, on: _Day, begin: int, spent: int, sign: int) -> None:
         state, service, day = agent.state, agent.service, on.number
         if (day, service) not in agent.visited:
             self._visit(agent, day, begin, sign)
@@ -126,7 +126,7 @@ class AgentCounts:
             after = begin - on.begin
             slots.add_time(state, after, after + spent, sign)
             if state is NOT_READY:
-                counter.reasons[agent.slot] += sign * spent
+                counter.reasons[agent.reason_slot] += sign * spent
             if self._times is not None:
                 self._times.spent(agent, begin, spent, sign)
 
@@ -149,12 +149,12 @@ class AgentStates:
         self._calls = calls
         self._quiet = quiet
 
-    def enter(self, agent: OnFloor, moment: AgentMoment, sign: int) -> None:
+    def enter(self, agent: FloorAgent, moment: AgentMoment, sign: int) -> None:
         """Apply a moment to an agent. Count it (1), take its counts back (-1), or do neither (0).
 
         Members are compared before they are set, because setting one takes ten times as long.
         """
-        at, kind, told = moment.at, moment.kind, moment.told
+        at, kind, details = moment.at, moment.kind, moment.details
         agent.reached = at
         if kind in _WITHOUT_STATE:
             self._note(agent, moment, sign)
@@ -169,18 +169,18 @@ class AgentStates:
             self._counts.time(agent, until, sign)
         if begins and was is WRAP_UP:
             self._end_wrap_up(agent, until, sign)
-        if told is not None or moment.service is not None:
-            _learn(agent, moment.service, told, at)
+        if details is not None or moment.service is not None:
+            _learn(agent, moment.service, details, at)
         if begins:
             _begin_visit(agent, kind, state, at)
         if state is NOT_READY or was is NOT_READY:
-            _give_reason(agent, told)
+            _set_reason(agent, details)
         agent.last_event = at
-        self._take_call(agent, kind, None if told is None else told.call, sign)
+        self._set_call(agent, kind, None if details is None else details.call, sign)
         if state is not LOGOFF:
             self._counts.visit(agent, at, sign)
 
-    def _take_call(self, agent: OnFloor, kind: str, call: CallInHand | None, sign: int) -> None:
+    def _set_call(self, agent: FloorAgent, kind: str, call: CurrentCall | None, sign: int) -> None:
         state = agent.state
         if state not in _HOLDS_CALL:
             if agent.call is not None:
@@ -196,38 +196,38 @@ class AgentStates:
                 if kind == "IN_CALL":
                     self._answer(agent, key, sign)
                 elif state is WRAP_UP:
-                    agent.wraps_up = key
+                    agent.wrap_up_call = key
         if agent.services:
-            _at_the_call(agent)
+            _choose_service(agent)
 
-    def _answer(self, agent: OnFloor, key: Key, sign: int) -> None:
+    def _answer(self, agent: FloorAgent, key: Key, sign: int) -> None:
         """Record that the agent is in the call and has left all other calls."""
         agent.answered, agent.in_call_at = key, agent.last_event
-        if agent.on != (key,):
+        if agent.current_calls != (key,):
             if sign:
-                for other in agent.on:
+                for other in agent.current_calls:
                     if other != key:
                         self._calls.leave(other, agent.id, agent.last_event, sign)
-                if key not in agent.on:
+                if key not in agent.current_calls:
                     self._calls.come_back(key, agent.id, agent.last_event, sign)
-            agent.on = (key,)
+            agent.current_calls = (key,)
 
-    def _note(self, agent: OnFloor, moment: AgentMoment, sign: int) -> None:
+    def _note(self, agent: FloorAgent, moment: AgentMoment, sign: int) -> None:
         """Apply a moment that does not change the agent's state."""
-        told = moment.told
+        details = moment.details
         if moment.kind == ANSWERED:
-            self._answer_unasked(agent, moment.at, None if told is None else told.call, sign)
-        elif told is not None and agent.service_at <= told.told_at:
+            self._note_answer(agent, moment.at, None if details is None else details.call, sign)
+        elif details is not None and agent.service_at <= details.logon_at:
             team = agent.team
-            _learn(agent, moment.service, told, told.told_at)
+            _learn(agent, moment.service, details, details.logon_at)
             if team is not None:
                 agent.team = team  # the team is already known
-        elif told is not None and agent.team is None:
-            agent.team = told.team
+        elif details is not None and agent.team is None:
+            agent.team = details.team
         if agent.services:
-            _at_the_call(agent)
+            _choose_service(agent)
 
-    def _answer_unasked(self, agent: OnFloor, at: int, call: CallInHand | None, sign: int) -> None:
+    def _note_answer(self, agent: FloorAgent, at: int, call: CurrentCall | None, sign: int) -> None:
         """Fold a ``call.answer`` that named the agent.
 
         If the agent is In Call but has not named a call, this becomes its call.
@@ -235,70 +235,73 @@ class AgentStates:
         if call is None or call.key is None:
             return
         agent.answered = call.key
-        if sign and call.key not in agent.on:
+        if sign and call.key not in agent.current_calls:
             self._calls.come_back(call.key, agent.id, at, sign)
-        agent.on = (*(key for key in agent.on if key != call.key), call.key)[-MOST_CALLS:]
+        agent.current_calls = (*(key for key in agent.current_calls if key != call.key), call.key)[
+            -MOST_CALLS:
+        ]
         if agent.state in CALL_STATES:
             if agent.call is None:
                 agent.call = call
         else:
             agent.offered = call
 
-    def _end_wrap_up(self, agent: OnFloor, until: int, sign: int) -> None:
-        if sign and agent.wraps_up is not None and until > agent.since:
+    def _end_wrap_up(self, agent: FloorAgent, until: int, sign: int) -> None:
+        if sign and agent.wrap_up_call is not None and until > agent.since:
             spent = WrapUp(agent.id, agent.since, until - agent.since)
-            self._calls.wrap_up(agent.wraps_up, spent, sign)
-        agent.wraps_up = None
+            self._calls.wrap_up(agent.wrap_up_call, spent, sign)
+        agent.wrap_up_call = None
 
 
-def _learn(agent: OnFloor, service: int | None, told: Told | None, at: int) -> None:
+def _learn(agent: FloorAgent, service: int | None, details: EventDetails | None, at: int) -> None:
     """Set the agent's members from an event, except the state.
 
     A service that the event names becomes the agent's current service.
     """
     services = None
-    if told is not None:
-        services = told.services
+    if details is not None:
+        services = details.services
         if services is not None:
             agent.services = services if len(services) > 1 else ()
             service = services[0] if service is None else service
-        if told.team is not None:
-            agent.team, agent.team_at = told.team, at
-        if told.monitored is not None:
-            agent.monitored = told.monitored
-        if told.skill is not None:
-            agent.skill = told.skill
+        if details.team is not None:
+            agent.team, agent.team_at = details.team, at
+        if details.monitored is not None:
+            agent.monitored = details.monitored
+        if details.skill is not None:
+            agent.skill = details.skill
     if service is not None:
         if agent.services and services is None and service not in agent.services:
             agent.services = ()
-        if agent.at_hand != service or agent.service != service:
-            agent.at_hand = agent.service = service
+        if agent.named_service != service or agent.service != service:
+            agent.named_service = agent.service = service
         agent.service_at = at
 
 
-def _at_the_call(agent: OnFloor) -> None:
+def _choose_service(agent: FloorAgent) -> None:
     """Set the service for which the time of an agent with several services counts.
 
-    This is the current call's service if the agent is logged in to it, or otherwise ``at_hand``.
+    This is the current call's service if the agent is logged in to it, or otherwise
+    ``named_service``.
     """
     call = agent.call if agent.state in _HOLDS_CALL else None
     service = None if call is None else call.served if call.named is None else call.named
     if service is not None and service in agent.services:
         agent.service = service
-    elif agent.at_hand is not None:
-        agent.service = agent.at_hand
+    elif agent.named_service is not None:
+        agent.service = agent.named_service
 
 
-def _give_reason(agent: OnFloor, told: Told | None) -> None:
+def _set_reason(agent: FloorAgent, details: EventDetails | None) -> None:
     if agent.state is not NOT_READY:
-        agent.reason, agent.slot = None, -1
-    elif told is None:
-        agent.reason, agent.slot = None, _NO_REASON
+        agent.reason, agent.reason_slot = None, -1
+    elif details is None:
+        agent.reason, agent.reason_slot = None, _NO_REASON
     else:
-        agent.reason, agent.slot = told.reason, told.slot
+        agent.reason, agent.reason_slot = details.reason, details.reason_slot
 
 
-def _begin_visit(agent: OnFloor, kind: str, state: State, at: int) -> None:
+def _begin_visit(agent: FloorAgent, kind: str, state: State, at: int) -> None:
     if kind == "PREVIEW_DIAL_OFFERED":
         # an agent that is offered a preview is logged in: the source was connected late
         agent.state_before_offer = agent.state or READY
@@ -313,4 +316,4 @@ def _begin_visit(agent: OnFloor, kind: str, state: State, at: int) -> None:
     agent.visited = visited
     agent.state, agent.since = state, at
     if state is WRAP_UP:
-        agent.wraps_up = agent.answered
+        agent.wrap_up_call = agent.answered

@@ -18,10 +18,10 @@ __all__ = [
     "LATE_LOGON",
     "LONG_AGO",
     "AgentMoment",
-    "CallInHand",
-    "OnFloor",
-    "Stretch",
-    "Told",
+    "CurrentCall",
+    "EventDetails",
+    "FloorAgent",
+    "MomentRun",
 ]
 
 LONG_AGO = -(2**60)
@@ -29,7 +29,7 @@ ANSWERED = "ANSWERED"  # the kind of a moment at which a ``call.answer`` named t
 LATE_LOGON = "LATE_LOGON"  # the kind of a moment for a LOGON that arrived too late to count
 
 
-class CallInHand(Struct, gc=False):
+class CurrentCall(Struct, gc=False):
     """An agent's current call, according to the agent's events.
 
     ``service`` is the service that has the call. ``named`` is the one that the agent's event named.
@@ -54,21 +54,21 @@ class CallInHand(Struct, gc=False):
         return (self.transaction, self.session)
 
 
-class Told(Struct, array_like=True, gc=False):
+class EventDetails(Struct, array_like=True, gc=False):
     """The optional members of an agent's event.
 
-    ``slot`` is the index of the Not Ready figure in which ``reason`` counts. ``told_at`` is the
-    time of a LOGON that arrived too late, in ms.
+    ``reason_slot`` is the index of the Not Ready figure in which ``reason`` counts. ``logon_at`` is
+    the time of a LOGON that arrived too late, in ms.
     """
 
     reason: str | None = None
-    slot: int = 0
+    reason_slot: int = 0
     services: tuple[int, ...] | None = None
     team: int | None = None
     monitored: bool | None = None
     skill: str | None = None
-    call: CallInHand | None = None
-    told_at: int = 0
+    call: CurrentCall | None = None
+    logon_at: int = 0
 
 
 class AgentMoment(Struct, array_like=True, gc=False):
@@ -77,26 +77,27 @@ class AgentMoment(Struct, array_like=True, gc=False):
     at: int
     kind: str
     service: int | None = None
-    told: Told | None = None
+    details: EventDetails | None = None
 
 
-class OnFloor(Struct, omit_defaults=True, gc=False):
+class FloorAgent(Struct, omit_defaults=True, gc=False):
     """An agent as the floor knows it now. Times are in ms.
 
     ``since`` is when the current state began. The agent's time is counted up to ``last_event``, the
     time of the last event. ``changed_at`` is when the last change of state, reason or service was
     recorded. ``service`` is the one for which time counts: the current call's service if it is in
-    ``services``, or otherwise ``at_hand``. ``visited`` holds the (day, service) pairs in which the
-    current visit was counted. ``call_visited`` holds the pairs of the visit to In Call that a hold
-    or transfer has interrupted.
+    ``services``, or otherwise ``named_service``. ``visited`` holds the (day, service) pairs in
+    which the current visit was counted. ``call_visited`` holds the pairs of the visit to In Call
+    that a hold or transfer has interrupted.
 
-    ``answered`` is the last call that the agent answered. ``on`` holds the calls that the agent has
-    not left for another one. ``in_call_at`` is the time of the last In Call event, with which the
-    agent left all other calls. ``wraps_up`` is the call of the current wrap-up. ``offered`` is a
-    call that was answered before the agent was In Call.
+    ``answered`` is the last call that the agent answered. ``current_calls`` holds the calls that
+    the agent has not left for another one. ``in_call_at`` is the time of the last In Call event,
+    with which the agent left all other calls. ``wrap_up_call`` is the call of the current wrap-up.
+    ``offered`` is a call that was answered before the agent was In Call.
 
-    ``past`` holds the moments of the last few minutes; a late one is inserted there. ``several`` is
-    True once the agent has been logged in to several services at the same time.
+    ``past`` holds the moments of the last few minutes; a late one is inserted there.
+    ``had_several_services`` is True once the agent has been logged in to several services at the
+    same time.
     """
 
     id: int
@@ -107,26 +108,26 @@ class OnFloor(Struct, omit_defaults=True, gc=False):
     reason: str | None = None
     monitored: bool = False
     skill: str | None = None
-    call: CallInHand | None = None
+    call: CurrentCall | None = None
     state_before_offer: State = READY
     visited: tuple[tuple[int, int], ...] = ()
     call_visited: tuple[tuple[int, int], ...] | None = None
     seq: int = 0
-    slot: int = -1
+    reason_slot: int = field(default=-1, name="slot")
     services: tuple[int, ...] = ()
-    at_hand: int | None = None
+    named_service: int | None = field(default=None, name="at_hand")
     team: int | None = None
     team_at: int = LONG_AGO
     service_at: int = LONG_AGO
     answered: Key | None = None
-    on: tuple[Key, ...] = ()
+    current_calls: tuple[Key, ...] = field(default=(), name="on")
     in_call_at: int = LONG_AGO
-    wraps_up: Key | None = None
-    offered: CallInHand | None = None
+    wrap_up_call: Key | None = field(default=None, name="wraps_up")
+    offered: CurrentCall | None = None
     reached: int = LONG_AGO
     changed_at: int = 0
-    several: bool = False
-    past: list[Stretch] = field(default_factory=list)
+    had_several_services: bool = field(default=False, name="several")
+    past: list[MomentRun] = field(default_factory=list)
 
     @property
     def logged_in(self) -> bool:
@@ -139,8 +140,8 @@ class OnFloor(Struct, omit_defaults=True, gc=False):
         return self.services or (self.service,)
 
 
-class Stretch(Struct, array_like=True, gc=False):
+class MomentRun(Struct, array_like=True, gc=False):
     """Some of an agent's moments in order of time, and the agent as it was before them."""
 
-    before: OnFloor
+    before: FloorAgent
     moments: list[AgentMoment]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from floorcast.floor.agents import CallInHand, OnFloor
+from floorcast.floor.agents import CurrentCall, FloorAgent
 from floorcast.floor.calls import Call, Key
 from floorcast.model.person import Person
 
@@ -26,7 +26,7 @@ def erase_call(call: Call) -> bool:
     return bool(known)
 
 
-def erase_agent(agent: OnFloor, person: Person, calls: Collection[Key]) -> bool:
+def erase_agent(agent: FloorAgent, person: Person, calls: Collection[Key]) -> bool:
     """Remove the person from the calls that an agent has had. Returns whether any changed."""
     changed = False
     for call in _calls_of(agent):
@@ -37,12 +37,12 @@ def erase_agent(agent: OnFloor, person: Person, calls: Collection[Key]) -> bool:
     return changed
 
 
-def _calls_of(agent: OnFloor) -> Iterator[CallInHand]:
-    for state in (agent, *(stretch.before for stretch in agent.past)):
+def _calls_of(agent: FloorAgent) -> Iterator[CurrentCall]:
+    for state in (agent, *(run.before for run in agent.past)):
         for call in (state.call, state.offered):
             if call is not None:
                 yield call
-    for stretch in agent.past:
-        for moment in stretch.moments:
-            if moment.told is not None and moment.told.call is not None:
-                yield moment.told.call
+    for run in agent.past:
+        for moment in run.moments:
+            if moment.details is not None and moment.details.call is not None:
+                yield moment.details.call

@@ -16,7 +16,7 @@ from floorcast.floor.active_campaigns import ActiveCampaigns
 from floorcast.floor.ageing import Ageing
 from floorcast.floor.agent_fold import AgentFold, FoldTimes
 from floorcast.floor.agent_states import AgentCounts, AgentStates, AgentTimes
-from floorcast.floor.agents import OnFloor
+from floorcast.floor.agents import FloorAgent
 from floorcast.floor.alert_fold import AlertFold
 from floorcast.floor.call_counts import CallCounts
 from floorcast.floor.call_details import CallDetails
@@ -105,7 +105,7 @@ class Floor:
         )
         self.ledger = Ledger(state.counters, self.hooks.services)
         self.on_duty = OnDuty(self.hooks.services)
-        self.off_duty: Roster[OnFloor] = Roster()
+        self.off_duty: Roster[FloorAgent] = Roster()
         self.at_work = ActiveCampaigns(state.campaigns, self.ledger, self.hooks)
         rosters = (self.on_duty, self.off_duty)
         self._ageing = Ageing(state, rosters, self.at_work, self.call_table, self.hooks)
@@ -183,7 +183,7 @@ class Floor:
         call_fold = CallFold(self.state, calls, details, self._agents)
         messages = MessageFold(self.state, self.calendar)
         self._folds: dict[type[Any], Callable[..., OutboundEvent | None]] = {
-            AgentState: self._agents.heard,
+            AgentState: self._agents.fold_state,
             EmailAttempt: messages.email,
             SmsAttempt: messages.sms,
             CampaignUpdate: self._campaign_update,
@@ -286,11 +286,11 @@ class Floor:
         self.at_work.reported(campaign_id, data, service, at, self.calendar)
 
 
-def _restore(agent: OnFloor) -> None:
+def _restore(agent: FloorAgent) -> None:
     """Convert an agent that an earlier release stored."""
     agent.reached = max(agent.reached, agent.last_event)
-    agent.several = agent.several or bool(agent.services)
-    if agent.at_hand is None and agent.service != NO_SERVICE:
-        agent.at_hand = agent.service
-    if agent.state is NOT_READY and agent.slot < 0:
-        agent.slot = reason_index(agent.reason)
+    agent.had_several_services = agent.had_several_services or bool(agent.services)
+    if agent.named_service is None and agent.service != NO_SERVICE:
+        agent.named_service = agent.service
+    if agent.state is NOT_READY and agent.reason_slot < 0:
+        agent.reason_slot = reason_index(agent.reason)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Generic, TypeVar
 
-from floorcast.floor.agents import OnFloor
+from floorcast.floor.agents import FloorAgent
 
 __all__ = ["CountChange", "OnDuty", "Roster"]
 
@@ -75,7 +75,7 @@ class Roster(Generic[T]):
         return list(self._where)
 
 
-class OnDuty(Roster[OnFloor]):
+class OnDuty(Roster[FloorAgent]):
     """The agents that are logged in.
 
     For each service, the roster keeps a lower bound of the times of its agents' last events, so it
@@ -87,7 +87,7 @@ class OnDuty(Roster[OnFloor]):
         self._all_heard: dict[int, int] = {}
         self.on_change: CountChange | None = None
 
-    def put(self, number: int, thing: OnFloor, services: tuple[int, ...]) -> None:
+    def put(self, number: int, thing: FloorAgent, services: tuple[int, ...]) -> None:
         """See ``Roster.put``.
 
         ``on_change`` is called with each service that gained or lost an item.

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from floorcast.floor.agents import OnFloor
+from floorcast.floor.agents import FloorAgent
 from floorcast.floor.alerts import Alert
 from floorcast.floor.calls import Call
 from floorcast.floor.campaigns import Campaign
@@ -58,7 +58,7 @@ class FloorState(Struct):
     config: FloorConfig = field(default_factory=FloorConfig, name="plan")  # as on disk
     directory: Directory = field(default_factory=Directory)
     counters: Counters = field(default_factory=Counters)
-    agents: dict[int, OnFloor] = field(default_factory=dict)
+    agents: dict[int, FloorAgent] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     campaigns: dict[int, Campaign] = field(default_factory=dict)
     connects: dict[int, dict[str, int]] = field(default_factory=dict)
@@ -75,7 +75,7 @@ class _SnapshotPart(Struct, omit_defaults=True):
     """
 
     calls: list[Call] = field(default_factory=list)
-    agents: list[OnFloor] = field(default_factory=list)
+    agents: list[FloorAgent] = field(default_factory=list)
     day: int = 0
     service: int = 0
     agent_days: dict[int, AgentDay] = field(default_factory=dict)

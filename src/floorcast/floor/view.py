@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from floorcast.floor.agents import CallInHand, OnFloor
+from floorcast.floor.agents import CurrentCall, FloorAgent
 from floorcast.floor.alerts import (
     NO_ALERT,
     Alert,
@@ -55,15 +55,15 @@ __all__ = [
     "Call",
     "CallCenter",
     "CallFacts",
-    "CallInHand",
     "Campaign",
     "Column",
     "Counted",
+    "CurrentCall",
     "Day",
+    "FloorAgent",
     "FloorView",
     "IdHooks",
     "Key",
-    "OnFloor",
     "QueueSegment",
     "Result",
     "Service",
@@ -153,7 +153,7 @@ class FloorView:
     # -- agents ----------------------------------------------------------------------------
 
     @property
-    def present(self) -> Mapping[int, OnFloor]:
+    def present(self) -> Mapping[int, FloorAgent]:
         """The current state of every known agent, by id."""
         return self._floor.state.agents
 
@@ -161,7 +161,7 @@ class FloorView:
         """Return the agents that are logged in to any of the services, including quiet ones."""
         return set().union(*map(self._floor.on_duty.of, services))
 
-    def logged_in_to(self, service: int) -> Mapping[int, OnFloor]:
+    def logged_in_to(self, service: int) -> Mapping[int, FloorAgent]:
         """Return the agents that are logged in to a service, by id, including quiet ones."""
         return self._floor.on_duty.of(service)
 
@@ -173,7 +173,7 @@ class FloorView:
         """Count the agents that are logged in to a service and had an event after a time."""
         return self._floor.on_duty.heard_since(service, heard_after)
 
-    def services_of(self, agent: OnFloor) -> Collection[int]:
+    def services_of(self, agent: FloorAgent) -> Collection[int]:
         """Return the services that an agent is logged in to, or was logged in to last."""
         return agent.logged_in_to
 
@@ -185,15 +185,15 @@ class FloorView:
         """Return the counters of a day on a service, by agent."""
         return self._floor.ledger.agents_on(day, service)
 
-    def uncounted(self, agent: OnFloor, begin: int, until: int) -> int:
+    def uncounted(self, agent: FloorAgent, begin: int, until: int) -> int:
         """Return the uncounted ms in the agent's current state between ``begin`` and ``until``."""
         return max(0, until - max(agent.last_event, begin))
 
-    def is_visit_counted(self, agent: OnFloor, day: int) -> bool:
+    def is_visit_counted(self, agent: FloorAgent, day: int) -> bool:
         """Return whether a day's counter includes the visit to the agent's current state."""
         return (day, agent.service) in agent.visited
 
-    def has_changed(self, agent: OnFloor, after: int) -> bool:
+    def has_changed(self, agent: FloorAgent, after: int) -> bool:
         """Return whether the agent's state, reason or service has changed since ``after``.
 
         A change that was recorded or folded since then also counts, even in the same ms, because
@@ -202,7 +202,7 @@ class FloorView:
         folded_at = self._floor.folded.of_agents.get(agent.id, 0)
         return agent.since > after or max(agent.changed_at, folded_at) >= max(after, 1)
 
-    def service_in_hand(self, agent: OnFloor, call: CallInHand) -> int:
+    def current_call_service(self, agent: FloorAgent, call: CurrentCall) -> int:
         """Return the service of the agent's current call, or else the agent's service."""
         known = None if call.key is None else self._floor.call_table.calls.get(call.key)
         if known is not None and known.present_service != NO_SERVICE:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from floorcast.floor.view import NO_SERVICE, AgentDay, OnFloor
+from floorcast.floor.view import NO_SERVICE, AgentDay, FloorAgent
 from floorcast.model.states import STATE_NAMES, State
 from floorcast.statistics.consistent_scan import Scan, Slices
 from floorcast.statistics.present_agents import AgentDays, everyone_today, is_quiet, logged_in
@@ -143,7 +143,7 @@ def _today(scope: Scope, moment: Moment) -> Scan[AgentServices]:
     centers = {service: _text(view.call_center_of(service)) for service in scope.services}
 
     def read(number: int) -> AgentServices | None:
-        agent, named = agents.get(number) or OnFloor(number), names.get(number)
+        agent, named = agents.get(number) or FloorAgent(number), names.get(number)
         if named is None or not days.was_logged_in(agent):
             return None
         present = days.present_at(agent)
@@ -163,7 +163,7 @@ def _today(scope: Scope, moment: Moment) -> Scan[AgentServices]:
 _Part = tuple[int, AgentDay, list[int], list[int]]
 
 
-def _parts(days: AgentDays, agent: OnFloor) -> list[_Part]:
+def _parts(days: AgentDays, agent: FloorAgent) -> list[_Part]:
     """Return the agent's services, each with its counters and its times by state and by reason.
 
     The times run up to now.
@@ -185,13 +185,13 @@ def _parts(days: AgentDays, agent: OnFloor) -> list[_Part]:
 
 
 def _with(
-    more: int, agent: OnFloor, time: list[int], reasons: list[int]
+    more: int, agent: FloorAgent, time: list[int], reasons: list[int]
 ) -> tuple[list[int], list[int]]:
     time = time.copy()
     time[agent.state] += more
     if agent.state is State.NOT_READY:
         reasons = reasons.copy()
-        reasons[agent.slot] += more
+        reasons[agent.reason_slot] += more
     return time, reasons
 
 

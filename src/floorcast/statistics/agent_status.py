@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from floorcast.floor.view import NO_SERVICE, CallInHand, OnFloor
+from floorcast.floor.view import NO_SERVICE, CurrentCall, FloorAgent
 from floorcast.model.states import STATE_NAMES
 from floorcast.statistics.consistent_scan import Scan, Slices
 from floorcast.statistics.present_agents import AgentDays, is_quiet, logged_in
@@ -106,17 +106,17 @@ def _of(scope: Scope, moment: Moment, changed_after: int | None) -> Scan[AgentDe
     return Scan(ids, read, view.hooks.agents, scope.rows)
 
 
-def _call_in_hand(scope: Scope, agent: OnFloor) -> CallInHand:
+def _call_in_hand(scope: Scope, agent: FloorAgent) -> CurrentCall:
     """Return the agent's current call, or a blank one if the user may not see it."""
     call = agent.call
     if call is None:
         return _NO_CALL
-    if scope.limits is not None and not scope.sees(scope.view.service_in_hand(agent, call)):
+    if scope.limits is not None and not scope.sees(scope.view.current_call_service(agent, call)):
         return _NO_CALL
     return call
 
 
-_NO_CALL = CallInHand()
+_NO_CALL = CurrentCall()
 _Named = tuple[int | None, str | None, str | None, str | None]
 
 

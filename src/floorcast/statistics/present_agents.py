@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from floorcast.floor.view import NO_SERVICE, AgentDay, OnFloor
+from floorcast.floor.view import NO_SERVICE, AgentDay, FloorAgent
 from floorcast.statistics.visibility import Moment, Scope
 
 __all__ = ["AgentDays", "Part", "everyone_today", "is_quiet", "logged_in"]
@@ -17,7 +17,7 @@ Part = tuple[int, AgentDay]
 """A service and an agent's counters on that service today."""
 
 
-def is_quiet(agent: OnFloor, moment: Moment) -> bool:
+def is_quiet(agent: FloorAgent, moment: Moment) -> bool:
     """Return whether the agent has had no event for too long.
 
     Current figures do not include such an agent.
@@ -44,7 +44,7 @@ class AgentDays:
                 return [part for part in parts if part[0] in self._services]
         return parts
 
-    def accrued(self, agent: OnFloor) -> int:
+    def accrued(self, agent: FloorAgent) -> int:
         """Return the ms that the agent's present state adds to its service.
 
         Return 0 if the service is not in the scope.
@@ -54,11 +54,11 @@ class AgentDays:
         until = min(self._now, agent.last_event + self._quiet)
         return self._view.uncounted(agent, self.midnight, until)
 
-    def adds_visit(self, agent: OnFloor) -> bool:
+    def adds_visit(self, agent: FloorAgent) -> bool:
         """Return whether the accrued time belongs to a visit that is not counted today yet."""
         return not self._view.is_visit_counted(agent, self.today)
 
-    def present_at(self, agent: OnFloor) -> Sequence[int]:
+    def present_at(self, agent: FloorAgent) -> Sequence[int]:
         """Return the services of the scope that the agent is logged in to.
 
         An agent that has gone quiet today is included.
@@ -67,11 +67,11 @@ class AgentDays:
             return ()
         return [one for one in self._view.services_of(agent) if one in self._services]
 
-    def is_present(self, agent: OnFloor) -> bool:
+    def is_present(self, agent: FloorAgent) -> bool:
         """Return whether the agent is logged in to any service, even if it has gone quiet today."""
         return bool(agent.state) and agent.last_event + self._quiet > self.midnight
 
-    def was_logged_in(self, agent: OnFloor) -> bool:
+    def was_logged_in(self, agent: FloorAgent) -> bool:
         """Return whether the agent was logged in to any service at any time today."""
         if self.is_present(agent):
             return True
