@@ -23,7 +23,7 @@ from floorcast.floor.state import FloorState
 from floorcast.floor.view import FloorView
 from floorcast.model.inbound import InboundEvent
 from floorcast.site.configuration import AlertRule
-from floorcast.statistics.alert_evaluation import judged
+from floorcast.statistics.alert_evaluation import evaluate_alerts
 from floorcast.statistics.answers import Question, answer_steps
 from floorcast.statistics.interval_cache import IntervalCache
 from floorcast.statistics.requests import EVERYTHING, ServiceFilter
@@ -130,7 +130,7 @@ def main() -> None:
         found = timed(lambda asked=question: answer_steps(asked, visibility, moment, kept))  # type: ignore[misc]  # bound by its default
         print(f"{name:34} {found[0]:8.2f} {found[1]:8.2f} {found[2]:13.2f}")
     pairs = [(rule, service) for rule in rules for service in view.services]
-    found = timed(lambda: judged(view, pairs, moment))
+    found = timed(lambda: evaluate_alerts(view, pairs, moment))
     name = f"a look at {options.rules} alert rules"
     print(f"{name:34} {found[0]:8.2f} {found[1]:8.2f} {found[2]:13.2f}")
     rows = sum(one.size for one in kept.floors.values())

@@ -23,8 +23,8 @@ from floorcast.floor.view import FloorView
 from floorcast.model.token import end_of_entry
 from floorcast.projection.evicted_calls import EvictedCalls, store_evicted_calls
 from floorcast.site.configuration import FloorConfig, Service
-from floorcast.statistics.call_pages import PlaceInList
-from floorcast.statistics.figure_calls import FigureCalls, Wanted
+from floorcast.statistics.call_pages import CallSortKey
+from floorcast.statistics.figure_calls import FigureCalls, FigureSelection
 from floorcast.statistics.visibility import Moment, Visibility
 from floorcast.store.projection_store import ProjectionStore
 
@@ -62,7 +62,7 @@ def fill(store: ProjectionStore, floor: Floor, sizes: dict[int, int]) -> float:
 
 
 def page(
-    store: ProjectionStore, floor: Floor, service: int, after: PlaceInList | None
+    store: ProjectionStore, floor: Floor, service: int, after: CallSortKey | None
 ) -> tuple[float, FigureCalls]:
     """The best time of a page in ms, and the page."""
     best, view = float("inf"), FloorView(floor)
@@ -73,7 +73,7 @@ def page(
         begun = time.process_time()
         left = EvictedCalls(store, 1, (day, service), end_of_entry(10**9))
         found = FigureCalls(
-            scope, Moment(NOON), Wanted(service, "totalHandled", day, after=after), left
+            scope, Moment(NOON), FigureSelection(service, "totalHandled", day, after=after), left
         )
         for _turn in found:
             pass

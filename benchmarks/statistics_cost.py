@@ -24,7 +24,7 @@ from floorcast.floor.state import FloorState
 from floorcast.floor.view import FloorView
 from floorcast.model.inbound import InboundEvent
 from floorcast.site.configuration import Agent, CallCenter, FloorConfig, Service
-from floorcast.statistics.agent_averages import agent_averages, averages_answer, summed
+from floorcast.statistics.agent_averages import agent_averages, averages_answer, sum_totals
 from floorcast.statistics.agent_stats import agent_statistics, agent_statistics_ex
 from floorcast.statistics.agent_status import agent_status
 from floorcast.statistics.campaign_stats import campaign_statistics
@@ -134,7 +134,7 @@ def _sliced(slices: Slices[R]) -> int:
 
 def _averages(visibility: Visibility, wanted: ServiceFilter, moment: Moment) -> int:
     with agent_averages(visibility.scopes(wanted), moment) as slices:
-        totals = [summed(rows) for rows in slices]
+        totals = [sum_totals(rows) for rows in slices]
     return len(_encoder.encode(averages_answer(totals, moment)))
 
 

@@ -9,7 +9,7 @@ from floorcast.floor.floor import Floor
 from floorcast.floor.view import FloorView
 from floorcast.model.inbound import ALERT_SOURCE, AlertTransition, read_lines
 from floorcast.site.configuration import AlertRule, FloorConfig, Service
-from floorcast.statistics.alert_evaluation import alerts_of, judged
+from floorcast.statistics.alert_evaluation import alerts_of, evaluate_alerts
 from floorcast.statistics.visibility import Moment
 from tests.statistics.floors import at, call_at, folded
 
@@ -31,7 +31,9 @@ def proposed(floor: Floor) -> list[AlertTransition]:
     """Return the transitions that are due at noon."""
     view = FloorView(floor)
     return [
-        one for some in judged(view, alerts_of(view), Moment(NOON)) for one in due(view, some, NOON)
+        one
+        for some in evaluate_alerts(view, alerts_of(view), Moment(NOON))
+        for one in due(view, some, NOON)
     ]
 
 

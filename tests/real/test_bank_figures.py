@@ -25,7 +25,7 @@ from floorcast.floor.floor import Floor
 from floorcast.floor.view import Call, Counted, FloorView, Key
 from floorcast.model.inbound import InboundEvent
 from floorcast.site.configuration import CallCenter, FloorConfig, Formula, Service
-from floorcast.statistics.figure_calls import FigureCalls, Wanted
+from floorcast.statistics.figure_calls import FigureCalls, FigureSelection
 from floorcast.statistics.requests import Figure
 from floorcast.statistics.service_intervals import IntervalSpan, service_intervals
 from floorcast.statistics.service_stats import ServiceStatistics, service_stats
@@ -337,7 +337,7 @@ def test_the_calls_behind_a_figure_are_the_file_s(day: str, service: str) -> Non
         ],
     }
     for figure, listed in expected.items():
-        wanted = Wanted(number, figure, today, most=10_000)
+        wanted = FigureSelection(number, figure, today, limit=10_000)
         page = FigureCalls(scope, moment, wanted, Left(floor, number, today))
         for _ in page:
             pass

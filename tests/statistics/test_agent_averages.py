@@ -7,7 +7,7 @@ from floorcast.statistics.agent_averages import (
     AgentAverages,
     agent_averages,
     averages_answer,
-    summed,
+    sum_totals,
 )
 from tests.floor.random_floors import agent, fold_all, new_floor
 from tests.statistics.floors import only, scopes, seen
@@ -73,5 +73,8 @@ def test_nobody_has_an_average_of_0() -> None:
 def test_totals_may_be_summed_slice_by_slice() -> None:
     """Adding up the sums of slices gives the same result as adding up all totals."""
     one, two, three = ([n] * 13 for n in (1, 2, 3))
-    assert summed([(one, two), summed([(two, one), (three, three)])]) == ([6] * 13, [6] * 13)
-    assert summed([]) == ([0] * 13, [0] * 13)
+    assert sum_totals([(one, two), sum_totals([(two, one), (three, three)])]) == (
+        [6] * 13,
+        [6] * 13,
+    )
+    assert sum_totals([]) == ([0] * 13, [0] * 13)

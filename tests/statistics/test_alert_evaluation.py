@@ -7,7 +7,7 @@ import pytest
 from floorcast.floor.floor import Floor
 from floorcast.floor.view import FloorView
 from floorcast.site.configuration import AlertRule, CallCenter, FloorConfig, Service
-from floorcast.statistics.alert_evaluation import Judged, alerts_of, judged
+from floorcast.statistics.alert_evaluation import EvaluatedAlert, alerts_of, evaluate_alerts
 from floorcast.statistics.visibility import Moment
 from tests.statistics.floors import agent_at, at, call_at, folded
 
@@ -47,8 +47,8 @@ def floor_with(*rules: AlertRule) -> Floor:
 def values(floor: Floor, now: int = NOON) -> dict[tuple[str, int | None], tuple[object, int]]:
     """Return each alert's value and number of calls."""
     view = FloorView(floor)
-    found: list[Judged] = []
-    for some in judged(view, alerts_of(view), Moment(now)):
+    found: list[EvaluatedAlert] = []
+    for some in evaluate_alerts(view, alerts_of(view), Moment(now)):
         found += some
     return {(one.rule.figure, one.service): (one.value, one.calls) for one in found}
 

@@ -17,7 +17,7 @@ from floorcast.floor.view import FloorView
 from floorcast.model.inbound import InboundEvent
 from floorcast.model.token import end_of_entry
 from floorcast.projection.evicted_calls import EvictedCalls, reload_calls, store_evicted_calls
-from floorcast.statistics.figure_calls import FigureCall, FigureCalls, Wanted
+from floorcast.statistics.figure_calls import FigureCall, FigureCalls, FigureSelection
 from floorcast.statistics.requests import FIGURES, LIVE_FIGURES, Figure
 from floorcast.statistics.service_intervals import IntervalSpan, service_intervals
 from floorcast.statistics.service_stats import service_stats
@@ -79,31 +79,31 @@ class House:
             if then == "restart":
                 self.restart()
 
-    def left(self, wanted: Wanted) -> EvictedCalls | None:
+    def evicted_calls(self, selection: FigureSelection) -> EvictedCalls | None:
         """Return the calls that are no longer in memory."""
-        if wanted.figure in LIVE_FIGURES:
+        if selection.figure in LIVE_FIGURES:
             return None
         reached = end_of_entry(self.entry)
-        return EvictedCalls(self.store, 1, (wanted.day, wanted.service), reached)
+        return EvictedCalls(self.store, 1, (selection.day, selection.service), reached)
 
-    def page(self, wanted: Wanted, moment: Moment, rows: int = 100) -> FigureCalls:
+    def page(self, selection: FigureSelection, moment: Moment, rows: int = 100) -> FigureCalls:
         """Read a page to its end."""
         (scope,) = visible(self.floor, rows=rows).scopes()
-        own = scope._replace(services=[wanted.service])
-        page = FigureCalls(own, moment, wanted, self.left(wanted))
+        own = scope._replace(services=[selection.service])
+        page = FigureCalls(own, moment, selection, self.evicted_calls(selection))
         with closing(page):
             for _ in page:
                 pass
         return page
 
-    def pages(self, wanted: Wanted, moment: Moment) -> Iterator[FigureCalls]:
+    def pages(self, selection: FigureSelection, moment: Moment) -> Iterator[FigureCalls]:
         """Yield all pages."""
         while True:
-            page = self.page(wanted, moment)
+            page = self.page(selection, moment)
             yield page
             if page.last is None:
                 return
-            wanted = wanted._replace(after=page.last)
+            selection = selection._replace(after=page.last)
 
     def figures(self, moment: Moment) -> dict[tuple[int, Figure], int]:
         """Return the statistics by service and figure."""
@@ -122,15 +122,15 @@ class House:
             found[int(interval.service_id), "movedOn"] += sum(interval.moved_on.values())
         return found
 
-    def check(self, moment: Moment, most: int = 1000) -> None:
+    def check(self, moment: Moment, limit: int = 1000) -> None:
         """Check that every figure equals the length of its list, by day and by interval."""
         day = FloorView(self.floor).day_of(moment.now).number
         for (service, figure), expected in self.figures(moment).items():
-            wanted = Wanted(service, figure, day, most=most)
+            selection = FigureSelection(service, figure, day, limit=limit)
             found: list[FigureCall] = []
-            for page in self.pages(wanted, moment):
+            for page in self.pages(selection, moment):
                 assert page.total == expected, (service, figure)
-                assert len(page.calls) <= most
+                assert len(page.calls) <= limit
                 found += page.calls
             keys = [(row.transaction_id, row.session_id) for row in found]
             assert len(set(keys)) == len(keys) == expected, (service, figure)
@@ -149,19 +149,19 @@ class House:
                 "movedOn": sum(row.moved_on.values()),
             }
             for figure, count in expected.items():
-                wanted = Wanted(int(row.service_id), figure, day, row.start, row.end)
-                assert self.page(wanted, moment).total == count, (row.start, figure)
+                selection = FigureSelection(int(row.service_id), figure, day, row.start, row.end)
+                assert self.page(selection, moment).total == count, (row.start, figure)
 
 
 @settings(max_examples=tries(60))
 @given(STEPS, st.integers(1, 3))
 def test_the_list_is_as_long_as_the_figure(
-    steps: list[tuple[InboundEvent, str]], most: int
+    steps: list[tuple[InboundEvent, str]], limit: int
 ) -> None:
     """Figures and lists agree for late, repeated and reordered events, evictions and restarts."""
     house = House()
     house.live(steps)
-    house.check(seen(400), most)
+    house.check(seen(400), limit)
 
 
 @pytest.mark.parametrize("after", [-1, 0, 1])
@@ -217,9 +217,11 @@ def test_a_page_shows_the_floor_as_of_its_beginning(figure: Figure, expected: in
     for number in range(10, 15):
         house.take(call("call.answer", 62, number))
     day = FloorView(house.floor).day_of(seen(100).now).number
-    wanted = Wanted(10, figure, day)
+    selection = FigureSelection(10, figure, day)
     (scope,) = visible(house.floor, rows=3).scopes()
-    page = FigureCalls(scope._replace(services=[10]), seen(100), wanted, house.left(wanted))
+    page = FigureCalls(
+        scope._replace(services=[10]), seen(100), selection, house.evicted_calls(selection)
+    )
     with closing(page):
         for turn, _ in enumerate(page):
             house.take(call("call.answer", 100 + turn, 39 - turn))

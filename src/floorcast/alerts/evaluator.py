@@ -23,7 +23,7 @@ from floorcast.model.token import Now, to_ms
 from floorcast.projection.refold import FoldLimits
 from floorcast.projection.runner import Projection
 from floorcast.site.alert_file import MAX_ALERTS
-from floorcast.statistics.alert_evaluation import alerts_of, judged
+from floorcast.statistics.alert_evaluation import alerts_of, evaluate_alerts
 from floorcast.statistics.visibility import Moment
 
 __all__ = ["AlertEvaluator"]
@@ -80,7 +80,7 @@ class AlertEvaluator:
         self._warn(floor.client, len(pairs))
         known: set[str] = set()
         found: list[AlertTransition] = []
-        for some in judged(view, pairs, moment):
+        for some in evaluate_alerts(view, pairs, moment):
             known.update(one.alert for one in some)
             found += due(view, some, moment.now)
             await asyncio.sleep(0)

@@ -12,16 +12,18 @@ from floorcast.floor.view import NO_ALERT, Alert, AlertRule, FloorView, next_sta
 from floorcast.log.port import Batch
 from floorcast.model.inbound import ALERT_SOURCE, AlertTransition
 from floorcast.model.inbound_data import AlertStatus, AlertTransitionData
-from floorcast.statistics.alert_evaluation import Judged
+from floorcast.statistics.alert_evaluation import EvaluatedAlert
 
 __all__ = ["acknowledgement", "batch_of", "due", "over"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def due(view: FloorView, judged: Iterable[Judged], now: int) -> Iterator[AlertTransition]:
+def due(
+    view: FloorView, evaluated: Iterable[EvaluatedAlert], now: int
+) -> Iterator[AlertTransition]:
     """Yield the transitions that the figures require at ``now`` (ms)."""
-    for one in judged:
+    for one in evaluated:
         alert = view.alerts.get(one.alert, NO_ALERT)
         status = next_status(one.rule, alert, one.value, calls=one.calls, now=now)
         if status != alert.status:

@@ -28,7 +28,7 @@ from floorcast.model.token import TICKS_PER_MS, to_ms
 from floorcast.projection.refold import FoldLimits, Refold
 from floorcast.site.configuration import Client, FloorConfig
 from floorcast.site.file_reader import read
-from floorcast.statistics.alert_evaluation import alerts_of, judged
+from floorcast.statistics.alert_evaluation import alerts_of, evaluate_alerts
 from floorcast.statistics.visibility import Moment
 from floorcast.verify.verification import StoredEntry
 
@@ -148,7 +148,7 @@ def _is_of_alerts(payload: bytes) -> bool:
 
 def _look(floor: Floor, moment: Moment) -> Iterator[tuple[int, AlertTransitionData]]:
     view = FloorView(floor)
-    for some in judged(view, alerts_of(view), moment):
+    for some in evaluate_alerts(view, alerts_of(view), moment):
         for transition in due(view, some, moment.now):
             floor.fold(transition, moment.now * TICKS_PER_MS, "")
             yield moment.now, transition.data

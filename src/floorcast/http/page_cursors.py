@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from floorcast.model.errors import InvalidParameter
-from floorcast.statistics.call_pages import PlaceInList
+from floorcast.statistics.call_pages import CallSortKey
 
 __all__ = ["LONGEST_CURSOR", "PageCursor", "read_cursor", "write_cursor"]
 
@@ -27,7 +27,7 @@ class PageCursor(Struct, array_like=True):
     """The day of the list, and the sort key of the last row that has been read."""
 
     day: int
-    place: PlaceInList
+    place: CallSortKey
 
 
 _encode = msgspec.msgpack.Encoder().encode

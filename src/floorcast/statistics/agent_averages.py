@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from floorcast.model.states import State
 from floorcast.statistics.consistent_scan import Scan, Slices
-from floorcast.statistics.present_agents import AgentDays, Part, everyone_today
+from floorcast.statistics.present_agents import AgentDays, AgentServiceDay, agents_of_today
 from floorcast.statistics.rounding import mean_seconds
 from floorcast.statistics.visibility import Moment, Scope
 
@@ -19,7 +19,7 @@ __all__ = [
     "Totals",
     "agent_averages",
     "averages_answer",
-    "summed",
+    "sum_totals",
 ]
 
 
@@ -72,13 +72,13 @@ def agent_averages(scopes: Sequence[Scope], moment: Moment) -> Slices[Totals]:
 
 def averages_answer(totals: Sequence[Totals], moment: Moment) -> AgentAveragesAnswer:
     """Return the averages over these totals, which may be single agents' totals or sums."""
-    time, visits = summed(totals)
+    time, visits = sum_totals(totals)
     means = [str(mean_seconds(time[state], visits[state])) for state in _SHOWN]
     stamp = str(moment.now)
     return AgentAveragesAnswer([AgentAverages(*[*means, stamp])], stamp)
 
 
-def summed(totals: Sequence[Totals]) -> Totals:
+def sum_totals(totals: Sequence[Totals]) -> Totals:
     """Add up totals."""
     nothing = [0] * len(State)
     time = [sum(column) for column in zip(nothing, *(one[0] for one in totals), strict=True)]
@@ -99,10 +99,10 @@ def _of(scope: Scope, moment: Moment) -> Scan[Totals]:
             visits[agent.state] += days.adds_visit(agent)
         return time, visits
 
-    return Scan(everyone_today(scope, moment), read, scope.view.hooks.agents, scope.rows)
+    return Scan(agents_of_today(scope, moment), read, scope.view.hooks.agents, scope.rows)
 
 
-def _counted(parts: Sequence[Part]) -> Totals:
+def _counted(parts: Sequence[AgentServiceDay]) -> Totals:
     if not parts:
         return [0] * len(State), [0] * len(State)
     day = parts[0][1]

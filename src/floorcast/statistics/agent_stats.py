@@ -13,7 +13,7 @@ from msgspec import Struct
 from floorcast.floor.view import NO_SERVICE, AgentDay, FloorAgent
 from floorcast.model.states import STATE_NAMES, State
 from floorcast.statistics.consistent_scan import Scan, Slices
-from floorcast.statistics.present_agents import AgentDays, everyone_today, is_quiet, logged_in
+from floorcast.statistics.present_agents import AgentDays, agents_of_today, is_quiet, logged_in
 from floorcast.statistics.visibility import Moment, Scope
 
 __all__ = [
@@ -110,7 +110,7 @@ def agent_statistics_ex(scopes: Sequence[Scope], moment: Moment) -> Slices[Agent
     return Slices([_today(scope, moment) for scope in scopes])
 
 
-Shown = tuple[int, ...]
+Figures = tuple[int, ...]
 """Inbound and outbound calls, then durations and dispositions in the order of the members."""
 
 
@@ -122,8 +122,10 @@ def _now(scope: Scope, moment: Moment) -> Scan[AgentStatistics]:
         agent, named = agents[number], names[number]
         if is_quiet(agent, moment):
             return None
-        shown = [_shown(day, time, reasons) for _, day, time, reasons in _parts(days, agent)]
-        sums = shown[0] if len(shown) == 1 else _summed(shown)
+        shown = [
+            _figures(day, time, reasons) for _, day, time, reasons in _service_times(days, agent)
+        ]
+        sums = shown[0] if len(shown) == 1 else _sum(shown)
         return AgentStatistics(
             named.name or named.login,
             STATE_NAMES[agent.state],
@@ -148,8 +150,8 @@ def _today(scope: Scope, moment: Moment) -> Scan[AgentServices]:
             return None
         present = days.present_at(agent)
         services = []
-        for at, day, time, reasons in sorted(_parts(days, agent), key=_by_service):
-            shown = _shown(day, time, reasons)
+        for at, day, time, reasons in sorted(_service_times(days, agent), key=_by_service):
+            shown = _figures(day, time, reasons)
             if at in present or any(shown) or any(day.visits):
                 name = None if at == NO_SERVICE else at
                 services.append(ServiceFigures(name, centers[at], *shown))
@@ -157,13 +159,13 @@ def _today(scope: Scope, moment: Moment) -> Scan[AgentServices]:
             return None
         return AgentServices(services, named.name or named.login, named.login)
 
-    return Scan(everyone_today(scope, moment), read, view.hooks.agents, scope.rows)
+    return Scan(agents_of_today(scope, moment), read, view.hooks.agents, scope.rows)
 
 
-_Part = tuple[int, AgentDay, list[int], list[int]]
+_ServiceTimes = tuple[int, AgentDay, list[int], list[int]]
 
 
-def _parts(days: AgentDays, agent: FloorAgent) -> list[_Part]:
+def _service_times(days: AgentDays, agent: FloorAgent) -> list[_ServiceTimes]:
     """Return the agent's services, each with its counters and its times by state and by reason.
 
     The times run up to now.
@@ -179,12 +181,12 @@ def _parts(days: AgentDays, agent: FloorAgent) -> list[_Part]:
     if more:
         for index, (at, day, time, reasons) in enumerate(parts):
             if at == agent.service:
-                parts[index] = (at, day, *_with(more, agent, time, reasons))
+                parts[index] = (at, day, *_with_current_time(more, agent, time, reasons))
                 break
     return parts
 
 
-def _with(
+def _with_current_time(
     more: int, agent: FloorAgent, time: list[int], reasons: list[int]
 ) -> tuple[list[int], list[int]]:
     time = time.copy()
@@ -195,18 +197,18 @@ def _with(
     return time, reasons
 
 
-def _by_service(part: _Part) -> int:
+def _by_service(part: _ServiceTimes) -> int:
     return part[0]
 
 
 _NOTHING = AgentDay()
-_NONE: Shown = (0,) * 16
+_NONE: Figures = (0,) * 16
 # plain numbers, because looking up an enum member takes three steps
 _READY, _WRAP_UP = State.READY.value, State.WRAP_UP.value
 _IN_CALL, _HOLD, _TRANSFERRING = State.IN_CALL.value, State.HOLD.value, State.TRANSFERRING.value
 
 
-def _shown(day: AgentDay, time: list[int], reasons: list[int]) -> Shown:
+def _figures(day: AgentDay, time: list[int], reasons: list[int]) -> Figures:
     not_ready = [spent // 1000 for spent in reasons]
     talk = time[_IN_CALL] + time[_HOLD] + time[_TRANSFERRING]
     return (
@@ -221,7 +223,7 @@ def _shown(day: AgentDay, time: list[int], reasons: list[int]) -> Shown:
     )
 
 
-def _summed(shown: list[Shown]) -> Shown:
+def _sum(shown: list[Figures]) -> Figures:
     return tuple(map(sum, zip(*shown, strict=True))) if shown else _NONE
 
 

@@ -67,7 +67,7 @@ def _of(scope: Scope, moment: Moment, changed_after: int | None) -> Scan[AgentDe
         ids |= view.logged_off(scope.services)
     days = AgentDays(scope, moment)
     agents, names = view.present, view.agents
-    whereabouts = _Whereabouts(scope)
+    service_names = _ServiceNames(scope)
 
     def read(number: int) -> AgentDetails | None:
         agent, named = agents[number], names[number]
@@ -75,12 +75,12 @@ def _of(scope: Scope, moment: Moment, changed_after: int | None) -> Scan[AgentDe
             return None
         if agent.state and is_quiet(agent, moment):
             return None
-        call = _call_in_hand(scope, agent)
+        call = _visible_call(scope, agent)
         inbound = outbound = 0
         for _, day in days.of(number):
             inbound += day.inbound
             outbound += day.outbound
-        service, service_name, center, center_name = whereabouts.of(agent.service)
+        service, service_name, center, center_name = service_names.of(agent.service)
         return AgentDetails(
             service,
             service_name,
@@ -106,7 +106,7 @@ def _of(scope: Scope, moment: Moment, changed_after: int | None) -> Scan[AgentDe
     return Scan(ids, read, view.hooks.agents, scope.rows)
 
 
-def _call_in_hand(scope: Scope, agent: FloorAgent) -> CurrentCall:
+def _visible_call(scope: Scope, agent: FloorAgent) -> CurrentCall:
     """Return the agent's current call, or a blank one if the user may not see it."""
     call = agent.call
     if call is None:
@@ -117,25 +117,25 @@ def _call_in_hand(scope: Scope, agent: FloorAgent) -> CurrentCall:
 
 
 _NO_CALL = CurrentCall()
-_Named = tuple[int | None, str | None, str | None, str | None]
+_ServiceAndCallCenter = tuple[int | None, str | None, str | None, str | None]
 
 
-class _Whereabouts:
+class _ServiceNames:
     """The ids and names of services and their call centers, as they were when the scan began."""
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
         self._services = scope.view.services
         self._call_centers = scope.view.call_centers
-        self._known: dict[int, _Named] = {}
+        self._known: dict[int, _ServiceAndCallCenter] = {}
 
-    def of(self, service: int) -> _Named:
+    def of(self, service: int) -> _ServiceAndCallCenter:
         named = self._known.get(service)
         if named is None:
             named = self._known[service] = self._look_up(service)
         return named
 
-    def _look_up(self, service: int) -> _Named:
+    def _look_up(self, service: int) -> _ServiceAndCallCenter:
         known = self._services.get(service)
         if service == NO_SERVICE or known is None or not self._scope.sees(service):
             return (None, None, None, None)

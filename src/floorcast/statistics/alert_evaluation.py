@@ -20,17 +20,19 @@ from floorcast.statistics.service_intervals import IntervalSpan, service_interva
 from floorcast.statistics.service_stats import ServiceStatistics, service_stats
 from floorcast.statistics.visibility import Moment, Visibility
 
-__all__ = ["Judged", "alerts_of", "judged"]
+__all__ = ["EvaluatedAlert", "alerts_of", "evaluate_alerts"]
 
-_TURN = 500  # alerts per turn of the event loop
-_ROOTS: Final[Mapping[str, str]] = {
+_ALERTS_PER_TURN = 500  # alerts per turn of the event loop
+_ATTRIBUTES: Final[Mapping[str, str]] = {
     **{one.encode_name: one.name for one in structs.fields(ServiceStatistics)},
     **{INTERVAL + one.encode_name: one.name for one in structs.fields(ServiceInterval)},
 }
-_WITHOUT_DAY: Final = frozenset({"percentComplete"})  # 100, not 0, if nothing was counted
+_NO_VALUE_WITHOUT_CALLS: Final = frozenset(
+    {"percentComplete"}
+)  # 100, not 0, if nothing was counted
 
 
-class Judged(NamedTuple):
+class EvaluatedAlert(NamedTuple):
     """A rule, a service (None for the whole client) and the value of the rule's figure there.
 
     ``value`` is None outside the rule's hours or if the figure does not exist. ``calls`` is the
@@ -59,9 +61,9 @@ def alerts_of(view: FloorView) -> list[tuple[AlertRule, int | None]]:
     return found
 
 
-def judged(
+def evaluate_alerts(
     view: FloorView, pairs: Sequence[tuple[AlertRule, int | None]], moment: Moment
-) -> Iterator[list[Judged]]:
+) -> Iterator[list[EvaluatedAlert]]:
     """Yield the value of each alert, a few per turn.
 
     ``pairs`` are those that ``alerts_of`` returns. At most ``MAX_ALERTS`` of them are evaluated.
@@ -69,16 +71,16 @@ def judged(
     pairs = pairs[:MAX_ALERTS]
     zone = ZoneInfo(view.time_zone)
     rules = {rule.name: rule for rule, _ in pairs}
-    counting = {name for name, rule in rules.items() if _hours(rule.hours).hold(moment.now, zone)}
+    active = {name for name, rule in rules.items() if _hours(rule.hours).hold(moment.now, zone)}
     figures = _Figures(view, moment)
-    yield from figures.read([(rule, one) for rule, one in pairs if rule.name in counting])
-    for first in range(0, len(pairs), _TURN):
+    yield from figures.read([(rule, one) for rule, one in pairs if rule.name in active])
+    for first in range(0, len(pairs), _ALERTS_PER_TURN):
         found = []
-        for rule, service in pairs[first : first + _TURN]:
+        for rule, service in pairs[first : first + _ALERTS_PER_TURN]:
             value, calls = None, 0
-            if rule.name in counting:
+            if rule.name in active:
                 value, calls = figures.of(rule, service)
-            found.append(Judged(alert_id(rule.name, service), rule, service, value, calls))
+            found.append(EvaluatedAlert(alert_id(rule.name, service), rule, service, value, calls))
         yield found
 
 
@@ -90,7 +92,7 @@ class _Figures:
         self._moment = moment
         self._rows: dict[int, dict[int, ServiceStatistics | ServiceInterval]] = {}
 
-    def read(self, pairs: Sequence[tuple[AlertRule, int | None]]) -> Iterator[list[Judged]]:
+    def read(self, pairs: Sequence[tuple[AlertRule, int | None]]) -> Iterator[list[EvaluatedAlert]]:
         """Read the figures, a few per turn."""
         wanted: dict[int, set[int]] = {}
         for rule, service in pairs:
@@ -116,7 +118,7 @@ class _Figures:
             return (max(0, self._moment.now - to_ms(heard)) / 1000 if heard else None), 0
         row = self._rows[_length(rule)].get(service)
         if row is None:  # nothing was counted there
-            return (None if rule.figure in _WITHOUT_DAY else 0), 0
+            return (None if rule.figure in _NO_VALUE_WITHOUT_CALLS else 0), 0
         decided = (
             row.handled + row.abandoned
             if isinstance(row, ServiceInterval)
@@ -126,7 +128,7 @@ class _Figures:
 
 
 def _value(row: Struct, figure: str) -> float:
-    value: int | float = getattr(row, _ROOTS[figure])
+    value: int | float = getattr(row, _ATTRIBUTES[figure])
     return value
 
 

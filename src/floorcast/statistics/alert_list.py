@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from floorcast.floor.view import NO_ALERT, Alert, AlertRule, FloorView
 from floorcast.model.inbound_data import AlertStatus
-from floorcast.statistics.alert_evaluation import Judged, alerts_of, judged
+from floorcast.statistics.alert_evaluation import EvaluatedAlert, alerts_of, evaluate_alerts
 from floorcast.statistics.visibility import Moment, Visibility
 
 __all__ = ["AlertAnswer", "AlertRow", "alert_row", "alerts"]
@@ -67,7 +67,7 @@ def alerts(visibility: Visibility, moment: Moment) -> Iterator[list[AlertRow]]:
 
 def _of_floor(view: FloorView, visibility: Visibility, moment: Moment) -> Iterator[list[AlertRow]]:
     known: set[str] = set()
-    for some in judged(view, alerts_of(view), moment):
+    for some in evaluate_alerts(view, alerts_of(view), moment):
         known.update(one.alert for one in some)
         yield [
             _row(view, one, view.alerts.get(one.alert, NO_ALERT))
@@ -99,10 +99,10 @@ def alert_row(view: FloorView, number: str, alert: Alert) -> AlertRow:
     """Return an alert's row, with the value that the figure had at the alert's last change."""
     rules = [rule for rule in view.alert_rules if rule.name == alert.name]
     rule = rules[0] if rules else _rule_of(alert)
-    return _row(view, Judged(number, rule, alert.service, alert.value, 0), alert)
+    return _row(view, EvaluatedAlert(number, rule, alert.service, alert.value, 0), alert)
 
 
-def _row(view: FloorView, one: Judged, alert: Alert) -> AlertRow:
+def _row(view: FloorView, one: EvaluatedAlert, alert: Alert) -> AlertRow:
     rule, service = one.rule, one.service
     known = None if service is None else view.services.get(service)
     number_of_center = None if known is None else known.call_center

@@ -12,7 +12,7 @@ from typing import Literal, TypeVar
 import msgspec
 from msgspec import Struct
 
-from floorcast.statistics.agent_averages import Totals, agent_averages, averages_answer, summed
+from floorcast.statistics.agent_averages import Totals, agent_averages, averages_answer, sum_totals
 from floorcast.statistics.agent_stats import (
     AgentStatisticsAnswer,
     AgentStatisticsExAnswer,
@@ -150,7 +150,7 @@ def _averages_of(scopes: Sequence[Scope], moment: Moment) -> Steps:
     totals: list[Totals] = []
     with agent_averages(scopes, moment) as slices:
         for rows in slices:
-            totals.append(summed(rows))
+            totals.append(sum_totals(rows))
             yield
     return _encoder.encode(averages_answer(totals, moment))
 

@@ -13,11 +13,17 @@ from floorcast.floor.view import FloorView
 from floorcast.projection.past import PastFloors, TooLongAgo, past_floors
 from floorcast.projection.refold import FoldLimits, Refold
 from floorcast.statistics.answers import Question, answer
-from floorcast.statistics.call_pages import PlaceInList
-from floorcast.statistics.figure_calls import FigureCalls, FigureCallsAnswer, Wanted
+from floorcast.statistics.call_pages import CallSortKey
+from floorcast.statistics.figure_calls import FigureCalls, FigureCallsAnswer, FigureSelection
 from floorcast.statistics.figure_days import read_figure_day
 from floorcast.statistics.requests import LIVE_FIGURES, Figure, ServiceFilter
-from floorcast.statistics.visibility import CallCenterLimits, Listed, Moment, Scope, Visibility
+from floorcast.statistics.visibility import (
+    CallCenterLimits,
+    ListedServices,
+    Moment,
+    Scope,
+    Visibility,
+)
 
 __all__ = [
     "FloorPosition",
@@ -49,7 +55,7 @@ class PageQuestion(Struct):
     start: int | None
     end: int | None
     day: int | None
-    after: PlaceInList | None
+    after: CallSortKey | None
 
 
 class PageAnswer(Struct):
@@ -60,7 +66,7 @@ class PageAnswer(Struct):
 
     answer: FigureCallsAnswer
     day: int
-    last: PlaceInList | None
+    last: CallSortKey | None
 
 
 class PastQuestion(Struct):
@@ -74,7 +80,7 @@ class PastQuestion(Struct):
     moment: int
     limits: FoldLimits
     call_centers: CallCenterLimits
-    listed: Listed
+    listed: ListedServices
     question: Question | None = None
     page: PageQuestion | None = None
 
@@ -135,11 +141,11 @@ def _page(
     (service,) = scope.services
     given = (asked.start, asked.end)
     day = read_figure_day(scope.view, moment, asked.figure, given, asked.day)
-    left = None
+    evicted = None
     if asked.figure not in LIVE_FIGURES:
-        left = floors.evicted_calls(asked.client, day.day, service, position)
-    wanted = Wanted(service, asked.figure, *day, asked.after)
-    with closing(FigureCalls(scope, moment, wanted, left)) as page:
+        evicted = floors.evicted_calls(asked.client, day.day, service, position)
+    selection = FigureSelection(service, asked.figure, *day, asked.after)
+    with closing(FigureCalls(scope, moment, selection, evicted)) as page:
         for _ in page:
             pass
     return PageAnswer(FigureCallsAnswer(page.calls, page.total, None), day.day, page.last)

@@ -55,7 +55,7 @@ def campaign_statistics(
     Raises InvalidParameter for an unknown id.
     """
     if wanted.campaigns:
-        visibility.expect("campaign", wanted.campaigns, lambda *one: _is_seen(visibility, *one))
+        visibility.require("campaign", wanted.campaigns, lambda *one: _is_seen(visibility, *one))
     scopes = visibility.scopes(wanted.of)
     return Slices([_of(scope, wanted.campaigns, moment) for scope in scopes])
 
@@ -96,13 +96,13 @@ def _row(campaign: Campaign, name: str | None) -> CampaignStatistics:
         breakdown,
         campaign.id,
         campaign.service,
-        _known(campaign.loaded),
-        _known(campaign.uploaded),
-        _known(campaign.remaining),
-        _known(campaign.completed),
-        _known(name),
+        _or_unset(campaign.loaded),
+        _or_unset(campaign.uploaded),
+        _or_unset(campaign.remaining),
+        _or_unset(campaign.completed),
+        _or_unset(name),
     )
 
 
-def _known(value: T | None) -> T | UnsetType:
+def _or_unset(value: T | None) -> T | UnsetType:
     return UNSET if value is None else value

@@ -146,7 +146,7 @@ class CallScan(Generic[R]):
                 self._early[call.key] = self._read(service, call)
 
 
-class _Reading(Protocol[R]):
+class _RowSource(Protocol[R]):
     def __iter__(self) -> Iterator[list[R]]: ...
 
     def close(self) -> None: ...
@@ -158,8 +158,8 @@ class Slices(Generic[R]):
     It can be used as a context manager, which releases the floors on exit.
     """
 
-    def __init__(self, readings: Sequence[_Reading[R]]) -> None:
-        self._readings = readings
+    def __init__(self, sources: Sequence[_RowSource[R]]) -> None:
+        self._sources = sources
 
     def __enter__(self) -> Self:
         return self
@@ -169,8 +169,8 @@ class Slices(Generic[R]):
 
     def __iter__(self) -> Iterator[list[R]]:
         """Yield a few rows per turn. The list is empty if a turn found none."""
-        for reading in self._readings:
-            yield from reading
+        for source in self._sources:
+            yield from source
 
     def all(self) -> list[R]:
         """Return all rows at once."""
@@ -179,5 +179,5 @@ class Slices(Generic[R]):
 
     def close(self) -> None:
         """Release the floors."""
-        for reading in self._readings:
-            reading.close()
+        for source in self._sources:
+            source.close()

@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 from msgspec import Struct
 
 from floorcast.floor.view import Call, Counted, Key, QueueSegment, Result
-from floorcast.statistics.call_pages import Page, PlaceInList
+from floorcast.statistics.call_pages import CallSortKey, Page
 from floorcast.statistics.consistent_scan import CallScan
 from floorcast.statistics.requests import LIVE_FIGURES, Figure
 from floorcast.statistics.visibility import Moment, Scope
@@ -24,10 +24,10 @@ __all__ = [
     "FigureCall",
     "FigureCalls",
     "FigureCallsAnswer",
-    "Wanted",
+    "FigureSelection",
 ]
 
-_FOUND_AT_ONCE = 50  # calls read from the store in one turn of the event loop
+_STORED_CALLS_PER_TURN = 50  # calls read from the store in one turn of the event loop
 
 RESULTS: Mapping[Figure, frozenset[Result]] = {
     "totalHandled": frozenset({Result.HANDLED, Result.HANDLED_WITHIN}),
@@ -82,10 +82,10 @@ class CallsOutOfMemory(Protocol):
         ...
 
 
-class Wanted(NamedTuple):
+class FigureSelection(NamedTuple):
     """The selection: a figure of one service on a day, or between two times on that day.
 
-    The page has at most ``most`` calls, starting after ``after``.
+    The page has at most ``limit`` calls, starting after ``after``.
     """
 
     service: int
@@ -93,8 +93,8 @@ class Wanted(NamedTuple):
     day: int
     start: int | None = None
     end: int | None = None
-    after: PlaceInList | None = None
-    most: int = 1000
+    after: CallSortKey | None = None
+    limit: int = 1000
 
 
 class FigureCalls:
@@ -105,25 +105,29 @@ class FigureCalls:
     """
 
     def __init__(
-        self, scope: Scope, moment: Moment, wanted: Wanted, left: CallsOutOfMemory | None
+        self,
+        scope: Scope,
+        moment: Moment,
+        selection: FigureSelection,
+        evicted: CallsOutOfMemory | None,
     ) -> None:
         self._view = scope.view
         self._sees = scope.sees
         self._moment = moment
-        self._wanted = wanted
-        self._left = left
+        self._selection = selection
+        self._evicted = evicted
         self._midnight = scope.today(moment).begin
-        self._is_today = scope.today(moment).number == wanted.day
+        self._is_today = scope.today(moment).number == selection.day
         self._day_begin = self._midnight
         if not self._is_today:
             self._day_begin = scope.view.day_of(self._midnight - 1).begin
-        self._page: Page[FigureCall | None] = Page(wanted.after, wanted.most)
+        self._page: Page[FigureCall | None] = Page(selection.after, selection.limit)
         self.calls: list[FigureCall] = []
         self._scan: CallScan[tuple[int, Key, FigureCall | None]]
-        if wanted.figure in LIVE_FIGURES:
+        if selection.figure in LIVE_FIGURES:
             self._scan = CallScan(scope, self._live)
         else:
-            calls = [(wanted.service, call) for call in scope.view.calls_at(wanted.service)]
+            calls = [(selection.service, call) for call in scope.view.calls_at(selection.service)]
             self._scan = CallScan(scope, self._counted, calls)
 
     @property
@@ -132,7 +136,7 @@ class FigureCalls:
         return self._page.total
 
     @property
-    def last(self) -> PlaceInList | None:
+    def last(self) -> CallSortKey | None:
         """The sort key of the page's last call, or None if no calls follow it."""
         return self._page.last
 
@@ -142,8 +146,8 @@ class FigureCalls:
             for at, key, row in some:
                 self._page.add((at, *key), row)
             yield
-        if self._left is not None:
-            for rows in self._left:
+        if self._evicted is not None:
+            for rows in self._evicted:
                 for key, counted in rows:
                     moment = self._moment_of(counted)
                     if moment is not None:
@@ -157,11 +161,13 @@ class FigureCalls:
 
     def _rows(self) -> Iterator[None]:
         page = iter(self._page.rows())
-        while some := list(islice(page, _FOUND_AT_ONCE)):
-            keys = [place[1:] for place, row in some if row is None]
-            found = self._left.find(keys) if keys and self._left is not None else {}
-            for place, row in some:
-                self.calls.append(self._found(place, found.get(place[1:])) if row is None else row)
+        while some := list(islice(page, _STORED_CALLS_PER_TURN)):
+            keys = [sort_key[1:] for sort_key, row in some if row is None]
+            found = self._evicted.find(keys) if keys and self._evicted is not None else {}
+            for sort_key, row in some:
+                self.calls.append(
+                    self._stored_row(sort_key, found.get(sort_key[1:])) if row is None else row
+                )
             yield
 
     # -- calls in memory -------------------------------------------------------------------
@@ -170,34 +176,36 @@ class FigureCalls:
         """Return a call that waits or is with an agent, by the rules of service statistics."""
         quiet = call.last_event <= self._moment.now - self._moment.quiet_call
         segment = call.segment
-        if quiet or segment is None or service != self._wanted.service:
+        if quiet or segment is None or service != self._selection.service:
             return None
-        if self._wanted.figure == "totalCallsInQueue":
+        if self._selection.figure == "totalCallsInQueue":
             at = call.waiting_since
         else:
             at = segment.answered if call.connected else None
         return None if at is None else (at, call.key, self._row(call, segment, at))
 
     def _counted(self, _service: int, call: Call) -> tuple[int, Key, FigureCall | None] | None:
-        day, service = self._wanted.day, self._wanted.service
+        day, service = self._selection.day, self._selection.service
         counted = self._view.counted(call, day, service)
-        if self._wanted.figure == "totalOffered" and (counted is None or counted.offered is None):
+        if self._selection.figure == "totalOffered" and (
+            counted is None or counted.offered is None
+        ):
             counted = self._carried_over(call)
         at = None if counted is None else self._moment_of(counted)
         if at is None:
             return None
-        if not self._page.takes((at, *call.key)):
+        if not self._page.may_contain((at, *call.key)):
             return at, call.key, None
         return at, call.key, self._row(call, self._segment(call), at)
 
     def _carried_over(self, call: Call) -> Counted | None:
         """Count a call as offered again today if it has waited since before midnight."""
-        service = self._wanted.service
+        service = self._selection.service
         waits = call.ended is None and call.present_service == service
         over = waits and call.waited_over(self._midnight, self._moment.quiet_call)
         if not over or not self._is_today:
             return None
-        return Counted(self._wanted.day, service, self._midnight, Result.OPEN, None)
+        return Counted(self._selection.day, service, self._midnight, Result.OPEN, None)
 
     def _moment_of(self, counted: Counted) -> int | None:
         """Return the time at which the call counts toward the figure.
@@ -205,11 +213,11 @@ class FigureCalls:
         Return None if it does not count toward the figure within the interval.
         """
         at = counted.offered
-        if self._wanted.figure != "totalOffered":
-            if counted.result not in RESULTS[self._wanted.figure]:
+        if self._selection.figure != "totalOffered":
+            if counted.result not in RESULTS[self._selection.figure]:
                 return None
             at = self._day_begin if counted.at is None else counted.at
-        start, end = self._wanted.start, self._wanted.end
+        start, end = self._selection.start, self._selection.end
         if at is None or start is None or end is None or start <= at < end:
             return at
         return None
@@ -217,17 +225,17 @@ class FigureCalls:
     # -- rows ------------------------------------------------------------------------------
 
     def _segment(self, call: Call) -> QueueSegment | None:
-        wanted = self._wanted
-        offered = wanted.figure == "totalOffered"
-        found = self._view.segment_behind(call, wanted.day, wanted.service, offered=offered)
+        selection = self._selection
+        offered = selection.figure == "totalOffered"
+        found = self._view.segment_behind(call, selection.day, selection.service, offered=offered)
         if found is None and offered and self._carried_over(call) is not None:
             return call.segment
         return found
 
-    def _found(self, place: PlaceInList, call: Call | None) -> FigureCall:
+    def _stored_row(self, sort_key: CallSortKey, call: Call | None) -> FigureCall:
         if call is None:  # its row has been removed from the store since the page was read
-            call = Call(place[1], place[2])
-        return self._row(call, self._segment(call), place[0])
+            call = Call(sort_key[1], sort_key[2])
+        return self._row(call, self._segment(call), sort_key[0])
 
     def _row(self, call: Call, segment: QueueSegment | None, at: int) -> FigureCall:
         if segment is None:
@@ -255,9 +263,9 @@ class FigureCalls:
 
     def _unknown_segment(self, at: int) -> QueueSegment:
         """Return a segment that has only a time, for a step that a very long call has dropped."""
-        offered = self._wanted.figure == "totalOffered"
-        answered = self._wanted.figure in ("totalHandled", "totalCallsAnsweredWithinSLA")
-        segment = QueueSegment(self._wanted.service)
+        offered = self._selection.figure == "totalOffered"
+        answered = self._selection.figure in ("totalHandled", "totalCallsAnsweredWithinSLA")
+        segment = QueueSegment(self._selection.service)
         if offered:
             segment.joined = at
         elif answered:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from floorcast.floor.view import SLOT_MS, FloorView
 from floorcast.model.errors import InvalidParameter
-from floorcast.statistics.requests import FAR, LIVE_FIGURES, MOST_LAST, Figure
+from floorcast.statistics.requests import LIVE_FIGURES, MAX_LAST_SECONDS, MAX_TIME_MS, Figure
 from floorcast.statistics.visibility import Moment
 
 __all__ = ["FigureDay", "read_figure_day", "read_figure_moment"]
@@ -50,8 +50,10 @@ def read_figure_day(
             "start and end must be those of an interval of service/stats/intervals: multiples of"
             " 5 minutes after the client's midnight, on one day"
         )
-    if begin < min(today.begin, moment.now - MOST_LAST * 1000):
-        raise InvalidParameter(f"start must lie within today or the last {MOST_LAST:,} seconds")
+    if begin < min(today.begin, moment.now - MAX_LAST_SECONDS * 1000):
+        raise InvalidParameter(
+            f"start must lie within today or the last {MAX_LAST_SECONDS:,} seconds"
+        )
     return FigureDay(day.number, begin, until)
 
 
@@ -74,7 +76,7 @@ def read_figure_moment(name: str, value: object) -> int | None:
 
 
 def _moment(name: str, value: object) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < FAR:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MAX_TIME_MS:
         return value
     raise InvalidParameter(
         f"{name} must be milliseconds since 1970, as service/stats/intervals has it; start and end"

@@ -32,10 +32,10 @@ class ServiceMetrics(NamedTuple):
 
 def floor_metrics(scopes: Sequence[Scope], moment: Moment) -> Slices[ServiceMetrics]:
     """Return a row for each known service in view, ordered by id."""
-    return Slices([_Services(scope, moment) for scope in scopes])
+    return Slices([_MetricsRows(scope, moment) for scope in scopes])
 
 
-class _Calls:
+class _ServiceCalls:
     """A service's calls in progress."""
 
     def __init__(self) -> None:
@@ -43,12 +43,12 @@ class _Calls:
         self.connected = 0
 
 
-class _Services:
+class _MetricsRows:
     """Reads the rows of one floor: its calls first, then its services."""
 
     def __init__(self, scope: Scope, moment: Moment) -> None:
         self._now = moment.now
-        self._calls: dict[int, _Calls] = {}
+        self._calls: dict[int, _ServiceCalls] = {}
         self._call_scan = _calls(scope, moment)
         self._scan = _services(scope, moment)
 
@@ -56,7 +56,7 @@ class _Services:
         """Yield a few rows per turn, and empty lists while the calls are scanned."""
         for some in self._call_scan:
             for service, since, connected in some:
-                calls = self._calls.setdefault(service, _Calls())
+                calls = self._calls.setdefault(service, _ServiceCalls())
                 calls.connected += connected
                 if since is not None:
                     calls.waiting.append(since)

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from floorcast.floor.view import NO_SERVICE, AgentDay, FloorAgent
 from floorcast.statistics.visibility import Moment, Scope
 
-__all__ = ["AgentDays", "Part", "everyone_today", "is_quiet", "logged_in"]
+__all__ = ["AgentDays", "AgentServiceDay", "agents_of_today", "is_quiet", "logged_in"]
 
-Part = tuple[int, AgentDay]
+AgentServiceDay = tuple[int, AgentDay]
 """A service and an agent's counters on that service today."""
 
 
@@ -36,7 +36,7 @@ class AgentDays:
         self._days_of = scope.view.days_of_agent
         self._services = frozenset(scope.services)
 
-    def of(self, agent: int) -> Sequence[Part]:
+    def of(self, agent: int) -> Sequence[AgentServiceDay]:
         """Return the agent's counters, in no particular order."""
         parts = self._days_of(self.today, agent)
         for service, _ in parts:
@@ -98,7 +98,7 @@ def logged_in(scope: Scope, moment: Moment) -> set[int]:
     return found
 
 
-def everyone_today(scope: Scope, moment: Moment) -> set[int]:
+def agents_of_today(scope: Scope, moment: Moment) -> set[int]:
     """Return every agent who may have a login or counters on the scope's services today."""
     today = scope.today(moment).number
     on_services = (scope.view.agents_of_day(today, service) for service in scope.services)

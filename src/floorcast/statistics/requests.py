@@ -23,11 +23,11 @@ from floorcast.site.configuration import DEFAULT_INTERVAL, INTERVALS
 __all__ = [
     "DEFAULT_INTERVAL",
     "EVERYTHING",
-    "FAR",
     "FIGURES",
     "INTERVALS",
     "LIVE_FIGURES",
-    "MOST_LAST",
+    "MAX_LAST_SECONDS",
+    "MAX_TIME_MS",
     "CampaignConditions",
     "CampaignFilter",
     "Figure",
@@ -60,9 +60,9 @@ FIGURES: tuple[Figure, ...] = get_args(Figure)
 LIVE_FIGURES: tuple[Figure, ...] = ("totalCallsInQueue", "callsWithAgent")
 """The figures that show the current state. The other figures cover a day."""
 
-MOST_LAST = 86_400  # the most seconds that a request for intervals can look back
-FAR = 10**16  # ms: beyond any date in use
-_FAR_DIGITS = 16  # a number below FAR has at most this many digits
+MAX_LAST_SECONDS = 86_400  # the most seconds that a request for intervals can look back
+MAX_TIME_MS = 10**16  # ms: beyond any date in use
+_MAX_TIME_DIGITS = 16  # a number below MAX_TIME_MS has at most this many digits
 
 
 class CampaignConditions(ServiceConditions, rename="camel", forbid_unknown_fields=True):
@@ -157,9 +157,9 @@ def read_last(value: object) -> int | None:
     """Check ``last``: 1 to 86,400 seconds, or None. Raises InvalidParameter."""
     if value is None:
         return None
-    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_LAST:
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_LAST_SECONDS:
         return value
-    raise InvalidParameter(f"last must be a whole number of seconds from 1 to {MOST_LAST}")
+    raise InvalidParameter(f"last must be a whole number of seconds from 1 to {MAX_LAST_SECONDS}")
 
 
 def read_changed_after(value: object, zone: tzinfo) -> int | None:
@@ -200,11 +200,11 @@ def read_time(value: object, zone: tzinfo) -> int | None:
 
     Return None if the value is not a time.
     """
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < FAR:
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < MAX_TIME_MS:
         return value
     if isinstance(value, str):
         # check the length first, because int() fails for more than 4,300 digits
-        if value.isascii() and value.isdigit() and len(value.lstrip("0")) <= _FAR_DIGITS:
+        if value.isascii() and value.isdigit() and len(value.lstrip("0")) <= _MAX_TIME_DIGITS:
             return int(value.lstrip("0") or "0")
         with suppress(ValueError, OverflowError):
             moment = datetime.fromisoformat(value)

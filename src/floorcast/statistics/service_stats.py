@@ -78,7 +78,7 @@ class ServiceAnswer(Struct):
 
 def service_stats(scopes: Sequence[Scope], moment: Moment) -> Slices[ServiceStatistics]:
     """Return a row for each service in view that had an agent logged in or a call offered today."""
-    return Slices([_Services(scope, moment) for scope in scopes])
+    return Slices([_ServiceRows(scope, moment) for scope in scopes])
 
 
 def service_level(service: Service, day: ServiceDay) -> int | float:
@@ -86,7 +86,7 @@ def service_level(service: Service, day: ServiceDay) -> int | float:
 
     Outbound calls that were answered without a queue are excluded.
     """
-    handled = _handled_of_callers(day)
+    handled = _handled_queued(day)
     within, decided = day.handled_within, handled + day.abandoned
     match service.service_level:
         case "answered_of_offered":
@@ -99,15 +99,15 @@ def service_level(service: Service, day: ServiceDay) -> int | float:
             return rate(within, decided - day.abandoned_short)
 
 
-def _handled_of_callers(day: ServiceDay) -> int:
+def _handled_queued(day: ServiceDay) -> int:
     return day.handled - day.unqueued
 
 
-class _Services:
+class _ServiceRows:
     """Reads the rows of one floor: its calls first, then its services."""
 
     def __init__(self, scope: Scope, moment: Moment) -> None:
-        self._calls: dict[int, _Calls] = {}
+        self._calls: dict[int, _CallSums] = {}
         self._now = moment.now
         self._call_scan = self._of_calls(scope, moment)
         self._scan = self._of_services(scope, moment)
@@ -118,10 +118,10 @@ class _Services:
             for service, call in some:
                 calls = self._calls.get(service)
                 if calls is None:
-                    calls = self._calls[service] = _Calls()
+                    calls = self._calls[service] = _CallSums()
                 calls.add(call)
             yield []
-        nothing = _Calls()
+        nothing = _CallSums()
         for found in self._scan:
             rows = []
             for own in found:
@@ -135,18 +135,18 @@ class _Services:
         self._call_scan.close()
         self._scan.close()
 
-    def _of_calls(self, scope: Scope, moment: Moment) -> CallScan[tuple[int, _Open]]:
+    def _of_calls(self, scope: Scope, moment: Moment) -> CallScan[tuple[int, _OpenCall]]:
         midnight = scope.today(moment).begin
         heard_after = moment.now - moment.quiet_call
         agents = scope.view.agents
 
-        def read(service: int, call: Call) -> tuple[int, _Open] | None:
+        def read(service: int, call: Call) -> tuple[int, _OpenCall] | None:
             since = call.waiting_since
             over = False
             if since is not None and since < midnight:
                 over = call.waited_over(midnight, moment.quiet_call)
             if call.last_event <= heard_after:
-                return (service, _Open(None, False, over, None)) if over else None
+                return (service, _OpenCall(None, False, over, None)) if over else None
             outbound = None
             if call.direction in _OUTBOUND:
                 agent = (
@@ -155,15 +155,15 @@ class _Services:
                     else agents.get(call.segment.agent)
                 )
                 outbound = _outbound(call, None if agent is None else agent.login)
-            return service, _Open(since, call.connected, over, outbound)
+            return service, _OpenCall(since, call.connected, over, outbound)
 
         return CallScan(scope, read)
 
-    def _of_services(self, scope: Scope, moment: Moment) -> Scan[_Own]:
+    def _of_services(self, scope: Scope, moment: Moment) -> Scan[_ServiceData]:
         view, today = scope.view, scope.today(moment)
         days = view.services_on(today.number)
 
-        def read(number: int) -> _Own | None:
+        def read(number: int) -> _ServiceData | None:
             service = view.services.get(number)
             if service is None or number == NO_SERVICE:
                 return None
@@ -173,12 +173,12 @@ class _Services:
             center = service.call_center
             known = None if center is None else view.call_centers.get(center)
             name = None if known is None else known.name
-            return _Own(service, name, day, agents, involved, campaigns)
+            return _ServiceData(service, name, day, agents, involved, campaigns)
 
         return Scan(scope.services, read, view.hooks.services, scope.rows)
 
 
-class _Open(NamedTuple):
+class _OpenCall(NamedTuple):
     """A call in progress: when its wait began, and whether it has waited since before midnight."""
 
     waiting_since: int | None
@@ -187,7 +187,7 @@ class _Open(NamedTuple):
     outbound: OutboundCall | None
 
 
-class _Own(NamedTuple):
+class _ServiceData(NamedTuple):
     """A service's figures without its calls in progress."""
 
     service: Service
@@ -210,7 +210,7 @@ _NOTHING = ServiceDay()
 _OUTBOUND = frozenset({"OUTBOUND", "MANUAL"})
 
 
-class _Calls:
+class _CallSums:
     """A service's calls in progress."""
 
     __slots__ = ("carried_over", "connected", "longest_since", "outbound", "waiting")
@@ -220,7 +220,7 @@ class _Calls:
         self.longest_since: int | None = None
         self.outbound: list[OutboundCall] = []
 
-    def add(self, call: _Open) -> None:
+    def add(self, call: _OpenCall) -> None:
         """Count a call."""
         since = call.waiting_since
         self.carried_over += call.over_midnight
@@ -253,7 +253,7 @@ def _campaigns(view: FloorView, service: int, midnight: int) -> _Campaigns:
     return _Campaigns(loaded, remaining, dialable)
 
 
-def _as_they_began(call: OutboundCall) -> tuple[int, int, str]:
+def _by_start(call: OutboundCall) -> tuple[int, int, str]:
     return (call.call_start_time or 0, call.transaction_id, call.session_id)
 
 
@@ -270,14 +270,14 @@ def _outbound(call: Call, login: str | None) -> OutboundCall:
     )
 
 
-def _row(own: _Own, calls: _Calls, now: int) -> ServiceStatistics:
+def _row(own: _ServiceData, calls: _CallSums, now: int) -> ServiceStatistics:
     service, day = own.service, own.day
     loaded, remaining, dialable = own.campaigns
-    handled = _handled_of_callers(day)
+    handled = _handled_queued(day)
     longest = 0 if calls.longest_since is None else max(0, now - calls.longest_since)
     center = service.call_center
     return ServiceStatistics(
-        calls=sorted(calls.outbound, key=_as_they_began),
+        calls=sorted(calls.outbound, key=_by_start),
         service_id=str(service.id),
         service_name=service.name,
         cip=len(calls.outbound),
@@ -307,10 +307,10 @@ def _row(own: _Own, calls: _Calls, now: int) -> ServiceStatistics:
         percent_complete=rate(loaded - remaining, loaded) if loaded else 100,
         call_center_id=None if center is None else str(center),
         call_center_name=own.call_center_name,
-        target_service_level=_set(service.target_service_level),
-        target_seconds=_set(service.target_seconds),
+        target_service_level=_or_unset(service.target_service_level),
+        target_seconds=_or_unset(service.target_seconds),
     )
 
 
-def _set(target: int | None) -> int | UnsetType:
+def _or_unset(target: int | None) -> int | UnsetType:
     return UNSET if target is None else target

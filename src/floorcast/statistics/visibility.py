@@ -16,12 +16,12 @@ from floorcast.statistics.requests import EVERYTHING, ServiceFilter
 __all__ = ["CallCenterLimits", "Moment", "Scope", "Visibility"]
 
 _HOUR_MS = 3_600_000
-_ROWS = 100  # rows per turn of the event loop: about half a millisecond
+_ROWS_PER_TURN = 100  # rows per turn of the event loop: about half a millisecond
 
 CallCenterLimits = frozenset[tuple[int, int]] | None
 """The call centers that a user is limited to, by client and id. None means no limit."""
 
-Listed = frozenset[tuple[int, int]]
+ListedServices = frozenset[tuple[int, int]]
 """Services by client and id."""
 
 
@@ -49,8 +49,8 @@ class Scope(NamedTuple):
     view: FloorView
     services: Sequence[int]
     limits: CallCenterLimits = None
-    rows: int = _ROWS
-    listed: Listed = frozenset()
+    rows: int = _ROWS_PER_TURN
+    listed: ListedServices = frozenset()
 
     def today(self, moment: Moment) -> Day:
         """Return the client's day that contains the moment."""
@@ -69,16 +69,16 @@ class Visibility(NamedTuple):
 
     views: Sequence[FloorView]
     limits: CallCenterLimits = None
-    rows: int = _ROWS
-    listed: Listed = frozenset()
+    rows: int = _ROWS_PER_TURN
+    listed: ListedServices = frozenset()
 
     def scopes(self, wanted: ServiceFilter = EVERYTHING) -> list[Scope]:
         """Return the part of each floor that a filter selects.
 
         Raises InvalidParameter for an id that does not exist or that the user may not see.
         """
-        self.expect("service", wanted.services, self._has_service)
-        self.expect("callCenter", wanted.call_centers, self._has_call_center)
+        self.require("service", wanted.services, self._has_service)
+        self.require("callCenter", wanted.call_centers, self._has_call_center)
         return [
             Scope(view, sorted(self._services(view, wanted)), self.limits, self.rows, self.listed)
             for view in self.views
@@ -89,7 +89,7 @@ class Visibility(NamedTuple):
         number = NO_SERVICE if service is None else service
         return _sees(view, number, self.limits, self.listed)
 
-    def expect(
+    def require(
         self, member: str, wanted: Iterable[int], has: Callable[[FloorView, int], bool]
     ) -> None:
         """Raise InvalidParameter for the first id that no visible floor has."""
@@ -116,7 +116,7 @@ class Visibility(NamedTuple):
         return seen and number in view.call_centers
 
 
-def _sees(view: FloorView, service: int, limits: CallCenterLimits, listed: Listed) -> bool:
+def _sees(view: FloorView, service: int, limits: CallCenterLimits, listed: ListedServices) -> bool:
     if limits is None or (view.client, service) in listed:
         return True
     center = view.call_center_of(service)

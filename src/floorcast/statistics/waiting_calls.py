@@ -38,7 +38,7 @@ class WaitingCallsAnswer(Struct, rename="camel"):
 
 def waiting_calls(scopes: Sequence[Scope], moment: Moment) -> Slices[WaitingCall]:
     """Return the calls on all floors that wait for the services, longest wait first."""
-    return Slices([_InOrder(scopes, moment)])
+    return Slices([_OrderedRows(scopes, moment)])
 
 
 class _Waiting(NamedTuple):
@@ -48,7 +48,7 @@ class _Waiting(NamedTuple):
     row: WaitingCall
 
 
-class _InOrder:
+class _OrderedRows:
     """The rows of all floors, longest wait first. They are sorted in runs, so no turn is long."""
 
     def __init__(self, scopes: Sequence[Scope], moment: Moment) -> None:
@@ -89,7 +89,7 @@ def _of(scope: Scope, moment: Moment) -> CallScan[_Waiting]:
         row = WaitingCall(
             None if known is None else known.name,
             number,
-            _consumer(call),
+            _customer_name(call),
             call.account,
             call.customer_phone,
             str(since // 1000),
@@ -101,7 +101,7 @@ def _of(scope: Scope, moment: Moment) -> CallScan[_Waiting]:
     return CallScan(scope, read)
 
 
-def _consumer(call: Call) -> str | None:
+def _customer_name(call: Call) -> str | None:
     if call.first_name is None or call.last_name is None:
         return call.first_name or call.last_name
     return f"{call.first_name} {call.last_name}"

@@ -9,14 +9,14 @@ from floorcast.floor.calls import Call
 from floorcast.floor.counted_calls import counted
 from floorcast.floor.floor import Floor
 from floorcast.floor.view import FloorView
-from floorcast.statistics.figure_calls import RESULTS, FigureCalls, Wanted
+from floorcast.statistics.figure_calls import RESULTS, FigureCalls, FigureSelection
 from floorcast.statistics.requests import FIGURES, Figure
 from floorcast.statistics.visibility import Moment, Visibility
 from floorcast.verify.sums import CallList
 
 __all__ = ["listed_calls"]
 
-_MOST = 2**62  # all on one page
+_NO_LIMIT = 2**62  # all on one page
 
 
 def listed_calls(floor: Floor, left: Iterable[Call], moment: Moment) -> list[dict[str, Any]]:
@@ -37,7 +37,9 @@ def listed_calls(floor: Floor, left: Iterable[Call], moment: Moment) -> list[dic
     for service in view.services:
         own = scope._replace(services=(service,))
         for figure in FIGURES:
-            page = FigureCalls(own, moment, Wanted(service, figure, today, most=_MOST), None)
+            page = FigureCalls(
+                own, moment, FigureSelection(service, figure, today, limit=_NO_LIMIT), None
+            )
             for _ in page:
                 pass
             for row in page.calls:

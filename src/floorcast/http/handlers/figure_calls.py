@@ -18,12 +18,12 @@ from floorcast.model.errors import InvalidParameter
 from floorcast.model.filter_parsing import MAX_ID, read_id
 from floorcast.model.token import to_ms
 from floorcast.statistics.as_of import PageQuestion
-from floorcast.statistics.figure_calls import FigureCalls, FigureCallsAnswer, Wanted
+from floorcast.statistics.figure_calls import FigureCalls, FigureCallsAnswer, FigureSelection
 from floorcast.statistics.figure_days import read_figure_day, read_figure_moment
 from floorcast.statistics.requests import (
-    FAR,
     FIGURES,
     LIVE_FIGURES,
+    MAX_TIME_MS,
     OneService,
     ServiceFilter,
     read_figure,
@@ -44,11 +44,11 @@ class FigureCallsRequest(Struct):
 
     filter: Annotated[object, one_of(OneService)] = None
     figure: Annotated[object, Meta(extra_json_schema={"anyOf": [{"enum": list(FIGURES)}]})] = None
-    start: Annotated[object, whole_or_null(0, FAR)] = None
-    end: Annotated[object, whole_or_null(0, FAR)] = None
+    start: Annotated[object, whole_or_null(0, MAX_TIME_MS)] = None
+    end: Annotated[object, whole_or_null(0, MAX_TIME_MS)] = None
     cursor: Annotated[object, text_or_null(LONGEST_CURSOR)] = None
     client: Annotated[object, whole_or_null(0, MAX_ID)] = None
-    at: Annotated[object, moment_or_token(FAR)] = None
+    at: Annotated[object, moment_or_token(MAX_TIME_MS)] = None
 
 
 async def calls_behind(context: RequestContext) -> Response:
@@ -73,9 +73,9 @@ async def _calls_of_now(context: RequestContext, request: FigureCallsRequest) ->
     through = services.floor_of(session.client).feeds["interaction"].through
     token = services.token_now(session.client, through)
     live = figure in LIVE_FIGURES
-    left = None if live else services.floor_of(client).evicted_calls(day.day, service)
+    evicted = None if live else services.floor_of(client).evicted_calls(day.day, service)
     after = None if cursor is None else cursor.place
-    page = FigureCalls(scope, moment, Wanted(service, figure, *day, after), left)
+    page = FigureCalls(scope, moment, FigureSelection(service, figure, *day, after), evicted)
     with closing(page):
         for _ in page:
             await asyncio.sleep(0)

@@ -20,7 +20,7 @@ from floorcast.http.responses import Content, Response
 from floorcast.model.errors import InvalidParameter, MissingParameter, NotFound
 from floorcast.model.filter_parsing import ServiceConditions
 from floorcast.model.token import to_ms
-from floorcast.statistics.requests import FAR, read_service_filter, read_time
+from floorcast.statistics.requests import MAX_TIME_MS, read_service_filter, read_time
 from floorcast.statistics.visibility import Scope, Visibility
 
 __all__ = ["CallRequest", "ReportRequest", "agents", "calls", "services"]
@@ -47,8 +47,8 @@ class SpanRequest(Struct):
     required: ClassVar[tuple[str, ...]] = ("from", "to")
 
     filter: Annotated[object, one_of(ServiceConditions, None)] = None
-    begin: Annotated[object, time_or_ms(FAR)] = msgspec.field(default=None, name="from")
-    to: Annotated[object, time_or_ms(FAR)] = None
+    begin: Annotated[object, time_or_ms(MAX_TIME_MS)] = msgspec.field(default=None, name="from")
+    to: Annotated[object, time_or_ms(MAX_TIME_MS)] = None
 
 
 class ReportRequest(SpanRequest):
@@ -158,7 +158,7 @@ def _moment(value: object, name: str, zone: tzinfo, *, until: bool = False) -> i
         except (ValueError, OverflowError):
             pass
     found = read_time(value, zone)
-    if found is None or abs(found) > FAR // 100:
+    if found is None or abs(found) > MAX_TIME_MS // 100:
         raise InvalidParameter(
             f"{name} must be a date (2026-11-26) or a time: milliseconds since 1970, or ISO 8601"
         )

@@ -21,9 +21,9 @@ from floorcast.model.token import to_ms
 from floorcast.statistics.answers import Method, Question, answer_steps
 from floorcast.statistics.requests import (
     DEFAULT_INTERVAL,
-    FAR,
     INTERVALS,
-    MOST_LAST,
+    MAX_LAST_SECONDS,
+    MAX_TIME_MS,
     CampaignConditions,
     read_campaign_filter,
     read_changed_after,
@@ -55,7 +55,7 @@ class StatisticsRequest(Struct):
     """The rows to return. Without a filter, all that the user can see."""
 
     filter: Annotated[object, one_of(ServiceConditions, None)] = None
-    at: Annotated[object, moment_or_token(FAR)] = None
+    at: Annotated[object, moment_or_token(MAX_TIME_MS)] = None
 
 
 class IntervalRequest(StatisticsRequest):
@@ -64,20 +64,20 @@ class IntervalRequest(StatisticsRequest):
     interval: Annotated[object, Meta(extra_json_schema={"enum": list(INTERVALS)})] = (
         DEFAULT_INTERVAL
     )
-    last: Annotated[object, whole_or_null(1, MOST_LAST)] = None
+    last: Annotated[object, whole_or_null(1, MAX_LAST_SECONDS)] = None
 
 
 class CampaignRequest(Struct):
     """The campaigns to return. Without a filter, all of today's that the user can see."""
 
     filter: Annotated[object, one_of(CampaignConditions, None)] = None
-    at: Annotated[object, moment_or_token(FAR)] = None
+    at: Annotated[object, moment_or_token(MAX_TIME_MS)] = None
 
 
 class StatusRequest(StatisticsRequest, rename="camel"):
     """The same, and the time since which an agent's state must have changed."""
 
-    state_changed_after: Annotated[object, time_or_ms(FAR)] = None
+    state_changed_after: Annotated[object, time_or_ms(MAX_TIME_MS)] = None
 
 
 async def services(context: RequestContext) -> Response:
