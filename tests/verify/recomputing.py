@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from floorcast.statistics.visibility import Moment
 from floorcast.verify.records import Records
-from floorcast.verify.verification import StoredEntry, recomputed
+from floorcast.verify.verification import StoredEntry, recomputed_rows
 
 __all__ = [
     "NOON",
@@ -103,7 +103,7 @@ def answers_to(entries: Iterable[StoredEntry], now: int, **limits: int) -> Rows:
     try:
         for entry in entries:
             records.take(entry.recorded_at, entry.kind, entry.payload)
-        return recomputed(records, Moment(now, **limits))
+        return recomputed_rows(records, Moment(now, **limits))
     finally:
         records.close()
 

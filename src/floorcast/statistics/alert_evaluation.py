@@ -27,9 +27,8 @@ _ATTRIBUTES: Final[Mapping[str, str]] = {
     **{one.encode_name: one.name for one in structs.fields(ServiceStatistics)},
     **{INTERVAL + one.encode_name: one.name for one in structs.fields(ServiceInterval)},
 }
-_NO_VALUE_WITHOUT_CALLS: Final = frozenset(
-    {"percentComplete"}
-)  # 100, not 0, if nothing was counted
+# 100, not 0, if nothing was counted
+_NO_VALUE_WITHOUT_CALLS: Final = frozenset({"percentComplete"})
 
 
 class EvaluatedAlert(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from floorcast.verify.record_types import Report
+from floorcast.verify.record_types import CampaignRecord
 from floorcast.verify.sums import Sums
 
 __all__ = ["add_campaigns"]
@@ -12,20 +12,20 @@ __all__ = ["add_campaigns"]
 _MEMBERS = ("uploaded", "loaded", "completed", "remaining", "dialable", "state", "timezones")
 
 
-def add_campaigns(sums: Sums, reports: Iterable[Report]) -> None:
-    """Add the reports about campaigns, in the order of the log."""
-    for report in reports:
-        campaign = sums.campaigns[report.campaign]
-        campaign.last = max(campaign.last, report.at)
-        if report.data is None:
+def add_campaigns(sums: Sums, records: Iterable[CampaignRecord]) -> None:
+    """Add the records about campaigns, in the order of the log."""
+    for record in records:
+        campaign = sums.campaigns[record.campaign]
+        campaign.last = max(campaign.last, record.at)
+        if record.data is None:
             if campaign.service is None:
-                campaign.service = report.service
+                campaign.service = record.service
             continue
-        said = {name: report.data[name] for name in _MEMBERS if report.data.get(name) is not None}
-        if report.service is not None:
-            said["service"] = report.service
+        said = {name: record.data[name] for name in _MEMBERS if record.data.get(name) is not None}
+        if record.service is not None:
+            said["service"] = record.service
         for name, value in said.items():
-            if name not in campaign.reported or report.at >= campaign.reported[name]:
-                campaign.reported[name] = report.at
+            if name not in campaign.reported or record.at >= campaign.reported[name]:
+                campaign.reported[name] = record.at
                 campaign.counts[name] = value
         campaign.service = campaign.counts.get("service", campaign.service)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-__all__ = ["QUARTER_MS", "Days"]
+__all__ = ["QUARTER_MS", "ClientDays"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 QUARTER_MS = 900_000
 _TWO_DAYS = 48 * 3_600_000  # ms
 
 
-class Days:
+class ClientDays:
     """A time zone's calendar around a given time (ms)."""
 
     def __init__(self, zone: str, now: int) -> None:

@@ -25,7 +25,7 @@ MESSAGES = 20  # the most messages from SQLite for each file
 SCHEMA_OF_FILE = "SELECT type, name, tbl_name, sql FROM sqlite_schema"
 KEYS_AT_ONCE = 16_384
 
-Look = Callable[[apsw.Connection], Iterator[str]]
+Check = Callable[[apsw.Connection], Iterator[str]]
 
 
 class Finding(NamedTuple):
@@ -35,17 +35,17 @@ class Finding(NamedTuple):
     what: str
 
 
-class _Kind(NamedTuple):
+class _ExpectedFile(NamedTuple):
     """The expected form of a file.
 
-    ``steps`` are the statements that create its schema, and ``looks`` find other damage. The file's
-    ``user_version`` does not count the first ``unnumbered`` steps.
+    ``steps`` are the statements that create its schema, and ``checks`` find other damage. The
+    file's ``user_version`` does not count the first ``unnumbered`` steps.
     """
 
     application_id: int
     steps: Sequence[str]
     unnumbered: int
-    looks: Sequence[Look]
+    checks: Sequence[Check]
 
 
 def damaged_files(folder: Path) -> Iterator[Finding]:
@@ -53,21 +53,21 @@ def damaged_files(folder: Path) -> Iterator[Finding]:
 
     A server may be running meanwhile.
     """
-    for name, kind in KINDS.items():
+    for name, expected in EXPECTED_FILES.items():
         path = folder / name
         if not path.exists():
             continue
         try:
             with closing(open_reader(path, cache_kib=CACHE_KIB)) as reader:
-                for look in (_pages, *_looks(reader, kind)):
-                    yield from _found(name, look, reader)
+                for check in (_pages, *_checks(reader, expected)):
+                    yield from _findings(name, check, reader)
         except (apsw.Error, UnicodeDecodeError) as error:
             yield Finding(name, str(error))
 
 
-def _found(name: str, look: Look, reader: apsw.Connection) -> Iterator[Finding]:
+def _findings(name: str, check: Check, reader: apsw.Connection) -> Iterator[Finding]:
     try:
-        for what in look(reader):
+        for what in check(reader):
             yield Finding(name, what)
     except (apsw.Error, UnicodeDecodeError) as error:
         yield Finding(name, str(error))
@@ -79,25 +79,25 @@ def _pages(reader: apsw.Connection) -> Iterator[str]:
             yield message
 
 
-def _looks(reader: apsw.Connection, kind: _Kind) -> Iterator[Look]:
+def _checks(reader: apsw.Connection, expected: _ExpectedFile) -> Iterator[Check]:
     """Yield the checks for a file.
 
     A file of an older release gets only the check of its schema, because its small rows have no
     checksums yet.
     """
-    taken = kind.unnumbered + reader.pragma("user_version")
+    taken = expected.unnumbered + reader.pragma("user_version")
 
     def schema(connection: apsw.Connection) -> Iterator[str]:
-        if connection.pragma("application_id") != kind.application_id:
+        if connection.pragma("application_id") != expected.application_id:
             yield "its application_id is not floorcast's"
-        if taken > len(kind.steps):
-            yield f"its schema is {taken - kind.unnumbered}, of a newer release"
-        elif set(fetch(connection, SCHEMA_OF_FILE)) != _expected(kind.steps[:taken]):
+        if taken > len(expected.steps):
+            yield f"its schema is {taken - expected.unnumbered}, of a newer release"
+        elif set(fetch(connection, SCHEMA_OF_FILE)) != _expected(expected.steps[:taken]):
             yield "its schema is not floorcast's"
 
     yield schema
-    if taken == len(kind.steps):
-        yield from kind.looks
+    if taken == len(expected.steps):
+        yield from expected.checks
 
 
 def _expected(steps: Sequence[str]) -> set[tuple[str, ...]]:
@@ -108,13 +108,13 @@ def _expected(steps: Sequence[str]) -> set[tuple[str, ...]]:
         return set(fetch(connection, SCHEMA_OF_FILE))
 
 
-def _rows_of(tables: Sequence[Checked]) -> Look:
-    def look(connection: apsw.Connection) -> Iterator[str]:
+def _rows_of(tables: Sequence[Checked]) -> Check:
+    def check(connection: apsw.Connection) -> Iterator[str]:
         for table in tables:
             for key in changed_rows(connection, table):
                 yield f"row {key} of {table.table}"
 
-    return look
+    return check
 
 
 def _keys(connection: apsw.Connection) -> Iterator[str]:
@@ -123,16 +123,16 @@ def _keys(connection: apsw.Connection) -> Iterator[str]:
             yield f"the keys of run {run}"
 
 
-def _with_schema(schema: Schema, *looks: Look) -> _Kind:
-    return _Kind(schema.application_id, schema.steps, 0, looks)
+def _with_schema(schema: Schema, *checks: Check) -> _ExpectedFile:
+    return _ExpectedFile(schema.application_id, schema.steps, 0, checks)
 
 
-def _derived(layout: Layout, *looks: Look) -> _Kind:
-    return _Kind(0, (schema_of(layout), *layout.steps), 1, looks)
+def _derived(layout: Layout, *checks: Check) -> _ExpectedFile:
+    return _ExpectedFile(0, (schema_of(layout), *layout.steps), 1, checks)
 
 
 _KV = _with_schema(sqlite_kv.SCHEMA, _rows_of(sqlite_kv.CHECKED))
-KINDS = {
+EXPECTED_FILES = {
     "log.db": _with_schema(log_file.SCHEMA, _rows_of(log_schema.CHECKED)),
     "admin.db": _KV,
     "shared.db": _KV,

@@ -7,10 +7,10 @@ from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 
 from floorcast.verify.sums import ServiceSums
 
-__all__ = ["level", "mean", "percent", "rank"]
+__all__ = ["mean", "percent", "percentile", "service_level"]
 
 
-def level(formula: str | None, sums: ServiceSums) -> int | float:
+def service_level(formula: str | None, sums: ServiceSums) -> int | float:
     """Return the service level in percent, by the service's formula."""
     handled, abandoned = len(sums.waits), len(sums.abandoned)
     if formula == "answered_of_offered":
@@ -37,7 +37,7 @@ def mean(total_ms: int, count: int) -> int:
     return int((Decimal(total_ms) / count / 1000).quantize(Decimal(1), ROUND_HALF_UP))
 
 
-def rank(ordered: Sequence[int], share: Decimal) -> int:
+def percentile(ordered: Sequence[int], share: Decimal) -> int:
     """Return the percentile at ``share`` by the nearest-rank method, or 0 without values."""
     rank = int((share * len(ordered)).to_integral_value(ROUND_CEILING))
     return ordered[rank - 1] if rank else 0

@@ -19,15 +19,15 @@ __all__ = ["listed_calls"]
 _NO_LIMIT = 2**62  # all on one page
 
 
-def listed_calls(floor: Floor, left: Iterable[Call], moment: Moment) -> list[dict[str, Any]]:
+def listed_calls(floor: Floor, evicted: Iterable[Call], moment: Moment) -> list[dict[str, Any]]:
     """Return a row for each service and figure that has calls.
 
-    ``left`` has the calls that are no longer in memory.
+    ``evicted`` has the calls that are no longer in memory.
     """
     view = FloorView(floor)
     today = view.day_of(moment.now).number
     found: dict[tuple[int, Figure], CallList] = {}
-    for call in left:
+    for call in evicted:
         for one in counted(call, floor.places, today):
             if one.day == today:
                 for figure in _figures(one.offered, one.result):

@@ -10,7 +10,7 @@ from typing import Any
 
 __all__ = ["Names", "Site", "categories"]
 
-_FIRST_FREE = 1_000_000_001
+_FIRST_FREE_ID = 1_000_000_001
 
 Json = Mapping[str, Any]
 
@@ -41,33 +41,33 @@ class Site:
             self.names.rename("agent", login, one["login"], one["id"])
             self.agents[one["id"]] = (one["login"], one.get("name"))
 
-    def service(self, thing: int | str) -> int:
+    def service(self, name_or_id: int | str) -> int:
         """Return a service's id, and add the service if it is new."""
-        number, is_new = self.names.find("service", thing)
+        number, is_new = self.names.find("service", name_or_id)
         if is_new and number not in self.services:
-            name = thing if self.names.is_named(thing) else f"Service {number}"
+            name = name_or_id if self.names.is_name(name_or_id) else f"Service {number}"
             self.services[number] = {"id": number, "name": name}
         return number
 
-    def agent(self, thing: int | str) -> int:
+    def agent(self, name_or_id: int | str) -> int:
         """Return an agent's id, and add the agent if it is new."""
-        number, is_new = self.names.find("agent", thing)
+        number, is_new = self.names.find("agent", name_or_id)
         if is_new and number not in self.agents:
-            name = str(thing) if self.names.is_named(thing) else f"AGENT {number}"
+            name = str(name_or_id) if self.names.is_name(name_or_id) else f"AGENT {number}"
             login = name.replace(" ", "")
             self.agents[number] = (login, name)
-            self.names.also("agent", login, number)
+            self.names.add_alias("agent", login, number)
         return number
 
-    def campaign(self, thing: int | str) -> int:
+    def campaign(self, name_or_id: int | str) -> int:
         """Return a campaign's id, and add the campaign if it is new."""
-        number, is_new = self.names.find("campaign", thing)
+        number, is_new = self.names.find("campaign", name_or_id)
         if is_new and number not in self.names.campaigns:
-            named = self.names.is_named(thing)
-            self.names.campaigns[number] = str(thing) if named else f"Campaign {number}"
+            named = self.names.is_name(name_or_id)
+            self.names.campaigns[number] = str(name_or_id) if named else f"Campaign {number}"
         return number
 
-    def call_campaign(self, number: int, name: str) -> None:
+    def name_campaign(self, number: int, name: str) -> None:
         """Give a campaign this name from now on."""
         campaigns = self.names.campaigns
         if name and campaigns.get(number) != name:
@@ -90,30 +90,30 @@ class Names:
 
     def __init__(self) -> None:
         self._tables: dict[str, dict[int | str, int]] = {}
-        self._free = _FIRST_FREE
+        self._next_free_id = _FIRST_FREE_ID
         self.campaigns: dict[int, str] = {}
 
     @staticmethod
-    def is_named(thing: int | str) -> bool:
+    def is_name(name_or_id: int | str) -> bool:
         """Return whether a value is a name and not a number or an id in digits."""
-        return isinstance(thing, str) and not (
-            thing.isascii() and thing.isdigit() and len(thing) < 16
+        return isinstance(name_or_id, str) and not (
+            name_or_id.isascii() and name_or_id.isdigit() and len(name_or_id) < 16
         )
 
-    def find(self, kind: str, thing: int | str) -> tuple[int, bool]:
+    def find(self, kind: str, name_or_id: int | str) -> tuple[int, bool]:
         """Return the id of an object, and whether this name is new."""
         table = self._tables.setdefault(kind, {})
-        if thing in table:
-            return table[thing], False
-        if not self.is_named(thing):
-            table[int(thing)] = int(thing)
-            return int(thing), True
-        while self._free in table:
-            self._free += 1
-        table[thing] = table[self._free] = self._free
-        return self._free, True
+        if name_or_id in table:
+            return table[name_or_id], False
+        if not self.is_name(name_or_id):
+            table[int(name_or_id)] = int(name_or_id)
+            return int(name_or_id), True
+        while self._next_free_id in table:
+            self._next_free_id += 1
+        table[name_or_id] = table[self._next_free_id] = self._next_free_id
+        return self._next_free_id, True
 
-    def also(self, kind: str, name: str, number: int) -> None:
+    def add_alias(self, kind: str, name: str, number: int) -> None:
         """Add a second name for an object, unless the name already belongs to another object."""
         self._tables[kind].setdefault(name, number)
 

@@ -6,18 +6,27 @@ from typing import Any, NamedTuple
 
 from floorcast.verify.names import categories
 
-__all__ = ["Heard", "Json", "Known", "Report", "Terms", "Told", "WrapUp", "name_of"]
+__all__ = [
+    "AgentRecord",
+    "CallAnswer",
+    "CallRecord",
+    "CampaignRecord",
+    "CountingRules",
+    "Json",
+    "WrapUp",
+    "name_of",
+]
 
 Json = dict[str, Any]
 
 
-class Told(NamedTuple):
+class CallRecord(NamedTuple):
     """An event about a call.
 
     ``position`` is its place in the log, and ``at`` is its own time in ms. ``recorded_at`` is when
     the log recorded it, and ``counts_at`` is the earlier of these two times. ``kind`` is the part
     of the event's type after ``call.``, or ``missed`` for ``agent.missed``, or ``state`` for an
-    agent's event that names the call. ``terms`` is the number of the site entry in force.
+    agent's event that names the call. ``rules`` is the number of the site entry in force.
     """
 
     position: int
@@ -27,16 +36,16 @@ class Told(NamedTuple):
     service: int | None
     agent: int | None
     campaign: int | None
-    terms: int
+    rules: int
     data: Json
     recorded_at: int
 
 
-class Heard(NamedTuple):
+class AgentRecord(NamedTuple):
     """An event about an agent.
 
-    ``position`` is its place in the log, and ``told_at`` is its own time in ms. ``recorded_at`` is
-    when the log recorded it, and ``at`` is the earlier of these two times. ``service`` is the
+    ``position`` is its place in the log, and ``event_time`` is its own time in ms. ``recorded_at``
+    is when the log recorded it, and ``at`` is the earlier of these two times. ``service`` is the
     service that the event names, ``services`` are all services that it lists, and ``named`` is the
     service of its call.
 
@@ -48,8 +57,8 @@ class Heard(NamedTuple):
     kind: str
     position: int
     at: int
-    told_at: int
-    terms: int
+    event_time: int
+    rules: int
     service: int | None
     services: list[int] | None
     named: int | None
@@ -65,7 +74,7 @@ class Heard(NamedTuple):
         return int(said["transactionId"]), said["sessionId"]
 
 
-class Terms:
+class CountingRules:
     """A site entry's rules for counting calls."""
 
     def __init__(self, plan: Json) -> None:
@@ -94,7 +103,7 @@ class Terms:
         return self._categories.get(code or "", "nonContacts")
 
 
-class Known(NamedTuple):
+class CallAnswer(NamedTuple):
     """An agent's answer to a call at a service."""
 
     position: int
@@ -112,7 +121,7 @@ class WrapUp(NamedTuple):
     spent: int
 
 
-class Report(NamedTuple):
+class CampaignRecord(NamedTuple):
     """A campaign's update or, without ``data``, an event about one of its calls."""
 
     position: int
@@ -122,6 +131,6 @@ class Report(NamedTuple):
     data: Json | None
 
 
-def name_of(told: Told) -> tuple[int, str]:
+def name_of(event: CallRecord) -> tuple[int, str]:
     """Return a call's name: its transaction and session."""
-    return int(told.data["transactionId"]), told.data["sessionId"]
+    return int(event.data["transactionId"]), event.data["sessionId"]

@@ -17,7 +17,16 @@ import apsw
 import msgspec
 
 from floorcast.verify.names import Site
-from floorcast.verify.record_types import Heard, Json, Known, Report, Terms, Told, WrapUp, name_of
+from floorcast.verify.record_types import (
+    AgentRecord,
+    CallAnswer,
+    CallRecord,
+    CampaignRecord,
+    CountingRules,
+    Json,
+    WrapUp,
+    name_of,
+)
 
 __all__ = ["Records"]
 
@@ -26,8 +35,8 @@ CREATE TABLE calls (number INT, session TEXT, position INT, record TEXT);
 CREATE INDEX by_call ON calls (number, session, position);
 CREATE TABLE agents (agent INT, at INT, position INT, record TEXT);
 CREATE INDEX by_time ON agents (agent, at, position);
-CREATE TABLE known (agent INT, at INT, position INT, number INT, session TEXT, record TEXT);
-CREATE INDEX by_answer ON known (agent, at, position);
+CREATE TABLE answers (agent INT, at INT, position INT, number INT, session TEXT, record TEXT);
+CREATE INDEX by_answer ON answers (agent, at, position);
 CREATE TABLE in_calls (agent INT, at INT, position INT, number INT, session TEXT);
 CREATE INDEX by_in_call ON in_calls (agent, at, position);
 CREATE TABLE wrap_ups (number INT, session TEXT, record TEXT);
@@ -45,7 +54,7 @@ class Records:
     def __init__(self, late_ms: int = _LATE_MS) -> None:
         self.site = Site()
         self.late_ms = late_ms
-        self.terms = [Terms({})]
+        self.rules = [CountingRules({})]
         self.recorded_at = 0
         self._position = 0
         self._newest: dict[int, int] = {}
@@ -66,54 +75,56 @@ class Records:
         if kind == "site":
             plan = json.loads(payload)
             self.site.declare(plan)
-            self.terms.append(Terms(plan))
+            self.rules.append(CountingRules(plan))
             return
         for line in payload.split(b"\n"):
             if line:
                 self._take(json.loads(line))
 
-    def calls(self) -> Iterator[list[Told]]:
+    def calls(self) -> Iterator[list[CallRecord]]:
         """Yield the events of each call in the order of the log."""
         rows = self._base.execute("SELECT record FROM calls ORDER BY number, session, position")
-        told = (Told(*json.loads(str(record))) for (record,) in rows)
-        for _, story in groupby(told, key=name_of):
-            yield list(story)
+        call_events = (CallRecord(*json.loads(str(record))) for (record,) in rows)
+        for _, events in groupby(call_events, key=name_of):
+            yield list(events)
 
-    def story(self, name: tuple[int, str], before: float = inf) -> list[Told]:
+    def call_events(self, name: tuple[int, str], before: float = inf) -> list[CallRecord]:
         """Return one call's events before a position in the log."""
         rows = self._base.execute(
             "SELECT record FROM calls WHERE number = ? AND session = ? AND position < ?"
             " ORDER BY position",
             (*name, before),
         )
-        return [Told(*json.loads(str(record))) for (record,) in rows]
+        return [CallRecord(*json.loads(str(record))) for (record,) in rows]
 
-    def agents(self) -> Iterator[tuple[int, list[Heard]]]:
+    def agents(self) -> Iterator[tuple[int, list[AgentRecord]]]:
         """Yield each agent and its events in the order of their times."""
         rows = self._base.execute("SELECT agent, record FROM agents ORDER BY agent, at, position")
         for agent, found in groupby(rows, key=itemgetter(0)):
-            yield int(str(agent)), [Heard(*json.loads(str(record))) for _, record in found]
+            yield int(str(agent)), [AgentRecord(*json.loads(str(record))) for _, record in found]
 
-    def tell_state(self, agent: int, heard: Heard, own: int | None) -> None:
+    def add_state(self, agent: int, event: AgentRecord, own: int | None) -> None:
         """Record the call that an agent's state names.
 
         ``own`` is the agent's service at that time.
         """
-        if heard.call is None or heard.kind != "state":
+        if event.call is None or event.kind != "state":
             return
-        about = {"event": heard.data["eventType"], **heard.data["call"]}
-        service = own if heard.named is None else heard.named
-        where = (heard.position, heard.told_at, heard.at)
-        if heard.data["eventType"] == "IN_CALL":
-            row = (agent, heard.told_at, heard.position, *heard.call)
+        about = {"event": event.data["eventType"], **event.data["call"]}
+        service = own if event.named is None else event.named
+        where = (event.position, event.event_time, event.at)
+        if event.data["eventType"] == "IN_CALL":
+            row = (agent, event.event_time, event.position, *event.call)
             self._base.execute("INSERT INTO in_calls VALUES (?, ?, ?, ?, ?)", row)
-        terms, recorded_at = heard.terms, heard.recorded_at
-        self._keep(Told(*where, "state", service, agent, None, terms, about, recorded_at))
+        rules, recorded_at = event.rules, event.recorded_at
+        self._add_call_record(
+            CallRecord(*where, "state", service, agent, None, rules, about, recorded_at)
+        )
 
-    def note_known(self, agent: int, known: Known) -> None:
+    def add_answer(self, agent: int, answer: CallAnswer) -> None:
         """Record that an agent answered a call."""
-        row = (agent, known.at, known.position, known.number, known.session, json.dumps(known))
-        self._base.execute("INSERT INTO known VALUES (?, ?, ?, ?, ?, ?)", row)
+        row = (agent, answer.at, answer.position, answer.number, answer.session, json.dumps(answer))
+        self._base.execute("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?)", row)
 
     def has_left(self, agent: int, call: tuple[int, str], at: int) -> bool:
         """Return whether an agent was in another call after its answer to this call.
@@ -126,13 +137,13 @@ class Records:
             (agent, at, *call),
         ).fetchall()
         own = self._base.execute(
-            "SELECT at, position FROM known WHERE agent = ? AND at <= ?"
+            "SELECT at, position FROM answers WHERE agent = ? AND at <= ?"
             " AND number = ? AND session = ? ORDER BY at DESC, position DESC LIMIT 1",
             (agent, at, *call),
         ).fetchall()
         return bool(other) and (not own or other[0] > own[0])
 
-    def note_wrap_up(self, call: tuple[int, str], wrap_up: WrapUp) -> None:
+    def add_wrap_up(self, call: tuple[int, str], wrap_up: WrapUp) -> None:
         """Record that a wrap-up belongs to a call."""
         row = (*call, json.dumps(wrap_up))
         self._base.execute("INSERT INTO wrap_ups VALUES (?, ?, ?)", row)
@@ -144,15 +155,15 @@ class Records:
         )
         return [WrapUp(*json.loads(str(record))) for (record,) in rows]
 
-    def note_report(self, report: Report) -> None:
+    def add_campaign_record(self, record: CampaignRecord) -> None:
         """Record a report about a campaign."""
-        row = (report.position, json.dumps(report))
+        row = (record.position, json.dumps(record))
         self._base.execute("INSERT INTO campaigns VALUES (?, ?)", row)
 
-    def reports(self) -> Iterator[Report]:
-        """Yield the reports about campaigns in the order of the log."""
+    def campaign_records(self) -> Iterator[CampaignRecord]:
+        """Yield the records about campaigns in the order of the log."""
         for (record,) in self._base.execute("SELECT record FROM campaigns ORDER BY position"):
-            yield Report(*json.loads(str(record)))
+            yield CampaignRecord(*json.loads(str(record)))
 
     def _take(self, event: Json) -> None:
         self._position += 1
@@ -187,23 +198,25 @@ class Records:
             site.agent(data["agent2"])
         at = min(self._at, self.recorded_at)  # a source whose clock is ahead adds no time
         said = (service, services, named, data)
-        about = (self._position, at, self._at, len(self.terms) - 1, *said, self.recorded_at)
+        about = (self._position, at, self._at, len(self.rules) - 1, *said, self.recorded_at)
         newest = self._newest.get(agent, at)
         if at >= newest or self.recorded_at - at <= self.late_ms:
             self._newest[agent] = max(at, newest)
-            self._hear(agent, Heard("state", *about))
+            self._add_agent_record(agent, AgentRecord("state", *about))
         elif data["eventType"] == "LOGON":
-            self._hear(agent, Heard("late", *about)._replace(at=newest))
+            self._add_agent_record(agent, AgentRecord("late", *about)._replace(at=newest))
 
-    def _hear(self, agent: int, heard: Heard) -> None:
-        row = (agent, heard.at, heard.position, json.dumps(heard))
+    def _add_agent_record(self, agent: int, event: AgentRecord) -> None:
+        row = (agent, event.at, event.position, json.dumps(event))
         self._base.execute("INSERT INTO agents VALUES (?, ?, ?, ?)", row)
 
     def _campaign_update(self, data: Json) -> None:
         number = self.site.campaign(data["campaign"])
         if data.get("name") is not None:
-            self.site.call_campaign(number, data["name"])
-        self.note_report(Report(self._position, number, self._at, self._service(data), data))
+            self.site.name_campaign(number, data["name"])
+        self.add_campaign_record(
+            CampaignRecord(self._position, number, self._at, self._service(data), data)
+        )
 
     def _call(self, kind: str, data: Json) -> None:
         campaign = self._campaign(data) if kind == "end" else None
@@ -214,13 +227,13 @@ class Records:
         if agent is None and kind == "end":
             agent = data.get("agentId")
         by = None if agent is None else self.site.agent(agent)
-        self._keep(self._told(kind, service, by, campaign, data))
+        self._add_call_record(self._call_record(kind, service, by, campaign, data))
         if kind == "answer" and by is not None:
             self._answered(by, data)
 
     def _missed(self, data: Json) -> None:
         agent, service = self.site.agent(data["agent"]), self._service(data)
-        self._keep(self._told("missed", service, agent, None, data))
+        self._add_call_record(self._call_record("missed", service, agent, None, data))
 
     def _service(self, data: Json) -> int | None:
         return None if data.get("service") is None else self.site.service(data["service"])
@@ -233,23 +246,25 @@ class Records:
         newest = self._newest.get(agent, at)
         if at >= newest or self.recorded_at - at <= self.late_ms:
             self._newest[agent] = max(at, newest)
-            about = (self._position, at, self._at, len(self.terms) - 1, None, None, None)
-            self._hear(agent, Heard("answered", *about, {"call": data}, self.recorded_at))
+            about = (self._position, at, self._at, len(self.rules) - 1, None, None, None)
+            self._add_agent_record(
+                agent, AgentRecord("answered", *about, {"call": data}, self.recorded_at)
+            )
 
-    def _told(
+    def _call_record(
         self,
         kind: str,
         service: int | None,
         agent: int | None,
         campaign: int | None,
         data: Json,
-    ) -> Told:
+    ) -> CallRecord:
         when = (self._position, self._at, min(self._at, self.recorded_at))
-        terms = len(self.terms) - 1
-        return Told(*when, kind, service, agent, campaign, terms, data, self.recorded_at)
+        rules = len(self.rules) - 1
+        return CallRecord(*when, kind, service, agent, campaign, rules, data, self.recorded_at)
 
-    def _keep(self, told: Told) -> None:
-        row = (*name_of(told), told.position, json.dumps(told))
+    def _add_call_record(self, event: CallRecord) -> None:
+        row = (*name_of(event), event.position, json.dumps(event))
         self._base.execute("INSERT INTO calls VALUES (?, ?, ?, ?)", row)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 __all__ = [
     "AgentSums",
     "CallList",
-    "Campaign",
+    "CampaignState",
     "IntervalSums",
     "OpenCall",
     "Presence",
@@ -81,7 +81,7 @@ class AgentSums:
     calls: Counter[str] = field(default_factory=Counter)
     categories: Counter[str] = field(default_factory=Counter)
     is_present: bool = False
-    was_there: bool = False
+    was_present: bool = False
 
 
 @dataclass
@@ -113,7 +113,7 @@ class Presence:
 
 
 @dataclass
-class Campaign:
+class CampaignState:
     """A campaign's last reported data, and the time of its last event."""
 
     service: int | None = None
@@ -141,4 +141,6 @@ class Sums:
     open_calls: list[OpenCall] = field(default_factory=list)
     connects: list[int] = field(default_factory=list)
     presences: dict[int, Presence] = field(default_factory=dict)
-    campaigns: defaultdict[int, Campaign] = field(default_factory=lambda: defaultdict(Campaign))
+    campaigns: defaultdict[int, CampaignState] = field(
+        default_factory=lambda: defaultdict(CampaignState)
+    )

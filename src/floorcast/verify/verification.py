@@ -22,16 +22,23 @@ from floorcast.statistics.service_intervals import IntervalSpan, service_interva
 from floorcast.statistics.service_stats import service_stats
 from floorcast.statistics.visibility import Moment, Visibility
 from floorcast.statistics.waiting_calls import waiting_calls
-from floorcast.verify.agent_pass import AgentPass, tell_states
-from floorcast.verify.call_pass import CallPass, note_answers
+from floorcast.verify.agent_pass import AgentPass, add_states_to_calls
+from floorcast.verify.call_pass import CallPass, add_answers
 from floorcast.verify.campaign_pass import add_campaigns
-from floorcast.verify.client_days import Days
-from floorcast.verify.expected_answers import Answers
+from floorcast.verify.client_days import ClientDays
+from floorcast.verify.expected_rows import ExpectedRows
 from floorcast.verify.listed_calls import listed_calls
 from floorcast.verify.records import Records
 from floorcast.verify.sums import Sums
 
-__all__ = ["Difference", "StoredEntry", "Verified", "recomputed", "shown", "verify"]
+__all__ = [
+    "Difference",
+    "StoredEntry",
+    "VerificationResult",
+    "recomputed_rows",
+    "shown_rows",
+    "verify",
+]
 
 Rows = list[dict[str, Any]]
 
@@ -58,7 +65,7 @@ class Difference(NamedTuple):
     recomputed: object
 
 
-class Verified(NamedTuple):
+class VerificationResult(NamedTuple):
     """The numbers of entries, rows and figures that were checked, and the differences found."""
 
     entries: int
@@ -72,7 +79,7 @@ def verify(
     entries: Iterable[StoredEntry],
     moment: Moment | None = None,
     floor: Floor | None = None,
-) -> Verified:
+) -> VerificationResult:
     """Recompute every figure of a client from its stored entries, and compare it with the floor's.
 
     ``moment`` has the time of the comparison and the limits. If it is absent or its ``now`` is 0,
@@ -92,43 +99,45 @@ def verify(
                 refold.fold_entry(*entry)
         now = limits.now or records.recorded_at
         limits = limits._replace(now=now)
-        looked_at = floor if refold is None else refold.floor
-        assert looked_at is not None
-        expected = recomputed(records, limits)
+        checked_floor = floor if refold is None else refold.floor
+        assert checked_floor is not None
+        expected = recomputed_rows(records, limits)
     finally:
         records.close()
-    left = () if refold is None else refold.evicted_calls()
-    found = shown(looked_at, limits, left)
+    evicted = () if refold is None else refold.evicted_calls()
+    found = shown_rows(checked_floor, limits, evicted)
     differences = sorted(
         difference
         for method, rows in expected.items()
         for difference in _differences(method, found[method], rows)
     )
     rows = [row for rows in expected.values() for row in rows]
-    return Verified(count, len(rows), sum(len(list(_flat(row))) for row in rows), differences)
+    return VerificationResult(
+        count, len(rows), sum(len(list(_flatten(row))) for row in rows), differences
+    )
 
 
-def recomputed(records: Records, moment: Moment) -> dict[str, Rows]:
+def recomputed_rows(records: Records, moment: Moment) -> dict[str, Rows]:
     """Return every method's rows, recomputed from the records alone."""
-    sums, days = Sums(), Days(records.site.time_zone, moment.now)
-    for agent, heard in records.agents():
-        tell_states(records, agent, heard)
-    for story in records.calls():
-        note_answers(records, story)
+    sums, days = Sums(), ClientDays(records.site.time_zone, moment.now)
+    for agent, events in records.agents():
+        add_states_to_calls(records, agent, events)
+    for call_events in records.calls():
+        add_answers(records, call_events)
     agents = AgentPass(sums, records, days, moment.now, moment.quiet_agent)
-    for agent, heard in records.agents():
-        agents.add(agent, heard)
+    for agent, events in records.agents():
+        agents.add(agent, events)
     calls = CallPass(sums, records, days, moment.now, moment.quiet_call)
-    for story in records.calls():
-        calls.add(story)
-    add_campaigns(sums, records.reports())
-    return Answers(sums, records.site, days, moment.now).all()
+    for call_events in records.calls():
+        calls.add(call_events)
+    add_campaigns(sums, records.campaign_records())
+    return ExpectedRows(sums, records.site, days, moment.now).all()
 
 
-def shown(floor: Floor, moment: Moment, left: Iterable[Call] = ()) -> dict[str, Rows]:
+def shown_rows(floor: Floor, moment: Moment, evicted: Iterable[Call] = ()) -> dict[str, Rows]:
     """Return every method's rows as the statistics show them to a user who may see everything.
 
-    ``left`` has the calls that have left the floor's memory.
+    ``evicted`` has the calls that have left the floor's memory.
     """
     visibility = Visibility([FloorView(floor)])
     scopes = visibility.scopes()
@@ -136,7 +145,7 @@ def shown(floor: Floor, moment: Moment, left: Iterable[Call] = ()) -> dict[str, 
     answers: dict[str, Iterable[object]] = {
         "service/stats": service_stats(scopes, moment).all(),
         "service/stats/intervals": service_intervals(scopes, moment, IntervalSpan()).all(),
-        "service/calls": listed_calls(floor, left, moment),
+        "service/calls": listed_calls(floor, evicted, moment),
         "service/calls/status": waiting_calls(scopes, moment).all(),
         "service/liveConnects": live_connects(scopes, moment).live_connects,
         "service/agent/stats": agent_statistics(scopes, moment).all(),
@@ -145,7 +154,7 @@ def shown(floor: Floor, moment: Moment, left: Iterable[Call] = ()) -> dict[str, 
         "service/agents/averages": averages.agent_averages,
         "campaign/stats": campaign_statistics(visibility, CampaignFilter(), moment).all(),
     }
-    read = {method: _as_read(rows) for method, rows in answers.items()}
+    read = {method: _decoded(rows) for method, rows in answers.items()}
     for row in read["service/stats/intervals"]:
         # the maxima depend on the order of the log, which the recomputation ignores
         del row["agentsMax"], row["queueMax"]
@@ -153,7 +162,7 @@ def shown(floor: Floor, moment: Moment, left: Iterable[Call] = ()) -> dict[str, 
     return read
 
 
-def _as_read(rows: Iterable[object]) -> Rows:
+def _decoded(rows: Iterable[object]) -> Rows:
     decoded: Rows = msgspec.json.decode(msgspec.json.encode(list(rows)))
     return decoded
 
@@ -182,26 +191,26 @@ def _by_name(method: str, rows: Rows) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _flat(value: object, path: str = "") -> Iterator[tuple[str, object]]:
+def _flatten(value: object, path: str = "") -> Iterator[tuple[str, object]]:
     """Yield the path and value of each figure in a row."""
     if isinstance(value, dict):
         for key, member in value.items():
-            yield from _flat(member, f"{path}.{key}" if path else key)
+            yield from _flatten(member, f"{path}.{key}" if path else key)
     elif isinstance(value, list):
         yield f"{path}.length", len(value)
         for index, member in enumerate(value):
-            yield from _flat(member, f"{path}[{index}]")
+            yield from _flatten(member, f"{path}[{index}]")
     else:
         yield path, value
 
 
 def _differences(method: str, found: Rows, expected: Rows) -> Iterator[Difference]:
-    ours, theirs = _by_name(method, found), _by_name(method, expected)
-    for row in ours.keys() | theirs.keys():
-        if row not in ours or row not in theirs:
-            yield Difference(method, row, "", row in ours or None, row in theirs or None)
+    shown, recomputed = _by_name(method, found), _by_name(method, expected)
+    for row in shown.keys() | recomputed.keys():
+        if row not in shown or row not in recomputed:
+            yield Difference(method, row, "", row in shown or None, row in recomputed or None)
             continue
-        one, other = dict(_flat(ours[row])), dict(_flat(theirs[row]))
+        one, other = dict(_flatten(shown[row])), dict(_flatten(recomputed[row]))
         for figure in one.keys() | other.keys():
             if one.get(figure, _ABSENT) != other.get(figure, _ABSENT):
                 said = one.get(figure, _ABSENT), other.get(figure, _ABSENT)

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from floorcast.verify.record_types import Told
+from floorcast.verify.record_types import CallRecord
 
-__all__ = ["Course", "QueueSegment", "course", "is_step", "of_agent"]
+__all__ = ["CallPath", "CallSegment", "call_path", "is_step", "segment_of_agent"]
 
-_EXIT_IS_END_MS = 1000  # a call that ends this soon after it left a queue was abandoned there
+# a call that ends this soon after it left a queue was abandoned there
+_ABANDONED_AFTER_EXIT_MS = 1000
 
 
 class _Answered(NamedTuple):
@@ -21,13 +22,13 @@ class _Answered(NamedTuple):
 
 
 @dataclass(slots=True)
-class QueueSegment:
+class CallSegment:
     """A segment at a service (None if unknown).
 
     Times are in ms, or None for something that has not happened. ``answers`` has the first answer,
     and then one for each other agent that joined the call in this segment. ``exited`` is true if
     the call left by ``call.leave``, and ``reason`` is the reason given there. ``passed_on`` is true
-    if an agent passed the call on. ``lost`` is true if the call ended before an answer.
+    if an agent passed the call on. ``ended_unanswered`` is true if the call ended before an answer.
     """
 
     service: int | None
@@ -35,7 +36,7 @@ class QueueSegment:
     answers: list[_Answered] = field(default_factory=list)
     left: int | None = None
     exited: bool = False
-    lost: bool = False
+    ended_unanswered: bool = False
     reason: str | None = None
     passed_on: bool = False
 
@@ -66,17 +67,18 @@ class QueueSegment:
 
 
 @dataclass(slots=True)
-class Course:
-    """The course of a call: its segments in order, its first known service, its start and its end.
+class CallPath:
+    """The path of a call: its segments in order, its first known service, its start and its end.
 
-    ``effective`` has the steps by which a named agent answered or confirmed that it had the call.
+    ``agent_answers`` has the steps by which a named agent answered or confirmed that it had the
+    call.
     """
 
-    segments: list[QueueSegment]
+    segments: list[CallSegment]
     service: int | None
     began: int | None
     ended: int | None = None
-    effective: list[tuple[Told, int]] = field(default_factory=list)
+    agent_answers: list[tuple[CallRecord, int]] = field(default_factory=list)
 
     @property
     def present_service(self) -> int | None:
@@ -86,36 +88,36 @@ class Course:
         return self.service
 
 
-def is_step(told: Told) -> bool:
+def is_step(event: CallRecord) -> bool:
     """Return whether the event is a step of the call."""
-    if told.kind == "state":
-        return bool(told.data["event"] == "IN_CALL")
-    return told.kind in ("start", "queue", "answer", "end", "leave", "update")
+    if event.kind == "state":
+        return bool(event.data["event"] == "IN_CALL")
+    return event.kind in ("start", "queue", "answer", "end", "leave", "update")
 
 
-def course(story: Sequence[Told]) -> Course:
-    """Return the known course of a call."""
-    steps = sorted((one for one in story if is_step(one)), key=lambda one: (one.at, one.position))
+def call_path(events: Sequence[CallRecord]) -> CallPath:
+    """Return the known path of a call."""
+    steps = sorted((one for one in events if is_step(one)), key=lambda one: (one.at, one.position))
     starts = [one for one in steps if one.kind == "start"]
     corrections = [one for one in steps if one.kind == "update" and one.service is not None]
     declared = [*corrections[-1:], *starts]
-    way = Course([], declared[0].service if declared else None, starts[0].at if starts else None)
+    path = CallPath([], declared[0].service if declared else None, starts[0].at if starts else None)
     for step in steps:
         if step.kind == "queue":
-            _queue(way, step)
+            _queue(path, step)
         elif step.kind in ("answer", "state"):
-            _answer(way, step)
+            _answer(path, step)
         elif step.kind == "leave":
-            if way.segments and way.segments[-1].left is None:
-                way.segments[-1].left, way.segments[-1].exited = step.at, True
-                way.segments[-1].reason = step.data["reason"]
+            if path.segments and path.segments[-1].left is None:
+                path.segments[-1].left, path.segments[-1].exited = step.at, True
+                path.segments[-1].reason = step.data["reason"]
         elif step.kind == "end":
-            _end(way, step)
+            _end(path, step)
             break
-    return way
+    return path
 
 
-def of_agent(segments: Sequence[QueueSegment], agent: int, at: int) -> QueueSegment | None:
+def segment_of_agent(segments: Sequence[CallSegment], agent: int, at: int) -> CallSegment | None:
     """Return the last segment that the agent had answered by the time ``at``.
 
     If there is none, return the first one that the agent answered later, or None.
@@ -125,26 +127,26 @@ def of_agent(segments: Sequence[QueueSegment], agent: int, at: int) -> QueueSegm
     return had[-1] if had else next(iter(own), None)
 
 
-def _queue(way: Course, step: Told) -> None:
-    service = step.service if step.service is not None else way.present_service
-    last = way.segments[-1] if way.segments else None
+def _queue(path: CallPath, step: CallRecord) -> None:
+    service = step.service if step.service is not None else path.present_service
+    last = path.segments[-1] if path.segments else None
     if last is not None and last.waits and last.service == service:
         return  # the event is repeated: the call has been waiting there all along
     if last is not None and last.left is None:
         last.left, last.passed_on = step.at, bool(last.answers)
-    if way.service is None:
-        way.service = step.service
-    way.segments.append(QueueSegment(service, step.at))
+    if path.service is None:
+        path.service = step.service
+    path.segments.append(CallSegment(service, step.at))
 
 
-def _answer(way: Course, step: Told) -> None:
-    last = way.segments[-1] if way.segments else None
+def _answer(path: CallPath, step: CallRecord) -> None:
+    last = path.segments[-1] if path.segments else None
     named = step.service
-    if way.service is None:
-        way.service = named
+    if path.service is None:
+        path.service = named
     if last is None or last.left is not None:
-        last = QueueSegment(way.present_service)
-        way.segments.append(last)
+        last = CallSegment(path.present_service)
+        path.segments.append(last)
     elif last.service is None:
         last.service = named
     if not last.answers:
@@ -155,15 +157,15 @@ def _answer(way: Course, step: Told) -> None:
     elif step.agent is not None and last.answered_by(step.agent) is None:
         last.answers.append(_Answered(step.agent, step.at))
     if step.agent is not None:
-        way.effective.append((step, len(way.segments) - 1))
+        path.agent_answers.append((step, len(path.segments) - 1))
 
 
-def _end(way: Course, step: Told) -> None:
-    way.ended = step.at
-    last = way.segments[-1] if way.segments else None
+def _end(path: CallPath, step: CallRecord) -> None:
+    path.ended = step.at
+    last = path.segments[-1] if path.segments else None
     if last is None:
-        way.service = step.service if way.service is None else way.service
+        path.service = step.service if path.service is None else path.service
     elif last.left is None:
-        last.left, last.lost = step.at, not last.answers
+        last.left, last.ended_unanswered = step.at, not last.answers
     elif last.exited and not last.answers:
-        last.lost = step.at - last.left <= _EXIT_IS_END_MS
+        last.ended_unanswered = step.at - last.left <= _ABANDONED_AFTER_EXIT_MS

@@ -7,38 +7,38 @@ from decimal import Decimal
 from typing import Any
 
 from floorcast.verify.agent_pass import customer_phone
-from floorcast.verify.client_days import QUARTER_MS, Days
-from floorcast.verify.expected_agents import AgentAnswers, Labels, Row, text
-from floorcast.verify.formulas import level, mean, percent, rank
+from floorcast.verify.client_days import QUARTER_MS, ClientDays
+from floorcast.verify.expected_agent_rows import ExpectedAgentRows, Row, RowNames, text
+from floorcast.verify.formulas import mean, percent, percentile, service_level
 from floorcast.verify.names import Site
 from floorcast.verify.sums import (
     CallList,
-    Campaign,
+    CampaignState,
     IntervalSums,
     OpenCall,
     ServiceSums,
     Sums,
 )
 
-__all__ = ["Answers"]
+__all__ = ["ExpectedRows"]
 
 _ZONES = ("AL", "AT", "CHT", "CT", "ET", "HI", "MT", "PT", "SAFE", "UK")
 _COUNTS = ("loaded", "uploaded", "remaining", "completed")
 
 
-class Answers:
+class ExpectedRows:
     """The expected rows of each method at ``now``, for a user who may see everything."""
 
-    def __init__(self, sums: Sums, site: Site, days: Days, now: int) -> None:
+    def __init__(self, sums: Sums, site: Site, days: ClientDays, now: int) -> None:
         self._sums = sums
         self._site = site
-        self._labels = Labels(site)
+        self._names = RowNames(site)
         self._days = days
         self._now = now
 
     def all(self) -> dict[str, list[Row]]:
         """Return the rows of every method. Rows about agents are ordered by agent id."""
-        agents = AgentAnswers(self._sums, self._site, self._now)
+        agents = ExpectedAgentRows(self._sums, self._site, self._now)
         return {
             "service/stats": self._services(),
             "service/stats/intervals": self._intervals(),
@@ -60,7 +60,7 @@ class Answers:
             logged_in = [
                 sums[number]
                 for sums in self._sums.agents.values()
-                if number in sums and (sums[number].is_present or sums[number].was_there)
+                if number in sums and (sums[number].is_present or sums[number].was_present)
             ]
             if logged_in or self._sums.services[number].offered:
                 rows.append(self._service(number))
@@ -82,7 +82,7 @@ class Answers:
             "totalHandled": sums.handled,
             "totalAbandoned": len(sums.abandoned),
             "abandonRate": percent(len(sums.abandoned), decided),
-            "serviceLevel": level(known.get("service_level"), sums),
+            "serviceLevel": service_level(known.get("service_level"), sums),
             "averageSpeedOfAnswer": mean(sum(sums.waits), len(sums.waits)),
             "averageDurationToAbandon": mean(sum(sums.abandoned), len(sums.abandoned)),
             "averageTalkDuration": mean(sum(sums.talks), talks),
@@ -102,7 +102,7 @@ class Answers:
             "longestCallInQueue": max([0, *waits]) // 1000,
             "maxHoldTime": known.get("max_hold_time"),
             **self._of_campaigns(number),
-            **self._labels.call_center(number),
+            **self._names.call_center(number),
             **_targets(known),
         }
 
@@ -153,15 +153,17 @@ class Answers:
             "complete": end <= self._now,
             **{name: counts[name] for name in (*shown, "abandonedWithinSLA", "abandonedShort")},
             "movedOn": {name: count for name, count in sums.moved_on.items() if count},
-            "serviceLevel": level(self._site.services[number].get("service_level"), of_service),
+            "serviceLevel": service_level(
+                self._site.services[number].get("service_level"), of_service
+            ),
             "abandonRate": percent(counts["abandoned"], len(sums.waits) + counts["abandoned"]),
             "averageSpeedOfAnswer": mean(sum(sums.waits), len(sums.waits)),
             "averageTalkDuration": mean(spent["talk"], talks),
             "averageWrapupDuration": mean(spent["wrapUp"], talks),
             "averageHandleDuration": mean(spent["talk"] + spent["wrapUp"], talks),
             "averageHoldDuration": mean(spent["holdTime"], talks),
-            "waitP50": rank(seconds, Decimal("0.5")),
-            "waitP90": rank(seconds, Decimal("0.9")),
+            "waitP50": percentile(seconds, Decimal("0.5")),
+            "waitP90": percentile(seconds, Decimal("0.9")),
             "waitMax": max(seconds, default=0),
             **{name: spent[name] // 1000 for name in times},
             "occupancy": percent(busy, busy + spent["readyTime"]),
@@ -202,7 +204,7 @@ class Answers:
             facts, consumer = call.facts, call.facts.get("consumer") or {}
             names = [consumer.get("firstName"), consumer.get("lastName")]
             row = {
-                "serviceName": self._labels.service_name(call.service),
+                "serviceName": self._names.service_name(call.service),
                 "serviceId": text(call.service),
                 "name": " ".join(name for name in names if name) or _first(names),
                 "account": facts.get("account"),
@@ -227,7 +229,7 @@ class Answers:
     def _campaigns(self) -> list[Row]:
         left_out = ("DEACTIVATED", "SCHEDULED_UNBUILT", "READY_UNBUILT")
         return [
-            _campaign(number, one) | self._labels.campaign_name(number)
+            _campaign(number, one) | self._names.campaign_name(number)
             for number, one in sorted(self._sums.campaigns.items())
             if one.last >= self._days.begin and one.counts.get("state", "").upper() not in left_out
         ]
@@ -241,7 +243,7 @@ def _targets(service: Mapping[str, Any]) -> Row:
     return {name: value for name, value in members.items() if value is not None}
 
 
-def _campaign(number: int, campaign: Campaign) -> Row:
+def _campaign(number: int, campaign: CampaignState) -> Row:
     zones = campaign.counts.get("timezones", {})
     shown = [*_ZONES, *(["GU"] if zones.get("GU") else [])]
     known = {name: campaign.counts[name] for name in _COUNTS if name in campaign.counts}

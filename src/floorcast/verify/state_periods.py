@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from floorcast.verify.record_types import Heard
+from floorcast.verify.record_types import AgentRecord
 
 __all__ = [
     "ON_A_CALL",
     "STATES",
     "WITH_A_CALL",
-    "Hand",
+    "CurrentCallTracker",
     "Login",
-    "Stretch",
+    "StatePeriod",
     "answers",
     "logins",
     "state_after",
@@ -40,31 +40,31 @@ ON_A_CALL = ("In Call", "Hold", "Transferring")
 WITH_A_CALL = (*ON_A_CALL, "Dialing", "Manual Dial", "Preview Dial", "Reserved")
 
 
-class Hand:
+class CurrentCallTracker:
     """An agent's current call, represented by the event that named it."""
 
     def __init__(self) -> None:
-        self.call: Heard | None = None
-        self._offered: Heard | None = None
+        self.event: AgentRecord | None = None
+        self._offered: AgentRecord | None = None
 
-    def answer(self, one: Heard, state: str) -> None:
+    def answer(self, one: AgentRecord, state: str) -> None:
         """Handle a ``call.answer`` that names the agent.
 
         Its call becomes the current one unless the agent's states name a call.
         """
         if state not in ON_A_CALL:
             self._offered = one
-        elif self.call is None:
-            self.call = one
+        elif self.event is None:
+            self.event = one
 
-    def enter(self, one: Heard, state: str) -> None:
+    def enter(self, one: AgentRecord, state: str) -> None:
         """Handle a change of the agent's state."""
         if state not in WITH_A_CALL:
-            self.call = self._offered = None
-        elif one.data.get("call") is None and self.call is None and state in ON_A_CALL:
-            self.call = self._offered
+            self.event = self._offered = None
+        elif one.data.get("call") is None and self.event is None and state in ON_A_CALL:
+            self.event = self._offered
         if one.data.get("call") is not None and state != "Logoff":
-            self.call = one
+            self.event = one
 
 
 @dataclass
@@ -75,37 +75,37 @@ class Login:
     """
 
     services: tuple[int, ...] = ()
-    at_hand: int | None = None
+    current_service: int | None = None
     is_late: bool = False
 
 
 @dataclass
-class Stretch:
+class StatePeriod:
     """The period between two events of an agent.
 
-    ``service`` is the service that the time counts for, and ``in_hand`` is the event that named the
-    current call. ``continues`` is true if the state is the same as before. ``touched`` has earlier
-    services, which were replaced when a later event told another one.
+    ``service`` is the service that the time counts for, and ``call_event`` is the event that named
+    the current call. ``continues`` is true if the state is the same as before. ``earlier_services``
+    has earlier services, which were replaced when a later event told another one.
     """
 
-    heard: Heard
+    event: AgentRecord
     end: int
     state: str
     login: Login
     service: int | None
-    in_hand: Heard | None
+    call_event: AgentRecord | None
     continues: bool
-    touched: set[int | None] = field(default_factory=set)
+    earlier_services: set[int | None] = field(default_factory=set)
 
     @property
     def begin(self) -> int:
         """The time in ms at which the period begins."""
-        return self.heard.at
+        return self.event.at
 
     @property
     def reason(self) -> str | None:
         """The reason that the event gives."""
-        reason: str | None = self.heard.data.get("reason")
+        reason: str | None = self.event.data.get("reason")
         return reason
 
     @property
@@ -113,27 +113,27 @@ class Stretch:
         """The services that the agent is logged in to."""
         return self.login.services or (None,)
 
-    def learn(self, login: Login, service: int | None) -> None:
+    def apply_late_login(self, login: Login, service: int | None) -> None:
         """Apply a login and a service that became known late."""
-        self.touched.add(self.service)
+        self.earlier_services.add(self.service)
         self.login, self.service = login, service
 
 
-def answers(one: Heard) -> bool:
+def answers(one: AgentRecord) -> bool:
     """Return whether the event says that the agent answered the call that it names."""
     if one.call is None or one.kind == "late":
         return False
     return one.kind == "answered" or one.data["eventType"] == "IN_CALL"
 
 
-def logins(heard: Sequence[Heard]) -> list[Login]:
+def logins(events: Sequence[AgentRecord]) -> list[Login]:
     """Return the services that an agent is logged in to after each of its events."""
     found = []
     now, named_at = Login(), -(2**60)
-    for one in heard:
+    for one in events:
         is_late = one.kind == "late"
-        now = Login(now.services, now.at_hand)
-        if is_late and named_at > one.told_at:
+        now = Login(now.services, now.current_service)
+        if is_late and named_at > one.event_time:
             found.append(now)
             continue
         said = one.service
@@ -143,7 +143,7 @@ def logins(heard: Sequence[Heard]) -> list[Login]:
         elif said is not None and said not in now.services:
             now.services = (said,)
         if said is not None:
-            now.at_hand, named_at, now.is_late = said, one.told_at, is_late
+            now.current_service, named_at, now.is_late = said, one.event_time, is_late
         found.append(now)
     return found
 

@@ -9,7 +9,7 @@ from floorcast.verify.formulas import mean
 from floorcast.verify.names import Site
 from floorcast.verify.sums import AgentSums, Presence, Sums
 
-__all__ = ["AgentAnswers", "Labels", "Row", "text"]
+__all__ = ["ExpectedAgentRows", "Row", "RowNames", "text"]
 
 Row = dict[str, Any]
 
@@ -41,7 +41,7 @@ _STATE_IDS = (
 _CATEGORIES = ("rpcComplete", "rpcIncomplete", "wpc", "nonContacts")
 
 
-class Labels:
+class RowNames:
     """The names and call centers that rows show."""
 
     def __init__(self, site: Site) -> None:
@@ -68,13 +68,13 @@ class Labels:
         return {"callCenterId": text(center), "callCenterName": name}
 
 
-class AgentAnswers:
+class ExpectedAgentRows:
     """The expected rows at ``now`` for each method about agents, ordered by agent id."""
 
     def __init__(self, sums: Sums, site: Site, now: int) -> None:
         self._sums = sums
         self._site = site
-        self._labels = Labels(site)
+        self._names = RowNames(site)
         self._now = now
 
     def stats(self) -> list[Row]:
@@ -87,7 +87,7 @@ class AgentAnswers:
             for one in self._sums.agents[agent].values():
                 sums.update(_figures(one))
             row: Row = {
-                "agentName": self._labels.agent_name(agent),
+                "agentName": self._names.agent_name(agent),
                 "agentStatus": presence.state,
                 "stateChangedTime": presence.since,
                 **{name: sums[name] for name in _figures(AgentSums())},
@@ -99,17 +99,17 @@ class AgentAnswers:
         """Return today's figures by service, for each agent that was logged in today."""
         rows: list[Row] = []
         for agent, services in sorted(self._sums.agents.items()):
-            if not any(one.was_there or one.is_present for one in services.values()):
+            if not any(one.was_present or one.is_present for one in services.values()):
                 continue
             entries = []
             for service in sorted(services, key=lambda one: -1 if one is None else one):
                 one, figures = services[service], _figures(services[service])
-                if one.was_there or one.is_present or any(figures.values()):
-                    center = self._labels.call_center(service)["callCenterId"]
+                if one.was_present or one.is_present or any(figures.values()):
+                    center = self._names.call_center(service)["callCenterId"]
                     entries.append({"id": service, "callCenterId": center, **figures})
             row: Row = {
                 "services": entries,
-                "agentName": self._labels.agent_name(agent),
+                "agentName": self._names.agent_name(agent),
                 "agentLoginId": self._site.agents[agent][0],
             }
             rows.append(row)
@@ -129,9 +129,9 @@ class AgentAnswers:
             calls.update(one.calls)
         return {
             "serviceId": presence.service,
-            "serviceName": self._labels.service_name(presence.service),
+            "serviceName": self._names.service_name(presence.service),
             "agentLoginId": self._site.agents[agent][0],
-            "agentName": self._labels.agent_name(agent),
+            "agentName": self._names.agent_name(agent),
             "state": presence.state,
             "stateId": _STATE_IDS.index(presence.state),
             "reasonCode": presence.reason or "",
@@ -145,7 +145,7 @@ class AgentAnswers:
             "account": presence.call.get("account"),
             "agentSkill": presence.skill,
             "phone": presence.call.get("phone"),
-            **self._labels.call_center(presence.service),
+            **self._names.call_center(presence.service),
         }
 
     def averages(self) -> list[Row]:
