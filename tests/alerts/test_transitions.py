@@ -42,7 +42,7 @@ def test_a_transition_names_what_it_follows_and_so_has_one_id() -> None:
     floor = waiting()
     (first,), (second,) = proposed(floor), proposed(floor)
     assert (first.id, first.source) == (second.id, ALERT_SOURCE)
-    assert first.id == f"{first.data.alert}:{floor.state.terms}"
+    assert first.id == f"{first.data.alert}:{floor.state.config_entry}"
     assert (first.data.status, first.data.value, first.data.to) == ("firing", 30, ("ops",))
     batch = batch_of(7, [first])
     assert read_lines(b"\n".join(batch.lines)) == [first]

@@ -81,7 +81,7 @@ def proposal(floor: Floor, rule: AlertRule, value: int | None, calls: int, now: 
         figure=rule.figure,
         service=SERVICE.id,
         status=status,
-        follows=alert.number or floor.state.terms,
+        follows=alert.number or floor.state.config_entry,
         threshold=rule.threshold,
         above=rule.above,
         value=value,

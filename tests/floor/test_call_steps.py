@@ -6,7 +6,7 @@ from itertools import permutations
 
 import pytest
 
-from floorcast.floor.call_steps import take
+from floorcast.floor.call_steps import apply_step
 from floorcast.floor.calls import Call
 from floorcast.floor.queue_segments import ANSWER, END, QUEUE, START, Step
 
@@ -14,7 +14,7 @@ from floorcast.floor.queue_segments import ANSWER, END, QUEUE, START, Step
 def segments(steps: list[Step]) -> list[tuple[int, int | None, int | None, int | None]]:
     call = Call(1, "S")
     for step in steps:
-        take(call, step)
+        apply_step(call, step)
     return [
         (segment.service, segment.joined, segment.answered, segment.left)
         for segment in call.segments
@@ -59,7 +59,7 @@ def test_the_first_beginning_says_the_service() -> None:
 def test_the_end_says_the_service_only_when_nothing_else_did() -> None:
     """The service of an end event applies only to a call that has no other known service."""
     call = Call(1, "S")
-    take(call, Step(5, END, 20, None))
+    apply_step(call, Step(5, END, 20, None))
     assert call.present_service == 20
-    take(call, Step(1, START, 10, None))
+    apply_step(call, Step(1, START, 10, None))
     assert call.present_service == 10

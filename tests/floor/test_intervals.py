@@ -137,7 +137,7 @@ def test_every_offered_call_came_to_something(story: list[InboundEvent], random:
 def _is_decided(call: Call, service: int) -> bool:
     """Return whether a call that waits at the service was handled or abandoned there before."""
     return any(
-        one.service == service and (one.answered is not None or one.gave_up)
+        one.service == service and (one.answered is not None or one.abandoned)
         for one in call.segments[:-1]
     )
 

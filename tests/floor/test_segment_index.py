@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.floor.calls import Call, Folded
+from floorcast.floor.calls import Call, CompactedSteps
 from floorcast.floor.queue_segments import QueueSegment
 from floorcast.floor.segment_index import Kind, Outcome, SegmentIndex
 from floorcast.model.inbound import InboundEvent
@@ -18,10 +18,12 @@ DAY = FLOOR.calendar.day_of(NOON)
 PLACE = (DAY, 10)
 
 
-def left(at: int, *, exited: bool = False, gave_up: bool = False) -> QueueSegment:
+def left(at: int, *, exited: bool = False, abandoned: bool = False) -> QueueSegment:
     """Return a segment that the call left ``at`` seconds after noon."""
     joined = NOON + (at - 5) * 1000
-    return QueueSegment(10, joined=joined, left=NOON + at * 1000, exited=exited, gave_up=gave_up)
+    return QueueSegment(
+        10, joined=joined, left=NOON + at * 1000, exited=exited, abandoned=abandoned
+    )
 
 
 @given(st.lists(call_events(), min_size=5, max_size=40), st.randoms(use_true_random=False))
@@ -37,7 +39,7 @@ def test_what_is_taken_out_was_never_there(events: list[InboundEvent], random: o
             index.file(segment, -1)
         assert not index.offered
         assert not index.answered
-        assert not index.gave_up
+        assert not index.abandoned
         assert not index.moved_on
         assert not any(index.waits.values())
 
@@ -50,7 +52,7 @@ def test_an_answer_counts_before_an_abandonment_and_that_before_moving_on() -> N
     waits = QueueSegment(10, joined=NOON + 30_000)
     call.segments.append(waits)
     assert SegmentIndex(call, FLOOR.places).outcome(PLACE) is None
-    waits.left, waits.lost, waits.gave_up = NOON + 40_000, True, True
+    waits.left, waits.lost, waits.abandoned = NOON + 40_000, True, True
     assert SegmentIndex(call, FLOOR.places).outcome(PLACE) == Outcome(Kind.ABANDONED, waits)
     again.answered = NOON + 18_000
     assert SegmentIndex(call, FLOOR.places).outcome(PLACE) == Outcome(Kind.HANDLED, again)
@@ -62,8 +64,8 @@ def test_of_two_segments_of_the_same_moments_the_folded_one_counts() -> None:
         QueueSegment(10, joined=NOON, answered=NOON, left=NOON, within=within)
         for within in (True, False)
     )
-    folded = Folded(0, handled=[PLACE], handled_segments=[segment])
-    index = SegmentIndex(Call(1, "S1", segments=[other], folded=folded), FLOOR.places)
+    compacted = CompactedSteps(0, handled=[PLACE], handled_segments=[segment])
+    index = SegmentIndex(Call(1, "S1", segments=[other], compacted=compacted), FLOOR.places)
     outcome = index.outcome(PLACE)
     assert outcome is not None
     assert outcome.segment is segment
@@ -71,21 +73,21 @@ def test_of_two_segments_of_the_same_moments_the_folded_one_counts() -> None:
 
 @pytest.mark.parametrize("kind", Kind)
 def test_folded_steps_keep_the_segment_by_which_they_count(kind: Kind) -> None:
-    """A folded segment counts as before, but not if an earlier release folded it."""
-    folded = Folded(0, offered=[PLACE])
-    segment = left(10, gave_up=kind is Kind.ABANDONED)
+    """A compacted segment counts as before, but not if an earlier release compacted it."""
+    compacted = CompactedSteps(0, offered=[PLACE])
+    segment = left(10, abandoned=kind is Kind.ABANDONED)
     if kind is Kind.HANDLED:
         segment.answered = NOON + 8000
-        folded.handled, folded.handled_segments = [PLACE], [segment]
+        compacted.handled, compacted.handled_segments = [PLACE], [segment]
     elif kind is Kind.ABANDONED:
-        folded.gave_up, folded.gave_up_segments = [PLACE], [segment]
+        compacted.abandoned, compacted.abandoned_segments = [PLACE], [segment]
     else:
-        folded.moved_on, folded.moved_on_segments = [PLACE], [segment]
-    call = Call(1, "S1", folded=folded)
+        compacted.moved_on, compacted.moved_on_segments = [PLACE], [segment]
+    call = Call(1, "S1", compacted=compacted)
     index = SegmentIndex(call, FLOOR.places)
     assert index.outcome(PLACE) == Outcome(kind, segment)
     assert list(index.places) == [PLACE]
-    folded.handled_segments = folded.gave_up_segments = folded.moved_on_segments = []
+    compacted.handled_segments = compacted.abandoned_segments = compacted.moved_on_segments = []
     old = SegmentIndex(call, FLOOR.places)
     assert old.outcome(PLACE) is None
     assert old.over.get(PLACE) == (None if kind is Kind.MOVED_ON else kind)

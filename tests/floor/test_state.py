@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
-from floorcast.floor.state import from_snapshot, snapshot_parts
+from floorcast.floor.agents import FloorAgent
+from floorcast.floor.calls import Call, CompactedSteps
+from floorcast.floor.queue_segments import QueueSegment
+from floorcast.floor.state import FloorState, from_snapshot, snapshot_parts
 from tests.floor.random_floors import PLAN, call, fold_all, new_floor
 
 
@@ -17,3 +21,20 @@ def test_members_keep_the_names_that_they_have_on_disk() -> None:
     assert msgspec.convert(state["plan"], type(PLAN)) == PLAN
     assert [one["legs"] for one in calls["calls"]] != [[]]
     assert from_snapshot(parts).config == PLAN
+
+
+@pytest.mark.parametrize(
+    ("struct", "names"),
+    [
+        (FloorState, {"plan", "terms"}),
+        (FloorAgent, {"at_hand", "on", "several", "slot", "wraps_up"}),
+        (Call, {"folded", "gone", "legs", "told"}),
+        (CompactedSteps, {"gave_up", "gave_up_segments"}),
+        (QueueSegment, {"gave_up"}),
+    ],
+)
+def test_renamed_members_are_stored_under_their_old_names(
+    struct: type[msgspec.Struct], names: set[str]
+) -> None:
+    """Snapshots and stored calls of earlier releases stay readable."""
+    assert names <= set(struct.__struct_encode_fields__)

@@ -58,10 +58,10 @@ class Book:
         self.tally = Tally(ledger, calendar, counts, Thresholds(EXITS), CallsByService())
         self.call = Call(1, "S", direction="INBOUND")
 
-    def take(self, story: list[Step]) -> Book:
+    def apply(self, story: list[Step]) -> Book:
         """Apply the steps in order of arrival."""
         for step in story:
-            self.tally.take(self.call, step)
+            self.tally.apply_step(self.call, step)
         return self
 
     def image(self) -> object:
@@ -99,13 +99,13 @@ def test_any_order_of_steps_counts_the_same(
     in_order = sorted(story, key=lambda step: step.at)
     random.shuffle(story)
     middle = len(story) // 2
-    straight.take(in_order)
-    mixed.take(story[:middle])
+    straight.apply(in_order)
+    mixed.apply(story[:middle])
     for agent, second in dict(wraps).items():
         wrap_up = WrapUp(agent, 86_380_000 + second * 1000, 5000)
         straight.tally.wrap_up(straight.call, wrap_up)
         mixed.tally.wrap_up(mixed.call, wrap_up)
-    mixed.take(story[middle:])
+    mixed.apply(story[middle:])
     assert mixed.image() == straight.image()
 
 
@@ -113,11 +113,11 @@ def test_any_order_of_steps_counts_the_same(
 def test_a_call_that_was_stored_goes_on_as_before(story: list[Step], cut: int) -> None:
     """A call that is stored and reloaded gives the same counts as one that stays in memory."""
     whole, parts = Book(), Book()
-    whole.take(story)
-    parts.take(story[:cut])
+    whole.apply(story)
+    parts.apply(story[:cut])
     parts.tally.forget(parts.call)
     parts.call = decode_call(encode_call(parts.call))
-    parts.take(story[cut:])
+    parts.apply(story[cut:])
     assert parts.image() == whole.image()
 
 

@@ -157,7 +157,7 @@ WRONG: dict[str, tuple[object, str, Callable[..., object]]] = {
         "wait",
         lambda segment, _: 1000 + _WAIT(segment, _),
     ),
-    "late events are appended": (tally, "take", _append),
+    "late events are appended": (tally, "apply_step", _append),
     "reasons are mixed up": (agent_fold, "reason_index", lambda reason: 5),
     "days begin in UTC": (Calendar, "_midnight", lambda _, day: (day - 719_163) * 86_400_000),
     "no call is offered": (CallCounts, "offered", lambda *_: None),

@@ -27,7 +27,7 @@ def due(
         alert = view.alerts.get(one.alert, NO_ALERT)
         status = next_status(one.rule, alert, one.value, calls=one.calls, now=now)
         if status != alert.status:
-            whose = _Whose(one.alert, one.service, alert.number or view.configured_in)
+            whose = _Whose(one.alert, one.service, alert.number or view.config_entry)
             yield _transition(whose, one.rule, status, now, value=one.value)
 
 

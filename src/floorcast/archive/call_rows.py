@@ -129,7 +129,7 @@ class _Outcome(NamedTuple):
 def _outcome(segment: QueueSegment) -> _Outcome:
     if segment.answered is not None:
         return _Outcome("handled")
-    if segment.gave_up:
+    if segment.abandoned:
         return _Outcome("abandoned")
     if segment.left is None:
         return _Outcome("open")

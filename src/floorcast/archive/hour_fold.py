@@ -189,7 +189,7 @@ class HourFold:
         For example, it names the service of a call that was answered in an earlier hour. Agents'
         events count the time since their last one, which the sealed hours have.
         """
-        since = self.floor.ledger.take_all_recounted()
+        since = self.floor.ledger.pop_all_recounted()
         if since is not None and not known and type(event) in OF_CALLS:
             self._note_sealed_since(since)
 
@@ -211,8 +211,8 @@ class HourFold:
         sealed_until = self._sealed_until = boundary_before(
             self.hour.client, recorded - GRACE_MS, self.floor.calendar
         )
-        self.floor.ledger.settle(sealed_until)
-        self.floor.ledger.take_all_recounted()
+        self.floor.ledger.mark_read(sealed_until)
+        self.floor.ledger.pop_all_recounted()
         known = self.floor.call_table.calls
         for index, event in enumerate(events):
             at = recorded if getattr(event, "time", None) is None else _time_of(event)

@@ -77,7 +77,7 @@ class AgentCalls:
             call = table.calls[key]
             if call.direction is None:
                 self._calls.tally.direct(call, ref.direction)
-            self._calls.step(call, Step(at, ANSWER, service, agent.id))
+            self._calls.apply_step(call, Step(at, ANSWER, service, agent.id))
         if agent.had_several_services:
             self._calls.tally.reassigned[key].add(agent.id)
         if kind != "IN_CALL" and key in table.calls:  # an In Call event has touched it already

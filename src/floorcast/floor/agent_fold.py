@@ -109,16 +109,16 @@ class AgentFold:
             for one in self._timeline.calls_of(agent):
                 self._calls.tally.reassigned[one].add(agent.id)
         moment = AgentMoment(counts_at, kind, service, details)
-        if counts_at >= agent.reached or self._timeline.places(agent, counts_at, now):
+        if counts_at >= agent.reached or self._timeline.can_insert(agent, counts_at, now):
             if key is not None and kind == "IN_CALL":
                 self._calls.table.touch(key, at, now)
-            then = self._take(agent, moment, now)
+            then = self._apply(agent, moment, now)
             service = then.service
             if call is not None and key is not None:
                 own = then.named_service if call.named is None else call.named
                 self._agent_calls.apply_to_call(agent, kind, call, key, own, at, now)
         else:
-            self._take_late(agent, moment, now)
+            self._apply_late(agent, moment, now)
         served = None if service == NO_SERVICE else service
         fed = _agent_event(
             self._state.client, agent, data, call or agent.call, served, at, directory
@@ -134,8 +134,8 @@ class AgentFold:
         if agent.had_several_services:
             self._calls.tally.reassigned[call.key].add(number)
         moment = AgentMoment(min(at, now), ANSWERED, None, EventDetails(call=current))
-        if self._timeline.places(agent, moment.at, now):
-            self._timeline.take(agent, moment, now)
+        if self._timeline.can_insert(agent, moment.at, now):
+            self._timeline.apply(agent, moment, now)
         elif agent.in_call_at > moment.at and call.key not in agent.current_calls:
             # too late to count, and the agent has been in another call since
             self._calls.leave(call.key, number, agent.in_call_at, 1)
@@ -207,10 +207,10 @@ class AgentFold:
 
     # -- one event -------------------------------------------------------------------------
 
-    def _take(self, agent: FloorAgent, moment: AgentMoment, now: int) -> FloorAgent:
+    def _apply(self, agent: FloorAgent, moment: AgentMoment, now: int) -> FloorAgent:
         state, since, reason = agent.state, agent.since, agent.reason
         at, services, team = agent.service, agent.services, agent.team
-        then = self._timeline.take(agent, moment, now)
+        then = self._timeline.apply(agent, moment, now)
         moved = agent.service != at or agent.services != services
         if moved or agent.state is not state or agent.since != since or agent.reason != reason:
             if agent.state is not LOGOFF or agent.since != since:
@@ -225,7 +225,7 @@ class AgentFold:
         agent.changed_at = now
         self._folded.note(agent.id)
 
-    def _take_late(self, agent: FloorAgent, moment: AgentMoment, now: int) -> None:
+    def _apply_late(self, agent: FloorAgent, moment: AgentMoment, now: int) -> None:
         """Fold an event that is too late for any figure.
 
         A LOGON still sets the members that no other event has set. They apply from the agent's last
@@ -236,7 +236,7 @@ class AgentFold:
             known = moment.details or EventDetails()
             details = EventDetails(services=known.services, team=known.team, logon_at=moment.at)
             late = AgentMoment(agent.reached, LATE_LOGON, moment.service, details)
-            self._take(agent, late, now)
+            self._apply(agent, late, now)
 
     def _details(self, data: AgentStateData, call: CurrentCall | None) -> EventDetails | None:
         reason, skill, monitored = data.reason, data.skill, data.monitored

@@ -29,7 +29,7 @@ class AlertFold:
         """Fold an alert's change at ``at`` (ms). Return None if the transition does not apply."""
         data, state = event.data, self._state
         before = state.alerts.get(data.alert, NO_ALERT)
-        if data.follows != (before.number or state.terms):
+        if data.follows != (before.number or state.config_entry):
             return None
         if data.status == "ok" and all(rule.name != data.name for rule in state.config.alerts):
             state.alerts.pop(data.alert, None)  # the rule is gone, and this was its last change

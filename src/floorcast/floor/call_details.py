@@ -25,11 +25,11 @@ from floorcast.model.inbound_data import (
 
 __all__ = ["CallDetails"]
 
-MOST_TOLD = 32  # remembered events that have set members of a call
+MAX_MEMBER_UPDATES = 32  # remembered events that have set members of a call
 
 _Data = TypeVar("_Data", CallStartData, CallEndData, CallUpdateData)
 
-# one bit per member, as in ``Call.told``; snapshots contain these bits, so they never change
+# one bit per member, as in ``Call.member_updates``; snapshots store the bits, so they never change
 _DIRECTION, _CAMPAIGN, _CONSUMER = 1, 1 << 1, 1 << 2
 _PHONE_DIALED, _CALLER_ID, _SKILL, _PRIORITY, _TOTAL_DUE = 1 << 4, 1 << 5, 1 << 6, 1 << 7, 1 << 8
 _CAMPAIGN_TYPE, _ACCOUNT, _ZIP_CODE, _AREA_CODE_STATE = 1 << 9, 1 << 10, 1 << 11, 1 << 12
@@ -67,82 +67,82 @@ class CallDetails:
 
     def start(self, call: Call, at: int, data: CallStartData) -> bool:
         """Set the call's members from a start event."""
-        later = _told_later(call, at)
+        later = _members_set_later(call, at)
         if later:
-            data = self._unless_told(data, later)
-        told = _learn(call, data) | self._learn_declared(call, data)
+            data = self._without_later_members(data, later)
+        updated = _set_members(call, data) | self._set_declared_members(call, data)
         if data.direction is not None:
             self._tally.direct(call, data.direction)
-            told |= _DIRECTION
-        if told:
-            _note_told(call, at, told)
+            updated |= _DIRECTION
+        if updated:
+            _note_members(call, at, updated)
         return later != 0
 
     def update(self, call: Call, at: int, data: CallUpdateData) -> bool:
         """Set the call's members from an update event."""
-        later = _told_later(call, at)
+        later = _members_set_later(call, at)
         if later:
-            data = self._unless_told(data, later)
-        told = _learn(call, data) | self._learn_declared(call, data)
-        if told:
-            _note_told(call, at, told)
+            data = self._without_later_members(data, later)
+        updated = _set_members(call, data) | self._set_declared_members(call, data)
+        if updated:
+            _note_members(call, at, updated)
         return later != 0
 
     def end(self, call: Call, at: int, data: CallEndData) -> bool:
         """Set the call's result and other members from an end event."""
-        later = _told_later(call, at)
+        later = _members_set_later(call, at)
         if later:
-            data = self._unless_told(data, later)
-        told = _learn(call, data)
+            data = self._without_later_members(data, later)
+        updated = _set_members(call, data)
         if data.campaign is not None:
             call.campaign = self._directory.campaign(data.campaign)
-            told |= _CAMPAIGN
+            updated |= _CAMPAIGN
         if data.lv_result is not None:
             call.lv_result = data.lv_result
-            told |= _LV_RESULT
+            updated |= _LV_RESULT
         if data.call_direction is not None:
             self._tally.direct(call, data.call_direction)
-            told |= _DIRECTION
-        if told:
-            _note_told(call, at, told)
+            updated |= _DIRECTION
+        if updated:
+            _note_members(call, at, updated)
         return later != 0
 
     def queue(self, call: Call, at: int, data: CallQueueData) -> None:
         """Set the call's skill and priority from a queue event."""
-        later, told = _told_later(call, at), 0
+        later, updated = _members_set_later(call, at), 0
         if data.skill is not None and not later & _SKILL:
             call.skill = data.skill
-            told |= _SKILL
+            updated |= _SKILL
         if data.priority is not None and not later & _PRIORITY:
             call.priority = data.priority
-            told |= _PRIORITY
-        if told:
-            _note_told(call, at, told)
+            updated |= _PRIORITY
+        if updated:
+            _note_members(call, at, updated)
 
     def disposition(self, call: Call, at: int, data: CallDispositionData) -> None:
         """Set the call's account from a disposition event."""
-        if data.account is not None and not _told_later(call, at) & _ACCOUNT:
+        if data.account is not None and not _members_set_later(call, at) & _ACCOUNT:
             call.account = data.account
-            _note_told(call, at, _ACCOUNT)
+            _note_members(call, at, _ACCOUNT)
 
-    def _learn_declared(self, call: Call, data: CallStartData | CallUpdateData) -> int:
+    def _set_declared_members(self, call: Call, data: CallStartData | CallUpdateData) -> int:
         """Set the members that only start and update events have.
 
         Returns one bit per member set.
         """
-        told = 0
+        updated = 0
         if data.campaign is not None:
             call.campaign = self._directory.campaign(data.campaign)
-            told |= _CAMPAIGN
+            updated |= _CAMPAIGN
         if (consumer := data.consumer) is not None:
             call.first_name, call.last_name = consumer.first_name, consumer.last_name
-            told |= _CONSUMER
+            updated |= _CONSUMER
         if data.total_due is not None:
             call.total_due = data.total_due
-            told |= _TOTAL_DUE
-        return told
+            updated |= _TOTAL_DUE
+        return updated
 
-    def _unless_told(self, data: _Data, later: int) -> _Data:
+    def _without_later_members(self, data: _Data, later: int) -> _Data:
         """Return the data without the members that a later event has set."""
         if later & _CAMPAIGN and data.campaign is not None:
             self._directory.campaign(data.campaign)  # the campaign gets its entry anyway
@@ -153,64 +153,64 @@ class CallDetails:
         return replace(data, **nothing)
 
 
-def _learn(call: Call, data: CallStartData | CallEndData | CallUpdateData) -> int:
+def _set_members(call: Call, data: CallStartData | CallEndData | CallUpdateData) -> int:
     """Set the members that all three kinds of events can have. Returns one bit per member set."""
-    told = 0
+    updated = 0
     if (text := data.campaign_type) is not None:
         call.campaign_type = text
-        told |= _CAMPAIGN_TYPE
+        updated |= _CAMPAIGN_TYPE
     if (number := data.phone_dialed) is not None:
         call.phone_dialed = str(number)
-        told |= _PHONE_DIALED
+        updated |= _PHONE_DIALED
     if (number := data.caller_id) is not None:
         call.caller_id = str(number)
-        told |= _CALLER_ID
+        updated |= _CALLER_ID
     if (text := data.account) is not None:
         call.account = text
-        told |= _ACCOUNT
+        updated |= _ACCOUNT
     if (text := data.zip_code) is not None:
         call.zip_code = text
-        told |= _ZIP_CODE
+        updated |= _ZIP_CODE
     if (text := data.area_code_state) is not None:
         call.area_code_state = text
-        told |= _AREA_CODE_STATE
-    if (place := data.phone_position) is not None:
-        call.phone_position = place
-        told |= _PHONE_POSITION
+        updated |= _AREA_CODE_STATE
+    if (position := data.phone_position) is not None:
+        call.phone_position = position
+        updated |= _PHONE_POSITION
     if (priority := data.priority) is not None:
         call.priority = priority
-        told |= _PRIORITY
+        updated |= _PRIORITY
     if (text := data.operator_phone) is not None:
         call.operator_phone = text
-        told |= _OPERATOR_PHONE
-    return told
+        updated |= _OPERATOR_PHONE
+    return updated
 
 
-def _told_later(call: Call, at: int) -> int:
+def _members_set_later(call: Call, at: int) -> int:
     """Return the members that events later than ``at`` have set, one bit each."""
-    told, later = call.told, 0
-    if told and at < told[-1][0]:
-        for _, members in islice(told, bisect_right(told, at, key=_first), None):
+    updates, later = call.member_updates, 0
+    if updates and at < updates[-1][0]:
+        for _, members in islice(updates, bisect_right(updates, at, key=_first), None):
             later |= members
     return later
 
 
-def _note_told(call: Call, at: int, members: int) -> None:
+def _note_members(call: Call, at: int, members: int) -> None:
     """Record that an event set these members."""
-    told = call.told
-    if not told or at >= told[-1][0]:
-        told = (*told, (at, members))
-        call.told = told if len(told) <= MOST_TOLD else _latest(told)
+    updates = call.member_updates
+    if not updates or at >= updates[-1][0]:
+        updates = (*updates, (at, members))
+        call.member_updates = updates if len(updates) <= MAX_MEMBER_UPDATES else _latest(updates)
     else:
-        index = bisect_right(told, at, key=_first)
-        call.told = (*told[:index], (at, members), *told[index:])
+        index = bisect_right(updates, at, key=_first)
+        call.member_updates = (*updates[:index], (at, members), *updates[index:])
 
 
-def _latest(told: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
-    """Return ``told`` without the members that later events have set again."""
+def _latest(updates: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+    """Return ``updates`` without the members that later events have set again."""
     kept: list[tuple[int, int]] = []
     later = 0
-    for at, members in reversed(told):
+    for at, members in reversed(updates):
         if members & ~later:
             kept.append((at, members & ~later))
             later |= members

@@ -26,9 +26,9 @@ class CallEffects(NamedTuple):
     campaigns: ActiveCampaigns
     calendar: Calendar
 
-    def step(self, call: Call, step: Step) -> None:
+    def apply_step(self, call: Call, step: Step) -> None:
         """Apply a step to a call."""
-        self.table.settle(call, step, self.tally)
+        self.table.apply_step(call, step, self.tally)
         if call.disposition is not None:
             self.dispositions.follow(call)
         if call.campaign is not None:
@@ -54,7 +54,7 @@ class CallEffects(NamedTuple):
     def come_back(self, key: Key, agent: int, at: int, sign: int) -> None:
         """Record that the agent returned to the call (+1), or undo this (-1)."""
         call = self.table.calls.get(key)
-        if call is not None and call.gone:
+        if call is not None and call.departures:
             self._changing(key)
             call.come_back(agent, at, sign)
             self.dispositions.follow(call)

@@ -53,7 +53,7 @@ class CallFold:
         call = self._table.touch((int(data.transaction_id), data.session_id), at, now)
         service = directory.service(data.service)
         late = self._details.start(call, at, data) or at < call.last_step
-        self._calls.step(call, Step(at, START, service, None))
+        self._calls.apply_step(call, Step(at, START, service, None))
         named = voice_events.Named(call, directory, None, service if late else None)
         fed = voice_events.call_start(self._state.client, call, at, event_id, named)
         if late:
@@ -67,14 +67,14 @@ class CallFold:
         if data.skill is not None or data.priority is not None:
             self._details.queue(call, at, data)
         service = None if data.service is None else self._state.directory.service(data.service)
-        self._calls.step(call, Step(at, QUEUE, service, None))
+        self._calls.apply_step(call, Step(at, QUEUE, service, None))
 
     def answer(self, event: CallAnswer, at: int, now: int, _event_id: str) -> None:
         """Fold the answer to a call. The agent may be unknown."""
         data = event.data
         call = self._table.touch((int(data.transaction_id), data.session_id), at, now)
         agent_id = None if data.agent is None else self._state.directory.agent(data.agent)
-        self._calls.step(call, Step(at, ANSWER, None, agent_id))
+        self._calls.apply_step(call, Step(at, ANSWER, None, agent_id))
         if agent_id is not None:
             self._agents.answered(agent_id, call, at, now)
 
@@ -84,7 +84,7 @@ class CallFold:
         call = self._table.touch((int(data.transaction_id), data.session_id), at, now)
         late = self._details.end(call, at, data) or at < call.last_step
         service = None if data.service is None else directory.service(data.service)
-        self._calls.step(call, Step(at, END, service, None))
+        self._calls.apply_step(call, Step(at, END, service, None))
         said = data.agent if data.agent is not None else data.agent_id
         agent = None if said is None else directory.agent(said)
         named = voice_events.Named(call, directory, agent, service if late else None)
@@ -102,7 +102,7 @@ class CallFold:
         """Fold the event of a call that left its queue unanswered."""
         data = event.data
         call = self._table.touch((int(data.transaction_id), data.session_id), at, now)
-        self._calls.step(call, Step(at, LEAVE, None, None, leave_reason(data.reason)))
+        self._calls.apply_step(call, Step(at, LEAVE, None, None, leave_reason(data.reason)))
 
     def update(self, event: CallUpdate, at: int, now: int, _event_id: str) -> None:
         """Fold a correction of the call's members."""
@@ -110,7 +110,7 @@ class CallFold:
         call = self._table.touch((int(data.transaction_id), data.session_id), at, now)
         service = None if data.service is None else self._state.directory.service(data.service)
         self._details.update(call, at, data)
-        self._calls.step(call, Step(at, UPDATE, service, None))
+        self._calls.apply_step(call, Step(at, UPDATE, service, None))
 
     def missed(self, event: AgentMissed, at: int, now: int, _event_id: str) -> None:
         """Fold an offer that an agent missed. No state changes, but the call stays in memory.

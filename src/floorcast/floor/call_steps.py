@@ -11,22 +11,22 @@ from bisect import bisect_left, bisect_right
 from itertools import islice
 from typing import NamedTuple
 
-from floorcast.floor.calls import Call, Folded
+from floorcast.floor.calls import Call, CompactedSteps
 from floorcast.floor.directory import NO_SERVICE
 from floorcast.floor.queue_segments import (
     ANSWER,
     QUEUE,
     START,
     UPDATE,
-    Course,
     QueueSegment,
+    SegmentBuilder,
     Step,
     as_of,
     copy,
     is_same,
 )
 
-__all__ = ["Change", "amend", "fold", "go_on", "join", "take"]
+__all__ = ["Change", "add_first_step", "add_later_step", "amend", "apply_step", "compact"]
 
 
 class Change(NamedTuple):
@@ -68,14 +68,14 @@ def _declares(call: Call, at: int, corrects: bool) -> bool:
     return not call.corrected and at < call.declared_at
 
 
-def take(call: Call, step: Step) -> Change:
+def apply_step(call: Call, step: Step) -> Change:
     """Add a step. Steps can arrive in any order."""
     steps, at = call.steps, step.at
     if step.kind in (START, UPDATE):
         return _declare(call, step)
     if call.ended is not None and at >= call.ended:
         return _NOTHING  # nothing counts after the end of a call
-    if call.folded is not None and at < call.folded.until:
+    if call.compacted is not None and at < call.compacted.until:
         return _NOTHING
     if not steps or at >= steps[-1].at:
         steps.append(step)
@@ -86,7 +86,7 @@ def take(call: Call, step: Step) -> Change:
     return _replace(call, _restart(call, at), index)
 
 
-def join(call: Call, step: Step) -> None:
+def add_first_step(call: Call, step: Step) -> None:
     """Add the usual first step: a call that was not known before joins a queue."""
     call.steps.append(step)
     call.last_step = step.at
@@ -96,7 +96,7 @@ def join(call: Call, step: Step) -> None:
     call.segments.append(QueueSegment(NO_SERVICE if service is None else service, joined=step.at))
 
 
-def go_on(call: Call, segment: QueueSegment, step: Step) -> None:
+def add_later_step(call: Call, segment: QueueSegment, step: Step) -> None:
     """Add the usual later step: the answer or the end of the call's only segment."""
     call.steps.append(step)
     call.last_step = step.at
@@ -123,22 +123,24 @@ def amend(call: Call, step: Step) -> Change:
     return _NOTHING
 
 
-def fold(call: Call, most: int) -> list[QueueSegment]:
+def compact(call: Call, most: int) -> list[QueueSegment]:
     """Keep only the newest ``most`` steps. Return the segments that are removed."""
-    course = _begin(call)
+    builder = _begin(call)
     count = max(0, len(call.steps) - most)
     for step in islice(call.steps, count):
-        course.take(step)
+        builder.apply(step)
     until = call.steps[count].at if count < len(call.steps) else call.steps[-1].at
-    gone = call.segments[: max(0, len(course.built) - 1)]
-    folded = call.folded or Folded(until)
-    folded.until = until
-    folded.segment = course.built[-1] if course.built else None
-    folded.service = course.service
-    folded.waited += sum(segment.wait(until) for segment in gone)
-    if folded.first_answer is None:
-        folded.first_answer = next((segment.answered for segment in gone if segment.answered), None)
-    call.folded = folded
+    gone = call.segments[: max(0, len(builder.built) - 1)]
+    compacted = call.compacted or CompactedSteps(until)
+    compacted.until = until
+    compacted.segment = builder.built[-1] if builder.built else None
+    compacted.service = builder.service
+    compacted.waited += sum(segment.wait(until) for segment in gone)
+    if compacted.first_answer is None:
+        compacted.first_answer = next(
+            (segment.answered for segment in gone if segment.answered), None
+        )
+    call.compacted = compacted
     del call.steps[:count], call.segments[: len(gone)]
     return gone
 
@@ -146,13 +148,13 @@ def fold(call: Call, most: int) -> list[QueueSegment]:
 def _follow(call: Call, step: Step) -> Change:
     """Apply a step that follows all others. Of the existing segments, only the last can change."""
     last = call.segments[-1:]
-    course = Course([copy(segment) for segment in last], call.service)
-    course.take(step)
-    call.service, call.ended = course.service, course.ended
-    if last and len(course.built) == 1 and is_same(course.built[0], last[0]):
+    builder = SegmentBuilder([copy(segment) for segment in last], call.service)
+    builder.apply(step)
+    call.service, call.ended = builder.service, builder.ended
+    if last and len(builder.built) == 1 and is_same(builder.built[0], last[0]):
         return _NOTHING
-    call.segments[len(call.segments) - len(last) :] = course.built
-    return Change(last, course.built)
+    call.segments[len(call.segments) - len(last) :] = builder.built
+    return Change(last, builder.built)
 
 
 def _restart(call: Call, at: int) -> int:
@@ -168,61 +170,61 @@ def _replace(call: Call, start: int, new: int | None) -> Change:
     of these segments.
     """
     steps, old = call.steps, call.segments
-    first, course = _course_before(call, start)
-    before, end, index = course.service, None, start
+    first, builder = _builder_before(call, start)
+    before, end, index = builder.service, None, start
     for index in range(start, len(steps)):
-        step, count = steps[index], len(course.built)
-        course.take(step)
-        if course.ended is not None:
+        step, count = steps[index], len(builder.built)
+        builder.apply(step)
+        if builder.ended is not None:
             del steps[index + 1 :]
             break
         if new is None or index <= new:
             continue
         if before is None and step.kind in _NAMING:
             before = step.service
-        segment = course.built[-1] if len(course.built) > count else None
+        segment = builder.built[-1] if len(builder.built) > count else None
         # the call's own service matters only until a segment has one
-        if segment is not None and (before == course.service or segment.service != NO_SERVICE):
+        if segment is not None and (before == builder.service or segment.service != NO_SERVICE):
             end = _same_segment(call, index, segment)
             if end is not None:
-                del course.built[-1]
+                del builder.built[-1]
                 break
     call.charge(index - start)
     if end is None:
         end = len(old)
-        call.ended, call.service = course.ended, course.service
-    elif course.service is not None:
-        call.service = course.service
+        call.ended, call.service = builder.ended, builder.service
+    elif builder.service is not None:
+        call.service = builder.service
     call.last_step = steps[-1].at
     removed = old[first:end]
-    old[first:end] = course.built
-    return Change(removed, course.built)
+    old[first:end] = builder.built
+    return Change(removed, builder.built)
 
 
-def _course_before(call: Call, start: int) -> tuple[int, Course]:
-    """Return the index of the segment open before step ``start``, and the course until then."""
+def _builder_before(call: Call, start: int) -> tuple[int, SegmentBuilder]:
+    """Return the index of the segment open before step ``start``, and the builder until then."""
     if start == 0:
         return 0, _begin(call)
     at = call.steps[start].at
     first = bisect_left(call.segments, at, key=_began)
-    service = _declared_or_folded(call)
+    service = _declared_or_compacted(call)
     if service is None:
         named = (step.service for step in islice(call.steps, start) if step.kind in _NAMING)
         service = next((one for one in named if one is not None), None)
     if first == 0:
-        return 0, Course([], service)
-    return first - 1, Course([as_of(call.segments[first - 1], at)], service)
+        return 0, SegmentBuilder([], service)
+    return first - 1, SegmentBuilder([as_of(call.segments[first - 1], at)], service)
 
 
-def _begin(call: Call) -> Course:
-    known = None if call.folded is None else call.folded.segment
-    return Course([] if known is None else [copy(known)], _declared_or_folded(call))
+def _begin(call: Call) -> SegmentBuilder:
+    known = None if call.compacted is None else call.compacted.segment
+    return SegmentBuilder([] if known is None else [copy(known)], _declared_or_compacted(call))
 
 
-def _declared_or_folded(call: Call) -> int | None:
-    if call.declared is not None or call.folded is None:
+def _declared_or_compacted(call: Call) -> int | None:
+    if call.declared is not None or call.compacted is None:
         return call.declared
-    return call.folded.service
+    return call.compacted.service
 
 
 def _same_segment(call: Call, index: int, segment: QueueSegment) -> int | None:

@@ -80,10 +80,10 @@ class CallTable:
             call.last_taken = now
         return call
 
-    def settle(self, call: Call, step: Step, tally: Tally) -> None:
+    def apply_step(self, call: Call, step: Step, tally: Tally) -> None:
         """Apply a step to the call, and update the indexes."""
         ended = call.ended is not None
-        tally.take(call, step)
+        tally.apply_step(call, step)
         if call.ended is not None and not ended:
             self._leaving.append((call.last_taken, call.key))
         self.locate(call)

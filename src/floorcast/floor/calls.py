@@ -4,8 +4,8 @@ A call's ``segments`` are ordered by the events' own times, not by their arrival
 (``floorcast.floor.call_steps``).
 
 A call keeps at most ``MOST_STEPS`` steps, or ``FEW_STEPS`` once its recomputed steps reach
-``MOST_WORK``. The oldest steps are then folded into a summary (``Folded``). A new step that is
-older than the steps that remain is ignored.
+``MOST_WORK``. The oldest steps are then compacted into a summary (``CompactedSteps``). A new step
+that is older than the steps that remain is ignored.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ __all__ = [
     "FEW_STEPS",
     "MOST_STEPS",
     "Call",
+    "CompactedCount",
+    "CompactedSteps",
     "Disposition",
-    "Folded",
-    "FoldedPlace",
     "Key",
     "WrapUp",
 ]
@@ -64,11 +64,11 @@ class WrapUp(Struct, array_like=True, gc=False):
     spent: int
 
 
-FoldedPlace = tuple[tuple[int, int], QueueSegment | None]
+CompactedCount = tuple[tuple[int, int], QueueSegment | None]
 """A day and a service, with the segment by which a call was counted there."""
 
 
-class Folded(Struct, omit_defaults=True, gc=False):
+class CompactedSteps(Struct, omit_defaults=True, gc=False):
     """The summary of the oldest steps of a very long call.
 
     ``until`` is the time of the oldest step that is kept. ``segment`` and ``service`` are the
@@ -77,7 +77,7 @@ class Folded(Struct, omit_defaults=True, gc=False):
     The lists contain the days and services for which the call was counted; ``credited`` also
     has the agents. ``offered_at`` has the time of each offer in ``offered``. The lists whose names
     end in ``_segments`` have the segments by which the call was counted, or None where an earlier
-    release folded the steps.
+    release compacted the steps.
     """
 
     until: int
@@ -88,22 +88,24 @@ class Folded(Struct, omit_defaults=True, gc=False):
     offered: list[tuple[int, int]] = field(default_factory=list)
     offered_at: list[int] = field(default_factory=list)
     handled: list[tuple[int, int]] = field(default_factory=list)
-    gave_up: list[tuple[int, int]] = field(default_factory=list)
+    abandoned: list[tuple[int, int]] = field(default_factory=list, name="gave_up")
     moved_on: list[tuple[int, int]] = field(default_factory=list)
     credited: list[tuple[int, int, int]] = field(default_factory=list)
     handled_segments: list[QueueSegment | None] = field(default_factory=list)
-    gave_up_segments: list[QueueSegment | None] = field(default_factory=list)
+    abandoned_segments: list[QueueSegment | None] = field(
+        default_factory=list, name="gave_up_segments"
+    )
     moved_on_segments: list[QueueSegment | None] = field(default_factory=list)
 
-    def counted_handled(self) -> Iterator[FoldedPlace]:
+    def counted_handled(self) -> Iterator[CompactedCount]:
         """Return the places where the call was counted as handled."""
         return zip_longest(self.handled, self.handled_segments)
 
-    def counted_gave_up(self) -> Iterator[FoldedPlace]:
+    def counted_abandoned(self) -> Iterator[CompactedCount]:
         """Return the places where the call was counted as abandoned."""
-        return zip_longest(self.gave_up, self.gave_up_segments)
+        return zip_longest(self.abandoned, self.abandoned_segments)
 
-    def counted_moved_on(self) -> Iterator[FoldedPlace]:
+    def counted_moved_on(self) -> Iterator[CompactedCount]:
         """Return the places where the call was counted as moved on."""
         return zip_longest(self.moved_on, self.moved_on_segments)
 
@@ -112,9 +114,10 @@ class Call(Struct, omit_defaults=True, gc=False):
     """A call that is in progress or has recently ended.
 
     ``declared`` is the service that a start event or a correction named at ``declared_at``.
-    ``service`` is the one at which the call began or was first seen. ``told`` holds the times of
-    the events that set the call's other members, with one bit for each member that the event set.
-    ``gone`` holds the agents that left this call for another one or came back to it, and when.
+    ``service`` is the one at which the call began or was first seen. ``member_updates`` holds the
+    times of the events that set the call's other members, with one bit for each member that the
+    event set. ``departures`` holds the agents that left this call for another one or came back to
+    it, and when.
     """
 
     transaction: int
@@ -149,10 +152,10 @@ class Call(Struct, omit_defaults=True, gc=False):
     corrected: bool = False
     work: int = 0
     judged: int = 0
-    folded: Folded | None = None
+    compacted: CompactedSteps | None = field(default=None, name="folded")
     wrap_ups: tuple[WrapUp, ...] = ()
-    told: tuple[tuple[int, int], ...] = ()
-    gone: tuple[tuple[int, int, bool], ...] = ()
+    member_updates: tuple[tuple[int, int], ...] = field(default=(), name="told")
+    departures: tuple[tuple[int, int, bool], ...] = field(default=(), name="gone")
 
     @property
     def key(self) -> Key:
@@ -203,14 +206,14 @@ class Call(Struct, omit_defaults=True, gc=False):
         segment = self.segment
         if segment is None or segment.answered is None or segment.left is not None:
             return False
-        if not self.gone or segment.agent is None:
+        if not self.departures or segment.agent is None:
             return True
         return any(not self.has_left(agent, since, None) for agent, since in segment.answers())
 
     def has_left(self, agent: int, since: int, at: int | None) -> bool:
         """Return whether an agent that answered at ``since`` had left by ``at`` (None: now)."""
         last = None
-        for who, when, back in self.gone:
+        for who, when, back in self.departures:
             if who == agent and when >= since and (at is None or when <= at):
                 last = (when, back) if last is None else max(last, (when, back))
         return last is not None and not last[1]
@@ -223,7 +226,7 @@ class Call(Struct, omit_defaults=True, gc=False):
         for agent, since in segment.others:
             if since <= at or found is None:
                 found = agent
-        if not self.gone:
+        if not self.departures:
             return found
         for agent, since in reversed(list(segment.answers())):
             if since <= at and not self.has_left(agent, since, at):
@@ -232,21 +235,21 @@ class Call(Struct, omit_defaults=True, gc=False):
 
     def can_be_left(self, at: int) -> bool:
         """Return whether the call changes if an agent left it, or did not leave it, at ``at``."""
-        return self.ended is None or at < self.ended or bool(self.gone)
+        return self.ended is None or at < self.ended or bool(self.departures)
 
     def leave(self, agent: int, at: int, sign: int) -> None:
         """Record that the agent left for another call (+1), or undo this (-1)."""
         if sign < 0:
-            self.gone = _without(self.gone, (agent, at, False))
-        elif len(self.gone) < MOST_OTHERS and (self.ended is None or at < self.ended):
-            self.gone = (*self.gone, (agent, at, False))
+            self.departures = _without(self.departures, (agent, at, False))
+        elif len(self.departures) < MOST_OTHERS and (self.ended is None or at < self.ended):
+            self.departures = (*self.departures, (agent, at, False))
 
     def come_back(self, agent: int, at: int, sign: int) -> None:
         """Record that the agent returned to the call (+1), or undo this (-1)."""
         if sign < 0:
-            self.gone = _without(self.gone, (agent, at, True))
-        elif len(self.gone) < MOST_OTHERS and any(one[0] == agent for one in self.gone):
-            self.gone = (*self.gone, (agent, at, True))
+            self.departures = _without(self.departures, (agent, at, True))
+        elif len(self.departures) < MOST_OTHERS and any(one[0] == agent for one in self.departures):
+            self.departures = (*self.departures, (agent, at, True))
 
     def segment_of(self, agent: int) -> QueueSegment | None:
         """Return the last segment that the agent answered."""
@@ -277,8 +280,8 @@ class Call(Struct, omit_defaults=True, gc=False):
     @property
     def first_answer(self) -> int | None:
         """When the call was first answered, in ms."""
-        if self.folded is not None and self.folded.first_answer is not None:
-            return self.folded.first_answer
+        if self.compacted is not None and self.compacted.first_answer is not None:
+            return self.compacted.first_answer
         for segment in self.segments:
             if segment.answered is not None:
                 return segment.answered
@@ -295,10 +298,10 @@ class Call(Struct, omit_defaults=True, gc=False):
 
     def waited(self, until: int) -> int:
         """Return the ms that the call had waited in queues by ``until``."""
-        if len(self.segments) == 1 and self.folded is None:
+        if len(self.segments) == 1 and self.compacted is None:
             return self.segments[0].wait(until)
         self.charge(len(self.segments))
-        earlier = 0 if self.folded is None else self.folded.waited
+        earlier = 0 if self.compacted is None else self.compacted.waited
         return earlier + sum(segment.wait(until) for segment in self.segments)
 
     def waited_over(self, midnight: int, quiet_ms: int) -> bool:
@@ -334,17 +337,17 @@ class Call(Struct, omit_defaults=True, gc=False):
             del self.steps[kinds.index(END) + 1 :]
         last = self.segment
         if last is not None and last.answered is None and not last.exited:
-            last.lost = last.gave_up = True
+            last.lost = last.abandoned = True
 
 
 def _without(
-    gone: tuple[tuple[int, int, bool], ...], one: tuple[int, int, bool]
+    departures: tuple[tuple[int, int, bool], ...], one: tuple[int, int, bool]
 ) -> tuple[tuple[int, int, bool], ...]:
-    """Return ``gone`` without its first element that equals ``one``."""
-    if one not in gone:
-        return gone
-    index = gone.index(one)
-    return gone[:index] + gone[index + 1 :]
+    """Return ``departures`` without its first element that equals ``one``."""
+    if one not in departures:
+        return departures
+    index = departures.index(one)
+    return departures[:index] + departures[index + 1 :]
 
 
 def _at(step: Step) -> int:

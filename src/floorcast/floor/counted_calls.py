@@ -31,7 +31,7 @@ class Result(IntEnum):
 class Counted(NamedTuple):
     """How a call counts at a service on a day: the time of the offer, the result and its time.
 
-    Times are in ms. ``at`` is None for an open call, and for one that an earlier release folded.
+    Times are in ms. ``at`` is None for an open call, and for one that an earlier release compacted.
     """
 
     day: int
@@ -43,9 +43,9 @@ class Counted(NamedTuple):
 
 def counted(call: Call, places: Places, first_day: int) -> list[Counted]:
     """Return how the call counts from ``first_day`` on, once for each day and service."""
-    if len(call.segments) == 1 and call.folded is None:
+    if len(call.segments) == 1 and call.compacted is None:
         return _counted_once(call.segments[0], places, first_day)
-    if not call.segments and call.folded is None:
+    if not call.segments and call.compacted is None:
         return []
     index = SegmentIndex(call, places)
     return [_counted_in(index, place) for place in index.places if place[0] >= first_day]
@@ -55,7 +55,7 @@ def counted_at(
     call: Call, places: Places, place: Place, index: SegmentIndex | None = None
 ) -> Counted | None:
     """Return how the call counts at a place, or None if it does not. ``index`` is optional."""
-    if index is None and len(call.segments) == 1 and call.folded is None:
+    if index is None and len(call.segments) == 1 and call.compacted is None:
         once = _counted_once(call.segments[0], places, place[0])
         return next((one for one in once if one[:2] == place), None)
     found = _counted_in(SegmentIndex(call, places) if index is None else index, place)
@@ -67,8 +67,8 @@ def first_offered(
 ) -> QueueSegment | None:
     """Return the segment by which the call was first offered at a place.
 
-    It is None if the segment's step has been folded. The call then counts there by another segment,
-    or not at all.
+    It is None if the segment's step has been compacted. The call then counts there by another
+    segment, or not at all.
     """
     moments = index.offered.get(place)
     if not moments:
@@ -118,7 +118,7 @@ def _counted_once(segment: QueueSegment, places: Places, first_day: int) -> list
 def _kind(segment: QueueSegment) -> Kind:
     if segment.answered is not None:
         return Kind.HANDLED
-    return Kind.ABANDONED if segment.gave_up else Kind.MOVED_ON
+    return Kind.ABANDONED if segment.abandoned else Kind.MOVED_ON
 
 
 def _result(kind: Kind, segment: QueueSegment) -> tuple[Result, int | None]:
@@ -178,8 +178,13 @@ class CallsByService:
 
 def _services(call: Call) -> set[int]:
     found = {segment.service for segment in call.segments}
-    folded = call.folded
-    if folded is not None:
-        for places in (folded.offered, folded.handled, folded.gave_up, folded.moved_on):
+    compacted = call.compacted
+    if compacted is not None:
+        for places in (
+            compacted.offered,
+            compacted.handled,
+            compacted.abandoned,
+            compacted.moved_on,
+        ):
             found.update(service for _, service in places)
     return found

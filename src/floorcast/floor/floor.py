@@ -111,7 +111,7 @@ class Floor:
         self._ageing = Ageing(state, rosters, self.at_work, self.call_table, self.hooks)
         self._left = to_ms(state.recorded_at) // _LEAVE_MS
         self._tidied = to_ms(state.recorded_at) // _TIDY_MS
-        if not state.heard_at and state.entry != state.terms:
+        if not state.heard_at and state.entry != state.config_entry:
             state.heard_at = state.recorded_at  # an earlier release did not store it
         self._use_config(state.config)
         for call in self.call_table.calls.values():
@@ -144,7 +144,7 @@ class Floor:
             if alert.status != "ok" or alert.name in rules
         }
         self.state.config = config
-        self.state.terms = self.state.entry
+        self.state.config_entry = self.state.entry
         self.state.directory.apply(config)
         self._use_config(config)
         self._begin_day(to_ms(self.state.recorded_at))  # the time zone may have changed
@@ -158,7 +158,7 @@ class Floor:
             CallCounts(self.ledger, self.calendar, self.hooks.agents),
             Thresholds(self.state.directory.services),
             self.call_table.by_service,
-            self.state.terms,
+            self.state.config_entry,
         )
         self._dispositions = Dispositions(self.state.connects, self.tally, config.term_codes)
         calls = CallEffects(

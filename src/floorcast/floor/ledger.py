@@ -30,7 +30,7 @@ class Ledger:
         self._intervals = counters.intervals
         self.totals = counters.totals
         self._by_agent: dict[int, _AgentDays] = {}
-        self._settled = 0
+        self._read_until = 0
         self._recounted: dict[int, dict[int, int]] = {}
         for day, services in counters.agent_days.items():
             for service, agents in services.items():
@@ -90,7 +90,7 @@ class Ledger:
         """
         if day < self.first_day:
             return None
-        if at < self._settled:
+        if at < self._read_until:
             recounted = self._recounted.setdefault(day, {})
             recounted[service] = min(at, recounted.get(service, at))
         try:
@@ -99,19 +99,19 @@ class Ledger:
             intervals = self._intervals.setdefault(day, {})[service] = ServiceIntervals()
             return intervals
 
-    def settle(self, until: int) -> None:
+    def mark_read(self, until: int) -> None:
         """Record that the slots before ``until`` were read, to detect later changes to them."""
-        self._settled = max(self._settled, until)
+        self._read_until = max(self._read_until, until)
 
-    def take_recounted(self, day: int, service: int) -> int | None:
-        """Return the time on a day from which slots have changed after they were settled.
+    def pop_recounted(self, day: int, service: int) -> int | None:
+        """Return the time on a day from which slots have changed after they were read.
 
         Returns None if nothing has changed since the last call.
         """
         return self._recounted.get(day, {}).pop(service, None)
 
-    def take_all_recounted(self) -> int | None:
-        """Return the earliest result of ``take_recounted`` for all days and services."""
+    def pop_all_recounted(self) -> int | None:
+        """Return the earliest result of ``pop_recounted`` for all days and services."""
         first = min((at for days in self._recounted.values() for at in days.values()), default=None)
         self._recounted.clear()
         return first

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from floorcast.floor.directory import NO_SERVICE
 
@@ -16,8 +16,8 @@ __all__ = [
     "QUEUE",
     "START",
     "UPDATE",
-    "Course",
     "QueueSegment",
+    "SegmentBuilder",
     "Step",
     "as_of",
     "copy",
@@ -50,7 +50,7 @@ class QueueSegment(Struct, omit_defaults=True, gc=False):
     with the times. ``exited`` means that the call left the queue for ``reason``, without having
     ended. ``passed_on`` means that the agent sent the call into another queue. ``lost`` means that
     the call ended before an answer. ``wrap_up`` is the ms of wrap-up that followed. ``within``,
-    ``short``, ``gave_up`` and ``unqueued`` are the result of the last judgment
+    ``short``, ``abandoned`` and ``unqueued`` are the result of the last judgment
     (``floorcast.floor.tally``).
     """
 
@@ -64,7 +64,7 @@ class QueueSegment(Struct, omit_defaults=True, gc=False):
     others: tuple[tuple[int, int], ...] = ()
     exited: bool = False
     lost: bool = False
-    gave_up: bool = False
+    abandoned: bool = field(default=False, name="gave_up")  # as on disk
     wrap_up: int = 0
     unqueued: bool = False
     reason: int | None = None
@@ -98,7 +98,7 @@ class QueueSegment(Struct, omit_defaults=True, gc=False):
         return next((at for other, at in self.others if other == agent), None)
 
 
-class Course:
+class SegmentBuilder:
     """Builds segments from steps in order of time. ``service`` is the call's own service so far."""
 
     __slots__ = ("built", "ended", "service")
@@ -108,7 +108,7 @@ class Course:
         self.service = service
         self.ended: int | None = None
 
-    def take(self, step: Step) -> None:
+    def apply(self, step: Step) -> None:
         """Apply the next step."""
         segment = self.built[-1] if self.built else None
         if step.kind == QUEUE:

@@ -9,7 +9,7 @@ from enum import IntEnum
 from itertools import chain
 from typing import NamedTuple
 
-from floorcast.floor.calls import Call, Folded
+from floorcast.floor.calls import Call, CompactedSteps
 from floorcast.floor.days import Calendar
 from floorcast.floor.ledger import Ledger
 from floorcast.floor.queue_segments import QueueSegment
@@ -65,12 +65,12 @@ class Places:
         end = segment.answered if segment.answered is not None else segment.left
         return None if end is None else (self.day_of(end), segment.service)
 
-    def folded_moments(self, folded: Folded) -> list[int]:
-        """Return the time of the offer at each place in ``folded.offered``."""
-        if len(folded.offered_at) == len(folded.offered):
-            return folded.offered_at
-        # an earlier release folded the steps without storing the times
-        return [self.bounds(day)[0] for day, _ in folded.offered]
+    def compacted_offer_times(self, compacted: CompactedSteps) -> list[int]:
+        """Return the time of the offer at each place in ``compacted.offered``."""
+        if len(compacted.offered_at) == len(compacted.offered):
+            return compacted.offered_at
+        # an earlier release compacted the steps without storing the times
+        return [self.bounds(day)[0] for day, _ in compacted.offered]
 
 
 class SegmentIndex:
@@ -78,15 +78,15 @@ class SegmentIndex:
 
     ``offered`` holds the times of the offers at each place, in order. ``credited`` counts answers
     by agent. ``waits`` counts the segments that waited at a place at the end of the day, or wait
-    there now. ``over`` and ``over_moved`` hold the places of folded steps for which an earlier
+    there now. ``over`` and ``over_moved`` hold the places of compacted steps for which an earlier
     release kept no segment, so the outcome there can no longer change.
     """
 
     __slots__ = (
         "_places",
+        "abandoned",
         "answered",
         "credited",
-        "gave_up",
         "moved_on",
         "offered",
         "over",
@@ -100,12 +100,12 @@ class SegmentIndex:
         self.waits: Counter[Place] = Counter()
         self.moved_on: dict[Place, list[QueueSegment]] = {}
         self.answered: dict[Place, list[QueueSegment]] = {}
-        self.gave_up: dict[Place, list[QueueSegment]] = {}
+        self.abandoned: dict[Place, list[QueueSegment]] = {}
         self.credited: Counter[tuple[int, int, int]] = Counter()
         self.over: dict[Place, Kind] = {}
         self.over_moved: set[Place] = set()
-        if call.folded is not None:
-            self._file_folded(call.folded)
+        if call.compacted is not None:
+            self._file_compacted(call.compacted)
         for segment in call.segments:
             self.file(segment, 1)
             for agent, at in segment.answers():
@@ -119,7 +119,7 @@ class SegmentIndex:
             if place != over:
                 self.waits[place] += sign
         if over is not None:
-            known = self.gave_up if segment.gave_up else self.moved_on
+            known = self.abandoned if segment.abandoned else self.moved_on
             _file(known if segment.answered is None else self.answered, over, segment, sign)
 
     def outcome(self, place: Place) -> Outcome | None:
@@ -128,8 +128,8 @@ class SegmentIndex:
             return None
         if answered := self.answered.get(place):
             return Outcome(Kind.HANDLED, answered[0])
-        if gave_up := self.gave_up.get(place):
-            return Outcome(Kind.ABANDONED, gave_up[0])
+        if abandoned := self.abandoned.get(place):
+            return Outcome(Kind.ABANDONED, abandoned[0])
         moved_on = self.moved_on.get(place)
         if moved_on and place not in self.over_moved and not self.waits[place]:
             return Outcome(Kind.MOVED_ON, moved_on[-1])
@@ -138,25 +138,25 @@ class SegmentIndex:
     @property
     def places(self) -> Iterator[Place]:
         """The places where the call counts in any way, without duplicates."""
-        known = chain(self.offered, self.answered, self.gave_up, self.moved_on)
+        known = chain(self.offered, self.answered, self.abandoned, self.moved_on)
         return iter(dict.fromkeys(chain(known, self.over, self.over_moved)))
 
-    def _file_folded(self, folded: Folded) -> None:
-        moments = self._places.folded_moments(folded)
-        for place, at in zip(folded.offered, moments, strict=True):
+    def _file_compacted(self, compacted: CompactedSteps) -> None:
+        moments = self._places.compacted_offer_times(compacted)
+        for place, at in zip(compacted.offered, moments, strict=True):
             _file_moment(self.offered, place, at, 1)
-        self.credited.update(folded.credited)
-        for place, segment in folded.counted_moved_on():
+        self.credited.update(compacted.credited)
+        for place, segment in compacted.counted_moved_on():
             if segment is None:
                 self.over_moved.add(place)
             else:
                 _file(self.moved_on, place, segment, 1)
-        for place, segment in folded.counted_gave_up():
+        for place, segment in compacted.counted_abandoned():
             if segment is None:
                 self.over[place] = Kind.ABANDONED
             else:
-                _file(self.gave_up, place, segment, 1)
-        for place, segment in folded.counted_handled():
+                _file(self.abandoned, place, segment, 1)
+        for place, segment in compacted.counted_handled():
             if segment is None:
                 self.over[place] = Kind.HANDLED
             else:

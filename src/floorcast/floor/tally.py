@@ -18,7 +18,14 @@ from itertools import chain
 from typing import TypeVar
 
 from floorcast.floor.call_counts import CallCounts
-from floorcast.floor.call_steps import Change, amend, fold, go_on, join, take
+from floorcast.floor.call_steps import (
+    Change,
+    add_first_step,
+    add_later_step,
+    amend,
+    apply_step,
+    compact,
+)
 from floorcast.floor.calls import FEW_STEPS, Call, Key, WrapUp
 from floorcast.floor.counted_calls import CallsByService
 from floorcast.floor.days import Calendar
@@ -31,7 +38,7 @@ from floorcast.floor.wrap_ups import segment_before, with_wrap_up
 
 __all__ = ["Tally"]
 
-MOST_FOLDED = 10_000  # stored places where a very long call has been counted
+MAX_COMPACTED = 10_000  # stored places where a very long call has been counted
 CACHED_FROM = 8  # a call with this many segments keeps its index
 
 _T = TypeVar("_T")
@@ -40,10 +47,10 @@ _T = TypeVar("_T")
 class Tally:
     """Counts calls with ``counts``, and judges them with ``thresholds``.
 
-    ``by_service`` records the services at which a call has a segment. ``terms`` identifies the
-    current configuration. A call that was judged under another configuration is judged again at its
-    next step. ``reassigned`` holds, by the call's key, the agents whose segments of the call have
-    changed, until the agents' fold handles them.
+    ``by_service`` records the services at which a call has a segment. ``config_entry`` identifies
+    the current configuration. A call that was judged under another configuration is judged again at
+    its next step. ``reassigned`` holds, by the call's key, the agents whose segments of the call
+    have changed, until the agents' fold handles them.
     """
 
     def __init__(
@@ -53,7 +60,7 @@ class Tally:
         counts: CallCounts,
         thresholds: Thresholds,
         by_service: CallsByService,
-        terms: int = 0,
+        config_entry: int = 0,
     ) -> None:
         self.counts = counts
         self._thresholds = thresholds
@@ -61,33 +68,33 @@ class Tally:
         self._day_of = calendar.day_of
         self._same_day = calendar.same_day
         self._places = Places(calendar, ledger)
-        self._terms = terms
+        self._config_entry = config_entry
         self._known: dict[tuple[int, str], SegmentIndex] = {}
         self.reassigned: defaultdict[Key, set[int]] = defaultdict(set)
 
     # -- calls -----------------------------------------------------------------------------
 
-    def take(self, call: Call, step: Step) -> None:
+    def apply_step(self, call: Call, step: Step) -> None:
         """Apply a step to the call, and replace the call's previous counts."""
-        if not call.steps and call.folded is None and not call.wrap_ups:
-            self._begin(call, step)
+        if not call.steps and call.compacted is None and not call.wrap_ups:
+            self._apply_first_step(call, step)
             return
-        if len(call.segments) == 1 and self._go_on(call, call.segments[0], step):
+        if len(call.segments) == 1 and self._apply_usual_step(call, call.segments[0], step):
             return
         self._judge_again(call)
         index = self.index_of(call)
-        self._settle(call, index, take(call, step))
+        self._count_change(call, index, apply_step(call, step))
         self.shorten(call)
 
     def shorten(self, call: Call) -> None:
-        """Fold the oldest steps of a call that has too many steps."""
+        """Compact the oldest steps of a call that has too many steps."""
         if len(call.steps) > call.most_steps:
-            self._fold(call)
+            self._compact(call)
 
     def amend(self, call: Call, step: Step) -> None:
         """Change the service of a step of the call."""
         index = self.index_of(call)
-        self._settle(call, index, amend(call, step))
+        self._count_change(call, index, amend(call, step))
 
     def direct(self, call: Call, direction: str | None) -> None:
         """Set the direction by which the call counts for its agents and services."""
@@ -120,26 +127,26 @@ class Tally:
         self._judge_again(call)
         index = self.index_of(call)
         call.wrap_ups = with_wrap_up(call.wrap_ups, wrap_up, sign)
-        self._settle(call, index, Change([], []), anew=True)
+        self._count_change(call, index, Change([], []), recount_wrap_ups=True)
 
     # -- the usual step --------------------------------------------------------------------
 
     def _is_only_wrap_up(self, call: Call, agent: int) -> bool:
         """Return whether this is the first wrap-up, by an agent that answered the only segment."""
-        if len(call.segments) != 1 or call.wrap_ups or call.folded is not None:
+        if len(call.segments) != 1 or call.wrap_ups or call.compacted is not None:
             return False
-        return call.judged == self._terms and call.segments[0].answered_by(agent) is not None
+        return call.judged == self._config_entry and call.segments[0].answered_by(agent) is not None
 
-    def _begin(self, call: Call, step: Step) -> None:
+    def _apply_first_step(self, call: Call, step: Step) -> None:
         """Apply a step to a call that has no steps yet."""
-        if call.judged != self._terms:
-            call.judged = self._terms
+        if call.judged != self._config_entry:
+            call.judged = self._config_entry
         if step.kind == QUEUE and not call.segments and call.ended is None:
-            join(call, step)
+            add_first_step(call, step)
             self._by_service.note(call, call.segments[0].service)
             self.counts.offered(self._day_of(step.at), call.segments[0].service, step.at, 1)
             return
-        take(call, step)
+        apply_step(call, step)
         for segment in call.segments:
             day, service = self._day_of(segment.began), segment.service
             self._by_service.note(call, service)
@@ -150,7 +157,7 @@ class Tally:
                 if segment.agent is not None:
                     self.counts.credit(call, day, service, segment.agent, 1)
 
-    def _go_on(self, call: Call, segment: QueueSegment, step: Step) -> bool:
+    def _apply_usual_step(self, call: Call, segment: QueueSegment, step: Step) -> bool:
         """Apply the step if it answers or ends the only segment on the day when the segment began.
 
         Returns False, without an effect, if this usual case does not apply.
@@ -158,13 +165,13 @@ class Tally:
         at, kind = step.at, step.kind
         if segment.left is not None or at < call.last_step or len(call.steps) >= FEW_STEPS:
             return False
-        if call.judged != self._terms or call.wrap_ups or call.folded is not None:
+        if call.judged != self._config_entry or call.wrap_ups or call.compacted is not None:
             return False
         answers = kind == ANSWER and segment.answered is None and segment.service != NO_SERVICE
         day = self._same_day(segment.began, at)
         if day is None or not (answers or kind == END):
             return False
-        go_on(call, segment, step)
+        add_later_step(call, segment, step)
         if answers:
             self._thresholds.judge_answered(call, segment)
             self.counts.handled(segment, day, segment.service, 1)
@@ -179,11 +186,11 @@ class Tally:
 
     # -- any other step --------------------------------------------------------------------
 
-    def _settle(
-        self, call: Call, index: SegmentIndex, change: Change, *, anew: bool = False
+    def _count_change(
+        self, call: Call, index: SegmentIndex, change: Change, *, recount_wrap_ups: bool = False
     ) -> None:
         """Count a change: judge the new segments, and assign the wrap-ups to segments."""
-        wrapped = self._wrapped(call) if call.wrap_ups or anew else ()
+        wrapped = self._wrapped(call) if call.wrap_ups or recount_wrap_ups else ()
         removed, added = change
         if not removed and not added and not wrapped:
             return
@@ -209,9 +216,9 @@ class Tally:
 
     def _judge_again(self, call: Call) -> None:
         """Judge the call again if the thresholds have changed."""
-        if call.judged == self._terms:
+        if call.judged == self._config_entry:
             return
-        call.judged = self._terms
+        call.judged = self._config_entry
         if call.segments:
             index = self.index_of(call)
             self._count_all(call, index, -1)
@@ -222,7 +229,7 @@ class Tally:
             self._count_all(call, index, 1)
 
     def _count_all(self, call: Call, index: SegmentIndex, sign: int) -> None:
-        for place in index.answered.keys() | index.gave_up.keys() | index.moved_on.keys():
+        for place in index.answered.keys() | index.abandoned.keys() | index.moved_on.keys():
             self._count(call, index, place, sign, offers=False)
         for credited, times in index.credited.items():
             if times > 0:
@@ -234,7 +241,7 @@ class Tally:
         if known is not None:
             return known
         index = SegmentIndex(call, self._places)
-        if len(call.segments) > CACHED_FROM or call.folded is not None:
+        if len(call.segments) > CACHED_FROM or call.compacted is not None:
             self._known[call.key] = index
         return index
 
@@ -273,18 +280,18 @@ class Tally:
         else:
             self.counts.moved_on(segment, *place, sign)
 
-    def _fold(self, call: Call) -> None:
+    def _compact(self, call: Call) -> None:
         """Keep the newest steps, and only the counted segments of the older steps."""
         index = self.index_of(call)
-        gone = fold(call, call.most_steps * 3 // 4)
-        folded = call.folded
-        assert folded is not None
-        moments = self._places.folded_moments(folded)
-        offered = dict(zip(folded.offered, moments, strict=True))
-        credited = dict.fromkeys(folded.credited)
-        handled, gave_up = dict(folded.counted_handled()), dict(folded.counted_gave_up())
-        moved_on = dict(folded.counted_moved_on())
-        of_kind = {Kind.HANDLED: handled, Kind.ABANDONED: gave_up, Kind.MOVED_ON: moved_on}
+        gone = compact(call, call.most_steps * 3 // 4)
+        compacted = call.compacted
+        assert compacted is not None
+        moments = self._places.compacted_offer_times(compacted)
+        offered = dict(zip(compacted.offered, moments, strict=True))
+        credited = dict.fromkeys(compacted.credited)
+        handled, abandoned = dict(compacted.counted_handled()), dict(compacted.counted_abandoned())
+        moved_on = dict(compacted.counted_moved_on())
+        of_kind = {Kind.HANDLED: handled, Kind.ABANDONED: abandoned, Kind.MOVED_ON: moved_on}
         for segment in gone:
             for place in self._places.offers(segment):
                 offered[place] = index.offered[place][0]
@@ -297,12 +304,12 @@ class Tally:
             for agent, at in segment.answers():
                 credited[self._day_of(at), segment.service, agent] = None
         self._by_service.changed(call, gone, [])
-        folded.offered = _newest(offered)
-        folded.offered_at = [offered[place] for place in folded.offered]
-        folded.handled, folded.handled_segments = _pairs(handled)
-        folded.gave_up, folded.gave_up_segments = _pairs(gave_up)
-        folded.moved_on, folded.moved_on_segments = _pairs(moved_on)
-        folded.credited = _newest(credited)
+        compacted.offered = _newest(offered)
+        compacted.offered_at = [offered[place] for place in compacted.offered]
+        compacted.handled, compacted.handled_segments = _pairs(handled)
+        compacted.abandoned, compacted.abandoned_segments = _pairs(abandoned)
+        compacted.moved_on, compacted.moved_on_segments = _pairs(moved_on)
+        compacted.credited = _newest(credited)
         self.forget(call)
 
     def _wrapped(self, call: Call) -> list[tuple[QueueSegment, int]]:
@@ -325,4 +332,4 @@ def _pairs(
 
 
 def _newest(places: Iterable[_T]) -> list[_T]:
-    return list(places)[-MOST_FOLDED:]
+    return list(places)[-MAX_COMPACTED:]

@@ -30,7 +30,7 @@ class Thresholds:
             segment.within = wait <= settings.sla_seconds * 1000
             segment.short = segment.within if short is None else wait <= short * 1000
             exits = segment.exited and settings.count_exits_as == "abandoned"
-            segment.gave_up = segment.lost or exits
+            segment.abandoned = segment.lost or exits
 
     def judge_answered(self, call: Call, segment: QueueSegment) -> None:
         """Set how soon a segment was answered, even if the segment does not count.

@@ -40,14 +40,14 @@ class Timeline:
         self._calls = calls
         self._window = window
 
-    def places(self, agent: FloorAgent, at: int, now: int) -> bool:
+    def can_insert(self, agent: FloorAgent, at: int, now: int) -> bool:
         """Return whether a moment at ``at`` that was recorded at ``now`` can still be inserted."""
         if at >= agent.reached:
             return True
         past = agent.past
         return bool(past) and at >= past[0].before.reached and now - at <= self._window
 
-    def take(self, agent: FloorAgent, moment: AgentMoment, now: int) -> FloorAgent:
+    def apply(self, agent: FloorAgent, moment: AgentMoment, now: int) -> FloorAgent:
         """Apply a moment that is not too late. Return the agent as it was at that moment."""
         at = moment.at
         if at < agent.reached:
@@ -134,7 +134,7 @@ class Timeline:
         service that the agent's own event named stays. So does the service of a moment before the
         window.
         """
-        anew: dict[tuple[int, int], AgentMoment] = {}
+        replacements: dict[tuple[int, int], AgentMoment] = {}
         for number, run in enumerate(agent.past):
             for index, moment in enumerate(run.moments):
                 details = moment.details
@@ -145,14 +145,16 @@ class Timeline:
                 if served != call.served and now - moment.at <= self._window:
                     assert details is not None
                     call = replace(call, served=served)
-                    anew[number, index] = replace(moment, details=replace(details, call=call))
-        if anew:
-            self._replace(agent, anew)
+                    replacements[number, index] = replace(
+                        moment, details=replace(details, call=call)
+                    )
+        if replacements:
+            self._replace(agent, replacements)
 
-    def _replace(self, agent: FloorAgent, anew: dict[tuple[int, int], AgentMoment]) -> None:
+    def _replace(self, agent: FloorAgent, replacements: dict[tuple[int, int], AgentMoment]) -> None:
         """Replace some moments, and correct the counts as in ``_replay``."""
         past = agent.past
-        (first, start), last = min(anew), max(anew)
+        (first, start), last = min(replacements), max(replacements)
         before = _checkpoint(past[first].before)
         for known in past[first].moments[:start]:
             self._enter(before, known, 0)
@@ -163,7 +165,7 @@ class Timeline:
                 run.before, start = _checkpoint(after), 0
             for index in range(start, len(run.moments)):
                 known = run.moments[index]
-                moment = run.moments[index] = anew.get((number, index), known)
+                moment = run.moments[index] = replacements.get((number, index), known)
                 self._enter(before, known, -1)
                 self._enter(after, moment, 1)
                 if (number, index) >= last and before == after:

@@ -132,9 +132,9 @@ class FloorView:
         return self._floor.state.alerts
 
     @property
-    def configured_in(self) -> int:
+    def config_entry(self) -> int:
         """The entry of the configuration in force."""
-        return self._floor.state.terms
+        return self._floor.state.config_entry
 
     @property
     def heard_at(self) -> int:
@@ -262,13 +262,13 @@ class FloorView:
         """Return the five-minute slots of a day, by service."""
         return self._floor.ledger.intervals_on(day)
 
-    def settle(self, until: int) -> None:
+    def mark_read(self, until: int) -> None:
         """Record that the intervals before ``until`` have been read and cached."""
-        self._floor.ledger.settle(until)
+        self._floor.ledger.mark_read(until)
 
-    def take_recounted(self, day: int, service: int) -> int | None:
+    def pop_recounted(self, day: int, service: int) -> int | None:
         """Return the time from which cached intervals have since changed, or None."""
-        return self._floor.ledger.take_recounted(day, service)
+        return self._floor.ledger.pop_recounted(day, service)
 
     def totals_of(self, service: int) -> ServiceTotals | None:
         """Return a service's counts that are never reset; None if nothing was counted."""

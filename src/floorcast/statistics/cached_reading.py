@@ -87,7 +87,7 @@ class CachedReading:
             joined = JoinedReading(self._floor, key, day, first // width)
             self._joined[day.number] = joined
             # changes must be reported from now on, because these rows may be cached at the end
-            self._view.settle(day.begin + self._over(day) * self._length)
+            self._view.mark_read(day.begin + self._over(day) * self._length)
 
     def find(self, own: CurrentService, day: Day, first: int) -> CachedRows:
         """Return a service's valid cached rows of a day from a slot onward."""

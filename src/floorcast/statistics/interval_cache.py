@@ -65,7 +65,7 @@ class CachedService:
             changed = _first_change(self.states, states)
             self.states = states
         for day in {day for day, _ in self.runs}:
-            changed_since = view.take_recounted(day, number)
+            changed_since = view.pop_recounted(day, number)
             if changed_since is not None:
                 changed = min(changed, changed_since)
         return changed
@@ -121,7 +121,7 @@ class FloorCache:
             cached.runs[run.key] = run
             self._grow(run.size)
         self._grow(run.add(rows))
-        view.settle(run.begin + run.end * run.length)
+        view.mark_read(run.begin + run.end * run.length)
         while self._cache.is_over_limit(self):
             if not self.drop_oldest(cached.used - self._cache.limits.idle_ms):
                 self.drop_run(cached, run)
@@ -217,7 +217,7 @@ class IntervalCache:
 
     def of(self, view: FloorView, moment: Moment) -> FloorCache:
         """Return the cached rows of a floor. Rows made for an earlier site are dropped."""
-        computed_for = (view.hooks, view.configured_in, moment.quiet_call, moment.quiet_agent)
+        computed_for = (view.hooks, view.config_entry, moment.quiet_call, moment.quiet_agent)
         cached = self.floors.get(view.client)
         if cached is None or cached.computed_for != computed_for:
             self.size -= 0 if cached is None else cached.size
