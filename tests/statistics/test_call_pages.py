@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.statistics.call_pages import CallSortKey, Page
+from floorcast.statistics.call_pages import CallPage, CallSortKey
 
 PLACES = st.lists(
     st.tuples(st.integers(0, 30), st.integers(0, 5), st.sampled_from("ab")), unique=True
@@ -17,7 +17,7 @@ def test_pages_join_to_the_sorted_list(sort_keys: list[CallSortKey], limit: int)
     """Pages are the same for any order in which rows are added, and each one has the total."""
     after, found = None, []
     while True:
-        page: Page[CallSortKey] = Page(after, limit)
+        page: CallPage[CallSortKey] = CallPage(after, limit)
         for sort_key in sort_keys:
             page.add(sort_key, sort_key)
         rows = page.rows()
@@ -33,7 +33,7 @@ def test_pages_join_to_the_sorted_list(sort_keys: list[CallSortKey], limit: int)
 
 def test_what_cannot_be_on_the_page_is_counted_and_dropped() -> None:
     """Once a page is full of earlier rows, later rows are only counted."""
-    page: Page[None] = Page((0, 0, ""), 2)
+    page: CallPage[None] = CallPage((0, 0, ""), 2)
     for at in range(1, 12):
         assert page.may_contain((at, 1, "s"))
         page.add((at, 1, "s"), None)

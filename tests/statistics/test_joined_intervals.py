@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floorcast.floor.view import Day
-from floorcast.statistics.joined_intervals import JoinedIntervals, decompressed
+from floorcast.statistics.joined_intervals import JoinedIntervals, decompress
 
 DAY = Day(7, 1_000_000, 1_000_000 + 86_400_000)
 LENGTH = 900_000
@@ -28,6 +28,6 @@ def test_joined_intervals_are_a_list(first: int, steps: list[bytes | int]) -> No
             del model[max(0, step - first) :]
             assert freed == size - joined.size
         assert joined.end == first + len(model)
-        assert list(map(decompressed, joined.blocks)) == model
+        assert list(map(decompress, joined.blocks)) == model
         assert (joined.size == empty) is (not model)
         assert joined.size >= empty + sum(map(len, joined.blocks))

@@ -102,7 +102,7 @@ def answers_to(entries: Iterable[StoredEntry], now: int, **limits: int) -> Rows:
     records = Records()
     try:
         for entry in entries:
-            records.take(entry.recorded_at, entry.kind, entry.payload)
+            records.add_entry(entry.recorded_at, entry.kind, entry.payload)
         return recomputed_rows(records, Moment(now, **limits))
     finally:
         records.close()

@@ -64,7 +64,7 @@ class PastFloors:
         row = self._streams.get(client)
         if row is None:
             return Refold(FloorState(client=client), self._limits)
-        stream = _Stream(self._reader, row)
+        stream = _ClientStream(self._reader, row)
         try:
             refold = self._start(stream, position, earlier)
         except DAMAGED as error:
@@ -95,7 +95,7 @@ class PastFloors:
         """See ``ProjectionStore.find_calls``. Raises Unavailable."""
         return self._folder.find_calls(client, keys, at_position)
 
-    def _start(self, stream: _Stream, position: int, earlier: Refold | None) -> Refold:
+    def _start(self, stream: _ClientStream, position: int, earlier: Refold | None) -> Refold:
         """Return a floor at or before the position."""
         whole = (
             entry_of(position)
@@ -121,7 +121,7 @@ class PastFloors:
         return Refold(state_before_log(stream.client, stream), self._limits)
 
 
-class _Stream:
+class _ClientStream:
     """The stream of one client."""
 
     def __init__(self, reader: LogReader, row: StreamRow) -> None:
@@ -153,7 +153,7 @@ def _damaged(client: int | None) -> None:
     _log.error("derived_data_damaged", file="mirror.db", client=client)
 
 
-def _fold(stream: _Stream, refold: Refold, position: int) -> None:
+def _fold(stream: _ClientStream, refold: Refold, position: int) -> None:
     last, index = entry_of(position), position & MAX_INDEX
     row = stream.row._replace(head=stream.row.head._replace(number=last))
     while refold.reached < position:

@@ -121,7 +121,7 @@ class ProjectionSupervisor:
 
     async def _caught_up(self, client: int) -> Projection:
         if client not in self._tasks:
-            floor = self._make(client)
+            floor = self._new_projection(client)
             ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             task = self._tasks[client] = asyncio.create_task(self._keep_folding(floor, ready))
             # ``end`` may cancel the task before the floor is ready
@@ -197,7 +197,7 @@ class ProjectionSupervisor:
             try:
                 if client in self._store.rebuilding:
                     await self._rebuild(client)
-                return self._make(client)
+                return self._new_projection(client)
             except Exception:  # noqa: BLE001 — the cause may pass
                 _log.exception("folding_waits", client=client)
 
@@ -235,12 +235,14 @@ class ProjectionSupervisor:
         self._store.mark_rebuilt(client)
         _log.warning("derived_data_remade", file="mirror.db", client=client)
 
-    def _make(self, client: int) -> Projection:
+    def _new_projection(self, client: int) -> Projection:
         state = initial_state(client, self._store, self._log)
         feeds = self._feeds.get(client)
         if feeds is None:
             feeds = self._feeds[client] = {
-                name: Feed(client, name, self._rings, self._complete(client, name, state.entry))
+                name: Feed(
+                    client, name, self._rings, self._covered_position(client, name, state.entry)
+                )
                 for name in FEEDS
             }
         return self._projection(state, feeds)
@@ -261,7 +263,7 @@ class ProjectionSupervisor:
             self._options.token_secret,
         )
 
-    def _complete(self, client: int, name: FeedName, entry: int) -> int:
+    def _covered_position(self, client: int, name: FeedName, entry: int) -> int:
         """Return the position up to which a feed is complete in the store.
 
         It is at least the end of ``entry``, the last entry that is not folded again.

@@ -50,7 +50,7 @@ class AgentAveragesAnswer(Struct, rename="camel"):
 Totals = tuple[list[int], list[int]]
 """The time in ms and the number of visits, each by state."""
 
-_SHOWN = (
+_AVERAGED_STATES = (
     State.READY,
     State.NOT_READY,
     State.IN_CALL,
@@ -73,7 +73,7 @@ def agent_averages(scopes: Sequence[Scope], moment: Moment) -> Slices[Totals]:
 def averages_answer(totals: Sequence[Totals], moment: Moment) -> AgentAveragesAnswer:
     """Return the averages over these totals, which may be single agents' totals or sums."""
     time, visits = sum_totals(totals)
-    means = [str(mean_seconds(time[state], visits[state])) for state in _SHOWN]
+    means = [str(mean_seconds(time[state], visits[state])) for state in _AVERAGED_STATES]
     stamp = str(moment.now)
     return AgentAveragesAnswer([AgentAverages(*[*means, stamp])], stamp)
 

@@ -110,7 +110,7 @@ def agent_statistics_ex(scopes: Sequence[Scope], moment: Moment) -> Slices[Agent
     return Slices([_today(scope, moment) for scope in scopes])
 
 
-Figures = tuple[int, ...]
+_FigureValues = tuple[int, ...]
 """Inbound and outbound calls, then durations and dispositions in the order of the members."""
 
 
@@ -202,13 +202,13 @@ def _by_service(part: _ServiceTimes) -> int:
 
 
 _NOTHING = AgentDay()
-_NONE: Figures = (0,) * 16
+_NONE: _FigureValues = (0,) * 16
 # plain numbers, because looking up an enum member takes three steps
 _READY, _WRAP_UP = State.READY.value, State.WRAP_UP.value
 _IN_CALL, _HOLD, _TRANSFERRING = State.IN_CALL.value, State.HOLD.value, State.TRANSFERRING.value
 
 
-def _figures(day: AgentDay, time: list[int], reasons: list[int]) -> Figures:
+def _figures(day: AgentDay, time: list[int], reasons: list[int]) -> _FigureValues:
     not_ready = [spent // 1000 for spent in reasons]
     talk = time[_IN_CALL] + time[_HOLD] + time[_TRANSFERRING]
     return (
@@ -223,7 +223,7 @@ def _figures(day: AgentDay, time: list[int], reasons: list[int]) -> Figures:
     )
 
 
-def _sum(shown: list[Figures]) -> Figures:
+def _sum(shown: list[_FigureValues]) -> _FigureValues:
     return tuple(map(sum, zip(*shown, strict=True))) if shown else _NONE
 
 

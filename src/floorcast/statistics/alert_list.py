@@ -49,7 +49,7 @@ class AlertAnswer(Struct, rename="camel"):
     time_stamp: int
 
 
-_ORDER = {"firing": 0, "acknowledged": 1, "pending": 2, "ok": 3}
+_STATUS_ORDER = {"firing": 0, "acknowledged": 1, "pending": 2, "ok": 3}
 
 
 def alerts(visibility: Visibility, moment: Moment) -> Iterator[list[AlertRow]]:
@@ -62,7 +62,7 @@ def alerts(visibility: Visibility, moment: Moment) -> Iterator[list[AlertRow]]:
         for some in _of_floor(view, visibility, moment):
             rows += some
             yield []
-    yield sorted(rows, key=lambda row: (_ORDER[row.status], row.name, row.service_id or 0))
+    yield sorted(rows, key=lambda row: (_STATUS_ORDER[row.status], row.name, row.service_id or 0))
 
 
 def _of_floor(view: FloorView, visibility: Visibility, moment: Moment) -> Iterator[list[AlertRow]]:

@@ -14,7 +14,7 @@ from floorcast.floor.view import NO_SERVICE, SLOT_MS, Day
 from floorcast.statistics.interval_cache import CachedService, FloorCache, IntervalCache, JoinedKey
 from floorcast.statistics.interval_rows import CurrentService
 from floorcast.statistics.interval_runs import IntervalRun, RunRows, RunStart
-from floorcast.statistics.joined_intervals import JoinedIntervals, decompressed
+from floorcast.statistics.joined_intervals import JoinedIntervals, decompress
 from floorcast.statistics.visibility import Moment, Scope
 
 __all__ = ["CachedReading", "CachedRows", "RowsOfDay", "UncachedReading"]
@@ -103,7 +103,7 @@ class CachedReading:
         if run is None:
             run = IntervalRun(day, self._length, interval)
             run.start = self._run_start(own, day, run)
-        self._follow(changes)
+        self._note_changes(changes)
         rows = run.read(max(self._over(day), interval))
         if rows.end < run.end:  # the clock was set back
             return CachedRows(rows, own.counts_before(day, rows.end * self._width))
@@ -118,7 +118,7 @@ class CachedReading:
             rows = [row or b"" for row in computed[:over]]
             changes = self._floor.changes
             self._floor.add(self._view, *found.run, rows)
-            self._follow(changes)
+            self._note_changes(changes)
 
     def intervals(
         self, day: Day, first: int, parts: Sequence[RowsOfDay[bytes]]
@@ -152,7 +152,7 @@ class CachedReading:
             interval += 1
             yield found
 
-    def _follow(self, before: int) -> None:
+    def _note_changes(self, before: int) -> None:
         """Mark the changes found by this answer as known, unless it has missed earlier changes."""
         if self._changes == before:
             self._changes = self._floor.changes
@@ -190,7 +190,7 @@ class JoinedReading:
                 return
             if blocks[number] is not self._blocks[number]:
                 return
-            yield decompressed(self._blocks[number])
+            yield decompress(self._blocks[number])
 
     def add(self, interval: int, rows: bytes) -> None:
         """Cache the rows of an interval if they directly follow the cached ones."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Generic, TypeVar
 
-__all__ = ["CallSortKey", "Page"]
+__all__ = ["CallPage", "CallSortKey"]
 
 R = TypeVar("R")
 
@@ -14,7 +14,7 @@ CallSortKey = tuple[int, int, str]
 _PAGES_IN_MEMORY = 4  # pages of rows to keep before dropping all rows beyond the first page
 
 
-class Page(Generic[R]):
+class CallPage(Generic[R]):
     """The first ``limit`` rows after a sort key. ``total`` counts the rows of all pages.
 
     The running time grows almost linearly with the number of rows added. Only a few pages of rows

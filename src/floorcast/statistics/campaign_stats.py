@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 TIMEZONES = ("AL", "AT", "CHT", "CT", "ET", "HI", "MT", "PT", "SAFE", "UK")
 OPTIONAL_ZONE = "GU"  # shown after TIMEZONES, and only if it has records
-LEFT_OUT = {"DEACTIVATED", "SCHEDULED_UNBUILT", "READY_UNBUILT"}
+HIDDEN_STATES = {"DEACTIVATED", "SCHEDULED_UNBUILT", "READY_UNBUILT"}
 
 
 def campaign_statistics(
@@ -68,7 +68,7 @@ def _of(scope: Scope, wanted: frozenset[int], moment: Moment) -> Scan[CampaignSt
         for campaign in scope.view.campaigns_of(service)
         if (not wanted or campaign.id in wanted)
         and is_of_today(campaign, midnight)
-        and (campaign.state or "").upper() not in LEFT_OUT
+        and (campaign.state or "").upper() not in HIDDEN_STATES
     }
     hooks = scope.view.hooks.campaigns
     name_of = scope.view.campaign_name

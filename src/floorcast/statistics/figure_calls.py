@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 from msgspec import Struct
 
 from floorcast.floor.view import Call, Counted, Key, QueueSegment, Result
-from floorcast.statistics.call_pages import CallSortKey, Page
+from floorcast.statistics.call_pages import CallPage, CallSortKey
 from floorcast.statistics.consistent_scan import CallScan
 from floorcast.statistics.requests import LIVE_FIGURES, Figure
 from floorcast.statistics.visibility import Moment, Scope
@@ -121,7 +121,7 @@ class FigureCalls:
         self._day_begin = self._midnight
         if not self._is_today:
             self._day_begin = scope.view.day_of(self._midnight - 1).begin
-        self._page: Page[FigureCall | None] = Page(selection.after, selection.limit)
+        self._page: CallPage[FigureCall | None] = CallPage(selection.after, selection.limit)
         self.calls: list[FigureCall] = []
         self._scan: CallScan[tuple[int, Key, FigureCall | None]]
         if selection.figure in LIVE_FIGURES:

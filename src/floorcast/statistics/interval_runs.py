@@ -83,7 +83,7 @@ class IntervalRun:
             return 0
         whole = left // _ROWS_PER_BLOCK
         if whole < len(self.blocks):
-            self.plain = _decompressed(self.blocks[whole])
+            self.plain = _decompress(self.blocks[whole])
             del self.blocks[whole:]
         del self.plain[left - len(self.blocks) * _ROWS_PER_BLOCK :]
         return self._update_size()
@@ -109,12 +109,12 @@ class RunRows(NamedTuple):
         skipped = min((interval - self.first) // _ROWS_PER_BLOCK, len(self.blocks))
         rows: list[bytes] = []
         for block in self.blocks[skipped:]:
-            rows += _decompressed(block)
+            rows += _decompress(block)
         rows += self.plain
         before = self.first + skipped * _ROWS_PER_BLOCK
         return rows[interval - before : max(0, self.end - before)]
 
 
-def _decompressed(block: bytes) -> list[bytes]:
+def _decompress(block: bytes) -> list[bytes]:
     rows: list[bytes] = lz4.block.decompress(block).split(b"\n")
     return rows

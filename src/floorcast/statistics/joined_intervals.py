@@ -6,7 +6,7 @@ import lz4.block
 
 from floorcast.floor.view import Day
 
-__all__ = ["JoinedIntervals", "decompressed"]
+__all__ = ["JoinedIntervals", "decompress"]
 
 _BLOCK_BYTES = 41  # a block's object and its place in a list
 _OWN_BYTES = 600  # a JoinedIntervals object without blocks and service ids
@@ -52,7 +52,7 @@ class JoinedIntervals:
         return freed
 
 
-def decompressed(block: bytes) -> bytes:
+def decompress(block: bytes) -> bytes:
     """Decompress the joined rows of an interval."""
     rows: bytes = lz4.block.decompress(block)
     return rows

@@ -100,7 +100,7 @@ def _encoded(rows: Iterable[ServiceInterval | None]) -> list[bytes | None]:
     return [None if row is None else _encoder.encode(row) for row in rows]
 
 
-class _Reading(Protocol[R]):
+class _IntervalReading(Protocol[R]):
     def find(self, own: CurrentService, day: Day, first: int) -> CachedRows: ...
 
     def cache_rows(self, found: CachedRows, day: Day, computed: Sequence[R | None]) -> None: ...
@@ -127,7 +127,7 @@ class _Rows(Generic[R]):
         moment: Moment,
         span: IntervalSpan,
         form: Callable[[Iterable[ServiceInterval | None]], list[R | None]],
-        read: Callable[[Sequence[tuple[Day, int]], int], _Reading[R]],
+        read: Callable[[Sequence[tuple[Day, int]], int], _IntervalReading[R]],
     ) -> None:
         self._moment = moment
         self._form = form

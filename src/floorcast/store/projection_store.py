@@ -180,7 +180,7 @@ class ProjectionStore:
 
         Raises Unavailable.
         """
-        return self._segments.whole(client, feed, head)
+        return self._segments.segment(client, feed, head)
 
     def write_calls(
         self, client: int, position: int, versions: Iterable[tuple[int, str, int, bytes]]

@@ -8,7 +8,7 @@ from floorcast.sqlite.checksums import checksum
 from floorcast.store.damage import DamagedRow
 from floorcast.store.segment import Facets, Segment, SegmentHead
 
-__all__ = ["body_checksum", "head_checksum", "read_head", "read_whole"]
+__all__ = ["body_checksum", "head_checksum", "read_head", "read_segment"]
 
 _table = msgspec.msgpack.Decoder(tuple[Facets, ...])
 
@@ -38,7 +38,7 @@ def read_head(  # noqa: PLR0913, PLR0917 -- a row of the table
     return SegmentHead(first, last, first_recorded_at, last_recorded_at, count, decoded, row)
 
 
-def read_whole(
+def read_segment(
     feed: int,
     head: SegmentHead,
     classes: bytes,

@@ -18,7 +18,7 @@ from floorcast.sqlite.derived_files import reach
 from floorcast.sqlite.files import fetch, fetch_one
 from floorcast.store.damage import UNREADABLE, DamagedRow, ReportDamage, reading_derived
 from floorcast.store.segment import Segment, SegmentHead
-from floorcast.store.segment_rows import body_checksum, head_checksum, read_head, read_whole
+from floorcast.store.segment_rows import body_checksum, head_checksum, read_head, read_segment
 
 __all__ = ["CHECKED", "SCHEMA", "StoredSegments", "damaged", "rewrite"]
 
@@ -177,7 +177,7 @@ class StoredSegments:
                 found.append(segment)
         return found
 
-    def whole(self, client: int, name: str, head: SegmentHead) -> Segment | None:
+    def segment(self, client: int, name: str, head: SegmentHead) -> Segment | None:
         """Return the segment that belongs to a head, or None if retention has removed it.
 
         Raises Unavailable.
@@ -187,7 +187,7 @@ class StoredSegments:
         feed = self._feeds[client, name]
         with reading_derived(client, self._report):
             row = fetch_one(self.reader, REST, (head.id, feed.id, head.last))
-            return None if row is None else read_whole(feed.id, head, *row)
+            return None if row is None else read_segment(feed.id, head, *row)
 
     def delete_feed(self, client: int, name: str) -> None:
         """Delete all segments of a feed that is to be rebuilt."""
@@ -221,7 +221,7 @@ def rewrite(
         ids = fetch(connection, IDS, (number,)) if owner == client else ()
         for (row_id,) in ids:
             row = fetch_one(connection, ONE, (row_id,))
-            segment = read_whole(number, read_head(number, *row[1:9]), *row[9:])
+            segment = read_segment(number, read_head(number, *row[1:9]), *row[9:])
             lines = segment.body.split(b"\n")
             new = [change(name, line) for line in lines]
             count = sum(line is not None for line in new)
@@ -242,7 +242,7 @@ def damaged(connection: apsw.Connection) -> Iterator[str]:
     for row in connection.execute(ALL):
         feed, row_id = row[:2]
         try:
-            read_whole(feed, read_head(feed, *row[1:9]), *row[9:])
+            read_segment(feed, read_head(feed, *row[1:9]), *row[9:])
             if feed not in feeds:
                 raise DamagedRow
         except UNREADABLE:

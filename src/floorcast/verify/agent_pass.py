@@ -9,16 +9,16 @@ from typing import Any
 from floorcast.verify.call_pass import known_facts
 from floorcast.verify.call_paths import call_path, segment_of_agent
 from floorcast.verify.client_days import QUARTER_MS, ClientDays
-from floorcast.verify.record_types import AgentRecord, WrapUp
+from floorcast.verify.record_types import AgentRecord, WrapUpRecord
 from floorcast.verify.records import Records
 from floorcast.verify.state_periods import (
     ON_A_CALL,
     WITH_A_CALL,
     CurrentCallTracker,
-    Login,
+    LoginState,
     StatePeriod,
     answers,
-    logins,
+    login_states,
     state_after,
 )
 from floorcast.verify.sums import Presence, Sums
@@ -39,7 +39,7 @@ class _Visit:
 
 def add_states_to_calls(records: Records, agent: int, events: Sequence[AgentRecord]) -> None:
     """Add an agent's states to the calls that they name, with the agent's service at that time."""
-    for one, login in zip(events, logins(events), strict=True):
+    for one, login in zip(events, login_states(events), strict=True):
         records.add_state(agent, one, login.current_service)
 
 
@@ -68,7 +68,7 @@ class AgentPass:
         found: list[StatePeriod] = []
         state, before_offer = "Logoff", "Ready"
         current_call = CurrentCallTracker()
-        for one, login in zip(events, logins(events), strict=True):
+        for one, login in zip(events, login_states(events), strict=True):
             if one.kind == "answered":
                 current_call.answer(one, state)
                 if found:
@@ -101,7 +101,7 @@ class AgentPass:
         return found
 
     def _counting_service(
-        self, agent: int, login: Login, call_event: AgentRecord | None, state: str
+        self, agent: int, login: LoginState, call_event: AgentRecord | None, state: str
     ) -> int | None:
         """Return the service that the agent's time counts for.
 
@@ -207,7 +207,7 @@ class AgentPass:
         for call in named[-1:] or answered[-1:]:
             assert call is not None
             spent = visit[-1].end - first.at
-            self._records.add_wrap_up(call, WrapUp(agent, first.at, spent))
+            self._records.add_wrap_up(call, WrapUpRecord(agent, first.at, spent))
 
     def _note_presence(self, agent: int, periods: Sequence[StatePeriod]) -> None:
         last = periods[-1]

@@ -9,11 +9,11 @@ from typing import Any
 from floorcast.verify.call_paths import CallPath, CallSegment, call_path, is_step, segment_of_agent
 from floorcast.verify.client_days import ClientDays
 from floorcast.verify.record_types import (
-    CallAnswer,
+    AgentAnswer,
     CallRecord,
     CampaignRecord,
     CountingRules,
-    WrapUp,
+    WrapUpRecord,
     name_of,
 )
 from floorcast.verify.records import Records
@@ -43,7 +43,7 @@ def add_answers(records: Records, events: Sequence[CallRecord]) -> None:
     for event, segment in path.agent_answers:
         assert event.agent is not None
         service = path.segments[segment].service
-        answer = CallAnswer(event.position, event.counts_at, service, *name_of(event))
+        answer = AgentAnswer(event.position, event.counts_at, service, *name_of(event))
         records.add_answer(event.agent, answer)
 
 
@@ -90,7 +90,7 @@ class CallPass:
         touching = [one for one in path.segments if self._touches_today(one, last_event)]
         for service in {one.service for one in touching}:
             self._sums.services[service].offered += 1
-            self._list(service, "totalOffered")
+            self._add_to_list(service, "totalOffered")
             first = min(one.began for one in touching if one.service == service)
             self._interval(service, max(first, self._days.begin)).counts["offered"] += 1
 
@@ -107,7 +107,7 @@ class CallPass:
         path: CallPath,
         rules: CountingRules,
         direction: str | None,
-        wrap_ups: Sequence[WrapUp],
+        wrap_ups: Sequence[WrapUpRecord],
     ) -> None:
         """Count a handled call once per service and day, in its first answered segment there."""
         for segment in self._first_answered(path).values():
@@ -116,14 +116,14 @@ class CallPass:
             if self._days.is_today(segment.answered):
                 wait = segment.wait(segment.answered)
                 sums.handled += 1
-                self._list(segment.service, "totalHandled")
+                self._add_to_list(segment.service, "totalHandled")
                 interval = self._interval(segment.service, segment.answered)
                 interval.counts["handled"] += 1
                 if segment.joined is not None or direction not in _OUTBOUND:
                     sums.waits.append(wait)
                     within = wait <= rules.thresholds(_number(segment.service))[0]
                     sums.handled_within += within
-                    self._list(segment.service, "totalCallsAnsweredWithinSLA", within)
+                    self._add_to_list(segment.service, "totalCallsAnsweredWithinSLA", within)
                     interval.waits.append(wait)
                     interval.counts["answeredWithinSLA"] += within
             if segment.left is not None and self._days.is_today(segment.left):
@@ -159,8 +159,8 @@ class CallPass:
                 sums, wait = self._sums.services[segment.service], segment.wait(segment.left)
                 sla, short = rules.thresholds(_number(segment.service))
                 sums.abandoned.append(wait)
-                self._list(segment.service, "totalAbandoned")
-                self._list(segment.service, "totalCallsAbandonedWithinSLA", wait <= sla)
+                self._add_to_list(segment.service, "totalAbandoned")
+                self._add_to_list(segment.service, "totalCallsAbandonedWithinSLA", wait <= sla)
                 sums.abandoned_within += wait <= sla
                 sums.abandoned_short += wait <= short
                 counts = self._interval(segment.service, segment.left).counts
@@ -193,7 +193,7 @@ class CallPass:
                 assert segment.left is not None
                 moved_on = self._interval(service, segment.left).moved_on
                 moved_on[segment.reason or "REQUEUED"] += 1
-                self._list(service, "movedOn")
+                self._add_to_list(service, "movedOn")
 
     def _count_missed(self, events: Sequence[CallRecord]) -> None:
         for event in events:
@@ -207,7 +207,7 @@ class CallPass:
         """Return the service that was known to have the call when an agent missed it."""
         return call_path([one for one in events if one.position < missed.position]).present_service
 
-    def _list(self, service: int | None, figure: str, counts: bool = True) -> None:
+    def _add_to_list(self, service: int | None, figure: str, counts: bool = True) -> None:
         """Add the call to the calls behind a figure if it counts."""
         if counts:
             self._sums.calls[service, figure].add(self._name)
@@ -322,7 +322,7 @@ def _segment_at(segments: Sequence[CallSegment], at: int) -> CallSegment | None:
     return before[-1] if before else next(iter(answered), None)
 
 
-def _segment_before(segments: Sequence[CallSegment], wrap_up: WrapUp) -> CallSegment | None:
+def _segment_before(segments: Sequence[CallSegment], wrap_up: WrapUpRecord) -> CallSegment | None:
     """Return the segment before a wrap-up: the agent's last one, or else the last answered one."""
     own = segment_of_agent(segments, wrap_up.agent, wrap_up.begin)
     if own is not None:

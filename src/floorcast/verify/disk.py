@@ -18,7 +18,7 @@ from floorcast.sqlite.derived_files import Layout, schema_of
 from floorcast.sqlite.files import Schema, fetch, open_reader
 from floorcast.store import call_days, projection_store, snapshots, stored_calls, stored_segments
 
-__all__ = ["Finding", "damaged_files"]
+__all__ = ["FileDamage", "damaged_files"]
 
 CACHE_KIB = 4096
 MESSAGES = 20  # the most messages from SQLite for each file
@@ -28,7 +28,7 @@ KEYS_AT_ONCE = 16_384
 Check = Callable[[apsw.Connection], Iterator[str]]
 
 
-class Finding(NamedTuple):
+class FileDamage(NamedTuple):
     """Damage: a part of a file that is no longer as it was written."""
 
     file: str
@@ -48,7 +48,7 @@ class _ExpectedFile(NamedTuple):
     checks: Sequence[Check]
 
 
-def damaged_files(folder: Path) -> Iterator[Finding]:
+def damaged_files(folder: Path) -> Iterator[FileDamage]:
     """Yield all damage in the folder's databases, except damage in the log's entries.
 
     A server may be running meanwhile.
@@ -62,15 +62,15 @@ def damaged_files(folder: Path) -> Iterator[Finding]:
                 for check in (_pages, *_checks(reader, expected)):
                     yield from _findings(name, check, reader)
         except (apsw.Error, UnicodeDecodeError) as error:
-            yield Finding(name, str(error))
+            yield FileDamage(name, str(error))
 
 
-def _findings(name: str, check: Check, reader: apsw.Connection) -> Iterator[Finding]:
+def _findings(name: str, check: Check, reader: apsw.Connection) -> Iterator[FileDamage]:
     try:
         for what in check(reader):
-            yield Finding(name, what)
+            yield FileDamage(name, what)
     except (apsw.Error, UnicodeDecodeError) as error:
-        yield Finding(name, str(error))
+        yield FileDamage(name, str(error))
 
 
 def _pages(reader: apsw.Connection) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from floorcast.verify.formulas import mean
-from floorcast.verify.names import Site
+from floorcast.verify.names import KnownSite
 from floorcast.verify.sums import AgentSums, Presence, Sums
 
 __all__ = ["ExpectedAgentRows", "Row", "RowNames", "text"]
@@ -44,7 +44,7 @@ _CATEGORIES = ("rpcComplete", "rpcIncomplete", "wpc", "nonContacts")
 class RowNames:
     """The names and call centers that rows show."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: KnownSite) -> None:
         self._site = site
 
     def agent_name(self, agent: int) -> str:
@@ -71,7 +71,7 @@ class RowNames:
 class ExpectedAgentRows:
     """The expected rows at ``now`` for each method about agents, ordered by agent id."""
 
-    def __init__(self, sums: Sums, site: Site, now: int) -> None:
+    def __init__(self, sums: Sums, site: KnownSite, now: int) -> None:
         self._sums = sums
         self._site = site
         self._names = RowNames(site)

@@ -10,7 +10,7 @@ from floorcast.verify.agent_pass import customer_phone
 from floorcast.verify.client_days import QUARTER_MS, ClientDays
 from floorcast.verify.expected_agent_rows import ExpectedAgentRows, Row, RowNames, text
 from floorcast.verify.formulas import mean, percent, percentile, service_level
-from floorcast.verify.names import Site
+from floorcast.verify.names import KnownSite
 from floorcast.verify.sums import (
     CallList,
     CampaignState,
@@ -29,7 +29,7 @@ _COUNTS = ("loaded", "uploaded", "remaining", "completed")
 class ExpectedRows:
     """The expected rows of each method at ``now``, for a user who may see everything."""
 
-    def __init__(self, sums: Sums, site: Site, days: ClientDays, now: int) -> None:
+    def __init__(self, sums: Sums, site: KnownSite, days: ClientDays, now: int) -> None:
         self._sums = sums
         self._site = site
         self._names = RowNames(site)
@@ -74,7 +74,7 @@ class ExpectedRows:
         decided = len(sums.waits) + len(sums.abandoned)
         talks = len(sums.talks)
         return {
-            "calls": [self._outbound(call) for call in sorted(outbound, key=_beginning)],
+            "calls": [self._outbound(call) for call in sorted(outbound, key=_start_of)],
             "serviceId": str(number),
             "serviceName": known["name"],
             "cip": len(outbound),
@@ -255,7 +255,7 @@ def _campaign(number: int, campaign: CampaignState) -> Row:
     }
 
 
-def _beginning(call: OpenCall) -> tuple[int, int, str]:
+def _start_of(call: OpenCall) -> tuple[int, int, str]:
     return (call.began or 0, *call.name)
 
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["Names", "Site", "categories"]
+__all__ = ["KnownSite", "Names", "categories"]
 
 _FIRST_FREE_ID = 1_000_000_001
 
 Json = Mapping[str, Any]
 
 
-class Site:
+class KnownSite:
     """The last site entry, merged with the names in events."""
 
     def __init__(self) -> None:

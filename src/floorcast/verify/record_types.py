@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 from floorcast.verify.names import categories
 
 __all__ = [
+    "AgentAnswer",
     "AgentRecord",
-    "CallAnswer",
     "CallRecord",
     "CampaignRecord",
     "CountingRules",
     "Json",
-    "WrapUp",
+    "WrapUpRecord",
     "name_of",
 ]
 
@@ -103,7 +103,7 @@ class CountingRules:
         return self._categories.get(code or "", "nonContacts")
 
 
-class CallAnswer(NamedTuple):
+class AgentAnswer(NamedTuple):
     """An agent's answer to a call at a service."""
 
     position: int
@@ -113,7 +113,7 @@ class CallAnswer(NamedTuple):
     session: str
 
 
-class WrapUp(NamedTuple):
+class WrapUpRecord(NamedTuple):
     """A wrap-up after a call: its agent, its start and its duration in ms."""
 
     agent: int

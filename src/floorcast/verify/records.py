@@ -16,15 +16,15 @@ from operator import itemgetter
 import apsw
 import msgspec
 
-from floorcast.verify.names import Site
+from floorcast.verify.names import KnownSite
 from floorcast.verify.record_types import (
+    AgentAnswer,
     AgentRecord,
-    CallAnswer,
     CallRecord,
     CampaignRecord,
     CountingRules,
     Json,
-    WrapUp,
+    WrapUpRecord,
     name_of,
 )
 
@@ -52,7 +52,7 @@ class Records:
     """Collects the entries of one client's log and returns their records in order."""
 
     def __init__(self, late_ms: int = _LATE_MS) -> None:
-        self.site = Site()
+        self.site = KnownSite()
         self.late_ms = late_ms
         self.rules = [CountingRules({})]
         self.recorded_at = 0
@@ -69,7 +69,7 @@ class Records:
         """Delete the file."""
         self._base.close()
 
-    def take(self, recorded_at: int, kind: str, payload: bytes) -> None:
+    def add_entry(self, recorded_at: int, kind: str, payload: bytes) -> None:
         """Add an entry. ``recorded_at`` is in ticks of 100 ns."""
         self.recorded_at = recorded_at // 10_000
         if kind == "site":
@@ -79,7 +79,7 @@ class Records:
             return
         for line in payload.split(b"\n"):
             if line:
-                self._take(json.loads(line))
+                self._add_event(json.loads(line))
 
     def calls(self) -> Iterator[list[CallRecord]]:
         """Yield the events of each call in the order of the log."""
@@ -121,7 +121,7 @@ class Records:
             CallRecord(*where, "state", service, agent, None, rules, about, recorded_at)
         )
 
-    def add_answer(self, agent: int, answer: CallAnswer) -> None:
+    def add_answer(self, agent: int, answer: AgentAnswer) -> None:
         """Record that an agent answered a call."""
         row = (agent, answer.at, answer.position, answer.number, answer.session, json.dumps(answer))
         self._base.execute("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?)", row)
@@ -143,17 +143,17 @@ class Records:
         ).fetchall()
         return bool(other) and (not own or other[0] > own[0])
 
-    def add_wrap_up(self, call: tuple[int, str], wrap_up: WrapUp) -> None:
+    def add_wrap_up(self, call: tuple[int, str], wrap_up: WrapUpRecord) -> None:
         """Record that a wrap-up belongs to a call."""
         row = (*call, json.dumps(wrap_up))
         self._base.execute("INSERT INTO wrap_ups VALUES (?, ?, ?)", row)
 
-    def wrap_ups_of(self, call: tuple[int, str]) -> list[WrapUp]:
+    def wrap_ups_of(self, call: tuple[int, str]) -> list[WrapUpRecord]:
         """Return the wrap-ups of a call."""
         rows = self._base.execute(
             "SELECT record FROM wrap_ups WHERE number = ? AND session = ?", call
         )
-        return [WrapUp(*json.loads(str(record))) for (record,) in rows]
+        return [WrapUpRecord(*json.loads(str(record))) for (record,) in rows]
 
     def add_campaign_record(self, record: CampaignRecord) -> None:
         """Record a report about a campaign."""
@@ -165,7 +165,7 @@ class Records:
         for (record,) in self._base.execute("SELECT record FROM campaigns ORDER BY position"):
             yield CampaignRecord(*json.loads(str(record)))
 
-    def _take(self, event: Json) -> None:
+    def _add_event(self, event: Json) -> None:
         self._position += 1
         moment = event.get("time")
         self._at = self.recorded_at if moment is None else _ms(moment)

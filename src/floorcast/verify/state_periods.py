@@ -12,10 +12,10 @@ __all__ = [
     "STATES",
     "WITH_A_CALL",
     "CurrentCallTracker",
-    "Login",
+    "LoginState",
     "StatePeriod",
     "answers",
-    "logins",
+    "login_states",
     "state_after",
 ]
 
@@ -68,7 +68,7 @@ class CurrentCallTracker:
 
 
 @dataclass
-class Login:
+class LoginState:
     """The services that an agent is logged in to, and the current service.
 
     ``is_late`` is true if the current service is known only from a LOGON that arrived too late.
@@ -91,7 +91,7 @@ class StatePeriod:
     event: AgentRecord
     end: int
     state: str
-    login: Login
+    login: LoginState
     service: int | None
     call_event: AgentRecord | None
     continues: bool
@@ -113,7 +113,7 @@ class StatePeriod:
         """The services that the agent is logged in to."""
         return self.login.services or (None,)
 
-    def apply_late_login(self, login: Login, service: int | None) -> None:
+    def apply_late_login(self, login: LoginState, service: int | None) -> None:
         """Apply a login and a service that became known late."""
         self.earlier_services.add(self.service)
         self.login, self.service = login, service
@@ -126,13 +126,13 @@ def answers(one: AgentRecord) -> bool:
     return one.kind == "answered" or one.data["eventType"] == "IN_CALL"
 
 
-def logins(events: Sequence[AgentRecord]) -> list[Login]:
+def login_states(events: Sequence[AgentRecord]) -> list[LoginState]:
     """Return the services that an agent is logged in to after each of its events."""
     found = []
-    now, named_at = Login(), -(2**60)
+    now, named_at = LoginState(), -(2**60)
     for one in events:
         is_late = one.kind == "late"
-        now = Login(now.services, now.current_service)
+        now = LoginState(now.services, now.current_service)
         if is_late and named_at > one.event_time:
             found.append(now)
             continue

@@ -94,7 +94,7 @@ def verify(
         count = 0
         for entry in entries:
             count += 1
-            records.take(entry.recorded_at, entry.kind, entry.payload)
+            records.add_entry(entry.recorded_at, entry.kind, entry.payload)
             if refold is not None:
                 refold.fold_entry(*entry)
         now = limits.now or records.recorded_at
@@ -167,7 +167,7 @@ def _decoded(rows: Iterable[object]) -> Rows:
     return decoded
 
 
-_NAMED_BY = {
+_KEY_MEMBER = {
     "service/stats": "serviceId",
     "service/stats/intervals": "name",
     "service/calls": "name",
@@ -185,7 +185,7 @@ def _by_name(method: str, rows: Rows) -> dict[str, dict[str, Any]]:
     """Return the rows by name. Rows with the same name are numbered."""
     found: dict[str, dict[str, Any]] = {}
     for row in rows:
-        name = str(row[_NAMED_BY[method]])
+        name = str(row[_KEY_MEMBER[method]])
         same = sum(known == name or known.startswith(f"{name} #") for known in found)
         found[f"{name} #{same + 1}" if same else name] = row
     return found
