@@ -360,14 +360,14 @@ def test_damaged_keys_are_made_anew_while_the_log_is_open(tmp_path: Path, damage
                 except Unavailable:  # keys wait for the disk during the rebuild
                     await asyncio.sleep(0)
                     continue
-                if damage != "a key" or remade():
+                if damage != "a key" or reloaded():
                     return appended
 
-        def remade() -> bool:
+        def reloaded() -> bool:
             return "derived_data_damaged" in {one["event"] for one in logged}
 
         if damage == "a key":  # found in the background, before anybody asks for that key
-            house.run(until(remade))
+            house.run(until(reloaded))
         assert house.run(taken(*names)).duplicates == list(range(400))
-        assert remade()
+        assert reloaded()
         assert house.run(taken("new")) == Appended(house.log.head(ACME).number, ())

@@ -126,19 +126,19 @@ def test_a_file_that_was_replaced_already_is_not_replaced_again(tmp_path: Path) 
     """A reader of the old file may report its damage late, when the new file is in use."""
     path = tmp_path / "file.db"
 
-    def remade() -> apsw.Connection:
+    def new_file() -> apsw.Connection:
         remove(path)
         return opened(path)
 
-    writer = BackgroundWriter(opened(path), "file.db", remake=remade)
-    writer.make_anew(0)
+    writer = BackgroundWriter(opened(path), "file.db", create_file=new_file)
+    writer.request_new_file(0)
     assert writer.wait()
     reader = opened(path)
     writer.submit(1, writing(1), nothing)
-    writer.make_anew(0)
+    writer.request_new_file(0)
     assert writer.wait()
-    assert (writer.remade, written(reader)) == (1, [1])
-    writer.make_anew(1)
+    assert (writer.replacements, written(reader)) == (1, [1])
+    writer.request_new_file(1)
     assert writer.wait()
-    assert writer.remade == 2
+    assert writer.replacements == 2
     writer.close()

@@ -73,7 +73,7 @@ class Feed:
         """When the oldest unsealed event was recorded, in ticks; far in the future if none is."""
         return self._tail.first_recorded_at if self._tail else _NEVER
 
-    def begin_anew(self) -> None:
+    def restart(self) -> None:
         """Forget all events, because they are published again from the start of the log.
 
         Readers keep their cursors. They are woken only after the feed has passed its old position.

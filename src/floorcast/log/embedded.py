@@ -76,7 +76,7 @@ class EmbeddedLog:
         )
         seen = Seen(self._runs, retention, tuning)
         self._retention = retention
-        self._remaking: asyncio.Task[None] | None = None
+        self._reloading_keys: asyncio.Task[None] | None = None
         self._path = path
         self.keys_unknown: set[tuple[int, int]] = set()
         self._load_keys(seen)
@@ -203,9 +203,9 @@ class EmbeddedLog:
     async def close(self) -> None:
         """See ``EventLog.close``."""
         self._appender.close()
-        if self._remaking is not None:
-            self._remaking.cancel()
-            await asyncio.gather(self._remaking, return_exceptions=True)
+        if self._reloading_keys is not None:
+            self._reloading_keys.cancel()
+            await asyncio.gather(self._reloading_keys, return_exceptions=True)
         for stream in self._streams.values():
             stream.close()
         # the last one to close would tidy the file up, which a reader may not do
@@ -222,16 +222,16 @@ class EmbeddedLog:
         return stream
 
     def _begin_new_keys(self) -> None:
-        if self._remaking is None or self._remaking.done():
-            self._remaking = asyncio.get_running_loop().create_task(self._make_keys_anew())
+        if self._reloading_keys is None or self._reloading_keys.done():
+            self._reloading_keys = asyncio.get_running_loop().create_task(self._reload_keys())
 
-    async def _make_keys_anew(self) -> None:
+    async def _reload_keys(self) -> None:
         """Load the keys from the log again, because their file was damaged."""
         _log.warning("derived_data_remaking", file="keys.db")
         with self._appender.new_keys() as take:
             while self._appender.under_way:  # noqa: ASYNC110 -- the disk's thread has no event
                 await asyncio.sleep(LOOK_SECONDS)
-            await self._runs.begin_anew()
+            await self._runs.open_new_file()
             seen = Seen(self._runs, self._retention, self._tuning)
             for stream in self._streams.values():
                 after = 0

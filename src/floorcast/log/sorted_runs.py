@@ -104,9 +104,9 @@ class SortedRuns:
         except DAMAGED as error:
             _log.error("derived_data_damaged", file=path.name, why=str(error))
             connection.close()
-            connection = self._remade()
+            connection = self._new_file()
             self._unverified = []
-        self.lost, self._remakes = False, 0
+        self.lost, self._replacements = False, 0
         self._reader = open_reader(path, cache_kib=tuning.keys_cache_kib)
         self._far_reader = open_reader(path, cache_kib=tuning.keys_cache_kib)
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="keys")
@@ -115,7 +115,7 @@ class SortedRuns:
             connection,
             "keys.db",
             tidy=self._tidy,
-            remake=self._remade,
+            create_file=self._new_file,
             retry_seconds=tuning.retry_seconds,
         )
 
@@ -125,12 +125,12 @@ class SortedRuns:
         self._writer.settle()
         return self._writer.backlog
 
-    async def begin_anew(self) -> None:
+    async def open_new_file(self) -> None:
         """Wait until the lost file exists again, without keys."""
         while not await asyncio.to_thread(self._writer.wait):
             pass  # the disk fails, and nothing can be stored until it works
         self._writer.settle()
-        self.lost, self._remakes = False, self._writer.remade
+        self.lost, self._replacements = False, self._writer.replacements
         self._reader.close()
         self._far_reader.close()
         self._reader = open_reader(self._path, cache_kib=self._tuning.keys_cache_kib)
@@ -174,7 +174,7 @@ class SortedRuns:
             return await self._find(keys, since)
         except DAMAGED as error:
             self.lost = True
-            self._writer.make_anew(self._remakes)
+            self._writer.request_new_file(self._replacements)
             raise Unavailable("the keys of events are being rebuilt") from error
 
     async def _find(self, keys: Sequence[bytes], since: int) -> list[bytes]:
@@ -211,7 +211,7 @@ class SortedRuns:
             raise apsw.CorruptError(f"the keys of run {run} are damaged")
         return True
 
-    def _remade(self) -> apsw.Connection:
+    def _new_file(self) -> apsw.Connection:
         remove(self._path)
         connection = open_derived(
             self._path,

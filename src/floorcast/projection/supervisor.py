@@ -217,7 +217,7 @@ class ProjectionSupervisor:
         await self._store.delete_client(client)
         feeds = self._feeds.get(client, {})
         for feed in feeds.values():
-            feed.begin_anew()
+            feed.restart()
         rebuilder = self._projection(state_before_log(client, self._log), feeds)
         rebuilder.leaves_snapshots = False
         folding = asyncio.create_task(rebuilder.run())

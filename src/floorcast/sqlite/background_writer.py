@@ -58,8 +58,9 @@ class BackgroundWriter:
     is called after every group, and repeatedly while the thread is idle, to remove a little old
     data; it returns whether there may be more. ``healthy`` is False while the disk fails.
 
-    ``remake`` deletes the file and opens a new one. If the file is damaged, the writer continues
-    with a new file, without the data stored before; ``remade`` counts the replacements.
+    ``create_file`` deletes the file and opens a new one. If the file is damaged, the writer
+    continues with a new file, without the data stored before; ``replacements`` counts the
+    replacements.
     """
 
     def __init__(
@@ -69,12 +70,12 @@ class BackgroundWriter:
         *,
         background: bool = True,
         tidy: Callable[[apsw.Connection], bool] | None = None,
-        remake: Callable[[], apsw.Connection] | None = None,
+        create_file: Callable[[], apsw.Connection] | None = None,
         retry_seconds: float = RETRY_SECONDS,
     ) -> None:
-        self.remade = 0
-        self._remake = remake
-        self._remake_wanted = 0  # replacements of the file that readers have requested
+        self.replacements = 0
+        self._create_file = create_file
+        self._replacements_wanted = 0  # replacements of the file that readers have requested
         self._tidy_failing = False
         self._retry_seconds = retry_seconds
         self.healthy = True
@@ -129,13 +130,13 @@ class BackgroundWriter:
         self._queue.put(mark)
         return mark.reached.wait(timeout)
 
-    def make_anew(self, remade: int) -> None:
-        """Replace the file, which a reader found damaged after ``remade`` replacements.
+    def request_new_file(self, replacements: int) -> None:
+        """Replace the file, which a reader found damaged after ``replacements`` replacements.
 
         Does nothing if the writer has already replaced that file, because a second replacement
         would remove the first one from under its readers.
         """
-        self._remake_wanted = remade + 1
+        self._replacements_wanted = replacements + 1
         self._queue.put(_Mark(threading.Event()))
 
     def close(self) -> None:
@@ -151,9 +152,9 @@ class BackgroundWriter:
         more = self._tidy is not None  # the work that an earlier process left
         while True:
             jobs, mark = self._next_group(wait=not more)
-            if self.remade < self._remake_wanted:
-                self._remake_wanted = 0
-                self._begin_anew("a reader found it damaged")
+            if self.replacements < self._replacements_wanted:
+                self._replacements_wanted = 0
+                self._replace_file("a reader found it damaged")
             if jobs and not self._store(jobs):
                 return
             if mark is _END:
@@ -182,7 +183,7 @@ class BackgroundWriter:
                     for job in jobs:
                         job.work(self._connection)
             except apsw.Error as error:
-                if isinstance(error, DAMAGED) and self._begin_anew(str(error)):
+                if isinstance(error, DAMAGED) and self._replace_file(str(error)):
                     continue
                 self._failed(error)
                 if self._closing.wait(self._retry_seconds):
@@ -200,7 +201,7 @@ class BackgroundWriter:
             with transaction(self._connection):
                 more = self._tidy(self._connection)
         except apsw.Error as error:
-            if isinstance(error, DAMAGED) and self._begin_anew(str(error)):
+            if isinstance(error, DAMAGED) and self._replace_file(str(error)):
                 return False
             if not self._tidy_failing:
                 _log.warning("derived_data_untidy", file=self._name, error=str(error))
@@ -209,15 +210,15 @@ class BackgroundWriter:
         self._tidy_failing = False
         return more
 
-    def _begin_anew(self, why: str) -> bool:
+    def _replace_file(self, why: str) -> bool:
         """Continue with a new file, if one can be created."""
-        if self._remake is None:
+        if self._create_file is None:
             return False
         with suppress(apsw.Error):
             self._connection.close()
         try:
-            self._connection = self._remake()
-            self.remade += 1
+            self._connection = self._create_file()
+            self.replacements += 1
         except SettingError as error:
             self._failed(error)
             return False

@@ -114,7 +114,7 @@ class ProjectionStore:
         if path is not None and not stored_segments.readable(connection):
             _log.error("derived_data_damaged", file=path.name)
             connection.close()
-            connection = self._remade_file(path)
+            connection = self._new_file(path)
         self.rebuilding.update(rebuilding.incomplete(connection))
         self._reader = connection
         if path is not None:
@@ -124,10 +124,10 @@ class ProjectionStore:
             "mirror.db",
             background=path is not None,
             tidy=self._tidy,
-            remake=None if path is None else partial(self._remade_file, path),
+            create_file=None if path is None else partial(self._new_file, path),
             retry_seconds=tuning.retry_seconds,
         )
-        self._remakes = 0
+        self._replacements = 0
         self.may_be_full = False
         self._segments = StoredSegments(self._reader, self._writer, self._report)
         self._calls = StoredCalls(self._reader, self._writer, self._report)
@@ -291,9 +291,9 @@ class ProjectionStore:
         """Process the jobs that the writer has stored, and any new file that it has begun."""
         self._writer.settle()
         path = self._path
-        if path is None or self._remakes == self._writer.remade:
+        if path is None or self._replacements == self._writer.replacements:
             return
-        self._remakes = self._writer.remade
+        self._replacements = self._writer.replacements
         self._reader.close()
         self._reader = open_reader(path, cache_kib=self._tuning.cache_kib)
         for part in (self._segments, self._calls, self._call_days, self._snapshots):
@@ -310,10 +310,10 @@ class ProjectionStore:
             self.on_damage(client)
         elif client is not None:
             return
-        elif self._remakes == self._writer.remade:
-            self._writer.make_anew(self._remakes)
+        elif self._replacements == self._writer.replacements:
+            self._writer.request_new_file(self._replacements)
 
-    def _remade_file(self, path: Path) -> apsw.Connection:
+    def _new_file(self, path: Path) -> apsw.Connection:
         remove(path)
         cache_kib = self._tuning.cache_kib
         return open_derived(path, LAYOUT, cache_kib=cache_kib, identity=self._identity, heads={})
