@@ -1,4 +1,4 @@
-"""Tests of the places where a call counts, and of the calls in memory by service."""
+"""Tests of the days and services at which a call counts, and of the calls in memory by service."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def one_call(*events: InboundEvent) -> tuple[Floor, Call]:
     return floor, only
 
 
-def places_of(floor: Floor, one: Call) -> list[Counted]:
-    """Return the places where the call counts."""
-    return counted(one, floor.places, floor.ledger.first_day)
+def counts_of(floor: Floor, one: Call) -> list[Counted]:
+    """Return the days and services at which the call counts."""
+    return counted(one, floor.segment_days, floor.ledger.first_day)
 
 
 def test_a_call_counts_at_each_service_by_what_became_of_it_there() -> None:
@@ -38,7 +38,7 @@ def test_a_call_counts_at_each_service_by_what_became_of_it_there() -> None:
         call("call.end", 60),
     )
     day = floor.calendar.day_of(NOON)
-    assert places_of(floor, one) == [
+    assert counts_of(floor, one) == [
         (day, 10, NOON, Result.MOVED_ON, NOON + 10_000),
         (day, 20, NOON + 10_000, Result.HANDLED, NOON + 40_000),
     ]
@@ -50,7 +50,7 @@ def test_a_call_that_waits_over_midnight_is_offered_on_both_days() -> None:
     floor, one = one_call(call("call.queue", late - 60, service=10), call("call.end", late + 5))
     day = floor.calendar.day_of(NOON)
     midnight = NOON + 12 * HOUR
-    assert places_of(floor, one) == [
+    assert counts_of(floor, one) == [
         (day, 10, midnight - 60_000, Result.OPEN, None),
         (day + 1, 10, midnight, Result.ABANDONED, midnight + 5000),
     ]
@@ -58,20 +58,20 @@ def test_a_call_that_waits_over_midnight_is_offered_on_both_days() -> None:
 
 @given(st.lists(call_events(), min_size=5, max_size=40))
 def test_the_short_way_and_the_index_agree(events: list[InboundEvent]) -> None:
-    """The shortcuts for a single segment and a single place give the same results as the index."""
+    """The shortcuts for one segment and for one day and service agree with the index."""
     floor = new_floor()
     fold_all(floor, events)
     for one in floor.call_table.calls.values():
-        index = SegmentIndex(one, floor.places)
-        for found in places_of(floor, one):
-            place = found.day, found.service
-            assert counted_at(one, floor.places, place) == found
-            assert counted_at(one, floor.places, place, index) == found
+        index = SegmentIndex(one, floor.segment_days)
+        for found in counts_of(floor, one):
+            day_service = found.day, found.service
+            assert counted_at(one, floor.segment_days, day_service) == found
+            assert counted_at(one, floor.segment_days, day_service, index) == found
             if found.offered is not None:
-                first = first_offered(one, index, floor.places, place)
+                first = first_offered(one, index, floor.segment_days, day_service)
                 assert first is not None
-                assert floor.places.offered_at(first, found.day) == found.offered
-        assert counted_at(one, floor.places, (0, 10)) is None
+                assert floor.segment_days.offered_at(first, found.day) == found.offered
+        assert counted_at(one, floor.segment_days, (0, 10)) is None
 
 
 @given(st.lists(call_events(), min_size=5, max_size=60))

@@ -48,7 +48,7 @@ def assert_right(floor: Floor) -> None:
         for service, agents in services.items():
             for number, counter in agents.items():
                 assert (service, counter) in floor.ledger.days_of(day, number)
-    assert sorted(floor.at_work.numbers()) == sorted(floor.state.campaigns)
+    assert sorted(floor.active_campaigns.numbers()) == sorted(floor.state.campaigns)
 
 
 @given(ANY_EVENTS)
@@ -78,10 +78,10 @@ def test_campaigns_leave_when_nobody_can_ask_for_their_day() -> None:
     """Campaigns of today and yesterday stay. A new call lists an older campaign again."""
     floor = new_floor()
     fold_all(floor, [event("campaign.update", 0, campaign=5, service=10)])
-    assert list(floor.at_work.of(10)) == [5]
+    assert list(floor.active_campaigns.of(10)) == [5]
     two_days_on = floor.state.recorded_at + 2 * 24 * 3600 * 10_000_000
     floor.begin_entry(9, two_days_on)
-    assert list(floor.at_work.of(10)) == []
+    assert list(floor.active_campaigns.of(10)) == []
     start = call("call.start", 48 * 3600, service=20, direction="OUTBOUND", campaign=5)
     floor.fold(start, two_days_on, "-")
-    assert list(floor.at_work.of(10)) == [5]
+    assert list(floor.active_campaigns.of(10)) == [5]

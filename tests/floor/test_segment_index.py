@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 
 from floorcast.floor.calls import Call, CompactedSteps
 from floorcast.floor.queue_segments import QueueSegment
-from floorcast.floor.segment_index import Kind, Outcome, SegmentIndex
+from floorcast.floor.segment_index import Outcome, OutcomeKind, SegmentIndex
 from floorcast.model.inbound import InboundEvent
 from tests.floor.random_floors import call_events, fold_all, new_floor, ticks
 
 FLOOR = new_floor()
 NOON = ticks(0) // 10_000
 DAY = FLOOR.calendar.day_of(NOON)
-PLACE = (DAY, 10)
+DAY_SERVICE = (DAY, 10)
 
 
 def left(at: int, *, exited: bool = False, abandoned: bool = False) -> QueueSegment:
@@ -32,7 +32,7 @@ def test_what_is_taken_out_was_never_there(events: list[InboundEvent], random: o
     floor = new_floor()
     fold_all(floor, events)
     for call in floor.call_table.calls.values():
-        index = SegmentIndex(call, floor.places)
+        index = SegmentIndex(call, floor.segment_days)
         segments = list(call.segments)
         random.shuffle(segments)  # type: ignore[attr-defined]  # hypothesis types it as object
         for segment in segments:
@@ -48,14 +48,20 @@ def test_an_answer_counts_before_an_abandonment_and_that_before_moving_on() -> N
     """An answer counts first, then an abandonment, then the last move. A waiting call has none."""
     moved, again = left(10, exited=True), left(20, exited=True)
     call = Call(1, "S1", segments=[moved, again])
-    assert SegmentIndex(call, FLOOR.places).outcome(PLACE) == Outcome(Kind.MOVED_ON, again)
+    assert SegmentIndex(call, FLOOR.segment_days).outcome(DAY_SERVICE) == Outcome(
+        OutcomeKind.MOVED_ON, again
+    )
     waits = QueueSegment(10, joined=NOON + 30_000)
     call.segments.append(waits)
-    assert SegmentIndex(call, FLOOR.places).outcome(PLACE) is None
+    assert SegmentIndex(call, FLOOR.segment_days).outcome(DAY_SERVICE) is None
     waits.left, waits.lost, waits.abandoned = NOON + 40_000, True, True
-    assert SegmentIndex(call, FLOOR.places).outcome(PLACE) == Outcome(Kind.ABANDONED, waits)
+    assert SegmentIndex(call, FLOOR.segment_days).outcome(DAY_SERVICE) == Outcome(
+        OutcomeKind.ABANDONED, waits
+    )
     again.answered = NOON + 18_000
-    assert SegmentIndex(call, FLOOR.places).outcome(PLACE) == Outcome(Kind.HANDLED, again)
+    assert SegmentIndex(call, FLOOR.segment_days).outcome(DAY_SERVICE) == Outcome(
+        OutcomeKind.HANDLED, again
+    )
 
 
 def test_of_two_segments_of_the_same_moments_the_folded_one_counts() -> None:
@@ -64,31 +70,31 @@ def test_of_two_segments_of_the_same_moments_the_folded_one_counts() -> None:
         QueueSegment(10, joined=NOON, answered=NOON, left=NOON, within=within)
         for within in (True, False)
     )
-    compacted = CompactedSteps(0, handled=[PLACE], handled_segments=[segment])
-    index = SegmentIndex(Call(1, "S1", segments=[other], compacted=compacted), FLOOR.places)
-    outcome = index.outcome(PLACE)
+    compacted = CompactedSteps(0, handled=[DAY_SERVICE], handled_segments=[segment])
+    index = SegmentIndex(Call(1, "S1", segments=[other], compacted=compacted), FLOOR.segment_days)
+    outcome = index.outcome(DAY_SERVICE)
     assert outcome is not None
     assert outcome.segment is segment
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_folded_steps_keep_the_segment_by_which_they_count(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", OutcomeKind)
+def test_folded_steps_keep_the_segment_by_which_they_count(kind: OutcomeKind) -> None:
     """A compacted segment counts as before, but not if an earlier release compacted it."""
-    compacted = CompactedSteps(0, offered=[PLACE])
-    segment = left(10, abandoned=kind is Kind.ABANDONED)
-    if kind is Kind.HANDLED:
+    compacted = CompactedSteps(0, offered=[DAY_SERVICE])
+    segment = left(10, abandoned=kind is OutcomeKind.ABANDONED)
+    if kind is OutcomeKind.HANDLED:
         segment.answered = NOON + 8000
-        compacted.handled, compacted.handled_segments = [PLACE], [segment]
-    elif kind is Kind.ABANDONED:
-        compacted.abandoned, compacted.abandoned_segments = [PLACE], [segment]
+        compacted.handled, compacted.handled_segments = [DAY_SERVICE], [segment]
+    elif kind is OutcomeKind.ABANDONED:
+        compacted.abandoned, compacted.abandoned_segments = [DAY_SERVICE], [segment]
     else:
-        compacted.moved_on, compacted.moved_on_segments = [PLACE], [segment]
+        compacted.moved_on, compacted.moved_on_segments = [DAY_SERVICE], [segment]
     call = Call(1, "S1", compacted=compacted)
-    index = SegmentIndex(call, FLOOR.places)
-    assert index.outcome(PLACE) == Outcome(kind, segment)
-    assert list(index.places) == [PLACE]
+    index = SegmentIndex(call, FLOOR.segment_days)
+    assert index.outcome(DAY_SERVICE) == Outcome(kind, segment)
+    assert list(index.day_services) == [DAY_SERVICE]
     compacted.handled_segments = compacted.abandoned_segments = compacted.moved_on_segments = []
-    old = SegmentIndex(call, FLOOR.places)
-    assert old.outcome(PLACE) is None
-    assert old.over.get(PLACE) == (None if kind is Kind.MOVED_ON else kind)
-    assert (PLACE in old.over_moved) is (kind is Kind.MOVED_ON)
+    old = SegmentIndex(call, FLOOR.segment_days)
+    assert old.outcome(DAY_SERVICE) is None
+    assert old.final.get(DAY_SERVICE) == (None if kind is OutcomeKind.MOVED_ON else kind)
+    assert (DAY_SERVICE in old.final_moved_on) is (kind is OutcomeKind.MOVED_ON)

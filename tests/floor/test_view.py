@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from floorcast.floor.call_data import facts
+from floorcast.floor.call_metadata import call_metadata
 from floorcast.floor.view import Day, FloorView
 from tests.floor.random_floors import MIDDAY, agent, call, fold_all, new_floor
 
@@ -45,7 +45,7 @@ def test_the_customer_s_phone_has_one_rule(
     fold_all(floor, [*begun, agent("IN_CALL", 2, service=10, call=named)])
     shown = floor.call_table.calls[1, "S1"]
     assert shown.customer_phone == phone
-    assert facts(shown, floor.state.directory).phone == phone
+    assert call_metadata(shown, floor.state.directory).phone == phone
     in_hand = FloorView(floor).present[7].call
     assert in_hand is not None
     assert in_hand.phone == phone

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from floorcast.floor.call_data import CallFacts
+from floorcast.floor.call_metadata import CallMetadata
 from floorcast.http.openapi.examples import Example, load
 from floorcast.model.outbound import (
     AgentEvent,
@@ -131,7 +131,7 @@ def test_call_data(name: str, variant: str) -> None:
     example = load(name)
     printed = example.answer
     consumer = printed.get("consumer", {})
-    call = CallFacts(
+    call = CallMetadata(
         service=printed["serviceId"],
         call_center=printed.get("callCenterId"),
         account=printed.get("account"),

@@ -19,7 +19,7 @@ from floorcast.auth.throttle import Throttle
 from floorcast.feeds.blocks import encode
 from floorcast.feeds.feed import Feed
 from floorcast.feeds.ring import Rings
-from floorcast.floor.call_data import CallFacts
+from floorcast.floor.call_metadata import CallMetadata
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState
 from floorcast.http.app import Api
@@ -142,9 +142,9 @@ class FakeFloor(Projection):
     def __init__(self, client: int, feeds: dict[FeedName, Feed], floor: Floor) -> None:
         self.client, self.feeds, self.floor = client, feeds, floor
         self.folded = 0
-        self.calls: dict[tuple[int, str], CallFacts] = {}
+        self.calls: dict[tuple[int, str], CallMetadata] = {}
 
-    def find_call(self, transaction: int, session: str) -> CallFacts | None:
+    def find_call(self, transaction: int, session: str) -> CallMetadata | None:
         """A call from ``calls``."""
         return self.calls.get((transaction, session))
 

@@ -307,7 +307,7 @@ class Left:
         self._counted = [
             (call.key, one)
             for call in floor.call_table.evicted
-            for one in counted(call, floor.places, day)
+            for one in counted(call, floor.segment_days, day)
             if (one.day, one.service) == (day, service)
         ]
 

@@ -30,7 +30,9 @@ class ActiveCampaigns(Roster[Campaign]):
         for campaign in self.numbers():
             self.place(self._known[campaign], calendar)
 
-    def had_call(self, campaign_id: int, service: int | None, at: int, calendar: Calendar) -> None:
+    def record_call(
+        self, campaign_id: int, service: int | None, at: int, calendar: Calendar
+    ) -> None:
         """Record that one of the campaign's calls had an event at ``at``."""
         campaign = self._campaign(campaign_id)
         campaign.last_call = max(campaign.last_call, at)
@@ -38,7 +40,7 @@ class ActiveCampaigns(Roster[Campaign]):
             campaign.service = service
         self.place(campaign, calendar)
 
-    def reported(
+    def record_report(
         self,
         campaign_id: int,
         data: CampaignUpdateData,

@@ -33,7 +33,7 @@ class CallEffects(NamedTuple):
             self.dispositions.follow(call)
         if call.campaign is not None:
             last = max(step.at, call.last_step)
-            self.campaigns.had_call(call.campaign, call.service, last, self.calendar)
+            self.campaigns.record_call(call.campaign, call.service, last, self.calendar)
 
     def wrap_up(self, key: Key, wrap_up: WrapUp, sign: int) -> None:
         """Count a wrap-up that followed the call (+1), or take it back (-1)."""

@@ -54,11 +54,13 @@ class CallFold:
         service = directory.service(data.service)
         late = self._details.start(call, at, data) or at < call.last_step
         self._calls.apply_step(call, Step(at, START, service, None))
-        named = voice_events.Named(call, directory, None, service if late else None)
-        fed = voice_events.call_start(self._state.client, call, at, event_id, named)
+        attribution = voice_events.Attribution(call, directory, None, service if late else None)
+        fed = voice_events.call_start(self._state.client, call, at, event_id, attribution)
         if late:
             voice_events.prefer_sent(fed, data, data.direction, directory)
-        return OutboundEvent("interaction", "VOICE", named.service, named.call_center, fed)
+        return OutboundEvent(
+            "interaction", "VOICE", attribution.service, attribution.call_center, fed
+        )
 
     def queue(self, event: CallQueue, at: int, now: int, _event_id: str) -> None:
         """Fold the event of a call that joined a service's queue."""
@@ -87,16 +89,18 @@ class CallFold:
         self._calls.apply_step(call, Step(at, END, service, None))
         said = data.agent if data.agent is not None else data.agent_id
         agent = None if said is None else directory.agent(said)
-        named = voice_events.Named(call, directory, agent, service if late else None)
+        attribution = voice_events.Attribution(call, directory, agent, service if late else None)
         threshold = None
-        if named.service is not None and named.service in directory.services:
-            threshold = directory.services[named.service].sla_seconds
+        if attribution.service is not None and attribution.service in directory.services:
+            threshold = directory.services[attribution.service].sla_seconds
         fed = voice_events.call_termination(
-            self._state.client, call, data, at, event_id, named, threshold
+            self._state.client, call, data, at, event_id, attribution, threshold
         )
         if late:
             voice_events.prefer_sent(fed, data, data.call_direction, directory)
-        return OutboundEvent("interaction", "VOICE", named.service, named.call_center, fed)
+        return OutboundEvent(
+            "interaction", "VOICE", attribution.service, attribution.call_center, fed
+        )
 
     def leave(self, event: CallLeave, at: int, now: int, _event_id: str) -> None:
         """Fold the event of a call that left its queue unanswered."""
@@ -138,6 +142,10 @@ class CallFold:
         if data.account is not None:
             self._details.disposition(call, at, data)
         self._calls.dispositions.set(call, at, data.term_code, agent)
-        named = voice_events.Named(call, directory, agent)
-        fed = voice_events.call_disposition(self._state.client, call, data, at, event_id, named)
-        return OutboundEvent("interaction", "VOICE", named.service, named.call_center, fed)
+        attribution = voice_events.Attribution(call, directory, agent)
+        fed = voice_events.call_disposition(
+            self._state.client, call, data, at, event_id, attribution
+        )
+        return OutboundEvent(
+            "interaction", "VOICE", attribution.service, attribution.call_center, fed
+        )

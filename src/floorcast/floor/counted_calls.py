@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from floorcast.floor.calls import Call, Key
 from floorcast.floor.queue_segments import QueueSegment
-from floorcast.floor.segment_index import Kind, Place, Places, SegmentIndex
+from floorcast.floor.segment_index import DayService, OutcomeKind, SegmentDays, SegmentIndex
 
 __all__ = ["CallsByService", "Counted", "Result", "counted", "counted_at", "first_offered"]
 
@@ -41,91 +41,107 @@ class Counted(NamedTuple):
     at: int | None
 
 
-def counted(call: Call, places: Places, first_day: int) -> list[Counted]:
+def counted(call: Call, segment_days: SegmentDays, first_day: int) -> list[Counted]:
     """Return how the call counts from ``first_day`` on, once for each day and service."""
     if len(call.segments) == 1 and call.compacted is None:
-        return _counted_once(call.segments[0], places, first_day)
+        return _counted_once(call.segments[0], segment_days, first_day)
     if not call.segments and call.compacted is None:
         return []
-    index = SegmentIndex(call, places)
-    return [_counted_in(index, place) for place in index.places if place[0] >= first_day]
+    index = SegmentIndex(call, segment_days)
+    return [
+        _counted_in(index, day_service)
+        for day_service in index.day_services
+        if day_service[0] >= first_day
+    ]
 
 
 def counted_at(
-    call: Call, places: Places, place: Place, index: SegmentIndex | None = None
+    call: Call,
+    segment_days: SegmentDays,
+    day_service: DayService,
+    index: SegmentIndex | None = None,
 ) -> Counted | None:
-    """Return how the call counts at a place, or None if it does not. ``index`` is optional."""
+    """Return how the call counts at a service on a day, or None if it does not.
+
+    ``index`` is optional.
+    """
     if index is None and len(call.segments) == 1 and call.compacted is None:
-        once = _counted_once(call.segments[0], places, place[0])
-        return next((one for one in once if one[:2] == place), None)
-    found = _counted_in(SegmentIndex(call, places) if index is None else index, place)
+        once = _counted_once(call.segments[0], segment_days, day_service[0])
+        return next((one for one in once if one[:2] == day_service), None)
+    found = _counted_in(SegmentIndex(call, segment_days) if index is None else index, day_service)
     return None if found.offered is None and found.result is Result.OPEN else found
 
 
 def first_offered(
-    call: Call, index: SegmentIndex, places: Places, place: Place
+    call: Call, index: SegmentIndex, segment_days: SegmentDays, day_service: DayService
 ) -> QueueSegment | None:
-    """Return the segment by which the call was first offered at a place.
+    """Return the segment by which the call was first offered at a service on a day.
 
     It is None if the segment's step has been compacted. The call then counts there by another
     segment, or not at all.
     """
-    moments = index.offered.get(place)
+    moments = index.offered.get(day_service)
     if not moments:
         return None
     for segment in call.segments:
-        if place in places.offers(segment):
-            return segment if places.offered_at(segment, place[0]) == moments[0] else None
+        if day_service in segment_days.offers(segment):
+            return (
+                segment if segment_days.offered_at(segment, day_service[0]) == moments[0] else None
+            )
     return None
 
 
-def _counted_in(index: SegmentIndex, place: Place) -> Counted:
-    offered = index.offered.get(place)
+def _counted_in(index: SegmentIndex, day_service: DayService) -> Counted:
+    offered = index.offered.get(day_service)
     joined = offered[0] if offered else None
-    outcome = index.outcome(place)
+    outcome = index.outcome(day_service)
     if outcome is not None:
-        return Counted(*place, joined, *_result(outcome.kind, outcome.segment))
-    kind = index.over.get(place)
-    if kind is Kind.HANDLED:
-        return Counted(*place, joined, Result.HANDLED, None)
-    if kind is Kind.ABANDONED:
-        return Counted(*place, joined, Result.ABANDONED, None)
-    moved_on = place in index.over_moved
-    return Counted(*place, joined, Result.MOVED_ON if moved_on else Result.OPEN, None)
+        return Counted(*day_service, joined, *_result(outcome.kind, outcome.segment))
+    kind = index.final.get(day_service)
+    if kind is OutcomeKind.HANDLED:
+        return Counted(*day_service, joined, Result.HANDLED, None)
+    if kind is OutcomeKind.ABANDONED:
+        return Counted(*day_service, joined, Result.ABANDONED, None)
+    moved_on = day_service in index.final_moved_on
+    return Counted(*day_service, joined, Result.MOVED_ON if moved_on else Result.OPEN, None)
 
 
-def _counted_once(segment: QueueSegment, places: Places, first_day: int) -> list[Counted]:
+def _counted_once(
+    segment: QueueSegment, segment_days: SegmentDays, first_day: int
+) -> list[Counted]:
     """Return the counts of a call that has only one segment."""
     end = segment.answered if segment.answered is not None else segment.left
     began = end if segment.joined is None else segment.joined
     if began is not None and end is not None:
-        day = places.same_day(began, end)
+        day = segment_days.same_day(began, end)
         if day is not None:  # the usual case
             if day < first_day:
                 return []
             return [Counted(day, segment.service, began, *_result(_kind(segment), segment))]
-    over = places.over(segment)
+    outcome_at = segment_days.outcome_at(segment)
     found = []
-    for place in places.offers(segment):
-        if place[0] >= first_day:
+    for day_service in segment_days.offers(segment):
+        if day_service[0] >= first_day:
             result: tuple[Result, int | None] = Result.OPEN, None
-            if place == over:
+            if day_service == outcome_at:
                 result = _result(_kind(segment), segment)
-            found.append(Counted(*place, places.offered_at(segment, place[0]), *result))
+            found.append(
+                Counted(*day_service, segment_days.offered_at(segment, day_service[0]), *result)
+            )
     return found
 
 
-def _kind(segment: QueueSegment) -> Kind:
+def _kind(segment: QueueSegment) -> OutcomeKind:
     if segment.answered is not None:
-        return Kind.HANDLED
-    return Kind.ABANDONED if segment.abandoned else Kind.MOVED_ON
+        return OutcomeKind.HANDLED
+    return OutcomeKind.ABANDONED if segment.abandoned else OutcomeKind.MOVED_ON
 
 
-def _result(kind: Kind, segment: QueueSegment) -> tuple[Result, int | None]:
-    if kind is Kind.HANDLED:
+def _result(kind: OutcomeKind, segment: QueueSegment) -> tuple[Result, int | None]:
+    if kind is OutcomeKind.HANDLED:
         within = segment.within and not segment.unqueued
         return (Result.HANDLED_WITHIN if within else Result.HANDLED), segment.answered
-    if kind is Kind.ABANDONED:
+    if kind is OutcomeKind.ABANDONED:
         return (Result.ABANDONED_WITHIN if segment.within else Result.ABANDONED), segment.left
     return Result.MOVED_ON, segment.left
 
@@ -180,11 +196,11 @@ def _services(call: Call) -> set[int]:
     found = {segment.service for segment in call.segments}
     compacted = call.compacted
     if compacted is not None:
-        for places in (
+        for counts in (
             compacted.offered,
             compacted.handled,
             compacted.abandoned,
             compacted.moved_on,
         ):
-            found.update(service for _, service in places)
+            found.update(service for _, service in counts)
     return found

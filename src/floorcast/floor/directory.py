@@ -37,7 +37,7 @@ class Directory(Struct):
     The members that end in ``_keys`` map ids and names to ids. The members that end in ``_named``
     hold the day on which an event or the site last named an id. Days are UTC days of the log's
     time, counted from 1970. ``day`` is the current day, and ``swept`` is the last day on which old
-    names were removed (``floorcast.floor.ageing``). Names do not start to age before ``ages_from``.
+    names were removed (``floorcast.floor.aging``). Names do not start to age before ``ages_from``.
     """
 
     services: dict[int, Service] = field(default_factory=dict)

@@ -13,10 +13,10 @@ from functools import partial
 from typing import Any
 
 from floorcast.floor.active_campaigns import ActiveCampaigns
-from floorcast.floor.ageing import Ageing
 from floorcast.floor.agent_fold import AgentFold, FoldTimes
 from floorcast.floor.agent_states import AgentCounts, AgentStates, AgentTimes
 from floorcast.floor.agents import FloorAgent
+from floorcast.floor.aging import Aging
 from floorcast.floor.alert_fold import AlertFold
 from floorcast.floor.call_counts import CallCounts
 from floorcast.floor.call_details import CallDetails
@@ -33,7 +33,7 @@ from floorcast.floor.intervals import Column
 from floorcast.floor.ledger import Ledger
 from floorcast.floor.message_fold import MessageFold
 from floorcast.floor.rosters import OnDuty, Roster
-from floorcast.floor.segment_index import Places
+from floorcast.floor.segment_index import SegmentDays
 from floorcast.floor.state import FloorState
 from floorcast.floor.tally import Tally
 from floorcast.floor.thresholds import Thresholds
@@ -76,9 +76,9 @@ class Floor:
     ``state`` is its complete state. The other members are indexes, which are rebuilt at startup.
 
     ``on_duty`` holds the agents that are logged in, and ``off_duty`` the other agents, by the
-    services that they were last logged in to. ``at_work`` holds the campaigns that were active
-    today or yesterday. ``hooks`` are called before anything changes. ``too_late`` counts the agent
-    events that arrived too late to change a figure.
+    services that they were last logged in to. ``active_campaigns`` holds the campaigns that were
+    active today or yesterday. ``hooks`` are called before anything changes. ``too_late`` counts the
+    agent events that arrived too late to change a figure.
 
     Live figures leave out calls that have had no event for ``quiet_call_ms``, and agents that have
     had none for ``quiet_agent_ms``. An agent's state that arrives up to ``late_ms`` late counts at
@@ -106,9 +106,9 @@ class Floor:
         self.ledger = Ledger(state.counters, self.hooks.services)
         self.on_duty = OnDuty(self.hooks.services)
         self.off_duty: Roster[FloorAgent] = Roster()
-        self.at_work = ActiveCampaigns(state.campaigns, self.ledger, self.hooks)
+        self.active_campaigns = ActiveCampaigns(state.campaigns, self.ledger, self.hooks)
         rosters = (self.on_duty, self.off_duty)
-        self._ageing = Ageing(state, rosters, self.at_work, self.call_table, self.hooks)
+        self._aging = Aging(state, rosters, self.active_campaigns, self.call_table, self.hooks)
         self._left = to_ms(state.recorded_at) // _LEAVE_MS
         self._tidied = to_ms(state.recorded_at) // _TIDY_MS
         if not state.heard_at and state.entry != state.config_entry:
@@ -120,7 +120,7 @@ class Floor:
             _restore(agent)
             self._agents.locate(agent)
         for campaign in state.campaigns.values():
-            self.at_work.place(campaign, self.calendar)
+            self.active_campaigns.place(campaign, self.calendar)
         self.on_duty.on_change = partial(self._note_count, int(Column.AGENTS_MOST))
         self.call_table.on_queue_change = partial(self._note_count, int(Column.QUEUE_MOST))
 
@@ -151,7 +151,7 @@ class Floor:
 
     def _use_config(self, config: FloorConfig) -> None:
         self.calendar = Calendar(config.time_zone)
-        self.places = Places(self.calendar, self.ledger)
+        self.segment_days = SegmentDays(self.calendar, self.ledger)
         self.tally = Tally(
             self.ledger,
             self.calendar,
@@ -166,7 +166,7 @@ class Floor:
             self.tally,
             self.hooks,
             self._dispositions,
-            self.at_work,
+            self.active_campaigns,
             self.calendar,
         )
         counts = AgentCounts(self.ledger, self.calendar, self._times)
@@ -233,13 +233,13 @@ class Floor:
 
     def _begin_day(self, now: int) -> None:
         if self.ledger.begin_day(self.calendar.day_of(now)):
-            self.at_work.begin_day(self.calendar)
+            self.active_campaigns.begin_day(self.calendar)
 
     def _tidy(self, now: int) -> None:
         self.call_table.evict_quiet(now, self.calendar.bounds(self.calendar.day_of(now))[0])
         self._dispositions.tidy(now)
         self.folded.forget()
-        self._ageing.tidy(now)
+        self._aging.tidy(now)
 
     def hear(self, events: Sequence[LoggedEvent]) -> None:
         """Record that a source sent these events. Called before an entry's events are folded."""
@@ -283,7 +283,7 @@ class Floor:
         if data.name is not None:
             directory.name_campaign(campaign_id, data.name)
         service = None if data.service is None else directory.service(data.service)
-        self.at_work.reported(campaign_id, data, service, at, self.calendar)
+        self.active_campaigns.record_report(campaign_id, data, service, at, self.calendar)
 
 
 def _restore(agent: FloorAgent) -> None:

@@ -14,15 +14,15 @@ from floorcast.floor.days import Calendar
 from floorcast.floor.ledger import Ledger
 from floorcast.floor.queue_segments import QueueSegment
 
-__all__ = ["Kind", "Outcome", "Place", "Places", "SegmentIndex"]
+__all__ = ["DayService", "Outcome", "OutcomeKind", "SegmentDays", "SegmentIndex"]
 
 _OPEN = 2**62
 
-Place = tuple[int, int]
+DayService = tuple[int, int]
 """A day and a service, at which a call can count."""
 
 
-class Kind(IntEnum):
+class OutcomeKind(IntEnum):
     """The outcome of a call at a service on a day."""
 
     HANDLED = 1
@@ -31,13 +31,13 @@ class Kind(IntEnum):
 
 
 class Outcome(NamedTuple):
-    """The outcome of a call at a place, and the segment by which it counts there."""
+    """A call's outcome at a service on a day, and the segment by which it counts there."""
 
-    kind: Kind
+    kind: OutcomeKind
     segment: QueueSegment
 
 
-class Places:
+class SegmentDays:
     """Finds the days and services at which a segment counts, except days that were dropped."""
 
     __slots__ = ("_ledger", "bounds", "day_of", "same_day")
@@ -48,8 +48,8 @@ class Places:
         self.same_day = calendar.same_day
         self._ledger = ledger
 
-    def offers(self, segment: QueueSegment) -> Iterator[Place]:
-        """Yield the places where the segment is offered. A wait over midnight is offered again."""
+    def offers(self, segment: QueueSegment) -> Iterator[DayService]:
+        """Yield the days and services at which the segment is offered: each day of its wait."""
         end = segment.answered if segment.answered is not None else segment.left
         first = self.day_of(segment.began)
         last = first if end is None else self.day_of(end)
@@ -60,13 +60,13 @@ class Places:
         """Return the time of the offer on a day, in ms."""
         return max(segment.began, self.bounds(day)[0])
 
-    def over(self, segment: QueueSegment) -> Place | None:
-        """Return the place where the call was answered or left the queue, or None if it waits."""
+    def outcome_at(self, segment: QueueSegment) -> DayService | None:
+        """Return the day and service at which the wait ended; None if the call is still waiting."""
         end = segment.answered if segment.answered is not None else segment.left
         return None if end is None else (self.day_of(end), segment.service)
 
     def compacted_offer_times(self, compacted: CompactedSteps) -> list[int]:
-        """Return the time of the offer at each place in ``compacted.offered``."""
+        """Return the time of each offer in ``compacted.offered``."""
         if len(compacted.offered_at) == len(compacted.offered):
             return compacted.offered_at
         # an earlier release compacted the steps without storing the times
@@ -74,100 +74,108 @@ class Places:
 
 
 class SegmentIndex:
-    """The places where a call was offered, was answered, was abandoned or moved on.
+    """The days and services at which a call was offered, was answered, was abandoned or moved on.
 
-    ``offered`` holds the times of the offers at each place, in order. ``credited`` counts answers
-    by agent. ``waits`` counts the segments that waited at a place at the end of the day, or wait
-    there now. ``over`` and ``over_moved`` hold the places of compacted steps for which an earlier
-    release kept no segment, so the outcome there can no longer change.
+    ``offered`` holds the times of the offers at each service on each day, in order. ``credited``
+    counts answers by agent. ``waits`` counts the segments that waited at the end of the day, or
+    that wait now. ``final`` and ``final_moved_on`` hold outcomes of compacted steps for which an
+    earlier release kept no segment, so these outcomes can no longer change.
     """
 
     __slots__ = (
-        "_places",
+        "_segment_days",
         "abandoned",
         "answered",
         "credited",
+        "final",
+        "final_moved_on",
         "moved_on",
         "offered",
-        "over",
-        "over_moved",
         "waits",
     )
 
-    def __init__(self, call: Call, places: Places) -> None:
-        self._places = places
-        self.offered: dict[Place, list[int]] = {}
-        self.waits: Counter[Place] = Counter()
-        self.moved_on: dict[Place, list[QueueSegment]] = {}
-        self.answered: dict[Place, list[QueueSegment]] = {}
-        self.abandoned: dict[Place, list[QueueSegment]] = {}
+    def __init__(self, call: Call, segment_days: SegmentDays) -> None:
+        self._segment_days = segment_days
+        self.offered: dict[DayService, list[int]] = {}
+        self.waits: Counter[DayService] = Counter()
+        self.moved_on: dict[DayService, list[QueueSegment]] = {}
+        self.answered: dict[DayService, list[QueueSegment]] = {}
+        self.abandoned: dict[DayService, list[QueueSegment]] = {}
         self.credited: Counter[tuple[int, int, int]] = Counter()
-        self.over: dict[Place, Kind] = {}
-        self.over_moved: set[Place] = set()
+        self.final: dict[DayService, OutcomeKind] = {}
+        self.final_moved_on: set[DayService] = set()
         if call.compacted is not None:
             self._file_compacted(call.compacted)
         for segment in call.segments:
             self.file(segment, 1)
             for agent, at in segment.answers():
-                self.credited[places.day_of(at), segment.service, agent] += 1
+                self.credited[segment_days.day_of(at), segment.service, agent] += 1
 
     def file(self, segment: QueueSegment, sign: int) -> None:
         """Add a segment to the index (+1), or remove it (-1)."""
-        over = self._places.over(segment)
-        for place in self._places.offers(segment):
-            _file_moment(self.offered, place, self._places.offered_at(segment, place[0]), sign)
-            if place != over:
-                self.waits[place] += sign
-        if over is not None:
+        outcome_at = self._segment_days.outcome_at(segment)
+        for day_service in self._segment_days.offers(segment):
+            _file_moment(
+                self.offered,
+                day_service,
+                self._segment_days.offered_at(segment, day_service[0]),
+                sign,
+            )
+            if day_service != outcome_at:
+                self.waits[day_service] += sign
+        if outcome_at is not None:
             known = self.abandoned if segment.abandoned else self.moved_on
-            _file(known if segment.answered is None else self.answered, over, segment, sign)
+            _file(known if segment.answered is None else self.answered, outcome_at, segment, sign)
 
-    def outcome(self, place: Place) -> Outcome | None:
-        """Return the call's outcome at a place; None if there is none or it is final."""
-        if place in self.over:
+    def outcome(self, day_service: DayService) -> Outcome | None:
+        """Return the call's outcome at a service on a day; None if there is none or it is final."""
+        if day_service in self.final:
             return None
-        if answered := self.answered.get(place):
-            return Outcome(Kind.HANDLED, answered[0])
-        if abandoned := self.abandoned.get(place):
-            return Outcome(Kind.ABANDONED, abandoned[0])
-        moved_on = self.moved_on.get(place)
-        if moved_on and place not in self.over_moved and not self.waits[place]:
-            return Outcome(Kind.MOVED_ON, moved_on[-1])
+        if answered := self.answered.get(day_service):
+            return Outcome(OutcomeKind.HANDLED, answered[0])
+        if abandoned := self.abandoned.get(day_service):
+            return Outcome(OutcomeKind.ABANDONED, abandoned[0])
+        moved_on = self.moved_on.get(day_service)
+        if moved_on and day_service not in self.final_moved_on and not self.waits[day_service]:
+            return Outcome(OutcomeKind.MOVED_ON, moved_on[-1])
         return None
 
     @property
-    def places(self) -> Iterator[Place]:
-        """The places where the call counts in any way, without duplicates."""
+    def day_services(self) -> Iterator[DayService]:
+        """The days and services at which the call counts in any way, without duplicates."""
         known = chain(self.offered, self.answered, self.abandoned, self.moved_on)
-        return iter(dict.fromkeys(chain(known, self.over, self.over_moved)))
+        return iter(dict.fromkeys(chain(known, self.final, self.final_moved_on)))
 
     def _file_compacted(self, compacted: CompactedSteps) -> None:
-        moments = self._places.compacted_offer_times(compacted)
-        for place, at in zip(compacted.offered, moments, strict=True):
-            _file_moment(self.offered, place, at, 1)
+        moments = self._segment_days.compacted_offer_times(compacted)
+        for day_service, at in zip(compacted.offered, moments, strict=True):
+            _file_moment(self.offered, day_service, at, 1)
         self.credited.update(compacted.credited)
-        for place, segment in compacted.counted_moved_on():
+        for day_service, segment in compacted.counted_moved_on():
             if segment is None:
-                self.over_moved.add(place)
+                self.final_moved_on.add(day_service)
             else:
-                _file(self.moved_on, place, segment, 1)
-        for place, segment in compacted.counted_abandoned():
+                _file(self.moved_on, day_service, segment, 1)
+        for day_service, segment in compacted.counted_abandoned():
             if segment is None:
-                self.over[place] = Kind.ABANDONED
+                self.final[day_service] = OutcomeKind.ABANDONED
             else:
-                _file(self.abandoned, place, segment, 1)
-        for place, segment in compacted.counted_handled():
+                _file(self.abandoned, day_service, segment, 1)
+        for day_service, segment in compacted.counted_handled():
             if segment is None:
-                self.over[place] = Kind.HANDLED
+                self.final[day_service] = OutcomeKind.HANDLED
             else:
-                _file(self.answered, place, segment, 1)
+                _file(self.answered, day_service, segment, 1)
 
 
 def _file(
-    known: dict[Place, list[QueueSegment]], place: Place, segment: QueueSegment, sign: int
+    known: dict[DayService, list[QueueSegment]],
+    day_service: DayService,
+    segment: QueueSegment,
+    sign: int,
 ) -> None:
-    """Insert a segment among those of its place in order of time (+1), or remove it (-1)."""
-    segments = known.setdefault(place, [])
+    """Insert a segment in order of time (+1), or remove it (-1)."""
+    segments = known.setdefault(day_service, [])
     if sign > 0:
         insort(segments, segment, key=_order)
         return
@@ -176,18 +184,20 @@ def _file(
         index += 1
     del segments[index]
     if not segments:
-        del known[place]
+        del known[day_service]
 
 
-def _file_moment(known: dict[Place, list[int]], place: Place, at: int, sign: int) -> None:
-    """Insert a time among those of its place (+1), or remove it (-1)."""
-    moments = known.setdefault(place, [])
+def _file_moment(
+    known: dict[DayService, list[int]], day_service: DayService, at: int, sign: int
+) -> None:
+    """Insert a time in order (+1), or remove it (-1)."""
+    moments = known.setdefault(day_service, [])
     if sign > 0:
         insort(moments, at)
         return
     del moments[bisect_left(moments, at)]
     if not moments:
-        del known[place]
+        del known[day_service]
 
 
 def _order(segment: QueueSegment) -> tuple[int, int, int]:

@@ -32,13 +32,13 @@ from floorcast.floor.days import Calendar
 from floorcast.floor.directory import NO_SERVICE
 from floorcast.floor.ledger import Ledger
 from floorcast.floor.queue_segments import ANSWER, END, QUEUE, QueueSegment, Step
-from floorcast.floor.segment_index import Kind, Place, Places, SegmentIndex
+from floorcast.floor.segment_index import DayService, OutcomeKind, SegmentDays, SegmentIndex
 from floorcast.floor.thresholds import Thresholds
 from floorcast.floor.wrap_ups import segment_before, with_wrap_up
 
 __all__ = ["Tally"]
 
-MAX_COMPACTED = 10_000  # stored places where a very long call has been counted
+MAX_COMPACTED = 10_000  # stored days and services at which a very long call was counted
 CACHED_FROM = 8  # a call with this many segments keeps its index
 
 _T = TypeVar("_T")
@@ -67,7 +67,7 @@ class Tally:
         self._by_service = by_service
         self._day_of = calendar.day_of
         self._same_day = calendar.same_day
-        self._places = Places(calendar, ledger)
+        self._segment_days = SegmentDays(calendar, ledger)
         self._config_entry = config_entry
         self._known: dict[tuple[int, str], SegmentIndex] = {}
         self.reassigned: defaultdict[Key, set[int]] = defaultdict(set)
@@ -194,13 +194,13 @@ class Tally:
         removed, added = change
         if not removed and not added and not wrapped:
             return
-        touched = set(self._offered_places(removed))
-        touched.update(self._offered_places(segment for segment, _ in wrapped))
+        touched = set(self._offered_days(removed))
+        touched.update(self._offered_days(segment for segment, _ in wrapped))
         for segment in added:
             self._thresholds.judge(call, segment)
-        touched.update(self._offered_places(added))
-        for place in touched:
-            self._count(call, index, place, -1)
+        touched.update(self._offered_days(added))
+        for day_service in touched:
+            self._count(call, index, day_service, -1)
         for segment in removed:
             self._index(call, index, segment, -1)
         for segment, spent in wrapped:
@@ -208,8 +208,8 @@ class Tally:
         for segment in added:
             self._index(call, index, segment, 1)
         self._by_service.changed(call, removed, added)
-        for place in touched:
-            self._count(call, index, place, 1)
+        for day_service in touched:
+            self._count(call, index, day_service, 1)
         agents = {agent for segment in chain(removed, added) for agent, _ in segment.answers()}
         if agents:
             self.reassigned[call.key].update(agents)
@@ -229,8 +229,8 @@ class Tally:
             self._count_all(call, index, 1)
 
     def _count_all(self, call: Call, index: SegmentIndex, sign: int) -> None:
-        for place in index.answered.keys() | index.abandoned.keys() | index.moved_on.keys():
-            self._count(call, index, place, sign, offers=False)
+        for day_service in index.answered.keys() | index.abandoned.keys() | index.moved_on.keys():
+            self._count(call, index, day_service, sign, offers=False)
         for credited, times in index.credited.items():
             if times > 0:
                 self.counts.credit(call, *credited, sign)
@@ -240,7 +240,7 @@ class Tally:
         known = self._known.get(call.key)
         if known is not None:
             return known
-        index = SegmentIndex(call, self._places)
+        index = SegmentIndex(call, self._segment_days)
         if len(call.segments) > CACHED_FROM or call.compacted is not None:
             self._known[call.key] = index
         return index
@@ -255,30 +255,36 @@ class Tally:
             if (before > 0) is not (before + sign > 0):
                 self.counts.credit(call, *credited, sign)
 
-    def _offered_places(self, segments: Iterable[QueueSegment]) -> Iterator[Place]:
+    def _offered_days(self, segments: Iterable[QueueSegment]) -> Iterator[DayService]:
         for segment in segments:
-            yield from self._places.offers(segment)
+            yield from self._segment_days.offers(segment)
 
     def _count(
-        self, call: Call, index: SegmentIndex, place: Place, sign: int, *, offers: bool = True
+        self,
+        call: Call,
+        index: SegmentIndex,
+        day_service: DayService,
+        sign: int,
+        *,
+        offers: bool = True,
     ) -> None:
         """Count the call at one service on one day (+1), or take it back (-1)."""
-        if offers and (moments := index.offered.get(place)):
-            self.counts.offered(*place, moments[0], sign)
-        outcome = index.outcome(place)
+        if offers and (moments := index.offered.get(day_service)):
+            self.counts.offered(*day_service, moments[0], sign)
+        outcome = index.outcome(day_service)
         if outcome is None:
             return
         kind, segment = outcome
-        if kind is Kind.HANDLED:
+        if kind is OutcomeKind.HANDLED:
             if sign > 0:
                 self._thresholds.judge_answered(call, segment)
-            self.counts.handled(segment, *place, sign)
+            self.counts.handled(segment, *day_service, sign)
             if segment.left is not None:
                 self.counts.talk(segment, sign)
-        elif kind is Kind.ABANDONED:
-            self.counts.abandoned(segment, *place, sign)
+        elif kind is OutcomeKind.ABANDONED:
+            self.counts.abandoned(segment, *day_service, sign)
         else:
-            self.counts.moved_on(segment, *place, sign)
+            self.counts.moved_on(segment, *day_service, sign)
 
     def _compact(self, call: Call) -> None:
         """Keep the newest steps, and only the counted segments of the older steps."""
@@ -286,26 +292,30 @@ class Tally:
         gone = compact(call, call.most_steps * 3 // 4)
         compacted = call.compacted
         assert compacted is not None
-        moments = self._places.compacted_offer_times(compacted)
+        moments = self._segment_days.compacted_offer_times(compacted)
         offered = dict(zip(compacted.offered, moments, strict=True))
         credited = dict.fromkeys(compacted.credited)
         handled, abandoned = dict(compacted.counted_handled()), dict(compacted.counted_abandoned())
         moved_on = dict(compacted.counted_moved_on())
-        of_kind = {Kind.HANDLED: handled, Kind.ABANDONED: abandoned, Kind.MOVED_ON: moved_on}
+        of_kind = {
+            OutcomeKind.HANDLED: handled,
+            OutcomeKind.ABANDONED: abandoned,
+            OutcomeKind.MOVED_ON: moved_on,
+        }
         for segment in gone:
-            for place in self._places.offers(segment):
-                offered[place] = index.offered[place][0]
-            over = self._places.over(segment)
-            outcome = None if over is None else index.outcome(over)
-            if over is not None and outcome is not None and outcome.segment is segment:
+            for day_service in self._segment_days.offers(segment):
+                offered[day_service] = index.offered[day_service][0]
+            outcome_at = self._segment_days.outcome_at(segment)
+            outcome = None if outcome_at is None else index.outcome(outcome_at)
+            if outcome_at is not None and outcome is not None and outcome.segment is segment:
                 for counted in of_kind.values():
-                    counted.pop(over, None)
-                of_kind[outcome.kind][over] = segment
+                    counted.pop(outcome_at, None)
+                of_kind[outcome.kind][outcome_at] = segment
             for agent, at in segment.answers():
                 credited[self._day_of(at), segment.service, agent] = None
         self._by_service.changed(call, gone, [])
         compacted.offered = _newest(offered)
-        compacted.offered_at = [offered[place] for place in compacted.offered]
+        compacted.offered_at = [offered[day_service] for day_service in compacted.offered]
         compacted.handled, compacted.handled_segments = _pairs(handled)
         compacted.abandoned, compacted.abandoned_segments = _pairs(abandoned)
         compacted.moved_on, compacted.moved_on_segments = _pairs(moved_on)
@@ -325,11 +335,11 @@ class Tally:
 
 
 def _pairs(
-    counted: dict[Place, QueueSegment | None],
-) -> tuple[list[Place], list[QueueSegment | None]]:
-    places = _newest(counted)
-    return places, [counted[place] for place in places]
+    counted: dict[DayService, QueueSegment | None],
+) -> tuple[list[DayService], list[QueueSegment | None]]:
+    newest = _newest(counted)
+    return newest, [counted[day_service] for day_service in newest]
 
 
-def _newest(places: Iterable[_T]) -> list[_T]:
-    return list(places)[-MAX_COMPACTED:]
+def _newest(counted: Iterable[_T]) -> list[_T]:
+    return list(counted)[-MAX_COMPACTED:]

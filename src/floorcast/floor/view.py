@@ -17,7 +17,7 @@ from floorcast.floor.alerts import (
     covers,
     next_status,
 )
-from floorcast.floor.call_data import CallFacts
+from floorcast.floor.call_metadata import CallMetadata
 from floorcast.floor.calls import Call, Key
 from floorcast.floor.campaigns import Campaign
 from floorcast.floor.change_hooks import ChangeHooks, IdHooks
@@ -54,7 +54,7 @@ __all__ = [
     "AlertRule",
     "Call",
     "CallCenter",
-    "CallFacts",
+    "CallMetadata",
     "Campaign",
     "Column",
     "Counted",
@@ -230,7 +230,7 @@ class FloorView:
         floor, index = self._floor, None
         if len(call.segments) > 1 and floor.call_table.calls.get(call.key) is call:
             index = floor.tally.index_of(call)
-        return counted_at(call, floor.places, (day, service), index)
+        return counted_at(call, floor.segment_days, (day, service), index)
 
     def segment_behind(
         self, call: Call, day: int, service: int, *, offered: bool
@@ -240,12 +240,12 @@ class FloorView:
         If ``offered`` is True, return the segment that was offered first instead, if it is kept.
         Returns None if there is no such segment. The call may have left memory.
         """
-        floor, place = self._floor, (day, service)
-        index = SegmentIndex(call, floor.places)
-        first = first_offered(call, index, floor.places, place) if offered else None
+        floor, day_service = self._floor, (day, service)
+        index = SegmentIndex(call, floor.segment_days)
+        first = first_offered(call, index, floor.segment_days, day_service) if offered else None
         if first is not None:
             return first
-        outcome = index.outcome(place)
+        outcome = index.outcome(day_service)
         return None if outcome is None else outcome.segment
 
     def connects_of(self, service: int) -> Collection[int]:
@@ -276,7 +276,7 @@ class FloorView:
 
     def campaigns_of(self, service: int) -> Collection[Campaign]:
         """Return the service's campaigns that were active today or yesterday."""
-        return self._floor.at_work.of(service).values()
+        return self._floor.active_campaigns.of(service).values()
 
     def campaign(self, number: int) -> Campaign | None:
         """Return the reported state of a campaign, or None."""

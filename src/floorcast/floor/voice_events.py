@@ -22,7 +22,7 @@ from floorcast.model.inbound import milliseconds
 from floorcast.model.inbound_data import CallDispositionData, CallEndData, CallStartData
 from floorcast.model.outbound import CallDispositionEvent, CallStartEvent, CallTerminationEvent
 
-__all__ = ["Named", "call_disposition", "call_start", "call_termination", "prefer_sent"]
+__all__ = ["Attribution", "call_disposition", "call_start", "call_termination", "prefer_sent"]
 
 _SENT_TEXTS = (
     "account",
@@ -36,7 +36,7 @@ _SENT_TEXTS = (
 _SENT_AS_IS = ("phone_position", "priority")
 
 
-class Named:
+class Attribution:
     """The ids and names that every voice event of a call carries."""
 
     __slots__ = ("agent", "call_center", "login", "service")
@@ -63,7 +63,9 @@ class Named:
 # builds a dictionary of them first, which takes five times as long as everything else.
 
 
-def call_start(client: int, call: Call, at: int, event_id: str, named: Named) -> CallStartEvent:
+def call_start(
+    client: int, call: Call, at: int, event_id: str, attribution: Attribution
+) -> CallStartEvent:
     """Return the event for the start of a call."""
     began = utc_stamp(at)
     fed = CallStartEvent(
@@ -72,8 +74,8 @@ def call_start(client: int, call: Call, at: int, event_id: str, named: Named) ->
         "VOICE",
         call.transaction,
         client,
-        named.service,
-        named.call_center,
+        attribution.service,
+        attribution.call_center,
         call.session,
         call.campaign,
         call.phone_dialed,
@@ -82,8 +84,8 @@ def call_start(client: int, call: Call, at: int, event_id: str, named: Named) ->
         call.area_code_state,
         call.direction,
         call.campaign_type,
-        named.login,
-        None if named.agent is None else str(named.agent),
+        attribution.login,
+        None if attribution.agent is None else str(attribution.agent),
         began,  # start
         began,  # timestamp
     )
@@ -104,7 +106,7 @@ def call_termination(
     data: CallEndData,
     at: int,
     event_id: str,
-    named: Named,
+    attribution: Attribution,
     threshold: int | None,
 ) -> CallTerminationEvent:
     """Return the event for the end of a call. The source's values override derived ones."""
@@ -121,8 +123,8 @@ def call_termination(
         "VOICE",
         call.transaction,
         client,
-        named.service,
-        named.call_center,
+        attribution.service,
+        attribution.call_center,
         call.session,
         call.campaign,
         call.phone_dialed,
@@ -131,8 +133,8 @@ def call_termination(
         call.area_code_state,
         call.direction,
         call.campaign_type,
-        named.login if data.agent_login_id is None else data.agent_login_id,
-        None if named.agent is None else str(named.agent),
+        attribution.login if data.agent_login_id is None else data.agent_login_id,
+        None if attribution.agent is None else str(attribution.agent),
         _moment(data.start, call.started),
         ended if data.end is None else utc_stamp(milliseconds(data.end)),
         ended,  # timestamp
@@ -178,7 +180,12 @@ def prefer_sent(
 
 
 def call_disposition(
-    client: int, call: Call, data: CallDispositionData, at: int, event_id: str, named: Named
+    client: int,
+    call: Call,
+    data: CallDispositionData,
+    at: int,
+    event_id: str,
+    attribution: Attribution,
 ) -> CallDispositionEvent:
     """Return the event for a term code that was set."""
     return CallDispositionEvent(
@@ -187,8 +194,8 @@ def call_disposition(
         "VOICE",
         call.transaction,
         client,
-        named.service,
-        named.call_center,
+        attribution.service,
+        attribution.call_center,
         call.session,
         call.campaign,
         call.phone_dialed,
@@ -197,7 +204,7 @@ def call_disposition(
         "null" if call.zip_code is None else call.zip_code,
         _moment(None, call.started),
         utc_stamp(at),
-        None if named.agent is None else str(named.agent),
+        None if attribution.agent is None else str(attribution.agent),
         data.term_code,
         data.agent_action_type,
         data.call_outcome1,

@@ -90,8 +90,8 @@ def reload_calls(
 
 
 def _rows(floor: Floor, calls: Iterable[Call]) -> Iterator[tuple[int, int, CallDay]]:
-    places, first_day = floor.places, floor.ledger.first_day
+    segment_days, first_day = floor.segment_days, floor.ledger.first_day
     for call in calls:
         transaction, session = call.transaction, call.session
-        for day, service, offered, result, at in counted(call, places, first_day):
+        for day, service, offered, result, at in counted(call, segment_days, first_day):
             yield day, service, CallDay(transaction, session, offered, int(result), at)

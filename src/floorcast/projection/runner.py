@@ -17,7 +17,7 @@ import structlog
 
 from floorcast.feeds.blocks import Record, encode
 from floorcast.feeds.feed import Feed
-from floorcast.floor.call_data import CallFacts, facts, is_of_day
+from floorcast.floor.call_metadata import CallMetadata, call_metadata, is_of_day
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import (
     SNAPSHOT_VERSION,
@@ -167,7 +167,7 @@ class Projection:
         found = self._store.find_calls(self.client, [key], reached).get(key)
         return found is not None and decode_call(found).ended is not None
 
-    def find_call(self, transaction: int, session: str) -> CallFacts | None:
+    def find_call(self, transaction: int, session: str) -> CallMetadata | None:
         """Return a call that began today or was in progress today, from memory or the store."""
         key = (transaction, session)
         call = self.floor.call_table.calls.get(key)
@@ -182,7 +182,7 @@ class Projection:
         today = calendar.day_of(to_ms(self._now()))
         if not is_of_day(call, today, calendar):
             return None
-        return facts(call, self.floor.state.directory)
+        return call_metadata(call, self.floor.state.directory)
 
     def evicted_calls(self, day: int, service: int) -> EvictedCalls:
         """Return the calls no longer in memory that count at a service on a day, as of now."""

@@ -28,7 +28,7 @@ def listed_calls(floor: Floor, evicted: Iterable[Call], moment: Moment) -> list[
     today = view.day_of(moment.now).number
     found: dict[tuple[int, Figure], CallList] = {}
     for call in evicted:
-        for one in counted(call, floor.places, today):
+        for one in counted(call, floor.segment_days, today):
             if one.day == today:
                 for figure in _figures(one.offered, one.result):
                     listed = found.setdefault((one.service, figure), CallList())

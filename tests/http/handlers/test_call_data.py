@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from floorcast.floor.call_data import CallFacts
+from floorcast.floor.call_metadata import CallMetadata
 from floorcast.model import token as tokens
 from floorcast.model.token import end_of_entry
 from tests.http.fed import call_start
@@ -12,9 +12,9 @@ IN_CALL, POST_CALL = "/realtime/callData/inCall", "/realtime/callData/postCall"
 KEY = {"session": "S@1", "transaction": "7"}
 
 
-def call(ended: int | None = None, call_center: int | None = 1623) -> CallFacts:
+def call(ended: int | None = None, call_center: int | None = 1623) -> CallMetadata:
     """A call of which little is known."""
-    return CallFacts(
+    return CallMetadata(
         service=38049,
         call_center=call_center,
         account=None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from floorcast.auth.session import Session
-from floorcast.floor.view import CallFacts
+from floorcast.floor.view import CallMetadata
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Response
 from floorcast.model.errors import InvalidParameter, NotFound
@@ -82,7 +82,7 @@ async def post_call(context: RequestContext) -> Response:
     )
 
 
-def _find(context: RequestContext) -> CallFacts:
+def _find(context: RequestContext) -> CallMetadata:
     """The call that the request names, if the user may see it."""
     call_session = context.parameter_of("session")
     transaction = _number("transaction", context.parameter_of("transaction"))

@@ -8,10 +8,10 @@ from floorcast.floor.calls import Call
 from floorcast.floor.days import Calendar
 from floorcast.floor.directory import NO_SERVICE, Directory
 
-__all__ = ["CallFacts", "facts", "is_of_day"]
+__all__ = ["CallMetadata", "call_metadata", "is_of_day"]
 
 
-class CallFacts(Struct):
+class CallMetadata(Struct):
     """A call's metadata. Times are in epoch milliseconds. ``phone`` is the customer's number."""
 
     service: int | None
@@ -29,12 +29,12 @@ class CallFacts(Struct):
     term_code: str | None
 
 
-def facts(call: Call, directory: Directory) -> CallFacts:
+def call_metadata(call: Call, directory: Directory) -> CallMetadata:
     """Return the metadata of a call."""
     present = call.present_service
     service = None if present == NO_SERVICE else present
     inbound = call.direction == "INBOUND"
-    return CallFacts(
+    return CallMetadata(
         service=service,
         call_center=directory.call_center_of(service),
         account=call.account,

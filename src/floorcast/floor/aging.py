@@ -19,12 +19,12 @@ from floorcast.floor.directory import Thing
 from floorcast.floor.rosters import Roster
 from floorcast.floor.state import FloorState
 
-__all__ = ["KEPT_DAYS", "Ageing"]
+__all__ = ["KEPT_DAYS", "Aging"]
 
 KEPT_DAYS = 30
 DAY_MS = 86_400_000
 # Names removed at one entry, which takes a few ms. The rest leave a minute later.
-LEAVING_AT_ONCE = 2_000
+MAX_REMOVED_AT_ONCE = 2_000
 UPGRADE_DAYS = 32
 """Names in an earlier release's snapshot age from the next day that is a multiple of this.
 
@@ -33,20 +33,20 @@ that are upgraded one after the other still agree on when the names leave.
 """
 
 
-class Ageing:
+class Aging:
     """Removes names from one floor. ``tidy`` is called once per minute of log time."""
 
     def __init__(
         self,
         state: FloorState,
         rosters: tuple[Roster[FloorAgent], Roster[FloorAgent]],
-        at_work: ActiveCampaigns,
+        active_campaigns: ActiveCampaigns,
         calls: CallTable,
         hooks: ChangeHooks,
     ) -> None:
         self._state = state
         self._rosters = rosters
-        self._at_work = at_work
+        self._active_campaigns = active_campaigns
         self._calls = calls
         self._hooks = hooks
 
@@ -59,7 +59,7 @@ class Ageing:
         if directory.swept == directory.day:
             return
         self._hooks.everything()
-        left = LEAVING_AT_ONCE
+        left = MAX_REMOVED_AT_ONCE
         if directory.day - KEPT_DAYS > directory.ages_from:
             left -= self._drop_agents(left)
             left -= self._drop_campaigns(left)
@@ -84,7 +84,7 @@ class Ageing:
     def _drop_campaigns(self, limit: int) -> int:
         state, directory = self._state, self._state.directory
         ids = {**directory.campaigns, **state.campaigns}
-        gone = self._due(ids, directory.campaigns_named, (), self._at_work.has, limit)
+        gone = self._due(ids, directory.campaigns_named, (), self._active_campaigns.has, limit)
         for campaign in gone:
             directory.campaigns.pop(campaign, None)
             state.campaigns.pop(campaign, None)
@@ -101,7 +101,7 @@ class Ageing:
             state.connects.pop(service, None)
             state.counters.totals.pop(service, None)
             self._calls.in_progress.pop(service, None)
-            for roster in (*self._rosters, self._at_work):
+            for roster in (*self._rosters, self._active_campaigns):
                 roster.drop_service(service)
         if gone:
             ids = set(gone)
@@ -112,7 +112,7 @@ class Ageing:
         return len(gone)
 
     def _is_service_used(self, service: int) -> bool:
-        places = (*self._rosters, self._at_work)
+        places = (*self._rosters, self._active_campaigns)
         at = self._calls.in_progress.get(service)
         return bool(at) or any(roster.of(service) for roster in places)
 

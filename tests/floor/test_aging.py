@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from floorcast.floor import ageing
+from floorcast.floor import aging
 from floorcast.floor.directory import FIRST_FREE_ID
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import from_snapshot, snapshot_parts
@@ -153,7 +153,7 @@ def test_a_call_outlives_the_name_of_its_agent() -> None:
 def test_many_names_leave_some_per_minute_of_the_log() -> None:
     """Many old names are removed in several steps. A restart in between makes no difference."""
     log, other = Log(), Log()
-    crowd = [named(f"N{number}") for number in range(ageing.LEAVING_AT_ONCE * 5 // 2)]
+    crowd = [named(f"N{number}") for number in range(aging.MAX_REMOVED_AT_ONCE * 5 // 2)]
     for one in (log, other):
         one.day(0, *msgspec.json.decode(msgspec.json.encode(crowd), type=list[InboundEvent]))
     left = []
@@ -165,7 +165,7 @@ def test_many_names_leave_some_per_minute_of_the_log() -> None:
         assert msgspec.to_builtins(other.floor.captured(), enc_hook=list) == msgspec.to_builtins(
             log.floor.captured(), enc_hook=list
         )
-    most = ageing.LEAVING_AT_ONCE
+    most = aging.MAX_REMOVED_AT_ONCE
     assert left == [most * 3 // 2 + 2, most // 2 + 2, 2, 2]
 
 
@@ -238,7 +238,7 @@ def test_it_is_as_a_list_of_last_days_says(steps: list[tuple[int, str, bool]]) -
             log.restart()
         first = MIDDAY.timestamp() // DAY
         today = (MIDDAY.timestamp() + (day + 0.01) * DAY) // DAY - first
-        kept = {one for one, at in last.items() if at >= today - ageing.KEPT_DAYS}
+        kept = {one for one, at in last.items() if at >= today - aging.KEPT_DAYS}
         assert names(log.floor) == kept | {one.login for one in PLAN.agents} | {
             one.name for one in PLAN.services
         }
