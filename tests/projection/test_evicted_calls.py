@@ -46,7 +46,7 @@ def test_a_call_is_listed_while_it_is_out_of_memory() -> None:
     assert listed(end_of_entry(4)) == [(key, Result.HANDLED_WITHIN)]
 
 
-def test_a_call_that_is_not_stored_is_not_brought_back() -> None:
+def test_a_call_that_is_not_stored_is_not_reloaded() -> None:
     """A call that is not stored begins with the event that names it."""
     floor = new_floor()
     store = ProjectionStore(None, lambda: ticks(0), identity="log", heads={})

@@ -53,7 +53,7 @@ def entry_of_newest(data: Path, at_most: int = 100, removed: int = 0) -> int | N
         "UPDATE snapshots SET blob = x'00', checksum = NULL WHERE client = ? AND entry = 4",
     ],
 )
-def test_a_snapshot_that_cannot_be_used_gives_way_to_an_older_one(data: Path, fault: str) -> None:
+def test_an_older_snapshot_replaces_an_unusable_one(data: Path, fault: str) -> None:
     """Snapshots that are damaged, undecodable or from another release are not used."""
     assert [entry_of_newest(data), entry_of_newest(data, 3), entry_of_newest(data, 0)] == [
         4, 3, None,

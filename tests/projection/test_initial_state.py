@@ -13,7 +13,7 @@ from tests.projection.test_runner import CLIENT, House, run
 @pytest.mark.parametrize(
     ("version", "logged"), [(SNAPSHOT_VERSION, ["snapshot_unreadable"]), (999, [])]
 )
-def test_a_newest_snapshot_that_is_unusable_gives_way_to_an_older_one(
+def test_an_older_snapshot_is_used_if_the_newest_is_unusable(
     version: int, logged: list[str]
 ) -> None:
     """If the newest snapshot is damaged or has another version, the older one is used."""

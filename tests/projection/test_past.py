@@ -52,7 +52,7 @@ def whole(refold: Refold) -> list[bytes]:
     return list(snapshot_parts(refold.floor.captured()))
 
 
-def test_each_place_has_its_floor(house: House) -> None:
+def test_each_position_has_its_floor(house: House) -> None:
     """Each position gives the right floor, at the end of an entry and within an entry."""
     with past_floors(house.data, LIMITS) as floors:
         assert waiting(floors.floor(ACME, end_of_entry(1))) == []
@@ -65,7 +65,7 @@ def test_each_place_has_its_floor(house: House) -> None:
         assert floors.floor(CHILD, end_of_entry(1)).floor.state.entry == 1
 
 
-def test_an_earlier_floor_is_used_where_it_spares_work(house: House) -> None:
+def test_an_earlier_floor_is_reused_if_that_saves_work(house: House) -> None:
     """Reusing an earlier floor gives the same result as the snapshot."""
     with past_floors(house.data, LIMITS) as floors:
         first = floors.floor(ACME, end_of_entry(4))
@@ -78,7 +78,7 @@ def test_an_earlier_floor_is_used_where_it_spares_work(house: House) -> None:
         assert floors.floor(ACME, end_of_entry(2), after) is not after
 
 
-def test_damaged_snapshots_give_way_to_older_ones(house: House) -> None:
+def test_older_snapshots_replace_damaged_ones(house: House) -> None:
     """Older snapshots replace damaged ones, and without any snapshot the whole log is folded."""
     with past_floors(house.data, LIMITS) as floors:
         expected = whole(floors.floor(ACME, end_of_entry(6)))
@@ -101,7 +101,7 @@ def test_damaged_snapshots_give_way_to_older_ones(house: House) -> None:
     connection.close()
 
 
-def test_before_what_is_kept_it_says_from_when(house: House) -> None:
+def test_a_position_before_retention_has_the_first_possible_time(house: House) -> None:
     """The refusal names the first tick, because snapshots older than the log are not usable."""
     third = house.node.server.log.recorded_at(ACME, 4)
     house.close()
@@ -119,7 +119,7 @@ def test_before_what_is_kept_it_says_from_when(house: House) -> None:
     house.open()
 
 
-def test_what_is_removed_meanwhile_is_still_read(house: House) -> None:
+def test_entries_removed_meanwhile_are_still_read(house: House) -> None:
     """Data that is deleted during the read is still read, because files are read as of one time."""
     with past_floors(house.data, LIMITS) as floors:
         before = whole(floors.floor(ACME, end_of_entry(2)))
@@ -139,7 +139,7 @@ def test_a_folder_that_cannot_be_read_is_unavailable(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_reads_are_held_at_one_moment(house: House) -> None:
+def test_all_reads_are_as_of_one_moment(house: House) -> None:
     """A reader within ``held`` does not see later writes."""
     reader = LogReader(house.data / "log.db")
     with reader.held():

@@ -42,7 +42,7 @@ def figures(rows: Rows) -> dict[str, list[dict[str, Any]]]:
 
 @PATIENT
 @given(arrivals())
-def test_what_is_recomputed_is_as_if_in_order(floor: Arrivals) -> None:
+def test_late_events_give_the_same_figures_as_events_in_order(floor: Arrivals) -> None:
     """Events up to a quarter of an hour late give the same figures as events in order."""
     shuffled, in_order = (
         answers_to(floor.shuffled, floor.now),

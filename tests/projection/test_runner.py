@@ -131,7 +131,7 @@ def run(work: Callable[[House], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(begin())
 
 
-def test_what_is_fed_bears_its_place_and_its_class() -> None:
+def test_published_events_have_a_position_and_facets() -> None:
     """Event ids are the tokens of their positions, and every entry advances all feeds."""
 
     async def work(house: House) -> None:
@@ -169,7 +169,7 @@ def test_what_is_fed_bears_its_place_and_its_class() -> None:
     run(work)
 
 
-def test_a_feed_has_what_comes_while_it_is_switched_on() -> None:
+def test_a_feed_has_only_the_events_while_it_is_switched_on() -> None:
     """A feed has the events between the site entries that switch it on and off."""
 
     async def work(house: House) -> None:
@@ -186,7 +186,7 @@ def test_a_feed_has_what_comes_while_it_is_switched_on() -> None:
     run(work)
 
 
-def test_a_change_is_known_by_when_it_was_folded_too() -> None:
+def test_the_time_of_folding_of_a_change_is_kept() -> None:
     """The fold time is kept, because a response may be sent before a recorded entry is folded."""
 
     async def scenario() -> None:
@@ -246,7 +246,9 @@ def test_a_long_entry_looks_for_each_call_once(monkeypatch: pytest.MonkeyPatch) 
     run(work)
 
 
-def test_an_event_that_cannot_be_folded_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_event_that_cannot_be_folded_does_not_stop_the_fold(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The failure is counted, and the events before and after it are published."""
 
     async def work(house: House) -> None:
@@ -271,7 +273,7 @@ def test_an_event_that_cannot_be_folded_stops_nothing(monkeypatch: pytest.Monkey
     run(work)
 
 
-def test_what_a_newer_release_wrote_is_passed_over_and_told_once() -> None:
+def test_events_of_a_newer_release_are_skipped_and_logged_once() -> None:
     """Unknown types, unknown sites and invalid data are skipped, and the rest is published."""
 
     async def work(house: House) -> None:
@@ -296,7 +298,7 @@ def test_what_a_newer_release_wrote_is_passed_over_and_told_once() -> None:
     run(work)
 
 
-def test_who_waits_is_told_when_the_floor_folds_no_more() -> None:
+def test_waits_fail_when_the_floor_stops_folding() -> None:
     """Current and later waits fail, but there is no wait for entries that have been folded."""
 
     async def work(house: House) -> None:
@@ -321,7 +323,7 @@ def whole(floor: Observed) -> list[bytes]:
     return list(snapshot_parts(floor.floor.captured()))
 
 
-def test_a_snapshot_and_the_entries_behind_it_are_the_floor() -> None:
+def test_a_snapshot_plus_the_entries_after_it_give_the_floor() -> None:
     """A start from a snapshot gives the same floor and feeds as a projection that never stopped."""
 
     async def work(house: House) -> None:
@@ -351,7 +353,7 @@ def test_a_snapshot_and_the_entries_behind_it_are_the_floor() -> None:
     run(work)
 
 
-def test_a_snapshot_comes_after_so_many_events(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_snapshot_is_written_after_a_number_of_events(monkeypatch: pytest.MonkeyPatch) -> None:
     """No snapshot is taken earlier, and none is taken twice for the same events."""
     monkeypatch.setattr(runner, "SNAPSHOT_EVERY", 5)
     monkeypatch.setattr(runner, "PAST_EVERY", 5)
@@ -370,7 +372,7 @@ def test_a_snapshot_comes_after_so_many_events(monkeypatch: pytest.MonkeyPatch) 
     run(work)
 
 
-def test_a_slow_floor_leaves_more_snapshots(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_floor_writes_more_snapshots(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer events are enough for a snapshot if the last one is more than ``PAST_SECONDS`` old."""
     monkeypatch.setattr(runner, "PAST_EVERY", 4)
 
@@ -407,7 +409,7 @@ def test_each_hour_of_the_log_ends_with_a_snapshot() -> None:
     run(work)
 
 
-def test_a_quiet_floor_leaves_a_snapshot_by_the_hour() -> None:
+def test_a_quiet_floor_writes_an_hourly_snapshot() -> None:
     """A quiet floor takes a snapshot every hour if anything has happened since the last one."""
 
     async def work(house: House) -> None:
@@ -427,7 +429,7 @@ def test_a_quiet_floor_leaves_a_snapshot_by_the_hour() -> None:
     run(work)
 
 
-def test_a_floor_stopped_in_the_middle_of_an_entry_leaves_no_snapshot(
+def test_a_floor_stopped_in_the_middle_of_an_entry_writes_no_snapshot(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """No snapshot is taken, because a start from it would miss the rest of the entry."""
@@ -451,7 +453,7 @@ def test_a_floor_stopped_in_the_middle_of_an_entry_leaves_no_snapshot(
 
 
 @pytest.mark.parametrize("damage", ["version", "blob"])
-def test_a_snapshot_that_cannot_be_read_is_done_without(damage: str) -> None:
+def test_an_unreadable_snapshot_is_ignored(damage: str) -> None:
     """If a snapshot is damaged or has another version, the log is folded from its beginning."""
 
     async def work(house: House) -> None:
@@ -466,7 +468,7 @@ def test_a_snapshot_that_cannot_be_read_is_done_without(damage: str) -> None:
     run(work)
 
 
-def test_a_start_behind_the_retention_knows_the_site_of_then() -> None:
+def test_a_start_knows_the_site_if_its_entry_was_removed() -> None:
     """The site is known even if retention has removed the site's entry."""
 
     async def work(house: House) -> None:
@@ -495,7 +497,7 @@ async def ended_call(house: House, floor: Observed) -> None:
     house.clock.move(11 * 60)
 
 
-def test_a_call_that_was_let_go_comes_back_when_an_event_speaks_of_it() -> None:
+def test_an_event_reloads_an_evicted_call() -> None:
     """A late event is published with the call's known data, and changes the stored call."""
 
     async def work(house: House) -> None:
@@ -522,7 +524,7 @@ def test_a_call_that_was_let_go_comes_back_when_an_event_speaks_of_it() -> None:
     run(work)
 
 
-def test_a_call_is_found_while_the_entry_is_folded_that_let_it_go(
+def test_a_call_is_found_while_the_entry_that_evicted_it_is_folded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A request between two parts of a long entry also finds the call."""

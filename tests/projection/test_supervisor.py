@@ -100,7 +100,7 @@ def test_a_client_is_served_once_its_floor_has_caught_up() -> None:
     in_house(work)
 
 
-def test_a_plan_that_changed_is_an_entry_and_one_that_did_not_is_none() -> None:
+def test_only_a_changed_configuration_becomes_an_entry() -> None:
     """Only changed plans are appended, so that a restart adds nothing to the log."""
 
     async def work(house: House) -> None:
@@ -115,7 +115,7 @@ def test_a_plan_that_changed_is_an_entry_and_one_that_did_not_is_none() -> None:
     in_house(work)
 
 
-def test_a_floor_that_fails_is_begun_anew_and_feeds_nothing_twice(
+def test_a_failed_floor_is_restarted_and_publishes_nothing_twice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Until a failed floor is rebuilt, its client is unavailable and waits fail."""
@@ -145,7 +145,7 @@ def test_a_floor_that_fails_is_begun_anew_and_feeds_nothing_twice(
     assert {one["event"] for one in logged if one["log_level"] == "error"} == {"folding_failed"}
 
 
-def test_a_floor_is_begun_anew_as_soon_as_that_is_possible(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_floor_is_restarted_as_soon_as_possible(monkeypatch: pytest.MonkeyPatch) -> None:
     """The reason that prevents a start is logged, and the start is tried again."""
 
     async def work(house: House) -> None:
@@ -163,7 +163,7 @@ def test_a_floor_is_begun_anew_as_soon_as_that_is_possible(monkeypatch: pytest.M
     assert "folding_waits" in {one["event"] for one in logged}
 
 
-def test_one_clients_floor_is_no_other_clients_concern(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_floor_does_not_affect_other_clients(monkeypatch: pytest.MonkeyPatch) -> None:
     """While one client's floor fails, another client is still served."""
 
     async def work(house: House) -> None:
@@ -187,7 +187,9 @@ def test_one_clients_floor_is_no_other_clients_concern(monkeypatch: pytest.Monke
     in_house(work)
 
 
-def test_a_damaged_entry_is_told_and_waited_for_in_peace(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_entry_raises_an_error_and_retries_log_no_traceback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The caller of ``begin`` gets the error, and retries do not log tracebacks."""
 
     async def work(house: House) -> None:
@@ -217,7 +219,9 @@ def test_a_damaged_entry_is_told_and_waited_for_in_peace(monkeypatch: pytest.Mon
     assert {one["event"] for one in logged if one["log_level"] == "error"} == {"entry_damaged"}
 
 
-def test_a_stop_ends_a_floor_that_loses_a_cancellation(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopping_ends_a_floor_that_swallows_a_cancellation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Code that waits for NATS may lose a cancellation, but the node stops anyway."""
 
     async def work(house: House) -> None:
@@ -243,7 +247,7 @@ def test_a_stop_ends_a_floor_that_loses_a_cancellation(monkeypatch: pytest.Monke
     in_house(work)
 
 
-def test_a_damaged_entry_that_is_found_elsewhere_stops_nobody(
+def test_a_damaged_entry_that_is_recovered_stops_no_client(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The projection continues immediately, and its caller notices nothing."""
@@ -268,7 +272,7 @@ def test_a_damaged_entry_that_is_found_elsewhere_stops_nobody(
     assert not [one for one in in_house(work) if one["log_level"] == "error"]
 
 
-def test_a_client_that_is_gone_is_served_no_more() -> None:
+def test_a_removed_client_is_no_longer_served() -> None:
     """Waits for the client fail, and the log keeps its entries in case it returns."""
 
     async def work(house: House) -> None:
@@ -288,7 +292,7 @@ def test_a_client_that_is_gone_is_served_no_more() -> None:
     in_house(work)
 
 
-def test_a_start_goes_on_from_the_snapshots_that_closing_left(
+def test_a_start_continues_from_the_snapshots_written_at_close(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A client whose snapshot cannot be written does not affect other clients."""
@@ -319,7 +323,7 @@ def test_a_start_goes_on_from_the_snapshots_that_closing_left(
     assert [one["client"] for one in logged if one["event"] == "snapshot_failed"] == [ACME]
 
 
-def test_quiet_floors_leave_their_snapshots_in_time() -> None:
+def test_quiet_floors_write_snapshots_in_time() -> None:
     """Quiet floors whose last snapshot is old write a new one."""
 
     async def work(house: House) -> None:
@@ -359,7 +363,7 @@ def test_a_floor_that_cannot_start_is_rebuilt_in_the_background(
     in_house(work)
 
 
-def test_whoever_begins_a_floor_is_told_when_its_client_goes(
+def test_a_wait_for_a_floor_fails_when_its_client_is_removed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A projection that ``end`` has stopped is never ready, so its caller must get an error."""
@@ -380,7 +384,7 @@ def test_whoever_begins_a_floor_is_told_when_its_client_goes(
     in_house(work)
 
 
-def test_a_snapshot_that_fails_keeps_no_other_floor_from_its_own(
+def test_a_failed_snapshot_does_not_prevent_those_of_other_floors(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Quiet floors are saved one after the other, even if one of them fails."""

@@ -36,13 +36,13 @@ def test_coming_back_from_hold_continues_the_visit_to_in_call() -> None:
     assert (row.average_talk_time, row.average_hold_time) == ("50", "13")
 
 
-def test_the_visit_under_way_counts() -> None:
+def test_the_current_visit_counts() -> None:
     """The agent was ready for 10 s earlier, and has now been ready for 4 s."""
     row = averages(24, agent("READY", 0, service=10), agent("NOT_READY", 10), agent("READY", 20))
     assert (row.average_ready_time, row.average_not_ready_time) == ("7", "10")
 
 
-def test_all_agents_of_the_filter_count_gone_ones_too() -> None:
+def test_all_selected_agents_count_including_logged_off_ones() -> None:
     """Agents that have logged off count, but only on the requested services."""
     events = (
         agent("READY", 0, service=10),
@@ -63,7 +63,7 @@ def test_a_visit_counts_for_each_service_that_it_touches() -> None:
     assert averages(90, *events).average_ready_time == "45"
 
 
-def test_nobody_has_an_average_of_0() -> None:
+def test_averages_without_agents_are_0() -> None:
     """Without agents, there is still one row, with averages of 0 and the time of the response."""
     row = averages(5)
     assert row.average_ready_time == "0"

@@ -41,7 +41,7 @@ def services(row: AgentServices) -> dict[int | None, tuple[int, int]]:
     return {one.id: (one.ready_duration, one.inbound_calls) for one in row.services}
 
 
-def test_the_old_method_lists_who_is_there_now_and_the_new_one_who_was_today() -> None:
+def test_stats_lists_present_agents_and_stats_ex_all_agents_of_today() -> None:
     """The old method shows an agent at its current service, and the new one at all of today's."""
     floor = day_of(
         agent("READY", 0, service=10),
@@ -60,7 +60,7 @@ def test_the_old_method_lists_who_is_there_now_and_the_new_one_who_was_today() -
     assert services(agent_statistics_ex(scopes(floor), now).all()[0]) == {10: (30, 0), 20: (70, 0)}
 
 
-def test_who_skips_a_preview_that_nobody_heard_log_on_is_ready() -> None:
+def test_an_agent_without_a_logon_that_skips_a_preview_is_ready() -> None:
     """A source may connect during the day, so an agent who is offered a call counts as present."""
     floor = day_of(agent("PREVIEW_DIAL_OFFERED", 0, service=10), agent("PREVIEW_DIAL_SKIPPED", 20))
     (row,) = agent_statistics(scopes(floor, 10), seen(50)).all()
@@ -83,7 +83,7 @@ def test_calls_count_for_the_service_that_offered_them() -> None:
     assert only(agent_statistics(scopes(floor, 20), seen(31)).all()).inbound_calls == 0
 
 
-def test_two_agents_of_one_call_are_both_credited() -> None:
+def test_a_call_counts_for_both_of_its_agents() -> None:
     """If a call returns to a service, both agents that answered it have it in their counts."""
     floor = day_of(
         call("call.start", 0, service=10, direction="INBOUND"),
@@ -98,7 +98,7 @@ def test_two_agents_of_one_call_are_both_credited() -> None:
     assert [row.inbound_calls for row in rows] == [1, 1]
 
 
-def test_an_agent_of_no_known_service_is_seen_by_who_sees_everything() -> None:
+def test_an_agent_without_a_service_is_visible_to_users_without_limits() -> None:
     """The row of an unknown service has no id, and no filter selects it."""
     floor = day_of(agent("READY", 0), agent("READY", 0, "BOB", service=10))
     rows = agent_statistics_ex(scopes(floor), seen(5)).all()
@@ -106,7 +106,7 @@ def test_an_agent_of_no_known_service_is_seen_by_who_sees_everything() -> None:
     assert len(agent_statistics(scopes(floor, 10), seen(5)).all()) == 1
 
 
-def test_an_agent_without_a_name_goes_by_its_login() -> None:
+def test_an_agent_without_a_name_is_shown_by_its_login() -> None:
     """The login replaces a missing name, because a row without a name would be useless."""
     floor = day_of(agent("READY", 0, service=10))
     assert only(agent_statistics(scopes(floor), seen(1)).all()).agent_name == "ANN"
@@ -172,7 +172,7 @@ def test_an_agent_s_durations_sum_to_its_logged_in_time(events: list[InboundEven
 
 
 @given(ANY_EVENTS, st.integers(0, 40))
-def test_a_restart_at_any_place_gives_the_same_answers(
+def test_a_restart_at_any_position_gives_the_same_answers(
     events: list[InboundEvent], cut: int
 ) -> None:
     """Folding from a snapshot gives the same rows in the same order as folding all events."""

@@ -49,7 +49,7 @@ def states(rows: list[AgentDetails]) -> list[tuple[str, str]]:
     return [(row.agent_login_id, row.state) for row in rows]
 
 
-def test_the_call_in_hand_is_shown_as_far_as_it_is_known() -> None:
+def test_the_known_data_of_the_current_call_is_shown() -> None:
     """The agent's event provides the call's data, and the call's own events provide the rest."""
     floor = day_of(
         call("call.start", 0, service=10, direction="INBOUND", callerId="650", account="a1"),
@@ -79,7 +79,7 @@ def test_a_free_agent_has_no_call() -> None:
     assert (row.transaction_id, row.session_id, row.phone) == (None, None, None)
 
 
-def test_changed_after_keeps_what_changed_and_adds_who_left() -> None:
+def test_changed_after_returns_changed_and_logged_off_agents() -> None:
     """Changes in the given ms are included. An agent that has logged off is shown with state 0."""
     floor = folded(
         PLAN,
@@ -110,7 +110,7 @@ def test_changed_after_keeps_what_changed_and_adds_who_left() -> None:
     assert changed(30.001) == []
 
 
-def test_changed_after_keeps_a_change_that_was_taken_since() -> None:
+def test_changed_after_returns_a_change_recorded_since_then() -> None:
     """An event's own time may be old, and it may have changed only the service or the reason."""
     events = [
         agent("READY", 0, service=10),
@@ -131,7 +131,7 @@ def test_changed_after_keeps_a_change_that_was_taken_since() -> None:
     assert changed(45) == []
 
 
-def test_changed_after_keeps_a_change_of_the_same_millisecond() -> None:
+def test_changed_after_returns_a_change_of_the_same_millisecond() -> None:
     """A response may be sent just before an event is recorded in the same millisecond."""
     floor = new_floor(PLAN)
     floor.begin_entry(2, ticks(50))
@@ -142,7 +142,7 @@ def test_changed_after_keeps_a_change_of_the_same_millisecond() -> None:
     assert [one.agent_name for one in shown] == ["ANN"]
 
 
-def test_changed_after_keeps_a_change_that_was_on_its_way_to_the_floor() -> None:
+def test_changed_after_returns_a_change_that_was_not_folded_yet() -> None:
     """The change was recorded before the last response but folded after it."""
     floor = new_floor(PLAN)
     floor.folded.now = 1000 * 55 + seen(0).now
@@ -153,7 +153,7 @@ def test_changed_after_keeps_a_change_that_was_on_its_way_to_the_floor() -> None
     assert agent_status(scopes(floor), seen(60), seen(56).now).all() == []
 
 
-def test_changes_are_remembered_for_as_long_as_an_entry_can_be_on_its_way() -> None:
+def test_changes_are_kept_for_the_longest_lag_of_an_entry() -> None:
     """Older changes are forgotten, because their recorded time is then enough to find them."""
     times = FoldTimes()
     times.now = 1
@@ -165,7 +165,7 @@ def test_changes_are_remembered_for_as_long_as_an_entry_can_be_on_its_way() -> N
     assert times.of_agents == {8: 2}
 
 
-def test_an_agent_that_was_never_logged_in_did_not_log_off() -> None:
+def test_an_agent_that_never_logged_in_is_not_returned_as_logged_off() -> None:
     """A LOGOFF of an unknown agent changes nothing that is visible."""
     floor = day_of(agent("LOGOFF", 5, service=10))
     assert agent_status(scopes(floor), seen(6), 0).all() == []
@@ -194,7 +194,7 @@ def agents_in_order(draw: st.DrawFn) -> list[InboundEvent]:
 
 
 @given(agents_in_order(), st.integers(0, 30))
-def test_a_snapshot_and_the_feed_since_is_the_next_snapshot(
+def test_a_response_plus_the_changes_since_equals_the_next_response(
     events: list[InboundEvent], cut: int
 ) -> None:
     """A wallboard that applies the feed to a status response shows the next status response."""
@@ -252,7 +252,7 @@ def with_a_hidden_call() -> Floor:
     return floor
 
 
-def test_a_hidden_service_s_call_is_blank() -> None:
+def test_a_call_of_a_hidden_service_is_blank() -> None:
     """A limited user sees the agent without the hidden call, and never sees the hidden service."""
     floor = with_a_hidden_call()
     rows = agent_status(visible(floor, limits=frozenset({(1, 1)})).scopes(), seen(9)).all()

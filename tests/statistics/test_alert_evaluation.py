@@ -53,7 +53,7 @@ def values(floor: Floor, now: int = NOON) -> dict[tuple[str, int | None], tuple[
     return {(one.rule.figure, one.service): (one.value, one.calls) for one in found}
 
 
-def test_figures_of_the_day_and_of_the_interval_are_those_of_the_methods() -> None:
+def test_figures_equal_those_of_the_methods() -> None:
     """Values equal the statistics for every service, and are zero for a service without calls."""
     floor = floor_with(rule("longestCallInQueue"), rule("interval.offered"), rule("totalHandled"))
     found = values(floor)
@@ -64,13 +64,13 @@ def test_figures_of_the_day_and_of_the_interval_are_those_of_the_methods() -> No
     assert values(floor, NOON + 900_000)["interval.offered", 10] == (0, 0)
 
 
-def test_a_service_that_nobody_works_for_is_judged_too() -> None:
+def test_a_service_without_agents_is_evaluated() -> None:
     """A rule can alert on ``totalAgents`` below one, so services without agents have values."""
     assert values(floor_with(rule("totalAgents")))["totalAgents", 12] == (0, 0)
     assert values(floor_with(rule("percentComplete")))["percentComplete", 12] == (None, 0)
 
 
-def test_silence_is_since_the_newest_event_and_is_of_the_client() -> None:
+def test_silence_is_the_time_since_the_client_s_newest_event() -> None:
     """Silence has no value before the client's first event."""
     floor = floor_with(rule("silence"))
     floor.state.heard_at = (NOON - 61_000) * 10_000
@@ -91,7 +91,7 @@ def test_outside_its_hours_a_rule_has_no_value() -> None:
     ("more", "services"),
     [({}, {10, 11, 12}), ({"services": (12, 99)}, {12}), ({"call_centers": (5,)}, {10, 11})],
 )
-def test_a_rule_is_for_the_services_that_it_names(
+def test_a_rule_applies_to_the_services_that_it_names(
     more: dict[str, tuple[int, ...]], services: set[int]
 ) -> None:
     """A rule ignores ids that the floor does not know."""

@@ -27,7 +27,7 @@ def visibility() -> Visibility:
 
 
 @pytest.mark.parametrize("method", list(METHODS))
-def test_step_by_step_it_is_the_whole_answer(visibility: Visibility, method: str) -> None:
+def test_the_steps_give_the_whole_answer(visibility: Visibility, method: str) -> None:
     """The steps give the same JSON regardless of how the rows are sliced."""
     question = Question(method)  # type: ignore[arg-type]  # each of the methods' names
     steps = answer_steps(question, visibility, Moment(5_000))

@@ -55,7 +55,7 @@ def answered(house: House, entry: int, question: Question) -> PastAnswer:
 
 
 @pytest.mark.parametrize("method", list(METHODS))
-def test_what_is_kept_changes_no_answer(house: House, method: str) -> None:
+def test_reusing_floors_changes_no_answer(house: House, method: str) -> None:
     """A question about a past time has the same answer in any order of requests."""
     question = Question(method)  # type: ignore[arg-type]  # each of the methods' names
     first = {entry: answered(house, entry, question) for entry in (1, 2, 3)}
@@ -63,7 +63,7 @@ def test_what_is_kept_changes_no_answer(house: House, method: str) -> None:
         assert answered(house, entry, question) == first[entry]
 
 
-def test_the_newest_event_is_that_of_then(house: House) -> None:
+def test_the_newest_event_is_the_newest_at_that_time(house: House) -> None:
     """``newest_event`` is when the event was recorded, or 0 if the log had only the site."""
     question = Question("service/stats")
     newest = [answered(house, entry, question).newest_event for entry in (1, 2, 3)]
@@ -71,7 +71,7 @@ def test_the_newest_event_is_that_of_then(house: House) -> None:
     assert 0 < newest[1] < newest[2]
 
 
-def test_a_refusal_is_raised_and_leaves_the_next_answer_right(house: House) -> None:
+def test_an_error_does_not_affect_the_next_answer(house: House) -> None:
     """An id that did not exist then is refused, and the cached floor stays valid."""
     before = answered(house, 3, Question("service/stats"))
     with pytest.raises(InvalidParameter, match=r"filter\.service names 77"):
@@ -79,7 +79,7 @@ def test_a_refusal_is_raised_and_leaves_the_next_answer_right(house: House) -> N
     assert answered(house, 3, Question("service/stats")) == before
 
 
-def test_what_cannot_be_computed_says_from_when(house: House) -> None:
+def test_an_unavailable_answer_has_the_first_possible_time(house: House) -> None:
     """The refusal has the first tick that can be requested."""
     house.close()
     connection = apsw.Connection(str(house.data / "log.db"))

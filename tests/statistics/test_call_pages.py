@@ -13,7 +13,7 @@ PLACES = st.lists(
 
 
 @given(PLACES, st.integers(1, 4))
-def test_pages_join_to_the_sorted_list(sort_keys: list[CallSortKey], limit: int) -> None:
+def test_the_pages_form_the_sorted_list(sort_keys: list[CallSortKey], limit: int) -> None:
     """Pages are the same for any order in which rows are added, and each one has the total."""
     after, found = None, []
     while True:
@@ -31,7 +31,7 @@ def test_pages_join_to_the_sorted_list(sort_keys: list[CallSortKey], limit: int)
     assert found == sorted(sort_keys)
 
 
-def test_what_cannot_be_on_the_page_is_counted_and_dropped() -> None:
+def test_rows_beyond_the_page_are_counted_and_dropped() -> None:
     """Once a page is full of earlier rows, later rows are only counted."""
     page: CallPage[None] = CallPage((0, 0, ""), 2)
     for at in range(1, 12):

@@ -30,7 +30,7 @@ def listed(floor: Floor, seconds: float, wanted: CampaignFilter = CampaignFilter
     return [row.campaign_id for row in rows]
 
 
-def test_a_campaign_is_of_today_when_it_was_updated_or_had_a_call() -> None:
+def test_a_campaign_updated_or_called_today_is_listed() -> None:
     """A campaign that was active only yesterday is not listed."""
     floor = day_of(
         update(-DAY, 1, service=10),
@@ -42,7 +42,7 @@ def test_a_campaign_is_of_today_when_it_was_updated_or_had_a_call() -> None:
     assert listed(floor, 20 - DAY) == [1, 2, 3]
 
 
-def test_a_call_that_only_its_end_connects_with_a_campaign_counts() -> None:
+def test_a_call_whose_campaign_only_its_end_names_counts() -> None:
     """A campaign that only a ``call.end`` names is listed with the call's service."""
     floor = day_of(
         call("call.start", 0, service=20, direction="OUTBOUND"), call("call.end", 5, campaign=7)
@@ -52,14 +52,14 @@ def test_a_call_that_only_its_end_connects_with_a_campaign_counts() -> None:
 
 
 @pytest.mark.parametrize("state", ["DEACTIVATED", "SCHEDULED_UNBUILT", "READY_UNBUILT"])
-def test_campaigns_that_are_not_built_are_left_out(state: str) -> None:
+def test_campaigns_that_are_not_built_are_omitted(state: str) -> None:
     """A campaign that is not built is left out, but selecting it in a filter is not an error."""
     floor = day_of(update(0, 5, service=10, state=state))
     assert listed(floor, 1) == []
     assert listed(floor, 1, CampaignFilter(frozenset({5}))) == []
 
 
-def test_counts_that_are_not_known_yet_are_left_out() -> None:
+def test_unknown_counts_are_omitted() -> None:
     """Unknown counts are omitted instead of zero, until a later report adds them."""
     floor = day_of(update(0, service=10, uploaded=15, timezones={"ET": 5, "GU": 1}))
     row = plain(only(campaign_statistics(visible(floor), CampaignFilter(), seen(1)).all()))
@@ -95,7 +95,7 @@ def test_campaigns_are_found_by_id_by_service_and_by_call_center() -> None:
     assert listed(floor, 1, CampaignFilter(of=center)) == [1, 2]
 
 
-def test_an_id_that_is_unknown_or_out_of_sight_is_an_error() -> None:
+def test_an_unknown_or_hidden_id_is_an_error() -> None:
     """The error names the id, and does not reveal whether the id exists."""
     floor = day_of(update(0, 1, service=10), update(0, 3, service=77))
     limited = visible(floor, limits=frozenset({(1, 1)}))
@@ -106,7 +106,7 @@ def test_an_id_that_is_unknown_or_out_of_sight_is_an_error() -> None:
     assert [row.campaign_id for row in rows] == [1]
 
 
-def test_a_campaign_bears_the_name_that_a_source_gave_it() -> None:
+def test_a_campaign_has_the_name_that_a_source_gave_it() -> None:
     """The name comes from an event or a report, and is omitted if neither has one."""
     floor = day_of(update(0, 5), update(0, "Spring"), update(1, 6, name="Autumn"))
     rows = campaign_statistics(visible(floor), CampaignFilter(), seen(2)).all()

@@ -89,7 +89,7 @@ def one_a_turn(floor: Floor) -> list[Scope]:
 
 @pytest.mark.parametrize("method", METHODS)
 @given(before=EVENTS, meanwhile=EVENTS, change=st.booleans())
-def test_what_is_folded_meanwhile_does_not_show(
+def test_events_folded_during_a_scan_are_not_shown(
     method: str, before: list[InboundEvent], meanwhile: list[InboundEvent], *, change: bool
 ) -> None:
     """All rows show the state and the site's names as they were at the start of the scan."""
@@ -108,7 +108,7 @@ def test_what_is_folded_meanwhile_does_not_show(
     assert not floor.hooks
 
 
-def test_the_floor_is_let_go_when_the_reader_leaves() -> None:
+def test_a_closed_scan_releases_the_floor() -> None:
     """A canceled request leaves no hooks behind that would slow the fold down."""
     floor = new_floor()
     fold_all(floor, [agent("READY", 0, who, service=10) for who in ("ANN", "BOB", 9)])
@@ -119,7 +119,7 @@ def test_the_floor_is_let_go_when_the_reader_leaves() -> None:
     slices.close()
 
 
-def test_what_fits_into_a_slice_is_read_at_once() -> None:
+def test_rows_that_fit_into_one_slice_are_read_at_once() -> None:
     """A scan of one row needs no hooks, and does not show later events."""
     floor = new_floor()
     fold_all(floor, [agent("READY", 0, service=10)])
@@ -129,7 +129,7 @@ def test_what_fits_into_a_slice_is_read_at_once() -> None:
     assert [row.state for row in slices.all()] == ["Ready"]
 
 
-def test_rows_come_by_id_and_none_is_left_out() -> None:
+def test_all_rows_are_returned_in_the_order_of_ids() -> None:
     """A scan orders its ids, which may be given in any order."""
     floor: Floor = new_floor()
     read = Scan({9, 7, 8}, lambda one: None if one == 8 else one, floor.hooks.agents, 1)
@@ -160,7 +160,7 @@ class Counted:
 
 
 @pytest.mark.parametrize("number", [300, 600])
-def test_no_turn_makes_more_rows_than_it_may(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_turn_exceeds_its_number_of_rows(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """No turn builds more than 50 rows, however many calls, services or campaigns there are."""
     floor = new_floor()
     for one in range(number):

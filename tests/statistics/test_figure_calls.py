@@ -194,7 +194,7 @@ def long_call(draw: st.DrawFn) -> list[tuple[InboundEvent, str]]:
 
 @settings(max_examples=tries(60))
 @given(long_call())
-def test_a_call_whose_oldest_steps_are_folded_is_listed_all_the_same(
+def test_a_call_with_compacted_steps_is_listed(
     steps: list[tuple[InboundEvent, str]],
 ) -> None:
     """Lists and figures agree even if calls keep only six steps."""
@@ -206,7 +206,7 @@ def test_a_call_whose_oldest_steps_are_folded_is_listed_all_the_same(
 
 
 @pytest.mark.parametrize(("figure", "expected"), [("totalOffered", 40), ("totalAbandoned", 10)])
-def test_a_page_shows_the_floor_as_of_its_beginning(figure: Figure, expected: int) -> None:
+def test_a_page_shows_the_floor_at_the_start_of_the_read(figure: Figure, expected: int) -> None:
     """Calls that change, leave memory or return during the read are shown as they were before."""
     house = House()
     for number in range(40):

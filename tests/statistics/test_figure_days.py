@@ -31,13 +31,13 @@ def read(
     return read_figure_day(VIEW, Moment(now), figure, (start, end), first_page_day)
 
 
-def test_without_an_interval_it_is_today() -> None:
+def test_without_an_interval_the_day_is_today() -> None:
     """A request without an interval is about today, for a current figure, too."""
     assert read() == (TODAY, None, None)
     assert read(figure="callsWithAgent") == (TODAY, None, None)
 
 
-def test_an_interval_is_of_its_own_day() -> None:
+def test_an_interval_selects_its_own_day() -> None:
     """An interval may lie within today or the last 24 hours."""
     assert read(NOON - HOUR, NOON) == (TODAY, NOON - HOUR, NOON)
     assert read(MIDNIGHT - HOUR, MIDNIGHT) == (TODAY - 1, MIDNIGHT - HOUR, MIDNIGHT)
@@ -59,19 +59,19 @@ def test_an_interval_is_of_its_own_day() -> None:
         (-300_000, NOON),
     ],
 )
-def test_another_interval_is_refused(start: object, end: object) -> None:
+def test_other_intervals_are_refused(start: object, end: object) -> None:
     """Intervals that are partial, misaligned, too old or on two days are refused."""
     with pytest.raises(InvalidParameter, match=r"start|end"):
         read(start, end)
 
 
-def test_a_figure_of_now_has_no_interval() -> None:
+def test_a_live_figure_has_no_interval() -> None:
     """A current figure exists only for the present, so an interval is refused."""
     with pytest.raises(InvalidParameter, match="leave out start and end"):
         read(NOON, NOON + HOUR, figure="totalCallsInQueue")
 
 
-def test_pages_of_yesterday_can_be_read_on_for_an_hour() -> None:
+def test_yesterday_s_pages_can_be_read_for_an_hour_after_midnight() -> None:
     """A list that was begun before midnight can be read to its end for an hour."""
     assert read(now=MIDNIGHT + HOUR - 1, first_page_day=TODAY - 1).day == TODAY - 1
     assert read(first_page_day=TODAY).day == TODAY

@@ -255,7 +255,7 @@ def busy_floor(services: int) -> Floor:
     return floor
 
 
-def test_a_second_request_makes_only_what_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_request_computes_only_changed_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the rows of current intervals and those that a late event changes are built again."""
     made, cache, floor = Made(monkeypatch), IntervalCache(), busy_floor(4)
     now = 900.0 * 20 - 1
@@ -269,7 +269,9 @@ def test_a_second_request_makes_only_what_has_changed(monkeypatch: pytest.Monkey
     assert made.of(floor, now + 900, cache) == 4 * 69
 
 
-def test_a_request_of_one_service_serves_one_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_cached_for_one_service_serve_a_request_for_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Rows are cached by service, so requests with different filters share them."""
     made, cache, floor = Made(monkeypatch), IntervalCache(), busy_floor(3)
     now = seen(900.0 * 20 - 1)
@@ -277,7 +279,7 @@ def test_a_request_of_one_service_serves_one_of_all(monkeypatch: pytest.MonkeyPa
     assert made.of(floor, 900.0 * 20 - 1, cache) == 2 * 68 + 1
 
 
-def test_a_client_does_not_push_out_the_rows_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_does_not_evict_the_rows_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
     """At the total limit, the largest client drops rows and then adds no more."""
     made, floors = Made(monkeypatch), [busy_floor(6), busy_floor(1)]
     floors[1].state.client = 2
@@ -293,7 +295,7 @@ def test_a_client_does_not_push_out_the_rows_of_another(monkeypatch: pytest.Monk
     assert made.of(floors[0], now, cache) < 6 * 68
 
 
-def test_at_its_limit_a_client_keeps_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_at_its_limit_a_client_keeps_its_cached_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests read all services in order, so the last service must not evict the first."""
     made, floor = Made(monkeypatch), busy_floor(6)
     cache = IntervalCache(IntervalCacheLimits(client_bytes=40_000))
@@ -359,7 +361,7 @@ def finish(answer: ResponseInProgress) -> None:
 
 @pytest.mark.parametrize("wanted", [EVERYTHING, ServiceFilter(services=frozenset({3}))])
 @pytest.mark.parametrize("turns", [0, 10], ids=["before", "after"])
-def test_a_joined_interval_that_was_wrong_at_the_beginning_is_not_read(
+def test_a_joined_interval_that_was_outdated_at_the_start_is_not_read(
     turns: int, wanted: ServiceFilter
 ) -> None:
     """Another answer corrects the interval before or after this one has read the services."""
@@ -395,7 +397,7 @@ def test_joined_rows_can_reach_further_than_the_run_of_a_service() -> None:
     asked.ask()
 
 
-def test_joined_rows_are_corrected_by_what_comes_before_their_services_are_read() -> None:
+def test_changes_before_the_services_are_read_correct_joined_rows() -> None:
     """An event arrives for a finished quarter hour before a run with it is cached."""
     asked = Asked(8)
     asked.ask()
@@ -418,7 +420,7 @@ def test_rows_that_another_answer_found_to_have_changed_are_not_joined() -> None
     asked.ask()
 
 
-def test_joined_rows_are_dropped_with_the_runs_that_tell_their_changes() -> None:
+def test_joined_rows_are_dropped_with_the_runs_that_report_their_changes() -> None:
     """A service without a request for ten minutes is dropped, and its joined rows are, too."""
     asked = Asked(8, IntervalCacheLimits(client_bytes=Asked(8).filled() + 10_000))
     asked.filled()
@@ -448,7 +450,7 @@ def test_rows_are_joined_only_if_the_runs_of_all_services_are_kept() -> None:
     assert not asked.floor_cache.joined
 
 
-def test_rows_begin_with_the_agents_that_are_known_to_have_been_there() -> None:
+def test_dropping_a_day_drops_its_number_of_agents() -> None:
     """When the day before yesterday is dropped, so is the number of agents since then."""
     cache, floor = IntervalCache(), new_floor()
     day = 86_400

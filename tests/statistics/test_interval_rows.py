@@ -22,7 +22,7 @@ def test_percentiles_are_nearest_ranks() -> None:
     assert (row.offered, row.handled, row.queue_max) == (10, 10, 10)
 
 
-def test_the_most_agents_are_carried_into_intervals_without_a_change() -> None:
+def test_agents_max_is_carried_into_intervals_without_a_change() -> None:
     """Two agents log on at noon, and one of them logs off in the second hour."""
     events = [agent("READY", 0, "ANN", service=10), agent("READY", 1, "BOB", service=10)]
     floor = folded(PLAN, events)
@@ -32,7 +32,7 @@ def test_the_most_agents_are_carried_into_intervals_without_a_change() -> None:
     assert [row.agents_max for row in rows] == [2, 2, 1, 1]
 
 
-def test_a_call_that_a_clock_ahead_puts_into_the_next_interval_is_there_at_once() -> None:
+def test_a_call_whose_source_s_clock_is_ahead_is_in_the_next_interval() -> None:
     """A future interval is shown at once, because the intervals would not add up without it."""
     floor = folded(PLAN, [call("call.queue", 1000, 1, service=10)])
     (row,) = rows_of(floor, 800)
@@ -40,7 +40,7 @@ def test_a_call_that_a_clock_ahead_puts_into_the_next_interval_is_there_at_once(
 
 
 @given(st.lists(st.integers(0, 10**6), min_size=COLUMNS, max_size=COLUMNS))
-def test_every_counter_is_shown_in_its_own_figure(counted: list[int]) -> None:
+def test_every_counter_has_its_own_figure(counted: list[int]) -> None:
     """Columns are read by position, so each counter must be in the right place."""
     row = interval_row(Service(id=7, name="-"), (0, 900_000, True), counted, (1, 2, 3), (4, 5))
     assert (row.service_id, row.offered, row.handled) == ("7", counted[0], counted[1])

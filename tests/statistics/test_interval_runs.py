@@ -20,7 +20,9 @@ STEPS = st.lists(
 
 
 @given(st.integers(0, 20), STEPS, st.integers(0, 90), st.integers(0, 120))
-def test_a_run_is_a_list(first: int, steps: list[tuple[str, object]], begin: int, end: int) -> None:
+def test_a_run_behaves_like_a_list(
+    first: int, steps: list[tuple[str, object]], begin: int, end: int
+) -> None:
     """Rows can be added and cut off, and the sizes reflect the memory in use."""
     run, model, empty = (
         IntervalRun(DAY, LENGTH, first),

@@ -36,7 +36,7 @@ def test_six_intervals_of_five_minutes_end_now() -> None:
     assert ends == [seen(360 - ago).now for ago in (1500, 1200, 900, 600, 300, 0)]
 
 
-def test_only_right_parties_count_each_call_once() -> None:
+def test_only_right_party_contacts_count_once_per_call() -> None:
     """Only the latest disposition counts, so a call that becomes a wrong party is removed."""
     floor = day_of(
         *said("WPC", 10),
@@ -51,7 +51,7 @@ def test_only_right_parties_count_each_call_once() -> None:
     assert totals(floor, 500, 20) == [0, 0, 0, 0, 0, 1]
 
 
-def test_a_disposition_of_the_future_waits_for_its_time() -> None:
+def test_a_future_disposition_counts_from_its_own_time() -> None:
     """A disposition in the future is possible, because a source's clock may be ahead."""
     floor = day_of(*said("RPC", 100))
     assert sum(totals(floor, 99.999)) == 0

@@ -33,7 +33,7 @@ def test_an_agent_that_has_been_ready_for_40_s_adds_40_s() -> None:
     assert figures("America/New_York", begin, at(begin) + 40_999).ready_duration == 40
 
 
-def test_only_the_time_since_midnight_is_today_s() -> None:
+def test_only_time_since_midnight_counts_today() -> None:
     """A state that began yesterday counts as a visit today."""
     floor = folded(
         plan("America/New_York"), [agent_at("READY", "2026-11-22T22:00:00-05:00", service=10)]
@@ -62,7 +62,7 @@ def test_only_the_time_since_midnight_is_today_s() -> None:
         ("Pacific/Kiritimati", "2026-06-05", 24),
     ],
 )
-def test_a_day_is_as_long_as_the_calendar_has_it(zone: str, day: str, hours: float) -> None:
+def test_a_day_has_the_length_of_the_calendar_day(zone: str, day: str, hours: float) -> None:
     """The time of an agent that is ready over two midnights is divided among the days."""
     here = ZoneInfo(zone)
     start = datetime.fromisoformat(day).replace(tzinfo=here)
@@ -78,7 +78,7 @@ def test_a_day_is_as_long_as_the_calendar_has_it(zone: str, day: str, hours: flo
     assert spent[-2:] == [hours * HOUR, HOUR]
 
 
-def test_a_quiet_agent_adds_nothing_more() -> None:
+def test_a_quiet_agent_adds_no_more_time() -> None:
     """Sixteen hours after its last event, an agent is no longer shown and its time stops."""
     begin = at("2026-11-23T01:00:00-05:00")
     floor = folded(plan("America/New_York"), [agent_at("READY", begin, service=10)])
@@ -92,7 +92,7 @@ def test_a_quiet_agent_adds_nothing_more() -> None:
     assert agent_statistics_ex(scopes(floor), tomorrow).all() == []
 
 
-def test_what_arrives_for_a_quiet_agent_counts_again() -> None:
+def test_an_event_makes_a_quiet_agent_count_again() -> None:
     """When the next event arrives, the whole time before it counts for the previous state."""
     begin = at("2026-11-23T01:00:00-05:00")
     events = [agent_at("READY", begin, service=10), agent_at("NOT_READY", begin + 20 * HOUR)]

@@ -58,7 +58,7 @@ def test_a_time_is_milliseconds_or_iso_8601(given: object, ms: int | None) -> No
     "given",
     ["yesterday", True, 1.5, [], {}, 10**40, "9" * 40, "9" * 4301, "9" * 17, "0000-01-01", "٣" * 9],
 )
-def test_anything_else_is_no_time(given: object) -> None:
+def test_other_values_are_not_times(given: object) -> None:
     """The error names the request's member."""
     with pytest.raises(InvalidParameter, match="stateChangedAfter must be a time"):
         read_changed_after(given, ZONE)

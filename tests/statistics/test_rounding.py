@@ -16,7 +16,7 @@ def test_a_mean_is_rounded_half_up() -> None:
     assert mean_seconds(134_850 * 7, 7) == 135
 
 
-def test_nothing_has_a_mean_and_a_rate_of_0() -> None:
+def test_the_mean_and_rate_of_nothing_are_0() -> None:
     """A mean or rate of nothing is 0, without a division by zero."""
     assert mean_seconds(0, 0) == 0
     assert rate(0, 0) == 0

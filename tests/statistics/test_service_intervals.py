@@ -47,7 +47,7 @@ def test_intervals_sum_to_the_day(story: list[InboundEvent], seconds: int) -> No
     assert keys == sorted(set(keys))
 
 
-def test_the_present_state_counts_up_to_now_and_is_cut_at_boundaries() -> None:
+def test_the_current_state_counts_up_to_now_and_is_split_at_boundaries() -> None:
     """An agent that has been ready for 20 minutes without an event is in two intervals."""
     rows = rows_of(folded(PLAN, [agent("READY", 0, service=10)]), 1200)
     assert [(row.ready_time, row.occupancy, row.complete) for row in rows] == [
@@ -56,7 +56,7 @@ def test_the_present_state_counts_up_to_now_and_is_cut_at_boundaries() -> None:
     ]
 
 
-def test_last_has_the_interval_in_progress_and_those_that_began_within_it() -> None:
+def test_last_returns_the_current_interval_and_those_that_began_within_it() -> None:
     """The current interval is always included. Others are included only if they fit completely."""
     events = [call("call.queue", 600 * number, number, service=10) for number in range(5)]
     floor = folded(PLAN, [*events])

@@ -62,7 +62,7 @@ def inbound(
     ]
 
 
-def test_every_wrap_up_after_a_call_is_that_call_s() -> None:
+def test_every_wrap_up_after_a_call_belongs_to_it() -> None:
     """Wrap-ups belong to the agent's last answered call. A repeated answer adds no wrap-up."""
     floor = day_of(
         agent("LOGON", 0, service=10),
@@ -79,7 +79,7 @@ def test_every_wrap_up_after_a_call_is_that_call_s() -> None:
     assert row_of(floor, 600).average_wrapup_duration == 35
 
 
-def test_a_wrap_up_is_not_charged_to_the_next_call() -> None:
+def test_a_wrap_up_does_not_count_for_the_next_call() -> None:
     """A wrap-up stays with its call even if its end arrives after the next call is answered."""
     late = agent("READY", 100)
     events = [
@@ -153,7 +153,7 @@ def test_four_formulas_of_the_service_level(formula: Formula, level: float) -> N
     assert service_level(Service(id=1, name="-", service_level=formula), day) == level
 
 
-def test_a_short_abandon_is_what_its_own_threshold_says() -> None:
+def test_short_abandons_have_their_own_threshold() -> None:
     """``short_abandon_seconds`` affects only the default formula and changes no count."""
     day = ServiceDay(
         handled=7, handled_within=6, abandoned=3, abandoned_within=2, abandoned_short=1
@@ -161,7 +161,7 @@ def test_a_short_abandon_is_what_its_own_threshold_says() -> None:
     assert service_level(Service(id=1, name="-"), day) == 66.67
 
 
-def test_a_service_is_listed_when_somebody_was_there_or_called() -> None:
+def test_a_service_with_an_agent_or_a_call_today_is_listed() -> None:
     """A service that is only declared in the site is not listed."""
     assert service_stats(scopes(day_of()), seen(0)).all() == []
     floor = day_of(agent("LOGON", 0, service=10), agent("LOGOFF", 1))
@@ -176,7 +176,7 @@ def test_a_service_of_yesterday_is_not_listed() -> None:
     assert service_stats(scopes(floor), seen(13 * 3600)).all() == []
 
 
-def test_the_calls_of_now() -> None:
+def test_current_calls() -> None:
     """Current calls are in the queue, with an agent, or outbound with a state."""
     floor = day_of(
         call("call.start", 0, 1, service=10, direction="INBOUND"),
@@ -204,7 +204,7 @@ def test_the_calls_of_now() -> None:
     }
 
 
-def test_a_quiet_call_counts_in_no_figure_of_now() -> None:
+def test_a_quiet_call_counts_in_no_live_figure() -> None:
     """A quiet call still counts as offered today."""
     floor = day_of(
         call("call.start", 0, 1, service=10, direction="OUTBOUND"), call("call.queue", 0, 1)
@@ -240,14 +240,14 @@ def test_a_call_that_waits_at_midnight_is_offered_in_both_days() -> None:
     assert row.average_speed_of_answer == 150
 
 
-def test_a_call_that_was_quiet_at_midnight_is_not_offered_anew() -> None:
+def test_a_call_that_was_quiet_at_midnight_is_not_offered_again() -> None:
     """A call that had been quiet for four hours at midnight is not offered again."""
     begin = MIDNIGHT - 4 * HOUR
     floor = folded(PLAN, [call_at("queue", begin, service=10)])
     assert offered(floor, MIDNIGHT) == (0, 0, 0)
 
 
-def test_a_call_that_waited_over_midnight_stays_offered_when_it_falls_silent() -> None:
+def test_a_call_that_waited_over_midnight_stays_offered_when_quiet() -> None:
     """A quiet call leaves the queue but stays offered, whether it is in memory or not."""
     waits = call_at("queue", MIDNIGHT - HOUR, service=10)
     hours = [agent_at("READY", MIDNIGHT + hour * HOUR, service=10) for hour in (6, 12, 18)]
@@ -275,7 +275,7 @@ def test_campaigns_of_today_add_up() -> None:
 
 
 @given(ANY_EVENTS)
-def test_offered_is_the_sum_of_what_became_of_it(events: list[InboundEvent]) -> None:
+def test_offered_is_the_sum_of_the_outcomes(events: list[InboundEvent]) -> None:
     """For every service, offered = handled + abandoned + moved on + still waiting."""
     floor = day_of(*events)
     for row in service_stats(scopes(floor), seen(500)).all():
@@ -295,7 +295,7 @@ def test_offered_is_the_sum_of_what_became_of_it(events: list[InboundEvent]) -> 
 
 
 @given(ANY_EVENTS, st.integers(0, 40))
-def test_a_restart_at_any_place_gives_the_same_answers(
+def test_a_restart_at_any_position_gives_the_same_answers(
     events: list[InboundEvent], cut: int
 ) -> None:
     """Folding from a snapshot gives the same rows as folding all events at once."""
@@ -306,7 +306,7 @@ def test_a_restart_at_any_place_gives_the_same_answers(
     assert one == other
 
 
-def test_one_service_costs_the_same_beside_many() -> None:
+def test_the_cost_of_one_service_does_not_depend_on_the_others() -> None:
     """A row reads only the data of its own service, never the calls of other services."""
     floor = day_of(agent("LOGON", 0, service=10), call("call.queue", 0, service=20))
     floor.call_table.in_progress[20] = {(1, "S1"): None}  # type: ignore[dict-item]  # it would break
@@ -314,7 +314,7 @@ def test_one_service_costs_the_same_beside_many() -> None:
     assert replace(row_of(floor, 1), calls=[]) == row_of(floor, 1)
 
 
-def test_a_target_of_the_site_is_in_the_row() -> None:
+def test_the_site_s_targets_are_in_the_row() -> None:
     """A target is shown as it is configured, and omitted if it is not set."""
     services = (
         Service(id=1, name="With", target_service_level=80, target_seconds=30),

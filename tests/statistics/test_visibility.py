@@ -40,14 +40,14 @@ def by(*ids: int, centers: tuple[int, ...] = ()) -> ServiceFilter:
     return ServiceFilter(frozenset(ids), frozenset(centers))
 
 
-def test_without_a_filter_everything_in_sight_is_in_view() -> None:
+def test_without_a_filter_all_visible_services_are_selected() -> None:
     """A full user sees everything, and a limited user sees only the allowed call centers."""
     assert services(visible(PARENT)) == [[NO_SERVICE, 10, 20, 30]]
     assert services(visible(PARENT, limits=frozenset({(1, 2)}))) == [[20]]
     assert services(visible(PARENT, limits=frozenset())) == [[]]
 
 
-def test_a_row_is_wanted_when_its_service_or_its_call_center_is() -> None:
+def test_a_filter_selects_services_and_call_centers() -> None:
     """The kinds of ids in a filter are combined with OR on each floor."""
     assert services(visible(PARENT), by(30, centers=(1,))) == [[10, 30]]
     assert services(visible(PARENT, CHILD), by(10, centers=(2,))) == [
@@ -58,7 +58,7 @@ def test_a_row_is_wanted_when_its_service_or_its_call_center_is() -> None:
 
 
 @pytest.mark.parametrize("wanted", [by(99), by(20), by(10, 30), by(centers=(2,)), by(centers=(9,))])
-def test_what_is_not_there_and_what_may_not_be_seen_are_refused_alike(
+def test_unknown_and_hidden_ids_are_refused_alike(
     wanted: ServiceFilter,
 ) -> None:
     """Error 202 names the id but gives no reason, because a reason would reveal hidden ids."""
@@ -76,7 +76,7 @@ def test_each_floor_has_its_own_day() -> None:
     assert there == here + 1
 
 
-def test_a_call_center_of_a_child_is_not_the_parent_s_of_the_same_id() -> None:
+def test_call_centers_of_different_clients_with_the_same_id_differ() -> None:
     """Limits use the client and the id, because two clients may use the same call center id."""
     ten = CallCenter(id=10, name="Ten")
     plan = FloorConfig(call_centers=(ten,), services=(Service(id=1, name="One", call_center=10),))
@@ -90,7 +90,7 @@ def test_a_call_center_of_a_child_is_not_the_parent_s_of_the_same_id() -> None:
     assert services(Visibility(views, limits), by(centers=(10,))) == [[], [1]]
 
 
-def test_a_screen_sees_the_services_of_its_key_beside_its_call_centers() -> None:
+def test_a_screen_sees_its_key_s_services_and_call_centers() -> None:
     """A screen's key lists services by client and id, in addition to its call centers."""
     views = [FloorView(PARENT), FloorView(CHILD)]
     listed = frozenset({(1, 10), (2, 40)})

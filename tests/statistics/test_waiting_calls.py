@@ -37,7 +37,7 @@ def test_calls_wait_until_they_are_answered_or_end() -> None:
     assert waiting(floor, 20, 10) == ["9"]
 
 
-def test_a_call_that_its_agent_has_put_on_hold_does_not_wait() -> None:
+def test_a_call_on_hold_does_not_wait() -> None:
     """A call on hold is not waiting, although the reference's name for the method suggests it."""
     floor = day_of(
         call("call.queue", 0, service=10),
@@ -47,7 +47,7 @@ def test_a_call_that_its_agent_has_put_on_hold_does_not_wait() -> None:
     assert waiting(floor, 5) == []
 
 
-def test_a_call_that_moves_waits_anew() -> None:
+def test_the_wait_restarts_when_a_call_changes_queue() -> None:
     """When a call moves to another service's queue, a new wait begins."""
     floor = day_of(call("call.queue", 0, service=10), call("call.queue", 30, service=20))
     assert waiting(floor, 40, 10) == []
@@ -84,7 +84,7 @@ def test_a_row_shows_the_customer() -> None:
     }
 
 
-def test_what_is_not_known_is_null() -> None:
+def test_unknown_members_are_null() -> None:
     """A call without a start or a known service is visible only to full users."""
     floor = day_of(call("call.queue", 1))
     row = plain(only(waiting_calls(scopes(floor), seen(2)).all()))

@@ -51,7 +51,7 @@ WRITES = st.lists(
 
 @settings(max_examples=tries(40))
 @given(WRITES, st.integers(0, 30), st.integers(1, 3))
-def test_the_newest_version_by_a_position_counts(
+def test_the_newest_version_at_a_position_counts(
     writes: list[tuple[int, int, int | None]], through: int, page: int
 ) -> None:
     """Versions after the position are ignored, and the newest one decides whether a call counts."""
@@ -70,7 +70,7 @@ def test_the_newest_version_by_a_position_counts(
             assert listed(store, through, service) == wanted
 
 
-def test_at_one_position_a_call_leaves_memory_before_it_comes_back() -> None:
+def test_at_one_position_eviction_comes_before_reloading() -> None:
     """A call can leave at the start of an entry and return with the entry's first event."""
     store = opened(None)
     for result in (1, None):
@@ -79,7 +79,7 @@ def test_at_one_position_a_call_leaves_memory_before_it_comes_back() -> None:
     assert listed(store, 4) == {}
 
 
-def test_what_is_not_stored_yet_is_there(tmp_path: Path) -> None:
+def test_pending_rows_are_read(tmp_path: Path) -> None:
     """Rows are visible before, during and after the write, and after a restart."""
     store = opened(tmp_path / "mirror.db")
     store.write_call_days(ACME, 1, [(DAY, 1, row(number)) for number in range(1000)])
@@ -96,7 +96,7 @@ def test_what_is_not_stored_yet_is_there(tmp_path: Path) -> None:
     asyncio.run(again.close())
 
 
-def test_a_damaged_row_is_told_and_not_counted(tmp_path: Path) -> None:
+def test_a_damaged_row_is_reported_and_not_counted(tmp_path: Path) -> None:
     """The read fails, the client's data is rebuilt, and ``verify --disk`` names the row."""
     path = tmp_path / "mirror.db"
     store = opened(path)
@@ -117,7 +117,7 @@ def test_a_damaged_row_is_told_and_not_counted(tmp_path: Path) -> None:
     asyncio.run(again.close())
 
 
-def test_a_reading_fails_when_the_rows_are_deleted_meanwhile() -> None:
+def test_a_read_fails_if_its_rows_are_deleted_meanwhile() -> None:
     """The read fails, because otherwise a list would be shorter than its figure."""
     store = opened(None)
     store.write_call_days(ACME, 1, [(DAY, 1, row(1))])
@@ -127,7 +127,7 @@ def test_a_reading_fails_when_the_rows_are_deleted_meanwhile() -> None:
         list(reading)
 
 
-def test_days_that_are_over_everywhere_are_deleted(tmp_path: Path) -> None:
+def test_days_that_have_ended_in_all_time_zones_are_deleted(tmp_path: Path) -> None:
     """Rows are deleted in small batches, once their day is over in every time zone."""
     path = tmp_path / "mirror.db"
     store = opened(path)

@@ -92,7 +92,7 @@ def test_a_flipped_byte_of_a_call_is_not_served(house: House) -> None:
     assert house.told == [OTHER]
 
 
-def test_a_damaged_snapshot_gives_way_to_the_one_before(house: House) -> None:
+def test_a_damaged_snapshot_is_replaced_by_the_previous_one(house: House) -> None:
     """An older snapshot replaces a damaged one, and there is none if both are damaged."""
     flip(house.path, zlib.compress(b"snapshot 20 of 47415", 1))
     house.open()
@@ -104,7 +104,7 @@ def test_a_damaged_snapshot_gives_way_to_the_one_before(house: House) -> None:
     assert house.told == []
 
 
-def test_what_is_forgotten_can_be_written_again(house: House) -> None:
+def test_deleted_data_can_be_written_again(house: House) -> None:
     """Only the client's segments and calls are deleted, and its snapshots stay."""
     house.open()
     house.runner.run(house.store.delete_client(ACME))
@@ -121,7 +121,7 @@ def test_what_is_forgotten_can_be_written_again(house: House) -> None:
 
 
 @pytest.mark.parametrize("table", ["segments", "calls", "snapshots"])
-def test_a_page_of_zeros_begins_the_file_anew(house: House, table: str) -> None:
+def test_a_page_of_zeros_replaces_the_file(house: House, table: str) -> None:
     """Every client is reported as damaged, and later writes go to a new file."""
     zero_page(house.path, leaf_of(house.path, table, 0))
     house.open()
@@ -149,7 +149,7 @@ def test_a_page_of_zeros_begins_the_file_anew(house: House, table: str) -> None:
     assert house.store.healthy
 
 
-def test_an_older_release_left_no_checksums(house: House) -> None:
+def test_rows_of_an_older_release_have_no_checksums(house: House) -> None:
     """Data that an older release stored has no checksums and is read unchecked."""
     connection = apsw.Connection(str(house.path))
     for table in ("segments", "calls", "snapshots"):

@@ -96,7 +96,7 @@ def test_an_empty_store_has_nothing(house: House) -> None:
     assert (house.store.backlog, house.store.healthy, house.store.is_full()) == (0, True, False)
 
 
-def test_segments_are_found_behind_a_place(house: House) -> None:
+def test_segments_are_found_after_a_position(house: House) -> None:
     """Segments are listed oldest first as heads without events, and can be read as a whole."""
     segments = [segment([n, n + 1, n + 2], START + n) for n in (10, 20, 30, 40)]
     for each in segments:
@@ -123,7 +123,7 @@ def test_segments_are_found_behind_a_place(house: House) -> None:
         house.flush()
 
 
-def test_what_is_covered_is_what_is_stored(filed: House) -> None:
+def test_the_covered_position_is_the_last_stored_one(filed: House) -> None:
     """Only stored data is covered. The position survives a restart and the segments' removal."""
     filed.store.write_segment(ACME, "agent", segment([10, 20], START))
     filed.flush()
@@ -137,7 +137,7 @@ def test_what_is_covered_is_what_is_stored(filed: House) -> None:
 
 
 @pytest.mark.parametrize("stored", [False, True])
-def test_a_segment_must_be_behind_the_last(house: House, stored: bool) -> None:
+def test_a_segment_must_follow_the_last_one(house: House, stored: bool) -> None:
     """A segment that overlaps the last one is refused, so each event is in a feed only once."""
     house.store.write_segment(ACME, "agent", segment([10, 20]))
     if stored:
@@ -147,7 +147,7 @@ def test_a_segment_must_be_behind_the_last(house: House, stored: bool) -> None:
     house.store.write_segment(ACME, "agent", segment([21]))
 
 
-def test_a_head_whose_segment_is_gone_gives_nothing(filed: House) -> None:
+def test_a_head_whose_segment_was_removed_gives_none(filed: House) -> None:
     """Retention may remove a segment between the query for its head and the one for its events."""
     filed.store.write_segment(ACME, "agent", segment([10], START))
     filed.flush()
@@ -158,7 +158,7 @@ def test_a_head_whose_segment_is_gone_gives_nothing(filed: House) -> None:
     filed.run(until(lambda: filed.store.segment(ACME, "agent", head) is None))
 
 
-def test_a_call_is_as_it_was_at_a_place(house: House) -> None:
+def test_a_call_is_returned_as_of_a_position(house: House) -> None:
     """A call is returned in its newest version at or before the position."""
     house.store.write_calls(ACME, 100, [(1, "s", 5, b"first"), (2, "s", 5, b"other")])
     house.store.write_calls(ACME, 200, [(1, "s", 6, b"second")])
@@ -176,7 +176,7 @@ def test_a_call_is_as_it_was_at_a_place(house: House) -> None:
 
 
 @pytest.mark.parametrize("flushed", [(), (1,), (2,), (0, 1, 2)])
-def test_what_is_written_again_is_no_newer_for_it(filed: House, flushed: tuple[int, ...]) -> None:
+def test_rewriting_a_version_does_not_make_it_newer(filed: House, flushed: tuple[int, ...]) -> None:
     """A floor that is folded again from an older snapshot repeats its writes."""
     for index, (number, body) in enumerate(((1, b"first"), (2, b"second"), (1, b"first"))):
         filed.store.write_calls(ACME, position(number, 0), [(1, "s", 5, body)])
@@ -187,7 +187,7 @@ def test_what_is_written_again_is_no_newer_for_it(filed: House, flushed: tuple[i
     assert filed.store.newest_snapshot(ACME, 9) == Snapshot(2, 1, b"second")
 
 
-def test_calls_with_one_fingerprint_are_told_apart(filed: House) -> None:
+def test_calls_with_the_same_fingerprint_are_distinguished(filed: House) -> None:
     """Fingerprints may collide, so the client, the transaction and the session are compared."""
     same = sessions_with_one_fingerprint()
     far = 2**40  # the index uses this many bits of a transaction
@@ -222,7 +222,7 @@ def test_many_calls_are_found_at_once(filed: House) -> None:
     assert found == {(n, f"ü{n}\x00"): b"%d" % n for n in range(0, 1000, 3)}
 
 
-def test_calls_and_segments_go_with_the_retention(filed: House) -> None:
+def test_retention_deletes_calls_and_segments(filed: House) -> None:
     """Old data is deleted in small batches during writes, and calls are kept twice as long."""
     for number in range(40):
         filed.store.write_segment(ACME, "agent", segment([number + 1], filed.clock.ticks))
@@ -237,7 +237,7 @@ def test_calls_and_segments_go_with_the_retention(filed: House) -> None:
     filed.run(until(lambda: kept() == (list(range(14, 40)), list(range(28, 41)))))
 
 
-def test_snapshots_are_kept_as_far_as_the_log_reaches(house: House) -> None:
+def test_snapshots_are_kept_as_far_back_as_the_log_reaches(house: House) -> None:
     """Each client's snapshots are kept separately, and the newest one up to an entry is found."""
     for entry in (10, 20, 30, 40):
         house.store.write_snapshot(ACME, entry, 3, b"%d" % entry, kept_from=entry - 25)
@@ -273,7 +273,7 @@ def test_the_size_of_a_clients_snapshots_is_bounded(tmp_path: Path) -> None:
     house.close()
 
 
-def test_a_large_snapshot_stops_no_ingest(tmp_path: Path) -> None:
+def test_a_large_snapshot_does_not_stop_ingest(tmp_path: Path) -> None:
     """Ingest continues while one large snapshot waits for the disk, but stops for many."""
     with failing_disk("mirror.db") as disk:
         house = House(tmp_path / "mirror.db", StoreTuning(backlog_bytes=1_000, retry_seconds=0.001))
@@ -309,7 +309,7 @@ def test_a_snapshot_of_an_older_release_is_read(filed: House) -> None:
         ("another log", HEADS, False),
     ],
 )
-def test_a_store_that_does_not_fit_the_log_is_begun_anew(
+def test_a_store_that_does_not_match_the_log_is_replaced(
     filed: House, identity: str, heads: dict[int, int], kept: bool
 ) -> None:
     """A file that belongs to another log or is ahead of the log is replaced by an empty one."""
@@ -319,7 +319,7 @@ def test_a_store_that_does_not_fit_the_log_is_begun_anew(
 
 
 @pytest.mark.parametrize("damage", ["other", "schema", "nothing"])
-def test_a_file_that_cannot_be_used_is_begun_anew(filed: House, damage: str) -> None:
+def test_an_unusable_file_is_replaced(filed: House, damage: str) -> None:
     """An unusable file is replaced by an empty one, because the log can restore its data."""
     filed.store.write_snapshot(ACME, 1, 1, b"x")
     filed.run(filed.store.close())
@@ -335,7 +335,7 @@ def test_a_file_that_cannot_be_used_is_begun_anew(filed: House, damage: str) -> 
     assert (filed.store.newest_snapshot(ACME, 1) is None) == (damage != "nothing")
 
 
-def test_a_crash_loses_a_suffix_only(tmp_path: Path) -> None:
+def test_a_crash_loses_only_the_last_writes(tmp_path: Path) -> None:
     """If a snapshot is found after a crash, everything written before it is also found."""
     with failing_disk("mirror.db") as disk:
         house = House(tmp_path / "mirror.db", StoreTuning(retry_seconds=0.001))
@@ -360,7 +360,7 @@ def test_a_crash_loses_a_suffix_only(tmp_path: Path) -> None:
     after.close()
 
 
-def test_a_failing_disk_is_seen_and_survived(tmp_path: Path) -> None:
+def test_the_store_survives_a_failing_disk(tmp_path: Path) -> None:
     """While the disk fails, data is read from memory. It is written when the disk works again."""
     tuning = StoreTuning(retry_seconds=0.001, backlog_bytes=10_000)
     with failing_disk("mirror.db") as disk:
@@ -382,7 +382,7 @@ def test_a_failing_disk_is_seen_and_survived(tmp_path: Path) -> None:
         house.close()
 
 
-def test_a_failed_read_is_told(tmp_path: Path) -> None:
+def test_a_failed_read_raises_unavailable(tmp_path: Path) -> None:
     """A read raises an error until the disk can be read again."""
     with failing_disk("mirror.db") as disk:
         house = House(tmp_path / "mirror.db", StoreTuning(cache_kib=0))

@@ -40,7 +40,7 @@ def test_a_file_of_an_earlier_release_is_filled_from_the_log(tmp_path: Path) -> 
     asyncio.run(again.close())
 
 
-def test_what_a_crash_interrupts_begins_anew(tmp_path: Path) -> None:
+def test_an_interrupted_rebuild_is_repeated(tmp_path: Path) -> None:
     """After a crash, the part that had been rebuilt does not count as complete."""
     path = tmp_path / "mirror.db"
     store = opened(path)

@@ -66,7 +66,7 @@ def test_a_wrap_up_belongs_to_the_call_that_it_names() -> None:
     assert wrapped(answers([*events, *again], NOW)) == (50, 0)
 
 
-def test_two_sources_one_behind_the_other_are_as_if_in_order() -> None:
+def test_a_delayed_source_gives_the_same_figures() -> None:
     """Either source may be delayed by up to a quarter of an hour."""
     events = a_wrap_up_and_the_next_call()
     expected = answers(events, NOW)
@@ -77,7 +77,7 @@ def test_two_sources_one_behind_the_other_are_as_if_in_order() -> None:
 
 
 @pytest.mark.parametrize("order", list(permutations(range(4))))
-def test_states_follow_their_own_times(order: tuple[int, ...]) -> None:
+def test_states_are_ordered_by_their_own_times(order: tuple[int, ...]) -> None:
     """The order of arrival changes neither the times nor the service."""
     told = [
         state("LOGON", 0, service=10),
@@ -107,7 +107,7 @@ def test_a_state_that_is_too_late_changes_no_figure() -> None:
     assert service_of(rows, 10)["totalHandled"] == 1
 
 
-def test_a_logon_that_is_too_late_still_tells_the_service() -> None:
+def test_a_logon_that_is_too_late_still_gives_the_service() -> None:
     """A late LOGON sets the service only if no later event has named one."""
     late = state("LOGON", 0, service=20)
     rows = answers([state("READY", 1000), late], NOW)
@@ -120,7 +120,7 @@ def test_a_logon_that_is_too_late_still_tells_the_service() -> None:
     assert rows["service/agents/status"][0]["serviceId"] == 20
 
 
-def test_a_state_from_the_future_counts_from_when_it_was_taken() -> None:
+def test_a_future_state_counts_from_the_time_it_was_recorded() -> None:
     """A clock that is ahead does not add time in the future."""
     ahead = [state("READY", 0, service=10), state("NOT_READY", 299)]
     rows = answers(ahead, NOON + 299_000)
@@ -132,7 +132,7 @@ def test_a_state_from_the_future_counts_from_when_it_was_taken() -> None:
     assert (row["readyDuration"], row["notReadyOtherDuration"]) == (10, 30)
 
 
-def test_a_logon_after_a_long_silence_ends_what_was_before_at_the_last_sign() -> None:
+def test_a_long_silence_before_a_logon_does_not_count() -> None:
     """The time before a LOGON counts only if the silence before it was short enough."""
     told = [state("READY", 0, service=10), state("READY", 60), state("LOGON", 3000)]
     rows = answers(told, NOW, quiet_agent=1_000_000)
@@ -140,7 +140,7 @@ def test_a_logon_after_a_long_silence_ends_what_was_before_at_the_last_sign() ->
     assert agent_of(answers(told, NOW), "Ann")["readyDuration"] == 3000
 
 
-def test_a_reason_of_the_client_s_own_counts_as_the_site_says() -> None:
+def test_a_custom_reason_counts_as_the_site_declares() -> None:
     """Reasons without a mapping count as Other. The status shows the reason as it was sent."""
     plan = {**SITE, "not_ready_reasons": [{"reason": "Coffee", "counts_as": "BREAK"}]}
     told = [state("NOT_READY", 0, service=10, reason="Coffee"), state("NOT_READY", 60, reason="?")]
@@ -150,7 +150,7 @@ def test_a_reason_of_the_client_s_own_counts_as_the_site_says() -> None:
     assert rows["service/agents/status"][0]["reasonCode"] == "?"
 
 
-def test_an_agent_of_several_services_is_at_each_and_its_time_at_one() -> None:
+def test_an_agent_of_several_services_counts_its_time_at_one() -> None:
     """The time counts for the current call's service, or else for the first service."""
     told = [
         state("LOGON", 0, services=[10, 20]),
@@ -167,7 +167,7 @@ def test_an_agent_of_several_services_is_at_each_and_its_time_at_one() -> None:
     assert figures == {10: (140, 0), 20: (0, 60)}
 
 
-def test_an_answer_shows_the_call_of_an_unnamed_state() -> None:
+def test_an_answer_gives_the_call_of_a_state_that_names_none() -> None:
     """If IN_CALL names no call, the call that ``call.answer`` names is shown, in any order."""
     answer, entered = call("answer", 5, 1, agent="ANN"), state("IN_CALL", 5, service=10)
     start = call("start", 0, 1, service=10, direction="INBOUND", callerId="650")
@@ -176,7 +176,7 @@ def test_an_answer_shows_the_call_of_an_unnamed_state() -> None:
         assert (row["transactionId"], row["phone"], row["callType"]) == (1, "650", "INBOUND")
 
 
-def test_of_several_services_an_answer_is_on_the_one_at_hand_and_a_wrap_up_too() -> None:
+def test_answers_and_wrap_ups_are_on_the_current_service() -> None:
     """Time counts for the current call's service. A wrap-up has no current call."""
     named = in_call(1, service=20)
     story = [

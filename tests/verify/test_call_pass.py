@@ -35,7 +35,7 @@ def exits_count(plan: Site = SITE) -> Site:
     return {**plan, "services": [{**first, "count_exits_as": "abandoned"}, *others]}
 
 
-def test_a_call_that_leaves_the_queue_moves_on() -> None:
+def test_a_call_that_leaves_the_queue_counts_as_moved_on() -> None:
     """The call is abandoned if it ends within a second or if the service counts exits so."""
     left = [*queued(), call("leave", 30, reason="TIMEOUT")]
     assert counted(left) == (1, 0, 0)
@@ -48,7 +48,7 @@ def test_a_call_that_leaves_the_queue_moves_on() -> None:
     assert answers(left, NOW)["service/calls/status"] == []
 
 
-def test_a_call_that_leaves_its_agent_has_talked_until_then() -> None:
+def test_talk_time_ends_when_a_call_leaves_its_agent() -> None:
     """A call that has left its agent is not with an agent, although it continues."""
     told = [*queued(), state("IN_CALL", 10, service=10, **in_call(1))]
     left = [*told, call("leave", 70, reason="TRANSFER")]
@@ -58,7 +58,7 @@ def test_a_call_that_leaves_its_agent_has_talked_until_then() -> None:
 
 
 @pytest.mark.parametrize("direction", ["OUTBOUND", "MANUAL"])
-def test_an_outbound_call_without_a_queue_is_part_of_no_wait(direction: str) -> None:
+def test_an_outbound_call_without_a_queue_counts_in_no_wait(direction: str) -> None:
     """Such a call counts as offered, handled and talked, but not in the service level and rates."""
     own = [
         call("start", 0, 2, service=10, direction=direction),
@@ -128,7 +128,7 @@ def test_a_disposition_without_an_agent_belongs_to_the_one_who_had_the_call() ->
     assert [agent_of(rows, one)["rpcComplete"] for one in ("Ann", "BOB")] == [1, 0]
 
 
-def test_the_handle_time_is_of_the_same_turns() -> None:
+def test_a_call_that_returns_is_handled_once_with_its_first_talk_time() -> None:
     """A call that returns is handled once, with its first talk and wrap-up."""
     told = [
         *queued(),
@@ -147,7 +147,7 @@ def test_the_handle_time_is_of_the_same_turns() -> None:
     assert [row[one] for one in figures] == [30, 5, 35]
 
 
-def test_a_member_is_that_of_the_latest_event_by_its_own_time() -> None:
+def test_a_member_comes_from_the_latest_event_by_its_own_time() -> None:
     """A late ``call.start`` does not replace a later event's data, but a later update does."""
     start = call("start", 0, service=10, direction="INBOUND", priority=1, callerId="650")
     queue = call("queue", 5, priority=7)
@@ -165,7 +165,7 @@ def test_an_answer_takes_the_service_that_the_state_names() -> None:
     assert service_of(answers(told, NOW), 10)["totalHandled"] == 1
 
 
-def test_a_state_that_names_the_call_keeps_it_from_going_quiet() -> None:
+def test_a_state_that_names_a_call_keeps_the_call_from_going_quiet() -> None:
     """A state that names a call, such as a hold, keeps the call from going quiet."""
     told = queued()
     assert answers(told, NOW, quiet_call=1_000_000)["service/calls/status"] == []

@@ -117,7 +117,7 @@ def contents(path: Path) -> list[object]:
     return found
 
 
-def test_a_sound_folder_has_no_damage(sound: Path) -> None:
+def test_an_undamaged_folder_has_no_damage(sound: Path) -> None:
     """An undamaged folder has no findings, even after retention and merges of keys."""
     assert findings(sound) == []
 

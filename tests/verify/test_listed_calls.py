@@ -41,7 +41,7 @@ def test_calls_in_memory_and_out_of_it_are_listed() -> None:
     assert FloorView(floor).calls_at(10)
 
 
-def test_the_sum_says_which_calls() -> None:
+def test_the_checksum_identifies_the_calls() -> None:
     """The sum depends on which calls there are and how often, but not on their order."""
     one, other = (1, "S1"), (2, "S2")
     assert listed(one, other) == listed(other, one)

@@ -196,7 +196,7 @@ def test_a_difference_names_method_row_and_figure(monkeypatch: pytest.MonkeyPatc
     assert Difference("service/agent/stats", "Ann", "outboundCalls", 0, 1) in found
 
 
-def test_a_shown_floor_can_be_given() -> None:
+def test_a_given_floor_is_checked() -> None:
     """A given floor without the log's events differs from the log."""
     entries = a_morning()
     whole, without = verify(1, entries, NOW), entries[:-1]
@@ -223,7 +223,7 @@ def in_order_of_arrival(story: Sequence[tuple[int, InboundEvent]]) -> list[Store
     ]
 
 
-def test_a_service_that_a_late_logon_tells_is_that_of_the_day_after() -> None:
+def test_the_service_of_a_late_logon_counts_for_the_whole_visit_today() -> None:
     """A visit began before midnight without a service, but none of it counts without one today."""
     evening, night = at("2026-11-22T23:00:00-05:00"), at("2026-11-23T01:00:00-05:00")
     story = [
@@ -233,7 +233,7 @@ def test_a_service_that_a_late_logon_tells_is_that_of_the_day_after() -> None:
     assert verify(1, in_order_of_arrival(story), Moment(night)).differences == []
 
 
-def test_an_answer_that_came_too_late_is_not_left_for_another_answer() -> None:
+def test_an_agent_does_not_leave_a_late_answered_call_for_another_one() -> None:
     """The agent has both calls, whichever answer arrives first."""
     noon = at("2026-11-23T12:00:00-05:00")
     story = [
@@ -244,7 +244,7 @@ def test_an_answer_that_came_too_late_is_not_left_for_another_answer() -> None:
     assert verify(1, in_order_of_arrival(story), Moment(noon + 2)).differences == []
 
 
-def test_a_call_that_nothing_was_heard_of_for_hours_is_left_for_another_one() -> None:
+def test_an_agent_leaves_a_quiet_call_for_another_one() -> None:
     """The call has left memory when its agent answers another one, and then receives an event."""
     morning, noon = at("2026-11-23T05:00:00-05:00"), at("2026-11-23T10:00:00-05:00")
     story = [
