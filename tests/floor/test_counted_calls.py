@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floorcast.floor.calls import Call
-from floorcast.floor.counted_calls import Counted, Result, counted, counted_at, first_offered
+from floorcast.floor.counted_calls import (
+    CallResult,
+    CountedCall,
+    counted,
+    counted_at,
+    first_offered,
+)
 from floorcast.floor.floor import Floor
 from floorcast.floor.segment_index import SegmentIndex
 from floorcast.model.inbound import InboundEvent
@@ -24,7 +30,7 @@ def one_call(*events: InboundEvent) -> tuple[Floor, Call]:
     return floor, only
 
 
-def counts_of(floor: Floor, one: Call) -> list[Counted]:
+def counts_of(floor: Floor, one: Call) -> list[CountedCall]:
     """Return the days and services at which the call counts."""
     return counted(one, floor.segment_days, floor.ledger.first_day)
 
@@ -39,8 +45,8 @@ def test_a_call_counts_at_each_service_by_what_became_of_it_there() -> None:
     )
     day = floor.calendar.day_of(NOON)
     assert counts_of(floor, one) == [
-        (day, 10, NOON, Result.MOVED_ON, NOON + 10_000),
-        (day, 20, NOON + 10_000, Result.HANDLED, NOON + 40_000),
+        (day, 10, NOON, CallResult.MOVED_ON, NOON + 10_000),
+        (day, 20, NOON + 10_000, CallResult.HANDLED, NOON + 40_000),
     ]
 
 
@@ -51,8 +57,8 @@ def test_a_call_that_waits_over_midnight_is_offered_on_both_days() -> None:
     day = floor.calendar.day_of(NOON)
     midnight = NOON + 12 * HOUR
     assert counts_of(floor, one) == [
-        (day, 10, midnight - 60_000, Result.OPEN, None),
-        (day + 1, 10, midnight, Result.ABANDONED, midnight + 5000),
+        (day, 10, midnight - 60_000, CallResult.OPEN, None),
+        (day + 1, 10, midnight, CallResult.ABANDONED, midnight + 5000),
     ]
 
 

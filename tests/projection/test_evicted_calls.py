@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from floorcast.floor.counted_calls import Result
+from floorcast.floor.counted_calls import CallResult
 from floorcast.floor.view import FloorView
 from floorcast.model.token import end_of_entry, position
 from floorcast.projection.evicted_calls import EvictedCalls, reload_calls, store_evicted_calls
@@ -26,24 +26,24 @@ def test_a_call_is_listed_while_it_is_out_of_memory() -> None:
     assert floor.call_table.evicted == []
     key = (1, "S1")
 
-    def listed(reached: int) -> list[tuple[tuple[int, str], Result]]:
+    def listed(reached: int) -> list[tuple[tuple[int, str], CallResult]]:
         found = EvictedCalls(store, 1, (DAY, 10), reached)
         return [(one, counted.result) for some in found for one, counted in some]
 
     assert listed(end_of_entry(2)) == []
-    assert listed(position(3, 0)) == [(key, Result.ABANDONED_WITHIN)]
+    assert listed(position(3, 0)) == [(key, CallResult.ABANDONED_WITHIN)]
     found = EvictedCalls(store, 1, (DAY, 10), position(3, 0)).find([key, (2, "S2")])
     assert [one.ended for one in found.values()] == [seen(5).now]
     reload_calls(floor, store, [key], 3, 4)
     assert key in floor.call_table.calls
-    assert listed(position(3, 3)) == [(key, Result.ABANDONED_WITHIN)]
+    assert listed(position(3, 3)) == [(key, CallResult.ABANDONED_WITHIN)]
     assert listed(position(3, 4)) == []
     # a late answer changes the call
     floor.fold(call("call.answer", 4), ticks(4), "-")
     floor.begin_entry(4, ticks(5))
     floor.call_table.evict_ended(LATER)
     store_evicted_calls(floor, store, 4)
-    assert listed(end_of_entry(4)) == [(key, Result.HANDLED_WITHIN)]
+    assert listed(end_of_entry(4)) == [(key, CallResult.HANDLED_WITHIN)]
 
 
 def test_a_call_that_is_not_stored_is_not_reloaded() -> None:

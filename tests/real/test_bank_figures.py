@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from floorcast.connectors import anonymous_bank, call_records
 from floorcast.floor.counted_calls import counted
 from floorcast.floor.floor import Floor
-from floorcast.floor.view import Call, Counted, FloorView, Key
+from floorcast.floor.view import Call, CountedCall, FloorView, Key
 from floorcast.model.inbound import InboundEvent
 from floorcast.site.configuration import CallCenter, FloorConfig, Formula, Service
 from floorcast.statistics.figure_calls import FigureCalls, FigureSelection
@@ -311,7 +311,7 @@ class Left:
             if (one.day, one.service) == (day, service)
         ]
 
-    def __iter__(self) -> Iterator[list[tuple[Key, Counted]]]:
+    def __iter__(self) -> Iterator[list[tuple[Key, CountedCall]]]:
         yield self._counted
 
     def find(self, keys: Collection[Key]) -> dict[Key, Call]:

@@ -14,10 +14,10 @@ from floorcast.floor.calls import Call, Key
 from floorcast.floor.queue_segments import QueueSegment
 from floorcast.floor.segment_index import DayService, OutcomeKind, SegmentDays, SegmentIndex
 
-__all__ = ["CallsByService", "Counted", "Result", "counted", "counted_at", "first_offered"]
+__all__ = ["CallResult", "CallsByService", "CountedCall", "counted", "counted_at", "first_offered"]
 
 
-class Result(IntEnum):
+class CallResult(IntEnum):
     """The stored outcome of a call at a service on a day."""
 
     OPEN = 0
@@ -28,7 +28,7 @@ class Result(IntEnum):
     MOVED_ON = 5
 
 
-class Counted(NamedTuple):
+class CountedCall(NamedTuple):
     """How a call counts at a service on a day: the time of the offer, the result and its time.
 
     Times are in ms. ``at`` is None for an open call, and for one that an earlier release compacted.
@@ -37,11 +37,11 @@ class Counted(NamedTuple):
     day: int
     service: int
     offered: int | None
-    result: Result
+    result: CallResult
     at: int | None
 
 
-def counted(call: Call, segment_days: SegmentDays, first_day: int) -> list[Counted]:
+def counted(call: Call, segment_days: SegmentDays, first_day: int) -> list[CountedCall]:
     """Return how the call counts from ``first_day`` on, once for each day and service."""
     if len(call.segments) == 1 and call.compacted is None:
         return _counted_once(call.segments[0], segment_days, first_day)
@@ -60,7 +60,7 @@ def counted_at(
     segment_days: SegmentDays,
     day_service: DayService,
     index: SegmentIndex | None = None,
-) -> Counted | None:
+) -> CountedCall | None:
     """Return how the call counts at a service on a day, or None if it does not.
 
     ``index`` is optional.
@@ -69,7 +69,7 @@ def counted_at(
         once = _counted_once(call.segments[0], segment_days, day_service[0])
         return next((one for one in once if one[:2] == day_service), None)
     found = _counted_in(SegmentIndex(call, segment_days) if index is None else index, day_service)
-    return None if found.offered is None and found.result is Result.OPEN else found
+    return None if found.offered is None and found.result is CallResult.OPEN else found
 
 
 def first_offered(
@@ -91,24 +91,26 @@ def first_offered(
     return None
 
 
-def _counted_in(index: SegmentIndex, day_service: DayService) -> Counted:
+def _counted_in(index: SegmentIndex, day_service: DayService) -> CountedCall:
     offered = index.offered.get(day_service)
     joined = offered[0] if offered else None
     outcome = index.outcome(day_service)
     if outcome is not None:
-        return Counted(*day_service, joined, *_result(outcome.kind, outcome.segment))
+        return CountedCall(*day_service, joined, *_result(outcome.kind, outcome.segment))
     kind = index.final.get(day_service)
     if kind is OutcomeKind.HANDLED:
-        return Counted(*day_service, joined, Result.HANDLED, None)
+        return CountedCall(*day_service, joined, CallResult.HANDLED, None)
     if kind is OutcomeKind.ABANDONED:
-        return Counted(*day_service, joined, Result.ABANDONED, None)
+        return CountedCall(*day_service, joined, CallResult.ABANDONED, None)
     moved_on = day_service in index.final_moved_on
-    return Counted(*day_service, joined, Result.MOVED_ON if moved_on else Result.OPEN, None)
+    return CountedCall(
+        *day_service, joined, CallResult.MOVED_ON if moved_on else CallResult.OPEN, None
+    )
 
 
 def _counted_once(
     segment: QueueSegment, segment_days: SegmentDays, first_day: int
-) -> list[Counted]:
+) -> list[CountedCall]:
     """Return the counts of a call that has only one segment."""
     end = segment.answered if segment.answered is not None else segment.left
     began = end if segment.joined is None else segment.joined
@@ -117,16 +119,16 @@ def _counted_once(
         if day is not None:  # the usual case
             if day < first_day:
                 return []
-            return [Counted(day, segment.service, began, *_result(_kind(segment), segment))]
+            return [CountedCall(day, segment.service, began, *_result(_kind(segment), segment))]
     outcome_at = segment_days.outcome_at(segment)
     found = []
     for day_service in segment_days.offers(segment):
         if day_service[0] >= first_day:
-            result: tuple[Result, int | None] = Result.OPEN, None
+            result: tuple[CallResult, int | None] = CallResult.OPEN, None
             if day_service == outcome_at:
                 result = _result(_kind(segment), segment)
             found.append(
-                Counted(*day_service, segment_days.offered_at(segment, day_service[0]), *result)
+                CountedCall(*day_service, segment_days.offered_at(segment, day_service[0]), *result)
             )
     return found
 
@@ -137,13 +139,15 @@ def _kind(segment: QueueSegment) -> OutcomeKind:
     return OutcomeKind.ABANDONED if segment.abandoned else OutcomeKind.MOVED_ON
 
 
-def _result(kind: OutcomeKind, segment: QueueSegment) -> tuple[Result, int | None]:
+def _result(kind: OutcomeKind, segment: QueueSegment) -> tuple[CallResult, int | None]:
     if kind is OutcomeKind.HANDLED:
         within = segment.within and not segment.unqueued
-        return (Result.HANDLED_WITHIN if within else Result.HANDLED), segment.answered
+        return (CallResult.HANDLED_WITHIN if within else CallResult.HANDLED), segment.answered
     if kind is OutcomeKind.ABANDONED:
-        return (Result.ABANDONED_WITHIN if segment.within else Result.ABANDONED), segment.left
-    return Result.MOVED_ON, segment.left
+        return (
+            CallResult.ABANDONED_WITHIN if segment.within else CallResult.ABANDONED
+        ), segment.left
+    return CallResult.MOVED_ON, segment.left
 
 
 class CallsByService:

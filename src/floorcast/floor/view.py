@@ -21,7 +21,7 @@ from floorcast.floor.call_metadata import CallMetadata
 from floorcast.floor.calls import Call, Key
 from floorcast.floor.campaigns import Campaign
 from floorcast.floor.change_hooks import ChangeHooks, IdHooks
-from floorcast.floor.counted_calls import Counted, Result, counted_at, first_offered
+from floorcast.floor.counted_calls import CallResult, CountedCall, counted_at, first_offered
 from floorcast.floor.counters import AgentDay, ServiceDay
 from floorcast.floor.directory import NO_SERVICE
 from floorcast.floor.floor import Floor
@@ -55,9 +55,10 @@ __all__ = [
     "Call",
     "CallCenter",
     "CallMetadata",
+    "CallResult",
     "Campaign",
     "Column",
-    "Counted",
+    "CountedCall",
     "CurrentCall",
     "Day",
     "FloorAgent",
@@ -65,7 +66,6 @@ __all__ = [
     "IdHooks",
     "Key",
     "QueueSegment",
-    "Result",
     "Service",
     "ServiceDay",
     "ServiceIntervals",
@@ -225,7 +225,7 @@ class FloorView:
         """Return the calls in memory that are or have been at a service, and perhaps others."""
         return list(self._floor.call_table.by_service.of(service))
 
-    def counted(self, call: Call, day: int, service: int) -> Counted | None:
+    def counted(self, call: Call, day: int, service: int) -> CountedCall | None:
         """Return how a call counts at a service on a day, or None if it does not."""
         floor, index = self._floor, None
         if len(call.segments) > 1 and floor.call_table.calls.get(call.key) is call:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Protocol
 
 from floorcast.floor.calls import Call, Key
-from floorcast.floor.counted_calls import Counted, Result, counted
+from floorcast.floor.counted_calls import CallResult, CountedCall, counted
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import decode_call, encode_call
 from floorcast.model.token import position
@@ -45,13 +45,15 @@ class EvictedCalls:
         self._reached = reached
         self._rows = store.call_days(client, *day_service, reached)
 
-    def __iter__(self) -> Iterator[list[tuple[Key, Counted]]]:
+    def __iter__(self) -> Iterator[list[tuple[Key, CountedCall]]]:
         """Yield a few calls per turn of the event loop, in no particular order."""
         for rows in self._rows:
             yield [
                 (
                     (row.transaction, row.session),
-                    Counted(*self._day_service, row.offered, Result(row.result or 0), row.at),
+                    CountedCall(
+                        *self._day_service, row.offered, CallResult(row.result or 0), row.at
+                    ),
                 )
                 for row in rows
             ]

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
-from floorcast.floor.view import Call, Counted, Key, QueueSegment, Result
+from floorcast.floor.view import Call, CallResult, CountedCall, Key, QueueSegment
 from floorcast.statistics.call_pages import CallPage, CallSortKey
 from floorcast.statistics.consistent_scan import CallScan
 from floorcast.statistics.requests import LIVE_FIGURES, Figure
@@ -29,12 +29,12 @@ __all__ = [
 
 _STORED_CALLS_PER_TURN = 50  # calls read from the store in one turn of the event loop
 
-RESULTS: Mapping[Figure, frozenset[Result]] = {
-    "totalHandled": frozenset({Result.HANDLED, Result.HANDLED_WITHIN}),
-    "totalAbandoned": frozenset({Result.ABANDONED, Result.ABANDONED_WITHIN}),
-    "totalCallsAnsweredWithinSLA": frozenset({Result.HANDLED_WITHIN}),
-    "totalCallsAbandonedWithinSLA": frozenset({Result.ABANDONED_WITHIN}),
-    "movedOn": frozenset({Result.MOVED_ON}),
+RESULTS: Mapping[Figure, frozenset[CallResult]] = {
+    "totalHandled": frozenset({CallResult.HANDLED, CallResult.HANDLED_WITHIN}),
+    "totalAbandoned": frozenset({CallResult.ABANDONED, CallResult.ABANDONED_WITHIN}),
+    "totalCallsAnsweredWithinSLA": frozenset({CallResult.HANDLED_WITHIN}),
+    "totalCallsAbandonedWithinSLA": frozenset({CallResult.ABANDONED_WITHIN}),
+    "movedOn": frozenset({CallResult.MOVED_ON}),
 }
 """The results that count toward each figure of a day.
 
@@ -75,7 +75,7 @@ class FigureCallsAnswer(Struct):
 class CallsOutOfMemory(Protocol):
     """The calls no longer in memory that count at a service on a day, as of one position."""
 
-    def __iter__(self) -> Iterator[list[tuple[Key, Counted]]]: ...
+    def __iter__(self) -> Iterator[list[tuple[Key, CountedCall]]]: ...
 
     def find(self, keys: Collection[Key]) -> dict[Key, Call]:
         """Return the calls with these keys."""
@@ -198,16 +198,16 @@ class FigureCalls:
             return at, call.key, None
         return at, call.key, self._row(call, self._segment(call), at)
 
-    def _carried_over(self, call: Call) -> Counted | None:
+    def _carried_over(self, call: Call) -> CountedCall | None:
         """Count a call as offered again today if it has waited since before midnight."""
         service = self._selection.service
         waits = call.ended is None and call.present_service == service
         over = waits and call.waited_over(self._midnight, self._moment.quiet_call)
         if not over or not self._is_today:
             return None
-        return Counted(self._selection.day, service, self._midnight, Result.OPEN, None)
+        return CountedCall(self._selection.day, service, self._midnight, CallResult.OPEN, None)
 
-    def _moment_of(self, counted: Counted) -> int | None:
+    def _moment_of(self, counted: CountedCall) -> int | None:
         """Return the time at which the call counts toward the figure.
 
         Return None if it does not count toward the figure within the interval.
