@@ -46,7 +46,7 @@ def test_a_tail_and_the_block_it_becomes_give_the_same(
     expected = [body for at, facets, body in records if at > cursor and sight(facets)][:room]
     for source in (tail, Block(tail.seal())):
         builder = PageBuilder(cursor, sight, room)
-        source.give(builder)
+        source.add_to(builder)
         assert [line for piece in builder.pieces for line in piece.split(b"\n")] == expected
         assert builder.count == len(expected)
         assert builder.full == (len(expected) == room)
@@ -54,16 +54,16 @@ def test_a_tail_and_the_block_it_becomes_give_the_same(
             assert builder.cursor == int(expected[-1])
 
 
-def test_a_tail_is_ripe_by_events_or_by_bytes() -> None:
+def test_tail_is_full_by_events_or_by_bytes() -> None:
     """A tail takes at most one block's events and bytes, so that blocks stay small."""
     tail = Tail()
     records = [(at, ("", 1, 1), b"{}") for at in range(1, 3000)]
     assert tail.add(records, 1) == SEAL_EVENTS
-    assert tail.ripe
+    assert tail.is_full
     tail = Tail()
     large = [(at, ("", 1, 1), b"x" * (SEAL_BYTES // 2)) for at in range(1, 30)]
     assert tail.add(large, 1) == 2
-    assert tail.ripe
+    assert tail.is_full
 
 
 def test_a_page_of_large_events_ends_early() -> None:
@@ -74,7 +74,7 @@ def test_a_page_of_large_events_ends_early() -> None:
         tail = Tail()
         tail.add([(at + 1, ("", 1, 1), b"x" * SEAL_BYTES)], 1)
         at += 1
-        Block(tail.seal()).give(builder)
+        Block(tail.seal()).add_to(builder)
     assert builder.count == MAX_PAGE_BYTES // SEAL_BYTES
     assert builder.cursor == at
 
@@ -109,7 +109,7 @@ def test_a_call_of_a_hidden_call_center_is_left_out_of_the_agent_s_event() -> No
     for seen, expected in ((NORTH, list(kinds.values())), (EVERYTHING, [WHOLE] * 4)):
         for source in (tail, Block(tail.seal())):
             builder = PageBuilder(0, seen, 100)
-            source.give(builder)
+            source.add_to(builder)
             assert [line for piece in builder.pieces for line in piece.split(b"\n")] == expected
 
 

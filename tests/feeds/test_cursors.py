@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.feeds.cursors import REACH, local_time, not_here_yet, resolve, token_at
+from floorcast.feeds.cursors import FEED_REACH, local_time, pending_entry, resolve, token_at
 from floorcast.model import token as tokens
 from floorcast.model.errors import InvalidParameter
 from floorcast.model.token import MAX_INDEX, TICKS_PER_SECOND, end_of_entry, entry_of, position
@@ -54,11 +54,11 @@ def test_a_token_is_a_place(gaps: list[int], data: st.DataObject) -> None:
     assert following is None or ticks < following
     if at_head and following is None:
         assert ticks == NOW
-    if NOW - ticks <= REACH:
+    if NOW - ticks <= FEED_REACH:
         assert resolved(log, text) == cursor
 
 
-@given(GAPS, st.integers(0, REACH), st.integers(2**20, 2**43))
+@given(GAPS, st.integers(0, FEED_REACH), st.integers(2**20, 2**43))
 def test_an_unknown_place_means_the_tokens_time(gaps: list[int], ago: int, entry: int) -> None:
     """A token with an unknown position resolves to the last entry up to the token's time."""
     log = log_of(gaps)
@@ -133,13 +133,13 @@ def test_tokens_made_while_the_clock_was_ahead_stay_good(
 def test_a_day_is_the_most(known: bool) -> None:
     """The 24-hour limit is exact for any position. The message uses the client's time zone."""
     log = Entries(lambda: NOW)
-    log.take(CLIENT, NOW - REACH - 1)
+    log.take(CLIENT, NOW - FEED_REACH - 1)
     cursor = end_of_entry(1) if known else end_of_entry(99)
-    assert entry_of(resolved(log, tokens.encode(CLIENT, NOW - REACH, cursor))) == 1
+    assert entry_of(resolved(log, tokens.encode(CLIENT, NOW - FEED_REACH, cursor))) == 1
     with pytest.raises(InvalidParameter) as refusal:
-        resolved(log, tokens.encode(CLIENT, NOW - REACH - 1, cursor))
+        resolved(log, tokens.encode(CLIENT, NOW - FEED_REACH - 1, cursor))
     assert refusal.value.message == (
-        f'Time "{local_time(NOW - REACH - 1, ZONE)}" is more than 24 hours old. '
+        f'Time "{local_time(NOW - FEED_REACH - 1, ZONE)}" is more than 24 hours old. '
         "This type of data is kept for 24 hours."
     )
 
@@ -182,7 +182,7 @@ def test_a_place_that_another_node_has_seen_may_still_come(
     log.lost = lost
     entry = log.head(CLIENT).number + ahead
     text = tokens.encode(CLIENT, NOW, position(entry, 3))
-    assert not_here_yet(CLIENT, text, log) == (entry if waits else None)
+    assert pending_entry(CLIENT, text, log) == (entry if waits else None)
 
 
 SECRET = b"of an installation"
@@ -220,4 +220,4 @@ def test_another_nodes_token_is_waited_for_with_the_secret_too() -> None:
     ahead = position(log.head(CLIENT).number + 2, 0)
     for secret in (SECRET, b""):
         text = tokens.encode(CLIENT, NOW, ahead, secret)
-        assert not_here_yet(CLIENT, text, log, SECRET) == entry_of(ahead)
+        assert pending_entry(CLIENT, text, log, SECRET) == entry_of(ahead)

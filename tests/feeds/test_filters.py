@@ -152,8 +152,8 @@ def test_verdicts_do_not_fill_the_memory() -> None:
 
 def test_all_verdicts_together_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     """With many filters in use, some verdicts are computed again, and all of them are right."""
-    monkeypatch.setattr(filters, "MAX_ALL_VERDICTS", Matcher.remembered + 1_000)
-    before = Matcher.remembered
+    monkeypatch.setattr(filters, "MAX_ALL_VERDICTS", Matcher.cached_verdicts + 1_000)
+    before = Matcher.cached_verdicts
 
     def decide() -> list[bool]:
         many = [matcher(Filter(services=frozenset({number}))) for number in range(10, 60)]
@@ -162,11 +162,11 @@ def test_all_verdicts_together_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> 
             for number, sees in enumerate(many, 10)
             for service in range(100)
         ]
-        assert before < Matcher.remembered <= before + 1_000
+        assert before < Matcher.cached_verdicts <= before + 1_000
         return right
 
     assert all(decide())
-    assert Matcher.remembered == before
+    assert Matcher.cached_verdicts == before
 
 
 def test_a_screen_sees_its_services_beside_its_call_centers() -> None:

@@ -55,7 +55,7 @@ class Block:
         self._classes: array[int] | None = None
         self.size = 2 * segment.size() - len(segment.body)
 
-    def give(self, builder: PageBuilder) -> None:
+    def add_to(self, builder: PageBuilder) -> None:
         """Add the events that the builder's matcher selects, and move the builder's cursor."""
         start = bisect_right(self._positions, builder.cursor)
         end = self.segment.count
@@ -64,13 +64,13 @@ class Block:
             end = min(end, start + builder.room)
             if start < end:
                 end = self._fitting(start, end, builder)
-                builder.take(self._slice(start, end), self._positions[start:end])
+                builder.add(self._slice(start, end), self._positions[start:end])
         elif builder.matcher.any_of(self.segment.table):
-            self._give_some(builder, wanted, start)
+            self._add_matching(builder, wanted, start)
         if not builder.full:
             builder.cursor = max(builder.cursor, self.last)
 
-    def _give_some(self, builder: PageBuilder, wanted: Sequence[bool], start: int) -> None:
+    def _add_matching(self, builder: PageBuilder, wanted: Sequence[bool], start: int) -> None:
         if self._classes is None:
             self._classes = as_classes(self.segment.classes)
         classes = self._classes
@@ -78,7 +78,7 @@ class Block:
         if seen:
             shown, table = builder.matcher.shown, self.segment.table
             lines = [shown(self._slice(i, i + 1), table[classes[i]]) for i in seen]
-            builder.take_lines(lines, [self._positions[i] for i in seen])
+            builder.add_lines(lines, [self._positions[i] for i in seen])
 
     def _fitting(self, start: int, end: int, builder: PageBuilder) -> int:
         """Return the end of the slice that fits in the builder's space. One event always fits."""
@@ -119,14 +119,14 @@ class Tail:
         return len(self._positions)
 
     @property
-    def ripe(self) -> bool:
+    def is_full(self) -> bool:
         """Whether the tail is large enough to be sealed."""
         return len(self._positions) >= SEAL_EVENTS or self.size >= SEAL_BYTES
 
     def add(self, records: Sequence[Record], recorded_at: int) -> int:
         """Append as many of ``records`` as there is room for, and return their number.
 
-        The tail must have room for at least one record, so it must not be ``ripe``.
+        The tail must have room for at least one record, so ``is_full`` must be False.
         """
         if not self._positions:
             self.first_recorded_at = recorded_at
@@ -159,7 +159,7 @@ class Tail:
             body=b"\n".join(self._bodies),
         )
 
-    def give(self, builder: PageBuilder) -> None:
+    def add_to(self, builder: PageBuilder) -> None:
         """Add the events after the builder's cursor that the builder's matcher selects."""
         positions = self._positions
         start = bisect_right(positions, builder.cursor)
@@ -171,7 +171,7 @@ class Tail:
             seen = [i for i in range(start, len(positions)) if matcher(classes[i])][: builder.room]
             bodies = [matcher.shown(self._bodies[i], classes[i]) for i in seen]
         if seen:
-            builder.take_lines(bodies, [positions[i] for i in seen])
+            builder.add_lines(bodies, [positions[i] for i in seen])
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,11 +196,11 @@ class PageBuilder:
     """Builds a page from events, and keeps track of the cursor.
 
     It is ``full`` once it has ``room`` events, or when the next event would exceed ``space`` bytes.
-    ``asked`` holds the initial arguments.
+    ``arguments`` holds the initial arguments.
     """
 
     __slots__ = (
-        "asked",
+        "arguments",
         "count",
         "cursor",
         "full",
@@ -216,7 +216,7 @@ class PageBuilder:
     ) -> None:
         self.cursor = cursor
         self.matcher = matcher
-        self.asked = (cursor, matcher, room, space)
+        self.arguments = (cursor, matcher, room, space)
         self.room = room
         self.space = space
         self.pieces: list[bytes] = []
@@ -224,7 +224,7 @@ class PageBuilder:
         self.count = 0
         self.full = False
 
-    def take(self, lines: bytes, positions: Sequence[int]) -> None:
+    def add(self, lines: bytes, positions: Sequence[int]) -> None:
         """Append events that fit, and move the cursor to the last one."""
         self.pieces.append(lines)
         self.positions.append(positions)
@@ -234,11 +234,11 @@ class PageBuilder:
         self.space -= len(lines) + 1
         self.full = self.full or self.room == 0 or self.space <= 0
 
-    def take_lines(self, lines: Sequence[bytes], positions: Sequence[int]) -> None:
+    def add_lines(self, lines: Sequence[bytes], positions: Sequence[int]) -> None:
         """Append as many of these events as fit, and move the cursor to the last one."""
         sizes = list(accumulate((len(line) + 1 for line in lines), initial=0))
         fitting = max(1, bisect_right(sizes, self.space + 1) - 1)
         if fitting < len(lines):
             self.full = True
             lines, positions = lines[:fitting], positions[:fitting]
-        self.take(b"\n".join(lines), positions)
+        self.add(b"\n".join(lines), positions)

@@ -17,19 +17,19 @@ from floorcast.model.errors import InvalidParameter
 from floorcast.model.token import TICKS_PER_SECOND, Token, decode, encode, end_of_entry, entry_of
 
 __all__ = [
-    "FUTURE",
-    "REACH",
+    "FEED_REACH",
+    "MAX_CLOCK_AHEAD",
     "is_token",
     "local_time",
-    "not_here_yet",
-    "place_of",
+    "pending_entry",
+    "read_token",
     "resolve",
     "token_at",
 ]
 
-REACH = 24 * 3600 * TICKS_PER_SECOND  # ticks that a feed reaches back in time
-FUTURE = 5 * TICKS_PER_SECOND  # ticks by which another clock can be ahead of the server's
-_NEWS = 1 << 20  # entries that another node may be ahead of this one
+FEED_REACH = 24 * 3600 * TICKS_PER_SECOND  # ticks that a feed reaches back in time
+MAX_CLOCK_AHEAD = 5 * TICKS_PER_SECOND  # ticks by which another clock can be ahead of the server's
+_MAX_ENTRIES_AHEAD = 1 << 20  # entries that another node may be ahead of this one
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -47,18 +47,18 @@ def resolve(
     future. A token whose position is in the log never counts as from the future, because this
     server's clock may have been ahead when the token was made.
     """
-    token, *older = _readings(client, text, secret)
+    token, *older = _decoded(client, text, secret)
     position = _known_position(client, token, log)
     if position is None and older:
         position = _known_position(client, older[0], log)
-    if now - token.ticks > REACH:
+    if now - token.ticks > FEED_REACH:
         raise InvalidParameter(
             f'Time "{local_time(token.ticks, zone)}" is more than 24 hours old. '
             "This type of data is kept for 24 hours."
         )
     if position is not None:
         return position
-    if token.ticks - now > FUTURE:
+    if token.ticks - now > MAX_CLOCK_AHEAD:
         raise InvalidParameter(
             f'Time "{local_time(token.ticks, zone)}" of the token is in the future: '
             "expected a token or an eventId from a feed"
@@ -73,31 +73,31 @@ def is_token(value: object) -> bool:
     return isinstance(value, str) and _UUID.fullmatch(value.strip()) is not None
 
 
-def place_of(client: int, text: str, log: EventLog, now: int, secret: bytes = b"") -> Token:
+def read_token(client: int, text: str, log: EventLog, now: int, secret: bytes = b"") -> Token:
     """Return a token's time and position, however old the token is.
 
     Raises InvalidParameter if the token is malformed or from the future.
     """
-    token, *older = _readings(client, text, secret)
+    token, *older = _decoded(client, text, secret)
     position = _known_position(client, token, log)
     if position is None and older:
         position = _known_position(client, older[0], log)
     if position is None:
-        if token.ticks - now > FUTURE:
+        if token.ticks - now > MAX_CLOCK_AHEAD:
             raise InvalidParameter("the token is from the future: expected one from a feed")
         position = end_of_entry(log.last_at(client, token.ticks))
     return Token(token.ticks, position)
 
 
-def not_here_yet(client: int, text: str, log: EventLog, secret: bytes = b"") -> int | None:
+def pending_entry(client: int, text: str, log: EventLog, secret: bytes = b"") -> int | None:
     """Return the entry of another node's token if this node does not have the entry yet.
 
     Otherwise, returns None. Raises InvalidParameter if the token is malformed.
     """
     head = log.head(client).number
-    for token in _readings(client, text, secret):
+    for token in _decoded(client, text, secret):
         entry = entry_of(token.position)
-        if 0 < entry - head <= _NEWS and token.ticks > log.lost_until(client):
+        if 0 < entry - head <= _MAX_ENTRIES_AHEAD and token.ticks > log.lost_until(client):
             return entry
     return None
 
@@ -126,7 +126,7 @@ def local_time(ticks: int, zone: tzinfo) -> str:
     return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S%z")
 
 
-def _readings(client: int, text: str, secret: bytes) -> list[Token]:
+def _decoded(client: int, text: str, secret: bytes) -> list[Token]:
     """Decode a token with the secret and without it, because older releases used no secret."""
     if _UUID.fullmatch(text) is not None:
         try:

@@ -53,7 +53,7 @@ class Feed:
         self._rings = rings
         self._ring = Ring(self.through)
         self._tail = Tail()
-        self._told = 0
+        self._notified_through = 0
         self._waiters = Waiters(rings.waker)
         self.listeners: dict[Hashable, Listener] = {}
         rings.join(self)
@@ -78,7 +78,7 @@ class Feed:
 
         Readers keep their cursors. They are woken only after the feed has passed its old position.
         """
-        self._told = max(self._told, self.through)
+        self._notified_through = max(self._notified_through, self.through)
         self.through = 0
         self._ring = Ring(0)
         self._tail = Tail()
@@ -96,13 +96,15 @@ class Feed:
         if not records:
             return
         self._rings.counts.published += len(records)
-        taken_in = 0
-        while taken_in < len(records):
-            taken_in += self._tail.add(records[taken_in:], ticks)
-            if self._tail.ripe:
+        added = 0
+        while added < len(records):
+            added += self._tail.add(records[added:], ticks)
+            if self._tail.is_full:
                 self.seal()
-        if self.through > self._told and (self._waiters.some or self.listeners):
-            self._notify(list({facets for _, facets, _ in records}), max(before, self._told))
+        if self.through > self._notified_through and (self._waiters.any_waiting or self.listeners):
+            self._notify(
+                list({facets for _, facets, _ in records}), max(before, self._notified_through)
+            )
 
     def _notify(self, classes: Sequence[Facets], before: int) -> None:
         self._waiters.notify(classes)
@@ -118,7 +120,7 @@ class Feed:
         segment = self._tail.seal()
         self._rings.store.write_segment(self.client, self.name, segment)
         self._tail = Tail()
-        self._rings.keep(self._ring, Block(segment))
+        self._rings.add_sealed(self._ring, Block(segment))
 
     async def page(
         self, cursor: int, matcher: Matcher, count: int, space: int = MAX_PAGE_BYTES
@@ -129,10 +131,10 @@ class Feed:
         bytes, unless a single event has more. Raises Unavailable if the store cannot be read.
         """
         builder = PageBuilder(cursor, matcher, count, space)
-        page = self._kept(builder)
+        page = self._cached_page(builder)
         while page is None:
-            if self._looked(builder):
-                page = self._made(builder, at_head=not builder.full)
+            if self._search(builder):
+                page = self._build_page(builder, at_head=not builder.full)
             else:
                 await asyncio.sleep(0)
         return page
@@ -144,10 +146,10 @@ class Feed:
         continue from its cursor. Raises Unavailable if the store cannot be read.
         """
         builder = PageBuilder(cursor, matcher, count, space)
-        page = self._kept(builder)
+        page = self._cached_page(builder)
         if page is None:
-            looked = self._looked(builder)
-            page = self._made(builder, at_head=looked and not builder.full)
+            looked = self._search(builder)
+            page = self._build_page(builder, at_head=looked and not builder.full)
         return page
 
     async def wait(
@@ -190,13 +192,13 @@ class Feed:
         """Let the waiting readers respond immediately."""
         self._waiters.release()
 
-    def _kept(self, builder: PageBuilder) -> Page | None:
+    def _cached_page(self, builder: PageBuilder) -> Page | None:
         """Return the page that another reader got for the same arguments, unless it is stale."""
-        page = self._rings.pages.get((self.client, self.name, *builder.asked))
+        page = self._rings.pages.get((self.client, self.name, *builder.arguments))
         stale = page is not None and page.at_head and page.cursor < self.through
         return None if stale else page
 
-    def _made(self, builder: PageBuilder, *, at_head: bool) -> Page:
+    def _build_page(self, builder: PageBuilder, *, at_head: bool) -> Page:
         lines = builder.pieces[0] if len(builder.pieces) == 1 else b"\n".join(builder.pieces)
         end = max(builder.cursor, self.through) if at_head else builder.cursor
         page = Page(lines, builder.count, end, at_head, tuple(builder.positions))
@@ -206,25 +208,25 @@ class Feed:
             counts.given += page.count
             # twice the lines, for the bodies built from them; the key keeps the matcher alive
             size = 2 * len(lines) + 8 * page.count + builder.matcher.size
-            self._rings.pages.put((self.client, self.name, *builder.asked), page, size)
+            self._rings.pages.put((self.client, self.name, *builder.arguments), page, size)
         return page
 
-    def _looked(self, builder: PageBuilder) -> bool:
+    def _search(self, builder: PageBuilder) -> bool:
         """Advance ``builder`` during this turn. Return True if there is nothing more for it."""
         until = time.perf_counter() + _TURN
         while not builder.full:
             if builder.cursor < self._ring.after:
-                self._look_in_store(builder, until)
+                self._search_store(builder, until)
             elif (block := self._ring.next_block(builder.cursor)) is not None:
-                block.give(builder)
+                block.add_to(builder)
             else:
-                self._tail.give(builder)
+                self._tail.add_to(builder)
                 return True
             if time.perf_counter() > until:
                 return False
         return True
 
-    def _look_in_store(self, builder: PageBuilder, until: float) -> None:
+    def _search_store(self, builder: PageBuilder, until: float) -> None:
         """Search some segments that have left the ring, within the time limit of a turn."""
         reach = self._ring.after
         limit = 2 if builder.matcher.matches_all else _HEADS
@@ -238,7 +240,7 @@ class Feed:
             if block is None:
                 builder.cursor = head.last
             else:
-                block.give(builder)
+                block.add_to(builder)
             if time.perf_counter() > until:
                 break
 

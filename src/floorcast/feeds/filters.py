@@ -28,8 +28,8 @@ from floorcast.store.segment import Facets
 
 __all__ = ["EVERYTHING", "Filter", "InteractionConditions", "Matcher", "matcher", "read_filter"]
 
-Kind = Literal["VOICE", "SMS", "EMAIL"]
-KINDS = get_args(Kind)
+InteractionType = Literal["VOICE", "SMS", "EMAIL"]
+KINDS = get_args(InteractionType)
 MAX_CACHED_VERDICTS = 8_192  # per matcher; this limits only its memory
 MAX_ALL_VERDICTS = 262_144  # of all matchers together, about 200 bytes each
 _MATCHER_BYTES = 1_024
@@ -39,7 +39,7 @@ _ID_BYTES = 96  # per id in a set that is one third full, which is the worst cas
 class KindCondition(Struct, forbid_unknown_fields=True):
     """A condition on the type of interaction, in upper or lower case."""
 
-    type: Kind
+    type: InteractionType
 
 
 KindConditions = Annotated[list[KindCondition], Meta(min_length=1, max_length=MAX_CONDITIONS)]
@@ -80,7 +80,7 @@ class Matcher:
         "matches_all",
         "size",
     )
-    remembered = 0  # verdicts of all matchers
+    cached_verdicts = 0  # verdicts of all matchers
 
     def __init__(
         self, a_filter: Filter, visibility: frozenset[int] | None, services: frozenset[int]
@@ -95,23 +95,26 @@ class Matcher:
 
     def __del__(self) -> None:
         """Subtract this matcher's verdicts from the total."""
-        type(self).remembered -= len(self._verdicts)
+        type(self).cached_verdicts -= len(self._verdicts)
 
     def __call__(self, facets: Facets) -> bool:
         """Return whether the reader sees events of this class."""
         verdict = self._verdicts.get(facets)
         if verdict is None:
             verdict = self._decide(facets)
-            self._remember(facets, seen=verdict)
+            self._cache_verdict(facets, seen=verdict)
         return verdict
 
-    def _remember(self, facets: Facets, *, seen: bool) -> None:
-        if len(self._verdicts) >= MAX_CACHED_VERDICTS or Matcher.remembered >= MAX_ALL_VERDICTS:
-            Matcher.remembered -= len(self._verdicts)
+    def _cache_verdict(self, facets: Facets, *, seen: bool) -> None:
+        if (
+            len(self._verdicts) >= MAX_CACHED_VERDICTS
+            or Matcher.cached_verdicts >= MAX_ALL_VERDICTS
+        ):
+            Matcher.cached_verdicts -= len(self._verdicts)
             self._verdicts.clear()
-        if Matcher.remembered < MAX_ALL_VERDICTS:
+        if Matcher.cached_verdicts < MAX_ALL_VERDICTS:
             self._verdicts[facets] = seen
-            Matcher.remembered += 1
+            Matcher.cached_verdicts += 1
 
     def verdicts(self, classes: Sequence[Facets]) -> Sequence[bool]:
         """Return for each class whether the reader sees its events; empty if it sees all events."""
@@ -166,9 +169,9 @@ def without_call(line: bytes) -> bytes:
     return _encoder.encode({name: said for name, said in event.items() if name not in _OF_CALL})
 
 
-_living: WeakValueDictionary[tuple[Filter, frozenset[int] | None, frozenset[int]], Matcher] = (
-    WeakValueDictionary()
-)
+_matchers_in_use: WeakValueDictionary[
+    tuple[Filter, frozenset[int] | None, frozenset[int]], Matcher
+] = WeakValueDictionary()
 """The matchers in use. A normal cache would keep filters that no reader uses any more."""
 
 
@@ -183,9 +186,9 @@ def matcher(
     ``services``, whatever their call center.
     """
     key = (a_filter, visibility, services)
-    found = _living.get(key)
+    found = _matchers_in_use.get(key)
     if found is None:
-        found = _living[key] = Matcher(a_filter, visibility, services)
+        found = _matchers_in_use[key] = Matcher(a_filter, visibility, services)
     return found
 
 

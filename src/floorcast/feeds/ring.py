@@ -22,14 +22,14 @@ from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.store.projection_store import ProjectionStore
 from floorcast.store.segment import Facets
 
-__all__ = ["WAKE_SLICE", "ByteCache", "Counts", "Member", "Ring", "Rings", "Waiters", "Waker"]
+__all__ = ["WAKE_SLICE", "ByteCache", "FeedCounts", "Ring", "RingFeed", "Rings", "Waiters", "Waker"]
 
 _log = structlog.stdlib.get_logger(__name__)
 
 SEAL_AGE = 5 * TICKS_PER_SECOND  # ticks after which events are sealed, however few they are
 
 
-class Member(Protocol):
+class RingFeed(Protocol):
     """The interface of a feed that the rings use."""
 
     @property
@@ -57,7 +57,7 @@ class Member(Protocol):
 
 
 @dataclass(slots=True)
-class Counts:
+class FeedCounts:
     """The counts of all feeds in this process, for ``/metrics``."""
 
     published: int = 0  # events
@@ -143,15 +143,15 @@ class Rings:
     def __init__(self, store: ProjectionStore, limit: int) -> None:
         self.store = store
         self.waker = Waker()
-        self.counts = Counts()
+        self.counts = FeedCounts()
         self.blocks: ByteCache[Block] = ByteCache(limit // 4)
         self.pages: ByteCache[Page] = ByteCache(limit // 4)
-        self._feeds: list[Member] = []
+        self._feeds: list[RingFeed] = []
         self._limit = limit // 2
         self._sealed_bytes = 0
         self._oldest: deque[tuple[Ring, int]] = deque()  # the ring and size of every block
 
-    def join(self, feed: Member) -> None:
+    def join(self, feed: RingFeed) -> None:
         """Add a feed."""
         self._feeds.append(feed)
 
@@ -166,7 +166,7 @@ class Rings:
         """The number of readers that wait for an event."""
         return sum(feed.waiting for feed in self._feeds)
 
-    def keep(self, ring: Ring, block: Block) -> None:
+    def add_sealed(self, ring: Ring, block: Block) -> None:
         """Add a block that is already in the store to a ring. Drop old blocks beyond the limit."""
         self.counts.seals += 1
         ring.add(block)
@@ -199,17 +199,17 @@ class Rings:
 
 WAKE_SLICE = 32  # readers woken in one turn of the loop; their responses take about 3 ms
 
-_Woken = asyncio.Future[None]
+_WaitFuture = asyncio.Future[None]
 
 
 class Waker:
     """Wakes readers in slices. All feeds of a process share one, so that slices do not add up."""
 
     def __init__(self) -> None:
-        self._due: deque[_Woken] = deque()
+        self._due: deque[_WaitFuture] = deque()
         self.released = False
 
-    def wake(self, readers: Collection[_Woken]) -> None:
+    def wake(self, readers: Collection[_WaitFuture]) -> None:
         """Wake these readers in order, one slice per turn of the loop."""
         if readers and not self._due:
             asyncio.get_running_loop().call_soon(self._wake_slice)
@@ -229,13 +229,13 @@ class Waiters:
 
     def __init__(self, waker: Waker) -> None:
         self._waker = waker
-        self._groups: dict[Matcher, dict[_Woken, None]] = {}
+        self._groups: dict[Matcher, dict[_WaitFuture, None]] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._groups.values()))
 
     @property
-    def some(self) -> bool:
+    def any_waiting(self) -> bool:
         """Whether any reader waits."""
         return bool(self._groups)
 
@@ -259,7 +259,7 @@ class Waiters:
         registered before anything else can run. ``gone`` ends the wait when it is done.
         """
         loop = asyncio.get_running_loop()
-        reader: _Woken = loop.create_future()
+        reader: _WaitFuture = loop.create_future()
         group = self._groups.setdefault(matcher, {})
         group[reader] = None
         timer = loop.call_later(seconds, _expire, reader)
@@ -281,6 +281,6 @@ class Waiters:
                 del self._groups[matcher]
 
 
-def _expire(reader: _Woken) -> None:
+def _expire(reader: _WaitFuture) -> None:
     if not reader.done():
         reader.set_result(None)

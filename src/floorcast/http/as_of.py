@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from floorcast.feeds.cursors import FUTURE, is_token, local_time, place_of, token_at
+from floorcast.feeds.cursors import MAX_CLOCK_AHEAD, is_token, local_time, read_token, token_at
 from floorcast.http.bodies import Disconnected
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Content, Headers, Response
@@ -122,12 +122,12 @@ async def reached(services: Services, client: int, at: object) -> Reached:
     log = services.log
     if isinstance(at, str) and is_token(at):
         await services.until_known(client, at.strip())
-        found = place_of(client, at.strip(), log, services.now(), services.token_secret)
+        found = read_token(client, at.strip(), log, services.now(), services.token_secret)
         then = Reached(found.ticks, found.position)
     else:
         moment, now = read_at(at, services.zone(client)), services.now()
         ticks = moment * TICKS_PER_MS
-        if ticks > now + FUTURE:
+        if ticks > now + MAX_CLOCK_AHEAD:
             text = local_time(now, services.zone(client))
             raise InvalidParameter(f'at is in the future: expected a time up to now, "{text}"')
         ticks = min(ticks, now)

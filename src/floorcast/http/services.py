@@ -15,7 +15,7 @@ from floorcast.archive.personal import Mode
 from floorcast.auth.audit_log import AuditLog
 from floorcast.auth.keys import Keys
 from floorcast.auth.sessions import Sessions
-from floorcast.feeds.cursors import not_here_yet, resolve, token_at
+from floorcast.feeds.cursors import pending_entry, resolve, token_at
 from floorcast.feeds.feed import Feed
 from floorcast.http.limits import AnswerLimits, RateLimit, ReaderLimits, TurnLimiter
 from floorcast.http.memory_pressure import MemoryWatch
@@ -180,7 +180,7 @@ class Services:
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + CATCH_UP
-        while (entry := not_here_yet(client, token, self.log, self.token_secret)) is not None:
+        while (entry := pending_entry(client, token, self.log, self.token_secret)) is not None:
             if loop.time() >= until:
                 raise Unavailable("this node has not reached the token's position yet: try again")
             with suppress(TimeoutError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from floorcast.feeds.cursors import REACH
+from floorcast.feeds.cursors import FEED_REACH
 from floorcast.model.errors import InvalidParameter
 from floorcast.model.token import Now, decode, end_of_entry, entry_of
 from floorcast.webhooks.batches import Reading
@@ -61,4 +61,4 @@ class WebhookPosition:
         if needed > head:
             return needed == head + 1
         recorded_at = log.recorded_at(client, needed)
-        return recorded_at is not None and self._now() - recorded_at <= REACH
+        return recorded_at is not None and self._now() - recorded_at <= FEED_REACH
