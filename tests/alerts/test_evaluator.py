@@ -39,9 +39,9 @@ class Node:
         self.projection = Projection(floor, log, store, {}, clock, reports)
         self.evaluator = AlertEvaluator({CLIENT: self.projection}, log, clock, FoldLimits())
 
-    async def look(self, log: MemoryLog) -> None:
+    async def evaluate(self, log: MemoryLog) -> None:
         """Evaluate once and wait until the resulting entries are folded."""
-        await self.evaluator.look_at(self.projection)
+        await self.evaluator.evaluate_and_append(self.projection)
         await self.projection.until_folded(log.head(CLIENT).number)
 
 
@@ -90,7 +90,7 @@ async def _two_nodes() -> None:
                 stack.callback(task.cancel)
             for node in nodes if second % 2 else nodes[::-1]:
                 await node.projection.until_folded(log.head(CLIENT).number)
-                await node.look(log)
+                await node.evaluate(log)
     assert transitions(log) == [("pending", 21), ("firing", 23), ("ok", 0)]
     for node in nodes:
         assert [one.status for one in node.projection.floor.state.alerts.values()] == ["ok"]
@@ -120,7 +120,7 @@ async def _refused() -> None:
     node = Node(log, clock)
     task = asyncio.create_task(node.projection.run())
     await node.projection.until_folded(1)
-    await node.look(log)
+    await node.evaluate(log)
     assert node.projection.floor.state.alerts == {}
     assert [one.data.status for one in await node.evaluator.evaluate(node.projection)] == ["firing"]
     await node.evaluator.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from floorcast.alerts.transitions import acknowledgement, batch_of, due, over
+from floorcast.alerts.transitions import acknowledgement, batch_of, cleared, due
 from floorcast.floor.floor import Floor
 from floorcast.floor.view import FloorView
 from floorcast.model.inbound import ALERT_SOURCE, AlertTransition, read_lines
@@ -69,6 +69,6 @@ def test_an_alert_that_no_rule_has_any_more_is_over() -> None:
     floor.fold(first, NOON * 10_000, "-")
     floor.begin_entry(10, NOON * 10_000 + 1)
     floor.apply(msgspec.structs.replace(PLAN, alerts=()))
-    (end,) = over(FloorView(floor), frozenset(), NOON)
+    (end,) = cleared(FloorView(floor), frozenset(), NOON)
     assert (end.data.status, end.data.follows) == ("ok", 9)
-    assert list(over(FloorView(floor), frozenset({first.data.alert}), NOON)) == []
+    assert list(cleared(FloorView(floor), frozenset({first.data.alert}), NOON)) == []

@@ -103,11 +103,11 @@ class Caller:
         self.asked += 1
         return self.why
 
-    def left(self) -> None:
+    def disconnected(self) -> None:
         """Count the call."""
         self.departures += 1
 
-    def moment(self) -> str:
+    def local_time(self) -> str:
         """Return the loop's time."""
         return f"{asyncio.get_running_loop().time():.2f}"
 

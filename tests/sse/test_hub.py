@@ -78,8 +78,8 @@ def test_turns_are_shared_among_all_that_wait() -> None:
             if large.left:
                 loop.call_soon(look)
 
-        streams.wake(large)
-        streams.wake(small)
+        streams.enqueue(large)
+        streams.enqueue(small)
         loop.call_soon(look)
         await loop.passing(1)
         assert (large.left, small.left) == (0, 0)
@@ -95,7 +95,7 @@ def test_the_end_waits_for_closing_comments_but_not_for_ever() -> None:
 
     async def work(loop: VirtualLoop) -> None:
         streams = Hub()
-        await streams.ended(5)
+        await streams.drain(5)
         assert loop.elapsed == 0
         readers = [Stubborn(streams) for _ in range(300)]
         for reader in readers:
@@ -103,7 +103,7 @@ def test_the_end_waits_for_closing_comments_but_not_for_ever() -> None:
         streams.release()
         for reader in readers[1:]:
             loop.call_later(2, streams.leave, reader)
-        await streams.ended(5)
+        await streams.drain(5)
         assert loop.elapsed == 5
         assert readers[0].told == ["the server stops", "aborted"]
         assert readers[1].told == ["the server stops"]
@@ -129,8 +129,8 @@ def test_one_that_falls_over_holds_nobody_up() -> None:
         told: list[object] = []
         loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
         falling, other = Falling(100, busy, streams), Crowd(100, busy, streams)
-        streams.wake(falling)
-        streams.wake(other)
+        streams.enqueue(falling)
+        streams.enqueue(other)
         await loop.passing(1)
         assert (falling.left, other.left) == (0, 0)
         assert [type(one) for one in told] == [ZeroDivisionError]
@@ -241,7 +241,7 @@ def test_an_end_that_fails_keeps_nobody_from_being_told() -> None:
         await loop.passing(1)
         assert all(reader.told == ["the server stops"] for reader in readers)
         assert all(reader.told == ["aborted"] for reader in broken)
-        await hub.ended(1)
+        await hub.drain(1)
         assert not hub.readers
 
     run(work)

@@ -13,7 +13,7 @@ from functools import partial
 
 import structlog
 
-from floorcast.alerts.transitions import batch_of, due, over
+from floorcast.alerts.transitions import batch_of, cleared, due
 from floorcast.floor.view import FloorView
 from floorcast.log.port import EventLog
 from floorcast.model.ending import ended
@@ -41,25 +41,25 @@ class AlertEvaluator:
         self._log = log
         self._now = now
         self._limits = limits
-        self._looking: dict[int, asyncio.Task[None]] = {}
+        self._running: dict[int, asyncio.Task[None]] = {}
         self._over_limit: set[int] = set()
 
-    async def look(self) -> None:
+    async def evaluate_all(self) -> None:
         """Start an evaluation for every client whose previous evaluation has finished."""
         for client, floor in list(self._floors.items()):
             state = floor.floor.state
-            if client not in self._looking and (state.config.alerts or state.alerts):
-                task = self._looking[client] = asyncio.create_task(self.look_at(floor))
-                task.add_done_callback(partial(self._looked, client))
+            if client not in self._running and (state.config.alerts or state.alerts):
+                task = self._running[client] = asyncio.create_task(self.evaluate_and_append(floor))
+                task.add_done_callback(partial(self._finished, client))
 
     async def close(self) -> None:
         """Stop evaluating."""
-        await ended(list(self._looking.values()))
+        await ended(list(self._running.values()))
 
-    def _looked(self, client: int, _task: asyncio.Task[None]) -> None:
-        del self._looking[client]
+    def _finished(self, client: int, _task: asyncio.Task[None]) -> None:
+        del self._running[client]
 
-    async def look_at(self, floor: Projection) -> None:
+    async def evaluate_and_append(self, floor: Projection) -> None:
         """Append a client's due transitions to its log."""
         try:
             transitions = await self.evaluate(floor)
@@ -85,7 +85,7 @@ class AlertEvaluator:
             found += due(view, some, moment.now)
             await asyncio.sleep(0)
         if rules is view.alert_rules:
-            found += over(view, frozenset(known), moment.now)
+            found += cleared(view, frozenset(known), moment.now)
         return found
 
     def _warn(self, client: int, count: int) -> None:

@@ -14,7 +14,7 @@ from floorcast.model.inbound import ALERT_SOURCE, AlertTransition
 from floorcast.model.inbound_data import AlertStatus, AlertTransitionData
 from floorcast.statistics.alert_evaluation import EvaluatedAlert
 
-__all__ = ["acknowledgement", "batch_of", "due", "over"]
+__all__ = ["acknowledgement", "batch_of", "cleared", "due"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -27,21 +27,21 @@ def due(
         alert = view.alerts.get(one.alert, NO_ALERT)
         status = next_status(one.rule, alert, one.value, calls=one.calls, now=now)
         if status != alert.status:
-            whose = _Whose(one.alert, one.service, alert.number or view.config_entry)
-            yield _transition(whose, one.rule, status, now, value=one.value)
+            ref = _AlertRef(one.alert, one.service, alert.number or view.config_entry)
+            yield _transition(ref, one.rule, status, now, value=one.value)
 
 
-def over(view: FloorView, known: frozenset[str], now: int) -> Iterator[AlertTransition]:
-    """Yield transitions that clear the alerts whose ids are not in ``known``."""
+def cleared(view: FloorView, known: frozenset[str], now: int) -> Iterator[AlertTransition]:
+    """Yield transitions that clear the alerts ref ids are not in ``known``."""
     for number, alert in view.alerts.items():
         if number not in known and alert.status != "ok":
-            yield _transition(_Whose(number, alert.service, alert.number), alert, "ok", now)
+            yield _transition(_AlertRef(number, alert.service, alert.number), alert, "ok", now)
 
 
 def acknowledgement(number: str, alert: Alert, user: str, now: int) -> AlertTransition:
     """Return the transition that records a user's acknowledgement of a firing alert."""
-    whose = _Whose(number, alert.service, alert.number)
-    return _transition(whose, alert, "acknowledged", now, value=alert.value, user=user)
+    ref = _AlertRef(number, alert.service, alert.number)
+    return _transition(ref, alert, "acknowledged", now, value=alert.value, user=user)
 
 
 def batch_of(client: int, transitions: list[AlertTransition]) -> Batch:
@@ -49,7 +49,7 @@ def batch_of(client: int, transitions: list[AlertTransition]) -> Batch:
     return Batch(client, [msgspec.json.encode(one) for one in transitions], transitions)
 
 
-class _Whose(NamedTuple):
+class _AlertRef(NamedTuple):
     """An alert's id and service, and the entry of its last change."""
 
     alert: str
@@ -58,7 +58,7 @@ class _Whose(NamedTuple):
 
 
 def _transition(
-    whose: _Whose,
+    ref: _AlertRef,
     rule: AlertRule | Alert,
     status: AlertStatus,
     now: int,
@@ -67,12 +67,12 @@ def _transition(
     user: str | None = None,
 ) -> AlertTransition:
     data = AlertTransitionData(
-        alert=whose.alert,
+        alert=ref.alert,
         name=rule.name,
         figure=rule.figure,
-        service=whose.service,
+        service=ref.service,
         status=status,
-        follows=whose.follows,
+        follows=ref.follows,
         threshold=rule.threshold,
         above=rule.above,
         value=value,
@@ -81,7 +81,7 @@ def _transition(
     )
     # proposals that follow the same change have the same id, so the log stores only one of them
     return AlertTransition(
-        id=f"{whose.alert}:{whose.follows}",
+        id=f"{ref.alert}:{ref.follows}",
         source=ALERT_SOURCE,
         specversion="1.0",
         time=_EPOCH + timedelta(milliseconds=now),

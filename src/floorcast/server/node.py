@@ -121,7 +121,7 @@ class Node:
             self._site.on_change(self._audit_site)
         self._every(CHORES, self._seal)
         self._every(CHORES, self._refresh_site)
-        self._every(ALERTS, self._alerts.look)
+        self._every(ALERTS, self._alerts.evaluate_all)
         self._every(SNAPSHOTS, self._floors.snapshot)
         self._every(SESSIONS_KEPT, self.server.sessions.keep)
         self._every(SESSIONS_KEPT, self._flush_audit)
@@ -145,7 +145,7 @@ class Node:
 
         Aborts streams that do not read.
         """
-        await self.server.streams.ended(seconds)
+        await self.server.streams.drain(seconds)
 
     async def _open(self, data: Path) -> None:
         stack, metrics = self._stack, self._metrics

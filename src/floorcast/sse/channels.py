@@ -51,12 +51,12 @@ class Channel:
         self.hub = hub
         self.matcher, self._count, self.format = self._subscription = subscription
         self._feed = feed
-        self._members = 0
+        self._reader_count = 0
         self._idle: dict[Reader, None] = {}
         self._ahead: list[tuple[int, list[Reader]]] = []
         self._due: deque[tuple[int, list[Reader]]] = deque()
         self._awake = False
-        self._kept_alive: tuple[float, Chunk] = (0.0, Chunk(b""))
+        self._keepalive_chunk: tuple[float, Chunk] = (0.0, Chunk(b""))
 
     @property
     def busy(self) -> bool:
@@ -66,18 +66,18 @@ class Channel:
 
     def reader(self, cursor: int, caller: Caller) -> Reader:
         """Create a reader, which joins the channel when it gets its connection."""
-        self._members += 1
+        self._reader_count += 1
         return Reader(self, cursor, caller)
 
     def join(self, cursor: int, reader: Reader) -> None:
         """Start to serve ``reader`` from ``cursor`` on."""
-        self._go_on(cursor, [reader])
+        self._enqueue(cursor, [reader])
 
     def leave(self, reader: Reader) -> None:
         """Remove a reader that is gone. If it is due, it is skipped."""
         self._idle.pop(reader, None)
-        self._members -= 1
-        if not self._members:
+        self._reader_count -= 1
+        if not self._reader_count:
             self._feed.listeners.pop(self._subscription, None)
 
     def head_of(self, reader: Reader) -> int | None:
@@ -86,41 +86,41 @@ class Channel:
 
     def keepalive(self, caller: Caller, now: float) -> Chunk:
         """Return the keep-alive at ``now``. Readers share it, as they have the same time zone."""
-        if self._kept_alive[0] != now:
-            plain = framing.comment(f"keepalive {caller.moment()}")
-            self._kept_alive = (now, framing.framed(plain, self.format))
-        return self._kept_alive[1]
+        if self._keepalive_chunk[0] != now:
+            plain = framing.comment(f"keepalive {caller.local_time()}")
+            self._keepalive_chunk = (now, framing.framed(plain, self.format))
+        return self._keepalive_chunk[1]
 
     def notify(self, before: int) -> None:
         """Queue the readers for an event after ``before``, which is the idle readers' cursor."""
         if self._idle:
             readers, self._idle = list(self._idle), {}
-            self._go_on(before, readers)
+            self._enqueue(before, readers)
         ahead, self._ahead = self._ahead, []
         for cursor, readers in ahead:
-            self._go_on(cursor, readers)
+            self._enqueue(cursor, readers)
 
     def advance(self) -> None:
         """Write to the readers that have waited longest, until the hub's turn is over."""
         if not self._due:
             return
         cursor, readers = self._due.popleft()
-        page = self._peeked(cursor)
+        page = self._peek(cursor)
         try:
             while readers:
-                batch = self._sifted(readers[-BATCH_READERS:], cursor)
+                batch = self._writable(readers[-BATCH_READERS:], cursor)
                 del readers[-BATCH_READERS:]
                 if isinstance(page, str):
                     _end(batch, page)
                 else:
-                    self._give(page, batch)
+                    self._serve(page, batch)
                 if self.hub.turn_is_over():
                     break
         finally:
             if readers:
                 self._due.appendleft((cursor, readers))
 
-    def _peeked(self, cursor: int) -> Page | str:
+    def _peek(self, cursor: int) -> Page | str:
         """Return the page after a cursor, or the reason why there is none."""
         try:
             return self._feed.peek(cursor, self.matcher, self._count, WRITE_BYTES)
@@ -130,7 +130,7 @@ class Channel:
             _log.exception("stream_failed")
             return FAULT
 
-    def _give(self, page: Page, batch: list[Reader]) -> None:
+    def _serve(self, page: Page, batch: list[Reader]) -> None:
         try:
             if page.count and batch:
                 batch = self._permitted(batch)
@@ -140,7 +140,7 @@ class Channel:
             _log.exception("stream_failed")
             _end(batch, FAULT)
         else:
-            self._settle(page, batch)
+            self._requeue(page, batch)
 
     def _permitted(self, batch: list[Reader]) -> list[Reader]:
         """Return the readers that may still read. The others get a closing comment."""
@@ -157,7 +157,7 @@ class Channel:
         wire, size = chunk.wire, len(chunk.wire)
         now = asyncio.get_running_loop().time()
         for reader in batch:
-            reader.heard = now
+            reader.last_event_at = now
             reader.sent += size
             try:
                 reader.write(wire)
@@ -170,18 +170,18 @@ class Channel:
         counts.events += page.count * len(batch)
         counts.bytes += size * len(batch)
 
-    def _settle(self, page: Page, batch: list[Reader]) -> None:
-        batch = self._sifted(batch, page.cursor)
+    def _requeue(self, page: Page, batch: list[Reader]) -> None:
+        batch = self._writable(batch, page.cursor)
         if not batch:
             return
         if not page.at_head:
-            self._go_on(page.cursor, batch)
+            self._enqueue(page.cursor, batch)
         elif page.cursor > self._feed.through:
             self._ahead.append((page.cursor, batch))
         else:
             self._idle.update(dict.fromkeys(batch))
 
-    def _go_on(self, cursor: int, readers: list[Reader]) -> None:
+    def _enqueue(self, cursor: int, readers: list[Reader]) -> None:
         due = self._due
         if due and due[-1][0] == cursor:
             due[-1][1].extend(readers)
@@ -189,9 +189,9 @@ class Channel:
             due.append((cursor, readers))
         if not self._awake:
             self._awake = True
-            self.hub.wake(self)
+            self.hub.enqueue(self)
 
-    def _sifted(self, batch: list[Reader], cursor: int) -> list[Reader]:
+    def _writable(self, batch: list[Reader], cursor: int) -> list[Reader]:
         """Return the readers that can be written to. A blocked reader keeps ``cursor``."""
         for reader in batch:
             if reader.blocked:
@@ -231,20 +231,20 @@ class Reader(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_accepted",
         "_channel",
-        "_checked",
         "_crc",
         "_ending",
+        "_last_keepalive_at",
+        "_last_progress_at",
         "_length",
-        "_stuck",
-        "_told",
         "_transport",
         "blocked",
         "caller",
         "cursor",
         "epoch",
         "gone",
-        "heard",
+        "last_event_at",
         "sent",
         "write",
     )
@@ -255,17 +255,19 @@ class Reader(asyncio.Protocol):
         self.cursor: int | None = cursor
         self.epoch = -1  # the hub's epoch when the reader was last checked
         self.blocked = self.gone = self._ending = False
-        self.sent = self._checked = 0  # bytes written, and bytes that were taken at the last check
+        self.sent = 0  # bytes written
+        self._accepted = 0  # bytes that the reader had accepted at the last check
         self._crc = self._length = 0
-        self.heard = self._told = self._stuck = 0.0  # in the loop's time
+        # in the loop's time
+        self.last_event_at = self._last_keepalive_at = self._last_progress_at = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the stream on a connection on which the response's head has been written."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's has another base
         self.write = self._transport.write
         now = asyncio.get_running_loop().time()
-        self.heard = self._told = self._stuck = now
-        self._say(framing.opening(self._channel.format, self.caller.opening))
+        self.last_event_at = self._last_keepalive_at = self._last_progress_at = now
+        self._write_chunk(framing.opening(self._channel.format, self.caller.opening))
         hub = self._channel.hub
         hub.enter(self, now + KEEPALIVE_SECONDS)
         # checked now and not only at the first event, because the reader's rights may have changed
@@ -279,7 +281,7 @@ class Reader(asyncio.Protocol):
             self.gone = self.blocked = True
             self._channel.hub.leave(self)
             self._channel.leave(self)
-            self.caller.left()
+            self.caller.disconnected()
 
     def pause_writing(self) -> None:
         """Stop writing, because the reader reads less than it is sent."""
@@ -318,8 +320,8 @@ class Reader(asyncio.Protocol):
         head = self._channel.head_of(self) if form.ids else None
         token = self.caller.token_now(head) if head is not None else ""
         self.blocked = True
-        self._say(framing.framed(framing.comment(f"closed: {why}", token), form))
-        with suppress(RuntimeError):  # as in ``_say``
+        self._write_chunk(framing.framed(framing.comment(f"closed: {why}", token), form))
+        with suppress(RuntimeError):  # as in ``_write_chunk``
             self.write(framing.ending(form, self._crc, self._length))
         self._transport.close()
 
@@ -350,27 +352,27 @@ class Reader(asyncio.Protocol):
         return True
 
     def _keep_alive(self, now: float) -> float:
-        due = max(self.heard, self._told) + KEEPALIVE_SECONDS
+        due = max(self.last_event_at, self._last_keepalive_at) + KEEPALIVE_SECONDS
         if self.blocked:
             return now + KEEPALIVE_SECONDS
-        if now >= self.heard + IDLE_SECONDS:
-            self.end(f"no event for 5 minutes, {self.caller.moment()}")
+        if now >= self.last_event_at + IDLE_SECONDS:
+            self.end(f"no event for 5 minutes, {self.caller.local_time()}")
             return now + KEEPALIVE_SECONDS
         if now >= due:
-            self._told = now
-            self._say(self._channel.keepalive(self.caller, now))
+            self._last_keepalive_at = now
+            self._write_chunk(self._channel.keepalive(self.caller, now))
             due = now + KEEPALIVE_SECONDS
-        return min(due, self.heard + IDLE_SECONDS)
+        return min(due, self.last_event_at + IDLE_SECONDS)
 
     def _is_stuck(self, now: float) -> bool:
         unsent = self._transport.get_write_buffer_size()
-        taken = self.sent - unsent
-        if not unsent or taken > self._checked:
-            self._checked = taken
-            self._stuck = now
-        return now >= self._stuck + STUCK_SECONDS
+        accepted = self.sent - unsent
+        if not unsent or accepted > self._accepted:
+            self._accepted = accepted
+            self._last_progress_at = now
+        return now >= self._last_progress_at + STUCK_SECONDS
 
-    def _say(self, chunk: Chunk) -> None:
+    def _write_chunk(self, chunk: Chunk) -> None:
         """Write to this reader only."""
         if chunk.wire:
             self.sent += len(chunk.wire)

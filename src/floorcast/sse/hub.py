@@ -17,7 +17,15 @@ from typing import Generic, Protocol, TypeVar
 
 import structlog
 
-__all__ = ["TICK_SECONDS", "TURN_SECONDS", "Counts", "Hub", "Kept", "Waiting", "Wheel"]
+__all__ = [
+    "TICK_SECONDS",
+    "TURN_SECONDS",
+    "Hub",
+    "HubReader",
+    "ReaderGroup",
+    "StreamCounts",
+    "Wheel",
+]
 
 TURN_SECONDS = 0.002  # writing time per turn of the loop, so that ingest can run in between
 TICK_SECONDS = 0.25  # how late a visit may be
@@ -27,7 +35,7 @@ _RELEASED = "the server stops"
 _log = structlog.stdlib.get_logger(__name__)
 
 
-class Waiting(Protocol):
+class ReaderGroup(Protocol):
     """A group of readers that have something to read."""
 
     @property
@@ -40,7 +48,7 @@ class Waiting(Protocol):
         ...
 
 
-class Kept(Protocol):
+class HubReader(Protocol):
     """The interface of a reader that the hub uses."""
 
     def visit(self, now: float) -> float | None:
@@ -60,7 +68,7 @@ class Kept(Protocol):
 
 
 @dataclass(slots=True)
-class Counts:
+class StreamCounts:
     """The counts of all streams in this process, for ``/metrics``."""
 
     opened: int = 0
@@ -69,7 +77,7 @@ class Counts:
     slow: int = 0  # readers closed because they read nothing
 
 
-K = TypeVar("K", bound=Kept)
+K = TypeVar("K", bound=HubReader)
 
 
 class Wheel(Generic[K]):
@@ -87,7 +95,7 @@ class Wheel(Generic[K]):
             loop = asyncio.get_running_loop()
             self._running = True
             self._next = int(loop.time() / TICK_SECONDS) + 1
-            loop.call_at(self._next * TICK_SECONDS, self._turn)
+            loop.call_at(self._next * TICK_SECONDS, self._run_turn)
         # rounded up, except for floating-point errors
         slot = max(self._next, int((at - 1e-6) / TICK_SECONDS) + 1)
         try:
@@ -95,7 +103,7 @@ class Wheel(Generic[K]):
         except KeyError:
             self._slots[slot] = [one]
 
-    def _turn(self) -> None:
+    def _run_turn(self) -> None:
         loop = asyncio.get_running_loop()
         now = loop.time()
         while self._next * TICK_SECONDS <= now + 1e-6:
@@ -104,9 +112,9 @@ class Wheel(Generic[K]):
         for _ in range(min(SLICE_READERS, len(self._due))):
             self._visit(self._due.popleft(), now)
         if self._due:
-            loop.call_soon(self._turn)
+            loop.call_soon(self._run_turn)
         elif self._slots:
-            loop.call_at(self._next * TICK_SECONDS, self._turn)
+            loop.call_at(self._next * TICK_SECONDS, self._run_turn)
         else:
             self._running = False
 
@@ -115,13 +123,13 @@ class Wheel(Generic[K]):
             again = one.visit(now)
         except Exception:  # noqa: BLE001 — one reader's fault must not stop the timer for all
             _log.exception("stream_failed")
-            _cut_off(one)
+            _abort(one)
             return
         if again is not None:
             self.add(one, again)
 
 
-def _cut_off(reader: Kept) -> None:
+def _abort(reader: HubReader) -> None:
     try:
         reader.abort()
     except Exception:  # noqa: BLE001 — nothing more can be done for this reader
@@ -142,16 +150,16 @@ class Hub:
         epoch: Callable[[], int] = lambda: 0,
     ) -> None:
         self.epoch = epoch
-        self.counts = Counts()
-        self.readers: set[Kept] = set()
+        self.counts = StreamCounts()
+        self.readers: set[HubReader] = set()
         self._clock = clock
         self._until = 0.0
-        self._wheel: Wheel[Kept] = Wheel()
-        self._due: deque[Waiting] = deque()
+        self._wheel: Wheel[HubReader] = Wheel()
+        self._due: deque[ReaderGroup] = deque()
         self._released = False
         self._empty = asyncio.Event()
 
-    def enter(self, reader: Kept, first_visit: float) -> None:
+    def enter(self, reader: HubReader, first_visit: float) -> None:
         """Add a reader, and visit it first at ``first_visit``, in the loop's time."""
         self.counts.opened += 1
         self.readers.add(reader)
@@ -160,17 +168,17 @@ class Hub:
         if self._released:
             asyncio.get_running_loop().call_soon(reader.end, _RELEASED)
 
-    def leave(self, reader: Kept) -> None:
+    def leave(self, reader: HubReader) -> None:
         """Remove a reader whose connection is gone."""
         self.readers.discard(reader)
         if not self.readers:
             self._empty.set()
 
-    def wake(self, waiting: Waiting) -> None:
-        """Add ``waiting`` to the queue of turns. It must not be in the queue already."""
+    def enqueue(self, group: ReaderGroup) -> None:
+        """Add ``group`` to the queue of turns. It must not be in the queue already."""
         if not self._due:
-            asyncio.get_running_loop().call_soon(self._turn)
-        self._due.append(waiting)
+            asyncio.get_running_loop().call_soon(self._run_turn)
+        self._due.append(group)
 
     def turn_is_over(self) -> bool:
         """Return whether the current turn is over."""
@@ -181,37 +189,37 @@ class Hub:
         self._released = True
         self._end_slice(list(self.readers))
 
-    async def ended(self, seconds: float) -> None:
+    async def drain(self, seconds: float) -> None:
         """After a release, wait up to ``seconds`` for the readers to go, and abort the rest."""
         if self.readers:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._empty.wait(), seconds)
         for reader in list(self.readers):
-            _cut_off(reader)
+            _abort(reader)
 
-    def _end_slice(self, readers: list[Kept]) -> None:
+    def _end_slice(self, readers: list[HubReader]) -> None:
         for reader in readers[-SLICE_READERS:]:
             try:
                 reader.end(_RELEASED)
             except Exception:  # noqa: BLE001 — a failing reader must not stop the others
                 _log.exception("stream_failed")
-                _cut_off(reader)
+                _abort(reader)
         del readers[-SLICE_READERS:]
         if readers:
             asyncio.get_running_loop().call_soon(self._end_slice, readers)
 
-    def _turn(self) -> None:
+    def _run_turn(self) -> None:
         self._until = self._clock() + TURN_SECONDS
         try:
             while self._due:
-                waiting = self._due.popleft()
+                group = self._due.popleft()
                 try:
-                    waiting.advance()
+                    group.advance()
                 finally:
-                    if waiting.busy:
-                        self._due.append(waiting)
+                    if group.busy:
+                        self._due.append(group)
                 if self.turn_is_over():
                     break
         finally:  # otherwise, one failure would block all others forever
             if self._due:
-                asyncio.get_running_loop().call_soon(self._turn)
+                asyncio.get_running_loop().call_soon(self._run_turn)

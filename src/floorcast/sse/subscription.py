@@ -36,11 +36,11 @@ class Caller(Protocol):
         """
         ...
 
-    def left(self) -> None:
+    def disconnected(self) -> None:
         """Record that the reader is gone, even if it never got its connection."""
         ...
 
-    def moment(self) -> str:
+    def local_time(self) -> str:
         """Return the current time in the format of keep-alives."""
         ...
 

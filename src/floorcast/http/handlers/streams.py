@@ -143,7 +143,7 @@ class _Caller(FeedCaller):
         """Count the stream, until ``left``."""
         self.services.reader_limits.enter(self.client, self._digest, self._sees)
 
-    def left(self) -> None:
+    def disconnected(self) -> None:
         """See ``floorcast.sse.subscription.Caller``."""
         self.services.reader_limits.leave(self.client, self._digest, self._sees)
 
@@ -154,7 +154,7 @@ class _Caller(FeedCaller):
         except (Refusal, Unavailable) as error:
             return error.message
 
-    def moment(self) -> str:
+    def local_time(self) -> str:
         """The present in the client's zone."""
         second = self.services.now() // TICKS_PER_SECOND
         return _moment(second, self.services.zone(self.client))
