@@ -5,14 +5,14 @@ from __future__ import annotations
 from floorcast.floor.view import FloorView
 from floorcast.statistics.visibility import Moment
 from floorcast.verify.listed_calls import listed_calls
-from floorcast.verify.sums import CallList
+from floorcast.verify.sums import CallListDigest
 from tests.floor.random_floors import call, fold_all, new_floor, ticks
 from tests.statistics.floors import seen
 
 
 def listed(*names: tuple[int, str]) -> dict[str, int]:
     """Return the row for these calls."""
-    found = CallList()
+    found = CallListDigest()
     for name in names:
         found.add(name)
     return {"total": found.total, "sum": found.sum}

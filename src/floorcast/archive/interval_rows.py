@@ -110,10 +110,10 @@ def service_interval_rows(replay: HourFold, hour: Hour | None = None) -> Iterato
             if service in intervals
         }
         present = (agents[service], waiting[service])
-        carried = RunningCounts(known, counts_before(known, present, hour.day))
-        carried.largest(hour.day, range(first))
+        running_counts = RunningCounts(known, counts_before(known, present, hour.day))
+        running_counts.largest(hour.day, range(first))
         for slot in slots:
-            most = carried.largest(hour.day, range(slot, slot + 1))
+            most = running_counts.largest(hour.day, range(slot, slot + 1))
             parts = [part for part in (known.get(hour.day), added.get(service)) if part is not None]
             numbers = [sum(row) for row in zip(*(part.row(slot) for part in parts), strict=True)]
             if not any(numbers[: Column.AGENTS_MOST]) and not any(numbers[Column.MOVED_ON :]):

@@ -73,7 +73,7 @@ class ProjectionSupervisor:
         self._now = now
         self._reports = reports
         self._feeds: dict[int, dict[FeedName, Feed]] = {}
-        self._floors: dict[int, Projection] = {}
+        self._projections: dict[int, Projection] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._damaged: dict[int, asyncio.Event] = {}
         store.on_damage = self._store_damaged
@@ -84,10 +84,10 @@ class ProjectionSupervisor:
         Raises Unavailable if the log cannot be read or written, DamagedEntry if one of the client's
         entries is damaged, and FloorFailed if the floor fails or ``end`` is called first.
         """
-        floor = await self._caught_up(client)
-        if floor.floor.state.config != config:
+        projection = await self._caught_up(client)
+        if projection.floor.state.config != config:
             number = await self._log.append_site(client, msgspec.json.encode(config))
-            await floor.until_folded(number)
+            await projection.until_folded(number)
 
     def end(self, clients: Iterable[int]) -> None:
         """Stop the floors of clients that are no longer in the site.
@@ -98,44 +98,44 @@ class ProjectionSupervisor:
             self._serving.pop(client, None)
             if (task := self._tasks.pop(client, None)) is not None:
                 task.cancel()
-            if (floor := self._floors.pop(client, None)) is not None:
-                floor.fail()
+            if (projection := self._projections.pop(client, None)) is not None:
+                projection.fail()
 
     async def snapshot(self) -> None:
         """Take a snapshot of every floor whose last snapshot is old."""
-        for floor in list(self._floors.values()):
+        for projection in list(self._projections.values()):
             try:
-                await floor.snapshot_if_due()
+                await projection.snapshot_if_due()
             except Exception:  # noqa: BLE001 — the other floors still need theirs
-                _log.exception("snapshot_failed", client=floor.client)
+                _log.exception("snapshot_failed", client=projection.client)
 
     async def close(self) -> None:
         """Stop folding and take a snapshot of every floor for the next start."""
         await ended(self._tasks.values())
-        for floor in self._floors.values():
-            floor.fail()
+        for projection in self._projections.values():
+            projection.fail()
             try:
-                await floor.snapshot()
+                await projection.snapshot()
             except Exception:  # noqa: BLE001 — the other floors still need theirs
-                _log.exception("snapshot_failed", client=floor.client)
+                _log.exception("snapshot_failed", client=projection.client)
 
     async def _caught_up(self, client: int) -> Projection:
         if client not in self._tasks:
-            floor = self._new_projection(client)
+            projection = self._new_projection(client)
             ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            task = self._tasks[client] = asyncio.create_task(self._keep_folding(floor, ready))
+            task = self._tasks[client] = asyncio.create_task(self._keep_folding(projection, ready))
             # ``end`` may cancel the task before the floor is ready
             task.add_done_callback(lambda _: _fail_wait(ready, FloorFailed("the client is gone")))
             await ready
-        floor_now = self._floors.get(client)
-        if floor_now is None:
+        current = self._projections.get(client)
+        if current is None:
             raise FloorFailed("the client's floor is being rebuilt")
-        return floor_now
+        return current
 
-    async def _keep_folding(self, floor: Projection, ready: asyncio.Future[None]) -> None:
+    async def _keep_folding(self, projection: Projection, ready: asyncio.Future[None]) -> None:
         while True:
             try:
-                await self._fold(floor, ready)
+                await self._fold(projection, ready)
             except _StoreDamaged:
                 pause = 0.0
             except DamagedEntry as error:
@@ -147,15 +147,15 @@ class ProjectionSupervisor:
                     _fail_wait(ready, error)
             except Exception:  # noqa: BLE001 — the floor is restarted after any error
                 pause = RETRY_SECONDS
-                _log.exception("folding_failed", client=floor.client, folded=floor.folded)
+                _log.exception("folding_failed", client=projection.client, folded=projection.folded)
             else:
                 return
-            self._serving.pop(floor.client, None)
-            self._floors.pop(floor.client, None)
-            floor.fail()
+            self._serving.pop(projection.client, None)
+            self._projections.pop(projection.client, None)
+            projection.fail()
             if pause:
                 _fail_wait(ready, FloorFailed("the client's floor is being rebuilt"))
-            floor = await self._restarted(floor.client, pause)
+            projection = await self._restarted(projection.client, pause)
 
     async def _recovered(self, error: DamagedEntry) -> bool:
         """Fetch a damaged entry from elsewhere. Returns whether that succeeded."""
@@ -165,24 +165,26 @@ class ProjectionSupervisor:
             _log.warning("entry_not_restored", client=error.client, why=failure.message)
             return False
 
-    async def _fold(self, floor: Projection, ready: asyncio.Future[None]) -> None:
-        damaged = self._damaged[floor.client] = asyncio.Event()
-        if floor.client in self._store.rebuilding:
+    async def _fold(self, projection: Projection, ready: asyncio.Future[None]) -> None:
+        damaged = self._damaged[projection.client] = asyncio.Event()
+        if projection.client in self._store.rebuilding:
             raise _StoreDamaged
-        folding = asyncio.create_task(floor.run())
+        folding = asyncio.create_task(projection.run())
         watching = asyncio.create_task(damaged.wait())
-        head = asyncio.create_task(floor.until_folded(self._log.head(floor.client).number))
+        head = asyncio.create_task(
+            projection.until_folded(self._log.head(projection.client).number)
+        )
         try:
             first = asyncio.FIRST_COMPLETED
             await asyncio.wait({folding, head, watching}, return_when=first)
             if head.done() and not damaged.is_set():
-                self._serving[floor.client] = self._floors[floor.client] = floor
+                self._serving[projection.client] = self._projections[projection.client] = projection
                 if not ready.done():
                     ready.set_result(None)
             await asyncio.wait({folding, watching}, return_when=first)
             if damaged.is_set():
                 if not folding.done():
-                    await floor.snapshot()  # the floor has facts that the store lacks
+                    await projection.snapshot()  # the floor has facts that the store lacks
                 raise _StoreDamaged
             await folding
         finally:

@@ -116,7 +116,7 @@ class ServiceDayData(NamedTuple):
     slots: ServiceIntervals | None
     times: AgentTimes
     carried_over: int
-    carried: RunningCounts
+    running_counts: RunningCounts
 
 
 def slots_until(day: Day, now: int) -> int:
@@ -132,7 +132,7 @@ def rows_by_interval(
     Yields None for an interval in which nothing was counted. The last interval is the one in
     progress, or a later one if a source's clock is ahead of the server's.
     """
-    day, slots, carried = own.day, own.slots, own.carried
+    day, slots, running_counts = own.day, own.slots, own.running_counts
     begun = last = slots_until(day, now)
     if slots is not None and slots.hours:
         last = max(last, (max(slots.hours) + 1) * SLOTS_OF_HOUR)
@@ -142,9 +142,9 @@ def rows_by_interval(
             yield None
             continue
         if slots is not None and (counted[_AGENTS_LAST] or counted[_QUEUE_LAST]):
-            most = carried.largest(day.number, range(slot, min(slot + width, begun)))
+            most = running_counts.largest(day.number, range(slot, min(slot + width, begun)))
         else:
-            most = carried.current
+            most = running_counts.current
         if not (any(counted[:_LAST_TIME]) or any(counted[_MOVED_ON:])):
             yield None
             continue

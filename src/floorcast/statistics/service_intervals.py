@@ -223,10 +223,12 @@ class _Rows(Generic[R]):
         slots = own.slots.get(day.number)
         if slots is not None and copied:
             slots = _copied(slots, first)
-        carried = RunningCounts({} if slots is None else {day.number: slots}, found.counts_before)
+        running_counts = RunningCounts(
+            {} if slots is None else {day.number: slots}, found.counts_before
+        )
         times = _times(own.states, self._moment, day, (first, self._width))
         over = own.carried_over if day is self._days[-1][0] else 0
-        return ServiceDayData(own.service, day, slots, times, over, carried), first
+        return ServiceDayData(own.service, day, slots, times, over, running_counts), first
 
 
 def _days(scope: Scope, moment: Moment, span: IntervalSpan) -> list[Day]:

@@ -12,7 +12,7 @@ from floorcast.verify.expected_agent_rows import ExpectedAgentRows, Row, RowName
 from floorcast.verify.formulas import mean, percent, percentile, service_level
 from floorcast.verify.names import KnownSite
 from floorcast.verify.sums import (
-    CallList,
+    CallListDigest,
     CampaignState,
     IntervalSums,
     OpenCall,
@@ -121,9 +121,11 @@ class ExpectedRows:
         lists = dict(self._sums.calls)
         for call in self._sums.open_calls:
             if call.since is not None:
-                lists.setdefault((call.service, "totalCallsInQueue"), CallList()).add(call.name)
+                lists.setdefault((call.service, "totalCallsInQueue"), CallListDigest()).add(
+                    call.name
+                )
             if call.is_with_agent:
-                lists.setdefault((call.service, "callsWithAgent"), CallList()).add(call.name)
+                lists.setdefault((call.service, "callsWithAgent"), CallListDigest()).add(call.name)
         return [
             {"name": f"{service} {figure}", "total": listed.total, "sum": listed.sum}
             for (service, figure), listed in lists.items()

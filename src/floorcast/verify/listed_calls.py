@@ -12,7 +12,7 @@ from floorcast.floor.view import FloorView
 from floorcast.statistics.figure_calls import RESULTS, FigureCalls, FigureSelection
 from floorcast.statistics.requests import FIGURES, Figure
 from floorcast.statistics.visibility import Moment, Visibility
-from floorcast.verify.sums import CallList
+from floorcast.verify.sums import CallListDigest
 
 __all__ = ["listed_calls"]
 
@@ -26,12 +26,12 @@ def listed_calls(floor: Floor, evicted: Iterable[Call], moment: Moment) -> list[
     """
     view = FloorView(floor)
     today = view.day_of(moment.now).number
-    found: dict[tuple[int, Figure], CallList] = {}
+    found: dict[tuple[int, Figure], CallListDigest] = {}
     for call in evicted:
         for one in counted(call, floor.segment_days, today):
             if one.day == today:
                 for figure in _figures(one.offered, one.result):
-                    listed = found.setdefault((one.service, figure), CallList())
+                    listed = found.setdefault((one.service, figure), CallListDigest())
                     listed.add((call.transaction, call.session))
     (scope,) = Visibility([view]).scopes()
     for service in view.services:
@@ -43,7 +43,7 @@ def listed_calls(floor: Floor, evicted: Iterable[Call], moment: Moment) -> list[
             for _ in page:
                 pass
             for row in page.calls:
-                listed = found.setdefault((service, figure), CallList())
+                listed = found.setdefault((service, figure), CallListDigest())
                 listed.add((row.transaction_id, row.session_id))
     return [
         {"name": f"{service} {figure}", "total": listed.total, "sum": listed.sum}

@@ -9,7 +9,7 @@ from typing import Any
 
 __all__ = [
     "AgentSums",
-    "CallList",
+    "CallListDigest",
     "CampaignState",
     "IntervalSums",
     "OpenCall",
@@ -39,7 +39,7 @@ class ServiceSums:
 
 
 @dataclass
-class CallList:
+class CallListDigest:
     """The number of calls behind a figure, and a checksum that identifies them."""
 
     total: int = 0
@@ -132,8 +132,8 @@ class Sums:
     intervals: defaultdict[tuple[int | None, int], IntervalSums] = field(
         default_factory=lambda: defaultdict(IntervalSums)
     )
-    calls: defaultdict[tuple[int | None, str], CallList] = field(
-        default_factory=lambda: defaultdict(CallList)
+    calls: defaultdict[tuple[int | None, str], CallListDigest] = field(
+        default_factory=lambda: defaultdict(CallListDigest)
     )
     agents: defaultdict[int, defaultdict[int | None, AgentSums]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(AgentSums))
