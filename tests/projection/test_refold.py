@@ -60,12 +60,12 @@ def test_the_fold_agrees_in_any_order_of_arrival(floor: Arrivals) -> None:
 
 def test_a_skipped_preview_returns_to_not_ready_without_a_reason() -> None:
     """The fold and the recomputation count the time as Other, not as the earlier reason."""
-    told = [
+    events = [
         state("NOT_READY", 0, service=10, reason="LUNCH"),
         state("PREVIEW_DIAL_OFFERED", 60),
         state("PREVIEW_DIAL_SKIPPED", 90),
     ]
-    entries = taken((one.at, one) for one in told)
+    entries = taken((one.at, one) for one in events)
     row = agent_of(answers_to(entries, NOON + 100_000), "Ann")
     assert (row["notReadyLunchDuration"], row["notReadyOtherDuration"]) == (60, 10)
     assert verify(1, entries, Moment(NOON + 100_000)).differences == []

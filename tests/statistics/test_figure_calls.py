@@ -45,7 +45,7 @@ def other_events(draw: st.DrawFn) -> InboundEvent:
 
 EVENTS = call_events() | call_events() | agent_events() | other_events()
 STEPS = st.lists(
-    st.tuples(EVENTS, st.sampled_from(["", "", "let go", "restart"])), min_size=15, max_size=60
+    st.tuples(EVENTS, st.sampled_from(["", "", "evict", "restart"])), min_size=15, max_size=60
 )
 
 
@@ -57,11 +57,11 @@ class House:
         self.floor = planned()
         self.entry = 1
 
-    def take(self, event: InboundEvent, *, let_go_of_ended: bool = False) -> None:
+    def take(self, event: InboundEvent, *, evict_ended: bool = False) -> None:
         """Fold an event as the next entry, as the runner does."""
         self.entry += 1
         self.floor.begin_entry(self.entry, ticks(200 + self.entry))
-        if let_go_of_ended:
+        if evict_ended:
             self.floor.call_table.evict_ended(ticks(9_999) // 10_000)
         store_evicted_calls(self.floor, self.store, self.entry)
         unknown = self.floor.unknown_calls([event])
@@ -75,7 +75,7 @@ class House:
     def live(self, steps: list[tuple[InboundEvent, str]]) -> None:
         """Fold each event, and restart the floor after the steps that say so."""
         for event, then in steps:
-            self.take(event, let_go_of_ended=then == "let go")
+            self.take(event, evict_ended=then == "evict")
             if then == "restart":
                 self.restart()
 
@@ -186,9 +186,9 @@ def long_call(draw: st.DrawFn) -> list[tuple[InboundEvent, str]]:
             event = call(kind, at, service=draw(st.sampled_from(SERVICES)))
         else:
             event = call(kind, at, **LEAVING if kind == "call.leave" else {})
-        steps.append((event, draw(st.sampled_from(["", "", "let go", "restart"]))))
+        steps.append((event, draw(st.sampled_from(["", "", "evict", "restart"]))))
     if draw(st.booleans()):
-        steps += [(call("call.end", 300), ""), (call("call.queue", 301, 2, service=10), "let go")]
+        steps += [(call("call.end", 300), ""), (call("call.queue", 301, 2, service=10), "evict")]
     return steps
 
 
@@ -213,7 +213,7 @@ def test_a_page_shows_the_floor_at_the_start_of_the_read(figure: Figure, expecte
         house.take(call("call.queue", number, number, service=10))
     for number in range(10):
         house.take(call("call.end", 60, number))
-    house.take(call("call.queue", 61, 99, service=20), let_go_of_ended=True)
+    house.take(call("call.queue", 61, 99, service=20), evict_ended=True)
     for number in range(10, 15):
         house.take(call("call.answer", 62, number))
     day = FloorView(house.floor).day_of(seen(100).now).number
@@ -227,7 +227,7 @@ def test_a_page_shows_the_floor_at_the_start_of_the_read(figure: Figure, expecte
             house.take(call("call.answer", 100 + turn, 39 - turn))
             house.take(call("call.end", 101 + turn, 39 - turn))
             house.take(call("call.disposition", 100 + turn, turn, termCode="x"))
-            house.take(call("call.queue", 100, 1000 + turn, service=10), let_go_of_ended=True)
+            house.take(call("call.queue", 100, 1000 + turn, service=10), evict_ended=True)
     assert page.total == len(page.calls) == expected
     late = [row.transaction_id for row in page.calls if row.answered == seen(100).now]
     assert late == []

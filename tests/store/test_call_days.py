@@ -106,11 +106,11 @@ def test_a_damaged_row_is_reported_and_not_counted(tmp_path: Path) -> None:
         connection.execute("UPDATE call_days SET result = 4 WHERE transaction_id = 2")
         assert list(damaged(connection)) == [f"call 2 of day {DAY} of the calls by day"]
     again = opened(path)
-    told: list[int] = []
-    again.on_damage = told.append
+    reported: list[int] = []
+    again.on_damage = reported.append
     with pytest.raises(Unavailable):
         listed(again, 9)
-    assert told == [ACME]
+    assert reported == [ACME]
     asyncio.run(again.delete_client(ACME))
     again.mark_rebuilt(ACME)
     assert listed(again, 9) == {}

@@ -28,13 +28,13 @@ class House:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.runner = asyncio.Runner()
-        self.told: list[int] = []
+        self.reported: list[int] = []
         self.open()
 
     def open(self) -> None:
         heads = {ACME: 1000, OTHER: 1000}
         self.store = ProjectionStore(self.path, Clock(), identity="log", heads=heads)
-        self.store.on_damage = self.told.append
+        self.store.on_damage = self.reported.append
 
     def fill(self) -> None:
         """Write data of every kind for both clients."""
@@ -77,8 +77,8 @@ def test_a_flipped_byte_of_a_segment_is_not_served(house: House) -> None:
     for _ in range(2):
         with pytest.raises(Unavailable):
             whole(house, ACME, 31)
-    assert set(house.told) <= {ACME, OTHER}
-    assert len(house.told) == 1
+    assert set(house.reported) <= {ACME, OTHER}
+    assert len(house.reported) == 1
     assert house.store.rebuilding == {ACME}
 
 
@@ -89,7 +89,7 @@ def test_a_flipped_byte_of_a_call_is_not_served(house: House) -> None:
     assert house.store.find_calls(ACME, [(31, "s")], 99)
     with pytest.raises(Unavailable):
         house.store.find_calls(OTHER, [(31, "s")], 99)
-    assert house.told == [OTHER]
+    assert house.reported == [OTHER]
 
 
 def test_a_damaged_snapshot_is_replaced_by_the_previous_one(house: House) -> None:
@@ -101,7 +101,7 @@ def test_a_damaged_snapshot_is_replaced_by_the_previous_one(house: House) -> Non
     flip(house.path, zlib.compress(b"snapshot 10 of 47415", 1))
     house.open()
     assert house.store.newest_snapshot(ACME, 99) is None
-    assert house.told == []
+    assert house.reported == []
 
 
 def test_deleted_data_can_be_written_again(house: House) -> None:
@@ -136,12 +136,12 @@ def test_a_page_of_zeros_replaces_the_file(house: House, table: str) -> None:
     with suppress(Unavailable):  # any of these reads may find the page
         read()
 
-    def told() -> bool:
+    def reported() -> bool:
         house.store.covered(ACME, "agent")
-        return len(house.told) == 2
+        return len(house.reported) == 2
 
-    house.runner.run(until(told))
-    assert set(house.told) == {ACME, OTHER}
+    house.runner.run(until(reported))
+    assert set(house.reported) == {ACME, OTHER}
     assert house.store.rebuilding == {ACME, OTHER}
     house.store.write_snapshot(ACME, 30, 1, b"new")
     house.runner.run(until(lambda: house.store.backlog == 0))
@@ -160,16 +160,16 @@ def test_rows_of_an_older_release_have_no_checksums(house: House) -> None:
     assert whole(house, ACME, 31)
     assert house.store.find_calls(ACME, [(31, "s")], 99)
     assert house.store.newest_snapshot(ACME, 99) is not None
-    assert house.told == []
+    assert house.reported == []
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "reported"),
     [(DamagedRow(), [7]), (apsw.CorruptError(), [None]), (apsw.IOError(), [])],
 )
-def test_only_damage_is_reported(error: Exception, told: list[int | None]) -> None:
+def test_only_damage_is_reported(error: Exception, reported: list[int | None]) -> None:
     """A failing disk is not reported as damage, because it may recover."""
-    heard: list[int | None] = []
-    with pytest.raises(Unavailable), reading_derived(7, heard.append):
+    found: list[int | None] = []
+    with pytest.raises(Unavailable), reading_derived(7, found.append):
         raise error
-    assert heard == told
+    assert found == reported

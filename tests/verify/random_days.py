@@ -133,7 +133,7 @@ def logs(draw: st.DrawFn, plan: FloorConfig = PLAN, begin: datetime = MIDNIGHT) 
     """Draw a log with a site entry and a few dozen events after it."""
     at = int(begin.timestamp() * 1000) - draw(st.sampled_from([0, HOUR, 6 * HOUR, 20 * HOUR]))
     entries = [StoredEntry(1, at * 10_000, "site", msgspec.json.encode(plan))]
-    told = st.lists(
+    events = st.lists(
         calls_told() | calls_told() | agents_heard() | agents_heard() | campaigns_updated()
         | messages(),
         max_size=4,
@@ -145,7 +145,7 @@ def logs(draw: st.DrawFn, plan: FloorConfig = PLAN, begin: datetime = MIDNIGHT) 
             other = msgspec.json.encode(draw(st.sampled_from([plan, changed])))
             entries.append(StoredEntry(number, at * 10_000 + number, "site", other))
             continue
-        lines = [_line(kind, at - draw(_lateness), data) for kind, data in draw(told)]
+        lines = [_line(kind, at - draw(_lateness), data) for kind, data in draw(events)]
         payload = b"\n".join(lines)
         entries.append(StoredEntry(number, at * 10_000 + number, "events", payload))
     return Day(entries, at + draw(st.sampled_from([1, 0, 7, 999, 40_000, 2 * HOUR, 13 * HOUR])) + 1)

@@ -79,13 +79,13 @@ def test_a_delayed_source_gives_the_same_figures() -> None:
 @pytest.mark.parametrize("order", list(permutations(range(4))))
 def test_states_are_ordered_by_their_own_times(order: tuple[int, ...]) -> None:
     """The order of arrival changes neither the times nor the service."""
-    told = [
+    events = [
         state("LOGON", 0, service=10),
         state("READY", 60),
         state("NOT_READY", 300, reason="LUNCH"),
         state("READY", 600),
     ]
-    rows = answers([told[index] for index in order], NOON + 700_000)
+    rows = answers([events[index] for index in order], NOON + 700_000)
     row = agent_of(rows, "Ann")
     assert (row["readyDuration"], row["notReadyLunchDuration"]) == (240 + 100, 300)
     assert rows["service/agents/status"][0]["serviceId"] == 10
@@ -93,16 +93,16 @@ def test_states_are_ordered_by_their_own_times(order: tuple[int, ...]) -> None:
 
 def test_a_state_that_is_too_late_changes_no_figure() -> None:
     """A state is ignored if it is over a quarter of an hour older than the newest one."""
-    told = [
+    events = [
         state("READY", 0, service=10),
         call("queue", 10, 1, service=10),
         state("READY", 2000),
         state("IN_CALL", 1099, **in_call(1)),
     ]
-    rows = answers(told, NOW)
+    rows = answers(events, NOW)
     assert agent_of(rows, "Ann")["talkDuration"] == 0
     assert service_of(rows, 10)["totalHandled"] == 0
-    rows = answers([*told, state("IN_CALL", 1100, **in_call(1))], NOW)
+    rows = answers([*events, state("IN_CALL", 1100, **in_call(1))], NOW)
     assert agent_of(rows, "Ann")["talkDuration"] == 900
     assert service_of(rows, 10)["totalHandled"] == 1
 
@@ -134,17 +134,20 @@ def test_a_future_state_counts_from_the_time_it_was_recorded() -> None:
 
 def test_a_long_silence_before_a_logon_does_not_count() -> None:
     """The time before a LOGON counts only if the silence before it was short enough."""
-    told = [state("READY", 0, service=10), state("READY", 60), state("LOGON", 3000)]
-    rows = answers(told, NOW, quiet_agent=1_000_000)
+    events = [state("READY", 0, service=10), state("READY", 60), state("LOGON", 3000)]
+    rows = answers(events, NOW, quiet_agent=1_000_000)
     assert agent_of(rows, "Ann")["readyDuration"] == 60
-    assert agent_of(answers(told, NOW), "Ann")["readyDuration"] == 3000
+    assert agent_of(answers(events, NOW), "Ann")["readyDuration"] == 3000
 
 
 def test_a_custom_reason_counts_as_the_site_declares() -> None:
     """Reasons without a mapping count as Other. The status shows the reason as it was sent."""
     plan = {**SITE, "not_ready_reasons": [{"reason": "Coffee", "counts_as": "BREAK"}]}
-    told = [state("NOT_READY", 0, service=10, reason="Coffee"), state("NOT_READY", 60, reason="?")]
-    rows = answers(told, NOON + 100_000, plan)
+    events = [
+        state("NOT_READY", 0, service=10, reason="Coffee"),
+        state("NOT_READY", 60, reason="?"),
+    ]
+    rows = answers(events, NOON + 100_000, plan)
     row = agent_of(rows, "Ann")
     assert (row["notReadyBreakDuration"], row["notReadyOtherDuration"]) == (60, 40)
     assert rows["service/agents/status"][0]["reasonCode"] == "?"
@@ -152,7 +155,7 @@ def test_a_custom_reason_counts_as_the_site_declares() -> None:
 
 def test_an_agent_of_several_services_counts_its_time_at_one() -> None:
     """The time counts for the current call's service, or else for the first service."""
-    told = [
+    events = [
         state("LOGON", 0, services=[10, 20]),
         state("READY", 0),
         call("queue", 60, 1, service=20),
@@ -160,7 +163,7 @@ def test_an_agent_of_several_services_counts_its_time_at_one() -> None:
         call("end", 160, 1),
         state("READY", 160),
     ]
-    rows = answers(told, NOON + 200_000)
+    rows = answers(events, NOON + 200_000)
     assert [service_of(rows, one)["totalAgents"] for one in (10, 20)] == [1, 1]
     (agent,) = rows["service/agent/stats/ex"]
     figures = {one["id"]: (one["readyDuration"], one["talkDuration"]) for one in agent["services"]}
@@ -171,8 +174,8 @@ def test_an_answer_gives_the_call_of_a_state_that_names_none() -> None:
     """If IN_CALL names no call, the call that ``call.answer`` names is shown, in any order."""
     answer, entered = call("answer", 5, 1, agent="ANN"), state("IN_CALL", 5, service=10)
     start = call("start", 0, 1, service=10, direction="INBOUND", callerId="650")
-    for told in ([start, answer, entered], [start, entered, answer]):
-        (row,) = answers(told, NOW)["service/agents/status"]
+    for events in ([start, answer, entered], [start, entered, answer]):
+        (row,) = answers(events, NOW)["service/agents/status"]
         assert (row["transactionId"], row["phone"], row["callType"]) == (1, "650", "INBOUND")
 
 

@@ -50,11 +50,11 @@ def test_a_call_that_leaves_the_queue_counts_as_moved_on() -> None:
 
 def test_talk_time_ends_when_a_call_leaves_its_agent() -> None:
     """A call that has left its agent is not with an agent, although it continues."""
-    told = [*queued(), state("IN_CALL", 10, service=10, **in_call(1))]
-    left = [*told, call("leave", 70, reason="TRANSFER")]
+    events = [*queued(), state("IN_CALL", 10, service=10, **in_call(1))]
+    left = [*events, call("leave", 70, reason="TRANSFER")]
     row = service_of(answers(left, NOW), 10)
     assert (row["averageTalkDuration"], row["callsWithAgent"]) == (60, 0)
-    assert service_of(answers(told, NOW), 10)["callsWithAgent"] == 1
+    assert service_of(answers(events, NOW), 10)["callsWithAgent"] == 1
 
 
 @pytest.mark.parametrize("direction", ["OUTBOUND", "MANUAL"])
@@ -78,7 +78,7 @@ def test_an_outbound_call_without_a_queue_counts_in_no_wait(direction: str) -> N
 
 def test_the_second_agent_of_a_conference_has_answered_too() -> None:
     """Both agents' figures include the call, and the service has one call with both wrap-ups."""
-    told = [
+    events = [
         *queued(),
         state("IN_CALL", 10, service=10, **in_call(1)),
         state("IN_CALL", 40, "BOB", service=20, **in_call(1)),
@@ -88,7 +88,7 @@ def test_the_second_agent_of_a_conference_has_answered_too() -> None:
         state("READY", 80),
         state("READY", 90, "BOB"),
     ]
-    rows = answers(told, NOW)
+    rows = answers(events, NOW)
     assert [agent_of(rows, one)["inboundCalls"] for one in ("Ann", "BOB")] == [1, 1]
     row = service_of(rows, 10)
     assert (row["totalHandled"], row["averageWrapupDuration"]) == (1, 30)
@@ -96,41 +96,41 @@ def test_the_second_agent_of_a_conference_has_answered_too() -> None:
 
 def test_an_agent_in_another_call_has_left_the_one_before() -> None:
     """A call whose only agent has left is not with an agent, but with another agent it is."""
-    told = [
+    events = [
         *queued(1),
         *queued(2),
         state("IN_CALL", 10, service=10, **in_call(1)),
         state("IN_CALL", 20, service=10, **in_call(2)),
     ]
-    assert service_of(answers(told, NOW), 10)["callsWithAgent"] == 1
+    assert service_of(answers(events, NOW), 10)["callsWithAgent"] == 1
     other = state("IN_CALL", 15, "BOB", service=10, **in_call(1))
-    assert service_of(answers([*told, other], NOW), 10)["callsWithAgent"] == 2
+    assert service_of(answers([*events, other], NOW), 10)["callsWithAgent"] == 2
     back = state("IN_CALL", 30, service=10, **in_call(1))
-    assert service_of(answers([*told, back], NOW), 10)["callsWithAgent"] == 1
+    assert service_of(answers([*events, back], NOW), 10)["callsWithAgent"] == 1
 
 
 def test_a_disposition_without_an_agent_belongs_to_the_one_who_had_the_call() -> None:
     """The agent at the disposition's time counts, and late events can change who that is."""
-    told = [
+    events = [
         *queued(),
         state("IN_CALL", 10, service=10, **in_call(1)),
         call("disposition", 60, termCode="RPC"),
         state("READY", 70, "BOB", service=10),
         state("READY", 70, service=10),
     ]
-    rows = answers(told, NOW)
+    rows = answers(events, NOW)
     assert [agent_of(rows, one)["rpcComplete"] for one in ("Ann", "BOB")] == [1, 0]
     joined = state("IN_CALL", 40, "BOB", service=10, **in_call(1))
-    rows = answers([*told, joined], NOW)
+    rows = answers([*events, joined], NOW)
     assert [agent_of(rows, one)["rpcComplete"] for one in ("Ann", "BOB")] == [0, 1]
     gone = state("IN_CALL", 50, "BOB", service=10, **in_call(2))
-    rows = answers([*told, joined, gone], NOW)
+    rows = answers([*events, joined, gone], NOW)
     assert [agent_of(rows, one)["rpcComplete"] for one in ("Ann", "BOB")] == [1, 0]
 
 
 def test_a_call_that_returns_is_handled_once_with_its_first_talk_time() -> None:
     """A call that returns is handled once, with its first talk and wrap-up."""
-    told = [
+    events = [
         *queued(),
         state("IN_CALL", 10, service=10, **in_call(1)),
         call("queue", 40, service=10),
@@ -141,7 +141,7 @@ def test_a_call_that_returns_is_handled_once_with_its_first_talk_time() -> None:
         state("WRAP_UP", 100),
         state("READY", 120),
     ]
-    row = service_of(answers(told, NOW), 10)
+    row = service_of(answers(events, NOW), 10)
     assert (row["totalOffered"], row["totalHandled"]) == (1, 1)
     figures = ("averageTalkDuration", "averageWrapupDuration", "averageHandleDuration")
     assert [row[one] for one in figures] == [30, 5, 35]
@@ -151,8 +151,8 @@ def test_a_member_comes_from_the_latest_event_by_its_own_time() -> None:
     """A late ``call.start`` does not replace a later event's data, but a later update does."""
     start = call("start", 0, service=10, direction="INBOUND", priority=1, callerId="650")
     queue = call("queue", 5, priority=7)
-    for told in ([start, queue], [queue, start]):
-        (row,) = answers(told, NOW)["service/calls/status"]
+    for events in ([start, queue], [queue, start]):
+        (row,) = answers(events, NOW)["service/calls/status"]
         assert (row["priority"], row["phone"]) == ("7", "650")
     update = call("update", 6, callerId="651", service=20, consumer={"firstName": "Will"})
     (row,) = answers([queue, update, start], NOW)["service/calls/status"]
@@ -161,13 +161,13 @@ def test_a_member_comes_from_the_latest_event_by_its_own_time() -> None:
 
 def test_an_answer_takes_the_service_that_the_state_names() -> None:
     """If ``call.answer`` names no service, the service that IN_CALL names is used."""
-    told = [call("answer", 5, agent="ANN"), state("IN_CALL", 6, **in_call(1, service=10))]
-    assert service_of(answers(told, NOW), 10)["totalHandled"] == 1
+    events = [call("answer", 5, agent="ANN"), state("IN_CALL", 6, **in_call(1, service=10))]
+    assert service_of(answers(events, NOW), 10)["totalHandled"] == 1
 
 
 def test_a_state_that_names_a_call_keeps_the_call_from_going_quiet() -> None:
     """A state that names a call, such as a hold, keeps the call from going quiet."""
-    told = queued()
-    assert answers(told, NOW, quiet_call=1_000_000)["service/calls/status"] == []
+    events = queued()
+    assert answers(events, NOW, quiet_call=1_000_000)["service/calls/status"] == []
     hold = state("AGENT_HOLD", 3000, service=10, **in_call(1))
-    assert len(answers([*told, hold], NOW, quiet_call=1_000_000)["service/calls/status"]) == 1
+    assert len(answers([*events, hold], NOW, quiet_call=1_000_000)["service/calls/status"]) == 1

@@ -85,7 +85,7 @@ class StatePeriod:
 
     ``service`` is the service that the time counts for, and ``call_event`` is the event that named
     the current call. ``continues`` is true if the state is the same as before. ``earlier_services``
-    has earlier services, which were replaced when a later event told another one.
+    has earlier services, which were replaced when a later event named another one.
     """
 
     event: AgentRecord
