@@ -62,7 +62,7 @@ def test_binary_says_the_same_as_structured(time: str | None) -> None:
     timed = {} if time is None else {"time": time}
     (line,) = split(event_of_binary(headers(**timed), body), "one")
     structured = msgspec.json.encode({**ENVELOPE, **timed, "data": DATA})
-    decoded = [asyncio.run(decode([one], NOW_MS)) for one in (line, structured)]
+    decoded = [asyncio.run(decode([one], NOW_MS, 1)) for one in (line, structured)]
     assert decoded[0].events == decoded[1].events != []
     assert b"\n" not in line
 
@@ -95,7 +95,7 @@ def test_a_body_that_is_not_one_json_value(body: bytes) -> None:
 def test_no_body_is_no_data() -> None:
     """The verdict then says that data is required."""
     line = event_of_binary(headers(), b" ")
-    (verdict,) = asyncio.run(decode([line], NOW_MS)).rejected
+    (verdict,) = asyncio.run(decode([line], NOW_MS, 1)).rejected
     assert verdict.message == "data is required"
 
 
@@ -116,10 +116,10 @@ def test_data_in_base64_is_data() -> None:
     plain = msgspec.json.encode({**ENVELOPE, "data": DATA})
     packed = base64(msgspec.json.format(msgspec.json.encode(DATA)))
     lines = split(b"[" + b",".join([plain, packed]) + b"]", "batch")
-    decoded = asyncio.run(decode(lines, NOW_MS))
+    decoded = asyncio.run(decode(lines, NOW_MS, 1))
     assert decoded.events[0] == decoded.events[1]
     assert decoded.rejected == []
-    again = asyncio.run(decode(list(decoded.lines), NOW_MS))
+    again = asyncio.run(decode(list(decoded.lines), NOW_MS, 1))
     assert again.events == decoded.events
     assert not any(b"data_base64" in line or b"\n" in line for line in decoded.lines)
 
@@ -139,7 +139,7 @@ def test_data_in_base64_is_data() -> None:
 )
 def test_why_data_in_base64_is_refused(line: bytes, why: str) -> None:
     """The verdict names the defect. If ``data`` is present, it is used instead."""
-    (verdict,) = asyncio.run(decode([line], NOW_MS)).rejected
+    (verdict,) = asyncio.run(decode([line], NOW_MS, 1)).rejected
     assert verdict.message.startswith(why)
     assert verdict.id == "1"
 

@@ -38,7 +38,7 @@ def test_all_forms_say_the_same(count: int, pretty: bool) -> None:
     batch = split(b"[" + b",".join(laid_out) + b"]", "batch")
     lines = split(b"\r\n\n".join(raw) + b"\n", "lines")
     singles = [line for one in laid_out for line in split(one, "one")]
-    decoded = [asyncio.run(decode(form, NOW_MS)).events for form in (batch, lines, singles)]
+    decoded = [asyncio.run(decode(form, NOW_MS, 1)).events for form in (batch, lines, singles)]
     assert decoded[0] == decoded[1] == decoded[2]
     assert [one.id for one in decoded[0]] == [str(number) for number in range(count)]
     assert not any(b"\n" in line for line in batch + singles)
@@ -48,7 +48,7 @@ def test_a_refused_event_keeps_no_other_out() -> None:
     """Accepted events keep their order. Rejected ones are listed by index."""
     lines = [msgspec.json.encode(event(number)) for number in range(3)]
     lines.insert(1, b"{}")
-    decoded = asyncio.run(decode(lines, NOW_MS))
+    decoded = asyncio.run(decode(lines, NOW_MS, 1))
     assert [verdict.index for verdict in decoded.rejected] == [1]
     assert list(decoded.indices) == [0, 2, 3]
     assert [one.id for one in decoded.events] == ["0", "1", "2"]
@@ -105,5 +105,5 @@ def test_blank_lines_are_no_events() -> None:
 def test_an_id_too_long_for_any_event_is_not_repeated() -> None:
     """The response must not be as large as the request."""
     lines = [msgspec.json.encode({"id": "x" * 1025}), msgspec.json.encode({"id": "y" * 1024})]
-    decoded = asyncio.run(decode(lines, NOW_MS))
+    decoded = asyncio.run(decode(lines, NOW_MS, 1))
     assert [verdict.id for verdict in decoded.rejected] == [None, "y" * 1024]

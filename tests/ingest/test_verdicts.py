@@ -58,7 +58,7 @@ def test_every_defect_has_its_code_and_names_its_member(
     line: bytes, code: int, message: str
 ) -> None:
     """Missing is 201, wrong 202, not JSON 203. The verdict has the id if it can be read."""
-    (verdict,) = asyncio.run(decode([line], NOW_MS)).rejected
+    (verdict,) = asyncio.run(decode([line], NOW_MS, 1)).rejected
     assert isinstance(verdict, Rejected)
     assert verdict.code == code
     assert message in verdict.message

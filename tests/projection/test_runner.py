@@ -19,6 +19,7 @@ from floorcast.floor.floor import Floor
 from floorcast.floor.state import SNAPSHOT_VERSION, FloorState, snapshot_parts
 from floorcast.log.memory import MemoryLog
 from floorcast.log.port import Batch
+from floorcast.model import loop_turns
 from floorcast.model import token as tokens
 from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import InboundEvent, read_lines
@@ -203,10 +204,16 @@ def test_the_time_of_folding_of_a_change_is_kept() -> None:
     asyncio.run(scenario())
 
 
+def one_event_per_slice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the runner wait for a turn of the loop after each event."""
+    monkeypatch.setattr(runner, "SLICE_SECONDS", -1.0)
+    monkeypatch.setattr(loop_turns, "SHORT_SECONDS", -1.0)
+
+
 def test_a_long_entry_is_published_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other tasks run between the parts, and each part says up to which position it is complete."""
     monkeypatch.setattr(runner, "SLICE", 4)
-    monkeypatch.setattr(runner, "_TURN", -1.0)
+    one_event_per_slice(monkeypatch)
 
     async def work(house: House) -> None:
         await house.plan(*BOTH)
@@ -216,14 +223,15 @@ def test_a_long_entry_is_published_piece_by_piece(monkeypatch: pytest.MonkeyPatc
         async with house.at_work(floor):
             assert await until(lambda: floor.folded == number) > 2
         pieces = [(len(records), through) for records, through, _ in fed.published if records]
-        assert pieces == [(4, position(2, 3)), (4, position(2, 7)), (2, end_of_entry(2))]
+        ends = [*(position(2, event) for event in range(9)), end_of_entry(2)]
+        assert pieces == [(1, end) for end in ends]
 
     run(work)
 
 
 def test_a_long_entry_looks_for_each_call_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each call is looked up once, however many turns the entry takes."""
-    monkeypatch.setattr(runner, "_TURN", -1.0)
+    one_event_per_slice(monkeypatch)
 
     async def work(house: House) -> None:
         await house.plan(*BOTH)
@@ -434,7 +442,7 @@ def test_a_floor_stopped_in_the_middle_of_an_entry_writes_no_snapshot(
 ) -> None:
     """No snapshot is taken, because a start from it would miss the rest of the entry."""
     monkeypatch.setattr(runner, "SLICE", 1)
-    monkeypatch.setattr(runner, "_TURN", -1.0)
+    one_event_per_slice(monkeypatch)
 
     async def work(house: House) -> None:
         await house.plan(*BOTH)
@@ -529,7 +537,7 @@ def test_a_call_is_found_while_the_entry_that_evicted_it_is_folded(
 ) -> None:
     """A request between two parts of a long entry also finds the call."""
     monkeypatch.setattr(runner, "SLICE", 1)
-    monkeypatch.setattr(runner, "_TURN", -1.0)
+    one_event_per_slice(monkeypatch)
 
     async def work(house: House) -> None:
         async with house.at_work(house.floor()) as floor:

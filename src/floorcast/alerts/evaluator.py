@@ -19,6 +19,7 @@ from floorcast.log.port import EventLog
 from floorcast.model.ending import ended
 from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import AlertTransition
+from floorcast.model.loop_turns import take_turn
 from floorcast.model.token import Now, to_ms
 from floorcast.projection.refold import FoldLimits
 from floorcast.projection.runner import Projection
@@ -83,7 +84,7 @@ class AlertEvaluator:
         for some in evaluate_alerts(view, pairs, moment):
             known.update(one.alert for one in some)
             found += due(view, some, moment.now)
-            await asyncio.sleep(0)
+            await take_turn(floor.client)
         if rules is view.alert_rules:
             found += cleared(view, frozenset(known), moment.now)
         return found

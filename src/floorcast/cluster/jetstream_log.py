@@ -32,6 +32,7 @@ from floorcast.log.tuning import Tuning
 from floorcast.model.ending import ended
 from floorcast.model.errors import Unavailable
 from floorcast.model.inbound import LoggedEvent, read_lines
+from floorcast.model.loop_turns import take_turn
 from floorcast.model.token import Now
 
 __all__ = ["JetStreamLog", "LogTuning"]
@@ -276,7 +277,7 @@ class JetStreamLog:
         events: list[LoggedEvent] = []
         for start in range(0, len(lines), SLICE_EVENTS):
             if start:
-                await asyncio.sleep(0)
+                await take_turn(client)
             some = lines[start : start + SLICE_EVENTS]
             found = read_lines(b"\n".join(some))
             self._newer.note(some, found)

@@ -16,13 +16,13 @@ from typing import Protocol
 from floorcast.feeds.blocks import MAX_PAGE_BYTES, Block, Page, PageBuilder, Record, Tail
 from floorcast.feeds.filters import Matcher
 from floorcast.feeds.ring import Ring, Rings, Waiters
+from floorcast.model.loop_turns import SLICE_SECONDS, take_turn
 from floorcast.site.configuration import FeedName
 from floorcast.store.segment import Facets, SegmentHead
 
 __all__ = ["POLL_SECONDS", "Feed", "Listener"]
 
 POLL_SECONDS = 10.0  # how long a poll waits for its first event, from the reference
-_TURN = 0.003  # seconds of searching in one turn of the event loop
 _HEADS = 32  # heads of segments that are read together if a filter may skip segments
 _NEVER = 1 << 63
 
@@ -136,7 +136,7 @@ class Feed:
             if self._search(builder):
                 page = self._build_page(builder, at_head=not builder.full)
             else:
-                await asyncio.sleep(0)
+                await take_turn(self.client)
         return page
 
     def peek(self, cursor: int, matcher: Matcher, count: int, space: int) -> Page:
@@ -213,7 +213,7 @@ class Feed:
 
     def _search(self, builder: PageBuilder) -> bool:
         """Advance ``builder`` during this turn. Return True if there is nothing more for it."""
-        until = time.perf_counter() + _TURN
+        until = time.perf_counter() + SLICE_SECONDS
         while not builder.full:
             if builder.cursor < self._ring.after:
                 self._search_store(builder, until)

@@ -6,7 +6,6 @@ memory, and the event loop runs in between.
 
 from __future__ import annotations
 
-import asyncio
 import re
 import zlib
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from starlette.datastructures import Headers
 from starlette.types import Receive
 
 from floorcast.model.errors import InvalidParameter, NotAnObject, TooLarge, UnsupportedMedia
+from floorcast.model.loop_turns import take_turn
 from floorcast.model.nesting import check_nesting
 from floorcast.model.wording import TYPE_WORDS
 
@@ -35,7 +35,8 @@ _JSON_TYPES = (
 _FIRST_INPUT = 256  # compressed bytes shown to a new gzip member: the rest is copied once more
 _MOST_INPUT = 64 * 1024  # ... and to one that has gone on for long
 _STEP = 256 * 1024  # bytes inflated between two checks of the limit
-_TURN = 2 * 1024 * 1024  # work done in one turn of the loop, in bytes inflated (about 5 ms)
+_SLICE = 1024 * 1024  # bytes inflated in one turn of the event loop: about 2 ms of work
+_NOBODY = 0  # the client of a request that names none
 _PADDING = 4096  # bytes of padding skipped at a time
 _MEMBER_COST = 4096  # what a new gzip member costs, in bytes inflated
 _MOST_MEMBERS = 10_000  # gzip members in a body: one for each event of the largest request
@@ -50,10 +51,12 @@ async def read_body(
     headers: Headers,
     limit: int,
     held: Callable[[int], None] = lambda _size: None,
+    client: int = _NOBODY,
 ) -> bytes:
     """The complete body, inflated if it is gzip; at most ``limit`` bytes before and after.
 
     ``held`` is called with the additional bytes that the body takes in memory, and may raise.
+    A large body is inflated in turns of ``client``.
     Raises TooLarge, NotAnObject (broken gzip), UnsupportedMedia (another encoding) and
     Disconnected.
     """
@@ -64,7 +67,7 @@ async def read_body(
     if declared is not None and declared > limit:
         raise _too_large(limit)
     body = await _receive_all(receive, limit, held)
-    return await _inflate(body, limit, held) if encoding.endswith("gzip") and body else body
+    return await _inflate(body, limit, held, client) if encoding.endswith("gzip") and body else body
 
 
 def _encoding(headers: Headers) -> str:
@@ -93,7 +96,7 @@ async def _receive_all(receive: Receive, limit: int, held: Callable[[int], None]
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-async def _inflate(packed: bytes, limit: int, held: Callable[[int], None]) -> bytes:
+async def _inflate(packed: bytes, limit: int, held: Callable[[int], None], client: int) -> bytes:
     pieces: list[bytes] = []
     size = work = 0
     for piece, cost in _pieces(packed):
@@ -104,9 +107,9 @@ async def _inflate(packed: bytes, limit: int, held: Callable[[int], None]) -> by
             held(len(piece))
             pieces.append(piece)
         work += len(piece) + cost
-        if work > _TURN:
+        if work > _SLICE:
             work = 0
-            await asyncio.sleep(0)
+            await take_turn(client)
     return b"".join(pieces)
 
 

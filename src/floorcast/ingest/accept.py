@@ -244,7 +244,7 @@ class Intake:
         case they are durable, and duplicates when they are sent again.
         """
         async with self._decoding.of(floor.client):
-            decoded = await decode(split(body, form), to_ms(self._now()))
+            decoded = await decode(split(body, form), to_ms(self._now()), floor.client)
         async with self._quotas.admit(floor, limits, decoded) as admitted:
             return await self._append(floor, admitted)
 

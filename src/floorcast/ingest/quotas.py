@@ -16,11 +16,12 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from floorcast.ingest.decode import MAX_VERDICTS, TURN_SECONDS, Decoded
+from floorcast.ingest.decode import FEW_EVENTS, MAX_VERDICTS, Decoded
 from floorcast.ingest.new_names import MOST_PER_EVENT, FloorNames, Kind, New, ended_call
 from floorcast.ingest.verdicts import rejected
 from floorcast.model.errors import InvalidParameter
 from floorcast.model.inbound import AgentState, InboundEvent
+from floorcast.model.loop_turns import SLICE_SECONDS, take_turn
 from floorcast.model.token import TICKS_PER_SECOND, Now
 from floorcast.projection.runner import Projection
 from floorcast.site.configuration import Limits
@@ -148,7 +149,9 @@ class Quotas:
         Their objects go to ``added``.
         """
         over: dict[int, Kind] = {}
-        until = time.perf_counter() + TURN_SECONDS
+        if len(decoded.events) > FEW_EVENTS:
+            await take_turn(floor.projection.client)
+        until = time.perf_counter() + SLICE_SECONDS
         for index, event in enumerate(decoded.events):
             new = floor.new(event)
             kind = under_way.admit(floor, limits, new) if new else None
@@ -162,8 +165,8 @@ class Quotas:
                 if (ended := ended_call(event)) is not None:
                     under_way.end_call(ended)
             if time.perf_counter() > until:
-                await asyncio.sleep(0)
-                until = time.perf_counter() + TURN_SECONDS
+                await take_turn(floor.projection.client)
+                until = time.perf_counter() + SLICE_SECONDS
         if not over:
             return decoded
         self._tell(floor.projection.client, limits, set(over.values()))

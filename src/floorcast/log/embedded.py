@@ -26,6 +26,7 @@ from floorcast.log.retention import Retention, SteadyClock, kept_since
 from floorcast.log.sorted_runs import SortedRuns
 from floorcast.log.tuning import Tuning
 from floorcast.model.errors import DamagedEntry
+from floorcast.model.loop_turns import take_turn
 from floorcast.model.token import Now
 from floorcast.sqlite.files import connect
 
@@ -233,14 +234,14 @@ class EmbeddedLog:
                 await asyncio.sleep(LOOK_SECONDS)
             await self._runs.open_new_file()
             seen = Seen(self._runs, self._retention, self._tuning)
-            for stream in self._streams.values():
+            for client, stream in self._streams.items():
                 after = 0
                 while entries := self._read_sound(stream, after):
                     for entry in entries:
                         seen.load(entry)
                         while seen.full:  # noqa: ASYNC110 -- as above
                             await asyncio.sleep(LOOK_SECONDS)
-                        await asyncio.sleep(0)
+                        await take_turn(client)
                     after = entries[-1].number
             take(seen)
         _log.warning("derived_data_remade", file="keys.db")

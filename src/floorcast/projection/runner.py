@@ -37,6 +37,7 @@ from floorcast.model.inbound import (
     UnknownEvent,
     read_lines,
 )
+from floorcast.model.loop_turns import SLICE_SECONDS, take_turn
 from floorcast.model.outbound import OutboundEvent
 from floorcast.model.token import (
     TICKS_PER_SECOND,
@@ -58,8 +59,7 @@ PAST_EVERY = 25_000  # events between the snapshots for answers about the past
 PAST_SECONDS = 300  # the shortest time between those snapshots, so a busy floor is not delayed
 SNAPSHOT_AT_LEAST_EVERY = 3600 * TICKS_PER_SECOND  # ticks; the log keeps entries for 26 hours
 SLICE = 256  # events whose calls are brought back together
-_LOOK = 16  # events between two checks of the clock
-_TURN = 0.003  # seconds of folding in one turn of the event loop
+_FEW_EVENTS = 16  # folded without waiting for a turn of the event loop
 _ENTRIES = 8  # the most entries folded in one turn; their sources get responses in the next turn
 
 _FED_BY_ID = frozenset(
@@ -133,7 +133,10 @@ class Projection:
                 if self._is_snapshot_due():
                     await self.snapshot()
                 together += 1
-                if together == _ENTRIES or time.perf_counter() - begun > _TURN:
+                if time.perf_counter() - begun > SLICE_SECONDS:
+                    await take_turn(self.client)
+                    begun, together = time.perf_counter(), 0
+                elif together == _ENTRIES:
                     await asyncio.sleep(0)
                     begun, together = time.perf_counter(), 0
 
@@ -232,8 +235,8 @@ class Projection:
         begun = time.perf_counter()
         for part in snapshot_parts(self.floor.captured()):
             parts.append(part)
-            if time.perf_counter() - begun > _TURN:
-                await asyncio.sleep(0)
+            if time.perf_counter() - begun > SLICE_SECONDS:
+                await take_turn(self.client)
                 begun = time.perf_counter()
         # The feeds' events must be stored first, because entries before a snapshot are not folded
         # again.
@@ -298,7 +301,9 @@ class Projection:
         if events is None:
             events = read_lines(entry.payload)
         self.floor.hear(events)
-        deadline = time.perf_counter() + _TURN
+        if len(events) > _FEW_EVENTS:
+            await take_turn(self.client)
+        deadline = time.perf_counter() + SLICE_SECONDS
         done, known, count = 0, 0, len(events)
         while done < count:
             if done == known:  # no call leaves memory before the next entry begins
@@ -310,8 +315,8 @@ class Projection:
             through = end_of_entry(entry.number) if done == count else last
             self._publish(records, through, entry.recorded_at)
             if done < count and time.perf_counter() > deadline:
-                await asyncio.sleep(0)
-                deadline = time.perf_counter() + _TURN
+                await take_turn(self.client)
+                deadline = time.perf_counter() + SLICE_SECONDS
 
     def _fold(
         self, events: Sequence[LoggedEvent], entry: Entry, start: int, deadline: float
@@ -326,7 +331,7 @@ class Projection:
         first = position(entry.number, 0)
         records: dict[str, list[Record]] = {name: [] for name in self.feeds}
         for index, event in enumerate(events, start):
-            if not index % _LOOK and index > start and time.perf_counter() > deadline:
+            if index > start and time.perf_counter() > deadline:
                 return records, index - start
             if isinstance(event, UnknownEvent):
                 self._pass_over(entry)

@@ -256,7 +256,7 @@ def _spare_the_collector() -> None:
     With Python's own thresholds it takes a third of the time of folding. Each look stops the event
     loop, so it takes few objects at a time.
     """
-    gc.set_threshold(10_000, 500, 100)
+    gc.set_threshold(2_000, 2_500, 100)
 
 
 def _take_turns_often() -> None:

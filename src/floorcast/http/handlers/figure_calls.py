@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import closing
 from typing import Annotated, ClassVar
 
@@ -16,6 +15,7 @@ from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Response
 from floorcast.model.errors import InvalidParameter
 from floorcast.model.filter_parsing import MAX_ID, read_id
+from floorcast.model.loop_turns import take_turn
 from floorcast.model.token import to_ms
 from floorcast.statistics.as_of import PageQuestion
 from floorcast.statistics.figure_calls import FigureCalls, FigureCallsAnswer, FigureSelection
@@ -78,7 +78,7 @@ async def _calls_of_now(context: RequestContext, request: FigureCallsRequest) ->
     page = FigureCalls(scope, moment, FigureSelection(service, figure, *day, after), evicted)
     with closing(page):
         for _ in page:
-            await asyncio.sleep(0)
+            await take_turn(session.client)
     following = None
     if page.last is not None:
         following = write_cursor(PageCursor(day.day, page.last), same, services.token_secret)

@@ -21,6 +21,7 @@ from floorcast.auth.keys import bearer
 from floorcast.floor.view import MOVED_ON, WAIT_BOUNDS, FloorView, Total
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Content, Response
+from floorcast.model.loop_turns import take_turn
 from floorcast.model.token import to_ms
 from floorcast.statistics.floor_metrics import ServiceMetrics, floor_metrics
 from floorcast.statistics.visibility import Moment, Visibility
@@ -48,7 +49,7 @@ async def metrics_of_floor(context: RequestContext) -> Response:
         with floor_metrics(Visibility([view]).scopes(), moment) as slices:
             for some in slices:
                 rows += some
-                await asyncio.sleep(0)
+                await take_turn(client)
         newest = services.newest_event(client)
         silence = max(0, moment.now - to_ms(newest)) / 1000 if newest else None
         registry = CollectorRegistry()

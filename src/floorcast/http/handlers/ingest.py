@@ -66,7 +66,9 @@ async def take_events(context: RequestContext) -> Response:
     begun = time.perf_counter()
     try:
         with services.admission.admit(client) as place:
-            body = await read_body(context.receive, context.headers, INTAKE_LIMIT, place.hold)
+            body = await read_body(
+                context.receive, context.headers, INTAKE_LIMIT, place.hold, client
+            )
             if (
                 services.keys.client_of_ingest_key(key, context.address) != client
             ):  # an upload may take a while

@@ -6,7 +6,6 @@ follows the feed from there misses no event and counts none twice.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -17,6 +16,7 @@ from floorcast.http.openapi.schemas import moment_or_token, one_of, time_or_ms, 
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Content, Headers, Response
 from floorcast.model.filter_parsing import ServiceConditions
+from floorcast.model.loop_turns import take_turn
 from floorcast.model.token import to_ms
 from floorcast.statistics.answers import Method, Question, answer_steps
 from floorcast.statistics.requests import (
@@ -175,8 +175,8 @@ async def _live(context: RequestContext, question: Question) -> Response:
     steps = answer_steps(question, visibility, moment, services.interval_cache)
     try:
         while True:
+            await take_turn(session.client)
             next(steps)
-            await asyncio.sleep(0)
     except StopIteration as end:
         return Response(200, Content(end.value), headers=headers)
     finally:

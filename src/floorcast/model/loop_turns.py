@@ -1,0 +1,88 @@
+"""Shares an event loop between clients: long work runs in slices, and the clients take turns."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from weakref import WeakKeyDictionary
+
+__all__ = ["REST", "SHORT_SECONDS", "SLICE_SECONDS", "LoopTurns", "take_turn"]
+
+SLICE_SECONDS = 0.002  # of work, after which long work takes another turn
+REST = 4  # turns of the loop between two slices; a short request needs about five in all
+SHORT_SECONDS = 0.0005  # of work in one turn of the loop, up to which no rest follows
+
+
+class LoopTurns:
+    """The turns of one event loop.
+
+    In each turn of the loop, at most one slice of long work runs. The loop then turns ``REST``
+    times for everything else. Without that rest, a short request would wait for a slice in each of
+    the turns that it needs. Slices of one client run in the order in which they asked.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self._loop = loop
+        self._clock = clock  # seconds
+        self._waiting: dict[int, deque[asyncio.Future[None]]] = {}  # the next client is first
+        self._begun: float | None = None  # when the last slice began; None after its rest
+        self._rest = 0  # turns left
+
+    async def take(self, client: int) -> None:
+        """Wait for a turn. Returns at once if no slice is waiting and none ran just before."""
+        if self._begun is None:
+            self._begin()
+            return
+        if not self._waiting and not self._rest and not self._was_long(self._begun):
+            return
+        mine = self._loop.create_future()
+        self._waiting.setdefault(client, deque()).append(mine)
+        await mine
+
+    def _begin(self) -> None:
+        self._begun = self._clock()
+        self._loop.call_soon(self._turn)
+
+    def _was_long(self, begun: float) -> bool:
+        return self._clock() - begun > SHORT_SECONDS
+
+    def _turn(self) -> None:
+        if self._rest:
+            self._rest -= 1
+        elif self._begun is not None and self._was_long(self._begun):
+            self._rest = REST - 1
+        if self._rest:
+            self._loop.call_soon(self._turn)
+            return
+        self._begun = None
+        mine = self._next()
+        if mine is not None:
+            mine.set_result(None)
+            self._begin()
+
+    def _next(self) -> asyncio.Future[None] | None:
+        while self._waiting:
+            client = next(iter(self._waiting))
+            queue = self._waiting.pop(client)
+            first = queue.popleft()
+            if queue:
+                self._waiting[client] = queue  # after the other clients
+            if not first.done():
+                return first
+        return None
+
+
+_of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, LoopTurns] = WeakKeyDictionary()
+
+
+async def take_turn(client: int) -> None:
+    """Wait for the client's next turn on the running loop, before a slice of long work."""
+    loop = asyncio.get_running_loop()
+    turns = _of_loops.get(loop)
+    if turns is None:
+        turns = _of_loops[loop] = LoopTurns(loop)
+    await turns.take(client)
