@@ -1,4 +1,4 @@
-"""The bank's records: a small day with every irregularity, and two real days."""
+"""Tests with the bank's records: a small day with every irregularity, and two real days."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def golden_events() -> list[CloudEvent]:
 
 
 def told(event: CloudEvent) -> str:
-    """An event as a line of ``events.txt``."""
+    """Return an event as a line of ``events.txt``."""
     data = {
         name: value
         for name, value in event.data.items()
@@ -63,7 +63,7 @@ def real_events(day: str) -> list[CloudEvent]:
 
 
 def times(events: Iterable[CloudEvent]) -> dict[str, dict[str, datetime]]:
-    """The times of each call's own events."""
+    """Return the times of each call's own events."""
     found: dict[str, dict[str, datetime]] = {}
     for event in events:
         if event.type.startswith("call."):
@@ -82,19 +82,19 @@ def seconds(moments: Mapping[str, datetime], begin: str, end: str) -> float:
 
 
 def test_every_dirty_case_becomes_the_events_that_the_rules_say() -> None:
-    """Each line of ``events.txt`` was derived from the small day's records by hand."""
+    """The small day gives the events in ``events.txt``, which were derived by hand."""
     expected = GOLDEN.joinpath("events.txt").read_text("utf-8").splitlines()
     assert [told(event) for event in golden_events()] == expected
 
 
 def test_what_the_reader_makes_is_what_the_intake_takes() -> None:
-    """Every event of the small day decodes as an event of the contract."""
+    """Every event of the small day can be decoded as an event of the contract."""
     for event in golden_events():
         msgspec.json.decode(msgspec.json.encode(event), type=InboundEvent)
 
 
 def test_an_empty_file_holds_no_calls() -> None:
-    """An empty file and a file with only a heading are both valid."""
+    """An empty file and a file with only a header row are both valid."""
     assert anonymous_bank.read([]) == []
     assert anonymous_bank.read([HEADING]) == []
 
@@ -107,26 +107,26 @@ def test_an_empty_file_holds_no_calls() -> None:
         ("HANG", "LOST", "line 2: outcome is 'LOST', expected AGENT, HANG or PHANTOM"),
         (",,0,", ",,x,", "line 2: priority is 'x', expected a whole number"),
         (",0,HANG", ",-1,HANG", "line 2: q_time is '-1', expected seconds, 0 or more"),
-        (",NO_SERVER", "", "line 2: server is missing, expected a text"),
+        (",NO_SERVER", "", "line 2: server is missing, expected text"),
     ],
 )
 def test_a_record_that_cannot_be_read_is_named(right: str, wrong: str, message: str) -> None:
-    """The error has the line, the column, the value and what was expected."""
+    """The error names the line, the column, the value and the expected value."""
     with pytest.raises(ValueError, match="line 2") as caught:
         anonymous_bank.read([HEADING, FIRST.replace(right, wrong, 1)])
     assert str(caught.value) == message
 
 
 def test_more_records_a_date_than_ids_have_room_for_are_refused() -> None:
-    """Transaction ids stay unique: the 100,000th record of a date is an error."""
+    """The 100,000th record of a date is an error, because transaction ids must stay unique."""
     lines = [HEADING, *[FIRST] * 100_000]
-    with pytest.raises(ValueError, match="at most 99999 records a date"):
+    with pytest.raises(ValueError, match="at most 99999 records per date"):
         anonymous_bank.read(lines)
 
 
 @real
 def test_each_real_call_waits_and_talks_as_long_as_its_record_says(day: str) -> None:
-    """Each call's events, wait and talk are right to the second."""
+    """Each call's events, wait and talk time are right to the second."""
     rows, found = real_rows(day), times(real_events(day))
     assert len(found) == len(rows)
     for row in rows:
@@ -144,7 +144,7 @@ def test_each_real_call_waits_and_talks_as_long_as_its_record_says(day: str) -> 
 
 @real
 def test_an_agent_is_in_call_just_while_it_has_a_call(day: str) -> None:
-    """Each named agent has one LOGON, IN_CALL at each answer, READY at rest, and one LOGOFF."""
+    """Each agent has one LOGON, an IN_CALL at each answer, READY between calls, and one LOGOFF."""
     rows, events = real_rows(day), real_events(day)
     names = {row["server"] for row in rows if row["outcome"] == "AGENT"} - {"NO_SERVER"}
     open_calls = dict.fromkeys(names, 0)
@@ -169,7 +169,7 @@ def test_an_agent_is_in_call_just_while_it_has_a_call(day: str) -> None:
 
 
 def test_the_first_real_day_has_the_known_figures() -> None:
-    """1999-08-01: 2,357 calls, 2,237 offered, 1,511 handled, 726 abandoned, and both means."""
+    """1999-08-01 has 2,357 calls, 2,237 offered, 1,511 handled, 726 abandoned, and known means."""
     rows, found = real_rows("1999-08-01"), times(real_events("1999-08-01"))
     handled = [call for call in found.values() if "call.answer" in call]
     abandoned = [c for c in found.values() if "call.queue" in c and "call.answer" not in c]
@@ -183,9 +183,9 @@ def test_the_first_real_day_has_the_known_figures() -> None:
 
 @real
 def test_ids_are_unique_and_the_same_each_time(day: str) -> None:
-    """No two events share an id and no two calls a transaction.
+    """No two events share an id, and no two calls share a transaction.
 
-    Reading again gives the same ids.
+    Reading the file again gives the same ids.
     """
     rows, events = real_rows(day), real_events(day)
     ids = [event.id for event in events]

@@ -1,4 +1,4 @@
-"""Call records as events: their times and their order."""
+"""Tests of the times and the order of events made from call records."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LONDON = ZoneInfo("Europe/London")
 def a_call(
     row: int, start: int, ivr: int = 0, wait: int = 0, talk: int | None = None, agent: str = ""
 ) -> Call:
-    """A call that starts at second ``start``. Without ``talk`` the caller hung up."""
+    """Return a call that starts at second ``start``. Without ``talk``, the caller hangs up."""
     over = start + ivr + wait
     at = [MIDNIGHT + timedelta(seconds=second) for second in (start, start + ivr, over)]
     return Call(
@@ -41,12 +41,12 @@ def a_call(
 
 
 def order(found: list[CloudEvent]) -> list[str]:
-    """Each event as its call's row and its name."""
+    """Return each event as its call's row and its name."""
     return [event.id.removeprefix("AA-").replace("-1999-08-01/", " ") for event in found]
 
 
 def test_the_last_event_falls_on_the_moment_given() -> None:
-    """The shift is the same for all times, to the microsecond, and keeps the file's ids."""
+    """All times are shifted equally, to the microsecond, and the ids stay the same."""
     now = datetime(2026, 3, 4, 12, 0, 0, 1, tzinfo=UTC)
     calls = [a_call(1, start=0, ivr=5, wait=10, talk=20), a_call(2, start=3)]
     found = events(calls, ending_at(calls, now), "bank")
@@ -56,7 +56,7 @@ def test_the_last_event_falls_on_the_moment_given() -> None:
 
 
 def test_another_moment_gives_the_same_ids_and_another_day_gives_others() -> None:
-    """Sending it again is a duplicate. On another day, the calls are different."""
+    """Events sent again are duplicates. Another day gives different calls."""
     calls = [a_call(1, start=0, wait=10, talk=20, agent="AVI")]
     early, late = datetime(2026, 3, 4, tzinfo=UTC), datetime(2026, 3, 5, tzinfo=UTC)
 
@@ -75,7 +75,7 @@ def test_another_moment_gives_the_same_ids_and_another_day_gives_others() -> Non
 
 
 def test_a_day_keeps_its_clock_times_in_the_zone() -> None:
-    """On a summer's day in London, ten o'clock is nine in UTC."""
+    """Ten o'clock on a summer day in London is nine in UTC."""
     calls = [a_call(1, start=36_000)]
     found = events(calls, on_day(calls, date(2026, 7, 1), LONDON), "bank")
     assert found[0].time == datetime(2026, 7, 1, 9, tzinfo=UTC)
@@ -83,7 +83,7 @@ def test_a_day_keeps_its_clock_times_in_the_zone() -> None:
 
 
 def test_a_file_of_two_dates_stays_two_days() -> None:
-    """The first date becomes the given day, and the next date the day after it."""
+    """The first date becomes the given day, and the next date becomes the following day."""
     second = a_call(1, start=60)._replace(
         dated=DAY + timedelta(1),
         started=MIDNIGHT + timedelta(1, 60),
@@ -96,7 +96,7 @@ def test_a_file_of_two_dates_stays_two_days() -> None:
 
 
 def test_a_change_of_the_clocks_stretches_no_wait() -> None:
-    """A call that waits across a change of the clocks in London keeps its wait."""
+    """A call keeps its wait if London's clocks change while it waits."""
     for day in (date(2026, 3, 29), date(2026, 10, 25)):
         calls = [a_call(1, start=3_590, wait=3_620, talk=10)]
         start, queue, answer, end = (
@@ -110,7 +110,7 @@ def test_a_change_of_the_clocks_stretches_no_wait() -> None:
 
 
 def test_at_one_second_causes_come_before_effects() -> None:
-    """A call ends before the agent takes the next one. A call without length starts first."""
+    """A call ends before its agent takes the next one. A call of zero length starts first."""
     calls = [
         a_call(1, start=60),
         a_call(2, start=30, wait=30, talk=0, agent="AVI"),
@@ -135,7 +135,7 @@ def test_at_one_second_causes_come_before_effects() -> None:
 
 
 def test_an_agent_that_serves_two_calls_leaves_neither() -> None:
-    """The IN_CALL of a second call names no call. The one after a rest does."""
+    """The IN_CALL of a second call names no call, but the next IN_CALL after READY does."""
     calls = [
         a_call(1, start=0, talk=60, agent="AVI"),
         a_call(2, start=10, talk=20, agent="AVI"),
@@ -151,7 +151,7 @@ def test_an_agent_that_serves_two_calls_leaves_neither() -> None:
 
 
 def test_no_calls_are_no_events() -> None:
-    """Both shifts accept an empty file."""
+    """Both kinds of shift accept an empty file."""
     assert events([], ending_at([], datetime.now(UTC)), "bank") == []
     assert events([], on_day([], date(2026, 3, 4), LONDON), "bank") == []
 
@@ -168,7 +168,7 @@ some_calls = st.lists(
 def test_any_records_make_a_story_in_order(
     drawn: list[tuple[int, int, int, int | None, str]],
 ) -> None:
-    """Times never decrease, each call's steps are in order, and agents rest between calls."""
+    """Times never decrease, each call's steps are in order, and agents are ready between calls."""
     calls = [a_call(row, *numbers) for row, numbers in enumerate(drawn, 1)]
     found = events(calls, ending_at(calls, datetime(2026, 3, 4, tzinfo=UTC)), "bank")
     assert [event.time for event in found] == sorted(event.time for event in found)

@@ -1,4 +1,4 @@
-"""``connect.toml``, and options that override it."""
+"""Tests of ``connect.toml`` and the options that override it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def written(folder: Path, text: str = TOML) -> Path:
 
 
 def test_the_file_is_read_and_what_is_given_wins(tmp_path: Path) -> None:
-    """Paths are relative to the file, except those given as options."""
+    """Options override the file. Paths in the file are relative to it."""
     found = read_connect_file(
         written(tmp_path), {"ami": "other", "metrics_port": "80", "spool": "x.db", "source": "p"}
     )
@@ -58,7 +58,7 @@ def test_the_file_is_read_and_what_is_given_wins(tmp_path: Path) -> None:
 
 
 def test_no_file_is_needed(tmp_path: Path) -> None:
-    """Options are sufficient."""
+    """Options are sufficient without a file."""
     found = read_connect_file(None, {"queue_log": "log", "key": "k"})
     assert found.asterisk is not None
     assert (found.asterisk.queue_log, found.key, found.spool) == ("log", "k", "connect.db")
@@ -66,7 +66,7 @@ def test_no_file_is_needed(tmp_path: Path) -> None:
 
 
 def test_each_kind_takes_its_own_table(tmp_path: Path) -> None:
-    """Options are added to the table. The default source is named after the kind."""
+    """Options are added to the table of their kind, which also gives the default source."""
     text = "[freeswitch]\nesl = 'pbx'\nesl_password_file = 'p'\n[freeswitch.services]\na = 'b'\n"
     found = read_connect_file(written(tmp_path, text), {"esl_user": "reader@pbx"}).freeswitch
     assert found is not None
@@ -92,14 +92,14 @@ def test_each_kind_takes_its_own_table(tmp_path: Path) -> None:
     ],
 )
 def test_an_error_names_the_member(tmp_path: Path, text: str, said: str) -> None:
-    """The error also names the file."""
+    """An error names the invalid key and the file."""
     with pytest.raises(SettingError, match=said) as caught:
         read_connect_file(written(tmp_path, text), {})
     assert "connect.toml" in str(caught.value)
 
 
 def test_a_secret_is_the_first_line_of_its_file(tmp_path: Path) -> None:
-    """An empty file is refused."""
+    """A secret is the first line of its file. An empty file is refused."""
     (tmp_path / "secret").write_text("s3cret\n# of the PBX\n")
     (tmp_path / "empty").write_text("\n")
     assert read_secret(str(tmp_path / "secret")) == "s3cret"

@@ -1,4 +1,4 @@
-"""Forwarding events from the spool to the server."""
+"""Tests that forward events from the spool to the server."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def forwarded(intake: Intake, spool: Spool, health: Health) -> None:
 
 
 def test_events_go_in_order_and_leave_once_answered_for(tmp_path: Path) -> None:
-    """Events go in batches. The start and the end of an outage are each logged once."""
+    """Events are sent in batches. The start and the end of an outage are each logged once."""
     busy = Answer(503, {"code": 101, "message": "busy"})
     health = Health()
     with running(busy, busy, None) as intake, Spool(tmp_path / "s") as spool, capture_logs() as log:
@@ -47,7 +47,7 @@ def test_events_go_in_order_and_leave_once_answered_for(tmp_path: Path) -> None:
 
 
 def test_refused_events_are_shown_and_do_not_stop_the_others(tmp_path: Path) -> None:
-    """The first ones are logged individually, then the number of the others."""
+    """Only the first refused events are logged individually."""
     count = MAX_LOGGED_EVENTS + 10
     rejected = [
         {"index": n, "id": str(n), "code": 202, "message": "type: unknown"} for n in range(count)

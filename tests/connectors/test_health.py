@@ -1,4 +1,4 @@
-"""A connector's own metrics."""
+"""Tests of a connector's own metrics."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from floorcast.connectors.health import Health
 
 
 def test_prometheus_is_answered_on_a_port() -> None:
-    """Prometheus's own parser reads the text, and every metric has its name."""
+    """Prometheus's own parser can read the text, and every metric has its name."""
     health = Health()
     health.source_connected("ami", connected=True)
     health.server_connected(connected=False)

@@ -1,4 +1,4 @@
-"""The spool, which stores a connector's state and events."""
+"""Tests of the spool, which stores a connector's state and events."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def event(number: int) -> CloudEvent:
 
 
 def test_what_is_kept_is_there_after_a_crash(tmp_path: Path) -> None:
-    """Events are in order, with rows and position. A row set to None is deleted."""
+    """Events, rows and positions survive a crash, in order. A row set to None is deleted."""
     path = tmp_path / "spool.db"
     with Spool(path) as spool:
         rows: dict[tuple[str, str], object] = {("call", "1.0"): {"a": 1}, ("call", "1.1"): "x"}
@@ -40,7 +40,7 @@ def test_what_is_kept_is_there_after_a_crash(tmp_path: Path) -> None:
 
 
 def test_all_of_a_step_is_kept_or_nothing(tmp_path: Path) -> None:
-    """If a row cannot be written, its events are not stored either."""
+    """If a row cannot be written, the events of the same step are not stored either."""
     with Spool(tmp_path / "spool.db") as spool:
         with pytest.raises(TypeError):
             spool.commit([event(1)], {("call", "1"): object()}, {})
@@ -51,13 +51,13 @@ def test_all_of_a_step_is_kept_or_nothing(tmp_path: Path) -> None:
 
 
 def test_a_spool_has_one_connector(tmp_path: Path) -> None:
-    """Two connectors would send each other's events and disagree about open calls."""
+    """A second connector is refused, because the two would send each other's events."""
     with Spool(tmp_path / "spool.db"), pytest.raises(SettingError, match="another connector"):
         Spool(tmp_path / "spool.db")
 
 
 def test_a_file_that_is_no_spool_is_refused(tmp_path: Path) -> None:
-    """The error names the file."""
+    """The error for a file that is not a spool names the file."""
     (tmp_path / "text").write_text("no database, but long enough to be looked at\n" * 40)
     with pytest.raises(SettingError, match="text cannot be used as a spool"):
         Spool(tmp_path / "text")
@@ -66,7 +66,7 @@ def test_a_file_that_is_no_spool_is_refused(tmp_path: Path) -> None:
 
 
 def test_sqlite_itself_can_read_it(tmp_path: Path) -> None:
-    """Users can inspect it."""
+    """Users can inspect a spool with SQLite."""
     with Spool(tmp_path / "spool.db") as spool:
         spool.commit([event(1)], {}, {})
     connection = sqlite3.connect(tmp_path / "spool.db")

@@ -1,4 +1,4 @@
-"""A real Asterisk for tests: callers and agents (SIPp), and connectors.
+"""Runs a real Asterisk for tests, with callers and agents (SIPp) and connectors.
 
 Each Asterisk runs in its own network namespace, so that tests can run in parallel with the same
 ports. Callers stay until the test hangs up, after it has seen the expected event.
@@ -32,8 +32,8 @@ from tests.real.phone import Leg, Phone
 ROOT = Path(__file__).resolve().parents[2]
 MATERIAL = ROOT.parent / "shared" / "asterisk"
 EXTENSIONS = Path(__file__).with_name("asterisk_extensions.conf")
-PATIENCE = 60.0  # seconds for what usually takes one or two
-SUITES = {"22": "sid", "16": "bullseye"}  # of Debian, by Asterisk version
+PATIENCE = 60.0  # seconds for steps that usually take one or two
+SUITES = {"22": "sid", "16": "bullseye"}  # Debian suites by Asterisk version
 CLONE_NEWNET, SIOCSIFFLAGS, IFF_UP = 0x40000000, 0x8914, 1
 
 _pause = threading.Event().wait
@@ -42,7 +42,7 @@ _pause = threading.Event().wait
 def wait_until(
     holds: Callable[[], bool], what: Callable[[], object], patience: float = PATIENCE
 ) -> None:
-    """Wait until a condition holds. Fails with the current state after the timeout."""
+    """Wait until a condition holds. After the timeout, fail with the current state."""
     tries = round(patience / 0.05)
     for _ in range(tries):
         if holds():
@@ -53,7 +53,7 @@ def wait_until(
 
 @contextmanager
 def own_network() -> Iterator[None]:
-    """A separate loopback for this thread and the threads and processes that it starts."""
+    """Give this thread, and the threads and processes that it starts, a separate loopback."""
     libc = ctypes.CDLL(None, use_errno=True)
     before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     try:
@@ -69,10 +69,10 @@ def own_network() -> Iterator[None]:
 
 @contextmanager
 def tree(version: str) -> Iterator[Path]:
-    """The folder for chroot. Skips with the reason if there can be none.
+    """Return the folder for chroot. Skips the test, with the reason, if no folder can be created.
 
-    ``ASTERISK_TREE`` names a folder that has the trees already, by version. Otherwise the workers
-    of a run share one: the first builds it, and the last removes it.
+    ``ASTERISK_TREE`` names a folder that already has the trees, by version. Without it, the workers
+    of a run share one tree: the first worker builds it, and the last one removes it.
     """
     if os.geteuid() != 0:
         pytest.skip("a real Asterisk needs root, to chroot")
@@ -97,7 +97,7 @@ def tree(version: str) -> Iterator[Path]:
             try:
                 fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                pass  # another worker uses it
+                pass  # another worker is using it
             else:
                 shutil.rmtree(folder, ignore_errors=True)
 
@@ -161,7 +161,7 @@ class Asterisk:
         wait_until(lambda: "Anna" in self.command("queue show sales"), lambda: "no queue")
 
     def kill(self) -> None:
-        """Kill it, as a power cut does."""
+        """Kill Asterisk abruptly, like a power cut."""
         assert self._process is not None
         self._process.kill()
         self._process.wait(PATIENCE)
@@ -198,12 +198,12 @@ class Asterisk:
         return said.decode()
 
     def pause(self, interface: str, reason: str) -> None:
-        """Pause an agent in all queues. Without a reason, unpause."""
+        """Pause an agent in all queues. Without a reason, unpause the agent."""
         paused = "true" if reason else "false"
         self.action("QueuePause", Interface=interface, Paused=paused, Reason=reason)
 
     def channel(self, prefix: str) -> str:
-        """The name of the only channel with this prefix."""
+        """Return the name of the only channel with this prefix."""
         names: list[str] = []
 
         def is_there() -> bool:
@@ -226,7 +226,7 @@ class Asterisk:
         wait_until(is_there, lambda: self.command("core show channels concise"))
 
     def log_lines(self) -> list[str]:
-        """All lines of the queue log, including those before a rotation."""
+        """Return all lines of the queue log, including the lines before a rotation."""
         logs = sorted(self.queue_log.parent.glob(f"{self.queue_log.name}*"), reverse=True)
         return [line for one in logs for line in one.read_text("utf-8").splitlines()]
 
@@ -260,7 +260,7 @@ class Asterisk:
 
     @contextmanager
     def phone(self, number: int) -> Iterator[Phone]:
-        """An agent's telephone controlled by the test. It answers at once."""
+        """Provide an agent's telephone that the test controls. It answers at once."""
         one = Phone(f"agent{number}", "127.0.0.1", 5070 + number)
         try:
             yield one
@@ -276,7 +276,10 @@ class Asterisk:
 
     @contextmanager
     def agent(self, number: int, scenario: str = "") -> Iterator[None]:
-        """An agent at a telephone that answers at once unless a scenario says otherwise."""
+        """Provide an agent at a telephone.
+
+        The telephone answers at once unless a scenario says otherwise.
+        """
         where = f"/{self._rings.relative_to(self.root)}"
         where = where if scenario == "agent-rings" else f"/sipp/{scenario}.xml"
         how = ["-sf", where] if scenario else ["-sn", "uas"]
@@ -305,7 +308,7 @@ class Asterisk:
 
 
 def _use_tls(folder: Path, in_tree: str, authority: Path) -> None:
-    """Enable AMI over TLS on port 5039, too."""
+    """Also enable AMI over TLS, on port 5039."""
     issuer = trustme.CA()
     issuer.cert_pem.write_to_path(authority)
     issuer.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
@@ -327,7 +330,7 @@ def _is_bound(port: int) -> bool:
 
 
 class Connector:
-    """``floorcast connect asterisk`` with one kind of source, and its server."""
+    """A running ``floorcast connect asterisk`` with one kind of source, and its server."""
 
     def __init__(
         self,
@@ -363,19 +366,19 @@ class Connector:
             )  # fmt: skip
 
     def kill(self) -> None:
-        """Kill it without a chance to clean up."""
+        """Kill the program without a chance to clean up."""
         assert self._process is not None
         self._process.kill()
         self._process.wait(PATIENCE)
 
     def stop(self) -> int:
-        """Stop it as an operator does. Returns the exit code."""
+        """Stop the program as an operator does. Returns the exit code."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
         return self._process.wait(PATIENCE)
 
     def figure(self, name: str) -> float:
-        """A Prometheus metric, 0 if it is missing or nobody responds."""
+        """Return a Prometheus metric, or 0 if it is missing or the program does not respond."""
         with suppress(OSError), urlopen(f"http://127.0.0.1:{self._port}/metrics") as answer:
             for line in answer.read().decode().splitlines():
                 if line.startswith(f"floorcast_connector_{name} "):
@@ -383,14 +386,14 @@ class Connector:
         return 0.0
 
     def await_start(self) -> None:
-        """Wait until each of its connections to the source is up."""
+        """Wait until each of the connector's connections to the source is up."""
         wait_until(
             lambda: all(self.figure(f'connected{{to="{one}"}}') for one in self._sources),
             self.said,
         )
 
     def events(self) -> list[dict[str, Any]]:
-        """The events accepted by the server, in order of arrival."""
+        """Return the events that the server has accepted, in order of arrival."""
         return list(self.intake.received.values())
 
     def said(self) -> str:

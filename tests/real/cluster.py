@@ -1,4 +1,4 @@
-"""Three real NATS servers, three real nodes, and callers that switch nodes at will."""
+"""Runs three real NATS servers and three real nodes, with callers that switch nodes at will."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.real.wire import Wire
 __all__ = ["STREAMS", "Cluster", "Roamer", "comes_about", "running_cluster"]
 
 STREAMS = 2
-SOON = 100.0  # seconds for what usually takes one or two
+SOON = 100.0  # seconds for steps that usually take one or two
 LOOK = 0.05  # seconds between two checks
 
 
@@ -35,7 +35,10 @@ def comes_about(so: Callable[[], object], seconds: float = SOON) -> None:
 
 
 class Cluster:
-    """The nodes with their NATS servers. The last node's wires to these can be cut."""
+    """The nodes and their NATS servers.
+
+    The last node's connections to the NATS servers can be cut.
+    """
 
     def __init__(self, folder: Path, servers: NatsServers, wires: Sequence[Wire]) -> None:
         self.servers = servers
@@ -49,7 +52,7 @@ class Cluster:
 
     @property
     def leader(self) -> NatsServer:
-        """The server that leads the stream of the tests' client."""
+        """Return the server that leads the stream of the tests' client."""
         stream = stream_name(stream_of(ACME, STREAMS))
         while True:
             for server in self.servers.servers:
@@ -78,7 +81,7 @@ def _leaders(found: Mapping[str, Any], account: str, stream: str) -> Iterator[st
 
 
 class Roamer(Caller):
-    """A caller of all nodes. Each request goes to any of them, and retries to another."""
+    """A caller of all nodes. It sends each request to any node, and retries on another node."""
 
     def __init__(self, nodes: Sequence[Server], seed: str) -> None:
         super().__init__("http://nowhere.invalid")
@@ -114,7 +117,7 @@ class Roamer(Caller):
 def running_cluster(
     folder: Path, servers: NatsServers, prepare: Callable[[Cluster], object] = bool
 ) -> Iterator[Cluster]:
-    """A cluster while the block runs. ``prepare`` is called before its nodes start."""
+    """Run a cluster during the block. ``prepare`` is called before the nodes start."""
     with ExitStack() as stack:
         wires = [stack.enter_context(Wire(server.port)) for server in servers.servers]
         cluster = Cluster(folder, servers, wires)

@@ -1,8 +1,8 @@
-/* Faults of the disk, put between a program and libc: LD_PRELOAD this, built as a shared library.
+/* Injects disk faults between a program and libc. Build it as a shared library for LD_PRELOAD.
  *
  * FAULTS_CONTROL names a file of three 32-bit numbers, which a test changes while the program runs:
- * what happens (below), after how many more calls, and how often it has happened. FAULTS_FOLDER is
- * the folder whose files it happens to.
+ * the fault (see below), the number of calls until it happens, and how often it has happened.
+ * FAULTS_FOLDER is the folder whose files are affected.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -50,7 +50,7 @@ static int is_ours(int file) {
     return within(path);
 }
 
-/* The fault that happens to this call, if one does. */
+/* Returns the fault for this call, or NOTHING. */
 static int fault_now(void) {
     int fault = control->fault;
     if (fault == NOTHING || __atomic_sub_fetch(&control->calls, 1, __ATOMIC_SEQ_CST) >= 0)

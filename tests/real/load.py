@@ -13,14 +13,14 @@ from tests.real.sites import event, ndjson
 
 __all__ = ["PATIENCE", "Load", "Source", "assert_all_once", "marks"]
 
-PATIENCE = 100.0  # seconds for what usually takes one or two, so that no test hangs
-# The most events of a request: of one in ten, and of the others. The faults meet requests, and
-# every reader reads each event from every node in the end.
+PATIENCE = 100.0  # seconds for steps that usually take one or two, so that no test hangs
+# The most events in one of ten requests, and in the others. Faults affect whole requests, and every
+# reader finally reads each event from every node.
 MANY, FEW = 400, 50
 
 
 class Source(threading.Thread):
-    """Sends numbered events in batches, each repeated until it is accepted."""
+    """Sends numbered events in batches, and repeats each batch until it is accepted."""
 
     def __init__(self, called: Callable[[], Caller], name: str, load: Load) -> None:
         super().__init__(name=name)
@@ -64,7 +64,7 @@ class Source(threading.Thread):
 
 
 class Load:
-    """The number of requests begun by the sources, and whether they should continue."""
+    """Counts the requests that the sources begin, and tells the sources whether to continue."""
 
     def __init__(self) -> None:
         self._begun = 0
@@ -78,12 +78,12 @@ class Load:
             self._changed.notify_all()
 
     def goes_on(self) -> bool:
-        """Whether another request should be sent."""
+        """Return whether another request should be sent."""
         with self._changed:
             return not self._over
 
     def wait_for(self, more: int) -> None:
-        """Wait until this many more have begun. The last of them is then in progress."""
+        """Wait until this many more requests have begun. The last one is then in progress."""
         with self._changed:
             goal = self._begun + more
             assert self._changed.wait_for(lambda: self._begun >= goal, PATIENCE)
@@ -95,12 +95,15 @@ class Load:
 
 
 def marks(events: list[dict[str, Any]]) -> Iterator[str]:
-    """The sources' own numbers of the events, without the event that ends the test."""
+    """Return the sources' own numbers of the events, without the event that ends the test."""
     return (one["account"] for one in events if "account" in one)
 
 
 def assert_all_once(path: str, events: list[dict[str, Any]], sources: list[Source]) -> None:
-    """Check that a feed has every source's events once and in order, and agents' from 1."""
+    """Check that a feed has every source's events once and in order.
+
+    Agents' sequence numbers must count from 1.
+    """
     by_source = defaultdict(list)
     for mark in marks(events):
         by_source[mark.split("/")[0]].append(mark)

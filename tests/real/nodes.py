@@ -1,7 +1,7 @@
-"""The whole server in this process: real parts, a test clock, and no sockets.
+"""Runs the whole server in this process, with real parts, a test clock, and no sockets.
 
-Requests enter the application as from the transport. Everything runs on the caller's thread during
-each call. In between, time stands still.
+Requests enter the application as if they came from the transport. During each call, everything runs
+on the caller's thread. Time stands still between calls.
 """
 
 from __future__ import annotations
@@ -30,28 +30,28 @@ __all__ = ["Clock", "House", "scratch", "until"]
 T = TypeVar("T")
 
 MEMORY = Path(":memory:")
-LONGEST = 30.0  # seconds that a call may take, so that no test hangs
+LONGEST = 30.0  # maximum seconds per call, so that no test hangs
 
 
 class Clock:
-    """The time in ticks, set by the test."""
+    """A clock in ticks that the test sets."""
 
     def __init__(self, ticks: int = 1_795_428_000 * TICKS_PER_SECOND) -> None:
         self.ticks = ticks
 
     def __call__(self) -> int:
-        """The current time."""
+        """Return the current time."""
         return self.ticks
 
     def move(self, seconds: float) -> None:
-        """Advance by this much."""
+        """Advance the clock."""
         self.ticks += round(seconds * TICKS_PER_SECOND)
 
 
 class House:
     """A running node, with its site and any data in a folder.
 
-    Nodes that share a ``runner`` all run whenever one of them does.
+    Nodes that share a ``runner`` all run whenever one of them runs.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class House:
         self.run(self._open(started=started))
 
     def close(self) -> None:
-        """Stop as on SIGTERM."""
+        """Stop in the same way as on SIGTERM."""
         self.run(self._close())
 
     def crash(self) -> Path:
@@ -136,7 +136,7 @@ class House:
         headers: Mapping[str, str] = MappingProxyType({}),
         params: Mapping[str, str | int] = MappingProxyType({}),
     ) -> httpx.Response:
-        """The same for work that runs beside other work."""
+        """Send a request, beside other work."""
         all_headers = {**({"LV-Session": session} if session else {}), **headers}
         return await self.http.request(
             method, path, json=json, content=content, headers=all_headers, params=params or None
@@ -186,7 +186,7 @@ class House:
 
 
 async def until(so: Callable[[], object]) -> int:
-    """Yield until a condition holds. Returns the number of turns."""
+    """Yield to other tasks until a condition holds. Returns the number of turns."""
     for turns in range(100_000):
         if so():
             return turns
@@ -196,13 +196,16 @@ async def until(so: Callable[[], object]) -> int:
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """A folder for parts that a test opens many times, each time empty."""
+    """Return a folder for parts that a test opens many times. The folder is empty each time."""
     with tempfile.TemporaryDirectory() as name:
         yield Path(name)
 
 
 def _copy_at_rest(data: Path, folder: Path) -> None:
-    """Copy a folder as of one moment, by repeating the copy until nothing changed meanwhile."""
+    """Copy a folder as it was at one moment.
+
+    The copy is repeated until nothing changes during it.
+    """
     before: dict[str, bytes] = {}
     while (now := {file.name: file.read_bytes() for file in data.iterdir()}) != before:
         before = now

@@ -1,6 +1,7 @@
-"""A telephone with the parts of SIP over UDP needed to call, answer, hang up and transfer.
+"""A telephone with the parts of SIP over UDP that it needs to call, answer, hang up and transfer.
 
-It acts as soon as a test asks, unlike SIPp's scenarios, which consist of pauses. It has no media.
+It acts as soon as a test asks, whereas SIPp's scenarios consist of pauses. The telephone has
+no media.
 """
 
 from __future__ import annotations
@@ -35,25 +36,25 @@ class Message(NamedTuple):
 
     @property
     def method(self) -> str:
-        """The method of the request, or of the request that this responds to."""
+        """The method of the request, or of the request to which this responds."""
         if not self.status:
             return self.first.split(" ")[0]
         return self.headers["cseq"].split(" ")[1]
 
     @property
     def status(self) -> int:
-        """The status; 0 for a request."""
+        """The response's status, or 0 for a request."""
         return int(self.first.split(" ")[1]) if self.first.startswith("SIP/2.0") else 0
 
 
 class Leg:
-    """One call of a phone. ``local`` and ``remote`` are the From and To of our requests."""
+    """One call of a phone. ``local`` and ``remote`` are the From and To headers of our requests."""
 
     def __init__(self, phone: Phone, call_id: str, target: str, local: str, remote: str) -> None:
         self.call_id, self.target = call_id, target
         self.local, self.remote = local, remote
         self.stage = Stage.CALLING
-        self.accepted: set[str] = set()  # our methods that had a 2xx
+        self.accepted: set[str] = set()  # our methods that received a 2xx
         self.branch = ""
         self._phone = phone
         self._cseq = itertools.count(1)
@@ -73,11 +74,11 @@ class Leg:
         self.stage = Stage.OVER
 
     def refer(self, extension: str) -> None:
-        """Blind transfer: the other side calls an extension."""
+        """Make a blind transfer: the other side calls an extension."""
         self._refer(f"<sip:{extension}@{SERVER[0]}:{SERVER[1]}>")
 
     def refer_to(self, other: Leg) -> None:
-        """Attended transfer: the other side takes our place in another of our calls."""
+        """Make an attended transfer: the other side takes our place in another call of ours."""
         tags = [_tag(one) for one in (other.remote, other.local)]
         replaces = quote(f"{other.call_id};to-tag={tags[0]};from-tag={tags[1]}", safe="")
         uri = re.sub(r"[<>]", "", other.target)
@@ -127,11 +128,11 @@ class Phone:
         return leg
 
     def leg(self) -> Leg:
-        """The established call."""
+        """Return the established call."""
         return next(leg for leg in self.legs.values() if leg.stage is Stage.UP)
 
     def is_free(self) -> bool:
-        """Whether all calls are over."""
+        """Return whether all calls are over."""
         return all(leg.stage is Stage.OVER for leg in self.legs.values())
 
     def close(self) -> None:

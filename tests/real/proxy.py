@@ -16,10 +16,10 @@ ANSWER = 10.0  # seconds to connect to the server
 
 
 class Proxy:
-    """Forwards connections between a client and a port. ``url`` is the proxy's own.
+    """Forwards connections between a client and a port. ``url`` is the proxy's own URL.
 
-    It cuts a connection after a random number of the server's bytes, at most ``longest`` (0:
-    never). ``hold`` freezes the present connections, which stay open.
+    A connection is cut after a random number of the server's bytes, at most ``longest``, or never
+    if ``longest`` is 0. ``hold`` freezes the current connections, which stay open.
     """
 
     def __init__(self, port: int, chance: random.Random, longest: int = 0) -> None:
@@ -35,7 +35,7 @@ class Proxy:
         self.cuts = 0
 
     def hold(self) -> None:
-        """Freeze the present connections. New ones work."""
+        """Freeze the current connections. New connections work."""
         with self._lock:
             self._held |= self._open
 
@@ -88,7 +88,7 @@ class Proxy:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # closing alone would not wake the thread that accepts
+        # closing the socket alone would not wake the accepting thread
         self._close(self._listening)
         self._threads[0].join(ANSWER)
         with self._lock:

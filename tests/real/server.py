@@ -1,4 +1,4 @@
-"""A real server process on a loopback port, and a small client for it."""
+"""Runs a real server process on a loopback port, with a small client for it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ AGENTS, EVENTS = "/realtime/agentEvent/feed", "/realtime/event/feed"
 
 
 def free_port() -> int:
-    """A free port below the kernel's range for outgoing connections.
+    """Return a free port below the kernel's range for outgoing connections.
 
     In that range, a client that retries while the server is down could connect to itself. No port
     is returned twice, because its first user may not have opened it yet.
@@ -62,21 +62,22 @@ def free_port() -> int:
 
 
 def command(*arguments: object) -> list[str]:
-    """The program with these arguments."""
+    """Return the program's command line with these arguments."""
     return [sys.executable, "-m", "floorcast", *map(str, arguments)]
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The environment without any settings of floorcast."""
+    """Return the environment without floorcast's settings."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("FLOORCAST_")}
     return kept | more
 
 
 class Server:
-    """``floorcast serve`` on a port and a data folder that stay over restarts.
+    """A ``floorcast serve`` whose port and data folder survive restarts.
 
-    ``up`` is set while it responds, and cleared before it is killed. ``log`` has its output.
-    ``variables`` are added to its environment. A start fails after ``patience`` seconds.
+    ``up`` is set while the server responds, and cleared before the server is killed. ``log`` has
+    the server's output. ``variables`` are added to the server's environment. A start fails after
+    ``patience`` seconds.
     """
 
     def __init__(
@@ -101,7 +102,7 @@ class Server:
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> Self:
-        """Start it, and wait until it reports that it is ready."""
+        """Start the server, and wait until it reports that it is ready."""
         assert self._process is None
         arguments = command(
             "serve", "--data", self.data, "--site", self.site, "--port", self.port, *self._options
@@ -127,7 +128,7 @@ class Server:
         return self
 
     def place_of(self, token: str, client: int = ACME) -> int:
-        """The position in a token, decoded with the installation's secret."""
+        """Return the position in a token, decoded with the installation's secret."""
         file = self.data / "admin.db"
         kv = SqliteKeyValueStore(file if file.exists() else self.data / "shared.db")
         secret = kv.get(token_secret.BUCKET, token_secret.KEY)
@@ -136,27 +137,30 @@ class Server:
         return tokens.decode(client, token, secret).position
 
     def kill(self) -> None:
-        """Kill it with SIGKILL at any point."""
+        """Kill the server with SIGKILL, at any point of its work."""
         self._end(signal.SIGKILL)
 
     def terminate(self) -> int:
-        """Stop it with SIGTERM. Returns its exit code."""
+        """Stop the server with SIGTERM. Returns its exit code."""
         return self._end(signal.SIGTERM)
 
     def tell(self, number: signal.Signals) -> None:
-        """Send it a signal without waiting for the effect."""
+        """Send the server a signal without waiting for the effect."""
         assert self._process is not None
         self.up.clear()
         os.kill(self._process.pid, number)
 
     def limit_files(self, size: int) -> None:
-        """Limit its files to ``size`` bytes, as a full disk would; -1 for no limit."""
+        """Limit the server's files to ``size`` bytes, as a full disk would.
+
+        -1 removes the limit.
+        """
         assert self._process is not None
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (size, hard))
 
     def wait(self) -> int:
-        """Wait for its exit. Returns the exit code."""
+        """Wait until the server exits. Returns the exit code."""
         assert self._process is not None
         with self._process as process:
             code = process.wait(START)
@@ -181,7 +185,7 @@ class Server:
 
 
 class Page(NamedTuple):
-    """Events of a feed, and the next token."""
+    """The events of a feed's page, and the next token."""
 
     events: list[dict[str, Any]]
     token: str
@@ -190,8 +194,8 @@ class Page(NamedTuple):
 class Caller:
     """A caller of a server, with one thread and, after the login, one session.
 
-    With the server's ``up``, ``feed`` and ``take`` survive the server: requests without a response
-    are repeated once it is back.
+    With the server's ``up``, ``feed`` and ``take`` survive the server: a request without a response
+    is repeated once the server is back.
     """
 
     def __init__(self, url: str, client: str = "ACME", up: threading.Event | None = None) -> None:
@@ -212,7 +216,7 @@ class Caller:
         return session
 
     def feed(self, path: str, token: str = "", count: int = 1000, **more: object) -> Page:
-        """Send one request of a feed."""
+        """Send one request for a feed."""
         answer = self._ask(path, params={"count": count}, json={"token": token, **more})
         assert answer.status_code == 200, answer.text
         body = answer.json()
@@ -237,7 +241,7 @@ class Caller:
     def follow(
         self, path: str, token: str, *, until: str, count: int = 1000
     ) -> list[dict[str, Any]]:
-        """Every event of a feed after a token, up to one that contains ``until``."""
+        """Return every event of a feed after a token, up to an event that contains ``until``."""
         found: list[dict[str, Any]] = []
         while True:
             events, token = self.feed(path, token, count)
@@ -246,7 +250,10 @@ class Caller:
                 return found
 
     def counted(self, metric: str) -> float:
-        """A metric of ``/metrics`` by its name and labels as printed; 0 if missing."""
+        """Return a metric of ``/metrics``, or 0 if it is missing.
+
+        The metric's name and labels are given as printed.
+        """
         for line in self.http.get("/metrics").text.splitlines():
             name, _, value = line.rpartition(" ")
             if name == metric:
@@ -289,6 +296,6 @@ class Caller:
 
 @contextmanager
 def running(folder: Path, *options: object, site: str = SITE) -> Iterator[Server]:
-    """A server while the block runs."""
+    """Run a server during the block."""
     with Server(folder, site, options) as server:
         yield server

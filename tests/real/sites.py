@@ -1,4 +1,4 @@
-"""The site of the tests with whole servers, its secrets, and events for it."""
+"""The site for tests with whole servers, its secrets, and events for it."""
 
 from __future__ import annotations
 
@@ -87,22 +87,22 @@ user = [{{id = 9201, name = "sysadmin", role = "Sysadmin", {_SECRET}}}]
 
 
 def in_the_evening(site: str = SITE) -> str:
-    """The site in a time zone where it is between eight and nine in the evening.
+    """Return the site with a time zone in which it is between eight and nine in the evening.
 
-    Otherwise a test that replays the last hours would have most of them on the day before, if it
-    runs soon after midnight in New York.
+    Without this, a test that replays the last hours would replay most of them into the day before,
+    if it runs soon after midnight in New York.
     """
     ahead = (20 - datetime.now(UTC).hour + 11) % 24 - 11  # hours, -11 to 12
     return site.replace("America/New_York", f"Etc/GMT{-ahead:+d}")
 
 
 def event(kind: str, number: object, /, **data: object) -> dict[str, Any]:
-    """A CloudEvent. ``time`` and ``source`` are in the envelope, all others in ``data``."""
+    """Return a CloudEvent. ``time`` and ``source`` are in the envelope, all others in ``data``."""
     source, time = data.pop("source", "pbx"), data.pop("time", None)
     envelope = {"specversion": "1.0", "id": str(number), "source": source, "type": kind}
     return {**envelope, **({} if time is None else {"time": time}), "data": data}
 
 
 def ndjson(events: Iterable[dict[str, Any]]) -> bytes:
-    """The body of a request with these events."""
+    """Return the body of a request with these events."""
     return b"".join(json.dumps(one).encode() + b"\n" for one in events)

@@ -1,10 +1,10 @@
-"""A search for requests that block the event loop for long.
+"""Searches for requests that block the event loop for a long time.
 
     python -m tests.real.slow_inputs --seconds 1800 [--seed N]
 
-It grows mutated small requests by doubling their repeated parts, and keeps the most expensive ones.
-Each is sent as bytes through the real connection, application, log and floor in this process. The
-cost is the CPU time of the loop's longest turn.
+The search mutates small requests, doubles their repeated parts, and keeps the most expensive ones.
+Each request is sent as bytes through the real connection, application, log and floor in this
+process. The cost of a request is the CPU time of the loop's longest turn.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from tests.real.sites import KEYS, TOKENS
 __all__ = ["MOST_BYTES", "Finding", "Measured", "Recipe", "search"]
 
 MOST_BYTES = 16 << 20  # of a request
-MOST_REQUESTS_BYTES = 1 << 20  # of many pipelined requests
+MOST_REQUESTS_BYTES = 1 << 20  # of many pipelined requests together
 FIRST_BYTES = 16 << 10
 PIECE = 256_000  # bytes that uvloop reads at once
 LONGEST = 0.100  # seconds of one turn
-LIVES = 60  # requests after which a new server is started, because its contents add up
+LIVES = 60  # requests per server; then a new one is started, because contents accumulate
 _LONGEST_WAIT = 20.0  # seconds for a response
 
 _INGEST = f"POST /ingest/v1/events HTTP/1.1\r\nAuthorization: Bearer {KEYS['ACME']}\r\n"
@@ -52,8 +52,8 @@ _BATCH = f"{_INGEST}Content-Type: application/cloudevents-batch+json\r\n"
 class Recipe:
     """A request: a head, and a body (or a longer head) with repeated parts.
 
-    In ``unit``, "{n}" is the number of the repetition, "{r}" a small random one, and "{i}" one that
-    is new in every request.
+    In ``unit``, "{n}" is the number of the repetition, "{r}" is a small random number, and "{i}" is
+    a number that is new in every request.
     """
 
     head: str
@@ -64,7 +64,7 @@ class Recipe:
     in_head: bool = False
 
     def make(self, size: int, chance: random.Random) -> bytes:
-        """The request, of roughly this many bytes."""
+        """Return the request, with roughly this many bytes."""
         count = max(1, size // max(1, len(self.unit)))
         start = chance.randrange(10**9)
         if "{" in self.unit:
@@ -163,7 +163,7 @@ TOKENS_OF_JSON = (
 
 
 def mutated(recipe: Recipe, chance: random.Random) -> Recipe:
-    """A copy with one property of the repetition changed."""
+    """Return a copy in which one property of the repetition is changed."""
     unit = recipe.unit
     at = chance.randrange(len(unit) + 1)
     match chance.randrange(7):
@@ -188,7 +188,7 @@ def mutated(recipe: Recipe, chance: random.Random) -> Recipe:
 
 
 class MeasuredLoop(asyncio.SelectorEventLoop):
-    """A loop that measures the CPU time of its longest turn."""
+    """An event loop that measures the CPU time of its longest turn."""
 
     longest = 0.0
 
@@ -199,7 +199,7 @@ class MeasuredLoop(asyncio.SelectorEventLoop):
 
 
 class _Transport(asyncio.Transport):
-    """A connection that accepts everything at once."""
+    """A transport that accepts all data at once."""
 
     def __init__(self) -> None:
         super().__init__({"peername": ("192.0.2.1", 1)})
@@ -233,7 +233,7 @@ class _Transport(asyncio.Transport):
 
 
 class Measured:
-    """A server in this process that gets bytes as from a connection."""
+    """A server in this process that receives bytes as if from a connection."""
 
     def __init__(self, house: House, loop: MeasuredLoop) -> None:
         self.house = house
@@ -253,13 +253,13 @@ class Measured:
         self.session = house.login()
 
     def seconds(self, request: bytes) -> float:
-        """The longest turn while a request is read and answered."""
+        """Return the longest turn during which a request is read and answered."""
         request = request.replace(b"{session}", self.session.encode())
         gc.collect()
         self._loop.longest = 0.0
         try:
             self.house.run(self._send(request))
-        except TimeoutError:  # it hangs, which is as bad
+        except TimeoutError:  # a request that hangs is just as bad
             return math.inf
         return self._loop.longest
 
@@ -282,14 +282,14 @@ class Measured:
 
 @contextmanager
 def server() -> Iterator[Measured]:
-    """A new server in memory with an empty floor."""
+    """Return a new server in memory with an empty floor."""
     loop = MeasuredLoop()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("error"))
     with scratch() as folder, asyncio.Runner(loop_factory=lambda: loop) as runner:
         house = House(folder, Clock(), keeps=False, runner=runner)
         thresholds = gc.get_threshold()
         gc.freeze()
-        gc.set_threshold(10_000, 500, 100)  # as in the server
+        gc.set_threshold(10_000, 500, 100)  # the same values as in the server
         try:
             yield Measured(house, loop)
         finally:
@@ -313,7 +313,7 @@ class Finding:
 
 
 class Search:
-    """The state of the search: requests by cost, and those that cost too much."""
+    """The state of the search: requests by cost, and the requests that cost too much."""
 
     def __init__(self, seed: int, longest: float = LONGEST) -> None:
         self._chance = random.Random(seed)
@@ -324,7 +324,7 @@ class Search:
         self._fresh = [(FIRST_BYTES, recipe) for recipe in SEEDS]
 
     def try_next(self, measured: Measured) -> None:
-        """Send one more: a seed, a mutation of an expensive one, or its double."""
+        """Send another request: a seed, a mutation of an expensive request, or its double."""
         size, recipe = self._next()
         request = recipe.make(size, self._chance)
         if len(request) > MOST_BYTES + (1 << 16):
@@ -364,7 +364,7 @@ def search(seconds: float, seed: int, at_least: int = 0) -> Search:
 
 
 def main() -> int:
-    """Search from the command line. The exit code is 1 if something was found."""
+    """Search from the command line. The exit code is 1 if a slow request was found."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))

@@ -1,4 +1,4 @@
-"""A real Asterisk with real calls, connected by AMI, by its queue log, and by both.
+"""Tests of a real Asterisk with real calls, connected by AMI, by its queue log, and by both.
 
 Each scenario has its own Asterisk and three connectors. Their events must agree with the log as a
 person reads it, and no call may stay open.
@@ -25,19 +25,19 @@ if "ASTERISK" not in os.environ:
 
 pytestmark = pytest.mark.timeout(600)  # the first test builds an Asterisk
 
-APART = 1.5  # seconds between a wait and the log's, which is in whole seconds
+APART = 1.5  # seconds by which a wait may differ from the log's, which has whole seconds
 
 
 @pytest.fixture(scope="session", params=SUITES)
 def root(request: pytest.FixtureRequest) -> Iterator[Path]:
-    """The tree of one version of Asterisk."""
+    """Return the tree of one version of Asterisk."""
     with tree(request.param) as found:
         yield found
 
 
 @pytest.fixture
 def asterisk(root: Path, tmp_path: Path) -> Iterator[Asterisk]:
-    """A running Asterisk in its own network."""
+    """Run an Asterisk in its own network."""
     with own_network():
         one = Asterisk(root, f"{os.getpid()}-{tmp_path.name}")
         try:
@@ -48,7 +48,7 @@ def asterisk(root: Path, tmp_path: Path) -> Iterator[Asterisk]:
 
 
 class Ways(NamedTuple):
-    """The connectors: by AMI, by the queue log, and by both."""
+    """The three connectors: by AMI, by the queue log, and by both."""
 
     ami: Connector
     log: Connector
@@ -57,7 +57,7 @@ class Ways(NamedTuple):
 
 @pytest.fixture
 def ways(asterisk: Asterisk, tmp_path: Path) -> Iterator[Ways]:
-    """All three, running. They are stopped as an operator would do it."""
+    """Run all three connectors, and stop them as an operator would."""
     log = asterisk.queue_log
     made = Ways(
         Connector("ami", tmp_path, None, 9001, ami=True),
@@ -79,7 +79,7 @@ def ways(asterisk: Asterisk, tmp_path: Path) -> Iterator[Ways]:
 
 
 class Play:
-    """The events of the connectors since the scenario began."""
+    """The events that the connectors have sent since the scenario began."""
 
     def __init__(self, asterisk: Asterisk, ways: Ways) -> None:
         self._asterisk = asterisk
@@ -90,7 +90,7 @@ class Play:
         return {one.name: Floor(one.events()[self._began[one.name] :]) for one in self._ways}
 
     def until(self, holds: Callable[[dict[str, Floor]], bool]) -> dict[str, Floor]:
-        """The floors, once a condition holds for them."""
+        """Return the floors once a condition holds for them."""
         wait_until(lambda: holds(self.floors()), self._what)
         return self.floors()
 
@@ -101,10 +101,10 @@ class Play:
         log: dict[str, Figures] | None = None,
         timed: bool = True,
     ) -> dict[str, Floor]:
-        """Wait until all three have the same figures and nothing is open.
+        """Wait until all three connectors have the same figures and nothing is open.
 
-        ``log``: the figures of the queue log alone, if it lacks information. ``timed``: waits and
-        talks equal the log's.
+        ``log`` has the figures of the queue log alone, if the log lacks information. If ``timed``
+        is true, waits and talk times must equal the log's.
         """
 
         def is_there(floors: dict[str, Floor]) -> bool:
@@ -129,7 +129,7 @@ class Play:
 
 
 def assert_alike(found: list[Spell], said: list[Spell], name: str) -> None:
-    """The waits and talks are equal within about a second."""
+    """Check that the waits and talk times are equal within about a second."""
     assert [one[:2] for one in found] == [one[:2] for one in said], (name, found, said)
     for ours, theirs in zip(found, said, strict=True):
         assert abs(ours.seconds - theirs.seconds) <= APART, (name, ours, theirs)
@@ -137,7 +137,7 @@ def assert_alike(found: list[Spell], said: list[Spell], name: str) -> None:
 
 @pytest.fixture
 def play(asterisk: Asterisk, ways: Ways) -> Play:
-    """Begin the scenario."""
+    """Begin a scenario."""
     return Play(asterisk, ways)
 
 
@@ -149,7 +149,7 @@ AMI = ("ami", "both")
 
 
 def test_the_caller_hangs_up(asterisk: Asterisk, play: Play) -> None:
-    """Offered and handled. The agent is reserved, in call, and ready again."""
+    """The call is offered and handled. The agent is reserved, in call, and ready again."""
     with asterisk.agent(1):
         call = asterisk.caller("sales")
         asterisk.await_line("CONNECT")
@@ -161,7 +161,7 @@ def test_the_caller_hangs_up(asterisk: Asterisk, play: Play) -> None:
 
 
 def test_the_agent_hangs_up(asterisk: Asterisk, play: Play) -> None:
-    """The figures are the same."""
+    """The figures are the same if the agent hangs up."""
     with asterisk.agent(2, "agent-hangs-up"):
         asterisk.caller("tosupport")
         asterisk.await_line("COMPLETEAGENT")
@@ -170,7 +170,7 @@ def test_the_agent_hangs_up(asterisk: Asterisk, play: Play) -> None:
 
 
 def test_the_caller_gives_up(asterisk: Asterisk, play: Play) -> None:
-    """Abandoned, after an agent's phone rang in vain, and while it rings again."""
+    """The call is abandoned after an agent's phone rang in vain and while it rings again."""
     with asterisk.agent(1, "agent-rings"):
         call = asterisk.caller("sales")
         asterisk.await_line("RINGNOANSWER")
@@ -182,7 +182,7 @@ def test_the_caller_gives_up(asterisk: Asterisk, play: Play) -> None:
 
 
 def test_a_call_overflows_into_a_second_queue(asterisk: Asterisk, play: Play) -> None:
-    """Moved on in the first queue, handled in the second. A pause has its reason."""
+    """The call is moved on in the first queue and handled in the second. A pause has its reason."""
     asterisk.pause(BOB, "LUNCH")
     with asterisk.agent(1):
         call = asterisk.caller("nobody")
@@ -200,11 +200,11 @@ def test_a_call_overflows_into_a_second_queue(asterisk: Asterisk, play: Play) ->
 
 
 def test_a_call_that_leaves_for_a_menu(asterisk: Asterisk, play: Play) -> None:
-    """By a key: moved on, whenever the caller then hangs up."""
+    """A call that leaves by a key is moved on, no matter when the caller then hangs up."""
     asterisk.pause(BOB, "BREAK")
     asterisk.caller("keyexit")
     asterisk.await_line("ENTERQUEUE")
-    # A digit before the queue listens is lost.
+    # A digit is lost if the queue does not listen yet.
     asterisk.await_line(
         "EXITWITHKEY",
         meanwhile=lambda: asterisk.action(
@@ -216,10 +216,10 @@ def test_a_call_that_leaves_for_a_menu(asterisk: Asterisk, play: Play) -> None:
 
 
 def test_a_refused_entry_leaves_no_trace(asterisk: Asterisk, play: Play) -> None:
-    """Neither channel reports it."""
+    """Neither source reports a caller whom the queue refuses."""
     call = asterisk.caller("empty")
     wait_until(lambda: call.stage is Stage.OVER, lambda: call.stage)
-    with asterisk.agent(1):  # every report of it has arrived by then
+    with asterisk.agent(1):  # by then, any report of the caller has arrived
         other = asterisk.caller("sales")
         asterisk.await_line("CONNECT")
         other.hang_up()
@@ -227,7 +227,10 @@ def test_a_refused_entry_leaves_no_trace(asterisk: Asterisk, play: Play) -> None
 
 
 def test_pauses_of_an_agent_in_two_queues(asterisk: Asterisk, play: Play, ways: Ways) -> None:
-    """Not ready once paused in both. Another reason is another state, and services follow."""
+    """An agent is not ready once paused in both queues. Another reason is another state.
+
+    The agent's services follow the queues.
+    """
     asterisk.action("QueueAdd", Queue="sales", Interface=BOB, MemberName="Bob Support")
     asterisk.action("QueuePause", Queue="sales", Interface=BOB, Paused="true", Reason="BREAK")
     for reason in ("BREAK", "MEETING", ""):
@@ -267,7 +270,7 @@ def test_an_agent_in_two_queues_takes_calls_of_both(asterisk: Asterisk, play: Pl
 
 
 def test_hold_and_resume(asterisk: Asterisk, play: Play) -> None:
-    """AMI reports it, and the queue log does not. The figures are the same."""
+    """AMI reports a hold, but the queue log does not. The figures are the same."""
     with asterisk.agent(1, "agent-holds"):
         asterisk.caller("sales")
         floors = play.agrees({"sales": ONE_HANDLED})
@@ -277,7 +280,7 @@ def test_hold_and_resume(asterisk: Asterisk, play: Play) -> None:
 
 
 def test_a_blind_transfer_into_a_queue(asterisk: Asterisk, play: Play) -> None:
-    """One call, which its caller ends after three transfers, is handled once."""
+    """A call that its caller ends after three transfers is handled once."""
     with asterisk.agent(2, "agent-refers"):
         call = asterisk.caller("tosupport")
         asterisk.await_line("BLINDTRANSFER", 2)
@@ -288,7 +291,7 @@ def test_a_blind_transfer_into_a_queue(asterisk: Asterisk, play: Play) -> None:
 
 
 def assert_passed_on(floors: dict[str, Floor], handed: str = "Bob Support") -> None:
-    """After a transfer by AMI, the first agent is free, and the second has the call."""
+    """Check that the first agent is free after a transfer and that the second has the call."""
     for name in ("ami", "both"):
         states = floors[name].states
         assert [one for one in states[handed] if "HOLD" not in one and "DIRECT" not in one] == [
@@ -320,7 +323,7 @@ def test_a_blind_transfer_to_an_agent(asterisk: Asterisk, play: Play) -> None:
 
 
 def test_an_attended_transfer_to_an_agent(asterisk: Asterisk, play: Play) -> None:
-    """On the telephone, the two agents talk first, and then the caller is put through."""
+    """The two agents talk first, and the caller is then put through by the telephone."""
     with asterisk.agent(1), asterisk.phone(2) as bob:
         call = asterisk.caller("tosupport")
         asterisk.await_talk("PJSIP/agent2")
@@ -340,7 +343,7 @@ def test_an_attended_transfer_to_an_agent(asterisk: Asterisk, play: Play) -> Non
 
 
 def test_an_attended_transfer_by_a_code(asterisk: Asterisk, play: Play) -> None:
-    """Asterisk makes the second call itself, through a Local channel."""
+    """Asterisk itself makes the second call, through a Local channel."""
     with asterisk.agent(1), asterisk.phone(2) as bob:
         call = asterisk.caller("tosupport")
         asterisk.await_talk("PJSIP/agent2")
@@ -361,7 +364,7 @@ def test_an_attended_transfer_by_a_code(asterisk: Asterisk, play: Play) -> None:
 def test_an_attended_transfer_into_a_queue(
     asterisk: Asterisk, play: Play, is_by_code: bool
 ) -> None:
-    """The caller takes the place of the agent who waited there, and ids are swapped."""
+    """The caller takes the place of the agent who waited in the queue, and ids are swapped."""
     with asterisk.phone(2) as bob:
         call = asterisk.caller("tosupport")
         asterisk.await_talk("PJSIP/agent2")
@@ -389,7 +392,7 @@ def test_an_attended_transfer_into_a_queue(
 
 @pytest.mark.parametrize("queue", ["local", "localn"])
 def test_a_member_behind_a_local_channel(asterisk: Asterisk, play: Play, queue: str) -> None:
-    """With or without optimisation, one call is handled."""
+    """One call is handled, with or without optimization of the Local channel."""
     with asterisk.agent(1):
         call = asterisk.caller(queue)
         asterisk.await_line("CONNECT")
@@ -399,7 +402,7 @@ def test_a_member_behind_a_local_channel(asterisk: Asterisk, play: Play, queue: 
 
 @pytest.mark.parametrize("target", ["82", "92"])
 def test_a_transfer_behind_a_local_channel(asterisk: Asterisk, play: Play, target: str) -> None:
-    """The queue continues to count, and the bridge has the transfer, to an agent or a queue."""
+    """The queue still counts the call, and the bridge reports a transfer to an agent or a queue."""
     with asterisk.phone(1) as anna, asterisk.agent(2):
         call = asterisk.caller("tolocaln")
         asterisk.await_line("CONNECT")
@@ -420,7 +423,7 @@ def test_a_transfer_behind_a_local_channel(asterisk: Asterisk, play: Play, targe
 
 @pytest.mark.parametrize("queue", ["pool", "pool2"])
 def test_an_agent_of_a_pool(asterisk: Asterisk, play: Play, queue: str) -> None:
-    """The agent logs in with a call, which carries the calls of the queue."""
+    """The agent logs in with a call, which then carries the queue's calls."""
     with asterisk.agent(1):
         asterisk.originate(1, "login")
         asterisk.await_agent_pool(is_free=True)
@@ -434,7 +437,7 @@ def test_an_agent_of_a_pool(asterisk: Asterisk, play: Play, queue: str) -> None:
 
 
 def test_a_caller_who_is_withdrawn(asterisk: Asterisk, play: Play) -> None:
-    """Moved on, by the manager."""
+    """A caller whom the manager withdraws is moved on."""
     asterisk.pause(BOB, "BREAK")
     call = asterisk.caller("tosupport")
     asterisk.await_line("ENTERQUEUE")
@@ -448,7 +451,7 @@ def test_a_caller_who_is_withdrawn(asterisk: Asterisk, play: Play) -> None:
 
 
 def test_a_caller_who_waited_too_long(asterisk: Asterisk, play: Play) -> None:
-    """Moved on to the voice mail, with the same reason in all ways."""
+    """A caller is moved on to the voice mail, with the same reason from each connector."""
     asterisk.pause(BOB, "BREAK")
     asterisk.caller("tovoicemail")
     floors = play.agrees({"support": ONE_MOVED_ON})
@@ -456,7 +459,7 @@ def test_a_caller_who_waited_too_long(asterisk: Asterisk, play: Play) -> None:
 
 
 def test_a_caller_who_is_redirected(asterisk: Asterisk, play: Play) -> None:
-    """The log reports an abandon although the call continues. AMI has the redirection."""
+    """The log reports an abandon although the call continues, but AMI reports the redirection."""
     asterisk.pause(BOB, "BREAK")
     call = asterisk.caller("tosupport")
     asterisk.await_line("ENTERQUEUE")
@@ -468,7 +471,7 @@ def test_a_caller_who_is_redirected(asterisk: Asterisk, play: Play) -> None:
 
 
 def test_rotation_of_the_queue_log(asterisk: Asterisk, play: Play) -> None:
-    """There are calls before, across and after the rotation."""
+    """Calls before, during and after a rotation are counted."""
     with asterisk.agent(1):
         for count in (1, 2):
             call = asterisk.caller("sales")
@@ -481,7 +484,7 @@ def test_rotation_of_the_queue_log(asterisk: Asterisk, play: Play) -> None:
 
 
 def test_the_connector_is_killed_in_mid_call(asterisk: Asterisk, play: Play, ways: Ways) -> None:
-    """It resumes, and the call that ended meanwhile is counted once and closed."""
+    """The connector resumes, and a call that ended meanwhile is counted once and closed."""
     with asterisk.agent(1):
         call = asterisk.caller("sales")
         # With AMI alone, a connect during the outage stays unknown.
@@ -500,7 +503,7 @@ def test_the_connector_is_killed_in_mid_call(asterisk: Asterisk, play: Play, way
 
 
 def test_floorcast_is_away(asterisk: Asterisk, play: Play, ways: Ways) -> None:
-    """For half a minute, events wait in the spool, also while the connector is killed."""
+    """Events wait in the spool for half a minute, even if the connector is killed."""
     for way in ways:
         way.intake.stop()
         way.kill()  # with the connection that it keeps to the server
@@ -531,7 +534,7 @@ def test_floorcast_is_away(asterisk: Asterisk, play: Play, ways: Ways) -> None:
 
 
 def test_asterisk_is_killed_with_calls_up(asterisk: Asterisk, play: Play) -> None:
-    """Neither the call with an agent nor the waiting one exists after the restart."""
+    """After the restart, neither a call with an agent nor a waiting call exists."""
     asterisk.pause(BOB, "BREAK")
     with asterisk.agent(1):
         asterisk.caller("sales")
@@ -551,7 +554,7 @@ def test_asterisk_is_killed_with_calls_up(asterisk: Asterisk, play: Play) -> Non
 
 
 def test_ami_over_tls(asterisk: Asterisk, tmp_path: Path) -> None:
-    """A certificate of a trusted authority works, and with another one the login fails."""
+    """The login needs a certificate from a trusted authority."""
     trusted = ["--ami-tls", "--ami-ca-file", str(asterisk.authority)]
     one = Connector("tls", tmp_path, None, 9001, ami=True, options=trusted)
     other = Connector("others", tmp_path, None, 9002, ami=True, options=["--ami-tls"])

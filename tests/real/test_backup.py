@@ -1,4 +1,4 @@
-"""A backup of a running server is a data folder as of one moment."""
+"""Tests that a running server's backup is a data folder as it was at one moment."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tests.real.server import EVENTS, Caller, Server
 
 
 def backed_up(*words: object) -> Result:
-    """Run the command in this process."""
+    """Run the backup command in this process."""
     return CliRunner().invoke(app, ["backup", *map(str, words)])
 
 
 def test_a_backup_under_load_starts_and_misses_nothing_from_before(tmp_path: Path) -> None:
-    """It has everything acknowledged before it began, in the same order, and the session."""
+    """A backup has the session and everything acknowledged before it began, in the same order."""
     load = Load()
     (tmp_path / "restored").mkdir()
     restored = Server(tmp_path / "restored")
@@ -48,9 +48,9 @@ def test_a_backup_under_load_starts_and_misses_nothing_from_before(tmp_path: Pat
 
 
 def test_what_cannot_be_backed_up_is_told(tmp_path: Path) -> None:
-    """A missing log, an existing folder and a read-only place are errors.
+    """A missing log, an existing folder and a read-only destination are errors.
 
-    A stopped server is fine.
+    A stopped server can be backed up.
     """
     assert "holds no log" in str(backed_up(tmp_path / "into", "--data", tmp_path / "no").exception)
     with Server(tmp_path) as server:
@@ -81,7 +81,7 @@ def test_a_backup_overwrites_nothing_and_follows_no_link(tmp_path: Path) -> None
 
 
 def test_a_backup_is_private_and_says_how_large_it_is(tmp_path: Path) -> None:
-    """Files have mode 0600 and the folder 0700, for any umask."""
+    """The files have mode 0600 and the folder has mode 0700, for any umask."""
     with Server(tmp_path) as server:
         pass
     before = os.umask(0)
@@ -97,7 +97,7 @@ def test_a_backup_is_private_and_says_how_large_it_is(tmp_path: Path) -> None:
 
 
 def test_backup_and_restore_are_in_the_audit_log(tmp_path: Path) -> None:
-    """The copy knows its origin, so a server started on it records a restore once."""
+    """The copy knows its origin, so a server that starts with the copy records one restore."""
     with Server(tmp_path) as server:
         server.terminate()
     assert backed_up(tmp_path / "into", "--data", server.data).exit_code == 0

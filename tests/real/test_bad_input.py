@@ -1,4 +1,4 @@
-"""Bad input of every kind over HTTP is refused plainly and changes nothing."""
+"""Tests that bad HTTP input of every kind is refused with a clear error and changes nothing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MIB = 1024 * 1024
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server for all bad input. Its log has no error of ours."""
+    """Run one server for all bad input. Its log must not report a fault."""
     with running(tmp_path_factory.mktemp("bad")) as one:
         yield one
         assert one.terminate() == 0
@@ -39,7 +39,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def caller(server: Server) -> Iterator[Caller]:
-    """A user with all rights."""
+    """Return a user with all rights."""
     with Caller(server.url) as one:
         one.login()
         yield one
@@ -54,7 +54,7 @@ def nothing_changes(caller: Caller) -> Iterator[None]:
 
 
 def heads(caller: Caller) -> list[float]:
-    """The positions of the feeds, and the number of accepted events."""
+    """Return the positions of the feeds and the number of accepted events."""
     counts = (
         "floorcast_feed_published_events_total",
         'floorcast_intake_events_total{outcome="accepted"}',
@@ -65,7 +65,7 @@ def heads(caller: Caller) -> list[float]:
 def send(
     caller: Caller, content: bytes, kind: str | None = LINES, **headers: str
 ) -> httpx.Response:
-    """A request to the intake."""
+    """Send a request to the intake."""
     given = {"Authorization": f"Bearer {KEYS['ACME']}"} | headers
     if kind is not None:
         given["Content-Type"] = kind
@@ -73,7 +73,7 @@ def send(
 
 
 def refused(answer: httpx.Response, status: int, code: int, *said: str) -> dict[str, Any]:
-    """Check that the response is the contract's refusal. Returns it."""
+    """Check that the response is the contract's refusal, and return it."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["cache-control"] == "no-store"
@@ -129,13 +129,13 @@ def test_a_request_that_cannot_be_taken_is_refused_whole(
     code: int,
     said: str,
 ) -> None:
-    """It has the right status and code, and nothing of it is accepted."""
+    """An invalid request is refused with the right status and code, and none of it is accepted."""
     answer = send(caller, content, kind, **({"Content-Encoding": encoding} if encoding else {}))
     assert set(refused(answer, status, code, said)) == {"code", "message"}
 
 
 def test_a_body_without_a_length_is_limited_all_the_same(caller: Caller) -> None:
-    """17 MiB in chunks are refused as soon as the limit is exceeded."""
+    """17 MiB in chunks are refused as soon as they exceed the limit."""
 
     def chunks() -> Iterator[bytes]:
         for _ in range(17):
@@ -165,7 +165,7 @@ def test_a_body_without_a_length_is_limited_all_the_same(caller: Caller) -> None
     ],
 )
 def test_events_without_their_key_are_refused(caller: Caller, credentials: dict[str, str]) -> None:
-    """No key, another client's key and an API token get 401 with code 300."""
+    """A missing key, another client's key and an API token get 401 with code 300."""
     given = {"Content-Type": LINES, **credentials}.items()
     headers = [(name.encode(), value.encode("latin-1")) for name, value in given]
     answer = caller.http.post(INTAKE, content=ndjson([GOOD]), headers=headers)
@@ -177,7 +177,10 @@ def test_events_without_their_key_are_refused(caller: Caller, credentials: dict[
 
 
 def but(**changes: object) -> bytes:
-    """A valid call.start with changed members. ``...`` omits one, and ``data_x`` is in data."""
+    """Return a valid call.start with changed members.
+
+    ``...`` omits a member. A member named ``data_x`` is ``x`` in the data.
+    """
     one = event("call.start", 1, transactionId=1, sessionId="s", service=77, direction="INBOUND")
     for name, value in changes.items():
         into, key = (one["data"], name[5:]) if name.startswith("data_") else (one, name)
@@ -244,7 +247,7 @@ SINGLE = [
 
 @pytest.mark.parametrize("kind", [LINES, BATCH, ONE])
 def test_every_defect_of_an_event_is_told_by_its_member(caller: Caller, kind: str) -> None:
-    """All defects are in one request if possible, each with its index, code and member."""
+    """Each defect is reported with its index, code and member, even if one request has them all."""
     cases = [case for case in SINGLE if kind != BATCH or case[1] != 203]
     requests = [[line] for line, _, _ in cases] if kind == ONE else [[line for line, _, _ in cases]]
     found = []
@@ -259,7 +262,7 @@ def test_every_defect_of_an_event_is_told_by_its_member(caller: Caller, kind: st
 
 
 def test_an_event_five_minutes_ahead_is_refused(caller: Caller) -> None:
-    """The verdict reports the wrong clock."""
+    """The verdict on an event from the future reports the wrong clock."""
     ahead = "2999-01-01T00:00:00Z"
     body = refused(send(caller, but(time=ahead), LINES), 400, 202)
     assert "5 minutes in the future" in body["rejected"][0]["message"]
@@ -307,20 +310,20 @@ BODIES = [
 def test_a_wrong_body_is_told_by_its_member(
     caller: Caller, body: bytes, code: int, said: str
 ) -> None:
-    """The response is 400. A misspelt filter is refused, so that it widens nothing."""
+    """An invalid body gets 400. A misspelt filter is refused, so that it cannot select too much."""
     answer = caller.http.post(EVENTS, content=body)
     assert set(refused(answer, 400, code, said)) == {"code", "message"}
 
 
 @pytest.mark.parametrize("count", ["499", "1001", "", "x", "1e3", "-500", "500.0", "9" * 5_000])
 def test_a_count_outside_of_its_range_is_refused(caller: Caller, count: str) -> None:
-    """The response is 400 with the member and its range."""
+    """A count outside its range gets 400 with the member and the range."""
     for path in (EVENTS, AGENTS):
         refused(caller.http.post(path, params={"count": count}), 400, 202, "count", "500 to 1,000")
 
 
 def test_what_is_not_json_or_too_much_is_refused(caller: Caller) -> None:
-    """It is 415 by type, 413 by length, and 406 if JSON is not accepted."""
+    """The status is 415 for the type, 413 for the length, and 406 if JSON is not accepted."""
     html = {"Content-Type": "text/html"}
     refused(caller.http.post(EVENTS, content=b"<p>", headers=html), 415, 415, "Content-Type")
     refused(caller.http.post(EVENTS, content=b" " * 2 * MIB), 413, 413, "larger")
@@ -332,7 +335,7 @@ def test_what_is_not_json_or_too_much_is_refused(caller: Caller) -> None:
 
 # --- long digits, in every member ---------------------------------------------------------------
 
-LONG = "9" * 4_301  # one more than Python reads as a number
+LONG = "9" * 4_301  # one digit more than Python accepts in a number
 DIGITS = [
     f'"{LONG}"',
     '"' + "0" * 4_301 + '"',
@@ -340,13 +343,13 @@ DIGITS = [
     f"-{LONG}",
     f"0.{LONG}",
     f"1e{LONG}",
-    '"' + "\u0663" * 4_301 + '"',  # digits of another script
+    '"' + "\u0663" * 4_301 + '"',  # digits in another script
 ]
-MEMBER = "@@"  # the place of a value
+MEMBER = "@@"  # a placeholder for a value
 
 
 def bodies(schema: dict[str, Any], schemas: dict[str, Any], depth: int = 0) -> Iterator[str]:
-    """A JSON text for each member of a schema, with that member only."""
+    """Return a JSON text for each member of a schema, with only that member."""
     yield MEMBER
     if "$ref" in schema and depth < 12:
         yield from bodies(schemas[schema["$ref"].rsplit("/", 1)[1]], schemas, depth + 1)
@@ -361,12 +364,12 @@ def bodies(schema: dict[str, Any], schemas: dict[str, Any], depth: int = 0) -> I
 
 
 def test_no_member_of_a_body_makes_a_fault_of_long_digits(caller: Caller) -> None:
-    """Each member is sent as text and as a number with more digits than Python reads."""
+    """Each member is sent as text and as a number with more digits than Python accepts."""
     document = caller.http.get("/openapi.json").json()
     schemas, seen = document["components"]["schemas"], 0
     for path, methods in document["paths"].items():
         if path.startswith("/session/") or "sse" in path:
-            continue  # attempts to log in are counted; a stream has the feed's body
+            continue  # logins are limited, and a stream has the same body as its feed
         for method, operation in methods.items():
             for content in operation.get("requestBody", {}).get("content", {}).values():
                 for body in sorted(set(bodies(content["schema"], schemas))):
@@ -440,7 +443,7 @@ PATHS = [
 
 @pytest.mark.parametrize("path", PATHS, ids=[path[:40] for path in PATHS])
 def test_a_path_that_is_not_there_is_refused(caller: Caller, path: str) -> None:
-    """The response is 404 for any method, without the path."""
+    """An unknown path gets 404 for any method. The response does not repeat the path."""
     for method in ("GET", "POST", "DELETE", "PATCH"):
         answer = caller.http.request(method, path)
         if path == "/session/validate/" and method == "GET":
@@ -465,7 +468,7 @@ def test_a_path_that_is_not_there_is_refused(caller: Caller, path: str) -> None:
     ],
 )
 def test_another_method_is_refused(caller: Caller, method: str, path: str, allowed: str) -> None:
-    """The response is 405 with the allowed methods, and 400 for a method unknown to HTTP."""
+    """A wrong method gets 405 with the allowed methods. A method unknown to HTTP gets 400."""
     answer = caller.http.request(method, path)
     if method in ("BREW", "X" * 300):
         refused(answer, 400, 202, "not valid HTTP")
@@ -476,7 +479,7 @@ def test_another_method_is_refused(caller: Caller, method: str, path: str, allow
 
 @pytest.mark.parametrize("session", ["", "x", "\xff", "0" * 10_000, "../../x", "' OR 1=1 --"])
 def test_a_session_that_is_none_is_refused(server: Server, session: str) -> None:
-    """Every method that needs a session returns 401 with code 301."""
+    """Every method that needs a session responds with 401 and code 301."""
     with Caller(server.url) as stranger:
         stranger.http.headers = httpx.Headers([(b"LV-Session", session.encode("latin-1"))])
         calls = [("POST", EVENTS), ("POST", AGENTS), ("GET", "/realtime/callData/inCall")]
@@ -487,7 +490,7 @@ def test_a_session_that_is_none_is_refused(server: Server, session: str) -> None
 
 
 def test_roles_and_feeds_that_are_off_are_refused(server: Server) -> None:
-    """The response is 403: 302 for the role, 303 for the feed, with a message."""
+    """The response is 403 with a message and code 302 for the role or 303 for the feed."""
     with Caller(server.url) as auditor, Caller(server.url, "CHILD") as child:
         auditor.login("auditor")
         refused(auditor.http.post(EVENTS), 403, 302, "Auditor")
@@ -553,13 +556,12 @@ def test_a_wrong_login_is_refused(
 def test_a_wrong_question_for_a_call_is_refused(
     caller: Caller, query: str, status: int, code: int, said: str
 ) -> None:
-    """Both phases do so."""
+    """Both phases refuse an invalid request for a call."""
     for phase in ("inCall", "postCall"):
         refused(caller.http.get(f"/realtime/callData/{phase}?{query}"), status, code, said)
 
 
-# --- any other input
-# -------------------------------------------------------------------------------
+# --- any other input ------------------------------------------------------------------------------
 
 JSONS = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
@@ -586,7 +588,7 @@ ALMOST = st.recursive(
 def test_nothing_that_is_sent_is_a_fault_of_ours(
     caller: Caller, body: bytes, path: str, kind: str, packed: bool
 ) -> None:
-    """Any bytes on any path get a response or a refusal of the contract."""
+    """Any bytes on any path get a response or one of the contract's refusals."""
     headers = {"Content-Type": kind}
     if packed:
         headers["Content-Encoding"] = "gzip"

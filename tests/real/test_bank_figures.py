@@ -1,4 +1,4 @@
-"""The bank's two real days: every figure compared with the file itself.
+"""Tests that compare every figure of the bank's two real days with the file itself.
 
 Expected values are computed here from the CSV with the csv module and a few sums, without any code
 of floorcast.
@@ -47,12 +47,12 @@ real = pytest.mark.parametrize("day", DAYS)
 
 @dataclass
 class Record:
-    """One line of the file, in seconds since its midnight."""
+    """One line of the file. Times are in seconds since the line's midnight."""
 
     service: str
     served: bool
     queued: int | None
-    over: int  # answered or abandoned
+    over: int  # when the call was answered or abandoned
     ended: int
     agent: str | None
 
@@ -72,7 +72,7 @@ def seconds(clock: str) -> int:
 
 @lru_cache
 def records(day: str) -> list[Record]:
-    """The file's calls, by the rules of its README."""
+    """Return the file's calls, by the rules of its README."""
     found = []
     with (REAL / f"{day}.csv").open(encoding="utf-8", newline="") as lines:
         for row in csv.DictReader(lines):
@@ -82,7 +82,7 @@ def records(day: str) -> list[Record]:
             began, left = seconds(row["vru_entry"]), seconds(row["vru_exit"])
             over = seconds(row["q_exit"]) if wait else left
             while over < began - 43_200:
-                over += 86_400  # after midnight
+                over += 86_400  # on the next day
             found.append(
                 Record(
                     service=row["type"],
@@ -98,7 +98,7 @@ def records(day: str) -> list[Record]:
 
 @lru_cache
 def events(day: str) -> list[InboundEvent]:
-    """The file in the form for the intake."""
+    """Return the file as events for the intake."""
     with (REAL / f"{day}.csv").open(encoding="utf-8", newline="") as lines:
         calls = anonymous_bank.read(lines)
     shift = call_records.on_day(calls, ON, ZoneInfo(ZONE))
@@ -118,7 +118,7 @@ def plan(formula: Formula = "excluding_abandons_within_sla") -> FloorConfig:
 
 @lru_cache
 def floor_at(day: str, clock: str) -> Floor:
-    """The floor when the bank's clock shows ``clock``, at the end of that second."""
+    """Return the floor at the end of the second in which the bank's clock shows ``clock``."""
     moment = clock_ms(clock) + 999
     return folded(plan(), [one for one in events(day) if own_ms(one) <= moment])
 
@@ -151,7 +151,7 @@ def percent(part: int, whole: int) -> float:
 
 
 def by_midnight(day: str, service: str) -> dict[str, object]:
-    """A service's figures from the file, at the end of the day's last second."""
+    """Return a service's figures from the file, at the end of the day's last second."""
     calls = [one for one in records(day) if one.service == service and one.offered]
     offered = [one for one in calls if (one.over if one.queued is None else one.queued) < 86_400]
     decided = [one for one in calls if one.over < 86_400]
@@ -176,7 +176,7 @@ def by_midnight(day: str, service: str) -> dict[str, object]:
 @real
 @pytest.mark.parametrize("service", SERVICES)
 def test_each_service_at_the_end_of_the_day(day: str, service: str) -> None:
-    """Counts, rates and means of each of the six services equal the file's."""
+    """The counts, rates and means of all six services equal those of the file."""
     row = stats(floor_at(day, "23:59:59"), clock_ms("23:59:59") + 999).get(service)
     expected = by_midnight(day, service)
     if row is None:
@@ -196,7 +196,7 @@ LEVELS: dict[Formula, Callable[[int, int, int, int], tuple[int, int]]] = {
 @real
 @pytest.mark.parametrize("formula", LEVELS)
 def test_the_service_level_by_each_formula(day: str, formula: Formula) -> None:
-    """All four formulas are right for each service, from the counts of the file."""
+    """All four formulas give the right service level, computed from the file's counts."""
     floor = floor_at(day, "23:59:59")
     directory = floor.state.directory
     before = dict(directory.services)
@@ -225,7 +225,7 @@ CLOCKS = (
 @real
 @pytest.mark.parametrize("clock", CLOCKS)
 def test_the_calls_of_an_instant(day: str, clock: str) -> None:
-    """Queue, longest wait and calls with agents equal the file's at that time."""
+    """The queue, the longest wait and the calls with agents equal those of the file."""
     now = seconds(clock)
     found = stats(floor_at(day, clock), clock_ms(clock))
     for service in SERVICES:
@@ -246,7 +246,7 @@ def test_the_calls_of_an_instant(day: str, clock: str) -> None:
 
 
 def test_the_first_day_has_the_known_figures() -> None:
-    """On 1999-08-01 all services have 2,237 offered, 1,511 handled and 726 abandoned calls."""
+    """1999-08-01 has 2,237 offered, 1,511 handled and 726 abandoned calls in all services."""
     calls = [one for one in records(DAYS[0]) if one.offered]
     floor = folded(plan(), events(DAYS[0]))
     days = [
@@ -266,7 +266,7 @@ def nearest_rank(waits: list[int], percent: int) -> int:
 @real
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_quarter_of_an_hour_is_the_file_s(day: str, service: str) -> None:
-    """Offered at the join, handled at the answer, abandoned at the end, and the waits agree."""
+    """Each interval has the calls that joined, were answered or ended in it, and their waits."""
     end = clock_ms("23:59:59") + 999
     midnight = clock_ms("00:00:00")
     rows = service_intervals(
@@ -300,7 +300,7 @@ def test_every_quarter_of_an_hour_is_the_file_s(day: str, service: str) -> None:
 
 
 class Left:
-    """The calls that have left a floor's memory, as they were."""
+    """The calls that have left a floor's memory, in their last state."""
 
     def __init__(self, floor: Floor, service: int, day: int) -> None:
         self._calls = {call.key: call for call in floor.call_table.evicted}

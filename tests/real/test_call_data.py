@@ -1,4 +1,4 @@
-"""Call data computed from events, from memory and from the store, by role."""
+"""Tests of call data computed from events, in memory and on disk, for each role."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.real.nodes import Clock, House, scratch
 from tests.real.server import EVENTS
 from tests.real.sites import ACME, CHILD, event, ndjson
 
-MINUTES, HOURS = 60, 3600  # seconds; the nodes' clocks begin at 5 in the morning of New York
+MINUTES, HOURS = 60, 3600  # seconds; the nodes' clocks begin at 5 a.m. in New York
 IN_CALL, POST_CALL = "/realtime/callData/inCall", "/realtime/callData/postCall"
 IN_CALL_KEYS = [
     *("consumer", "serviceId", "callCenterId", "account", "zipCode", "totalDue"),
@@ -23,7 +23,7 @@ POST_CALL_KEYS = ["serviceId", "callEndTime", "lvResult", "phoneDialed", "termCo
 
 
 class Calls:
-    """Sends events of calls one by one, and requests their data."""
+    """Sends the events of calls one by one, and requests their data."""
 
     def __init__(self, house: House) -> None:
         self.house = house
@@ -31,14 +31,14 @@ class Calls:
         self._session = house.login()
 
     def send(self, kind: str, number: int, client: str = "ACME", **data: object) -> None:
-        """An event of call ``number``, now."""
+        """Send an event of call ``number`` with the current time."""
         self._number += 1
         call = {"transactionId": number, "sessionId": f"s{number}"}
         one = event(f"call.{kind}", self._number, **{**call, **data})
         assert self.house.take(ndjson([one]), client)["accepted"] == 1
 
     def start(self, number: int, client: str = "ACME", **data: object) -> None:
-        """Call ``number`` begins."""
+        """Begin call ``number``."""
         usual = {"service": "Sales", "direction": "OUTBOUND"}
         self.send("start", number, client, **{**usual, **data})
 
@@ -52,7 +52,7 @@ class Calls:
         return self.house.ask("GET", path, session or self._session, params=query)
 
     def found(self, path: str, number: int) -> dict[str, Any]:
-        """The same for a call that must exist."""
+        """Request call ``number``, which must exist."""
         self._session = self.house.login()
         answer = self.ask(path, number)
         assert answer.status_code == 200, answer.text
@@ -61,21 +61,21 @@ class Calls:
         return body
 
     def missing(self, path: str, number: int, words: str = "no such call") -> None:
-        """The same for a call that must not exist."""
+        """Request call ``number``, which must not exist."""
         self._session = self.house.login()
         answer = self.ask(path, number)
         assert (answer.status_code, answer.json()["code"]) == (404, 404)
         assert words in answer.json()["message"]
 
     def in_memory(self, number: int) -> bool:
-        """Whether the floor has call ``number`` in memory."""
+        """Return whether the floor has call ``number`` in memory."""
         call_table = self.house.node.server.floors[ACME].floor.call_table
         return (number, f"s{number}") in call_table.calls
 
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[Calls]:
-    """A node without data."""
+    """Run a node without data."""
     monkeypatch.setattr(feed, "POLL_SECONDS", 0.0)
     with scratch() as folder:
         house = House(folder, Clock())
@@ -84,7 +84,10 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[Calls]:
 
 
 def test_a_call_is_told_in_the_phase_that_it_is_in(calls: Calls) -> None:
-    """It is in call until its end, and then post call. The other phase names the right one."""
+    """A call is "in call" until its end, and then "post call".
+
+    The response for the wrong phase names the right one.
+    """
     calls.missing(IN_CALL, 1)
     calls.missing(POST_CALL, 1)
     calls.start(
@@ -124,7 +127,7 @@ def test_a_call_is_told_in_the_phase_that_it_is_in(calls: Calls) -> None:
 
 
 def test_a_call_that_is_half_known_has_every_key(calls: Calls) -> None:
-    """Unknown members are null, and not omitted."""
+    """A call's unknown members are null, and not omitted."""
     calls.send("queue", 1)
     told = calls.found(IN_CALL, 1)
     assert told["consumer"] == {"firstName": None, "lastName": None}
@@ -141,7 +144,7 @@ def test_a_call_that_is_half_known_has_every_key(calls: Calls) -> None:
 
 
 def test_a_call_that_left_the_memory_is_found_and_changed_by_what_comes_late(calls: Calls) -> None:
-    """Ten minutes after its end it is on disk, and a disposition hours later still counts."""
+    """A call moves to disk ten minutes after its end. A later disposition still counts."""
     calls.start(1, account="A1", phoneDialed="6505550100")
     calls.send("end", 1, lvResult="AGENT")
     ended = calls.found(POST_CALL, 1)
@@ -174,7 +177,7 @@ def test_a_call_that_left_the_memory_is_found_and_changed_by_what_comes_late(cal
 
 
 def test_a_call_that_nothing_is_heard_of_is_still_in_progress(calls: Calls) -> None:
-    """After hours without an event it leaves memory, but not the responses."""
+    """A call without events for hours leaves the memory, but the responses still have it."""
     calls.start(1, account="A1")
     calls.house.clock.move(5 * HOURS)
     calls.start(2)
@@ -185,10 +188,10 @@ def test_a_call_that_nothing_is_heard_of_is_still_in_progress(calls: Calls) -> N
 
 
 def test_calls_are_told_on_their_own_day(calls: Calls) -> None:
-    """On the client's day, a call that ended before midnight is no longer found after it."""
+    """A call that ended before midnight in the client's time zone is not found after midnight."""
     calls.start(1)
     calls.start(2)
-    calls.house.clock.move(18 * HOURS + 50 * MINUTES)  # ten minutes to midnight in New York
+    calls.house.clock.move(18 * HOURS + 50 * MINUTES)  # ten minutes before midnight in New York
     calls.send("end", 1)
     calls.found(POST_CALL, 1)
     calls.house.clock.move(20 * MINUTES)
@@ -201,7 +204,7 @@ def test_calls_are_told_on_their_own_day(calls: Calls) -> None:
 
 
 def test_a_call_is_told_to_those_who_may_see_it(calls: Calls) -> None:
-    """Call centers and roles limit access, and a parent sees its child's calls."""
+    """Call centers and roles limit access to calls, and a parent sees its child's calls."""
     house = calls.house
     limited, superuser = house.login("limited"), house.login("superuser")
     child, stranger = house.login(client="CHILD"), house.login(client="STRANGER")
@@ -228,7 +231,7 @@ def test_a_call_is_told_to_those_who_may_see_it(calls: Calls) -> None:
 
 
 def test_the_feed_goes_on_where_the_answer_was_true(calls: Calls) -> None:
-    """``Feed-Token``: the response has all earlier events, and the feed has the later ones."""
+    """The response has all events before its ``Feed-Token``, and the feed has all later ones."""
     calls.start(1)
     answer = calls.ask(IN_CALL, 1)
     calls.send("end", 1)

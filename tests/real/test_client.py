@@ -1,4 +1,4 @@
-"""The client with a real server that is killed, disconnected, frozen and rate-limited."""
+"""Tests of the client with a real server that is killed, disconnected, frozen and rate-limited."""
 
 from __future__ import annotations
 
@@ -34,23 +34,25 @@ from tests.real.test_kills import SOURCES, THE_END
 KILLS = 3
 LONGEST = 30_000  # bytes after which the proxy cuts a connection
 
-HASTY = Timing(chance=lambda: 0.05)  # the server is down for a second or two
+HASTY = Timing(
+    chance=lambda: 0.05
+)  # short pauses, because the server is down only for a second or two
 
 
 def who(user: str = "sysadmin", password: str = PASSWORD) -> Credentials:
-    """A user of the site."""
+    """Return a user of the site."""
     return Credentials(client="ACME", user=user, password=password, api_token=TOKENS["ACME"])
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    """A separate server for each test."""
+    """Run a separate server for each test."""
     with running(tmp_path) as one:
         yield one
 
 
 def calls(*numbers: int) -> bytes:
-    """The events of calls that begin."""
+    """Return the events of calls that begin."""
     return ndjson(
         event(
             "call.start",
@@ -68,7 +70,7 @@ Found = list[dict[str, Any]]
 
 
 def until_the_end(feed: Feed[Any]) -> Found:
-    """All events of a feed in order, up to the one that ends the test."""
+    """Return all events of a feed in order, up to the event that ends the test."""
     found: Found = []
     for _ in feed:
         found.append(json.loads(feed.json))
@@ -86,7 +88,7 @@ def read(url: str, path: str, token: str, *, stream: bool) -> Found:
 
 
 def read_on_a_loop(url: str, path: str, token: str, *, stream: bool) -> Found:
-    """Follow a feed with the client for an event loop."""
+    """Follow a feed with the client for event loops."""
 
     async def reading() -> Found:
         found: Found = []
@@ -108,7 +110,7 @@ Read = Callable[..., Found]
 @pytest.mark.long
 @pytest.mark.parametrize("seed", [random.randrange(2**32)], ids=["random"])
 def test_feeds_give_each_event_once_through_kills_and_cuts(tmp_path: Path, seed: int) -> None:
-    """Streams and long polls, with and without a failing network, have the same order."""
+    """Streams and long polls give the same order, with and without a failing network."""
     chance, load = random.Random(seed), Load()
     with (
         running(tmp_path) as server,
@@ -157,7 +159,7 @@ def test_feeds_give_each_event_once_through_kills_and_cuts(tmp_path: Path, seed:
 def test_a_connection_that_has_died_in_silence_is_noticed(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without a keep-alive in time, the stream is closed and continued on another connection."""
+    """A stream without a timely keep-alive is closed and continued on another connection."""
     monkeypatch.setattr(sync_io, "TIMEOUT", httpx.Timeout(1.0))
     with (
         Proxy(server.port, random.Random(1)) as proxy,
@@ -175,7 +177,7 @@ def test_a_connection_that_has_died_in_silence_is_noticed(
 
 
 def test_a_limit_is_kept_before_the_server_refuses(tmp_path: Path) -> None:
-    """The last quarter of a minute's requests is spread, and no response is a 429."""
+    """The last quarter of a minute's requests is spread out, and no response is a 429."""
     paused: list[float] = []
     with (
         running(tmp_path, "--rate-limit", 40) as server,
@@ -184,7 +186,7 @@ def test_a_limit_is_kept_before_the_server_refuses(tmp_path: Path) -> None:
     ):
         for _ in range(35):
             client.live_connects()
-        # from the 31st on, each waits a minute divided by the remaining requests
+        # from the 31st on, each request waits a minute divided by the remaining requests
         assert len(paused) == 5
         assert all(5 < pause < 9 for pause in paused)
         assert caller.counted(_answers("/realtime/service/liveConnects", 429)) == 0
@@ -201,7 +203,7 @@ def _answers(path: str, status: int) -> str:
 
 
 def test_every_method_is_answered_the_same_on_a_loop_and_in_a_thread(server: Server) -> None:
-    """Typed responses of an active floor are equal in both clients."""
+    """Both clients return equal typed responses from an active floor."""
     call = {"transactionId": 7, "sessionId": "S7"}
     with Caller(server.url) as caller:
         caller.take(
@@ -253,7 +255,7 @@ ASKED: list[tuple[Any, ...]] = [
 
 
 def test_a_password_is_changed_and_used_from_then_on(server: Server) -> None:
-    """The server ends the sessions, and the client logs in with the new password itself."""
+    """A new password ends the sessions, and the client logs in again with the new password."""
     with Client(server.url, who("manager"), timing=Timing(patience=5)) as client:
         client.agent_event_feed()
         client.change_password("another horse")
@@ -268,7 +270,7 @@ def test_a_password_is_changed_and_used_from_then_on(server: Server) -> None:
 
 
 def test_a_store_is_good_across_logouts_and_kills(server: Server, tmp_path: Path) -> None:
-    """Each feed starts where the last one ended, with a new session."""
+    """Each feed continues where the last one ended, with a new session."""
     store = TokenFile(tmp_path / "token")
     with Caller(server.url, up=server.up) as caller, Client(server.url, who()) as client:
         store.save(client.interaction_event_feed().token)

@@ -1,4 +1,4 @@
-"""The programs of docs/client.md and the README run as printed, through kills."""
+"""Tests that run the programs in docs/client.md and the README as printed, through kills."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [(ROOT / page).read_text("utf-8") for page in ("docs/client.md", "README.md")]
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", "\n".join(PAGES), re.MULTILINE | re.DOTALL)
 EVENTS_AN_ACT = 30
-NUMBERS = itertools.count(1)  # of events; none is sent twice to the module's server
+NUMBERS = itertools.count(1)  # event numbers; no event is sent to the module's server twice
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with the example site, which the page requires."""
+    """Run a server with the example site, which the page requires."""
     site = (files("floorcast") / "example_site.toml").read_text("utf-8")
     with running(tmp_path_factory.mktemp("page"), site=site) as one:
         yield one
 
 
 def program(server: Server, containing: str) -> list[str]:
-    """The page's program that contains this text, adapted to the test's server."""
+    """Return the page's program that contains this text, adapted to the test's server."""
     (block,) = (block for block in BLOCKS if containing in block)
     return [sys.executable, "-c", block.replace("http://127.0.0.1:8080", server.url)]
 
 
 @contextmanager
 def started(server: Server, containing: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """The running program, which ends with the block."""
+    """Run a program until the end of the block."""
     with subprocess.Popen(
         program(server, containing),
         cwd=folder,
@@ -59,7 +59,7 @@ def started(server: Server, containing: str, folder: Path) -> Iterator[subproces
 
 
 def send(server: Server, *events: dict[str, object]) -> None:
-    """Events of the example site's source."""
+    """Send events of the example site's source."""
     answer = httpx.post(
         f"{server.url}/ingest/v1/events",
         content=ndjson(events),
@@ -74,7 +74,7 @@ def send(server: Server, *events: dict[str, object]) -> None:
 
 
 def call(number: int) -> dict[str, object]:
-    """A call of the bank that begins, identified by its session."""
+    """Return the start of a call of the bank, identified by its session."""
     return event(
         "call.start", f"call {number}", transactionId=number, sessionId=f"S{number}",
         service="PS", direction="INBOUND",
@@ -82,12 +82,12 @@ def call(number: int) -> dict[str, object]:
 
 
 def ready(number: int) -> dict[str, object]:
-    """An agent's change of state."""
+    """Return an agent's change of state."""
     return event("agent.state", f"agent {number}", agent="SHARON", eventType="READY", service="PS")
 
 
 def test_every_program_of_the_pages_is_tried() -> None:
-    """No program on the page is untested."""
+    """Every program on the pages is tested."""
     assert len(BLOCKS) == 8
 
 
@@ -107,7 +107,7 @@ def test_a_program_prints_what_happens(
     what: Callable[[int], dict[str, object]],
     line: str,
 ) -> None:
-    """It starts from now, so events are sent until it has started."""
+    """A program reads from the current time on, so events are sent until it has started."""
     with started(server, containing, tmp_path) as process:
         assert process.stdout is not None
         said = ""
@@ -120,7 +120,7 @@ def test_a_program_prints_what_happens(
 
 
 def test_what_the_server_refuses_is_told_as_the_page_says(server: Server, tmp_path: Path) -> None:
-    """It prints status, code and message."""
+    """The program prints the status, the code and the message."""
     with started(server, "except Refusal as refusal", tmp_path) as process:
         assert process.communicate(timeout=60)[0] == "401 300 userName or password is wrong\n"
 
@@ -133,7 +133,7 @@ def test_events_that_are_sent_again_are_duplicates(server: Server, tmp_path: Pat
 
 
 def test_with_a_store_every_event_comes_at_least_once(server: Server, tmp_path: Path) -> None:
-    """The program is killed at any point."""
+    """No event is missing after the program is killed at random points."""
     order: list[int] = []
     for act in range(3):
         with started(server, "TokenFile(", tmp_path) as process:
@@ -155,7 +155,7 @@ def test_with_a_store_every_event_comes_at_least_once(server: Server, tmp_path: 
 def test_with_the_token_in_the_transaction_every_event_is_there_once(
     server: Server, tmp_path: Path, seed: int
 ) -> None:
-    """Program and server are killed, and the events are in the order of the feed."""
+    """The events are in the order of the feed although program and server are killed."""
     chance, database = random.Random(seed), tmp_path / "calls.db"
     sent = 0
     with started(server, "sqlite3", tmp_path):
@@ -182,7 +182,7 @@ def _rows(database: Path, table: str) -> int:
             count: int = db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
             return count
     except sqlite3.OperationalError:
-        return 0  # missing, or being written
+        return 0  # it is missing or is being written
 
 
 def _wait_for(database: Path, table: str, rows: int) -> None:

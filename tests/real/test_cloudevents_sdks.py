@@ -1,4 +1,4 @@
-"""The CloudEvents SDKs of Python and JavaScript send to a real server unmodified."""
+"""Tests that the CloudEvents SDKs of Python and JavaScript can send to a server unmodified."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.real.server import Server, environment, running
 from tests.real.sites import KEYS
 
 JS_SDK = "cloudevents@10.0.0"
-ID = "Z\u00fcrich 1/50%"  # needs encoding in a header
+ID = "Z\u00fcrich 1/50%"  # must be encoded in a header
 DATA = {"transactionId": 1, "sessionId": "s\u20ac", "service": "PS", "direction": "INBOUND"}
 SCRIPT = """
 import { CloudEvent, Mode, emitterFor, httpTransport } from "cloudevents";
@@ -34,7 +34,7 @@ console.log(body);
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server."""
+    """Run a server."""
     with running(tmp_path_factory.mktemp("sdks")) as server:
         yield server
 
@@ -48,7 +48,10 @@ def post(server: Server, message: HTTPMessage) -> dict[str, object]:
 
 
 def test_the_sdk_of_python(server: Server) -> None:
-    """Its default is binary. Structured mode is the same event, with the SDK's id and time."""
+    """The default mode is binary. The structured mode gives the same event.
+
+    Both modes keep the SDK's id and time.
+    """
     attributes = {"type": "call.start", "source": "python"}
     accepted = {"accepted": 1, "duplicates": 0, "rejected": []}
     assert post(server, to_binary_event(CloudEvent(attributes, DATA))) == accepted
@@ -58,12 +61,12 @@ def test_the_sdk_of_python(server: Server) -> None:
     duplicate = {"accepted": 0, "duplicates": 1, "rejected": []}
     assert post(server, to_structured_event(event)) == duplicate
     packed = CloudEvent({**named, "id": "raw"}, httpx.Request("POST", "/", json=DATA).content)
-    assert post(server, to_structured_event(packed)) == accepted  # bytes: data_base64
+    assert post(server, to_structured_event(packed)) == accepted  # bytes become data_base64
 
 
 @pytest.mark.long
 def test_the_sdk_of_javascript(server: Server, tmp_path: Path) -> None:
-    """Its default is binary. Structured mode is the same event."""
+    """The default mode is binary. The structured mode gives the same event."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         pytest.skip("there is no node and npm here")
@@ -89,7 +92,7 @@ def test_the_sdk_of_javascript(server: Server, tmp_path: Path) -> None:
 
 
 def test_the_ids_that_were_sent_are_those_that_are_kept(server: Server) -> None:
-    """They are not percent-encoded, so another mode or program sends the same event."""
+    """Ids are not stored percent-encoded, so another mode or program sends the same event."""
     named = {"type": "call.end", "source": "python", "id": ID}
     assert post(server, to_binary_event(CloudEvent(dict(named), DATA)))
     from_structured = {**named, "specversion": "1.0", "data": DATA}

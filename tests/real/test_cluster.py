@@ -1,4 +1,4 @@
-"""A cluster whose servers and nodes are killed and disconnected under load.
+"""Tests of a cluster whose servers and nodes are killed and disconnected under load.
 
 No acknowledged event is lost or repeated on any node, and all nodes agree at the same position.
 """
@@ -33,14 +33,14 @@ STATISTICS = ("/realtime/service/stats", "/realtime/campaign/stats")
 def cluster(
     three_nats_servers: NatsServers, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Cluster]:
-    """Three nodes on three NATS servers, for all tests of this file."""
+    """Run three nodes on three NATS servers, for all tests in this file."""
     with running_cluster(tmp_path_factory.mktemp("cluster"), three_nats_servers.start()) as one:
         yield one
 
 
 @contextmanager
 def under_load(cluster: Cluster, name: str) -> Iterator[Load]:
-    """Sources and readers on all nodes. In the end every reader has each event once."""
+    """Run sources and readers on all nodes. Finally, every reader must have each event once."""
     load, the_end = Load(), f"the end of {name}"
     with ExitStack() as stack:
         readers = stack.enter_context(ThreadPoolExecutor())
@@ -101,14 +101,14 @@ def _check(
         for caller in callers:
             caller.http.headers["LV-Session"] = session
         for path in STATISTICS:
-            # waiting times are included, and may be a second longer in the next response
+            # the responses include waiting times, which may be a second longer in the next response
             assert any(_alike(cluster, callers, path) for _ in range(3))
             for moment in moments:
                 _assert_same_past(callers, path, moment)
 
 
 def _assert_same_past(callers: list[Caller], path: str, moment: str) -> None:
-    """Check that all nodes give the same bytes as of a past time."""
+    """Check that all nodes return the same bytes for a past time."""
     with ThreadPoolExecutor() as beside:
         answers = list(
             beside.map(lambda caller: caller.http.post(path, json={"at": moment}), callers)
@@ -118,7 +118,7 @@ def _assert_same_past(callers: list[Caller], path: str, moment: str) -> None:
 
 
 def _alike(cluster: Cluster, callers: list[Caller], path: str) -> bool:
-    """Whether all nodes, which are at the same position, agree."""
+    """Return whether all nodes, which are at the same position, agree."""
     answers = [caller.http.post(path, json={}) for caller in callers]
     assert len({_place(cluster, answer) for answer in answers}) == 1
     return len({answer.text for answer in answers}) == 1
@@ -130,7 +130,7 @@ def _place(cluster: Cluster, answer: httpx.Response) -> int:
 
 
 def test_the_leader_of_the_stream_is_killed(cluster: Cluster) -> None:
-    """Ingest continues once another one is elected."""
+    """Ingest continues once another leader is elected."""
     with under_load(cluster, "leader") as load:
         leader = cluster.leader
         leader.kill()
@@ -140,7 +140,7 @@ def test_the_leader_of_the_stream_is_killed(cluster: Cluster) -> None:
 
 
 def test_a_node_is_killed_and_its_disk_is_lost(cluster: Cluster) -> None:
-    """The others continue, and it starts from a copy of another node's data."""
+    """The other nodes continue, and the killed node starts from a copy of another node's data."""
     with under_load(cluster, "node") as load:
         node = random.choice(cluster.nodes)
         node.kill()
@@ -163,7 +163,7 @@ def test_the_leader_and_a_node_are_killed_at_once(cluster: Cluster) -> None:
 
 
 def test_a_node_is_cut_off(cluster: Cluster) -> None:
-    """It reports that, serves its data, and catches up by itself."""
+    """A disconnected node reports this, serves the data that it has, and catches up by itself."""
     node = cluster.nodes[-1]
     with under_load(cluster, "wire") as load, Caller(node.url) as caller:
         caller.login()
@@ -181,7 +181,7 @@ def test_a_node_is_cut_off(cluster: Cluster) -> None:
 def test_without_a_quorum_nothing_is_taken_and_everything_known_is_served(
     cluster: Cluster,
 ) -> None:
-    """Requests get 503 with Retry-After, and everything resumes with the quorum."""
+    """Without a quorum, requests get 503 with Retry-After. Everything resumes with the quorum."""
     with ExitStack() as stack:
         callers = [stack.enter_context(Caller(node.url)) for node in cluster.nodes]
         for caller in callers:
@@ -223,7 +223,10 @@ def _send(caller: Caller, name: str) -> httpx.Response:
 
 
 def test_a_node_may_start_before_its_cluster(tmp_path: Path) -> None:
-    """It reports that it is alive and waiting, can be stopped, and starts when it can."""
+    """A node without a cluster reports that it is alive and waiting, and starts when it can.
+
+    It can also be stopped while it waits.
+    """
     servers = NatsServers(tmp_path, 1)
     options = ("--log", servers.account(), "--replicas", "1")
     node = Server(tmp_path, options=options, patience=PATIENCE)

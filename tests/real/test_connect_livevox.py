@@ -1,4 +1,4 @@
-"""Two real servers in a chain: the second follows the first, through every kill."""
+"""Tests of two real servers in a chain: the second follows the first, through every kill."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ OF_THE_CAMPAIGN = {"playing_dialable", "loaded", "remaining", "percent_complete"
 
 
 class Chain:
-    """The servers, and the connector between them."""
+    """Two servers, and the connector between them."""
 
     def __init__(self, folder: Path, plan: FloorPlan) -> None:
         site = in_the_evening(site_of(plan))
@@ -61,7 +61,7 @@ class Chain:
             )
 
     def check(self) -> str:
-        """The output of ``--check``."""
+        """Return the output of ``--check``."""
         return subprocess.run(
             self._command("--check"),
             cwd=self.folder,
@@ -94,7 +94,7 @@ class Chain:
         self.connector.wait()
 
     def both(self, ask: Callable[[Client], T]) -> tuple[T, T]:
-        """The responses of both servers."""
+        """Return the responses of both servers."""
         found = []
         for server in self.servers:
             with Client(server.url, LOGIN) as client:
@@ -103,7 +103,7 @@ class Chain:
         return first, second
 
     def until(self, ask: Callable[[Client], T]) -> tuple[T, T]:
-        """The responses of both servers, once they agree or after a while."""
+        """Return the responses of both servers, once they agree or the time is over."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             first, second = self.both(ask)
@@ -113,7 +113,7 @@ class Chain:
 
 @contextmanager
 def chained(folder: Path, plan: FloorPlan) -> Iterator[Chain]:
-    """A chain, until everything in it has ended."""
+    """Run a chain, and wait until everything in it has ended."""
     chain = Chain(folder, plan)
     try:
         yield chain
@@ -124,7 +124,7 @@ def chained(folder: Path, plan: FloorPlan) -> Iterator[Chain]:
 
 
 def agent_feed(client: Client) -> list[dict[str, Any]]:
-    """The whole agent feed, without members that the second server cannot know."""
+    """Return the whole agent feed, without members that the second server cannot know."""
     found: list[dict[str, Any]] = []
     token, is_full = token_at(time.time() - 80_000), True
     while is_full:  # an empty page takes 10 s
@@ -135,13 +135,13 @@ def agent_feed(client: Client) -> list[dict[str, Any]]:
 
 
 def interaction_feed(client: Client) -> list[dict[str, Any]]:
-    """The same for the interaction feed."""
+    """Return the whole interaction feed, without members that the second server cannot know."""
     found: list[dict[str, Any]] = []
     token, is_full = token_at(time.time() - 80_000), True
     while is_full:
         page = client.interaction_event_feed(token)
         for one in page.events:
-            # the call's state by then depends on how far the other feed had been read
+            # the call's state depends on how far the other feed had been read
             early = type(one) in {CallStart, CallDisposition}
             by_then = ("agent_id", "service_id", "call_center_id") if early else ()
             found.append(_without(one, "event_id", "agent_login_id", *by_then))
@@ -150,18 +150,18 @@ def interaction_feed(client: Client) -> list[dict[str, Any]]:
 
 
 def services(client: Client) -> dict[Any, dict[str, Any]]:
-    """The statistics of each service."""
+    """Return the statistics of each service."""
     return {one.service_id: _without(one) for one in client.service_statistics().stats}
 
 
 def agents(client: Client) -> list[dict[str, Any]]:
-    """The figures of all agents, sorted independently of names."""
+    """Return the figures of all agents, in an order that does not depend on names."""
     found = [
         msgspec.to_builtins(one)
         for agent in client.agent_statistics_ex().agent_statistics
         for one in agent.services
     ]
-    # an agent's further services, at which nothing was done, are not in the feeds
+    # the feeds do not have an agent's other services, at which nothing happened
     found = [one for one in found if any(one[name] for name in one if name not in IDS)]
     return sorted(found, key=lambda one: sorted(one.items(), key=str).__str__())
 
@@ -175,14 +175,14 @@ def _without(one: object, *names: str) -> dict[str, Any]:
 
 
 def send(server: Server, events: Sequence[CloudEvent]) -> None:
-    """Send a part of the floor's day, while the server may be starting."""
+    """Send a part of the floor's day, even while the server is starting."""
     with Sender(server.url, KEYS["ACME"], timing=Timing(patience=PATIENCE_SECONDS)) as sender:
         assert sender.send(events).rejected == []
 
 
 @pytest.mark.long
 def test_the_second_floor_shows_the_same_figures(tmp_path: Path) -> None:
-    """Feeds, services and agents agree, whatever was killed during the day."""
+    """Feeds, services and agents agree, no matter what was killed during the day."""
     plan = floor_of(12, seed=5)
     # the feeds do not show that a caller leaves a queue without hanging up
     plan = replace(plan, habits=replace(plan.habits, overflow=0.0, leaves=0.0))
@@ -224,7 +224,7 @@ def test_the_second_floor_shows_the_same_figures(tmp_path: Path) -> None:
 
 
 def same(name: str, first: Any, second: Any) -> bool:  # noqa: ANN401 — any figure
-    """Whether a figure is equal, as far as the feeds can tell."""
+    """Return whether a figure is equal, as far as the feeds can show."""
     if name in OF_THE_CAMPAIGN:
         return True
     if name in A_SECOND_OFF:

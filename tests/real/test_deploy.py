@@ -1,4 +1,4 @@
-"""``deploy/``, checked on one machine with the tools that read it.
+"""Tests that check ``deploy/`` on one machine with the tools that read it.
 
 No image is pulled or built, and no chart is installed.
 """
@@ -40,7 +40,7 @@ LOGON = (
 
 
 def program(name: str) -> str:
-    """A tool of the extra ``deploy`` or of the machine. Without it the test is skipped."""
+    """Return a tool from the extra ``deploy`` or the machine. Without it, skip the test."""
     found = shutil.which(name, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     if found is None:
         pytest.skip(f"there is no {name} here; {MISSING}")
@@ -59,7 +59,7 @@ def ran(*words: object, env: dict[str, str] | None = None) -> subprocess.Complet
 
 
 def test_the_containerfile_is_sound() -> None:
-    """hadolint finds nothing, all copied files exist, and the user is not root."""
+    """hadolint finds no problem, all copied files exist, and the user is not root."""
     linted = ran(program("hadolint"), DEPLOY / "Containerfile")
     assert (linted.returncode, linted.stdout) == (0, "")
     lines = (DEPLOY / "Containerfile").read_text("utf-8").splitlines()
@@ -72,7 +72,7 @@ def test_the_containerfile_is_sound() -> None:
 
 
 def test_podman_builds_an_image_with_its_health_check() -> None:
-    """Its usual format has none, and says so only in a warning."""
+    """Podman's default format has no health check, and only a warning says so."""
     assert "\nHEALTHCHECK " in (DEPLOY / "Containerfile").read_text("utf-8")
     for text in (ROOT / "docs" / "deploy.md", DEPLOY / "Containerfile"):
         built = re.findall(r"podman build .*", text.read_text("utf-8"))
@@ -81,7 +81,7 @@ def test_podman_builds_an_image_with_its_health_check() -> None:
 
 
 def test_the_compose_file_is_sound() -> None:
-    """It matches the specification, and mounted files exist or are created by the preparation."""
+    """The file matches the specification. Mounted files exist, or the preparation creates them."""
     compose_spec = pytest.importorskip("compose_spec", reason=MISSING)
     text = (DEPLOY / "compose.yaml").read_text("utf-8")
     compose_spec.PyCompose(text)
@@ -127,7 +127,7 @@ def test_caddy_passes_streams_on_at_once(tmp_path: Path) -> None:
     ids=["one server", "with an ingress", "a cluster", "with an archive"],
 )
 def test_the_chart_is_sound(values: dict[str, Any], kinds: list[str]) -> None:
-    """Helm's linter and renderer and the schemas of Kubernetes find nothing."""
+    """Helm's linter and renderer and the Kubernetes schemas find no problem."""
     chart = pytest.importorskip("helm_python.chart", reason=MISSING)
     schemas = pytest.importorskip("kubernetes_validate", reason=MISSING)
     yaml = pytest.importorskip("yaml", reason=MISSING)
@@ -148,7 +148,7 @@ def test_the_chart_is_sound(values: dict[str, Any], kinds: list[str]) -> None:
 
 
 def test_the_chart_gives_an_archive_its_bucket_and_its_credentials() -> None:
-    """The address is a setting. The credentials come from a secret or a role."""
+    """The bucket's address is a setting, and the credentials come from a secret or a role."""
     chart = pytest.importorskip("helm_python.chart", reason=MISSING)
     yaml = pytest.importorskip("yaml", reason=MISSING)
     rendered = chart.Chart.load(str(CHART)).render(BUCKET, name="fc", namespace="floor")
@@ -161,7 +161,7 @@ def test_the_chart_gives_an_archive_its_bucket_and_its_credentials() -> None:
 
 
 def test_the_image_has_what_an_archive_and_a_cluster_need() -> None:
-    """Its extras are those of the package."""
+    """The image has all of the package's extras."""
     text = (DEPLOY / "Containerfile").read_text("utf-8")
     (extras,) = re.findall(r"^ARG EXTRAS=(\S+)$", text, re.MULTILINE)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -169,7 +169,7 @@ def test_the_image_has_what_an_archive_and_a_cluster_need() -> None:
 
 
 def test_the_chart_has_the_nodes_scraped_and_a_client_s_figures_once() -> None:
-    """Each key belongs to a client. All nodes have the same figures, so one is scraped."""
+    """Each key belongs to a client. Only one node is scraped, because all have the same figures."""
     chart = pytest.importorskip("helm_python.chart", reason=MISSING)
     yaml = pytest.importorskip("yaml", reason=MISSING)
     values = {"monitor": {"enabled": True, "keySecrets": ["acme-key", "child-key"]}}
@@ -193,14 +193,14 @@ def test_the_chart_has_the_nodes_scraped_and_a_client_s_figures_once() -> None:
 
 
 def test_the_chart_refuses_servers_that_share_no_log() -> None:
-    """Each would have a part of the events."""
+    """Without a shared log, each server would have only a part of the events."""
     chart = pytest.importorskip("helm_python.chart", reason=MISSING)
     with pytest.raises(Exception, match=r"replicas above 1 need cluster\.secret"):
         chart.Chart.load(str(CHART)).render({"replicas": 2}, name="fc", namespace="floor")
 
 
 def test_the_unit_is_sound_and_as_documented(tmp_path: Path) -> None:
-    """systemd's own check finds nothing, and docs/running.md shows the same file."""
+    """systemd's own check finds no problem, and docs/running.md shows the same file."""
     text = (DEPLOY / "floorcast.service").read_text("utf-8")
     assert text in [block.text for block in blocks("running.md") if block.kind == "ini"]
     unit = tmp_path / "floorcast.service"
@@ -210,7 +210,7 @@ def test_the_unit_is_sound_and_as_documented(tmp_path: Path) -> None:
 
 
 def test_a_cluster_is_prepared(tmp_path: Path) -> None:
-    """There are three servers with certificates of one authority, and the nodes' address."""
+    """Three servers get certificates from one authority, and the nodes get their address."""
     program("openssl")
     shutil.copytree(DEPLOY, tmp_path / "deploy")
     prepare = tmp_path / "deploy" / "prepare-cluster"
@@ -222,7 +222,8 @@ def test_a_cluster_is_prepared(tmp_path: Path) -> None:
     assert "@nats-1,nats-2,nats-3?ca=/etc/floorcast/ca.pem" in variables
     for name in ("nats-1", "nats-2", "nats-3"):
         own = made / name
-        verify = ("openssl", "verify", "-x509_strict", "-CAfile", made / "ca.pem")  # as Python 3.13
+        # Python 3.13 verifies just as strictly.
+        verify = ("openssl", "verify", "-x509_strict", "-CAfile", made / "ca.pem")
         checked = ran(*verify, own / "server.pem")
         assert checked.returncode == 0, checked.stderr
         config = (own / "nats.conf").read_text("utf-8")

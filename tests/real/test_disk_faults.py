@@ -1,6 +1,7 @@
-"""A real server on a disk with random faults keeps every acknowledged event.
+"""Tests that a real server on a disk with random faults keeps every acknowledged event.
 
-It takes seconds in CI. ``FAULT_SECONDS=600 pytest tests/real/test_disk_faults.py`` searches longer.
+The test takes seconds in CI. ``FAULT_SECONDS=600 pytest tests/real/test_disk_faults.py`` searches
+longer.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ pytestmark = [
 
 
 class Disk:
-    """The server's disk. ``fail`` makes the call after the next ``calls`` fail."""
+    """The server's disk. ``fail`` makes a call fail after ``calls`` further calls."""
 
     def __init__(self, control: mmap.mmap) -> None:
         self._control = control
@@ -63,7 +64,7 @@ class Disk:
 
 @contextmanager
 def failing_server(folder: Path) -> Iterator[tuple[Server, Disk]]:
-    """A server on a disk that fails on request."""
+    """Run a server on a disk that fails on request."""
     library, control = folder / "disk_faults.so", folder / "control"
     assert COMPILER is not None
     build = [COMPILER, "-shared", "-fPIC", "-O1", "-o", str(library), str(SOURCE), "-ldl"]
@@ -81,7 +82,7 @@ def failing_server(folder: Path) -> Iterator[tuple[Server, Disk]]:
 
 
 class Source:
-    """Sends events, and records which were acknowledged."""
+    """Sends events and records which of them were acknowledged."""
 
     def __init__(self, caller: Caller) -> None:
         self.caller = caller
@@ -107,7 +108,7 @@ class Source:
 
 
 def fed(caller: Caller, token: str) -> list[str]:
-    """The interaction feed's events since the token, by account."""
+    """Return the interaction feed's events since the token, by account."""
     accounts: list[str] = []
     while events := (page := caller.feed(EVENTS, token)).events:
         accounts += [one["account"] for one in events]
@@ -118,7 +119,7 @@ def fed(caller: Caller, token: str) -> list[str]:
 
 
 def check(caller: Caller, source: Source, begin: str) -> None:
-    """Acknowledged events are in the feed once and in order, and refused ones are not."""
+    """Check that the feed has acknowledged events once and in order, and no refused events."""
     accounts = fed(caller, begin)
     assert len(set(accounts)) == len(accounts)
     known = set(accounts)
@@ -127,7 +128,10 @@ def check(caller: Caller, source: Source, begin: str) -> None:
 
 
 def test_what_was_promised_holds_after_every_fault(tmp_path: Path) -> None:
-    """Writes, flushes and renames fail once or for long, are cut short, or are slow."""
+    """Acknowledged events survive calls that fail once or for long, are cut short, or are slow.
+
+    The calls are writes, flushes and renames.
+    """
     seed = int(os.environ.get("FAULT_SEED", str(Random().randrange(10**6))))
     print(f"FAULT_SEED={seed}")  # noqa: T201 -- how to see a failure again
     chance = Random(seed)

@@ -1,4 +1,4 @@
-"""``floorcast connect freeswitch`` with a real server keeps the figures through any kill.
+"""Tests that ``floorcast connect freeswitch`` keeps the figures of a real server through any kill.
 
 The event socket is simulated: it plays the events of mod_callcenter.
 """
@@ -32,12 +32,12 @@ from tests.real.sites import KEYS, in_the_evening
 
 STATS, AGENTS = "/realtime/service/stats", "/realtime/service/agents/status"
 BEHIND = 200.0  # seconds by which FreeSWITCH's clock is behind, so that calls need no real time
-PATIENCE = 60.0  # seconds for what usually takes one or two
+PATIENCE = 60.0  # seconds for steps that usually take one or two
 Row = dict[str, Any]
 
 
 class Connector:
-    """The program, which is killed and restarted."""
+    """The program, which the test kills and restarts."""
 
     def __init__(self, folder: Path, port: int, url: str) -> None:
         self._arguments = command(
@@ -55,13 +55,13 @@ class Connector:
             )
 
     def kill(self) -> None:
-        """Kill it without a chance to clean up."""
+        """Kill the program without a chance to clean up."""
         assert self._process is not None
         self._process.kill()
         self._process.wait(PATIENCE)
 
     def stop(self) -> int:
-        """Stop it as an operator does. Returns the exit code."""
+        """Stop the program as an operator does. Returns the exit code."""
         assert self._process is not None
         self._process.terminate()
         return self._process.wait(PATIENCE)
@@ -87,7 +87,7 @@ class Floor:
         self._reader.login()
 
     def at_work(self, **more: str) -> list[Row]:
-        """The list of agents. ``more`` is added to Anna's row."""
+        """Return the list of agents. ``more`` is added to Anna's row."""
         since = str(self.began)
         anna = agent_row(ANNA, wrap_up_time="2", last_status_change=since, **more)
         return [anna, agent_row(BOB, last_status_change=since)]
@@ -125,7 +125,7 @@ class Floor:
 
 @pytest.fixture
 def floor(tmp_path: Path) -> Iterator[Floor]:
-    """Run with the connector."""
+    """Run the floor with a connector."""
     with running(tmp_path, site=in_the_evening()) as server, in_a_thread() as socket:
         found = Floor(tmp_path, server, socket)
         with ended(found.connector):
@@ -148,13 +148,16 @@ def caller(number: int, queue: str = SALES) -> Caller:
 
 
 def answered(one: Caller, at: float, agent: str = ANNA) -> list[Event]:
-    """A call that an agent answers after five seconds."""
+    """Return the events of a call that an agent answers after five seconds."""
     return [*one.joins(at), *one.is_offered(at + 2, agent), *one.is_answered(at + 5, agent)]
 
 
 @pytest.mark.long
 def test_a_floor_has_the_figures_that_its_events_tell(floor: Floor) -> None:
-    """Calls are handled, abandoned or moved on, with waits and talk, and none stays open."""
+    """Calls are handled, abandoned or moved on, with their waits and talk times.
+
+    No call stays open.
+    """
     at = time.time() - BEHIND
     taken, lost, moved, there = caller(1), caller(2), caller(3), caller(3, SUPPORT)
     floor.socket.say(
@@ -187,7 +190,7 @@ def test_a_floor_has_the_figures_that_its_events_tell(floor: Floor) -> None:
 
 @pytest.mark.long
 def test_a_call_outlives_what_is_killed(floor: Floor) -> None:
-    """The connector, the server and the connection are killed, and the call counts once."""
+    """A call counts once although the connector, the server and the connection are killed."""
     at = time.time() - BEHIND
     one, two, three = caller(1), caller(2), caller(3)
     floor.esl.sessions = {one.session, two.session, three.session}
@@ -217,7 +220,7 @@ def test_a_call_outlives_what_is_killed(floor: Floor) -> None:
 
 @pytest.mark.long
 def test_a_restart_of_freeswitch_leaves_nothing_open(floor: Floor) -> None:
-    """A waiting call and one with an agent have ended, and the agents are still there."""
+    """Calls have ended, whether waiting or with an agent, and the agents are still logged in."""
     at = time.time() - BEHIND
     one, two = caller(1), caller(2)
     floor.socket.say([*answered(one, at), *two.joins(at + 20)])

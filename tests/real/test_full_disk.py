@@ -1,4 +1,4 @@
-"""A disk that is really full: reported, without lost events, and usable again with room."""
+"""Tests that a full disk is reported, loses no events, and is usable again once it has room."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tests.real.server import EVENTS, Caller, Server, command, environment
 from tests.real.sites import KEYS, event, ndjson
 
 SIZE = 64 << 20  # bytes; the write-ahead log alone is preallocated to 16 MiB
-BATCH = 2000  # events; some 400 KiB
+BATCH = 2000  # events; about 400 KiB
 KEY = {"Authorization": f"Bearer {KEYS['ACME']}", "Content-Type": "application/x-ndjson"}
 
 
 def mounted(kind: str, image: Path, on: Path) -> bool:
-    """Mount a separate file system, where that is allowed."""
+    """Mount a separate file system, if that is allowed."""
     on.mkdir()
     if shutil.which("mount") is None:
         return False
@@ -42,7 +42,7 @@ def mounted(kind: str, image: Path, on: Path) -> bool:
 
 @pytest.fixture(params=["tmpfs", "ext4"])
 def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
-    """A small disk."""
+    """Provide a small disk."""
     folder = tmp_path / "disk"
     if os.geteuid() != 0 or not mounted(request.param, tmp_path / "image", folder):
         pytest.skip(f"only root may mount a {request.param} of its own, and not everywhere")
@@ -51,7 +51,7 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
 
 
 def batch(number: int) -> bytes:
-    """Events of about 200 bytes."""
+    """Return events of about 200 bytes each."""
     account = "x" * 60
     return ndjson(
         event("call.start", f"{number}/{n}", service="Sales", direction="INBOUND",
@@ -76,14 +76,14 @@ def fill(path: Path) -> None:
 
 
 def run(*words: object) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
+    """Run a command until it ends."""
     return subprocess.run(
         command(*words), env=environment(), capture_output=True, text=True, check=False, timeout=60
     )
 
 
 def test_a_full_disk_stops_intake_until_there_is_room(disk: Path) -> None:
-    """The 503 names the full disk. Acknowledged events are there, also after a SIGKILL."""
+    """The 503 names the full disk. Acknowledged events survive, even after a SIGKILL."""
     (disk / "home").mkdir()
     server = Server(disk / "home")
     ballast = disk / "ballast"
@@ -113,7 +113,7 @@ def test_a_full_disk_stops_intake_until_there_is_room(disk: Path) -> None:
 
 @pytest.mark.parametrize("disk", ["tmpfs"], indirect=True)
 def test_a_start_and_a_backup_on_a_full_disk_say_so(disk: Path, tmp_path: Path) -> None:
-    """Each prints one line with the folder, and works once there is room."""
+    """A start and a backup each print one line with the folder, and work once there is room."""
     server = Server(tmp_path)
     with server, Caller(server.url) as caller:
         caller.take(batch(0))

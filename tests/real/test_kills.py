@@ -1,4 +1,4 @@
-"""A real server killed at random times under load, and stopped once regularly."""
+"""Tests a real server that is killed at random times under load, and once stopped normally."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ THE_END = "the end"
 
 @pytest.mark.long
 def test_nothing_is_lost_and_nothing_comes_twice_through_five_kills(tmp_path: Path) -> None:
-    """Acknowledged events are in both feeds once and in order, with one session throughout."""
+    """Both feeds have acknowledged events once and in order, with one session throughout."""
     load, chance = Load(), random.Random()
     with (
         running(tmp_path) as server,

@@ -1,4 +1,4 @@
-"""The whole stack compared with a list: random sources, retries, restarts and readers."""
+"""Tests that compare the whole stack with a list: random sources, retries, restarts and readers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from tests.search import tries
 
 HOUR = 3600
 DAY = 24 * HOUR
-LONGEST = 25.5 * HOUR  # seconds that an example may last: the log keeps 26 hours
+LONGEST = 25.5 * HOUR  # maximum seconds of an example, because the log keeps 26 hours
 
 # --- events of sources -------------------------------------------------------------------------
 
@@ -54,7 +54,7 @@ STATES = st.sampled_from(["LOGON", "READY", "IN_CALL", "WRAP_UP", "AGENT_HOLD", 
 
 
 class Draft(NamedTuple):
-    """An event without its id and its mark. ``ago`` is in seconds, None: no time."""
+    """An event without its id and its mark. ``ago`` is in seconds, or None for no time."""
 
     kind: str
     data: dict[str, Any]
@@ -143,7 +143,7 @@ CENTERS = {38049: 1623, 38050: 1700}
 
 
 def seen_by(wanted: Filter, user: str) -> Callable[[dict[str, Any]], bool]:
-    """The events that a filter and a user's limits select, by their printed members."""
+    """Return the events that a filter and a user's limits select, by their printed members."""
 
     def sees(one: dict[str, Any]) -> bool:
         if "agentId" in one and "seqNum" in one:
@@ -167,7 +167,10 @@ OF_CALL = {"callServiceId", "transactionId", "sessionId", "phoneNumber", "accoun
 
 
 def shown_to(user: str, one: dict[str, Any]) -> dict[str, Any]:
-    """An event as a user sees it, without its call if the user may not see the call center."""
+    """Return an event as a user sees it.
+
+    It is without its call if the user may not see the call center.
+    """
     service = one.get("callServiceId")
     if user != "limited" or service is None or CENTERS.get(service) == 1623:
         return one
@@ -206,9 +209,10 @@ SMALL = (
 
 
 class Floorcast(RuleBasedStateMachine):
-    """``order`` is the model: the acknowledged events in the order of the feeds.
+    """Compares the server with a model.
 
-    ``read`` has the events that a reader without a filter got by following the tokens.
+    ``order`` is the model: the acknowledged events in the order of the feeds. ``read`` has the
+    events that a reader without a filter received by following the tokens.
     """
 
     keeps = True
@@ -238,7 +242,7 @@ class Floorcast(RuleBasedStateMachine):
         self.ends = {EVENTS: first, AGENTS: first}
 
     def teardown(self) -> None:
-        """Stop, and check that no error was logged."""
+        """Stop the server, and check that no error was logged."""
         self.stack.close()
         assert [one for one in self.logged if one["log_level"] in {"error", "critical"}] == []
 
@@ -290,7 +294,7 @@ class Floorcast(RuleBasedStateMachine):
     @precondition(lambda self: self.sent)
     @rule(pick=st.integers(0, 10**6), times=st.integers(1, 3))
     def retry(self, pick: int, times: int) -> None:
-        """Repeat a whole request several times concurrently, which changes nothing."""
+        """Repeat a whole request several times concurrently, which must change nothing."""
         batch = self.sent[pick % len(self.sent)]
 
         async def at_once() -> list[httpx.Response]:
@@ -301,7 +305,10 @@ class Floorcast(RuleBasedStateMachine):
 
     @rule(batches=st.lists(BATCHES, min_size=2, max_size=4), twice=st.booleans())
     def send_at_once(self, batches: list[list[Draft]], twice: bool) -> None:
-        """Several sources send concurrently. Each request stays together, in any order."""
+        """Send from several sources concurrently.
+
+        The events of one request stay together, but the requests may be in any order.
+        """
         requests = [
             [self._event(draft, "pbx") for draft in [FED_TO[EVENTS], *drafts]] for drafts in batches
         ]
@@ -325,21 +332,21 @@ class Floorcast(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.0005, 1, 61, 11 * 60, HOUR, 3 * HOUR]))
     def wait(self, seconds: float) -> None:
-        """Time passes. Tokens may become too old, but nothing leaves the log."""
+        """Let time pass. Tokens may become too old, but nothing leaves the log."""
         if (self.clock() - self.begun) / TICKS_PER_SECOND + seconds < LONGEST:
             self.clock.move(seconds)
 
     @precondition(lambda self: self.keeps)
     @rule()
     def restart(self) -> None:
-        """Stop as on SIGTERM, and start."""
+        """Stop the server in the same way as on SIGTERM, and start it again."""
         self.house.close()
         self._open_again()
 
     @precondition(lambda self: self.keeps)
     @rule(store=st.sampled_from(DERIVED), keys=st.sampled_from(DERIVED))
     def crash(self, store: str, keys: str) -> None:
-        """Crash, and start on the files on disk.
+        """Crash the server, and start it again with the files on disk.
 
         Derived data is not flushed, so it may be older or missing.
         """
@@ -364,7 +371,7 @@ class Floorcast(RuleBasedStateMachine):
         count=st.sampled_from([1, 2, 7, 50, 1000]),
     )
     def follow(self, pick: int, path: str, wanted: Filter, user: str, count: int) -> None:
-        """Follow a feed from any token or eventId, and get exactly what the filter selects."""
+        """Follow a feed from any token or eventId, and check what the filter selects."""
         mark = self._bookmark(pick)
         body = {"token": mark.token, **_filter(path, wanted)}
         if self._is_old(mark.token):
@@ -395,7 +402,10 @@ class Floorcast(RuleBasedStateMachine):
         user=st.sampled_from(["sysadmin", "limited"]),
     )
     def wait_for(self, drafts: list[Draft], path: str, wanted: Filter, user: str) -> None:
-        """A waiting reader is woken by the first event that it sees, and by no other."""
+        """Check that a waiting reader is woken by the first event that it sees.
+
+        No other event may wake it.
+        """
         batch = [self._event(draft, "pbx") for draft in [FED_TO[path], *drafts]]
         everything = {"token": self.ends[path]}
         body = {**everything, **_filter(path, wanted)}
@@ -432,7 +442,7 @@ class Floorcast(RuleBasedStateMachine):
 
     @invariant()
     def the_feeds_are_the_list(self) -> None:
-        """Following the tokens gives every acknowledged event once and in order."""
+        """Check that following the tokens gives every acknowledged event once and in order."""
         self._catch_up()
 
     # --- the model and its requests
@@ -473,7 +483,7 @@ class Floorcast(RuleBasedStateMachine):
             assert list(map(_mark, self.read[path])) == marks
 
     def _bookmark(self, pick: int) -> Bookmark:
-        """One of the earlier tokens, or the eventId of an interaction event."""
+        """Return an earlier token, or the eventId of an interaction event."""
         pick %= len(self.bookmarks) + len(self.read[EVENTS])
         if pick < len(self.bookmarks):
             return self.bookmarks[pick]
@@ -501,7 +511,7 @@ class Floorcast(RuleBasedStateMachine):
             assert found == self.read[path][before:]
 
     def _log_in(self) -> None:
-        """Log in again if the sessions may have ended, because those on disk may be older."""
+        """Log in again if the sessions may have ended. The sessions on disk may be older."""
         if not self.sessions or self.clock() - self.logged_in > HOUR * TICKS_PER_SECOND:
             for session in self.sessions.values():
                 self.house.ask("DELETE", f"/session/logout/{session}")
@@ -529,7 +539,7 @@ class Floorcast(RuleBasedStateMachine):
 
 
 class Forgetful(Floorcast):
-    """The same with ``:memory:``, without restarts."""
+    """The same model for ``:memory:``, without restarts."""
 
     keeps = False
 

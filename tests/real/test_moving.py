@@ -1,4 +1,4 @@
-"""Moving an embedded folder to a cluster and back changes no data."""
+"""Tests that moving an embedded folder to a cluster and back changes no data."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FEEDS = (EVENTS, AGENTS)
 
 
 def events(begin: int, end: int) -> bytes:
-    """Numbered events of both feeds."""
+    """Return numbered events of both feeds."""
     found: list[dict[str, Any]] = []
     for number in range(begin, end):
         sent = {"eventType": "SENT", "accountNumber": str(number)}
@@ -52,7 +52,7 @@ class Reader:
         self.read: dict[str, list[dict[str, Any]]] = {path: [] for path in FEEDS}
 
     def goes_on(self, server: Server) -> dict[str, int]:
-        """Read the available events. Returns their number."""
+        """Read the available events. Returns the number of events."""
         counts = {}
         with Caller(server.url) as caller:
             caller.http.headers["LV-Session"] = self.session
@@ -72,7 +72,7 @@ def moved(how: str, data: Path, url: str) -> None:
 
 
 def duplicates(server: Server, begin: int, end: int) -> int:
-    """Send events. Returns how many were known."""
+    """Send events. Returns how many of them were already known."""
     with Caller(server.url) as caller:
         verdicts = caller.take(events(begin, end))
         assert verdicts["rejected"] == []
@@ -81,7 +81,10 @@ def duplicates(server: Server, begin: int, end: int) -> int:
 
 
 def started_embedded(server: Server) -> tuple[Reader, dict[str, str]]:
-    """Events in an embedded server, partly read, and the tokens from before the first."""
+    """Put events into an embedded server and read some of them.
+
+    Returns the tokens from before the first event.
+    """
     with server, Caller(server.url) as caller:
         session = caller.login()
         begin = {path: caller.feed(path).token for path in FEEDS}
@@ -96,7 +99,10 @@ def started_embedded(server: Server) -> tuple[Reader, dict[str, str]]:
 def test_a_folder_goes_into_a_cluster_and_comes_back(
     nats_server: NatsServers, tmp_path: Path
 ) -> None:
-    """Each event comes once, with earlier tokens and the same session. Duplicates stay known."""
+    """Each event comes once, with earlier tokens and the same session.
+
+    Duplicates are still recognized.
+    """
     url = nats_server.account()
     embedded = Server(tmp_path)
     reader, begin = started_embedded(embedded)
@@ -138,14 +144,14 @@ async def grown(data: Path, site: bytes = b"{}") -> None:
 
 
 def told(move: Callable[[Settings], Coroutine[Any, Any, Moved]], url: str, data: Path) -> str:
-    """The error of a refused move."""
+    """Return the error message of a refused move."""
     with pytest.raises(SettingError) as refusal:
         asyncio.run(move(Settings(log=url, data=data)))
     return str(refusal.value)
 
 
 def test_what_cannot_be_moved_is_told(nats_server: NatsServers, tmp_path: Path) -> None:
-    """The folder may be invalid or in use, the cluster may have a log, or a node may run."""
+    """An invalid folder, a folder in use, a log in the cluster and a running node are errors."""
     url = nats_server.account()
     for move in (import_folder, export_cluster):
         assert "there is no folder" in told(move, url, tmp_path / "nothing")

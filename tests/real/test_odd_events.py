@@ -1,4 +1,4 @@
-"""Events with unusual values in any member are rejected, or handled like all others."""
+"""Tests that events with unusual values in any member are rejected or handled like all others."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ USUAL = {
 
 
 def members(kind: type[msgspec.Struct]) -> list[str]:
-    """The possible members of the data of this event type."""
+    """Return the possible members of the data of this event type."""
     (data,) = [field.type for field in msgspec.structs.fields(kind) if field.name == "data"]
     return [field.encode_name for field in msgspec.structs.fields(data)]
 
@@ -67,7 +67,7 @@ INNER = st.dictionaries(
 
 @st.composite
 def odd_event(draw: st.DrawFn) -> dict[str, Any]:
-    """An event with most of its usual members and some unusual ones."""
+    """Return an event with most of its usual members and some unusual ones."""
     kind = draw(st.sampled_from(sorted(MEMBERS)))
     data = {name: USUAL[name] for name in MEMBERS[kind] if name in USUAL}
     data |= draw(
@@ -82,7 +82,7 @@ def odd_event(draw: st.DrawFn) -> dict[str, Any]:
 
 @contextmanager
 def sound(folder: Path) -> Iterator[House]:
-    """A node that logs no error and is unchanged after a restart."""
+    """Run a node that must log no error and be unchanged after a restart."""
     with pytest.MonkeyPatch.context() as patch, capture_logs() as logged:
         patch.setattr(feed, "POLL_SECONDS", 0.0)
         house = House(folder, Clock())
@@ -108,7 +108,7 @@ def sound(folder: Path) -> Iterator[House]:
 
 
 def send(house: House, batch: list[dict[str, Any]]) -> None:
-    """Send them. Each has its own verdict. Ended calls leave memory."""
+    """Send events, each of which must get its own verdict. Ended calls leave the memory."""
     answer = house.ask(
         "POST",
         "/ingest/v1/events",
@@ -145,7 +145,7 @@ def test_each_odd_value_in_each_member(kind: str) -> None:
 @settings(max_examples=tries(25))
 @given(st.lists(st.lists(odd_event(), min_size=1, max_size=10), min_size=1, max_size=4))
 def test_odd_values_together(batches: list[list[dict[str, Any]]]) -> None:
-    """Neither do several of them together."""
+    """Several unusual values together have no such effect either."""
     with scratch() as folder, sound(folder) as house:
         for batch in batches:
             send(house, batch)

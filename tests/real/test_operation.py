@@ -1,4 +1,4 @@
-"""Operating a real server: stopping, refused starts, metrics, and the log."""
+"""Tests of operating a real server: stopping, refused starts, metrics, and the log."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.real.server import (
 )
 from tests.real.sites import KEYS, PASSWORD, SITE, event, ndjson
 
-LONGEST = 30.0  # seconds for a command that does not start, so that no test hangs
+LONGEST = 30.0  # seconds for a command that must not start, so that no test hangs
 CALL = {"transactionId": 1, "sessionId": "s", "service": "Sales"}
 
 
@@ -40,7 +40,7 @@ class Said(NamedTuple):
 
 
 def run(folder: Path, *arguments: object, **more: str) -> Said:
-    """Run the program to its end, with ``more`` in its environment."""
+    """Run the program until it ends, with ``more`` in its environment."""
     done = subprocess.run(
         command(*arguments),
         cwd=folder,
@@ -54,7 +54,7 @@ def run(folder: Path, *arguments: object, **more: str) -> Said:
 
 
 class HalfSent:
-    """A request with events of which the server has only the head."""
+    """A request with events, of which the server has received only the head."""
 
     def __init__(self, port: int, body: bytes) -> None:
         self._body = body
@@ -69,7 +69,7 @@ class HalfSent:
         self._socket.sendall(body[:10])
 
     def finish(self) -> str:
-        """Send the rest. Returns the response."""
+        """Send the rest of the request. Returns the response."""
         with self._socket:
             self._socket.sendall(self._body[10:])
             answer = b""
@@ -82,7 +82,10 @@ class HalfSent:
 def test_a_stop_lets_requests_finish_and_loses_nothing(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    """Waiting polls return at once, partial requests finish, and the exit code is 0."""
+    """When the server stops, waiting polls return at once and partial requests finish.
+
+    The exit code is 0.
+    """
     with (
         running(tmp_path) as server,
         ThreadPoolExecutor() as beside,
@@ -164,7 +167,7 @@ def test_it_says_that_it_lives_and_is_ready_and_what_it_did(tmp_path: Path) -> N
 def test_a_full_disk_is_told_and_shows_nothing_that_it_does_not_hold(
     tmp_path: Path, most: int
 ) -> None:
-    """Requests get 503 until there is room. Then the retry is accepted once.
+    """Requests get 503 until there is room. The retry is then accepted once.
 
     No file may exceed ``most`` bytes, which the events already do. The server's own files on the
     same disk are larger than one byte.
@@ -205,7 +208,7 @@ def test_a_full_disk_is_told_and_shows_nothing_that_it_does_not_hold(
 
 
 def test_a_second_server_on_the_folder_is_refused(tmp_path: Path) -> None:
-    """The exit code is 1, and one line names the owner, which continues."""
+    """A second server exits with code 1 and one line that names the owner, which continues."""
     with running(tmp_path) as server, Caller(server.url) as caller:
         said = run(tmp_path, "serve", "--data", server.data, "--site", server.site, "--port", 0)
         assert said.code == 1
@@ -217,7 +220,7 @@ def test_a_second_server_on_the_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_log_that_lost_events_is_refused_until_that_is_accepted(tmp_path: Path) -> None:
-    """A deleted log is not recreated silently. With --accept-loss the server starts without it."""
+    """A deleted log is not silently recreated. With --accept-loss, the server starts without it."""
     with running(tmp_path) as server, Caller(server.url) as caller:
         caller.login()
         caller.take(ndjson([event("call.start", 1, direction="INBOUND", **CALL)]))
@@ -241,7 +244,7 @@ def test_a_log_that_lost_events_is_refused_until_that_is_accepted(tmp_path: Path
 
 
 def test_more_readers_come_in_than_a_shell_lets_have_files(tmp_path: Path) -> None:
-    """The shell's limit is raised to the machine's."""
+    """The server raises the shell's limit on open files to the machine's limit."""
     port = free_port()
     serve = command("serve", "--data", tmp_path / "data", "--port", port)
     limited = ["sh", "-c", 'ulimit -Sn 64; exec "$@"', "sh", *serve]
@@ -280,7 +283,7 @@ WRONG = [
 def test_a_wrong_setting_is_refused_before_anything_starts(
     tmp_path: Path, options: list[str], variables: dict[str, str], file: str, message: str
 ) -> None:
-    """The exit code is 1, and one line has the setting, its source and the valid values."""
+    """The exit code is 1, and one line names the setting, its source and the valid values."""
     if file:
         (tmp_path / "floorcast.toml").write_text(file)
     said = run(tmp_path, "serve", *options, **variables)
@@ -292,7 +295,7 @@ def test_a_wrong_setting_is_refused_before_anything_starts(
 
 
 def test_an_option_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    """As for any command, the exit code is 2 and the error has the option's name."""
+    """An unknown option gives exit code 2 and an error with its name, as for any command."""
     said = run(tmp_path, "serve", "--prot", "1")
     assert said.code == 2
     assert "--prot" in said.err
@@ -331,7 +334,7 @@ user = [{id = 1, name = "clear", role = "Sysadmin", password = "clear secret"}]
 
 
 def test_the_log_names_nobody_and_gives_no_secret_away(tmp_path: Path) -> None:
-    """At info level, it has no numbers, names, passwords, tokens, keys or sessions."""
+    """The log at info level has no numbers, names, passwords, tokens, keys or sessions."""
     with running(tmp_path, site=SITE + MORE_SITE) as server, Caller(server.url) as caller:
         session = caller.login()
         hidden = [*HIDDEN, session, "clear-token-for-tests"]
@@ -382,7 +385,7 @@ def test_the_log_names_nobody_and_gives_no_secret_away(tmp_path: Path) -> None:
 
 
 def test_a_server_in_memory_leaves_nothing(tmp_path: Path) -> None:
-    """``--data :memory:`` works like any other, and the folder is unchanged."""
+    """A server with ``--data :memory:`` works like any other and leaves the folder unchanged."""
     server = Server(tmp_path)
     server.data = Path(":memory:")
     with server, Caller(server.url) as caller:

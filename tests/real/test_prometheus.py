@@ -1,4 +1,7 @@
-"""A real Prometheus scrapes a floor: every panel has data, and the rules are valid."""
+"""Tests that a real Prometheus can scrape a floor.
+
+Every panel must have data, and the rules must be valid.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ PROMTOOL = shutil.which("promtool")
 RULES = ROOT / "deploy/prometheus/floorcast-rules.yml"
 DASHBOARD = ROOT / "deploy/grafana/floorcast-floor.json"
 CONFIG = ROOT / "deploy/prometheus/prometheus.yml"
-SECONDS = 60  # for a panel to have data
+SECONDS = 60  # until a panel must have data
 VARIABLES = {
     "$service": ".*",
     "$call_center": ".*",
@@ -37,7 +40,7 @@ needs_prometheus = pytest.mark.skipif(
 
 
 def promtool(*arguments: str | Path, folder: Path = RULES.parent) -> str:
-    """The output of promtool, which must succeed."""
+    """Run promtool, which must succeed, and return its output."""
     assert PROMTOOL is not None
     said = subprocess.run(
         [PROMTOOL, *map(str, arguments)],
@@ -53,14 +56,14 @@ def promtool(*arguments: str | Path, folder: Path = RULES.parent) -> str:
 
 @needs_promtool
 def test_the_rules_are_right_and_do_what_they_say() -> None:
-    """promtool runs the rules' own unit tests."""
+    """The rules pass their own unit tests in promtool."""
     assert "8 rules found" in promtool("check", "rules", RULES)
     assert "SUCCESS" in promtool("test", "rules", RULES.with_suffix(".test.yml"))
 
 
 @needs_promtool
 def test_the_scrape_configuration_is_right(tmp_path: Path) -> None:
-    """It is used as in ``deploy/``, with a key."""
+    """The scrape configuration in ``deploy/`` is valid with a key."""
     for name in (CONFIG, RULES):
         shutil.copy(name, tmp_path)
     (tmp_path / "floorcast-metrics-key").write_text("key")
@@ -68,7 +71,7 @@ def test_the_scrape_configuration_is_right(tmp_path: Path) -> None:
 
 
 def metrics_key(server: Server) -> str:
-    """A key for the floor's metrics, created by the command."""
+    """Return a key for the floor's metrics, created by the command."""
     made = subprocess.run(
         command("key", "new", "--metrics", "--client", "ACME", "--data", server.data),
         check=False,
@@ -83,7 +86,10 @@ def metrics_key(server: Server) -> str:
 
 @pytest.fixture
 def prometheus(tmp_path: Path) -> Iterator[tuple[Server, str]]:
-    """A server with a floor, and the URL of a Prometheus that scrapes it every second."""
+    """Run a server with a floor, and a Prometheus that scrapes it every second.
+
+    Returns the server and the URL of Prometheus.
+    """
     with running(tmp_path) as server:
         key = tmp_path / "floorcast-metrics-key"
         key.write_text(metrics_key(server))
@@ -107,7 +113,7 @@ def prometheus(tmp_path: Path) -> Iterator[tuple[Server, str]]:
 
 
 def send_calls(server: Server, number: int) -> None:
-    """Calls of one service: handled, abandoned, moved on, and waiting."""
+    """Send calls of one service: handled, abandoned, moved on, and waiting."""
     steps = [
         ("call.answer", {"agent": "ANN"}),
         ("call.end", {}),
@@ -134,20 +140,20 @@ def send_calls(server: Server, number: int) -> None:
 
 
 def with_values(expression: str) -> str:
-    """A panel's expression with its variables set."""
+    """Return a panel's expression with its variables replaced."""
     for name, value in VARIABLES.items():
         expression = expression.replace(name, value)
     return expression
 
 
 def has_data(url: str, expression: str) -> bool:
-    """Whether Prometheus returns numbers."""
+    """Return whether Prometheus returns numbers."""
     try:
         response = httpx.get(f"{url}/api/v1/query", params={"query": expression})
     except httpx.TransportError:
-        return False  # it is starting
+        return False  # Prometheus is starting
     if response.status_code == 503:
-        return False  # and not ready yet
+        return False  # Prometheus is not ready yet
     answer = response.json()
     assert answer["status"] == "success", (expression, answer)
     found = answer["data"]["result"]

@@ -1,4 +1,7 @@
-"""State shared by nodes over a real NATS server: sessions, the site, throttling, commands."""
+"""Tests of the state that nodes share over a real NATS server.
+
+The state consists of sessions, the site, throttling and commands.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,7 @@ class Door(NamedTuple):
 
 @asynccontextmanager
 async def nodes(url: str, count: int, clock: Clock) -> AsyncIterator[list[Door]]:
-    """Several nodes of a cluster with the small site."""
+    """Run several nodes of a cluster with the small site."""
     async with AsyncExitStack() as stack:
         passwords = Passwords(CHEAP)
         stack.callback(passwords.close)
@@ -71,7 +74,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 
 
 def test_a_login_anywhere_is_good_everywhere(nats_server: NatsServers) -> None:
-    """Concurrent logins on all nodes give one session, which every node accepts."""
+    """Concurrent logins on all nodes give one session, and every node accepts it."""
 
     async def work() -> None:
         async with nodes(nats_server.account(), 3, Clock()) as doors:
@@ -86,7 +89,7 @@ def test_a_login_anywhere_is_good_everywhere(nats_server: NatsServers) -> None:
 def test_what_ends_a_session_anywhere_ends_it_everywhere(
     nats_server: NatsServers, how: str
 ) -> None:
-    """A logout, a new password and a revoked token take effect without waiting."""
+    """A logout, a new password and a revoked token take effect at once on every node."""
 
     async def work() -> None:
         async with nodes(nats_server.account(), 2, Clock()) as (one, two):
@@ -109,7 +112,7 @@ def test_what_ends_a_session_anywhere_ends_it_everywhere(
 
 
 def test_a_use_anywhere_keeps_a_session_everywhere(nats_server: NatsServers) -> None:
-    """Used on one node for hours, it ends on none, until nobody uses it."""
+    """A session that is used on one node stays valid on every node until nobody uses it."""
     clock = Clock()
 
     async def work() -> None:
@@ -133,7 +136,7 @@ def test_a_use_anywhere_keeps_a_session_everywhere(nats_server: NatsServers) -> 
 
 
 def test_wrong_passwords_are_counted_wherever_they_are_tried(nats_server: NatsServers) -> None:
-    """Five on all nodes together make every node delay the next."""
+    """After five wrong passwords on all nodes together, every node delays the next login."""
 
     async def work() -> None:
         async with nodes(nats_server.account(), 3, Clock()) as doors:
@@ -151,7 +154,7 @@ def test_wrong_passwords_are_counted_wherever_they_are_tried(nats_server: NatsSe
 def test_commands_change_the_site_of_a_running_cluster(
     nats_server: NatsServers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They are the commands for folders, with --log. The nodes see the change at once."""
+    """The same commands as for folders work with --log, and the nodes see a change at once."""
     desk = Desk(tmp_path, monkeypatch)
     url = nats_server.account()
     with pytest.raises(Exception, match="has no site yet"):

@@ -1,4 +1,4 @@
-"""The site is changed by commands, and the running server applies it."""
+"""Tests that a running server applies changes that commands make to the site."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from floorcast.site.file_reader import parse
 from tests.real.server import AGENTS, EVENTS, Caller, Server, command, environment, running
 from tests.real.sites import CHEAP, PASSWORD, SITE, event, ndjson
 
-SOON = 60.0  # seconds in which a change must take effect; it takes less than one
+SOON = 60.0  # seconds until a change must take effect; it usually takes less than one
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with the initial site, as changed by each test."""
+    """Run a server with the initial site, which each test changes."""
     with running(tmp_path_factory.mktemp("site")) as one:
         yield one
 
@@ -46,7 +46,7 @@ def apply(server: Server, *changes: tuple[str, str]) -> str:
 
 
 def apply_here(server: Server, *changes: tuple[str, str]) -> None:
-    """Run the command in this process, without the time of its start."""
+    """Run the command in this process, which saves the time to start it."""
 
     async def change() -> None:
         kv = open_kv(server.data)
@@ -57,7 +57,7 @@ def apply_here(server: Server, *changes: tuple[str, str]) -> None:
 
 
 def answered(ask: Callable[[], httpx.Response], status: int) -> httpx.Response:
-    """Repeat a request until the response has this status, which must be soon."""
+    """Repeat a request until the response has this status. Fails if that takes long."""
     end = time.monotonic() + SOON
     while (answer := ask()).status_code != status:
         assert time.monotonic() < end, answer.text
@@ -65,14 +65,14 @@ def answered(ask: Callable[[], httpx.Response], status: int) -> httpx.Response:
 
 
 def sms(number: int) -> bytes:
-    """An event of the child's interaction feed."""
+    """Return an event of the child's interaction feed."""
     return ndjson(
         [event("sms.attempt", number, service=4199, eventType="Attempt", threadId=number)]
     )
 
 
 def test_a_feed_that_is_switched_on_begins_there(server: Server) -> None:
-    """Earlier events are not in it, for any token. A feed that is switched off is refused."""
+    """A new feed has no earlier events, for any token. A feed that is switched off is refused."""
     with Caller(server.url, "CHILD") as child:
         child.login()
         before = child.feed(AGENTS).token
@@ -100,7 +100,7 @@ def test_a_feed_that_is_switched_on_begins_there(server: Server) -> None:
 
 
 def test_who_is_removed_is_out_and_who_stays_stays(server: Server) -> None:
-    """A session ends with its user, token or right. Other sessions continue."""
+    """A session ends when its user, token or right is removed. Other sessions continue."""
     with (
         Caller(server.url) as stays,
         Caller(server.url) as removed,
@@ -132,7 +132,10 @@ def test_who_is_removed_is_out_and_who_stays_stays(server: Server) -> None:
 
 
 def test_a_client_comes_and_goes_and_keeps_what_it_had(server: Server) -> None:
-    """A new client can log in and send, a removed one cannot, and its feed resumes on return."""
+    """A new client can log in and send, and a removed client cannot.
+
+    The feed of a client that returns continues.
+    """
     renamed = [("id = 5\n", "id = 6\n"), ('"STRANGER"', '"NEW"'), ("stranger-", "newcomer-")]
     with Caller(server.url, "STRANGER") as stranger, Caller(server.url, "ACME") as other:
         stranger.login()
@@ -170,7 +173,7 @@ def test_a_client_comes_and_goes_and_keeps_what_it_had(server: Server) -> None:
 
 
 def test_names_count_from_the_change_on(server: Server) -> None:
-    """A service declared later has its id and its call center from then on."""
+    """A service that is declared later has its id and its call center from then on."""
     with Caller(server.url) as caller:
         caller.login()
         token = caller.feed(EVENTS).token

@@ -1,4 +1,4 @@
-"""No request blocks the loop for long. ``slow_inputs`` searches for one."""
+"""Tests that no request blocks the event loop for long, using the search in ``slow_inputs``."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ import pytest
 from tests.real.slow_inputs import MOST_BYTES, SEEDS, Measured, Search, search
 from tests.search import TIMES
 
-SECONDS = 5.0 * TIMES  # of search; by hand: python -m tests.real.slow_inputs --seconds 1800
+SECONDS = (
+    5.0 * TIMES
+)  # of search; to search longer: python -m tests.real.slow_inputs --seconds 1800
 
 
 @pytest.mark.long
 def test_no_request_keeps_the_loop_for_100_ms() -> None:
-    """This is the CPU time of one turn, for requests of at most 16 MiB found by the search."""
+    """No request of at most 16 MiB takes 100 ms of CPU time in one turn."""
     found = search(SECONDS, seed=20261128, at_least=2 * len(SEEDS))
     assert [str(finding) for finding in found.findings] == []
 
 
 class Quadratic(Measured):
-    """A server in which backslashes take quadratic time, and all else takes almost none."""
+    """A server that needs quadratic time for backslashes, and almost none for other input."""
 
     def __init__(self) -> None:
         self.largest = 0
@@ -32,7 +34,7 @@ class Quadratic(Measured):
 
 
 def test_the_search_finds_what_is_slow() -> None:
-    """It doubles repeated parts, up to the largest request, until the cost is visible."""
+    """The search doubles repeated parts, up to the largest request, until the cost is visible."""
     found, measured = Search(seed=1), Quadratic()
     while not found.findings and found.tried < 5_000:
         found.try_next(cast("Measured", measured))
@@ -42,7 +44,7 @@ def test_the_search_finds_what_is_slow() -> None:
 
 
 def test_a_recipe_is_as_large_as_it_should_be() -> None:
-    """Its numbers are new in each repetition."""
+    """A recipe has the requested size, and its numbers are new in each repetition."""
     chance = random.Random(1)
     for recipe in SEEDS:
         if not recipe.gzip:

@@ -1,4 +1,4 @@
-"""The statistics of a real server are right at their position, and verified afterwards."""
+"""Tests that a real server's statistics are right at their position, and verified afterwards."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ Row = dict[str, Any]
 
 
 def asked(caller: Caller, path: str = STATUS) -> tuple[list[Row], str]:
-    """The rows of a response, and its token."""
+    """Return the rows of a response, and its token."""
     answer = caller.http.post(path)
     assert answer.status_code == 200, answer.text
     return next(iter(answer.json().values())), answer.headers["feed-token"]
 
 
 def pour(server: Server, stop: threading.Event) -> None:
-    """Agents change their states, some at a time. The last event ends the test."""
+    """Change agents' states, some at a time. The last event ends the test."""
     with Caller(server.url) as caller:
         number = 0
         while not stop.is_set():
@@ -48,12 +48,12 @@ def pour(server: Server, stop: threading.Event) -> None:
 
 
 def drawn(rows: list[Row]) -> dict[str, object]:
-    """The agents' status as a wallboard keeps it."""
+    """Return the agents' status as a wallboard keeps it."""
     return {row["agentLoginId"]: (row["stateId"], row["serviceId"]) for row in rows}
 
 
 def test_an_answer_and_the_feed_from_its_token_is_the_next_answer(tmp_path: Path) -> None:
-    """Repeated during a flood of events, nothing is missed or counted twice."""
+    """A response and the feed from its token give the next response, even in a flood of events."""
     stop = threading.Event()
     with running(tmp_path) as server, Caller(server.url) as caller:
         caller.login()
@@ -78,7 +78,7 @@ def test_an_answer_and_the_feed_from_its_token_is_the_next_answer(tmp_path: Path
 
 @pytest.mark.skipif(not BANK.exists(), reason="the bank's day is not here: ../shared/data")
 def test_a_bank_s_day_is_shown_alike_after_a_kill_and_verified(tmp_path: Path) -> None:
-    """A day is replayed, with a kill and a restart, followed by ``floorcast verify``."""
+    """A day is replayed through a kill and a restart, and then verified by ``floorcast verify``."""
     with running(tmp_path, site=in_the_evening()) as server:
         replay = command(
             "replay", BANK, "--format", "anonymous-bank", "--url", server.url,

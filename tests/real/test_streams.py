@@ -1,4 +1,4 @@
-"""Streams of a real server with real readers: curl, httpx, a browser, a slow reader."""
+"""Tests of a real server's streams with real readers: curl, httpx, a browser, a slow reader."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ GOT = "(count) => window.got.length >= count"
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    """A separate server for each test."""
+    """Run a separate server for each test."""
     with running(tmp_path) as one:
         yield one
 
 
 def calls(*numbers: int, pad: int = 0) -> bytes:
-    """The events of calls that begin."""
+    """Return the events of calls that begin."""
     return ndjson(
         event(
             "call.start",
@@ -66,7 +66,7 @@ def calls(*numbers: int, pad: int = 0) -> bytes:
 @pytest.mark.long
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_curl_shows_the_bytes_of_the_reference(server: Server) -> None:
-    """It shows data lines and keep-alives in the client's zone, with and without gzip."""
+    """curl shows data lines and keep-alives in the client's time zone, with and without gzip."""
     with Caller(server.url) as caller, ExitStack() as stack:
         session = caller.login()
         curls = []
@@ -93,13 +93,13 @@ def test_curl_shows_the_bytes_of_the_reference(server: Server) -> None:
 
 
 def head(curl: subprocess.Popen[bytes], count: int) -> list[bytes]:
-    """The first lines of its output."""
+    """Return the first lines of a program's output."""
     assert curl.stdout is not None
     return [curl.stdout.readline() for _ in range(count)]
 
 
 def request(session: str, body: str = "", *, path: str = STREAM, version: str = "1.1") -> bytes:
-    """A request as sent on the wire. With HTTP/1.0 a stream is not chunked."""
+    """Return a request as sent on the wire. With HTTP/1.0, a stream is not chunked."""
     head = f"POST {path} HTTP/{version}\r\nHost: x\r\nLV-Session: {session}\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
 
@@ -111,7 +111,7 @@ def until_open(caller: Caller, count: int) -> None:
 
 
 def test_httpx_sse_gives_each_event_once_across_kills(server: Server) -> None:
-    """It resumes by the eventId of the last event, whatever broke."""
+    """The reader resumes from the last event's eventId, no matter what failed."""
     with Caller(server.url, up=server.up) as caller:
         caller.login()
         token = caller.feed(EVENTS).token
@@ -137,7 +137,7 @@ def test_httpx_sse_gives_each_event_once_across_kills(server: Server) -> None:
 
 
 def test_a_compressed_stream_is_read_as_it_comes(server: Server) -> None:
-    """Blocks are delivered one by one, independent of the decompressor."""
+    """Blocks are delivered one by one, no matter which decompressor reads them."""
     with Caller(server.url) as caller:
         caller.login()
         token = caller.feed(EVENTS).token
@@ -153,13 +153,13 @@ def test_a_compressed_stream_is_read_as_it_comes(server: Server) -> None:
 
 @pytest.fixture
 def page() -> Iterator[Page]:
-    """A page in a headless Chromium."""
+    """Open a page in a headless Chromium."""
     with chromium() as browser:
         yield browser.new_page()
 
 
 def test_an_event_source_follows_across_a_restart(server: Server, page: Page) -> None:
-    """The browser reconnects by itself with the id of the last event, and misses none."""
+    """The browser reconnects by itself with the last event's id, and misses no event."""
     page.goto(server.url + "/healthz")
     login = {"clientName": "ACME", "userName": "sysadmin", "password": PASSWORD}
     assert page.evaluate(FOLLOW, [TOKENS["ACME"], login]) == 200
@@ -180,7 +180,7 @@ def test_an_event_source_follows_across_a_restart(server: Server, page: Page) ->
 
 
 def test_a_reader_that_stops_reading_costs_nothing_and_misses_none(server: Server) -> None:
-    """20 MB pass without being buffered for the reader, who then reads them all."""
+    """The server does not buffer 20 MB for a slow reader, who later reads all events."""
     with Caller(server.url) as caller, socket.create_connection(("127.0.0.1", server.port)) as sock:
         session = caller.login()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
@@ -193,7 +193,7 @@ def test_a_reader_that_stops_reading_costs_nothing_and_misses_none(server: Serve
             caller.take(calls(*range(start, start + 1000), pad=500))
         written = caller.counted("floorcast_feed_stream_bytes_total")
         grown = caller.counted("process_resident_memory_bytes") - before
-        assert written < 4_000_000  # the kernel's buffers, and one write
+        assert written < 4_000_000  # the kernel's buffers plus one write
         assert grown < 200_000_000  # the memory of 20,000 calls on the floor
         found: list[int] = []
         rest = b""
@@ -208,7 +208,7 @@ def test_a_reader_that_stops_reading_costs_nothing_and_misses_none(server: Serve
 
 
 class Reader:
-    """Reads parts of a stream, disconnects at random, and resumes."""
+    """A reader that reads parts of a stream, disconnects at random, and resumes."""
 
     def __init__(self, server: Server, session: str, token: str, temper: random.Random) -> None:
         self.got: list[int] = []
@@ -222,11 +222,11 @@ class Reader:
         self._begin()
 
     def fileno(self) -> int:
-        """The file descriptor, for a selector."""
+        """Return the file descriptor, for a selector."""
         return self.sock.fileno()
 
     def step(self) -> None:
-        """Read some bytes, and possibly disconnect in the middle."""
+        """Read some bytes, and sometimes disconnect in the middle."""
         try:
             piece = self.sock.recv(self._temper.randint(1, self._gulp))
         except ConnectionResetError:
@@ -257,14 +257,14 @@ class Reader:
 
 
 def all_step(readers: list[Reader]) -> None:
-    """The readers with data, as soon as there is one."""
+    """Let each reader that has data take a step, as soon as there is one."""
     for reader in select.select(readers, [], [], 1)[0]:
         reader.step()
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_readers_of_every_temper_get_each_event_once(server: Server, seed: int) -> None:
-    """Fast, slow and disconnecting readers run together, through a kill of the server."""
+    """Fast, slow and disconnecting readers get each event once, through a kill of the server."""
     temper = random.Random(seed)
     with Caller(server.url, up=server.up) as caller:
         session = caller.login()
@@ -296,7 +296,7 @@ def test_readers_of_every_temper_get_each_event_once(server: Server, seed: int) 
 def test_a_stream_in_one_packet_with_other_requests_is_a_stream(
     server: Server, answers: int
 ) -> None:
-    """It follows requests with responses, and precedes one that never ends."""
+    """A stream works after pipelined requests, and a request after it is never answered."""
     with Caller(server.url) as caller, socket.socket() as sock:
         session = caller.login()
         token = caller.feed(EVENTS).token
@@ -318,7 +318,7 @@ def test_a_stream_in_one_packet_with_other_requests_is_a_stream(
 
 
 def test_a_stream_ends_with_a_comment_when_the_server_stops(server: Server) -> None:
-    """The server's exit code is 0."""
+    """A stream ends with a comment when the server stops, and the server's exit code is 0."""
     with Caller(server.url) as caller:
         session = caller.login()
         with socket.create_connection(("127.0.0.1", server.port)) as sock:

@@ -1,4 +1,4 @@
-"""A real bank's day, replayed into a real server that is killed halfway."""
+"""Tests that replay a real bank's day into a real server, which is killed halfway."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.real.sites import KEYS, event, ndjson
 
 DAY = Path(__file__).resolve().parents[3] / "shared/data/anonymous-bank/1999-08-01.csv"
 THE_END = "the end of the day"
-CALLS = 2_357  # 2,375 records, of which 18 are PHANTOM
+CALLS = 2_357  # 2,375 records without the 18 PHANTOM records
 
 pytestmark = pytest.mark.skipif(
     not DAY.exists(), reason="the bank's day, ../shared/data/anonymous-bank, is not here"
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(
 
 
 class Day(NamedTuple):
-    """The observed day: the file's calls by session, both feeds, and replay's output."""
+    """The observed day: the file's calls by session, both feeds, and the output of replay."""
 
     records: dict[str, dict[str, str]]
     calls: list[dict[str, Any]]
@@ -36,7 +36,7 @@ class Day(NamedTuple):
 
 @contextmanager
 def replaying(server: Server) -> Iterator[subprocess.Popen[str]]:
-    """``floorcast replay`` at full speed while the block runs."""
+    """Run ``floorcast replay`` at full speed during the block."""
     arguments = command(
         "replay", DAY, "--format", "anonymous-bank", "--url", server.url, "--key", KEYS["ACME"]
     )
@@ -57,7 +57,7 @@ def replaying(server: Server) -> Iterator[subprocess.Popen[str]]:
 
 @pytest.fixture(scope="module")
 def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
-    """The day, followed with one session and its tokens through a kill and a restart."""
+    """Replay the day and follow it with one session, through a kill and a restart."""
     with (
         running(tmp_path_factory.mktemp("bank")) as server,
         Caller(server.url, up=server.up) as reader,
@@ -94,7 +94,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
 
 
 def test_every_call_is_there_once_and_ends_after_it_began(day: Day) -> None:
-    """2,357 calls begin in the interaction feed, and each ends once, after its start."""
+    """2,357 calls begin in the interaction feed, and each ends once after its start."""
     told = [(one["sessionId"], one["callEventType"]) for one in day.calls]
     assert max(Counter(told).values()) == 1
     starts = [session for session, kind in told if kind == "CALL_START"]
@@ -126,7 +126,7 @@ def test_the_hold_of_every_call_is_the_files(day: Day) -> None:
 
 
 def test_each_agents_events_are_numbered_without_a_gap(day: Day) -> None:
-    """``seqNum`` counts from 1 per agent, across the kill, and everybody logs on and off."""
+    """``seqNum`` counts from 1 for each agent, across the kill, and all agents log on and off."""
     numbers = defaultdict(list)
     kinds = defaultdict(list)
     for one in day.agents:
@@ -138,7 +138,7 @@ def test_each_agents_events_are_numbered_without_a_gap(day: Day) -> None:
 
 
 def test_the_replay_says_that_all_was_taken(day: Day) -> None:
-    """Every event was accepted, or known from before the kill, and none was rejected."""
+    """Each event was accepted, or known from before the kill. None was rejected."""
     last = day.replayed.splitlines()[-1]
     found = re.fullmatch(r"sent (\d+)  accepted (\d+)  duplicates (\d+)  refused 0", last)
     assert found, last

@@ -1,4 +1,4 @@
-"""A server with TLS: everything works as without, with the right security headers."""
+"""Tests that everything works over TLS as without it, with the right security headers."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def server(authority: trustme.CA, folder: Path) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def caller(server: Server, authority: trustme.CA) -> Iterator[Caller]:
-    """A caller that trusts the authority and verifies certificates."""
+    """Return a caller that trusts the authority and verifies certificates."""
     context = ssl.create_default_context()
     authority.configure_trust(context)
     with Caller(server.url) as one:
@@ -55,7 +55,7 @@ def caller(server: Server, authority: trustme.CA) -> Iterator[Caller]:
 
 
 def test_feeds_and_streams_work_as_without_it(caller: Caller) -> None:
-    """An event is accepted, and delivered by a long poll and a stream."""
+    """An event is accepted and then delivered by a long poll and by a stream."""
     caller.login()
     token = caller.feed(EVENTS).token
     stream = caller.http.stream("POST", f"{EVENTS}/sse", json={"token": token})
@@ -68,7 +68,7 @@ def test_feeds_and_streams_work_as_without_it(caller: Caller) -> None:
 
 
 def test_browsers_are_told_to_stay_with_it(caller: Caller) -> None:
-    """Every response has HSTS and nosniff, including refusals, and the cookie is Secure."""
+    """Every response has HSTS and nosniff, even a refusal, and the cookie is Secure."""
     answers = [caller.http.get(path) for path in ("/healthz", "/nowhere", "/wallboard", "/docs")]
     answers.append(
         caller.http.post(
@@ -86,7 +86,7 @@ def test_browsers_are_told_to_stay_with_it(caller: Caller) -> None:
 def test_a_new_certificate_is_taken_on_sighup(
     caller: Caller, server: Server, authority: trustme.CA, folder: Path
 ) -> None:
-    """No restart is needed."""
+    """The server uses a new certificate after SIGHUP, without a restart."""
     where = ("127.0.0.1", server.port)
     before = ssl.get_server_certificate(where)
     issue(authority, folder)
@@ -98,12 +98,12 @@ def test_a_new_certificate_is_taken_on_sighup(
 
 
 def test_without_it_a_server_on_a_network_warns(tmp_path: Path) -> None:
-    """Passwords would be unencrypted.
+    """A server without TLS on a network warns that passwords are not encrypted.
 
-    On loopback and behind a trusted proxy there is no warning.
+    There is no warning on loopback or behind a trusted proxy.
     """
     for options, warned in (
-        (("--host", "0.0.0.0"), True),  # all addresses: loopback is one
+        (("--host", "0.0.0.0"), True),  # all addresses, including loopback
         (("--host", "0.0.0.0", "--trusted-proxies", "10.0.0.1"), False),
         ((), False),
     ):
@@ -114,7 +114,7 @@ def test_without_it_a_server_on_a_network_warns(tmp_path: Path) -> None:
 
 
 class UnnamedServer(Server):
-    """A server whose ready line does not have its loopback address."""
+    """A server whose ready line does not contain its loopback address."""
 
     def __init__(self, folder: Path, options: tuple[str, ...]) -> None:
         super().__init__(folder, options=options)

@@ -1,4 +1,4 @@
-"""A TypeScript client generated from ``/openapi.json`` compiles and works with a server."""
+"""Tests that a TypeScript client generated from ``/openapi.json`` works with a server."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ EVENTS = ndjson(
 
 
 def ran(words: Sequence[object], folder: Path) -> str:
-    """The output of a program, which must succeed."""
+    """Run a program, which must succeed, and return its output."""
     done = subprocess.run(
         [str(word) for word in words],
         cwd=folder,
@@ -49,7 +49,10 @@ def ran(words: Sequence[object], folder: Path) -> str:
 
 
 def test_a_generated_client_compiles_and_reads_the_floor(tmp_path: Path) -> None:
-    """Its types distinguish the feeds' unions. It logs in, and reads figures and a feed."""
+    """The client compiles, logs in, and reads figures and a feed.
+
+    Its types distinguish the feeds' unions.
+    """
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         pytest.skip("there is no node and npm here")

@@ -1,4 +1,4 @@
-"""Webhooks of real servers, through kills and a change of the node."""
+"""Tests of real servers' webhooks through kills and a change of the node."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KILLS = 3
 
 
 class Receiving(ThreadingHTTPServer):
-    """A receiver. ``fails`` is the share of requests with a 500."""
+    """A receiver. ``fails`` is the share of requests that get a 500."""
 
     daemon_threads = True
 
@@ -38,7 +38,7 @@ class Receiving(ThreadingHTTPServer):
         self.turn = threading.Lock()
 
     def site(self, sent: str = "interaction", more: str = "") -> str:
-        """The usual site with a webhook to the receiver, for its client's interactions."""
+        """Return the usual site with a webhook that sends interactions to this receiver."""
         table = f"""[[client.webhook]]
 name = "ops"
 url = "http://127.0.0.1:{self.server_port}/hook"
@@ -72,7 +72,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def receiver() -> Iterator[Receiving]:
-    """A receiver in its own thread."""
+    """Run a receiver in its own thread."""
     with Receiving() as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -82,7 +82,7 @@ def receiver() -> Iterator[Receiving]:
 
 
 def send(caller: Caller, number: int, count: int = 5) -> None:
-    """Some numbered events."""
+    """Send some numbered events."""
     caller.take(
         ndjson(
             event("sms.attempt", f"{number}.{index}", service="Sales", eventType="Attempt")
@@ -92,7 +92,7 @@ def send(caller: Caller, number: int, count: int = 5) -> None:
 
 
 def all_ids(caller: Caller, token: str, count: int) -> list[str]:
-    """The ids of the interaction feed after a token."""
+    """Return the ids of the interaction feed after a token."""
     found: list[str] = []
     while len(found) < count:
         page = caller.feed(EVENTS, token)
@@ -102,14 +102,14 @@ def all_ids(caller: Caller, token: str, count: int) -> list[str]:
 
 
 def at_least_once(receiver: Receiving, ids: list[str]) -> bool:
-    """Whether each has arrived, with first deliveries in order."""
+    """Return whether each event has arrived, with first deliveries in order."""
     with receiver.turn:
         return list(dict.fromkeys(receiver.ids)) == ids
 
 
 @pytest.mark.long
 def test_each_event_arrives_in_order_through_kills(tmp_path: Path, receiver: Receiving) -> None:
-    """The server is killed repeatedly and the receiver fails at times, and no event is lost."""
+    """No event is lost although the server is killed repeatedly and the receiver fails at times."""
     receiver.fails = 0.3
     with running(tmp_path, site=receiver.site()) as server, _caller(server) as caller:
         begin = caller.feed(EVENTS).token
@@ -139,7 +139,7 @@ def _caller(server: Server) -> Iterator[Caller]:
 
 
 def sending(cluster: Cluster) -> list[Server]:
-    """The nodes that run the webhook."""
+    """Return the nodes that run the webhook."""
     return [
         node
         for node in cluster.nodes
@@ -152,7 +152,7 @@ def sending(cluster: Cluster) -> list[Server]:
 def test_another_node_goes_on_when_the_sender_is_killed(
     three_nats_servers: NatsServers, tmp_path: Path, receiver: Receiving
 ) -> None:
-    """One of three nodes sends. After it is killed, another sends the rest in order."""
+    """After the only sending node of three is killed, another node sends the rest in order."""
 
     def prepare(cluster: Cluster) -> None:
         for node in cluster.nodes:
@@ -190,7 +190,7 @@ above = 1
 
 
 def test_an_alert_reaches_the_webhook_that_it_names(tmp_path: Path, receiver: Receiving) -> None:
-    """It is sent when it fires and when it is over. Alerts without a webhook are not."""
+    """An alert is sent when it fires and when it ends. Alerts without a webhook are not sent."""
     with running(tmp_path, site=receiver.site("alerts", SILENCE)) as server, _caller(server) as one:
         send(one, 1)
         comes_about(lambda: "firing" in _statuses(receiver))

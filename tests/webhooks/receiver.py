@@ -1,4 +1,4 @@
-"""A loopback receiver whose responses the test decides, and a floor that sends to it."""
+"""A loopback receiver whose responses the test controls, and a floor that sends to it."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ class Post:
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """The CloudEvents of a batch."""
+        """Return the CloudEvents in a batch."""
         found: list[dict[str, Any]] = msgspec.json.decode(self.body)
         return found
 
     def verified(self, secret: str = SECRET) -> None:
-        """Verify the signature with Standard Webhooks' library, at the request's time."""
+        """Verify the signature with the Standard Webhooks library, at the request's time."""
         head = f"{self.headers['webhook-id']}.{self.headers['webhook-timestamp']}"
         signer = Verifier(secret)
         made = signer.sign(
@@ -83,7 +83,7 @@ def _at(timestamp: str) -> datetime:
 
 
 def status(code: int, headers: str = "", body: bytes = b"") -> Answer:
-    """Respond with this status."""
+    """Return a response function that sends this status."""
 
     async def answer(_post: Post, writer: asyncio.StreamWriter) -> None:
         head = f"HTTP/1.1 {code} X\r\ncontent-length: {len(body)}\r\n{headers}\r\n"
@@ -97,7 +97,7 @@ ok = status(204)
 
 @dataclass
 class Receiver:
-    """``answer`` decides. ``posts`` has all requests, ``taken`` those with a 2xx response."""
+    """A receiver that responds as ``answer`` decides. ``posts`` has all requests."""
 
     port: int = 0
     answer: Answer = ok
@@ -111,7 +111,7 @@ class Receiver:
         return f"http://127.0.0.1:{self.port}/hook?a=1"
 
     def ids(self) -> list[str]:
-        """The ids of all events in order of arrival."""
+        """Return the ids of all events, in order of arrival."""
         return [event["id"] for post in self.posts for event in post.events]
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -131,7 +131,7 @@ class Receiver:
 
 @asynccontextmanager
 async def receiving(answer: Answer = ok) -> AsyncIterator[Receiver]:
-    """A receiver on loopback."""
+    """Run a receiver on loopback."""
     receiver = Receiver(answer=answer)
     server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0, limit=1 << 22)
     receiver.port = server.sockets[0].getsockname()[1]
@@ -145,7 +145,7 @@ async def receiving(answer: Answer = ok) -> AsyncIterator[Receiver]:
 
 
 def hook(url: str, name: str = "ops", **more: Any) -> Webhook:  # noqa: ANN401 — its members
-    """A webhook of a test."""
+    """Return a webhook for a test."""
     given: dict[str, Any] = {
         "send": ("agent", "interaction"),
         "filter": WebhookFilter(),
@@ -156,7 +156,7 @@ def hook(url: str, name: str = "ops", **more: Any) -> Webhook:  # noqa: ANN401 �
 
 
 class Sending:
-    """The webhooks of one client, running inside the block and then stopped regularly."""
+    """Runs the webhooks of one client during the block, and then stops them normally."""
 
     def __init__(
         self,
@@ -186,12 +186,15 @@ class Sending:
 
 
 def stored(house: House, name: str = "ops") -> Progress:
-    """The stored progress of a webhook."""
+    """Return the stored progress of a webhook."""
     return read_progress(house.kv.get(BUCKET, key_of(ACME, name)))
 
 
 async def command(house: House, token: str | None) -> None:
-    """Write what ``floorcast webhook resume`` (``skip``: an empty token) writes."""
+    """Write the progress that ``floorcast webhook resume`` writes.
+
+    An empty token stands for ``floorcast webhook skip``.
+    """
     await house.kv.write([item_of(ACME, "ops", resumed(stored(house), token))])
 
 
@@ -202,7 +205,7 @@ def http_client(
     private: bool = True,
     **tuning: Any,  # noqa: ANN401 — the members of HttpTuning
 ) -> HttpClient:
-    """A connection to a receiver on loopback."""
+    """Return a connection to a receiver on loopback."""
     return HttpClient(
         urlsplit(url),
         tls,
@@ -212,7 +215,7 @@ def http_client(
 
 
 def asked(answer: Answer, times: int = 1) -> tuple[list[Reply], Receiver]:
-    """The result of a receiver's response."""
+    """Return the replies to ``times`` requests, and the receiver."""
 
     async def story(_loop: VirtualLoop) -> tuple[list[Reply], Receiver]:
         async with receiving(answer) as receiver:
@@ -225,7 +228,7 @@ def asked(answer: Answer, times: int = 1) -> tuple[list[Reply], Receiver]:
 
 
 def raw(*pieces: bytes, end: bool = True) -> Answer:
-    """Respond with these bytes."""
+    """Return a response function that sends these bytes."""
 
     async def answer(_post: Post, writer: asyncio.StreamWriter) -> None:
         for piece in pieces:
@@ -238,7 +241,7 @@ def raw(*pieces: bytes, end: bool = True) -> Answer:
 
 
 def add_alerts(house: House) -> None:
-    """Enable the alerts feed of ACME's floor."""
+    """Enable the alerts feed on ACME's floor."""
     feed = Feed(ACME, "alerts", house.rings)
     feed.switched_on = True
     floor = house.floors[ACME]
@@ -246,7 +249,7 @@ def add_alerts(house: House) -> None:
 
 
 def publish_alert(house: House, to: list[str], status: str = "firing") -> str:
-    """Append an entry with an alert for these webhooks. Returns its id."""
+    """Append an entry with an alert for these webhooks. Returns the alert's id."""
     number = house.log.take(ACME, house.loop.now())
     recorded_at = house.log.head(ACME).recorded_at
     event_id = event_id_maker(ACME, recorded_at, number)(0)

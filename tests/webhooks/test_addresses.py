@@ -1,4 +1,4 @@
-"""Allowed addresses of a webhook's requests."""
+"""Tests of the addresses to which webhooks may send requests."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ NOT_PUBLIC = [
     "10.1.2.3",
     "172.16.0.1",
     "192.168.1.1",
-    "100.64.0.1",  # shared by a carrier's customers
-    "169.254.169.254",  # metadata of clouds
+    "100.64.0.1",  # shared by the customers of a carrier
+    "169.254.169.254",  # cloud metadata
     "192.0.0.192",
     "198.18.0.1",
     "192.88.99.1",
@@ -49,18 +49,21 @@ NOT_PUBLIC = [
 
 @pytest.mark.parametrize("address", PUBLIC)
 def test_an_address_of_the_internet_is_public(address: str) -> None:
-    """This includes both versions, and IPv4 in IPv6 notation."""
+    """Internet addresses are public in both versions, and also as IPv4 in IPv6 notation."""
     assert is_public(address)
 
 
 @pytest.mark.parametrize("address", NOT_PUBLIC)
 def test_an_address_of_ones_own_network_is_not(address: str) -> None:
-    """Private, shared, loopback, link-local, multicast and reserved ones, in any notation."""
+    """Private, shared, loopback, link-local, multicast and reserved addresses are not public.
+
+    This holds in any notation.
+    """
     assert not is_public(address)
 
 
 def resolved(*addresses: str, allow_private: bool = False) -> list[str]:
-    """The resolution of a name to these addresses."""
+    """Resolve a name to these addresses."""
 
     async def resolver(_host: str, _port: int) -> list[str]:
         return list(addresses)
@@ -69,7 +72,10 @@ def resolved(*addresses: str, allow_private: bool = False) -> list[str]:
 
 
 def test_a_name_with_any_private_address_is_refused() -> None:
-    """Other public addresses do not help. ``allow_private`` allows it."""
+    """A name with a private address is refused, even if its other addresses are public.
+
+    ``allow_private`` allows the name.
+    """
     assert resolved("8.8.8.8", "8.8.8.8", "8.8.4.4") == ["8.8.8.8", "8.8.4.4"]
     with pytest.raises(AddressRefused, match="allow_private = true"):
         resolved("8.8.8.8", "10.0.0.1")
@@ -77,12 +83,12 @@ def test_a_name_with_any_private_address_is_refused() -> None:
 
 
 def test_the_system_is_asked_for_names() -> None:
-    """This runs on its own threads. An address resolves to itself."""
+    """The system's resolver runs on its own threads. An address resolves to itself."""
     assert set(asyncio.run(system_resolver("localhost", 80))) <= {"127.0.0.1", "::1"}
     assert asyncio.run(system_resolver("192.0.2.7", 80)) == ["192.0.2.7"]
 
 
 def test_a_name_without_an_address_is_an_error() -> None:
-    """So is a name that does not exist."""
+    """A name without an address and a name that does not exist are errors."""
     with pytest.raises(OSError, match="no address"):
         resolved()

@@ -1,4 +1,4 @@
-"""Batches compared with a plain list: each reader gets each event once, in log order."""
+"""Tests that compare batches with a plain list: each reader gets each event once, in log order."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FILTERS = st.builds(
 
 
 def seen(chosen: WebhookFilter, maker: int, facets: tuple[str, int | None, int | None]) -> bool:
-    """The model: whether a webhook with this filter gets an event."""
+    """Return whether a webhook with this filter gets an event, according to the model."""
     kind, service, center = facets
     return (
         (chosen.service is None or service in chosen.service)
@@ -45,7 +45,7 @@ def seen(chosen: WebhookFilter, maker: int, facets: tuple[str, int | None, int |
 
 
 async def read(reading: Reading, cursor: int) -> list[str]:
-    """The ids of all events after a cursor, batch by batch."""
+    """Return the ids of all events after a cursor, batch by batch."""
     found: list[str] = []
     while True:
         batch = await reading.batch(cursor)
@@ -70,7 +70,7 @@ def test_every_reader_gets_what_follows_it_once_and_in_order(
     send: tuple[str, ...],
     starts: list[int],
 ) -> None:
-    """Readers have any batch sizes, filters and positions, and may share batches."""
+    """Readers may have any batch sizes, filters and positions, and may share batches."""
 
     async def story(house: House) -> None:
         want: list[tuple[int, str]] = []
@@ -92,7 +92,7 @@ def test_every_reader_gets_what_follows_it_once_and_in_order(
 
 
 def test_readers_that_started_apart_soon_share_their_batches() -> None:
-    """A batch ends where another reader's begins, and then both get the same bytes object."""
+    """A batch ends where another reader's batch begins, and both then get the same bytes object."""
 
     async def story(house: House) -> None:
         ids = house.publish([sms] * 50)
@@ -111,7 +111,7 @@ def test_readers_that_started_apart_soon_share_their_batches() -> None:
 
 
 def test_what_is_kept_is_bounded_and_nothing_is_for_a_single_reader() -> None:
-    """Some batches of a shared feed are cached, and none for a single webhook."""
+    """A limited number of batches is kept for a shared feed, and none for a single webhook."""
 
     async def story(house: House) -> None:
         house.publish([sms] * 100 * (KEPT_BATCHES + 10))
@@ -125,7 +125,7 @@ def test_what_is_kept_is_bounded_and_nothing_is_for_a_single_reader() -> None:
 
 
 def test_a_batch_is_made_again_up_to_its_old_end() -> None:
-    """A retry after a restart has the same events, whatever has come since."""
+    """A retry after a restart sends the same events, even if others have arrived since."""
 
     async def story(house: House) -> None:
         house.publish([sms] * 30)
@@ -141,7 +141,7 @@ def test_a_batch_is_made_again_up_to_its_old_end() -> None:
 
 
 def test_large_events_make_smaller_batches() -> None:
-    """A batch has about 256 KiB, and at least one event."""
+    """A batch has about 256 KiB and at least one event."""
 
     async def story(house: House) -> None:
         big = call_start("x")
@@ -163,7 +163,7 @@ def test_large_events_make_smaller_batches() -> None:
 
 
 def test_a_webhook_gets_the_alerts_that_name_it() -> None:
-    """Its filter does not apply to alerts. Other alerts only advance its position."""
+    """A webhook's filter does not apply to alerts. Alerts for others only advance its position."""
 
     async def story(house: House) -> None:
         add_alerts(house)

@@ -1,4 +1,4 @@
-"""A feed's events as CloudEvents, decoded by CloudEvents' own library."""
+"""Tests that decode a feed's CloudEvents with the CloudEvents library."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.webhooks.receiver import add_alerts, publish_alert
 
 
 def test_the_library_reads_each_event_of_a_batch() -> None:
-    """The id is the feed's, the source is client and feed, and the time is the log's."""
+    """The id is the feed's, the source is the client and feed, and the time is the log's."""
 
     async def story(house: House) -> None:
         ids = house.publish([sms, sms])
@@ -40,7 +40,7 @@ def test_the_library_reads_each_event_of_a_batch() -> None:
 
 
 def test_readers_of_a_page_share_its_events() -> None:
-    """They are created once."""
+    """The readers of a page share its events, which are created once."""
 
     async def story(house: House) -> None:
         house.publish([sms] * 3)
@@ -52,7 +52,7 @@ def test_readers_of_a_page_share_its_events() -> None:
 
 
 def test_an_alert_says_which_webhooks_it_is_for() -> None:
-    """These are the webhooks that its rule names."""
+    """An alert names the webhooks in its rule."""
 
     async def story(house: House) -> None:
         add_alerts(house)

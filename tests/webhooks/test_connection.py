@@ -1,4 +1,4 @@
-"""Responses that are short, long, slow, broken or missing."""
+"""Tests with responses that are short, long, slow, broken or missing."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from tests.webhooks.receiver import (
 
 
 def test_an_answer_that_ends_in_mid_body_counts_by_its_status() -> None:
-    """The receiver has sent 200. The next request uses a new connection."""
+    """A response that ends within its body counts by its status. The next request reconnects."""
     replies, receiver = asked(raw(b"HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\nhalf"), 2)
     assert replies == [Reply(200)] * 2
     assert receiver.connections == 2
 
 
 def test_ten_gigabytes_of_answer_are_not_read() -> None:
-    """A few KiB are read, and then the connection is closed."""
+    """Only a few KiB of a huge response are read before the connection is closed."""
     sent = 0
 
     async def endless(_post: Post, writer: asyncio.StreamWriter) -> None:
@@ -45,7 +45,7 @@ def test_ten_gigabytes_of_answer_are_not_read() -> None:
 
 
 def test_a_body_that_drips_is_not_waited_for() -> None:
-    """The status has arrived, and after a second the connection is closed."""
+    """A slow body is abandoned after a second, because the status has already arrived."""
 
     async def drip(_post: Post, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n1")
@@ -60,7 +60,7 @@ def test_a_body_that_drips_is_not_waited_for() -> None:
 
 
 def failing(answer: Answer) -> str:
-    """The reason why a request to this receiver fails."""
+    """Return the reason why a request to this receiver fails."""
     with pytest.raises(RequestFailed) as failure:
         asked(answer)
     return str(failure.value)
@@ -71,7 +71,7 @@ async def _silent(_post: Post, _writer: asyncio.StreamWriter) -> None:
 
 
 def test_answers_that_are_none_are_failures() -> None:
-    """These are silence, another protocol, an endless head, and a closed connection."""
+    """Silence, another protocol, an endless head and a closed connection are failures."""
     assert failing(_silent) == "no response in 15 s"
     assert failing(raw(b"SSH-2.0-OpenSSH\r\n")) == "the response is not HTTP"
     assert "before the response" in failing(raw())
@@ -81,7 +81,7 @@ def test_answers_that_are_none_are_failures() -> None:
 
 
 def test_an_interim_answer_precedes_the_one_that_counts() -> None:
-    """A 103 is skipped."""
+    """A 103 response is skipped, and the next response counts."""
     early = b"HTTP/1.1 103 Early Hints\r\n\r\n"
     replies, _ = asked(raw(early, b"HTTP/1.1 202 OK\r\ncontent-length: 0\r\n\r\n", end=False))
     assert replies == [Reply(202)]

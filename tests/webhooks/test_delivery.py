@@ -1,4 +1,4 @@
-"""Delivery of a webhook: ordered and signed requests, retries, suspension, templates."""
+"""Tests of a webhook's delivery: ordered and signed requests, retries, suspension and templates."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HOUR = 3_600
 
 
 def test_events_are_sent_in_order_as_signed_cloudevents() -> None:
-    """Both feeds come in log order with their events' ids, and nothing from before the start."""
+    """Both feeds' events come in log order, with their ids, and without earlier events."""
 
     async def story(house: House) -> None:
         house.publish([sms])
@@ -55,7 +55,7 @@ def test_events_are_sent_in_order_as_signed_cloudevents() -> None:
 
 
 def test_a_batch_has_at_most_100_events_and_is_gathered_for_a_second() -> None:
-    """250 events need three requests at once. Single events need at most one per second."""
+    """250 events need three requests at once. Single events need at most one request per second."""
 
     async def story(house: House) -> None:
         async with receiving() as receiver, Sending(house, hook(receiver.url)):
@@ -73,7 +73,7 @@ def test_a_batch_has_at_most_100_events_and_is_gathered_for_a_second() -> None:
 
 
 def test_a_receiver_that_fails_for_an_hour_gets_everything_in_order() -> None:
-    """The pauses grow to 5 minutes, and retries have the same id and body."""
+    """The pauses grow to 5 minutes, and each retry has the same id and body."""
 
     async def story(house: House) -> None:
         async with receiving(status(500)) as receiver, Sending(house, hook(receiver.url)):
@@ -104,7 +104,7 @@ def test_a_receiver_that_fails_for_an_hour_gets_everything_in_order() -> None:
 
 
 def test_after_24_hours_it_is_suspended_and_keeps_its_place() -> None:
-    """After resuming, it sends everything that the feeds still have."""
+    """A resumed webhook sends everything that the feeds still have."""
 
     async def story(house: House) -> None:
         async with (
@@ -135,7 +135,7 @@ def test_after_24_hours_it_is_suspended_and_keeps_its_place() -> None:
 
 
 def test_410_suspends_at_once_and_resume_goes_on_at_the_same_place() -> None:
-    """Standard Webhooks defines 410. No event is lost."""
+    """A 410 suspends a webhook, as Standard Webhooks defines, and no event is lost."""
 
     async def story(house: House) -> None:
         async with receiving(status(410)) as receiver, Sending(house, hook(receiver.url)):
@@ -153,7 +153,7 @@ def test_410_suspends_at_once_and_resume_goes_on_at_the_same_place() -> None:
 
 
 def test_secrets_are_rotated_with_both_signatures() -> None:
-    """While both are declared, a receiver with either secret accepts a request."""
+    """While two secrets are declared, a receiver with either secret accepts a request."""
     old, new = "whsec_" + "b2xk" * 10, "whsec_" + "bmV3" * 10
 
     async def story(house: House) -> None:
@@ -168,7 +168,10 @@ def test_secrets_are_rotated_with_both_signatures() -> None:
 
 
 def test_a_template_makes_a_request_of_each_event() -> None:
-    """Requests are in order with the right media type. Empty results are not sent."""
+    """A template gives one request per event, in order and with its media type.
+
+    An empty result is not sent.
+    """
     template = (
         '{% if event.type == "floorcast.interaction" %}'
         '{"text": {{ event.data.eventId | json }} }{% endif %}'
@@ -191,7 +194,7 @@ def test_a_template_makes_a_request_of_each_event() -> None:
 
 
 def test_a_template_that_fails_suspends_and_names_the_event() -> None:
-    """No event is skipped: after the template is corrected, resuming sends it."""
+    """No event is skipped: a resumed webhook sends the event with the corrected template."""
     broken = '{"number": {{ event.data.transactionId }}, "text": "{{ event.data.timestamp }}"}'
 
     async def story(house: House) -> None:
@@ -214,7 +217,7 @@ def test_a_template_that_fails_suspends_and_names_the_event() -> None:
 
 
 def test_an_old_holder_that_wakes_up_sends_nothing() -> None:
-    """After another node has the lease, it neither sends nor writes."""
+    """A node neither sends nor writes after another node has taken over the lease."""
 
     async def story(house: House) -> None:
         async with receiving() as receiver, Sending(house, hook(receiver.url)) as sending:
@@ -227,7 +230,7 @@ def test_an_old_holder_that_wakes_up_sends_nothing() -> None:
 
 
 def test_a_place_stays_good_over_quiet_days() -> None:
-    """A webhook without pending events resumes at its position after any time."""
+    """A webhook without pending events can resume at its position after any length of time."""
 
     async def story(house: House) -> None:
         async with receiving() as receiver:
@@ -245,7 +248,7 @@ def test_a_place_stays_good_over_quiet_days() -> None:
 
 
 def test_a_place_that_falls_out_of_the_feeds_is_told() -> None:
-    """A receiver of one batch per day is suspended for its position, and no event is skipped."""
+    """A webhook whose position is too old is suspended, and no event is skipped."""
 
     async def story(house: House) -> None:
         async with receiving(status(500)) as receiver, Sending(house, hook(receiver.url), look=60):

@@ -1,4 +1,4 @@
-"""Requests to good, bad, slow and silent receivers."""
+"""Tests of requests to good, bad, slow and silent receivers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.webhooks.receiver import (
 
 
 def test_a_connection_is_kept_for_the_next_request() -> None:
-    """Three requests use one connection, each with its body and headers."""
+    """Three requests use one connection, and each has its own headers and body."""
     replies, receiver = asked(status(200, body=b"thanks"), 3)
     assert replies == [Reply(200)] * 3
     assert receiver.connections == 1
@@ -37,7 +37,7 @@ def test_a_connection_is_kept_for_the_next_request() -> None:
 
 
 def test_a_redirect_is_not_followed() -> None:
-    """Its status is the result, and its target gets no request."""
+    """A redirect's status is the result, and its target gets no request."""
 
     async def story(_loop: VirtualLoop) -> None:
         async with receiving() as elsewhere:
@@ -50,13 +50,13 @@ def test_a_redirect_is_not_followed() -> None:
 
 
 def test_retry_after_is_handed_on() -> None:
-    """The value is passed on as sent."""
+    """The value of Retry-After is returned as received."""
     replies, _ = asked(status(429, "Retry-After: 17\r\n"))
     assert replies == [Reply(429, "17")]
 
 
 def test_a_kept_connection_that_was_closed_is_replaced() -> None:
-    """The next request uses a new connection."""
+    """If the receiver closed the connection, the next request uses a new one."""
 
     async def story(loop: VirtualLoop) -> None:
         async with receiving() as receiver:
@@ -74,7 +74,7 @@ def test_a_kept_connection_that_was_closed_is_replaced() -> None:
 
 
 def test_a_name_that_becomes_private_is_refused_when_it_is_called() -> None:
-    """Each connection resolves the name again, and never connects to a private address."""
+    """Each connection resolves the name again and never uses a private address."""
     answers = [["8.8.8.8"], ["127.0.0.1"]]
     asked_for: list[str] = []
 
@@ -97,7 +97,7 @@ def test_a_name_that_becomes_private_is_refused_when_it_is_called() -> None:
 
 
 def test_a_busy_connection_is_checked_again_after_some_minutes() -> None:
-    """A name that has become private is noticed, however busy the webhook is."""
+    """A name that has become private is noticed even if the webhook is always busy."""
     address = "127.0.0.1"
 
     async def resolver(_host: str, _port: int) -> list[str]:
@@ -121,7 +121,7 @@ def test_a_busy_connection_is_checked_again_after_some_minutes() -> None:
 
 
 def test_the_connection_goes_to_the_address_that_was_checked() -> None:
-    """The name is resolved once per connection, whatever it resolves to later."""
+    """The name is resolved once per connection, so a later change does not matter."""
     calls = 0
 
     async def resolver(_host: str, _port: int) -> list[str]:
@@ -141,7 +141,7 @@ def test_the_connection_goes_to_the_address_that_was_checked() -> None:
 
 
 def test_it_works_on_uvloop_too() -> None:
-    """The server runs on uvloop, whose transports have other classes."""
+    """The client works on uvloop, which the server uses and whose transports have other classes."""
 
     async def story() -> None:
         async with receiving() as receiver:
@@ -178,14 +178,14 @@ async def _loopback(_host: str, _port: int) -> list[str]:
 
 
 def trusting(authority: trustme.CA) -> Callable[[], ssl.SSLContext]:
-    """The usual context with an additional authority."""
+    """Return the usual context with an additional authority."""
     context = tls_context.__wrapped__()
     authority.configure_trust(context)
     return lambda: context
 
 
 def test_a_certificate_is_verified_against_the_name() -> None:
-    """Another name or an unknown authority is refused."""
+    """A certificate for another name or from an unknown authority is refused."""
 
     async def right(url: str, authority: trustme.CA) -> None:
         one = http_client(url, trusting(authority), resolver=_loopback)

@@ -1,4 +1,4 @@
-"""A webhook's position: its token, and whether the feeds have all later events."""
+"""Tests of a webhook's position: its token, and whether the feeds have all later events."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ HOUR = 3_600
 
 
 def place(house: House) -> WebhookPosition:
-    """A position in ACME's feeds."""
+    """Return a position in ACME's feeds."""
     reading = reading_of(ACME, hook("http://a.test/"), house.server)
     return WebhookPosition(reading, house.server, house.loop.now)
 
 
 def test_without_a_token_it_is_the_present_and_a_token_leads_back() -> None:
-    """The token of a cursor leads back to the cursor."""
+    """Without a token, the position is the present. A cursor's token leads back to the cursor."""
 
     async def story(house: House) -> None:
         house.publish([sms] * 3)
@@ -34,7 +34,7 @@ def test_without_a_token_it_is_the_present_and_a_token_leads_back() -> None:
 
 
 def test_it_is_complete_while_what_follows_is_within_24_hours() -> None:
-    """The position's own age does not matter if everything up to it has been read."""
+    """The age of a position does not matter if all events up to it have been read."""
 
     async def story(house: House) -> None:
         house.publish([sms] * 3)
@@ -62,7 +62,7 @@ def test_it_is_complete_while_what_follows_is_within_24_hours() -> None:
 
 
 def test_an_old_token_gives_its_own_position() -> None:
-    """It is judged by the events after it, not by its age."""
+    """An old token is judged by the events after its position, not by its age."""
 
     async def story(house: House) -> None:
         house.publish([sms])

@@ -1,4 +1,4 @@
-"""Changes of a webhook's progress."""
+"""Tests of the changes to a webhook's progress."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ NOW = 1_700_000_000 * TICKS_PER_SECOND
 
 
 def pause(progress: Progress, now: int = NOW) -> float:
-    """The seconds until the next try."""
+    """Return the seconds until the next attempt."""
     return (progress.next_try - now) / TICKS_PER_SECOND
 
 
 @given(tries=st.integers(0, 1_000_000), chance=st.floats(0, 1), asked=st.floats(0, 1e9))
 def test_a_pause_is_bounded(tries: int, chance: float, asked: float) -> None:
-    """This holds for any number of failures and any Retry-After."""
+    """A pause is bounded for any number of failures and any Retry-After."""
     after = failed(Progress(tries=tries), "500", NOW, chance, asked)
     assert 0.5 <= pause(after) <= max(MAX_DELIVERY_RETRY_SECONDS, LONGEST_RETRY_AFTER)
     assert pause(after) >= min(asked, LONGEST_RETRY_AFTER) - 1e-6
@@ -40,7 +40,7 @@ def test_a_pause_is_bounded(tries: int, chance: float, asked: float) -> None:
 
 
 def test_pauses_double_up_to_five_minutes() -> None:
-    """They start at one second, and are reduced by a random part of up to half."""
+    """Pauses begin at one second, and a random part of up to half is subtracted."""
     progress, pauses = Progress(), []
     for _ in range(12):
         progress = failed(progress, "500", NOW, 1.0)
@@ -50,7 +50,7 @@ def test_pauses_double_up_to_five_minutes() -> None:
 
 
 def test_a_day_of_failures_suspends_and_keeps_the_place() -> None:
-    """The day counts from the first failure in a row, and a success resets it."""
+    """The day begins with the first of several consecutive failures, and a success resets it."""
     first = failed(Progress(token="t"), "500", NOW, 1.0)
     late = failed(first, "503", NOW + PATIENCE - 1, 1.0)
     assert late.state == "active"
@@ -62,7 +62,7 @@ def test_a_day_of_failures_suspends_and_keeps_the_place() -> None:
 
 
 def test_resuming_tries_at_once_and_moves_only_if_told_to() -> None:
-    """Commands are numbered, so that the sender notices each."""
+    """Commands are numbered so that the sender notices each of them."""
     held = suspended(Progress(token="t", end="e", tries=9, since=NOW, order=4), "gone")
     on = resumed(held)
     assert (on.state, on.token, on.end, on.tries, on.order) == ("active", "t", "e", 0, 5)
@@ -71,7 +71,7 @@ def test_resuming_tries_at_once_and_moves_only_if_told_to() -> None:
 
 
 def test_retry_after_is_seconds_or_a_date() -> None:
-    """Any other value is ignored."""
+    """A Retry-After that is neither seconds nor a date is ignored."""
     assert retry_after_seconds("120", NOW) == 120
     assert retry_after_seconds("Tue, 14 Nov 2023 22:14:20 GMT", NOW) == 60
     assert retry_after_seconds("Tue, 14 Nov 2003 22:14:20 GMT", NOW) == 0
@@ -80,7 +80,7 @@ def test_retry_after_is_seconds_or_a_date() -> None:
 
 
 def test_what_is_stored_is_read_again() -> None:
-    """An unknown member of a later release is ignored."""
+    """Stored progress can be read again, even if a later release has added a member."""
     progress = failed(Progress(token="t", events=7), "500", NOW, 1.0)
     raw = item_of(1, "ops", progress).value
     assert read_progress(raw) == progress
@@ -89,6 +89,6 @@ def test_what_is_stored_is_read_again() -> None:
 
 
 def test_the_id_in_metrics_tells_neither_client_nor_name() -> None:
-    """It is constant, and differs between installations."""
+    """A webhook's id is constant, and it differs between installations."""
     assert webhook_id(1, "ops", b"s") == webhook_id(1, "ops", b"s")
     assert len({webhook_id(c, n, s) for c in (1, 2) for n in ("a", "b") for s in (b"s", b"t")}) == 8

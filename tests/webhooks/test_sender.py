@@ -1,4 +1,4 @@
-"""The webhooks of a client with good and bad receivers."""
+"""Tests of a client's webhooks with good and bad receivers."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ HOUR = 3_600
 
 
 def in_order(ids: list[str], want: list[str]) -> None:
-    """Check that each event came at least once, with first deliveries in order."""
+    """Check that each event arrived at least once, and that first deliveries were in order."""
     assert list(dict.fromkeys(ids)) == want
 
 
 def test_the_filter_selects_and_what_it_leaves_out_moves_the_place() -> None:
-    """Only matching events come, and the stored position is after the others."""
+    """Only matching events are sent, but the stored position also passes the others."""
 
     async def story(house: House) -> None:
         async with receiving() as receiver:
@@ -79,7 +79,7 @@ def test_skip_leaves_out_what_is_past() -> None:
 
 
 def test_resume_from_a_token_sends_again_what_follows_it() -> None:
-    """An eventId of the feed is a valid token."""
+    """An eventId of the feed is a valid token to resume from."""
 
     async def story(house: House) -> None:
         async with receiving() as receiver, Sending(house, hook(receiver.url)):
@@ -94,7 +94,7 @@ def test_resume_from_a_token_sends_again_what_follows_it() -> None:
 
 
 def test_a_changed_url_keeps_the_place_and_a_removed_webhook_loses_it() -> None:
-    """Events that could not be sent to the old address go to the new one."""
+    """Events that could not be sent to the old address are sent to the new one."""
 
     async def story(house: House) -> None:
         async with (
@@ -121,7 +121,7 @@ def test_a_changed_url_keeps_the_place_and_a_removed_webhook_loses_it() -> None:
 
 
 def test_a_command_for_one_webhook_leaves_the_others_alone() -> None:
-    """Other deliveries continue without repetition."""
+    """A command for one webhook causes no repetition in the others."""
 
     async def story(house: House) -> None:
         async with receiving(status(500)) as failing, receiving() as other:
@@ -142,7 +142,7 @@ def test_a_command_for_one_webhook_leaves_the_others_alone() -> None:
 
 
 def test_one_that_never_answers_holds_up_no_other() -> None:
-    """The other receiver gets each event, and the silent one is retried."""
+    """A silent receiver is retried, and the other receiver gets each event."""
 
     async def story(house: House) -> None:
         async with receiving(_never) as silent, receiving() as other:
@@ -161,7 +161,7 @@ def test_one_that_never_answers_holds_up_no_other() -> None:
 
 
 def test_after_a_crash_only_a_few_seconds_are_sent_again() -> None:
-    """A killed sender's stored position is at most some seconds old, and ids stay the same."""
+    """After a crash, the stored position is only seconds old, and ids stay the same."""
 
     async def story(house: House) -> None:
         async with receiving() as receiver:
@@ -184,7 +184,7 @@ def test_after_a_crash_only_a_few_seconds_are_sent_again() -> None:
 
 
 def test_bad_receivers_of_every_kind_harm_no_other() -> None:
-    """A good one gets each event in seconds, readers continue, and memory is bounded."""
+    """A good receiver gets each event within seconds, readers continue, and memory is bounded."""
 
     async def story(house: House) -> None:
         async with AsyncExitStack() as stack:
@@ -227,7 +227,7 @@ async def _endless(_post: Post, writer: asyncio.StreamWriter) -> None:
 @settings(max_examples=tries(8))
 @given(seed=st.integers(0, 2**32))
 def test_any_history_of_failures_and_restarts_loses_nothing(seed: int) -> None:
-    """With any failing receivers, restarts and crashes, each event arrives in order."""
+    """Each event arrives in order despite any failing receivers, restarts and crashes."""
 
     async def story(house: House) -> None:
         rng = random.Random(seed)
@@ -276,7 +276,7 @@ async def _half(_post: Post, writer: asyncio.StreamWriter) -> None:
 
 
 def test_the_store_is_written_seldom() -> None:
-    """A busy webhook writes its position once in several seconds."""
+    """A busy webhook writes its position only every few seconds."""
 
     async def story(house: House) -> None:
         async with receiving() as receiver, Sending(house, hook(receiver.url)):

@@ -1,4 +1,4 @@
-"""All webhooks of a node: leases, takeover, metrics."""
+"""Tests of all webhooks of a node: leases, takeover and metrics."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ id = 4199"""
 
 
 async def declare(house: House, url: str) -> None:
-    """Apply a site in which ACME has a webhook or none."""
+    """Apply a site in which ACME has a webhook or has none."""
     table = TABLE.format(url=url, secret=SECRET) if url else "[[client]]\nid = 4199"
     text = SITE.replace("[[client]]\nid = 4199", table, 1)
     await apply(house.kv, parse(text), CHEAP)
@@ -36,7 +36,7 @@ async def declare(house: House, url: str) -> None:
 
 
 def node(house: House, clients: frozenset[int] = frozenset()) -> Webhooks:
-    """The running webhooks of a node."""
+    """Run the webhooks of a node."""
     webhooks = Webhooks(
         house.server.site,
         house.kv,
@@ -49,7 +49,7 @@ def node(house: House, clients: frozenset[int] = frozenset()) -> Webhooks:
 
 
 def test_one_node_sends_and_another_takes_over() -> None:
-    """When the sending node stops, the other continues with the same ids."""
+    """When the sending node stops, the other node continues with the same ids."""
 
     async def story(house: House) -> None:
         async with receiving() as receiver:
@@ -73,7 +73,7 @@ def test_one_node_sends_and_another_takes_over() -> None:
 
 
 def test_a_dead_node_is_replaced_within_30_seconds() -> None:
-    """The lease expires and is taken over. Later events come in order."""
+    """A dead node's lease expires and is taken over. Later events arrive in order."""
 
     async def story(house: House) -> None:
         async with receiving() as receiver:
@@ -95,7 +95,10 @@ def test_a_dead_node_is_replaced_within_30_seconds() -> None:
 
 
 def test_a_webhook_that_is_removed_leaves_nothing() -> None:
-    """Its position and its sender are gone. A client of another node has none here."""
+    """A removed webhook's position and sender are gone.
+
+    A client of another node has no sender here.
+    """
 
     async def story(house: House) -> None:
         async with receiving() as receiver:
@@ -119,7 +122,7 @@ def test_a_webhook_that_is_removed_leaves_nothing() -> None:
 
 
 def test_metrics_tell_lag_and_failures_by_an_id() -> None:
-    """The lag grows during failures, and no label has a client or a name."""
+    """The lag grows during failures, and no label contains a client or a name."""
 
     async def story(house: House) -> None:
         async with receiving(status(500)) as receiver:

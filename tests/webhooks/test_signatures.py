@@ -1,4 +1,4 @@
-"""Standard Webhooks signatures, verified with its own library."""
+"""Tests that verify Standard Webhooks signatures with the specification's own library."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from floorcast.webhooks.signatures import signature, signing_key
 
 @given(key=st.binary(min_size=24, max_size=64), body=st.text(min_size=1, max_size=200))
 def test_its_own_library_verifies_ours(key: bytes, body: str) -> None:
-    """Only the right secret verifies, also with two signing secrets."""
+    """A signature verifies only with the right secret, even if there are two secrets."""
     secret = "whsec_" + base64.b64encode(key).decode()
     other = "whsec_" + base64.b64encode(key[::-1] + b"x").decode()
     now = int(time.time())
@@ -36,6 +36,6 @@ def test_its_own_library_verifies_ours(key: bytes, body: str) -> None:
 
 
 def test_a_secret_without_its_prefix_is_an_error() -> None:
-    """It is not a secret of Standard Webhooks."""
+    """A text without the prefix is not a Standard Webhooks secret."""
     with pytest.raises(ValueError, match="whsec_"):
         signing_key("QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFB")

@@ -1,1 +1,1 @@
-"""Sources of events: one module or package per kind of source."""
+"""Connectors that read events from other systems. Each kind has one module or package."""

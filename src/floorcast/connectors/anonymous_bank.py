@@ -1,17 +1,18 @@
-"""The call records of the anonymous bank (Technion, 1999): a CSV file with one record per call.
+"""Reads the anonymous bank's call records (Technion, 1999) from a CSV file.
 
-The records are real and have errors; these rules resolve them:
+The records are real data and contain errors. The following rules resolve them:
 
-- PHANTOM records are not calls. Only AGENT calls are answered; a HANG is not, even with a served
-  time. If ``server`` is NO_SERVER, the agent is unknown.
-- The answer is at ``q_exit``, or at ``vru_exit`` for a call that never queued; ``ser_start`` is
-  often off by a second or two, sometimes by a minute, and is not used. The end is the answer plus
-  ``ser_time``. A caller hangs up at ``q_exit``, or at ``vru_exit``.
-- The wait is ``q_time``, in whole seconds: the call joined the queue that long before the answer or
-  the hang-up, regardless of ``q_start``.
-- Clock times are of the record's date; a time that is more than half a day before its predecessor
-  is after midnight. If ``vru_entry`` is a minute after ``vru_exit`` and ``vru_time`` is negative,
-  the clock at entry was wrong, and the call starts at the latest possible time.
+- A PHANTOM record is not a call. Only AGENT calls are answered. A HANG is unanswered even if it has
+  a service time. If ``server`` is NO_SERVER, the agent is unknown.
+- A call is answered at ``q_exit``, or at ``vru_exit`` if it never queued. ``ser_start`` is not
+  used, because it is often wrong by a second or two and sometimes by a minute. An answered call
+  ends ``ser_time`` after the answer. In an unanswered call, the caller hangs up at ``q_exit``, or
+  at ``vru_exit`` if the call never queued.
+- The wait is ``q_time``, in whole seconds. The call joins the queue that many seconds before the
+  answer or hang-up. ``q_start`` is not used.
+- Clock times belong to the record's date. A time more than half a day before the previous time
+  belongs to the next day. If ``vru_entry`` is a minute after ``vru_exit`` and ``vru_time`` is
+  negative, the clock was wrong at entry, and the call starts at the latest possible time.
 """
 
 from __future__ import annotations
@@ -28,13 +29,14 @@ __all__ = ["read"]
 
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2}):(\d{2})")
 _HALF_A_DAY = timedelta(hours=12)
-_MOST_A_DATE = 99_999  # records: five digits of the transaction id
+_MOST_A_DATE = 99_999  # records; a transaction id has five digits for the record's number
 
 
 def read(lines: Iterable[str]) -> list[Call]:
-    """The calls of a file with its heading, in the order of the file.
+    """Return the calls in a CSV file that begins with a header row, in the order of the file.
 
-    Raises ValueError, with line and column, if a record does not match the file's own description.
+    Raises ValueError, with the line and column, if a record does not match the file's
+    documentation.
     """
     rows: Counter[date] = Counter()
     calls = []
@@ -44,7 +46,7 @@ def read(lines: Iterable[str]) -> list[Call]:
         on = record.dated()
         rows[on] += 1
         if rows[on] > _MOST_A_DATE:
-            raise record.wrong("date", f"at most {_MOST_A_DATE} records a date")
+            raise record.wrong("date", f"at most {_MOST_A_DATE} records per date")
         outcome = record.text("outcome")
         if outcome not in {"AGENT", "HANG", "PHANTOM"}:
             raise record.wrong("outcome", "AGENT, HANG or PHANTOM")
@@ -57,7 +59,7 @@ def _call(record: _Record, on: date, row: int, outcome: str) -> Call:
     entered = record.clock("vru_entry", datetime.combine(on, time()))
     left = record.clock("vru_exit", entered)
     waited = timedelta(seconds=record.seconds("q_time"))
-    # served or abandoned, the wait ended here
+    # the wait ends here, whether the call was answered or abandoned
     over = record.clock("q_exit", left) if waited else left
     served = timedelta(seconds=record.seconds("ser_time"))
     answered = outcome == "AGENT"
@@ -81,7 +83,7 @@ def _call(record: _Record, on: date, row: int, outcome: str) -> Call:
 
 
 class _Record:
-    """One record's columns, converted to their types."""
+    """Converts one record's columns to their types."""
 
     def __init__(self, fields: Mapping[str, str | None], line: int) -> None:
         self._fields = fields
@@ -95,7 +97,7 @@ class _Record:
     def text(self, column: str) -> str:
         value = self._fields.get(column)
         if not value:
-            raise self.wrong(column, "a text")
+            raise self.wrong(column, "text")
         return value
 
     def number(self, column: str) -> int:

@@ -1,14 +1,14 @@
 """Converts call records of any format to events.
 
-A record has the times at which its call started, queued, was answered and ended. Agent states are
-derived from them. An agent logs on at their first answer of a date, is in call from each answer to
-the end of that call, is ready while they have no call, and logs off when their last call of the
-date ends. An agent may have two calls at once. The answer of the second call then names the agent,
-and the IN_CALL names no call. The agent's service is that of the current call.
+A record has the times at which a call started, queued, was answered and ended. Agent states are
+derived from these times. An agent logs on at the first answer of a date and logs off when the last
+call of the date ends. In between, the agent is in a call from its answer to its end, and is ready
+between calls. An agent may have two calls at once. In that case, the second call's answer names the
+agent, but the second IN_CALL does not name a call. The agent's service is that of the current call.
 
-Ids depend on the records and on their target day, not on the clock. If a file is sent again in the
-same way, the server recognizes duplicates, however the times were shifted. Another day for
-``on_day`` makes other events and other calls.
+Ids depend on the records and their target day, not on the clock. If a file is sent again in the
+same way, the server recognizes the duplicates, no matter how the times were shifted. A different
+day for ``on_day`` produces different events and calls.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ Told = tuple[str, str, dict[str, object]]  # the last part of the id, the type, 
 
 
 class Call(NamedTuple):
-    """One inbound call. Its times are the clock times of the file until a ``Shift`` moves them.
+    """One inbound call. Its times are the clock times in the file until a ``Shift`` moves them.
 
-    ``dated`` is the file's date, ``day`` the target day of the call. ``row`` counts the date's
-    records from 1 to 99,999. ``ivr_seconds`` is the time in the voice response unit. ``agent`` is
-    None if the call was not answered or the agent is unknown.
+    ``dated`` is the record's date, and ``day`` is the call's target day. ``row`` numbers the
+    records of a date from 1 to 99,999. ``ivr_seconds`` is the time in the voice response unit.
+    ``agent`` is None if the call was not answered or the agent is unknown.
     """
 
     dated: date
@@ -52,7 +52,10 @@ class Call(NamedTuple):
 
     @property
     def session(self) -> str:
-        """The ``sessionId``: line and call id, unique within a date, and the date and day."""
+        """The ``sessionId``: the line and call id, the date, and the target day if it is different.
+
+        The line and call id are unique within a date.
+        """
         name = f"{self.line}-{self.call_id}-{self.dated}"
         return name if self.day == self.dated else f"{name}-{self.day}"
 
@@ -63,33 +66,35 @@ class Call(NamedTuple):
 
 
 class Shift(NamedTuple):
-    """Moves the days of a file ``days`` later, and converts clock times to instants."""
+    """Moves the dates of a file ``days`` later and converts clock times to instants."""
 
     days: timedelta
     instant: Callable[[datetime], datetime]
 
 
 def ending_at(calls: Sequence[Call], moment: datetime) -> Shift:
-    """The shift that moves the last event to ``moment`` (aware)."""
+    """Return the shift that moves the last event to ``moment``, which must have a time zone."""
     last = max((call.ended for call in calls), default=moment.replace(tzinfo=None))
     return Shift(timedelta(), lambda clock: moment.astimezone(UTC) - (last - clock))
 
 
 def on_day(calls: Sequence[Call], day: date, zone: ZoneInfo) -> Shift:
-    """The shift that moves the file's first date to ``day``, at the same clock times in ``zone``.
+    """Return the shift that moves the file's first date to ``day``.
 
-    A call keeps its durations if the zone's clocks change during it.
+    The clock times stay the same, in ``zone``. A call keeps its durations even if the zone's clocks
+    change during the call.
     """
     days = day - min((call.dated for call in calls), default=day)
     return Shift(days, lambda clock: (clock + days).replace(tzinfo=zone).astimezone(UTC))
 
 
 def events(calls: Sequence[Call], shift: Shift, source: str) -> list[CloudEvent]:
-    """Return the calls as events, in order of time and, at the same time, of cause.
+    """Return the calls as events, in order of time.
 
-    At the same time, calls in progress end before others start, queue and are answered, so an agent
-    is free before they answer the next call. A call of zero length still starts before it ends.
-    Each event's ``source`` is ``source`` and the file's date.
+    Events at the same time are in order of cause: calls in progress end before other calls start,
+    queue and are answered, so an agent is free before answering the next call. A call of zero
+    length still starts before it ends. The ``source`` of each event is the argument ``source``, a
+    slash, and the record's date.
     """
     placed = [_place(call, shift) for call in calls]
     steps = sorted(
@@ -112,8 +117,8 @@ def events(calls: Sequence[Call], shift: Shift, source: str) -> list[CloudEvent]
 
 
 def _place(call: Call, shift: Shift) -> Call:
-    # only the start is converted by the zone; the other times keep their distance from it, so that
-    # a change of the clocks does not stretch the wait
+    # only the start is converted; the other times keep their distance from it, so that a clock
+    # change does not lengthen the wait
     began = shift.instant(call.started)
 
     def at(clock: datetime) -> datetime:
@@ -157,7 +162,10 @@ def _tell(call: Call, step: Step, agents: _Agents) -> Iterator[Told]:
 
 
 class _Agents:
-    """The current calls of each agent, date by date, as the calls are converted in order."""
+    """Counts each agent's current and remaining calls per date while calls are converted.
+
+    The calls must be converted in order.
+    """
 
     def __init__(self, calls: Sequence[Call]) -> None:
         self._left = Counter((call.dated, call.agent) for call in calls if call.agent)
@@ -175,7 +183,7 @@ class _Agents:
             if self._open[call.dated, call.agent] == 1:
                 about = {"service": call.service, "direction": "INBOUND"}
                 data["call"] = named | about
-            # an IN_CALL with a second call would mean that the agent has left the first
+            # an IN_CALL with a second call would mean that the agent has left the first call
             yield name, kind, data
 
     def after_end(self, call: Call) -> Iterator[Told]:

@@ -1,4 +1,4 @@
-"""``connect.toml``: the configuration of a connector."""
+"""Reads ``connect.toml``, the configuration of a connector."""
 
 from __future__ import annotations
 
@@ -24,15 +24,16 @@ __all__ = [
 ]
 
 Kind = Literal["asterisk", "freeswitch", "livevox"]
-"""A kind of source: the name of its table."""
+"""A kind of source, which is also the name of its table."""
 
 
 class AsteriskTable(MappingConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The table ``[asterisk]``: the source and the configuration of the mapping.
+    """The table ``[asterisk]``, which configures the source and the mapping.
 
-    ``ami`` is ``HOST[:PORT]``. The secret is in ``ami_secret_file``, unless the environment
-    (``FLOORCAST_AMI_SECRET``) or the prompt gives it. If ``ami_tls`` is true, AMI uses TLS, and the
-    PBX's certificate must be signed by an authority of ``ami_ca_file`` or of the machine.
+    ``ami`` is ``HOST[:PORT]``. The secret is in ``ami_secret_file``, unless it comes from the
+    environment (``FLOORCAST_AMI_SECRET``) or the prompt. If ``ami_tls`` is true, AMI uses TLS. The
+    PBX's certificate must then be signed by an authority in ``ami_ca_file`` or, without that file,
+    by one that the machine trusts.
     """
 
     ami: str = ""
@@ -43,16 +44,16 @@ class AsteriskTable(MappingConfig, frozen=True, kw_only=True, forbid_unknown_fie
     queue_log: str = ""
 
     def mapping(self) -> MappingConfig:
-        """The configuration of the mapping."""
+        """Return the configuration of the mapping."""
         return _mapping(self)
 
 
 class FreeswitchTable(MappingConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The table ``[freeswitch]``: the source and the configuration of the mapping.
+    """The table ``[freeswitch]``, which configures the source and the mapping.
 
-    ``esl`` is ``HOST[:PORT]``. The password is in ``esl_password_file``, unless the environment
-    (``FLOORCAST_ESL_PASSWORD``) or the prompt gives it. With ``esl_user``, it is the password of
-    that user.
+    ``esl`` is ``HOST[:PORT]``. The password is in ``esl_password_file``, unless it comes from the
+    environment (``FLOORCAST_ESL_PASSWORD``) or the prompt. If ``esl_user`` is set, the password is
+    that user's.
     """
 
     source: str = "freeswitch"
@@ -61,17 +62,18 @@ class FreeswitchTable(MappingConfig, frozen=True, kw_only=True, forbid_unknown_f
     esl_password_file: str = ""
 
     def mapping(self) -> MappingConfig:
-        """The configuration of the mapping."""
+        """Return the configuration of the mapping."""
         return _mapping(self)
 
 
 class LivevoxTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The table ``[livevox]``: the server to follow and its login.
+    """The table ``[livevox]``, which configures the server to follow and the login.
 
-    ``from_url`` is the URL of the server. The password is in ``password_file``, unless the
-    environment (``FLOORCAST_PASSWORD``) or the prompt gives it; the API token in
-    ``api_token_file``, unless ``FLOORCAST_API_TOKEN`` gives it. ``source`` names the server in ids.
-    ``poll_seconds`` is the interval between requests for waiting calls; 0 disables them.
+    ``from_url`` is the server's URL. The password is in ``password_file``, unless it comes from the
+    environment (``FLOORCAST_PASSWORD``) or the prompt. The API token is in ``api_token_file``,
+    unless it comes from ``FLOORCAST_API_TOKEN``. ``source`` names the server in ids.
+    ``poll_seconds`` is the interval between requests for waiting calls, and 0 disables these
+    requests.
     """
 
     source: Annotated[str, Meta(min_length=1, max_length=1024)] = "livevox"
@@ -88,7 +90,10 @@ def _mapping(table: MappingConfig) -> MappingConfig:
 
 
 class ConnectFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The whole file. ``key_file`` can replace ``key``. Paths are relative to the file."""
+    """The contents of the file. ``key_file`` can replace ``key``.
+
+    Paths are relative to the file's folder.
+    """
 
     url: str = "http://127.0.0.1:8080"
     key: str = ""
@@ -118,10 +123,10 @@ AnyStruct = TypeVar("AnyStruct", bound=Struct)
 def read_connect_file(
     path: Path | None, given: Mapping[str, object], kind: Kind | None = None
 ) -> ConnectFile:
-    """Return the file's values, overridden by values given elsewhere, by name.
+    """Return the file's values. A value in ``given`` replaces the file's value with the same name.
 
-    Only the table of ``kind`` is used. Without a ``kind``, the file must have exactly one table.
-    Raises SettingError, which names the invalid member.
+    Only the table of ``kind`` is used. Without a ``kind``, the file must not have more than one
+    table. Raises SettingError, which names the invalid key.
     """
     table: dict[str, Any] = {}
     if path is not None:
@@ -148,14 +153,14 @@ def _only_kind(path: Path | None, table: Mapping[str, object]) -> Kind:
     if len(kinds) > 1:
         both = " and ".join(f"[{kind}]" for kind in kinds)
         raise SettingError(
-            f"{path} has {both}: say which with floorcast connect {kinds[0]} --config {path}; each"
-            " needs a process and a spool of its own"
+            f"{path} has {both}: choose one with floorcast connect {kinds[0]} --config {path}; each"
+            " needs its own process and spool"
         )
     return kinds[0] if kinds else "asterisk"
 
 
 def read_secret(file: str) -> str:
-    """The first line of a file. Raises SettingError."""
+    """Return the first line of a file. Raises SettingError."""
     try:
         lines = Path(file).read_text("utf-8").splitlines()
     except (OSError, ValueError) as error:

@@ -14,13 +14,13 @@ from floorcast.connectors.spool import Spool
 
 __all__ = ["Forwarder"]
 
-MAX_LOGGED_EVENTS = 20  # refused events logged individually; further ones are counted
+MAX_LOGGED_EVENTS = 20  # refused events that are logged individually; the others are only counted
 
 _log = structlog.get_logger("floorcast.connect")
 
 
 class Forwarder:
-    """Sends the events of the spool. Call ``wake`` when there are more."""
+    """Sends the events in the spool. Call ``wake`` after adding events."""
 
     def __init__(self, spool: Spool, health: Health) -> None:
         self._spool = spool
@@ -31,7 +31,7 @@ class Forwarder:
         self._is_away = False
 
     def wake(self) -> None:
-        """Send soon, because the spool has new events."""
+        """Signal that the spool has new events to send."""
         self._more.set()
 
     async def has_sent(self) -> None:
@@ -40,9 +40,9 @@ class Forwarder:
         await self._sent.wait()
 
     def waits(self, _seconds: float, why: str) -> None:
-        """Log once that the server is unavailable, until it responds again.
+        """Log that the server is unavailable, once per outage.
 
-        For ``Timing.waiting``.
+        This is the callback for ``Timing.waiting``.
         """
         if not self._is_away:
             self._is_away = True
@@ -58,7 +58,7 @@ class Forwarder:
             await self._more.wait()
 
     async def send_some(self, sender: AsyncSender) -> bool:
-        """Send one batch, if there is one. Returns whether there was."""
+        """Send the next batch. Returns False if there are no events to send."""
         upto, events = await asyncio.to_thread(self._spool.oldest, MAX_BATCH_EVENTS)
         if not events:
             return False

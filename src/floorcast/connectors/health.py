@@ -1,4 +1,4 @@
-"""The health of a connector: metrics for Prometheus on a separate port."""
+"""Serves a connector's metrics to Prometheus on a separate port."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ __all__ = ["Health"]
 
 
 class Health:
-    """The figures of one connector."""
+    """The metrics of one connector."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._connected = Gauge(
             "floorcast_connector_connected",
-            "1 while the connection is up: ami, queue_log, esl, floorcast.",
+            "1 while the connection named by the label is up, otherwise 0.",
             ["to"],
             registry=self._registry,
         )
         self._last_event = Gauge(
             "floorcast_connector_last_event_timestamp_seconds",
-            "When the source last said something, by its own clock.",
+            "Time of the source's last message, by the source's clock.",
             registry=self._registry,
         )
         self._unsent = Gauge(
@@ -34,7 +34,7 @@ class Health:
         )
         self._sent = Counter(
             "floorcast_connector_sent",
-            "Events that the server answered for.",
+            "Events that the server accepted or recognized as duplicates.",
             ["verdict"],
             registry=self._registry,
         )
@@ -45,7 +45,7 @@ class Health:
         )
         self._resyncs = Counter(
             "floorcast_connector_resyncs",
-            "How often the source's state was compared with what was believed.",
+            "Comparisons of the source's state with the connector's state.",
             registry=self._registry,
         )
         self._unreadable = Counter(
@@ -55,7 +55,7 @@ class Health:
         )
 
     def serve(self, port: int, host: str) -> tuple[WSGIServer, int]:
-        """Serve metrics on a port, 0 for any. Returns the server and the port."""
+        """Serve metrics on a port; 0 means any free port. Returns the server and the port."""
         server, _ = start_http_server(port, host, self._registry)
         return server, int(server.server_port)
 
@@ -68,7 +68,7 @@ class Health:
         self._connected.labels("floorcast").set(connected)
 
     def read(self, at: float) -> None:
-        """Note a message of the source, at this time by its clock."""
+        """Record the time of the source's last message, by the source's clock."""
         self._last_event.set(at)
 
     def unreadable(self) -> None:
@@ -76,7 +76,7 @@ class Health:
         self._unreadable.inc()
 
     def compared(self) -> None:
-        """Count a comparison of the source's state with the connector's."""
+        """Count a comparison of the source's state with the connector's state."""
         self._resyncs.inc()
 
     def spooled(self, unsent: int) -> None:
@@ -91,9 +91,9 @@ class Health:
         self._unsent.set(unsent)
 
     def value(self, name: str, **labels: str) -> float:
-        """The value of a metric; 0 if it was never set."""
+        """Return the value of a metric, or 0 if it was never set."""
         return self._registry.get_sample_value(name, labels) or 0.0
 
     def has(self, name: str, **labels: str) -> bool:
-        """Whether a figure of this name exists."""
+        """Return whether a metric with this name and these labels exists."""
         return self._registry.get_sample_value(name, labels) is not None

@@ -1,4 +1,4 @@
-"""The file of ``--record``: received data is appended to it."""
+"""Appends received data to the ``--record`` file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["RecordingFile"]
 
 
 class RecordingFile:
-    """Appends to ``path``, each piece flushed, or nothing if it is None."""
+    """Appends data to ``path`` and flushes each write. Writes nothing if ``path`` is None."""
 
     def __init__(self, path: Path | None) -> None:
         self._file = path.open("ab") if path else None

@@ -1,8 +1,8 @@
-"""A connector's state: one SQLite file with unsent events, open calls and agents, and the position.
+"""Stores a connector's state in one SQLite file: unsent events, open calls, agents and positions.
 
-One transaction has the new events, the changed rows, and the position after the items that they
-result from. A crash between two steps therefore loses nothing, and the server recognizes repeated
-events by their ids.
+A transaction stores new events, changed rows, and the position after the items that caused them. A
+crash between two transactions therefore loses nothing, and the server recognizes repeated events by
+their ids.
 """
 
 from __future__ import annotations
@@ -35,15 +35,14 @@ _decode = msgspec.json.Decoder(CloudEvent).decode
 
 
 class Spool:
-    """The file at ``path``, which is created if necessary.
+    """The spool file at ``path``, which is created if necessary.
 
-    Only one connector at a time may open it. Threads may share it.
-
-    Raises SettingError if the file cannot be used or is in use by another connector.
+    Only one connector at a time may open the file. Threads may share the spool. Raises SettingError
+    if the file cannot be used or another connector is using it.
     """
 
     def __init__(self, path: Path) -> None:
-        self._in_use = threading.Lock()  # the thread of a cancelled task continues to run
+        self._in_use = threading.Lock()  # because a cancelled task's thread continues to run
         try:
             self._connection = apsw.Connection(str(path))
             self._connection.set_busy_timeout(0)
@@ -54,7 +53,7 @@ class Spool:
             self._connection.set_busy_timeout(BUSY_MS)
             self._unsent = self._count()
         except apsw.BusyError:
-            raise SettingError(f"{path}: another connector uses this spool") from None
+            raise SettingError(f"{path}: another connector is using this spool") from None
         except apsw.Error as error:
             raise SettingError(f"{path} cannot be used as a spool: {error}") from None
 
@@ -69,7 +68,7 @@ class Spool:
         rows: Mapping[tuple[str, str], object],
         position: Mapping[str, str],
     ) -> None:
-        """Store all of this or nothing. A row that is None is deleted."""
+        """Store events, rows and positions in one transaction. A row that is None is deleted."""
         lines = [(_encode(event),) for event in events]
         gone = [key for key, row in rows.items() if row is None]
         kept = [(*key, _encode(row)) for key, row in rows.items() if row is not None]
@@ -83,7 +82,11 @@ class Spool:
             self._unsent += len(lines)
 
     def oldest(self, limit: int) -> tuple[int, list[CloudEvent]]:
-        """The events to send next, and the number of the last one."""
+        """Return the next events to send, at most ``limit``.
+
+        The first element of the result is the number of the last event, or 0 if there are no
+        events.
+        """
         query = "SELECT number, line FROM event ORDER BY number LIMIT ?"
         with self._in_use:
             rows: list[Any] = self._connection.execute(query, (limit,)).fetchall()
@@ -91,20 +94,20 @@ class Spool:
         return (int(rows[-1][0]) if rows else 0), events
 
     def sent(self, upto: int) -> None:
-        """Delete the events up to a number, which the server has received."""
+        """Delete the events up to the number ``upto``, because the server has received them."""
         with self._in_use, self._connection:
             self._connection.execute("DELETE FROM event WHERE number <= ?", (upto,))
             self._unsent -= self._connection.changes()
 
     def rows(self) -> list[tuple[str, str, bytes]]:
-        """The open items: kind, name and row of each."""
+        """Return the kind, name and contents of each open row."""
         return [
             (str(kind), str(name), bytes(row))
             for kind, name, row in self._connection.execute("SELECT kind, name, row FROM open")
         ]
 
     def position(self) -> dict[str, str]:
-        """The position, by the names of its parts."""
+        """Return the positions by name."""
         found = self._connection.execute("SELECT name, value FROM position")
         return {str(name): str(value) for name, value in found}
 

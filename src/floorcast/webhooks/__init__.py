@@ -1,1 +1,1 @@
-"""Webhooks: send events to receivers. Each webhook is a reader with a durable cursor."""
+"""Sends events to the receivers of webhooks. Each webhook is a reader with a durable cursor."""

@@ -1,7 +1,7 @@
-"""Resolves and checks the address of a webhook's receiver, for each connection.
+"""Resolves and checks the address of a webhook's receiver for each connection.
 
-The connection goes to the checked address, not to the name, so it is safe if the name resolves to
-another address a moment later.
+The connection uses the checked address instead of the name. It is therefore safe even if the name
+resolves to another address a moment later.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import cache, partial
 
 __all__ = ["AddressRefused", "Resolver", "is_public", "resolve", "system_resolver"]
 
-MAX_ADDRESSES = 64  # per name; further ones are ignored
+MAX_ADDRESSES = 64  # per name; further addresses are ignored
 MAX_LOOKUPS = 32  # names resolved at the same time
 
 Resolver = Callable[[str, int], Awaitable[list[str]]]
@@ -36,7 +36,7 @@ class AddressRefused(Exception):
 
 @cache
 def _threads() -> ThreadPoolExecutor:
-    # its own threads: a slow name server must not occupy the server's
+    # separate threads, because a slow name server must not occupy the server's threads
     return ThreadPoolExecutor(MAX_LOOKUPS, "webhook-names")
 
 
@@ -49,15 +49,15 @@ async def system_resolver(host: str, port: int) -> list[str]:
 
 
 def is_public(address: str) -> bool:
-    """Whether an address belongs to the public internet.
+    """Return whether an address belongs to the public internet.
 
     Private, shared, loopback, link-local (where clouds have their metadata), multicast, reserved
-    and unspecified addresses are not; an IPv6 address that contains an IPv4 address (mapped, 6to4,
-    NAT64, Teredo) is public if all of its parts are.
+    and unspecified addresses are not public. An IPv6 address that contains an IPv4 address (mapped,
+    6to4, NAT64, Teredo) is public if all of its parts are public.
     """
     try:
         parsed = ipaddress.ip_address(address)
-    except ValueError:  # with a scope: link-local
+    except ValueError:  # an address with a scope is link-local
         return False
     return all(map(_is_global, (parsed, *_embedded(parsed))))
 
@@ -92,16 +92,16 @@ async def resolve(
 ) -> list[str]:
     """Return the addresses of ``host`` to connect to, in the system's order.
 
-    Raises AddressRefused if any of them is not public, unless ``allow_private``: a name with a
-    public and a private address could be used to reach the private one. Raises OSError if the name
-    has no address.
+    Raises AddressRefused if any address is not public, unless ``allow_private`` is true. A name
+    with a public and a private address could otherwise be used to reach the private one. Raises
+    OSError if the name has no address.
     """
     found = list(dict.fromkeys(await resolver(host, port)))[:MAX_ADDRESSES]
     if not found:
         raise OSError(f"{host} has no address")
     if not allow_private and not all(map(is_public, found)):
         raise AddressRefused(
-            f"{host} has an address of a private network; set allow_private = true if the receiver"
+            f"{host} has an address in a private network; set allow_private = true if the receiver"
             " is in your own network"
         )
     return found

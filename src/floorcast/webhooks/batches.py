@@ -1,4 +1,4 @@
-"""Batches of events for webhooks, as CloudEvents.
+"""Reads batches of events for webhooks, as CloudEvents.
 
 A webhook reads one or more feeds of its client in the order of the log. Webhooks that read the same
 feeds with the same filter share batches. A batch ends where another one begins, so readers that
@@ -25,16 +25,16 @@ from floorcast.webhooks.floors import Floors
 __all__ = ["MAX_BATCH_EVENTS", "Batch", "Reading", "reading_of"]
 
 MAX_BATCH_EVENTS = 100
-BATCH_BYTES = 262_144  # of events per feed; a larger event is a batch of its own
-KEPT_BATCHES = 16  # per reading that several webhooks share
-KEPT_BYTES = 1 << 20  # at most, of these batches
+BATCH_BYTES = 262_144  # of events per feed; a larger event has its own batch
+KEPT_BATCHES = 16  # maximum per reading that several webhooks share
+KEPT_BYTES = 1 << 20  # maximum size of these batches
 
 
 class Batch(NamedTuple):
     """Up to ``MAX_BATCH_EVENTS`` events after one cursor, and the cursor after them.
 
-    ``at_head`` is true if no event followed when the batch was made. ``body`` is a CloudEvents
-    batch.
+    ``at_head`` is true if no event followed when the batch was made. ``body`` contains the events
+    as a CloudEvents batch.
     """
 
     events: tuple[Event, ...]
@@ -43,14 +43,14 @@ class Batch(NamedTuple):
     body: bytes = b""
 
     def up_to(self, end: int) -> Batch:
-        """Return the part of the batch up to a position. It must contain an event."""
+        """Return the part of the batch up to a position. That part must contain an event."""
         return _batch(tuple(one for one in self.events if one.position <= end), end, at_head=False)
 
 
 class Reading:
-    """The events of a client that webhooks with the same feeds and filter read.
+    """The events of a client, as read by webhooks with the same feeds and filter.
 
-    It includes only the alerts that name the webhook ``alerts_to``.
+    Alerts are included only if they name the webhook ``alerts_to``.
     """
 
     def __init__(
@@ -65,19 +65,22 @@ class Reading:
         self._floors = floors
         self._alerts_to = alerts_to
         self.kept: OrderedDict[int, Batch] = OrderedDict()
-        """Batches that several webhooks send, by the cursor before them."""
+        """Batches that several webhooks send. The key is the cursor before the batch."""
         self._kept_bytes = 0
         self.webhooks = 0
         """The number of webhooks that share this reading."""
 
     def head(self) -> int:
-        """Return the cursor of a reader that starts now. Raises as ``Floors.feed_of`` does."""
+        """Return the cursor of a reader that starts now.
+
+        Raises the same errors as ``Floors.feed_of``.
+        """
         return min(feed.through for feed, _ in self._readers())
 
     async def batch(self, cursor: int, end: int | None = None) -> Batch:
         """Return the next events after ``cursor``, up to the position ``end`` if it is given.
 
-        Raises as ``Floors.feed_of`` does.
+        Raises the same errors as ``Floors.feed_of``.
         """
         kept = self.kept.get(cursor)
         if kept is not None and (end is None or end == kept.through):
@@ -95,7 +98,7 @@ class Reading:
     async def wait(self, cursor: int, seconds: float) -> None:
         """Wait until an event may follow ``cursor``, for at most ``seconds``.
 
-        Raises as ``Floors.feed_of`` does.
+        Raises the same errors as ``Floors.feed_of``.
         """
         page = Page(b"", 0, cursor, at_head=True)
         waits = [
@@ -130,7 +133,8 @@ class Reading:
             (name, await feed.page(cursor, seen, MAX_BATCH_EVENTS, BATCH_BYTES))
             for (name, _), (feed, seen) in zip(self._feeds, self._readers(), strict=True)
         ]
-        reached = min(page.cursor for _, page in pages)  # another feed may have more after it
+        # After this position, a feed may have events that were not read.
+        reached = min(page.cursor for _, page in pages)
         found = list(merge(*(self._events(name, page) for name, page in pages)))
         fitting = [one for one in found if one.position <= reached]
         full = len(fitting) > MAX_BATCH_EVENTS

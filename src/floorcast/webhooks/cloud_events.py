@@ -1,4 +1,7 @@
-"""Encodes a feed's events as CloudEvents. Webhooks that read the same page share them."""
+"""Encodes a feed's events as CloudEvents.
+
+Webhooks that read the same page share the encoded events.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ _DATA = b'","datacontenttype":"application/json","data":'
 
 
 class Event(NamedTuple):
-    """An event: its position, its id, when the log recorded it (ticks), and its CloudEvent."""
+    """An event: its position, its id, the time when it was recorded (ticks), and its CloudEvent."""
 
     position: int
     id: str
@@ -42,7 +45,7 @@ _alert_decoder = msgspec.json.Decoder(_AlertEvent)
 
 
 def cloud_events(client: int, name: str, page: Page, floors: Floors) -> Sequence[Event]:
-    """Return the events of a page of the feed ``name``."""
+    """Return the events in a page of the feed ``name``."""
     key = ("cloudevents", name)
     made = page.built.get(key)
     if not isinstance(made, list):
@@ -51,7 +54,7 @@ def cloud_events(client: int, name: str, page: Page, floors: Floors) -> Sequence
 
 
 def is_alert_to(event: Event, webhook: str) -> bool:
-    """Whether an alert names the webhook."""
+    """Return whether an alert names the webhook."""
     return webhook in _alert_decoder.decode(event.body).data.to
 
 

@@ -1,6 +1,6 @@
 """A connection to a webhook's receiver.
 
-httptools parses the responses, as it parses the server's requests. Only the status and
+The responses are parsed by httptools, like the server's requests. Only the status and
 ``Retry-After`` are used. The body is read so that the connection can be reused. The connection is
 closed if the body exceeds ``MAX_RESPONSE_BYTES`` or does not end in time.
 """
@@ -14,17 +14,17 @@ import httptools
 
 __all__ = ["ClosedEarly", "Connection", "Reply", "RequestFailed"]
 
-MAX_RESPONSE_BYTES = 4096  # of a body; a longer one closes the connection
+MAX_RESPONSE_BYTES = 4096  # of a body; if it is longer, the connection is closed
 MAX_HEAD_BYTES = 32_768
 FIRST_FINAL = 200  # status; a 1xx response precedes the final one
 
 
 class RequestFailed(Exception):
-    """The request got no response. The message tells the operator why."""
+    """The request got no response. The message tells the operator the reason."""
 
 
 class Reply(NamedTuple):
-    """The status and the raw ``Retry-After`` of a response; empty if it has none."""
+    """The status of a response and its raw ``Retry-After``, which is empty if there is none."""
 
     status: int
     retry_after: str = ""
@@ -73,7 +73,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Parse a piece of the response."""
         if self._parser is None or self._ended.done():
-            self.abort()  # no request was sent
+            self.abort()  # no response is expected
             return
         if not self._reply.done():
             self._head_bytes += len(data)
@@ -92,20 +92,20 @@ class Connection(asyncio.Protocol):
             self._retry_after = value[:64].decode("latin-1")
 
     def on_headers_complete(self) -> None:
-        """Finish waiting for the head, unless it is that of a 1xx response."""
+        """Finish waiting for the head, unless the response is a 1xx response."""
         assert self._parser is not None
         status = self._parser.get_status_code()
         if status >= FIRST_FINAL and not self._reply.done():
             self._reply.set_result(Reply(status, self._retry_after))
 
     def on_body(self, body: bytes) -> None:
-        """Count the bytes of the body. Closes the connection if there are too many."""
+        """Count the bytes of the body, and close the connection if there are too many."""
         self._body_bytes += len(body)
         if self._body_bytes > MAX_RESPONSE_BYTES:
             self.abort()
 
     def on_message_complete(self) -> None:
-        """Finish reading."""
+        """Finish reading the response."""
         assert self._parser is not None
         if self._parser.get_status_code() >= FIRST_FINAL and not self._ended.done():
             self.usable = self.usable and self._parser.should_keep_alive()

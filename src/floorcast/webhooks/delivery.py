@@ -1,4 +1,4 @@
-"""The delivery of one webhook: reads batches and sends them one after the other."""
+"""Delivers the events of one webhook: reads batches and sends them one after the other."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ STATUS_GONE = 410
 class Delivery:
     """Sends the events of one webhook, starting at ``progress``.
 
-    ``save`` makes ``current()`` durable. ``may_send`` returns whether this node still holds the
-    right to send. ``dirty`` is true while some progress has not been saved.
+    ``save`` makes the result of ``current()`` durable. ``may_send`` returns whether this node still
+    has the right to send. ``dirty`` is true while there is unsaved progress.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Delivery:
         self.progress = progress
         self.dirty = False
         self.waiting_since = 0
-        """The recording time of the oldest known undelivered event, in ticks; 0: none."""
+        """The time when the oldest known undelivered event was recorded, in ticks, or 0."""
         self.reading = reading
         self._around = around
         self._save = save

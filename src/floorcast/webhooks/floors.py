@@ -1,4 +1,4 @@
-"""The port by which webhooks read floors."""
+"""The port through which webhooks read floors."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ __all__ = ["Floors"]
 
 
 class Floors(Protocol):
-    """The floors of this node, as webhooks read them."""
+    """The floors of this node, as read by webhooks."""
 
     @property
     def log(self) -> EventLog:
-        """The log."""
+        """The event log."""
         ...
 
     @property
     def token_secret(self) -> bytes:
-        """The secret of the installation's tokens."""
+        """The secret with which this installation makes tokens."""
         ...
 
     def feed_of(self, client: int, name: FeedName) -> Feed:

@@ -1,6 +1,6 @@
-"""Sends HTTP requests to a webhook's receiver, one at a time, and keeps the connection open.
+"""Sends HTTP requests to a webhook's receiver, one at a time, over a connection that stays open.
 
-The connection goes to a checked address. Redirects are not followed.
+The address of each connection has been checked. Redirects are not followed.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ MAX_TRIES = 4  # addresses per name
 
 @dataclass(frozen=True)
 class HttpTuning:
-    """Time limits in seconds, and the parts that tests replace."""
+    """Time limits in seconds, and a resolver that tests replace."""
 
-    connect: float = 5.0  # resolving, connecting and TLS
+    connect: float = 5.0  # for the name lookup, the connection and TLS
     total: float = 15.0  # from the start to the response's head
     body: float = 1.0  # from the head to the end of the body
-    age: float = 300.0  # of a connection, before it is replaced and its address checked again
-    idle: float = 30.0  # after which an unused connection is not reused
+    age: float = 300.0  # of a connection before it is replaced and its address is checked again
+    idle: float = 30.0  # since the last use; after that, a connection is not reused
     resolver: Resolver = system_resolver
 
 
@@ -37,7 +37,7 @@ class HttpTuning:
 def tls_context() -> ssl.SSLContext:
     """Return a TLS context for clients, which verifies certificates and host names.
 
-    Do not change it.
+    Do not change the context, because all callers share it.
     """
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -45,7 +45,7 @@ def tls_context() -> ssl.SSLContext:
 
 
 class HttpClient:
-    """The connection of one webhook. Its requests must not overlap."""
+    """Sends the requests of one webhook, which must not overlap."""
 
     def __init__(
         self,
@@ -70,8 +70,8 @@ class HttpClient:
     async def post(self, headers: Mapping[str, str], body: bytes) -> Reply:
         """Send a request and return the response.
 
-        Raises AddressRefused if the host's address is not allowed, and RequestFailed if there is no
-        response in time, or none that is valid HTTP.
+        Raises AddressRefused if the host's address is not allowed. Raises RequestFailed if no valid
+        HTTP response arrives in time.
         """
         head = self._head + b"".join(
             f"{name}: {value}\r\n".encode() for name, value in headers.items()
@@ -96,7 +96,7 @@ class HttpClient:
         if kept is not None and kept.usable and self._is_fresh(loop.time()):
             try:
                 return await self._ask(kept, request)
-            except ClosedEarly:  # the receiver closed it while we wrote: try a new connection
+            except ClosedEarly:  # the receiver closed it during the write: try a new connection
                 self.close()
         self.close()
         self._connection = await self._connect()
@@ -107,7 +107,7 @@ class HttpClient:
             raise RequestFailed("the connection was closed before the response") from error
 
     def _is_fresh(self, now: float) -> bool:
-        """Whether the connection can be used for another request."""
+        """Return whether the connection can be used for another request."""
         return now - self._used < self._tuning.idle and now - self._made < self._tuning.age
 
     async def _ask(self, connection: Connection, request: bytes) -> Reply:
@@ -133,7 +133,7 @@ class HttpClient:
             raise RequestFailed(f"no connection: {error}"[:200]) from error
 
     async def _first_of(self, addresses: list[str]) -> Connection:
-        """Connect to the first address that accepts.
+        """Connect to the first address that accepts the connection.
 
         Each address gets an equal share of the time.
         """

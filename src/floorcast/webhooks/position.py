@@ -1,4 +1,4 @@
-"""The position of a webhook in its client's log."""
+"""A webhook's position in its client's log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["WebhookPosition"]
 
 
 class WebhookPosition:
-    """A cursor that tokens make durable. ``cursor`` is None until ``begin``.
+    """A cursor that can be stored as a token. ``cursor`` is None until ``begin`` is called.
 
     ``at_head`` is true if no event followed the cursor when it was set.
     """
@@ -25,9 +25,9 @@ class WebhookPosition:
         self._now = now
 
     async def begin(self, token: str) -> int:
-        """Start at a token, or at the present if it is empty. Returns the cursor.
+        """Start at a token, or at the present if the token is empty. Returns the cursor.
 
-        Raises as the methods of ``Floors`` do.
+        Raises the same errors as the methods of ``Floors``.
         """
         if not token:
             self.cursor, self.at_head = self._reading.head(), True
@@ -53,7 +53,7 @@ class WebhookPosition:
         return decode(self._reading.client, token, self._floors.token_secret).ticks
 
     def is_complete(self) -> bool:
-        """Whether the feeds still have every event after the cursor."""
+        """Return whether the feeds still have every event after the cursor."""
         assert self.cursor is not None
         log, client = self._floors.log, self._reading.client
         entry, head = entry_of(self.cursor), log.head(client).number

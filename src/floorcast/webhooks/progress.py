@@ -1,7 +1,7 @@
-"""The progress of a webhook, as the key-value store holds it, and its changes.
+"""The progress of a webhook in the key-value store, and the functions that change it.
 
 The functions are pure. Times are in ticks. A command changes a webhook by writing its progress with
-the next ``order``. The sending node then adopts it.
+the next ``order``. The node that sends the webhook then adopts this progress.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ __all__ = [
 BUCKET: Final = "webhooks"
 FIRST_DELIVERY_RETRY_SECONDS = 1.0  # doubled with each retry
 MAX_DELIVERY_RETRY_SECONDS = 300.0  # between two attempts
-LONGEST_RETRY_AFTER = 3_600.0  # seconds; a receiver cannot ask for more
+LONGEST_RETRY_AFTER = 3_600.0  # seconds; a receiver cannot ask for a longer pause
 PATIENCE = 24 * 3_600 * TICKS_PER_SECOND  # ticks of failures before a webhook is suspended
-SHOWN_CHARS = 300  # of a reason, in the output of the command
+SHOWN_CHARS = 300  # of a reason, in the command's output
 
 
 class Progress(Struct, frozen=True, omit_defaults=True):
@@ -87,13 +87,16 @@ def all_progress(kv: KeyValueStore, client: int) -> Mapping[str, bytes]:
 
 
 def webhook_id(client: int, name: str, secret: bytes) -> str:
-    """Return the id of a webhook in ``/metrics``. It reveals neither the client nor the name."""
+    """Return a webhook's id in ``/metrics``. It reveals neither the client nor the name."""
     said = key_of(client, name).encode()
     return blake2b(said, digest_size=6, key=secret[:64], person=b"webhook-id").hexdigest()
 
 
 def delivered(progress: Progress, events: int, now: int) -> Progress:
-    """Return the progress after a delivered batch. ``token`` is updated when it is saved."""
+    """Return the progress after a batch was delivered.
+
+    ``token`` is updated when the progress is saved.
+    """
     return structs.replace(
         progress,
         reason="",
@@ -109,9 +112,10 @@ def delivered(progress: Progress, events: int, now: int) -> Progress:
 def failed(
     progress: Progress, why: str, now: int, chance: float, retry_after: float = 0.0
 ) -> Progress:
-    """Return the progress after a failed attempt: retried later, or suspended.
+    """Return the progress after a failed attempt.
 
-    ``chance`` is a random number from 0 to 1, which spreads the retries of many webhooks.
+    The webhook is retried later or suspended. ``chance`` is a random number from 0 to 1 that
+    spreads the retries of many webhooks.
     """
     since = progress.since or now
     tried = structs.replace(
@@ -122,7 +126,7 @@ def failed(
         failures=progress.failures + 1,
     )
     if now - since >= PATIENCE:
-        return suspended(tried, f"no success for 24 hours; the last failure: {why}")
+        return suspended(tried, f"no delivery for 24 hours; the last failure: {why}")
     pause = min(
         MAX_DELIVERY_RETRY_SECONDS, FIRST_DELIVERY_RETRY_SECONDS * 2.0 ** min(progress.tries, 16)
     ) * (0.5 + chance / 2)
@@ -133,7 +137,7 @@ def failed(
 def suspended(progress: Progress, why: str) -> Progress:
     """Return the progress of a webhook that sends nothing until it is resumed.
 
-    It keeps its position.
+    The webhook keeps its position.
     """
     return structs.replace(
         progress,
@@ -145,9 +149,9 @@ def suspended(progress: Progress, why: str) -> Progress:
 
 
 def resumed(progress: Progress, token: str | None = None) -> Progress:
-    """Return the progress after a command: retried at once, from ``token`` if it is given.
+    """Return the progress after a command has resumed the webhook, from ``token`` if it is given.
 
-    An empty token skips all events up to now.
+    The next attempt is made at once. An empty token skips all events up to now.
     """
     moved = token is not None
     return structs.replace(
@@ -164,7 +168,7 @@ def resumed(progress: Progress, token: str | None = None) -> Progress:
 
 
 def retry_after_seconds(header: str, now: int) -> float:
-    """Return the seconds of a ``Retry-After`` header, or 0 if it is absent or malformed."""
+    """Return the seconds in a ``Retry-After`` header, or 0 if the header is absent or malformed."""
     text = header.strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])

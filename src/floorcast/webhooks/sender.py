@@ -1,4 +1,4 @@
-"""The webhooks of one client, on the node that holds the client's lease."""
+"""Sends the webhooks of one client, on the node that holds the client's lease."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from floorcast.webhooks.surroundings import Surroundings
 
 __all__ = ["ClientSender"]
 
-KEEP_SECONDS = 5.0  # between two writes; a crash repeats the events of this time
+KEEP_SECONDS = 5.0  # between two writes; after a crash, events of this time are sent again
 SHUTDOWN_SECONDS = 3.0  # limit for the last write
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -31,8 +31,8 @@ _log = structlog.stdlib.get_logger(__name__)
 class ClientSender:
     """Keeps a delivery running for each webhook that ``declared`` returns.
 
-    Progress is written in batches and requires the lease. A node that has lost the lease cannot
-    write.
+    Progress is written in batches. A write requires the lease, so a node that has lost the lease
+    cannot write.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class ClientSender:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._readings: WeakValueDictionary[object, Reading] = WeakValueDictionary()
         self._writing = asyncio.Lock()
-        self._version: int | None = None  # None: not read yet
+        self._version: int | None = None  # None until it is read
 
     async def run(self) -> None:
         """Send until cancelled, then write the progress."""
@@ -136,7 +136,7 @@ class ClientSender:
     async def _keep(self, deliveries: Sequence[Delivery]) -> None:
         """Write the progress of these deliveries, except those that a command has changed.
 
-        Raises Unavailable if the store cannot be written, or the lease is lost.
+        Raises Unavailable if the store cannot be written or the lease is lost.
         """
         async with self._writing:
             try:

@@ -1,4 +1,4 @@
-"""All webhooks of a node, with one lease for each client that has webhooks."""
+"""Sends all webhooks of a node, with one lease for each client that has webhooks."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class WebhookState(NamedTuple):
 
 
 class Webhooks:
-    """Sends the webhooks of the clients that this node ``serves``.
+    """Sends the webhooks of the clients for which ``serves`` returns true.
 
-    ``holder`` names the node in leases; see ``Lease``.
+    ``holder`` names this node in leases, as described in ``Lease``.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Webhooks:
         self._ending: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
-        """Start sending, and follow changes of the site."""
+        """Start sending, and follow changes to the site."""
         self._site.on_change(self._changed)
         self._follow()
 
@@ -71,7 +71,7 @@ class Webhooks:
         self._senders.clear()
 
     def states(self) -> Iterator[WebhookState]:
-        """Return the state of each webhook that this node sends now."""
+        """Yield the state of each webhook that this node sends now."""
         now, secret = self._around.now(), self._around.floors.token_secret
         for client, sender in self._senders.items():
             for name, delivery in sender.deliveries.items():
@@ -89,9 +89,9 @@ class Webhooks:
         self._follow()
 
     def _follow(self) -> None:
-        """Run a sender for each client that has webhooks or had some."""
+        """Run a sender for each client that has webhooks or had webhooks before."""
         wanted = {one.id for one in self._site.clients.values() if one.webhooks}
-        with contextlib.suppress(FloorcastError):  # progress of removed webhooks is deleted later
+        with contextlib.suppress(FloorcastError):  # removed webhooks' progress is deleted later
             wanted |= {int(key.partition(".")[0]) for key in self._kv.items(BUCKET)}
         for client in self._tasks.keys() - wanted:
             self._end(client)

@@ -1,7 +1,7 @@
-"""Signs webhook requests by the Standard Webhooks specification, version 1.
+"""Signs webhook requests according to version 1 of the Standard Webhooks specification.
 
 The signature is the HMAC-SHA256 of ``{id}.{timestamp}.{body}``. If a webhook has two secrets, the
-header holds one signature for each.
+header has one signature for each secret.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ WHSEC_PREFIX = "whsec_"
 
 
 def signing_key(secret: str) -> bytes:
-    """Return the key of a secret, which is ``whsec_`` and base64. Raises ValueError."""
+    """Return the key in a secret, which is ``whsec_`` followed by base64. Raises ValueError."""
     if not secret.startswith(WHSEC_PREFIX):
-        raise ValueError(f"a secret starts with {WHSEC_PREFIX}")
+        raise ValueError(f"a secret must start with {WHSEC_PREFIX}")
     text = secret.removeprefix(WHSEC_PREFIX)
     return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
 
@@ -38,7 +38,10 @@ def signature(keys: Sequence[bytes], message_id: str, timestamp: int, body: byte
 
 
 def message_id(client: int, name: str, first: str, last: str) -> str:
-    """Return the ``webhook-id`` of a batch from ``first`` to ``last``, equal for every attempt."""
+    """Return the ``webhook-id`` of a batch from ``first`` to ``last``.
+
+    It is the same for every attempt to send the batch.
+    """
     said = f"{client} {name} {first} {last}".encode()
     return "msg_" + blake2b(said, digest_size=16).hexdigest()
 

@@ -19,10 +19,10 @@ class DeliveryTuning:
     """Times of a delivery, in seconds."""
 
     gather: float = 1.0  # between two requests, unless 100 events are waiting
-    quiet: float = 60.0  # wait for an event before the next check
+    quiet: float = 60.0  # maximum wait for an event before the next check
     refresh: float = 600.0  # between two writes of a position that does not change
     unavailable: float = 2.0  # before another try when the floor or the store is unavailable
-    look: float = 1.0  # between two checks for commands and changes of the site
+    look: float = 1.0  # between two checks for commands and changes to the site
     http: HttpTuning = field(default_factory=HttpTuning)
 
 
@@ -30,9 +30,7 @@ class DeliveryTuning:
 class Surroundings:
     """The resources shared by the deliveries of a node.
 
-    ``chance`` returns random numbers from 0 to 1.
-
-    ``tls`` is called for the first webhook over HTTPS.
+    ``chance`` returns random numbers from 0 to 1. ``tls`` is called only for webhooks over HTTPS.
     """
 
     floors: Floors

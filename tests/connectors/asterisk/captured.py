@@ -1,4 +1,4 @@
-"""Two captures of a real Asterisk, read by AMI, by the queue log, or by both."""
+"""Two captures of a real Asterisk, for reading through AMI, the queue log, or both."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def frames(version: str) -> tuple[Frame, ...]:
 
 @cache
 def lines(version: str) -> tuple[str, ...]:
-    """The queue log's lines."""
+    """Return the lines of the queue log."""
     return tuple((FOLDER / f"queue_log-{version}.txt").read_text("utf-8").splitlines())
 
 
 def items(version: str, way: str) -> list[Item]:
-    """The input in order of time. A line comes after AMI's frames of the same second."""
+    """Return the input in order of time. Each line follows AMI's frames of the same second."""
     found: list[tuple[float, Origin, Sign]] = []
     if way != "log":
         events = AmiEvents()
@@ -54,6 +54,6 @@ def items(version: str, way: str) -> list[Item]:
 
 
 def as_json(events: list[CloudEvent]) -> list[dict[str, Any]]:
-    """Events as the server reads them."""
+    """Return events as the server reads them."""
     found: list[dict[str, Any]] = msgspec.json.decode(msgspec.json.encode(events))
     return found

@@ -1,4 +1,4 @@
-"""A manager interface controlled by the test."""
+"""A manager interface that the test controls."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ class FakeAmi:
         self.entries: list[Frame] = []
         self.channels: list[Frame] = []
         self.denied: set[str] = set()
-        self.says_before: dict[str, list[Frame]] = {}  # events by the action that they follow
+        self.says_before: dict[
+            str, list[Frame]
+        ] = {}  # events to send before the reply to an action
         self.queue_status = "TIMEOUT"
         self.actions: list[str] = []
         self.logins = 0

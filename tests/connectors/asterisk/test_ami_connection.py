@@ -1,4 +1,4 @@
-"""The connection to a manager interface."""
+"""Tests of the connection to a manager interface."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def next_event(heard: Heard, name: str) -> Frame | Unreadable:
 
 
 def test_events_and_lists() -> None:
-    """Events are in order, an action gets its whole list, and invalid frames are reported."""
+    """Events arrive in order, an action gets its whole list, and invalid frames are reported."""
 
     async def main() -> None:
         async with serving() as ami:
@@ -60,7 +60,10 @@ def test_events_and_lists() -> None:
 
 
 def test_a_wrong_secret_is_told_from_an_asterisk_that_is_away() -> None:
-    """The first error is final, the second is retried. Neither shows the secret."""
+    """A wrong secret raises BadCredentials, and an unreachable Asterisk raises Unavailable.
+
+    Neither error shows the secret.
+    """
 
     async def main() -> None:
         async with serving() as ami:
@@ -75,7 +78,7 @@ def test_a_wrong_secret_is_told_from_an_asterisk_that_is_away() -> None:
 
 
 def test_a_connection_that_breaks_ends_what_was_asked() -> None:
-    """Pending actions and reading end."""
+    """A broken connection ends both the pending actions and the reading task."""
 
     async def silent(
         reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ami: FakeAmi
@@ -102,7 +105,7 @@ def test_a_connection_that_breaks_ends_what_was_asked() -> None:
 
 
 def test_tls_needs_a_certificate_of_the_host_from_somebody_who_is_trusted(tmp_path: Path) -> None:
-    """A certificate of an unknown authority or another host is refused before the login."""
+    """A certificate from an unknown authority or for another host is refused before the login."""
     authority, ca_file = trustme.CA(), tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(ca_file)
 

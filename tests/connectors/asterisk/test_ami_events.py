@@ -1,4 +1,4 @@
-"""AMI events, translated to signs."""
+"""Tests that convert AMI events to signs."""
 
 from __future__ import annotations
 
@@ -68,12 +68,15 @@ CALL = {"Timestamp": "5.25", "Uniqueid": "1.0", "Queue": "sales", "MemberName": 
     ],
 )
 def test_each_event_has_its_sign(frame: Frame, sign: Sign | None) -> None:
-    """Ring times are in ms. An event without a time has the time of its arrival."""
+    """Each event gives the expected sign.
+
+    Ring times are in ms. An event without a time has the time of its arrival.
+    """
     assert AmiEvents("DID", "Sale").sign(frame, 9.0) == sign
 
 
 def test_an_exit_by_key_is_the_one_that_nothing_announces() -> None:
-    """QueueCallerAbandon also follows a timeout, so the reason is still unknown then."""
+    """QueueCallerAbandon may also announce a timeout, so it leaves the reason unknown."""
     events = AmiEvents()
     leave = {"Event": "QueueCallerLeave", **CALL}
     assert events.sign({"Event": "QueueCallerAbandon", **CALL}, 9.0) is None
@@ -82,14 +85,14 @@ def test_an_exit_by_key_is_the_one_that_nothing_announces() -> None:
 
 
 def test_an_event_that_lacks_its_members_cannot_be_read() -> None:
-    """The error names the missing member."""
+    """An event without a required member raises an error that names the member."""
     with pytest.raises(Unreadable, match="QueueCallerJoin without Uniqueid"):
         AmiEvents().sign({"Event": "QueueCallerJoin", "Queue": "q"}, 9.0)
 
 
 @st.composite
 def damaged(draw: st.DrawFn) -> Frame:
-    """A captured frame with members missing or exchanged."""
+    """Return a captured frame in which members are missing or exchanged."""
     frame = dict(draw(st.sampled_from(frames("22.10.1"))))
     for name in draw(st.lists(st.sampled_from(sorted(frame)), max_size=3)):
         value = draw(st.sampled_from(["", "1795813658.0", "-1", "9" * 40, "nan", "Anna Sales"]))
@@ -102,7 +105,7 @@ def damaged(draw: st.DrawFn) -> Frame:
 
 @given(st.lists(damaged(), max_size=80))
 def test_no_frame_ends_the_connector(found: list[Frame]) -> None:
-    """Frames may come in any order, with anything missing."""
+    """Frames may come in any order, and any of their members may be missing."""
     events, mapping = (
         AmiEvents("DID", "Sale"),
         Mapping(MappingConfig(), ASTERISK, State(), hangups=True),

@@ -1,4 +1,4 @@
-"""The tables of ``--check``."""
+"""Tests of the tables that ``--check`` prints."""
 
 from __future__ import annotations
 

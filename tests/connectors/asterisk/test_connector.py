@@ -1,4 +1,4 @@
-"""The whole connector, between a simulated manager interface and a simulated intake."""
+"""Tests of a whole connector between a simulated manager interface and a simulated intake."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ HASTY = Timing(patience=1e9, chance=lambda: 0.05)
 async def connected(
     intake: Intake, source: Source, folder: Path, health: Health | None = None
 ) -> AsyncIterator[asyncio.Task[None]]:
-    """A running connector, whose task is killed at the end."""
+    """Run a connector, and kill its task at the end."""
     with Spool(folder / "spool.db") as spool:
         connector = AsteriskConnector(
             source, MappingConfig(), spool, health or Health(), tuning=TUNING
@@ -69,7 +69,10 @@ def gone(caller: str, at: float) -> Frame:
 
 
 def test_what_happens_is_sent_and_forgotten(tmp_path: Path) -> None:
-    """Members are sent at once, calls as they come. The spool is empty once the server has them."""
+    """Members are sent at once, and calls as they happen.
+
+    The spool is empty once the server has accepted the events.
+    """
 
     async def main(ami: FakeAmi, intake: Intake) -> None:
         ami.members = [{"Queue": "sales", "Name": "Anna", "Location": "PJSIP/1", "Status": "1"}]
@@ -90,7 +93,7 @@ def test_what_happens_is_sent_and_forgotten(tmp_path: Path) -> None:
 
 
 def test_a_channel_is_asked_why_its_caller_left(tmp_path: Path) -> None:
-    """No event has the reason."""
+    """No event says why a caller left, so the connector queries the channel."""
 
     async def main(ami: FakeAmi, intake: Intake) -> None:
         ami.queue_status = "LEAVEEMPTY"
@@ -106,9 +109,9 @@ def test_a_channel_is_asked_why_its_caller_left(tmp_path: Path) -> None:
 
 
 def test_a_lost_connection_is_made_up_for(tmp_path: Path) -> None:
-    """A call that ended meanwhile is over, and one that began has its join time.
+    """A call that ended during the outage is ended, and a new call has its original join time.
 
-    Both count once.
+    Both calls count once.
     """
 
     async def main(ami: FakeAmi, intake: Intake) -> None:
@@ -128,7 +131,10 @@ def test_a_lost_connection_is_made_up_for(tmp_path: Path) -> None:
 
 
 def test_what_is_said_while_the_state_is_asked_for_comes_after_it(tmp_path: Path) -> None:
-    """The list is older than the event: Anna's telephone was away then and is back now."""
+    """An event that arrives during a query counts after the older list.
+
+    Anna's telephone was unreachable according to the list, and is back now.
+    """
 
     async def main(ami: FakeAmi, intake: Intake) -> None:
         anna = {"Queue": "sales", "Name": "Anna", "Location": "PJSIP/1", "Membership": "static"}
@@ -146,7 +152,7 @@ def test_what_is_said_while_the_state_is_asked_for_comes_after_it(tmp_path: Path
 
 
 def test_nothing_that_is_said_ends_the_connector(tmp_path: Path) -> None:
-    """Unreadable input is counted and shown once for each kind. The next call is read."""
+    """Unreadable input is counted and logged once for each kind. The next call is read normally."""
 
     async def main(ami: FakeAmi, intake: Intake) -> None:
         log, health, now = tmp_path / "queue_log", Health(), time.time()
@@ -169,7 +175,7 @@ def test_nothing_that_is_said_ends_the_connector(tmp_path: Path) -> None:
 
 
 def test_a_killed_connector_goes_on(tmp_path: Path) -> None:
-    """The next connector sends what was read but not sent, and knows the open calls."""
+    """The next connector sends events that were read but not sent, and knows the open calls."""
 
     async def main(ami: FakeAmi, intake: Intake) -> None:
         busy = Answer(503, {"code": 101, "message": "busy"})
@@ -192,7 +198,10 @@ def test_a_killed_connector_goes_on(tmp_path: Path) -> None:
 
 
 def test_the_queue_log_fills_in_while_ami_is_away(tmp_path: Path) -> None:
-    """The log's lines count at once. While AMI is connected, they are duplicates of its events."""
+    """Lines of the queue log count at once while AMI is disconnected.
+
+    While AMI is connected, the lines are duplicates of its events.
+    """
 
     async def main(ami: FakeAmi, intake: Intake) -> None:
         log = tmp_path / "queue_log"
@@ -236,7 +245,7 @@ def test_a_wrong_secret_ends_the_connector(tmp_path: Path) -> None:
 
 
 def test_a_right_that_is_missing_is_waited_for(tmp_path: Path) -> None:
-    """After manager.conf is corrected, the connector needs no restart."""
+    """The connector needs no restart after manager.conf is corrected."""
 
     async def main(ami: FakeAmi, intake: Intake) -> None:
         ami.denied = {"QueueStatus"}
@@ -250,7 +259,7 @@ def test_a_right_that_is_missing_is_waited_for(tmp_path: Path) -> None:
 
 
 def test_a_wrong_ingest_key_ends_the_connector(tmp_path: Path) -> None:
-    """The events stay in the spool."""
+    """A wrong ingest key ends the connector, and the events stay in the spool."""
 
     async def main(ami: FakeAmi, intake: Intake) -> None:
         intake.answers.append(Answer(401, {"code": 300, "message": "no such key"}))
@@ -267,7 +276,7 @@ def test_a_wrong_ingest_key_ends_the_connector(tmp_path: Path) -> None:
 
 
 def run(main: Callable[[FakeAmi, Intake], Any]) -> None:
-    """The connector between a new manager interface and a new intake."""
+    """Run a connector between a new manager interface and a new intake."""
 
     async def between(intake: Intake) -> None:
         async with serving() as ami:

@@ -1,4 +1,4 @@
-"""AMI frames, however the network splits them."""
+"""Tests that read AMI frames regardless of how the network splits them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BYTES = gzip.decompress((FOLDER / "ami-16.28.txt.gz").read_bytes()) + b"\n\n"
 
 @given(st.lists(st.integers(0, 20_000), max_size=20), st.booleans())
 def test_chunks_do_not_matter(cuts: list[int], windows: bool) -> None:
-    """Line endings do not matter either."""
+    """Neither the split of the bytes nor the line endings change the frames."""
     data = BYTES[:20_000].replace(b"\n", b"\r\n" if windows else b"\n")
     places = [0, *sorted(cut for cut in cuts if cut < len(data)), len(data)]
     reader = FrameReader()
@@ -28,7 +28,7 @@ def test_chunks_do_not_matter(cuts: list[int], windows: bool) -> None:
 
 @given(st.lists(st.binary(max_size=200), max_size=20))
 def test_no_bytes_end_the_connector(chunks: list[bytes]) -> None:
-    """Anything other than a frame is returned as unreadable."""
+    """Bytes that are not a frame are returned as unreadable."""
     reader = FrameReader()
     for chunk in [*chunks, b"\n\n"]:
         for frame in reader.feed(chunk):
@@ -36,7 +36,7 @@ def test_no_bytes_end_the_connector(chunks: list[bytes]) -> None:
 
 
 def test_a_frame_without_an_end_is_given_up() -> None:
-    """Memory is bounded, and the following frames are read."""
+    """A frame without an end uses bounded memory, and the following frames are read."""
     reader = FrameReader()
     (found,) = reader.feed(b"x" * (MAX_FRAME_BYTES + 1))
     assert isinstance(found, Unreadable)
@@ -44,6 +44,6 @@ def test_a_frame_without_an_end_is_given_up() -> None:
 
 
 def test_channel_variables_keep_their_names() -> None:
-    """Each variable has its own line, all with the name ChanVariable."""
+    """Each variable has its own line, and every such line has the name ChanVariable."""
     (frame,) = FrameReader().feed(b"Event: A\r\nChanVariable: DID=1\r\nChanVariable: X=2\r\n\r\n")
     assert frame == {"Event": "A", "ChanVariable:DID": "1", "ChanVariable:X": "2"}

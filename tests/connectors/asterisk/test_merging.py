@@ -1,4 +1,4 @@
-"""Two channels that report the same signs."""
+"""Tests of two sources that report the same signs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def join(at: float, caller: str = "1.0") -> Sign:
 
 
 def test_a_sign_counts_once() -> None:
-    """The first channel counts, whichever it is. The next equal sign counts again."""
+    """The first source to report a sign counts. The next equal sign counts again."""
     both = SignMerger()
     assert both.is_new(Origin.AMI, join(10.7))
     assert not both.is_new(Origin.QUEUE_LOG, join(10.0))
@@ -24,7 +24,7 @@ def test_a_sign_counts_once() -> None:
 
 
 def test_one_channel_alone_counts_each() -> None:
-    """A sign that only one channel reports is never taken for another."""
+    """A sign that only one source reports is never mistaken for another."""
     both = SignMerger()
     assert all(both.is_new(Origin.AMI, join(at)) for at in (1.0, 1.5, 2.0))
     gone = HungUp(at=1.0, channel="1.0")
@@ -32,7 +32,7 @@ def test_one_channel_alone_counts_each() -> None:
 
 
 def test_what_the_other_channel_missed_is_not_made_up_for_later() -> None:
-    """A sign from long ago is a different one."""
+    """A sign reported much later is a different sign."""
     both = SignMerger()
     assert both.is_new(Origin.AMI, join(10.0))
     assert both.is_new(Origin.QUEUE_LOG, join(10.0 + APART + 1))
@@ -41,7 +41,7 @@ def test_what_the_other_channel_missed_is_not_made_up_for_later() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 500), st.sampled_from("abc")), max_size=60))
 def test_the_log_adds_nothing_to_ami(found: list[tuple[int, str]]) -> None:
-    """Each line of the log follows AMI's event, with its time rounded down."""
+    """Each line of the log follows AMI's event and has the same time, rounded down."""
     both = SignMerger()
     for at, caller in sorted(found):
         assert both.is_new(Origin.AMI, join(at + 0.6, caller))

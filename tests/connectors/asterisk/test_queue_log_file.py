@@ -1,4 +1,4 @@
-"""Following a queue log that is written, renamed, truncated and incomplete."""
+"""Tests with a queue log that is written, renamed, truncated or incomplete."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Follow = Callable[..., QueueLogFile]
 
 @pytest.fixture
 def follow() -> Iterator[Follow]:
-    """Follow a file. All files are closed at the end."""
+    """Follow a file, and close all files at the end."""
     made: list[QueueLogFile] = []
 
     def one(path: Path, position: str = "", since: float = inf) -> QueueLogFile:
@@ -36,7 +36,7 @@ def follow() -> Iterator[Follow]:
 
 
 def texts(file: QueueLogFile, polls: int = SWITCH_AFTER + 3) -> list[str]:
-    """The lines of this many polls."""
+    """Return the lines of the given number of polls."""
     return [line.text for _ in range(polls) for line in file.poll()]
 
 
@@ -57,7 +57,7 @@ def test_whole_lines_only(tmp_path: Path, follow: Follow) -> None:
 
 
 def test_a_renamed_file_is_finished_first(tmp_path: Path, follow: Follow) -> None:
-    """The old file still gets lines after the new one has been created."""
+    """The old file is read to its end, even if lines are added after the new file was created."""
     path = tmp_path / "queue_log"
     append(path, "one\n")
     file = follow(path)
@@ -70,7 +70,7 @@ def test_a_renamed_file_is_finished_first(tmp_path: Path, follow: Follow) -> Non
 
 
 def test_a_file_that_was_cut_begins_anew(tmp_path: Path, follow: Follow) -> None:
-    """This is how logrotate's copytruncate works."""
+    """A truncated file is read from its start. Logrotate's copytruncate works like this."""
     path = tmp_path / "queue_log"
     append(path, "one\ntwo\n")
     file = follow(path)
@@ -80,7 +80,7 @@ def test_a_file_that_was_cut_begins_anew(tmp_path: Path, follow: Follow) -> None
 
 
 def test_a_position_is_found_in_the_file_that_it_was_in(tmp_path: Path, follow: Follow) -> None:
-    """The old file is found under its new name. Then the new file is read from its start."""
+    """The old file is found under its new name. The new file is then read from its start."""
     path = tmp_path / "queue_log"
     append(path, "one\ntwo\n")
     first, _ = follow(path).poll()
@@ -90,7 +90,7 @@ def test_a_position_is_found_in_the_file_that_it_was_in(tmp_path: Path, follow: 
 
 
 def test_an_inode_that_another_file_has_got_is_not_believed(tmp_path: Path, follow: Follow) -> None:
-    """The first line identifies the file."""
+    """A file with the old inode but another first line is a different file."""
     path = tmp_path / "queue_log"
     append(path, "one\ntwo\n")
     first, _ = follow(path).poll()
@@ -99,7 +99,7 @@ def test_an_inode_that_another_file_has_got_is_not_believed(tmp_path: Path, foll
 
 
 def test_a_line_without_an_end_is_given_up(tmp_path: Path, follow: Follow) -> None:
-    """Memory is bounded, and the shown part is reported as unreadable."""
+    """A line without an end uses bounded memory, and its beginning is reported as unreadable."""
     path = tmp_path / "queue_log"
     append(path, "x" * (MAX_LINE_BYTES + 10))
     file = follow(path)
@@ -112,13 +112,13 @@ def test_a_line_without_an_end_is_given_up(tmp_path: Path, follow: Follow) -> No
     pieces=st.lists(st.sampled_from(["a\n", "bb\n", "c", "\n", "rotate", "resume"]), max_size=40)
 )
 def test_each_line_is_read_once(pieces: list[str]) -> None:
-    """This holds for any writes, renames and restarts, once all lines are complete."""
+    """Each complete line is read once, for any sequence of writes, renames and restarts."""
     with TemporaryDirectory() as folder:
         read_through(Path(folder) / "queue_log", pieces)
 
 
 def read_through(path: Path, pieces: list[str]) -> None:
-    """Write the pieces, and read the complete lines meanwhile."""
+    """Write the pieces, and read the complete lines in between."""
     file, position = QueueLogFile(path), ""
     written = ""
     found: list[str] = []
@@ -147,7 +147,7 @@ def read_through(path: Path, pieces: list[str]) -> None:
 
 
 def test_a_first_start_begins_with_what_was_rotated_away(tmp_path: Path, follow: Follow) -> None:
-    """It starts as far back as requested. Compressed files are ignored."""
+    """The first start reads rotated files as far back as requested, but no compressed files."""
     path = tmp_path / "queue_log"
     for number, name in enumerate(["queue_log.2", "queue_log.1", "queue_log"]):
         append(tmp_path / name, f"{name}\n")

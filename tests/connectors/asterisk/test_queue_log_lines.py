@@ -1,4 +1,4 @@
-"""Lines of the queue log, as written by Asterisk and as damaged on disk."""
+"""Tests with queue log lines as Asterisk writes them and as a disk may damage them."""
 
 from __future__ import annotations
 
@@ -75,13 +75,13 @@ AT = 1795813659.0
     ],
 )
 def test_each_event_has_its_sign(line: str, sign: Sign | None) -> None:
-    """Signs are per queue. A Uniqueid may have the system's name."""
+    """Each line gives the expected sign for its queue. A Uniqueid may have the system's name."""
     assert sign_of(read_line(line + "\n")) == sign
 
 
 @pytest.mark.parametrize("line", ["", "hello", "1|2|3|4", "soon|1.0|q|NONE|ABANDON", "-1|a|b|c|d"])
 def test_a_line_that_is_none_is_refused(line: str) -> None:
-    """The error shows the line."""
+    """An invalid line raises an error that shows the line."""
     with pytest.raises(Unreadable):
         read_line(line)
 
@@ -112,6 +112,6 @@ def test_no_line_ends_the_connector(found: list[str]) -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_captured_line_can_be_read(version: str) -> None:
-    """Lines of both versions are parsed."""
+    """The captured lines of both Asterisk versions can be read."""
     for line in lines(version):
         read_line(line)

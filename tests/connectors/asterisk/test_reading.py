@@ -1,4 +1,4 @@
-"""Two captures of a real Asterisk, from input to stored events, without a network."""
+"""Tests that read two captures of a real Asterisk into stored events, without a network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from floorcast.connectors.pbx.config import MappingConfig
 from tests.connectors.asterisk.captured import VERSIONS, WAYS, as_json, items
 from tests.connectors.pbx.figures import Figures, Floor
 
-LATER = 2e9  # seconds of the epoch, long after the captures
+LATER = 2e9  # epoch seconds, long after the captures
 
 EXPECTED = {
     "22.10.1": {"sales": Figures(4, 2, 2, 0), "support": Figures(4, 2, 0, 2)},
@@ -40,13 +40,13 @@ class Kept:
         self._position |= position
 
     def reading(self, way: str) -> Reading:
-        """A reading that starts from the stored rows."""
+        """Return a reading that starts from the stored rows."""
         rows = [(*key, row) for key, row in self._rows.items()]
         return Reading(MappingConfig(), rows, self._position, has_ami=way != "log")
 
 
 def read(found: list[Item], way: str, *, killed_after: int = 0) -> list[CloudEvent]:
-    """All events of a connector that may be killed once and restarted."""
+    """Return all events of a connector that may be killed once and restarted."""
     kept = Kept()
     reading = kept.reading(way)
     for index, item in enumerate(found):
@@ -71,7 +71,7 @@ def test_each_call_is_counted_as_a_reader_of_the_log_would(version: str, way: st
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_both_channels_together_say_what_ami_says_alone(version: str) -> None:
-    """A repeated sign counts once, with AMI's time. The log adds the reason of an exit."""
+    """A repeated sign counts once, with AMI's time. The log adds the reason for leaving."""
 
     def told(way: str) -> list[tuple[str, Any]]:
         return [
@@ -84,7 +84,7 @@ def test_both_channels_together_say_what_ami_says_alone(version: str) -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_calls_have_the_same_ids_by_all_ways(version: str) -> None:
-    """The queue log can therefore fill a gap of AMI."""
+    """Calls have the same ids in both sources, so the queue log can fill a gap in AMI."""
 
     def ids(way: str) -> set[str]:
         return {
@@ -98,7 +98,7 @@ def test_calls_have_the_same_ids_by_all_ways(version: str) -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_times_by_the_log_are_within_a_second_of_amis(version: str) -> None:
-    """Waits and talk differ by at most the log's whole seconds."""
+    """Waits and talk times differ only by the rounding of the log to whole seconds."""
     found = {
         way: {one.id: one.time.timestamp() for one in read(items(version, way), way)}
         for way in ("ami", "log")
@@ -111,12 +111,12 @@ def test_times_by_the_log_are_within_a_second_of_amis(version: str) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_kill_after_any_item_changes_nothing(way: str) -> None:
-    """The rows have the whole state, so the next run continues as this one would."""
+    """A connector killed after any item continues from its rows, which have the whole state."""
     found = items("22.10.1", way)
     want = read(found, way)
     for index in range(1, len(found), 1 if way == "log" else 7):
         again = read(found, way, killed_after=index)
-        # The signs pending from the other channel are not stored; their ids make them duplicates.
+        # Signs pending from the other source are not stored. Their ids make them duplicates.
         if way == "both":
             again = list({one.id: one for one in again}.values())
             assert {one.id for one in want} <= {one.id for one in again}, index
@@ -126,6 +126,6 @@ def test_a_kill_after_any_item_changes_nothing(way: str) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_no_event_has_an_id_twice(way: str) -> None:
-    """The server would ignore the second event as a duplicate."""
+    """No two events have the same id, because the server would ignore the second as a duplicate."""
     ids = [one.id for one in read(items("22.10.1", way), way)]
     assert len(ids) == len(set(ids))

@@ -1,4 +1,4 @@
-"""Recordings replayed as events of another day."""
+"""Tests that replay recordings as events of another day."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def recorded(kind: str, version: str) -> Recorded:
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("kind", ["log", "ami"])
 def test_a_recording_has_the_figures_of_the_day(kind: str, version: str) -> None:
-    """Events are in order of time and unique. The ids of calls contain the source."""
+    """Events are unique and in order of time. The ids of calls contain the source."""
     found = recorded(kind, version)
     assert found.unreadable == 0
     floor = Floor(as_json(found.events))
@@ -33,7 +33,7 @@ def test_a_recording_has_the_figures_of_the_day(kind: str, version: str) -> None
 
 
 def test_what_cannot_be_read_is_counted() -> None:
-    """The rest is read."""
+    """Unreadable parts of a recording are counted, and the other parts are read."""
     found = read_queue_log(["nonsense", "", *lines("16.28")], "pbx")
     assert found.unreadable == 1
     assert found.events == recorded("log", "16.28").events

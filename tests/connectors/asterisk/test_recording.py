@@ -1,4 +1,4 @@
-"""Recordings written by ``--record``."""
+"""Tests of the recordings that ``--record`` writes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_recording_is_read_as_what_was_recorded(tmp_path: Path) -> None:
 
 
 def test_without_a_file_nothing_is_written(tmp_path: Path) -> None:
-    """Recording is optional."""
+    """Nothing is recorded if no file is given."""
     with Recording(None) as recording:
         recording.frame({"Event": "X"}, 1.0)
         recording.line("1|2|3")

@@ -1,4 +1,4 @@
-"""Catching up after a lost connection."""
+"""Tests of the comparison with Asterisk after a lost connection."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CONNECTED = Connected(at=110.0, caller="1.0", queue="sales", agent="Anna", leg="
 def after(
     *before: Sign, started: str = "noon", **now: list[Frame]
 ) -> tuple[State, list[dict[str, Any]]]:
-    """The state after comparing with a snapshot at 200 s, and the resulting events."""
+    """Return the state after a comparison at 200 s, and the resulting events."""
     state = State()
     mapping = Mapping(CONFIG, ASTERISK, state, hangups=True)
     for sign in before:
@@ -42,7 +42,7 @@ def kinds(events: Told) -> list[tuple[str, float]]:
 
 
 def test_a_call_that_began_meanwhile_has_the_time_at_which_it_joined() -> None:
-    """The Wait member has the elapsed time."""
+    """A new call joined before the snapshot by the number of seconds in its Wait field."""
     entry = {"Queue": "sales", "Uniqueid": "1.0", "Wait": "30", "CallerIDNum": "512"}
     _, events = after(entries=[entry], channels=[{"Uniqueid": "1.0"}])
     assert kinds(events) == [("call.start", 170.0), ("call.queue", 170.0)]
@@ -50,13 +50,13 @@ def test_a_call_that_began_meanwhile_has_the_time_at_which_it_joined() -> None:
 
 
 def test_a_call_that_still_waits_is_the_same_one() -> None:
-    """No event is sent."""
+    """A call that is still waiting causes no event."""
     entry = {"Queue": "sales", "Uniqueid": "1.0", "Wait": "100"}
     assert after(JOINED, entries=[entry], channels=[{"Uniqueid": "1.0"}])[1] == []
 
 
 def test_calls_that_are_gone_end_at_the_best_known_time() -> None:
-    """The time is that of the agent's last call if known, or else of the last input."""
+    """A missing call ended with the agent's last call if known, or else at the last input."""
     assert kinds(after(JOINED)[1]) == [("call.end", 100.0)]
     state, events = after(JOINED, CONNECTED, members=[{**ANNA, "LastCall": "150"}])
     assert [one for one in kinds(events) if one[0] in {"WRAP_UP", "call.end"}] == [
@@ -67,7 +67,7 @@ def test_calls_that_are_gone_end_at_the_best_known_time() -> None:
 
 
 def test_a_conversation_is_found_by_its_bridge() -> None:
-    """One call had been waiting, and the other was unknown."""
+    """Conversations are found for a call that was waiting and for an unknown call."""
     leg = {"Uniqueid": "1.1", "Channel": "PJSIP/1-0001", "BridgeId": "b", "Duration": "00:00:50"}
     caller = {"Uniqueid": "1.0", "Channel": "PJSIP/t-1", "BridgeId": "b"}
     state, events = after(JOINED, members=[ANNA], channels=[leg, caller])
@@ -82,7 +82,7 @@ def test_a_conversation_is_found_by_its_bridge() -> None:
 
 
 def test_a_call_that_goes_on_is_left_alone() -> None:
-    """The call is still with the same agent."""
+    """A call that is still with the same agent causes no event."""
     leg = {"Uniqueid": "1.1", "Channel": "PJSIP/1-0001", "BridgeId": "b", "Duration": "00:01:30"}
     caller = {"Uniqueid": "1.0", "Channel": "PJSIP/t-1", "BridgeId": "b"}
     anna = {**ANNA, "Status": "2"}
@@ -92,7 +92,7 @@ def test_a_call_that_goes_on_is_left_alone() -> None:
 
 
 def test_a_caller_who_left_the_queue_or_the_agent_has_moved_on() -> None:
-    """The channel is up, but in no queue or bridge."""
+    """A caller whose channel is up, but in no queue or bridge, has moved on."""
     up = [{"Uniqueid": "1.0", "Channel": "PJSIP/t-1"}]
     assert kinds(after(JOINED, channels=up)[1]) == [("call.leave", 100.0)]
     state, events = after(JOINED, CONNECTED, members=[ANNA], channels=up)
@@ -101,7 +101,7 @@ def test_a_caller_who_left_the_queue_or_the_agent_has_moved_on() -> None:
 
 
 def test_after_a_restart_no_call_from_before_is_there() -> None:
-    """The calls end at the time of the last input, and members start anew."""
+    """Earlier calls ended at the time of the last input, and members log on again."""
     state, events = after(JOINED, CONNECTED, started="eleven", members=[ANNA])
     assert ("call.end", 110.0) in kinds(events)
     assert [one for one, _ in kinds(events)][-3:] == ["LOGOFF", "LOGON", "READY"]
@@ -109,7 +109,7 @@ def test_after_a_restart_no_call_from_before_is_there() -> None:
 
 
 def test_agents_have_the_times_of_their_states() -> None:
-    """The queue reports login, pause and last call."""
+    """An agent's state begins at the login, pause or last call that the queue reports."""
     anna = {**ANNA, "LoginTime": "50", "LastPause": "90", "LastCall": "70", "Paused": "1"}
     _, events = after(members=[{**anna, "PausedReason": "LUNCH"}, {"Queue": "nobody"}])
     assert kinds(events) == [("LOGON", 50.0), ("NOT_READY", 90.0)]

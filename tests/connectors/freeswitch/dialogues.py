@@ -1,6 +1,6 @@
-"""The events of mod_callcenter for a call, in the order in which its source sends them.
+"""The events of mod_callcenter for a call, in the order in which mod_callcenter sends them.
 
-Each function returns the events of one occurrence. ``at`` is in seconds of the epoch.
+Each function returns the events of one occurrence. ``at`` is in epoch seconds.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from tests.connectors.freeswitch.fake_esl import Event, Row
 
 __all__ = ["ANNA", "BOB", "EPOCH"]
 
-EPOCH = 1795813600.0  # the start of the dialogues, in seconds of the epoch
+EPOCH = 1795813600.0  # the start of the dialogues, in epoch seconds
 ANNA, BOB = "1001@pbx.example.com", "1002@pbx.example.com"
 SALES, SUPPORT = "sales@pbx.example.com", "support@pbx.example.com"
 
 
 def plain(name: str, at: float, **headers: str) -> Event:
-    """An event of the FreeSWITCH core."""
+    """Return an event of the FreeSWITCH core."""
     return {
         "Event-Name": name,
         "Event-Date-Timestamp": str(round(at * 1_000_000)),
@@ -26,7 +26,7 @@ def plain(name: str, at: float, **headers: str) -> Event:
 
 
 def callcenter(action: str, at: float, **headers: str) -> Event:
-    """An event of mod_callcenter."""
+    """Return an event of mod_callcenter."""
     return plain("CUSTOM", at, Event_Subclass="callcenter::info", CC_Action=action, **headers)
 
 
@@ -49,7 +49,7 @@ class Caller:
         }
 
     def row(self, joined: float, state: str = "Waiting", agent: str = "") -> Row:
-        """The session's row in ``queue list members``."""
+        """Return the session's row in ``queue list members``."""
         return {
             "queue": self.queue,
             "session_uuid": self.session,
@@ -73,14 +73,17 @@ class Caller:
         ]
 
     def is_being_bridged(self, at: float, agent: str = ANNA) -> list[Event]:
-        """The agent has answered. Whether the bridge succeeds is still unknown."""
+        """Return the events of an agent who has answered. The bridge may still fail."""
         return [callcenter("bridge-agent-start", at, **self.with_agent(agent))]
 
     def is_answered(self, at: float, agent: str = ANNA) -> list[Event]:
         return [*self.is_being_bridged(at, agent), state(agent, "In a queue call", at + 0.05)]
 
     def parts(self, at: float, agent: str = ANNA, *, bridged: bool | None = True) -> list[Event]:
-        """The agent is gone. Older versions do not report whether there was a connection."""
+        """Return the events of an agent who leaves the call.
+
+        Older versions do not report whether there was a bridge.
+        """
         told = {} if bridged is None else {"CC_Agent_Bridged": str(bridged).lower()}
         end = self.with_agent(agent) | told
         return [
@@ -101,7 +104,7 @@ class Caller:
         ]
 
     def leaves(self, at: float, reason: str = "BREAK_OUT", key: str = "") -> list[Event]:
-        """The caller leaves the queue without an agent."""
+        """Return the events of a caller who leaves the queue without an agent."""
         more = {"variable_cc_exit_key": key} if key else {}
         cancel = self.member(CC_Cause="Cancel", CC_Cancel_Reason=reason, Unique_ID=self.session)
         return [
@@ -138,7 +141,7 @@ def tier_row(name: str, queue: str = SALES, level: str = "1") -> Row:
 
 
 def numbered(events: Iterable[Event], first: int = 1, step: int = 1) -> list[Event]:
-    """Add an Event-Sequence. A step above 1 leaves gaps, as unrelated events do."""
+    """Add an Event-Sequence to each event. A step above 1 leaves gaps, as unrelated events do."""
     return [
         {**event, "Event-Sequence": str(first + step * index)} for index, event in enumerate(events)
     ]

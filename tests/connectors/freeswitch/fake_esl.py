@@ -1,4 +1,4 @@
-"""An event socket controlled by the test: accepts logins, returns lists, and plays events."""
+"""An event socket that the test controls. It accepts logins, returns lists and plays events."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MEMBER = {
 
 
 def table(kind: Row, rows: Iterable[Row]) -> str:
-    """A list as callcenter_config returns it. An empty list has no header row."""
+    """Return a list as callcenter_config prints it. An empty list has no header row."""
     found = [{**kind, **row} for row in rows]
     lines = ["|".join(kind), *("|".join(row[name] for name in kind) for row in found)]
     return "\n".join([*(lines if found else []), "+OK\n"])
@@ -49,7 +49,7 @@ class FakeEsl:
 
     def __init__(self) -> None:
         self.core = "core-1"
-        self.ahead = 0.0  # seconds by which its clock differs from the local one
+        self.ahead = 0.0  # seconds by which its clock is ahead of the local clock
         self.agents: list[Row] = []
         self.tiers: list[Row] = []
         self.queues: list[Row] = []
@@ -59,7 +59,7 @@ class FakeEsl:
         self.denied: set[str] = set()
         self.has_callcenter = True
         self.is_open = True
-        self.chunk = 0  # bytes sent at once; 0: all
+        self.chunk = 0  # bytes sent at once; 0 sends all
         self.commands: list[str] = []
         self.logins = 0
         self.port = 0
@@ -69,7 +69,7 @@ class FakeEsl:
 
     @property
     def subscriptions(self) -> int:
-        """The number of subscriptions so far. Earlier events reach nobody."""
+        """The number of subscriptions so far. Events sent before the first one reach nobody."""
         return sum(command.startswith("event ") for command in self.commands)
 
     async def start(self) -> None:
@@ -179,7 +179,7 @@ async def serving() -> AsyncIterator[FakeEsl]:
 
 
 class Socket:
-    """An event socket in its own thread, for connectors that run as programs."""
+    """An event socket in its own thread, for connectors that run as separate programs."""
 
     def __init__(self, esl: FakeEsl, loop: asyncio.AbstractEventLoop) -> None:
         self.esl = esl
@@ -196,7 +196,7 @@ class Socket:
 
 @contextmanager
 def in_a_thread() -> Iterator[Socket]:
-    """A socket that is open while the block runs."""
+    """Keep a socket open while the block runs."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()

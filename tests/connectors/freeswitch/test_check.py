@@ -1,4 +1,4 @@
-"""The tables of ``--check``."""
+"""Tests of the tables that ``--check`` prints."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CONFIG = MappingConfig(services={SALES: "Sales"}, agents={ANNA: "anna.b"})
 
 
 def checked(*denied: str) -> list[Table]:
-    """The tables for two queues, two agents, and two callers of whom one is gone."""
+    """Return the tables for two queues, two agents, and two callers, one of whom is gone."""
 
     async def main() -> list[Table]:
         async with serving() as esl:
@@ -50,11 +50,11 @@ def test_queues_agents_and_calls() -> None:
         (BOB, BOB, "Logged Out", "Waiting", "0", "none: never logged in"),
     ]
     assert calls[2] == [("u", SALES, "Waiting", "", "7")]
-    assert left_out[2] == [("1 callers", "their sessions do not exist")]
+    assert left_out[2] == [("1", "their sessions do not exist")]
 
 
 def test_missing_rights_are_named() -> None:
-    """The last table names them, with what stays unknown without them."""
+    """The last table names the missing rights and the data that stays unknown without each."""
     title, _, rows = checked("event", "show", "global_getvar", "strepoch")[-1]
     assert title == MISSING
     assert [row[0] for row in rows] == [

@@ -1,4 +1,4 @@
-"""The whole connector, between a simulated event socket and a simulated intake."""
+"""Tests of a whole connector between a simulated event socket and a simulated intake."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def connected(
     health: Health | None = None,
     tuning: ConnectorTuning = TUNING,
 ) -> AsyncIterator[asyncio.Task[None]]:
-    """A running connector, whose task is killed at the end."""
+    """Run a connector, and kill its task at the end."""
     with Spool(folder / "spool.db") as spool:
         connector = FreeswitchConnector(
             address, MappingConfig(), spool, health or Health(), record=folder / "record",
@@ -76,7 +76,7 @@ def kinds(intake: Intake) -> list[str]:
 
 
 def run(main: Callable[[FakeEsl, Intake], Any]) -> None:
-    """The connector between a new event socket, with Anna at work, and a new intake."""
+    """Run a connector between a new event socket, where Anna is logged in, and a new intake."""
 
     async def between(intake: Intake) -> None:
         async with serving() as esl:
@@ -93,7 +93,10 @@ def compared(health: Health) -> float:
 
 
 def test_what_happens_is_sent_and_forgotten(tmp_path: Path) -> None:
-    """Agents are sent at once, calls as they come. The spool is empty once the server has them."""
+    """Agents are sent at once, and calls as they happen.
+
+    The spool is empty once the server has accepted the events.
+    """
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
         health = Health()
@@ -114,9 +117,9 @@ def test_what_happens_is_sent_and_forgotten(tmp_path: Path) -> None:
 
 
 def test_a_lost_connection_is_made_up_for(tmp_path: Path) -> None:
-    """A call that ended meanwhile is over, and one that began has its join time.
+    """A call that ended during the outage is ended, and a new call has its original join time.
 
-    Both count once.
+    Both calls count once.
     """
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
@@ -141,7 +144,7 @@ def test_a_lost_connection_is_made_up_for(tmp_path: Path) -> None:
 
 
 def test_a_restart_ends_what_was_open(tmp_path: Path) -> None:
-    """With another Core-UUID, earlier sessions are over, even if rows remain."""
+    """A new Core-UUID ends earlier sessions, even if their rows remain."""
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
         async with connected(intake, esl.address(), tmp_path):
@@ -160,7 +163,10 @@ def test_a_restart_ends_what_was_open(tmp_path: Path) -> None:
 
 
 def test_a_gap_leads_to_a_comparison(tmp_path: Path) -> None:
-    """The comparison sends what was missed. Without a gap, it runs only at its interval."""
+    """A comparison after a gap sends the missed events.
+
+    Without a gap, a comparison runs only at its interval.
+    """
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
         health = Health()
@@ -180,7 +186,7 @@ def test_a_gap_leads_to_a_comparison(tmp_path: Path) -> None:
 
 
 def test_tiers_are_looked_at_now_and_then(tmp_path: Path) -> None:
-    """Neither changes of tiers nor deleted agents have an event."""
+    """Tiers are compared periodically, because changed tiers and deleted agents cause no event."""
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
         tuning = ConnectorTuning(
@@ -199,7 +205,7 @@ def test_tiers_are_looked_at_now_and_then(tmp_path: Path) -> None:
 
 
 def test_a_killed_connector_goes_on(tmp_path: Path) -> None:
-    """The next connector sends what was read but not sent, and knows the open calls."""
+    """The next connector sends events that were read but not sent, and knows the open calls."""
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
         busy = Answer(503, {"code": 101, "message": "busy"})
@@ -222,7 +228,7 @@ def test_a_killed_connector_goes_on(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_read_is_counted_and_shown_once(tmp_path: Path) -> None:
-    """The events before and after are read."""
+    """The events before and after an unreadable event are read."""
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
         health = Health()
@@ -271,7 +277,7 @@ def test_a_login_that_is_refused_ends_the_connector(tmp_path: Path, *, is_open: 
 
 @pytest.mark.parametrize("missing", ["callcenter_config", "uuid_exists", "event", "module"])
 def test_what_is_missing_is_named_and_waited_for(tmp_path: Path, missing: str) -> None:
-    """Once it is corrected, the connector needs no restart."""
+    """The connector needs no restart after a missing right or module is added."""
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
         esl.denied = {missing}
@@ -279,8 +285,8 @@ def test_what_is_missing_is_named_and_waited_for(tmp_path: Path, missing: str) -
         esl.sessions, esl.members = {CALLER.session}, [CALLER.row(time.time())]
         with capture_logs() as logs:
             async with connected(intake, esl.address(), tmp_path):
-                await until(lambda: any("answer" in one["event"] for one in logs), intake)
-                said = next(one["why"] for one in logs if "answer" in one["event"])
+                await until(lambda: any("respond" in one["event"] for one in logs), intake)
+                said = next(one["why"] for one in logs if "respond" in one["event"])
                 assert ("mod_callcenter" if missing == "module" else missing) in said
                 esl.denied.clear()
                 esl.has_callcenter = True
@@ -290,7 +296,7 @@ def test_what_is_missing_is_named_and_waited_for(tmp_path: Path, missing: str) -
 
 
 def test_a_right_that_it_can_do_without_is_done_without(tmp_path: Path) -> None:
-    """Missed holds are then not restored, and a restart is detected at the first event."""
+    """Without optional rights, missed holds are not restored, and restarts are detected later."""
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
         esl.denied = {"show", "global_getvar"}
@@ -303,7 +309,7 @@ def test_a_right_that_it_can_do_without_is_done_without(tmp_path: Path) -> None:
 
 
 def test_a_server_that_comes_back_gets_everything_once(tmp_path: Path) -> None:
-    """The server was down during calls, and accepted a batch whose response was lost."""
+    """The server receives all events once, although it was down and lost a response."""
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
         async with connected(intake, esl.address(), tmp_path):

@@ -1,4 +1,4 @@
-"""The ids of FreeSWITCH's calls."""
+"""Tests of the ids of FreeSWITCH calls."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from floorcast.connectors.freeswitch.dialect import FREESWITCH, on_day, transact
 
 @given(st.text())
 def test_any_session_has_a_transaction_id(session: str) -> None:
-    """The id is 52 bits of a hash, and reproducible."""
+    """A transaction id is reproducible and has 52 bits of a hash."""
     assert 0 <= transaction_id(session) < 2**52
     assert transaction_id(session) == transaction_id(session)
 
 
 def test_a_session_is_its_uuid() -> None:
-    """A recording replayed on another day gives other calls."""
+    """A recording that is replayed on another day gives other calls."""
     assert FREESWITCH.session_id("u", "pbx") == on_day(None).session_id("u", "pbx") == "u"
     assert on_day(date(2026, 3, 4)).session_id("u", "pbx/2026-03-04") == "u@pbx/2026-03-04"

@@ -1,4 +1,4 @@
-"""The connection to an event socket."""
+"""Tests of the connection to an event socket."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def run(main: Callable[[FakeEsl], Awaitable[None]]) -> None:
 
 
 def test_commands_are_answered_in_their_order_and_events_come_between() -> None:
-    """Several commands may be pending. Invalid frames are reported."""
+    """Several commands may be pending at once. Invalid frames are reported."""
 
     async def main(esl: FakeEsl) -> None:
         heard = Heard()
@@ -61,7 +61,10 @@ def test_commands_are_answered_in_their_order_and_events_come_between() -> None:
 
 @pytest.mark.parametrize("user", ["", "reader@pbx"])
 def test_a_wrong_password_is_told_from_a_freeswitch_that_is_away(user: str) -> None:
-    """The first error is final, the second is retried. Neither shows the password."""
+    """A wrong password raises BadCredentials, and an unreachable FreeSWITCH raises Unavailable.
+
+    Neither error shows the password.
+    """
 
     async def main(esl: FakeEsl) -> None:
         with pytest.raises(BadCredentials, match=f"refuses .*{user}") as caught:
@@ -79,7 +82,7 @@ def test_a_wrong_password_is_told_from_a_freeswitch_that_is_away(user: str) -> N
 
 
 def test_a_machine_that_the_acl_refuses_is_told_what_to_change() -> None:
-    """FreeSWITCH refuses the connection before the login."""
+    """FreeSWITCH refuses the connection before the login, and the error names the ACL."""
 
     async def main(esl: FakeEsl) -> None:
         esl.is_open = False
@@ -107,7 +110,7 @@ def test_a_notice_ends_the_connection_and_what_was_asked() -> None:
 
 
 def test_what_does_not_greet_is_no_event_socket() -> None:
-    """The connection to a port of another service is closed."""
+    """A connection to another service's port is closed."""
 
     async def main() -> None:
         server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0)

@@ -1,4 +1,4 @@
-"""FreeSWITCH events, translated to signs."""
+"""Tests that convert FreeSWITCH events to signs."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def sign_of(event: Event, received: float = 9.0) -> Sign | None:
     ],
 )
 def test_each_event_has_its_sign(event: Event, sign: Sign | None) -> None:
-    """Times are the event's own, in microseconds. Without one, the time of arrival is used."""
+    """A sign has the event's own time in microseconds or, without one, the time of arrival."""
     assert sign_of(event) == sign
 
 
@@ -110,7 +110,7 @@ def test_each_event_has_its_sign(event: Event, sign: Sign | None) -> None:
     ],
 )
 def test_a_status_says_whether_an_agent_is_there(text: str, *, present: bool, paused: bool) -> None:
-    """Events and lists are treated the same."""
+    """A status in an event and a status in a list are treated the same."""
     found = status_sign(ANNA, text, AT, MappingConfig())
     assert found == AgentStatus(at=AT, agent=ANNA, present=present, paused=paused)
     assert sign_of(status(ANNA, text, AT)) == found
@@ -125,7 +125,7 @@ def test_a_status_says_whether_an_agent_is_there(text: str, *, present: bool, pa
     ],
 )
 def test_an_event_that_lacks_its_headers_cannot_be_read(event: Event, missing: str) -> None:
-    """The error names the missing header."""
+    """An event without a required header raises an error that names the header."""
     with pytest.raises(Unreadable, match=f"without {missing}"):
         sign_of(event)
 
@@ -141,7 +141,7 @@ def test_a_body_that_is_no_event_cannot_be_read(body: bytes) -> None:
 
 
 def test_a_header_with_several_values_is_of_no_interest() -> None:
-    """FreeSWITCH sends such a variable as an array."""
+    """A header with several values, which FreeSWITCH sends as an array, is accepted."""
     event: dict[str, object] = {**CALLER.joins(AT)[0], "variable_did": ["1", "2"]}
     body = msgspec.json.encode(event)
     reader = EventReader(MappingConfig(did_variable="did"))

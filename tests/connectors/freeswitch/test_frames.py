@@ -1,4 +1,4 @@
-"""ESL frames, cut out of a stream of bytes."""
+"""Tests that find ESL frames in a stream of bytes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BODIES = st.lists(st.binary(max_size=60), max_size=8)
 
 
 def read(data: bytes, *cuts: int) -> list[Frame | Unreadable]:
-    """All frames of bytes that arrive in pieces."""
+    """Return all frames in bytes that arrive in pieces."""
     reader, found = FrameReader(), []
     edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
     for begin, end in pairwise(edges):
@@ -29,7 +29,7 @@ def read(data: bytes, *cuts: int) -> list[Frame | Unreadable]:
 
 @given(BODIES, st.lists(st.integers(0, 2000), max_size=30))
 def test_frames_are_found_however_they_are_divided(bodies: list[bytes], cuts: list[int]) -> None:
-    """A body may contain anything, including empty lines."""
+    """Frames are found for any split of the bytes. A body may even contain empty lines."""
     frames = [
         Frame({"Content-Type": "x", "Content-Length": str(len(body))}, body) for body in bodies
     ]
@@ -38,7 +38,7 @@ def test_frames_are_found_however_they_are_divided(bodies: list[bytes], cuts: li
 
 @given(st.binary(max_size=400), st.lists(st.integers(0, 400), max_size=10))
 def test_no_bytes_end_the_reader(data: bytes, cuts: list[int]) -> None:
-    """A frame after invalid bytes is found once an empty line has ended them."""
+    """A frame that follows invalid bytes is found after the next empty line."""
     reader = FrameReader()
     head = b"Content-Length: 99999999999999999999\nContent-Type: x"
     for piece in (data, b"\n\n", head):
@@ -48,7 +48,7 @@ def test_no_bytes_end_the_reader(data: bytes, cuts: list[int]) -> None:
 
 
 def test_what_is_no_frame_is_told_and_left_out() -> None:
-    """The next frame is read normally."""
+    """The frame after an invalid frame is read normally."""
     good = b"Content-Type: api/response\nContent-Length: 2\n\nok"
     frame = Frame({"Content-Type": "api/response", "Content-Length": "2"}, b"ok")
     for bad in (b"nonsense", b"Content-Length: 5", b"Content-Type: x\nContent-Length: -1"):
@@ -59,7 +59,7 @@ def test_what_is_no_frame_is_told_and_left_out() -> None:
 
 
 def test_a_body_without_bound_is_skipped_and_headers_without_end_are_dropped() -> None:
-    """Neither uses memory."""
+    """Neither an oversized body nor endless headers use up memory."""
     reader = FrameReader()
     head = f"Content-Type: x\nContent-Length: {MAX_BODY_BYTES + 1}\n\n".encode()
     (told,) = reader.feed(head + b"x" * 100)

@@ -1,4 +1,4 @@
-"""The lists of ``callcenter_config``."""
+"""Tests of the lists that ``callcenter_config`` prints."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from floorcast.model.errors import Unavailable
 
 
 def test_rows_have_the_names_of_the_first() -> None:
-    """An empty list has no header. A | in a contact or a caller's name does not split a column."""
+    """A | in a contact or a caller's name does not split a column. An empty list has no header."""
     assert rows_of("+OK\n", "agent list") == []
     text = "name|contact|status\n1001|user/1|sofia/2|error/x|Available\n+OK\n"
     contact = "user/1|sofia/2|error/x"
@@ -21,7 +21,7 @@ def test_rows_have_the_names_of_the_first() -> None:
 
 
 def test_a_row_of_another_length_is_left_out() -> None:
-    """A line break in a name produces two such rows."""
+    """Rows of another length are skipped. A line break in a name produces two such rows."""
     text = "queue|agent|level\nsales|An\nna|1\nsales|Bob|1\na|b|c|d\n+OK\n"
     assert rows_of(text, "") == [{"queue": "sales", "agent": "Bob", "level": "1"}]
 
@@ -36,14 +36,14 @@ def test_a_row_of_another_length_is_left_out() -> None:
     ],
 )
 def test_a_reply_that_is_no_list_says_what_to_change(reply: str, said: str) -> None:
-    """A truncated list is refused, because it would log out agents."""
+    """A truncated list is refused, because it would log out the agents that are missing."""
     with pytest.raises(Unavailable, match=said):
         rows_of(reply, "agent list")
 
 
 @given(st.text())
 def test_no_reply_ends_the_connector(text: str) -> None:
-    """Any reply is either a list or refused."""
+    """Any reply either is a list or is refused."""
     try:
         rows = rows_of(text + "\n+OK", "agent list")
     except Unavailable:

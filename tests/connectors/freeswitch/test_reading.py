@@ -1,4 +1,4 @@
-"""Dialogues of mod_callcenter, from frames to events, without a network."""
+"""Tests that read mod_callcenter dialogues from frames to events, without a network."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ FLOOR = Snapshot(
 
 
 def items(events: list[Event], chunk: int = 0, config: MappingConfig = CONFIG) -> list[Item]:
-    """The connector's reading of events whose bytes come in chunks."""
+    """Return the items that the connector reads from events whose bytes arrive in chunks."""
     data = b"".join(encoded(event) for event in events)
     frames, reader = FrameReader(), EventReader(config)
     step = chunk or len(data) or 1
@@ -98,7 +98,7 @@ class Life:
 
 
 def told(events: list[Event], chunk: int = 0, config: MappingConfig = CONFIG) -> list[CloudEvent]:
-    """The events of a day that begins with Anna and Bob at work."""
+    """Return the events of a day that begins with Anna and Bob at work."""
     life = Life(config)
     life.take(Core("core-1"), FLOOR, *items(events, chunk, config))
     life.end()
@@ -106,7 +106,7 @@ def told(events: list[Event], chunk: int = 0, config: MappingConfig = CONFIG) ->
 
 
 def short(events: list[CloudEvent]) -> list[tuple[str, float, str]]:
-    """The events as name, time in seconds since the beginning, and detail."""
+    """Return each event's name, time in seconds since the beginning, and detail."""
     found = []
     for one in events:
         data = one.data
@@ -289,7 +289,10 @@ DIALOGUES: dict[str, tuple[list[Event], list[tuple[str, float, str]]]] = {
 @pytest.mark.parametrize("chunk", [0, 7, 1000])
 @pytest.mark.parametrize("name", DIALOGUES)
 def test_a_dialogue_is_told_as_what_happened(name: str, chunk: int) -> None:
-    """This holds for any split of the bytes, and nothing is reported twice."""
+    """Each dialogue gives the expected events for any split of its bytes.
+
+    Nothing is reported twice.
+    """
     events, expected = DIALOGUES[name]
     found = told(events, chunk)
     assert short(found) == BEGUN + expected
@@ -298,7 +301,7 @@ def test_a_dialogue_is_told_as_what_happened(name: str, chunk: int) -> None:
 
 @pytest.mark.parametrize("name", DIALOGUES)
 def test_a_kill_after_any_event_changes_nothing(name: str) -> None:
-    """The rows have the whole state, so the next run continues as this one would."""
+    """A connector killed after any event continues from its rows, which have the whole state."""
     found: list[Item] = [Core("core-1"), FLOOR, *items(DIALOGUES[name][0])]
     want = told(DIALOGUES[name][0])
     for killed_after in range(1, len(found)):
@@ -307,13 +310,13 @@ def test_a_kill_after_any_event_changes_nothing(name: str) -> None:
         life.killed()
         life.take(*found[killed_after:])
         life.end()
-        # An offer to a caller who has not joined is not stored, because no event may depend on it.
+        # An offer to a caller who has not joined is not stored. No event may depend on it.
         if name != "an offer comes before the caller has joined":
             assert life.events == want, killed_after
 
 
 def test_a_call_says_who_calls_and_where() -> None:
-    """The session is the UUID, which is unique. The dialed number may come from a variable."""
+    """A call's session is its UUID, which is unique. A variable may supply the dialed number."""
     start = told(CALLER.joins(EPOCH))[-2]
     assert start.source == "freeswitch/pbx"
     assert start.id == f"{CALLER.session}/start"
@@ -335,7 +338,7 @@ def test_a_call_says_who_calls_and_where() -> None:
 
 
 def test_a_caller_moves_from_queue_to_queue() -> None:
-    """After a timeout of a second, or passed on by the agent, one call waits twice."""
+    """A call that is moved by a timeout or by its agent waits twice."""
     there = Caller(CALLER.session, SUPPORT)
     at = EPOCH
     moved = told(
@@ -351,7 +354,7 @@ def test_a_caller_moves_from_queue_to_queue() -> None:
 
 
 def test_a_caller_who_comes_back_is_another_call() -> None:
-    """mod_callcenter may return the caller's place, with the same member and a new session."""
+    """A returning caller has a new session, even if mod_callcenter gives back the old place."""
     again = Caller("aaaaaaaa-0000-4000-8000-000000000002")
     found = told(
         [
@@ -390,7 +393,7 @@ def test_all_ring_and_one_answers() -> None:
 
 
 def test_wrap_up_is_the_agents_unless_the_queue_has_its_own() -> None:
-    """mod_callcenter stores it with the agent. The configuration takes precedence."""
+    """mod_callcenter stores a wrap-up time with the agent. The configuration takes precedence."""
     ended = [*answered(), *CALLER.parts(EPOCH + 60), *CALLER.hangs_up(EPOCH + 60.1)]
 
     def until_ready(config: MappingConfig) -> float:
@@ -405,7 +408,7 @@ def test_wrap_up_is_the_agents_unless_the_queue_has_its_own() -> None:
 
 
 def test_a_break_may_have_a_reason_and_an_event_a_term_code() -> None:
-    """Both come from the configuration."""
+    """The configuration supplies the reason for a break and names the event with a term code."""
     config = MappingConfig(
         reasons={"On Break": "BREAK"}, disposition_event="shop::sold", agents={ANNA: "anna"}
     )
@@ -420,7 +423,7 @@ def test_a_break_may_have_a_reason_and_an_event_a_term_code() -> None:
 
 
 def test_a_restart_ends_all_calls() -> None:
-    """They end at the time of the last event. Agents stay logged in, as in mod_callcenter."""
+    """Calls end at the time of the last event. Agents stay logged in, as in mod_callcenter."""
     life = Life()
     waiting = Caller("aaaaaaaa-0000-4000-8000-000000000009")
     life.take(Core("core-1"), FLOOR, *items([*answered(), *waiting.joins(EPOCH + 20)]))
@@ -440,7 +443,7 @@ def test_a_restart_ends_all_calls() -> None:
 
 
 def test_a_caller_who_hung_up_meanwhile_does_not_come_back() -> None:
-    """A snapshot's rows are a second old when they are compared."""
+    """A caller who hung up after the snapshot stays gone when the snapshot is compared."""
     life = Life()
     found = [*CALLER.joins(EPOCH + 10), *CALLER.leaves(EPOCH + 20), *CALLER.hangs_up(EPOCH + 20.1)]
     life.take(Core("core-1"), FLOOR, *items(found))
@@ -458,7 +461,7 @@ EVENTS = [event for events, _ in DIALOGUES.values() for event in events] + [hang
 
 @st.composite
 def damaged(draw: st.DrawFn) -> Event:
-    """An event with headers missing or exchanged."""
+    """Return an event in which headers are missing or exchanged."""
     event = dict(draw(st.sampled_from(EVENTS)))
     for name in draw(st.lists(st.sampled_from(sorted(event)), max_size=3)):
         value = draw(st.sampled_from(["", CALLER.session, "-1", "9" * 40, "nan", ANNA, "true"]))
@@ -471,7 +474,7 @@ def damaged(draw: st.DrawFn) -> Event:
 
 @given(st.lists(damaged(), max_size=60), st.sampled_from([None, "core-1", "core-2"]))
 def test_whatever_is_said_calls_make_sense(found: list[Event], core: str | None) -> None:
-    """With events in any order and missing parts, a call begins first and ends at most once."""
+    """For events in any order and with missing parts, a call begins first and ends at most once."""
     reader, life = EventReader(CONFIG), Life()
     life.take(Core("core-1"), FLOOR)
     for number, event in enumerate(found):
@@ -500,7 +503,7 @@ def test_whatever_is_said_calls_make_sense(found: list[Event], core: str | None)
 
 
 def test_the_figures_of_all_dialogues_together() -> None:
-    """Calls are offered, handled, abandoned or moved on as a reader of the events would count."""
+    """The figures are those that a person reading the events would count."""
     events: list[Event] = []
     for number, (dialogue, _) in enumerate(DIALOGUES.values()):
         text = msgspec.json.encode(dialogue).replace(
@@ -508,6 +511,6 @@ def test_the_figures_of_all_dialogues_together() -> None:
         )
         events += msgspec.json.decode(text)
     floor = Floor([msgspec.to_builtins(one) for one in told(events)])
-    calls = len(DIALOGUES) - 1  # one dialogue is an agent's day
+    calls = len(DIALOGUES) - 1  # one of the dialogues has no call, only an agent
     assert floor.figures() == {SALES: Figures(calls, 7, 5, 3)}
     assert floor.open == set()

@@ -1,4 +1,4 @@
-"""ESL recordings replayed as events."""
+"""Tests that replay ESL recordings as events."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EVENTS = [
 
 
 def recorded(folder: Path) -> bytes:
-    """The lines that a connector writes for a call."""
+    """Return the lines that a connector records for a call."""
     path = folder / "record"
     with Recording(path) as recording:
         (first, *more) = FrameReader().feed(b"".join(encoded(event) for event in EVENTS))
@@ -43,13 +43,13 @@ def recorded(folder: Path) -> bytes:
 
 
 def reader(data: bytes) -> Callable[[int], bytes]:
-    """A function like ``open(...).read``."""
+    """Return a function that behaves like ``open(...).read``."""
     pieces = iter([data])
     return lambda _: next(pieces, b"")
 
 
 def test_a_recording_has_the_events_of_the_day(tmp_path: Path) -> None:
-    """The lists have the logged-in agents. Another day gives other calls."""
+    """Agents are logged in according to the lists. Another day gives other calls."""
     data = recorded(tmp_path)
     found = read_esl(reader(data), "esl")
     assert found.unreadable == 0
@@ -62,7 +62,7 @@ def test_a_recording_has_the_events_of_the_day(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_read_is_counted(tmp_path: Path) -> None:
-    """The rest is read. Replies to other commands are ignored."""
+    """Unreadable parts are counted, and the rest is read. Replies to other commands are ignored."""
     data = recorded(tmp_path)
     other = b"Content-Type: api/response\nContent-Length: 2\n\nno"
     bad = b"nonsense\n\nContent-Type: text/event-json\nContent-Length: 1\n\n{"

@@ -1,4 +1,4 @@
-"""Recordings written by ``--record``."""
+"""Tests of the recordings that ``--record`` writes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FRAME = Frame({"Content-Type": "text/event-json", "Content-Length": "3"}, b"\n\n
 
 
 def test_a_recording_is_read_as_what_was_recorded(tmp_path: Path) -> None:
-    """Every byte is equal, and the next run appends to the same file."""
+    """The recording has the same bytes as the input, and the next run appends to it."""
     path = tmp_path / "record"
     for _ in range(2):
         with Recording(path) as recording:
@@ -30,7 +30,7 @@ def test_a_recording_is_read_as_what_was_recorded(tmp_path: Path) -> None:
 
 
 def test_without_a_file_nothing_is_written(tmp_path: Path) -> None:
-    """Recording is optional."""
+    """Nothing is recorded if no file is given."""
     with Recording(None) as recording:
         recording.frame(FRAME)
         recording.reply("status", "", 5.5)

@@ -1,4 +1,4 @@
-"""Detection of missing events."""
+"""Tests that detect missing events."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from floorcast.connectors.freeswitch.sequence import EventSequence, Following
 
 
 def test_gaps_and_restarts_are_seen() -> None:
-    """The first event follows anything, and one out of order is not a gap."""
+    """The first event of a sequence is never a gap, and neither is an event out of order."""
     sequence = EventSequence("a")
     numbers = [("a", "100"), ("a", "101"), ("a", "103"), ("a", "102"), ("a", ""), ("a", "x")]
     found = [sequence.take(Event(core=core, sequence=number)) for core, number in numbers]
@@ -19,7 +19,7 @@ def test_gaps_and_restarts_are_seen() -> None:
 
 
 def test_the_first_core_is_no_restart() -> None:
-    """An event without a Core-UUID tells nothing."""
+    """An event without a Core-UUID does not indicate a restart."""
     sequence = EventSequence()
     assert sequence.take(Event(sequence="5")) is Following.ON
     assert sequence.take(Event(core="a", sequence="6")) is Following.ON

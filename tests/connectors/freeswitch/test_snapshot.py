@@ -1,4 +1,4 @@
-"""Catching up after an outage."""
+"""Tests of the comparison with FreeSWITCH after an outage."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TALKING = agent_row(ANNA, state="In a queue call", last_bridge_start="110", uuid
 
 
 def snapshot(up: str = "", gone: str = "", **lists: list[Row]) -> Snapshot:
-    """A comparison at 200 s, after an outage since 150 s, with Anna at work by default."""
+    """Return a snapshot at 200 s, after an outage since 150 s, by default with Anna at work."""
     now = {"agents": [agent_row(ANNA)], "tiers": [tier_row(ANNA)], **lists}
     return Snapshot(
         at=200.0,
@@ -39,7 +39,7 @@ def after(
     *before: Sign, since: str = "", channels: Row | None = None, up: str = "", gone: str = "",
     **lists: list[Row],
 ) -> list[tuple[str, float]]:  # fmt: skip
-    """The events of a comparison, with their times."""
+    """Return the events of a comparison with their times."""
     state = State()
     mapping = Mapping(CONFIG, FREESWITCH, state, hangups=True)
     for sign in before:
@@ -53,7 +53,7 @@ def after(
 
 
 def test_a_call_that_began_meanwhile_has_the_time_at_which_it_joined() -> None:
-    """The row has the time. Rows of ended sessions and of abandoned calls are ignored."""
+    """A new call joined at the time in its row. Rows of ended or abandoned calls are ignored."""
     rows = [CALLER.row(170)]
     found = [("call.start", 170.0), ("call.queue", 170.0)]
     assert after(AT_WORK, members=rows, up="u") == found
@@ -64,12 +64,15 @@ def test_a_call_that_began_meanwhile_has_the_time_at_which_it_joined() -> None:
 
 
 def test_a_call_that_is_known_to_wait_goes_on_waiting() -> None:
-    """The row's whole second may be earlier than the event's time."""
+    """A known wait continues, even if the row's whole second is before the event's time."""
     assert after(AT_WORK, JOINED, members=[CALLER.row(100)], up="u") == []
 
 
 def test_a_call_that_was_answered_meanwhile_is_with_its_agent() -> None:
-    """The agent's row must agree, because either row may be stale for hours."""
+    """A call is with an agent only if the agent's row agrees.
+
+    Either row may be stale for hours.
+    """
     rows = [CALLER.row(100, "Answered", ANNA)]
     assert after(AT_WORK, JOINED, members=rows, up="u", agents=[TALKING]) == [("IN_CALL", 110.0)]
     assert after(AT_WORK, JOINED, members=rows, up="u") == []
@@ -82,7 +85,7 @@ def test_a_call_that_was_answered_meanwhile_is_with_its_agent() -> None:
 
 
 def test_a_call_whose_session_is_gone_has_ended() -> None:
-    """It ended with its agent's last call, or at the last event."""
+    """A call without a session ended with its agent's last call, or at the last event."""
     assert after(AT_WORK, JOINED, gone="u") == [("call.end", 150.0)]
     ended = [agent_row(ANNA, last_bridge_end="140")]
     talked = [("WRAP_UP", 140.0), ("READY", 140.0), ("call.end", 140.0)]
@@ -90,14 +93,14 @@ def test_a_call_whose_session_is_gone_has_ended() -> None:
 
 
 def test_a_caller_who_is_up_but_not_where_they_were_has_left() -> None:
-    """The caller is no longer in the queue or with the agent."""
+    """A caller who is no longer in the queue or with the agent has left."""
     assert after(AT_WORK, JOINED, up="u") == [("call.leave", 150.0)]
     found = after(AT_WORK, JOINED, CONNECTED, up="u")
     assert sorted(found) == [("READY", 150.0), ("WRAP_UP", 150.0), ("call.leave", 150.0)]
 
 
 def test_what_changed_since_the_questions_is_left_alone() -> None:
-    """The lists were correct when they were sent."""
+    """Agents and calls that changed after the queries keep their new state."""
     joined = Joined(at=200.5, caller="u", queue=SALES)
     assert after(AT_WORK, joined, gone="u") == []
     connected = Connected(at=200.7, caller="u", queue=SALES, agent=ANNA)
@@ -106,7 +109,7 @@ def test_what_changed_since_the_questions_is_left_alone() -> None:
 
 
 def test_agents_have_their_times_and_their_wrap_up() -> None:
-    """The time is the status change or the last call's end, never before the last event."""
+    """An agent's time is the status change or the end of the last call, whichever is later."""
     rows = [agent_row(ANNA, "On Break", last_status_change="170")]
     assert after(AT_WORK, agents=rows) == [("NOT_READY", 170.0)]
     assert after(agents=rows) == [("LOGON", 170.0), ("NOT_READY", 170.0)]
@@ -118,7 +121,7 @@ def test_agents_have_their_times_and_their_wrap_up() -> None:
 
 
 def test_a_stale_offer_is_over() -> None:
-    """The agent is free again, unless the caller exists."""
+    """An offered agent is free again unless the caller still exists."""
     offered = Rang(at=120.0, caller="u", queue=SALES, agent=ANNA, leg="x")
     before = (AT_WORK, JOINED, offered)
     assert after(*before, members=[CALLER.row(100, "Trying", ANNA)], up="u") == []
@@ -126,7 +129,7 @@ def test_a_stale_offer_is_over() -> None:
 
 
 def test_a_hold_that_was_missed_is_made_up_for() -> None:
-    """The callstate of the agent's channel shows it."""
+    """A missed hold is found in the callstate of the agent's channel."""
     before = (AT_WORK, JOINED, CONNECTED)
     rows = [CALLER.row(100, "Answered", ANNA)]
     for callstate, expected in (("HELD", [("AGENT_HOLD", 200.0)]), ("ACTIVE", [])):
@@ -136,6 +139,6 @@ def test_a_hold_that_was_missed_is_made_up_for() -> None:
 
 
 def test_an_ended_call_is_forgotten_with_its_session() -> None:
-    """The memory of ended calls stays bounded, and old sessions are not queried forever."""
+    """The number of remembered ended calls is bounded, and old sessions are not queried forever."""
     gone = HungUp(at=120.0, channel="u")
     assert after(AT_WORK, JOINED, CONNECTED, gone, gone="u") == []

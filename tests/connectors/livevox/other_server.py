@@ -1,4 +1,4 @@
-"""A minimal server of the API, and an intake, both without sockets."""
+"""A minimal server of the API and an intake, both without sockets."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ ROWS = {
 class OtherServer(httpx.AsyncBaseTransport):
     """Serves the events in ``feeds`` and the rows in ``rows``, without streams.
 
-    A long poll waits for more events. ``answers`` has responses per path to send first, in order.
-    ``asked`` has the tokens of each feed's requests.
+    A long poll waits for more events. ``answers`` has the responses to send first for each path, in
+    order. ``asked`` has the tokens with which each feed was requested.
     """
 
     def __init__(self) -> None:
@@ -93,7 +93,7 @@ class OtherServer(httpx.AsyncBaseTransport):
 
 
 class Intake(httpx.AsyncBaseTransport):
-    """Accepts each event once. ``events`` has the accepted ones, and ``until`` waits for some."""
+    """Accepts each event once. ``events`` has the accepted events."""
 
     def __init__(self) -> None:
         self.events: dict[str, dict[str, Any]] = {}

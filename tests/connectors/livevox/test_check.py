@@ -1,4 +1,4 @@
-"""The tables of ``--check``: available data and missing rights."""
+"""Tests of the tables that ``--check`` prints."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SERVER = Server(url="http://other", credentials=CREDENTIALS)
 
 
 def test_what_there_is_to_see() -> None:
-    """Services, agents, waiting calls and campaigns are listed, and no right is missing."""
+    """Services, agents, waiting calls and campaigns are listed if no right is missing."""
     other = OtherServer()
     other.rows["/realtime/service/stats"] = [
         {"serviceId": 5, "serviceName": "Sup\x1bport", "totalAgents": 2, "totalOffered": 9}
@@ -31,7 +31,7 @@ def test_what_there_is_to_see() -> None:
 
 
 def test_a_right_that_is_missing_is_named() -> None:
-    """The table has the missing data and the server's message."""
+    """The last table has the missing right, its effect and the server's message."""
     other = OtherServer()
     refused = httpx.Response(403, json={"code": 302, "message": "the role may not"})
     other.answers["/realtime/event/feed"] = iter([refused])
@@ -43,7 +43,7 @@ def test_a_right_that_is_missing_is_named() -> None:
 
 
 def test_a_wrong_password_is_said() -> None:
-    """Nothing else is shown then."""
+    """Nothing is shown if the password is wrong."""
     other = OtherServer()
     refused = httpx.Response(401, json={"code": 300, "message": "no"})
     other.answers["/session/login"] = iter([refused])

@@ -1,4 +1,4 @@
-"""The running connector between a followed server and an intake, without sockets."""
+"""Tests of a running connector between a followed server and an intake, without sockets."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ AT_ONCE = Timing(chance=lambda: 0.0)
 
 
 def iso(seconds: float) -> str:
-    """A time as printed in the interaction feed."""
+    """Return a time as the interaction feed prints it."""
     return datetime.fromtimestamp(NOW + seconds, UTC).isoformat()
 
 
 def ready(number: int) -> dict[str, Any]:
-    """The event of an agent who becomes ready."""
+    """Return the event of an agent who becomes ready."""
     return {
         "timestamp": int(NOW * 1000) + number,
         "agentId": 7,
@@ -44,7 +44,7 @@ def ready(number: int) -> dict[str, Any]:
 
 
 def started(number: int) -> dict[str, Any]:
-    """The event of a call that begins."""
+    """Return the event of a call that begins."""
     return {
         "interactionType": "VOICE",
         "callEventType": "CALL_START",
@@ -59,7 +59,7 @@ def started(number: int) -> dict[str, Any]:
 
 
 class Connection:
-    """A connector that uses the spool of a folder."""
+    """A connector that uses the spool in a folder."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class Connection:
         self._intake = intake
 
     async def run(self) -> None:
-        """Run until stopped, or raise an error."""
+        """Run until stopped, or raise the connector's error."""
         forwarder = self.connector.forwarder()
         async with AsyncSender("http://this", "key", transport=self._intake) as sender:
             await self.connector.run(sender, forwarder)
@@ -108,7 +108,7 @@ async def at_work(
     since: float | None = None,
     record: Path | None = None,
 ) -> AsyncIterator[Connection]:
-    """A running connector. The block raises its errors."""
+    """Keep a connector running during the block."""
     connection = Connection(
         folder, other, intake, poll_seconds=poll_seconds, since=since, record=record
     )
@@ -123,12 +123,12 @@ async def at_work(
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    """Run a test's coroutine."""
+    """Run a test's coroutine with a time limit."""
     asyncio.run(asyncio.wait_for(work, LONGEST))
 
 
 def test_it_goes_on_where_the_last_run_ended(tmp_path: Path) -> None:
-    """The first run starts as far back as the feeds reach, the next one where the last ended."""
+    """The first run reads as far back as the feeds reach. The next run starts at its end."""
 
     async def work() -> None:
         other, intake = OtherServer(), Intake()
@@ -152,7 +152,7 @@ def test_it_goes_on_where_the_last_run_ended(tmp_path: Path) -> None:
 
 
 def test_it_begins_when_it_is_told_to(tmp_path: Path) -> None:
-    """The option applies to the first start."""
+    """The option for the start time applies to the first start."""
 
     async def work() -> None:
         other, intake = OtherServer(), Intake()
@@ -165,7 +165,7 @@ def test_it_begins_when_it_is_told_to(tmp_path: Path) -> None:
 
 
 def test_a_page_that_comes_again_is_sent_again_under_its_ids(tmp_path: Path) -> None:
-    """After a crash between page and spool, the server recognises the events as duplicates."""
+    """After a crash, the server recognizes the events of a repeated page as duplicates."""
 
     async def work() -> None:
         other, intake = OtherServer(), Intake()
@@ -182,7 +182,10 @@ def test_a_page_that_comes_again_is_sent_again_under_its_ids(tmp_path: Path) -> 
 
 
 def test_a_token_that_is_too_old(tmp_path: Path) -> None:
-    """It resumes as far back as possible, or from now on, and requests the agents' states."""
+    """After a refused token, a feed resumes as far back as possible, or else at the current time.
+
+    The agents' states are then requested.
+    """
 
     async def work() -> None:
         other, intake = OtherServer(), Intake()
@@ -214,7 +217,7 @@ def test_a_token_that_is_too_old(tmp_path: Path) -> None:
 def test_what_a_person_must_put_right_ends_it(
     tmp_path: Path, path: str, status: int, code: int, error: type[Exception]
 ) -> None:
-    """A wrong password or role is reported at the start, when somebody is watching."""
+    """A wrong password or role ends the connector at the start, while somebody is watching."""
 
     async def work() -> None:
         other = OtherServer()
@@ -239,7 +242,7 @@ ODD = [
 
 @pytest.mark.parametrize("path", [AGENTS, CALLS])
 def test_no_answer_ends_it(tmp_path: Path, path: str) -> None:
-    """After invalid pages, statuses or events, it repeats the request and continues."""
+    """After invalid pages, statuses or events, the connector repeats the request and continues."""
 
     async def work() -> None:
         other, intake = OtherServer(), Intake()
@@ -261,7 +264,7 @@ def test_no_answer_ends_it(tmp_path: Path, path: str) -> None:
 
 
 def test_waiting_calls_and_campaigns_are_asked_for(tmp_path: Path) -> None:
-    """A refusal of either is reported once, and the feeds continue."""
+    """A refusal of waiting calls or campaigns is logged once, and the feeds continue."""
 
     async def work() -> None:
         other, intake = OtherServer(), Intake()

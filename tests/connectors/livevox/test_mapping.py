@@ -1,4 +1,4 @@
-"""Data of another server becomes events, once each, with that server's ids and times."""
+"""Tests that map another server's data to events with that server's ids and times."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ NAMED: dict[str, Any] = {"transactionId": 7, "sessionId": "s7"}
 
 
 def iso(at: int) -> str:
-    """A time as printed in the interaction feed."""
+    """Return a time as the interaction feed prints it."""
     return datetime.fromtimestamp((NOON + at) / 1000, UTC).isoformat(timespec="milliseconds")
 
 
 class Told:
-    """A mapping and all events from it."""
+    """A mapping and all events that it has returned."""
 
     def __init__(self) -> None:
         self.state = State()
@@ -38,7 +38,7 @@ class Told:
         self.events: list[CloudEvent] = []
 
     def agent(self, kind: str, at: int, agent: int = 1, **more: object) -> list[CloudEvent]:
-        """An event of the agent feed."""
+        """Map an event of the agent feed."""
         raw = msgspec.json.encode(
             {
                 "timestamp": NOON + at,
@@ -52,7 +52,7 @@ class Told:
         return self._add(self.mapping.agent(read_agent_event(raw), raw))
 
     def call(self, kind: str, at: int, **more: object) -> list[CloudEvent]:
-        """An event of the interaction feed about the call."""
+        """Map an event of the interaction feed about the call."""
         raw = msgspec.json.encode(
             {
                 **NAMED,
@@ -68,7 +68,7 @@ class Told:
         return self._add(self.mapping.interaction(read_interaction(raw), raw, NOON))
 
     def ended(self, at: int, hold: int, *, success: int = 1, **more: object) -> list[CloudEvent]:
-        """The end of the call, with its wait in whole seconds."""
+        """Map the call's end, which has the wait in whole seconds."""
         members = {"transferHoldDuration": hold, "operatorTransfer": 1, "start": iso(0)}
         outcome = {"operatorTransferSuccessful": success, "end": iso(at)}
         return self.call("CALL_TERMINATION", at, **{**members, **outcome, **more})
@@ -78,19 +78,19 @@ class Told:
         return events
 
     def queues(self) -> list[tuple[int, object]]:
-        """The time and service at which the call began to wait."""
+        """Return the times and services at which the call began to wait."""
         return [
             (at_of(one), one.data.get("service")) for one in self.events if one.type == "call.queue"
         ]
 
 
 def at_of(event: CloudEvent) -> int:
-    """The event's time in seconds after noon."""
+    """Return an event's time in ms after noon."""
     return round(event.time.timestamp() * 1000) - NOON
 
 
 def test_an_agent_event_keeps_its_members() -> None:
-    """The event has its id, its time, all ids, and no member that was not sent."""
+    """An agent event keeps its id, its time and all sent members, and gets no others."""
     (event,) = Told().agent(
         "NOT_READY",
         5,
@@ -116,7 +116,7 @@ def test_an_agent_event_keeps_its_members() -> None:
 
 
 def test_an_inbound_call_waits_from_its_beginning_if_the_seconds_agree() -> None:
-    """The answer came 20.4 s after the start, and 20 s are reported: it waited from the start."""
+    """A call answered after 20.4 s with a wait of 20 s waited from its start."""
     told = Told()
     told.call("CALL_START", 0, start=iso(0))
     told.agent("IN_CALL", 20_400, callServiceId=5, **NAMED)
@@ -130,7 +130,7 @@ def test_an_inbound_call_waits_from_its_beginning_if_the_seconds_agree() -> None
 def test_a_call_that_waited_later_waits_as_long_as_is_told(
     answered: int, hold: int, joined: int
 ) -> None:
-    """If times have fractions, half a second is added. The wait always begins before the answer."""
+    """Half a second is added if times have fractions. The wait always begins before the answer."""
     told = Told()
     told.call("CALL_START", 0, start=iso(0))
     told.agent("IN_CALL", answered, callServiceId=5, **NAMED)
@@ -139,7 +139,7 @@ def test_a_call_that_waited_later_waits_as_long_as_is_told(
 
 
 def test_an_abandoned_call_waited_until_its_end() -> None:
-    """Nobody answered it."""
+    """A call that nobody answered waited until its end."""
     told = Told()
     told.call("CALL_START", 0, start=iso(0))
     told.ended(40_000, 30, success=0)
@@ -148,14 +148,14 @@ def test_an_abandoned_call_waited_until_its_end() -> None:
 
 
 def test_a_call_that_was_never_offered_waits_nowhere() -> None:
-    """The caller hung up in the voice response unit."""
+    """A call whose caller hung up in the voice response unit did not wait."""
     told = Told()
     told.ended(40_000, 0, success=0, operatorTransfer=0)
     assert [one.type for one in told.events] == ["call.end"]
 
 
 def test_an_answer_that_no_agent_event_tells() -> None:
-    """The answer was before the end, by the duration."""
+    """The answer was before the end by the call's duration."""
     told = Told()
     told.call("CALL_START", 0, start=iso(0))
     queue, answer, end = told.ended(60_000, 10, duration=50, agentId="9")
@@ -175,7 +175,10 @@ def test_an_answer_that_no_agent_event_tells() -> None:
 def test_a_call_that_is_dialed_for_an_agent_waits(
     direction: str, state: str, queues: list[tuple[int, object]], *, late: bool
 ) -> None:
-    """A call dialed by the agent does not wait. Either feed may be ahead."""
+    """A call dialed for an agent waits, but a call dialed by the agent does not.
+
+    Either feed may be ahead of the other.
+    """
     told = Told()
 
     def start() -> None:
@@ -193,7 +196,7 @@ def test_a_call_that_is_dialed_for_an_agent_waits(
 
 
 def test_a_call_that_an_agent_passes_on_waits_again() -> None:
-    """It waits at the other service from the time the agent left it."""
+    """A transferred call waits at the other service from the time when the agent left it."""
     told = Told()
     told.call("CALL_START", 0, start=iso(0))
     told.agent("IN_CALL", 3_000, callServiceId=5, **NAMED)
@@ -201,11 +204,11 @@ def test_a_call_that_an_agent_passes_on_waits_again() -> None:
     told.agent("WRAP_UP", 15_000)
     told.agent("IN_CALL", 19_000, agent=2, callServiceId=6, **NAMED)
     told.ended(60_000, 7, serviceId=6)
-    assert told.queues() == [(15_000, 6), (0, 5)]  # 4 of the 7 seconds were there
+    assert told.queues() == [(15_000, 6), (0, 5)]  # 4 of the 7 seconds belong to it
 
 
 def test_a_row_of_the_waiting_calls_is_the_call_of_its_number() -> None:
-    """The call waits from then on. Repeated and unrelated rows have no effect."""
+    """A listed call waits from its row's time. Repeated and unrelated rows have no effect."""
     told = Told()
     told.call("CALL_START", 300, start=iso(300), callerId="555")
     row = WaitingCall(service_id=5, phone="555", time_stamp=NOON // 1000)
@@ -222,7 +225,7 @@ def test_a_row_of_the_waiting_calls_is_the_call_of_its_number() -> None:
 
 
 def test_each_row_is_another_call() -> None:
-    """Two calls of the same number wait at the same time."""
+    """Two calls from the same number can wait at the same time."""
     told = Told()
     for number in (1, 2):
         told.call(
@@ -238,7 +241,10 @@ def test_each_row_is_another_call() -> None:
 
 
 def test_the_end_is_told_with_what_the_other_server_derived() -> None:
-    """The feed then prints the same values. Unknown directions and the text "null" are omitted."""
+    """An end has the values derived by the other server.
+
+    Unknown directions and the text "null" are omitted.
+    """
     told = Told()
     end = told.ended(
         9_000, 2, lvResult="x", lvResultId=4, callDirection="?", zipCode="null", agentSkillId=""
@@ -250,7 +256,7 @@ def test_the_end_is_told_with_what_the_other_server_derived() -> None:
 
 
 def test_a_beginning_without_a_direction_or_a_service() -> None:
-    """Without them there can be no call.start, so the data becomes a call.update."""
+    """A call's start without a direction or a service becomes a call.update."""
     (event,) = Told().call("CALL_START", 0, callDirection=None, account="a")
     assert (event.type, event.data["account"]) == ("call.update", "a")
     assert "direction" not in event.data
@@ -270,7 +276,10 @@ def test_messages_and_dispositions() -> None:
 
 
 def test_a_campaign_is_told_when_its_counts_change_and_every_hour() -> None:
-    """The first event of a day adds it to the day's list."""
+    """A campaign is sent when its counts change and every hour.
+
+    The first event of a day adds the campaign to that day's list.
+    """
     mapping = Told().mapping
     row = CampaignStatistics(
         campaign_id=9,
@@ -287,7 +296,7 @@ def test_a_campaign_is_told_when_its_counts_change_and_every_hour() -> None:
 
 
 def test_how_agents_are_after_events_were_lost() -> None:
-    """Newer states are sent, older ones are not. Agents missing from the list have logged off."""
+    """Only newer states are sent. Agents who are missing from the list have logged off."""
     told = Told()
     for agent in (1, 2, 3):
         told.agent("READY", 0, agent=agent)
@@ -306,7 +315,7 @@ def test_how_agents_are_after_events_were_lost() -> None:
 
 
 def test_a_page_that_comes_again_tells_the_same_ids() -> None:
-    """No event depends on an end that was sent, so each event is a duplicate."""
+    """A repeated page gives the same ids, so each event is recognized as a duplicate."""
     told = Told()
 
     def page() -> None:
@@ -334,7 +343,7 @@ def test_a_page_that_comes_again_tells_the_same_ids() -> None:
     ],
 )
 def test_what_cannot_be_an_agent_event_is_unreadable(event: dict[str, Any]) -> None:
-    """It is not sent, and all stored data can be written."""
+    """An invalid agent event is not sent, and all stored data can be written."""
     told = Told()
     raw = msgspec.json.encode({key: str(value) for key, value in event.items()})
     with pytest.raises(Unreadable):
@@ -376,7 +385,7 @@ GOOD = {"timestamp": NOON, "agentId": 1, "transactionId": 1, "sessionId": "s", "
 def test_whatever_is_fed_becomes_events_or_is_unreadable(
     fed: list[tuple[dict[str, str], dict[str, Any]]],
 ) -> None:
-    """No other error is raised, everything can be stored, and every event has a valid envelope."""
+    """Any input becomes valid events or is unreadable, and all data can be stored."""
     told = Told()
     for kind, members in fed:
         raw = msgspec.json.encode({**GOOD, **members, **kind})

@@ -1,4 +1,4 @@
-"""Open calls are bounded, and are restored from the spool."""
+"""Tests of open calls, which are bounded and restored from the spool."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_ended_calls_are_remembered_up_to_a_number() -> None:
 
 
 def test_a_call_without_an_end_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A call is dropped when it is older than the feeds' reach, or when there are too many."""
+    """A call is forgotten when it is older than the feeds' reach or there are too many calls."""
     state = State()
     state.call(1, "s", 0)
     state.call(2, "s", MAX_AGE_MS + 1)

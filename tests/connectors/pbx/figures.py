@@ -1,4 +1,4 @@
-"""Figures of a connector's events, counted as from a queue log."""
+"""Counts the figures of a connector's events in the same way as those of a queue log."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Figures(NamedTuple):
 
 
 class Spell(NamedTuple):
-    """The wait in a queue, or the talk with one of its agents."""
+    """A wait in a queue, or a talk with one of its agents."""
 
     queue: str
     kind: str
@@ -44,7 +44,7 @@ class Spell(NamedTuple):
 
 
 class Floor:
-    """The figures of a scenario's events."""
+    """Counts the figures of a scenario's events."""
 
     def __init__(self, events: list[dict[str, Any]]) -> None:
         self.kinds = Counter(one["type"] for one in events)
@@ -60,7 +60,7 @@ class Floor:
 
     @property
     def busy(self) -> list[str]:
-        """The agents who ring, talk, hold or wrap up."""
+        """The agents who are ringing, talking, holding or wrapping up."""
         last = {agent: states[-1].split(" ")[0] for agent, states in self.states.items()}
         return [agent for agent, state in last.items() if state not in FREE]
 
@@ -113,7 +113,7 @@ class Floor:
 
 
 def spells_of_log(lines: Iterable[str]) -> list[Spell]:
-    """The waits and talks of the queue log itself, in whole seconds."""
+    """Return the waits and talks of the queue log itself, in whole seconds."""
     found = []
     for line in lines:
         _, _, queue, _, event, *data = line.split("|")

@@ -1,4 +1,4 @@
-"""The states of agents."""
+"""Tests of agents' states."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from floorcast.connectors.pbx.state import State
 
 
 def shown(*signs: Sign, config: MappingConfig | None = None, now: float = 0.0) -> list[str]:
-    """Everybody's states and their data."""
+    """Return the states of all agents, with their data."""
     mapping = Mapping(config or MappingConfig(), ASTERISK, State(), hangups=True)
     events = [event for sign in signs for event in mapping.apply(sign)]
     events += mapping.advance(now)
@@ -50,7 +50,10 @@ END = Completed(at=20, caller="1.0", queue="sales", agent="Anna", by="caller")
 
 
 def test_a_static_member_is_there_while_its_device_is() -> None:
-    """A dynamic member is logged in while it is a member."""
+    """A static member is logged in while its device is reachable.
+
+    A dynamic member is logged in while it is a member.
+    """
     static: list[Sign] = [member(1, dynamic=False, status=status) for status in (5, 1, 5)]
     assert shown(*static) == ["LOGON ['sales']", "READY ['sales']", "LOGOFF"]
     dynamic: list[Sign] = [member(1, status=5), MemberGone(at=2, queue="sales", agent="Anna")]
@@ -58,7 +61,10 @@ def test_a_static_member_is_there_while_its_device_is() -> None:
 
 
 def test_not_ready_is_paused_in_all_queues() -> None:
-    """A change of the reason is a new state. Known reasons may be translated."""
+    """An agent is not ready when paused in all queues. A new reason is a new state.
+
+    The configuration may translate reasons.
+    """
     pauses = [
         Paused(at=3, queue=queue, agent="Anna", paused=paused, reason=reason)
         for paused, reason in [(True, "coffee"), (True, "Meeting"), (False, "")]
@@ -76,7 +82,7 @@ def test_not_ready_is_paused_in_all_queues() -> None:
 
 
 def test_services_are_ordered_by_home_then_penalty() -> None:
-    """The agent's time between calls counts for the first service."""
+    """An agent's time between calls counts for the first service."""
     signs = [member(1, "a", penalty=2), member(2, "b", penalty=1), member(3, "c", penalty=3)]
     assert shown(*signs)[-1] == "READY ['b', 'a', 'c']"
     config = MappingConfig(home_queues={"Anna": "c"}, services={"c": "Chat"})
@@ -84,7 +90,7 @@ def test_services_are_ordered_by_home_then_penalty() -> None:
 
 
 def test_wrap_up_lasts_as_long_as_the_queue_says() -> None:
-    """The default is none, and the next call ends it, too."""
+    """By default there is no wrap-up. The next call ends wrap-up early."""
     states = ["LOGON ['sales']", "RESERVED ['sales']", "IN_CALL", "WRAP_UP"]
     assert shown(*CALL, END, now=21.0) == [*states, "READY"]
     config = MappingConfig(wrap_up_seconds={"*": 5.0})
@@ -95,14 +101,14 @@ def test_wrap_up_lasts_as_long_as_the_queue_says() -> None:
 
 
 def test_hold_is_that_of_the_agents_channel() -> None:
-    """An Unhold without Hold, which precedes a transfer, is ignored."""
+    """An Unhold without a Hold, which precedes a transfer, is ignored."""
     holds = [Held(at=13 + n, channel="1.1", on=on) for n, on in enumerate([False, True, False])]
     other = Held(at=12.5, channel="1.0", on=True)
     assert shown(*CALL, other, *holds)[3:] == ["AGENT_HOLD", "AGENT_RESUMED"]
 
 
 def test_a_device_in_use_without_a_queues_call_is_a_direct_call() -> None:
-    """It waits a second, because the device's state arrives shortly before the call's end."""
+    """A device must be in use for a second, because its state may arrive before the call's end."""
     busy = member(30, status=2)
     assert shown(member(1, status=1), busy, now=30.5)[-1] == "READY ['sales']"
     assert shown(member(1, status=1), busy, now=31.0)[-1] == "IN_CALL DIRECT"
@@ -111,12 +117,15 @@ def test_a_device_in_use_without_a_queues_call_is_a_direct_call() -> None:
 
 
 def test_a_caller_who_hangs_up_while_a_phone_rings_sets_it_free() -> None:
-    """Only the hangup of the ringing channel reports it."""
+    """The hangup of the ringing channel frees the agent."""
     assert shown(*CALL[:2], HungUp(at=12, channel="1.1"))[-1] == "READY"
 
 
 def test_a_roster_is_everybody() -> None:
-    """Agents missing from the list have left. Others are reported once, with their own times."""
+    """Agents missing from the roster have left.
+
+    Each other agent is reported once, with its own times.
+    """
     roster = Roster(
         at=50,
         members=(
@@ -133,7 +142,7 @@ def test_a_roster_is_everybody() -> None:
 
 
 def test_an_interface_that_nobody_is_known_by_is_left_out() -> None:
-    """ADDMEMBER in the queue log names the interface. AMI or the configuration names its agent."""
+    """An interface in ADDMEMBER is skipped until AMI or the configuration names its agent."""
     added = Member(at=1, queue="sales", agent="PJSIP/9")
     mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=False)
     assert mapping.apply(added) == []

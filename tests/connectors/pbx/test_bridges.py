@@ -1,4 +1,4 @@
-"""The channels that are bridged together."""
+"""Tests of channels that are bridged together."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BEHIND = (
 
 
 def test_a_telephone_behind_a_local_channel_is_reached() -> None:
-    """The channels existed before the connector connected, or it saw them created."""
+    """A telephone is found behind a Local channel, whether the channel is new or existed before."""
     seen = Bridges()
     for channel, name, bridge in BEHIND:
         seen.enter(bridge, channel, name)
@@ -37,7 +37,7 @@ def test_half_of_a_local_channel_is_nobodys_telephone() -> None:
 
 
 def test_a_leave_that_is_told_late_changes_nothing() -> None:
-    """The channel is in another bridge by then."""
+    """A late leave has no effect, because the channel is already in another bridge."""
     bridges = Bridges()
     bridges.enter("one", TRUNK, "")
     bridges.enter("two", TRUNK, "")
@@ -47,7 +47,7 @@ def test_a_leave_that_is_told_late_changes_nothing() -> None:
 
 
 def test_a_conference_is_looked_at_in_part() -> None:
-    """A conference is not a transfer, and may be large."""
+    """Only part of a conference is searched, because it is not a transfer and may be large."""
     bridges = Bridges((f"{n}.0", "", "room") for n in range(10 * MAX_REACH))
     assert len(bridges.reach("0.0")) == MAX_REACH
 
@@ -64,7 +64,7 @@ STEPS = st.one_of(
 def test_channels_hear_each_other_if_they_are_in_one_bridge(
     steps: list[tuple[str, str, str]],
 ) -> None:
-    """Compared with a table of each channel's bridge."""
+    """The reached channels are the same as in a table of each channel's bridge."""
     bridges, where = Bridges(), dict[str, str]()
     for step, bridge, channel in steps:
         match step:

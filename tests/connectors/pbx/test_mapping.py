@@ -1,4 +1,4 @@
-"""Calls, translated from signs to events."""
+"""Tests that map signs to the events of calls."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ LATER = 1e6
 
 
 def told(*signs: Sign, hangups: bool = True) -> list[tuple[str, float, object]]:
-    """Ids, times, and the details of leaving and ending, without agents."""
+    """Return ids, times, and the details of leaving and ending, without agents."""
     mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=hangups)
     events = [event for sign in signs for event in mapping.apply(sign)]
     events += mapping.advance(LATER)
@@ -67,7 +67,7 @@ def complete(by: str, at: float = 30.0, caller: str = "1.0") -> Completed:
 
 
 def test_a_hangup_while_leaving_is_an_abandon() -> None:
-    """The call ended when the caller left the queue, not when the channel was gone."""
+    """An abandoned call ended when the caller left the queue, not when the channel was gone."""
     assert told(JOIN, LEAVE, HungUp(at=20.9, channel="1.0")) == [
         *BEGUN,
         ("1.0/end", 20.0, "Abandoned"),
@@ -75,7 +75,7 @@ def test_a_hangup_while_leaving_is_an_abandon() -> None:
 
 
 def test_a_caller_who_stays_has_left_for_a_reason() -> None:
-    """The queue log has the reason at once, AMI does not. The call ends with the hangup."""
+    """Only the queue log has the reason for leaving at once. The call ends with the hangup."""
     gone = HungUp(at=90, channel="1.0")
     assert told(JOIN, LEAVE, gone)[2:] == [
         ("1.0/1/leave", 20.0, "TIMEOUT"),
@@ -85,14 +85,14 @@ def test_a_caller_who_stays_has_left_for_a_reason() -> None:
 
 
 def test_an_abandon_that_only_the_queue_log_tells_is_one() -> None:
-    """AMI was disconnected, so the hangup is missing, too."""
+    """An abandon in the queue log counts while AMI is disconnected and reports no hangup."""
     gone = Left(at=20, caller="1.0", queue="sales", reason="ABANDONED")
     for hangups in (True, False):
         assert told(JOIN, gone, hangups=hangups)[2:] == [("1.0/end", 20.0, "Abandoned")]
 
 
 def test_without_hangups_a_call_that_left_has_ended() -> None:
-    """If the caller comes back, it is another call."""
+    """Without hangups, a caller who comes back has another call."""
     again = Joined(at=60, caller="1.0", queue="sales")
     assert told(JOIN, LEAVE, again, hangups=False)[2:] == [
         ("1.0/1/leave", 20.0, "TIMEOUT"),
@@ -103,7 +103,7 @@ def test_without_hangups_a_call_that_left_has_ended() -> None:
 
 
 def test_a_transfer_goes_on_when_the_caller_joins_again() -> None:
-    """Otherwise the call leaves, and ends with its caller."""
+    """A transferred call continues if the caller joins a queue. Otherwise, it leaves."""
     back = Joined(at=31.5, caller="1.0", queue="support")
     assert told(JOIN, CONNECT, complete("transfer"), back)[2:] == [("1.0/2/queue", 31.5, None)]
     assert told(JOIN, CONNECT, complete("transfer"), HungUp(at=50, channel="1.0"))[2:] == [
@@ -117,7 +117,7 @@ def test_a_transfer_goes_on_when_the_caller_joins_again() -> None:
 
 
 def test_a_completion_may_come_after_the_hangup_and_name_no_call() -> None:
-    """It belongs to the call of its agent. The call ends with the hangup."""
+    """A late completion belongs to its agent's call, which ends with the hangup."""
     gone = HungUp(at=29.5, channel="1.0")
     assert told(JOIN, CONNECT, gone, complete("caller", caller=""))[2:] == [
         ("1.0/end", 29.5, "Completed by caller")
@@ -126,7 +126,7 @@ def test_a_completion_may_come_after_the_hangup_and_name_no_call() -> None:
 
 
 def test_a_connect_without_a_join_makes_up_for_it() -> None:
-    """The time of the join follows from the wait."""
+    """A connect without a join gives the time of the join, which follows from the wait."""
     assert told(CONNECT, complete("agent")) == [
         *BEGUN,
         ("1.0/end", 30.0, "Completed by agent"),
@@ -134,7 +134,7 @@ def test_a_connect_without_a_join_makes_up_for_it() -> None:
 
 
 def test_an_attended_transfer_swaps_ids() -> None:
-    """The consulting agent waits in the queue, and then the caller takes the place."""
+    """The consulting agent waits in the queue, and the caller then takes the agent's place."""
     consult = Joined(at=20, caller="1.5", queue="support")
     swap = Transferred(at=25, by="1.9", passed_on="1.0", second="1.5")
     taken = Connected(at=26, caller="1.0", queue="support", agent="Bob", waited=6)
@@ -156,7 +156,7 @@ def test_an_attended_transfer_swaps_ids() -> None:
 
 
 def test_an_end_that_does_not_say_by_whom_waits_for_the_hangup() -> None:
-    """Within two seconds the call has ended. Later it has left for an unknown destination."""
+    """A call has ended if the hangup follows within two seconds. Otherwise, it has left."""
     ended = complete("")
     assert told(JOIN, CONNECT, ended, HungUp(at=31, channel="1.0", by="agent"))[2:] == [
         ("1.0/end", 31.0, "Completed by agent")
@@ -172,7 +172,7 @@ def test_an_end_that_does_not_say_by_whom_waits_for_the_hangup() -> None:
 
 
 def test_a_bridge_counts_once_it_is_confirmed() -> None:
-    """The bridge counts from its announcement. The end of the talk confirms it, too."""
+    """A confirmed bridge counts from its announcement. The end of the talk also confirms it."""
 
     def answered(*signs: Sign) -> list[float]:
         mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=True)
@@ -188,7 +188,7 @@ def test_a_bridge_counts_once_it_is_confirmed() -> None:
 
 
 def test_a_restart_leaves_no_agent_in_a_call() -> None:
-    """The same holds if the caller had just hung up."""
+    """After a restart no agent is in a call, even if the caller had just hung up."""
     state = State()
     mapping = Mapping(MappingConfig(), ASTERISK, state, hangups=True)
     for sign in (JOIN, CONNECT, HungUp(at=29.5, channel="1.0"), Restarted(at=30)):
@@ -198,7 +198,7 @@ def test_a_restart_leaves_no_agent_in_a_call() -> None:
 
 
 def test_numbers_and_term_codes() -> None:
-    """The dialed number precedes the join. Codes may come at any time."""
+    """The dialed number precedes the join, and term codes may come at any time."""
     mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=True)
     mapping.apply(Dialed(at=9, caller="1.0", number="1800"))
     start = mapping.apply(JOIN)[0]
@@ -221,7 +221,7 @@ def test_a_reason_may_be_learned_late() -> None:
 
 
 def test_the_memory_of_ended_calls_has_a_bound() -> None:
-    """The bound applies if no hangup reports the caller's end."""
+    """The number of remembered calls is bounded even if no hangup is reported."""
     state = State()
     mapping = Mapping(MappingConfig(), ASTERISK, state, hangups=False)
     for number in range(MAX_ENDED + 50):
@@ -283,7 +283,7 @@ SIGNS = st.one_of(
 
 @given(st.lists(SIGNS, max_size=60), st.booleans())
 def test_whatever_is_told_calls_make_sense(signs: list[Sign], hangups: bool) -> None:
-    """No event of a call precedes its begin or follows its end."""
+    """No event of a call comes before its beginning or after its end."""
     state = State()
     mapping = Mapping(MappingConfig(), ASTERISK, state, hangups=hangups)
     events = [
@@ -308,7 +308,7 @@ def test_whatever_is_told_calls_make_sense(signs: list[Sign], hangups: bool) -> 
 
 
 def busy_hour(agents: int, calls: int) -> list[Sign]:
-    """A floor on which every agent is always in a call."""
+    """Return the signs of a floor on which every agent is always in a call."""
     signs: list[Sign] = []
     for number in range(calls):
         at, name, leg = number * 0.01, f"{number}.0", f"{number}.1"
@@ -326,7 +326,7 @@ def busy_hour(agents: int, calls: int) -> list[Sign]:
 
 
 def spent(agents: int, calls: int) -> float:
-    """CPU seconds."""
+    """Return the CPU seconds that it takes to map a busy hour."""
     mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=True)
     signs = busy_hour(agents, calls)
     events: list[CloudEvent] = []
@@ -337,7 +337,7 @@ def spent(agents: int, calls: int) -> float:
 
 
 def test_a_sign_costs_the_same_on_a_large_floor() -> None:
-    """With a hundred times the agents and the same calls, the work is less than fourfold."""
+    """A hundred times as many agents with the same calls take less than four times the work."""
     spent(10, 200)
     assert min(spent(1000, 1000) for _ in range(3)) < 4 * min(spent(10, 1000) for _ in range(3))
 
@@ -356,7 +356,7 @@ RINGS = Dialling(at=30.1, caller="1.0", leg="1.5", interface="PJSIP/bob")
 
 
 def states(*signs: Sign) -> list[str]:
-    """The states of agents, apart from calls."""
+    """Return the states of agents without their calls."""
     mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=True)
     events = [event for sign in signs for event in mapping.apply(sign)]
     events += mapping.advance(LATER)
@@ -369,7 +369,7 @@ def states(*signs: Sign) -> list[str]:
 
 
 def test_a_call_that_is_passed_on_to_an_agent_stays_one_call() -> None:
-    """The first agent is free after the transfer, and the second is in the call once bridged."""
+    """The first agent is free after the transfer, and the second has the call once bridged."""
     moved = Entered(at=35, bridge="two", channel="1.0", name="PJSIP/trunk-1")
     gone: list[Sign] = [
         LeftBridge(at=30, bridge="one", channel="1.0"),
@@ -393,7 +393,7 @@ def test_a_call_that_is_passed_on_to_an_agent_stays_one_call() -> None:
 
 
 def test_an_agent_who_does_not_take_what_was_passed_on_is_free_again() -> None:
-    """The call leaves for the dialplan's destination."""
+    """If the second agent does not answer, the call goes on to the dialplan's destination."""
     ended = RingEnded(at=40, leg="1.5")
     assert states(*TALK, BLIND, RINGS, ended, HungUp(at=90, channel="1.0"))[5:] == [
         "Bob RESERVED 30.1",
@@ -404,7 +404,7 @@ def test_an_agent_who_does_not_take_what_was_passed_on_is_free_again() -> None:
 
 
 def test_a_completion_may_prove_to_have_been_a_transfer() -> None:
-    """As Asterisk reports it, AgentComplete by the agent precedes AttendedTransfer."""
+    """An AgentComplete by the agent may precede an AttendedTransfer, as Asterisk reports it."""
     talk_of_two: list[Sign] = [
         Entered(at=20, bridge="two", channel="1.6", name="Local/81@agents-1;1"),
         Paired(at=20, one="1.6", two="1.7"),
@@ -429,7 +429,7 @@ def test_a_completion_may_prove_to_have_been_a_transfer() -> None:
 
 
 def test_the_second_agent_hangs_up() -> None:
-    """The call ends unless the caller stays. Then it has left."""
+    """The call ends when the second agent hangs up, or leaves if the caller stays."""
     moved = Entered(at=35, bridge="two", channel="1.0", name="PJSIP/trunk-1")
     taken: list[Sign] = [*TALK, BLIND, RINGS, BOBS_PHONE, moved, HungUp(at=60, channel="1.5")]
     assert states(*taken, HungUp(at=60.1, channel="1.0"))[7:] == [
@@ -441,7 +441,7 @@ def test_the_second_agent_hangs_up() -> None:
 
 
 def test_a_transfer_behind_a_local_channel_is_the_same_call_elsewhere() -> None:
-    """The far half joins the other queue. The first queue's end comes with the caller's."""
+    """The far half joins the other queue. The first queue's call ends with the caller's."""
     behind: list[Sign] = [
         JOIN,
         Paired(at=14, one="1.9", two="1.8"),
@@ -471,7 +471,7 @@ def test_a_transfer_behind_a_local_channel_is_the_same_call_elsewhere() -> None:
 
 
 def test_a_transfer_may_come_before_the_caller_is_in_the_bridge() -> None:
-    """The near half of the Local channel is the agent's, and identifies the call."""
+    """The near half of the Local channel belongs to the agent and identifies the call."""
     behind: list[Sign] = [
         JOIN,
         Paired(at=14, one="1.9", two="1.8"),
@@ -483,12 +483,12 @@ def test_a_transfer_may_come_before_the_caller_is_in_the_bridge() -> None:
 
 
 def test_a_caller_who_transfers_an_agent_is_still_the_caller() -> None:
-    """No agent made the transfer."""
+    """A transfer made by the caller is not a transfer by the agent."""
     assert states(*TALK, Transferred(at=30, by="1.0", passed_on="1.9"))[2:] == []
 
 
 def test_a_hold_behind_a_local_channel_is_the_agents() -> None:
-    """The telephone's channel is not the one in the queue."""
+    """A hold is found even if the telephone's channel is not the channel in the queue."""
     behind: list[Sign] = [
         Paired(at=14, one="1.9", two="1.8"),
         Entered(at=16, bridge="far", channel="1.7", name="PJSIP/desk-1"),
@@ -508,7 +508,7 @@ def test_lines_that_are_read_again_after_the_end_change_nothing() -> None:
 
 
 def test_the_answer_to_why_a_caller_left_is_waited_for() -> None:
-    """AMI's event has no reason, so the channel is queried, and may respond late."""
+    """The channel is queried because AMI's event has no reason. The response may be late."""
     mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=True)
     mapping.apply(JOIN)
     mapping.apply(Left(at=20, caller="1.0", queue="sales"))

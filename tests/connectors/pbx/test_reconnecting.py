@@ -1,4 +1,4 @@
-"""Reconnecting to a source."""
+"""Tests of reconnecting to a source."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from floorcast.model.errors import BadCredentials, Unavailable
 
 
 def test_a_refusal_counts_only_at_first() -> None:
-    """A later refusal is retried like any other failure."""
+    """A refusal after the first connection is retried like any other failure."""
     ends: list[Exception | None] = [
         Unavailable("away"), None, BadCredentials("changed"), None, RuntimeError("the end"),
     ]  # fmt: skip

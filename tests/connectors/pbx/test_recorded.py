@@ -1,4 +1,4 @@
-"""Recordings moved to another day."""
+"""Tests that move recordings to another day."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ZONE = ZoneInfo("America/New_York")
 
 
 def test_times_move_together() -> None:
-    """The last event is now, or the first keeps its clock time on a given day."""
+    """The last event is moved to now, or the first keeps its clock time on a given day."""
     events = read_queue_log(lines("22.10.1"), "pbx").events
     now = datetime(2026, 3, 4, 12, tzinfo=UTC)
     for day in (None, date(2025, 7, 1)):

@@ -1,4 +1,4 @@
-"""The time at the source."""
+"""Tests of the source's clock."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from floorcast.connectors.pbx.source_clock import SourceClock
 
 
 def test_the_sources_clock_is_ours_with_an_offset() -> None:
-    """An event sets the offset exactly. A whole second only corrects it if it contradicts."""
+    """An event sets the offset exactly. A whole second only corrects a contradicting offset."""
     clock = SourceClock(lambda: 1000.0)
     assert clock.now() == clock.ours() == 1000.0
     clock.note(1100.25, 1000.0)
@@ -19,7 +19,7 @@ def test_the_sources_clock_is_ours_with_an_offset() -> None:
 
 
 def test_what_is_no_time_does_not_set_the_clock() -> None:
-    """A damaged message would otherwise shift everything after it."""
+    """A damaged message must not shift the times of later messages."""
     clock = SourceClock(lambda: 100.0)
     clock.note(105.0, 100.0)
     for nonsense in (float("nan"), float("inf"), -1.0, 1e300):

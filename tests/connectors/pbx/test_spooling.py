@@ -1,4 +1,4 @@
-"""Moving items from an inbox into the spool."""
+"""Tests that move items from an inbox into the spool."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Numbers:
 
 
 def test_reading_waits_while_the_spool_is_full(tmp_path: Path) -> None:
-    """Inbox and spool stay bounded. Reading continues once the server accepts events."""
+    """The inbox and the spool stay bounded. Reading continues once the server accepts events."""
 
     async def main(url: str) -> None:
         health, numbers = Health(), Numbers()

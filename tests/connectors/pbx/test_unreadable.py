@@ -1,4 +1,4 @@
-"""Counting and logging of unreadable input."""
+"""Tests that count and log unreadable input."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from floorcast.connectors.pbx.unreadable import MAX_LOGGED_KINDS, Complaints, Un
 
 
 def test_each_kind_is_shown_once_and_all_are_counted() -> None:
-    """The memory of shown kinds is bounded, and so is the log."""
+    """All unreadable input is counted. Only a bounded number of kinds is remembered and logged."""
     health = Health()
     complaints = Complaints(health)
     with capture_logs() as logs:

@@ -1,1 +1,1 @@
-"""Asterisk: reads AMI and ``queue_log`` and maps both to floorcast's events."""
+"""Reads Asterisk's AMI and ``queue_log`` and maps both to floorcast events."""

@@ -1,4 +1,4 @@
-"""A connection to AMI: login, actions and their replies, and the events in between."""
+"""Connects to AMI: logs in, sends actions, and receives replies and events."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Received = Callable[[Frame | Unreadable], Awaitable[None]]
 
 
 class AmiAddress:
-    """``HOST[:PORT]``, the user and the secret. ``tls`` has the trusted authorities."""
+    """The host, port, user and secret for AMI. ``tls`` is the TLS context, or None for no TLS."""
 
     def __init__(
         self, host: str, port: int, user: str, secret: str, tls: ssl.SSLContext | None = None
@@ -35,10 +35,10 @@ class AmiAddress:
 
 
 def trusting(ca_file: str) -> ssl.SSLContext:
-    """Return a TLS context that trusts the authorities in the file.
+    """Return a TLS context that trusts the certificate authorities in a file.
 
-    Without a file, it trusts the machine's authorities. Host names are verified. Raises
-    SettingError.
+    Without a file, the context trusts the machine's authorities. Host names are verified. Raises
+    SettingError if the file cannot be read as certificates.
     """
     try:
         return ssl.create_default_context(cafile=ca_file or None)
@@ -47,10 +47,11 @@ def trusting(ca_file: str) -> ssl.SSLContext:
 
 
 class AmiConnection:
-    """One connection.
+    """A connection to AMI.
 
-    ``run`` reads it until it is lost, and ``ask`` sends an action. ``received`` is awaited for each
-    event and reply in order. While it waits, nothing is read.
+    ``open`` returns the task that reads until the connection is lost, and ``ask`` sends an action.
+    ``received`` is awaited for each event and reply, in order. Nothing more is read until it
+    returns.
     """
 
     def __init__(self, address: AmiAddress, received: Received) -> None:
@@ -65,7 +66,7 @@ class AmiConnection:
     async def open(self) -> asyncio.Task[None]:
         """Connect and log in.
 
-        Returns the task that reads. Raises Unavailable and BadCredentials.
+        Returns the task that reads from the connection. Raises Unavailable or BadCredentials.
         """
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
@@ -77,8 +78,8 @@ class AmiConnection:
                 )
         except ConnectionRefusedError:
             raise Unavailable(
-                f"AMI at {self._address}: nothing listens there; check the address, and that"
-                " manager.conf enables the interface there"
+                f"AMI at {self._address}: nothing is listening there; check the address, and check"
+                " that manager.conf enables the interface"
             ) from None
         except (OSError, TimeoutError) as error:
             why = str(error) or type(error).__name__
@@ -92,7 +93,7 @@ class AmiConnection:
         return reading
 
     async def ask(self, action: str, **members: str) -> list[Frame]:
-        """Return the reply to an action and the events of its list. Raises Unavailable."""
+        """Send an action and return its reply and any list events. Raises Unavailable."""
         number = f"fc-{next(self._ids)}"
         future: asyncio.Future[list[Frame]] = asyncio.get_running_loop().create_future()
         self._replies[number] = future

@@ -35,17 +35,15 @@ from floorcast.connectors.pbx.unreadable import Unreadable
 
 __all__ = ["AmiEvents", "member_of", "number_in"]
 
-MAX_ABANDONED = 10_000  # callers between their QueueCallerAbandon and QueueCallerLeave
+MAX_ABANDONED = 10_000  # callers with a QueueCallerAbandon but no QueueCallerLeave yet
 _BY: dict[str, By] = {"caller": "caller", "agent": "agent", "transfer": "transfer"}
 
 
 class AmiEvents:
-    """Converts events in order.
+    """Converts AMI events to signs, in order.
 
-    ``did_variable`` and ``disposition_event`` are settings. If ``replies`` is true, the events
-    include replies to QueueStatus, which describe members.
-
-    ``sign`` takes the time of the frame's arrival, for servers without ``timestampevents``.
+    ``did_variable`` and ``disposition_event`` are settings. ``replies`` is true if the events
+    include replies to QueueStatus, which describe queue members.
     """
 
     def __init__(
@@ -83,9 +81,10 @@ class AmiEvents:
             self._readers["QueueMember"] = self._status
 
     def sign(self, frame: Frame, received: float) -> Sign | None:
-        """Return the sign of an event, or None if it is not about calls or agents.
+        """Return the sign of an event, or None if the event does not concern calls or agents.
 
-        Raises Unreadable if a required member is missing.
+        ``received`` is the time when the frame arrived. It is used if the server does not send
+        timestamps (``timestampevents``). Raises Unreadable if a required field is missing.
         """
         reader = self._readers.get(frame.get("Event", ""))
         if reader is None:
@@ -112,7 +111,7 @@ class AmiEvents:
 
     def _left(self, frame: Frame, at: float) -> Sign:
         caller = frame["Uniqueid"]
-        # apart from an answer, only an exit by key has no QueueCallerAbandon
+        # every exit except an answer or a pressed key is preceded by a QueueCallerAbandon
         announced = caller in self._abandoned
         self._abandoned.pop(caller, None)
         return Left(**_of_caller(frame, at), reason="" if announced else "KEY")
@@ -215,9 +214,10 @@ class AmiEvents:
 def member_of(
     frame: Frame, at: float, since: float | None = None, logged_in: float | None = None
 ) -> Member:
-    """The member of an event, or of a reply to QueueStatus, which uses other names.
+    """Return the queue member in an event or in a reply to QueueStatus.
 
-    Raises KeyError for a frame without a queue or a member.
+    The two have different field names. Raises KeyError if the frame does not have a queue and a
+    member.
     """
     paused = frame.get("Paused") == "1"
     return Member(
@@ -236,7 +236,7 @@ def member_of(
 
 
 def number_in(frame: Frame, name: str) -> float:
-    """A whole number, or 0 if there is none."""
+    """Return a field as a whole number, or 0 if it does not contain one."""
     text = frame.get(name, "")
     return float(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0.0
 

@@ -1,4 +1,4 @@
-"""``floorcast connect asterisk --check``: shows what the connector would see."""
+"""Implements ``floorcast connect asterisk --check``, which shows what the connector would see."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from floorcast.connectors.pbx.unreadable import Unreadable
 
 __all__ = ["check_ami", "tables_of"]
 
-BOOT_SECONDS = 2.0  # FullyBooted follows the login immediately, for users with the right ``system``
+BOOT_SECONDS = 2.0  # users with the ``system`` right receive FullyBooted just after the login
 DEVICE_STATES = {
     "0": "unknown",
     "1": "free",
@@ -31,9 +31,9 @@ DEVICE_STATES = {
 
 
 async def check_ami(address: AmiAddress, config: MappingConfig, now: float) -> list[Table]:
-    """Titles, headings and rows; the last table names missing rights, if there are any.
+    """Query Asterisk and return the tables to print.
 
-    Raises Unavailable and BadCredentials.
+    If the user lacks rights, the last table lists them. Raises Unavailable or BadCredentials.
     """
 
     async def ignore(_frame: Frame | Unreadable) -> None:
@@ -48,7 +48,7 @@ async def check_ami(address: AmiAddress, config: MappingConfig, now: float) -> l
             async with asyncio.timeout(BOOT_SECONDS):
                 await connection.has_booted.wait()
         except TimeoutError:
-            missing.append(("read", "system", "restarts of Asterisk are seen later"))
+            missing.append(("read", "system", "Asterisk restarts are detected later"))
     finally:
         await connection.close(reading)
     found = tables_of(snapshot, config)
@@ -56,7 +56,7 @@ async def check_ami(address: AmiAddress, config: MappingConfig, now: float) -> l
 
 
 def tables_of(snapshot: Snapshot, config: MappingConfig) -> list[Table]:
-    """The contents of a snapshot: queues, members and waiting calls."""
+    """Return the contents of a snapshot as tables: queues, members and waiting calls."""
     members: Counter[str] = Counter(one.get("Queue", "") for one in snapshot.members)
     waiting: Counter[str] = Counter(one.get("Queue", "") for one in snapshot.entries)
     queues = sorted(members.keys() | waiting.keys())

@@ -1,4 +1,4 @@
-"""``floorcast connect asterisk``: reads AMI and ``queue_log``, and spools and sends events."""
+"""Implements ``floorcast connect asterisk``: reads AMI and ``queue_log`` and sends events."""
 
 from __future__ import annotations
 
@@ -47,16 +47,16 @@ QUEUE_STATUS = {
     "WITHDRAW": "WITHDRAWN",
     "CONTINUE": "OTHER",
 }
-"""The channel variable that Queue() sets, as a reason for leaving."""
+"""Maps QUEUESTATUS, a channel variable that Queue() sets, to a reason for leaving."""
 
 
 class ConnectorTuning(SpoolingTuning, frozen=True, kw_only=True):
-    """Seconds and bounds of the connector that no user needs to set."""
+    """Times in seconds and limits that users do not need to set."""
 
-    poll_seconds: float = 0.1  # of the queue log
-    # For which a line waits for the same sign from AMI, which is more exact.
+    poll_seconds: float = 0.1  # between two reads of the queue log
+    # How long a line waits for the same sign from AMI, whose times are more precise.
     hold_seconds: float = 0.5
-    # Seconds until a channel is queried for the reason of its exit.
+    # Pauses before each query for the reason why a caller left a queue.
     ask_after: tuple[float, ...] = (0.1, 0.2, 0.4)
     max_age: float = 26 * 3600.0  # of a line; the server does not recognize older duplicates
 
@@ -64,7 +64,8 @@ class ConnectorTuning(SpoolingTuning, frozen=True, kw_only=True):
 class Source(Struct, frozen=True, kw_only=True):
     """The source: AMI, the queue log, or both.
 
-    Lines are read from ``since`` (epoch seconds), or from as far back as is safe if it is None.
+    Lines older than ``since`` (epoch seconds) are skipped. If ``since`` is None, lines are read
+    from as far back as is safe. Received data is also written to the file ``record``, if it is set.
     """
 
     ami: AmiAddress | None = None
@@ -74,7 +75,10 @@ class Source(Struct, frozen=True, kw_only=True):
 
 
 class AsteriskConnector:
-    """Reads one Asterisk into a spool and sends from there. ``run`` ends only with an exception."""
+    """Reads one Asterisk server, writes events to a spool, and sends the events in the spool.
+
+    ``run`` ends only with an exception.
+    """
 
     def __init__(
         self,
@@ -96,7 +100,7 @@ class AsteriskConnector:
         self._spooling = Spooling(reading, spool, health, self._clock, self._tuning)
         self._events = AmiEvents(config.did_variable, config.disposition_event)
         self._ami_is_live = False
-        self._held: list[Sign] | None = None  # until an earlier snapshot has been added
+        self._held: list[Sign] | None = None  # signs that wait until a snapshot has been added
         self._has_read_log = asyncio.Event()
         self._complaints = Complaints(health)
 
@@ -112,7 +116,7 @@ class AsteriskConnector:
                     tasks.create_task(self._follow_ami(self._source.ami, recording))
 
     def forwarder(self) -> Forwarder:
-        """Sends events from this connector's spool."""
+        """Return a forwarder that sends events from this connector's spool."""
         return Forwarder(self._spool, self._health)
 
     # --- the queue log --------------------------------------------------------------------------
@@ -140,7 +144,7 @@ class AsteriskConnector:
             if count == 0:
                 if skipped:
                     _log.warning(
-                        "lines of the queue log are too old and were skipped", lines=skipped
+                        "queue log lines were skipped because they are too old", lines=skipped
                     )
                     skipped = 0
                 self._has_read_log.set()
@@ -166,7 +170,7 @@ class AsteriskConnector:
         return sign_of(line)
 
     async def _hold_back(self, sign: Sign | None) -> None:
-        """Wait for AMI, which has the time to the microsecond."""
+        """Wait for the same sign from AMI, whose times include microseconds."""
         if sign is not None and self._ami_is_live:
             age = self._clock.now() - sign.at
             wait = self._tuning.hold_seconds + 1.0 - age  # a line's time is rounded down
@@ -178,7 +182,7 @@ class AsteriskConnector:
     async def _follow_ami(self, address: AmiAddress, recording: Recording) -> None:
         async def connection(backoff: Backoff) -> None:
             if self._source.queue_log:
-                await self._has_read_log.wait()  # it is older than AMI's current state
+                await self._has_read_log.wait()  # its lines are older than AMI's current state
             try:
                 await self._one_connection(address, recording, backoff)
             finally:
@@ -200,7 +204,7 @@ class AsteriskConnector:
                 task.add_done_callback(questions.discard)
 
         connection = AmiConnection(address, received)
-        self._held = []  # its events are newer than the start of the snapshot
+        self._held = []  # this connection's events are newer than the start of the snapshot
         reading = await connection.open()
         try:
             snapshot = await take_snapshot(connection, self._clock.now())
@@ -216,13 +220,13 @@ class AsteriskConnector:
             for task in list(questions):
                 task.cancel()
             await connection.close(reading)
-        _log.warning("the connection to Asterisk is lost", ami=str(address))
+        _log.warning("the connection to Asterisk was lost", ami=str(address))
 
     async def _ask_why(self, connection: AmiConnection, left: Left, frame: Frame) -> None:
-        """Query the reason why a caller left a queue.
+        """Ask Asterisk why a caller left a queue.
 
-        No event has it, but the channel's QUEUESTATUS does. Asterisk sets it shortly after the
-        event, and an earlier queue may also have set it.
+        No event gives the reason, but the channel variable QUEUESTATUS does. Asterisk sets the
+        variable shortly after the event. An earlier queue may also have set it.
         """
         channel, reason = frame.get("Channel", ""), ""
         with suppress(Unavailable):
@@ -258,10 +262,10 @@ class AsteriskConnector:
         elif len(self._held) < self._tuning.max_inbox:
             self._held.append(sign)
         else:
-            raise Unavailable("AMI says more than can be held until its state has been compared")
+            raise Unavailable("AMI sent too many events before its state could be compared")
 
     async def _let_go(self) -> None:
-        """Release the signs that arrived during the snapshot, in their order."""
+        """Release the signs that arrived during the snapshot, in order of arrival."""
         while self._held:
             held, self._held = self._held, []
             for sign in held:
@@ -289,6 +293,7 @@ async def _asked(connection: AmiConnection, action: str) -> list[Frame]:
     if reply[0].get("Response") == "Error":
         said = reply[0].get("Message", "refused")
         raise Unavailable(
-            f"AMI refuses {action}: {said}; give its user the write rights of the docs"
+            f"AMI refuses {action}: {said}; grant the user the write rights in"
+            " docs/connect-asterisk.md"
         )
     return reply

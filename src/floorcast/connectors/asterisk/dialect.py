@@ -1,4 +1,4 @@
-"""The names of Asterisk's calls in events."""
+"""Makes the ids that events use for Asterisk calls."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ __all__ = ["ASTERISK", "transaction_id"]
 
 
 def transaction_id(caller: str) -> int:
-    """A caller's Uniqueid as a number below 2**53: epoch x 10**6 + counter mod 10**6.
+    """Return a caller's Uniqueid as a number below 2**53: epoch x 10**6 + counter mod 10**6.
 
-    A system name may precede it (``host-1530022819.2433``). Any other text is hashed.
+    The Uniqueid may begin with a system name (``host-1530022819.2433``). Any other text is hashed.
     """
     seconds, _, counter = caller.rpartition("-")[2].partition(".")
     if all(part.isascii() and part.isdigit() and len(part) <= 10 for part in (seconds, counter)):

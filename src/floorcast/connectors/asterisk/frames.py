@@ -1,4 +1,4 @@
-"""AMI's frames: lines of ``Name: value`` up to an empty line. No I/O."""
+"""Parses AMI frames: lines of ``Name: value`` followed by an empty line. No I/O."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ Frame = dict[str, str]
 
 
 class FrameReader:
-    """Splits bytes into frames, in whatever pieces they arrive."""
+    """Splits bytes, which may arrive in pieces of any size, into frames."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def feed(self, data: bytes) -> Iterator[Frame | Unreadable]:
-        """Return the complete frames, with Unreadable in place of an invalid one."""
+        """Yield the complete frames, with an Unreadable in place of each invalid frame."""
         text = (self._rest + data).replace(b"\r\n", b"\n")
         *whole, self._rest = text.split(b"\n\n")
         for one in whole:
@@ -36,11 +36,11 @@ def _frame(text: bytes) -> Frame | Unreadable:
         name, colon, value = line.partition(":")
         if colon:
             value = value.removeprefix(" ")
-            # ChanVariable may be repeated, each time with the name in the value
+            # ChanVariable may be repeated; its value begins with the name of the variable
             if name == "ChanVariable":
                 name, _, value = value.partition("=")
                 name = f"ChanVariable:{name}"
             frame.setdefault(name, value)
     if not {"Event", "Response"} & frame.keys():
-        return Unreadable(f"a frame that is neither event nor response: {text[:200]!r}")
+        return Unreadable(f"a frame that is neither an event nor a response: {text[:200]!r}")
     return frame

@@ -1,4 +1,4 @@
-"""Merges the signs of AMI and ``queue_log``: a sign from both counts once. No I/O."""
+"""Merges signs from AMI and ``queue_log``. A sign that both report counts once. No I/O."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from floorcast.connectors.pbx.signs import Sign, sign_key
 
 __all__ = ["Origin", "SignMerger"]
 
-APART = 2.0  # maximum seconds between two times of an occurrence; one is in whole seconds
+APART = 2.0  # maximum seconds between the two sources' times; ``queue_log`` has whole seconds
 REMEMBERED = 60.0  # seconds to wait for the other source's sign
 MAX_REMEMBERED = 100_000  # signs
 
 
 class Origin(StrEnum):
-    """The origin of a sign."""
+    """The source of a sign."""
 
     AMI = "ami"
     QUEUE_LOG = "queue_log"
 
 
 class SignMerger:
-    """Remembers the signs of one source until the other source has also reported them."""
+    """Remembers the signs of one source until the other source has reported them too."""
 
     def __init__(self) -> None:
         self._alone: dict[tuple[object, ...], deque[float]] = {}
         self._order: deque[tuple[float, tuple[object, ...]]] = deque()
 
     def is_new(self, origin: Origin, sign: Sign) -> bool:
-        """Whether the other source has not reported this sign yet."""
+        """Return whether the other source has not reported this sign yet."""
         key = sign_key(sign)
         if key is None:
             return True

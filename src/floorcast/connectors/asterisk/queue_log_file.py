@@ -1,4 +1,4 @@
-"""Follows ``queue_log`` through rotation: complete lines, each with the position after it."""
+"""Reads new lines from ``queue_log`` and follows its rotation."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ __all__ = ["LogLine", "Position", "QueueLogFile"]
 MAX_LINE_BYTES = 64 << 10
 READ_BYTES = 1 << 20
 COMPRESSED = {".bz2", ".gz", ".lz4", ".xz", ".zst"}
-SWITCH_AFTER = 20  # polls without a line, after which a renamed file counts as finished
+SWITCH_AFTER = 20  # a renamed file counts as finished after this many polls without a line
 
 
 class Position(Struct, frozen=True):
-    """A position: after ``offset`` bytes of the file with this inode and first line."""
+    """A position: ``offset`` bytes into a queue log file.
+
+    The file is identified by its inode and a hash of its first line.
+    """
 
     device: int
     inode: int
@@ -31,19 +34,20 @@ class Position(Struct, frozen=True):
 
 
 class LogLine(NamedTuple):
-    """A line, and the position after it as text."""
+    """A line, and the position after it, encoded as text."""
 
     text: str
     position: str
 
 
 class QueueLogFile:
-    """The file at ``path``.
+    """The queue log at ``path`` and its renamed predecessors.
 
     ``poll`` returns the lines appended since the last call. A renamed file is read to its end
-    before the new one, because Asterisk may still write to it. The file of a position is found by
-    its inode among those beside ``path``. Without a position, reading begins with the oldest file
-    written to after ``since`` (epoch seconds).
+    before the new file, because Asterisk may still write to it. The file that belongs to
+    ``position`` is found by its inode among the files in the folder of ``path``. Without a
+    position, reading begins with the oldest file that was written to after ``since`` (epoch
+    seconds).
     """
 
     def __init__(self, path: Path, position: str = "", since: float = inf) -> None:
@@ -56,7 +60,8 @@ class QueueLogFile:
         self._polls_since_renamed = 0
         self._finished: tuple[int, int, int] | None = None  # device, inode, time of the last write
         self.last_second = 0.0
-        self.skips_before = 0.0  # epoch seconds: earlier lines were read from a file that is gone
+        # Epoch seconds. Earlier lines were already read from a file that no longer exists.
+        self.skips_before = 0.0
         if position:
             before = msgspec.json.decode(position, type=Position)
             self.last_second = before.last_second
@@ -65,11 +70,11 @@ class QueueLogFile:
 
     @property
     def is_open(self) -> bool:
-        """Whether there is a file to read."""
+        """Whether a file is open."""
         return self._file is not None
 
     def poll(self) -> Iterator[LogLine]:
-        """Return the complete lines that have not been read. Raises OSError."""
+        """Yield the complete lines that have not been read yet. Raises OSError."""
         if self._file is None and not self._open(self._next()):
             return
         assert self._file is not None
@@ -91,7 +96,7 @@ class QueueLogFile:
         self.last_second = max(self.last_second, second)
 
     def position(self) -> str:
-        """The position after the current line."""
+        """Return the position after the current line."""
         assert self._file is not None
         is_at = os.fstat(self._file.fileno())
         found = Position(
@@ -100,7 +105,7 @@ class QueueLogFile:
         return msgspec.json.encode(found).decode()
 
     def _resume(self, position: Position) -> bool:
-        """Continue at a position. Returns whether its file still exists."""
+        """Continue at a position. Returns False if its file no longer exists or was truncated."""
         for path in self._siblings():
             try:
                 is_at = path.stat()
@@ -120,13 +125,13 @@ class QueueLogFile:
         return False
 
     def _siblings(self) -> list[Path]:
-        """The file and its renamed predecessors. The file itself is last."""
+        """Return the file's uncompressed predecessors and then the file itself."""
         others = {*self._path.parent.glob(f"{self._path.name}*")} - {self._path}
         readable = [one for one in others if one.suffix not in COMPRESSED]
         return [*sorted(readable), self._path]
 
     def _next(self) -> Path:
-        """The file to read now: the oldest one written after the finished one."""
+        """Return the file to read next: the oldest one that was written after the finished file."""
         if self._finished is None and self._since == inf:
             return self._path
         device, inode, written = self._finished or (0, 0, int(self._since * 1e9))
@@ -153,7 +158,7 @@ class QueueLogFile:
 
     def _lines(self, data: bytes) -> Iterator[LogLine]:
         *whole, self._rest = (self._rest + data).split(b"\n")
-        if len(self._rest) > MAX_LINE_BYTES:  # not a line of Asterisk
+        if len(self._rest) > MAX_LINE_BYTES:  # Asterisk did not write this line
             whole.append(self._rest[:200])
             self._offset += len(self._rest) - 201
             self._rest = b""

@@ -1,7 +1,7 @@
 """Converts a line of ``queue_log`` to a sign. No I/O.
 
-``epoch|call id|queue|member|event|data|...``; lines have the member's name, except ADDMEMBER and
-REMOVEMEMBER, which have the interface unless ``log_membername_as_agent=yes``.
+A line is ``epoch|call id|queue|member|event|data|...``. ``member`` is the member's name. In
+ADDMEMBER and REMOVEMEMBER, it is the interface unless ``log_membername_as_agent=yes``.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MAX_EPOCH = 2**33  # seconds; the year 2242
 
 
 class QueueLogLine(NamedTuple):
-    """The fields of a line. ``data`` has any number of fields; absent ones are ``""``."""
+    """The fields of a line. ``data`` may have any number of fields."""
 
     at: float
     caller: str
@@ -46,11 +46,11 @@ class QueueLogLine(NamedTuple):
     data: Sequence[str]
 
     def field(self, index: int) -> str:
-        """A field of the data."""
+        """Return a field of the data, or an empty string if the line does not have it."""
         return self.data[index] if index < len(self.data) else ""
 
     def number(self, index: int) -> float:
-        """A field of the data as a number, or 0."""
+        """Return a field of the data as a number, or 0 if it is not a whole number."""
         text = self.field(index)
         return float(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0.0
 
@@ -59,15 +59,15 @@ def read_line(line: str) -> QueueLogLine:
     """Return the fields of a line. Raises Unreadable."""
     fields = line.rstrip("\r\n").split("|", MAX_FIELDS)
     if len(fields) < 5:
-        raise Unreadable(f"fewer than five fields: {line[:200]!r}")
+        raise Unreadable(f"a line with fewer than five fields: {line[:200]!r}")
     epoch, caller, queue, member, event, *data = fields
     if not (epoch.isascii() and epoch.isdigit() and len(epoch) <= 10 and int(epoch) < MAX_EPOCH):
-        raise Unreadable(f"does not begin with a time: {line[:200]!r}")
+        raise Unreadable(f"a line that does not begin with a time: {line[:200]!r}")
     return QueueLogLine(float(epoch), caller, queue, member, event, data)
 
 
 def sign_of(line: QueueLogLine) -> Sign | None:
-    """The sign of a line, or None if it is not about calls or agents."""
+    """Return the sign of a line, or None if the line does not concern calls or agents."""
     reader = _READERS.get(line.event)
     return reader(line) if reader else None
 

@@ -1,4 +1,4 @@
-"""Prepares received items for the spool, with the signs of both sources in one order. No I/O."""
+"""Converts items received from both sources to changes for the spool. No I/O."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ class Item(NamedTuple):
 
 
 class Reading:
-    """The reading of one Asterisk. Its complete state is in the rows that it returns."""
+    """Applies the items received from one Asterisk server.
+
+    Its complete state is in the rows that ``step`` returns.
+    """
 
     def __init__(
         self,
@@ -70,15 +73,15 @@ class Reading:
             self._kept.move(LOG_POSITION, item.position)
 
     def advance(self, now: float) -> None:
-        """Apply the passage of time. ``now`` is by Asterisk's clock."""
+        """Apply the passage of time up to ``now``, by Asterisk's clock."""
         self._kept.advance(now)
 
     def step(self) -> Step:
-        """The results since the last step."""
+        """Return the changes since the last step."""
         for interface in sorted(self._mapping.unknown_interfaces() - self._said):
             self._said.add(interface)
             _log.warning(
-                "the queue log names an interface of no known agent; it was skipped",
+                "the queue log names an interface without a known agent; the line was skipped",
                 interface=interface,
                 help="name its agent under [asterisk.agents]",
             )

@@ -20,7 +20,7 @@ __all__ = ["read_ami", "read_queue_log"]
 
 
 def read_queue_log(lines: Iterable[str], source: str) -> Recorded:
-    """The events of a queue log; ``source`` names the Asterisk in ids."""
+    """Return the events of a queue log. ``source`` names the Asterisk server in ids."""
     unreadable = 0
 
     def signs() -> Iterator[Sign]:
@@ -41,7 +41,7 @@ def read_queue_log(lines: Iterable[str], source: str) -> Recorded:
 
 
 def read_ami(read: Callable[[int], bytes], source: str) -> Recorded:
-    """The events of a recording of AMI. ``read`` returns up to the given number of bytes."""
+    """Return the events of an AMI recording. ``read`` returns up to the given number of bytes."""
     unreadable = 0
     frames, events = FrameReader(), AmiEvents(replies=True)
 
@@ -57,7 +57,7 @@ def read_ami(read: Callable[[int], bytes], source: str) -> Recorded:
                 except Unreadable:
                     unreadable += 1
                     continue
-                if sign is not None and sign.at:  # otherwise before the first known time
+                if sign is not None and sign.at:  # 0 before the first known time
                     last = sign.at
                     yield sign
 

@@ -1,4 +1,4 @@
-"""``--record``: writes received data, to replay or to send with a bug report."""
+"""Implements ``--record``, which writes received data for a replay or a bug report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Recording"]
 
 
 class Recording(RecordingFile):
-    """Writes AMI's frames to ``path`` and lines of the queue log to ``path.queue_log``.
+    """Writes AMI frames to ``path`` and queue log lines to ``path.queue_log``.
 
     A frame without a Timestamp gets the time of its arrival, so that it can be replayed. Data sent
     to Asterisk, such as the secret, is not recorded.

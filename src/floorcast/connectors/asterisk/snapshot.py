@@ -1,4 +1,4 @@
-"""Compares Asterisk's current state with the connector's after a reconnect. No I/O."""
+"""Compares Asterisk's current state with the connector's state after a reconnect. No I/O."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ __all__ = ["Snapshot", "missed_signs"]
 class Snapshot(Struct, kw_only=True):
     """The replies to CoreStatus, QueueStatus and CoreShowChannels.
 
-    ``at`` is the time of the replies by Asterisk's clock. ``started`` is the start of the process,
-    from CoreStatus.
+    ``at`` is the time of the replies, by Asterisk's clock. ``started`` is the time when the
+    Asterisk process started, from CoreStatus.
     """
 
     at: float
@@ -43,7 +43,7 @@ class Snapshot(Struct, kw_only=True):
 def missed_signs(
     snapshot: Snapshot, state: State, config: MappingConfig, started_before: str
 ) -> list[Sign]:
-    """Return the signs that the lost connection would have given, as far as they can be known."""
+    """Return the signs that were missed while disconnected, as far as they can be reconstructed."""
     restarted = bool(started_before) and started_before != snapshot.started
     roster = Roster(at=snapshot.at, members=tuple(_members(snapshot)))
     if restarted:
@@ -71,7 +71,7 @@ def _members(snapshot: Snapshot) -> Iterator[Member]:
 
 
 def _hangups(snapshot: Snapshot, state: State) -> Iterator[Sign]:
-    """Hangups of calls that are gone, at the best known time."""
+    """Yield a hangup, at the best known time, for each call that no longer exists."""
     up = {frame.get("Uniqueid", "") for frame in snapshot.channels}
     up |= {state.aliases[one] for one in up if one in state.aliases}
     last_calls = {frame.get("Name", ""): number_in(frame, "LastCall") for frame in snapshot.members}
@@ -97,7 +97,7 @@ def _joins(snapshot: Snapshot, state: State | None) -> Iterator[Sign]:
 
 
 def _talks(snapshot: Snapshot, state: State | None) -> Iterator[Sign]:
-    """Agents in a bridge with a caller of a queue."""
+    """Yield a connect for each agent who is in a bridge with a queue's caller."""
     for leg, other, member in _bridged(snapshot):
         caller = other.get("Uniqueid", "")
         call = state.call(caller) if state else None
@@ -112,7 +112,7 @@ def _talks(snapshot: Snapshot, state: State | None) -> Iterator[Sign]:
 
 
 def _ends_of_talks(snapshot: Snapshot, state: State, config: MappingConfig) -> Iterator[Sign]:
-    """Callers who are up, but no longer with the agent that they were with."""
+    """Yield a completion for each caller who is still connected, but not to the same agent."""
     up = {frame.get("Uniqueid", "") for frame in snapshot.channels}
     waiting = {frame.get("Uniqueid", "") for frame in snapshot.entries}
     together = {
@@ -130,7 +130,7 @@ def _ends_of_talks(snapshot: Snapshot, state: State, config: MappingConfig) -> I
 
 
 def _leaves(snapshot: Snapshot, state: State) -> Iterator[Sign]:
-    """Callers whose channels are up but who have left the queue in which they waited."""
+    """Yield a leave for each caller who is still connected but has left the queue."""
     up = {frame.get("Uniqueid", "") for frame in snapshot.channels}
     waiting = {frame.get("Uniqueid", "") for frame in snapshot.entries}
     bridged = {other.get("Uniqueid", "") for _, other, _ in _bridged(snapshot)}
@@ -145,7 +145,7 @@ def _open(state: State, phase: Phase) -> list[CallNow]:
 
 
 def _bridged(snapshot: Snapshot) -> Iterator[tuple[Frame, Frame, str]]:
-    """The member's channel, the other channel of its bridge, and the member's name."""
+    """Yield a member's channel, another channel in its bridge, and the member's name."""
     names = {frame.get("Location", ""): frame.get("Name", "") for frame in snapshot.members}
     bridges = defaultdict(list)
     for frame in snapshot.channels:

@@ -1,1 +1,1 @@
-"""FreeSWITCH: reads mod_callcenter's events by ESL and maps them to floorcast's events."""
+"""Reads mod_callcenter events from FreeSWITCH through ESL and maps them to floorcast events."""

@@ -1,4 +1,4 @@
-"""``floorcast connect freeswitch --check``: shows what the connector would see."""
+"""Implements ``floorcast connect freeswitch --check``, which shows what the connector would see."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from floorcast.model.errors import Unavailable
 __all__ = ["check_esl", "tables_of"]
 
 OPTIONAL = {
-    CHANNELS: "holds that were missed are not made up for",
-    CORE: "restarts of FreeSWITCH are seen later",
-    CLOCK: "a clock that differs from ours is known with the first event only",
+    CHANNELS: "missed holds stay unknown",
+    CORE: "FreeSWITCH restarts are detected later",
+    CLOCK: "FreeSWITCH's time is unknown until the first event",
 }
-"""Optional queries of the connector, and the data that is unknown without each."""
+"""The connector's optional queries, and the effect if a query is not allowed."""
 
 
 async def check_esl(address: EslAddress, config: MappingConfig, now: float) -> list[Table]:
-    """Titles, headings and rows; the last table names missing rights, if there are any.
+    """Query FreeSWITCH and return the tables to print.
 
-    Raises Unavailable and BadCredentials.
+    If rights are missing, the last table lists them. Raises Unavailable or BadCredentials.
     """
 
     async def ignore(_frame: Frame | Unreadable) -> None:
@@ -59,7 +59,7 @@ async def check_esl(address: EslAddress, config: MappingConfig, now: float) -> l
 
 
 def tables_of(snapshot: Snapshot, config: MappingConfig) -> list[Table]:
-    """The contents of a snapshot: queues, agents and calls in queues."""
+    """Return the contents of a snapshot as tables: queues, agents and calls in queues."""
     here = [row for row in snapshot.members if row.get("state") in IN_QUEUE_STATES]
     calls = [row for row in here if row.get("session_uuid") in snapshot.up]
     tiers: Counter[str] = Counter(row.get("queue", "") for row in snapshot.tiers)
@@ -105,7 +105,10 @@ def tables_of(snapshot: Snapshot, config: MappingConfig) -> list[Table]:
 
 
 def _stale(count: int) -> list[Table]:
-    """Rows of callers who are gone: mod_callcenter may keep them for hours."""
+    """Return a table with the number of callers who are gone but still have rows.
+
+    mod_callcenter may keep such rows for hours.
+    """
     if not count:
         return []
-    return [("Left out", ("what", "why"), [(f"{count} callers", "their sessions do not exist")])]
+    return [("Left out", ("callers", "why"), [(str(count), "their sessions do not exist")])]

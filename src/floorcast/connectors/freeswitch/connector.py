@@ -1,4 +1,4 @@
-"""``floorcast connect freeswitch``: reads ESL, and spools and sends events."""
+"""Implements ``floorcast connect freeswitch``: reads ESL and sends events."""
 
 from __future__ import annotations
 
@@ -35,17 +35,19 @@ _log = structlog.get_logger("floorcast.connect")
 
 
 class ConnectorTuning(SpoolingTuning, frozen=True, kw_only=True):
-    """Seconds and bounds of the connector that no user needs to set."""
+    """Times in seconds that users do not need to set."""
 
-    settle_seconds: float = 1.0  # in which events from before a snapshot may still arrive
-    gap_seconds: float = 15.0  # between two snapshots, while events may be missing
-    compare_seconds: float = 60.0  # otherwise, because tiers and deleted agents have no event
+    settle_seconds: float = 1.0  # after a snapshot, because earlier events may arrive late
+    gap_seconds: float = 15.0  # between two snapshots if events may be missing
+    # Between two snapshots otherwise, because changed tiers and deleted agents cause no event.
+    compare_seconds: float = 60.0
 
 
 class FreeswitchConnector:
-    """Reads one FreeSWITCH into a spool and sends from there.
+    """Reads one FreeSWITCH server, writes events to a spool, and sends the events in the spool.
 
-    ``run`` ends only with an exception. ``record`` is the file to also write received data to.
+    ``run`` ends only with an exception. Received data is also written to the file ``record``, if it
+    is set.
     """
 
     def __init__(
@@ -91,7 +93,7 @@ class FreeswitchConnector:
                 tasks.create_task(keep_connected("FreeSWITCH", connection))
 
     def forwarder(self) -> Forwarder:
-        """Sends events from this connector's spool."""
+        """Return a forwarder that sends events from this connector's spool."""
         return Forwarder(self._spool, self._health)
 
     # --- one connection -------------------------------------------------------------------------
@@ -101,7 +103,7 @@ class FreeswitchConnector:
             await self._take_frame(frame, recording)
 
         connection = EslConnection(self._address, received)
-        last_at = self._reading.last_at  # before anything of this connection
+        last_at = self._reading.last_at  # before this connection's first event
         self._sequence = EventSequence()
         reading = await connection.open()
         comparing = asyncio.create_task(
@@ -116,13 +118,13 @@ class FreeswitchConnector:
             comparing.cancel()
             await asyncio.gather(comparing, return_exceptions=True)
             await connection.close(reading)
-        why = connection.notice or "the connection is lost"
-        _log.warning("not connected to FreeSWITCH any more", esl=str(self._address), why=why)
+        why = connection.notice or "it was closed, or FreeSWITCH did not respond"
+        _log.warning("the connection to FreeSWITCH was lost", esl=str(self._address), why=why)
 
     async def _keep_comparing(
         self, connection: EslConnection, recording: Recording, last_at: float, backoff: Backoff
     ) -> None:
-        """Compare at the start, whenever events may have been missed, and periodically."""
+        """Compare the states at the start, after events may have been missed, and periodically."""
         tuning = self._tuning
         if core := await core_uuid(connection):
             self._sequence.core = core

@@ -1,4 +1,4 @@
-"""The names of FreeSWITCH's calls in events."""
+"""Makes the ids that events use for FreeSWITCH calls."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ __all__ = ["FREESWITCH", "transaction_id"]
 
 
 def transaction_id(caller: str) -> int:
-    """The first 52 bits of a hash of a session's UUID, which JavaScript represents exactly."""
+    """Return the first 52 bits of a hash of a session's UUID.
+
+    JavaScript can represent every such number exactly.
+    """
     digest = hashlib.sha256(caller.encode("utf-8", "replace")).digest()
     return int.from_bytes(digest[:8]) >> 12
 
@@ -22,8 +25,8 @@ FREESWITCH = Dialect(kind="freeswitch", transaction_id=transaction_id, ids_are_g
 
 
 def on_day(day: date | None) -> Dialect:
-    """Return a dialect for a recording that is replayed on a day.
+    """Return the dialect for a recording that is replayed on ``day``.
 
-    On another day, its calls have other ids.
+    If ``day`` is given, the replayed calls have other ids than the original calls.
     """
     return structs.replace(FREESWITCH, ids_are_global=day is None)

@@ -1,4 +1,4 @@
-"""A connection to ESL: login, commands and their replies, and the events in between."""
+"""Connects to ESL: logs in, sends commands, and receives replies and events."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ Received = Callable[[Frame | Unreadable], Awaitable[None]]
 
 
 class EslAddress:
-    """``HOST[:PORT]``, the password, and its user (``name@domain``) if it belongs to one."""
+    """The host, port and password for ESL.
+
+    ``user`` (``name@domain``) is the user to whom the password belongs, if there is one.
+    """
 
     def __init__(self, host: str, port: int, password: str, user: str = "") -> None:
         self.host, self.port = host, port
@@ -32,11 +35,11 @@ class EslAddress:
 
 
 class EslConnection:
-    """One connection.
+    """A connection to ESL.
 
-    ``open`` returns the task that reads it until it is lost. ``received`` is awaited for each event
-    in order. While it waits, nothing is read. Commands may be sent before earlier ones are
-    answered, because FreeSWITCH answers them in order.
+    ``open`` returns the task that reads until the connection is lost. ``received`` is awaited for
+    each event, in order. Nothing more is read until it returns. A command may be sent before
+    earlier commands are answered, because FreeSWITCH answers them in order.
     """
 
     def __init__(self, address: EslAddress, received: Received) -> None:
@@ -49,7 +52,7 @@ class EslConnection:
     async def open(self) -> asyncio.Task[None]:
         """Connect and log in.
 
-        Returns the task that reads. Raises Unavailable and BadCredentials.
+        Returns the task that reads from the connection. Raises Unavailable or BadCredentials.
         """
         greeting: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._replies.append(greeting)
@@ -60,8 +63,8 @@ class EslConnection:
                 )
         except ConnectionRefusedError:
             raise self._lost(
-                "nothing listens there; check the address, and 'listen-ip' and 'listen-port' in"
-                " event_socket.conf.xml"
+                "nothing is listening there; check the address, and 'listen-ip' and 'listen-port'"
+                " in event_socket.conf.xml"
             ) from None
         except (OSError, TimeoutError) as error:
             raise self._lost(str(error) or type(error).__name__) from None
@@ -74,7 +77,7 @@ class EslConnection:
         return reading
 
     async def ask(self, command: str) -> str:
-        """Return the reply to a command. Raises Unavailable."""
+        """Send a command and return its reply. Raises Unavailable."""
         assert self._writer is not None
         reply: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._replies.append(reply)
@@ -84,7 +87,7 @@ class EslConnection:
             async with asyncio.timeout(REPLY_SECONDS):
                 return await reply
         except (OSError, TimeoutError) as error:
-            # a late reply would be taken for the reply to the next command
+            # a late reply would be mistaken for the reply to the next command
             self._writer.close()
             raise self._lost(str(error) or f"no reply to {command.split(maxsplit=1)[0]}") from None
 
@@ -101,7 +104,7 @@ class EslConnection:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await greeting
         except TimeoutError:
-            raise self._lost("it does not greet: is this ESL?") from None
+            raise self._lost("no greeting was received; check that this is the ESL port") from None
         if address.user:
             reply = await self.ask(f"userauth {address.user}:{address.password}")
         else:
@@ -127,7 +130,7 @@ class EslConnection:
             for reply in self._replies:
                 if not reply.done():
                     reply.set_exception(self._lost(self.notice or "connection lost"))
-                    reply.exception()  # there may be no waiter
+                    reply.exception()  # marks it as retrieved, because nobody may be waiting
 
     def _ping(self) -> None:
         assert self._writer is not None
@@ -152,10 +155,10 @@ class EslConnection:
             case "text/disconnect-notice":
                 self.notice = "FreeSWITCH ended the connection"
             case _:
-                await self._received(Unreadable(f"a frame of the type {frame.kind[:100]!r}"))
+                await self._received(Unreadable(f"a frame of type {frame.kind[:100]!r}"))
 
     def _reply(self, text: str) -> None:
-        # a command without a waiter still has its place in the order
+        # a command that nobody waits for still has its place in the order
         if self._replies:
             reply = self._replies.popleft()
             if not reply.done():
@@ -166,7 +169,7 @@ class EslConnection:
         if reply is not None and not reply.done():
             reply.set_exception(
                 BadCredentials(
-                    f"ESL at {self._address} refuses this machine ({said}): its address must be in"
-                    " the list that apply-inbound-acl of event_socket.conf.xml names"
+                    f"ESL at {self._address} refuses this machine ({said}): add its address to the"
+                    " list named by apply-inbound-acl in event_socket.conf.xml"
                 )
             )

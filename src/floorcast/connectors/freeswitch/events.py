@@ -32,7 +32,7 @@ from floorcast.connectors.pbx.unreadable import Unreadable
 __all__ = ["IN_A_CALL", "LOGGED_OUT", "Event", "EventReader", "status_sign", "time_of"]
 
 CALLCENTER = "callcenter::info"
-ON_BREAK, LOGGED_OUT = "On Break", "Logged Out"  # any other status is available
+ON_BREAK, LOGGED_OUT = "On Break", "Logged Out"  # any other status means available
 IN_A_CALL = "In a queue call"
 MAX_EPOCH = 2**33  # seconds; the year 2242
 REASONS = {
@@ -42,19 +42,19 @@ REASONS = {
     "NO_AGENT_TIMEOUT": "EMPTY",
     "EXIT_WITH_KEY": "KEY",
 }
-"""A CC-Cancel-Reason, as a reason for leaving; empty if the hangup decides."""
+"""Maps a CC-Cancel-Reason to a reason for leaving, which is empty if the hangup determines it."""
 MISSED: dict[str, WhyMissed] = {
     "USER_BUSY": "BUSY",
     "NORMAL_CIRCUIT_CONGESTION": "BUSY",
     "CALL_REJECTED": "REFUSED",
     "ORIGINATOR_CANCEL": "CANCELLED",
 }
-"""A CC-Hangup-Cause of bridge-agent-fail. All others mean no answer."""
+"""Maps a CC-Hangup-Cause of bridge-agent-fail to a reason. All other causes mean no answer."""
 HUNG_UP_BY: dict[str, By] = {"recv_bye": "caller", "send_bye": "agent"}
 
 
 class Event(Struct, frozen=True, kw_only=True):
-    """The used headers, of the many in an event. Absent ones are empty."""
+    """The headers that the connector uses, of the many in an event. A missing header is empty."""
 
     name: str = field(default="", name="Event-Name")
     subclass: str = field(default="", name="Event-Subclass")
@@ -84,7 +84,7 @@ class Event(Struct, frozen=True, kw_only=True):
     named_agent: str = field(default="", name="Agent")
 
     def needs(self, *names: str) -> None:
-        """Raise Unreadable unless the event has all of these."""
+        """Raise Unreadable if one of these headers is missing."""
         for name in names:
             if not getattr(self, name):
                 raise Unreadable(f"{self.action or self.name} without {_HEADERS[name]}")
@@ -96,7 +96,7 @@ _decode_all = msgspec.json.Decoder(dict[str, object]).decode
 
 
 class EventReader:
-    """Converts events in order, with the names of a configuration."""
+    """Converts events to signs, in order, with the names in a configuration."""
 
     def __init__(self, config: MappingConfig) -> None:
         self._config = config
@@ -115,17 +115,17 @@ class EventReader:
 
     @staticmethod
     def decode(body: bytes) -> Event:
-        """An event in JSON. Raises Unreadable."""
+        """Decode a JSON event. Raises Unreadable."""
         try:
             return _decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Unreadable(f"an event that cannot be decoded ({error}): {body[:80]!r}") from None
 
     def sign(self, event: Event, body: bytes, received: float) -> Sign | None:
-        """Return the sign of an event, or None if it is not about calls or agents.
+        """Return the sign of an event, or None if the event does not concern calls or agents.
 
-        ``received`` is the time of an event without one. Raises Unreadable if a required member is
-        missing.
+        ``received`` is the time of an event that has no time of its own. Raises Unreadable if a
+        required header is missing.
         """
         at = time_of(event, received)
         if event.name == "CUSTOM":
@@ -161,7 +161,10 @@ class EventReader:
 
 
 def status_sign(agent: str, status: str, at: float, config: MappingConfig) -> AgentStatus:
-    """The meaning of an agent's status. mod_callcenter has one break, which can have a reason."""
+    """Return the sign for an agent's status.
+
+    mod_callcenter has only one kind of break. The configuration may give a reason for it.
+    """
     paused = status == ON_BREAK
     reason = config.reasons.get(ON_BREAK, "") if paused else ""
     present = status != LOGGED_OUT
@@ -169,7 +172,7 @@ def status_sign(agent: str, status: str, at: float, config: MappingConfig) -> Ag
 
 
 def time_of(event: Event, received: float) -> float:
-    """The event's own time in epoch seconds, or ``received`` if it has none."""
+    """Return the event's own time in epoch seconds, or ``received`` if it has none."""
     text = event.microseconds
     at = int(text) / 1e6 if text.isascii() and text.isdigit() and len(text) < 19 else received
     return at if at < MAX_EPOCH else received

@@ -1,4 +1,4 @@
-"""ESL frames: headers, an empty line, and a body of Content-Length bytes. No I/O."""
+"""Parses ESL frames: headers, an empty line, and a body of Content-Length bytes. No I/O."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ MAX_BODY_BYTES = 32 << 20  # a list of all channels is the largest
 
 
 class Frame(NamedTuple):
-    """One frame, with ``headers`` as sent."""
+    """One frame, with the headers as received."""
 
     headers: dict[str, str]
     body: bytes
 
     @property
     def kind(self) -> str:
-        """The kind of the frame: its Content-Type."""
+        """The frame's Content-Type."""
         return self.headers.get("Content-Type", "")
 
     def encoded(self) -> bytes:
-        """The frame as received."""
+        """Return the frame as it was received."""
         head = "".join(f"{name}: {value}\n" for name, value in self.headers.items())
         return head.encode("utf-8", "replace") + b"\n" + self.body
 
 
 class FrameReader:
-    """Splits bytes into frames, in whatever pieces they arrive. Scans each byte once."""
+    """Splits bytes, which may arrive in pieces of any size, into frames. Scans each byte once."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._searched = 0  # bytes of the buffer known to have no empty line
-        self._head: dict[str, str] | None = None  # of a frame with an incomplete body
-        self._length = 0  # of its body
-        self._too_long = 0  # remaining bytes of a body that is discarded
+        self._head: dict[str, str] | None = None  # headers of a frame with an incomplete body
+        self._length = 0  # of that body
+        self._too_long = 0  # remaining bytes of a body that is being discarded
 
     def feed(self, data: bytes) -> list[Frame | Unreadable]:
-        """Return the complete frames, with Unreadable in place of an invalid one."""
+        """Return the complete frames, with an Unreadable in place of each invalid frame."""
         found: list[Frame | Unreadable] = []
         if self._too_long:
             skipped = min(self._too_long, len(data))
@@ -59,7 +59,7 @@ class FrameReader:
         return found
 
     def _next(self, at: int, found: list[Frame | Unreadable]) -> int | None:
-        """The end of the next head or body; None if it is incomplete."""
+        """Return the end of the next head or body, or None if it is incomplete."""
         if self._head is None:
             return self._next_head(at, found)
         end = at + self._length
@@ -82,7 +82,7 @@ class FrameReader:
         headers = _headers(head)
         length = headers.get("Content-Length", "0")
         if "Content-Type" not in headers or not (length.isascii() and length.isdigit()):
-            found.append(Unreadable(f"a frame without type or length: {head[:200]!r}"))
+            found.append(Unreadable(f"a frame without a type or a length: {head[:200]!r}"))
         elif len(length) > len(str(MAX_BODY_BYTES)) or int(length) > MAX_BODY_BYTES:
             found.append(Unreadable(f"a frame of more than {MAX_BODY_BYTES} bytes: {head[:200]!r}"))
             return self._skip(body, int(length[:18]))

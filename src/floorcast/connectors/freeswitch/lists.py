@@ -1,4 +1,4 @@
-"""The lists of ``callcenter_config``: a row of names, rows of values, ``+OK``. No I/O."""
+"""Parses ``callcenter_config`` lists: a header row, rows of values, and ``+OK``. No I/O."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from floorcast.model.errors import Unavailable
 __all__ = ["Row", "number_in", "rows_of"]
 
 Row = dict[str, str]
-FREE_TEXT = ("contact", "cid_name", "moh_sound", "record_template")  # columns that may hold a |
+FREE_TEXT = ("contact", "cid_name", "moh_sound", "record_template")  # columns that may contain a |
 
 
 def rows_of(reply: str, command: str) -> list[Row]:
-    """The rows of a list. Raises Unavailable if the reply is not a list.
+    """Return the rows of a list. Raises Unavailable if the reply is not a list.
 
-    An empty list has no header row. Rows of a different length are skipped.
+    An empty list has no header row. Rows whose length differs from the header's are skipped.
     """
     text = reply.strip()
     if text.startswith(("-ERR", "-USAGE")) or not text.endswith("+OK"):
@@ -29,7 +29,7 @@ def rows_of(reply: str, command: str) -> list[Row]:
 
 
 def number_in(row: Row, name: str) -> float:
-    """A column as a whole number, or 0."""
+    """Return a column as a whole number, or 0 if it does not contain one."""
     text = row.get(name, "")
     return float(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0.0
 
@@ -48,5 +48,5 @@ def _help(text: str) -> str:
     if "not found" in text:
         return "; load mod_callcenter"
     if "permission denied" in text:
-        return "; give the user the right to it (esl-allowed-api)"
+        return "; grant the user the right to use it (esl-allowed-api)"
     return ""

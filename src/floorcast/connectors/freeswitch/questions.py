@@ -1,4 +1,4 @@
-"""The commands that query FreeSWITCH's current state."""
+"""Queries FreeSWITCH's current state."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ QUEUES = "callcenter_config queue list"
 CHANNELS = "show channels as json"
 CORE = "global_getvar core_uuid"
 CLOCK = "strepoch"
-AT_ONCE = 100  # commands sent before the first one is answered
+AT_ONCE = 100  # commands that are sent before the first reply
 EVENTS = "CHANNEL_HOLD CHANNEL_UNHOLD CHANNEL_HANGUP_COMPLETE HEARTBEAT CUSTOM callcenter::info"
 SESSION_UUID = re.compile(r"[\w.:@-]{1,128}", re.ASCII)
 
@@ -53,19 +53,19 @@ async def subscribe(connection: EslConnection, config: MappingConfig) -> None:
     reply = await connection.ask(f"event json {EVENTS} {config.disposition_event}".rstrip())
     if not reply.startswith("+OK"):
         raise Unavailable(
-            f"FreeSWITCH refuses the events {EVENTS}: {reply}; give the user the right to them"
-            " (esl-allowed-events)"
+            f"FreeSWITCH refuses the events {EVENTS}: {reply}; grant the user the right to receive"
+            " them (esl-allowed-events)"
         )
 
 
 async def core_uuid(connection: EslConnection) -> str:
-    """The UUID of this start of FreeSWITCH; empty if unknown."""
+    """Return FreeSWITCH's Core-UUID, or an empty string if it is unknown."""
     reply = (await connection.ask(f"api {CORE}")).strip()
     return reply if SESSION_UUID.fullmatch(reply) else ""
 
 
 async def epoch(connection: EslConnection) -> int | None:
-    """FreeSWITCH's time in whole seconds; None if unknown."""
+    """Return FreeSWITCH's time in whole seconds, or None if it is unknown."""
     reply = (await connection.ask(f"api {CLOCK}")).strip()
     return int(reply) if reply.isascii() and reply.isdigit() and len(reply) <= 10 else None
 
@@ -79,8 +79,8 @@ async def take_snapshot(
 ) -> Snapshot:
     """Return FreeSWITCH's current state, including which callers still exist.
 
-    ``at`` and ``last_at`` are as in ``Snapshot``. ``asked`` is called with each command for a
-    list and its reply. Raises Unavailable if a right is missing.
+    ``at`` and ``last_at`` are as in ``Snapshot``. ``asked`` is called with each list's command and
+    reply. Raises Unavailable if a right is missing.
     """
 
     async def rows(command: str) -> list[Row]:
@@ -112,7 +112,7 @@ async def take_snapshot(
 
 
 async def _existing(connection: EslConnection, sessions: set[str]) -> tuple[set[str], set[str]]:
-    """The sessions that exist, and those that do not."""
+    """Return the sessions that exist and the sessions that do not."""
     exists: dict[str, bool] = {}
     for some in _in_parts(sorted(one for one in sessions if SESSION_UUID.fullmatch(one))):
         replies = await asyncio.gather(*(connection.ask(f"api uuid_exists {one}") for one in some))
@@ -124,7 +124,7 @@ async def _existing(connection: EslConnection, sessions: set[str]) -> tuple[set[
 
 
 async def _channels(connection: EslConnection) -> dict[str, str]:
-    """The callstate of each channel; empty if the right is missing."""
+    """Return the callstate of each channel, or an empty dict if the right is missing."""
     reply = await connection.ask(f"api {CHANNELS}")
     try:
         found = msgspec.json.decode(reply, type=_Channels)

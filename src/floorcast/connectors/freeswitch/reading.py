@@ -1,4 +1,4 @@
-"""Prepares received items for the spool: signs, and FreeSWITCH's current state. No I/O."""
+"""Converts signs and snapshots of FreeSWITCH to changes for the spool. No I/O."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from floorcast.connectors.pbx.spooling import Step
 __all__ = ["Core", "Item", "Reading"]
 
 CORE = "core_uuid"
-MAX_GONE = 10_000  # ended sessions that are remembered for a snapshot in progress
+MAX_GONE = 10_000  # ended sessions that are remembered while a snapshot is in progress
 
 
 class Core(NamedTuple):
-    """The Core-UUID, which is new with each start of FreeSWITCH."""
+    """The Core-UUID, which changes each time FreeSWITCH starts."""
 
     uuid: str
 
@@ -29,7 +29,10 @@ Item = Sign | Snapshot | Core
 
 
 class Reading:
-    """The reading of one FreeSWITCH. Its complete state is in the rows that it returns."""
+    """Applies the items received from one FreeSWITCH server.
+
+    Its complete state is in the rows that ``step`` returns.
+    """
 
     def __init__(
         self,
@@ -51,7 +54,7 @@ class Reading:
 
     @property
     def callers(self) -> list[str]:
-        """The sessions of all calls that are remembered."""
+        """The session UUIDs of all known calls."""
         return list(self._state.calls)
 
     def take(self, item: Item) -> None:
@@ -71,11 +74,11 @@ class Reading:
                 self._kept.apply(item)
 
     def advance(self, now: float) -> None:
-        """Apply the passage of time. ``now`` is by FreeSWITCH's clock."""
+        """Apply the passage of time up to ``now``, by FreeSWITCH's clock."""
         self._kept.advance(now)
 
     def step(self) -> Step:
-        """The results since the last step."""
+        """Return the changes since the last step."""
         return self._kept.step()
 
     def _begin(self, core: str) -> None:

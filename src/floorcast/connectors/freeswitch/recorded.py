@@ -1,4 +1,4 @@
-"""Converts a recording of ESL to events. No I/O."""
+"""Converts an ESL recording to events. No I/O."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ __all__ = ["read_esl"]
 
 
 def read_esl(read: Callable[[int], bytes], source: str, day: date | None = None) -> Recorded:
-    """The events of a recording.
+    """Return the events of a recording.
 
-    ``read`` returns up to the given number of bytes. ``day`` is the day that the recording will be
-    moved to, which gives its calls other ids.
+    ``read`` returns up to the given number of bytes. If ``day`` is given, the calls get other ids,
+    because the recording will be moved to that day.
     """
     config = MappingConfig(source=source)
     state = State()
@@ -48,7 +48,7 @@ class _Recording:
         self.unreadable = 0
 
     def signs(self, read: Callable[[int], bytes]) -> Iterator[Sign]:
-        """The signs of the frames, in order."""
+        """Yield the signs of the frames, in order."""
         frames = FrameReader()
         for data in iter(lambda: read(READ_BYTES), b""):
             for frame in frames.feed(data):
@@ -57,7 +57,7 @@ class _Recording:
                 except (Unreadable, Unavailable):
                     self.unreadable += 1
                     continue
-                if sign is not None and sign.at:  # otherwise before the first known time
+                if sign is not None and sign.at:  # 0 before the first known time
                     yield sign
 
     def _sign(self, frame: Frame | Unreadable) -> Sign | None:

@@ -1,4 +1,4 @@
-"""``--record``: writes received data, to replay or to send with a bug report."""
+"""Implements ``--record``, which writes received data for a replay or a bug report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ COMMAND, TIME = "Command", "Time"  # headers that only recordings have: the comm
 
 
 class Recording(RecordingFile):
-    """Writes received frames to ``path``, and the requested lists.
+    """Writes received events and lists to ``path``.
 
     Data sent to FreeSWITCH, such as the password, is not recorded.
     """
@@ -21,7 +21,7 @@ class Recording(RecordingFile):
         self.write(frame.encoded())
 
     def reply(self, command: str, reply: str, at: float) -> None:
-        """Write the reply to a command; ``at`` is the time by FreeSWITCH's clock."""
+        """Write the reply to a command. ``at`` is the command's time, by FreeSWITCH's clock."""
         body = reply.encode("utf-8", "replace")
         headers = {
             "Content-Type": "api/response",

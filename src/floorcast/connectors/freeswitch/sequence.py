@@ -10,7 +10,7 @@ __all__ = ["EventSequence", "Following"]
 
 
 class Following(Enum):
-    """The relation of an event to the previous one."""
+    """How an event follows the previous event."""
 
     ON = "on"
     AFTER_A_GAP = "after a gap"
@@ -18,10 +18,11 @@ class Following(Enum):
 
 
 class EventSequence:
-    """The numbers of one FreeSWITCH's events, which restart with each start of it.
+    """Checks the sequence numbers of FreeSWITCH's events.
 
-    FreeSWITCH numbers all of its events, including those without a subscriber. A gap therefore does
-    not prove a loss. It triggers a comparison, at a limited rate.
+    The numbers begin again each time FreeSWITCH starts. FreeSWITCH numbers all of its events,
+    including those without a subscriber. A gap therefore does not prove that an event was lost. It
+    triggers a comparison, at a limited rate.
     """
 
     def __init__(self, core: str = "") -> None:

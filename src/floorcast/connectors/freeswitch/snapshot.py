@@ -1,4 +1,4 @@
-"""Compares the current state of FreeSWITCH with the state of the connector. No I/O."""
+"""Compares FreeSWITCH's current state with the connector's state. No I/O."""
 
 from __future__ import annotations
 
@@ -25,16 +25,17 @@ from floorcast.connectors.pbx.state import AgentNow, CallNow, Phase, State
 __all__ = ["IN_QUEUE_STATES", "Snapshot", "missed_signs", "roster_of"]
 
 FREE, UNREACHABLE, UNKNOWN = 1, 5, 0  # states of a device
-LEVEL_POSITIONS = 1_000  # per tier level: a lower level comes first, then a lower position
+LEVEL_POSITIONS = 1_000  # per tier level; agents are in order of level, then of position
 IN_QUEUE_STATES = {"Waiting", "Trying", "Answered"}  # states of a member who has not left
 
 
 class Snapshot(Struct, kw_only=True):
-    """The lists of mod_callcenter, and the existing sessions.
+    """mod_callcenter's lists, and the sessions that exist.
 
-    ``at`` is the time before the queries, by FreeSWITCH's clock, and ``last_at`` that of the last
-    event before them. The sessions in ``up`` and ``gone`` were queried (``uuid_exists``), because
-    rows of members may be stale for hours. ``channels`` has the callstate of each channel.
+    ``at`` is the time just before the queries, by FreeSWITCH's clock. ``last_at`` is the time of
+    the last event before the queries. ``up`` has the sessions that exist, and ``gone`` those that
+    do not. Each of them was queried (``uuid_exists``), because the member rows may be stale for
+    hours. ``channels`` has the callstate of each channel.
     """
 
     at: float
@@ -51,9 +52,10 @@ class Snapshot(Struct, kw_only=True):
 def missed_signs(
     snapshot: Snapshot, state: State, config: MappingConfig, gone_since: Container[str]
 ) -> list[Sign]:
-    """The signs that were missed, as far as they can be reconstructed.
+    """Return the signs that were missed, as far as they can be reconstructed.
 
-    Changes since the snapshot are kept. ``gone_since`` has the sessions that have ended since.
+    Changes made after the snapshot are kept. ``gone_since`` has the sessions that have ended since
+    the snapshot.
     """
     compared = _Compared(snapshot, state, config, gone_since)
     return [
@@ -68,7 +70,7 @@ def missed_signs(
 
 
 def roster_of(snapshot: Snapshot, state: State, config: MappingConfig) -> Roster:
-    """All agents in all of their queues, from the lists."""
+    """Return all agents in all of their queues, according to the lists."""
     return _Compared(snapshot, state, config, ()).roster()
 
 
@@ -90,7 +92,7 @@ class _Compared:
         }
 
     def hangups(self) -> Iterator[Sign]:
-        """Calls whose session is gone, at the best known time."""
+        """Yield a hangup, at the best known time, for each call whose session no longer exists."""
         for call in list(self._state.calls.values()):
             if call.caller in self._snapshot.gone and self._is_settled(call):
                 at = max(self._snapshot.last_at, call.since)
@@ -99,7 +101,7 @@ class _Compared:
                 yield HungUp(at=at, channel=call.caller)
 
     def joins(self) -> Iterator[Sign]:
-        """Callers in a queue that they are not known to be in."""
+        """Yield a join for each caller who waits in a queue, if this is not known yet."""
         for session, row in self._members.items():
             call = self._state.calls.get(session)
             if call is not None and (not self._is_settled(call) or self._is_known(call, row)):
@@ -113,7 +115,7 @@ class _Compared:
             )
 
     def talks(self) -> Iterator[Sign]:
-        """Callers with an agent that they are not known to be with."""
+        """Yield a connect for each caller who talks to an agent, if this is not known yet."""
         for session, row in self._members.items():
             agent, call = row.get("serving_agent", ""), self._state.calls.get(session)
             is_known = call is not None and call.phase in {Phase.TALKING, Phase.HANGING_UP}
@@ -132,7 +134,7 @@ class _Compared:
             )
 
     def ends_of_talks(self) -> Iterator[Sign]:
-        """Callers who are up, but no longer with the agent that they were with."""
+        """Yield a completion for each caller who is still connected, but not to the same agent."""
         for call in self._settled(Phase.TALKING):
             row = self._members.get(call.caller)
             if row is None and call.caller in self._snapshot.up:
@@ -142,14 +144,14 @@ class _Compared:
                 )
 
     def leaves(self) -> Iterator[Sign]:
-        """Callers who are up, but no longer in the queue in which they waited."""
+        """Yield a leave for each caller who is still connected but has left the queue."""
         for call in self._settled(Phase.WAITING):
             if call.caller in self._snapshot.up and call.caller not in self._members:
                 at = max(self._snapshot.last_at, call.since)
                 yield Left(at=at, caller=call.caller, queue=call.queue)
 
     def holds(self) -> Iterator[Sign]:
-        """Agents whose channel is on hold, or no longer."""
+        """Yield the start or the end of each hold that was missed."""
         for agent in self._state.agents.values():
             callstate = self._snapshot.channels.get(agent.leg)
             is_held = callstate == "HELD"
@@ -157,7 +159,7 @@ class _Compared:
                 yield Held(at=self._snapshot.at, channel=agent.leg, on=is_held)
 
     def roster(self) -> Roster:
-        """All agents in all of their queues, except those that changed meanwhile."""
+        """Return all agents in all of their queues, except agents changed since the snapshot."""
         changed = (one.name for one in self._state.agents.values() if self._has_changed(one))
         return Roster(
             at=self._snapshot.at,
@@ -200,12 +202,15 @@ class _Compared:
         return call.phase is Phase.WAITING and call.queue == row["queue"]
 
     def _is_talking(self, row: Row) -> bool:
-        """Whether the member's and the agent's rows agree, because each alone may be stale."""
+        """Return whether the member's row and the agent's row both report a conversation.
+
+        Either row alone may be stale.
+        """
         agent = self._agents.get(row.get("serving_agent", ""), {})
         return row.get("state") == "Answered" and agent.get("state") == IN_A_CALL
 
     def _end_of_talk(self, call: CallNow) -> float:
-        """The end of the agent's last call, if that is this call; 0 if not."""
+        """Return when the agent's last call ended, or 0 if that was before this call."""
         names = self._config.agents
         ends = (
             number_in(row, "last_bridge_end")

@@ -1,1 +1,1 @@
-"""Another server of the Real-Time Reporting API, LiveVox or floorcast, as a source."""
+"""Reads events from another server of the Real-Time Reporting API, either LiveVox or floorcast."""

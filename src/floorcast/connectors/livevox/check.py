@@ -1,4 +1,7 @@
-"""``floorcast connect livevox --check``: shows what the connector would see, and missing rights."""
+"""Implements ``floorcast connect livevox --check``.
+
+It shows what the connector would see, and which rights are missing.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +25,9 @@ Row = Sequence[str]
 async def check_server(
     server: Server, transport: httpx.AsyncBaseTransport | None = None
 ) -> list[Table]:
-    """Titles, headings and rows; the last table names missing rights, if there are any.
+    """Query the server and return the tables to print.
 
-    Raises BadCredentials and Unavailable.
+    If rights are missing, the last table lists them. Raises BadCredentials or Unavailable.
     """
     missing: list[Row] = []
 
@@ -42,8 +45,10 @@ async def check_server(
 
     async with AsyncClient(server.url, server.credentials, transport=transport) as client:
         await client.log_in()
-        await asked(client.agent_event_feed, "events", "agent feed", "nothing is sent")
-        await asked(client.interaction_event_feed, "events", "interaction feed", "nothing is sent")
+        await asked(client.agent_event_feed, "events", "agent feed", "no events are sent")
+        await asked(
+            client.interaction_event_feed, "events", "interaction feed", "no events are sent"
+        )
         services = await asked(
             client.service_statistics, "stats", "service statistics", "only this list is empty"
         )
@@ -51,13 +56,13 @@ async def check_server(
             client.agent_status,
             "agent_details",
             "agent status",
-            "after lost events, agents' states come with their next event",
+            "after events are lost, an agent's state is unknown until the agent's next event",
         )
         waiting = await asked(
             client.waiting_calls,
             "calls_details",
             "waiting calls",
-            "a call's wait is known once it has ended",
+            "a call's wait is known only after the call has ended",
         )
         campaigns = await asked(
             client.campaign_statistics,

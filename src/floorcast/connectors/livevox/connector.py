@@ -1,4 +1,4 @@
-"""``floorcast connect livevox``: follows another server's feeds, and spools and sends events."""
+"""Implements ``floorcast connect livevox``: follows another server's feeds and sends events."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _ROWS: dict[Question, str] = {
     "statuses": "agent_details",
 }
 
-MAX_SHOWN_CHARACTERS = 200  # of an error
+MAX_SHOWN_CHARACTERS = 200  # of an error message
 CAMPAIGN_SECONDS = 60.0  # between two requests for campaign counts
 _WRONG_SETUP = (BadCredentials, RoleNotAllowed, FeedNotSwitchedOn, SettingError)
 
@@ -55,19 +55,20 @@ _log = structlog.get_logger("floorcast.connect")
 
 
 class LivevoxTuning(SpoolingTuning, frozen=True, kw_only=True):
-    """Seconds that no user needs to set."""
+    """Times in seconds that users do not need to set."""
 
     reach_seconds: float = 24 * 3600.0 - 300.0  # how far back feeds are read; they reach back 24 h
-    quiet_seconds: float = 1.0  # without events, before asking for the feed's position
-    lag_seconds: float = 12.0  # for which a call's end waits for the agent feed to catch up
+    quiet_seconds: float = 1.0  # without events before the feed's position is stored
+    lag_seconds: float = 12.0  # how long a call's end waits for the agent feed to advance
 
 
 class Server(Struct, frozen=True, kw_only=True):
-    """The followed server.
+    """The server to follow.
 
-    ``source`` names it in ids. At the first start, feeds are read from ``since`` (epoch seconds),
-    or from as far back as they reach if it is None. ``poll_seconds`` is the time between two
-    requests for waiting calls, 0 for none.
+    ``source`` names the server in ids. On the first start, feeds are read from ``since`` (epoch
+    seconds), or from as far back as they reach if ``since`` is None. ``poll_seconds`` is the time
+    between two requests for waiting calls, and 0 disables these requests. Received data is also
+    written to the file ``record``, if it is set.
     """
 
     url: str
@@ -79,7 +80,10 @@ class Server(Struct, frozen=True, kw_only=True):
 
 
 class LivevoxConnector:
-    """Follows one server into a spool and sends from there. ``run`` ends only with an exception."""
+    """Follows one server, writes events to a spool, and sends the events in the spool.
+
+    ``run`` ends only with an exception.
+    """
 
     def __init__(
         self,
@@ -111,7 +115,7 @@ class LivevoxConnector:
         self._is_away = False
 
     def forwarder(self) -> Forwarder:
-        """Sends events from this connector's spool."""
+        """Return a forwarder that sends events from this connector's spool."""
         return Forwarder(self._spool, self._health)
 
     async def run(self, sender: AsyncSender, forwarder: Forwarder) -> None:
@@ -138,7 +142,10 @@ class LivevoxConnector:
     async def _follow(
         self, name: Feed, open_feed: Callable[[str | None], AsyncFeed[E]], recording: Recording
     ) -> None:
-        """Follow a feed from the position of the last run, or from as far back as it reaches."""
+        """Follow a feed from the last run's position.
+
+        On the first run, follow it from ``_first_token``.
+        """
         backoff = Backoff(self._timing.chance)
         token = self._position.get(name) or self._first_token()
         while True:
@@ -148,7 +155,7 @@ class LivevoxConnector:
             except _WRONG_SETUP as error:
                 if name not in self._is_up:
                     raise
-                self._complaints.warn_once(f"the {name} feed is refused: {_why(error)}")
+                self._complaints.warn_once(f"the {name} feed was refused: {_why(error)}")
                 token = _token_of(feed) or token
             except InvalidParameter as refused:
                 token = self._lost(name, token, refused)
@@ -163,7 +170,7 @@ class LivevoxConnector:
     async def _read(
         self, name: Feed, feed: AsyncFeed[E], token: str, backoff: Backoff, recording: Recording
     ) -> None:
-        """Read until the feed raises. While it is quiet, note its position."""
+        """Read until the feed raises an exception. While the feed is quiet, store its position."""
         coming: asyncio.Future[E] | None = None
         try:
             while True:
@@ -201,7 +208,10 @@ class LivevoxConnector:
         self._came(name, token)
 
     async def _note_reached(self, name: Feed, feed: AsyncFeed[E], before: str) -> str:
-        """Note the feed's token as reached, if no event is being processed."""
+        """Store the feed's token as its position, unless an event is being processed.
+
+        Returns the last stored token.
+        """
         token = "" if feed.json else _token_of(feed)
         if not token or token == before:
             return before
@@ -215,13 +225,16 @@ class LivevoxConnector:
         self._health.source_connected(name, connected=True)
         if self._is_away:
             self._is_away = False
-            _log.info("the server that is followed answers again")
+            _log.info("the followed server responds again")
         if name == "agent":
             self._agents_at = max(self._agents_at, time_of(token) or 0.0)
             self._agents_moved.set()
 
     async def _until_agents_reach(self, at: float | None) -> None:
-        """Wait for the agent feed while it advances: an IN_CALL has an answer's exact time."""
+        """Wait until the agent feed has reached ``at``, as long as the feed advances.
+
+        An IN_CALL in the agent feed has the exact time of an answer.
+        """
         with suppress(TimeoutError):
             while at is not None and self._agents_at < at:
                 self._agents_moved.clear()
@@ -237,22 +250,26 @@ class LivevoxConnector:
         return token_at(self._clock.ours() - self._tuning.reach_seconds)
 
     def _lost(self, name: Feed, token: str, refused: InvalidParameter) -> str:
-        """The position after a refused token: as far back as the feed reaches, or else now."""
+        """Return the token to continue from after a token was refused.
+
+        The first attempt is the oldest token that the feed may accept. If that token is refused
+        too, the result is empty, and the feed continues from the current time.
+        """
         tried = self._tries.get(name, 0)
         self._tries[name] = tried + 1
         if name == "agent":
             self._asks_statuses = True
         if tried == 0 and (name in self._is_up or name in self._position):
-            _log.warning("events of a feed are lost", feed=name, why=refused.message)
+            _log.warning("events of a feed were lost", feed=name, why=refused.message)
             return self._oldest_token()
         if token:
-            _log.warning("a feed is read from now on", feed=name, why=refused.message)
+            _log.warning("a feed is read from the current time on", feed=name, why=refused.message)
         return ""
 
     # --- requested lists ------------------------------------------------------------------------
 
     async def _look_at_queues(self, client: AsyncClient, recording: Recording) -> None:
-        """Request the waiting calls every few seconds, and agents' states after lost events."""
+        """Request the waiting calls every few seconds, and agent states after events were lost."""
         while True:
             await asyncio.sleep(self._server.poll_seconds or CAMPAIGN_SECONDS)
             if self._server.poll_seconds:
@@ -263,7 +280,7 @@ class LivevoxConnector:
                 await self._ask("statuses", client.agent_status, recording)
 
     async def _look_at_campaigns(self, client: AsyncClient, recording: Recording) -> None:
-        """Request the counts of campaigns every minute."""
+        """Request the campaigns' counts every minute."""
         while True:
             await self._ask("campaigns", client.campaign_statistics, recording)
             await asyncio.sleep(CAMPAIGN_SECONDS)
@@ -274,8 +291,8 @@ class LivevoxConnector:
         try:
             answer = await method()
         except FloorcastError as error:
-            # without it the wallboard shows less; the next request may succeed
-            self._complaints.warn_once(f"{what} cannot be asked for: {_why(error)}", kind=what)
+            # the wallboard shows less without this list; the next request may succeed
+            self._complaints.warn_once(f"no {what} list was received: {_why(error)}", kind=what)
             return
         rows: Sequence[Any] = getattr(answer, _ROWS[what])
         received = self._clock.ours()
@@ -283,16 +300,16 @@ class LivevoxConnector:
         await self._spooling.put(Asked(what, rows, received))
 
     def _waits(self, _seconds: float, why: str) -> None:
-        """Log once that the followed server is unavailable, until it is back."""
+        """Log that the followed server is unavailable, once per outage."""
         if not self._is_away:
             self._is_away = True
             for name in ("agent", "interaction"):
                 self._health.source_connected(name, connected=False)
-            _log.warning("the server that is followed does not answer", why=why)
+            _log.warning("the followed server does not respond", why=why)
 
 
 def _token_of(feed: AsyncFeed[E]) -> str:
-    """The token after the current event; empty if the event has no id."""
+    """Return the token after the current event, or an empty string if the event has no id."""
     try:
         return feed.token or ""
     except UnexpectedAnswer:

@@ -1,7 +1,7 @@
-"""Makes the ``data`` of events from a feed of the Real-Time Reporting API. No I/O.
+"""Makes the ``data`` of events from the feeds of the Real-Time Reporting API. No I/O.
 
-Missing members and members of the wrong type are omitted. Services, agents and campaigns keep the
-ids of the followed server.
+Missing members and members of the wrong type are omitted. Services, agents and campaigns keep their
+ids from the followed server.
 """
 
 from __future__ import annotations
@@ -29,18 +29,21 @@ __all__ = [
 ]
 
 DIRECTIONS = frozenset({"INBOUND", "OUTBOUND", "MANUAL"})
-_NULL = "null"  # what the API prints for an unknown areaCodeState or zipCode of a disposition
+_NULL = "null"  # the API's value for an unknown areaCodeState or zipCode in a disposition
 
 Data = dict[str, object]
 
 
 def known(**members: object) -> Data:
-    """Return the known members."""
+    """Return the members that are not None."""
     return {name: value for name, value in members.items() if value is not None}
 
 
 def ms_of(text: str | None) -> int | None:
-    """A time of the interaction feed in ms; None if invalid, without a zone, or before 1970."""
+    """Return a time from the interaction feed in ms.
+
+    Returns None if the time is invalid, has no zone, or is before 1970.
+    """
     try:
         moment = datetime.fromisoformat(text or "")
     except ValueError:
@@ -48,7 +51,7 @@ def ms_of(text: str | None) -> int | None:
     if moment.tzinfo is None:
         return None
     try:
-        # half a microsecond more, because a float of seconds is off by up to that much
+        # add half a microsecond, because a float of seconds may be off by that much
         found = int(moment.timestamp() * 1000 + 0.0005)
     except OverflowError:
         return None
@@ -56,7 +59,7 @@ def ms_of(text: str | None) -> int | None:
 
 
 def agent_state(event: AgentEvent, direction: str | None) -> Data:
-    """``agent.state``. ``direction`` is that of the current call, if known."""
+    """Return the data of ``agent.state``. ``direction`` is the current call's, if known."""
     call = known(
         transactionId=event.transaction_id,
         sessionId=event.session_id,
@@ -85,12 +88,12 @@ def agent_state(event: AgentEvent, direction: str | None) -> Data:
 
 
 def call_start(event: CallStart) -> Data:
-    """``call.start``, or ``call.update`` without a service or a direction."""
+    """Return the data of ``call.start``, or of ``call.update`` without a service or a direction."""
     return known(**_call(event), direction=direction_of(event))
 
 
 def call_end(event: CallTermination) -> Data:
-    """``call.end``, with all values that the other server derived."""
+    """Return the data of ``call.end``, with all values that the other server derived."""
     skill = event.agent_skill_id
     return known(
         **_call(event),
@@ -112,7 +115,7 @@ def call_end(event: CallTermination) -> Data:
 
 
 def call_disposition(event: CallDisposition) -> Data:
-    """``call.disposition``."""
+    """Return the data of ``call.disposition``."""
     return known(
         transactionId=event.transaction_id,
         sessionId=event.session_id,
@@ -127,7 +130,7 @@ def call_disposition(event: CallDisposition) -> Data:
 
 
 def message(event: Email | Sms) -> Data:
-    """``email.attempt`` or ``sms.attempt``."""
+    """Return the data of ``email.attempt`` or ``sms.attempt``."""
     own = (
         known(fromEmail=event.from_email, toEmail=event.to_email)
         if isinstance(event, Email)
@@ -149,7 +152,7 @@ def message(event: Email | Sms) -> Data:
 
 
 def direction_of(event: CallStart) -> str | None:
-    """The call's direction, if floorcast knows it."""
+    """Return the call's direction, or None if floorcast does not know that direction."""
     said = (event.call_direction or "").upper()
     return said if said in DIRECTIONS else None
 
@@ -177,4 +180,4 @@ def _text(said: str | None) -> str | None:
 
 
 VOICE: tuple[type[Interaction], ...] = (CallStart, CallDisposition)
-"""The types of events about a call (a CallTermination is a CallStart)."""
+"""The classes of call events. CallTermination is a subclass of CallStart."""

@@ -1,8 +1,8 @@
-"""Maps the feeds of another server to events for this one. No I/O, no clock.
+"""Maps another server's feeds to events for this server. No I/O, no clock.
 
-The feeds have a call's start, end and agents. Its wait comes from the list of waiting calls, or
-from the durations of its end. An event keeps the other server's id and time. Derived events have
-that id with a suffix.
+The feeds report a call's start, end and agents. A call's wait is derived from the list of waiting
+calls or from the durations in the call's end. An event keeps the other server's id and time. The id
+of a derived event is that id with a suffix.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from floorcast.model.states import State as AgentStateName
 
 __all__ = ["Mapping"]
 
-# until a campaign's counts are sent again, because each day has its own campaigns
+# after this time, unchanged campaign counts are sent again; each day has its own campaigns
 AGAIN_MS = 3_600_000
 DIALS = frozenset({"MANUAL_DIAL", "DIALING", "PREVIEW_DIAL_OFFERED", "PREVIEW_DIAL_ACCEPTED"})
 MAX_NUMBER = 2**63 - 1
@@ -57,8 +57,8 @@ _STATUS_EVENT = {
 class Mapping:
     """Applies received items one at a time and returns the resulting events.
 
-    ``source`` names the followed server in ids. Raises Unreadable for an item that cannot become an
-    event.
+    ``source`` names the followed server in ids. The methods raise Unreadable for an item that
+    cannot become an event.
     """
 
     def __init__(self, source: str, state: State) -> None:
@@ -71,7 +71,7 @@ class Mapping:
         """Map an event of the agent feed."""
         kind, at = event.event_type, event.timestamp
         if kind not in EVENT_STATE:
-            raise Unreadable(f"an agent event of the type {kind!r}")
+            raise Unreadable(f"an agent event of type {kind!r}")
         if at is None or (event.agent_id is None and not event.agent_login_id):
             raise Unreadable("an agent event without an agent or a time")
         if not _is_time(at) or _too_large(event.agent_id):
@@ -92,10 +92,11 @@ class Mapping:
     def _answered(
         self, call: CallNow, event: AgentEvent, event_id: str, dialed: bool
     ) -> list[CloudEvent]:
-        """Map an answer. If its service is not the last one, the call moved there.
+        """Map an answer. If it is at another service, the call has moved there.
 
-        A call that was dialed for an agent has waited, if only briefly. Its end has the wait, and
-        the earlier ``call.queue`` counts.
+        A call that was dialed for an agent has waited, if only briefly, and gets a ``call.queue``
+        just before the answer. The actual wait becomes known when the call ends and leads to
+        another ``call.queue``. The one with the earlier time counts.
         """
         at, service = event.timestamp, event.call_service_id
         assert at is not None
@@ -112,13 +113,13 @@ class Mapping:
             return self._dialed_for(call, event_id)
         call.turns += 1
         data = known(transactionId=call.transaction, sessionId=call.session, service=service)
-        left = call.free_since or 0  # its agent passed it on, and it has waited since then
+        left = call.free_since or 0  # when the agent passed it on and it began to wait
         joined = left if call.answered <= left < at else at - 1
         call.waited_later += at - joined
         return [self._event(f"{event_id}/queue", "call.queue", joined, data)]
 
     def _dialed_for(self, call: CallNow, event_id: str) -> list[CloudEvent]:
-        """The wait of a call that was dialed for an agent, once both are known."""
+        """Return the wait of a call dialed for an agent, once its start and answer are known."""
         if call.answered is None or call.dialed or call.direction != "OUTBOUND" or call.turns:
             return []
         data = known(
@@ -150,7 +151,7 @@ class Mapping:
     # --- the interaction feed -------------------------------------------------------------------
 
     def interaction(self, event: Interaction, raw: bytes, now: int) -> list[CloudEvent]:
-        """Map an event of the interaction feed. ``now`` (ms) is used if it has no time."""
+        """Map an event of the interaction feed. ``now`` (ms) is used if the event has no time."""
         event_id = event.event_id or _digest(raw)
         if isinstance(event, Email | Sms):
             kind = "email.attempt" if isinstance(event, Email) else "sms.attempt"
@@ -159,7 +160,7 @@ class Mapping:
                 self._event(event_id, kind, now if at is None else at, event_data.message(event))
             ]
         if not isinstance(event, CallStart | CallDisposition):
-            raise Unreadable(f"an interaction of the type {event.interaction_type!r}")
+            raise Unreadable(f"an interaction of type {event.interaction_type!r}")
         if event.transaction_id is None or not event.session_id:
             raise Unreadable("a call without a transaction or a session")
         if _too_large(event.transaction_id) or len(event.session_id) > MAX_SESSION:
@@ -202,7 +203,7 @@ class Mapping:
     def _derived(
         self, event: CallTermination, call: CallNow, event_id: str, end: int
     ) -> list[CloudEvent]:
-        """Derive the wait and the answer of a call, unless other events have set them."""
+        """Derive the wait and the answer of a call, unless other events have provided them."""
         names = known(transactionId=event.transaction_id, sessionId=event.session_id)
         hold = max(duration_ms(event.transfer_hold_duration) - call.waited_later, 0)
         events = []
@@ -216,7 +217,7 @@ class Mapping:
             return events
         begun = ms_of(event.start) if event.start else call.started
         if event_data.direction_of(event) != "INBOUND":
-            begun = None  # it began with dialing
+            begun = None  # such a call begins with dialing, not with a wait
         joined = wait_begin(begun, end if answered is None else answered, hold)
         service = event.service_id if call.answered_at is None else call.answered_at
         data = names | known(service=service)
@@ -227,8 +228,9 @@ class Mapping:
     def waiting(self, rows: Sequence[WaitingCall]) -> list[CloudEvent]:
         """Map the calls that are waiting now.
 
-        Each row is a call of the feed that has no agent yet. A row has no id, so it is matched with
-        the last call of its phone number or account that began before it.
+        Each row is a call of the feed that has no agent yet. A row has no id. It is therefore
+        matched with the latest call that has the same phone number or account and began before the
+        row's time.
         """
         if not rows:
             return []
@@ -286,10 +288,10 @@ class Mapping:
         return events
 
     def statuses(self, rows: Sequence[AgentDetails], now: int) -> list[CloudEvent]:
-        """Map the states of logged-in agents, after events of the feed were lost.
+        """Map the states of logged-in agents after events of the feed were lost.
 
-        Returns each state that began after the agent's last event, and a LOGOFF for agents who are
-        no longer logged in. Only agents with an id in the feed are known.
+        Returns an event for each state that began after the agent's last event, and a LOGOFF for
+        each agent who is no longer logged in. Agents without an id in the feed are ignored.
         """
         by_login = {row.agent_login_id: row for row in rows if row.agent_login_id}
         events = []
@@ -334,7 +336,7 @@ def _named(event: CallStart) -> tuple[int, str]:
 
 
 def _kind_of(state_id: int | None) -> str | None:
-    """The kind of event that puts an agent into a state."""
+    """Return the type of the event that puts an agent into a state, or None if there is none."""
     if state_id in _STATUS_EVENT:
         return _STATUS_EVENT[state_id]
     found = [one.name for one in AgentStateName if one.value == state_id]
@@ -352,5 +354,5 @@ def _too_large(value: object) -> bool:
 
 
 def _digest(raw: bytes) -> str:
-    """An id for an event that has none."""
+    """Return an id for an event that has none."""
     return blake2b(raw, digest_size=16).hexdigest()

@@ -1,4 +1,4 @@
-"""Prepares data from the followed server for the spool. No I/O."""
+"""Converts data from the followed server to changes for the spool. No I/O."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Feed = Literal["agent", "interaction"]
 class FromFeed(NamedTuple):
     """An event of a feed and the token after it.
 
-    Without an event, a token that has been reached.
+    If ``event`` is None, the feed reached the token without an event.
     """
 
     feed: Feed
@@ -32,7 +32,7 @@ class FromFeed(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """The rows of a response, and when it arrived (epoch seconds)."""
+    """The rows of a response and its arrival time (epoch seconds)."""
 
     what: Literal["waiting", "campaigns", "statuses"]
     rows: Sequence[Any]
@@ -40,7 +40,7 @@ class Asked(NamedTuple):
 
 
 class Reading:
-    """Collects what to store: events, changed rows and changed positions."""
+    """Collects the data to store: events, changed rows and changed positions."""
 
     def __init__(
         self,
@@ -58,7 +58,10 @@ class Reading:
         self.last_at = 0.0
 
     def answer_is_known(self, event: CallTermination) -> bool:
-        """Whether nobody answered, or an IN_CALL or an earlier end has already given the answer."""
+        """Return whether no other event is needed to know the call's answer.
+
+        This is true if nobody answered, or if an IN_CALL or an earlier end has given the answer.
+        """
         number, session = event.transaction_id, event.session_id
         if number is None or not session or not event.operator_transfer_successful:
             return True
@@ -69,7 +72,7 @@ class Reading:
     def take(self, item: FromFeed | Asked) -> None:
         """Apply a received item.
 
-        An item that cannot become an event is counted, and each kind is logged once.
+        An item that cannot become an event is counted. Only the first item of each kind is logged.
         """
         try:
             events = self._asked(item) if isinstance(item, Asked) else self._fed(item)
@@ -87,7 +90,7 @@ class Reading:
         """Do nothing, because the passage of time has no effect."""
 
     def step(self) -> Step:
-        """The results since the last step."""
+        """Return the changes since the last step."""
         events, self._events = self._events, []
         position: Positions[str, str] = self._position
         self._position = {}

@@ -1,4 +1,4 @@
-"""``--record``: writes received data, one JSON object per line, to send with a bug report."""
+"""Implements ``--record``: writes received data, one JSON object per line, for a bug report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ __all__ = ["Recording"]
 
 
 class Recording(RecordingFile):
-    """Writes to ``path``, or nothing if it is None. Received data does not contain the password."""
+    """Writes received data to ``path``, or nothing if ``path`` is None.
+
+    The data does not contain the password.
+    """
 
     def event(self, feed: str, raw: bytes, received: float) -> None:
         """Write an event of a feed as received."""

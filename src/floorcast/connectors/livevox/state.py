@@ -1,6 +1,6 @@
 """The open calls and agents of the followed server, according to its feeds.
 
-Its rows are written to the spool in the transaction of the events that they led to.
+Changed rows are written to the spool in the same transaction as the events that result from them.
 """
 
 from __future__ import annotations
@@ -12,19 +12,21 @@ from msgspec import Struct
 
 __all__ = ["AgentNow", "CallNow", "CampaignNow", "State"]
 
-MAX_CALLS = 200_000  # open calls; beyond it, the oldest is forgotten
+MAX_CALLS = 200_000  # open calls; if there are more, the oldest is forgotten
 MAX_ENDED = 10_000  # ended calls that are remembered, because a page may arrive again
 MAX_AGE_MS = 26 * 3_600_000  # of a call without an end; the server's feeds reach back 24 h
 
 
 class CallNow(Struct, kw_only=True, omit_defaults=True):
-    """A call that has not ended. Times in ms.
+    """A call that has not ended. Times are in ms.
 
-    ``waits_at`` is the service in whose queue it was seen, and ``turns`` the number of services at
-    which it is known to have waited. ``waited_first`` is true if it also waited before its first
-    answer. ``waited_later`` is how long it waited after that. ``served`` is the last service that
-    had it. ``answered`` is its first IN_CALL, at ``answered_at``. ``dialed`` is true if that agent
-    made the call. ``agent`` has it now; it has been without an agent since ``free_since``.
+    ``waits_at`` is the service in whose queue the call was seen. ``turns`` is the number of
+    services at which the call is known to have waited. ``waited_first`` is true if its wait before
+    the first answer is known. ``waited_later`` is the time that it waited after the first answer.
+    ``served`` is the last service that had the call. ``answered`` is the time of the first IN_CALL,
+    and ``answered_at`` is the service of that IN_CALL. ``dialed`` is true if the agent of that
+    IN_CALL dialed the call. ``agent`` is the agent who has the call now. Without an agent,
+    ``free_since`` is the time since when the call has had none.
     """
 
     transaction: int
@@ -52,7 +54,7 @@ class CallNow(Struct, kw_only=True, omit_defaults=True):
 
 
 class AgentNow(Struct, kw_only=True, omit_defaults=True):
-    """An agent's login, last event and its time (ms), and current call."""
+    """An agent's login, the type and time (ms) of the last event, and the current call."""
 
     login: str | None = None
     kind: str = ""
@@ -61,7 +63,7 @@ class AgentNow(Struct, kw_only=True, omit_defaults=True):
 
 
 class CampaignNow(Struct, kw_only=True):
-    """The last counts sent for a campaign, and when (ms)."""
+    """The counts last sent for a campaign, and the time when they were sent (ms)."""
 
     counts: dict[str, object]
     at: int
@@ -78,7 +80,7 @@ class State:
         self._touched: set[tuple[str, str]] = set()
 
     def call(self, transaction: int, session: str, at: int) -> CallNow:
-        """Return a call, which is created if necessary, and note it as changed."""
+        """Return a call, which is created if necessary, and mark it as changed."""
         key = name_of(transaction, session)
         found = self.calls.get(key)
         if found is None:
@@ -96,11 +98,11 @@ class State:
             self._touched.add(("call", key))
 
     def has_ended(self, transaction: int, session: str) -> bool:
-        """Whether the call has already ended."""
+        """Return whether the call has already ended."""
         return name_of(transaction, session) in self.ended
 
     def end(self, transaction: int, session: str) -> None:
-        """Forget a call, except for its name."""
+        """Forget a call, but remember that it has ended."""
         key = name_of(transaction, session)
         if self.calls.pop(key, None) is not None:
             self._touched.add(("call", key))
@@ -112,17 +114,20 @@ class State:
             self._touched.add(("ended", oldest))
 
     def agent(self, number: str) -> AgentNow:
-        """Return an agent, which is created if necessary, and note it as changed."""
+        """Return an agent, which is created if necessary, and mark it as changed."""
         self._touched.add(("agent", number))
         return self.agents.setdefault(number, AgentNow())
 
     def keep_campaign(self, number: str, campaign: CampaignNow) -> None:
-        """Store what was sent about a campaign."""
+        """Store the counts last sent for a campaign."""
         self.campaigns[number] = campaign
         self._touched.add(("campaign", number))
 
     def changed(self) -> dict[tuple[str, str], object]:
-        """Return the rows that changed since the last call; None for a removed one."""
+        """Return the rows that changed since the last call of this method.
+
+        A removed row is None.
+        """
         tables: dict[str, Callable[[str], object]] = {
             "call": self.calls.get,
             "ended": self.ended.get,
@@ -134,7 +139,7 @@ class State:
         return rows
 
     def restore(self, kind: str, name: str, row: bytes) -> None:
-        """Restore a row that ``changed`` returned earlier, as JSON."""
+        """Restore a row that ``changed`` returned earlier. The row is encoded as JSON."""
         match kind:
             case "call":
                 self.calls[name] = msgspec.json.decode(row, type=CallNow)
@@ -156,5 +161,5 @@ class State:
 
 
 def name_of(transaction: int, session: str) -> str:
-    """A call's name in the spool."""
+    """Return a call's name in the spool."""
     return f"{transaction}/{session}"

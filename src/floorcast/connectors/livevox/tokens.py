@@ -1,4 +1,7 @@
-"""Tokens as times. A token is a version 1 UUID; the smallest UUID of an instant stands for it."""
+"""Converts tokens to times, and times to tokens.
+
+A token is a version 1 UUID. The token of a time is the smallest UUID with that time.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,12 @@ import uuid
 __all__ = ["time_of", "token_at"]
 
 _GREGORIAN = 0x01B21DD213814000  # ticks from 1582-10-15, where UUIDs begin, to 1970-01-01
-_TICKS = 10_000_000  # of 100 ns, in a second
+_TICKS = 10_000_000  # per second; a tick is 100 ns
 _SMALLEST = 0x8080_808080808080  # as in the API's own tokens
 
 
 def time_of(token: str) -> float | None:
-    """The time of a token or of an event's id; None if it has none."""
+    """Return the time of a token or of an event's id, or None if it has none."""
     try:
         found = uuid.UUID(token.partition("+")[0])
     except ValueError:
@@ -21,7 +24,7 @@ def time_of(token: str) -> float | None:
 
 
 def token_at(moment: float) -> str:
-    """The token of a time in epoch seconds."""
+    """Return the token of a time in epoch seconds."""
     ticks = round(moment * _TICKS) + _GREGORIAN
     low, mid, high = ticks & 0xFFFFFFFF, ticks >> 32 & 0xFFFF, ticks >> 48 & 0x0FFF | 0x1000
     return str(uuid.UUID(int=low << 96 | mid << 80 | high << 64 | _SMALLEST))

@@ -1,4 +1,4 @@
-"""Waits of calls, from the durations of their ends and from the list of waiting calls."""
+"""Computes how long calls waited, from the durations in their ends or the list of waiting calls."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MAX_DURATION = 7 * 86_400  # seconds
 
 
 def without_queue(event: CallTermination, call: CallNow, answered: int | None, hold: int) -> bool:
-    """Whether an agent made the call, which is then answered without a wait."""
+    """Return whether an agent made the call, in which case the call was answered without a wait."""
     if answered is None or hold:
         return False
     direction = event_data.direction_of(event) or call.direction
@@ -33,16 +33,17 @@ def without_queue(event: CallTermination, call: CallNow, answered: int | None, h
 
 
 def duration_ms(seconds: int | None) -> int:
-    """Convert seconds to ms; 0 for an invalid duration."""
+    """Convert seconds to ms. An invalid duration becomes 0."""
     return seconds * SECOND_MS if seconds and 0 < seconds <= MAX_DURATION else 0
 
 
 def wait_begin(begun: int | None, until: int, hold: int) -> int:
-    """The start of a wait of ``hold`` ms (rounded down to seconds) that ended at ``until``.
+    """Return the start of a wait of ``hold`` ms that ended at ``until``.
 
-    It is the call's start if the seconds agree, because most calls wait from their start.
-    Otherwise, if times have milliseconds, half a second is added, the average of what rounding
-    removes. The result is before ``until``; at the same time, the order of arrival would decide.
+    ``hold`` was rounded down to seconds. Most calls wait from their start, so the result is the
+    call's start if that agrees with the wait to the second. Otherwise, if times have milliseconds,
+    half a second is added to the wait, which is the average that rounding removes. The result is
+    always before ``until``, because at equal times the order of arrival would decide.
     """
     if begun is not None and 0 <= until - begun - hold < SECOND_MS:
         return min(begun, until - 1)
@@ -52,7 +53,7 @@ def wait_begin(begun: int | None, until: int, hold: int) -> int:
 
 
 def by_contact(calls: Iterable[CallNow]) -> dict[str, list[CallNow]]:
-    """The started calls without an agent, by number and account, oldest first."""
+    """Return the started calls without an agent, by phone number and account, oldest first."""
     found: dict[str, list[CallNow]] = {}
     for call in calls:
         if call.free_since is not None and not call.agent:
@@ -66,7 +67,10 @@ def by_contact(calls: Iterable[CallNow]) -> dict[str, list[CallNow]]:
 def waiting_call(
     row: WaitingCall, free: dict[str, list[CallNow]], used: set[str]
 ) -> CallNow | None:
-    """Return the call of a row and remove it from the remaining ones. Rows are newest first."""
+    """Return the call that matches a row, and remove the call from ``free``.
+
+    Rows must be passed in order, newest first.
+    """
     before = (row.time_stamp or 0) * SECOND_MS + SECOND_MS
     for contact in (row.phone, row.account):
         left = free.get(contact or "", [])

@@ -1,1 +1,1 @@
-"""Shared by all PBXs: signs of calls and agents, and the events made from them."""
+"""Code shared by all PBX connectors: signs of calls and agents, and the events made from them."""

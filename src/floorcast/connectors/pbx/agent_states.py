@@ -1,4 +1,4 @@
-"""An agent's state, derived from the known signs, as an event. No I/O."""
+"""Derives each agent's state and sends its changes as events. No I/O."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from floorcast.connectors.pbx.state import AgentNow, CallNow
 
 __all__ = ["UNREACHABLE_STATES", "AgentStates", "Emit"]
 
-MAX_NUMBERED = 32  # pairs of state and second per agent whose events are counted
+MAX_NUMBERED = 32  # (state, second) pairs for which an agent's events are counted
 UNREACHABLE_STATES = {4, 5}  # device states: invalid, unavailable
 
 Emit = Callable[[str, str, float, dict[str, object]], None]
@@ -24,7 +24,7 @@ class AgentStates:
         self._emit = emit
 
     def named_call(self, call: CallNow) -> dict[str, object]:
-        """The two members that name a call."""
+        """Return the two members that identify a call."""
         return {
             "transactionId": self._dialect.transaction_id(call.caller),
             "sessionId": self._dialect.session_id(call.key, self._config.source),
@@ -65,7 +65,7 @@ class AgentStates:
         result: str = "",
         logged_in: float | None = None,
     ) -> None:
-        """Send the agent's state if it differs from the last one sent."""
+        """Send the agent's state if it differs from the state that was last sent."""
         now, services = self._state_of(agent), self._services(agent)
         moved = services != agent.shown_services and now.split(" ")[0] in {"READY", "NOT_READY"}
         if now == agent.shown and not moved:
@@ -98,7 +98,7 @@ class AgentStates:
         call: CallNow | None = None,
         number: str = "",
     ) -> None:
-        """Send an event of an agent, with the services and, if there is one, the call."""
+        """Send an agent event with the agent's service and, if there is one, the call."""
         services = self._services(agent)
         if call is not None:
             data["service"] = self._config.service(call.queue)

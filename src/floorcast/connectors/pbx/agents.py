@@ -1,4 +1,4 @@
-"""The agents of one PBX: what changes them. No I/O."""
+"""Applies signs to the agents of one PBX. No I/O."""
 
 from __future__ import annotations
 
@@ -26,14 +26,15 @@ from floorcast.connectors.pbx.state import AgentNow, CallNow, Membership, State
 
 __all__ = ["Agents"]
 
-DIRECT_AFTER = 1.0  # seconds that a device must be in use without a queue's call to count
-MAX_UNKNOWN = 1_000  # interfaces named in the log
+# Seconds that a device must be in use without a queue call before it counts as in a direct call.
+DIRECT_AFTER = 1.0
+MAX_UNKNOWN = 1_000  # unknown interfaces that are logged
 BUSY = {2, 3, 7, 8}  # in use, busy, ringing and in use, on hold
 FREE, UNREACHABLE = 1, 5
 
 
 class Agents:
-    """Applies the signs of agents, and reports each change of an agent once."""
+    """Applies signs to agents, and reports each change of an agent once."""
 
     def __init__(self, config: MappingConfig, dialect: Dialect, state: State, emit: Emit) -> None:
         self._config = config
@@ -47,7 +48,7 @@ class Agents:
         self._legs = {one.leg: one.name for one in state.agents.values() if one.leg}
 
     def named(self, member: str) -> AgentNow:
-        """The agent of a member."""
+        """Return the agent of a queue member."""
         name = self._state.interfaces.get(member, member)
         return self._state.agent(
             self._config.agents.get(member) or self._config.agents.get(name, name)
@@ -103,7 +104,7 @@ class Agents:
             self._legs[leg] = agent.name
 
     def complete(self, name: str, call: CallNow | None, at: float, result: str) -> None:
-        """End an agent's call. Wrap-up follows, for the time set for the queue."""
+        """End an agent's call. Wrap-up follows if the queue has a wrap-up time."""
         agent = self._state.agent(name)
         if not agent.call or (call is not None and agent.call != call.caller):
             return
@@ -118,26 +119,26 @@ class Agents:
         self._timed.add(name)
 
     def hung_up(self, sign: HungUp) -> None:
-        """Forget a channel that hung up, which may have been ringing."""
+        """End the ring of a channel that hung up, if it was ringing."""
         self._ring_ended(RingEnded(at=sign.at, leg=sign.channel))
 
     def with_interface(self, interface: str) -> str:
-        """The agent with this interface, or ""."""
+        """Return the name of the agent with this interface, or an empty string."""
         known = interface in self._state.interfaces or interface in self._config.agents
         return self.named(interface).name if known else ""
 
     def call_of_leg(self, channel: str) -> str:
-        """The caller that an agent talks to on this channel, or ""."""
+        """Return the caller that an agent talks to on this channel, or an empty string."""
         name = self._legs.get(channel)
         return self._state.agents[name].call if name else ""
 
     def is_with(self, name: str, call: CallNow) -> bool:
-        """Whether an agent is in this call."""
+        """Return whether an agent is in this call."""
         agent = self._state.agents.get(name)
         return agent is not None and agent.call == call.caller
 
     def ring_directly(self, name: str, leg: str, call: CallNow, at: float) -> None:
-        """Note that a call that another agent passed on rings at this agent's telephone."""
+        """Note that this agent's telephone rings for a call that another agent passed on."""
         agent = self._state.agent(name)
         if not agent.call:
             agent.reserved, agent.wrap_until = leg, None
@@ -145,20 +146,20 @@ class Agents:
             self._told.show(agent, at, call)
 
     def take_over(self, name: str, leg: str, call: CallNow, at: float) -> None:
-        """Note that an agent has a call that another one passed on."""
+        """Note that an agent has taken over a call that another agent passed on."""
         agent = self._state.agent(name)
         self._begin_talk(agent, leg, call)
         number = f"{call.key}/{call.turn}/passed/{name}/{int(at)}"
         self._told.show(agent, at, call, number=number)
 
     def passed_on(self, name: str, call: CallNow, other: str, at: float) -> None:
-        """Note that an agent passed their current call on to another one."""
+        """Note that an agent passed the current call on to another agent."""
         if self.is_with(name, call) and name != other:
             agent = self._state.agent(name)
             self._told.send(agent, "AGENT_TRANSFER_COMPLETE_AGENT2", at, {"agent2": other}, call)
 
     def all_gone(self, at: float) -> None:
-        """Log off all agents, because no queue has members."""
+        """Log off all agents, because the queues no longer have members."""
         for name in list(self._state.agents):
             agent = self._state.agent(name)
             agent.queues, agent.reserved, agent.wrap_until = {}, "", None
@@ -166,7 +167,7 @@ class Agents:
             self._told.show(agent, at)
 
     def advance(self, now: float) -> None:
-        """End wrap-ups that are due, and count devices that have been in use long enough."""
+        """End wrap-ups that are due, and report devices that have been in use long enough."""
         for name in sorted(self._timed):
             agent = self._state.agents.get(name)
             if agent is None or (agent.wrap_until is None and agent.busy_since is None):
@@ -183,14 +184,17 @@ class Agents:
     # --- what changes an agent ------------------------------------------------------------------
 
     def _in_queue(self, member: str, queue: str) -> AgentNow:
-        """Return the agent. An agent who is offered a queue's call is a member of the queue."""
+        """Return the agent of a member, and add the agent to the queue if necessary.
+
+        An agent who is offered a queue's call must be a member of the queue.
+        """
         agent = self.named(member)
         if queue not in agent.queues:
             agent.queues = {**agent.queues, queue: Membership()}
         return agent
 
     def _is_unknown(self, member: str) -> bool:
-        """Whether this is an interface of an unknown agent."""
+        """Return whether ``member`` is an interface that belongs to no known agent."""
         known = (
             self._config.agents.keys() | self._state.interfaces.keys() | self._state.agents.keys()
         )
@@ -225,7 +229,7 @@ class Agents:
         for name in sorted(agents | shown.keys()):
             agent = self._state.agent(name)
             since, logged_in = shown.get(name, (sign.at, sign.at))
-            if since < agent.shown_at:  # an earlier state, which was already shown
+            if since < agent.shown_at:  # an earlier state that was already shown
                 since = sign.at
             if logged_in < agent.shown_at:
                 logged_in = since
@@ -276,7 +280,7 @@ class Agents:
         agent = self._in_queue(sign.agent, sign.queue)
         here = agent.queues[sign.queue]
         if sign.at < floor(here.paused_at):
-            return  # arrives late on the other channel
+            return  # a late sign from the other source
         here.paused, here.paused_at = sign.paused, sign.at
         if sign.paused:
             agent.reason = sign.reason

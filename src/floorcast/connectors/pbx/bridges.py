@@ -1,7 +1,7 @@
-"""Tracks which channels hear each other: bridges, and the two halves of Local channels. No I/O.
+"""Tracks which channels hear each other, through bridges and Local channels. No I/O.
 
-A Local channel that is not optimized away (``/n``) is between a caller and the telephone of their
-agent. The queue sees its near half, and a transfer affects its far half.
+A Local channel that is not optimized away (``/n``) connects a caller to their agent's telephone. It
+has two halves. The queue sees the near half, and a transfer affects the far half.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ MAX_REACH = 64  # channels searched; a larger bridge is a conference and not a t
 
 
 class Bridges:
-    """The bridges of one Asterisk. Channels are identified by their Uniqueid."""
+    """The bridges of one Asterisk server. Channels are identified by their Uniqueid."""
 
     def __init__(self, channels: Iterable[tuple[str, str, str]] = ()) -> None:
         """``channels`` has the Uniqueid, name and bridge of each existing channel."""
@@ -32,7 +32,7 @@ class Bridges:
                 self.pair(channel, other)
 
     def enter(self, bridge: str, channel: str, name: str) -> None:
-        """Note that a channel is in this bridge and in no other one."""
+        """Note that a channel is in this bridge and in no other."""
         self.leave(self._bridge.get(channel, ""), channel)
         self._names[channel] = name
         self._bridge[channel] = bridge
@@ -41,7 +41,7 @@ class Bridges:
     def leave(self, bridge: str, channel: str) -> None:
         """Note that a channel left a bridge.
 
-        If the event is late, it may already be in another one.
+        If the event is late, the channel may already be in another bridge.
         """
         if self._bridge.get(channel) != bridge:
             return
@@ -64,7 +64,7 @@ class Bridges:
             self._half.pop(other, None)
 
     def reach(self, channel: str) -> list[str]:
-        """Return the channels that hear this one, nearest first, starting with itself."""
+        """Return the channels that hear this channel, nearest first, beginning with itself."""
         found = [channel]
         for one in found:  # grows during the loop
             near = sorted(self._inside.get(self._bridge.get(one, ""), ()))
@@ -73,13 +73,13 @@ class Bridges:
         return found
 
     def interface(self, channel: str) -> str:
-        """The interface of a channel; "" if unknown."""
+        """Return the interface of a channel, or an empty string if it is unknown."""
         return interface_of(self._names.get(channel, ""))
 
 
 def interface_of(name: str) -> str:
-    """The interface of a telephone's channel: ``PJSIP/anna-0000002a`` is ``PJSIP/anna``.
+    """Return the interface of a telephone's channel: ``PJSIP/anna`` for ``PJSIP/anna-0000002a``.
 
-    "" for half of a Local channel, which is not a telephone.
+    Returns an empty string for half of a Local channel, which is not a telephone.
     """
     return "" if ";" in name else name.rpartition("-")[0]

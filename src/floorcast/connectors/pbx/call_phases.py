@@ -1,6 +1,7 @@
-"""The phases of a PBX's calls: changes them by signs or by time, and makes the events.
+"""Moves a PBX's calls from phase to phase and makes the resulting events. No I/O.
 
-``TRANSFERRING`` and other temporary phases end at a set time (``CallNow.due``). No I/O.
+Signs or the passage of time change the phase. ``TRANSFERRING`` and other temporary phases end at a
+set time (``CallNow.due``).
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ from floorcast.connectors.pbx.state import CallNow, Phase, State
 
 __all__ = ["PASSED_ON", "TRANSFER_GRACE", "CallPhases"]
 
-TRANSFER_GRACE = 2.0  # seconds after a transfer in which a join continues the call
-LET_GO_GRACE = 0.5  # seconds after a blind transfer in which another agent's telephone may ring
+TRANSFER_GRACE = 2.0  # seconds after a transfer during which a join continues the call
+LET_GO_GRACE = 0.5  # seconds after a blind transfer for another agent's telephone to ring
 PASSED_ON = {Phase.TRANSFERRING, Phase.LEFT}  # another agent may take over such a call
 
 
 class CallPhases:
     """Moves the calls of one PBX from phase to phase. Times are in seconds, by the PBX's clock.
 
-    ``passed_on`` has the callers that another agent may take over. ``hangups`` and ``more`` (the
-    seconds added to every grace period) are as in ``Mapping``.
+    ``passed_on`` has the callers whose calls another agent may take over. ``hangups`` is as in
+    ``Mapping``. ``more`` is the number of seconds that is added to every grace period.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class CallPhases:
         self._pending = {one.caller for one in state.calls.values() if one.due}
 
     def taken(self) -> list[CloudEvent]:
-        """Return the events made since the last call."""
+        """Return the events made since the last call of this method."""
         events, self._events = self._events, []
         self._state.forget_ended()
         return events
@@ -55,7 +56,7 @@ class CallPhases:
         self.agents.advance(now)
 
     def finish(self, call: CallNow) -> None:
-        """End the call, because its conversation ended it."""
+        """End the call with the result of its conversation."""
         self.agents.complete(call.agent, call, call.since, call.result)
         self.end(call, call.since, call.result)
 
@@ -68,11 +69,11 @@ class CallPhases:
             self.let_go(call)
 
     def let_go(self, call: CallNow) -> None:
-        """Note that the agent who passed the call on is free."""
+        """Free the agent who passed the call on."""
         self.agents.complete(call.agent, call, call.since, "Transferred")
 
     def move(self, call: CallNow, phase: Phase, at: float, seconds: float = 0.0) -> None:
-        """Move the call to a phase, which ends after ``seconds``."""
+        """Move the call to a phase. If ``seconds`` is not 0, the phase ends after that time."""
         call.phase, call.since = phase, at
         call.due = at + seconds if seconds else 0.0
         self._state.keep_call(call)
@@ -84,7 +85,7 @@ class CallPhases:
             self.passed_on.discard(call.caller)
 
     def wait_until(self, call: CallNow, due: float) -> None:
-        """Let the call's phase end at ``due``."""
+        """Set the time at which the call's phase ends."""
         call.due = due
         self._state.keep_call(call)
         self._pending.add(call.caller)
@@ -96,7 +97,7 @@ class CallPhases:
         self.emit(f"{call.key}/end", "call.end", at, data)
 
     def emit_leave(self, call: CallNow, reason: str, at: float | None = None) -> None:
-        """Make the event of leaving the queue or agent, at ``at`` or when the phase began."""
+        """Make the event for leaving the queue or agent, at ``at`` or at the start of the phase."""
         self.emit(
             f"{call.key}/{call.turn}/leave",
             "call.leave",
@@ -121,7 +122,7 @@ class CallPhases:
         )
 
     def time_over(self, call: CallNow) -> None:
-        """Handle the end of a grace period in which nothing else happened."""
+        """Handle the end of a phase in which nothing else happened."""
         since = call.since
         match call.phase:
             case Phase.HANGING_UP:

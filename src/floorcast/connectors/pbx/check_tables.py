@@ -1,4 +1,4 @@
-"""The tables that ``--check`` prints."""
+"""The form of the tables that ``--check`` prints."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 __all__ = ["MISSING", "Table"]
 
 Table = tuple[str, Sequence[str], Sequence[Sequence[str]]]
-"""A title, the heading, and the rows."""
+"""A title, the headings and the rows."""
 
 MISSING = "Missing rights"
-"""The title of the last table, if there is anything that the connector may not do."""
+"""The title of the last table, which is printed only if the connector lacks rights."""

@@ -1,4 +1,4 @@
-"""A mapping whose complete state is in the rows that it returns for the spool. No I/O."""
+"""Keeps the complete state of a mapping in rows for the spool. No I/O."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LAST_AT = "last_at"
 
 
 def restored(rows: Iterable[tuple[str, str, bytes]], position: Rows[str, str]) -> State:
-    """Return the state described by the rows and position of a spool."""
+    """Return the state described by a spool's rows and position."""
     state = State()
     for kind, name, row in rows:
         state.restore(kind, name, row)
@@ -26,7 +26,7 @@ def restored(rows: Iterable[tuple[str, str, bytes]], position: Rows[str, str]) -
 
 
 class KeptMapping:
-    """Collects what to store: events, changed rows and changed positions."""
+    """Collects the data to store: events, changed rows and changed positions."""
 
     def __init__(self, mapping: Mapping, state: State) -> None:
         self._mapping = mapping
@@ -39,7 +39,7 @@ class KeptMapping:
         self._events += self._mapping.apply(sign)
 
     def advance(self, now: float) -> None:
-        """Apply the passage of time. ``now`` is by the PBX's clock."""
+        """Apply the passage of time up to ``now``, by the PBX's clock."""
         self._events += self._mapping.advance(now)
 
     def move(self, name: str, position: str) -> None:
@@ -47,7 +47,7 @@ class KeptMapping:
         self._position[name] = position
 
     def step(self) -> Step:
-        """The results since the last step."""
+        """Return the changes since the last step."""
         events, self._events = self._events, []
         rows = self._state.changed()
         if events or rows:

@@ -1,7 +1,7 @@
-"""Maps signs of a PBX to CloudEvents. No I/O.
+"""Maps a PBX's signs to CloudEvents. No I/O.
 
-Event ids are derived from the occurrence, never from the time of reading. A sign that is read
-again, or from the other source, produces an event that the server recognizes as a duplicate.
+An event id is derived from what happened, never from the time of reading. If a sign is read twice
+or from both sources, the server therefore recognizes the second event as a duplicate.
 """
 
 from __future__ import annotations
@@ -43,22 +43,23 @@ from floorcast.connectors.pbx.transfers import Transfers
 
 __all__ = ["Mapping"]
 
-JOIN_GRACE = 1.0  # seconds after leaving a queue in which a join continues the call
-COMPLETED_GRACE = 0.5  # seconds after AgentComplete in which a transfer may show
+JOIN_GRACE = 1.0  # seconds after leaving a queue during which a join continues the call
+COMPLETED_GRACE = 0.5  # seconds after AgentComplete during which a transfer may be reported
 REASON_GRACE = 5.0  # seconds to wait for the reason why a caller left a queue
-WHOLE_SECONDS = 1.0  # added if times are in whole seconds
-SAME_JOIN = 1.0  # seconds within which a join of the same queue is the known one
-SAME_WAIT = 2.0  # seconds by which HoldTime and the time of the join differ, at most
+WHOLE_SECONDS = 1.0  # seconds added to grace periods if times are in whole seconds
+SAME_JOIN = 1.0  # seconds during which another join of the same queue is a repetition
+SAME_WAIT = 2.0  # maximum seconds between the known join and the join according to HoldTime
 MAX_DIALED = 10_000  # dialed numbers whose caller has not joined yet
 MAX_EARLY = 10_000  # offers whose caller has not joined yet
 RESULTS = {"": "", "caller": "Completed by caller", "agent": "Completed by agent"}
 
 
 class Mapping:
-    """The calls and agents of one PBX.
+    """Maps the calls and agents of one PBX.
 
-    ``hangups`` is true if the source reports hangups (AMI does, ``queue_log`` does not). If it does
-    not, a call that leaves its queue or its agent is assumed to have ended.
+    ``hangups`` is true if the source reports hangups (AMI does, ``queue_log`` does not). Without
+    hangups, a call that leaves its queue or its agent is assumed to have ended. ``whole_seconds``
+    is true if the source's times are in whole seconds.
     """
 
     def __init__(
@@ -116,7 +117,7 @@ class Mapping:
         return self._phases.taken()
 
     def know_reason(self, caller: str, reason: str) -> None:
-        """Set the reason why a caller left a queue, which became known only afterwards."""
+        """Set the reason why a caller left a queue, if it becomes known only afterwards."""
         call = self._state.call(caller)
         if call and call.phase is Phase.LEAVING:
             if reason not in {"", ABANDONED}:
@@ -125,11 +126,11 @@ class Mapping:
             self._state.keep_call(call)
 
     def see_channels(self, channels: Iterable[tuple[str, str, str]]) -> None:
-        """Replace the known channels: the Uniqueid, name and bridge of each."""
+        """Replace the known channels. Each consists of a Uniqueid, a name and a bridge."""
         self._transfers.bridges = Bridges(channels)
 
     def unknown_interfaces(self) -> set[str]:
-        """Interfaces in ``queue_log`` whose members are not known."""
+        """Return the interfaces in ``queue_log`` whose members are not known."""
         return self._agents.unknown
 
     def _know_because(self, sign: LeftBecause) -> None:
@@ -176,13 +177,13 @@ class Mapping:
             del self._early[next(iter(self._early))]
 
     def _confirm(self, agent: str) -> None:
-        """Confirm an announced bridge, at the time of its announcement."""
+        """Confirm an announced bridge, with the time of its announcement."""
         connected = self._agents.named(agent).bridging
         if connected is not None:
             self._connect(connected)
 
     def _is_known_join(self, sign: Joined, call: CallNow) -> bool:
-        """Whether the join is the last one, or an earlier one from the slower channel."""
+        """Return whether the join is the last one, or an earlier one from the slower source."""
         if call.queue == sign.queue:
             return sign.at < call.joined + SAME_JOIN
         return sign.at < floor(call.joined)
@@ -205,7 +206,7 @@ class Mapping:
     def _connect(self, sign: Connected) -> None:
         known = self._state.call(sign.caller)
         if known and sign.at < floor(known.connected) + (known.phase is Phase.ENDED):
-            return  # arrives late on the other channel
+            return  # a late sign from the other source
         call = self._waiting_for(sign)
         if call.phase is Phase.TALKING:
             if call.agent == self._config.agents.get(sign.agent, sign.agent):
@@ -219,7 +220,10 @@ class Mapping:
         call.agent = self._agents.connect(sign, call)
 
     def _waiting_for(self, sign: Connected) -> CallNow:
-        """The connected call, which may have joined under another id, or unnoticed."""
+        """Return the connected call.
+
+        The caller may have joined under another id, or the join may not have been reported.
+        """
         call = self._state.call(sign.caller)
         if call and call.queue == sign.queue and call.phase is not Phase.ENDED:
             return call
@@ -269,8 +273,7 @@ class Mapping:
         if sign.at < floor(call.joined):
             return
         if sign.reason == ABANDONED:
-            # from the queue log, and AMI has not reported it first: nothing else will report the
-            # hangup
+            # the queue log reported this before AMI, so nothing else will report the hangup
             self._phases.end(call, sign.at, "Abandoned")
             return
         call.reason, call.exit_key = sign.reason, sign.key

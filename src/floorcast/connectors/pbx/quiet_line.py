@@ -8,14 +8,14 @@ from collections.abc import Callable
 __all__ = ["CONNECT_SECONDS", "READ_BYTES", "read_some"]
 
 CONNECT_SECONDS = 5.0
-PING_SECONDS = 10.0  # of silence until a ping; a connection without a response to it is dead
+PING_SECONDS = 10.0  # of silence before a ping, and then before the connection counts as dead
 READ_BYTES = 1 << 18
 
 
 async def read_some(reader: asyncio.StreamReader, ping: Callable[[], None]) -> bytes:
     """Return the next bytes, or empty bytes if the connection is lost or dead.
 
-    ``ping`` requests a response from the other side. Raises OSError.
+    ``ping`` must request a response from the other side. Raises OSError.
     """
     try:
         async with asyncio.timeout(PING_SECONDS):

@@ -17,11 +17,11 @@ _log = structlog.get_logger("floorcast.connect")
 
 
 async def keep_connected(source: str, connection: Callable[[Backoff], Awaitable[None]]) -> None:
-    """Run one connection after the other, with pauses in between.
+    """Run one connection after another, with pauses in between.
 
-    ``connection`` returns when it is lost, and resets the back-off once it works. ``source`` names
-    the other side in the log. Raises BadCredentials if the first connection is refused. Later
-    refusals are retried, because the other side may be in the middle of a change.
+    ``connection`` returns when the connection is lost, and resets the back-off once the connection
+    works. ``source`` names the other side in the log. Raises BadCredentials if the first connection
+    is refused. Later refusals are retried, because the other side may be in the middle of a change.
     """
     backoff = Backoff(Timing().chance)
     was_up = is_lost = False
@@ -34,6 +34,6 @@ async def keep_connected(source: str, connection: Callable[[Backoff], Awaitable[
                 raise
         except Unavailable as error:
             if not is_lost:
-                _log.warning(f"{source} does not answer", why=error.message)
+                _log.warning(f"{source} does not respond", why=error.message)
             is_lost = True
         await asyncio.sleep(backoff.pause())

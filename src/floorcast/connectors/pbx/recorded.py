@@ -1,4 +1,4 @@
-"""Converts a recording of a PBX to events of another day. No I/O."""
+"""Converts a PBX recording to events, and moves events to another day. No I/O."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from floorcast.connectors.pbx.signs import Sign
 
 __all__ = ["READ_BYTES", "Recorded", "events_of", "moved_to"]
 
-LAST_WAIT = 60.0  # seconds after the last sign, when all waits are over
-READ_BYTES = 1 << 20  # of a recording at a time
+LAST_WAIT = 60.0  # seconds after the last sign, when all grace periods are over
+READ_BYTES = 1 << 20  # read from a recording at a time
 
 
 class Recorded(Struct, kw_only=True):
@@ -28,9 +28,10 @@ class Recorded(Struct, kw_only=True):
 def moved_to(
     events: list[CloudEvent], day: date | None, zone: ZoneInfo, now: datetime
 ) -> list[CloudEvent]:
-    """Return the events with new times: the first on a day or, without one, the last at ``now``.
+    """Return the events with new times.
 
-    On a day, the first event keeps its local clock time. All intervals between events are kept.
+    If ``day`` is given, the first event is moved to that day and keeps its local clock time.
+    Otherwise, the last event is moved to ``now``. All intervals between events are kept.
     """
     if not events:
         return []

@@ -1,8 +1,8 @@
 """Signs: facts about calls and agents, in the same form for all PBXs.
 
-``at`` is in epoch seconds by the PBX's clock. ``caller`` is the id of a channel, ``agent`` a
-member's name. Both channels give the same sign for the same occurrence, so its event always has the
-same id.
+``at`` is in epoch seconds, by the PBX's clock. ``caller`` is a channel's id, and ``agent`` is a
+member's name. Both sources of a PBX give the same sign for the same occurrence, so the resulting
+event always has the same id.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class _OfMember(_OfCaller, frozen=True, kw_only=True):
 
 
 class OfCaller(TypedDict):
-    """The members of every sign of a caller in a queue."""
+    """The members of every sign about a caller in a queue."""
 
     at: float
     caller: str
@@ -72,7 +72,7 @@ class OfCaller(TypedDict):
 
 
 class OfMember(OfCaller):
-    """The members of every sign of a caller and a queue member."""
+    """The members of every sign about a caller and a queue member."""
 
     agent: str
 
@@ -98,7 +98,7 @@ class Bridging(_Sign, frozen=True, kw_only=True):
 
 
 class Confirmed(_Sign, frozen=True, kw_only=True):
-    """A member who was being bridged has been connected to the caller since ``at``."""
+    """The bridge that was announced for a member is now complete."""
 
     agent: str
 
@@ -117,7 +117,7 @@ class Left(_OfCaller, frozen=True, kw_only=True):
 
 
 class LeftBecause(_Sign, frozen=True, kw_only=True):
-    """The reason why a caller left a queue, received later."""
+    """The reason why a caller left a queue, if it is received later."""
 
     caller: str
     reason: str
@@ -150,7 +150,7 @@ class HungUp(_Sign, frozen=True, kw_only=True):
 
 
 class Held(_Sign, frozen=True, kw_only=True):
-    """A channel put the other party on hold, or resumed."""
+    """A channel put the other party on hold or resumed the conversation."""
 
     channel: str
     on: bool
@@ -159,9 +159,9 @@ class Held(_Sign, frozen=True, kw_only=True):
 class Member(_Sign, frozen=True, kw_only=True):
     """The current state of a queue member.
 
-    ``status`` (of the device) is None and ``interface`` is empty if unknown. ``since`` is the start
-    of the state and ``logged_in`` the start of the membership, if known to be before ``at``.
-    ``wrap_up`` is in seconds.
+    ``status`` is the device's state, or None if unknown, and ``interface`` is empty if unknown.
+    ``since`` is the start of the state, and ``logged_in`` the start of the membership, if they are
+    known to be before ``at``. ``wrap_up`` is in seconds.
     """
 
     queue: str
@@ -180,8 +180,8 @@ class Member(_Sign, frozen=True, kw_only=True):
 class Roster(_Sign, frozen=True, kw_only=True):
     """All members of all queues.
 
-    An agent who is absent is not a member of any queue. The agents in ``left_alone`` have changed
-    since the list was read and are not updated.
+    An agent who is not listed is not a member of any queue. The agents in ``left_alone`` have
+    changed since the list was read and are not updated.
     """
 
     members: tuple[Member, ...]
@@ -231,9 +231,10 @@ class Disposed(_Sign, frozen=True, kw_only=True):
 class Transferred(_Sign, frozen=True, kw_only=True):
     """An agent passed a channel on.
 
-    ``by`` is the agent's channel, ``passed_on`` the channel bridged with it. After an attended
-    transfer, ``second`` is the channel of the agent's other conversation, and ``target`` the
-    channel at its other end. Both are empty after a blind transfer.
+    ``by`` is the agent's channel, and ``passed_on`` is the channel that was bridged with it. After
+    an attended transfer, ``second`` is the channel of the agent's other conversation, and
+    ``target`` is the channel at the other end of that conversation. After a blind transfer, both
+    are empty.
     """
 
     by: str
@@ -243,7 +244,7 @@ class Transferred(_Sign, frozen=True, kw_only=True):
 
 
 class Dialling(_Sign, frozen=True, kw_only=True):
-    """A channel, or the dialplan for it, calls a telephone."""
+    """A channel, or the dialplan on its behalf, calls a telephone."""
 
     caller: str
     leg: str
@@ -308,9 +309,9 @@ Sign = (
 
 
 def sign_key(sign: Sign) -> tuple[object, ...] | None:
-    """Return a key that is equal for the same sign from the other channel.
+    """Return a key that is equal for the same sign from the other source.
 
-    Returns None for a sign that only one channel gives or that has no effect when repeated.
+    Returns None for a sign that only one source gives or that has no effect when repeated.
     """
     match sign:
         case Joined() | Left():

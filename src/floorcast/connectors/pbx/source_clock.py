@@ -1,4 +1,4 @@
-"""The time at the source."""
+"""Estimates the time at the source."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ class SourceClock:
         self._offset = 0.0  # seconds by which the source's clock is ahead of ours
 
     def ours(self) -> float:
-        """The local time, in epoch seconds."""
+        """Return the local time, in epoch seconds."""
         return self._clock()
 
     def now(self) -> float:
-        """The source's time, in epoch seconds."""
+        """Return the source's time, in epoch seconds."""
         return self._clock() + self._offset
 
     def note(self, at: float, received: float) -> None:
         """Note that a message received at ``received`` (local time) has the source's time ``at``.
 
-        An invalid time (NaN, or after the year 2242) is ignored, because it would distort all
-        others.
+        An invalid time (NaN, or after the year 2242) is ignored, because it would distort later
+        times.
         """
         if 0 <= at < MAX_EPOCH:
             self._offset = at - received
 
     def note_second(self, second: int, received: float) -> None:
-        """Note a message's source time in whole seconds, like ``note``."""
+        """Note the source's time of a message as ``note`` does, but in whole seconds."""
         if not -1.0 <= received + self._offset - second <= 2.0:
             self._offset = second + 0.5 - received

@@ -1,4 +1,4 @@
-"""Writes received items to the spool: one inbox, one transaction per step."""
+"""Applies received items and writes the results to the spool, in one transaction per step."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ __all__ = ["Reading", "Spooling", "SpoolingTuning", "Step"]
 
 
 class SpoolingTuning(Struct, frozen=True, kw_only=True):
-    """Seconds and bounds that no user needs to set."""
+    """Times in seconds and limits that users do not need to set."""
 
-    step_seconds: float = 0.2  # between two checks of the time
-    max_inbox: int = 100_000  # items read but not yet spooled; beyond it, reading waits
+    step_seconds: float = 0.2  # maximum wait for an item in one step
+    max_inbox: int = 100_000  # items that are read but not yet spooled; if reached, reading waits
     max_step: int = 5_000  # items in one transaction
-    max_spooled: int = 5_000_000  # events; beyond it, reading waits for room
+    max_spooled: int = 5_000_000  # events; if reached, reading waits until some have been sent
 
 
 class Step(NamedTuple):
-    """The changes of one transaction."""
+    """The changes to store in one transaction."""
 
     events: list[CloudEvent]
     rows: Mapping[tuple[str, str], object]
@@ -40,7 +40,7 @@ Item = TypeVar("Item")
 
 
 class Reading(Protocol[Item_contra]):
-    """Turns received items into the rows and events to store."""
+    """Converts received items to the rows and events to store."""
 
     @property
     def last_at(self) -> float:
@@ -50,14 +50,14 @@ class Reading(Protocol[Item_contra]):
         """Apply a received item."""
 
     def advance(self, now: float) -> None:
-        """Apply the time; ``now`` is by the source's clock."""
+        """Apply the passage of time up to ``now``, by the source's clock."""
 
     def step(self) -> Step:
-        """The results since the last step."""
+        """Return the changes since the last step."""
 
 
 class Spooling(Generic[Item]):
-    """Takes items from an inbox and stores the results. ``put`` waits for room."""
+    """Takes items from an inbox and stores the results. ``put`` waits while the inbox is full."""
 
     def __init__(
         self,

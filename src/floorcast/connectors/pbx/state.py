@@ -1,6 +1,6 @@
-"""The open calls and agents of a PBX, as known to the mapping, and ids of swapped calls.
+"""The open calls and agents of a PBX, as known to the mapping, and aliases of calls.
 
-Its rows are written to the spool in the transaction of the events that they led to.
+Changed rows are written to the spool in the same transaction as the events that result from them.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ class Phase(StrEnum):
     """The phase of a call."""
 
     WAITING = "waiting"
-    LEAVING = "leaving"  # out of its queue; it may join another one within a second
+    LEAVING = "leaving"  # out of its queue; it may join another queue within a second
     TALKING = "talking"
     TRANSFERRING = "transferring"  # its agent transferred it; it may join a queue
     PARTED = "parted"  # its agent is gone; its caller may follow within two seconds
     COMPLETED = "completed"  # its agent has finished; it ends unless it was transferred
-    HANGING_UP = "hanging up"  # its caller is gone; the sign about its agent is still to come
-    LEFT = "left"  # up, but neither waiting nor with an agent
+    HANGING_UP = "hanging up"  # its caller is gone; the sign about its agent has not arrived yet
+    LEFT = "left"  # still connected, but neither waiting nor with an agent
     ENDED = "ended"
 
 
 class CallNow(Struct, kw_only=True):
-    """A call. ``session`` counts the calls of this caller, ``turn`` those at a queue.
+    """A call. ``session`` numbers the calls of a caller, and ``turn`` the call's visits to queues.
 
-    Times are seconds of the epoch. ``since`` is when the phase began, ``due`` when it ends by
+    Times are in epoch seconds. ``since`` is when the phase began, and ``due`` is when it ends by
     itself. ``joined`` and ``connected`` are the times of the last turn. ``reason`` is the reason
-    for leaving a queue, ``exit_key`` the key pressed then. ``hung_up_by`` is the party that hung
-    up, if known. ``result`` is the result of the conversation. ``channel`` is the caller's current
-    channel, if they joined with another one. ``is_direct`` is true if no queue connected the call
-    to its agent.
+    for leaving a queue, and ``exit_key`` is the key that was pressed to leave. ``hung_up_by`` is
+    the party that hung up, if known. ``result`` is the result of the conversation. ``channel`` is
+    the caller's current channel, if the caller joined with another one. ``is_direct`` is true if no
+    queue connected the call to its agent.
     """
 
     caller: str
@@ -64,7 +64,7 @@ class CallNow(Struct, kw_only=True):
 
     @property
     def key(self) -> str:
-        """The caller, with the number of this call if it is not the caller's first."""
+        """The caller's id, followed by the number of this call if it is not the caller's first."""
         return self.caller if self.session == 1 else f"{self.caller}/{self.session}"
 
 
@@ -79,12 +79,14 @@ class Membership(Struct, kw_only=True):
 
 
 class AgentNow(Struct, kw_only=True):
-    """An agent. ``shown`` is the state last sent, ``LOGOFF`` before any; ``shown_at`` is when.
+    """An agent.
 
-    ``reserved`` and ``leg`` are channels of the agent, ``call`` is the caller that they talk to,
-    and ``bridging`` the caller that they are about to talk to. ``wrap_up`` is in seconds, from the
-    PBX. ``busy_since`` is when the device began to be in use without a call of a queue.
-    ``numbered`` counts the events of each state and second.
+    ``shown`` is the state last sent, or ``LOGOFF`` if none was sent, and ``shown_at`` is its time.
+    ``reserved`` is the channel that rings for the agent, and ``leg`` is the agent's channel in a
+    call. ``call`` is the caller that the agent talks to, and ``bridging`` is an announced
+    connection to a caller. ``wrap_up`` is in seconds, as reported by the PBX. ``busy_since`` is
+    when the device began to be in use without a queue call. ``numbered`` counts the events of each
+    state and second.
     """
 
     name: str
@@ -114,16 +116,16 @@ class State:
         self.aliases: dict[str, str] = {}
         self.interfaces: dict[str, str] = {}
         self.last_at = 0.0
-        self._ended: dict[str, None] = {}  # in the order of their ends
+        self._ended: dict[str, None] = {}  # in the order in which the calls ended
         self._aliases_of: dict[str, set[str]] = {}
         self._touched: set[tuple[str, str]] = set()
 
     def call(self, caller: str) -> CallNow | None:
-        """The call of a caller, under its current id."""
+        """Return the call of a caller or of a caller's alias."""
         return self.calls.get(self.aliases.get(caller, caller))
 
     def keep_call(self, call: CallNow) -> CallNow:
-        """Store a call, or a change of it."""
+        """Store a new or changed call."""
         self._ended.pop(call.caller, None)
         if call.phase is Phase.ENDED:
             self._ended[call.caller] = None
@@ -132,7 +134,7 @@ class State:
         return call
 
     def forget_call(self, caller: str) -> None:
-        """Forget a call without further events."""
+        """Forget a call that has no further events."""
         if self.calls.pop(caller, None):
             self._touched.add(("call", caller))
         self._ended.pop(caller, None)
@@ -142,22 +144,22 @@ class State:
                 self._touched.add(("alias", alias))
 
     def keep_alias(self, channel: str, caller: str) -> None:
-        """Make ``channel`` the id of the call of ``caller`` from now on."""
+        """Make ``channel`` an alias for the call of ``caller`` from now on."""
         self.aliases[channel] = caller
         self._aliases_of.setdefault(caller, set()).add(channel)
         self._touched.add(("alias", channel))
 
     def keep_interface(self, interface: str, member: str) -> None:
-        """Store the member's name of an interface.
+        """Store the name of the member that has an interface.
 
-        ``queue_log`` sometimes gives only the interface.
+        Some lines of ``queue_log`` have only the interface.
         """
         if interface and self.interfaces.get(interface) != member:
             self.interfaces[interface] = member
             self._touched.add(("interface", interface))
 
     def agent(self, name: str) -> AgentNow:
-        """Return an agent, which is created if necessary, and note it as changed."""
+        """Return an agent, which is created if necessary, and mark it as changed."""
         self._touched.add(("agent", name))
         return self.agents.setdefault(name, AgentNow(name=name))
 
@@ -167,7 +169,10 @@ class State:
             self.forget_call(next(iter(self._ended)))
 
     def changed(self) -> dict[tuple[str, str], object]:
-        """Return the rows that changed since the last call; None for a removed one."""
+        """Return the rows that changed since the last call of this method.
+
+        A removed row is None.
+        """
         found: dict[str, Callable[[str], object]] = {
             "call": self.calls.get,
             "agent": self.agents.get,
@@ -179,7 +184,7 @@ class State:
         return rows
 
     def restore(self, kind: str, name: str, row: bytes) -> None:
-        """Restore a row that ``changed`` returned earlier, as JSON."""
+        """Restore a row that ``changed`` returned earlier. The row is encoded as JSON."""
         match kind:
             case "call":
                 self.calls[name] = msgspec.json.decode(row, type=CallNow)

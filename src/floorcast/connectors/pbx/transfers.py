@@ -1,6 +1,6 @@
-"""Transfers at a PBX: finds the agent that a call is passed on to, from channels and bridges.
+"""Follows transfers at a PBX. No I/O.
 
-No I/O.
+The agent to whom a call is passed on is found from channels and bridges.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["Transfers"]
 
 
 class Transfers:
-    """Follows calls that agents pass on. ``bridges`` is replaced by a resynchronization."""
+    """Follows calls that agents pass on. A resynchronization replaces ``bridges``."""
 
     def __init__(self, state: State, phases: CallPhases) -> None:
         self._state = state
@@ -41,7 +41,10 @@ class Transfers:
                 self._find_agent(call, sign.at, but={sign.by, sign.second})
 
     def dialling(self, sign: Dialling) -> None:
-        """Note that a telephone is called. If the call was passed on, its agent is the next one."""
+        """Note that a telephone is being called.
+
+        If an agent passed the call on, the telephone's agent is the next agent of the call.
+        """
         call = self._state.call(sign.caller) if self._phases.passed_on else None
         if call is None or call.phase is not Phase.TRANSFERRING:
             return
@@ -55,7 +58,11 @@ class Transfers:
             self._state.keep_call(call)
 
     def ring_ended(self, leg: str, at: float) -> None:
-        """Note that a telephone stopped ringing. A passed-on call waits briefly for another one."""
+        """Note that a telephone stopped ringing.
+
+        If it rang for a call that was passed on, the call waits briefly for another telephone to
+        ring.
+        """
         call = self._state.calls.get(self._rings.pop(leg, ""))
         if (
             call is not None
@@ -78,8 +85,8 @@ class Transfers:
     def hold(self, sign: Held) -> None:
         """Handle a hold.
 
-        The telephone may be behind a Local channel, so its agent is found by the call that it
-        hears.
+        The telephone may be behind a Local channel. Its agent is therefore found through the call
+        that the telephone hears.
         """
         channel = sign.channel
         if not self._agents.call_of_leg(channel) and self._state.call(channel) is None:
@@ -90,7 +97,10 @@ class Transfers:
         self._agents.apply(Held(at=sign.at, channel=channel, on=sign.on))
 
     def _passed_on_by(self, sign: Transferred) -> CallNow | None:
-        """The call, if its own agent transferred it. None if a caller transferred an agent."""
+        """Return the call if its own agent transferred it.
+
+        Returns None if there is no such call, or if a caller transferred an agent.
+        """
         for one in self.bridges.reach(sign.passed_on):
             # the caller may enter the bridge after the agent has already passed them on
             of_leg = self._state.calls.get(self._agents.call_of_leg(one))
@@ -100,7 +110,7 @@ class Transfers:
         return None
 
     def _consulted(self, sign: Transferred, call: CallNow | None) -> CallNow | None:
-        """The consultation call that the agent made before an attended transfer."""
+        """Return the consultation call that the agent made before an attended transfer."""
         if not sign.second:
             return None
         for one in (sign.second, *self.bridges.reach(sign.target or sign.second)):
@@ -110,7 +120,10 @@ class Transfers:
         return None
 
     def _put_through(self, call: CallNow | None, other: CallNow, sign: Transferred) -> None:
-        """Put the caller in the place of the consulting agent. That call continues for both."""
+        """Replace the consulting agent with the caller in the consultation call.
+
+        The consultation call continues with the caller.
+        """
         if call is not None:
             if other.phase is Phase.TALKING:
                 self._agents.passed_on(call.agent, call, other.agent, sign.at)

@@ -1,4 +1,4 @@
-"""Counts unreadable messages of a PBX and logs each kind once."""
+"""Counts unreadable messages from a PBX and logs each kind once."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from floorcast.connectors.health import Health
 
 __all__ = ["Complaints", "Unreadable"]
 
-MAX_LOGGED_KINDS = 100  # kinds; further ones are only counted
-KIND_CHARACTERS = 40  # of a text, which identify its kind
+MAX_LOGGED_KINDS = 100  # further kinds are only counted
+KIND_CHARACTERS = 40  # the beginning of a message, which identifies its kind
 
 _log = structlog.get_logger("floorcast.connect")
 
 
 class Unreadable(ValueError):
-    """A line or frame that a PBX does not write."""
+    """A line, frame or event cannot be read."""
 
 
 class Complaints:
@@ -26,12 +26,12 @@ class Complaints:
         self._shown: set[str] = set()
 
     def unreadable(self, error: Unreadable) -> None:
-        """Count a line or a frame that cannot be read."""
+        """Count a line or frame that cannot be read, and log the first of each kind."""
         self._health.unreadable()
         self.warn_once(f"cannot be read: {error}", kind=str(error)[:KIND_CHARACTERS])
 
     def warn_once(self, text: str, kind: str = "") -> None:
-        """Warn unless this was logged before."""
+        """Log a warning unless one of the same kind was logged before."""
         if (kind or text) not in self._shown and len(self._shown) < MAX_LOGGED_KINDS:
             self._shown.add(kind or text)
             _log.warning(text)
