@@ -92,4 +92,4 @@ def test_a_cluster_must_be_named(
 def test_a_cluster_without_a_log_is_told(nats_server: NatsServers) -> None:
     """The same as for a cluster without any node so far."""
     result = does("status", "--log", nats_server.account())
-    assert "holds no log of floorcast" in str(result.exception)
+    assert "holds no floorcast log" in str(result.exception)

@@ -14,7 +14,7 @@ HOUR = 60 * MINUTE
 
 
 class Steady:
-    """A steady clock set by the test."""
+    """A steady clock that the test sets."""
 
     def __init__(self) -> None:
         self.ticks = 0
@@ -24,7 +24,7 @@ class Steady:
 
 
 def clock_of(steady: Steady, wall: int = 0) -> ClusterClock:
-    """A clock on a machine whose own clock shows ``wall``."""
+    """Return the clock of a machine whose own clock shows ``wall``."""
     return ClusterClock(lambda: wall, steady)
 
 
@@ -82,7 +82,7 @@ def test_one_server_whose_clock_is_set_is_outvoted(step: int, which: int) -> Non
 
 
 def test_a_step_of_all_servers_is_logged_and_believed_once_it_has_lasted() -> None:
-    """A step that is undone before then has no effect."""
+    """A step that is undone before the end of the waiting time has no effect."""
     steady = Steady()
     clock = clock_of(steady)
     tell(clock, steady, a=0)

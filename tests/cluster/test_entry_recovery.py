@@ -24,7 +24,7 @@ PADDING = "x" * 900  # several entries per page
 
 @pytest.fixture
 def town(nats_server: NatsServers) -> Iterator[Town]:
-    """A cluster without nodes."""
+    """Yield a cluster without nodes."""
     with town_of(nats_server) as one:
         yield one
 
@@ -34,7 +34,7 @@ def named(number: int) -> str:
 
 
 def fill(node: House) -> None:
-    """Requests that each repeat the previous event, so that no entry is its whole message."""
+    """Send requests that each repeat the previous event, so that no entry is a whole message."""
     for number in range(TAKEN):
         node.take(sms(named(number), named(number + 1)))
 
@@ -53,7 +53,7 @@ Damage = Callable[[Path], None]
 
 
 def damage(node: House, how: Damage, *, derived: bool) -> list[int]:
-    """Stop a node, damage its log, and make the next start read it all.
+    """Stop a node, damage its log, and make the next start read the whole log.
 
     Returns the damaged entries.
     """
@@ -65,13 +65,13 @@ def damage(node: House, how: Damage, *, derived: bool) -> list[int]:
 
 
 def catch_up(node: House, other: House) -> None:
-    """Wait until a node has all entries of another one."""
+    """Wait until a node has all entries of another node."""
     logs = node.node.server.log, other.node.server.log
     node.run(comes_about(lambda: logs[0].head(ACME) == logs[1].head(ACME)))
 
 
 def feed(node: House, session: str, begin: str) -> list[dict[str, Any]]:
-    """All events that the node has in the feed."""
+    """Return all events that the node has in the feed."""
     return follow(node, session, begin, TAKEN + 1)[0]
 
 
@@ -83,7 +83,7 @@ def restored(logged: list[Any]) -> list[tuple[int, str]]:
 def test_another_node_gives_what_the_disk_has_damaged(
     town: Town, how: Damage, derived: bool
 ) -> None:
-    """Readers see every event once, and the log has a line about it."""
+    """Readers see every event once, and the server logs the recovery."""
     one, other = town.open(node="one"), town.open(node="other")
     session = one.login()
     begin = page(one, session, "")["token"]
@@ -128,7 +128,7 @@ def test_the_stream_gives_it_where_no_other_node_answers(town: Town, how: Damage
 
 
 def test_a_node_whose_own_entry_is_damaged_gives_none(town: Town) -> None:
-    """With an empty stream too, nobody has the entry. The client waits for the operator."""
+    """If the stream is empty, too, no node has the entry. The client waits for the operator."""
     one, other = town.open(), town.open()
     fill(one)
     other.run(

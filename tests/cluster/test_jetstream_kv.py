@@ -22,7 +22,7 @@ STREAM = "KV_FLOORCAST"
 async def node(
     url: str, replicas: int = 1, tuning: KvTuning | None = None
 ) -> AsyncIterator[tuple[JetStreamKeyValueStore, NatsLink]]:
-    """One node's store and its link."""
+    """Yield one node's store and its link."""
     link = await NatsLink.open(url, "test")
     try:
         kv = await JetStreamKeyValueStore.open(link, replicas, tuning=tuning)
@@ -38,7 +38,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 
 
 async def counted(kv: KeyValueStore, key: str = "count") -> bool:
-    """Increment a counter from its current value. Returns whether no other node did meanwhile."""
+    """Increment a counter from its current value. Returns whether no other node was faster."""
     raw = kv.get("site", key)
     try:
         await kv.write(
@@ -50,7 +50,7 @@ async def counted(kv: KeyValueStore, key: str = "count") -> bool:
 
 
 def current(kv: JetStreamKeyValueStore) -> bool:
-    """Whether the store may be used to admit users."""
+    """Return whether the store may be used to admit users."""
     try:
         kv.check_current()
     except Unavailable:
@@ -59,7 +59,7 @@ def current(kv: JetStreamKeyValueStore) -> bool:
 
 
 def test_what_one_node_writes_all_have(nats_server: NatsServers) -> None:
-    """Puts, deletions and large values reach the other nodes, and a node that starts later."""
+    """Puts, deletions and large values reach the other nodes, including one that starts later."""
 
     async def work() -> None:
         url = nats_server.account()
@@ -75,7 +75,7 @@ def test_what_one_node_writes_all_have(nats_server: NatsServers) -> None:
 
 
 def test_of_two_nodes_that_saw_the_same_one_wins(nats_server: NatsServers) -> None:
-    """Any number may try at once. The losers have the winner's value when they are told."""
+    """Any number of nodes may try at once. The losers already have the winner's value."""
 
     async def work() -> None:
         url = nats_server.account()
@@ -197,7 +197,7 @@ def test_a_site_of_5000_clients_is_written(nats_server: NatsServers) -> None:
 
 
 def test_a_stream_that_cannot_take_batches_is_refused(nats_server: NatsServers) -> None:
-    """So is a stream created by a server before 2.12."""
+    """A stream created by a server before 2.12 is refused, too."""
 
     async def work() -> None:
         link = await NatsLink.open(nats_server.account(), "test")
@@ -264,7 +264,10 @@ def test_a_leader_killed_in_the_middle_loses_and_doubles_nothing(
 def test_without_a_quorum_reads_go_on_and_writes_are_refused(
     nats_cluster: NatsServers,
 ) -> None:
-    """Once the quorum is back, writes resume by themselves. Without it, admission soon stops."""
+    """Without a quorum, admission soon stops.
+
+    Once there is one again, writes resume on their own.
+    """
 
     async def work() -> None:
         tuning = KvTuning(patience=4.0, unconfirmed=6.0)

@@ -1,4 +1,4 @@
-"""A node's copy of the cluster's log when something fails on the way."""
+"""A node's copy of the cluster's log when something fails."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ class House:
 
 @pytest.fixture
 def house(nats_server: NatsServers, tmp_path: Path) -> Iterator[House]:
-    """No copies yet."""
+    """Yield a house without any copies."""
     one = House(nats_server.account(), tmp_path)
     yield one
     one.close()
 
 
 def names(log: JetStreamLog) -> list[str]:
-    """The ids of all events of a client."""
+    """Return the ids of all events of a client."""
     return [name for entry in log.read(ACME, 0, 100) for name in ids_of(entry)]
 
 
@@ -151,7 +151,7 @@ def test_nothing_is_appended_before_it_follows(house: House) -> None:
 
 
 def test_a_folder_of_another_log_is_refused(house: House) -> None:
-    """A copy opened as an embedded log is refused, and so is the reverse."""
+    """A copy cannot be opened as an embedded log, nor an embedded log as a copy."""
     log = house.open()
     house.run(log.close())
     path = house.folder / "one" / "log.db"
@@ -176,7 +176,7 @@ def test_a_cluster_s_streams_are_settled_when_they_are_made(house: House) -> Non
 
 
 def test_servers_without_room_are_told_as_such(tmp_path: Path) -> None:
-    """The refusal, the node's status and one line of the log name the reason."""
+    """The error, the node's status and one log message name the reason."""
     servers = NatsServers(tmp_path / "nats", 1, max_file="1MB")
     house = House(servers.start().account(), tmp_path)
     try:

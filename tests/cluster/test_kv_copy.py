@@ -16,7 +16,7 @@ Writes = list[dict[tuple[str, str], bytes | None]]
 
 
 def messages(writes: Writes, piece: int) -> list[list[KeyMessage]]:
-    """The stream's messages for some writes, with values split into parts of this size."""
+    """Return the stream's messages for some writes, with values split into parts of this size."""
     seq = 0
     found = []
     for write in writes:
@@ -34,7 +34,7 @@ def messages(writes: Writes, piece: int) -> list[list[KeyMessage]]:
 
 
 def model(writes: Writes) -> dict[str, dict[str, bytes]]:
-    """The content of the key-value store after the writes."""
+    """Return the content of the key-value store after the writes."""
     held: dict[str, dict[str, bytes]] = {bucket: {} for bucket in "abc"}
     for write in writes:
         for (bucket, key), value in write.items():
@@ -46,7 +46,7 @@ def model(writes: Writes) -> dict[str, dict[str, bytes]]:
 
 @given(WRITES, st.integers(1, 12), st.integers(0, 20))
 def test_read_from_anywhere_it_is_what_was_written(writes: Writes, piece: int, at: int) -> None:
-    """The copy is read in order, or the last message of each key first and then the rest."""
+    """A copy that reads everything equals one that starts from the last message of each key."""
     stream = messages(writes, piece)
     followed, joined = Copy(), Copy()
     for together in stream:
@@ -84,7 +84,7 @@ def test_read_anew_it_tells_what_changed_meanwhile(before: Writes, meanwhile: Wr
 
 
 def test_a_large_value_without_all_of_its_parts_is_not_shown() -> None:
-    """A later write has replaced the missing parts and comes next."""
+    """A later write has replaced the missing parts, and its messages follow."""
     copy = Copy()
     copy.take([KeyMessage("a", "k", b"old", 1)])
     copy.take([KeyMessage("a", "k", b"second", 3, 0, 2)])
@@ -103,7 +103,7 @@ def test_a_key_that_does_not_come_is_lost_while_deletions_are_kept() -> None:
 
 
 def test_what_a_folder_knew_is_compared_with_what_the_stream_has() -> None:
-    """A key whose message is older than before has lost the newer one."""
+    """If a key's message is older than the known one, the stream has lost the newer message."""
     copy = Copy()
     copy.remember({("site", "1"): KeyState(b"x", 7)}, 50)
     assert (copy.held("site", "1").value, copy.at) == (b"x", 50)

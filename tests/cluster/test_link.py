@@ -24,7 +24,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 
 @pytest.mark.parametrize("minutes", [-7, 0, 7])
 def test_nodes_with_wrong_clocks_agree(nats_server: NatsServers, minutes: int) -> None:
-    """The time is that of the servers, whatever the nodes' clocks show."""
+    """The nodes use the servers' time, whatever their own clocks show."""
 
     async def work() -> None:
         def own() -> int:
@@ -39,7 +39,7 @@ def test_nodes_with_wrong_clocks_agree(nats_server: NatsServers, minutes: int) -
 
 
 def test_a_message_sent_twice_is_stored_once(nats_server: NatsServers) -> None:
-    """The server detects it by its id. The second response has the first one's position."""
+    """The server recognizes the message by its id. Both responses have the same position."""
 
     async def work() -> None:
         link = await NatsLink.open(nats_server.account(), "test")
@@ -54,9 +54,9 @@ def test_a_message_sent_twice_is_stored_once(nats_server: NatsServers) -> None:
 
 
 def test_a_no_is_told_with_its_code(nats_server: NatsServers) -> None:
-    """The error is immediate, because a retry would not help.
+    """The error is raised immediately, because a retry would not help.
 
-    Without a response it is Unavailable.
+    If no response arrives, Unavailable is raised.
     """
 
     async def work() -> None:
@@ -72,7 +72,7 @@ def test_a_no_is_told_with_its_code(nats_server: NatsServers) -> None:
 
 
 def test_servers_that_do_not_answer_are_named(nats_server: NatsServers) -> None:
-    """The error has the reason and no password. The same holds if they refuse the login."""
+    """The error contains the reason and no password, also if the servers refuse the login."""
 
     async def work() -> None:
         with pytest.raises(Unavailable, match=r"at 127\.0\.0\.1:1 \(.*Connect call"):
@@ -85,7 +85,7 @@ def test_servers_that_do_not_answer_are_named(nats_server: NatsServers) -> None:
 
 
 def test_it_connects_again_and_says_so(tmp_path: Path) -> None:
-    """After the only server was down, the link reconnects and calls its callbacks."""
+    """When the only server is back, the link reconnects and calls its callbacks."""
     servers = NatsServers(tmp_path, 1).start()
 
     async def work() -> None:

@@ -1,4 +1,4 @@
-"""Nodes of a cluster in one process, on a real NATS server: all have what one accepts."""
+"""Nodes of a cluster in one process, on a real NATS server."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ STATISTICS = (
 
 @pytest.fixture
 def town(nats_server: NatsServers) -> Iterator[Town]:
-    """A cluster without nodes."""
+    """Yield a cluster without nodes."""
     with town_of(nats_server) as one:
         yield one
 
@@ -65,7 +65,10 @@ def test_what_one_node_takes_all_nodes_have(town: Town) -> None:
 
 
 def test_clocks_that_differ_by_minutes_change_nothing(town: Town) -> None:
-    """Order, time and tokens are the cluster's. No node takes another's token for a future one."""
+    """Order, time and tokens are the cluster's.
+
+    No node takes another node's token for a future one.
+    """
     nodes = [town.open(wrong_by=seconds) for seconds in (0, 420, -600)]
     session = nodes[0].login()
     begin = page(nodes[1], session, "")["token"]
@@ -86,7 +89,10 @@ def test_clocks_that_differ_by_minutes_change_nothing(town: Town) -> None:
 
 
 def test_a_node_serves_the_clients_that_it_was_given(town: Town) -> None:
-    """The node follows only their streams. Requests for other clients are redirected."""
+    """The node follows only the streams of its clients.
+
+    Requests for other clients are redirected.
+    """
     everything, child_only = town.open(), town.open(clients=(CHILD,))
     session = everything.login()
     everything.take(sms("a"))
@@ -102,7 +108,7 @@ def test_a_node_serves_the_clients_that_it_was_given(town: Town) -> None:
 
 
 def test_a_new_node_begins_from_another_one_s_copy(town: Town) -> None:
-    """It works when the streams no longer reach back, and for a node away for too long."""
+    """The streams no longer reach back. The same works for a node that was away for too long."""
     old, away = town.open(), town.open()
     session = old.login()
     begin = page(old, session, "")["token"]
@@ -139,7 +145,7 @@ def test_an_embedded_folder_is_not_taken_for_a_new_node_s(town: Town) -> None:
 
 
 async def forget(url: str) -> None:
-    """Remove what the streams hold, as the retention does."""
+    """Remove the messages of the streams, as retention does."""
     link = await NatsLink.open(url, "test")
     for number in range(STREAMS):
         name = stream_name(number)
@@ -174,7 +180,10 @@ def _alike(peers: list[Peer]) -> bool:
 
 
 def test_nodes_tell_each_other_how_they_do(town: Town) -> None:
-    """Each node's report has the members, positions and problems. Its metrics have its own."""
+    """A node's report contains all members, positions and problems.
+
+    Its metrics have only its own.
+    """
     one, other = town.open(node="one"), town.open(node="other")
     one.take(sms("a"))
 
@@ -235,7 +244,10 @@ def test_a_history_gives_the_same_in_memory_in_files_and_in_a_cluster(
 
 
 def lines_of(batches: list[tuple[Told, int]], now: int) -> Iterator[bytes]:
-    """Batches as NDJSON, timed in the last minute. Each begins with some events already sent."""
+    """Return batches as NDJSON, timed in the last minute.
+
+    Each batch begins with some events that were already sent.
+    """
     sent: list[bytes] = []
     for told, again in (*batches, (LAST, 0)):
         known = sent[:again]
@@ -247,7 +259,7 @@ def lines_of(batches: list[tuple[Told, int]], now: int) -> Iterator[bytes]:
 
 
 def everything_said(node: House, bodies: Iterable[bytes], now: int) -> list[Any]:
-    """A node's responses to these batches, to every statistics method afterwards, and its feeds."""
+    """Return a node's responses to these batches and to every statistics method, and its feeds."""
     session = node.login()
     begin = page(node, session, "")["token"]
     said: list[Any] = [node.take(body) for body in bodies]

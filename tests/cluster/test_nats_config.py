@@ -18,7 +18,7 @@ NAMES = ("a", "b", "c")
 
 
 def begin(folder: Path, secrets: Secrets, ports: dict[str, Ports]) -> list[subprocess.Popen[bytes]]:
-    """Three servers with the printed configuration, and ports and folders of the test."""
+    """Start three servers with the printed configuration, and the test's ports and folders."""
     routes = [("127.0.0.1", ports[name].routes) for name in NAMES]
     found = []
     for name in NAMES:
@@ -31,7 +31,7 @@ def begin(folder: Path, secrets: Secrets, ports: dict[str, Ports]) -> list[subpr
 
 
 def test_nodes_run_on_what_is_printed_and_strangers_do_not(tmp_path: Path) -> None:
-    """With TLS, the account's permissions and immediate flushing, no problem is reported."""
+    """TLS, the account's permissions and immediate flushing work, and no problem is reported."""
     certificates(tmp_path)
     secrets = new_secrets()
     ports = {name: Ports(free_port(), free_port(), free_port()) for name in NAMES}
@@ -65,7 +65,7 @@ def test_nodes_run_on_what_is_printed_and_strangers_do_not(tmp_path: Path) -> No
 
 
 def test_servers_are_reached_by_the_names_in_their_certificates() -> None:
-    """Without it, servers and nodes also try each other's IP addresses, and TLS rejects those."""
+    """Without the setting, servers and nodes also try IP addresses, which TLS rejects."""
     text = nats_config("nats-1", [("nats-1", 6222), ("nats-2", 6222)], new_secrets())
     assert 'client_advertise: "nats-1:4222"' in text
     assert '  advertise: "nats-1:6222"' in text

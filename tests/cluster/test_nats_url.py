@@ -40,19 +40,19 @@ def test_a_url_names_servers_and_one_login(url: str, servers: list[str], login: 
     ],
 )
 def test_a_url_that_cannot_be_one_is_told(url: str, said: str) -> None:
-    """The error names the server in question, and never the password."""
+    """The error names the invalid server, and never the password."""
     with pytest.raises(SettingError, match=said) as error:
         read_url(url)
     assert "secret" not in str(error.value)
 
 
 def test_what_people_read_names_no_login() -> None:
-    """Messages contain only host and port."""
+    """Messages contain only the host and port."""
     assert shown("nats://u:secret@a:4222") == "a:4222"
 
 
 def test_options_name_files(tmp_path: Path) -> None:
-    """The options are those of the login and of TLS.
+    """The options set the login and TLS.
 
     Unknown options and missing files are errors.
     """
@@ -73,7 +73,7 @@ def test_options_name_files(tmp_path: Path) -> None:
 
 
 def test_tls_client_certificates_and_nkeys(tmp_path: Path) -> None:
-    """A node with the right files connects. One without them is refused with the reason."""
+    """A node with the right files connects. A node without them is refused, with the reason."""
     certificates(tmp_path)
     seed = nkeys.encode_seed(bytes(range(32)), nkeys.PREFIX_BYTE_USER)
     (tmp_path / "node.nk").write_bytes(seed)
@@ -110,12 +110,12 @@ def test_tls_client_certificates_and_nkeys(tmp_path: Path) -> None:
 
 
 def part(value: object) -> str:
-    """A part of a JWT."""
+    """Return a part of a JWT."""
     return urlsafe_b64encode(msgspec.json.encode(value)).rstrip(b"=").decode()
 
 
 class Identity:
-    """An operator, an account or a user of NATS: a key pair, and the claims that it signs."""
+    """An operator, account or user of NATS, with a key pair and the claims that it signs."""
 
     def __init__(self, prefix: int, number: int) -> None:
         self.seed = nkeys.encode_seed(bytes([number]) * 32, prefix)
@@ -123,7 +123,7 @@ class Identity:
         self.public = self._pair.public_key.decode()
 
     def signed(self, name: str, subject: str, nats: dict[str, object]) -> str:
-        """The claims as a JWT whose id is a digest of them."""
+        """Return the claims as a JWT whose id is a digest of them."""
         claims = {"iat": 1, "iss": self.public, "name": name, "sub": subject, "nats": nats}
         digest = sha256(msgspec.json.encode(claims)).digest()
         claims["jti"] = b32encode(digest).rstrip(b"=").decode()

@@ -1,4 +1,4 @@
-"""An upgraded node reads events that a newer release wrote before."""
+"""An upgraded node reads events that a newer release wrote before the upgrade."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ KNOWN = msgspec.json.encode(event("agent.state", "c", agent="x", eventType="READ
 
 
 def note(folder: Path, *lines: bytes) -> None:
-    """Note the events as a node does that has followed them."""
+    """Note the events as a node does after it has followed them."""
     NewerEvents(folder).note(lines, [one for line in lines for one in read_lines(line)])
 
 
 def test_projections_are_made_anew_once_an_example_can_be_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Projections are rebuilt only then, and only once. Invalid events are not noted."""
+    """Projections are rebuilt only at that time, and only once. Invalid events are not noted."""
     projection = tmp_path / "mirror.db"
     projection.write_bytes(b"x")
     note(tmp_path, KNOWN, b"garbage")
@@ -45,7 +45,7 @@ def test_projections_are_made_anew_once_an_example_can_be_read(
 
 
 def test_examples_are_few_and_small(tmp_path: Path) -> None:
-    """Their number is bounded, however many types a sender invents."""
+    """The number of examples is bounded, however many types a sender invents."""
     lines = [msgspec.json.encode(event(f"new.{number}", str(number))) for number in range(300)]
     lines.append(msgspec.json.encode(event("large", "x", pad="x" * 100_000)))
     note(tmp_path, *lines)

@@ -37,7 +37,7 @@ KEY = {"Authorization": f"Bearer {KEYS['ACME']}", "Content-Type": "application/x
 
 @pytest.fixture
 def town(nats_server: NatsServers) -> Iterator[Town]:
-    """A cluster without nodes."""
+    """Yield a cluster without nodes."""
     with town_of(nats_server) as one:
         yield one
 
@@ -54,14 +54,14 @@ async def follow_all(node: House, entries: int) -> None:
 
 
 def names(node: House, session: str, begin: str, count: int) -> list[Any]:
-    """The ids of the first events of the feed."""
+    """Return the ids of the first events in the feed."""
     return [each["eventId"] for each in follow(node, session, begin, count)[0]]
 
 
 def test_a_stream_that_comes_back_shorter_halts_every_node(town: Town) -> None:
     """Each node says what to do, refuses events, and is not ready.
 
-    It does not start again either.
+    A halted node does not start again, either.
     """
     one, other = town.open(), town.open()
     for number in range(4):
@@ -88,7 +88,7 @@ def test_what_the_streams_lost_is_given_back_with_what_came_after(town: Town) ->
     before = names(one, session, begin, 4)
     one.close()
     one.run(lose(town.url, 2))
-    late = town.open()  # does not know of the loss: what it accepts is kept, too
+    late = town.open()  # does not know of the loss; the events that it accepts are kept, too
     late.take(sms("late", 0))
     late.close()
     assert give_back(town, one) == Repaired([STREAM], 0, 0)
@@ -104,7 +104,7 @@ def test_what_the_streams_lost_is_given_back_with_what_came_after(town: Town) ->
 
 
 def test_a_stream_that_is_gone_is_made_again_by_repair_alone(town: Town) -> None:
-    """A starting node does not create it. The repaired stream continues the numbering."""
+    """A starting node does not create the stream. The repaired stream continues the numbering."""
     one = town.open()
     session = one.login()
     begin = page(one, session, "")["token"]
@@ -128,7 +128,7 @@ def test_a_stream_that_is_gone_is_made_again_by_repair_alone(town: Town) -> None
 def test_all_that_nats_had_is_given_back_from_a_folder(town: Town) -> None:
     """Site, users, sessions and log are restored.
 
-    A new node that starts first begins no new log.
+    A new node that starts before the repair does not begin a new log.
     """
     one, other = town.open(), town.open()
     session = one.login()
@@ -189,7 +189,7 @@ def test_a_key_value_store_that_comes_back_older_is_noticed(town: Town) -> None:
 
 
 def test_a_key_value_store_that_was_refilled_is_noticed_at_a_start(town: Town) -> None:
-    """The store lost a login and was written to since. Repair restores the login."""
+    """The store lost a login and was written to afterwards. Repair restores the login."""
     one = town.open()
     session = one.login()
     one.run(comes_about(lambda: SavedStore(one.data).buckets(("sessions",))["sessions"]))

@@ -13,13 +13,13 @@ from tests.nats_servers import NatsServers
 
 @pytest.fixture
 def town(nats_server: NatsServers) -> Iterator[Town]:
-    """A cluster without nodes."""
+    """Yield a cluster without nodes."""
     with town_of(nats_server) as one:
         yield one
 
 
 def test_problems_are_told_a_sentence_each(town: Town) -> None:
-    """No problem, two nodes of one name, a halted node, and no node at all."""
+    """Covers no problem, two nodes with one name, a halted node, and no node at all."""
     one = town.open(node="a")
     server = "?monitor=1&routes=1"  # no server listens here
     assert one.run(overview(town.url + server)).problems == []

@@ -1,4 +1,4 @@
-"""Following a stream during partitions, stalled replicas, and writes by newer nodes."""
+"""Following a stream during partitions, with stalled replicas, and with newer nodes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KEY = {"Authorization": f"Bearer {KEYS['ACME']}", "Content-Type": "application/x
 
 
 async def leader_of(url: str) -> str:
-    """The server that leads the client's stream."""
+    """Return the server that leads the client's stream."""
     async with linked(url) as link:
         info = await link.api(f"STREAM.INFO.{STREAM}")
         name: str = info["cluster"]["leader"]
@@ -34,19 +34,19 @@ async def leader_of(url: str) -> str:
 
 
 def entries(node: House) -> int:
-    """A node's position in the client's log."""
+    """Return a node's position in the client's log."""
     return node.node.server.log.head(ACME).number
 
 
 def send(node: House, body: bytes) -> None:
-    """Wait until a node accepts events."""
+    """Send events until a node accepts them."""
     while node.ask("POST", "/ingest/v1/events", content=body, headers=KEY).status_code != 200:
         node.run(between_looks())
 
 
 @pytest.fixture
 def wide_town(nats_cluster: NatsServers) -> Iterator[Town]:
-    """A cluster without nodes, on three servers that can be cut off."""
+    """Yield a cluster without nodes, on three servers that can be cut off."""
     with town_of(nats_cluster) as one:
         yield one
     nats_cluster.mend()
@@ -55,7 +55,7 @@ def wide_town(nats_cluster: NatsServers) -> Iterator[Town]:
 def test_a_token_of_a_node_that_is_ahead_is_waited_for(
     wide_town: Town, nats_cluster: NatsServers
 ) -> None:
-    """A node that was cut off responds with 503, continues afterwards, and repeats nothing."""
+    """A node that was cut off responds with 503, and later continues without repeating anything."""
     town = wide_town
     first = town.open(replicas=3)
     leader = nats_cluster.named(first.run(leader_of(town.url)))
@@ -110,7 +110,7 @@ def test_a_consumer_on_a_replica_that_stands_still_is_moved(
 
 @pytest.fixture
 def town(nats_server: NatsServers) -> Iterator[Town]:
-    """A cluster without nodes."""
+    """Yield a cluster without nodes."""
     with town_of(nats_server) as one:
         yield one
 
@@ -118,7 +118,7 @@ def town(nats_server: NatsServers) -> Iterator[Town]:
 def test_an_older_node_keeps_what_a_newer_one_writes(town: Town) -> None:
     """New event types, states and entries and invalid data are stored, but not fed or counted.
 
-    Two nodes agree on every number, also after repeated events and a restart.
+    Two nodes agree on every number, also after repeated events and after a restart.
     """
     one, other = town.open(), town.open()
     session = one.login()

@@ -59,13 +59,13 @@ class Town:
 
     @property
     def settings(self) -> Settings:
-        """The options of a command."""
+        """Return the options of a command."""
         return Settings(log=self.url, streams=STREAMS, replicas=1)
 
 
 @contextmanager
 def town_of(servers: NatsServers) -> Iterator[Town]:
-    """A cluster without nodes, in its own account."""
+    """Yield a cluster without nodes, in its own account."""
     with scratch() as folder:
         one = Town(folder, servers.account())
         try:
@@ -75,13 +75,13 @@ def town_of(servers: NatsServers) -> Iterator[Town]:
 
 
 def sms(*names: object) -> bytes:
-    """Messages with these ids."""
+    """Return messages with these ids."""
     told = [event("sms.attempt", name, service="Sales", eventType="Attempt") for name in names]
     return ndjson(told)
 
 
 def page(node: House, session: str, token: str, path: str = EVENTS) -> dict[str, Any]:
-    """One page of a feed."""
+    """Return one page of a feed."""
     answer = node.ask("POST", path, session, json={"token": token})
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
@@ -91,7 +91,7 @@ def page(node: House, session: str, token: str, path: str = EVENTS) -> dict[str,
 def follow(
     node: House, session: str, token: str, count: int, path: str = EVENTS
 ) -> tuple[list[dict[str, Any]], str]:
-    """The next events of a feed after a token, waiting for them if needed, and the new token."""
+    """Wait for the next events of a feed after a token. Returns them and the new token."""
     found: list[dict[str, Any]] = []
     while len(found) < count:
         some = page(node, session, token, path)
@@ -111,7 +111,7 @@ class Stored(NamedTuple):
 
 @asynccontextmanager
 async def linked(url: str) -> AsyncIterator[NatsLink]:
-    """A connection of the test."""
+    """Yield a connection for the test."""
     link = await NatsLink.open(url, "test")
     try:
         yield link
@@ -126,7 +126,7 @@ PLAIN = {"Nats-Msg-Id", "Nats-TTL", "KV-Operation", KIND, TIME, PARTS}
 
 
 async def lose(url: str, count: int, stream: str = STREAM) -> list[Stored]:
-    """Remove a stream's last messages, as an old disk image would. Returns them."""
+    """Remove a stream's last messages, as an old disk image would, and return them."""
     async with linked(url) as link:
         config = (await link.api(f"STREAM.INFO.{stream}"))["config"]
         stored = await read_stream(link, stream)
@@ -160,7 +160,7 @@ async def delete(url: str, *streams: str) -> None:
 
 
 async def read_stream(link: NatsLink, stream: str) -> list[Stored]:
-    """All messages of a stream."""
+    """Return all messages of a stream."""
     found: list[Stored] = []
     last = (await link.api(f"STREAM.INFO.{stream}"))["state"]["messages"]
     done = asyncio.Event()
@@ -185,7 +185,7 @@ async def read_stream(link: NatsLink, stream: str) -> list[Stored]:
 
 
 async def is_halted(node: House) -> str:
-    """Wait until a node detects a loss. Returns the reason why it is not ready."""
+    """Wait until a node detects a loss, and return the reason why it is not ready."""
     log = node.node.server.log
     await comes_about(lambda: not log.healthy and "repair" in log.stalled)
     return log.stalled

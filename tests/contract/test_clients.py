@@ -1,4 +1,4 @@
-"""The common contract of both clients, for an event loop and for threads."""
+"""The common contract of both clients, the one for an event loop and the one for threads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Make = Callable[..., Shell]
 
 @pytest.fixture(params=[Blocking, OnALoop])
 def make(request: pytest.FixtureRequest) -> Iterator[Make]:
-    """Creates clients of a server, and closes all of them at the end."""
+    """Yield a function that creates clients of a server. All are closed at the end."""
     made: list[Shell] = []
 
     def make_one(
@@ -34,7 +34,7 @@ def make(request: pytest.FixtureRequest) -> Iterator[Make]:
 
 
 def numbers(received: Received) -> list[int]:
-    """The numbers of the reference's interactions."""
+    """Return the numbers of the reference's interactions."""
     return [int(json.partition(b'"eventId": "')[2][:8], 16) for json, _ in received]
 
 
@@ -43,7 +43,7 @@ START = "00000000-a4d9-11eb-8080-808080808080"
 
 @pytest.mark.parametrize("cut", [False, True])
 def test_a_stream_goes_on_behind_the_last_event_id(make: Make, cut: bool) -> None:
-    """Streams of the reference have no ``id:``. Each is closed, or cut within an event."""
+    """The reference's streams have no ``id:``. Each stream is closed, or cut within an event."""
     server = Reference(events=20, cut=cut)
     client = make(server)
     feed = client.ask("interaction_events", START)
@@ -71,7 +71,7 @@ def test_agents_are_followed_by_long_poll_where_there_is_no_stream(make: Make) -
 
 
 def test_an_expired_session_is_renewed_and_the_request_repeated(make: Make) -> None:
-    """The caller does not notice."""
+    """The caller notices nothing."""
     server = Reference()
     client = make(server)
     client.ask("agent_event_feed")
@@ -85,9 +85,9 @@ def test_an_expired_session_is_renewed_and_the_request_repeated(make: Make) -> N
 def test_a_node_that_does_not_know_a_new_session_yet_is_waited_for(
     make: Make, same_session: bool
 ) -> None:
-    """Whether the login returned the same session or another, it retries once, then pauses.
+    """Whether the login returns the same session or another, the client retries once, then pauses.
 
-    Each pause is longer than the last, so that a lagging node costs few logins.
+    Each pause is longer than the last, so that a lagging node causes few logins.
     """
     server = Reference(same_session=same_session)
     client = make(server)
@@ -134,7 +134,7 @@ def test_a_session_of_ones_own_is_used_and_cannot_be_renewed(make: Make) -> None
 
 
 def test_who_is_away_or_busy_is_waited_for(make: Make) -> None:
-    """The pause is the server's plus a jittered one, and then the request succeeds."""
+    """The client waits for the server's pause plus a random part, and then the request succeeds."""
     server = Reference()
     client = make(server)
     server.plan += [
@@ -149,7 +149,7 @@ def test_who_is_away_or_busy_is_waited_for(make: Make) -> None:
 
 
 def test_patience_ends_with_what_the_server_said_last(make: Make) -> None:
-    """A method gives up after a minute. The exception has the server's message."""
+    """A method gives up after a minute. The exception contains the server's message."""
     server = Reference()
     client = make(server)
     server.plan += [refusal(503, 101, "the log cannot be written", retry_after="25")] * 4
@@ -177,7 +177,7 @@ def test_a_limit_that_is_near_slows_before_anything_is_refused(make: Make) -> No
 
 
 def test_a_refusal_is_raised_with_status_code_and_message(make: Make) -> None:
-    """The exception for the code has all three from the server."""
+    """The exception for the code has the status, code and message from the server."""
     server = Reference()
     client = make(server)
     server.plan.append(refusal(403, 303, "the agent feed is not switched on"))
@@ -187,7 +187,7 @@ def test_a_refusal_is_raised_with_status_code_and_message(make: Make) -> None:
 
 
 def test_wrong_credentials_are_told_from_an_ended_session(make: Make) -> None:
-    """They are distinguished even if the server uses other codes at the login."""
+    """The two are distinguished even if the server uses other codes at the login."""
     client = make(Reference())
     for code in (300, 301, 999):
         with pytest.raises(errors.BadCredentials) as caught:
@@ -208,7 +208,7 @@ class _Closed(Reference):
 
 
 def test_a_password_is_changed_once_and_the_next_login_has_it(make: Make) -> None:
-    """Its sessions have ended by then. A change without a response is not retried."""
+    """The sessions have ended by then. A change without a response is not retried."""
     server = Reference()
     client = make(server)
     client.ask("log_in")
@@ -225,7 +225,7 @@ def test_a_password_is_changed_once_and_the_next_login_has_it(make: Make) -> Non
 
 
 def test_a_session_is_validated_and_ended(make: Make) -> None:
-    """The session's id is in the path. Without a session no request is sent."""
+    """The session's id is in the path. Without a session, no request is sent."""
     server = Reference()
     client = make(server)
     assert client.ask("validate") is False
@@ -248,7 +248,10 @@ def test_a_session_is_validated_and_ended(make: Make) -> None:
 
 
 def test_a_store_is_where_the_next_run_begins(make: Make, tmp_path: Path) -> None:
-    """After a clean close no event is repeated. The token also advances in silence."""
+    """After a clean close, no event is repeated.
+
+    The token also advances when there are no events.
+    """
     server, store = Reference(events=7), TokenFile(tmp_path / "token")
     store.save(START)
     got: list[int] = []
@@ -261,7 +264,7 @@ def test_a_store_is_where_the_next_run_begins(make: Make, tmp_path: Path) -> Non
 
 
 def test_calls_alone_come_by_the_deprecated_feed(make: Make) -> None:
-    """It uses the long poll, with a filter."""
+    """The client uses the long poll, with a filter."""
     server = Reference()
     client = make(server)
     page = {"token": START, "events": [], "callEvent": [{"interactionType": "VOICE"}]}

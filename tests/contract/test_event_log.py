@@ -44,7 +44,7 @@ async def retained(log: EventLog, clock: Clock) -> None:
 
 
 class House:
-    """A log with its clock and its event loop. With a ``url`` it is part of a cluster."""
+    """A log with its clock and its event loop. With a ``url``, the log is part of a cluster."""
 
     def __init__(self, folder: Path | None, url: str = "") -> None:
         self.tuning = QUICK
@@ -65,7 +65,7 @@ class House:
         return EmbeddedLog(self._folder, self.clock, tuning=self.tuning)
 
     def retained(self) -> None:
-        """Wait until the retention has removed all entries that are too old."""
+        """Wait until retention has removed all entries that are too old."""
         self.run(retained(self.log, self.clock))
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -75,17 +75,17 @@ class House:
         return self.run(self.log.append(batch(client, names, source)))
 
     def renew(self) -> None:
-        """Another log, with the current ``tuning``."""
+        """Open another log, with the current ``tuning``."""
         self.run(self.log.close())
         self.log = self._open()
 
     def reopen(self) -> None:
-        """Restart, if the log survives that."""
+        """Restart, if the log survives a restart."""
         if self._folder is not None:
             self.renew()
 
     def names(self, client: int, after: int = 0) -> list[list[str]]:
-        """The ids of the events by entry."""
+        """Return the ids of the events by entry."""
         return [ids_of(entry) for entry in self.entries(client, after)]
 
     def entries(self, client: int, after: int = 0) -> list[Entry]:
@@ -163,7 +163,7 @@ def test_time_never_runs_backwards(house: House) -> None:
 
 
 def test_an_event_is_kept_once(house: House) -> None:
-    """Within a batch, over batches and over a restart, the first of equal events is kept."""
+    """The first of equal events is kept, within a batch, over several batches and restarts."""
     assert house.append(ACME, "a", "b", "a").duplicates == [2]
     assert house.append(ACME, "c", "b", "d", "c").duplicates == [1, 3]
     house.reopen()
@@ -191,7 +191,7 @@ def test_source_and_client_tell_events_apart(house: House) -> None:
 
 
 def test_one_batch_may_come_from_several_sources(house: House) -> None:
-    """Each event is identified with its own source."""
+    """Each event is identified by its own source."""
     events = [event("1", "a"), event("1", "b"), event("1", "a"), event("2", "b")]
     lines = [msgspec.json.encode(each) for each in events]
     assert house.run(house.log.append(Batch(ACME, lines, events))).duplicates == [2]
@@ -199,7 +199,7 @@ def test_one_batch_may_come_from_several_sources(house: House) -> None:
 
 
 def test_clients_have_streams_of_their_own(house: House) -> None:
-    """Numbers, entries and times of one client do not depend on another's."""
+    """One client's numbers, entries and times do not depend on another's."""
     house.append(ACME, "a")
     house.append(OTHER, "b")
     house.append(ACME, "c")
@@ -211,7 +211,7 @@ def test_clients_have_streams_of_their_own(house: House) -> None:
 
 
 def test_a_change_of_the_site_is_an_entry(house: House) -> None:
-    """It is ordered with the events."""
+    """The entry is ordered with the events."""
     house.append(ACME, "a")
     assert house.run(house.log.append_site(ACME, b"{}")) == 2
     house.append(ACME, "b")
@@ -221,7 +221,7 @@ def test_a_change_of_the_site_is_an_entry(house: House) -> None:
 
 
 def test_a_site_that_is_known_makes_no_entry(house: House) -> None:
-    """This holds over restarts, and when the retention has removed the site's entry."""
+    """This holds after restarts, and when retention has removed the site's entry."""
     assert house.run(house.log.append_site(ACME, b"a")) == 1
     house.append(ACME, "x")
     house.reopen()
@@ -235,7 +235,7 @@ def test_a_site_that_is_known_makes_no_entry(house: House) -> None:
 
 
 def test_a_batch_too_long_for_an_entry_becomes_several(house: House) -> None:
-    """All of them are readable up to the returned number."""
+    """All entries are readable up to the returned number."""
     house.tuning = replace(QUICK, entry_events=2)
     house.renew()
     house.append(ACME, "b")
@@ -244,7 +244,7 @@ def test_a_batch_too_long_for_an_entry_becomes_several(house: House) -> None:
 
 
 def test_a_line_with_a_newline_is_refused_whole(house: House) -> None:
-    """It would be read as two events. Nothing of the batch is stored."""
+    """The line would be read as two events. Nothing of the batch is stored."""
     good = batch(ACME, ["a", "b"])
     with pytest.raises(ValueError, match="newline"):
         house.run(house.log.append(good._replace(lines=[b"{}", b"{\n}"])))
@@ -315,7 +315,7 @@ def test_the_site_in_front_of_what_is_left_is_kept(house: House) -> None:
 
 
 def test_an_event_is_known_for_the_whole_retention(house: House) -> None:
-    """It is forgotten some hours later, so that the keys stay bounded."""
+    """The event is forgotten some hours later, so that the number of keys stays bounded."""
     house.append(ACME, "a")
     house.clock.ticks += RETENTION
     assert house.append(ACME, "a").duplicates == [0]
@@ -338,7 +338,7 @@ def test_the_same_events_at_once_are_kept_once(house: House) -> None:
 
 
 def test_a_cancelled_append_is_stored_or_not_but_never_half(house: House) -> None:
-    """Appending it again gives the right verdicts, and others are not affected."""
+    """Appending the batch again gives the right verdicts, and other batches are not affected."""
 
     async def cancel() -> Appended:
         first = asyncio.ensure_future(house.log.append(batch(ACME, "abc")))
@@ -353,7 +353,7 @@ def test_a_cancelled_append_is_stored_or_not_but_never_half(house: House) -> Non
 
 
 def test_following_joins_what_is_stored_and_what_comes(house: House) -> None:
-    """Every entry comes once and in order, with no gap between the two."""
+    """Every entry comes once and in order, with no gap between stored and live entries."""
 
     async def follow() -> list[int]:
         for number in range(40):
@@ -378,7 +378,7 @@ def test_following_joins_what_is_stored_and_what_comes(house: House) -> None:
 
 
 def test_a_slow_follower_gets_everything(house: House) -> None:
-    """Entries that do not fit into its memory are read again."""
+    """Entries that do not fit into the follower's memory are read again."""
     house.tuning = replace(QUICK, follower_events=5)
     house.renew()
 
@@ -397,7 +397,7 @@ def test_a_slow_follower_gets_everything(house: House) -> None:
 
 
 def test_following_passes_over_what_retention_removed(house: House) -> None:
-    """It continues with the oldest remaining entry, or with the next new one."""
+    """The follower continues with the oldest remaining entry, or with the next new one."""
     house.append(ACME, "a")
     house.append(ACME, "b")
     house.clock.ticks += RETENTION + HOUR

@@ -113,7 +113,7 @@ class History(RuleBasedStateMachine):
 
     @rule(client=clients, ids=names)
     def append(self, client: int, ids: list[str]) -> None:
-        """Append a batch in which some events may be known."""
+        """Append a batch in which some events may be duplicates."""
         self.take(client, ids, self.run(self.append_now(client, ids)))
 
     @rule(client=clients, several=st.lists(names, min_size=2, max_size=5))
@@ -124,7 +124,7 @@ class History(RuleBasedStateMachine):
             return await asyncio.gather(*(self.append_now(client, ids) for ids in several))
 
         done = [each for each in zip(several, self.run(all_of_them()), strict=True) if each[0]]
-        # in the order of the log; a batch of duplicates comes after the entry that it names
+        # in the order of the log; a batch of duplicates comes after the entry it returns
         done.sort(key=lambda each: (each[1].number, len(each[0]) == len(each[1].duplicates)))
         for ids, appended in done:
             self.take(client, ids, appended)
@@ -169,7 +169,7 @@ class History(RuleBasedStateMachine):
 
     @invariant()
     def holds_what_the_model_holds(self) -> None:
-        """The head and all recent entries are right, and followers have seen each entry once."""
+        """Check the head and all recent entries, and that followers have seen each entry once."""
         self.run(self.catch_up())
         self.run(retained(self.log, self.clock))
         for follower in self.followers:
@@ -204,7 +204,7 @@ class History(RuleBasedStateMachine):
 
 
 class SqliteHistory(History):
-    """The same in files, with small limits and with restarts."""
+    """Histories of a log in files, with small limits and with restarts."""
 
     def __init__(self) -> None:
         self.files = tempfile.TemporaryDirectory()
@@ -231,7 +231,7 @@ class SqliteHistory(History):
 
 
 class JetStreamHistory(SqliteHistory):
-    """The same as a node's copy in a cluster, with a stream that continues."""
+    """Histories of a node's copy in a cluster, with a stream that continues."""
 
     url = ""
 
@@ -240,7 +240,7 @@ class JetStreamHistory(SqliteHistory):
 
 
 def test_a_history_in_a_cluster(nats_server: NatsServers) -> None:
-    """The node's copy is right over restarts, with and without derived data."""
+    """The node's copy is right after restarts, with and without derived data."""
 
     class InAnAccountOfItsOwn(JetStreamHistory):
         def __init__(self) -> None:

@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class Store:
-    """Stores of one kind, on a loop that continues from call to call."""
+    """Stores of one kind, on an event loop that continues from call to call."""
 
     def __init__(self, make: Callable[[int], Coroutine[Any, Any, KeyValueStore]]) -> None:
         self._make = make
@@ -33,7 +33,7 @@ class Store:
         self.links: list[NatsLink] = []
 
     def __call__(self) -> KeyValueStore:
-        """A new empty store."""
+        """Open a new empty store."""
         self._opened.append(self.run(self._make(len(self._opened))))
         return self._opened[-1]
 
@@ -78,7 +78,7 @@ def open_kv(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 
 
 def test_a_key_holds_what_was_put_last(open_kv: Store) -> None:
-    """The last value put wins; an absent key is None; buckets do not share keys."""
+    """The last value wins. A missing key is None. Buckets do not share keys."""
     kv = open_kv()
     open_kv.put(kv, Item("site", "1", b"old"))
     open_kv.put(kv, Item("site", "1", b"new"), Item("sessions", "1", b""))
@@ -106,7 +106,7 @@ def test_items_are_a_copy(open_kv: Store) -> None:
 
 
 def test_the_version_changes_with_its_bucket_only(open_kv: Store) -> None:
-    """A write or a deletion changes the version of the bucket it touches, and of no other."""
+    """A write or a deletion changes the version of its own bucket, and of no other bucket."""
     kv = open_kv()
     versions = [kv.version("site")]
     open_kv.put(kv, Item("site", "1", b"x"))
@@ -119,7 +119,7 @@ def test_the_version_changes_with_its_bucket_only(open_kv: Store) -> None:
 
 
 def test_a_write_that_rests_on_something_gone_does_nothing(open_kv: Store) -> None:
-    """If a seen key has changed meanwhile, the whole write is refused."""
+    """If a seen key has changed in the meantime, the whole write is refused."""
     kv = open_kv()
     open_kv.put(kv, Item("site", "1", b"x"), seen=(Item("site", "1", None),))
     before = kv.version("site")
@@ -133,7 +133,7 @@ def test_a_write_that_rests_on_something_gone_does_nothing(open_kv: Store) -> No
 
 
 def test_a_listener_is_told_of_every_change_of_its_bucket(open_kv: Store) -> None:
-    """It gets each key with its current value, after the write is visible and before it returns."""
+    """When a write is visible, the listener gets each key and its value. Then the write returns."""
     kv = open_kv()
     told: list[tuple[str, bytes | None, dict[str, bytes]]] = []
     kv.listen("site", lambda key, value: told.append((key, value, dict(kv.items("site")))))

@@ -1,4 +1,4 @@
-"""Both senders, for threads and for asyncio, with a server that fails in every way."""
+"""Both senders, for threads and for asyncio, with a server that fails in many ways."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BUSY = Answer(HTTPStatus.SERVICE_UNAVAILABLE, {"code": 101, "message": "too busy
 
 
 def events(count: int, size: int = 0) -> list[CloudEvent]:
-    """This many events, each with this many bytes of data."""
+    """Return this many events, each with this many bytes of data."""
     data: dict[str, object] = {"note": "x" * size}
     return [
         CloudEvent(id=str(number), source="s", type="call.end", time=MOMENT, data=data)
@@ -40,7 +40,7 @@ EVENTS = events(3)
 
 
 class Pauses:
-    """Records the sender's pauses without waiting. Calls ``during`` instead."""
+    """Records the sender's pauses without waiting, and calls ``during`` instead."""
 
     def __init__(self, patience: float, chance: float) -> None:
         self.slept: list[float] = []
@@ -96,7 +96,7 @@ Make = Callable[..., Blocking | OnALoop]
 
 @pytest.fixture(params=[Blocking, OnALoop])
 def make(request: pytest.FixtureRequest) -> Iterator[Make]:
-    """Creates senders, and closes all of them at the end."""
+    """Yield a function that creates senders. All are closed at the end."""
     made: list[Blocking | OnALoop] = []
 
     def make_one(
@@ -111,12 +111,15 @@ def make(request: pytest.FixtureRequest) -> Iterator[Make]:
 
 
 def ids(intake: Intake) -> list[list[str]]:
-    """The ids of each request's events."""
+    """Return the ids of each request's events."""
     return [[json.loads(line)["id"] for line in one.body.splitlines()] for one in intake.requests]
 
 
 def test_a_batch_is_ndjson_with_the_key(make: Make) -> None:
-    """The request has one event per line and the key as a bearer token, and returns verdicts."""
+    """The request has one event per line and the key as a bearer token.
+
+    The verdicts are returned.
+    """
     with running() as intake:
         assert make(intake.url + "/").send(EVENTS) == Verdicts(accepted=3)
     (request,) = intake.requests
@@ -144,7 +147,7 @@ def test_events_are_sent_in_batches_by_number(make: Make) -> None:
 
 
 def test_events_are_sent_in_batches_by_size(make: Make) -> None:
-    """No request exceeds the server's limit, unless a single event does."""
+    """No request exceeds the server's limit, except for a single event that does."""
     size = sending.MAX_BATCH_BYTES // 3
     with running() as intake:
         make(intake.url).send(events(5, size))
@@ -190,7 +193,7 @@ def test_a_server_that_is_not_there_yet_is_waited_for(make: Make) -> None:
 
 
 def test_retry_after_is_the_least_pause(make: Make) -> None:
-    """A random part is added, so that sources do not retry in step."""
+    """A random part is added, so that sources do not retry at the same time."""
     for asked, chance, expected in [("7", 0.0, 7.0), ("7", 1.0, 7.25), ("nonsense", 1.0, 0.25)]:
         with running(BUSY.with_headers({"Retry-After": asked})) as intake:
             sender = make(intake.url, chance=chance)
@@ -232,7 +235,7 @@ def test_patience_ends(make: Make) -> None:
 def test_a_lasting_failure_is_raised_at_once(
     make: Make, status: int, body: dict[str, object] | None, kind: type[Exception]
 ) -> None:
-    """A wrong key, address or server, or missing verdicts, are not retried."""
+    """A wrong key, address or server is not retried, and neither are missing verdicts."""
     with running(Answer(status, body)) as intake:
         sender = make(intake.url)
         with pytest.raises(kind):
@@ -241,7 +244,7 @@ def test_a_lasting_failure_is_raised_at_once(
 
 
 def test_a_batch_that_is_refused_whole_has_verdicts(make: Make) -> None:
-    """The 400 has verdicts, so each event has its reason."""
+    """The 400 response contains verdicts, so each event has its reason."""
     rejected = [
         {"index": n, "id": str(n), "code": 202, "message": "time: in the future"} for n in (0, 1)
     ]
@@ -262,7 +265,7 @@ def test_a_batch_that_is_too_large_is_halved(make: Make) -> None:
 
 @pytest.mark.parametrize("url", ["127.0.0.1:8080", "http://two..dots"])
 def test_an_address_that_is_none_is_refused(make: Make, url: str) -> None:
-    """Waiting could not help."""
+    """Waiting would not help."""
     with pytest.raises(errors.SettingError, match="the server's address must be like"):
         make(url)
 

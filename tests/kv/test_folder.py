@@ -13,7 +13,7 @@ from floorcast.model.errors import SettingError
 
 
 def test_a_folder_that_is_not_there_is_made(tmp_path: Path) -> None:
-    """The first command creates the folder, private to its owner, and its admin.db."""
+    """The first command creates the folder, private to its owner, and the folder's admin.db."""
     kv = open_kv(tmp_path / "deep" / "data")
     asyncio.run(kv.close())
     assert (tmp_path / "deep" / "data" / "admin.db").is_file()
@@ -27,7 +27,7 @@ def test_memory_has_no_folder() -> None:
 
 
 def test_a_folder_that_cannot_be_made_is_a_setting_error(tmp_path: Path) -> None:
-    """A data folder inside a file is refused with its name."""
+    """A data folder inside a file is refused. The error contains the folder's name."""
     (tmp_path / "file").touch()
     with pytest.raises(SettingError, match=r"data folder .*file"):
         open_kv(tmp_path / "file" / "data")

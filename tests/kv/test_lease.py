@@ -16,7 +16,7 @@ from tests.virtual_time import VirtualLoop, run
 
 
 class Link(MemoryKeyValueStore):
-    """One process's connection to a shared store. Once ``cut``, writes fail."""
+    """One process's connection to a shared store. When it is ``cut``, writes fail."""
 
     def __init__(self, shared: MemoryKeyValueStore) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Link(MemoryKeyValueStore):
 
 
 class Machine:
-    """A process that works while it holds the lease, and records when it does."""
+    """A process that works while it holds the lease, and records the times at which it works."""
 
     def __init__(self, kv: MemoryKeyValueStore, loop: VirtualLoop, holder: str = "") -> None:
         self.link = Link(kv)
@@ -52,7 +52,10 @@ class Machine:
 
 
 def test_one_works_and_another_takes_over_within_30_seconds_of_its_death() -> None:
-    """Only one works. When its renewals fail, it stops, and the other starts within 30 s."""
+    """Only one process works.
+
+    When its renewals fail, it stops, and the other starts within 30 s.
+    """
 
     async def story(loop: VirtualLoop) -> None:
         kv = MemoryKeyValueStore()
@@ -94,7 +97,7 @@ def test_one_that_stops_leaves_the_lease_to_the_other() -> None:
 
 
 def test_a_process_of_the_same_name_goes_on_at_once() -> None:
-    """After a crash a single server finds its own lease, and does not wait for it to expire."""
+    """After a crash, a single server finds its own lease and need not wait for the end of it."""
 
     async def story(loop: VirtualLoop) -> None:
         kv = MemoryKeyValueStore()
@@ -110,7 +113,7 @@ def test_a_process_of_the_same_name_goes_on_at_once() -> None:
 
 
 def test_a_late_write_of_an_old_holder_fails() -> None:
-    """A write with the old holder's fence is refused after a takeover."""
+    """After a takeover, a write with the old holder's fence is refused."""
 
     async def story(loop: VirtualLoop) -> None:
         kv = MemoryKeyValueStore()

@@ -35,7 +35,7 @@ def test_what_was_written_is_there_after_opening_again(tmp_path: Path) -> None:
 
 
 def test_another_process_is_noticed_by_the_version(tmp_path: Path) -> None:
-    """A write by another process changes the version and is read at once."""
+    """A write by another process changes the version, and the new value is read at once."""
     kv = SqliteKeyValueStore(tmp_path / "admin.db")
     before = kv.version("site")
     script = (
@@ -80,7 +80,7 @@ def test_many_may_open_a_new_file_at_once(tmp_path: Path) -> None:
 
 
 def test_only_the_owner_may_read_the_file(tmp_path: Path) -> None:
-    """The file and its companions contain hashes, and are private to their owner."""
+    """The file and the files beside it contain hashes, and are private to their owner."""
     file = tmp_path / "admin.db"
 
     kv = SqliteKeyValueStore(file)
@@ -99,7 +99,7 @@ def test_a_write_is_flushed(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_opened_is_a_setting_error(tmp_path: Path) -> None:
-    """A folder, a text file and a missing folder are refused with their names."""
+    """A folder, a text file and a missing folder are refused. The error contains the name."""
     (tmp_path / "text.db").write_text("not a database, though quite long enough to be one" * 40)
     (tmp_path / "folder.db").mkdir()
     for name in ("folder.db", "text.db", "missing/admin.db"):
@@ -108,7 +108,7 @@ def test_what_cannot_be_opened_is_a_setting_error(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_written_is_unavailable(tmp_path: Path) -> None:
-    """A failing disk gives Unavailable, and a later write succeeds."""
+    """If the disk fails, Unavailable is raised, and a later write succeeds."""
     kv = SqliteKeyValueStore(tmp_path / "admin.db")
     blocker = apsw.Connection(str(tmp_path / "admin.db"))
     kv._writer.set_busy_timeout(1)  # noqa: SLF001 - the test's patience is shorter

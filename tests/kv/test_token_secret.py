@@ -1,4 +1,4 @@
-"""The secret of an installation, created once and shared by all nodes."""
+"""An installation's secret, created once and shared by all nodes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from floorcast.kv.token_secret import BUCKET, KEY, SECRET_BYTES, token_secret
 
 
 def test_it_outlives_a_restart(tmp_path: Path) -> None:
-    """Another folder has a different one."""
+    """Another folder has a different secret."""
 
     async def read(folder: Path) -> bytes:
         kv = open_kv(folder)
@@ -29,7 +29,7 @@ def test_it_outlives_a_restart(tmp_path: Path) -> None:
 
 
 class Shared(MemoryKeyValueStore):
-    """A store in which another node is faster, once."""
+    """A store in which another node is faster once."""
 
     async def write(self, items: Iterable[Item], seen: Iterable[Item] = ()) -> None:
         if self.get(BUCKET, KEY) is None:

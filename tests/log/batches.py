@@ -31,6 +31,6 @@ def event(name: str, source: str = "pbx") -> CallQueue:
 
 
 def batch(client: int, names: Iterable[str], source: str = "pbx") -> Batch:
-    """Events with these ids, in order."""
+    """Return a batch of events with these ids, in order."""
     events = [event(name, source) for name in names]
     return Batch(client, [msgspec.json.encode(each) for each in events], events)

@@ -1,4 +1,4 @@
-"""Damage to a closed SQLite file as on a disk: a flipped byte, a page of zeros."""
+"""Damages a closed SQLite file as a disk would: a flipped byte, or a page of zeros."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def zero_page(path: Path, number: int) -> None:
 
 
 def leaf_of(path: Path, table: str, index: int) -> int:
-    """The page number of a table's ``index``-th leaf page."""
+    """Return the page number of a table's ``index``-th leaf page."""
     connection = apsw.Connection(str(path))
     query = "SELECT pageno FROM dbstat WHERE name = ? AND pagetype = 'leaf' ORDER BY path"
     pages = [number for (number,) in connection.execute(query, (table,))]

@@ -19,7 +19,7 @@ _names = count(1)
 class Disk:
     """Fails the operations in ``faults`` for files whose name contains ``name``.
 
-    With ``once`` it works again after the first failure.
+    If ``once`` is True, the disk works again after the first failure.
     """
 
     def __init__(self, name: str) -> None:
@@ -42,7 +42,7 @@ class Disk:
 
 @contextmanager
 def failing_disk(name: str = "") -> Iterator[Disk]:
-    """All files that SQLite opens in the block are on the given disk."""
+    """Put all files that SQLite opens in the block on the given disk."""
     disk = Disk(name)
 
     class File(apsw.VFSFile):

@@ -20,7 +20,7 @@ _names = count(1)
 
 
 class _Recorded:
-    """A file: its durable contents, and the writes still in the cache."""
+    """A file: its durable contents, and the writes that are still in the cache."""
 
     def __init__(self) -> None:
         self.durable = bytearray()
@@ -39,9 +39,9 @@ class _Recorded:
 class RecordedDisk:
     """Fails flushes of the files in ``folder`` at the rate ``failing``.
 
-    As on Linux, data of a failed flush stays in the cache and is not written later, although parts
-    may have been written. ``before_each`` is called before each write and flush, on the same
-    thread.
+    As on Linux, the data of a failed flush stays in the cache and is not written later, although
+    parts of it may have been written. ``before_each`` is called before each write and flush, on the
+    same thread.
     """
 
     def __init__(self, folder: Path, chance: Random) -> None:
@@ -79,7 +79,7 @@ class RecordedDisk:
             self._files.pop(path, None)
 
     def cut(self, into: Path) -> None:
-        """Write the files as a power cut now would leave them."""
+        """Write the files as a power cut at this moment would leave them."""
         into.mkdir()
         with self._lock:
             for path, file in self._files.items():
@@ -107,7 +107,7 @@ class RecordedDisk:
 
 @contextmanager
 def recorded_disk(folder: Path, chance: Random) -> Iterator[RecordedDisk]:
-    """All files that SQLite opens in ``folder`` are on the given disk."""
+    """Put all files that SQLite opens in ``folder`` on the given disk."""
     disk = RecordedDisk(folder, chance)
 
     class File(apsw.VFSFile):

@@ -14,7 +14,7 @@ KEYS = [b"a", b"b", b"a", b"c"]
 
 
 def test_a_batch_of_new_events_is_taken_as_it_is() -> None:
-    """Its events are not examined one by one."""
+    """The batch's events are not examined one by one."""
     whole = batch(1, "abcd")
     news = news_of(whole, [b"1", b"2", b"3", b"4"], set())
     assert news.lines is whole.lines
@@ -49,7 +49,7 @@ def test_a_long_batch_becomes_several_entries() -> None:
 
 
 def test_nothing_new_makes_no_entry() -> None:
-    """No number is used."""
+    """No entry number is used."""
     assert entries_of(1, news_of(batch(1, "a"), [b"a"], {b"a"}), lambda: Head(0, 0)) == []
 
 

@@ -33,7 +33,7 @@ def add(connection: apsw.Connection, keys: set[bytes], hour: int) -> None:
 
 
 def holds(connection: apsw.Connection, key: bytes) -> int:
-    """The number of active runs that have the key."""
+    """Return the number of active runs that have the key."""
     return int(fetch_one(connection, FIND, (key,))[0])
 
 
@@ -50,7 +50,7 @@ def levels(connection: apsw.Connection) -> list[int]:
 
 
 def test_every_key_can_be_found_at_every_step() -> None:
-    """From the first step to the last, exactly one active run has it."""
+    """From the first step to the last, exactly one active run has each key."""
     connection = opened()
     keys = {b"%d" % number for number in range(60)}
     for start in range(6):
@@ -73,7 +73,7 @@ def test_a_key_is_merged_twice_at_most() -> None:
 
 
 def test_the_marks_of_a_merged_run_are_those_of_its_keys() -> None:
-    """The filter is loaded from them."""
+    """The filter is loaded from these fingerprints."""
     connection = opened()
     for number in range(3):
         add(connection, {b"%d" % number, b"x%d" % number}, 1)
@@ -84,7 +84,7 @@ def test_the_marks_of_a_merged_run_are_those_of_its_keys() -> None:
 
 
 def test_a_merged_run_is_of_the_hour_that_it_was_made_of() -> None:
-    """Its keys expire with that hour, as if they had not been merged."""
+    """The run's keys expire with that hour, as if they had not been merged."""
     connection = opened()
     for number in range(3):
         add(connection, {b"%d" % number}, 7)
@@ -99,7 +99,7 @@ def test_a_merged_run_is_of_the_hour_that_it_was_made_of() -> None:
 
 
 def test_runs_of_different_hours_are_not_merged() -> None:
-    """Keys would be kept too long. Runs of one hour need not be adjacent."""
+    """Otherwise, keys would be kept too long. Runs of one hour need not be adjacent."""
     connection = opened()
     for hour in (4, 5, 4, 5, 4, 6, 6):
         add(connection, {b"%d" % hour}, hour)

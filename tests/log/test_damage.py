@@ -35,7 +35,7 @@ async def filled(folder: DataFolder, clock: Clock) -> None:
 
 @pytest.fixture
 def house(tmp_path: Path) -> Path:
-    """A closed data folder with two clients."""
+    """Yield a closed data folder with two clients."""
     with DataFolder(tmp_path) as folder:
         asyncio.run(filled(folder, Clock()))
     return tmp_path
@@ -49,7 +49,7 @@ def read_all(log: EmbeddedLog, client: int, after: int = 0) -> list[Entry]:
 
 
 def numbers(path: Path, client: int) -> list[int]:
-    """The readable entries, with damaged ones skipped."""
+    """Return the readable entries, with damaged ones skipped."""
     with DataFolder(path) as folder:
 
         async def read() -> list[int]:
@@ -69,13 +69,13 @@ def zero_a_leaf(path: Path) -> Sequence[int]:
 
 
 def test_a_sound_folder_has_no_damage(house: Path) -> None:
-    """Neither the entries nor the files have any."""
+    """Neither the entries nor the files are damaged."""
     assert list(damaged_entries(house)) == []
     assert list(damaged_files(house)) == []
 
 
 def test_a_flipped_byte_is_told_with_client_entry_and_time(house: Path) -> None:
-    """Reading and verification find it, and the entry is never served."""
+    """Reading and verification detect the byte, and the entry is never served."""
     flip(house / "log.db", b'"47415-7-xxx')
     (found,) = damaged_entries(house)
     assert (found.client, found.number, found.recorded_at) == (ACME, 7, START + 6)
@@ -102,7 +102,10 @@ def test_what_is_not_damaged_cannot_be_skipped(house: Path, client: int, number:
 
 
 def test_a_page_of_zeros_costs_the_entries_on_it(house: Path) -> None:
-    """After skipping them, the client's other entries are served. The other client always is."""
+    """When they are skipped, the client's other entries are served.
+
+    The other client is always served.
+    """
     lost = zero_a_leaf(house)
     assert 1 < len(lost) < ENTRIES // 2
     assert list(lost) == list(range(lost[0], lost[-1] + 1))
@@ -117,7 +120,7 @@ def test_a_page_of_zeros_costs_the_entries_on_it(house: Path) -> None:
 
 
 def test_retention_goes_on_past_a_page_of_zeros(house: Path) -> None:
-    """It removes what it can read, and the numbers advance."""
+    """Retention removes what it can read, and the numbers advance."""
     lost = zero_a_leaf(house)
     clock = Clock()
     clock.ticks += 40 * HOUR
@@ -140,7 +143,7 @@ def test_retention_goes_on_past_a_page_of_zeros(house: Path) -> None:
 
 
 def test_a_damaged_end_stops_one_client(house: Path) -> None:
-    """Appends for it fail, and the other client continues."""
+    """Appends for this client fail, and the other client continues."""
     zero_page(house / "log.db", leaf_of(house / "log.db", "entries", -1))
 
     async def work(folder: DataFolder) -> None:

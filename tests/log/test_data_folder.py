@@ -24,7 +24,7 @@ sys.stdin.read()
 
 
 def test_the_folder_is_made(tmp_path: Path) -> None:
-    """Its parents are created, too, and it is private to its owner."""
+    """Its parent folders are created, too, and the folder is private to its owner."""
     path = tmp_path / "a" / "b"
     with DataFolder(path) as folder:
         assert folder.path == path
@@ -32,7 +32,7 @@ def test_the_folder_is_made(tmp_path: Path) -> None:
 
 
 def test_a_second_owner_is_told_who_the_first_is(tmp_path: Path) -> None:
-    """The message has the folder and the process that holds it."""
+    """The message names the folder and the process that holds it."""
     with DataFolder(tmp_path), pytest.raises(SettingError) as refused:
         DataFolder(tmp_path)
     assert str(tmp_path) in str(refused.value)
@@ -41,7 +41,7 @@ def test_a_second_owner_is_told_who_the_first_is(tmp_path: Path) -> None:
 
 
 def test_a_killed_owner_leaves_the_folder_free(tmp_path: Path) -> None:
-    """The lock is released with its process, however that ends."""
+    """The lock is released when its process ends, for any reason."""
     command = [sys.executable, "-c", HOLD, str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
@@ -54,7 +54,7 @@ def test_a_killed_owner_leaves_the_folder_free(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
-    """An example is a file of that name."""
+    """A file with the name of the folder is an example."""
     file = tmp_path / "file"
     file.write_text("")
     for path in (file, file / "below"):
@@ -91,7 +91,7 @@ def test_a_folder_that_is_made_is_flushed_with_its_parents(
 def test_a_full_disk_is_told_as_the_folders(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The error names the folder and not the output, and the lock is released."""
+    """The error names the folder, and the lock is released."""
 
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

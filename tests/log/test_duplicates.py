@@ -35,7 +35,7 @@ def some_keys(random: Random, count: int) -> list[bytes]:
 
 
 def test_a_key_that_was_put_in_is_never_called_new() -> None:
-    """This holds for any other keys."""
+    """This holds whatever other keys there are."""
     a_filter = BloomFilter()
     keys = some_keys(Random(1), 20_000)
     a_filter.sift(keys)
@@ -43,14 +43,14 @@ def test_a_key_that_was_put_in_is_never_called_new() -> None:
 
 
 def test_most_new_keys_are_called_new() -> None:
-    """With 500,000 keys in it, all but a few in a thousand are."""
+    """With 500,000 keys in the filter, all but a few new keys in a thousand are recognized."""
     random, a_filter = Random(2), BloomFilter()
     a_filter.load(map(fingerprint, some_keys(random, 500_000)))
     assert len(a_filter.sift(some_keys(random, 10_000))) < 50
 
 
 def test_it_is_loaded_by_marks() -> None:
-    """The fingerprints are those stored on disk."""
+    """The filter is loaded from the fingerprints stored on disk."""
     a_filter, keys = BloomFilter(), some_keys(Random(3), 1000)
     a_filter.load(array("I", map(fingerprint, keys)))
     assert a_filter.sift(keys) == keys
@@ -58,7 +58,7 @@ def test_it_is_loaded_by_marks() -> None:
 
 @pytest.mark.parametrize("turns", [0, 1, 2])
 def test_a_turn_forgets_what_was_put_in_before_the_last(turns: int) -> None:
-    """A key survives one rotation and is forgotten with the second."""
+    """A key survives one turn, and the second turn forgets it."""
     a_filter = BloomFilter()
     a_filter.sift([b"old"])
     for _ in range(turns):
@@ -150,7 +150,7 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 
 def test_a_key_is_held_from_its_reservation_on(house: House) -> None:
-    """It does not matter whether its event is durable yet."""
+    """It does not matter whether the key's event is durable yet."""
     memtable, _ = house.reserve("a", "b")
     assert house.held("a", "b", "c") == ["a", "b"]
     house.confirm(memtable)
@@ -168,7 +168,10 @@ def test_a_withdrawn_key_is_new_again(house: House) -> None:
 
 
 def test_full_memtables_go_to_the_disk(house: House) -> None:
-    """They are found on disk, also after a restart. The log gives the keys of the last memtable."""
+    """Their keys are found on disk, also after a restart.
+
+    The last memtable is loaded from the log.
+    """
     for number in range(22):
         house.add(str(number))
     names = [str(number) for number in range(30)]
@@ -193,7 +196,7 @@ def test_a_memtable_waits_for_what_is_under_way(house: House) -> None:
 
 
 def test_a_memtable_whose_events_all_failed_is_dropped(house: House) -> None:
-    """It covers no entry."""
+    """The memtable covers no entry."""
     memtable, keys = house.reserve(*"abcd")
     house.add("e")
     house.seen.withdraw(memtable, keys)
@@ -203,7 +206,7 @@ def test_a_memtable_whose_events_all_failed_is_dropped(house: House) -> None:
 
 
 def test_long_keys_make_short_memtables(house: House) -> None:
-    """A memtable is bounded in bytes, too."""
+    """The size of a memtable in bytes is bounded, too."""
     house.add("x" * 1000)
     house.add("b")
     house.runs.wait()
@@ -211,7 +214,7 @@ def test_long_keys_make_short_memtables(house: House) -> None:
 
 
 def test_a_memtable_is_of_one_hour(house: House) -> None:
-    """Its keys expire together, so it accepts no more after two hours."""
+    """The memtable's keys expire together, so it accepts no more keys after two hours."""
     for _ in range(3):
         house.add(str(house.clock.ticks))
         house.clock.ticks += HOUR
@@ -220,7 +223,7 @@ def test_a_memtable_is_of_one_hour(house: House) -> None:
 
 
 def test_neighbouring_hours_do_not_cut_each_other_s_memtables(house: House) -> None:
-    """Around the full hour, streams with different clocks alternate."""
+    """Around the full hour, entries of streams with different clocks alternate."""
     for number in range(6):
         house.clock.ticks += HOUR if number % 2 else -HOUR
         house.add(str(number))
@@ -241,7 +244,7 @@ def test_an_earlier_hour_s_keys_are_stored_first(house: House) -> None:
 
 @pytest.mark.parametrize("count", [1, 40])
 def test_a_key_is_forgotten_after_the_retention(house: House, count: int) -> None:
-    """It is forgotten in memory and on disk, and may come again."""
+    """The key is forgotten in memory and on disk, and may be added again."""
     names = [str(number) for number in range(count)]
     for name in names:
         house.add(name)
@@ -254,7 +257,7 @@ def test_a_key_is_forgotten_after_the_retention(house: House, count: int) -> Non
 
 
 def test_the_filter_forgets_with_the_disk(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It rotates when the oldest run is younger than the last rotation, and loses no key."""
+    """The filter turns when the oldest run is younger than the last turn, and loses no key."""
     turns: list[int] = []
     turn = house.seen._filter.turn  # noqa: SLF001 -- that it happens cannot be seen otherwise
 
@@ -275,7 +278,7 @@ def test_the_filter_forgets_with_the_disk(house: House, monkeypatch: pytest.Monk
 
 
 def test_stored_entries_are_loaded_at_a_start(house: House) -> None:
-    """Entries of the site have no keys but count as covered."""
+    """Site entries have no keys but count as covered."""
     a_batch = batch(ACME, ["a", "b"])
     payload = b"\n".join(a_batch.lines)
     house.seen.load(Entry(ACME, 1, START, "events", 2, payload))

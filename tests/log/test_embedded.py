@@ -84,7 +84,7 @@ def payloads(log: EmbeddedLog) -> list[bytes]:
 
 @pytest.mark.parametrize("fault", ["full", "write", "sync"])
 def test_a_failed_commit_leaves_nothing(tmp_path: Path, fault: Fault) -> None:
-    """No event of it is ever readable. Once the disk works, the same events are new."""
+    """None of its events is ever readable. Once the disk works, the same events are new."""
     with failing_disk("log.db") as disk, a_house(tmp_path) as house:
         house.append("a")
         disk.faults = {fault}
@@ -105,7 +105,7 @@ def test_a_failed_commit_leaves_nothing(tmp_path: Path, fault: Fault) -> None:
 
 @pytest.mark.parametrize("fault", ["full", "write", "sync"])
 def test_a_failed_commit_does_not_come_back_after_a_crash(tmp_path: Path, fault: Fault) -> None:
-    """The rest of a failed commit in the write-ahead log is erased."""
+    """What a failed commit left in the write-ahead log is overwritten."""
     with failing_disk("log.db-wal") as disk, a_house(tmp_path / "house") as house:
         house.append("a")
         disk.once = True
@@ -158,7 +158,7 @@ def test_the_first_entry_of_a_client_may_fail(tmp_path: Path) -> None:
 
 
 def test_a_failed_read_is_told(tmp_path: Path) -> None:
-    """It raises an error until the disk can be read again."""
+    """Reading raises an error until the disk can be read again."""
     with failing_disk("log.db") as disk, a_house(tmp_path) as house:
         house.append("x" * 300_000)
         house.reopen()
@@ -184,7 +184,7 @@ def test_keys_that_cannot_be_read_stop_the_append(tmp_path: Path) -> None:
 
 
 def test_keys_that_cannot_be_stored_do_not_stop_the_log(tmp_path: Path) -> None:
-    """They wait in memory up to a limit. Then the log refuses appends until they are stored."""
+    """The keys wait in memory up to a limit. Then the log refuses appends until they are stored."""
     tuning = replace(QUICK, memtable_keys=2, keys_backlog_bytes=5 * sorted_runs.KEY_BYTES)
     with failing_disk("keys.db") as disk, a_house(tmp_path, tuning) as house:
         disk.faults = {"full"}
@@ -197,7 +197,7 @@ def test_keys_that_cannot_be_stored_do_not_stop_the_log(tmp_path: Path) -> None:
 
 
 def test_what_is_under_way_is_bounded(tmp_path: Path) -> None:
-    """Further appends are refused before anything is stored, but a single request never is."""
+    """Further appends are refused before anything is stored. A single append is never refused."""
     with a_house(tmp_path, replace(QUICK, in_flight_events=5)) as house:
 
         async def three() -> list[Appended | BaseException]:
@@ -229,7 +229,7 @@ def test_appends_share_a_commit(tmp_path: Path) -> None:
 
 
 def test_retention_goes_on_while_the_log_is_written(tmp_path: Path) -> None:
-    """It runs by itself, and the file's pages are reused."""
+    """Retention runs on its own, and the file's pages are reused."""
     with a_house(tmp_path, replace(QUICK, wal=WalSizes(full_bytes=100_000))) as house:
         sizes = []
         for day in range(6):
@@ -243,7 +243,7 @@ def test_retention_goes_on_while_the_log_is_written(tmp_path: Path) -> None:
 
 
 def test_the_keys_are_made_again_when_they_are_gone(tmp_path: Path) -> None:
-    """They are derived from the log, and no event is stored twice."""
+    """The keys are derived from the log, and no event is stored twice."""
     names = [str(number) for number in range(20)]
     with a_house(tmp_path, replace(QUICK, memtable_keys=3)) as house:
         for name in names:
@@ -254,7 +254,7 @@ def test_the_keys_are_made_again_when_they_are_gone(tmp_path: Path) -> None:
 
 
 def test_keys_of_a_lost_future_are_not_believed(tmp_path: Path) -> None:
-    """After a backup is restored, events from after it are new to the log."""
+    """After a backup is restored, events that are newer than the backup are new to the log."""
     tuning = replace(QUICK, memtable_keys=2)
     house_path, backup = tmp_path / "house", tmp_path / "backup"
     with a_house(house_path, tuning) as house:
@@ -269,7 +269,7 @@ def test_keys_of_a_lost_future_are_not_believed(tmp_path: Path) -> None:
 
 
 def test_a_log_of_a_newer_release_is_refused(tmp_path: Path) -> None:
-    """The message has both versions, and the file is unchanged."""
+    """The message contains both versions, and the file is not changed."""
     with a_house(tmp_path) as house:
         house.append("a")
     connection = apsw.Connection(str(tmp_path / "log.db"))
@@ -306,7 +306,7 @@ def test_somebody_elses_database_is_refused(tmp_path: Path) -> None:
 
 
 def test_large_entries_are_read_a_few_at_a_time(tmp_path: Path) -> None:
-    """At least one is read, and at most as many as the event loop has time for."""
+    """At least one entry is read, and at most as many as the event loop has time for."""
     with a_house(tmp_path, replace(QUICK, read_bytes=1000)) as house:
         for size in (4000, 5000, 10, 20, 30):
             house.append("x" * size)
@@ -315,7 +315,7 @@ def test_large_entries_are_read_a_few_at_a_time(tmp_path: Path) -> None:
 
 
 def test_live_entries_carry_their_events(tmp_path: Path) -> None:
-    """Followers in the process need not decode them again. Duplicates are left out."""
+    """Followers in the process need not decode the events again. Duplicates are left out."""
     with a_house(tmp_path) as house:
         house.append("b")
 
@@ -336,7 +336,7 @@ def test_live_entries_carry_their_events(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["a key", "a page of keys", "a page of runs", "fingerprints"])
 def test_damaged_keys_are_made_anew_while_the_log_is_open(tmp_path: Path, damage: str) -> None:
-    """No event is stored twice, and ingest resumes by itself."""
+    """No event is stored twice, and ingest resumes on its own."""
     tuning = replace(QUICK, memtable_keys=40, keys_cache_kib=0)
     names = [f"event {number}/" for number in range(400)]
     with a_house(tmp_path, tuning) as house:
@@ -366,7 +366,7 @@ def test_damaged_keys_are_made_anew_while_the_log_is_open(tmp_path: Path, damage
         def reloaded() -> bool:
             return "derived_data_damaged" in {one["event"] for one in logged}
 
-        if damage == "a key":  # found in the background, before anybody asks for that key
+        if damage == "a key":  # found in the background, before that key is looked up
             house.run(until(reloaded))
         assert house.run(taken(*names)).duplicates == list(range(400))
         assert reloaded()

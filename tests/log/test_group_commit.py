@@ -1,4 +1,4 @@
-"""Group commits: flushed before acknowledged, atomic, and soon possible again after faults."""
+"""Group commits are flushed before they are acknowledged, are atomic, and resume after faults."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class History:
             self.disk.cut(into)
 
     def check(self, cut: Cut) -> None:
-        """All events acknowledged before the cut are in the file, which is not corrupt."""
+        """Check that the file is not corrupt and has all events acknowledged before the cut."""
         if not any(cut.promised.values()):
             return  # while the file was being created
         writer = apsw.Connection(str(cut.into / "log.db"))
@@ -128,7 +128,7 @@ def test_power_cuts_lose_nothing_that_was_promised(tmp_path: Path, seed: int) ->
 
 
 def test_intake_reopens_beside_a_reader(tmp_path: Path) -> None:
-    """A backup that reads constantly delays nobody after one failed flush."""
+    """A backup that reads all the time delays no append after one failed flush."""
     with failing_disk("log.db-wal") as disk, DataFolder(tmp_path) as folder:
 
         async def work() -> None:

@@ -15,7 +15,7 @@ ROW = "INSERT INTO entries VALUES (?, ?, ?, 0, ?)"
 
 
 def test_a_log_of_an_older_release_is_brought_forward(tmp_path: Path) -> None:
-    """Its contents are kept, and the site of each stream is stored from then on."""
+    """The log's contents are kept, and from then on each stream's site is stored."""
     path = tmp_path / "log.db"
     log = connect(path, page_size=4096, synchronous="FULL", cache_kib=100)
     migrate(log, Schema(APPLICATION, STEPS[:1]), "log.db")
@@ -53,7 +53,7 @@ def test_a_copy_of_some_clients_has_those_and_no_others(
 
 
 def test_a_copy_remembers_what_it_is_of(tmp_path: Path) -> None:
-    """It also remembers its clients, because it may lack entries of others."""
+    """The copy also remembers its clients, because it may lack entries of others."""
     path = tmp_path / "log.db"
     follows = Follows("log", ["a", "b"])
     open_log(path, follows).close()

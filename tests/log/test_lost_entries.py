@@ -1,4 +1,4 @@
-"""A start that finds fewer log entries than the other files know."""
+"""A start with a log that has fewer entries than the other files refer to."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ACME, OTHER = 47415, 8
 
 
 async def fill(folder: DataFolder, entries: int) -> KnownLog:
-    """Append to the log of a folder, and let its store see all of it.
+    """Append to the log of a folder, and let the folder's store see all entries.
 
     Returns the log's contents.
     """
@@ -46,7 +46,7 @@ def filled(path: Path, entries: int) -> KnownLog:
 
 
 def put_back(path: Path, entries: int) -> KnownLog:
-    """A folder whose log is an older copy. Returns what it had."""
+    """Create a folder whose log is an older copy, and return what that copy has."""
     before = filled(path, entries)
     old = (path / "log.db").read_bytes()
     filled(path, 7)
@@ -55,7 +55,7 @@ def put_back(path: Path, entries: int) -> KnownLog:
 
 
 def test_a_log_that_holds_what_is_known_is_accepted(tmp_path: Path) -> None:
-    """So are a longer log, a new folder, and one without derived files."""
+    """A longer log, a new folder, and a folder without derived files are accepted, too."""
     check_log(tmp_path, None, accept_loss=False)
     known = filled(tmp_path, 3)
     check_log(tmp_path, known, accept_loss=False)
@@ -66,7 +66,7 @@ def test_a_log_that_holds_what_is_known_is_accepted(tmp_path: Path) -> None:
 
 
 def test_a_log_that_ends_before_is_refused_and_nothing_is_touched(tmp_path: Path) -> None:
-    """The message has the log's end, the expected end, and the file that expects it."""
+    """The message contains the log's end, the expected end, and the file that expects it."""
     known = put_back(tmp_path, 3)
     before = {file.name: file.read_bytes() for file in tmp_path.glob("*.db")}
     with pytest.raises(
@@ -93,7 +93,7 @@ def test_an_accepted_loss_moves_aside_what_knew_more(tmp_path: Path) -> None:
 @pytest.mark.parametrize("lost", ["log.db", "the write-ahead log"])
 @pytest.mark.parametrize("by", ["mirror.db", "admin.db"])
 def test_a_missing_log_is_refused(tmp_path: Path, lost: str, by: str) -> None:
-    """So is a log without tables, as after its write-ahead log is deleted."""
+    """A log without tables is refused, too, as after its write-ahead log is deleted."""
     known = filled(tmp_path, 3)
     if lost == "log.db":
         (tmp_path / "log.db").unlink()
@@ -114,7 +114,7 @@ def test_another_log_is_a_loss_of_what_admin_db_knows(tmp_path: Path) -> None:
 
 
 def test_a_damaged_end_is_no_loss_of_the_file(tmp_path: Path) -> None:
-    """It stops its client only, and the server starts."""
+    """The damage stops only its client, and the server starts."""
     filled(tmp_path, 60)
     zero_page(tmp_path / "log.db", leaf_of(tmp_path / "log.db", "entries", -1))
     check_log(tmp_path, None, accept_loss=False)

@@ -18,7 +18,7 @@ from tests.log.batches import HOUR, START, Clock
 
 
 def stored(path: Path, entries: Sequence[tuple[int, int, int, int, int]]) -> apsw.Connection:
-    """A log of entries: ordinal, number, hour recorded, kind, bytes."""
+    """Create a log of these entries: ordinal, number, hour recorded, kind, bytes."""
     connection = open_log(path)
     for ordinal, number, hour, kind, size in entries:
         connection.execute(
@@ -68,7 +68,7 @@ def test_large_entries_go_a_few_at_a_time(tmp_path: Path) -> None:
 
 
 def test_the_stream_remembers_what_stood_in_front(tmp_path: Path) -> None:
-    """It has the last removed number and time, and the last removed site entry."""
+    """The stream has the last removed number and time, and the last removed site entry."""
     path, clock = tmp_path / "log.db", Clock()
     entries = [(1, 1, 0, SITE, 3), (1, 2, 1, SITE, 4), (1, 3, 2, 0, 5), (1, 4, 20, SITE, 6)]
     log = stored(path, entries)
@@ -87,7 +87,7 @@ def test_the_stream_remembers_what_stood_in_front(tmp_path: Path) -> None:
 
 
 class Clocks:
-    """A wall clock and a monotonic one, and the steady clock based on both."""
+    """A wall clock and a monotonic clock, and the steady clock that uses both."""
 
     def __init__(self, newest: int = 0) -> None:
         self.wall = Clock()
@@ -100,7 +100,7 @@ class Clocks:
 
 
 def test_it_is_the_wall_clock_while_both_agree() -> None:
-    """This holds for any time, and for small steps of the wall clock and steps back."""
+    """This holds at any time, for small steps of the wall clock, and for steps back."""
     clocks = Clocks(START - HOUR // 2)
     for seconds in (0, 1, 86_400, 30 * 86_400):
         clocks.pass_time(seconds)
@@ -111,7 +111,7 @@ def test_it_is_the_wall_clock_while_both_agree() -> None:
 
 
 def test_a_leap_is_doubted_until_the_clock_is_back() -> None:
-    """Meanwhile the monotonic clock counts. The start and the end are each logged once."""
+    """The monotonic clock counts until then. The start and the end are each logged once."""
     clocks = Clocks()
     assert clocks.steady() == START
     clocks.wall.ticks += 28 * HOUR
@@ -127,7 +127,7 @@ def test_a_leap_is_doubted_until_the_clock_is_back() -> None:
 
 
 def test_a_leap_that_lasts_is_believed_after_an_hour() -> None:
-    """The machine may have been suspended. Then the old data is really old."""
+    """The machine may have been suspended, and then the old data really is old."""
     clocks = Clocks()
     clocks.steady()
     clocks.wall.ticks += 28 * HOUR
@@ -141,7 +141,7 @@ def test_a_leap_that_lasts_is_believed_after_an_hour() -> None:
 
 
 def test_a_start_far_ahead_of_the_newest_entry_is_doubted() -> None:
-    """It counts as a leap while nothing ran. A log without entries accepts any clock."""
+    """The time without a server counts as a leap. A log without entries accepts any clock."""
     clocks = Clocks(newest=START - 28 * HOUR)
     assert clocks.steady() == START - 28 * HOUR
     clocks.pass_time(3600)
@@ -150,7 +150,7 @@ def test_a_start_far_ahead_of_the_newest_entry_is_doubted() -> None:
 
 
 def test_a_node_that_follows_nothing_yet_has_no_time() -> None:
-    """Its time is passed on, and learning the right time is not a leap."""
+    """The clock returns the node's time unchanged, and learning the right time is not a leap."""
     clocks = Clocks(newest=START - HOUR // 2)
     clocks.wall.ticks = 0
     assert clocks.steady() == 0

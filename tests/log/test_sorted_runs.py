@@ -46,7 +46,7 @@ class House:
         return self.runner.run(work)
 
     def write(self, *keys: str) -> None:
-        """A run of the current time."""
+        """Store a run at the current time."""
         self.memtable += 1
         hour = self.clock.ticks // HOUR
         keys_of_run = {key.encode() for key in keys}
@@ -66,7 +66,7 @@ class House:
         self.runs = self.open()
 
     def tables(self) -> dict[str, int]:
-        """The number of rows per table."""
+        """Return the number of rows of each table."""
         reader = open_reader(self.path, cache_kib=100)
         names = ("keys", "runs", "marks", "merging", "dropped")
         found = {name: fetch(reader, f"SELECT count(*) FROM {name}")[0][0] for name in names}
@@ -84,7 +84,7 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 @pytest.mark.parametrize("inline", [0, 1000])
 def test_keys_are_found_exactly(house: House, inline: int) -> None:
-    """This holds on the loop and on a thread, for any bytes."""
+    """This holds on the event loop and on a thread, for any bytes."""
     house.tuning = replace(house.tuning, inline_lookups=inline)
     house.reopen()
     house.write("a", "b\x00", "ü")
@@ -103,7 +103,7 @@ def test_keys_are_found_exactly(house: House, inline: int) -> None:
 
 
 def test_it_tells_how_far_it_got(house: House) -> None:
-    """It has the entry up to which all keys are stored, and the waiting memtables."""
+    """The runs know the entry up to which all keys are stored, and their memtables."""
     assert (house.runs.checkpoints(), house.runs.memtables()) == ({}, (0, 0))
     house.write("a")
     house.write("b")
@@ -116,7 +116,7 @@ def test_it_tells_how_far_it_got(house: House) -> None:
 
 
 def test_a_run_older_than_the_retention_is_forgotten(house: House) -> None:
-    """Its keys are unknown at once, and its rows are deleted later."""
+    """The run's keys are unknown at once, and its rows are deleted later."""
     house.write("old")
     house.settle()
     house.clock.ticks += 24 * HOUR
@@ -126,14 +126,14 @@ def test_a_run_older_than_the_retention_is_forgotten(house: House) -> None:
 
 
 def test_keys_that_wait_for_the_disk_are_counted(house: House) -> None:
-    """They count until they are stored."""
+    """The keys count until they are stored."""
     house.write("a", "b", "c")
     assert house.runs.backlog in (0, 3 * sorted_runs.KEY_BYTES)
     house.settle()
 
 
 def test_it_is_tidied_while_nothing_else_is_to_do(house: House) -> None:
-    """Old runs are deleted and runs of one hour merged in the background."""
+    """Old runs are deleted, and runs of one hour are merged, in the background."""
     house.write("old")
     house.settle()
     house.clock.ticks += 25 * HOUR

@@ -1,4 +1,4 @@
-"""The write-ahead log: laid out when it is busy, written over, and never read beyond its end."""
+"""The write-ahead log is preallocated when it is busy, and never read beyond its end."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def house(tmp_path: Path) -> House:
 
 
 def test_a_quiet_one_takes_no_room(house: House) -> None:
-    """Its size is that of the written data."""
+    """The write-ahead log has only the size of the written data."""
     house.write(2)
     assert house.size < 64 * KIB
 
 
 def test_a_busy_one_is_laid_out_and_written_over(house: House) -> None:
-    """From then on it does not grow, whatever is written."""
+    """From then on, the write-ahead log does not grow, whatever is written."""
     house.write(20)
     assert house.size == 256 * KIB
     house.write(500)
@@ -72,7 +72,7 @@ def test_what_is_behind_its_end_is_never_read(house: House, tmp_path: Path) -> N
 
 
 def test_a_reader_keeps_it_from_being_moved_and_nothing_is_lost(house: House) -> None:
-    """It grows while an old state is being read, and is checkpointed afterwards."""
+    """The log grows while a reader uses an old state, and is checkpointed afterwards."""
     house.write(20)
     reader = apsw.Connection(str(house.path), flags=apsw.SQLITE_OPEN_READONLY)
     reader.execute("BEGIN")
@@ -90,7 +90,7 @@ def test_a_reader_keeps_it_from_being_moved_and_nothing_is_lost(house: House) ->
 
 
 def _crashed(path: Path, into: Path) -> Path:
-    """The files as a crash now would leave them."""
+    """Copy the files as a crash at this moment would leave them."""
     into.mkdir(exist_ok=True)
     for end in ("", "-wal"):
         (into / f"{path.name}{end}").write_bytes(path.with_name(path.name + end).read_bytes())

@@ -1,4 +1,4 @@
-"""Waiting for the background threads of a log or a store."""
+"""Waits for the background threads of a log or a store."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LONGEST = 30.0  # seconds after which the test fails
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    """Let the event loop and the threads run until a condition holds."""
+    """Let the event loop and the threads run until a condition is true."""
     end = time.monotonic() + LONGEST
     while not holds():
         assert time.monotonic() < end, "it never came to hold"

@@ -29,11 +29,11 @@ def written(connection: apsw.Connection) -> list[object]:
 
 
 def nothing() -> None:
-    """A check that always says no."""
+    """Do nothing: the callback of jobs whose result does not matter."""
 
 
 def test_jobs_are_stored_in_order(tmp_path: Path) -> None:
-    """``settle`` returns each job in that order, and the backlog is then empty."""
+    """``settle`` calls the jobs' callbacks in order, and the backlog is then empty."""
     connection = opened(tmp_path / "file.db")
     writer = BackgroundWriter(connection, "file.db")
     heard: list[int] = []
@@ -60,7 +60,7 @@ def test_nothing_is_told_before_it_is_settled(tmp_path: Path) -> None:
 
 
 def test_in_memory_it_writes_at_once() -> None:
-    """It also cleans up until nothing is left."""
+    """The writer also tidies until nothing is left."""
     connection = opened(None)
     bites = iter([True, True, False])
     writer = BackgroundWriter(connection, "memory", background=False, tidy=lambda _: next(bites))
@@ -73,9 +73,9 @@ def test_in_memory_it_writes_at_once() -> None:
 
 
 def test_a_failing_disk_is_tried_again(tmp_path: Path) -> None:
-    """It retries until the disk works.
+    """The writer retries until the disk works.
 
-    Meanwhile it is unhealthy, and no job is lost or repeated.
+    While the disk fails, the writer is unhealthy, and no job is lost or repeated.
     """
     with failing_disk() as disk:
         writer = BackgroundWriter(opened(tmp_path / "file.db"), "file.db", retry_seconds=0.001)
@@ -104,7 +104,7 @@ def test_closing_does_not_wait_for_a_disk_that_fails(tmp_path: Path) -> None:
 
 
 def test_it_tidies_while_there_is_nothing_else_to_do(tmp_path: Path) -> None:
-    """It works in small steps until the last one reports that nothing is left."""
+    """The writer tidies in small steps until a step reports that nothing is left."""
     done = threading.Event()
     bites = 0
 
@@ -123,7 +123,7 @@ def test_it_tidies_while_there_is_nothing_else_to_do(tmp_path: Path) -> None:
 
 
 def test_a_file_that_was_replaced_already_is_not_replaced_again(tmp_path: Path) -> None:
-    """A reader of the old file may report its damage late, when the new file is in use."""
+    """A reader of the old file may report the damage late, when the new file is in use."""
     path = tmp_path / "file.db"
 
     def new_file() -> apsw.Connection:

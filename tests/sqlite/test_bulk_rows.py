@@ -20,7 +20,7 @@ def test_all_rows_are_inserted_in_order(count: int) -> None:
 
 
 def test_bytes_are_bound_as_they_are() -> None:
-    """They may contain zeros or be empty."""
+    """The bytes may contain zeros or be empty."""
     connection = apsw.Connection(":memory:")
     values = [b"a\x00b", b"", b"\xff" * 1000]
     found = fetch(connection, "SELECT value FROM carray(?)", (bulk_rows.blobs(values),))

@@ -28,7 +28,7 @@ INSERT INTO heads VALUES (7, 41), (8, 42);
 
 @pytest.fixture
 def connection() -> apsw.Connection:
-    """A table with rows from before the checksums and later ones."""
+    """Yield a table with rows from before the checksums and with later rows."""
     one = apsw.Connection(":memory:")
     add_function(one)
     one.execute(SCHEMA + ROW_SUMS + checking(*TABLES))
@@ -46,7 +46,7 @@ def changed(connection: apsw.Connection) -> list[str]:
 
 
 def test_what_is_written_is_sound(connection: apsw.Connection) -> None:
-    """This holds for old rows and for inserted, updated and deleted ones."""
+    """This holds for old rows, and for inserted, updated and deleted ones."""
     assert changed(connection) == []
 
 
@@ -63,7 +63,7 @@ def test_what_is_written_is_sound(connection: apsw.Connection) -> None:
 def test_a_row_that_was_changed_otherwise_is_named(
     connection: apsw.Connection, damage: str, named: str
 ) -> None:
-    """Changes of the value, the type and the key are found, and so are deleted and added rows."""
+    """Changed values, types and keys are found, and so are deleted and added rows."""
     for what in ("insert", "update", "delete"):
         connection.execute(f"DROP TRIGGER sums_{what}_named")
     connection.execute(damage)

@@ -43,7 +43,7 @@ def facts(connection: apsw.Connection) -> int:
 def test_what_does_not_fit_is_made_anew(
     tmp_path: Path, identity: str, head: int, schema: str, kept: int
 ) -> None:
-    """It may be of another log, of a restored log, or of another release."""
+    """The file may be of another log, of a restored log, or of another release."""
     connection = opened(tmp_path / "file.db")
     connection.execute("INSERT INTO facts VALUES ('x')")
     reach(connection, 1, 3)
@@ -55,13 +55,13 @@ def test_what_does_not_fit_is_made_anew(
 
 @pytest.mark.parametrize("content", [b"", b"no database at all" * 1000])
 def test_what_cannot_be_read_is_made_anew(tmp_path: Path, content: bytes) -> None:
-    """An empty file and another kind of file are recreated, too."""
+    """An empty file and a file of another kind are recreated, too."""
     (tmp_path / "file.db").write_bytes(content)
     assert facts(opened(tmp_path / "file.db")) == 0
 
 
 def test_in_memory_it_is_always_new() -> None:
-    """The database ends with its connection."""
+    """The database is gone when its connection is closed."""
     assert facts(opened(None)) == 0
 
 
@@ -80,7 +80,7 @@ def test_a_later_release_adds_to_the_layout_and_keeps_what_is_there(tmp_path: Pa
 
 
 def test_a_folder_in_place_of_the_file_is_an_error(tmp_path: Path) -> None:
-    """The error is one line with its name."""
+    """The error is one line with the name of the folder."""
     (tmp_path / "file.db").mkdir()
     with pytest.raises((SettingError, OSError)):
         opened(tmp_path / "file.db")

@@ -75,7 +75,7 @@ def test_another_programs_file_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_two_processes_may_bring_a_file_forward_at_once(tmp_path: Path) -> None:
-    """Each step is run by one of them, and both succeed."""
+    """Each step is run by one of the processes, and both succeed."""
     connections = [opened(tmp_path / "file.db") for _ in range(8)]
     with ThreadPoolExecutor(8) as threads:
         jobs = [threads.submit(migrate, one, schema(FIRST, SECOND), "x") for one in connections]
@@ -84,7 +84,7 @@ def test_two_processes_may_bring_a_file_forward_at_once(tmp_path: Path) -> None:
 
 
 def test_only_the_owner_can_read_a_file(tmp_path: Path) -> None:
-    """New files have mode 0600. Readable ones get it, with their companions."""
+    """New files have mode 0600. Files that others can read get this mode, too."""
     path = tmp_path / "file.db"
     first = opened(path)
     migrate(first, schema(FIRST), "file.db")
@@ -97,7 +97,7 @@ def test_only_the_owner_can_read_a_file(tmp_path: Path) -> None:
 
 
 def test_a_newer_file_is_refused(tmp_path: Path) -> None:
-    """The message has the file and both versions."""
+    """The message contains the file's name and both versions."""
     connection = opened(tmp_path / "file.db")
     migrate(connection, schema(FIRST, SECOND), "file.db")
     with pytest.raises(SettingError, match=r"file\.db .* schema is 2, .* up to 1"):
@@ -105,7 +105,7 @@ def test_a_newer_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_transaction_is_whole_or_not_at_all(tmp_path: Path) -> None:
-    """An exception rolls it back and propagates."""
+    """An exception rolls the transaction back and propagates."""
     connection = opened(tmp_path / "file.db")
     migrate(connection, schema(FIRST), "file.db")
     with pytest.raises(apsw.SQLError), transaction(connection):
@@ -116,7 +116,7 @@ def test_a_transaction_is_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_a_reader_only_reads(tmp_path: Path) -> None:
-    """It sees the writer's commits."""
+    """The reader sees the writer's commits."""
     path = tmp_path / "file.db"
     writer = opened(path)
     migrate(writer, schema(FIRST), "file.db")

@@ -1,4 +1,4 @@
-"""Starts a node that is new, or was away for too long, from a copy of another node's data."""
+"""Gives a node that is new, or was away for too long, a copy of another node's data."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ from floorcast.sqlite.files import remove
 
 __all__ = ["ensure_copy"]
 
-CHECK_SECONDS: Final = 0.2  # between requests whether the other node's copy is ready
+CHECK_SECONDS: Final = 0.2  # between requests that ask whether the other node's copy is ready
 PIECES_AT_ONCE: Final = 4
-TELL: Final = 5.0  # seconds between lines of progress in the log
+TELL: Final = 5.0  # seconds between progress messages in the log
 
 _log = structlog.stdlib.get_logger(__name__)
 
 
 async def ensure_copy(link: NatsLink, folder: Path, follows: Follows) -> None:
-    """Make the folder continue from the streams, with a copy of another node if necessary.
+    """Prepare the folder so that it continues from the streams, copying another node if needed.
 
-    Raises SettingError for a folder of another log or one that is ahead of the streams,
-    and Unavailable if a copy is needed and no node can provide one now.
+    Raises SettingError if the folder holds an embedded log or is ahead of the streams, and
+    Unavailable if a copy is needed and no node can provide one now.
     """
     have = contents_of(folder)
     if have is None and await asyncio.to_thread((folder / "log.db").exists):
-        raise SettingError(  # and nothing is changed, because it may be the only copy
+        raise SettingError(  # change nothing, because it may be the only copy
             f"data folder {folder} holds an embedded log: move it into the cluster with "
             "'floorcast cluster import', or give this node another folder with --data"
         )
@@ -72,7 +72,7 @@ async def ensure_copy(link: NatsLink, folder: Path, follows: Follows) -> None:
 
 
 def _reaches(state: StreamState, positions: Mapping[str, StreamPosition]) -> bool:
-    """Whether the stream has everything after the folder's position, in the same generation."""
+    """Return whether the stream has, in the same generation, everything after the position."""
     position = positions.get(state.name, StreamPosition(state.name, 0))
     return state.first_seq <= position.seq + 1 and state.generation == position.generation
 
@@ -80,9 +80,9 @@ def _reaches(state: StreamState, positions: Mapping[str, StreamPosition]) -> boo
 async def _goes_on(
     link: NatsLink, states: list[StreamState], positions: Mapping[str, StreamPosition]
 ) -> bool:
-    """Whether every stream continues where the folder ends.
+    """Return whether every stream continues where the folder ends.
 
-    Raises SettingError if the folder is ahead of a stream of its generation.
+    Raises SettingError if the folder is ahead of a stream of the same generation.
     """
     for state in states:
         position = positions.get(state.name)
@@ -161,4 +161,4 @@ async def _fetch(link: NatsLink, peer: Peer, path: Path, size: int, progress: _P
                 got += file.write(data)
                 progress.add(len(data))
     if got != size:
-        raise Unavailable(f"{peer.name} did not give all of {path.name}")
+        raise Unavailable(f"{peer.name} did not send all of {path.name}")

@@ -1,8 +1,8 @@
 """The cluster's time: a steady clock, corrected by the times of the NATS servers.
 
-The machine's own clock is read only once, at the start, so setting it later has no effect. If the
-clock of one NATS server is set, the other servers outvote it. Otherwise the step is logged, and
-accepted only after it has lasted.
+The machine's own clock is read only once, at the start, so changing it later has no effect. If the
+clock of one NATS server is changed, the other servers outvote it. If the common time jumps, the
+jump is logged, and it is accepted only after it has lasted for a minute.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ __all__ = ["ClusterClock", "steady_now", "ticks_of"]
 MAX_SAMPLES: Final = 16  # per server
 MAX_SERVERS: Final = 64
 STEP_TICKS: Final = 2 * TICKS_PER_SECOND  # a larger change of the offset is a step
-HOLD_TICKS: Final = 60 * TICKS_PER_SECOND  # of a step before it is accepted
+HOLD_TICKS: Final = 60 * TICKS_PER_SECOND  # for which a step must last before it is accepted
 
 _log = structlog.stdlib.get_logger(__name__)
 
 
 def steady_now() -> int:
-    """The machine's monotonic clock, in ticks. Its zero is arbitrary."""
+    """Return the machine's monotonic clock in ticks. Its zero is arbitrary."""
     return time.monotonic_ns() // 100
 
 
@@ -41,7 +41,7 @@ class _Server:
     def add(self, uncertainty: int, difference: int) -> None:
         if self._samples:
             best = min(self._samples)
-            if abs(difference - best[1]) > uncertainty + best[0]:  # this server's clock was set
+            if abs(difference - best[1]) > uncertainty + best[0]:  # this server's clock was changed
                 self._samples.clear()
         self._samples.append((uncertainty, difference))
 
@@ -53,8 +53,8 @@ class _Server:
 class ClusterClock:
     """The cluster's time in ticks.
 
-    ``wall`` is the machine's clock, read once; ``steady`` is monotonic. Until a server has
-    responded, the time is the machine's.
+    ``wall`` is the machine's clock, which is read only once, and ``steady`` is a monotonic clock.
+    Until a server has responded, the time is that of the machine's clock.
     """
 
     def __init__(self, wall: Now, steady: Now = steady_now) -> None:
@@ -65,18 +65,18 @@ class ClusterClock:
         self._step_since: int | None = None
 
     def __call__(self) -> int:
-        """The current time, on which all nodes of the cluster agree."""
+        """Return the current time, on which all nodes of the cluster agree."""
         return self.steady() + self._offset
 
     def seen(self, server: str, theirs: int, sent: int, came: int) -> None:
-        """Record a server's time, which was reported between two readings of the steady clock."""
+        """Record the time that a server reported between two readings of the steady clock."""
         if server not in self._servers and len(self._servers) >= MAX_SERVERS:
             self._servers.pop(next(iter(self._servers)))
         self._servers.setdefault(server, _Server()).add(came - sent, theirs - (sent + came) // 2)
         self._follow(_middle(one.difference for one in self._servers.values()))
 
     def _follow(self, offset: int) -> None:
-        """Adopt the servers' common offset, at once if it is near, or else after it has lasted."""
+        """Adopt the servers' common offset: a small change at once, a step after it has lasted."""
         step = offset - self._offset
         if not self._known or abs(step) <= STEP_TICKS:
             self._offset, self._known, self._step_since = offset, True, None
@@ -91,13 +91,16 @@ class ClusterClock:
 
 
 def _middle(differences: Iterable[int]) -> int:
-    """The median, or the earlier of two, because a time that is too early deletes nothing."""
+    """Return the median, or the earlier of two middle values.
+
+    A time that is too early causes no deletion.
+    """
     found = sorted(differences)
     return found[(len(found) - 1) // 2]
 
 
 def ticks_of(stamp: str) -> int:
-    """An RFC 3339 time in ticks, truncated."""
+    """Convert an RFC 3339 time to ticks, rounding down."""
     whole, _, fraction = stamp.rstrip("Z").partition(".")
     seconds = int(datetime.fromisoformat(whole + "+00:00").timestamp())
     return seconds * TICKS_PER_SECOND + int(fraction[:7].ljust(7, "0"))

@@ -1,7 +1,7 @@
-"""Recovers an entry that the disk of this node has damaged, from another node or from its stream.
+"""Recovers an entry that is damaged on this node's disk, from another node or its stream.
 
-All nodes have the same entries. If no other node responds, the entry is rebuilt from the messages
-that the stream stored between the entries before and after it.
+All nodes have the same entries. If no other node can provide the entry, it is rebuilt from the
+messages that the stream stored between the entries before and after it.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from floorcast.sqlite.checksums import checksum
 __all__ = ["Recovered", "Source", "from_peers", "from_stream"]
 
 CLOCK_SLACK: Final = 60 * TICKS_PER_SECOND  # maximum difference between the servers' clocks
-MAX_MESSAGES: Final = 1000  # that are read for one entry
-MAX_MESSAGE_BYTES: Final = 64 << 20  # of them
+MAX_MESSAGES: Final = 1000  # read for one entry
+MAX_MESSAGE_BYTES: Final = 64 << 20  # of these messages
 
 
 class Recovered(NamedTuple):
-    """Consecutive entries, and their origin."""
+    """Consecutive entries, and where they came from."""
 
     entries: Sequence[Entry]
     source: str
@@ -45,8 +45,8 @@ class Recovered(NamedTuple):
 class Source(NamedTuple):
     """The log that a damaged entry belongs to.
 
-    ``before`` returns which of the keys the log had before an entry, for (client, number, tick,
-    keys).
+    ``before`` takes (client, number, tick, keys), and returns which of the keys the log had before
+    that entry.
     """
 
     identity: str
@@ -55,7 +55,7 @@ class Source(NamedTuple):
 
 
 async def from_peers(link: NatsLink, source: Source, wanted: Suspects) -> Recovered | None:
-    """The entries of another node, verified; None if no node has them."""
+    """Return the entries from another node, verified, or None if no node has them."""
     try:
         peers = await ask_peers(link)
     except Unavailable:
@@ -66,7 +66,7 @@ async def from_peers(link: NatsLink, source: Source, wanted: Suspects) -> Recove
             continue
         try:
             entries = [await _ask(link, peer, wanted.client, number) for number in numbers]
-        # An older release, or its own entries are damaged.
+        # The node has an older release, or its own entries are damaged.
         except (Unavailable, msgspec.MsgspecError):
             continue
         if wanted.accepts(entries):
@@ -88,12 +88,12 @@ async def _ask(link: NatsLink, peer: Peer, client: int, number: int) -> Entry:
         if len(payload) >= part.size or not part.piece:
             break
     if checksum(payload, part.recorded_at, part.count) != part.checksum:
-        raise Unavailable(f"{peer.name} did not give all of the entry")
+        raise Unavailable(f"{peer.name} did not send all of the entry")
     return Entry(client, number, part.recorded_at, part.kind, part.count, payload)
 
 
 async def from_stream(link: NatsLink, source: Source, wanted: Suspects) -> Recovered | None:
-    """The entries rebuilt from their stream; None if they are not certainly the same.
+    """Return the entries, rebuilt from their stream, or None if they may differ from the originals.
 
     Raises Unavailable.
     """
@@ -111,7 +111,7 @@ async def from_stream(link: NatsLink, source: Source, wanted: Suspects) -> Recov
 def _made(
     wanted: Suspects, messages: Sequence[Message], batches: Sequence[Batch], earlier: Before
 ) -> list[Entry]:
-    """The entries that the messages became, given what the log held then."""
+    """Return the entries made from the messages, given the state of the log before them."""
     held, site, made = set(earlier.keys), earlier.site, list[Entry]()
 
     def make(kind: EntryKind, message: Message, payload: bytes, count: int = 0) -> None:
@@ -148,7 +148,10 @@ def _stream(source: Source, wanted: Suspects) -> str:
 
 
 async def _messages_between(link: NatsLink, source: Source, wanted: Suspects) -> list[Message]:
-    """The client's messages between the entries before and after; none if there are too many."""
+    """Return the client's messages between the entries before and after.
+
+    Returns an empty list if there are too many.
+    """
     after = wanted.after
     row = wanted.rows[0]
     if not after and row is not None and isinstance(row[1], int):
@@ -182,7 +185,7 @@ async def _messages_between(link: NatsLink, source: Source, wanted: Suspects) ->
 
 
 def _is_last(delivery: Delivery, wanted: Suspects) -> bool:
-    """Whether no later message can be needed."""
+    """Return whether no later message can be needed."""
     if not delivery.messages:
         return True
     last = delivery.messages[-1]

@@ -1,6 +1,6 @@
 """Converts an embedded folder to one that follows a cluster's log, and back.
 
-The entries keep their numbers and times, so every token stays valid.
+The entries keep their numbers and times, so all tokens stay valid.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Embedded(NamedTuple):
 
 
 def embedded(folder: Path) -> Embedded:
-    """Read an embedded folder. Raises SettingError if it is not one."""
+    """Read the log of an embedded folder. Raises SettingError if there is none."""
     path = folder / "log.db"
     if not path.exists():
         raise SettingError(f"{folder} holds no log: name the data folder with --data")
@@ -60,7 +60,7 @@ def embedded(folder: Path) -> Embedded:
 
 
 def begin_following(folder: Path, stream_positions: list[StreamPosition]) -> None:
-    """Make the folder's log follow these streams from now on, for all clients."""
+    """Make the folder's log follow these streams, for all clients."""
     connection = open_log(folder / "log.db")
     try:
         with transaction(connection):
@@ -74,7 +74,7 @@ def begin_following(folder: Path, stream_positions: list[StreamPosition]) -> Non
 
 
 def go_on_from(folder: Path, positions: list[StreamPosition]) -> None:
-    """Make the folder's copy continue after these positions of another generation."""
+    """Make the folder's copy continue after these positions, which are of another generation."""
     connection = connect(folder / "log.db", page_size=PAGE, synchronous="FULL", cache_kib=CACHE_KIB)
     rows = [(each.stream, each.seq, each.generation) for each in positions]
     try:
@@ -87,20 +87,23 @@ def go_on_from(folder: Path, positions: list[StreamPosition]) -> None:
 
 
 def kept_copy(folder: Path) -> FolderContents:
-    """Read a folder that follows a cluster. Raises SettingError if it lacks clients."""
+    """Read a folder that follows a cluster.
+
+    Raises SettingError if the folder does not follow a cluster, or does not have all clients.
+    """
     found = contents_of(folder)
     if found is None:
         raise SettingError(f"{folder} holds no copy of a cluster's log")
     if found.follows.clients:
         raise SettingError(
-            f"{folder} holds the clients {found.follows.clients} only: take the folder of a node"
-            " that serves all of them"
+            f"{folder} holds only the clients {found.follows.clients}: use the folder of a node"
+            " that has all clients"
         )
     return found
 
 
 def end_following(folder: Path, follows: Follows) -> None:
-    """Turn a folder that follows ``follows`` into an embedded one."""
+    """Turn a folder that follows the log ``follows`` into an embedded one."""
     connection = open_log(folder / "log.db", follows)
     try:
         connection.execute(FOLLOW_NO_MORE)

@@ -1,9 +1,10 @@
 """A key-value store in a JetStream stream, shared by every node of a cluster.
 
 The stream keeps the last message of each key. A node reads from its own copy, which follows the
-stream, and writes by JetStream's atomic batches: all messages of a write are stored, or none if a
-condition on a key's last sequence fails. A write returns when the node's own copy has it. A write
-of more keys than fit into a batch becomes several batches, in order, each atomic.
+stream, and writes with JetStream's atomic batches. A batch stores all messages of a write, or none
+of them if a condition on a key's last sequence number fails. A write returns when the node's own
+copy has it. A write with more keys than fit into a batch becomes several atomic batches, which are
+stored in order.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ from floorcast.model.token import TICKS_PER_SECOND
 
 __all__ = ["JetStreamKeyValueStore", "Known", "KvTuning", "LostKeys", "SavedPosition"]
 
-BATCH_MESSAGES: Final = 1000  # per batch that a server accepts
+BATCH_MESSAGES: Final = 1000  # the most that a server accepts in a batch
 MAX_BATCH_KEYS: Final = 400  # changed or compared in one batch; each key may need several messages
 BATCHES_AT_ONCE: Final = 16  # of this node; a server accepts 50
 TOMBSTONE: Final = 3600  # seconds for which a deletion is kept, so that lagging watches see it
-LATE: Final = 2  # seconds by which the stream may remove it late
-RESEND_SECONDS: Final = 0.1  # until a lost batch is sent again
+LATE: Final = 2  # seconds by which the stream may be late to remove it
+RESEND_SECONDS: Final = 0.1  # before a lost batch is sent again
 
 # JetStream's own codes
 INCOMPLETE, DUPLICATE = 10176, 10201
@@ -52,7 +53,7 @@ class _Publication(NamedTuple):
 
 
 class SavedPosition(Struct):
-    """The file's position in the stream: its log, generation, last message and time (ticks)."""
+    """A position in the stream: its log, generation, last message, and time in ticks."""
 
     identity: str
     generation: str
@@ -77,11 +78,11 @@ class KvTuning:
 
 
 class LostKeys(SettingError):
-    """The stream has lost keys that are in a folder."""
+    """The stream has lost keys that the folder has."""
 
 
 class JetStreamKeyValueStore:
-    """One node's view of the key-value store of a cluster. ``close`` leaves the link open."""
+    """One node's view of a cluster's key-value store. ``close`` leaves the link open."""
 
     def __init__(self, link: NatsLink, tuning: KvTuning | None = None) -> None:
         self._link = link
@@ -103,11 +104,12 @@ class JetStreamKeyValueStore:
         known: Known | None = None,
         tuning: KvTuning | None = None,
     ) -> Self:
-        """Read the stream. ``make`` creates it first, if neither it nor a log exists.
+        """Open the store and read its stream.
 
-        ``known`` has the earlier values of the keys. Raises LostKeys if the stream has lost some of
-        them, SettingError if the stream does not exist or the servers are too old, and Unavailable
-        if they have no quorum.
+        If ``make`` is True, and neither the stream nor a log exists, the stream is created.
+        ``known`` contains earlier values of the keys. Raises LostKeys if the stream has lost some
+        of them, SettingError if the stream does not exist or the servers are too old, and
+        Unavailable if the servers have no quorum.
         """
         found = await find(link, KV_STREAM)
         if found is None and make and await find(link, stream_name(0)) is not None:
@@ -132,19 +134,19 @@ class JetStreamKeyValueStore:
         return kv
 
     def get(self, bucket: str, key: str) -> bytes | None:
-        """The value of the key, or None."""
+        """Return the value of the key, or None."""
         return self._open().held(bucket, key).value
 
     def items(self, bucket: str) -> dict[str, bytes]:
-        """A copy of everything in the bucket, by key."""
+        """Return a copy of the bucket's values, by key."""
         return self._open().items(bucket)
 
     def version(self, bucket: str) -> int:
-        """A number that changes whenever any node writes to the bucket."""
+        """Return a number that changes whenever any node writes to the bucket."""
         return self._open().version(bucket)
 
     def listen(self, bucket: str, listener: Listener) -> None:
-        """Call ``listener`` for each change of the bucket by any node."""
+        """Call ``listener`` for each change that any node makes to the bucket."""
         self._copy.listen(bucket, listener)
 
     async def write(self, items: Iterable[Item], seen: Iterable[Item] = ()) -> None:
@@ -173,31 +175,31 @@ class JetStreamKeyValueStore:
 
     @property
     def halted(self) -> str:
-        """The reason why the stream is no longer followed, with advice. Empty if it is followed."""
+        """The reason why following has stopped, with advice; empty while it continues."""
         return self._watch.halted
 
     def buckets(self) -> list[str]:
-        """The buckets that have or had keys."""
+        """Return the buckets that have or had keys."""
         return self._copy.buckets()
 
     def written_at(self, bucket: str, key: str) -> int:
-        """The time in ticks at which the stream stored the key's value; 0 for an unknown key."""
+        """Return the tick at which the stream stored the key's value, or 0 for an unknown key."""
         return self._copy.held(bucket, key).at
 
     def held(self, bucket: str, key: str) -> KeyState:
-        """The known state of a key."""
+        """Return the known state of a key."""
         return self._copy.held(bucket, key)
 
     def now(self) -> int:
-        """The cluster's time, in ticks."""
+        """Return the cluster's time, in ticks."""
         return self._link.clock()
 
     def on_change(self, observer: Observer) -> None:
-        """Call ``observer`` with the changes of every write by any node."""
+        """Call ``observer`` with the changes of every later write by any node."""
         self._copy.on_change(observer)
 
     def saved_position(self) -> SavedPosition | None:
-        """The stream that the copy follows, and its position; None before it starts."""
+        """Return the copy's position in the stream, or None before the copy has started."""
         stream = self._watch.stream
         if stream is None:
             return None
@@ -212,7 +214,7 @@ class JetStreamKeyValueStore:
         batch = self._batch(changes, self._conditions(known))
         if len(batch) > BATCH_MESSAGES:
             raise Unavailable(
-                f"a change of {len(batch):,} messages exceeds the limit of the cluster"
+                f"a change of {len(batch):,} messages exceeds the cluster's limit"
                 f" ({BATCH_MESSAGES:,})"
             )
         await self._watch.reached(await self._write(batch, changes, known))
@@ -220,12 +222,12 @@ class JetStreamKeyValueStore:
     async def _write(
         self, batch: list[_Publication], changes: tuple[Item, ...], known: tuple[Item, ...]
     ) -> int:
-        """Store a write. Returns its last position in the stream."""
+        """Store a batch, and return its last position in the stream."""
         loop = asyncio.get_running_loop()
         until = loop.time() + self._tuning.patience
         write = secrets.token_hex(8)
         while True:
-            # with this id the server distinguishes a retry from a second write
+            # with this id, the server can tell a retry from a second write
             batch[0].headers["Nats-Msg-Id"] = write
             try:
                 return await self._publish(batch)
@@ -242,9 +244,10 @@ class JetStreamKeyValueStore:
             await asyncio.sleep(RESEND_SECONDS)
 
     def _conditions(self, known: tuple[Item, ...]) -> dict[_Key, int]:
-        """The sequences at which the keys have the expected values; ``Conflict`` if they do not.
+        """Return the sequence numbers at which the keys have the expected values.
 
-        Call this once for all attempts, because the copy may have other writes by the next attempt.
+        Raises ``Conflict`` if the values are different. Call this once for all attempts, because
+        other writes may reach the copy before the next attempt.
         """
         if not self._open().holds(known):
             raise Conflict("the key-value store has changed since it was read")
@@ -256,7 +259,7 @@ class JetStreamKeyValueStore:
         }
 
     async def _renewed(self, known: tuple[Item, ...]) -> dict[_Key, int]:
-        """The conditions for another attempt, if the keys have the expected values after all.
+        """Return the conditions for another attempt, if the keys have the expected values again.
 
         The key may have had another value briefly, or the stream may have purged a deleted key.
         """
@@ -328,9 +331,9 @@ class JetStreamKeyValueStore:
 def _groups(
     changes: tuple[Item, ...], known: tuple[Item, ...]
 ) -> Iterator[tuple[tuple[Item, ...], tuple[Item, ...]]]:
-    """The write, or the batches that it is split into, each with the conditions of its own keys.
+    """Yield the write, or the batches of a large one, with the conditions on their own keys.
 
-    Conditions on unchanged keys go into the first batch.
+    Conditions on keys that do not change come first.
     """
     changed = {(item.bucket, item.key) for item in changes}
     if len(changed | {item[:2] for item in known}) <= MAX_BATCH_KEYS:

@@ -1,8 +1,9 @@
-"""The cluster's log: JetStream streams determine the order, and every node has a copy of them.
+"""The cluster's log: JetStream streams set the order, and every node has a copy of them.
 
-A node publishes its appends, then waits until it has followed the stream that far. Following
-determines the entry's number, its time and its duplicates, equally on every node. The copy is an
-embedded log that also stores the position in each stream. All reads use the copy.
+To append, a node publishes a message and waits until it has followed the stream up to that message.
+Following the stream determines an entry's number, time and duplicates, with the same result on
+every node. The copy is an embedded log that also stores the position in each stream. All reads use
+the copy.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from floorcast.model.token import Now
 
 __all__ = ["JetStreamLog", "LogTuning"]
 
-SLICE_EVENTS: Final = 500  # of another node, decoded in one turn of the event loop
+SLICE_EVENTS: Final = 500  # of other nodes, decoded in one turn of the event loop
 
 
 NO_ROOM_MESSAGE: Final = "the NATS servers have no room left: free their disks, or raise max_file"
@@ -47,30 +48,31 @@ _log = structlog.stdlib.get_logger(__name__)
 
 @dataclass(frozen=True)
 class LogTuning:
-    """The timeouts of the log (seconds), its retention, and the pace of its followers."""
+    """The log's timeouts in seconds, its retention, and the timing of its followers and copy."""
 
     patience: float = WRITE_TIMEOUT_SECONDS  # for an append
-    short_patience: float = 1.0  # for an append after the quorum has been lost for long
+    short_patience: float = 1.0  # for an append when there has been no quorum for long
     retention: int = RETENTION  # ticks
-    full: float = 0.02  # between two checks of a copy that is busy with its keys
+    full: float = 0.02  # between two checks of a copy that is busy storing keys
     follower: FollowerTuning = field(default_factory=FollowerTuning)
     copy: Tuning = field(default_factory=Tuning)
 
 
 class _Pending(NamedTuple):
-    """A message of this node on its way: its events, and the verdict that its sender awaits."""
+    """A message that this node has published: its events, and the result that its sender awaits."""
 
     batch: Batch
     verdict: asyncio.Future[Appended]
 
 
 class JetStreamLog:
-    """See ``EventLog``. Appends are possible after ``start``, which begins to follow.
+    """See ``EventLog``. Appends are possible after ``start``, which starts following.
 
-    ``follows`` names the cluster's streams, and the clients whose entries this node has. Retention
-    counts back from the last followed entry and not from the clock, so a late node keeps its
-    entries. Raises SettingError if the folder holds anything except a copy of this log.
-    ``store_halted`` returns why the key-value store beside it is no longer followed.
+    ``follows`` names the cluster's streams and the clients whose entries this node has. Retention
+    is measured from the time up to which the node has followed the streams and not from the clock,
+    so a node that lags keeps its entries. ``store_halted`` returns why the key-value store is no
+    longer followed, or "". Raises SettingError if the folder contains anything except a copy of
+    this log.
     """
 
     def __init__(
@@ -134,13 +136,13 @@ class JetStreamLog:
         return "" if self._link.quorum else "the NATS cluster has no quorum: no event is stored"
 
     async def start(self) -> None:
-        """Begin to follow, and wait until this node has all current entries of the streams.
+        """Start following, and wait until this node has all current entries of the streams.
 
-        Raises Unavailable if the cluster does not report its state, or the streams are not those of
-        the copy. It may then be called again.
+        Raises Unavailable if the cluster does not report its state, or if the streams are not those
+        of the copy. The caller may then try again.
         """
         self._well_at = asyncio.get_running_loop().time()
-        for client, number in sorted(self._copy.keys_unknown):  # before anything can repeat them
+        for client, number in sorted(self._copy.keys_unknown):  # before a sender repeats them
             if (client, number) in self._copy.keys_unknown:  # not recovered with the previous one
                 await self.recover(client, number)
         asked = self._now()
@@ -189,7 +191,7 @@ class JetStreamLog:
         return self._copy.recorded_at(client, number)
 
     def lost_until(self, client: int) -> int:
-        """See ``EventLog.lost_until``: a repair may have made up for less than was lost."""
+        """See ``EventLog.lost_until``. A repair may not have restored everything that was lost."""
         stream = stream_name(stream_of(client, len(self.follows.streams)))
         for follower in self.followers:
             if follower.stream == stream and follower.through > follower.restored_at:
@@ -209,12 +211,15 @@ class JetStreamLog:
         return self._copy.clients()
 
     def entry(self, client: int, number: int) -> Entry | None:
-        """One entry, or None if it does not exist. Raises Unavailable, also if it is damaged."""
+        """Return one entry, or None if it does not exist.
+
+        Raises Unavailable if the entry cannot be read or is damaged.
+        """
         found = self._copy.read(client, number - 1, 1)
         return found[0] if found and found[0].number == number else None
 
     async def recover(self, client: int, number: int) -> bool:
-        """See ``EventLog.recover``: from another node, else from the stream."""
+        """See ``EventLog.recover``. The entry comes from another node or else from the stream."""
         wanted = self._copy.suspects(client, number)
         source = Source(self.identity, len(self.follows.streams), self._copy.before)
         found = await from_peers(self._link, source, wanted)
@@ -250,7 +255,7 @@ class JetStreamLog:
         self, position: StreamPosition, message: Message, epoch: int
     ) -> asyncio.Future[None]:
         """See ``stream_follower.Copy.take``."""
-        while self._copy.full:  # noqa: ASYNC110 — the disk's thread has no event of the loop's
+        while self._copy.full:  # noqa: ASYNC110 — the disk's thread cannot set an event
             await asyncio.sleep(self._tuning.full)
         origin = Origin(position.recorded_at, position, epoch)
         pending = self._pending.get(message.headers.get(log_messages.ID, ""))
@@ -285,7 +290,7 @@ class JetStreamLog:
         return Batch(client, lines, events)
 
     async def _publish(self, kind: MessageKind, batch: Batch, payload: bytes) -> Appended:
-        """Have a message stored by the cluster and followed here. Returns its result."""
+        """Publish a message, wait until this node has followed it, and return its result."""
         self._check_following()
         loop = asyncio.get_running_loop()
         name = uuid.uuid4().hex
@@ -339,12 +344,12 @@ class JetStreamLog:
 
     @property
     def halted(self) -> str:
-        """The reason why the streams are no longer followed, with advice; empty while they are."""
+        """The reason why following has stopped, with advice; empty while it continues."""
         halted = next((each.halted for each in self.followers if each.halted), "")
         return halted or self._store_halted()
 
     def _followed(self) -> int:
-        """The time up to which this node certainly has the log. Retention counts from it."""
+        """Return the time up to which this node certainly has the log. Retention uses this time."""
         followed = min((follower.through for follower in self.followers), default=0)
         return min(self._now(), followed)
 

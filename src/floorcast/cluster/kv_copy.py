@@ -1,7 +1,7 @@
-"""A node's copy of the key-value store, made from the messages of its stream.
+"""A node's copy of the key-value store, built from the messages of its stream.
 
-No I/O: ``kv_watch.py`` reads the messages, and this module derives the values of the keys from
-them.
+This module does no I/O: ``kv_watch.py`` reads the messages, and this module derives the keys'
+values from them.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from floorcast.kv.port import Item, Listener
 __all__ = ["OWN", "Copy", "KeyMessage", "KeyState", "Observer"]
 
 OWN = "_"
-"""Not a bucket: its messages only mark a position in the stream, or carry a condition."""
+"""The pseudo-bucket of messages that only mark a position in the stream or carry a condition."""
 
 
 class KeyMessage(NamedTuple):
-    """The value of a key from the stream's ``seq`` on; None if the key was deleted.
+    """A message that sets the value of a key, or deletes the key if the value is None.
 
-    ``at`` is the time in ticks at which the stream stored it. A large value has several messages:
-    ``part`` 1, 2, 3 … and finally part 0 with the number of ``parts`` before it.
+    ``seq`` is the message's position in the stream, and ``at`` the time in ticks at which the
+    stream stored it. A large value takes several messages: ``part`` 1, 2, 3 … and finally part 0,
+    whose ``parts`` is the number of all these messages.
     """
 
     bucket: str
@@ -35,7 +36,7 @@ class KeyMessage(NamedTuple):
 
 
 class KeyState(NamedTuple):
-    """The last known state of a key; ``seq`` is 0 if it was never written."""
+    """The last known state of a key. ``seq`` is 0 if the key was never written."""
 
     value: bytes | None = None
     seq: int = 0
@@ -46,11 +47,14 @@ class KeyState(NamedTuple):
 NOTHING = KeyState()
 
 Observer = Callable[[Mapping[tuple[str, str], bytes | None]], None]
-"""Receives the current values of a write's keys, by bucket and key. Must not raise."""
+"""Receives the new values of the keys that a write has changed, by bucket and key.
+
+Must not raise.
+"""
 
 
 class Copy:
-    """The values of the keys up to message ``seq`` of the stream, stored at ``at`` (ticks)."""
+    """The keys' values after message ``seq`` of the stream, which was stored at tick ``at``."""
 
     def __init__(self) -> None:
         self.seq = 0
@@ -62,36 +66,36 @@ class Copy:
         self._listeners: defaultdict[str, list[Listener]] = defaultdict(list)
 
     def held(self, bucket: str, key: str) -> KeyState:
-        """The known state of the key."""
+        """Return the known state of the key."""
         return self._held[bucket].get(key, NOTHING)
 
     def remember(self, known: Mapping[tuple[str, str], KeyState], at: int) -> None:
-        """Start with the values of the keys at tick ``at``, without calling listeners."""
+        """Start from the keys' values at tick ``at``, without calling listeners."""
         self.at = at
         for (bucket, key), held in known.items():
             self._held[bucket][key] = held
         self._versions.update({bucket for bucket, _ in known})
 
     def items(self, bucket: str) -> dict[str, bytes]:
-        """A copy of everything in the bucket, by key."""
+        """Return a copy of the bucket's values, by key."""
         return {
             key: held.value for key, held in self._held[bucket].items() if held.value is not None
         }
 
     def version(self, bucket: str) -> int:
-        """A number that grows with every change of the bucket."""
+        """Return a number that grows whenever the bucket changes."""
         return self._versions[bucket]
 
     def holds(self, items: Iterable[Item]) -> bool:
-        """Whether the keys have exactly these values."""
+        """Return whether the keys have exactly these values."""
         return all(self.held(bucket, key).value == value for bucket, key, value in items)
 
     def listen(self, bucket: str, listener: Listener) -> None:
-        """Call ``listener`` for every change of the bucket from now on."""
+        """Call ``listener`` for every later change of the bucket."""
         self._listeners[bucket].append(listener)
 
     def take(self, messages: Iterable[KeyMessage]) -> None:
-        """Apply a batch. Listeners are called after the whole batch is visible."""
+        """Apply a batch. Listeners are called when the whole batch is visible."""
         changes: dict[tuple[str, str], bytes | None] = {}
         for message in messages:
             self.seq, self.at = max(self.seq, message.seq), max(self.at, message.at)
@@ -107,19 +111,20 @@ class Copy:
                 listener(key, value)
 
     def buckets(self) -> list[str]:
-        """The buckets that have or had keys."""
+        """Return the buckets that have or had keys."""
         return [bucket for bucket in self._held if bucket != OWN]
 
     def on_change(self, observer: Observer) -> None:
-        """Call ``observer`` for every write from now on."""
+        """Call ``observer`` for every later write."""
         self._observers.append(observer)
 
     def lost(self, messages: Iterable[KeyMessage], *, deletions_kept: bool) -> str:
-        """Return a key that the stream has lost, by the last message of every key, or "".
+        """Return a description of something that the stream has lost, or "" if nothing is lost.
 
-        A key is lost if its message is older than the copy's, or has another value at the same
-        position. With ``deletions_kept``, the stream still has every deletion that the copy lacks,
-        so a missing key is also lost.
+        ``messages`` contains the last message of every key. A key is lost if its message is older
+        than the copy's, or has another value at the same position. If ``deletions_kept`` is True,
+        the stream still has every deletion that the copy lacks, so a key without a message is lost,
+        too.
         """
         there = set()
         for message in messages:
@@ -138,7 +143,7 @@ class Copy:
         return ""
 
     def take_all(self, messages: list[KeyMessage]) -> None:
-        """Apply the last message of every key. A key without a message is deleted."""
+        """Apply the last message of every key, and delete the keys that have no message."""
         there = {(message.bucket, message.key) for message in messages}
         gone = [
             (bucket, key, held)
@@ -168,7 +173,7 @@ class Copy:
             return False
         if parts and value is not None:
             pieces = [self._parts.pop((bucket, key, number), None) for number in range(1, parts)]
-            if None in pieces:  # a later write has replaced them, and follows at once
+            if None in pieces:  # a later write has replaced them, and its messages follow
                 return False
             value = b"".join([*(piece for piece in pieces if piece is not None), value])
         self._held[bucket][key] = KeyState(value, seq, parts, at)

@@ -1,7 +1,7 @@
 """Keeps a node's copy of the key-value store up to date with its stream.
 
-Each consumer begins with the last message of every key, which is compared with the copy. A stream
-that returns without data that the copy has seen is not accepted as current.
+Each consumer first delivers the last message of every key, and the watch compares these messages
+with the copy. If the stream has come back without data that the copy already has, the watch halts.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from floorcast.model.errors import FloorcastError, Unavailable
 __all__ = ["PARTS", "Watch", "subject"]
 
 PARTS: Final = "Floorcast-Parts"  # header: the number of messages of a large value
-RETRY_SECONDS: Final = 0.5  # until another consumer is created
-STALL_LOOKS: Final = 5  # checks at which the stream has more but nothing arrives
-AVOID: Final = 60.0  # seconds to avoid a server whose replica stalled
+RETRY_SECONDS: Final = 0.5  # before another consumer is created
+STALL_LOOKS: Final = 5  # consecutive checks without a new message, although the stream has more
+AVOID: Final = 60.0  # seconds for which a server is avoided after its replica has stalled
 
 CONSUMER: Final = {"deliver_policy": "last_per_subject", "filter_subject": f"{KV_PREFIX}.>"}
 
@@ -43,7 +43,7 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 def subject(bucket: str, key: str, part: int = 0) -> str:
-    """The subject of a key's messages. Dots in the key, which would split it, become slashes."""
+    """Return the subject of a key's messages. Dots become slashes, because NATS splits at dots."""
     tail = f".{part}" if part else ""
     return f"{KV_PREFIX}.{bucket.replace('.', '/')}.{key.replace('.', '/')}{tail}"
 
@@ -51,8 +51,9 @@ def subject(bucket: str, key: str, part: int = 0) -> str:
 class Watch:
     """Keeps ``copy`` equal to the stream.
 
-    ``halted`` is the reason if it cannot, with advice, or else empty. The copy has all writes up to
-    ``through``, a time on the cluster's clock (ticks). ``stream`` is the stream as first seen.
+    If that becomes impossible, ``halted`` is the reason, with advice; otherwise it is empty. The
+    copy has all writes up to ``through``, a time in ticks on the cluster's clock. ``stream`` is the
+    stream's state when this watch first read it.
     """
 
     def __init__(self, link: NatsLink, copy: Copy, tombstone: int) -> None:
@@ -72,20 +73,21 @@ class Watch:
 
     @property
     def through(self) -> int:
-        """The copy has all writes up to this tick."""
+        """The tick up to which the copy has all writes."""
         return self._lag.through
 
     async def start(self) -> None:
-        """Start following.
+        """Start following the stream.
 
-        On return, the copy equals the stream at the time of the call, or has halted.
+        Returns when the copy has everything that was in the stream at the time of the call, or when
+        the watch has halted.
         """
         self._task = asyncio.create_task(self._run())
         self._link.watch(KV_STREAM, self._look)
         await self._loaded.wait()
 
     async def reached(self, seq: int) -> None:
-        """Wait until the copy has this message. Raises Unavailable if it takes too long."""
+        """Wait until the copy has message ``seq``. Raises Unavailable if this takes too long."""
         if self._copy.seq >= seq:
             return
         future = asyncio.get_running_loop().create_future()
@@ -104,12 +106,12 @@ class Watch:
         await self.reached(await self.marked())
 
     async def marked(self) -> int:
-        """Write a message that changes nothing. Returns its position in the stream."""
+        """Write a message that changes no key, and return its position in the stream."""
         ack = await self._link.publish(next(self._marks), b"", {"Nats-TTL": "1m"})
         return ack.seq
 
     async def close(self) -> None:
-        """Stop following."""
+        """Stop following the stream."""
         if self._task is not None:
             await ended([self._task])
 
@@ -133,7 +135,7 @@ class Watch:
             if not reached(info):
                 raise Unavailable("the key-value store has no quorum")
             self._compare(state_of(info), self._copy.seq)
-            # messages that the consumer's server lacks are before this mark
+            # any message that the consumer's server lacks comes before this mark
             asked = self._link.clock()
             mark = await self.marked()
             kept = asked - max(self._copy.at, self.through) < self._tombstone // 2
@@ -164,7 +166,7 @@ class Watch:
         if known is None:
             self.stream = state
         elif state.identity != known.identity:
-            self._halt(f"the key-value store belongs to another log than before: {REPAIR}")
+            self._halt(f"the key-value store now belongs to another log: {REPAIR}")
         elif state.generation != known.generation:
             self._halt("the key-value store was repaired: restart this node")
         elif state.last_seq < seq:
@@ -179,7 +181,7 @@ class Watch:
         if self._lag.standing > STALL_LOOKS:
             self._avoid[self._server] = asyncio.get_running_loop().time() + AVOID
             _log.warning("replica_stands_still", stream=KV_STREAM, server=self._server)
-            raise Unavailable(f"the replica on {self._server} stands still")
+            raise Unavailable(f"the replica on {self._server} has stalled")
 
     async def _look(self, look: Look) -> None:
         state, seq = state_of(look.info), self._copy.seq
@@ -199,7 +201,7 @@ class Watch:
             return
         self.halted = why
         _log.error("kv_halted", why=why)
-        self._loaded.set()  # so that no caller waits for it any longer
+        self._loaded.set()  # release the callers that wait for it
         for future in self._waiting:
             if not future.done():
                 future.set_exception(Unavailable(why))
@@ -213,11 +215,11 @@ class Watch:
 
 
 class _Following:
-    """Reassembles the messages of one consumer into writes.
+    """Turns the messages of one consumer back into whole writes.
 
-    Up to the message ``load_to``, the consumer delivers only the last message of each key, so
-    writes may be incomplete. ``loaded`` is true once the copy is past that. ``missing`` names a key
-    of the copy that the stream has lost.
+    Up to message ``load_to``, the consumer delivers only the last message of each key, so some
+    writes are incomplete. ``loaded`` becomes True when the copy has reached ``load_to``. If the
+    stream has lost a key that the copy has, ``missing`` says what was lost.
     """
 
     def __init__(self, copy: Copy, load_to: int, *, deletions_kept: bool) -> None:
@@ -233,7 +235,7 @@ class _Following:
         self._whole = True
 
     def take(self, messages: list[Message]) -> None:
-        """Apply messages in order. An empty list means that the server has had none for a while."""
+        """Apply messages in order. An empty list means that the server had no more for a while."""
         for message in messages:
             if self.loaded:
                 self._take(message)
@@ -255,9 +257,10 @@ class _Following:
     def _take(self, message: Message) -> None:
         hole = message.seq != self._last + 1
         self._last = message.seq
-        # the stream had dropped a message for a later one of its key: half of a write would show
-        # until that one comes. It is among those that are pending now, some of which may be
-        # dropped in turn, so that what is pending later bounds what is still owed
+        # At a gap, the stream has replaced a message with a later one of the same key. Applying the
+        # rest now would show half of a write, so wait for the later message. It is one of those
+        # that are pending now. Some of them may be replaced, too, so the latest pending count is
+        # also an upper limit for the number of messages to wait for.
         self._owed = message.pending if hole else min(self._owed - 1, message.pending)
         self._together.append(_read(message))
         self._whole = (

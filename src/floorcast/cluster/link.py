@@ -1,9 +1,9 @@
 """The connection to the NATS cluster.
 
-The link reconnects while it is open, repeats requests without a response from JetStream, and raises
-Unavailable for temporary failures. Once a second it asks the leader of every watched stream for its
-state. From this, a node knows whether there is a quorum, what time it is, and how far it lags.
-The link leaves a server that cannot reach the quorum.
+While it is open, the link reconnects after failures and repeats requests that JetStream has not
+answered. It raises Unavailable for temporary failures. Once a second, it asks the leader of every
+watched stream for the stream's state. From the responses, a node learns whether there is a quorum,
+what time it is and how far the node lags. The link leaves a server that cannot reach the quorum.
 """
 
 from __future__ import annotations
@@ -38,29 +38,29 @@ __all__ = [
     "reached",
 ]
 
-CONNECT_SECONDS: Final = 10.0  # for the first connection, or one that is needed at once
+CONNECT_SECONDS: Final = 10.0  # for the first connection, or for one that a request needs
 COMMAND_TIMEOUT_SECONDS: Final = 5.0  # for the cluster to answer a command
 WRITE_TIMEOUT_SECONDS: Final = 12.0  # JetStream takes up to 10 to elect a leader
-ANSWER: Final = 2.0  # seconds for the first response; doubled for each retry
+ANSWER: Final = 2.0  # seconds to wait for the first response; doubled for each retry
 MAX_ANSWER: Final = 6.0
-RETRY_SECONDS: Final = 0.1  # until a request is sent again
+RETRY_SECONDS: Final = 0.1  # before a request is repeated
 CHECK_SECONDS: Final = 1.0  # between two checks of the streams
 CLOSING: Final = 3.0  # seconds to send remaining data on closing
-# A silent replica does not count after 3 s. A majority elects another leader no earlier than 4 s
-# after it last heard from this one.
+# A replica that has been silent for 3 s no longer counts. A majority elects another leader no
+# earlier than 4 s after it last heard from the current one.
 SILENT_NS: Final = 3_000_000_000
-ELSEWHERE: Final = 5.0  # seconds without a quorum until another server is tried; then doubled
+ELSEWHERE: Final = 5.0  # seconds without a quorum before another server is tried; then longer
 MAX_ELSEWHERE: Final = 40.0
 MAX_PENDING_BYTES: Final = 64 << 20  # for sending; ``request`` sends nothing while disconnected
-PINGS: Final = 2  # seconds between pings; a connection ends at the second without an answer
+PINGS: Final = 2  # seconds between pings; the second unanswered ping ends the connection
 
-# Temporary errors: the states 409 (already in progress), 429 and 503 (busy, no leader or quorum),
+# Temporary errors: the statuses 409 (already in progress), 429 and 503 (busy, no leader or quorum),
 # and JetStream's codes for a stream or consumer whose servers are down.
 PASSING: Final = frozenset({409, 429, 503})
 OFFLINE: Final = frozenset({10118, 10119, 10194, 10195})
 NO_ROOM_CODES: Final = frozenset(
     {10023, 10047, 10077}
-)  # no room: of an account, on a server, in a stream
+)  # no room in an account, on a server, or in a stream
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -80,7 +80,7 @@ class NoRoom(Unavailable):
 class Ack(NamedTuple):
     """The position at which a quorum has stored a message.
 
-    ``duplicate`` is true if it already had it.
+    ``duplicate`` is True if the message was already stored.
     """
 
     stream: str
@@ -89,10 +89,10 @@ class Ack(NamedTuple):
 
 
 class Look(NamedTuple):
-    """The state of a watched stream from its leader, which has a quorum.
+    """The state of a watched stream, as reported by a leader that has a quorum.
 
-    ``asked`` is the time of the request on the cluster's clock. The state includes everything
-    stored before it.
+    ``asked`` is the time of the request on the cluster's clock. The state includes everything that
+    was stored before that time.
     """
 
     info: Mapping[str, Any]
@@ -103,11 +103,11 @@ Looker = Callable[[Look], Awaitable[None]]
 
 
 class NatsLink:
-    """One process's connection to the cluster; ``clock`` is the cluster's time.
+    """A process's connection to the cluster. ``clock`` gives the cluster's time.
 
-    ``leaders`` has the servers that lead the watched streams, except those without a quorum.
-    ``client`` is nats-py's client, for subscriptions. A reconnect may replace it, so subscriptions
-    are made (again) by a callback of ``on_connect``.
+    ``leaders`` maps each watched stream to the server that leads it, or to "" if there is no
+    quorum. ``client`` is the nats-py client for subscriptions. A reconnect may replace the client,
+    so renew subscriptions in a callback of ``on_connect``.
     """
 
     def __init__(self, url: str, name: str, now: Now = system_now) -> None:
@@ -134,7 +134,7 @@ class NatsLink:
     ) -> Self:
         """Connect to ``nats://[user:password@]host[:port],…``.
 
-        Raises ``SettingError`` if the servers reject the login, and ``Unavailable`` if none
+        Raises ``SettingError`` if the servers reject the login, and ``Unavailable`` if no server
         responds within ``patience`` seconds.
         """
         link = cls(url, name, now)
@@ -154,7 +154,7 @@ class NatsLink:
 
     @property
     def connected(self) -> bool:
-        """Whether a server of the cluster is connected now."""
+        """Whether the link is connected to a server of the cluster."""
         return self.client.is_connected
 
     @property
@@ -168,14 +168,14 @@ class NatsLink:
         return 0.0 if self.quorum else asyncio.get_running_loop().time() - self._quorum_at
 
     async def check_servers(self) -> list[str]:
-        """Detectable problems with the configuration of the servers."""
+        """Return the problems that were found in the servers' configuration."""
         return await check_servers(self._servers, self._login)
 
     def watch(self, stream: str, looker: Looker | None = None) -> None:
-        """Watch this existing stream.
+        """Watch a stream that exists.
 
-        Without the stream's quorum, the link has none. ``looker`` is awaited at each check of the
-        stream.
+        While the stream has no quorum, ``quorum`` is False. ``looker`` is awaited each time a check
+        of the stream succeeds.
         """
         self._streams.setdefault(stream, True)
         if looker is not None:
@@ -186,7 +186,7 @@ class NatsLink:
         self._callbacks.append(callback)
 
     async def until_connected(self, patience: float = CONNECT_SECONDS) -> None:
-        """Wait for a connection. Raises Unavailable if there is none in time."""
+        """Wait for a connection. Raises Unavailable if there is none after ``patience`` seconds."""
         if self.connected:
             return
         try:
@@ -197,9 +197,10 @@ class NatsLink:
     async def api(
         self, request: str, body: object = None, patience: float = WRITE_TIMEOUT_SECONDS
     ) -> dict[str, Any]:
-        """Return JetStream's response to ``$JS.API.<request>``, which must be safe to repeat.
+        """Send ``$JS.API.<request>`` and return JetStream's response.
 
-        Raises ``Refused`` if it is an error, and ``Unavailable`` if none arrives.
+        The request must be safe to repeat. Raises ``Refused`` if the response is a permanent error,
+        and ``Unavailable`` if it is a temporary error or if no response arrives.
         """
         asked = b"" if body is None else msgspec.json.encode(body)
         answer, sent, came = await self._ask(f"$JS.API.{request}", asked, {}, patience)
@@ -217,15 +218,15 @@ class NatsLink:
     ) -> Ack:
         """Store a message on a quorum.
 
-        It is retried until it is acknowledged, so it needs a ``Nats-Msg-Id``. Raises
-        ``Unavailable`` if ``patience`` ends first (the message may still be stored), and
-        ``Refused`` if JetStream refuses.
+        The message is sent again until JetStream acknowledges it, so it needs a ``Nats-Msg-Id``.
+        Raises ``Unavailable`` after ``patience`` seconds without an acknowledgment (the message may
+        still be stored), and ``Refused`` if JetStream refuses the message.
         """
         answer, _, _ = await self._ask(subject, payload, headers, patience)
         return Ack(answer["stream"], answer["seq"], answer.get("duplicate", False))
 
     async def publish_once(self, subject: str, payload: bytes, headers: Mapping[str, str]) -> Ack:
-        """Like ``publish``, in one attempt."""
+        """Do the same as ``publish``, but in a single attempt."""
         answer = _checked(await self.request(subject, payload, headers, MAX_ANSWER))
         return Ack(answer["stream"], answer["seq"], answer.get("duplicate", False))
 
@@ -236,9 +237,9 @@ class NatsLink:
         headers: Mapping[str, str] = MappingProxyType({}),
         timeout: float = ANSWER,  # noqa: ASYNC109 — nats-py's own parameter
     ) -> Msg:
-        """Send one request, once, and return its response.
+        """Send a request once, and return its response.
 
-        Raises ``Unavailable`` if none arrives.
+        Raises ``Unavailable`` if no response arrives, and ``Refused`` if the request is too large.
         """
         if not self.connected:
             raise Unavailable("no NATS server of the cluster can be reached")
@@ -318,7 +319,7 @@ class NatsLink:
             callback()
 
     async def _ended(self) -> None:
-        """Reconnect, because nats-py stops permanently after an error of a server."""
+        """Reconnect, because nats-py stops permanently after a server error."""
         self._up.clear()
         if not self._closing:
             self._again = asyncio.create_task(self._begin_again())
@@ -367,7 +368,7 @@ class NatsLink:
                 _log.exception("look_failed", stream=stream)
 
     async def _stay_with_the_quorum(self) -> None:
-        """Leave a server that has long been without the quorum, if there is another one."""
+        """Leave a server that has long been without the quorum, if there are other servers."""
         now = asyncio.get_running_loop().time()
         if self.quorum:
             self._quorum_at, self._elsewhere = now, ELSEWHERE
@@ -380,14 +381,14 @@ class NatsLink:
 
 
 def reached(info: Mapping[str, Any]) -> bool:
-    """Whether a stream, by its ``STREAM.INFO``, has a leader that reaches most of its replicas."""
+    """Return whether the stream in this ``STREAM.INFO`` has a leader that reaches most replicas."""
     cluster = info.get("cluster") or {}
     replicas = cluster.get("replicas") or []
     return bool(cluster.get("leader")) and 2 * (1 + len(heard(info))) > 1 + len(replicas)
 
 
 def heard(info: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The replicas from which the leader has heard recently."""
+    """Return the replicas from which the leader has heard recently."""
     replicas = (info.get("cluster") or {}).get("replicas") or []
     return [one for one in replicas if not one.get("offline") and one.get("active", 0) < SILENT_NS]
 
@@ -401,7 +402,7 @@ def _checked(answer: Msg) -> dict[str, Any]:
     if code in NO_ROOM_CODES:
         raise NoRoom(f"the NATS servers have no room left: {message} ({code})")
     if error.get("code") in PASSING or code in OFFLINE:
-        raise Unavailable(f"JetStream cannot do it now: {message} ({code})")
+        raise Unavailable(f"JetStream cannot do this now: {message} ({code})")
     raise Refused(code, message)
 
 

@@ -1,8 +1,8 @@
-"""The form of a log entry in JetStream: its stream, subject and headers.
+"""Log entries as JetStream messages: their streams, subjects and headers.
 
-One node publishes a message for one client: the lines of a batch, or a site. The message does not
-have the entry's number or its duplicates. Every node derives them from the message's position in
-its stream.
+Each message is published by one node for one client. It contains the lines of a batch, or a site.
+It does not contain the entry's number, or say which events are duplicates. Every node derives both
+from the message's position in its stream.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = [
 MessageKind = Literal["events", "site"]
 
 KIND = "Floorcast-Kind"
-ID = "Nats-Msg-Id"  # JetStream's own: within its window, it stores each id once
+ID = "Nats-Msg-Id"  # JetStream's own: within the duplicate window, it stores each id once
 TIME = "Floorcast-Time"  # ticks: the time of publishing, on the cluster's clock
 MAX_HEADER_BYTES = 512
 MAX_CLOCK_ERROR = 60 * TICKS_PER_SECOND  # maximum difference between the leader's time and ``TIME``
@@ -44,26 +44,26 @@ DIGEST_BYTES = 16
 
 
 def stream_name(number: int) -> str:
-    """The name of the stream in JetStream."""
+    """Return the name of a stream in JetStream."""
     return f"FLOORCAST_{number}"
 
 
 def stream_of(client: int, streams: int) -> int:
-    """The stream of a client, the same in every process and release."""
+    """Return the number of a client's stream, which is the same in every process and release."""
     return crc32(str(client).encode()) % streams
 
 
 def subject(client: int, streams: int) -> str:
-    """The subject of a client's messages."""
+    """Return the subject of a client's messages."""
     return f"floorcast.log.{stream_of(client, streams)}.{client}"
 
 
 def recorded_at(headers: Mapping[str, str], at: int) -> int:
-    """Return the log's time for a message that its stream stored ``at``, both in ticks.
+    """Return the tick that the log records for a message that its stream stored at tick ``at``.
 
-    It is the stream's time, from its leader's clock. If that is far from the time of the publishing
-    node, which knew all servers' clocks, the leader's clock was wrong. Every node decides this in
-    the same way.
+    Normally this is ``at``, from the clock of the stream's leader. The publishing node knew the
+    clocks of all servers. If its time is far from ``at``, the leader's clock was wrong, and the
+    node's time is used instead. Every node decides this in the same way.
     """
     try:
         published = int(headers.get(TIME, at))
@@ -73,7 +73,7 @@ def recorded_at(headers: Mapping[str, str], at: int) -> int:
 
 
 def digest(subject: str, headers: Mapping[str, str], payload: bytes) -> bytes:
-    """A digest that distinguishes a message from any other with its sequence number."""
+    """Return a digest that distinguishes a message from others with the same sequence number."""
     found = blake2b(digest_size=DIGEST_BYTES)
     for part in (subject, headers.get(ID, ""), headers.get(KIND, "")):
         found.update(part.encode() + b"\0")
@@ -82,17 +82,17 @@ def digest(subject: str, headers: Mapping[str, str], payload: bytes) -> bytes:
 
 
 def other(kind: str, payload: bytes) -> bytes:
-    """The stored form of a message of an unknown kind."""
+    """Return the stored form of a message of an unknown kind."""
     return kind.encode() + b"\n" + payload
 
 
 def subjects(number: int) -> str:
-    """All subjects of a stream."""
+    """Return the pattern for all subjects of a stream."""
     return f"floorcast.log.{number}.*"
 
 
 class Piece(NamedTuple):
-    """A part of a batch that fits into a message; ``start`` is the index of its first event."""
+    """A part of a batch that fits into one message. ``start`` is the index of its first event."""
 
     start: int
     batch: Batch

@@ -46,7 +46,7 @@ from floorcast.model.token import TICKS_PER_MS, Now
 
 __all__ = ["Share", "join"]
 
-RETRY_SECONDS = 1.0  # until a cluster that is not available is tried again
+RETRY_SECONDS = 1.0  # before an unavailable cluster is tried again
 
 T = TypeVar("T")
 
@@ -54,7 +54,7 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class Share:
-    """A node's parts of a cluster."""
+    """A node's parts of a cluster: its link, its copy of the log, and the key-value store."""
 
     def __init__(
         self,
@@ -72,12 +72,15 @@ class Share:
         self._ready = False
 
     async def catch_up(self) -> None:
-        """Start to follow the log. Returns once this node has all that the cluster had then."""
+        """Start following the log.
+
+        Returns when this node has everything that the log had at the start.
+        """
         await _patiently(self.log.start)
         self._ready = True
 
     def following(self) -> list[Following]:
-        """This node's position in each stream."""
+        """Return this node's position in each stream."""
         now = self.link.clock()
         return [
             Following(
@@ -91,13 +94,13 @@ class Share:
         ]
 
     def state(self) -> ClusterState:
-        """The state of this node, for the metrics."""
+        """Return the state of this node, for the metrics."""
         lags = [Lag(one.stream, one.lag, one.behind_ms / 1000) for one in self.following()]
         link = self.link
         return ClusterState(link.connected, link.quorum, lags, link.leaders, _size(self._folder))
 
     def peer(self, peer_id: str) -> Peer:
-        """The state of this node, for the others."""
+        """Return the state of this node, for the other nodes."""
         follows = self.log.follows
         return Peer(
             id=peer_id,
@@ -121,9 +124,9 @@ def _size(folder: Path) -> int:
 
 
 async def join(stack: AsyncExitStack, settings: Settings, now: Now, observe: Observe) -> Share:
-    """Connect, and open the node's parts of the cluster. Waits for as long as necessary.
+    """Connect to the cluster, and open the node's parts of it. Waits as long as necessary.
 
-    Raises SettingError if the cluster, or the folder for its log, cannot be used.
+    Raises SettingError if the cluster or the data folder cannot be used.
     """
     folder = stack.enter_context(DataFolder(settings.data))
     name = settings.node or socket.gethostname()
@@ -170,9 +173,10 @@ async def _warn(link: NatsLink, own_id: str, name: str) -> None:
 
 
 async def _streams(link: NatsLink, settings: Settings, kept: str) -> LogStreams:
-    """The log's streams, created if there is no log yet. ``kept`` is the folder's log.
+    """Return the log's streams, creating them if there is no log yet.
 
-    Raises SettingError if there was one, and the cluster has lost a part of it.
+    ``kept`` is the identity of the folder's log. Raises SettingError if the cluster has lost a part
+    of its log.
     """
     store, first = await find(link, KV_STREAM), await find(link, stream_name(0))
     if store is None:
@@ -205,7 +209,7 @@ async def _streams(link: NatsLink, settings: Settings, kept: str) -> LogStreams:
 
 
 async def _patiently(what: Callable[[], Awaitable[T]]) -> T:
-    """Retry until the cluster is available, because a node may start before its cluster."""
+    """Repeat ``what`` until the cluster is available. A node may start before its cluster."""
     while True:
         try:
             return await what()

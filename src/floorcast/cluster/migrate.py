@@ -1,8 +1,8 @@
-"""Moving from an embedded data folder to a cluster, and back, without losing an event or a token.
+"""Moves an embedded data folder into a cluster and back, without losing events or tokens.
 
-The folder becomes that of the first node, with all of its entries. The cluster's streams begin
-after it, so the other nodes copy that node. Shared data (the site, users, keys, sessions) moves to
-the cluster's key-value store, and back.
+The folder becomes the first node's folder and keeps all of its entries. The cluster's streams begin
+after these entries, so the other nodes copy the first node. The shared data (site, users, keys and
+sessions) moves into the cluster's key-value store, and back.
 """
 
 from __future__ import annotations
@@ -45,23 +45,23 @@ __all__ = [
     "open_folder",
 ]
 
-IMPORTED = ("cluster", "imported")  # the newest entries of the folder at the import
-KEYS_PER_WRITE = 250  # written in one go
-FIRST_SEQUENCE = 2  # of an imported log, so that a node that has nothing needs a copy
+IMPORTED = ("cluster", "imported")  # the folder's newest entries at the time of the import
+KEYS_PER_WRITE = 250  # in one write
+FIRST_SEQUENCE = 2  # of an imported log; not 1, so that an empty node needs a copy
 
 
 class Moved(NamedTuple):
-    """The numbers of moved keys and of the log's streams."""
+    """The number of moved keys, and the number of the log's streams."""
 
     keys: int
     streams: int
 
 
 async def import_folder(settings: Settings) -> Moved:
-    """Convert the embedded folder into the first node's of a new cluster.
+    """Convert the embedded folder into the folder of a new cluster's first node.
 
-    Can be repeated after an interruption. Raises SettingError if the folder is in use or not an
-    embedded one, or the cluster already has another log or site.
+    The import can be repeated after an interruption. Raises SettingError if the folder is in use or
+    is not an embedded one, or if the cluster already has another log or site.
     """
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(open_folder(settings))
@@ -89,7 +89,7 @@ async def import_folder(settings: Settings) -> Moved:
 async def export_cluster(settings: Settings) -> Moved:
     """Convert the folder of a stopped node into an embedded one, including the nodes' shared data.
 
-    Raises SettingError if a node is running, or the folder lacks a part of the log.
+    Raises SettingError if a node is running, or if the folder lacks a part of the log.
     """
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(open_folder(settings))
@@ -105,8 +105,8 @@ async def export_cluster(settings: Settings) -> Moved:
             if missing > 0:
                 raise SettingError(
                     f"data: {missing:,} messages of {name} are not in"
-                    f" {folder.path}: start this node until it is ready, with no source sending,"
-                    " or take another node's folder"
+                    f" {folder.path}: let this node run until it is ready, while no source sends"
+                    " events, or use another node's folder"
                 )
         shared = await JetStreamKeyValueStore.open(link, settings.replicas, make=False)
         stack.push_async_callback(shared.close)
@@ -128,7 +128,7 @@ async def _make_kv(link: NatsLink, replicas: int, identity: str) -> None:
 
 
 async def _claim(shared: KeyValueStore, heads: bytes) -> None:
-    """Claim the cluster for this state of the folder, because diverged copies would not agree."""
+    """Record the imported state of the folder, so that no other state of it can be imported."""
     if shared.get(*IMPORTED) == heads:
         return
     if shared.get(*IMPORTED) is not None:
@@ -139,7 +139,7 @@ async def _claim(shared: KeyValueStore, heads: bytes) -> None:
 
 
 def open_folder(settings: Settings) -> DataFolder:
-    """The folder of the settings, for this process alone. Raises SettingError."""
+    """Lock and return the data folder of the settings. Raises SettingError."""
     if settings.log == "embedded":
         raise SettingError("log: name the cluster with --log nats://HOST,HOST,…")
     if settings.data == IN_MEMORY or not settings.data.exists():
@@ -154,7 +154,7 @@ async def _link(stack: AsyncExitStack, settings: Settings) -> NatsLink:
 
 
 async def _ends(link: NatsLink, follows: Follows) -> Mapping[str, int]:
-    """The newest message of each stream."""
+    """Return the number of each stream's newest message."""
     ends: dict[str, int] = {}
     for name in follows.streams:
         info = await find(link, name)
@@ -182,7 +182,7 @@ async def _check_whole(link: NatsLink, folder: Path, copy: FolderContents) -> No
 
 
 async def _copy(source: KeyValueStore, target: KeyValueStore) -> int:
-    """Make the target's buckets equal to the source's; returns the number of keys."""
+    """Make the target's buckets equal to the source's, and return the number of keys."""
     keys = 0
     for bucket in BUCKETS:
         wanted, there = source.items(bucket), target.items(bucket)

@@ -1,7 +1,7 @@
 """``floorcast cluster config``: a configuration for each NATS server of a new cluster.
 
-Servers authenticate each other by a password and by certificates, floorcast has a separate account
-with only the permissions that it needs, and each message is flushed before it is acknowledged.
+The servers authenticate each other with a password and certificates. floorcast has its own account,
+with only the permissions that it needs. Each message is flushed before it is acknowledged.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ system_account: SYS
 
 
 class Secrets(NamedTuple):
-    """The passwords of a cluster: for its servers, floorcast, and the administrator."""
+    """A cluster's passwords: for its servers, for floorcast, and for the administrator."""
 
     route: str
     floorcast: str
@@ -71,7 +71,7 @@ class Secrets(NamedTuple):
 
 
 class Ports(NamedTuple):
-    """The ports of a server."""
+    """A server's ports."""
 
     clients: int = 4222
     routes: int = 6222
@@ -79,7 +79,7 @@ class Ports(NamedTuple):
 
 
 class ServerLayout(NamedTuple):
-    """The addresses of a server, and the folders of its messages and certificates.
+    """A server's addresses, its folders for messages and certificates, and its storage limit.
 
     Other servers and nodes connect to ``host``, which defaults to the server's name.
     """
@@ -92,7 +92,7 @@ class ServerLayout(NamedTuple):
 
 
 def new_secrets() -> Secrets:
-    """Random passwords."""
+    """Return random passwords."""
     return Secrets(*(secrets.token_urlsafe(24) for _ in Secrets._fields))
 
 
@@ -103,7 +103,10 @@ def nats_config(
     ports: Ports | None = None,
     layout: ServerLayout | None = None,
 ) -> str:
-    """The configuration of server ``name``; ``servers`` are all hosts with their route ports."""
+    """Return the configuration of the server ``name``.
+
+    ``servers`` contains the hosts of all servers and their route ports.
+    """
     lines = [f"    nats-route://route:{passwords.route}@{host}:{port}" for host, port in servers]
     layout = layout or ServerLayout()
     return TEMPLATE.format(

@@ -16,11 +16,12 @@ PORTS: Final = ("monitor", "routes")
 
 
 class Login(NamedTuple):
-    """The credentials of a node. Absent members are None.
+    """A node's credentials for the NATS servers. Members that are not set are None.
 
-    ``credentials`` is a file with a user's JWT and seed, ``nkey`` a file with a seed. ``ca`` is a
-    file of authorities that sign the servers' certificates, ``cert`` and ``key`` are this node's.
-    ``monitor`` and ``routes`` are the servers' ports at which their configuration can be checked.
+    ``credentials`` is the path of a file with a user's JWT and seed, and ``nkey`` the path of a
+    file with a seed. ``ca`` is a file with the authorities that sign the servers' certificates.
+    ``cert`` and ``key`` are the files of this node's own certificate. The servers' configuration
+    can be checked at their ports ``monitor`` and ``routes``.
     """
 
     user: str | None = None
@@ -36,9 +37,10 @@ class Login(NamedTuple):
 
 
 def read_url(url: str) -> tuple[list[str], Login]:
-    """Return the servers, each with its scheme, and the login before the first one.
+    """Return the servers, each with its scheme, and the login.
 
-    Raises SettingError for an invalid port or an unknown option.
+    The user and password precede the first host. Other credentials come from the options. Raises
+    SettingError for an invalid port or an unknown option.
     """
     address, _, query = url.partition("?")
     scheme, _, rest = address.partition("://")
@@ -62,7 +64,7 @@ def shown(server: str) -> str:
 
 
 def connect_options(servers: list[str], login: Login) -> dict[str, Any]:
-    """The login options for nats-py. Raises SettingError if a file cannot be used."""
+    """Return the login options for nats-py. Raises SettingError if a file cannot be used."""
     options: dict[str, Any] = {
         "user": login.user,
         "password": login.password,

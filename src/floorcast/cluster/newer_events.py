@@ -1,7 +1,8 @@
-"""Notes events of a newer release that this release cannot read.
+"""Records events of a newer release that this release cannot read.
 
-The log stores such events unchanged; feeds and figures skip them. The note has an example of each
-type. A release that can read one of the examples rebuilds the projections from the log.
+The log stores these events unchanged, but feeds and figures skip them. A file in the data folder
+keeps an example of each type. When a release that can read one of the examples starts, it rebuilds
+the projections from the log.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class NewerEvents:
-    """The note of one folder. Writing it may wait for the disk, once for every new type."""
+    """The examples of one folder. Noting a new type may wait for the disk."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE_NAME
@@ -36,7 +37,7 @@ class NewerEvents:
         self._types = {_type_of(example) for example in self._examples}
 
     def note(self, lines: Iterable[bytes], events: Iterable[LoggedEvent]) -> None:
-        """Keep an example of each unreadable type. Raises nothing."""
+        """Keep an example of each type that cannot be read. Never raises."""
         new = False
         for line, event in zip(lines, events, strict=True):
             if not isinstance(event, UnknownEvent) or len(self._examples) >= MAX_EXAMPLES:
@@ -54,7 +55,10 @@ class NewerEvents:
 
 
 def read_again(folder: Path) -> bool:
-    """Rebuild the projections if this release can read events that an older one could not."""
+    """Delete the projections if this release can read events that an older one could not.
+
+    The server then rebuilds them from the log. Returns whether they were deleted.
+    """
     path = folder / FILE_NAME
     examples = _examples(path)
     readable = [event for example in examples for event in read_lines(example)]
@@ -74,7 +78,7 @@ def _examples(path: Path) -> list[bytes]:
 
 
 def _type_of(line: bytes) -> str:
-    """The event's type, with its eventType if there is one; empty for invalid data."""
+    """Return the event's type and, if it has one, its eventType; "" for invalid data."""
     try:
         found = msgspec.json.decode(line)
         data = found.get("data") or {}

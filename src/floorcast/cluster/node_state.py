@@ -9,7 +9,7 @@ __all__ = ["ClusterState", "Lag"]
 
 
 class Lag(NamedTuple):
-    """The messages of a stream that a node lacks, and the seconds since it has lacked any."""
+    """The number of messages of a stream that a node lacks, and for how long it has been behind."""
 
     stream: str
     messages: int
@@ -17,7 +17,10 @@ class Lag(NamedTuple):
 
 
 class ClusterState(NamedTuple):
-    """The state of a node; ``leaders`` are NATS servers by stream, "" if none."""
+    """A node's view of its cluster.
+
+    ``leaders`` maps each stream to the NATS server that leads it, or to "" if it has no leader.
+    """
 
     connected: bool
     quorum: bool

@@ -1,8 +1,8 @@
-"""Reading a JetStream stream in order, until a message may be missing.
+"""Reads a JetStream stream in order, until a message may be missing.
 
-The consumer is in the memory of one server and uses no acknowledgements; only the reader knows its
-position. Anything that may have lost a message (a gap, silence, a lost consumer) ends the reading
-with Unavailable, and the reader starts again after its last message.
+The consumer exists in the memory of one server and uses no acknowledgments, so only the reader
+knows its position. If a message may have been lost (because of a gap, silence or a lost consumer),
+reading ends with Unavailable, and the reader starts again after its last message.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["Delivery", "Message", "OrderedConsumer"]
 PULL_MESSAGES: Final = 64  # requested at a time
 PULL_NS: Final = 2_500_000_000  # for which a request waits for messages
 HEARTBEAT_NS: Final = 500_000_000  # between two heartbeats without messages
-MAX_SILENCE_SECONDS: Final = 3.0  # without any, after which the consumer is taken for dead
+MAX_SILENCE_SECONDS: Final = 3.0  # without any response before the consumer counts as lost
 UNUSED_NS: Final = 30_000_000_000  # after which the server removes an unused consumer
 PLACEMENTS: Final = 6  # attempts to create the consumer on a server that is not avoided
 
@@ -38,9 +38,10 @@ ASK_AGAIN: Final = frozenset({"404", "408"})  # the request ended with fewer mes
 
 
 class Message(NamedTuple):
-    """A message of a stream: its sequence number, and the time in ticks at which it was stored.
+    """A message of a stream.
 
-    ``pending`` is the number of messages after it on the consumer's server.
+    ``seq`` is its sequence number, and ``at`` is the time in ticks at which it was stored.
+    ``pending`` is the number of later messages on the consumer's server.
     """
 
     subject: str
@@ -52,16 +53,16 @@ class Message(NamedTuple):
 
 
 class Delivery(NamedTuple):
-    """Messages that arrived together, or None if the server has had no more for a while."""
+    """Messages that arrived together, or an empty list if there were no more for a while."""
 
     messages: list[Message]
 
 
 class OrderedConsumer:
-    """One consumer of ``stream``, which delivers the messages selected by ``config``.
+    """A consumer of ``stream``, which delivers the messages selected by ``config``.
 
-    ``server`` is the NATS server of the consumer. Servers in ``avoid`` are used only if there is no
-    other.
+    ``server`` is the NATS server that runs the consumer. Servers in ``avoid`` are used only if
+    there is no other.
     """
 
     def __init__(
@@ -102,7 +103,10 @@ class OrderedConsumer:
             await self._delete()
 
     async def deliveries(self) -> AsyncGenerator[Delivery]:
-        """The stored messages, then new ones. Raises Unavailable if a message may be missing."""
+        """Yield the stored messages, then new ones.
+
+        Raises Unavailable if a message may be missing.
+        """
         left = received = 0
         try:
             while True:
@@ -157,11 +161,12 @@ class OrderedConsumer:
             raise Unavailable(f"the consumer of {self._stream} is silent") from error
 
     def _read(self, answer: Msg, due: int) -> Message:
-        """A message, which must be number ``due`` of the consumer's messages.
+        """Read a message, which must be number ``due`` of the consumer's messages.
 
-        JetStream reports the numbers in the reply subject: ``$JS.ACK.<domain>.<account>.
-        <stream>.<consumer>.<deliveries>.<seq>.<number>.<ns>.<pending>``, without the domain and the
-        account if there are none.
+        JetStream reports the numbers in the reply subject:
+        ``$JS.ACK.<domain>.<account>.
+        <stream>.<consumer>.<deliveries>.<seq>.<number>.<ns>.<pending>``. If there are
+        no domain and account, both are left out.
         """
         parts = answer.reply.split(".")
         seq, number, stamp, pending = map(int, parts[5:9] if len(parts) == 9 else parts[7:11])

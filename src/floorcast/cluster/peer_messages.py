@@ -23,10 +23,10 @@ PEERS: Final = "floorcast.peers"
 
 
 class Following(Struct):
-    """A node's position in a stream: message ``seq`` of one of its generations.
+    """A node's position in a stream: message ``seq`` of one generation of the stream.
 
-    ``lag`` is the number of messages that the node lacks, and ``behind_ms`` how long it has lacked
-    any.
+    ``lag`` is the number of messages that the node lacks, and ``behind_ms`` is how long it has been
+    behind.
     """
 
     stream: str
@@ -37,9 +37,10 @@ class Following(Struct):
 
 
 class Peer(Struct):
-    """A node's report about itself. ``id`` is new with every start. ``clients`` is empty for all.
+    """A node's report about itself.
 
-    ``halted`` is the reason if the node has stopped following the cluster.
+    ``id`` changes with every start. ``clients`` is empty if the node has all clients. If the node
+    has stopped following the cluster, ``halted`` is the reason.
     """
 
     id: str
@@ -54,9 +55,10 @@ class Peer(Struct):
 
 
 class Offer(Struct):
-    """A copy of a node's data: the sizes of its files in bytes, None while it is being made.
+    """A response to a request for a copy of a node's data.
 
-    ``error`` is the reason if it cannot be made.
+    ``files`` contains the sizes of the copy's files in bytes, and is None until the copy is
+    complete. If the copy cannot be made, ``error`` is the reason.
     """
 
     files: dict[str, int] | None = None
@@ -64,7 +66,7 @@ class Offer(Struct):
 
 
 class Wanted(Struct):
-    """A request for a piece of a copy's file."""
+    """A request for a piece of one of the copy's files."""
 
     file: str
     offset: int
@@ -81,8 +83,8 @@ class EntryWanted(Struct):
 class EntryPart(Struct):
     """An entry with the requested piece of its payload.
 
-    ``size`` and ``checksum`` are of the whole payload, the latter with ``recorded_at`` and
-    ``count``.
+    ``size`` is the size of the whole payload. ``checksum`` covers the whole payload,
+    ``recorded_at`` and ``count``.
     """
 
     recorded_at: int
@@ -94,5 +96,5 @@ class EntryPart(Struct):
 
 
 def subject_of(peer: str, what: str) -> str:
-    """The subject of one kind of request to a node."""
+    """Return the subject for one kind of request to a node."""
     return f"{PEERS}.{peer}.{what}"

@@ -1,6 +1,6 @@
-"""Requests between the nodes of a cluster: for their state, and for a copy of their data.
+"""Requests between a cluster's nodes: for their state, a copy of their data, or an entry.
 
-They go over NATS, so a node does not need the addresses of other nodes.
+The requests go over NATS, so a node does not need the addresses of other nodes.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from floorcast.sqlite.checksums import checksum
 __all__ = ["PeerServer", "ask_peers"]
 
 ANSWERS: Final = 1.0  # seconds to wait for the nodes' responses
-NO_RESPONDERS: Final = "503"  # the response of NATS without a subscriber
+NO_RESPONDERS: Final = "503"  # NATS's response if there is no subscriber
 PIECE_BYTES: Final = 256 << 10  # of a copy, per response
 UNREAD: Final = 60.0  # seconds after which an unread copy is deleted
 
@@ -50,9 +50,9 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 async def ask_peers(link: NatsLink, seconds: float = ANSWERS) -> list[Peer]:
-    """Return the nodes that respond in time, by name; at once if there are none.
+    """Return the nodes that respond within ``seconds``, sorted by name.
 
-    Raises Unavailable.
+    Returns at once if there are no nodes. Raises Unavailable.
     """
     await link.until_connected()
     client = link.client
@@ -79,10 +79,10 @@ async def ask_peers(link: NatsLink, seconds: float = ANSWERS) -> list[Peer]:
 
 
 class PeerServer:
-    """Answers the other nodes.
+    """Answers requests of other nodes.
 
-    ``tell`` returns the state of this node. ``read`` takes (client, number) and returns the entry
-    of its log, or None if it does not exist.
+    ``tell`` takes this node's id and returns its state. ``read`` takes a client and a number, and
+    returns that entry of the log, or None if it does not exist.
     """
 
     def __init__(
@@ -200,7 +200,7 @@ class PeerServer:
 async def _respond(answer: Answer, message: Msg) -> None:
     try:
         await message.respond(await answer(message))
-    except Unavailable as error:  # no response; the requester asks another node
+    except Unavailable as error:  # respond with nothing, so that the requester asks another node
         _log.info("peer_not_answered", subject=message.subject, why=error.message)
         with suppress(nats.errors.Error):
             await message.respond(b"")

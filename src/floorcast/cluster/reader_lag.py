@@ -1,4 +1,4 @@
-"""A reader's lag behind a stream, according to the stream's leader.
+"""Measures how far a reader lags behind a stream, according to the stream's leader.
 
 A consumer's server may have lost the quorum and still send heartbeats, so only the leader's
 response is reliable.
@@ -11,25 +11,28 @@ from typing import Final
 
 __all__ = ["ReaderLag"]
 
-MAX_TARGETS: Final = 600  # checks that wait for the reader to catch up
+MAX_TARGETS: Final = 600  # checks that the reader has not caught up with yet
 
 
 class ReaderLag:
-    """Everything stored up to ``through`` (ticks) has been read.
+    """The state of a reader, which has read everything stored up to tick ``through``.
 
-    ``newest`` is the leader's last message. ``standing`` counts consecutive checks at which the
-    leader had more and nothing had arrived since the previous check.
+    ``newest`` is the number of the leader's last message. ``standing`` counts consecutive checks in
+    which the leader had more messages but none had arrived since the check before.
     """
 
     def __init__(self) -> None:
         self.through = 0
         self.newest = 0
         self.standing = 0
-        self._targets: deque[tuple[int, int]] = deque()  # a last message, and its time
+        self._targets: deque[tuple[int, int]] = deque()  # a last message, and when it was seen
         self._received = -1
 
     def looked(self, newest: int, asked: int, received: int) -> None:
-        """Note the leader's last message ``newest`` at ``asked``; ``received`` has arrived."""
+        """Note that ``newest`` was the leader's last message at tick ``asked``.
+
+        ``received`` is the last message that has arrived.
+        """
         self.newest = newest
         if len(self._targets) < MAX_TARGETS:
             self._targets.append((newest, asked))
@@ -43,5 +46,5 @@ class ReaderLag:
             self.through = max(self.through, self._targets.popleft()[1])
 
     def began(self) -> None:
-        """Note that a new consumer reads from now on."""
+        """Note that a new consumer has started reading."""
         self.standing = 0

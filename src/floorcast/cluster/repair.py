@@ -1,12 +1,13 @@
-"""``floorcast cluster repair``: restores what the streams of a cluster have lost.
+"""``floorcast cluster repair``: restores what a cluster's streams have lost.
 
 A folder that is ahead of the streams becomes the reference. Lost streams are created again. Each
-damaged stream gets a new generation, and the folder continues from the messages stored after the
-loss. The other nodes see the new generation and copy the reference. Messages that the damaged
-streams stored after the loss are kept: the reference follows them, and duplicates count once.
+damaged stream gets a new generation, and the folder continues from the messages that were stored
+after the loss. The other nodes see the new generation and copy the reference. Messages that the
+damaged streams stored after the loss are kept: the reference follows them, and drops duplicate
+events.
 
 A folder of an older generation can have entries that the reference did not have. Its entries since
-the loss are published again, and those that the cluster already has count once.
+the loss are published again, and the log drops events that it already has.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ READ_ENTRIES: Final = 64
 
 
 class Repaired(NamedTuple):
-    """The result: recreated or new streams, and the numbers of keys and events."""
+    """The result of a repair: the repaired streams, and the numbers of restored keys and events."""
 
     streams: list[str]
     keys: int
@@ -77,8 +78,8 @@ class _Plan(Struct):
 async def repair(settings: Settings) -> Repaired:
     """Restore data that the folder has and the cluster lacks.
 
-    It can be repeated after an interruption. Raises SettingError if the folder is in use or is not
-    a complete copy of this cluster's log, or if another node that responds has more.
+    A repair can be repeated after an interruption. Raises SettingError if the folder is in use or
+    is not a complete copy of this cluster's log, or if another node that responds has more.
     """
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(open_folder(settings)).path
@@ -113,7 +114,7 @@ def _check_identity(states: Mapping[str, StreamState | None], copy: FolderConten
 
 
 def _newer(states: Mapping[str, StreamState | None], copy: FolderContents) -> list[StreamState]:
-    """The streams that were repaired from another folder since this one followed them."""
+    """Return the streams that were repaired from another folder after this one followed them."""
     return [
         state
         for name, state in states.items()
@@ -167,7 +168,10 @@ async def _plan(
 
 
 async def _loss(link: NatsLink, state: StreamState, position: StreamPosition) -> int:
-    """The last message before those stored after the loss, which are newer than the folder."""
+    """Return the last message before those that the stream stored after the loss.
+
+    The messages after the loss are newer than the folder.
+    """
     after = datetime.fromtimestamp((position.recorded_at - CLOCK_SLACK) / TICKS_PER_SECOND, UTC)
     start = after.strftime("%Y-%m-%dT%H:%M:%SZ")
     consumer = OrderedConsumer(
@@ -216,7 +220,7 @@ async def _carry_out(
 async def _give_back(
     link: NatsLink, folder: Path, copy: FolderContents, newer: list[StreamState]
 ) -> int:
-    """Publish the folder's entries since the loss again. Returns the number of their events."""
+    """Publish the folder's entries since the loss again, and return the number of their events."""
     streams = {state.name: state for state in newer}
     count, events = len(copy.follows.streams), 0
     for entry in _entries(folder):

@@ -1,8 +1,8 @@
-"""A node's copy of the cluster's key-value store on disk: ``shared.db``.
+"""``shared.db``: a node's copy of the cluster's key-value store on disk.
 
-The store is in JetStream, and a running node reads its copy in memory. The file is a second copy,
-slightly older: ``floorcast cluster repair`` restores lost keys from it, and a starting node uses it
-to detect that the stream has lost keys.
+The store itself is in JetStream, and a running node reads from its copy in memory. The file is a
+second, slightly older copy. ``floorcast cluster repair`` restores lost keys from it, and a starting
+node uses it to detect that the stream has lost keys.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ __all__ = ["BUCKETS", "SavedStore", "check_store"]
 FILE_NAME: Final = "shared.db"
 POSITION: Final = ("saved-position", "position")
 BUCKETS: Final = (DECLARED, BY_HAND, FILE.bucket, sessions.BUCKET, token_secret.BUCKET)
-"""The buckets that move with an installation: site, users and keys, sessions, tokens' secret."""
+"""The buckets that move with an installation: site, users and keys, sessions, token secret."""
 
 SAVE_SECONDS: Final = 1.0  # between two writes
-GROUP_ITEMS: Final = 1000  # even: a value and its message are written together
-STATES: Final = "message."  # prefix of the bucket with the messages of a bucket's keys
-KEEP_DELETED: Final = 28 * 3600 * TICKS_PER_SECOND  # that a deletion is remembered
+GROUP_ITEMS: Final = 1000  # even, so that a value and its message are written together
+STATES: Final = "message."  # prefix of the bucket that has the messages of a bucket's keys
+KEEP_DELETED: Final = 28 * 3600 * TICKS_PER_SECOND  # for which a deletion is remembered
 
 _log = structlog.stdlib.get_logger(__name__)
 
 
 class _State(Struct):
-    """The message that gave a key its value: number, time, and number of parts before it."""
+    """The message that gave a key its value: its number, its time, and the number of parts."""
 
     seq: int
     parts: int
@@ -53,7 +53,7 @@ class _State(Struct):
 
 
 class SavedStore:
-    """The file of one folder. Raises SettingError if it cannot be opened."""
+    """The ``shared.db`` of one folder. Raises SettingError if it cannot be opened."""
 
     def __init__(self, folder: Path) -> None:
         self._file = SqliteKeyValueStore(folder / FILE_NAME)
@@ -69,7 +69,7 @@ class SavedStore:
         return None if raw is None else msgspec.json.decode(raw, type=SavedPosition)
 
     def known(self) -> Known | None:
-        """The stored values of the keys; None if there are none. Raises Unavailable."""
+        """Return the stored values of the keys, or None if there are none. Raises Unavailable."""
         position = self.position
         if position is None:
             return None
@@ -82,11 +82,11 @@ class SavedStore:
         return Known(found, position.at)
 
     def buckets(self, names: tuple[str, ...]) -> Mapping[str, Mapping[str, bytes]]:
-        """The contents of these buckets. Raises Unavailable."""
+        """Return the contents of these buckets. Raises Unavailable."""
         return {name: self._file.items(name) for name in names}
 
     async def follow(self, kv: JetStreamKeyValueStore) -> None:
-        """Make the file equal to ``kv`` and keep it equal until it is closed."""
+        """Make the file equal to ``kv``, and keep it equal until this store is closed."""
         self._kv = kv
         kv.on_change(self._note)
         for bucket in {*kv.buckets(), *BUCKETS}:
@@ -128,7 +128,7 @@ class SavedStore:
             self._failed = True
 
     def _items(self, bucket: str, key: str) -> list[Item]:
-        """The stored form of a key: its value and its message."""
+        """Return what is stored for a key: its value and its message."""
         assert self._kv is not None
         held = self._kv.held(bucket, key)
         items = [] if self._file.get(bucket, key) == held.value else [Item(bucket, key, held.value)]
@@ -142,9 +142,9 @@ class SavedStore:
 
 
 async def check_store(link: NatsLink, known: SavedPosition | None, identity: str) -> bool:
-    """Whether a folder's keys have the current generation of the cluster's store.
+    """Return whether a folder's keys have the current generation of the cluster's store.
 
-    Raises SettingError if the store has lost keys that the folder knows, and Unavailable if the
+    Raises SettingError if the store has lost keys that the folder has, and Unavailable if the
     cluster does not respond.
     """
     info = await find(link, KV_STREAM)

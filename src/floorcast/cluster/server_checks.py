@@ -1,7 +1,7 @@
-"""Checks the configuration of the NATS servers: flushing, and authentication of other servers.
+"""Checks whether the NATS servers flush each message and authenticate other servers.
 
-A NATS server reports its settings on its monitoring port, and requests a login on its cluster port.
-If a port cannot be reached, nothing is reported.
+A NATS server reports its settings on its monitoring port, and says on its cluster port whether it
+requires a login. If a port cannot be reached, no problem is reported.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from floorcast.cluster.nats_url import Login
 
 __all__ = ["check_servers"]
 
-CHECK_TIMEOUT_SECONDS: Final = 1.0  # seconds for an answer
+CHECK_TIMEOUT_SECONDS: Final = 1.0  # seconds to wait for a response
 MAX_MONITORING_BYTES: Final = 1 << 20
 LOCAL: Final = "127.0.0.1"
 
 
 async def check_servers(servers: Iterable[str], login: Login) -> list[str]:
-    """The problems of the servers' configuration, one sentence each."""
+    """Return the problems in the servers' configuration, as one sentence each."""
     hosts = sorted({urlsplit(server).hostname or LOCAL for server in servers})
     found = await asyncio.gather(
         *(_flushing(host, login.monitor) for host in {*hosts, LOCAL}),
@@ -55,7 +55,10 @@ async def _routes(host: str, port: int) -> str:
 
 
 async def _ask(host: str, port: int, request: bytes = b"") -> bytes:
-    """The response of a port: the first line if nothing is sent, or else all of it; or empty."""
+    """Send ``request`` to a port and return the response, or b"" if none arrives.
+
+    If the request is empty, return the first line that the server sends.
+    """
     writer: asyncio.StreamWriter | None = None
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):

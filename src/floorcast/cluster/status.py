@@ -20,9 +20,9 @@ MAX_BEHIND_MS = 10_000
 
 
 class StreamState(NamedTuple):
-    """One stream. ``leader`` is empty, and the rest 0, while it has no quorum.
+    """The state of one stream. Without a quorum, ``leader`` is empty and the numbers are 0.
 
-    ``in_step`` of its ``replicas`` are up to date, with ``disk_bytes`` each.
+    ``in_step`` of its ``replicas`` are up to date. Each takes ``disk_bytes``.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Overview(NamedTuple):
 async def overview(url: str) -> Overview:
     """Query the cluster at ``url``.
 
-    Raises SettingError if there is no log of floorcast, and Unavailable if no server responds.
+    Raises SettingError if the cluster has no floorcast log, and Unavailable if no server responds.
     """
     async with AsyncExitStack() as stack:
         link = await NatsLink.open(
@@ -58,7 +58,7 @@ async def overview(url: str) -> Overview:
 
 
 def condition(node: Peer) -> str:
-    """A node's state in a word or two."""
+    """Return a node's state in a word or two."""
     if node.halted:
         return "halted"
     return "ready" if node.ready else "catching up"
@@ -95,16 +95,16 @@ def _stream_problems(infos: Mapping[str, Mapping[str, Any] | None]) -> Iterator[
 
 
 async def _infos(link: NatsLink, names: set[str]) -> dict[str, Mapping[str, Any] | None]:
-    """The state of each stream from its leader: None without a quorum; lost streams are absent.
+    """Return each stream's ``STREAM.INFO``: None if it is unavailable, empty if it is lost.
 
-    ``names`` are the streams that nodes report. Raises SettingError if there is no log.
+    ``names`` are the streams that the nodes report. Raises SettingError if there is no log.
     """
     first = await _info(link, stream_name(0))
     count = state_of(first).streams if first else 1
     names = names or set(map(stream_name, range(count)))
     infos = {name: await _info(link, name) for name in [*sorted(names), KV_STREAM]}
     if not any(info is None or info for info in infos.values()):
-        raise SettingError("log: the cluster holds no log of floorcast")
+        raise SettingError("log: the cluster holds no floorcast log")
     return infos
 
 

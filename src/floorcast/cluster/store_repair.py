@@ -1,4 +1,4 @@
-"""Repairs the key-value store of a cluster from a node's copy."""
+"""Repairs a cluster's key-value store from a node's copy."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from floorcast.model.errors import SettingError
 
 __all__ = ["repair_store"]
 
-KEYS_PER_WRITE: Final = 250  # written in one go
+KEYS_PER_WRITE: Final = 250  # in one write
 
 
 async def repair_store(
     link: NatsLink, settings: Settings, folder: Path, copy: FolderContents
 ) -> int:
-    """Restore the keys that the key-value store has lost. Returns their number."""
+    """Restore the keys that the key-value store has lost, and return their number."""
     saved = SavedStore(folder)
     try:
         known, info = saved.position, await find(link, KV_STREAM)
@@ -47,8 +47,8 @@ async def repair_store(
             return 0
         if known is None and state is None:
             raise SettingError(
-                "the cluster has lost its key-value store, and this folder has no copy of it: take "
-                "another node's folder, or apply the site file anew: floorcast site apply FILE"
+                "the cluster has lost its key-value store, and this folder has no copy of it: use "
+                "another node's folder, or apply the site file again: floorcast site apply FILE"
             )
         repaired = {GENERATION: uuid.uuid4().hex, RESTORED: str(link.clock())}
         if state is None:
@@ -68,7 +68,7 @@ async def repair_store(
 async def _has_lost(
     link: NatsLink, settings: Settings, saved: SavedStore, state: StreamState
 ) -> bool:
-    """Whether the store ends before the saved state, or has lost a key and continued."""
+    """Return whether the store ends before the saved position, or has lost a key before it."""
     known = saved.position
     if known is None or state.generation != known.generation:
         return False
@@ -85,7 +85,10 @@ async def _has_lost(
 
 
 async def _restore(kv: JetStreamKeyValueStore, saved: SavedStore, at: int) -> int:
-    """Restore the saved state, except for later writes. Returns the changed keys."""
+    """Restore the saved value of each key that was not written later.
+
+    Returns how many keys changed.
+    """
     items = []
     for bucket, wanted in saved.buckets(BUCKETS).items():
         there = kv.items(bucket)

@@ -1,11 +1,11 @@
-"""Following a stream of the log: message by message into this node's copy.
+"""Follows a stream of the log, and copies it to this node message by message.
 
-Several messages are on their way to the disk at once. If one cannot be stored, all later ones fail
-with it (see ``log/appender.py``), and following restarts at the first. A node trusts a stream only
-while the stream still has what the node has copied. The stream's identity, its last sequence number
-and the message at the node's position are compared when a consumer starts and at every check. A
-node that is ahead of the stream halts, because following it would make the nodes differ
-permanently.
+Several messages are being written to the disk at the same time. If one cannot be stored, all later
+ones fail with it (see ``log/appender.py``), and following restarts at the first failed one. A node
+trusts a stream only while the stream still has what the node has copied. The follower compares the
+stream's identity, its last sequence number and the message at the node's position when a consumer
+starts and at every check. A node that is ahead of the stream halts, because the nodes would differ
+permanently if it followed the stream.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ from floorcast.model.token import TICKS_PER_SECOND
 
 __all__ = ["Copy", "Follower", "FollowerTuning"]
 
-QUIET_TICKS = 6 * TICKS_PER_SECOND  # without a check after which a follower counts as behind
+QUIET_TICKS = 6 * TICKS_PER_SECOND  # without a check before a follower counts as behind
 
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
 class FollowerTuning:
-    """The timing of a follower."""
+    """The timing and limits of a follower."""
 
-    under_way: int = 64  # messages being written into the copy
-    pause: float = 0.2  # seconds until following restarts
-    stall_looks: int = 5  # checks at which the stream has more but nothing arrives
-    confirm: float = 0.5  # seconds until a stream that seems shorter is checked again
-    avoid: float = 60.0  # seconds to avoid a server whose replica stalled
+    under_way: int = 64  # messages that are written into the copy at the same time
+    pause: float = 0.2  # seconds before following restarts
+    stall_looks: int = 5  # consecutive checks without a new message, although the stream has more
+    confirm: float = 0.5  # seconds before a stream that seems shorter is checked again
+    avoid: float = 60.0  # seconds for which a server is avoided after its replica has stalled
 
 
 class Copy(Protocol):
@@ -53,13 +53,14 @@ class Copy(Protocol):
 
     @property
     def epoch(self) -> int:
-        """Grows when something could not be stored."""
+        """A number that grows whenever something cannot be stored."""
         ...
 
     async def take(self, position: StreamPosition, message: Message, epoch: int) -> Durable:
-        """Store a message after those before it. The future is done once it is stored.
+        """Store the next message. The returned future is done when the message is stored.
 
-        Raises Unavailable, also if the epoch has ended, because an earlier message is then missing.
+        Raises Unavailable if the message cannot be stored, or if the epoch has ended, because then
+        an earlier message is missing.
         """
         ...
 
@@ -68,9 +69,10 @@ Durable = asyncio.Future[None]
 
 
 class Follower:
-    """Follows some ``subjects`` of a stream, or all if none is given, from ``position`` on.
+    """Follows the given ``subjects`` of a stream, or all of them, starting after ``position``.
 
-    ``halted`` is the reason why following has stopped, with advice; empty while it continues.
+    ``halted`` is the reason why following has stopped, with advice. It is empty while following
+    continues.
     """
 
     def __init__(
@@ -105,26 +107,26 @@ class Follower:
 
     @property
     def seq(self) -> int:
-        """The newest message in the copy."""
+        """The number of the newest message in the copy."""
         return self.position.seq
 
     @property
     def through(self) -> int:
-        """The copy has everything that the stream stored up to this time of the log (ticks)."""
+        """The log's time, in ticks, up to which the copy has everything that the stream stored."""
         return self._lag.through
 
     @property
     def lag(self) -> int:
-        """Messages that the stream's leader has and the copy lacks, at most."""
+        """The largest possible number of messages that the leader has and the copy lacks."""
         return max(0, self._lag.newest - self.seq, len(self._under_way))
 
     def behind(self, now: int) -> int:
-        """The ticks for which the copy has been behind; 0 while it is up to date."""
+        """Return how many ticks the copy has been behind, or 0 if it is up to date."""
         age = max(0, now - self.through)
         return age if self.lag or age > QUIET_TICKS else 0
 
     async def run(self) -> None:
-        """Follow until the stream is no longer the one that the copy is of."""
+        """Follow until the stream no longer matches the copy."""
         self._link.watch(self.stream, self._look)
         while not self.halted:
             try:
@@ -133,7 +135,7 @@ class Follower:
                 self._halt(error.message)
             except FloorcastError as error:
                 _log.info("following_again", stream=self.stream, why=str(error))
-            except Exception:  # noqa: BLE001 — whatever it is, the copy has to go on
+            except Exception:  # noqa: BLE001 — following must continue after any error
                 _log.exception("following_failed", stream=self.stream)
             await asyncio.gather(*self._under_way, return_exceptions=True)
             self._under_way.clear()
@@ -150,7 +152,7 @@ class Follower:
             await future
 
     async def newest(self) -> int:
-        """The newest message of the subjects, read from the stream's leader. Raises Unavailable."""
+        """Return the subjects' newest message, according to the leader. Raises Unavailable."""
         return await newest(self._link, self.stream, self._subjects)
 
     def complete(self, seq: int, asked: int) -> None:
@@ -206,7 +208,7 @@ class Follower:
             _log.warning(
                 "replica_stands_still", stream=self.stream, server=self._server, lag=self.lag
             )
-            raise Unavailable(f"the replica on {self._server} stands still")
+            raise Unavailable(f"the replica on {self._server} has stalled")
 
     def _config(self) -> dict[str, object]:
         return {
@@ -221,9 +223,10 @@ class Follower:
         return frozenset(self._avoid)
 
     async def _state(self, known: int) -> StreamState:
-        """The stream's state from a leader with a quorum. Raises Unavailable and Refused.
+        """Return the stream's state from a leader with a quorum. Raises Unavailable and Refused.
 
-        A replica may show a message before the leader does, so a loss must be seen twice.
+        A replica may show a message before the leader does, so a stream that seems shorter is
+        checked twice.
         """
         for _ in range(2):
             info = await self._link.api(f"STREAM.INFO.{self.stream}")

@@ -19,17 +19,17 @@ NO_MESSAGE = 10037  # JetStream's code
 
 
 class Mismatch(Unavailable):
-    """The stream is not the one that the node has copied, or has changed."""
+    """The stream is not the one that this node has copied, or no longer has the copied messages."""
 
 
 async def message_at(link: NatsLink, stream: str, seq: int) -> int:
-    """The time in ticks at which the stream stored the message; 0 if it has no such message."""
+    """Return the tick at which the stream stored the message, or 0 if there is no such message."""
     found = await _message(link, stream, {"seq": seq}) if seq else None
     return 0 if found is None else ticks_of(found["time"])
 
 
 async def newest(link: NatsLink, stream: str, subjects: Sequence[str]) -> int:
-    """The newest message of the subjects, by the stream's leader. Raises Unavailable."""
+    """Return the number of the subjects' newest message, from the leader. Raises Unavailable."""
     found = await asyncio.gather(*(_message(link, stream, {"last_by_subj": s}) for s in subjects))
     return max((int(one["seq"]) for one in found if one is not None), default=0)
 
@@ -39,7 +39,7 @@ async def compare(
 ) -> None:
     """Check that the stream still has the copied messages.
 
-    Raises Mismatch with advice if not, and Unavailable if the stream does not respond.
+    Raises Mismatch, with advice, if it does not, and Unavailable if the stream does not respond.
     """
     stream, seq = position.stream, position.seq
     if state.identity != identity:
@@ -49,19 +49,22 @@ async def compare(
         )
     if state.generation != position.generation:
         raise Mismatch(
-            f"{stream} was repaired from another node's folder: restart this node, and it takes a "
-            "copy from one that is ready"
+            f"{stream} was repaired from another node's folder: restart this node, so that it "
+            "copies a node that is ready"
         )
     if state.first_seq > seq + 1:
         raise Mismatch(
             f"{stream} begins at message {state.first_seq}, and this node has it up to {seq}: "
-            "restart this node, and it takes a copy from one that is ready"
+            "restart this node, so that it copies a node that is ready"
         )
     await check_message(link, state, position)
 
 
 async def check_message(link: NatsLink, state: StreamState, position: StreamPosition) -> None:
-    """Raise Mismatch if the copy has more than the stream, and Unavailable without a response."""
+    """Check that the stream still has the last copied message.
+
+    Raises Mismatch if it does not, and Unavailable if the stream does not respond.
+    """
     stream, seq = position.stream, position.seq
     if state.last_seq < seq:
         raise Mismatch(

@@ -1,8 +1,8 @@
-"""The cluster's JetStream streams: those of the log, and that of the key-value store.
+"""The cluster's JetStream streams: the log's streams and the key-value store's stream.
 
-Each has the identity of its log, and a generation, which ``floorcast cluster repair`` changes.
-Nodes create the streams of a new log. A stream that is missing later was lost: nodes never recreate
-it, only ``repair`` does.
+Each stream stores the identity of its log and a generation, which ``floorcast cluster repair``
+changes. Nodes create the streams of a new log. If a stream is missing later, it has been lost.
+Nodes never recreate a lost stream; only ``floorcast cluster repair`` does.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ DUPLICATE_WINDOW_NS: Final = 120_000_000_000  # in which a repeated message is r
 # JetStream's own codes
 TOO_FEW_SERVERS, NOT_A_CLUSTER, NAME_IN_USE, NOT_FOUND = 10005, 10074, 10058, 10059
 
-# A stream's metadata
+# The keys of a stream's metadata
 IDENTITY: Final = "floorcast_log"
 COUNT: Final = "floorcast_streams"
 GENERATION: Final = "floorcast_generation"
 RESTORED: Final = "floorcast_restored"  # ticks: when a loss was last repaired
-CUT: Final = "floorcast_cut"  # ticks: later messages may have been lost
-WHOLE: Final = "floorcast_whole"  # of the key-value store: all streams of the log have been created
+CUT: Final = "floorcast_cut"  # ticks: messages after this time may have been lost
+WHOLE: Final = "floorcast_whole"  # on the key-value store: all of the log's streams were created
 
 REPAIR: Final = "stop the nodes and run 'floorcast cluster repair' on the most complete folder"
 
@@ -67,9 +67,10 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class StreamState(NamedTuple):
-    """The state of a stream. ``streams`` is the number of streams of the log.
+    """The state of a stream. ``streams`` is the log's number of streams.
 
-    ``restored_at`` and ``cut_at`` are ticks: when it was last repaired, and when the loss began.
+    ``restored_at`` is the tick at which the stream was last repaired, and ``cut_at`` the tick at
+    which the repaired loss began.
     """
 
     name: str
@@ -84,14 +85,14 @@ class StreamState(NamedTuple):
 
 
 class LogStreams(NamedTuple):
-    """The streams of the log, and the number of replicas of each."""
+    """The log's streams, and the number of replicas of each stream."""
 
     follows: Follows
     replicas: int
 
 
 def state_of(info: Mapping[str, Any]) -> StreamState:
-    """Read a ``STREAM.INFO``."""
+    """Return the state in a ``STREAM.INFO`` response."""
     config, state = info["config"], info["state"]
     metadata = config.get("metadata") or {}
     return StreamState(
@@ -108,7 +109,7 @@ def state_of(info: Mapping[str, Any]) -> StreamState:
 
 
 async def find(link: NatsLink, name: str) -> dict[str, Any] | None:
-    """The stream's ``STREAM.INFO``, or None if it does not exist. Raises Unavailable."""
+    """Return the stream's ``STREAM.INFO``, or None if it does not exist. Raises Unavailable."""
     try:
         return await link.api(f"STREAM.INFO.{name}")
     except Refused as no:
@@ -118,15 +119,15 @@ async def find(link: NatsLink, name: str) -> dict[str, Any] | None:
 
 
 def no_such_stream(error: Refused) -> bool:
-    """Whether JetStream responded that the stream does not exist."""
+    """Return whether JetStream responded that the stream does not exist."""
     return error.code == NOT_FOUND
 
 
 async def create(link: NatsLink, config: Mapping[str, Any]) -> dict[str, Any]:
     """Create a stream, or find it if another node has just created it.
 
-    It gets one replica if there is a single server. Raises Unavailable if there are fewer servers
-    than replicas, and SettingError if it cannot be created.
+    With a single server, the stream gets one replica. Raises Unavailable if there are fewer servers
+    than replicas, and SettingError if the stream cannot be created for another reason.
     """
     name, replicas = config["name"], config["num_replicas"]
     try:
@@ -138,7 +139,7 @@ async def create(link: NatsLink, config: Mapping[str, Any]) -> dict[str, Any]:
         if error.code == TOO_FEW_SERVERS:
             raise Unavailable(
                 f"{name} cannot have {replicas} replicas: start more servers of the NATS "
-                f"cluster, or give fewer with --replicas ({error})"
+                f"cluster, or set a lower number with --replicas ({error})"
             ) from error
         if error.code != NAME_IN_USE:
             raise SettingError(f"log: {name} cannot be created: {error}") from error
@@ -148,11 +149,11 @@ async def create(link: NatsLink, config: Mapping[str, Any]) -> dict[str, Any]:
 async def make_log_streams(
     link: NatsLink, count: int, replicas: int, identity: str, *, first: int = 1, make: bool = True
 ) -> LogStreams:
-    """Return the log's ``count`` streams, creating missing ones if ``make`` allows it.
+    """Return the log's ``count`` streams. If ``make`` is True, create missing ones.
 
-    A new stream gets ``replicas`` replicas, and ``first`` as the number of its first message.
-    Raises SettingError if the cluster has another log, another number of streams, or has lost a
-    stream, and Unavailable if the cluster does not respond now.
+    A new stream gets ``replicas`` replicas, and numbers its messages from ``first``. Raises
+    SettingError if the cluster has another log or another number of streams, or has lost a stream.
+    Raises Unavailable if the cluster does not respond.
     """
     for number in range(count):
         name = stream_name(number)
@@ -184,17 +185,17 @@ def _check(found: StreamState, identity: str, count: int) -> None:
 
 
 async def mark_whole(link: NatsLink) -> None:
-    """Record in the key-value store's stream that all streams of the log were created."""
+    """Record on the key-value store's stream that all of the log's streams have been created."""
     await annotate(link, KV_STREAM, {WHOLE: "1"})
 
 
 async def set_identity(link: NatsLink, identity: str) -> None:
-    """Record in the key-value store's stream the log that it belongs to."""
+    """Record on the key-value store's stream which log it belongs to."""
     await annotate(link, KV_STREAM, {IDENTITY: identity})
 
 
 async def annotate(link: NatsLink, name: str, added: Mapping[str, str]) -> None:
-    """Add missing entries to a stream's metadata."""
+    """Set these entries of a stream's metadata."""
     config = (await link.api(f"STREAM.INFO.{name}"))["config"]
     metadata = config.get("metadata") or {}
     if not added.items() <= metadata.items():
@@ -202,12 +203,12 @@ async def annotate(link: NatsLink, name: str, added: Mapping[str, str]) -> None:
 
 
 def is_whole(info: Mapping[str, Any]) -> bool:
-    """Whether all streams of the log of this key-value store have been created."""
+    """Return whether all streams of this key-value store's log have been created."""
     return WHOLE in (info["config"].get("metadata") or {})
 
 
 def new_identity() -> str:
-    """The identity of a new log."""
+    """Return an identity for a new log."""
     return uuid.uuid4().hex
 
 
@@ -220,7 +221,10 @@ def log_config(
     first: int = 1,
     repaired: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """The configuration of a stream of the log. ``repaired`` is metadata of a repair."""
+    """Return the configuration of one of the log's streams.
+
+    ``repaired`` is metadata that a repair adds.
+    """
     return {
         "name": stream_name(number),
         "subjects": [subjects(number)],
@@ -240,7 +244,7 @@ def log_config(
 def kv_config(
     replicas: int, identity: str, repaired: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """The configuration of the key-value store's stream."""
+    """Return the configuration of the key-value store's stream."""
     return {
         "name": KV_STREAM,
         "subjects": [f"{KV_PREFIX}.>"],

@@ -1,1 +1,1 @@
-"""Key-value stores for data other than events: site, users, keys, sessions."""
+"""Key-value stores for data other than events: sites, users, keys and sessions."""

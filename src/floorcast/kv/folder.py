@@ -17,8 +17,8 @@ IN_MEMORY = Path(":memory:")
 def open_kv(data: Path) -> KeyValueStore:
     """Open the key-value store of a data folder, creating it the first time.
 
-    ``:memory:`` has no folder. Raises ``SettingError`` if the folder cannot be created or its store
-    cannot be used.
+    For ``:memory:``, there is no folder. Raises ``SettingError`` if the folder cannot be created or
+    its store cannot be used.
     """
     if data == IN_MEMORY:
         return MemoryKeyValueStore()
@@ -26,6 +26,6 @@ def open_kv(data: Path) -> KeyValueStore:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise SettingError(
-            f"the data folder {data} cannot be made: {error.strerror or error}"
+            f"the data folder {data} cannot be created: {error.strerror or error}"
         ) from error
     return SqliteKeyValueStore(data / "admin.db")

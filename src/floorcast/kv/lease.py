@@ -1,12 +1,12 @@
-"""Leases: one node of several does some work, and another takes over after it dies.
+"""Leases: one of several nodes does some work, and another takes over if that node dies.
 
-A lease is a key of the store. Its holder renews it with a write that depends on the value it read,
-so two nodes never both succeed. A candidate takes over after it has seen the same value for
-``ttl`` seconds of its own clock; clocks are never compared. The holder stops ``margin`` seconds
-before that.
+A lease is a key of the store. Its holder renews it with a write that depends on the value that the
+holder has read, so two nodes never both succeed. A candidate takes over after it has seen the same
+value for ``ttl`` seconds by its own clock. Clocks of different nodes are never compared. The holder
+stops ``margin`` seconds before that.
 
-A process that was suspended, and wakes up after another has taken over, finds ``held`` false. Its
-late writes fail if they name ``Lease.fence`` among the values that they depend on.
+If a process is suspended and wakes up after another has taken over, its ``held`` is False. Its late
+writes fail if they name ``Lease.fence`` among the values that they depend on.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 def boot_seconds() -> float:
-    """Seconds since the machine started, including those for which it was suspended."""
+    """Return the seconds since the machine started, including those for which it was suspended."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 @dataclass(frozen=True)
 class LeaseTuning:
-    """Times of a lease, in seconds. A takeover takes at most ``ttl`` and one ``renewal``."""
+    """The times of a lease, in seconds. A takeover takes at most ``ttl`` plus one ``renewal``."""
 
     ttl: float = 12.0
     margin: float = 4.0
@@ -50,18 +50,18 @@ class LeaseTuning:
 
 
 class _Held(Struct):
-    """The stored value: the holder, and a random number that each renewal changes."""
+    """The stored value: the holder, and a random number that changes with each renewal."""
 
     holder: str
     renewal: str
 
 
 class Lease:
-    """A lease by its ``name``, for one process.
+    """The lease called ``name``, as seen by one process.
 
-    ``holder`` names the process. If no other process can use the store, it should be the same after
-    every start: a restart then takes the lease back at once. By default it is random. ``clock``
-    gives seconds.
+    ``holder`` names the process, and is random by default. If no other process can use the store,
+    use the same ``holder`` after every start, so that a restart takes the lease back at once.
+    ``clock`` returns seconds.
     """
 
     def __init__(
@@ -80,18 +80,18 @@ class Lease:
         self._until = -math.inf
         self._seen: tuple[bytes | None, float] = (None, -math.inf)
         self.fence = Item(BUCKET, f"{name}.term", None)
-        """The lease's current term, for ``seen`` of a write that only the holder makes."""
+        """The lease's current term. A write that only the holder may make has it in ``seen``."""
 
     @property
     def held(self) -> bool:
-        """Whether this process holds the lease now. Ask before each step of the work."""
+        """Whether this process holds the lease now. Check this before each step of the work."""
         return self._clock() < self._until
 
     async def run(self, work: Callable[[], Awaitable[object]]) -> None:
-        """Run ``work`` whenever this process holds the lease, until cancelled.
+        """Run ``work`` whenever this process holds the lease, until this call is cancelled.
 
-        ``work`` is cancelled when the lease is lost. If it returns or raises, it starts again after
-        the next renewal. On cancellation the lease becomes free for others at once.
+        ``work`` is cancelled when the lease is lost. If it returns or raises, it is started again
+        after the next renewal. On cancellation, the lease is free for other processes at once.
         """
         working: asyncio.Task[None] | None = None
         try:
@@ -110,14 +110,14 @@ class Lease:
             await self._give_up()
 
     def _pause(self) -> float:
-        """Seconds until the next renewal, or until the lease ends."""
+        """Return the seconds until the next renewal, or until the lease ends."""
         left = self._until - self._clock()
         return min(self._tuning.renewal, left) if left > 0 else self._tuning.renewal
 
     async def _work(self, work: Callable[[], Awaitable[object]]) -> None:
         try:
             await work()
-        except Exception:  # noqa: BLE001 — it starts again after the next renewal
+        except Exception:  # noqa: BLE001 — the work starts again after the next renewal
             _log.exception("leased_work_failed", lease=self._name)
 
     async def _turn(self) -> None:

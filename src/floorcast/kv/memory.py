@@ -23,11 +23,11 @@ class MemoryKeyValueStore:
         self._closed = False
 
     def get(self, bucket: str, key: str) -> bytes | None:
-        """The value of the key, or None."""
+        """Return the value of the key, or None."""
         return self._open()[bucket].get(key)
 
     def items(self, bucket: str) -> dict[str, bytes]:
-        """A copy of everything in the bucket, by key."""
+        """Return a copy of the bucket's values, by key."""
         return dict(self._open()[bucket])
 
     async def write(self, items: Iterable[Item], seen: Iterable[Item] = ()) -> None:
@@ -35,7 +35,7 @@ class MemoryKeyValueStore:
         changes, known = checked(items), checked(seen)
         kept = self._open()
         if any(kept[bucket].get(key) != value for bucket, key, value in known):
-            raise Conflict("the key-value store has changed since they were read")
+            raise Conflict("the key-value store has changed since it was read")
         for bucket, key, value in changes:
             if value is None:
                 kept[bucket].pop(key, None)
@@ -47,7 +47,7 @@ class MemoryKeyValueStore:
                 listener(key, value)
 
     def version(self, bucket: str) -> int:
-        """A number that changes with every write to the bucket."""
+        """Return a number that changes with every write to the bucket."""
         self._open()
         return self._versions[bucket]
 

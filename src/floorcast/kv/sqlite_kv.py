@@ -1,7 +1,7 @@
 """A key-value store in one SQLite file, shared by the server and commands.
 
-The loop reads through one connection, and a thread writes through another, so that a flush of
-the disk never blocks the loop.
+The event loop reads through one connection, and a thread writes through another, so flushing the
+disk never blocks the loop.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["CHECKED", "SCHEMA", "SqliteKeyValueStore"]
 
 T = TypeVar("T")
 
-PAGE_BYTES = 4096  # bytes
+PAGE_BYTES = 4096
 CACHE_KIB = 2048
 
 CHECKED = (
@@ -69,7 +69,7 @@ GROW = """
 class SqliteKeyValueStore:
     """A key-value store in a file that several processes can open.
 
-    Raises ``SettingError`` if the file cannot be opened, or is not floorcast's.
+    Raises ``SettingError`` if the file cannot be opened or is not a floorcast file.
     """
 
     check_current = None  # every read goes to the file itself
@@ -84,12 +84,12 @@ class SqliteKeyValueStore:
         self._listeners: defaultdict[str, list[Listener]] = defaultdict(list)
 
     def get(self, bucket: str, key: str) -> bytes | None:
-        """The value of the key, or None."""
+        """Return the value of the key, or None."""
         value: bytes | None = self._read(lambda reader: reader.execute(GET, (bucket, key)).get)
         return value
 
     def items(self, bucket: str) -> dict[str, bytes]:
-        """A copy of everything in the bucket, by key."""
+        """Return a copy of the bucket's values, by key."""
         return self._read(lambda reader: dict(reader.execute(ITEMS, (bucket,))))
 
     async def write(self, items: Iterable[Item], seen: Iterable[Item] = ()) -> None:
@@ -104,7 +104,7 @@ class SqliteKeyValueStore:
                 listener(key, value)
 
     def version(self, bucket: str) -> int:
-        """A number that changes whenever any process writes to the bucket."""
+        """Return a number that changes whenever any process writes to the bucket."""
         return self._read(lambda reader: self._version(reader, bucket))
 
     def listen(self, bucket: str, listener: Listener) -> None:
@@ -112,7 +112,7 @@ class SqliteKeyValueStore:
         self._listeners[bucket].append(listener)
 
     async def close(self) -> None:
-        """Let writes in progress finish, then close the file."""
+        """Wait for writes in progress, then close the file."""
         if self._closed:
             return
         self._closed = True
@@ -152,7 +152,7 @@ def _closed() -> Unavailable:
 def _change(writer: apsw.Connection, changes: tuple[Item, ...], known: tuple[Item, ...]) -> None:
     for bucket, key, value in known:
         if writer.execute(GET, (bucket, key)).get != value:
-            raise Conflict("the key-value store has changed since they were read")
+            raise Conflict("the key-value store has changed since it was read")
     writer.executemany(PUT, (item for item in changes if item.value is not None))
     writer.executemany(DELETE, ((item.bucket, item.key) for item in changes if item.value is None))
     writer.executemany(GROW, ((name,) for name in sorted({item.bucket for item in changes})))

@@ -1,7 +1,7 @@
-"""The secret with which an installation's tokens hide their positions.
+"""The secret that an installation's tokens use to hide their positions.
 
-It is in the key-value store, so that all nodes of a cluster have the same one and every backup
-includes it. Without it tokens are still valid, and resolved by their time.
+It is stored in the key-value store, so all nodes of a cluster have the same secret and every backup
+includes it. Without the secret, tokens are still valid and are resolved by their time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SECRET_BYTES = 32
 
 
 async def token_secret(kv: KeyValueStore) -> bytes:
-    """The installation's secret. It is created if there is none yet.
+    """Return the installation's secret, creating it if there is none yet.
 
     Raises Unavailable if the store cannot be read or written.
     """

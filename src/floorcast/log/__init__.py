@@ -1,1 +1,1 @@
-"""The event log: one durable order per client. The port and its embedded adapters."""
+"""The event log, with one durable order per client: the port and its embedded adapters."""

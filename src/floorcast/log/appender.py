@@ -1,4 +1,4 @@
-"""Appends on the event loop: checks and plans them, and publishes what the writer has stored.
+"""Checks and plans appends on the event loop, and publishes what the writer has stored.
 
 A plan builds on every plan before it. If a group fails, all appends in progress fail: none of them
 is stored, their keys are withdrawn, and the next append continues from the durable state.
@@ -40,7 +40,7 @@ class Observe(NamedTuple):
 
 
 class Load:
-    """The appends in progress of a log, and their limits."""
+    """Counts a log's appends in progress, and limits them."""
 
     def __init__(self, tuning: Tuning) -> None:
         self._tuning = tuning
@@ -49,7 +49,7 @@ class Load:
 
     @contextmanager
     def carrying(self, events: int, size: int) -> Iterator[None]:
-        """Count an append in progress. Raises Unavailable beyond the limit."""
+        """Count an append while it is in progress. Raises Unavailable beyond the limit."""
         too_many = self._events + events > self._tuning.in_flight_events
         too_large = self._bytes + size > self._tuning.in_flight_bytes
         if self._events and (too_many or too_large):
@@ -64,10 +64,10 @@ class Load:
 
 
 class Origin(NamedTuple):
-    """The origin of a followed batch: when it was recorded there (ticks), and its position.
+    """The origin of a batch from a followed stream: its time there in ticks, and its position.
 
-    ``epoch`` is the appender's epoch when following began: a batch that follows a failure is
-    rejected.
+    ``epoch`` is the appender's epoch at the time when following began. A batch that was followed
+    before a failure is rejected after it.
     """
 
     at: int
@@ -76,7 +76,7 @@ class Origin(NamedTuple):
 
 
 class Planned(NamedTuple):
-    """The result of an append, valid when ``durable`` is done or None."""
+    """The result of an append. It is valid once ``durable`` is done, or at once if that is None."""
 
     appended: Appended
     durable: asyncio.Future[None] | None
@@ -93,10 +93,10 @@ class _Plan(NamedTuple):
 
 
 class Appender:
-    """Appends batches to streams. Used on one event loop; the writer's thread calls ``tell``.
+    """Appends batches to streams. Use it on one event loop; the writer's thread calls ``tell``.
 
-    ``epoch`` grows with every failure: what was planned in an earlier one is lost. ``lose_keys`` is
-    called when the keys on the disk are found to be lost.
+    ``epoch`` grows with every failure, and everything planned in an earlier epoch is lost.
+    ``lose_keys`` is called when the keys on disk are found to be lost.
     """
 
     def __init__(
@@ -132,12 +132,12 @@ class Appender:
 
     @property
     def under_way(self) -> int:
-        """Appends that are planned, and neither durable nor failed yet."""
+        """The number of appends that are planned, but neither durable nor failed yet."""
         return len(self._plans)
 
     @contextmanager
     def new_keys(self) -> Iterator[Callable[[Seen], None]]:
-        """Plan nothing until the caller provides new keys."""
+        """Accept no appends while the block loads new keys for the yielded function."""
 
         def take(seen: Seen) -> None:
             self._seen = seen
@@ -170,11 +170,11 @@ class Appender:
     async def plan(
         self, stream: NumberedStream, batch: Batch, origin: Origin | None = None
     ) -> Planned:
-        """Queue the new events of a batch, recorded now or at the time and position of ``origin``.
+        """Queue the new events of a batch, recorded now or at the time of ``origin``.
 
-        The origin's position is stored with it, even if no event is new. Raises Unavailable.
+        The origin's position is stored with the batch, even if no event is new. Raises Unavailable.
         """
-        # A lookup can wait for the disk: until it is done, no other append may look up or reserve.
+        # A lookup can wait for the disk. Until it is done, no other append may look up or reserve.
         async with self._gate:
             recorded_at = stream.time_of_next(self._now() if origin is None else origin.at)
             keys = keys_of(stream.client, batch.events)
@@ -191,7 +191,7 @@ class Appender:
     async def plan_site(
         self, stream: NumberedStream, payload: bytes, origin: Origin | None = None
     ) -> Planned:
-        """Queue a site. A site that the client already has makes no entry."""
+        """Queue a site, unless the client already has this site."""
         async with self._gate:
             self._check_open()
             self._check_epoch(origin)
@@ -205,7 +205,7 @@ class Appender:
             return Planned(appended, self._put(stream, entries, (), origin))
 
     async def plan_other(self, stream: NumberedStream, payload: bytes, origin: Origin) -> Planned:
-        """Queue an entry that this release cannot read, unchanged."""
+        """Queue an entry that this release cannot read, without changing it."""
         async with self._gate:
             self._check_open()
             self._check_epoch(origin)
@@ -246,7 +246,7 @@ class Appender:
         if entries or origin is not None:
             stream_position = None if origin is None else origin.stream_position
             return self._submit(stream, entries, keys, stream_position)
-        # the first copies may be in progress: a duplicate is durable once they are
+        # the originals may be in progress, and a duplicate is durable once they are
         return self._plans[-1].future if self._plans else None
 
     def _submit(
@@ -311,7 +311,7 @@ class Appender:
 
 
 def _why(error: Exception) -> str:
-    """The reason for a failed write, for the caller."""
+    """Return the reason for a failed write, for the caller."""
     return "the disk is full" if isinstance(error, apsw.FullError) else str(error)
 
 

@@ -18,7 +18,7 @@ __all__ = ["News", "NumberedStream", "Stream", "entries_of", "news_of"]
 
 
 class News(NamedTuple):
-    """The events of a batch that a log does not hold, and the indices of all others."""
+    """The events of a batch that the log does not have yet, and the indices of the duplicates."""
 
     lines: Sequence[bytes]
     events: Sequence[LoggedEvent]
@@ -27,7 +27,10 @@ class News(NamedTuple):
 
 
 def news_of(batch: Batch, keys: Sequence[bytes], held: AbstractSet[bytes]) -> News:
-    """Split a batch by its keys; of equal keys within it the first is new."""
+    """Separate the new events of a batch from the duplicates.
+
+    If several events of the batch have the same key, only the first one can be new.
+    """
     if not held and len(set(keys)) == len(keys):
         return News(batch.lines, batch.events, keys, ())
     known = set(held)
@@ -50,9 +53,10 @@ def news_of(batch: Batch, keys: Sequence[bytes], held: AbstractSet[bytes]) -> Ne
 def entries_of(
     client: int, news: News, next_head: Callable[[], Head], entry_events: int = MAX_INDEX + 1
 ) -> list[Entry]:
-    """The entries for the new events: at most ``entry_events`` in each, with the next head.
+    """Return the entries for the new events, with at most ``entry_events`` events in each.
 
-    Raises ValueError if a line contains a newline.
+    ``next_head`` returns the number and time of the next entry. Raises ValueError if a line
+    contains a newline.
     """
     pieces = range(0, len(news.lines), entry_events)
     payloads = [b"\n".join(news.lines[start : start + entry_events]) for start in pieces]
@@ -69,11 +73,11 @@ def entries_of(
 PIECE = 16  # entries that a follower reads at a time
 
 Read = Callable[[int, int], list[Entry]]
-"""Returns stored entries of the stream after a number, up to a maximum."""
+"""Takes an entry number and a limit, and returns at most that many stored entries after it."""
 
 
 class _Follower:
-    """Entries that wait for one reader, without gaps."""
+    """The entries that wait in memory for one reader, without gaps."""
 
     def __init__(self, most_events: int) -> None:
         self.woken = asyncio.Event()
@@ -90,7 +94,7 @@ class _Follower:
         self.woken.set()
 
     def take(self, number: int) -> Entry | None:
-        """The entry ``number``, if it waits here; earlier ones are dropped."""
+        """Return the entry ``number`` if it waits here, and drop earlier entries."""
         waiting = self._waiting
         while waiting and waiting[0].number <= number:
             entry = waiting.popleft()
@@ -103,7 +107,8 @@ class _Follower:
 class Stream:
     """One client's stream. ``head`` is durable; ``planned`` also includes appends in progress.
 
-    At most ``follower_events`` wait in memory for each follower, which then reads from the disk.
+    Up to about ``follower_events`` events wait in memory for each follower. A follower that is
+    further behind reads from the disk.
     """
 
     def __init__(self, client: int, head: Head, follower_events: int) -> None:
@@ -115,11 +120,11 @@ class Stream:
         self._closed = False
 
     def time_of_next(self, now: int) -> int:
-        """The time of the next entry: that of the clock, or just after the previous entry."""
+        """Return the next entry's time: ``now``, or just after the previous entry if later."""
         return max(now, self.planned.recorded_at + 1)
 
     def next(self, now: int) -> Head:
-        """Number and time of the next entry."""
+        """Plan the next entry, and return its number and time."""
         self.planned = Head(self.planned.number + 1, self.time_of_next(now))
         return self.planned
 
@@ -140,7 +145,10 @@ class Stream:
             follower.woken.set()
 
     async def follow(self, after: int, read: Read) -> AsyncGenerator[Entry]:
-        """The entries after number ``after``: stored ones, read by ``read``, then live ones."""
+        """Yield the entries after number ``after``: stored entries, then live ones.
+
+        ``read`` returns the stored entries.
+        """
         follower = _Follower(self._follower_events)
         self._followers.add(follower)
         try:
@@ -165,10 +173,11 @@ class Stream:
 
 
 class NumberedStream(Stream):
-    """A stream with the ordinal and first id of its rows; not ``stored`` until it has an entry.
+    """A stream with the ordinal and first id of its rows.
 
-    ``site`` is the client's site after all durable entries, ``planned_site`` includes those in
-    progress. Nothing can be appended to a ``damaged`` stream.
+    ``stored`` is False until the stream has an entry. ``site`` is the client's site after all
+    durable entries, and ``planned_site`` also includes entries in progress. Nothing can be appended
+    to a ``damaged`` stream.
     """
 
     def __init__(self, row: StreamRow, tuning: Tuning, *, stored: bool) -> None:
@@ -180,7 +189,7 @@ class NumberedStream(Stream):
         self.site = self.planned_site = row.site
 
     def row(self) -> StreamRow:
-        """The durable part of the stream, for a reader."""
+        """Return the durable part of the stream, for a reader."""
         return StreamRow(self.ordinal, self.client, self.head)
 
     def publish(self, entry: Entry) -> None:

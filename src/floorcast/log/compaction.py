@@ -1,8 +1,8 @@
 """Merges and deletes runs of keys, in small steps, on the background writer's thread.
 
-A merge copies the keys of some runs of one hour into a new run, in key order. The new run counts
-once it is complete, and the old ones are dropped in the same transaction. A step takes everything
-that it needs from the file, so a crash or a failed step changes nothing.
+A merge copies the keys of some runs of one hour into a new run, in key order. The new run is used
+only when it is complete, and the old runs are dropped in the same transaction. Each step reads its
+whole state from the file, so a crash or a failed step changes nothing.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ __all__ = [
 fingerprint = crc32
 """The stored fingerprint of a key for the Bloom filter: 32 bits, the same in every process."""
 
-LEVELS = 2  # times that a key is merged, at most
+LEVELS = 2  # the most times that a key is merged
 
 SCHEMA = """
 CREATE TABLE keys (run INTEGER NOT NULL, key BLOB NOT NULL, PRIMARY KEY (run, key)) WITHOUT ROWID;
@@ -103,9 +103,9 @@ class _Run(NamedTuple):
 
 
 def step(connection: apsw.Connection, before: int, tuning: Tuning) -> bool:
-    """Merge some keys, or delete some of runs older than ``before``.
+    """Merge some keys, or delete some keys of runs that are older than the hour ``before``.
 
-    Returns whether there is more.
+    Returns whether there may be more to do.
     """
     merging = fetch(connection, "SELECT run, target FROM merging ORDER BY run")
     if merging:
@@ -145,7 +145,7 @@ def _copy(connection: apsw.Connection, runs: list[int], target: int, count: int)
 
 
 def sound_marks(connection: apsw.Connection) -> dict[int, bytes]:
-    """The fingerprints of every run's keys. Raises apsw.CorruptError if they are damaged."""
+    """Return the fingerprints of every run's keys. Raises apsw.CorruptError for damaged ones."""
     found = {}
     for run, marks, stored in fetch(connection, MARKS):
         if not isinstance(marks, bytes) or stored not in {None, checksum(marks, run)}:
@@ -155,9 +155,9 @@ def sound_marks(connection: apsw.Connection) -> dict[int, bytes]:
 
 
 def is_sound(connection: apsw.Connection, run: int, keys_at_once: int) -> bool:
-    """Whether the keys of a run are intact, according to their fingerprints."""
+    """Return whether the keys of a run are intact, according to their fingerprints."""
     marks = connection.execute(MARKS_OF, (run,)).get
-    if marks is None:  # merged or forgotten meanwhile
+    if marks is None:  # merged or deleted in the meantime
         return True
     expected = array("I", marks)
     found = array("I")

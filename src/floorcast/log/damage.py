@@ -1,4 +1,4 @@
-"""Finds damage in a data folder, and skips a damaged entry."""
+"""Finds damage in a data folder, and skips damaged entries."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _lines = msgspec.json.Decoder(InboundEvent)
 
 
 class Damage(NamedTuple):
-    """A damaged entry. ``recorded_at`` is in ticks, None if unknown."""
+    """A damaged entry. ``recorded_at`` is in ticks, or None if unknown."""
 
     client: int
     number: int
@@ -33,7 +33,7 @@ class Damage(NamedTuple):
 
 
 def damaged_entries(folder: Path) -> Iterator[Damage]:
-    """Every damaged entry of the folder's log that is not skipped. Raises Unavailable."""
+    """Yield every damaged entry of the folder's log that is not skipped. Raises Unavailable."""
     try:
         reader = LogReader(folder / "log.db")
     except apsw.Error as error:
@@ -66,7 +66,7 @@ def _damaged(reader: LogReader, stream: StreamRow) -> Iterator[Damage]:
 
 
 def _unreadable(payload: bytes, count: int) -> str:
-    """The reason why the events of an entry cannot be read; empty if they can."""
+    """Return why the events of an entry cannot be read, or "" if they can."""
     found = payload.count(b"\n") + 1
     if found != count:
         return f"it has {found} events, not {count}"
@@ -80,8 +80,8 @@ def _unreadable(payload: bytes, count: int) -> str:
 def skip_entry(folder: Path, client: int, number: int) -> None:
     """Skip a damaged entry from now on. Its events are lost, and the numbers have a gap.
 
-    The server of the folder must be stopped. Raises SettingError if there is no such entry, or if
-    it is not damaged.
+    The folder's server must be stopped. Raises SettingError if there is no such entry, or if the
+    entry is not damaged.
     """
     path = folder / "log.db"
     connection = open_log(path)

@@ -1,4 +1,4 @@
-"""The data folder: one process at a time may own it."""
+"""The data folder, which only one process at a time may use."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ LOCK = "floorcast.lock"
 
 
 class DataFolder:
-    """A data folder, made when it is not there, and locked until ``release``.
+    """A data folder, created if necessary, and locked until ``release``.
 
-    The lock belongs to the open file, so it ends with the process, however that happens. Raises
-    SettingError if the folder cannot be used or another process owns it.
+    The lock belongs to the open file, so it ends with the process, even after a crash. Raises
+    SettingError if the folder cannot be used or another process has locked it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -65,7 +65,7 @@ class DataFolder:
 
 
 def flush_folder(path: Path) -> None:
-    """Flush a folder: a new file is durable only when its name is on disk."""
+    """Flush a folder, because a new file is durable only when its name is on disk."""
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)

@@ -1,12 +1,12 @@
-"""Detects events that the log already has: exactly, for the whole retention, in fixed memory.
+"""Detects events that the log already has, exactly and for the whole retention, in fixed memory.
 
-The newest keys are in memory, in memtables of some ten thousand keys. A full memtable is stored as
-a sorted run. A Bloom filter in front of the runs lets nearly every new key pass without a disk
-read; the others are looked up exactly.
+The newest keys are in memory, in memtables of tens of thousands of keys each. A full memtable is
+stored on disk as a sorted run. With a Bloom filter in front of the runs, nearly every new key is
+recognized as new without a disk read. The other keys are looked up exactly.
 
-A key counts as seen as soon as its event is on its way to the log, and is withdrawn when the log
-fails. It expires with the hour of its entry, so whether an event is a duplicate depends only on the
-log's contents and the time of the append.
+A key counts as seen as soon as its event is being written, and is withdrawn if the write fails. It
+expires with the hour of its entry, so whether an event is a duplicate depends only on the log's
+contents and the time of the append.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ PAIRS = bytes(1 << (i & 7) | 1 << (i >> 3) for i in range(64))
 
 
 class BloomFilter:
-    """Tells that a key is certainly new, or that it may have been seen before.
+    """Tells whether a key is certainly new or may have been seen before.
 
-    A key sets two bits of one byte, so a lookup costs one memory access. There are at most two
-    generations, so that old keys are forgotten together: ``turn`` begins a new generation and drops
-    the second-to-last one.
+    A key sets two bits of one byte, so a lookup in a generation costs one memory access. There are
+    at most two generations, so that old keys are forgotten together: ``turn`` begins a new
+    generation and drops the older of the two.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class BloomFilter:
         self._old: bytearray | None = None
 
     def sift(self, keys: Iterable[bytes]) -> list[bytes]:
-        """Add the keys. Returns those that may have been added before."""
+        """Add the keys, and return those that may have been added before."""
         young, old, pairs = self._young, self._old, PAIRS
         known = []
         for key in keys:
@@ -66,7 +66,7 @@ class BloomFilter:
             young[bits >> 8] |= pairs[bits & 63]
 
     def turn(self) -> None:
-        """Begin a new generation. Keys added before the previous turn are forgotten."""
+        """Begin a new generation, and forget the keys that were added before the previous turn."""
         self._old = self._young
         self._young = bytearray(SLOTS)
 
@@ -94,7 +94,10 @@ _lines = msgspec.json.Decoder(_Line)
 
 
 def keys_of(client: int, events: Sequence[Identified]) -> list[bytes]:
-    """The events' keys, in order. Two are equal if client, source and id are."""
+    """Return the events' keys, in order.
+
+    Two keys are equal if their client, source and id are equal.
+    """
     sources = {event.source for event in events}
     if len(sources) == 1:
         prefix = _prefix(client, sources.pop())
@@ -104,7 +107,7 @@ def keys_of(client: int, events: Sequence[Identified]) -> list[bytes]:
 
 
 def keys_of_payload(client: int, payload: bytes) -> list[bytes]:
-    """The keys of a stored entry's events, in order."""
+    """Return the keys of a stored entry's events, in order."""
     try:
         return keys_of(client, _lines.decode_lines(payload))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -121,8 +124,9 @@ def _prefix(client: int, source: str) -> str:
 class Memtable:
     """Keys of one hour, in memory.
 
-    ``under_way`` counts the appends whose keys are here and that are not durable yet.
-    ``checkpoints`` is, by client, the last entry whose keys are all here or in earlier memtables.
+    ``under_way`` counts the appends that are not durable yet and whose keys are in this memtable.
+    ``checkpoints`` maps each client to the last entry whose keys are all in this memtable or in
+    earlier ones.
     """
 
     def __init__(self, number: int, hour: int, tuning: Tuning) -> None:
@@ -145,7 +149,7 @@ class Memtable:
 
 
 class Seen:
-    """The keys of one log. Times are ticks."""
+    """The keys of one log. Times are in ticks."""
 
     def __init__(self, runs: SortedRuns, retention: int, tuning: Tuning) -> None:
         self._tuning = tuning
@@ -165,15 +169,15 @@ class Seen:
 
     @property
     def full(self) -> bool:
-        """Whether too many keys wait for the disk to add more."""
+        """Whether no more keys can be added, because too many are waiting for the disk."""
         if not any(memtable.handed_over for memtable in self._memtables):
             return False
         return self._runs.backlog > self._tuning.keys_backlog_bytes
 
     async def held(self, keys: AbstractSet[bytes], at: int) -> set[bytes]:
-        """The keys that count at the tick ``at``: reserved, and not withdrawn.
+        """Return the keys that count as seen at tick ``at``: reserved, not withdrawn, not expired.
 
-        The caller must reserve the others before the next call. Raises Unavailable.
+        The caller must reserve the other keys before the next call. Raises Unavailable.
         """
         since = (at - self._retention) // HOUR  # the oldest hour that counts; see ``kept_since``
         known: set[bytes] = set()
@@ -186,7 +190,7 @@ class Seen:
         return known
 
     def reserve(self, keys: Sequence[bytes], at: int) -> Memtable:
-        """Count keys as seen at the tick.
+        """Count the keys as seen at tick ``at``.
 
         Pass the returned memtable to ``confirm`` or ``withdraw``.
         """
@@ -211,17 +215,20 @@ class Seen:
             self._hand_over()
 
     def load(self, entry: Entry) -> None:
-        """Add the keys of a stored entry, in order for each client, while it is not ``full``."""
+        """Add the keys of a stored entry.
+
+        Load the entries of a client in order, and only while this object is not ``full``.
+        """
         keys = keys_of_payload(entry.client, entry.payload) if entry.count else []
         self._filter.sift(keys)
         memtable = self.reserve(keys, entry.recorded_at)
         self.confirm(memtable, entry.client, entry.number)
 
     def _open(self, hour: int) -> Memtable:
-        """The memtable that takes keys of the hour.
+        """Return the memtable that takes keys of this hour.
 
-        Two neighbouring hours are open side by side: around the full hour, streams whose clocks
-        differ would otherwise begin a memtable with every entry.
+        The memtables of two neighboring hours can be open at the same time. Otherwise, around the
+        full hour, streams whose clocks differ would begin a memtable with every entry.
         """
         for memtable in self._memtables:
             if memtable.hour == hour and memtable.has_room:
@@ -232,7 +239,7 @@ class Seen:
         self._newest += 1
         memtable = Memtable(self._newest, hour, self._tuning)
         self._memtables.append(memtable)
-        # keys of an earlier hour of the client came first; checkpoints rely on this order
+        # a client's keys of an earlier hour came first, and checkpoints rely on this order
         self._memtables.sort(key=lambda each: (each.hour, each.number))
         return memtable
 

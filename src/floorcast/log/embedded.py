@@ -1,8 +1,8 @@
 """The embedded log: SQLite files in the data folder, for one process.
 
-``log.db`` holds the entries and is flushed before an append returns; ``keys.db`` is derived from
-it. An append is checked and planned on the event loop and stored by the writer's thread. The
-outcome returns to the loop, which publishes the entries and completes the append.
+``log.db`` contains the entries and is flushed before an append returns. ``keys.db`` is derived from
+it. An append is checked and planned on the event loop, and stored by the writer's thread. The
+outcome returns to the event loop, which publishes the entries and completes the append.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ __all__ = ["EmbeddedLog"]
 
 _log = structlog.get_logger(__name__)
 
-LOOK_SECONDS = 0.02  # between two checks whether a thread has caught up
+LOOK_SECONDS = 0.02  # between checks that wait for a thread to catch up
 LOAD = 64  # entries read at a time when the newest keys are loaded
 
 
 class EmbeddedLog:
-    """See ``EventLog``. Used from one event loop.
+    """See ``EventLog``. Use it on one event loop only.
 
-    Raises SettingError when the files cannot be used. ``observe`` is called for every commit.
-    ``follows`` identifies the log that the files are a copy of, if any. ``keys_unknown`` are
-    damaged entries, (client, number), whose events cannot be recognized as duplicates.
+    Raises SettingError if the files cannot be used. ``observe`` is called for every commit.
+    ``follows`` identifies the log that the files are a copy of, if any. ``keys_unknown`` contains
+    the (client, number) of damaged entries whose events cannot be recognized as duplicates.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class EmbeddedLog:
         stream = self._streams.get(client)
         if stream is None or not 0 < number <= stream.head.number:
             return None
-        if number == stream.head.number:  # readers of the feeds need the newest entry
+        if number == stream.head.number:  # needs no read from the disk
             return stream.head.recorded_at
         return self._reader.recorded_at(stream.ordinal, number)
 
@@ -153,24 +153,27 @@ class EmbeddedLog:
 
     @property
     def epoch(self) -> int:
-        """A number that grows with every failed write, which loses everything planned before."""
+        """A number that grows with every failed write, which also discards all planned writes."""
         return self._appender.epoch
 
     @property
     def full(self) -> bool:
-        """Whether too many dedup keys wait for the disk to copy more."""
+        """Whether copying must wait, because too many deduplication keys are not on disk yet."""
         return self._appender.full
 
     async def copy(self, batch: Batch, origin: Origin) -> Planned:
-        """Store a batch of the log that this is a copy of. Raises Unavailable."""
+        """Store a batch from the followed log. Raises Unavailable."""
         return await self._appender.plan(self._stream(batch.client), batch, origin)
 
     async def copy_site(self, client: int, payload: bytes, origin: Origin) -> Planned:
-        """Store a site of the log that this is a copy of. Raises Unavailable."""
+        """Store a site from the followed log. Raises Unavailable."""
         return await self._appender.plan_site(self._stream(client), payload, origin)
 
     async def copy_other(self, client: int, payload: bytes, origin: Origin) -> Planned:
-        """Store what this release cannot read of the log that this is a copy of."""
+        """Store an entry from the followed log that this release cannot read.
+
+        Raises Unavailable.
+        """
         return await self._appender.plan_other(self._stream(client), payload, origin)
 
     async def recover(self, client: int, number: int) -> bool:  # noqa: ARG002 — the port's
@@ -178,16 +181,16 @@ class EmbeddedLog:
         return False
 
     def suspects(self, client: int, number: int) -> Suspects:
-        """A damaged entry and the damaged ones directly after it. Raises Unavailable."""
+        """Return a damaged entry and the damaged ones directly after it. Raises Unavailable."""
         return suspects(self._reader, self._stream(client).row(), number)
 
     async def before(self, client: int, number: int, at: int, wanted: set[bytes]) -> Before:
-        """The keys in the log when it recorded the entry at the tick ``at``. Raises Unavailable."""
+        """Return the log's state before an entry recorded at tick ``at``. Raises Unavailable."""
         row, since = self._stream(client).row(), kept_since(at, self._retention)
         return await asyncio.to_thread(before, self._path, row, number, since, wanted)
 
     async def restore(self, entries: Sequence[Entry]) -> None:
-        """Restore consecutive entries that are damaged here. Raises Unavailable."""
+        """Restore consecutive entries that are damaged in this log. Raises Unavailable."""
         client, number = entries[0].client, entries[0].number
         row_id = self._stream(client).first_id + number
         await asyncio.to_thread(restore_entries, self._path, row_id, entries)
@@ -209,7 +212,7 @@ class EmbeddedLog:
             await asyncio.gather(self._reloading_keys, return_exceptions=True)
         for stream in self._streams.values():
             stream.close()
-        # the last one to close would tidy the file up, which a reader may not do
+        # the last connection to close tidies up the file, which a reader is not allowed to do
         self._reader.close()
         await asyncio.to_thread(self._writer.close)
         await asyncio.to_thread(self._runs.close)
@@ -230,7 +233,7 @@ class EmbeddedLog:
         """Load the keys from the log again, because their file was damaged."""
         _log.warning("derived_data_remaking", file="keys.db")
         with self._appender.new_keys() as take:
-            while self._appender.under_way:  # noqa: ASYNC110 -- the disk's thread has no event
+            while self._appender.under_way:  # noqa: ASYNC110 -- the disk's thread cannot set an event
                 await asyncio.sleep(LOOK_SECONDS)
             await self._runs.open_new_file()
             seen = Seen(self._runs, self._retention, self._tuning)
@@ -258,7 +261,7 @@ class EmbeddedLog:
                 after = entries[-1].number
 
     def _read_sound(self, stream: NumberedStream, after: int) -> list[Entry]:
-        """The next undamaged entries. The keys of damaged entries are unknown."""
+        """Return the next undamaged entries. The keys of damaged entries remain unknown."""
         first = after
         while True:
             try:

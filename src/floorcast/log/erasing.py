@@ -1,4 +1,4 @@
-"""Rewrites events of a stopped server's log, in place: numbers, times and keys stay."""
+"""Rewrites events in the log of a stopped server. Numbers, times and keys stay the same."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from floorcast.sqlite.files import connect, transaction
 __all__ = ["Line", "rewrite_entries", "stored_lines"]
 
 Line = Callable[[bytes], bytes | None]
-"""Returns the changed event as JSON, or None to leave it unchanged."""
+"""Takes an event as JSON, and returns the changed event, or None to leave it unchanged."""
 
 READ = 64  # entries read at a time
 CACHE_KIB = 4096
@@ -26,7 +26,7 @@ UPDATE = "UPDATE {} SET payload = ?, checksum = ? WHERE id = ?"
 
 
 def stored_lines(reader: LogReader, stream: StreamRow) -> Iterator[bytes]:
-    """Each event of a client as JSON. Damaged entries are left out. Raises Unavailable."""
+    """Yield each event of a client as JSON, except in damaged entries. Raises Unavailable."""
     after = 0
     while True:
         try:
@@ -45,7 +45,8 @@ def stored_lines(reader: LogReader, stream: StreamRow) -> Iterator[bytes]:
 def rewrite_entries(path: Path, ordinal: int, change: Line, *, dry_run: bool) -> int:
     """Change events of a stream in one transaction. Returns the number of changed events.
 
-    Damaged entries do not change. Raises Unavailable.
+    With ``dry_run``, the events are only counted. Damaged entries are not changed. Raises
+    Unavailable.
     """
     changed = 0
     try:

@@ -1,7 +1,7 @@
-"""Copying a node's data while the node runs, and installing the copy for another node.
+"""Copies a node's data while the node runs, and installs the copy for another node.
 
-Files are copied in an order in which no file is ahead of a later one, as after a crash: derived
-data can lag behind the log, but is never ahead of it.
+The files are copied in an order in which no file is ahead of a later one. As after a crash, derived
+data can lag behind the log but is never ahead of it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class FolderContents(NamedTuple):
 
 
 def contents_of(folder: Path) -> FolderContents | None:
-    """The part of a cluster's log in the folder, or None. Raises Unavailable."""
+    """Return the part of a cluster's log that the folder has, or None. Raises Unavailable."""
     path = folder / "log.db"
     if not path.exists():
         return None
@@ -45,13 +45,13 @@ def contents_of(folder: Path) -> FolderContents | None:
         stream_positions = reader.following()
         return FolderContents(reader.follows(), stream_positions) if stream_positions else None
     except Unavailable:
-        return None  # of a release without clusters: opening it raises an error with advice
+        return None  # written by a release without clusters; opening it raises an error with advice
     finally:
         reader.close()
 
 
 def back_up(folder: Path, into: Path) -> dict[str, int]:
-    """Copy the folder's files to another folder. Returns their sizes in bytes. May block.
+    """Copy the folder's files to another folder, and return their sizes in bytes. May block.
 
     Raises Unavailable if the disk fails.
     """
@@ -65,7 +65,7 @@ def back_up(folder: Path, into: Path) -> dict[str, int]:
 
 
 def install(copied: Path, folder: Path) -> None:
-    """Replace a node's files with copied ones."""
+    """Replace a node's files with the copied ones."""
     for name in FILES:
         remove(folder / name)
     for name in FILES:
@@ -75,9 +75,9 @@ def install(copied: Path, folder: Path) -> None:
 
 
 def copy_file(source: Path, target: Path, copied: Callable[[int], object] = bool) -> None:
-    """Copy a SQLite file as of one moment, while others write to it, and flush the copy.
+    """Copy a consistent state of a SQLite file while others write to it, and flush the copy.
 
-    ``copied`` is called with the bytes of each step. Raises apsw.Error and OSError.
+    ``copied`` is called with the number of bytes of each step. Raises apsw.Error and OSError.
     """
     remove(target)
     reader, writer = open_reader(source, cache_kib=1024), apsw.Connection(str(target))

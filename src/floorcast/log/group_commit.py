@@ -1,8 +1,8 @@
 """Group commit: one thread stores all writes that have arrived since the last group.
 
-Each group is one statement, so that the thread releases the interpreter's lock once and the disk is
-flushed once, for any number of waiting requests. If a group fails, neither it nor anything planned
-on top of it (the same ``epoch``) is stored, because later entry numbers build on the failed ones.
+Most groups are a single statement. The thread then releases the interpreter's lock once and flushes
+the disk once for any number of waiting requests. If a group fails, neither the group nor any later
+write of the same ``epoch`` is stored, because later entry numbers depend on the failed ones.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Row(NamedTuple):
-    """A stored entry. ``id`` packs the stream's ordinal and the entry's number."""
+    """A stored entry. ``id`` combines the stream's ordinal with the entry's number."""
 
     id: int
     recorded_at: int
@@ -55,8 +55,8 @@ class Row(NamedTuple):
 class Write(NamedTuple):
     """Rows of the stream ``ordinal`` that are stored together.
 
-    ``new_client`` is the client of a stream that may be new. ``stream_position`` is the position
-    of the followed stream after them.
+    ``new_client`` is the stream's client if the stream may be new. ``stream_position`` is the
+    position in the followed stream after these rows.
     """
 
     epoch: int
@@ -70,8 +70,8 @@ class Write(NamedTuple):
 class Outcome(NamedTuple):
     """The outcome of a group. ``seconds`` is the time that the disk took.
 
-    ``damaged`` are the ordinals of streams whose end is on a damaged page. Nothing can be appended
-    to them, and they made the group fail.
+    ``damaged`` contains the ordinals of streams whose end is on a damaged page. They made the group
+    fail, and nothing can be appended to them.
     """
 
     writes: Sequence[Write]
@@ -81,7 +81,7 @@ class Outcome(NamedTuple):
 
 
 def entry_checksum(row_id: int, recorded_at: int, kind: int, count: int, payload: bytes) -> int:
-    """The checksum that is stored with an entry."""
+    """Return the checksum that is stored with an entry."""
     return checksum(payload, row_id, recorded_at, kind, count)
 
 
@@ -93,7 +93,7 @@ END: Final = _End()
 
 
 class GroupWriter:
-    """Owns the connection that writes the log, and the retention.
+    """Owns the connection that writes the log, and the log's retention.
 
     ``healthy`` is False while groups fail.
     """
@@ -117,12 +117,12 @@ class GroupWriter:
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
 
     def start(self, tell: Callable[[Outcome], None]) -> None:
-        """Start. ``tell`` is called with every outcome, in order, on the writer's thread."""
+        """Start the writer's thread, which calls ``tell`` with every outcome, in order."""
         self._tell = tell
         self._thread.start()
 
     def submit(self, write: Write) -> None:
-        """Queue rows for storage, after all that were submitted before."""
+        """Queue rows, to be stored after all rows that were submitted before."""
         self._queue.put(write)
 
     def close(self) -> None:
@@ -130,7 +130,7 @@ class GroupWriter:
         self._queue.put(END)
         self._thread.join()
         self._retention.close()
-        with suppress(apsw.Error):  # its last checkpoint may fail, because the log has everything
+        with suppress(apsw.Error):  # its last checkpoint may fail without harm
             self._connection.close()
 
     def _run(self) -> None:
@@ -145,13 +145,13 @@ class GroupWriter:
             self._keep_house(idle=not writes)
 
     def _patience(self) -> float:
-        """Seconds until this thread has another task than waiting for writes."""
+        """Return how many seconds this thread may wait for writes before it has another task."""
         if self._leftovers or not self.healthy:
             return PROBE_SECONDS
         return self._tuning.idle_seconds if self._removing else self._tuning.quiet_seconds
 
     def _next_group(self, patience: float) -> tuple[list[Write], bool]:
-        """The waiting writes, and whether they are the last ones."""
+        """Return the waiting writes, and whether they are the last ones."""
         writes: list[Write] = []
         size = 0
         with suppress(Empty):
@@ -215,7 +215,7 @@ class GroupWriter:
         return apsw.SQLITE_OK
 
     def _succeed(self) -> None:
-        # its frames are where the failed ones were, whose chain of checksums ends there
+        # the commit has overwritten the failed frames, which ends their chain of checksums
         self._leftovers = False
         if not self.healthy:
             self.healthy = True
@@ -233,7 +233,7 @@ class GroupWriter:
         self._tell(Outcome(writes, error, seconds, damaged))
 
     def _damaged(self, writes: Sequence[Write]) -> Collection[int]:
-        """The streams of a group whose end cannot be read."""
+        """Return the ordinals of a group's streams whose end cannot be read."""
         damaged = []
         for ordinal in sorted({write.ordinal for write in writes if write.rows}):
             try:
@@ -247,7 +247,7 @@ class GroupWriter:
 
         The last frame of a failed group may have reached the disk without confirmation, and would
         count as a commit after a crash. This commit overwrites the group's first frame. It needs no
-        additional space and, unlike a checkpoint, waits for no reader.
+        additional space and, unlike a checkpoint, does not wait for readers.
         """
         with suppress(apsw.Error):
             self._connection.execute(PROBE)

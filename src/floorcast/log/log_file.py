@@ -1,8 +1,8 @@
-"""``log.db``: its schema, the numbering of entries, and opening it.
+"""The file ``log.db``: how it is opened, and how its entries are numbered.
 
-Each entry is one row in one B-tree. A row's id combines its stream's ordinal (a small number per
-client) and the entry's number, so that a stream is a range of ids. A stream's row has the number
-and time of the entries that retention has removed.
+Each entry is one row in a single B-tree. A row's id combines the ordinal of its stream (a small
+number for each client) with the entry's number, so that a stream is a range of ids. The row of a
+stream in ``streams`` contains the number and time of the last entry that retention has removed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ __all__ = [
 NUMBER_BITS = 44
 APPLICATION = 0x666C6361  # "flca", which identifies the file
 SCHEMA = Schema(APPLICATION, STEPS)
-PAGE = 16384  # bytes: a thousand events are 25 pages and not 100
+PAGE = 16384  # bytes; a thousand events take 25 pages instead of 100
 CACHE_KIB = 4096
 
 SITE = 1
@@ -59,9 +59,9 @@ FOLLOWING = "SELECT stream, clients FROM following"
 class StreamRow(NamedTuple):
     """A stored stream.
 
-    Its head is the newest entry, and ``site`` the payload of the newest site entry, even if they
-    were removed. If the stream is ``damaged``, its end cannot be read: the head is then the newest
-    readable entry, and nothing can be appended.
+    ``head`` is its newest entry, and ``site`` is the payload of its newest site entry, even if
+    retention has removed them. If the stream is ``damaged``, its end cannot be read. ``head`` is
+    then the newest readable entry, and nothing can be appended.
     """
 
     ordinal: int
@@ -74,7 +74,8 @@ class StreamRow(NamedTuple):
 class Follows(NamedTuple):
     """The log that a file is a copy of: its identity, and the names of its streams.
 
-    ``clients`` are those whose entries it has, separated by commas; empty: all.
+    ``clients`` lists the clients whose entries the file has, separated by commas. It is empty if
+    the file has all clients.
     """
 
     identity: str
@@ -82,17 +83,17 @@ class Follows(NamedTuple):
     clients: str = ""
 
     def covers(self, other: Follows) -> bool:
-        """Whether a copy of this has everything that one of the other has."""
+        """Return whether a copy of this log has everything that a copy of ``other`` has."""
         same = (self.identity, set(self.streams)) == (other.identity, set(other.streams))
         mine, others = set(self.clients.split(",")), set(other.clients.split(","))
         return same and (not self.clients or mine >= others)
 
 
 class StreamPosition(NamedTuple):
-    """A copy's position in a stream of a cluster: up to and including message ``seq``.
+    """A copy's position in a cluster's stream. The copy has all messages up to ``seq``.
 
-    ``recorded_at`` (ticks) and ``digest`` are those of that message; ``digest`` is empty where an
-    older release copied it. ``generation`` changes when an operator repairs the stream.
+    ``recorded_at`` (ticks) and ``digest`` belong to message ``seq``. ``digest`` is empty if an
+    older release copied the message. ``generation`` changes when an operator repairs the stream.
     """
 
     stream: str
@@ -103,15 +104,15 @@ class StreamPosition(NamedTuple):
 
 
 def first_id(ordinal: int) -> int:
-    """The id of a stream's entry 0, which does not exist; entry n has this id plus n."""
+    """Return the id of a stream's entry 0, which does not exist. Entry n has this id plus n."""
     return ordinal << NUMBER_BITS
 
 
 def open_log(path: Path, follows: Follows | None = None) -> apsw.Connection:
     """Open the file for its writer and upgrade its schema.
 
-    Raises SettingError if it is not a log, is of a newer release, cannot be opened, or follows
-    another log.
+    Raises SettingError if the file is not a log, was written by a newer release, cannot be opened,
+    or follows another log.
     """
     try:
         connection = connect(path, page_size=PAGE, synchronous="FULL", cache_kib=CACHE_KIB)
@@ -136,11 +137,11 @@ def _check_origin(connection: apsw.Connection, path: Path, follows: Follows | No
     streams = {stream for stream, _ in fetch(connection, FOLLOWING)}
     if follows is None and streams:
         raise SettingError(
-            f"{path} follows a cluster's log: give the cluster with --log, or make an embedded "
-            "folder of it with 'floorcast cluster export'"
+            f"{path} follows a cluster's log: name the cluster with --log, or turn this folder "
+            "into an embedded one with 'floorcast cluster export'"
         )
     if follows is not None and (identity, streams) != (follows.identity, set(follows.streams)):
         raise SettingError(
-            f"{path} is not a copy of this cluster's log: give another folder with --data, or "
+            f"{path} is not a copy of this cluster's log: name another folder with --data, or "
             "move an embedded folder into a new cluster with 'floorcast cluster import'"
         )

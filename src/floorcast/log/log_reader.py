@@ -50,7 +50,7 @@ REMOVED_SITE = "SELECT client, site_number, site_taken, site FROM streams WHERE 
 
 
 def is_sound(row: tuple[Any, ...]) -> bool:
-    """Whether an entry's row is undamaged, according to its checksum."""
+    """Return whether an entry's row is undamaged, according to its checksum."""
     *values, stored = row
     if not (type(row[2]) is int and 0 <= row[2] < len(KINDS) and isinstance(row[4], bytes)):
         return False
@@ -72,7 +72,7 @@ class LogReader:
     def __init__(self, path: Path, *, read_bytes: int = READ_BYTES) -> None:
         self._connection = open_reader(path, cache_kib=CACHE_KIB)
         self._read_bytes = read_bytes
-        # a folder that this release has not served yet can be read too
+        # a file of an older release can be read before its schema is upgraded
         version = self._connection.pragma("user_version")
         self._checksums = version >= CHECKSUMS_SINCE
         self._restores = version >= RESTORED_SINCE
@@ -82,9 +82,9 @@ class LogReader:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Make all reads in the block see the file as of the first one.
+        """Make all reads in the block see the file as it was at the first read.
 
-        Entries removed meanwhile stay visible.
+        Entries that are removed in the meantime stay visible.
         """
         with reading():
             self._connection.execute("BEGIN")
@@ -94,11 +94,11 @@ class LogReader:
             self._connection.execute("ROLLBACK")
 
     def identity(self) -> str:
-        """The identity of this log, which no other log has."""
+        """Return the identity of this log, which no other log has."""
         return str(self._connection.execute("SELECT identity FROM origin").get)
 
     def streams(self) -> list[StreamRow]:
-        """All streams with their heads."""
+        """Return all streams with their heads."""
         with reading():
             rows = fetch(self._connection, HEADS)
             return [self._found(*row) for row in rows]
@@ -118,7 +118,7 @@ class LogReader:
         return StreamRow(ordinal, client, head, site if newer_site is None else newer_site[0])
 
     def _last_readable(self, ordinal: int, head: Head) -> Head:
-        """The newest entry before a stream's damaged end."""
+        """Return the newest entry before a stream's damaged end."""
         low, high = head.number, 1 << NUMBER_BITS
         while high - low > 1:
             middle = (low + high) // 2
@@ -133,26 +133,26 @@ class LogReader:
         return head
 
     def following(self) -> dict[str, StreamPosition]:
-        """The position up to which each followed stream has been copied, by name."""
+        """Return the position up to which each followed stream has been copied, by name."""
         with reading():
             found = [StreamPosition(*row) for row in fetch(self._connection, POSITIONS)]
         return {each.stream: each for each in found}
 
     def follows(self) -> Follows:
-        """The log that this one follows, if any."""
+        """Return the log that this file follows."""
         with reading():
             rows = fetch(self._connection, FOLLOWING)
         return Follows(self.identity(), [stream for stream, _ in rows], rows[0][1])
 
     def read(self, stream: StreamRow, after: int, limit: int) -> list[Entry]:
-        """Entries after ``after`` up to the stream's head, oldest first: the port's ``read``.
+        """Return entries after ``after`` up to the stream's head, oldest first (see ``EventLog``).
 
-        Raises DamagedEntry where the next entry is not what was written, unless it has been
-        restored or the operator has decided to skip it.
+        Raises DamagedEntry if the next entry is damaged, unless it has been restored or the
+        operator has decided to skip it.
         """
         start = first_id(stream.ordinal)
         entries: list[Entry] = []
-        # rows next to a damaged page that retention could not delete do not count
+        # rows that retention could not delete, next to a damaged page, do not count
         seen = after = max(after, self.removed(stream.ordinal))
         size = 0
         try:
@@ -184,7 +184,10 @@ class LogReader:
             raise DamagedEntry(stream.client, number, row[1], "its checksum differs")
 
     def _replaced(self, stream: StreamRow, row_id: int, entries: list[Entry]) -> bool:
-        """Append a damaged entry that was restored. Returns whether it was restored or skipped."""
+        """Append the restored copy of a damaged entry.
+
+        Returns whether it was restored or skipped.
+        """
         if self._restores:
             row = fetch_one(self._connection, READ_RESTORED, (row_id,))
             if row is not None and is_sound(row):
@@ -193,7 +196,7 @@ class LogReader:
         return self._skipped(row_id)
 
     def _read_singly(self, stream: StreamRow, after: int) -> list[Entry]:
-        """The next entry, found by its number if a page before it is damaged."""
+        """Return the next entry, looked up by its number in case a page before it is damaged."""
         entries: list[Entry] = []
         for number in range(after + 1, stream.head.number + 1):
             row_id = first_id(stream.ordinal) + number
@@ -212,7 +215,7 @@ class LogReader:
         return entries
 
     def stored_row(self, ordinal: int, number: int) -> tuple[Any, ...] | None:
-        """An entry's row as it is on disk, damaged or not; None if it cannot be read."""
+        """Return an entry's row as it is on disk, damaged or not, or None if it is unreadable."""
         try:
             row: tuple[Any, ...] | None = fetch_one(
                 self._connection, self._read_one, (first_id(ordinal) + number,)
@@ -227,19 +230,19 @@ class LogReader:
         return fetch_one(self._connection, SKIPPED, (row_id,)) is not None
 
     def recorded_at(self, ordinal: int, number: int) -> int | None:
-        """The recording time of an entry; None if it is not stored."""
+        """Return the recording time of an entry, or None if it is not stored."""
         with reading():
             row = fetch_one(self._connection, TAKEN, (first_id(ordinal) + number,))
         return None if row is None else int(row[0])
 
     def last_at(self, stream: StreamRow, ticks: int) -> int:
-        """The last entry recorded at or before ``ticks``. Removed entries count, too."""
+        """Return the last entry recorded at or before ``ticks``. Removed entries count, too."""
         low, high = self.removed(stream.ordinal), stream.head.number
         start = first_id(stream.ordinal)
         while low < high:
             middle = (low + high + 1) // 2
             with reading():
-                # a number in between may be missing: removed while we search, or damaged
+                # a number in between may be missing: removed during the search, or damaged
                 row = fetch_one(self._connection, TAKEN_UNTIL, (start + middle, start + low))
             if row is None or row[0] <= ticks:
                 low = middle
@@ -248,13 +251,13 @@ class LogReader:
         return low
 
     def removed(self, ordinal: int) -> int:
-        """The last entry that the retention removed, 0 for none."""
+        """Return the last entry that retention has removed, or 0 if there is none."""
         with reading():
             row = fetch_one(self._connection, REMOVED, (ordinal,))
         return 0 if row is None else int(row[0])
 
     def removed_site(self, ordinal: int) -> Entry | None:
-        """The last site entry that the retention removed."""
+        """Return the last site entry that retention has removed."""
         with reading():
             row = fetch_one(self._connection, REMOVED_SITE, (ordinal,))
         if row is None or row[1] is None:

@@ -1,4 +1,4 @@
-"""Detects that the log has lost entries, and refuses the start unless that is accepted."""
+"""Detects that the log has lost entries. The server then starts only with ``--accept-loss``."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from floorcast.sqlite.derived_files import Source, source_of
 __all__ = ["KnownLog", "check_log"]
 
 DERIVED = ("mirror.db", "keys.db")
-ASIDE = ".ahead"  # ends the name of a file that was ahead of the log
+ASIDE = ".ahead"  # suffix of a file that was ahead of the log
 
 _log = structlog.get_logger(__name__)
 
 
 class KnownLog(Struct):
-    """The log as ``admin.db`` knows it: its identity, and the newest entry of each client."""
+    """The log as recorded in ``admin.db``: its identity, and the newest entry of each client."""
 
     identity: str
     heads: dict[int, int]
 
 
 class _Found(NamedTuple):
-    """The identity of the log that was found, empty if there is none, and its streams."""
+    """The log that was found: its identity, or "" if there is no log, and its streams by client."""
 
     identity: str
     streams: Mapping[int, StreamRow]
 
 
 class _Loss(NamedTuple):
-    """A client's log ends at entry ``ends``, and the file ``known_by`` knows entry ``known``."""
+    """A client's log ends at entry ``ends``, but file ``known_by`` refers to entry ``known``."""
 
     client: int
     ends: int
@@ -50,9 +50,9 @@ class _Loss(NamedTuple):
 def check_log(folder: Path, noted: KnownLog | None, *, accept_loss: bool) -> None:
     """Compare the log of a data folder with the other files of the folder.
 
-    If the log ends before the entries that they know, acknowledged entries are missing. Raises
-    SettingError and changes nothing, unless ``accept_loss``: then the derived files that are ahead
-    of the log are renamed.
+    If the other files refer to entries after the log's end, acknowledged entries are missing. In
+    that case, this raises SettingError and changes nothing. With ``accept_loss``, it instead
+    renames the derived files, which are ahead of the log.
     """
     path = folder / "log.db"
     sources = {name: source_of(folder / name) for name in DERIVED}
@@ -80,7 +80,7 @@ def check_log(folder: Path, noted: KnownLog | None, *, accept_loss: bool) -> Non
 
 
 def _heads(path: Path) -> _Found | None:
-    """The contents of the log: empty if it is missing or empty, None if it cannot be read."""
+    """Return the log's contents: empty if the log is missing or empty, None if it is unreadable."""
     if not path.exists():
         return _Found("", {})
     try:
@@ -90,7 +90,7 @@ def _heads(path: Path) -> _Found | None:
     except apsw.SQLError:  # without tables, because its write-ahead log is gone
         return _Found("", {})
     except (apsw.Error, Unavailable):
-        return None  # opening it for writing raises the error
+        return None  # opening the log for writing raises the error
 
 
 def _losses(sources: Mapping[str, Source], found: _Found | None) -> Iterator[_Loss]:

@@ -1,4 +1,4 @@
-"""A log in memory, for tests and trials. Its contents end with the process."""
+"""A log in memory, for tests and trials. Its contents are lost when the process ends."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _Kept:
         self.stream.publish(entry)
 
     def forget(self, before: int) -> None:
-        """Remove entries recorded before the tick."""
+        """Remove entries and keys recorded before tick ``before``."""
         while self.entries and self.entries[0].recorded_at < before:
             entry = self.entries.popleft()
             self.removed = entry.number
@@ -51,7 +51,7 @@ class _Kept:
 
 
 class MemoryLog:
-    """See ``EventLog``. Its contents end with the process."""
+    """See ``EventLog``. The contents are lost when the process ends."""
 
     def __init__(
         self, now: Now, *, retention: int = RETENTION, tuning: Tuning | None = None
@@ -74,7 +74,7 @@ class MemoryLog:
         news = news_of(batch, keys, held)
         for entry in entries_of(batch.client, news, self._next(kept), self._tuning.entry_events):
             kept.keep(entry)
-        for key in news.keys:  # the oldest stay first, even if one is added again
+        for key in news.keys:  # the oldest stay first: a key that returns moves to the end
             kept.keys.pop(key, None)
             kept.keys[key] = kept.stream.head.recorded_at
         return Appended(kept.stream.head.number, news.duplicates)
@@ -159,7 +159,7 @@ class MemoryLog:
             kept.stream.close()
 
     def _looked_at(self, client: int) -> _Kept | None:
-        """The client's entries that are within the retention."""
+        """Return the client's entries, without those that are older than the retention."""
         kept = self._kept.get(client)
         if kept is not None:
             kept.forget(kept_since(self._now(), self._retention))

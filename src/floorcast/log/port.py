@@ -1,8 +1,8 @@
-"""The event log's port: the interface for ingest, projections and feeds.
+"""The event log's port: the interface that ingest, projections and feeds use.
 
 A client's stream is a sequence of entries, numbered from 1 without gaps. An entry is one accepted
 batch of events as NDJSON, or a change of the client's site. Entries are durable before they can be
-read, and every adapter passes ``tests/contract/test_event_log.py``.
+read. Every adapter passes ``tests/contract/test_event_log.py``.
 """
 
 from __future__ import annotations
@@ -30,21 +30,24 @@ __all__ = [
 HOUR = 3600 * TICKS_PER_SECOND
 
 RETENTION = 26 * 3600 * TICKS_PER_SECOND
-"""The retention of entries, in ticks: always the client's whole day, of up to 25 hours."""
+"""How long entries are kept, in ticks.
+
+This always covers the client's whole day, which has up to 25 hours.
+"""
 
 ALWAYS = 2**63 - 1
 """A tick that never comes."""
 
 EntryKind = Literal["events", "site", "other"]
-"""``other`` is a newer release's entry in a cluster's log, which is stored but not read."""
+"""``other`` is a newer release's entry in a cluster's log. It is stored, but not read."""
 
 
 class Entry(Struct, gc=False):
     """One durable entry of a client's stream.
 
-    ``recorded_at`` is the time in ticks at which the log stored it; it grows strictly within the
-    stream. ``events`` are the decoded lines of ``payload`` if the appending process still has them,
-    else None.
+    ``recorded_at`` is the time, in ticks, at which the log stored the entry. It strictly increases
+    within a stream. ``events`` are the decoded lines of ``payload``, or None if the process that
+    appended them no longer has them.
     """
 
     client: int
@@ -57,9 +60,9 @@ class Entry(Struct, gc=False):
 
 
 class Batch(NamedTuple):
-    """Checked events to append: ``lines[i]`` is ``events[i]`` as JSON.
+    """Validated events to append. ``lines[i]`` is ``events[i]`` as JSON.
 
-    A line contains no newline.
+    The lines contain no newlines.
     """
 
     client: int
@@ -70,8 +73,9 @@ class Batch(NamedTuple):
 class Appended(NamedTuple):
     """The result of appending a batch.
 
-    After entry ``number``, the whole batch can be read (the last entry, if all events were
-    duplicates). ``duplicates`` are indices in the batch, ascending.
+    All events of the batch are in entries up to ``number``. If all events were duplicates, this is
+    the last entry. ``duplicates`` contains the duplicates' indices in the batch, in ascending
+    order.
     """
 
     number: int
@@ -86,15 +90,15 @@ class Head(NamedTuple):
 
 
 class EventLog(Protocol):
-    """A durable, ordered log per client that stores each event once.
+    """A durable, ordered log for each client, which stores each event once.
 
     Every method that waits for the disk raises ``Unavailable`` if the log cannot be read or
-    written. After a failed append nothing of the batch is, or ever becomes, readable.
+    written. After a failed append, no event of the batch ever becomes readable.
     """
 
     @property
     def identity(self) -> str:
-        """Identifies this log, for the data that is derived from it."""
+        """The identity of this log, which is stored with derived data."""
         ...
 
     @property
@@ -104,86 +108,91 @@ class EventLog(Protocol):
 
     @property
     def stalled(self) -> str:
-        """The reason why a healthy log cannot be appended to; empty if it can."""
+        """The reason why a healthy log cannot be appended to, or empty if it can."""
         ...
 
     async def append(self, batch: Batch) -> Appended:
-        """Store the events that the stream does not have yet. They are durable when it returns.
+        """Store the events that the stream does not have yet. They are durable on return.
 
-        ``(client, source, id)`` identifies an event for the whole retention, also within a batch;
-        it is forgotten with its hour (``kept_since``). A batch that is too large for one entry
-        becomes several, of which all or none are stored. Raises ``Unavailable``, without storing
-        anything, if too much is in progress.
+        Two events are the same if their ``(client, source, id)`` is the same, even within a batch.
+        An event is remembered for the whole retention, and forgotten with its hour
+        (``kept_since``). A batch that is too large for one entry becomes several entries, and
+        either all or none of them are stored. Raises ``Unavailable``, without storing anything, if
+        too much is in progress.
         """
         ...
 
     async def append_site(self, client: int, payload: bytes) -> int:
         """Store a change of the client's site as an entry. Returns its number.
 
-        A site that is already current makes no entry. The number is then that of the last entry.
+        If the site is already current, no entry is stored, and the number is that of the last
+        entry.
         """
         ...
 
     def read(self, client: int, after: int, limit: int) -> list[Entry]:
-        """Durable entries after number ``after``, oldest first.
+        """Return durable entries after number ``after``, oldest first.
 
-        Returns at most ``limit`` entries, and fewer if they are large, but at least one if there is
-        any.
+        There are at most ``limit`` entries, or fewer if they are large, but at least one if any
+        exists.
         """
         ...
 
     def follow(self, client: int, after: int) -> AsyncGenerator[Entry]:
-        """Every durable entry after ``after``, in order: stored ones, then live ones.
+        """Yield every durable entry after ``after``, in order: stored entries, then live ones.
 
-        Ends when the log is closed. A slow follower reads from the disk again and uses no
-        additional memory.
+        The iteration ends when the log is closed. A slow follower reads from the disk again and
+        uses no additional memory.
         """
         ...
 
     def head(self, client: int) -> Head:
-        """The newest durable entry of the client's stream."""
+        """Return the newest durable entry of the client's stream."""
         ...
 
     def last_at(self, client: int, ticks: int) -> int:
-        """The number of the last entry recorded at or before ``ticks``; 0 if there is none.
+        """Return the number of the last entry recorded at or before ``ticks``, or 0 for none.
 
-        Removed entries count.
+        Removed entries count, too.
         """
         ...
 
     def recorded_at(self, client: int, number: int) -> int | None:
-        """The recording time of entry ``number``, in ticks; None if it is not stored."""
+        """Return the recording time of entry ``number``, in ticks, or None if it is not stored."""
         ...
 
     def lost_until(self, client: int) -> int:
-        """The tick up to which a missing entry may be lost permanently.
+        """Return the tick up to which a missing entry may be lost permanently.
 
-        A later entry that another node has published will arrive. ``ALWAYS`` if no other node
-        writes to the log.
+        A later entry that another node has published will still arrive. Returns ``ALWAYS`` if no
+        other node writes to the log.
         """
         ...
 
     def removed(self, client: int) -> int:
-        """The number of the last entry that retention removed; 0 for none."""
+        """Return the number of the last entry that retention has removed, or 0 for none."""
         ...
 
     def removed_site(self, client: int) -> Entry | None:
-        """The last site entry that retention removed: the site before the oldest entry."""
+        """Return the last site entry that retention has removed.
+
+        It contains the site that was current before the oldest stored entry.
+        """
         ...
 
     def clients(self) -> list[int]:
-        """The clients that have a stream."""
+        """Return the clients that have a stream."""
         ...
 
     async def recover(self, client: int, number: int) -> bool:
         """Fetch a damaged entry from another copy and restore it.
 
-        Returns whether it is readable now. Raises Unavailable.
+        Returns whether the entry is readable now. Raises Unavailable.
         """
         ...
 
     def steady_now(self) -> int:
-        """The time in ticks for code that deletes old data; can be called from any thread.
+        """Return the time in ticks, for code that deletes old data. Any thread can call this.
 
         A wall clock that has moved ahead is not trusted for an hour.
         """

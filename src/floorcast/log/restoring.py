@@ -29,10 +29,11 @@ ADD_RESTORED = "INSERT OR REPLACE INTO restored VALUES (?, ?, ?, ?, ?, ?)"
 
 
 class Suspects(NamedTuple):
-    """Consecutive damaged entries of a client from ``number`` on.
+    """A client's consecutive damaged entries, starting at ``number``.
 
-    They were recorded after the tick ``after`` and before ``until``, the times of their neighbors.
-    ``rows`` are the stored rows, None if unreadable; ``row_id`` is that of the first.
+    They were recorded after tick ``after`` and before tick ``until``, which are the times of the
+    intact entries around them. ``rows`` contains the stored rows, with None for an unreadable one.
+    ``row_id`` is the id of the first row.
     """
 
     client: int
@@ -43,7 +44,7 @@ class Suspects(NamedTuple):
     rows: Sequence[tuple[Any, ...] | None]
 
     def accepts(self, entries: Sequence[Entry]) -> bool:
-        """Whether these entries are the ones that were written here."""
+        """Return whether these entries are the ones that were written here."""
         times = [self.after, *(entry.recorded_at for entry in entries), self.until]
         return (
             len(entries) == len(self.rows)
@@ -68,7 +69,7 @@ class Before(NamedTuple):
 
 
 def suspects(reader: LogReader, stream: StreamRow, number: int) -> Suspects:
-    """A damaged entry with those that are damaged after it. Raises Unavailable."""
+    """Return a damaged entry and the damaged ones directly after it. Raises Unavailable."""
     rows: list[tuple[Any, ...] | None] = []
     until = FAR
     for each in range(number, min(stream.head.number, number + MAX_SUSPECTS) + 1):
@@ -83,9 +84,10 @@ def suspects(reader: LogReader, stream: StreamRow, number: int) -> Suspects:
 
 
 def before(path: Path, stream: StreamRow, number: int, since: int, wanted: set[bytes]) -> Before:
-    """Read the state before entry ``number``, from entries recorded at ``since`` or later.
+    """Return the log's state before entry ``number``.
 
-    Reads the whole log of the client: for a thread. Raises Unavailable.
+    Only keys of entries recorded at tick ``since`` or later count. This reads the client's whole
+    log, so call it in a thread. Raises Unavailable.
     """
     reader = LogReader(path)
     try:
@@ -115,7 +117,7 @@ def before(path: Path, stream: StreamRow, number: int, since: int, wanted: set[b
 
 
 def restore_entries(path: Path, row_id: int, entries: Sequence[Entry]) -> None:
-    """Keep fetched entries for damaged ones, from ``row_id`` on. Raises Unavailable."""
+    """Store fetched entries for the damaged ones from ``row_id`` on. Raises Unavailable."""
     try:
         connection = connect(path, page_size=PAGE, synchronous="FULL", cache_kib=CACHE_KIB)
         try:

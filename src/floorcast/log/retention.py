@@ -1,10 +1,10 @@
 """The log's retention: removes the oldest entries, a few per transaction, on the writer's thread.
 
-New entries reuse the pages, so the file keeps the size of its largest day and no data is moved.
-Each transaction is flushed. Without the flush, a later failed flush could lose part of a
-transaction that is still in the cache, and a checkpoint would write the other part.
+New entries reuse the freed pages, so the file keeps the size of its largest day and no data is
+moved. Each transaction is flushed. Without this flush, a later failed flush could lose the part of
+a transaction that is still in the cache, and a checkpoint would write the other part.
 
-A damaged page does not stop retention: rows that cannot be deleted stay in the file, and the
+A damaged page does not stop retention. Rows that cannot be deleted stay in the file, and the
 stream's ``removed`` moves past them.
 
 ``SteadyClock`` is the clock for code that deletes old data. It does not immediately trust a wall
@@ -30,7 +30,7 @@ from floorcast.sqlite.files import fetch_one, transaction
 
 __all__ = ["Retention", "SteadyClock", "kept_since"]
 
-SCAN_ENTRIES = 10_000  # numbers tried for the next readable entry after a damaged page
+SCAN_ENTRIES = 10_000  # numbers to try for the next readable entry after a damaged page
 
 OLDEST = "SELECT id, taken FROM entries WHERE id >= ? AND id < ? ORDER BY id LIMIT 1"
 ONE = "SELECT id, taken FROM entries WHERE id = ?"
@@ -53,16 +53,16 @@ WHERE ordinal = ?1
 NOTE = "UPDATE streams SET removed = ?2, removed_taken = ?3 WHERE ordinal = ?1"
 REMOVED = "SELECT removed FROM streams WHERE ordinal = ?"
 DELETE = "DELETE FROM entries WHERE id >= ? AND id <= ?"
-FORGET = "DELETE FROM restored WHERE id > ? AND id <= ?"  # the restored copies of such entries
+FORGET = "DELETE FROM restored WHERE id > ? AND id <= ?"  # restored copies of removed entries
 
 _log = structlog.get_logger(__name__)
 
 
 def kept_since(at: int, retention: int = RETENTION) -> int:
-    """The first tick of the oldest hour that still counts at the tick ``at``.
+    """Return the first tick of the oldest hour that is still kept at tick ``at``.
 
-    Entries and keys are kept by whole hours of the log's own time, so all nodes with the entries
-    agree on duplicates at any time.
+    Entries and keys are kept in whole hours of the log's own time, so all nodes that have the
+    entries always agree on duplicates.
     """
     return (at - retention) // HOUR * HOUR
 
@@ -76,10 +76,10 @@ class _Front(NamedTuple):
 
 
 class Retention:
-    """Removes old entries with its own connection, on the writer's thread only. Raises apsw.Error.
+    """Removes old entries with its own connection, only on the writer's thread.
 
-    ``steady_now`` is a clock that is safe for deleting (see ``SteadyClock``). ``known`` are the
-    ordinals of the streams whose oldest entry is known.
+    Methods raise apsw.Error. ``steady_now`` is a clock that is safe for deleting (see
+    ``SteadyClock``). ``known`` contains the ordinals of the streams whose oldest entry is known.
     """
 
     def __init__(
@@ -104,17 +104,17 @@ class Retention:
             self._find_front(stream.ordinal, removed + 1)
 
     def note(self, ordinal: int, row_id: int, recorded_at: int) -> None:
-        """Record that an entry was stored, which is the first of a stream that is not ``known``."""
+        """Record the oldest entry of a stream that is not ``known`` yet."""
         self.known.add(ordinal)
         heapq.heappush(self._fronts, _Front(recorded_at, ordinal, row_id))
 
     @property
     def due(self) -> bool:
-        """Whether there is an entry that is older than the retention."""
+        """Whether any entry is older than the retention."""
         return bool(self._fronts) and self._fronts[0].recorded_at < self._before()
 
     def remove_some(self) -> int:
-        """Remove some entries that are older than the retention; returns their number."""
+        """Remove some entries that are older than the retention, and return their number."""
         if not self.due:
             return 0
         before = self._before()
@@ -170,7 +170,7 @@ class Retention:
         return front.id, 1
 
     def _find_front(self, ordinal: int, number: int) -> None:
-        """Note the oldest entry of a stream from ``number`` on."""
+        """Find and note the oldest entry of a stream, from ``number`` on."""
         start = first_id(ordinal)
         try:
             row = fetch_one(self._connection, OLDEST, (start + number, first_id(ordinal + 1)))
@@ -199,23 +199,24 @@ class Retention:
         return None
 
 
-LEAP_SECONDS = 3600.0  # that the wall clock may be ahead of the monotonic one
+LEAP_SECONDS = 3600.0  # how far the wall clock may be ahead of the monotonic one
 # after which the wall clock is trusted anyway, because the machine may have been suspended
 DOUBT_SECONDS = 3600.0
 
 
 def _since_boot() -> float:
-    """Monotonic seconds, including the time that the machine is suspended."""
+    """Return monotonic seconds, including the time for which the machine was suspended."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class SteadyClock:
     """Returns the current time in ticks, on any thread.
 
-    While the wall clock ``now`` is more than ``leap_seconds`` ahead of the time derived from the
-    ``monotonic`` clock, the latter counts, for an hour at most, because a clock that is briefly
-    wrong must not delete a day. ``newest`` is the time of the newest stored entry, 0 for none. At a
-    start, a wall clock far ahead of it is distrusted, too.
+    If the wall clock ``now`` is more than ``leap_seconds`` ahead of the time derived from the
+    ``monotonic`` clock, the derived time is used instead, for an hour at most. A clock that is
+    wrong for a short time must not delete a day. ``newest`` is the time of the newest stored entry,
+    or 0 if there is none. At the start, a wall clock that is far ahead of ``newest`` is distrusted,
+    too.
     """
 
     def __init__(
@@ -235,7 +236,7 @@ class SteadyClock:
         self._lock = threading.Lock()
 
     def __call__(self) -> int:
-        """The present, in ticks."""
+        """Return the current time in ticks."""
         with self._lock:
             wall, at = self._now(), self._monotonic()
             if wall <= 0:  # a node that has not followed its cluster's log yet

@@ -73,11 +73,11 @@ CREATE TABLE restored (
 )
 """The schema of ``log.db``, one step per change. A released step never changes.
 
-An entry without a ``checksum`` was written by a release that had none. ``skipped`` holds the ids of
-damaged entries that the operator has skipped; ``probes`` is written to see whether the disk is
-well. ``restored`` holds damaged entries as they were fetched from elsewhere: their own pages may be
+An entry without a ``checksum`` was written by a release without checksums. ``skipped`` lists the
+ids of damaged entries that the operator has skipped. ``probes`` is written to test the disk.
+``restored`` contains intact copies of damaged entries, because the entries' own pages may be
 unusable.
 """
 
-CHECKSUMS_SINCE = 4  # the schema version from which on entries have checksums
-RESTORED_SINCE = 5  # the same for the table of restored entries
+CHECKSUMS_SINCE = 4  # the first schema version in which entries have checksums
+RESTORED_SINCE = 5  # the first schema version with the table of restored entries

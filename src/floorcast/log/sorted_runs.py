@@ -1,11 +1,11 @@
 """The keys of accepted events on disk: sorted runs in ``keys.db``, in one B-tree.
 
-A run is some ten thousand keys, written in key order after the previous run: the file grows only at
-its end, and no page is written twice. Runs of the same hour are merged in the background, which
-keeps lookups short. A run older than the retention is dropped as a whole, and its pages are freed a
-few at a time.
+A run has tens of thousands of keys, which are written in key order after the previous run. The file
+therefore grows only at its end, and no page is written twice. Runs of the same hour are merged in
+the background, which keeps lookups short. A run older than the retention is dropped as a whole, and
+its pages are freed a few at a time.
 
-The file is derived from the log, and is rebuilt if it does not match the log or is damaged.
+The file is derived from the log. It is rebuilt if it is damaged or does not match the log.
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ _log = structlog.get_logger(__name__)
 
 
 class Run(NamedTuple):
-    """The keys of memtable number ``memtable`` on their way to the disk, all recorded in ``hour``.
+    """The keys of memtable number ``memtable``, to be stored. All were recorded in ``hour``.
 
-    ``size`` is the bytes of all keys. ``checkpoints`` is, by client, the last entry whose keys are
-    all in this memtable or in earlier ones.
+    ``size`` is the size of all keys in bytes. ``checkpoints`` maps each client to the last entry
+    whose keys are all in this memtable or in earlier ones.
     """
 
     memtable: int
@@ -73,11 +73,13 @@ class Run(NamedTuple):
 
 
 class SortedRuns:
-    """The runs of one log. ``identity`` and ``heads`` are the log's, as for the projection store.
+    """The runs of one log.
 
-    ``lost`` is whether the file was found damaged, or was replaced, so that its keys are missing.
+    ``identity`` is the log's identity, and ``heads`` contains its newest entries by client.
+    ``lost`` is True if the file was found damaged or was replaced, so that its keys are missing.
 
-    Used from the event loop's thread, except for the background writer's jobs.
+    Use this object only on the event loop's thread. The background writer's jobs run on another
+    thread.
     """
 
     def __init__(
@@ -121,12 +123,12 @@ class SortedRuns:
 
     @property
     def backlog(self) -> int:
-        """Bytes of keys that wait in memory to be stored."""
+        """The bytes of keys that are waiting in memory to be stored."""
         self._writer.settle()
         return self._writer.backlog
 
     async def open_new_file(self) -> None:
-        """Wait until the lost file exists again, without keys."""
+        """Wait until a new file without keys has replaced the lost one."""
         while not await asyncio.to_thread(self._writer.wait):
             pass  # the disk fails, and nothing can be stored until it works
         self._writer.settle()
@@ -138,16 +140,16 @@ class SortedRuns:
         self._runs = self._count()
 
     def checkpoints(self) -> dict[int, int]:
-        """By client, the entry up to which all keys are stored."""
+        """Return, by client, the entry up to which all keys are stored."""
         return dict(fetch(self._reader, "SELECT client, entry FROM reached"))
 
     def memtables(self) -> tuple[int, int]:
-        """The numbers of the oldest and newest memtable with keys in the runs; (0, 0) for none."""
+        """Return the numbers of the oldest and newest memtable in the runs, or (0, 0) for none."""
         first, last = fetch_one(self._reader, MEMTABLES)
         return first, last
 
     def marks(self) -> Iterator[array[int]]:
-        """The fingerprints of all stored keys, for the filter."""
+        """Yield the fingerprints of all stored keys, for the Bloom filter."""
         for stored in compaction.sound_marks(self._reader).values():
             yield array("I", stored)
 
@@ -162,7 +164,7 @@ class SortedRuns:
         self._writer.submit(size, lambda connection: _add(connection, run), stored)
 
     async def held(self, keys: Sequence[bytes], since: int) -> list[bytes]:
-        """The given keys that are in a run of the hour ``since`` or a later one.
+        """Return the given keys that are in a run of the hour ``since`` or a later one.
 
         Raises Unavailable.
         """

@@ -1,4 +1,4 @@
-"""The sizes and waits of an embedded log. Production uses the defaults; tests make them small."""
+"""The sizes and waits of an embedded log. Production uses the defaults; tests use small values."""
 
 from __future__ import annotations
 
@@ -14,21 +14,23 @@ __all__ = ["Tuning"]
 class Tuning:
     """The limits of one log.
 
-    Ingest: at most ``in_flight_events`` and ``in_flight_bytes`` are being written; an entry has up
-    to ``entry_events``; ``group_writes`` and ``group_bytes`` share one commit.
+    Ingest: at most ``in_flight_events`` events and ``in_flight_bytes`` bytes are being written at a
+    time. An entry has up to ``entry_events`` events. A commit has up to ``group_writes`` writes and
+    about ``group_bytes`` bytes.
 
     Reading: at most ``read_bytes`` of payload are read at a time, to keep turns of the event loop
-    short. ``follower_events`` are buffered per follower, which then reads from disk.
+    short. About ``follower_events`` events are buffered for each follower. A follower that is
+    further behind reads from the disk.
 
-    Retention: up to ``retention_entries`` and ``retention_bytes`` are removed per transaction,
-    after half as much has been written or after ``quiet_seconds`` without a write, and every
-    ``idle_seconds`` while there are old entries.
+    Retention: a transaction removes up to ``retention_entries`` entries and about
+    ``retention_bytes`` bytes. It runs after half as much has been written, or after
+    ``quiet_seconds`` without a write, and every ``idle_seconds`` while there are old entries.
 
-    Deduplication keys: ``memtable_keys`` and ``memtable_bytes`` fill a memtable, and ingest stops
-    when ``keys_backlog_bytes`` wait for the disk. ``merge_runs`` runs are merged into one,
-    ``merge_keys`` keys per transaction. Up to ``inline_lookups`` lookups (keys times runs, about 2
-    µs each) run on the event loop itself. After a failure, the disk is retried every
-    ``retry_seconds``.
+    Deduplication keys: a memtable is full at ``memtable_keys`` keys or ``memtable_bytes`` bytes.
+    Ingest stops when more than ``keys_backlog_bytes`` bytes of keys wait for the disk.
+    ``merge_runs`` runs are merged into one, ``merge_keys`` keys per transaction. Up to
+    ``inline_lookups`` lookups (keys times runs, about 2 µs each) run on the event loop itself.
+    After a failure, the disk is retried every ``retry_seconds``.
 
     After the wall clock has moved ahead by more than ``leap_seconds``, nothing is deleted for a
     while.

@@ -15,9 +15,10 @@ FRAME_HEADER_BYTES = 24  # before each page
 
 @dataclass(frozen=True, slots=True)
 class WalSizes:
-    """From ``busy_bytes`` on, a log is preallocated to ``room_bytes``. A smaller one is not.
+    """The sizes at which a write-ahead log is preallocated and checkpointed.
 
-    From ``full_bytes`` on, it is checkpointed into the file.
+    A log that reaches ``busy_bytes`` is preallocated to ``room_bytes``. A log that reaches
+    ``full_bytes`` is checkpointed into the database file.
     """
 
     busy_bytes: int = 1 << 20
@@ -26,12 +27,12 @@ class WalSizes:
 
 
 class WriteAheadLog:
-    """The write-ahead log of ``connection``, its only writer, which flushes every commit.
+    """The write-ahead log of ``connection``, which is its only writer and flushes every commit.
 
-    The connection no longer checkpoints by itself; ``tidy`` does it once a commit has reached
-    ``due_pages``. Flushing a file that has grown waits for the file system's own journal; flushing
-    one that was only overwritten does not. A busy write-ahead log is therefore preallocated once,
-    and then overwritten again and again.
+    The connection no longer checkpoints on its own. Call ``tidy`` once a commit has reached
+    ``due_pages``. Flushing a file that has grown waits for the file system's own journal. Flushing
+    a file that was only overwritten does not. A busy write-ahead log is therefore preallocated
+    once, and then overwritten again and again.
     """
 
     def __init__(self, connection: apsw.Connection, sizes: WalSizes) -> None:
@@ -46,9 +47,9 @@ class WriteAheadLog:
         connection.pragma("wal_autocheckpoint", 0)
 
     def tidy(self, pages: int) -> None:
-        """Preallocate or checkpoint the log if that is due after this many pages.
+        """Preallocate or checkpoint the log, if that is due after this many pages.
 
-        Raises apsw.Error and OSError. Its commits stay valid.
+        Raises apsw.Error and OSError, but the commits stay valid.
         """
         if pages >= self._busy_pages and not self._preallocated:
             self._preallocated, self.due_pages = True, self._full_pages
@@ -57,7 +58,10 @@ class WriteAheadLog:
             self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
     def _preallocate(self) -> None:
-        """Append zeros. No frame has a checksum of zeros, so SQLite never reads a frame there."""
+        """Append zeros.
+
+        No frame has a checksum of zeros, so SQLite takes none of them for a frame.
+        """
         with self._path.open("ab") as file:
             missing = self._room_bytes - file.tell()
             if missing > 0:

@@ -1,1 +1,1 @@
-"""SQLite: opening files, bulk rows, the background writer, the write-ahead log."""
+"""SQLite: opening files, bulk rows, the background writer, checksums and derived files."""

@@ -1,11 +1,11 @@
 """Writes derived data to one SQLite file, in the background and in order.
 
-Jobs are stored in the order of the calls, several per transaction, so that a crash loses only the
-last ones. Nothing is dropped: while the disk fails, the writer retries, and the caller watches
-``backlog``.
+Jobs are stored in the order in which they were submitted, several per transaction, so a crash loses
+only the last ones. While the disk fails, the writer retries and drops nothing, so the caller must
+watch ``backlog``.
 
-The thread only runs statements. ``settle`` runs the callbacks of stored jobs on the caller's
-thread.
+The writer's thread only runs statements. ``settle`` runs the callbacks of stored jobs on the
+caller's thread.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Work = Callable[[apsw.Connection], object]
 
 
 class _Mark(NamedTuple):
-    """A mark in the queue. A waiter waits until it is reached."""
+    """A mark in the queue, which sets ``reached`` when the jobs before it are stored."""
 
     reached: threading.Event
 
@@ -54,12 +54,12 @@ class _Job(NamedTuple):
 class BackgroundWriter:
     """Owns a connection and is its only writer.
 
-    ``background=False`` writes immediately on the caller's thread (for a file in memory). ``tidy``
-    is called after every group, and repeatedly while the thread is idle, to remove a little old
-    data; it returns whether there may be more. ``healthy`` is False while the disk fails.
+    With ``background=False``, it writes immediately on the caller's thread (for a file in memory).
+    ``tidy`` removes a little old data, and returns whether there may be more. It is called after
+    every group, and repeatedly while the thread is idle. ``healthy`` is False while the disk fails.
 
     ``create_file`` deletes the file and opens a new one. If the file is damaged, the writer
-    continues with a new file, without the data stored before; ``replacements`` counts the
+    continues with a new file, without the data stored before. ``replacements`` counts these
     replacements.
     """
 
@@ -94,13 +94,13 @@ class BackgroundWriter:
 
     @property
     def backlog(self) -> int:
-        """Submitted bytes that are not known to be stored yet."""
+        """The submitted bytes that are not known to be stored yet."""
         return self._given - self._settled
 
     def submit(self, size: int, work: Work, done: Callable[[], None]) -> None:
-        """Run ``work`` on the connection; ``settle`` calls ``done`` once it is stored.
+        """Run ``work`` on the connection. ``settle`` calls ``done`` once the work is stored.
 
-        ``size`` is what the job keeps in memory, in bytes.
+        ``size`` is the memory that the job takes, in bytes.
         """
         job = _Job(work, done, size)
         self._given += size
@@ -115,7 +115,7 @@ class BackgroundWriter:
         self.settle()
 
     def settle(self) -> None:
-        """Call ``done`` of every job that has been stored since the last time, in order."""
+        """Call ``done`` for every job that has been stored since the last call, in order."""
         stored = self._stored
         while stored:
             job = stored.popleft()
@@ -123,7 +123,7 @@ class BackgroundWriter:
             job.done()
 
     def wait(self, *, timeout: float = 60.0) -> bool:
-        """Wait until everything submitted is stored. Returns False after a timeout (seconds)."""
+        """Wait until everything submitted is stored. Returns False after ``timeout`` seconds."""
         if self._thread is None:
             return True
         mark = _Mark(threading.Event())
@@ -133,8 +133,8 @@ class BackgroundWriter:
     def request_new_file(self, replacements: int) -> None:
         """Replace the file, which a reader found damaged after ``replacements`` replacements.
 
-        Does nothing if the writer has already replaced that file, because a second replacement
-        would remove the first one from under its readers.
+        Nothing happens if the writer has already replaced that file. A second replacement would
+        delete the new file while readers use it.
         """
         self._replacements_wanted = replacements + 1
         self._queue.put(_Mark(threading.Event()))
@@ -149,7 +149,7 @@ class BackgroundWriter:
             self._connection.close()
 
     def _run(self) -> None:
-        more = self._tidy is not None  # the work that an earlier process left
+        more = self._tidy is not None  # an earlier process may have left work
         while True:
             jobs, mark = self._next_group(wait=not more)
             if self.replacements < self._replacements_wanted:
@@ -223,7 +223,7 @@ class BackgroundWriter:
             self._failed(error)
             return False
         finally:
-            # last: when the line is logged, no lookup uses the old file
+            # logged last: from then on, no lookup uses the old file
             _log.error("derived_data_damaged", file=self._name, why=why)
         return True
 

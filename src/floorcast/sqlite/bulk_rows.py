@@ -1,8 +1,8 @@
-"""Many rows in one statement.
+"""Writes and binds many rows with one statement.
 
 A thread that steps a statement releases the interpreter's lock and must acquire it again, which
-takes milliseconds while the event loop is busy. With one row per step it would wait for every row;
-these helpers wait once per several hundred rows.
+takes milliseconds while the event loop is busy. With one row per step, the thread would wait for
+every row. These helpers make it wait only once for many rows.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ CHUNKS = (128, 16, 1)  # rows per statement; few sizes, so that prepared stateme
 def insert(
     connection: apsw.Connection, into: str, rows: Sequence[Sequence[apsw.SQLiteValue]]
 ) -> None:
-    """Insert ``rows``, all of one length, by ``into`` (such as ``INSERT INTO t``)."""
+    """Insert ``rows``, which all have the same length.
+
+    ``into`` is the start of the statement, such as ``INSERT INTO t``.
+    """
     start = 0
     for size in CHUNKS:
         while len(rows) - start >= size:
@@ -32,12 +35,12 @@ def insert(
 
 
 def blobs(values: Sequence[bytes]) -> object:
-    """Bytes to be bound to one ``carray(?)``, without a copy."""
+    """Return bytes that can be bound to one ``carray(?)`` without a copy."""
     return apsw.carray(tuple(values), flags=apsw.SQLITE_CARRAY_BLOB)
 
 
 @lru_cache(maxsize=64)
 def statement(into: str, columns: int, rows: int) -> str:
-    """``into`` with the values of ``rows`` rows. Statements are cached by the number of rows."""
+    """Return ``into`` with placeholders for the values of ``rows`` rows."""
     one = "(" + ",".join("?" * columns) + ")"
     return f"{into} VALUES {','.join([one] * rows)}"

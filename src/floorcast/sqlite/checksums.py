@@ -1,9 +1,10 @@
-"""Checksums of stored data: 63 bits, so that they fit into SQLite's integers.
+"""Checksums of stored data. They have 63 bits, so that they fit into SQLite's integers.
 
-Rows with a large value have a checksum column. The checksums of small tables are in ``row_sums``,
-which triggers maintain, so that missing rows are detected and no writing statement changes. Small
-rows that change with every write are ``inline``: their statements fill a column, because a trigger
-that calls into Python makes the writer's thread wait for the interpreter's lock.
+Rows with a large value have a checksum column. The checksums of small tables are in the table
+``row_sums``, which is maintained by triggers. Missing rows are therefore detected, too, and the
+statements that write the tables need no change. Tables with small rows that change with every write
+are ``inline``: the statements that write them also fill a checksum column. A trigger that calls
+into Python would make the writer's thread wait for the interpreter's lock.
 """
 
 from __future__ import annotations
@@ -40,15 +41,16 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 def checksum(data: bytes, *numbers: int) -> int:
-    """The checksum of ``data`` and of signed numbers of at most 64 bits."""
+    """Return the checksum of ``data`` and of signed numbers of at most 64 bits."""
     seed = xxh3_64_intdigest(Struct(f"<{len(numbers)}q").pack(*numbers)) if numbers else 0
     return xxh3_64_intdigest(data, seed) >> 1
 
 
 class Checked(NamedTuple):
-    """A table whose rows have checksums: the columns that name a row, and the others.
+    """A table whose rows have checksums.
 
-    The column of one that is ``inline`` is called ``checksum``.
+    ``key`` contains the columns that identify a row, and ``columns`` contains the others. If the
+    table is ``inline``, its checksum column is called ``checksum``.
     """
 
     table: str
@@ -63,9 +65,9 @@ def add_function(connection: apsw.Connection) -> None:
 
 
 def checking(*tables: Checked) -> str:
-    """The schema step that adds checksums to the rows of tables; it needs ``ROW_SUMS``.
+    """Return the schema step that adds checksums to the tables' rows. It needs ``ROW_SUMS``.
 
-    It is part of released schemas, so a table's step never changes.
+    The step is part of released schemas, so it must never change for a table.
     """
     return "".join(_checking(table) for table in tables)
 
@@ -95,9 +97,9 @@ END;
 
 
 def changed_rows(connection: apsw.Connection, one: Checked) -> Iterator[str]:
-    """The keys of damaged rows and of missing rows.
+    """Yield the keys of damaged rows and of missing rows.
 
-    Raises apsw.Error if the table cannot be read, and UnicodeDecodeError.
+    Raises apsw.Error or UnicodeDecodeError if the table cannot be read.
     """
     columns = ", ".join((*one.key, *one.columns))
     if one.inline:
@@ -128,5 +130,5 @@ def _sum(one: Checked, row: str = "") -> str:
 
 
 def row_checksum(*values: apsw.SQLiteValue) -> int:
-    """The checksum of a row's values, in the order of its table's ``Checked``."""
+    """Return the checksum of a row's values, in the order of its table's ``Checked``."""
     return checksum(_encode(values))

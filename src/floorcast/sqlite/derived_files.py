@@ -29,10 +29,13 @@ CHECKED = (
     Checked("source", ["rowid"], ["log", "schema"]),
     Checked("reached", ["client"], ["entry"], inline=True),
 )
-"""The tables of every derived file whose rows have checksums."""
+"""The tables that every derived file has and whose rows have checksums."""
 
 CHECKS = ROW_SUMS + checking(*CHECKED)
-"""The step that creates these tables in a layout. A layout's own tables come after it."""
+"""The step that adds the checksums of these tables to a layout.
+
+A layout adds the checksums of its own tables after it.
+"""
 
 SCHEMA = """
 CREATE TABLE source (log TEXT NOT NULL, schema TEXT NOT NULL);
@@ -48,9 +51,10 @@ _log = structlog.get_logger(__name__)
 
 
 class Layout(NamedTuple):
-    """The layout of a file. ``steps`` were added to ``schema`` by later releases, in order.
+    """The layout of a file.
 
-    ``user_version`` counts the steps applied to a file. A file with another ``schema`` is rebuilt.
+    ``steps`` are the changes that later releases have made to ``schema``, in order. A file's
+    ``user_version`` counts the steps applied to it. A file with another ``schema`` is rebuilt.
     """
 
     schema: str
@@ -59,7 +63,7 @@ class Layout(NamedTuple):
 
 
 class Source(NamedTuple):
-    """The log that a file was derived from: its identity, and by client the last entry known."""
+    """The log that a file was derived from: its identity, and each client's last known entry."""
 
     log: str
     reached: Mapping[int, int]
@@ -73,12 +77,12 @@ def open_derived(
     identity: str,
     heads: Mapping[int, int],
 ) -> apsw.Connection:
-    """Open the file for its only writer; None is in memory.
+    """Open the file for its only writer, or in memory if ``path`` is None.
 
-    ``identity`` is the log's, and ``heads`` has its newest entries by client. A file of another
-    log, one with more entries than the log, one with another layout and a damaged one are deleted
-    first, because all their data can be rebuilt. Raises SettingError if the file still cannot be
-    opened.
+    ``identity`` is the log's identity, and ``heads`` contains its newest entries by client. The
+    file is deleted first if it belongs to another log, has more entries than the log, has another
+    layout or is damaged, because all its data can be rebuilt. Raises SettingError if the file still
+    cannot be opened.
     """
     if path is not None and path.exists() and not _fits(path, layout, identity, heads):
         _log.warning("derived_data_remade", file=path.name)
@@ -100,7 +104,7 @@ def open_derived(
 
 
 def schema_of(layout: Layout) -> str:
-    """The statements that create a file of the layout, without its later steps."""
+    """Return the statements that create a file of the layout, without its later steps."""
     return SCHEMA + layout.schema
 
 
@@ -110,7 +114,7 @@ def reach(connection: apsw.Connection, client: int, entry: int) -> None:
 
 
 def source_of(path: Path) -> Source | None:
-    """The log that a file was derived from; None if the file does not exist or cannot be read."""
+    """Return the log that a file was derived from, or None if the file is missing or unreadable."""
     if not path.exists():
         return None
     try:

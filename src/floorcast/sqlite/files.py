@@ -29,7 +29,7 @@ __all__ = [
     "transaction",
 ]
 
-BUSY_MS = 5_000  # only a backup or a curious person with a shell ever holds the lock
+BUSY_MS = 5_000  # only a backup or a person with an SQLite shell ever holds the lock
 WAL_KEEP = 64 << 20  # bytes; a longer write-ahead log is truncated to this when it restarts
 
 PRIVATE = 0o600  # files hold names, numbers and hashes of secrets
@@ -38,7 +38,7 @@ Synchronous = Literal["NORMAL", "FULL"]
 
 
 class Schema(NamedTuple):
-    """A kind of file: its ``application_id``, and its schema, a step per change."""
+    """A kind of file: its ``application_id``, and its schema as one step per change."""
 
     application_id: int
     steps: Sequence[str]
@@ -51,9 +51,9 @@ def connect(
     synchronous: Synchronous,
     cache_kib: int,
 ) -> apsw.Connection:
-    """Open a file for a writer, and create it if it does not exist; None is in memory.
+    """Open a file for a writer, and create it if needed. None opens a database in memory.
 
-    The file becomes readable to its owner only. Raises apsw.Error and OSError.
+    The file becomes readable only by its owner. Raises apsw.Error and OSError.
     """
     if path is not None:
         _make_private(path)
@@ -69,7 +69,7 @@ def connect(
 
 
 def open_reader(path: Path, *, cache_kib: int) -> apsw.Connection:
-    """Open a file that has its writer, to read from it. Raises apsw.Error."""
+    """Open a file for reading, after its writer has opened it. Raises apsw.Error."""
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     connection.set_busy_timeout(BUSY_MS)
     connection.pragma("cache_size", -cache_kib)
@@ -79,7 +79,7 @@ def open_reader(path: Path, *, cache_kib: int) -> apsw.Connection:
 def compact(path: Path) -> None:
     """Rewrite a file without its free pages, and empty its write-ahead log.
 
-    The file must not be in use otherwise. Raises apsw.Error.
+    No other connection may use the file. Raises apsw.Error.
     """
     connection = apsw.Connection(str(path))
     try:
@@ -101,20 +101,20 @@ def remove(path: Path) -> None:
 def fetch(
     connection: apsw.Connection, query: str, bindings: Sequence[apsw.SQLiteValue] = ()
 ) -> list[Any]:
-    """All rows of a query, as tuples."""
+    """Return all rows of a query, as tuples."""
     return connection.execute(query, bindings).fetchall()
 
 
 def fetch_one(
     connection: apsw.Connection, query: str, bindings: Sequence[apsw.SQLiteValue] = ()
-) -> Any:  # noqa: ANN401 -- a row is what the query says
-    """The first row of a query as a tuple, or None."""
+) -> Any:  # noqa: ANN401 -- the type depends on the query
+    """Return the first row of a query as a tuple, or None."""
     return connection.execute(query, bindings).fetchone()
 
 
 @contextmanager
 def transaction(connection: apsw.Connection) -> Iterator[None]:
-    """Begin, and commit; on an exception, roll back and raise it."""
+    """Run the block in a transaction, which is rolled back if the block raises."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -130,8 +130,8 @@ def transaction(connection: apsw.Connection) -> Iterator[None]:
 def migrate(connection: apsw.Connection, schema: Schema, name: str) -> None:
     """Upgrade a file's schema in one transaction.
 
-    ``name`` is the file's name in messages. Raises SettingError for another program's file, and
-    for one of a newer release.
+    ``name`` is the file's name in messages. Raises SettingError if the file belongs to another
+    program or to a newer release.
     """
     now = schema.application_id, len(schema.steps)
     if (connection.pragma("application_id"), connection.pragma("user_version")) == now:
@@ -172,7 +172,7 @@ def _beside(path: Path) -> tuple[Path, Path]:
 
 @contextmanager
 def reading(*handled: type[apsw.Error]) -> Iterator[None]:
-    """Translate SQLite's errors while reading to Unavailable, except those in ``handled``."""
+    """Raise Unavailable for SQLite errors in the block, except for those in ``handled``."""
     try:
         yield
     except handled:
