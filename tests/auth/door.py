@@ -1,4 +1,4 @@
-"""A small site with everything that logins need, and a clock set by tests."""
+"""A small site with everything that logins need, and a clock that tests set."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Clock:
 
 
 class Door:
-    """The sessions of the small site. ``restarted`` returns those of the next process."""
+    """The sessions of the small site. ``restarted`` returns the sessions of the next process."""
 
     def __init__(
         self, kv: KeyValueStore | None = None, clock: Clock | None = None, *, shared: bool = False
@@ -49,17 +49,17 @@ class Door:
         )
 
     def restarted(self) -> Door:
-        """The sessions after a crash, with only the data on disk."""
+        """Return the sessions after a crash, with only the data on disk."""
         self.passwords.close()
         return Door(self.kv, self.clock, shared=self._shared)
 
 
 def closed(kv: MemoryKeyValueStore) -> MemoryKeyValueStore:
-    """A store that refuses every write, as on a failing disk."""
+    """Return a store that refuses every write, as on a failing disk."""
     kv._closed = True  # noqa: SLF001 - a disk that fails, and can be mended
     return kv
 
 
 def mended(kv: MemoryKeyValueStore) -> None:
-    """The same store, repaired."""
+    """Return the same store after a repair."""
     kv._closed = False  # noqa: SLF001 - see above

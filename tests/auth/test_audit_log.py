@@ -19,7 +19,7 @@ from tests.auth.door import Clock
 
 
 def lines(folder: Path) -> list[Mapping[str, object]]:
-    """All events in the folder's audit log."""
+    """Return all events in the folder's audit log."""
     found, damaged = read(folder)
     assert damaged == 0
     return list(found)
@@ -60,7 +60,7 @@ def test_only_its_owner_can_read_it(tmp_path: Path) -> None:
 
 
 def test_it_is_rotated_and_the_oldest_goes(tmp_path: Path) -> None:
-    """Each file has a maximum size, a fixed number of files is kept, and all are valid."""
+    """Each file has a maximum size, and a fixed number of valid files is kept."""
     audit = AuditLog(tmp_path, Clock(), Tuning(max_bytes=200, older_files=3))
     for number in range(50):
         audit.record("login", client=number)
@@ -76,7 +76,7 @@ def test_it_is_rotated_and_the_oldest_goes(tmp_path: Path) -> None:
 
 
 def test_while_another_process_rotates_lines_are_written_all_the_same(tmp_path: Path) -> None:
-    """Writing does not wait for the lock. The line goes into the current file."""
+    """Writing does not wait for the lock, and the line is written to the current file."""
     audit = AuditLog(tmp_path, Clock(), Tuning(max_bytes=1))
     audit.record("login", client=0)
     with (tmp_path / FILE_NAME).open() as held:
@@ -88,7 +88,7 @@ def test_while_another_process_rotates_lines_are_written_all_the_same(tmp_path: 
 
 
 def test_processes_write_to_one_file_without_mixing_lines(tmp_path: Path) -> None:
-    """A server and several commands append whole lines, also while the file is rotated."""
+    """A server and several commands append whole lines, even while the file is rotated."""
     script = (
         "import sys, pathlib\n"
         "from floorcast.auth.audit_log import AuditLog, Tuning\n"
@@ -109,7 +109,7 @@ def test_processes_write_to_one_file_without_mixing_lines(tmp_path: Path) -> Non
 def test_a_full_disk_does_not_stop_anything(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The line is lost, the server's log reports that once, and later lines are written."""
+    """The line is lost, the server logs the failure once, and later lines are written."""
     audit = AuditLog(tmp_path)
 
     def full(file: int, data: bytes) -> int:
@@ -139,7 +139,7 @@ def test_equal_refusals_are_one_line_a_minute(tmp_path: Path) -> None:
 
 
 def test_what_was_gathered_is_written_at_the_end_and_for_want_of_room(tmp_path: Path) -> None:
-    """Memory is bounded for any number of kinds of refusals, and each kind is reported."""
+    """Memory use is limited for any number of kinds of refusals, and each kind is reported."""
     audit = AuditLog(tmp_path, Clock(), Tuning(max_gathered=2))
     for path in "aabbccdd":
         audit.refused("refused", path=path)
@@ -150,7 +150,7 @@ def test_what_was_gathered_is_written_at_the_end_and_for_want_of_room(tmp_path: 
 
 
 def test_changes_of_a_site_are_spelt_out_up_to_a_thousand(tmp_path: Path) -> None:
-    """After a thousand changes, one line has the number of the others."""
+    """After a thousand changes, one line contains the number of the remaining changes."""
     changes = [Change("added", f"client {number}") for number in range(MAX_CHANGES + 5)]
     AuditLog(tmp_path).record_changes(changes, by="root")
     found = lines(tmp_path)

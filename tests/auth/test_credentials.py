@@ -1,4 +1,4 @@
-"""Valid credentials are accepted, and others are refused with the right error."""
+"""Valid credentials are accepted, and all others are refused with the right error."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Counted(Hasher):
         self.verified = 0
 
     def verify(self, password_hash: str, password: str) -> bool:
-        """Count the password, then verify it."""
+        """Count the password, and then verify it."""
         self.verified += 1
         return super().verify(password_hash, password)
 
@@ -54,18 +54,18 @@ class Doors:
         )
 
     def prove(self, **changed: object) -> Proven:
-        """The valid claim with something changed."""
+        """Try the valid claim with some members changed."""
         return asyncio.run(self.credentials.prove(RIGHT._replace(**changed)))  # type: ignore[arg-type]  # by name
 
     def refused(self, **changed: object) -> Refusal:
-        """The error for a changed claim."""
+        """Return the error for a changed claim."""
         with pytest.raises(Refusal) as caught:
             self.prove(**changed)
         return caught.value
 
 
 def test_the_right_claim_is_proven() -> None:
-    """Users and agents can log in. The client may be given by name or id."""
+    """Users and agents can log in. The client can be named by its name or id."""
     doors = Doors()
     proven = doors.prove()
     assert (proven.client, proven.user.id, proven.token) == (
@@ -81,7 +81,7 @@ def test_the_right_claim_is_proven() -> None:
 @pytest.mark.parametrize("name", ["client_name", "user_name", "password"])
 @pytest.mark.parametrize("blank", ["", "  "])
 def test_what_is_missing_is_named(name: str, blank: str) -> None:
-    """The error is 201 with the member's name from the request."""
+    """The error is 201 and names the request's missing member."""
     member = name.replace("_n", "N")
     error = Doors().refused(**{name: blank})
     assert isinstance(error, MissingParameter)
@@ -126,7 +126,7 @@ def test_without_a_token_of_the_client_no_password_is_looked_at(
 ) -> None:
     """A wrong client and a wrong token give the same message.
 
-    Neither costs hashing or is counted.
+    Neither causes a hash or is counted.
     """
     doors = Doors()
     for _ in range(19):
@@ -187,7 +187,7 @@ def test_being_too_busy_is_nobodys_wrong_password() -> None:
 def test_guessing_an_api_token_is_slowed() -> None:
     """After 20 wrong tokens from an address, the next one is not looked up.
 
-    Valid ones still work.
+    Valid tokens still work.
     """
     doors = Doors()
     assert doors.prove()

@@ -32,7 +32,7 @@ from tests.site.sites import run, small
     ],
 )
 def test_a_bearer_is_read_as_http_means_it(header: str | None, found: str | None) -> None:
-    """The scheme matches in any case, with exactly one token after it."""
+    """The scheme is not case-sensitive, and exactly one token must follow it."""
     assert bearer(header) == found
 
 
@@ -75,7 +75,7 @@ def test_a_token_is_known_by_its_digest_only() -> None:
 
 
 def test_a_screen_key_is_its_clients_until_it_is_revoked() -> None:
-    """An ingest key is not accepted. Wrong keys are slowed down like any others."""
+    """An ingest key is not accepted instead. Wrong screen keys are slowed down like other keys."""
     kv = small()
     run(add_screen_key(kv, 2, ScreenKey(digest=digest("a key for a screen"), services=(7,))))
     site = Site(kv)
@@ -117,7 +117,7 @@ def guess(guesses: KeyGuesses, address: str = HERE, key: str = "") -> int:
 
 
 def test_after_twenty_wrong_keys_an_address_waits() -> None:
-    """The waits are 1, 2, 4 … 60 s. A key sent too early neither counts nor extends the wait."""
+    """The waits are 1, 2, 4 … 60 s. A key that is sent too early does not extend the wait."""
     clock = Clock()
     guesses = KeyGuesses(clock)
     assert [guess(guesses) for _ in range(FREE)] == [0] * FREE
@@ -143,7 +143,7 @@ def test_an_hour_of_trying_looks_at_less_than_a_hundred_keys() -> None:
 
 
 def test_a_key_that_was_right_here_is_not_held_up() -> None:
-    """Other sources at the address of a source with a revoked key continue to send."""
+    """Other sources can still send from the address of a source with a revoked key."""
     guesses = KeyGuesses(Clock())
     guesses.was_right(HERE, "good")
     while not guess(guesses):
@@ -165,7 +165,7 @@ def test_quiet_makes_good() -> None:
 
 
 def test_room_is_bounded() -> None:
-    """If there are too many addresses, the one that was quiet for the longest time is dropped."""
+    """If there are too many addresses, the one that has been quiet the longest is dropped."""
     guesses = KeyGuesses(Clock(), kept=10)
     while not guess(guesses):
         pass

@@ -1,4 +1,4 @@
-"""Grouping of addresses that belong to one party."""
+"""Addresses that belong to the same party are grouped."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from floorcast.auth.networks import is_loopback, network_of
     ],
 )
 def test_an_address_is_what_one_party_holds(address: str, network: str) -> None:
-    """For IPv6, a party has a network of 64 bits. IPv4 is the same in both notations."""
+    """An IPv6 party has a /64 network. An IPv4 address is the same in both notations."""
     assert network_of(address) == network
 
 
@@ -39,5 +39,5 @@ def test_an_address_is_what_one_party_holds(address: str, network: str) -> None:
     ],
 )
 def test_loopback_is_this_machine_alone(host: str, here: bool) -> None:
-    """Names are not resolved. Only localhost is known to be this machine."""
+    """Names are not resolved; localhost is the only name that counts as this machine."""
     assert is_loopback(host) is here

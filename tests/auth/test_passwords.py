@@ -17,7 +17,7 @@ from tests.auth.door import CHEAP
 
 
 def test_the_parameters_are_owasps_least_or_more() -> None:
-    """Hashes use Argon2id with 19 MiB, 2 passes and 1 lane, as the stored hash states."""
+    """The stored hash states that it uses Argon2id with 19 MiB, 2 passes and 1 lane."""
     hashed = Hasher().hash("secret")
     assert hashed.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     assert Hasher().verify(hashed, "secret")
@@ -41,7 +41,7 @@ def test_a_damaged_hash_is_nobodys(damaged: str) -> None:
 
 
 def test_nobody_is_verified_like_somebody() -> None:
-    """An unknown user costs one verification of a hash, which always fails."""
+    """For an unknown user, one hash is verified, and the result is always false."""
     asked: list[str] = []
 
     class Asked(Hasher):
@@ -79,7 +79,7 @@ class Slow(Hasher):
 
 
 def test_two_at_once_a_few_wait_and_more_are_refused() -> None:
-    """The queue is bounded, the event loop stays free, and places become available again."""
+    """The queue is bounded, the event loop stays free, and places in the queue are reused."""
     hasher = Slow()
     passwords = Passwords(hasher, waiting=3)
 
@@ -99,7 +99,7 @@ def test_two_at_once_a_few_wait_and_more_are_refused() -> None:
 
 
 def test_a_crowd_at_one_client_does_not_keep_another_out() -> None:
-    """Each client and each address has its own queue, so another login is among the next ones."""
+    """Each client and address has its own queue, so another client's login is served soon."""
     hasher = Slow()
     passwords = Passwords(hasher, waiting=20)
     done: list[str] = []
@@ -111,7 +111,7 @@ def test_a_crowd_at_one_client_does_not_keep_another_out() -> None:
     async def crowd() -> None:
         hasher.gate.clear()
         asked = [asyncio.create_task(login("crowd", (1, "a"))) for _ in range(30)]
-        await asyncio.wait(asked[22:])  # refused: two are running and twenty are waiting
+        await asyncio.wait(asked[22:])  # refused, because two are running and twenty are waiting
         asked.append(asyncio.create_task(login("neighbour", (1, "b"))))
         asked.append(asyncio.create_task(login("other client", (2, "a"))))
         await asyncio.sleep(0)
@@ -126,7 +126,7 @@ def test_a_crowd_at_one_client_does_not_keep_another_out() -> None:
 
 
 def test_closing_refuses_those_who_wait() -> None:
-    """They get the error that the server is stopping, instead of waiting."""
+    """Waiting callers get the error that the server is stopping."""
     hasher = Slow()
     passwords = Passwords(hasher)
 
@@ -143,7 +143,7 @@ def test_closing_refuses_those_who_wait() -> None:
 
 
 def test_who_goes_away_still_counts_until_the_thread_is_done() -> None:
-    """Cancelling requests does not allow more hashes than there are threads."""
+    """If requests are cancelled, there are still never more hashes at once than threads."""
     hasher = Slow()
     passwords = Passwords(hasher, waiting=0)
 
@@ -174,7 +174,7 @@ QUEUES = st.tuples(st.integers(1, 3), st.sampled_from("abc"))
 
 
 def drained(queue: FairQueue[tuple[int, str, int]]) -> list[tuple[int, str, int]]:
-    """All items of the queue, in the order in which it serves them."""
+    """Return all items of the queue, in the order in which it serves them."""
     found = []
     while (item := queue.pop()) is not None:
         found.append(item)

@@ -71,7 +71,7 @@ def test_an_id_is_a_random_uuid_to_whoever_lacks_the_token(nonce: str, api_token
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"{}", b"\xff", b'{"client": "1"}'])
 def test_damage_is_no_session(raw: bytes) -> None:
-    """A record that cannot be read belongs to nobody."""
+    """A damaged record is ignored."""
     assert restored(raw) is None
 
 
@@ -105,7 +105,7 @@ def test_the_table_is_the_contracts(methods: Methods, role: Role) -> None:
 
 
 def test_new_sessions_are_limited_per_user_and_per_client() -> None:
-    """Others are not affected, the limit ends after a minute, and idle users use no memory."""
+    """Others are not affected, the limit ends after a minute, and idle users take no memory."""
     now = [0]
     new = NewSessions(lambda: now[0], per_user=2, per_client=3)
     new.count(1, "ann", agent=False)

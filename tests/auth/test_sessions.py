@@ -43,7 +43,7 @@ async def login(door: Door, user: str = "reports", token: str = "test-token-of-a
 
 
 def lives(door: Door, session: Session) -> bool:
-    """Whether a request with the session would be accepted. Does not count as use."""
+    """Return whether a request with the session would be accepted, without using it."""
     used = session.last_used
     try:
         found = door.sessions.find(session.id)
@@ -54,7 +54,7 @@ def lives(door: Door, session: Session) -> bool:
 
 
 def test_a_login_gives_what_the_user_may_see() -> None:
-    """The session has the id, client, user, role, visible clients, and call centers if limited."""
+    """The session has an id, client, user, role, visible clients and, if limited, call centers."""
     door = Door()
     reports, north = run(login(door)), run(login(door, "north"))
     assert (reports.client, reports.user, reports.name, reports.role) == (
@@ -145,9 +145,9 @@ def test_an_unknown_session_is_none(wrong: str) -> None:
 
 
 def test_a_logout_ends_the_session_for_good() -> None:
-    """It ends at once, also after a restart.
+    """The session ends at once and stays ended after a restart.
 
-    The next login opens another, and a second logout finds none.
+    The next login opens another session, and a second logout finds none.
     """
     door = Door()
     session = run(login(door))
@@ -183,7 +183,7 @@ def test_the_lag_of_what_is_written_counts_for_the_session() -> None:
 
 
 def test_restarts_do_not_make_an_unused_session_younger() -> None:
-    """The delay of writing counts once, however often the server restarts."""
+    """The session is extended only once for unwritten use, however often the server restarts."""
     door = Door()
     session = run(login(door))
     for _ in range(200):
@@ -231,7 +231,7 @@ def test_many_sessions_are_written_in_groups(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_what_has_ended_leaves_the_disk() -> None:
-    """Expired sessions are deleted without a request for them."""
+    """Expired sessions are deleted even if no request uses them."""
     door = Door()
     run(login(door))
     door.clock.go(LIFETIME + 1)
@@ -241,7 +241,7 @@ def test_what_has_ended_leaves_the_disk() -> None:
 
 
 def test_no_store_holds_an_id() -> None:
-    """The store has neither an id nor anything that works as one.
+    """The store holds neither an id nor anything else that is accepted as one.
 
     After a restart, ids still work.
     """
@@ -258,7 +258,7 @@ def test_no_store_holds_an_id() -> None:
 
 
 def test_sessions_of_an_earlier_release_live_on_and_are_hashed() -> None:
-    """Old stores have the ids themselves. The first round hashes them, and the ids still work."""
+    """Old stores hold the ids. The first save hashes them, and the ids still work."""
     door = Door()
     session = run(login(door))
     old = msgspec.json.decode(door.kv.items("sessions")[session.key])
@@ -292,7 +292,7 @@ class Contested(MemoryKeyValueStore):
 
 
 def test_a_login_that_succeeds_at_its_last_try_has_succeeded() -> None:
-    """Nine of ten attempts may fail. After ten, the login is refused and can be retried."""
+    """Nine of ten attempts can fail. After ten, the login is refused and can be retried."""
     kv = Contested()
     applied(SMALL, kv)
     door = Door(kv)
@@ -315,7 +315,7 @@ def test_a_damaged_session_is_nobodys_and_goes() -> None:
 
 
 def test_changing_the_password_ends_the_users_sessions() -> None:
-    """All of them end at once and for good. Only the new password works."""
+    """All of the user's sessions end at once and for good. Only the new password works."""
     door = Door()
     session, other = run(login(door)), run(login(door, "north"))
     run(
@@ -374,7 +374,7 @@ def test_a_new_password_is_not_the_users_name() -> None:
 
 
 def test_the_old_password_must_be_right_to_change_it() -> None:
-    """Guessing the old password is slowed down as at the login."""
+    """Guesses of the old password are slowed down as in a login."""
     door = Door()
     with pytest.raises(BadCredentials):
         run(
@@ -441,7 +441,7 @@ def test_a_session_from_before_the_change_does_not_come_back_with_a_restart() ->
 
 
 def test_a_disk_that_fails_opens_no_session_and_loses_none() -> None:
-    """Logins are refused as Unavailable. Writes that failed are repeated later."""
+    """Logins raise Unavailable. Failed writes are repeated later."""
     kv = small()
     door = Door(kv)
     session = run(login(door))
@@ -491,7 +491,7 @@ def test_nodes_write_a_use_once_between_them() -> None:
 
 
 def test_a_use_that_was_not_written_yet_outlives_the_other_nodes_view() -> None:
-    """No node ends a session that is in use on another. A logout there ends it here."""
+    """No node ends a session that another node uses. A logout ends it on all nodes."""
     kv, clock = small(), Clock()
     one, two = (Door(kv, clock, shared=True) for _ in range(2))
     session = run(login(one))
@@ -544,7 +544,7 @@ class History(RuleBasedStateMachine):
         self.door = self.doors[number % self.nodes]
 
     def fresh(self, key: tuple[str, str]) -> bool | None:
-        """Whether the model's session is alive; None if both are allowed or there is none."""
+        """Return whether the model's session is alive; None if uncertain or there is none."""
         if key not in self.used:
             return None
         unused = self.clock.ticks - self.used[key][1]
@@ -596,7 +596,7 @@ class History(RuleBasedStateMachine):
 
     @rule(seconds=st.one_of(st.integers(0, 90), st.integers(0, LIFETIME + 300)))
     def wait(self, seconds: int) -> None:
-        """Time passes, and sessions are saved when due."""
+        """Let time pass, and save sessions when they are due."""
         for _ in range(min(seconds // 12, 12)):
             self.clock.go(12)
             self.keep()
@@ -610,7 +610,7 @@ class History(RuleBasedStateMachine):
 
     @rule(orderly=st.booleans())
     def restart(self, orderly: bool) -> None:
-        """The server stops, or is killed, and starts again."""
+        """Stop or kill the server, and start it again."""
         if orderly:
             run(self.door.sessions.close())
         at = self.doors.index(self.door)
@@ -619,7 +619,7 @@ class History(RuleBasedStateMachine):
 
     @rule(user=st.sampled_from(["reports", "north"]))
     def change_password(self, user: str) -> None:
-        """Setting a user's password, even to the same one, ends its sessions."""
+        """Set a user's password, even to the same one, which ends its sessions."""
         hashed = CHEAP.hash({"reports": "correct horse", "north": "battery staple"}[user])
         run(set_password(self.door.kv, 1, user, hashed))
         for door in self.doors:
@@ -640,7 +640,7 @@ class History(RuleBasedStateMachine):
 
 
 class SharedHistory(History):
-    """The same on three nodes: a session is valid, and ends, on all of them."""
+    """The same on three nodes: a session is valid on all of them, and ends on all of them."""
 
     nodes = 3
 
@@ -653,7 +653,7 @@ TestSharedHistory.settings = TestHistory.settings
 
 
 def test_a_screen_has_one_session_that_outlives_restarts_and_ends_with_its_key() -> None:
-    """It sees the selection of its key.
+    """The session sees what its key selects.
 
     After a day switched off, the screen opens a new session.
     """
@@ -679,7 +679,7 @@ def test_a_screen_has_one_session_that_outlives_restarts_and_ends_with_its_key()
 
 
 def test_a_screen_key_without_a_choice_has_no_limits() -> None:
-    """It sees what an unlimited user sees."""
+    """The screen sees what an unlimited user sees."""
     door = Door()
     run(add_screen_key(door.kv, 1, ScreenKey(digest=digest("a key for a screen"))))
     door.site.reload()

@@ -43,12 +43,12 @@ def done(work: Coroutine[Any, Any, T]) -> T:
 
 
 def counts(clock: Clock, kv: KeyValueStore | None = None, kept: int = MAX_COUNTS) -> Throttle:
-    """Counts of one process, private or shared."""
+    """Return the counts of one process, which are private or shared."""
     return Throttle(kv or MemoryKeyValueStore(), clock, kept)
 
 
 def guess(throttle: Throttle, address: str = HERE, user: str = "reports") -> int:
-    """Try one wrong password. Returns the seconds to wait, or 0 if the password was verified."""
+    """Try a wrong password, and return the seconds to wait, or 0 if the password was verified."""
     try:
         done(throttle.attempt("ACME", user, address))
     except RateLimited as error:
@@ -67,7 +67,7 @@ def give_up(throttle: Throttle, address: str = HERE) -> None:
 
 
 def test_five_wrong_passwords_then_a_growing_delay() -> None:
-    """The waits are 1, 2, 4 … 60 s. A try made too early neither counts nor extends the wait."""
+    """The waits are 1, 2, 4 … 60 s. An attempt that is too early does not extend the wait."""
     clock = Clock()
     throttle = counts(clock)
     assert [guess(throttle) for _ in range(5)] == [0] * 5
@@ -85,7 +85,7 @@ def test_five_wrong_passwords_then_a_growing_delay() -> None:
 
 
 def test_the_right_password_starts_anew() -> None:
-    """After a login, five tries are free again."""
+    """After a login, five attempts are free again."""
     clock = Clock()
     throttle = counts(clock)
     for _ in range(4):
@@ -105,7 +105,7 @@ def test_quiet_makes_good() -> None:
 
 
 def test_delays_are_per_user_client_kind_and_address() -> None:
-    """Tries by one address at one user delay neither other users nor other addresses."""
+    """Attempts from one address for one user delay neither other users nor other addresses."""
     throttle = counts(Clock())
     while not guess(throttle):
         pass
@@ -127,7 +127,7 @@ def test_delays_are_per_user_client_kind_and_address() -> None:
     ],
 )
 def test_an_address_is_what_one_party_holds(one: str, other: str, same: bool) -> None:
-    """For IPv6, a party has a network of 64 bits. IPv4 is the same in both notations."""
+    """An IPv6 party has a /64 network. An IPv4 address is the same in both notations."""
     throttle = counts(Clock())
     while not guess(throttle, one):
         pass
@@ -144,12 +144,12 @@ def test_names_cannot_be_joined_into_others() -> None:
 
 
 def crowd() -> Iterator[str]:
-    """An endless supply of addresses."""
+    """Yield an endless supply of addresses."""
     return (f"203.{number >> 16}.{number >> 8 & 255}.{number & 255}" for number in count())
 
 
 def test_a_crowd_slows_a_user_a_little_and_never_where_it_is_at_home() -> None:
-    """After 20 wrong passwords in a row, tries pause for 1 to 5 s.
+    """After 20 wrong passwords in a row, there are pauses of 1 to 5 s between attempts.
 
     Known addresses have no pause.
     """
@@ -192,7 +192,7 @@ def test_a_crowd_cannot_take_the_turn_of_a_user_at_a_new_address() -> None:
 
 
 def test_a_turn_that_nobody_takes_is_given_up() -> None:
-    """The turn delays nobody else, and expires half a minute after it came up."""
+    """The turn delays nobody else, and expires half a minute after it began."""
     clock = Clock()
     throttle = counts(clock)
     addresses = crowd()
@@ -217,7 +217,7 @@ def test_a_full_list_of_turns_takes_no_more_room() -> None:
 
 
 def test_one_password_tried_on_many_users_is_slowed() -> None:
-    """After 30 wrong passwords from an address, further tries wait, for any user."""
+    """After 30 wrong passwords from an address, further attempts must wait, for any user."""
     clock = Clock()
     throttle = counts(clock)
     waits = [guess(throttle, user=f"user {number}") for number in range(31)]
@@ -254,13 +254,13 @@ def test_one_attacker_never_holds_up_another_address() -> None:
 
 
 def test_many_tries_at_once_are_not_better_than_one_after_the_other() -> None:
-    """A try counts from its start, so of a thousand concurrent tries only five are verified."""
+    """An attempt counts from its start, so only five of a thousand concurrent ones are verified."""
     throttle = counts(Clock())
     assert [bool(guess(throttle)) for _ in range(1000)] == [False] * 5 + [True] * 995
 
 
 def test_a_try_that_came_to_no_answer_does_not_count() -> None:
-    """A try that was refused because the server is busy does not count as wrong."""
+    """An attempt that is refused because the server is busy does not count as wrong."""
     throttle = counts(Clock())
     for _ in range(100):
         give_up(throttle)
@@ -268,7 +268,7 @@ def test_a_try_that_came_to_no_answer_does_not_count() -> None:
 
 
 def test_memory_is_bounded() -> None:
-    """If there are too many counts, those without a wrong password for longest are dropped."""
+    """If there are too many counts, those without a wrong password the longest are dropped."""
     clock = Clock()
     kv = MemoryKeyValueStore()
     throttle = counts(clock, kv, kept=10)
@@ -309,7 +309,7 @@ class Torn(MemoryKeyValueStore):
 
 
 def test_nodes_that_share_the_buckets_share_the_counts() -> None:
-    """A try on one node counts on all nodes, also if it is made at the same time."""
+    """An attempt on one node counts on all nodes, even if others are made at the same time."""
     clock = Clock()
     kv = Raced(clock, times=1)
     one, two = counts(clock, kv), counts(clock, kv)
@@ -321,7 +321,7 @@ def test_nodes_that_share_the_buckets_share_the_counts() -> None:
 
 
 def test_who_is_always_counted_against_is_told_to_try_again() -> None:
-    """The user is neither let in uncounted nor kept waiting forever."""
+    """The user is neither logged in without being counted nor kept waiting forever."""
     kv = Torn()
     with pytest.raises(Unavailable, match="too many logins of one user"):
         done(counts(Clock(), kv).attempt("ACME", "reports", HERE))
@@ -334,7 +334,7 @@ ADDRESSES = st.integers(0, 40).map(lambda number: f"203.0.113.{number}")
 @settings(max_examples=tries(50))
 @given(st.lists(st.tuples(ADDRESSES, st.floats(0, 90)), max_size=200))
 def test_whatever_others_do_a_user_gets_in(guesses: list[tuple[str, float]]) -> None:
-    """A new address gets in after one announced wait, a known address at once."""
+    """A new address can log in after one announced wait, and a known address at once."""
     clock = Clock()
     throttle = counts(clock)
     get_in(throttle)

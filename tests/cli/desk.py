@@ -1,4 +1,4 @@
-"""The administration commands, run on a data folder of the test."""
+"""Runs administration commands on a test's data folder."""
 
 from __future__ import annotations
 
@@ -31,29 +31,29 @@ class Desk:
             module.register(self._program)
 
     def does(self, *words: str, types: str | None = None) -> Result:
-        """Run a command. Errors of floorcast are raised."""
+        """Run a command. Raises floorcast's errors."""
         return CliRunner().invoke(self._program, words, input=types, catch_exceptions=False)
 
     def says(self, *words: str, types: str | None = None) -> str:
-        """The standard output of a command that succeeds."""
+        """Run a command that succeeds, and return its standard output."""
         result = self.does(*words, types=types)
         assert result.exit_code == 0, result.output
         return result.stdout
 
     def fails(self, *words: str) -> str:
-        """The output of a command that finds a problem and exits with 1."""
+        """Run a command that finds a problem and exits with 1, and return its output."""
         result = self.does(*words)
         assert result.exit_code == 1, result.output
         return result.stdout
 
     def refused(self, *words: str, types: str | None = None) -> str:
-        """The single line on standard error of a command that was used incorrectly."""
+        """Run a command that is used incorrectly, and return its line on standard error."""
         result = self.does(*words, types=types)
         assert result.exit_code == 2, result.output
         return " ".join(result.stderr.split())
 
     def site(self, data: str = "floorcast-data") -> Site:
-        """The site as a server would read it now."""
+        """Return the site as a server would read it now."""
         kv = open_kv(self.folder / data)
         found = Site(kv)
         run(kv.close())

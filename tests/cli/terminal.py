@@ -1,4 +1,4 @@
-"""A command on a pseudo terminal, and its output there."""
+"""Runs a command on a pseudo terminal and reads its output."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Terminal:
 
     @property
     def text(self) -> str:
-        """The output without cursor movements and colours."""
+        """Return the output without cursor movements and colors."""
         return _CONTROLS.sub("", self.written)
 
     def press(self, keys: str) -> None:
@@ -50,7 +50,7 @@ class Terminal:
         os.write(self._ours, keys.encode())
 
     def until(self, pattern: str) -> str:
-        """Wait until the pattern appears after the last awaited output."""
+        """Wait until the pattern appears after the output that was awaited last."""
         begin, over = len(self.written), time.monotonic() + PATIENCE
         while not re.search(pattern, _CONTROLS.sub("", self.written[begin:])):
             if not self._read(over - time.monotonic()):
@@ -58,13 +58,13 @@ class Terminal:
         return self.text
 
     def ended(self) -> int:
-        """Wait for the end of the command. Returns its exit code."""
+        """Wait until the command ends, and return its exit code."""
         while self.process.poll() is None or select.select([self._ours], [], [], 0)[0]:
             self._read(0.1)
         return self.process.returncode
 
     def settings(self) -> list[object]:
-        """The current settings of the terminal."""
+        """Return the terminal's current settings."""
         return list(termios.tcgetattr(self._theirs))
 
     def _read(self, seconds: float) -> bool:

@@ -39,5 +39,5 @@ def test_a_terminal_is_asked_twice(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_commands_hash_like_the_server() -> None:
-    """Commands use the full cost. Only tests use less."""
+    """Commands use the full hashing cost; only tests use less."""
     assert hasher().hash("x").startswith("$argon2id$v=19$m=19456,t=2,p=1$")

@@ -61,7 +61,7 @@ def tried(folder: Path, *more: str) -> Result:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A call that waits from noon on and ends after half a minute."""
+    """Return a folder with a call that waits from noon on and ends after half a minute."""
 
     async def take() -> None:
         kv = open_kv(tmp_path)
@@ -101,7 +101,7 @@ def test_it_tells_when_the_rules_in_force_would_have_fired(folder: Path) -> None
 
 
 def test_rules_of_a_site_file_are_tried_instead(folder: Path) -> None:
-    """The rules need not be applied first."""
+    """The rules do not have to be applied first."""
     site = folder / "site.toml"
     site.write_text(SITE)
     result = tried(folder, "--client", "7", "--day", "2026-11-23", "--site", str(site))
@@ -130,7 +130,7 @@ def test_a_day_or_client_that_is_not_there_is_refused(folder: Path) -> None:
 
 
 def test_a_day_without_events_is_refused(folder: Path) -> None:
-    """A day before or after the log has no alerts to print, and "0 times" would be misleading."""
+    """A day before or after the log is an error, because "0 times" would be misleading."""
     acme = ("--client", "ACME", "--day")
     with pytest.raises(SettingError, match=r"no events of that day; it begins at 2026-11-23 11:59"):
         tried(folder, *acme, "2026-11-20")

@@ -32,7 +32,7 @@ def test_what_floorcast_refuses_is_one_clear_line(
 
 @pytest.mark.parametrize("group", ["", "site", "user", "key"])
 def test_no_summary_is_cut_short(group: str) -> None:
-    """Every command's summary fits on its line in a terminal of 80 columns."""
+    """Every command's summary fits on one line of an 80-column terminal."""
     result = CliRunner().invoke(app, [*group.split(), "--help"], env={"COLUMNS": "80"})
     listed = result.stdout.split("Commands:\n")[1].splitlines()
     assert listed
@@ -58,7 +58,7 @@ def test_output_that_finds_no_room_is_one_clear_line(command: str, unbuffered: s
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_reader_that_went_away_is_no_traceback(unbuffered: str) -> None:
-    """As with ``floorcast version | true``."""
+    """This happens with ``floorcast version | true``."""
     read, write = os.pipe()
     os.close(read)
     ran = subprocess.run(
@@ -92,7 +92,7 @@ class Interrupted:
 def test_ctrl_c_while_the_program_is_loaded_is_no_traceback(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The exit code is a shell's for SIGINT, also before the command has started."""
+    """The exit code is a shell's code for SIGINT, even before the command has started."""
     monkeypatch.delitem(sys.modules, "floorcast.cli.app")
     monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
     with pytest.raises(SystemExit) as caught:

@@ -15,7 +15,7 @@ from tests.cli.desk import Desk
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    """A terminal in a folder with an archive of two days."""
+    """Return a desk in a folder with an archive of two days."""
     with folder(tmp_path / "server") as floor:
         floor.call(1)
         floor.go_on(14 * 60 + 12)
@@ -28,7 +28,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
 
 
 def test_the_list_has_a_row_for_each_day(desk: Desk) -> None:
-    """The table is aligned, and the day that is over is marked complete."""
+    """The table is aligned, and a day that is over is marked complete."""
     lines = [line.split() for line in desk.says("archive", "list").splitlines()]
     assert lines[0] == [
         "client", "day", "hours", "complete", "rows", "bytes", "corrected", "erased",
@@ -79,4 +79,4 @@ def test_mistakes_say_what_to_change(desk: Desk, monkeypatch: pytest.MonkeyPatch
     (desk.folder / "out").mkdir()
     refused("already exists", "export", "out")
     monkeypatch.delenv("FLOORCAST_ARCHIVE")
-    refused("give one with --archive", "list")
+    refused("name one with --archive", "list")

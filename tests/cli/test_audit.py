@@ -19,14 +19,14 @@ PASSWORD = "a secret that nobody sees"
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    """A terminal with an applied site."""
+    """Return a desk with an applied site."""
     desk = Desk(tmp_path, monkeypatch)
     desk.says("site", "apply", "site.toml")
     return desk
 
 
 def test_every_change_by_a_command_is_recorded_with_who_made_it(desk: Desk) -> None:
-    """Changes of site, users and keys have their client and author, and no secret."""
+    """Changes to the site, users and keys are logged with the client and author, but no secret."""
     desk.says("user", "add", "eve", "--role", "Manager", "--client", "1", types=PASSWORD)
     desk.says("user", "password", "eve", "--client", "1", types=PASSWORD + "!")
     desk.says("user", "remove", "eve", "--client", "1")
@@ -51,14 +51,14 @@ def test_every_change_by_a_command_is_recorded_with_who_made_it(desk: Desk) -> N
 
 
 def test_a_refused_change_leaves_no_line(desk: Desk) -> None:
-    """The log has only changes that happened."""
+    """The log has only changes that were made."""
     before = desk.says("audit", "--json")
     desk.refused("user", "add", "eve", "--role", "Manager", "--client", "1", types="short")
     assert desk.says("audit", "--json") == before
 
 
 def test_it_is_a_table_whose_columns_stand_under_each_other(desk: Desk) -> None:
-    """The last lines of some events. Control characters in names cannot move the cursor."""
+    """It has the last lines of some events. Control characters in names cannot move the cursor."""
     audit = AuditLog(desk.folder / "floorcast-data", Clock())
     audit.record("login", client=1, user=301, name="re\x1bports", address="192.0.2.1", session="ab")
     audit.record("login_failed", address="2001:db8::1", why="wrong password")

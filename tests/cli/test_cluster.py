@@ -1,4 +1,4 @@
-"""The output of ``floorcast cluster``. tests/real/test_moving.py tests moving itself."""
+"""The output of ``floorcast cluster``. tests/real/test_moving.py tests import and export."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def does(*words: str) -> Result:
 
 
 def peer(name: str, *, ready: bool = True, lag: int = 0) -> Peer:
-    """A node's report about itself."""
+    """Return a node's report about itself."""
     following = [Following("FLOORCAST_0", 10, lag, lag * 7), Following("FLOORCAST_1", 5, 1, 3)]
     return Peer(
         id=name,
@@ -42,7 +42,7 @@ def shown(
     streams: list[StreamState],
     *problems: str,
 ) -> Result:
-    """The output of ``status`` for such a cluster."""
+    """Return the output of ``status`` for a cluster with these nodes and problems."""
 
     async def found(url: str) -> Overview:
         assert url == "nats://a,b"
@@ -90,6 +90,6 @@ def test_a_cluster_must_be_named(
 
 
 def test_a_cluster_without_a_log_is_told(nats_server: NatsServers) -> None:
-    """The same as for a cluster without any node so far."""
+    """The output is the same as for a cluster without nodes."""
     result = does("status", "--log", nats_server.account())
     assert "holds no floorcast log" in str(result.exception)

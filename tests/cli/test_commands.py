@@ -1,4 +1,4 @@
-"""Commands are imported when they are run."""
+"""Commands are imported only when they run."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ GROUP = typer.main.get_group(app)
 
 LIGHT = {
     *("annotated_doc", "annotated_types", "click", "pydantic", "pydantic_core", "shellingham"),
-    *("typer", "typing_extensions", "typing_inspection"),  # as those above: Typer and its parts
-    "msgspec",  # of the settings
+    *("typer", "typing_extensions", "typing_inspection"),  # like those above, Typer and its parts
+    "msgspec",  # the settings need it
     *("floorcast.cli", "floorcast.config", "floorcast.model", "floorcast.site"),
-    "floorcast.simulator",  # the sizes of a floor; its simulation needs SimPy
+    "floorcast.simulator",  # only the floor's sizes; the simulation needs SimPy
 }
 EVERY_HELP = """
 import sys
@@ -58,7 +58,7 @@ def test_a_summary_is_the_first_line_of_the_commands_own_help(name: str) -> None
 
 
 def imported(*words: str) -> set[str]:
-    """The modules that running a command imports."""
+    """Return the modules that running a command imports."""
     script = (
         "import sys, atexit; from floorcast.cli.app import main;"
         " atexit.register(lambda: print('\\n', *sys.modules)); main()"
@@ -74,7 +74,7 @@ def imported(*words: str) -> set[str]:
 
 
 def helps(words: tuple[str, ...], command: object) -> Iterator[tuple[tuple[str, ...], str]]:
-    """The help of a command and of its subcommands."""
+    """Yield the help of a command and of its subcommands."""
     yield words, CliRunner().invoke(app, [*words, "--help"]).stdout
     for name, part in getattr(command, "commands", {}).items():
         yield from helps((*words, name), part)
@@ -99,7 +99,7 @@ def test_the_program_itself_imports_no_command(words: str) -> None:
 
 
 def test_the_help_of_each_command_imports_only_what_options_need() -> None:
-    """Help and completion are there at once; the rest is imported when the command runs."""
+    """Help and completion are fast; everything else is imported when the command runs."""
     ran = subprocess.run(
         [sys.executable, "-c", EVERY_HELP], capture_output=True, text=True, check=True,
         env=environment(),
@@ -110,7 +110,7 @@ def test_the_help_of_each_command_imports_only_what_options_need() -> None:
 
 
 def _heavy(modules: list[str]) -> list[str]:
-    """The modules that no help may import: asyncio, the packages that do the work, libraries."""
+    """Return the modules that no help may import: asyncio, libraries and the working packages."""
     light = sys.stdlib_module_names - {"asyncio"} | {"__main__", "_distutils_hack"}
 
     def needed(name: str) -> bool:

@@ -87,7 +87,7 @@ def floorcast(
 
 
 def test_check_shows_what_it_would_see(tmp_path: Path, floorcast: Floorcast) -> None:
-    """It names missing permissions. The secret may come from a file."""
+    """It names missing permissions. The secret can come from a file."""
     (tmp_path / "secret").write_text("secret\n")
     with an_asterisk() as ami:
         ask = ["asterisk", "--ami", f"127.0.0.1:{ami.port}", "--ami-user", "floorcast", "--check"]
@@ -134,19 +134,19 @@ def test_check_shows_what_a_freeswitch_has(tmp_path: Path, floorcast: Floorcast)
     [
         (["freeswitch"], "nothing to read"),
         (["freeswitch", "--esl", "h:x"], "must be HOST[:PORT]"),
-        (["freeswitch", "--esl", "h"], "the ESL password is needed: FLOORCAST_ESL_PASSWORD"),
+        (["freeswitch", "--esl", "h"], "the ESL password is required: set FLOORCAST_ESL_PASSWORD"),
         (["freeswitch", "--esl-password", "s"], "FLOORCAST_ESL_PASSWORD or --esl-password-file"),
         (["asterisk"], "nothing to read"),
         (["asterisk", "--ami", "h"], "--ami-user must be given"),
         (["asterisk", "--ami", "h:x", "--ami-user", "u"], "must be HOST[:PORT]"),
-        (["asterisk", "--ami", "h", "--ami-user", "u"], "secret is needed"),
+        (["asterisk", "--ami", "h", "--ami-user", "u"], "secret is required"),
         (["asterisk", "--ami", "h", "--ami-user", "u", "--ami-ca-file", "c"], "give --ami-tls"),
         (
             ["asterisk", "--ami", "h", "--ami-user", "u", "--ami-tls", "--ami-ca-file", "no.pem"],
             "no.pem cannot be read as certificates",
         ),
-        (["asterisk", "--ami-secret", "s"], "a secret on the command line"),
-        (["asterisk", "--queue-log", "q"], "an ingest key is needed"),
+        (["asterisk", "--ami-secret", "s"], "secrets on the command line"),
+        (["asterisk", "--queue-log", "q"], "an ingest key is required"),
         (["asterisk", "--queue-log", "q", "--check"], ""),
         (["--config", "nowhere.toml"], "nowhere.toml"),
     ],
@@ -187,7 +187,7 @@ def test_a_connect_toml_says_it_all(tmp_path: Path) -> None:
 
 
 def test_a_connect_toml_may_be_of_a_freeswitch(tmp_path: Path, floorcast: Floorcast) -> None:
-    """No subcommand is needed then. With two tables in the file, it is."""
+    """A subcommand is needed only if the file has two tables."""
     with running() as intake, in_a_thread() as socket:
         socket.esl.tiers = [tier_row("anna")]
         (tmp_path / "password").write_text(f"{PASSWORD}\n")

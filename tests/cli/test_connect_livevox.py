@@ -40,8 +40,8 @@ def test_a_connect_toml_says_that_it_is_this_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "secrets", "why"),
     [
-        (None, SECRETS, "give --from"),
-        (structs.replace(TABLE, from_url=""), SECRETS, "give --from"),
+        (None, SECRETS, "set --from"),
+        (structs.replace(TABLE, from_url=""), SECRETS, "set --from"),
         (structs.replace(TABLE, client=""), SECRETS, "--client must be given"),
         (structs.replace(TABLE, user=""), SECRETS, "--user must be given"),
         (TABLE, {"api_token": "t"}, "FLOORCAST_PASSWORD"),
@@ -52,6 +52,6 @@ def test_a_connect_toml_says_that_it_is_this_one(tmp_path: Path) -> None:
 def test_what_is_missing_is_named(
     table: LivevoxTable | None, secrets: dict[str, str], why: str
 ) -> None:
-    """The error says where to set it."""
+    """The error says how to set the missing value."""
     with pytest.raises(SettingError, match=why):
         run_livevox(ConnectFile(livevox=table), secrets, check=True)

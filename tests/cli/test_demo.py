@@ -26,7 +26,7 @@ pytestmark = pytest.mark.long
 
 
 def example_site(folder: Path) -> Path:
-    """The example site in a zone where it is evening, so that the two hours are on one day."""
+    """Return the example site in a time zone where the demo's two hours are on one day."""
     site = files("floorcast").joinpath("example_site.toml").read_text("utf-8")
     written = folder / "site.toml"
     written.write_text(in_the_evening(site), "utf-8")
@@ -35,7 +35,7 @@ def example_site(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[str]]]:
-    """The demo's address and its output."""
+    """Run the demo, and return its address and its output."""
     folder = tmp_path_factory.mktemp("demo")
     arguments = command("demo", "--port", free_port(), "--site", example_site(folder))
     with subprocess.Popen(
@@ -109,7 +109,7 @@ def test_its_floor_is_at_work_and_not_on_fire(demo: tuple[str, list[str]]) -> No
     address, _ = demo
     with logged_in(address) as caller:
         rows = caller.http.post("/realtime/service/stats").json()["stats"]
-        # agents' own outbound calls count in no service level
+        # outbound calls that agents make themselves do not count in a service level
         levels = sorted(row["serviceLevel"] for row in rows if row["averageSpeedOfAnswer"])
         assert levels[0] < 80 < levels[len(levels) // 2]
         assert sum(row["totalCallsInQueue"] for row in rows) < AGENTS / 5
@@ -138,7 +138,7 @@ def test_a_port_in_use_is_said_in_one_line(demo: tuple[str, list[str]], tmp_path
 
 
 def test_the_example_site_knows_the_simulated_floor() -> None:
-    """Its token and key are the printed ones, and its services and thresholds fit the simulator."""
+    """Its token and key match the output, and its services and thresholds fit the simulator."""
     site = tomllib.loads((files("floorcast") / "example_site.toml").read_text("utf-8"))
     (client,) = site["client"]
     assert client["api_tokens"] == [API_TOKEN]
@@ -149,7 +149,7 @@ def test_the_example_site_knows_the_simulated_floor() -> None:
 
 
 def test_it_listens_on_loopback_only(tmp_path: Path) -> None:
-    """Its passwords and keys are public, so nobody else may reach it."""
+    """The demo's passwords and keys are public, so no other machine may reach it."""
     arguments = command("demo", "--host", "0.0.0.0", "--port", free_port())
     ended = subprocess.run(
         arguments,

@@ -20,7 +20,7 @@ IN_A_CALL = {"In Call", "Hold", "Transferring"}
 
 @contextmanager
 def running(folder: Path, *words: str, ready: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """A command on the folder that has printed ``ready``: its address and its process."""
+    """Run a command on the folder until it prints ``ready``. Yields its address and its process."""
     arguments = command(*words, "--data", folder / "data", "--port", free_port())
     with subprocess.Popen(
         arguments, cwd=folder, env=environment(), stdout=subprocess.PIPE, text=True
@@ -42,7 +42,7 @@ def running(folder: Path, *words: str, ready: str) -> Iterator[tuple[str, subpro
 def test_a_floor_that_was_killed_is_closed_and_the_next_one_ends_with_the_demo(
     tmp_path: Path,
 ) -> None:
-    """No agent or call counts twice. After Ctrl-C nobody is logged in and no call waits."""
+    """No agent or call counts twice. After Ctrl-C, no agent is logged in and no call is waiting."""
     site = str(example_site(tmp_path))
     with running(tmp_path, "demo", "--site", site, ready="continues in real time") as (_, process):
         process.kill()
@@ -51,7 +51,7 @@ def test_a_floor_that_was_killed_is_closed_and_the_next_one_ends_with_the_demo(
         logged_in(address) as caller,
     ):
         figures = caller.http.post("/realtime/service/stats")
-        at = {"at": figures.headers["feed-token"]}  # the floor does not stop between two requests
+        at = {"at": figures.headers["feed-token"]}  # the floor continues between two requests
         agents = caller.http.post("/realtime/service/agents/status", json=at)
         people, rows = agents.json()["agentDetails"], figures.json()["stats"]
         talking = sum(one["state"] in IN_A_CALL for one in people)

@@ -29,7 +29,7 @@ TRACES = re.compile(rb"555.?0147|Lovelace|ACC-1\b|ada@example")
 
 @pytest.fixture
 def floor(tmp_path: Path) -> Iterator[Floor]:
-    """A floor with calls from and to a person, a message to them, and another caller."""
+    """Return a floor with calls from and to a person, a message to them, and another caller."""
     (tmp_path / "server").mkdir()
     floor = Floor(tmp_path / "server")
     floor.send("agent.state", agent="SEBY", eventType="READY", service="Sales")
@@ -51,12 +51,12 @@ def floor(tmp_path: Path) -> Iterator[Floor]:
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    """A terminal in the folder."""
+    """Return a desk in the folder."""
     return Desk(tmp_path, monkeypatch)
 
 
 def traces(folder: Path) -> set[str]:
-    """The files that contain data of the person."""
+    """Return the files that contain the person's data."""
     return {
         file.name
         for file in folder.rglob("*")
@@ -68,13 +68,13 @@ START = encode(47415, int(BEGAN.timestamp()) * TICKS_PER_SECOND, 0)  # in the fl
 
 
 def figures(floor: Floor) -> list[dict[str, object]]:
-    """The figures of services, without data of single calls."""
+    """Return the services' figures, without the data of individual calls."""
     answer = floor.house.ask("POST", "/realtime/service/stats", floor.house.login(), json={})
     return [{**row, "calls": len(row["calls"])} for row in answer.json()["stats"]]
 
 
 def feeds(floor: Floor) -> list[dict[str, object]]:
-    """The events of both feeds."""
+    """Return the events of both feeds."""
     session, found = floor.house.login(), []
     for name in ("agentEvent", "event"):
         body = {"token": START}
@@ -85,7 +85,7 @@ def feeds(floor: Floor) -> list[dict[str, object]]:
 
 
 def test_a_person_is_in_no_file_afterwards(floor: Floor, desk: Desk) -> None:
-    """The person is neither in log.db nor in mirror.db, not even in free pages. Others stay."""
+    """Neither log.db nor mirror.db has the person's data, even in free pages. Others' is kept."""
     before, shown = figures(floor), feeds(floor)
     floor.house.close()
     data = floor.house.data
@@ -124,7 +124,7 @@ def test_pages_that_were_free_hold_nothing_either(floor: Floor, desk: Desk) -> N
 
 @pytest.mark.parametrize("personal", ["keep", "hash"])
 def test_a_person_is_erased_from_the_archive(floor: Floor, desk: Desk, personal: str) -> None:
-    """The manifest records it, the figures still agree, and the other caller stays."""
+    """The manifest records the removal, the figures agree, and the other caller's data is kept."""
     floor.go_on(75)
     secret = floor.house.node.server.token_secret
     floor.seal_all(personal=personal, key=hash_key(secret))
@@ -147,7 +147,7 @@ def test_a_person_is_erased_from_the_archive(floor: Floor, desk: Desk, personal:
 def test_hashes_of_a_cluster_are_matched_with_the_cluster_s_key(
     tmp_path: Path, desk: Desk, nats_server: NatsServers
 ) -> None:
-    """Without the cluster's address nothing is changed, and the message asks for it."""
+    """Without the cluster's address, nothing is changed and the message asks for the address."""
     url = nats_server.account()
     (tmp_path / "server").mkdir()
     floor = Floor(tmp_path / "server", log=url)
@@ -162,11 +162,11 @@ def test_hashes_of_a_cluster_are_matched_with_the_cluster_s_key(
     with pytest.raises(SettingError, match="--log nats://"):
         desk.does(*asked)
     assert ((floor.house.data / "log.db").read_bytes(), floor.files()) == before
-    # a person whom the log no longer has is found by the hash alone
+    # a person who is no longer in the log is found by the hash alone
     said = desk.says(*asked[:-4], "--account", "ACC-1", *asked[-2:], "--log", url, "--dry-run")
     assert "rows of the archive would be changed: 0" not in said
     said = desk.says(*asked, "--log", url)
-    assert "Erase on every node" in said
+    assert "Run the command on every node" in said
     calls = [file for name, file in floor.files().items() if name.endswith("/calls.parquet")]
     rows = [row for file in calls for row in read_parquet(file).to_pylist()]
     assert {row["sessionId"]: row["phone"] is None for row in rows} == {"S1": True, "S2": False}
@@ -174,7 +174,7 @@ def test_hashes_of_a_cluster_are_matched_with_the_cluster_s_key(
 
 
 def test_a_running_server_is_not_erased_from(floor: Floor, desk: Desk) -> None:
-    """The server's memory still has the data of its files."""
+    """A running server still has the data in memory."""
     with pytest.raises(SettingError, match="stop it first"):
         desk.does(*ERASE, "--phone", WRITTEN[0])
     floor.house.take(ndjson([event("sms.attempt", 99, service="Sales", eventType="Attempt")]))

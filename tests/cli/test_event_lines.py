@@ -1,4 +1,4 @@
-"""Events as lines of text."""
+"""Events are formatted as lines of text."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from floorcast.client.events import (
 
 @pytest.fixture(autouse=True)
 def in_new_york(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The terminal's time zone."""
+    """Set the terminal's time zone."""
     monkeypatch.setenv("TZ", "America/New_York")
     time.tzset()
     yield
@@ -43,7 +43,7 @@ def cells(line: str) -> list[str]:
 
 
 def test_an_agents_change_is_a_line_under_its_head() -> None:
-    """Columns are aligned with their headings. The time of day is the terminal's."""
+    """Columns are aligned with their headings. Times are in the terminal's time zone."""
     line = agent_line(
         AgentEvent(timestamp=1463032800123, agent_login_id="VKUMARK", event_type="NOT_READY",
                    not_ready_reason_code="LUNCH", line_number="ACD", agent_service_id=47416)

@@ -23,7 +23,7 @@ NOW = 1_700_000_000_000  # ms
 
 
 def shown(seen: Seen, lines: int | None = None, width: int = 120) -> list[str]:
-    """The drawn lines, without trailing spaces."""
+    """Return the drawn lines without trailing spaces."""
     console = Console(file=io.StringIO(), width=width, color_system=None)
     with console.capture() as capture:
         console.print(draw(seen, "ACME", lines))
@@ -33,7 +33,7 @@ def shown(seen: Seen, lines: int | None = None, width: int = 120) -> list[str]:
 def floor(
     services: int = 0, calls: int = 0, agents: int = 0, age: float = 0, trouble: str = ""
 ) -> Seen:
-    """A floor with this many services, calls and agents."""
+    """Return a floor with this many services, calls and agents."""
     return Seen(
         services=ServiceAnswer(
             stats=[ServiceStatistics(service_name=f"service {n}") for n in range(services)]
@@ -52,7 +52,7 @@ def floor(
 
 
 def test_a_floor_is_services_waiting_calls_and_agents_with_their_times() -> None:
-    """Times advance between responses, by the server's clock."""
+    """Durations advance between responses and are measured by the server's clock."""
     seen = Seen(
         services=ServiceAnswer(
             stats=[
@@ -101,7 +101,7 @@ def test_a_floor_is_services_waiting_calls_and_agents_with_their_times() -> None
 @settings(max_examples=tries(30))
 @given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 100), st.integers(20, 60))
 def test_a_screen_is_never_overrun(services: int, calls: int, agents: int, lines: int) -> None:
-    """Rows that do not fit are counted, never dropped silently."""
+    """Rows that do not fit are counted and never dropped silently."""
     found = shown(floor(services, calls, agents), lines)
     assert len(found) <= lines
     counted = sum(int(line.split()[1]) for line in found if line.startswith("and "))
@@ -111,7 +111,7 @@ def test_a_screen_is_never_overrun(services: int, calls: int, agents: int, lines
 
 
 def test_an_empty_floor_is_a_floor() -> None:
-    """The screen of a floor on which nobody has logged in yet."""
+    """The screen works for a floor on which nobody has logged in yet."""
     found = shown(floor())
     assert "Waiting calls: 0" in found
     assert "Agents: none" in found
@@ -125,7 +125,7 @@ def test_why_nothing_newer_is_shown_is_said_beside_its_age() -> None:
 
 
 def test_nobodys_name_moves_the_cursor() -> None:
-    """A caller's name is arbitrary text, and not markup either."""
+    """A caller's name can be any text, and is not interpreted as markup."""
     seen = floor()
     seen.calls.calls_details = [WaitingCall(name="[red]\x1b[2J", phone="\n", service_name="a\x9bb")]
     text = "\n".join(shown(seen))

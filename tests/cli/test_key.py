@@ -15,7 +15,7 @@ from tests.cli.desk import Desk
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    """A desk with the small site applied."""
+    """Return a desk with the small site applied."""
     desk = Desk(tmp_path, monkeypatch)
     desk.says("site", "apply", "site.toml")
     return desk
@@ -26,7 +26,7 @@ def test_a_new_ingest_key_is_printed_once_and_alone(desk: Desk) -> None:
     result = desk.does("key", "new", "--client", "2")
     key = result.stdout.strip()
     assert result.stdout == f"{key}\n"
-    assert "of client ACME West; it is shown once" in result.stderr
+    assert "of client ACME West, shown only once" in result.stderr
     assert key not in result.stderr
     assert Keys(desk.site(), KeyGuesses(system_now)).client_of_ingest_key(key) == 2
     for file in (desk.folder / "floorcast-data").iterdir():
@@ -72,7 +72,7 @@ def test_a_revoked_key_is_not_accepted_again(desk: Desk) -> None:
 
 
 def test_a_metrics_key_is_of_one_kind_and_is_listed_and_revoked(desk: Desk) -> None:
-    """A metrics key cannot send events. It is listed and revoked like others."""
+    """A metrics key cannot send events. It is listed and revoked like other keys."""
     key = desk.says("key", "new", "--metrics", "--client", "2").strip()
     keys = Keys(desk.site(), KeyGuesses(system_now))
     assert keys.client_of_metrics_key(key) == 2
@@ -88,7 +88,7 @@ def test_a_metrics_key_is_of_one_kind_and_is_listed_and_revoked(desk: Desk) -> N
 
 
 def test_a_screen_key_is_a_link_that_is_listed_and_revoked(desk: Desk) -> None:
-    """Call centers and services may be given by id or name, including those of child clients."""
+    """Call centers and services, even those of child clients, can be given by id or name."""
     shown = ("--call-center", "North", "--service", "102", "--call-center", "21")
     result = desk.does("key", "new", "--screen", "--client", "1", *shown)
     path, key = result.stdout.strip().split("#key=")
@@ -116,4 +116,4 @@ def test_a_screen_key_without_a_choice_shows_everything_at_the_address_given(des
     said = desk.refused("key", "new", "--screen", "--client", "1", "--service", "Sails")
     assert "declares no service Sails; it declares Sales (101), Help (102)" in said
     assert "needs --screen" in desk.refused("key", "new", "--client", "1", "--service", "Sales")
-    assert "give one" in desk.refused("key", "new", "--screen", "--api-token")
+    assert "give only one" in desk.refused("key", "new", "--screen", "--api-token")

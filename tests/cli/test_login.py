@@ -27,7 +27,7 @@ def test_what_is_missing_is_named_with_its_variable(missing: str) -> None:
 
 
 def test_a_filter_is_kinds_with_values() -> None:
-    """Values are separated by commas, and kinds by options. Spaces are ignored."""
+    """Values are separated by commas, and each kind has its own option. Spaces are ignored."""
     found = read_filter(
         ["service=1, 2", "callCenter = 3", "service=4", "interactionType=SMS"],
         "service", "callCenter", "interactionType",
@@ -38,7 +38,7 @@ def test_a_filter_is_kinds_with_values() -> None:
 
 @pytest.mark.parametrize("given", ["services=1", "service", "service=", "callCenter=1", "=1", ""])
 def test_a_filter_that_is_misspelt_is_refused(given: str) -> None:
-    """It must not widen the selection."""
+    """An ignored filter would widen the selection."""
     with pytest.raises(typer.BadParameter, match="one of the kinds service, not"):
         read_filter([given], "service")
 

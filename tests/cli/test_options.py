@@ -17,7 +17,7 @@ ENVIRONMENT = {"FLOORCAST_COLOR": "blue", "FLOORCAST_SIZE": "2"}
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty current folder."""
+    """Make an empty folder the current folder."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -50,7 +50,7 @@ def run(*words: str, environment: dict[str, str] | None = None) -> str:
 
 
 def test_the_command_line_comes_before_the_environment_and_that_before_the_file(here: Path) -> None:
-    """Each source takes precedence over the later ones. Without any, the default applies."""
+    """Each source takes precedence over the next, and the last one over the default."""
     assert run("paint") == "red 1"
     here.joinpath("floorcast.toml").write_text(
         'color = "green"\nsize = 3\nday = 2026-07-01\n', "utf-8"
@@ -130,14 +130,14 @@ KEY = {"FLOORCAST_KEY": "ours"}
 def test_a_secret_is_not_sent_where_a_file_of_the_folder_says(
     here: Path, words: tuple[str, ...], environment: dict[str, str]
 ) -> None:
-    """Whoever can write the file would get the secret. The error names both and what to give."""
+    """Anyone who can write the file would get the secret. The error names both, and a remedy."""
     here.joinpath("floorcast.toml").write_text(THEIRS, "utf-8")
     with pytest.raises(SettingError, match=r"is not sent to the url in .*floorcast.toml.*--url"):
         says(*words, environment=environment)
 
 
 def test_a_secret_is_sent_where_its_own_source_or_a_more_explicit_one_says(here: Path) -> None:
-    """Both in the file, both in the environment, or the URL on the command line."""
+    """Both are in the file or in the environment, or the URL is on the command line."""
     here.joinpath("floorcast.toml").write_text(THEIRS + 'key = "theirs"\n', "utf-8")
     assert says("send").stdout == "theirs to http://192.0.2.66\n"
     ours = KEY | {"FLOORCAST_URL": "http://ours"}
@@ -166,7 +166,7 @@ def test_an_error_about_a_value_names_where_it_is_from(here: Path) -> None:
 
 
 def test_a_file_with_secrets_that_others_can_read_is_warned_of(here: Path) -> None:
-    """The warning is on standard error. Files without secrets, or private ones, give none."""
+    """The warning is on standard error. Private files and files without secrets cause none."""
     file = here / "floorcast.toml"
     file.write_text(THEIRS + 'key = "theirs"\n', "utf-8")
     file.chmod(0o644)

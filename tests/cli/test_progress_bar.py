@@ -1,4 +1,4 @@
-"""The display of progress while events are sent."""
+"""The display of a command's progress."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from floorcast.cli.progress_bar import ITEMS_PER_LINE, Silent, shown
 def test_elsewhere_than_on_a_terminal_each_tenth_is_a_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Plain lines on standard error have the progress in tenths, and the reason of a wait."""
+    """Plain lines on standard error show each tenth of the progress and the reason for a wait."""
     with shown(1_000) as progress:
         for sent in (50, 100, 150, 420, 1_000):
             progress.reached(sent)
@@ -30,7 +30,7 @@ def test_elsewhere_than_on_a_terminal_each_tenth_is_a_line(
 
 
 def test_what_has_no_end_is_told_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
-    """A line appears after every so many items, in the words for them."""
+    """A line with the number and kind of items appears at regular intervals."""
     with shown(None, "minutes of the floor") as progress:
         for reached in (1, ITEMS_PER_LINE - 1, ITEMS_PER_LINE + 5, 3 * ITEMS_PER_LINE):
             progress.reached(reached)
@@ -43,7 +43,7 @@ def test_what_has_no_end_is_told_now_and_then(capsys: pytest.CaptureFixture[str]
 def test_on_a_terminal_it_is_a_bar(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The bar is drawn in place, with the reason of a wait beside it."""
+    """The bar is drawn in place, with the reason for a wait next to it."""
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
     monkeypatch.setenv("TTY_INTERACTIVE", "1")
     monkeypatch.setenv("COLUMNS", "120")
@@ -57,7 +57,7 @@ def test_on_a_terminal_it_is_a_bar(
 
 
 def test_silence_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    """It is the library's default."""
+    """This is the library's default."""
     silent = Silent()
     silent.reached(1)
     silent.waits(1.0, "busy")

@@ -29,7 +29,7 @@ GOLDEN_EVENTS = 49
 
 
 class Wall:
-    """A clock that moves only when somebody sleeps."""
+    """A clock that advances only when the code sleeps."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -75,7 +75,7 @@ def events_at(*seconds: float) -> list[CloudEvent]:
 
 
 def ids(intake: Intake) -> list[list[str]]:
-    """The event ids of each request."""
+    """Return the event ids of each request."""
     return [
         [json.loads(line)["id"] for line in request.body.splitlines()]
         for request in intake.requests
@@ -88,7 +88,7 @@ def command(intake: Intake, *more: str, file: Path = GOLDEN) -> Result:
 
 
 def test_at_full_speed_a_thousand_go_at_once() -> None:
-    """Events go in order in batches of up to 1,000, without pauses, whatever their times."""
+    """Events are sent in order in batches of up to 1,000, without pauses, whatever their times."""
     wall, seen = Wall(), Seen()
     with running() as intake:
         events = events_at(*range(2_500))
@@ -101,7 +101,7 @@ def test_at_full_speed_a_thousand_go_at_once() -> None:
 
 
 def test_at_twice_real_time_an_event_goes_when_half_its_time_has_passed() -> None:
-    """The first event goes at once, and pauses are half the gaps between events."""
+    """The first event is sent at once, and pauses are half as long as the gaps between events."""
     wall = Wall()
     with running() as intake:
         events = events_at(0, 0, 10, 11, 11)
@@ -180,7 +180,7 @@ def test_refusals_are_counted_by_reason() -> None:
 
 
 def test_the_command_ends_with_a_line_of_totals() -> None:
-    """A first run is accepted, a second one is all duplicates. Both exit with 0."""
+    """A first run is accepted, and a second one has only duplicates. Both exit with 0."""
     with running() as intake:
         first, second = command(intake), command(intake)
     assert (first.exit_code, second.exit_code) == (0, 0)
@@ -211,7 +211,7 @@ def test_without_a_day_the_last_event_falls_on_now() -> None:
 def test_the_key_need_not_stand_on_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The key and the address may come from the environment, which others cannot read."""
+    """The key and the address can come from the environment, which other users cannot read."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FLOORCAST_KEY", "hidden")
     with running() as intake:
@@ -296,7 +296,7 @@ def test_a_wrong_option_is_named_before_anything_is_sent(
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    """An invalid record is reported with its file and line, as is text in another encoding."""
+    """An invalid record is reported with its file and line, and so is text in another encoding."""
     broken = tmp_path / "broken.csv"
     broken.write_text(GOLDEN.read_text("utf-8").replace("10:00:35", "late"), "utf-8")
     latin = tmp_path / "latin.csv"
@@ -310,7 +310,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 def test_the_real_day_arrives_whole_although_the_server_fails() -> None:
-    """The bank's day at full speed with lost responses and 503s arrives once and in order."""
+    """At full speed, with lost responses and 503s, the bank's day arrives once and in order."""
     if not REAL.exists():
         pytest.skip("the bank's real days are not here: 1999-08-01.csv in ../shared/data")
     with REAL.open(encoding="utf-8", newline="") as lines:

@@ -30,7 +30,7 @@ def simulate(intake: Intake, *options: str) -> Result:
 
 
 def test_the_same_options_send_the_same_bytes() -> None:
-    """With the same start, a second run is all duplicates, and another seed is not."""
+    """With the same start, a second run sends only duplicates, unless it has another seed."""
     options = ("--speed", "max", "--hours", "0.5", "--start", START)
     with intake_running() as intake:
         first = simulate(intake, *options)
@@ -89,7 +89,7 @@ def test_a_truth_that_finds_no_room_is_told_with_its_file() -> None:
         (("--hours", "inf", "--speed", "max"), "--hours"),
         (("--load", "-1"), "--load"),
         (("--load", "inf"), "--load"),
-        (("--clock", "noon"), "'noon' is not like 10:00"),
+        (("--clock", "noon"), "'noon' is not a time such as 10:00"),
         (("--faults", "late,fire"), "'fire': expected all, or some of duplicates, late"),
         (("--faults", "late=2"), "'late=2': expected all"),
         (("--start", "today"), "--start"),
@@ -117,19 +117,19 @@ def test_what_cannot_be_is_refused_before_anything_is_sent(
     ],
 )
 def test_faults_are_named_with_or_without_how_often(text: str, faults: Faults) -> None:
-    """A fault without a rate has its usual rate."""
+    """A fault without a rate has its default rate."""
     assert faults_in(text) == faults
 
 
 def figures(rows: list[dict[str, Any]], names: tuple[str, ...]) -> dict[str, list[Any]]:
-    """Some figures of the services that were called."""
+    """Return some figures of the services that received calls."""
     return {
         row["serviceName"]: [row[name] for name in names] for row in rows if row["totalOffered"]
     }
 
 
 def test_a_real_server_says_what_the_truth_says(tmp_path: Path) -> None:
-    """With all faults, and stopped in real time, it closes the floor and reports that."""
+    """With all faults, and stopped in real time, it closes the floor and reports its truth."""
     file = tmp_path / "truth.json"
     names = (
         "totalOffered", "totalHandled", "totalAbandoned", "averageSpeedOfAnswer",

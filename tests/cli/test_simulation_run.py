@@ -29,7 +29,7 @@ BUSY = Answer(HTTPStatus.SERVICE_UNAVAILABLE, {"code": 101, "message": "too busy
 
 
 class Wall(threading.Event):
-    """A clock that moves when somebody waits for it, and can then request the stop."""
+    """A clock that advances when the run waits for it, and can then stop the run."""
 
     def __init__(self, stops_at: float = 1e9) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class Wall(threading.Event):
 def a_floor(
     intake: Intake, wall: Wall, faults: Faults = NO_FAULTS
 ) -> Iterator[tuple[SimulationRun, Simulation]]:
-    """A floor of ten that sends to an intake."""
+    """Return a run of a floor with ten agents that sends to an intake."""
     floor, wire = Simulation(floor_of(10), seed=1, start=START), Wire(faults, 1, START)
     with Sender(intake.url, "k", timing=Timing(chance=lambda: 0.0), sleep=wall.pass_by) as sender:
         yield SimulationRun(floor, wire, sender, wall, clock=wall.now), floor
@@ -64,7 +64,7 @@ def received(intake: Intake) -> list[str]:
 
 
 def test_at_full_speed_batches_are_full_and_nothing_waits() -> None:
-    """An hour goes in ordered requests of about a thousand events, without pauses."""
+    """An hour is sent in order in requests of about a thousand events, without pauses."""
     wall = Wall()
     with running() as intake, a_floor(intake, wall) as (work, _):
         work.go_on(Pace(MAX_SPEED, behind=2 * HOUR), 2 * HOUR)
@@ -107,7 +107,7 @@ def test_a_beginning_that_is_still_to_come_is_waited_for() -> None:
 
 
 def test_told_to_stop_it_closes_and_sends_all_that_is_on_its_way() -> None:
-    """Stopped midway, it ends its calls, logs everybody off and sends all held events."""
+    """A floor that is stopped midway ends its calls, logs agents off and sends all held events."""
     wall = Wall(stops_at=20)
     with running() as intake, a_floor(intake, wall, FAULTS) as (work, _):
         work.go_on(Pace(60.0, behind=HOUR))

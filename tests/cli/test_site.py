@@ -17,12 +17,12 @@ from tests.site.sites import SMALL
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    """A desk in its own folder."""
+    """Return a desk in its own folder."""
     return Desk(tmp_path, monkeypatch)
 
 
 def test_applying_tells_what_it_changed(desk: Desk) -> None:
-    """First it lists new clients, then nothing, then only the changes of the file, in columns."""
+    """It first lists new clients, then nothing, and then only the changes in the file."""
     said = desk.says("site", "apply", "site.toml").splitlines()
     assert said[0].split("  ")[0] == "added"
     assert said[-1] == "2 changes"
@@ -75,7 +75,7 @@ def test_a_file_in_order_is_told_as_such(desk: Desk) -> None:
 
 
 def test_the_site_can_be_looked_at(desk: Desk) -> None:
-    """All clients or one are shown, with numbers and names but no secret."""
+    """All clients or one client are shown, with numbers and names but no secrets."""
     desk.says("site", "apply", "site.toml")
     said = desk.says("site", "show")
     for part in (
@@ -114,7 +114,7 @@ def test_there_must_be_a_site_to_look_at(desk: Desk) -> None:
 
 
 def test_what_is_unsafe_in_a_file_is_told_beside_the_answer(desk: Desk) -> None:
-    """A file that others can read gives a warning, and check and apply continue."""
+    """A file that others can read causes a warning, and check and apply continue."""
     (desk.folder / "site.toml").chmod(0o644)
     for command in ("check", "apply"):
         result = desk.does("site", command, "site.toml")
@@ -128,7 +128,7 @@ EMPTY = "# nothing yet\n"
 
 
 def test_a_file_that_removes_clients_or_users_is_not_applied_without_a_word(desk: Desk) -> None:
-    """An empty or half-written file changes nothing without a yes. Scripts use --yes."""
+    """An empty or half-written file changes nothing without confirmation. Scripts use --yes."""
     desk.says("site", "apply", "site.toml")
     (desk.folder / "site.toml").write_text(EMPTY)
     with pytest.raises(SettingError, match="nothing was changed: give --yes"):
@@ -154,7 +154,7 @@ def test_a_file_that_removes_clients_or_users_is_not_applied_without_a_word(desk
 def test_on_a_terminal_it_asks_and_names_what_would_go(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The answer decides."""
+    """Clients and users are removed only after a yes."""
     desk.says("site", "apply", "site.toml")
     (desk.folder / "site.toml").write_text(EMPTY)
     monkeypatch.setattr("floorcast.cli.site.is_terminal", lambda: True)

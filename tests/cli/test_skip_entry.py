@@ -38,7 +38,7 @@ def test_a_damaged_entry_is_skipped(tmp_path: Path) -> None:
 
 
 def test_it_refuses_what_it_must_not_touch(tmp_path: Path) -> None:
-    """A sound entry, a folder without a log, and a running server's folder are refused."""
+    """An undamaged entry, a folder without a log, and a running server's folder are refused."""
     with pytest.raises(SettingError, match="holds no log"):
         skipped(tmp_path, "47415", "1")
     stored(tmp_path, a_call(1))

@@ -23,21 +23,21 @@ from tests.real.sites import PASSWORD, TOKENS, event, ndjson
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server for all tests. Each test sends its own calls."""
+    """Run one server for all tests. Each test sends its own calls."""
     with running(tmp_path_factory.mktemp("tail")) as one:
         yield one
 
 
 @pytest.fixture
 def caller(server: Server) -> Iterator[Caller]:
-    """A sender of events."""
+    """Return a sender of events."""
     with Caller(server.url, up=server.up) as one:
         one.login()
         yield one
 
 
 def login(server: Server, **more: str) -> dict[str, str]:
-    """An environment with the complete login."""
+    """Return an environment with the complete login."""
     return environment(
         FLOORCAST_URL=server.url,
         FLOORCAST_CLIENT="ACME",
@@ -49,7 +49,7 @@ def login(server: Server, **more: str) -> dict[str, str]:
 
 
 def call(name: str, service: str = "Sales") -> bytes:
-    """A call that begins. Its session appears in the output."""
+    """Return the event that a call begins. Its session appears in the output."""
     return ndjson(
         [event("call.start", name, transactionId=abs(hash(name)) % 10**9, sessionId=name,
                service=service, direction="INBOUND", callerId="6503517450")]
@@ -58,7 +58,7 @@ def call(name: str, service: str = "Sales") -> bytes:
 
 @contextmanager
 def tail(server: Server, *options: str) -> Iterator[subprocess.Popen[str]]:
-    """The command with its output in a pipe. It ends with the block."""
+    """Run the command with its output in a pipe until the block ends."""
     with subprocess.Popen(
         command("tail", *options),
         env=login(server),
@@ -79,7 +79,7 @@ def lines(process: subprocess.Popen[str], count: int) -> list[str]:
 
 
 def said(process: subprocess.Popen[str], number: signal.Signals | None = None) -> tuple[int, str]:
-    """The exit code after a signal, and the text of standard error."""
+    """Send a signal, and return the exit code and the text on standard error."""
     if number is not None:
         process.send_signal(number)
     _, errors = process.communicate(timeout=60)
@@ -87,7 +87,7 @@ def said(process: subprocess.Popen[str], number: signal.Signals | None = None) -
 
 
 def test_events_are_lines_as_they_happen(server: Server, caller: Caller) -> None:
-    """It starts from a token. Ctrl-C ends it silently."""
+    """The command starts from a token, and Ctrl-C ends it silently."""
     token = caller.feed(EVENTS).token
     caller.take(call("first"))
     with tail(server, "--from", token) as process:
@@ -129,7 +129,7 @@ def test_agents_have_a_feed_of_their_own(server: Server, caller: Caller) -> None
 
 
 def test_a_closed_pipe_ends_it_quietly(server: Server, caller: Caller) -> None:
-    """As with ``| head``: no traceback, no message, exit code 0."""
+    """After ``| head``, there is no traceback or message, and the exit code is 0."""
     token = caller.feed(EVENTS).token
     caller.take(call("into the pipe"))
     with tail(server, "--from", token) as process:
@@ -145,7 +145,7 @@ def test_a_closed_pipe_ends_it_quietly(server: Server, caller: Caller) -> None:
 def test_a_store_goes_on_where_it_was_stopped(
     server: Server, caller: Caller, tmp_path: Path
 ) -> None:
-    """However it ends after the line is printed and the token is saved, no event is repeated."""
+    """An event is not repeated if its line was printed and its token saved."""
     store = tmp_path / "position"
     store.write_text(caller.feed(EVENTS).token)
     for name, ending in (("one", signal.SIGINT), ("two", signal.SIGKILL), ("three", None)):
@@ -205,7 +205,7 @@ def test_a_terminal_gets_a_head_and_is_asked_for_the_password(
         (["--filter", "service=12x"], "filter.service[0].id must be an id"),
         (["--password", "wrong"], "userName or password is wrong"),
         (["--url", "localhost"], "the server's address must be like https://HOST:PORT"),
-        (["--agents", "--filter", "service=1"], "the agents' feed takes no filter"),
+        (["--agents", "--filter", "service=1"], "the agent feed has no filter"),
         (["--filter", "services=1"], "must be KIND=VALUE"),
         (["--store", "missing/place"], "there is no folder missing"),
     ],
@@ -213,7 +213,7 @@ def test_a_terminal_gets_a_head_and_is_asked_for_the_password(
 def test_what_cannot_be_followed_is_said_and_ends_it(
     server: Server, options: list[str], message: str
 ) -> None:
-    """It exits, because waiting would not help."""
+    """The command exits, because waiting would not help."""
     ran = CliRunner().invoke(app, ["tail", *options], env=login(server))
     assert ran.exit_code in {1, 2}
     assert message in f"{ran.stderr} {ran.exception}"

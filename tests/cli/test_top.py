@@ -16,7 +16,7 @@ from tests.real.sites import event, ndjson
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server for all tests, with a working agent and a waiting call."""
+    """Run one server for all tests, with a working agent and a waiting call."""
     with running(tmp_path_factory.mktemp("top")) as one, Caller(one.url) as caller:
         call = {"transactionId": 1, "sessionId": "S1"}
         caller.take(
@@ -41,7 +41,7 @@ def top(server: Server, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_in_a_pipe_the_floor_is_printed_once(server: Server) -> None:
-    """The output is plain lines without colours or cursor movements."""
+    """The output consists of plain lines without colors or cursor movements."""
     ran = top(server)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert "Waiting calls: 1" in ran.stdout
@@ -58,7 +58,7 @@ def test_a_filter_restricts_it(server: Server) -> None:
 
 
 def test_what_the_server_refuses_is_said_in_a_line(server: Server) -> None:
-    """On a terminal the screen is restored first."""
+    """On a terminal, the screen is restored first."""
     ran = top(server, "--filter", "service=1")
     assert ran.returncode == 1
     assert ran.stderr.startswith("floorcast: filter.service names 1: there is no such service")
@@ -86,7 +86,7 @@ def test_it_ends_by_a_key_and_leaves_the_terminal_as_it_was(server: Server, endi
 
 
 def test_it_survives_a_server_that_dies_and_comes_back(server: Server) -> None:
-    """It shows the reason, keeps the data with its age, and recovers by itself."""
+    """The screen shows the reason, keeps the data with its age, and recovers by itself."""
     with Terminal(command("top", "--interval", "0.5"), login(server)) as terminal:
         terminal.until("VINAY K")
         server.kill()

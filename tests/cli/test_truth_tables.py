@@ -1,4 +1,4 @@
-"""The truth as tables, which are aligned and short for any size of the floor."""
+"""The truth is printed as tables, which are aligned and short for any size of the floor."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def lines(agents: int) -> list[str]:
 
 
 def test_columns_stand_under_each_other() -> None:
-    """Names are aligned left, figures right, and headings are above."""
+    """Names are left-aligned and figures right-aligned, below their headings."""
     found = lines(10)
     services = found[: found.index("")]
     assert services[0].split()[:3] == ["service", "offered", "answered"]
@@ -33,7 +33,7 @@ def test_columns_stand_under_each_other() -> None:
 
 
 def test_a_large_floor_is_cut_short_and_says_so() -> None:
-    """The table has as many agents as fit on a page, and counts the others."""
+    """The table has as many agents as fit on a page, and tells how many more rows there are."""
     found = lines(100)
-    (cut,) = [line for line in found if line.endswith("--truth FILE has them all")]
+    (cut,) = [line for line in found if line.endswith("--truth FILE writes all rows")]
     assert found.index(cut) < MOST_AGENTS + 20

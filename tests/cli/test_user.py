@@ -14,14 +14,14 @@ from tests.site.sites import CHEAP, SMALL
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    """A desk with the small site applied."""
+    """Return a desk with the small site applied."""
     desk = Desk(tmp_path, monkeypatch)
     desk.says("site", "apply", "site.toml")
     return desk
 
 
 def test_a_user_is_made_with_a_password_from_standard_input(desk: Desk) -> None:
-    """The user gets the next free id. The role matches in any case. No output has the password."""
+    """The user gets the next free id, roles are not case-sensitive, and no password is printed."""
     said = desk.says(
         "user", "add", "eve", "--role", "report admin", "--client", "ACME", types="a long secret\n"
     )
@@ -33,7 +33,7 @@ def test_a_user_is_made_with_a_password_from_standard_input(desk: Desk) -> None:
 
 
 def test_a_user_may_have_an_id_and_a_limit(desk: Desk) -> None:
-    """Call centers may belong to the client or to a child client. The client may be given by id."""
+    """Call centers can be the client's or a child client's. The client can be given by its id."""
     words = ("user", "add", "eve", "--role", "Manager", "--client", "1", "--user-id", "7")
     desk.says(*words, "--call-center", "21", "--call-center", "11", types="a long secret")
     user = desk.site().user(1, "eve")
@@ -73,7 +73,7 @@ def test_a_wrong_option_says_what_would_do(
 
 
 def test_a_name_that_is_taken_is_refused(desk: Desk) -> None:
-    """Names from the file and names of users created by commands are both taken."""
+    """Users in the file and users created by commands both take a name."""
     with pytest.raises(InvalidParameter, match="client ACME has a user reports already"):
         desk.does(
             "user", "add", "reports", "--role", "Auditor", "--client", "1", types="a long secret"
@@ -89,7 +89,7 @@ def test_the_only_client_need_not_be_named(desk: Desk) -> None:
 
 
 def test_users_are_listed_with_where_they_come_from(desk: Desk) -> None:
-    """The list has users and agents with logins and their source, without hashes."""
+    """The list has the users and agents with logins, and their source, but no hashes."""
     desk.says("user", "add", "eve", "--role", "Auditor", "--client", "1", types="a long secret")
     assert desk.says("user", "list", "--client", "1").splitlines() == [
         "id   name     role      call centers  made by",
@@ -101,7 +101,7 @@ def test_users_are_listed_with_where_they_come_from(desk: Desk) -> None:
 
 
 def test_a_user_is_removed_and_stays_so(desk: Desk) -> None:
-    """Users of the file stay removed, too. An unknown user is an error."""
+    """Users from the file also stay removed. An unknown user is an error."""
     said = desk.says("user", "remove", "reports", "--client", "1")
     assert said == "reports of client ACME can no longer log in\n"
     desk.says("site", "apply", "site.toml")

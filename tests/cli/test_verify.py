@@ -36,7 +36,7 @@ def verified(folder: Path | str, *more: str) -> Result:
 
 
 def stored(folder: Path, events: Sequence[InboundEvent], client: int = 47415) -> None:
-    """Have a server accept these events, some per request."""
+    """Make a server accept these events, several per request."""
 
     async def take() -> None:
         data = DataFolder(folder)
@@ -63,7 +63,7 @@ def a_call(client: int) -> list[InboundEvent]:
 
 
 def test_a_log_without_a_difference(tmp_path: Path) -> None:
-    """Each client's line has the amount checked. The exit code is 0."""
+    """Each client's line tells how much was checked, and the exit code is 0."""
     stored(tmp_path, a_call(1))
     stored(tmp_path, a_call(2)[:2], client=4199)
     result = verified(tmp_path)

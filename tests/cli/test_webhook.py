@@ -48,7 +48,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def receiver() -> Iterator[Receiving]:
-    """A receiver in its own thread."""
+    """Run a receiver in its own thread."""
     with Receiving() as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -59,7 +59,7 @@ def receiver() -> Iterator[Receiving]:
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, receiver: Receiving) -> Desk:
-    """A desk with an applied site that has a webhook."""
+    """Return a desk with an applied site that has a webhook."""
     desk = Desk(tmp_path, monkeypatch)
     desk.folder.joinpath("site.toml").write_text(with_webhook(receiver.server_port))
     desk.says("site", "apply", "site.toml")
@@ -67,7 +67,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, receiver: Receiving) -
 
 
 def with_webhook(port: int, more: str = "allow_private = true") -> str:
-    """The small site with a webhook of its first client."""
+    """Return the small site with a webhook for its first client."""
     table = f"""[[client.webhook]]
 name = "ops"
 url = "http://127.0.0.1:{port}/a-secret-path"
@@ -82,7 +82,7 @@ id = 2
 
 
 def stored(desk: Desk) -> Progress:
-    """The stored progress of the webhook."""
+    """Return the stored progress of the webhook."""
     kv = open_kv(desk.folder / "floorcast-data")
     found = read_progress(kv.get(BUCKET, "1.ops"))
     run(kv.close())
@@ -90,7 +90,7 @@ def stored(desk: Desk) -> Progress:
 
 
 def store(desk: Desk, progress: Progress) -> bytes:
-    """Store the progress as a server does. Returns the secret of tokens."""
+    """Store the progress as a server does, and return the tokens' secret."""
     kv = open_kv(desk.folder / "floorcast-data")
     run(kv.write([item_of(1, "ops", progress)]))
     secret = run(token_secret(kv))
@@ -138,7 +138,7 @@ def test_resume_and_skip_change_the_stored_progress(desk: Desk) -> None:
 
 
 def test_a_token_that_cannot_be_used_is_refused(desk: Desk) -> None:
-    """A malformed token, a token that is too old, and a missing one are refused."""
+    """A malformed token, a token that is too old, and an empty token are refused."""
     with pytest.raises(InvalidParameter, match="expected a token"):
         desk.does("webhook", "resume", "ops", "--client", "1", "--from", "yesterday")
     old = encode(1, system_now() - 25 * 3600 * TICKS_PER_SECOND, end_of_entry(7))
@@ -149,7 +149,7 @@ def test_a_token_that_cannot_be_used_is_refused(desk: Desk) -> None:
 
 
 def test_a_name_that_is_not_declared_is_told_with_those_that_are(desk: Desk) -> None:
-    """The error lists the webhooks of that client only."""
+    """The error lists only the webhooks of that client."""
     assert "it declares ops" in desk.refused("webhook", "skip", "opps", "--client", "1")
     assert "it declares none" in desk.refused("webhook", "skip", "ops", "--client", "2")
 

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 
 class Answer(NamedTuple):
-    """A response of the intake instead of verdicts. A status of 0 drops the connection."""
+    """A response that the intake sends instead of verdicts. Status 0 drops the connection."""
 
     status: int
     body: Mapping[str, object] | None
@@ -38,7 +38,7 @@ class Request(NamedTuple):
 
 
 class Intake:
-    """Accepts events by id, after it has sent the given ``answers``."""
+    """Accepts events by id after it has sent the given ``answers``."""
 
     def __init__(self, *answers: Answer | None) -> None:
         self.answers: deque[Answer | None] = deque(answers)

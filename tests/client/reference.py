@@ -22,7 +22,7 @@ AGENTS, EVENTS = "/realtime/agentEvent/feed", "/realtime/event/feed"
 
 
 def refusal(status: int, code: int, message: str = "no", **headers: str) -> httpx.Response:
-    """A response that is not valid."""
+    """Return a response that refuses a request."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return httpx.Response(status, json={"code": code, "message": message}, headers=named)
 
@@ -63,7 +63,7 @@ class Reference:
         self._lock = Lock()
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
-        """The response to a request of a thread or a task."""
+        """Return the response to a thread's or task's request."""
         with self._lock:
             self.requests.append(request)
             if request.url.path == "/session/login":
@@ -86,7 +86,7 @@ class Reference:
         self._sessions.clear()
 
     def asked(self) -> list[tuple[str, str, dict[str, str], Any]]:
-        """Method, path, query and body of the requests so far, without logins."""
+        """Return the method, path, query and body of each request so far, without logins."""
         return [
             (one.method, one.url.path, dict(one.url.params), json.loads(one.content or b"null"))
             for one in self.requests
@@ -111,7 +111,7 @@ class Reference:
         return httpx.Response(200, content=body, headers={"content-type": "application/json"})
 
     def _behind(self, token: str) -> int:
-        """The number of events before a token, which is a time's or an event's id."""
+        """Return the number of events before a token, which is the id of a time or an event."""
         if not token:
             return self.events
         number = int(token[:8], 16)

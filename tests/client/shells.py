@@ -26,15 +26,15 @@ class Shell(Protocol):
     paused: list[float]
 
     def ask(self, method: str, *given: object, **more: object) -> Found:
-        """The result of a method."""
+        """Return the result of a method."""
         ...
 
     def ask_at_once(self, method: str, times: int) -> list[Any]:
-        """The results of a method called this many times concurrently."""
+        """Call a method this many times concurrently, and return the results."""
         ...
 
     def take(self, feed: Found, count: int) -> Received:
-        """The next events of a feed, each with the token after it."""
+        """Return the next events of a feed, each with the token after it."""
         ...
 
     def leave(self, feed: Found) -> None:

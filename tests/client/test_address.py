@@ -27,7 +27,7 @@ from floorcast.model.errors import SettingError
     ],
 )
 def test_an_address_that_cannot_be_one_is_refused_at_once(url: str) -> None:
-    """The client does not retry them as if the server were down."""
+    """The client does not retry as if the server were down."""
     with pytest.raises(SettingError, match="must be like https://HOST:PORT") as caught:
         address(url)
     assert "secret" not in str(caught.value)
@@ -37,5 +37,5 @@ def test_an_address_that_cannot_be_one_is_refused_at_once(url: str) -> None:
     "url", ["https://host/reporting/", "http://[::1]:8080", "http://münchen.example"]
 )
 def test_an_address_may_have_a_path_and_a_slash_at_its_end(url: str) -> None:
-    """A proxy may share a host by paths. The name may be in any script."""
+    """A proxy can serve several servers at different paths. The host name can be in any script."""
     assert address(url) == url.rstrip("/")

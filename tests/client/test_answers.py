@@ -65,7 +65,7 @@ KINDS: list[tuple[type[Struct], type[Struct]]] = [
 def test_every_member_that_is_answered_has_a_type_here(
     ours: type[Struct], theirs: type[Struct]
 ) -> None:
-    """Names are equal, and only members that come from floorcast's headers are added."""
+    """The names are equal, except for members that come from floorcast's headers."""
     sent = {field.encode_name for field in structs.fields(ours)}
     known = {field.encode_name for field in structs.fields(theirs)}
     assert known - {"feedToken"} == sent

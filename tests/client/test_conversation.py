@@ -20,7 +20,7 @@ def test_the_address_is_looked_at_before_anything_is_sent() -> None:
 
 @pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "schlüssel"])
 def test_an_api_token_or_session_that_no_header_can_carry_is_refused(token: str) -> None:
-    """It would look like a connection that fails repeatedly."""
+    """Otherwise, the error would look like a connection that fails repeatedly."""
     with pytest.raises(SettingError, match="the session is empty, or has"):
         Conversation("http://host", None, token, Timing())
     with pytest.raises(SettingError, match="API token"):
@@ -28,5 +28,5 @@ def test_an_api_token_or_session_that_no_header_can_carry_is_refused(token: str)
 
 
 def test_a_traceback_shows_no_secrets() -> None:
-    """Credentials print whose they are, and no secret."""
+    """Credentials are printed with the client's and user's names, but no secrets."""
     assert repr(CREDENTIALS) == str(CREDENTIALS) == "Credentials(client='ACME', user='reports')"

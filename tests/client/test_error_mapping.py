@@ -1,4 +1,4 @@
-"""The exceptions for statuses other than success."""
+"""The exceptions for unsuccessful answers."""
 
 from __future__ import annotations
 
@@ -70,13 +70,13 @@ def test_without_a_code_that_is_known_the_status_decides(
     assert type(refused(status, 9999)) is kind
     error = refused(status)
     assert type(error) is kind
-    assert str(error) == f"POST /realtime/event/feed was answered {status}: <h1>no</h1>"
+    assert str(error) == f"POST /realtime/event/feed was answered with {status}: <h1>no</h1>"
 
 
 def test_where_something_has_moved_to_is_told() -> None:
     """Redirects are not followed, because a password would go to any address named there."""
     error = refusal(REQUEST, Response(301, {"location": "https://elsewhere/"}, b""))
-    assert str(error).endswith("was answered 301, it is at https://elsewhere/")
+    assert str(error).endswith("was answered with 301 and redirects to https://elsewhere/")
 
 
 @pytest.mark.parametrize(
@@ -99,5 +99,5 @@ def test_the_wait_asked_for_is_seconds_or_a_date(asked: str, seconds: int) -> No
 
 
 def test_a_date_without_another_to_count_from_is_not_waited_for() -> None:
-    """A date in an unknown format is not waited for either."""
+    """A date in an unknown format causes no wait either."""
     assert retry_after({"retry-after": "Tue, 24 Nov 2026 12:00:30 GMT"}) == 0

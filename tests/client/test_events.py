@@ -61,7 +61,7 @@ def test_every_member_that_is_fed_has_a_type_here(ours: type[Struct]) -> None:
 def test_an_interaction_is_of_the_type_that_it_says(
     members: dict[str, object], kind: type[Interaction]
 ) -> None:
-    """An interaction of an unknown type is still an interaction, and not an error."""
+    """An interaction of an unknown type is still an interaction, not an error."""
     found = read_interaction(json.dumps(members).encode())
     assert type(found) is kind
     assert found.interaction_type == members.get("interactionType")
@@ -78,7 +78,7 @@ def test_ids_are_numbers_and_texts_are_texts_however_they_were_sent() -> None:
 
 
 def test_a_member_that_is_something_else_is_none_and_the_others_stay() -> None:
-    """An unexpected member must not lose the event or stop the feed."""
+    """An unexpected member must not cause the event to be lost or stop the feed."""
     raw = b'{"timestamp": "yesterday", "agentId": {"id": 1}, "eventType": "READY", "seqNum": 3}'
     assert read_agent_event(raw) == AgentEvent(event_type="READY", seq_num=3)
 

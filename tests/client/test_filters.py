@@ -6,7 +6,7 @@ from floorcast.client.filters import EVERYTHING, Filter
 
 
 def test_a_filter_is_written_as_the_reference_prints_it() -> None:
-    """Ids may be numbers or their digits."""
+    """Ids can be numbers or strings of digits."""
     given = Filter(service=[93140], call_center=["11363"], interaction_type=["EMAIL", "SMS"])
     assert given.members() == {
         "filter": {

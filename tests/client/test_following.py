@@ -1,4 +1,4 @@
-"""Following a feed of a server that fails in every way: each event once, in order."""
+"""A reader gets each event of a feed once, in order, even if the server fails in every way."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from floorcast.model.errors import InvalidParameter
 from tests.client.world import Quiet, World
 
 Feed = Following[AgentEvent] | Following[Interaction]
-SEED = st.integers(0, 2**32)  # of a whole day: what happens, fails and crashes
+SEED = st.integers(0, 2**32)  # whole days with random events, failures and crashes
 
 
 class Kept:
@@ -44,13 +44,13 @@ def follow(world: World, kind: str, token: str | None = "t0", store: Kept | None
 
 
 def number(feed: Feed) -> int:
-    """The number of the current event in the world."""
+    """Return the number of the current event in the world."""
     found: int = int(json.loads(feed.json)["sessionId"])
     return found
 
 
 def unlucky_world(seed: int, kind: str, *, streams: bool, trouble: float) -> tuple[World, Random]:
-    """A random server, and a random reader."""
+    """Return a random server and a random reader."""
     chance = Random(seed)
     ids, most = kind == "agents", chance.randrange(1, 5)
     return World(chance, trouble=trouble, streams=streams, ids=ids, most=most), chance
@@ -132,7 +132,7 @@ def test_a_page_costs_one_save_unless_it_is_handled_slowly() -> None:
 
 
 def paths(world: World) -> list[str]:
-    """The last parts of the requested paths, without consecutive repetitions."""
+    """Return the last parts of the requested paths, without consecutive repetitions."""
     asked = [request.path.rsplit("/", 1)[1] for request in world.requests]
     return [one for index, one in enumerate(asked) if asked[index - 1 : index] != [one]]
 

@@ -11,7 +11,7 @@ from floorcast.client import AsyncClient, Client
 
 @pytest.mark.parametrize("client", [AsyncClient, Client])
 def test_a_method_shows_its_own_name_docstring_and_parameters(client: type) -> None:
-    """They are not those of the factory."""
+    """The factory's name and docstring are not shown."""
     for name, method in inspect.getmembers(client, inspect.isfunction):
         if not name.startswith("_"):
             assert (method.__name__, bool(method.__doc__)) == (name, True)
@@ -23,7 +23,7 @@ def test_a_method_shows_its_own_name_docstring_and_parameters(client: type) -> N
 
 
 def test_both_clients_have_the_same_methods() -> None:
-    """Only the way of closing differs."""
+    """The clients differ only in the method that closes them."""
     methods = [
         {name for name, _ in inspect.getmembers(client) if not name.startswith("_")}
         for client in (Client, AsyncClient)

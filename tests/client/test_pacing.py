@@ -1,4 +1,4 @@
-"""The time of the next request."""
+"""The delay before the next request."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Limited:
         self._left = 0
 
     def answer(self, took: float) -> dict[str, str]:
-        """The headers of the response to one more request."""
+        """Return the headers of the response to one more request."""
         self.now += took
         if self.now >= self._ends:
             self._ends, self._left = self.now + self._window, self._limit
@@ -65,7 +65,7 @@ def test_who_slows_down_is_never_refused(
 
 
 def test_as_long_as_there_is_plenty_nothing_is_slowed() -> None:
-    """Three quarters of a window's requests go at once. The rest are spread over its remainder."""
+    """Three quarters of a window's requests are sent at once; the rest are spread over time."""
     server = Limited(40, 60)
     pace = Pace(lambda: server.now)
     delays = []

@@ -16,7 +16,7 @@ from tests.real.server import environment
 
 
 def test_what_was_saved_last_is_loaded(tmp_path: Path) -> None:
-    """Another object loads it, as the next run would. Before the first save there is none."""
+    """Another object loads it, as the next run would. Before the first save, there is no token."""
     path = tmp_path / "token"
     assert TokenFile(path).load() is None
     for token in ("t1", "cfaf0a70-1c52-11e6-8080-808080808080+cid=1:aid=2:time=3:seq=4"):
@@ -70,7 +70,7 @@ def test_a_kill_leaves_a_whole_token(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"\xff\x00", b"two\nlines", b"x" * 5000])
 def test_a_file_that_holds_something_else_is_refused(tmp_path: Path, content: bytes) -> None:
-    """Starting from now because of a wrong file name would silently lose events."""
+    """If a wrong file name made the reader start from now, events would be silently lost."""
     path = tmp_path / "notes"
     path.write_bytes(content)
     with pytest.raises(SettingError, match="does not hold a token"):

@@ -67,7 +67,7 @@ class Endless:
 
 
 def _read_request(connection: socket.socket) -> str:
-    """Read a request to its end. Returns its first line, or "" if the caller has closed."""
+    """Read a whole request, and return its first line, or "" if the caller has closed."""
     head = bytearray()
     while not head.endswith(b"\r\n\r\n"):
         byte = connection.recv(1)
@@ -86,7 +86,7 @@ def _read_request(connection: socket.socket) -> str:
 def endless(
     body: Callable[[], Iterator[bytes]], kind: str = JSON, coding: str = ""
 ) -> Iterator[Endless]:
-    """The server while the block runs. Then checks that it has sent little more than the limit."""
+    """Run the server during the block, then check that it has sent little more than the limit."""
     server = Endless(body, kind, coding)
     try:
         yield server
@@ -96,19 +96,19 @@ def endless(
 
 
 def spaces() -> Iterator[bytes]:
-    """JSON that never starts."""
+    """Yield JSON that never starts."""
     return itertools.repeat(b" " * PIECE)
 
 
 def bomb() -> Iterator[bytes]:
-    """Little data that expands to a lot."""
+    """Yield a little data that expands to a lot."""
     packer = zlib.compressobj(wbits=31)
     while True:
         yield packer.compress(b" " * LIMIT) + packer.flush(zlib.Z_SYNC_FLUSH)
 
 
 def after_the_end() -> Iterator[bytes]:
-    """Data that a decoder ignores."""
+    """Yield data that a decoder ignores."""
     return itertools.chain([gzip.compress(b"{}")], itertools.repeat(b" " * PIECE))
 
 
@@ -177,12 +177,12 @@ def follow_in_a_thread(url: str) -> None:
 
 
 def one_line() -> Iterator[bytes]:
-    """An event whose line never ends."""
+    """Yield an event whose line never ends."""
     return itertools.chain([b"data: "], itertools.repeat(b"x" * PIECE))
 
 
 def many_lines() -> Iterator[bytes]:
-    """An event with endless lines."""
+    """Yield an event with endlessly many lines."""
     return itertools.repeat(b"data: x\n" * (PIECE // 8))
 
 
@@ -202,7 +202,7 @@ def test_an_event_without_end_is_refused_while_it_is_read(
 
 
 def test_a_stream_may_be_longer_than_the_limit() -> None:
-    """Only the data since the last complete event counts."""
+    """Only data since the last complete event counts."""
     events = [b"id: %d\ndata: {}\n\n" % number * 100 for number in range(100)]
     answer = httpx.Response(200, headers={"content-type": SSE}, stream=_Pieces(events),
                             request=httpx.Request("GET", "http://x"))  # fmt: skip

@@ -1,6 +1,6 @@
 """A simulated server: a feed as a list, with faults at any point.
 
-It runs the steps of the client's core without I/O, so a thousand days with faults take a second.
+It runs the steps of the client's core without I/O, so a thousand days with faults take one second.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class Quiet(Exception):
 class World:
     """A feed of events numbered from 0, served with faults at random.
 
-    ``trouble`` is the probability of each fault. ``streams``: whether the server has streams.
-    ``ids``: whether their events have an ``id:``. ``most``: the events per page.
+    ``trouble`` is the probability of each fault. ``streams`` tells whether the server has streams,
+    and ``ids`` whether their events have an ``id:``. ``most`` is the number of events per page.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class World:
         self._at: int | None = None
 
     def meet(self) -> Conversation:
-        """A new client of this server, using this world's clock."""
+        """Return a new client for this server that uses this world's clock."""
         timing = Timing(clock=lambda: self.paused, chance=self._chance.random, patience=1e9)
         self.conversation = Conversation("http://test", CREDENTIALS, None, timing)
         return self.conversation
@@ -105,7 +105,7 @@ class World:
             steps.close()
 
     def position(self, token: str) -> int:
-        """The number of events before a token."""
+        """Return the number of events before a token."""
         return int(token[1:]) + (token[0] == "e") if token else len(self.events)
 
     def _perform(self, step: Step) -> object:

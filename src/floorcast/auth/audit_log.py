@@ -1,8 +1,9 @@
 """``audit.log``: logins, refusals and changes, one JSON object per line.
 
-The server and commands append to the same file. At 10 MiB the file becomes ``audit.log.1``, and so
-on up to ``audit.log.9``; the oldest is deleted. No line contains a password, a token or a key;
-sessions and keys are identified by the first digits of their hashes.
+The server and commands append to the same file. When it reaches 10 MiB, it is renamed to
+``audit.log.1``. Older files are renamed to ``audit.log.2`` and so on up to ``audit.log.9``, and the
+oldest file is deleted. No line contains a password, a token or a key. Sessions and keys are
+identified by the first digits of their hashes.
 """
 
 from __future__ import annotations
@@ -24,18 +25,18 @@ __all__ = ["FILE_NAME", "AuditLog", "Tuning", "Value", "files", "read"]
 
 FILE_NAME = "audit.log"
 PRIVATE = 0o600
-MAX_CHANGES = 1_000  # of one site file, that are listed individually
-TAIL_BYTES = 64 << 10  # in which the last line of a file is searched
+MAX_CHANGES = 1_000  # changes of one site file that are listed individually
+TAIL_BYTES = 64 << 10  # bytes at the end of a file that are searched for its last line
 
 Value = str | int | bool | list[str] | None
 
 
 class Tuning(NamedTuple):
-    """The size and number of the files, and the grouping of refusals."""
+    """The size and number of the files, and the limits for grouping refusals."""
 
-    max_bytes: int = 10 << 20  # of one file
+    max_bytes: int = 10 << 20  # per file
     older_files: int = 9
-    gather_seconds: int = 60  # in which equal refusals share a line
+    gather_seconds: int = 60  # seconds during which identical refusals share a line
     max_gathered: int = 1_000  # kinds of refusal that are grouped at once
 
 
@@ -45,10 +46,10 @@ class _Gathered(NamedTuple):
 
 
 class AuditLog:
-    """The audit log of a data folder. Without a folder nothing is written.
+    """The audit log of a data folder. Without a folder, nothing is written.
 
-    A line that cannot be written is lost, and the server logs that once, because a full disk must
-    not stop logins. A process that only appends never waits for another.
+    A full disk must not stop logins, so a line that cannot be written is lost, and the server logs
+    the failure once. A process that only appends never waits for another process.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class AuditLog:
         self._path = None if folder is None else folder / FILE_NAME
         self._now = now
         self._tuning = tuning or Tuning()
-        self._gathered: dict[tuple[tuple[str, Value], ...], _Gathered] = {}  # the oldest first
+        self._gathered: dict[tuple[tuple[str, Value], ...], _Gathered] = {}  # oldest first
         self._failing = False
 
     def record(self, event: str, **fields: Value) -> None:
@@ -72,7 +73,7 @@ class AuditLog:
             self._append(self._path, msgspec.json.encode(line) + b"\n")
         except OSError as error:
             if not self._failing:
-                import structlog  # noqa: PLC0415 - it would be half of the start of a command
+                import structlog  # noqa: PLC0415 - would take half of a command's startup time
 
                 log = structlog.stdlib.get_logger(__name__)
                 log.error("audit_unwritable", why=error.strerror or str(error))  # noqa: TRY400 - a line, no traceback
@@ -81,7 +82,7 @@ class AuditLog:
             self._failing = False
 
     def refused(self, event: str, **fields: Value) -> None:
-        """Append a refusal. Equal ones within a minute are counted, and share one more line."""
+        """Append a refusal. Identical refusals in the next minute are counted in one more line."""
         if self._path is None:
             return
         self.flush()
@@ -96,7 +97,7 @@ class AuditLog:
         self.record(event, **fields)
 
     def flush(self, *, everything: bool = False) -> None:
-        """Append the refusals that have been grouped for a minute, or all of them."""
+        """Append the refusals that have been grouped for a minute, or all grouped refusals."""
         before = self._now() - self._tuning.gather_seconds * TICKS_PER_SECOND
         while self._gathered:
             oldest = next(iter(self._gathered.values()))
@@ -105,9 +106,9 @@ class AuditLog:
             self._tell_oldest()
 
     def record_changes(self, changes: Sequence[Change], **fields: Value) -> None:
-        """Append the changes of a site, one line each.
+        """Append the changes to a site, one line each.
 
-        Beyond a thousand, one line has their number.
+        If there are more than a thousand, one last line contains the number of the others.
         """
         for change in changes[:MAX_CHANGES]:
             self.record(
@@ -121,7 +122,7 @@ class AuditLog:
             self.record("site_changed", more=len(changes) - MAX_CHANGES, **fields)
 
     def last_event(self) -> str:
-        """The event of the last line, or an empty string."""
+        """Return the event of the last line, or an empty string."""
         if self._path is None:
             return ""
         try:
@@ -152,7 +153,10 @@ class AuditLog:
             os.close(file)
 
     def _rotate(self, file: int) -> bool:
-        """Make room for a new file; False if another process is doing so."""
+        """Rename the files to make room for a new one.
+
+        Returns False if another process is doing so.
+        """
         assert self._path is not None
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -168,7 +172,7 @@ class AuditLog:
 
 
 def files(folder: Path) -> list[Path]:
-    """The files of a folder's audit log, oldest first."""
+    """Return the files of a folder's audit log, oldest first."""
     path = folder / FILE_NAME
     numbered = [_numbered(path, number) for number in range(Tuning().older_files, -1, -1)]
     return [one for one in numbered if one.exists()]
@@ -177,9 +181,10 @@ def files(folder: Path) -> list[Path]:
 def read(
     folder: Path, last: int | None = None, events: Collection[str] = ()
 ) -> tuple[Sequence[Mapping[str, object]], int]:
-    """The (``last``) lines of a folder's audit log, oldest first, and the number of damaged ones.
+    """Return the lines of a folder's audit log, oldest first, and the number of damaged lines.
 
-    With ``events``, only lines of those events. Raises OSError if a file cannot be read.
+    ``last`` limits the result to the last lines, and ``events`` to lines with those events. Raises
+    OSError if a file cannot be read.
     """
     damaged = 0
 

@@ -1,4 +1,4 @@
-"""Verifies a login: first the API token, then the rate of attempts, then the password."""
+"""Verifies a login: first its API token, then the rate of attempts, then its password."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ class Proven(NamedTuple):
 
 
 class Credentials:
-    """Verifies logins and throttles wrong ones. The API token is checked first.
+    """Verifies logins and throttles wrong ones.
 
-    The token is long and random, so a caller without it is rejected immediately, and can neither
-    occupy the password threads nor delay other logins.
+    The API token is checked first. It is long and random, so a caller without a token is rejected
+    immediately, and can neither occupy the password threads nor delay other logins.
     """
 
     def __init__(
@@ -58,11 +58,12 @@ class Credentials:
         self._secret = secrets.token_bytes(32)
 
     async def prove(self, claim: Claim) -> Proven:
-        """The user of a login.
+        """Return the client and the user of a login.
 
         Raises ``MissingParameter``; ``BadCredentials``, which does not reveal whether the user or
-        the password is wrong; ``RateLimited`` after too many wrong passwords or API tokens;
-        ``Unavailable`` if there are too many logins at once. An unknown user takes the same time.
+        the password is wrong; ``RateLimited`` after too many wrong passwords or API tokens; and
+        ``Unavailable`` if there are too many logins at once. A login with an unknown user takes as
+        long as one with a wrong password.
         """
         token = _complete(claim)
         self._guesses.check(claim.address, token)
@@ -74,7 +75,7 @@ class Credentials:
             )
         self._guesses.was_right(claim.address, token)
         user = self._site.user(client.id, claim.user_name, agent=claim.agent)
-        # the same credentials sent many times at once, by a fleet of workers, are one attempt
+        # many workers may send the same credentials at once; this counts as one attempt
         verify = partial(self._verify, claim, client, user)
         right = await self._verifying.do(self._fingerprint(claim), verify)
         if user is None or not right:

@@ -1,11 +1,12 @@
-"""API tokens and ingest keys: reading them, finding their client, throttling guesses.
+"""Reads API tokens and ingest keys, finds the clients that they belong to, and throttles guesses.
 
-After 20 different wrong keys from one address, the next key waits: 1 s at first, doubled by each
-further wrong key, up to 60 s. The same applies to 20 attempts with one wrong key, which delay only
-that key. A count goes down by one per 120 s without a wrong key.
+After 20 different wrong keys from one address, the next key from it is refused for 1 s. Each
+further wrong key doubles this delay, up to 60 s. 20 attempts with the same wrong key cause the same
+delay, but only for that key, so a source with a revoked key does not block others at its address. A
+count decreases by one per 120 s without a wrong key.
 
-A source with a revoked key therefore does not stop others at the same address. A key that was valid
-from an address before is never delayed there. Each process counts separately, in memory.
+A key that was accepted from an address before is never delayed there. Each process counts
+separately, in memory.
 """
 
 from __future__ import annotations
@@ -32,20 +33,20 @@ _BEARER = re.compile(r"\s*bearer\s+(\S+)\s*", re.IGNORECASE)
 
 
 def bearer(authorization: str | None) -> str | None:
-    """The credentials of an ``Authorization: Bearer …`` header; None for any other header."""
+    """Return the credentials in an ``Authorization: Bearer …`` header; None for any other."""
     found = _BEARER.fullmatch(authorization or "")
     return found[1] if found else None
 
 
 def api_token(lv_access: str | None, authorization: str | None) -> str | None:
-    """The API token of a request, from ``LV-Access`` or else the bearer, or None."""
+    """Return a request's API token from ``LV-Access``, or else from the bearer; None if missing."""
     return (lv_access or "").strip() or bearer(authorization)
 
 
 def is_api_token(client: Client | None, a_digest: str) -> bool:
-    """Whether a token's digest is one of the client's.
+    """Return whether a token's digest is one of the client's.
 
-    The duration reveals nothing about them.
+    The time that this takes reveals nothing about the client's tokens.
     """
     right = False
     for known in client.api_tokens if client else ():
@@ -54,34 +55,37 @@ def is_api_token(client: Client | None, a_digest: str) -> bool:
 
 
 class Keys:
-    """The current ingest, metrics and screen keys of the site."""
+    """The site's current ingest, metrics and screen keys."""
 
     def __init__(self, site: Site, guesses: KeyGuesses) -> None:
         self._site = site
         self._guesses = guesses
 
     def client_of_ingest_key(self, key: str | None, address: str = "") -> int:
-        """The client that the key (see ``bearer``) belongs to.
+        """Return the client that an ingest key (see ``bearer``) belongs to.
 
         Raises ``BadCredentials``, ``RateLimited`` after too many wrong keys from ``address``, and
-        Unavailable while a cluster cannot say which keys were revoked. Keys are looked up by their
-        digests, so the time taken reveals nothing about them.
+        ``Unavailable`` while a node of a cluster cannot know which keys were revoked. Keys are
+        looked up by their digests, so the time that this takes reveals nothing about them.
         """
         if not key:
             raise BadCredentials("an ingest key is required: Authorization: Bearer <ingest key>")
         return self._checked(key, address, "ingest key", self._site.directory.client_of_ingest_key)
 
     def client_of_metrics_key(self, key: str | None, address: str = "") -> int:
-        """The client of a metrics key (see ``bearer``). Raises as ``client_of_ingest_key`` does."""
+        """Return the client that a metrics key (see ``bearer``) belongs to.
+
+        Raises the same errors as ``client_of_ingest_key``.
+        """
         if not key:
             raise BadCredentials("a metrics key is required: Authorization: Bearer <metrics key>")
         find = self._site.directory.client_of_metrics_key
         return self._checked(key, address, "metrics key", find)
 
     def screen(self, key: str | None, address: str = "") -> tuple[int, ScreenKey]:
-        """The client of a screen key (see ``bearer``), and the view of the key.
+        """Return the client that a screen key (see ``bearer``) belongs to, and the stored key.
 
-        Raises as ``client_of_ingest_key`` does.
+        Raises the same errors as ``client_of_ingest_key``.
         """
         if not key:
             raise BadCredentials("a screen key is required: Authorization: Bearer <screen key>")
@@ -101,9 +105,9 @@ class Keys:
 
 FREE = 20  # wrong keys before the first delay
 LONGEST_SECONDS = 60
-MAX_COUNTED = FREE + 6  # the maximum count, at which the delay is longest
-QUIET_SECONDS = 120  # after each of which a count decreases by one
-MAX_KEPT = 50_000  # counted addresses, and pairs of address and key known as good
+MAX_COUNTED = FREE + 6  # the maximum count, with the longest delay
+QUIET_SECONDS = 120  # seconds without a wrong key after which a count decreases by one
+MAX_KEPT = 50_000  # counts, and as many pairs of an address and a valid key
 
 
 class _Count(NamedTuple):
@@ -113,19 +117,19 @@ class _Count(NamedTuple):
 
 
 class KeyGuesses:
-    """The wrong keys of each address, and the right ones."""
+    """The wrong and the valid keys that each address has used."""
 
     def __init__(self, now: Now, kept: int = MAX_KEPT) -> None:
         self._now = now
         self._kept = kept
-        # by network and key, or by network alone ("") for different keys; longest quiet first
+        # by network and key, and by network alone (key "") for different keys; oldest use first
         self._wrong: dict[tuple[str, str], _Count] = {}
         self._good: dict[tuple[str, str], None] = {}
 
     def check(self, address: str, key_digest: str) -> None:
         """Raise ``RateLimited`` if it is too early for another key from this address.
 
-        The check costs almost nothing while no address has had a wrong key.
+        This check costs almost nothing until the first wrong key.
         """
         if not self._wrong or (address, key_digest) in self._good:
             return
@@ -140,7 +144,7 @@ class KeyGuesses:
             )
 
     def was_right(self, address: str, key_digest: str) -> None:
-        """Note that an address has used a valid key."""
+        """Record that an address has used a valid key."""
         pair = address, key_digest
         if pair not in self._good:
             _make_room(self._good, self._kept)

@@ -1,4 +1,4 @@
-"""Network addresses: the prefix of one party, and loopback."""
+"""Network addresses: the network that counts as one caller, and loopback addresses."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ __all__ = ["is_loopback", "network_of"]
 
 
 def network_of(address: str) -> str:
-    """The IPv4 address, in one notation, or the /64 network of an IPv6 address.
+    """Return an IPv4 address in its usual notation, or the /64 network of an IPv6 address.
 
-    Other addresses (of a Unix socket) are returned unchanged.
+    Any other address, such as that of a Unix socket, is returned unchanged.
     """
     try:
         parsed = ipaddress.ip_address(address)
@@ -24,7 +24,7 @@ def network_of(address: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a server at ``host`` can be reached from this machine only."""
+    """Return whether a server at ``host`` can be reached only from this machine."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:

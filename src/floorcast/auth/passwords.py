@@ -1,7 +1,7 @@
-"""Passwords: Argon2id, in two threads.
+"""Hashes and verifies passwords with Argon2id, in two threads.
 
 Hashing releases the interpreter's lock, so two threads use two cores and the event loop stays free.
-Queues are bounded: a request to a full queue gets 503.
+Queues are bounded: a request that finds its queue full gets 503.
 """
 
 from __future__ import annotations
@@ -25,20 +25,24 @@ __all__ = ["FairQueue", "Hasher", "Passwords", "Queue"]
 
 T = TypeVar("T")
 
-MAX_CLIENT_WAITING = 1024  # from all of a client's addresses together
+MAX_CLIENT_WAITING = 1024  # items from all of a client's addresses together
 
 
 class FairQueue(Generic[T]):
-    """Items by client and address. Each address of a client can have ``per_address``."""
+    """A queue of items in which clients, and the addresses of each client, take turns.
+
+    Holds at most ``per_address`` items for each address of a client, and ``per_client`` items for
+    each client.
+    """
 
     def __init__(self, per_address: int, per_client: int = MAX_CLIENT_WAITING) -> None:
         self._per_address = per_address
         self._per_client = per_client
-        self._clients: dict[int, dict[str, deque[T]]] = {}  # the next one to be served is first
+        self._clients: dict[int, dict[str, deque[T]]] = {}  # next client first
         self._sizes: dict[int, int] = {}
 
     def push(self, queue: tuple[int, str], item: T) -> bool:
-        """Add an item; False if the address or the client has reached its limit."""
+        """Add an item, or return False if the address or the client has reached its limit."""
         client, address = queue
         size = self._sizes.get(client, 0)
         waiting = self._clients.get(client, {}).get(address, ())
@@ -49,7 +53,7 @@ class FairQueue(Generic[T]):
         return True
 
     def pop(self) -> T | None:
-        """The next item, or None."""
+        """Remove and return the next item, or return None."""
         if not self._clients:
             return None
         client = next(iter(self._clients))
@@ -68,7 +72,7 @@ class FairQueue(Generic[T]):
 
 
 THREADS = 2
-MAX_WAITING = 64  # per client and address: about a second of verifications of 30 ms
+MAX_WAITING = 64  # per client and address: a second of work in two threads, at 30 ms each
 
 Queue = tuple[int, str]
 """A client's id, and the network that the request came from."""
@@ -77,7 +81,10 @@ ANY_QUEUE: Queue = (-1, "")
 
 
 class Hasher:
-    """Argon2id with OWASP's minimum: 19 MiB, 2 passes, 1 lane. Tests take far less."""
+    """Argon2id with OWASP's minimum parameters: 19 MiB, 2 passes, 1 lane.
+
+    Tests use much smaller ones.
+    """
 
     def __init__(self, memory_kib: int = 19_456, passes: int = 2, lanes: int = 1) -> None:
         self._argon2 = argon2.PasswordHasher(
@@ -85,11 +92,11 @@ class Hasher:
         )
 
     def hash(self, password: str) -> str:
-        """The encoded hash, with its salt and parameters."""
+        """Return the encoded hash, which includes its salt and parameters."""
         return self._argon2.hash(_bytes(password))
 
     def verify(self, password_hash: str, password: str) -> bool:
-        """Whether the hash belongs to this password. A damaged hash matches no password."""
+        """Return whether the hash matches the password. A damaged hash matches no password."""
         if len(password) > MAX_PASSWORD_CHARS:
             return False
         try:
@@ -99,11 +106,11 @@ class Hasher:
 
 
 class Passwords:
-    """Hashes and verifies passwords off the event loop, at most ``THREADS`` at a time.
+    """Hashes and verifies passwords outside the event loop, at most ``THREADS`` at a time.
 
-    Work waits in one queue per client and address. Clients take turns, and within a client its
-    addresses take turns, so no client or address can delay the others beyond its share. A full
-    queue raises Unavailable (503).
+    Work waits in one queue per client and address. Clients take turns, and so do the addresses of
+    each client, so none of them can delay the others by more than its share. If a queue is full,
+    Unavailable (503) is raised.
     """
 
     def __init__(self, hasher: Hasher | None = None, waiting: int = MAX_WAITING) -> None:
@@ -115,21 +122,22 @@ class Passwords:
         self._closed = False
 
     async def hash(self, password: str, queue: Queue = ANY_QUEUE) -> str:
-        """The encoded hash. Raises ``Unavailable`` if too many requests wait."""
+        """Return the encoded hash. Raises ``Unavailable`` if too many requests are waiting."""
         return await self._run(partial(self._hasher.hash, password), queue)
 
     async def verify(
         self, password_hash: str | None, password: str, queue: Queue = ANY_QUEUE
     ) -> bool:
-        """Whether the hash is this password's. Raises ``Unavailable`` if too many requests wait.
+        """Return whether the hash matches the password.
 
-        None, for an unknown user, is never right and takes just as long.
+        None, which stands for an unknown user, matches no password and takes just as long. Raises
+        ``Unavailable`` if too many requests are waiting.
         """
         work = partial(self._hasher.verify, password_hash or self._dummy, password)
         return await self._run(work, queue) and bool(password_hash)
 
     def close(self) -> None:
-        """End the threads. Waiting work is refused."""
+        """Stop the threads. Work that is still waiting is refused."""
         self._closed = True
         self._threads.shutdown(cancel_futures=True)
         while (turn := self._waiting.pop()) is not None:
@@ -146,7 +154,7 @@ class Passwords:
         except RuntimeError as error:
             self._next()
             raise Unavailable("the server is stopping") from error
-        # the thread is in use until it is done, even if the caller is gone
+        # the thread stays in use until the work is done, even if the caller is gone
         future.add_done_callback(partial(self._done, loop))
         return await asyncio.wrap_future(future)
 
@@ -171,7 +179,7 @@ class Passwords:
             loop.call_soon_threadsafe(self._next)
 
     def _next(self) -> None:
-        """Start the next work on a free thread."""
+        """Give a free thread to the next caller that waits."""
         while (turn := self._waiting.pop()) is not None:
             if not turn.done():
                 turn.set_result(None)

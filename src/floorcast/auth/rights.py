@@ -1,4 +1,4 @@
-"""The rights of a session, which follow from the site."""
+"""Derives a session's rights from the site."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ __all__ = ["permit"]
 
 
 def permit(session: Session, site: Site) -> bool:
-    """Set the session's rights from the site; False if the site no longer allows the session."""
+    """Set the session's rights from the site.
+
+    Returns False if the site no longer allows the session.
+    """
     return _permit_screen(session, site) if session.screen else _permit_user(session, site)
 
 

@@ -1,8 +1,8 @@
-"""One session: its id, how it is stored, and what its role may call.
+"""One session: its id, its stored form, and the methods that its role may call.
 
-The store holds only the SHA-256 of a session's id. The id is derived from the API token of the
+The store holds only the SHA-256 hash of a session's id. The id is derived from the API token of the
 login and a random nonce, so a later login with that token returns the same id even after a restart.
-A reader of the store has the nonce but not the token.
+Someone who can read the store has the nonce but not the token.
 """
 
 from __future__ import annotations
@@ -40,29 +40,30 @@ __all__ = [
 
 
 SessionRole = Role | Literal["Screen"]
-"""The role of a session: a user's role, or that of a screen key, which no user can have."""
+"""The role of a session: a user's role, or the role of a screen key, which no user can have."""
 
 SCREEN: Final = "Screen"
 
-HASHED = "sha256:"  # prefix of the stored hash of an id; earlier releases stored the id
+HASHED = "sha256:"  # the prefix of a stored hash; earlier releases stored the id itself
 
 
 MINUTE_TICKS = 60 * TICKS_PER_SECOND
-MAX_USER_SESSIONS = 30  # new sessions in a minute
-MAX_CLIENT_SESSIONS = 3_000  # the same, of all users of a client
+MAX_USER_SESSIONS = 30  # new sessions per minute
+MAX_CLIENT_SESSIONS = 3_000  # new sessions per minute of all users of a client together
 
 
 class Session(Struct, eq=False, kw_only=True):
     """The session of a user, of an agent, or of a screen that shows the wallboard.
 
-    Only ``Sessions`` writes to it. Times are in ticks. ``token`` (a digest) and ``proof`` are what
-    it was opened with; a ``screen`` has the digest of its key as ``token``. ``id`` is empty until a
-    request has presented it since it was loaded. ``written`` is its stored form, including a use at
-    ``kept``.
+    Only ``Sessions`` changes it. Times are in ticks. ``token`` is the digest of the API token that
+    the session was opened with or, for a ``screen``, of its key. ``proof`` identifies the password.
+    ``id`` of a loaded session is empty until a request presents it. ``written`` is the stored form
+    of the session, with a last use at ``kept``.
 
-    Its rights follow from the site: ``clients_seen`` are the session's client and, except for
-    agents, the clients below it. ``call_centers`` are those that the user is limited to, by client
-    and id, None for all. ``services`` are those that a screen sees in addition, by client and id.
+    The other members are rights, which follow from the site. ``clients_seen`` holds the session's
+    client and, except for agents, the clients below it. ``call_centers`` holds the call centers
+    that the user is limited to, by client and id, or is None if there is no limit. ``services``
+    holds the services that a screen shows in addition, by client and id.
     """
 
     digest: str
@@ -86,12 +87,12 @@ class Session(Struct, eq=False, kw_only=True):
 
     @property
     def key(self) -> str:
-        """The key of the session in the store."""
+        """The session's key in the store."""
         return login_key(self.client, self.name, self.token, agent=self.agent)
 
     @property
     def limits(self) -> tuple[frozenset[int] | None, frozenset[int]]:
-        """The ids of the client's call centers and services that it can see (None: all)."""
+        """The ids of the client's call centers (None: all) and services that it can see."""
         return (
             None if self.call_centers is None else _of_client(self.client, self.call_centers),
             _of_client(self.client, self.services),
@@ -103,10 +104,10 @@ def _of_client(client: int, things: frozenset[tuple[int, int]]) -> frozenset[int
 
 
 class NewSessions:
-    """Limits the sessions that a user and a client can open per minute.
+    """Limits the number of sessions that a user and a client can open per minute.
 
-    A login that returns an existing session does not count. Memory use depends on the logins of the
-    last minute.
+    A login that returns an existing session does not count. Memory use depends on the number of
+    sessions that were opened in the last minute.
     """
 
     def __init__(
@@ -120,7 +121,7 @@ class NewSessions:
         self._clients: Counter[int] = Counter()
 
     def count(self, client: int, name: str, *, agent: bool) -> None:
-        """Count a session that is about to be opened. Raises RateLimited instead."""
+        """Count a session that is about to be opened. Raises RateLimited if it is one too many."""
         now = self._now()
         user = client, agent, name
         while self._opened and self._opened[0][0] <= now - MINUTE_TICKS:
@@ -161,7 +162,7 @@ class _Stored(Struct, kw_only=True, omit_defaults=True):
 
 
 def stored(session: Session) -> bytes:
-    """A session as stored: its user, and the time of its use."""
+    """Return the stored form of a session, which includes the time of its last use."""
     return msgspec.json.encode(
         _Stored(
             id=HASHED + session.digest,
@@ -178,9 +179,10 @@ def stored(session: Session) -> bytes:
 
 
 def restored(raw: bytes) -> Session | None:
-    """The session stored as ``raw``, not yet checked against the site; None if damaged.
+    """Return the session stored as ``raw``, or None if it is damaged.
 
-    A session that an earlier release stored has its ``id``.
+    The session is not yet checked against the site. Its ``id`` is set only if an earlier release
+    stored it.
     """
     try:
         found = msgspec.json.decode(raw, type=_Stored)
@@ -204,19 +206,25 @@ def restored(raw: bytes) -> Session | None:
 
 
 def id_from(nonce: str, api_token: str) -> str:
-    """The id (a version 4 UUID) of the session with this nonce, opened with this API token."""
+    """Return the id (a version 4 UUID) of the session with this nonce and this API token."""
     mac = hmac.digest(api_token.encode("utf-8", "surrogatepass"), nonce.encode(), "sha256")
     return str(uuid.UUID(bytes=mac[:16], version=4))
 
 
 def login_key(client: int, name: str, token: str, *, agent: bool) -> str:
-    """The only key of a user's session with an API token, so that all nodes share one session."""
+    """Return the key of a user's session with an API token.
+
+    Every node derives the same key, so that all nodes share one session.
+    """
     login = msgspec.json.encode((client, agent, name, token))
     return blake2b(login, digest_size=16).hexdigest()
 
 
 def proof_of(password_hash: str) -> str:
-    """Verifies that a session was opened with this password, without revealing it."""
+    """Return a value that identifies a password without revealing it.
+
+    A session keeps it, and ends when the password is changed.
+    """
     return sha256(password_hash.encode()).hexdigest()[:32]
 
 
@@ -241,7 +249,7 @@ ALLOWED: Final[Mapping[Methods, tuple[SessionRole, ...]]] = {
 
 
 def require(methods: Methods, role: SessionRole) -> None:
-    """Raise ``RoleNotAllowed`` with the allowed roles unless ``role`` is one of them."""
+    """Raise ``RoleNotAllowed``, which lists the allowed roles, unless ``role`` is one of them."""
     allowed = ALLOWED[methods]
     if role not in allowed:
         raise RoleNotAllowed(

@@ -1,10 +1,10 @@
-"""Sessions: from a login to its end, across restarts and on every node of a cluster.
+"""Keeps sessions from login to logout or expiry, across restarts and on every node of a cluster.
 
-A session is stored before its id is returned, and memory follows the store: writes of other nodes
-arrive the same way as those of this node. A use is written at most once per minute, by the first
-node; a use that may not have been written extends the session. The rights of a session are not
-stored but read from the site after each change, so a session ends as soon as its user, password or
-API token does.
+A session is stored before its id is returned. Memory follows the store: other nodes' writes arrive
+the same way as this node's. A session's use is written at most once per minute, by one node. The
+last use may be unwritten, so a session lives longer than its stored use says. The rights of a
+session are not stored but read from the site after each change, so a session ends as soon as its
+user, password or API token is removed or changed.
 """
 
 from __future__ import annotations
@@ -41,23 +41,24 @@ from floorcast.site.secret_rules import password_fault
 __all__ = ["BUCKET", "DAYS_UNTIL_PASSWORD_EXPIRES", "LIFETIME", "Sessions"]
 
 DAYS_UNTIL_PASSWORD_EXPIRES: Final = 9999
-"""A member of login responses: passwords do not expire, and clients calculate with it."""
+"""A member of login responses. Clients calculate with it, although passwords do not expire."""
 
 LIFETIME: Final = 2 * 3600  # seconds without use after which a session ends
 WRITTEN: Final = 60  # seconds between two writes of a session's use
-LAG: Final = 120  # seconds by which the stored use can lag, with a margin
-SESSIONS_PER_WRITE: Final = 250  # sessions written in one go
-TRIES: Final = 10  # if other nodes write at the same time
+LAG: Final = 120  # seconds by which a stored use can be out of date, with a margin
+SESSIONS_PER_WRITE: Final = 250
+TRIES: Final = 10  # attempts to write while other nodes write at the same time
 
 BUCKET: Final = "sessions"
-"""The bucket of the sessions."""
+"""The bucket that sessions are stored in."""
 
 
 class Sessions:
-    """All sessions. Reads them from the key-value store when it is created.
+    """All sessions. They are read from the key-value store when the object is created.
 
     Await ``keep`` every 10 to 15 s, and ``close`` before the store is closed. If nodes share the
-    store, a session lives ``LAG`` longer, because another node may have an unwritten use.
+    store, a session lives ``LAG`` longer, because another node may not have written its last use
+    yet.
     """
 
     def __init__(
@@ -76,14 +77,14 @@ class Sessions:
         self._credentials = credentials
         self._passwords = passwords
         self._now = now
-        # by the digests of their ids, the longest unused first
+        # by the digests of their ids, longest unused first
         self._living: OrderedDict[str, Session] = OrderedDict()
         self._by_key: dict[str, Session] = {}
         self._new = NewSessions(now)
         self._opening: SingleFlight[Session] = SingleFlight()
-        self._used: set[str] = set()  # digests of those with unwritten uses
-        self._ended: dict[str, bytes] = {}  # by key, as they are in the bucket
-        self._ends = 0  # sessions that ended since the start
+        self._used: set[str] = set()  # digests of the sessions with unwritten uses
+        self._ended: dict[str, bytes] = {}  # by key, as stored in the bucket
+        self._ends = 0  # sessions that have ended since the start
         self._load(shared=shared)
         kv.listen(BUCKET, self._hear)
 
@@ -100,9 +101,10 @@ class Sessions:
         agent: bool = False,
         address: str = "",
     ) -> Session:
-        """The user's session with this API token: the existing one or a new one.
+        """Return the user's session with this API token: the existing session or a new one.
 
-        Raises the errors of ``Credentials.prove``, and ``Unavailable`` if it cannot be stored.
+        Raises the errors of ``Credentials.prove``; ``RateLimited`` after too many new sessions; and
+        ``Unavailable`` if the session cannot be stored.
         """
         claim = Claim(client_name, user_name, password, api_token, agent, address)
         proven = await self._credentials.prove(claim)
@@ -118,9 +120,9 @@ class Sessions:
         return await self._opening.do(blank.key, partial(self._open, blank, api_token or ""))
 
     async def open_screen(self, client: int, key: str) -> Session:
-        """The session of a screen key of the client: the existing one or a new one.
+        """Return the session of a client's screen key: the existing session or a new one.
 
-        Every screen with the key has the same session. Raises ``Unavailable`` if it cannot be
+        All screens with the key share one session. Raises ``Unavailable`` if the session cannot be
         stored.
         """
         token = digest(key)
@@ -137,9 +139,9 @@ class Sessions:
         return await self._opening.do(blank.key, partial(self._open, blank, key))
 
     def find(self, session_id: str | None) -> Session:
-        """The active session with that id; counts as a use.
+        """Return the active session with that id. This counts as a use of the session.
 
-        Raises BadSession, and Unavailable while a cluster does not know which sessions were
+        Raises BadSession, and Unavailable while a node of a cluster cannot know which sessions were
         removed.
         """
         if not session_id:
@@ -152,11 +154,11 @@ class Sessions:
         return session
 
     def epoch(self) -> int:
-        """Changes whenever a session has ended, or the site has changed."""
+        """Return a number that changes whenever a session ends or the site changes."""
         return self._ends + self._site.generation
 
     def validate(self, session_id: str) -> bool:
-        """Whether the session is alive. Counts as a use. Raises Unavailable."""
+        """Return whether the session is active. This counts as a use. Raises Unavailable."""
         self._site.check_current()
         session = self._alive(session_id)
         if session is not None:
@@ -164,9 +166,9 @@ class Sessions:
         return session is not None
 
     async def logout(self, session_id: str) -> Session | None:
-        """End the session. Returns it, or None if there was none."""
+        """End the session and return it, or return None if there was none."""
         found = self._alive(session_id)
-        # repeated if another node has written a use of it in the meantime
+        # repeated if another node has written a use of the session in the meantime
         while session := self._living.get(digest(session_id)):
             self._end(session)
             await self._write_ends()
@@ -183,12 +185,11 @@ class Sessions:
         agent: bool = False,
         address: str = "",
     ) -> Proven:
-        """Give the user another password, which ends all of the user's sessions.
+        """Change the user's password, which ends all of the user's sessions.
 
-        Returns the session's user.
-
-        Raises the errors of ``login``, and ``InvalidParameter`` for a new password that is too
-        short or too long, the user's name or the old password.
+        Returns the client and the user. Raises the errors of ``Credentials.prove``, and
+        ``InvalidParameter`` if the new password is too short or too long, or equals the user's name
+        or the old password.
         """
         if not new_password.strip():
             raise MissingParameter("newPassword is required")
@@ -204,9 +205,9 @@ class Sessions:
         return proven
 
     async def keep(self) -> None:
-        """Save uses that are a minute old, and delete expired sessions.
+        """Delete expired sessions, and save used sessions that were last saved over a minute ago.
 
-        Raises ``Unavailable`` on failure. The next call then repeats it.
+        Raises ``Unavailable`` on failure. The next call then tries again.
         """
         oldest = self._now() - self._lifetime
         while self._living and next(iter(self._living.values())).last_used < oldest:
@@ -215,12 +216,12 @@ class Sessions:
         await self._write_uses(WRITTEN)
 
     async def close(self) -> None:
-        """Write all outstanding data. Raises ``Unavailable`` on failure."""
+        """Write everything that is still unwritten. Raises ``Unavailable`` on failure."""
         await self._write_ends()
         await self._write_uses(0)
 
     async def _open(self, blank: Session, secret: str) -> Session:
-        """Open a session like ``blank``, whose id is derived from ``secret``."""
+        """Open a session like ``blank`` and derive its id from ``secret``."""
         key = blank.key
         for _ in range(TRIES):
             if session := self._opened(key, secret):
@@ -231,7 +232,7 @@ class Sessions:
                 blank, digest=digest(id_from(nonce, secret)), nonce=nonce, last_used=self._now()
             )
             there = self._kv.get(BUCKET, key)
-            # after a conflict another node was first, and its session has arrived
+            # after a conflict, another node was first and its session has already arrived
             with suppress(Conflict):
                 await self._kv.write([Item(BUCKET, key, stored(new))], [Item(BUCKET, key, there)])
         if session := self._opened(key, secret):
@@ -239,7 +240,10 @@ class Sessions:
         raise Unavailable("the user is logging in and out on many nodes at once; try again")
 
     def _opened(self, key: str, secret: str) -> Session | None:
-        """The active session under ``key``, marked as used; None also if its id is unknown."""
+        """Mark the active session under ``key`` as used and return it.
+
+        Returns None if there is no such session or its id is unknown.
+        """
         session = self._by_key.get(key)
         if session is None or not self._lives(session):
             return None
@@ -266,10 +270,10 @@ class Sessions:
         return True
 
     def _allow(self, session: Session) -> bool:
-        """Update the session's rights from the site; False if it has ended."""
+        """Update the session's rights from the site; return False if it has ended."""
         if session.generation == self._site.generation or permit(session, self._site):
             return True
-        # a session can arrive before the change of the site that allows it
+        # a session can arrive before the site change that allows it
         return self._site.reload() is not None and permit(session, self._site)
 
     def _touch(self, session: Session) -> None:
@@ -293,7 +297,7 @@ class Sessions:
         self._ended[session.key] = session.written
 
     def _hear(self, key: str, raw: bytes | None) -> None:
-        """Apply the bucket's current value of a key, from any node."""
+        """Apply the bucket's new value for a key, which any node may have written."""
         self._ended.pop(key, None)
         old = self._by_key.get(key)
         new = None if raw is None else restored(raw)
@@ -306,7 +310,7 @@ class Sessions:
             self._live(new)
 
     def _merge(self, session: Session, written: Session) -> None:
-        """Another node's use counts like a local one."""
+        """Apply a use that was written by any node to the session in memory."""
         session.written, session.kept = written.written, written.kept
         if written.last_used > session.last_used:
             session.last_used = written.last_used
@@ -321,11 +325,11 @@ class Sessions:
                     [Item(BUCKET, key, None) for key in ended],
                     [Item(BUCKET, key, raw) for key, raw in ended.items()],
                 )
-            except Conflict:  # the writes of other nodes have arrived and are no longer outstanding
+            except Conflict:  # other nodes' writes have arrived and have left ``_ended``
                 conflicts += 1
 
     async def _write_uses(self, age: int) -> None:
-        """Write the uses of sessions that were last written more than ``age`` seconds ago."""
+        """Write the uses of sessions that were last written at least ``age`` seconds ago."""
         due = [self._living[digest] for digest in self._used]
         for at in range(0, len(due), SESSIONS_PER_WRITE):
             conflicts = 0
@@ -335,7 +339,7 @@ class Sessions:
                 conflicts += 1
 
     async def _write_some(self, sessions: list[Session], age: int) -> bool:
-        """Write the uses that are still due. Returns False if another node has just written one."""
+        """Write the uses that are still due; return False if another node has just written one."""
         before = self._now() - age * TICKS_PER_SECOND
         due = [
             (session, session.written, session.kept)
@@ -369,7 +373,7 @@ class Sessions:
                 self._ended[key] = raw
                 continue
             session.last_used = min(self._now(), session.last_used + favour)
-            if session.id and not shared:  # stored by an earlier release; will be hashed soon
+            if session.id and not shared:  # stored by an earlier release: to be stored as a hash
                 session.kept = 0
                 self._used.add(session.digest)
             found.append(session)

@@ -1,4 +1,4 @@
-"""Runs a piece of work once for all concurrent callers."""
+"""Runs work once for all concurrent callers that ask for it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ T = TypeVar("T")
 
 
 class SingleFlight(Generic[T]):
-    """Work by key: callers during a run get its outcome, result or error.
+    """Work in progress, by key. Concurrent callers with the same key share one result or error.
 
-    The work continues if its callers are cancelled.
+    The work continues even if its callers are cancelled.
     """
 
     def __init__(self) -> None:
         self._under_way: dict[object, asyncio.Task[T]] = {}
 
     async def do(self, key: object, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """The result of ``work``, which is started unless the key's work is in progress."""
+        """Start ``work`` unless the key's work is in progress, and return the result."""
         task = self._under_way.get(key)
         if task is None:
             task = asyncio.create_task(work())
@@ -32,4 +32,4 @@ class SingleFlight(Generic[T]):
     def _over(self, key: object, task: asyncio.Task[T]) -> None:
         del self._under_way[key]
         if not task.cancelled():
-            task.exception()  # retrieved, so that asyncio does not report it if no caller waits
+            task.exception()  # otherwise asyncio would report an error that no caller waits for

@@ -1,21 +1,22 @@
 """Throttles wrong passwords without locking out the users concerned.
 
-Three counts of wrong passwords:
+There are three counts of wrong passwords:
 
-- of a user from one address: after 5 a delay, 1 s at first and doubled by each further one, up
-  to 60 s. It holds up that address alone.
-- of all users from one address: after 30 the same delay, so that trying one password on many
-  users is slowed as well.
-- of a user from anywhere: after 20 in close succession a pause of up to 5 s between any two
-  tries. A try that comes too early gets a turn of its own, which no other address can take, so
-  a crowd can make a user wait but cannot keep the user out while there are turns left to give.
+- For one user from one address: after 5 wrong passwords, the next attempt must wait 1 s. Each
+  further one doubles this delay, up to 60 s. Other addresses are not delayed.
+- For all users from one address: after 30 wrong passwords, the same delay applies. This also slows
+  down a caller that tries one password for many users.
+- For one user from all addresses: after 20 wrong passwords in quick succession, there is a pause of
+  up to 5 s between any two attempts. An attempt that comes too early gets a reserved turn, which no
+  other address can take. Attackers can therefore make a user wait, but cannot lock the user out
+  unless they take all turns.
 
-Addresses from which the user has logged in lately are held up by the first count only. A count
-goes down by one for each quiet span since its last wrong password. Room is bounded: of too many
-counts, those without a wrong password for the longest are forgotten.
+An address from which the user has logged in recently is delayed only by the first count. A count
+decreases by one for each period without a wrong password. The number of counts is limited: the
+counts that have been unchanged the longest are forgotten first.
 
-The counts are in a key-value store, which the nodes of a cluster share: a try at any node counts
-at all of them.
+The counts are in a key-value store, which the nodes of a cluster share, so an attempt at any node
+counts at all nodes.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ __all__ = ["Attempt", "Throttle"]
 class Limit(NamedTuple):
     """The delays for a kind of count: none for ``free`` failures, then up to ``longest`` seconds.
 
-    The count goes down by one per ``quiet`` seconds, and stops at ``most``, where the delay is
-    at its longest.
+    The count decreases by one per ``quiet`` seconds. It never exceeds ``most``, at which the delay
+    is longest.
     """
 
     free: int
@@ -54,13 +55,13 @@ USER_FROM_ADDRESS = Limit(free=5, longest=60, quiet=120, most=11)
 ADDRESS = Limit(free=30, longest=60, quiet=120, most=36)
 USER = Limit(free=20, longest=5, quiet=10, most=25)
 
-MAX_TURNS = 60  # addresses that wait for a turn with one user
-TURN_EXPIRY_SECONDS = 30  # in which a turn must be taken once it has come
+MAX_TURNS = 60  # addresses that can wait for a turn with one user
+TURN_EXPIRY_SECONDS = 30  # seconds after its start in which a turn must be taken
 
-TRUSTED = 30 * 86_400  # seconds after a login for which its address is known as good
-MAX_COUNTS = 100_000  # counts of each kind, and as many addresses known as good
-COUNTS_PER_WRITE = 250  # of them forgotten in one write
-TRIES = 10  # when other nodes count at the same time
+TRUSTED = 30 * 86_400  # seconds for which an address is trusted after a login
+MAX_COUNTS = 100_000  # counts of each kind, and as many trusted addresses
+COUNTS_PER_WRITE = 250  # counts that one write deletes
+TRIES = 10  # attempts to write while other nodes change the same counts
 
 HERE: Final = "wrong-from-address"
 SPRAY: Final = "wrong-of-address"
@@ -69,7 +70,7 @@ GOOD: Final = "good-address"
 
 
 class Attempt(NamedTuple):
-    """One login attempt, with the keys that it counts under."""
+    """The keys under which a login attempt is counted."""
 
     user: str
     here: str
@@ -77,9 +78,9 @@ class Attempt(NamedTuple):
 
 
 class _Count(Struct, array_like=True):
-    """Wrong attempts. Times are in ticks.
+    """A count of wrong passwords. Times are in ticks.
 
-    ``turns`` has the addresses that can try next, with their times.
+    ``turns`` holds the addresses that have a turn, and the start of each turn.
     """
 
     wrong: int = 0
@@ -89,16 +90,16 @@ class _Count(Struct, array_like=True):
 
 
 class _Decision(NamedTuple):
-    """The items to write, and the ticks that the attempt must wait; 0 if it can start."""
+    """The items to write, and how long the attempt must wait, in ticks; 0 if it can start."""
 
     items: list[Item]
     wait: int = 0
 
 
 class Throttle:
-    """The counts of wrong passwords. A restart of a single server resets them.
+    """The counts of wrong passwords. Restarting a single server resets them.
 
-    Every method raises ``Unavailable`` if the key-value store cannot be written.
+    Every method raises ``Unavailable`` if it cannot write to the key-value store.
     """
 
     def __init__(self, kv: KeyValueStore, now: Now, kept: int = MAX_COUNTS) -> None:
@@ -113,8 +114,8 @@ class Throttle:
     ) -> Attempt:
         """Start an attempt. Raises ``RateLimited`` if it is too early.
 
-        It counts as failed until ``succeeded`` is called, so a thousand simultaneous attempts gain
-        nothing. A refused attempt does not count.
+        The attempt counts as failed until ``succeeded`` is called, so it is pointless to make a
+        thousand attempts at once. A refused attempt does not count.
         """
         network = network_of(address)
         whom = (client, user, str(agent))
@@ -132,7 +133,11 @@ class Throttle:
         return attempt
 
     async def succeeded(self, attempt: Attempt) -> None:
-        """The password was right: reset the count of the address, and remember it as known."""
+        """Record a correct password.
+
+        Resets the user's count for the address, decreases the other two counts by one, and trusts
+        the address.
+        """
 
         def count() -> _Decision:
             return _Decision(
@@ -147,7 +152,7 @@ class Throttle:
         await self._change(attempt, count)
 
     async def withdrawn(self, attempt: Attempt) -> None:
-        """The attempt failed because of the server and does not count."""
+        """Undo the counts of an attempt that failed because of the server."""
 
         def count() -> _Decision:
             here = self._one_less(HERE, attempt.here)
@@ -157,9 +162,9 @@ class Throttle:
         await self._change(attempt, count)
 
     async def _change(self, attempt: Attempt, decide: Callable[[], _Decision]) -> int:
-        """Write the decision, and repeat it if another node changes the counts.
+        """Decide and write the result. Decide again if another node changes the counts meanwhile.
 
-        Returns the wait.
+        Returns the time to wait, in ticks.
         """
         keys = (HERE, attempt.here), (ANYWHERE, attempt.user), (SPRAY, attempt.address)
         async with self._one_at_a_time:
@@ -224,7 +229,10 @@ class Throttle:
         return [_item(bucket, key, _Count(count.wrong - 1, count.last, 0, count.turns))]
 
     async def _forget(self) -> None:
-        """Remove the oldest of too many counts, and some more, so that few attempts must do it."""
+        """Remove the oldest counts if there are too many.
+
+        Removes some more than necessary, so that few attempts have to do this work.
+        """
         for bucket in (HERE, SPRAY, ANYWHERE, GOOD):
             raw = self._kv.items(bucket)
             if len(raw) <= self._kept:
@@ -247,14 +255,14 @@ def _one_more(
 
 
 def _delay(wrong: int, limit: Limit) -> int:
-    """Seconds until the next attempt, after this number of wrong ones."""
+    """Return the seconds until the next attempt after this number of wrong passwords."""
     if limit is USER:
         return min(max(0, wrong - limit.free), limit.longest)
     return min(2 ** (wrong - limit.free), limit.longest) if wrong >= limit.free else 0
 
 
 def _pause(anywhere: _Count) -> int:
-    """The ticks between two turns with a user."""
+    """Return the ticks between two turns with a user."""
     return max(1, _delay(anywhere.wrong, USER)) * TICKS_PER_SECOND
 
 

@@ -1,7 +1,7 @@
-"""Shared by ``site``, ``user`` and ``key``: the store that they change, clients, passwords, tables.
+"""Functions and options that ``site``, ``user``, ``key`` and other commands share.
 
 The commands work with and without a running server, which notices changes within a second. With
-``--log nats://…`` they change the store of a cluster, and its nodes notice immediately.
+``--log nats://…``, they change the store of a cluster, whose nodes notice immediately.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ ClientOption = Annotated[
 
 
 def hasher() -> Hasher:
-    """The password hashing of commands. Tests replace it with a cheap one."""
+    """Return the password hasher of the commands. Tests replace it with a cheap one."""
     from floorcast.auth.passwords import Hasher
 
     return Hasher()
@@ -78,9 +78,10 @@ def with_kv(
     *,
     make: bool = False,
 ) -> T:
-    """Run ``work`` on the key-value store of ``store`` (``data``, ``log``), then close it.
+    """Open the key-value store that ``store`` names, run ``work`` on it, and close it.
 
-    Raises ``SettingError`` if it holds no site, unless ``make``.
+    ``store`` has the options ``data`` and ``log``. Raises ``SettingError`` if the store holds no
+    site, unless ``make`` is true.
     """
     import asyncio
 
@@ -111,7 +112,7 @@ def on_client(
     client: str | None,
     work: Callable[[Opened], Coroutine[Any, Any, T]],
 ) -> tuple[Client, T]:
-    """Run ``work`` for the client that ``--client`` names. Returns the client and the result.
+    """Run ``work`` for the client that ``--client`` names, and return the client and the result.
 
     Raises ``SettingError`` if the store holds no site, and ``typer.BadParameter`` if the site has
     no such client.
@@ -128,9 +129,10 @@ def on_client(
 
 
 def audit(context: typer.Context, store: Mapping[str, object], event: str, **fields: Value) -> None:
-    """Record what a command has changed in the audit log of ``store``'s data folder.
+    """Record a change that a command has made in the audit log of ``store``'s data folder.
 
-    A command on a cluster without a node's folder leaves the recording to the nodes.
+    Without a data folder, which is possible for a command on a cluster, nothing is recorded here:
+    the nodes record the change.
     """
     from floorcast.auth.audit_log import AuditLog
 
@@ -140,13 +142,13 @@ def audit(context: typer.Context, store: Mapping[str, object], event: str, **fie
 
 
 def audited_folder(context: typer.Context, store: Mapping[str, object]) -> Path | None:
-    """The data folder whose audit log a command writes to, or None if there is none."""
+    """Return the data folder whose audit log a command writes to, or None if there is none."""
     settings = load(store, known=known(context))
     return settings.data if settings.data.is_dir() else None
 
 
 def by(context: typer.Context) -> dict[str, Value]:
-    """The account that runs a command, and the command, for the audit log."""
+    """Return the account that runs a command, and the command, for the audit log."""
     try:
         person = getpass.getuser()
     except (KeyError, OSError):
@@ -155,7 +157,10 @@ def by(context: typer.Context) -> dict[str, Value]:
 
 
 def client_named(site: Site, named: str | None) -> Client:
-    """The client with that name or id, or by default the only client."""
+    """Return the client with that name or id, or the only client if ``named`` is None.
+
+    Raises ``typer.BadParameter`` if there is no such client.
+    """
     names = ", ".join(sorted(site.by_name)) or "none yet; create them with floorcast site apply"
     if named is None:
         if len(site.clients) != 1:
@@ -164,16 +169,16 @@ def client_named(site: Site, named: str | None) -> Client:
     client = site.named(named)
     if client is None:
         raise typer.BadParameter(
-            f"there is no client {named}; there are: {names}", param_hint="--client"
+            f"there is no client {named}; the clients are: {names}", param_hint="--client"
         )
     return client
 
 
 def new_password(user_name: str, old_hash: str = "") -> str:
-    """A user's new password: prompted twice on a terminal, or read from standard input.
+    """Prompt twice for a user's new password on a terminal, or read it from standard input.
 
-    Raises ``typer.BadParameter`` when it is too short or too long, the user's name or the
-    password whose hash is ``old_hash``.
+    Raises ``typer.BadParameter`` if the password is too short or too long, or equals the user's
+    name or the password whose hash is ``old_hash``.
     """
     from floorcast.site.secret_rules import password_fault
 
@@ -190,7 +195,7 @@ def new_password(user_name: str, old_hash: str = "") -> str:
 
 
 def aligned(rows: Sequence[Sequence[str]], indent: str = "") -> Iterator[str]:
-    """The rows as lines with aligned columns."""
+    """Yield the rows as lines with aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))

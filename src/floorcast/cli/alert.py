@@ -1,4 +1,4 @@
-"""``floorcast alert test``: when alert rules would have fired on a stored day."""
+"""``floorcast alert test``: shows when alert rules would have fired on a stored day."""
 
 from __future__ import annotations
 
@@ -51,16 +51,16 @@ def try_rules(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Use the rules of this site file instead of those in force.",
+            help="Use the rules of this site file instead of the current ones.",
             show_default=False,
         ),
     ] = None,
 ) -> None:
     """Print when alert rules would have fired on a stored day.
 
-    Folds the stored events of the day and evaluates the rules once a second, as the server does.
-    The log keeps 26 hours, so an earlier day is covered only in part. The server can be running or
-    stopped.
+    Folds the day's stored events and evaluates the rules once per second, as the server does. The
+    log keeps events for 26 hours, so an earlier day is covered only in part. The server can be
+    running or stopped.
     """
     from floorcast.cli.alert_trial import tried
     from floorcast.cli.verify import log_of

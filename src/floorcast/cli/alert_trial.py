@@ -1,4 +1,4 @@
-"""The rules of ``floorcast alert test``, evaluated on the stored events of one day."""
+"""Evaluates alert rules on the stored events of one day, for ``floorcast alert test``."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ __all__ = ["Trial", "tried"]
 
 
 class Trial(NamedTuple):
-    """The outcome: the transitions as rows of a table, and the counts of rules and firings."""
+    """The outcome: the transitions as table rows, and the numbers of rules and firings."""
 
     rows: list[Sequence[str]]
     rules: int
@@ -46,9 +46,9 @@ class Trial(NamedTuple):
 def tried(
     reader: LogReader, settings: Settings, owner: Client, day: date, site: Path | None
 ) -> Trial:
-    """Evaluate the rules in force, or those of a site file, on a day of the client.
+    """Evaluate the client's current rules, or those of a site file, on one day.
 
-    Raises SettingError if there are no rules, no events of the client, or none of that day.
+    Raises SettingError if there are no rules, or no events of the client on that day.
     """
     config = _config(owner, site)
     zone = ZoneInfo(config.time_zone)
@@ -63,14 +63,14 @@ def tried(
 
 
 class _Span(NamedTuple):
-    """A day in ms."""
+    """The start and end of a day, in ms."""
 
     begin: int
     end: int
 
 
 def _config(owner: Client, site: Path | None) -> FloorConfig:
-    """The configuration with the rules to try: that in force, or the site file's."""
+    """Return the configuration with the rules to try: the current one, or the site file's."""
     config = owner.plan
     if site is not None:
         declared = {one.id: one for one in read(site).clients}
@@ -79,7 +79,7 @@ def _config(owner: Client, site: Path | None) -> FloorConfig:
         config = declared[owner.id].plan()
     if not config.alerts:
         where = "the client" if site is None else f"client {owner.name} in {site}"
-        raise SettingError(f"{where} has no alert rules; --site FILE tries those of a file")
+        raise SettingError(f"{where} has no alert rules; --site FILE tries the rules of a file")
     return config
 
 
@@ -131,7 +131,7 @@ def _when(recorded_at: int, config: FloorConfig) -> str:
 
 
 def _fold(refold: Refold, entry: StoredEntry, config: FloorConfig) -> None:
-    """Fold an entry with the rules to try. Leaves out the transitions that the server recorded."""
+    """Fold an entry with the rules to try, but skip transitions that the server recorded."""
     payload = entry.payload
     if entry.kind == "site":
         there = msgspec.json.decode(payload, type=FloorConfig)

@@ -1,4 +1,4 @@
-"""The program ``floorcast``: its options and its error reports."""
+"""The ``floorcast`` program: its own options, and how it reports errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from floorcast.model.errors import FloorcastError
 
 __all__ = ["app", "main"]
 
-# full, over quota, over the limit of a file
+# disk full, over quota, over the file size limit
 NO_ROOM_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -37,7 +37,7 @@ app = typer.Typer(
     ),
     no_args_is_help=True,
     rich_markup_mode=None,  # plain help and one-line errors, the same on a terminal and in a log
-    pretty_exceptions_enable=False,  # its tracebacks print local variables: keys, passwords
+    pretty_exceptions_enable=False,  # those tracebacks print local variables: keys, passwords
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -52,28 +52,29 @@ def program(
         ),
     ] = False,
 ) -> None:
-    """Let the command find its options in the environment and the settings' file."""
+    """Make the command read its options from the environment and the settings file."""
     options.take(context)
 
 
 def main() -> None:
     """Run the program.
 
-    A refusal or a full disk is reported in one line on standard error, with exit code 1.
+    Expected errors, including a full disk, are reported in one line on standard error, with exit
+    code 1.
     """
     try:
         try:
             app(prog_name="floorcast")
         finally:
             sys.stdout.flush()  # otherwise the interpreter reports a full disk when it exits
-    except KeyboardInterrupt:  # also if the command has not begun yet
+    except KeyboardInterrupt:  # even before the command has begun
         sys.exit(128 + signal.SIGINT)
     except FloorcastError as error:
         sys.exit(f"floorcast: {error}")
     except OSError as error:
         if error.errno not in {*NO_ROOM_ERRNOS, errno.EPIPE}:
             raise
-        # Python would flush once more at its end, and fail again.
+        # At exit, Python would flush once more and fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1 if error.errno == errno.EPIPE else f"floorcast: {_no_room(error)}")
 

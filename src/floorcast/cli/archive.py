@@ -29,16 +29,16 @@ FORMATS = ("csv", "parquet")
 
 ArchiveOption = Annotated[
     str | None,
-    typer.Option("--archive", metavar="PATH|URL", help="The archive, as given to serve."),
+    typer.Option("--archive", metavar="PATH|URL", help="The archive: a folder or a bucket."),
 ]
 ClientOption = Annotated[
-    int | None, typer.Option("--client", metavar="ID", help="Only this client, by its id.")
+    int | None, typer.Option("--client", metavar="ID", help="Only the client with this id.")
 ]
 FromOption = Annotated[
     str | None, typer.Option("--from", metavar="DATE", help="The first day (2026-11-26).")
 ]
 ToOption = Annotated[
-    str | None, typer.Option("--to", metavar="DATE", help="The last day, included.")
+    str | None, typer.Option("--to", metavar="DATE", help="The last day, inclusive.")
 ]
 
 
@@ -62,7 +62,7 @@ def show(
 ) -> None:
     """List the days of the archive, with their hours and sizes.
 
-    A day is complete if its manifest exists: the day is over and no hour is missing.
+    A day is complete when it is over and no hour is missing.
     """
     found = _opened(context, archive)
     days = [_day(found, one, day) for one, day in _days(found, client, None, None)]
@@ -84,7 +84,7 @@ def verify(
 ) -> None:
     """Compare every file with its manifest, and recompute the figures from the states and calls.
 
-    Prints a table of the differences. Exits with 1 if there are any.
+    Prints a table of the differences, and exits with 1 if there are any.
     """
     found = _opened(context, archive)
     from floorcast.archive.checking import Checker
@@ -121,7 +121,7 @@ def export(
         str, typer.Option("--format", metavar="csv|parquet", help="The format of the files.")
     ] = "parquet",
 ) -> None:
-    """Copy the archive's rows into one file for each kind: DIR/calls.csv and so on.
+    """Copy the archive's rows into one file per kind of row, such as DIR/calls.csv.
 
     Every row begins with its client, date and hour.
     """
@@ -133,7 +133,7 @@ def export(
     days = list(_days(found, client, since, until))
     hours = [manifest for one, day in days for manifest in found.hours(one, day)]
     if not hours:
-        raise SettingError("the archive has no such hours: 'floorcast archive list' shows them")
+        raise SettingError("the archive has no such hours; see 'floorcast archive list'")
     try:
         into.mkdir(mode=0o700)
     except FileExistsError:
@@ -147,7 +147,7 @@ def export(
 def _opened(context: typer.Context, archive: str | None) -> Archive:
     where = load({"archive": archive}, known=known(context)).archive
     if not where:
-        raise SettingError("no archive is set: give one with --archive")
+        raise SettingError("no archive is set: name one with --archive")
     from floorcast.archive.extra import require_extra
 
     require_extra()
@@ -159,7 +159,7 @@ def _opened(context: typer.Context, archive: str | None) -> Archive:
 def _days(
     archive: Archive, client: int | None, since: str | None, until: str | None
 ) -> Iterator[tuple[int, str]]:
-    """Return the requested clients and days, in order."""
+    """Yield the requested clients and days, in order."""
     first, last = _date("--from", since), _date("--to", until)
     for one in archive.clients():
         if client not in (None, one):

@@ -16,7 +16,7 @@ from floorcast.model.errors import Unavailable
 __all__ = ["register"]
 
 HEADING = ("time", "event", "client", "user", "address", "what")
-# the others are in the last column
+# all other members are in the last column
 COLUMN_MEMBERS = ("at", "event", "client", "user", "name", "address")
 
 

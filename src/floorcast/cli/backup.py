@@ -1,4 +1,4 @@
-"""``floorcast backup``: a consistent copy of a data folder, with or without a running server."""
+"""``floorcast backup``: copies a data folder consistently, with or without a running server."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def backup(
     into: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that does not exist yet.")],
     data: DataOption = None,
 ) -> None:
-    """Copy the data folder as of one moment. The server can keep running.
+    """Make a consistent copy of the data folder. The server can keep running.
 
     DIR can then be used as a data folder: floorcast serve --data DIR. An interrupted copy leaves
-    DIR.part, which is not a data folder; remove it.
+    DIR.part, which is incomplete and can be removed.
     """
     import apsw
 
@@ -56,11 +56,14 @@ def backup(
     except (apsw.Error, OSError) as error:
         raise Unavailable(f"the backup failed: {_reason(error)}") from error
     AuditLog(folder).record("backup", **by(context), into=str(into.absolute()))
-    print(f"{into} holds {folder} as it was ({size / MIB:,.1f} MiB)")
+    print(f"copied {folder} to {into} ({size / MIB:,.1f} MiB)")
 
 
 def _make(part: Path) -> None:
-    """Create the folder for its owner only. Others may be able to read an existing one."""
+    """Create a folder that only its owner can read.
+
+    An existing folder is refused, because others may be able to read it.
+    """
     part.parent.mkdir(parents=True, exist_ok=True)
     try:
         part.mkdir(mode=0o700)
@@ -75,7 +78,7 @@ def _copy(folder: Path, part: Path) -> int:
     from floorcast.auth import audit_log
     from floorcast.log.folder_copy import FILES, copy_file
 
-    # derived data before the log, so the copy is as after a crash
+    # derived data before the log, so that the copy looks like a folder after a crash
     names = [name for name in (*FILES, "admin.db") if (folder / name).exists()]
     total = sum((folder / name).stat().st_size for name in names)
     copied = 0

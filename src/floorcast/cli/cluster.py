@@ -1,4 +1,4 @@
-"""``floorcast cluster``: status, import, export, repair and configuration of a cluster."""
+"""``floorcast cluster``: inspects, imports, exports, repairs and configures a cluster."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def register(program: typer.Typer) -> None:
 
 @app.command("status")
 def status(context: typer.Context, log: LogOption = None) -> None:
-    """Print the nodes that respond, how far each is behind, the streams, and all problems.
+    """Print the nodes that respond, how far behind each is, the streams, and all problems.
 
     Exits with 1 if there is a problem: no node responds, a node is not ready or is behind, a stream
-    has no quorum or a replica is behind, two nodes have the same name, or the NATS servers flush
-    too late or accept unauthenticated connections.
+    has no quorum or a replica that is behind, two nodes have the same name, or the NATS servers
+    flush too late or accept unauthenticated connections.
     """
     settings = _settings(context, log=log)
     import asyncio
@@ -85,9 +85,9 @@ def config(
         list[str], typer.Argument(metavar="HOST…", help="The hosts of the NATS servers.")
     ],
 ) -> None:
-    """Print a configuration with new passwords for each NATS server of a new cluster.
+    """Print a configuration for each NATS server of a new cluster, with new passwords.
 
-    Each server needs /etc/nats/server.pem, server.key and ca.pem for TLS.
+    For TLS, each server needs server.pem, server.key and ca.pem in /etc/nats.
     """
     from floorcast.cluster.nats_config import Ports, nats_config, new_secrets
 
@@ -109,8 +109,8 @@ def import_(
 ) -> None:
     """Convert an embedded data folder to the first node of a new cluster.
 
-    The server of the folder must be stopped. All events, tokens and sessions are kept. The other
-    nodes then copy this one.
+    The folder's server must be stopped. All events, tokens and sessions are kept. The other nodes
+    then copy this node.
     """
     settings = _settings(context, data=data, log=log, streams=streams, replicas=replicas)
     import asyncio
@@ -119,9 +119,9 @@ def import_(
 
     moved = asyncio.run(import_folder(settings))
     print(
-        f"{settings.data} is now the folder of the first node ({moved.keys:,} keys of the site and"
-        f" of sessions moved); start it: floorcast serve --data {settings.data} --log … --streams"
-        f" {moved.streams}"
+        f"{settings.data} is now the folder of the first node (moved {moved.keys:,} keys of the"
+        f" site and its sessions); start it: floorcast serve --data {settings.data} --log …"
+        f" --streams {moved.streams}"
     )
 
 
@@ -138,8 +138,8 @@ def export(context: typer.Context, data: DataOption = None, log: LogOption = Non
 
     moved = asyncio.run(export_cluster(settings))
     print(
-        f"{settings.data} is now an embedded data folder ({moved.keys:,} keys of the site and of"
-        f" sessions moved); start it: floorcast serve --data {settings.data}"
+        f"{settings.data} is now an embedded data folder (moved {moved.keys:,} keys of the site"
+        f" and its sessions); start it: floorcast serve --data {settings.data}"
     )
 
 
@@ -150,10 +150,10 @@ def repair_(
     log: LogOption = None,
     replicas: ReplicasOption = None,
 ) -> None:
-    """Restore what the streams of the cluster have lost from the folder of a stopped node.
+    """Use a stopped node's folder to restore data that the cluster's streams have lost.
 
-    Run it first on the most complete folder, then start that node; the other nodes copy it. Run it
-    again on any folder that may have events that the first folder did not have.
+    First run the command on the most complete folder and start its node, which the other nodes then
+    copy. After that, run it on any other folder that may have events that the first one lacks.
     """
     settings = _settings(context, data=data, log=log, replicas=replicas)
     import asyncio
@@ -164,11 +164,11 @@ def repair_(
     if done.streams:
         print(f"{', '.join(done.streams)} now continue from {settings.data}: start its node first")
     if done.keys:
-        print(f"{done.keys:,} keys of the site, of users and of sessions restored")
+        print(f"restored {done.keys:,} keys of the site, users and sessions")
     if done.events:
-        print(f"{done.events:,} events restored; events that the cluster already had count once")
+        print(f"restored {done.events:,} events; events that the cluster already had count once")
     if not any(done):
-        print("the cluster has lost nothing that this folder has")
+        print("nothing to restore: the cluster already has all the data in this folder")
 
 
 def _settings(context: typer.Context, **given: object) -> Settings:

@@ -1,4 +1,4 @@
-"""The subcommands: one module each, imported when the command runs or its help is shown."""
+"""The subcommands. Each has its own module, imported when it runs or its help is shown."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ __all__ = ["SUMMARIES", "Commands"]
 SUMMARIES = {
     "serve": "Run the server until SIGTERM or Ctrl-C.",
     "demo": "Run an example site with a simulated floor, until Ctrl-C.",
-    "connect": "Connect a PBX, or another server of this API.",
-    "replay": "Send a recording to a server, as events.",
+    "connect": "Connect a PBX, or another server with this API.",
+    "replay": "Send a recording to a server as events.",
     "simulate": "Send a simulated floor to a server.",
     "tail": "Print events as they happen, until Ctrl-C.",
     "top": "Show services, waiting calls and agents, until q or Ctrl-C.",
     "site": "Apply, check and show the site's clients.",
     "user": "Add, change and remove users.",
     "key": "Create and revoke API tokens and ingest, metrics and screen keys.",
-    "webhook": "Show, test, resume and skip webhooks.",
+    "webhook": "Show, test and resume webhooks, and skip their events.",
     "alert": "Try alert rules on a stored day.",
     "audit": "Print the audit log: logins, refusals and changes.",
-    "backup": "Copy the data folder as of one moment.",
+    "backup": "Make a consistent copy of the data folder.",
     "verify": "Recompute every figure from the stored events and compare.",
     "archive": "List, verify and export the archive.",
     "erase": "Remove a person from the log, the feeds, the calls, the snapshots and the archive.",
     "skip-entry": "Skip one damaged entry, so that its client can be served.",
     "cluster": "Set up, inspect and repair a cluster on NATS JetStream.",
-    "version": "Print the versions of floorcast and of its Python.",
+    "version": "Print the versions of floorcast and its Python.",
 }
 """The summary of each subcommand in ``--help``: the first line of its own help."""
 
 
 class Commands(TyperGroup):
-    """The program's group. Listing the commands imports none of them."""
+    """The program's group of commands. Listing the commands imports none of them."""
 
     def __init__(self, **attributes: Any) -> None:  # noqa: ANN401 — Typer gives them
         super().__init__(**attributes)
         self.commands = _OnDemand()
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401, ARG002 — as above
-        """Write the list that ``--help`` ends with."""
+        """Write the list of commands at the end of ``--help``."""
         with formatter.section("Commands"):
             formatter.write_dl(list(SUMMARIES.items()))
 

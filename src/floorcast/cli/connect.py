@@ -1,4 +1,4 @@
-"""``floorcast connect``: the queues and agents of a source, sent to a server as they happen."""
+"""``floorcast connect``: sends the events of a source's queues and agents as they happen."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from floorcast.cli.connect_livevox import connect_livevox, run_livevox
 
 __all__ = ["app", "register"]
 
-app = typer.Typer(help="Connect a PBX, or another server of this API.", invoke_without_command=True)
+app = typer.Typer(
+    help="Connect a PBX, or another server with this API.", invoke_without_command=True
+)
 app.command("asterisk")(connect_asterisk)
 app.command("freeswitch")(connect_freeswitch)
 app.command("livevox")(connect_livevox)
@@ -26,7 +28,7 @@ def register(program: typer.Typer) -> None:
 
 @app.callback()
 def _from_file(context: typer.Context, config: option.Config = None) -> None:
-    """Connect the source that a connect.toml names, or one that a subcommand describes."""
+    """Connect the source that a connect.toml describes, unless a subcommand is given."""
     if context.invoked_subcommand:
         context.obj = config
         return

@@ -1,4 +1,4 @@
-"""``floorcast connect asterisk``."""
+"""``floorcast connect asterisk``: sends Asterisk's events to a server."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ def connect_asterisk(
     ] = None,
     ami_tls: Annotated[
         bool | None,
-        typer.Option("--ami-tls", help="Speak TLS to the manager interface. [port 5039]"),
+        typer.Option("--ami-tls", help="Use TLS for the manager interface. [port 5039]"),
     ] = None,
     ami_ca_file: Annotated[
         str | None,
         typer.Option(
             metavar="FILE",
-            help="The authority that signed Asterisk's certificate; else the machine's.",
+            help="The CA certificate for Asterisk's certificate. Default: the machine's CAs.",
         ),
     ] = None,
     queue_log: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="The queue log, in addition to AMI or instead of it."),
+        typer.Option(metavar="FILE", help="The queue log, in addition to or instead of AMI."),
     ] = None,
     source: Annotated[
         str | None,
@@ -69,7 +69,7 @@ def connect_asterisk(
             "--from",
             formats=["%Y-%m-%dT%H:%M:%SZ"],
             metavar="YYYY-MM-DDTHH:MM:SSZ",
-            help="Read the queue log from this time on. Default: the last 26 hours.",
+            help="Read the queue log from this time on. Default: 26 hours ago.",
         ),
     ] = None,
     record: option.Record = None,
@@ -78,7 +78,7 @@ def connect_asterisk(
     check: option.Check = False,
     config: option.Config = None,
 ) -> None:
-    """Send the events of an Asterisk's queues and agents to a server, as they happen.
+    """Send the events of Asterisk's queues and agents to a server as they happen.
 
     Reads AMI (--ami), the queue log (--queue-log), or both. Runs until Ctrl-C or SIGTERM. No event
     is lost or counted twice, even if this command, Asterisk or the server is killed.
@@ -113,13 +113,13 @@ def run_asterisk(
     check: bool = False,
     since: datetime | None = None,
 ) -> None:
-    """Check or run what the settings describe. Raises SettingError."""
+    """Check or run the connector that the settings describe. Raises SettingError."""
     from floorcast.cli.connecting import run_connector
     from floorcast.connectors.asterisk.connector import AsteriskConnector, Source
 
     table = settings.asterisk
     if table is None or not (table.ami or table.queue_log):
-        raise SettingError("nothing to read: give --ami, --queue-log, or a connect.toml with them")
+        raise SettingError("nothing to read: set --ami or --queue-log, or give a connect.toml")
     address = _address(table, secrets.get("ami_secret"))
     if check:
         _check(table, address)
@@ -143,7 +143,7 @@ def _address(table: AsteriskTable, secret: str | None) -> AmiAddress | None:
     if not table.ami:
         return None
     if table.ami_ca_file and not table.ami_tls:
-        raise SettingError("--ami-ca-file says whom to trust with TLS: give --ami-tls, too")
+        raise SettingError("--ami-ca-file is used only with TLS: also give --ami-tls")
     tls = ami_connection.trusting(table.ami_ca_file) if table.ami_tls else None
     usual_port = ami_connection.DEFAULT_TLS_PORT if tls else ami_connection.DEFAULT_PORT
     host, port = address_of("--ami", table.ami, usual_port)
@@ -170,5 +170,6 @@ def _check(table: AsteriskTable, address: AmiAddress | None) -> None:
     if address is not None:
         show_tables(
             asyncio.run(check_ami(address, table.mapping(), time.time())),
-            "The read rights call, agent and user cannot be asked for: docs/connect-asterisk.md.",
+            "Whether the read rights call, agent and user are granted cannot be checked: see"
+            " docs/connect-asterisk.md.",
         )

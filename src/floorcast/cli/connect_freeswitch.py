@@ -1,4 +1,4 @@
-"""``floorcast connect freeswitch``."""
+"""``floorcast connect freeswitch``: sends FreeSWITCH's events to a server."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def connect_freeswitch(
         str | None,
         typer.Option(
             metavar="NAME@DOMAIN",
-            help="A user of the directory. Default: the user of the password.",
+            help="A user in the directory. Default: the event socket's own password.",
         ),
     ] = None,
     esl_password_file: Annotated[
@@ -56,9 +56,9 @@ def connect_freeswitch(
     check: option.Check = False,
     config: option.Config = None,
 ) -> None:
-    """Send the events of a FreeSWITCH's queues and agents to a server, as they happen.
+    """Send the events of FreeSWITCH's queues and agents to a server as they happen.
 
-    Reads the events of mod_callcenter from the event socket (--esl). Runs until Ctrl-C or SIGTERM.
+    Reads mod_callcenter's events from the event socket (--esl). Runs until Ctrl-C or SIGTERM.
     No event is lost or counted twice, even if this command, FreeSWITCH or the server is killed.
     """
     from floorcast.cli.connecting import settings_of
@@ -82,7 +82,7 @@ def connect_freeswitch(
 
 
 def run_freeswitch(settings: ConnectFile, secrets: dict[str, str], *, check: bool = False) -> None:
-    """Check or run what the settings describe. Raises SettingError."""
+    """Check or run the connector that the settings describe. Raises SettingError."""
     import asyncio
     import time
 
@@ -92,7 +92,7 @@ def run_freeswitch(settings: ConnectFile, secrets: dict[str, str], *, check: boo
 
     table = settings.freeswitch
     if table is None or not table.esl:
-        raise SettingError("nothing to read: give --esl, or a connect.toml with it")
+        raise SettingError("nothing to read: set --esl, or give a connect.toml")
     address = _address(table, secrets.get("esl_password"))
     if check:
         show_tables(asyncio.run(check_esl(address, table.mapping(), time.time())))

@@ -1,4 +1,4 @@
-"""``floorcast connect livevox``."""
+"""``floorcast connect livevox``: sends the events of another server to a server."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ __all__ = ["connect_livevox", "run_livevox"]
 def connect_livevox(
     context: typer.Context,
     from_url: Annotated[
-        str | None, typer.Option("--from", metavar="URL", help="The followed server.")
+        str | None, typer.Option("--from", metavar="URL", help="The server to follow.")
     ] = None,
     client: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The name of the client there.")
+        str | None, typer.Option(metavar="NAME", help="The client's name on that server.")
     ] = None,
     user: Annotated[
         str | None, typer.Option(metavar="NAME", help="The name of one of the client's users.")
@@ -33,8 +33,8 @@ def connect_livevox(
         str | None,
         typer.Option(
             metavar="FILE",
-            help="The user's password, on the file's first line; else FLOORCAST_PASSWORD, else it"
-            " is asked for.",
+            help="A file with the user's password on its first line. Without it, FLOORCAST_PASSWORD"
+            " or a prompt is used.",
         ),
     ] = None,
     password: Annotated[
@@ -44,8 +44,8 @@ def connect_livevox(
         str | None,
         typer.Option(
             metavar="FILE",
-            help="An API token of the client (LV-Access), on the file's first line; else"
-            " FLOORCAST_API_TOKEN, else it is asked for.",
+            help="A file with one of the client's API tokens (LV-Access) on its first line. Without"
+            " it, FLOORCAST_API_TOKEN or a prompt is used.",
         ),
     ] = None,
     api_token: Annotated[
@@ -57,7 +57,7 @@ def connect_livevox(
             min=0,
             max=3600,
             metavar="SECONDS",
-            help="From one look at the waiting calls to the next; 0: none. [5]",
+            help="The time between two requests for the waiting calls; 0 for no requests. [5]",
         ),
     ] = None,
     since: Annotated[
@@ -65,13 +65,13 @@ def connect_livevox(
         typer.Option(
             formats=["%Y-%m-%dT%H:%M:%SZ"],
             metavar="YYYY-MM-DDTHH:MM:SSZ",
-            help="At the first start, read the feeds from this time on; without it, as far back as"
-            " they go, 24 hours.",
+            help="At the first start, read the feeds from this time on. Default: as far back as"
+            " they reach, 24 hours.",
         ),
     ] = None,
     source: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Names this server in ids; never change it."),
+        typer.Option(metavar="NAME", help="The name of this server in ids; never change it."),
     ] = None,
     key: option.Key = None,
     key_file: option.KeyFile = None,
@@ -120,7 +120,7 @@ def run_livevox(
     check: bool = False,
     since: float | None = None,
 ) -> None:
-    """Check or run what the settings describe. Raises SettingError."""
+    """Check or run the connector that the settings describe. Raises SettingError."""
     import asyncio
 
     from floorcast.cli.connecting import run_connector, show_tables
@@ -129,7 +129,7 @@ def run_livevox(
 
     table = settings.livevox
     if table is None or not table.from_url:
-        raise SettingError("nothing to follow: give --from, or a connect.toml with from_url")
+        raise SettingError("nothing to follow: set --from, or give a connect.toml with from_url")
     server = Server(
         url=table.from_url,
         credentials=_credentials(table, secrets),

@@ -1,4 +1,4 @@
-"""The options that all kinds of ``floorcast connect`` have."""
+"""The options that all subcommands of ``floorcast connect`` share."""
 
 from __future__ import annotations
 
@@ -25,12 +25,15 @@ __all__ = [
 def not_on_a_command_line(
     context: typer.Context, option: TyperOption, value: str | None
 ) -> str | None:
-    """Reject a secret that other users of the machine can read. Raises BadParameter."""
+    """Return a secret, or raise BadParameter if it was given on the command line.
+
+    Other users of the machine can read it there.
+    """
     name = option.name or ""
     source = context.get_parameter_source(name)
     if source is not None and source.name == "COMMANDLINE":
         raise typer.BadParameter(
-            "other users can see a secret on the command line; set"
+            "other users can see secrets on the command line; set"
             f" FLOORCAST_{name.upper()} or --{name.replace('_', '-')}-file"
         )
     return value
@@ -38,7 +41,7 @@ def not_on_a_command_line(
 
 Config = Annotated[
     Path | None,
-    typer.Option(exists=True, dir_okay=False, metavar="FILE", help="A connect.toml."),
+    typer.Option(exists=True, dir_okay=False, metavar="FILE", help="The connect.toml to read."),
 ]
 Key = Annotated[
     str | None, typer.Option(metavar="KEY", help="An ingest key, which determines the client.")
@@ -49,11 +52,13 @@ KeyFile = Annotated[
 Url = Annotated[str | None, typer.Option(metavar="URL", help="The server.")]
 SpoolFile = Annotated[
     str | None,
-    typer.Option(metavar="FILE", help="The file for events that are not sent yet. [connect.db]"),
+    typer.Option(
+        metavar="FILE", help="The file for events that have not been sent yet. [connect.db]"
+    ),
 ]
 Record = Annotated[
     str | None,
-    typer.Option(metavar="FILE", help="Also write everything that is read to this file."),
+    typer.Option(metavar="FILE", help="Also write all input to this file."),
 ]
 MetricsPort = Annotated[
     int | None,
@@ -65,5 +70,5 @@ MetricsHost = Annotated[
     str | None, typer.Option(metavar="HOST", help="The address of the metrics port. [127.0.0.1]")
 ]
 Check = Annotated[
-    bool, typer.Option("--check", help="Log in, print queues, agents and calls, and exit.")
+    bool, typer.Option("--check", help="Log in, print the queues, agents and calls, and exit.")
 ]

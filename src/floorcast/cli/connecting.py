@@ -36,18 +36,19 @@ class Connector(Protocol):
     """Reads a source into a spool."""
 
     def forwarder(self) -> Forwarder:
-        """Sends events from the connector's spool."""
+        """Return the forwarder, which sends events from the connector's spool."""
 
     async def run(self, sender: AsyncSender, forwarder: Forwarder) -> None:
-        """Read and send until cancelled."""
+        """Read events and send them until cancelled."""
 
 
 def settings_of(
     context: typer.Context, config: Path | None, flags: dict[str, object], kind: Kind | None
 ) -> tuple[ConnectFile, dict[str, str]]:
-    """The settings from the file, the environment and the flags, with secrets of the environment.
+    """Read the settings from the file, the environment and the flags.
 
-    Without a ``kind``, the file determines it. Raises SettingError.
+    Returns them with the secrets from the environment. If ``kind`` is None, the file determines
+    the kind of connector. Raises SettingError.
     """
     environ = dict(os.environ)
     named = environ.pop("FLOORCAST_CONFIG", None)
@@ -58,7 +59,7 @@ def settings_of(
 
 
 def address_of(option: str, text: str, default_port: int) -> tuple[str, int]:
-    """Host and port of ``HOST[:PORT]``. Raises SettingError."""
+    """Return the host and the port in ``HOST[:PORT]``. Raises SettingError."""
     host, colon, port = text.rpartition(":")
     if not colon:
         host, port = text, str(default_port)
@@ -68,19 +69,19 @@ def address_of(option: str, text: str, default_port: int) -> tuple[str, int]:
 
 
 def secret_of(given: str | None, file: str, what: str, variable: str) -> str:
-    """The secret of the environment, of a file, or of the prompt. Raises SettingError."""
+    """Return a secret from the environment, a file or a prompt. Raises SettingError."""
     secret = given
     if secret is None and file:
         secret = read_secret(file)
     if secret is None and sys.stdin.isatty():
         secret = typer.prompt(what.capitalize(), hide_input=True, err=True)
     if not secret:
-        raise SettingError(f"{what} is needed: {variable} or a file")
+        raise SettingError(f"{what} is required: set {variable}, or name a file")
     return secret
 
 
 def show_tables(tables: Sequence[Table], note: str = "") -> None:
-    """Print what ``--check`` found; exits with 1 if a right is missing."""
+    """Print the findings of ``--check``, and exit with 1 if a right is missing."""
     for title, heading, rows in tables:
         print(f"\n{title}")
         for line in aligned([heading, *rows]):
@@ -92,7 +93,7 @@ def show_tables(tables: Sequence[Table], note: str = "") -> None:
 
 
 def run_connector(settings: ConnectFile, made: Callable[[Spool, Health], Connector]) -> None:
-    """Run a connector until SIGTERM or SIGINT, or until it raises."""
+    """Run a connector until SIGTERM or SIGINT, or until it raises an error."""
     set_up_log("info", "auto")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs each request
     health = Health()
@@ -106,7 +107,7 @@ async def _work(
 ) -> None:
     key = settings.key or (read_secret(settings.key_file) if settings.key_file else "")
     if not key:
-        raise SettingError("an ingest key is needed: --key, FLOORCAST_KEY or --key-file")
+        raise SettingError("an ingest key is required: set FLOORCAST_KEY, --key-file or --key")
     with Spool(Path(settings.spool)) as spool:
         connector = made(spool, health)
         forwarder = connector.forwarder()
@@ -116,9 +117,9 @@ async def _work(
 
 
 def _until_told_to_stop(work: Coroutine[Any, Any, None]) -> None:
-    """Run until SIGTERM or SIGINT, or until it raises.
+    """Run ``work`` until SIGTERM or SIGINT, or until it raises an error.
 
-    Of several errors, raises a FloorcastError.
+    If it raises several FloorcastErrors at once, the first one is raised.
     """
 
     async def main() -> None:

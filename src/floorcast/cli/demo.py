@@ -1,4 +1,4 @@
-"""``floorcast demo``: an example site with a simulated floor, and nothing to set up."""
+"""``floorcast demo``: runs an example site with a simulated floor, without any setup."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from floorcast.model.errors import SettingError
 __all__ = ["register"]
 
 TEXTS = {
-    "data": "The folder in which the demo stays. Default: a temporary folder, removed at the end.",
+    "data": "The folder for the demo's data. Default: a temporary folder, removed at the end.",
     "site": "The site file to run. Default: the example site.",
-    "log_level": "The least severe messages in the server's log. Default: warning.",
+    "log_level": "The lowest level that the server logs. Default: warning.",
 }
 
 
@@ -27,8 +27,8 @@ def register(app: typer.Typer) -> None:
 def _demo(read: Read) -> None:
     """Run an example site with a simulated floor, until Ctrl-C.
 
-    Accepts the options of serve. The data folder is temporary and removed at the end, unless --data
-    names one; the floor then continues at the next start.
+    Accepts the options of serve. The data folder is temporary and removed at the end. If --data
+    names a folder, it is kept, and the floor continues there at the next start.
     """
     from floorcast.auth.networks import is_loopback
     from floorcast.cli.demo_floor import SIGN_IN, DemoFloor

@@ -1,8 +1,8 @@
-"""The demo's floor: it starts two hours in the past, and closes when the demo ends.
+"""The demo's floor, which starts two hours in the past and closes when the demo ends.
 
-A run is one simulation. Its start and its progress are stored in the data folder. The next demo on
-the folder closes a run that was killed, and begins where that one ended, so that two floors never
-run at once.
+A run is one simulation. Its start and its progress are stored in the data folder. If a run was
+killed, the next demo in the same folder closes it and begins where it ended, so that two floors
+never run at once.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from floorcast.simulator.simulation import Simulation
 __all__ = ["AGENTS", "API_TOKEN", "INGEST_KEY", "SEED", "SIGN_IN", "DemoFloor"]
 
 AGENTS, SEED = 120, 1999
-SO_FAR = timedelta(hours=2)  # of the floor's day, when the demo starts
-TOO_OLD = timedelta(hours=12)  # a run that was killed before then is not changed
-# Seconds of the floor's own clock at which it starts, so that it is busy at any time.
+SO_FAR = timedelta(hours=2)  # how far in the past the floor starts
+TOO_OLD = timedelta(hours=12)  # a run that was killed longer ago is not closed
+# The floor's own time of day at the start, in seconds, so that it is busy whenever it runs.
 BEGAN = 9.5 * 3600
 FILE_NAME = "demo-floor.json"
 MS = timedelta(milliseconds=1)
-NOTED_EVERY = 10_000  # ms of the floor
+NOTED_EVERY = 10_000  # ms on the floor's clock between two writes of the progress
 
 SOON = 1.0  # seconds; shorter waits are not reported
-CLOSING_SECONDS = 15  # that the last events have
-TOKEN_AGE_SECONDS = 60  # back from the start that the printed token reaches
-API_TOKEN = "example-api-token-change-me"  # noqa: S105 — of the example site, which is public
+CLOSING_SECONDS = 15  # the time limit for sending the last events
+TOKEN_AGE_SECONDS = 60  # the age of the printed token at the start
+API_TOKEN = "example-api-token-change-me"  # noqa: S105 — from the example site, which is public
 SIGN_IN = {
     "clientName": "ACME",
     "userName": "reports",
@@ -49,7 +49,7 @@ INGEST_KEY = "example-ingest-key-change-me"
 
 
 class Run(msgspec.Struct):
-    """A run: the start of its clock, its progress in ms, and whether its floor was closed."""
+    """The start of a run, its progress in ms, and whether its floor was closed."""
 
     start: datetime
     reached: int = 0
@@ -57,7 +57,7 @@ class Run(msgspec.Struct):
 
 
 class DemoFloor:
-    """The floor of a demo on a data folder."""
+    """The floor of a demo that runs in a data folder."""
 
     def __init__(self, folder: Path) -> None:
         self._file = None if folder == IN_MEMORY else folder / FILE_NAME
@@ -75,7 +75,7 @@ class DemoFloor:
         self._thread.start()
 
     def close(self) -> None:
-        """End every call, log every agent off, and wait until the server has those events."""
+        """End every call, log every agent off, and wait until the server has these events."""
         self._stopping.set()
         if self._thread is not None:
             self._thread.join(CLOSING_SECONDS)
@@ -103,7 +103,7 @@ class DemoFloor:
         so_far = (now - start) // MS
         work.go_on(Pace(MAX_SPEED, behind=so_far), so_far)
         self._note(run, floor)
-        print(f"simulated up to now: {work.totals}; it continues in real time", flush=True)
+        print(f"simulated up to now: {work.totals}; the floor continues in real time", flush=True)
         while not self._stopping.is_set():
             behind = (datetime.now(UTC) - start) / MS
             work.go_on(Pace(MAX_SPEED, behind), floor.now + NOTED_EVERY)
@@ -113,9 +113,9 @@ class DemoFloor:
         self._note(run, floor)
 
     def _close_killed(self, run: Run, sender: Sender) -> None:
-        """Send the events with which a killed run would have ended.
+        """Send the events that a killed run would have sent when it closed.
 
-        The server recognizes duplicates.
+        The run's earlier events are sent again, and the server recognizes them as duplicates.
         """
         floor = _floor(run.start)
         work = SimulationRun(floor, Wire(Faults(), SEED, run.start), sender, threading.Event())
@@ -145,7 +145,7 @@ def _floor(start: datetime) -> Simulation:
 
 def _say(seconds: float, why: str) -> None:
     if seconds > SOON:  # otherwise the demo may be ending
-        print(f"the demo's floor waits: {wait_line(seconds, why)}", flush=True)
+        print(f"the demo's floor is waiting: {wait_line(seconds, why)}", flush=True)
 
 
 _GREETING = """\

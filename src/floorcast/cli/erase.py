@@ -1,4 +1,4 @@
-"""``floorcast erase``: removes a person from the log, the store and the archive."""
+"""``floorcast erase``: removes a person's data from the log, the store and the archive."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ def erase(
         str | None,
         typer.Option(
             metavar="NATS-URL", show_default=False,
-            help="The cluster of the data folder; it has the key of hashes in the archive.",
+            help="The cluster of the data folder. Its key is needed if the archive has hashes.",
         ),
     ] = None,
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would go.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count; change nothing.")] = False,
 ) -> None:  # fmt: skip
     """Remove a person from the log, the feeds, the calls, the snapshots and the archive.
 
     Finds every call and message with the phone number or account, and replaces phone numbers,
-    accounts, names and e-mail addresses in all of their events by null. Ids, times and figures
-    stay. Phone numbers match in any notation. The server must be stopped.
+    accounts, names and e-mail addresses in all of their events with null. Ids, times and figures
+    are kept. Phone numbers match in any notation. The server must be stopped.
 
-    On a node of a cluster whose archive has hashes, --log (or the setting) names the cluster.
+    On a node of a cluster whose archive has hashes, --log (or the setting) must name the cluster.
     """
     from floorcast.auth.audit_log import AuditLog
     from floorcast.cli.erasing import Erasing
@@ -70,11 +70,12 @@ def erase(
     for name, count in counts.items():
         print(f"{name.replace('_', ' ')} {would}: {count:,}")
     if found.named:
-        print(f"{found.named:,} events have the number or account in an id, which stays")
+        print(f"{found.named:,} events have the number or account in an id, which is kept")
     if found.follows and not dry_run:
         print(
-            "This folder is a node's of a cluster. Erase on every node, each time from the archive,"
-            " too. The cluster's streams keep their copies of the events for up to 28 hours."
+            "This folder belongs to a node of a cluster. Run the command on every node, each time"
+            " with the archive. The cluster's streams keep their copies of the events for up to 28"
+            " hours."
         )
 
 

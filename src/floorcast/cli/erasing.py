@@ -1,4 +1,4 @@
-"""One run of ``floorcast erase``: finds a person's calls, then rewrites the stored data."""
+"""Finds a person's calls and rewrites the stored data, for ``floorcast erase``."""
 
 from __future__ import annotations
 
@@ -27,13 +27,17 @@ from floorcast.store.erasing import Changes, RewriteCounts, rewrite_store, store
 
 __all__ = ["Erasing"]
 
-EMBEDDED = "embedded"  # the setting ``log`` of a server without a cluster
+EMBEDDED = "embedded"  # the ``log`` setting of a server without a cluster
 
 _parts = msgspec.msgpack.Decoder(list[bytes])
 
 
 class Erasing:
-    """One run: first finds the person's calls everywhere, then rewrites the data."""
+    """One run of the command: first finds the person's calls everywhere, then rewrites the data.
+
+    Afterwards, ``follows`` tells whether the folder belongs to a node of a cluster, and ``named``
+    is the number of events that have the phone number or account in an id.
+    """
 
     def __init__(self, settings: Settings, client: int, person: Person, *, dry_run: bool) -> None:
         self._settings = settings
@@ -47,7 +51,10 @@ class Erasing:
         self.named = 0
 
     def run(self) -> dict[str, int]:
-        """Erase the person. Returns the number of changed items by kind. Raises Unavailable."""
+        """Erase the person's data, and return the number of changed items by kind.
+
+        Raises SettingError and Unavailable.
+        """
         log, mirror = self._folder / "log.db", self._folder / "mirror.db"
         ordinal = self._find_in_log(log)
         has_store = mirror.exists()
@@ -116,20 +123,20 @@ class Erasing:
         )
 
     async def _secret(self) -> bytes:
-        """The secret of the installation: of the folder, or of the cluster that it follows."""
+        """Return the secret of the data folder, or of the cluster that the folder follows."""
         settings = self._settings
         if not self.follows:
             settings = msgspec.structs.replace(settings, log=EMBEDDED)
         elif settings.log == EMBEDDED:
             raise SettingError(
-                "the archive has hashes, and their key is in the cluster that"
+                "the archive has hashes, whose key is in the cluster that"
                 f" {self._folder} follows: name it with --log nats://HOST,…"
             )
         async with AsyncExitStack() as stack:
             return await token_secret(await visit(stack, settings, make=False))
 
     def _event(self, line: bytes) -> bytes | None:
-        """Return the event without the person's data, or None if it is not about the person."""
+        """Return the event without the person's data, or None if nothing changes."""
         event = _decoded(line)
         if event is None or not self._is_theirs(event):
             return None
@@ -185,7 +192,7 @@ def _if_changed(line: bytes, event: dict[str, object]) -> bytes | None:
 
 
 def _compact(path: Path) -> None:
-    """Rewrite the file, so that no removed data stays in its free pages."""
+    """Rewrite the file so that no removed data remains in its free pages."""
     try:
         compact(path)
     except (apsw.Error, OSError) as error:

@@ -1,4 +1,4 @@
-"""Events as lines of text with aligned columns."""
+"""Formats events as lines of text with aligned columns."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ Cell = str | int | None
 
 
 def printable(text: str) -> str:
-    """The text without control characters, because an event's texts may come from anybody."""
+    """Replace unprintable characters with ``?``, because anybody may have written the text."""
     return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
 
 
 def agent_line(event: AgentEvent) -> str:
-    """An agent's change of state."""
+    """Return the line for an agent's state change."""
     return _line(
         _AGENT,
         _clock(event.timestamp),
@@ -44,7 +44,7 @@ def agent_line(event: AgentEvent) -> str:
 
 
 def interaction_line(event: Interaction) -> str:
-    """A call, an email or an SMS. For an unknown type, shows the common members."""
+    """Return the line for a call, an email or an SMS. An unknown type gets the common members."""
     what, customer, agent, result = _particulars(event)
     return _line(
         _INTERACTION,
@@ -61,7 +61,7 @@ def interaction_line(event: Interaction) -> str:
 
 
 def _particulars(event: Interaction) -> tuple[Cell, Cell, Cell, str]:
-    """The event, the customer, the agent and the result."""
+    """Return the event type, the customer, the agent and the result."""
     match event:
         case CallTermination():
             took = "" if event.duration is None else f"{event.duration} s"
@@ -99,7 +99,7 @@ def _line(widths: tuple[int, ...], *cells: Cell) -> str:
 
 
 def _clock(moment: int | str | None) -> str | None:
-    """The local time of day. Text that is not a time is returned unchanged."""
+    """Return the local time of day. Text that is not a time is returned unchanged."""
     try:
         if isinstance(moment, int):
             at = datetime.fromtimestamp(moment / 1000, UTC)

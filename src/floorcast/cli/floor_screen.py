@@ -24,19 +24,19 @@ from floorcast.client import AsyncClient, Credentials, Filter, Timing
 
 __all__ = ["FloorScreen", "look"]
 
-ONCE_TIMEOUT_SECONDS = 10.0  # seconds to wait for a server if the floor is printed once
-REDRAWN = 0.5  # seconds; times in states advance without the server
+ONCE_TIMEOUT_SECONDS = 10.0  # the time limit for the server if the floor is printed once
+REDRAWN = 0.5  # seconds between two redraws; durations advance even without new data
 
 
 async def look(url: str, who: Credentials, what: Filter) -> Seen:
-    """The floor as it is now. Raises Unavailable if the server does not respond in 10 seconds."""
+    """Return the current floor. Raises Unavailable if the server does not respond in 10 s."""
     timing = Timing(patience=ONCE_TIMEOUT_SECONDS, waiting=tell_wait, back=tell_back)
     async with AsyncClient(url, who, timing=timing) as reader:
         return await _ask(reader, what)
 
 
 async def _ask(reader: AsyncClient, what: Filter) -> Seen:
-    # one after the other, so that an unavailable server is reported once
+    # sequential, so that an unavailable server is reported only once
     return Seen(
         services=await reader.service_statistics(what),
         agents=await reader.agent_status(what),
@@ -52,14 +52,17 @@ class FloorScreen:
         self._who = who
         self._what = what
         self._interval = interval
-        self._title = f"{who.client} at {url}   q ends"
+        self._title = f"{who.client} at {url}   q quits"
         self._seen: Seen | None = None
         self._at = 0.0
         self._trouble = ""
         self._over = asyncio.Event()
 
     async def run(self, console: Console) -> None:
-        """Show the floor. Restores the screen before it raises a refusal of the server."""
+        """Show the floor. If the server refuses a request, restore the screen and raise the error.
+
+        Ends on q, Ctrl-C or SIGTERM.
+        """
         with _keys(self._over), Live(console=console, screen=True, auto_refresh=False) as live:
             following = asyncio.create_task(self._follow())
             following.add_done_callback(self._end)
@@ -87,21 +90,21 @@ class FloorScreen:
 
     def _drawn(self, console: Console) -> RenderableType:
         if self._seen is None:
-            return Text(f"{self._title}   {self._trouble or 'asking ...'}")
+            return Text(f"{self._title}   {self._trouble or 'waiting for the server ...'}")
         age = time.monotonic() - self._at
         seen = structs.replace(self._seen, age=age, trouble=self._trouble)
         return draw(seen, self._title, console.height)
 
 
 async def _either(over: asyncio.Event, seconds: float) -> None:
-    """Wait until the screen ends, but at most this many seconds."""
+    """Wait until ``over`` is set, but at most this many seconds."""
     with suppress(TimeoutError):
         await asyncio.wait_for(over.wait(), seconds)
 
 
 @contextmanager
 def _keys(over: asyncio.Event) -> Iterator[None]:
-    """Exit on q, Ctrl-C and SIGTERM. The terminal is restored."""
+    """Set ``over`` on q, Ctrl-C or SIGTERM, and restore the terminal at the end."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, over.set)
@@ -112,7 +115,7 @@ def _keys(over: asyncio.Event) -> Iterator[None]:
     before = termios.tcgetattr(keyboard)
 
     def pressed() -> None:
-        # an empty read: the terminal is closed
+        # an empty read means that the terminal is closed
         if os.read(keyboard, 64) in {b"q", b"Q", b""}:
             over.set()
 

@@ -1,4 +1,4 @@
-"""The view of ``top``: turns the responses of three methods into text for rich."""
+"""The view of ``floorcast top``: turns the responses of three methods into text for rich."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from floorcast.client.answers import (
 __all__ = ["Seen", "clock", "draw"]
 
 STALE = 10.0  # seconds after which the shown data counts as stale
-_LOW, _HIGH = 60.0, 80.0  # percent of service level: below the first red, from the second on green
-# Lines besides rows: the heading, two blanks, and titles, heads and footers of three tables.
+_LOW, _HIGH = 60.0, 80.0  # service level in percent: red below the first, green from the second on
+# Lines other than rows: the heading, two blank lines, and three tables' titles, heads and footers.
 _AROUND = 12
 
 
 class Seen(Struct, kw_only=True):
     """The floor as of the last response, ``age`` seconds ago.
 
-    ``trouble`` is the reason why it is not newer.
+    ``trouble`` is the reason why there is no newer response, or empty.
     """
 
     services: ServiceAnswer
@@ -40,7 +40,7 @@ class Seen(Struct, kw_only=True):
 
 
 def draw(seen: Seen, title: str, lines: int | None = None) -> RenderableType:
-    """Services, waiting calls and agents, in at most ``lines`` lines (None: unlimited)."""
+    """Render services, waiting calls and agents, in at most ``lines`` lines (None: no limit)."""
     services = sorted(seen.services.stats, key=_by_name)
     at_services, at_calls, at_agents = _shares(lines, len(services), len(seen.calls.calls_details))
     return Group(
@@ -54,14 +54,14 @@ def draw(seen: Seen, title: str, lines: int | None = None) -> RenderableType:
 
 
 def clock(seconds: float) -> str:
-    """A duration: ``0:07``, ``12:30``, ``1:02:03``."""
+    """Format a duration: ``0:07``, ``12:30``, ``1:02:03``."""
     minutes, rest = divmod(max(0, int(seconds)), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _shares(lines: int | None, services: int, calls: int) -> tuple[int, int, int]:
-    """The rows per table: services and calls up to a third each, agents the rest."""
+    """Return the rows per table: up to a third each for services and calls, the rest for agents."""
     if lines is None:
         return sys.maxsize, sys.maxsize, sys.maxsize
     rows = max(3, lines - _AROUND)
@@ -101,7 +101,10 @@ def _services(services: list[ServiceStatistics], most: int, age: float) -> Table
 
 
 def _has_rates(one: ServiceStatistics) -> bool:
-    """Whether any call waited for an agent. Agents' own outbound calls do not count in rates."""
+    """Return whether any call waited for an agent.
+
+    Outbound calls that agents made themselves do not count in rates.
+    """
     within, asa = one.total_calls_answered_within_sla, one.average_speed_of_answer
     return bool(within or asa or one.total_abandoned)
 
@@ -149,7 +152,7 @@ def _by_name(service: ServiceStatistics) -> tuple[str, int]:
 
 
 def _by_state(agent: AgentDetails) -> tuple[int, int, str]:
-    """Agents of one state together, longest in the state first."""
+    """Return a sort key that groups agents by state, longest in the state first."""
     return agent.state_id or 0, agent.state_changed_after or 0, agent.agent_login_id or ""
 
 

@@ -1,4 +1,4 @@
-"""``floorcast key``: ingest, metrics and screen keys and API tokens, beside a site file."""
+"""``floorcast key``: creates and revokes keys and API tokens, with or without a site file."""
 
 from __future__ import annotations
 
@@ -47,26 +47,26 @@ def new(
     context: typer.Context,
     client: ClientOption = None,
     api_token: Annotated[
-        bool, typer.Option("--api-token", help="An API token (LV-Access), not an ingest key.")
+        bool, typer.Option("--api-token", help="Create an API token (LV-Access) instead.")
     ] = False,
     screen: Annotated[
-        bool, typer.Option("--screen", help="A link that opens the wallboard without a login.")
+        bool, typer.Option("--screen", help="Create a link to the wallboard that needs no login.")
     ] = False,
     metrics: Annotated[
-        bool, typer.Option("--metrics", help="A key for /metrics/floor, not an ingest key.")
+        bool, typer.Option("--metrics", help="Create a key for /metrics/floor instead.")
     ] = False,
     call_center: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME|ID", show_default=False,
-            help="With --screen: show the services of this call center; may be repeated.",
+            help="With --screen: show the services of this call center; can be repeated.",
         ),
     ] = None,
     service: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME|ID", show_default=False,
-            help="With --screen: show this service; may be repeated.",
+            help="With --screen: show this service; can be repeated.",
         ),
     ] = None,
     url: Annotated[
@@ -75,7 +75,7 @@ def new(
     data: DataOption = None,
     log: LogOption = None,
 ) -> None:  # fmt: skip
-    """Create a key and print it. Only its hash is stored.
+    """Create an ingest key or another kind of key, and print it. Only its hash is stored.
 
     Prints the key to standard output and a message to standard error. With --screen, prints a link
     to the wallboard, which shows all services, or those that --service and --call-center name.
@@ -86,7 +86,7 @@ def new(
     store = {"data": data, "log": log}
     if api_token + metrics + screen > 1:
         raise typer.BadParameter(
-            "--api-token, --metrics and --screen are different kinds of key: give one"
+            "--api-token, --metrics and --screen are different kinds of key: give only one"
         )
     if screen:
         _new_screen(context, store, client, _Shown(call_center or [], service or [], url))
@@ -105,12 +105,12 @@ def new(
     owner, _ = on_client(context, store, client, make)
     shown = fingerprint(digest(key))
     audit(context, store, "key_made", client=owner.id, kind=KIND_NAMES[kind], key=shown)
-    typer.echo(f"{KIND_NAMES[kind]} {shown} of client {owner.name}; it is shown once", err=True)
+    typer.echo(f"{KIND_NAMES[kind]} {shown} of client {owner.name}, shown only once", err=True)
     print(key)
 
 
 class _Shown(NamedTuple):
-    """The services of a screen key, and the server's address, as given."""
+    """The options of a screen key, as given: call centers, services and the server's address."""
 
     call_centers: list[str]
     services: list[str]
@@ -144,7 +144,7 @@ def _new_screen(
     audit(context, store, "key_made", client=owner.id, kind=SCREEN_KEY, key=named)
     typer.echo(
         f"{SCREEN_KEY} {named} of client {owner.name} shows {_scope(screen)}; the link is shown"
-        " once, and whoever has it sees the wallboard",
+        " only once, and anyone who has it can see the wallboard",
         err=True,
     )
     print(f"{shown.url.rstrip('/')}/wallboard#key={key}")
@@ -153,7 +153,10 @@ def _new_screen(
 def _ids(
     known: Sequence[CallCenter | Service], named: list[str], option: str, owner: Client
 ) -> tuple[int, ...]:
-    """The ids of call centers or services, each given by id or by name."""
+    """Return the ids of call centers or services that are given by id or name.
+
+    Raises ``typer.BadParameter`` if there is no such call center or service.
+    """
     there = {str(one.id): one.id for one in known} | {one.name: one.id for one in known}
     for name in named:
         if name not in there:
@@ -181,7 +184,7 @@ def show(
     data: DataOption = None,
     log: LogOption = None,
 ) -> None:
-    """Print the keys of a client by their fingerprints."""
+    """Print the fingerprints of a client's keys."""
     from floorcast.site.digests import fingerprint
     from floorcast.site.store import BY_HAND, read_by_hand
 

@@ -1,4 +1,4 @@
-"""Shared by ``tail`` and ``top``: the server's address, credentials and filters."""
+"""What ``tail`` and ``top`` share: the server's address, credentials and filters."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ PasswordOption = Annotated[
     str,
     typer.Option(
         metavar="PASSWORD",
-        help="The user's password. Without it, the command prompts for it on a terminal. Other "
-        "users can see a command line; prefer FLOORCAST_PASSWORD.",
+        help="The user's password. If it is missing, the command prompts for it on a terminal. "
+        "Other users can see command lines, so prefer FLOORCAST_PASSWORD.",
     ),
 ]
 ApiTokenOption = Annotated[
     str,
     typer.Option(
         metavar="TOKEN",
-        help="An API token of the client (LV-Access). Other users can see a command line; prefer "
+        help="An API token of the client (LV-Access). Other users can see command lines, so prefer "
         "FLOORCAST_API_TOKEN.",
     ),
 ]
 FilterOption = Annotated[
     list[str] | None,
-    typer.Option("--filter", metavar="KIND=VALUE,…", help="What to show; can be repeated."),
+    typer.Option("--filter", metavar="KIND=VALUE,…", help="Show only these; can be repeated."),
 ]
 
 _KINDS = {
@@ -60,9 +60,9 @@ _KINDS = {
 
 
 def credentials(client: str, user: str, password: str, api_token: str, url: str) -> Credentials:
-    """The credentials for ``url``. Prompts for a missing password on a terminal.
+    """Return the credentials for ``url``. Prompts for a missing password on a terminal.
 
-    Raises ``typer.BadParameter`` for other missing options, with the way to set them.
+    Raises ``typer.BadParameter``, which says how to set it, if another option is missing.
     """
     from floorcast.client import Credentials
 
@@ -78,9 +78,9 @@ def credentials(client: str, user: str, password: str, api_token: str, url: str)
 
 
 def read_filter(given: Sequence[str], *kinds: str) -> Filter:
-    """The filter for ``kind=value,value`` options.
+    """Return the filter for ``kind=value,value`` options.
 
-    Raises ``typer.BadParameter`` for other kinds.
+    Raises ``typer.BadParameter`` for a kind that is not one of ``kinds``.
     """
     from floorcast.client import Filter
 
@@ -99,7 +99,7 @@ def read_filter(given: Sequence[str], *kinds: str) -> Filter:
 
 
 def tell_wait(seconds: float, why: str) -> None:
-    """Report the reason and the duration of a wait on standard error."""
+    """Report the reason for a wait and its duration on standard error."""
     from floorcast.cli.event_lines import printable
 
     print(f"floorcast: {wait_line(seconds, printable(why))}", file=sys.stderr, flush=True)

@@ -1,11 +1,11 @@
-"""Options that were not given on the command line: from the environment, or the settings' file.
+"""Reads options that are not on the command line from the environment or the settings file.
 
-Every option of every command has one name everywhere: ``--time-zone`` is ``FLOORCAST_TIME_ZONE`` in
-the environment and ``time_zone`` in ``floorcast.toml``. The server's own settings are read by
-``floorcast.config`` where they are used, and ignored here.
+Every option of every command has the same name everywhere: ``--time-zone`` is
+``FLOORCAST_TIME_ZONE`` in the environment and ``time_zone`` in ``floorcast.toml``. The server's own
+settings are ignored here: ``floorcast.config`` reads them where they are used.
 
-A key or a password is not sent to a URL from a less explicit source: a ``floorcast.toml`` in the
-current folder must not be able to send the key of the environment elsewhere.
+A key or a password is not sent to a URL from a less explicit source. Otherwise, a
+``floorcast.toml`` in the current folder could send a key from the environment elsewhere.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from floorcast.model.errors import SettingError
 __all__ = ["KEY_HELP", "Command", "known", "take", "use_in"]
 
 KEY_HELP = (
-    "An ingest key, which determines the client. Other users can see a command line; prefer "
+    "An ingest key, which determines the client. Other users can see command lines, so prefer "
     "FLOORCAST_KEY."
 )
 
-COMMAND_LINE, FROM_ELSEWHERE = "COMMANDLINE", "DEFAULT_MAP"  # click's names of a value's source
+COMMAND_LINE, FROM_ELSEWHERE = "COMMANDLINE", "DEFAULT_MAP"  # click's names for value sources
 
 
 class Known(Collection[str]):
     """The names of all commands' options, which ``config.load`` must accept.
 
-    Each command is imported to find its options, so they are collected only when a name is neither
-    a setting nor an option of the running command.
+    Collecting them imports every command, so this happens only for a name that is neither a setting
+    nor an option of the running command.
     """
 
     def __init__(self, context: typer.Context) -> None:
@@ -61,15 +61,15 @@ class Known(Collection[str]):
 
 
 def known(context: typer.Context) -> Collection[str]:
-    """The names of all commands' options, starting with those of the running command."""
+    """Return the names of all commands' options. Those of the running command are tried first."""
     return Known(context)
 
 
 class Command(TyperCommand):
-    """A command whose errors name the source of a value, and that does not leak secrets."""
+    """A command that names the source of a value in errors, and does not leak secrets."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 — click's, in Typer
-        """Read the options. An error names the variable or file of the value."""
+        """Read the options. An error names the variable or file that the value is from."""
         with _telling_source(ctx):
             return super().parse_args(ctx, args)
 
@@ -82,7 +82,7 @@ class Command(TyperCommand):
 
 
 def use_in(app: typer.Typer) -> None:
-    """Make every command of a program, and of its groups, a ``Command``."""
+    """Make every command of a program and its groups a ``Command``."""
     for command in app.registered_commands:
         command.cls = Command
     for group in app.registered_groups:
@@ -91,11 +91,11 @@ def use_in(app: typer.Typer) -> None:
 
 
 def take(context: typer.Context) -> None:
-    """Give the command its options from the environment and the settings file.
+    """Set the command's options from the environment and the settings file.
 
-    Warns on standard error if the file has secrets and others can read it. Commands with a separate
-    ``--config`` are skipped. Raises SettingError if the environment or the file has a name that is
-    neither an option nor a setting.
+    Warns on standard error if the file has secrets and others can read it. Commands with their own
+    ``--config`` option are skipped. Raises SettingError if the environment or the file has a name
+    that is neither an option nor a setting.
     """
     group = context.command
     if isinstance(group, TyperGroup) and context.invoked_subcommand:
@@ -130,12 +130,12 @@ def _check_secrets(context: typer.Context) -> None:
         if secret is not None and secret.source > url.source:
             raise SettingError(
                 f"{secret.where} is not sent to the {url.where}, which may be somebody else's"
-                " file: give --url, too, or FLOORCAST_URL beside it"
+                " file: also give --url or set FLOORCAST_URL"
             )
 
 
 def _invoked(context: typer.Context) -> object:
-    """The running command, if the context already knows it."""
+    """Return the running command, or None if the context does not know it yet."""
     command = context.command
     if isinstance(command, TyperGroup) and context.invoked_subcommand:
         return command.commands[context.invoked_subcommand]
@@ -182,5 +182,5 @@ def _defaults(command: object, found: Mapping[str, Given]) -> dict[str, object]:
 
 
 def _text(value: object) -> object:
-    # TOML has numbers and dates, but an option reads text, as from the command line
+    # TOML has numbers and dates, but options are parsed from text, as on the command line
     return [str(one) for one in value] if isinstance(value, list) else str(value)

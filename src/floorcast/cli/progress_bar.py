@@ -1,4 +1,4 @@
-"""Progress of a command on standard error: a bar on a terminal, plain lines elsewhere."""
+"""Shows a command's progress on standard error: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ if TYPE_CHECKING:
 
 __all__ = ["Shown", "Silent", "back_line", "shown", "wait_line"]
 
-ITEMS_PER_LINE = 10  # counted items between two lines
+ITEMS_PER_LINE = 10  # items between two lines if the total is unknown
 
 
 def wait_line(seconds: float, why: str) -> str:
-    """The reason for a wait, and when the next attempt follows."""
+    """Return a line with the reason for a wait and the time until the next attempt."""
     return f"{why}; trying again in {math.ceil(seconds)} s"
 
 
 def back_line(seconds: float) -> str:
-    """Report that the server responds again."""
+    """Return a line that says that the server responds again."""
     return f"the server responds again after {math.ceil(seconds)} s"
 
 
 class Shown(Protocol):
-    """Shows progress while events are sent."""
+    """Shows a command's progress."""
 
     def reached(self, sent: int) -> None:
-        """Show that this many events or minutes are done."""
+        """Show that this many items are done."""
 
     def waits(self, seconds: float, why: str) -> None:
-        """Show that nothing has happened for this many seconds."""
+        """Show that the command waits for this many seconds, and why."""
 
     def back(self, seconds: float) -> None:
         """Show that the server responds again, after this many seconds."""
@@ -43,17 +43,17 @@ class Silent:
     """Shows nothing."""
 
     def reached(self, sent: int) -> None:
-        """Say nothing."""
+        """Show nothing."""
 
     def waits(self, seconds: float, why: str) -> None:
-        """Say nothing."""
+        """Show nothing."""
 
     def back(self, seconds: float) -> None:
-        """Say nothing."""
+        """Show nothing."""
 
 
 class Bar:
-    """A line that is redrawn in place."""
+    """A progress bar on a terminal."""
 
     def __init__(self, progress: Progress, task: TaskID) -> None:
         self._progress = progress
@@ -64,16 +64,19 @@ class Bar:
         self._progress.update(self._task, completed=sent, note="")
 
     def waits(self, seconds: float, why: str) -> None:
-        """Show the reason beside the bar."""
+        """Show the reason next to the bar."""
         self._progress.update(self._task, note=wait_line(seconds, why))
 
     def back(self, seconds: float) -> None:
-        """Show the message beside the bar."""
+        """Show the message next to the bar."""
         self._progress.update(self._task, note=back_line(seconds))
 
 
 class Lines:
-    """Prints a line per tenth (``ITEMS_PER_LINE`` if the end is unknown) and one per wait."""
+    """Prints a line for each tenth of the total, and for each wait.
+
+    If the total is unknown, prints a line for each ``ITEMS_PER_LINE`` items.
+    """
 
     def __init__(self, console: Console, total: int | None, what: str) -> None:
         self._console = console
@@ -82,7 +85,7 @@ class Lines:
         self._steps = 0
 
     def reached(self, sent: int) -> None:
-        """Print a line when another tenth is done."""
+        """Print a line if another tenth is done."""
         steps = sent // ITEMS_PER_LINE if self._total is None else sent * 10 // self._total
         if steps > self._steps:
             self._steps = steps
@@ -90,11 +93,11 @@ class Lines:
             self._print(f"{sent}{whole} {self._what}")
 
     def waits(self, seconds: float, why: str) -> None:
-        """Print why."""
+        """Print the reason."""
         self._print(wait_line(seconds, why))
 
     def back(self, seconds: float) -> None:
-        """Say so."""
+        """Print that the server responds again."""
         self._print(back_line(seconds))
 
     def _print(self, line: str) -> None:
@@ -103,7 +106,7 @@ class Lines:
 
 @contextmanager
 def shown(total: int | None, what: str = "events") -> Iterator[Shown]:
-    """Show the progress to ``total`` (None: no end) events, in a form that suits stderr."""
+    """Show the progress toward ``total`` items (None: unknown) in a form that suits stderr."""
     from rich.console import Console
 
     console = Console(stderr=True)

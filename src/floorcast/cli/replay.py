@@ -1,4 +1,4 @@
-"""``floorcast replay``: recorded calls, sent to a server as if they happened now."""
+"""``floorcast replay``: sends recorded calls to a server as if they were happening now."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ __all__ = [
 ]
 
 MAX_SPEED = math.inf  # as fast as the server accepts the events
-MAX_WAIT_SECONDS = 3600.0  # for one batch, before it fails
-SHORTEST_SLEEP = 0.02  # seconds; at high speeds it gathers events into batches
-MOST_REASONS = 20  # printed at the end
+MAX_WAIT_SECONDS = 3600.0  # the longest wait for the server before a batch fails
+SHORTEST_SLEEP = 0.02  # seconds; at high speeds, this gathers events into batches
+MOST_REASONS = 20  # the most reasons that are printed at the end
 
 
 class Reason(msgspec.Struct):
-    """A reason of refusals: the number of events, and the id of the first."""
+    """The number of events that were refused for one reason, and the id of the first."""
 
     count: int
     first: str
 
 
 class Totals(msgspec.Struct):
-    """The results of the events. ``refused`` has the reasons by code and message."""
+    """The results of sending events. ``reasons`` has the refusals by code and message."""
 
     sent: int = 0
     accepted: int = 0
@@ -89,9 +89,9 @@ def replay(
 ) -> Totals:
     """Send events, ordered by time, to the server at ``url`` at ``speed`` times real time.
 
-    The first event is sent immediately, each other one at its time. Waits for a server that is
-    unavailable or busy. Raises Refusal if the server rejects them permanently, and Unavailable if
-    it is unavailable for an hour.
+    The first event is sent immediately, and every other event when it is due. Waits while the
+    server is unavailable or busy. Raises Refusal if the server permanently rejects a batch, and
+    Unavailable if it is unavailable for an hour.
     """
     from floorcast.client import Sender, Timing
 
@@ -130,7 +130,7 @@ def _due(
 
 
 class Format(StrEnum):
-    """The kinds of file that can be replayed."""
+    """The formats of files that can be replayed."""
 
     ANONYMOUS_BANK = "anonymous-bank"
     ASTERISK_QUEUE_LOG = "asterisk-queue-log"
@@ -139,7 +139,7 @@ class Format(StrEnum):
 
 
 def a_speed(text: str) -> float:
-    """The value of ``--speed``. Raises BadParameter."""
+    """Return the value of ``--speed``. Raises BadParameter."""
     try:
         speed = MAX_SPEED if text == "max" else float(text)
     except ValueError:
@@ -166,7 +166,7 @@ def register(app: typer.Typer) -> None:
 def _replay(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The recording.")],
     key: Annotated[str, typer.Option(metavar="KEY", help=KEY_HELP)],
-    format: Annotated[  # noqa: A002 — the option's name, in the environment and the file too
+    format: Annotated[  # noqa: A002 — also the option's name in the environment and the file
         Format, typer.Option(help="The format of the file.")
     ] = Format.ANONYMOUS_BANK,
     url: Annotated[str, typer.Option(metavar="URL", help="The server.")] = "http://127.0.0.1:8080",
@@ -174,8 +174,8 @@ def _replay(
         str | None,
         typer.Option(
             metavar="NAME|ID",
-            help="Adds this client to the source of the events. The key determines which client "
-            "they belong to.",
+            help="Add this client's name to the source of the events. The key determines which "
+            "client they belong to.",
         ),
     ] = None,
     day: Annotated[
@@ -183,13 +183,11 @@ def _replay(
         typer.Option(
             formats=["%Y-%m-%d"],
             metavar="YYYY-MM-DD",
-            help="Move the first event to this day, at the same time of day; by default, the last "
-            "event is now.",
+            help="Move the first event to this day, at the same time of day. Default: move the "
+            "last event to the current time.",
         ),
     ] = None,
-    time_zone: Annotated[
-        str, typer.Option(metavar="ZONE", help="The zone of --day's clock times.")
-    ] = "UTC",
+    time_zone: Annotated[str, typer.Option(metavar="ZONE", help="The time zone of --day.")] = "UTC",
     speed: Annotated[
         str,
         typer.Option(
@@ -198,11 +196,11 @@ def _replay(
         ),
     ] = "max",
 ) -> None:
-    """Send a recording to a server, as events.
+    """Send a recording to a server as events.
 
-    Prints the number of events sent, accepted, duplicate and rejected; exits with 1 if any was
-    rejected. Sending the same file again with the same options changes nothing: the server
-    recognizes the events by their ids, which depend on the file and on --day, and not on the clock.
+    Prints how many events were sent, accepted, recognized as duplicates and refused, and exits with
+    1 if any were refused. Sending the same file again with the same options changes nothing: the
+    server recognizes events by their ids, which depend on the file and --day, not on the clock.
     """
     pace, zone = a_speed(speed), _zone(time_zone)
     source = format if client is None else f"{format}/{client}"
@@ -252,7 +250,7 @@ def _esl(file: Path, source: str, day: date | None, zone: ZoneInfo) -> list[Clou
 
 
 def _on_day(source: str, day: date | None) -> str:
-    """The source. Events of another day have other ids, and so have their calls."""
+    """Return the source for a day, so that the events and calls of each day have their own ids."""
     return f"{source}/{day}" if day else source
 
 
@@ -261,7 +259,8 @@ def _moved(recorded: Recorded, day: date | None, zone: ZoneInfo) -> list[CloudEv
 
     if recorded.unreadable:
         print(
-            f"floorcast: {recorded.unreadable} could not be read and were skipped", file=sys.stderr
+            f"floorcast: {recorded.unreadable} lines or frames could not be read and were skipped",
+            file=sys.stderr,
         )
     return moved_to(recorded.events, day, zone, datetime.now(UTC))
 
@@ -275,7 +274,7 @@ _READERS = {
 
 
 def say(totals: Totals) -> None:
-    """Print the results of the events, and the reasons of refusals."""
+    """Print the results of sending events, and the reasons for refusals."""
     most = sorted(totals.reasons.items(), key=lambda item: -item[1].count)
     for why, reason in most[:MOST_REASONS]:
         print(f"refused {reason.count}: {why} (first: {reason.first})")

@@ -1,4 +1,4 @@
-"""``floorcast serve``: the server."""
+"""``floorcast serve``: runs the server."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ ACCEPT_LOSS = inspect.Parameter(
 
 
 class Read(Protocol):
-    """Reads the settings from every source. ``usual`` has a command's own defaults."""
+    """Reads the settings from all sources. ``usual`` has a command's own defaults."""
 
     def __call__(self, **usual: object) -> Settings:
-        """The settings. Raises SettingError."""
+        """Return the settings. Raises SettingError."""
 
 
 def register(app: typer.Typer) -> None:
@@ -43,11 +43,11 @@ def with_settings(
     *more: inspect.Parameter,
     texts: Mapping[str, str] = MappingProxyType({}),
 ) -> Callable[..., None]:
-    """Give a command an option for every setting, and the function that reads them all.
+    """Give a command an option for every setting, and a function that reads all settings.
 
     Option values are text, because ``config`` reads all sources of a setting the same way. ``more``
-    has options of the command line only, passed to the command unchanged. ``texts`` has the help of
-    settings whose default differs in this command.
+    has options that exist only on the command line and are passed to the command unchanged.
+    ``texts`` has help texts for settings whose default differs in this command.
     """
 
     def run(context: typer.Context, **given: Any) -> None:  # noqa: ANN401 -- Typer gives them
@@ -75,7 +75,7 @@ def with_settings(
     parameters += more
     run.__doc__ = command.__doc__
     signature: Any = inspect.Signature(parameters)
-    run.__signature__ = signature  # type: ignore[attr-defined]  # what Typer reads of a command
+    run.__signature__ = signature  # type: ignore[attr-defined]  # Typer reads it
     return run
 
 
@@ -92,7 +92,8 @@ def _serve(read: Read, *, accept_loss: bool) -> None:
     """Run the server until SIGTERM or Ctrl-C.
 
     Every option can also be set in the environment (FLOORCAST_PORT=…) or in floorcast.toml in the
-    current folder. The command line takes precedence, then the environment.
+    current folder. The command line takes precedence over the environment, and the environment over
+    the file.
     """
     from floorcast.server.logging import set_up_log
     from floorcast.server.uvicorn_server import serve

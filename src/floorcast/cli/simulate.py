@@ -1,4 +1,4 @@
-"""``floorcast simulate``: a simulated floor, sent to a server as it happens."""
+"""``floorcast simulate``: sends the events of a simulated floor to a server."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = ["faults_in", "register"]
 
 HOUR_MS = 3_600_000  # ms
 USUAL_HOURS, LONGEST = 8.0, 8_760.0
-HEAVIEST = 10.0  # with more load, the queues alone would fill the memory
+HEAVIEST = 10.0  # with more load, the queues alone would fill the machine's memory
 
 
 def register(app: typer.Typer) -> None:
@@ -42,7 +42,7 @@ def _simulate(
     key: Annotated[str, typer.Option(metavar="KEY", help=KEY_HELP)],
     url: Annotated[str, typer.Option(metavar="URL", help="The server.")] = "http://127.0.0.1:8080",
     agents: Annotated[
-        int, typer.Option(metavar="N", min=SMALLEST, max=LARGEST, help="Number of agents.")
+        int, typer.Option(metavar="N", min=SMALLEST, max=LARGEST, help="The number of agents.")
     ] = 50,
     seed: Annotated[int, typer.Option(metavar="N", help="The same seed gives the same floor.")] = 1,
     speed: Annotated[
@@ -58,20 +58,20 @@ def _simulate(
             metavar="HOURS",
             min=0.01,
             max=LONGEST,
-            help="Hours that the floor works. [8; until stopped at --speed 1]",
+            help="The number of hours that the floor works. [8; no limit at --speed 1]",
         ),
     ] = None,
     clock: Annotated[
         str,
-        typer.Option(metavar="HH:MM", help="The floor's own time of day when it starts."),
+        typer.Option(metavar="HH:MM", help="The time of day on the floor's clock when it starts."),
     ] = "10:00",
     start: Annotated[
         datetime | None,
         typer.Option(
             formats=["%Y-%m-%dT%H:%M:%SZ"],
             metavar="YYYY-MM-DDTHH:MM:SSZ",
-            help="When the floor starts. By default, it ends now. Events are never sent before "
-            "their time, at any speed.",
+            help="When the floor starts. Default: now or, at a speed above 1, early enough that it "
+            "ends at the current time. No event is sent before its time.",
         ),
     ] = None,
     load: Annotated[
@@ -80,7 +80,7 @@ def _simulate(
             metavar="SHARE",
             min=0.01,
             max=HEAVIEST,
-            help="Share of the agents' time that calls take; above 1 the queues grow.",
+            help="The share of the agents' time that calls take up. Above 1, the queues grow.",
         ),
     ] = USUAL_LOAD,
     faults: Annotated[
@@ -97,7 +97,7 @@ def _simulate(
             metavar="FILE",
             dir_okay=False,
             callback=_writable,
-            help="Write the truth to this file, as JSON.",
+            help="Write the truth to this file as JSON.",
         ),
     ] = None,
 ) -> None:
@@ -158,7 +158,7 @@ def _simulate(
 
 
 def _writable(path: Path | None) -> Path | None:
-    # checked now, and not after hours of work
+    # checked before the run, which may take hours
     if path is not None:
         try:
             path.touch()
@@ -177,7 +177,7 @@ def _write(path: Path, known: dict[str, object]) -> None:
 
 
 def _head_start(hours: float, speed: float) -> timedelta:
-    """The time before now at which a floor must begin to be up to date when it is ready."""
+    """Return how long ago a floor must begin so that it is up to date at its end."""
     return timedelta() if speed <= 1 else timedelta(hours=hours - hours / speed)
 
 
@@ -185,12 +185,14 @@ def _time_of_day(text: str) -> float:
     try:
         at = time.fromisoformat(text)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is not like 10:00", param_hint="--clock") from None
+        raise typer.BadParameter(
+            f"{text!r} is not a time such as 10:00", param_hint="--clock"
+        ) from None
     return at.hour * 3600.0 + at.minute * 60 + at.second
 
 
 def faults_in(text: str) -> Faults:
-    """The value of ``--faults``. Raises BadParameter."""
+    """Return the value of ``--faults``. Raises BadParameter."""
     from floorcast.simulator.faults import FAULTS, Faults
 
     if text == "all":
@@ -205,7 +207,7 @@ def faults_in(text: str) -> Faults:
             found[name] = -1.0
         if name not in known or not 0 <= found[name] <= (math.inf if name == "deaths" else 1):
             expected = (
-                f"all, or some of {', '.join(known)}, each a share of 0 to 1 (deaths: an hour)"
+                f"all, or some of {', '.join(known)}, each a share from 0 to 1 (deaths: per hour)"
             )
             raise typer.BadParameter(f"{one!r}: expected {expected}", param_hint="--faults")
     return Faults(**found)
@@ -213,7 +215,7 @@ def faults_in(text: str) -> Faults:
 
 @contextmanager
 def _told_to_stop() -> Iterator[threading.Event]:
-    """An event that the first SIGINT or SIGTERM sets. The second one exits at once."""
+    """Yield an event that the first SIGINT or SIGTERM sets. A second signal exits at once."""
     stopping = threading.Event()
 
     def stop(_number: int, _frame: FrameType | None) -> None:
@@ -230,7 +232,7 @@ def _told_to_stop() -> Iterator[threading.Event]:
 
 
 def _sender(url: str, key: str, stopping: threading.Event, progress: Shown) -> Sender:
-    """A sender that waits for the server until it is stopped."""
+    """Return a sender that waits for the server until the command is stopped."""
     from floorcast.client import Sender, Timing
 
     def waits(seconds: float, why: str) -> None:

@@ -1,4 +1,4 @@
-"""A simulated floor sending to a server, limited by the clock or by the server's speed."""
+"""Runs a simulated floor and sends its events, as fast as the clock or the server allows."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from floorcast.simulator.simulation import Simulation
 __all__ = ["Pace", "SimulationRun"]
 
 MINUTE_MS = 60_000  # ms
-MAX_ADVANCE_MS = 10_000  # ms that the floor advances at a time, at most
-CHECK_SECONDS = 0.1  # between two checks of the clock
+MAX_ADVANCE_MS = 10_000  # ms by which the floor advances at most in one step
+CHECK_SECONDS = 0.1  # seconds between two checks of the clock
 
 
 class Pace(NamedTuple):
     """The pace of a floor: ``speed`` times real time, until its clock reaches the current time.
 
-    ``behind`` is how far in the past the floor starts when the run begins, in ms.
+    ``behind`` is the time in ms by which the floor's clock is behind when the run begins.
     """
 
     speed: float
     behind: float = 0.0
 
     def reached(self, seconds: float) -> float:
-        """The simulated ms that are due after this many real seconds."""
+        """Return the simulated ms that are due after this many real seconds."""
         own = math.inf if self.speed == MAX_SPEED else seconds * 1000 * self.speed
         return min(own, self.behind + seconds * 1000)
 
 
 class SimulationRun:
-    """A floor and the open connection to its server. ``totals`` has the server's verdicts so far.
+    """A floor and the sender for its events. ``totals`` has the server's verdicts so far.
 
-    ``stopping`` is set to stop the run. ``clock`` is replaceable for tests.
+    Setting ``stopping`` stops the run. Tests can replace ``clock``.
     """
 
     def __init__(
@@ -60,9 +60,9 @@ class SimulationRun:
         self._ready: list[CloudEvent] = []
 
     def go_on(self, pace: Pace, until: float = math.inf) -> None:
-        """Run until the floor's clock is at ``until`` (whole ms), or the run is stopped.
+        """Run until the floor's clock reaches ``until`` (whole ms) or the run is stopped.
 
-        Raises the errors of Sender, Refusal and Unavailable.
+        Raises the errors of ``Sender.send``, such as Refusal and Unavailable.
         """
         floor, began = self._floor, self._clock()
         while floor.now + 1 <= until and not self._stopping.is_set():

@@ -32,7 +32,7 @@ __all__ = ["app", "is_terminal", "register"]
 
 app = typer.Typer(help="Apply, check and show the site's clients.", no_args_is_help=True)
 
-MAX_NAMED = 20  # clients and users listed before they are removed
+MAX_NAMED = 20  # the most clients and users that are listed before their removal
 
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A site file (TOML).")]
 
@@ -47,7 +47,7 @@ def apply_file(
     context: typer.Context,
     file: FileArgument,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print what would change, and change nothing.")
+        bool, typer.Option("--dry-run", help="Print the changes without making them.")
     ] = False,
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Remove clients and users without asking.")
@@ -57,9 +57,9 @@ def apply_file(
 ) -> None:
     """Apply the site that FILE declares, and print the changes.
 
-    Asks before it removes a client or a user. Applying the same file twice changes nothing. Users
-    and keys created by "user add" and "key new" stay. A running server picks up the change within a
-    second.
+    Asks before it removes a client or a user. Applying the same file again changes nothing. Users
+    and keys created by "user add" and "key new" are kept. A running server picks up the changes
+    within a second.
     """
     from floorcast.auth.audit_log import AuditLog
     from floorcast.site.apply import apply
@@ -85,7 +85,7 @@ def apply_file(
 
 @app.command("check")
 def check_file(file: FileArgument) -> None:
-    """Report the mistakes in FILE, or print what it declares."""
+    """Report the mistakes in FILE, or print a summary of its contents."""
     from floorcast.site.changes import counted
 
     site_file = _read(file)
@@ -109,7 +109,7 @@ def show_site(
     data: DataOption = None,
     log: LogOption = None,
 ) -> None:
-    """Print the current site: all clients, or one."""
+    """Print the current site: all clients, or one client."""
     from floorcast.site.live_site import Site
 
     async def look(kv: KeyValueStore) -> list[Client]:
@@ -121,14 +121,14 @@ def show_site(
 
 
 def is_terminal() -> bool:
-    """Whether questions can be asked on a terminal."""
+    """Return whether the command can ask questions on a terminal."""
     return sys.stdin.isatty()
 
 
 def _ask(file: Path, removed: Sequence[str]) -> None:
-    """Confirm the removal of everything that the file no longer declares.
+    """Ask whether to remove everything that the file no longer declares.
 
-    Raises SettingError if not.
+    Raises SettingError if the answer is no or there is no terminal.
     """
     shown = "\n".join(f"  {one}" for one in removed[:MAX_NAMED])
     more = f"\n  … and {len(removed) - MAX_NAMED} more" if len(removed) > MAX_NAMED else ""
@@ -142,7 +142,7 @@ def _ask(file: Path, removed: Sequence[str]) -> None:
 
 
 def _read(file: Path) -> SiteFile:
-    """Read the file, and warn on standard error about anything unsafe in it."""
+    """Read a site file, and warn on standard error about anything unsafe in it."""
     from floorcast.site.cautions import example_secrets, readable_by_others
     from floorcast.site.file_reader import read
 

@@ -27,8 +27,8 @@ def skip(
 ) -> None:
     """Skip one damaged entry, so that its client can be served.
 
-    The events of the entry are lost. 'floorcast verify --disk' lists the damaged entries. The
-    server must be stopped. An entry that is not damaged is rejected.
+    The entry's events are lost. 'floorcast verify --disk' lists the damaged entries. The server
+    must be stopped. The command refuses to skip an entry that is not damaged.
     """
     from floorcast.log.damage import skip_entry
     from floorcast.log.data_folder import DataFolder

@@ -1,4 +1,4 @@
-"""``floorcast tail``: the events of a feed as they happen, one per line."""
+"""``floorcast tail``: prints the events of a feed as they happen, one per line."""
 
 from __future__ import annotations
 
@@ -69,15 +69,15 @@ def _tail(
 ) -> None:
     """Print events as they happen, until Ctrl-C.
 
-    Reconnects after a lost connection. --filter accepts service, callCenter and interactionType
-    (VOICE, SMS, EMAIL), for interactions only. While it waits, it prints the reason to standard
-    error.
+    Reconnects after a lost connection, and prints the reason for each wait to standard error.
+    --filter accepts service, callCenter and interactionType (VOICE, SMS, EMAIL), for interactions
+    only.
     """
     from floorcast.cli import event_lines
     from floorcast.client import Client, Timing, TokenFile
 
     if agents and wanted:
-        raise typer.BadParameter("the agents' feed takes no filter", param_hint="--filter")
+        raise typer.BadParameter("the agent feed has no filter", param_hint="--filter")
     if store is not None and not store.absolute().parent.is_dir():
         raise typer.BadParameter(f"there is no folder {store.parent}", param_hint="--store")
     who = credentials(client, user, password, api_token, url)
@@ -104,8 +104,8 @@ def _follow(feed: Feed[E], line: Callable[[E], str], head: str, *, json: bool) -
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     except BrokenPipeError:
-        # The reader is gone, which is not an error; Python would flush again at exit.
+        # A reader that is gone is not an error. Without this, Python would flush again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     finally:
-        # Ctrl-C may come between an event and its line. The event must then be printed next time.
+        # Ctrl-C can come before an event's line is printed; the next run must then print the event.
         feed.close(handled=feed.json is printed)

@@ -35,7 +35,8 @@ def _top(
     api_token: ApiTokenOption = "",
     wanted: FilterOption = None,
     interval: Annotated[
-        float, typer.Option(min=0.5, max=3600, help="How often to ask the server [seconds].")
+        float,
+        typer.Option(metavar="SECONDS", min=0.5, max=3600, help="The time between two updates."),
     ] = 2.0,
     once: Annotated[bool, typer.Option("--once", help="Print the floor once and exit.")] = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""The simulator's truth as tables."""
+"""Formats the simulator's truth as tables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from floorcast.cli.admin import aligned
 
 __all__ = ["tables"]
 
-MOST_AGENTS = 40  # rows; the file has all rows
+MOST_AGENTS = 40  # the most rows that are printed; the file has all rows
 
 SERVICES = {
     "service": "serviceName",
@@ -39,7 +39,7 @@ AGENTS = {
 
 
 def tables(truth: Mapping[str, Any]) -> Iterator[str]:
-    """The lines of a table of services, a table of agents, and one of all other figures."""
+    """Yield the lines of three tables: services, agents, and all other figures."""
     yield from _table(SERVICES, truth["services"])
     agents = [
         {**work, "agentLoginId": agent["agentLoginId"]}
@@ -49,7 +49,7 @@ def tables(truth: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield from _table(AGENTS, agents[:MOST_AGENTS])
     if len(agents) > MOST_AGENTS:
-        yield f"… and {len(agents) - MOST_AGENTS} more rows: --truth FILE has them all"
+        yield f"… and {len(agents) - MOST_AGENTS} more rows: --truth FILE writes all rows"
     yield ""
     others = {
         **{f"campaign {one['campaignName']}": _counts(one) for one in truth["campaigns"]},
@@ -60,7 +60,7 @@ def tables(truth: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _done(services: Sequence[Mapping[str, object]]) -> Sequence[Mapping[str, object]]:
-    """The services at which an agent did anything, at least one."""
+    """Return the services at which an agent did anything, or else the first one."""
     found = [one for one in services if any(one[name] for name in one if name != "serviceName")]
     return found or services[:1]
 

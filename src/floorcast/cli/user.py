@@ -1,4 +1,4 @@
-"""``floorcast user``: users, and agents' logins, with or without a site file."""
+"""``floorcast user``: adds, lists, changes and removes users, with or without a site file."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def add(
         list[str] | None,
         typer.Option(
             metavar="ID or CLIENT/ID",
-            help="Limit the user to this call center, such as 10, or 2/10 for one of client 2."
-            " May be given more than once.",
+            help="Limit the user to this call center: 10, or 2/10 for call center 10 of client 2."
+            " Can be repeated.",
         ),
     ] = None,
     data: DataOption = None,
@@ -67,7 +67,7 @@ def add(
 ) -> None:
     """Add a user.
 
-    Prompts for the password, or reads it from standard input.
+    Prompts for the password on a terminal, or else reads it from standard input.
     """
     from floorcast.site.edits import add_user
 
@@ -163,7 +163,7 @@ def password(
 ) -> None:
     """Set a user's password and end the user's sessions.
 
-    With --agent, enables an agent of the site to log in.
+    With --agent, allows an agent of the site to log in.
     """
     from floorcast.site.edits import set_password
 
@@ -176,7 +176,7 @@ def password(
     store = {"data": data, "log": log}
     owner, _ = on_client(context, store, client, change)
     audit(context, store, "user_password_set", client=owner.id, name=name, agent=agent or None)
-    print(f"{name} of client {owner.name} has the new password")
+    print(f"{name} of client {owner.name} has a new password")
 
 
 def _role(named: str) -> Role:
@@ -187,7 +187,10 @@ def _role(named: str) -> Role:
 
 
 def _centers(site: Site, owner: Client, given: list[str]) -> tuple[Center, ...]:
-    """The call centers named by the option, of the client or of a child client."""
+    """Return the call centers that the option names, of the client or of its child clients.
+
+    Raises ``typer.BadParameter`` if there is no such call center.
+    """
     found: list[Center] = []
     for text in given:
         client, slash, number = text.rpartition("/")

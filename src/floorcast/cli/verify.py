@@ -38,16 +38,16 @@ def verify_stored(
     context: typer.Context,
     data: DataOption = None,
     disk: Annotated[
-        bool, typer.Option("--disk", help="Search the databases for damage instead.")
+        bool, typer.Option("--disk", help="Check the databases for damage instead.")
     ] = False,
 ) -> None:
     """Recompute every figure from the stored events and compare.
 
-    The figures are recomputed by separate code, as of each client's last event. The server can be
-    running or stopped. Prints a table of the differences and exits with 1 if there are any.
+    Separate code recomputes the figures as of each client's last event. The server can be running
+    or stopped. Prints a table of the differences, and exits with 1 if there are any.
 
     With --disk, reads every page, row and entry of the databases in the data folder, verifies their
-    checksums, and prints what is damaged.
+    checksums, and prints the damage.
     """
     settings = load({"data": data}, known=known(context))
     if disk:
@@ -68,7 +68,7 @@ def verify_stored(
 
 
 def _verify_disk(folder: Path) -> None:
-    """Print what is damaged, and end with exit code 1 if anything is."""
+    """Print any damage, and exit with 1 if there is any."""
     from floorcast.log.damage import damaged_entries
     from floorcast.verify.disk import damaged_files
 
@@ -99,7 +99,7 @@ def _moment(ticks: int | None) -> str:
 
 
 def log_of(folder: Path) -> LogReader:
-    """The log of a data folder. Raises SettingError if it has none."""
+    """Open the log of a data folder. Raises SettingError if there is none."""
     from floorcast.log.log_reader import LogReader
 
     _check_folder(folder)
@@ -116,7 +116,7 @@ def _check_folder(folder: Path) -> None:
 
 
 def limits_of(settings: Settings) -> Moment:
-    """The limits of a server's fold with these settings."""
+    """Return the limits that a server with these settings uses for its fold."""
     from floorcast.statistics.visibility import Moment
 
     return Moment(
@@ -128,7 +128,7 @@ def limits_of(settings: Settings) -> Moment:
 
 
 def _verified(log: LogReader, stream: StreamRow, settings: Settings) -> list[Sequence[str]]:
-    """Print the result for a client's log, with a row for each difference."""
+    """Verify a client's log and print the result. Returns a table row for each difference."""
     from floorcast.verify.verification import verify
 
     try:
@@ -150,7 +150,7 @@ def _told(client: int, difference: Difference) -> Sequence[str]:
 
 
 def stored_entries(log: LogReader, stream: StreamRow) -> Iterator[StoredEntry]:
-    """The stored entries, preceded by the site at the first one."""
+    """Yield the stored entries, preceded by the site that applied when the first was written."""
     from floorcast.verify.verification import StoredEntry
 
     removed = log.removed_site(stream.ordinal)

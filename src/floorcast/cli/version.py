@@ -1,4 +1,4 @@
-"""``floorcast version``."""
+"""``floorcast version``: prints the versions for a bug report."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def register(app: typer.Typer) -> None:
 
 
 def line() -> str:
-    """The versions of floorcast and of its Python, as needed in bug reports."""
+    """Return the versions of floorcast and its Python, as needed in bug reports."""
     from floorcast.server.release import release
 
     return f"floorcast {release()} on Python {platform.python_version()}"
 
 
 def show_version() -> None:
-    """Print the versions of floorcast and of its Python."""
+    """Print the versions of floorcast and its Python."""
     print(line())

@@ -1,4 +1,4 @@
-"""``floorcast webhook``: shows, tests, resumes and skips webhooks."""
+"""``floorcast webhook``: shows, tests and resumes webhooks, and skips their events."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "register"]
 
-app = typer.Typer(help="Show, test, resume and skip webhooks.", no_args_is_help=True)
+app = typer.Typer(
+    help="Show, test and resume webhooks, and skip their events.", no_args_is_help=True
+)
 
 SECRET_BYTES = 32
 
@@ -45,10 +47,10 @@ def show(
     data: DataOption = None,
     log: LogOption = None,
 ) -> None:
-    """Print a client's webhooks: state, events delivered, requests failed, and position.
+    """Print a client's webhooks: state, delivered events, failed requests, and position.
 
-    If the server is running, the progress is at most 5 seconds old. /metrics names a webhook by its
-    id.
+    If the server is running, the progress is at most 5 seconds old. In /metrics, webhooks have the
+    ids that this command prints.
     """
     from floorcast.cli.webhook_progress import rows_of
 
@@ -72,10 +74,10 @@ def send_test(
     data: DataOption = None,
     log: LogOption = None,
 ) -> None:
-    """Send a signed example from this machine, and print the receiver's response.
+    """Send a signed example from this machine, and print the status of the response.
 
-    The example is an event of type floorcast.test. For a webhook with a template, it is the
-    template's body for an example event. The webhook's progress does not change.
+    The example is an event of type floorcast.test. If the webhook has a template, the body is the
+    template's output for an example event. The webhook's progress does not change.
     """
     from floorcast.cli.webhook_example import send_example
     from floorcast.cli.webhook_progress import declared
@@ -99,14 +101,14 @@ def resume(
         str | None,
         typer.Option(
             "--from", metavar="TOKEN", show_default=False,
-            help="Start after this token or eventId of a feed, at most 24 hours old.",
+            help="Resume after this feed token or eventId, at most 24 hours old.",
         ),
     ] = None,
     client: ClientOption = None,
     data: DataOption = None,
     log: LogOption = None,
 ) -> None:  # fmt: skip
-    """Start sending again: a suspended webhook from its position, or any webhook from a token."""
+    """Resume a suspended webhook from its position, or any webhook from a token."""
     from floorcast.cli.webhook_progress import edit
 
     if start is not None and not start:
@@ -128,10 +130,10 @@ def skip(
     data: DataOption = None,
     log: LogOption = None,
 ) -> None:
-    """Skip all events up to now and send those that follow."""
+    """Skip all events up to now, and send only later events."""
     from floorcast.cli.webhook_progress import edit
 
     store = {"data": data, "log": log}
     owner, _ = on_client(context, store, client, lambda opened: edit(opened, name, ""))
     audit(context, store, "webhook_skipped", client=owner.id, webhook=name)
-    print(f"webhook {name} of client {owner.name} starts with the events from now on")
+    print(f"webhook {name} of client {owner.name} sends only events from now on")

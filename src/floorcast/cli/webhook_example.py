@@ -1,4 +1,4 @@
-"""The request that ``floorcast webhook test`` sends."""
+"""Sends the example request of ``floorcast webhook test``."""
 
 from __future__ import annotations
 
@@ -56,4 +56,6 @@ def _example(webhook: Webhook) -> tuple[str, bytes]:
                 return webhook.content_type, body
     except TemplateError as error:
         raise SettingError(f"webhook {webhook.name}: template: {error}") from error
-    raise SettingError(f"webhook {webhook.name}: the template leaves every example event out")
+    raise SettingError(
+        f"webhook {webhook.name}: the template produces nothing for any example event"
+    )

@@ -1,4 +1,4 @@
-"""The progress of a client's webhooks: read, resumed and skipped by ``floorcast webhook``."""
+"""Reads and changes the progress of a client's webhooks, for ``floorcast webhook``."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from floorcast.webhooks.progress import (
 
 __all__ = ["declared", "edit", "rows_of"]
 
-TRIES = 5  # if the server writes at the same time
-REACH_SECONDS = 24 * 3_600  # of events that feeds keep
+TRIES = 5  # attempts to write while the server writes at the same time
+REACH_SECONDS = 24 * 3_600  # how far back feeds reach
 
 
 async def rows_of(opened: Opened) -> list[tuple[str, ...]]:
-    """The webhooks of a client as rows of the table that ``webhook list`` prints."""
+    """Return a client's webhooks as rows of the table that ``webhook list`` prints."""
     secret = await token_secret(opened.kv)
     owner = opened.owner
     return [_row(opened.kv, owner.id, one, secret) for one in owner.webhooks]
@@ -63,7 +63,7 @@ def _time(ticks: int) -> str:
 
 
 def declared(owner: Client, name: str) -> Webhook:
-    """The client's webhook of that name. Raises ``typer.BadParameter`` if there is none."""
+    """Return the client's webhook of that name. Raises ``typer.BadParameter`` if there is none."""
     for webhook in owner.webhooks:
         if webhook.name == name:
             return webhook
@@ -76,9 +76,10 @@ def declared(owner: Client, name: str) -> Webhook:
 async def edit(opened: Opened, name: str, token: str | None) -> Progress:
     """Resume a webhook and return its progress.
 
-    ``token`` is the position to resume from: None for the webhook's own, empty for now. Raises
-    ``typer.BadParameter`` if the client declares no such webhook, InvalidParameter if the token is
-    damaged or too old, and Unavailable if the server keeps writing the progress.
+    ``token`` is the position to resume from: None stands for the webhook's own position, and an
+    empty string for now. Raises ``typer.BadParameter`` if the client declares no such webhook,
+    InvalidParameter if the token is damaged or too old, and Unavailable if the server keeps writing
+    the progress.
     """
     kv, owner = opened.kv, opened.owner
     declared(owner, name)
@@ -104,5 +105,5 @@ def _check(client: int, token: str, secret: bytes) -> None:
         raise InvalidParameter("--from: expected a token or an eventId of a feed") from error
     if system_now() - ticks > REACH_SECONDS * TICKS_PER_SECOND:
         raise InvalidParameter(
-            "--from: the token is more than 24 hours old; feeds reach back so far"
+            "--from: the token is more than 24 hours old, and feeds reach back only 24 hours"
         )

@@ -1,8 +1,8 @@
-"""A typed client of the Real-Time Reporting API, floorcast's and any other server's (LiveVox).
+"""A typed client for the Real-Time Reporting API of floorcast or another server, such as LiveVox.
 
-``Client`` and ``AsyncClient`` read, ``Sender`` and ``AsyncSender`` send events to a floorcast;
-docs/client.md shows all four. Refusals of the server are raised as the exceptions of
-``floorcast.model.errors``.
+``Client`` and ``AsyncClient`` read from a server. ``Sender`` and ``AsyncSender`` send events to a
+floorcast server. docs/client.md shows all four. If the server refuses a request, an exception of
+``floorcast.model.errors`` is raised.
 """
 
 from floorcast.client.async_client import AsyncClient, AsyncFeed

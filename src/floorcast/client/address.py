@@ -1,4 +1,4 @@
-"""The address of a server, as a user enters it."""
+"""Checks the address of a server that a user has entered."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ __all__ = ["address"]
 
 
 def address(url: str) -> str:
-    """The address without a trailing slash.
+    """Return the address without a trailing slash.
 
-    Raises SettingError if it is invalid, because waiting could not help.
+    Raises SettingError if the address is invalid, because no retry would help.
     """
     try:
         parts = urlsplit(url)
-        # Otherwise found at each connection, and not as an httpx error.
+        # Otherwise, each connection would fail, and not with an httpx error.
         httpx.URL(url).host.encode("idna")
         known = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
     except (ValueError, httpx.InvalidURL):
         known = False
     if not known or parts.query or parts.fragment or parts.username is not None:
-        shown = "" if "@" in url else f", not {url!r}"  # "@": there may be a password
+        shown = "" if "@" in url else f", not {url!r}"  # with "@", it may hold a password
         raise SettingError(f"the server's address must be like https://HOST:PORT{shown}")
     return url.rstrip("/")

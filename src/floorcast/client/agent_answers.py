@@ -1,4 +1,4 @@
-"""Answers of the agent methods, as tolerant types (see ``floorcast.client.answers``)."""
+"""The agent methods' answers, as tolerant types (see ``floorcast.client.answers``)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = [
 
 
 class AgentAverages(Struct, rename="camel", kw_only=True):
-    """The average time of agents in each state."""
+    """The average time that agents spent in each state."""
 
     average_ready_time: int | None = None
     average_not_ready_time: int | None = None
@@ -37,7 +37,7 @@ class AgentAverages(Struct, rename="camel", kw_only=True):
 
 
 class AgentAveragesAnswer(Answer, kw_only=True):
-    """One row, and the time of the answer."""
+    """One row of averages, and the time of the answer."""
 
     agent_averages: list[AgentAverages] = field(default_factory=list)
     time_stamp: int | None = None
@@ -63,7 +63,7 @@ class _AgentFigures(Struct, rename="camel", kw_only=True):
 
 
 class AgentStatistics(_AgentFigures, kw_only=True):
-    """An agent who is logged in now, with today's figures."""
+    """Today's figures of an agent who is logged in now."""
 
     agent_name: str | None = None
     agent_status: str | None = None
@@ -84,7 +84,7 @@ class ServiceFigures(_AgentFigures, kw_only=True):
 
 
 class AgentServices(Struct, rename="camel", kw_only=True):
-    """An agent who was logged in today, with each service the agent was logged in to."""
+    """An agent who was logged in today, with figures for each of the agent's services."""
 
     services: list[ServiceFigures] = field(default_factory=list)
     agent_name: str | None = None

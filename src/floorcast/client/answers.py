@@ -1,7 +1,7 @@
-"""Answers of the methods, as tolerant types: a member that was not sent is None.
+"""The methods' answers, as tolerant types: a member that the server did not send is None.
 
-Ids, times and figures are numbers, even if they were sent as strings. Durations are in seconds,
-rates in percent, and times in epoch milliseconds unless stated otherwise.
+Ids, times and figures are numbers, even if the server sent them as strings. Durations are in
+seconds, rates in percent, and times in epoch milliseconds unless stated otherwise.
 """
 
 from __future__ import annotations
@@ -36,17 +36,18 @@ __all__ = [
 
 
 class Answer(Struct, rename="camel", kw_only=True):
-    """Common to call data and statistics.
+    """The common part of answers with call data or statistics.
 
-    ``feed_token`` is the position in the feeds at which the answer is exact (floorcast's own, None
-    elsewhere): following a feed from there misses nothing and counts nothing twice.
+    ``feed_token`` is the position in the feeds at which the answer is exact: a reader that follows
+    a feed from there misses nothing and counts nothing twice. Only floorcast sends it; with other
+    servers, it is None.
     """
 
     feed_token: str | None = None
 
 
 class LoggedIn(Struct, rename="camel", kw_only=True):
-    """A session, its client and its user."""
+    """The answer to a login: the session, its client and its user."""
 
     session_id: str
     client_id: int | None = None
@@ -99,14 +100,14 @@ class PostCall(Answer, kw_only=True):
 
 
 class TimezoneCount(Struct, kw_only=True):
-    """The number of a campaign's records in a time zone."""
+    """The number of a campaign's records in one time zone."""
 
     timezone: str | None = None
     count: int | None = None
 
 
 class CampaignStatistics(Struct, rename="camel", kw_only=True):
-    """One campaign. A count or name that is not known yet is None."""
+    """The figures of one campaign. A count or name that is not known yet is None."""
 
     timezone_breakdown: list[TimezoneCount] = []
     campaign_id: int | None = None
@@ -125,7 +126,7 @@ class CampaignAnswer(Answer, kw_only=True):
 
 
 class WaitingCall(Struct, rename="camel", kw_only=True):
-    """A call that has waited since ``time_stamp``, in epoch seconds."""
+    """A call that has been waiting since ``time_stamp`` (in epoch seconds)."""
 
     service_name: str | None = None
     service_id: int | None = None
@@ -138,27 +139,27 @@ class WaitingCall(Struct, rename="camel", kw_only=True):
 
 
 class WaitingCallsAnswer(Answer, kw_only=True):
-    """The calls that wait for an agent, longest first, and the time of the answer."""
+    """The calls that are waiting for an agent, longest wait first, and the time of the answer."""
 
     calls_details: list[WaitingCall] = []
     time_stamp: int | None = None
 
 
 class LiveConnects(Struct, rename="camel", kw_only=True):
-    """The right-party contacts of an interval, and its end."""
+    """The number of right-party contacts in an interval, and the interval's end."""
 
     total: int | None = None
     time_stamp: int | None = None
 
 
 class LiveConnectsAnswer(Answer, kw_only=True):
-    """Intervals of five minutes, oldest first."""
+    """The right-party contacts in five-minute intervals, oldest first."""
 
     live_connects: list[LiveConnects] = []
 
 
 class ServiceInterval(Struct, rename="camel", kw_only=True):
-    """One service in one interval (floorcast's own)."""
+    """The figures of one service in one interval (floorcast only)."""
 
     service_id: int | None = None
     start: int | None = None
@@ -194,7 +195,10 @@ class ServiceInterval(Struct, rename="camel", kw_only=True):
 
 
 class AlertRow(Answer, kw_only=True):
-    """A rule at a service (floorcast's own); without ``service_id``, at the client."""
+    """An alert rule and its status (floorcast only).
+
+    The rule applies to a service or, if ``service_id`` is None, to the client.
+    """
 
     alert_id: str | None = None
     client_id: int | None = None
@@ -217,21 +221,21 @@ class AlertRow(Answer, kw_only=True):
 
 
 class AlertAnswer(Answer, kw_only=True):
-    """The alerts, firing ones first (floorcast's own)."""
+    """The alerts, firing ones first (floorcast only)."""
 
     alerts: list[AlertRow] = []
     time_stamp: int | None = None
 
 
 class IntervalAnswer(Answer, kw_only=True):
-    """The intervals in which anything was counted, by start and then by service (our own)."""
+    """The intervals that have counts, ordered by start and then by service (floorcast only)."""
 
     intervals: list[ServiceInterval] = []
     time_stamp: int | None = None
 
 
 class FigureCall(Struct, rename="camel", kw_only=True):
-    """A call that a figure counts (floorcast's own)."""
+    """A call that a figure counts (floorcast only)."""
 
     transaction_id: int | None = None
     session_id: str | None = None
@@ -250,7 +254,7 @@ class FigureCall(Struct, rename="camel", kw_only=True):
 
 
 class FigureCallsAnswer(Answer, kw_only=True):
-    """A page of the calls, the figure, and the cursor of the next page (floorcast's own)."""
+    """A page of calls, the total of the figure, and the next page's cursor (floorcast only)."""
 
     calls: list[FigureCall] = []
     total: int | None = None
@@ -258,7 +262,7 @@ class FigureCallsAnswer(Answer, kw_only=True):
 
 
 class OutboundCall(Struct, rename="camel", kw_only=True):
-    """An outbound call in progress (floorcast's own)."""
+    """An outbound call in progress (floorcast only)."""
 
     transaction_id: int | None = None
     session_id: str | None = None
@@ -271,7 +275,7 @@ class OutboundCall(Struct, rename="camel", kw_only=True):
 
 
 class ServiceStatistics(Struct, rename="camel", kw_only=True):
-    """One service."""
+    """The figures of one service."""
 
     calls: list[OutboundCall] = []
     service_id: int | None = None
@@ -312,6 +316,6 @@ class ServiceStatistics(Struct, rename="camel", kw_only=True):
 
 
 class ServiceAnswer(Answer, kw_only=True):
-    """The services that had an agent logged in or a call offered today."""
+    """The services that have had a logged-in agent or an offered call today."""
 
     stats: list[ServiceStatistics] = []

@@ -34,10 +34,10 @@ E = TypeVar("E")
 
 
 class AsyncFeed(Followed[E]):
-    """An endless feed, event by event: each event once, through any failure.
+    """An endless feed that yields each event once, despite any failure.
 
-    Use ``async for event in feed``. As a context manager it closes its stream, and saves the token
-    of the last event unless the block ended with an exception.
+    Use ``async for event in feed``. As a context manager, the feed closes its stream at the end of
+    the block, and saves the token of the last event unless the block ended with an exception.
     """
 
     def __init__(self, io: AsyncIo, following: Following[E]) -> None:
@@ -49,7 +49,7 @@ class AsyncFeed(Followed[E]):
     async def aclose(self, *, handled: bool = True) -> None:
         """Close the stream.
 
-        If ``handled``, the current event is finished and its token is saved.
+        If ``handled`` is true, the current event counts as handled and its token is saved.
         """
         await self._io.run(self._following.end(handled=handled), self._perform)
 
@@ -105,7 +105,7 @@ class AsyncFeed(Followed[E]):
 def _answering(
     build: Callable[P, Call[T]],
 ) -> Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]:
-    """The client's method for a call."""
+    """Return the client's method that makes a call and returns the answer."""
 
     async def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
         call = build(*args, **kwargs)
@@ -118,7 +118,7 @@ def _answering(
 def _saying(
     say: Callable[Concatenate[Conversation, P], Steps[T]],
 ) -> Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]:
-    """The client's method for one of the conversation's methods."""
+    """Return the client's method that runs one of the conversation's methods."""
 
     async def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._io.run(say(self._conversation, *args, **kwargs))
@@ -130,7 +130,7 @@ def _saying(
 def _following(
     follow: Callable[Concatenate[Conversation, P], Following[E]],
 ) -> Callable[Concatenate[AsyncClient, P], AsyncFeed[E]]:
-    """The client's method for following a feed."""
+    """Return the client's method that follows a feed."""
 
     def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> AsyncFeed[E]:
         return AsyncFeed(self._io, follow(self._conversation, *args, **kwargs))
@@ -140,11 +140,11 @@ def _following(
 
 
 class AsyncClient(AsyncConnected):
-    """A client of the Real-Time Reporting API, for asyncio; any number of tasks may share it.
+    """A client for the Real-Time Reporting API, for asyncio. Any number of tasks can share it.
 
-    ``url`` is the server's. The client logs in with ``credentials`` when necessary, or uses
-    ``session`` while it is valid. ``transport`` (httpx's) and ``sleep`` are replaceable. An answer
-    larger than ``max_answer_bytes`` (uncompressed) raises UnexpectedAnswer while it is read.
+    ``url`` is the server's address. The client uses ``session`` while it is valid, and logs in with
+    ``credentials`` when necessary. Tests can replace ``transport`` (httpx's) and ``sleep``. Reading
+    an answer of more than ``max_answer_bytes`` (uncompressed) raises UnexpectedAnswer.
     """
 
     def __init__(

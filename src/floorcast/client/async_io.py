@@ -29,9 +29,9 @@ T = TypeVar("T")
 
 
 class AsyncIo:
-    """Runs steps against the server at ``url``.
+    """Executes steps against the server at ``url``.
 
-    ``perform`` runs every step except those of streams.
+    ``perform`` executes every step except those of streams.
     """
 
     def __init__(
@@ -90,7 +90,10 @@ class AsyncIo:
         return Bounded(await self.http.send(asked, stream=True), self._max_answer_bytes)
 
     async def read(self, answer: Bounded) -> Response:
-        """The whole answer, after which the connection is free. Raises UnexpectedAnswer."""
+        """Read and return the whole answer, and release its connection.
+
+        Raises UnexpectedAnswer.
+        """
         try:
             return response_of(answer, await answer.aread())
         finally:
@@ -98,7 +101,7 @@ class AsyncIo:
 
 
 class AsyncConnected:
-    """An owner of connections, which are closed at the end of an ``async with`` block."""
+    """An object with connections, which are closed at the end of an ``async with`` block."""
 
     def __init__(self, io: AsyncIo) -> None:
         self._io = io

@@ -1,4 +1,4 @@
-"""The envelope of a source's event."""
+"""The envelope of an event from a source."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["CloudEvent"]
 class CloudEvent(Struct, frozen=True, kw_only=True):
     """One CloudEvents 1.0 event (section 8 of the contract).
 
-    ``time`` is aware. ``data`` holds only what the source knows, under the contract's names.
-    ``msgspec.json`` encodes the event in the form that the intake reads. The server identifies an
-    event by ``source`` and ``id``, so sending it again changes nothing.
+    ``time`` has a time zone. ``data`` has only the members that the source knows, under the
+    contract's names. ``msgspec.json`` encodes the event in the form that the intake reads. The
+    server identifies an event by ``source`` and ``id``, so sending it again changes nothing.
     """
 
     specversion: Literal["1.0"] = "1.0"

@@ -1,4 +1,4 @@
-"""A client's communication with the server: login, renewal, retries, pace. No I/O."""
+"""A client's communication with the server: logins, new sessions, retries, pacing. No I/O."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class Credentials(Struct, frozen=True, kw_only=True):
-    """Login credentials: the client's name, one of its users, and an API token of the client.
+    """Login credentials: the client's name, one of its users, and one of its API tokens.
 
     ``agent`` is true if the user is one of the floor's agents.
     """
@@ -42,7 +42,7 @@ class Credentials(Struct, frozen=True, kw_only=True):
 
 
 class Conversation:
-    """The client side of a server's API. ``session`` is the current one."""
+    """The client side of a server's API. ``session`` is the current session, if there is one."""
 
     def __init__(
         self, url: str, credentials: Credentials | None, session: str | None, timing: Timing
@@ -57,43 +57,47 @@ class Conversation:
         self._logins = 0
 
     def exchange(self, call: Call[T], patience: float | None = None) -> Steps[T]:
-        """Return the response to a method call. The request is retried until there is one.
+        """Return the response to a method call. The request is retried until there is a response.
 
-        Raises the server's Refusal, Unavailable (or RateLimited) if the server is unavailable for
-        longer than ``patience`` (seconds, by default that of ``timing``), and UnexpectedAnswer.
+        Raises the server's Refusal; Unavailable or RateLimited if the server is unavailable or busy
+        for longer than ``patience`` (in seconds; by default, the patience of ``timing``); and
+        UnexpectedAnswer.
         """
         return (yield from repeated(partial(self._authorized, call, Send), self.timing, patience))
 
     def open(self, request: Request, patience: float) -> Steps[None]:
-        """Open a stream. Raises the errors of ``exchange``."""
+        """Open a stream. Raises the same errors as ``exchange``."""
         call = Call(request, _is_stream)
         yield from repeated(partial(self._authorized, call, Open), self.timing, patience)
 
     def log_in(self) -> Steps[LoggedIn]:
-        """Log in and use the new session from then on. Raises BadCredentials."""
+        """Log in, and use the session from then on. Raises BadCredentials."""
         return (yield from repeated(self.try_login, self.timing))
 
     def try_login(self) -> Steps[LoggedIn]:
-        """Like ``log_in``, but tries only once. Also raises Unavailable."""
+        """Log in like ``log_in``, but try only once. Also raises Unavailable and RateLimited."""
         try:
             answer = yield from self._exchange.once(Call(self._login("/session/login"), _logged_in))
-        except BadSession as refused:  # the meaning of another server's code
+        except BadSession as refused:  # another server's code means wrong credentials here
             raise as_credentials(refused) from None
         self.session = answer.session_id
         self._logins += 1
         return answer
 
     def change_password(self, new_password: str) -> Steps[None]:
-        """Change the user's password. This ends the user's sessions; the next request logs in."""
+        """Change the user's password, which ends the user's sessions.
+
+        The next request logs in with the new password.
+        """
         request = self._login("/session/password", newPassword=new_password)
-        # Not repeated: if the first request had arrived, the second one would be refused.
+        # Not retried: if the first request had arrived, a second one would be refused.
         yield from self._exchange.once(Call(request, _nothing))
-        assert self._credentials is not None  # _login has raised an error if there are none
+        assert self._credentials is not None  # otherwise _login has raised an error
         self._credentials = structs.replace(self._credentials, password=new_password)
         self.session = None
 
     def validate(self) -> Steps[bool]:
-        """Whether the session in use is still valid."""
+        """Return whether the current session is still valid."""
         if self.session is None:
             return False
         request = Request("GET", f"/session/validate/{quote(self.session, safe='')}")
@@ -104,7 +108,7 @@ class Conversation:
         return True
 
     def log_out(self) -> Steps[None]:
-        """End the session in use, if there is one."""
+        """End the current session, if there is one."""
         if self.session is None:
             return
         request = Request("DELETE", f"/session/logout/{quote(self.session, safe='')}")
@@ -117,9 +121,9 @@ class Conversation:
     def _authorized(self, call: Call[T], way: type[Send | Open]) -> Steps[T]:
         """Try once with the current session. If it has ended, log in and try again.
 
-        A node of a cluster may not yet know a session that another node has opened. A login then
-        returns the same session, or one that is refused again, so the client waits instead of
-        logging in after each refusal.
+        A node of a cluster may not yet know a session that another node has opened. Another login
+        would then return the same session, or one that is also refused, so the client waits instead
+        of logging in after each refusal.
         """
         while self.session is None:
             yield Alone(partial(self._log_in_after, self._logins))
@@ -140,7 +144,7 @@ class Conversation:
         return (yield from self._exchange.once(call._replace(request=request), way))
 
     def _log_in_after(self, logins: int) -> Steps[None]:
-        """Log in, unless another caller has logged in since the count of logins was read."""
+        """Log in, unless another caller has logged in since ``logins`` was read."""
         if self._logins == logins:
             yield from self.try_login()
 
@@ -170,4 +174,4 @@ def _nothing(_response: Response) -> None:
 def _is_stream(response: Response) -> None:
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if response.status != HTTPStatus.OK or kind != "text/event-stream":
-        raise Refusal(f"the response has {kind or 'no type'} and is not an event stream")
+        raise Refusal(f"the response is not an event stream (content type: {kind or 'none'})")

@@ -1,6 +1,7 @@
 """Maps unsuccessful answers to exceptions (section 9 of the contract).
 
-Works with any server of the API: if its code is not one of the contract's, the status decides.
+This works with any server that has the API: if the answer's code is not one of the contract's, the
+status determines the exception.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ _BY_STATUS: dict[int, type[Refusal]] = {
     415: UnsupportedMedia,
 }
 LONGEST_WAIT = 3_600  # seconds
-_LONGEST = 300  # characters shown of a body that is not the API's
+_LONGEST = 300  # the most characters that are shown of a body that is not the API's
 
 
 class _Problem(msgspec.Struct):
@@ -60,7 +61,7 @@ class _Problem(msgspec.Struct):
 
 
 def refusal(request: Request, response: Response) -> Refusal | Unavailable:
-    """The exception for an unsuccessful answer, with its ``status`` and ``code``."""
+    """Return the exception for an unsuccessful answer, with its ``status`` and ``code``."""
     problem = _problem(request, response)
     error: Refusal | Unavailable
     if response.status == HTTPStatus.TOO_MANY_REQUESTS:
@@ -75,22 +76,23 @@ def refusal(request: Request, response: Response) -> Refusal | Unavailable:
 
 
 def as_credentials(refused: BadSession) -> BadCredentials:
-    """Map a 401 without a session to BadCredentials, whatever its code."""
+    """Return BadCredentials for a 401, with any code, to a request without a session."""
     error = BadCredentials(refused.message)
     error.status, error.code = refused.status, refused.code
     return error
 
 
 def retry_after(headers: Mapping[str, str]) -> int:
-    """The seconds to wait that a server requests, as seconds or as a date; 0 without a request.
+    """Return the wait in seconds that a server asks for, or 0 if it asks for none.
 
-    At most an hour, because a mistaken server could otherwise silence a feed for years.
+    The server sends seconds or a date. The wait is at most an hour, because a faulty server could
+    otherwise stop a feed for years.
     """
     asked = headers.get("retry-after", "").strip()
     if asked.isascii() and asked.isdigit():
         return min(int(asked[:9]), LONGEST_WAIT)
     try:
-        # by the server's own clock, which may differ from ours
+        # relative to the server's clock, which may differ from ours
         wait = parsedate_to_datetime(asked) - parsedate_to_datetime(headers.get("date", ""))
     except (ValueError, TypeError):
         return 0
@@ -102,8 +104,8 @@ def _problem(request: Request, response: Response) -> _Problem:
         return msgspec.json.decode(response.content, type=_Problem)
     except msgspec.DecodeError:
         said = response.content[:_LONGEST].decode("utf-8", "replace").strip()
-        where = f"{request.method} {request.path} was answered {response.status}"
+        where = f"{request.method} {request.path} was answered with {response.status}"
         elsewhere = response.headers.get("location")
         if elsewhere:
-            where += f", it is at {elsewhere}"
+            where += f" and redirects to {elsewhere}"
         return _Problem(response.status, f"{where}: {said}" if said else where)

@@ -1,8 +1,8 @@
 """The events of the feeds, as tolerant types.
 
-A missing member, or one of the wrong type, is None; unknown members are omitted (``Feed.json`` has
-the complete events). Ids are always numbers. Times are as the server prints them, in milliseconds
-if it sends a number.
+A member that is missing or has the wrong type is None. Unknown members are omitted; ``Feed.json``
+has the complete event. Ids are always numbers. Times are as the server sends them: text, or a
+number of milliseconds.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ E = TypeVar("E", bound=Struct)
 
 
 class AgentEvent(Struct, rename="camel", kw_only=True, frozen=True):
-    """An agent entered a state; ``timestamp`` in ms, ``seq_num`` counts the agent's events."""
+    """An agent's entry into a state.
+
+    ``timestamp`` is in ms, and ``seq_num`` counts the agent's events.
+    """
 
     timestamp: int | None = None
     client_id: int | None = None
@@ -58,7 +61,10 @@ class AgentEvent(Struct, rename="camel", kw_only=True, frozen=True):
 
 
 class Interaction(Struct, rename="camel", kw_only=True, frozen=True):
-    """The members that all interactions have; used itself for types unknown to this release."""
+    """The members that all interactions have.
+
+    An event of a type that this release does not know has only these members.
+    """
 
     event_id: str | None = None
     interaction_type: str | None = None
@@ -83,7 +89,7 @@ class _Voice(Interaction, kw_only=True, frozen=True):
 
 
 class CallStart(_Voice, kw_only=True, frozen=True):
-    """A call began."""
+    """The start of a call."""
 
     operator_phone: str | None = None
     call_direction: str | None = None
@@ -94,7 +100,7 @@ class CallStart(_Voice, kw_only=True, frozen=True):
 
 
 class CallTermination(CallStart, kw_only=True, frozen=True):
-    """A call ended; durations in seconds."""
+    """The end of a call. Durations are in seconds."""
 
     end: str | None = None
     service_level_threshold: int | None = None
@@ -109,7 +115,7 @@ class CallTermination(CallStart, kw_only=True, frozen=True):
 
 
 class CallDisposition(_Voice, kw_only=True, frozen=True):
-    """An agent's term code was set."""
+    """The term code that an agent has set for a call."""
 
     term_code: str | None = None
     agent_action_type: str | None = None
@@ -129,14 +135,14 @@ class _Message(Interaction, kw_only=True, frozen=True):
 
 
 class Email(_Message, kw_only=True, frozen=True):
-    """An outbound email was attempted, delivered and so on."""
+    """An event about an outbound email, such as its attempt or delivery."""
 
     from_email: str | None = None
     to_email: str | None = None
 
 
 class Sms(_Message, kw_only=True, frozen=True):
-    """An outbound SMS was attempted, delivered and so on."""
+    """An event about an outbound SMS, such as its attempt or delivery."""
 
     phone_number: str | None = None
     sms_code: str | None = None
@@ -151,12 +157,12 @@ _MESSAGES: dict[str, type[Interaction]] = {"EMAIL": Email, "SMS": Sms}
 
 
 def read_agent_event(raw: bytes) -> AgentEvent:
-    """An event of the agent feed. Raises UnexpectedAnswer when it is not a JSON object."""
+    """Read an event of the agent feed. Raises UnexpectedAnswer if it is not a JSON object."""
     return _read(_members(raw), AgentEvent)
 
 
 def read_interaction(raw: bytes) -> Interaction:
-    """An event of the interaction feed. Raises UnexpectedAnswer when it is not a JSON object."""
+    """Read an event of the interaction feed. Raises UnexpectedAnswer if it is not a JSON object."""
     members = _members(raw)
     kind = str(members.get("interactionType")).upper()
     if kind == "VOICE":
@@ -165,7 +171,10 @@ def read_interaction(raw: bytes) -> Interaction:
 
 
 def event_id(raw: bytes) -> str:
-    """The event's ``eventId``; empty if it has none. Raises as the readers do."""
+    """Return the event's ``eventId``, or an empty string if it has none.
+
+    Raises UnexpectedAnswer if the event is not a JSON object.
+    """
     found = _members(raw).get("eventId")
     return found if isinstance(found, str) else ""
 
@@ -190,7 +199,7 @@ def _read(members: dict[str, Any], kind: type[E]) -> E:
 
 
 def _fitted(value: object, kind: Any) -> object:  # noqa: ANN401 — a type as msgspec names it
-    """The value, or the value parsed from its text, if it has the expected type; otherwise None."""
+    """Return the value, or a value parsed from its text, with the expected type; otherwise None."""
     if isinstance(value, dict | list):
         return None
     for attempt in (value, str(value)):

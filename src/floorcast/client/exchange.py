@@ -1,4 +1,4 @@
-"""One request and its answer: paced by the server's rate limit, refusals as exceptions. No I/O."""
+"""Makes one request, paced by the server's rate limit, and raises refusals. No I/O."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class Exchange:
-    """Sends requests to the server at ``url``, one attempt each."""
+    """Sends requests to the server at ``url``, without retries."""
 
     def __init__(self, url: str, pace: Pace) -> None:
         self.url = url
@@ -27,7 +27,7 @@ class Exchange:
     def once(self, call: Call[T], way: type[Send | Open] = Send) -> Steps[T]:
         """Return the response to a call.
 
-        Raises the server's refusal, or Unavailable if there is none.
+        Raises the server's refusal, or Unavailable if there is no response.
         """
         request = call.request
         slower = self._pace.delay()
@@ -45,10 +45,10 @@ class Exchange:
 
 
 def fit_for_a_header(text: str, what: str) -> str:
-    """The text. Raises SettingError if it cannot be sent in a header.
+    """Return the text. Raises SettingError if it cannot be sent in a header.
 
-    Sending it would look like a connection that fails permanently.
+    Without this check, every request would fail as if the connection were broken.
     """
     if not re.fullmatch(r"[\x21-\x7e]+", text):
-        raise SettingError(f"the {what} is empty, or has characters that no {what} has")
+        raise SettingError(f"the {what} is empty or contains invalid characters")
     return text

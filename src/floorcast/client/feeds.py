@@ -1,4 +1,4 @@
-"""The feeds that can be followed, with their pages and streams."""
+"""The feeds that a client can follow, with their pages and streams."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ def agent_events(
     store: TokenStore | None = None,
     stream: bool = True,
 ) -> Following[AgentEvent]:
-    """Follow agents' state changes from a token, the store's token, or now.
+    """Follow agents' state changes from a token, from the store's token, or from now on.
 
-    Uses the stream if the server has one (the reference has none for agents), or else long polls.
+    Uses a stream if the server has one, and long polls otherwise. The reference API has no stream
+    for agents.
     """
     source = Source(methods.agent_page, read_agent_event, methods.agent_stream if stream else None)
     return Following(conversation, source, token, store)
@@ -36,7 +37,7 @@ def interaction_events(
     store: TokenStore | None = None,
     stream: bool = True,
 ) -> Following[Interaction]:
-    """Follow calls, emails and SMS from a token, the store's token, or now."""
+    """Follow calls, emails and SMS from a token, from the store's token, or from now on."""
     source = Source(
         partial(methods.interaction_page, filter=filter),
         read_interaction,
@@ -53,6 +54,6 @@ def call_events(
     filter: Filter = EVERYTHING,
     store: TokenStore | None = None,
 ) -> Following[Interaction]:
-    """Follow calls only, by long poll. Deprecated: use ``interaction_events``."""
+    """Follow only calls, by long polls. Deprecated: use ``interaction_events``."""
     source = Source(partial(methods.call_page, filter=filter), read_interaction)
     return Following(conversation, source, token, store)

@@ -1,4 +1,4 @@
-"""The filter of a request: kinds are joined by AND in a feed and by OR in statistics."""
+"""The filter of a request. Kinds are combined with AND in a feed and with OR in statistics."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["EVERYTHING", "Filter"]
 class Filter(Struct, frozen=True, kw_only=True, rename="camel"):
     """Selects events and figures by ids and, in the interaction feed, by type (VOICE, SMS, EMAIL).
 
-    Empty kinds do not restrict anything. Not every method accepts every kind: ``campaign`` is only
+    Empty kinds do not restrict anything. Not every method accepts every kind. ``campaign`` is only
     for campaign statistics, which accept one kind at a time. The server rejects other combinations.
     """
 
@@ -22,7 +22,7 @@ class Filter(Struct, frozen=True, kw_only=True, rename="camel"):
     interaction_type: Sequence[str] = ()
 
     def members(self) -> dict[str, object]:
-        """A dictionary with the ``filter`` of a request's body, or an empty one for no filter."""
+        """Return a dictionary with the request body's ``filter``, which is empty for no filter."""
         kinds = {
             "service": [{"id": number} for number in self.service],
             "callCenter": [{"id": number} for number in self.call_center],

@@ -1,8 +1,8 @@
-"""Follows a feed so that each event comes once, through any failure. No I/O.
+"""Follows a feed so that each event is delivered once, despite any failure. No I/O.
 
-Pages and streams alternate: one page by long poll, then the stream until it ends. The page
-brings everything that was missed in bulk, and a fresh token, so a stream never starts at a token
-that is a day old. Without streams, pages alone are enough.
+Pages and streams alternate: one page by long poll, then the stream until it ends. The page has all
+missed events and a fresh token, so a stream never starts at a token that is a day old. If the
+server has no streams, pages are enough.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ __all__ = ["Followed", "Following", "Source", "TokenStore"]
 
 E = TypeVar("E")
 
-SAVED_EVERY = 1.0  # seconds after which a token is also saved within a page
-MOST_SILENT = 3  # consecutive streams without even a keep-alive: something on the way buffers them
+SAVED_EVERY = 1.0  # seconds after which a token is saved even in the middle of a page
+MOST_SILENT = 3  # consecutive streams without even a keep-alive, probably buffered by a proxy
 
 
 class TokenStore(Protocol):
     """Stores a token between runs."""
 
     def load(self) -> str | None:
-        """The last saved token, or None."""
+        """Return the last saved token, or None."""
         ...
 
     def save(self, token: str) -> None:
-        """Durably replace the saved token."""
+        """Replace the saved token durably."""
         ...
 
 
 class Source(NamedTuple, Generic[E]):
-    """A feed to follow: its pages, its stream if it has one, and the reader of its events.
+    """A feed to follow: its pages, its stream if it has one, and the reader for its events.
 
-    ``ids_are_tokens``: an event's ``eventId`` is a token.
+    ``ids_are_tokens`` is true if an event's ``eventId`` is a token.
     """
 
     page: Callable[[str], Call[Page]]
@@ -54,9 +54,10 @@ class Source(NamedTuple, Generic[E]):
 
 
 class _Spot(NamedTuple):
-    """An event and its position: ``token`` is after it or, if ``within``, before its page.
+    """An event and its position. ``token`` is after the event or, if ``within``, before its page.
 
-    Without an event (``json`` is empty), it is a position after which no event is ready.
+    If ``json`` is empty, there is no event, and ``token`` is a position after which no event is
+    ready.
     """
 
     json: bytes
@@ -64,16 +65,16 @@ class _Spot(NamedTuple):
     within: bool = False
 
     def resume(self) -> str:
-        """The token after the event.
+        """Return the token after the event.
 
-        The server gives none within a page, so it combines the page's token and the event's id, by
-        which ``_behind`` finds the event in the page again.
+        The server gives no token within a page. For such an event, the result combines the token
+        before the page with the event's id, by which ``_behind`` finds the event in the page again.
         """
         return f"{self.token}+{event_id(self.json)}" if self.within else self.token
 
 
 class Following(Generic[E]):
-    """One reader of a feed, without its I/O. ``token`` and ``json`` are as in ``Followed``."""
+    """One reader of a feed, without I/O. ``token`` and ``json`` are as in ``Followed``."""
 
     def __init__(
         self,
@@ -97,7 +98,7 @@ class Following(Generic[E]):
 
     @property
     def token(self) -> str | None:
-        """The token to resume from."""
+        """The token after the current event, to resume from."""
         return self._hand.resume() or None
 
     @property
@@ -106,9 +107,9 @@ class Following(Generic[E]):
         return self._hand.json
 
     def next(self) -> Steps[E]:
-        """Wait for the next event. The current one counts as handled.
+        """Wait for the next event and return it. The current event then counts as handled.
 
-        Raises the server's refusal of the feed, and UnexpectedAnswer.
+        Raises a Refusal if the server refuses the feed, and UnexpectedAnswer.
         """
         if not self._begun:
             yield from self._begin()
@@ -124,7 +125,7 @@ class Following(Generic[E]):
         return self._source.read(self._hand.json)
 
     def end(self, *, handled: bool) -> Steps[None]:
-        """Stop. If ``handled``, the current event is also finished."""
+        """Stop following. If ``handled`` is true, the current event counts as handled."""
         if handled:
             self._handled = self._hand
         yield from self._save()
@@ -165,8 +166,8 @@ class Following(Generic[E]):
             yield from self._conversation.open(stream(self._place), inf)
             self._listening = True
         except Refusal:
-            # The last page was not refused, so the server has no streams. (If the session has
-            # ended, the next page will fail.)
+            # The last page was not refused, so the server has no streams. If the session has
+            # ended instead, the next page will fail.
             self._stream = None
             yield Shut()
 
@@ -180,7 +181,7 @@ class Following(Generic[E]):
                 self._stream = None
         except Broken:
             pass  # the next page continues after the received events
-        except UnexpectedAnswer:  # it has no end
+        except UnexpectedAnswer:  # an event that is too large
             self._listening = False
             yield Shut()
             raise
@@ -200,7 +201,7 @@ class Following(Generic[E]):
         return event_id(line) if self._source.ids_are_tokens else ""
 
     def _save(self) -> Steps[None]:
-        """Save the position after the last handled event, unless it is saved already."""
+        """Save the position after the last handled event, unless it is already saved."""
         token = self._handled.resume() if self._store is not None else ""
         if self._store is not None and token not in {"", self._saved}:
             yield Work(partial(self._store.save, token))
@@ -208,26 +209,26 @@ class Following(Generic[E]):
 
 
 class Followed(Generic[E]):
-    """A feed as its reader sees it: the common part of ``Feed`` and ``AsyncFeed``."""
+    """The properties that ``Feed`` and ``AsyncFeed`` have in common."""
 
     def __init__(self, following: Following[E]) -> None:
         self._following = following
 
     @property
     def token(self) -> str | None:
-        """The token after the current event; None until the server has given one."""
+        """The token after the current event, or None until the server has sent a token."""
         return self._following.token
 
     @property
     def json(self) -> bytes:
-        """The current event as the server sent it, including members without a type here."""
+        """The current event as the server sent it, including members that the types omit."""
         return self._following.json
 
 
 def _behind(spots: list[_Spot], known: str) -> list[_Spot]:
-    """The events after the one with that id, or all of them if it is missing.
+    """Return the events after the event with the id ``known``, or all events if it is missing.
 
-    In that case the server's log is a different one, and events are repeated rather than lost.
+    If it is missing, the server has a different log; events are then repeated rather than lost.
     """
     if known:
         for index, spot in enumerate(spots):

@@ -1,4 +1,4 @@
-"""The name, docstring and signature of client methods that are made from functions."""
+"""Gives client methods that are made from functions their names, docstrings and signatures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["look_like"]
 
 
 def look_like(method: Callable[..., object], function: Callable[..., object]) -> None:
-    """Give a method the name, the docstring and the parameters of a function, after ``self``."""
+    """Give a method the name and docstring of a function, and its parameters after ``self``."""
     update_wrapper(method, function)
     signature = inspect.signature(function)
     parameters = list(signature.parameters.values())
@@ -19,5 +19,5 @@ def look_like(method: Callable[..., object], function: Callable[..., object]) ->
     itself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
     vars(method)["__signature__"] = signature.replace(
         parameters=[itself, *parameters],
-        return_annotation=inspect.Signature.empty,  # of the function, not of the method
+        return_annotation=inspect.Signature.empty,  # the function's differs from the method's
     )

@@ -1,4 +1,4 @@
-"""Every method of the contract: its request and the type of its answer. No I/O."""
+"""Builds the requests of the contract's methods, and reads their answers. No I/O."""
 
 from __future__ import annotations
 
@@ -59,24 +59,24 @@ __all__ = [
 ]
 
 At = datetime | int | str | None
-"""The time of a request about the past: an aware datetime, ms, or a token. None: now."""
+"""The past time that a request asks about: an aware datetime, ms, or a token. None means now."""
 
 Bound = date | datetime | int | str
-"""The start or end of a report: a day, an aware datetime, ms, or either as ISO 8601."""
+"""The start or end of a report: a day, an aware datetime, ms, or ISO 8601 text."""
 
 T = TypeVar("T")
 A = TypeVar("A", bound=Answer)
 
 MAX_PAGE_EVENTS = 1000  # events per page, the API's maximum
-_STREAM = "text/event-stream, application/json"  # a refusal is JSON
+_STREAM = "text/event-stream, application/json"  # refusals are JSON
 
 
 class Call(NamedTuple, Generic[T]):
-    """A request, and how its answer is read.
+    """A request, and the function that reads its answer.
 
-    ``read`` raises Broken for a body that is not JSON (such as a proxy's page, which is temporary),
-    and UnexpectedAnswer for JSON that is not the API's. Statuses from 300 on are refusals, and
-    never reach ``read``, except those in ``reads``.
+    ``read`` raises Broken for a body that is not JSON, such as a proxy's temporary error page, and
+    UnexpectedAnswer for JSON that is not the API's. Statuses from 300 on are refusals and are not
+    passed to ``read``, except those in ``reads``.
     """
 
     request: Request
@@ -93,12 +93,12 @@ class Page(Struct, rename="camel", kw_only=True):
     call_event: list[Raw] = []
 
     def lines(self) -> list[bytes]:
-        """The events, under any of their names."""
+        """Return the events, whatever the name of the list."""
         return [bytes(one) for one in self.events or self.agent_event or self.call_event]
 
 
 def decoded(response: Response, kind: type[T]) -> T:
-    """The body of an answer. Raises Broken and UnexpectedAnswer."""
+    """Decode the body of an answer. Raises Broken and UnexpectedAnswer."""
     try:
         return msgspec.json.decode(response.content, type=kind, strict=False)
     except msgspec.ValidationError as error:
@@ -108,29 +108,32 @@ def decoded(response: Response, kind: type[T]) -> T:
 
 
 def post(path: str, **members: object) -> Request:
-    """A request with a JSON body."""
+    """Return a POST request with a JSON body."""
     return Request("POST", path, content=msgspec.json.encode(members))
 
 
 def agent_page(token: str) -> Call[Page]:
-    """A page of the agent event feed, with unparsed events."""
+    """Get a page of the agent event feed, with unparsed events."""
     return Call(post("/realtime/agentEvent/feed", token=token), _page)
 
 
 def interaction_page(
     token: str, filter: Filter = EVERYTHING, count: int = MAX_PAGE_EVENTS
 ) -> Call[Page]:
-    """A page of the interaction event feed, with unparsed events."""
+    """Get a page of the interaction event feed, with unparsed events."""
     return Call(_counted("/realtime/event/feed", token, filter, count), _page)
 
 
 def call_page(token: str, filter: Filter = EVERYTHING, count: int = MAX_PAGE_EVENTS) -> Call[Page]:
-    """A page of the deprecated call event feed, with unparsed events."""
+    """Get a page of the deprecated call event feed, with unparsed events."""
     return Call(_counted("/realtime/callEvent/feed", token, filter, count), _page)
 
 
 def agent_stream(token: str) -> Request:
-    """The agent stream (floorcast's own), by GET, because only then events have an ``id:``."""
+    """Return the request for the agent stream (floorcast only).
+
+    It is a GET request, because only then do events have an ``id:``.
+    """
     request = Request("GET", "/realtime/agentEvent/feed/sse", {"token": token})
     return request.with_headers(accept=_STREAM)
 
@@ -138,13 +141,19 @@ def agent_stream(token: str) -> Request:
 def interaction_stream(
     token: str, filter: Filter = EVERYTHING, count: int = MAX_PAGE_EVENTS
 ) -> Request:
-    """The stream of the reference. An event's ``eventId`` is the token after it."""
+    """Return the request for the reference API's stream.
+
+    An event's ``eventId`` is the token after the event.
+    """
     request = _counted("/realtime/event/feed/sse", token, filter, count)
     return request.with_headers(accept=_STREAM)
 
 
 def agent_event_feed(token: str = "") -> Call[AgentEventPage]:
-    """One page of agent events after a token; waits up to 10 s. No token: one for now."""
+    """Get one page of agent events after a token. The server waits up to 10 s for an event.
+
+    Without a token, the answer has only a token for the current position.
+    """
     page = agent_page(token)
 
     def read(response: Response) -> AgentEventPage:
@@ -158,40 +167,43 @@ def agent_event_feed(token: str = "") -> Call[AgentEventPage]:
 def interaction_event_feed(
     token: str = "", filter: Filter = EVERYTHING, count: int = MAX_PAGE_EVENTS
 ) -> Call[InteractionPage]:
-    """One page of interaction events after a token; waits up to 10 s. No token: one for now."""
+    """Get one page of interaction events after a token. The server waits up to 10 s for an event.
+
+    Without a token, the answer has only a token for the current position.
+    """
     return _interactions(interaction_page(token, filter, count))
 
 
 def call_event_feed(
     token: str = "", filter: Filter = EVERYTHING, count: int = MAX_PAGE_EVENTS
 ) -> Call[InteractionPage]:
-    """One page of the deprecated call event feed."""
+    """Get one page of the deprecated call event feed."""
     return _interactions(call_page(token, filter, count))
 
 
 def in_call(session: str, transaction: int, client: int | None = None) -> Call[answers.InCall]:
-    """A call while it is in progress. Raises NotFound once it has ended."""
+    """Get a call that is in progress. Raises NotFound once it has ended."""
     return _answer(_call_data("inCall", session, transaction, client), answers.InCall)
 
 
 def post_call(session: str, transaction: int, client: int | None = None) -> Call[answers.PostCall]:
-    """A call once it has ended. Raises NotFound while it is in progress."""
+    """Get a call that has ended. Raises NotFound while it is in progress."""
     return _answer(_call_data("postCall", session, transaction, client), answers.PostCall)
 
 
 def campaign_statistics(filter: Filter = EVERYTHING, at: At = None) -> Call[answers.CampaignAnswer]:
-    """Records loaded, completed and remaining in each of today's campaigns."""
+    """Get the loaded, completed and remaining records of each of today's campaigns."""
     return _answer(_filtered("/realtime/campaign/stats", filter, at), answers.CampaignAnswer)
 
 
 def agent_averages(filter: Filter = EVERYTHING, at: At = None) -> Call[AgentAveragesAnswer]:
-    """Today's average time that agents spend in each state."""
+    """Get the average time that agents have spent in each state today."""
     request = _filtered("/realtime/service/agents/averages", filter, at)
     return _answer(request, AgentAveragesAnswer)
 
 
 def agent_statistics(filter: Filter = EVERYTHING, at: At = None) -> Call[AgentStatisticsAnswer]:
-    """Today's figures of the agents who are logged in now."""
+    """Get today's figures of the agents who are logged in now."""
     request = _filtered("/realtime/service/agent/stats", filter, at)
     return _answer(request, AgentStatisticsAnswer)
 
@@ -199,7 +211,7 @@ def agent_statistics(filter: Filter = EVERYTHING, at: At = None) -> Call[AgentSt
 def agent_statistics_ex(
     filter: Filter = EVERYTHING, at: At = None
 ) -> Call[AgentStatisticsExAnswer]:
-    """Today's figures of all agents who were logged in today, per service."""
+    """Get today's figures, per service, of all agents who were logged in today."""
     request = _filtered("/realtime/service/agent/stats/ex", filter, at)
     return _answer(request, AgentStatisticsExAnswer)
 
@@ -209,35 +221,38 @@ def agent_status(
     state_changed_after: datetime | int | None = None,
     at: At = None,
 ) -> Call[AgentStatusAnswer]:
-    """The state of each agent, or only states that began after a time (ms, or aware)."""
+    """Get the state of each agent, or only states that began after a time.
+
+    ``state_changed_after`` is in ms, or an aware datetime.
+    """
     request = _filtered("/realtime/service/agents/status", filter, at, state_changed_after)
     return _answer(request, AgentStatusAnswer)
 
 
 def waiting_calls(filter: Filter = EVERYTHING, at: At = None) -> Call[answers.WaitingCallsAnswer]:
-    """Calls waiting for an agent now, longest first."""
+    """Get the calls that are waiting for an agent, longest wait first."""
     request = _filtered("/realtime/service/calls/status", filter, at)
     return _answer(request, answers.WaitingCallsAnswer)
 
 
 def live_connects(filter: Filter = EVERYTHING, at: At = None) -> Call[answers.LiveConnectsAnswer]:
-    """Right-party contacts of the last half hour, in intervals of five minutes."""
+    """Get the right-party contacts of the last half hour, in five-minute intervals."""
     request = _filtered("/realtime/service/liveConnects", filter, at)
     return _answer(request, answers.LiveConnectsAnswer)
 
 
 def service_statistics(filter: Filter = EVERYTHING, at: At = None) -> Call[answers.ServiceAnswer]:
-    """Calls, agents and campaigns of each service, today and now."""
+    """Get each service's figures on calls, agents and campaigns, for today and for now."""
     return _answer(_filtered("/realtime/service/stats", filter, at), answers.ServiceAnswer)
 
 
 def service_intervals(
     filter: Filter = EVERYTHING, interval: int = 900, last: int | None = None, at: At = None
 ) -> Call[answers.IntervalAnswer]:
-    """Calls and agents' time of each service by interval (floorcast's own).
+    """Get each service's calls and agents' times by interval (floorcast only).
 
-    ``interval`` is 300, 900, 1800 or 3600 seconds. Today's intervals, or those that began within
-    the ``last`` seconds.
+    ``interval`` is 300, 900, 1800 or 3600 seconds. The answer has today's intervals or, with
+    ``last``, those that began within the last ``last`` seconds.
     """
     members = {**filter.members(), **_moments(at=at), "interval": interval}
     if last is not None:
@@ -248,9 +263,10 @@ def service_intervals(
 def service_report(
     begin: Bound, to: Bound, filter: Filter = EVERYTHING, interval: int | str = "day"
 ) -> Call[ServiceReport]:
-    """Services by interval (900, 1800 or 3600 seconds) or day, from the archive and the log.
+    """Get a report on services by interval or day, from the archive and the log.
 
-    ``begin`` and ``to`` are times, or dates of which both are included; at most 31 days.
+    ``interval`` is 900, 1800 or 3600 seconds, or "day". ``begin`` and ``to`` are times or dates;
+    the report includes both dates. It covers at most 31 days.
     """
     members = {**filter.members(), **_span(begin, to), "interval": interval}
     return _answer(post("/reporting/service/stats", **members), ServiceReport)
@@ -259,7 +275,7 @@ def service_report(
 def agent_report(
     begin: Bound, to: Bound, filter: Filter = EVERYTHING, interval: int | str = "day"
 ) -> Call[AgentReport]:
-    """Agents by interval or day; see ``service_report``."""
+    """Get a report on agents by interval or day. The parameters are as in ``service_report``."""
     members = {**filter.members(), **_span(begin, to), "interval": interval}
     return _answer(post("/reporting/agent/stats", **members), AgentReport)
 
@@ -273,10 +289,10 @@ def call_report(
     agent: str | None = None,
     outcome: str | None = None,
 ) -> Call[CallReport]:
-    """A page of the calls that ended in a span; see ``service_report``.
+    """Get a page of the calls that ended between ``begin`` and ``to`` (see ``service_report``).
 
-    ``agent`` is a login id, ``outcome`` handled, abandoned, movedOn, open or none. ``cursor`` is
-    that of the previous page.
+    ``agent`` is a login id, and ``outcome`` is handled, abandoned, movedOn, open or none.
+    ``cursor`` is the cursor from the previous page.
     """
     given = {"agentLoginId": agent, "outcome": outcome, "cursor": cursor}
     chosen = {name: value for name, value in given.items() if value is not None}
@@ -300,11 +316,11 @@ def service_calls(
     client: int | None = None,
     at: At = None,
 ) -> Call[answers.FigureCallsAnswer]:
-    """A page of the calls that a figure of a service counts (floorcast's own).
+    """Get a page of the calls that one of a service's figures counts (floorcast only).
 
-    ``figure`` is a member of service statistics such as ``totalHandled``, or ``movedOn``.
-    ``interval`` is the start and the end of an interval, in ms; without it, today. ``cursor`` is
-    that of the previous page. With ``at``, every page shows the floor at the same time.
+    ``figure`` is ``movedOn`` or a member of service statistics, such as ``totalHandled``.
+    ``interval`` is the start and end of an interval, in ms; without it, the figure is today's.
+    ``cursor`` is the cursor from the previous page. With ``at``, all pages are as of the same time.
     """
     members: dict[str, object] = {"filter": {"service": [{"id": service}]}, "figure": figure}
     if interval is not None:
@@ -318,13 +334,13 @@ def service_calls(
 
 
 def alerts(at: At = None) -> Call[answers.AlertAnswer]:
-    """The alerts, firing ones first (floorcast's own)."""
+    """Get the alerts, firing ones first (floorcast only)."""
     query = {name: str(moment) for name, moment in _moments(at=at).items()}
     return _answer(Request("GET", "/realtime/alerts", query), answers.AlertAnswer)
 
 
 def acknowledge_alert(alert_id: str) -> Call[answers.AlertRow]:
-    """Acknowledge a firing alert (floorcast's own). Raises InvalidParameter for any other."""
+    """Acknowledge a firing alert (floorcast only). Raises InvalidParameter for any other alert."""
     path = f"/realtime/alerts/{quote(alert_id, safe='')}/acknowledge"
     return _answer(post(path), answers.AlertRow)
 
@@ -359,7 +375,7 @@ def _filtered(
 
 
 def _moments(**moments: At) -> dict[str, object]:
-    """The given times, with aware datetimes as ms."""
+    """Return the given times that are not None, with aware datetimes converted to ms."""
     return {
         name: int(one.timestamp() * 1000) if isinstance(one, datetime) else one
         for name, one in moments.items()

@@ -1,4 +1,4 @@
-"""The time of the next request: back-off after failures, and pacing below a rate limit."""
+"""Decides when to send the next request after a failure and within a rate limit."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 __all__ = ["Backoff", "Pace"]
 
 FIRST_RETRY_SECONDS = 0.25  # doubled with each consecutive failure
-MAX_RETRY_SECONDS = 15.0  # unless the server asks for more
-RESERVE = 0.25  # the share of a window's requests that are spread over its rest
+MAX_RETRY_SECONDS = 15.0  # unless the server asks for a longer wait
+RESERVE = 0.25  # the share of a window's requests that is spread over the rest of the window
 
 _LEFT = re.compile(r";\s*r=(\d{1,9})")
 _RESET = re.compile(r";\s*t=(\d{1,9})")
@@ -17,7 +17,7 @@ _QUOTA = re.compile(r";\s*q=(\d{1,9})")
 
 
 class Backoff:
-    """Pauses after consecutive failures: exponential with full jitter, so that clients spread out.
+    """Exponential pauses after consecutive failures, with full jitter so that clients spread out.
 
     ``chance`` returns a number from 0 to 1.
     """
@@ -27,21 +27,24 @@ class Backoff:
         self._failures = 0
 
     def pause(self, asked: float = 0.0) -> float:
-        """The seconds to wait after another failure. Never less than the server ``asked`` for."""
+        """Return the seconds to wait after another failure.
+
+        The back-off is added to the seconds that the server ``asked`` for.
+        """
         bound = min(MAX_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2.0**self._failures)
         self._failures = min(self._failures + 1, 16)
         return asked + self._chance() * bound
 
     def reset(self) -> None:
-        """Record a success: the next pause is short again."""
+        """Record a success, so that the next pause is short again."""
         self._failures = 0
 
 
 class Pace:
-    """A server's rate limit (the IETF's ``RateLimit`` fields), on our own clock.
+    """A server's rate limit (the IETF's ``RateLimit`` fields), measured with the client's clock.
 
-    While plenty of requests are left, they are sent at once. The last quarter of a window's
-    requests is spread over the rest of the window, so that none is refused.
+    Requests are sent without delay until only a quarter of a window's requests is left. These are
+    spread over the rest of the window, so that none is refused.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -50,7 +53,7 @@ class Pace:
         self._until = 0.0
 
     def note(self, headers: Mapping[str, str]) -> None:
-        """Record the rate limit fields of an answer."""
+        """Record an answer's rate limit fields."""
         standing = headers.get("ratelimit", "")
         left, reset = _LEFT.search(standing), _RESET.search(standing)
         if left is None or reset is None:
@@ -61,7 +64,7 @@ class Pace:
         self._until = self._clock() + int(reset[1])
 
     def delay(self) -> float:
-        """The seconds to delay the next request; each call counts as a request."""
+        """Return the seconds to delay the next request. Each call counts as a request."""
         remaining = self._until - self._clock()
         if remaining <= 0 or self._left > self._quota * RESERVE:
             return 0.0

@@ -1,4 +1,4 @@
-"""Answers of the reporting methods, as tolerant types (see ``floorcast.client.answers``)."""
+"""The reporting methods' answers, as tolerant types (see ``floorcast.client.answers``)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = [
 
 
 class MissingHour(Struct, rename="camel", kw_only=True):
-    """An hour that is missing from the report (floorcast's own)."""
+    """An hour that is missing from the report (floorcast only)."""
 
     client_id: int | None = None
     start: int | None = None
@@ -26,7 +26,7 @@ class MissingHour(Struct, rename="camel", kw_only=True):
 
 
 class ServiceReport(Answer, kw_only=True):
-    """Services by interval or day (floorcast's own)."""
+    """A report on services by interval or day (floorcast only)."""
 
     intervals: list[ServiceInterval] = field(default_factory=list)
     missing: list[MissingHour] = field(default_factory=list)
@@ -34,7 +34,7 @@ class ServiceReport(Answer, kw_only=True):
 
 
 class ArchivedCall(Struct, rename="camel", kw_only=True):
-    """A call at one service (floorcast's own)."""
+    """A call at one service (floorcast only)."""
 
     transaction_id: int | None = None
     session_id: str | None = None
@@ -58,7 +58,7 @@ class ArchivedCall(Struct, rename="camel", kw_only=True):
 
 
 class CallReport(Answer, kw_only=True):
-    """A page of calls, and the cursor of the next page (floorcast's own)."""
+    """A page of calls, and the next page's cursor (floorcast only)."""
 
     calls: list[ArchivedCall] = field(default_factory=list)
     cursor: str | None = None
@@ -67,7 +67,7 @@ class CallReport(Answer, kw_only=True):
 
 
 class AgentInterval(Struct, rename="camel", kw_only=True):
-    """An agent in one interval (floorcast's own)."""
+    """An agent's figures in one interval (floorcast only)."""
 
     start: int | None = None
     end: int | None = None
@@ -78,7 +78,7 @@ class AgentInterval(Struct, rename="camel", kw_only=True):
 
 
 class AgentReport(Answer, kw_only=True):
-    """Agents by interval or day (floorcast's own)."""
+    """A report on agents by interval or day (floorcast only)."""
 
     intervals: list[AgentInterval] = field(default_factory=list)
     missing: list[MissingHour] = field(default_factory=list)

@@ -1,6 +1,6 @@
-"""Sending events to a server's intake: batches, repetition, verdicts. No I/O.
+"""Sends events to a server's intake in batches, with retries, and collects verdicts. No I/O.
 
-A batch without a response, or with a temporary refusal, is sent again. The server recognizes events
+A batch that gets no response or a temporary refusal is sent again. The server recognizes events
 that it already has, so nothing is counted twice, even if the connection or the server fails
 repeatedly.
 """
@@ -26,14 +26,14 @@ from floorcast.model.errors import BadSession, TooLarge, UnexpectedAnswer
 
 __all__ = ["MAX_BATCH_EVENTS", "Rejected", "Sending", "Verdicts"]
 
-MAX_BATCH_EVENTS = 1000  # a request may have 10,000; smaller ones get a response sooner
-MAX_BATCH_BYTES = 4 << 20  # a request may hold 16 MiB
+MAX_BATCH_EVENTS = 1000  # the server accepts 10,000; smaller batches get a response sooner
+MAX_BATCH_BYTES = 4 << 20  # the server accepts 16 MiB
 
 _encode = msgspec.json.Encoder().encode
 
 
 class Rejected(Struct, frozen=True):
-    """An event that the server refused: its index among those sent, and the reason."""
+    """An event that the server refused: its index among the sent events, and the reason."""
 
     index: int
     code: int
@@ -44,7 +44,7 @@ class Rejected(Struct, frozen=True):
 class Verdicts(Struct, frozen=True):
     """The results of one ``send``.
 
-    ``accepted`` and ``duplicates`` are counts; both kinds are durable on the server.
+    ``accepted`` and ``duplicates`` are counts. The server has stored both kinds durably.
     """
 
     accepted: int = 0
@@ -52,7 +52,7 @@ class Verdicts(Struct, frozen=True):
     rejected: list[Rejected] = []
 
     def merged(self, later: Verdicts, first_index: int) -> Verdicts:
-        """These verdicts and those of a later batch, whose first event has this index."""
+        """Add the verdicts of a later batch, whose first event has this index."""
         moved = [structs.replace(one, index=one.index + first_index) for one in later.rejected]
         return Verdicts(
             self.accepted + later.accepted,
@@ -74,12 +74,12 @@ class Sending:
         self._exchange = Exchange(self.url, Pace(timing.clock))
 
     def send(self, events: Iterable[CloudEvent]) -> Steps[Verdicts]:
-        """Send events in order, in batches. Returns their verdicts once the server has them all.
+        """Send events in order, in batches, and return the verdicts once the server has stored all.
 
-        Each batch is retried while the server is unavailable or busy. Raises a Refusal that a retry
-        cannot change (a wrong key), Unavailable or RateLimited if a batch gets no response within
-        the patience of ``timing``, and UnexpectedAnswer. After any of these, sending the same
-        events again is safe.
+        A batch is retried while the server is unavailable or busy. Raises Unavailable or
+        RateLimited if that lasts longer than the patience of ``timing``, Refusal if the batch can
+        never be accepted (such as with a wrong key), and UnexpectedAnswer. Sending the same events
+        again is always safe.
         """
         verdicts, index = Verdicts(), 0
         for lines in _batches(events):
@@ -119,7 +119,7 @@ class Sending:
 
 
 def _all_refused(request: Request, response: Response) -> Verdicts:
-    """Return the verdicts of a batch without an accepted event, or raise the refusal."""
+    """Return the verdicts of a batch without an accepted event, or raise the server's refusal."""
 
     class Refused(Struct):
         rejected: list[Rejected]

@@ -1,7 +1,7 @@
-"""The steps that the client's core asks its I/O shell to do, and their outcomes.
+"""The steps that the client's core asks its I/O shell to execute, and their outcomes.
 
-The core is written as generators, which yield steps and are sent their outcomes. The same core
-therefore serves an event loop, a thread, and a test without I/O.
+The core consists of generators that yield steps and receive the outcomes. The same core therefore
+works on an event loop, in a thread, and in a test without I/O.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class Request(NamedTuple):
-    """An HTTP request; ``path`` is without the server's address.
+    """An HTTP request. ``path`` does not include the server's address.
 
     ``content`` is JSON unless the headers say otherwise.
     """
@@ -58,39 +58,48 @@ class Response(NamedTuple):
 
 
 class Send(NamedTuple):
-    """Send a request. The outcome is its Response."""
+    """A step that sends a request. The outcome is the Response."""
 
     request: Request
 
 
 class Pause(NamedTuple):
-    """Wait for this number of seconds."""
+    """A step that waits for this number of seconds."""
 
     seconds: float
 
 
 class Alone(NamedTuple):
-    """Run these steps while no other user of the client runs such steps."""
+    """A step that runs other steps while no other caller of the client runs such a step."""
 
     steps: Callable[[], Generator[Step, Any, None]]
 
 
 class Open(NamedTuple):
-    """Open a stream. The outcome is a Response, whose content is empty if the status is 200."""
+    """A step that opens a stream.
+
+    The outcome is a Response, whose content is empty if the status is 200.
+    """
 
     request: Request
 
 
 class Next(NamedTuple):
-    """The next message of the open stream: a ServerSentEvent, or None at the stream's end."""
+    """A step that reads the next message of the open stream.
+
+    The outcome is a ServerSentEvent, or None at the end of the stream.
+    """
 
 
 class Shut(NamedTuple):
-    """Close the stream, if one is open."""
+    """A step that closes the stream, if one is open."""
 
 
 class Work(NamedTuple):
-    """Call a function that may block, such as a flush. The outcome is its result."""
+    """A step that calls a function that may block, such as a flush.
+
+    The outcome is the function's result.
+    """
 
     what: Callable[[], object]
 
@@ -100,7 +109,7 @@ Steps = Generator[Step, Any, T]
 
 
 class Broken(Exception):
-    """There was no complete response. It is unknown whether the request arrived."""
+    """No complete response arrived. It is unknown whether the server received the request."""
 
 
 class Silent(Broken):

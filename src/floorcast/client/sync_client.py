@@ -34,10 +34,10 @@ E = TypeVar("E")
 
 
 class Feed(Followed[E]):
-    """An endless feed, event by event: each event once, through any failure.
+    """An endless feed that yields each event once, despite any failure.
 
-    Use ``for event in feed``. As a context manager it closes its stream, and saves the token of the
-    last event unless the block ended with an exception.
+    Use ``for event in feed``. As a context manager, the feed closes its stream at the end of the
+    block, and saves the token of the last event unless the block ended with an exception.
     """
 
     def __init__(self, io: SyncIo, following: Following[E]) -> None:
@@ -49,7 +49,7 @@ class Feed(Followed[E]):
     def close(self, *, handled: bool = True) -> None:
         """Close the stream.
 
-        If ``handled``, the current event is finished and its token is saved.
+        If ``handled`` is true, the current event counts as handled and its token is saved.
         """
         self._io.run(self._following.end(handled=handled), self._perform)
 
@@ -105,7 +105,7 @@ class Feed(Followed[E]):
 def _answering(
     build: Callable[P, Call[T]],
 ) -> Callable[Concatenate[Client, P], T]:
-    """The client's method that makes a call."""
+    """Return the client's method that makes a call and returns the answer."""
 
     def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
         call = build(*args, **kwargs)
@@ -118,7 +118,7 @@ def _answering(
 def _saying(
     say: Callable[Concatenate[Conversation, P], Steps[T]],
 ) -> Callable[Concatenate[Client, P], T]:
-    """The client's method that is one of the conversation's."""
+    """Return the client's method that runs one of the conversation's methods."""
 
     def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return self._io.run(say(self._conversation, *args, **kwargs))
@@ -130,7 +130,7 @@ def _saying(
 def _following(
     follow: Callable[Concatenate[Conversation, P], Following[E]],
 ) -> Callable[Concatenate[Client, P], Feed[E]]:
-    """The client's method that follows a feed."""
+    """Return the client's method that follows a feed."""
 
     def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> Feed[E]:
         return Feed(self._io, follow(self._conversation, *args, **kwargs))
@@ -140,11 +140,11 @@ def _following(
 
 
 class Client(Connected):
-    """A client of the Real-Time Reporting API; threads may share it, but not one of its feeds.
+    """A client for the Real-Time Reporting API. Threads can share it, but not one of its feeds.
 
-    ``url`` is the server's. The client logs in with ``credentials`` when necessary, or uses
-    ``session`` while it is valid. ``transport`` (httpx's) and ``sleep`` are replaceable. An answer
-    larger than ``max_answer_bytes`` (uncompressed) raises UnexpectedAnswer while it is read.
+    ``url`` is the server's address. The client uses ``session`` while it is valid, and logs in with
+    ``credentials`` when necessary. Tests can replace ``transport`` (httpx's) and ``sleep``. Reading
+    an answer of more than ``max_answer_bytes`` (uncompressed) raises UnexpectedAnswer.
     """
 
     def __init__(

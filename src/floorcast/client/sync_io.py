@@ -29,7 +29,10 @@ T = TypeVar("T")
 
 
 class SyncIo:
-    """Runs steps against the server at ``url``; ``perform`` does every step but a stream's."""
+    """Executes steps against the server at ``url``.
+
+    ``perform`` executes every step except those of streams.
+    """
 
     def __init__(
         self,
@@ -85,7 +88,10 @@ class SyncIo:
         return Bounded(self.http.send(asked, stream=True), self._max_answer_bytes)
 
     def read(self, answer: Bounded) -> Response:
-        """The whole answer, whose connection is then free. Raises UnexpectedAnswer."""
+        """Read and return the whole answer, and release its connection.
+
+        Raises UnexpectedAnswer.
+        """
         try:
             return response_of(answer, answer.read())
         finally:
@@ -93,7 +99,7 @@ class SyncIo:
 
 
 class Connected:
-    """An owner of connections, which are closed at the end of a ``with`` block."""
+    """An object with connections, which are closed at the end of a ``with`` block."""
 
     def __init__(self, io: SyncIo) -> None:
         self._io = io

@@ -19,9 +19,10 @@ __all__ = ["Sender"]
 class Sender(Connected):
     """Sends events to a server's intake.
 
-    ``url`` is the server's, and ``key`` an ingest key, which determines the client of the events.
-    Threads may share the sender. ``transport`` (httpx's) and ``sleep`` are replaceable. An answer
-    larger than ``max_answer_bytes`` (uncompressed) raises UnexpectedAnswer while it is read.
+    ``url`` is the server's address. ``key`` is an ingest key, which determines the client that the
+    events belong to. Threads can share the sender. Tests can replace ``transport`` (httpx's) and
+    ``sleep``. Reading an answer of more than ``max_answer_bytes`` (uncompressed) raises
+    UnexpectedAnswer.
     """
 
     def __init__(
@@ -38,11 +39,11 @@ class Sender(Connected):
         super().__init__(SyncIo(self._sending.url, transport, sleep, max_answer_bytes))
 
     def send(self, events: Iterable[CloudEvent]) -> Verdicts:
-        """Send events in order, in batches; returns once the server has stored them.
+        """Send events in order, in batches, and return once the server has stored them.
 
-        A batch is repeated while the server is away or busy. Raises Refusal when it will never
-        be taken (a wrong key), Unavailable or RateLimited when the server stayed away for
-        longer than the patience of ``timing``, and UnexpectedAnswer. Sending the same events
+        A batch is retried while the server is unavailable or busy. Raises Unavailable or
+        RateLimited if that lasts longer than the patience of ``timing``, Refusal if the batch can
+        never be accepted (such as with a wrong key), and UnexpectedAnswer. Sending the same events
         again is always safe.
         """
         return self._io.run(self._sending.send(events))

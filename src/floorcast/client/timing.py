@@ -1,4 +1,4 @@
-"""Waiting for an unavailable or busy server, and retries. No I/O."""
+"""Waits for an unavailable or busy server, and retries. No I/O."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ __all__ = ["Back", "SessionNotKnownYet", "Timing", "Waiting", "repeated"]
 T = TypeVar("T")
 
 Waiting = Callable[[float, str], None]
-"""Called before each pause without a response, with its seconds and the reason."""
+"""A function that is called before each pause, with its duration in seconds and the reason."""
 
 
 Back = Callable[[float], None]
-"""Called when a response ends a wait, with the duration in seconds."""
+"""A function that is called when a response ends a wait, with the duration in seconds."""
 
 
 def _ignore(*_: object) -> None:
-    """Ignore it."""
+    """Do nothing."""
 
 
 class Timing(Struct, frozen=True, kw_only=True):
-    """The maximum wait, and the clock.
+    """The maximum wait for a server, the functions that report a wait, and the clock.
 
-    ``patience`` is the total time in seconds that a method waits for an unavailable or busy server
-    (a feed waits forever). ``waiting`` is called before each such pause, and ``back`` once a
-    response ends them. ``clock`` (seconds) and ``chance`` (0 to 1) are replaceable for tests.
+    ``patience`` is the total time in seconds for which a method waits for an unavailable or busy
+    server; a feed waits forever. ``waiting`` is called before each pause, and ``back`` once a
+    response ends the wait. Tests can replace ``clock`` (seconds) and ``chance`` (0 to 1).
     """
 
     patience: float = 60.0
@@ -45,7 +45,7 @@ class Timing(Struct, frozen=True, kw_only=True):
 
 
 class SessionNotKnownYet(Exception):
-    """A node refuses a session that another node of its cluster has just opened."""
+    """A node of a cluster refuses a session that another node has just opened."""
 
     def __init__(self, refused: BadSession) -> None:
         super().__init__(refused.message)
@@ -55,9 +55,10 @@ class SessionNotKnownYet(Exception):
 def repeated(
     once: Callable[[], Steps[T]], timing: Timing, patience: float | None = None
 ) -> Steps[T]:
-    """The result of ``once``, retried while the server is unavailable or busy.
+    """Return the result of ``once``, which is retried while the server is unavailable or busy.
 
-    Raises the error of the last try after ``patience`` (seconds, by default that of ``timing``).
+    Raises the error of the last attempt after ``patience`` (in seconds; by default, the patience of
+    ``timing``).
     """
     backoff, waited = Backoff(timing.chance), 0.0
     longest = timing.patience if patience is None else patience

@@ -1,4 +1,4 @@
-"""A token in a file that stays complete if the process or machine crashes."""
+"""Stores a token in a file that stays intact if the process or machine crashes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from floorcast.model.errors import SettingError
 
 __all__ = ["TokenFile"]
 
-MAX_TOKEN_BYTES = 4096  # bytes; a token has a few dozen
+MAX_TOKEN_BYTES = 4096  # a token has only a few dozen bytes
 
 
 class TokenFile:
@@ -43,7 +43,7 @@ class TokenFile:
     def _replace(self, token: str) -> None:
         beside = self._path.with_name(self._path.name + ".new")
         try:
-            # never written in place, because a crash would leave a partial token
+            # never written in place, because a crash could leave a partial token
             descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(token.encode("ascii") + b"\n")
@@ -55,7 +55,7 @@ class TokenFile:
             raise SettingError(f"{self._path} cannot be written: {error.strerror}") from error
 
     def _flush_folder(self) -> None:
-        """Make the file's new name durable, if the system can."""
+        """Make the file's new name durable, if the system supports it."""
         folder = os.open(self._path.parent, os.O_RDONLY)
         with suppress(OSError):
             os.fsync(folder)

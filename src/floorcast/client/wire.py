@@ -21,10 +21,10 @@ __all__ = [
     "translated",
 ]
 
-MAX_ANSWER_BYTES = 256 << 20  # more than the largest answer of the server, uncompressed
+MAX_ANSWER_BYTES = 256 << 20  # uncompressed; more than the server's largest answer
 
-TIMEOUT = httpx.Timeout(30.0, connect=5.0)  # seconds; the API sends something every 10
-LIMITS = httpx.Limits(max_connections=None)  # each feed that is followed holds one
+TIMEOUT = httpx.Timeout(30.0, connect=5.0)  # seconds; the API sends something every 10 s
+LIMITS = httpx.Limits(max_connections=None)  # each feed that is followed occupies a connection
 STREAM_OPEN = httpx.codes.OK
 EVENT_STREAM = "text/event-stream"
 
@@ -32,7 +32,7 @@ _HEADERS = {"accept": "application/json"}
 
 
 def request_of(http: httpx.Client | httpx.AsyncClient, url: str, request: Request) -> httpx.Request:
-    """A request to the server at ``url``."""
+    """Return httpx's form of a request to the server at ``url``."""
     json = {} if request.content is None else {"content-type": "application/json"}
     headers = {**_HEADERS, **json, **request.headers}
     return http.build_request(
@@ -45,16 +45,16 @@ def request_of(http: httpx.Client | httpx.AsyncClient, url: str, request: Reques
 
 
 def response_of(response: httpx.Response, content: bytes) -> Response:
-    """An answer with this body."""
+    """Return the core's form of an answer, with this body."""
     headers = {name.lower(): value for name, value in response.headers.items()}
     return Response(response.status_code, headers, content)
 
 
 class Bounded(httpx.Response):
-    """An answer that is refused while it is read, once it is larger than ``limit`` bytes.
+    """An answer of at most ``limit`` bytes. Reading more raises UnexpectedAnswer.
 
-    Uncompressed bytes are counted as they arrive. In a stream, those since ``begin_event`` count.
-    Reading raises UnexpectedAnswer.
+    The limit applies to the received bytes and to the uncompressed bytes. In a stream, only bytes
+    since ``begin_event`` count.
     """
 
     def __init__(self, answer: httpx.Response, limit: int) -> None:
@@ -72,39 +72,39 @@ class Bounded(httpx.Response):
         self._received = self._held = 0
 
     def begin_event(self) -> None:
-        """All events of a stream so far were complete."""
+        """Reset the counts of a stream, because all events so far are complete."""
         self._received = self._held = 0
 
     def iter_raw(self, chunk_size: int | None = None) -> Iterator[bytes]:
-        """As in httpx. Raises UnexpectedAnswer."""
+        """Yield bytes as httpx does. Raises UnexpectedAnswer."""
         for chunk in super().iter_raw(chunk_size):
             self._check(self._received, len(chunk))
             self._received += len(chunk)
             yield chunk
 
     async def aiter_raw(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
-        """As httpx. Raises UnexpectedAnswer."""
+        """Yield bytes as httpx does. Raises UnexpectedAnswer."""
         async for chunk in super().aiter_raw(chunk_size):
             self._check(self._received, len(chunk))
             self._received += len(chunk)
             yield chunk
 
     def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
-        """As httpx. Raises UnexpectedAnswer."""
+        """Yield uncompressed bytes as httpx does. Raises UnexpectedAnswer."""
         for chunk in super().iter_bytes(chunk_size):
             self._check(self._held, len(chunk))
             self._held += len(chunk)
             yield chunk
 
     async def aiter_bytes(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
-        """As httpx. Raises UnexpectedAnswer."""
+        """Yield uncompressed bytes as httpx does. Raises UnexpectedAnswer."""
         async for chunk in super().aiter_bytes(chunk_size):
             self._check(self._held, len(chunk))
             self._held += len(chunk)
             yield chunk
 
     def _check(self, before: int, more: int) -> None:
-        # a piece of a stream may have many complete events, which are not counted yet
+        # a chunk of a stream may hold many complete events, so it is not counted yet
         if (before if self.is_stream else before + more) > self._limit:
             what = "an event of the stream" if self.is_stream else "the answer"
             raise UnexpectedAnswer(
@@ -115,7 +115,7 @@ class Bounded(httpx.Response):
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Translates httpx's connection errors into Broken and Silent."""
+    """Translate httpx's connection errors into Broken and Silent."""
     try:
         yield
     except httpx.ReadTimeout:
