@@ -88,7 +88,7 @@ def test_an_id_is_a_number_or_its_digits(an_id: int) -> None:
         ({"services": []}, "filter.services is unknown"),
         ({"Service": [{"id": 1}]}, "filter.Service is unknown"),
         ({"service": {"id": 1}}, "filter.service must be an array, not an object"),
-        ({"service": []}, "filter.service must hold at least one"),
+        ({"service": []}, "filter.service must contain at least one"),
         ({"service": [1]}, "filter.service[0] must be an object, not a number"),
         ({"service": [{"id": 1}, None]}, "filter.service[1] must be an object"),
         ({"service": [{"id": 1, "name": "x"}]}, "filter.service[0].name is unknown"),

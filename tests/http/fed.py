@@ -8,7 +8,7 @@ __all__ = ["agent_event", "call_start", "sms"]
 
 
 def agent_event(event_id: str) -> AgentEvent:
-    """The event of an agent who becomes ready."""
+    """Return the event of an agent who becomes ready."""
     return AgentEvent(
         timestamp=1,
         client_id=1,
@@ -21,7 +21,7 @@ def agent_event(event_id: str) -> AgentEvent:
 
 
 def call_start(event_id: str) -> CallStartEvent:
-    """The event of a call that begins."""
+    """Return the event of a call that begins."""
     return CallStartEvent(
         event_id=event_id,
         call_event_type="CALL_START",
@@ -46,7 +46,7 @@ def call_start(event_id: str) -> CallStartEvent:
 
 
 def sms(event_id: str) -> SmsEvent:
-    """The event of an SMS that was sent."""
+    """Return the event of an SMS that was sent."""
     return SmsEvent(
         event_id=event_id,
         client_id="1",

@@ -89,14 +89,14 @@ TOKENS = {
 
 
 class InstantPasswords(Passwords):
-    """Hashes on the calling thread, because threads do not know virtual time."""
+    """Hashes passwords on the calling thread, because threads ignore virtual time."""
 
     async def _run(self, work: Callable[[], T], queue: Queue) -> T:
         return work()
 
 
 class Entries(MemoryLog):
-    """The log's times of entries, as handlers use them."""
+    """The recording times of log entries, as handlers use them."""
 
     healthy = True
     stalled = ""
@@ -109,29 +109,29 @@ class Entries(MemoryLog):
         self.error: Exception | None = None
 
     def take(self, client: int, ticks: int) -> int:
-        """Add an entry. Returns its number."""
+        """Add an entry and return its number."""
         entries = self.times.setdefault(client, [])
         entries.append(max(ticks, entries[-1] + 1) if entries else ticks)
         return len(entries)
 
     def head(self, client: int) -> Head:
-        """The newest entry."""
+        """Return the newest entry."""
         entries = self.times.get(client, [])
         return Head(len(entries), entries[-1]) if entries else Head(0, 0)
 
     def last_at(self, client: int, ticks: int) -> int:
-        """The last entry at or before a time."""
+        """Return the last entry at or before a time."""
         if self.error is not None:
             raise self.error
         entries = self.times.get(client, [])
         return max(self.forgotten, sum(recorded_at <= ticks for recorded_at in entries))
 
     def lost_until(self, client: int) -> int:
-        """Other nodes may be ahead of this log if the test says so."""
+        """Pretend that other nodes may be ahead of this log, if the test says so."""
         return self.lost
 
     def recorded_at(self, client: int, number: int) -> int | None:
-        """The time of an entry."""
+        """Return the time of an entry."""
         entries = self.times.get(client, [])
         return entries[number - 1] if self.forgotten < number <= len(entries) else None
 
@@ -145,17 +145,17 @@ class FakeFloor(Projection):
         self.calls: dict[tuple[int, str], CallMetadata] = {}
 
     def find_call(self, transaction: int, session: str) -> CallMetadata | None:
-        """A call from ``calls``."""
+        """Return a call from ``calls``."""
         return self.calls.get((transaction, session))
 
     async def until_folded(self, number: int) -> None:
-        """Returns at once for published positions. Otherwise the caller has to check again."""
+        """Return immediately for published positions. Otherwise, the caller has to check again."""
         if number > self.folded:
             await asyncio.get_running_loop().create_future()
 
 
 class House:
-    """All parts together. ``http`` sends requests to the application."""
+    """All parts of the server. ``http`` sends requests to the application."""
 
     kv: MemoryKeyValueStore
 

@@ -118,7 +118,7 @@ def test_an_answer_must_be_admitted() -> None:
     ],
 )
 def test_bad_bodies(headers: dict[str, str], body: bytes, status: int, code: int) -> None:
-    """Each gets its own error, and none is a 500."""
+    """Each body gets its own error, and none gets a 500."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -150,7 +150,7 @@ def test_a_server_that_starts_answers_503() -> None:
 
 
 def test_our_own_fault_is_told_by_an_id_alone() -> None:
-    """The id and the exception are in the log. The response has nothing else."""
+    """The log has the id and the exception. The response has only the id."""
 
     async def broken(_exchange: RequestContext) -> Response:
         """Raises an exception."""
@@ -172,7 +172,10 @@ def test_our_own_fault_is_told_by_an_id_alone() -> None:
 
 
 def test_requests_are_logged_without_secrets() -> None:
-    """The log has the route's path, because the real one may contain a session, and no query."""
+    """The log has the route's path and no query.
+
+    The request's own path may contain a session id.
+    """
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -192,7 +195,7 @@ def test_requests_are_logged_without_secrets() -> None:
 
 
 def test_every_answer_is_compressed_on_demand() -> None:
-    """Small responses and errors are, too."""
+    """Small responses and errors are compressed, too."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -227,13 +230,13 @@ def test_other_protocols_are_not_spoken() -> None:
 
 
 async def answered(_scope: Scope, _receive: Receive, send: Send) -> None:
-    """An application that only returns an empty response."""
+    """Send an empty response."""
     await send({"type": "http.response.start", "status": 204, "headers": []})
     await send({"type": "http.response.body", "body": b""})
 
 
 def test_until_there_is_an_application_only_the_process_is_told_to_live() -> None:
-    """Other requests get 503 with Retry-After, at once or when the start takes long."""
+    """Other requests get 503 with Retry-After, either immediately or if the start takes long."""
 
     async def ask(loop: VirtualLoop) -> list[httpx.Response]:
         opening = StartupApp()
@@ -295,12 +298,12 @@ def test_a_websocket_is_refused() -> None:
 
 
 async def nothing(_exchange: RequestContext) -> Response:
-    """A handler."""
+    """Respond without a body."""
     return Response(204)
 
 
 def _route(method: str, path: str, alias: str | None = None) -> Route:
-    """A row of the table."""
+    """Return a route with only the given properties."""
     return Route(method=method, path=path, handler=nothing, doc="", alias=alias)
 
 
@@ -370,7 +373,7 @@ def test_other_paths_are_not_there(path: str) -> None:
 
 
 def test_other_methods_are_not_allowed() -> None:
-    """The error lists the allowed ones. HEAD is allowed where GET is."""
+    """The error lists the allowed methods. HEAD is allowed wherever GET is."""
     with pytest.raises(MethodNotAllowed) as refusal:
         TABLE.find("GET", "/realtime/service/stats")
     assert refusal.value.allowed == "OPTIONS, POST"
@@ -381,6 +384,6 @@ def test_other_methods_are_not_allowed() -> None:
 
 
 def test_a_row_that_is_there_twice_is_refused() -> None:
-    """Each row must be unique."""
+    """Every row of the table must be unique."""
     with pytest.raises(ValueError, match="twice"):
         Table([_route("GET", "/a"), _route("GET", "/a")])

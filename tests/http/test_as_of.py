@@ -55,14 +55,14 @@ class Answered(NamedTuple):
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A data folder."""
+    """Yield a data folder."""
     with scratch() as one:
         yield one
 
 
 @pytest.fixture
 def house(folder: Path) -> Iterator[House]:
-    """A node that serves requests, a minute before midnight."""
+    """Yield a node that serves requests, a minute before midnight."""
     one = House(folder, Clock((MIDNIGHT - 60) * TICKS_PER_SECOND))
     yield one
     one.end()
@@ -118,7 +118,7 @@ def ask(
 
 @pytest.mark.parametrize("seed", range(3))
 def test_every_method_answers_as_it_did(folder: Path, seed: int) -> None:
-    """This includes late events, site changes, restarts, crashes, quiet hours and a midnight.
+    """The events include late events, site changes, restarts, crashes, quiet hours and a midnight.
 
     A full and a limited user compare all methods, by token and by ms, in any order.
     """
@@ -151,7 +151,7 @@ def test_every_method_answers_as_it_did(folder: Path, seed: int) -> None:
 
 
 def test_now_is_the_live_answer(house: House) -> None:
-    """This holds for every method and every way to write the current time."""
+    """This applies to every method and every way to write the current time."""
     told = Told(house, 7)
     for _ in range(10):
         told.some()
@@ -174,7 +174,10 @@ def test_now_is_the_live_answer(house: House) -> None:
 
 
 def test_a_token_within_an_entry_is_the_floor_after_that_event(house: House) -> None:
-    """An eventId is a token. The response includes the events up to it, and none after it."""
+    """An eventId is a token.
+
+    The response includes the events up to that event, and no later events.
+    """
     session = house.login()
     house.take(ndjson([event("agent.state", 0, agent="SEBY", eventType="LOGON", service="Sales")]))
     before = ask(house, session, STATS).headers[0]
@@ -192,14 +195,14 @@ def test_a_token_within_an_entry_is_the_floor_after_that_event(house: House) -> 
 
 
 def in_progress(answer: Answered) -> int:
-    """The calls in progress at the only service that has any."""
+    """Return the calls in progress at the only service that has any."""
     (row,) = json.loads(answer.content)["stats"]
     count: int = row["cip"]
     return count
 
 
 def test_pages_of_calls_go_on_at_the_same_moment(house: House) -> None:
-    """A past cursor needs the same ``at``."""
+    """A cursor for a past time requires the same ``at``."""
     session = house.login()
     house.take(ndjson([queued(number) for number in range(1, 1_006)]))
     then = ask(house, session, CALLS, {"figure": "totalOffered"})
@@ -217,7 +220,7 @@ def test_pages_of_calls_go_on_at_the_same_moment(house: House) -> None:
 
 
 def queued(number: int) -> dict[str, object]:
-    """A call that begins to wait."""
+    """Return a call that begins to wait."""
     return event("call.queue", number, transactionId=number, sessionId="s", service="Sales")
 
 
@@ -234,14 +237,14 @@ def queued(number: int) -> dict[str, object]:
     ],
 )
 def test_a_moment_that_cannot_be_answered_is_refused(house: House, at: object, why: str) -> None:
-    """The error has the expected format. No other time is used silently."""
+    """The error shows the expected format. The server never uses another time silently."""
     answer = house.ask("POST", STATS, house.login(), json={"at": at})
     assert (answer.status_code, answer.json()["code"]) == (400, 202)
     assert why.replace("\\", "") in answer.json()["message"]
 
 
 def test_an_id_that_was_unknown_then_is_refused(house: House) -> None:
-    """The live server refused it at that time, too."""
+    """At that time, the live server refused the id, too."""
     session = house.login()
     then = house.clock.ticks // 10_000
     house.clock.move(5)
@@ -309,7 +312,7 @@ def test_a_killed_worker_is_a_503(house: House) -> None:
 
 
 def test_a_caller_that_goes_away_leaves_no_process(house: House) -> None:
-    """Its worker is killed, and others get its place."""
+    """The caller's worker is killed, and other requests get its place."""
     session = house.login()
     Told(house, 1).some()
     body = json.dumps({"at": house.clock.ticks // 10_000}).encode()

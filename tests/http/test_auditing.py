@@ -13,7 +13,7 @@ ACCESS = {"LV-Access": TOKENS["ACME"]}
 
 
 def audited(folder: Path, work: Callable[[House], Awaitable[None]]) -> list[Mapping[str, object]]:
-    """The lines written by a test's requests."""
+    """Return the lines written by a test's requests."""
 
     async def watched(house: House) -> None:
         house.server.audit = AuditLog(folder, house.loop.now)
@@ -29,7 +29,10 @@ def audited(folder: Path, work: Callable[[House], Awaitable[None]]) -> list[Mapp
 
 
 def test_logins_and_logouts_say_who_and_from_where(tmp_path: Path) -> None:
-    """They have client, user, address, and the session's hash, which cannot be used as an id."""
+    """The lines have the client, the user, the address, and a hash of the session.
+
+    The hash cannot be used as an id.
+    """
     ids: list[str] = []
 
     async def work(house: House) -> None:
@@ -66,7 +69,7 @@ def test_failing_logins_name_the_user_only_if_there_is_one(tmp_path: Path) -> No
 
 
 def test_slowed_logins_are_gathered(tmp_path: Path) -> None:
-    """Five failures have their own lines. One line has all later ones, with their number."""
+    """Five failures have their own lines. All later failures share one line with their number."""
 
     async def work(house: House) -> None:
         for _ in range(25):
@@ -92,7 +95,7 @@ def test_password_changes_and_their_failures_are_told(tmp_path: Path) -> None:
 
 
 def test_refusals_of_rights_are_told(tmp_path: Path) -> None:
-    """The lines have the path for a role, and the address for an invalid ingest key."""
+    """The line has the path for a denied role, and the address for an invalid ingest key."""
 
     async def work(house: House) -> None:
         session = await house.login("auditor")

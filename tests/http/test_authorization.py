@@ -24,7 +24,7 @@ async def who(context: RequestContext) -> Response:
 
 
 async def whoever(context: RequestContext) -> Response:
-    """A handler that uses a session although its route has none."""
+    """Respond with the session's name, although the route needs no session."""
     return Response.of(context.session.name)
 
 
@@ -37,7 +37,7 @@ ROUTES = (
 
 
 def asking(house: House) -> httpx.AsyncClient:
-    """A caller of the routes above."""
+    """Return an HTTP client for the routes above."""
     transport = httpx.ASGITransport(app=Api(house.server, ROUTES))
     return httpx.AsyncClient(transport=transport, base_url="http://test")
 
@@ -59,7 +59,7 @@ def asking(house: House) -> httpx.AsyncClient:
     ],
 )
 def test_a_cookie_is_a_session_where_the_route_says_so(cookie: str, status: int) -> None:
-    """Other routes ignore it, and the header takes precedence."""
+    """Other routes ignore the cookie, and the header takes precedence."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -89,7 +89,7 @@ def test_a_cookie_of_any_bytes_takes_linear_time() -> None:
 
 
 def test_who_may_not_learns_nothing_of_the_feed() -> None:
-    """Checks run in order: session, role, feed, then Accept."""
+    """The checks run in this order: session, role, feed, Accept."""
 
     async def work(house: House) -> None:
         html = {"accept": "text/html"}
@@ -105,7 +105,7 @@ def test_who_may_not_learns_nothing_of_the_feed() -> None:
 
 
 def test_a_handler_cannot_take_a_session_that_was_not_asked_for() -> None:
-    """It is refused like a missing session."""
+    """The request is refused as if it had no session."""
 
     async def work(house: House) -> None:
         session = await house.login()

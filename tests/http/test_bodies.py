@@ -43,7 +43,7 @@ def received(
     limit: int = 1000,
     held: Callable[[int], None] = lambda _size: None,
 ) -> bytes:
-    """The result of ``read_body`` for a body in these chunks."""
+    """Return the result of ``read_body`` for a body in these chunks."""
     messages = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
     messages.append({"type": "http.request"})
 
@@ -55,7 +55,7 @@ def received(
 
 @given(st.lists(st.binary(max_size=60)), st.booleans(), st.booleans())
 def test_a_body_is_what_was_sent(chunks: list[bytes], packed: bool, twice: bool) -> None:
-    """This holds for any chunks, plain or as gzip, with one member or several."""
+    """This applies to any chunks, plain or gzip, with one or several gzip members."""
     body = b"".join(chunks)
     if not packed:
         assert received(chunks, limit=len(body)) == body
@@ -68,7 +68,7 @@ def test_a_body_is_what_was_sent(chunks: list[bytes], packed: bool, twice: bool)
 
 @pytest.mark.parametrize("size", [1001, 5000])
 def test_a_body_that_is_too_large_is_refused(size: int) -> None:
-    """The declared, the received and the decompressed size are checked."""
+    """The declared size, the received size and the decompressed size are checked."""
     with pytest.raises(TooLarge, match="1,000"):
         received([], {"content-length": str(size)})
     with pytest.raises(TooLarge):
@@ -78,7 +78,7 @@ def test_a_body_that_is_too_large_is_refused(size: int) -> None:
 
 
 def test_what_a_body_takes_is_counted_as_it_comes() -> None:
-    """Received and decompressed bytes are counted. The counter may refuse more."""
+    """Received and inflated bytes are counted. The counter may refuse more bytes."""
     held: list[int] = []
     packed = gzip.compress(b"x" * 900)
     assert received([packed[:5], packed[5:]], {"content-encoding": "gzip"}, held=held.append)
@@ -96,7 +96,7 @@ EMPTY = gzip.compress(b"", mtime=0)  # a time here would create different tests 
 
 @pytest.mark.parametrize("member", [EMPTY, EMPTY + b"\0" * 3], ids=["bare", "padded"])
 def test_empty_gzip_members_cost_what_they_are_and_let_others_run(member: bytes) -> None:
-    """Twice as many take about twice as long, because none is copied again for each one before."""
+    """Twice as many members take about twice as long, because none is copied repeatedly."""
 
     def seconds(count: int) -> float:
         began = time.process_time()
@@ -116,7 +116,7 @@ def test_padding_is_skipped_in_turns() -> None:
 
 
 def turns_while(packed: bytes) -> int:
-    """The number of times that other tasks run during decompression."""
+    """Return the number of times that other tasks run during decompression."""
     turns = 0
 
     async def receive() -> dict[str, Any]:
@@ -173,7 +173,7 @@ def test_inflating_lets_others_run() -> None:
 
 @pytest.mark.parametrize("cut", [0, 1, 9, 10, 15, 25, -9, -8, -1])
 def test_half_a_gzip_is_refused(cut: int) -> None:
-    """This holds for any truncation. An empty body is valid."""
+    """The gzip data may be truncated anywhere. An empty body is valid."""
     packed = gzip.compress(b"some text to be cut off")
     if cut == 0:
         assert received([b""], {"content-encoding": "gzip"}) == b""
@@ -198,7 +198,7 @@ def test_other_encodings_are_refused(encoding: str) -> None:
 
 
 def test_who_goes_away_is_not_read_on() -> None:
-    """There is nobody to respond to."""
+    """Nobody would receive a response."""
 
     async def receive() -> dict[str, Any]:
         return {"type": "http.disconnect"}
@@ -209,7 +209,7 @@ def test_who_goes_away_is_not_read_on() -> None:
 
 @pytest.mark.parametrize("empty", [b"", b" \r\n\t", b"{}", b' { "unknown": [1, {"x": 1e999}] } '])
 def test_nothing_given_is_an_empty_object(empty: bytes) -> None:
-    """So is an object with only unknown members."""
+    """An object with only unknown members counts as empty, too."""
     assert read_json(empty, Shape) == Shape()
 
 
@@ -235,7 +235,7 @@ def test_nothing_given_is_an_empty_object(empty: bytes) -> None:
     ],
 )
 def test_what_is_not_an_object_is_refused(body: bytes, said: str) -> None:
-    """The error says what is wrong."""
+    """The error says what is wrong with the body."""
     with pytest.raises(NotAnObject, match=said):
         read_json(body, Shape)
 
@@ -255,7 +255,7 @@ def test_what_is_not_an_object_is_refused(body: bytes, said: str) -> None:
     ],
 )
 def test_a_member_of_a_wrong_type_is_named(body: bytes, said: str) -> None:
-    """The error has the expected type."""
+    """The error names the expected type."""
     with pytest.raises(InvalidParameter) as refusal:
         read_json(body, Shape)
     assert refusal.value.message.startswith(said)
@@ -272,7 +272,7 @@ def test_a_member_of_a_wrong_type_is_named(body: bytes, said: str) -> None:
     ],
 )
 def test_json_may_be_called_json(media_type: str) -> None:
-    """A missing content type, and curl's default, are accepted, too."""
+    """The server also accepts a missing content type, and curl's default."""
     assert read_json(b'{"text":"x"}', Shape, media_type).text == "x"
 
 
@@ -285,6 +285,6 @@ def test_what_is_called_something_else_is_refused() -> None:
 
 @given(st.binary(max_size=80) | st.text(max_size=60).map(str.encode))
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
-    """Any bytes either decode or are refused."""
+    """Any bytes either decode or cause a refusal."""
     with contextlib.suppress(Refusal):
         assert isinstance(read_json(body, Shape), Shape)

@@ -13,7 +13,7 @@ from floorcast.model.errors import FloorcastError, Refusal
 
 
 def body(answer: Response) -> dict[str, object]:
-    """The data of a response."""
+    """Return the data of a response."""
     assert answer.content is not None
     said: dict[str, object] = json.loads(answer.content.plain)
     return said
@@ -45,7 +45,7 @@ def test_each_refusal_has_its_status(error: FloorcastError, status: int, code: i
 
 
 def test_no_refusal_is_without_a_status() -> None:
-    """A new error class must be added here, too."""
+    """A new error class must be added to the table, too."""
 
     def tree(kind: type[Refusal]) -> list[type[Refusal]]:
         return [kind, *(below for child in kind.__subclasses__() for below in tree(child))]
@@ -57,7 +57,7 @@ def test_no_refusal_is_without_a_status() -> None:
 
 
 def test_headers_say_what_to_do() -> None:
-    """They have the time of a retry, the required credentials, and the allowed methods."""
+    """The headers give the time of a retry, the required credentials, or the allowed methods."""
     assert error_response(errors.Unavailable("m", 3)).headers == (("retry-after", "3"),)
     assert error_response(errors.RateLimited("m", 4)).headers == (("retry-after", "4"),)
     assert error_response(MethodNotAllowed("GET", ["POST"])).headers == (("allow", "POST"),)
@@ -67,7 +67,7 @@ def test_headers_say_what_to_do() -> None:
 
 
 def test_what_nobody_meant_is_ours() -> None:
-    """They get 500 with code 100, as do other exceptions of our own."""
+    """Unexpected exceptions get status 500 with code 100."""
     for error in (ZeroDivisionError("secret"), errors.SettingError("secret")):
         answer = error_response(error)
         assert (answer.status, body(answer)["code"]) == (500, 100)

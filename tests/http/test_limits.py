@@ -24,12 +24,12 @@ class Clock:
     seconds = 0.0
 
     def __call__(self) -> int:
-        """The current time in ticks."""
+        """Return the current time in ticks."""
         return round(self.seconds * TICKS_PER_SECOND)
 
 
 def test_a_session_may_call_so_often_in_a_minute() -> None:
-    """The refusal has the time of the next request. Other sessions are not affected."""
+    """The refusal gives the time of the next request. Other sessions are not affected."""
     clock = Clock()
     limit = RateLimit(3, clock)
     for left in (2, 1, 0):
@@ -48,7 +48,7 @@ def test_a_session_may_call_so_often_in_a_minute() -> None:
 
 
 def test_sessions_that_are_quiet_are_forgotten() -> None:
-    """The memory has the sessions of a minute, not of a day."""
+    """Only the sessions of the last minute take memory."""
     clock = Clock()
     limit = RateLimit(3, clock)
     for number in range(1000):
@@ -58,14 +58,14 @@ def test_sessions_that_are_quiet_are_forgotten() -> None:
 
 
 def test_no_limit_is_none() -> None:
-    """There are no headers, and nothing is stored."""
+    """Without a limit, there are no headers and nothing is stored."""
     limit = RateLimit(0, Clock())
     assert limit.count("a") == limit.standing("a") == ()
     assert len(limit) == 0
 
 
 def test_every_limited_answer_carries_the_fields() -> None:
-    """Successful responses, refusals and the 429 have them."""
+    """Successful responses, refusals and the 429 have the header fields."""
 
     async def work(house: House) -> None:
         session = await house.login("auditor")
@@ -94,7 +94,7 @@ def test_every_limited_answer_carries_the_fields() -> None:
 def test_nobody_has_more_than_it_may_and_everybody_has_that(
     steps: list[tuple[bool, int, str]],
 ) -> None:
-    """Compared with a plain list of readers."""
+    """The limits are compared with a plain list of readers."""
     limits = ReaderLimits(per_session=2, per_client=3)
     there: list[tuple[int, str]] = []
     for enters, client, session in steps:
@@ -127,7 +127,7 @@ def test_a_reader_that_fails_leaves_its_place() -> None:
 
 @given(st.integers(1, 10 * ROOM), st.sets(st.integers(0, 10 * ROOM)))
 def test_readers_come_in_by_turns(crowd: int, gone: set[int]) -> None:
-    """At most ``ROOM`` enter per turn, in order. Readers that left use no place."""
+    """At most ``ROOM`` readers enter per turn, in order. Readers that have left use no place."""
 
     async def work() -> None:
         gate = TurnLimiter()
@@ -154,7 +154,7 @@ def test_readers_come_in_by_turns(crowd: int, gone: set[int]) -> None:
 
 
 def test_a_reader_alone_does_not_wait() -> None:
-    """It enters without yielding."""
+    """A single reader enters without yielding to the loop."""
 
     async def work() -> None:
         gate = TurnLimiter()
@@ -171,12 +171,15 @@ def test_a_reader_alone_does_not_wait() -> None:
 
 
 def ids(*numbers: int) -> Filter:
-    """A filter by these services."""
+    """Return a filter by these services."""
     return Filter(services=frozenset(numbers))
 
 
 def test_the_filters_of_a_client_s_readers_have_a_bound_in_bytes() -> None:
-    """Equal filters count once. Other clients and readers that left do not count."""
+    """Equal filters count once.
+
+    Other clients' readers, and readers that have left, do not count.
+    """
     large = [matcher(ids(*range(start, start + 1000))) for start in range(4)]
     limits = ReaderLimits(filter_bytes=3 * large[0].size)
     for number in range(50):
@@ -197,7 +200,7 @@ def test_the_filters_of_a_client_s_readers_have_a_bound_in_bytes() -> None:
 
 
 def test_clients_come_in_by_turns_however_many_requests_one_has() -> None:
-    """A request of another client waits one turn, not for all requests of the first."""
+    """Another client's request waits one turn, and not for all requests of the first client."""
 
     async def work() -> None:
         gate = TurnLimiter()
@@ -233,7 +236,7 @@ def test_a_client_builds_a_few_answers_at_a_time_and_others_do_not_wait() -> Non
         other = asyncio.create_task(build(2, "x"))
         await asyncio.sleep(0)
         assert built == ["a", "b", "x"]
-        with pytest.raises(RateLimited, match="3 requests for statistics of the client wait"):
+        with pytest.raises(RateLimited, match="3 requests for the client's statistics wait"):
             await build(1, "f")
         tasks[2].cancel()
         await asyncio.sleep(0)
@@ -247,7 +250,7 @@ def test_a_client_builds_a_few_answers_at_a_time_and_others_do_not_wait() -> Non
 
 
 def test_a_place_that_was_given_to_somebody_who_has_gone_is_free_again() -> None:
-    """It is freed in the same turn of the loop, so the next responses are built at once."""
+    """The place is freed in the same turn of the loop. The next responses are built immediately."""
 
     async def work() -> None:
         limits = AnswerLimits(at_once=1)
@@ -275,7 +278,10 @@ def test_a_place_that_was_given_to_somebody_who_has_gone_is_free_again() -> None
     st.lists(st.tuples(st.integers(1, 2), st.integers(0, 3), st.booleans()), max_size=50),
 )
 def test_answers_under_way_have_a_bound_per_client(steps: list[tuple[int, int, bool]]) -> None:
-    """Compared with a plain list: shared bytes count once, and one response is always allowed."""
+    """The limits are compared with a plain list.
+
+    Shared bytes count once, and one response is always allowed.
+    """
     bodies = [(object(), size << 10) for size in (1, 40, 60, 200)]
     limits = AnswerLimits(most=100 << 10)
     under_way: list[tuple[int, int, Any]] = []
@@ -300,7 +306,10 @@ def test_answers_under_way_have_a_bound_per_client(steps: list[tuple[int, int, b
 
 
 def test_an_answer_beyond_the_bound_is_a_429() -> None:
-    """The log and the metrics report it. A slow reader of the client holds earlier responses."""
+    """The log and the metrics report the 429.
+
+    A slow reader of the client holds earlier responses.
+    """
 
     async def work(house: House) -> None:
         session = await house.login()

@@ -20,17 +20,17 @@ MIB = 1 << 20
 
 
 def test_it_is_short_when_a_twentieth_is_left() -> None:
-    """Any memory limit counts. Without a limit, memory is never low."""
+    """Every memory limit counts. Without a limit, memory is never low."""
     used = [MemoryUse(94 * MIB, 100 * MIB, "RLIMIT_AS")]
     watch = MemoryWatch(lambda: used)
     assert watch.shortage() == ""
     used.append(MemoryUse(96 * MIB, 100 * MIB, "cgroup"))
-    assert watch.shortage() == "memory is short: 96 of 100 MiB (cgroup) are used"
+    assert watch.shortage() == "memory is low: 96 of 100 MiB (cgroup) are in use"
     assert MemoryWatch(list).shortage() == ""
 
 
 def test_a_failure_counts_for_a_while() -> None:
-    """A moment later there may be memory again."""
+    """A moment later, memory may be available again."""
     now = 0.0
     watch = MemoryWatch(list, lambda: now)
     watch.failed()
@@ -41,7 +41,10 @@ def test_a_failure_counts_for_a_while() -> None:
 
 
 def test_the_limits_are_the_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """These are the address space and the control group, without the page cache."""
+    """The limits are those of the address space and the control group.
+
+    The page cache does not count.
+    """
     process = tmp_path / "statm"
     process.write_text("1000 20 3 4 0 5 0\n")
     monkeypatch.setattr(resource, "getrlimit", lambda _: (50 * MIB, 50 * MIB))
@@ -59,7 +62,7 @@ def test_the_limits_are_the_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_request_without_memory_is_answered_503_and_shown() -> None:
-    """Sources retry it, and load balancers send no requests meanwhile."""
+    """Sources retry the request, and load balancers send no more requests for a while."""
 
     async def starved(_context: RequestContext) -> Response:
         raise MemoryError
@@ -75,6 +78,6 @@ def test_a_request_without_memory_is_answered_503_and_shown() -> None:
         assert int(answer.headers["retry-after"]) >= 1
         ready = await house.http.get("/readyz")
         assert ready.status_code == 503
-        assert "memory is short" in ready.json()["message"]
+        assert "memory is low" in ready.json()["message"]
 
     in_house(work)

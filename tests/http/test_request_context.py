@@ -51,7 +51,7 @@ def test_the_most_specific_range_decides(accept: str, admitted: bool) -> None:
     ],
 )
 def test_gzip_is_used_when_it_is_wanted(header: str, admitted: bool) -> None:
-    """It is not used if the plain bytes have a higher weight."""
+    """The server does not use gzip if the plain bytes have a higher weight."""
     assert admits_gzip(header) is admitted
 
 
@@ -63,7 +63,7 @@ def test_no_header_breaks_it(header: str) -> None:
 
 
 def test_a_long_header_is_read_and_not_kept() -> None:
-    """Cached headers are bounded in bytes, not only in number."""
+    """The cached headers are limited in bytes, and not only in number."""
     admits("text/html", "application/json")
     admits_gzip("gzip")
     tracemalloc.start()

@@ -16,7 +16,7 @@ from floorcast.http.responses import Content, Response
 def sent(
     answer: Response, *, gzip: bool, without_body: bool = False
 ) -> tuple[dict[str, str], bytes]:
-    """The headers and the body of a response as sent."""
+    """Return the headers and the body of a response as sent."""
     messages: list[Message] = []
 
     async def send(message: Message) -> None:
@@ -30,7 +30,10 @@ def sent(
 
 @given(st.binary(max_size=600) | st.integers(60_000, 70_000).map(lambda size: b"ab" * size))
 def test_compressed_is_the_same_whatever_the_size(plain: bytes) -> None:
-    """Small ones are stored, larger ones deflated, and the largest deflated off the loop."""
+    """Small bodies are stored, and larger ones are deflated.
+
+    The largest are deflated off the loop.
+    """
     headers, body = sent(Response(200, Content(plain)), gzip=True)
     assert headers["content-encoding"] == "gzip"
     assert int(headers["content-length"]) == len(body)
@@ -39,7 +42,7 @@ def test_compressed_is_the_same_whatever_the_size(plain: bytes) -> None:
 
 
 def test_headers() -> None:
-    """They have no-store, Vary, and the body's length."""
+    """Responses have ``no-store``, ``Vary``, and the body's length."""
     answer = Response.of({"a": 1}, status=201, headers=(("x-y", "z"),))
     assert sent(answer, gzip=False) == (
         {
@@ -55,20 +58,20 @@ def test_headers() -> None:
 
 
 def test_an_answer_may_be_kept_where_it_says_so() -> None:
-    """Its ``Cache-Control`` replaces the default. A 304 has no body and no length."""
+    """The response's ``Cache-Control`` replaces the default. A 304 has no body and no length."""
     kept = (("cache-control", "no-cache"),)
     assert sent(Response(304, headers=kept), gzip=True) == (dict(kept), b"")
 
 
 def test_head_has_the_headers_alone() -> None:
-    """The length is that of the body."""
+    """The length is that of the omitted body."""
     headers, body = sent(Response.of({"a": 1}), gzip=False, without_body=True)
     assert headers["content-length"] == "7"
     assert body == b""
 
 
 def test_compressing_is_done_once_for_all_who_ask(monkeypatch: pytest.MonkeyPatch) -> None:
-    """This holds even if the first request is cancelled before it is done."""
+    """This applies even if the first request is cancelled before the compression is done."""
     done = 0
 
     async def work() -> None:

@@ -43,7 +43,7 @@ class Floor(Projection):
         self.error: Exception | None = None
 
     async def until_folded(self, number: int) -> None:
-        """Waits for permission. The awaited position is already in the log."""
+        """Wait for permission. The awaited position is already in the log."""
         assert self.log.head(self.client).number >= number
         self.asked.append(number)
         await self.may.wait()
@@ -60,7 +60,7 @@ class FullLog(MemoryLog):
 
 
 def ignored() -> None:
-    """A counter of the log's failures that a test ignores."""
+    """Ignore a failure of the log."""
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
@@ -69,12 +69,12 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 
 
 def queued(*numbers: int) -> bytes:
-    """Requests of ``call.queue`` events with these ids."""
+    """Return a request with ``call.queue`` events that have these ids."""
     return ndjson(event("call.queue", n, transactionId=n, sessionId="s") for n in numbers)
 
 
 def test_an_acknowledgement_comes_when_the_entry_is_folded() -> None:
-    """It does not come when the entry is stored, so that the caller can read the events."""
+    """A stored entry is not enough, because the caller must be able to read the events."""
 
     async def work() -> None:
         log = MemoryLog(lambda: NOW)
@@ -93,7 +93,7 @@ def test_an_acknowledgement_comes_when_the_entry_is_folded() -> None:
 
 
 def test_duplicates_are_acknowledged_when_the_first_is_folded() -> None:
-    """A retry finds all events known, and can read them, too."""
+    """A retry finds that all its events are known, and can read them, too."""
 
     async def work() -> None:
         log = MemoryLog(lambda: NOW)
@@ -117,7 +117,7 @@ def test_duplicates_are_acknowledged_when_the_first_is_folded() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"\n \n", b"nope", b"{}\n[]"])
 def test_where_nothing_can_be_taken_nothing_is_stored(body: bytes) -> None:
-    """The request waits for no fold, and has only the verdicts."""
+    """The request does not wait for the fold, and its response has only the verdicts."""
 
     async def work() -> None:
         log = MemoryLog(lambda: NOW)
@@ -131,7 +131,7 @@ def test_where_nothing_can_be_taken_nothing_is_stored(body: bytes) -> None:
 
 
 def test_what_is_refused_keeps_nothing_else_out() -> None:
-    """The entry has the accepted lines unchanged."""
+    """The entry contains the accepted lines unchanged."""
 
     async def work() -> None:
         log = MemoryLog(lambda: NOW)
@@ -148,7 +148,7 @@ def test_what_is_refused_keeps_nothing_else_out() -> None:
 
 
 def test_a_request_as_a_whole_is_refused_before_anything_is_stored() -> None:
-    """This applies to a malformed array, and to too many events."""
+    """The body is a malformed array, or has too many events."""
 
     async def work() -> None:
         log = MemoryLog(lambda: NOW)
@@ -204,7 +204,7 @@ def test_the_first_thousand_verdicts_are_spelt_out_and_the_rest_counted() -> Non
 
 
 def test_many_requests_of_one_client_take_one_slice_of_a_turn() -> None:
-    """Another client's request waits as long for twenty of them as for one."""
+    """Another client's request waits as long for twenty requests as for one."""
 
     async def turns(crowd: int) -> int:
         log = MemoryLog(lambda: NOW)
@@ -238,7 +238,7 @@ def test_many_requests_of_one_client_take_one_slice_of_a_turn() -> None:
 
 
 def is_in(task: asyncio.Task[None], name: str) -> bool:
-    """Whether a task is suspended in a coroutine of that name."""
+    """Return whether a task is suspended in a coroutine of that name."""
     at: Any = task.get_coro()
     while at is not None and hasattr(at, "cr_await"):
         if at.cr_code.co_name == name:
@@ -248,7 +248,7 @@ def is_in(task: asyncio.Task[None], name: str) -> bool:
 
 
 def test_a_request_that_goes_away_passes_its_turn_on() -> None:
-    """This holds while it waits, and after it has got the turn."""
+    """This applies while the request waits, and after it has got its turn."""
 
     async def work() -> None:
         log = MemoryLog(lambda: NOW)
@@ -291,7 +291,7 @@ def test_no_client_has_more_than_half_of_the_places() -> None:
 
 
 def test_a_place_is_free_again_however_its_request_ends() -> None:
-    """Its bytes are freed, too."""
+    """The request's bytes are freed, too."""
     admission = Admission(2, most=1000)
     with pytest.raises(Busy), admission.admit(ACME) as place:
         place.hold(501)
@@ -299,7 +299,7 @@ def test_a_place_is_free_again_however_its_request_ends() -> None:
 
 
 def test_unfinished_uploads_of_one_client_leave_room_for_the_others() -> None:
-    """A body counts with the bytes received, not with its declared size."""
+    """A body counts the bytes received, and not its declared size."""
     admission = Admission(1000, most=1000)
     with ExitStack() as uploads:
         for _ in range(500):
@@ -315,7 +315,10 @@ def test_unfinished_uploads_of_one_client_leave_room_for_the_others() -> None:
 
 
 def test_nothing_is_admitted_while_the_projections_lag_behind() -> None:
-    """Their backlog is in memory. It is read only if it had no room at the last write."""
+    """The projections' backlog is in memory.
+
+    It is checked only if it had no room at the last write.
+    """
 
     class Waiting:
         may_be_full = True
@@ -338,7 +341,10 @@ def test_nothing_is_admitted_while_the_projections_lag_behind() -> None:
 
 
 class AdmissionModel(RuleBasedStateMachine):
-    """Requests begin, grow and end in any order. The sums are those of the open ones."""
+    """Requests begin, grow and end in any order.
+
+    The totals are those of the requests in progress.
+    """
 
     def __init__(self) -> None:
         super().__init__()

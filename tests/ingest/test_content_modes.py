@@ -26,14 +26,14 @@ ENVELOPE = {"specversion": "1.0", "id": "1", "source": "pbx", "type": "call.queu
 
 
 def headers(**changed: str | None) -> list[tuple[bytes, bytes]]:
-    """The headers of an event, without those set to None."""
+    """Return the headers of an event, without those set to None."""
     named = {name: value for name, value in (ENVELOPE | changed).items() if value is not None}
     return [(f"ce-{name}".encode(), value.encode()) for name, value in named.items()]
 
 
 @given(st.text(min_size=1, max_size=40))
 def test_an_attribute_is_percent_decoded(text: str) -> None:
-    """Any text survives the SDKs' encoding, whether it needs it or not."""
+    """Any text survives the SDKs' encoding, whether it needs encoding or not."""
     line = event_of_binary(headers(id=quote(text, safe="")), b"{}")
     assert msgspec.json.decode(line)["id"] == text
 
@@ -50,14 +50,14 @@ def test_an_attribute_is_percent_decoded(text: str) -> None:
     ],
 )
 def test_how_a_header_is_read(sent: bytes, text: str) -> None:
-    """Quoted, raw UTF-8, Latin-1, and a lone percent sign are decoded exactly once."""
+    """Quoted text, raw UTF-8, Latin-1 and a lone percent sign are each decoded exactly once."""
     line = event_of_binary([*headers(source=None), (b"ce-source", sent)], b"{}")
     assert msgspec.json.decode(line)["source"] == text
 
 
 @pytest.mark.parametrize("time", [None, "2026-11-22T15:00:00.25+01:00"])
 def test_binary_says_the_same_as_structured(time: str | None) -> None:
-    """The line has the members of the envelope and the body, in any layout."""
+    """In any layout, the line has the envelope's members and the body."""
     body = msgspec.json.format(msgspec.json.encode(DATA), indent=2).replace(b"\n", b"\r\n")
     timed = {} if time is None else {"time": time}
     (line,) = split(event_of_binary(headers(**timed), body), "one")
@@ -69,7 +69,7 @@ def test_binary_says_the_same_as_structured(time: str | None) -> None:
 
 @pytest.mark.parametrize("name", ENVELOPE)
 def test_a_header_that_is_missing_is_named(name: str) -> None:
-    """Each of the four is required."""
+    """All four headers are required."""
     with pytest.raises(MissingParameter, match=f"ce-{name} is required"):
         event_of_binary(headers(**{name: None}), b"{}")
 
@@ -87,32 +87,32 @@ def test_a_header_that_is_sent_twice() -> None:
     [b"{", b'{},"source":"another"', b'{} "x"', b"\xff", b"[" * 2000, b'{"a": "\n"}', b"// {}"],
 )
 def test_a_body_that_is_not_one_json_value(body: bytes) -> None:
-    """It cannot break out of ``data`` into the envelope."""
+    """The body cannot escape from ``data`` into the envelope."""
     with pytest.raises(NotAnObject, match="the body is not JSON"):
         event_of_binary(headers(), body)
 
 
 def test_no_body_is_no_data() -> None:
-    """The verdict then says that data is required."""
+    """The verdict says that data is required."""
     line = event_of_binary(headers(), b" ")
     (verdict,) = asyncio.run(decode([line], NOW_MS, 1)).rejected
     assert verdict.message == "data is required"
 
 
 def test_what_is_binary() -> None:
-    """An attribute as a header is enough, an extension is not."""
+    """One attribute header is enough, but an extension header is not."""
     assert is_binary(headers())
     assert is_binary([(b"ce-time", b"")])
     assert not is_binary([(b"content-type", b"application/json"), (b"ce-traceparent", b"00-a")])
 
 
 def base64(data: bytes, /, **more: object) -> bytes:
-    """An event with these bytes as ``data_base64``."""
+    """Return an event with these bytes as ``data_base64``."""
     return msgspec.json.encode({**ENVELOPE, "data_base64": b64encode(data).decode(), **more})
 
 
 def test_data_in_base64_is_data() -> None:
-    """Among other events, and with a line break in it, the lines for the log have ``data``."""
+    """The lines for the log have ``data`` instead. This includes events with line breaks."""
     plain = msgspec.json.encode({**ENVELOPE, "data": DATA})
     packed = base64(msgspec.json.format(msgspec.json.encode(DATA)))
     lines = split(b"[" + b",".join([plain, packed]) + b"]", "batch")

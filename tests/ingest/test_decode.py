@@ -45,7 +45,7 @@ def test_all_forms_say_the_same(count: int, pretty: bool) -> None:
 
 
 def test_a_refused_event_keeps_no_other_out() -> None:
-    """Accepted events keep their order. Rejected ones are listed by index."""
+    """Accepted events keep their order, and rejected events are listed by index."""
     lines = [msgspec.json.encode(event(number)) for number in range(3)]
     lines.insert(1, b"{}")
     decoded = asyncio.run(decode(lines, NOW_MS, 1))
@@ -57,7 +57,7 @@ def test_a_refused_event_keeps_no_other_out() -> None:
 
 @pytest.mark.parametrize("body", [b"{}", b"[", b"[1", b"\xff", b"[" * 100_000, b'["\x00"]'])
 def test_a_batch_that_is_no_array_is_refused_whole(body: bytes) -> None:
-    """Single events cannot be identified, so the whole request is refused."""
+    """Its events cannot be told apart, so the whole request is refused."""
     with pytest.raises(NotAnObject):
         split(body, "batch")
 
@@ -70,7 +70,7 @@ def test_an_empty_body_holds_no_events(body: bytes) -> None:
 
 @pytest.mark.parametrize("form", ["lines", "batch"])
 def test_more_than_the_most_events_are_refused(form: BodyForm) -> None:
-    """10,000 events are accepted, and one more is not."""
+    """10,000 events are accepted, but 10,001 are not."""
 
     def body(count: int) -> bytes:
         lines = [b"{}"] * count
@@ -98,7 +98,7 @@ def test_what_is_too_much_is_counted_before_it_is_built(form: BodyForm, body: by
 
 
 def test_blank_lines_are_no_events() -> None:
-    """A body may have any reasonable number of them."""
+    """A body may have any reasonable number of blank lines."""
     assert split(b"\n" * MAX_LINES, "lines") == []
 
 

@@ -51,7 +51,7 @@ NEW = [
 
 
 def decoded(kind: str, data: dict[str, Any]) -> InboundEvent:
-    """An event as decoded by the intake."""
+    """Return an event as decoded by the intake."""
     (found,) = read_lines(ndjson([event(kind, 1, **data)]))
     assert isinstance(found, InboundEvent)
     return found
@@ -61,7 +61,7 @@ def decoded(kind: str, data: dict[str, Any]) -> InboundEvent:
 def test_what_an_event_adds_is_new_until_it_is_folded(
     kind: str, data: dict[str, Any], new: set[Any]
 ) -> None:
-    """Every member with a name counts. Afterwards the floor has the name."""
+    """Every member that names something counts. After the fold, the floor has the name."""
     projection = House().floor()
     names = FloorNames(projection)
     one = decoded(kind, data)
@@ -84,6 +84,6 @@ def test_every_type_of_event_is_known() -> None:
 
 
 def test_only_the_end_of_a_call_ends_it() -> None:
-    """The key matches, however the number is written."""
+    """The keys match, however the transaction id is written."""
     assert ended_call(decoded("call.end", CALL)) == (9, "s")
     assert ended_call(decoded("call.queue", CALL)) is None

@@ -36,15 +36,15 @@ class Door:
         self.intake = Intake(house.log, house.clock, lambda: None)
 
     async def send(self, *events: Event) -> IngestResult:
-        """A request with these events."""
+        """Return a request with these events."""
         return await self.intake.take(self.floor, ndjson(events), "lines", self.limits)
 
     def state(self, who: str | int, **data: Any) -> Event:  # noqa: ANN401 - members of an event
-        """An agent's event."""
+        """Return an agent's event."""
         return self.house.event("agent.state", agent=who, eventType="READY", **data)
 
     def count(self) -> dict[str, int]:
-        """The floor's number of each kind."""
+        """Return the floor's number of each kind."""
         names, calls = self.floor.floor.state.directory, self.floor.floor.call_table.calls.values()
         return {
             "agents": len(names.agents),
@@ -81,12 +81,12 @@ def run(limits: Limits, work: Callable[[Door], Coroutine[Any, Any, None]]) -> No
 
 
 def rejected(result: IngestResult) -> list[int]:
-    """The indices of the rejected events."""
+    """Return the indices of the rejected events."""
     return [one.index for one in result.rejected]
 
 
 def test_the_event_beyond_is_rejected_and_the_others_are_taken() -> None:
-    """Known names are accepted, and the verdict says what to change."""
+    """Known names are accepted, and the verdict says what the source must change."""
 
     async def work(door: Door) -> None:
         result = await door.send(*map(door.state, ["A", "B", "C", "A", "D"]))
@@ -101,7 +101,7 @@ def test_the_event_beyond_is_rejected_and_the_others_are_taken() -> None:
 
 
 def test_every_kind_of_name_has_its_limit() -> None:
-    """Any member counts. An event with several new names is accepted or rejected as a whole."""
+    """Every member counts. An event with several new names is accepted or rejected as a whole."""
 
     async def work(door: Door) -> None:
         call = {"transactionId": 9, "sessionId": "s", "service": "New"}
@@ -132,7 +132,7 @@ def test_every_kind_of_name_has_its_limit() -> None:
 
 
 def test_an_open_call_that_ends_makes_room() -> None:
-    """This holds within a request, too. Later events of an ended call open none."""
+    """This also applies within a request. Later events of an ended call do not open a call."""
 
     async def work(door: Door) -> None:
         queue = [door.house.event("call.queue", number, service=1) for number in range(1, 6)]
@@ -152,7 +152,7 @@ def test_an_open_call_that_ends_makes_room() -> None:
 
 
 def test_requests_at_the_same_time_share_what_is_left() -> None:
-    """Names of requests that are not folded yet count."""
+    """Names in requests that are not folded yet count, too."""
 
     async def work(door: Door) -> None:
         requests = [
@@ -169,7 +169,7 @@ def test_requests_at_the_same_time_share_what_is_left() -> None:
 
 
 def test_far_from_the_limits_no_event_is_looked_at(monkeypatch: Any) -> None:  # noqa: ANN401 - pytest's
-    """Requests reserve the most that they could add, and return it."""
+    """Requests reserve the maximum that they could add, and release it at the end."""
 
     async def work(door: Door) -> None:
         monkeypatch.setattr("floorcast.ingest.new_names.FloorNames.new", None)
@@ -181,7 +181,7 @@ def test_far_from_the_limits_no_event_is_looked_at(monkeypatch: Any) -> None:  #
 
 
 def test_a_request_that_the_log_refuses_takes_no_place() -> None:
-    """Its names are available again."""
+    """The names of the request do not count any longer."""
 
     async def work(door: Door) -> None:
         log = FullLog(door.house.clock)
@@ -202,7 +202,7 @@ def test_a_request_that_the_log_refuses_takes_no_place() -> None:
 
 
 def test_one_client_at_its_limit_is_told_once_a_minute() -> None:
-    """The log has one line, not one per event."""
+    """The log has one line, and not one per event."""
 
     async def work(door: Door) -> None:
         with capture_logs() as logs:
@@ -219,7 +219,7 @@ def test_one_client_at_its_limit_is_told_once_a_minute() -> None:
 
 
 def test_a_log_beyond_the_limits_is_folded_as_it_is() -> None:
-    """The log's events count, also after the limit was lowered."""
+    """The log's events count even after the limit was lowered."""
 
     async def work(door: Door) -> None:
         await door.send(*map(door.state, "ABCDE"))
@@ -245,7 +245,7 @@ REQUESTS = st.lists(
 def test_no_limit_is_passed_and_nothing_is_rejected_that_fits(
     requests: Sequence[Sequence[tuple[str | int, str | int, str | int | None]]], most: int
 ) -> None:
-    """A model of the names finds the events that are too many."""
+    """A model of the names predicts which events exceed the limits."""
     known: dict[str, set[str]] = {"agents": set(), "services": set(), "teams": set()}
 
     def fits(*names: str | int | None) -> bool:

@@ -57,7 +57,7 @@ CASES = [
 def test_every_defect_has_its_code_and_names_its_member(
     line: bytes, code: int, message: str
 ) -> None:
-    """Missing is 201, wrong 202, not JSON 203. The verdict has the id if it can be read."""
+    """Missing is 201, invalid 202, and not JSON 203. The verdict has the id if it is readable."""
     (verdict,) = asyncio.run(decode([line], NOW_MS, 1)).rejected
     assert isinstance(verdict, Rejected)
     assert verdict.code == code

@@ -10,7 +10,7 @@ from tests import virtual_time
 
 
 def test_a_task_that_loses_a_cancellation_is_ended_all_the_same() -> None:
-    """It is cancelled again until it ends."""
+    """The task is cancelled again until it ends."""
 
     async def deaf(times: int) -> None:
         for _ in range(times):

@@ -9,13 +9,13 @@ from floorcast.model.filter_parsing import condition, read_id, read_members
 
 
 def read(value: object) -> dict[str, frozenset[int] | None]:
-    """A filter with two kinds of ids."""
+    """Return a filter with two kinds of ids."""
     given = read_members(value, "service", "callCenter")
     return {member: condition(given, member, "id", read_id) for member in given}
 
 
 def test_ids_are_numbers_or_digits() -> None:
-    """Both forms mean the same id, for any number of conditions."""
+    """Both forms mean the same id, however many conditions there are."""
     given = {"service": [{"id": "38049"}, {"id": 7}], "callCenter": [{"id": 38049}]}
     assert read(given) == {
         "service": frozenset({38049, 7}),
@@ -25,7 +25,7 @@ def test_ids_are_numbers_or_digits() -> None:
 
 @pytest.mark.parametrize("value", [None, {}, {"service": None}])
 def test_what_is_not_given_is_not_there(value: object) -> None:
-    """A missing filter, an empty one, and a null condition count as absent."""
+    """A missing filter, an empty filter and a null condition all count as absent."""
     assert read(value) == {}
 
 
@@ -36,7 +36,7 @@ def test_what_is_not_given_is_not_there(value: object) -> None:
         ("service", "filter must be an object, not a string"),
         ({"services": []}, "filter.services is unknown: expected service or callCenter"),
         ({"service": {"id": 1}}, "filter.service must be an array, not an object"),
-        ({"service": []}, 'filter.service must hold at least one {"id": …}; leave it out'),
+        ({"service": []}, 'filter.service must contain at least one {"id": …}; omit it'),
         ({"service": [1]}, "filter.service[0] must be an object, not a number"),
         ({"service": [{"id": 1, "ID": 2}]}, "filter.service[0].ID is unknown: expected id"),
         ({"service": [{"id": 1}, {"id": "x"}]}, "filter.service[1].id must be an id"),
@@ -47,13 +47,13 @@ def test_what_is_not_given_is_not_there(value: object) -> None:
     ],
 )
 def test_whatever_is_unknown_or_of_a_wrong_type_is_named(value: object, message: str) -> None:
-    """A misspelt filter must not widen the response."""
+    """A misspelled filter must not widen the response."""
     with pytest.raises(InvalidParameter) as caught:
         read(value)
     assert caught.value.message.startswith(message)
 
 
 def test_a_condition_without_its_id_is_missing_it() -> None:
-    """The code is 201, and not 202."""
+    """The code is 201 rather than 202."""
     with pytest.raises(MissingParameter, match=r"filter.service\[0\].id is missing"):
         read({"service": [{}]})

@@ -16,7 +16,7 @@ NEW_EVENT_TYPE = msgspec.json.encode(event("agent.state", "c", agent="x", eventT
 
 
 def test_what_this_release_does_not_know_is_kept_in_its_place() -> None:
-    """New types, new eventTypes and invalid data have placeholders. The rest is read."""
+    """New types, new eventTypes and invalid data become placeholders. All other events are read."""
     found = read_lines(b"\n".join([NEW_TYPE, KNOWN, NEW_EVENT_TYPE, b"\xff{garbage"]))
     assert [type(one) for one in found] == [UnknownEvent, AgentState, UnknownEvent, UnknownEvent]
     assert [one.id for one in found[:3]] == ["b", "a", "c"]

@@ -24,14 +24,14 @@ def test_ordinary_json_passes(value: object) -> None:
 
 @pytest.mark.parametrize(("opener", "closer"), [(b"[", b"]"), (b'{"a":', b"}")])
 def test_the_limit_is_exact(opener: bytes, closer: bytes) -> None:
-    """The maximum depth passes and one more level does not, in any Python version."""
+    """On every Python version, the maximum depth passes and one more level does not."""
     check_nesting(opener * MAX_DEPTH + b"1" + closer * MAX_DEPTH)
     with pytest.raises(RecursionError):
         check_nesting(opener * (MAX_DEPTH + 1) + b"1" + closer * (MAX_DEPTH + 1))
 
 
 def test_many_brackets_side_by_side_are_bounded() -> None:
-    """More brackets than are examined one by one are refused, however shallow."""
+    """More brackets than are checked one by one are refused, however shallow they are."""
     check_nesting(b"[" + b"[]," * 40_000 + b"1]")
     with pytest.raises(RecursionError):
         check_nesting(b"[" + b"[]," * 60_000 + b"1]")

@@ -15,7 +15,7 @@ ADA = Person(("12125550147",), ("ACC-1",))
      "sip:2125550147@pbx.example", "call 212 555-0147 back", 2125550147, "ACC-1"],
 )  # fmt: skip
 def test_a_value_is_theirs_however_it_is_written(written: object) -> None:
-    """The value may have a country code, be a number, or be an address."""
+    """The value may have a country code, be a JSON number, or be part of an address."""
     assert ADA.owns(written)
 
 
@@ -40,12 +40,12 @@ def test_another_value_is_not(other: object) -> None:
 
 
 def test_what_is_no_number_has_no_digits() -> None:
-    """This holds for names, dates, and texts with too many digits."""
+    """Examples are names, dates, and texts with too many digits."""
     assert [normal_phone(text) for text in ("Ada", "", "1" * 16, "10:15")] == [""] * 4
 
 
 def test_an_event_without_the_person_keeps_its_shape() -> None:
-    """Personal members and values with the number become null. Ids and the rest stay."""
+    """Personal members, and values with the number, become null. Ids and all other members stay."""
     event = {
         "id": "2125550147",
         "data": {
@@ -72,7 +72,7 @@ def test_an_event_without_the_person_keeps_its_shape() -> None:
 
 
 def test_the_call_of_an_event_is_found() -> None:
-    """It is found in events of calls and agents and in published ones. Others have none."""
+    """Call events, agent events and published events have a call. Other events have none."""
     call = {"transactionId": "7", "sessionId": "S"}
     assert call_of({"data": call}) == (7, "S")
     assert call_of({"data": {"agent": 1, "call": call}}) == (7, "S")

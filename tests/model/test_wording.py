@@ -53,12 +53,12 @@ class Outer(Struct):
     ],
 )
 def test_what_a_member_must_be_is_taken_from_its_type(path: list[str], expected: str) -> None:
-    """Lists and maps are included. A custom type has the description of its format."""
+    """This includes lists and maps. A custom type gets its format's description."""
     assert expected_at(Outer, path, "a table") == expected
 
 
 def test_numbers_and_words_are_worded_in_one_way() -> None:
-    """Thousands have separators, and an unbounded number has no bounds in its text."""
+    """Thousands have separators, and the text for an unlimited number shows no limits."""
     assert whole_number() == "a whole number"
     assert whole_number(0, 65_535) == "a whole number from 0 to 65,535"
     assert number(0.1, 168) == "a number from 0.1 to 168"

@@ -40,7 +40,7 @@ class Answer(NamedTuple):
 
 @dataclass
 class Served:
-    """The server and its time."""
+    """The server and its clock."""
 
     port: int
     shared: Shared
@@ -51,7 +51,7 @@ class Served:
     async def connect(
         self, address: str = "127.0.0.1"
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A connection from a loopback address."""
+        """Open a connection from a loopback address."""
         reader, writer = await asyncio.open_connection(
             "127.0.0.1", self.port, local_addr=(address, 0), ssl=self.tls
         )
@@ -59,7 +59,7 @@ class Served:
         return reader, writer
 
     async def ask(self, sent: bytes, *, more: bytes = b"") -> Answer:
-        """The first response on a new connection."""
+        """Send a request on a new connection, and return the first response."""
         reader, writer = await self.connect()
         with closing(writer):
             writer.write(sent + more)
@@ -82,7 +82,7 @@ class Served:
 
 
 async def answer(reader: asyncio.StreamReader) -> Answer:
-    """The next response of a connection."""
+    """Read the next response on a connection."""
     head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), HANGS)).decode("latin-1")
     first, *lines = head.strip().split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (x.partition(":") for x in lines)}
@@ -91,7 +91,7 @@ async def answer(reader: asyncio.StreamReader) -> Answer:
 
 
 async def plain(_scope: Scope, receive: Receive, send: Send) -> None:
-    """Responds with the length of the body once it has been read."""
+    """Respond with the body's length once the body has been read."""
     size, more = 0, True
     while more:
         message = await receive()
@@ -116,7 +116,7 @@ async def serving(
     client_tls: ssl.SSLContext | None = None,
     tuning: ConnectionTuning = ConnectionTuning(),  # noqa: B008 - it is frozen
 ) -> AsyncIterator[Served]:
-    """The application on a free port while the block runs."""
+    """Serve the application on a free port while the block runs."""
     limits = ConnectionLimits(places, per_address, proxies)
     served = cast("Served", None)
     deadlines: Deadlines[Connection] = Deadlines(tuning, lambda: served.now)

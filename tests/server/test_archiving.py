@@ -51,20 +51,23 @@ class Pool(WorkerPool):
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
-    """A node without an archive."""
+    """Yield a node without an archive."""
     one = House(tmp_path, Clock())
     yield one
     one.end()
 
 
 def archive_of(house: House, *broken: int) -> tuple[Archiving, Pool]:
-    """An archive of the node's clients."""
+    """Return an archive of the node's clients."""
     pool = Pool(set(broken))
     return Archiving(Settings(data=house.data, archive="a"), house.node.server, pool), pool
 
 
 def test_every_due_hour_of_every_client_is_sealed(house: House) -> None:
-    """Clients take turns until no hour is left. Then no job runs before an hour is due."""
+    """Clients take turns until no hour is left.
+
+    After that, no job runs before another hour is due.
+    """
     sealing, pool = archive_of(house)
     house.run(sealing.round())
     assert pool.asked.count(ACME) == 2
@@ -78,7 +81,7 @@ def test_every_due_hour_of_every_client_is_sealed(house: House) -> None:
 
 
 def test_a_client_that_fails_does_not_stop_the_others(house: House) -> None:
-    """It is retried after a minute."""
+    """The failed client is retried after a minute."""
     sealing, pool = archive_of(house, ACME)
     with capture_logs() as logs:
         house.run(sealing.round())
@@ -92,7 +95,7 @@ def test_a_client_that_fails_does_not_stop_the_others(house: House) -> None:
 
 
 def test_missing_hours_are_logged_once(house: House) -> None:
-    """They may be found any number of times."""
+    """This applies even if they are found repeatedly."""
     sealing, _ = archive_of(house)
     with capture_logs() as logs:
         house.run(sealing.round())
@@ -125,7 +128,7 @@ def test_a_server_seals_in_a_process_of_its_own(tmp_path: Path) -> None:
 
 
 def _imported_by(module: str) -> str:
-    """The modules that a new interpreter has after importing one."""
+    """Return the modules that a new interpreter has loaded after it imports one module."""
     import subprocess  # noqa: PLC0415 -- for this alone
 
     code = f"import sys, {module}; print(*sys.modules)"
@@ -136,7 +139,7 @@ def _imported_by(module: str) -> str:
 def test_without_the_extra_the_setting_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """If the data is in memory, the message says what to set."""
+    """If the data is in memory, the message says which setting to use."""
     with pytest.raises(SettingError, match="--data"):
         check_archive(Settings(data=MEMORY, archive="archive"))
     monkeypatch.setattr(extra, "find_spec", lambda _name: None)

@@ -36,7 +36,7 @@ class Callers:
         self.admission = ConnectionAdmission(self.limits, self.deadlines, None)
 
     def enter(self, peer: str) -> Caller | None:
-        """A connection that waits for its first request, if it is admitted."""
+        """Return a connection that waits for its first request, or None if it is refused."""
         if self.admission.admit(peer) != "admitted":
             return None
         caller = Caller(peer, self)
@@ -45,7 +45,7 @@ class Callers:
 
 
 def test_the_connection_that_has_waited_longest_makes_room() -> None:
-    """If the server is full, it may have any address; at an address's limit, the same one."""
+    """In a full server, it may have any address. At an address's limit, it has the same address."""
     callers = Callers(places=3, per_address=2)
     first, second, other = (callers.enter(peer) for peer in "aab")
     assert first
@@ -58,7 +58,7 @@ def test_the_connection_that_has_waited_longest_makes_room() -> None:
 
 
 def test_an_address_with_its_share_makes_room_among_its_own_even_if_the_server_is_full() -> None:
-    """It must not be able to close the connections of others."""
+    """An address must not be able to close other addresses' connections."""
     callers = Callers(places=3, per_address=2)
     other, own = callers.enter("b"), callers.enter("a")
     assert other
@@ -70,7 +70,7 @@ def test_an_address_with_its_share_makes_room_among_its_own_even_if_the_server_i
 
 
 def test_a_connection_whose_request_is_in_progress_never_makes_room() -> None:
-    """The next connection is refused instead."""
+    """Instead, the next connection is refused."""
     callers = Callers(places=1, per_address=1)
     busy = callers.enter("a")
     assert busy is not None
@@ -80,7 +80,7 @@ def test_a_connection_whose_request_is_in_progress_never_makes_room() -> None:
 
 
 def test_overdue_connections_are_closed_a_few_in_each_turn() -> None:
-    """Any number of overdue connections is closed within some turns of the loop."""
+    """Any number of overdue connections is closed over several turns of the loop."""
     callers = Callers(places=1000, per_address=1000)
     many = [callers.enter("a") for _ in range(3 * CLOSED_IN_A_TURN)]
     callers.now = ConnectionTuning().idle

@@ -27,7 +27,7 @@ ONE, TWO, THREE, PROXY = "192.0.2.1", "192.0.2.2", "192.0.2.3", "10.0.0.7"
 
 
 def test_one_address_has_its_limit() -> None:
-    """It is half of all by default. Others can connect until the server is full."""
+    """By default, the limit is half of all places. Others can connect until the server is full."""
     limits = ConnectionLimits(places=10, per_address=0)
     assert [limits.enter(ONE) for _ in range(6)] == ["admitted"] * 5 + ["address"]
     assert [limits.enter(TWO) for _ in range(6)] == ["admitted"] * 5 + ["address"]
@@ -48,7 +48,7 @@ def test_some_places_are_kept_back_for_loopback() -> None:
 
 
 def test_a_trusted_proxy_is_not_one_address() -> None:
-    """Each address that it forwards has its own limit of concurrent requests."""
+    """Each address that the proxy forwards has its own limit of concurrent requests."""
     limits = ConnectionLimits(places=100, per_address=3, trusted_proxies=["10.0.0.0/8"])
     assert [limits.enter(PROXY) for _ in range(20)] == ["admitted"] * 20
     assert [limits.enter_request(ONE) for _ in range(4)] == [True, True, True, False]
@@ -62,13 +62,13 @@ def test_a_trusted_proxy_is_not_one_address() -> None:
 
 @pytest.mark.parametrize("address", ["", "a socket's path", "fe80::1%eth0"])
 def test_any_address_is_counted(address: str) -> None:
-    """This holds for any form of the transport's address."""
+    """The transport may report the address in any form."""
     limits = ConnectionLimits(places=10, per_address=1, trusted_proxies=["10.0.0.0/8"])
     assert [limits.enter(address), limits.enter(address)] == ["admitted", "address"]
 
 
 def test_descriptors_are_kept_back_for_files() -> None:
-    """Of a shell's usual 1,024, most are for connections."""
+    """Most of a shell's usual 1,024 descriptors are for connections."""
     assert places_of(1024) == 840
     assert places_of(100) == 16
     assert places_of(65536) > 61_000
@@ -124,7 +124,7 @@ TestWaits = WaitsModel.TestCase
 
 
 def test_so_many_are_acted_on_at_a_time() -> None:
-    """The rest is left for the next turn, and ended waits are skipped."""
+    """The others are left for the next turn, and ended waits are skipped."""
     now = 0.0
     deadlines: Deadlines[int] = Deadlines(ConnectionTuning(head=5, idle=7), lambda: now)
     for one in range(3):
@@ -148,12 +148,15 @@ def test_so_many_are_acted_on_at_a_time() -> None:
 
 @pytest.mark.parametrize(("head", "sweep"), [(10.0, 1.0), (0.4, 0.1)])
 def test_short_deadlines_are_looked_at_more_often(head: float, sweep: float) -> None:
-    """Otherwise they would be exceeded by too much."""
+    """Otherwise, connections would exceed them by too much."""
     assert ConnectionTuning(head=head).sweep == pytest.approx(sweep)
 
 
 def test_a_head_is_bounded_by_its_bytes_and_by_the_number_of_its_headers() -> None:
-    """A head is refused at the first limit that it reaches. It says if the URL is too long."""
+    """A head is refused at the first limit that it reaches.
+
+    The refusal says if the URL is too long.
+    """
     long_url, large, many = RequestLimits(), RequestLimits(), RequestLimits()
     for limits in (long_url, large, many):
         limits.begin_head()
@@ -200,7 +203,7 @@ def test_a_plain_head_asks_for_no_other_protocol() -> None:
 
 
 def test_a_connection_has_one_deadline_for_what_it_reads() -> None:
-    """It ends with the data read, and restarts for a body that makes progress."""
+    """The deadline ends when the data has been read, and restarts if a body makes progress."""
     clock = [0.0]
     deadlines: Deadlines[str] = Deadlines(ConnectionTuning(), lambda: clock[0])
 

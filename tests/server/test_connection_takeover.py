@@ -63,7 +63,7 @@ def answered_by(takeover: object) -> None:
 
 
 def test_an_answer_to_who_has_gone_comes_to_nothing() -> None:
-    """It does not matter whether the connection has reported its end yet."""
+    """The connection may or may not have reported its end yet."""
     answered_by(ConnectionTakeover(Held(closing=True)))
     shut = ConnectionTakeover(Held(closing=False))
     shut.shut()
@@ -80,7 +80,10 @@ def test_an_answer_that_cannot_be_sent_to_who_is_there_is_a_fault(
 
 
 def test_who_waits_for_a_caller_to_go_hears_of_it_once() -> None:
-    """It is called at the disconnect, or at once after it. A cancelled wait is ignored."""
+    """The future is done at the disconnect or, if it was requested later, immediately.
+
+    A cancelled wait is ignored.
+    """
 
     async def work() -> None:
         takeover = ConnectionTakeover(Held(closing=False))
@@ -154,7 +157,7 @@ class RequestContext:
             other.close()
 
     async def connected(self) -> tuple[asyncio.Transport, socket.socket]:
-        """A uvloop connection and its peer."""
+        """Return a uvloop connection and its peer."""
         other = socket.socket()
         self._others.append(other)
         other.setblocking(False)
@@ -165,7 +168,7 @@ class RequestContext:
         return transport, other
 
     async def taken_over(self) -> tuple[asyncio.Transport, Writer, socket.socket]:
-        """A connection that was taken over."""
+        """Return a connection that was taken over."""
         transport, other = await self.connected()
         writer = Writer()
         return self.wires.take(transport, writer), writer, other
@@ -200,7 +203,7 @@ def run(work: Callable[[RequestContext], Coroutine[None, None, None]]) -> None:
     st.booleans(),
 )
 def test_everything_arrives_in_order(sizes: list[int], patient: bool) -> None:
-    """The writer may or may not wait when paused. The end follows all data."""
+    """When paused, the writer may wait or continue. The end of the stream follows all data."""
 
     async def work(context: RequestContext) -> None:
         wire, writer, other = await context.taken_over()
@@ -228,7 +231,7 @@ def test_everything_arrives_in_order(sizes: list[int], patient: bool) -> None:
 
 @pytest.mark.parametrize("way", ["closes", "resets"])
 def test_who_goes_is_told_of_once(way: str) -> None:
-    """This holds for a paused connection, too. Later writes do no harm."""
+    """This also applies to a paused connection. Later writes have no effect."""
 
     async def work(context: RequestContext) -> None:
         for unsent in (0, 1 << 20):
@@ -250,7 +253,7 @@ def test_who_goes_is_told_of_once(way: str) -> None:
 
 
 def test_what_the_other_side_says_is_not_listened_to() -> None:
-    """Its disconnect is still noticed."""
+    """The transport still notices when the other side disconnects."""
 
     async def work(context: RequestContext) -> None:
         wire, writer, other = await context.taken_over()
@@ -266,7 +269,7 @@ def test_what_the_other_side_says_is_not_listened_to() -> None:
 
 
 def test_what_is_written_to_nobody_is_forgotten() -> None:
-    """This starts with the disconnect, even before the writer is told."""
+    """This applies from the disconnect on, even before the writer knows about it."""
 
     async def work(context: RequestContext) -> None:
         wire, writer, other = await context.taken_over()
@@ -281,7 +284,7 @@ def test_what_is_written_to_nobody_is_forgotten() -> None:
 
 
 def test_an_abort_forgets_what_is_unsent() -> None:
-    """The peer is told at once, and does not take it for the end of the stream."""
+    """The peer notices the abort immediately, and does not mistake it for the end of the stream."""
 
     async def work(context: RequestContext) -> None:
         wire, writer, other = await context.taken_over()
@@ -298,7 +301,7 @@ def test_an_abort_forgets_what_is_unsent() -> None:
 def test_a_connection_that_cannot_be_taken_over_stays_uvloops(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """There is no file descriptor left, or an earlier response is still being sent."""
+    """Either no file descriptor is left, or an earlier response is still being sent."""
 
     async def work(context: RequestContext) -> None:
         for on_its_way in (0, 1 << 20):

@@ -28,7 +28,7 @@ except IndexError:
 
 
 def said(level: str, form: str) -> list[str]:
-    """The output of a process with that log. Standard output stays empty."""
+    """Return the output of a process that uses this log. Standard output stays empty."""
     done = subprocess.run(
         [sys.executable, "-c", SPEAKS.format(level=level, form=form)],
         capture_output=True,
@@ -42,7 +42,7 @@ def said(level: str, form: str) -> list[str]:
 
 @pytest.mark.parametrize("form", ["json", "auto"])
 def test_elsewhere_than_on_a_terminal_a_line_is_json(form: str) -> None:
-    """It has the time, the level and the event. Messages of libraries have the same form."""
+    """The line has the time, the level and the event. Libraries' messages have the same form."""
     lines = [json.loads(line) for line in said("info", form)]
     assert [(line["level"], line["event"]) for line in lines] == [
         ("info", "request"),
@@ -55,7 +55,7 @@ def test_elsewhere_than_on_a_terminal_a_line_is_json(form: str) -> None:
 
 
 def test_as_text_it_is_for_people() -> None:
-    """A traceback is as Python prints it, without local variables, so it has no secrets."""
+    """A traceback looks as in Python. It has no local variables, and so no secrets."""
     lines = said("info", "text")
     assert "request" in lines[0]
     assert "path" in lines[0]
@@ -64,14 +64,14 @@ def test_as_text_it_is_for_people() -> None:
 
 @pytest.mark.parametrize(("level", "first"), [("debug", "detail"), ("error", "fault")])
 def test_what_is_below_the_level_is_not_told(level: str, first: str) -> None:
-    """uvicorn's own messages never are."""
+    """uvicorn's own messages never appear."""
     lines = [json.loads(line) for line in said(level, "json")]
     assert lines[0]["event"] == first
     assert not any("Started" in line["event"] for line in lines)
 
 
 def test_where_nothing_can_be_told_nothing_fails() -> None:
-    """The reader is gone: the line is lost, and work continues."""
+    """If the log's reader is gone, the line is lost and work continues."""
     script = SPEAKS.format(level="info", form="json") + "print('went on')"
     reader, writer = os.pipe()
     os.close(reader)

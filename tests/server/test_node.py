@@ -33,14 +33,14 @@ SMS = ndjson([event("sms.attempt", 1, service="Sales", eventType="Attempt")])
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A data folder."""
+    """Yield a data folder."""
     with scratch() as one:
         yield one
 
 
 @pytest.fixture
 def house(folder: Path) -> Iterator[House]:
-    """A node that serves requests."""
+    """Yield a node that serves requests."""
     one = House(folder, Clock())
     yield one
     one.end()
@@ -69,7 +69,7 @@ def test_until_it_is_ready_it_says_so_and_nothing_else(folder: Path) -> None:
 
 
 def test_it_owns_its_folder_until_it_is_closed(folder: Path, house: House) -> None:
-    """Another node is refused without a change, and can start afterwards."""
+    """A second node is refused and changes nothing. It can start later."""
     settings = Settings(data=house.data, site=house.site)
 
     async def another() -> None:
@@ -93,7 +93,7 @@ def test_it_owns_its_folder_until_it_is_closed(folder: Path, house: House) -> No
     ],
 )
 def test_what_it_cannot_run_on_is_refused_and_let_go(folder: Path, site: str, message: str) -> None:
-    """The message names the problem, and the folder is free for the next attempt."""
+    """The message names the problem, and the folder is released for the next attempt."""
     (folder / "site.toml").write_text(site)
 
     async def begin(settings: Settings) -> None:
@@ -108,7 +108,7 @@ def test_what_it_cannot_run_on_is_refused_and_let_go(folder: Path, site: str, me
 
 
 def test_without_a_site_file_the_site_is_what_was_applied_last(house: House) -> None:
-    """Sessions, log and feeds are kept, too."""
+    """Sessions, the log and feeds are kept, too."""
     session = house.login()
     token = house.ask("POST", EVENTS, session).json()["token"]
     house.take(SMS)
@@ -129,7 +129,7 @@ def test_without_a_site_file_the_site_is_what_was_applied_last(house: House) -> 
 
 
 def test_in_memory_nothing_is_kept(folder: Path) -> None:
-    """A node with ``:memory:`` otherwise works like any other."""
+    """Apart from that, a node with ``:memory:`` works like any other node."""
     house = House(folder, Clock(), keeps=False)
     assert house.take(SMS)["accepted"] == 1
     house.close()
@@ -194,7 +194,7 @@ def test_it_takes_up_what_others_write_into_its_folder(
 def test_a_floor_that_cannot_start_blocks_no_other_change_of_the_site(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It retries on its own, while clients are added and removed."""
+    """The floor's start is retried while clients are added and removed."""
     monkeypatch.setattr(node, "CHORES", 0.001)
     house.close()
     run = Projection.run
@@ -252,7 +252,7 @@ def test_a_chore_that_fails_is_told_and_done_again(
 
 
 def test_too_much_at_once_is_turned_away_before_it_is_stored(folder: Path) -> None:
-    """They get 503 with Retry-After. Admitted requests finish and make room."""
+    """Excess requests get 503 with Retry-After. Admitted requests finish and make room."""
     house = House(folder, Clock(), max_in_flight=1)
 
     async def two() -> tuple[httpx.Response, httpx.Response]:
@@ -273,7 +273,10 @@ def test_too_much_at_once_is_turned_away_before_it_is_stored(folder: Path) -> No
 def test_it_takes_nothing_in_while_the_store_is_too_far_behind(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its backlog is in memory, which is bounded. What is written to the store makes it known."""
+    """The store's backlog is in memory, which is limited.
+
+    The node learns its size from writes to the store.
+    """
     assert house.take(SMS)["accepted"] == 1
     with monkeypatch.context() as patch:
         patch.setattr(BackgroundWriter, "backlog", property(lambda _: 1 << 40))
@@ -286,7 +289,7 @@ def test_it_takes_nothing_in_while_the_store_is_too_far_behind(
 def test_a_damaged_entry_keeps_only_its_client_from_being_served(
     folder: Path, house: House
 ) -> None:
-    """The server is ready, other clients are served, and the damage is reported."""
+    """The server is ready, serves other clients, and reports the damage."""
     assert house.take(SMS)["accepted"] == 1
     house.close()
     flip(house.data / "log.db", b"Attempt")
@@ -343,7 +346,7 @@ def test_damaged_derived_data_is_made_anew_while_serving(folder: Path, damage: s
 
 
 def test_a_file_without_clients_does_not_remove_all_at_a_start(folder: Path) -> None:
-    """Such a file is usually a mistake. A command can remove clients."""
+    """Such a file is usually a mistake. Only a command can remove all clients."""
     house = House(folder, Clock())
     house.end()
     Path(house.site).write_text("# half written")

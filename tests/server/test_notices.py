@@ -8,7 +8,10 @@ from floorcast.server.notices import PERIOD_SECONDS, Notices
 
 
 def test_thousands_are_one_line() -> None:
-    """The first is logged at once, later ones together with the last address."""
+    """The first event is logged immediately.
+
+    Later events are logged together, with the last address.
+    """
     now = 0.0
     notices = Notices(lambda: now)
     with capture_logs() as lines:

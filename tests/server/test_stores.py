@@ -18,7 +18,7 @@ from floorcast.server.stores import Stores, open_stores
 
 
 async def opened(settings: Settings) -> Stores:
-    """The stores, closed at the end."""
+    """Open the stores, and close them at the end."""
     async with AsyncExitStack() as stack:
         return await open_stores(
             stack, settings, system_now, Observe(lambda _: None, lambda _: None)
@@ -27,7 +27,7 @@ async def opened(settings: Settings) -> Stores:
 
 @pytest.mark.parametrize("keeps", [True, False])
 def test_embedded_stores_are_this_server_s_alone(tmp_path: Path, keeps: bool) -> None:
-    """They use the machine's clock, and no other process writes to the log."""
+    """The stores use the machine's clock, and no other process writes to the log."""
     found = asyncio.run(opened(Settings(data=tmp_path if keeps else IN_MEMORY)))
     assert not found.shared
     assert found.now is system_now

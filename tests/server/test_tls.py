@@ -39,7 +39,7 @@ class Issued:
         self.certificate.write_bytes(b"".join(pem.bytes() for pem in issued.cert_chain_pems))
 
     def caller(self) -> ssl.SSLContext:
-        """The TLS context of a caller that trusts the authority."""
+        """Return the TLS context of a caller that trusts the authority."""
         context = ssl.create_default_context()
         self.authority.configure_trust(context)
         return context
@@ -51,7 +51,7 @@ def issued(tmp_path: Path) -> Issued:
 
 
 def serial(context: ssl.SSLContext, port: int) -> str:
-    """The certificate that a server presents."""
+    """Return the certificate that a server presents."""
     with (
         closing(socket.create_connection(("127.0.0.1", port))) as plain_socket,
         context.wrap_socket(plain_socket, server_hostname="localhost") as sock,
@@ -62,7 +62,7 @@ def serial(context: ssl.SSLContext, port: int) -> str:
 
 
 def test_a_certificate_and_its_key_go_together(issued: Issued, tmp_path: Path) -> None:
-    """A missing one and an invalid file are refused by name before the start."""
+    """If one is missing or a file is invalid, the error names it before the start."""
     assert Certificate.of(Settings()) is None
     with pytest.raises(SettingError, match="tls_key is missing"):
         Certificate.of(Settings(tls_cert=issued.certificate))
@@ -74,12 +74,12 @@ def test_a_certificate_and_its_key_go_together(issued: Issued, tmp_path: Path) -
     before = other.key.read_bytes()
     other.issue()
     other.key.write_bytes(before)
-    with pytest.raises(SettingError, match="must be a certificate chain and its key"):
+    with pytest.raises(SettingError, match="must be a certificate chain and its unencrypted key"):
         Certificate.of(Settings(tls_cert=other.certificate, tls_key=other.key))
 
 
 def test_an_encrypted_key_is_refused_and_not_asked_about(issued: Issued) -> None:
-    """Nobody is there to type a password."""
+    """Nobody is there to enter a password."""
     issued.key.write_text(
         "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n"
         "DEK-Info: AES-128-CBC,00000000000000000000000000000000\n\nAAAA\n"
@@ -90,7 +90,10 @@ def test_an_encrypted_key_is_refused_and_not_asked_about(issued: Issued) -> None
 
 
 def test_a_new_certificate_is_shown_from_then_on(issued: Issued) -> None:
-    """Open connections continue. A half-written file is logged, and the old one stays in use."""
+    """Open connections continue.
+
+    A half-written file is logged, and the old certificate stays in use.
+    """
     certificate = Certificate(issued.certificate, issued.key)
 
     async def work() -> None:
@@ -118,7 +121,7 @@ def test_a_new_certificate_is_shown_from_then_on(issued: Issued) -> None:
 
 
 def test_older_versions_are_refused(issued: Issued) -> None:
-    """1.2 is the oldest allowed. A connection without TLS is removed from the count."""
+    """TLS 1.2 is the oldest allowed version. A connection without TLS no longer counts."""
     certificate = Certificate(issued.certificate, issued.key)
     assert certificate.context.minimum_version == ssl.TLSVersion.TLSv1_2
 
@@ -135,7 +138,7 @@ def test_older_versions_are_refused(issued: Issued) -> None:
 
 
 def test_a_handshake_has_its_time(issued: Issued) -> None:
-    """A silent caller counts from the start, and is closed."""
+    """A silent caller counts from the start, and is closed at the deadline."""
     certificate = Certificate(issued.certificate, issued.key)
     tuning = ConnectionTuning(head=0.2)
 

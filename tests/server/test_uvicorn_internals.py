@@ -1,4 +1,4 @@
-"""uvicorn's connections with our limits on real sockets, and the parts of uvicorn used here."""
+"""uvicorn's connections with floorcast's limits, on real sockets, and uvicorn's internals."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def request(number: str, asking: str = ASKING, *, chunked: bool = False) -> bytes:
-    """A request with one event and an upgrade header."""
+    """Return a request with one event and an upgrade header."""
     data = {"agent": "SEBY", "eventType": "LOGON", "service": 38049}
     body = ndjson([event("agent.state", number, **data)])
     how = CHUNKED if chunked else f"Content-Length: {len(body)}\r\n"
@@ -80,7 +80,7 @@ TAKEN = {"accepted": 1, "duplicates": 0, "rejected": []}
 
 @pytest.mark.parametrize("chunked", [False, True])
 def test_its_body_is_read(server: Server, chunked: bool) -> None:
-    """The network may split it anywhere."""
+    """The network may split the request anywhere."""
     whole = request("x", chunked=chunked)
     for at in range(1, len(whole), 17):
         sent = request(f"{chunked}{at}", chunked=chunked)
@@ -88,13 +88,13 @@ def test_its_body_is_read(server: Server, chunked: bool) -> None:
 
 
 def test_the_connection_goes_on(server: Server) -> None:
-    """The next request on it is read, with or without an upgrade header."""
+    """The connection's next request is read, with or without an upgrade header."""
     sent = [request("a"), request("b"), request("c", "")]
     assert answers(server, sent, 3) == [TAKEN, TAKEN, TAKEN]
 
 
 def test_it_may_ask_for_the_end(server: Server) -> None:
-    """With ``close`` beside the upgrade, the connection closes after the response."""
+    """If the request also has ``close``, the connection closes after the response."""
     asking = ASKING.replace("Upgrade, HTTP2-Settings", "close, Upgrade, HTTP2-Settings")
     with closing(socket.create_connection(("127.0.0.1", server.port), timeout=30)) as connection:
         connection.sendall(request("d", asking))
@@ -106,7 +106,7 @@ def test_it_may_ask_for_the_end(server: Server) -> None:
 
 
 def test_uvicorn_is_as_this_module_knows_it() -> None:
-    """Each private name in use exists. A newer version that differs gives a clear failure."""
+    """Every private name in use exists. If a newer version differs, the failure is clear."""
     config = uvicorn.Config(plain, ws="none", log_config=None)
     config.load()
     shared = Shared(None, ConnectionLimits(9, 9), Deadlines(ConnectionTuning(), lambda: 0.0))
@@ -150,7 +150,7 @@ def test_uvicorn_is_as_this_module_knows_it() -> None:
 
 
 def test_uvicorn_calls_back_what_is_overridden() -> None:
-    """The parser finds each callback by its name, and uvicorn's loop calls ours."""
+    """The parser finds each callback by name, and uvicorn's loop calls the overridden methods."""
     assert issubclass(httptools.HttpParserCallbackError, httptools.HttpParserError)
     assert "self.main_loop()" in inspect.getsource(uvicorn.Server)
     assert "self.capture_signals()" in inspect.getsource(uvicorn.Server)
@@ -161,7 +161,7 @@ def test_uvicorn_calls_back_what_is_overridden() -> None:
 
 
 def test_ten_thousand_connections_share_the_names_of_their_attributes() -> None:
-    """One more attribute, of uvicorn's or ours, costs each connection 1.3 KB more."""
+    """One more attribute in uvicorn or floorcast would cost 1.3 KB per connection."""
 
     class Unconnected(asyncio.Transport):
         def get_extra_info(self, name: str, default: object = None) -> object:
@@ -187,7 +187,7 @@ GET = b"GET / HTTP/1.1\r\nhost: x\r\n"
 
 
 def with_headers(*headers: bytes) -> bytes:
-    """A request with these headers."""
+    """Return a request with these headers."""
     return GET + b"".join(header + b"\r\n" for header in headers) + b"\r\n"
 
 
@@ -216,7 +216,7 @@ def with_headers(*headers: bytes) -> bytes:
     ids=lambda value: str(value)[:40],
 )
 def test_a_head_is_bounded(sent: bytes, status: int) -> None:
-    """Its bytes, its URL and the number of its headers are bounded, for any split."""
+    """The head's bytes, URL and number of headers are limited, however it is split."""
 
     async def work() -> None:
         async with serving() as served:
@@ -249,7 +249,7 @@ def test_a_head_costs_its_bytes_and_no_more_than_its_bound() -> None:
 
 
 def test_trailers_are_bounded_and_left_out() -> None:
-    """They follow the body, and are not used."""
+    """Trailers follow the body, and are not used."""
     seen: list[list[tuple[bytes, bytes]]] = []
 
     async def look(scope: Scope, receive: Receive, send: Send) -> None:
@@ -272,7 +272,7 @@ def test_trailers_are_bounded_and_left_out() -> None:
 
 
 def test_pipelined_requests_wait_unparsed_for_their_turn() -> None:
-    """A few of any number are parsed ahead, and each gets its response in order."""
+    """Of any number of requests, only a few are parsed ahead. Each gets its response in order."""
 
     async def work() -> None:
         async with serving() as served:
@@ -292,7 +292,7 @@ def test_pipelined_requests_wait_unparsed_for_their_turn() -> None:
 
 
 def test_pipelined_upgrades_are_answered_in_order() -> None:
-    """Each is parsed from its own start, without copying the rest."""
+    """Each request is parsed from its own start, without copying the rest."""
     asking = b"Connection: Upgrade\r\nUpgrade: h2c\r\n"
 
     async def work() -> None:
@@ -338,7 +338,7 @@ def test_a_refusal_waits_for_the_answers_before_it() -> None:
 def test_what_does_not_come_in_time_is_refused(
     sent: bytes, seconds: float, status: int, why: str
 ) -> None:
-    """The log has a line. A moment earlier, the server still waits."""
+    """The log gets a line. A moment before the deadline, the server still waits."""
 
     async def work() -> None:
         async with serving() as served:
@@ -369,7 +369,10 @@ async def until_read(served: Served, sent: bytes) -> None:
 
 
 def test_a_body_that_goes_on_has_its_time_anew() -> None:
-    """It restarts whenever 16 KiB arrive within it. Single bytes are no progress."""
+    """The deadline restarts whenever 16 KiB arrive before it.
+
+    Single bytes do not count as progress.
+    """
     seen: list[int] = []
 
     async def counting(scope: Scope, receive: Receive, send: Send) -> None:
@@ -406,7 +409,7 @@ async def until_sum(seen: list[int], size: int) -> None:
 
 
 def test_an_idle_connection_is_closed_in_time() -> None:
-    """The time counts from its last response, and not during a request."""
+    """The time counts from the last response, and not during a request."""
 
     async def work() -> None:
         async with serving() as served:
@@ -424,7 +427,7 @@ def test_an_idle_connection_is_closed_in_time() -> None:
 
 
 def test_an_answer_that_nobody_reads_is_given_up() -> None:
-    """If none of it is read for 60 s, its memory is freed."""
+    """If the caller reads nothing for 60 s, the response's memory is freed."""
 
     async def large(_scope: Scope, _receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -448,7 +451,7 @@ def test_an_answer_that_nobody_reads_is_given_up() -> None:
 
 
 def test_a_body_that_nobody_wants_does_not_come_for_ever() -> None:
-    """The response may precede the body. Then a limited part of the body is read."""
+    """The response may precede the body. After it, only a limited part of the body is read."""
 
     async def refuse(_scope: Scope, _receive: Receive, send: Send) -> None:
         headers = [(b"content-length", b"0")]
@@ -472,7 +475,7 @@ def test_a_body_that_nobody_wants_does_not_come_for_ever() -> None:
 
 
 def test_one_address_does_not_fill_the_server() -> None:
-    """Its connections beyond the limit are refused, and another address is served."""
+    """An address's connections beyond its limit are refused, and another address is served."""
 
     async def work() -> None:
         release = asyncio.Event()
@@ -503,7 +506,7 @@ def test_one_address_does_not_fill_the_server() -> None:
 
 
 def test_an_address_makes_room_among_its_own() -> None:
-    """Its connection that has waited longest for a request is closed, and no other."""
+    """Only the address's connection that has waited longest for a request is closed."""
 
     async def work() -> None:
         async with serving(places=100, per_address=5) as served:
@@ -523,14 +526,14 @@ def test_an_address_makes_room_among_its_own() -> None:
 
 
 async def lost(reader: asyncio.StreamReader) -> bool:
-    """Whether the connection has ended in any way."""
+    """Return whether the connection has ended in any way."""
     with suppress(ConnectionResetError):
         return await reader.read() == b""
     return True
 
 
 def test_a_full_server_makes_room_for_those_who_ask() -> None:
-    """The connection that has waited longest for a request is closed. Active ones stay."""
+    """The connection that has waited longest for a request is closed. Active connections stay."""
 
     async def work() -> None:
         release = asyncio.Event()
@@ -584,7 +587,10 @@ def test_when_all_places_are_at_work_the_next_is_told() -> None:
 
 
 def test_behind_a_trusted_proxy_each_address_has_its_own_limit() -> None:
-    """The limit is of concurrent requests. The proxy's connections are not one caller's."""
+    """The limit applies to concurrent requests.
+
+    The proxy's connections do not count as one caller's.
+    """
 
     async def work() -> None:
         release = asyncio.Event()

@@ -17,7 +17,7 @@ from floorcast.server.uvicorn_server import serve
 
 @pytest.fixture(autouse=True)
 def process_as_it_was() -> Iterator[None]:
-    """A server configures logging for its process. Reset that for this process."""
+    """Undo what a server changes in its process: the umask and the collector's thresholds."""
     threshold, mask = gc.get_threshold(), os.umask(0o077)
     yield
     gc.set_threshold(*threshold)
@@ -25,7 +25,7 @@ def process_as_it_was() -> Iterator[None]:
 
 
 def never(address: str) -> None:
-    """A callback that must not be called."""
+    """Fail the test if this callback is called."""
     raise AssertionError(address)
 
 
@@ -35,7 +35,7 @@ def never(address: str) -> None:
 def test_an_address_that_is_taken_is_refused(
     tmp_path: Path, host: str, family: socket.AddressFamily
 ) -> None:
-    """No file is opened, and the error has the address and the options that change it."""
+    """No file is opened, and the error names the address and the options to change."""
     try:
         other = socket.create_server((host, 0), family=family)
     except OSError:
@@ -50,13 +50,13 @@ def test_an_address_that_is_taken_is_refused(
 
 
 def test_an_address_that_is_none_is_refused(tmp_path: Path) -> None:
-    """An example is an address of another machine."""
+    """An example is another machine's address."""
     with pytest.raises(SettingError, match=r"cannot listen on 192\.0\.2\.1"):
         serve(Settings(data=tmp_path / "data", host="192.0.2.1", port=0), never)
 
 
 def test_a_folder_that_cannot_be_used_is_refused_and_the_port_is_free_again(tmp_path: Path) -> None:
-    """Whatever is wrong, no port or file stays open."""
+    """Whatever is wrong with the folder, no port or file stays open."""
     file = tmp_path / "data"
     file.write_text("not a folder")
     with socket.create_server(("127.0.0.1", 0)) as probe:

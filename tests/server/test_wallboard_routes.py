@@ -19,7 +19,7 @@ from tests.real.server import Caller, running
 
 @pytest.fixture(scope="module")
 def starting() -> Iterator[Api]:
-    """An application whose floors are still being loaded."""
+    """Yield an application whose floors are still being loaded."""
     with scratch() as folder:
         house = House(folder, Clock(), keeps=False, started=False)
         yield Api(house.node.server, (*ROUTES, *page_routes()))
@@ -36,7 +36,7 @@ def ask(api: Api, path: str, method: str = "GET", **headers: str) -> httpx.Respo
 
 
 def test_each_file_comes_whole_and_under_the_rules(starting: Api) -> None:
-    """A starting server serves them, too, so that a reloaded wall recovers by itself."""
+    """A server that is starting serves the files, too. A reloaded wallboard recovers by itself."""
     for file in page_files():
         answer = ask(starting, file.path)
         assert (answer.status_code, answer.content) == (200, file.content)
@@ -47,7 +47,7 @@ def test_each_file_comes_whole_and_under_the_rules(starting: Api) -> None:
 
 
 def test_what_a_browser_has_is_not_sent_again(starting: Api) -> None:
-    """The browser asks each time, and gets a 304."""
+    """The browser asks every time, and gets a 304."""
     tag = ask(starting, "/wallboard/").headers["etag"]
     again = ask(starting, "/wallboard", **{"if-none-match": tag})
     assert (again.status_code, again.content) == (304, b"")
@@ -56,7 +56,7 @@ def test_what_a_browser_has_is_not_sent_again(starting: Api) -> None:
 
 
 def test_what_is_not_a_file_of_the_page_is_not_there(starting: Api) -> None:
-    """Other files of the package or the machine are not served."""
+    """The package's and the machine's other files are not served."""
     for path in ("/wallboard/files.py", "/wallboard/../files.py", "/wallboard/%2e%2e/x", "/index"):
         assert ask(starting, path).status_code == 404
     assert ask(starting, "/wallboard", "POST").status_code == 405
@@ -64,7 +64,7 @@ def test_what_is_not_a_file_of_the_page_is_not_there(starting: Api) -> None:
 
 
 def test_the_root_answers_a_page_that_leads_on(tmp_path: Path) -> None:
-    """With and without a site, it links to the wallboard and the documentation."""
+    """With or without a site, the page links to the wallboard and the documentation."""
     with running(tmp_path, site="") as server, Caller(server.url) as caller:
         answer = caller.http.get("/", headers={"accept": "text/html"})
         assert answer.status_code == 200
@@ -76,7 +76,7 @@ def test_the_root_answers_a_page_that_leads_on(tmp_path: Path) -> None:
 
 
 def test_the_sign_in_form_starts_with_what_the_command_gives(starting: Api) -> None:
-    """A real server gives no values, and the demo gives its published ones."""
+    """A real server sets no values, and the demo sets its published values."""
     path = "/wallboard/sign-in.json"
     assert ask(starting, path).json() == {}
     with scratch() as folder:

@@ -1,4 +1,4 @@
-"""The API as an ASGI application: how a request is served."""
+"""The API as an ASGI application."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from floorcast.model.errors import NotAcceptable, NotFound, RateLimited, Unavail
 
 __all__ = ["Api", "StartupApp", "Table"]
 
-_QUIET = ("/healthz", "/readyz", "/metrics")  # requested every few seconds by monitoring
+_QUIET = ("/healthz", "/readyz", "/metrics")  # monitoring requests these every few seconds
 _log = structlog.stdlib.get_logger(__name__)
 
 
-# Clients in the field put a version after the first segment: /realtime/v6.0/…
+# Existing clients put a version after the first segment: /realtime/v6.0/…
 _VERSION = re.compile(r"(?<=^/realtime)/v\d+(?:\.\d+)*(?=/)|(?<=^/session)/v\d+(?:\.\d+)*(?=/)")
 
 _Methods = dict[str, Route]
@@ -45,7 +45,7 @@ class Table:
                 methods[route.method] = route
 
     def find(self, method: str, path: str) -> tuple[Route, str]:
-        """The route of a request, and the value of its path parameter.
+        """Return a request's route and the value of its path parameter.
 
         Raises NotFound and MethodNotAllowed.
         """
@@ -67,7 +67,7 @@ class Table:
         parts = path.rsplit("/", 2)
         for place in range(
             len(parts) - 1, 0, -1
-        ):  # a parameter is the last part, or the one before
+        ):  # a parameter is the last part or the second to last
             opened = "/".join((*parts[:place], "{}", *parts[place + 1 :]))
             if parts[place] and (methods := self._paths.get(opened)) is not None:
                 return methods, parts[place]
@@ -124,7 +124,7 @@ class Api:
         )
 
     async def _send(self, context: RequestContext, response: Response, send: Send) -> int:
-        """Send the response, or 429 where too much is being sent to its client already."""
+        """Send the response, or 429 if too many bytes are already being sent to the client."""
         is_head = context.scope["method"] == "HEAD"
         session, content = context.admitted, response.content
         if session is None or content is None:
@@ -139,7 +139,10 @@ class Api:
             return await refused.send(send, gzip=False, without_body=is_head)
 
     async def _respond(self, context: RequestContext) -> tuple[str, Response]:
-        """Return the response, and the route's path: the sent one can contain a session id."""
+        """Return the route's path and the response.
+
+        The path is not the request's own path, which can contain a session id.
+        """
         path, needs = "-", None
         try:
             method = context.scope["method"]
@@ -153,7 +156,7 @@ class Api:
             if context.scope["method"] == "OPTIONS":
                 return path, Response(204, headers=(("allow", refusal.allowed),))
             return path, error_response(refusal)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
+        except Exception as error:  # noqa: BLE001 - every error gets a response
             if isinstance(error, MemoryError):
                 self._services.memory.failed()
             audit_refusal(context, path, needs, error)
@@ -175,7 +178,7 @@ NEVER_WAIT = ("/healthz", "/readyz")
 
 
 class StartupApp:
-    """An ASGI application that replaces another one until the other is ready."""
+    """An ASGI application that stands in for another application until that one is ready."""
 
     def __init__(self) -> None:
         self._application: ASGIApp | None = None
@@ -187,12 +190,12 @@ class StartupApp:
         return self._application is not None
 
     def become(self, application: ASGIApp) -> None:
-        """Pass every request to ``application`` from now on, including those that wait."""
+        """Pass every request to ``application`` from now on, including waiting requests."""
         self._application = application
         self._over.set()
 
     def release(self) -> None:
-        """Answer the waiting requests: the server is stopping."""
+        """Answer the waiting requests, because the server is stopping."""
         self._over.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

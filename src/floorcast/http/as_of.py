@@ -1,4 +1,7 @@
-"""Answers about a past time: converts ``at`` to positions in the logs and uses a worker process."""
+"""Answers requests about a past time.
+
+``at`` is converted to positions in the clients' logs, and a worker process computes the answer.
+"""
 
 from __future__ import annotations
 
@@ -32,14 +35,16 @@ _page_decoder = msgspec.msgpack.Decoder(PageAnswer)
 
 
 class Reached(NamedTuple):
-    """A past time in ticks, and the position that the client's log had reached then."""
+    """A past time in ticks, and the position that the client's log had reached at that time."""
 
     ticks: int
     position: int
 
 
 async def answer_about_past(context: RequestContext, question: Question, at: object) -> Response:
-    """Return what the method would have answered at a given time, based on the log at that time.
+    """Return the answer that the method would have given at a past time.
+
+    The answer is based on the log at that time.
 
     Raises InvalidParameter for a time before the log begins or in the future, and Unavailable
     if too many such answers are being computed.
@@ -54,7 +59,10 @@ async def answer_about_past(context: RequestContext, question: Question, at: obj
 async def page_of_past(
     context: RequestContext, page: PageQuestion, at: object
 ) -> tuple[PageAnswer, Headers]:
-    """The calls behind a figure as of a past time. Raises as ``answer_about_past`` does."""
+    """Return the calls behind a figure as of a past time.
+
+    Raises the same errors as ``answer_about_past``.
+    """
     services = context.services
     then = await reached(services, context.session.client, at)
     asked = _asked(context, then)
@@ -92,7 +100,7 @@ def _asked(context: RequestContext, then: Reached) -> PastQuestion:
 async def _computed(
     context: RequestContext, asked: PastQuestion, then: Reached
 ) -> tuple[bytes, Headers]:
-    """The body of the answer, and its headers."""
+    """Compute the answer in a worker, and return its body and headers."""
     services, client = context.services, context.session.client
     near = client, then.position
     argument = msgspec.msgpack.encode(asked)
@@ -109,15 +117,15 @@ async def _computed(
 
 
 def is_given(at: object) -> bool:
-    """Whether a request asks about the past: ``at`` is neither null nor blank."""
+    """Return whether a request asks about the past: ``at`` is neither null nor blank."""
     return at is not None and not (isinstance(at, str) and not at.strip())
 
 
 async def reached(services: Services, client: int, at: object) -> Reached:
-    """The position of ``at``: a token, or a time in ms or ISO 8601.
+    """Return the position of ``at``, which is a token or a time in ms or ISO 8601.
 
-    A token of another node is waited for. Raises InvalidParameter, and Unavailable as
-    ``Services.cursor_of`` does.
+    If a token comes from another node that is ahead, waits until this node catches up. Raises
+    InvalidParameter, and the same errors as ``Services.cursor_of``.
     """
     log = services.log
     if isinstance(at, str) and is_token(at):
@@ -146,14 +154,14 @@ def _too_long_ago(
     zone = services.zone(client)
     text = local_time(max(0, ticks), zone)
     if since is None:
-        return InvalidParameter(f'at is "{text}": nothing is kept of that time, or of later ones')
-    # the next whole second: the message shows no smaller parts
+        return InvalidParameter(f'at is "{text}": no data is kept for that time or any later time')
+    # rounded up, because the message shows whole seconds only
     begin = local_time(-(-since // 10_000_000) * 10_000_000, zone)
-    return InvalidParameter(f'at is "{text}": expected a time from "{begin}" on')
+    return InvalidParameter(f'at is "{text}": expected a time from "{begin}" onward')
 
 
 async def _unless_gone(context: RequestContext, work: asyncio.Future[bytes]) -> bytes:
-    """The result. Raises Disconnected, and ends the work, once the caller has disconnected."""
+    """Return the result. If the caller disconnects, cancel the work and raise Disconnected."""
     gone = context.gone()
     either: set[asyncio.Future[bytes] | asyncio.Future[None]] = {work, gone}
     try:

@@ -57,7 +57,7 @@ def audit_login(context: RequestContext, event: str, session: Session) -> None:
 def audit_failure(
     context: RequestContext, event: str, client_name: str, user_name: str, *, agent: bool
 ) -> Iterator[None]:
-    """Record a failed login. A name that no user has is omitted, because it may be a password."""
+    """Record a failed login. The name is omitted if no user has it: it may be a password."""
     try:
         yield
     except (BadCredentials, RateLimited) as refusal:
@@ -79,7 +79,10 @@ def audit_failure(
 
 
 def audit_refusal(context: RequestContext, path: str, needs: str | None, error: Exception) -> None:
-    """Record a refusal of rights, and of ingest and screen keys, on a route that ``needs`` one."""
+    """Record a request that was denied because of its role, its feed or its key.
+
+    ``needs`` is the credential that the route requires.
+    """
     session = context.admitted
     if isinstance(error, RoleNotAllowed | FeedNotSwitchedOn) and session is not None:
         context.services.audit.refused(

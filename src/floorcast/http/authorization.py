@@ -1,4 +1,4 @@
-"""Authorization: the session is valid, its role is allowed, the feed is on."""
+"""Authorization: checks the session, its role, and whether the feed is switched on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LONGEST_COOKIE = 256  # characters; a session's id has 32
 
 
 def authorize(context: RequestContext, methods: Methods, route: Route) -> None:
-    """Find a session that may call the methods, or raise the first refusal that applies."""
+    """Find a session that may call the methods. Raises the first refusal that applies."""
     services = context.services
     session = services.sessions.find(session_id(context, cookie=route.cookie))
     try:
@@ -29,7 +29,7 @@ def authorize(context: RequestContext, methods: Methods, route: Route) -> None:
 
 
 def session_id(context: RequestContext, *, cookie: bool) -> str:
-    """The session that the request names, or ""; with ``cookie`` also in its cookie."""
+    """Return the request's session id, or "". With ``cookie``, a cookie may contain it, too."""
     found = context.headers.get("lv-session", "").strip()
     if not found and cookie:
         found = _cookie(context.headers.getlist("cookie"))
@@ -37,11 +37,11 @@ def session_id(context: RequestContext, *, cookie: bool) -> str:
 
 
 def _cookie(headers: list[str]) -> str:
-    """The session in the ``Cookie`` headers, or "".
+    """Return the session id in the ``Cookie`` headers, or "".
 
-    Python's own parser takes quadratic time on a run of backslashes before 3.11.10 (CVE-2024-7592),
-    and this runs before authentication. The session cookie is never quoted. If there are
-    several, the last one is used, as in Python's parser.
+    Before 3.11.10, Python's own parser takes quadratic time on a run of backslashes
+    (CVE-2024-7592), and this function runs before authentication. The session cookie is never
+    quoted. If there are several session cookies, the last one is used, as in Python's parser.
     """
     found = ""
     for header in headers:

@@ -1,7 +1,7 @@
-"""Reads a request's body: bounded, inflated and decoded; every defect becomes a refusal.
+"""Reads, inflates and decodes request bodies. Every defect becomes a refusal.
 
 A gzip body is inflated in steps and never beyond the limit, so a small request cannot fill the
-memory, and the event loop runs in between.
+memory. The event loop runs between the steps.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ __all__ = ["INTAKE_LIMIT", "JSON_LIMIT", "Disconnected", "read_body", "read_json
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-INTAKE_LIMIT = 16 * 1024 * 1024  # bytes of a request with events, as sent and inflated
+INTAKE_LIMIT = 16 * 1024 * 1024  # bytes of a request with events, both as sent and inflated
 JSON_LIMIT = 1024 * 1024  # bytes of any other request
 _JSON_TYPES = (
     "application/json",
     "text/plain",
     "application/x-www-form-urlencoded",  # curl -d sends it with any body
 )
-_FIRST_INPUT = 256  # compressed bytes shown to a new gzip member: the rest is copied once more
-_MOST_INPUT = 64 * 1024  # ... and to one that has gone on for long
+_FIRST_INPUT = 256  # compressed bytes passed to a new gzip member, because zlib copies the rest
+_MOST_INPUT = 64 * 1024  # the most compressed bytes passed to a long gzip member
 _STEP = 256 * 1024  # bytes inflated between two checks of the limit
 _SLICE = 1024 * 1024  # bytes inflated in one turn of the event loop: about 2 ms of work
 _NOBODY = 0  # the client of a request that names none
 _PADDING = 4096  # bytes of padding skipped at a time
-_MEMBER_COST = 4096  # what a new gzip member costs, in bytes inflated
+_MEMBER_COST = 4096  # the cost of a new gzip member, in bytes inflated
 _MOST_MEMBERS = 10_000  # gzip members in a body: one for each event of the largest request
 
 
 class Disconnected(Exception):
-    """The caller went away before its request was read."""
+    """The caller disconnected before its request was read or answered."""
 
 
 async def read_body(
@@ -53,16 +53,17 @@ async def read_body(
     held: Callable[[int], None] = lambda _size: None,
     client: int = _NOBODY,
 ) -> bytes:
-    """The complete body, inflated if it is gzip; at most ``limit`` bytes before and after.
+    """Return the complete body, inflated if it is gzip.
 
-    ``held`` is called with the additional bytes that the body takes in memory, and may raise.
-    A large body is inflated in turns of ``client``.
+    The body has at most ``limit`` bytes, both before and after inflating. Whenever the body takes
+    more memory, ``held`` is called with the number of additional bytes, and may raise. A large body
+    is inflated in turns of ``client``.
     Raises TooLarge, NotAnObject (broken gzip), UnsupportedMedia (another encoding) and
     Disconnected.
     """
     encoding = _encoding(headers)
     if encoding not in ("identity", "", "gzip", "x-gzip"):
-        raise UnsupportedMedia("Content-Encoding must be gzip, or left out")
+        raise UnsupportedMedia("Content-Encoding must be gzip or absent")
     declared = _declared(headers)
     if declared is not None and declared > limit:
         raise _too_large(limit)
@@ -114,11 +115,11 @@ async def _inflate(packed: bytes, limit: int, held: Callable[[int], None], clien
 
 
 def _pieces(packed: bytes) -> Iterator[tuple[bytes, int]]:
-    """Inflate the members of a gzip file step by step; yields each piece and its additional cost.
+    """Inflate the members of a gzip file step by step. Yields each piece and its additional cost.
 
-    zlib copies the input that a member leaves. A member is therefore given little input at first,
-    and twice as much each time, so that thousands of empty members do not copy the body thousands
-    of times.
+    zlib copies the input that a member does not use. A member therefore gets little input at first,
+    and twice as much in each later step. Otherwise, thousands of empty members would copy the body
+    thousands of times.
     """
     member, members = zlib.decompressobj(wbits=31), 1
     view, at, most = memoryview(packed), 0, _FIRST_INPUT
@@ -138,12 +139,12 @@ def _pieces(packed: bytes) -> Iterator[tuple[bytes, int]]:
         try:
             piece = member.decompress(shown, _STEP)
         except zlib.error:
-            raise NotAnObject("the body is not valid gzip, which Content-Encoding names") from None
+            raise NotAnObject("Content-Encoding is gzip, but the body is not valid gzip") from None
         left = member.unused_data if member.eof else member.unconsumed_tail
         at += len(shown) - len(left)
         most = min(most * 2, _MOST_INPUT)
         yield piece, len(shown)
-    while not member.eof:  # what zlib still holds of the output
+    while not member.eof:  # output that zlib still holds
         piece = member.decompress(b"", _STEP)
         if not piece:
             raise NotAnObject("the body's gzip data is truncated")
@@ -153,8 +154,8 @@ def _pieces(packed: bytes) -> Iterator[tuple[bytes, int]]:
 def read_json(body: bytes, shape: type[T], media_type: str = "") -> T:
     """Decode a JSON object. An empty body means an empty object.
 
-    Raises NotAnObject when it is not JSON or not an object, InvalidParameter for a member of
-    a wrong type, UnsupportedMedia when ``media_type`` says that it is something else.
+    Raises NotAnObject if the body is not JSON or not an object, InvalidParameter if a member has
+    the wrong type, and UnsupportedMedia if ``media_type`` is not a JSON type.
     """
     if not body or body.isspace():
         return shape()

@@ -1,4 +1,4 @@
-"""Collectors, which read the counts of lower layers on each scrape of ``/metrics``."""
+"""Prometheus collectors, which read lower layers' counts on each scrape of ``/metrics``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _Family = CounterMetricFamily | GaugeMetricFamily
 
 
 class FeedsCollector(Collector):
-    """Reads the rings' counts on each scrape."""
+    """Reads the counts of feeds and streams on each scrape."""
 
     def __init__(self, rings: Rings, streams: Hub) -> None:
         self._rings = rings
@@ -36,10 +36,10 @@ class FeedsCollector(Collector):
         """See ``Collector``."""
         rings, counts = self._rings, self._rings.counts
         yield _counter("published_events", "Events published to a feed.", counts.published)
-        yield _counter("given_events", "Events in the pages built.", counts.given)
+        yield _counter("given_events", "Events in pages that were built.", counts.given)
         yield _counter("pages", "Pages built.", counts.pages)
         yield _counter(
-            "mirror_reads", "Segments that pages had to read from the store.", counts.store_reads
+            "mirror_reads", "Segments read from the store to build pages.", counts.store_reads
         )
         yield _counter("seals", "Segments sealed.", counts.seals)
         yield _gauge("ring_bytes", "Memory used by the rings.", rings.bytes)
@@ -53,13 +53,13 @@ class FeedsCollector(Collector):
         yield _counter("stream_bytes", "Bytes written to streams, as sent.", streams.counts.bytes)
         yield _counter(
             "slow_readers_closed",
-            "Streams whose reader took nothing.",
+            "Streams closed because their reader read nothing.",
             streams.counts.slow,
         )
 
 
 class ConnectionsCollector(Collector):
-    """Reads the counts of connections on each scrape."""
+    """Reads the connection counts on each scrape."""
 
     def __init__(self, look: Callable[[], tuple[int, Mapping[str, int]]]) -> None:
         self._look = look
@@ -68,7 +68,7 @@ class ConnectionsCollector(Collector):
         """See ``Collector``."""
         total, closed = self._look()
         yield GaugeMetricFamily(
-            "floorcast_connections", "Open connections, streams included.", value=total
+            "floorcast_connections", "Open connections, including streams.", value=total
         )
         by_reason = CounterMetricFamily(
             "floorcast_connections_closed",
@@ -101,14 +101,18 @@ class ArchiveCollector(Collector):
         state = self._state
         yield GaugeMetricFamily(
             "floorcast_archive_pending_hours",
-            "Hours of clients that are due to be sealed in the archive.",
+            "Client hours that are due to be sealed in the archive.",
             value=state.pending,
         )
         for name, meaning, value in (
             ("sealed_hours", "Hours sealed in the archive.", state.sealed),
             ("corrected_hours", "Hours written again because of late events.", state.corrected),
-            ("missing_hours", "Hours that the log had forgotten before.", state.missing),
-            ("failures", "Attempts to seal an hour that failed.", state.failures),
+            (
+                "missing_hours",
+                "Hours that were not sealed before the log removed them.",
+                state.missing,
+            ),
+            ("failures", "Failed attempts to seal an hour.", state.failures),
         ):
             yield CounterMetricFamily(f"floorcast_archive_{name}", meaning, value=value)
 
@@ -147,7 +151,7 @@ class ClusterCollector(Collector):
         for name, meaning, value in (
             ("connected", "1 while connected to a NATS server, else 0.", state.connected),
             ("quorum", "1 while events can be stored, else 0.", state.quorum),
-            ("disk_bytes", "Bytes of this node's copy of the log.", state.disk_bytes),
+            ("disk_bytes", "Size of this node's copy of the log in bytes.", state.disk_bytes),
         ):
             yield GaugeMetricFamily(f"floorcast_cluster_{name}", meaning, value=value)
         messages = GaugeMetricFamily(

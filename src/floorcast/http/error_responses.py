@@ -57,7 +57,7 @@ class Failure(msgspec.Struct):
 
 
 class MethodNotAllowed(Refusal):
-    """The path does not support this method; ``allowed`` lists those that it does."""
+    """The path does not support this method. ``allowed`` lists the methods that it supports."""
 
     code = 405
 
@@ -67,17 +67,17 @@ class MethodNotAllowed(Refusal):
 
 
 def is_event_source(scope: Scope) -> bool:
-    """Whether a browser's ``EventSource`` asks. It stops at any status except 200."""
+    """Return whether the caller is a browser's ``EventSource``, which stops at errors."""
     if scope["method"] != "GET":
         return False
     return (b"accept", b"text/event-stream") in scope["headers"]
 
 
 def error_response(error: Exception, *, event_source: bool = False) -> Response:
-    """The response for an exception. An unexpected one is logged with an id.
+    """Return the response for an exception. An unexpected exception is logged with an id.
 
-    For an ``event_source``, ``Unavailable`` becomes a stream that ends, so that the browser
-    reconnects.
+    An ``event_source`` never reconnects after a status other than 200. For it, ``Unavailable``
+    becomes a stream that ends immediately, so that the browser reconnects.
     """
     if event_source and isinstance(error, Unavailable):
         text = f"retry: {max(1, error.retry_after) * 1000}\n\n: closed: {error.message}\n\n"
@@ -91,7 +91,7 @@ def error_response(error: Exception, *, event_source: bool = False) -> Response:
         return _failure(status, error.code, error.message, _headers(error))
     error_id = uuid.uuid4().hex
     _log.error("fault", id=error_id, exc_info=error)
-    return _failure(500, 100, f"The server failed. The error's id in its log is {error_id}")
+    return _failure(500, 100, f"The server failed. In its log, the error has the id {error_id}")
 
 
 def _failure(

@@ -1,4 +1,4 @@
-"""Limits of requests: per minute, in progress, and per turn of the event loop."""
+"""Limits on requests: per minute, in progress, and per turn of the event loop."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class RateLimit:
         return len(self._windows)
 
     def count(self, session: str) -> tuple[tuple[str, str], ...]:
-        """Count a request; returns the ``RateLimit`` header fields of its response.
+        """Count a request, and return the ``RateLimit`` header fields for its response.
 
-        Raises RateLimited when the window's requests are used up; ``standing`` returns the
+        Raises RateLimited if no requests are left in the window. ``standing`` returns the header
         fields for that response.
         """
         if not self._limit:
@@ -56,7 +56,7 @@ class RateLimit:
         return self.standing(session)
 
     def standing(self, session: str) -> tuple[tuple[str, str], ...]:
-        """The current ``RateLimit`` header fields of a session."""
+        """Return a session's current ``RateLimit`` header fields."""
         window = self._windows.get(session)
         if window is None:
             return ()
@@ -81,9 +81,9 @@ def _seconds(ticks: int) -> int:
 RETRY_SECONDS = 10  # as long as a poll waits
 
 
-MAX_FILTER_BYTES = 16 << 20  # of the filters of one client's readers
-MAX_SENDING_BYTES = 64 << 20  # of answers that are being sent to one client
-SMALL_ANSWER_BYTES = 16 << 10  # what a connection may hold anyhow
+MAX_FILTER_BYTES = 16 << 20  # bytes in the filters of one client's readers
+MAX_SENDING_BYTES = 64 << 20  # bytes of responses that are being sent to one client
+SMALL_ANSWER_BYTES = 16 << 10  # a connection may hold this many bytes in any case
 
 T = TypeVar("T")
 
@@ -91,8 +91,8 @@ T = TypeVar("T")
 class ReaderLimits:
     """Counts the waiting and streaming readers. A session is identified by its digest.
 
-    The filters of a client's readers are limited in bytes; equal filters count once. Readers that
-    have left take no memory.
+    The total size of the filters of a client's readers is limited. Equal filters count once.
+    Readers that have left take no memory.
     """
 
     def __init__(
@@ -147,12 +147,12 @@ class ReaderLimits:
             _one_less(self._bytes, client, sees.size)
 
     def filter_bytes(self, client: int) -> int:
-        """The memory of the filters of a client's readers."""
+        """Return the number of bytes in the filters of a client's readers."""
         return self._bytes[client]
 
     @contextmanager
     def held(self, client: int, session: str, sees: Matcher) -> Iterator[None]:
-        """One reader, for as long as the block runs. Raises RateLimited."""
+        """Count one reader while the block runs. Raises RateLimited."""
         self.check(client, session, sees)
         self.enter(client, session, sees)
         try:
@@ -168,11 +168,11 @@ def _one_less(counts: Counter[T], key: T, less: int = 1) -> None:
 
 
 class AnswerLimits:
-    """Limits the time of one client's statistics on the loop, and the memory of its responses.
+    """Limits the loop time that one client's statistics take, and the memory of its responses.
 
-    ``at_once`` responses of a client are built at the same time; at most ``waiting`` others wait.
-    Responses being sent take at most ``most`` bytes per client. Responses with shared bytes count
-    once, and small ones do not count. A client at a limit gets 429.
+    Up to ``at_once`` responses of a client are built at the same time, while up to ``waiting``
+    requests wait. The responses being sent to a client take at most ``most`` bytes. Responses that
+    share their bytes count once, and small responses do not count. A client at a limit gets 429.
     """
 
     def __init__(self, at_once: int = 4, waiting: int = 256, most: int = MAX_SENDING_BYTES) -> None:
@@ -184,10 +184,10 @@ class AnswerLimits:
 
     @asynccontextmanager
     async def building(self, client: int) -> AsyncIterator[None]:
-        """A turn to build an answer. Raises RateLimited where too many wait."""
+        """Wait for a turn to build a response. Raises RateLimited if too many requests wait."""
         if self._building.waiting(client) >= self._waiting:
             raise RateLimited(
-                f"{self._waiting:,} requests for statistics of the client wait: ask less often", 1
+                f"{self._waiting:,} requests for the client's statistics wait: ask less often", 1
             )
         async with self._building.of(client):
             yield
@@ -202,7 +202,7 @@ class AnswerLimits:
         if key not in self._sent:
             if self._bytes[client] and self._bytes[client] + size > self._most:
                 raise RateLimited(
-                    f"answers of {self._most >> 20} MiB are being sent to the client: read them,"
+                    f"{self._most >> 20} MiB of responses are being sent to the client: read them,"
                     " or ask for less at once",
                     1,
                 )
@@ -220,7 +220,7 @@ ROOM = 8  # requests that begin in one turn of the loop: 1 to 2 ms of work
 
 
 class TurnLimiter:
-    """Admits requests, a few per turn of the loop. Belongs to one event loop.
+    """Admits a few requests per turn of the event loop that it belongs to.
 
     Clients take turns, and the requests of a client keep their order.
     """
@@ -230,7 +230,7 @@ class TurnLimiter:
         self._left = ROOM
 
     async def enter(self, client: int) -> None:
-        """Return at once while this turn has room; otherwise wait for a turn that has."""
+        """Return immediately if this turn has room. Otherwise, wait for a turn that has room."""
         loop = asyncio.get_running_loop()
         if self._left == ROOM:
             loop.call_soon(self._turn)

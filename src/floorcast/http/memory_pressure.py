@@ -10,15 +10,15 @@ from typing import NamedTuple
 
 __all__ = ["MemoryUse", "MemoryWatch", "memory_use"]
 
-SHORT_PARTS = 20  # memory is short if less than this fraction (1/20) of the limit is left
-REMEMBERED_SECONDS = 30.0  # for which a failure to get memory counts
+SHORT_PARTS = 20  # memory is low if less than 1/20 of the limit is left
+REMEMBERED_SECONDS = 30.0  # how long a failed allocation counts
 
 _PROCESS = Path("/proc/self/statm")
 _GROUP = Path("/sys/fs/cgroup")
 
 
 class MemoryUse(NamedTuple):
-    """The memory used of a limit, in bytes, and the name of the limit."""
+    """A memory limit in bytes, its name, and the number of bytes used."""
 
     used: int
     limit: int
@@ -26,7 +26,7 @@ class MemoryUse(NamedTuple):
 
 
 class MemoryWatch:
-    """Knows the limits, and when memory could last not be had; ``clock`` in seconds."""
+    """Watches memory limits and failed allocations. ``clock`` returns seconds."""
 
     def __init__(
         self,
@@ -42,17 +42,17 @@ class MemoryWatch:
         self._failed = self._clock()
 
     def shortage(self) -> str:
-        """The reason why the server is out of memory; empty if it is not."""
+        """Return why memory is low, or an empty string if it is not."""
         for used, limit, name in self._look():
             if limit - used < limit // SHORT_PARTS:
-                return f"memory is short: {used >> 20} of {limit >> 20} MiB ({name}) are used"
+                return f"memory is low: {used >> 20} of {limit >> 20} MiB ({name}) are in use"
         if self._failed is not None and self._clock() - self._failed < REMEMBERED_SECONDS:
-            return "memory is short: a request could not be served for want of it"
+            return "memory is low: a request failed because there was not enough"
         return ""
 
 
 def memory_use(process: Path = _PROCESS, group: Path = _GROUP) -> list[MemoryUse]:
-    """The use of the limits of the process and of its control group, if they are set."""
+    """Return the memory use under each limit set for the process or its control group."""
     found = []
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     if limit != resource.RLIM_INFINITY and (size := _numbers(process)):
@@ -60,13 +60,13 @@ def memory_use(process: Path = _PROCESS, group: Path = _GROUP) -> list[MemoryUse
     most, now = _numbers(group / "memory.max"), _numbers(group / "memory.current")
     if most and now:  # "max" means no limit
         cached = _numbers(group / "memory.stat", after="file")
-        used = now[0] - (cached[0] if cached else 0)  # the kernel gives these pages up at once
+        used = now[0] - (cached[0] if cached else 0)  # the kernel frees cached pages on demand
         found.append(MemoryUse(used, most[0], "cgroup"))
     return found
 
 
 def _numbers(file: Path, after: str = "") -> list[int]:
-    """The numbers in a line of a kernel's file: its first line, or the one of this name."""
+    """Return the numbers in a kernel file's first line, or in the line named ``after``."""
     try:
         lines = file.read_text("ascii").splitlines()
     except (OSError, ValueError):

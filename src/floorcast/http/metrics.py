@@ -1,4 +1,4 @@
-"""The metrics of ``/metrics``. No label names a client, a user or an id of either.
+"""The metrics at ``/metrics``. No label contains the name or id of a client or user.
 
 A webhook is named by an id that only the installation can derive (``floorcast webhook list``).
 
@@ -47,7 +47,7 @@ class Metrics:
         )
         self.request_seconds = Histogram(
             "floorcast_request_seconds",
-            "Time from a request's head to its response's end, with the wait of a long poll.",
+            "Time from a request's head to the end of its response, including a long poll's wait.",
             ("route",),
             buckets=_FAST,
             registry=registry,
@@ -102,7 +102,7 @@ class Metrics:
         )
         self.too_late = Counter(
             "floorcast_agent_states_too_late",
-            "Agents' states that arrived too late to change a figure.",
+            "Agent states that arrived too late to change a figure.",
             registry=registry,
         )
         self.ready = Gauge(
@@ -111,7 +111,7 @@ class Metrics:
         ProcessCollector(registry=registry)
 
     def watch_feeds(self, rings: Rings, streams: Hub) -> None:
-        """Add the metrics of the feeds and of the streams."""
+        """Add the metrics of feeds and streams."""
         self.registry.register(FeedsCollector(rings, streams))
 
     def watch_webhooks(self, states: Callable[[], Iterable[WebhookState]]) -> None:
@@ -127,9 +127,9 @@ class Metrics:
         self.registry.register(ArchiveCollector(state))
 
     def watch_connections(self, look: Callable[[], tuple[int, Mapping[str, int]]]) -> None:
-        """Add the number of open connections, and of those closed or refused by reason."""
+        """Add the number of open connections, and the number closed or refused, by reason."""
         self.registry.register(ConnectionsCollector(look))
 
     def text(self) -> bytes:
-        """All metrics in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self.registry)

@@ -1,7 +1,7 @@
-"""Cursors of lists that come page by page: where the next page begins, signed.
+"""Signed cursors, which say where the next page of a list begins.
 
-A cursor is valid for the request that it was made for and for no other, on every node of an
-installation.
+A cursor is valid only for the request that it was made for. Every node of an installation accepts
+it.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ _decoder = msgspec.msgpack.Decoder(PageCursor)
 
 
 def write_cursor(cursor: PageCursor, request: tuple[object, ...], secret: bytes) -> str:
-    """A cursor as text, for the members of a request that must stay the same."""
+    """Return a cursor as text. ``request`` has the members that must stay the same."""
     said = _encode(cursor)
     return base64.urlsafe_b64encode(_mac(said, request, secret) + said).decode().rstrip("=")
 
 
 def read_cursor(text: object, request: tuple[object, ...], secret: bytes) -> PageCursor | None:
-    """Check ``cursor``; None is not given. Raises InvalidParameter."""
+    """Check and decode a cursor. Returns None if ``text`` is None. Raises InvalidParameter."""
     if text is None:
         return None
     if isinstance(text, str) and text.isascii() and len(text) <= LONGEST_CURSOR:
@@ -53,8 +53,8 @@ def read_cursor(text: object, request: tuple[object, ...], secret: bytes) -> Pag
         if hmac.compare_digest(mac, _mac(said, request, secret)):
             return _decoder.decode(said)
     raise InvalidParameter(
-        "cursor must be the cursor of the response before, with the same filter, figure, start and"
-        " end; leave it out for the first page"
+        "cursor must come from the previous response, with the same filter, figure, start and end;"
+        " omit it for the first page"
     )
 
 

@@ -1,4 +1,4 @@
-"""A request, what its handler needs to serve it, and what the caller accepts (RFC 9110, 12.5)."""
+"""A request, its handler's context, and the formats that the caller accepts (RFC 9110, 12.5)."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from floorcast.model.errors import BadSession, MissingParameter
 __all__ = ["GONE", "RequestContext", "admits", "admits_gzip"]
 
 
-CACHED_HEADERS = 512  # headers whose meaning is remembered, for each of the two
+CACHED_HEADERS = 512  # values that are remembered for each of the two headers
 CACHED_LENGTH = 256  # characters; no browser's or library's header is longer
 
 
 def admits(accept: str, media_type: str) -> bool:
-    """Whether an ``Accept`` header admits ``media_type`` (the most specific range decides)."""
+    """Return whether ``Accept`` admits ``media_type``. The most specific range decides."""
     look = _admits if len(accept) <= CACHED_LENGTH else _admits.__wrapped__
     return look(accept, media_type)
 
 
 def admits_gzip(accept_encoding: str) -> bool:
-    """Whether the caller accepts gzip, and does not prefer the plain bytes."""
+    """Return whether the caller accepts gzip and does not prefer the plain bytes."""
     look = _admits_gzip if len(accept_encoding) <= CACHED_LENGTH else _admits_gzip.__wrapped__
     return look(accept_encoding)
 
@@ -54,7 +54,7 @@ def _admits_gzip(accept_encoding: str) -> bool:
 
 
 def _weights(header: str) -> dict[str, float]:
-    """Each listed value in lower case with its ``q``; malformed values are skipped."""
+    """Return each listed value, in lower case, with its ``q``. A malformed ``q`` counts as 0."""
     weights: dict[str, float] = {}
     for item in header.split(","):
         value, *parameters = (part.strip().lower() for part in item.split(";"))
@@ -75,7 +75,7 @@ def _weight(parameters: list[str]) -> float:
 
 
 GONE = "floorcast.gone"
-"""The ASGI extension that returns a future, done once the caller has disconnected."""
+"""The ASGI extension whose future is done once the caller has disconnected."""
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -83,8 +83,8 @@ T = TypeVar("T", bound=msgspec.Struct)
 class RequestContext:
     """A request, the server's services and, once admitted, the caller's session.
 
-    ``parameter`` is the value of the route's path parameter, ``methods`` the group whose roles may
-    call it. ``extra`` are headers of the response, including errors.
+    ``parameter`` is the value of the route's path parameter. ``methods`` is the group of methods
+    that the route belongs to. ``extra`` has headers for the response, even if it is an error.
     """
 
     def __init__(self, services: Services, scope: Scope, receive: Receive) -> None:
@@ -109,7 +109,7 @@ class RequestContext:
 
     @property
     def session(self) -> Session:
-        """The caller's session. Raises BadSession if the route needs none."""
+        """The caller's session. Raises BadSession if the request has none."""
         if self.admitted is None:
             raise BadSession("the header LV-Session is required")
         return self.admitted
@@ -131,9 +131,9 @@ class RequestContext:
         return client[0] if client else ""
 
     def gone(self) -> asyncio.Future[None]:
-        """A future that is done when the caller disconnects. Cancel it when it is no longer needed.
+        """Return a future that is done when the caller disconnects. Cancel it after use.
 
-        With another transport it is a task, which takes 2 KB.
+        With a transport other than floorcast's, the future is a task, which takes 2 KB.
         """
         until_gone = self.scope.get("extensions", {}).get(GONE)
         if until_gone is None:
@@ -142,18 +142,18 @@ class RequestContext:
         return made
 
     def parameter_of(self, name: str) -> str:
-        """A required query parameter. Raises MissingParameter."""
+        """Return a required query parameter. Raises MissingParameter."""
         value = self.query.get(name, "").strip()
         if not value:
             raise MissingParameter(f"{name} is missing: expected it in the query")
         return value
 
     async def read_ahead(self) -> None:
-        """Read the body now, so that a slow body does not block resources of the handler."""
+        """Read the body now, so that a slow upload does not hold the handler's resources."""
         self._body = await read_body(self.receive, self.headers, JSON_LIMIT)
 
     async def json(self, shape: type[T]) -> T:
-        """The body as JSON. Raises what ``bodies.read_body`` and ``bodies.read_json`` raise."""
+        """Return the decoded JSON body. Raises the errors of ``read_body`` and ``read_json``."""
         if self._body is None:
             await self.read_ahead()
         return read_json(self._body or b"", shape, self.headers.get("content-type", ""))

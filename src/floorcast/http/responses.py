@@ -1,4 +1,4 @@
-"""Responses: plain or gzip, compressed once for all readers that share one."""
+"""Responses, plain or gzip. A response that several readers share is compressed once."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from starlette.types import Send
 
 __all__ = ["Content", "Response", "Status"]
 
-GZIP_LEVEL = 1  # event JSON shrinks tenfold at any level; higher ones only cost more
-_STORED = 256  # bytes up to which deflating costs more than it saves: wrapped, not deflated
+GZIP_LEVEL = 1  # event JSON shrinks tenfold at any level, and higher levels take longer
+_STORED = 256  # up to this size in bytes, a body is wrapped in gzip but not deflated
 _INLINE = 64 * 1024  # bytes that are compressed within a turn of the loop (about 1 ms)
 
 _GZIP_HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # RFC 1952: no name, no time
@@ -24,7 +24,7 @@ Headers = tuple[tuple[str, str], ...]
 
 
 class Content:
-    """The bytes of a body and their gzip form, which is made once."""
+    """A body's bytes and their gzip form, which is created once."""
 
     __slots__ = ("_packed", "plain")
 
@@ -33,7 +33,7 @@ class Content:
         self._packed: bytes | asyncio.Future[bytes] | None = None
 
     async def packed(self) -> bytes:
-        """The gzip form. Large contents are compressed in a thread."""
+        """Return the gzip form. Large bodies are compressed in a thread."""
         if self._packed is None:
             if len(self.plain) <= _INLINE:
                 self._packed = _gzip(self.plain)
@@ -41,7 +41,7 @@ class Content:
                 loop = asyncio.get_running_loop()
                 self._packed = loop.run_in_executor(None, _gzip, self.plain)
         if not isinstance(self._packed, bytes):
-            # Shielded: the first reader that disconnects must not cancel it for the others.
+            # shielded: a reader that disconnects must not cancel it for the others
             self._packed = await asyncio.shield(self._packed)
         return self._packed
 
@@ -66,11 +66,11 @@ class Response:
 
     @classmethod
     def of(cls, body: object, *, status: int = 200, headers: Headers = ()) -> Self:
-        """A response with ``body`` as JSON."""
+        """Return a response with ``body`` as JSON."""
         return cls(status, Content(msgspec.json.encode(body)), headers=headers)
 
     async def send(self, send: Send, *, gzip: bool, without_body: bool = False) -> int:
-        """Send it, compressed if ``gzip``; returns the number of body bytes sent."""
+        """Send the response, compressed if ``gzip``. Returns the number of body bytes sent."""
         headers = [
             (name.encode("latin-1"), value.encode("latin-1")) for name, value in self.headers
         ]
@@ -103,7 +103,10 @@ def _gzip(plain: bytes | bytearray) -> bytes:
 
 
 class Status(msgspec.Struct, omit_defaults=True):
-    """The body of both checks; ``reason`` names a problem that does not stop all requests."""
+    """The result of a health or readiness check.
+
+    ``reason`` names a problem that does not stop all requests.
+    """
 
     status: str
     reason: str = ""

@@ -1,4 +1,4 @@
-"""The table of routes: every method and path, its handler, and what documents it."""
+"""The route table: every method and path, with its handler and documentation."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ from floorcast.statistics.waiting_calls import WaitingCallsAnswer
 
 __all__ = ["ROUTES"]
 
-_COUNT = Query("count", "The largest number of events in one response.", kind=feeds.Count)
+_COUNT = Query("count", "The maximum number of events in one response.", kind=feeds.Count)
 _PLACE = (
     Query(
         "token",
-        "The token to resume from; `Last-Event-ID` takes precedence. Default: now.",
+        "The token to resume from. `Last-Event-ID` takes precedence. The default is now.",
         kind=str,
     ),
     _COUNT,
 )
-_AT = Query("at", "A moment of the last 26 hours: ms since 1970, ISO 8601 or a token.", kind=str)
+_AT = Query("at", "A time in the last 26 hours: ms since 1970, ISO 8601 or a token.", kind=str)
 _COOKIE = Query("cookie", "`true` also sets the session as a cookie.", kind=bool)
 _FILTER = Query(
     "filter",
@@ -71,7 +71,7 @@ ROUTES: tuple[Route, ...] = (
     Route(method="POST", path="/session/screen", handler=sessions.screen,
           operation="logInScreen", needs="screen key", refusals=(RateLimited,),
           answer=sessions.ScreenSession, query=(_COOKIE,),
-          doc="Exchange a screen key for a session that may read what the key shows."),
+          doc="Exchange a screen key for a session that can read only what the key shows."),
     Route(method="GET", path="/session/validate/{sessionId}", handler=sessions.validate,
           operation="validateSession", status=204, refusals=(NotFound,), doc="Check a session."),
     Route(method="GET", path="/session/validate", handler=sessions.validate_by_query,
@@ -133,7 +133,7 @@ ROUTES: tuple[Route, ...] = (
     Route(method="POST", path="/realtime/service/calls", handler=figure_calls.calls_behind,
           operation="callsBehindFigure", methods="call data",
           body=figure_calls.FigureCallsRequest, answer=FigureCallsAnswer,
-          doc="List the calls that a figure of a service counts, a page at a time."),
+          doc="List the calls that a service's figure counts, one page at a time."),
 
     # statistics
     Route(method="POST", path="/realtime/campaign/stats", handler=statistics.campaigns,
@@ -152,7 +152,7 @@ ROUTES: tuple[Route, ...] = (
     Route(method="POST", path="/realtime/service/agent/stats/ex", handler=statistics.stats_ex,
           operation="agentStatisticsByService", methods="service methods",
           body=statistics.StatisticsRequest, answer=AgentStatisticsExAnswer,
-          doc="Get the figures of all of today's agents, per service."),
+          doc="Get the figures of all of today's agents by service."),
     Route(method="POST", path="/realtime/service/agents/status", handler=statistics.status,
           operation="agentStatus", alias="/realtime/service/status", methods="service methods",
           body=statistics.StatusRequest, answer=AgentStatusAnswer,
@@ -172,16 +172,16 @@ ROUTES: tuple[Route, ...] = (
     Route(method="POST", path="/realtime/service/stats/intervals", handler=statistics.intervals,
           operation="serviceIntervals", methods="service methods",
           body=statistics.IntervalRequest, answer=IntervalAnswer,
-          doc="Get the calls and the agents' time of each service by interval of the day."),
+          doc="Get each service's calls and agent times by interval of the day."),
 
     # alerts
     Route(method="GET", path="/realtime/alerts", handler=statistics.alerts,
           operation="alerts", methods="service methods", query=(_AT,), answer=AlertAnswer,
-          doc="List the alerts, firing ones first, with their values and since when they fire."),
+          doc="List the alerts with their values and start times. Firing alerts come first."),
     Route(method="GET", path="/realtime/alerts/sse", handler=streams.alert_source,
           operation="alertStream", methods="service methods", feed="alerts", query=_PLACE,
           cookie=True, media_type="text/event-stream",
-          doc="Stream the alerts' changes of status."),
+          doc="Stream the alerts' status changes."),
     Route(method="POST", path="/realtime/alerts/{alertId}/acknowledge", handler=alerts.acknowledge,
           operation="acknowledgeAlert", methods="acknowledgement of alerts",
           refusals=(NotFound, InvalidParameter, Unavailable), answer=AlertRow,
@@ -199,14 +199,14 @@ ROUTES: tuple[Route, ...] = (
     Route(method="POST", path="/reporting/calls", handler=reporting.calls,
           operation="callReport", methods="reports", refusals=(NotFound,),
           body=reporting.CallRequest, answer=CallReport,
-          doc="List the calls that ended in a span of up to 31 days, a page at a time."),
+          doc="List the calls that ended in a span of up to 31 days, one page at a time."),
 
-    # taking events in
+    # sending events
     Route(method="POST", path="/ingest/v1/events", handler=ingest.take_events,
           operation="sendEvents",
           needs="ingest key", refusals=(RateLimited,), events=ingest.BODIES, answer=IngestResult,
           query=(Query("access_token", "The ingest key, for senders that cannot set headers."),),
-          doc="Send events. The response comes once they are durable and readable."),
+          doc="Send events. The server responds once they are durable and readable."),
     Route(method="OPTIONS", path="/ingest/v1/events", handler=ingest.answer_handshake,
           operation="agreeToWebhook",
           always=True, media_type="text/plain", refusals=(InvalidParameter,),

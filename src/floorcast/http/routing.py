@@ -19,7 +19,7 @@ __all__ = ["ANY", "Handler", "Query", "Route"]
 Handler = Callable[[RequestContext], Awaitable[Response]]
 
 ANY = "*"
-"""In place of a method: any method."""
+"""Stands for any HTTP method."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +37,14 @@ class Query:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """A row of the table: everything that dispatch, admission and documentation need.
+    """A row of the route table, with everything that dispatch, admission and documentation need.
 
-    ``methods``: the group of methods whose roles may call it, or None if it needs no session.
-    ``always``: it is also served while the server starts.
-    ``alias``: another path, as printed in the reference's example.
-    ``needs``: the credential that it needs instead of a session.
-    ``events``: the bodies by media type, where ``body`` (one JSON object) does not apply.
-    ``operation``: its name in the document, if the handler's own does not make a good function.
+    ``methods``: the group of methods whose roles may call the route; None if it needs no session.
+    ``always``: whether the route is also served while the server starts.
+    ``alias``: another path, which an example in the reference uses.
+    ``needs``: the credential that the route needs instead of a session.
+    ``events``: the body's type for each media type, if the body is not one JSON object (``body``).
+    ``operation``: the operation's name in the OpenAPI document, if it differs from the handler's.
     ``refusals``: refusals that do not follow from the other members.
     """
 

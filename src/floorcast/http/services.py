@@ -1,4 +1,4 @@
-"""The services that handlers use: assembled by the node, and by tests."""
+"""The services that handlers use. The node and the tests assemble them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ __all__ = ["Past", "Readiness", "Reporting", "Services"]
 
 REPORT_BYTES = 16 << 30  # of address space for a report
 CATCH_UP = 8.0  # seconds that a reader waits for this node to reach its token
-CHECK_SECONDS = 0.25  # between two checks whether it can still arrive
+CHECK_SECONDS = 0.25  # between two checks whether the node can still reach it
 REBUILD_SECONDS = 2  # ``Retry-After`` while a floor is being rebuilt
 
 
@@ -49,7 +49,7 @@ class Readiness:
 
 
 async def _at_once() -> None:
-    """Nothing has left anything."""
+    """Return immediately, because nothing has left the floors."""
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ class Past:
 class Reporting:
     """The dependencies of reports, which require an ``archive``.
 
-    ``personal`` and ``key`` determine the form of callers' data in them.
+    ``personal`` and ``key`` determine the form in which reports contain callers' data.
     """
 
     archive: str = ""
@@ -88,10 +88,10 @@ class Reporting:
 class Services:
     """Everything that a request can use.
 
-    A call without any event for ``quiet_call_ms``, or an agent without any for ``quiet_agent_ms``,
-    counts in no current figure. ``clients`` are those that this server serves; if empty, all.
-    ``readers`` of feeds and ``sources`` of events have separate gates, so that neither waits for a
-    crowd of the other.
+    Current figures omit a call that has had no event for ``quiet_call_ms``, and an agent who has
+    had none for ``quiet_agent_ms``. ``clients`` has the clients that this server serves; if it is
+    empty, the server serves all clients. ``readers`` (of feeds) and ``sources`` (of events) are
+    separate gates, so that a crowd at one does not delay the other.
     """
 
     now: Now
@@ -121,14 +121,15 @@ class Services:
     quiet_agent_ms: int = 16 * 3_600_000
 
     def serves(self, client: int) -> bool:
-        """Whether this node serves the client."""
+        """Return whether this node serves the client."""
         return not self.clients or client in self.clients
 
     def floor_of(self, client: int) -> Projection:
-        """The client's caught-up floor. Only this function decides why there is none.
+        """Return the client's floor, which has caught up with the log.
 
-        Raises NotFound when the site has no such client, and Unavailable when this node does
-        not serve the client, or while its floor is starting or being rebuilt.
+        All code gets its floors here, so that the errors are always the same. Raises NotFound
+        if the site has no such client, and Unavailable if this node does not serve the client, or
+        while the client's floor is starting or being rebuilt.
         """
         floor = self.floors.get(client)
         if floor is not None:
@@ -143,30 +144,31 @@ class Services:
         )
 
     def feed_of(self, client: int, name: FeedName) -> Feed:
-        """The client's feed. Raises as ``floor_of`` does, and FeedNotSwitchedOn."""
+        """Return the client's feed. Raises FeedNotSwitchedOn, and the errors of ``floor_of``."""
         return self.floor_of(client).feed(name)
 
     def newest_event(self, client: int) -> int:
-        """The recording time of the client's newest folded event, in ticks; 0 if there is none.
+        """Return when the client's newest folded event was recorded, in ticks; 0 if there is none.
 
-        Raises as ``floor_of`` does.
+        Raises the errors of ``floor_of``.
         """
         return self.floor_of(client).floor.state.heard_at
 
     def token_now(self, client: int, cursor: int, *, at_head: bool = True) -> str:
-        """The token of a reader that has seen everything up to ``cursor``; see ``token_at``."""
+        """Return a token for a reader that has seen all up to ``cursor``; see ``token_at``."""
         now, secret = self.now(), self.token_secret
         return token_at(client, cursor, self.log, now, at_head=at_head, secret=secret)
 
     def token_of(self, client: int, position: int) -> str:
-        """The token of an event's position; in the interaction feed it is the ``eventId``."""
+        """Return the token of an event's position: the ``eventId`` of an interaction event."""
         recorded_at = _recorded_at(self.log.recorded_at, client, entry_of(position))
         return encode(client, recorded_at, position, self.token_secret)
 
     async def cursor_of(self, client: int, token: str) -> int:
-        """The cursor of a token; waits for a token from another node that is ahead.
+        """Return a token's cursor.
 
-        Raises InvalidParameter, Unavailable if that takes long, and as ``floor_of`` does.
+        If the token comes from another node that is ahead, waits until this node catches up. Raises
+        InvalidParameter, Unavailable if the wait is too long, and the errors of ``floor_of``.
         """
         await self.until_known(client, token)
         zone = self.zone(client)
@@ -175,8 +177,8 @@ class Services:
     async def until_known(self, client: int, token: str) -> None:
         """Wait until this node has reached the position of a token from another node.
 
-        Raises InvalidParameter if the token is malformed, Unavailable if it takes long, and as
-        ``floor_of`` does.
+        Raises InvalidParameter if the token is malformed, Unavailable if the wait is too long, and
+        the errors of ``floor_of``.
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + CATCH_UP
@@ -188,7 +190,7 @@ class Services:
                     await self.floor_of(client).until_folded(entry)
 
     def zone(self, client: int) -> tzinfo:
-        """The time zone of a client's messages."""
+        """Return the time zone for messages to a client."""
         return ZoneInfo(self.site.clients[client].plan.time_zone)
 
 

@@ -1,1 +1,1 @@
-"""Ingest: checks events, stores them in the log, and acknowledges them after they are folded."""
+"""Ingest: checks events, stores them in the log, and acknowledges them once they are folded."""

@@ -1,8 +1,8 @@
-"""Accepts requests with events: admit, decode, check, log, fold, then acknowledge.
+"""Admits, decodes, checks, logs, folds and acknowledges requests with events.
 
-The number of concurrent requests and the memory of their bodies are limited. A request counts with
-the bytes received, not with its declared size, so unfinished uploads reserve nothing. No client can
-use more than half of the total.
+The number of concurrent requests and the memory that their bodies take are limited. A request
+counts the bytes that it has received, not its declared size, so an unfinished upload reserves
+nothing. No client can use more than half of the total.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ __all__ = [
     "NothingAccepted",
 ]
 
-MAX_BODIES_BYTES = 512 << 20  # bytes of all bodies in memory at once
-_SHARE = 2  # a client may have one half
+MAX_BODIES_BYTES = 512 << 20  # total size of the bodies in memory, in bytes
+_SHARE = 2  # a client may use one half
 
 
 class Busy(Unavailable):
@@ -73,22 +73,22 @@ class AdmittedRequest:
 
 
 class Backlog(Protocol):
-    """Derived data that waits in memory for the disk.
+    """Derived data in memory that waits to be written to disk.
 
-    ``may_be_full`` is false only while there is room; ``is_full`` finds out.
+    ``may_be_full`` is a quick check. If it is true, ``is_full`` gives the exact answer.
     """
 
     may_be_full: bool
 
     def is_full(self) -> bool:
-        """Whether the backlog is so large that no more events should be accepted."""
+        """Return whether the backlog is so large that no more events should be accepted."""
         ...
 
 
 class Admission:
-    """Admits ``limit`` requests and ``most`` bytes of bodies at once, half of them per client.
+    """Admits up to ``limit`` requests and ``most`` bytes of bodies, and half of each per client.
 
-    None is admitted while ``backlog`` is full.
+    No request is admitted while ``backlog`` is full.
     """
 
     def __init__(
@@ -110,12 +110,12 @@ class Admission:
 
     @property
     def size(self) -> int:
-        """The size of their bodies in bytes."""
+        """The size of the admitted requests' bodies in bytes."""
         return self._all.size
 
     @contextmanager
     def admit(self, client: int) -> Iterator[AdmittedRequest]:
-        """Admit one request, from before its body is read until its response.
+        """Admit one request from the time before its body is read until its response.
 
         Raises Busy, without reading or storing anything, if there is no room.
         """
@@ -145,26 +145,26 @@ def _busy() -> Busy:
 
 
 class ClientTurns:
-    """Lets ``at_once`` requests of each client work at a time, first come, first served.
+    """Lets up to ``at_once`` requests of each client work at a time, first come, first served.
 
-    However many requests a client sends at once, each turn of the event loop has at most this many
-    slices of its work. More would only take turns with each other and delay other clients.
+    However many requests a client sends, each turn of the event loop has at most ``at_once`` slices
+    of its work. More slices would not speed up the client's requests, but would delay others.
     """
 
     def __init__(self, at_once: int = 1) -> None:
         self._at_once = at_once
         self._waiting: dict[
             int, deque[asyncio.Future[None]]
-        ] = {}  # of the clients with requests in progress
+        ] = {}  # only clients with requests in progress
         self._free: dict[int, int] = {}
 
     def waiting(self, client: int) -> int:
-        """The number of the client's requests that are waiting for a turn."""
+        """Return how many of the client's requests are waiting for a turn."""
         return len(self._waiting.get(client, ()))
 
     @asynccontextmanager
     async def of(self, client: int) -> AsyncIterator[None]:
-        """A turn of the client."""
+        """Wait for a turn of the client, and hold it while the block runs."""
         queue = self._waiting.setdefault(client, deque())
         free = self._free.setdefault(client, self._at_once)
         if free:
@@ -182,7 +182,7 @@ class ClientTurns:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # it was given to a caller that was cancelled
+            if turn.done() and not turn.cancelled():  # the cancelled caller already had the turn
                 self._pass_on(client, queue)
             raise
 
@@ -200,7 +200,7 @@ class ClientTurns:
 class IngestResult(Struct, rename="camel"):
     """The outcome of a request with events.
 
-    ``rejected`` has the first 1,000 verdicts; ``moreRejected`` is the number of further ones.
+    ``rejected`` has the first 1,000 verdicts. ``moreRejected`` is the number of other verdicts.
     """
 
     accepted: int
@@ -222,26 +222,26 @@ class NothingAccepted(IngestResult, tag=False):
 
 
 class Intake:
-    """Takes in requests of events; ``log_failed`` is called when the log refuses a batch."""
+    """Takes in requests with events. ``log_failed`` is called if the log rejects a batch."""
 
     def __init__(self, log: EventLog, now: Now, log_failed: Callable[[], None]) -> None:
         self._log = log
         self._now = now
         self._log_failed = log_failed
         self._quotas = Quotas(now)
-        # otherwise each upload of a client takes a slice of every turn
+        # otherwise, each of a client's uploads would take a slice of every turn
         self._decoding = ClientTurns()
 
     async def take(
         self, floor: Projection, body: bytes, form: BodyForm, limits: Limits
     ) -> IngestResult:
-        """Accept the events of a body. When it returns, they are durable and readable.
+        """Accept the events in a body. When this returns, they are durable and readable.
 
         Events that exceed the client's ``limits`` are rejected.
 
-        Raises NotAnObject or TooLarge if the body cannot be accepted at all, and Unavailable if the
-        log cannot be written now, or the floor fails before it has folded the events. In the last
-        case they are durable, and duplicates when they are sent again.
+        Raises NotAnObject or TooLarge if the body cannot be accepted at all. Raises Unavailable if
+        the log cannot be written now, or if the floor fails before it has folded the events. In the
+        latter case, the events are durable and count as duplicates if they are sent again.
         """
         async with self._decoding.of(floor.client):
             decoded = await decode(split(body, form), to_ms(self._now()), floor.client)

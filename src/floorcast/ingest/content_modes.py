@@ -1,7 +1,7 @@
-"""The ways in which CloudEvents carries data, apart from plain JSON in the event.
+"""Converts the other ways in which CloudEvents carries data to plain JSON in the event.
 
 In the binary content mode, the attributes are ``ce-`` headers and the data is the body. In the
-structured mode, ``data_base64`` may hold the data. Both become an event with plain ``data``.
+structured mode, ``data_base64`` may contain the data. Both become an event with plain ``data``.
 """
 
 from __future__ import annotations
@@ -44,15 +44,15 @@ class _Packed(Struct):
 
 
 def is_binary(headers: Headers) -> bool:
-    """Whether any attribute is a header; names are in lower case, as ASGI has them."""
+    """Return whether any attribute is a header. Names must be in lower case, as in ASGI."""
     return any(name in _NAMES for name, _ in headers)
 
 
 def event_of_binary(headers: Headers, body: bytes) -> bytes:
-    """The event of a request in binary content mode, as JSON.
+    """Return the event of a request in binary content mode, as JSON.
 
-    Raises MissingParameter and InvalidParameter, naming the header, and NotAnObject for a body
-    that is not one JSON value.
+    Raises MissingParameter or InvalidParameter with the name of the header, and NotAnObject if the
+    body is not exactly one JSON value.
     """
     event: dict[str, object] = dict(_attributes(headers))
     for name in _REQUIRED:
@@ -64,10 +64,10 @@ def event_of_binary(headers: Headers, body: bytes) -> bytes:
 
 
 def with_plain_data(line: bytes, why: Refusal) -> bytes:
-    """The event with the bytes of its ``data_base64`` as ``data``.
+    """Return the event with its decoded ``data_base64`` as ``data``.
 
-    Raises ``why`` if it has no ``data_base64`` or if it has ``data``, and InvalidParameter if the
-    bytes are not JSON.
+    Raises ``why`` if the event has no ``data_base64``, or if it also has ``data``. Raises
+    InvalidParameter if the decoded bytes are not JSON.
     """
     try:
         packed = msgspec.json.decode(line, type=_Packed).data_base64
@@ -98,7 +98,7 @@ def _attributes(headers: Headers) -> dict[str, str]:
 
 
 def _text(value: bytes) -> str:
-    """A header's value: unquoted, then percent-decoded, then UTF-8 (HTTP binding, 3.1.3.2)."""
+    """Unquote, percent-decode and decode a header's value (CloudEvents HTTP binding, 3.1.3.2)."""
     value = value.strip()
     if len(value) > 1 and value.startswith(b'"') and value.endswith(b'"'):
         value = _ESCAPED.sub(rb"\1", value[1:-1])
@@ -110,9 +110,9 @@ def _text(value: bytes) -> str:
 
 
 def _json(text: bytes, what: str) -> Raw:
-    """Raise NotAnObject unless the body is exactly one JSON value.
+    """Return ``text`` if it is exactly one JSON value. Otherwise, raise NotAnObject.
 
-    Anything else could alter the event around it.
+    Other text could alter the event that it is inserted into.
     """
     try:
         text.decode()

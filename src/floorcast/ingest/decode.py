@@ -1,4 +1,4 @@
-"""Decodes the body of a request to checked events: structured CloudEvents, alone or in batches.
+"""Decodes a request's body to checked events: structured CloudEvents, single or in batches.
 
 Every event gets its own verdict. A rejected event does not affect the others.
 """
@@ -23,16 +23,16 @@ from floorcast.model.nesting import SHALLOW_BYTES, check_nesting
 __all__ = ["MAX_EVENTS", "BodyForm", "Decoded", "decode", "split"]
 
 BodyForm = Literal["one", "batch", "lines", "json"]
-"""``json`` is ``batch`` for an array, else ``one``."""
+"""``json`` means ``batch`` if the body is an array, else ``one``."""
 MAX_EVENTS = 10_000  # per request, from the contract
 MAX_LINES = 100_000  # per request, including blank ones
-MAX_VERDICTS = 1_000  # listed in one response; further ones are counted
-AHEAD_MS = 5 * 60_000  # maximum lead of a source's clock
+MAX_VERDICTS = 1_000  # listed in one response; the others are counted
+AHEAD_MS = 5 * 60_000  # how far a source's clock may be ahead
 FEW_EVENTS = 32  # decoded without waiting for a turn of the event loop
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _decoder = msgspec.json.Decoder(InboundEvent)
-# decoding an array into members stops at the first one too many; a list would be built
+# decoding to members stops after MAX_EVENTS elements; decoding to a list would read them all
 _Batch = msgspec.defstruct(
     "_Batch",
     [(f"event_{number}", msgspec.Raw, b"") for number in range(MAX_EVENTS)],
@@ -43,10 +43,10 @@ _batch_decoder = msgspec.json.Decoder(_Batch)
 
 
 class Decoded(NamedTuple):
-    """The events of a request that can be taken, each with its line and index, and the rest.
+    """A request's accepted events with their lines and indices, and its rejected events.
 
-    ``rejected`` has the verdicts on the first ``MAX_VERDICTS`` rejected events, ``more_rejected``
-    the number of the others.
+    ``rejected`` has the verdicts on the first ``MAX_VERDICTS`` rejected events. ``more_rejected``
+    is the number of the other rejected events.
     """
 
     lines: Sequence[bytes]
@@ -57,10 +57,10 @@ class Decoded(NamedTuple):
 
 
 def split(body: bytes, form: BodyForm) -> list[bytes]:
-    """The events of a body as JSON, each without line breaks.
+    """Return the events in a body as JSON without line breaks.
 
-    Raises NotAnObject if the body should be an array and is not, and TooLarge if there are more
-    than ``MAX_EVENTS``. Neither takes more time or memory than that many events do.
+    Raises NotAnObject if the body should be an array but is not, and TooLarge if it has more than
+    ``MAX_EVENTS`` events. An error takes no more time or memory than ``MAX_EVENTS`` events.
     """
     if form == "lines":
         if body.count(b"\n") > MAX_LINES:
@@ -75,7 +75,7 @@ def split(body: bytes, form: BodyForm) -> list[bytes]:
 
 
 def _on_one_line(text: bytes) -> bytes:
-    """JSON without line breaks, which are white space outside a string and an error inside one."""
+    """Replace line breaks in JSON, which are white space outside strings and invalid inside."""
     return text.replace(b"\r", b" ").replace(b"\n", b" ").strip()
 
 
@@ -91,13 +91,15 @@ def _elements(body: bytes) -> list[msgspec.Raw]:
 
 
 def _too_many() -> TooLarge:
-    return TooLarge(f"more than {MAX_EVENTS:,} events in one request: send them in several")
+    return TooLarge(
+        f"more than {MAX_EVENTS:,} events in one request: send them in several requests"
+    )
 
 
 async def decode(lines: list[bytes], now_ms: int, client: int) -> Decoded:
-    """Check the events in turns of the event loop; ``now_ms`` is the present.
+    """Check a client's events in turns of the event loop. ``now_ms`` is the current time.
 
-    In ``lines``, an event with ``data_base64`` is replaced by the same event with ``data``.
+    Every event in ``lines`` that has ``data_base64`` is replaced by the same event with ``data``.
     """
     events: list[InboundEvent] = []
     rejects: list[Rejected] = []
@@ -132,8 +134,8 @@ async def decode(lines: list[bytes], now_ms: int, client: int) -> Decoded:
 def _checked(line: bytes, latest: datetime) -> InboundEvent:
     try:
         if not line.isascii():
-            line.decode()  # the decoder does not look into unknown members
-        if len(line) > SHALLOW_BYTES:  # few events are, so this saves a call for the others
+            line.decode()  # because the decoder does not check unknown members
+        if len(line) > SHALLOW_BYTES:  # true for few events, so the others save a call
             check_nesting(line)
         event: InboundEvent = _decoder.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

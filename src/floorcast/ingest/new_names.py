@@ -1,4 +1,4 @@
-"""The names and open calls that the events of a request would add to a floor."""
+"""Finds the names and open calls that a request's events would add to a floor."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ __all__ = ["MOST_PER_EVENT", "FloorNames", "Kind", "New", "ended_call"]
 Kind = Literal["agents", "services", "campaigns", "teams", "open_calls"]
 Key = tuple[int, str]
 New = tuple[Kind, Thing | Key]
-"""A new name, or the key of a call that opens."""
+"""A new name, or the key of a newly opened call."""
 
 MOST_PER_EVENT: dict[Kind, int] = {
     "agents": 2, "services": 2, "campaigns": 1, "teams": 1, "open_calls": 1,
 }  # fmt: skip
-"""New objects in one event, except the ``services`` of an ``agent.state``."""
+"""The most new objects in one event, not counting ``services`` in ``agent.state``."""
 
 _SERVICE: tuple[Kind, str] = ("services", "service")
 _CAMPAIGN: tuple[Kind, str] = ("campaigns", "campaign")
@@ -58,7 +58,7 @@ _OPENS_A_CALL = frozenset(
 
 
 class FloorNames:
-    """The objects of a floor that count towards the client's limits.
+    """A floor's objects that count towards the client's limits.
 
     Spellings of an agent's login that differ only in spaces count separately.
     """
@@ -75,7 +75,7 @@ class FloorNames:
         }
 
     def new(self, event: InboundEvent) -> set[New]:
-        """The objects that the event names and the floor does not have yet."""
+        """Return the objects that the event names and that the floor does not have yet."""
         found: set[New] = set()
         data: Any = event.data
         for kind, name in _NAMED[type(event)]:
@@ -92,12 +92,12 @@ class FloorNames:
         return found
 
     def has(self, new: New) -> bool:
-        """Whether the floor has it by now."""
+        """Return whether the floor has the object by now."""
         kind, name = new
         return name in self._calls.calls if kind == "open_calls" else name in self._keys[kind]
 
     def _add_state(self, found: set[New], data: AgentStateData) -> CallRef | None:
-        """Add the names of an agent's event, and its call if it is fully named."""
+        """Add the services in an agent event. Returns its call if both call ids are set."""
         for service in data.services or ():
             self._add(found, "services", service)
         call = data.call
@@ -116,7 +116,7 @@ class FloorNames:
 
 
 def ended_call(event: InboundEvent) -> Key | None:
-    """The call that the event ends."""
+    """Return the key of the call that the event ends, or None."""
     return _call(event.data) if type(event) is CallEnd else None
 
 

@@ -2,8 +2,9 @@
 
 An event that would exceed a limit is rejected before it enters the log. Everything in the log is
 folded, so a changed limit never changes the past. A request is checked against the folded floor and
-all requests of its client in progress. Far from every limit, it only reserves the maximum that it
-could add. Close to a limit, each event is checked, in the order of the requests.
+all of the client's requests in progress. If the client is far from every limit, the request only
+reserves the maximum that it could add. If the client is close to a limit, each event is checked, in
+the order of the requests.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from floorcast.site.configuration import Limits
 
 __all__ = ["Quotas", "counts"]
 
-LOGGED_EVERY = 60 * TICKS_PER_SECOND  # ticks between two lines about one client's limit
+LOGGED_EVERY = 60 * TICKS_PER_SECOND  # ticks between two log lines about the same limit of a client
 _log = structlog.stdlib.get_logger(__name__)
 
 
@@ -40,13 +41,13 @@ class _UnderWay:
         self.reserved: Counter[Kind] = Counter()
         self.reserving = 0  # requests
         self.none_reserves = asyncio.Event()
-        self.turn = asyncio.Lock()  # of the requests whose events are examined
+        self.turn = asyncio.Lock()  # held by the request whose events are checked
         self.new: Counter[New] = Counter()
-        self._counts: Counter[Kind] = Counter()  # of the names in ``new``
-        self._seen: dict[Kind, tuple[int, int]] = {}  # the floor when ``new`` was compared
+        self._counts: Counter[Kind] = Counter()  # of the objects in ``new``
+        self._seen: dict[Kind, tuple[int, int]] = {}  # the floor, when last compared
 
     def has_room(self, floor: Projection, limits: Limits, most: Counter[Kind]) -> bool:
-        """Whether this number fits in addition to the requests in progress."""
+        """Return whether ``most`` objects fit in addition to the requests in progress."""
         if self.turn.locked():
             return False
         there = counts(floor)
@@ -58,7 +59,7 @@ class _UnderWay:
     def admit(self, floor: FloorNames, limits: Limits, new: set[New]) -> Kind | None:
         """Count the objects that an event adds.
 
-        Returns the kind that would exceed its limit, if any.
+        If a kind of object would exceed its limit, counts nothing and returns the kind.
         """
         added = Counter(kind for kind, name in new if (kind, name) not in self.new)
         for kind, count in added.items():
@@ -70,7 +71,7 @@ class _UnderWay:
         return None
 
     def drop(self, new: Counter[New]) -> None:
-        """Forget a finished request, whose objects the floor has or will never have."""
+        """Forget a finished request: the floor has its objects by now, or will never have them."""
         for one, times in new.items():
             if one in self.new:
                 self.new[one] -= times
@@ -78,12 +79,12 @@ class _UnderWay:
                     self._forget(one)
 
     def end_call(self, key: tuple[int, str]) -> None:
-        """Note that a call opened by a request in progress has ended."""
+        """Note the end of a call that a request in progress opened."""
         if ("open_calls", key) in self.new:
             self._forget(("open_calls", key))
 
     def _compare(self, floor: FloorNames, kind: Kind) -> None:
-        """Remove the names that have been folded meanwhile, and count as the floor's."""
+        """Remove the objects that have been folded since, because the floor now counts them."""
         state = floor.projection.folded, counts(floor.projection)[kind]
         if self._seen.get(kind) == state:
             return
@@ -97,7 +98,7 @@ class _UnderWay:
 
 
 class Quotas:
-    """Holds the requests of every client to the client's limits."""
+    """Enforces every client's limits on its requests."""
 
     def __init__(self, now: Now) -> None:
         self._now = now
@@ -108,7 +109,7 @@ class Quotas:
     async def admit(
         self, projection: Projection, limits: Limits, decoded: Decoded
     ) -> AsyncIterator[Decoded]:
-        """Return the events within the limits. The others get verdicts.
+        """Return the events that are within the limits. The other events get verdicts.
 
         Leave the context once the events have been folded or have failed.
         """
@@ -144,9 +145,9 @@ class Quotas:
         under_way: _UnderWay,
         added: Counter[New],
     ) -> Decoded:
-        """Return the events that fit, over several turns of the loop.
+        """Return the events that fit. Checks them in several turns of the loop.
 
-        Their objects go to ``added``.
+        The objects of these events are added to ``added``.
         """
         over: dict[int, Kind] = {}
         if len(decoded.events) > FEW_EVENTS:
@@ -183,7 +184,7 @@ class Quotas:
 
 
 def counts(projection: Projection) -> dict[Kind, int]:
-    """The number of objects of each kind on the floor."""
+    """Return the number of objects of each kind on the floor."""
     names, calls = projection.floor.state.directory, projection.floor.call_table
     return {
         "agents": len(names.agents),
@@ -195,7 +196,7 @@ def counts(projection: Projection) -> dict[Kind, int]:
 
 
 def _most(events: Sequence[InboundEvent]) -> Counter[Kind]:
-    """The maximum that the events could add."""
+    """Return the maximum number of objects that the events could add."""
     most: Counter[Kind] = Counter({kind: n * len(events) for kind, n in MOST_PER_EVENT.items()})
     most["services"] += sum(
         len(event.data.services)
@@ -206,7 +207,7 @@ def _most(events: Sequence[InboundEvent]) -> Counter[Kind]:
 
 
 class _reserved:  # noqa: N801 - used as a function; a generator costs more on the hot path
-    """Reserves the most that a request could add."""
+    """Reserves the maximum that a request could add."""
 
     __slots__ = ("_most", "_under_way")
 
@@ -226,13 +227,13 @@ class _reserved:  # noqa: N801 - used as a function; a generator costs more on t
 
 
 def _has_ended(floor: FloorNames, new: set[New]) -> bool:
-    """Whether the call has ended and left memory, so that an event of it opens no call."""
+    """Return whether the call has ended and left memory, so that its event opens no call."""
     calls = [name for kind, name in new if kind == "open_calls"]
     return all(floor.projection.has_ended(*call) for call in calls if isinstance(call, tuple))
 
 
 def _without(decoded: Decoded, over: dict[int, Kind], limits: Limits) -> Decoded:
-    """The remaining events, with the verdicts in the order of the request."""
+    """Return the remaining events, with the verdicts in the request's order."""
     room = MAX_VERDICTS - len(decoded.rejected)
     verdicts = [
         rejected(decoded.indices[index], decoded.lines[index], _refusal(kind, limits))
@@ -257,5 +258,5 @@ def _refusal(kind: Kind, limits: Limits) -> InvalidParameter:
         )
     return InvalidParameter(
         f"the event has a new name, and the client has reached its limit of {most} {kind}: use"
-        f" known names, or raise limits.{kind} in the site; names expire after 30 days unused"
+        f" known names, or raise limits.{kind} in the site; names expire after 30 days without use"
     )

@@ -1,4 +1,4 @@
-"""Verdicts: the reason for an event's rejection, and the change that its source must make."""
+"""Verdicts on rejected events: why each was rejected, and what its source must change."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from floorcast.model.wording import expected_at
 
 __all__ = ["Rejected", "rejected", "why_not"]
 
-MAX_ID_LENGTH = 1024  # characters of an event's id, as ``floorcast.model.inbound`` has it
+MAX_ID_LENGTH = 1024  # characters, as in ``floorcast.model.inbound``
 _MISSING = re.compile(r"missing required field `(?P<name>[^`]+)`")
 _PATH = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
 
@@ -46,14 +46,14 @@ def _loosely(line: bytes) -> _Named:
 
 
 def rejected(index: int, line: bytes, why: Refusal) -> Rejected:
-    """The verdict on the event at ``index``."""
+    """Return the verdict on the rejected event at ``index``."""
     event_id = _loosely(line).id
     known = event_id if isinstance(event_id, str) and len(event_id) <= MAX_ID_LENGTH else None
     return Rejected(index, known, why.code, why.message)
 
 
 def why_not(line: bytes, error: Exception) -> Refusal:
-    """The error for the sender that a decoding error becomes: missing, invalid, or not JSON."""
+    """Convert a decoding error to the sender's error: missing, invalid, or not JSON."""
     if isinstance(error, UnicodeDecodeError):
         return NotAnObject("the event is not UTF-8")
     if isinstance(error, RecursionError):

@@ -1,4 +1,4 @@
-"""Ending background tasks that may lose a cancellation."""
+"""Ends background tasks, which may miss a cancellation."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 __all__ = ["ended"]
 
-RETRY_SECONDS = 0.2  # until a task that still runs is cancelled again
+RETRY_SECONDS = 0.2  # until a task that is still running is cancelled again
 
 
 async def ended(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancel tasks until they have ended.
 
-    Once may not be enough: ``asyncio.wait_for``, which nats-py uses, may lose a cancellation that
-    arrives together with the awaited result.
+    One cancellation may not be enough: ``asyncio.wait_for``, which nats-py uses, may miss a
+    cancellation that arrives together with the awaited result.
     """
     left = set(tasks)
     while left:

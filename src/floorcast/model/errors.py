@@ -1,10 +1,10 @@
 """All errors that floorcast can return, as one tree of exceptions.
 
-The code is the contract's (section 9 of the API); the HTTP status that goes with it is decided
-once, in ``floorcast.http.error_responses``.
+The codes come from section 9 of the contract. ``floorcast.http.error_responses`` maps each code to
+an HTTP status.
 
     FloorcastError
-    ├── Refusal                 the caller can do something about it
+    ├── Refusal                 the caller can correct the request
     │   ├── MissingParameter    201
     │   ├── InvalidParameter    202
     │   ├── NotAnObject         203
@@ -19,9 +19,9 @@ once, in ``floorcast.http.error_responses``.
     │   ├── NotAcceptable       406
     │   └── RateLimited         429
     ├── Unavailable             101   try again: busy, starting, or the log cannot be written
-    │   └── DamagedEntry              an entry of a client's log is not what was written
-    ├── UnexpectedAnswer        what a server answered is not what the API says (client)
-    └── SettingError            a setting or a site file that cannot be used
+    │   └── DamagedEntry              an entry of a client's log is damaged
+    ├── UnexpectedAnswer        a server's response does not match the API (client only)
+    └── SettingError            a setting or a site file cannot be used
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class FloorcastError(Exception):
 class Refusal(FloorcastError):
     """A refused request, which gets ``{code, message}``. The message says what to change.
 
-    ``status`` is the HTTP status that a client received; None in the server.
+    ``status`` is the HTTP status that a client received. It is None in the server.
     """
 
     code = 202
@@ -140,38 +140,31 @@ class UnsupportedMedia(Refusal):
 
 
 class RateLimited(Refusal):
-    """Too many requests, connections or readers, or too many wrong passwords or keys.
-
-    ``retry_after`` is in whole seconds.
-    """
+    """There are too many requests, connections or readers, or too many wrong passwords or keys."""
 
     code = 429
 
     def __init__(self, message: str, retry_after: int) -> None:
         super().__init__(message)
-        self.retry_after = retry_after
+        self.retry_after = retry_after  # whole seconds
 
 
 class Unavailable(FloorcastError):
-    """The server is too busy, is starting, or cannot write the log.
-
-    ``retry_after`` is in whole seconds. ``status`` is the HTTP status that a client received; None
-    without a response, and in the server.
-    """
+    """The server is too busy, is starting, or cannot write the log."""
 
     code = 101
-    status: int | None = None
+    status: int | None = None  # that a client received; None without a response, and in the server
 
     def __init__(self, message: str, retry_after: int = 1) -> None:
         super().__init__(message)
         self.message = message
-        self.retry_after = retry_after
+        self.retry_after = retry_after  # whole seconds
 
 
 class DamagedEntry(Unavailable):
     """An entry of a client's log is damaged or cannot be read.
 
-    ``recorded_at`` is the entry's time in ticks, None if it cannot be read.
+    ``recorded_at`` is the time at which the entry was recorded, in ticks; None if unreadable.
     """
 
     def __init__(self, client: int, number: int, recorded_at: int | None, why: str) -> None:
@@ -187,7 +180,7 @@ class DamagedEntry(Unavailable):
 
 
 class UnexpectedAnswer(FloorcastError):
-    """A response received by a client does not match the API. The message says where."""
+    """A response that a client received does not match the API. The message says where."""
 
 
 class SettingError(FloorcastError):

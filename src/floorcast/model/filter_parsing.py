@@ -28,15 +28,15 @@ __all__ = [
 T = TypeVar("T")
 
 MAX_ID = 2**63 - 1
-"""The largest id that is accepted."""
+"""The largest id that the server accepts."""
 
-MAX_CONDITIONS = 1_000  # of one kind in a filter: ids of services, or of call centers
+MAX_CONDITIONS = 1_000  # the most conditions of one kind (such as service ids) in a filter
 
 Id = Annotated[int, Meta(ge=0, le=MAX_ID)]
 
 
 class IdCondition(Struct, forbid_unknown_fields=True):
-    """An id: a number, or a string of its digits."""
+    """An id: a number, or a string with its digits."""
 
     id: Id | Annotated[str, Meta(pattern="^[0-9]{1,19}$")]
 
@@ -52,9 +52,9 @@ class ServiceConditions(Struct, rename="camel", forbid_unknown_fields=True):
 
 
 def read_members(value: object, *known: str) -> dict[str, object]:
-    """The members of a ``filter`` decoded from JSON, without null ones.
+    """Return the members of a decoded ``filter`` that are not null.
 
-    Raises InvalidParameter if it is not an object or has an unknown member.
+    Raises InvalidParameter if the filter is not an object or has an unknown member.
     """
     if value is None:
         return {}
@@ -70,10 +70,10 @@ def read_members(value: object, *known: str) -> dict[str, object]:
 def condition(
     given: dict[str, object], member: str, key: str, read: Callable[[object, str], T]
 ) -> frozenset[T] | None:
-    """The values of one kind of condition. None if it is absent.
+    """Return the values of one kind of condition, or None if it is absent.
 
-    ``read`` checks one value, given its path. Raises InvalidParameter with the path for a malformed
-    condition, and MissingParameter for a value without its key.
+    ``read`` takes a value and its path, and checks the value. Raises InvalidParameter with the path
+    if a condition is malformed, and MissingParameter if a value lacks its key.
     """
     values = given.get(member)
     if values is None:
@@ -83,11 +83,11 @@ def condition(
         raise InvalidParameter(f"{where} must be an array, not {_json_type(values)}")
     if len(values) > MAX_CONDITIONS:
         raise InvalidParameter(
-            f"{where} has {len(values):,} members: at most {MAX_CONDITIONS:,} are taken"
+            f"{where} has {len(values):,} members: at most {MAX_CONDITIONS:,} are accepted"
         )
     if not values:
         raise InvalidParameter(
-            f'{where} must hold at least one {{"{key}": …}}; leave it out to see all'
+            f'{where} must contain at least one {{"{key}": …}}; omit it to see all'
         )
     return frozenset(
         _value(value, key, read, f"{where}[{index}]") for index, value in enumerate(values)
@@ -95,7 +95,7 @@ def condition(
 
 
 def read_id(value: object, where: str) -> int:
-    """An id, given as a number or as its digits. Raises InvalidParameter."""
+    """Read an id, which is a number or its digits. Raises InvalidParameter."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 19:
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_ID:

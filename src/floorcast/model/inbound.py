@@ -1,6 +1,6 @@
 """Inbound events: CloudEvents 1.0, one class per ``type`` (section 8 of the contract).
 
-Required members have no default; other members are None if they were not sent. Unknown members are
+Required members have no default. Other members are None if they were not sent. Unknown members are
 ignored. A *thing* (service, campaign, agent, team) is named by its id or by a string, which
 ``floorcast.floor.directory`` resolves.
 """
@@ -154,9 +154,10 @@ InboundEvent = (
 
 
 class UnknownEvent(Struct, gc=False):
-    """A line of the log that a newer release wrote and this one cannot read.
+    """A line in the log that a newer release wrote and that this release cannot read.
 
-    It stays in the log unchanged, is recognized if it is sent again, and counts nowhere.
+    The line stays in the log unchanged and does not count in any figure. If the same event is sent
+    again, it is recognized as a duplicate.
     """
 
     id: str
@@ -165,11 +166,11 @@ class UnknownEvent(Struct, gc=False):
 
 
 ALERT_SOURCE = "floorcast:alerts"
-"""The source of every ``AlertTransition``; no other event may name it."""
+"""The source of every ``AlertTransition``. No other event may use it."""
 
 
 class AlertTransition(_Event, tag="alert.transition"):
-    """See ``AlertTransitionData``. Only floorcast itself writes it into the log."""
+    """See ``AlertTransitionData``. Only floorcast itself writes this event to the log."""
 
     data: AlertTransitionData
 
@@ -188,7 +189,7 @@ _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 def read_lines(payload: bytes) -> list[LoggedEvent]:
-    """The events of a log entry, one per line that is not blank. Raises nothing."""
+    """Read the events in a log entry, one per line that is not blank. Raises no errors."""
     try:
         return list(_event_decoder.decode_lines(payload))
     except _UNREADABLE:
@@ -207,6 +208,6 @@ def _read_line(line: bytes) -> LoggedEvent:
 
 
 def milliseconds(moment: datetime) -> int:
-    """A time as whole epoch milliseconds, rounded down."""
-    # half a microsecond more, because a float of seconds is off by up to that much
+    """Convert a time to whole epoch milliseconds, rounded down."""
+    # adds half a microsecond, because seconds as a float are off by up to that much
     return floor(moment.timestamp() * 1000 + 0.0005)

@@ -1,6 +1,6 @@
 """The data of inbound events: one class per ``type`` (section 8 of the contract).
 
-Required members have no default; other members are None if they were not sent. Unknown members are
+Required members have no default. Other members are None if they were not sent. Unknown members are
 ignored. A *thing* (service, campaign, agent, team) is named by its id or by a string, which
 ``floorcast.floor.directory`` resolves.
 """
@@ -58,7 +58,7 @@ class _Data(Struct, rename="camel", kw_only=True, gc=False):
 
 
 class CallRef(_Data):
-    """The call that an agent's event is about."""
+    """The call that an agent event is about."""
 
     transaction_id: Number | None = None
     session_id: Name | None = None
@@ -70,7 +70,7 @@ class CallRef(_Data):
 
 
 class Supervisor(_Data):
-    """The supervisor that an agent's transfer is about."""
+    """The supervisor in an agent's transfer."""
 
     session_id: Text | None = None
     phone_number: Text | None = None
@@ -107,7 +107,7 @@ class _CallData(_Data):
 
 
 class CallUpdateData(_CallData, kw_only=True):
-    """Data of a call became known later: any member of ``call.start`` except the direction."""
+    """More about a call became known: any member of ``call.start`` except the direction."""
 
     service: Thing | None = None
     campaign: Thing | None = None
@@ -177,7 +177,7 @@ class CallEndData(_CallData):
 
 
 class CallDispositionData(_CallData):
-    """An agent's term code was set."""
+    """A call's term code was set."""
 
     term_code: Text | None = None
     agent: Thing | None = None
@@ -189,7 +189,7 @@ class CallDispositionData(_CallData):
 
 
 class CallLeaveData(_CallData):
-    """A call left its service without having ended. ``key`` is the key that the caller pressed."""
+    """A call left its service but did not end. ``key`` is the key that the caller pressed."""
 
     reason: LeaveReason
     key: Text | None = None
@@ -220,21 +220,21 @@ class _MessageData(_Data):
 
 
 class EmailAttemptData(_MessageData):
-    """An outbound email was attempted, delivered and so on."""
+    """An outbound email was attempted or delivered, or had another outcome."""
 
     from_email: Text | None = None
     to_email: Text | None = None
 
 
 class SmsAttemptData(_MessageData):
-    """An outbound SMS was attempted, delivered and so on."""
+    """An outbound SMS was attempted or delivered, or had another outcome."""
 
     phone_number: Text | None = None
     sms_code: Text | Whole | None = None
 
 
 class CampaignUpdateData(_Data):
-    """A campaign's counts or state changed. An omitted count does not change."""
+    """A campaign's counts or state changed. Counts that are not sent stay the same."""
 
     campaign: Thing
     service: Thing | None = None
@@ -252,11 +252,11 @@ AlertStatus = Literal["ok", "pending", "firing", "acknowledged"]
 
 
 class AlertTransitionData(_Data):
-    """An alert changed its status. It counts only if it ``follows`` the alert's last change.
+    """An alert's status changed. The transition counts only if it ``follows`` the last change.
 
-    ``follows`` is the entry of that change, or of the configuration for the first one. ``value`` is
-    the figure's; None outside the rule's hours, or if there are too few calls to evaluate it.
-    ``acknowledged_by`` is the name of a user.
+    ``follows`` is the entry of the alert's last change or, before the first change, of the
+    configuration. ``value`` is the figure's value; None outside the rule's hours, or if there are
+    too few calls to evaluate it. ``acknowledged_by`` is a user's name.
     """
 
     alert: str

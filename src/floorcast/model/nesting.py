@@ -1,7 +1,8 @@
-"""A limit on how deeply JSON nests, the same under every Python.
+"""A limit on how deeply JSON may be nested, which is the same for every Python version.
 
-The decoder's own limit is the interpreter's stack: about 1,000 levels on Python 3.11 and 10,000 on
-3.13. Nodes of a cluster may run different Pythons and must accept the same events.
+The decoder's own limit depends on the interpreter's stack: about 1,000 levels on Python 3.11 and
+10,000 on 3.13. The nodes of a cluster may run different Python versions, but must accept the same
+events.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from itertools import accumulate
 
 __all__ = ["MAX_DEPTH", "SHALLOW_BYTES", "check_nesting"]
 
-MAX_DEPTH = 500  # arrays and objects inside each other: half of what Python 3.11 can decode
-SHALLOW_BYTES = 2 * MAX_DEPTH  # a level takes two brackets, so no shorter text nests too deeply
-_MAX_BRACKETS = 100_000  # brackets that are examined one by one, in a few milliseconds
+MAX_DEPTH = 500  # levels of arrays and objects: half of what Python 3.11 can decode
+SHALLOW_BYTES = 2 * MAX_DEPTH  # each level takes two brackets: shorter text has fewer levels
+_MAX_BRACKETS = 100_000  # brackets that are checked one by one, which takes a few milliseconds
 
 _STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
@@ -21,7 +22,7 @@ _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
 
 def check_nesting(text: bytes) -> None:
-    """Raise RecursionError, as the decoder does, if JSON nests more than ``MAX_DEPTH`` deep.
+    """Raise RecursionError, as the decoder does, if JSON has more than ``MAX_DEPTH`` levels.
 
     Text with more than 100,000 brackets outside strings is also rejected. Malformed JSON is left
     to the decoder.

@@ -1,8 +1,8 @@
 """Outbound events: one class per event, with members in the order of the reference's examples.
 
-JSON types are those of the reference: ids are strings for Email and SMS and numbers for VOICE,
-except ``agentId``. A member with the default UNSET is omitted while it is unknown; every other
-member is always present, and null if unknown (section 3 of the contract).
+The JSON types are those of the reference: ids are strings in Email and SMS events, and numbers in
+VOICE events except for ``agentId``. A member with the default UNSET is omitted while it is unknown.
+Every other member is always present, and null if it is unknown (section 3 of the contract).
 """
 
 from __future__ import annotations
@@ -61,10 +61,11 @@ class AgentEvent(Struct, rename="camel", omit_defaults=True, kw_only=True, gc=Fa
 
 
 class AlertEvent(Struct, rename="camel", kw_only=True, gc=False):
-    """An alert changed its status. ``timestamp`` is in ms; ``service_id`` is null for a client's.
+    """An alert's status changed. ``timestamp`` is in ms.
 
-    ``value`` is that of the figure at the time; null outside the rule's hours, or if there are too
-    few calls to evaluate it. ``to`` names the webhooks that the rule sends to.
+    ``service_id`` is null if the alert is about the whole client. ``value`` is the figure's value
+    at the time; null outside the rule's hours, or if there are too few calls to evaluate it. ``to``
+    names the webhooks that the rule sends to.
     """
 
     event_id: str
@@ -145,7 +146,7 @@ class CallTerminationEvent(_Voice, gc=False):
 
 
 class CallDispositionEvent(_Voice, gc=False):
-    """A term code was set. Unknown ``areaCodeState`` and ``zipCode`` are the text ``null``."""
+    """A term code was set. ``areaCodeState`` and ``zipCode`` are the text ``null`` if unknown."""
 
     call_event_type: Literal["CALL_DISPOSITION"]
     area_code_state: str
@@ -208,7 +209,7 @@ InteractionEvent = CallEvent | EmailEvent | SmsEvent
 
 
 class OutboundEvent(Struct, gc=False):
-    """An event for a feed, with the facets that filters check."""
+    """An event for a feed, with the properties that filters check."""
 
     feed: str
     kind: str

@@ -1,4 +1,4 @@
-"""A person to be removed: which values are theirs, and events without them."""
+"""A person to be erased: finds the person's values in events and removes them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 __all__ = ["MEMBERS", "CallKey", "Person", "call_of", "erased", "names_in_ids", "normal_phone"]
 
 CallKey = tuple[int, str]
-"""A call's transaction and session."""
+"""A call's transaction id and session id."""
 
 MEMBERS = frozenset(
     {
@@ -31,9 +31,9 @@ MEMBERS = frozenset(
 """The members of received and published events that are personal data."""
 
 KEPT = frozenset({"eventId", "id", "sessionId", "source", "time", "timestamp", "transactionId"})
-SAME_DIGITS = 9  # digits at the end of a number that are the same with and without a country code
-PREFIX_DIGITS = 6  # digits of a country code and the international prefix
-MOST_DIGITS = 15  # digits of a phone number (ITU-T E.164)
+SAME_DIGITS = 9  # last digits of a number, which are the same with and without a country code
+PREFIX_DIGITS = 6  # the most digits in a country code and an international prefix
+MOST_DIGITS = 15  # the most digits in a phone number (ITU-T E.164)
 
 _PHONE = re.compile(r"(?:tel:|sip:)?\s*[+(]?[0-9][0-9()./\s-]*(?:@.*)?", re.IGNORECASE)
 
@@ -45,14 +45,14 @@ class Person(NamedTuple):
     accounts: tuple[str, ...] = ()
 
     def owns(self, value: object) -> bool:
-        """Whether a value is one of the person's numbers or accounts."""
+        """Return whether a value is one of the person's numbers or accounts."""
         if isinstance(value, bool) or not isinstance(value, str | int):
             return False
         text = str(value)
         return text in self.accounts or any(_written(phone)(text) for phone in self.phones)
 
     def appears_in(self, data: Any) -> bool:  # noqa: ANN401 -- decoded JSON
-        """Whether a value of the person is anywhere in an event."""
+        """Return whether an event contains one of the person's values."""
         if isinstance(data, dict):
             return any(self.appears_in(value) for name, value in data.items() if name not in KEPT)
         if isinstance(data, list):
@@ -61,7 +61,7 @@ class Person(NamedTuple):
 
 
 def normal_phone(text: str) -> str:
-    """A phone number's digits without leading zeros and ``+``; empty if it is not a number."""
+    """Return a phone number's digits without leading zeros and ``+``, or "" if it is no number."""
     if not _PHONE.fullmatch(text.strip()):
         return ""
     digits = re.sub(r"[^0-9]", "", text.partition("@")[0]).lstrip("0")
@@ -69,7 +69,7 @@ def normal_phone(text: str) -> str:
 
 
 def call_of(event: dict[str, Any]) -> CallKey | None:
-    """The call that an event, received or published, is about."""
+    """Return the call that a received or published event is about, or None."""
     data = event.get("data", event)
     if not isinstance(data, dict):
         return None
@@ -85,7 +85,7 @@ def call_of(event: dict[str, Any]) -> CallKey | None:
 
 
 def erased(data: Any, person: Person) -> Any:  # noqa: ANN401 -- decoded JSON
-    """An event of the person with null for every personal member and for every value of theirs."""
+    """Return the person's event with null for personal members and for the person's values."""
     if isinstance(data, dict):
         return {
             name: None if name in MEMBERS else value if name in KEPT else erased(value, person)
@@ -97,7 +97,7 @@ def erased(data: Any, person: Person) -> Any:  # noqa: ANN401 -- decoded JSON
 
 
 def names_in_ids(event: dict[str, Any], person: Person) -> bool:
-    """Whether an id of the event, which is kept, contains a value of the person."""
+    """Return whether one of the event's ids, which are kept, contains a value of the person."""
     data = event.get("data")
     ids = [event.get("id"), event.get("source")]
     ids += [data.get("sessionId"), data.get("transactionId")] if isinstance(data, dict) else []
@@ -107,7 +107,7 @@ def names_in_ids(event: dict[str, Any], person: Person) -> bool:
 
 @lru_cache(maxsize=64)
 def _written(phone: str) -> Callable[[str], object]:
-    """Finds a phone number in a text: with or without country code, with or without separators."""
+    """Return a function that finds a phone number, with or without country code or separators."""
     digits = r"[\s()./-]{0,3}".join(phone[-SAME_DIGITS:])
     before = PREFIX_DIGITS if len(phone) >= SAME_DIGITS else 2
     return re.compile(rf"(?<![0-9])(?:[0-9][\s()./-]{{0,3}}){{0,{before}}}{digits}(?![0-9])").search

@@ -1,7 +1,7 @@
 """The states of an agent, and the state that each event leads to.
 
-Source: section 3 of the contract (event types of the agent event feed) and the agent status example
-of the reference (``stateId`` 3 is ``Not Ready``).
+Sources: section 3 of the contract (the agent event feed's event types) and the reference's agent
+status example (``stateId`` 3 is ``Not Ready``).
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ STATE_NAMES = {
 }
 
 CALL_STATES = frozenset({State.IN_CALL, State.HOLD, State.TRANSFERRING})
-"""The states that make up talk time: in call, including hold."""
+"""The states that count as talk time, including hold."""
 
 AgentEventType = Literal[
     "LOGOFF",
@@ -128,7 +128,7 @@ def _state_after(event_type: str) -> State | None:
 EVENT_STATE: dict[str, State | None] = {
     event_type: _state_after(event_type) for event_type in get_args(AgentEventType)
 }
-"""The state that an event leads to. None (PREVIEW_DIAL_SKIPPED) means the one before."""
+"""The state that an event leads to. None (PREVIEW_DIAL_SKIPPED) means the previous state."""
 
 NOT_READY_REASONS = (
     "LUNCH",

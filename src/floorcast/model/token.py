@@ -1,15 +1,16 @@
 """Positions in the log, and the tokens that contain them.
 
-A *position* names one event of a client's stream: the entry (44 bits, from 1 on, without a gap) and
-the event's index in it (18 bits), packed into one integer, so that positions compare as they follow
-each other. Used as a cursor it means "everything up to and including this".
+A *position* names one event in a client's stream. It consists of the entry's number (44 bits,
+counted from 1 without gaps) and the event's index in the entry (18 bits), packed into one integer,
+so that positions compare in the order of the events. As a cursor, a position means "everything up
+to and including this event".
 
-A *token* is a version 1 UUID. Its 60 time bits are the token's time; the other 62 bits are the
-masked position. The mask is derived from the client's id, the token's time and a secret of the
-installation (older releases used the client's id alone), so two tokens do not reveal the number of
-entries between them. Every node decodes a token without a table, and anyone can read its time. A
-token of another client or program decodes to a position that no log has reached; it is then
-resolved by its time.
+A *token* is a version 1 UUID. Its 60 time bits are the token's time, and the other 62 bits are the
+masked position. The mask is derived from the client's id, the token's time and the installation's
+secret (older releases used only the client's id), so two tokens do not reveal the number of entries
+between them. Every node can decode a token without a table, and anyone can read its time. A token
+from another client or program decodes to a position that no log has reached, so only its time is
+used.
 
 Times are *ticks*: whole 100 ns since the Unix epoch, which is the resolution of a version 1 UUID
 (RFC 9562, section 5.1).
@@ -52,36 +53,36 @@ TICKS_PER_SECOND = 10_000_000
 _GREGORIAN = 0x01B21DD213814000  # ticks from 1582-10-15, where UUIDs begin, to 1970-01-01
 
 Now = Callable[[], int]
-"""A clock: returns the present in ticks. Tests have their own."""
+"""A clock, which returns the current time in ticks. Tests use their own clocks."""
 
 
 def system_now() -> int:
-    """The machine's clock, in ticks."""
+    """Return the machine's time in ticks."""
     return time.time_ns() // 100
 
 
 def to_ms(ticks: int) -> int:
-    """Ticks as whole epoch milliseconds, rounded down."""
+    """Convert ticks to whole epoch milliseconds, rounded down."""
     return ticks // TICKS_PER_MS
 
 
 def position(entry: int, index: int) -> int:
-    """The position of the event at ``index`` in ``entry``."""
+    """Return the position of the event at ``index`` in ``entry``."""
     return entry << INDEX_BITS | index
 
 
 def entry_of(a_place: int) -> int:
-    """The number of the entry that contains a position."""
+    """Return the number of the entry that contains a position."""
     return a_place >> INDEX_BITS
 
 
 def end_of_entry(entry: int) -> int:
-    """The cursor that has read all of ``entry``."""
+    """Return the cursor after all of ``entry``."""
     return entry << INDEX_BITS | MAX_INDEX
 
 
 class Token(NamedTuple):
-    """A decoded token: a time in ticks, and a position (meaningless if the token is foreign)."""
+    """A decoded token: a time in ticks, and a position (meaningless in a foreign token)."""
 
     ticks: int
     position: int
@@ -105,14 +106,14 @@ def _place_fields(mixed: int) -> str:
 
 
 def encode(client: int, ticks: int, a_place: int, secret: bytes = b"") -> str:
-    """The token of ``client`` for a time and a position; without ``secret``, in the old form."""
+    """Return a client's token for a time and position. Without ``secret``, it has the old form."""
     return f"{_time_fields(ticks)}-{_place_fields(a_place ^ _mask(client, ticks, secret))}"
 
 
 def event_id_maker(
     client: int, ticks: int, entry: int, secret: bytes = b""
 ) -> Callable[[int], str]:
-    """Return a function from an index in an entry to the event's id; faster than ``encode``."""
+    """Return a function that turns an index in the entry into an event id (a fast ``encode``)."""
     mixed = (entry << INDEX_BITS) ^ _mask(client, ticks, secret)
     head = f"{_time_fields(ticks)}-{mixed >> 48 | 0x8000:04x}-"
     node = mixed & _NODE_MASK
@@ -124,7 +125,7 @@ def event_id_maker(
 
 
 def decode(client: int, text: str, secret: bytes = b"") -> Token:
-    """Read a token as ``client`` would; without ``secret``, one in the old form.
+    """Decode a token of ``client``. Without ``secret``, the token must have the old form.
 
     Raises ValueError if ``text`` is not a version 1 UUID.
     """

@@ -1,4 +1,4 @@
-"""The wording of expected values, which all error messages share."""
+"""Describes expected values in words, for all error messages."""
 
 from __future__ import annotations
 
@@ -27,31 +27,31 @@ TYPE_WORDS: Final[Mapping[str, str]] = {
     "array": "an array",
     "null": "null",
 }
-"""The kinds of JSON value, by the names that msgspec's errors give them."""
+"""The kinds of JSON values, by their names in msgspec's errors."""
 
 
 def whole_number(low: int | None = None, high: int | None = None) -> str:
-    """The wording for a whole number, between bounds if they are given."""
+    """Describe a whole number, and its bounds if they are given."""
     if low is None or high is None:
         return TYPE_WORDS["int"]
     return f"a whole number from {low:,} to {high:,}"
 
 
 def number(low: float, high: float) -> str:
-    """The wording for any number within bounds."""
+    """Describe a number and its bounds."""
     return f"a number from {low:g} to {high:g}"
 
 
 def one_of(words: Sequence[object]) -> str:
-    """The wording for a choice of words: ``a, b or c``."""
+    """Describe a choice of words: ``a, b or c``."""
     shown = [str(word) for word in words]
     return " or ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
 
 
 def expected_at(kind: type, path: Sequence[str], nested: str = "an object") -> str:
-    """Describes the expected value of the member at ``path`` in ``kind``.
+    """Describe the expected value of the member at ``path`` in ``kind``.
 
-    ``path`` has the names of members, and an empty name for an element of a list or a map.
+    ``path`` has member names, and an empty name for an element of a list or map.
     ``nested`` is the format's word for an object, which also describes a path that the type does
     not have.
     """
@@ -60,7 +60,7 @@ def expected_at(kind: type, path: Sequence[str], nested: str = "an object") -> s
 
 
 def keys_at(kind: type, path: Sequence[str]) -> list[str]:
-    """The keys that the object at ``path`` in ``kind`` may have; see ``expected_at``."""
+    """Return the keys that the object at ``path`` in ``kind`` may have; see ``expected_at``."""
     at = _at(kind, path)
     found = None if at is None else _first(at)
     fields = found.fields if isinstance(found, inspect.StructType) else ()
@@ -122,6 +122,6 @@ def _one(kind: inspect.Type, nested: str) -> str:  # noqa: PLR0911 — a table o
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:
-    """The end of a message about a name that does not exist: the closest one, if any is close."""
+    """Return the end of a message about an unknown name: the closest known name, if any."""
     near = difflib.get_close_matches(given, list(known), 1)
     return f"; did you mean {near[0]}?" if near else ""

@@ -1,1 +1,1 @@
-"""The server: assembles its parts, starts, supervises and stops them."""
+"""The server: assembles, starts, supervises and stops the parts of floorcast."""

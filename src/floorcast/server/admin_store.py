@@ -1,4 +1,4 @@
-"""Opens the key-value store, without the log, for a command."""
+"""Opens the key-value store for a command, without opening the log."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["visit"]
 
 
 async def visit(stack: AsyncExitStack, settings: Settings, *, make: bool) -> KeyValueStore:
-    """Open the key-value store of the data folder or of the cluster; ``stack`` closes it.
+    """Open the key-value store in the data folder or the cluster. ``stack`` closes it.
 
-    Raises SettingError if it does not exist and ``make`` is false, and Unavailable if the cluster
-    does not respond.
+    Raises SettingError if the store does not exist and ``make`` is false, and Unavailable if the
+    cluster does not respond.
     """
     if settings.log != "embedded":
         return await _cluster(stack, settings, make=make)

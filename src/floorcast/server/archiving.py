@@ -1,7 +1,7 @@
 """Seals each client's hours in a worker process, one after the other.
 
-If an hour cannot be sealed, it is retried, and delays the other clients only by the time of the
-attempt.
+If an hour cannot be sealed, it is retried later. The other clients wait only as long as the attempt
+takes.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ __all__ = ["ArchiveState", "Archiving", "check_archive"]
 
 ROUND_SECONDS = 15.0  # between two rounds over the clients
 RETRY_MS = 60_000  # after a failed attempt
-SEAL_MEMORY_BYTES = 16 << 30  # bytes of address space, most of which pyarrow only reserves
-SEAL_SECONDS = 1800.0  # limit for sealing one hour
+SEAL_MEMORY_BYTES = 16 << 30  # address space, most of which pyarrow only reserves
+SEAL_SECONDS = 1800.0  # time limit for sealing one hour
 
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
 class ArchiveState:
-    """The progress of the archive, for the metrics.
+    """The archive's progress, for the metrics.
 
-    ``pending`` hours are due and not sealed yet.
+    ``pending`` counts the hours that are due but not sealed yet.
     """
 
     pending: int = 0
@@ -79,13 +79,13 @@ class Archiving:
         self._missing: set[tuple[int, str]] = set()
 
     async def run(self) -> None:
-        """Seal until cancelled."""
+        """Seal hours until cancelled."""
         while True:
             await self.round()
             await asyncio.sleep(ROUND_SECONDS)
 
     async def round(self) -> None:
-        """Seal the hours that are due, one per client in turn. Only one round runs at a time."""
+        """Seal all due hours; clients take turns, hour by hour. Only one round runs at a time."""
         async with self._one_round:
             await self._seal_due()
 
@@ -116,7 +116,7 @@ class Archiving:
             self.state.failures += 1
             self._due[client] = now + RETRY_MS
             why = str(error).strip().splitlines()[-1]
-            _log.warning("archive_failed", client=client, why=why, hint="it is tried again")
+            _log.warning("archive_failed", client=client, why=why, hint="the server will try again")
             return
         self._take(client, msgspec.msgpack.decode(answer, type=SealReport))
 
@@ -163,5 +163,5 @@ class Archiving:
                 first=gone[0],
                 last=gone[-1],
                 hours=len(gone),
-                hint="the log no longer has them: the server or the archive was away for too long",
+                hint="the log no longer has them: the server or the archive was down for too long",
             )

@@ -1,4 +1,4 @@
-"""Admits connections, and closes connections to make room or because they are overdue."""
+"""Admits connections, and closes connections that are overdue or whose place is needed."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ class Admitted(Protocol):
         ...
 
     def overdue(self, waits: Waits[Self]) -> None:
-        """Handle a passed deadline: close, or explain the wait."""
+        """Handle a missed deadline: close the connection, with a response if possible."""
         ...
 
     def evict(self) -> None:
-        """Close at once, to make room for another connection."""
+        """Close immediately, to make room for another connection."""
         ...
 
 
 class ConnectionAdmission(Generic[A]):
-    """Admits connections within their limits, and closes those that are overdue.
+    """Admits connections within their limits, and closes overdue connections.
 
     With ``tls``, a connection is admitted before its handshake.
     """
@@ -54,7 +54,7 @@ class ConnectionAdmission(Generic[A]):
         self.notices.tell()
 
     def admit(self, address: str) -> Verdict:
-        """Count a connection from ``address``. If it displaces another one, that one is closed."""
+        """Count a connection from ``address``, and close another connection if it needs room."""
         verdict = self.limits.enter(address)
         if verdict != "admitted" and self._make_room(address if verdict == "address" else None):
             verdict = self.limits.enter(address)
@@ -63,7 +63,8 @@ class ConnectionAdmission(Generic[A]):
     def _make_room(self, address: str | None) -> bool:
         """Close the connection that has waited longest for a request.
 
-        Returns False if none waits. With ``address``, only connections from there count.
+        Returns False if no connection is waiting. If ``address`` is given, only connections from
+        that address count.
         """
 
         def may(connection: A) -> bool:

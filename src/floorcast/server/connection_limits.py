@@ -1,15 +1,15 @@
-"""The limits of connections: their number, and how long each may wait.
+"""Limits on the number of connections, and on how long each connection may wait.
 
 Connections are limited in total and per address. A trusted proxy does not count as one address.
-Instead, the requests in progress are limited for each address that it names. Some descriptors are
-reserved for the log's files, and some connections for loopback, so a full server can still be
-inspected.
+Instead, the requests in progress are limited for each address that the proxy names. Some
+descriptors are reserved for the log's files, and some connections for loopback, so that a full
+server can still be inspected.
 
 All connections that wait for the same thing have the same time limit. They are kept in the order in
 which they started to wait, so checking for overdue connections costs nothing if there are none.
 
-``RequestLimits`` bounds what a connection reads: the head of a request, its trailers, and the bytes
-that arrive in place of a body.
+``RequestLimits`` limits what a connection reads: a request's head, its trailers, and the bytes that
+arrive in place of a body.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ __all__ = [
     "plain_head",
 ]
 
-HEAD_SLICE_BYTES = 8 * 1024  # parsed at once in and between heads: at most some hundred requests
-BODY_SLICE_BYTES = 32 * 1024  # parsed at once in a body, which other requests may follow
-PROGRESS_BYTES = 16 * 1024  # of a body within its deadline
+HEAD_SLICE_BYTES = 8 * 1024  # bytes of heads parsed at once: at most some hundred requests
+BODY_SLICE_BYTES = 32 * 1024  # bytes parsed at once in a body, which other requests may follow
+PROGRESS_BYTES = 16 * 1024  # bytes of a body that must arrive within its deadline
 MOST_WITHOUT_BODY = 64 * 1024  # bytes of a chunked body apart from its data: trailers, extensions
 MOST_DISCARDED = 64 << 20  # bytes that arrive after a response or a refusal
 
@@ -61,7 +61,7 @@ _FILES_KEPT_BACK = 128  # descriptors for the log, the stores, their workers, an
 
 
 class ConnectionLimits:
-    """Counts connections: at most ``places``, and ``per_address`` per address (0: half of all)."""
+    """Counts connections: at most ``places``, and ``per_address`` per address (0 means half)."""
 
     def __init__(self, places: int, per_address: int, trusted_proxies: Sequence[str] = ()) -> None:
         self.places = places
@@ -75,7 +75,7 @@ class ConnectionLimits:
     def enter(self, address: str) -> Verdict:
         """Count a connection from ``address`` if there is room for it."""
         counted = not self.is_proxy(address)
-        # first: an address at its limit must not close connections of others
+        # checked first, because an address at its limit must not close others' connections
         if counted and self._counts[address] >= self.per_address:
             return "address"
         room = self.places + (self._for_loopback if is_loopback(address) else 0)
@@ -93,9 +93,9 @@ class ConnectionLimits:
             self._discount(address)
 
     def enter_request(self, address: str) -> bool:
-        """Count a request that a trusted proxy passes on for ``address``.
+        """Count a request that a trusted proxy forwards for ``address``.
 
-        Returns False if there are too many.
+        Returns False if the address has too many requests.
         """
         return self._count(address)
 
@@ -123,7 +123,7 @@ class ConnectionLimits:
 
 
 def places_of(descriptors: int) -> int:
-    """Return the number of connections for a process with this number of descriptors."""
+    """Return how many connections a process with this many descriptors may have."""
     return max(16, (descriptors - _FILES_KEPT_BACK) * 15 // 16)
 
 
@@ -132,14 +132,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionTuning:
-    """The time limits of a connection, in seconds."""
+    """A connection's time limits, in seconds."""
 
     head: float = 10.0  # from the start or the head's first byte to the end of the head
-    body: float = 30.0  # for each 16 KiB of a body
-    answer: float = 60.0  # without reading anything of a response
+    body: float = 30.0  # for every 16 KiB of a body
+    answer: float = 60.0  # for which the caller may read nothing of a response
     idle: float = 75.0  # between a response and the next request; longer than pollers usually wait
 
-    linger: float = 5.0  # for the caller to read a refusal and close
+    linger: float = 5.0  # for the caller to read a refusal and close the connection
 
     @property
     def sweep(self) -> float:
@@ -150,7 +150,7 @@ class ConnectionTuning:
 class Waits(Generic[T]):
     """Connections that wait for the same thing, for at most ``seconds``.
 
-    ``kind`` names it in the log.
+    ``kind`` names this kind of wait in the log.
     """
 
     __slots__ = ("_since", "kind", "seconds")
@@ -158,7 +158,7 @@ class Waits(Generic[T]):
     def __init__(self, kind: str, seconds: float) -> None:
         self.kind = kind
         self.seconds = seconds
-        self._since: dict[T, float] = {}  # the longest first
+        self._since: dict[T, float] = {}  # the longest wait first
 
     def __len__(self) -> int:
         return len(self._since)
@@ -167,16 +167,16 @@ class Waits(Generic[T]):
         return one in self._since
 
     def begin(self, one: T, now: float) -> None:
-        """Start or restart the wait of a connection."""
+        """Start or restart a connection's wait."""
         self._since.pop(one, None)
         self._since[one] = now
 
     def end(self, one: T) -> None:
-        """End the wait of a connection."""
+        """End a connection's wait."""
         self._since.pop(one, None)
 
     def pop_longest(self, may: Callable[[T], bool] = lambda _one: True) -> T | None:
-        """End the longest wait and return its connection, or None if nothing waits.
+        """End the longest wait and return its connection, or None if no connection waits.
 
         Only connections for which ``may`` is true count, and only the first 256 are checked.
         """
@@ -197,7 +197,7 @@ class Waits(Generic[T]):
 
 
 class Deadlines(Generic[T]):
-    """The waits of all connections; ``clock`` in seconds."""
+    """The waits of all connections. ``clock`` returns seconds."""
 
     def __init__(self, tuning: ConnectionTuning, clock: Callable[[], float]) -> None:
         self.tuning = tuning
@@ -209,11 +209,11 @@ class Deadlines(Generic[T]):
         self.linger: Waits[T] = Waits("linger", tuning.linger)
 
     def all(self) -> tuple[Waits[T], ...]:
-        """Each kind of wait."""
+        """Return all kinds of waits."""
         return (self.head, self.body, self.answer, self.idle, self.linger)
 
     def reads_head(self, one: T) -> None:
-        """Start the deadline of a request's head, if it is not running."""
+        """Start the deadline of a request's head if it is not running."""
         self.body.end(one)
         self.idle.end(one)
         if one not in self.head:
@@ -265,12 +265,12 @@ class Reading(Enum):
 
 
 class RequestLimits:
-    """Counts the bytes read of a request and refuses a request that exceeds the limits.
+    """Counts the bytes read for a request, and refuses a request that exceeds the limits.
 
-    ``head`` counts the URL and the whole headers; ``headers`` is their number, then the number of
-    trailers. ``body`` counts since its deadline last started. ``fed`` counts the bytes parsed since
-    the slice with the head or the last part of the body. ``fresh`` is true if a head began in the
-    current slice.
+    ``head`` is the size of the URL and the complete headers. ``headers`` is the number of headers,
+    and later the number of trailers. ``body`` counts bytes since the body's deadline last started.
+    ``fed`` counts the bytes parsed since the slice with the head or the last part of the body.
+    ``fresh`` is true if a head or body began in the current slice.
     """
 
     __slots__ = ("body", "fed", "fresh", "head", "headers", "reading", "refusal")
@@ -282,7 +282,7 @@ class RequestLimits:
         self.refusal: ProtocolRefusal | None = None
 
     def begin_head(self) -> None:
-        """A request begins."""
+        """Begin a request."""
         self.reading, self.fresh = Reading.HEAD, True
         self.head = self.fed = self.headers = 0
 
@@ -294,7 +294,7 @@ class RequestLimits:
         return self.refusal is None
 
     def add_header(self, size: int) -> bool:
-        """Count a header or a trailer. Returns False for a refused header and for any trailer."""
+        """Count a header or trailer. Returns False for a refused header and for any trailer."""
         self.headers += 1
         in_head = self.reading is not Reading.BODY
         if in_head:
@@ -306,7 +306,7 @@ class RequestLimits:
         return in_head and self.refusal is None
 
     def begin_body(self) -> None:
-        """The head is complete."""
+        """Begin the body, because the head is complete."""
         self.reading, self.fresh = Reading.BODY, True
         self.fed = self.headers = self.body = 0
 
@@ -316,13 +316,13 @@ class RequestLimits:
         self.fed = 0
 
     def end_slice(self, size: int, body: int) -> None:
-        """Count a slice of ``size`` bytes; ``body`` is the count at its beginning."""
+        """Count a slice of ``size`` bytes. ``body`` is the body's count when the slice began."""
         if not self.fresh and (self.reading is Reading.HEAD or self.body == body):
             self.fed += size
         self.check()
 
     def check(self) -> None:
-        """Refuse a head that is too large, and bytes that arrive in place of a body."""
+        """Refuse a head that is too large, or too many bytes in place of a body."""
         if self.refusal is not None or self.reading is Reading.NOTHING:
             return
         if self.reading is Reading.BODY:

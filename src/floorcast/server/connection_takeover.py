@@ -1,12 +1,12 @@
-"""A stream takes its connection over from HTTP, and an epoll serves it from then on.
+"""Lets a stream take over its connection from HTTP. One epoll then serves the connection.
 
-The connection then belongs to the feed's reader alone. Everything that HTTP needed for it (parser,
-scope, task) is freed.
+After the takeover, the connection belongs only to the feed's reader, and everything that HTTP
+needed for it (parser, scope, task) is freed.
 
-In one turn of the loop, uvloop writes to every writable connection and closes every lost one. With
-thousands of readers this delays sources for too long, so one epoll serves these connections, a few
-per turn. A connection in uvloop also takes a kilobyte. Here it takes a file descriptor and the
-unsent bytes, which all readers share.
+In one turn of the loop, uvloop writes to every writable connection and closes every lost
+connection. With thousands of readers, this delays sources for too long. One epoll therefore serves
+the streams' connections, a few per turn. It also saves memory: a connection in uvloop takes a
+kilobyte, but here it takes only a file descriptor and the unsent bytes, which all readers share.
 """
 
 from __future__ import annotations
@@ -52,17 +52,17 @@ class TakenOver(Protocol):
 class ConnectionTakeover:
     """Lets a request take over its connection while the connection is open.
 
-    A request's scope refers to this object and not to the connection, because the connection refers
-    to the scope, and only the garbage collector would free the cycle.
+    A request's scope refers to this object instead of the connection. The connection refers to the
+    scope, so a direct reference would form a cycle, which only the garbage collector frees.
     """
 
     __slots__ = ("_connection", "_until_gone", "asked", "forwarded", "peer")
 
     def __init__(self, connection: TakenOver, peer: str = "") -> None:
-        # whether a stream has asked for the connection: it then has it, or the connection is gone
+        # whether a stream has asked for the connection; unless it is gone, the stream has it
         self.asked = False
-        self.peer = peer  # the address at the other end of the connection: perhaps a proxy's
-        self.forwarded: str | None = None  # address that a proxy's request counts under
+        self.peer = peer  # the address at the other end of the connection, which may be a proxy's
+        self.forwarded: str | None = None  # the address under which a proxy's request counts
         self._connection: TakenOver | None = connection
         self._until_gone: asyncio.Future[None] | None = None
 
@@ -72,14 +72,14 @@ class ConnectionTakeover:
         return self._connection is None or self._connection.transport.is_closing()
 
     def until_gone(self) -> asyncio.Future[None]:
-        """See ``floorcast.http.request_context.GONE``. For one request at a time."""
+        """See ``floorcast.http.request_context.GONE``. Only one request at a time may use it."""
         self._until_gone = asyncio.get_running_loop().create_future()
         if self._connection is None:
             self._until_gone.set_result(None)
         return self._until_gone
 
     def shut(self) -> None:
-        """End the takeover and the wait for the end of the connection, which is closed."""
+        """Rule out a takeover and end ``until_gone``, because the connection is gone."""
         self._connection = None
         if self._until_gone is not None and not self._until_gone.done():
             self._until_gone.set_result(None)
@@ -91,7 +91,7 @@ class ConnectionTakeover:
 
 
 class CountedStream(asyncio.Protocol):
-    """A stream's reader. Its connection is counted until it is lost."""
+    """A stream's reader, whose connection counts until it is lost."""
 
     __slots__ = ("_address", "_forwarded", "_limits", "_stream")
 
@@ -138,7 +138,7 @@ class CountedStream(asyncio.Protocol):
 
 
 def limited_by_address(api: ASGIApp, limits: ConnectionLimits) -> ASGIApp:
-    """Limit the requests in progress, including streams, per address that a trusted proxy names."""
+    """Limit requests in progress, including streams, for each address that a proxy names."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         takeover = scope.get("extensions", {}).get(TAKE_OVER)
@@ -161,16 +161,16 @@ def limited_by_address(api: ASGIApp, limits: ConnectionLimits) -> ASGIApp:
     return app
 
 
-TURN_SECONDS = 0.002  # per turn of the loop for serving and closing connections
-SEND_BUFFER_BYTES = 256 * 1024  # of a stream in the kernel; fixed, so that it does not grow
+TURN_SECONDS = 0.002  # for serving and closing connections in one turn of the loop
+SEND_BUFFER_BYTES = 256 * 1024  # a stream's buffer in the kernel; fixed, so that it does not grow
 FEW = 16  # connections between two checks of the clock
-DISCARD_BYTES = 65536  # bytes of a reader's data read at a time, which are ignored
+DISCARD_BYTES = 65536  # bytes read from a reader at a time; they are ignored
 
 _AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER: discard unsent data
 
 
 class Wire(asyncio.Transport):
-    """One connection. It pauses its writer when not all bytes can be sent."""
+    """A stream's connection. It pauses its writer if it cannot send all bytes immediately."""
 
     __slots__ = ("_closing", "_file", "_protocol", "_rest", "_wires")
 
@@ -183,7 +183,7 @@ class Wire(asyncio.Transport):
         self._closing = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Send as much as possible now. The rest is sent as the other side reads."""
+        """Send as many bytes as possible now, and the rest as the other side reads."""
         if self._file < 0:  # closed; its protocol is about to be notified
             return
         if self._rest is not None:
@@ -196,28 +196,28 @@ class Wire(asyncio.Transport):
             self._protocol.pause_writing()
 
     def get_write_buffer_size(self) -> int:
-        """Return the number of bytes not sent yet."""
+        """Return the number of bytes that have not been sent yet."""
         return 0 if self._rest is None else len(self._rest)
 
     def is_closing(self) -> bool:
-        """Whether the connection is closed or closing."""
+        """Return whether the connection is closed or closing."""
         return self._closing
 
     def close(self) -> None:
-        """Close once everything is sent."""
+        """Close once everything has been sent."""
         self._closing = True
         if self._rest is None:
             self.abort()
 
     def abort(self) -> None:
-        """Close immediately; unsent data is lost."""
+        """Close immediately. Unsent data is lost."""
         if self._file < 0:
             return
         self._closing = True
         self._wires.forget(self._file)
         if self._rest is None:
             os.close(self._file)
-        else:  # otherwise the kernel would keep it and retry for minutes
+        else:  # otherwise, the kernel would keep the data and retry for minutes
             with socket.socket(fileno=self._file) as sock:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
         self._file = -1
@@ -231,7 +231,7 @@ class Wire(asyncio.Transport):
             self._go_on(self._rest)
 
     def _sent(self, data: bytes | bytearray | memoryview) -> int:
-        """Send now; returns the number of bytes sent. A reset is reported by the epoll later."""
+        """Send now, and return the number of bytes sent. The epoll reports a reset later."""
         try:
             return os.write(self._file, data)
         except OSError:
@@ -259,7 +259,7 @@ class Wire(asyncio.Transport):
 
 
 class EpollTransport:
-    """All connections of streams. Belongs to the running event loop."""
+    """The connections of all streams. It belongs to the running event loop."""
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
@@ -272,10 +272,10 @@ class EpollTransport:
         self._epoll.close()
 
     def take(self, transport: asyncio.Transport, protocol: asyncio.Protocol) -> asyncio.Transport:
-        """Take over a connection for a new protocol.
+        """Take over a connection for a new protocol, and return its transport.
 
-        Returns its transport. The transport stays the same if it encrypts, if no descriptor is
-        left, or if it has unsent data.
+        The transport stays the same if it encrypts, if it has unsent data, or if no descriptor is
+        left.
         """
         stays = transport.get_extra_info("sslcontext") or transport.get_write_buffer_size()
         file = None if stays else _second(transport)
@@ -323,7 +323,7 @@ def begin_stream(
 ) -> None:
     """Write the response's head and pass the connection to ``stream``.
 
-    ``streams`` serves the connection from then on, or uvloop if it is None.
+    ``streams`` then serves the connection. If it is None, uvloop does.
     """
     sock = transport.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)

@@ -1,4 +1,4 @@
-"""The server's own log: structured, one line per event, on standard error."""
+"""The server's own log, which is structured, with one line per event on standard error."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ __all__ = ["set_up_log"]
 class _Stderr:
     """Standard error that never raises.
 
-    If it goes to a full disk or a closed pipe, the line is lost. An exception would fail the
-    request, or the thread that writes the log.
+    If it leads to a full disk or a closed pipe, the line is lost. An exception would make the
+    request fail, or stop the thread that writes the log.
     """
 
     def write(self, text: str) -> int:
@@ -30,7 +30,7 @@ class _Stderr:
 
 
 def set_up_log(level: str, form: str) -> None:
-    """Log from ``level`` on; ``form`` is text, json or auto (text on a terminal)."""
+    """Log lines of ``level`` and above. ``form`` is text, json or auto (text on a terminal)."""
     stderr = cast("TextIO", _Stderr())
     as_text = form == "text" or (form == "auto" and sys.stderr.isatty())
     # plain tracebacks: richer ones print local variables, including keys and passwords
@@ -49,7 +49,7 @@ def set_up_log(level: str, form: str) -> None:
         logger_factory=structlog.WriteLoggerFactory(stderr),
         cache_logger_on_first_use=True,
     )
-    # messages of uvicorn and others, which use the standard library, go the same way
+    # uvicorn and others use the standard library's logging, whose messages go the same way
     handler = logging.StreamHandler(stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

@@ -1,4 +1,4 @@
-"""One server: opens its files, starts its floors, runs periodic tasks, and closes everything."""
+"""Starts, runs and stops a server: its files, its floors and its periodic tasks."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ from floorcast.webhooks.surroundings import Surroundings
 __all__ = ["Node"]
 
 ALERTS = 1.0  # seconds between two evaluations of the alerts
-CHORES = 0.5  # seconds between two rounds of sealing and two checks for changes of the site
+CHORES = 0.5  # seconds between two rounds of sealing, and between two checks for site changes
 SNAPSHOTS = 600.0  # seconds between two checks for due snapshots
-LAST_USES = 5.0  # seconds to write the last uses of sessions when the node stops
-SITE_AGREED = 10.0  # seconds between two checks whether a late node has put an old site in the log
-SINGLE = "single"  # the holder of leases on a data folder, which one server uses at a time
-SESSIONS_KEPT = 12.0  # seconds between two writes of the last uses of sessions
+LAST_USES = 5.0  # seconds for writing when sessions were last used, when the node stops
+SITE_AGREED = 10.0  # seconds between two checks for an old site that a late node put in the log
+SINGLE = "single"  # holds the leases in a data folder, which only one server uses at a time
+SESSIONS_KEPT = 12.0  # seconds between two writes of when sessions were last used
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -67,8 +67,8 @@ _log = structlog.stdlib.get_logger(__name__)
 class Node:
     """Everything that serves requests, except the transport.
 
-    Entering opens the data folder and creates ``server``, which ``start`` makes ready. Raises
-    SettingError if the data folder or the site file cannot be used.
+    Entering the context opens the data folder and creates ``server``. ``start`` makes it ready.
+    Raises SettingError if the data folder or the site file cannot be used.
     """
 
     server: Services
@@ -110,7 +110,7 @@ class Node:
         await self._stack.aclose()
 
     async def start(self) -> None:
-        """Catch up with the log. Requests are served when it returns."""
+        """Catch up with the log. When this returns, requests are served."""
         await self._catch_up()
         await self._follower.agree()
         if self.server.audit.last_event() == "backup_made":
@@ -136,14 +136,14 @@ class Node:
         self.server.readiness.ready = True
 
     def release(self) -> None:
-        """End every wait and every stream, because the server is stopping."""
+        """End all waits and streams, because the server is stopping."""
         self._rings.release()
         self.server.streams.release()
 
     async def streams_ended(self, seconds: float) -> None:
-        """Wait until every stream has received its closing comment.
+        """Wait until every stream's reader has received the closing comment.
 
-        Aborts streams that do not read.
+        Aborts streams whose reader does not read.
         """
         await self.server.streams.drain(seconds)
 
@@ -286,8 +286,8 @@ class Node:
         await asyncio.wait([closing], timeout=LAST_USES)
         in_time = closing.done()
         await ended([closing])
-        error = closing.exception() if in_time else "no answer in time"
-        if error is not None:  # loses at most a minute of uses, so sessions end too early at worst
+        error = closing.exception() if in_time else "no response in time"
+        if error is not None:  # at worst, sessions end a minute too early
             _log.warning("uses_not_written", why=str(error))
 
     async def _stop(self) -> None:
@@ -316,7 +316,7 @@ class Node:
         self._chores.append(asyncio.create_task(run()))
 
     def _audit_site(self, _change: SiteChange) -> None:
-        """Record changes of the cluster's site by any node or command."""
+        """Record changes that any node or command made to the cluster's site."""
         old, new = self._audited, self._site.clients
         self._audited = new
         for client in sorted({*old, *new}):
@@ -331,7 +331,7 @@ class Node:
         self._audit.flush()
 
     async def _note_log(self) -> None:
-        """Record the end of the log in ``admin.db``. Errors of the disk are reported elsewhere."""
+        """Record the end of the log in ``admin.db``. Disk errors are reported elsewhere."""
         if not self._stores.shared:
             with suppress(FloorcastError):
                 await note_log(self._stores)

@@ -1,4 +1,4 @@
-"""Log lines for frequent events: one line per kind and period, with the number of events."""
+"""Logs frequent events in one line per kind and period, with the number of events."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Notices:
         self._clock = clock
         self._told: dict[str, float] = {}  # when each kind was last logged
         self._untold: Counter[str] = Counter()
-        self._address: dict[str, str] = {}  # the address of the last one, by kind
+        self._address: dict[str, str] = {}  # the address of the last event, by kind
 
     def note(self, kind: str, address: str) -> None:
-        """Count an event. It is logged now, or together with the following ones."""
+        """Count an event. It is logged now, or later together with the events that follow."""
         self.counts[kind] += 1
         self._untold[kind] += 1
         self._address[kind] = address

@@ -30,7 +30,7 @@ MOST_HEADERS = 128
 
 
 class ProtocolRefusal(NamedTuple):
-    """A response that closes its connection; ``kind`` names it in the log."""
+    """A response that closes its connection. ``kind`` names the refusal in the log."""
 
     status: HTTPStatus
     code: int
@@ -39,7 +39,7 @@ class ProtocolRefusal(NamedTuple):
     headers: tuple[bytes, ...] = ()
 
     def encode(self, defaults: list[tuple[bytes, bytes]]) -> bytes:
-        """Encode the response, with the headers that every response has."""
+        """Encode the response, including the headers that every response has."""
         body = msgspec.json.encode(Failure(self.code, self.message))
         lines = (
             b"HTTP/1.1 %d %b" % (self.status.value, self.status.phrase.encode()),

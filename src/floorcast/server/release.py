@@ -8,7 +8,7 @@ __all__ = ["release"]
 
 
 def release() -> str:
-    """The version of the installed package, like ``1.2.0``."""
+    """Return the version of the installed package, such as ``1.2.0``."""
     try:
         return version("floorcast")
     except PackageNotFoundError:

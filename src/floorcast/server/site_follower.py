@@ -1,4 +1,4 @@
-"""Keeps the floors of a node as the site has them: begins, updates and ends them."""
+"""Begins, updates and ends a node's floors to match the site."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from floorcast.site.live_site import Site, SiteChange
 
 __all__ = ["SiteFollower"]
 
-FIRST_UPDATE_RETRY_SECONDS = 0.5  # after the first failed update of a floor to the site
+FIRST_UPDATE_RETRY_SECONDS = 0.5  # after a floor's first failed update
 MAX_UPDATE_RETRY_SECONDS = 60.0  # between two attempts
 
 _log = structlog.stdlib.get_logger(__name__)
 
 
 class SiteFollower:
-    """Applies the site to the floors of the clients that ``serves`` is true for."""
+    """Applies the site to the floors of the clients for which ``serves`` returns true."""
 
     def __init__(
         self, site: Site, floors: ProjectionSupervisor, serves: Callable[[int], bool]
@@ -37,16 +37,16 @@ class SiteFollower:
         return self._beginning.values()
 
     async def agree(self) -> None:
-        """Bring every floor up to the site, and begin those that are missing."""
+        """Update every floor to the site, and begin the floors that are missing."""
         for client in list(self._site.clients.values()):
             if self._serves(client.id):
                 try:
                     await self._floors.begin(client.id, client.plan)
-                except (DamagedEntry, FloorFailed):  # this floor retries; others are served
+                except (DamagedEntry, FloorFailed):  # this floor is retried while others are served
                     self._begin_later(client.id)
 
     async def follow(self) -> None:
-        """Apply each change of the site, until cancelled."""
+        """Apply each site change, until cancelled."""
         while True:
             change = await self._changes.get()
             self._floors.end(change.gone)
@@ -55,11 +55,11 @@ class SiteFollower:
                     self._begin_later(client)
 
     def note(self, change: SiteChange) -> None:
-        """The site has changed."""
+        """Queue a site change."""
         self._changes.put_nowait(change)
 
     def _begin_later(self, client: int) -> None:
-        """Update the client's floor to the site in a task, because it can take long."""
+        """Update the client's floor to the site in a task, because this can take long."""
         if client not in self._beginning:
             self._beginning[client] = asyncio.create_task(self._begin(client))
 

@@ -25,15 +25,15 @@ from floorcast.model.token import Now
 
 __all__ = ["Stores", "note_log", "open_stores", "require_nats"]
 
-NOTED = ("log", "known")  # the bucket and key of the log's position in admin.db
+NOTED = ("log", "known")  # the bucket and key under which admin.db records the end of the log
 
 
 class Stores(NamedTuple):
-    """A log, a key-value store, and their clock, which a cluster provides.
+    """A log, a key-value store, and their clock, which is the cluster's if there is one.
 
-    ``counts`` stores counters that all nodes share and that a restart can lose. ``catch_up``
-    returns when the log has everything that other nodes have appended. ``cluster`` returns the
-    node's state in its cluster, if it has one.
+    ``counts`` stores counters that all nodes share and that a restart may lose. ``catch_up``
+    returns once the log has everything that other nodes have appended. ``cluster`` returns the
+    node's state in its cluster; it is None without a cluster.
     """
 
     log: EventLog
@@ -45,7 +45,7 @@ class Stores(NamedTuple):
 
     @property
     def shared(self) -> bool:
-        """Whether other nodes share them."""
+        """Whether other nodes share the stores."""
         return self.cluster is not None
 
 
@@ -57,15 +57,17 @@ async def open_stores(
     *,
     accept_loss: bool = False,
 ) -> Stores:
-    """Open the stores; ``stack`` closes them. ``observe`` is called for every commit of the log.
+    """Open the stores. ``stack`` closes them. ``observe`` is called for each commit of the log.
 
-    Raises SettingError if they cannot be used, or if the log has lost entries and ``accept_loss``
-    is false.
+    Raises SettingError if the stores cannot be used, or if the log has lost entries and
+    ``accept_loss`` is false.
     """
     in_memory = settings.data == IN_MEMORY
     if settings.log != "embedded":
         if in_memory:
-            raise SettingError("data: a node of a cluster keeps a copy of the log, in a folder")
+            raise SettingError(
+                "data: must be a folder, because a cluster node keeps a copy of the log"
+            )
         require_nats()
         from floorcast.cluster.membership import join  # noqa: PLC0415 — nats-py is an extra
 
@@ -90,7 +92,7 @@ def _noted(kv: KeyValueStore) -> KnownLog | None:
 
 
 async def note_log(stores: Stores) -> None:
-    """Record the end of the log in ``admin.db``, so that a start can detect lost entries."""
+    """Record the end of the log in ``admin.db``, so that the next start can detect lost entries."""
     log = stores.log
     heads = {client: log.head(client).number for client in log.clients()}
     value = msgspec.json.encode(KnownLog(log.identity, heads))

@@ -20,13 +20,13 @@ ACCEPTED_IN_A_TURN = 16  # connections accepted in one turn of the loop
 CHECK_SECONDS = 10.0  # between two checks for changed files
 
 _log = structlog.stdlib.get_logger(__name__)
-_Mark = tuple[tuple[int, int], ...]  # of each file: modification time and size
+_Mark = tuple[tuple[int, int], ...]  # each file's modification time and size
 
 
 class Certificate:
-    """A certificate and its key; ``context`` encrypts connections.
+    """A certificate and its key. ``context`` encrypts connections with them.
 
-    The context object stays the same when the files change: later handshakes use the new
+    If the files change, the context object stays the same: later handshakes use the new
     certificate, and open connections are not affected. Raises SettingError if the files cannot be
     used.
     """
@@ -37,10 +37,10 @@ class Certificate:
         self.context = self._load(_new_context())
 
     def reload(self) -> None:
-        """Reload the files. If they cannot be used, logs this and changes nothing."""
+        """Reload the files. If they cannot be used, log an error and change nothing."""
         self._mark = self._look()
         try:
-            self._load(_new_context())  # a mismatch would leave the context in use half changed
+            self._load(_new_context())  # a mismatch would leave self.context half changed
             self._load(self.context)
         except SettingError as error:
             _log.error("tls_not_reloaded", why=str(error))
@@ -59,8 +59,8 @@ class Certificate:
         except (OSError, ValueError) as error:  # ssl's errors are OSErrors
             why = getattr(error, "strerror", None) or error
             raise SettingError(
-                f"tls_cert {certificate}, tls_key {key}: must be a certificate chain and its key,"
-                f" both PEM, the key not encrypted: {why}"
+                f"tls_cert {certificate}, tls_key {key}: must be a certificate chain and its"
+                f" unencrypted key, both in PEM format: {why}"
             ) from None
         return context
 
@@ -95,12 +95,12 @@ def _new_context() -> ssl.SSLContext:
 
 
 def _no_password() -> str:
-    """Prevents OpenSSL from prompting on the terminal."""
+    """Keep OpenSSL from asking for a password on the terminal."""
     raise ValueError("it is encrypted")
 
 
 class TlsListener:
-    """Accepts connections that begin with a handshake, and admits each before its handshake.
+    """Accepts connections with TLS, and admits each connection before its handshake.
 
     uvloop reports a connection only after its handshake, so connections that send nothing would not
     count towards any limit.
@@ -140,7 +140,7 @@ class TlsListener:
                 sock, peer = self.sockets[0].accept()
             except (BlockingIOError, ConnectionAbortedError):
                 return
-            except OSError:  # out of descriptors: the event would repeat immediately
+            except OSError:  # out of descriptors: the event would recur immediately
                 self._admission.notices.note("full", "")
                 self._loop.remove_reader(self.sockets[0])
                 self._loop.call_later(1, self._listen)
@@ -166,7 +166,7 @@ class TlsListener:
                 ssl_handshake_timeout=admission.deadlines.head.seconds,
                 ssl_shutdown_timeout=admission.deadlines.linger.seconds,
             )
-        except OSError:  # ssl's errors, resets and the timeout are all of this kind
+        except OSError:  # including ssl's errors, resets and the timeout
             admission.notices.note("tls_failed", address)
             admission.limits.leave(address)
         except asyncio.CancelledError:

@@ -1,10 +1,11 @@
-"""Everything that reaches into uvicorn: its connection, its request cycle and its main loop.
+"""All code that uses uvicorn's internals: its connection, request cycle and main loop.
 
-uvicorn does not document any of this. pyproject.toml bounds its version, and the test of this
-module names what a newer version has changed.
+uvicorn does not document these internals. pyproject.toml limits its version, and this module's
+tests show what a newer version has changed.
 
-This module bounds uvicorn's connections: a large head is refused early and parsed in slices,
-pipelined requests wait unparsed, and everything that a connection can wait for has a deadline.
+This module sets limits on uvicorn's connections. A head is parsed in slices, and refused early if
+it is too large. Pipelined requests wait unparsed. Everything that a connection can wait for has a
+deadline.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ from floorcast.server.tls import TlsListener
 
 __all__ = ["Connection", "Shared", "UvicornServer", "to_who_is_there"]
 
-MOST_UNREAD = 1 << 20  # bytes received after requests that are still waiting
+MOST_UNREAD = 1 << 20  # bytes received after requests that still wait for their responses
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -73,19 +74,19 @@ class _State(RequestLimits):
     def __init__(self, takeover: ConnectionTakeover, address: str | None) -> None:
         super().__init__()
         self.takeover = takeover
-        self.address = address  # the address that it counts under; None once it no longer counts
+        self.address = address  # the address that the connection counts for, or None
         self.begun = False  # whether the connection has been admitted
         self.unsent = 0  # bytes of responses in the transport at the last check
         self.unread: memoryview | None = None  # received but not parsed yet
-        self.last_words = b""  # a refusal that waits for the responses before it
-        self.deaf = False  # whether what arrives is ignored
+        self.last_words = b""  # a refusal that is sent after the responses before it
+        self.deaf = False  # whether received data is ignored
 
 
 class Shared(ConnectionAdmission["Connection"], ServerState):
     """State that all connections share.
 
-    ``streams`` serves connections that were handed over; without it (epoll exists on Linux only),
-    uvloop does. With ``tls``, connections begin with a handshake.
+    ``streams`` serves the connections that streams took over. If it is None (epoll exists only on
+    Linux), uvloop does. With ``tls``, connections begin with a handshake.
     """
 
     def __init__(
@@ -104,18 +105,18 @@ class Shared(ConnectionAdmission["Connection"], ServerState):
 class Connection(HttpToolsProtocol):
     """uvicorn's connection with limits, which can be handed over to a stream.
 
-    It adds one attribute, ``state``, to uvicorn's 28. A second one would take 1.3 KB more per
-    connection, because Python shares the names of up to 29 among all objects of a class.
+    It adds one attribute, ``state``, to uvicorn's 28. A second attribute would take 1.3 KB more per
+    connection, because Python shares attribute names among a class's objects only up to 29 names.
 
-    A request to switch the protocol is ignored: Java's client asks every server for HTTP/2
-    (``Upgrade: h2c``), with the body already following. The parser treats the bytes after such a
-    head as the other protocol, so the head is parsed again without the request.
+    A request to switch the protocol is ignored. Java's client asks every server for HTTP/2
+    (``Upgrade: h2c``) and sends the body immediately. After such a head, the parser treats all
+    bytes as the other protocol, so the head is parsed again without the headers that ask for it.
     """
 
     server_state: Shared
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
-        """Begin if there is room; see ``asyncio.Protocol``."""
+        """Begin the connection if there is room; see ``asyncio.Protocol``."""
         shared = self.server_state
         peer = transport.get_extra_info("peername")
         address = str(peer[0]) if isinstance(peer, tuple) else ""
@@ -153,7 +154,7 @@ class Connection(HttpToolsProtocol):
     # --- reading ----------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        """Parse received data in slices, as far as the earlier requests allow."""
+        """Parse received data in slices, unless earlier requests are still waiting."""
         state = self.state
         if state.deaf:
             state.body += len(data)
@@ -185,7 +186,7 @@ class Connection(HttpToolsProtocol):
         self.flow.pause_reading()
 
     def _read_on(self) -> None:
-        """Parse data that was received after requests that now have their responses."""
+        """Parse data that waited for the responses to earlier requests."""
         unread, self.state.unread = self.state.unread, None
         if self.state.deaf:
             return
@@ -216,7 +217,7 @@ class Connection(HttpToolsProtocol):
     def _parse_plain_head(self) -> None:
         version = self.parser.get_http_version().encode()
         head = plain_head(self.parser.get_method(), self.url, version, self.headers)
-        self.parser = httptools.HttpRequestParser(self)  # the old one stops at an upgrade
+        self.parser = httptools.HttpRequestParser(self)  # the old parser stops at an upgrade
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as in uvicorn
         try:
             self.parser.feed_data(head)
@@ -224,7 +225,7 @@ class Connection(HttpToolsProtocol):
             self.state.refusal = NOT_HTTP
 
     def on_message_begin(self) -> None:
-        """Begin a request and let its handler find the takeover."""
+        """Begin a request, and pass the takeover to its handler in the scope."""
         super().on_message_begin()
         state = self.state
         state.begin_head()
@@ -232,12 +233,12 @@ class Connection(HttpToolsProtocol):
         extensions["extensions"] = {TAKE_OVER: state.takeover, GONE: state.takeover.until_gone}
 
     def on_url(self, url: bytes) -> None:
-        """Collect the URL, up to the limit."""
+        """Collect the URL up to the limit."""
         if self.state.add_url(len(url)):
             super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Add a header. A trailer is counted and left out."""
+        """Add a header. A trailer is only counted."""
         if self.state.add_header(len(name) + len(value) + 4):
             super().on_header(name, value)
 
@@ -269,7 +270,7 @@ class Connection(HttpToolsProtocol):
             super().on_message_complete()
 
     def _watch_reading(self) -> None:
-        """Set the deadline for what is being read."""
+        """Set the deadline for the part that is being read."""
         state, deadlines = self.state, self.server_state.deadlines
         if state.reading is Reading.BODY:
             anew = state.body >= PROGRESS_BYTES and not self.cycle.response_complete
@@ -301,14 +302,14 @@ class Connection(HttpToolsProtocol):
         elif state.reading is Reading.NOTHING and state.unread is None:
             deadlines.idle.begin(self, deadlines.clock())
         elif state.reading is Reading.BODY:
-            state.body = 0  # from now on counts discarded bytes
+            state.body = 0  # counts discarded bytes from now on
         if state.unread is None:
             self.flow.resume_reading()
         elif not self.pipeline:
             self.loop.call_soon(self._read_on)
 
     def overdue(self, waits: Waits[Connection]) -> None:
-        """Handle a passed deadline."""
+        """Handle a missed deadline."""
         state, deadlines = self.state, self.server_state.deadlines
         now = deadlines.clock()
         if waits is deadlines.answer:
@@ -329,14 +330,14 @@ class Connection(HttpToolsProtocol):
             self._refuse(BODY_TOO_SLOW)
 
     def evict(self) -> None:
-        """Close, to make room for another connection."""
+        """Close the connection, to make room for another."""
         self._note("evicted")
         self.transport.abort()
         self.server_state.deadlines.forget(self)
         self._uncount()
 
     def _refuse(self, refusal: ProtocolRefusal) -> None:
-        """Send a refusal after the responses that are due, then close."""
+        """Send a refusal after the responses that are still due, and close the connection."""
         state = self.state
         if state.deaf:
             return
@@ -364,9 +365,9 @@ class Connection(HttpToolsProtocol):
             self._close()
 
     def _linger(self) -> None:
-        """Let the caller close.
+        """Let the caller close the connection.
 
-        If we closed with unread data, a reset would discard the response.
+        If the server closed it with unread data, a reset would discard the response.
         """
         deadlines = self.server_state.deadlines
         self.state.body = 0
@@ -375,7 +376,7 @@ class Connection(HttpToolsProtocol):
             self.transport.write_eof()
 
     def _close(self) -> None:
-        """Close once everything is sent, within the deadline of a response."""
+        """Close once everything has been sent, or at the deadline for responses."""
         state, deadlines = self.state, self.server_state.deadlines
         state.deaf = True
         deadlines.forget(self)
@@ -390,7 +391,7 @@ class Connection(HttpToolsProtocol):
     # --- streams ----------------------------------------------------------------------------------
 
     def hand_over(self, headers: list[tuple[bytes, bytes]], stream: asyncio.Protocol) -> bool:
-        """Write the head of the response and pass the connection to ``stream``."""
+        """Write the response's head and pass the connection to ``stream``."""
         transport, state = self.transport, self.state
         if transport.is_closing():
             return False
@@ -411,7 +412,7 @@ class Connection(HttpToolsProtocol):
 
 
 def _refusal_for(cause: BaseException | None) -> ProtocolRefusal:
-    """Return the refusal for an exception of a parser callback."""
+    """Return the refusal for an exception in a parser callback."""
     if isinstance(cause, MemoryError):
         return NO_MEMORY
     if isinstance(cause, httptools.HttpParserError | UnicodeDecodeError):
@@ -423,9 +424,8 @@ def _refusal_for(cause: BaseException | None) -> ProtocolRefusal:
 class UvicornServer(uvicorn.Server):
     """A server without uvicorn's signal handling and polling.
 
-    uvicorn ends the process by the
-    signal instead of exiting with 0, and checks ten times a second whether to stop, which is most
-    of the cost of an idle server.
+    uvicorn lets the signal end the process instead of exiting with 0. It also checks ten times a
+    second whether to stop, which is most of an idle server's load.
     """
 
     def __init__(self, config: uvicorn.Config, shared: Shared, sweep_seconds: float) -> None:
@@ -440,7 +440,7 @@ class UvicornServer(uvicorn.Server):
         self._leave.set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen. Connections with TLS use our own listener."""
+        """Start to listen. Connections with TLS use ``TlsListener``."""
         if self.server_state.tls is None or sockets is None:
             await super().startup(sockets)
             return
@@ -455,8 +455,8 @@ class UvicornServer(uvicorn.Server):
         yield
 
     async def main_loop(self) -> None:
-        """Maintain the date and the deadlines until the server stops."""
-        while not await self.on_tick(0):  # 0: set the date of the responses
+        """Keep the date current and enforce deadlines until the server stops."""
+        while not await self.on_tick(0):  # 0 makes it set the date in responses
             self.server_state.sweep()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._leave.wait(), self._sweep_seconds)
@@ -465,9 +465,9 @@ class UvicornServer(uvicorn.Server):
 def to_who_is_there(api: ASGIApp) -> ASGIApp:
     """Keep uvicorn from expecting the end of a response that has no receiver.
 
-    Either a stream has taken over the connection, or the caller has just disconnected. uvloop
-    rejects writes to a connection that was reset before it reports the reset, and uvicorn would log
-    this as an error of the application.
+    Either a stream has taken over the connection, or the caller has just disconnected. If a
+    connection was reset, uvloop rejects writes before it reports the reset, and uvicorn would log
+    this as an application error.
     """
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

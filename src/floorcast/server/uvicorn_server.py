@@ -1,6 +1,6 @@
-"""The transport: uvicorn with uvloop and httptools, with its own shutdown.
+"""The transport: uvicorn with uvloop and httptools, and with floorcast's own shutdown.
 
-uvicorn ends the process by the signal. floorcast also ends the streams and exits with 0.
+uvicorn lets the signal end the process. floorcast also ends the streams, and exits with 0.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ __all__ = ["serve"]
 
 _log = structlog.stdlib.get_logger(__name__)
 
-BACKLOG = 4096  # connections waiting to be accepted; many reconnect after a restart
-HSTS_SECONDS = 365 * 24 * 3600  # for which a browser uses only TLS
-GRACE = 20  # seconds that requests in progress have when the server stops
+BACKLOG = 4096  # connections waiting to be accepted: after a restart, many reconnect at once
+HSTS_SECONDS = 365 * 24 * 3600  # how long browsers use only TLS
+GRACE = 20  # seconds for requests in progress to finish when the server stops
 
 Listening = Callable[[str], None]
 
@@ -64,14 +64,15 @@ def serve(
     leaving: Callable[[], None] | None = None,
     sign_in: Mapping[str, str] = NOTHING,
 ) -> None:
-    """Run a server until SIGTERM or SIGINT. Calls ``listening`` with its address when it is ready.
+    """Run a server until SIGTERM or SIGINT. Calls ``listening`` with its address once it is ready.
 
-    ``leaving`` runs in a thread before a server that was ready stops. ``accept_loss`` allows a
-    start on a log that has lost entries. ``sign_in`` has the initial values of the wallboard's
-    sign-in form; they are public. Raises SettingError when the site file, the data folder or the
-    address cannot be used, and Unavailable when the log cannot be read or written at the start.
+    If the server was ready, ``leaving`` runs in a thread before the server stops. ``accept_loss``
+    allows a start with a log that has lost entries. ``sign_in`` has the initial values of the
+    wallboard's sign-in form, which are public. Raises SettingError if the site file, the data
+    folder or the address cannot be used, and Unavailable if the log cannot be read or written at
+    the start.
     """
-    os.umask(0o077)  # data about callers: readable only by the owner
+    os.umask(0o077)  # files with callers' data are readable only by the owner
     certificate = Certificate.of(settings)
     _spare_the_collector()
     _take_turns_often()
@@ -163,7 +164,7 @@ def _warn(node: Node, settings: Settings) -> None:
 
 
 def _warn_if_empty(node: Node) -> None:
-    """Log what to do if there is no client, which makes logins and ingest impossible."""
+    """Log what to do if the site has no client, because logins and events are then rejected."""
     if not node.server.site.clients:
         _log.warning(
             "no_client",
@@ -241,30 +242,30 @@ def _bound(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise SettingError(
             f"cannot listen on {host} port {port}: {_reason(error)}; "
-            "choose others with --host and --port"
+            "choose another address with --host and --port"
         ) from error
 
 
 def _reason(error: OSError) -> str:
-    """What went wrong, without the address that ``socket.create_server`` repeats after it."""
+    """Return the error's reason, without the address that ``socket.create_server`` appends."""
     return (error.strerror or str(error)).partition(" (while attempting")[0]
 
 
 def _spare_the_collector() -> None:
-    """Let the garbage collector look only at new objects: a floor lives long and has no cycles.
+    """Make the garbage collector check mostly new objects: a floor lives long and has no cycles.
 
-    With Python's own thresholds it takes a third of the time of folding. Each look stops the event
-    loop, so it takes few objects at a time.
+    With Python's own thresholds, the collector takes a third of the time of folding. Each check
+    stops the event loop, so the collector checks few objects at a time.
     """
     gc.set_threshold(2_000, 2_500, 100)
 
 
 def _take_turns_often() -> None:
-    """Return the interpreter from threads to the loop within half a millisecond instead of five."""
+    """Let the loop interrupt threads after half a millisecond instead of five."""
     sys.setswitchinterval(0.0005)
 
 
 def _let_many_in() -> None:
-    """Allow as many connections as the machine can have; a shell usually allows 1,024 files."""
+    """Allow as many open files as the machine does. A shell usually allows only 1,024."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

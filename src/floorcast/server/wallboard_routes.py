@@ -1,4 +1,4 @@
-"""The wallboard's files as routes."""
+"""Routes for the wallboard's files."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 def page_routes(sign_in: Mapping[str, str] = NOTHING) -> tuple[Route, ...]:
-    """Return a route for each file of the wallboard. The page is served before the floor is ready.
+    """Return a route for each of the wallboard's files. They are served before the floor is ready.
 
-    ``sign_in`` has the initial values of the sign-in form by field name. They are public. Only the
-    demo has any.
+    ``sign_in`` has the initial values of the sign-in form's fields, by field name. The values are
+    public, and only the demo sets any.
     """
     return (*_files(), _sign_in(sign_in))
 

@@ -25,7 +25,7 @@ to = []
 
 @pytest.fixture
 def caller(server: Server) -> Iterator[Caller]:
-    """A user of the client."""
+    """Yield a logged-in user of the client."""
     with Caller(server.url) as found:
         found.login()
         yield found
@@ -33,7 +33,7 @@ def caller(server: Server) -> Iterator[Caller]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with an alert about waiting calls, and a call that waits at Sales."""
+    """Yield a server with an alert about waiting calls, and a call that waits at Sales."""
     folder: Path = tmp_path_factory.mktemp("alerts")
     first, second = SITE.split("\n\n[[client]]", 1)
     with Server(folder, first + RULE + "\n[[client]]" + second) as started:
@@ -49,7 +49,7 @@ def send(server: Server, one: object) -> None:
 
 
 def listed(caller: Caller, status: str = "") -> list[dict[str, object]]:
-    """The alerts, once one of them has the status."""
+    """Return the alerts. With ``status``, wait until one of them has it."""
     until = time.monotonic() + PATIENCE
     while True:
         answer = caller.http.get("/realtime/alerts")
@@ -61,7 +61,10 @@ def listed(caller: Caller, status: str = "") -> list[dict[str, object]]:
 
 
 def test_a_waiting_call_fires_and_is_acknowledged_and_ends(server: Server, caller: Caller) -> None:
-    """The list has the time and the user, also as of then, when the alert is over."""
+    """The list shows the time and the user of the acknowledgement.
+
+    After the alert is over, the list as of that time still does.
+    """
     rows = listed(caller, "firing")
     assert [(row["serviceName"], row["status"]) for row in rows] == [
         ("Sales", "firing"), ("Help", "ok"),
@@ -93,7 +96,7 @@ def test_a_waiting_call_fires_and_is_acknowledged_and_ends(server: Server, calle
 def test_an_alert_that_does_not_exist_cannot_be_acknowledged(
     server: Server, caller: Caller
 ) -> None:
-    """The same holds for another client's alert, with the same response."""
+    """Another client's alert gets the same response."""
     alert = listed(caller)[0]["alertId"]
     with Caller(server.url, "STRANGER") as stranger:
         stranger.login()
@@ -107,7 +110,7 @@ def test_an_alert_that_does_not_exist_cannot_be_acknowledged(
 
 
 def test_no_source_can_send_a_transition(server: Server) -> None:
-    """Both its type and floorcast's own source are refused."""
+    """The server rejects both the event type and floorcast's own source."""
     forged = event("alert.transition", 9, alert="x") | {"source": "pbx"}
     own = event("call.queue", 9, transactionId=9, sessionId="s") | {"source": "floorcast:alerts"}
     headers = {"Authorization": f"Bearer {KEYS['ACME']}", "Content-Type": "application/x-ndjson"}

@@ -13,7 +13,7 @@ KEY = {"session": "S@1", "transaction": "7"}
 
 
 def call(ended: int | None = None, call_center: int | None = 1623) -> CallMetadata:
-    """A call of which little is known."""
+    """Return a call with few known members."""
     return CallMetadata(
         service=38049,
         call_center=call_center,
@@ -32,7 +32,7 @@ def call(ended: int | None = None, call_center: int | None = 1623) -> CallMetada
 
 
 def test_a_call_is_found_in_its_phase_alone() -> None:
-    """In the other phase, the 404 names the right one. Every key is present, null if unknown."""
+    """The 404 names the method for the other phase. Every key is present, and null if unknown."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -78,7 +78,10 @@ def test_parameters_are_checked() -> None:
 
 
 def test_what_a_user_may_not_see_is_not_there() -> None:
-    """A parent sees a child's calls, but not the reverse. Other call centers are hidden."""
+    """A parent sees its children's calls, but a child does not see its parent's.
+
+    Other call centers are hidden.
+    """
 
     async def work(house: House) -> None:
         for client in (ACME, CHILD, STRANGER):

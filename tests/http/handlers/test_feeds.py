@@ -26,7 +26,7 @@ AGENT, EVENTS, CALLS = (
 
 
 async def first_token(house: House, session: dict[str, str], path: str = EVENTS) -> str:
-    """A token for the current time."""
+    """Return a token for the current time."""
     answer = await house.http.post(path, headers=session)
     assert answer.status_code == 200
     token: str = answer.json()["token"]
@@ -36,12 +36,12 @@ async def first_token(house: House, session: dict[str, str], path: str = EVENTS)
 async def ask(
     house: House, session: dict[str, str], body: object, path: str = EVENTS
 ) -> httpx.Response:
-    """One request of a feed."""
+    """Send one feed request."""
     return await house.http.post(path, headers=session, json=body)
 
 
 def test_the_first_request_is_answered_at_once_with_a_token_for_now() -> None:
-    """No body, an empty one, {} and a blank token all count as the first request."""
+    """No body, an empty body, {} and a blank token all count as the first request."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -66,7 +66,7 @@ def test_the_first_request_is_answered_at_once_with_a_token_for_now() -> None:
 
 
 def test_events_after_the_token_come_once_and_in_order() -> None:
-    """Following the tokens gives every event once, for any page sizes."""
+    """A reader that follows the tokens gets every event once, for any page size."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -86,7 +86,7 @@ def test_events_after_the_token_come_once_and_in_order() -> None:
 
 
 def test_without_events_the_answer_waits_ten_seconds() -> None:
-    """The response is then empty, with a new token for the current time."""
+    """The response is then empty and has a new token for the current time."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -102,7 +102,7 @@ def test_without_events_the_answer_waits_ten_seconds() -> None:
 
 
 def test_the_first_matching_event_ends_the_wait() -> None:
-    """Events that the filter hides do not, and the token moves past them."""
+    """Events that the filter hides do not end the wait, but the token moves past them."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -142,7 +142,7 @@ def test_one_token_serves_both_feeds_and_an_event_id_is_a_token() -> None:
 
 
 def test_the_deprecated_feed_has_voice_alone_twice_named_and_says_so() -> None:
-    """``events`` and ``callEvent`` are the same array. The headers name the successor."""
+    """``events`` and ``callEvent`` are equal arrays. The headers name the successor."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -198,7 +198,7 @@ def test_retired_methods_name_their_successor(method: str) -> None:
     "count", ["499", "1001", "-500", "x", "", "500.0", "\u0665\u0660\u0660", "9" * 40]
 )
 def test_a_count_outside_its_range_is_refused(count: str) -> None:
-    """The message has the range."""
+    """The message shows the allowed range."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -210,7 +210,7 @@ def test_a_count_outside_its_range_is_refused(count: str) -> None:
 
 
 def test_a_token_older_than_a_day_gets_the_words_of_the_reference() -> None:
-    """The message has the token's time in the client's zone, even if its position is known."""
+    """The message shows the token's time in the client's zone, even if its position is known."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -245,7 +245,7 @@ def test_a_token_older_than_a_day_gets_the_words_of_the_reference() -> None:
     ],
 )
 def test_a_malformed_token_is_refused(token: str) -> None:
-    """The message has the expected format."""
+    """The message shows the expected format."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -270,7 +270,7 @@ def test_a_token_from_the_future_is_refused() -> None:
 
 
 def test_a_foreign_token_means_its_time() -> None:
-    """Events recorded after that time are returned, and none before it."""
+    """The response has the events recorded after that time, and no earlier events."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -288,7 +288,7 @@ def test_a_foreign_token_means_its_time() -> None:
 
 
 def test_a_feed_that_is_not_switched_on_says_so() -> None:
-    """The error is 403 with code 303."""
+    """The response has status 403 and code 303."""
 
     async def work(house: House) -> None:
         session = await house.login(client="CHILD")
@@ -302,7 +302,7 @@ def test_a_feed_that_is_not_switched_on_says_so() -> None:
 
 
 def test_who_disconnects_is_not_waited_for() -> None:
-    """The place among the waiting readers becomes free at once."""
+    """The reader's place among the waiting readers becomes free immediately."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -339,7 +339,7 @@ def test_who_disconnects_is_not_waited_for() -> None:
 
 
 def test_a_cancelled_reader_leaves_the_others_waiting() -> None:
-    """Cancelling one of several readers with the same wait does not affect the others."""
+    """If one of several readers that wait together is cancelled, the others are not affected."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -363,7 +363,7 @@ def test_a_cancelled_reader_leaves_the_others_waiting() -> None:
 
 
 def test_a_poll_that_outlasts_its_session_is_told_nothing() -> None:
-    """An event recorded after the logout is not sent to the ended session."""
+    """The ended session does not get an event that is recorded after the logout."""
 
     async def work(house: House) -> None:
         session, other = await house.login(), await house.login("manager")
@@ -393,7 +393,10 @@ async def change_site(house: House, site: str) -> None:
 
 
 def test_a_poll_whose_user_was_limited_meanwhile_begins_again() -> None:
-    """The response is empty, at the request's position. The next request has the new limits."""
+    """The response is empty and has the request's token.
+
+    The next request applies the new limits.
+    """
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -412,7 +415,7 @@ def test_a_poll_whose_user_was_limited_meanwhile_begins_again() -> None:
 
 
 def test_release_answers_everybody_at_once() -> None:
-    """A stopping server does this. The tokens stay valid."""
+    """A server that stops releases its readers. Their tokens stay valid."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -428,7 +431,7 @@ def test_release_answers_everybody_at_once() -> None:
 
 
 def test_a_store_that_cannot_be_read_is_told_as_503() -> None:
-    """The response has Retry-After."""
+    """The response has a Retry-After header."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -445,7 +448,7 @@ def test_a_store_that_cannot_be_read_is_told_as_503() -> None:
 
 
 def test_large_pages_are_compressed_and_shared() -> None:
-    """Two readers of one page get the same bytes, with or without gzip."""
+    """Two readers of a page get the same bytes, with or without gzip."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -466,7 +469,7 @@ def test_large_pages_are_compressed_and_shared() -> None:
 
 
 def test_an_answer_that_is_shared_does_not_age() -> None:
-    """The same request a day later gets a token for the current time."""
+    """A day later, the same request gets a token for the current time."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -485,7 +488,7 @@ def test_an_answer_that_is_shared_does_not_age() -> None:
 
 
 def test_a_token_stays_good_while_nothing_happens() -> None:
-    """On a quiet weekend, each response's token is for its own time."""
+    """On a quiet weekend, each response has a token for its own time."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -505,7 +508,7 @@ def test_a_token_stays_good_while_nothing_happens() -> None:
 
 
 def test_a_token_of_another_node_waits_for_its_place() -> None:
-    """The reader is briefly ahead of the new node, and gets no event twice."""
+    """The reader is briefly ahead of the new node, but gets no event twice."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -524,7 +527,10 @@ def test_a_token_of_another_node_waits_for_its_place() -> None:
 
 
 def test_a_place_that_does_not_come_is_asked_for_elsewhere() -> None:
-    """This applies while the node may lack entries. Otherwise the token is of another log."""
+    """This is the response while the node may lack entries.
+
+    Otherwise, the token belongs to another log.
+    """
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -546,7 +552,7 @@ def test_a_place_that_does_not_come_is_asked_for_elsewhere() -> None:
 
 @pytest.mark.parametrize("path", [EVENTS, CALLS, f"{EVENTS}/sse"])
 def test_a_filter_in_the_address_of_a_post_is_refused(path: str) -> None:
-    """If it were ignored, the response would have all events."""
+    """If the server ignored the filter, the response would contain all events."""
 
     async def work(house: House) -> None:
         session = await house.login()

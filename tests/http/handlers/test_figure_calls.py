@@ -15,7 +15,7 @@ SERVICE = 38049
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with 1,203 calls, of which the first three have been answered."""
+    """Yield a server with 1,203 calls, of which the first three have been answered."""
     with running(tmp_path_factory.mktemp("calls")) as one, Caller(one.url) as caller:
         events = []
         for number in range(1, 1204):
@@ -32,7 +32,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def asked(server: Server, body: object, user: str = "sysadmin") -> tuple[int, dict[str, object]]:
-    """The status and the body of a response."""
+    """Return the status and the body of a response."""
     with Caller(server.url) as caller:
         caller.login(user)
         answer = caller.http.post(PATH, json=body)
@@ -44,7 +44,10 @@ HANDLED = {"filter": ONE, "figure": "totalHandled"}
 
 
 def test_pages_join_and_total_is_the_figure(server: Server) -> None:
-    """The first page has a thousand calls and the second the rest, at the figure's token."""
+    """The first page has a thousand calls and the second page has the rest.
+
+    Both have the figure's token.
+    """
     with Caller(server.url) as caller:
         caller.login()
         stats = caller.http.post("/realtime/service/stats", json={"filter": ONE})
@@ -79,13 +82,16 @@ def test_pages_join_and_total_is_the_figure(server: Server) -> None:
     ],
 )
 def test_a_request_is_checked(server: Server, body: dict[str, object], code: int) -> None:
-    """It needs one service, a figure that counts calls, and a cursor of the same request."""
+    """A request needs one service, a figure that counts calls, and a matching cursor."""
     status, said = asked(server, body)
     assert (status, said["code"]) == (400, code)
 
 
 def test_roles_are_those_of_call_data(server: Server) -> None:
-    """A manager sees the figure but not its calls. A limited user sees those of its services."""
+    """A manager sees the figure but not its calls.
+
+    A limited user sees the calls of their own services.
+    """
     assert asked(server, HANDLED, "manager")[0] == 403
     status, said = asked(server, HANDLED, "limited")
     assert (status, said["total"]) == (200, 3)

@@ -26,11 +26,11 @@ class Floor(NamedTuple):
     keys: dict[str, str]
 
     def get(self, headers: dict[str, str], query: str = "") -> httpx.Response:
-        """The response to a scrape."""
+        """Scrape the metrics."""
         return httpx.get(f"{self.server.url}/metrics/floor{query}", headers=headers)
 
     def samples(self, client: str) -> Samples:
-        """Each sample by name and by state, reason, bound or service."""
+        """Return each sample, by its name and its state, reason, bound or service."""
         answer = self.get({"Authorization": f"Bearer {self.keys[client]}"})
         assert answer.status_code == 200
         found: Samples = {}
@@ -43,7 +43,7 @@ class Floor(NamedTuple):
 
 
 def new_key(server: Server, client: str) -> str:
-    """A metrics key of a client."""
+    """Return a metrics key of a client."""
     return subprocess.run(
         command("key", "new", "--metrics", "--client", client, "--data", server.data),
         check=True,
@@ -56,7 +56,7 @@ def new_key(server: Server, client: str) -> str:
 
 @pytest.fixture(scope="module")
 def floor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Floor]:
-    """A service of ACME with a handled call and a waiting one."""
+    """Yield a floor whose client ACME has one handled call and one waiting call."""
     with running(tmp_path_factory.mktemp("floor")) as server:
         keys = {name: new_key(server, name) for name in KEYS}
         server.kill()  # a server that starts sees the change of a command at once
@@ -80,7 +80,7 @@ def floor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Floor]:
 
 
 def test_the_figures_are_the_floor_s(floor: Floor) -> None:
-    """It has gauges of the present, counters, and the histogram of waits."""
+    """The response has gauges of the current state, counters, and the histogram of waits."""
     samples = floor.samples("ACME")
     shown = {
         name: samples[f"floorcast_{name}", "PS"]
@@ -103,7 +103,7 @@ def test_the_figures_are_the_floor_s(floor: Floor) -> None:
 
 
 def test_another_client_sees_nothing_of_it(floor: Floor) -> None:
-    """Neither its services nor the time of its last event appear."""
+    """Neither the client's services nor the time of its last event appear."""
     others = [name for name in KEYS if name != "ACME"]
     assert others
     for client in others:
@@ -113,7 +113,7 @@ def test_another_client_sees_nothing_of_it(floor: Floor) -> None:
 
 @pytest.mark.parametrize("kind", ["none", "wrong", "ingest key", "in the address"])
 def test_without_a_metrics_key_there_is_nothing(floor: Floor, kind: str) -> None:
-    """Other kinds of keys, and a key in the URL, where logs would keep it, are refused."""
+    """Other kinds of keys are refused. So is a key in the URL, because logs would keep it."""
     headers = {
         "none": {},
         "wrong": {"Authorization": "Bearer wrong"},
@@ -128,7 +128,7 @@ def test_without_a_metrics_key_there_is_nothing(floor: Floor, kind: str) -> None
 
 
 def test_openmetrics_is_given_to_who_asks_for_it(floor: Floor) -> None:
-    """Prometheus asks for it by default. Others get the text format."""
+    """Prometheus requests OpenMetrics by default. Other callers get the text format."""
     key = {"Authorization": f"Bearer {floor.keys['ACME']}"}
     asked = floor.get({**key, "Accept": PROMETHEUS_ACCEPTS})
     assert asked.headers["content-type"].startswith("application/openmetrics-text")

@@ -50,7 +50,7 @@ def test_a_key_that_is_revoked_during_an_upload_takes_nothing(tmp_path: Path) ->
 
 
 def test_the_limits_are_those_of_the_site_at_the_moment(tmp_path: Path) -> None:
-    """By default there is no limit. After a change of the site, the next request is limited."""
+    """By default, there is no limit. After the site changes, the next request is limited."""
     house = House(tmp_path, Clock())
     before = 'name = "ACME"\n'
     limited = SITE.replace(before, before + "limits = {agents = 2, open_calls = 1}\n", 1)
@@ -92,7 +92,7 @@ KEY = {"Authorization": f"Bearer {KEYS['ACME']}"}
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
-    """A node in memory."""
+    """Yield a node in memory."""
     house = House(tmp_path, Clock(), keeps=False)
     yield house
     house.end()
@@ -122,9 +122,9 @@ def send(house: House, body: object, kind: str | None, **headers: str) -> httpx.
 def test_the_content_modes_are_one_event(
     house: House, body: object, kind: str | None, *, binary: bool
 ) -> None:
-    """Binary and structured requests of one event are duplicates of each other.
+    """Binary and structured requests with the same event are duplicates.
 
-    A CloudEvents or NDJSON content type means structured, whatever the headers say.
+    A CloudEvents or NDJSON content type means structured mode, whatever the headers say.
     """
     assert send(house, START, "application/cloudevents+json").json()["accepted"] == 1
     answer = send(house, body, kind, **(HEADERS if binary else {}))
@@ -132,7 +132,7 @@ def test_the_content_modes_are_one_event(
 
 
 def test_what_is_wrong_with_a_binary_event_is_a_verdict(house: House) -> None:
-    """The verdict has the id, as for any other event."""
+    """The verdict contains the event's id, as in structured mode."""
     without = {name: value for name, value in HEADERS.items() if name != "ce-source"}
     answer = send(house, START["data"], "application/json", **without)
     (verdict,) = answer.json()["rejected"]
@@ -145,14 +145,14 @@ def test_what_is_wrong_with_a_binary_event_is_a_verdict(house: House) -> None:
 
 @pytest.mark.parametrize("kind", ["application/xml", "text/plain", "application/cloudevents+xml"])
 def test_data_of_another_type_is_refused(house: House, kind: str) -> None:
-    """The response is 415, because the data of every event is JSON."""
+    """The status is 415, because every event's data is JSON."""
     assert send(house, START["data"], kind, **HEADERS).status_code == 415
 
 
 def test_the_key_of_a_sender_without_headers(house: House) -> None:
     """The key may be in the query.
 
-    A key in the header takes precedence, and a wrong one is refused.
+    A key in the header takes precedence, and a wrong key is refused.
     """
 
     async def post(query: dict[str, str], headers: dict[str, str]) -> int:
@@ -169,7 +169,10 @@ def test_the_key_of_a_sender_without_headers(house: House) -> None:
 
 
 def test_the_webhook_handshake(house: House) -> None:
-    """The requesting origin is allowed at any rate without a key. Nothing else is echoed."""
+    """Any origin may send at any rate, without a key.
+
+    The response echoes nothing but the origin.
+    """
     path = "/ingest/v1/events"
     asked = {"WebHook-Request-Origin": "eventgrid.azure.net", "WebHook-Request-Rate": "120"}
     answer = house.ask("OPTIONS", path, headers=asked)

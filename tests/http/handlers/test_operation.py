@@ -23,7 +23,7 @@ def test_health_and_readiness() -> None:
 
 
 def test_metrics_name_nobody() -> None:
-    """Counts are by route. Clients, users and sessions do not appear."""
+    """Requests are counted by route. Clients, users and sessions do not appear."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -49,7 +49,7 @@ def test_metrics_name_nobody() -> None:
 
 
 def test_a_log_that_cannot_be_written_is_told_by_readiness() -> None:
-    """``/readyz`` returns 503 with the reason. Reads still work."""
+    """``/readyz`` returns 503 and the reason. Reads still work."""
 
     async def work(house: House) -> None:
         house.log.healthy = False

@@ -17,7 +17,7 @@ EVERYTHING = {"from": "2026-11-24", "to": "2026-11-24"}
 
 @pytest.fixture(scope="module")
 def floor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Floor]:
-    """A floor with two sealed hours and one in progress."""
+    """Yield a floor with two sealed hours and one in progress."""
     path = tmp_path_factory.mktemp("floor")
     floor = Floor(path, archive=str(path / "archive"))
     floor.send("agent.state", agent="SEBY", eventType="LOGON", service="Sales")
@@ -45,20 +45,20 @@ def floor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Floor]:
 
 
 def ask(floor: Floor, path: str, body: dict[str, Any], user: str = "sysadmin") -> Any:  # noqa: ANN401 -- JSON
-    """The response's status and body."""
+    """Return the response's status and body."""
     answer = floor.house.ask("POST", path, floor.house.login(user), json=body)
     return answer.status_code, answer.json()
 
 
 def test_the_floor_has_both_past_and_present(floor: Floor) -> None:
-    """Otherwise the tests below would not combine them."""
+    """Otherwise, the tests below would not combine past and present."""
     sealed = list(floor.archive.glob("client=47415/date=2026-11-24/hour=*/manifest.json"))
     assert len(sealed) == 2
 
 
 @pytest.mark.parametrize("interval", ["day", 900, 1800, 3600])
 def test_services_are_those_of_today(floor: Floor, interval: object) -> None:
-    """Additive figures sum to the day's. Quarter hours equal those of the live method."""
+    """Additive figures sum to the day's figures. Quarter hours equal those of the live method."""
     status, report = ask(floor, "/reporting/service/stats", {**DAY, "interval": interval})
     assert (status, report["missing"]) == (200, [])
     rows = report["intervals"]
@@ -79,7 +79,7 @@ def test_services_are_those_of_today(floor: Floor, interval: object) -> None:
 
 
 def test_agents_are_those_of_today(floor: Floor) -> None:
-    """By day they equal ``agent/stats/ex``, and intervals sum to it."""
+    """The daily figures equal ``agent/stats/ex``, and the intervals sum to them."""
     _, live = ask(floor, "/realtime/service/agent/stats/ex", SALES)
     _, report = ask(floor, "/reporting/agent/stats", {**DAY, "interval": "day"})
     (agent,) = report["intervals"]
@@ -94,7 +94,7 @@ def test_agents_are_those_of_today(floor: Floor) -> None:
 
 
 def test_calls_are_listed_page_by_page(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each call is listed once by its end. Agent and outcome select calls."""
+    """Each call is listed once, at its end. The agent and the outcome select calls."""
     monkeypatch.setattr("floorcast.http.handlers.reporting.MOST_CALLS", 2)
     found, cursor = [], None
     while True:
@@ -115,7 +115,7 @@ def test_calls_are_listed_page_by_page(floor: Floor, monkeypatch: pytest.MonkeyP
 
 
 def test_a_moment_is_widened_to_its_interval(floor: Floor) -> None:
-    """The first and the last interval contain the given times."""
+    """The first and last intervals contain the given times."""
     start = 1795532400000  # 10:00
     body = {**SALES, "from": start + 60_000, "to": start + 16 * 60_000, "interval": 900}
     _, report = ask(floor, "/reporting/service/stats", body)
@@ -143,7 +143,7 @@ def test_mistakes_say_what_to_change(floor: Floor, body: dict[str, Any], says: s
 
 
 def test_a_cursor_of_nobody_is_refused(floor: Floor) -> None:
-    """So are other values of the wrong type."""
+    """Other values of the wrong type are also refused."""
     for body, says in (
         ({"cursor": "x"}, "cursor"), ({"outcome": "x"}, "outcome"), ({"agentLoginId": 1}, "agent"),
     ):  # fmt: skip
@@ -153,7 +153,7 @@ def test_a_cursor_of_nobody_is_refused(floor: Floor) -> None:
 
 
 def test_too_many_services_are_code_202(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They may be named or implied, as in the vendor's Reporting API."""
+    """The services may be named or implied, as in the vendor's Reporting API."""
     monkeypatch.setattr("floorcast.http.handlers.reporting.MAX_REPORT_SERVICES", 2)
     status, answer = ask(floor, "/reporting/service/stats", EVERYTHING)
     assert (status, answer["code"]) == (400, 202)
@@ -161,7 +161,7 @@ def test_too_many_services_are_code_202(floor: Floor, monkeypatch: pytest.Monkey
 
 
 def test_roles_are_those_of_the_service_methods_and_auditors(floor: Floor) -> None:
-    """A user limited to call centers sees only their services."""
+    """A user who is limited to call centers sees only the services of these call centers."""
     for user in ("manager", "superuser", "auditor"):
         assert ask(floor, "/reporting/service/stats", DAY, user)[0] == 200
     for user, seen in (("sysadmin", {"38049", "38050"}), ("limited", {"38049"})):
@@ -176,7 +176,7 @@ def test_roles_are_those_of_the_service_methods_and_auditors(floor: Floor) -> No
 
 
 def test_without_an_archive_the_setting_is_named(tmp_path: Path) -> None:
-    """The method exists, and its error says how to enable it."""
+    """The method exists, and its error names the setting to switch on."""
     floor = Floor(tmp_path)
     try:
         status, answer = ask(floor, "/reporting/calls", DAY)

@@ -17,7 +17,10 @@ ACCESS = {"LV-Access": "acme-token-for-tests"}
 @pytest.mark.parametrize("path", ["/session/login", "/session/v5.0/login/"])
 @pytest.mark.parametrize("access", [ACCESS, {"Authorization": "Bearer acme-token-for-tests"}])
 def test_login(path: str, access: dict[str, str]) -> None:
-    """A login returns a session, and later the same one. Another API token gets another session."""
+    """A login returns a session, and later logins return the same one.
+
+    Another API token gets another session.
+    """
 
     async def work(house: House) -> None:
         answer = await house.http.post(path, headers=access, json=LOGIN)
@@ -59,7 +62,7 @@ def test_login(path: str, access: dict[str, str]) -> None:
 def test_a_login_that_cannot_be(
     headers: dict[str, str], body: object, status: int, code: int
 ) -> None:
-    """Missing and invalid members are named. Wrong credentials are not distinguished."""
+    """The error names missing and invalid members, but does not say which credential is wrong."""
 
     async def work(house: House) -> None:
         answer = await house.http.post("/session/login", headers=headers, json=body)
@@ -72,7 +75,7 @@ def test_a_login_that_cannot_be(
 
 
 def test_missing_members_are_all_named() -> None:
-    """All of them are in one error."""
+    """One error names all missing members."""
 
     async def work(house: House) -> None:
         answer = await house.http.post(
@@ -87,7 +90,10 @@ def test_missing_members_are_all_named() -> None:
 
 
 def test_validate_and_logout() -> None:
-    """The response is 204 while the session is alive, 404 afterwards, also by query."""
+    """The status is 204 while the session is valid and 404 afterwards.
+
+    A session id in the query works, too.
+    """
 
     async def work(house: House) -> None:
         session_id = (await house.login())["LV-Session"]
@@ -114,7 +120,7 @@ def test_validate_and_logout() -> None:
 
 
 def test_a_changed_password_ends_the_sessions() -> None:
-    """The old password no longer works, and the new one does."""
+    """After the change, only the new password works."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -135,7 +141,7 @@ def test_a_changed_password_ends_the_sessions() -> None:
 
 
 def test_a_login_may_set_a_cookie() -> None:
-    """Scripts cannot read it, other sites cannot send it, and only streams accept it."""
+    """Scripts cannot read the cookie, other sites cannot send it, and only streams accept it."""
 
     async def work(house: House) -> None:
         answer = await house.http.post("/session/login?cookie=true", headers=ACCESS, json=LOGIN)
@@ -163,7 +169,10 @@ BEARER = {"Authorization": f"Bearer {KEY}"}
 
 
 def test_a_screen_key_is_exchanged_for_a_session_that_only_reads() -> None:
-    """It reads the statistics and feeds of its services, but no call data, until it is revoked."""
+    """The session reads its services' statistics and feeds, but no call data.
+
+    It ends when the key is revoked.
+    """
 
     async def work(house: House) -> None:
         screen = ScreenKey(digest=digest(KEY), services=(38049,))
@@ -194,7 +203,7 @@ def test_a_screen_key_is_exchanged_for_a_session_that_only_reads() -> None:
 
 
 def test_a_screen_reads_the_events_of_its_services_alone() -> None:
-    """This holds for feeds and statistics."""
+    """This applies to feeds and statistics."""
 
     async def work(house: House) -> None:
         await add_screen_key(house.kv, ACME, ScreenKey(digest=digest(KEY), services=(2,)))

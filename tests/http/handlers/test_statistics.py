@@ -59,7 +59,7 @@ def ready(who: str, service: int = 38049) -> InboundEvent:
 
 @pytest.mark.parametrize("path", METHODS)
 def test_every_method_answers_without_a_body(path: str) -> None:
-    """An empty floor has empty responses. A trailing slash and a version are accepted."""
+    """An empty floor has empty responses. The path may have a trailing slash and a version."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -99,7 +99,7 @@ def test_roles(path: str) -> None:
     ],
 )
 def test_a_filter_that_cannot_be_used_is_an_error(path: str, wanted: object, message: str) -> None:
-    """The response is 400 with code 202, and never empty or too wide."""
+    """The response is 400 with code 202. It is never empty or too wide."""
 
     async def work(house: House) -> None:
         answer = await house.http.post(path, headers=await house.login(), json={"filter": wanted})
@@ -110,7 +110,7 @@ def test_a_filter_that_cannot_be_used_is_an_error(path: str, wanted: object, mes
 
 
 def test_a_user_sees_its_call_centers_alone() -> None:
-    """Rows and sums of others are missing, and a filter for them is an empty selection."""
+    """Other call centers' rows and sums are missing, and a filter for them selects nothing."""
 
     async def work(house: House) -> None:
         house.floors[ACME].floor = floor(ready("ANN"), ready("BOB", 2))
@@ -127,7 +127,10 @@ def test_a_user_sees_its_call_centers_alone() -> None:
 
 
 def test_rows_that_were_made_for_one_user_do_not_show_to_another() -> None:
-    """Past intervals are cached for all users of a client. Each user sees only its services."""
+    """Past intervals are cached for all of a client's users.
+
+    Each user sees only their own services.
+    """
 
     async def work(house: House) -> None:
         path = f"{SERVICE}/stats/intervals"
@@ -149,7 +152,7 @@ def test_rows_that_were_made_for_one_user_do_not_show_to_another() -> None:
 
 
 def test_a_parent_s_user_sees_the_child_s_services_too() -> None:
-    """The child's user does not see the parent's services, nor a stranger's."""
+    """The child's user sees neither the parent's nor a stranger's services."""
 
     async def work(house: House) -> None:
         house.floors[ACME].floor = floor(ready("ANN"))
@@ -169,7 +172,7 @@ def test_a_parent_s_user_sees_the_child_s_services_too() -> None:
 
 
 def test_a_floor_that_is_begun_anew_is_unavailable() -> None:
-    """A partial response would be wrong, so it is 503 with a retry."""
+    """A partial response would be wrong, so the status is 503 with Retry-After."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -182,7 +185,7 @@ def test_a_floor_that_is_begun_anew_is_unavailable() -> None:
 
 
 def test_the_token_is_the_place_up_to_which_the_floor_is_folded() -> None:
-    """Following it within an entry gives exactly the events that the response lacks."""
+    """From a token within an entry, a reader gets exactly the events that the response lacks."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -204,7 +207,7 @@ def test_the_token_is_the_place_up_to_which_the_floor_is_folded() -> None:
 
 
 def test_state_changed_after_is_read_in_the_client_s_zone() -> None:
-    """It accepts milliseconds and ISO 8601. The error for anything else names it."""
+    """The member may be in milliseconds or ISO 8601. The error for other values names it."""
 
     async def work(house: House) -> None:
         events = [ready("ANN"), agent_at("NOT_READY", NOW - 20_000, "BOB", service=2)]
@@ -222,7 +225,7 @@ def test_state_changed_after_is_read_in_the_client_s_zone() -> None:
 
 
 def test_campaigns_are_asked_for_by_one_kind() -> None:
-    """Two kinds, or an unknown id, are errors."""
+    """A filter with two kinds or an unknown id is an error."""
 
     async def work(house: House) -> None:
         update = event_at("campaign.update", NOW - 9, campaign=5, service=2)
@@ -241,7 +244,10 @@ def test_campaigns_are_asked_for_by_one_kind() -> None:
 
 
 def test_a_large_answer_is_made_in_turns() -> None:
-    """Other requests run in between. Events folded meanwhile are not in the response."""
+    """Other requests run in between.
+
+    Events that are folded meanwhile do not appear in the response.
+    """
 
     async def work(house: House) -> None:
         house.floors[ACME].floor = mine = floor(*(ready(f"A{number}") for number in range(250)))
@@ -262,7 +268,7 @@ def test_a_large_answer_is_made_in_turns() -> None:
 
 
 def test_every_method_tells_when_the_newest_event_was_taken() -> None:
-    """Changes of the site do not count. Without events there is no header."""
+    """Site changes do not count as events. Without events, the header is absent."""
 
     async def work(house: House) -> None:
         session = await house.login()

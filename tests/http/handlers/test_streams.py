@@ -126,7 +126,7 @@ def test_a_stream_begins_now_and_gives_what_comes() -> None:
 
 
 def test_silence_is_told_in_the_clients_zone() -> None:
-    """The format is that of the reference."""
+    """The time has the reference's format."""
 
     async def work(house: House) -> None:
         stream = await ask(house, await house.login())
@@ -139,7 +139,7 @@ def test_silence_is_told_in_the_clients_zone() -> None:
 
 
 def test_a_stream_goes_on_behind_a_token_or_an_event_id() -> None:
-    """It first gives the past events in the order of the feed, then new ones."""
+    """The stream first sends past events in feed order, and then new events."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -157,7 +157,7 @@ def test_a_stream_goes_on_behind_a_token_or_an_event_id() -> None:
 
 
 def test_filters_and_sight_hold_in_streams() -> None:
-    """They apply as in the long poll, in both feeds."""
+    """Both apply as in long polls, and in both feeds."""
 
     async def work(house: House) -> None:
         session, limited = await house.login(), await house.login("limited")
@@ -216,7 +216,7 @@ def test_the_cookie_opens_get_streams_and_nothing_else() -> None:
 
 
 def test_what_cannot_be_streamed_is_refused_in_json() -> None:
-    """The response has a status and no stream."""
+    """The response has an error status and does not begin a stream."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -246,7 +246,7 @@ def test_what_cannot_be_streamed_is_refused_in_json() -> None:
 
 
 def test_gzip_and_old_http() -> None:
-    """It is compressed if the caller accepts that, and chunked if its HTTP version allows it."""
+    """A stream is compressed if the caller accepts gzip, and chunked if HTTP/1.1 is used."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -272,7 +272,7 @@ def test_gzip_and_old_http() -> None:
 
 
 def test_head_tells_of_the_stream_and_begins_none() -> None:
-    """It has the headers of a GET."""
+    """The response has the same headers as for GET."""
 
     async def work(house: House) -> None:
         stream = await ask(house, await house.login(), method="HEAD")
@@ -298,7 +298,7 @@ async def without_feed(house: House, _session: str) -> None:
 def test_who_may_no_more_is_told_and_let_go(
     change: Callable[[House, str], Awaitable[object]], why: bytes
 ) -> None:
-    """The stream ends at the next keep-alive, with a comment."""
+    """The stream ends with a comment at the next keep-alive."""
 
     async def work(house: House) -> None:
         session = await house.login(client="CHILD")
@@ -315,7 +315,7 @@ def test_who_may_no_more_is_told_and_let_go(
 
 @pytest.mark.parametrize(("role", "goes_on"), [("Superuser", True), ("Auditor", False)])
 def test_a_stream_of_alerts_ends_with_the_right_to_it(role: str, goes_on: bool) -> None:
-    """Each route has its own rights: a superuser sees alerts but has no feed."""
+    """Each route has its own rights. A superuser sees alerts but has no feed."""
 
     async def work(house: House) -> None:
         session = await house.login("superuser")
@@ -334,7 +334,7 @@ def test_a_stream_of_alerts_ends_with_the_right_to_it(role: str, goes_on: bool) 
 
 
 def test_nothing_is_written_to_a_reader_that_has_lost_its_rights() -> None:
-    """This includes events before the next keep-alive. Other readers continue."""
+    """The reader does not even get events before the next keep-alive. Other readers continue."""
 
     async def work(house: House) -> None:
         other = await ask(house, await house.login("manager"), path=EVENTS)
@@ -353,7 +353,7 @@ def test_nothing_is_written_to_a_reader_that_has_lost_its_rights() -> None:
 
 
 def test_a_stream_waits_while_its_floor_is_rebuilt() -> None:
-    """It sends keep-alives meanwhile and all events afterwards."""
+    """The stream sends keep-alives during the rebuild, and all events afterwards."""
 
     async def work(house: House) -> None:
         stream = await ask(house, await house.login())
@@ -369,7 +369,7 @@ def test_a_stream_waits_while_its_floor_is_rebuilt() -> None:
 
 
 def test_an_event_source_comes_back_by_itself_while_a_floor_is_rebuilt() -> None:
-    """A browser's EventSource stops permanently at a 503, so only programs get one."""
+    """A browser's EventSource stops permanently at a 503, so only programs get that status."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -412,7 +412,7 @@ def test_a_session_has_so_many_readers_and_no_more() -> None:
 
 
 def test_a_stream_keeps_its_session_in_use() -> None:
-    """The session lives longer than an unused one."""
+    """The session lives longer than an unused session."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -428,7 +428,7 @@ def test_a_stream_keeps_its_session_in_use() -> None:
 
 
 def test_streams_are_counted() -> None:
-    """Open and opened streams, events and bytes are counted."""
+    """The metrics count open and opened streams, events and bytes."""
 
     async def work(house: House) -> None:
         session = await house.login()
@@ -446,7 +446,7 @@ def test_streams_are_counted() -> None:
 
 
 def test_without_the_transport_there_are_no_streams() -> None:
-    """Served by another server, the application refuses streams with an explanation."""
+    """If another server runs the application, it refuses streams and explains why."""
 
     async def work(house: House) -> None:
         answer = await house.http.post(EVENTS, headers=await house.login())

@@ -56,7 +56,7 @@ SCHEMAS = DOCUMENT["components"]["schemas"]
 
 
 def strictly(told: dict[str, Any]) -> dict[str, Any]:
-    """The document, with responses restricted to the listed members.
+    """Return the document, with responses restricted to the listed members.
 
     In a batch, one type of event stands for all, because each type is tested alone.
     """
@@ -118,7 +118,7 @@ NAMED: dict[str, Any] = {
 
 @schemathesis.serializer("application/x-ndjson")
 def as_lines(_context: schemathesis.SerializationContext, value: object) -> bytes:
-    """A text as is, anything else in one line."""
+    """Return a text unchanged, and any other value as one line of JSON."""
     return value.encode() if isinstance(value, str) else json.dumps(value).encode()
 
 
@@ -138,12 +138,18 @@ class Asked:
             caller.take(ndjson(DAY))
 
     def takes(self, case: schemathesis.Case[Any]) -> bool:
-        """Whether to send the request. The intake has thousands of combinations, so one in five."""
+        """Return whether to send the request.
+
+        For ingest, which has thousands of combinations, one in five is sent.
+        """
         self.tried[case.operation.label] += 1
         return not case.path.startswith("/ingest") or self.tried[case.operation.label] % 5 == 0
 
     def headers(self, path: str) -> dict[str, str]:
-        """Credentials for a path, from another address each, because failures slow an address."""
+        """Return credentials for a path.
+
+        Each request has another address, because failures slow an address down.
+        """
         self.asked += 1
         first, rest = divmod(self.asked, 62_500)
         second, third = divmod(rest, 250)
@@ -200,7 +206,10 @@ def made_real(case: schemathesis.Case[Any], token: str) -> None:  # noqa: C901 -
 
 
 def whole(value: T) -> T:
-    """Whole numbers without a fraction: 1.0 is an integer in JSON Schema but not in msgspec."""
+    """Return whole numbers without a fraction.
+
+    In JSON Schema, 1.0 is an integer, but not in msgspec.
+    """
     if isinstance(value, dict):
         return cast(T, {name: whole(member) for name, member in value.items()})
     if isinstance(value, list):
@@ -209,7 +218,7 @@ def whole(value: T) -> T:
 
 
 def without_time(body: T) -> T:
-    """Events with the current time, because a schema cannot exclude the future."""
+    """Return events with the current time, because a schema cannot exclude the future."""
     for one in body if isinstance(body, list) else [body]:
         if isinstance(one, dict):
             one.pop("time", None)
@@ -217,7 +226,7 @@ def without_time(body: T) -> T:
 
 
 def made_findable(a_filter: dict[str, Any], path: str) -> dict[str, Any]:
-    """A filter with existing ids, of one kind if only one is allowed."""
+    """Return a filter with ids that exist, of one kind if only one kind is allowed."""
     real = {
         member: [{"id": REAL[member]}] if member in REAL else values
         for member, values in a_filter.items()
@@ -230,7 +239,7 @@ def made_findable(a_filter: dict[str, Any], path: str) -> dict[str, Any]:
 
 
 def answered(case: schemathesis.Case[Any], asked: Asked) -> requests.Response:
-    """The response. Of a stream, which does not end, only the head."""
+    """Return the response. For a stream, which does not end, return only the head."""
     request = case.as_transport_kwargs(base_url=asked.url, headers=asked.headers(case.path))
     response = asked.http.request(**request, stream=True, timeout=30)
     if response.headers.get("Content-Type", "").startswith(STREAM):
@@ -242,7 +251,7 @@ def answered(case: schemathesis.Case[Any], asked: Asked) -> requests.Response:
 def left_out(
     case: schemathesis.Case[Any], response: requests.Response, asked: Asked
 ) -> list[CheckFunction]:
-    """The checks that the contract contradicts, and one that is sampled."""
+    """Return the checks to skip: those that contradict the contract, and one that is sampled."""
     enough = asked.tried[case.operation.label] > OPENED  # it repeats the request twice
     return [*contradicted(case, response), *([ignored_auth] if enough else [])]
 
@@ -306,7 +315,10 @@ def test_the_server_is_as_the_document_says(verb: str, path: str, asked: Asked) 
 
 
 def test_every_route_is_in_it() -> None:
-    """Nothing else is in it. A misspelt path of the reference is described at its method."""
+    """The document has no other operations.
+
+    A misspelled path of the reference is described with its method.
+    """
     told = {
         (method.upper(), path) for path, methods in DOCUMENT["paths"].items() for method in methods
     }
@@ -321,7 +333,7 @@ def test_every_route_is_in_it() -> None:
 
 
 def test_every_member_is_described() -> None:
-    """No description is missing, and none is unused."""
+    """Every member has a description, and every description is used."""
     used = set()
     for kind, found in SCHEMAS.items():
         for name, member in found.get("properties", {}).items():
@@ -331,7 +343,7 @@ def test_every_member_is_described() -> None:
 
 
 def test_the_feeds_unions_have_discriminators() -> None:
-    """They are by channel, and by type for voice events."""
+    """The discriminator is the channel, and for voice events the event type."""
     items = SCHEMAS["FeedAnswer"]["properties"]["events"]["items"]
     assert items["discriminator"]["propertyName"] == "interactionType"
     assert set(items["discriminator"]["mapping"]) == {"VOICE", "Email", "SMS"}
@@ -349,26 +361,26 @@ def test_operations_have_names_that_make_functions() -> None:
 
 
 def test_it_is_valid() -> None:
-    """It is valid OpenAPI 3.1, and all references resolve."""
+    """The document is valid OpenAPI 3.1, and all its references resolve."""
     SCHEMA.validate()
     for kind, name in re.findall(r'"#/components/(\w+)/([^"]+)"', json.dumps(DOCUMENT)):
         assert name in DOCUMENT["components"][kind]
 
 
 def test_it_is_always_the_same(asked: Asked) -> None:
-    """The same routes give the same bytes, also in another process."""
+    """The same routes produce the same bytes, even in another process."""
     with Caller(asked.url) as caller:
         assert caller.http.get("/openapi.json").content == msgspec.json.encode(document(ROUTES))
 
 
 def test_every_refusal_is_told() -> None:
-    """Each code is listed with its status, for every known path and method."""
+    """Every code is listed under its status, for every known path and method."""
     told = set(re.findall(r"Code (\d+):", json.dumps(DOCUMENT["components"]["responses"])))
     assert told | {str(MethodNotAllowed.code)} == set(map(str, STATUS))
 
 
 def test_what_is_answered_before_a_route_is_known_is_told_of_every_method() -> None:
-    """These are the statuses of malformed, slow, large and excess requests."""
+    """These are the statuses for malformed, slow, too large and too many requests."""
     refusals = [one for one in vars(protocol_refusals).values() if isinstance(one, ProtocolRefusal)]
     assert len(refusals) > 8
     for path, methods in DOCUMENT["paths"].items():
@@ -383,7 +395,7 @@ def test_what_is_answered_before_a_route_is_known_is_told_of_every_method() -> N
 
 
 def test_every_example_of_the_reference_is_shown() -> None:
-    """Each printed body is shown with its method, unchanged."""
+    """Every example body appears unchanged with its method."""
     everything = json.dumps(DOCUMENT)
     for example in examples().values():
         for body in (example.body, example.answer):
@@ -391,7 +403,7 @@ def test_every_example_of_the_reference_is_shown() -> None:
 
 
 def test_our_own_examples_are_answered_as_they_say(tmp_path: Path) -> None:
-    """Examples that are not from the reference match the example site's responses."""
+    """floorcast's own examples match the responses of the example site."""
     site = files("floorcast").joinpath("example_site.toml").read_text("utf-8")
     own = [example for name, example in examples().items() if name.startswith("own_")]
     with (

@@ -24,14 +24,14 @@ HTML = page(DOCUMENT)
 
 
 def test_every_method_and_every_type_is_on_it() -> None:
-    """Each has its own anchor."""
+    """Each method and type has its own anchor."""
     names = [one["operationId"] for path in DOCUMENT["paths"].values() for one in path.values()]
     names += [f"type-{name}" for name in DOCUMENT["components"]["schemas"]]
     assert [name for name in names if f'<article id="{name}">' not in HTML] == []
 
 
 def test_every_link_leads_somewhere() -> None:
-    """Links lead within the page or to the document. All anchors are unique."""
+    """Every link leads to an anchor on the page or to the document. All anchors are unique."""
     ids = re.findall(r'\bid="([^"]+)"', HTML)
     assert len(ids) == len(set(ids))
     links = set(re.findall(r'href="([^"]+)"', HTML))
@@ -49,7 +49,7 @@ def test_text_of_the_document_is_no_markup() -> None:
 
 
 def test_it_comes_with_its_policy() -> None:
-    """Only its own script may run. It cannot fetch anything or be framed."""
+    """Only the page's own script may run. The page cannot fetch anything, and cannot be framed."""
 
     async def work(house: House) -> None:
         answer = await house.http.get("/docs")
@@ -83,7 +83,7 @@ done
 
 
 def test_its_requests_can_be_pasted(tmp_path: Path) -> None:
-    """Each is accepted on the example site, or refused because its printed ids are unknown."""
+    """The example site accepts each request, or refuses it because the printed ids are unknown."""
     found = [unescape(text) for text in re.findall(r"<code>(curl .*?)</code>", HTML, re.DOTALL)]
     commands = [text for text in found if "/sse" not in text]
     ends = [text for text in commands if "/logout" in text or "/password" in text]
@@ -116,7 +116,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def phone(browser: Browser, server: Server) -> Iterator[tuple[Page, list[str]]]:
-    """A phone's browser on the page, with its requests and its errors."""
+    """Yield a phone-sized browser tab with the page, and its list of messages and requests."""
     with browser.new_context(viewport={"width": 390, "height": 844}) as context:
         tab = context.new_page()
         seen: list[str] = []
@@ -127,7 +127,7 @@ def phone(browser: Browser, server: Server) -> Iterator[tuple[Page, list[str]]]:
 
 
 def test_a_browser_on_a_phone_shows_it(phone: tuple[Page, list[str]]) -> None:
-    """It is styled, not wider than the screen, and loads with one request and no error."""
+    """The page is styled and not wider than the screen. It loads with one request and no error."""
     tab, seen = phone
     assert seen == ["/docs"]
     assert tab.evaluate("document.documentElement.scrollWidth") == 390
@@ -135,13 +135,13 @@ def test_a_browser_on_a_phone_shows_it(phone: tuple[Page, list[str]]) -> None:
         tab.evaluate("getComputedStyle(document.querySelector('article')).borderStyle") == "solid"
     )
     tab.keyboard.press("Tab")
-    assert tab.evaluate("document.activeElement.textContent") == "To the text"
+    assert tab.evaluate("document.activeElement.textContent") == "Skip to content"
     tab.keyboard.press("Enter")
     assert tab.evaluate("location.hash") == "#about"
 
 
 def shown(tab: Page) -> set[str]:
-    """The visible methods and types."""
+    """Return the visible methods and types."""
     seen: list[str] = tab.evaluate(
         "[...document.querySelectorAll('article')].filter((one) => !one.hidden).map(({id}) => id)"
     )
@@ -149,7 +149,7 @@ def shown(tab: Page) -> set[str]:
 
 
 def test_a_search_shows_what_has_all_its_words(phone: tuple[Page, list[str]]) -> None:
-    """It searches methods, members and descriptions. Escape shows everything again."""
+    """The search covers methods, members and descriptions. Escape shows everything again."""
     tab, seen = phone
     everything = shown(tab)
     tab.get_by_label("Search").fill("abandonRate")
@@ -159,7 +159,7 @@ def test_a_search_shows_what_has_all_its_words(phone: tuple[Page, list[str]]) ->
     assert "logIn" not in shown(tab)
     tab.get_by_label("Search").fill("qwertyuiop")
     assert shown(tab) == set()
-    assert tab.get_by_text("Nothing has that in it.").is_visible()
+    assert tab.get_by_text("No matches.").is_visible()
     tab.keyboard.press("Escape")
     assert shown(tab) == everything
     assert seen == ["/docs"]

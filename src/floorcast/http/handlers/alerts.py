@@ -1,4 +1,4 @@
-"""Acknowledges alerts."""
+"""The handler that acknowledges alerts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["acknowledge"]
 
 
 async def acknowledge(context: RequestContext) -> Response:
-    """Acknowledge a firing alert. An alert that is already acknowledged does not change."""
+    """Acknowledge a firing alert. An alert that is already acknowledged stays as it is."""
     services, number = context.services, context.parameter
     view = next((one for one in _views(context) if _sees(context, one, number)), None)
     if view is None:

@@ -1,4 +1,4 @@
-"""The data of one call of today (section 5 of the contract)."""
+"""The handlers for the data of one of today's calls (section 5 of the contract)."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class PostCall(Struct, rename="camel"):
 
 
 async def in_call(context: RequestContext) -> Response:
-    """The call while it is in progress. Raises NotFound once it has ended."""
+    """Return a call's data while the call is in progress. Raises NotFound once it has ended."""
     call = _find(context)
     if call.ended is not None:
         raise NotFound("the call has ended: ask for it at /realtime/callData/postCall")
@@ -66,7 +66,7 @@ async def in_call(context: RequestContext) -> Response:
 
 
 async def post_call(context: RequestContext) -> Response:
-    """The call once it has ended. Raises NotFound while it is in progress."""
+    """Return a call's data once the call has ended. Raises NotFound while it is in progress."""
     call = _find(context)
     if call.ended is None:
         raise NotFound("the call is still in progress: ask for it at /realtime/callData/inCall")
@@ -83,7 +83,7 @@ async def post_call(context: RequestContext) -> Response:
 
 
 def _find(context: RequestContext) -> CallMetadata:
-    """The call that the request names, if the user may see it."""
+    """Return the call that the request names. Raises NotFound if the user may not see it."""
     call_session = context.parameter_of("session")
     transaction = _number("transaction", context.parameter_of("transaction"))
     session = context.session
@@ -110,7 +110,7 @@ def _number(name: str, text: str) -> int:
 def _answer(context: RequestContext, body: Struct) -> Response:
     # the caller follows the feeds of its own client, even if another client has the call
     services, client = context.services, context.session.client
-    # an entry is folded and published to the feeds piece by piece
+    # the feed's position, because an entry is folded and published piece by piece
     through = services.floor_of(client).feeds["interaction"].through
     token = services.token_now(client, through)
     return Response.of(body, headers=(("feed-token", token),))

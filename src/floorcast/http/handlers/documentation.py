@@ -1,4 +1,4 @@
-"""The API's documentation: ``/openapi.json``, and ``/docs``, the page that renders it."""
+"""The handlers of ``/openapi.json`` and of ``/docs``, which shows it as a page."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Routes = tuple[Route, ...]
 
 
 class Documents:
-    """Both documents of a route table, built on the first request.
+    """The OpenAPI document and its page, which are built on the first request.
 
-    ``routes`` returns the table. It is called late, because the table contains the routes of these
-    documents.
+    ``routes`` returns the route table. It is a function because the table itself contains the
+    routes of these two documents.
     """
 
     def __init__(self, routes: Callable[[], Routes]) -> None:
@@ -30,12 +30,12 @@ class Documents:
         self._made: tuple[Content, Content] | None = None
 
     async def openapi(self, _context: RequestContext) -> Response:
-        """The OpenAPI document."""
+        """Return the OpenAPI document."""
         content, _ = await self._both()
         return Response(200, content)
 
     async def page(self, _context: RequestContext) -> Response:
-        """The page. It loads no other files and runs no scripts."""
+        """Return the page. It loads no other files, and runs only its own inline script."""
         _, content = await self._both()
         return Response(
             200,
@@ -49,7 +49,7 @@ class Documents:
 
     async def _both(self) -> tuple[Content, Content]:
         if self._made is None:
-            # a tenth of a second, which is too long for a turn of the loop
+            # takes a tenth of a second, which is too long for a turn of the loop
             self._made = await asyncio.to_thread(self._make)
         return self._made
 

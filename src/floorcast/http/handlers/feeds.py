@@ -1,4 +1,4 @@
-"""The feeds by long polling (section 3 of the contract), and the methods that they replaced."""
+"""The handlers of the long-polled feeds (section 3 of the contract) and of retired methods."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ __all__ = [
 ]
 
 Shape = Callable[[str, bytes], bytes]
-"""Builds a body from a token and comma-separated events."""
+"""A function that builds a body from a token and comma-separated events."""
 
-_SHARED = TICKS_PER_SECOND  # ticks for which a token for the present is reused
-LEAST, MOST = 500, 1000  # events that a request can ask for
+_SHARED = TICKS_PER_SECOND  # how many ticks a token for the present is reused
+LEAST, MOST = 500, 1000  # the fewest and the most events that a request can ask for
 Count = Annotated[int, Meta(ge=LEAST, le=MOST, extra_json_schema={"default": MOST})]
 
-# The latest date of the reference, which already calls it deprecated: 2023-06-05.
+# 2023-06-05, the latest date in the reference, which already calls the method deprecated
 _DEPRECATED: Headers = (
     ("deprecation", "@1685923200"),
     ("link", '</realtime/event/feed>; rel="successor-version"'),
@@ -55,13 +55,16 @@ _DEPRECATED: Headers = (
 
 
 class AgentFeedRequest(Struct):
-    """The token to start after. Without a token, or with an empty one, the feed starts now."""
+    """The token to start after. If it is absent or empty, the feed starts now."""
 
     token: str | None = None
 
 
 class FeedRequest(AgentFeedRequest):
-    """The same, and the events to return. Without a filter, all that the user can see."""
+    """The token to start after, and a filter.
+
+    Without a filter, the feed contains all events that the user can see.
+    """
 
     filter: Annotated[object, one_of(InteractionConditions, None)] = None
 
@@ -81,7 +84,7 @@ class FeedAnswer(Struct):
 
 
 class CallFeedAnswer(Struct, rename="camel"):
-    """Voice events, oldest first, under both member names, and the token for the next request."""
+    """Voice events, oldest first, as two equal members, and the token for the next request."""
 
     token: str
     events: list[Annotated[object, one_of(*get_args(CallEvent))]]
@@ -94,21 +97,21 @@ class _Built(NamedTuple):
 
 
 async def agent_feed(context: RequestContext) -> Response:
-    """The agents' changes of state."""
+    """Return the agents' state changes."""
     request = await context.json(AgentFeedRequest)
     visibility = matcher(Filter(), *context.session.limits)
     return await _answer(context, "agent", request.token, visibility, _agent_shape)
 
 
 async def interaction_feed(context: RequestContext) -> Response:
-    """Calls, emails and SMS."""
+    """Return events of calls, emails and SMS."""
     request = await context.json(FeedRequest)
     visibility = matcher(read_body_filter(context, request.filter), *context.session.limits)
     return await _answer(context, "interaction", request.token, visibility, _event_shape)
 
 
 async def call_feed(context: RequestContext) -> Response:
-    """Calls only. Deprecated: the interaction feed includes them."""
+    """Return events of calls only. Deprecated, because the interaction feed includes them."""
     request = await context.json(FeedRequest)
     visibility = matcher(_voice(read_body_filter(context, request.filter)), *context.session.limits)
     answer = await _answer(context, "interaction", request.token, visibility, _call_shape)
@@ -117,19 +120,20 @@ async def call_feed(context: RequestContext) -> Response:
 
 
 async def retired_agent_event(_context: RequestContext) -> Response:
-    """This path is retired."""
+    """Raise Retired."""
     raise Retired("Agent Event is retired: use POST /realtime/agentEvent/feed")
 
 
 async def retired_call_event(_context: RequestContext) -> Response:
-    """This path is retired."""
+    """Raise Retired."""
     raise Retired("Call Event is retired: use POST /realtime/event/feed")
 
 
 def read_body_filter(context: RequestContext, value: object) -> Filter:
-    """The filter of a body. Raises InvalidParameter, also for a filter in the query.
+    """Read the filter in a body. Raises InvalidParameter.
 
-    If that were ignored, the response would contain more than the caller asked for.
+    A filter in the query is also an error: if it were ignored, the response would contain more than
+    the caller asked for.
     """
     if "filter" in context.query:
         raise InvalidParameter("filter belongs in the body of a POST; a GET takes it in the query")
@@ -137,7 +141,7 @@ def read_body_filter(context: RequestContext, value: object) -> Filter:
 
 
 def read_count(context: RequestContext) -> int:
-    """The maximum number of events that the caller requests. Raises InvalidParameter."""
+    """Return the maximum number of events that the caller wants. Raises InvalidParameter."""
     given = context.query.get("count")
     if given is None:
         return MOST
@@ -147,7 +151,7 @@ def read_count(context: RequestContext) -> int:
 
 
 class FeedCaller:
-    """The caller of a feed, whose rights are checked again after a wait."""
+    """A feed's caller. Its rights are checked again after a wait."""
 
     __slots__ = (
         "_methods",
@@ -174,7 +178,7 @@ class FeedCaller:
         self.feed = self.services.feed_of(session.client, name)
 
     def check(self) -> bool:
-        """Whether the caller still has the same view as at first. Raises if it is refused now.
+        """Return whether the caller still sees the same events. Raises if access is now refused.
 
         While the floor is being rebuilt, the feed has no new events and its readers wait.
         """
@@ -205,13 +209,13 @@ async def _answer(
         if not page.count:
             with services.reader_limits.held(client, context.session.digest, visibility):
                 page = await _wait(context, feed, page, visibility, count)
-        if not caller.check():  # the next request has the new limits
+        if not caller.check():  # the next request applies the new limits
             return Response(200, Content(shape(token.strip(), b"")))
     return Response(200, _content(services, client, page, shape))
 
 
 def _content(services: Services, client: int, page: Page, shape: Shape) -> Content:
-    """The body of a page, shared by all readers that request the page at about the same time."""
+    """Return a page's body. Readers that request it at about the same time share the body."""
     now = services.now()
     built = page.built.get(shape.__name__)
     if isinstance(built, _Built) and (now - built.at < _SHARED or not page.at_head):

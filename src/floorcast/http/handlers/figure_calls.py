@@ -1,4 +1,4 @@
-"""The calls behind a figure of a service (section 12 of the contract)."""
+"""The handler for the calls behind a service's figure (section 12 of the contract)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ __all__ = ["FigureCallsRequest", "calls_behind"]
 
 
 class FigureCallsRequest(Struct):
-    """One service, the figure, and where to begin.
+    """The service and figure whose calls to list, and the page to return.
 
     ``start`` and ``end`` are the bounds of an interval. Without them, the figure is today's.
     """
@@ -52,7 +52,7 @@ class FigureCallsRequest(Struct):
 
 
 async def calls_behind(context: RequestContext) -> Response:
-    """The calls that a figure counts, a page at a time."""
+    """Return one page of the calls that a figure counts."""
     request = await context.json(FigureCallsRequest)
     if is_given(request.at):
         return await _calls_of_past(context, request)
@@ -103,9 +103,9 @@ async def _calls_of_past(context: RequestContext, request: FigureCallsRequest) -
 
 
 def _client(context: RequestContext, wanted: ServiceFilter, client: object) -> int:
-    """The client that has the service.
+    """Return the client that has the service.
 
-    For a user who sees only one client, the service may be gone.
+    If the user sees only one client, the service may no longer exist.
     """
     seen = context.session.clients_seen
     if client is None and len(seen) == 1:
@@ -114,7 +114,7 @@ def _client(context: RequestContext, wanted: ServiceFilter, client: object) -> i
 
 
 def _scope(context: RequestContext, wanted: ServiceFilter, client: object) -> Scope:
-    """The floor that has the service. Raises InvalidParameter if several have it."""
+    """Return the scope that has the service. Raises InvalidParameter if several have it."""
     services, session = context.services, context.session
     clients = session.clients_seen
     if client is not None:

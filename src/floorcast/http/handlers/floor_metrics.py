@@ -1,4 +1,4 @@
-"""``/metrics/floor``: one client's floor in Prometheus' text format."""
+"""The handler of ``/metrics/floor``: one client's figures in Prometheus' text format."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ async def metrics_of_floor(context: RequestContext) -> Response:
 
 
 class _Floor(Collector):
-    """The metrics of one answer; ``silence`` is None before the client's first event."""
+    """The metrics in one response. ``silence`` is None before the client's first event."""
 
     def __init__(self, rows: Sequence[ServiceMetrics], silence: float | None) -> None:
         self._rows = list(zip(_labels(rows), rows, strict=True))
@@ -76,7 +76,9 @@ class _Floor(Collector):
             )
         in_queue = _gauge("calls_in_queue", "Calls waiting now.")
         with_agent = _gauge("calls_with_agent", "Calls with an agent now.")
-        longest = _gauge("longest_wait_seconds", "Wait so far of the longest-waiting call.")
+        longest = _gauge(
+            "longest_wait_seconds", "How long the longest-waiting call has waited so far."
+        )
         for labels, row in self._rows:
             in_queue.add_metric(labels, row.in_queue)
             with_agent.add_metric(labels, row.with_agent)
@@ -106,7 +108,7 @@ class _Floor(Collector):
 
     def _waits(self) -> Metric:
         family = HistogramMetricFamily(
-            "floorcast_wait_seconds", "Waits of the calls that were answered.", labels=_LABELS
+            "floorcast_wait_seconds", "How long answered calls waited.", labels=_LABELS
         )
         bounds = [*(str(float(bound)) for bound in WAIT_BOUNDS), "+Inf"]
         for labels, row in self._rows:
@@ -117,7 +119,7 @@ class _Floor(Collector):
 
 
 def _labels(rows: Sequence[ServiceMetrics]) -> list[tuple[str, str]]:
-    """The label of each service: its name, with its id if another service has the same name."""
+    """Return each service's labels. Services with the same name also show their ids."""
     named = Counter(row.service.name for row in rows)
     return [
         (name if named[name] == 1 else f"{name} ({row.service.id})", row.call_center)

@@ -1,4 +1,4 @@
-"""Receives events: ``POST /ingest/v1/events`` (sections 8 and 19 of the contract)."""
+"""The handlers of ``/ingest/v1/events`` (sections 8 and 19 of the contract)."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ _BODIES: dict[BodyForm, object] = {
     "json": Annotated[
         InboundEvent | list[InboundEvent],
         Meta(
-            description=f"An event, or an array of at most {MAX_EVENTS:,}; with `ce-` headers, the"
-            " event's `data`."
+            description=f"An event, or an array of at most {MAX_EVENTS:,} events. With `ce-`"
+            " headers, the event's `data`."
         ),
     ],
 }
 BODIES = {media_type: _BODIES[form] for media_type, form in _FORMS.items()}
-"""The body for each media type."""
+"""The body's type for each media type."""
 
 
 async def take_events(context: RequestContext) -> Response:
-    """Append the events of a request. Responds once they are durable and readable."""
+    """Store a request's events. Responds once they are durable and readable."""
     services = context.services
     key = _key(context)
     client = services.keys.client_of_ingest_key(key, context.address)
@@ -96,8 +96,8 @@ async def take_events(context: RequestContext) -> Response:
 async def answer_handshake(context: RequestContext) -> Response:
     """Allow a webhook's sender to send (CloudEvents' webhook specification, section 4.2).
 
-    It needs no key, because each request with events has one. Without WebHook-Request-Origin it
-    lists the methods, as OPTIONS does on every path.
+    The handshake needs no key, because each request with events has one. Without
+    WebHook-Request-Origin, the response lists the allowed methods, as for OPTIONS on any path.
     """
     headers: tuple[tuple[str, str], ...] = (("allow", "OPTIONS, POST"),)
     origin = context.headers.get("webhook-request-origin")
@@ -123,7 +123,7 @@ async def _take(
 
 
 def _key(context: RequestContext) -> str:
-    """The ingest key, from the Authorization header or, if a sender cannot set it, the query."""
+    """Return the ingest key in the Authorization header or, if it has none, in the query."""
     key = bearer(context.headers.get("authorization")) or context.query.get("access_token")
     if not key:
         raise BadCredentials("Authorization is missing: expected Bearer and an ingest key")
@@ -131,7 +131,7 @@ def _key(context: RequestContext) -> str:
 
 
 def _form(context: RequestContext) -> BodyForm | None:
-    """The format of the body; None in binary content mode, in which the body is an event's data."""
+    """Return the body's format. None means binary content mode: the body is an event's data."""
     media_type = context.headers.get("content-type", "").partition(";")[0].strip().lower()
     form = _FORMS.get(media_type)
     if form in {None, "json"} and is_binary(context.scope["headers"]):

@@ -1,4 +1,4 @@
-"""Health, readiness and metrics, for operators."""
+"""The handlers for health, readiness and metrics."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ async def health(_context: RequestContext) -> Response:
 
 
 async def readiness(context: RequestContext) -> Response:
-    """Respond 200 once the log is replayed and requests are served. Raises Unavailable."""
+    """Respond 200 while the server can serve requests and store events. Raises Unavailable."""
     services = context.services
     if not services.readiness.ready:
         raise Unavailable(services.readiness.reason)
     if not services.log.healthy:
         why = services.log.stalled or "the log cannot be written"
-        raise Unavailable(f"{why}: events cannot be stored, the feeds continue")
+        raise Unavailable(f"{why}: events cannot be stored, but the feeds continue")
     if shortage := services.memory.shortage():
         raise Unavailable(shortage)
     return Response.of(Status("ready", services.log.stalled))

@@ -1,4 +1,4 @@
-"""Reports over past and present (section 14 of the contract)."""
+"""The handlers of reports, which cover past and present (section 14 of the contract)."""
 
 from __future__ import annotations
 
@@ -39,9 +39,10 @@ _place = msgspec.json.Decoder(CallPlace)
 
 
 class SpanRequest(Struct):
-    """The services to report, all that the user can see without a filter, and the span of time.
+    """The services and the span of time to report on.
 
-    ``from`` and ``to`` are dates in the client's time zone, both included, or points in time.
+    Without a filter, the report covers all services that the user can see. ``from`` and ``to`` are
+    points in time, or dates in the client's time zone, both inclusive.
     """
 
     required: ClassVar[tuple[str, ...]] = ("from", "to")
@@ -52,13 +53,16 @@ class SpanRequest(Struct):
 
 
 class ReportRequest(SpanRequest):
-    """The same, and the length of an interval: 900, 1800 or 3600 seconds, or ``day``."""
+    """The services, the span of time, and the length of an interval.
+
+    The length is 900, 1800 or 3600 seconds, or ``day``.
+    """
 
     interval: Annotated[object, Meta(extra_json_schema={"enum": list(REPORT_INTERVALS)})] = "day"
 
 
 class CallRequest(SpanRequest, rename="camel"):
-    """The same, further conditions, and the cursor of the previous page."""
+    """The services, the span of time, further conditions, and the previous page's cursor."""
 
     agent_login_id: Annotated[object, text_or_null(MAX_CHARACTERS)] = None
     outcome: Annotated[object, Meta(extra_json_schema={"enum": [*get_args(Outcome), None]})] = None
@@ -66,7 +70,7 @@ class CallRequest(SpanRequest, rename="camel"):
 
 
 async def services(context: RequestContext) -> Response:
-    """Services by interval."""
+    """Return the services' figures by interval."""
     request = await context.json(ReportRequest)
     job = _job(context, request, "service")
     job.interval = _interval(request.interval)
@@ -74,7 +78,7 @@ async def services(context: RequestContext) -> Response:
 
 
 async def agents(context: RequestContext) -> Response:
-    """Agents by interval."""
+    """Return the agents' figures by interval."""
     request = await context.json(ReportRequest)
     job = _job(context, request, "agent")
     job.interval = _interval(request.interval)
@@ -82,7 +86,7 @@ async def agents(context: RequestContext) -> Response:
 
 
 async def calls(context: RequestContext) -> Response:
-    """Calls, a page at a time."""
+    """Return one page of the calls that ended in the span."""
     request = await context.json(CallRequest)
     job = _job(context, request, "calls")
     job.agent = _text(request.agent_login_id, "agentLoginId")
@@ -100,7 +104,7 @@ def _job(
     services, session = context.services, context.session
     reporting = services.reporting
     if not reporting.archive or reporting.folder is None:
-        raise NotFound("this server keeps no archive: its setting archive switches it on")
+        raise NotFound("this server keeps no archive: to switch it on, use the setting archive")
     views = [FloorView(services.floor_of(client).floor) for client in session.clients_seen]
     visibility = Visibility(views, session.call_centers, listed=session.services)
     scopes = visibility.scopes(read_service_filter(request.filter))
@@ -147,7 +151,7 @@ def _described(services: Sequence[int], view: FloorView) -> list[Service]:
 
 
 def _moment(value: object, name: str, zone: tzinfo, *, until: bool = False) -> int:
-    """The first ms of a date (of the next day with ``until``), or a point in time in ms."""
+    """Return a date's first ms (with ``until``, the next day's), or a point in time in ms."""
     if value is None or (isinstance(value, str) and not value.strip()):
         raise MissingParameter(f"{name} is missing")
     if isinstance(value, str) and len(value) == len("2026-11-26"):
@@ -187,7 +191,7 @@ def _after(cursor: object) -> CallPlace | None:
             return _place.decode(base64.urlsafe_b64decode(cursor))
         except (binascii.Error, ValueError, msgspec.MsgspecError):
             pass
-    raise InvalidParameter("cursor must be that of the previous page, or absent for the first page")
+    raise InvalidParameter("cursor must come from the previous page; omit it for the first page")
 
 
 async def _answered(context: RequestContext, job: ReportJob) -> Response:

@@ -1,4 +1,4 @@
-"""Sessions over HTTP: login, validate, logout, password (section 2 of the contract)."""
+"""The handlers for login, logout, validation and passwords (section 2 of the contract)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = [
 
 
 class Login(msgspec.Struct, rename="camel"):
-    """The credentials of a login. With ``agent`` the name is an agent's login id, not a user's."""
+    """The credentials of a login. With ``agent``, ``user_name`` is an agent's login id."""
 
     required: ClassVar[tuple[str, ...]] = ("clientName", "userName", "password")
 
@@ -49,7 +49,7 @@ NewPassword = Annotated[
 
 
 class PasswordChange(Login, rename="camel"):
-    """The credentials of a login, and the new password."""
+    """The current credentials and the new password."""
 
     required: ClassVar[tuple[str, ...]] = (*Login.required, "newPassword")
 
@@ -111,7 +111,7 @@ async def validate(context: RequestContext) -> Response:
 
 
 async def validate_by_query(context: RequestContext) -> Response:
-    """The same, with the session id in the query."""
+    """Respond 204 if the session in the query is valid, else 404."""
     return _answer(context.services.sessions.validate(context.parameter_of("sessionId")))
 
 
@@ -177,7 +177,7 @@ def _wants_cookie(context: RequestContext) -> bool:
 
 
 def _opened(context: RequestContext, session: Session, *, with_cookie: bool) -> Headers:
-    """The headers of a login: the role, so that a page offers no more than it allows."""
+    """Return a login's headers: the role, which tells a page what to offer, and any cookie."""
     cookie = _cookie(context, session.id) if with_cookie else ()
     return (("session-role", session.role), *cookie)
 

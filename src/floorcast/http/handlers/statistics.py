@@ -1,7 +1,7 @@
-"""The statistics over HTTP (sections 6, 7 and 11 of the contract), live or as of a past time.
+"""The handlers of the statistics (sections 6, 7 and 11 of the contract), live or of the past.
 
-A response is valid at one position in the log, which its ``Feed-Token`` gives. A caller that
-follows the feed from there misses no event and counts none twice.
+A response is exact at one position in the log, which its ``Feed-Token`` header gives. A caller that
+follows the feed from that token misses no event and counts none twice.
 """
 
 from __future__ import annotations
@@ -52,14 +52,17 @@ __all__ = [
 
 
 class StatisticsRequest(Struct):
-    """The rows to return. Without a filter, all that the user can see."""
+    """The rows to return. Without a filter, the response has all rows that the user can see."""
 
     filter: Annotated[object, one_of(ServiceConditions, None)] = None
     at: Annotated[object, moment_or_token(MAX_TIME_MS)] = None
 
 
 class IntervalRequest(StatisticsRequest):
-    """The same, with the length of an interval, and the span: today or a number of seconds."""
+    """The services to return, the length of an interval, and the span of time.
+
+    The span is today, or a number of seconds up to now.
+    """
 
     interval: Annotated[object, Meta(extra_json_schema={"enum": list(INTERVALS)})] = (
         DEFAULT_INTERVAL
@@ -68,25 +71,28 @@ class IntervalRequest(StatisticsRequest):
 
 
 class CampaignRequest(Struct):
-    """The campaigns to return. Without a filter, all of today's that the user can see."""
+    """The campaigns to return.
+
+    Without a filter, the response has all of today's campaigns that the user can see.
+    """
 
     filter: Annotated[object, one_of(CampaignConditions, None)] = None
     at: Annotated[object, moment_or_token(MAX_TIME_MS)] = None
 
 
 class StatusRequest(StatisticsRequest, rename="camel"):
-    """The same, and the time since which an agent's state must have changed."""
+    """The agents to return, and the time after which an agent must have changed."""
 
     state_changed_after: Annotated[object, time_or_ms(MAX_TIME_MS)] = None
 
 
 async def services(context: RequestContext) -> Response:
-    """Service statistics."""
+    """Return service statistics."""
     return await _of_services(context, "service/stats")
 
 
 async def intervals(context: RequestContext) -> Response:
-    """Service statistics by interval."""
+    """Return service statistics by interval."""
     request = await context.json(IntervalRequest)
     question = Question(
         "service/stats/intervals",
@@ -98,17 +104,17 @@ async def intervals(context: RequestContext) -> Response:
 
 
 async def stats(context: RequestContext) -> Response:
-    """Agent statistics."""
+    """Return agent statistics."""
     return await _of_services(context, "service/agent/stats")
 
 
 async def stats_ex(context: RequestContext) -> Response:
-    """Agent statistics by service."""
+    """Return agent statistics by service."""
     return await _of_services(context, "service/agent/stats/ex")
 
 
 async def status(context: RequestContext) -> Response:
-    """Agent status."""
+    """Return the status of each agent who is logged in."""
     request = await context.json(StatusRequest)
     zone = context.services.zone(context.session.client)
     question = Question(
@@ -120,22 +126,22 @@ async def status(context: RequestContext) -> Response:
 
 
 async def averages(context: RequestContext) -> Response:
-    """Agent averages."""
+    """Return agent averages."""
     return await _of_services(context, "service/agents/averages")
 
 
 async def calls(context: RequestContext) -> Response:
-    """The calls that wait for an agent."""
+    """Return the calls that are waiting for an agent."""
     return await _of_services(context, "service/calls/status")
 
 
 async def connects(context: RequestContext) -> Response:
-    """Right-party contacts of the last half hour."""
+    """Return the right-party contacts of the last half hour."""
     return await _of_services(context, "service/liveConnects")
 
 
 async def campaigns(context: RequestContext) -> Response:
-    """Campaign statistics."""
+    """Return campaign statistics."""
     request = await context.json(CampaignRequest)
     question = Question("campaign/stats", campaigns=read_campaign_filter(request.filter))
     return await _answered(context, question, request.at)
@@ -148,7 +154,7 @@ async def _of_services(context: RequestContext, method: Method) -> Response:
 
 
 async def alerts(context: RequestContext) -> Response:
-    """List the alerts."""
+    """Return the alerts."""
     return await _answered(context, Question("alerts"), context.query.get("at"))
 
 
@@ -160,7 +166,7 @@ async def _answered(context: RequestContext, question: Question, at: object) -> 
 
 
 async def _live(context: RequestContext, question: Question) -> Response:
-    """The current answer, computed in one step per turn of the loop."""
+    """Compute the current answer, one step per turn of the loop."""
     services, session = context.services, context.session
     views = [FloorView(services.floor_of(client).floor) for client in session.clients_seen]
     now = services.now()

@@ -1,7 +1,7 @@
-"""The feeds by server-sent events (section 4 of the contract).
+"""The handlers of the streams of server-sent events (section 4 of the contract).
 
-A stream's request is checked like any other. Then its connection is taken over from HTTP, and the
-feed writes to it until it is closed (see ``floorcast.sse.channels``).
+A stream's request is checked like any other request. The stream then takes over the connection from
+HTTP, and the feed writes to it until it is closed (see ``floorcast.sse.channels``).
 """
 
 from __future__ import annotations
@@ -45,48 +45,48 @@ __all__ = [
 ]
 
 TAKE_OVER = "floorcast.take_over"
-"""The ASGI extension by which a connection is taken over from HTTP."""
+"""The ASGI extension that takes over a connection from HTTP."""
 
 TakeOver = Callable[[list[tuple[bytes, bytes]], asyncio.Protocol], bool]
-"""Writes the head of an answer, then hands the connection to a protocol; False: it is gone."""
+"""Writes a response's head and hands the connection to a protocol. Returns False if it is gone."""
 
 _MEDIA_TYPE = "text/event-stream"
 
 
 async def interaction_stream(context: RequestContext) -> Response:
-    """Calls, emails and SMS, as they happen."""
+    """Stream events of calls, emails and SMS."""
     request = await context.json(FeedRequest)
     visibility = matcher(read_body_filter(context, request.filter), *context.session.limits)
     return await _stream(context, "interaction", request.token, visibility)
 
 
 async def agent_stream(context: RequestContext) -> Response:
-    """Changes of agent states, as they happen."""
+    """Stream the agents' state changes."""
     request = await context.json(AgentFeedRequest)
     visibility = matcher(Filter(), *context.session.limits)
     return await _stream(context, "agent", request.token, visibility)
 
 
 async def interaction_source(context: RequestContext) -> Response:
-    """The same for an ``EventSource``, which cannot send a body or headers."""
+    """Stream interaction events to an ``EventSource``, which cannot send a body or headers."""
     visibility = matcher(read_filter(_queried_filter(context)), *context.session.limits)
     return await _stream(context, "interaction", _queried_token(context), visibility, ids=True)
 
 
 async def agent_source(context: RequestContext) -> Response:
-    """The same for an ``EventSource``."""
+    """Stream agent events to an ``EventSource``."""
     visibility = matcher(Filter(), *context.session.limits)
     return await _stream(context, "agent", _queried_token(context), visibility, ids=True)
 
 
 async def alert_source(context: RequestContext) -> Response:
-    """Transitions of alerts, as they happen."""
+    """Stream the alerts' status changes."""
     visibility = matcher(Filter(), *context.session.limits)
     return await _stream(context, "alerts", _queried_token(context), visibility, ids=True)
 
 
 class _Stream(Response):
-    """A response without an end. Sending it passes the connection to the feed."""
+    """A response that does not end. Sending it passes the connection to the feed."""
 
     __slots__ = ("_begin", "_context", "_ids")
 
@@ -99,7 +99,7 @@ class _Stream(Response):
         self._ids = ids
 
     async def send(self, send: Send, *, gzip: bool, without_body: bool = False) -> int:
-        """Begin the stream. Counts no bytes as sent, because streams count their own."""
+        """Begin the stream. Returns 0, because streams count the bytes that they send."""
         chunked = self._context.scope.get("http_version") != "1.0"
         headers = [
             (b"content-type", _MEDIA_TYPE.encode()),
@@ -124,7 +124,7 @@ class _Stream(Response):
 
 
 class _Caller(FeedCaller):
-    """The caller of a stream: see ``floorcast.sse.subscription.Caller``."""
+    """A stream's caller; see ``floorcast.sse.subscription.Caller``."""
 
     __slots__ = ("_digest", "_sees", "opening", "token")
 
@@ -140,7 +140,7 @@ class _Caller(FeedCaller):
         self.services.reader_limits.check(self.client, self._digest, self._sees)
 
     def enter(self) -> None:
-        """Count the stream, until ``left``."""
+        """Count the stream until ``left`` is called."""
         self.services.reader_limits.enter(self.client, self._digest, self._sees)
 
     def disconnected(self) -> None:
@@ -148,19 +148,19 @@ class _Caller(FeedCaller):
         self.services.reader_limits.leave(self.client, self._digest, self._sees)
 
     def refusal(self) -> str:
-        """The reason why the stream must end; empty if it can continue."""
+        """Return why the stream must end, or an empty string if it can continue."""
         try:
             return "" if self.check() else "what the user may see has changed"
         except (Refusal, Unavailable) as error:
             return error.message
 
     def local_time(self) -> str:
-        """The present in the client's zone."""
+        """Return the current time in the client's time zone."""
         second = self.services.now() // TICKS_PER_SECOND
         return _moment(second, self.services.zone(self.client))
 
     def token_now(self, cursor: int) -> str:
-        """The token of a reader that has seen everything, with the current time."""
+        """Return a token with the current time for a reader that has seen everything."""
         return self.services.token_now(self.client, cursor)
 
 
@@ -195,12 +195,12 @@ async def _stream(
 def _take_over(context: RequestContext) -> TakeOver:
     found = context.scope.get("extensions", {}).get(TAKE_OVER)
     if found is None:
-        raise Unavailable("streams need floorcast's own transport: floorcast serve")
+        raise Unavailable("streams need floorcast's own transport: run floorcast serve")
     return cast("TakeOver", found)
 
 
 def _queried_token(context: RequestContext) -> str | None:
-    """The token of a browser's stream: ``Last-Event-ID`` is newer than the page's ``token``."""
+    """Return the token in ``Last-Event-ID``, which is newer, or else in the query."""
     return context.headers.get("last-event-id", "").strip() or context.query.get("token")
 
 

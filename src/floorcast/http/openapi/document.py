@@ -1,8 +1,8 @@
-"""The OpenAPI 3.1 document of the server's API, made from the route table.
+"""Builds the OpenAPI 3.1 document of the server's API from the route table.
 
-Every fact has one source: paths, parameters and roles come from the table, schemas from the types
-(see ``schemas``), the meaning of an error from the docstring of its class, and examples from the
-reference (see ``examples``).
+Every fact has one source. Paths, parameters and roles come from the table, schemas from the types
+(see ``schemas``), the meaning of an error from its class docstring, and examples from the reference
+(see ``examples``).
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ have no decimal point. Responses have `Cache-Control: no-store`, and are compres
 `Accept-Encoding` allows it. A request body can have `Content-Encoding: gzip`.
 
 An error has the body `{code, message}`; the message says what to change. An unknown path returns \
-404, and a wrong method 405 with the allowed methods in `Allow`. `docs/metrics.md` defines each \
-figure."""
+404. A wrong method returns 405 and lists the allowed methods in `Allow`. `docs/metrics.md` \
+defines each figure."""
 
 SECURITY = {
     "session": {
@@ -54,8 +54,8 @@ SECURITY = {
         "type": "apiKey",
         "in": "cookie",
         "name": "LV-Session",
-        "description": "The session as a cookie, which a login with `?cookie=true` sets, for a "
-        "browser's `EventSource`, which cannot set headers.",
+        "description": "The session as a cookie, which a login with `?cookie=true` sets. It is for "
+        "a browser's `EventSource`, which cannot set headers.",
     },
     "apiToken": {
         "type": "apiKey",
@@ -85,11 +85,11 @@ SECURITY = {
     },
 }
 
-_ANY = ("get", "post")  # the methods documented for a route that allows any
+_ANY = ("get", "post")  # the methods that are documented for a route that allows any method
 
 
 def document(routes: Iterable[Route]) -> dict[str, Any]:
-    """The document of these routes. The same routes always produce the same document."""
+    """Return the document of these routes. The same routes always produce the same document."""
     routes = list(routes)
     table = Table(routes)
     shown: dict[Handler, Shown] = {}

@@ -1,4 +1,4 @@
-"""The error responses of a route in the OpenAPI document."""
+"""Builds a route's error responses for the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -35,23 +35,26 @@ def _header(description: str, kind: str = "string", *, required: bool = False) -
 HEADERS = {
     "Deprecation": _header("When the method was deprecated (RFC 9745).", required=True),
     "Feed-Token": _header(
-        "The position in the feeds for which the figures hold. A client that follows the feeds from"
-        " this token misses no event and counts none twice.",
+        "The position in the feeds at which the figures are exact. A client that follows the feeds"
+        " from this token misses no event and counts none twice.",
         required=True,
     ),
     "Link": _header("The method that replaces this one (`successor-version`).", required=True),
     "Newest-Event": _header(
-        "When the newest event of the clients that the user sees was recorded, in ms since 1970. "
-        "Omitted if there is none. A display can use it to show that a source is silent.",
+        "When the server recorded the newest event of the clients that the user can see, in ms "
+        "since 1970. Omitted if there is no event. A display can use this time to show that a "
+        "source is silent.",
         "integer",
     ),
-    "RateLimit": _header("The requests left to the session, if the server has a rate limit."),
+    "RateLimit": _header("How many requests the session has left, if the server has a rate limit."),
     "RateLimit-Policy": _header("The rate limit, if the server has one."),
-    "Retry-After": _header("Seconds to wait before the next attempt.", "integer", required=True),
+    "Retry-After": _header(
+        "How many seconds to wait before the next attempt.", "integer", required=True
+    ),
     "Session-Role": _header("The session's role, which decides the methods that it may use."),
     "Set-Cookie": _header("The session as a cookie, if it was requested."),
-    "WebHook-Allowed-Origin": _header("The sender that is allowed to send: the one that asked."),
-    "WebHook-Allowed-Rate": _header("Requests per minute: `*`, any number."),
+    "WebHook-Allowed-Origin": _header("The sender that may send events: the one that asked."),
+    "WebHook-Allowed-Rate": _header("The allowed requests per minute. `*` means any number."),
     "WWW-Authenticate": _header("The credentials that the method requires.", required=True),
 }
 
@@ -64,7 +67,7 @@ _WITH_HEADER: dict[type[FloorcastError], str] = {
 
 
 class Fault(FloorcastError):
-    """The server failed. The message has an id that is also in the server's log."""
+    """The server failed. The message contains an id that also appears in the server's log."""
 
     code = 100
 
@@ -76,13 +79,13 @@ class TooSlow(FloorcastError):
 
 
 class UrlTooLong(FloorcastError):
-    """The URL is longer than a request's head may be. The connection is closed."""
+    """The URL exceeds the size limit of a request's head. The connection is closed."""
 
     code = 414
 
 
 class HeadTooLarge(FloorcastError):
-    """The headers are too many or too long. The connection is closed."""
+    """There are too many headers, or they are too long. The connection is closed."""
 
     code = 431
 
@@ -96,11 +99,11 @@ ALWAYS: tuple[type[FloorcastError], ...] = (
     Fault,
     Unavailable,
 )
-"""Responses that precede the routing: ``floorcast.server.protocol_refusals``."""
+"""Responses that can be sent before routing; see ``floorcast.server.protocol_refusals``."""
 
 
 def refusals(route: Route) -> dict[int, list[type[FloorcastError]]]:
-    """The refusals that a route can raise, by HTTP status."""
+    """Return the refusals that a route can raise, by HTTP status."""
     found: list[type[FloorcastError]] = [*route.refusals, *ALWAYS]
     if route.body is not None or route.events:
         found += [NotAnObject, TooLarge, UnsupportedMedia]
@@ -121,12 +124,12 @@ def refusals(route: Route) -> dict[int, list[type[FloorcastError]]]:
 
 
 def name_of(classes: Iterable[type[FloorcastError]]) -> str:
-    """The name of their response among the components."""
+    """Return the name of the component that describes these refusals."""
     return "Or".join(one.__name__ for one in classes)
 
 
 def response(classes: Iterable[type[FloorcastError]]) -> dict[str, Any]:
-    """The response for these refusals, which share a status."""
+    """Return the response for these refusals, which share a status."""
     by_code = {_code(one): one for one in classes}
     said = [f"Code {code}: {_prose(one)}" for code, one in by_code.items()]
     why = said[0] if len(said) == 1 else "".join(f"\n- {one}" for one in said).strip()

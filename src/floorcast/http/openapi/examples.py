@@ -1,8 +1,9 @@
-"""The requests and responses printed in the reference, stored unchanged in ``reference/``.
+"""The reference's example requests and responses, which are stored in ``reference/``.
 
-The golden tests prove that the server responds like this; ``/openapi.json`` and ``/docs`` show the
-examples. Invalid JSON of the reference (a missing brace, an extra comma) is corrected. Examples
-whose names begin with ``own_`` are floorcast's, for methods that the reference does not print.
+The golden tests prove that the server responds as in the examples, and ``/openapi.json`` and
+``/docs`` show them. Only the reference's invalid JSON (a missing brace, an extra comma) is
+corrected. Examples whose names begin with ``own_`` are floorcast's own, for methods without an
+example in the reference.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ __all__ = ["Example", "examples", "load"]
 
 
 class Example(NamedTuple):
-    """A printed request and its response. A missing body is None."""
+    """An example request and its response. A missing body is None."""
 
     method: str
     target: str
@@ -28,13 +29,13 @@ class Example(NamedTuple):
 
 
 def load(name: str) -> Example:
-    """The example in ``reference/<name>.http``, as a new object."""
+    """Read the example in ``reference/<name>.http``. Every call returns a new object."""
     return _read(_folder().joinpath(f"{name}.http").read_text("utf-8"))
 
 
 @cache
 def examples() -> dict[str, Example]:
-    """All examples by name, in the order of their names."""
+    """Return all examples by name, in alphabetical order."""
     found = sorted(_folder().iterdir(), key=lambda file: file.name)
     return {file.name.removesuffix(".http"): _read(file.read_text("utf-8")) for file in found}
 

@@ -1,6 +1,6 @@
-"""Descriptions of the figures: the definitions in ``docs/metrics.md``, in the same words.
+"""Descriptions of the figures, in the same words as the definitions in ``docs/metrics.md``.
 
-A test compares them. Durations are whole seconds unless a text says otherwise.
+A test compares the two. Durations are in whole seconds unless a description says otherwise.
 """
 
 from __future__ import annotations
@@ -17,61 +17,60 @@ FIGURES = {
     "totalCallsAnsweredWithinSLA": "Calls handled after a wait of at most `sla_seconds`, excluding"
     " unqueued outbound calls.",
     "totalCallsAbandonedWithinSLA": "Calls abandoned after a wait of at most `sla_seconds`.",
-    "serviceLevel": "The share of calls answered in time, in percent, by the formula of the"
-    " service.",
-    "averageSpeedOfAnswer": "Mean wait of the handled calls. It includes the ringing at the agent"
-    " and excludes unqueued outbound calls.",
+    "serviceLevel": "The percentage of calls answered in time, by the service's formula.",
+    "averageSpeedOfAnswer": "Mean wait of the handled calls, including the time that the agent's"
+    " phone rang and excluding unqueued outbound calls.",
     "averageDurationToAbandon": "Mean wait of the abandoned calls.",
-    "averageTalkDuration": "Mean time of handled calls from the answer to the end, or to the next"
-    " queue if the call is passed on, including hold. Calls still with their agent do not count; a"
-    " call that leaves its agent by `call.leave` does.",
-    "averageWrapupDuration": "Mean wrap-up that followed a handled call, over the same calls. A"
-    " call without wrap-up counts 0. A wrap-up belongs to the call that its WRAP_UP names, or else"
-    " to the last call that the agent answered before the wrap-up began. The wrap-ups of all agents"
-    " of a call count.",
-    "averageHandleDuration": "Talk + wrap-up, over the same calls.",
+    "averageTalkDuration": "Mean time from the answer to the end of a handled call, or to the next"
+    " queue if the call is passed on, including hold. A call that is still with its agent does not"
+    " count; a call that leaves its agent by `call.leave` does.",
+    "averageWrapupDuration": "Mean wrap-up time after a handled call, over the same calls. A call"
+    " without wrap-up counts as 0. A wrap-up belongs to the call that its WRAP_UP event names. If"
+    " the event names no call, the wrap-up belongs to the last call that the agent answered before"
+    " the wrap-up began. If a call has several agents, all of their wrap-ups count.",
+    "averageHandleDuration": "Mean talk + wrap-up time, over the same calls.",
     "totalCallsInQueue": "Calls that are waiting now.",
-    "longestCallInQueue": "The wait so far of the longest-waiting call.",
-    "callsWithAgent": "Calls in progress with an agent. An agent whose IN_CALL names another call"
-    " has left the previous one.",
+    "longestCallInQueue": "How long the longest-waiting call has waited so far.",
+    "callsWithAgent": "Calls in progress with an agent. If an agent's IN_CALL event names another"
+    " call, the agent has left the previous one.",
     "cip": "Outbound calls in progress now, dialing or connected, including manual calls.",
-    "totalAgents": "Agents logged in to the service now. An agent of several services counts in"
-    " each.",
-    "loaded": "Records loaded, over the service's campaigns of today.",
-    "remaining": "Records still to be dialed, over the service's campaigns of today.",
-    "playingDialable": "Records that could be dialed now, over the campaigns that are PLAYING.",
+    "totalAgents": "Agents logged in to the service now. An agent who is logged in to several"
+    " services counts in each.",
+    "loaded": "Records loaded in today's campaigns of the service.",
+    "remaining": "Records still to be dialed in today's campaigns of the service.",
+    "playingDialable": "Records that could be dialed now in the campaigns that are PLAYING.",
     "percentComplete": "100 × (loaded − remaining) ÷ loaded; 100 if nothing is loaded.",
     # agents
-    "inboundCalls": "Inbound calls that the agent answered today. Every agent whom an IN_CALL or"
-    " `call.answer` names with the call has answered it, including the second agent of a"
-    " consultation or conference.",
+    "inboundCalls": "Inbound calls that the agent answered today. If an IN_CALL or `call.answer`"
+    " event names an agent and a call, that agent has answered the call. This includes the second"
+    " agent of a consultation or conference.",
     "outboundCalls": "Outbound and manual calls that the agent answered today.",
-    "readyDuration": "Time today in Ready.",
-    "totalNotReadyDuration": "Time today in Not Ready: the sum of the six reasons.",
-    "notReadyLunchDuration": "Time today in Not Ready with the reason LUNCH.",
-    "notReadyTrainingDuration": "Time today in Not Ready with the reason TRAINING.",
-    "notReadyBreakDuration": "Time today in Not Ready with the reason BREAK.",
-    "notReadyMeetingDuration": "Time today in Not Ready with the reason MEETING.",
-    "notReadyTechDiffDuration": "Time today in Not Ready with the reason TECH_DIFFICULTIES.",
-    "notReadyOtherDuration": "Time today in Not Ready with any other reason, including VOICE_MAIL"
-    " and none, unless the site maps it (`[[client.not_ready_reason]]`).",
-    "wrapupDuration": "Time today in Wrapup.",
-    "talkDuration": "Time today in a call: In Call, Hold and Transferring.",
-    "rpcComplete": "Calls dispositioned today as right-party contacts with the intended result,"
-    " each once, by its latest term code. A term code that names no agent belongs to the agent who"
-    " had the call at its time.",
+    "readyDuration": "Time spent in Ready today.",
+    "totalNotReadyDuration": "Time spent in Not Ready today: the sum of the six reasons.",
+    "notReadyLunchDuration": "Time spent in Not Ready today with the reason LUNCH.",
+    "notReadyTrainingDuration": "Time spent in Not Ready today with the reason TRAINING.",
+    "notReadyBreakDuration": "Time spent in Not Ready today with the reason BREAK.",
+    "notReadyMeetingDuration": "Time spent in Not Ready today with the reason MEETING.",
+    "notReadyTechDiffDuration": "Time spent in Not Ready today with the reason TECH_DIFFICULTIES.",
+    "notReadyOtherDuration": "Time spent in Not Ready today with any other reason, including"
+    " VOICE_MAIL and none, unless the site maps it (`[[client.not_ready_reason]]`).",
+    "wrapupDuration": "Time spent in Wrapup today.",
+    "talkDuration": "Time spent in calls today: In Call, Hold and Transferring.",
+    "rpcComplete": "Calls dispositioned today as right-party contacts with the intended result."
+    " Each call counts once, by its latest term code. A term code that names no agent belongs to"
+    " the agent who had the call at that time.",
     "rpcIncomplete": "Calls dispositioned today as right-party contacts without that result.",
     "wpc": "Calls dispositioned today as wrong-party contacts.",
     "nonContacts": "Calls dispositioned today with any other term code.",
-    "averageReadyTime": "Mean time per visit today in Ready.",
-    "averageNotReadyTime": "Mean time per visit today in Not Ready.",
-    "averageTalkTime": "Mean time per visit today in In Call only.",
-    "averageWrapupTime": "Mean time per visit today in Wrapup.",
-    "averagePreviewDialTime": "Mean time per visit today in Preview Dial.",
-    "averageManualDialTime": "Mean time per visit today in Manual Dial.",
-    "averageHoldTime": "Mean time per visit today in Hold.",
-    "averageTransferringTime": "Mean time per visit today in Transferring.",
-    "averageRegisteringTime": "Mean time per visit today in Registering.",
-    "averageDialingTime": "Mean time per visit today in Dialing.",
-    "averageReservedTime": "Mean time per visit today in Reserved.",
+    "averageReadyTime": "Mean time per visit to Ready today.",
+    "averageNotReadyTime": "Mean time per visit to Not Ready today.",
+    "averageTalkTime": "Mean time per visit to In Call today, excluding Hold and Transferring.",
+    "averageWrapupTime": "Mean time per visit to Wrapup today.",
+    "averagePreviewDialTime": "Mean time per visit to Preview Dial today.",
+    "averageManualDialTime": "Mean time per visit to Manual Dial today.",
+    "averageHoldTime": "Mean time per visit to Hold today.",
+    "averageTransferringTime": "Mean time per visit to Transferring today.",
+    "averageRegisteringTime": "Mean time per visit to Registering today.",
+    "averageDialingTime": "Mean time per visit to Dialing today.",
+    "averageReservedTime": "Mean time per visit to Reserved today.",
 }

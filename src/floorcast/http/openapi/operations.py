@@ -1,4 +1,4 @@
-"""One route as an OpenAPI operation."""
+"""Builds the OpenAPI operation of a route."""
 
 from __future__ import annotations
 
@@ -32,14 +32,16 @@ _SCHEMES = {
     "screen key": ("screenKey",),
 }
 _LAST_EVENT_ID = Query(
-    "Last-Event-ID", "The last `id:` that was received. It takes precedence over `token`.", kind=str
+    "Last-Event-ID",
+    "The last `id:` that the client received. It takes precedence over `token`.",
+    kind=str,
 )
 
 
 BINARY_MODE = (
-    "The binary content mode of CloudEvents is also accepted: the headers `ce-specversion`,"
-    " `ce-id`, `ce-source`, `ce-type` and `ce-time` in place of the envelope, and `data` as the"
-    " body."
+    "CloudEvents' binary content mode is also accepted. In this mode, the headers"
+    " `ce-specversion`, `ce-id`, `ce-source`, `ce-type` and `ce-time` replace the envelope, and the"
+    " body is the event's `data`."
 )
 _ORIGIN = Query(
     "WebHook-Request-Origin",
@@ -49,7 +51,7 @@ _ORIGIN = Query(
 
 
 def operation(route: Route, method: str, shown: Shown) -> dict[str, Any]:
-    """The operation of a route for an HTTP method (in lower case)."""
+    """Return a route's operation for an HTTP method (in lower case)."""
     handler = re.sub(r"_(\w)", lambda found: found[1].upper(), route.handler.__name__)
     words = route.operation or handler
     told: dict[str, Any] = {
@@ -68,27 +70,27 @@ def operation(route: Route, method: str, shown: Shown) -> dict[str, Any]:
 
 
 def tag_of(route: Route) -> str:
-    """The group that a route is shown in."""
+    """Return the group that a route is shown in."""
     if route.methods is not None:
         return "streams" if route.media_type == _EVENT_STREAM else route.methods
     if route.path.startswith("/realtime"):
         return "feeds"
     if route.path.startswith("/session"):
         return "sessions"
-    return "taking events in" if route.path.startswith("/ingest") else "operation"
+    return "sending events" if route.path.startswith("/ingest") else "operation"
 
 
 def _remarks(route: Route) -> Iterator[str]:
     if route.methods is not None:
         yield f"Roles: {', '.join(ALLOWED[route.methods])}."
     if route.method == ANY:
-        yield "Any method gets this response."
+        yield "All HTTP methods return this response."
     if route.alias is not None:
-        yield f"Also served at `{route.alias}`, the path in the reference's example."
+        yield f"This method is also served at `{route.alias}`, the path in the reference's example."
     if route.events:
         yield BINARY_MODE
     if route.cookie:
-        yield "For a browser's `EventSource`, which sends the session as a cookie."
+        yield "Use this with a browser's `EventSource`, which sends the session as a cookie."
 
 
 def _security(route: Route) -> list[dict[str, list[str]]]:
@@ -167,7 +169,7 @@ def _responses(route: Route, shown: Shown) -> dict[str, Any]:
 
 def _description(route: Route) -> str:
     if route.status == 204:
-        return "Success, without a body."
+        return "Success. The response has no body."
     if route.media_type == _EVENT_STREAM:
         return "The stream: one `data:` line per event, and a comment at least every 10 s."
     return "The response."

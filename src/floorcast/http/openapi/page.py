@@ -1,7 +1,7 @@
 """The page at ``/docs``: the OpenAPI document as static HTML, with a small script for the search.
 
-All content comes from the document, and is complete without the script. Closed sections stay in the
-page, so the browser's own search finds their text, too.
+All content comes from the document and is complete without the script. The text of closed sections
+is part of the page, so the browser's own search finds it, too.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ POLICY = (
     f" script-src 'sha256-{_hash(_SEARCH)}'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""The content security policy, which allows only the page's own style and script."""
+"""The content security policy, which allows only this page's style and script."""
 
 _OPENED_BY = {
     "session": '-H "LV-Session: $SESSION"',
@@ -47,19 +47,19 @@ Json = dict[str, Any]
 
 
 def page(document: Json) -> str:
-    """The complete page as HTML."""
+    """Return the complete page as HTML."""
     info = document["info"]
     about = "".join(f"<p>{prose(text)}</p>" for text in info["description"].split("\n\n"))
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<title>floorcast: the API</title><link rel="icon" href="data:,">'
+        '<title>floorcast API</title><link rel="icon" href="data:,">'
         f"<style>{_STYLE}</style></head><body>"
-        '<a class="skip" href="#about">To the text</a><div class="frame">'
+        '<a class="skip" href="#about">Skip to content</a><div class="frame">'
         f"{_contents(document)}<main>"
-        f'<h1 id="about">The API of floorcast {escape(info["version"])}</h1>{about}'
-        '<p>The same for programs: <a href="/openapi.json">/openapi.json</a>. '
-        f"To paste the requests, set what they name:</p>{_pre(_SETTING)}"
+        f'<h1 id="about">floorcast {escape(info["version"])} API</h1>{about}'
+        '<p>For programs: <a href="/openapi.json">/openapi.json</a>. '
+        f"Before you paste a request into a shell, set its variables:</p>{_pre(_SETTING)}"
         f"{''.join(_groups(document))}{_schemas(document)}</main></div>"
         f"<script>{_SEARCH}</script></body></html>"
     )
@@ -69,7 +69,7 @@ _SETTING = """\
 URL=http://127.0.0.1:8080
 API_TOKEN=...   # of the client: floorcast key new --api-token
 KEY=...         # of the client: floorcast key new
-SCREEN_KEY=...  # what follows key= in the link of: floorcast key new --screen
+SCREEN_KEY=...  # the text after key= in the link that floorcast key new --screen prints
 SESSION=...     # the sessionId of a login
 ALERT=...       # the alertId of an alert"""
 
@@ -94,7 +94,7 @@ def _contents(document: Json) -> str:
     return (
         '<nav aria-label="Methods"><label class="search" hidden>Search'
         '<input type="search" placeholder="a path, a member, a word"></label>'
-        f'<p class="none" role="status" hidden>Nothing has that in it.</p>{"".join(groups)}{types}'
+        f'<p class="none" role="status" hidden>No matches.</p>{"".join(groups)}{types}'
         "</nav>"
     )
 
@@ -125,7 +125,7 @@ def _article(document: Json, path: str, method: str, operation: Json) -> str:
 
 
 def _request(path: str, method: str, operation: Json) -> str:
-    """The request as a command, with its response if the document has one."""
+    """Return the request as a command, with an example response if the document has one."""
     request = _pre(_curl(path, method, operation))
     content = operation["responses"].get("200", {}).get("content", {})
     for medium in content.values():
@@ -133,7 +133,7 @@ def _request(path: str, method: str, operation: Json) -> str:
             answer = _pre(json.dumps(example["value"], indent=2))
             return (
                 f'<div class="pair"><div><h4>Request</h4>{request}</div>'
-                f"<div><h4>Answer</h4>{answer}</div></div>"
+                f"<div><h4>Response</h4>{answer}</div></div>"
             )
     return request
 
@@ -143,7 +143,7 @@ def _value_of(parameter: re.Match[str]) -> str:
 
 
 def _curl(path: str, method: str, operation: Json) -> str:
-    """The request as a command for a shell."""
+    """Return the request as a shell command."""
     named = "" if method in {"get", "post"} else f" -X {method.upper()}"
     stream = "text/event-stream" in operation["responses"].get("200", {}).get("content", {})
     queried = "&".join(_queried(operation))
@@ -164,7 +164,7 @@ def _sent(method: str, operation: Json) -> Iterator[str]:
         for example in list(medium.get("examples", {}).values())[:1]:
             value = example["value"]
             if "token" in value:
-                value = value | {"token": ""}  # the printed one is of years ago
+                value = value | {"token": ""}  # the token in the example is years old
             if media_type != "application/json":
                 yield f"-H 'Content-Type: {media_type}'"
             yield f"-d {quote(json.dumps(value))}"
@@ -206,7 +206,7 @@ def _answers(document: Json, operation: Json) -> str:
         told = [prose(found["description"]), kinds, headers and f"with {headers}"]
         rows.append((f"<code>{status}</code>", _parts(told)))
         examples.append(_examples(content))
-    return table("Answers", ("status", "what"), rows) + "".join(examples)
+    return table("Responses", ("status", "meaning"), rows) + "".join(examples)
 
 
 def _examples(content: Json) -> str:

@@ -1,7 +1,7 @@
-"""JSON Schema of request and response bodies, made from their types.
+"""Builds the JSON Schemas of request and response bodies from their types.
 
-The types define the members. Facts that a type cannot express (a member that is parsed by hand, a
-union without tags) are annotations of the member, made by this module.
+The types define the members. Some facts cannot be expressed by a type, such as a member that is
+parsed by hand or a union without tags. This module provides annotations for them.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ VOICE = "VoiceEvent"
 
 
 def one_of(*kinds: type[Struct] | None) -> Meta:
-    """A member that holds one of these types. None means that it can be null."""
+    """Describe a member that holds one of these types. None means that it can be null."""
     return Meta(extra_json_schema={"anyOf": [_ref(kind) for kind in kinds]})
 
 
 def time_or_ms(far: int) -> Meta:
-    """A member that holds a time in ms (less than ``far``) or ISO 8601, null or an empty string."""
+    """Describe a member that holds a time in ms (less than ``far``) or ISO 8601, null or ""."""
     ms = {"type": "integer", "minimum": 1 - far, "maximum": far - 1}
     digits = {"type": "string", "pattern": f"^[0-9]{{0,{len(str(far)) - 1}}}$"}
     iso = {"type": "string", "format": "date-time"}
@@ -52,26 +52,26 @@ def time_or_ms(far: int) -> Meta:
 
 
 def moment_or_token(far: int) -> Meta:
-    """A member that holds a time as ``time_or_ms`` does, or a token."""
+    """Describe a member that holds a token, or a time as in ``time_or_ms``."""
     (*times, null) = (time_or_ms(far).extra_json_schema or {})["anyOf"]
     token = {"type": "string", "format": "uuid"}
     return Meta(extra_json_schema={"anyOf": [*times, token, null]})
 
 
 def whole_or_null(least: int, most: int) -> Meta:
-    """A member that holds a whole number within limits, or null."""
+    """Describe a member that holds a whole number within limits, or null."""
     whole = {"type": "integer", "minimum": least, "maximum": most}
     return Meta(extra_json_schema={"anyOf": [whole, {"type": "null"}]})
 
 
 def text_or_null(longest: int) -> Meta:
-    """A member that is null or a string of at most this many characters."""
+    """Describe a member that is null or a string of at most this many characters."""
     text = {"type": "string", "maxLength": longest}
     return Meta(extra_json_schema={"anyOf": [text, {"type": "null"}]})
 
 
 def schema(kind: object) -> dict[str, Any]:
-    """The schema of a type. The schema of a struct is a reference to its component."""
+    """Return a type's schema. The schema of a struct is a reference to its component."""
     if isinstance(kind, type) and issubclass(kind, Struct):
         return _ref(kind)
     (found,), _ = schema_components([kind], ref_template=REF)
@@ -79,10 +79,10 @@ def schema(kind: object) -> dict[str, Any]:
 
 
 def components(bodies: Iterable[object], given: Iterable[object]) -> dict[str, Any]:
-    """The schemas of all structs in these types, by name.
+    """Return the schemas of all structs in these types, by name.
 
     ``bodies`` are request bodies, in which members with a default are optional. ``given`` are
-    response bodies, in which these members are always present.
+    response bodies, in which members with a default are always present.
     """
     bodies, given = list(bodies), list(given)
     _, found = schema_components([*bodies, *given], ref_template=REF)
@@ -114,9 +114,9 @@ def _either(choices: dict[str, dict[str, Any]], by: str) -> dict[str, Any]:
 
 
 def _discriminated(schema: Any) -> Any:  # noqa: ANN401 — JSON
-    """The schema with a discriminator in the unions of the feeds' events.
+    """Return the schema with a discriminator in the unions of feed events.
 
-    Three of the five interaction events share a channel, so their union is a type of its own.
+    Three of the five interaction events share a channel, so their union is a separate type.
     """
     if isinstance(schema, list):
         return [_discriminated(one) for one in schema]
@@ -165,7 +165,7 @@ def _always_there(kind: type[Struct]) -> Iterator[str]:
 
 
 def _tidy(kind: type[Struct], found: dict[str, Any], required: Iterable[str] | None) -> None:
-    """Complete a struct's schema: its description, and members that are required or never null."""
+    """Add a struct's description to its schema, and mark required and never-null members."""
     found.pop("title")
     found["description"] = _prose(kind)
     tags = [kind.__struct_config__.tag_field] if kind.__struct_config__.tag_field else []
@@ -191,7 +191,7 @@ def _without_null(member: dict[str, Any]) -> None:
 
 
 def _prose(kind: type[Struct]) -> str:
-    """A docstring as CommonMark, with the members' names in JSON."""
+    """Return a type's docstring as CommonMark, with its members' JSON names."""
     names = {field.name: field.encode_name for field in msgspec.structs.fields(kind)}
     text = " ".join((kind.__doc__ or "").split())
     return re.sub(r"``(\w+)``", lambda found: f"`{names.get(found[1], found[1])}`", text)

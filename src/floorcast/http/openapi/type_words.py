@@ -1,4 +1,4 @@
-"""JSON Schema in words: the types on the page at ``/docs``."""
+"""Describes JSON Schema types in words, for the page at ``/docs``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Json = dict[str, Any]
 
 
 def inline(schema: Json) -> str:
-    """A type as one line of HTML. A named type is a link."""
+    """Return a type as one line of HTML. A named type becomes a link."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return f'<a href="#type-{name}">{escape(name)}</a>'
@@ -25,25 +25,25 @@ def inline(schema: Json) -> str:
     if kind == "array":
         return f"array of {inline(schema.get('items', {}))}"
     if "additionalProperties" in schema:
-        return f"object, each member {inline(schema['additionalProperties'])}"
+        return f"object with members of type {inline(schema['additionalProperties'])}"
     return f"{kind}{_limits(schema)}"
 
 
 def members(schema: Json) -> str:
-    """The members of an object as a table, or the types of a union."""
+    """Return an object's members as an HTML table, or a union's types as a paragraph."""
     if "oneOf" in schema:
         return f"<p>{inline(schema)}</p>"
     always = set(schema.get("required", ()))
     rows = []
     for name, member in schema.get("properties", {}).items():
-        left_out = "" if name in always else ' <span class="note">may be missing</span>'
+        left_out = "" if name in always else ' <span class="note">optional</span>'
         meaning = prose(member.get("description", ""))
         rows.append((f"<code>{escape(name)}</code>", inline(member) + left_out, meaning))
     return table("", ("member", "type", "meaning"), rows)
 
 
 def prose(text: str) -> str:
-    """A description as HTML, with its code spans and its list."""
+    """Return a description as HTML, including its code spans and list."""
     first, *items = re.split(r"(?:^|\n)- ", text)
     html = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(first, quote=False))
     rest = "".join(f"<li>{prose(item)}</li>" for item in items)
@@ -51,7 +51,7 @@ def prose(text: str) -> str:
 
 
 def table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table under a heading, as HTML. Empty if there are no rows."""
+    """Return an HTML table with a heading, or an empty string if there are no rows."""
     body = "".join(f"<tr>{_cells('td', row)}</tr>" for row in rows)
     heading = f"<h4>{escape(title)}</h4>" if title else ""
     if not body:
