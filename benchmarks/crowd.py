@@ -233,7 +233,7 @@ async def felt(server: Running, seconds: float) -> Felt:
 
 
 def running(folder: Path) -> AbstractContextManager[Running]:
-    """A server with the usual limits of connections."""
+    """A server with the usual connection limits."""
     return floorcast(folder / "data", "--max-connections", "0", declares=SITE)
 
 

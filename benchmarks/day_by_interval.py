@@ -1,4 +1,4 @@
-"""Measures the cost of a day by interval: time of a response, its slices, and memory.
+"""Measures what a day by interval costs: response time, time slices, and memory.
 
 Folds a floor of 500 services and 10,000 agents from a day of about a million events. Then requests
 the intervals of one service and of all, evaluates alert rules, and sums the memory of the

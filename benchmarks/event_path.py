@@ -1,4 +1,4 @@
-"""The path of an event: the modules that run from its bytes to its readers' bytes.
+"""Finds an event's path: the modules that run from receiving it to sending it to readers.
 
 Starts a server in this process, opens a stream, starts a long poll, and sends one agent event.
 Records every module whose code runs from the start of the event's request until both readers have

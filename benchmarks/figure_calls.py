@@ -1,4 +1,4 @@
-"""Measures the cost of the calls behind a figure: a page of one service among a day's calls.
+"""Measures what it costs to list the calls behind a figure, by page, among a day's calls.
 
 A store gets a day's calls of several services, all of which have left memory. The first, a middle
 and the last page are read, for a service of one size and one twice as large. Times are CPU times in

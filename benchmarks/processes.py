@@ -20,7 +20,7 @@ PROGRAM = (sys.executable, "-m", "floorcast")
 
 
 class Running(NamedTuple):
-    """A server: its port, and its process's id."""
+    """A server's port and process id."""
 
     port: int
     pid: int
@@ -31,7 +31,7 @@ class Running(NamedTuple):
         return f"http://127.0.0.1:{self.port}"
 
     def log_in(self) -> dict[str, str]:
-        """A session, as the header that carries it."""
+        """Log in. Returns the header that carries the session."""
         answer = httpx.post(
             f"{self.url}/session/login",
             json=workload.LOGIN,

@@ -29,7 +29,7 @@ EPOCH = 0x01B21DD213814000  # ticks of a UUID's clock in 1970
 
 
 def token_of(seconds_ago: float) -> str:
-    """A token that stands for its time only."""
+    """A token of which only the timestamp is used."""
     ticks = int((time.time() - seconds_ago) * 1e7) + EPOCH
     fields = (ticks & 0xFFFFFFFF, ticks >> 32 & 0xFFFF, ticks >> 48 & 0xFFF | 0x1000)
     return str(uuid.UUID(fields=(*fields, 0x80, 0x80, 0x808080808080)))

@@ -92,7 +92,7 @@ class Readers:
 
 
 async def measure(kind: str, readers: int, events: int, folder: Path, *, tls: bool) -> str:
-    """One line of the table."""
+    """Measure one line of the table."""
     with server(folder, tls=tls) as (running, context):
         port = running.port
         scheme, verify = ("https", context) if context is not None else ("http", False)

@@ -1,4 +1,4 @@
-"""Measures the CPU time of webhooks: many of one client with one receiver.
+"""Measures the CPU time of one client's many webhooks, which have one receiver.
 
 Publishes ``--rate`` events per second to one feed for ``--seconds``, first without webhooks, then
 with ``--webhooks`` of them. Each sends every event or, with ``--services``, those of one of this

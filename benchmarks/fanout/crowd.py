@@ -1,4 +1,4 @@
-"""A crowd of readers in one process: plain sockets, served by one epoll."""
+"""A crowd of readers in one process, with plain sockets and one epoll."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many readers: idle ones, one that sleeps, and all of them reconnecting at once.
+"""Measures many idle readers, one sleeping reader, and all readers reconnecting at once.
 
     python benchmarks/fanout/readers.py [idle] [sleeper] [flood]
 

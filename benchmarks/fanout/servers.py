@@ -25,7 +25,7 @@ SIZE = 700  # bytes of an event as a reader receives it
 
 
 class Server(NamedTuple):
-    """A running server: its processes, how to read from it, and how to offer it an event."""
+    """A running server: its processes, a request that reads from it, and one to send an event."""
 
     pids: tuple[int, ...]
     port: int
@@ -44,7 +44,7 @@ class Server(NamedTuple):
 
 @contextmanager
 def floorcast(folder: Path, program: Sequence[str] = processes.PROGRAM) -> Iterator[Server]:
-    """floorcast with real events: checked, on disk, folded, filtered."""
+    """Run floorcast, which checks, stores, folds and filters real events."""
     with processes.floorcast(folder / "data", program=program) as server:
         session = server.log_in()["LV-Session"]
         frame = len('{"eventId":"","interactionType":"SMS"}') + 560
@@ -69,7 +69,7 @@ def floorcast(folder: Path, program: Sequence[str] = processes.PROGRAM) -> Itera
 
 @contextmanager
 def in_memory(_folder: Path) -> Iterator[Server]:
-    """floorcast without a disk, like the others: its folder is in memory."""
+    """Run floorcast with its folder in memory, because the other servers use no disk either."""
     with tempfile.TemporaryDirectory(dir=MEMORY) as folder, floorcast(Path(folder)) as server:
         yield server
 

@@ -1,1 +1,1 @@
-"""Real-time reporting for contact centers: see docs/ for the way of an event."""
+"""Real-time reporting for contact centers: docs/ describes how events are processed."""

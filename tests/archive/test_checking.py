@@ -167,9 +167,9 @@ def change(archive: Archive, name: str, column: str, to: Callable[[int], int]) -
 @pytest.mark.parametrize(
     ("name", "column", "says"),
     [
-        ("service_intervals", "handled", "handled is 0, and 1 by the calls"),
-        ("service_intervals", "readyTimeMs", "by agent_intervals"),
-        ("agent_intervals", "readyMs", "by agent_states"),
+        ("service_intervals", "handled", "handled is 0, but 1 according to calls"),
+        ("service_intervals", "readyTimeMs", "according to agent_intervals"),
+        ("agent_intervals", "readyMs", "according to agent_states"),
     ],
 )
 def test_a_figure_that_was_changed_is_found(
@@ -190,5 +190,5 @@ def test_a_file_that_differs_from_its_manifest_is_found(archive: Archive) -> Non
     assert [one.file for one in findings(archive, 47415)] == ["events"]
     (Path(archive.root) / path / "calls.parquet").unlink()
     assert {one.what for one in findings(archive, 47415)} == {
-        "its SHA-256 is not that of the manifest", "the file is missing",
+        "its SHA-256 differs from the manifest", "the file is missing",
     }  # fmt: skip

@@ -45,7 +45,7 @@ def test_verifying_says_what_was_verified(desk: Desk) -> None:
     hour = desk.folder / "server" / "archive" / "client=47415/date=2026-11-24/hour=10"
     (hour / "calls.parquet").write_bytes(b"?")
     said = desk.fails("archive", "verify")
-    assert "its SHA-256 is not that of the manifest" in said
+    assert "its SHA-256 differs from the manifest" in said
     assert "no findings" in desk.says("archive", "verify", "--from", "2026-11-25")
 
 

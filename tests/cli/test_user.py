@@ -74,7 +74,7 @@ def test_a_wrong_option_says_what_would_do(
 
 def test_a_name_that_is_taken_is_refused(desk: Desk) -> None:
     """Users in the file and users created by commands both take a name."""
-    with pytest.raises(InvalidParameter, match="client ACME has a user reports already"):
+    with pytest.raises(InvalidParameter, match="client ACME already has a user reports"):
         desk.does(
             "user", "add", "reports", "--role", "Auditor", "--client", "1", types="a long secret"
         )

@@ -37,7 +37,7 @@ def test_a_user_comes_and_goes() -> None:
 
 @pytest.mark.parametrize(
     ("number", "name", "message"),
-    [(1, "reports", "has a user reports already"), (301, "new", "id 301 belongs to user reports")],
+    [(1, "reports", "already has a user reports"), (301, "new", "id 301 belongs to user reports")],
 )
 def test_a_name_or_id_that_is_taken_is_refused(number: int, name: str, message: str) -> None:
     """Users of the file and removed users count, too."""

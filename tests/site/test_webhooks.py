@@ -49,4 +49,4 @@ def test_the_secret_of_the_docs_is_warned_of() -> None:
     published = '"whsec_ZXhhbXBsZS13ZWJob29rLXNlY3JldC1jaGFuZ2UtbWU="'
     assert list(example_secrets(parse(with_webhook()))) == []
     (warning,) = example_secrets(parse(with_webhook(secret=published)))
-    assert "webhook ops: the secret is that of the published example" in warning
+    assert "webhook ops: the secret is from the published example" in warning

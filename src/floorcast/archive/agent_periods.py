@@ -1,4 +1,4 @@
-"""Records the time and visits of agents in one hour, as the fold counts them.
+"""Records agents' times and visits in one hour, as the fold counts them.
 
 After a late event, the fold subtracts counts and adds new ones. The records are sums, so they equal
 the counters regardless of the order of arrival.

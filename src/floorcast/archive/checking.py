@@ -1,9 +1,9 @@
 """Compares an hour of the archive with its manifest, and its figures with each other.
 
-The time of agents, computed from ``agent_states``, must equal that in ``agent_intervals`` and
-``service_intervals``. Every call of ``calls`` must be counted in ``service_intervals``, which also
-counts calls that have not ended yet. An hour with late events that it does not contain is compared
-with ``calls`` after its correction.
+The agent times computed from ``agent_states`` must equal those in ``agent_intervals`` and
+``service_intervals``. Every call in ``calls`` must be counted in ``service_intervals``, which also
+counts calls that have not ended yet. If an hour lacks late events, it is compared with ``calls``
+after its correction.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Checker:
                 yield Finding(manifest.name, name, "the file is missing")
                 continue
             if sha256(content).hexdigest() != described.sha256:
-                yield Finding(manifest.name, name, "its SHA-256 is not that of the manifest")
+                yield Finding(manifest.name, name, "its SHA-256 differs from the manifest")
                 continue
             try:
                 table = read_parquet(content)
@@ -94,7 +94,7 @@ class Checker:
             yield from self._compare(manifest, tables)
 
     def finish(self) -> Iterator[Finding]:
-        """Return the calls that the intervals of their services do not count."""
+        """Return the calls that are not counted in their services' intervals."""
         for slot, found in sorted(self._calls.items(), key=lambda one: (str(one[0][0]), one[0][1])):
             service, start = slot
             if service is None or not self._is_settled(start):
@@ -105,8 +105,8 @@ class Checker:
                     yield Finding(
                         self._hours.get(slot, "?"),
                         "service_intervals",
-                        f"service {service}: {name} is {counted.get(name, 0):,}, and"
-                        f" {found[name]:,} by the calls",
+                        f"service {service}: {name} is {counted.get(name, 0):,}, but"
+                        f" {found[name]:,} according to calls",
                     )
 
     def _is_settled(self, start: int) -> bool:
@@ -141,14 +141,15 @@ class Checker:
             yield Finding(
                 manifest.name,
                 "agent_intervals",
-                f"agent {where[0]}, service {where[1]}: {where[2]} is {spent:,}, and {expected:,}"
-                " by agent_states",
+                f"agent {where[0]}, service {where[1]}: {where[2]} is {spent:,}, but {expected:,}"
+                " according to agent_states",
             )
         for where, spent, expected in _differing(shown, services):
             yield Finding(
                 manifest.name,
                 "service_intervals",
-                f"service {where[0]}: {where[2]} is {spent:,}, and {expected:,} by agent_intervals",
+                f"service {where[0]}: {where[2]} is {spent:,}, but {expected:,}"
+                " according to agent_intervals",
             )
         calendar = Calendar(manifest.time_zone)
         for slot, counted in counted_calls(tables["calls"], calendar).items():

@@ -37,7 +37,7 @@ def has_hashes(archive: Archive, client: int) -> bool:
 
 
 def hashed(person: Person, key: bytes) -> Person:
-    """The person, extended by the hashes that an archive may have of the same values."""
+    """The person, with the hashes of the same values that an archive may contain."""
     hashes = (keyed_hash(value, key) for value in (*person.phones, *person.accounts))
     return person._replace(accounts=(*person.accounts, *hashes))
 
@@ -97,7 +97,7 @@ def _rows(archive: Archive, manifest: HourManifest, name: str) -> list[Row]:
     path = f"{manifest.path}/{name}.parquet"
     content = archive.read(path)
     if content is None:
-        raise Unavailable(f"{path} is missing: 'floorcast archive verify' lists what is")
+        raise Unavailable(f"{path} is missing; run 'floorcast archive verify'")
     rows: list[Row] = read_parquet(content).to_pylist()
     return rows
 

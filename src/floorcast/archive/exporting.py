@@ -1,4 +1,4 @@
-"""Copies hours of the archive into one file for each kind of row, as CSV or Parquet."""
+"""Copies hours of the archive into one CSV or Parquet file for each kind of row."""
 
 from __future__ import annotations
 

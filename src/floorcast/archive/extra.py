@@ -18,5 +18,5 @@ def require_extra() -> None:
     if lacking:
         raise SettingError(
             f"the archive needs {' and '.join(lacking)}: install them with"
-            " pip install 'floorcast[archive]', or do without the setting archive"
+            " pip install 'floorcast[archive]', or remove the setting archive"
         )

@@ -1,4 +1,4 @@
-"""Folds the log for one hour of a client, with the server's fold, from a snapshot up to a time.
+"""Folds one hour of a client's log, from a snapshot up to a given time, as the server does.
 
 The content of an hour depends only on the log, not on the snapshot that folding starts from,
 because recording starts at the first entry that can affect the hour.
@@ -72,7 +72,7 @@ class Source(Protocol):
 
 
 class Recorded(NamedTuple):
-    """An event recorded in the hour: its position, its time of recording (ticks), and the event."""
+    """An event recorded in the hour, with its position and its recording time in ticks."""
 
     position: int
     recorded_at: int
@@ -80,11 +80,11 @@ class Recorded(NamedTuple):
 
 
 class HourFold:
-    """A client's floor at the hour's cut, with the records of the hour.
+    """A client's floor at the hour's cut, and everything recorded during the hour.
 
     ``late`` counts the hour's events that belong to earlier hours, by hour name. ``first`` and
     ``last`` are the numbers of the first and last entry of the hour. ``present`` has the agents
-    whose state no event has ended in the hour, each with the start and end of the counted time in
+    whose state no event ended during the hour, and the start and end of each one's counted time in
     ms.
     """
 
@@ -152,9 +152,10 @@ class HourFold:
                 yield decode_call(blob)
 
     def over_at(self, call: Call) -> int:
-        """The time in ms at which a call ended or, without an end, expires.
+        """The time in ms at which a call ended, or expires if it has not ended.
 
-        A call expires a quiet time after its last event, which can be in the future.
+        A call expires when a fixed time has passed since its last event. That time can be in the
+        future.
         """
         if call.ended is not None:
             return call.ended
@@ -186,15 +187,16 @@ class HourFold:
     def _note_recounted(self, event: LoggedEvent, *, known: bool) -> None:
         """Note the sealed hours in which an event that is not late has changed its call's counts.
 
-        For example, it names the service of a call that was answered in an earlier hour. Agents'
-        events count the time since their last one, which the sealed hours have.
+        For example, the event names the service of a call that was answered in an earlier hour. An
+        agent's event counts only the time since that agent's last event, and the sealed hours
+        already include that time.
         """
         since = self.floor.ledger.pop_all_recounted()
         if since is not None and not known and type(event) in OF_CALLS:
             self._note_sealed_since(since)
 
     def _note_sealed_since(self, at: int) -> None:
-        """Note the sealed hours from the one of ``at`` (ms) on, but none that is too old."""
+        """Note the sealed hours from ``at`` (ms) on, except those that are too old."""
         self._note_hours(max(at, self._sealed_until - OLDEST_LATE_MS), self._sealed_until)
 
     def _note_hours(self, begin: int, end: int) -> None:

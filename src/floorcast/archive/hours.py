@@ -1,8 +1,8 @@
 """The hours of a client's days, and when each is sealed.
 
-Hours count elapsed time from the client's local midnight, as intervals do, so a day of 23 or 25
-hours has the hours 0 to 22 or 0 to 24, each once. If the clocks change by half an hour, the last
-hour of the day is half an hour long.
+Hours count elapsed time from the client's local midnight, as intervals do. A day of 23 hours
+therefore has the hours 0 to 22, and a day of 25 hours has the hours 0 to 24, each once. If the
+clocks change by half an hour, the last hour of the day is half an hour long.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Hour(NamedTuple):
         return f"client={self.client}/date={self.date}/hour={self.number:02d}"
 
     def cut(self, revision: int) -> int:
-        """The end (ms) of the recorded events in revision 1 (sealed) or 2 (corrected)."""
+        """The time (ms) before which events count in revision 1 (sealed) or 2 (corrected)."""
         if revision == 1:
             return self.end + GRACE_MS
         return min(self.end + CORRECTED_AFTER_MS, self.day_after_next)

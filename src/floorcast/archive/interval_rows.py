@@ -47,7 +47,7 @@ def agent_state_rows(replay: HourFold) -> Iterator[Row]:
 
 
 def agent_interval_rows(replay: HourFold) -> Iterator[Row]:
-    """The figures of each agent at each service, per five minutes."""
+    """Each agent's figures at each service, per five minutes."""
     _count_calls(replay)
     directory, hour = replay.floor.state.directory, replay.hour
     for (start, service, agent), day in replay.times.figures():
@@ -91,7 +91,7 @@ def _count_calls(replay: HourFold) -> None:
 
 
 def service_interval_rows(replay: HourFold, hour: Hour | None = None) -> Iterator[Row]:
-    """The figures of each service, per five minutes: those of the fold, and states in progress.
+    """Each service's figures per five minutes, from the fold and from states in progress.
 
     If the replay is longer than an hour, ``hour`` is one of its hours.
     """
@@ -162,7 +162,7 @@ def _in_progress(replay: HourFold, hour: Hour) -> Mapping[int, ServiceIntervals]
 
 
 def _present(replay: HourFold) -> tuple[Counter[int], Counter[int]]:
-    """Return each service's number of agents at the cut, and of waiting calls."""
+    """Return the number of agents and of waiting calls at the cut, for each service."""
     agents: Counter[int] = Counter()
     for agent in replay.floor.state.agents.values():
         if agent.logged_in:

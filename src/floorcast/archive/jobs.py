@@ -40,7 +40,7 @@ class SealJob(Struct):
 
 
 class SealReport(Struct):
-    """The result: the hour that was sealed or corrected, and its files.
+    """The result of a SealJob: the hour that was sealed or corrected, and its files.
 
     ``missing`` are hours that the log no longer has. ``pending`` is the number of hours that are
     due and not sealed yet. If it is 0, nothing is due before ``next_due`` (ms).

@@ -1,6 +1,6 @@
-"""Manifests: the files of an hour, and the hours of a day.
+"""Manifests list the files of an hour and the hours of a day.
 
-The manifest of an hour is written last. An hour without a manifest is not in the archive.
+An hour's manifest is written after its files. An hour without a manifest is not in the archive.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ class ArchiveFile(Struct):
 
 
 class Replaced(Struct):
-    """The files that a correction replaced, by name: the SHA-256 that each had."""
+    """The SHA-256 of each file that a correction replaced, by file name."""
 
     revision: int
     files: dict[str, str]
 
 
 class Erasure(Struct):
-    """The removal of a person: its time (ISO 8601), and the number of changed rows by file."""
+    """The time of a person's removal (ISO 8601), and the number of rows changed in each file."""
 
     time: str
     rows: dict[str, int]

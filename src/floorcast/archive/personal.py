@@ -1,4 +1,4 @@
-"""Personal data in the archive: dropped, masked, hashed with a key, or kept.
+"""Drops, masks, hashes (with a key) or keeps personal data in the archive.
 
 Personal data are phone numbers, accounts, names and e-mail addresses of callers, and the
 destinations of transferred calls.
@@ -36,7 +36,7 @@ def treatment(mode: Mode, key: bytes) -> Treatment:
 
 
 def keyed_hash(value: str, key: bytes) -> str:
-    """The keyed hash of a value: equal for equal values, and useless without the key.
+    """The keyed hash of a value. Equal values have equal hashes, which are useless without the key.
 
     Different notations of a phone number have the same hash.
     """

@@ -1,4 +1,4 @@
-"""The reports: intervals of services and agents, and calls. They combine past and present."""
+"""Reports on service intervals, agent intervals and calls, from sealed and unsealed hours."""
 
 from __future__ import annotations
 

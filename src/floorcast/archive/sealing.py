@@ -1,4 +1,4 @@
-"""Seals a client's hours: one at a time, in a worker process.
+"""Seals a client's hours one at a time, in a worker process.
 
 An hour is sealed ten minutes after its end. If later hours contain late events for it, it is
 corrected once, 22 hours after its end, while the log still has it.

@@ -1,7 +1,7 @@
 """The storage of an archive: a folder, or a prefix of an S3-compatible bucket.
 
-A file appears whole or not at all. In a folder, it is written under a temporary name, flushed and
-renamed. An S3 object appears when its upload is complete.
+A reader never sees a partial file. In a folder, a file is written under a temporary name, flushed
+and renamed. An S3 object becomes visible when its upload is complete.
 """
 
 from __future__ import annotations

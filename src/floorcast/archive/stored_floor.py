@@ -26,9 +26,9 @@ READ_ENTRIES = 64
 class StoredFloor:
     """The log and store of one client. Raises Unavailable if they cannot be read.
 
-    The store is read as of one moment, so a rebuild of it takes nothing away meanwhile. The log is
-    not, because its write-ahead log could not be overwritten for minutes; ``entries`` notices what
-    retention removes.
+    The store is read in one transaction, so a rebuild cannot remove data during the read. The log
+    is not, because the transaction would keep its write-ahead log from being overwritten for
+    minutes. ``entries`` detects entries that retention removes.
     """
 
     def __init__(self, folder: Path, client: int) -> None:

@@ -1,6 +1,6 @@
 """The functions that worker processes run.
 
-Only these processes import pyarrow and duckdb, which are an extra.
+Only these processes import pyarrow and duckdb, which the extra ``floorcast[archive]`` installs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The kinds of values of settings: how each is read, and its requirements.
+"""The kinds of values that settings have, how they are read and what they must satisfy.
 
 A value is text from the environment, a TOML type from the file, and either from a flag. A reader
 returns the value, or raises ValueError or TypeError.
@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 UNITS = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30}
-MIN_BUFFER_BYTES = 2**20  # bytes; below it no buffer does its work
+MIN_BUFFER_BYTES = 2**20  # bytes; a smaller buffer would be useless
 
 
 class Kind(NamedTuple):

@@ -1,7 +1,7 @@
-"""The settings: the name, meaning and allowed values of each.
+"""The name, meaning and allowed values of each setting.
 
-``Settings`` is the only table of them. ``--help`` is generated from it, and a test compares it with
-``docs/settings.md``.
+``Settings`` is the only list of settings. ``--help`` is generated from it, and a test compares it
+with ``docs/settings.md``.
 """
 
 from __future__ import annotations
@@ -171,8 +171,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         float,
         About(
             number(0.1, 3600),
-            "The time after which a connection is closed if the caller reads nothing of its "
-            "response.",
+            "The time after which a connection is closed if the caller does not read its response.",
             "seconds",
         ),
     ] = 60.0
@@ -245,7 +244,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 
 class Setting(NamedTuple):
-    """One setting as users see it. ``default`` is written as by a user, empty for none."""
+    """One setting as users see it. ``default`` is written as users write it, or is empty."""
 
     name: str
     kind: Kind

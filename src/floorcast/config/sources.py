@@ -31,7 +31,7 @@ CONFIG = "config"  # the file's own name: --config, FLOORCAST_CONFIG
 
 
 class Source(IntEnum):
-    """The explicitness of a value."""
+    """How explicitly a value was given."""
 
     FOUND = 0  # in a file in the current folder, which another user may own
     CHOSEN = 1  # by a flag, in the environment, or in a file named by one of these

@@ -13,7 +13,7 @@ HOUR_SECONDS = 3_600
 
 
 def arrivals(world: World, service: ServicePlan) -> Process:
-    """A Poisson process whose rate follows the time of day, by thinning the highest rate."""
+    """A Poisson process with a rate that follows the time of day, by thinning the highest rate."""
     most = max(service.calls_an_hour)
     while True:
         yield world.pause(world.chance.expovariate(most / HOUR_SECONDS))

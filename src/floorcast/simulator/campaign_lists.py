@@ -1,4 +1,4 @@
-"""A campaign's list: the people left to call, by time zone, and whether they may be called now."""
+"""A campaign's list of people left to call, by time zone, and whether they may be called now."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class CampaignList:
         self._completed += 1
 
     def not_reached(self, zone: str) -> None:
-        """Retry a record without an answer later, or give it up."""
+        """Schedule another attempt for an unanswered record, or give up on it."""
         if self._world.happens(TRIED_AGAIN):
             self._left[zone] += 1
         else:

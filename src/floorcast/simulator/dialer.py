@@ -1,4 +1,4 @@
-"""The dialer: calls people on the list for ready agents, and queues those who answer."""
+"""The dialer, which calls people on the list for ready agents and queues those who answer."""
 
 from __future__ import annotations
 

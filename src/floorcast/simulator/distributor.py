@@ -1,8 +1,8 @@
 """The automatic call distributor: matches waiting calls with free agents.
 
 A call goes to the longest-free agent of its service, or else to one with the skill. A free agent
-gets the first call of their own service, by priority and then by time, or else the longest-waiting
-call of their other skills.
+gets the first call of its own service, by priority and then by time, or else the longest-waiting
+call of its other skills.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Distributor:
             self._skilled[skill][operator] = None
 
     def busy(self, operator: Operator) -> None:
-        """Mark an agent as busy. It can already be busy."""
+        """Mark an agent as busy, even if it already is."""
         self._free[operator.service].pop(operator, None)
         for skill in operator.skills:
             self._skilled[skill].pop(operator, None)

@@ -1,9 +1,9 @@
 """Simulates faults on the way to the server: duplicate, late and reordered events.
 
 Nothing is lost and no event is changed, so the true figures stay the same. Any event may overtake
-any other, within two rules of ``metrics.md``: an agent's state that arrives later than
-``MOST_LATE`` may not change a figure, and events of the same agent or call with the same time count
-in the order of arrival.
+any other, within two rules of ``metrics.md``: a state of an agent that arrives later than
+``MOST_LATE`` might not change a figure, and events of the same agent or call with the same time
+count in the order of arrival.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["FAULTS", "MOST_LATE", "Faults", "Wire"]
 
 DUPLICATE_AFTER = 90.0  # seconds, at most
 LATE_BY = (20.0, 240.0)  # seconds: the minimum, and the mean of the excess
-# seconds, less than the 15 minutes in which states are in time, to allow for batches
+# seconds; less than the 15 minutes in which states still count, to allow for batches
 MOST_LATE = 840.0
 REORDERED_BY = 4.0  # seconds, at most
 

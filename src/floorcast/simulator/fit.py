@@ -1,10 +1,10 @@
 """Fits the simulator to days of the anonymous bank: ``python -m floorcast.simulator.fit FILE…``.
 
-Prints ``bank.toml``. All fits are by maximum likelihood. Talk time is lognormal, without calls of
-less than 10 s, in which agents hung up according to the study of this bank. The time in the voice
-response unit is exponential. Patience is exponential and censored: an answered call shows only that
-the caller's patience was longer, so the mean is the total waiting time divided by the number of
-abandoned calls.
+Prints ``bank.toml``. All fits are by maximum likelihood. Talk time is lognormal. It excludes calls
+shorter than 10 s because, according to the study of this bank, agents hung up on those callers. The
+time in the voice response unit is exponential. Patience is exponential and censored: an answered
+call shows only that the caller's patience was longer, so the mean is the total waiting time divided
+by the number of abandoned calls.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from floorcast.simulator.fitted import HALF_HOURS, Bank, BankService
 __all__ = ["fit", "main", "toml"]
 
 HUNG_UP = 10.0  # seconds; shorter calls were ended by agents to get a rest
-A_SKILL = 0.05  # of an agent's calls; with fewer at a service, the agent only helped out
+A_SKILL = 0.05  # of an agent's calls; with a smaller share at a service, it only helped out
 
 
 def fit(calls: Sequence[Call]) -> Bank:

@@ -90,7 +90,7 @@ def _talk(service: BankService) -> Lognormal:
 
 
 def _apportioned(agents: int, work: dict[str, float]) -> dict[str, int]:
-    """The agents of each service, in proportion to its work. Omits services without agents."""
+    """The number of agents per service, in proportion to its work. Omits services with none."""
     left, still = agents, sum(work.values())
     found = {}
     for name, part in work.items():
@@ -102,7 +102,7 @@ def _apportioned(agents: int, work: dict[str, float]) -> dict[str, int]:
 
 
 def _queue(name: str, known: Bank, busy: float, others: Sequence[str]) -> ServicePlan:
-    """A service whose callers keep this many agents busy for a shift, by the bank's daily curve."""
+    """A service that keeps this many agents busy for a shift, with the bank's daily curve."""
     service = known.services[name]
     talk, staffed = _talk(service), SHIFT * HALF_HOUR * (1 - AWAY)
     calls = busy * staffed / (talk.mean + WRAP_UP.mean) / (1 - service.gives_up_in_ivr)

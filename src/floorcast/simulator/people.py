@@ -1,4 +1,4 @@
-"""Fictional people: names of agents, and customers by time zone."""
+"""Makes fictional people: agents' names, and customers by time zone."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def agent_name(number: int) -> str:
     """The name of agent ``number``, from 0. Names are unique."""
     last, first = divmod(number, len(FIRST_NAMES))
     again, last = divmod(last, len(LAST_NAMES))
-    # neighbours in the list do not share a surname
+    # neighbors in the list do not share a surname
     name = f"{FIRST_NAMES[first]} {LAST_NAMES[(last + first) % len(LAST_NAMES)]}"
     return name if not again else f"{name} {again + 1}"
 

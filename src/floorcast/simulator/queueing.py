@@ -1,4 +1,4 @@
-"""A call in a queue: it is answered, abandoned, or moved to another queue."""
+"""Simulates a call in a queue until it is answered, abandoned, or moved to another queue."""
 
 from __future__ import annotations
 

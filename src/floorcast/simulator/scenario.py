@@ -1,4 +1,4 @@
-"""The parts of a simulated floor: its services, campaigns and agents, and their habits.
+"""The plan of a simulated floor, with its services, campaigns, agents and habits.
 
 A plan is data. ``floor_sizing.py`` makes a plan of a given size; tests write theirs by hand. Times
 of day are seconds since midnight at the floor.
@@ -36,7 +36,7 @@ HALF_HOUR = 1_800
 
 @dataclass(frozen=True)
 class ServicePlan:
-    """A queue: its arrival rate and the durations of its calls. Durations in seconds.
+    """A queue's arrival rate and the durations of its calls, in seconds.
 
     ``calls_an_hour`` has one number for each half hour of the day, or one for the whole day, or
     none for an outbound service. ``overflows_to`` is the service for callers who have waited too

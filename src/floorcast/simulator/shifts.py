@@ -1,4 +1,4 @@
-"""An agent's day: the shift, its breaks, and the calls."""
+"""Simulates an agent's day, with the shift, its breaks and the calls."""
 
 from __future__ import annotations
 

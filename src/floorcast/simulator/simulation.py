@@ -1,6 +1,6 @@
 """Runs a plan with a seed, in slices of time.
 
-The same plan, seed and start produce exactly the same events, whatever the slices.
+The same plan, seed and start produce exactly the same events, regardless of the slices.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ OUTAGE = (120.0, 600.0)  # seconds for which a dead desk stays silent
 class Simulation:
     """One run. Its clock begins at ``start`` (aware), when the floor's local time is ``begins_at``.
 
-    ``begins_at`` is in seconds since midnight. ``deaths`` is how often per hour a desk's source
-    dies in the middle of its calls; it returns some minutes later. ``truth`` has the true figures
-    so far.
+    ``begins_at`` is in seconds since midnight. ``deaths`` is the number of times per hour that a
+    desk's source dies during its calls. The source returns some minutes later. ``truth`` has the
+    true figures so far.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ __all__ = ["AgentTruth", "CampaignTruth", "ServiceTruth", "Work"]
 
 @dataclass
 class ServiceTruth:
-    """One service. ``lost`` has waiting and current calls whose source died.
+    """One service's figures. ``lost`` has waiting and current calls whose source died.
 
     offered = answered + abandoned + moved + waiting. ``moved`` counts calls that moved on
     unanswered, to another service's queue or to voicemail, by reason in ``left``. ``passed_on``
@@ -27,7 +27,7 @@ class ServiceTruth:
     gave_up_in_ivr: int = 0
     offered: int = 0
     answered: int = 0
-    unqueued: int = 0  # of the answered: dialed by their agent, so not part of waits and rates
+    unqueued: int = 0  # answered calls that the agent dialed; not counted in waits and rates
     answered_wait: int = 0
     answered_within: int = 0
     abandoned: int = 0

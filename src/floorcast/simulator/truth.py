@@ -1,8 +1,8 @@
 """The true figures of the simulated floor: calls offered, answered and lost, by agent and duration.
 
-The simulation counts them where things happen, not from events, so they can be compared with the
-figures of a server that saw only the events. Times and durations are in ms. Their size depends on
-the floor and not on the duration of the run.
+The simulation counts directly what happens on the floor, not from events, so the figures can be
+compared with those of a server that saw only the events. Times and durations are in ms. The memory
+that the figures need depends on the floor, not on the duration of the run.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Shared by every part of the simulated floor: the clock, the random numbers, the recorder."""
+"""The clock, random numbers and recorder that all parts of the simulated floor share."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Process = Generator[simpy.Event, Any, None]
 """A process of the simulated floor. It yields what it waits for."""
 
 CallToCome = Generator[simpy.Event, Any, Call | None]
-"""Steps that end with a call for an agent, or None if another task is due first."""
+"""A process that returns an agent's next call, or None if another task is due first."""
 
 
 @dataclass

@@ -1,8 +1,8 @@
 """The hours of an alert rule in local time, such as ``Mon-Fri 08:00-20:00, Sat 22:00-02:00``.
 
-Each span is a day or a range of days, and a range of times. Without days it applies every day. A
-span that ends at or before its begin ends on the next day. Local clock time decides: an hour that
-the clocks skip does not occur, and an hour that they repeat counts twice.
+Each span is a day or a range of days, and a range of times. A span without days applies every day.
+A span that ends at or before its beginning ends on the next day. Spans are in local clock time: an
+hour that the clocks skip does not occur, and an hour that they repeat counts twice.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ _SPAN = re.compile(
 
 
 class _Span(NamedTuple):
-    """Minutes of the day from ``begin`` until before ``end``, which may be on the next day."""
+    """The minutes of the day from ``begin`` up to but not including ``end``.
+
+    ``end`` may be on the next day.
+    """
 
     days: frozenset[int]
     begin: int

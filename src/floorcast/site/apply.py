@@ -183,7 +183,7 @@ def _fits(declared: dict[int, Client], old: Kept) -> None:
         tokens = len(laid_over(declared[client], made).api_tokens)
         if tokens > MAX_API_TOKENS:
             problems.append(
-                f"{where}: api_tokens: including those made by command there are {tokens}; a "
+                f"{where}: api_tokens: there are {tokens}, including those made by command; a "
                 f"client has"
                 f" at most {MAX_API_TOKENS} (floorcast key revoke)"
             )

@@ -1,7 +1,7 @@
 """Templates of a webhook's body, in Liquid.
 
-A template makes the body of one request from one event. It cannot read files or call code. Its
-output, the steps of its loops and so its time are bounded.
+A template makes the body of one request from one event. It cannot read files or call code. Limits
+on its output and loop steps also bound its running time.
 """
 
 from __future__ import annotations

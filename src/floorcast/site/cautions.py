@@ -24,13 +24,13 @@ def example_secrets(site_file: SiteFile) -> Iterator[str]:
             if login.password and is_example_password(login.password):
                 what = "agent" if login.agent else "user"
                 yield (
-                    f"client {client.id}, {what} {login.id}: the password is that of the published "
+                    f"client {client.id}, {what} {login.id}: the password is from the published "
                     f"example; choose another"
                 )
         for name in ("api_tokens", "ingest_keys"):
             if any(is_example_key(digest(key)) for key in getattr(client, name)):
                 yield (
-                    f"client {client.id}: {name} has a key of the published example; create "
+                    f"client {client.id}: {name} has a key from the published example; create "
                     f"another with floorcast key new"
                 )
         yield from _example_webhooks(client)
@@ -40,7 +40,7 @@ def _example_webhooks(client: FileClient) -> Iterator[str]:
     for webhook in client.webhook:
         if any(map(is_example_secret, webhook.secrets)):
             yield (
-                f"client {client.id}, webhook {webhook.name}: the secret is that of the published"
+                f"client {client.id}, webhook {webhook.name}: the secret is from the published"
                 f" example; create another with floorcast webhook secret"
             )
 

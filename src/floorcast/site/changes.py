@@ -1,4 +1,4 @@
-"""The changes of a new site file as lines of text. Secrets are named by their fingerprints."""
+"""Describes the changes in a new site file as lines of text. Secrets appear as fingerprints."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ Parents = Mapping[int, int | None]
 
 
 def children_of(parents: Parents) -> dict[int, tuple[int, ...]]:
-    """The ids of the direct children of every client that has some, by id."""
+    """The ids of the direct children of each client that has children, by the client's id."""
     children: defaultdict[int, list[int]] = defaultdict(list)
     for child in sorted(parents):
         parent = parents[child]

@@ -1,7 +1,7 @@
 """The types of a site (section 10 of the contract).
 
-Of a site, only a client's ``FloorConfig`` affects its figures and feeds. Every change of it is an
-entry in the log, so folding the log again produces the same floor. Users, tokens, keys and
+Only a client's ``FloorConfig`` affects its figures and feeds. Every change to it is an entry in the
+log, so folding the log again produces the same floor. Users, tokens, keys and
 passwords are not in the log, and secrets are stored as hashes.
 """
 
@@ -95,7 +95,7 @@ Center = Id | CenterOf
 
 
 def in_order(centers: Iterable[Center]) -> tuple[Center, ...]:
-    """The call centers without duplicates: those by id alone, then those by client and id."""
+    """The call centers without duplicates, those by id alone before those by client and id."""
     found = set(centers)
     plain = [one for one in found if not isinstance(one, CenterOf)]
     others = [one for one in found if isinstance(one, CenterOf)]
@@ -157,10 +157,10 @@ class NotReadyReason(_Part, frozen=True):
 class AlertRule(_Part, frozen=True):
     """The rule by which an alert fires at a service, or at the client for ``silence``.
 
-    It fires after the figure has been above (or below) ``threshold`` for ``hold`` seconds, and
-    clears when the figure is back at ``clear``. ``services`` and ``call_centers`` are ids. Without
-    either, the rule applies to every service of the client. ``min_calls`` applies to rates and
-    averages. ``interval`` is the length, in seconds, of the interval of an ``interval.…`` figure.
+    The alert fires after the figure has been above (or below) ``threshold`` for ``hold`` seconds,
+    and clears when the figure is back at ``clear``. ``services`` and ``call_centers`` are ids.
+    Without either, the rule applies to every service of the client. ``min_calls`` applies to rates
+    and averages. ``interval`` is the interval length, in seconds, for an ``interval.…`` figure.
     """
 
     name: Name

@@ -1,4 +1,4 @@
-"""Checks of a site file beyond its types: whether its parts are consistent."""
+"""Checks that the parts of a site file are consistent, beyond their types."""
 
 from __future__ import annotations
 

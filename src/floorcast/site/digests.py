@@ -1,7 +1,7 @@
-"""API tokens, ingest keys and session ids: creates, hashes and names them.
+"""Creates, hashes and names API tokens, ingest keys and session ids.
 
-They are long and random, so a plain SHA-256 is enough. Passwords are neither, and are hashed by
-``floorcast.auth.passwords``.
+They are long and random, so a plain SHA-256 is enough. Passwords are neither long nor random, so
+``floorcast.auth.passwords`` hashes them.
 """
 
 from __future__ import annotations

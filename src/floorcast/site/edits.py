@@ -1,4 +1,4 @@
-"""Changes users and keys by command, separately from the site file."""
+"""Changes users and keys for commands, independently of the site file."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def add_user(kv: KeyValueStore, client: int, user: User) -> None:
     def edit(declared: Client, made: ByHand) -> ByHand:
         for other in (*declared.users, *made.users):
             if other.agent is user.agent and other.name == user.name:
-                raise InvalidParameter(f"client {declared.name} has a user {user.name} already")
+                raise InvalidParameter(f"client {declared.name} already has a user {user.name}")
             if other.agent is user.agent and other.id == user.id:
                 raise InvalidParameter(f"the id {user.id} belongs to user {other.name}")
         return structs.replace(made, users=(*made.users, user))
@@ -66,7 +66,7 @@ async def set_password(
 ) -> None:
     """Set the password of a user or an agent of the site. Raises ``NotFound``.
 
-    It applies until the site file declares a different password than now.
+    It applies until the site file declares a different password from the current one.
     """
 
     def edit(declared: Client, made: ByHand) -> ByHand:

@@ -34,7 +34,7 @@ SECRET = (
 
 
 def label(table: str, entry: object, number: int) -> str:
-    """The name of a table of a list in messages: its id, its name or else its number."""
+    """The label of a table in messages, made from its id, login, name, code or else its number."""
     if isinstance(entry, dict):
         for key in ("id", "login", "name", "code"):
             if isinstance(entry.get(key), int | str):

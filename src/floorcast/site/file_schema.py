@@ -93,7 +93,7 @@ class FileClient(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     alert: tuple[FileAlert, ...] = ()
 
     def plan(self) -> FloorConfig:
-        """The part for the floor, in an order that does not depend on that of the file."""
+        """The floor configuration, in an order that does not depend on the file's order."""
         agents = (
             Agent(id=one.id, login=one.login, name=one.name, team=one.team) for one in self.agent
         )

@@ -71,7 +71,7 @@ class Directory:
         return self._users.get((client, agent, name))
 
     def call_centers_of(self, client: int, given: Iterable[Center]) -> frozenset[tuple[int, int]]:
-        """The call centers, of a client and those below it, that a user's limits allow."""
+        """The call centers of a client and its descendants that a user's limits allow."""
         family = self.family(client)
         found: set[tuple[int, int]] = set()
         for center in given:
@@ -85,9 +85,9 @@ class Directory:
         return frozenset(found)
 
     def services_of(self, client: int, ids: Iterable[int]) -> frozenset[tuple[int, int]]:
-        """Resolves service ids: a service of the client, or else of a client below it.
+        """Resolve service ids to services of the client or else of a client below it.
 
-        An id that is not declared is a service of the client, because events can name it.
+        An undeclared id means a service of the client, because events can name such a service.
         """
         declared = {
             one: {service.id for service in self.clients[one].plan.services}
@@ -114,7 +114,7 @@ class Directory:
         return self._screens.get(digest)
 
 
-MAX_ID_DIGITS = 20  # a longer text is not a client's id, and slow to parse
+MAX_ID_DIGITS = 20  # a longer text cannot be a client's id and is slow to parse
 
 Raw = tuple[bytes, bytes | None]
 
@@ -199,7 +199,7 @@ class Site:
     def reload(self) -> SiteChange | None:
         """Read the site now if it has changed; returns the changes.
 
-        A large site takes too long for one turn of the loop, so a running server uses ``refresh``.
+        Reading a large site would block the event loop, so a running server uses ``refresh``.
         """
         raw = self._changed()
         return None if raw is None else self._take(_read(*raw, self._reading))

@@ -19,8 +19,8 @@ class Declined(Struct, frozen=True, forbid_unknown_fields=True):
     """A login whose password or existence the file no longer decides.
 
     It applies as long as the file declares the same password: ``declared`` is the hash of that
-    password, empty for an agent without one. ``password_hash`` replaces it; None means that the
-    login was removed.
+    password, empty for an agent without one. ``password_hash`` replaces it. If that is None,
+    the login was removed.
     """
 
     name: str

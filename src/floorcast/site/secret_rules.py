@@ -27,7 +27,7 @@ EXAMPLE_KEYS = frozenset(
 
 
 EXAMPLE_SECRETS = frozenset({"whsec_ZXhhbXBsZS13ZWJob29rLXNlY3JldC1jaGFuZ2UtbWU="})
-"""The secrets of webhooks in the published example site and in the docs."""
+"""The webhook secrets in the published example site and in the docs."""
 
 
 def password_fault(password: str, user_name: str) -> str:
@@ -40,15 +40,15 @@ def password_fault(password: str, user_name: str) -> str:
 
 
 def is_example_password(password: str) -> bool:
-    """Whether the password is one of the published example site."""
+    """Whether the password is one that the published example site uses."""
     return password in EXAMPLE_PASSWORDS
 
 
 def is_example_key(key_digest: str) -> bool:
-    """Whether the API token or ingest key with this digest is one of the published example site."""
+    """Whether the published example site contains the API token or ingest key with this digest."""
     return key_digest in EXAMPLE_KEYS
 
 
 def is_example_secret(secret: str) -> bool:
-    """Whether the secret of a webhook is that of the published example site."""
+    """Whether the webhook secret is one of the published ones."""
     return secret in EXAMPLE_SECRETS

@@ -1,4 +1,4 @@
-"""Checks of the webhooks in a site file beyond their types."""
+"""Checks the webhooks in a site file, beyond their types."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _body(webhook: Webhook) -> Iterator[str]:
         yield "content_type must be a media type such as application/json"
     elif webhook.template is None:
         if webhook.content_type != "application/json":
-            yield "content_type needs a template; without one it is that of CloudEvents"
+            yield "content_type needs a template; CloudEvents have their own content type"
     else:
         try:
             check_template(webhook.template, webhook.content_type, webhook.send)

@@ -40,7 +40,7 @@ class WebhookFilter(
     omit_defaults=True,
     rename="camel",
 ):
-    """Selects events like the filter of a feed. Services and call centers are given by id or name.
+    """Selects events as a feed's filter does. Services and call centers are given by id or name.
 
     ``interaction_type`` applies only to interactions.
     """

@@ -48,7 +48,7 @@ The only trusted type is the address of the page's own worker.
 
 @dataclass(frozen=True, slots=True)
 class PageFile:
-    """One file of the page: the path it is served at, its media type, its bytes, its tag."""
+    """One file of the page, with the path that serves it, its media type, content and tag."""
 
     path: str
     media_type: str

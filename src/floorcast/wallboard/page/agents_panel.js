@@ -1,4 +1,4 @@
-/** The agents by state, with the time in it. Only visible rows are in the page. */
+/** The agents by state, with their time in that state. Only visible rows are in the page. */
 
 import { AgentDialog } from "./agent_dialog.js";
 import { listed } from "./agents_order.js";
@@ -137,7 +137,7 @@ export class AgentsPanel {
     this.draw();
   }
 
-  /** Cycle through a column's order, its reverse, and the default. */
+  /** Cycle through a column's order, its reverse order, and the default order. */
   #orderBy(order) {
     const { order: before, descending } = this.#choice;
     if (before !== order) this.#choose({ order, descending: false });

@@ -1,4 +1,4 @@
-/** The board: connects the data of the floor to the panels. */
+/** Connects the floor's data to the panels. */
 
 import * as address from "./address.js";
 import { AgentsPanel } from "./agents_panel.js";
@@ -118,7 +118,7 @@ export class Board {
     this.start();
   }
 
-  /** Draw everything again after a change of colours, sizes or the view. */
+  /** Draw everything again after the colors, sizes or view have changed. */
   look() {
     const view = address.view();
     for (const panel of [this.services, this.agents, this.waiting, this.campaigns]) {
@@ -276,7 +276,7 @@ export class Board {
     freshness.troubled(error);
   }
 
-  /** Replace the session `ended` if this tab can open another one. */
+  /** Replace the session `ended` if this tab can open a new session. */
   async #renew(ended) {
     if (this.session.id !== ended) {
       this.#link.renewed(this.session.id);

@@ -1,4 +1,4 @@
-/** Today's campaigns: their progress, and their records by time zone. */
+/** Today's campaigns, with their progress and their records by time zone. */
 
 import { shows } from "./address.js";
 import { count, percent, plural } from "./figures.js";

@@ -56,7 +56,7 @@ export class Chart {
     this.#discard();
   }
 
-  /** Draw again with the page's current colours and sizes. */
+  /** Draw again with the page's current colors and sizes. */
   renew() {
     this.#discard();
     const { clientWidth: width, clientHeight: height } = this.#plot;
@@ -83,7 +83,7 @@ export class Chart {
   }
 }
 
-/** A canvas does not resolve custom properties, so read the colours from computed styles. */
+/** A canvas does not resolve custom properties, so read the colors from computed styles. */
 export function lookOf(plot) {
   const style = getComputedStyle(plot);
   const size = parseFloat(style.fontSize);

@@ -31,7 +31,7 @@ export function touch() {
   hear(now());
 }
 
-/** The server's current time in ms. It stops after a while without responses. */
+/** The server's current time in ms. It stops if no responses arrive for a while. */
 export function now() {
   return stopped ?? at + Math.min(silence(), STALE);
 }

@@ -1,4 +1,4 @@
-/** The display of the page: theme, wall view, full screen. */
+/** The page's theme, wall view and full-screen mode. */
 
 import * as address from "./address.js";
 
@@ -13,7 +13,7 @@ const tools = document.getElementById("menu");
 const fullScreen = document.getElementById("full-screen");
 let lock = null;
 
-/** @param {() => void} onChange colours, sizes or what is shown have changed */
+/** @param {() => void} onChange called when colors, sizes or the view change */
 export function bind(onChange) {
   const turn = () => {
     applyWall();

@@ -129,7 +129,7 @@ function ofReady({ services, agents }) {
   };
 }
 
-/** No agent is ready, which needs attention once a call has waited. */
+/** The case that no agent is ready. It needs attention once a call has waited. */
 function levelOfNobody(services) {
   const rated = services.rated();
   if (rated.some(({ levels }) => levels.hands === "act")) return "act";

@@ -80,7 +80,7 @@ export class Past {
     }
   }
 
-  /** The most calls of a service that waited in the interval that contains `at`, in seconds. */
+  /** The most calls waiting at a service in the interval that contains `at` (seconds). */
   mostOf(serviceId, at) {
     return this.#at(at)?.most.get(serviceId) ?? 0;
   }

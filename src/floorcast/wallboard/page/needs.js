@@ -15,7 +15,7 @@ const GRACE = 10; // seconds that a call may wait for an agent who is about to b
  */
 
 /**
- * All problems: first of the server, the source and the floor, then of services, then of agents.
+ * All problems: those of the server, the source and the floor, then of services, then of agents.
  *
  * @param {import("./services_panel.js").ServicesPanel} services
  * @param {import("./agents_panel.js").AgentsPanel} agents

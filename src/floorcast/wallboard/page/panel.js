@@ -1,4 +1,4 @@
-/** A panel, which shows its content or an explanation why there is none. */
+/** A panel, which shows its content or explains why it has none. */
 
 import { mark, write } from "./table.js";
 

@@ -74,7 +74,7 @@ export class PastFloor {
     if (answer) this.#tell({ kind: "figures", path, key, ...answer });
   }
 
-  /** The response; null if it was refused (which has been reported) or is no longer needed. */
+  /** The response, or null if it is no longer needed or was refused (already reported). */
   async #answer(path, body, refused) {
     if (this.#isRefused) this.#tell(refused("no figures for this time"));
     while (this.#isOn && !this.#isRefused) {

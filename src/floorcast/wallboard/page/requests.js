@@ -73,14 +73,14 @@ export function plain(error) {
   return { of: "server", status, code, message, retryAfter };
 }
 
-/** The error from such a message. */
+/** The error that a message between tabs contains. */
 export function revived({ of, status, code, message, retryAfter }) {
   if (of === "network") return new Unreachable(message);
   if (of === "server") return new Refusal(status, { code, message }, retryAfter);
   return new Error(message);
 }
 
-/** Parse a response. It may be the page of a proxy or of a network's login instead of JSON. */
+/** Parse a response. Instead of JSON, it may be a proxy's page or a network's login page. */
 function read(said) {
   try {
     return JSON.parse(said);
@@ -95,7 +95,7 @@ function failure(answer, said) {
     const { code, message } = JSON.parse(said);
     if (message) return { code, message };
   } catch {
-    // not JSON of the API either
+    // not the API's JSON either
   }
   return { code: answer.status, message: `${answer.status} ${answer.statusText}`.trim() };
 }

@@ -35,7 +35,7 @@ export const ORDERS = {
 const NEED = "need";
 const NAME = "name";
 
-/** The column headers, which sort forwards, backwards, and not at all. */
+/** The column headers, which sort in order, in reverse order, or not at all. */
 export class Sorting {
   #order = ""; // empty: the order of the API
   #isDescending = false;

@@ -74,7 +74,7 @@ export class ServicesPanel {
     const wait = this.longestWait(service);
     const level = (measure, value) => this.thresholds.level(measure, value, service);
     return {
-      // The rate of no calls is 0, which would raise an alarm at the start of every day.
+      // A rate of zero calls is 0, which would raise an alarm at the start of every day.
       serviceLevel: decided ? level("serviceLevel", service.serviceLevel) : "",
       abandonRate: decided ? level("abandonRate", service.abandonRate) : "",
       inQueue: level("inQueue", service.totalCallsInQueue),

@@ -42,7 +42,7 @@ export class Session {
     return `${this.client}\n${this.user}`;
   }
 
-  /** Whether the tab can open another session without the user. */
+  /** Whether the tab can open a new session without the user. */
   get canRenew() {
     return Boolean(this.#key || this.#credentials);
   }
@@ -149,7 +149,7 @@ export class Session {
     return { id: this.id, client: this.client, user: this.user, role: this.role };
   }
 
-  /** The session of another tab, so that a second tab needs no login. null: there is none. */
+  /** Another tab's session, so that a second tab needs no login; null if there is none. */
   #askTabs() {
     return new Promise((resolve) => {
       this.#asked = resolve;

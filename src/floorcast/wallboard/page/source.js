@@ -111,7 +111,7 @@ export class Source {
     if (added.length) this.statistics.nudge();
   }
 
-  /** Send a new tab the current state. */
+  /** Send the current state to a new tab. */
   welcome(tell) {
     for (const message of this.#last.values()) tell(message);
     this.floor.resume();

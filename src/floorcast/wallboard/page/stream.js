@@ -1,5 +1,5 @@
 /**
- * One feed, followed by EventSource from a token on.
+ * A feed that EventSource follows from a token on.
  *
  * The browser reconnects by itself after a lost connection, with the id of the last event. It gives
  * up if the server refuses (because it is starting, the session has ended, or the token is too

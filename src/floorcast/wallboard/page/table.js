@@ -66,7 +66,7 @@ export class Rows {
     this.template = document.getElementById(template).content.firstElementChild;
   }
 
-  /** The row of a key, if it is shown. */
+  /** The row with a key, if it is shown. */
   of(key) {
     return this.#rows.get(key);
   }
