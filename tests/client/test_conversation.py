@@ -21,7 +21,7 @@ def test_the_address_is_looked_at_before_anything_is_sent() -> None:
 @pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "schlüssel"])
 def test_an_api_token_or_session_that_no_header_can_carry_is_refused(token: str) -> None:
     """Otherwise, the error would look like a connection that fails repeatedly."""
-    with pytest.raises(SettingError, match="the session is empty, or has"):
+    with pytest.raises(SettingError, match="the session is empty or contains"):
         Conversation("http://host", None, token, Timing())
     with pytest.raises(SettingError, match="API token"):
         Conversation("http://host", structs.replace(CREDENTIALS, api_token=token), None, Timing())

@@ -246,7 +246,7 @@ def test_tokens_made_by_command_count_towards_the_five() -> None:
     run(add_key(kv, 1, "api_tokens", digest("a")))
     run(add_key(kv, 1, "api_tokens", digest("b")))
     four = ", ".join(f'"test-token-of-acme-1{number}"' for number in range(4))
-    with pytest.raises(SettingError, match=r"client 1: api_tokens: .* there are 6; .*at most 5"):
+    with pytest.raises(SettingError, match=r"client 1: api_tokens: there are 6, .*at most 5"):
         applied(SMALL.replace('"test-token-of-acme-01"', four), kv)
 
 

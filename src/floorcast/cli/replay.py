@@ -259,7 +259,7 @@ def _moved(recorded: Recorded, day: date | None, zone: ZoneInfo) -> list[CloudEv
 
     if recorded.unreadable:
         print(
-            f"floorcast: {recorded.unreadable} lines or frames could not be read and were skipped",
+            f"floorcast: unreadable lines or frames, skipped: {recorded.unreadable:,}",
             file=sys.stderr,
         )
     return moved_to(recorded.events, day, zone, datetime.now(UTC))
