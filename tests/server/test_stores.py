@@ -37,7 +37,7 @@ def test_embedded_stores_are_this_server_s_alone(tmp_path: Path, keeps: bool) ->
 
 def test_a_node_of_a_cluster_needs_a_folder() -> None:
     """A copy of the log in memory could not be resumed."""
-    with pytest.raises(SettingError, match="data: a node of a cluster keeps a copy"):
+    with pytest.raises(SettingError, match="data: must be a folder, because a cluster node keeps"):
         asyncio.run(opened(Settings(data=IN_MEMORY, log="nats://127.0.0.1")))
 
 
