@@ -85,7 +85,7 @@ def test_an_encrypted_key_is_refused_and_not_asked_about(issued: Issued) -> None
         "DEK-Info: AES-128-CBC,00000000000000000000000000000000\n\nAAAA\n"
         "-----END RSA PRIVATE KEY-----\n"
     )
-    with pytest.raises(SettingError, match="not encrypted"):
+    with pytest.raises(SettingError, match="it is encrypted"):
         Certificate(issued.certificate, issued.key)
 
 
