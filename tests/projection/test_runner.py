@@ -212,7 +212,7 @@ def one_event_per_slice(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_long_entry_is_published_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other tasks run between the parts, and each part says up to which position it is complete."""
-    monkeypatch.setattr(runner, "SLICE", 4)
+    monkeypatch.setattr(runner, "RELOAD_EVENTS", 4)
     one_event_per_slice(monkeypatch)
 
     async def work(house: House) -> None:
@@ -363,8 +363,8 @@ def test_a_snapshot_plus_the_entries_after_it_give_the_floor() -> None:
 
 def test_a_snapshot_is_written_after_a_number_of_events(monkeypatch: pytest.MonkeyPatch) -> None:
     """No snapshot is taken earlier, and none is taken twice for the same events."""
-    monkeypatch.setattr(runner, "SNAPSHOT_EVERY", 5)
-    monkeypatch.setattr(runner, "PAST_EVERY", 5)
+    monkeypatch.setattr(runner, "SNAPSHOT_EVENTS", 5)
+    monkeypatch.setattr(runner, "PAST_SNAPSHOT_EVENTS", 5)
 
     async def work(house: House) -> None:
         async with house.at_work(house.floor()) as floor:
@@ -381,8 +381,8 @@ def test_a_snapshot_is_written_after_a_number_of_events(monkeypatch: pytest.Monk
 
 
 def test_a_slow_floor_writes_more_snapshots(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fewer events are enough for a snapshot if the last one is more than ``PAST_SECONDS`` old."""
-    monkeypatch.setattr(runner, "PAST_EVERY", 4)
+    """Fewer events are enough if the last snapshot is older than ``PAST_SNAPSHOT_SECONDS``."""
+    monkeypatch.setattr(runner, "PAST_SNAPSHOT_EVENTS", 4)
 
     async def work(house: House) -> None:
         async with house.at_work(house.floor()) as floor:
@@ -441,7 +441,7 @@ def test_a_floor_stopped_in_the_middle_of_an_entry_writes_no_snapshot(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """No snapshot is taken, because a start from it would miss the rest of the entry."""
-    monkeypatch.setattr(runner, "SLICE", 1)
+    monkeypatch.setattr(runner, "RELOAD_EVENTS", 1)
     one_event_per_slice(monkeypatch)
 
     async def work(house: House) -> None:
@@ -536,7 +536,7 @@ def test_a_call_is_found_while_the_entry_that_evicted_it_is_folded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A request between two parts of a long entry also finds the call."""
-    monkeypatch.setattr(runner, "SLICE", 1)
+    monkeypatch.setattr(runner, "RELOAD_EVENTS", 1)
     one_event_per_slice(monkeypatch)
 
     async def work(house: House) -> None:

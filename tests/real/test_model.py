@@ -198,10 +198,10 @@ class Told(NamedTuple):
 # All limits are small, so that short examples reach every boundary.
 SMALL = (
     (blocks, "SEAL_EVENTS", 20),
-    (feed, "_TURN", 2),
+    (feed, "SLICE_SECONDS", 2),
     (feed, "_HEADS", 2),
-    (runner, "SLICE", 8),
-    (runner, "_TURN", 0),
+    (runner, "RELOAD_EVENTS", 8),
+    (runner, "SLICE_SECONDS", 0),
     (node, "CHORES", 0.001),
     (api_feeds, "LEAST", 1),
     (feed, "POLL_SECONDS", 0.0),
@@ -254,7 +254,7 @@ class Floorcast(RuleBasedStateMachine):
     )
     def begin(self, batches: list[list[Draft]], snapshot_every: int) -> None:
         """Begin with some events."""
-        self.patch.setattr(runner, "SNAPSHOT_EVERY", snapshot_every)
+        self.patch.setattr(runner, "SNAPSHOT_EVENTS", snapshot_every)
         self.send_at_once(batches, twice=False)
 
     @rule(

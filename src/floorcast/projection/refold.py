@@ -15,7 +15,7 @@ from floorcast.floor.floor import LATE_MS, QUIET_AGENT_MS, QUIET_CALL_MS, Floor
 from floorcast.floor.state import FloorState, decode_call, encode_call
 from floorcast.model.inbound import LoggedEvent, UnknownEvent, read_lines
 from floorcast.model.token import MAX_INDEX, end_of_entry, entry_of, event_id_maker, position, to_ms
-from floorcast.projection.runner import SLICE
+from floorcast.projection.runner import RELOAD_EVENTS
 from floorcast.site.configuration import FloorConfig
 
 __all__ = ["FoldLimits", "Refold"]
@@ -92,8 +92,8 @@ class Refold:
     def _fold(self, number: int, recorded_at: int, events: Sequence[LoggedEvent]) -> None:
         fold = self.floor.fold
         event_id = event_id_maker(self.floor.state.client, recorded_at, number)
-        for begin in range(0, len(events), SLICE):
-            some = events[begin : begin + SLICE]
+        for begin in range(0, len(events), RELOAD_EVENTS):
+            some = events[begin : begin + RELOAD_EVENTS]
             self._reload_calls(some)
             for index, event in enumerate(some, begin):
                 if isinstance(event, UnknownEvent):

@@ -52,17 +52,17 @@ from floorcast.projection.initial_state import config_decoder
 from floorcast.site.configuration import FeedName
 from floorcast.store.projection_store import ProjectionStore
 
-__all__ = ["SLICE", "Projection", "Reports"]
+__all__ = ["RELOAD_EVENTS", "Projection", "Reports"]
 
-SNAPSHOT_EVERY = 200_000  # events between snapshots: a start folds at most this many again
-PAST_EVERY = 25_000  # events between the snapshots for answers about the past
-PAST_SECONDS = 300  # the shortest time between those snapshots, so a busy floor is not delayed
-SNAPSHOT_AT_LEAST_EVERY = 3600 * TICKS_PER_SECOND  # ticks; the log keeps entries for 26 hours
-SLICE = 256  # events whose calls are brought back together
+SNAPSHOT_EVENTS = 200_000  # events between snapshots: a start folds at most this many again
+PAST_SNAPSHOT_EVENTS = 25_000  # events between the snapshots for answers about the past
+PAST_SNAPSHOT_SECONDS = 300  # between those snapshots at least, so a busy floor is not delayed
+MAX_SNAPSHOT_AGE_TICKS = 3600 * TICKS_PER_SECOND  # the log keeps entries for 26 hours
+RELOAD_EVENTS = 256  # events whose calls are reloaded together
 _FEW_EVENTS = 16  # folded without waiting for a turn of the event loop
-_ENTRIES = 8  # the most entries folded in one turn; their sources get responses in the next turn
+_ENTRIES_PER_TURN = 8  # at most; the entries' sources get responses in the next turn
 
-_FED_BY_ID = frozenset(
+_TYPES_WITH_EVENT_ID = frozenset(
     {CallStart, CallEnd, CallDisposition, EmailAttempt, SmsAttempt, AlertTransition}
 )
 
@@ -95,7 +95,7 @@ class Projection:
         reports: Reports,
         token_secret: bytes = b"",
     ) -> None:
-        self.leaves_snapshots = True
+        self.writes_snapshots = True
         self.floor = floor
         self.client = floor.state.client
         self.feeds = feeds
@@ -106,11 +106,11 @@ class Projection:
         self._now = now
         self._reports = reports
         self._token_secret = token_secret
-        self._turn = asyncio.Lock()
+        self._entry_lock = asyncio.Lock()
         self._snapshot_at = now()
-        self._since_snapshot = 0
+        self._events_since_snapshot = 0
         self._failed = False
-        self._passed_over = False
+        self._has_reported_unknown = False
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         self._switch_feeds()
 
@@ -128,15 +128,15 @@ class Projection:
             async for entry in entries:
                 if self._ends_an_hour(entry):
                     await self.snapshot()
-                async with self._turn:
-                    await self._take(entry)
+                async with self._entry_lock:
+                    await self._fold_entry(entry)
                 if self._is_snapshot_due():
                     await self.snapshot()
                 together += 1
                 if time.perf_counter() - begun > SLICE_SECONDS:
                     await take_turn(self.client)
                     begun, together = time.perf_counter(), 0
-                elif together == _ENTRIES:
+                elif together == _ENTRIES_PER_TURN:
                     await asyncio.sleep(0)
                     begun, together = time.perf_counter(), 0
 
@@ -145,7 +145,7 @@ class Projection:
         self._failed = True
         for _, future in self._waiting:
             if not future.done():
-                future.set_exception(_folds_no_more())
+                future.set_exception(_stopped())
         self._waiting = []
 
     async def until_folded(self, number: int) -> None:
@@ -155,7 +155,7 @@ class Projection:
         """
         if self.folded < number:
             if self._failed:
-                raise _folds_no_more()
+                raise _stopped()
             future = asyncio.get_running_loop().create_future()
             self._waiting.append((number, future))
             await future
@@ -197,8 +197,8 @@ class Projection:
         The log removes old entries. Facts that only those entries contain (names, ids, the counts
         of an agent's events) must be in a snapshot long before then.
         """
-        due = self._now() - self._snapshot_at >= SNAPSHOT_AT_LEAST_EVERY
-        if due and self._since_snapshot:
+        due = self._now() - self._snapshot_at >= MAX_SNAPSHOT_AGE_TICKS
+        if due and self._events_since_snapshot:
             await self.snapshot()
 
     async def snapshot(self) -> None:
@@ -207,7 +207,7 @@ class Projection:
         No snapshot is written if the floor was stopped in the middle of an entry, because a start
         from that snapshot would miss the rest of the entry.
         """
-        async with self._turn:
+        async with self._entry_lock:
             if self.floor.state.entry == self.folded:
                 await self._snapshot()
 
@@ -217,19 +217,19 @@ class Projection:
         The log removes entries by whole hours, so a snapshot between two hours can be exactly the
         floor before the oldest entry.
         """
-        if not (self.leaves_snapshots and self._since_snapshot):
+        if not (self.writes_snapshots and self._events_since_snapshot):
             return False
         return following.recorded_at // HOUR != self.floor.state.recorded_at // HOUR
 
     def _is_snapshot_due(self) -> bool:
-        since = self._since_snapshot
-        if since < PAST_EVERY or not self.leaves_snapshots:
+        since = self._events_since_snapshot
+        if since < PAST_SNAPSHOT_EVENTS or not self.writes_snapshots:
             return False
         waited = self._now() - self._snapshot_at
-        return since >= SNAPSHOT_EVERY or waited >= PAST_SECONDS * TICKS_PER_SECOND
+        return since >= SNAPSHOT_EVENTS or waited >= PAST_SNAPSHOT_SECONDS * TICKS_PER_SECOND
 
     async def _snapshot(self) -> None:
-        self._since_snapshot = 0
+        self._events_since_snapshot = 0
         self._snapshot_at = self._now()
         parts: list[bytes] = []
         begun = time.perf_counter()
@@ -247,7 +247,7 @@ class Projection:
         self._store.write_snapshot(self.client, self.folded, SNAPSHOT_VERSION, blob, kept_from)
         _log.debug("snapshot", client=self.client, entry=self.folded, bytes=len(blob))
 
-    async def _take(self, entry: Entry) -> None:
+    async def _fold_entry(self, entry: Entry) -> None:
         floor, begun = self.floor, time.perf_counter()
         floor.folded.now = to_ms(self._now())
         floor.begin_entry(entry.number, entry.recorded_at)
@@ -259,10 +259,10 @@ class Projection:
         elif entry.kind == "events":
             await self._fold_events(entry)
         else:
-            self._pass_over(entry)
+            self._report_unknown(entry)
             self._publish({}, end_of_entry(entry.number), entry.recorded_at)
         self.folded = entry.number
-        self._since_snapshot += max(entry.count, 1)
+        self._events_since_snapshot += max(entry.count, 1)
         self._reports.folded(time.perf_counter() - begun)
         if floor.too_late:
             self._reports.too_late(floor.too_late)
@@ -274,15 +274,15 @@ class Projection:
         try:
             config = config_decoder.decode(entry.payload)
         except msgspec.MsgspecError:  # a newer release wrote it: keep the previous configuration
-            self._pass_over(entry)
+            self._report_unknown(entry)
             return
         self.floor.apply(config)
         self._switch_feeds()
 
-    def _pass_over(self, entry: Entry) -> None:
+    def _report_unknown(self, entry: Entry) -> None:
         """Report once that the log has events that this release cannot read."""
-        if not self._passed_over:
-            self._passed_over = True
+        if not self._has_reported_unknown:
+            self._has_reported_unknown = True
             _log.warning(
                 "unknown_events_kept",
                 client=self.client,
@@ -307,7 +307,7 @@ class Projection:
         done, known, count = 0, 0, len(events)
         while done < count:
             if done == known:  # no call leaves memory before the next entry begins
-                known = min(done + SLICE, count)
+                known = min(done + RELOAD_EVENTS, count)
                 self._reload_calls(events[done:known], entry, done)
             records, folded = self._fold(events[done:known], entry, done, deadline)
             done += folded
@@ -334,11 +334,13 @@ class Projection:
             if index > start and time.perf_counter() > deadline:
                 return records, index - start
             if isinstance(event, UnknownEvent):
-                self._pass_over(entry)
+                self._report_unknown(entry)
                 continue
             try:
                 fed: OutboundEvent | None = fold(
-                    event, recorded_at, event_id(index) if type(event) in _FED_BY_ID else ""
+                    event,
+                    recorded_at,
+                    event_id(index) if type(event) in _TYPES_WITH_EVENT_ID else "",
                 )
             except Exception:  # noqa: BLE001 — no input may stop the log from being folded
                 # this is a bug: log and count it, and continue with the other events
@@ -372,5 +374,5 @@ class Projection:
         self._waiting = still
 
 
-def _folds_no_more() -> Unavailable:
+def _stopped() -> Unavailable:
     return Unavailable("the floor is being restarted: send this again")

@@ -221,7 +221,7 @@ class ProjectionSupervisor:
         for feed in feeds.values():
             feed.restart()
         rebuilder = self._projection(state_before_log(client, self._log), feeds)
-        rebuilder.leaves_snapshots = False
+        rebuilder.writes_snapshots = False
         folding = asyncio.create_task(rebuilder.run())
         caught_up = asyncio.create_task(rebuilder.until_folded(self._log.head(client).number))
         try:
