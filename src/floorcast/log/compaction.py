@@ -26,9 +26,9 @@ __all__ = [
     "RUNS",
     "SCHEMA",
     "fingerprint",
-    "is_sound",
-    "sound_marks",
+    "is_undamaged",
     "step",
+    "undamaged_marks",
 ]
 
 fingerprint = crc32
@@ -144,7 +144,7 @@ def _copy(connection: apsw.Connection, runs: list[int], target: int, count: int)
         connection.execute(ADD_MARKS, (target, joined, checksum(joined, target)))
 
 
-def sound_marks(connection: apsw.Connection) -> dict[int, bytes]:
+def undamaged_marks(connection: apsw.Connection) -> dict[int, bytes]:
     """Return the fingerprints of every run's keys. Raises apsw.CorruptError for damaged ones."""
     found = {}
     for run, marks, stored in fetch(connection, MARKS):
@@ -154,7 +154,7 @@ def sound_marks(connection: apsw.Connection) -> dict[int, bytes]:
     return found
 
 
-def is_sound(connection: apsw.Connection, run: int, keys_at_once: int) -> bool:
+def is_undamaged(connection: apsw.Connection, run: int, keys_at_once: int) -> bool:
     """Return whether the keys of a run are intact, according to their fingerprints."""
     marks = connection.execute(MARKS_OF, (run,)).get
     if marks is None:  # merged or deleted in the meantime

@@ -239,7 +239,7 @@ class EmbeddedLog:
             seen = Seen(self._runs, self._retention, self._tuning)
             for client, stream in self._streams.items():
                 after = 0
-                while entries := self._read_sound(stream, after):
+                while entries := self._read_undamaged(stream, after):
                     for entry in entries:
                         seen.load(entry)
                         while seen.full:  # noqa: ASYNC110 -- as above
@@ -253,14 +253,14 @@ class EmbeddedLog:
         covered = self._runs.checkpoints()
         for client, stream in self._streams.items():
             after = covered.get(client, 0)
-            while entries := self._read_sound(stream, after):
+            while entries := self._read_undamaged(stream, after):
                 for entry in entries:
                     seen.load(entry)
                     if seen.full:
                         self._runs.wait()
                 after = entries[-1].number
 
-    def _read_sound(self, stream: NumberedStream, after: int) -> list[Entry]:
+    def _read_undamaged(self, stream: NumberedStream, after: int) -> list[Entry]:
         """Return the next undamaged entries. The keys of damaged entries remain unknown."""
         first = after
         while True:

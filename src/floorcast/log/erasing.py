@@ -9,7 +9,7 @@ import apsw
 
 from floorcast.log.group_commit import entry_checksum
 from floorcast.log.log_file import KINDS, PAGE, StreamRow, first_id
-from floorcast.log.log_reader import LogReader, is_sound
+from floorcast.log.log_reader import LogReader, is_undamaged
 from floorcast.model.errors import DamagedEntry, Unavailable
 from floorcast.sqlite.files import connect, transaction
 
@@ -57,7 +57,7 @@ def rewrite_entries(path: Path, ordinal: int, change: Line, *, dry_run: bool) ->
             for table in TABLES:
                 bounds = first_id(ordinal), first_id(ordinal + 1)
                 for row in reader.execute(ROWS.format(table), bounds):
-                    if not is_sound(row) or KINDS[row[2]] != "events":
+                    if not is_undamaged(row) or KINDS[row[2]] != "events":
                         continue
                     lines = [(line, change(line)) for line in row[4].split(b"\n")]
                     count = sum(new is not None for _, new in lines)

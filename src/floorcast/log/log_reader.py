@@ -32,7 +32,7 @@ from floorcast.sqlite.files import (
     reading,
 )
 
-__all__ = ["LogReader", "is_sound"]
+__all__ = ["LogReader", "is_undamaged"]
 
 READ_BYTES = 2 << 20  # of payload read at a time, so that no turn of the event loop becomes long
 HEADS = "SELECT ordinal, client, removed, removed_taken, site FROM streams ORDER BY ordinal"
@@ -49,7 +49,7 @@ REMOVED = "SELECT removed FROM streams WHERE ordinal = ?"
 REMOVED_SITE = "SELECT client, site_number, site_taken, site FROM streams WHERE ordinal = ?"
 
 
-def is_sound(row: tuple[Any, ...]) -> bool:
+def is_undamaged(row: tuple[Any, ...]) -> bool:
     """Return whether an entry's row is undamaged, according to its checksum."""
     *values, stored = row
     if not (type(row[2]) is int and 0 <= row[2] < len(KINDS) and isinstance(row[4], bytes)):
@@ -177,7 +177,7 @@ class LogReader:
 
     def _take(self, stream: StreamRow, row: tuple[Any, ...], entries: list[Entry]) -> None:
         """Append a row's entry to ``entries``, unless it is skipped. Raises DamagedEntry."""
-        if is_sound(row):
+        if is_undamaged(row):
             entries.append(_entry(stream, row))
         elif not self._replaced(stream, row[0], entries):
             number = row[0] - first_id(stream.ordinal)
@@ -190,7 +190,7 @@ class LogReader:
         """
         if self._restores:
             row = fetch_one(self._connection, READ_RESTORED, (row_id,))
-            if row is not None and is_sound(row):
+            if row is not None and is_undamaged(row):
                 entries.append(_entry(stream, row))
                 return True
         return self._skipped(row_id)

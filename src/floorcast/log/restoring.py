@@ -15,7 +15,7 @@ import apsw
 from floorcast.log.duplicates import keys_of_payload
 from floorcast.log.group_commit import entry_checksum
 from floorcast.log.log_file import CACHE_KIB, KINDS, PAGE, StreamRow, first_id
-from floorcast.log.log_reader import LogReader, is_sound
+from floorcast.log.log_reader import LogReader, is_undamaged
 from floorcast.log.port import Entry, EntryKind
 from floorcast.model.errors import DamagedEntry, Unavailable
 from floorcast.sqlite.files import connect, transaction
@@ -74,12 +74,12 @@ def suspects(reader: LogReader, stream: StreamRow, number: int) -> Suspects:
     until = FAR
     for each in range(number, min(stream.head.number, number + MAX_SUSPECTS) + 1):
         row = reader.stored_row(stream.ordinal, each)
-        if row is not None and is_sound(row):
+        if row is not None and is_undamaged(row):
             until = row[1]
             break
         rows.append(row)
     earlier = reader.stored_row(stream.ordinal, number - 1)
-    after = earlier[1] if earlier is not None and is_sound(earlier) else 0
+    after = earlier[1] if earlier is not None and is_undamaged(earlier) else 0
     return Suspects(stream.client, number, first_id(stream.ordinal) + number, after, until, rows)
 
 

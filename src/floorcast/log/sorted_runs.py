@@ -101,7 +101,7 @@ class SortedRuns:
             path, LAYOUT, cache_kib=tuning.keys_cache_kib, identity=identity, heads=heads
         )
         try:
-            self._unverified = sorted(compaction.sound_marks(connection))
+            self._unverified = sorted(compaction.undamaged_marks(connection))
             fetch(connection, compaction.RUNS)
         except DAMAGED as error:
             _log.error("derived_data_damaged", file=path.name, why=str(error))
@@ -150,7 +150,7 @@ class SortedRuns:
 
     def marks(self) -> Iterator[array[int]]:
         """Yield the fingerprints of all stored keys, for the Bloom filter."""
-        for stored in compaction.sound_marks(self._reader).values():
+        for stored in compaction.undamaged_marks(self._reader).values():
             yield array("I", stored)
 
     def write(self, run: Run, done: Callable[[], None]) -> None:
@@ -209,7 +209,7 @@ class SortedRuns:
         if not self._unverified:
             return False
         run = self._unverified.pop()
-        if not compaction.is_sound(connection, run, self._tuning.merge_keys):
+        if not compaction.is_undamaged(connection, run, self._tuning.merge_keys):
             raise apsw.CorruptError(f"the keys of run {run} are damaged")
         return True
 

@@ -126,7 +126,7 @@ class _ServiceRows:
             rows = []
             for own in found:
                 calls = self._calls.get(own.service.id, nothing)
-                if own.involved or own.day.offered or calls.carried_over:
+                if own.had_agent or own.day.offered or calls.carried_over:
                     rows.append(_row(own, calls, self._now))
             yield rows
 
@@ -167,13 +167,13 @@ class _ServiceRows:
             service = view.services.get(number)
             if service is None or number == NO_SERVICE:
                 return None
-            agents, involved = _agents(view, number, moment, today)
+            agents, had_agent = _agents(view, number, moment, today)
             day = replace(days[number]) if number in days else _NOTHING
             campaigns = _campaigns(view, number, today.begin)
             center = service.call_center
             known = None if center is None else view.call_centers.get(center)
             name = None if known is None else known.name
-            return _ServiceData(service, name, day, agents, involved, campaigns)
+            return _ServiceData(service, name, day, agents, had_agent, campaigns)
 
         return Scan(scope.services, read, view.hooks.services, scope.rows)
 
@@ -194,7 +194,7 @@ class _ServiceData(NamedTuple):
     call_center_name: str | None
     day: ServiceDay
     agents: int
-    involved: bool
+    had_agent: bool
     campaigns: _Campaigns
 
 

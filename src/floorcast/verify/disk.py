@@ -118,8 +118,8 @@ def _rows_of(tables: Sequence[Checked]) -> Check:
 
 
 def _keys(connection: apsw.Connection) -> Iterator[str]:
-    for run in compaction.sound_marks(connection):
-        if not compaction.is_sound(connection, run, KEYS_AT_ONCE):
+    for run in compaction.undamaged_marks(connection):
+        if not compaction.is_undamaged(connection, run, KEYS_AT_ONCE):
             yield f"the keys of run {run}"
 
 
