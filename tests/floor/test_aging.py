@@ -120,7 +120,7 @@ def test_what_is_in_use_counts_as_named() -> None:
     for day in range(71, 140, 4):
         log.day(day)
     assert not {"Lee", "Extra", "Night"} & names(log.floor)
-    assert log.floor.on_duty.numbers() == []
+    assert log.floor.logged_in_agents.numbers() == []
 
 
 def test_a_campaign_stays_while_its_calls_go_on() -> None:
@@ -189,7 +189,7 @@ def test_memory_does_not_grow_with_ever_new_names() -> None:
     floor = log.floor
     assert max(sizes[32:]) < sizes[32] * 1.02
     assert len(floor.state.directory.services) <= 20 * 33
-    assert len(floor.on_duty._at) + len(floor.off_duty._at) <= 2 * 20 * 33  # noqa: SLF001 - the indexes must not grow either
+    assert len(floor.logged_in_agents._at) + len(floor.logged_off_agents._at) <= 2 * 20 * 33  # noqa: SLF001 - the indexes must not grow either
     assert len(floor.call_table.in_progress) <= 20 * 33
 
 

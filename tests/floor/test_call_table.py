@@ -60,7 +60,7 @@ def test_ended_calls_in_memory_have_a_bound() -> None:
     floor.call_table = table
     for number in range(10):
         table.calls[number, "S"] = ended = Call(number, "S", ended=5)
-        ended.last_taken = 5
+        ended.last_recorded = 5
         table.reload(ended)
     table.evict_ended(6)
     assert len(table.calls) == 3
@@ -75,7 +75,7 @@ def test_ended_calls_leave_once_per_second() -> None:
     for one in (call("call.queue", 0, service=10), call("call.end", 0.2)):
         floor.fold(one, ticks(200) + 5_000_000, "id")
     (ended,) = floor.call_table.calls.values()
-    over = ended.last_taken * 10_000 + 600 * 10_000_000
+    over = ended.last_recorded * 10_000 + 600 * 10_000_000
     second = over - over % 10_000_000
     assert second < over
     floor.begin_entry(50, over - 1)

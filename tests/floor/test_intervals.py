@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from floorcast.floor.calls import Call
 from floorcast.floor.floor import Floor
 from floorcast.floor.intervals import (
-    MOST_SECONDS,
+    MAX_SECONDS,
     MOVED_ON,
     REQUEUED,
     SLOT_MS,
@@ -219,7 +219,7 @@ def test_a_wait_of_more_than_a_day_and_a_half_is_bounded_in_percentiles_alone() 
     """A very long wait is limited in percentiles, but the sum stays exact and can be taken back."""
     intervals = ServiceIntervals()
     intervals.add_wait(0, 10**10, 1)
-    assert list(intervals.waits_of(0, 1)) == [MOST_SECONDS]
+    assert list(intervals.waits_of(0, 1)) == [MAX_SECONDS]
     assert intervals.row(0)[Column.WAIT] == 10**10
     intervals.add_wait(0, 10**10, -1)
     assert (list(intervals.waits_of(0, 1)), intervals.row(0)[Column.WAIT]) == ([], 0)

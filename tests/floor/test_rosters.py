@@ -38,8 +38,8 @@ def test_a_thing_is_at_one_service_or_at_none() -> None:
 def assert_right(floor: Floor) -> None:
     """Check that each agent and each campaign is listed where it belongs."""
     for agent in floor.state.agents.values():
-        there: Roster[FloorAgent] = floor.on_duty
-        elsewhere: Roster[FloorAgent] = floor.off_duty
+        there: Roster[FloorAgent] = floor.logged_in_agents
+        elsewhere: Roster[FloorAgent] = floor.logged_off_agents
         if not agent.logged_in:
             there, elsewhere = elsewhere, there
         assert there.of(agent.service)[agent.id] is agent
@@ -69,9 +69,9 @@ def test_who_was_heard_of_is_counted_right(events: list[InboundEvent], moments: 
         for service in (10, 20):
             for seconds in moments:
                 ms = ticks(seconds) // 10_000
-                agents = floor.on_duty.of(service).values()
+                agents = floor.logged_in_agents.of(service).values()
                 heard = sum(agent.last_event > ms for agent in agents)
-                assert floor.on_duty.heard_since(service, ms) == heard
+                assert floor.logged_in_agents.count_active_since(service, ms) == heard
 
 
 def test_campaigns_leave_when_nobody_can_ask_for_their_day() -> None:

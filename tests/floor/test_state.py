@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from floorcast.floor.agents import FloorAgent
+from floorcast.floor.agents import CurrentCall, FloorAgent
 from floorcast.floor.calls import Call, CompactedSteps
 from floorcast.floor.queue_segments import QueueSegment
 from floorcast.floor.state import FloorState, from_snapshot, snapshot_parts
@@ -27,8 +27,9 @@ def test_members_keep_the_names_that_they_have_on_disk() -> None:
     ("struct", "names"),
     [
         (FloorState, {"plan", "terms"}),
-        (FloorAgent, {"at_hand", "on", "several", "slot", "wraps_up"}),
-        (Call, {"folded", "gone", "legs", "told"}),
+        (FloorAgent, {"at_hand", "on", "reached", "several", "slot", "wraps_up"}),
+        (Call, {"folded", "gone", "last_taken", "legs", "told"}),
+        (CurrentCall, {"named", "served"}),
         (CompactedSteps, {"gave_up", "gave_up_segments"}),
         (QueueSegment, {"gave_up"}),
     ],

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from floorcast.floor.call_counts import CallCounts
-from floorcast.floor.calls import MOST_STEPS, Call, WrapUp
+from floorcast.floor.calls import MAX_STEPS, Call, WrapUp
 from floorcast.floor.counted_calls import CallsByService
 from floorcast.floor.counters import Counters
 from floorcast.floor.days import Calendar
@@ -127,7 +127,7 @@ def test_a_very_long_call_keeps_a_thousand_steps_and_all_that_they_counted(servi
     floor = new_floor()
     fold_all(floor, [call("call.queue", n / 10, service=100 + n % services) for n in range(1500)])
     (one,) = floor.call_table.calls.values()
-    assert len(one.steps) <= MOST_STEPS
+    assert len(one.steps) <= MAX_STEPS
     (day,) = floor.state.counters.service_days.values()
     assert {counter.offered for counter in day.values()} == {1}
     assert len(day) == services

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from floorcast.floor.call_table import ENDED_STAYS_MS
+from floorcast.floor.call_table import ENDED_KEPT_MS
 from floorcast.ingest.accept import IngestResult, Intake
 from floorcast.log.memory import MemoryLog
 from floorcast.log.port import Appended, Batch
@@ -141,7 +141,7 @@ def test_an_open_call_that_ends_makes_room() -> None:
         assert (result.accepted, rejected(result)) == (4, [4])
         assert (await door.send(end[1], end[2])).accepted == 2
         assert (await door.send(queue[3], queue[4])).accepted == 2
-        door.house.clock.ticks += (ENDED_STAYS_MS + 1) * TICKS_PER_MS
+        door.house.clock.ticks += (ENDED_KEPT_MS + 1) * TICKS_PER_MS
         await door.send(door.house.sms())
         assert (1, "s") not in door.floor.floor.call_table.calls
         late = door.house.event("call.disposition", 1, termCode="RPC")

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.floor.agent_fold import LONGEST_LAG_MS, FoldTimes
+from floorcast.floor.agent_fold import MAX_LAG_MS, FoldTimes
 from floorcast.floor.floor import Floor
 from floorcast.model.inbound import InboundEvent
 from floorcast.site.configuration import CallCenter, FloorConfig, Service
@@ -160,7 +160,7 @@ def test_changes_are_kept_for_the_longest_lag_of_an_entry() -> None:
     times.note(7)
     times.now = 2
     times.note(8)
-    times.now = 2 + LONGEST_LAG_MS
+    times.now = 2 + MAX_LAG_MS
     times.forget()
     assert times.of_agents == {8: 2}
 

@@ -199,7 +199,7 @@ def test_a_call_with_compacted_steps_is_listed(
 ) -> None:
     """Lists and figures agree even if calls keep only six steps."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(calls, "MOST_STEPS", 6)
+        patch.setattr(calls, "MAX_STEPS", 6)
         house = House()
         house.live(steps)
         house.check(seen(400))

@@ -145,7 +145,7 @@ def test_a_morning_verifies_clean() -> None:
 
 def _append(call: Call, step: Step) -> Change:
     call.steps.append(step)
-    return call_steps._follow(call, step)  # noqa: SLF001 — the mistake is made inside
+    return call_steps._append_step(call, step)  # noqa: SLF001 — the mistake is made inside
 
 
 _WAIT = QueueSegment.wait

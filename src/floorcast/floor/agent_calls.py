@@ -49,7 +49,7 @@ class AgentCalls:
             call.service = (
                 _or_none(known.present_service) if is_answer else self._service_of(key, agent)
             )
-            call.served = call.service if is_answer else serving(known, agent, at)
+            call.answered_service = call.service if is_answer else serving(known, agent, at)
         return call
 
     def answered_call(self, call: Call, agent: int, at: int) -> CurrentCall:
@@ -58,7 +58,7 @@ class AgentCalls:
         current.phone, current.account = call.customer_phone, call.account
         current.campaign_type, current.direction = call.campaign_type, call.direction
         current.service = self._service_of(call.key, agent)
-        current.served = serving(call, agent, at)
+        current.answered_service = serving(call, agent, at)
         return current
 
     def apply_to_call(
@@ -76,7 +76,7 @@ class AgentCalls:
         if kind == "IN_CALL":
             call = table.calls[key]
             if call.direction is None:
-                self._calls.tally.direct(call, ref.direction)
+                self._calls.tally.set_direction(call, ref.direction)
             self._calls.apply_step(call, Step(at, ANSWER, service, agent.id))
         if agent.had_several_services:
             self._calls.tally.reassigned[key].add(agent.id)

@@ -18,7 +18,7 @@ from floorcast.floor.call_effects import CallEffects
 from floorcast.floor.calls import Call, Key
 from floorcast.floor.counters import reason_index
 from floorcast.floor.directory import NO_SERVICE, Directory
-from floorcast.floor.rosters import OnDuty, Roster
+from floorcast.floor.rosters import LoggedInRoster, Roster
 from floorcast.floor.state import FloorState
 from floorcast.floor.timeline import Timeline
 from floorcast.model.inbound import AgentState, CallAnswer
@@ -30,7 +30,7 @@ from floorcast.site.configuration import NotReadyReason
 __all__ = ["CALL_OF", "AgentFold", "FoldTimes"]
 
 CALL_OF = "call of "  # plus a call center: the kind of an event whose call is in another center
-LONGEST_LAG_MS = 3_600_000  # most time from recording an entry to a later request
+MAX_LAG_MS = 3_600_000  # most time from recording an entry to a later request
 
 
 class FoldTimes:
@@ -51,7 +51,7 @@ class FoldTimes:
 
     def forget(self) -> None:
         """Forget changes that are older than any entry still to be folded."""
-        of_agents, before = self.of_agents, self.now - LONGEST_LAG_MS
+        of_agents, before = self.of_agents, self.now - MAX_LAG_MS
         while of_agents and of_agents[oldest := next(iter(of_agents))] < before:
             del of_agents[oldest]
 
@@ -66,7 +66,7 @@ class AgentFold:
         self,
         state: FloorState,
         calls: CallEffects,
-        rosters: tuple[OnDuty, Roster[FloorAgent]],
+        rosters: tuple[LoggedInRoster, Roster[FloorAgent]],
         timeline: Timeline,
         too_late: Callable[[], None],
         folded: FoldTimes,
@@ -75,7 +75,7 @@ class AgentFold:
         self._folded = folded
         self._calls = calls
         self._agent_calls = AgentCalls(state, calls)
-        self._on_duty, self._off_duty = rosters
+        self._logged_in_agents, self._logged_off_agents = rosters
         self._timeline = timeline
         self._too_late = too_late
         self._reasons = _counted_as(state.config.not_ready_reasons)
@@ -109,13 +109,13 @@ class AgentFold:
             for one in self._timeline.calls_of(agent):
                 self._calls.tally.reassigned[one].add(agent.id)
         moment = AgentMoment(counts_at, kind, service, details)
-        if counts_at >= agent.reached or self._timeline.can_insert(agent, counts_at, now):
+        if counts_at >= agent.applied_until or self._timeline.can_insert(agent, counts_at, now):
             if key is not None and kind == "IN_CALL":
                 self._calls.table.touch(key, at, now)
             then = self._apply(agent, moment, now)
             service = then.service
             if call is not None and key is not None:
-                own = then.named_service if call.named is None else call.named
+                own = then.named_service if call.named_service is None else call.named_service
                 self._agent_calls.apply_to_call(agent, kind, call, key, own, at, now)
         else:
             self._apply_late(agent, moment, now)
@@ -165,7 +165,7 @@ class AgentFold:
         agent = self._state.agents.get(number)
         if agent is None:
             agent = self._state.agents[number] = FloorAgent(number)
-            self._off_duty.put(number, agent, agent.logged_in_to)
+            self._logged_off_agents.put(number, agent, agent.logged_in_to)
         if hooks.services:
             for service in agent.logged_in_to:
                 for hook in hooks.services:
@@ -175,8 +175,8 @@ class AgentFold:
     def locate(self, agent: FloorAgent) -> None:
         """Update the services under which the rosters list the agent."""
         on = agent.logged_in
-        self._on_duty.put(agent.id, agent, agent.logged_in_to if on else ())
-        self._off_duty.put(agent.id, agent, () if on else agent.logged_in_to)
+        self._logged_in_agents.put(agent.id, agent, agent.logged_in_to if on else ())
+        self._logged_off_agents.put(agent.id, agent, () if on else agent.logged_in_to)
 
     def add_calls_behind(self, event: AgentState | CallAnswer, found: dict[Key, None]) -> None:
         """Add to ``found`` the unloaded calls that the event can change without naming them."""
@@ -190,8 +190,8 @@ class AgentFold:
         if agent is None:
             return
         keys, time = _NO_KEYS, event.time
-        # the same as ``milliseconds(time) < agent.reached``, but without rounding first
-        if time is not None and time.timestamp() * 1000 + 0.0005 < agent.reached:
+        # the same as ``milliseconds(time) < agent.applied_until``, but without rounding first
+        if time is not None and time.timestamp() * 1000 + 0.0005 < agent.applied_until:
             keys = self._timeline.calls_of(agent)
         elif agent.state is WRAP_UP or (
             type(event) is AgentState and event.data.event_type == "WRAP_UP"
@@ -235,7 +235,7 @@ class AgentFold:
         if moment.kind == "LOGON":
             known = moment.details or EventDetails()
             details = EventDetails(services=known.services, team=known.team, logon_at=moment.at)
-            late = AgentMoment(agent.reached, LATE_LOGON, moment.service, details)
+            late = AgentMoment(agent.applied_until, LATE_LOGON, moment.service, details)
             self._apply(agent, late, now)
 
     def _details(self, data: AgentStateData, call: CurrentCall | None) -> EventDetails | None:

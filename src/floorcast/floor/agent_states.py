@@ -31,7 +31,7 @@ from floorcast.model.states import (
 
 __all__ = ["AgentCounts", "AgentStates", "AgentTimes"]
 
-MOST_CALLS = 8  # answered calls that an agent has not left
+MAX_CURRENT_CALLS = 8  # answered calls that an agent has not left
 
 _HOLDS_CALL = CALL_STATES | {
     State.DIALING,
@@ -155,7 +155,7 @@ class AgentStates:
         Members are compared before they are set, because setting one takes ten times as long.
         """
         at, kind, details = moment.at, moment.kind, moment.details
-        agent.reached = at
+        agent.applied_until = at
         if kind in _WITHOUT_STATE:
             self._note(agent, moment, sign)
             return
@@ -238,7 +238,7 @@ class AgentStates:
         if sign and call.key not in agent.current_calls:
             self._calls.come_back(call.key, agent.id, at, sign)
         agent.current_calls = (*(key for key in agent.current_calls if key != call.key), call.key)[
-            -MOST_CALLS:
+            -MAX_CURRENT_CALLS:
         ]
         if agent.state in CALL_STATES:
             if agent.call is None:
@@ -285,7 +285,13 @@ def _choose_service(agent: FloorAgent) -> None:
     ``named_service``.
     """
     call = agent.call if agent.state in _HOLDS_CALL else None
-    service = None if call is None else call.served if call.named is None else call.named
+    service = (
+        None
+        if call is None
+        else call.answered_service
+        if call.named_service is None
+        else call.named_service
+    )
     if service is not None and service in agent.services:
         agent.service = service
     elif agent.named_service is not None:

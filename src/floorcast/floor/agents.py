@@ -32,8 +32,8 @@ LATE_LOGON = "LATE_LOGON"  # the kind of a moment for a LOGON that arrived too l
 class CurrentCall(Struct, gc=False):
     """An agent's current call, according to the agent's events.
 
-    ``service`` is the service that has the call. ``named`` is the one that the agent's event named.
-    ``served`` is the service of the segment that the agent answered.
+    ``service`` is the service that has the call. ``named_service`` is the one that the agent's
+    event named. ``answered_service`` is the service of the segment that the agent answered.
     """
 
     transaction: int | None = None
@@ -43,8 +43,8 @@ class CurrentCall(Struct, gc=False):
     account: str | None = None
     campaign_type: str | None = None
     direction: str | None = None
-    named: int | None = None
-    served: int | None = None
+    named_service: int | None = field(default=None, name="named")
+    answered_service: int | None = field(default=None, name="served")
 
     @property
     def key(self) -> Key | None:
@@ -95,9 +95,9 @@ class FloorAgent(Struct, omit_defaults=True, gc=False):
     with which the agent left all other calls. ``wrap_up_call`` is the call of the current wrap-up.
     ``offered`` is a call that was answered before the agent was In Call.
 
-    ``past`` holds the moments of the last few minutes; a late one is inserted there.
-    ``had_several_services`` is True once the agent has been logged in to several services at the
-    same time.
+    ``applied_until`` is the time of the last moment. ``past`` holds the moments of the last few
+    minutes; a late one is inserted there. ``had_several_services`` is True once the agent has been
+    logged in to several services at the same time.
     """
 
     id: int
@@ -124,7 +124,7 @@ class FloorAgent(Struct, omit_defaults=True, gc=False):
     in_call_at: int = LONG_AGO
     wrap_up_call: Key | None = field(default=None, name="wraps_up")
     offered: CurrentCall | None = None
-    reached: int = LONG_AGO
+    applied_until: int = field(default=LONG_AGO, name="reached")
     changed_at: int = 0
     had_several_services: bool = field(default=False, name="several")
     past: list[MomentRun] = field(default_factory=list)

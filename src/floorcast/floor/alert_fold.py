@@ -34,12 +34,12 @@ class AlertFold:
         if data.status == "ok" and all(rule.name != data.name for rule in state.config.alerts):
             state.alerts.pop(data.alert, None)  # the rule is gone, and this was its last change
         else:
-            state.alerts[data.alert] = _follow(before, data, at, state.entry)
+            state.alerts[data.alert] = _next_alert(before, data, at, state.entry)
         fed = _alert_event(state.client, data, at, event_id, state.directory)
         return OutboundEvent("alerts", "", data.service, fed.call_center_id, fed)
 
 
-def _follow(alert: Alert, data: AlertTransitionData, at: int, number: int) -> Alert:
+def _next_alert(alert: Alert, data: AlertTransitionData, at: int, number: int) -> Alert:
     """Return the alert after a transition at ``at`` (ms), which is in entry ``number``."""
     acknowledged = data.status == "acknowledged"
     return Alert(

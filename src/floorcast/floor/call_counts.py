@@ -149,11 +149,13 @@ class CallCounts:
 
     def disposition(self, call: Call, sign: int) -> None:
         """Count the call's latest disposition for its agent."""
-        said = call.disposition
-        if said is not None and said.agent is not None:
-            counter = self._agent(self._day_of(said.at), said.service, said.agent)
+        disposition = call.disposition
+        if disposition is not None and disposition.agent is not None:
+            counter = self._agent(
+                self._day_of(disposition.at), disposition.service, disposition.agent
+            )
             if counter is not None:
-                counter.dispositions[CATEGORIES.index(said.category)] += sign
+                counter.dispositions[CATEGORIES.index(disposition.category)] += sign
 
     def _agent(self, day: int, service: int, agent: int) -> AgentDay | None:
         for hook in self._hooks:

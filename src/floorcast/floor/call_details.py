@@ -72,7 +72,7 @@ class CallDetails:
             data = self._without_later_members(data, later)
         updated = _set_members(call, data) | self._set_declared_members(call, data)
         if data.direction is not None:
-            self._tally.direct(call, data.direction)
+            self._tally.set_direction(call, data.direction)
             updated |= _DIRECTION
         if updated:
             _note_members(call, at, updated)
@@ -101,7 +101,7 @@ class CallDetails:
             call.lv_result = data.lv_result
             updated |= _LV_RESULT
         if data.call_direction is not None:
-            self._tally.direct(call, data.call_direction)
+            self._tally.set_direction(call, data.call_direction)
             updated |= _DIRECTION
         if updated:
             _note_members(call, at, updated)

@@ -30,7 +30,7 @@ class CallEffects(NamedTuple):
         """Apply a step to a call."""
         self.table.apply_step(call, step, self.tally)
         if call.disposition is not None:
-            self.dispositions.follow(call)
+            self.dispositions.recount(call)
         if call.campaign is not None:
             last = max(step.at, call.last_step)
             self.campaigns.record_call(call.campaign, call.service, last, self.calendar)
@@ -49,7 +49,7 @@ class CallEffects(NamedTuple):
         if call is not None and call.can_be_left(at):
             self._changing(key)
             call.leave(agent, at, sign)
-            self.dispositions.follow(call)
+            self.dispositions.recount(call)
 
     def come_back(self, key: Key, agent: int, at: int, sign: int) -> None:
         """Record that the agent returned to the call (+1), or undo this (-1)."""
@@ -57,7 +57,7 @@ class CallEffects(NamedTuple):
         if call is not None and call.departures:
             self._changing(key)
             call.come_back(agent, at, sign)
-            self.dispositions.follow(call)
+            self.dispositions.recount(call)
 
     def amend(self, key: Key, step: Step) -> None:
         """Change the service of an agent's answer to the call."""
@@ -65,7 +65,7 @@ class CallEffects(NamedTuple):
         if call is not None:
             self.tally.amend(call, step)
             self.table.locate(call)
-            self.dispositions.follow(call)
+            self.dispositions.recount(call)
 
     def _changing(self, key: Key) -> Call | None:
         call = self.table.calls.get(key)

@@ -57,7 +57,7 @@ def _declare(call: Call, step: Step) -> Change:
     if not call.steps:
         call.service = step.service
         return _NOTHING
-    return _replace(call, 0, None)
+    return _recompute(call, 0, None)
 
 
 def _declares(call: Call, at: int, corrects: bool) -> bool:
@@ -80,10 +80,10 @@ def apply_step(call: Call, step: Step) -> Change:
     if not steps or at >= steps[-1].at:
         steps.append(step)
         call.last_step = at
-        return _follow(call, step)
+        return _append_step(call, step)
     index = bisect_right(steps, at, key=_at)
     steps.insert(index, step)
-    return _replace(call, _restart(call, at), index)
+    return _recompute(call, _replay_start(call, at), index)
 
 
 def add_first_step(call: Call, step: Step) -> None:
@@ -119,13 +119,13 @@ def amend(call: Call, step: Step) -> Change:
             if known.service == step.service:
                 break
             call.steps[index] = step
-            return _replace(call, 0, None)
+            return _recompute(call, 0, None)
     return _NOTHING
 
 
 def compact(call: Call, most: int) -> list[QueueSegment]:
     """Keep only the newest ``most`` steps. Return the segments that are removed."""
-    builder = _begin(call)
+    builder = _initial_builder(call)
     count = max(0, len(call.steps) - most)
     for step in islice(call.steps, count):
         builder.apply(step)
@@ -145,7 +145,7 @@ def compact(call: Call, most: int) -> list[QueueSegment]:
     return gone
 
 
-def _follow(call: Call, step: Step) -> Change:
+def _append_step(call: Call, step: Step) -> Change:
     """Apply a step that follows all others. Of the existing segments, only the last can change."""
     last = call.segments[-1:]
     builder = SegmentBuilder([copy(segment) for segment in last], call.service)
@@ -157,13 +157,13 @@ def _follow(call: Call, step: Step) -> Change:
     return Change(last, builder.built)
 
 
-def _restart(call: Call, at: int) -> int:
+def _replay_start(call: Call, at: int) -> int:
     """Return the index of the first step of the segment that contains ``at``."""
     number = bisect_right(call.segments, at, key=_began) - 1
     return 0 if number < 0 else bisect_left(call.steps, call.segments[number].began, key=_at)
 
 
-def _replace(call: Call, start: int, new: int | None) -> Change:
+def _recompute(call: Call, start: int, new: int | None) -> Change:
     """Recompute the queue segments from step ``start`` on, after step ``new`` was inserted.
 
     The function stops when the result is the same as before. If ``new`` is None, it recomputes all
@@ -204,7 +204,7 @@ def _replace(call: Call, start: int, new: int | None) -> Change:
 def _builder_before(call: Call, start: int) -> tuple[int, SegmentBuilder]:
     """Return the index of the segment open before step ``start``, and the builder until then."""
     if start == 0:
-        return 0, _begin(call)
+        return 0, _initial_builder(call)
     at = call.steps[start].at
     first = bisect_left(call.segments, at, key=_began)
     service = _declared_or_compacted(call)
@@ -216,7 +216,7 @@ def _builder_before(call: Call, start: int) -> tuple[int, SegmentBuilder]:
     return first - 1, SegmentBuilder([as_of(call.segments[first - 1], at)], service)
 
 
-def _begin(call: Call) -> SegmentBuilder:
+def _initial_builder(call: Call) -> SegmentBuilder:
     known = None if call.compacted is None else call.compacted.segment
     return SegmentBuilder([] if known is None else [copy(known)], _declared_or_compacted(call))
 

@@ -17,10 +17,10 @@ from floorcast.floor.queue_segments import Step
 from floorcast.floor.rosters import CountChange
 from floorcast.floor.tally import Tally
 
-__all__ = ["ENDED_STAYS_MS", "CallTable"]
+__all__ = ["ENDED_KEPT_MS", "CallTable"]
 
-ENDED_STAYS_MS = 600_000  # an ended call stays in memory for the events that usually follow
-QUIET_KNOWN_MS = 52 * 3_600_000  # as long as the store keeps a call
+ENDED_KEPT_MS = 600_000  # an ended call stays in memory for the events that usually follow
+QUIET_KEPT_MS = 52 * 3_600_000  # as long as the store keeps a call
 MAX_QUIET = 100_000  # keys; beyond that, the oldest are forgotten
 MAX_ENDED = 100_000  # ended calls in memory; beyond that, the first to end leave sooner
 
@@ -57,10 +57,10 @@ class CallTable:
         for call in calls:
             call.restore()
             self.calls[call.key] = call
-            self.by_service.note_all(call)
+            self.by_service.add_all(call)
             self.locate(call)
         self._leaving = deque(
-            sorted((c.last_taken, c.key) for c in self.calls.values() if c.ended is not None)
+            sorted((c.last_recorded, c.key) for c in self.calls.values() if c.ended is not None)
         )
 
     def touch(self, key: Key, at: int, now: int) -> Call:
@@ -74,10 +74,10 @@ class CallTable:
                 for hook in self._hooks:
                     hook(call)
             call.last_event = max(call.last_event, at)
-        if call.last_taken != now:
+        if call.last_recorded != now:
             if call.ended is not None:
                 self._leaving.append((now, key))
-            call.last_taken = now
+            call.last_recorded = now
         return call
 
     def apply_step(self, call: Call, step: Step, tally: Tally) -> None:
@@ -85,7 +85,7 @@ class CallTable:
         ended = call.ended is not None
         tally.apply_step(call, step)
         if call.ended is not None and not ended:
-            self._leaving.append((call.last_taken, call.key))
+            self._leaving.append((call.last_recorded, call.key))
         self.locate(call)
 
     def reload(self, call: Call) -> None:
@@ -93,18 +93,18 @@ class CallTable:
         call.restore()
         self.calls[call.key] = call
         self.quiet.pop(call.key, None)
-        self.by_service.note_all(call)
+        self.by_service.add_all(call)
         self.locate(call)
         if call.ended is not None:
-            self._leaving.appendleft((call.last_taken, call.key))
+            self._leaving.appendleft((call.last_recorded, call.key))
 
     def evict_ended(self, now: int) -> None:
         """Remove calls that ended some time ago, or sooner if there are too many."""
         ended = self._leaving
-        while ended and (ended[0][0] + ENDED_STAYS_MS <= now or len(self.ended) > self._max_ended):
-            last_taken, key = ended.popleft()
+        while ended and (ended[0][0] + ENDED_KEPT_MS <= now or len(self.ended) > self._max_ended):
+            last_recorded, key = ended.popleft()
             call = self.calls.get(key)
-            if call is not None and call.last_taken == last_taken:
+            if call is not None and call.last_recorded == last_recorded:
                 self._evict(call)
 
     def evict_quiet(self, now: int, midnight: int) -> None:
@@ -116,7 +116,7 @@ class CallTable:
         quiet = [
             call
             for call in self.calls.values()
-            if max(call.last_taken, call.last_event) + self._quiet_ms <= now
+            if max(call.last_recorded, call.last_event) + self._quiet_ms <= now
             and not call.waited_over(midnight, self._quiet_ms)
         ]
         for call in quiet:
@@ -125,13 +125,13 @@ class CallTable:
                 self.quiet[call.key] = now
         while self.quiet:
             key, since = next(iter(self.quiet.items()))
-            if since + QUIET_KNOWN_MS > now and len(self.quiet) <= MAX_QUIET:
+            if since + QUIET_KEPT_MS > now and len(self.quiet) <= MAX_QUIET:
                 break
             del self.quiet[key]
 
     def _evict(self, call: Call) -> None:
         del self.calls[call.key]
-        self.by_service.drop(call)
+        self.by_service.remove(call)
         self.ended.discard(call.key)
         self._move_queue(call.key, None)
         where = self._where.pop(call.key, None)

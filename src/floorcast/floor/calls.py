@@ -3,9 +3,9 @@
 A call's ``segments`` are ordered by the events' own times, not by their arrival
 (``floorcast.floor.call_steps``).
 
-A call keeps at most ``MOST_STEPS`` steps, or ``FEW_STEPS`` once its recomputed steps reach
-``MOST_WORK``. The oldest steps are then compacted into a summary (``CompactedSteps``). A new step
-that is older than the steps that remain is ignored.
+A call keeps at most ``MAX_STEPS`` steps, or ``REDUCED_MAX_STEPS`` once its recomputed steps reach
+``EXPENSIVE_WORK``. The oldest steps are then compacted into a summary (``CompactedSteps``). A new
+step that is older than the steps that remain is ignored.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from msgspec import Struct, field
 from floorcast.floor.directory import NO_SERVICE
 from floorcast.floor.queue_segments import (
     END,
-    MOST_OTHERS,
+    MAX_OTHERS,
     START,
     QueueSegment,
     Step,
@@ -26,8 +26,8 @@ from floorcast.floor.queue_segments import (
 from floorcast.site.configuration import Category
 
 __all__ = [
-    "FEW_STEPS",
-    "MOST_STEPS",
+    "MAX_STEPS",
+    "REDUCED_MAX_STEPS",
     "Call",
     "CompactedCount",
     "CompactedSteps",
@@ -39,10 +39,10 @@ __all__ = [
 Key = tuple[int, str]
 """A call's key: its transaction id and its session id."""
 
-MOST_STEPS = 1000  # steps that a call keeps
-FEW_STEPS = 50  # steps that a call keeps once it has become expensive
-MOST_WORK = 50_000  # recomputed steps that make a call expensive
-FREE_WORK = 8  # recomputed steps that are not counted, because an ordinary call needs them
+MAX_STEPS = 1000  # steps that a call keeps
+REDUCED_MAX_STEPS = 50  # steps that a call keeps once it has become expensive
+EXPENSIVE_WORK = 50_000  # recomputed steps that make a call expensive
+UNCOUNTED_WORK = 8  # recomputed steps that are not counted, because an ordinary call needs them
 
 
 class Disposition(Struct, gc=False):
@@ -129,7 +129,7 @@ class Call(Struct, omit_defaults=True, gc=False):
     ended: int | None = None
     last_step: int = 0
     last_event: int = 0
-    last_taken: int = 0
+    last_recorded: int = field(default=0, name="last_taken")
     direction: str | None = None
     campaign: int | None = None
     campaign_type: str | None = None
@@ -241,14 +241,14 @@ class Call(Struct, omit_defaults=True, gc=False):
         """Record that the agent left for another call (+1), or undo this (-1)."""
         if sign < 0:
             self.departures = _without(self.departures, (agent, at, False))
-        elif len(self.departures) < MOST_OTHERS and (self.ended is None or at < self.ended):
+        elif len(self.departures) < MAX_OTHERS and (self.ended is None or at < self.ended):
             self.departures = (*self.departures, (agent, at, False))
 
     def come_back(self, agent: int, at: int, sign: int) -> None:
         """Record that the agent returned to the call (+1), or undo this (-1)."""
         if sign < 0:
             self.departures = _without(self.departures, (agent, at, True))
-        elif len(self.departures) < MOST_OTHERS and any(one[0] == agent for one in self.departures):
+        elif len(self.departures) < MAX_OTHERS and any(one[0] == agent for one in self.departures):
             self.departures = (*self.departures, (agent, at, True))
 
     def segment_of(self, agent: int) -> QueueSegment | None:
@@ -313,13 +313,13 @@ class Call(Struct, omit_defaults=True, gc=False):
 
     def charge(self, work: int) -> None:
         """Count recomputed steps. A call with many of them keeps fewer steps."""
-        if work > FREE_WORK:
+        if work > UNCOUNTED_WORK:
             self.work += work
 
     @property
-    def most_steps(self) -> int:
+    def max_steps(self) -> int:
         """The number of steps that the call can keep."""
-        return MOST_STEPS if self.work < MOST_WORK else FEW_STEPS
+        return MAX_STEPS if self.work < EXPENSIVE_WORK else REDUCED_MAX_STEPS
 
     def restore(self) -> None:
         """Convert a call that an earlier release stored with its steps in order of arrival."""

@@ -158,39 +158,39 @@ class CallsByService:
 
     def __init__(self) -> None:
         self._at: dict[int, dict[Key, Call]] = {}
-        self._strays: dict[Key, set[int]] = {}
+        self._former_services: dict[Key, set[int]] = {}
 
     def of(self, service: int) -> Iterable[Call]:
         """Return the service's calls."""
         return self._at.get(service, {}).values()
 
-    def note(self, call: Call, service: int) -> None:
+    def add(self, call: Call, service: int) -> None:
         """Record that the call has a segment at the service."""
         try:
             self._at[service][call.transaction, call.session] = call
         except KeyError:
             self._at[service] = {call.key: call}
 
-    def note_all(self, call: Call) -> None:
+    def add_all(self, call: Call) -> None:
         """Record every service at which the call has or had a segment."""
         for service in _services(call):
-            self.note(call, service)
+            self.add(call, service)
 
-    def changed(
+    def update(
         self, call: Call, removed: Iterable[QueueSegment], added: Iterable[QueueSegment]
     ) -> None:
         """Update the services of a call whose segments have been replaced."""
         there = {segment.service for segment in added}
         for service in there:
-            self.note(call, service)
-        gone = {segment.service for segment in removed} - there
-        if gone:
-            self._strays.setdefault(call.key, set()).update(gone)
+            self.add(call, service)
+        left = {segment.service for segment in removed} - there
+        if left:
+            self._former_services.setdefault(call.key, set()).update(left)
 
-    def drop(self, call: Call) -> None:
+    def remove(self, call: Call) -> None:
         """Remove a call that leaves memory."""
         key = call.key
-        for service in _services(call) | self._strays.pop(key, set()):
+        for service in _services(call) | self._former_services.pop(key, set()):
             calls = self._at.get(service)
             if calls is not None and calls.pop(key, None) is not None and not calls:
                 del self._at[service]

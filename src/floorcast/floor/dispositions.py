@@ -45,15 +45,19 @@ class Dispositions:
                 Disposition(at, code, category, whose, _service(call, segment), agent is not None),
             )
 
-    def follow(self, call: Call) -> None:
+    def recount(self, call: Call) -> None:
         """Count the call's term code again if its service or agent has changed."""
-        said = call.disposition
-        if said is not None:
-            segment = _segment_at(call, said.agent if said.named else None, said.at)
-            agent = said.agent if said.named else _agent_at(call, segment, said.at)
+        disposition = call.disposition
+        if disposition is not None:
+            segment = _segment_at(
+                call, disposition.agent if disposition.named else None, disposition.at
+            )
+            agent = (
+                disposition.agent if disposition.named else _agent_at(call, segment, disposition.at)
+            )
             service = _service(call, segment)
-            if (service, agent) != (said.service, said.agent):
-                self._count(call, replace(said, service=service, agent=agent))
+            if (service, agent) != (disposition.service, disposition.agent):
+                self._count(call, replace(disposition, service=service, agent=agent))
 
     def tidy(self, now: int) -> None:
         """Remove the connects that no figure shows any more. ``now`` is in ms."""
@@ -65,17 +69,17 @@ class Dispositions:
             else:
                 del self._connects[service]
 
-    def _count(self, call: Call, said: Disposition) -> None:
+    def _count(self, call: Call, disposition: Disposition) -> None:
         """Count a disposition in place of the call's previous one."""
         name = f"{call.transaction}/{call.session}"
         before = call.disposition
         self._tally.counts.disposition(call, -1)
-        call.disposition = said
+        call.disposition = disposition
         self._tally.counts.disposition(call, 1)
         if before is not None:
             self._connects.get(before.service, {}).pop(name, None)
-        if said.category in _RIGHT_PARTY:
-            self._connects.setdefault(said.service, {})[name] = said.at
+        if disposition.category in _RIGHT_PARTY:
+            self._connects.setdefault(disposition.service, {})[name] = disposition.at
 
 
 def _segment_at(call: Call, agent: int | None, at: int) -> QueueSegment | None:

@@ -32,7 +32,7 @@ from floorcast.floor.dispositions import Dispositions
 from floorcast.floor.intervals import Column
 from floorcast.floor.ledger import Ledger
 from floorcast.floor.message_fold import MessageFold
-from floorcast.floor.rosters import OnDuty, Roster
+from floorcast.floor.rosters import LoggedInRoster, Roster
 from floorcast.floor.segment_index import SegmentDays
 from floorcast.floor.state import FloorState
 from floorcast.floor.tally import Tally
@@ -75,10 +75,10 @@ class Floor:
 
     ``state`` is its complete state. The other members are indexes, which are rebuilt at startup.
 
-    ``on_duty`` holds the agents that are logged in, and ``off_duty`` the other agents, by the
-    services that they were last logged in to. ``active_campaigns`` holds the campaigns that were
-    active today or yesterday. ``hooks`` are called before anything changes. ``too_late`` counts the
-    agent events that arrived too late to change a figure.
+    ``logged_in_agents`` holds the agents that are logged in, and ``logged_off_agents`` the other
+    agents, by the services that they were last logged in to. ``active_campaigns`` holds the
+    campaigns that were active today or yesterday. ``hooks`` are called before anything changes.
+    ``too_late`` counts the agent events that arrived too late to change a figure.
 
     Live figures leave out calls that have had no event for ``quiet_call_ms``, and agents that have
     had none for ``quiet_agent_ms``. An agent's state that arrives up to ``late_ms`` late counts at
@@ -104,10 +104,10 @@ class Floor:
             state.calls, quiet_call_ms, self.hooks.calls, quiet=state.quiet_calls
         )
         self.ledger = Ledger(state.counters, self.hooks.services)
-        self.on_duty = OnDuty(self.hooks.services)
-        self.off_duty: Roster[FloorAgent] = Roster()
+        self.logged_in_agents = LoggedInRoster(self.hooks.services)
+        self.logged_off_agents: Roster[FloorAgent] = Roster()
         self.active_campaigns = ActiveCampaigns(state.campaigns, self.ledger, self.hooks)
-        rosters = (self.on_duty, self.off_duty)
+        rosters = (self.logged_in_agents, self.logged_off_agents)
         self._aging = Aging(state, rosters, self.active_campaigns, self.call_table, self.hooks)
         self._left = to_ms(state.recorded_at) // _LEAVE_MS
         self._tidied = to_ms(state.recorded_at) // _TIDY_MS
@@ -121,7 +121,7 @@ class Floor:
             self._agents.locate(agent)
         for campaign in state.campaigns.values():
             self.active_campaigns.place(campaign, self.calendar)
-        self.on_duty.on_change = partial(self._note_count, int(Column.AGENTS_MOST))
+        self.logged_in_agents.on_change = partial(self._note_count, int(Column.AGENTS_MOST))
         self.call_table.on_queue_change = partial(self._note_count, int(Column.QUEUE_MOST))
 
     def captured(self) -> FloorState:
@@ -174,7 +174,7 @@ class Floor:
         self._agents = AgentFold(
             self.state,
             calls,
-            (self.on_duty, self.off_duty),
+            (self.logged_in_agents, self.logged_off_agents),
             Timeline(states, calls, self._late_ms),
             self._count_too_late,
             self.folded,
@@ -288,7 +288,7 @@ class Floor:
 
 def _restore(agent: FloorAgent) -> None:
     """Convert an agent that an earlier release stored."""
-    agent.reached = max(agent.reached, agent.last_event)
+    agent.applied_until = max(agent.applied_until, agent.last_event)
     agent.had_several_services = agent.had_several_services or bool(agent.services)
     if agent.named_service is None and agent.service != NO_SERVICE:
         agent.named_service = agent.service

@@ -41,7 +41,7 @@ else:
 SLOT_MS = 300_000
 SLOTS_OF_HOUR = 12
 _SECONDS_BITS = 17
-MOST_SECONDS = (1 << _SECONDS_BITS) - 1  # 36 hours; percentiles limit longer waits to this
+MAX_SECONDS = (1 << _SECONDS_BITS) - 1  # 36 hours; percentiles limit longer waits to this
 MOVED_ON: tuple[str, ...] = (*get_args(LeaveReason), "REQUEUED")
 """The reasons for leaving a queue unanswered. ``REQUEUED`` means for another service's queue."""
 REQUEUED = MOVED_ON.index("REQUEUED")
@@ -145,7 +145,7 @@ class ServiceIntervals(Struct):
     def add_wait(self, after: int, wait: int, sign: int) -> None:
         """Count the wait of a call that was answered at ``after`` (+1), or take it back (-1)."""
         self.add(after, Column.WAIT, sign * wait)
-        packed = after // SLOT_MS << _SECONDS_BITS | min(max(wait, 0) // 1000, MOST_SECONDS)
+        packed = after // SLOT_MS << _SECONDS_BITS | min(max(wait, 0) // 1000, MAX_SECONDS)
         waits = self.waits
         if sign < 0:
             index = bisect_left(waits, packed)
@@ -208,4 +208,4 @@ class ServiceIntervals(Struct):
         """Return the waits (s) of calls answered in the slots from ``begin`` to before ``end``."""
         first = bisect_left(self.waits, begin << _SECONDS_BITS)
         last = bisect_left(self.waits, end << _SECONDS_BITS)
-        return [packed & MOST_SECONDS for packed in self.waits[first:last]]
+        return [packed & MAX_SECONDS for packed in self.waits[first:last]]

@@ -12,7 +12,7 @@ __all__ = [
     "ANSWER",
     "END",
     "LEAVE",
-    "MOST_OTHERS",
+    "MAX_OTHERS",
     "QUEUE",
     "START",
     "UPDATE",
@@ -26,7 +26,7 @@ __all__ = [
 
 START, QUEUE, ANSWER, END, LEAVE, UPDATE = range(6)
 
-MOST_OTHERS = 50  # agents per segment that are recorded after the first one to answer
+MAX_OTHERS = 50  # agents per segment that are recorded after the first one to answer
 EXIT_IS_END_MS = 1000  # a call that ends within this time after leaving a queue was abandoned there
 
 
@@ -145,7 +145,7 @@ class SegmentBuilder:
             segment.agent = step.agent  # the agent was unknown until now
         elif (
             step.agent is not None
-            and len(segment.others) < MOST_OTHERS
+            and len(segment.others) < MAX_OTHERS
             and segment.answered_by(step.agent) is None
         ):
             segment.others = (*segment.others, (step.agent, step.at))

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 from floorcast.floor.agents import FloorAgent
 
-__all__ = ["CountChange", "OnDuty", "Roster"]
+__all__ = ["CountChange", "LoggedInRoster", "Roster"]
 
 T = TypeVar("T")
 CountChange = Callable[[int, int, int], None]
@@ -32,7 +32,7 @@ class Roster(Generic[T]):
         self._at: dict[int, dict[int, T]] = {}
         self._where: dict[int, tuple[int, ...]] = {}
 
-    def put(self, number: int, thing: T, services: tuple[int, ...]) -> None:
+    def put(self, number: int, item: T, services: tuple[int, ...]) -> None:
         """Set the services of an item."""
         before = self._where.get(number, ())
         if before == services:
@@ -43,7 +43,7 @@ class Roster(Generic[T]):
         for at in before:
             del self._at[at][number]
         for at in services:
-            self._at.setdefault(at, {})[number] = thing
+            self._at.setdefault(at, {})[number] = item
         if services:
             self._where[number] = services
         else:
@@ -75,7 +75,7 @@ class Roster(Generic[T]):
         return list(self._where)
 
 
-class OnDuty(Roster[FloorAgent]):
+class LoggedInRoster(Roster[FloorAgent]):
     """The agents that are logged in.
 
     For each service, the roster keeps a lower bound of the times of its agents' last events, so it
@@ -84,35 +84,35 @@ class OnDuty(Roster[FloorAgent]):
 
     def __init__(self, hooks: Sequence[Callable[[int], None]] = ()) -> None:
         super().__init__(hooks)
-        self._all_heard: dict[int, int] = {}
+        self._oldest_last_event: dict[int, int] = {}
         self.on_change: CountChange | None = None
 
-    def put(self, number: int, thing: FloorAgent, services: tuple[int, ...]) -> None:
+    def put(self, number: int, item: FloorAgent, services: tuple[int, ...]) -> None:
         """See ``Roster.put``.
 
         ``on_change`` is called with each service that gained or lost an item.
         """
         left = self.services_of(number)
         if left != services:
-            super().put(number, thing, services)
+            super().put(number, item, services)
             if self.on_change is not None:
                 for service in set(left) ^ set(services):
                     count = len(self.of(service))
                     self.on_change(service, count + (1 if service in left else -1), count)
         for service in services:
-            known = self._all_heard.get(service, _ALWAYS)
-            self._all_heard[service] = min(known, thing.last_event)
+            known = self._oldest_last_event.get(service, _ALWAYS)
+            self._oldest_last_event[service] = min(known, item.last_event)
 
     def drop_service(self, service: int) -> None:
         """See ``Roster.drop_service``."""
         super().drop_service(service)
-        self._all_heard.pop(service, None)
+        self._oldest_last_event.pop(service, None)
 
-    def heard_since(self, service: int, ms: int) -> int:
+    def count_active_since(self, service: int, ms: int) -> int:
         """Return the number of the service's agents that had an event after ``ms``."""
         agents = self.of(service)
-        if self._all_heard.get(service, _ALWAYS) > ms:
+        if self._oldest_last_event.get(service, _ALWAYS) > ms:
             return len(agents)
-        heard = [agent.last_event for agent in agents.values()]
-        self._all_heard[service] = min(heard, default=_ALWAYS)
-        return sum(last > ms for last in heard)
+        last_events = [agent.last_event for agent in agents.values()]
+        self._oldest_last_event[service] = min(last_events, default=_ALWAYS)
+        return sum(last > ms for last in last_events)

@@ -26,7 +26,7 @@ from floorcast.floor.call_steps import (
     apply_step,
     compact,
 )
-from floorcast.floor.calls import FEW_STEPS, Call, Key, WrapUp
+from floorcast.floor.calls import REDUCED_MAX_STEPS, Call, Key, WrapUp
 from floorcast.floor.counted_calls import CallsByService
 from floorcast.floor.days import Calendar
 from floorcast.floor.directory import NO_SERVICE
@@ -69,7 +69,7 @@ class Tally:
         self._same_day = calendar.same_day
         self._segment_days = SegmentDays(calendar, ledger)
         self._config_entry = config_entry
-        self._known: dict[tuple[int, str], SegmentIndex] = {}
+        self._indexes: dict[tuple[int, str], SegmentIndex] = {}
         self.reassigned: defaultdict[Key, set[int]] = defaultdict(set)
 
     # -- calls -----------------------------------------------------------------------------
@@ -81,14 +81,14 @@ class Tally:
             return
         if len(call.segments) == 1 and self._apply_usual_step(call, call.segments[0], step):
             return
-        self._judge_again(call)
+        self._rejudge(call)
         index = self.index_of(call)
         self._count_change(call, index, apply_step(call, step))
         self.shorten(call)
 
     def shorten(self, call: Call) -> None:
         """Compact the oldest steps of a call that has too many steps."""
-        if len(call.steps) > call.most_steps:
+        if len(call.steps) > call.max_steps:
             self._compact(call)
 
     def amend(self, call: Call, step: Step) -> None:
@@ -96,7 +96,7 @@ class Tally:
         index = self.index_of(call)
         self._count_change(call, index, amend(call, step))
 
-    def direct(self, call: Call, direction: str | None) -> None:
+    def set_direction(self, call: Call, direction: str | None) -> None:
         """Set the direction by which the call counts for its agents and services."""
         if direction == call.direction:
             return
@@ -114,7 +114,7 @@ class Tally:
 
     def forget(self, call: Call) -> None:
         """Drop the index of a call that leaves memory."""
-        self._known.pop(call.key, None)
+        self._indexes.pop(call.key, None)
 
     def wrap_up(self, call: Call, wrap_up: WrapUp, sign: int = 1) -> None:
         """Count a wrap-up that followed the call (+1), or take it back (-1)."""
@@ -124,7 +124,7 @@ class Tally:
             segment.wrap_up = wrap_up.spent
             self.counts.wrap_up(segment, wrap_up.spent)
             return
-        self._judge_again(call)
+        self._rejudge(call)
         index = self.index_of(call)
         call.wrap_ups = with_wrap_up(call.wrap_ups, wrap_up, sign)
         self._count_change(call, index, Change([], []), recount_wrap_ups=True)
@@ -143,13 +143,13 @@ class Tally:
             call.judged = self._config_entry
         if step.kind == QUEUE and not call.segments and call.ended is None:
             add_first_step(call, step)
-            self._by_service.note(call, call.segments[0].service)
+            self._by_service.add(call, call.segments[0].service)
             self.counts.offered(self._day_of(step.at), call.segments[0].service, step.at, 1)
             return
         apply_step(call, step)
         for segment in call.segments:
             day, service = self._day_of(segment.began), segment.service
-            self._by_service.note(call, service)
+            self._by_service.add(call, service)
             self.counts.offered(day, service, segment.began, 1)
             if segment.answered is not None:
                 self._thresholds.judge_answered(call, segment)
@@ -163,7 +163,7 @@ class Tally:
         Returns False, without an effect, if this usual case does not apply.
         """
         at, kind = step.at, step.kind
-        if segment.left is not None or at < call.last_step or len(call.steps) >= FEW_STEPS:
+        if segment.left is not None or at < call.last_step or len(call.steps) >= REDUCED_MAX_STEPS:
             return False
         if call.judged != self._config_entry or call.wrap_ups or call.compacted is not None:
             return False
@@ -190,12 +190,12 @@ class Tally:
         self, call: Call, index: SegmentIndex, change: Change, *, recount_wrap_ups: bool = False
     ) -> None:
         """Count a change: judge the new segments, and assign the wrap-ups to segments."""
-        wrapped = self._wrapped(call) if call.wrap_ups or recount_wrap_ups else ()
+        rewrapped = self._changed_wrap_ups(call) if call.wrap_ups or recount_wrap_ups else ()
         removed, added = change
-        if not removed and not added and not wrapped:
+        if not removed and not added and not rewrapped:
             return
         touched = set(self._offered_days(removed))
-        touched.update(self._offered_days(segment for segment, _ in wrapped))
+        touched.update(self._offered_days(segment for segment, _ in rewrapped))
         for segment in added:
             self._thresholds.judge(call, segment)
         touched.update(self._offered_days(added))
@@ -203,18 +203,18 @@ class Tally:
             self._count(call, index, day_service, -1)
         for segment in removed:
             self._index(call, index, segment, -1)
-        for segment, spent in wrapped:
+        for segment, spent in rewrapped:
             segment.wrap_up = spent
         for segment in added:
             self._index(call, index, segment, 1)
-        self._by_service.changed(call, removed, added)
+        self._by_service.update(call, removed, added)
         for day_service in touched:
             self._count(call, index, day_service, 1)
         agents = {agent for segment in chain(removed, added) for agent, _ in segment.answers()}
         if agents:
             self.reassigned[call.key].update(agents)
 
-    def _judge_again(self, call: Call) -> None:
+    def _rejudge(self, call: Call) -> None:
         """Judge the call again if the thresholds have changed."""
         if call.judged == self._config_entry:
             return
@@ -237,12 +237,12 @@ class Tally:
 
     def index_of(self, call: Call) -> SegmentIndex:
         """Return the index of a call in memory. The index of a long call is cached."""
-        known = self._known.get(call.key)
+        known = self._indexes.get(call.key)
         if known is not None:
             return known
         index = SegmentIndex(call, self._segment_days)
         if len(call.segments) > CACHED_FROM or call.compacted is not None:
-            self._known[call.key] = index
+            self._indexes[call.key] = index
         return index
 
     def _index(self, call: Call, index: SegmentIndex, segment: QueueSegment, sign: int) -> None:
@@ -289,7 +289,7 @@ class Tally:
     def _compact(self, call: Call) -> None:
         """Keep the newest steps, and only the counted segments of the older steps."""
         index = self.index_of(call)
-        gone = compact(call, call.most_steps * 3 // 4)
+        gone = compact(call, call.max_steps * 3 // 4)
         compacted = call.compacted
         assert compacted is not None
         moments = self._segment_days.compacted_offer_times(compacted)
@@ -313,7 +313,7 @@ class Tally:
                 of_kind[outcome.kind][outcome_at] = segment
             for agent, at in segment.answers():
                 credited[self._day_of(at), segment.service, agent] = None
-        self._by_service.changed(call, gone, [])
+        self._by_service.update(call, gone, [])
         compacted.offered = _newest(offered)
         compacted.offered_at = [offered[day_service] for day_service in compacted.offered]
         compacted.handled, compacted.handled_segments = _pairs(handled)
@@ -322,7 +322,7 @@ class Tally:
         compacted.credited = _newest(credited)
         self.forget(call)
 
-    def _wrapped(self, call: Call) -> list[tuple[QueueSegment, int]]:
+    def _changed_wrap_ups(self, call: Call) -> list[tuple[QueueSegment, int]]:
         """Return the segments whose wrap-up has changed, with the new wrap-up."""
         call.charge(len(call.segments) + len(call.wrap_ups))
         spent = [0] * len(call.segments)

@@ -42,15 +42,15 @@ class Timeline:
 
     def can_insert(self, agent: FloorAgent, at: int, now: int) -> bool:
         """Return whether a moment at ``at`` that was recorded at ``now`` can still be inserted."""
-        if at >= agent.reached:
+        if at >= agent.applied_until:
             return True
         past = agent.past
-        return bool(past) and at >= past[0].before.reached and now - at <= self._window
+        return bool(past) and at >= past[0].before.applied_until and now - at <= self._window
 
     def apply(self, agent: FloorAgent, moment: AgentMoment, now: int) -> FloorAgent:
         """Apply a moment that is not too late. Return the agent as it was at that moment."""
         at = moment.at
-        if at < agent.reached:
+        if at < agent.applied_until:
             return self._insert(agent, moment)
         if now - at > self._window:
             if agent.past:
@@ -81,7 +81,7 @@ class Timeline:
         past = agent.past
         past.append(MomentRun(_checkpoint(agent), []))
         while len(past) > 1 and (
-            past[1].before.reached <= at - self._window or len(past) > MAX_RUNS
+            past[1].before.applied_until <= at - self._window or len(past) > MAX_RUNS
         ):
             del past[0]
 
@@ -139,12 +139,12 @@ class Timeline:
             for index, moment in enumerate(run.moments):
                 details = moment.details
                 call = None if details is None else details.call
-                if call is None or call.key != key or call.named is not None:
+                if call is None or call.key != key or call.named_service is not None:
                     continue
                 served = serving(moment.at)
-                if served != call.served and now - moment.at <= self._window:
+                if served != call.answered_service and now - moment.at <= self._window:
                     assert details is not None
-                    call = replace(call, served=served)
+                    call = replace(call, answered_service=served)
                     replacements[number, index] = replace(
                         moment, details=replace(details, call=call)
                     )
@@ -190,7 +190,7 @@ class Timeline:
         if moment.kind != "IN_CALL" or before.named_service == after.named_service:
             return
         call = None if moment.details is None else moment.details.call
-        if call is not None and call.key is not None and call.named is None:
+        if call is not None and call.key is not None and call.named_service is None:
             self._calls.amend(call.key, Step(moment.at, ANSWER, after.named_service, agent))
 
 
@@ -222,4 +222,4 @@ def _at(moment: AgentMoment) -> int:
 
 
 def _begun(run: MomentRun) -> int:
-    return run.before.reached
+    return run.before.applied_until

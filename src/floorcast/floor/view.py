@@ -159,19 +159,19 @@ class FloorView:
 
     def logged_in(self, services: Iterable[int]) -> set[int]:
         """Return the agents that are logged in to any of the services, including quiet ones."""
-        return set().union(*map(self._floor.on_duty.of, services))
+        return set().union(*map(self._floor.logged_in_agents.of, services))
 
     def logged_in_to(self, service: int) -> Mapping[int, FloorAgent]:
         """Return the agents that are logged in to a service, by id, including quiet ones."""
-        return self._floor.on_duty.of(service)
+        return self._floor.logged_in_agents.of(service)
 
     def logged_off(self, services: Iterable[int]) -> set[int]:
         """Return the agents that have logged off and were last logged in to any of the services."""
-        return set().union(*map(self._floor.off_duty.of, services))
+        return set().union(*map(self._floor.logged_off_agents.of, services))
 
     def count_logged_in(self, service: int, heard_after: int) -> int:
         """Count the agents that are logged in to a service and had an event after a time."""
-        return self._floor.on_duty.heard_since(service, heard_after)
+        return self._floor.logged_in_agents.count_active_since(service, heard_after)
 
     def services_of(self, agent: FloorAgent) -> Collection[int]:
         """Return the services that an agent is logged in to, or was logged in to last."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from floorcast.floor.calls import WrapUp
 from floorcast.floor.queue_segments import QueueSegment
 
-__all__ = ["MOST_WRAP_UPS", "segment_before", "with_wrap_up"]
+__all__ = ["MAX_WRAP_UPS", "segment_before", "with_wrap_up"]
 
-MOST_WRAP_UPS = 200  # wrap-ups that a call keeps separately
+MAX_WRAP_UPS = 200  # wrap-ups that a call keeps separately
 
 
 def segment_before(segments: list[QueueSegment], wrap_up: WrapUp) -> int | None:
@@ -34,14 +34,14 @@ def segment_before(segments: list[QueueSegment], wrap_up: WrapUp) -> int | None:
 def with_wrap_up(wrap_ups: tuple[WrapUp, ...], wrap_up: WrapUp, sign: int) -> tuple[WrapUp, ...]:
     """Return the wrap-ups with one added (+1) or taken back (-1).
 
-    After ``MOST_WRAP_UPS`` wrap-ups, further time is added to the last one.
+    After ``MAX_WRAP_UPS`` wrap-ups, further time is added to the last one.
     """
     for index in range(len(wrap_ups) - 1, -1, -1):
         known = wrap_ups[index]
         if (known.agent, known.begin) == (wrap_up.agent, wrap_up.begin):
             known.spent += sign * wrap_up.spent
             return wrap_ups if known.spent else wrap_ups[:index] + wrap_ups[index + 1 :]
-    if sign > 0 and len(wrap_ups) < MOST_WRAP_UPS:
+    if sign > 0 and len(wrap_ups) < MAX_WRAP_UPS:
         return (*wrap_ups, wrap_up)
     if wrap_ups:
         wrap_ups[-1].spent += sign * wrap_up.spent
