@@ -54,7 +54,7 @@ class Log:
     def snapshot(self) -> None:
         """Store a snapshot of the current floor."""
         entry = self.stored[-1].number
-        self.snapshots[entry] = list(snapshot_parts(self.floor.captured()))
+        self.snapshots[entry] = list(snapshot_parts(self.floor.snapshot_state()))
 
     @property
     def head_at(self) -> int:
@@ -107,7 +107,7 @@ class Log:
             floor.apply(msgspec.json.decode(entry.payload, type=FloorConfig))
             return
         events = read_lines(entry.payload)
-        for key in floor.unknown_calls(events):
+        for key in floor.unloaded_calls(events):
             for blob in self.find_calls([key], position(entry.number, 0)).values():
                 floor.call_table.reload(decode_call(blob))
         for event in events:

@@ -113,6 +113,6 @@ def fold_all(floor: Floor, events: list[InboundEvent], begin: int = 2) -> list[A
     fed = []
     for number, one in enumerate(events, begin):
         floor.begin_entry(number, ticks(200 + number))
-        floor.hear([one])
+        floor.note_source_events([one])
         fed.append(floor.fold(one, ticks(200 + number), f"id-{number}"))
     return fed

@@ -34,14 +34,14 @@ class Log:
         self.entry += 1
         at = ticks(day * DAY)
         self.floor.begin_entry(self.entry, at)
-        self.floor.hear(events)
+        self.floor.note_source_events(events)
         for one in events:
             one.time = None
             self.floor.fold(one, at, f"id-{self.entry}")
 
     def restart(self) -> None:
         """Continue from a snapshot."""
-        self.floor = Floor(from_snapshot(list(snapshot_parts(self.floor.captured()))))
+        self.floor = Floor(from_snapshot(list(snapshot_parts(self.floor.snapshot_state()))))
 
 
 def named(who: str | int, **data: object) -> InboundEvent:
@@ -162,9 +162,9 @@ def test_many_names_leave_some_per_minute_of_the_log() -> None:
             one.day(31 + minute * 60 / DAY)
         other.restart()
         left.append(len(log.floor.state.directory.agents))
-        assert msgspec.to_builtins(other.floor.captured(), enc_hook=list) == msgspec.to_builtins(
-            log.floor.captured(), enc_hook=list
-        )
+        assert msgspec.to_builtins(
+            other.floor.snapshot_state(), enc_hook=list
+        ) == msgspec.to_builtins(log.floor.snapshot_state(), enc_hook=list)
     most = aging.MAX_REMOVED_AT_ONCE
     assert left == [most * 3 // 2 + 2, most // 2 + 2, 2, 2]
 
@@ -185,7 +185,7 @@ def test_memory_does_not_grow_with_ever_new_names() -> None:
         ]
         log.day(day, *events)
         log.day(day + 0.01)
-        sizes.append(sum(map(len, snapshot_parts(log.floor.captured()))))
+        sizes.append(sum(map(len, snapshot_parts(log.floor.snapshot_state()))))
     floor = log.floor
     assert max(sizes[32:]) < sizes[32] * 1.02
     assert len(floor.state.directory.services) <= 20 * 33
@@ -204,7 +204,7 @@ def test_a_snapshot_of_an_earlier_release_ages_from_a_day_that_its_nodes_share()
     for upgraded in (1, 3):
         log = Log()
         log.day(0, named("Lee"))
-        raw = msgspec.to_builtins(log.floor.captured(), enc_hook=list)
+        raw = msgspec.to_builtins(log.floor.snapshot_state(), enc_hook=list)
         for new in ("agents_named", "services_named", "day", "swept", "ages_from"):
             del raw["directory"][new]
         del raw["counters"]["intervals"]

@@ -91,7 +91,7 @@ def proposal(floor: Floor, rule: AlertRule, value: int | None, calls: int, now: 
 
 def restarted(floor: Floor) -> Floor:
     """Return the floor after a restart from its snapshot."""
-    return Floor(from_snapshot(list(snapshot_parts(floor.captured()))))
+    return Floor(from_snapshot(list(snapshot_parts(floor.snapshot_state()))))
 
 
 @given(RULES, FIGURES)

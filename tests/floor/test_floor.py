@@ -35,7 +35,7 @@ def service_day(floor: Floor, service: int = 10) -> ServiceDay:
 
 def image(floor: Floor) -> object:
     """Return the whole floor in a form that can be compared."""
-    return msgspec.to_builtins(floor.captured(), enc_hook=list)
+    return msgspec.to_builtins(floor.snapshot_state(), enc_hook=list)
 
 
 def counts(floor: Floor) -> object:
@@ -354,7 +354,7 @@ def test_a_snapshot_and_what_follows_is_the_whole(events: list[InboundEvent], cu
     fold_all(whole, events)
     first = new_floor()
     fold_all(first, events[:cut])
-    parts = list(snapshot_parts(first.captured()))
+    parts = list(snapshot_parts(first.snapshot_state()))
     again = Floor(from_snapshot(parts))
     fold_all(again, events[cut:], begin=2 + len(events[:cut]))
     assert image(again) == image(whole)
@@ -372,7 +372,7 @@ def test_calls_that_leave_and_come_back_count_the_same(events: list[InboundEvent
         for gone in forgets.call_table.evicted:
             store[gone.key] = encode_call(gone)
         forgets.call_table.evicted.clear()
-        for key in forgets.unknown_calls([one]):
+        for key in forgets.unloaded_calls([one]):
             if key in store:
                 forgets.call_table.reload(decode_call(store[key]))
         for floor in (keeps, forgets):

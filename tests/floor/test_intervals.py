@@ -85,7 +85,7 @@ def test_slots_sum_to_the_day(story: list[InboundEvent], random: Random) -> None
     floor = new_floor()
     half = len(mixed) // 2
     fold_all(floor, mixed[:half])
-    floor = Floor(from_snapshot(list(snapshot_parts(floor.captured()))))
+    floor = Floor(from_snapshot(list(snapshot_parts(floor.snapshot_state()))))
     fold_all(floor, mixed[half:], begin=2 + half)
     counters = floor.state.counters
     for day, services in counters.service_days.items():

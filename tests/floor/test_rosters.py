@@ -57,7 +57,7 @@ def test_the_indexes_follow_the_fold_and_survive_a_restart(events: list[InboundE
     floor = new_floor()
     fold_all(floor, events)
     assert_right(floor)
-    assert_right(Floor(from_snapshot(list(snapshot_parts(floor.captured())))))
+    assert_right(Floor(from_snapshot(list(snapshot_parts(floor.snapshot_state())))))
 
 
 @given(ANY_EVENTS, st.lists(st.integers(-50, 250)))

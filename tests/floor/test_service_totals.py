@@ -24,7 +24,7 @@ def test_totals_are_the_day_s_and_never_fall(story: list[InboundEvent], random: 
     floor, shown = new_floor(), dict[int, list[int]]()
     for number, one in enumerate(mixed, 2):
         if number == len(mixed) // 2:
-            floor = Floor(from_snapshot(list(snapshot_parts(floor.captured()))))
+            floor = Floor(from_snapshot(list(snapshot_parts(floor.snapshot_state()))))
         fold_all(floor, [one], begin=number)
         for service, totals in floor.state.counters.totals.items():
             before = shown.get(service, totals.most)

@@ -16,7 +16,7 @@ def test_members_keep_the_names_that_they_have_on_disk() -> None:
     """The stored names ``plan`` and ``legs`` are those of the previous release."""
     floor = new_floor()
     fold_all(floor, [call("call.queue", 1, service=10)])
-    parts = list(snapshot_parts(floor.captured()))
+    parts = list(snapshot_parts(floor.snapshot_state()))
     state, calls, *_ = map(msgspec.msgpack.decode, parts)
     assert msgspec.convert(state["plan"], type(PLAN)) == PLAN
     assert [one["legs"] for one in calls["calls"]] != [[]]
@@ -26,7 +26,7 @@ def test_members_keep_the_names_that_they_have_on_disk() -> None:
 @pytest.mark.parametrize(
     ("struct", "names"),
     [
-        (FloorState, {"plan", "terms"}),
+        (FloorState, {"heard_at", "plan", "terms"}),
         (FloorAgent, {"at_hand", "on", "reached", "several", "slot", "wraps_up"}),
         (Call, {"folded", "gone", "last_taken", "legs", "told"}),
         (CurrentCall, {"named", "served"}),

@@ -229,7 +229,7 @@ class House:
         for name, feed in self.floors[client].feeds.items():
             feed.publish(records.get(name, []), end_of_entry(number), recorded_at)
         self.floors[client].folded = number
-        self.floors[client].floor.state.heard_at = recorded_at
+        self.floors[client].floor.state.newest_event_at = recorded_at
         return ids
 
 

@@ -49,7 +49,7 @@ def waiting(refold: Refold) -> list[int]:
 
 def whole(refold: Refold) -> list[bytes]:
     """Return the complete state of the floor."""
-    return list(snapshot_parts(refold.floor.captured()))
+    return list(snapshot_parts(refold.floor.snapshot_state()))
 
 
 def test_each_position_has_its_floor(house: House) -> None:

@@ -328,7 +328,7 @@ def test_waits_fail_when_the_floor_stops_folding() -> None:
 
 def whole(floor: Observed) -> list[bytes]:
     """Return the complete state of the floor as bytes."""
-    return list(snapshot_parts(floor.floor.captured()))
+    return list(snapshot_parts(floor.floor.snapshot_state()))
 
 
 def test_a_snapshot_plus_the_entries_after_it_give_the_floor() -> None:

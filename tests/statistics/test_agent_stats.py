@@ -178,7 +178,7 @@ def test_a_restart_at_any_position_gives_the_same_answers(
     """Folding from a snapshot gives the same rows in the same order as folding all events."""
     whole = day_of(*events)
     first = day_of(*events[:cut])
-    again = Floor(from_snapshot(list(snapshot_parts(first.captured()))))
+    again = Floor(from_snapshot(list(snapshot_parts(first.snapshot_state()))))
     fold_all(again, events[cut:], begin=2 + len(events[:cut]))
     for method in (agent_statistics, agent_statistics_ex):
         one, other = (method(scopes(floor), seen(500)).all() for floor in (whole, again))

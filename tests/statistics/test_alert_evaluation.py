@@ -73,9 +73,9 @@ def test_a_service_without_agents_is_evaluated() -> None:
 def test_silence_is_the_time_since_the_client_s_newest_event() -> None:
     """Silence has no value before the client's first event."""
     floor = floor_with(rule("silence"))
-    floor.state.heard_at = (NOON - 61_000) * 10_000
+    floor.state.newest_event_at = (NOON - 61_000) * 10_000
     assert values(floor) == {("silence", None): (61, 0)}
-    floor.state.heard_at = 0
+    floor.state.newest_event_at = 0
     assert values(floor) == {("silence", None): (None, 0)}
 
 

@@ -64,13 +64,13 @@ class House:
         if evict_ended:
             self.floor.call_table.evict_ended(ticks(9_999) // 10_000)
         store_evicted_calls(self.floor, self.store, self.entry)
-        unknown = self.floor.unknown_calls([event])
+        unknown = self.floor.unloaded_calls([event])
         reload_calls(self.floor, self.store, unknown, self.entry, 0)
         self.floor.fold(event, ticks(200 + self.entry), "-")
 
     def restart(self) -> None:
         """Replace the floor by one that is read from its snapshot."""
-        self.floor = Floor(from_snapshot(list(snapshot_parts(self.floor.captured()))))
+        self.floor = Floor(from_snapshot(list(snapshot_parts(self.floor.snapshot_state()))))
 
     def live(self, steps: list[tuple[InboundEvent, str]]) -> None:
         """Fold each event, and restart the floor after the steps that say so."""

@@ -109,7 +109,7 @@ class Requests(RuleBasedStateMachine):
         """Fold an event as the next entry."""
         self.entry += 1
         self.floor.begin_entry(self.entry, ticks(self.seconds))
-        self.floor.hear([event])
+        self.floor.note_source_events([event])
         self.floor.fold(event, ticks(self.seconds), f"id-{self.entry}")
 
     @rule(

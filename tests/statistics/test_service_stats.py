@@ -300,7 +300,7 @@ def test_a_restart_at_any_position_gives_the_same_answers(
 ) -> None:
     """Folding from a snapshot gives the same rows as folding all events at once."""
     whole, first = day_of(*events), day_of(*events[:cut])
-    again = Floor(from_snapshot(list(snapshot_parts(first.captured()))))
+    again = Floor(from_snapshot(list(snapshot_parts(first.snapshot_state()))))
     fold_all(again, events[cut:], begin=2 + len(events[:cut]))
     one, other = (service_stats(scopes(floor), seen(500)).all() for floor in (whole, again))
     assert one == other

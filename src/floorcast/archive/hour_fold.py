@@ -241,7 +241,7 @@ class HourFold:
         return None if agent is None else agent.wrap_up_call
 
     def _reload_calls(self, events: Sequence[LoggedEvent], entry: Entry) -> None:
-        unknown = self.floor.unknown_calls(events)
+        unknown = self.floor.unloaded_calls(events)
         stored = [key for key in unknown if key not in self._gone]
         found = self._source.find_calls(stored, position(entry.number, 0)) if stored else {}
         for key in unknown:

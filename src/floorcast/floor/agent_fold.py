@@ -120,12 +120,12 @@ class AgentFold:
         else:
             self._apply_late(agent, moment, now)
         served = None if service == NO_SERVICE else service
-        fed = _agent_event(
+        feed_event = _agent_event(
             self._state.client, agent, data, call or agent.call, served, at, directory
         )
-        of_call, center = fed.call_service_id, directory.call_center_of(served)
-        facet = "" if of_call is None or of_call == served else _kind(fed, directory)
-        return OutboundEvent("agent", facet, served, center, fed)
+        of_call, center = feed_event.call_service_id, directory.call_center_of(served)
+        facet = "" if of_call is None or of_call == served else _kind(feed_event, directory)
+        return OutboundEvent("agent", facet, served, center, feed_event)
 
     def answered(self, number: int, call: Call, at: int, now: int) -> None:
         """Fold a ``call.answer`` that named the agent."""
@@ -178,7 +178,7 @@ class AgentFold:
         self._logged_in_agents.put(agent.id, agent, agent.logged_in_to if on else ())
         self._logged_off_agents.put(agent.id, agent, () if on else agent.logged_in_to)
 
-    def add_calls_behind(self, event: AgentState | CallAnswer, found: dict[Key, None]) -> None:
+    def add_unnamed_calls(self, event: AgentState | CallAnswer, found: dict[Key, None]) -> None:
         """Add to ``found`` the unloaded calls that the event can change without naming them."""
         directory, thing = self._state.directory, event.data.agent
         if thing is None:
@@ -276,7 +276,7 @@ def _agent_event(
     """Return the feed's event for an agent that entered a state on ``service`` at ``at`` (ms)."""
     entry = directory.agents[agent.id]
     # with more than 15 keyword arguments, Python 3.11 builds a dictionary of them first
-    fed = AgentEvent(
+    feed_event = AgentEvent(
         timestamp=at,
         client_id=client,
         agent_id=agent.id,
@@ -291,16 +291,16 @@ def _agent_event(
         event_id=f"cid={client}:aid={agent.id}:time={at}:seq={agent.seq}",
     )
     if call is not None:
-        fed.call_service_id = call.service
-        fed.transaction_id, fed.session_id = call.transaction, call.session
-        fed.phone_number, fed.account = call.phone, call.account
-        fed.campaign_type = call.campaign_type
+        feed_event.call_service_id = call.service
+        feed_event.transaction_id, feed_event.session_id = call.transaction, call.session
+        feed_event.phone_number, feed_event.account = call.phone, call.account
+        feed_event.campaign_type = call.campaign_type
     if data.agent2 is not None:
-        fed.agent2_id = directory.agent(data.agent2)
+        feed_event.agent2_id = directory.agent(data.agent2)
     if data.supervisor is not None:
-        fed.supervisor_session_id = data.supervisor.session_id
-        fed.supervisor_phone_number = data.supervisor.phone_number
-    return fed
+        feed_event.supervisor_session_id = data.supervisor.session_id
+        feed_event.supervisor_phone_number = data.supervisor.phone_number
+    return feed_event
 
 
 def _kind(event: AgentEvent, directory: Directory) -> str:

@@ -35,8 +35,8 @@ class AlertFold:
             state.alerts.pop(data.alert, None)  # the rule is gone, and this was its last change
         else:
             state.alerts[data.alert] = _next_alert(before, data, at, state.entry)
-        fed = _alert_event(state.client, data, at, event_id, state.directory)
-        return OutboundEvent("alerts", "", data.service, fed.call_center_id, fed)
+        feed_event = _alert_event(state.client, data, at, event_id, state.directory)
+        return OutboundEvent("alerts", "", data.service, feed_event.call_center_id, feed_event)
 
 
 def _next_alert(alert: Alert, data: AlertTransitionData, at: int, number: int) -> Alert:

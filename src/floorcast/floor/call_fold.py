@@ -55,11 +55,11 @@ class CallFold:
         late = self._details.start(call, at, data) or at < call.last_step
         self._calls.apply_step(call, Step(at, START, service, None))
         attribution = voice_events.Attribution(call, directory, None, service if late else None)
-        fed = voice_events.call_start(self._state.client, call, at, event_id, attribution)
+        feed_event = voice_events.call_start(self._state.client, call, at, event_id, attribution)
         if late:
-            voice_events.prefer_sent(fed, data, data.direction, directory)
+            voice_events.prefer_sent(feed_event, data, data.direction, directory)
         return OutboundEvent(
-            "interaction", "VOICE", attribution.service, attribution.call_center, fed
+            "interaction", "VOICE", attribution.service, attribution.call_center, feed_event
         )
 
     def queue(self, event: CallQueue, at: int, now: int, _event_id: str) -> None:
@@ -93,13 +93,13 @@ class CallFold:
         threshold = None
         if attribution.service is not None and attribution.service in directory.services:
             threshold = directory.services[attribution.service].sla_seconds
-        fed = voice_events.call_termination(
+        feed_event = voice_events.call_termination(
             self._state.client, call, data, at, event_id, attribution, threshold
         )
         if late:
-            voice_events.prefer_sent(fed, data, data.call_direction, directory)
+            voice_events.prefer_sent(feed_event, data, data.call_direction, directory)
         return OutboundEvent(
-            "interaction", "VOICE", attribution.service, attribution.call_center, fed
+            "interaction", "VOICE", attribution.service, attribution.call_center, feed_event
         )
 
     def leave(self, event: CallLeave, at: int, now: int, _event_id: str) -> None:
@@ -143,9 +143,9 @@ class CallFold:
             self._details.disposition(call, at, data)
         self._calls.dispositions.set(call, at, data.term_code, agent)
         attribution = voice_events.Attribution(call, directory, agent)
-        fed = voice_events.call_disposition(
+        feed_event = voice_events.call_disposition(
             self._state.client, call, data, at, event_id, attribution
         )
         return OutboundEvent(
-            "interaction", "VOICE", attribution.service, attribution.call_center, fed
+            "interaction", "VOICE", attribution.service, attribution.call_center, feed_event
         )

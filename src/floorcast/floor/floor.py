@@ -2,8 +2,8 @@
 
 ``fold`` is deterministic and pure: its result depends on the events, their order and their times,
 and never on a clock. Before an entry is folded, the caller reloads the entry's calls that have left
-memory (``unknown_calls``, ``CallTable.reload``). The result is then the same as if no call had left
-memory.
+memory (``unloaded_calls``, ``CallTable.reload``). The result is then the same as if no call had
+left memory.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ from floorcast.site.configuration import FloorConfig
 
 __all__ = ["LATE_MS", "QUIET_AGENT_MS", "QUIET_CALL_MS", "Floor"]
 
-_LEAVE_MS = 1_000  # in every time zone, a day begins at a whole second
-_TIDY_MS = 60_000
+_SECOND_MS = 1_000  # in every time zone, a day begins at a whole second
+_MINUTE_MS = 60_000
 QUIET_CALL_MS = 4 * 3_600_000
 QUIET_AGENT_MS = 16 * 3_600_000
 LATE_MS = 15 * 60_000
@@ -109,10 +109,10 @@ class Floor:
         self.active_campaigns = ActiveCampaigns(state.campaigns, self.ledger, self.hooks)
         rosters = (self.logged_in_agents, self.logged_off_agents)
         self._aging = Aging(state, rosters, self.active_campaigns, self.call_table, self.hooks)
-        self._left = to_ms(state.recorded_at) // _LEAVE_MS
-        self._tidied = to_ms(state.recorded_at) // _TIDY_MS
-        if not state.heard_at and state.entry != state.config_entry:
-            state.heard_at = state.recorded_at  # an earlier release did not store it
+        self._last_second = to_ms(state.recorded_at) // _SECOND_MS
+        self._last_minute = to_ms(state.recorded_at) // _MINUTE_MS
+        if not state.newest_event_at and state.entry != state.config_entry:
+            state.newest_event_at = state.recorded_at  # an earlier release did not store it
         self._use_config(state.config)
         for call in self.call_table.calls.values():
             self.tally.shorten(call)
@@ -124,7 +124,7 @@ class Floor:
         self.logged_in_agents.on_change = partial(self._note_count, int(Column.AGENTS_MOST))
         self.call_table.on_queue_change = partial(self._note_count, int(Column.QUEUE_MOST))
 
-    def captured(self) -> FloorState:
+    def snapshot_state(self) -> FloorState:
         """Return the complete state, ready for a snapshot."""
         self.state.calls = list(self.call_table.calls.values())
         self.state.quiet_calls = list(self.call_table.quiet.items())
@@ -182,7 +182,7 @@ class Floor:
         details = CallDetails(self.state.directory, self.tally)
         call_fold = CallFold(self.state, calls, details, self._agents)
         messages = MessageFold(self.state, self.calendar)
-        self._folds: dict[type[Any], Callable[..., OutboundEvent | None]] = {
+        self._fold_functions: dict[type[Any], Callable[..., OutboundEvent | None]] = {
             AgentState: self._agents.fold_state,
             EmailAttempt: messages.email,
             SmsAttempt: messages.sms,
@@ -217,18 +217,18 @@ class Floor:
         """Begin an entry that was recorded at ``recorded_at`` (ticks), and remove old data."""
         self.state.entry, self.state.recorded_at = number, recorded_at
         now = to_ms(recorded_at)
-        if now // _LEAVE_MS != self._left:
-            self._left = now // _LEAVE_MS
-            self._leave_behind(now)
+        if now // _SECOND_MS != self._last_second:
+            self._last_second = now // _SECOND_MS
+            self._remove_old(now)
         for call in self.call_table.evicted:
             self.tally.forget(call)
 
-    def _leave_behind(self, now: int) -> None:
+    def _remove_old(self, now: int) -> None:
         """Remove old calls and days. Called at most once per second of log time."""
         self._begin_day(now)
         self.call_table.evict_ended(now)
-        if now // _TIDY_MS != self._tidied:
-            self._tidied = now // _TIDY_MS
+        if now // _MINUTE_MS != self._last_minute:
+            self._last_minute = now // _MINUTE_MS
             self._tidy(now)
 
     def _begin_day(self, now: int) -> None:
@@ -241,20 +241,20 @@ class Floor:
         self.folded.forget()
         self._aging.tidy(now)
 
-    def hear(self, events: Sequence[LoggedEvent]) -> None:
+    def note_source_events(self, events: Sequence[LoggedEvent]) -> None:
         """Record that a source sent these events. Called before an entry's events are folded."""
         if events and type(events[0]) is not AlertTransition:
-            self.state.heard_at = self.state.recorded_at
+            self.state.newest_event_at = self.state.recorded_at
 
-    def unknown_calls(self, events: Iterable[LoggedEvent]) -> list[Key]:
+    def unloaded_calls(self, events: Iterable[LoggedEvent]) -> list[Key]:
         """Return the calls that the events need and that are not in memory."""
         found: dict[Key, None] = {}
-        calls, add_calls_behind = self.call_table.calls, self._agents.add_calls_behind
+        calls, add_unnamed_calls = self.call_table.calls, self._agents.add_unnamed_calls
         for event in events:
             data: Any = event.data
             kind: Any = type(event)
             if kind is AgentState or kind is CallAnswer:
-                add_calls_behind(event, found)  # type: ignore[arg-type]  # see ``kind``
+                add_unnamed_calls(event, found)  # type: ignore[arg-type]  # see ``kind``
                 if kind is AgentState:
                     data = data.call
                     if data is None or data.transaction_id is None or data.session_id is None:
@@ -272,10 +272,10 @@ class Floor:
         """Fold one event. ``event_id`` is its id in the feeds whose event ids are tokens."""
         at = recorded_at // TICKS_PER_MS if event.time is None else milliseconds(event.time)
         now = recorded_at // TICKS_PER_MS
-        fed = self._folds[type(event)](event, at, now, event_id)
+        feed_event = self._fold_functions[type(event)](event, at, now, event_id)
         if self.tally.reassigned:
             self._agents.reassign(now)
-        return fed
+        return feed_event
 
     def _campaign_update(self, event: CampaignUpdate, at: int, _now: int, _event_id: str) -> None:
         data, directory = event.data, self.state.directory

@@ -49,8 +49,10 @@ class MessageFold:
     ) -> OutboundEvent:
         client, directory = self._state.client, self._state.directory
         service, stamp = directory.service(data.service), self._calendar.stamp(at)
-        fed = make(client, data, service, stamp, event_id, directory)
-        return OutboundEvent("interaction", kind, service, directory.call_center_of(service), fed)
+        feed_event = make(client, data, service, stamp, event_id, directory)
+        return OutboundEvent(
+            "interaction", kind, service, directory.call_center_of(service), feed_event
+        )
 
 
 def _email_event(

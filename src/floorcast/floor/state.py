@@ -47,9 +47,9 @@ class FloorState(Struct):
     ``recorded_at`` is that entry's time in ticks. For each service, ``connects`` holds the calls
     that were dispositioned as a right-party contact in the last half hour, with the times in ms.
     ``config_entry`` is the entry of the configuration in force. ``alerts`` holds the alerts that
-    have changed, by id. ``heard_at`` is when the newest event from a source was recorded, in ticks.
-    ``quiet_calls`` holds the keys of the calls that left memory without having ended, with the
-    times at which they left, in ms.
+    have changed, by id. ``newest_event_at`` is when the newest event from a source was recorded, in
+    ticks. ``quiet_calls`` holds the keys of the calls that left memory without having ended, with
+    the times at which they left, in ms.
     """
 
     client: int
@@ -64,7 +64,7 @@ class FloorState(Struct):
     connects: dict[int, dict[str, int]] = field(default_factory=dict)
     config_entry: int = field(default=0, name="terms")
     alerts: dict[str, Alert] = field(default_factory=dict)
-    heard_at: int = 0
+    newest_event_at: int = field(default=0, name="heard_at")
     quiet_calls: list[tuple[tuple[int, str], int]] = field(default_factory=list)
 
 

@@ -137,9 +137,9 @@ class FloorView:
         return self._floor.state.config_entry
 
     @property
-    def heard_at(self) -> int:
+    def newest_event_at(self) -> int:
         """When the newest event from a source was recorded, in ticks; 0 if there is none."""
-        return self._floor.state.heard_at
+        return self._floor.state.newest_event_at
 
     @property
     def time_zone(self) -> str:

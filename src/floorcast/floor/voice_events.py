@@ -68,7 +68,7 @@ def call_start(
 ) -> CallStartEvent:
     """Return the event for the start of a call."""
     began = utc_stamp(at)
-    fed = CallStartEvent(
+    feed_event = CallStartEvent(
         event_id,
         "CALL_START",
         "VOICE",
@@ -90,14 +90,14 @@ def call_start(
         began,  # timestamp
     )
     if call.caller_id is not None:
-        fed.caller_id = call.caller_id
+        feed_event.caller_id = call.caller_id
     if call.phone_position is not None:
-        fed.phone_position = call.phone_position
+        feed_event.phone_position = call.phone_position
     if call.priority is not None:
-        fed.priority = call.priority
+        feed_event.priority = call.priority
     if call.zip_code is not None:
-        fed.zip_code = call.zip_code
-    return fed
+        feed_event.zip_code = call.zip_code
+    return feed_event
 
 
 def call_termination(
@@ -117,7 +117,7 @@ def call_termination(
     duration = data.duration
     if duration is None and begin is not None:
         duration = max(at - begin, 0) // 1000
-    fed = CallTerminationEvent(
+    feed_event = CallTerminationEvent(
         event_id,
         "CALL_TERMINATION",
         "VOICE",
@@ -151,14 +151,14 @@ def call_termination(
         _said(data.operator_transfer, 1 if call.segments else 0),
     )
     if call.phone_position is not None:
-        fed.phone_position = call.phone_position
+        feed_event.phone_position = call.phone_position
     if call.zip_code is not None:
-        fed.zip_code = call.zip_code
-    return fed
+        feed_event.zip_code = call.zip_code
+    return feed_event
 
 
 def prefer_sent(
-    fed: CallStartEvent | CallTerminationEvent,
+    feed_event: CallStartEvent | CallTerminationEvent,
     data: CallStartData | CallEndData,
     direction: str | None,
     directory: Directory,
@@ -169,14 +169,14 @@ def prefer_sent(
     """
     for name in _SENT_TEXTS:
         if (text := getattr(data, name)) is not None:
-            setattr(fed, name, str(text))
+            setattr(feed_event, name, str(text))
     for name in _SENT_AS_IS:
         if (value := getattr(data, name)) is not None:
-            setattr(fed, name, value)
+            setattr(feed_event, name, value)
     if direction is not None:
-        fed.call_direction = str(direction)
+        feed_event.call_direction = str(direction)
     if data.campaign is not None:
-        fed.campaign_id = directory.campaign(data.campaign)
+        feed_event.campaign_id = directory.campaign(data.campaign)
 
 
 def call_disposition(

@@ -152,7 +152,7 @@ class Services:
 
         Raises the errors of ``floor_of``.
         """
-        return self.floor_of(client).floor.state.heard_at
+        return self.floor_of(client).floor.state.newest_event_at
 
     def token_now(self, client: int, cursor: int, *, at_head: bool = True) -> str:
         """Return a token for a reader that has seen all up to ``cursor``; see ``token_at``."""

@@ -66,7 +66,7 @@ class Refold:
             self._apply_site(payload)
         elif kind == "events":
             events = read_lines(payload)
-            floor.hear(events)
+            floor.note_source_events(events)
             if through < len(events) - 1:
                 self._fold(number, recorded_at, events[: through + 1])
                 self.reached = position(number, through)
@@ -106,7 +106,7 @@ class Refold:
     def _reload_calls(self, events: Sequence[LoggedEvent]) -> None:
         reload = self.floor.call_table.reload
         older = []
-        for key in self.floor.unknown_calls(events):
+        for key in self.floor.unloaded_calls(events):
             blob = self._evicted.pop(key, None)
             if blob is None:
                 older.append(key)

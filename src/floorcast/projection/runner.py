@@ -233,7 +233,7 @@ class Projection:
         self._snapshot_at = self._now()
         parts: list[bytes] = []
         begun = time.perf_counter()
-        for part in snapshot_parts(self.floor.captured()):
+        for part in snapshot_parts(self.floor.snapshot_state()):
             parts.append(part)
             if time.perf_counter() - begun > SLICE_SECONDS:
                 await take_turn(self.client)
@@ -300,7 +300,7 @@ class Projection:
         events = entry.events
         if events is None:
             events = read_lines(entry.payload)
-        self.floor.hear(events)
+        self.floor.note_source_events(events)
         if len(events) > _FEW_EVENTS:
             await take_turn(self.client)
         deadline = time.perf_counter() + SLICE_SECONDS
@@ -358,7 +358,7 @@ class Projection:
             feed.publish(records.get(name, ()), through, ticks)
 
     def _reload_calls(self, events: Sequence[LoggedEvent], entry: Entry, index: int) -> None:
-        unknown_calls = self.floor.unknown_calls(events)
+        unknown_calls = self.floor.unloaded_calls(events)
         if unknown_calls:
             reload_calls(self.floor, self._store, unknown_calls, entry.number, index)
 

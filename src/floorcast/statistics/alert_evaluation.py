@@ -113,7 +113,7 @@ class _Figures:
     def of(self, rule: AlertRule, service: int | None) -> tuple[float | None, int]:
         """Return the value of the rule's figure and the number of calls in its span."""
         if service is None:
-            heard = self._view.heard_at
+            heard = self._view.newest_event_at
             return (max(0, self._moment.now - to_ms(heard)) / 1000 if heard else None), 0
         row = self._rows[_length(rule)].get(service)
         if row is None:  # nothing was counted there

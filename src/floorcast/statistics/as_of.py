@@ -114,7 +114,7 @@ def answer_as_of(argument: bytes) -> bytes:
     try:
         with past_floors(Path(asked.folder), asked.limits) as floors:
             refolds = _refolded(asked, floors)
-            newest = max(refold.floor.state.heard_at for refold in refolds)
+            newest = max(refold.floor.state.newest_event_at for refold in refolds)
             body = _body(asked, refolds, floors)
     except TooLongAgo as refusal:
         return msgspec.msgpack.encode(PastAnswer(None, since=refusal.since))
