@@ -63,7 +63,7 @@ def transitions(log: MemoryLog) -> list[tuple[str, float | None]]:
     ]
 
 
-def test_two_nodes_put_each_transition_into_the_log_once() -> None:
+def test_the_log_has_each_transition_of_two_nodes_once() -> None:
     """The log has each transition once, although two nodes evaluate and one of them restarts."""
     asyncio.run(_two_nodes())
 
@@ -104,7 +104,7 @@ class Full(MemoryLog):
         raise Unavailable("the disk is full")
 
 
-def test_what_the_log_refuses_is_proposed_again(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_refused_transition_is_proposed_again(caplog: pytest.LogCaptureFixture) -> None:
     """If the log refuses a transition, the status stays, and it is proposed again later."""
     asyncio.run(_refused())
 

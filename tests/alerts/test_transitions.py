@@ -37,7 +37,7 @@ def proposed(floor: Floor) -> list[AlertTransition]:
     ]
 
 
-def test_a_transition_names_what_it_follows_and_so_has_one_id() -> None:
+def test_proposals_of_one_transition_have_the_same_id() -> None:
     """Two nodes' proposals of a transition have the same id. The log returns it unchanged."""
     floor = waiting()
     (first,), (second,) = proposed(floor), proposed(floor)
@@ -48,7 +48,7 @@ def test_a_transition_names_what_it_follows_and_so_has_one_id() -> None:
     assert read_lines(b"\n".join(batch.lines)) == [first]
 
 
-def test_after_a_transition_nothing_is_due_until_the_figure_is_back() -> None:
+def test_nothing_is_due_until_the_figure_clears() -> None:
     """After a transition, nothing is due. The next transition follows the first one's entry."""
     floor = waiting()
     (first,) = proposed(floor)
@@ -61,7 +61,7 @@ def test_after_a_transition_nothing_is_due_until_the_figure_is_back() -> None:
     assert (acknowledged.data.status, acknowledged.data.acknowledged_by) == ("acknowledged", "ops")
 
 
-def test_an_alert_that_no_rule_has_any_more_is_over() -> None:
+def test_an_alert_without_a_rule_is_cleared() -> None:
     """An alert whose rule was removed ends with an ordinary transition."""
     floor = waiting()
     (first,) = proposed(floor)

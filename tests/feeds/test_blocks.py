@@ -33,7 +33,7 @@ SIGHTS = [
     st.integers(1, 50),
     st.sampled_from(SIGHTS),
 )
-def test_a_tail_and_the_block_it_becomes_give_the_same(
+def test_a_tail_and_its_block_give_the_same_events(
     steps: list[tuple[int, int]], cursor: int, room: int, sight: Matcher
 ) -> None:
     """A tail and its block give the same events for any cursor, filter and limit."""
@@ -54,7 +54,7 @@ def test_a_tail_and_the_block_it_becomes_give_the_same(
             assert builder.cursor == int(expected[-1])
 
 
-def test_tail_is_full_by_events_or_by_bytes() -> None:
+def test_a_tail_is_full_by_events_or_by_bytes() -> None:
     """A tail takes at most one block's events and bytes, so that blocks stay small."""
     tail = Tail()
     records = [(at, ("", 1, 1), b"{}") for at in range(1, 3000)]
@@ -66,7 +66,7 @@ def test_tail_is_full_by_events_or_by_bytes() -> None:
     assert tail.is_full
 
 
-def test_a_page_of_large_events_ends_early() -> None:
+def test_a_page_has_a_size_limit() -> None:
     """The size of a page is limited, however many events were requested."""
     builder = PageBuilder(0, EVERYTHING, 1000)
     at = 0
@@ -79,7 +79,7 @@ def test_a_page_of_large_events_ends_early() -> None:
     assert builder.cursor == at
 
 
-def test_a_segment_says_what_it_holds() -> None:
+def test_a_segment_records_its_positions_times_and_classes() -> None:
     """A segment has its positions, its range of times, and each of its classes once."""
     tail = Tail()
     tail.add([(5, ("SMS", 1, 2), b"a"), (7, ("SMS", 1, 2), b"b")], 100)
@@ -101,7 +101,7 @@ WHOLE = (
 BLANK = b'{"agentId":7,"agentServiceId":10,"eventType":"IN_CALL","seqNum":9}'
 
 
-def test_a_call_of_a_hidden_call_center_is_left_out_of_the_agent_s_event() -> None:
+def test_an_agent_event_omits_the_call_of_a_hidden_call_center() -> None:
     """Users who may not see the call get the event without it; others get the original bytes."""
     kinds = {"": WHOLE, "call of 1": WHOLE, "call of 2": BLANK, "call of ": BLANK}
     tail = Tail()
@@ -124,7 +124,7 @@ def test_an_event_is_one_line(text: str) -> None:
     assert json.loads(body)["carrier"] == text
 
 
-def test_what_does_not_apply_is_left_out_or_null() -> None:
+def test_a_missing_value_is_omitted_or_null() -> None:
     """A member without a value is omitted from agent events and is null in interaction events."""
     agent = AgentEvent(
         timestamp=1,

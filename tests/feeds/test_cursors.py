@@ -39,7 +39,7 @@ def resolved(log: Entries, text: str, now: int = NOW) -> int:
 
 
 @given(GAPS, st.data())
-def test_a_token_is_a_place(gaps: list[int], data: st.DataObject) -> None:
+def test_a_token_resolves_to_its_position(gaps: list[int], data: st.DataObject) -> None:
     """The token of any position within the last day resolves to exactly that position."""
     log = log_of(gaps)
     number = data.draw(st.integers(1, log.head(CLIENT).number))
@@ -59,7 +59,7 @@ def test_a_token_is_a_place(gaps: list[int], data: st.DataObject) -> None:
 
 
 @given(GAPS, st.integers(0, FEED_REACH), st.integers(2**20, 2**43))
-def test_an_unknown_place_means_the_tokens_time(gaps: list[int], ago: int, entry: int) -> None:
+def test_an_unknown_position_is_resolved_by_time(gaps: list[int], ago: int, entry: int) -> None:
     """A token with an unknown position resolves to the last entry up to the token's time."""
     log = log_of(gaps)
     cursor = resolved(log, tokens.encode(CLIENT, NOW - ago, position(entry, 5)))
@@ -70,14 +70,14 @@ def test_an_unknown_place_means_the_tokens_time(gaps: list[int], ago: int, entry
     assert after is None or after > NOW - ago
 
 
-def test_a_restored_log_is_recognised_by_its_times() -> None:
+def test_a_restored_log_is_recognized_by_its_times() -> None:
     """If the entry with the token's number has a later time, the token is from another log."""
     log = log_of([10, 10, 10])
     lost = tokens.encode(CLIENT, NOW - 25, position(3, 0))
     assert entry_of(resolved(log, lost)) == 1
 
 
-def test_an_entry_that_the_retention_removed_is_not_known() -> None:
+def test_a_token_of_a_removed_entry_is_resolved_by_time() -> None:
     """If retention has removed a token's entry, the token is resolved by its time."""
     log = log_of([10, 10, 10])
     text = token_at(CLIENT, position(2, 1), log, NOW, at_head=False)
@@ -86,14 +86,14 @@ def test_an_entry_that_the_retention_removed_is_not_known() -> None:
     assert resolved(log, text) == end_of_entry(2)
 
 
-def test_another_clients_token_means_its_time() -> None:
+def test_another_clients_token_is_resolved_by_time() -> None:
     """Another client's token is resolved by its time if the log has not reached its position."""
     log = log_of([10, 10, 10])
     theirs = tokens.encode(8, NOW - 15, end_of_entry(4))
     assert entry_of(resolved(log, theirs)) == 2
 
 
-def test_a_token_of_an_empty_log_begins_at_its_beginning() -> None:
+def test_a_token_of_an_empty_log_precedes_all_events() -> None:
     """All events follow a token that was made while the log was empty."""
     log = Entries(lambda: NOW)
     text = token_at(CLIENT, 0, log, NOW, at_head=True)
@@ -114,7 +114,7 @@ def test_an_unknown_position_in_the_future_is_refused(seconds: int) -> None:
 
 
 @given(GAPS, st.integers(0, 400 * 86_400 * TICKS_PER_SECOND), st.booleans())
-def test_tokens_made_while_the_clock_was_ahead_stay_good(
+def test_tokens_made_while_the_clock_was_ahead_stay_valid(
     gaps: list[int], ahead: int, taken: bool
 ) -> None:
     """A token made while the clock was ahead still resolves to its position."""
@@ -130,7 +130,7 @@ def test_tokens_made_while_the_clock_was_ahead_stay_good(
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_a_day_is_the_most(known: bool) -> None:
+def test_a_token_is_valid_for_24_hours(known: bool) -> None:
     """The 24-hour limit is exact for any position. The message uses the client's time zone."""
     log = Entries(lambda: NOW)
     log.take(CLIENT, NOW - FEED_REACH - 1)
@@ -151,14 +151,14 @@ def test_a_day_is_the_most(known: bool) -> None:
         r"[0-9a-f]{8}-[0-9a-f]{4}-1[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", fullmatch=True
     )
 )
-def test_whatever_is_sent_is_a_place_or_a_refusal(text: str) -> None:
+def test_any_text_gives_a_cursor_or_is_refused(text: str) -> None:
     """Any text gives a cursor or is refused."""
     log = log_of([10])
     with contextlib.suppress(InvalidParameter):
         assert resolved(log, text) >= 0
 
 
-def test_times_are_printed_as_the_reference_prints_them() -> None:
+def test_times_are_formatted_like_the_reference() -> None:
     """A time is printed with the offset that the time zone had then."""
     assert local_time(1_619_264_069 * TICKS_PER_SECOND, ZONE) == "2021-04-24 07:34:29-0400"
     assert local_time(1_614_264_069 * TICKS_PER_SECOND, ZONE) == "2021-02-25 09:41:09-0500"
@@ -174,7 +174,7 @@ def test_times_are_printed_as_the_reference_prints_them() -> None:
         (1, NOW, False),
     ],
 )
-def test_a_place_that_another_node_has_seen_may_still_come(
+def test_the_entry_of_another_nodes_token_may_still_arrive(
     ahead: int, lost: int, waits: bool
 ) -> None:
     """A token's entry may still arrive, unless all entries up to the token's time are present."""
@@ -189,9 +189,7 @@ SECRET = b"of an installation"
 
 
 @given(GAPS, st.data())
-def test_a_token_under_the_secret_is_a_place_and_one_of_old_still_is(
-    gaps: list[int], data: st.DataObject
-) -> None:
+def test_tokens_with_and_without_the_secret_resolve(gaps: list[int], data: st.DataObject) -> None:
     """Tokens made with the secret, and those made before the upgrade, resolve to their position."""
     log = log_of(gaps)
     number = data.draw(st.integers(1, log.head(CLIENT).number))
@@ -201,7 +199,7 @@ def test_a_token_under_the_secret_is_a_place_and_one_of_old_still_is(
         assert resolve(CLIENT, text, log, NOW, ZONE, SECRET) == cursor
 
 
-def test_two_tokens_do_not_tell_how_many_entries_lie_between_them() -> None:
+def test_tokens_do_not_reveal_how_many_entries_are_between_them() -> None:
     """With the secret, the encoded positions of neighbors look unrelated."""
     texts = [tokens.encode(CLIENT, NOW + at, position(at, 0), SECRET) for at in range(1, 65)]
     read = [tokens.decode(CLIENT, text).position for text in texts]
@@ -213,7 +211,7 @@ def test_two_tokens_do_not_tell_how_many_entries_lie_between_them() -> None:
     ]
 
 
-def test_another_nodes_token_is_waited_for_with_the_secret_too() -> None:
+def test_another_nodes_token_is_pending_with_or_without_the_secret() -> None:
     """A reader waits for the entry of another node's token, with or without the secret."""
     log = log_of([1, 1])
     log.lost = 0

@@ -191,7 +191,7 @@ def polled(feed: Feed, cursor: int, sight: Matcher = EVERYTHING) -> Awaitable[Pa
         unique_by=lambda moment: moment[0],
     )
 )
-def test_the_first_event_that_is_seen_ends_the_wait(moments: list[tuple[float, str]]) -> None:
+def test_the_first_visible_event_ends_a_poll(moments: list[tuple[float, str]]) -> None:
     """A poll ends with the first visible event, or after 10 s if there is none."""
 
     async def work(loop: VirtualLoop) -> None:
@@ -210,7 +210,7 @@ def test_the_first_event_that_is_seen_ends_the_wait(moments: list[tuple[float, s
     run(work)
 
 
-def test_a_crowd_is_answered_by_one_event() -> None:
+def test_one_event_ends_all_polls() -> None:
     """One event ends the polls of all readers, which get the same page."""
 
     async def work(loop: VirtualLoop) -> None:

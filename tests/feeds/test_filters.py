@@ -29,7 +29,7 @@ CLASSES = st.tuples(
     SOME_IDS,
     SOME_IDS,
 )
-def test_kinds_are_joined_by_and_values_by_or(
+def test_conditions_are_combined_with_and_and_values_with_or(
     facets: tuple[str, int | None, int | None],
     kinds: frozenset[str] | None,
     services: frozenset[int] | None,
@@ -50,7 +50,7 @@ def test_kinds_are_joined_by_and_values_by_or(
     assert all(sees.verdicts([facets])) == expected
 
 
-def test_equal_filters_are_one_object() -> None:
+def test_equal_filters_share_one_matcher() -> None:
     """Equal filters share one matcher, however they were written, so their readers share work."""
     one = read_filter({"service": [{"id": 1}, {"id": "2"}], "interactionType": [{"type": "sms"}]})
     other = read_filter(
@@ -66,13 +66,13 @@ def test_equal_filters_are_one_object() -> None:
 @pytest.mark.parametrize(
     "nothing", [None, {}, {"service": None}, {"interactionType": None, "callCenter": None}]
 )
-def test_what_is_not_given_does_not_narrow(nothing: object) -> None:
+def test_a_null_condition_does_not_narrow(nothing: object) -> None:
     """A condition that is null counts as not given."""
     assert read_filter(nothing) == Filter()
 
 
 @given(IDS)
-def test_an_id_is_a_number_or_its_digits(an_id: int) -> None:
+def test_an_id_can_be_a_number_or_its_digits(an_id: int) -> None:
     """A number and its digits as a string mean the same id."""
     for value in (an_id, str(an_id)):
         assert read_filter({"callCenter": [{"id": value}]}).call_centers == frozenset({an_id})
@@ -108,7 +108,7 @@ def test_an_id_is_a_number_or_its_digits(an_id: int) -> None:
         ({"interactionType": [{"id": 1}]}, "filter.interactionType[0].id is unknown"),
     ],
 )
-def test_what_is_wrong_is_named(given_filter: object, named: str) -> None:
+def test_an_error_names_the_wrong_member(given_filter: object, named: str) -> None:
     """A misspelled filter is refused, because it must not widen the response."""
     with pytest.raises(InvalidParameter) as refusal:
         read_filter(given_filter)
@@ -116,7 +116,7 @@ def test_what_is_wrong_is_named(given_filter: object, named: str) -> None:
 
 
 @pytest.mark.parametrize("value", [{}, {"id": None}])
-def test_a_condition_without_its_value_lacks_it(value: dict[str, object]) -> None:
+def test_a_condition_without_a_value_is_a_missing_parameter(value: dict[str, object]) -> None:
     """The error for a condition without a value is a missing parameter, not an invalid one."""
     with pytest.raises(MissingParameter, match=r"filter\.service\[0\]\.id is missing"):
         read_filter({"service": [value]})
@@ -130,7 +130,7 @@ def test_a_filter_has_at_most_a_thousand_conditions_of_a_kind() -> None:
         read_filter({"service": ids, "callCenter": ids * 57})
 
 
-def test_a_filter_that_nobody_uses_is_not_kept() -> None:
+def test_unused_filters_are_not_kept() -> None:
     """Of many different filters, only the one that is in use is kept."""
     seen = []
     for start in range(300):
@@ -142,7 +142,7 @@ def test_a_filter_that_nobody_uses_is_not_kept() -> None:
     assert sees.size > 64_000
 
 
-def test_verdicts_do_not_fill_the_memory() -> None:
+def test_cached_verdicts_of_a_matcher_are_limited() -> None:
     """A matcher clears its verdicts at the limit, and is still right."""
     sees = matcher(Filter(services=frozenset({3})))
     for service in range(30_000):
@@ -150,7 +150,7 @@ def test_verdicts_do_not_fill_the_memory() -> None:
     assert sees(("SMS", 3, 1))
 
 
-def test_all_verdicts_together_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cached_verdicts_of_all_matchers_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     """With many filters in use, some verdicts are computed again, and all of them are right."""
     monkeypatch.setattr(filters, "MAX_ALL_VERDICTS", Matcher.cached_verdicts + 1_000)
     before = Matcher.cached_verdicts
@@ -169,7 +169,7 @@ def test_all_verdicts_together_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> 
     assert Matcher.cached_verdicts == before
 
 
-def test_a_screen_sees_its_services_beside_its_call_centers() -> None:
+def test_a_screen_sees_its_services_and_its_call_centers() -> None:
     """An agent that is visible only because of its service is shown without its call."""
     sees = matcher(Filter(), frozenset({1}), frozenset({7}))
     shown = [("VOICE", 7, 2), ("VOICE", 8, 1), ("VOICE", 8, 2), ("", 7, None), ("", 8, None)]

@@ -26,7 +26,7 @@ def fill(feed: Feed, entry: int, events: int = 1000) -> None:
     feed.publish(records, end_of_entry(entry), START + entry)
 
 
-def test_all_feeds_share_one_memory() -> None:
+def test_all_feeds_share_one_memory_budget() -> None:
     """Many feeds use no more memory than one. The oldest block of any feed is evicted first."""
     store = MemoryStore()
     rings = Rings(store, LIMIT)
@@ -43,7 +43,7 @@ def test_all_feeds_share_one_memory() -> None:
     assert rings.bytes <= LIMIT
 
 
-def test_what_a_quiet_feed_has_is_sealed_after_a_while() -> None:
+def test_the_tail_of_a_quiet_feed_is_sealed() -> None:
     """A quiet feed's events are sealed after a while, so that they count toward the limit."""
     rings = Rings(MemoryStore(), LIMIT)
     quiet, busy = Feed(1, "agent", rings), Feed(2, "agent", rings)
@@ -56,7 +56,7 @@ def test_what_a_quiet_feed_has_is_sealed_after_a_while() -> None:
     assert busy.tail_bytes == 0
 
 
-def test_the_projection_store_is_such_a_store() -> None:
+def test_a_new_feed_starts_at_the_end_of_the_store() -> None:
     """A feed created after a restart starts at the end of the store."""
 
     async def work(_loop: VirtualLoop) -> None:
@@ -83,7 +83,7 @@ def test_the_projection_store_is_such_a_store() -> None:
         st.tuples(st.sampled_from(["put", "get", "drop"]), st.integers(0, 6), st.integers(1, 30))
     ),
 )
-def test_it_never_holds_more_than_its_limit(limit: int, steps: list[tuple[str, int, int]]) -> None:
+def test_the_cache_never_exceeds_its_limit(limit: int, steps: list[tuple[str, int, int]]) -> None:
     """The cache never exceeds its limit, and returns only the latest value of a key."""
     cache: ByteCache[int] = ByteCache(limit)
     last: dict[int, int] = {}
@@ -98,7 +98,7 @@ def test_it_never_holds_more_than_its_limit(limit: int, steps: list[tuple[str, i
         assert (cache.bytes == 0) == (len(cache) == 0)
 
 
-def test_what_was_used_last_stays() -> None:
+def test_the_least_recently_used_value_is_dropped() -> None:
     """The least recently used value is dropped first. Reading a value counts as use."""
     cache: ByteCache[str] = ByteCache(3)
     for key in "abc":
@@ -118,7 +118,7 @@ async def turn() -> None:
     await asyncio.sleep(0)
 
 
-def test_a_reader_is_woken_by_what_it_sees() -> None:
+def test_a_reader_is_woken_only_by_visible_events() -> None:
     """A reader is woken only by events that its filter selects."""
 
     async def work(loop: VirtualLoop) -> None:
@@ -136,7 +136,7 @@ def test_a_reader_is_woken_by_what_it_sees() -> None:
     run(work)
 
 
-def test_readers_are_woken_a_slice_a_turn() -> None:
+def test_readers_are_woken_in_slices() -> None:
     """The limit per turn applies to all feeds together, so that other work runs in between."""
 
     async def work(_loop: VirtualLoop) -> None:
@@ -164,7 +164,7 @@ def test_readers_are_woken_a_slice_a_turn() -> None:
     run(work)
 
 
-def test_an_event_between_the_end_of_the_wait_and_its_answer_is_not_missed() -> None:
+def test_an_event_in_the_turn_in_which_the_wait_ends_is_not_missed() -> None:
     """If the wait ends in the same turn in which an event arrives, the reader reads again."""
 
     async def work(loop: VirtualLoop) -> None:
@@ -177,7 +177,7 @@ def test_an_event_between_the_end_of_the_wait_and_its_answer_is_not_missed() -> 
     run(work)
 
 
-def test_who_is_gone_or_cancelled_leaves_nothing_behind() -> None:
+def test_a_disconnected_or_cancelled_reader_leaves_nothing_behind() -> None:
     """A reader leaves nothing behind if it is cancelled or leaves, before or after it is woken."""
 
     async def work(_loop: VirtualLoop) -> None:
@@ -200,7 +200,7 @@ def test_who_is_gone_or_cancelled_leaves_nothing_behind() -> None:
     run(work)
 
 
-def test_a_new_wait_is_not_taken_for_an_old_one() -> None:
+def test_a_reader_that_starts_to_wait_during_a_wake_is_not_woken() -> None:
     """A reader that starts to wait while others with its filter are being woken is not woken."""
 
     async def work(loop: VirtualLoop) -> None:

@@ -21,7 +21,7 @@ TWO_CENTERS = FloorConfig(
 @pytest.mark.parametrize(
     ("of_call", "kind"), [(10, ""), (11, ""), (None, ""), (20, "call of 2"), (30, "call of ")]
 )
-def test_a_call_of_another_call_center_is_in_the_kind(of_call: int | None, kind: str) -> None:
+def test_the_kind_names_the_other_call_center_of_the_call(of_call: int | None, kind: str) -> None:
     """The kind names the call's call center if it is not the agent's call center."""
     floor = new_floor(TWO_CENTERS)
     ref = {"transactionId": 1, "sessionId": "S1"} | (

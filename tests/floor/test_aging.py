@@ -60,7 +60,7 @@ def names(floor: Floor) -> set[str]:
     )
 
 
-def test_a_name_leaves_after_thirty_days_and_what_the_site_declares_stays() -> None:
+def test_undeclared_names_are_removed_after_thirty_days() -> None:
     """Agents, services, campaigns and teams are removed with all their keys and indexes."""
     log = Log()
     log.day(
@@ -88,7 +88,7 @@ def test_a_name_leaves_after_thirty_days_and_what_the_site_declares_stays() -> N
     assert not (state.connects)
 
 
-def test_a_name_that_the_site_no_longer_declares_has_thirty_days_too() -> None:
+def test_a_dropped_declaration_is_kept_for_thirty_days() -> None:
     """A name that the site drops stays for 30 days, even if no event mentions it."""
     log = Log()
     declared = {one.name for one in PLAN.services} | {one.login for one in PLAN.agents}
@@ -101,7 +101,7 @@ def test_a_name_that_the_site_no_longer_declares_has_thirty_days_too() -> None:
     assert not declared & names(log.floor)
 
 
-def test_an_id_is_never_given_to_another_name() -> None:
+def test_an_id_is_never_reused() -> None:
     """An id is not assigned again, even if the last name with an id has been removed."""
     log = Log()
     log.day(0, named("Lee"))
@@ -110,7 +110,7 @@ def test_an_id_is_never_given_to_another_name() -> None:
     assert set(log.floor.state.directory.agents) == {7, 8, FIRST_FREE_ID + 1}
 
 
-def test_what_is_in_use_counts_as_named() -> None:
+def test_names_in_use_do_not_age() -> None:
     """A service stays while an agent is logged in to it, and a team while it has an agent."""
     log = Log()
     log.day(0, agent("LOGON", 0, "Lee", service="Extra", team="Night"))
@@ -123,7 +123,7 @@ def test_what_is_in_use_counts_as_named() -> None:
     assert log.floor.logged_in_agents.numbers() == []
 
 
-def test_a_campaign_stays_while_its_calls_go_on() -> None:
+def test_a_campaign_stays_while_its_calls_have_events() -> None:
     """A campaign stays while one of its calls has events, even if no event names the campaign."""
     log = Log()
     start = call("call.start", 0, service=10, direction="INBOUND", campaign="Spring")
@@ -134,7 +134,7 @@ def test_a_campaign_stays_while_its_calls_go_on() -> None:
     assert log.floor.state.campaigns.keys() == log.floor.state.directory.campaigns.keys()
 
 
-def test_a_call_outlives_the_name_of_its_agent() -> None:
+def test_a_call_stays_after_its_agents_name_was_removed() -> None:
     """A call that lasts 40 days can have a disposition after its agent's name was removed."""
     log = Log()
     log.day(0, call("call.start", 0, service=10, direction="INBOUND"))
@@ -150,7 +150,7 @@ def test_a_call_outlives_the_name_of_its_agent() -> None:
     assert [one for one in shown if one.agent_login_id == "Lee"] == []
 
 
-def test_many_names_leave_some_per_minute_of_the_log() -> None:
+def test_many_old_names_are_removed_in_steps() -> None:
     """Many old names are removed in several steps. A restart in between makes no difference."""
     log, other = Log(), Log()
     crowd = [named(f"N{number}") for number in range(aging.MAX_REMOVED_AT_ONCE * 5 // 2)]
@@ -169,7 +169,7 @@ def test_many_names_leave_some_per_minute_of_the_log() -> None:
     assert left == [most * 3 // 2 + 2, most // 2 + 2, 2, 2]
 
 
-def test_memory_does_not_grow_with_ever_new_names() -> None:
+def test_memory_does_not_grow_with_new_names() -> None:
     """From day 31 on, as many names leave as arrive, so the snapshot does not grow."""
     log = Log()
     sizes = []
@@ -198,7 +198,7 @@ def event_of_campaign(name: str) -> InboundEvent:
     return event("campaign.update", 0, campaign=name, completed=1)
 
 
-def test_a_snapshot_of_an_earlier_release_ages_from_a_day_that_its_nodes_share() -> None:
+def test_upgraded_nodes_remove_old_names_on_the_same_day() -> None:
     """Two nodes that are upgraded on different days remove old names on the same day."""
     floors = []
     for upgraded in (1, 3):
@@ -224,7 +224,7 @@ def test_a_snapshot_of_an_earlier_release_ages_from_a_day_that_its_nodes_share()
 @given(
     st.lists(st.tuples(st.integers(0, 20), st.sampled_from("ABCDE"), st.booleans()), max_size=40)
 )
-def test_it_is_as_a_list_of_last_days_says(steps: list[tuple[int, str, bool]]) -> None:
+def test_aging_matches_a_simple_model(steps: list[tuple[int, str, bool]]) -> None:
     """For any names, days and restarts, the floor has the names that a simple model keeps."""
     log = Log()
     last: dict[str, int] = {}

@@ -95,7 +95,7 @@ def restarted(floor: Floor) -> Floor:
 
 
 @given(RULES, FIGURES)
-def test_any_history_gives_the_transitions_of_the_model(
+def test_each_transition_applies_once(
     rule: AlertRule, figures: list[tuple[int | None, int, int, bool]]
 ) -> None:
     """Two nodes propose every transition, one of them late, but each transition applies once."""
@@ -119,7 +119,7 @@ def test_any_history_gives_the_transitions_of_the_model(
     assert fed == model(rule, figures)
 
 
-def test_an_acknowledged_alert_keeps_since_when_it_fires() -> None:
+def test_an_acknowledged_alert_keeps_the_time_at_which_it_fired() -> None:
     """An acknowledged alert has the user's name and ends when the figure is back to normal."""
     rule = AlertRule(name="Long wait", figure="longestCallInQueue", threshold=120, clear=60)
     floor = floor_with(rule)
@@ -140,7 +140,7 @@ def test_an_acknowledged_alert_keeps_since_when_it_fires() -> None:
     assert next_status(rule, known, 60, calls=0, now=3000) == "ok"
 
 
-def test_an_alert_whose_rule_is_gone_ends_and_is_forgotten() -> None:
+def test_an_alert_without_a_rule_ends_and_is_removed() -> None:
     """An alert whose rule was removed stays until its last transition, which the feed shows."""
     rule = AlertRule(name="Long wait", figure="longestCallInQueue", threshold=120, clear=60)
     floor = floor_with(rule)
@@ -168,7 +168,7 @@ def test_a_rule_covers_the_services_or_call_centers_that_it_names() -> None:
     assert [covers(rule, 8, 5) for rule in (plain, one, center)] == [True, False, True]
 
 
-def test_an_alert_has_one_id_whatever_its_threshold() -> None:
+def test_a_threshold_does_not_change_an_alerts_id() -> None:
     """An alert's id depends only on the rule's name and the service."""
     assert alert_id("a", 1) == alert_id("a", 1)
     assert len({alert_id("a", 1), alert_id("a", None), alert_id("b", 1), alert_id("a", 11)}) == 4

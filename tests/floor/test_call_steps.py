@@ -51,12 +51,12 @@ def test_the_order_of_arrival_does_not_matter(story: str) -> None:
     assert all(segments(list(mixed)) == expected for mixed in permutations(steps))
 
 
-def test_the_first_beginning_says_the_service() -> None:
+def test_the_earliest_start_sets_the_service() -> None:
     """Of two start events, the one with the earlier time sets the service."""
     assert segments(STORIES["two beginnings"]) == [(10, 3, 5, None)]
 
 
-def test_the_end_says_the_service_only_when_nothing_else_did() -> None:
+def test_an_end_sets_the_service_only_if_nothing_else_did() -> None:
     """The service of an end event applies only to a call that has no other known service."""
     call = Call(1, "S")
     apply_step(call, Step(5, END, 20, None))

@@ -14,7 +14,7 @@ from tests.floor.random_floors import agent, call, call_events, fold_all, new_fl
 HOUR = 3600
 
 
-def test_a_quiet_call_leaves_after_four_hours() -> None:
+def test_a_quiet_call_is_evicted_after_four_hours() -> None:
     """A call without an event for four hours leaves memory and goes to ``evicted``."""
     floor = new_floor()
     fold_all(floor, [call("call.queue", 200, service=10)])
@@ -26,7 +26,7 @@ def test_a_quiet_call_leaves_after_four_hours() -> None:
 
 
 @pytest.mark.parametrize("services", [[10], [10, 20]], ids=["one service", "several services"])
-def test_an_agents_event_that_names_a_call_keeps_it_in_memory(services: list[int]) -> None:
+def test_an_agent_event_keeps_its_call_in_memory(services: list[int]) -> None:
     """A call on hold stays, whether its agent works for one service or for several."""
     floor = new_floor()
     begun = [
@@ -41,7 +41,7 @@ def test_an_agents_event_that_names_a_call_keeps_it_in_memory(services: list[int
     assert list(floor.call_table.calls) == [(1, "S1")]
 
 
-def test_a_call_that_waited_over_midnight_stays_for_that_day() -> None:
+def test_a_call_that_waited_at_midnight_stays_in_memory() -> None:
     """A call that waited at midnight stays in memory, because it is offered on the new day, too."""
     floor = new_floor()
     fold_all(floor, [call("call.queue", 200, service=10)])
@@ -53,7 +53,7 @@ def test_a_call_that_waited_over_midnight_stays_for_that_day() -> None:
     assert floor.call_table.calls == {}
 
 
-def test_ended_calls_in_memory_have_a_bound() -> None:
+def test_ended_calls_in_memory_are_limited() -> None:
     """Beyond the limit, the calls that ended first leave before their ten minutes are over."""
     floor = new_floor()
     table = CallTable([], 4 * HOUR * 1000, max_ended=3)
@@ -68,7 +68,7 @@ def test_ended_calls_in_memory_have_a_bound() -> None:
     assert len(table.ended) == 3
 
 
-def test_ended_calls_leave_once_per_second() -> None:
+def test_ended_calls_are_evicted_once_per_second() -> None:
     """An ended call leaves with the first entry of a second, after ten minutes in memory."""
     floor = new_floor()
     floor.begin_entry(2, ticks(200) + 5_000_000)
@@ -86,7 +86,7 @@ def test_ended_calls_leave_once_per_second() -> None:
 
 
 @given(st.lists(call_events(), max_size=40))
-def test_open_calls_are_those_in_memory_that_have_not_ended(events: list[InboundEvent]) -> None:
+def test_the_set_of_ended_calls_is_exact(events: list[InboundEvent]) -> None:
     """The set of ended calls is right for any order of events."""
     floor = new_floor()
     for number, one in enumerate(events):
@@ -96,7 +96,7 @@ def test_open_calls_are_those_in_memory_that_have_not_ended(events: list[Inbound
         assert floor.call_table.ended == ended
 
 
-def test_an_ended_call_is_remembered_once_per_entry() -> None:
+def test_an_ended_call_is_queued_for_eviction_once_per_entry() -> None:
     """Many events of one ended call in the same entry add it only once to the eviction queue."""
     floor = new_floor()
     fold_all(floor, [call("call.queue", 1, service=10), call("call.end", 2)])

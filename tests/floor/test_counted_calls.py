@@ -35,7 +35,7 @@ def counts_of(floor: Floor, one: Call) -> list[CountedCall]:
     return counted(one, floor.segment_days, floor.ledger.first_day)
 
 
-def test_a_call_counts_at_each_service_by_what_became_of_it_there() -> None:
+def test_a_call_has_an_outcome_at_each_service() -> None:
     """A call counts as moved on at its first service and as handled at the next one."""
     floor, one = one_call(
         call("call.queue", 0, service=10),
@@ -63,7 +63,7 @@ def test_a_call_that_waits_over_midnight_is_offered_on_both_days() -> None:
 
 
 @given(st.lists(call_events(), min_size=5, max_size=40))
-def test_the_short_way_and_the_index_agree(events: list[InboundEvent]) -> None:
+def test_the_shortcuts_agree_with_the_index(events: list[InboundEvent]) -> None:
     """The shortcuts for one segment and for one day and service agree with the index."""
     floor = new_floor()
     fold_all(floor, events)
@@ -81,7 +81,7 @@ def test_the_short_way_and_the_index_agree(events: list[InboundEvent]) -> None:
 
 
 @given(st.lists(call_events(), min_size=5, max_size=60))
-def test_a_service_finds_its_calls_until_they_leave(events: list[InboundEvent]) -> None:
+def test_a_service_lists_its_calls_until_they_leave_memory(events: list[InboundEvent]) -> None:
     """A service lists all calls that have a segment there, until they leave memory."""
     floor = new_floor()
     fold_all(floor, events)

@@ -102,7 +102,7 @@ def test_a_call_that_moves_is_offered_twice_and_abandoned_once() -> None:
 
 
 @given(later=st.sampled_from(["call.start", "call.update", "call.end"]))
-def test_a_late_event_appears_with_what_it_sent(later: str) -> None:
+def test_a_late_event_is_published_with_its_own_members(later: str) -> None:
     """A late event is published with its own members. The call keeps those of the later one."""
     floor = new_floor()
     first: dict[str, Any] = {
@@ -141,7 +141,7 @@ def test_a_late_event_appears_with_what_it_sent(later: str) -> None:
     assert (known.account, known.priority) == ("new", 9)
 
 
-def test_a_late_event_appears_with_the_service_that_it_names() -> None:
+def test_a_late_event_is_published_with_its_own_service() -> None:
     """A late event is published with the service that it names, even if the call has another."""
     floor = new_floor()
     story = [
@@ -174,7 +174,7 @@ def test_the_first_of_two_answers_counts() -> None:
     assert floor.state.counters.agent_days[DAY][10][7].inbound == 1
 
 
-def test_an_agent_has_two_calls_until_its_in_call_names_another() -> None:
+def test_an_agent_has_two_calls_until_an_in_call_names_one() -> None:
     """An agent that answers a second call is on both until an IN_CALL event names one of them."""
     floor = new_floor()
     known = floor.call_table.calls
@@ -195,7 +195,7 @@ def test_an_agent_has_two_calls_until_its_in_call_names_another() -> None:
         assert [one.connected for one in known.values()] == [not taken, True]
 
 
-def test_the_termination_tells_what_the_floor_derived() -> None:
+def test_a_call_termination_has_derived_members() -> None:
     """The event for a call's end has the durations and the transfer that follow from the steps."""
     floor = new_floor()
     fed = fold_all(
@@ -215,7 +215,7 @@ def test_the_termination_tells_what_the_floor_derived() -> None:
     assert end["serviceLevelThreshold"] == 20
 
 
-def test_a_call_that_leaves_a_queue_moved_on_unless_it_ends_at_once() -> None:
+def test_a_call_that_leaves_its_queue_moved_on_unless_it_ends_at_once() -> None:
     """A call that ends within a second of leaving its queue counts as abandoned there.
 
     Its wait lasts until it leaves the queue.
@@ -238,7 +238,7 @@ def test_a_call_that_leaves_a_queue_moved_on_unless_it_ends_at_once() -> None:
         )
 
 
-def test_a_call_that_has_left_its_queue_is_queued_no_longer() -> None:
+def test_a_call_that_left_its_queue_is_connected() -> None:
     """A call that has left its queue is connected, for example to voice mail."""
     floor = new_floor()
     fold_all(floor, [call("call.queue", 0, service=10)])
@@ -248,7 +248,7 @@ def test_a_call_that_has_left_its_queue_is_queued_no_longer() -> None:
     assert one.progress == "CONNECTED"
 
 
-def test_what_becomes_known_late_corrects_the_call() -> None:
+def test_an_update_corrects_the_call() -> None:
     """An update sets a service and other members that were missing. Numbers become text."""
     floor = new_floor()
     fold_all(
@@ -265,7 +265,7 @@ def test_what_becomes_known_late_corrects_the_call() -> None:
     assert 9 in floor.state.directory.agents
 
 
-def test_a_name_that_a_later_event_has_overtaken_gets_its_entry() -> None:
+def test_an_overridden_name_still_gets_an_id() -> None:
     """Every name gets an id in order of arrival, even if a later event overrides the name."""
     floor = new_floor()
     later = call("call.start", 9, campaign="Late", service=10, direction="INBOUND")
@@ -284,7 +284,7 @@ def agent_missed(seconds: float) -> InboundEvent:
     )
 
 
-def test_an_ivr_duration_is_null_without_an_answer() -> None:
+def test_the_ivr_duration_is_null_without_an_answer() -> None:
     """The duration is null because existing clients take 0 to mean a connected call."""
     floor = new_floor()
     lost, answered = (
@@ -295,7 +295,7 @@ def test_an_ivr_duration_is_null_without_an_answer() -> None:
     assert answered.event.rounded_ivr_duration == 0
 
 
-def test_half_known_calls_are_fed() -> None:
+def test_incomplete_calls_are_published() -> None:
     """An end event without a start event is published with the members that are known."""
     floor = new_floor()
     (fed,) = fold_all(floor, [call("call.end", 5, lvResult="Lost")])
@@ -305,7 +305,7 @@ def test_half_known_calls_are_fed() -> None:
 
 
 @given(ANY_EVENTS)
-def test_no_input_raises_and_offered_is_the_sum_of_what_became_of_it(
+def test_offered_calls_equal_the_sum_of_their_outcomes(
     events: list[InboundEvent],
 ) -> None:
     """At every service, offered = handled + abandoned + moved on + waiting."""
@@ -348,7 +348,9 @@ def test_the_order_of_arrival_does_not_matter(events: list[InboundEvent], random
 
 
 @given(ANY_EVENTS, st.integers(0, 40))
-def test_a_snapshot_and_what_follows_is_the_whole(events: list[InboundEvent], cut: int) -> None:
+def test_continuing_from_a_snapshot_gives_the_same_floor(
+    events: list[InboundEvent], cut: int
+) -> None:
     """Folding all events gives the same floor as continuing from a snapshot at any position."""
     whole = new_floor()
     fold_all(whole, events)
@@ -361,7 +363,7 @@ def test_a_snapshot_and_what_follows_is_the_whole(events: list[InboundEvent], cu
 
 
 @given(ANY_EVENTS)
-def test_calls_that_leave_and_come_back_count_the_same(events: list[InboundEvent]) -> None:
+def test_evicting_and_reloading_calls_changes_no_count(events: list[InboundEvent]) -> None:
     """The counts do not change if every ended call is evicted immediately and reloaded later."""
     keeps, forgets = new_floor(), new_floor()
     store: dict[object, bytes] = {}
@@ -381,7 +383,7 @@ def test_calls_that_leave_and_come_back_count_the_same(events: list[InboundEvent
     assert keeps.state.connects == forgets.state.connects
 
 
-def test_a_time_zone_that_is_ahead_begins_its_day_at_once() -> None:
+def test_a_changed_time_zone_begins_its_day_at_once() -> None:
     """The new day begins with the change itself, so a restart after it makes no difference."""
     floor = new_floor()
     floor.begin_entry(5, ticks(0))

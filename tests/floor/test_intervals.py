@@ -78,7 +78,7 @@ DAY_SUMS = {
 
 
 @given(STORIES, st.randoms(use_true_random=False))
-def test_slots_sum_to_the_day(story: list[InboundEvent], random: Random) -> None:
+def test_slots_add_up_to_the_day(story: list[InboundEvent], random: Random) -> None:
     """All figures of calls and agents agree, despite late and repeated events and a restart."""
     mixed = story + random.sample(story, len(story) // 3)
     random.shuffle(mixed)
@@ -112,7 +112,9 @@ def test_slots_sum_to_the_day(story: list[InboundEvent], random: Random) -> None
 
 
 @given(STORIES, st.randoms(use_true_random=False))
-def test_every_offered_call_came_to_something(story: list[InboundEvent], random: Random) -> None:
+def test_every_offered_call_has_an_outcome_or_waits(
+    story: list[InboundEvent], random: Random
+) -> None:
     """Every offered call is handled, abandoned, moved on or still waiting (``metrics.md``)."""
     random.shuffle(story)
     floor = new_floor()
@@ -142,7 +144,7 @@ def _is_decided(call: Call, service: int) -> bool:
     )
 
 
-def test_a_count_falls_into_the_slot_in_which_it_happens() -> None:
+def test_a_count_belongs_to_the_slot_of_its_time() -> None:
     """A call counts as offered, handled and talked at different times. Times are split by slot."""
     floor = new_floor()
     fold_all(
@@ -188,7 +190,7 @@ def test_calls_that_move_on_are_counted_by_reason() -> None:
     assert total(intervals, Column.TRANSFERRED) == 1
 
 
-def test_the_most_that_waited_and_were_logged_in() -> None:
+def test_a_slot_has_the_maximum_and_last_numbers() -> None:
     """A slot has the highest and the last number of waiting calls and logged-in agents."""
     floor = new_floor()
     floor.begin_entry(2, floor.state.recorded_at)
@@ -215,7 +217,7 @@ def test_sums_of_any_size_are_exact() -> None:
     assert intervals.row(0)[Column.TALK] == 12_000_000_000
 
 
-def test_a_wait_of_more_than_a_day_and_a_half_is_bounded_in_percentiles_alone() -> None:
+def test_a_very_long_wait_is_limited_only_in_percentiles() -> None:
     """A very long wait is limited in percentiles, but the sum stays exact and can be taken back."""
     intervals = ServiceIntervals()
     intervals.add_wait(0, 10**10, 1)
@@ -229,7 +231,7 @@ WAITS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3)), max_size=12)
 
 
 @given(WAITS, st.integers(0, 12))
-def test_waits_are_in_order_whatever_order_they_come_in(
+def test_waits_are_sorted_in_any_order_of_arrival(
     counted: list[tuple[int, int]], taken_back: int
 ) -> None:
     """Waits are found by slot, even if answers arrived late or were taken back."""
@@ -245,7 +247,7 @@ def test_waits_are_in_order_whatever_order_they_come_in(
 
 
 @pytest.mark.parametrize("slot", [0, 143, 299])
-def test_an_hour_without_a_count_takes_no_memory(slot: int) -> None:
+def test_an_hour_without_counts_takes_no_memory(slot: int) -> None:
     """Only the hours in which anything was counted are stored."""
     intervals = ServiceIntervals()
     intervals.add(slot * SLOT_MS, Column.OFFERED, 1)

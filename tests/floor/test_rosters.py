@@ -23,7 +23,7 @@ from tests.floor.random_floors import (
 ANY_EVENTS = st.lists(agent_events() | call_events(), max_size=40)
 
 
-def test_a_thing_is_at_one_service_or_at_none() -> None:
+def test_an_item_that_moves_leaves_its_former_service() -> None:
     """An item that moves is no longer listed at its former service."""
     roster: Roster[str] = Roster()
     roster.put(1, "a", (10,))
@@ -52,7 +52,7 @@ def assert_right(floor: Floor) -> None:
 
 
 @given(ANY_EVENTS)
-def test_the_indexes_follow_the_fold_and_survive_a_restart(events: list[InboundEvent]) -> None:
+def test_indexes_are_exact_after_any_events_and_a_restart(events: list[InboundEvent]) -> None:
     """The indexes are right after any events and after a restart from a snapshot."""
     floor = new_floor()
     fold_all(floor, events)
@@ -61,7 +61,9 @@ def test_the_indexes_follow_the_fold_and_survive_a_restart(events: list[InboundE
 
 
 @given(ANY_EVENTS, st.lists(st.integers(-50, 250)))
-def test_who_was_heard_of_is_counted_right(events: list[InboundEvent], moments: list[int]) -> None:
+def test_agents_with_recent_events_are_counted_exactly(
+    events: list[InboundEvent], moments: list[int]
+) -> None:
     """The number of agents with a recent event is right after any earlier queries and events."""
     floor = new_floor()
     for number, one in enumerate(events, 2):
@@ -74,7 +76,7 @@ def test_who_was_heard_of_is_counted_right(events: list[InboundEvent], moments: 
                 assert floor.logged_in_agents.count_active_since(service, ms) == heard
 
 
-def test_campaigns_leave_when_nobody_can_ask_for_their_day() -> None:
+def test_only_campaigns_of_today_and_yesterday_are_active() -> None:
     """Campaigns of today and yesterday stay. A new call lists an older campaign again."""
     floor = new_floor()
     fold_all(floor, [event("campaign.update", 0, campaign=5, service=10)])

@@ -27,7 +27,9 @@ def left(at: int, *, exited: bool = False, abandoned: bool = False) -> QueueSegm
 
 
 @given(st.lists(call_events(), min_size=5, max_size=40), st.randoms(use_true_random=False))
-def test_what_is_taken_out_was_never_there(events: list[InboundEvent], random: object) -> None:
+def test_removing_all_segments_empties_the_index(
+    events: list[InboundEvent], random: object
+) -> None:
     """After all segments are removed, in any order, the index is empty."""
     floor = new_floor()
     fold_all(floor, events)
@@ -44,7 +46,7 @@ def test_what_is_taken_out_was_never_there(events: list[InboundEvent], random: o
         assert not any(index.waits.values())
 
 
-def test_an_answer_counts_before_an_abandonment_and_that_before_moving_on() -> None:
+def test_an_answer_outranks_an_abandonment_which_outranks_moving_on() -> None:
     """An answer counts first, then an abandonment, then the last move. A waiting call has none."""
     moved, again = left(10, exited=True), left(20, exited=True)
     call = Call(1, "S1", segments=[moved, again])
@@ -64,7 +66,7 @@ def test_an_answer_counts_before_an_abandonment_and_that_before_moving_on() -> N
     )
 
 
-def test_of_two_segments_of_the_same_moments_the_folded_one_counts() -> None:
+def test_a_compacted_segment_outranks_one_with_the_same_times() -> None:
     """A count is taken back for the same segment for which it was made."""
     segment, other = (
         QueueSegment(10, joined=NOON, answered=NOON, left=NOON, within=within)
@@ -78,7 +80,7 @@ def test_of_two_segments_of_the_same_moments_the_folded_one_counts() -> None:
 
 
 @pytest.mark.parametrize("kind", OutcomeKind)
-def test_folded_steps_keep_the_segment_by_which_they_count(kind: OutcomeKind) -> None:
+def test_compacted_steps_keep_the_segments_by_which_they_count(kind: OutcomeKind) -> None:
     """A compacted segment counts as before, but not if an earlier release compacted it."""
     compacted = CompactedSteps(0, offered=[DAY_SERVICE])
     segment = left(10, abandoned=kind is OutcomeKind.ABANDONED)

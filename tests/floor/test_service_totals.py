@@ -17,7 +17,7 @@ STORIES = st.lists(call_events() | agent_events(), max_size=40)
 
 
 @given(STORIES, st.randoms(use_true_random=False))
-def test_totals_are_the_day_s_and_never_fall(story: list[InboundEvent], random: Random) -> None:
+def test_totals_match_the_day_and_never_decrease(story: list[InboundEvent], random: Random) -> None:
     """Totals match the day and never decrease, despite late and repeated events and a restart."""
     mixed = story + random.sample(story, len(story) // 3)
     random.shuffle(mixed)
@@ -41,7 +41,7 @@ def test_totals_are_the_day_s_and_never_fall(story: list[InboundEvent], random: 
             assert sum(now[Total.BUCKETS :]) == day.handled - day.unqueued
 
 
-def test_a_total_goes_on_at_midnight() -> None:
+def test_a_total_continues_after_midnight() -> None:
     """A day's counters are dropped two days later, but the totals stay."""
     floor = new_floor()
     fold_all(floor, [call("call.queue", 0, 1, service=10), call("call.end", 5, 1)])
@@ -51,7 +51,7 @@ def test_a_total_goes_on_at_midnight() -> None:
     assert (totals.most[Total.OFFERED], totals.most[Total.ABANDONED]) == (2, 1)
 
 
-def test_a_wait_is_in_the_first_bucket_that_it_does_not_exceed() -> None:
+def test_a_bucket_includes_its_upper_bound() -> None:
     """A bucket includes its upper bound. Waits beyond the last bound are in the last bucket."""
     totals = ServiceTotals()
     for wait in (0, 5_000, 5_001, 601_000):
@@ -60,7 +60,7 @@ def test_a_wait_is_in_the_first_bucket_that_it_does_not_exceed() -> None:
     assert (buckets[:2], buckets[-1], len(buckets)) == ([2, 1], 1, len(WAIT_BOUNDS) + 1)
 
 
-def test_a_corrected_count_stays_until_new_counts_make_up_for_it() -> None:
+def test_a_correction_does_not_decrease_a_total() -> None:
     """A total does not decrease, because Prometheus would treat a lower value as a restart."""
     totals = ServiceTotals()
     shown = []

@@ -12,7 +12,7 @@ from floorcast.floor.state import FloorState, from_snapshot, snapshot_parts
 from tests.floor.random_floors import PLAN, call, fold_all, new_floor
 
 
-def test_members_keep_the_names_that_they_have_on_disk() -> None:
+def test_the_site_and_segments_keep_their_stored_names() -> None:
     """The stored names ``plan`` and ``legs`` are those of the previous release."""
     floor = new_floor()
     fold_all(floor, [call("call.queue", 1, service=10)])
@@ -34,7 +34,7 @@ def test_members_keep_the_names_that_they_have_on_disk() -> None:
         (QueueSegment, {"gave_up"}),
     ],
 )
-def test_renamed_members_are_stored_under_their_old_names(
+def test_renamed_members_keep_their_stored_names(
     struct: type[msgspec.Struct], names: set[str]
 ) -> None:
     """Snapshots and stored calls of earlier releases stay readable."""

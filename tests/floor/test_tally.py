@@ -91,7 +91,7 @@ class Book:
     st.randoms(use_true_random=False),
     st.lists(st.tuples(st.sampled_from([7, 8]), st.integers(0, 40))),
 )
-def test_any_order_of_steps_counts_the_same(
+def test_any_order_of_steps_gives_the_same_counts(
     story: list[Step], random: Random, wraps: list[tuple[int, int]]
 ) -> None:
     """Any order of steps and wrap-ups, even around midnight, gives the same counts."""
@@ -110,7 +110,7 @@ def test_any_order_of_steps_counts_the_same(
 
 
 @given(steps(), st.integers(0, 20))
-def test_a_call_that_was_stored_goes_on_as_before(story: list[Step], cut: int) -> None:
+def test_a_reloaded_call_gives_the_same_counts(story: list[Step], cut: int) -> None:
     """A call that is stored and reloaded gives the same counts as one that stays in memory."""
     whole, parts = Book(), Book()
     whole.apply(story)
@@ -122,7 +122,7 @@ def test_a_call_that_was_stored_goes_on_as_before(story: list[Step], cut: int) -
 
 
 @pytest.mark.parametrize("services", [2, 1500], ids=["two services", "a service each"])
-def test_a_very_long_call_keeps_a_thousand_steps_and_all_that_they_counted(services: int) -> None:
+def test_a_very_long_call_keeps_a_thousand_steps_and_all_counts(services: int) -> None:
     """A very long call counts as offered once per service, however often it was queued there."""
     floor = new_floor()
     fold_all(floor, [call("call.queue", n / 10, service=100 + n % services) for n in range(1500)])
@@ -133,7 +133,7 @@ def test_a_very_long_call_keeps_a_thousand_steps_and_all_that_they_counted(servi
     assert len(day) == services
 
 
-def test_a_step_older_than_what_a_long_call_keeps_counts_nothing() -> None:
+def test_a_step_older_than_the_kept_steps_is_not_counted() -> None:
     """A step that is older than the kept steps of a long call is not counted."""
     floor = new_floor()
     fold_all(floor, [call("call.queue", 100 + n / 10, service=10 + n % 2) for n in range(1500)])
@@ -211,7 +211,7 @@ def _turned_around(count: int) -> list[InboundEvent]:
         _turned_around,
     ],
 )
-def test_twice_the_steps_of_one_call_cost_twice_as_much(
+def test_the_cost_of_a_call_is_linear_in_its_steps(
     story: Callable[[int], list[InboundEvent]],
 ) -> None:
     """Twice as many steps of one call take at most 2.8 times as many function calls."""
@@ -242,7 +242,7 @@ def _counted(floor: Floor, events: list[InboundEvent]) -> int:
     return calls
 
 
-def test_a_new_threshold_judges_the_calls_that_go_on() -> None:
+def test_a_new_threshold_applies_to_calls_in_progress() -> None:
     """A new threshold applies to a call that ends later, but not to one that has ended."""
     floor = new_floor()
     fold_all(

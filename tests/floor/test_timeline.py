@@ -129,7 +129,7 @@ def additive(intervals: ServiceIntervals) -> dict[int, list[int]]:
 
 @settings(max_examples=tries(150))
 @given(STORIES, starts(), st.randoms(use_true_random=False))
-def test_any_order_and_any_duplicate_gives_the_same_figures(
+def test_late_and_repeated_events_give_the_same_figures(
     story: list[InboundEvent], begun: list[InboundEvent], random: Random
 ) -> None:
     """Late and repeated events within the window give the same figures as events in order."""
@@ -143,7 +143,7 @@ def test_any_order_and_any_duplicate_gives_the_same_figures(
     assert figures(other) == figures(straight)
 
 
-def test_a_late_answer_tells_the_service_of_an_agents_time() -> None:
+def test_a_late_answer_moves_the_agents_time_to_its_service() -> None:
     """The agent's time moves to the call's service, as if the answer had arrived in time."""
     held = agent("AGENT_HOLD", 68, service=20, call={"transactionId": 1, "sessionId": "S1"})
     in_order = [
@@ -159,7 +159,7 @@ def test_a_late_answer_tells_the_service_of_an_agents_time() -> None:
     assert figures(late) == figures(straight)
 
 
-def test_time_in_a_call_follows_its_service_when_that_becomes_known() -> None:
+def test_time_in_a_call_moves_to_the_service_named_later() -> None:
     """The time that an agent spent in a call moves to the service that a later event names."""
     floor = new_floor()
     fold_all(
@@ -184,7 +184,7 @@ def test_time_in_a_call_follows_its_service_when_that_becomes_known() -> None:
 
 
 @pytest.mark.parametrize("in_call", [False, True])
-def test_an_answer_that_is_too_late_is_left_for_an_in_call_only(in_call: bool) -> None:
+def test_a_late_answer_is_left_only_for_an_in_call(in_call: bool) -> None:
     """An agent that answers two calls is on both, unless it was then In Call with one of them."""
     floor = new_floor()
     last = agent("IN_CALL", 3505, call={"transactionId": 2, "sessionId": "S2"})
@@ -200,7 +200,7 @@ def test_an_answer_that_is_too_late_is_left_for_an_in_call_only(in_call: bool) -
     assert floor.call_table.calls[1, "S1"].connected is not in_call
 
 
-def test_an_agent_that_answers_again_a_call_it_had_left_has_it_again() -> None:
+def test_an_answer_brings_an_agent_back_to_a_call_that_it_left() -> None:
     """A ``call.answer`` brings an agent back to a call that it had left for another one."""
     floor = new_floor()
     fold_all(
@@ -214,7 +214,7 @@ def test_an_agent_that_answers_again_a_call_it_had_left_has_it_again() -> None:
     assert floor.call_table.calls[1, "S1"].connected
 
 
-def test_a_reason_counts_as_what_the_site_says() -> None:
+def test_a_reason_counts_as_configured() -> None:
     """A client's own reason is published unchanged and counts in the figure that it maps to."""
     coffee = NotReadyReason(reason="Coffee", counts_as="BREAK")
     floor = new_floor(replace(PLAN, not_ready_reasons=(coffee,)))
@@ -224,7 +224,7 @@ def test_a_reason_counts_as_what_the_site_says() -> None:
     assert day[10][7].reasons == [0, 0, 60_000, 0, 0, 0]
 
 
-def test_a_state_that_comes_too_late_changes_no_figure() -> None:
+def test_a_state_that_is_too_late_changes_no_figure() -> None:
     """A state that arrives too late is published and counted in a metric.
 
     A late LOGON still sets a service that no other event has set.
@@ -241,7 +241,7 @@ def test_a_state_that_comes_too_late_changes_no_figure() -> None:
     assert floor.state.agents[7].service == 20
 
 
-def test_a_logon_that_came_too_late_outlasts_a_state_that_is_put_before_it() -> None:
+def test_a_late_logon_applies_from_its_arrival() -> None:
     """The service of a late LOGON applies from its arrival, whatever is inserted before it."""
     floor = new_floor()
     story = [agent("READY", 100), agent("NOT_READY", 1100), agent("LOGON", 40, service=20)]
@@ -254,7 +254,7 @@ def test_a_logon_that_came_too_late_outlasts_a_state_that_is_put_before_it() -> 
     assert day[-1][7].time[State.NOT_READY] == 50_000
 
 
-def test_a_late_state_costs_what_came_since_and_not_what_is_kept() -> None:
+def test_the_cost_of_a_late_state_depends_only_on_later_moments() -> None:
     """A state that is seconds late takes the same work if ten times as many moments are kept."""
 
     def cost(kept: int) -> int:

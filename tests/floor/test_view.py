@@ -24,7 +24,7 @@ NOON = int(MIDDAY.timestamp() * 1000)
         (None, None, None, None),
     ],
 )
-def test_the_customer_s_phone_has_one_rule(
+def test_the_customers_phone_follows_the_direction(
     direction: str | None, caller: str | None, dialed: str | None, phone: str | None
 ) -> None:
     """The customer's phone is the caller's number if the call is inbound, or else the one dialed.
@@ -60,7 +60,7 @@ def test_a_call_is_listed_with_the_service_that_has_it() -> None:
     assert [(service, one.transaction) for service, one in listed] == [(10, 1)]
 
 
-def test_a_day_of_the_view_is_the_client_s() -> None:
+def test_a_day_of_the_view_is_in_the_clients_time_zone() -> None:
     """A day has its number and the local midnights at its start and end, in ms."""
     day = FloorView(new_floor()).day_of(NOON)
     midnight = NOON - 12 * 3_600_000

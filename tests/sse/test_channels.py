@@ -250,7 +250,7 @@ TestStreams = StreamsMachine.TestCase
 TestStreams.settings = settings(max_examples=tries(60), stateful_step_count=30, deadline=None)
 
 
-def test_a_floor_of_readers_shares_one_chunk_and_is_served_in_turns(
+def test_many_readers_share_one_chunk_and_are_served_in_turns(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """All waiting events are sent in one write, with the same bytes for all readers."""
@@ -276,7 +276,7 @@ def test_a_floor_of_readers_shares_one_chunk_and_is_served_in_turns(
     run(work)
 
 
-def test_a_store_that_cannot_be_read_ends_the_stream_with_a_comment() -> None:
+def test_an_unreadable_store_ends_the_stream_with_a_comment() -> None:
     """A stream ends with a comment if the store cannot be read."""
 
     async def work(loop: VirtualLoop) -> None:
@@ -296,7 +296,7 @@ def test_a_store_that_cannot_be_read_ends_the_stream_with_a_comment() -> None:
     run(work)
 
 
-def test_a_reader_that_is_held_up_is_not_cut_off_for_a_store_that_cannot_be_read() -> None:
+def test_a_slow_reader_gets_the_closing_comment_of_an_unreadable_store() -> None:
     """A slow reader gets the comment when it reads again, if the store still fails."""
 
     async def work(loop: VirtualLoop) -> None:
@@ -319,7 +319,7 @@ def test_a_reader_that_is_held_up_is_not_cut_off_for_a_store_that_cannot_be_read
     run(work)
 
 
-def test_a_reader_that_cannot_even_be_told_harms_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_write_closes_only_its_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader to which writing fails is closed. Others in its batch get a closing comment."""
 
     async def work(loop: VirtualLoop) -> None:
@@ -350,7 +350,7 @@ def fails(_data: bytes) -> None:
 
 
 @pytest.mark.parametrize("form", [StreamFormat(), StreamFormat(gzip=True)])
-def test_a_reader_that_was_reset_a_moment_ago_harms_nobody(form: StreamFormat) -> None:
+def test_an_unreported_reset_does_not_affect_other_readers(form: StreamFormat) -> None:
     """If the loop has not reported a reset yet, the other readers still get every event."""
 
     async def work(loop: VirtualLoop) -> None:
@@ -402,7 +402,7 @@ class Floor:
         return Connection(reader, window)
 
 
-def test_silence_is_filled_every_ten_seconds_and_ends_after_five_minutes() -> None:
+def test_a_silent_stream_has_keepalives_and_ends_after_five_minutes() -> None:
     """Keep-alives and the end of a silent stream are timed from the reader's own last event."""
 
     async def work(loop: VirtualLoop) -> None:
@@ -430,7 +430,7 @@ def test_silence_is_filled_every_ten_seconds_and_ends_after_five_minutes() -> No
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_ends_as_it_should(form: StreamFormat) -> None:
+def test_every_format_has_a_correct_ending(form: StreamFormat) -> None:
     """A stream ends with its last chunk and gzip's CRC, so that it does not look broken."""
 
     async def work(loop: VirtualLoop) -> None:
@@ -454,7 +454,7 @@ def test_every_form_ends_as_it_should(form: StreamFormat) -> None:
     run(work)
 
 
-def test_a_session_that_is_lost_ends_its_stream() -> None:
+def test_a_lost_session_ends_its_stream() -> None:
     """A stream ends when its session is lost. Until then, it counts as use of the session."""
 
     async def work(loop: VirtualLoop) -> None:
@@ -472,7 +472,7 @@ def test_a_session_that_is_lost_ends_its_stream() -> None:
     run(work)
 
 
-def test_a_reader_that_takes_nothing_costs_a_cursor_and_is_closed_after_a_minute() -> None:
+def test_a_stuck_reader_is_closed_after_a_minute() -> None:
     """A reader that takes nothing is closed. Meanwhile, another reader gets every event."""
 
     async def work(loop: VirtualLoop) -> None:
@@ -493,7 +493,7 @@ def test_a_reader_that_takes_nothing_costs_a_cursor_and_is_closed_after_a_minute
     run(work)
 
 
-def test_a_reader_that_takes_a_little_is_let_be() -> None:
+def test_a_reader_that_makes_progress_is_kept() -> None:
     """A reader that takes a few bytes at a time is kept, and gets every event in the end."""
 
     async def work(loop: VirtualLoop) -> None:
@@ -511,7 +511,7 @@ def test_a_reader_that_takes_a_little_is_let_be() -> None:
     run(work)
 
 
-def test_an_ended_reader_that_does_not_take_its_end_is_cut_off() -> None:
+def test_an_ended_reader_that_is_stuck_is_aborted() -> None:
     """Closing a stream waits for unsent data, but not forever."""
 
     async def work(loop: VirtualLoop) -> None:
@@ -526,7 +526,7 @@ def test_an_ended_reader_that_does_not_take_its_end_is_cut_off() -> None:
     run(work)
 
 
-def test_a_stream_is_refused_as_soon_as_it_has_its_connection() -> None:
+def test_a_stream_without_rights_ends_at_once() -> None:
     """A stream ends at once if its rights were lost. Otherwise, events do not check them again."""
 
     async def work(loop: VirtualLoop) -> None:

@@ -28,7 +28,7 @@ def test_joined_blocks_are_one_gzip_stream(pieces: list[bytes]) -> None:
 
 
 @given(st.binary(max_size=5000), st.binary(max_size=5000))
-def test_a_crc_follows_from_two(one: bytes, other: bytes) -> None:
+def test_a_crc_is_combined_from_two(one: bytes, other: bytes) -> None:
     """The CRC of joined pieces is computed from their CRCs, without the bytes."""
     found = deflate.joined(zlib.crc32(one), zlib.crc32(other), len(other))
     assert found == zlib.crc32(one + other)

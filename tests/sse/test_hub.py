@@ -64,7 +64,7 @@ class Stubborn:
         self.streams.leave(self)
 
 
-def test_turns_are_shared_among_all_that_wait() -> None:
+def test_turns_are_shared_among_all_waiting_groups() -> None:
     """A small feed does not wait until a large feed is done."""
 
     async def work(loop: VirtualLoop) -> None:
@@ -90,7 +90,7 @@ def test_turns_are_shared_among_all_that_wait() -> None:
     run(work)
 
 
-def test_the_end_waits_for_closing_comments_but_not_for_ever() -> None:
+def test_draining_waits_for_closing_comments_until_the_timeout() -> None:
     """Streams that have not ended after the timeout are aborted."""
 
     async def work(loop: VirtualLoop) -> None:
@@ -120,7 +120,7 @@ class Falling(Crowd):
             raise ZeroDivisionError
 
 
-def test_one_that_falls_over_holds_nobody_up() -> None:
+def test_a_failing_group_does_not_stop_the_others() -> None:
     """After one crowd fails, all crowds still get their turns. The loop handles the error."""
 
     async def work(loop: VirtualLoop) -> None:
@@ -159,7 +159,7 @@ class Guest:
 
 @settings(max_examples=tries(50), deadline=None)
 @given(st.lists(st.lists(st.floats(0.01, 60), min_size=1, max_size=4), max_size=300))
-def test_each_is_visited_when_it_asked_to_be(wishes: list[list[float]]) -> None:
+def test_each_reader_is_visited_when_it_asked_to_be(wishes: list[list[float]]) -> None:
     """A visit is up to a tick late. A time in the past means the next tick."""
 
     async def work(loop: VirtualLoop) -> None:
@@ -182,7 +182,7 @@ def test_each_is_visited_when_it_asked_to_be(wishes: list[list[float]]) -> None:
     run(work)
 
 
-def test_the_clock_stands_still_when_nobody_is_left() -> None:
+def test_the_timer_stops_without_readers() -> None:
     """The timer stops when there are no readers, and starts again with the next one."""
 
     async def work(loop: VirtualLoop) -> None:
@@ -210,7 +210,7 @@ class Broken(Stubborn):
         raise ZeroDivisionError
 
 
-def test_a_visit_that_fails_stops_nobody_elses() -> None:
+def test_a_failing_visit_aborts_only_its_reader() -> None:
     """A reader whose visit fails is aborted, and the others are still visited."""
 
     async def work(loop: VirtualLoop) -> None:
@@ -228,7 +228,7 @@ def test_a_visit_that_fails_stops_nobody_elses() -> None:
     run(work)
 
 
-def test_an_end_that_fails_keeps_nobody_from_being_told() -> None:
+def test_a_failing_end_does_not_affect_other_streams() -> None:
     """All other streams end, even if some streams fail to end and to abort."""
 
     async def work(loop: VirtualLoop) -> None:
