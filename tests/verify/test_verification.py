@@ -167,9 +167,9 @@ WRONG: dict[str, tuple[object, str, Callable[..., object]]] = {
     "visits are not counted": (AgentCounts, "_visit", lambda *_: None),
     "nobody is credited": (CallCounts, "credit", lambda *_: None),
     "old reports undo newer ones": (campaigns, "_newer", lambda *_: True),
-    "calls are not located": (CallTable, "locate", lambda *_: None),
+    "calls are not located": (CallTable, "update_indexes", lambda *_: None),
     "dispositions do not count": (CallCounts, "disposition", lambda *_: None),
-    "agents stay where they were": (AgentFold, "locate", lambda *_: None),
+    "agents stay where they were": (AgentFold, "update_rosters", lambda *_: None),
     "counters of agents get lost": (Ledger, "_note", lambda *_: None),
     "the present adds nothing": (AgentDays, "accrued", lambda *_: 0),
     "means are cut off": (

@@ -22,7 +22,7 @@ from floorcast.archive.hours import (
     hours_between,
 )
 from floorcast.floor.agents import FloorAgent
-from floorcast.floor.call_fold import OF_CALLS
+from floorcast.floor.call_fold import CALL_EVENT_TYPES
 from floorcast.floor.calls import Call, Key
 from floorcast.floor.floor import Floor
 from floorcast.floor.state import FloorState, decode_call, encode_call
@@ -192,7 +192,7 @@ class HourFold:
         already include that time.
         """
         since = self.floor.ledger.pop_all_recounted()
-        if since is not None and not known and type(event) in OF_CALLS:
+        if since is not None and not known and type(event) in CALL_EVENT_TYPES:
             self._note_sealed_since(since)
 
     def _note_sealed_since(self, at: int) -> None:

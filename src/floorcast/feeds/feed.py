@@ -157,32 +157,32 @@ class Feed:
         page: Page,
         matcher: Matcher,
         seconds: float,
-        gone: asyncio.Future[None] | None = None,
+        disconnected: asyncio.Future[None] | None = None,
     ) -> Page | None:
         """Wait after an empty page for an event that ``matcher`` selects.
 
         Returns None as soon as there may be such an event. Returns an empty page after ``seconds``,
-        or when ``gone`` is done or the server stops.
+        or when ``disconnected`` is done or the server stops.
         """
         if page.cursor < self.through:
             return None
         released = self._rings.waker.released
-        if not released and not await self._waiters.wait(matcher, seconds, gone):
+        if not released and not await self._waiters.wait(matcher, seconds, disconnected):
             return None
         return replace(page, cursor=max(page.cursor, self.through), built={})
 
     async def poll(
-        self, page: Page, matcher: Matcher, count: int, gone: asyncio.Future[None]
+        self, page: Page, matcher: Matcher, count: int, disconnected: asyncio.Future[None]
     ) -> Page:
         """Wait after an empty page. Return the first page with events, or an empty one after 10 s.
 
-        The wait ends when ``gone`` is done, which means that the reader has disconnected. Raises
-        Unavailable if the store cannot be read.
+        The wait ends when ``disconnected`` is done, which means that the reader has disconnected.
+        Raises Unavailable if the store cannot be read.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + POLL_SECONDS
         while not page.count and (left := deadline - loop.time()) > 0:
-            quiet = await self.wait(page, matcher, left, gone)
+            quiet = await self.wait(page, matcher, left, disconnected)
             if quiet is not None:
                 return quiet
             page = await self.page(page.cursor, matcher, count)

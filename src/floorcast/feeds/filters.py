@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 import msgspec
 from msgspec import Meta, Struct
 
-from floorcast.floor.agent_fold import CALL_OF
+from floorcast.floor.agent_fold import CALL_CENTER_OF_CALL
 from floorcast.model.errors import InvalidParameter
 from floorcast.model.filter_parsing import (
     MAX_CONDITIONS,
@@ -129,8 +129,8 @@ class Matcher:
         kind, _, center = facets
         if self._visibility is None or kind in KINDS:
             return False
-        if kind.startswith(CALL_OF):
-            named = kind[len(CALL_OF) :]
+        if kind.startswith(CALL_CENTER_OF_CALL):
+            named = kind[len(CALL_CENTER_OF_CALL) :]
             return not named or int(named) not in self._visibility
         # an agent that is visible because of its service may have a call of another service
         return center not in self._visibility

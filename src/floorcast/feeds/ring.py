@@ -251,12 +251,12 @@ class Waiters:
             self._waker.wake(self._groups.pop(matcher))
 
     async def wait(
-        self, matcher: Matcher, seconds: float, gone: asyncio.Future[None] | None
+        self, matcher: Matcher, seconds: float, disconnected: asyncio.Future[None] | None
     ) -> bool:
         """Wait for an event that ``matcher`` selects. Return True if none arrived in ``seconds``.
 
         True also means that nothing visible was published since the call, because the reader is
-        registered before anything else can run. ``gone`` ends the wait when it is done.
+        registered before anything else can run. ``disconnected`` ends the wait when it is done.
         """
         loop = asyncio.get_running_loop()
         reader: _WaitFuture = loop.create_future()
@@ -267,15 +267,15 @@ class Waiters:
         def leave(_gone: asyncio.Future[None]) -> None:
             _expire(reader)
 
-        if gone is not None:
-            gone.add_done_callback(leave)
+        if disconnected is not None:
+            disconnected.add_done_callback(leave)
         try:
             await reader
             return self._groups.get(matcher) is group
         finally:
             timer.cancel()
-            if gone is not None:
-                gone.remove_done_callback(leave)
+            if disconnected is not None:
+                disconnected.remove_done_callback(leave)
             group.pop(reader, None)
             if not group and self._groups.get(matcher) is group:
                 del self._groups[matcher]

@@ -27,9 +27,11 @@ from floorcast.model.outbound import AgentEvent, OutboundEvent
 from floorcast.model.states import LOGOFF, WRAP_UP
 from floorcast.site.configuration import NotReadyReason
 
-__all__ = ["CALL_OF", "AgentFold", "FoldTimes"]
+__all__ = ["CALL_CENTER_OF_CALL", "AgentFold", "FoldTimes"]
 
-CALL_OF = "call of "  # plus a call center: the kind of an event whose call is in another center
+CALL_CENTER_OF_CALL = (
+    "call of "  # plus a call center: the kind of an event whose call is in another center
+)
 MAX_LAG_MS = 3_600_000  # most time from recording an entry to a later request
 
 
@@ -172,7 +174,7 @@ class AgentFold:
                     hook(service)
         return agent
 
-    def locate(self, agent: FloorAgent) -> None:
+    def update_rosters(self, agent: FloorAgent) -> None:
         """Update the services under which the rosters list the agent."""
         on = agent.logged_in
         self._logged_in_agents.put(agent.id, agent, agent.logged_in_to if on else ())
@@ -180,12 +182,12 @@ class AgentFold:
 
     def add_unnamed_calls(self, event: AgentState | CallAnswer, found: dict[Key, None]) -> None:
         """Add to ``found`` the unloaded calls that the event can change without naming them."""
-        directory, thing = self._state.directory, event.data.agent
-        if thing is None:
+        directory, ref = self._state.directory, event.data.agent
+        if ref is None:
             return
-        number = directory.agent_keys.get(thing)
+        number = directory.agent_keys.get(ref)
         if number is None:
-            number = directory.known_agent(thing)
+            number = directory.known_agent(ref)
         agent = None if number is None else self._state.agents.get(number)
         if agent is None:
             return
@@ -216,7 +218,7 @@ class AgentFold:
             if agent.state is not LOGOFF or agent.since != since:
                 self._note_change(agent, now)
             if moved or (agent.state is LOGOFF) is not (state is LOGOFF):
-                self.locate(agent)
+                self.update_rosters(agent)
         if agent.team is not None and agent.team != team:
             self._state.directory.join_team(agent.id, agent.team)
         return then
@@ -314,4 +316,4 @@ def _kind(event: AgentEvent, directory: Directory) -> str:
     center = directory.call_center_of(service)
     if center == directory.call_center_of(event.agent_service_id):
         return ""
-    return f"{CALL_OF}{'' if center is None else center}"
+    return f"{CALL_CENTER_OF_CALL}{'' if center is None else center}"

@@ -15,7 +15,7 @@ from floorcast.floor.active_campaigns import ActiveCampaigns
 from floorcast.floor.agents import FloorAgent
 from floorcast.floor.call_table import CallTable
 from floorcast.floor.change_hooks import ChangeHooks
-from floorcast.floor.directory import Thing
+from floorcast.floor.directory import EntityRef
 from floorcast.floor.rosters import Roster
 from floorcast.floor.state import FloorState
 
@@ -58,7 +58,7 @@ class Aging:
         directory.day = max(directory.day, now // DAY_MS)
         if directory.swept == directory.day:
             return
-        self._hooks.everything()
+        self._hooks.call_all()
         left = MAX_REMOVED_AT_ONCE
         if directory.day - KEPT_DAYS > directory.ages_from:
             left -= self._drop_agents(left)
@@ -72,44 +72,44 @@ class Aging:
         state, directory = self._state, self._state.directory
         declared = {agent.id for agent in state.config.agents}
         ids = {**directory.agents, **state.agents}
-        gone = self._due(ids, directory.agents_named, declared, lambda _: False, limit)
-        for agent in gone:
+        expired = self._due(ids, directory.agents_named, declared, lambda _: False, limit)
+        for agent in expired:
             directory.agents.pop(agent, None)
             state.agents.pop(agent, None)
             for roster in self._rosters:
                 roster.remove(agent)
-        self._forget(gone, directory.agents_named, directory.agent_keys)
-        return len(gone)
+        self._forget(expired, directory.agents_named, directory.agent_keys)
+        return len(expired)
 
     def _drop_campaigns(self, limit: int) -> int:
         state, directory = self._state, self._state.directory
         ids = {**directory.campaigns, **state.campaigns}
-        gone = self._due(ids, directory.campaigns_named, (), self._active_campaigns.has, limit)
-        for campaign in gone:
+        expired = self._due(ids, directory.campaigns_named, (), self._active_campaigns.has, limit)
+        for campaign in expired:
             directory.campaigns.pop(campaign, None)
             state.campaigns.pop(campaign, None)
-        self._forget(gone, directory.campaigns_named, directory.campaign_keys)
-        return len(gone)
+        self._forget(expired, directory.campaigns_named, directory.campaign_keys)
+        return len(expired)
 
     def _drop_services(self, limit: int) -> int:
         state, directory = self._state, self._state.directory
         declared = {service.id for service in state.config.services}
         named = directory.services_named
-        gone = self._due(directory.services, named, declared, self._is_service_used, limit)
-        for service in gone:
+        expired = self._due(directory.services, named, declared, self._is_service_used, limit)
+        for service in expired:
             del directory.services[service]
             state.connects.pop(service, None)
             state.counters.totals.pop(service, None)
             self._calls.in_progress.pop(service, None)
             for roster in (*self._rosters, self._active_campaigns):
                 roster.drop_service(service)
-        if gone:
-            ids = set(gone)
+        if expired:
+            ids = set(expired)
             for campaign in state.campaigns.values():
                 if campaign.service in ids:
                     campaign.service = None  # the next call or report sets it
-        self._forget(gone, named, directory.service_keys)
-        return len(gone)
+        self._forget(expired, named, directory.service_keys)
+        return len(expired)
 
     def _is_service_used(self, service: int) -> bool:
         places = (*self._rosters, self._active_campaigns)
@@ -120,11 +120,11 @@ class Aging:
         directory = self._state.directory
         used = {agent.team for agent in directory.agents.values()}
         used.update(agent.team for agent in self._state.agents.values())
-        gone = self._due(directory.teams, directory.teams_named, (), used.__contains__, limit)
-        for team in gone:
+        expired = self._due(directory.teams, directory.teams_named, (), used.__contains__, limit)
+        for team in expired:
             del directory.teams[team]
-        self._forget(gone, directory.teams_named, directory.team_keys)
-        return len(gone)
+        self._forget(expired, directory.teams_named, directory.team_keys)
+        return len(expired)
 
     def _due(
         self,
@@ -145,13 +145,15 @@ class Aging:
                 named[one] = today
         return list(islice((one for one in old if named.get(one, 0) < oldest), limit))
 
-    def _forget(self, gone: list[int], named: dict[int, int], keys: dict[Thing, int]) -> None:
-        if not gone:
+    def _forget(
+        self, expired: list[int], named: dict[int, int], keys: dict[EntityRef, int]
+    ) -> None:
+        if not expired:
             return
-        ids = set(gone)
-        for thing in [thing for thing, number in keys.items() if number in ids]:
-            del keys[thing]
-        for number in gone:
+        ids = set(expired)
+        for ref in [ref for ref, number in keys.items() if number in ids]:
+            del keys[ref]
+        for number in expired:
             named.pop(number, None)
         if self._state.directory.next_free in ids:
             self._state.directory.next_free += 1  # otherwise, the next new name gets the same id

@@ -64,7 +64,7 @@ class CallEffects(NamedTuple):
         call = self._changing(key)
         if call is not None:
             self.tally.amend(call, step)
-            self.table.locate(call)
+            self.table.update_indexes(call)
             self.dispositions.recount(call)
 
     def _changing(self, key: Key) -> Call | None:

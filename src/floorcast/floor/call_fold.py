@@ -22,9 +22,9 @@ from floorcast.model.inbound import (
 )
 from floorcast.model.outbound import OutboundEvent
 
-__all__ = ["OF_CALLS", "CallFold"]
+__all__ = ["CALL_EVENT_TYPES", "CallFold"]
 
-OF_CALLS = frozenset(
+CALL_EVENT_TYPES = frozenset(
     {CallStart, CallQueue, CallAnswer, CallEnd, CallDisposition}
     | {CallLeave, CallUpdate, AgentMissed}
 )
@@ -87,8 +87,8 @@ class CallFold:
         late = self._details.end(call, at, data) or at < call.last_step
         service = None if data.service is None else directory.service(data.service)
         self._calls.apply_step(call, Step(at, END, service, None))
-        said = data.agent if data.agent is not None else data.agent_id
-        agent = None if said is None else directory.agent(said)
+        named = data.agent if data.agent is not None else data.agent_id
+        agent = None if named is None else directory.agent(named)
         attribution = voice_events.Attribution(call, directory, agent, service if late else None)
         threshold = None
         if attribution.service is not None and attribution.service in directory.services:

@@ -130,19 +130,19 @@ def compact(call: Call, most: int) -> list[QueueSegment]:
     for step in islice(call.steps, count):
         builder.apply(step)
     until = call.steps[count].at if count < len(call.steps) else call.steps[-1].at
-    gone = call.segments[: max(0, len(builder.built) - 1)]
+    removed = call.segments[: max(0, len(builder.built) - 1)]
     compacted = call.compacted or CompactedSteps(until)
     compacted.until = until
     compacted.segment = builder.built[-1] if builder.built else None
     compacted.service = builder.service
-    compacted.waited += sum(segment.wait(until) for segment in gone)
+    compacted.waited += sum(segment.wait(until) for segment in removed)
     if compacted.first_answer is None:
         compacted.first_answer = next(
-            (segment.answered for segment in gone if segment.answered), None
+            (segment.answered for segment in removed if segment.answered), None
         )
     call.compacted = compacted
-    del call.steps[:count], call.segments[: len(gone)]
-    return gone
+    del call.steps[:count], call.segments[: len(removed)]
+    return removed
 
 
 def _append_step(call: Call, step: Step) -> Change:

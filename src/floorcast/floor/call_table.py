@@ -58,7 +58,7 @@ class CallTable:
             call.restore()
             self.calls[call.key] = call
             self.by_service.add_all(call)
-            self.locate(call)
+            self.update_indexes(call)
         self._leaving = deque(
             sorted((c.last_recorded, c.key) for c in self.calls.values() if c.ended is not None)
         )
@@ -86,7 +86,7 @@ class CallTable:
         tally.apply_step(call, step)
         if call.ended is not None and not ended:
             self._leaving.append((call.last_recorded, call.key))
-        self.locate(call)
+        self.update_indexes(call)
 
     def reload(self, call: Call) -> None:
         """Add a call that had left memory. It leaves again unless the current entry changes it."""
@@ -94,7 +94,7 @@ class CallTable:
         self.calls[call.key] = call
         self.quiet.pop(call.key, None)
         self.by_service.add_all(call)
-        self.locate(call)
+        self.update_indexes(call)
         if call.ended is not None:
             self._leaving.appendleft((call.last_recorded, call.key))
 
@@ -139,7 +139,7 @@ class CallTable:
             del self.in_progress[where][call.key]
         self.evicted.append(call)
 
-    def locate(self, call: Call) -> None:
+    def update_indexes(self, call: Call) -> None:
         """Update the indexes with the service that has the call now."""
         key = (call.transaction, call.session)
         where = None if call.ended is not None else call.present_service

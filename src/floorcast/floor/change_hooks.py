@@ -31,7 +31,7 @@ class ChangeHooks:
         """Whether a scan is in progress."""
         return bool(self.agents or self.campaigns or self.services or self.calls)
 
-    def everything(self) -> None:
+    def call_all(self) -> None:
         """Call every hook before a change that can affect everything, such as a changed site."""
         for hooks in (self.agents, self.campaigns, self.services):
             for hook in list(hooks):

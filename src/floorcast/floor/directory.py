@@ -14,9 +14,9 @@ from msgspec.structs import replace
 
 from floorcast.site.configuration import Agent, CallCenter, FloorConfig, Service
 
-__all__ = ["FIRST_FREE_ID", "NO_SERVICE", "Directory", "Thing", "normal"]
+__all__ = ["FIRST_FREE_ID", "NO_SERVICE", "Directory", "EntityRef", "normalize"]
 
-Thing = int | str
+EntityRef = int | str
 CAMPAIGN = "Campaign"  # the start of the placeholder name of a campaign that no source has named
 NO_SERVICE = -1  # the service of events that name no service
 # Above the ids that people assign by hand, and below 2**31 for old clients.
@@ -24,11 +24,11 @@ FIRST_FREE_ID = 1_000_000_001
 _LONGEST_ID = 15  # digits that every JSON reader reads as an integer
 
 
-def normal(thing: Thing) -> Thing:
-    """Return the id in a string of digits that matches no name, or else ``thing`` itself."""
-    if isinstance(thing, str) and thing.isascii() and thing.isdigit():
-        return int(thing) if len(thing) <= _LONGEST_ID else thing
-    return thing
+def normalize(ref: EntityRef) -> EntityRef:
+    """Return the id in a string of digits that matches no name, or else ``ref`` itself."""
+    if isinstance(ref, str) and ref.isascii() and ref.isdigit():
+        return int(ref) if len(ref) <= _LONGEST_ID else ref
+    return ref
 
 
 class Directory(Struct):
@@ -45,10 +45,10 @@ class Directory(Struct):
     call_centers: dict[int, CallCenter] = field(default_factory=dict)
     campaigns: dict[int, str] = field(default_factory=dict)
     teams: dict[int, str] = field(default_factory=dict)
-    service_keys: dict[Thing, int] = field(default_factory=dict)
-    agent_keys: dict[Thing, int] = field(default_factory=dict)
-    campaign_keys: dict[Thing, int] = field(default_factory=dict)
-    team_keys: dict[Thing, int] = field(default_factory=dict)
+    service_keys: dict[EntityRef, int] = field(default_factory=dict)
+    agent_keys: dict[EntityRef, int] = field(default_factory=dict)
+    campaign_keys: dict[EntityRef, int] = field(default_factory=dict)
+    team_keys: dict[EntityRef, int] = field(default_factory=dict)
     next_free: int = FIRST_FREE_ID
     services_named: dict[int, int] = field(default_factory=dict)
     agents_named: dict[int, int] = field(default_factory=dict)
@@ -61,8 +61,8 @@ class Directory(Struct):
     def apply(self, config: FloorConfig) -> None:
         """Apply the site's declarations. A service that is no longer declared keeps its name."""
         declared = {service.id for service in config.services}
-        for gone in self.services.keys() - declared:
-            self.services[gone] = Service(id=gone, name=self.services[gone].name)
+        for dropped in self.services.keys() - declared:
+            self.services[dropped] = Service(id=dropped, name=self.services[dropped].name)
         self.call_centers = {center.id: center for center in config.call_centers}
         for service in config.services:
             known = self.services.get(service.id)
@@ -77,43 +77,43 @@ class Directory(Struct):
             self.agents[agent.id] = agent
             self.agents_named[agent.id] = self.day
 
-    def service(self, thing: Thing) -> int:
+    def service(self, ref: EntityRef) -> int:
         """Return the id of a service that an event names. Create it if needed."""
-        known = self.service_keys.get(thing)
+        known = self.service_keys.get(ref)
         if known is None:
-            known = self._new_service(thing)
+            known = self._new_service(ref)
         self.services_named[known] = self.day
         return known
 
-    def agent(self, thing: Thing) -> int:
+    def agent(self, ref: EntityRef) -> int:
         """Return the id of an agent that an event names. Create it if needed."""
-        known = self.agent_keys.get(thing)
+        known = self.agent_keys.get(ref)
         if known is None:
-            known = self._new_agent(thing)
+            known = self._new_agent(ref)
         self.agents_named[known] = self.day
         return known
 
-    def known_agent(self, thing: Thing) -> int | None:
+    def known_agent(self, ref: EntityRef) -> int | None:
         """Return the id of an agent that an event names, or None if the agent is not known yet."""
-        known = self.agent_keys.get(thing)
-        if known is None and isinstance(thing, str) and thing.isascii() and thing.isdigit():
-            known = self.agent_keys.get(int(thing)) if len(thing) <= _LONGEST_ID else None
+        known = self.agent_keys.get(ref)
+        if known is None and isinstance(ref, str) and ref.isascii() and ref.isdigit():
+            known = self.agent_keys.get(int(ref)) if len(ref) <= _LONGEST_ID else None
         return known
 
-    def campaign(self, thing: Thing) -> int:
+    def campaign(self, ref: EntityRef) -> int:
         """Return the id of a campaign that an event names. Create it if needed."""
-        known = self.campaign_keys.get(thing)
+        known = self.campaign_keys.get(ref)
         if known is None:
-            known, name = self._entry(self.campaign_keys, thing, CAMPAIGN)
+            known, name = self._entry(self.campaign_keys, ref, CAMPAIGN)
             self.campaigns.setdefault(known, name)
         self.campaigns_named[known] = self.day
         return known
 
-    def team(self, thing: Thing) -> int:
+    def team(self, ref: EntityRef) -> int:
         """Return the id of a team that an event names. Create it if needed."""
-        known = self.team_keys.get(thing)
+        known = self.team_keys.get(ref)
         if known is None:
-            known, name = self._entry(self.team_keys, thing, "Team")
+            known, name = self._entry(self.team_keys, ref, "Team")
             self.teams.setdefault(known, name)
         self.teams_named[known] = self.day
         return known
@@ -138,21 +138,21 @@ class Directory(Struct):
         """Set the agent's team, as given by an event."""
         self.agents[agent] = replace(self.agents[agent], team=team)
 
-    def _new_service(self, thing: Thing) -> int:
-        service, name = self._entry(self.service_keys, thing, "Service")
+    def _new_service(self, ref: EntityRef) -> int:
+        service, name = self._entry(self.service_keys, ref, "Service")
         if service not in self.services:
             self.services[service] = Service(id=service, name=name)
         return service
 
-    def _new_agent(self, thing: Thing) -> int:
-        agent, login = self._entry(self.agent_keys, thing, "AGENT")
+    def _new_agent(self, ref: EntityRef) -> int:
+        agent, login = self._entry(self.agent_keys, ref, "AGENT")
         if agent not in self.agents:
             self.agents[agent] = Agent(id=agent, login=login.replace(" ", ""), name=login)
             self.agent_keys.setdefault(self.agents[agent].login, agent)
         return agent
 
-    def _entry(self, keys: dict[Thing, int], thing: Thing, kind: str) -> tuple[int, str]:
-        number = normal(thing)
+    def _entry(self, keys: dict[EntityRef, int], ref: EntityRef, kind: str) -> tuple[int, str]:
+        number = normalize(ref)
         if isinstance(number, str):
             name, number = number, self._free_id(keys)
             keys[number] = keys[name] = number
@@ -161,13 +161,13 @@ class Directory(Struct):
         keys[number] = number
         return number, _placeholder(kind, number)
 
-    def _free_id(self, keys: dict[Thing, int]) -> int:
+    def _free_id(self, keys: dict[EntityRef, int]) -> int:
         while self.next_free in keys:
             self.next_free += 1
         return self.next_free
 
     @staticmethod
-    def _rename(keys: dict[Thing, int], old: str | None, new: str, number: int) -> None:
+    def _rename(keys: dict[EntityRef, int], old: str | None, new: str, number: int) -> None:
         if old is not None and keys.get(old) == number:
             del keys[old]
         keys[new] = keys[number] = number

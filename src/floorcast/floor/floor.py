@@ -21,7 +21,7 @@ from floorcast.floor.alert_fold import AlertFold
 from floorcast.floor.call_counts import CallCounts
 from floorcast.floor.call_details import CallDetails
 from floorcast.floor.call_effects import CallEffects
-from floorcast.floor.call_fold import OF_CALLS, CallFold
+from floorcast.floor.call_fold import CALL_EVENT_TYPES, CallFold
 from floorcast.floor.call_table import CallTable
 from floorcast.floor.calls import Key
 from floorcast.floor.change_hooks import ChangeHooks
@@ -118,7 +118,7 @@ class Floor:
             self.tally.shorten(call)
         for agent in state.agents.values():
             _restore(agent)
-            self._agents.locate(agent)
+            self._agents.update_rosters(agent)
         for campaign in state.campaigns.values():
             self.active_campaigns.place(campaign, self.calendar)
         self.logged_in_agents.on_change = partial(self._note_count, int(Column.AGENTS_MOST))
@@ -132,7 +132,7 @@ class Floor:
 
     def apply(self, config: FloorConfig) -> None:
         """Fold a change of the client's configuration."""
-        self.hooks.everything()
+        self.hooks.call_all()
         if config.time_zone != self.state.config.time_zone:
             for agent in self.state.agents.values():
                 forget_moments(agent)  # the time zone of their days has changed
@@ -259,7 +259,7 @@ class Floor:
                     data = data.call
                     if data is None or data.transaction_id is None or data.session_id is None:
                         continue
-            elif kind not in OF_CALLS:
+            elif kind not in CALL_EVENT_TYPES:
                 continue
             key = (int(data.transaction_id), data.session_id)
             if key not in calls:

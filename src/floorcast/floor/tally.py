@@ -289,7 +289,7 @@ class Tally:
     def _compact(self, call: Call) -> None:
         """Keep the newest steps, and only the counted segments of the older steps."""
         index = self.index_of(call)
-        gone = compact(call, call.max_steps * 3 // 4)
+        removed = compact(call, call.max_steps * 3 // 4)
         compacted = call.compacted
         assert compacted is not None
         moments = self._segment_days.compacted_offer_times(compacted)
@@ -302,7 +302,7 @@ class Tally:
             OutcomeKind.ABANDONED: abandoned,
             OutcomeKind.MOVED_ON: moved_on,
         }
-        for segment in gone:
+        for segment in removed:
             for day_service in self._segment_days.offers(segment):
                 offered[day_service] = index.offered[day_service][0]
             outcome_at = self._segment_days.outcome_at(segment)
@@ -313,7 +313,7 @@ class Tally:
                 of_kind[outcome.kind][outcome_at] = segment
             for agent, at in segment.answers():
                 credited[self._day_of(at), segment.service, agent] = None
-        self._by_service.update(call, gone, [])
+        self._by_service.update(call, removed, [])
         compacted.offered = _newest(offered)
         compacted.offered_at = [offered[day_service] for day_service in compacted.offered]
         compacted.handled, compacted.handled_segments = _pairs(handled)

@@ -140,15 +140,15 @@ def call_termination(
         ended,  # timestamp
         call.caller_id,
         threshold if data.service_level_threshold is None else data.service_level_threshold,
-        _said(data.transfer_hold_duration, call.waited(at) // 1000),
+        _sent_or(data.transfer_hold_duration, call.waited(at) // 1000),
         data.rounded_ivr_duration if data.rounded_ivr_duration is not None or not handled else 0,
         duration,
         _skill(data, call),
         data.lv_result_id,
         call.priority,
         data.lv_result,
-        _said(data.operator_transfer_successful, handled),
-        _said(data.operator_transfer, 1 if call.segments else 0),
+        _sent_or(data.operator_transfer_successful, handled),
+        _sent_or(data.operator_transfer, 1 if call.segments else 0),
     )
     if call.phone_position is not None:
         feed_event.phone_position = call.phone_position
@@ -218,11 +218,11 @@ def _skill(data: CallEndData, call: Call) -> str | int:
     return "" if known is None else known
 
 
-def _said(said: int | None, derived: int) -> int:
-    return derived if said is None else said
+def _sent_or(sent: int | None, derived: int) -> int:
+    return derived if sent is None else sent
 
 
-def _moment(said: datetime | None, known: int | None) -> str | None:
-    if said is not None:
-        return utc_stamp(milliseconds(said))
+def _moment(sent: datetime | None, known: int | None) -> str | None:
+    if sent is not None:
+        return utc_stamp(milliseconds(sent))
     return None if known is None else utc_stamp(known)

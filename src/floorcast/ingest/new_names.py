@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from floorcast.floor.directory import Thing, normal
+from floorcast.floor.directory import EntityRef, normalize
 from floorcast.model.inbound import (
     AgentMissed,
     AgentState,
@@ -27,7 +27,7 @@ __all__ = ["MOST_PER_EVENT", "FloorNames", "Kind", "New", "ended_call"]
 
 Kind = Literal["agents", "services", "campaigns", "teams", "open_calls"]
 Key = tuple[int, str]
-New = tuple[Kind, Thing | Key]
+New = tuple[Kind, EntityRef | Key]
 """A new name, or the key of a newly opened call."""
 
 MOST_PER_EVENT: dict[Kind, int] = {
@@ -67,7 +67,7 @@ class FloorNames:
         names = projection.floor.state.directory
         self.projection = projection
         self._calls = projection.floor.call_table
-        self._keys: dict[Kind, dict[Thing, int]] = {
+        self._keys: dict[Kind, dict[EntityRef, int]] = {
             "agents": names.agent_keys,
             "services": names.service_keys,
             "campaigns": names.campaign_keys,
@@ -79,9 +79,9 @@ class FloorNames:
         found: set[New] = set()
         data: Any = event.data
         for kind, name in _NAMED[type(event)]:
-            thing = getattr(data, name)
-            if thing is not None:
-                self._add(found, kind, thing)
+            ref = getattr(data, name)
+            if ref is not None:
+                self._add(found, kind, ref)
         if type(event) is CallEnd and data.agent is None and data.agent_id is not None:
             self._add(found, "agents", data.agent_id)
         call: Any = data if type(event) in _OPENS_A_CALL else None
@@ -107,10 +107,10 @@ class FloorNames:
             self._add(found, "services", call.service)
         return None if call.transaction_id is None or call.session_id is None else call
 
-    def _add(self, found: set[New], kind: Kind, thing: Thing) -> None:
+    def _add(self, found: set[New], kind: Kind, ref: EntityRef) -> None:
         keys = self._keys[kind]
-        if thing not in keys:
-            number = normal(thing)
+        if ref not in keys:
+            number = normalize(ref)
             if number not in keys:
                 found.add((kind, number))
 

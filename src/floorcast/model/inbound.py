@@ -1,7 +1,7 @@
 """Inbound events: CloudEvents 1.0, one class per ``type`` (section 8 of the contract).
 
 Required members have no default. Other members are None if they were not sent. Unknown members are
-ignored. A *thing* (service, campaign, agent, team) is named by its id or by a string, which
+ignored. An *entity* (service, campaign, agent, team) is named by its id or by a string, which
 ``floorcast.floor.directory`` resolves.
 """
 

@@ -1,7 +1,7 @@
 """The data of inbound events: one class per ``type`` (section 8 of the contract).
 
 Required members have no default. Other members are None if they were not sent. Unknown members are
-ignored. A *thing* (service, campaign, agent, team) is named by its id or by a string, which
+ignored. An *entity* (service, campaign, agent, team) is named by its id or by a string, which
 ``floorcast.floor.directory`` resolves.
 """
 
@@ -39,7 +39,7 @@ Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Digits = Annotated[str, Meta(pattern=r"^[0-9]{1,18}$")]
 Number = Id | Digits
 Name = Annotated[str, Meta(min_length=1, max_length=256)]
-Thing = Id | Name
+EntityRef = Id | Name
 Text = Annotated[str, Meta(max_length=4096)]
 Whole = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
@@ -62,7 +62,7 @@ class CallRef(_Data):
 
     transaction_id: Number | None = None
     session_id: Name | None = None
-    service: Thing | None = None
+    service: EntityRef | None = None
     phone_number: Text | None = None
     account: Text | None = None
     campaign_type: Text | None = None
@@ -79,18 +79,18 @@ class Supervisor(_Data):
 class AgentStateData(_Data):
     """An agent entered a state."""
 
-    agent: Thing
+    agent: EntityRef
     event_type: AgentEventType
-    service: Thing | None = None
-    services: Annotated[list[Thing], Meta(min_length=1, max_length=MOST_SERVICES)] | None = None
+    service: EntityRef | None = None
+    services: Annotated[list[EntityRef], Meta(min_length=1, max_length=MOST_SERVICES)] | None = None
     reason: Text | None = None
     line_number: Text | None = None
-    team: Thing | None = None
+    team: EntityRef | None = None
     skill: Text | None = None
     monitored: bool | None = None
     call: CallRef | None = None
     result: Text | None = None
-    agent2: Thing | None = None
+    agent2: EntityRef | None = None
     supervisor: Supervisor | None = None
 
 
@@ -109,8 +109,8 @@ class _CallData(_Data):
 class CallUpdateData(_CallData, kw_only=True):
     """More about a call became known: any member of ``call.start`` except the direction."""
 
-    service: Thing | None = None
-    campaign: Thing | None = None
+    service: EntityRef | None = None
+    campaign: EntityRef | None = None
     campaign_type: Text | None = None
     phone_dialed: Text | Whole | None = None
     caller_id: Text | Whole | None = None
@@ -127,14 +127,14 @@ class CallUpdateData(_CallData, kw_only=True):
 class CallStartData(CallUpdateData, kw_only=True):
     """A call began."""
 
-    service: Thing
+    service: EntityRef
     direction: Direction
 
 
 class CallQueueData(_CallData):
     """A call started to wait for an agent."""
 
-    service: Thing | None = None
+    service: EntityRef | None = None
     skill: Text | Whole | None = None
     priority: Whole | None = None
 
@@ -142,7 +142,7 @@ class CallQueueData(_CallData):
 class CallAnswerData(_CallData):
     """A call was answered. Without ``agent``, the agent is unknown."""
 
-    agent: Thing | None = None
+    agent: EntityRef | None = None
 
 
 class CallEndData(_CallData):
@@ -156,12 +156,12 @@ class CallEndData(_CallData):
     operator_transfer: Whole | None = None
     operator_transfer_successful: Whole | None = None
     service_level_threshold: Whole | None = None
-    agent: Thing | None = None
-    agent_id: Thing | None = None
+    agent: EntityRef | None = None
+    agent_id: EntityRef | None = None
     agent_login_id: Text | None = None
     agent_skill_id: Text | Whole | None = None
-    service: Thing | None = None
-    campaign: Thing | None = None
+    service: EntityRef | None = None
+    campaign: EntityRef | None = None
     campaign_type: Text | None = None
     call_direction: Direction | None = None
     phone_dialed: Text | Whole | None = None
@@ -180,7 +180,7 @@ class CallDispositionData(_CallData):
     """A call's term code was set."""
 
     term_code: Text | None = None
-    agent: Thing | None = None
+    agent: EntityRef | None = None
     account: Text | None = None
     agent_action_type: Text | None = None
     call_outcome1: Text | None = None
@@ -199,16 +199,16 @@ class CallLeaveData(_CallData):
 class AgentMissedData(_CallData):
     """A call was offered to an agent who did not answer it."""
 
-    agent: Thing
+    agent: EntityRef
     reason: MissedReason
-    service: Thing | None = None
+    service: EntityRef | None = None
     ring_seconds: Annotated[float, Meta(ge=0)] | None = None
 
 
 class _MessageData(_Data):
-    service: Thing
+    service: EntityRef
     event_type: Text
-    campaign: Thing | None = None
+    campaign: EntityRef | None = None
     session_id: Text | None = None
     acct_transaction_id: Text | Whole | None = None
     thread_id: Text | Whole | None = None
@@ -236,8 +236,8 @@ class SmsAttemptData(_MessageData):
 class CampaignUpdateData(_Data):
     """A campaign's counts or state changed. Counts that are not sent stay the same."""
 
-    campaign: Thing
-    service: Thing | None = None
+    campaign: EntityRef
+    service: EntityRef | None = None
     name: Text | None = None
     state: Text | None = None
     uploaded: Count | None = None

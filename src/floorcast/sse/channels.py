@@ -74,7 +74,7 @@ class Channel:
         self._enqueue(cursor, [reader])
 
     def leave(self, reader: Reader) -> None:
-        """Remove a reader that is gone. If it is due, it is skipped."""
+        """Remove a reader that is disconnected. If it is due, it is skipped."""
         self._idle.pop(reader, None)
         self._reader_count -= 1
         if not self._reader_count:
@@ -226,8 +226,8 @@ def subscribe(
 class Reader(asyncio.Protocol):
     """One reader and the protocol of its connection.
 
-    While ``blocked`` is True, nothing may be written, because the reader is slow, ended or gone.
-    ``cursor`` is None while the reader shares the channel's cursor.
+    While ``blocked`` is True, nothing may be written, because the reader is slow, ended or
+    disconnected. ``cursor`` is None while the reader shares the channel's cursor.
     """
 
     __slots__ = (
@@ -242,8 +242,8 @@ class Reader(asyncio.Protocol):
         "blocked",
         "caller",
         "cursor",
+        "disconnected",
         "epoch",
-        "gone",
         "last_event_at",
         "sent",
         "write",
@@ -254,7 +254,7 @@ class Reader(asyncio.Protocol):
         self.caller = caller
         self.cursor: int | None = cursor
         self.epoch = -1  # the hub's epoch when the reader was last checked
-        self.blocked = self.gone = self._ending = False
+        self.blocked = self.disconnected = self._ending = False
         self.sent = 0  # bytes written
         self._accepted = 0  # bytes that the reader had accepted at the last check
         self._crc = self._length = 0
@@ -277,8 +277,8 @@ class Reader(asyncio.Protocol):
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """Remove the reader. Either side may have closed the connection."""
-        if not self.gone:
-            self.gone = self.blocked = True
+        if not self.disconnected:
+            self.disconnected = self.blocked = True
             self._channel.hub.leave(self)
             self._channel.leave(self)
             self.caller.disconnected()
@@ -289,7 +289,7 @@ class Reader(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         """Continue from the reader's cursor, because it has read most of the buffered bytes."""
-        if self._ending or self.gone:
+        if self._ending or self.disconnected:
             return
         self.blocked = False
         if self.cursor is not None:
@@ -310,7 +310,7 @@ class Reader(asyncio.Protocol):
 
     def end(self, why: str) -> None:
         """Send the reason and close the connection. A slow reader's connection is aborted."""
-        if self.gone or self._ending:
+        if self.disconnected or self._ending:
             return
         self._ending = True
         if self.blocked:
@@ -331,7 +331,7 @@ class Reader(asyncio.Protocol):
 
     def visit(self, now: float) -> float | None:
         """Check that the reader may continue and keeps reading. Send a keep-alive if one is due."""
-        if self.gone:
+        if self.disconnected:
             return None
         if self._is_stuck(now):
             self._channel.hub.counts.slow += not self._ending

@@ -15,7 +15,7 @@ class Subscription(NamedTuple):
     """The events that a reader requested, their maximum number per write, and the format."""
 
     matcher: Matcher
-    most: int
+    max_events: int
     format: StreamFormat
 
 
