@@ -99,7 +99,7 @@ def test_the_calls_sum_to_the_figures_of_the_day(log: Log) -> None:
         if service == NO_SERVICE:
             continue
         waiting_over = sum(
-            call.waited_over(midnight, LIMITS.quiet_call)
+            call.waited_at_midnight(midnight, LIMITS.quiet_call)
             for call in log.floor.call_table.in_progress.get(service, {}).values()
         )
         counted = summed[service]

@@ -65,7 +65,7 @@ def test_the_rows_of_services_sum_to_the_day(log: Log) -> None:
         assert row["wrapupMs"] == counted.wrap_up
         assert row["waitMs"] == counted.handled_wait
         waiting_over = sum(
-            call.waited_over(DAY_BEGINS, LIMITS.quiet_call)
+            call.waited_at_midnight(DAY_BEGINS, LIMITS.quiet_call)
             for call in floor.call_table.in_progress.get(service, {}).values()
         )
         assert row["offered"] == counted.offered + waiting_over

@@ -126,7 +126,7 @@ def assert_sums_to_the_day(archive: Archive, log: Log, day: date) -> None:
             continue
         row = summed[service]
         waiting_over = sum(
-            call.waited_over(midnight, LIMITS.quiet_call)
+            call.waited_at_midnight(midnight, LIMITS.quiet_call)
             for call in floor.call_table.in_progress.get(service, {}).values()
         )
         assert (row["offered"], row["handled"], row["abandoned"], row["talkMs"], row["waitMs"]) == (

@@ -60,6 +60,6 @@ def test_an_end_sets_the_service_only_if_nothing_else_did() -> None:
     """The service of an end event applies only to a call that has no other known service."""
     call = Call(1, "S")
     apply_step(call, Step(5, END, 20, None))
-    assert call.present_service == 20
+    assert call.current_service == 20
     apply_step(call, Step(1, START, 10, None))
-    assert call.present_service == 10
+    assert call.current_service == 10

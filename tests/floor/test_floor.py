@@ -260,7 +260,7 @@ def test_an_update_corrects_the_call() -> None:
         ],
     )
     (one,) = floor.call_table.calls.values()
-    assert (one.present_service, one.account, one.caller_id) == (20, "A1", "650")
+    assert (one.current_service, one.account, one.caller_id) == (20, "A1", "650")
     assert service_day(floor, 20).offered == 1
     assert 9 in floor.state.directory.agents
 

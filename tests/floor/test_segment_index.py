@@ -38,7 +38,7 @@ def test_removing_all_segments_empties_the_index(
         segments = list(call.segments)
         random.shuffle(segments)  # type: ignore[attr-defined]  # hypothesis types it as object
         for segment in segments:
-            index.file(segment, -1)
+            index.update(segment, -1)
         assert not index.offered
         assert not index.answered
         assert not index.abandoned

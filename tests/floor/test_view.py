@@ -46,7 +46,7 @@ def test_the_customers_phone_follows_the_direction(
     shown = floor.call_table.calls[1, "S1"]
     assert shown.customer_phone == phone
     assert call_metadata(shown, floor.state.directory).phone == phone
-    in_hand = FloorView(floor).present[7].call
+    in_hand = FloorView(floor).floor_agents[7].call
     assert in_hand is not None
     assert in_hand.phone == phone
 

@@ -154,7 +154,9 @@ def _in_progress(replay: HourFold, hour: Hour) -> Mapping[int, ServiceIntervals]
             slots.add_time(agent.state, begin - midnight, end - midnight, 1)
     if hour.number == 0:
         for service, calls in floor.call_table.in_progress.items():
-            over = sum(call.waited_over(midnight, replay.quiet_call) for call in calls.values())
+            over = sum(
+                call.waited_at_midnight(midnight, replay.quiet_call) for call in calls.values()
+            )
             if over:
                 slots = added.setdefault(service, ServiceIntervals())
                 slots.add(0, Column.OFFERED, over)

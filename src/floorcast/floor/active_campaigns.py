@@ -28,7 +28,7 @@ class ActiveCampaigns(Roster[Campaign]):
     def begin_day(self, calendar: Calendar) -> None:
         """At the start of a day, remove campaigns that have been inactive for too long."""
         for campaign in self.numbers():
-            self.place(self._known[campaign], calendar)
+            self.update_listing(self._known[campaign], calendar)
 
     def record_call(
         self, campaign_id: int, service: int | None, at: int, calendar: Calendar
@@ -38,7 +38,7 @@ class ActiveCampaigns(Roster[Campaign]):
         campaign.last_call = max(campaign.last_call, at)
         if campaign.service is None:
             campaign.service = service
-        self.place(campaign, calendar)
+        self.update_listing(campaign, calendar)
 
     def record_report(
         self,
@@ -51,9 +51,9 @@ class ActiveCampaigns(Roster[Campaign]):
         """Record that a source reported the campaign's counts or state."""
         campaign = self._campaign(campaign_id)
         update(campaign, data, service, at)
-        self.place(campaign, calendar)
+        self.update_listing(campaign, calendar)
 
-    def place(self, campaign: Campaign, calendar: Calendar) -> None:
+    def update_listing(self, campaign: Campaign, calendar: Calendar) -> None:
         """List the campaign under its service, or remove it if it was inactive for too long."""
         last = max(campaign.last_update, campaign.last_call)
         first_day = self._ledger.first_day

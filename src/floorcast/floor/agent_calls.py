@@ -10,7 +10,7 @@ from floorcast.floor.queue_segments import ANSWER, Step
 from floorcast.floor.state import FloorState
 from floorcast.model.inbound_data import CallRef
 
-__all__ = ["AgentCalls", "serving"]
+__all__ = ["AgentCalls", "service_answered_on"]
 
 
 class AgentCalls:
@@ -47,9 +47,11 @@ class AgentCalls:
             call.direction = known.direction
         if named is None:
             call.service = (
-                _or_none(known.present_service) if is_answer else self._service_of(key, agent)
+                _or_none(known.current_service) if is_answer else self._service_of(key, agent)
             )
-            call.answered_service = call.service if is_answer else serving(known, agent, at)
+            call.answered_service = (
+                call.service if is_answer else service_answered_on(known, agent, at)
+            )
         return call
 
     def answered_call(self, call: Call, agent: int, at: int) -> CurrentCall:
@@ -58,7 +60,7 @@ class AgentCalls:
         current.phone, current.account = call.customer_phone, call.account
         current.campaign_type, current.direction = call.campaign_type, call.direction
         current.service = self._service_of(call.key, agent)
-        current.answered_service = serving(call, agent, at)
+        current.answered_service = service_answered_on(call, agent, at)
         return current
 
     def apply_to_call(
@@ -90,13 +92,13 @@ class AgentCalls:
         known = self._calls.table.calls.get(key)
         if known is None:
             return None
-        segment = known.segment_of(agent)
-        return _or_none(known.present_service if segment is None else segment.service)
+        segment = known.last_segment_of(agent)
+        return _or_none(known.current_service if segment is None else segment.service)
 
 
-def serving(call: Call, agent: int, at: int) -> int | None:
+def service_answered_on(call: Call, agent: int, at: int) -> int | None:
     """Return the service on which the agent had the call at ``at``; None if there is none."""
-    segment = call.segment_by(agent, at)
+    segment = call.segment_answered_by(agent, at)
     return None if segment is None else _or_none(segment.service)
 
 

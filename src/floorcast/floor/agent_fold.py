@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from floorcast.floor.agent_calls import AgentCalls, serving
+from floorcast.floor.agent_calls import AgentCalls, service_answered_on
 from floorcast.floor.agents import (
     ANSWERED,
     LATE_LOGON,
@@ -154,7 +154,7 @@ class AgentFold:
                 known = self._state.agents.get(number)
                 if call is not None and known is not None and known.had_several_services:
                     agent = self.agent(number)
-                    service, of_agent = agent.service, partial(serving, call, number)
+                    service, of_agent = agent.service, partial(service_answered_on, call, number)
                     self._timeline.reassign(agent, key, of_agent, now)
                     if agent.service != service:
                         self._note_change(agent, now)

@@ -157,7 +157,7 @@ class AgentStates:
         at, kind, details = moment.at, moment.kind, moment.details
         agent.applied_until = at
         if kind in _WITHOUT_STATE:
-            self._note(agent, moment, sign)
+            self._apply_stateless(agent, moment, sign)
             return
         was, state = agent.state, EVENT_STATE[kind]
         if state is None:
@@ -170,7 +170,7 @@ class AgentStates:
         if begins and was is WRAP_UP:
             self._end_wrap_up(agent, until, sign)
         if details is not None or moment.service is not None:
-            _learn(agent, moment.service, details, at)
+            _set_members(agent, moment.service, details, at)
         if begins:
             _begin_visit(agent, kind, state, at)
         if state is NOT_READY or was is NOT_READY:
@@ -212,14 +212,14 @@ class AgentStates:
                     self._calls.come_back(key, agent.id, agent.last_event, sign)
             agent.current_calls = (key,)
 
-    def _note(self, agent: FloorAgent, moment: AgentMoment, sign: int) -> None:
+    def _apply_stateless(self, agent: FloorAgent, moment: AgentMoment, sign: int) -> None:
         """Apply a moment that does not change the agent's state."""
         details = moment.details
         if moment.kind == ANSWERED:
             self._note_answer(agent, moment.at, None if details is None else details.call, sign)
         elif details is not None and agent.service_at <= details.logon_at:
             team = agent.team
-            _learn(agent, moment.service, details, details.logon_at)
+            _set_members(agent, moment.service, details, details.logon_at)
             if team is not None:
                 agent.team = team  # the team is already known
         elif details is not None and agent.team is None:
@@ -253,7 +253,9 @@ class AgentStates:
         agent.wrap_up_call = None
 
 
-def _learn(agent: FloorAgent, service: int | None, details: EventDetails | None, at: int) -> None:
+def _set_members(
+    agent: FloorAgent, service: int | None, details: EventDetails | None, at: int
+) -> None:
     """Set the agent's members from an event, except the state.
 
     A service that the event names becomes the agent's current service.

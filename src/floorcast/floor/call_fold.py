@@ -129,7 +129,7 @@ class CallFold:
         if key in self._table.calls:
             call = self._table.touch(key, at, now)
             if data.service is None:
-                service = call.present_service
+                service = call.current_service
         self._calls.tally.counts.missed(service, at)
 
     def disposition(

@@ -31,8 +31,8 @@ class CallMetadata(Struct):
 
 def call_metadata(call: Call, directory: Directory) -> CallMetadata:
     """Return the metadata of a call."""
-    present = call.present_service
-    service = None if present == NO_SERVICE else present
+    current = call.current_service
+    service = None if current == NO_SERVICE else current
     inbound = call.direction == "INBOUND"
     return CallMetadata(
         service=service,

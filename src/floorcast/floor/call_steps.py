@@ -189,7 +189,7 @@ def _recompute(call: Call, start: int, new: int | None) -> Change:
             if end is not None:
                 del builder.built[-1]
                 break
-    call.charge(index - start)
+    call.add_work(index - start)
     if end is None:
         end = len(old)
         call.ended, call.service = builder.ended, builder.service

@@ -55,7 +55,7 @@ class CallTable:
         self.on_queue_change: CountChange | None = None
         self.ended: set[Key] = set()
         for call in calls:
-            call.restore()
+            call.upgrade()
             self.calls[call.key] = call
             self.by_service.add_all(call)
             self.update_indexes(call)
@@ -90,7 +90,7 @@ class CallTable:
 
     def reload(self, call: Call) -> None:
         """Add a call that had left memory. It leaves again unless the current entry changes it."""
-        call.restore()
+        call.upgrade()
         self.calls[call.key] = call
         self.quiet.pop(call.key, None)
         self.by_service.add_all(call)
@@ -117,7 +117,7 @@ class CallTable:
             call
             for call in self.calls.values()
             if max(call.last_recorded, call.last_event) + self._quiet_ms <= now
-            and not call.waited_over(midnight, self._quiet_ms)
+            and not call.waited_at_midnight(midnight, self._quiet_ms)
         ]
         for call in quiet:
             self._evict(call)
@@ -142,7 +142,7 @@ class CallTable:
     def update_indexes(self, call: Call) -> None:
         """Update the indexes with the service that has the call now."""
         key = (call.transaction, call.session)
-        where = None if call.ended is not None else call.present_service
+        where = None if call.ended is not None else call.current_service
         before = self._where.get(key)
         waits_at = where if call.waiting else None
         if waits_at is not None or key in self._waiting_at:

@@ -218,7 +218,7 @@ class Call(Struct, omit_defaults=True, gc=False):
                 last = (when, back) if last is None else max(last, (when, back))
         return last is not None and not last[1]
 
-    def holder(self, segment: QueueSegment, at: int) -> int | None:
+    def agent_at(self, segment: QueueSegment, at: int) -> int | None:
         """Return the last agent in this segment that had not left the call at ``at``."""
         if segment.left is not None:
             at = min(at, segment.left)
@@ -251,17 +251,17 @@ class Call(Struct, omit_defaults=True, gc=False):
         elif len(self.departures) < MAX_OTHERS and any(one[0] == agent for one in self.departures):
             self.departures = (*self.departures, (agent, at, True))
 
-    def segment_of(self, agent: int) -> QueueSegment | None:
+    def last_segment_of(self, agent: int) -> QueueSegment | None:
         """Return the last segment that the agent answered."""
-        self.charge(len(self.segments))
+        self.add_work(len(self.segments))
         for segment in reversed(self.segments):
             if segment.answered_by(agent) is not None:
                 return segment
         return None
 
-    def segment_by(self, agent: int, at: int) -> QueueSegment | None:
+    def segment_answered_by(self, agent: int, at: int) -> QueueSegment | None:
         """Return the last segment that the agent had answered by ``at``, or else the first one."""
-        self.charge(len(self.segments))
+        self.add_work(len(self.segments))
         found = None
         for segment in self.segments:
             answered = segment.answered_by(agent)
@@ -288,7 +288,7 @@ class Call(Struct, omit_defaults=True, gc=False):
         return None
 
     @property
-    def present_service(self) -> int:
+    def current_service(self) -> int:
         """The service that has the call now."""
         if self.segments:
             service = self.segments[-1].service
@@ -300,18 +300,18 @@ class Call(Struct, omit_defaults=True, gc=False):
         """Return the ms that the call had waited in queues by ``until``."""
         if len(self.segments) == 1 and self.compacted is None:
             return self.segments[0].wait(until)
-        self.charge(len(self.segments))
+        self.add_work(len(self.segments))
         earlier = 0 if self.compacted is None else self.compacted.waited
         return earlier + sum(segment.wait(until) for segment in self.segments)
 
-    def waited_over(self, midnight: int, quiet_ms: int) -> bool:
+    def waited_at_midnight(self, midnight: int, quiet_ms: int) -> bool:
         """Return whether the call has waited since before ``midnight`` and was not quiet then."""
         segment = self.segment
         if segment is None or segment.joined is None or not self.waiting:
             return False
         return segment.joined < midnight < self.last_event + quiet_ms
 
-    def charge(self, work: int) -> None:
+    def add_work(self, work: int) -> None:
         """Count recomputed steps. A call with many of them keeps fewer steps."""
         if work > UNCOUNTED_WORK:
             self.work += work
@@ -321,7 +321,7 @@ class Call(Struct, omit_defaults=True, gc=False):
         """The number of steps that the call can keep."""
         return MAX_STEPS if self.work < EXPENSIVE_WORK else REDUCED_MAX_STEPS
 
-    def restore(self) -> None:
+    def upgrade(self) -> None:
         """Convert a call that an earlier release stored with its steps in order of arrival."""
         if self.declared_at is None and self.started is not None:
             starts = [step for step in self.steps if step.kind == START]

@@ -80,14 +80,12 @@ def first_offered(
     It is None if the segment's step has been compacted. The call then counts there by another
     segment, or not at all.
     """
-    moments = index.offered.get(day_service)
-    if not moments:
+    times = index.offered.get(day_service)
+    if not times:
         return None
     for segment in call.segments:
         if day_service in segment_days.offers(segment):
-            return (
-                segment if segment_days.offered_at(segment, day_service[0]) == moments[0] else None
-            )
+            return segment if segment_days.offered_at(segment, day_service[0]) == times[0] else None
     return None
 
 

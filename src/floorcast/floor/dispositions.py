@@ -88,7 +88,7 @@ def _segment_at(call: Call, agent: int | None, at: int) -> QueueSegment | None:
     This is the last segment that the agent had answered by then, or otherwise the first one that it
     answered later. If ``agent`` is None, any agent's answer counts.
     """
-    call.charge(len(call.segments))
+    call.add_work(len(call.segments))
     later = None
     for segment in reversed(call.segments):
         since = segment.answered if agent is None else segment.answered_by(agent)
@@ -100,8 +100,8 @@ def _segment_at(call: Call, agent: int | None, at: int) -> QueueSegment | None:
 
 
 def _agent_at(call: Call, segment: QueueSegment | None, at: int) -> int | None:
-    return None if segment is None else call.holder(segment, at)
+    return None if segment is None else call.agent_at(segment, at)
 
 
 def _service(call: Call, segment: QueueSegment | None) -> int:
-    return call.present_service if segment is None else segment.service
+    return call.current_service if segment is None else segment.service

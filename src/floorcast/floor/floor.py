@@ -117,10 +117,10 @@ class Floor:
         for call in self.call_table.calls.values():
             self.tally.shorten(call)
         for agent in state.agents.values():
-            _restore(agent)
+            _upgrade(agent)
             self._agents.update_rosters(agent)
         for campaign in state.campaigns.values():
-            self.active_campaigns.place(campaign, self.calendar)
+            self.active_campaigns.update_listing(campaign, self.calendar)
         self.logged_in_agents.on_change = partial(self._note_count, int(Column.AGENTS_MOST))
         self.call_table.on_queue_change = partial(self._note_count, int(Column.QUEUE_MOST))
 
@@ -286,7 +286,7 @@ class Floor:
         self.active_campaigns.record_report(campaign_id, data, service, at, self.calendar)
 
 
-def _restore(agent: FloorAgent) -> None:
+def _upgrade(agent: FloorAgent) -> None:
     """Convert an agent that an earlier release stored."""
     agent.applied_until = max(agent.applied_until, agent.last_event)
     agent.had_several_services = agent.had_several_services or bool(agent.services)

@@ -105,17 +105,17 @@ class SegmentIndex:
         self.final: dict[DayService, OutcomeKind] = {}
         self.final_moved_on: set[DayService] = set()
         if call.compacted is not None:
-            self._file_compacted(call.compacted)
+            self._add_compacted(call.compacted)
         for segment in call.segments:
-            self.file(segment, 1)
+            self.update(segment, 1)
             for agent, at in segment.answers():
                 self.credited[segment_days.day_of(at), segment.service, agent] += 1
 
-    def file(self, segment: QueueSegment, sign: int) -> None:
+    def update(self, segment: QueueSegment, sign: int) -> None:
         """Add a segment to the index (+1), or remove it (-1)."""
         outcome_at = self._segment_days.outcome_at(segment)
         for day_service in self._segment_days.offers(segment):
-            _file_moment(
+            _insert_or_remove_time(
                 self.offered,
                 day_service,
                 self._segment_days.offered_at(segment, day_service[0]),
@@ -125,7 +125,9 @@ class SegmentIndex:
                 self.waits[day_service] += sign
         if outcome_at is not None:
             known = self.abandoned if segment.abandoned else self.moved_on
-            _file(known if segment.answered is None else self.answered, outcome_at, segment, sign)
+            _insert_or_remove(
+                known if segment.answered is None else self.answered, outcome_at, segment, sign
+            )
 
     def outcome(self, day_service: DayService) -> Outcome | None:
         """Return the call's outcome at a service on a day; None if there is none or it is final."""
@@ -146,29 +148,29 @@ class SegmentIndex:
         known = chain(self.offered, self.answered, self.abandoned, self.moved_on)
         return iter(dict.fromkeys(chain(known, self.final, self.final_moved_on)))
 
-    def _file_compacted(self, compacted: CompactedSteps) -> None:
-        moments = self._segment_days.compacted_offer_times(compacted)
-        for day_service, at in zip(compacted.offered, moments, strict=True):
-            _file_moment(self.offered, day_service, at, 1)
+    def _add_compacted(self, compacted: CompactedSteps) -> None:
+        times = self._segment_days.compacted_offer_times(compacted)
+        for day_service, at in zip(compacted.offered, times, strict=True):
+            _insert_or_remove_time(self.offered, day_service, at, 1)
         self.credited.update(compacted.credited)
         for day_service, segment in compacted.counted_moved_on():
             if segment is None:
                 self.final_moved_on.add(day_service)
             else:
-                _file(self.moved_on, day_service, segment, 1)
+                _insert_or_remove(self.moved_on, day_service, segment, 1)
         for day_service, segment in compacted.counted_abandoned():
             if segment is None:
                 self.final[day_service] = OutcomeKind.ABANDONED
             else:
-                _file(self.abandoned, day_service, segment, 1)
+                _insert_or_remove(self.abandoned, day_service, segment, 1)
         for day_service, segment in compacted.counted_handled():
             if segment is None:
                 self.final[day_service] = OutcomeKind.HANDLED
             else:
-                _file(self.answered, day_service, segment, 1)
+                _insert_or_remove(self.answered, day_service, segment, 1)
 
 
-def _file(
+def _insert_or_remove(
     known: dict[DayService, list[QueueSegment]],
     day_service: DayService,
     segment: QueueSegment,
@@ -187,16 +189,16 @@ def _file(
         del known[day_service]
 
 
-def _file_moment(
+def _insert_or_remove_time(
     known: dict[DayService, list[int]], day_service: DayService, at: int, sign: int
 ) -> None:
     """Insert a time in order (+1), or remove it (-1)."""
-    moments = known.setdefault(day_service, [])
+    times = known.setdefault(day_service, [])
     if sign > 0:
-        insort(moments, at)
+        insort(times, at)
         return
-    del moments[bisect_left(moments, at)]
-    if not moments:
+    del times[bisect_left(times, at)]
+    if not times:
         del known[day_service]
 
 

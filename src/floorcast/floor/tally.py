@@ -104,7 +104,7 @@ class Tally:
             call.direction = direction
             return
         index = self.index_of(call)
-        call.charge(len(call.segments))
+        call.add_work(len(call.segments))
         self._count_all(call, index, -1)
         call.direction = direction
         for segment in call.segments:
@@ -223,9 +223,9 @@ class Tally:
             index = self.index_of(call)
             self._count_all(call, index, -1)
             for segment in call.segments:
-                index.file(segment, -1)
+                index.update(segment, -1)
                 self._thresholds.judge(call, segment)
-                index.file(segment, 1)
+                index.update(segment, 1)
             self._count_all(call, index, 1)
 
     def _count_all(self, call: Call, index: SegmentIndex, sign: int) -> None:
@@ -247,7 +247,7 @@ class Tally:
 
     def _index(self, call: Call, index: SegmentIndex, segment: QueueSegment, sign: int) -> None:
         """Add a segment to the index (+1) or remove it (-1), and update its agents' credits."""
-        index.file(segment, sign)
+        index.update(segment, sign)
         for agent, at in segment.answers():
             credited = (self._day_of(at), segment.service, agent)
             before = index.credited[credited]
@@ -269,8 +269,8 @@ class Tally:
         offers: bool = True,
     ) -> None:
         """Count the call at one service on one day (+1), or take it back (-1)."""
-        if offers and (moments := index.offered.get(day_service)):
-            self.counts.offered(*day_service, moments[0], sign)
+        if offers and (times := index.offered.get(day_service)):
+            self.counts.offered(*day_service, times[0], sign)
         outcome = index.outcome(day_service)
         if outcome is None:
             return
@@ -292,8 +292,8 @@ class Tally:
         removed = compact(call, call.max_steps * 3 // 4)
         compacted = call.compacted
         assert compacted is not None
-        moments = self._segment_days.compacted_offer_times(compacted)
-        offered = dict(zip(compacted.offered, moments, strict=True))
+        times = self._segment_days.compacted_offer_times(compacted)
+        offered = dict(zip(compacted.offered, times, strict=True))
         credited = dict.fromkeys(compacted.credited)
         handled, abandoned = dict(compacted.counted_handled()), dict(compacted.counted_abandoned())
         moved_on = dict(compacted.counted_moved_on())
@@ -324,7 +324,7 @@ class Tally:
 
     def _changed_wrap_ups(self, call: Call) -> list[tuple[QueueSegment, int]]:
         """Return the segments whose wrap-up has changed, with the new wrap-up."""
-        call.charge(len(call.segments) + len(call.wrap_ups))
+        call.add_work(len(call.segments) + len(call.wrap_ups))
         spent = [0] * len(call.segments)
         for one in call.wrap_ups:
             number = segment_before(call.segments, one)

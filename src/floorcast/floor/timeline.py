@@ -89,7 +89,7 @@ class Timeline:
 
     def _insert(self, agent: FloorAgent, moment: AgentMoment) -> FloorAgent:
         past = agent.past
-        number = bisect_right(past, moment.at, key=_begun) - 1
+        number = bisect_right(past, moment.at, key=_run_start) - 1
         run = past[number]
         index = bisect_right(run.moments, moment.at, key=_at)
         replayed = _checkpoint(run.before)
@@ -106,7 +106,7 @@ class Timeline:
                 if not self._replay(agent.id, later.moments, before, after):
                     break
             else:
-                _become(agent, after)
+                _copy_status(agent, after)
         if len(run.moments) > 2 * RUN_MOMENTS:
             self._split(past, number)
         return then
@@ -126,11 +126,11 @@ class Timeline:
     # -- the service of a call -------------------------------------------------------------
 
     def reassign(
-        self, agent: FloorAgent, key: Key, serving: Callable[[int], int | None], now: int
+        self, agent: FloorAgent, key: Key, service_at: Callable[[int], int | None], now: int
     ) -> None:
         """Move the agent's time in a call to the service that is now known to have the call.
 
-        ``serving`` returns the service of the agent's segment of the call at a given time. A
+        ``service_at`` returns the service of the agent's segment of the call at a given time. A
         service that the agent's own event named stays. So does the service of a moment before the
         window.
         """
@@ -141,7 +141,7 @@ class Timeline:
                 call = None if details is None else details.call
                 if call is None or call.key != key or call.named_service is not None:
                     continue
-                served = serving(moment.at)
+                served = service_at(moment.at)
                 if served != call.answered_service and now - moment.at <= self._window:
                     assert details is not None
                     call = replace(call, answered_service=served)
@@ -170,7 +170,7 @@ class Timeline:
                 self._enter(after, moment, 1)
                 if (number, index) >= last and before == after:
                     return
-        _become(agent, after)
+        _copy_status(agent, after)
 
     def _split(self, past: list[MomentRun], number: int) -> None:
         """Split a run that has become too long because late moments were inserted."""
@@ -212,7 +212,7 @@ def forget_moments(agent: FloorAgent) -> None:
     agent.past = []
 
 
-def _become(agent: FloorAgent, other: FloorAgent) -> None:
+def _copy_status(agent: FloorAgent, other: FloorAgent) -> None:
     for name in _STATUS:
         setattr(agent, name, getattr(other, name))
 
@@ -221,5 +221,5 @@ def _at(moment: AgentMoment) -> int:
     return moment.at
 
 
-def _begun(run: MomentRun) -> int:
+def _run_start(run: MomentRun) -> int:
     return run.before.applied_until

@@ -153,7 +153,7 @@ class FloorView:
     # -- agents ----------------------------------------------------------------------------
 
     @property
-    def present(self) -> Mapping[int, FloorAgent]:
+    def floor_agents(self) -> Mapping[int, FloorAgent]:
         """The current state of every known agent, by id."""
         return self._floor.state.agents
 
@@ -205,8 +205,8 @@ class FloorView:
     def current_call_service(self, agent: FloorAgent, call: CurrentCall) -> int:
         """Return the service of the agent's current call, or else the agent's service."""
         known = None if call.key is None else self._floor.call_table.calls.get(call.key)
-        if known is not None and known.present_service != NO_SERVICE:
-            return known.present_service
+        if known is not None and known.current_service != NO_SERVICE:
+            return known.current_service
         return agent.service if call.service is None else call.service
 
     # -- calls -----------------------------------------------------------------------------
@@ -232,7 +232,7 @@ class FloorView:
             index = floor.tally.index_of(call)
         return counted_at(call, floor.segment_days, (day, service), index)
 
-    def segment_behind(
+    def counted_segment(
         self, call: Call, day: int, service: int, *, offered: bool
     ) -> QueueSegment | None:
         """Return the segment by which a call counts at a service on a day.

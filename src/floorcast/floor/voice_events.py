@@ -50,8 +50,8 @@ class Attribution:
     ) -> None:
         """Use the event's ``agent`` and ``service``, or the call's current ones if None."""
         if service is None:
-            present = call.present_service
-            service = None if present == NO_SERVICE else present
+            current = call.current_service
+            service = None if current == NO_SERVICE else current
         self.service = service
         self.call_center = directory.call_center_of(service)
         self.agent = agent = call.agent if agent is None else agent

@@ -39,7 +39,7 @@ BATCH_READERS = 8  # readers written to between two checks of the clock
 KEEPALIVE_SECONDS = 10.0  # silence before a keep-alive comment, from the reference
 IDLE_SECONDS = 300.0  # time without an event before a stream is closed, from the reference
 STUCK_SECONDS = 60.0  # time in which a reader must accept some of the bytes sent to it
-FAULT = "the server failed"
+FAILURE = "the server failed"
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -128,7 +128,7 @@ class Channel:
             return error.message
         except Exception:  # noqa: BLE001 — no error may affect other readers
             _log.exception("stream_failed")
-            return FAULT
+            return FAILURE
 
     def _serve(self, page: Page, batch: list[Reader]) -> None:
         try:
@@ -138,7 +138,7 @@ class Channel:
                 self._write(page, batch)
         except Exception:  # noqa: BLE001 — no error may affect other readers
             _log.exception("stream_failed")
-            _end(batch, FAULT)
+            _end(batch, FAILURE)
         else:
             self._requeue(page, batch)
 
@@ -305,7 +305,7 @@ class Reader(asyncio.Protocol):
 
     def count(self, chunk: Chunk) -> None:
         """Add a chunk of events to the CRC and length of a compressed stream."""
-        self._crc = deflate.joined(self._crc, chunk.crc, chunk.plain)
+        self._crc = deflate.combine_crc(self._crc, chunk.crc, chunk.plain)
         self._length += chunk.plain
 
     def end(self, why: str) -> None:

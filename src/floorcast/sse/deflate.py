@@ -13,9 +13,9 @@ import struct
 import zlib
 from functools import lru_cache
 
-__all__ = ["HEAD", "block", "joined", "tail"]
+__all__ = ["HEADER", "combine_crc", "compress_block", "trailer"]
 
-HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # RFC 1952: no name, no time
+HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # RFC 1952: no name, no time
 COMPRESSION_LEVEL = 1  # event JSON shrinks tenfold at any level, and higher levels cost more
 _END = b"\x03\x00"  # an empty last block
 _POLYNOMIAL = 0xEDB88320  # of the CRC, reflected and without its highest power
@@ -23,13 +23,13 @@ _SHORT = 2048  # up to this many bytes, running zlib over zeros is faster than t
 _ZEROS = memoryview(bytes(_SHORT))
 
 
-def block(plain: bytes) -> bytes:
+def compress_block(plain: bytes) -> bytes:
     """Compress bytes into a deflate block that can be joined to any other block."""
     packer = zlib.compressobj(COMPRESSION_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
     return packer.compress(plain) + packer.flush(zlib.Z_FULL_FLUSH)
 
 
-def joined(crc: int, more: int, length: int) -> int:
+def combine_crc(crc: int, more: int, length: int) -> int:
     """Return the CRC of bytes with ``crc`` followed by ``length`` bytes with CRC ``more``."""
     if length <= _SHORT:
         zeros = _ZEROS[:length]
@@ -37,7 +37,7 @@ def joined(crc: int, more: int, length: int) -> int:
     return _product(_power(length), crc) ^ more
 
 
-def tail(crc: int, length: int) -> bytes:
+def trailer(crc: int, length: int) -> bytes:
     """Return the end of a stream of ``length`` uncompressed bytes whose CRC is ``crc``."""
     return _END + struct.pack("<II", crc, length & 0xFFFFFFFF)
 

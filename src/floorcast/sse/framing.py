@@ -54,7 +54,9 @@ def framed(plain: bytes, stream_format: StreamFormat) -> Chunk:
     """Encode bytes of a stream in its format."""
     if not stream_format.gzip:
         return Chunk(_chunked(plain, stream_format), 0, len(plain))
-    return Chunk(_chunked(deflate.block(plain), stream_format), zlib.crc32(plain), len(plain))
+    return Chunk(
+        _chunked(deflate.compress_block(plain), stream_format), zlib.crc32(plain), len(plain)
+    )
 
 
 def opening(stream_format: StreamFormat, token: str) -> Chunk:
@@ -62,14 +64,14 @@ def opening(stream_format: StreamFormat, token: str) -> Chunk:
     plain = f"id: {token}\n\n".encode() if stream_format.ids else b""
     if not stream_format.gzip:
         return Chunk(_chunked(plain, stream_format), 0, len(plain)) if plain else Chunk(b"")
-    body = deflate.HEAD + (deflate.block(plain) if plain else b"")
+    body = deflate.HEADER + (deflate.compress_block(plain) if plain else b"")
     return Chunk(_chunked(body, stream_format), zlib.crc32(plain), len(plain))
 
 
 def ending(stream_format: StreamFormat, crc: int, length: int) -> bytes:
     """Encode the end of a stream of ``length`` uncompressed bytes whose CRC is ``crc``."""
-    tail = _chunked(deflate.tail(crc, length), stream_format) if stream_format.gzip else b""
-    return tail + (b"0\r\n\r\n" if stream_format.chunked else b"")
+    trailer = _chunked(deflate.trailer(crc, length), stream_format) if stream_format.gzip else b""
+    return trailer + (b"0\r\n\r\n" if stream_format.chunked else b"")
 
 
 def _chunked(body: bytes, stream_format: StreamFormat) -> bytes:

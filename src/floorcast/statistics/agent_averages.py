@@ -88,7 +88,7 @@ def sum_totals(totals: Sequence[Totals]) -> Totals:
 
 def _of(scope: Scope, moment: Moment) -> Scan[Totals]:
     days = AgentDays(scope, moment)
-    agents = scope.view.present
+    agents = scope.view.floor_agents
 
     def read(number: int) -> Totals:
         time, visits = _counted(days.of(number))

@@ -116,7 +116,7 @@ _FigureValues = tuple[int, ...]
 
 def _now(scope: Scope, moment: Moment) -> Scan[AgentStatistics]:
     days = AgentDays(scope, moment)
-    agents, names = scope.view.present, scope.view.agents
+    agents, names = scope.view.floor_agents, scope.view.agents
 
     def read(number: int) -> AgentStatistics | None:
         agent, named = agents[number], names[number]
@@ -141,7 +141,7 @@ def _now(scope: Scope, moment: Moment) -> Scan[AgentStatistics]:
 def _today(scope: Scope, moment: Moment) -> Scan[AgentServices]:
     days = AgentDays(scope, moment)
     view = scope.view
-    agents, names = view.present, view.agents
+    agents, names = view.floor_agents, view.agents
     centers = {service: _text(view.call_center_of(service)) for service in scope.services}
 
     def read(number: int) -> AgentServices | None:

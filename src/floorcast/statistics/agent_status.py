@@ -66,7 +66,7 @@ def _of(scope: Scope, moment: Moment, changed_after: int | None) -> Scan[AgentDe
     if changed_after is not None:
         ids |= view.logged_off(scope.services)
     days = AgentDays(scope, moment)
-    agents, names = view.present, view.agents
+    agents, names = view.floor_agents, view.agents
     service_names = _ServiceNames(scope)
 
     def read(number: int) -> AgentDetails | None:

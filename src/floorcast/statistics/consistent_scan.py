@@ -138,7 +138,7 @@ class CallScan(Generic[R]):
             self.close()
         elif call.key not in self._early:
             # this is the call's first change, so it is still as it was at the start of the scan
-            self._early[call.key] = self._read(call.present_service, call)
+            self._early[call.key] = self._read(call.current_service, call)
 
     def _read_all(self) -> None:
         for service, call in self._calls[self._next :]:

@@ -201,8 +201,8 @@ class FigureCalls:
     def _carried_over(self, call: Call) -> CountedCall | None:
         """Count a call as offered again today if it has waited since before midnight."""
         service = self._selection.service
-        waits = call.ended is None and call.present_service == service
-        over = waits and call.waited_over(self._midnight, self._moment.quiet_call)
+        waits = call.ended is None and call.current_service == service
+        over = waits and call.waited_at_midnight(self._midnight, self._moment.quiet_call)
         if not over or not self._is_today:
             return None
         return CountedCall(self._selection.day, service, self._midnight, CallResult.OPEN, None)
@@ -227,7 +227,7 @@ class FigureCalls:
     def _segment(self, call: Call) -> QueueSegment | None:
         selection = self._selection
         offered = selection.figure == "totalOffered"
-        found = self._view.segment_behind(call, selection.day, selection.service, offered=offered)
+        found = self._view.counted_segment(call, selection.day, selection.service, offered=offered)
         if found is None and offered and self._carried_over(call) is not None:
             return call.segment
         return found
@@ -241,7 +241,7 @@ class FigureCalls:
         if segment is None:
             segment = self._unknown_segment(at)
         # the later outcome belongs to another service
-        own = self._sees(call.present_service)
+        own = self._sees(call.current_service)
         disposition = call.disposition if own else None
         agent = None if segment.agent is None else self._view.agents.get(segment.agent)
         return FigureCall(

@@ -100,7 +100,7 @@ def _services(scope: Scope, moment: Moment) -> Scan[ServiceMetrics]:
             return None
         states: Counter[State] = Counter()
         for agent in view.logged_in((number,)):
-            known = view.present[agent]
+            known = view.floor_agents[agent]
             if known.last_event > heard_after:
                 states[known.state] += 1
         center = None if service.call_center is None else view.call_centers.get(service.call_center)

@@ -92,7 +92,7 @@ def logged_in(scope: Scope, moment: Moment) -> set[int]:
     for service in scope.services:
         for number, day in view.agents_of_day(today, service).items():
             if number not in found and (day.inbound or day.outbound):
-                agent = view.present.get(number)
+                agent = view.floor_agents.get(number)
                 if agent is not None and agent.logged_in:
                     found.add(number)
     return found

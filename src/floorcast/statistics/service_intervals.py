@@ -253,7 +253,7 @@ def _waiting(scope: Scope, moment: Moment, today: Day) -> Mapping[int, tuple[int
     for service, call in scope.view.calls_in_progress(scope.services):
         if call.waiting:
             count, over = found.get(service, (0, 0))
-            over += call.waited_over(today.begin, moment.quiet_call)
+            over += call.waited_at_midnight(today.begin, moment.quiet_call)
             found[service] = (count + 1, over)
     return found
 

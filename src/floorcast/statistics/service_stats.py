@@ -144,7 +144,7 @@ class _ServiceRows:
             since = call.waiting_since
             over = False
             if since is not None and since < midnight:
-                over = call.waited_over(midnight, moment.quiet_call)
+                over = call.waited_at_midnight(midnight, moment.quiet_call)
             if call.last_event <= heard_after:
                 return (service, _OpenCall(None, False, over, None)) if over else None
             outbound = None
