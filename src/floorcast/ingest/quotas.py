@@ -63,9 +63,11 @@ class _UnderWay:
         """
         added = Counter(kind for kind, name in new if (kind, name) not in self.new)
         for kind, count in added.items():
-            self._compare(floor, kind)
-            if counts(floor.projection)[kind] + self._counts[kind] + count > getattr(limits, kind):
-                return kind
+            limit = getattr(limits, kind) - count
+            if self._count(floor, kind) > limit:
+                self._compare(floor, kind)
+                if self._count(floor, kind) > limit:
+                    return kind
         self._counts.update(added)
         self.new.update(new)
         return None
@@ -83,8 +85,14 @@ class _UnderWay:
         if ("open_calls", key) in self.new:
             self._forget(("open_calls", key))
 
+    def _count(self, floor: FloorNames, kind: Kind) -> int:
+        return counts(floor.projection)[kind] + self._counts[kind]
+
     def _compare(self, floor: FloorNames, kind: Kind) -> None:
-        """Remove the objects that have been folded since, because the floor now counts them."""
+        """Remove the objects that have been folded since, because the floor now counts them.
+
+        This reads all objects of the requests in progress, so it waits until they could matter.
+        """
         state = floor.projection.folded, counts(floor.projection)[kind]
         if self._seen.get(kind) == state:
             return

@@ -11,7 +11,7 @@ from floorcast.server.notices import Notices
 
 __all__ = ["Admitted", "ConnectionAdmission"]
 
-CLOSED_IN_A_TURN = 64  # overdue connections closed in one turn of the loop
+CLOSED_IN_A_TURN = 8  # overdue connections closed in one turn of the loop
 
 A = TypeVar("A", bound="Admitted")
 
