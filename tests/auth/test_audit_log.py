@@ -15,7 +15,7 @@ import pytest
 
 from floorcast.auth.audit_log import FILE_NAME, MAX_CHANGES, AuditLog, Tuning, files, read
 from floorcast.site.changes import Change
-from tests.auth.door import Clock
+from tests.auth.auth_node import Clock
 
 
 def lines(folder: Path) -> list[Mapping[str, object]]:
@@ -25,7 +25,7 @@ def lines(folder: Path) -> list[Mapping[str, object]]:
     return list(found)
 
 
-def test_a_line_is_an_object_with_its_time(tmp_path: Path) -> None:
+def test_each_line_is_a_json_object_with_a_timestamp(tmp_path: Path) -> None:
     """The time is UTC with milliseconds. Unknown members are omitted."""
     AuditLog(tmp_path, Clock()).record("login", client=1, name="reports", session=None)
     assert lines(tmp_path) == [
@@ -33,7 +33,7 @@ def test_a_line_is_an_object_with_its_time(tmp_path: Path) -> None:
     ]
 
 
-def test_without_a_folder_nothing_is_written(tmp_path: Path) -> None:
+def test_nothing_is_written_without_a_folder(tmp_path: Path) -> None:
     """A server that keeps its data in memory writes no audit log."""
     audit = AuditLog(None)
     audit.record("login")
@@ -42,7 +42,7 @@ def test_without_a_folder_nothing_is_written(tmp_path: Path) -> None:
     assert audit.last_event() == ""
 
 
-def test_only_its_owner_can_read_it(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_log(tmp_path: Path) -> None:
     """New files are private, and existing ones are made private.
 
     Symbolic links are not followed.
@@ -59,7 +59,7 @@ def test_only_its_owner_can_read_it(tmp_path: Path) -> None:
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_it_is_rotated_and_the_oldest_goes(tmp_path: Path) -> None:
+def test_the_log_is_rotated_and_the_oldest_file_is_deleted(tmp_path: Path) -> None:
     """Each file has a maximum size, and a fixed number of valid files is kept."""
     audit = AuditLog(tmp_path, Clock(), Tuning(max_bytes=200, older_files=3))
     for number in range(50):
@@ -75,7 +75,7 @@ def test_it_is_rotated_and_the_oldest_goes(tmp_path: Path) -> None:
     assert numbers == list(range(50))[-len(numbers) :]
 
 
-def test_while_another_process_rotates_lines_are_written_all_the_same(tmp_path: Path) -> None:
+def test_lines_are_written_while_another_process_rotates_the_log(tmp_path: Path) -> None:
     """Writing does not wait for the lock, and the line is written to the current file."""
     audit = AuditLog(tmp_path, Clock(), Tuning(max_bytes=1))
     audit.record("login", client=0)
@@ -106,7 +106,7 @@ def test_processes_write_to_one_file_without_mixing_lines(tmp_path: Path) -> Non
     assert sorted(written) == [(one, number) for one in range(3) for number in range(200)]
 
 
-def test_a_full_disk_does_not_stop_anything(
+def test_a_full_disk_raises_no_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The line is lost, the server logs the failure once, and later lines are written."""
@@ -124,21 +124,21 @@ def test_a_full_disk_does_not_stop_anything(
     assert capsys.readouterr().out.count("audit_unwritable") == 1
 
 
-def test_equal_refusals_are_one_line_a_minute(tmp_path: Path) -> None:
+def test_identical_refusals_share_one_line_per_minute(tmp_path: Path) -> None:
     """A client that is refused a thousand times a second cannot fill the disk."""
     clock = Clock()
     audit = AuditLog(tmp_path, clock)
     for _ in range(1000):
         audit.refused("refused", client=1, path="/a")
     audit.refused("refused", client=1, path="/b")
-    clock.go(61)
+    clock.advance(61)
     audit.flush()
     audit.refused("refused", client=1, path="/a")
     found = [(line["path"], line.get("more")) for line in lines(tmp_path)]
     assert found == [("/a", None), ("/b", None), ("/a", 999), ("/a", None)]
 
 
-def test_what_was_gathered_is_written_at_the_end_and_for_want_of_room(tmp_path: Path) -> None:
+def test_grouped_refusals_are_written_on_flush_and_when_memory_is_full(tmp_path: Path) -> None:
     """Memory use is limited for any number of kinds of refusals, and each kind is reported."""
     audit = AuditLog(tmp_path, Clock(), Tuning(max_gathered=2))
     for path in "aabbccdd":
@@ -149,7 +149,7 @@ def test_what_was_gathered_is_written_at_the_end_and_for_want_of_room(tmp_path: 
     assert sorted(told, key=str) == [(path, more) for path in "abcd" for more in (1, None)]
 
 
-def test_changes_of_a_site_are_spelt_out_up_to_a_thousand(tmp_path: Path) -> None:
+def test_site_changes_are_listed_up_to_a_thousand(tmp_path: Path) -> None:
     """After a thousand changes, one line contains the number of the remaining changes."""
     changes = [Change("added", f"client {number}") for number in range(MAX_CHANGES + 5)]
     AuditLog(tmp_path).record_changes(changes, by="root")
@@ -159,7 +159,7 @@ def test_changes_of_a_site_are_spelt_out_up_to_a_thousand(tmp_path: Path) -> Non
     assert (found[-1]["more"], found[-1]["by"]) == (5, "root")
 
 
-def test_reading_gives_the_last_lines_of_some_events(tmp_path: Path) -> None:
+def test_read_returns_the_last_lines_of_the_selected_events(tmp_path: Path) -> None:
     """Lines are returned oldest first. Damaged lines are counted and skipped."""
     audit = AuditLog(tmp_path, Clock())
     for number in range(5):

@@ -13,7 +13,7 @@ from floorcast.site.configuration import ScreenKey
 from floorcast.site.digests import digest
 from floorcast.site.edits import add_screen_key, revoke_key
 from floorcast.site.live_site import Site
-from tests.auth.door import Clock
+from tests.auth.auth_node import Clock
 from tests.site.sites import run, small
 
 
@@ -31,19 +31,19 @@ from tests.site.sites import run, small
         (None, None),
     ],
 )
-def test_a_bearer_is_read_as_http_means_it(header: str | None, found: str | None) -> None:
+def test_bearer_tokens_are_parsed_as_http_specifies(header: str | None, found: str | None) -> None:
     """The scheme is not case-sensitive, and exactly one token must follow it."""
     assert bearer(header) == found
 
 
-def test_the_api_token_is_lv_access_or_else_the_bearer() -> None:
+def test_the_api_token_comes_from_lv_access_or_else_the_bearer_token() -> None:
     """LV-Access takes precedence. A blank header counts as absent."""
     assert api_token("a", "Bearer b") == "a"
     assert api_token(" ", "Bearer b") == "b"
     assert api_token(None, None) is None
 
 
-def test_an_ingest_key_is_its_clients_until_it_is_revoked() -> None:
+def test_an_ingest_key_identifies_its_client_until_it_is_revoked() -> None:
     """Neither an API token nor the digest of a key is accepted."""
     kv = small()
     site = Site(kv)
@@ -65,7 +65,7 @@ def test_an_ingest_key_is_its_clients_until_it_is_revoked() -> None:
         keys.client_of_ingest_key("ingest-key-of-acme-01")
 
 
-def test_a_token_is_known_by_its_digest_only() -> None:
+def test_an_api_token_is_matched_only_by_its_digest() -> None:
     """A token belongs to one client. Another client, or an unknown one, is refused."""
     site = Site(small())
     assert is_api_token(site.clients[1], digest("test-token-of-acme-01"))
@@ -74,7 +74,7 @@ def test_a_token_is_known_by_its_digest_only() -> None:
     assert not is_api_token(None, digest("test-token-of-acme-01"))
 
 
-def test_a_screen_key_is_its_clients_until_it_is_revoked() -> None:
+def test_a_screen_key_identifies_its_client_until_it_is_revoked() -> None:
     """An ingest key is not accepted instead. Wrong screen keys are slowed down like other keys."""
     kv = small()
     run(add_screen_key(kv, 2, ScreenKey(digest=digest("a key for a screen"), services=(7,))))
@@ -116,7 +116,7 @@ def guess(guesses: KeyGuesses, address: str = HERE, key: str = "") -> int:
     return 0
 
 
-def test_after_twenty_wrong_keys_an_address_waits() -> None:
+def test_an_address_must_wait_after_twenty_wrong_keys() -> None:
     """The waits are 1, 2, 4 … 60 s. A key that is sent too early does not extend the wait."""
     clock = Clock()
     guesses = KeyGuesses(clock)
@@ -125,24 +125,24 @@ def test_after_twenty_wrong_keys_an_address_waits() -> None:
     for _ in range(8):
         delays.append(guess(guesses))
         assert guess(guesses) == delays[-1]
-        clock.go(delays[-1])
+        clock.advance(delays[-1])
         assert guess(guesses) == 0
     assert delays == [1, 2, 4, 8, 16, 32, 60, 60]
     assert guess(guesses, THERE) == 0
 
 
-def test_an_hour_of_trying_looks_at_less_than_a_hundred_keys() -> None:
+def test_an_hour_of_guessing_checks_fewer_than_a_hundred_keys() -> None:
     """Without the limit, 6,775 keys per second were looked up."""
     clock = Clock()
     guesses = KeyGuesses(clock)
     looked_at = 0
     for _ in range(36_000):
         looked_at += not guess(guesses)
-        clock.go(0.1)
+        clock.advance(0.1)
     assert looked_at < 100
 
 
-def test_a_key_that_was_right_here_is_not_held_up() -> None:
+def test_a_key_accepted_earlier_from_the_address_is_not_throttled() -> None:
     """Other sources can still send from the address of a source with a revoked key."""
     guesses = KeyGuesses(Clock())
     guesses.was_right(HERE, "good")
@@ -154,17 +154,17 @@ def test_a_key_that_was_right_here_is_not_held_up() -> None:
     guesses.check(THERE, "another")
 
 
-def test_quiet_makes_good() -> None:
+def test_the_count_of_wrong_keys_decays() -> None:
     """The count decreases by one for every two minutes without a wrong key."""
     clock = Clock()
     guesses = KeyGuesses(clock)
     for _ in range(FREE):
         guess(guesses)
-    clock.go(120 * FREE)
+    clock.advance(120 * FREE)
     assert [guess(guesses) for _ in range(FREE)] == [0] * FREE
 
 
-def test_room_is_bounded() -> None:
+def test_memory_is_bounded() -> None:
     """If there are too many addresses, the one that has been quiet the longest is dropped."""
     guesses = KeyGuesses(Clock(), kept=10)
     while not guess(guesses):
@@ -183,13 +183,13 @@ def test_room_is_bounded() -> None:
     guesses.check(HERE, "key 19")
 
 
-def test_one_wrong_key_that_is_tried_again_and_again_delays_itself_alone() -> None:
+def test_a_repeated_wrong_key_delays_only_itself() -> None:
     """A source with a revoked key does not block a new source at the same address."""
     clock = Clock()
     guesses = KeyGuesses(clock)
     assert [guess(guesses, key="revoked") for _ in range(FREE + 1)] == [0] * FREE + [1]
     guesses.check(HERE, "new")
-    clock.go(1)
+    clock.advance(1)
     assert guess(guesses, key="revoked") == 0
     assert guess(guesses, key="revoked") == 2
     assert [guess(guesses) for _ in range(FREE - 1)] == [0] * (FREE - 1)

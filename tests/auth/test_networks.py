@@ -19,7 +19,7 @@ from floorcast.auth.networks import is_loopback, network_of
         ("", ""),
     ],
 )
-def test_an_address_is_what_one_party_holds(address: str, network: str) -> None:
+def test_addresses_of_one_party_map_to_one_network(address: str, network: str) -> None:
     """An IPv6 party has a /64 network. An IPv4 address is the same in both notations."""
     assert network_of(address) == network
 
@@ -38,6 +38,6 @@ def test_an_address_is_what_one_party_holds(address: str, network: str) -> None:
         ("example.org", False),
     ],
 )
-def test_loopback_is_this_machine_alone(host: str, here: bool) -> None:
+def test_only_this_machine_counts_as_loopback(host: str, here: bool) -> None:
     """Names are not resolved; localhost is the only name that counts as this machine."""
     assert is_loopback(host) is here

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from floorcast.auth.passwords import FairQueue, Hasher, Passwords
 from floorcast.model.errors import Unavailable
 from floorcast.site.secret_rules import MAX_PASSWORD_CHARS
-from tests.auth.door import CHEAP
+from tests.auth.auth_node import CHEAP
 
 
-def test_the_parameters_are_owasps_least_or_more() -> None:
+def test_hash_parameters_meet_the_owasp_minimum() -> None:
     """The stored hash states that it uses Argon2id with 19 MiB, 2 passes and 1 lane."""
     hashed = Hasher().hash("secret")
     assert hashed.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
@@ -25,7 +25,7 @@ def test_the_parameters_are_owasps_least_or_more() -> None:
 
 
 @pytest.mark.parametrize("password", ["x", "päss wörd", "\0", "\ud800", "x" * MAX_PASSWORD_CHARS])
-def test_any_text_is_a_password(password: str) -> None:
+def test_any_text_can_be_a_password(password: str) -> None:
     """Any text verifies against its own hash and against no other."""
     hashed = CHEAP.hash(password)
     assert CHEAP.verify(hashed, password)
@@ -35,29 +35,29 @@ def test_any_text_is_a_password(password: str) -> None:
 
 
 @pytest.mark.parametrize("damaged", ["", "x", "$argon2id$", "$argon2id$v=19$m=8,t=1,p=1$ü$ü"])
-def test_a_damaged_hash_is_nobodys(damaged: str) -> None:
+def test_a_damaged_hash_verifies_no_password(damaged: str) -> None:
     """A damaged hash verifies no password and raises no exception."""
     assert not CHEAP.verify(damaged, "secret")
 
 
-def test_nobody_is_verified_like_somebody() -> None:
+def test_an_unknown_user_costs_as_much_as_a_known_one() -> None:
     """For an unknown user, one hash is verified, and the result is always false."""
     asked: list[str] = []
 
-    class Asked(Hasher):
+    class RecordingHasher(Hasher):
         def verify(self, password_hash: str, password: str) -> bool:
             asked.append(password_hash)
             super().verify(password_hash, password)
             return True
 
-    passwords = Passwords(Asked(memory_kib=8, passes=1))
+    passwords = Passwords(RecordingHasher(memory_kib=8, passes=1))
     assert asyncio.run(passwords.verify(CHEAP.hash("secret"), "secret"))
     assert not asyncio.run(passwords.verify(None, "secret"))
     assert asked[1].startswith("$argon2id$v=19$m=8,t=1,p=1$")
     passwords.close()
 
 
-class Slow(Hasher):
+class GatedHasher(Hasher):
     """A hasher that waits for permission and records how many hashes run at once."""
 
     def __init__(self) -> None:
@@ -78,9 +78,9 @@ class Slow(Hasher):
         return super().hash(password)
 
 
-def test_two_at_once_a_few_wait_and_more_are_refused() -> None:
+def test_two_hashes_run_at_once_a_few_wait_and_the_rest_are_refused() -> None:
     """The queue is bounded, the event loop stays free, and places in the queue are reused."""
-    hasher = Slow()
+    hasher = GatedHasher()
     passwords = Passwords(hasher, waiting=3)
 
     async def crowd() -> list[str | BaseException]:
@@ -98,9 +98,9 @@ def test_two_at_once_a_few_wait_and_more_are_refused() -> None:
     passwords.close()
 
 
-def test_a_crowd_at_one_client_does_not_keep_another_out() -> None:
+def test_many_logins_of_one_client_do_not_block_another() -> None:
     """Each client and address has its own queue, so another client's login is served soon."""
-    hasher = Slow()
+    hasher = GatedHasher()
     passwords = Passwords(hasher, waiting=20)
     done: list[str] = []
 
@@ -125,9 +125,9 @@ def test_a_crowd_at_one_client_does_not_keep_another_out() -> None:
     passwords.close()
 
 
-def test_closing_refuses_those_who_wait() -> None:
+def test_closing_refuses_waiting_callers() -> None:
     """Waiting callers get the error that the server is stopping."""
-    hasher = Slow()
+    hasher = GatedHasher()
     passwords = Passwords(hasher)
 
     async def stop() -> None:
@@ -142,9 +142,9 @@ def test_closing_refuses_those_who_wait() -> None:
     asyncio.run(stop())
 
 
-def test_who_goes_away_still_counts_until_the_thread_is_done() -> None:
+def test_cancelled_requests_count_until_their_thread_is_done() -> None:
     """If requests are cancelled, there are still never more hashes at once than threads."""
-    hasher = Slow()
+    hasher = GatedHasher()
     passwords = Passwords(hasher, waiting=0)
 
     async def give_up() -> None:
@@ -162,7 +162,7 @@ def test_who_goes_away_still_counts_until_the_thread_is_done() -> None:
     passwords.close()
 
 
-def test_a_server_that_stops_hashes_no_more() -> None:
+def test_a_closed_hasher_refuses_requests() -> None:
     """After closing, the error is Unavailable and not an error of the thread pool."""
     passwords = Passwords(CHEAP)
     passwords.close()
@@ -199,7 +199,7 @@ def test_addresses_of_a_client_are_served_in_turn() -> None:
     assert [item[1] for item in drained(queue)[:3]] == ["a", "b", "a"]
 
 
-def test_an_address_and_a_client_hold_so_many_at_most() -> None:
+def test_queue_length_is_limited_per_address_and_client() -> None:
     """Beyond the limit, an item is refused, and other addresses and clients still have room."""
     queue = FairQueue[tuple[int, str, int]](2, per_client=3)
     taken = [queue.push(one, (*one, 0)) for one in [(1, "a")] * 3 + [(1, "b")] * 2 + [(2, "a")]]

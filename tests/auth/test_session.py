@@ -41,7 +41,7 @@ SESSIONS = st.builds(
 
 
 @given(SESSIONS)
-def test_who_it_is_comes_back_and_what_it_may_do_is_asked_again(session: Session) -> None:
+def test_identity_is_stored_but_rights_are_not(session: Session) -> None:
     """Rights are not stored. They follow from the site."""
     session.role, session.clients_seen, session.generation = "Sysadmin", (1, 2), 7
     again = restored(stored(session))
@@ -51,7 +51,7 @@ def test_who_it_is_comes_back_and_what_it_may_do_is_asked_again(session: Session
     assert structs.asdict(again) == structs.asdict(session)
 
 
-def test_one_stored_by_an_earlier_release_keeps_its_id() -> None:
+def test_a_session_stored_by_an_earlier_release_keeps_its_id() -> None:
     """Earlier releases stored the id itself, without a nonce."""
     old = b'{"id":"u-1","client":1,"name":"reports","agent":false,"token":"t","proof":"p","used":5}'
     session = restored(old)
@@ -61,7 +61,7 @@ def test_one_stored_by_an_earlier_release_keeps_its_id() -> None:
 
 
 @given(st.uuids().map(str), TEXT)
-def test_an_id_is_a_random_uuid_to_whoever_lacks_the_token(nonce: str, api_token: str) -> None:
+def test_an_id_is_a_uuid_derived_from_the_nonce_and_the_token(nonce: str, api_token: str) -> None:
     """The same token and nonce give the same id. A different token or nonce gives another id."""
     made = id_from(nonce, api_token)
     assert uuid.UUID(made).version == 4
@@ -70,12 +70,12 @@ def test_an_id_is_a_random_uuid_to_whoever_lacks_the_token(nonce: str, api_token
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"{}", b"\xff", b'{"client": "1"}'])
-def test_damage_is_no_session(raw: bytes) -> None:
+def test_a_damaged_record_gives_no_session(raw: bytes) -> None:
     """A damaged record is ignored."""
     assert restored(raw) is None
 
 
-def test_a_proof_says_nothing_but_same_or_not() -> None:
+def test_a_proof_reveals_only_whether_the_hash_is_the_same() -> None:
     """The proof contains no part of the hash that it was made from."""
     assert proof_of("$argon2id$a") == proof_of("$argon2id$a") != proof_of("$argon2id$b")
     assert "argon2" not in proof_of("$argon2id$a")
@@ -93,7 +93,7 @@ TABLE = {
 
 @pytest.mark.parametrize("methods", get_args(Methods))
 @pytest.mark.parametrize("role", get_args(Role))
-def test_the_table_is_the_contracts(methods: Methods, role: Role) -> None:
+def test_allowed_roles_match_the_contract(methods: Methods, role: Role) -> None:
     """Allowed calls pass. Others are refused with the list of roles that may call the method."""
     if role in TABLE[methods]:
         require(methods, role)

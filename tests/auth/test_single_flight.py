@@ -10,7 +10,7 @@ import pytest
 from floorcast.auth.single_flight import SingleFlight
 
 
-def test_who_asks_meanwhile_gets_the_same() -> None:
+def test_concurrent_callers_share_the_result() -> None:
     """Work in progress is shared. Later calls run it again, and keys are independent."""
 
     async def ask() -> list[int]:
@@ -30,7 +30,7 @@ def test_who_asks_meanwhile_gets_the_same() -> None:
     assert asyncio.run(ask()) == [1, 1, 2, 1, 3]
 
 
-def test_an_error_is_everybodys_and_is_not_kept() -> None:
+def test_an_error_reaches_all_callers_and_is_not_cached() -> None:
     """All waiting callers get the error. A later call runs the work again."""
 
     async def ask() -> list[object]:
@@ -51,7 +51,7 @@ def test_an_error_is_everybodys_and_is_not_kept() -> None:
     assert asyncio.run(ask()) == ["no", "no", 1]
 
 
-def test_the_work_goes_on_when_who_asked_has_gone() -> None:
+def test_cancelling_a_caller_does_not_stop_the_work() -> None:
     """Cancelling one caller stops neither the work nor other callers, and no error is lost."""
 
     async def ask() -> int:

@@ -10,7 +10,7 @@ import pytest
 
 from floorcast.auth.audit_log import FILE_NAME, AuditLog
 from floorcast.site.digests import digest, fingerprint
-from tests.auth.door import Clock
+from tests.auth.auth_node import Clock
 from tests.cli.desk import Desk
 from tests.site.sites import SMALL
 

@@ -51,7 +51,7 @@ LEVEL = choice("debug", "info")
         (PROXIES, [], ()),
     ],
 )
-def test_usable_values(kind: Kind, given_value: object, read: object) -> None:
+def test_valid_values_are_read(kind: Kind, given_value: object, read: object) -> None:
     """A value may be text or have TOML's own type."""
     assert kind.read(given_value) == read
 
@@ -73,7 +73,7 @@ def test_usable_values(kind: Kind, given_value: object, read: object) -> None:
         *((PROXIES, value) for value in ("x", "10.0.0.0/33", "10.0.0.1,", [1])),
     ],
 )
-def test_unusable_values(kind: Kind, given_value: object) -> None:
+def test_invalid_values_are_refused(kind: Kind, given_value: object) -> None:
     """Any other value is refused."""
     with pytest.raises((ValueError, TypeError)):
         kind.read(given_value)
@@ -83,14 +83,14 @@ ANY = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.l
 
 
 @pytest.mark.parametrize("kind", [PORT, HOURS, LEVEL, SIZE, TEXT, PATH, LOG, PROXIES])
-def test_no_value_breaks_a_reader(kind: Kind) -> None:
+def test_any_value_is_read_or_refused(kind: Kind) -> None:
     """Any value is either read or refused with one of the documented errors."""
 
     @given(ANY)
-    def survives(value: object) -> None:
+    def is_read_or_refused(value: object) -> None:
         try:
             kind.read(value)
         except (ValueError, TypeError, OverflowError):
             return
 
-    survives()
+    is_read_or_refused()

@@ -21,14 +21,14 @@ def test_every_setting_is_documented(setting: Setting) -> None:
         assert told in rows[0]
 
 
-def test_nothing_is_documented_that_is_not_there() -> None:
+def test_every_documented_setting_exists() -> None:
     """Every row of docs/settings.md describes a setting."""
     rows = [row.split("`")[1] for row in DOCS.read_text().splitlines() if row.startswith("| `")]
     assert rows == list(SETTINGS)
 
 
 @pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
-def test_help_tells_meaning_and_unit(setting: Setting) -> None:
+def test_help_shows_the_meaning_and_the_unit(setting: Setting) -> None:
     """The line in --help has the meaning and, where there is one, the unit."""
     assert setting.help.startswith(setting.meaning)
     assert setting.unit in setting.help
@@ -36,7 +36,7 @@ def test_help_tells_meaning_and_unit(setting: Setting) -> None:
         assert setting.unit == setting.name.rpartition("_")[2]
 
 
-def test_every_default_is_usable() -> None:
+def test_every_default_is_valid() -> None:
     """The default as printed is read as the default itself."""
     defaults = structs.asdict(Settings())
     for setting in SETTINGS.values():

@@ -11,14 +11,14 @@ from floorcast.config.sources import given, load
 from floorcast.model.errors import SettingError
 
 
-def test_nothing_given_is_the_defaults(tmp_path: Path) -> None:
+def test_defaults_apply_if_nothing_is_set(tmp_path: Path) -> None:
     """Without flags, variables and a file, the contract's defaults apply."""
     settings = load(environ={}, folder=tmp_path)
     assert settings == Settings()
     assert (settings.host, settings.port, settings.log) == ("127.0.0.1", 8080, "embedded")
 
 
-def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
+def test_flags_override_the_environment_which_overrides_the_file(tmp_path: Path) -> None:
     """Each source only sets what earlier ones have not set."""
     (tmp_path / "floorcast.toml").write_text('port = 1\nhost = "file"\nlog_level = "error"\n')
     environ = {"FLOORCAST_PORT": "2", "FLOORCAST_HOST": "env", "HOME": "/", "FLOORCASTLE": "x"}
@@ -26,7 +26,7 @@ def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path: Path) -
     assert (settings.port, settings.host, settings.log_level) == (3, "env", "error")
 
 
-def test_an_empty_variable_is_not_given(tmp_path: Path) -> None:
+def test_an_empty_variable_counts_as_not_set(tmp_path: Path) -> None:
     """A blank variable, as in service files, counts as not set."""
     assert load(environ={"FLOORCAST_PORT": " "}, folder=tmp_path).port == 8080
 
@@ -84,7 +84,7 @@ def test_a_path_in_the_file_is_relative_to_the_file(tmp_path: Path) -> None:
         ({}, "ring_bytes = 5", {}, "ring_bytes in .*floorcast.toml: must be a size in bytes"),
     ],
 )
-def test_a_wrong_setting_names_its_source(
+def test_an_invalid_setting_names_its_source(
     tmp_path: Path,
     environ: dict[str, str],
     file: str,
@@ -108,7 +108,7 @@ def test_a_file_that_is_not_text_is_a_setting_error(tmp_path: Path) -> None:
             load({"config": tmp_path / name}, environ={}, folder=tmp_path)
 
 
-def test_options_of_other_commands_are_known(tmp_path: Path) -> None:
+def test_options_of_other_commands_are_accepted(tmp_path: Path) -> None:
     """An option of another command is not an error, and can be queried with its source."""
     (tmp_path / "floorcast.toml").write_text('url = "http://file"')
     environ = {"FLOORCAST_SPEED": "max"}
@@ -122,7 +122,7 @@ def test_options_of_other_commands_are_known(tmp_path: Path) -> None:
         load(environ=environ, folder=tmp_path)
 
 
-def test_a_value_that_another_source_overrides_is_not_looked_at(tmp_path: Path) -> None:
+def test_an_overridden_value_is_not_checked(tmp_path: Path) -> None:
     """Only the effective value must be valid. Names must be known in every source."""
     (tmp_path / "floorcast.toml").write_text('port = "x"')
     assert load({"port": 1}, environ={"FLOORCAST_PORT": "y"}, folder=tmp_path).port == 1

@@ -42,7 +42,7 @@ START = "00000000-a4d9-11eb-8080-808080808080"
 
 
 @pytest.mark.parametrize("cut", [False, True])
-def test_a_stream_goes_on_behind_the_last_event_id(make: Make, cut: bool) -> None:
+def test_a_stream_resumes_after_the_last_event_id(make: Make, cut: bool) -> None:
     """The reference's streams have no ``id:``. Each stream is closed, or cut within an event."""
     server = Reference(events=20, cut=cut)
     client = make(server)
@@ -51,7 +51,7 @@ def test_a_stream_goes_on_behind_the_last_event_id(make: Make, cut: bool) -> Non
     assert {path for _, path, _, _ in server.asked()} == {EVENTS, EVENTS + "/sse"}
 
 
-def test_tokens_of_every_event_resume_behind_it(make: Make) -> None:
+def test_every_events_token_resumes_after_the_event(make: Make) -> None:
     """Tokens in a page, in a stream, and at the end of either resume after their event."""
     client = make(Reference(events=8))
     for feed in ("interaction_events", "agent_events"):
@@ -61,7 +61,7 @@ def test_tokens_of_every_event_resume_behind_it(make: Make) -> None:
             assert [json for json, _ in rest] == [json for json, _ in received[index + 1 :]]
 
 
-def test_agents_are_followed_by_long_poll_where_there_is_no_stream(make: Make) -> None:
+def test_agent_events_fall_back_to_long_polls_without_a_stream(make: Make) -> None:
     """The stream is requested once."""
     server = Reference(events=9)
     client = make(server)
@@ -82,9 +82,7 @@ def test_an_expired_session_is_renewed_and_the_request_repeated(make: Make) -> N
 
 
 @pytest.mark.parametrize("same_session", [True, False])
-def test_a_node_that_does_not_know_a_new_session_yet_is_waited_for(
-    make: Make, same_session: bool
-) -> None:
+def test_a_session_unknown_to_a_lagging_node_is_retried(make: Make, same_session: bool) -> None:
     """Whether the login returns the same session or another, the client retries once, then pauses.
 
     Each pause is longer than the last, so that a lagging node causes few logins.
@@ -98,7 +96,7 @@ def test_a_node_that_does_not_know_a_new_session_yet_is_waited_for(
     assert server.logins == 5
 
 
-def test_a_session_that_is_refused_for_ever_is_raised(make: Make) -> None:
+def test_a_permanently_refused_session_raises_an_error(make: Make) -> None:
     """The exception is raised after the maximum wait, with the server's message."""
     server = Reference()
     client = make(server)
@@ -110,7 +108,7 @@ def test_a_session_that_is_refused_for_ever_is_raised(make: Make) -> None:
     assert server.logins < 20
 
 
-def test_requests_at_the_same_time_share_one_login(make: Make) -> None:
+def test_concurrent_requests_share_one_login(make: Make) -> None:
     """This holds for the first login and after an expired session."""
     server = Reference()
     client = make(server)
@@ -120,7 +118,7 @@ def test_requests_at_the_same_time_share_one_login(make: Make) -> None:
         server.end_sessions()
 
 
-def test_a_session_of_ones_own_is_used_and_cannot_be_renewed(make: Make) -> None:
+def test_a_given_session_is_used_and_cannot_be_renewed(make: Make) -> None:
     """Without credentials there is no login, and the error says so."""
     server = Reference()
     session = make(server).ask("log_in").session_id
@@ -133,7 +131,7 @@ def test_a_session_of_ones_own_is_used_and_cannot_be_renewed(make: Make) -> None
         make(server, None).ask("agent_event_feed")
 
 
-def test_who_is_away_or_busy_is_waited_for(make: Make) -> None:
+def test_an_unreachable_or_busy_server_is_retried(make: Make) -> None:
     """The client waits for the server's pause plus a random part, and then the request succeeds."""
     server = Reference()
     client = make(server)
@@ -148,7 +146,7 @@ def test_who_is_away_or_busy_is_waited_for(make: Make) -> None:
     assert client.paused == [2.125, 3.25, 0.5, 1.0, 2.0]
 
 
-def test_patience_ends_with_what_the_server_said_last(make: Make) -> None:
+def test_giving_up_raises_the_servers_last_error(make: Make) -> None:
     """A method gives up after a minute. The exception contains the server's message."""
     server = Reference()
     client = make(server)
@@ -163,7 +161,7 @@ def test_patience_ends_with_what_the_server_said_last(make: Make) -> None:
         client.ask("service_statistics")
 
 
-def test_a_limit_that_is_near_slows_before_anything_is_refused(make: Make) -> None:
+def test_requests_slow_down_near_the_rate_limit(make: Make) -> None:
     """The last requests of a window are spread over the rest of it."""
     server = Reference()
     client = make(server)
@@ -176,7 +174,7 @@ def test_a_limit_that_is_near_slows_before_anything_is_refused(make: Make) -> No
     assert client.paused == [6.0]
 
 
-def test_a_refusal_is_raised_with_status_code_and_message(make: Make) -> None:
+def test_a_refusal_raises_an_error_with_status_code_and_message(make: Make) -> None:
     """The exception for the code has the status, code and message from the server."""
     server = Reference()
     client = make(server)
@@ -186,17 +184,17 @@ def test_a_refusal_is_raised_with_status_code_and_message(make: Make) -> None:
     assert (caught.value.status, caught.value.code) == (403, 303)
 
 
-def test_wrong_credentials_are_told_from_an_ended_session(make: Make) -> None:
+def test_wrong_credentials_are_distinguished_from_an_ended_session(make: Make) -> None:
     """The two are distinguished even if the server uses other codes at the login."""
     client = make(Reference())
     for code in (300, 301, 999):
         with pytest.raises(errors.BadCredentials) as caught:
-            make(_Closed(code)).ask("agent_event_feed")
+            make(_RefusingServer(code)).ask("agent_event_feed")
         assert (caught.value.status, caught.value.code) == (401, code)
     assert client.ask("log_in").client_id == 47415
 
 
-class _Closed(Reference):
+class _RefusingServer(Reference):
     """A server that refuses every login."""
 
     def __init__(self, code: int) -> None:
@@ -207,7 +205,7 @@ class _Closed(Reference):
         return refusal(401, self._code)
 
 
-def test_a_password_is_changed_once_and_the_next_login_has_it(make: Make) -> None:
+def test_a_password_is_changed_once_and_used_for_the_next_login(make: Make) -> None:
     """The sessions have ended by then. A change without a response is not retried."""
     server = Reference()
     client = make(server)
@@ -224,7 +222,7 @@ def test_a_password_is_changed_once_and_the_next_login_has_it(make: Make) -> Non
     assert server.asked()[-1][3]["newPassword"] == "another"
 
 
-def test_a_session_is_validated_and_ended(make: Make) -> None:
+def test_a_session_can_be_validated_and_ended(make: Make) -> None:
     """The session's id is in the path. Without a session, no request is sent."""
     server = Reference()
     client = make(server)
@@ -247,7 +245,7 @@ def test_a_session_is_validated_and_ended(make: Make) -> None:
     ]
 
 
-def test_a_store_is_where_the_next_run_begins(make: Make, tmp_path: Path) -> None:
+def test_the_next_run_resumes_from_the_stored_token(make: Make, tmp_path: Path) -> None:
     """After a clean close, no event is repeated.
 
     The token also advances when there are no events.
@@ -263,7 +261,7 @@ def test_a_store_is_where_the_next_run_begins(make: Make, tmp_path: Path) -> Non
     assert got == list(range(7))
 
 
-def test_calls_alone_come_by_the_deprecated_feed(make: Make) -> None:
+def test_call_events_come_from_the_deprecated_feed(make: Make) -> None:
     """The client uses the long poll, with a filter."""
     server = Reference()
     client = make(server)
@@ -275,7 +273,7 @@ def test_calls_alone_come_by_the_deprecated_feed(make: Make) -> None:
     assert server.asked() == [("POST", "/realtime/callEvent/feed", {"count": "1000"}, body)]
 
 
-def test_what_is_not_the_apis_is_said_to_be_so(make: Make) -> None:
+def test_an_unexpected_response_raises_an_error(make: Make) -> None:
     """JSON of another shape is not retried."""
     server = Reference()
     client = make(server)

@@ -57,11 +57,11 @@ class Model:
         self.keys: dict[str, int] = {}  # when each was recorded
         self.site: bytes | None = None
 
-    def next_taken(self, now: int) -> int:
+    def next_recorded_at(self, now: int) -> int:
         return max(now, self.head[1] + 1)
 
     def append(self, now: int, ids: list[str]) -> None:
-        number, recorded_at = self.head[0] + 1, self.next_taken(now)
+        number, recorded_at = self.head[0] + 1, self.next_recorded_at(now)
         self.head = (number, recorded_at)
         self.entries.append((number, recorded_at, ids))
         self.keys.update(dict.fromkeys(ids, recorded_at))
@@ -142,7 +142,7 @@ class History(RuleBasedStateMachine):
             if name in new:
                 assert index in appended.duplicates
                 continue
-            recorded_at, now = model.keys.get(name, -1), model.next_taken(self.clock.ticks)
+            recorded_at, now = model.keys.get(name, -1), model.next_recorded_at(self.clock.ticks)
             if index in appended.duplicates:
                 assert recorded_at >= kept_since(now)
             else:  # a clock that was ahead may have made the log forget it early
@@ -168,7 +168,7 @@ class History(RuleBasedStateMachine):
         self.latest = max(self.latest, self.clock.ticks)
 
     @invariant()
-    def holds_what_the_model_holds(self) -> None:
+    def matches_the_model(self) -> None:
         """Check the head and all recent entries, and that followers have seen each entry once."""
         self.run(self.catch_up())
         self.run(retained(self.log, self.clock))
@@ -239,17 +239,17 @@ class JetStreamHistory(SqliteHistory):
         return self.run(StampedLog.open(self.url, self.folder, self.clock, LogTuning(copy=SMALL)))
 
 
-def test_a_history_in_a_cluster(nats_server: NatsServers) -> None:
+def test_random_histories_match_the_model_in_a_cluster(nats_server: NatsServers) -> None:
     """The node's copy is right after restarts, with and without derived data."""
 
-    class InAnAccountOfItsOwn(JetStreamHistory):
+    class HistoryInItsOwnAccount(JetStreamHistory):
         def __init__(self) -> None:
             self.url = nats_server.account()
             super().__init__()
 
     # Not shrunk, because every attempt creates a log, and timing on a busy machine varies.
     some = settings(max_examples=tries(8), stateful_step_count=25, phases=[Phase.generate])
-    run_state_machine_as_test(InAnAccountOfItsOwn, settings=some)
+    run_state_machine_as_test(HistoryInItsOwnAccount, settings=some)
 
 
 TestMemoryHistory = History.TestCase

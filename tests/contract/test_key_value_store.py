@@ -77,7 +77,7 @@ def open_kv(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
         store.close()
 
 
-def test_a_key_holds_what_was_put_last(open_kv: Store) -> None:
+def test_the_last_value_of_a_key_wins(open_kv: Store) -> None:
     """The last value wins. A missing key is None. Buckets do not share keys."""
     kv = open_kv()
     open_kv.put(kv, Item("site", "1", b"old"))
@@ -88,7 +88,7 @@ def test_a_key_holds_what_was_put_last(open_kv: Store) -> None:
     assert kv.get("nowhere", "1") is None
 
 
-def test_a_value_of_none_deletes(open_kv: Store) -> None:
+def test_a_value_of_none_deletes_the_key(open_kv: Store) -> None:
     """Deleting removes the key. Deleting a missing key is not an error."""
     kv = open_kv()
     open_kv.put(kv, Item("site", "1", b"x"), Item("site", "2", b"y"))
@@ -105,7 +105,7 @@ def test_items_are_a_copy(open_kv: Store) -> None:
     assert dict(items) == {"1": b"x"}
 
 
-def test_the_version_changes_with_its_bucket_only(open_kv: Store) -> None:
+def test_a_version_changes_only_with_its_bucket(open_kv: Store) -> None:
     """A write or a deletion changes the version of its own bucket, and of no other bucket."""
     kv = open_kv()
     versions = [kv.version("site")]
@@ -118,7 +118,7 @@ def test_the_version_changes_with_its_bucket_only(open_kv: Store) -> None:
     assert kv.version("site") == versions[-1]
 
 
-def test_a_write_that_rests_on_something_gone_does_nothing(open_kv: Store) -> None:
+def test_a_write_based_on_stale_values_is_refused(open_kv: Store) -> None:
     """If a seen key has changed in the meantime, the whole write is refused."""
     kv = open_kv()
     open_kv.put(kv, Item("site", "1", b"x"), seen=(Item("site", "1", None),))
@@ -132,7 +132,7 @@ def test_a_write_that_rests_on_something_gone_does_nothing(open_kv: Store) -> No
     assert kv.get("site", "1") == b"z"
 
 
-def test_a_listener_is_told_of_every_change_of_its_bucket(open_kv: Store) -> None:
+def test_a_listener_gets_every_change_of_its_bucket(open_kv: Store) -> None:
     """When a write is visible, the listener gets each key and its value. Then the write returns."""
     kv = open_kv()
     told: list[tuple[str, bytes | None, dict[str, bytes]]] = []
@@ -147,7 +147,7 @@ def test_a_listener_is_told_of_every_change_of_its_bucket(open_kv: Store) -> Non
 
 
 @pytest.mark.parametrize("size", [600_000, 3_000_000])
-def test_a_value_may_be_large(open_kv: Store, size: int) -> None:
+def test_a_value_can_be_large(open_kv: Store, size: int) -> None:
     """A large client's site takes megabytes, and may become small again."""
     kv = open_kv()
     large = bytes(range(250)) * (size // 250)
@@ -158,7 +158,7 @@ def test_a_value_may_be_large(open_kv: Store, size: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["", ".x", "x.", "a b", "a/b", "ä", "a\0", "*", "a" * 129])
-def test_names_that_a_network_store_could_not_hold_are_refused(open_kv: Store, name: str) -> None:
+def test_invalid_names_are_refused(open_kv: Store, name: str) -> None:
     """Names consist of letters, digits and a few other characters."""
     kv = open_kv()
     for item in (Item(name, "1", b"x"), Item("site", name, b"x")):
@@ -167,7 +167,7 @@ def test_names_that_a_network_store_could_not_hold_are_refused(open_kv: Store, n
     assert not kv.items("site")
 
 
-def test_closed_buckets_are_unavailable(open_kv: Store) -> None:
+def test_a_closed_store_is_unavailable(open_kv: Store) -> None:
     """Any use after closing raises Unavailable. Closing twice is not an error."""
     kv = open_kv()
     open_kv.run(kv.close())
@@ -191,12 +191,12 @@ WRITES = st.lists(
 )
 
 
-def test_buckets_are_dictionaries(open_kv: Store) -> None:
+def test_buckets_behave_like_dictionaries(open_kv: Store) -> None:
     """After any writes, the store has the contents of plain dictionaries."""
 
     @settings(max_examples=tries(60))
     @given(WRITES)
-    def holds(writes: list[list[tuple[str, str, bytes | None]]]) -> None:
+    def matches_the_model(writes: list[list[tuple[str, str, bytes | None]]]) -> None:
         kv = open_kv()
         model: dict[str, dict[str, bytes]] = {}
         for write in writes:
@@ -211,4 +211,4 @@ def test_buckets_are_dictionaries(open_kv: Store) -> None:
             assert all(kv.get(bucket, key) == value for key, value in kept.items())
         open_kv.run(kv.close())
 
-    holds()
+    matches_the_model()

@@ -16,7 +16,7 @@ __all__ = ["open_kv"]  # the fixture: every kind of store
 QUICK = LeaseTuning(ttl=10, margin=1, renewal=0.01)
 
 
-def test_the_next_holder_works_after_the_first_gives_up(open_kv: Store) -> None:
+def test_the_next_holder_starts_when_the_first_releases_the_lease(open_kv: Store) -> None:
     """One of two holders works. The next starts after it, with a fence that stops old writes."""
     kv = open_kv()
     open_kv.run(_handed_over(kv))

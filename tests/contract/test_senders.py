@@ -39,16 +39,16 @@ def events(count: int, size: int = 0) -> list[CloudEvent]:
 EVENTS = events(3)
 
 
-class Pauses:
+class RecordedPauses:
     """Records the sender's pauses without waiting, and calls ``during`` instead."""
 
     def __init__(self, patience: float, chance: float) -> None:
         self.slept: list[float] = []
-        self.told: list[tuple[float, str]] = []
+        self.reported: list[tuple[float, str]] = []
         self.during: Callable[[], object] = lambda: None
         self.timing = Timing(
             patience=patience,
-            waiting=lambda *told: self.told.append(told),
+            waiting=lambda *reported: self.reported.append(reported),
             clock=lambda: sum(self.slept),
             chance=lambda: chance,
         )
@@ -58,7 +58,7 @@ class Pauses:
         self.during()
 
 
-class Blocking(Pauses):
+class BlockingHarness(RecordedPauses):
     """The sender for threads."""
 
     def __init__(self, url: str, key: str, patience: float, chance: float) -> None:
@@ -72,7 +72,7 @@ class Blocking(Pauses):
         self._sender.close()
 
 
-class OnALoop(Pauses):
+class AsyncHarness(RecordedPauses):
     """The sender for asyncio, and its loop."""
 
     def __init__(self, url: str, key: str, patience: float, chance: float) -> None:
@@ -91,17 +91,17 @@ class OnALoop(Pauses):
         self._runner.close()
 
 
-Make = Callable[..., Blocking | OnALoop]
+Make = Callable[..., BlockingHarness | AsyncHarness]
 
 
-@pytest.fixture(params=[Blocking, OnALoop])
+@pytest.fixture(params=[BlockingHarness, AsyncHarness])
 def make(request: pytest.FixtureRequest) -> Iterator[Make]:
     """Yield a function that creates senders. All are closed at the end."""
-    made: list[Blocking | OnALoop] = []
+    made: list[BlockingHarness | AsyncHarness] = []
 
     def make_one(
         url: str, key: str = "k", patience: float = 60.0, chance: float = 1.0
-    ) -> Blocking | OnALoop:
+    ) -> BlockingHarness | AsyncHarness:
         made.append(request.param(url, key, patience, chance))
         return made[-1]
 
@@ -115,7 +115,7 @@ def ids(intake: Intake) -> list[list[str]]:
     return [[json.loads(line)["id"] for line in one.body.splitlines()] for one in intake.requests]
 
 
-def test_a_batch_is_ndjson_with_the_key(make: Make) -> None:
+def test_a_batch_is_sent_as_ndjson_with_the_key(make: Make) -> None:
     """The request has one event per line and the key as a bearer token.
 
     The verdicts are returned.
@@ -129,7 +129,7 @@ def test_a_batch_is_ndjson_with_the_key(make: Make) -> None:
     assert ids(intake) == [["0", "1", "2"]]
 
 
-def test_nothing_to_send_is_no_request(make: Make) -> None:
+def test_no_request_is_sent_without_events(make: Make) -> None:
     """The verdicts are empty."""
     with running() as intake:
         assert make(intake.url).send([]) == Verdicts()
@@ -165,7 +165,7 @@ def test_events_are_sent_in_batches_by_size(make: Make) -> None:
         BUSY.with_headers({"Content-Encoding": "gzip"}),
     ],
 )
-def test_a_passing_failure_is_sent_again(make: Make, failure: Answer) -> None:
+def test_temporary_failures_are_retried(make: Make, failure: Answer) -> None:
     """After 503, other 5xx, 429 or an unreadable response, the same bytes are sent again."""
     with running(failure, failure) as intake:
         sender = make(intake.url)
@@ -173,16 +173,16 @@ def test_a_passing_failure_is_sent_again(make: Make, failure: Answer) -> None:
     assert len(intake.requests) == 3
     assert len({request.body for request in intake.requests}) == 1
     assert sender.slept == [0.25, 0.5]
-    assert [seconds for seconds, _ in sender.told] == sender.slept
+    assert [seconds for seconds, _ in sender.reported] == sender.slept
 
 
-def test_a_lost_acknowledgement_gives_duplicates(make: Make) -> None:
+def test_a_lost_acknowledgement_leads_to_duplicates(make: Make) -> None:
     """The server accepted the batch and died before it responded."""
     with running(DROP) as intake:
         assert make(intake.url).send(EVENTS) == Verdicts(duplicates=3)
 
 
-def test_a_server_that_is_not_there_yet_is_waited_for(make: Make) -> None:
+def test_a_refused_connection_is_retried(make: Make) -> None:
     """A refused connection is retried until the server has started."""
     with running() as intake:
         sender = make(intake.url)
@@ -192,7 +192,7 @@ def test_a_server_that_is_not_there_yet_is_waited_for(make: Make) -> None:
     assert len(sender.slept) == 1
 
 
-def test_retry_after_is_the_least_pause(make: Make) -> None:
+def test_retry_after_is_the_minimum_pause(make: Make) -> None:
     """A random part is added, so that sources do not retry at the same time."""
     for asked, chance, expected in [("7", 0.0, 7.0), ("7", 1.0, 7.25), ("nonsense", 1.0, 0.25)]:
         with running(BUSY.with_headers({"Retry-After": asked})) as intake:
@@ -201,7 +201,7 @@ def test_retry_after_is_the_least_pause(make: Make) -> None:
         assert sender.slept == [expected]
 
 
-def test_pauses_grow_to_a_limit_and_start_small_again(make: Make) -> None:
+def test_pauses_double_up_to_a_limit_and_are_reset(make: Make) -> None:
     """Pauses double up to 15 s. A successful batch resets them."""
     with running(*[BUSY] * 8) as intake:
         sender = make(intake.url)
@@ -211,7 +211,7 @@ def test_pauses_grow_to_a_limit_and_start_small_again(make: Make) -> None:
     assert sender.slept == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 0.25]
 
 
-def test_patience_ends(make: Make) -> None:
+def test_the_last_error_is_raised_when_patience_runs_out(make: Make) -> None:
     """The last error is raised, and the caller still has the events."""
     with running(*[BUSY] * 10) as intake:
         sender = make(intake.url, patience=3.0)
@@ -232,7 +232,7 @@ def test_patience_ends(make: Make) -> None:
         (200, {"accepted": 2, "duplicates": 0, "rejected": []}, errors.UnexpectedAnswer),
     ],
 )
-def test_a_lasting_failure_is_raised_at_once(
+def test_permanent_failures_are_raised_immediately(
     make: Make, status: int, body: dict[str, object] | None, kind: type[Exception]
 ) -> None:
     """A wrong key, address or server is not retried, and neither are missing verdicts."""
@@ -243,7 +243,7 @@ def test_a_lasting_failure_is_raised_at_once(
     assert sender.slept == []
 
 
-def test_a_batch_that_is_refused_whole_has_verdicts(make: Make) -> None:
+def test_a_completely_rejected_batch_has_verdicts(make: Make) -> None:
     """The 400 response contains verdicts, so each event has its reason."""
     rejected = [
         {"index": n, "id": str(n), "code": 202, "message": "time: in the future"} for n in (0, 1)
@@ -264,14 +264,14 @@ def test_a_batch_that_is_too_large_is_halved(make: Make) -> None:
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:8080", "http://two..dots"])
-def test_an_address_that_is_none_is_refused(make: Make, url: str) -> None:
+def test_an_invalid_address_is_refused(make: Make, url: str) -> None:
     """Waiting would not help."""
     with pytest.raises(errors.SettingError, match="the server's address must be like"):
         make(url)
 
 
 @pytest.mark.parametrize("key", ["", "a b", "a\r\nX: y", "ключ"])
-def test_a_key_that_no_header_can_carry_is_refused(make: Make, key: str) -> None:
+def test_a_key_that_is_invalid_in_a_header_is_refused(make: Make, key: str) -> None:
     """The error is raised before any request."""
     with pytest.raises(errors.SettingError, match="ingest key"):
         make("http://127.0.0.1", key)
@@ -280,19 +280,21 @@ def test_a_key_that_no_header_can_carry_is_refused(make: Make, key: str) -> None
 def test_a_context_manager_closes_the_connection() -> None:
     """This holds for both kinds. Sending afterwards raises an error."""
 
-    async def on_a_loop() -> None:
-        async with AsyncSender("http://test", "k", transport=httpx.MockTransport(_taken)) as one:
+    async def with_an_async_sender() -> None:
+        async with AsyncSender(
+            "http://test", "k", transport=httpx.MockTransport(_accept_all)
+        ) as one:
             assert (await one.send(EVENTS)).accepted == 3
         with pytest.raises(RuntimeError, match="closed"):
             await one.send(EVENTS)
 
-    with Sender("http://test", "k", transport=httpx.MockTransport(_taken)) as one:
+    with Sender("http://test", "k", transport=httpx.MockTransport(_accept_all)) as one:
         assert one.send(EVENTS).accepted == 3
     with pytest.raises(RuntimeError, match="closed"):
         one.send(EVENTS)
-    asyncio.run(on_a_loop())
+    asyncio.run(with_an_async_sender())
 
 
-def _taken(request: httpx.Request) -> httpx.Response:
+def _accept_all(request: httpx.Request) -> httpx.Response:
     count = len(request.content.splitlines())
     return httpx.Response(200, json={"accepted": count, "duplicates": 0, "rejected": []})

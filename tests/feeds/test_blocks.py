@@ -18,7 +18,7 @@ from floorcast.feeds.blocks import (
 )
 from floorcast.feeds.filters import EVERYTHING, Filter, Matcher, matcher
 from floorcast.model.outbound import AgentEvent
-from tests.http.fed import sms
+from tests.http.feed_events import sms
 
 SIGHTS = [
     EVERYTHING,

@@ -25,7 +25,7 @@ from floorcast.model.outbound import (
     SmsEvent,
 )
 from tests.golden.examples import like
-from tests.http.servers import ACME, CHILD, House, in_house
+from tests.http.servers import ACME, CHILD, ApiHarness, run_with_harness
 
 AGENT = "/realtime/agentEvent/feed"
 VARIANTS = ["", "/", "version"]
@@ -47,7 +47,7 @@ def as_fed(printed: dict[str, Any], event_id: str) -> AgentEvent | InteractionEv
 
 
 async def send(
-    house: House, example: Example, user: str = "sysadmin", path: str = ""
+    house: ApiHarness, example: Example, user: str = "sysadmin", path: str = ""
 ) -> dict[str, Any]:
     """Send an example. Returns the response, which must have the printed status."""
     session = await house.login(user)
@@ -78,12 +78,12 @@ def test_the_first_request(name: str, variant: str) -> None:
     """There are no events but a token, with the printed blank token or without a body."""
     example = load(name)
 
-    async def work(house: House) -> None:
+    async def work(house: ApiHarness) -> None:
         answer = await send(house, example, path=varied(example.target, variant))
         assert like(example.answer, answer) == []
         assert house.loop.elapsed == 0
 
-    in_house(work)
+    run_with_harness(work)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -94,7 +94,7 @@ def test_events(name: str, variant: str) -> None:
     member = "agentEvent" if "agentEvent" in example.answer else "events"
     printed = example.answer[member]
 
-    async def work(house: House) -> None:
+    async def work(house: ApiHarness) -> None:
         session = await house.login()
         token = (await house.http.post(AGENT, headers=session)).json()["token"]
         example.body["token"] = token
@@ -111,17 +111,17 @@ def test_events(name: str, variant: str) -> None:
                 "eventId": given["eventId"]
             }
 
-    in_house(work)
+    run_with_harness(work)
 
 
 def test_a_token_older_than_a_day() -> None:
     """The message equals the printed one, with the token's time in the client's zone."""
     example = load("event_feed_too_old")
 
-    async def work(house: House) -> None:
+    async def work(house: ApiHarness) -> None:
         assert await send(house, example) == example.answer
 
-    in_house(work)
+    run_with_harness(work)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -147,10 +147,10 @@ def test_call_data(name: str, variant: str) -> None:
         term_code=printed.get("termCodeName"),
     )
 
-    async def work(house: House) -> None:
+    async def work(house: ApiHarness) -> None:
         assert CHILD in house.server.site.family(ACME)
         house.floors[CHILD].calls[21162784221, "UD6134T518A1E40@10.10.112.81"] = call
         path = varied(example.target, variant)
         assert await send(house, example, "superuser", path) == printed
 
-    in_house(work)
+    run_with_harness(work)

@@ -15,7 +15,7 @@ from floorcast.http.openapi.examples import load
 from floorcast.model import token as tokens
 from floorcast.model.inbound import InboundEvent
 from floorcast.site.configuration import Agent, CallCenter, FloorConfig, Service
-from tests.http.servers import ACME, House, in_house
+from tests.http.servers import ACME, ApiHarness, run_with_harness
 from tests.statistics.floors import agent_at, call_at, event_at, folded
 from tests.virtual_time import START
 
@@ -51,7 +51,7 @@ def asked(
     """The response of a floor with these events."""
     answers: list[dict[str, Any]] = []
 
-    async def work(house: House) -> None:
+    async def work(house: ApiHarness) -> None:
         house.floors[ACME].floor = folded(plan, events, ACME)
         session = await house.login()
         answer = await house.http.post(path, headers=session, json=body)
@@ -60,7 +60,7 @@ def asked(
         assert tokens.decode(ACME, answer.headers["feed-token"])
         answers.append(answer.json())
 
-    in_house(work)
+    run_with_harness(work)
     return answers[0]
 
 

@@ -154,7 +154,7 @@ class FakeFloor(Projection):
             await asyncio.get_running_loop().create_future()
 
 
-class House:
+class ApiHarness:
     """All parts of the server. ``http`` sends requests to the application."""
 
     kv: MemoryKeyValueStore
@@ -233,10 +233,10 @@ class House:
         return ids
 
 
-def in_house(work: Callable[[House], Awaitable[None]], rate: int = 0) -> House:
+def run_with_harness(work: Callable[[ApiHarness], Awaitable[None]], rate: int = 0) -> ApiHarness:
     """Run a test's requests on a new server in virtual time."""
 
-    async def begin(loop: VirtualLoop) -> House:
+    async def begin(loop: VirtualLoop) -> ApiHarness:
         hasher = Hasher(memory_kib=8, passes=1)
         kv = MemoryKeyValueStore()
         await apply(kv, parse(SITE), hasher)
@@ -245,14 +245,14 @@ def in_house(work: Callable[[House], Awaitable[None]], rate: int = 0) -> House:
         guesses = KeyGuesses(loop.now)
         throttle = Throttle(MemoryKeyValueStore(), loop.now)
         credentials = Credentials(site, passwords, throttle, guesses)
-        house = House(loop, site, Sessions(site, kv, credentials, passwords, loop.now), rate)
-        house.kv = kv
+        harness = ApiHarness(loop, site, Sessions(site, kv, credentials, passwords, loop.now), rate)
+        harness.kv = kv
         try:
-            await work(house)
+            await work(harness)
         finally:
-            await house.http.aclose()
+            await harness.http.aclose()
             passwords.close()
-        return house
+        return harness
 
     return run(begin)
 

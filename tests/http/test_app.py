@@ -16,41 +16,41 @@ from floorcast.http.responses import Response
 from floorcast.http.routing import ANY, Route
 from floorcast.model.errors import NotFound
 from tests import virtual_time
-from tests.http.fed import call_start
-from tests.http.servers import House, in_house
+from tests.http.feed_events import call_start
+from tests.http.servers import ApiHarness, run_with_harness
 from tests.virtual_time import VirtualLoop
 
 FEED = "/realtime/event/feed"
 
 
-def test_there_is_no_such_path_or_method() -> None:
+def test_unknown_paths_and_methods_are_refused() -> None:
     """404 needs no session, 405 lists the allowed methods, and OPTIONS returns them."""
 
-    async def work(house: House) -> None:
-        answer = await house.http.get("/realtime/nothing")
+    async def work(harness: ApiHarness) -> None:
+        answer = await harness.http.get("/realtime/nothing")
         assert (answer.status_code, answer.json()["code"]) == (404, 404)
-        answer = await house.http.get(FEED)
+        answer = await harness.http.get(FEED)
         assert (answer.status_code, answer.json()["code"]) == (405, 405)
         assert answer.headers["allow"] == "OPTIONS, POST"
-        answer = await house.http.options(FEED)
+        answer = await harness.http.options(FEED)
         assert (answer.status_code, answer.headers["allow"]) == (204, "OPTIONS, POST")
 
-    in_house(work)
+    run_with_harness(work)
 
 
 @pytest.mark.parametrize(
     "session", [{}, {b"LV-Session": b""}, {b"LV-Session": b"x"}, {b"LV-Session": b"\x01\xe9"}]
 )
-def test_a_session_is_needed(session: dict[bytes, bytes]) -> None:
+def test_a_session_is_required(session: dict[bytes, bytes]) -> None:
     """A missing, blank or unknown session gets 401 with code 301."""
 
-    async def work(house: House) -> None:
-        answer = await house.http.post(FEED, headers=session)
+    async def work(harness: ApiHarness) -> None:
+        answer = await harness.http.post(FEED, headers=session)
         assert (answer.status_code, answer.json()["code"]) == (401, 301)
         assert answer.headers["www-authenticate"].startswith("LV-Session")
         assert answer.headers["cache-control"] == "no-store"
 
-    in_house(work)
+    run_with_harness(work)
 
 
 @pytest.mark.parametrize(
@@ -62,11 +62,11 @@ def test_a_session_is_needed(session: dict[bytes, bytes]) -> None:
         ("auditor", False, False),
     ],
 )
-def test_roles(user: str, feeds: bool, call_data: bool) -> None:
+def test_methods_are_limited_by_role(user: str, feeds: bool, call_data: bool) -> None:
     """Other roles get 403 with code 302 and the list of allowed roles."""
 
-    async def work(house: House) -> None:
-        session = await house.login(user)
+    async def work(harness: ApiHarness) -> None:
+        session = await harness.login(user)
         for method, path, allowed, status in (
             ("POST", FEED, feeds, 200),
             ("POST", "/realtime/agentEvent/feed", feeds, 200),
@@ -74,28 +74,28 @@ def test_roles(user: str, feeds: bool, call_data: bool) -> None:
             ("GET", "/realtime/callData/inCall?session=s&transaction=1", call_data, 404),
             ("GET", "/realtime/callData/postCall?session=s&transaction=1", call_data, 404),
         ):
-            answer = await house.http.request(method, path, headers=session)
+            answer = await harness.http.request(method, path, headers=session)
             assert answer.status_code == (status if allowed else 403), path
             if not allowed:
                 assert answer.json()["code"] == 302
                 assert "Sysadmin" in answer.json()["message"]
 
-    in_house(work)
+    run_with_harness(work)
 
 
-def test_an_answer_must_be_admitted() -> None:
+def test_the_accept_header_must_admit_json() -> None:
     """The response is JSON, or 406."""
 
-    async def work(house: House) -> None:
-        session = await house.login()
-        answer = await house.http.post(FEED, headers=session | {"accept": "text/html"})
+    async def work(harness: ApiHarness) -> None:
+        session = await harness.login()
+        answer = await harness.http.post(FEED, headers=session | {"accept": "text/html"})
         assert (answer.status_code, answer.json()["code"]) == (406, 406)
-        retired = await house.http.get("/realtime/callEvent", headers={"accept": "text/html"})
+        retired = await harness.http.get("/realtime/callEvent", headers={"accept": "text/html"})
         assert retired.status_code == 410
         accept = {"accept": "text/event-stream, application/json"}
-        assert (await house.http.post(FEED, headers=session | accept)).status_code == 200
+        assert (await harness.http.post(FEED, headers=session | accept)).status_code == 200
 
-    in_house(work)
+    run_with_harness(work)
 
 
 @pytest.mark.parametrize(
@@ -117,58 +117,60 @@ def test_an_answer_must_be_admitted() -> None:
         ({"content-encoding": "gzip"}, b"{}", 400, 203),
     ],
 )
-def test_bad_bodies(headers: dict[str, str], body: bytes, status: int, code: int) -> None:
+def test_invalid_bodies_are_refused(
+    headers: dict[str, str], body: bytes, status: int, code: int
+) -> None:
     """Each body gets its own error, and none gets a 500."""
 
-    async def work(house: House) -> None:
-        session = await house.login()
-        answer = await house.http.post(FEED, headers=session | headers, content=body)
+    async def work(harness: ApiHarness) -> None:
+        session = await harness.login()
+        answer = await harness.http.post(FEED, headers=session | headers, content=body)
         assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
         assert set(answer.json()) == {"code", "message"}
 
-    in_house(work)
+    run_with_harness(work)
 
 
-def test_a_server_that_starts_answers_503() -> None:
+def test_a_starting_server_responds_with_503() -> None:
     """Health checks and retired methods are exceptions."""
 
-    async def work(house: House) -> None:
-        house.server.readiness.ready = False
+    async def work(harness: ApiHarness) -> None:
+        harness.server.readiness.ready = False
         for path, status in (
             ("/session/login", 503),
             (FEED, 503),
             ("/realtime/callEvent", 410),
             ("/nothing", 404),
         ):
-            answer = await house.http.post(path)
+            answer = await harness.http.post(path)
             assert answer.status_code == status
             if status == 503:
                 assert answer.json() == {"code": 101, "message": "the server is starting"}
                 assert int(answer.headers["retry-after"]) >= 1
 
-    in_house(work)
+    run_with_harness(work)
 
 
-def test_our_own_fault_is_told_by_an_id_alone() -> None:
+def test_an_internal_error_is_reported_only_by_an_id() -> None:
     """The log has the id and the exception. The response has only the id."""
 
-    async def broken(_exchange: RequestContext) -> Response:
+    async def raise_key_error(_exchange: RequestContext) -> Response:
         """Raises an exception."""
         raise KeyError("a secret of ours")
 
-    async def work(house: House) -> None:
-        route = Route(method="GET", path="/broken", handler=broken, doc="Breaks.")
-        transport = house.http._transport  # noqa: SLF001 - httpx has no other way to swap the app
-        transport.app = Api(house.server, (route,))  # type: ignore[attr-defined] # ASGITransport
+    async def work(harness: ApiHarness) -> None:
+        route = Route(method="GET", path="/broken", handler=raise_key_error, doc="Breaks.")
+        transport = harness.http._transport  # noqa: SLF001 - httpx has no other way to swap the app
+        transport.app = Api(harness.server, (route,))  # type: ignore[attr-defined] # ASGITransport
         with structlog.testing.capture_logs() as logs:
-            answer = await house.http.get("/broken")
+            answer = await harness.http.get("/broken")
         assert (answer.status_code, answer.json()["code"]) == (500, 100)
         assert "secret" not in answer.text
         fault = next(line for line in logs if line["event"] == "fault")
         assert fault["id"] in answer.json()["message"]
         assert isinstance(fault["exc_info"], KeyError)
 
-    in_house(work)
+    run_with_harness(work)
 
 
 def test_requests_are_logged_without_secrets() -> None:
@@ -177,12 +179,12 @@ def test_requests_are_logged_without_secrets() -> None:
     The request's own path may contain a session id.
     """
 
-    async def work(house: House) -> None:
-        session = await house.login()
+    async def work(harness: ApiHarness) -> None:
+        session = await harness.login()
         with structlog.testing.capture_logs() as logs:
-            await house.http.get(f"/session/validate/{session['LV-Session']}")
-            await house.http.post(FEED + "?count=500&x=secret", headers=session)
-            await house.http.get("/nothing/secret")
+            await harness.http.get(f"/session/validate/{session['LV-Session']}")
+            await harness.http.post(FEED + "?count=500&x=secret", headers=session)
+            await harness.http.get("/nothing/secret")
         lines = [line for line in logs if line["event"] == "request"]
         assert [line["path"] for line in lines] == ["/session/validate/{sessionId}", FEED, "-"]
         assert [line["client"] for line in lines] == [None, 47415, None]
@@ -191,30 +193,30 @@ def test_requests_are_logged_without_secrets() -> None:
         assert "secret" not in repr(logs)
         assert session["LV-Session"] not in repr(logs)
 
-    in_house(work)
+    run_with_harness(work)
 
 
-def test_every_answer_is_compressed_on_demand() -> None:
+def test_every_response_is_compressed_on_request() -> None:
     """Small responses and errors are compressed, too."""
 
-    async def work(house: House) -> None:
-        session = await house.login()
-        house.publish([call_start])
+    async def work(harness: ApiHarness) -> None:
+        session = await harness.login()
+        harness.publish([call_start])
         for headers in (session, {}):
             for encoding, packed in (("gzip", True), ("gzip;q=0", False), ("identity", False)):
-                answer = await house.http.post(
+                answer = await harness.http.post(
                     FEED, headers=headers | {"accept-encoding": encoding}
                 )
                 assert ("content-encoding" in answer.headers) == packed
                 assert answer.json()
 
-    in_house(work)
+    run_with_harness(work)
 
 
-def test_other_protocols_are_not_spoken() -> None:
+def test_other_protocols_are_refused() -> None:
     """A WebSocket is closed."""
 
-    async def work(house: House) -> None:
+    async def work(harness: ApiHarness) -> None:
         sent: list[Message] = []
 
         async def send(message: Message) -> None:
@@ -223,19 +225,19 @@ def test_other_protocols_are_not_spoken() -> None:
         async def receive() -> Message:
             return {"type": "websocket.connect"}
 
-        await house.api({"type": "websocket"}, receive, send)
+        await harness.api({"type": "websocket"}, receive, send)
         assert sent == [{"type": "websocket.close"}]
 
-    in_house(work)
+    run_with_harness(work)
 
 
-async def answered(_scope: Scope, _receive: Receive, send: Send) -> None:
+async def no_content_app(_scope: Scope, _receive: Receive, send: Send) -> None:
     """Send an empty response."""
     await send({"type": "http.response.start", "status": 204, "headers": []})
     await send({"type": "http.response.body", "body": b""})
 
 
-def test_until_there_is_an_application_only_the_process_is_told_to_live() -> None:
+def test_only_the_health_check_succeeds_before_the_application_exists() -> None:
     """Other requests get 503 with Retry-After, either immediately or if the start takes long."""
 
     async def ask(loop: VirtualLoop) -> list[httpx.Response]:
@@ -246,7 +248,7 @@ def test_until_there_is_an_application_only_the_process_is_told_to_live() -> Non
             assert loop.elapsed == 0
             found.append(await http.head("/realtime/event/feed"))
             assert loop.elapsed == WAIT_SECONDS
-            opening.become(answered)
+            opening.become(no_content_app)
             return [*found, await http.get("/readyz")]
 
     alive, ready, head, after = virtual_time.run(ask)
@@ -259,7 +261,7 @@ def test_until_there_is_an_application_only_the_process_is_told_to_live() -> Non
 
 
 @pytest.mark.parametrize(("stops", "status"), [(False, 204), (True, 503)])
-def test_what_waits_is_answered_by_the_application_or_when_the_server_stops(
+def test_waiting_requests_are_answered_by_the_application_or_at_shutdown(
     stops: bool, status: int
 ) -> None:
     """A browser's EventSource would stop permanently at a 503 during a restart."""
@@ -274,13 +276,13 @@ def test_what_waits_is_answered_by_the_application_or_when_the_server_stops(
             if stops:
                 opening.release()
             else:
-                opening.become(answered)
+                opening.become(no_content_app)
             return await asked
 
     assert virtual_time.run(ask).status_code == status
 
 
-def test_a_websocket_is_refused() -> None:
+def test_a_websocket_is_refused_during_startup() -> None:
     """The same happens after the start."""
     sent: list[object] = []
 
@@ -297,14 +299,14 @@ def test_a_websocket_is_refused() -> None:
     assert sent == [{"type": "websocket.close"}]
 
 
-async def nothing(_exchange: RequestContext) -> Response:
+async def empty_handler(_exchange: RequestContext) -> Response:
     """Respond without a body."""
     return Response(204)
 
 
 def _route(method: str, path: str, alias: str | None = None) -> Route:
     """Return a route with only the given properties."""
-    return Route(method=method, path=path, handler=nothing, doc="", alias=alias)
+    return Route(method=method, path=path, handler=empty_handler, doc="", alias=alias)
 
 
 TABLE = Table(
@@ -337,7 +339,7 @@ TABLE = Table(
         ("/realtime/v6.0/callEvent", "/realtime/callEvent", ""),
     ],
 )
-def test_a_path_is_found_however_it_is_written(path: str, found: str, parameter: str) -> None:
+def test_variants_of_a_path_find_the_same_route(path: str, found: str, parameter: str) -> None:
     """A trailing slash and a version are optional."""
     methods = {"/ingest/v1/events": "POST", "/realtime/callEvent": "PURGE"}
     method = methods.get(found, "GET" if "validate" in found else "POST")
@@ -366,7 +368,7 @@ def test_a_path_is_found_however_it_is_written(path: str, found: str, parameter:
         "/realtime/service/stats\0",
     ],
 )
-def test_other_paths_are_not_there(path: str) -> None:
+def test_unknown_paths_are_not_found(path: str) -> None:
     """Each gets 404."""
     with pytest.raises(NotFound):
         TABLE.find("POST", path)
@@ -383,7 +385,7 @@ def test_other_methods_are_not_allowed() -> None:
     assert TABLE.find("HEAD", "/session/validate")[0].method == "GET"
 
 
-def test_a_row_that_is_there_twice_is_refused() -> None:
+def test_duplicate_routes_are_refused() -> None:
     """Every row of the table must be unique."""
     with pytest.raises(ValueError, match="twice"):
         Table([_route("GET", "/a"), _route("GET", "/a")])

@@ -43,7 +43,7 @@ STATS = "/realtime/service/stats"
 PLACE = ("feed-token", "newest-event")
 
 
-class Answered(NamedTuple):
+class RecordedResponse(NamedTuple):
     """The response of a method at a time (ms) and a position."""
 
     path: str
@@ -68,21 +68,21 @@ def house(folder: Path) -> Iterator[House]:
     one.end()
 
 
-class Told:
+class RandomFloor:
     """A simulated floor: random events of a few calls and agents, some of them late."""
 
     def __init__(self, house: House, seed: int) -> None:
         self.house = house
         self.random = random.Random(seed)
-        self.told = 0
+        self.event_count = 0
 
-    def some(self) -> None:
+    def send_some(self) -> None:
         """Send a request with a few events."""
         self.house.take(ndjson([self._one() for _ in range(self.random.randint(1, 8))]))
 
     def _one(self) -> dict[str, Any]:
         choose = self.random.choice
-        self.told += 1
+        self.event_count += 1
         late = choose([0, 0, 0, 0, 3, 240, 2 * HOUR])
         at = datetime.fromtimestamp(self.house.clock.ticks / TICKS_PER_SECOND - late, UTC)
         number = self.random.randint(1, 12)
@@ -102,34 +102,34 @@ class Told:
             ("campaign.update", {"campaign": 5, "service": "Sales", "loaded": number}),
         ]
         kind, data = choose(events)
-        return event(kind, self.told, time=at.isoformat(), **data)
+        return event(kind, self.event_count, time=at.isoformat(), **data)
 
 
 def ask(
     house: House, session: str, path: str, body: dict[str, Any] | None = None, **more: object
-) -> Answered:
+) -> RecordedResponse:
     """Send one request."""
     asked = {**METHODS[path], **(body or {})}
     answer = house.ask("POST", path, session, json={**asked, **more})
     assert answer.status_code == 200, (path, more, answer.text)
     headers = tuple(answer.headers.get(name) for name in PLACE)
-    return Answered(path, asked, house.clock.ticks // 10_000, headers, answer.content)
+    return RecordedResponse(path, asked, house.clock.ticks // 10_000, headers, answer.content)
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_every_method_answers_as_it_did(folder: Path, seed: int) -> None:
+def test_responses_as_of_a_past_time_equal_the_live_ones(folder: Path, seed: int) -> None:
     """The events include late events, site changes, restarts, crashes, quiet hours and a midnight.
 
     A full and a limited user compare all methods, by token and by ms, in any order.
     """
     house = House(folder, Clock((MIDNIGHT - 3 * HOUR) * TICKS_PER_SECOND))
-    told = Told(house, seed)
-    choose = told.random.choice
-    answers: list[tuple[str, Answered]] = []
+    floor = RandomFloor(house, seed)
+    choose = floor.random.choice
+    answers: list[tuple[str, RecordedResponse]] = []
     sessions = [house.login(), house.login("limited")]
     for step in range(40):
         house.clock.move(choose([1, 7, 61, 500, 1300]))
-        told.some()
+        floor.send_some()
         house.clock.move(choose([0.001, 2, 30]))
         if step % 10 == 4:
             house.site.write_text(choose([SITE, OTHER_SITE]))
@@ -141,7 +141,7 @@ def test_every_method_answers_as_it_did(folder: Path, seed: int) -> None:
         user, path = choose(sessions), choose([*METHODS, CALLS, CALLS])
         figure = {"figure": choose(FIGURES)} if path == CALLS else {}
         answers.append((user, ask(house, user, path, figure)))
-    told.random.shuffle(answers)
+    floor.random.shuffle(answers)
     for index, (user, then) in enumerate(answers):
         at = then.headers[0] if index % 2 else then.ms
         again = ask(house, user, then.path, then.body, at=at)
@@ -150,11 +150,11 @@ def test_every_method_answers_as_it_did(folder: Path, seed: int) -> None:
     house.end()
 
 
-def test_now_is_the_live_answer(house: House) -> None:
+def test_the_current_time_gives_the_live_response(house: House) -> None:
     """This applies to every method and every way to write the current time."""
-    told = Told(house, 7)
+    floor = RandomFloor(house, 7)
     for _ in range(10):
-        told.some()
+        floor.send_some()
         house.clock.move(3)
     session = house.login()
     seconds = house.clock.ticks / TICKS_PER_SECOND
@@ -173,7 +173,7 @@ def test_now_is_the_live_answer(house: House) -> None:
             assert ask(house, session, path, figure, at=at)[3:] == live[3:], (path, at)
 
 
-def test_a_token_within_an_entry_is_the_floor_after_that_event(house: House) -> None:
+def test_a_token_within_an_entry_gives_the_floor_after_that_event(house: House) -> None:
     """An eventId is a token.
 
     The response includes the events up to that event, and no later events.
@@ -194,14 +194,14 @@ def test_a_token_within_an_entry_is_the_floor_after_that_event(house: House) -> 
         assert in_progress(answer) == number
 
 
-def in_progress(answer: Answered) -> int:
+def in_progress(answer: RecordedResponse) -> int:
     """Return the calls in progress at the only service that has any."""
     (row,) = json.loads(answer.content)["stats"]
     count: int = row["cip"]
     return count
 
 
-def test_pages_of_calls_go_on_at_the_same_moment(house: House) -> None:
+def test_pages_of_calls_continue_at_the_same_time(house: House) -> None:
     """A cursor for a past time requires the same ``at``."""
     session = house.login()
     house.take(ndjson([queued(number) for number in range(1, 1_006)]))
@@ -236,14 +236,14 @@ def queued(number: int) -> dict[str, object]:
         ("ffffffff-ffff-1fff-bfff-ffffffffffff", "the token is from the future"),
     ],
 )
-def test_a_moment_that_cannot_be_answered_is_refused(house: House, at: object, why: str) -> None:
+def test_an_unusable_time_is_refused(house: House, at: object, why: str) -> None:
     """The error shows the expected format. The server never uses another time silently."""
     answer = house.ask("POST", STATS, house.login(), json={"at": at})
     assert (answer.status_code, answer.json()["code"]) == (400, 202)
     assert why.replace("\\", "") in answer.json()["message"]
 
 
-def test_an_id_that_was_unknown_then_is_refused(house: House) -> None:
+def test_an_id_unknown_at_that_time_is_refused(house: House) -> None:
     """At that time, the live server refused the id, too."""
     session = house.login()
     then = house.clock.ticks // 10_000
@@ -258,7 +258,7 @@ def test_an_id_that_was_unknown_then_is_refused(house: House) -> None:
     assert f"filter.service names {number}" in refused.json()["message"]
 
 
-def test_a_server_without_a_folder_says_so(folder: Path) -> None:
+def test_past_times_require_a_data_folder(folder: Path) -> None:
     """A worker process would have no files to read."""
     house = House(folder, Clock(), keeps=False)
     answer = house.ask("POST", STATS, house.login(), json={"at": house.clock.ticks // 10_000})
@@ -267,10 +267,10 @@ def test_a_server_without_a_folder_says_so(folder: Path) -> None:
     house.end()
 
 
-def test_beyond_two_at_a_time_there_is_503(house: House) -> None:
+def test_more_than_two_concurrent_requests_get_503(house: House) -> None:
     """The response has Retry-After. Live requests of the same client still work."""
     session = house.login()
-    Told(house, 1).some()
+    RandomFloor(house, 1).send_some()
     asked = {"at": house.clock.ticks // 10_000}
 
     async def work() -> tuple[list[httpx.Response], httpx.Response]:
@@ -292,10 +292,10 @@ def test_beyond_two_at_a_time_there_is_503(house: House) -> None:
     assert house.ask("POST", STATS, session, json=asked).status_code == 200
 
 
-def test_a_killed_worker_is_a_503(house: House) -> None:
+def test_a_killed_worker_gives_a_503(house: House) -> None:
     """After SIGKILL during a request, a retry works."""
     session = house.login()
-    Told(house, 1).some()
+    RandomFloor(house, 1).send_some()
     asked = {"at": house.clock.ticks // 10_000}
     workers = house.node.server.past.workers
 
@@ -311,10 +311,10 @@ def test_a_killed_worker_is_a_503(house: House) -> None:
     assert house.ask("POST", STATS, session, json=asked).status_code == 200
 
 
-def test_a_caller_that_goes_away_leaves_no_process(house: House) -> None:
+def test_a_disconnected_caller_leaves_no_process(house: House) -> None:
     """The caller's worker is killed, and other requests get its place."""
     session = house.login()
-    Told(house, 1).some()
+    RandomFloor(house, 1).send_some()
     body = json.dumps({"at": house.clock.ticks // 10_000}).encode()
     workers = house.node.server.past.workers
     messages: list[dict[str, object]] = [{"type": "http.request", "body": body}]

@@ -6,21 +6,23 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from floorcast.auth.audit_log import AuditLog, files, read
-from tests.http.servers import ACME, TOKENS, House, in_house
+from tests.http.servers import ACME, TOKENS, ApiHarness, run_with_harness
 
 LOGIN = {"clientName": "ACME", "userName": "sysadmin", "password": "correct horse"}
 ACCESS = {"LV-Access": TOKENS["ACME"]}
 
 
-def audited(folder: Path, work: Callable[[House], Awaitable[None]]) -> list[Mapping[str, object]]:
+def audited(
+    folder: Path, work: Callable[[ApiHarness], Awaitable[None]]
+) -> list[Mapping[str, object]]:
     """Return the lines written by a test's requests."""
 
-    async def watched(house: House) -> None:
-        house.server.audit = AuditLog(folder, house.loop.now)
-        await work(house)
-        house.server.audit.flush(everything=True)
+    async def work_with_audit_log(harness: ApiHarness) -> None:
+        harness.server.audit = AuditLog(folder, harness.loop.now)
+        await work(harness)
+        harness.server.audit.flush(everything=True)
 
-    in_house(watched)
+    run_with_harness(work_with_audit_log)
     found, damaged = read(folder)
     assert damaged == 0
     text = "".join(path.read_text() for path in files(folder))
@@ -28,18 +30,18 @@ def audited(folder: Path, work: Callable[[House], Awaitable[None]]) -> list[Mapp
     return list(found)
 
 
-def test_logins_and_logouts_say_who_and_from_where(tmp_path: Path) -> None:
+def test_logins_and_logouts_record_the_user_and_the_address(tmp_path: Path) -> None:
     """The lines have the client, the user, the address, and a hash of the session.
 
     The hash cannot be used as an id.
     """
     ids: list[str] = []
 
-    async def work(house: House) -> None:
-        session = (await house.login())["LV-Session"]
+    async def work(harness: ApiHarness) -> None:
+        session = (await harness.login())["LV-Session"]
         ids.append(session)
-        await house.http.delete(f"/session/logout/{session}")
-        await house.http.delete(f"/session/logout/{session}")
+        await harness.http.delete(f"/session/logout/{session}")
+        await harness.http.delete(f"/session/logout/{session}")
 
     login, logout = audited(tmp_path, work)
     assert (login["event"], logout["event"]) == ("login", "logout")
@@ -50,16 +52,16 @@ def test_logins_and_logouts_say_who_and_from_where(tmp_path: Path) -> None:
     assert ids[0] not in str([login, logout])
 
 
-def test_failing_logins_name_the_user_only_if_there_is_one(tmp_path: Path) -> None:
+def test_failed_logins_name_only_existing_users(tmp_path: Path) -> None:
     """An unknown name may be a password typed into the wrong field."""
 
-    async def work(house: House) -> None:
+    async def work(harness: ApiHarness) -> None:
         for change in (
             {"password": "wrong horse"},
             {"userName": "my own password"},
             {"clientName": "my own pass"},
         ):
-            await house.http.post("/session/login", headers=ACCESS, json=LOGIN | change)
+            await harness.http.post("/session/login", headers=ACCESS, json=LOGIN | change)
 
     lines = audited(tmp_path, work)
     assert [line["event"] for line in lines] == ["login_failed"] * 3
@@ -68,12 +70,12 @@ def test_failing_logins_name_the_user_only_if_there_is_one(tmp_path: Path) -> No
     assert "API token" in str(lines[2]["why"])
 
 
-def test_slowed_logins_are_gathered(tmp_path: Path) -> None:
+def test_throttled_logins_are_grouped(tmp_path: Path) -> None:
     """Five failures have their own lines. All later failures share one line with their number."""
 
-    async def work(house: House) -> None:
+    async def work(harness: ApiHarness) -> None:
         for _ in range(25):
-            await house.http.post(
+            await harness.http.post(
                 "/session/login", headers=ACCESS, json=LOGIN | {"password": "wrong horse"}
             )
 
@@ -81,29 +83,29 @@ def test_slowed_logins_are_gathered(tmp_path: Path) -> None:
     assert events == [("login_failed", None)] * 5 + [("login_slowed", None), ("login_slowed", 19)]
 
 
-def test_password_changes_and_their_failures_are_told(tmp_path: Path) -> None:
+def test_password_changes_and_their_failures_are_recorded(tmp_path: Path) -> None:
     """The lines name the user, but no password."""
 
-    async def work(house: House) -> None:
+    async def work(harness: ApiHarness) -> None:
         for password in ("wrong horse", "correct horse"):
             change = LOGIN | {"password": password, "newPassword": "my own password"}
-            await house.http.post("/session/password", headers=ACCESS, json=change)
+            await harness.http.post("/session/password", headers=ACCESS, json=change)
 
     lines = audited(tmp_path, work)
     told = [(line["event"], line["user"]) for line in lines]
     assert told == [("password_change_failed", 9001), ("password_changed", 9001)]
 
 
-def test_refusals_of_rights_are_told(tmp_path: Path) -> None:
+def test_denied_requests_are_recorded(tmp_path: Path) -> None:
     """The line has the path for a denied role, and the address for an invalid ingest key."""
 
-    async def work(house: House) -> None:
-        session = await house.login("auditor")
+    async def work(harness: ApiHarness) -> None:
+        session = await harness.login("auditor")
         for _ in range(3):
-            await house.http.post("/realtime/service/stats", headers=session)
+            await harness.http.post("/realtime/service/stats", headers=session)
         wrong = {"Authorization": "Bearer my own password"}
         for _ in range(25):
-            await house.http.post("/ingest/v1/events", headers=wrong)
+            await harness.http.post("/ingest/v1/events", headers=wrong)
 
     lines = audited(tmp_path, work)[1:]
     refused = lines[0]

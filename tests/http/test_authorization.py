@@ -15,30 +15,32 @@ from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Response
 from floorcast.http.routing import Route
 from floorcast.http.services import Services
-from tests.http.servers import House, in_house
+from tests.http.servers import ApiHarness, run_with_harness
 
 
-async def who(context: RequestContext) -> Response:
-    """Returns the user."""
+async def session_name(context: RequestContext) -> Response:
+    """Respond with the session's name."""
     return Response.of(context.session.name)
 
 
-async def whoever(context: RequestContext) -> Response:
+async def session_name_of_an_open_route(context: RequestContext) -> Response:
     """Respond with the session's name, although the route needs no session."""
     return Response.of(context.session.name)
 
 
 ROUTES = (
-    Route(method="GET", path="/cookie", handler=who, doc="", methods="feeds", cookie=True),
-    Route(method="GET", path="/header", handler=who, doc="", methods="feeds"),
-    Route(method="GET", path="/off", handler=who, doc="", methods="feeds", feed="interaction"),
-    Route(method="GET", path="/open", handler=whoever, doc=""),
+    Route(method="GET", path="/cookie", handler=session_name, doc="", methods="feeds", cookie=True),
+    Route(method="GET", path="/header", handler=session_name, doc="", methods="feeds"),
+    Route(
+        method="GET", path="/off", handler=session_name, doc="", methods="feeds", feed="interaction"
+    ),
+    Route(method="GET", path="/open", handler=session_name_of_an_open_route, doc=""),
 )
 
 
-def asking(house: House) -> httpx.AsyncClient:
+def http_client(harness: ApiHarness) -> httpx.AsyncClient:
     """Return an HTTP client for the routes above."""
-    transport = httpx.ASGITransport(app=Api(house.server, ROUTES))
+    transport = httpx.ASGITransport(app=Api(harness.server, ROUTES))
     return httpx.AsyncClient(transport=transport, base_url="http://test")
 
 
@@ -58,19 +60,19 @@ def asking(house: House) -> httpx.AsyncClient:
         ("a=LV-Session={}", 401),
     ],
 )
-def test_a_cookie_is_a_session_where_the_route_says_so(cookie: str, status: int) -> None:
+def test_a_cookie_is_accepted_only_if_the_route_allows_it(cookie: str, status: int) -> None:
     """Other routes ignore the cookie, and the header takes precedence."""
 
-    async def work(house: House) -> None:
-        session = await house.login()
+    async def work(harness: ApiHarness) -> None:
+        session = await harness.login()
         headers = {"cookie": cookie.format(session["LV-Session"])}
-        async with asking(house) as http:
+        async with http_client(harness) as http:
             assert (await http.get("/cookie", headers=headers)).status_code == status
             assert (await http.get("/header", headers=headers)).status_code == 401
             header = headers | {"LV-Session": "x"}
             assert (await http.get("/cookie", headers=header)).status_code == 401
 
-    in_house(work)
+    run_with_harness(work)
 
 
 def test_a_cookie_of_any_bytes_takes_linear_time() -> None:
@@ -88,28 +90,28 @@ def test_a_cookie_of_any_bytes_takes_linear_time() -> None:
     assert min(seconds(320_000) for _ in range(3)) < 16 * few * 4
 
 
-def test_who_may_not_learns_nothing_of_the_feed() -> None:
+def test_unauthorized_callers_learn_nothing_about_the_feed() -> None:
     """The checks run in this order: session, role, feed, Accept."""
 
-    async def work(house: House) -> None:
+    async def work(harness: ApiHarness) -> None:
         html = {"accept": "text/html"}
-        auditor = await house.login("auditor") | html
-        child = await house.login(client="CHILD") | html
-        acme = await house.login() | html
-        async with asking(house) as http:
+        auditor = await harness.login("auditor") | html
+        child = await harness.login(client="CHILD") | html
+        acme = await harness.login() | html
+        async with http_client(harness) as http:
             for headers, code in ((html, 301), (auditor, 302), (child, 303), (acme, 406)):
                 assert (await http.get("/off", headers=headers)).json()["code"] == code
             assert (await http.get("/open", headers=acme)).json()["code"] == 406
 
-    in_house(work)
+    run_with_harness(work)
 
 
-def test_a_handler_cannot_take_a_session_that_was_not_asked_for() -> None:
+def test_a_handler_cannot_use_a_session_that_its_route_does_not_require() -> None:
     """The request is refused as if it had no session."""
 
-    async def work(house: House) -> None:
-        session = await house.login()
-        async with asking(house) as http:
+    async def work(harness: ApiHarness) -> None:
+        session = await harness.login()
+        async with http_client(harness) as http:
             assert (await http.get("/open", headers=session)).json()["code"] == 301
 
-    in_house(work)
+    run_with_harness(work)

@@ -54,7 +54,7 @@ def received(
 
 
 @given(st.lists(st.binary(max_size=60)), st.booleans(), st.booleans())
-def test_a_body_is_what_was_sent(chunks: list[bytes], packed: bool, twice: bool) -> None:
+def test_a_body_is_read_as_sent(chunks: list[bytes], packed: bool, twice: bool) -> None:
     """This applies to any chunks, plain or gzip, with one or several gzip members."""
     body = b"".join(chunks)
     if not packed:
@@ -77,7 +77,7 @@ def test_a_body_that_is_too_large_is_refused(size: int) -> None:
         received([gzip.compress(b"x" * size)], {"content-encoding": "gzip"})
 
 
-def test_what_a_body_takes_is_counted_as_it_comes() -> None:
+def test_a_bodys_memory_is_counted_as_it_arrives() -> None:
     """Received and inflated bytes are counted. The counter may refuse more bytes."""
     held: list[int] = []
     packed = gzip.compress(b"x" * 900)
@@ -95,7 +95,7 @@ EMPTY = gzip.compress(b"", mtime=0)  # a time here would create different tests 
 
 
 @pytest.mark.parametrize("member", [EMPTY, EMPTY + b"\0" * 3], ids=["bare", "padded"])
-def test_empty_gzip_members_cost_what_they_are_and_let_others_run(member: bytes) -> None:
+def test_empty_gzip_members_take_linear_time_and_let_others_run(member: bytes) -> None:
     """Twice as many members take about twice as long, because none is copied repeatedly."""
 
     def seconds(count: int) -> float:
@@ -110,7 +110,7 @@ def test_empty_gzip_members_cost_what_they_are_and_let_others_run(member: bytes)
     assert turns_while(member * 9_000) > 15
 
 
-def test_padding_is_skipped_in_turns() -> None:
+def test_gzip_padding_is_skipped_in_turns() -> None:
     """This holds for any amount."""
     assert turns_while(gzip.compress(b"") + bytes(INTAKE_LIMIT - 1000)) > 5
 
@@ -137,7 +137,7 @@ def turns_while(packed: bytes) -> int:
     return turns
 
 
-def test_a_small_body_cannot_fill_the_memory() -> None:
+def test_a_gzip_bomb_is_refused_at_the_limit() -> None:
     """A gzip bomb of 16 MB that expands to 16 GB is refused at the limit."""
     member = gzip.compress(b"\0" * (1 << 24))
     bomb = member * (INTAKE_LIMIT // len(member))
@@ -147,7 +147,7 @@ def test_a_small_body_cannot_fill_the_memory() -> None:
     assert time.process_time() - began < 1
 
 
-def test_inflating_lets_others_run() -> None:
+def test_decompression_lets_other_tasks_run() -> None:
     """A large body is decompressed in many turns of the loop."""
     packed = gzip.compress(os.urandom(1 << 20) * 15, 1)
     turns = 0
@@ -172,7 +172,7 @@ def test_inflating_lets_others_run() -> None:
 
 
 @pytest.mark.parametrize("cut", [0, 1, 9, 10, 15, 25, -9, -8, -1])
-def test_half_a_gzip_is_refused(cut: int) -> None:
+def test_truncated_gzip_is_refused(cut: int) -> None:
     """The gzip data may be truncated anywhere. An empty body is valid."""
     packed = gzip.compress(b"some text to be cut off")
     if cut == 0:
@@ -183,7 +183,7 @@ def test_half_a_gzip_is_refused(cut: int) -> None:
 
 
 @given(st.binary(min_size=1, max_size=200), st.booleans())
-def test_garbage_for_gzip_is_refused(garbage: bytes, headed: bool) -> None:
+def test_invalid_gzip_is_refused(garbage: bytes, headed: bool) -> None:
     """Any invalid gzip is refused."""
     body = gzip.compress(b"")[:10] + garbage if headed else garbage
     with contextlib.suppress(NotAnObject, TooLarge):
@@ -197,7 +197,7 @@ def test_other_encodings_are_refused(encoding: str) -> None:
         received([b"x"], {"content-encoding": encoding})
 
 
-def test_who_goes_away_is_not_read_on() -> None:
+def test_reading_stops_when_the_caller_disconnects() -> None:
     """Nobody would receive a response."""
 
     async def receive() -> dict[str, Any]:
@@ -208,7 +208,7 @@ def test_who_goes_away_is_not_read_on() -> None:
 
 
 @pytest.mark.parametrize("empty", [b"", b" \r\n\t", b"{}", b' { "unknown": [1, {"x": 1e999}] } '])
-def test_nothing_given_is_an_empty_object(empty: bytes) -> None:
+def test_an_empty_body_is_an_empty_object(empty: bytes) -> None:
     """An object with only unknown members counts as empty, too."""
     assert read_json(empty, Shape) == Shape()
 
@@ -234,7 +234,7 @@ def test_nothing_given_is_an_empty_object(empty: bytes) -> None:
         (b'{"unknown": ' + b'{"a":' * 200_000, "nested too deeply"),
     ],
 )
-def test_what_is_not_an_object_is_refused(body: bytes, said: str) -> None:
+def test_a_body_that_is_not_an_object_is_refused(body: bytes, said: str) -> None:
     """The error says what is wrong with the body."""
     with pytest.raises(NotAnObject, match=said):
         read_json(body, Shape)
@@ -254,7 +254,7 @@ def test_what_is_not_an_object_is_refused(body: bytes, said: str) -> None:
         (b'{"whatever": ' + b"9" * 5000 + b"}", "whatever"),
     ],
 )
-def test_a_member_of_a_wrong_type_is_named(body: bytes, said: str) -> None:
+def test_a_member_of_the_wrong_type_is_named(body: bytes, said: str) -> None:
     """The error names the expected type."""
     with pytest.raises(InvalidParameter) as refusal:
         read_json(body, Shape)
@@ -271,12 +271,12 @@ def test_a_member_of_a_wrong_type_is_named(body: bytes, said: str) -> None:
         "application/x-www-form-urlencoded",
     ],
 )
-def test_json_may_be_called_json(media_type: str) -> None:
+def test_json_content_types_are_accepted(media_type: str) -> None:
     """The server also accepts a missing content type, and curl's default."""
     assert read_json(b'{"text":"x"}', Shape, media_type).text == "x"
 
 
-def test_what_is_called_something_else_is_refused() -> None:
+def test_other_content_types_are_refused() -> None:
     """An empty body may have any content type."""
     with pytest.raises(UnsupportedMedia, match="application/json"):
         read_json(b"{}", Shape, "text/xml")

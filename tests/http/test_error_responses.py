@@ -38,13 +38,15 @@ def body(answer: Response) -> dict[str, object]:
         (errors.Unavailable("m", 3), 503, 101),
     ],
 )
-def test_each_refusal_has_its_status(error: FloorcastError, status: int, code: int) -> None:
+def test_each_refusal_has_its_status_and_code(
+    error: FloorcastError, status: int, code: int
+) -> None:
     """The response has the exception's message."""
     answer = error_response(error)
     assert (answer.status, body(answer)) == (status, {"code": code, "message": "m"})
 
 
-def test_no_refusal_is_without_a_status() -> None:
+def test_every_refusal_class_has_a_status() -> None:
     """A new error class must be added to the table, too."""
 
     def tree(kind: type[Refusal]) -> list[type[Refusal]]:
@@ -66,7 +68,7 @@ def test_headers_say_what_to_do() -> None:
     assert error_response(errors.UnsupportedMedia("m")).headers == (("accept-encoding", "gzip"),)
 
 
-def test_what_nobody_meant_is_ours() -> None:
+def test_unexpected_exceptions_are_internal_errors() -> None:
     """Unexpected exceptions get status 500 with code 100."""
     for error in (ZeroDivisionError("secret"), errors.SettingError("secret")):
         answer = error_response(error)

@@ -14,8 +14,8 @@ from floorcast.feeds.filters import EVERYTHING, Filter, matcher
 from floorcast.http.limits import ROOM, AnswerLimits, RateLimit, ReaderLimits, TurnLimiter
 from floorcast.model.errors import RateLimited
 from floorcast.model.token import TICKS_PER_SECOND
-from tests.http.fed import call_start
-from tests.http.servers import ACME, House, in_house
+from tests.http.feed_events import call_start
+from tests.http.servers import ACME, ApiHarness, run_with_harness
 
 
 class Clock:
@@ -28,7 +28,7 @@ class Clock:
         return round(self.seconds * TICKS_PER_SECOND)
 
 
-def test_a_session_may_call_so_often_in_a_minute() -> None:
+def test_requests_are_limited_per_session_and_minute() -> None:
     """The refusal gives the time of the next request. Other sessions are not affected."""
     clock = Clock()
     limit = RateLimit(3, clock)
@@ -47,7 +47,7 @@ def test_a_session_may_call_so_often_in_a_minute() -> None:
     assert dict(limit.count("a"))["ratelimit"] == '"session";r=2;t=60'
 
 
-def test_sessions_that_are_quiet_are_forgotten() -> None:
+def test_idle_sessions_are_forgotten() -> None:
     """Only the sessions of the last minute take memory."""
     clock = Clock()
     limit = RateLimit(3, clock)
@@ -57,32 +57,32 @@ def test_sessions_that_are_quiet_are_forgotten() -> None:
     assert len(limit) <= 61
 
 
-def test_no_limit_is_none() -> None:
+def test_a_rate_of_zero_means_no_limit() -> None:
     """Without a limit, there are no headers and nothing is stored."""
     limit = RateLimit(0, Clock())
     assert limit.count("a") == limit.standing("a") == ()
     assert len(limit) == 0
 
 
-def test_every_limited_answer_carries_the_fields() -> None:
+def test_every_limited_response_has_the_rate_limit_headers() -> None:
     """Successful responses, refusals and the 429 have the header fields."""
 
-    async def work(house: House) -> None:
-        session = await house.login("auditor")
+    async def work(harness: ApiHarness) -> None:
+        session = await harness.login("auditor")
         for _ in range(2):
-            answer = await house.http.post("/realtime/event/feed", headers=session)
+            answer = await harness.http.post("/realtime/event/feed", headers=session)
             assert answer.status_code == 403
             assert answer.headers["ratelimit-policy"] == '"session";q=2;w=60'
-        answer = await house.http.post("/realtime/event/feed", headers=session)
+        answer = await harness.http.post("/realtime/event/feed", headers=session)
         assert (answer.status_code, answer.json()["code"]) == (429, 429)
         assert answer.headers["retry-after"] == "60"
         assert answer.headers["ratelimit"] == '"session";r=0;t=60'
-        assert "ratelimit" not in (await house.http.get("/healthz")).headers
-        await house.loop.passing(60)
-        answer = await house.http.post("/realtime/event/feed", headers=session)
+        assert "ratelimit" not in (await harness.http.get("/healthz")).headers
+        await harness.loop.passing(60)
+        answer = await harness.http.post("/realtime/event/feed", headers=session)
         assert answer.status_code == 403
 
-    in_house(work, rate=2)
+    run_with_harness(work, rate=2)
 
 
 @given(
@@ -91,7 +91,7 @@ def test_every_limited_answer_carries_the_fields() -> None:
         max_size=60,
     )
 )
-def test_nobody_has_more_than_it_may_and_everybody_has_that(
+def test_reader_limits_are_exact(
     steps: list[tuple[bool, int, str]],
 ) -> None:
     """The limits are compared with a plain list of readers."""
@@ -115,7 +115,7 @@ def test_nobody_has_more_than_it_may_and_everybody_has_that(
             there.append(reader)
 
 
-def test_a_reader_that_fails_leaves_its_place() -> None:
+def test_a_failed_reader_frees_its_place() -> None:
     """The place becomes free however the reader ends."""
     limits = ReaderLimits(per_session=1)
     for _ in range(3):
@@ -126,7 +126,7 @@ def test_a_reader_that_fails_leaves_its_place() -> None:
 
 
 @given(st.integers(1, 10 * ROOM), st.sets(st.integers(0, 10 * ROOM)))
-def test_readers_come_in_by_turns(crowd: int, gone: set[int]) -> None:
+def test_readers_enter_a_few_per_turn(crowd: int, gone: set[int]) -> None:
     """At most ``ROOM`` readers enter per turn, in order. Readers that have left use no place."""
 
     async def work() -> None:
@@ -153,7 +153,7 @@ def test_readers_come_in_by_turns(crowd: int, gone: set[int]) -> None:
     asyncio.run(work())
 
 
-def test_a_reader_alone_does_not_wait() -> None:
+def test_a_single_reader_does_not_wait() -> None:
     """A single reader enters without yielding to the loop."""
 
     async def work() -> None:
@@ -175,7 +175,7 @@ def ids(*numbers: int) -> Filter:
     return Filter(services=frozenset(numbers))
 
 
-def test_the_filters_of_a_client_s_readers_have_a_bound_in_bytes() -> None:
+def test_a_clients_filters_are_limited_in_bytes() -> None:
     """Equal filters count once.
 
     Other clients' readers, and readers that have left, do not count.
@@ -199,7 +199,7 @@ def test_the_filters_of_a_client_s_readers_have_a_bound_in_bytes() -> None:
     assert limits.filter_bytes(1) == 0
 
 
-def test_clients_come_in_by_turns_however_many_requests_one_has() -> None:
+def test_clients_take_turns_however_many_requests_one_has() -> None:
     """Another client's request waits one turn, and not for all requests of the first client."""
 
     async def work() -> None:
@@ -218,7 +218,7 @@ def test_clients_come_in_by_turns_however_many_requests_one_has() -> None:
     asyncio.run(work())
 
 
-def test_a_client_builds_a_few_answers_at_a_time_and_others_do_not_wait() -> None:
+def test_concurrently_built_responses_are_limited_per_client() -> None:
     """Beyond the queue, requests get 429. The turn of a cancelled request is passed on."""
 
     async def work() -> None:
@@ -249,7 +249,7 @@ def test_a_client_builds_a_few_answers_at_a_time_and_others_do_not_wait() -> Non
     asyncio.run(work())
 
 
-def test_a_place_that_was_given_to_somebody_who_has_gone_is_free_again() -> None:
+def test_a_place_given_to_a_cancelled_request_is_freed() -> None:
     """The place is freed in the same turn of the loop. The next responses are built immediately."""
 
     async def work() -> None:
@@ -277,7 +277,9 @@ def test_a_place_that_was_given_to_somebody_who_has_gone_is_free_again() -> None
 @given(
     st.lists(st.tuples(st.integers(1, 2), st.integers(0, 3), st.booleans()), max_size=50),
 )
-def test_answers_under_way_have_a_bound_per_client(steps: list[tuple[int, int, bool]]) -> None:
+def test_responses_being_sent_are_limited_in_bytes_per_client(
+    steps: list[tuple[int, int, bool]],
+) -> None:
     """The limits are compared with a plain list.
 
     Shared bytes count once, and one response is always allowed.
@@ -305,21 +307,21 @@ def test_answers_under_way_have_a_bound_per_client(steps: list[tuple[int, int, b
                 held.__enter__()
 
 
-def test_an_answer_beyond_the_bound_is_a_429() -> None:
+def test_a_response_beyond_the_limit_is_a_429() -> None:
     """The log and the metrics report the 429.
 
     A slow reader of the client holds earlier responses.
     """
 
-    async def work(house: House) -> None:
-        session = await house.login()
-        token = (await house.http.post("/realtime/event/feed", headers=session)).json()["token"]
-        house.publish([call_start] * 200)
-        house.server.answer_limits = limits = AnswerLimits(most=1)
+    async def work(harness: ApiHarness) -> None:
+        session = await harness.login()
+        token = (await harness.http.post("/realtime/event/feed", headers=session)).json()["token"]
+        harness.publish([call_start] * 200)
+        harness.server.answer_limits = limits = AnswerLimits(most=1)
 
         async def ask() -> httpx.Response:
             body = {"token": token}
-            return await house.http.post("/realtime/event/feed", headers=session, json=body)
+            return await harness.http.post("/realtime/event/feed", headers=session, json=body)
 
         with limits.sending(ACME, object(), 1 << 20):
             answer = await ask()
@@ -327,4 +329,4 @@ def test_an_answer_beyond_the_bound_is_a_429() -> None:
         assert answer.headers["retry-after"] == "1"
         assert len((await ask()).json()["events"]) == 200
 
-    in_house(work)
+    run_with_harness(work)

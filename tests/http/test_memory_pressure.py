@@ -14,12 +14,12 @@ from floorcast.http.memory_pressure import MemoryUse, MemoryWatch, memory_use
 from floorcast.http.request_context import RequestContext
 from floorcast.http.responses import Response
 from floorcast.http.routing import Route
-from tests.http.servers import House, in_house
+from tests.http.servers import ApiHarness, run_with_harness
 
 MIB = 1 << 20
 
 
-def test_it_is_short_when_a_twentieth_is_left() -> None:
+def test_memory_is_low_when_a_twentieth_is_left() -> None:
     """Every memory limit counts. Without a limit, memory is never low."""
     used = [MemoryUse(94 * MIB, 100 * MIB, "RLIMIT_AS")]
     watch = MemoryWatch(lambda: used)
@@ -29,7 +29,7 @@ def test_it_is_short_when_a_twentieth_is_left() -> None:
     assert MemoryWatch(list).shortage() == ""
 
 
-def test_a_failure_counts_for_a_while() -> None:
+def test_memory_is_low_for_a_while_after_a_failure() -> None:
     """A moment later, memory may be available again."""
     now = 0.0
     watch = MemoryWatch(list, lambda: now)
@@ -40,7 +40,7 @@ def test_a_failure_counts_for_a_while() -> None:
     assert watch.shortage() == ""
 
 
-def test_the_limits_are_the_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_limits_come_from_the_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The limits are those of the address space and the control group.
 
     The page cache does not count.
@@ -61,23 +61,23 @@ def test_the_limits_are_the_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert isinstance(memory_pressure.memory_use(), list)
 
 
-def test_a_request_without_memory_is_answered_503_and_shown() -> None:
+def test_a_request_without_memory_gets_503_and_affects_readiness() -> None:
     """Sources retry the request, and load balancers send no more requests for a while."""
 
-    async def starved(_context: RequestContext) -> Response:
+    async def run_out_of_memory(_context: RequestContext) -> Response:
         raise MemoryError
 
-    async def work(house: House) -> None:
-        house.server.memory = MemoryWatch(list)
-        routes = (Route(method="GET", path="/starved", handler=starved, doc=""),)
-        transport = httpx.ASGITransport(app=Api(house.server, routes))
-        assert (await house.http.get("/readyz")).status_code == 200
+    async def work(harness: ApiHarness) -> None:
+        harness.server.memory = MemoryWatch(list)
+        routes = (Route(method="GET", path="/starved", handler=run_out_of_memory, doc=""),)
+        transport = httpx.ASGITransport(app=Api(harness.server, routes))
+        assert (await harness.http.get("/readyz")).status_code == 200
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
             answer = await http.get("/starved")
         assert (answer.status_code, answer.json()["code"]) == (503, 101)
         assert int(answer.headers["retry-after"]) >= 1
-        ready = await house.http.get("/readyz")
+        ready = await harness.http.get("/readyz")
         assert ready.status_code == 503
         assert "memory is low" in ready.json()["message"]
 
-    in_house(work)
+    run_with_harness(work)

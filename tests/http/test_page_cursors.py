@@ -15,7 +15,7 @@ CURSOR = PageCursor(739_943, (1_795_531_654_998, 7, "S@1"))
 
 
 @given(st.integers(0, 2**62), st.integers(0, 2**63 - 1), st.text(max_size=256))
-def test_a_cursor_comes_back_as_it_was(at: int, transaction: int, session: str) -> None:
+def test_a_cursor_is_read_back_unchanged(at: int, transaction: int, session: str) -> None:
     """This applies to any call id, within the maximum length."""
     cursor = PageCursor(1, (at, transaction, session))
     text = write_cursor(cursor, REQUEST, SECRET)
@@ -23,7 +23,7 @@ def test_a_cursor_comes_back_as_it_was(at: int, transaction: int, session: str) 
     assert read_cursor(text, REQUEST, SECRET) == cursor
 
 
-def test_no_cursor_is_the_first_page() -> None:
+def test_no_cursor_means_the_first_page() -> None:
     """Null counts as no cursor."""
     assert read_cursor(None, REQUEST, SECRET) is None
 
@@ -31,7 +31,7 @@ def test_no_cursor_is_the_first_page() -> None:
 @pytest.mark.parametrize(
     "text", ["", "x", "====", "\N{SNOWMAN}", 7, True, "A" * 40, "A" * (LONGEST_CURSOR + 1)]
 )
-def test_anything_else_is_refused(text: object) -> None:
+def test_invalid_cursors_are_refused(text: object) -> None:
     """The error says what to send instead."""
     with pytest.raises(InvalidParameter, match="omit it for the first page"):
         read_cursor(text, REQUEST, SECRET)

@@ -29,7 +29,7 @@ def sent(
 
 
 @given(st.binary(max_size=600) | st.integers(60_000, 70_000).map(lambda size: b"ab" * size))
-def test_compressed_is_the_same_whatever_the_size(plain: bytes) -> None:
+def test_bodies_of_any_size_survive_compression(plain: bytes) -> None:
     """Small bodies are stored, and larger ones are deflated.
 
     The largest are deflated off the loop.
@@ -41,7 +41,7 @@ def test_compressed_is_the_same_whatever_the_size(plain: bytes) -> None:
     assert len(body) <= len(plain) + 30
 
 
-def test_headers() -> None:
+def test_responses_have_the_default_headers() -> None:
     """Responses have ``no-store``, ``Vary``, and the body's length."""
     answer = Response.of({"a": 1}, status=201, headers=(("x-y", "z"),))
     assert sent(answer, gzip=False) == (
@@ -57,20 +57,20 @@ def test_headers() -> None:
     assert sent(Response(204), gzip=True) == ({"cache-control": "no-store"}, b"")
 
 
-def test_an_answer_may_be_kept_where_it_says_so() -> None:
+def test_a_response_can_override_cache_control() -> None:
     """The response's ``Cache-Control`` replaces the default. A 304 has no body and no length."""
     kept = (("cache-control", "no-cache"),)
     assert sent(Response(304, headers=kept), gzip=True) == (dict(kept), b"")
 
 
-def test_head_has_the_headers_alone() -> None:
+def test_head_responses_have_only_headers() -> None:
     """The length is that of the omitted body."""
     headers, body = sent(Response.of({"a": 1}), gzip=False, without_body=True)
     assert headers["content-length"] == "7"
     assert body == b""
 
 
-def test_compressing_is_done_once_for_all_who_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_body_is_compressed_once_for_all_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     """This applies even if the first request is cancelled before the compression is done."""
     done = 0
 

@@ -6,7 +6,7 @@ from floorcast.http.app import Table
 from floorcast.http.routes import ROUTES
 
 
-def test_every_row_says_what_it_does() -> None:
+def test_every_route_is_documented() -> None:
     """The documentation is generated from the table."""
     assert len(Table(ROUTES)._paths) >= 15  # noqa: SLF001 - there is no other way to count them
     for row in ROUTES:

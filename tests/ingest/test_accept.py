@@ -39,14 +39,14 @@ class Floor(Projection):
         self.floor = Fold(FloorState(CLIENT))
         self.folded = 0
         self.asked: list[int] = []
-        self.may = asyncio.Event()
+        self.allowed = asyncio.Event()
         self.error: Exception | None = None
 
     async def until_folded(self, number: int) -> None:
         """Wait for permission. The awaited position is already in the log."""
         assert self.log.head(self.client).number >= number
         self.asked.append(number)
-        await self.may.wait()
+        await self.allowed.wait()
         if self.error is not None:
             raise self.error
 
@@ -59,7 +59,7 @@ class FullLog(MemoryLog):
         raise Unavailable("the log cannot be written")
 
 
-def ignored() -> None:
+def ignore_failure() -> None:
     """Ignore a failure of the log."""
 
 
@@ -73,42 +73,42 @@ def queued(*numbers: int) -> bytes:
     return ndjson(event("call.queue", n, transactionId=n, sessionId="s") for n in numbers)
 
 
-def test_an_acknowledgement_comes_when_the_entry_is_folded() -> None:
+def test_a_request_is_acknowledged_after_its_entry_is_folded() -> None:
     """A stored entry is not enough, because the caller must be able to read the events."""
 
     async def work() -> None:
         log = MemoryLog(lambda: NOW)
         floor = Floor(log)
         taking = asyncio.create_task(
-            Intake(log, lambda: NOW, ignored).take(floor, queued(1, 2), "lines", Limits())
+            Intake(log, lambda: NOW, ignore_failure).take(floor, queued(1, 2), "lines", Limits())
         )
         await until(lambda: floor.asked)
         assert log.head(CLIENT).number == 1
         assert not taking.done()
-        floor.may.set()
+        floor.allowed.set()
         assert await taking == IngestResult(2, 0, [])
         assert floor.asked == [1]
 
     run(work())
 
 
-def test_duplicates_are_acknowledged_when_the_first_is_folded() -> None:
+def test_duplicates_are_acknowledged_after_the_original_is_folded() -> None:
     """A retry finds that all its events are known, and can read them, too."""
 
     async def work() -> None:
         log = MemoryLog(lambda: NOW)
         floor = Floor(log)
-        floor.may.set()
-        intake = Intake(log, lambda: NOW, ignored)
+        floor.allowed.set()
+        intake = Intake(log, lambda: NOW, ignore_failure)
         assert await intake.take(floor, queued(1, 1, 2), "lines", Limits()) == IngestResult(
             2, 1, []
         )
         assert await intake.take(floor, queued(2, 3), "lines", Limits()) == IngestResult(1, 1, [])
-        floor.may.clear()
+        floor.allowed.clear()
         again = asyncio.create_task(intake.take(floor, queued(1, 2, 3), "lines", Limits()))
         await until(lambda: len(floor.asked) == 3)
         assert not again.done()
-        floor.may.set()
+        floor.allowed.set()
         assert await again == IngestResult(0, 3, [])
         assert log.head(CLIENT).number == 2
 
@@ -116,13 +116,13 @@ def test_duplicates_are_acknowledged_when_the_first_is_folded() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"\n \n", b"nope", b"{}\n[]"])
-def test_where_nothing_can_be_taken_nothing_is_stored(body: bytes) -> None:
+def test_a_request_without_valid_events_stores_nothing(body: bytes) -> None:
     """The request does not wait for the fold, and its response has only the verdicts."""
 
     async def work() -> None:
         log = MemoryLog(lambda: NOW)
         floor = Floor(log)
-        result = await Intake(log, lambda: NOW, ignored).take(floor, body, "lines", Limits())
+        result = await Intake(log, lambda: NOW, ignore_failure).take(floor, body, "lines", Limits())
         assert (result.accepted, result.duplicates) == (0, 0)
         assert len(result.rejected) == len(body.split())
         assert (log.head(CLIENT).number, floor.asked) == (0, [])
@@ -130,15 +130,15 @@ def test_where_nothing_can_be_taken_nothing_is_stored(body: bytes) -> None:
     run(work())
 
 
-def test_what_is_refused_keeps_nothing_else_out() -> None:
+def test_a_rejected_event_does_not_affect_the_others() -> None:
     """The entry contains the accepted lines unchanged."""
 
     async def work() -> None:
         log = MemoryLog(lambda: NOW)
         floor = Floor(log)
-        floor.may.set()
+        floor.allowed.set()
         body = queued(1) + b"nope\n" + queued(2)
-        result = await Intake(log, lambda: NOW, ignored).take(floor, body, "lines", Limits())
+        result = await Intake(log, lambda: NOW, ignore_failure).take(floor, body, "lines", Limits())
         assert (result.accepted, [one.index for one in result.rejected]) == (2, [1])
         (entry,) = log.read(CLIENT, 0, 10)
         assert entry.payload == queued(1, 2).strip()
@@ -147,12 +147,12 @@ def test_what_is_refused_keeps_nothing_else_out() -> None:
     run(work())
 
 
-def test_a_request_as_a_whole_is_refused_before_anything_is_stored() -> None:
+def test_an_invalid_request_is_refused_before_anything_is_stored() -> None:
     """The body is a malformed array, or has too many events."""
 
     async def work() -> None:
         log = MemoryLog(lambda: NOW)
-        intake = Intake(log, lambda: NOW, ignored)
+        intake = Intake(log, lambda: NOW, ignore_failure)
         with pytest.raises(NotAnObject):
             await intake.take(Floor(log), msgspec.json.encode({}), "batch", Limits())
         with pytest.raises(TooLarge):
@@ -162,8 +162,8 @@ def test_a_request_as_a_whole_is_refused_before_anything_is_stored() -> None:
     run(work())
 
 
-def test_only_what_the_log_refuses_counts_as_its_failure() -> None:
-    """Neither a failed append nor a failed floor is permanent."""
+def test_only_failed_appends_count_as_log_failures() -> None:
+    """A failed append is counted, but a floor that fails afterwards is not."""
 
     async def work() -> None:
         failures: list[int] = []
@@ -176,7 +176,7 @@ def test_only_what_the_log_refuses_counts_as_its_failure() -> None:
         assert (floor.asked, len(failures)) == ([], 1)
         well = MemoryLog(lambda: NOW)
         floor = Floor(well)
-        floor.may.set()
+        floor.allowed.set()
         floor.error = Unavailable("begun anew")
         with pytest.raises(Unavailable, match="begun anew"):
             await Intake(well, lambda: NOW, lambda: failures.append(1)).take(
@@ -187,15 +187,15 @@ def test_only_what_the_log_refuses_counts_as_its_failure() -> None:
     run(work())
 
 
-def test_the_first_thousand_verdicts_are_spelt_out_and_the_rest_counted() -> None:
+def test_a_thousand_verdicts_are_listed_and_the_rest_counted() -> None:
     """No accepted event is lost."""
 
     async def work() -> None:
         log = MemoryLog(lambda: NOW)
         floor = Floor(log)
-        floor.may.set()
+        floor.allowed.set()
         body = b"nope\n" * 2500 + queued(1)
-        result = await Intake(log, lambda: NOW, ignored).take(floor, body, "lines", Limits())
+        result = await Intake(log, lambda: NOW, ignore_failure).take(floor, body, "lines", Limits())
         assert (result.accepted, result.refused) == (1, 2500)
         assert (len(result.rejected), result.more_rejected) == (MAX_VERDICTS, 1500)
         assert b'"moreRejected":1500' in msgspec.json.encode(result)
@@ -203,27 +203,27 @@ def test_the_first_thousand_verdicts_are_spelt_out_and_the_rest_counted() -> Non
     run(work())
 
 
-def test_many_requests_of_one_client_take_one_slice_of_a_turn() -> None:
+def test_many_requests_of_one_client_do_not_delay_another_client() -> None:
     """Another client's request waits as long for twenty requests as for one."""
 
     async def turns(crowd: int) -> int:
         log = MemoryLog(lambda: NOW)
         crowded, other = Floor(log), Floor(log)
         other.client = CLIENT + 1
-        intake = Intake(log, lambda: NOW, ignored)
+        intake = Intake(log, lambda: NOW, ignore_failure)
         body = queued(*range(3000))
         decoding: set[object] = set()
         most = 0
 
-        async def noted(floor: Floor) -> None:
+        async def take_body(floor: Floor) -> None:
             await intake.take(floor, body, "lines", Limits())
 
-        tasks = [asyncio.create_task(noted(crowded)) for _ in range(crowd)]
-        tasks.append(asyncio.create_task(noted(other)))
+        tasks = [asyncio.create_task(take_body(crowded)) for _ in range(crowd)]
+        tasks.append(asyncio.create_task(take_body(other)))
         while not other.asked:
             await asyncio.sleep(0)
             assert not tasks[-1].done(), "it waits to be folded"
-            decoding = {task for task in tasks if is_in(task, "decode")}
+            decoding = {task for task in tasks if is_suspended_in(task, "decode")}
             most = max(most, len(decoding))
         for task in tasks:
             task.cancel()
@@ -237,7 +237,7 @@ def test_many_requests_of_one_client_take_one_slice_of_a_turn() -> None:
     run(work())
 
 
-def is_in(task: asyncio.Task[None], name: str) -> bool:
+def is_suspended_in(task: asyncio.Task[None], name: str) -> bool:
     """Return whether a task is suspended in a coroutine of that name."""
     at: Any = task.get_coro()
     while at is not None and hasattr(at, "cr_await"):
@@ -247,14 +247,14 @@ def is_in(task: asyncio.Task[None], name: str) -> bool:
     return False
 
 
-def test_a_request_that_goes_away_passes_its_turn_on() -> None:
+def test_a_cancelled_request_passes_its_turn_on() -> None:
     """This applies while the request waits, and after it has got its turn."""
 
     async def work() -> None:
         log = MemoryLog(lambda: NOW)
         floor = Floor(log)
-        floor.may.set()
-        intake = Intake(log, lambda: NOW, ignored)
+        floor.allowed.set()
+        intake = Intake(log, lambda: NOW, ignore_failure)
         tasks = [
             asyncio.create_task(
                 # several slices of decoding each, so that none is done after one turn
@@ -278,7 +278,7 @@ def test_a_request_that_goes_away_passes_its_turn_on() -> None:
     run(work())
 
 
-def test_no_client_has_more_than_half_of_the_places() -> None:
+def test_a_client_can_use_at_most_half_of_the_places() -> None:
     """The client's next request is refused at once, and another client's is not."""
     admission = Admission(4)
     with admission.admit(ACME), admission.admit(ACME):
@@ -290,7 +290,7 @@ def test_no_client_has_more_than_half_of_the_places() -> None:
         assert admission.requests == 1
 
 
-def test_a_place_is_free_again_however_its_request_ends() -> None:
+def test_a_place_is_freed_however_its_request_ends() -> None:
     """The request's bytes are freed, too."""
     admission = Admission(2, most=1000)
     with pytest.raises(Busy), admission.admit(ACME) as place:
@@ -320,14 +320,14 @@ def test_nothing_is_admitted_while_the_projections_lag_behind() -> None:
     It is checked only if it had no room at the last write.
     """
 
-    class Waiting:
+    class FakeBacklog:
         may_be_full = True
         full = True
 
         def is_full(self) -> bool:
             return self.full
 
-    backlog = Waiting()
+    backlog = FakeBacklog()
     admission = Admission(2, backlog)
     with pytest.raises(Busy), admission.admit(ACME):
         pass
@@ -382,7 +382,7 @@ class AdmissionModel(RuleBasedStateMachine):
         self.open.pop(index)[2].close()
 
     @invariant()
-    def the_sums_are_right(self) -> None:
+    def totals_match_the_open_requests(self) -> None:
         assert self.admission.requests == len(self.open)
         assert self.admission.size == sum(place.size for _, place, _ in self.open)
 

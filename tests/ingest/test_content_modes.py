@@ -49,14 +49,14 @@ def test_an_attribute_is_percent_decoded(text: str) -> None:
         (b"100%2525", "100%25"),
     ],
 )
-def test_how_a_header_is_read(sent: bytes, text: str) -> None:
+def test_header_values_are_decoded_exactly_once(sent: bytes, text: str) -> None:
     """Quoted text, raw UTF-8, Latin-1 and a lone percent sign are each decoded exactly once."""
     line = event_of_binary([*headers(source=None), (b"ce-source", sent)], b"{}")
     assert msgspec.json.decode(line)["source"] == text
 
 
 @pytest.mark.parametrize("time", [None, "2026-11-22T15:00:00.25+01:00"])
-def test_binary_says_the_same_as_structured(time: str | None) -> None:
+def test_binary_and_structured_modes_give_equal_events(time: str | None) -> None:
     """In any layout, the line has the envelope's members and the body."""
     body = msgspec.json.format(msgspec.json.encode(DATA), indent=2).replace(b"\n", b"\r\n")
     timed = {} if time is None else {"time": time}
@@ -68,13 +68,13 @@ def test_binary_says_the_same_as_structured(time: str | None) -> None:
 
 
 @pytest.mark.parametrize("name", ENVELOPE)
-def test_a_header_that_is_missing_is_named(name: str) -> None:
+def test_a_missing_header_is_named(name: str) -> None:
     """All four headers are required."""
     with pytest.raises(MissingParameter, match=f"ce-{name} is required"):
         event_of_binary(headers(**{name: None}), b"{}")
 
 
-def test_a_header_that_is_sent_twice() -> None:
+def test_a_repeated_header_must_not_have_different_values() -> None:
     """Two different values are refused. Equal values count as one."""
     twice = [*headers(), (b"ce-id", b"1")]
     assert event_of_binary(twice, b"{}") == event_of_binary(headers(), b"{}")
@@ -86,20 +86,20 @@ def test_a_header_that_is_sent_twice() -> None:
     "body",
     [b"{", b'{},"source":"another"', b'{} "x"', b"\xff", b"[" * 2000, b'{"a": "\n"}', b"// {}"],
 )
-def test_a_body_that_is_not_one_json_value(body: bytes) -> None:
+def test_the_body_must_be_one_json_value(body: bytes) -> None:
     """The body cannot escape from ``data`` into the envelope."""
     with pytest.raises(NotAnObject, match="the body is not JSON"):
         event_of_binary(headers(), body)
 
 
-def test_no_body_is_no_data() -> None:
+def test_an_empty_body_means_missing_data() -> None:
     """The verdict says that data is required."""
     line = event_of_binary(headers(), b" ")
     (verdict,) = asyncio.run(decode([line], NOW_MS, 1)).rejected
     assert verdict.message == "data is required"
 
 
-def test_what_is_binary() -> None:
+def test_attribute_headers_mean_binary_mode() -> None:
     """One attribute header is enough, but an extension header is not."""
     assert is_binary(headers())
     assert is_binary([(b"ce-time", b"")])
@@ -111,7 +111,7 @@ def base64(data: bytes, /, **more: object) -> bytes:
     return msgspec.json.encode({**ENVELOPE, "data_base64": b64encode(data).decode(), **more})
 
 
-def test_data_in_base64_is_data() -> None:
+def test_data_base64_is_decoded_to_data() -> None:
     """The lines for the log have ``data`` instead. This includes events with line breaks."""
     plain = msgspec.json.encode({**ENVELOPE, "data": DATA})
     packed = base64(msgspec.json.format(msgspec.json.encode(DATA)))
@@ -137,14 +137,14 @@ def test_data_in_base64_is_data() -> None:
         (base64(b"{}", type=5), "type must be one of"),
     ],
 )
-def test_why_data_in_base64_is_refused(line: bytes, why: str) -> None:
+def test_invalid_data_base64_is_rejected(line: bytes, why: str) -> None:
     """The verdict names the defect. If ``data`` is present, it is used instead."""
     (verdict,) = asyncio.run(decode([line], NOW_MS, 1)).rejected
     assert verdict.message.startswith(why)
     assert verdict.id == "1"
 
 
-def test_an_event_without_data_base64_keeps_its_refusal() -> None:
+def test_an_event_without_data_base64_keeps_its_error() -> None:
     """The verdict is the original one."""
     why = Refusal("no")
     with pytest.raises(Refusal) as raised:

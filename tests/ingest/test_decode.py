@@ -28,7 +28,7 @@ def event(number: int) -> dict[str, object]:
 
 
 @given(st.integers(0, 6), st.booleans())
-def test_all_forms_say_the_same(count: int, pretty: bool) -> None:
+def test_all_body_forms_give_the_same_events(count: int, pretty: bool) -> None:
     """A batch, lines and single events give the same lines, in any layout."""
     raw = [msgspec.json.encode(event(number)) for number in range(count)]
     if pretty:
@@ -44,7 +44,7 @@ def test_all_forms_say_the_same(count: int, pretty: bool) -> None:
     assert not any(b"\n" in line for line in batch + singles)
 
 
-def test_a_refused_event_keeps_no_other_out() -> None:
+def test_a_rejected_event_does_not_affect_the_others() -> None:
     """Accepted events keep their order, and rejected events are listed by index."""
     lines = [msgspec.json.encode(event(number)) for number in range(3)]
     lines.insert(1, b"{}")
@@ -56,20 +56,20 @@ def test_a_refused_event_keeps_no_other_out() -> None:
 
 
 @pytest.mark.parametrize("body", [b"{}", b"[", b"[1", b"\xff", b"[" * 100_000, b'["\x00"]'])
-def test_a_batch_that_is_no_array_is_refused_whole(body: bytes) -> None:
+def test_a_batch_that_is_not_an_array_is_refused(body: bytes) -> None:
     """Its events cannot be told apart, so the whole request is refused."""
     with pytest.raises(NotAnObject):
         split(body, "batch")
 
 
 @pytest.mark.parametrize("body", [b"", b" \n", b"\n\n"])
-def test_an_empty_body_holds_no_events(body: bytes) -> None:
+def test_an_empty_body_has_no_events(body: bytes) -> None:
     """An empty body is not an error."""
     assert split(body, "lines") == split(body, "one") == split(body, "batch") == []
 
 
 @pytest.mark.parametrize("form", ["lines", "batch"])
-def test_more_than_the_most_events_are_refused(form: BodyForm) -> None:
+def test_too_many_events_are_refused(form: BodyForm) -> None:
     """10,000 events are accepted, but 10,001 are not."""
 
     def body(count: int) -> bytes:
@@ -85,7 +85,7 @@ def test_more_than_the_most_events_are_refused(form: BodyForm) -> None:
     ("form", "body"),
     [("batch", b"[%b1]" % (b"1," * 4_000_000)), ("lines", b"\n" * 8_000_000)],
 )
-def test_what_is_too_much_is_counted_before_it_is_built(form: BodyForm, body: bytes) -> None:
+def test_events_are_counted_before_they_take_memory(form: BodyForm, body: bytes) -> None:
     """Megabytes with millions of events take no more memory than an accepted body."""
     tracemalloc.start()
     try:
@@ -97,12 +97,12 @@ def test_what_is_too_much_is_counted_before_it_is_built(form: BodyForm, body: by
     assert most < 3 * len(body)
 
 
-def test_blank_lines_are_no_events() -> None:
+def test_blank_lines_are_ignored() -> None:
     """A body may have any reasonable number of blank lines."""
     assert split(b"\n" * MAX_LINES, "lines") == []
 
 
-def test_an_id_too_long_for_any_event_is_not_repeated() -> None:
+def test_an_overlong_id_is_not_repeated_in_the_verdict() -> None:
     """The response must not be as large as the request."""
     lines = [msgspec.json.encode({"id": "x" * 1025}), msgspec.json.encode({"id": "y" * 1024})]
     decoded = asyncio.run(decode(lines, NOW_MS, 1))

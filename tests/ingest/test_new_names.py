@@ -58,7 +58,7 @@ def decoded(kind: str, data: dict[str, Any]) -> InboundEvent:
 
 
 @pytest.mark.parametrize(("kind", "data", "new"), NEW)
-def test_what_an_event_adds_is_new_until_it_is_folded(
+def test_an_events_names_are_new_until_it_is_folded(
     kind: str, data: dict[str, Any], new: set[Any]
 ) -> None:
     """Every member that names something counts. After the fold, the floor has the name."""
@@ -75,7 +75,7 @@ def test_what_an_event_adds_is_new_until_it_is_folded(
         assert counts(projection)[at] - before[at] <= added
 
 
-def test_every_type_of_event_is_known() -> None:
+def test_every_event_type_is_covered() -> None:
     """A new type cannot bypass the limits."""
     assert {kind for kind, _, _ in NEW} == {
         str(one.__struct_config__.tag) for one in get_args(InboundEvent)
@@ -83,7 +83,7 @@ def test_every_type_of_event_is_known() -> None:
     assert set(get_args(Kind)) == set(MOST_PER_EVENT)
 
 
-def test_only_the_end_of_a_call_ends_it() -> None:
+def test_only_a_call_end_event_ends_a_call() -> None:
     """The keys match, however the transaction id is written."""
     assert ended_call(decoded("call.end", CALL)) == (9, "s")
     assert ended_call(decoded("call.queue", CALL)) is None

@@ -26,8 +26,8 @@ from tests.search import tries
 Event = dict[str, Any]
 
 
-class Door:
-    """The intake of a node whose floor folds."""
+class IntakeHarness:
+    """The intake of a node with a running floor."""
 
     def __init__(self, house: House, floor: Observed, limits: Limits) -> None:
         self.house = house
@@ -36,7 +36,7 @@ class Door:
         self.intake = Intake(house.log, house.clock, lambda: None)
 
     async def send(self, *events: Event) -> IngestResult:
-        """Return a request with these events."""
+        """Send a request with these events."""
         return await self.intake.take(self.floor, ndjson(events), "lines", self.limits)
 
     def state(self, who: str | int, **data: Any) -> Event:  # noqa: ANN401 - members of an event
@@ -67,13 +67,13 @@ class FullLog(MemoryLog):
         return await super().append(batch)
 
 
-def run(limits: Limits, work: Callable[[Door], Coroutine[Any, Any, None]]) -> None:
+def run(limits: Limits, work: Callable[[IntakeHarness], Coroutine[Any, Any, None]]) -> None:
     """Run a test with a floor and these limits."""
 
     async def begin() -> None:
         house = House()
         async with house.at_work(house.floor()) as floor:
-            await work(Door(house, floor, limits))
+            await work(IntakeHarness(house, floor, limits))
         await house.log.close()
         await house.store.close()
 
@@ -85,17 +85,17 @@ def rejected(result: IngestResult) -> list[int]:
     return [one.index for one in result.rejected]
 
 
-def test_the_event_beyond_is_rejected_and_the_others_are_taken() -> None:
+def test_events_beyond_the_limit_are_rejected_and_others_are_accepted() -> None:
     """Known names are accepted, and the verdict says what the source must change."""
 
-    async def work(door: Door) -> None:
-        result = await door.send(*map(door.state, ["A", "B", "C", "A", "D"]))
+    async def work(harness: IntakeHarness) -> None:
+        result = await harness.send(*map(harness.state, ["A", "B", "C", "A", "D"]))
         assert (result.accepted, rejected(result)) == (3, [2, 4])
         assert result.rejected[0].code == 202
         assert "reached its limit of 2 agents" in result.rejected[0].message
         assert "limits.agents" in result.rejected[0].message
-        assert (await door.send(door.state("B"), door.state("E"))).accepted == 1
-        assert door.count()["agents"] == 2
+        assert (await harness.send(harness.state("B"), harness.state("E"))).accepted == 1
+        assert harness.count()["agents"] == 2
 
     run(Limits(agents=2), work)
 
@@ -103,24 +103,24 @@ def test_the_event_beyond_is_rejected_and_the_others_are_taken() -> None:
 def test_every_kind_of_name_has_its_limit() -> None:
     """Every member counts. An event with several new names is accepted or rejected as a whole."""
 
-    async def work(door: Door) -> None:
+    async def work(harness: IntakeHarness) -> None:
         call = {"transactionId": 9, "sessionId": "s", "service": "New"}
         beyond = [
-            door.house.event("call.start", 1, service="New", direction="INBOUND"),
-            door.state("A", services=["Sales", "New"]),
-            door.state("A", call=call),
-            door.state("A", agent2="New"),
-            door.state("A", team="New"),
-            door.house.event("campaign.update", campaign="New"),
-            door.house.event("call.end", 2, agentId="New"),
-            door.house.event("call.answer", 3),
+            harness.house.event("call.start", 1, service="New", direction="INBOUND"),
+            harness.state("A", services=["Sales", "New"]),
+            harness.state("A", call=call),
+            harness.state("A", agent2="New"),
+            harness.state("A", team="New"),
+            harness.house.event("campaign.update", campaign="New"),
+            harness.house.event("call.end", 2, agentId="New"),
+            harness.house.event("call.answer", 3),
         ]
-        assert (await door.send(door.state("A", service="Sales"))).accepted == 1
-        result = await door.send(*beyond)
+        assert (await harness.send(harness.state("A", service="Sales"))).accepted == 1
+        result = await harness.send(*beyond)
         assert rejected(result) == list(range(len(beyond)))
         kinds = [one.message.split("limits.")[1].split(" ")[0] for one in result.rejected]
         assert kinds[3:] == ["agents", "teams", "campaigns", "agents", "open_calls"]
-        assert door.count() == {
+        assert harness.count() == {
             "agents": 1,
             "services": 1,
             "campaigns": 0,
@@ -131,85 +131,85 @@ def test_every_kind_of_name_has_its_limit() -> None:
     run(Limits(agents=1, services=1, campaigns=0, teams=0, open_calls=0), work)
 
 
-def test_an_open_call_that_ends_makes_room() -> None:
+def test_an_ended_call_no_longer_counts() -> None:
     """This also applies within a request. Later events of an ended call do not open a call."""
 
-    async def work(door: Door) -> None:
-        queue = [door.house.event("call.queue", number, service=1) for number in range(1, 6)]
-        end = [door.house.event("call.end", number) for number in range(1, 6)]
-        result = await door.send(queue[0], queue[1], end[0], queue[2], queue[3])
+    async def work(harness: IntakeHarness) -> None:
+        queue = [harness.house.event("call.queue", number, service=1) for number in range(1, 6)]
+        end = [harness.house.event("call.end", number) for number in range(1, 6)]
+        result = await harness.send(queue[0], queue[1], end[0], queue[2], queue[3])
         assert (result.accepted, rejected(result)) == (4, [4])
-        assert (await door.send(end[1], end[2])).accepted == 2
-        assert (await door.send(queue[3], queue[4])).accepted == 2
-        door.house.clock.ticks += (ENDED_KEPT_MS + 1) * TICKS_PER_MS
-        await door.send(door.house.sms())
-        assert (1, "s") not in door.floor.floor.call_table.calls
-        late = door.house.event("call.disposition", 1, termCode="RPC")
-        unknown = door.house.event("call.disposition", 77, termCode="RPC")
-        assert rejected(await door.send(late, unknown)) == [1]
+        assert (await harness.send(end[1], end[2])).accepted == 2
+        assert (await harness.send(queue[3], queue[4])).accepted == 2
+        harness.house.clock.ticks += (ENDED_KEPT_MS + 1) * TICKS_PER_MS
+        await harness.send(harness.house.sms())
+        assert (1, "s") not in harness.floor.floor.call_table.calls
+        late = harness.house.event("call.disposition", 1, termCode="RPC")
+        unknown = harness.house.event("call.disposition", 77, termCode="RPC")
+        assert rejected(await harness.send(late, unknown)) == [1]
 
     run(Limits(open_calls=2), work)
 
 
-def test_requests_at_the_same_time_share_what_is_left() -> None:
+def test_concurrent_requests_share_the_remaining_quota() -> None:
     """Names in requests that are not folded yet count, too."""
 
-    async def work(door: Door) -> None:
+    async def work(harness: IntakeHarness) -> None:
         requests = [
-            door.send(*(door.state(f"{letter}{number}") for number in range(4)))
+            harness.send(*(harness.state(f"{letter}{number}") for number in range(4)))
             for letter in "ABCDE"
         ]
         results = await asyncio.gather(*requests)
         assert sum(result.accepted for result in results) == 10
-        assert door.count()["agents"] == 10
-        same = await asyncio.gather(*(door.send(door.state("A0")) for _ in range(9)))
+        assert harness.count()["agents"] == 10
+        same = await asyncio.gather(*(harness.send(harness.state("A0")) for _ in range(9)))
         assert [result.accepted for result in same] == [1] * 9
 
     run(Limits(agents=10), work)
 
 
-def test_far_from_the_limits_no_event_is_looked_at(monkeypatch: Any) -> None:  # noqa: ANN401 - pytest's
+def test_events_are_not_inspected_far_below_the_limits(monkeypatch: Any) -> None:  # noqa: ANN401 - pytest's
     """Requests reserve the maximum that they could add, and release it at the end."""
 
-    async def work(door: Door) -> None:
+    async def work(harness: IntakeHarness) -> None:
         monkeypatch.setattr("floorcast.ingest.new_names.FloorNames.new", None)
         for _ in range(50):
-            result = await door.send(door.state("A"), door.state("B", services=[1, 2, 3]))
+            result = await harness.send(harness.state("A"), harness.state("B", services=[1, 2, 3]))
             assert result.accepted == 2
 
     run(Limits(agents=6, services=10), work)
 
 
-def test_a_request_that_the_log_refuses_takes_no_place() -> None:
+def test_a_request_that_the_log_refuses_uses_no_quota() -> None:
     """The names of the request do not count any longer."""
 
-    async def work(door: Door) -> None:
-        log = FullLog(door.house.clock)
-        intake, door.intake = door.intake, Intake(log, door.house.clock, lambda: None)
+    async def work(harness: IntakeHarness) -> None:
+        log = FullLog(harness.house.clock)
+        intake, harness.intake = harness.intake, Intake(log, harness.house.clock, lambda: None)
         for name in "ABC":
             with pytest.raises(Unavailable):
-                await door.send(door.state(name))
+                await harness.send(harness.state(name))
         log.full = False
-        await door.house.log.close()
-        door.house.log = log
-        again = door.house.floor()
-        async with door.house.at_work(again):
-            door.floor = again
-            assert (await door.send(door.state("D"))).accepted == 1
-        door.intake = intake
+        await harness.house.log.close()
+        harness.house.log = log
+        again = harness.house.floor()
+        async with harness.house.at_work(again):
+            harness.floor = again
+            assert (await harness.send(harness.state("D"))).accepted == 1
+        harness.intake = intake
 
     run(Limits(agents=1), work)
 
 
-def test_one_client_at_its_limit_is_told_once_a_minute() -> None:
+def test_a_client_at_its_limit_is_logged_once_a_minute() -> None:
     """The log has one line, and not one per event."""
 
-    async def work(door: Door) -> None:
+    async def work(harness: IntakeHarness) -> None:
         with capture_logs() as logs:
             for name in "ABCDE":
-                await door.send(door.state(name))
-            door.house.clock.ticks += 61_000 * TICKS_PER_MS
-            await door.send(door.state("F"))
+                await harness.send(harness.state(name))
+            harness.house.clock.ticks += 61_000 * TICKS_PER_MS
+            await harness.send(harness.state("F"))
         lines = [one for one in logs if one["event"] == "client_limit_reached"]
         assert [(one["client"], one["limit"], one["most"]) for one in lines] == [
             (CLIENT, "agents", 1)
@@ -218,18 +218,18 @@ def test_one_client_at_its_limit_is_told_once_a_minute() -> None:
     run(Limits(agents=1), work)
 
 
-def test_a_log_beyond_the_limits_is_folded_as_it_is() -> None:
+def test_a_log_that_exceeds_the_limits_is_still_folded() -> None:
     """The log's events count even after the limit was lowered."""
 
-    async def work(door: Door) -> None:
-        await door.send(*map(door.state, "ABCDE"))
-        door.limits = Limits(agents=2)
-        assert (await door.send(*map(door.state, "ABCDE"))).accepted == 5
-        again = door.house.floor()
-        async with door.house.at_work(again):
-            await until(lambda: again.folded == door.floor.folded)
+    async def work(harness: IntakeHarness) -> None:
+        await harness.send(*map(harness.state, "ABCDE"))
+        harness.limits = Limits(agents=2)
+        assert (await harness.send(*map(harness.state, "ABCDE"))).accepted == 5
+        again = harness.house.floor()
+        async with harness.house.at_work(again):
+            await until(lambda: again.folded == harness.floor.folded)
             assert len(again.floor.state.directory.agents) == 5
-            assert (await door.send(door.state("F"))).accepted == 0
+            assert (await harness.send(harness.state("F"))).accepted == 0
 
     run(Limits(), work)
 
@@ -242,7 +242,7 @@ REQUESTS = st.lists(
 
 @settings(max_examples=tries(60), deadline=None)
 @given(REQUESTS, st.integers(0, 4))
-def test_no_limit_is_passed_and_nothing_is_rejected_that_fits(
+def test_only_events_beyond_the_limits_are_rejected(
     requests: Sequence[Sequence[tuple[str | int, str | int, str | int | None]]], most: int
 ) -> None:
     """A model of the names predicts which events exceed the limits."""
@@ -258,13 +258,13 @@ def test_no_limit_is_passed_and_nothing_is_rejected_that_fits(
         known.update(after)
         return True
 
-    async def work(door: Door) -> None:
+    async def work(harness: IntakeHarness) -> None:
         for request in requests:
-            events = [door.state(who, service=at, team=team) for who, at, team in request]
-            result = await door.send(*events)
+            events = [harness.state(who, service=at, team=team) for who, at, team in request]
+            result = await harness.send(*events)
             beyond = [index for index, names in enumerate(request) if not fits(*names)]
             assert rejected(result) == beyond
-            found = door.count()
+            found = harness.count()
             assert {kind: found[kind] for kind in known} == {
                 kind: len(names) for kind, names in known.items()
             }
@@ -272,14 +272,16 @@ def test_no_limit_is_passed_and_nothing_is_rejected_that_fits(
     run(Limits(agents=most, services=most, teams=most), work)
 
 
-def test_a_request_with_many_new_names_is_looked_at_in_turns() -> None:
+def test_a_request_with_many_new_names_does_not_block_the_loop() -> None:
     """Tens of thousands of names in one request do not block the loop."""
 
-    async def work(door: Door) -> None:
+    async def work(harness: IntakeHarness) -> None:
         names = list(range(50_000))
-        events = [door.state("A", services=names[at : at + 1000]) for at in range(0, 50_000, 1000)]
+        events = [
+            harness.state("A", services=names[at : at + 1000]) for at in range(0, 50_000, 1000)
+        ]
         turns = 0
-        sending = asyncio.create_task(door.send(*events))
+        sending = asyncio.create_task(harness.send(*events))
         while not sending.done():
             turns += 1
             await asyncio.sleep(0)

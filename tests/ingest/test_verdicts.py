@@ -54,7 +54,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("line", "code", "message"), CASES)
-def test_every_defect_has_its_code_and_names_its_member(
+def test_verdicts_have_the_errors_code_and_name_the_member(
     line: bytes, code: int, message: str
 ) -> None:
     """Missing is 201, invalid 202, and not JSON 203. The verdict has the id if it is readable."""

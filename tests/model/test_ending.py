@@ -9,17 +9,17 @@ from floorcast.model import ending
 from tests import virtual_time
 
 
-def test_a_task_that_loses_a_cancellation_is_ended_all_the_same() -> None:
+def test_a_task_that_ignores_a_cancellation_is_cancelled_again() -> None:
     """The task is cancelled again until it ends."""
 
-    async def deaf(times: int) -> None:
+    async def ignores_cancellations(times: int) -> None:
         for _ in range(times):
             with suppress(asyncio.CancelledError):
                 await asyncio.get_running_loop().create_future()
         await asyncio.get_running_loop().create_future()
 
     async def work(loop: virtual_time.VirtualLoop) -> list[bool]:
-        some = [loop.create_task(deaf(times)) for times in range(3)]
+        some = [loop.create_task(ignores_cancellations(times)) for times in range(3)]
         await asyncio.sleep(0)
         await ending.ended(some)
         await ending.ended([])

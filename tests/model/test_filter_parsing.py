@@ -14,7 +14,7 @@ def read(value: object) -> dict[str, frozenset[int] | None]:
     return {member: condition(given, member, "id", read_id) for member in given}
 
 
-def test_ids_are_numbers_or_digits() -> None:
+def test_ids_can_be_numbers_or_strings_of_digits() -> None:
     """Both forms mean the same id, however many conditions there are."""
     given = {"service": [{"id": "38049"}, {"id": 7}], "callCenter": [{"id": 38049}]}
     assert read(given) == {
@@ -24,7 +24,7 @@ def test_ids_are_numbers_or_digits() -> None:
 
 
 @pytest.mark.parametrize("value", [None, {}, {"service": None}])
-def test_what_is_not_given_is_not_there(value: object) -> None:
+def test_absent_conditions_are_omitted(value: object) -> None:
     """A missing filter, an empty filter and a null condition all count as absent."""
     assert read(value) == {}
 
@@ -46,14 +46,14 @@ def test_what_is_not_given_is_not_there(value: object) -> None:
         ({"service": [{"id": 2**63}]}, "filter.service[0].id must be an id"),
     ],
 )
-def test_whatever_is_unknown_or_of_a_wrong_type_is_named(value: object, message: str) -> None:
+def test_unknown_members_and_wrong_types_are_named(value: object, message: str) -> None:
     """A misspelled filter must not widen the response."""
     with pytest.raises(InvalidParameter) as caught:
         read(value)
     assert caught.value.message.startswith(message)
 
 
-def test_a_condition_without_its_id_is_missing_it() -> None:
+def test_a_condition_without_an_id_is_a_missing_parameter() -> None:
     """The code is 201 rather than 202."""
     with pytest.raises(MissingParameter, match=r"filter.service\[0\].id is missing"):
         read({"service": [{}]})

@@ -15,7 +15,7 @@ NEW_TYPE = msgspec.json.encode(event("call.whisper", "b", to=7))
 NEW_EVENT_TYPE = msgspec.json.encode(event("agent.state", "c", agent="x", eventType="DREAMING"))
 
 
-def test_what_this_release_does_not_know_is_kept_in_its_place() -> None:
+def test_unknown_events_become_placeholders() -> None:
     """New types, new eventTypes and invalid data become placeholders. All other events are read."""
     found = read_lines(b"\n".join([NEW_TYPE, KNOWN, NEW_EVENT_TYPE, b"\xff{garbage"]))
     assert [type(one) for one in found] == [UnknownEvent, AgentState, UnknownEvent, UnknownEvent]
@@ -23,7 +23,7 @@ def test_what_this_release_does_not_know_is_kept_in_its_place() -> None:
 
 
 @given(st.lists(st.sampled_from([KNOWN, NEW_TYPE, NEW_EVENT_TYPE]) | st.binary(max_size=20)))
-def test_a_line_has_the_same_key_whatever_stands_beside_it(lines: list[bytes]) -> None:
+def test_a_lines_key_does_not_depend_on_other_lines(lines: list[bytes]) -> None:
     """Nodes of two releases agree on duplicates, now and after a restart."""
     lines = [line.replace(b"\n", b"") for line in lines]
     lines = [line for line in lines if line and not line.isspace()]

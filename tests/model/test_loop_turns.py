@@ -69,7 +69,7 @@ def test_clients_take_turns_and_each_client_keeps_its_order(clients: list[int]) 
 
 
 @given(st.lists(st.integers(1, 3), min_size=2, max_size=20), st.integers(1, 4))
-def test_the_loop_rests_between_two_long_slices(clients: list[int], slices: int) -> None:
+def test_other_tasks_run_between_two_long_slices(clients: list[int], slices: int) -> None:
     """A short request gets several turns of the loop between two long slices."""
     work = run(clients, SLICE_SECONDS, slices)
     assert len(work.order) == len(clients) * slices
@@ -81,8 +81,8 @@ def test_short_work_does_not_wait() -> None:
     assert sum(run([1, 2, 3, 1], 0.0, slices=3).rests[1:]) == 0
 
 
-def test_a_task_that_was_cancelled_while_it_waited_gives_its_turn_to_the_next() -> None:
-    """A waiting task that is canceled holds nobody up."""
+def test_a_cancelled_waiting_task_passes_its_turn_on() -> None:
+    """A cancelled task does not delay the tasks behind it."""
 
     async def running() -> list[int]:
         work = Work(SLICE_SECONDS)

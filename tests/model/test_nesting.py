@@ -30,7 +30,7 @@ def test_the_limit_is_exact(opener: bytes, closer: bytes) -> None:
         check_nesting(opener * (MAX_DEPTH + 1) + b"1" + closer * (MAX_DEPTH + 1))
 
 
-def test_many_brackets_side_by_side_are_bounded() -> None:
+def test_the_number_of_adjacent_brackets_is_limited() -> None:
     """More brackets than are checked one by one are refused, however shallow they are."""
     check_nesting(b"[" + b"[]," * 40_000 + b"1]")
     with pytest.raises(RecursionError):

@@ -14,7 +14,7 @@ ADA = Person(("12125550147",), ("ACC-1",))
     ["+1 (212) 555-0147", "2125550147", "0012125550147", "1.212.555.0147", "tel:+12125550147",
      "sip:2125550147@pbx.example", "call 212 555-0147 back", 2125550147, "ACC-1"],
 )  # fmt: skip
-def test_a_value_is_theirs_however_it_is_written(written: object) -> None:
+def test_a_persons_value_is_recognized_in_any_notation(written: object) -> None:
     """The value may have a country code, be a JSON number, or be part of an address."""
     assert ADA.owns(written)
 
@@ -34,17 +34,17 @@ def test_a_value_is_theirs_however_it_is_written(written: object) -> None:
         "",
     ],
 )
-def test_another_value_is_not(other: object) -> None:
+def test_other_values_do_not_match(other: object) -> None:
     """A part of a value does not match, because others may share it."""
     assert not ADA.owns(other)
 
 
-def test_what_is_no_number_has_no_digits() -> None:
+def test_text_without_a_phone_number_has_no_digits() -> None:
     """Examples are names, dates, and texts with too many digits."""
     assert [normal_phone(text) for text in ("Ada", "", "1" * 16, "10:15")] == [""] * 4
 
 
-def test_an_event_without_the_person_keeps_its_shape() -> None:
+def test_erasing_a_person_keeps_the_events_structure() -> None:
     """Personal members, and values with the number, become null. Ids and all other members stay."""
     event = {
         "id": "2125550147",

@@ -52,12 +52,12 @@ class Outer(Struct):
         (["nothing"], "a table"),
     ],
 )
-def test_what_a_member_must_be_is_taken_from_its_type(path: list[str], expected: str) -> None:
+def test_a_members_description_comes_from_its_type(path: list[str], expected: str) -> None:
     """This includes lists and maps. A custom type gets its format's description."""
     assert expected_at(Outer, path, "a table") == expected
 
 
-def test_numbers_and_words_are_worded_in_one_way() -> None:
+def test_numbers_and_choices_are_described_consistently() -> None:
     """Thousands have separators, and the text for an unlimited number shows no limits."""
     assert whole_number() == "a whole number"
     assert whole_number(0, 65_535) == "a whole number from 0 to 65,535"

@@ -27,7 +27,7 @@ from floorcast.site.digests import digest
 from floorcast.site.edits import revoke_key
 from floorcast.site.file_reader import parse
 from floorcast.site.live_site import Site
-from tests.auth.door import Clock
+from tests.auth.auth_node import Clock
 from tests.cli.desk import Desk
 from tests.nats_servers import SOON, NatsServers, comes_about
 from tests.site.sites import CHEAP, SMALL
@@ -120,14 +120,14 @@ def test_a_use_anywhere_keeps_a_session_everywhere(nats_server: NatsServers) -> 
             session = await one.login()
             await comes_about(lambda: len(two.sessions) == 1)
             for _ in range(10):
-                clock.go(3600)
+                clock.advance(3600)
                 assert one.sessions.validate(session.id)
                 before = two.kv.version("sessions")
                 await one.sessions.keep()
                 await comes_about(lambda: two.kv.version("sessions") > before)  # noqa: B023 — now
                 await two.sessions.keep()
             assert two.sessions.validate(session.id)
-            clock.go(3 * 3600)
+            clock.advance(3 * 3600)
             await two.sessions.keep()
             await comes_about(lambda: not len(one.sessions))
             assert not one.sessions.validate(session.id)

@@ -24,13 +24,13 @@ from floorcast.server.uvicorn_internals import (
 )
 from tests.real.nodes import until
 
-__all__ = ["Answer", "Served", "on_uvloop", "plain", "serving"]
+__all__ = ["ReceivedResponse", "RunningServer", "body_length_app", "on_uvloop", "serving"]
 
 T = TypeVar("T")
-HANGS = 120.0  # seconds after which the test fails
+TIMEOUT_SECONDS = 120.0  # after which the test fails
 
 
-class Answer(NamedTuple):
+class ReceivedResponse(NamedTuple):
     """A response as received."""
 
     status: int
@@ -39,7 +39,7 @@ class Answer(NamedTuple):
 
 
 @dataclass
-class Served:
+class RunningServer:
     """The server and its clock."""
 
     port: int
@@ -58,14 +58,14 @@ class Served:
         self.callers.append(writer)
         return reader, writer
 
-    async def ask(self, sent: bytes, *, more: bytes = b"") -> Answer:
+    async def ask(self, sent: bytes, *, more: bytes = b"") -> ReceivedResponse:
         """Send a request on a new connection, and return the first response."""
         reader, writer = await self.connect()
         with closing(writer):
             writer.write(sent + more)
-            return await answer(reader)
+            return await read_response(reader)
 
-    async def pass_by(self, seconds: float) -> None:
+    async def advance(self, seconds: float) -> None:
         """Let time pass, and check the deadlines."""
         self.now += seconds
         self.shared.sweep()
@@ -81,16 +81,18 @@ class Served:
         return dict(self.shared.notices.counts)
 
 
-async def answer(reader: asyncio.StreamReader) -> Answer:
+async def read_response(reader: asyncio.StreamReader) -> ReceivedResponse:
     """Read the next response on a connection."""
-    head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), HANGS)).decode("latin-1")
+    head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), TIMEOUT_SECONDS)).decode(
+        "latin-1"
+    )
     first, *lines = head.strip().split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (x.partition(":") for x in lines)}
     body = await reader.readexactly(int(headers.get("content-length", 0)))
-    return Answer(int(first.split()[1]), headers, body)
+    return ReceivedResponse(int(first.split()[1]), headers, body)
 
 
-async def plain(_scope: Scope, receive: Receive, send: Send) -> None:
+async def body_length_app(_scope: Scope, receive: Receive, send: Send) -> None:
     """Respond with the body's length once the body has been read."""
     size, more = 0, True
     while more:
@@ -107,7 +109,7 @@ async def plain(_scope: Scope, receive: Receive, send: Send) -> None:
 
 @asynccontextmanager
 async def serving(
-    app: ASGIApp = plain,
+    app: ASGIApp = body_length_app,
     *,
     places: int = 100,
     per_address: int = 50,
@@ -115,14 +117,14 @@ async def serving(
     tls: ssl.SSLContext | None = None,
     client_tls: ssl.SSLContext | None = None,
     tuning: ConnectionTuning = ConnectionTuning(),  # noqa: B008 - it is frozen
-) -> AsyncIterator[Served]:
+) -> AsyncIterator[RunningServer]:
     """Serve the application on a free port while the block runs."""
     limits = ConnectionLimits(places, per_address, proxies)
-    served = cast("Served", None)
+    served = cast("RunningServer", None)
     deadlines: Deadlines[Connection] = Deadlines(tuning, lambda: served.now)
     with closing(EpollTransport()) as streams:
         shared = Shared(streams, limits, deadlines, tls)
-        served = Served(0, shared, tls=client_tls)
+        served = RunningServer(0, shared, tls=client_tls)
         config = uvicorn.Config(
             cast("Any", to_who_is_there(limited_by_address(app, limits))),
             http=Connection,
@@ -157,7 +159,7 @@ def on_uvloop(work: Callable[[], Awaitable[None]]) -> None:
     """Run a test on the server's kind of loop."""
 
     async def main() -> None:
-        await asyncio.wait_for(work(), HANGS)
+        await asyncio.wait_for(work(), TIMEOUT_SECONDS)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main())

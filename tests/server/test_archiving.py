@@ -22,7 +22,7 @@ from tests.real.sites import ACME, CHILD, event, ndjson
 SMS = ndjson([event("sms.attempt", 1, service="Sales", eventType="Attempt")])
 
 
-class Pool(WorkerPool):
+class FakePool(WorkerPool):
     """Replaces worker processes: fails some clients, and seals an hour of the others."""
 
     def __init__(self, broken: set[int]) -> None:
@@ -57,9 +57,9 @@ def house(tmp_path: Path) -> Iterator[House]:
     one.end()
 
 
-def archive_of(house: House, *broken: int) -> tuple[Archiving, Pool]:
+def archive_of(house: House, *broken: int) -> tuple[Archiving, FakePool]:
     """Return an archive of the node's clients."""
-    pool = Pool(set(broken))
+    pool = FakePool(set(broken))
     return Archiving(Settings(data=house.data, archive="a"), house.node.server, pool), pool
 
 
@@ -80,7 +80,7 @@ def test_every_due_hour_of_every_client_is_sealed(house: House) -> None:
     assert len(pool.asked) == asked + 3
 
 
-def test_a_client_that_fails_does_not_stop_the_others(house: House) -> None:
+def test_a_failing_client_does_not_stop_the_others(house: House) -> None:
     """The failed client is retried after a minute."""
     sealing, pool = archive_of(house, ACME)
     with capture_logs() as logs:
@@ -106,7 +106,7 @@ def test_missing_hours_are_logged_once(house: House) -> None:
     assert sealing.state.missing == 2 * len(found)
 
 
-def test_a_server_seals_in_a_process_of_its_own(tmp_path: Path) -> None:
+def test_the_server_seals_in_a_separate_process(tmp_path: Path) -> None:
     """The test covers the setting, the files and the metrics."""
     clock = Clock()
     house = House(tmp_path, clock, archive=str(tmp_path / "archive"))
@@ -136,7 +136,7 @@ def _imported_by(module: str) -> str:
     return done.stdout
 
 
-def test_without_the_extra_the_setting_says_what_to_install(
+def test_the_archive_setting_requires_its_extra(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """If the data is in memory, the message says which setting to use."""

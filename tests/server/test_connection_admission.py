@@ -9,89 +9,89 @@ from floorcast.server.connection_limits import ConnectionLimits, ConnectionTunin
 from tests.server.serving import on_uvloop
 
 
-class Caller:
+class FakeConnection:
     """A connection that records calls, and disconnects like a real one."""
 
-    def __init__(self, peer: str, callers: Callers) -> None:
+    def __init__(self, peer: str, harness: AdmissionHarness) -> None:
         self.peer = peer
-        self.callers = callers
+        self.harness = harness
         self.late: list[str] = []
         self.evicted = False
 
-    def overdue(self, waits: Waits[Caller]) -> None:
+    def overdue(self, waits: Waits[FakeConnection]) -> None:
         self.late.append(waits.kind)
 
     def evict(self) -> None:
         self.evicted = True
-        self.callers.limits.leave(self.peer)
+        self.harness.limits.leave(self.peer)
 
 
-class Callers:
+class AdmissionHarness:
     """An admission with the test's clock."""
 
     def __init__(self, places: int, per_address: int) -> None:
         self.now = 0.0
         self.limits = ConnectionLimits(places, per_address)
-        self.deadlines: Deadlines[Caller] = Deadlines(ConnectionTuning(), lambda: self.now)
+        self.deadlines: Deadlines[FakeConnection] = Deadlines(ConnectionTuning(), lambda: self.now)
         self.admission = ConnectionAdmission(self.limits, self.deadlines, None)
 
-    def enter(self, peer: str) -> Caller | None:
+    def enter(self, peer: str) -> FakeConnection | None:
         """Return a connection that waits for its first request, or None if it is refused."""
         if self.admission.admit(peer) != "admitted":
             return None
-        caller = Caller(peer, self)
-        self.deadlines.idle.begin(caller, self.now)
-        return caller
+        connection = FakeConnection(peer, self)
+        self.deadlines.idle.begin(connection, self.now)
+        return connection
 
 
-def test_the_connection_that_has_waited_longest_makes_room() -> None:
+def test_the_longest_waiting_connection_is_evicted() -> None:
     """In a full server, it may have any address. At an address's limit, it has the same address."""
-    callers = Callers(places=3, per_address=2)
-    first, second, other = (callers.enter(peer) for peer in "aab")
+    harness = AdmissionHarness(places=3, per_address=2)
+    first, second, other = (harness.enter(peer) for peer in "aab")
     assert first
     assert second
     assert other
-    assert callers.enter("c")
-    assert [caller.evicted for caller in (first, second, other)] == [True, False, False]
-    assert callers.enter("c")
-    assert [caller.evicted for caller in (first, second, other)] == [True, True, False]
+    assert harness.enter("c")
+    assert [connection.evicted for connection in (first, second, other)] == [True, False, False]
+    assert harness.enter("c")
+    assert [connection.evicted for connection in (first, second, other)] == [True, True, False]
 
 
-def test_an_address_with_its_share_makes_room_among_its_own_even_if_the_server_is_full() -> None:
+def test_an_address_at_its_limit_evicts_its_own_connection_in_a_full_server() -> None:
     """An address must not be able to close other addresses' connections."""
-    callers = Callers(places=3, per_address=2)
-    other, own = callers.enter("b"), callers.enter("a")
+    harness = AdmissionHarness(places=3, per_address=2)
+    other, own = harness.enter("b"), harness.enter("a")
     assert other
     assert own
-    assert callers.enter("a")
-    assert callers.enter("a")
+    assert harness.enter("a")
+    assert harness.enter("a")
     assert own.evicted
     assert not other.evicted
 
 
-def test_a_connection_whose_request_is_in_progress_never_makes_room() -> None:
+def test_a_connection_with_a_request_in_progress_is_never_evicted() -> None:
     """Instead, the next connection is refused."""
-    callers = Callers(places=1, per_address=1)
-    busy = callers.enter("a")
+    harness = AdmissionHarness(places=1, per_address=1)
+    busy = harness.enter("a")
     assert busy is not None
-    callers.deadlines.forget(busy)
-    assert callers.enter("b") is None
+    harness.deadlines.forget(busy)
+    assert harness.enter("b") is None
     assert not busy.evicted
 
 
-def test_overdue_connections_are_closed_a_few_in_each_turn() -> None:
+def test_overdue_connections_are_closed_a_few_per_turn() -> None:
     """Any number of overdue connections is closed over several turns of the loop."""
-    callers = Callers(places=1000, per_address=1000)
-    many = [callers.enter("a") for _ in range(3 * CLOSED_IN_A_TURN)]
-    callers.now = ConnectionTuning().idle
+    harness = AdmissionHarness(places=1000, per_address=1000)
+    many = [harness.enter("a") for _ in range(3 * CLOSED_IN_A_TURN)]
+    harness.now = ConnectionTuning().idle
 
     async def sweep() -> None:
-        callers.admission.sweep()
-        late = sum(bool(caller and caller.late) for caller in many)
+        harness.admission.sweep()
+        late = sum(bool(connection and connection.late) for connection in many)
         assert late == CLOSED_IN_A_TURN
 
     on_uvloop(sweep)
     with capture_logs() as logs:
-        callers.admission.notices.note("idle", "a")
-        callers.admission.sweep()
+        harness.admission.notices.note("idle", "a")
+        harness.admission.sweep()
     assert [log["event"] for log in logs] == ["connections_closed"]

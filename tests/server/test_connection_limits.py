@@ -26,7 +26,7 @@ from floorcast.server.protocol_refusals import (
 ONE, TWO, THREE, PROXY = "192.0.2.1", "192.0.2.2", "192.0.2.3", "10.0.0.7"
 
 
-def test_one_address_has_its_limit() -> None:
+def test_connections_are_limited_per_address() -> None:
     """By default, the limit is half of all places. Others can connect until the server is full."""
     limits = ConnectionLimits(places=10, per_address=0)
     assert [limits.enter(ONE) for _ in range(6)] == ["admitted"] * 5 + ["address"]
@@ -37,7 +37,7 @@ def test_one_address_has_its_limit() -> None:
     assert ConnectionLimits(places=10, per_address=2).per_address == 2
 
 
-def test_some_places_are_kept_back_for_loopback() -> None:
+def test_some_connections_are_reserved_for_loopback() -> None:
     """An operator on the machine can reach a full server."""
     limits = ConnectionLimits(places=16, per_address=100)
     for address in (ONE, TWO):
@@ -47,7 +47,7 @@ def test_some_places_are_kept_back_for_loopback() -> None:
     assert limits.enter("::1") == "full"
 
 
-def test_a_trusted_proxy_is_not_one_address() -> None:
+def test_addresses_behind_a_trusted_proxy_have_separate_limits() -> None:
     """Each address that the proxy forwards has its own limit of concurrent requests."""
     limits = ConnectionLimits(places=100, per_address=3, trusted_proxies=["10.0.0.0/8"])
     assert [limits.enter(PROXY) for _ in range(20)] == ["admitted"] * 20
@@ -67,7 +67,7 @@ def test_any_address_is_counted(address: str) -> None:
     assert [limits.enter(address), limits.enter(address)] == ["admitted", "address"]
 
 
-def test_descriptors_are_kept_back_for_files() -> None:
+def test_some_file_descriptors_are_reserved_for_files() -> None:
     """Most of a shell's usual 1,024 descriptors are for connections."""
     assert places_of(1024) == 840
     assert places_of(100) == 16
@@ -95,7 +95,7 @@ class WaitsModel(RuleBasedStateMachine):
         self.model.pop(one, None)
 
     @rule(seconds=st.floats(0, 8))
-    def pass_by(self, seconds: float) -> None:
+    def advance(self, seconds: float) -> None:
         self.now += seconds
 
     @rule()
@@ -115,7 +115,7 @@ class WaitsModel(RuleBasedStateMachine):
             del self.model[longest]
 
     @invariant()
-    def they_are_the_same(self) -> None:
+    def waits_match_the_model(self) -> None:
         assert len(self.waits) == len(self.model)
         assert all(one in self.waits for one in self.model)
 
@@ -123,7 +123,7 @@ class WaitsModel(RuleBasedStateMachine):
 TestWaits = WaitsModel.TestCase
 
 
-def test_so_many_are_acted_on_at_a_time() -> None:
+def test_overdue_connections_are_handled_in_small_batches() -> None:
     """The others are left for the next turn, and ended waits are skipped."""
     now = 0.0
     deadlines: Deadlines[int] = Deadlines(ConnectionTuning(head=5, idle=7), lambda: now)
@@ -147,12 +147,12 @@ def test_so_many_are_acted_on_at_a_time() -> None:
 
 
 @pytest.mark.parametrize(("head", "sweep"), [(10.0, 1.0), (0.4, 0.1)])
-def test_short_deadlines_are_looked_at_more_often(head: float, sweep: float) -> None:
+def test_short_deadlines_are_checked_more_often(head: float, sweep: float) -> None:
     """Otherwise, connections would exceed them by too much."""
     assert ConnectionTuning(head=head).sweep == pytest.approx(sweep)
 
 
-def test_a_head_is_bounded_by_its_bytes_and_by_the_number_of_its_headers() -> None:
+def test_a_request_head_is_limited_by_bytes_and_header_count() -> None:
     """A head is refused at the first limit that it reaches.
 
     The refusal says if the URL is too long.
@@ -172,7 +172,7 @@ def test_a_head_is_bounded_by_its_bytes_and_by_the_number_of_its_headers() -> No
     assert many.refusal is HEAD_TOO_LARGE
 
 
-def test_a_body_is_not_bounded_but_what_comes_in_its_place_is() -> None:
+def test_bytes_outside_the_body_are_limited() -> None:
     """Each part of the body restarts the count, and trailers are never kept."""
     limits = RequestLimits()
     limits.begin_head()
@@ -190,7 +190,7 @@ def test_a_body_is_not_bounded_but_what_comes_in_its_place_is() -> None:
     assert limits.refusal is HEAD_TOO_LARGE
 
 
-def test_a_plain_head_asks_for_no_other_protocol() -> None:
+def test_a_plain_head_has_no_upgrade_headers() -> None:
     """All other headers are kept, including whether to close the connection."""
     headers = [
         (b"host", b"here"),
@@ -202,7 +202,7 @@ def test_a_plain_head_asks_for_no_other_protocol() -> None:
     assert head == b"POST /a HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n"
 
 
-def test_a_connection_has_one_deadline_for_what_it_reads() -> None:
+def test_a_connection_has_one_read_deadline_at_a_time() -> None:
     """The deadline ends when the data has been read, and restarts if a body makes progress."""
     clock = [0.0]
     deadlines: Deadlines[str] = Deadlines(ConnectionTuning(), lambda: clock[0])

@@ -31,7 +31,7 @@ class Transport:
         return self._closing
 
 
-class Held:
+class FakeConnection:
     """A connection that is open, or was reset a moment ago."""
 
     def __init__(self, *, closing: bool) -> None:
@@ -41,52 +41,52 @@ class Held:
         raise AssertionError((headers, stream))
 
 
-async def answers(_scope: Scope, _receive: Receive, send: Send) -> None:
+async def responding_app(_scope: Scope, _receive: Receive, send: Send) -> None:
     await send({"type": "http.response.start"})
 
 
-async def refused(_message: Message) -> None:
+async def failing_send(_message: Message) -> None:
     raise RuntimeError("unable to perform operation, the handler is closed")
 
 
-async def nothing() -> Message:
+async def receive_disconnect() -> Message:
     return {"type": "http.disconnect"}
 
 
-def answered_by(takeover: object) -> None:
+def respond_through(takeover: object) -> None:
     scope = {"type": "http", "extensions": {TAKE_OVER: takeover}}
 
     async def answer() -> None:
-        await to_who_is_there(answers)(scope, nothing, refused)
+        await to_who_is_there(responding_app)(scope, receive_disconnect, failing_send)
 
     asyncio.run(answer())
 
 
-def test_an_answer_to_who_has_gone_comes_to_nothing() -> None:
+def test_a_response_to_a_disconnected_caller_is_dropped() -> None:
     """The connection may or may not have reported its end yet."""
-    answered_by(ConnectionTakeover(Held(closing=True)))
-    shut = ConnectionTakeover(Held(closing=False))
+    respond_through(ConnectionTakeover(FakeConnection(closing=True)))
+    shut = ConnectionTakeover(FakeConnection(closing=False))
     shut.shut()
-    answered_by(shut)
+    respond_through(shut)
 
 
-@pytest.mark.parametrize("takeover", [ConnectionTakeover(Held(closing=False)), None])
-def test_an_answer_that_cannot_be_sent_to_who_is_there_is_a_fault(
+@pytest.mark.parametrize("takeover", [ConnectionTakeover(FakeConnection(closing=False)), None])
+def test_a_failed_response_to_a_connected_caller_raises_an_error(
     takeover: ConnectionTakeover | None,
 ) -> None:
     """The error is raised."""
     with pytest.raises(RuntimeError, match="unable"):
-        answered_by(takeover)
+        respond_through(takeover)
 
 
-def test_who_waits_for_a_caller_to_go_hears_of_it_once() -> None:
+def test_a_disconnect_completes_the_waiting_futures_once() -> None:
     """The future is done at the disconnect or, if it was requested later, immediately.
 
     A cancelled wait is ignored.
     """
 
     async def work() -> None:
-        takeover = ConnectionTakeover(Held(closing=False))
+        takeover = ConnectionTakeover(FakeConnection(closing=False))
         given_up = takeover.until_gone()
         given_up.cancel()
         waiting = takeover.until_gone()
@@ -107,7 +107,7 @@ ENOUGH = 10  # seconds in which expected events happen
 class Writer(asyncio.Protocol):
     """The events reported about a connection."""
 
-    told: list[str] = field(default_factory=list)
+    reported: list[str] = field(default_factory=list)
     lost: asyncio.Event = field(default_factory=asyncio.Event)
     free: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -115,19 +115,19 @@ class Writer(asyncio.Protocol):
         self.free.set()
 
     def pause_writing(self) -> None:
-        self.told.append("paused")
+        self.reported.append("paused")
         self.free.clear()
 
     def resume_writing(self) -> None:
-        self.told.append("resumed")
+        self.reported.append("resumed")
         self.free.set()
 
     def connection_lost(self, _exc: Exception | None) -> None:
-        self.told.append("lost")
+        self.reported.append("lost")
         self.lost.set()
 
 
-class RequestContext:
+class Connections:
     """Connections of uvloop, taken over as they arrive."""
 
     def __init__(self) -> None:
@@ -141,11 +141,11 @@ class RequestContext:
         """Listen."""
         made = self._made
 
-        class Asked(asyncio.Protocol):
+        class AcceptingProtocol(asyncio.Protocol):
             def connection_made(self, transport: asyncio.BaseTransport) -> None:
                 made.put_nowait(cast("asyncio.Transport", transport))
 
-        self._server = await self._loop.create_server(Asked, "127.0.0.1", 0)
+        self._server = await self._loop.create_server(AcceptingProtocol, "127.0.0.1", 0)
         self._port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
@@ -185,14 +185,14 @@ class RequestContext:
         return bytes(got)
 
 
-def run(work: Callable[[RequestContext], Coroutine[None, None, None]]) -> None:
+def run(work: Callable[[Connections], Coroutine[None, None, None]]) -> None:
     async def begin() -> None:
-        context = RequestContext()
-        await context.open()
+        connections = Connections()
+        await connections.open()
         try:
-            await work(context)
+            await work(connections)
         finally:
-            await context.close()
+            await connections.close()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(begin())
@@ -202,13 +202,13 @@ def run(work: Callable[[RequestContext], Coroutine[None, None, None]]) -> None:
     st.lists(st.integers(1, 50_000), min_size=1, max_size=12),
     st.booleans(),
 )
-def test_everything_arrives_in_order(sizes: list[int], patient: bool) -> None:
+def test_all_data_arrives_in_order(sizes: list[int], patient: bool) -> None:
     """When paused, the writer may wait or continue. The end of the stream follows all data."""
 
-    async def work(context: RequestContext) -> None:
-        wire, writer, other = await context.taken_over()
+    async def work(connections: Connections) -> None:
+        wire, writer, other = await connections.taken_over()
         pieces = [bytes([65 + number]) * size for number, size in enumerate(sizes)]
-        reading = asyncio.create_task(context.got(other, 1 << 30))
+        reading = asyncio.create_task(connections.got(other, 1 << 30))
         for piece in pieces:
             if patient:
                 async with asyncio.timeout(ENOUGH):
@@ -219,9 +219,9 @@ def test_everything_arrives_in_order(sizes: list[int], patient: bool) -> None:
         assert wire.is_closing()
         assert await reading == b"".join(pieces)
         await writer.lost.wait()
-        assert writer.told.count("lost") == 1
+        assert writer.reported.count("lost") == 1
         assert wire.get_write_buffer_size() == 0
-        held_up = [one for one in writer.told if one != "lost"]
+        held_up = [one for one in writer.reported if one != "lost"]
         assert held_up == ["paused", "resumed"] * (len(held_up) // 2) + ["paused"] * (
             len(held_up) % 2
         )
@@ -230,14 +230,14 @@ def test_everything_arrives_in_order(sizes: list[int], patient: bool) -> None:
 
 
 @pytest.mark.parametrize("way", ["closes", "resets"])
-def test_who_goes_is_told_of_once(way: str) -> None:
+def test_a_disconnect_is_reported_once(way: str) -> None:
     """This also applies to a paused connection. Later writes have no effect."""
 
-    async def work(context: RequestContext) -> None:
+    async def work(connections: Connections) -> None:
         for unsent in (0, 1 << 20):
-            wire, writer, other = await context.taken_over()
+            wire, writer, other = await connections.taken_over()
             wire.write(b"x" * (unsent + 1))
-            assert writer.told == ["paused"] * bool(unsent)
+            assert writer.reported == ["paused"] * bool(unsent)
             if way == "resets":
                 other.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             other.close()
@@ -247,20 +247,20 @@ def test_who_goes_is_told_of_once(way: str) -> None:
             wire.abort()
             wire.close()
             await asyncio.sleep(0)
-            assert writer.told.count("lost") == 1
+            assert writer.reported.count("lost") == 1
 
     run(work)
 
 
-def test_what_the_other_side_says_is_not_listened_to() -> None:
+def test_received_data_is_ignored() -> None:
     """The transport still notices when the other side disconnects."""
 
-    async def work(context: RequestContext) -> None:
-        wire, writer, other = await context.taken_over()
+    async def work(connections: Connections) -> None:
+        wire, writer, other = await connections.taken_over()
         for _ in range(3):
             other.send(b"GET / HTTP/1.1\r\n\r\n")
             wire.write(b"event")
-            assert await context.got(other, 5) == b"event"
+            assert await connections.got(other, 5) == b"event"
         other.shutdown(socket.SHUT_WR)
         async with asyncio.timeout(ENOUGH):
             await writer.lost.wait()
@@ -268,55 +268,55 @@ def test_what_the_other_side_says_is_not_listened_to() -> None:
     run(work)
 
 
-def test_what_is_written_to_nobody_is_forgotten() -> None:
+def test_writes_after_a_disconnect_are_discarded() -> None:
     """This applies from the disconnect on, even before the writer knows about it."""
 
-    async def work(context: RequestContext) -> None:
-        wire, writer, other = await context.taken_over()
+    async def work(connections: Connections) -> None:
+        wire, writer, other = await connections.taken_over()
         wire.abort()
         wire.write(b"event")
-        assert writer.told == []
-        assert await context.got(other, 5) == b""
+        assert writer.reported == []
+        assert await connections.got(other, 5) == b""
         wire.write(b"event")
-        assert writer.told == ["lost"]
+        assert writer.reported == ["lost"]
 
     run(work)
 
 
-def test_an_abort_forgets_what_is_unsent() -> None:
+def test_an_abort_discards_unsent_data() -> None:
     """The peer notices the abort immediately, and does not mistake it for the end of the stream."""
 
-    async def work(context: RequestContext) -> None:
-        wire, writer, other = await context.taken_over()
+    async def work(connections: Connections) -> None:
+        wire, writer, other = await connections.taken_over()
         wire.write(bytes(1 << 22))
         wire.abort()
         with pytest.raises(ConnectionResetError):
-            await context.got(other, 1 << 22)
+            await connections.got(other, 1 << 22)
         async with asyncio.timeout(ENOUGH):
             await writer.lost.wait()
 
     run(work)
 
 
-def test_a_connection_that_cannot_be_taken_over_stays_uvloops(
+def test_a_connection_that_cannot_be_taken_over_stays_with_uvloop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Either no file descriptor is left, or an earlier response is still being sent."""
 
-    async def work(context: RequestContext) -> None:
+    async def work(connections: Connections) -> None:
         for on_its_way in (0, 1 << 20):
-            transport, other = await context.connected()
+            transport, other = await connections.connected()
             transport.write(b"-" * on_its_way)
             writer = Writer()
             with monkeypatch.context() as patch:
                 if not on_its_way:
                     patch.setattr(os, "dup", no_file_left)
-                wire = context.wires.take(transport, writer)
+                wire = connections.wires.take(transport, writer)
             assert wire is transport
             wire.write(b"event")
             wire.close()
             whole = b"-" * on_its_way + b"event"
-            assert await context.got(other, len(whole)) == whole
+            assert await connections.got(other, len(whole)) == whole
             async with asyncio.timeout(ENOUGH):
                 await writer.lost.wait()
 
@@ -327,19 +327,19 @@ def no_file_left(_file: int) -> int:
     raise OSError(24, "Too many open files")
 
 
-def test_a_crowd_that_goes_is_seen_off_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mass_disconnects_are_handled_over_several_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other tasks run in between."""
     monkeypatch.setattr(connection_takeover, "TURN_SECONDS", 0.0)
 
-    async def work(context: RequestContext) -> None:
-        crowd = [await context.taken_over() for _ in range(5 * FEW)]
-        for _, _, other in crowd:
+    async def work(connections: Connections) -> None:
+        many = [await connections.taken_over() for _ in range(5 * FEW)]
+        for _, _, other in many:
             other.close()
         before, most = 0, 0
         async with asyncio.timeout(ENOUGH):
-            while before < len(crowd):
+            while before < len(many):
                 await asyncio.sleep(0)
-                lost = sum(writer.lost.is_set() for _, writer, _ in crowd)
+                lost = sum(writer.lost.is_set() for _, writer, _ in many)
                 before, most = lost, max(most, lost - before)
         assert most == FEW
 

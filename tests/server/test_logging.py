@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-SPEAKS = """
+LOGGING_SCRIPT = """
 import logging
 import structlog
 from floorcast.server.logging import set_up_log
@@ -27,10 +27,10 @@ except IndexError:
 """
 
 
-def said(level: str, form: str) -> list[str]:
+def log_lines(level: str, form: str) -> list[str]:
     """Return the output of a process that uses this log. Standard output stays empty."""
     done = subprocess.run(
-        [sys.executable, "-c", SPEAKS.format(level=level, form=form)],
+        [sys.executable, "-c", LOGGING_SCRIPT.format(level=level, form=form)],
         capture_output=True,
         text=True,
         check=True,
@@ -41,9 +41,9 @@ def said(level: str, form: str) -> list[str]:
 
 
 @pytest.mark.parametrize("form", ["json", "auto"])
-def test_elsewhere_than_on_a_terminal_a_line_is_json(form: str) -> None:
+def test_lines_are_json_when_not_on_a_terminal(form: str) -> None:
     """The line has the time, the level and the event. Libraries' messages have the same form."""
-    lines = [json.loads(line) for line in said("info", form)]
+    lines = [json.loads(line) for line in log_lines("info", form)]
     assert [(line["level"], line["event"]) for line in lines] == [
         ("info", "request"),
         ("warning", "beside us"),
@@ -54,25 +54,25 @@ def test_elsewhere_than_on_a_terminal_a_line_is_json(form: str) -> None:
     assert "IndexError" in lines[2]["exception"]
 
 
-def test_as_text_it_is_for_people() -> None:
+def test_text_lines_are_human_readable() -> None:
     """A traceback looks as in Python. It has no local variables, and so no secrets."""
-    lines = said("info", "text")
+    lines = log_lines("info", "text")
     assert "request" in lines[0]
     assert "path" in lines[0]
     assert any(line.startswith("IndexError") for line in lines)
 
 
 @pytest.mark.parametrize(("level", "first"), [("debug", "detail"), ("error", "fault")])
-def test_what_is_below_the_level_is_not_told(level: str, first: str) -> None:
+def test_events_below_the_level_are_not_logged(level: str, first: str) -> None:
     """uvicorn's own messages never appear."""
-    lines = [json.loads(line) for line in said(level, "json")]
+    lines = [json.loads(line) for line in log_lines(level, "json")]
     assert lines[0]["event"] == first
     assert not any("Started" in line["event"] for line in lines)
 
 
-def test_where_nothing_can_be_told_nothing_fails() -> None:
+def test_a_closed_log_does_not_stop_the_process() -> None:
     """If the log's reader is gone, the line is lost and work continues."""
-    script = SPEAKS.format(level="info", form="json") + "print('went on')"
+    script = LOGGING_SCRIPT.format(level="info", form="json") + "print('went on')"
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(

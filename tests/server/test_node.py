@@ -46,7 +46,7 @@ def house(folder: Path) -> Iterator[House]:
     one.end()
 
 
-def test_until_it_is_ready_it_says_so_and_nothing_else(folder: Path) -> None:
+def test_a_starting_node_refuses_requests_until_it_is_ready(folder: Path) -> None:
     """Requests get 503 with Retry-After, and the health check always succeeds."""
     house = House(folder, Clock(), started=False)
     asked = [("GET", "/readyz"), ("POST", EVENTS), ("POST", INTAKE), ("POST", "/session/login")]
@@ -68,7 +68,7 @@ def test_until_it_is_ready_it_says_so_and_nothing_else(folder: Path) -> None:
     assert stopped.readiness.reason == "the server is stopping"
 
 
-def test_it_owns_its_folder_until_it_is_closed(folder: Path, house: House) -> None:
+def test_a_node_locks_its_folder_until_it_is_closed(folder: Path, house: House) -> None:
     """A second node is refused and changes nothing. It can start later."""
     settings = Settings(data=house.data, site=house.site)
 
@@ -92,7 +92,9 @@ def test_it_owns_its_folder_until_it_is_closed(folder: Path, house: House) -> No
         ("[[client", "TOML"),
     ],
 )
-def test_what_it_cannot_run_on_is_refused_and_let_go(folder: Path, site: str, message: str) -> None:
+def test_an_invalid_site_is_refused_and_the_folder_released(
+    folder: Path, site: str, message: str
+) -> None:
     """The message names the problem, and the folder is released for the next attempt."""
     (folder / "site.toml").write_text(site)
 
@@ -107,7 +109,7 @@ def test_what_it_cannot_run_on_is_refused_and_let_go(folder: Path, site: str, me
     asyncio.run(begin(Settings(data=data, site=file)))
 
 
-def test_without_a_site_file_the_site_is_what_was_applied_last(house: House) -> None:
+def test_the_last_applied_site_is_used_without_a_site_file(house: House) -> None:
     """Sessions, the log and feeds are kept, too."""
     session = house.login()
     token = house.ask("POST", EVENTS, session).json()["token"]
@@ -128,7 +130,7 @@ def test_without_a_site_file_the_site_is_what_was_applied_last(house: House) -> 
     assert len(page["events"]) == 1
 
 
-def test_in_memory_nothing_is_kept(folder: Path) -> None:
+def test_a_node_in_memory_keeps_nothing(folder: Path) -> None:
     """Apart from that, a node with ``:memory:`` works like any other node."""
     house = House(folder, Clock(), keeps=False)
     assert house.take(SMS)["accepted"] == 1
@@ -139,7 +141,7 @@ def test_in_memory_nothing_is_kept(folder: Path) -> None:
     assert [file.name for file in folder.iterdir()] == ["site.toml"]
 
 
-def test_who_waits_is_answered_when_it_is_released(
+def test_waiting_readers_get_a_response_on_release(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The response is an empty page with a token that stays valid."""
@@ -166,7 +168,7 @@ def test_who_waits_is_answered_when_it_is_released(
     assert len(page["events"]) == 1
 
 
-def test_it_takes_up_what_others_write_into_its_folder(
+def test_a_node_notices_site_changes_by_other_processes(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A site applied by a command takes effect at the next check, and new clients start."""
@@ -191,7 +193,7 @@ def test_it_takes_up_what_others_write_into_its_folder(
     house.run(served(47415, 4199, 5))
 
 
-def test_a_floor_that_cannot_start_blocks_no_other_change_of_the_site(
+def test_a_floor_that_cannot_start_does_not_block_other_site_changes(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The floor's start is retried while clients are added and removed."""
@@ -223,35 +225,35 @@ def test_a_floor_that_cannot_start_blocks_no_other_change_of_the_site(
     house.run(served(47415, 4199, 7))
 
 
-def test_a_chore_that_fails_is_told_and_done_again(
+def test_a_failed_chore_is_logged_and_retried(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A store that cannot be read for a while does not stop the node."""
     monkeypatch.setattr(node, "CHORES", 0.001)
     looks: list[int] = []
 
-    async def falls_over(_: object) -> None:
+    async def fails(_: object) -> None:
         looks.append(1)
         raise (Unavailable("no disk") if len(looks) % 3 else ZeroDivisionError())
 
-    monkeypatch.setattr("floorcast.site.live_site.Site.refresh", falls_over)
+    monkeypatch.setattr("floorcast.site.live_site.Site.refresh", fails)
     with capture_logs() as logged:
         house = House(folder, Clock())
 
-        def told() -> set[str]:
+        def logged_levels() -> set[str]:
             return {one["log_level"] for one in logged if one["event"] == "chore_failed"}
 
-        async def several() -> None:
+        async def wait_for_both_levels() -> None:
             async with asyncio.timeout(100):
-                while told() != {"warning", "error"}:  # noqa: ASYNC110 — the log has no event to wait for
+                while logged_levels() != {"warning", "error"}:  # noqa: ASYNC110 — the log has no event to wait for
                     await asyncio.sleep(0)
 
-        house.run(several())
+        house.run(wait_for_both_levels())
         assert house.take(SMS)["accepted"] == 1
         house.end()
 
 
-def test_too_much_at_once_is_turned_away_before_it_is_stored(folder: Path) -> None:
+def test_excess_requests_are_refused_before_they_are_stored(folder: Path) -> None:
     """Excess requests get 503 with Retry-After. Admitted requests finish and make room."""
     house = House(folder, Clock(), max_in_flight=1)
 
@@ -270,7 +272,7 @@ def test_too_much_at_once_is_turned_away_before_it_is_stored(folder: Path) -> No
     house.end()
 
 
-def test_it_takes_nothing_in_while_the_store_is_too_far_behind(
+def test_events_are_refused_while_the_store_lags_too_far_behind(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The store's backlog is in memory, which is limited.
@@ -286,9 +288,7 @@ def test_it_takes_nothing_in_while_the_store_is_too_far_behind(
     assert house.take(SMS)["duplicates"] == 1
 
 
-def test_a_damaged_entry_keeps_only_its_client_from_being_served(
-    folder: Path, house: House
-) -> None:
+def test_a_damaged_entry_affects_only_its_client(folder: Path, house: House) -> None:
     """The server is ready, serves other clients, and reports the damage."""
     assert house.take(SMS)["accepted"] == 1
     house.close()
@@ -303,7 +303,7 @@ def test_a_damaged_entry_keeps_only_its_client_from_being_served(
 
 
 @pytest.mark.parametrize("damage", ["a byte", "a page"])
-def test_damaged_derived_data_is_made_anew_while_serving(folder: Path, damage: str) -> None:
+def test_damaged_derived_data_is_rebuilt_while_serving(folder: Path, damage: str) -> None:
     """A reader of old events waits briefly and gets the same events, without a restart."""
     house = House(folder, Clock(), ring_bytes=1 << 20)
     session = house.login()
@@ -345,7 +345,7 @@ def test_damaged_derived_data_is_made_anew_while_serving(folder: Path, damage: s
     house.end()
 
 
-def test_a_file_without_clients_does_not_remove_all_at_a_start(folder: Path) -> None:
+def test_a_site_file_without_clients_is_refused_at_startup(folder: Path) -> None:
     """Such a file is usually a mistake. Only a command can remove all clients."""
     house = House(folder, Clock())
     house.end()

@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 from floorcast.server.notices import PERIOD_SECONDS, Notices
 
 
-def test_thousands_are_one_line() -> None:
+def test_repeated_events_share_one_log_line() -> None:
     """The first event is logged immediately.
 
     Later events are logged together, with the last address.

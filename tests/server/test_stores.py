@@ -26,7 +26,7 @@ async def opened(settings: Settings) -> Stores:
 
 
 @pytest.mark.parametrize("keeps", [True, False])
-def test_embedded_stores_are_this_server_s_alone(tmp_path: Path, keeps: bool) -> None:
+def test_embedded_stores_are_not_shared(tmp_path: Path, keeps: bool) -> None:
     """The stores use the machine's clock, and no other process writes to the log."""
     found = asyncio.run(opened(Settings(data=tmp_path if keeps else IN_MEMORY)))
     assert not found.shared
@@ -35,13 +35,13 @@ def test_embedded_stores_are_this_server_s_alone(tmp_path: Path, keeps: bool) ->
     assert (tmp_path / "log.db").exists() == keeps
 
 
-def test_a_node_of_a_cluster_needs_a_folder() -> None:
+def test_a_cluster_node_requires_a_data_folder() -> None:
     """A copy of the log in memory could not be resumed."""
     with pytest.raises(SettingError, match="data: must be a folder, because a cluster node keeps"):
         asyncio.run(opened(Settings(data=IN_MEMORY, log="nats://127.0.0.1")))
 
 
-def test_a_cluster_needs_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_requires_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The message says how to install it."""
     monkeypatch.setattr(stores, "find_spec", lambda _name: None)
     with pytest.raises(SettingError, match=r"pip install 'floorcast\[cluster\]'"):

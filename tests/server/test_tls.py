@@ -19,7 +19,7 @@ from floorcast.model.errors import SettingError
 from floorcast.server.connection_limits import ConnectionTuning
 from floorcast.server.tls import Certificate
 from tests.real.nodes import until
-from tests.server.serving import answer, on_uvloop, plain, serving
+from tests.server.serving import body_length_app, on_uvloop, read_response, serving
 
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 
@@ -61,7 +61,9 @@ def serial(context: ssl.SSLContext, port: int) -> str:
     return str(shown["serialNumber"])
 
 
-def test_a_certificate_and_its_key_go_together(issued: Issued, tmp_path: Path) -> None:
+def test_a_certificate_and_its_key_are_required_and_must_match(
+    issued: Issued, tmp_path: Path
+) -> None:
     """If one is missing or a file is invalid, the error names it before the start."""
     assert Certificate.of(Settings()) is None
     with pytest.raises(SettingError, match="tls_key is missing"):
@@ -78,7 +80,7 @@ def test_a_certificate_and_its_key_go_together(issued: Issued, tmp_path: Path) -
         Certificate.of(Settings(tls_cert=other.certificate, tls_key=other.key))
 
 
-def test_an_encrypted_key_is_refused_and_not_asked_about(issued: Issued) -> None:
+def test_an_encrypted_key_is_refused_without_a_prompt(issued: Issued) -> None:
     """Nobody is there to enter a password."""
     issued.key.write_text(
         "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n"
@@ -89,7 +91,7 @@ def test_an_encrypted_key_is_refused_and_not_asked_about(issued: Issued) -> None
         Certificate(issued.certificate, issued.key)
 
 
-def test_a_new_certificate_is_shown_from_then_on(issued: Issued) -> None:
+def test_a_replaced_certificate_is_used_for_new_connections(issued: Issued) -> None:
     """Open connections continue.
 
     A half-written file is logged, and the old certificate stays in use.
@@ -115,12 +117,12 @@ def test_a_new_certificate_is_shown_from_then_on(issued: Issued) -> None:
             assert [line["event"] for line in lines] == ["tls_reloaded"]
             assert await asyncio.to_thread(serial, issued.caller(), served.port) != before
             writer.write(GET)
-            assert (await answer(reader)).status == 200
+            assert (await read_response(reader)).status == 200
 
     on_uvloop(work)
 
 
-def test_older_versions_are_refused(issued: Issued) -> None:
+def test_older_tls_versions_are_refused(issued: Issued) -> None:
     """TLS 1.2 is the oldest allowed version. A connection without TLS no longer counts."""
     certificate = Certificate(issued.certificate, issued.key)
     assert certificate.context.minimum_version == ssl.TLSVersion.TLSv1_2
@@ -137,7 +139,7 @@ def test_older_versions_are_refused(issued: Issued) -> None:
     on_uvloop(work)
 
 
-def test_a_handshake_has_its_time(issued: Issued) -> None:
+def test_a_handshake_has_a_deadline(issued: Issued) -> None:
     """A silent caller counts from the start, and is closed at the deadline."""
     certificate = Certificate(issued.certificate, issued.key)
     tuning = ConnectionTuning(head=0.2)
@@ -163,7 +165,7 @@ def test_requests_are_answered_over_tls(issued: Issued) -> None:
 
     async def look(scope: Scope, receive: Receive, send: Send) -> None:
         schemes.add(scope["scheme"])
-        await plain(scope, receive, send)
+        await body_length_app(scope, receive, send)
 
     async def work() -> None:
         async with serving(look, tls=certificate.context, client_tls=issued.caller()) as served:
@@ -171,8 +173,8 @@ def test_requests_are_answered_over_tls(issued: Issued) -> None:
             body = bytes(3 << 20)
             for _ in range(2):
                 writer.write(b"POST / HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
-            assert (await answer(reader)).body == b"%d" % len(body)
-            assert (await answer(reader)).body == b"%d" % len(body)
+            assert (await read_response(reader)).body == b"%d" % len(body)
+            assert (await read_response(reader)).body == b"%d" % len(body)
             assert (await served.ask(GET[:-2] + b"a: " + b"x" * 70_000)).status == 431
             assert schemes == {"https"}
 
@@ -209,7 +211,7 @@ class Stream(asyncio.Protocol):
             self.transport.write(bytes(size))
 
 
-def test_a_stream_takes_its_connection_over_from_tls(issued: Issued) -> None:
+def test_a_stream_takes_over_its_tls_connection(issued: Issued) -> None:
     """All data arrives encrypted.
 
     The connection waits for a slow reader, and counts until it ends.

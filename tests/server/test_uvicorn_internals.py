@@ -28,9 +28,9 @@ from floorcast.server.uvicorn_internals import Connection, Shared, UvicornServer
 from tests.real.nodes import until
 from tests.real.server import Server, running
 from tests.real.sites import KEYS, event, ndjson
-from tests.server.serving import Served, answer, on_uvloop, plain, serving
+from tests.server.serving import RunningServer, body_length_app, on_uvloop, read_response, serving
 
-ASKING = (
+UPGRADE = (
     "Connection: Upgrade, HTTP2-Settings\r\n"
     "HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\n"
     "Upgrade: h2c\r\n"
@@ -44,7 +44,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-def request(number: str, asking: str = ASKING, *, chunked: bool = False) -> bytes:
+def request(number: str, asking: str = UPGRADE, *, chunked: bool = False) -> bytes:
     """Return a request with one event and an upgrade header."""
     data = {"agent": "SEBY", "eventType": "LOGON", "service": 38049}
     body = ndjson([event("agent.state", number, **data)])
@@ -57,7 +57,7 @@ def request(number: str, asking: str = ASKING, *, chunked: bool = False) -> byte
     return head.encode() + sent
 
 
-def answers(server: Server, pieces: list[bytes], count: int) -> list[dict[str, object]]:
+def responses(server: Server, pieces: list[bytes], count: int) -> list[dict[str, object]]:
     """Send parts over one connection. Returns the bodies of the responses."""
     size = 0
     with closing(socket.create_connection(("127.0.0.1", server.port), timeout=30)) as connection:
@@ -75,39 +75,39 @@ def answers(server: Server, pieces: list[bytes], count: int) -> list[dict[str, o
         return found
 
 
-TAKEN = {"accepted": 1, "duplicates": 0, "rejected": []}
+ACCEPTED = {"accepted": 1, "duplicates": 0, "rejected": []}
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_its_body_is_read(server: Server, chunked: bool) -> None:
+def test_the_body_of_an_upgrade_request_is_read(server: Server, chunked: bool) -> None:
     """The network may split the request anywhere."""
     whole = request("x", chunked=chunked)
     for at in range(1, len(whole), 17):
         sent = request(f"{chunked}{at}", chunked=chunked)
-        assert answers(server, [sent[:at], sent[at:]], 1) == [TAKEN]
+        assert responses(server, [sent[:at], sent[at:]], 1) == [ACCEPTED]
 
 
-def test_the_connection_goes_on(server: Server) -> None:
+def test_the_connection_continues_after_an_upgrade_request(server: Server) -> None:
     """The connection's next request is read, with or without an upgrade header."""
     sent = [request("a"), request("b"), request("c", "")]
-    assert answers(server, sent, 3) == [TAKEN, TAKEN, TAKEN]
+    assert responses(server, sent, 3) == [ACCEPTED, ACCEPTED, ACCEPTED]
 
 
-def test_it_may_ask_for_the_end(server: Server) -> None:
+def test_an_upgrade_request_can_close_the_connection(server: Server) -> None:
     """If the request also has ``close``, the connection closes after the response."""
-    asking = ASKING.replace("Upgrade, HTTP2-Settings", "close, Upgrade, HTTP2-Settings")
+    asking = UPGRADE.replace("Upgrade, HTTP2-Settings", "close, Upgrade, HTTP2-Settings")
     with closing(socket.create_connection(("127.0.0.1", server.port), timeout=30)) as connection:
         connection.sendall(request("d", asking))
         with connection.makefile("rb") as stream:
-            assert stream.read().endswith(json.dumps(TAKEN, separators=(",", ":")).encode())
+            assert stream.read().endswith(json.dumps(ACCEPTED, separators=(",", ":")).encode())
 
 
 # --- uvicorn's own parts ---------------------------------------------------------------------
 
 
-def test_uvicorn_is_as_this_module_knows_it() -> None:
+def test_uvicorn_has_the_internals_in_use() -> None:
     """Every private name in use exists. If a newer version differs, the failure is clear."""
-    config = uvicorn.Config(plain, ws="none", log_config=None)
+    config = uvicorn.Config(body_length_app, ws="none", log_config=None)
     config.load()
     shared = Shared(None, ConnectionLimits(9, 9), Deadlines(ConnectionTuning(), lambda: 0.0))
     loop = asyncio.new_event_loop()
@@ -149,7 +149,7 @@ def test_uvicorn_is_as_this_module_knows_it() -> None:
     assert missing == []
 
 
-def test_uvicorn_calls_back_what_is_overridden() -> None:
+def test_uvicorn_calls_the_overridden_methods() -> None:
     """The parser finds each callback by name, and uvicorn's loop calls the overridden methods."""
     assert issubclass(httptools.HttpParserCallbackError, httptools.HttpParserError)
     assert "self.main_loop()" in inspect.getsource(uvicorn.Server)
@@ -160,7 +160,7 @@ def test_uvicorn_calls_back_what_is_overridden() -> None:
     )
 
 
-def test_ten_thousand_connections_share_the_names_of_their_attributes() -> None:
+def test_connections_share_their_attribute_names() -> None:
     """One more attribute in uvicorn or floorcast would cost 1.3 KB per connection."""
 
     class Unconnected(asyncio.Transport):
@@ -168,7 +168,7 @@ def test_ten_thousand_connections_share_the_names_of_their_attributes() -> None:
             return default if name else None
 
     async def work() -> None:
-        config = uvicorn.Config(plain, ws="none", log_config=None)
+        config = uvicorn.Config(body_length_app, ws="none", log_config=None)
         config.load()
         shared = Shared(None, ConnectionLimits(9, 9), Deadlines(ConnectionTuning(), lambda: 0.0))
         for _ in range(3):
@@ -215,7 +215,7 @@ def with_headers(*headers: bytes) -> bytes:
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_a_head_is_bounded(sent: bytes, status: int) -> None:
+def test_a_request_head_is_limited(sent: bytes, status: int) -> None:
     """The head's bytes, URL and number of headers are limited, however it is split."""
 
     async def work() -> None:
@@ -226,7 +226,7 @@ def test_a_head_is_bounded(sent: bytes, status: int) -> None:
                 for at in range(0, len(sent), 3_001):
                     writer.write(sent[at : at + 3_001])
                     await asyncio.sleep(0)
-                found = await answer(reader)
+                found = await read_response(reader)
             assert found.status == status
             if status != 200:
                 assert json.loads(found.body)["code"] in {status, 202}
@@ -235,7 +235,7 @@ def test_a_head_is_bounded(sent: bytes, status: int) -> None:
     on_uvloop(work)
 
 
-def test_a_head_costs_its_bytes_and_no_more_than_its_bound() -> None:
+def test_a_huge_head_is_refused_at_the_limit() -> None:
     """A head of 64 MiB is refused after parsing 40 KiB."""
 
     async def work() -> None:
@@ -243,17 +243,17 @@ def test_a_head_costs_its_bytes_and_no_more_than_its_bound() -> None:
             reader, writer = await served.connect()
             with closing(writer):
                 writer.write(GET + b"a: " + b"x" * (64 << 20))
-                assert (await answer(reader)).status == 431
+                assert (await read_response(reader)).status == 431
 
     on_uvloop(work)
 
 
-def test_trailers_are_bounded_and_left_out() -> None:
+def test_trailers_are_limited_and_ignored() -> None:
     """Trailers follow the body, and are not used."""
     seen: list[list[tuple[bytes, bytes]]] = []
 
     async def look(scope: Scope, receive: Receive, send: Send) -> None:
-        await plain(scope, receive, send)
+        await body_length_app(scope, receive, send)
         seen.append(list(scope["headers"]))
 
     head = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n"
@@ -271,7 +271,7 @@ def test_trailers_are_bounded_and_left_out() -> None:
 # --- pipelined requests ----------------------------------------------------------------------
 
 
-def test_pipelined_requests_wait_unparsed_for_their_turn() -> None:
+def test_only_a_few_pipelined_requests_are_parsed_ahead() -> None:
     """Of any number of requests, only a few are parsed ahead. Each gets its response in order."""
 
     async def work() -> None:
@@ -283,7 +283,7 @@ def test_pipelined_requests_wait_unparsed_for_their_turn() -> None:
                     writer.write(b"x" * (number % 7))
                 most = 0
                 for number in range(1, 1_500):
-                    assert (await answer(reader)).body == b"%d" % (number % 7)
+                    assert (await read_response(reader)).body == b"%d" % (number % 7)
                     (connection,) = served.connections
                     most = max(most, len(connection.pipeline))
                 assert most < 400
@@ -302,12 +302,12 @@ def test_pipelined_upgrades_are_answered_in_order() -> None:
                 one = b"POST / HTTP/1.1\r\n" + asking + b"content-length: %d\r\n\r\n%b"
                 writer.write(b"".join(one % (n % 5, b"x" * (n % 5)) for n in range(3_900)))
                 for number in range(3_900):
-                    assert (await answer(reader)).body == b"%d" % (number % 5)
+                    assert (await read_response(reader)).body == b"%d" % (number % 5)
 
     on_uvloop(work)
 
 
-def test_a_refusal_waits_for_the_answers_before_it() -> None:
+def test_a_refusal_follows_the_earlier_responses() -> None:
     """An invalid request does not affect the response before it."""
 
     async def work() -> None:
@@ -315,8 +315,8 @@ def test_a_refusal_waits_for_the_answers_before_it() -> None:
             reader, writer = await served.connect()
             with closing(writer):
                 writer.write(GET + b"\r\n" + b"\0 nonsense")
-                assert (await answer(reader)).status == 200
-                assert (await answer(reader)).status == 400
+                assert (await read_response(reader)).status == 200
+                assert (await read_response(reader)).status == 400
                 assert await reader.read() == b""
 
     on_uvloop(work)
@@ -335,7 +335,7 @@ def test_a_refusal_waits_for_the_answers_before_it() -> None:
         (b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx", 30, 408, "body_too_slow"),
     ],
 )
-def test_what_does_not_come_in_time_is_refused(
+def test_slow_requests_are_refused_at_the_deadline(
     sent: bytes, seconds: float, status: int, why: str
 ) -> None:
     """The log gets a line. A moment before the deadline, the server still waits."""
@@ -346,13 +346,13 @@ def test_what_does_not_come_in_time_is_refused(
             with closing(writer), capture_logs() as lines:
                 writer.write(sent)
                 await until_read(served, sent)
-                await served.pass_by(seconds - 1)
+                await served.advance(seconds - 1)
                 assert served.refused == {}
-                await served.pass_by(1)
-                assert (await answer(reader)).status == status
+                await served.advance(1)
+                assert (await read_response(reader)).status == status
                 assert await reader.read() == b""
                 assert served.connections  # the caller has time to read it
-                await served.pass_by(5)
+                await served.advance(5)
                 await until(lambda: not served.connections)
             assert served.refused == {why: 1}
             assert [line["why"] for line in lines if line["event"] == "connections_closed"] == [why]
@@ -360,7 +360,7 @@ def test_what_does_not_come_in_time_is_refused(
     on_uvloop(work)
 
 
-async def until_read(served: Served, sent: bytes) -> None:
+async def until_read(served: RunningServer, sent: bytes) -> None:
     """Wait until the server has read everything sent on the only connection."""
     await until(lambda: served.connections and served.connections[0].state.begun)
     if sent.strip():
@@ -368,7 +368,7 @@ async def until_read(served: Served, sent: bytes) -> None:
         await until(lambda: connection.state.reading is not Reading.NOTHING)
 
 
-def test_a_body_that_goes_on_has_its_time_anew() -> None:
+def test_progress_of_a_body_restarts_its_deadline() -> None:
     """The deadline restarts whenever 16 KiB arrive before it.
 
     Single bytes do not count as progress.
@@ -381,7 +381,7 @@ def test_a_body_that_goes_on_has_its_time_anew() -> None:
             seen.append(len(message.get("body", b"")))
             return message
 
-        await plain(scope, counted, send)
+        await body_length_app(scope, counted, send)
 
     head = b"POST / HTTP/1.1\r\ncontent-length: 200000\r\n\r\n"
 
@@ -395,10 +395,10 @@ def test_a_body_that_goes_on_has_its_time_anew() -> None:
                     for number in range(1, 4 if status == 408 else 10):
                         writer.write(b"x" * piece)
                         await until_sum(seen, number * piece)
-                        await served.pass_by(seconds)
+                        await served.advance(seconds)
                     if status == 200:
                         writer.write(b"x" * 20_000)
-                    assert (await answer(reader)).status == status
+                    assert (await read_response(reader)).status == status
 
     on_uvloop(work)
 
@@ -408,7 +408,7 @@ async def until_sum(seen: list[int], size: int) -> None:
     await until(lambda: sum(seen) >= size)
 
 
-def test_an_idle_connection_is_closed_in_time() -> None:
+def test_an_idle_connection_is_closed_at_the_deadline() -> None:
     """The time counts from the last response, and not during a request."""
 
     async def work() -> None:
@@ -417,16 +417,16 @@ def test_an_idle_connection_is_closed_in_time() -> None:
             with closing(writer):
                 for _ in range(3):
                     writer.write(GET + b"\r\n")
-                    assert (await answer(reader)).status == 200
-                    await served.pass_by(74)
-                await served.pass_by(1)
+                    assert (await read_response(reader)).status == 200
+                    await served.advance(74)
+                await served.advance(1)
                 assert await reader.read() == b""
             assert served.refused == {}
 
     on_uvloop(work)
 
 
-def test_an_answer_that_nobody_reads_is_given_up() -> None:
+def test_an_unread_response_is_discarded() -> None:
     """If the caller reads nothing for 60 s, the response's memory is freed."""
 
     async def large(_scope: Scope, _receive: Receive, send: Send) -> None:
@@ -441,16 +441,16 @@ def test_an_answer_that_nobody_reads_is_given_up() -> None:
                 (connection,) = served.connections
                 await until(lambda: connection.transport.get_write_buffer_size() < 64 << 20)
                 await asyncio.to_thread(caller.recv, 1 << 20)
-                await served.pass_by(60)  # some of it has been read since
+                await served.advance(60)  # some of it has been read since
                 assert served.shared.connections
-                await served.pass_by(60)
+                await served.advance(60)
                 await until(lambda: not served.shared.connections)
                 assert served.refused == {"answer_not_read": 1}
 
     on_uvloop(work)
 
 
-def test_a_body_that_nobody_wants_does_not_come_for_ever() -> None:
+def test_an_unneeded_body_is_read_only_up_to_a_limit() -> None:
     """The response may precede the body. After it, only a limited part of the body is read."""
 
     async def refuse(_scope: Scope, _receive: Receive, send: Send) -> None:
@@ -463,7 +463,7 @@ def test_a_body_that_nobody_wants_does_not_come_for_ever() -> None:
             reader, writer = await served.connect()
             with closing(writer):
                 writer.write(b"POST / HTTP/1.1\r\ncontent-length: 999999999\r\n\r\n")
-                assert (await answer(reader)).status == 401
+                assert (await read_response(reader)).status == 401
                 for _ in range(80):
                     writer.write(bytes(1 << 20))
                 await until(lambda: not served.shared.connections)
@@ -474,7 +474,7 @@ def test_a_body_that_nobody_wants_does_not_come_for_ever() -> None:
 # --- limits of connections -------------------------------------------------------------------
 
 
-def test_one_address_does_not_fill_the_server() -> None:
+def test_one_address_cannot_fill_the_server() -> None:
     """An address's connections beyond its limit are refused, and another address is served."""
 
     async def work() -> None:
@@ -483,7 +483,7 @@ def test_one_address_does_not_fill_the_server() -> None:
         async def slow(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["client"][0] == "127.0.0.1":
                 await release.wait()
-            await plain(scope, receive, send)
+            await body_length_app(scope, receive, send)
 
         async with serving(slow, places=20, per_address=0) as served:
             mine = [await served.connect() for _ in range(10)]
@@ -491,11 +491,11 @@ def test_one_address_does_not_fill_the_server() -> None:
                 one.write(GET + b"\r\n")
             await until(lambda: len(served.shared.tasks) == 10)
             reader, _ = await served.connect()
-            assert (await answer(reader)).status == 429
+            assert (await read_response(reader)).status == 429
             assert await reader.read() == b""
             reader, writer = await served.connect("127.0.0.2")
             writer.write(GET + b"\r\n")
-            assert (await answer(reader)).status == 200
+            assert (await read_response(reader)).status == 200
             for _, one in mine:
                 one.close()
             await until(lambda: served.shared.limits.total == 1)
@@ -505,7 +505,7 @@ def test_one_address_does_not_fill_the_server() -> None:
     on_uvloop(work)
 
 
-def test_an_address_makes_room_among_its_own() -> None:
+def test_an_address_at_its_limit_evicts_its_own_connections() -> None:
     """Only the address's connection that has waited longest for a request is closed."""
 
     async def work() -> None:
@@ -516,23 +516,23 @@ def test_an_address_makes_room_among_its_own() -> None:
             for _ in range(3):
                 reader, writer = await served.connect()
                 writer.write(GET + b"\r\n")
-                assert (await answer(reader)).status == 200
+                assert (await read_response(reader)).status == 200
             assert served.refused == {"evicted": 3}
-            assert [await lost(reader) for reader, _ in mine[:3]] == [True] * 3
+            assert [await is_closed(reader) for reader, _ in mine[:3]] == [True] * 3
             other.write(GET + b"\r\n")
-            assert (await answer(other_reader)).status == 200
+            assert (await read_response(other_reader)).status == 200
 
     on_uvloop(work)
 
 
-async def lost(reader: asyncio.StreamReader) -> bool:
+async def is_closed(reader: asyncio.StreamReader) -> bool:
     """Return whether the connection has ended in any way."""
     with suppress(ConnectionResetError):
         return await reader.read() == b""
     return True
 
 
-def test_a_full_server_makes_room_for_those_who_ask() -> None:
+def test_a_full_server_evicts_waiting_connections() -> None:
     """The connection that has waited longest for a request is closed. Active connections stay."""
 
     async def work() -> None:
@@ -541,7 +541,7 @@ def test_a_full_server_makes_room_for_those_who_ask() -> None:
         async def slow(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["path"] == "/slow":
                 await release.wait()
-            await plain(scope, receive, send)
+            await body_length_app(scope, receive, send)
 
         async with serving(slow, places=16, per_address=100) as served:
             asking_reader, asking = await served.connect("127.0.0.2")
@@ -553,17 +553,17 @@ def test_a_full_server_makes_room_for_those_who_ask() -> None:
             await until(lambda: served.refused.get("evicted", 0) >= 14)
             reader, writer = await served.connect("127.0.0.9")
             writer.write(GET + b"\r\n")
-            assert (await answer(reader)).status == 200
+            assert (await read_response(reader)).status == 200
             assert served.shared.limits.total <= 17
             release.set()
-            assert (await answer(asking_reader)).status == 200
+            assert (await read_response(asking_reader)).status == 200
             for _, one in halves:
                 one.close()
 
     on_uvloop(work)
 
 
-def test_when_all_places_are_at_work_the_next_is_told() -> None:
+def test_a_connection_is_refused_when_all_others_are_busy() -> None:
     """The response is 503 with Retry-After."""
 
     async def work() -> None:
@@ -571,7 +571,7 @@ def test_when_all_places_are_at_work_the_next_is_told() -> None:
 
         async def slow(scope: Scope, receive: Receive, send: Send) -> None:
             await release.wait()
-            await plain(scope, receive, send)
+            await body_length_app(scope, receive, send)
 
         async with serving(slow, places=4, per_address=100) as served:
             for number in range(5):  # one more for loopback
@@ -579,7 +579,7 @@ def test_when_all_places_are_at_work_the_next_is_told() -> None:
                 writer.write(GET + b"\r\n")
             await until(lambda: len(served.shared.tasks) == 5)
             reader, _ = await served.connect()
-            refused = await answer(reader)
+            refused = await read_response(reader)
             assert (refused.status, refused.headers["retry-after"]) == (503, "1")
             release.set()
 
@@ -597,7 +597,7 @@ def test_behind_a_trusted_proxy_each_address_has_its_own_limit() -> None:
 
         async def slow(scope: Scope, receive: Receive, send: Send) -> None:
             await release.wait()
-            await plain(scope, receive, send)
+            await body_length_app(scope, receive, send)
 
         async with serving(slow, per_address=2, proxies=["127.0.0.1"]) as served:
 
@@ -620,7 +620,7 @@ def test_behind_a_trusted_proxy_each_address_has_its_own_limit() -> None:
 # --- faults -------------------------------------------------------------------------------------
 
 
-def test_short_memory_is_no_fault_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_low_memory_is_a_server_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """The response is 503 with Retry-After, because a source stops at 400 and loses events."""
 
     def nothing_left(_self: object, _body: bytes) -> None:

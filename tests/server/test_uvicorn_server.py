@@ -24,7 +24,7 @@ def process_as_it_was() -> Iterator[None]:
     os.umask(mask)
 
 
-def never(address: str) -> None:
+def must_not_be_called(address: str) -> None:
     """Fail the test if this callback is called."""
     raise AssertionError(address)
 
@@ -32,7 +32,7 @@ def never(address: str) -> None:
 @pytest.mark.parametrize(
     ("host", "family"), [("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)]
 )
-def test_an_address_that_is_taken_is_refused(
+def test_an_address_in_use_is_refused(
     tmp_path: Path, host: str, family: socket.AddressFamily
 ) -> None:
     """No file is opened, and the error names the address and the options to change."""
@@ -45,22 +45,22 @@ def test_an_address_that_is_taken_is_refused(
         with pytest.raises(
             SettingError, match=rf"^cannot listen on {host} port {port}: [\w ]+; .*--port"
         ):
-            serve(Settings(data=tmp_path / "data", host=host, port=port), never)
+            serve(Settings(data=tmp_path / "data", host=host, port=port), must_not_be_called)
     assert not (tmp_path / "data").exists()
 
 
-def test_an_address_that_is_none_is_refused(tmp_path: Path) -> None:
-    """An example is another machine's address."""
+def test_an_address_of_another_machine_is_refused(tmp_path: Path) -> None:
+    """The error names the address."""
     with pytest.raises(SettingError, match=r"cannot listen on 192\.0\.2\.1"):
-        serve(Settings(data=tmp_path / "data", host="192.0.2.1", port=0), never)
+        serve(Settings(data=tmp_path / "data", host="192.0.2.1", port=0), must_not_be_called)
 
 
-def test_a_folder_that_cannot_be_used_is_refused_and_the_port_is_free_again(tmp_path: Path) -> None:
+def test_an_unusable_folder_is_refused_and_the_port_released(tmp_path: Path) -> None:
     """Whatever is wrong with the folder, no port or file stays open."""
     file = tmp_path / "data"
     file.write_text("not a folder")
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     with pytest.raises(SettingError, match="data folder"):
-        serve(Settings(data=file, port=port), never)
+        serve(Settings(data=file, port=port), must_not_be_called)
     socket.create_server(("127.0.0.1", port)).close()

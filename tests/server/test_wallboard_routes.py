@@ -35,7 +35,7 @@ def ask(api: Api, path: str, method: str = "GET", **headers: str) -> httpx.Respo
     return asyncio.run(go())
 
 
-def test_each_file_comes_whole_and_under_the_rules(starting: Api) -> None:
+def test_each_file_is_served_with_the_security_headers(starting: Api) -> None:
     """A server that is starting serves the files, too. A reloaded wallboard recovers by itself."""
     for file in page_files():
         answer = ask(starting, file.path)
@@ -46,7 +46,7 @@ def test_each_file_comes_whole_and_under_the_rules(starting: Api) -> None:
         assert answer.headers["content-encoding"] == "gzip"
 
 
-def test_what_a_browser_has_is_not_sent_again(starting: Api) -> None:
+def test_cached_files_are_not_sent_again(starting: Api) -> None:
     """The browser asks every time, and gets a 304."""
     tag = ask(starting, "/wallboard/").headers["etag"]
     again = ask(starting, "/wallboard", **{"if-none-match": tag})
@@ -55,7 +55,7 @@ def test_what_a_browser_has_is_not_sent_again(starting: Api) -> None:
     assert ask(starting, "/wallboard", **{"if-none-match": '"old"'}).status_code == 200
 
 
-def test_what_is_not_a_file_of_the_page_is_not_there(starting: Api) -> None:
+def test_other_files_are_not_served(starting: Api) -> None:
     """The package's and the machine's other files are not served."""
     for path in ("/wallboard/files.py", "/wallboard/../files.py", "/wallboard/%2e%2e/x", "/index"):
         assert ask(starting, path).status_code == 404
@@ -63,7 +63,7 @@ def test_what_is_not_a_file_of_the_page_is_not_there(starting: Api) -> None:
     assert ask(starting, "/wallboard", "HEAD").content == b""
 
 
-def test_the_root_answers_a_page_that_leads_on(tmp_path: Path) -> None:
+def test_the_root_page_links_to_the_wallboard(tmp_path: Path) -> None:
     """With or without a site, the page links to the wallboard and the documentation."""
     with running(tmp_path, site="") as server, Caller(server.url) as caller:
         answer = caller.http.get("/", headers={"accept": "text/html"})
@@ -75,7 +75,7 @@ def test_the_root_answers_a_page_that_leads_on(tmp_path: Path) -> None:
     assert "floorcast site apply FILE" in log
 
 
-def test_the_sign_in_form_starts_with_what_the_command_gives(starting: Api) -> None:
+def test_the_sign_in_form_is_prefilled_by_the_command(starting: Api) -> None:
     """A real server sets no values, and the demo sets its published values."""
     path = "/wallboard/sign-in.json"
     assert ask(starting, path).json() == {}

@@ -18,7 +18,7 @@ def numbers_of(kind: type) -> set[str]:
     } - NOT_FIGURES
 
 
-def test_every_number_of_the_statistics_is_a_figure() -> None:
+def test_every_numeric_statistic_is_a_figure() -> None:
     """Every figure has a value, so that each rule can be evaluated."""
     of_day = numbers_of(ServiceStatistics)
     of_interval = {INTERVAL + name for name in numbers_of(ServiceInterval)}

@@ -65,9 +65,7 @@ def test_names_become_ids_and_defaults_are_filled_in() -> None:
         ({"abov": "1"}, "did you mean above?"),
     ],
 )  # fmt: skip
-def test_a_rule_that_cannot_be_evaluated_is_an_error_of_the_file(
-    keys: dict[str, str], said: str
-) -> None:
+def test_an_invalid_rule_is_a_setting_error(keys: dict[str, str], said: str) -> None:
     """The message names the alert and the allowed values."""
     with pytest.raises(SettingError) as error:
         rules(alert(**keys))
@@ -75,7 +73,7 @@ def test_a_rule_that_cannot_be_evaluated_is_an_error_of_the_file(
     assert "client 1" in str(error.value)
 
 
-def test_rules_have_names_of_their_own_and_a_limit() -> None:
+def test_rules_have_unique_names_and_a_maximum_number() -> None:
     """The name identifies the alert."""
     with pytest.raises(SettingError, match="the name is used twice"):
         rules(alert() + alert())

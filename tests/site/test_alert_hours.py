@@ -34,12 +34,12 @@ def at(text: str, fold: int = 0) -> int:
         ("00:00-24:00", "2026-11-28T23:59:59", True),
     ],
 )
-def test_spans_of_local_time(hours: str, moment: str, expected: bool) -> None:
+def test_hours_are_spans_of_local_time(hours: str, moment: str, expected: bool) -> None:
     """A span includes its start and not its end, and may cross midnight or the week's end."""
     assert parse_hours(hours).hold(at(moment), BERLIN) is expected
 
 
-def test_the_clock_on_the_wall_decides_where_the_clocks_change() -> None:
+def test_hours_follow_local_time_across_dst_changes() -> None:
     """A repeated hour counts twice. Nothing else changes on such a day."""
     hours = parse_hours("Sun 02:00-03:00")
     assert hours.hold(at("2026-10-25T02:30:00"), BERLIN)
@@ -53,7 +53,7 @@ def test_the_clock_on_the_wall_decides_where_the_clocks_change() -> None:
     ["", "Mon", "Mon-Foo 08:00-09:00", "8-9", "08:00-08:00", "24:00-01:00", "08:60-09:00",
      "00:00-24:01", ",".join(["08:00-09:00"] * (MAX_SPANS + 1))],
 )  # fmt: skip
-def test_what_is_no_hours_is_an_error(text: str) -> None:
+def test_invalid_hours_raise_an_error(text: str) -> None:
     """Any other text raises a ``ValueError``."""
     with pytest.raises(ValueError, match=r"hours|day|time"):
         parse_hours(text)

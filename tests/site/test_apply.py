@@ -23,7 +23,7 @@ from tests.site.sites import CHEAP, SMALL, applied, run, site_files, small
 PASSWORDS = ("password one", "password two", "password three")
 
 
-def meaning(client: Client) -> Client:
+def with_plain_passwords(client: Client) -> Client:
     """The client with the passwords in place of their hashes."""
     users = tuple(
         structs.replace(
@@ -37,14 +37,14 @@ def meaning(client: Client) -> Client:
     return structs.replace(client, users=users)
 
 
-def counting(kv: KeyValueStore) -> dict[int, Client]:
+def clients_of(kv: KeyValueStore) -> dict[int, Client]:
     """The current site."""
     return dict(Site(kv).clients)
 
 
 @settings(max_examples=tries(40))
 @given(site_files())
-def test_applying_again_changes_nothing(site_file: SiteFile) -> None:
+def test_reapplying_a_file_changes_nothing(site_file: SiteFile) -> None:
     """The second time there are no changes and no writes, and hashes stay."""
     kv = MemoryKeyValueStore()
     run(apply(kv, site_file, CHEAP))
@@ -57,28 +57,28 @@ def test_applying_again_changes_nothing(site_file: SiteFile) -> None:
 
 @settings(max_examples=tries(60))
 @given(site_files(), site_files())
-def test_what_a_file_makes_does_not_depend_on_the_one_before(
+def test_the_applied_site_does_not_depend_on_the_previous_file(
     one: SiteFile, other: SiteFile
 ) -> None:
     """Applying A and then B gives B, and only differences are reported and written."""
     fresh, changed = MemoryKeyValueStore(), MemoryKeyValueStore()
     run(apply(fresh, other, CHEAP))
     run(apply(changed, one, CHEAP))
-    before = buckets_by_meaning(changed)
+    before = clients_with_plain_passwords(changed)
     changes = run(apply(changed, other, CHEAP))
-    after = buckets_by_meaning(changed)
-    assert after == buckets_by_meaning(fresh)
+    after = clients_with_plain_passwords(changed)
+    assert after == clients_with_plain_passwords(fresh)
     assert bool(changes) == (before != after)
 
 
-def buckets_by_meaning(kv: KeyValueStore) -> dict[int, Client]:
+def clients_with_plain_passwords(kv: KeyValueStore) -> dict[int, Client]:
     """Every client of the site, by meaning."""
-    return {number: meaning(client) for number, client in counting(kv).items()}
+    return {number: with_plain_passwords(client) for number, client in clients_of(kv).items()}
 
 
 @settings(max_examples=tries(40))
 @given(site_files(), site_files())
-def test_what_was_made_by_command_outlives_every_file(one: SiteFile, other: SiteFile) -> None:
+def test_users_and_keys_made_by_command_survive_every_file(one: SiteFile, other: SiteFile) -> None:
     """Users and keys made by hand remain after any other file that has their client."""
     kv, fresh = MemoryKeyValueStore(), MemoryKeyValueStore()
     run(apply(kv, one, CHEAP))
@@ -89,8 +89,8 @@ def test_what_was_made_by_command_outlives_every_file(one: SiteFile, other: Site
         run(add_key(kv, number, "ingest_keys", digest(f"made {number}")))
     run(apply(kv, other, CHEAP))
     run(apply(fresh, other, CHEAP))
-    expected = buckets_by_meaning(fresh)
-    for number, client in buckets_by_meaning(kv).items():
+    expected = clients_with_plain_passwords(fresh)
+    for number, client in clients_with_plain_passwords(kv).items():
         made = number in had
         assert any(user.name == "made" for user in client.users) is made
         assert (digest(f"made {number}") in client.ingest_keys) is made
@@ -102,7 +102,7 @@ def test_what_was_made_by_command_outlives_every_file(one: SiteFile, other: Site
         assert without == expected[number]
 
 
-def test_no_secret_is_stored_in_clear() -> None:
+def test_no_secret_is_stored_in_plain_text() -> None:
     """No stored value contains a password, token or key of the file."""
     kv = small()
     stored = b"".join(
@@ -119,7 +119,7 @@ def test_no_secret_is_stored_in_clear() -> None:
     assert digest("test-token-of-acme-01").encode() in stored
 
 
-def test_a_changed_file_changes_just_that() -> None:
+def test_a_changed_file_changes_only_the_differences() -> None:
     """Other passwords keep their hashes. Changes are listed without secrets."""
     kv = small()
     before = Site(kv).clients[1]
@@ -145,7 +145,7 @@ def test_a_changed_file_changes_just_that() -> None:
     assert {name for name in hashes[0] if hashes[0][name] != hashes[1][name]} == {"reports"}
 
 
-def test_a_client_is_told_as_a_whole() -> None:
+def test_an_added_or_removed_client_is_listed_as_one_change() -> None:
     """A new or removed client is one line with its contents."""
     kv = small()
     assert [
@@ -154,7 +154,7 @@ def test_a_client_is_told_as_a_whole() -> None:
     assert [change[:2] for change in applied(SMALL, kv)] == [("added", "client 2 ACME West")]
 
 
-def test_hashes_in_the_file_are_taken_as_they_are() -> None:
+def test_hashes_in_the_file_are_stored_unchanged() -> None:
     """password_hash, api_token_hashes and ingest_key_hashes replace the secrets."""
     kv = MemoryKeyValueStore()
     hashed = CHEAP.hash("secret")
@@ -174,7 +174,7 @@ def test_hashes_in_the_file_are_taken_as_they_are() -> None:
     assert client.users[0].password_hash == hashed
 
 
-def test_a_password_changed_by_its_user_outlives_the_file() -> None:
+def test_a_password_changed_by_its_user_survives_other_file_changes() -> None:
     """Other changes of the file keep it. A new password in the file replaces it."""
     kv = small()
     run(set_password(kv, 1, "reports", CHEAP.hash("their own")))
@@ -194,7 +194,7 @@ def password_of(kv: KeyValueStore, name: str) -> str:
     return user.password_hash
 
 
-def test_what_was_taken_away_by_command_stays_away() -> None:
+def test_removals_by_command_are_kept() -> None:
     """Removed users and revoked keys do not return with a file that still has them."""
     kv = small()
     run(remove_user(kv, 1, "reports"))
@@ -216,8 +216,8 @@ def test_what_was_taken_away_by_command_stays_away() -> None:
     assert Site(kv).clients[1].ingest_keys == (digest("ingest-key-of-acme-01"),)
 
 
-def test_a_client_that_returns_finds_what_was_made_by_command() -> None:
-    """Without the client in the file nobody can log in. Afterwards its own users can."""
+def test_a_returning_client_keeps_its_users_made_by_command() -> None:
+    """Its users cannot log in while the file lacks the client, and can afterwards."""
     kv = small()
     user = User(id=900, name="made", password_hash=CHEAP.hash(PASSWORDS[0]), role="Auditor")
     run(add_user(kv, 2, user))
@@ -240,7 +240,7 @@ def test_a_file_cannot_take_over_a_user_made_by_command(number: int, name: str) 
     assert kv.items("site") == stored
 
 
-def test_tokens_made_by_command_count_towards_the_five() -> None:
+def test_tokens_made_by_command_count_towards_the_limit() -> None:
     """Four in the file and two by command are one too many."""
     kv = small()
     run(add_key(kv, 1, "api_tokens", digest("a")))
@@ -250,7 +250,7 @@ def test_tokens_made_by_command_count_towards_the_five() -> None:
         applied(SMALL.replace('"test-token-of-acme-01"', four), kv)
 
 
-class Contested(MemoryKeyValueStore):
+class ConflictingStore(MemoryKeyValueStore):
     """A store in which another process adds a user during a write, ``times`` times."""
 
     def __init__(self, times: int) -> None:
@@ -265,16 +265,16 @@ class Contested(MemoryKeyValueStore):
         await super().write(items, seen)
 
 
-def test_others_who_write_meanwhile_are_waited_for() -> None:
+def test_write_conflicts_are_retried() -> None:
     """A conflict restarts the work. Endless conflicts are Unavailable."""
-    kv = Contested(3)
+    kv = ConflictingStore(3)
     assert applied(SMALL, kv)
     assert set(Site(kv).clients) == {1, 2}
     with pytest.raises(Unavailable, match="changed by others"):
-        applied(SMALL, Contested(100))
+        applied(SMALL, ConflictingStore(100))
 
 
-def test_a_file_with_nothing_in_it_empties_the_site() -> None:
+def test_an_empty_file_empties_the_site() -> None:
     """Without declared clients there are none. The removal is listed and can be reverted."""
     kv = small()
     assert [change.action for change in applied("", kv)] == ["removed", "removed"]

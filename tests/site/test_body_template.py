@@ -23,14 +23,14 @@ def test_the_json_filter_writes_any_value(value: object) -> None:
     assert json.loads(body) == {"said": value}
 
 
-def test_a_member_that_is_not_there_is_null() -> None:
+def test_a_missing_member_is_null() -> None:
     """As JSON it is null, and as text empty."""
     body = render("[{{ event.data.none | json }}, {{ event.none | json }}]", JSON, {"data": {}})
     assert json.loads(body) == [None, None]
     assert render("a{{ event.none }}b", "text/plain", {}) == b"ab"
 
 
-def test_a_template_may_leave_an_event_out() -> None:
+def test_a_template_can_skip_an_event() -> None:
     """A body of white space is not sent."""
     template = '{% if event.type == "x" %} {"a": 1} {% endif %}\n'
     assert render(template, JSON, {"type": "x"}) == b'{"a": 1}'
@@ -51,8 +51,8 @@ def test_a_template_may_leave_an_event_out() -> None:
         ('{"id": "{{ event.data.account }}"}', "write values as {{ value | json }}"),
     ],
 )
-def test_a_template_that_cannot_be_used_says_why(template: str, why: str) -> None:
-    """These are syntax errors, and access to files or long loops."""
+def test_an_invalid_template_raises_a_clear_error(template: str, why: str) -> None:
+    """Examples are syntax errors, access to files, and long loops."""
     begun = time.process_time()
     with pytest.raises(TemplateError) as error:
         check_template(template, JSON, ["interaction"])

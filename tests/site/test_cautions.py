@@ -23,7 +23,7 @@ user = [
 """
 
 
-def test_every_secret_of_the_example_is_told() -> None:
+def test_every_secret_of_the_example_is_reported() -> None:
     """A user, an agent, tokens and keys are listed by place, never by value."""
     told = list(example_secrets(read(EXAMPLE)))
     assert [line.partition(":")[0] for line in told] == [
@@ -40,7 +40,7 @@ def test_every_secret_of_the_example_is_told() -> None:
     ("text", "mode", "warned"),
     [(SMALL, 0o644, True), (SMALL, 0o640, True), (SMALL, 0o600, False), (HASHED, 0o644, False)],
 )
-def test_a_file_with_secrets_is_for_its_owner(
+def test_a_file_with_secrets_that_others_can_read_causes_a_warning(
     tmp_path: Path, text: str, mode: int, warned: bool
 ) -> None:
     """The warning has the mode and the fix. Files with hashes and the example may be readable."""

@@ -21,13 +21,13 @@ def lines(old: Client | None, new: Client | None) -> list[tuple[str, ...]]:
     return [tuple(change) for change in differences(old, new)]
 
 
-def test_the_same_is_no_line() -> None:
-    """So do two missing clients."""
+def test_equal_clients_have_no_changes() -> None:
+    """Two missing clients have none, either."""
     assert lines(ACME, structs.replace(ACME)) == []
     assert lines(None, None) == []
 
 
-def test_a_clients_own_members_are_one_line() -> None:
+def test_a_clients_own_members_share_one_line() -> None:
     """Name, parent, zone and feeds have their old and new values."""
     new = structs.replace(
         ACME,
@@ -44,13 +44,13 @@ def test_a_clients_own_members_are_one_line() -> None:
     ]
 
 
-def test_a_limit_is_told_as_the_file_has_it() -> None:
+def test_a_changed_limit_is_listed_with_its_name_in_the_file() -> None:
     """It has its name in the file, and is listed only if it changed."""
     new = structs.replace(ACME, limits=Limits(agents=5))
     assert lines(ACME, new) == [("changed", "client 7 ACME", "limits.agents 100000 → 5")]
 
 
-def test_parts_are_told_one_by_one_and_hashes_never() -> None:
+def test_parts_are_listed_individually_and_without_hashes() -> None:
     """Ids are sorted by number. A password only counts as changed."""
     centers = tuple(CallCenter(id=number, name="c") for number in (2, 10))
     plan = FloorConfig(

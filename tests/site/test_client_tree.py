@@ -10,7 +10,7 @@ from floorcast.site.client_tree import children_of, family, is_own_ancestor
 PARENTS = {1: None, 2: 1, 3: 1, 4: 2, 5: None, 6: 99}
 
 
-def test_a_family_is_everything_below() -> None:
+def test_a_family_includes_all_descendants() -> None:
     """The client comes first, then all below it at any depth, by id."""
     children = children_of(PARENTS)
     assert family(1, children) == (1, 2, 3, 4)
@@ -20,8 +20,8 @@ def test_a_family_is_everything_below() -> None:
 
 
 @given(st.dictionaries(st.integers(0, 6), st.none() | st.integers(0, 6)))
-def test_a_circle_is_found_and_ends(parents: dict[int, int | None]) -> None:
-    """For any parents both directions end, and agree on clients that are their own ancestors."""
+def test_cycles_are_detected(parents: dict[int, int | None]) -> None:
+    """For any parents, both searches end, and agree on clients that are their own ancestors."""
     children = children_of(parents)
     for client, parent in parents.items():
         below = family(client, children)

@@ -106,7 +106,7 @@ DOES_NOT_FIT = [
 @pytest.mark.parametrize(
     ("old", "new", "message"), DOES_NOT_FIT, ids=[one[2][:50] for one in DOES_NOT_FIT]
 )
-def test_what_does_not_fit_is_told(old: str, new: str, message: str) -> None:
+def test_each_inconsistency_has_its_message(old: str, new: str, message: str) -> None:
     """Each rule has a message with the table, the key and the fix."""
     assert old in SMALL
     with pytest.raises(SettingError) as caught:
@@ -114,7 +114,7 @@ def test_what_does_not_fit_is_told(old: str, new: str, message: str) -> None:
     assert message in str(caught.value)
 
 
-def test_everything_wrong_is_told_at_once() -> None:
+def test_all_inconsistencies_are_reported_together() -> None:
     """A file with three mistakes has three lines."""
     text = SMALL.replace("Help", "Sales").replace("parent = 1", "parent = 9")
     with pytest.raises(SettingError) as caught:
@@ -127,7 +127,7 @@ def test_a_parents_user_may_be_limited_to_a_childs_call_center() -> None:
     parse(SMALL.replace("[11]}", "[11, 21]}"))
 
 
-def test_a_call_center_below_is_named_by_its_client() -> None:
+def test_a_childs_call_center_can_be_named_with_its_client() -> None:
     """The id alone is enough if the client has no call center with it."""
     for named in ("{client = 2, id = 21}", "21", "11, {client = 2, id = 21}"):
         assert parse(SMALL.replace("[11]}", f"[{named}]}}"))

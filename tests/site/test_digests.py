@@ -7,20 +7,20 @@ from hashlib import sha256
 from floorcast.site.digests import digest, fingerprint, new_key
 
 
-def test_a_new_key_is_long_and_never_the_same() -> None:
+def test_new_keys_are_long_and_unique() -> None:
     """It has 256 bits in characters that are allowed in a header."""
     keys = {new_key() for _ in range(100)}
     assert len(keys) == 100
     assert all(len(key) == 64 and key.isascii() and key.isalnum() for key in keys)
 
 
-def test_a_digest_is_the_sha_256() -> None:
+def test_a_digest_is_a_sha_256_hash() -> None:
     """Other tools can write a file without secrets. Any text has a digest."""
     assert digest("2c1b") == sha256(b"2c1b").hexdigest()
     assert len(digest("\ud800")) == 64
 
 
-def test_a_fingerprint_is_the_beginning_of_the_digest() -> None:
+def test_a_fingerprint_is_the_start_of_the_digest() -> None:
     """It is short enough to read aloud, and the same everywhere."""
     assert digest("k").startswith(fingerprint(digest("k")))
     assert len(fingerprint(digest("k"))) == 12

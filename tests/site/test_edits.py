@@ -17,12 +17,12 @@ from floorcast.site.digests import digest
 from floorcast.site.edits import add_key, add_user, remove_user, revoke_key, set_password
 from floorcast.site.live_site import Site
 from tests.site.sites import run, small
-from tests.site.test_apply import Contested
+from tests.site.test_apply import ConflictingStore
 
 MADE = User(id=900, name="made", password_hash="$argon2id$made", role="Auditor")
 
 
-def test_a_user_comes_and_goes() -> None:
+def test_a_user_can_be_added_and_removed() -> None:
     """The user exists from its creation to its removal."""
     kv = small()
     run(add_user(kv, 1, MADE))
@@ -39,7 +39,7 @@ def test_a_user_comes_and_goes() -> None:
     ("number", "name", "message"),
     [(1, "reports", "already has a user reports"), (301, "new", "id 301 belongs to user reports")],
 )
-def test_a_name_or_id_that_is_taken_is_refused(number: int, name: str, message: str) -> None:
+def test_a_name_or_id_in_use_is_refused(number: int, name: str, message: str) -> None:
     """Users of the file and removed users count, too."""
     kv = small()
     run(remove_user(kv, 1, "reports"))
@@ -55,7 +55,7 @@ def test_a_users_name_may_be_an_agents_login() -> None:
     assert site.user(1, "ANN") != site.user(1, "ANN", agent=True)
 
 
-def test_an_agent_of_the_site_can_be_let_in_and_out() -> None:
+def test_an_agents_login_can_be_enabled_and_disabled() -> None:
     """Setting a password allows the login, and removing it ends that. Unknown agents are errors."""
     kv = small()
     run(set_password(kv, 1, "BOB", "$argon2id$bob", agent=True))
@@ -68,7 +68,7 @@ def test_an_agent_of_the_site_can_be_let_in_and_out() -> None:
             run(set_password(kv, 1, name, "$argon2id$x", agent=agent))
 
 
-def test_a_removed_user_of_the_file_gets_a_password_only_from_the_file() -> None:
+def test_a_removed_users_password_cannot_be_set_by_command() -> None:
     """The error for a removed user is that it does not exist."""
     kv = small()
     run(remove_user(kv, 1, "ANN", agent=True))
@@ -78,7 +78,7 @@ def test_a_removed_user_of_the_file_gets_a_password_only_from_the_file() -> None
         run(set_password(kv, 1, "reports", "$argon2id$x"))
 
 
-def test_keys_come_and_go_by_their_fingerprints() -> None:
+def test_keys_are_revoked_by_their_fingerprints() -> None:
     """This holds for both kinds, from the file or by command. A sixth token is refused."""
     kv = small()
     for number in range(4):
@@ -93,7 +93,7 @@ def test_keys_come_and_go_by_their_fingerprints() -> None:
     assert client.ingest_keys == ()
 
 
-def test_a_key_is_named_well_enough_or_not_at_all() -> None:
+def test_a_fingerprint_must_identify_exactly_one_key() -> None:
     """Too few digits, an unknown key and an ambiguous one are refused."""
     kv = small()
     for key in ("abcdef0", "abcdef1"):
@@ -105,13 +105,13 @@ def test_a_key_is_named_well_enough_or_not_at_all() -> None:
         run(revoke_key(kv, 1, "abcdef"))
 
 
-def test_a_client_that_is_not_there_is_told() -> None:
+def test_an_unknown_client_is_an_error() -> None:
     """Users and keys need a client of a file."""
     with pytest.raises(NotFound, match="no client 9"):
         run(add_user(small(), 9, MADE))
 
 
-def test_commands_at_the_same_moment_all_count(tmp_path: Path) -> None:
+def test_concurrent_commands_all_take_effect(tmp_path: Path) -> None:
     """Processes that edit the same client never revert each other."""
     declared = small().get("site", "1")
 
@@ -128,9 +128,9 @@ def test_commands_at_the_same_moment_all_count(tmp_path: Path) -> None:
     assert run(race()) >= {"made 0", "made 1", "made 2"}
 
 
-def test_an_endless_conflict_is_unavailable() -> None:
+def test_endless_conflicts_make_the_command_unavailable() -> None:
     """If another process always writes first, the command fails eventually."""
-    kv = Contested(0)
+    kv = ConflictingStore(0)
     run(MemoryKeyValueStore.write(kv, [Item("site", "1", small().get("site", "1"))]))
     kv.times = 100
     with pytest.raises(Unavailable, match="changed by others"):

@@ -20,12 +20,12 @@ from floorcast.site.file_schema import SiteTables
         ("x", "user number 3"),
     ],
 )
-def test_a_table_is_called_by_what_it_calls_itself(entry: object, called: str) -> None:
+def test_a_table_is_identified_by_its_id_or_name(entry: object, called: str) -> None:
     """This is its id, login, name or code, or otherwise its number."""
     assert label("user", entry, 2) == called
 
 
-def test_every_key_says_what_it_must_be() -> None:
+def test_errors_describe_the_expected_value_of_every_key() -> None:
     """No key has an error in the library's own words."""
     raw: dict[str, object] = {"client": [{"id": 1, "name": "A"}]}
     for key in SiteTables.__struct_fields__ and ("time_zone", "feeds", "parent", "service"):

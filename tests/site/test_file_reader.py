@@ -70,7 +70,7 @@ def test_the_contracts_example_is_read() -> None:
     ]
 
 
-def test_our_example_is_in_order() -> None:
+def test_the_example_site_is_valid() -> None:
     """The demo's site has the bank's services, two users, and both feeds."""
     (client,) = read(EXAMPLE).clients
     assert {"PS", "PE", "IN", "NE", "NW", "TT"} <= {service.name for service in client.service}
@@ -115,7 +115,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("old", "new", "message"), WRONG, ids=[wrong[1] for wrong in WRONG])
-def test_what_is_wrong_is_told_with_its_place(old: str, new: str, message: str) -> None:
+def test_each_error_names_its_place(old: str, new: str, message: str) -> None:
     """The message has the table, the key, and the expected value."""
     with pytest.raises(SettingError) as caught:
         parse(CONTRACT.replace(old, new, 1) if old else new)
@@ -123,14 +123,14 @@ def test_what_is_wrong_is_told_with_its_place(old: str, new: str, message: str) 
 
 
 @pytest.mark.parametrize("key", ["api_tokens", "ingest_keys", "api_token_hashes"])
-def test_a_secret_in_the_wrong_place_is_not_repeated(key: str) -> None:
-    """The message about a wrong secret does not contain it."""
+def test_an_invalid_secret_is_not_repeated(key: str) -> None:
+    """The error message does not contain the secret."""
     with pytest.raises(SettingError, match=key) as caught:
         parse(f'[[client]]\nid = 1\nname = "A"\n{key} = "hush"')
     assert "hush" not in str(caught.value)
 
 
-def test_a_files_messages_name_the_file(tmp_path: Path) -> None:
+def test_error_messages_name_the_file(tmp_path: Path) -> None:
     """Each line of any message begins with the path."""
     path = tmp_path / "site.toml"
     path.write_text('[[client]]\nid = 1\nname = "A"\nparent = 2\ntime_zone = "Mars/Base"')
@@ -145,7 +145,7 @@ def test_a_files_messages_name_the_file(tmp_path: Path) -> None:
         assert str(caught.value).count(str(unreadable)) == 1
 
 
-def test_a_thousand_mistakes_are_not_a_thousand_lines() -> None:
+def test_the_number_of_listed_errors_is_limited() -> None:
     """The first twenty are listed, with the number of the others."""
     users = "".join(
         f'[[client.user]]\nid = {number}\nname = "{number}"\nrole = "Auditor"\n'
@@ -178,14 +178,14 @@ def as_toml(value: object) -> str:
 
 
 @given(st.dictionaries(KEYS, JUNK, max_size=3))
-def test_no_file_breaks_the_reader(tables: dict[str, object]) -> None:
+def test_any_toml_is_read_or_refused(tables: dict[str, object]) -> None:
     """Any TOML is either a site or a SettingError."""
     text = "\n".join(f"{key} = {as_toml(value)}" for key, value in tables.items())
     with suppress(SettingError):
         parse(text)
 
 
-def test_every_mistake_of_a_file_is_told_at_once_with_what_was_meant() -> None:
+def test_all_errors_of_a_file_are_listed_at_once_with_suggestions() -> None:
     """Wrong types, unknown and missing keys in all tables are listed once, with suggestions."""
     text = (
         CONTRACT.replace("sla_seconds = 20", "sla_second = 20")
@@ -218,7 +218,7 @@ def test_every_mistake_of_a_file_is_told_at_once_with_what_was_meant() -> None:
     ],
     ids=["key", "table", "inline"],
 )
-def test_a_key_of_thousands_of_parts_is_refused_at_once(text: str) -> None:
+def test_a_key_with_thousands_of_parts_is_refused_immediately(text: str) -> None:
     """Python's reader would take quadratic time, and minutes for a file of 200 KB."""
     with pytest.raises(SettingError, match="a key has more than 16 parts"):
         parse(text)
@@ -234,9 +234,7 @@ def test_dots_in_a_string_do_not_split_a_key(text: str) -> None:
     assert "parts" not in str(caught.value)
 
 
-def test_a_file_without_an_end_is_not_read_to_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_endless_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A device or a video is refused by its size."""
     monkeypatch.setattr("floorcast.site.file_reader.MAX_FILE_BYTES", 1 << 20)
     (tmp_path / "zero.toml").symlink_to("/dev/zero")

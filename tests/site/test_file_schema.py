@@ -37,20 +37,20 @@ def shuffle(client: FileClient, random: Random) -> FileClient:
     return structs.replace(client, **lists)
 
 
-def test_a_plan_has_no_secret() -> None:
+def test_a_plan_contains_no_secrets() -> None:
     """The log never gets passwords or keys."""
     client = FileClient(id=1, name="A", api_tokens=("t",), ingest_keys=("k",))
     assert not {"password", "api_tokens", "users"} & set(client.plan().__struct_fields__)
 
 
-def test_limits_stay_out_of_the_log() -> None:
+def test_a_plan_contains_no_limits() -> None:
     """The log's events are folded regardless of the current limits."""
     client = FileClient(id=1, name="A")
     limited = structs.replace(client, limits=Limits(agents=1))
     assert limited.plan() == client.plan()
 
 
-def test_the_documentation_has_the_limits_and_their_defaults() -> None:
+def test_the_documentation_lists_the_limits_and_their_defaults() -> None:
     """docs/site.md has a row for each, in order."""
     text = (Path(__file__).parents[2] / "docs" / "site.md").read_text()
     rows = re.findall(r"^\| `(\w+)` \| ([\d,]+) \|", text, re.MULTILINE)

@@ -19,7 +19,7 @@ from tests.site.sites import SMALL, applied, run, small
 
 
 def directory() -> Directory:
-    """The small site's."""
+    """The directory of the small site."""
     return Site(small()).directory
 
 
@@ -34,7 +34,7 @@ def test_clients_are_found_by_id_and_by_name() -> None:
     assert (found.family(1), found.family(2)) == ((1, 2), (2,))
 
 
-def test_users_and_agents_are_apart() -> None:
+def test_users_and_agents_are_separate() -> None:
     """A user's name is not an agent's login, and only agents with a password are included."""
     found = directory()
     ann, reports = found.user(1, "ANN", agent=True), found.user(1, "reports")
@@ -52,7 +52,7 @@ def test_users_and_agents_are_apart() -> None:
         assert nobody is None
 
 
-def test_an_ingest_key_is_its_clients() -> None:
+def test_an_ingest_key_identifies_its_client() -> None:
     """It is found by its digest only."""
     found = directory()
     assert found.client_of_ingest_key(digest("ingest-key-of-acme-01")) == 1
@@ -123,7 +123,9 @@ call_center = [{id = 10, name = "Ten"}, {id = 12, name = "Twelve"}]
         ("none", set()),
     ],
 )
-def test_a_limit_is_a_client_s_call_center(name: str, centers: set[tuple[int, int]] | None) -> None:
+def test_a_limit_refers_to_one_clients_call_center(
+    name: str, centers: set[tuple[int, int]] | None
+) -> None:
     """A plain id is the client's own call center, or else any child's with that id."""
     kv = MemoryKeyValueStore()
     applied(BOTH_HAVE_TEN, kv)
@@ -136,7 +138,7 @@ def test_a_limit_is_a_client_s_call_center(name: str, centers: set[tuple[int, in
     assert found_centers == centers
 
 
-def test_a_limit_that_an_earlier_release_stored_means_what_it_meant() -> None:
+def test_limits_stored_by_an_earlier_release_still_work() -> None:
     """Plain ids still work. A limit whose call center is gone shows nothing."""
     kv = MemoryKeyValueStore()
     applied(BOTH_HAVE_TEN, kv)
@@ -147,7 +149,7 @@ def test_a_limit_that_an_earlier_release_stored_means_what_it_meant() -> None:
     assert Site(kv).directory.call_centers_of(2, (10, 99)) == frozenset({(2, 10)})
 
 
-def test_a_service_is_the_own_client_s_if_it_has_it_or_nobody_declares_it() -> None:
+def test_a_service_belongs_to_the_own_client_unless_only_a_child_declares_it() -> None:
     """Otherwise it belongs to the child client that declares it."""
     kv = MemoryKeyValueStore()
     text = BOTH_HAVE_TEN.replace('name = "Parent"', 'name = "P"\nservice = [{id = 1, name = "a"}]')
@@ -160,7 +162,7 @@ def test_a_service_is_the_own_client_s_if_it_has_it_or_nobody_declares_it() -> N
     assert found.services_of(1, ()) == frozenset()
 
 
-def test_an_empty_site_knows_nobody() -> None:
+def test_an_empty_site_finds_no_users() -> None:
     """A server without a site refuses every lookup."""
     found = Directory()
     assert not found.clients
@@ -170,8 +172,8 @@ def test_an_empty_site_knows_nobody() -> None:
 USER = User(id=900, name="made", password_hash="$argon2id$", role="Auditor")
 
 
-def test_nothing_new_is_nothing_told() -> None:
-    """Checking again reads nothing and calls nobody."""
+def test_an_unchanged_site_notifies_no_listener() -> None:
+    """Checking again reads nothing and calls no listener."""
     site = Site(small())
     told: list[SiteChange] = []
     site.on_change(told.append)
@@ -180,7 +182,7 @@ def test_nothing_new_is_nothing_told() -> None:
     assert (told, site.generation) == ([], 1)
 
 
-def test_a_change_is_told_with_the_plans_that_changed() -> None:
+def test_a_change_is_reported_with_the_changed_plans() -> None:
     """Only clients with a new or changed floor configuration are included."""
     kv = small()
     site = Site(kv)
@@ -202,7 +204,7 @@ def test_a_change_is_told_with_the_plans_that_changed() -> None:
     assert site.generation == 3
 
 
-def test_a_new_user_is_no_new_plan() -> None:
+def test_a_new_user_changes_no_plan() -> None:
     """Changes of users affect the site but no floor."""
     kv = small()
     site = Site(kv)
@@ -213,7 +215,7 @@ def test_a_new_user_is_no_new_plan() -> None:
     assert site.clients[2] is untouched
 
 
-def test_what_another_process_writes_is_noticed(tmp_path: Path) -> None:
+def test_changes_by_another_process_are_noticed(tmp_path: Path) -> None:
     """A site in a file sees the write of another connection."""
     declared = small().get("site", "1")
 
@@ -233,7 +235,7 @@ def test_what_another_process_writes_is_noticed(tmp_path: Path) -> None:
     assert run(notice())
 
 
-def test_a_site_that_cannot_be_understood_is_refused_and_the_old_one_stays() -> None:
+def test_an_undecodable_site_is_refused_and_the_old_one_stays() -> None:
     """Damage in the store is a SettingError, and never half a site."""
     kv = small()
     site = Site(kv)
@@ -245,7 +247,7 @@ def test_a_site_that_cannot_be_understood_is_refused_and_the_old_one_stays() -> 
         Site(kv)
 
 
-def test_many_who_ask_at_once_read_once() -> None:
+def test_concurrent_refreshes_report_a_change_once() -> None:
     """Concurrent refreshes report a change once."""
     kv = MemoryKeyValueStore()
     site = Site(kv)

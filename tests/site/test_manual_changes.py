@@ -29,13 +29,13 @@ CHANGED = ByHand(
 )
 
 
-def test_nothing_by_hand_is_the_file() -> None:
+def test_a_client_without_manual_changes_is_as_declared() -> None:
     """A client without changes by command is as declared."""
     assert laid_over(ACME, ByHand()) == ACME
     assert prune(ACME, ByHand()) == ByHand()
 
 
-def test_what_was_changed_counts() -> None:
+def test_manual_changes_are_applied() -> None:
     """Users and keys are added, passwords replaced, agents admitted, and keys revoked."""
     client = laid_over(ACME, CHANGED)
     assert client.users == (
@@ -47,7 +47,7 @@ def test_what_was_changed_counts() -> None:
     assert prune(ACME, CHANGED) == CHANGED
 
 
-def test_what_the_file_declares_anew_is_the_files_again() -> None:
+def test_a_changed_declaration_replaces_the_manual_change() -> None:
     """A new password in the file, or a removed token or agent, ends the change by command."""
     other = structs.replace(
         ACME,
@@ -59,7 +59,7 @@ def test_what_the_file_declares_anew_is_the_files_again() -> None:
     assert laid_over(other, CHANGED).users == (*other.users, MADE)
 
 
-def test_a_user_of_the_file_comes_before_one_made_by_hand() -> None:
+def test_a_declared_user_takes_precedence_over_a_manual_one() -> None:
     """If two share a name or an id, it is reported, and the file's user counts."""
     for twin in (structs.replace(MADE, id=1), structs.replace(MADE, name="reports")):
         by_hand = ByHand(users=(twin,))

@@ -31,7 +31,7 @@ from floorcast.site.secret_rules import (
         ("maria.kowalska's", ""),
     ],
 )
-def test_a_password_is_long_and_not_the_users_name(password: str, fault: str) -> None:
+def test_a_password_must_be_long_and_not_the_users_name(password: str, fault: str) -> None:
     """Length is in characters. Names are compared case-insensitively."""
     assert password_fault(password, "maria.kowalska") == fault
 
@@ -49,6 +49,6 @@ def test_every_secret_of_the_example_site_is_known_as_public() -> None:
     assert not is_example_password("correct horse")
 
 
-def test_the_keys_that_we_make_are_long_enough() -> None:
+def test_generated_keys_are_long_enough() -> None:
     """The output of ``floorcast key new`` is valid in a site file."""
     assert len(new_key()) >= MIN_KEY_CHARS

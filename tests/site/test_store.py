@@ -17,7 +17,7 @@ from tests.site.sites import CHEAP, site_files
 
 @settings(max_examples=tries(40))
 @given(site_files())
-def test_what_is_kept_is_read_back(site_file: SiteFile) -> None:
+def test_a_stored_client_is_read_back_unchanged(site_file: SiteFile) -> None:
     """Any client is read back unchanged."""
     for client in site_file.clients:
         declared = declare(client, None, CHEAP)
@@ -26,13 +26,13 @@ def test_what_is_kept_is_read_back(site_file: SiteFile) -> None:
         assert kept({str(client.id): raw}, {}).declared == {client.id: declared}
 
 
-def test_nothing_kept_is_nothing_by_hand() -> None:
+def test_a_missing_item_means_no_manual_changes() -> None:
     """A client without changes by command has no item for them."""
     assert read_by_hand(None) == ByHand()
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b'{"id": 1}', b"\xff"])
-def test_damage_is_told(raw: bytes) -> None:
+def test_damaged_data_raises_a_setting_error(raw: bytes) -> None:
     """The error says what to do."""
     with pytest.raises(SettingError, match="apply the site file again"):
         read_client(raw)

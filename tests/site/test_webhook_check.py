@@ -35,7 +35,7 @@ MISTAKES: dict[str, tuple[dict[str, str], str]] = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_each_mistake_says_where_it_is_and_what_to_write(mistake: str) -> None:
+def test_each_error_names_its_place_and_the_fix(mistake: str) -> None:
     """The error has the client's and the webhook's name, and neither the secret nor the path."""
     members, said = MISTAKES[mistake]
     with pytest.raises(SettingError) as error:
@@ -47,7 +47,7 @@ def test_each_mistake_says_where_it_is_and_what_to_write(mistake: str) -> None:
     assert HOOK_SECRET not in text
 
 
-def test_a_feed_that_is_not_switched_on_is_told() -> None:
+def test_a_feed_that_is_not_switched_on_is_refused() -> None:
     """A webhook cannot send a feed that the client does not have."""
     with pytest.raises(SettingError, match="the agent feed is not in the client's feeds"):
         parse(
@@ -55,7 +55,7 @@ def test_a_feed_that_is_not_switched_on_is_told() -> None:
         )
 
 
-def test_a_name_is_used_once() -> None:
+def test_webhook_names_must_be_unique() -> None:
     """Two webhooks of a client have different names."""
     table = with_webhook().split("[[client.webhook]]")[1].split("[[client]]")[0]
     with pytest.raises(SettingError, match="webhook ops: the name is used twice"):

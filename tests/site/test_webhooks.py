@@ -44,8 +44,8 @@ def test_changes_are_listed_without_secrets(change: Callable[[str], str]) -> Non
     assert applied(change(with_webhook()), kv) == []
 
 
-def test_the_secret_of_the_docs_is_warned_of() -> None:
-    """It is published."""
+def test_the_published_secret_causes_a_warning() -> None:
+    """The secret is in the documentation, so anybody may know it."""
     published = '"whsec_ZXhhbXBsZS13ZWJob29rLXNlY3JldC1jaGFuZ2UtbWU="'
     assert list(example_secrets(parse(with_webhook()))) == []
     (warning,) = example_secrets(parse(with_webhook(secret=published)))

@@ -26,7 +26,7 @@ from floorcast.webhooks.http_client import HttpClient, HttpTuning, tls_context
 from floorcast.webhooks.progress import BUCKET, Progress, item_of, key_of, read_progress, resumed
 from floorcast.webhooks.sender import ClientSender
 from floorcast.webhooks.surroundings import DeliveryTuning, Surroundings
-from tests.http.servers import ACME, House
+from tests.http.servers import ACME, ApiHarness
 from tests.virtual_time import VirtualLoop, run
 
 __all__ = [
@@ -160,7 +160,7 @@ class Sending:
 
     def __init__(
         self,
-        house: House,
+        house: ApiHarness,
         *webhooks: Webhook,
         http: HttpTuning | None = None,
         look: float = 1.0,
@@ -185,12 +185,12 @@ class Sending:
         await ended([self._task])
 
 
-def stored(house: House, name: str = "ops") -> Progress:
+def stored(house: ApiHarness, name: str = "ops") -> Progress:
     """Return the stored progress of a webhook."""
     return read_progress(house.kv.get(BUCKET, key_of(ACME, name)))
 
 
-async def command(house: House, token: str | None) -> None:
+async def command(house: ApiHarness, token: str | None) -> None:
     """Write the progress that ``floorcast webhook resume`` writes.
 
     An empty token stands for ``floorcast webhook skip``.
@@ -240,7 +240,7 @@ def raw(*pieces: bytes, end: bool = True) -> Answer:
     return answer
 
 
-def add_alerts(house: House) -> None:
+def add_alerts(house: ApiHarness) -> None:
     """Enable the alerts feed on ACME's floor."""
     feed = Feed(ACME, "alerts", house.rings)
     feed.switched_on = True
@@ -248,7 +248,7 @@ def add_alerts(house: House) -> None:
     floor.feeds = {**floor.feeds, "alerts": feed}
 
 
-def publish_alert(house: House, to: list[str], status: str = "firing") -> str:
+def publish_alert(house: ApiHarness, to: list[str], status: str = "firing") -> str:
     """Append an entry with an alert for these webhooks. Returns the alert's id."""
     number = house.log.take(ACME, house.loop.now())
     recorded_at = house.log.head(ACME).recorded_at

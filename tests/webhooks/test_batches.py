@@ -10,8 +10,8 @@ from floorcast.model.outbound import CallStartEvent
 from floorcast.model.token import decode, end_of_entry
 from floorcast.site.webhooks import WebhookFilter
 from floorcast.webhooks.batches import KEPT_BATCHES, MAX_BATCH_EVENTS, Reading, reading_of
-from tests.http.fed import agent_event, call_start, sms
-from tests.http.servers import ACME, House, in_house
+from tests.http.feed_events import agent_event, call_start, sms
+from tests.http.servers import ACME, ApiHarness, run_with_harness
 from tests.search import tries
 from tests.webhooks.receiver import add_alerts, hook, publish_alert
 
@@ -72,7 +72,7 @@ def test_every_reader_gets_what_follows_it_once_and_in_order(
 ) -> None:
     """Readers may have any batch sizes, filters and positions, and may share batches."""
 
-    async def story(house: House) -> None:
+    async def story(house: ApiHarness) -> None:
         want: list[tuple[int, str]] = []
         for number, (makers, times, index) in enumerate(entries, 1):
             events = makers * times
@@ -88,13 +88,13 @@ def test_every_reader_gets_what_follows_it_once_and_in_order(
             cursor = end_of_entry(start) if start else 0
             assert await read(reading, cursor) == [one for at, one in want if at > start]
 
-    in_house(story)
+    run_with_harness(story)
 
 
 def test_readers_that_started_apart_soon_share_their_batches() -> None:
     """A batch ends where another reader's batch begins, and both then get the same bytes object."""
 
-    async def story(house: House) -> None:
+    async def story(house: ApiHarness) -> None:
         ids = house.publish([sms] * 50)
         house.publish([sms] * 350)
         reading = reading_of(ACME, hook("http://a.test/"), house.server)
@@ -107,13 +107,13 @@ def test_readers_that_started_apart_soon_share_their_batches() -> None:
         assert third.through == first.through
         assert await reading.batch(third.through) is second
 
-    in_house(story)
+    run_with_harness(story)
 
 
 def test_what_is_kept_is_bounded_and_nothing_is_for_a_single_reader() -> None:
     """A limited number of batches is kept for a shared feed, and none for a single webhook."""
 
-    async def story(house: House) -> None:
+    async def story(house: ApiHarness) -> None:
         house.publish([sms] * 100 * (KEPT_BATCHES + 10))
         reading = reading_of(ACME, hook("http://a.test/"), house.server)
         for webhooks, kept in ((1, 0), (2, KEPT_BATCHES)):
@@ -121,13 +121,13 @@ def test_what_is_kept_is_bounded_and_nothing_is_for_a_single_reader() -> None:
             await read(reading, 0)
             assert len(reading.kept) == kept
 
-    in_house(story)
+    run_with_harness(story)
 
 
 def test_a_batch_is_made_again_up_to_its_old_end() -> None:
     """A retry after a restart sends the same events, even if others have arrived since."""
 
-    async def story(house: House) -> None:
+    async def story(house: ApiHarness) -> None:
         house.publish([sms] * 30)
         reading = reading_of(ACME, hook("http://a.test/"), house.server)
         batch = await reading.batch(0)
@@ -137,13 +137,13 @@ def test_a_batch_is_made_again_up_to_its_old_end() -> None:
         assert made.body == batch.body
         assert len((await again.batch(0)).events) == 60
 
-    in_house(story)
+    run_with_harness(story)
 
 
 def test_large_events_make_smaller_batches() -> None:
     """A batch has about 256 KiB and at least one event."""
 
-    async def story(house: House) -> None:
+    async def story(house: ApiHarness) -> None:
         big = call_start("x")
         big.account = "a" * 100_000
 
@@ -159,13 +159,13 @@ def test_large_events_make_smaller_batches() -> None:
             cursor = batch.through
         assert sizes == [2, 2, 1]
 
-    in_house(story)
+    run_with_harness(story)
 
 
 def test_a_webhook_gets_the_alerts_that_name_it() -> None:
     """A webhook's filter does not apply to alerts. Alerts for others only advance its position."""
 
-    async def story(house: House) -> None:
+    async def story(house: ApiHarness) -> None:
         add_alerts(house)
         for_ops = publish_alert(house, ["ops", "boss"])
         publish_alert(house, ["boss"])
@@ -185,4 +185,4 @@ def test_a_webhook_gets_the_alerts_that_name_it() -> None:
         )
         assert len((await other.batch(0)).events) == 2
 
-    in_house(story)
+    run_with_harness(story)

@@ -10,15 +10,15 @@ from cloudevents.core.formats.json import JSONFormat
 from floorcast.feeds.filters import EVERYTHING
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.webhooks.cloud_events import batch_body, cloud_events, is_alert_to
-from tests.http.fed import sms
-from tests.http.servers import ACME, House, in_house
+from tests.http.feed_events import sms
+from tests.http.servers import ACME, ApiHarness, run_with_harness
 from tests.webhooks.receiver import add_alerts, publish_alert
 
 
 def test_the_library_reads_each_event_of_a_batch() -> None:
     """The id is the feed's, the source is the client and feed, and the time is the log's."""
 
-    async def story(house: House) -> None:
+    async def story(house: ApiHarness) -> None:
         ids = house.publish([sms, sms])
         await house.loop.passing(1.25)
         ids += house.publish([sms])
@@ -36,25 +36,25 @@ def test_the_library_reads_each_event_of_a_batch() -> None:
             assert time.astimezone(UTC).timestamp() == one.recorded_at // 10_000 / 1_000
         assert made[2].recorded_at - made[0].recorded_at >= 1.25 * TICKS_PER_SECOND
 
-    in_house(story)
+    run_with_harness(story)
 
 
 def test_readers_of_a_page_share_its_events() -> None:
     """The readers of a page share its events, which are created once."""
 
-    async def story(house: House) -> None:
+    async def story(house: ApiHarness) -> None:
         house.publish([sms] * 3)
         page = await house.floors[ACME].feeds["interaction"].page(0, EVERYTHING, 10)
         first = cloud_events(ACME, "interaction", page, house.server)
         assert cloud_events(ACME, "interaction", page, house.server) is first
 
-    in_house(story)
+    run_with_harness(story)
 
 
 def test_an_alert_says_which_webhooks_it_is_for() -> None:
     """An alert names the webhooks in its rule."""
 
-    async def story(house: House) -> None:
+    async def story(house: ApiHarness) -> None:
         add_alerts(house)
         publish_alert(house, ["ops"])
         publish_alert(house, [])
@@ -64,4 +64,4 @@ def test_an_alert_says_which_webhooks_it_is_for() -> None:
         assert not is_alert_to(named, "op")
         assert not is_alert_to(unnamed, "ops")
 
-    in_house(story)
+    run_with_harness(story)

@@ -10,8 +10,8 @@ import msgspec
 from floorcast.webhooks.progress import (
     MAX_DELIVERY_RETRY_SECONDS,
 )
-from tests.http.fed import agent_event, call_start, sms
-from tests.http.servers import ACME, House, in_house
+from tests.http.feed_events import agent_event, call_start, sms
+from tests.http.servers import ACME, ApiHarness, run_with_harness
 from tests.webhooks.receiver import (
     Post,
     Sending,
@@ -29,7 +29,7 @@ HOUR = 3_600
 def test_events_are_sent_in_order_as_signed_cloudevents() -> None:
     """Both feeds' events come in log order, with their ids, and without earlier events."""
 
-    async def story(house: House) -> None:
+    async def story(house: ApiHarness) -> None:
         house.publish([sms])
         async with receiving() as receiver, Sending(house, hook(receiver.url)):
             ids = house.publish([agent_event, sms, call_start])
@@ -51,13 +51,13 @@ def test_events_are_sent_in_order_as_signed_cloudevents() -> None:
             assert first.events[0]["time"].startswith("2023-11-14T22:13:")
             assert receiver.connections == 1
 
-    in_house(story)
+    run_with_harness(story)
 
 
 def test_a_batch_has_at_most_100_events_and_is_gathered_for_a_second() -> None:
     """250 events need three requests at once. Single events need at most one request per second."""
 
-    async def story(house: House) -> None:
+    async def story(house: ApiHarness) -> None:
         async with receiving() as receiver, Sending(house, hook(receiver.url)):
             ids = house.publish([sms] * 250)
             await house.loop.passing(0.2)
@@ -69,13 +69,13 @@ def test_a_batch_has_at_most_100_events_and_is_gathered_for_a_second() -> None:
             assert receiver.ids() == ids
             assert len(receiver.posts) <= 3 + 7
 
-    in_house(story)
+    run_with_harness(story)
 
 
 def test_a_receiver_that_fails_for_an_hour_gets_everything_in_order() -> None:
     """The pauses grow to 5 minutes, and each retry has the same id and body."""
 
-    async def story(house: House) -> None:
+    async def story(house: ApiHarness) -> None:
         async with receiving(status(500)) as receiver, Sending(house, hook(receiver.url)):
             ids = house.publish([sms] * 3)
             await house.loop.passing(HOUR)
@@ -100,13 +100,13 @@ def test_a_receiver_that_fails_for_an_hour_gets_everything_in_order() -> None:
             for post in [*tried, *receiver.posts]:
                 post.verified()
 
-    in_house(story)
+    run_with_harness(story)
 
 
 def test_after_24_hours_it_is_suspended_and_keeps_its_place() -> None:
     """A resumed webhook sends everything that the feeds still have."""
 
-    async def story(house: House) -> None:
+    async def story(house: ApiHarness) -> None:
         async with (
             receiving(status(503)) as receiver,
             Sending(house, hook(receiver.url), look=60),
@@ -131,13 +131,13 @@ def test_after_24_hours_it_is_suspended_and_keeps_its_place() -> None:
             await house.loop.passing(65)
             assert receiver.ids() == more
 
-    in_house(story)
+    run_with_harness(story)
 
 
 def test_410_suspends_at_once_and_resume_goes_on_at_the_same_place() -> None:
     """A 410 suspends a webhook, as Standard Webhooks defines, and no event is lost."""
 
-    async def story(house: House) -> None:
+    async def story(house: ApiHarness) -> None:
         async with receiving(status(410)) as receiver, Sending(house, hook(receiver.url)):
             ids = house.publish([sms] * 2)
             await house.loop.passing(60)
@@ -149,14 +149,14 @@ def test_410_suspends_at_once_and_resume_goes_on_at_the_same_place() -> None:
             await house.loop.passing(5)
             assert receiver.ids() == ids
 
-    in_house(story)
+    run_with_harness(story)
 
 
 def test_secrets_are_rotated_with_both_signatures() -> None:
     """While two secrets are declared, a receiver with either secret accepts a request."""
     old, new = "whsec_" + "b2xk" * 10, "whsec_" + "bmV3" * 10
 
-    async def story(house: House) -> None:
+    async def story(house: ApiHarness) -> None:
         async with receiving() as receiver:
             async with Sending(house, hook(receiver.url, secret=new, previous_secret=old)):
                 house.publish([sms])
@@ -164,7 +164,7 @@ def test_secrets_are_rotated_with_both_signatures() -> None:
             receiver.posts[0].verified(old)
             receiver.posts[0].verified(new)
 
-    in_house(story)
+    run_with_harness(story)
 
 
 def test_a_template_makes_a_request_of_each_event() -> None:
@@ -177,7 +177,7 @@ def test_a_template_makes_a_request_of_each_event() -> None:
         '{"text": {{ event.data.eventId | json }} }{% endif %}'
     )
 
-    async def story(house: House) -> None:
+    async def story(house: ApiHarness) -> None:
         async with receiving() as receiver, Sending(house, hook(receiver.url, template=template)):
             ids = house.publish([sms, agent_event, call_start])
             await house.loop.passing(3)
@@ -190,14 +190,14 @@ def test_a_template_makes_a_request_of_each_event() -> None:
             await house.loop.passing(3)
             assert len(receiver.posts) == 2
 
-    in_house(story)
+    run_with_harness(story)
 
 
 def test_a_template_that_fails_suspends_and_names_the_event() -> None:
     """No event is skipped: a resumed webhook sends the event with the corrected template."""
     broken = '{"number": {{ event.data.transactionId }}, "text": "{{ event.data.timestamp }}"}'
 
-    async def story(house: House) -> None:
+    async def story(house: ApiHarness) -> None:
         async with receiving() as receiver:
             sending = Sending(house, hook(receiver.url, template=broken))
             async with sending:
@@ -213,26 +213,26 @@ def test_a_template_that_fails_suspends_and_names_the_event() -> None:
                 assert msgspec.json.decode(receiver.posts[-1].body) == ids[1]
                 assert len(receiver.posts) == 2
 
-    in_house(story)
+    run_with_harness(story)
 
 
 def test_an_old_holder_that_wakes_up_sends_nothing() -> None:
     """A node neither sends nor writes after another node has taken over the lease."""
 
-    async def story(house: House) -> None:
+    async def story(house: ApiHarness) -> None:
         async with receiving() as receiver, Sending(house, hook(receiver.url)) as sending:
             sending.lease._until = 0.0  # noqa: SLF001 — as after a night of suspension
             house.publish([sms])
             await house.loop.passing(1)
             assert receiver.posts == []
 
-    in_house(story)
+    run_with_harness(story)
 
 
 def test_a_place_stays_good_over_quiet_days() -> None:
     """A webhook without pending events can resume at its position after any length of time."""
 
-    async def story(house: House) -> None:
+    async def story(house: ApiHarness) -> None:
         async with receiving() as receiver:
             async with Sending(house, hook(receiver.url)):
                 house.publish([sms])
@@ -244,13 +244,13 @@ def test_a_place_stays_good_over_quiet_days() -> None:
                 await house.loop.passing(5)
             assert receiver.ids() == ids
 
-    in_house(story)
+    run_with_harness(story)
 
 
 def test_a_place_that_falls_out_of_the_feeds_is_told() -> None:
     """A webhook whose position is too old is suspended, and no event is skipped."""
 
-    async def story(house: House) -> None:
+    async def story(house: ApiHarness) -> None:
         async with receiving(status(500)) as receiver, Sending(house, hook(receiver.url), look=60):
 
             async def once(post: Post, writer: asyncio.StreamWriter) -> None:
@@ -266,4 +266,4 @@ def test_a_place_that_falls_out_of_the_feeds_is_told() -> None:
             assert "older than the feeds" in stored(house).reason
             assert stored(house).tries
 
-    in_house(story)
+    run_with_harness(story)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from floorcast.model.token import TICKS_PER_SECOND, end_of_entry, position
 from floorcast.webhooks.batches import reading_of
 from floorcast.webhooks.position import WebhookPosition
-from tests.http.fed import sms
-from tests.http.servers import ACME, House, in_house
+from tests.http.feed_events import sms
+from tests.http.servers import ACME, ApiHarness, run_with_harness
 from tests.webhooks.receiver import hook
 
 HOUR = 3_600
 
 
-def place(house: House) -> WebhookPosition:
+def place(house: ApiHarness) -> WebhookPosition:
     """Return a position in ACME's feeds."""
     reading = reading_of(ACME, hook("http://a.test/"), house.server)
     return WebhookPosition(reading, house.server, house.loop.now)
@@ -21,7 +21,7 @@ def place(house: House) -> WebhookPosition:
 def test_without_a_token_it_is_the_present_and_a_token_leads_back() -> None:
     """Without a token, the position is the present. A cursor's token leads back to the cursor."""
 
-    async def story(house: House) -> None:
+    async def story(house: ApiHarness) -> None:
         house.publish([sms] * 3)
         one, again = place(house), place(house)
         assert await one.begin("") == end_of_entry(1)
@@ -30,13 +30,13 @@ def test_without_a_token_it_is_the_present_and_a_token_leads_back() -> None:
         assert again.position(one.token()) == end_of_entry(1)
         assert one.since(one.token()) <= house.loop.now() + TICKS_PER_SECOND
 
-    in_house(story)
+    run_with_harness(story)
 
 
 def test_it_is_complete_while_what_follows_is_within_24_hours() -> None:
     """The age of a position does not matter if all events up to it have been read."""
 
-    async def story(house: House) -> None:
+    async def story(house: ApiHarness) -> None:
         house.publish([sms] * 3)
         await house.loop.passing(30 * HOUR)
         house.publish([sms])
@@ -58,13 +58,13 @@ def test_it_is_complete_while_what_follows_is_within_24_hours() -> None:
         one.cursor = end_of_entry(2)
         assert one.is_complete()
 
-    in_house(story)
+    run_with_harness(story)
 
 
 def test_an_old_token_gives_its_own_position() -> None:
     """An old token is judged by the events after its position, not by its age."""
 
-    async def story(house: House) -> None:
+    async def story(house: ApiHarness) -> None:
         house.publish([sms])
         one = place(house)
         await one.begin("")
@@ -74,4 +74,4 @@ def test_an_old_token_gives_its_own_position() -> None:
         assert await again.begin(token) == end_of_entry(1)
         assert again.is_complete()
 
-    in_house(story)
+    run_with_harness(story)

@@ -18,8 +18,8 @@ from floorcast.webhooks.progress import (
     BUCKET,
     MAX_DELIVERY_RETRY_SECONDS,
 )
-from tests.http.fed import agent_event, sms
-from tests.http.servers import ACME, House, in_house
+from tests.http.feed_events import agent_event, sms
+from tests.http.servers import ACME, ApiHarness, run_with_harness
 from tests.search import tries
 from tests.webhooks.receiver import (
     Answer,
@@ -44,7 +44,7 @@ def in_order(ids: list[str], want: list[str]) -> None:
 def test_the_filter_selects_and_what_it_leaves_out_moves_the_place() -> None:
     """Only matching events are sent, but the stored position also passes the others."""
 
-    async def story(house: House) -> None:
+    async def story(house: ApiHarness) -> None:
         async with receiving() as receiver:
             only = hook(receiver.url, filter=WebhookFilter(service=(2,)))
             async with Sending(house, only):
@@ -57,13 +57,13 @@ def test_the_filter_selects_and_what_it_leaves_out_moves_the_place() -> None:
                 await house.loop.passing(5)
             assert receiver.ids() == ids
 
-    in_house(story)
+    run_with_harness(story)
 
 
 def test_skip_leaves_out_what_is_past() -> None:
     """Only events after the skip are sent."""
 
-    async def story(house: House) -> None:
+    async def story(house: ApiHarness) -> None:
         async with receiving(status(500)) as receiver, Sending(house, hook(receiver.url)):
             house.publish([sms] * 2)
             await house.loop.passing(60)
@@ -75,13 +75,13 @@ def test_skip_leaves_out_what_is_past() -> None:
             await house.loop.passing(5)
             assert receiver.ids() == ids
 
-    in_house(story)
+    run_with_harness(story)
 
 
 def test_resume_from_a_token_sends_again_what_follows_it() -> None:
     """An eventId of the feed is a valid token to resume from."""
 
-    async def story(house: House) -> None:
+    async def story(house: ApiHarness) -> None:
         async with receiving() as receiver, Sending(house, hook(receiver.url)):
             ids = house.publish([sms] * 5)
             await house.loop.passing(10)
@@ -90,13 +90,13 @@ def test_resume_from_a_token_sends_again_what_follows_it() -> None:
             await house.loop.passing(5)
             assert receiver.ids() == ids[2:]
 
-    in_house(story)
+    run_with_harness(story)
 
 
 def test_a_changed_url_keeps_the_place_and_a_removed_webhook_loses_it() -> None:
     """Events that could not be sent to the old address are sent to the new one."""
 
-    async def story(house: House) -> None:
+    async def story(house: ApiHarness) -> None:
         async with (
             receiving(status(500)) as old,
             receiving() as new,
@@ -117,13 +117,13 @@ def test_a_changed_url_keeps_the_place_and_a_removed_webhook_loses_it() -> None:
             await house.loop.passing(5)
             assert new.ids() == ids + later
 
-    in_house(story)
+    run_with_harness(story)
 
 
 def test_a_command_for_one_webhook_leaves_the_others_alone() -> None:
     """A command for one webhook causes no repetition in the others."""
 
-    async def story(house: House) -> None:
+    async def story(house: ApiHarness) -> None:
         async with receiving(status(500)) as failing, receiving() as other:
             webhooks = [hook(failing.url), hook(other.url, "other")]
             async with Sending(house, *webhooks) as sending:
@@ -138,13 +138,13 @@ def test_a_command_for_one_webhook_leaves_the_others_alone() -> None:
                 assert other.ids() == ids
                 assert sending.sender.deliveries["other"] is delivery
 
-    in_house(story)
+    run_with_harness(story)
 
 
 def test_one_that_never_answers_holds_up_no_other() -> None:
     """A silent receiver is retried, and the other receiver gets each event."""
 
-    async def story(house: House) -> None:
+    async def story(house: ApiHarness) -> None:
         async with receiving(_never) as silent, receiving() as other:
             webhooks = [hook(silent.url), hook(other.url, "other")]
             async with Sending(house, *webhooks):
@@ -157,13 +157,13 @@ def test_one_that_never_answers_holds_up_no_other() -> None:
                 assert len(silent.posts) >= 1
                 assert "no response in 15 s" in stored(house).reason
 
-    in_house(story)
+    run_with_harness(story)
 
 
 def test_after_a_crash_only_a_few_seconds_are_sent_again() -> None:
     """After a crash, the stored position is only seconds old, and ids stay the same."""
 
-    async def story(house: House) -> None:
+    async def story(house: ApiHarness) -> None:
         async with receiving() as receiver:
             first = Sending(house, hook(receiver.url))
             await first.__aenter__()
@@ -180,13 +180,13 @@ def test_after_a_crash_only_a_few_seconds_are_sent_again() -> None:
             in_order(receiver.ids(), ids)
             assert len(receiver.ids()) - len(ids) <= 8
 
-    in_house(story)
+    run_with_harness(story)
 
 
 def test_bad_receivers_of_every_kind_harm_no_other() -> None:
     """A good receiver gets each event within seconds, readers continue, and memory is bounded."""
 
-    async def story(house: House) -> None:
+    async def story(house: ApiHarness) -> None:
         async with AsyncExitStack() as stack:
             bad = [
                 await stack.enter_async_context(receiving(answer))
@@ -209,7 +209,7 @@ def test_bad_receivers_of_every_kind_harm_no_other() -> None:
                 assert sum(len(batch.body) for batch in kept.values()) <= KEPT_BYTES
                 assert delivery.progress.state == "active"
 
-    in_house(story)
+    run_with_harness(story)
 
 
 async def _never(_post: Post, _writer: asyncio.StreamWriter) -> None:
@@ -229,7 +229,7 @@ async def _endless(_post: Post, writer: asyncio.StreamWriter) -> None:
 def test_any_history_of_failures_and_restarts_loses_nothing(seed: int) -> None:
     """Each event arrives in order despite any failing receivers, restarts and crashes."""
 
-    async def story(house: House) -> None:
+    async def story(house: ApiHarness) -> None:
         rng = random.Random(seed)
         async with receiving() as receiver:
             moods = [ok, ok, status(500), status(302, "location: http://[::1]/\r\n"), _cut, _half]
@@ -254,7 +254,7 @@ def test_any_history_of_failures_and_restarts_loses_nothing(seed: int) -> None:
             await sending.__aexit__()
             in_order(got, want)
 
-    in_house(story)
+    run_with_harness(story)
 
 
 def _remembering(got: list[str], answer: Answer) -> Answer:
@@ -278,7 +278,7 @@ async def _half(_post: Post, writer: asyncio.StreamWriter) -> None:
 def test_the_store_is_written_seldom() -> None:
     """A busy webhook writes its position only every few seconds."""
 
-    async def story(house: House) -> None:
+    async def story(house: ApiHarness) -> None:
         async with receiving() as receiver, Sending(house, hook(receiver.url)):
             before = house.kv.version(BUCKET)
             for _ in range(100):
@@ -287,4 +287,4 @@ def test_the_store_is_written_seldom() -> None:
             assert len(receiver.posts) >= 90
             assert house.kv.version(BUCKET) - before <= 5
 
-    in_house(story)
+    run_with_harness(story)

@@ -10,8 +10,8 @@ from floorcast.webhooks.http_client import tls_context
 from floorcast.webhooks.progress import BUCKET, webhook_id
 from floorcast.webhooks.service import Webhooks
 from floorcast.webhooks.surroundings import Surroundings
-from tests.http.fed import sms
-from tests.http.servers import ACME, SITE, House, in_house
+from tests.http.feed_events import sms
+from tests.http.servers import ACME, SITE, ApiHarness, run_with_harness
 from tests.site.sites import CHEAP
 from tests.webhooks.receiver import SECRET, receiving, status
 
@@ -27,7 +27,7 @@ allow_private = true
 id = 4199"""
 
 
-async def declare(house: House, url: str) -> None:
+async def declare(house: ApiHarness, url: str) -> None:
     """Apply a site in which ACME has a webhook or has none."""
     table = TABLE.format(url=url, secret=SECRET) if url else "[[client]]\nid = 4199"
     text = SITE.replace("[[client]]\nid = 4199", table, 1)
@@ -35,7 +35,7 @@ async def declare(house: House, url: str) -> None:
     await house.server.site.refresh()
 
 
-def node(house: House, clients: frozenset[int] = frozenset()) -> Webhooks:
+def node(house: ApiHarness, clients: frozenset[int] = frozenset()) -> Webhooks:
     """Run the webhooks of a node."""
     webhooks = Webhooks(
         house.server.site,
@@ -51,7 +51,7 @@ def node(house: House, clients: frozenset[int] = frozenset()) -> Webhooks:
 def test_one_node_sends_and_another_takes_over() -> None:
     """When the sending node stops, the other node continues with the same ids."""
 
-    async def story(house: House) -> None:
+    async def story(house: ApiHarness) -> None:
         async with receiving() as receiver:
             await declare(house, receiver.url)
             first = node(house)
@@ -69,13 +69,13 @@ def test_one_node_sends_and_another_takes_over() -> None:
             assert receiver.ids() == ids
             await second.close()
 
-    in_house(story)
+    run_with_harness(story)
 
 
 def test_a_dead_node_is_replaced_within_30_seconds() -> None:
     """A dead node's lease expires and is taken over. Later events arrive in order."""
 
-    async def story(house: House) -> None:
+    async def story(house: ApiHarness) -> None:
         async with receiving() as receiver:
             await declare(house, receiver.url)
             first = node(house)
@@ -91,7 +91,7 @@ def test_a_dead_node_is_replaced_within_30_seconds() -> None:
             assert receiver.ids() == ids
             await second.close()
 
-    in_house(story)
+    run_with_harness(story)
 
 
 def test_a_webhook_that_is_removed_leaves_nothing() -> None:
@@ -100,7 +100,7 @@ def test_a_webhook_that_is_removed_leaves_nothing() -> None:
     A client of another node has no sender here.
     """
 
-    async def story(house: House) -> None:
+    async def story(house: ApiHarness) -> None:
         async with receiving() as receiver:
             await declare(house, receiver.url)
             one, other = node(house), node(house, frozenset({4199}))
@@ -118,13 +118,13 @@ def test_a_webhook_that_is_removed_leaves_nothing() -> None:
             await one.close()
             await other.close()
 
-    in_house(story)
+    run_with_harness(story)
 
 
 def test_metrics_tell_lag_and_failures_by_an_id() -> None:
     """The lag grows during failures, and no label contains a client or a name."""
 
-    async def story(house: House) -> None:
+    async def story(house: ApiHarness) -> None:
         async with receiving(status(500)) as receiver:
             await declare(house, receiver.url)
             webhooks = node(house)
@@ -148,4 +148,4 @@ def test_metrics_tell_lag_and_failures_by_an_id() -> None:
             assert state.lag > 100
             await webhooks.close()
 
-    in_house(story)
+    run_with_harness(story)

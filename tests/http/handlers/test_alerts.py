@@ -60,7 +60,7 @@ def listed(caller: Caller, status: str = "") -> list[dict[str, object]]:
         assert time.monotonic() < until, rows
 
 
-def test_a_waiting_call_fires_and_is_acknowledged_and_ends(server: Server, caller: Caller) -> None:
+def test_an_alert_fires_is_acknowledged_and_ends(server: Server, caller: Caller) -> None:
     """The list shows the time and the user of the acknowledgement.
 
     After the alert is over, the list as of that time still does.
@@ -109,7 +109,7 @@ def test_an_alert_that_does_not_exist_cannot_be_acknowledged(
     assert answers[0].json() == answers[1].json()
 
 
-def test_no_source_can_send_a_transition(server: Server) -> None:
+def test_sources_cannot_send_alert_transitions(server: Server) -> None:
     """The server rejects both the event type and floorcast's own source."""
     forged = event("alert.transition", 9, alert="x") | {"source": "pbx"}
     own = event("call.queue", 9, transactionId=9, sessionId="s") | {"source": "floorcast:alerts"}

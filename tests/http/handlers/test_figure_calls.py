@@ -31,7 +31,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield one
 
 
-def asked(server: Server, body: object, user: str = "sysadmin") -> tuple[int, dict[str, object]]:
+def status_and_body(
+    server: Server, body: object, user: str = "sysadmin"
+) -> tuple[int, dict[str, object]]:
     """Return the status and the body of a response."""
     with Caller(server.url) as caller:
         caller.login(user)
@@ -43,7 +45,7 @@ ONE = {"service": [{"id": SERVICE}]}
 HANDLED = {"filter": ONE, "figure": "totalHandled"}
 
 
-def test_pages_join_and_total_is_the_figure(server: Server) -> None:
+def test_pages_are_complete_and_their_total_is_the_figure(server: Server) -> None:
     """The first page has a thousand calls and the second page has the rest.
 
     Both have the figure's token.
@@ -81,17 +83,17 @@ def test_pages_join_and_total_is_the_figure(server: Server) -> None:
         ({"filter": ONE, "figure": "totalHandled", "start": 0}, 202),
     ],
 )
-def test_a_request_is_checked(server: Server, body: dict[str, object], code: int) -> None:
+def test_invalid_requests_are_refused(server: Server, body: dict[str, object], code: int) -> None:
     """A request needs one service, a figure that counts calls, and a matching cursor."""
-    status, said = asked(server, body)
+    status, said = status_and_body(server, body)
     assert (status, said["code"]) == (400, code)
 
 
-def test_roles_are_those_of_call_data(server: Server) -> None:
+def test_the_roles_of_call_data_apply(server: Server) -> None:
     """A manager sees the figure but not its calls.
 
     A limited user sees the calls of their own services.
     """
-    assert asked(server, HANDLED, "manager")[0] == 403
-    status, said = asked(server, HANDLED, "limited")
+    assert status_and_body(server, HANDLED, "manager")[0] == 403
+    status, said = status_and_body(server, HANDLED, "limited")
     assert (status, said["total"]) == (200, 3)

@@ -79,7 +79,7 @@ def floor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Floor]:
         yield Floor(server, keys)
 
 
-def test_the_figures_are_the_floor_s(floor: Floor) -> None:
+def test_metrics_match_the_floor(floor: Floor) -> None:
     """The response has gauges of the current state, counters, and the histogram of waits."""
     samples = floor.samples("ACME")
     shown = {
@@ -102,7 +102,7 @@ def test_the_figures_are_the_floor_s(floor: Floor) -> None:
     assert 0 <= samples["floorcast_floor_silence_seconds", ""] < 60
 
 
-def test_another_client_sees_nothing_of_it(floor: Floor) -> None:
+def test_other_clients_do_not_see_these_metrics(floor: Floor) -> None:
     """Neither the client's services nor the time of its last event appear."""
     others = [name for name in KEYS if name != "ACME"]
     assert others
@@ -112,7 +112,7 @@ def test_another_client_sees_nothing_of_it(floor: Floor) -> None:
 
 
 @pytest.mark.parametrize("kind", ["none", "wrong", "ingest key", "in the address"])
-def test_without_a_metrics_key_there_is_nothing(floor: Floor, kind: str) -> None:
+def test_a_metrics_key_is_required(floor: Floor, kind: str) -> None:
     """Other kinds of keys are refused. So is a key in the URL, because logs would keep it."""
     headers = {
         "none": {},
@@ -127,7 +127,7 @@ def test_without_a_metrics_key_there_is_nothing(floor: Floor, kind: str) -> None
     assert "floorcast_" not in answer.text
 
 
-def test_openmetrics_is_given_to_who_asks_for_it(floor: Floor) -> None:
+def test_openmetrics_is_returned_on_request(floor: Floor) -> None:
     """Prometheus requests OpenMetrics by default. Other callers get the text format."""
     key = {"Authorization": f"Bearer {floor.keys['ACME']}"}
     asked = floor.get({**key, "Accept": PROMETHEUS_ACCEPTS})

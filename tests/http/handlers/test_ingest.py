@@ -20,7 +20,7 @@ from tests.real.sites import ACME, KEYS, SITE, event, ndjson
 BODY = ndjson([event("call.queue", 1, transactionId=1, sessionId="s")])
 
 
-def test_a_key_that_is_revoked_during_an_upload_takes_nothing(tmp_path: Path) -> None:
+def test_a_key_revoked_during_an_upload_is_refused(tmp_path: Path) -> None:
     """The key is checked again when the events are stored."""
     house = House(tmp_path, Clock())
     other = SITE.replace(KEYS["ACME"], "another-key-for-testing")
@@ -49,7 +49,7 @@ def test_a_key_that_is_revoked_during_an_upload_takes_nothing(tmp_path: Path) ->
     house.end()
 
 
-def test_the_limits_are_those_of_the_site_at_the_moment(tmp_path: Path) -> None:
+def test_the_sites_current_limits_apply(tmp_path: Path) -> None:
     """By default, there is no limit. After the site changes, the next request is limited."""
     house = House(tmp_path, Clock())
     before = 'name = "ACME"\n'
@@ -119,7 +119,7 @@ def send(house: House, body: object, kind: str | None, **headers: str) -> httpx.
         (START, "application/x-ndjson", True),
     ],
 )
-def test_the_content_modes_are_one_event(
+def test_all_content_modes_give_the_same_event(
     house: House, body: object, kind: str | None, *, binary: bool
 ) -> None:
     """Binary and structured requests with the same event are duplicates.
@@ -131,7 +131,7 @@ def test_the_content_modes_are_one_event(
     assert answer.json() == {"accepted": 0, "duplicates": 1, "rejected": []}
 
 
-def test_what_is_wrong_with_a_binary_event_is_a_verdict(house: House) -> None:
+def test_an_invalid_binary_event_gets_a_verdict(house: House) -> None:
     """The verdict contains the event's id, as in structured mode."""
     without = {name: value for name, value in HEADERS.items() if name != "ce-source"}
     answer = send(house, START["data"], "application/json", **without)
@@ -149,7 +149,7 @@ def test_data_of_another_type_is_refused(house: House, kind: str) -> None:
     assert send(house, START["data"], kind, **HEADERS).status_code == 415
 
 
-def test_the_key_of_a_sender_without_headers(house: House) -> None:
+def test_the_key_can_be_sent_in_the_query(house: House) -> None:
     """The key may be in the query.
 
     A key in the header takes precedence, and a wrong key is refused.
@@ -168,7 +168,7 @@ def test_the_key_of_a_sender_without_headers(house: House) -> None:
     assert house.run(post({"access_token": ""}, {})) == 401
 
 
-def test_the_webhook_handshake(house: House) -> None:
+def test_the_webhook_handshake_allows_any_origin(house: House) -> None:
     """Any origin may send at any rate, without a key.
 
     The response echoes nothing but the origin.

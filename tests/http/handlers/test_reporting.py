@@ -50,14 +50,14 @@ def ask(floor: Floor, path: str, body: dict[str, Any], user: str = "sysadmin") -
     return answer.status_code, answer.json()
 
 
-def test_the_floor_has_both_past_and_present(floor: Floor) -> None:
+def test_the_floor_has_sealed_and_current_hours(floor: Floor) -> None:
     """Otherwise, the tests below would not combine past and present."""
     sealed = list(floor.archive.glob("client=47415/date=2026-11-24/hour=*/manifest.json"))
     assert len(sealed) == 2
 
 
 @pytest.mark.parametrize("interval", ["day", 900, 1800, 3600])
-def test_services_are_those_of_today(floor: Floor, interval: object) -> None:
+def test_service_reports_match_the_live_statistics(floor: Floor, interval: object) -> None:
     """Additive figures sum to the day's figures. Quarter hours equal those of the live method."""
     status, report = ask(floor, "/reporting/service/stats", {**DAY, "interval": interval})
     assert (status, report["missing"]) == (200, [])
@@ -78,7 +78,7 @@ def test_services_are_those_of_today(floor: Floor, interval: object) -> None:
         assert rows == intervals["intervals"]
 
 
-def test_agents_are_those_of_today(floor: Floor) -> None:
+def test_agent_reports_match_the_live_statistics(floor: Floor) -> None:
     """The daily figures equal ``agent/stats/ex``, and the intervals sum to them."""
     _, live = ask(floor, "/realtime/service/agent/stats/ex", SALES)
     _, report = ask(floor, "/reporting/agent/stats", {**DAY, "interval": "day"})
@@ -114,7 +114,7 @@ def test_calls_are_listed_page_by_page(floor: Floor, monkeypatch: pytest.MonkeyP
     assert page["calls"] == []
 
 
-def test_a_moment_is_widened_to_its_interval(floor: Floor) -> None:
+def test_times_are_extended_to_whole_intervals(floor: Floor) -> None:
     """The first and last intervals contain the given times."""
     start = 1795532400000  # 10:00
     body = {**SALES, "from": start + 60_000, "to": start + 16 * 60_000, "interval": 900}
@@ -135,14 +135,14 @@ def test_a_moment_is_widened_to_its_interval(floor: Floor) -> None:
         ({**DAY, "filter": {"service": [{"id": 1}]}}, "filter.service"),
     ],
 )
-def test_mistakes_say_what_to_change(floor: Floor, body: dict[str, Any], says: str) -> None:
+def test_errors_say_what_to_change(floor: Floor, body: dict[str, Any], says: str) -> None:
     """The response is 400."""
     status, answer = ask(floor, "/reporting/service/stats", body)
     assert status == 400
     assert says in answer["message"]
 
 
-def test_a_cursor_of_nobody_is_refused(floor: Floor) -> None:
+def test_an_invalid_cursor_is_refused(floor: Floor) -> None:
     """Other values of the wrong type are also refused."""
     for body, says in (
         ({"cursor": "x"}, "cursor"), ({"outcome": "x"}, "outcome"), ({"agentLoginId": 1}, "agent"),
@@ -160,7 +160,7 @@ def test_too_many_services_are_code_202(floor: Floor, monkeypatch: pytest.Monkey
     assert ask(floor, "/reporting/service/stats", DAY)[0] == 200
 
 
-def test_roles_are_those_of_the_service_methods_and_auditors(floor: Floor) -> None:
+def test_service_roles_and_auditors_can_read_reports(floor: Floor) -> None:
     """A user who is limited to call centers sees only the services of these call centers."""
     for user in ("manager", "superuser", "auditor"):
         assert ask(floor, "/reporting/service/stats", DAY, user)[0] == 200
@@ -175,7 +175,7 @@ def test_roles_are_those_of_the_service_methods_and_auditors(floor: Floor) -> No
         assert served == {38049}
 
 
-def test_without_an_archive_the_setting_is_named(tmp_path: Path) -> None:
+def test_the_error_without_an_archive_names_the_setting(tmp_path: Path) -> None:
     """The method exists, and its error names the setting to switch on."""
     floor = Floor(tmp_path)
     try:

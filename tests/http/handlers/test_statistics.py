@@ -13,8 +13,8 @@ from floorcast.model import token as tokens
 from floorcast.model.inbound import InboundEvent
 from floorcast.model.token import position
 from floorcast.site.configuration import CallCenter, FloorConfig, Service
-from tests.http.fed import agent_event, call_start
-from tests.http.servers import ACME, CHILD, House, in_house
+from tests.http.feed_events import agent_event, call_start
+from tests.http.servers import ACME, CHILD, ApiHarness, run_with_harness
 from tests.real.nodes import Clock
 from tests.real.nodes import House as RealHouse
 from tests.real.sites import SITE, ndjson
@@ -58,34 +58,34 @@ def ready(who: str, service: int = 38049) -> InboundEvent:
 
 
 @pytest.mark.parametrize("path", METHODS)
-def test_every_method_answers_without_a_body(path: str) -> None:
+def test_every_method_works_without_a_body(path: str) -> None:
     """An empty floor has empty responses. The path may have a trailing slash and a version."""
 
-    async def work(house: House) -> None:
-        session = await house.login()
+    async def work(harness: ApiHarness) -> None:
+        session = await harness.login()
         for variant in (path, f"{path}/", path.replace("/realtime", "/realtime/v6.0", 1)):
-            answer = await house.http.post(variant, headers=session)
+            answer = await harness.http.post(variant, headers=session)
             assert answer.status_code == 200, answer.text
             assert answer.headers["content-type"] == "application/json"
 
-    in_house(work)
+    run_with_harness(work)
 
 
 @pytest.mark.parametrize("path", METHODS)
-def test_roles(path: str) -> None:
+def test_methods_are_limited_by_role(path: str) -> None:
     """Auditors may read campaigns, but no service methods."""
 
-    async def work(house: House) -> None:
-        assert (await house.http.post(path)).status_code == 401
+    async def work(harness: ApiHarness) -> None:
+        assert (await harness.http.post(path)).status_code == 401
         allowed = {"sysadmin": 200, "manager": 200, "superuser": 200}
         allowed["auditor"] = 200 if "campaign" in path else 403
         for user, status in allowed.items():
-            answer = await house.http.post(path, headers=await house.login(user))
+            answer = await harness.http.post(path, headers=await harness.login(user))
             assert answer.status_code == status
-        wrong = await house.http.get(path, headers=await house.login())
+        wrong = await harness.http.get(path, headers=await harness.login())
         assert wrong.status_code == 405
 
-    in_house(work)
+    run_with_harness(work)
 
 
 @pytest.mark.parametrize("path", METHODS)
@@ -98,161 +98,165 @@ def test_roles(path: str) -> None:
         ("all", "filter must be an object"),
     ],
 )
-def test_a_filter_that_cannot_be_used_is_an_error(path: str, wanted: object, message: str) -> None:
+def test_an_invalid_filter_is_an_error(path: str, wanted: object, message: str) -> None:
     """The response is 400 with code 202. It is never empty or too wide."""
 
-    async def work(house: House) -> None:
-        answer = await house.http.post(path, headers=await house.login(), json={"filter": wanted})
+    async def work(harness: ApiHarness) -> None:
+        answer = await harness.http.post(
+            path, headers=await harness.login(), json={"filter": wanted}
+        )
         assert (answer.status_code, answer.json()["code"]) == (400, 202)
         assert answer.json()["message"].startswith(message)
 
-    in_house(work)
+    run_with_harness(work)
 
 
-def test_a_user_sees_its_call_centers_alone() -> None:
+def test_a_user_sees_only_their_call_centers() -> None:
     """Other call centers' rows and sums are missing, and a filter for them selects nothing."""
 
-    async def work(house: House) -> None:
-        house.floors[ACME].floor = floor(ready("ANN"), ready("BOB", 2))
-        limited = await house.login("limited")
-        for user, count in ((await house.login(), 2), (limited, 1)):
-            answer = await house.http.post(f"{SERVICE}/agents/status", headers=user)
+    async def work(harness: ApiHarness) -> None:
+        harness.floors[ACME].floor = floor(ready("ANN"), ready("BOB", 2))
+        limited = await harness.login("limited")
+        for user, count in ((await harness.login(), 2), (limited, 1)):
+            answer = await harness.http.post(f"{SERVICE}/agents/status", headers=user)
             assert len(answer.json()["agentDetails"]) == count
         body = {"filter": {"service": [{"id": 2}]}}
-        answer = await house.http.post(f"{SERVICE}/stats", headers=limited, json=body)
+        answer = await harness.http.post(f"{SERVICE}/stats", headers=limited, json=body)
         assert answer.status_code == 400
         assert answer.json()["message"] == "filter.service names 2: there is no such service"
 
-    in_house(work)
+    run_with_harness(work)
 
 
-def test_rows_that_were_made_for_one_user_do_not_show_to_another() -> None:
+def test_cached_rows_are_filtered_for_each_user() -> None:
     """Past intervals are cached for all of a client's users.
 
     Each user sees only their own services.
     """
 
-    async def work(house: House) -> None:
+    async def work(harness: ApiHarness) -> None:
         path = f"{SERVICE}/stats/intervals"
         early = [agent_at("READY", NOW - 4_000_000, who, service=at) for who, at in OF_BOTH]
-        house.floors[ACME].floor = mine = floor(*early)
+        harness.floors[ACME].floor = mine = floor(*early)
         seen = []
         for user in ("manager", "limited", "manager"):
-            answer = await house.http.post(path, headers=await house.login(user))
+            answer = await harness.http.post(path, headers=await harness.login(user))
             seen.append({row["serviceId"] for row in answer.json()["intervals"]})
         assert seen == [{"38049", "2"}, {"38049"}, {"38049", "2"}]
         before = answer.json()["intervals"]
         mine.fold(call_at("queue", NOW - 3_600_000, service=2), NOW * 10_000, "-")
-        answer = await house.http.post(path, headers=await house.login())
+        answer = await harness.http.post(path, headers=await harness.login())
         after = answer.json()["intervals"]
         assert sum(row["offered"] for row in after) == 1
         assert [row["loggedInTime"] for row in after] == [row["loggedInTime"] for row in before]
 
-    in_house(work)
+    run_with_harness(work)
 
 
-def test_a_parent_s_user_sees_the_child_s_services_too() -> None:
+def test_a_parents_user_sees_the_childs_services() -> None:
     """The child's user sees neither the parent's nor a stranger's services."""
 
-    async def work(house: House) -> None:
-        house.floors[ACME].floor = floor(ready("ANN"))
-        house.floors[CHILD].floor = floor(ready("EVE", 4), plan=CHILD_PLAN, client=CHILD)
+    async def work(harness: ApiHarness) -> None:
+        harness.floors[ACME].floor = floor(ready("ANN"))
+        harness.floors[CHILD].floor = floor(ready("EVE", 4), plan=CHILD_PLAN, client=CHILD)
         body = {"filter": {"service": [{"id": "4"}]}}
-        parent, child = await house.login(), await house.login(client="CHILD")
+        parent, child = await harness.login(), await harness.login(client="CHILD")
         for session, logins in ((parent, ["ANN", "EVE"]), (child, ["EVE"])):
-            answer = await house.http.post(f"{SERVICE}/agents/status", headers=session)
+            answer = await harness.http.post(f"{SERVICE}/agents/status", headers=session)
             assert [row["agentLoginId"] for row in answer.json()["agentDetails"]] == logins
-            answer = await house.http.post(f"{SERVICE}/stats", headers=session, json=body)
+            answer = await harness.http.post(f"{SERVICE}/stats", headers=session, json=body)
             assert [row["serviceId"] for row in answer.json()["stats"]] == ["4"]
-        stranger = await house.login(client="STRANGER")
-        answer = await house.http.post(f"{SERVICE}/stats", headers=stranger, json=body)
+        stranger = await harness.login(client="STRANGER")
+        answer = await harness.http.post(f"{SERVICE}/stats", headers=stranger, json=body)
         assert answer.status_code == 400
 
-    in_house(work)
+    run_with_harness(work)
 
 
-def test_a_floor_that_is_begun_anew_is_unavailable() -> None:
+def test_a_floor_that_is_being_rebuilt_is_unavailable() -> None:
     """A partial response would be wrong, so the status is 503 with Retry-After."""
 
-    async def work(house: House) -> None:
-        session = await house.login()
-        del house.server.floors[CHILD]
-        answer = await house.http.post(f"{SERVICE}/stats", headers=session)
+    async def work(harness: ApiHarness) -> None:
+        session = await harness.login()
+        del harness.server.floors[CHILD]
+        answer = await harness.http.post(f"{SERVICE}/stats", headers=session)
         assert (answer.status_code, answer.json()["code"]) == (503, 101)
         assert answer.headers["retry-after"] == "2"
 
-    in_house(work)
+    run_with_harness(work)
 
 
-def test_the_token_is_the_place_up_to_which_the_floor_is_folded() -> None:
+def test_the_token_is_the_position_of_the_folded_floor() -> None:
     """From a token within an entry, a reader gets exactly the events that the response lacks."""
 
-    async def work(house: House) -> None:
-        session = await house.login()
-        house.publish([call_start, agent_event])
-        feeds = house.floors[ACME].feeds
-        number = house.log.take(ACME, house.loop.now())
+    async def work(harness: ApiHarness) -> None:
+        session = await harness.login()
+        harness.publish([call_start, agent_event])
+        feeds = harness.floors[ACME].feeds
+        number = harness.log.take(ACME, harness.loop.now())
         for feed in feeds.values():
-            feed.publish([], position(number, 4), house.loop.now())
+            feed.publish([], position(number, 4), harness.loop.now())
         for path in METHODS:
-            answer = await house.http.post(path, headers=session)
+            answer = await harness.http.post(path, headers=session)
             token = tokens.decode(ACME, answer.headers["feed-token"])
             assert token.position == position(number, 4)
-        house.publish([agent_event])
+        harness.publish([agent_event])
         body = {"token": answer.headers["feed-token"]}
-        answer = await house.http.post("/realtime/agentEvent/feed", headers=session, json=body)
+        answer = await harness.http.post("/realtime/agentEvent/feed", headers=session, json=body)
         assert len(answer.json()["agentEvent"]) == 1
 
-    in_house(work)
+    run_with_harness(work)
 
 
-def test_state_changed_after_is_read_in_the_client_s_zone() -> None:
+def test_state_changed_after_is_read_in_the_clients_zone() -> None:
     """The member may be in milliseconds or ISO 8601. The error for other values names it."""
 
-    async def work(house: House) -> None:
+    async def work(harness: ApiHarness) -> None:
         events = [ready("ANN"), agent_at("NOT_READY", NOW - 20_000, "BOB", service=2)]
-        house.floors[ACME].floor = floor(*events)
-        session = await house.login()
+        harness.floors[ACME].floor = floor(*events)
+        session = await harness.login()
         path = f"{SERVICE}/agents/status"
         for after in (NOW - 30_000, str(NOW - 30_000), "2023-11-14T17:12:50"):
-            answer = await house.http.post(path, headers=session, json={"stateChangedAfter": after})
+            answer = await harness.http.post(
+                path, headers=session, json={"stateChangedAfter": after}
+            )
             assert [row["agentLoginId"] for row in answer.json()["agentDetails"]] == ["BOB"]
-        answer = await house.http.post(path, headers=session, json={"stateChangedAfter": "soon"})
+        answer = await harness.http.post(path, headers=session, json={"stateChangedAfter": "soon"})
         assert (answer.status_code, answer.json()["code"]) == (400, 202)
         assert answer.json()["message"].startswith("stateChangedAfter must be a time")
 
-    in_house(work)
+    run_with_harness(work)
 
 
-def test_campaigns_are_asked_for_by_one_kind() -> None:
+def test_campaigns_are_filtered_by_one_kind_of_id() -> None:
     """A filter with two kinds or an unknown id is an error."""
 
-    async def work(house: House) -> None:
+    async def work(harness: ApiHarness) -> None:
         update = event_at("campaign.update", NOW - 9, campaign=5, service=2)
-        house.floors[ACME].floor = floor(update)
-        session = await house.login("auditor")
+        harness.floors[ACME].floor = floor(update)
+        session = await harness.login("auditor")
         kinds = {"campaign": [{"id": 5}], "service": [{"id": 2}], "callCenter": [{"id": 1700}]}
         for kind, ids in kinds.items():
             body = {"filter": {kind: ids}}
-            answer = await house.http.post(METHODS[0], headers=session, json=body)
+            answer = await harness.http.post(METHODS[0], headers=session, json=body)
             assert [row["campaignId"] for row in answer.json()["stats"]] == [5]
         for wrong in (kinds, {"campaign": [{"id": 6}]}):
-            answer = await house.http.post(METHODS[0], headers=session, json={"filter": wrong})
+            answer = await harness.http.post(METHODS[0], headers=session, json={"filter": wrong})
             assert (answer.status_code, answer.json()["code"]) == (400, 202)
 
-    in_house(work)
+    run_with_harness(work)
 
 
-def test_a_large_answer_is_made_in_turns() -> None:
+def test_a_large_response_is_built_in_turns() -> None:
     """Other requests run in between.
 
     Events that are folded meanwhile do not appear in the response.
     """
 
-    async def work(house: House) -> None:
-        house.floors[ACME].floor = mine = floor(*(ready(f"A{number}") for number in range(250)))
-        session = await house.login()
-        asking = asyncio.create_task(house.http.post(f"{SERVICE}/agents/status", headers=session))
+    async def work(harness: ApiHarness) -> None:
+        harness.floors[ACME].floor = mine = floor(*(ready(f"A{number}") for number in range(250)))
+        session = await harness.login()
+        asking = asyncio.create_task(harness.http.post(f"{SERVICE}/agents/status", headers=session))
         while not mine.hooks:  # noqa: ASYNC110 — nothing tells when a request has begun to read
             await asyncio.sleep(0)
         gone = [agent_at("LOGOFF", NOW, f"A{number}") for number in range(250)]
@@ -261,30 +265,30 @@ def test_a_large_answer_is_made_in_turns() -> None:
         answer = await asking
         assert len(answer.json()["agentDetails"]) == 250
         assert not mine.hooks
-        answer = await house.http.post(f"{SERVICE}/agents/status", headers=session)
+        answer = await harness.http.post(f"{SERVICE}/agents/status", headers=session)
         assert answer.json()["agentDetails"] == []
 
-    in_house(work)
+    run_with_harness(work)
 
 
-def test_every_method_tells_when_the_newest_event_was_taken() -> None:
+def test_every_method_returns_the_time_of_the_newest_event() -> None:
     """Site changes do not count as events. Without events, the header is absent."""
 
-    async def work(house: House) -> None:
-        session = await house.login()
-        answer = await house.http.post(METHODS[0], headers=session)
+    async def work(harness: ApiHarness) -> None:
+        session = await harness.login()
+        answer = await harness.http.post(METHODS[0], headers=session)
         assert "newest-event" not in answer.headers
-        house.publish([agent_event])
-        taken = house.loop.now() // 10_000
-        await house.loop.passing(60)
+        harness.publish([agent_event])
+        taken = harness.loop.now() // 10_000
+        await harness.loop.passing(60)
         for path in METHODS:
-            answer = await house.http.post(path, headers=session)
+            answer = await harness.http.post(path, headers=session)
             assert answer.headers["newest-event"] == str(taken)
 
-    in_house(work)
+    run_with_harness(work)
 
 
-def test_a_user_limited_to_a_child_s_call_center_sees_that_one_alone(tmp_path: Path) -> None:
+def test_a_user_limited_to_a_childs_call_center_sees_only_that_one(tmp_path: Path) -> None:
     """The parent's call center with the same id is hidden in feeds, figures and calls."""
     limit = "call_centers = [1623]"
     site = SITE.replace(limit, "call_centers = [{client = 4199, id = 1623}]")

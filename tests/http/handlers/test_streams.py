@@ -17,8 +17,8 @@ from floorcast.model import token as tokens
 from floorcast.site.apply import apply
 from floorcast.site.file_reader import parse
 from floorcast.sse.framing import StreamFormat
-from tests.http.fed import agent_event, call_start, sms
-from tests.http.servers import ACME, CHILD, SITE, House, in_house
+from tests.http.feed_events import agent_event, call_start, sms
+from tests.http.servers import ACME, CHILD, SITE, ApiHarness, run_with_harness
 from tests.sse.connections import Connection, messages, plain
 
 EVENTS, AGENTS = "/realtime/event/feed/sse", "/realtime/agentEvent/feed/sse"
@@ -60,7 +60,7 @@ class Stream:
 
 
 async def ask(
-    house: House,
+    harness: ApiHarness,
     headers: Mapping[str, str],
     body: object = None,
     *,
@@ -98,17 +98,17 @@ async def ask(
         "headers": [(n.lower().encode(), v.encode()) for n, v in headers.items()],
         "extensions": {TAKE_OVER: take_over},
     }
-    await house.api(scope, receive, send)
+    await harness.api(scope, receive, send)
     return stream
 
 
-def test_a_stream_begins_now_and_gives_what_comes() -> None:
+def test_a_stream_starts_now_and_sends_new_events() -> None:
     """Each event has one data line. Caches must not store the response."""
 
-    async def work(house: House) -> None:
-        session = await house.login()
-        house.publish([call_start])
-        stream = await ask(house, session, {})
+    async def work(harness: ApiHarness) -> None:
+        session = await harness.login()
+        harness.publish([call_start])
+        stream = await ask(harness, session, {})
         assert stream.headers == {
             "content-type": "text/event-stream",
             "cache-control": "no-store",
@@ -117,78 +117,78 @@ def test_a_stream_begins_now_and_gives_what_comes() -> None:
             "transfer-encoding": "chunked",
             "connection": "close",
         }
-        (later,) = house.publish([call_start])
-        await house.loop.passing(1)
+        (later,) = harness.publish([call_start])
+        await harness.loop.passing(1)
         assert stream.text.startswith(b'data: {"eventId":"%b",' % later.encode())
         assert stream.events == [later]
 
-    in_house(work)
+    run_with_harness(work)
 
 
-def test_silence_is_told_in_the_clients_zone() -> None:
+def test_keepalives_have_the_time_in_the_clients_zone() -> None:
     """The time has the reference's format."""
 
-    async def work(house: House) -> None:
-        stream = await ask(house, await house.login())
-        await house.loop.passing(21)
+    async def work(harness: ApiHarness) -> None:
+        stream = await ask(harness, await harness.login())
+        await harness.loop.passing(21)
         assert stream.text == (
             b": keepalive 2023-11-14 17:13:30-0500\n\n: keepalive 2023-11-14 17:13:40-0500\n\n"
         )
 
-    in_house(work)
+    run_with_harness(work)
 
 
-def test_a_stream_goes_on_behind_a_token_or_an_event_id() -> None:
+def test_a_stream_resumes_after_a_token_or_an_event_id() -> None:
     """The stream first sends past events in feed order, and then new events."""
 
-    async def work(house: House) -> None:
-        session = await house.login()
-        await house.loop.passing(1)
-        ids = house.publish([call_start] * 1500)
+    async def work(harness: ApiHarness) -> None:
+        session = await harness.login()
+        await harness.loop.passing(1)
+        ids = harness.publish([call_start] * 1500)
         for at in (0, 700, 1499):
-            stream = await ask(house, session, {"token": ids[at]})
-            await house.loop.passing(0.5)
+            stream = await ask(harness, session, {"token": ids[at]})
+            await harness.loop.passing(0.5)
             assert stream.events == ids[at + 1 :]
-            ids += house.publish([call_start])
-            await house.loop.passing(0.5)
+            ids += harness.publish([call_start])
+            await harness.loop.passing(0.5)
             assert stream.events == ids[at + 1 :]
 
-    in_house(work)
+    run_with_harness(work)
 
 
-def test_filters_and_sight_hold_in_streams() -> None:
+def test_filters_and_user_limits_apply_to_streams() -> None:
     """Both apply as in long polls, and in both feeds."""
 
-    async def work(house: House) -> None:
-        session, limited = await house.login(), await house.login("limited")
+    async def work(harness: ApiHarness) -> None:
+        session, limited = await harness.login(), await harness.login("limited")
         voice = {"filter": {"interactionType": [{"type": "voice"}], "service": [{"id": "2"}]}}
-        filtered = await ask(house, session, voice)
-        queried = await ask(house, session, method="GET", filter=json.dumps(voice["filter"]))
-        seen = await ask(house, limited)
-        agents = await ask(house, limited, path=AGENTS)
-        mine = house.publish([call_start, agent_event])
-        other = house.publish([call_start, agent_event], facets=("VOICE", 2, 1700))
-        house.publish([sms], facets=("SMS", 2, 1700))
-        await house.loop.passing(1)
+        filtered = await ask(harness, session, voice)
+        queried = await ask(harness, session, method="GET", filter=json.dumps(voice["filter"]))
+        seen = await ask(harness, limited)
+        agents = await ask(harness, limited, path=AGENTS)
+        mine = harness.publish([call_start, agent_event])
+        other = harness.publish([call_start, agent_event], facets=("VOICE", 2, 1700))
+        harness.publish([sms], facets=("SMS", 2, 1700))
+        await harness.loop.passing(1)
         assert filtered.events == queried.events == [other[0]]
         assert seen.events == [mine[0]]
         assert agents.events == [mine[1]]
 
-    in_house(work)
+    run_with_harness(work)
 
 
 @pytest.mark.parametrize("path", [EVENTS, AGENTS])
-def test_an_event_source_resumes_by_its_last_event_id(path: str) -> None:
+def test_an_event_source_resumes_after_its_last_event_id(path: str) -> None:
     """Each event has an id. The browser's header takes precedence over the page's token."""
 
-    async def work(house: House) -> None:
-        session = await house.login()
-        begin = tokens.encode(ACME, house.loop.now(), house.floors[ACME].feeds["agent"].through)
-        await house.loop.passing(1)
-        ids = house.publish([call_start, agent_event, call_start, agent_event])
+    async def work(harness: ApiHarness) -> None:
+        session = await harness.login()
+        begin = tokens.encode(ACME, harness.loop.now(), harness.floors[ACME].feeds["agent"].through)
+        await harness.loop.passing(1)
+        ids = harness.publish([call_start, agent_event, call_start, agent_event])
         wanted = ids[::2] if path == EVENTS else ids[1::2]
-        stream = await ask(house, session, path=path, method="GET", token=begin)
-        await house.loop.passing(1)
+        stream = await ask(harness, session, path=path, method="GET", token=begin)
+        await harness.loop.passing(1)
         said = messages(stream.text)
         assert said[0].startswith(b"id: ")
         found = [line.split(b"\n")[0].removeprefix(b"id: ").decode() for line in said[1:]]
@@ -196,69 +196,69 @@ def test_an_event_source_resumes_by_its_last_event_id(path: str) -> None:
         assert stream.events == wanted
         for last, rest in ((said[0][4:].decode(), wanted), (wanted[0], wanted[1:])):
             headers = {**session, "Last-Event-ID": last}
-            again = await ask(house, headers, path=path, method="GET", token="nonsense")
-            await house.loop.passing(1)
+            again = await ask(harness, headers, path=path, method="GET", token="nonsense")
+            await harness.loop.passing(1)
             assert again.events == rest
 
-    in_house(work)
+    run_with_harness(work)
 
 
-def test_the_cookie_opens_get_streams_and_nothing_else() -> None:
+def test_the_cookie_is_accepted_only_for_get_streams() -> None:
     """Another site's page could make a browser send other requests."""
 
-    async def work(house: House) -> None:
-        cookie = {"Cookie": "LV-Session=" + (await house.login())["LV-Session"]}
+    async def work(harness: ApiHarness) -> None:
+        cookie = {"Cookie": "LV-Session=" + (await harness.login())["LV-Session"]}
         for path in (EVENTS, AGENTS):
-            assert (await ask(house, cookie, path=path, method="GET")).status == 200
-            assert (await ask(house, cookie, path=path)).error[:2] == (401, 301)
+            assert (await ask(harness, cookie, path=path, method="GET")).status == 200
+            assert (await ask(harness, cookie, path=path)).error[:2] == (401, 301)
 
-    in_house(work)
+    run_with_harness(work)
 
 
-def test_what_cannot_be_streamed_is_refused_in_json() -> None:
+def test_refused_streams_get_a_json_error() -> None:
     """The response has an error status and does not begin a stream."""
 
-    async def work(house: House) -> None:
-        session = await house.login()
-        auditor, child = await house.login("auditor"), await house.login(client="CHILD")
+    async def work(harness: ApiHarness) -> None:
+        session = await harness.login()
+        auditor, child = await harness.login("auditor"), await harness.login(client="CHILD")
         html = {**session, "Accept": "text/html, application/json"}
         refusals = [
-            (await ask(house, {}), 401, 301, "LV-Session"),
-            (await ask(house, auditor), 403, 302, "Auditor"),
-            (await ask(house, child), 403, 303, "not switched on"),
-            (await ask(house, html), 406, 406, "text/event-stream"),
-            (await ask(house, session, {"token": "x"}), 400, 202, "token must be"),
-            (await ask(house, session, {"filter": {"x": []}}), 400, 202, "filter.x"),
-            (await ask(house, session, [1]), 400, 203, "object"),
-            (await ask(house, session, {}, count="499"), 400, 202, "500 to 1,000"),
-            (await ask(house, session, method="GET", filter="{"), 400, 202, "URL-encoded"),
-            (await ask(house, session, method="GET", filter="[]"), 400, 202, "an object"),
-            (await ask(house, session, method="PUT"), 405, 405, "GET, HEAD, OPTIONS, POST"),
+            (await ask(harness, {}), 401, 301, "LV-Session"),
+            (await ask(harness, auditor), 403, 302, "Auditor"),
+            (await ask(harness, child), 403, 303, "not switched on"),
+            (await ask(harness, html), 406, 406, "text/event-stream"),
+            (await ask(harness, session, {"token": "x"}), 400, 202, "token must be"),
+            (await ask(harness, session, {"filter": {"x": []}}), 400, 202, "filter.x"),
+            (await ask(harness, session, [1]), 400, 203, "object"),
+            (await ask(harness, session, {}, count="499"), 400, 202, "500 to 1,000"),
+            (await ask(harness, session, method="GET", filter="{"), 400, 202, "URL-encoded"),
+            (await ask(harness, session, method="GET", filter="[]"), 400, 202, "an object"),
+            (await ask(harness, session, method="PUT"), 405, 405, "GET, HEAD, OPTIONS, POST"),
         ]
         for stream, status, code, words in refusals:
             assert stream.error[:2] == (status, code)
             assert words in stream.error[2]
             assert stream.headers["content-type"] == "application/json"
         for accept in ("*/*", "text/*", "text/event-stream, application/json"):
-            assert (await ask(house, {**session, "Accept": accept})).connection is not None
+            assert (await ask(harness, {**session, "Accept": accept})).connection is not None
 
-    in_house(work)
+    run_with_harness(work)
 
 
-def test_gzip_and_old_http() -> None:
+def test_streams_support_gzip_and_http_1_0() -> None:
     """A stream is compressed if the caller accepts gzip, and chunked if HTTP/1.1 is used."""
 
-    async def work(house: House) -> None:
-        session = await house.login()
+    async def work(harness: ApiHarness) -> None:
+        session = await harness.login()
         streams = [
-            await ask(house, {**session, **headers}, version=version)
+            await ask(harness, {**session, **headers}, version=version)
             for headers in ({}, {"Accept-Encoding": "gzip"})
             for version in ("1.0", "1.1")
         ]
-        ids = house.publish([call_start] * 3)
-        await house.loop.passing(11)
-        house.streams.release()
-        await house.loop.passing(1)
+        ids = harness.publish([call_start] * 3)
+        await harness.loop.passing(11)
+        harness.streams.release()
+        await harness.loop.passing(1)
         for stream in streams:
             assert stream.events == ids
             assert stream.text == streams[0].text
@@ -268,188 +268,188 @@ def test_gzip_and_old_http() -> None:
             True
         ] * 2
 
-    in_house(work)
+    run_with_harness(work)
 
 
-def test_head_tells_of_the_stream_and_begins_none() -> None:
+def test_head_returns_the_headers_without_starting_a_stream() -> None:
     """The response has the same headers as for GET."""
 
-    async def work(house: House) -> None:
-        stream = await ask(house, await house.login(), method="HEAD")
+    async def work(harness: ApiHarness) -> None:
+        stream = await ask(harness, await harness.login(), method="HEAD")
         assert (stream.status, stream.body, stream.connection) == (200, b"", None)
         assert stream.headers["content-type"] == "text/event-stream"
-        assert not house.streams.readers
+        assert not harness.streams.readers
 
-    in_house(work)
-
-
-def without_session(house: House, session: str) -> Awaitable[object]:
-    return house.server.sessions.logout(session)
+    run_with_harness(work)
 
 
-async def without_feed(house: House, _session: str) -> None:
-    house.floors[CHILD].feeds["agent"].switched_on = False
+def end_session(harness: ApiHarness, session: str) -> Awaitable[object]:
+    return harness.server.sessions.logout(session)
+
+
+async def switch_feed_off(harness: ApiHarness, _session: str) -> None:
+    harness.floors[CHILD].feeds["agent"].switched_on = False
 
 
 @pytest.mark.parametrize(
     ("change", "why"),
-    [(without_session, b"has ended"), (without_feed, b"not switched on")],
+    [(end_session, b"has ended"), (switch_feed_off, b"not switched on")],
 )
-def test_who_may_no_more_is_told_and_let_go(
-    change: Callable[[House, str], Awaitable[object]], why: bytes
+def test_a_stream_ends_when_its_reader_loses_access(
+    change: Callable[[ApiHarness, str], Awaitable[object]], why: bytes
 ) -> None:
     """The stream ends with a comment at the next keep-alive."""
 
-    async def work(house: House) -> None:
-        session = await house.login(client="CHILD")
-        stream = await ask(house, session, path=AGENTS)
-        await house.loop.passing(15)
-        await change(house, session["LV-Session"])
-        await house.loop.passing(11)
+    async def work(harness: ApiHarness) -> None:
+        session = await harness.login(client="CHILD")
+        stream = await ask(harness, session, path=AGENTS)
+        await harness.loop.passing(15)
+        await change(harness, session["LV-Session"])
+        await harness.loop.passing(11)
         assert stream.text.count(b": keepalive") == 1
         assert why in stream.text.splitlines()[-2]
-        assert not house.streams.readers
+        assert not harness.streams.readers
 
-    in_house(work)
+    run_with_harness(work)
 
 
 @pytest.mark.parametrize(("role", "goes_on"), [("Superuser", True), ("Auditor", False)])
-def test_a_stream_of_alerts_ends_with_the_right_to_it(role: str, goes_on: bool) -> None:
+def test_an_alert_stream_ends_when_its_users_rights_change(role: str, goes_on: bool) -> None:
     """Each route has its own rights. A superuser sees alerts but has no feed."""
 
-    async def work(house: House) -> None:
-        session = await house.login("superuser")
-        stream = await ask(house, session, path="/realtime/alerts/sse", method="GET")
+    async def work(harness: ApiHarness) -> None:
+        session = await harness.login("superuser")
+        stream = await ask(harness, session, path="/realtime/alerts/sse", method="GET")
         assert stream.status == 200, stream.body
         now = SUPERUSER.replace("Superuser", role) + ", call_centers = [1700]"
         changed = SITE.replace(SUPERUSER, now, 1)
         assert changed != SITE
-        await apply(house.kv, parse(changed), Hasher(memory_kib=8, passes=1))
-        await house.server.site.refresh()
-        await house.loop.passing(26)
+        await apply(harness.kv, parse(changed), Hasher(memory_kib=8, passes=1))
+        await harness.server.site.refresh()
+        await harness.loop.passing(26)
         assert (b"may not use the service methods" in stream.text) is not goes_on
         assert (b"what the user may see has changed" in stream.text) is goes_on
 
-    in_house(work)
+    run_with_harness(work)
 
 
-def test_nothing_is_written_to_a_reader_that_has_lost_its_rights() -> None:
+def test_a_reader_without_access_gets_no_more_events() -> None:
     """The reader does not even get events before the next keep-alive. Other readers continue."""
 
-    async def work(house: House) -> None:
-        other = await ask(house, await house.login("manager"), path=EVENTS)
-        session = await house.login(client="ACME")
-        stream = await ask(house, session, path=EVENTS)
-        house.publish([call_start])
-        await house.loop.passing(1)
+    async def work(harness: ApiHarness) -> None:
+        other = await ask(harness, await harness.login("manager"), path=EVENTS)
+        session = await harness.login(client="ACME")
+        stream = await ask(harness, session, path=EVENTS)
+        harness.publish([call_start])
+        await harness.loop.passing(1)
         assert len(stream.events) == len(other.events) == 1
-        await without_session(house, session["LV-Session"])
-        house.publish([call_start])
-        await house.loop.passing(1)
+        await end_session(harness, session["LV-Session"])
+        harness.publish([call_start])
+        await harness.loop.passing(1)
         assert (len(stream.events), len(other.events)) == (1, 2)
         assert b": closed: the session is unknown or has ended" in stream.text
 
-    in_house(work)
+    run_with_harness(work)
 
 
 def test_a_stream_waits_while_its_floor_is_rebuilt() -> None:
     """The stream sends keep-alives during the rebuild, and all events afterwards."""
 
-    async def work(house: House) -> None:
-        stream = await ask(house, await house.login())
-        floor = house.server.floors.pop(ACME)
-        await house.loop.passing(35)
+    async def work(harness: ApiHarness) -> None:
+        stream = await ask(harness, await harness.login())
+        floor = harness.server.floors.pop(ACME)
+        await harness.loop.passing(35)
         assert stream.text.count(b": keepalive") == 3
-        house.publish([call_start])  # as a floor that is being rebuilt does
-        house.server.floors[ACME] = floor
-        await house.loop.passing(1)
+        harness.publish([call_start])  # as a floor that is being rebuilt does
+        harness.server.floors[ACME] = floor
+        await harness.loop.passing(1)
         assert len(stream.events) == 1
 
-    in_house(work)
+    run_with_harness(work)
 
 
-def test_an_event_source_comes_back_by_itself_while_a_floor_is_rebuilt() -> None:
+def test_an_event_source_reconnects_while_a_floor_is_rebuilt() -> None:
     """A browser's EventSource stops permanently at a 503, so only programs get that status."""
 
-    async def work(house: House) -> None:
-        session = await house.login()
-        del house.server.floors[ACME]
+    async def work(harness: ApiHarness) -> None:
+        session = await harness.login()
+        del harness.server.floors[ACME]
         browser = {**session, "Accept": "text/event-stream"}
-        stream = await ask(house, browser, method="GET")
+        stream = await ask(harness, browser, method="GET")
         assert (stream.status, stream.headers["content-type"]) == (200, "text/event-stream")
         assert stream.body.startswith(b"retry: 2000\n\n: closed: ")
-        assert (await ask(house, session, method="GET")).status == 503
-        assert (await ask(house, browser, method="POST")).status == 503
+        assert (await ask(harness, session, method="GET")).status == 503
+        assert (await ask(harness, browser, method="POST")).status == 503
 
-    in_house(work)
+    run_with_harness(work)
 
 
-def test_a_session_has_so_many_readers_and_no_more() -> None:
+def test_readers_are_limited_per_session() -> None:
     """Streams and waiting polls count together. A reader that leaves makes room."""
 
-    async def work(house: House) -> None:
-        house.server.reader_limits = ReaderLimits(per_session=2)
-        session, other = await house.login(), await house.login("manager")
-        first = await ask(house, session)
-        token = (await house.http.post(EVENTS[: -len("/sse")], headers=session)).json()["token"]
+    async def work(harness: ApiHarness) -> None:
+        harness.server.reader_limits = ReaderLimits(per_session=2)
+        session, other = await harness.login(), await harness.login("manager")
+        first = await ask(harness, session)
+        token = (await harness.http.post(EVENTS[: -len("/sse")], headers=session)).json()["token"]
         poll = asyncio.ensure_future(
-            house.http.post(EVENTS[: -len("/sse")], headers=session, json={"token": token})
+            harness.http.post(EVENTS[: -len("/sse")], headers=session, json={"token": token})
         )
-        await house.loop.passing(1)
-        refused = await ask(house, session)
+        await harness.loop.passing(1)
+        refused = await ask(harness, session)
         assert refused.error[:2] == (429, 429)
         assert int(refused.headers["retry-after"]) >= 1
-        assert (await ask(house, other)).status == 200
+        assert (await ask(harness, other)).status == 200
         assert first.connection is not None
         first.connection.abort()
-        await house.loop.passing(1)
-        assert (await ask(house, session)).status == 200
+        await harness.loop.passing(1)
+        assert (await ask(harness, session)).status == 200
         assert (await poll).status_code == 200
-        assert (await ask(house, session)).status == 200
-        assert (await ask(house, session)).status == 429
+        assert (await ask(harness, session)).status == 200
+        assert (await ask(harness, session)).status == 429
 
-    in_house(work)
+    run_with_harness(work)
 
 
 def test_a_stream_keeps_its_session_in_use() -> None:
     """The session lives longer than an unused session."""
 
-    async def work(house: House) -> None:
-        session = await house.login()
-        stream = await ask(house, session)
+    async def work(harness: ApiHarness) -> None:
+        session = await harness.login()
+        stream = await ask(harness, session)
         for _ in range(60):
-            await house.loop.passing(240)
-            house.publish([call_start])
-        await house.loop.passing(1)
+            await harness.loop.passing(240)
+            harness.publish([call_start])
+        await harness.loop.passing(1)
         assert len(stream.events) == 60
-        assert house.server.sessions.validate(session["LV-Session"])
+        assert harness.server.sessions.validate(session["LV-Session"])
 
-    in_house(work)
+    run_with_harness(work)
 
 
 def test_streams_are_counted() -> None:
     """The metrics count open and opened streams, events and bytes."""
 
-    async def work(house: House) -> None:
-        session = await house.login()
-        streams = [await ask(house, session) for _ in range(3)]
-        house.publish([call_start] * 2)
-        await house.loop.passing(1)
-        metrics = (await house.http.get("/metrics")).text
+    async def work(harness: ApiHarness) -> None:
+        session = await harness.login()
+        streams = [await ask(harness, session) for _ in range(3)]
+        harness.publish([call_start] * 2)
+        await harness.loop.passing(1)
+        metrics = (await harness.http.get("/metrics")).text
         sent = sum(len(stream.connection.got) for stream in streams if stream.connection)
         assert "floorcast_feed_open_streams 3.0" in metrics
         assert "floorcast_feed_stream_events_total 6.0" in metrics
         assert f"floorcast_feed_stream_bytes_total {float(sent)}" in metrics
         assert "floorcast_feed_slow_readers_closed_total 0.0" in metrics
 
-    in_house(work)
+    run_with_harness(work)
 
 
-def test_without_the_transport_there_are_no_streams() -> None:
+def test_streams_are_refused_without_the_transport() -> None:
     """If another server runs the application, it refuses streams and explains why."""
 
-    async def work(house: House) -> None:
-        answer = await house.http.post(EVENTS, headers=await house.login())
+    async def work(harness: ApiHarness) -> None:
+        answer = await harness.http.post(EVENTS, headers=await harness.login())
         assert (answer.status_code, answer.json()["code"]) == (503, 101)
 
-    in_house(work)
+    run_with_harness(work)

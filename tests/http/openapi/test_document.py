@@ -55,7 +55,7 @@ DOCUMENT = document(ROUTES)
 SCHEMAS = DOCUMENT["components"]["schemas"]
 
 
-def strictly(told: dict[str, Any]) -> dict[str, Any]:
+def strict_document(told: dict[str, Any]) -> dict[str, Any]:
     """Return the document, with responses restricted to the listed members.
 
     In a batch, one type of event stands for all, because each type is tested alone.
@@ -77,7 +77,7 @@ def strictly(told: dict[str, Any]) -> dict[str, Any]:
 
 
 SCHEMA = schemathesis.openapi.from_dict(
-    strictly(DOCUMENT),
+    strict_document(DOCUMENT),
     config=schemathesis.Config.from_dict(
         {
             "generation": {
@@ -122,7 +122,7 @@ def as_lines(_context: schemathesis.SerializationContext, value: object) -> byte
     return value.encode() if isinstance(value, str) else json.dumps(value).encode()
 
 
-class Asked:
+class ServerUnderTest:
     """A server with a day of events, and its credentials."""
 
     def __init__(self, server: Server) -> None:
@@ -131,13 +131,13 @@ class Asked:
         self.http.trust_env = False
         self.http.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))  # a login sets one
         self.tried: Counter[str] = Counter()
-        self.asked = 0
+        self.request_count = 0
         with Caller(server.url) as caller:
             self.session = caller.login()
             self.token = caller.feed(EVENTS).token
             caller.take(ndjson(DAY))
 
-    def takes(self, case: schemathesis.Case[Any]) -> bool:
+    def should_send(self, case: schemathesis.Case[Any]) -> bool:
         """Return whether to send the request.
 
         For ingest, which has thousands of combinations, one in five is sent.
@@ -150,8 +150,8 @@ class Asked:
 
         Each request has another address, because failures slow an address down.
         """
-        self.asked += 1
-        first, rest = divmod(self.asked, 62_500)
+        self.request_count += 1
+        first, rest = divmod(self.request_count, 62_500)
         second, third = divmod(rest, 250)
         return {
             "X-Forwarded-For": f"10.{first}.{second}.{third}",
@@ -167,10 +167,10 @@ class Asked:
 
 
 @pytest.fixture(scope="module")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
+def under_test(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerUnderTest]:
     folder = tmp_path_factory.mktemp("openapi")
     with Server(folder, options=("--trusted-proxies", "127.0.0.1")) as server:
-        yield Asked(server)
+        yield ServerUnderTest(server)
 
 
 SPAN = {
@@ -180,10 +180,10 @@ SPAN = {
 }  # the schema does not have the maximum length
 
 
-def made_real(case: schemathesis.Case[Any], token: str) -> None:  # noqa: C901 -- a rule each
+def use_real_ids(case: schemathesis.Case[Any], token: str) -> None:  # noqa: C901 -- a rule each
     """Replace ids by existing ones in a request that the schema allows."""
     if isinstance(case.body, dict | list):
-        case.body = whole(case.body)
+        case.body = with_whole_numbers(case.body)
     if case.path.startswith("/ingest") and case.method == "POST":
         lines = case.media_type == "application/x-ndjson"
         case.body = ndjson(DAY).decode() if lines else without_time(case.body)
@@ -197,7 +197,7 @@ def made_real(case: schemathesis.Case[Any], token: str) -> None:  # noqa: C901 -
             given["at"] = time.time_ns() // 1_000_000  # the owner of the ids is known by now
     wanted = case.body.get("filter") if isinstance(case.body, dict) else None
     if isinstance(case.body, dict) and isinstance(wanted, dict):
-        case.body["filter"] = made_findable(wanted, case.path)
+        case.body["filter"] = findable_filter(wanted, case.path)
     if isinstance(case.body, dict) and "figure" in case.body:
         # a schema cannot know a request's cursor or where intervals begin
         case.body |= dict.fromkeys(("start", "end", "cursor", "client"))
@@ -205,15 +205,15 @@ def made_real(case: schemathesis.Case[Any], token: str) -> None:  # noqa: C901 -
         case.headers["Last-Event-ID"] = token
 
 
-def whole(value: T) -> T:
+def with_whole_numbers(value: T) -> T:
     """Return whole numbers without a fraction.
 
     In JSON Schema, 1.0 is an integer, but not in msgspec.
     """
     if isinstance(value, dict):
-        return cast(T, {name: whole(member) for name, member in value.items()})
+        return cast(T, {name: with_whole_numbers(member) for name, member in value.items()})
     if isinstance(value, list):
-        return cast(T, [whole(member) for member in value])
+        return cast(T, [with_whole_numbers(member) for member in value])
     return cast(T, int(value)) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -225,7 +225,7 @@ def without_time(body: T) -> T:
     return body
 
 
-def made_findable(a_filter: dict[str, Any], path: str) -> dict[str, Any]:
+def findable_filter(a_filter: dict[str, Any], path: str) -> dict[str, Any]:
     """Return a filter with ids that exist, of one kind if only one kind is allowed."""
     real = {
         member: [{"id": REAL[member]}] if member in REAL else values
@@ -238,25 +238,29 @@ def made_findable(a_filter: dict[str, Any], path: str) -> dict[str, Any]:
     return dict(list(real.items())[:1]) if path.endswith("campaign/stats") else real
 
 
-def answered(case: schemathesis.Case[Any], asked: Asked) -> requests.Response:
+def response_to(case: schemathesis.Case[Any], under_test: ServerUnderTest) -> requests.Response:
     """Return the response. For a stream, which does not end, return only the head."""
-    request = case.as_transport_kwargs(base_url=asked.url, headers=asked.headers(case.path))
-    response = asked.http.request(**request, stream=True, timeout=30)
+    request = case.as_transport_kwargs(
+        base_url=under_test.url, headers=under_test.headers(case.path)
+    )
+    response = under_test.http.request(**request, stream=True, timeout=30)
     if response.headers.get("Content-Type", "").startswith(STREAM):
         response._content = b""  # noqa: SLF001 - requests reads a body whole, or not at all
         response.close()
     return response
 
 
-def left_out(
-    case: schemathesis.Case[Any], response: requests.Response, asked: Asked
+def excluded_checks_for(
+    case: schemathesis.Case[Any], response: requests.Response, under_test: ServerUnderTest
 ) -> list[CheckFunction]:
     """Return the checks to skip: those that contradict the contract, and one that is sampled."""
-    enough = asked.tried[case.operation.label] > OPENED  # it repeats the request twice
-    return [*contradicted(case, response), *([ignored_auth] if enough else [])]
+    enough = under_test.tried[case.operation.label] > OPENED  # it repeats the request twice
+    return [*contradicted_checks(case, response), *([ignored_auth] if enough else [])]
 
 
-def contradicted(case: schemathesis.Case[Any], response: requests.Response) -> list[CheckFunction]:
+def contradicted_checks(
+    case: schemathesis.Case[Any], response: requests.Response
+) -> list[CheckFunction]:
     if "410" in case.operation.definition.raw["responses"]:
         return [positive_data_acceptance, unsupported_method]  # 410 for any method and body
     if response.status_code == 414 and len(response.request.url or "") > 30_000:
@@ -282,39 +286,41 @@ def contradicted(case: schemathesis.Case[Any], response: requests.Response) -> l
     suppress_health_check=list(HealthCheck),
     phases=[Phase.explicit, Phase.generate],
 )
-def is_as_the_document_says(case: schemathesis.Case[Any], asked: Asked) -> None:
-    if not asked.takes(case):
+def check_conformance(case: schemathesis.Case[Any], under_test: ServerUnderTest) -> None:
+    if not under_test.should_send(case):
         return
     if case.meta is not None and case.meta.generation.mode.is_positive:
-        made_real(case, asked.token)
-    response = answered(case, asked)
+        use_real_ids(case, under_test.token)
+    response = response_to(case, under_test)
     case.validate_response(
         response,
-        headers=asked.headers(case.path),
-        excluded_checks=left_out(case, response, asked),
-        transport_kwargs={"base_url": asked.url, "headers": asked.headers(case.path)},
+        headers=under_test.headers(case.path),
+        excluded_checks=excluded_checks_for(case, response, under_test),
+        transport_kwargs={"base_url": under_test.url, "headers": under_test.headers(case.path)},
     )
 
 
 @pytest.mark.long
 @pytest.mark.parametrize(("verb", "path"), OPERATIONS)
-def test_the_server_is_as_the_document_says(verb: str, path: str, asked: Asked) -> None:
+def test_the_server_conforms_to_the_document(
+    verb: str, path: str, under_test: ServerUnderTest
+) -> None:
     """Every response has a documented status, type, headers and body.
 
     ``SCHEMA.parametrize`` would generate the cases of all operations in every worker, at 13 s each.
     """
     (made,) = get_all_tests(
         schema=SCHEMA.include(path=path, method=verb.upper()),
-        test_func=is_as_the_document_says,
+        test_func=check_conformance,
         settings=None,
         given_kwargs=None,
     )
     assert isinstance(made, Ok)
     _operation, ask = made.ok()
-    ask(asked=asked)
+    ask(under_test=under_test)
 
 
-def test_every_route_is_in_it() -> None:
+def test_every_route_is_documented() -> None:
     """The document has no other operations.
 
     A misspelled path of the reference is described with its method.
@@ -352,7 +358,7 @@ def test_the_feeds_unions_have_discriminators() -> None:
     assert events["items"] == {"$ref": "#/components/schemas/VoiceEvent"}
 
 
-def test_operations_have_names_that_make_functions() -> None:
+def test_operation_ids_can_be_function_names() -> None:
     """Names are unique, in camel case, and say more than the common parts."""
     names = [one["operationId"] for path in DOCUMENT["paths"].values() for one in path.values()]
     assert len(set(names)) == len(names)
@@ -360,26 +366,26 @@ def test_operations_have_names_that_make_functions() -> None:
     assert {"serviceStatistics", "agentStatus", "waitingCalls", "sendEvents"} <= set(names)
 
 
-def test_it_is_valid() -> None:
+def test_the_document_is_valid() -> None:
     """The document is valid OpenAPI 3.1, and all its references resolve."""
     SCHEMA.validate()
     for kind, name in re.findall(r'"#/components/(\w+)/([^"]+)"', json.dumps(DOCUMENT)):
         assert name in DOCUMENT["components"][kind]
 
 
-def test_it_is_always_the_same(asked: Asked) -> None:
+def test_the_document_is_reproducible(under_test: ServerUnderTest) -> None:
     """The same routes produce the same bytes, even in another process."""
-    with Caller(asked.url) as caller:
+    with Caller(under_test.url) as caller:
         assert caller.http.get("/openapi.json").content == msgspec.json.encode(document(ROUTES))
 
 
-def test_every_refusal_is_told() -> None:
+def test_every_error_code_is_documented() -> None:
     """Every code is listed under its status, for every known path and method."""
     told = set(re.findall(r"Code (\d+):", json.dumps(DOCUMENT["components"]["responses"])))
     assert told | {str(MethodNotAllowed.code)} == set(map(str, STATUS))
 
 
-def test_what_is_answered_before_a_route_is_known_is_told_of_every_method() -> None:
+def test_every_method_documents_the_protocol_errors() -> None:
     """These are the statuses for malformed, slow, too large and too many requests."""
     refusals = [one for one in vars(protocol_refusals).values() if isinstance(one, ProtocolRefusal)]
     assert len(refusals) > 8
@@ -402,7 +408,7 @@ def test_every_example_of_the_reference_is_shown() -> None:
             assert body is None or json.dumps(body) in everything
 
 
-def test_our_own_examples_are_answered_as_they_say(tmp_path: Path) -> None:
+def test_our_own_examples_match_the_servers_responses(tmp_path: Path) -> None:
     """floorcast's own examples match the responses of the example site."""
     site = files("floorcast").joinpath("example_site.toml").read_text("utf-8")
     own = [example for name, example in examples().items() if name.startswith("own_")]

@@ -16,21 +16,21 @@ from floorcast.http.openapi.page import POLICY, page
 from floorcast.http.routes import ROUTES
 from tests.browser import chromium
 from tests.golden.pages import Block, blocks, paste
-from tests.http.servers import House, in_house
+from tests.http.servers import ApiHarness, run_with_harness
 from tests.real.server import Server, running
 
 DOCUMENT = document(ROUTES)
 HTML = page(DOCUMENT)
 
 
-def test_every_method_and_every_type_is_on_it() -> None:
+def test_the_page_has_every_method_and_type() -> None:
     """Each method and type has its own anchor."""
     names = [one["operationId"] for path in DOCUMENT["paths"].values() for one in path.values()]
     names += [f"type-{name}" for name in DOCUMENT["components"]["schemas"]]
     assert [name for name in names if f'<article id="{name}">' not in HTML] == []
 
 
-def test_every_link_leads_somewhere() -> None:
+def test_every_link_has_a_target() -> None:
     """Every link leads to an anchor on the page or to the document. All anchors are unique."""
     ids = re.findall(r'\bid="([^"]+)"', HTML)
     assert len(ids) == len(set(ids))
@@ -41,24 +41,24 @@ def test_every_link_leads_somewhere() -> None:
     }
 
 
-def test_text_of_the_document_is_no_markup() -> None:
+def test_text_of_the_document_is_escaped() -> None:
     """Descriptions may contain any text."""
     bad = DOCUMENT | {"info": DOCUMENT["info"] | {"description": "<script>`<b>`</script>"}}
     assert page(bad).count("<script") == page(DOCUMENT).count("<script") == 1
     assert "<b>" not in page(bad)
 
 
-def test_it_comes_with_its_policy() -> None:
+def test_the_page_has_a_content_security_policy() -> None:
     """Only the page's own script may run. The page cannot fetch anything, and cannot be framed."""
 
-    async def work(house: House) -> None:
-        answer = await house.http.get("/docs")
+    async def work(harness: ApiHarness) -> None:
+        answer = await harness.http.get("/docs")
         assert answer.headers["content-type"] == "text/html; charset=utf-8"
         assert answer.headers["content-security-policy"] == POLICY
         assert POLICY.startswith("default-src 'none'; style-src 'sha256-")
         assert answer.text == HTML
 
-    in_house(work)
+    run_with_harness(work)
 
 
 # requests that need the reference's own calls and campaigns
@@ -82,7 +82,7 @@ done
 """
 
 
-def test_its_requests_can_be_pasted(tmp_path: Path) -> None:
+def test_the_pages_requests_can_be_pasted(tmp_path: Path) -> None:
     """The example site accepts each request, or refuses it because the printed ids are unknown."""
     found = [unescape(text) for text in re.findall(r"<code>(curl .*?)</code>", HTML, re.DOTALL)]
     commands = [text for text in found if "/sse" not in text]
@@ -126,7 +126,7 @@ def phone(browser: Browser, server: Server) -> Iterator[tuple[Page, list[str]]]:
         yield tab, seen
 
 
-def test_a_browser_on_a_phone_shows_it(phone: tuple[Page, list[str]]) -> None:
+def test_the_page_works_on_a_phone(phone: tuple[Page, list[str]]) -> None:
     """The page is styled and not wider than the screen. It loads with one request and no error."""
     tab, seen = phone
     assert seen == ["/docs"]
@@ -148,7 +148,7 @@ def shown(tab: Page) -> set[str]:
     return set(seen)
 
 
-def test_a_search_shows_what_has_all_its_words(phone: tuple[Page, list[str]]) -> None:
+def test_a_search_shows_entries_that_contain_all_words(phone: tuple[Page, list[str]]) -> None:
     """The search covers methods, members and descriptions. Escape shows everything again."""
     tab, seen = phone
     everything = shown(tab)

@@ -13,11 +13,11 @@ from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.site.live_site import Site
 from tests.site.sites import CHEAP, small
 
-__all__ = ["CHEAP", "Clock", "Door"]
+__all__ = ["CHEAP", "AuthNode", "Clock"]
 
 
 class Clock:
-    """A clock that stands still until a test moves it."""
+    """A clock that stands still until a test advances it."""
 
     def __init__(self) -> None:
         self.ticks = 1_700_000_000 * TICKS_PER_SECOND
@@ -25,12 +25,12 @@ class Clock:
     def __call__(self) -> int:
         return self.ticks
 
-    def go(self, seconds: float) -> None:
+    def advance(self, seconds: float) -> None:
         """Let some seconds pass."""
         self.ticks += round(seconds * TICKS_PER_SECOND)
 
 
-class Door:
+class AuthNode:
     """The sessions of the small site. ``restarted`` returns the sessions of the next process."""
 
     def __init__(
@@ -48,18 +48,18 @@ class Door:
             self.site, self.kv, credentials, self.passwords, self.clock, shared=shared
         )
 
-    def restarted(self) -> Door:
+    def restarted(self) -> AuthNode:
         """Return the sessions after a crash, with only the data on disk."""
         self.passwords.close()
-        return Door(self.kv, self.clock, shared=self._shared)
+        return AuthNode(self.kv, self.clock, shared=self._shared)
 
 
-def closed(kv: MemoryKeyValueStore) -> MemoryKeyValueStore:
-    """Return a store that refuses every write, as on a failing disk."""
-    kv._closed = True  # noqa: SLF001 - a disk that fails, and can be mended
+def fail_writes(kv: MemoryKeyValueStore) -> MemoryKeyValueStore:
+    """Make the store refuse every write, as on a failing disk."""
+    kv._closed = True  # noqa: SLF001 - a disk that fails, and can be repaired
     return kv
 
 
-def mended(kv: MemoryKeyValueStore) -> None:
-    """Return the same store after a repair."""
+def repair(kv: MemoryKeyValueStore) -> None:
+    """Make the store accept writes again."""
     kv._closed = False  # noqa: SLF001 - see above
