@@ -33,7 +33,7 @@ from typing import Any
 from rich.console import Console
 
 from tests.nats_servers import NatsServer, NatsServers
-from tests.real.cluster import Cluster, Roamer, comes_about, running_cluster
+from tests.real.cluster import Cluster, Roamer, running_cluster, wait_until
 from tests.real.load import PATIENCE, Load, Source, marks
 from tests.real.server import AGENTS, EVENTS, Caller, Server, command, environment
 from tests.real.sites import event, ndjson
@@ -256,7 +256,7 @@ def roll_back_all(cluster: Cluster, kept: Path) -> None:
     cluster.servers.start()
     for node in cluster.nodes:
         with Caller(node.url) as caller:
-            comes_about(partial(_is_halted, caller))
+            wait_until(partial(_is_halted, caller))
         node.kill()
     for node in cluster.nodes:
         words = ("cluster", "repair", "--data", node.data, "--log", cluster.url)
@@ -324,10 +324,10 @@ def soak(folder: Path, minutes: float, seed: str) -> bool:
                 late.take(ndjson([event("call.start", f"late {n}", service="Sales",
                           direction="INBOUND", transactionId=n, sessionId="late",
                           account=f"late/{n}") for n in range(500)]))  # fmt: skip
-            comes_about(lambda: _all_have(cluster, run, 500))
+            wait_until(lambda: _all_have(cluster, run, 500))
             roll_back_all(cluster, kept)
             bad["different"] += run.differing()
-            comes_about(lambda: _all_have(cluster, run, 500))
+            wait_until(lambda: _all_have(cluster, run, 500))
             say("after the roll-back and the repair, every node has what was acknowledged")
     finally:
         servers.stop()

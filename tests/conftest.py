@@ -79,7 +79,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def log_as_it_was() -> Iterator[None]:
+def reset_logging() -> Iterator[None]:
     """Reset the logging that a command has configured for the process, before the next test."""
     yield
     if structlog.is_configured():

@@ -25,11 +25,11 @@ import pytest
 from tests.real.server import free_port
 from tests.real.wire import Wire
 
-__all__ = ["SOON", "NatsServer", "NatsServers", "between_looks", "comes_about"]
+__all__ = ["SOON", "NatsServer", "NatsServers", "pause", "wait_until"]
 
 READY = 100.0  # seconds in which a cluster must form
-LOOK = 0.02  # seconds between two checks of a server that starts
-GLANCE = 0.005  # seconds between two checks of a condition
+START_POLL_SECONDS = 0.02  # seconds between two checks of a server that starts
+POLL_SECONDS = 0.005  # seconds between two checks of a condition
 SOON = 100.0  # seconds in which a condition must come true
 ACCOUNTS = 500
 PROGRAM = Path(sys.executable).with_name("nats-server")
@@ -133,7 +133,7 @@ class NatsServer:
         found: dict[str, Any] = answer.json() if answer.status_code == 200 else {}
         return found
 
-    def said(self) -> str:
+    def log_text(self) -> str:
         """The server's log."""
         return self._log.read_text()
 
@@ -207,9 +207,9 @@ class NatsServers:
         while not all(self._ready(server) for server in self.servers if server.running):
             died = any(server.died for server in self.servers)
             if died or time.monotonic() > until:
-                said = "\n".join(server.said() for server in self.servers)
+                said = "\n".join(server.log_text() for server in self.servers)
                 raise AssertionError(f"the NATS servers do not come up:\n{said[-4000:]}")
-            threading.Event().wait(LOOK)
+            threading.Event().wait(START_POLL_SECONDS)
         return self
 
     def stop(self) -> None:
@@ -228,13 +228,13 @@ class NatsServers:
         return bool(server.monitored("jsz").get("meta_cluster", {}).get("leader"))
 
 
-async def comes_about(so: Callable[[], object], seconds: float = SOON) -> None:
+async def wait_until(condition: Callable[[], object], seconds: float = SOON) -> None:
     """Wait until a condition holds, and leave the CPU to the servers meanwhile."""
     async with asyncio.timeout(seconds):
-        while not so():
-            await between_looks()
+        while not condition():
+            await pause()
 
 
-async def between_looks() -> None:
+async def pause() -> None:
     """Leave the CPU to the servers for a moment."""
-    await asyncio.wait([asyncio.get_running_loop().create_future()], timeout=GLANCE)
+    await asyncio.wait([asyncio.get_running_loop().create_future()], timeout=POLL_SECONDS)

@@ -21,7 +21,7 @@ _THREADS = 5.0  # real seconds that a thread may take when nothing else is left 
 START = 1_700_000_000 * TICKS_PER_SECOND  # 2023-11-14T22:13:20Z
 
 
-class _Jumping(selectors.DefaultSelector):
+class _JumpingSelector(selectors.DefaultSelector):
     """Records how long the loop would sleep, and never sleeps."""
 
     jump: Callable[[float], None]
@@ -33,7 +33,7 @@ class _Jumping(selectors.DefaultSelector):
         elif not events and timeout is None:
             events = super().select(_THREADS)
             if not events:
-                raise RuntimeError("everybody waits, and nothing will ever happen")
+                raise RuntimeError("deadlock: every task waits, and no timer is set")
         return events
 
 
@@ -42,7 +42,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self.elapsed = 0.0
-        selector = _Jumping()
+        selector = _JumpingSelector()
         selector.jump = self._jump
         super().__init__(selector)
 
@@ -70,7 +70,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         done: asyncio.Future[T] = self.create_future()
         try:
             done.set_result(func(*args))
-        except Exception as error:  # noqa: BLE001 - it is whoever awaits it that it concerns
+        except Exception as error:  # noqa: BLE001 - the awaiting task gets it
             done.set_exception(error)
         return done
 

@@ -10,7 +10,7 @@ import typer
 from floorcast.cli.admin import aligned, hasher, new_password
 
 
-def test_columns_stand_under_each_other() -> None:
+def test_columns_are_aligned() -> None:
     """Columns are as wide as their widest cell, and lines have no trailing spaces."""
     assert list(aligned([("a", "bbb", ""), ("aaa", "b", "c")], "  ")) == [
         "  a    bbb",
@@ -19,7 +19,7 @@ def test_columns_stand_under_each_other() -> None:
     assert list(aligned([])) == []
 
 
-def test_a_terminal_is_asked_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_password_is_prompted_for_twice_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """The password is hidden, confirmed, and never prompted for on standard output."""
     asked: dict[str, object] = {}
 
@@ -38,6 +38,6 @@ def test_a_terminal_is_asked_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     }
 
 
-def test_commands_hash_like_the_server() -> None:
+def test_commands_use_the_full_hashing_cost() -> None:
     """Commands use the full hashing cost; only tests use less."""
     assert hasher().hash("x").startswith("$argon2id$v=19$m=19456,t=2,p=1$")

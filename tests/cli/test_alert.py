@@ -28,7 +28,7 @@ from tests.site.sites import CHEAP
 from tests.statistics.floors import at, call_at
 
 NOON = at("2026-11-23T12:00:00-05:00")
-IN_FORCE = """
+CURRENT_RULES = """
 [[client]]
 id = 7
 name = "ACME"
@@ -50,7 +50,7 @@ alert = [{name = "Queue", figure = "totalCallsInQueue", service = ["Sales"], abo
 """
 
 
-def tried(folder: Path, *more: str) -> Result:
+def run_alert_test(folder: Path, *more: str) -> Result:
     """Run the command on a data folder."""
     program = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
     program.callback()(options.take)
@@ -65,7 +65,7 @@ def folder(tmp_path: Path) -> Path:
 
     async def take() -> None:
         kv = open_kv(tmp_path)
-        await apply(kv, parse(IN_FORCE), CHEAP)
+        await apply(kv, parse(CURRENT_RULES), CHEAP)
         acme = Site(kv).by_name["ACME"]
         await kv.close()
         data = DataFolder(tmp_path)
@@ -86,9 +86,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_it_tells_when_the_rules_in_force_would_have_fired(folder: Path) -> None:
+def test_lists_when_the_current_rules_would_have_fired(folder: Path) -> None:
     """Times are exact to the second, in the client's time zone."""
-    result = tried(folder, "--client", "ACME", "--day", "2026-11-23")
+    result = run_alert_test(folder, "--client", "ACME", "--day", "2026-11-23")
     assert result.exit_code == 0
     rows = [line.split() for line in result.stdout.splitlines()]
     assert rows[:4] == [
@@ -100,45 +100,45 @@ def test_it_tells_when_the_rules_in_force_would_have_fired(folder: Path) -> None
     assert "would have fired 1 time" in result.stdout
 
 
-def test_rules_of_a_site_file_are_tried_instead(folder: Path) -> None:
+def test_rules_from_a_site_file_can_be_tested(folder: Path) -> None:
     """The rules do not have to be applied first."""
     site = folder / "site.toml"
     site.write_text(SITE)
-    result = tried(folder, "--client", "7", "--day", "2026-11-23", "--site", str(site))
+    result = run_alert_test(folder, "--client", "7", "--day", "2026-11-23", "--site", str(site))
     assert "12:00:00  Queue  Sales" in result.stdout
     assert "Wait" not in result.stdout
 
 
-def test_a_day_or_client_that_is_not_there_is_refused(folder: Path) -> None:
+def test_unknown_day_or_client_is_refused(folder: Path) -> None:
     """The message says which values are possible."""
     with pytest.raises(SettingError, match="2026-11-26"):
-        tried(folder, "--day", "yesterday")
+        run_alert_test(folder, "--day", "yesterday")
     day = ("--day", "2026-11-23")
-    unnamed = tried(folder, *day)
+    unnamed = run_alert_test(folder, *day)
     assert unnamed.exit_code == 2
     assert "name one of the clients: ACME, Quiet" in unnamed.output
-    assert "there is no client 9" in tried(folder, *day, "--client", "9").output
+    assert "there is no client 9" in run_alert_test(folder, *day, "--client", "9").output
     with pytest.raises(SettingError, match="no alert rules"):
-        tried(folder, *day, "--client", "Quiet")
+        run_alert_test(folder, *day, "--client", "Quiet")
     site = folder / "site.toml"
     site.write_text(SITE)
     with pytest.raises(SettingError, match="declares no client Quiet"):
-        tried(folder, *day, "--client", "Quiet", "--site", str(site))
+        run_alert_test(folder, *day, "--client", "Quiet", "--site", str(site))
     site.write_text(SITE.replace("7", "8").replace("ACME", "Quiet"))
     with pytest.raises(SettingError, match="no events of client Quiet"):
-        tried(folder, *day, "--client", "Quiet", "--site", str(site))
+        run_alert_test(folder, *day, "--client", "Quiet", "--site", str(site))
 
 
-def test_a_day_without_events_is_refused(folder: Path) -> None:
+def test_day_without_events_is_refused(folder: Path) -> None:
     """A day before or after the log is an error, because "0 times" would be misleading."""
     acme = ("--client", "ACME", "--day")
     with pytest.raises(SettingError, match=r"no events of that day; it begins at 2026-11-23 11:59"):
-        tried(folder, *acme, "2026-11-20")
+        run_alert_test(folder, *acme, "2026-11-20")
     with pytest.raises(SettingError, match=r"no events of that day; it ends at 2026-11-23 12:01"):
-        tried(folder, *acme, "2026-11-24")
+        run_alert_test(folder, *acme, "2026-11-24")
 
 
-def test_the_log_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_log_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The site has the rules, so the log is only folded."""
     read: list[int] = []
     entries = stored_entries
@@ -149,5 +149,5 @@ def test_the_log_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
             yield entry
 
     monkeypatch.setattr("floorcast.cli.alert_trial.stored_entries", counted)
-    tried(folder, "--client", "ACME", "--day", "2026-11-23")
+    run_alert_test(folder, "--client", "ACME", "--day", "2026-11-23")
     assert read == [1, 2, 3, 4]

@@ -17,9 +17,7 @@ from tests.real.server import environment
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "anonymous_bank" / "day.csv"
 
 
-def test_what_floorcast_refuses_is_one_clear_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_errors_are_printed_as_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error is on standard error, without a traceback, and the exit code is 1."""
     monkeypatch.chdir(tmp_path)
     tmp_path.joinpath("floorcast.toml").write_text('keys = "k"\n', "utf-8")
@@ -31,7 +29,7 @@ def test_what_floorcast_refuses_is_one_clear_line(
 
 
 @pytest.mark.parametrize("group", ["", "site", "user", "key"])
-def test_no_summary_is_cut_short(group: str) -> None:
+def test_command_summaries_are_not_truncated(group: str) -> None:
     """Every command's summary fits on one line of an 80-column terminal."""
     result = CliRunner().invoke(app, [*group.split(), "--help"], env={"COLUMNS": "80"})
     listed = result.stdout.split("Commands:\n")[1].splitlines()
@@ -41,7 +39,7 @@ def test_no_summary_is_cut_short(group: str) -> None:
 
 @pytest.mark.parametrize("command", ["version", "--help"])
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_output_that_finds_no_room_is_one_clear_line(command: str, unbuffered: str) -> None:
+def test_full_disk_error_is_printed_as_one_line(command: str, unbuffered: str) -> None:
     """A full disk is reported, whether lines are written at once or all at the end."""
     with Path("/dev/full").open("w") as full:
         ran = subprocess.run(
@@ -57,7 +55,7 @@ def test_output_that_finds_no_room_is_one_clear_line(command: str, unbuffered: s
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_reader_that_went_away_is_no_traceback(unbuffered: str) -> None:
+def test_closed_pipe_prints_no_traceback(unbuffered: str) -> None:
     """This happens with ``floorcast version | true``."""
     read, write = os.pipe()
     os.close(read)
@@ -72,7 +70,7 @@ def test_a_reader_that_went_away_is_no_traceback(unbuffered: str) -> None:
     assert (ran.returncode, ran.stderr) == (1, b"")
 
 
-def test_the_module_is_the_program() -> None:
+def test_module_runs_the_program() -> None:
     """``python -m floorcast`` runs ``floorcast``."""
     ran = subprocess.run(
         [sys.executable, "-m", "floorcast", "version"], capture_output=True, text=True, check=True
@@ -89,7 +87,7 @@ class Interrupted:
             raise KeyboardInterrupt
 
 
-def test_ctrl_c_while_the_program_is_loaded_is_no_traceback(
+def test_ctrl_c_during_import_prints_no_traceback(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The exit code is a shell's code for SIGINT, even before the command has started."""

@@ -10,51 +10,51 @@ import pytest
 
 from floorcast.model.errors import SettingError
 from tests.archive.sealed_folders import folder
-from tests.cli.desk import Desk
+from tests.cli.admin_commands import AdminCommands
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    """Return a desk in a folder with an archive of two days."""
+def admin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AdminCommands:
+    """Return commands on a folder with an archive of two days."""
     with folder(tmp_path / "server") as floor:
         floor.call(1)
         floor.go_on(14 * 60 + 12)
         floor.call(2)
         floor.go_on(70)
         floor.seal_all()
-    desk = Desk(tmp_path, monkeypatch)
+    admin = AdminCommands(tmp_path, monkeypatch)
     monkeypatch.setenv("FLOORCAST_ARCHIVE", str(tmp_path / "server" / "archive"))
-    return desk
+    return admin
 
 
-def test_the_list_has_a_row_for_each_day(desk: Desk) -> None:
+def test_list_has_a_row_for_each_day(admin: AdminCommands) -> None:
     """The table is aligned, and a day that is over is marked complete."""
-    lines = [line.split() for line in desk.says("archive", "list").splitlines()]
+    lines = [line.split() for line in admin.run("archive", "list").splitlines()]
     assert lines[0] == [
         "client", "day", "hours", "complete", "rows", "bytes", "corrected", "erased",
     ]  # fmt: skip
     assert lines[1][:4] == ["47415", "2026-11-24", "14", "yes"]
     assert lines[2][:4] == ["47415", "2026-11-25", "1", "no"]
-    assert '"complete":"yes"' in desk.says("archive", "list", "--json")
-    assert desk.says("archive", "list", "--client", "4").splitlines()[1:] == []
+    assert '"complete":"yes"' in admin.run("archive", "list", "--json")
+    assert admin.run("archive", "list", "--client", "4").splitlines()[1:] == []
 
 
-def test_verifying_says_what_was_verified(desk: Desk) -> None:
+def test_verify_reports_what_was_checked(admin: AdminCommands) -> None:
     """If something differs, it prints a table and exits with 1."""
-    assert "15 hours" in desk.says("archive", "verify")
-    hour = desk.folder / "server" / "archive" / "client=47415/date=2026-11-24/hour=10"
+    assert "15 hours" in admin.run("archive", "verify")
+    hour = admin.folder / "server" / "archive" / "client=47415/date=2026-11-24/hour=10"
     (hour / "calls.parquet").write_bytes(b"?")
-    said = desk.fails("archive", "verify")
+    said = admin.run_failing("archive", "verify")
     assert "its SHA-256 differs from the manifest" in said
-    assert "no findings" in desk.says("archive", "verify", "--from", "2026-11-25")
+    assert "no findings" in admin.run("archive", "verify", "--from", "2026-11-25")
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])
-def test_an_export_has_every_row(desk: Desk, form: str) -> None:
+def test_export_has_every_row(admin: AdminCommands, form: str) -> None:
     """Each kind has one file, with the hour in the first column."""
-    said = desk.says("archive", "export", "out", "--format", form, "--to", "2026-11-24")
+    said = admin.run("archive", "export", "out", "--format", form, "--to", "2026-11-24")
     assert f"calls.{form}: 1 rows" in said
-    file = desk.folder / "out" / f"calls.{form}"
+    file = admin.folder / "out" / f"calls.{form}"
     if form == "csv":
         with file.open() as lines:
             (row,) = csv.DictReader(lines)
@@ -62,21 +62,21 @@ def test_an_export_has_every_row(desk: Desk, form: str) -> None:
         (row,) = pq.read_table(file).to_pylist()
     assert (str(row["client"]), row["date"], str(row["hour"])) == ("47415", "2026-11-24", "10")
     assert row["agentLoginId"] == "SEBY"
-    with (desk.folder / "out" / f"service_intervals.{form}").open("rb") as found:
+    with (admin.folder / "out" / f"service_intervals.{form}").open("rb") as found:
         assert found.read(1)
 
 
-def test_mistakes_say_what_to_change(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_say_what_to_change(admin: AdminCommands, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrong date or format, an existing folder, unknown hours and no archive are errors."""
 
-    def refused(says: str, *words: str) -> None:
+    def assert_refused(says: str, *words: str) -> None:
         with pytest.raises(SettingError, match=says):
-            desk.does("archive", *words)
+            admin.invoke("archive", *words)
 
-    refused("--from: must be a date", "export", "out", "--from", "now")
-    refused("--format: must be csv or parquet", "export", "out", "--format", "x")
-    refused("no such hours", "export", "out", "--from", "2027-01-01")
-    (desk.folder / "out").mkdir()
-    refused("already exists", "export", "out")
+    assert_refused("--from: must be a date", "export", "out", "--from", "now")
+    assert_refused("--format: must be csv or parquet", "export", "out", "--format", "x")
+    assert_refused("no such hours", "export", "out", "--from", "2027-01-01")
+    (admin.folder / "out").mkdir()
+    assert_refused("already exists", "export", "out")
     monkeypatch.delenv("FLOORCAST_ARCHIVE")
-    refused("name one with --archive", "list")
+    assert_refused("name one with --archive", "list")

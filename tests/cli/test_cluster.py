@@ -16,7 +16,7 @@ from tests.nats_servers import NatsServers
 WELL = StreamState("FLOORCAST_0", "nats-a", 3, 3, 1234, 5 * 2**20)
 
 
-def does(*words: str) -> Result:
+def run_cluster(*words: str) -> Result:
     """Run a command in this process."""
     return CliRunner().invoke(app, ["cluster", *words])
 
@@ -36,7 +36,7 @@ def peer(name: str, *, ready: bool = True, lag: int = 0) -> Peer:
     )
 
 
-def shown(
+def run_status(
     monkeypatch: pytest.MonkeyPatch,
     nodes: list[Peer],
     streams: list[StreamState],
@@ -49,12 +49,12 @@ def shown(
         return Overview(nodes, streams, list(problems))
 
     monkeypatch.setattr(status, "overview", found)
-    return does("status", "--log", "nats://a,b")
+    return run_cluster("status", "--log", "nats://a,b")
 
 
-def test_status_shows_nodes_and_streams_in_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_status_prints_nodes_and_streams_in_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     """The lag in entries is the sum over all streams, and the lag in ms is the maximum."""
-    result = shown(monkeypatch, [peer("one"), peer("two", lag=2000)], [WELL])
+    result = run_status(monkeypatch, [peer("one"), peer("two", lag=2000)], [WELL])
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
         "node  state  clients  entries behind  ms behind  disk",
@@ -66,30 +66,30 @@ def test_status_shows_nodes_and_streams_in_columns(monkeypatch: pytest.MonkeyPat
     ]
 
 
-def test_status_fails_when_something_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_status_exits_with_1_on_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each problem has a line, and the exit code lets scripts detect it."""
-    result = shown(monkeypatch, [], [WELL, StreamState("FLOORCAST_1")], "no node answers")
+    result = run_status(monkeypatch, [], [WELL, StreamState("FLOORCAST_1")], "no node answers")
     assert result.exit_code == 1
     assert "problem: no node answers" in result.stdout
     assert "FLOORCAST_1  none: no quorum" in result.stdout
-    result = shown(monkeypatch, [peer("one", ready=False)], [WELL])
+    result = run_status(monkeypatch, [peer("one", ready=False)], [WELL])
     assert "catching up" in result.stdout
 
 
 @pytest.mark.parametrize("command", ["status", "import", "export"])
-def test_a_cluster_must_be_named(
+def test_cluster_address_is_required(
     command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The cluster is named by the option, the environment or the settings file."""
     monkeypatch.chdir(tmp_path)
-    assert "name the cluster with --log" in str(does(command).exception)
+    assert "name the cluster with --log" in str(run_cluster(command).exception)
     monkeypatch.setenv("FLOORCAST_LOG", "nats://127.0.0.1:1")
     monkeypatch.setattr("floorcast.cluster.status.COMMAND_TIMEOUT_SECONDS", 0.2)
     monkeypatch.setattr("floorcast.cluster.migrate.COMMAND_TIMEOUT_SECONDS", 0.2)
-    assert "name the cluster" not in str(does(command).exception)
+    assert "name the cluster" not in str(run_cluster(command).exception)
 
 
-def test_a_cluster_without_a_log_is_told(nats_server: NatsServers) -> None:
+def test_status_reports_a_cluster_without_a_log(nats_server: NatsServers) -> None:
     """The output is the same as for a cluster without nodes."""
-    result = does("status", "--log", nats_server.account())
+    result = run_cluster("status", "--log", nats_server.account())
     assert "holds no floorcast log" in str(result.exception)

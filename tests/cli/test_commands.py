@@ -49,7 +49,7 @@ print("\\n" + json.dumps(found))
 
 
 @pytest.mark.parametrize("name", SUMMARIES)
-def test_a_summary_is_the_first_line_of_the_commands_own_help(name: str) -> None:
+def test_summary_is_the_first_line_of_the_command_help(name: str) -> None:
     """The list of commands has the summary, so that listing imports no command."""
     command = GROUP.commands[name]
     assert command.get_short_help_str(limit=200) == SUMMARIES[name]
@@ -57,7 +57,7 @@ def test_a_summary_is_the_first_line_of_the_commands_own_help(name: str) -> None
     assert SUMMARIES[name] in " ".join(result.stdout.split())
 
 
-def imported(*words: str) -> set[str]:
+def imported_modules(*words: str) -> set[str]:
     """Return the modules that running a command imports."""
     script = (
         "import sys, atexit; from floorcast.cli.app import main;"
@@ -73,24 +73,24 @@ def imported(*words: str) -> set[str]:
     return set(ran.stdout.rpartition("\n \n")[2].split()) | set(ran.stdout.split())
 
 
-def helps(words: tuple[str, ...], command: object) -> Iterator[tuple[tuple[str, ...], str]]:
+def help_texts(words: tuple[str, ...], command: object) -> Iterator[tuple[tuple[str, ...], str]]:
     """Yield the help of a command and of its subcommands."""
     yield words, CliRunner().invoke(app, [*words, "--help"]).stdout
     for name, part in getattr(command, "commands", {}).items():
-        yield from helps((*words, name), part)
+        yield from help_texts((*words, name), part)
 
 
 @pytest.mark.parametrize("name", SUMMARIES)
-def test_help_says_what_each_option_takes(name: str) -> None:
+def test_help_shows_option_values_without_python_types(name: str) -> None:
     """Help shows URL, FILE or N, and no Python type."""
-    for words, text in helps((name,), GROUP.commands[name]):
+    for words, text in help_texts((name,), GROUP.commands[name]):
         assert re.findall(r"^ +--.*<\w+>", text, re.MULTILINE) == [], words
 
 
 @pytest.mark.parametrize("words", ["--help", "--version"])
-def test_the_program_itself_imports_no_command(words: str) -> None:
+def test_program_imports_no_command_by_itself(words: str) -> None:
     """Help and completion therefore start quickly."""
-    there = imported(*words.split())
+    there = imported_modules(*words.split())
     commands = {f"floorcast.cli.{name.replace('-', '_')}" for name in SUMMARIES} - {
         "floorcast.cli.version"
     }
@@ -98,15 +98,15 @@ def test_the_program_itself_imports_no_command(words: str) -> None:
     assert "httpx" not in there
 
 
-def test_the_help_of_each_command_imports_only_what_options_need() -> None:
+def test_command_help_imports_only_what_options_need() -> None:
     """Help and completion are fast; everything else is imported when the command runs."""
     ran = subprocess.run(
         [sys.executable, "-c", EVERY_HELP], capture_output=True, text=True, check=True,
         env=environment(),
     )  # fmt: skip
-    imported = json.loads(ran.stdout.splitlines()[-1])
-    assert set(imported) == {" ".join(words) for words, _ in helps((), GROUP)}
-    assert {words: heavy for words, names in imported.items() if (heavy := _heavy(names))} == {}
+    imports = json.loads(ran.stdout.splitlines()[-1])
+    assert set(imports) == {" ".join(words) for words, _ in help_texts((), GROUP)}
+    assert {words: heavy for words, names in imports.items() if (heavy := _heavy(names))} == {}
 
 
 def _heavy(modules: list[str]) -> list[str]:
@@ -121,14 +121,14 @@ def _heavy(modules: list[str]) -> list[str]:
     return [name for name in modules if not needed(name)]
 
 
-def test_a_command_that_does_not_exist_gets_a_suggestion() -> None:
+def test_unknown_command_gets_a_suggestion() -> None:
     """The suggestion is an existing command."""
     result = CliRunner().invoke(app, ["sevre"])
     assert result.exit_code == 2
     assert "Did you mean 'serve'" in result.output
 
 
-def test_completion_knows_the_commands() -> None:
+def test_completion_lists_the_commands() -> None:
     """Completion is requested as a shell does it."""
     ran = subprocess.run(
         [sys.executable, "-m", "floorcast"],

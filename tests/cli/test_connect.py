@@ -25,7 +25,7 @@ LOG = "1795813659|1.0|sales|NONE|ENTERQUEUE||512|1\n1795813662|1.0|sales|NONE|AB
 
 
 @contextmanager
-def an_asterisk() -> Iterator[FakeAmi]:
+def fake_asterisk() -> Iterator[FakeAmi]:
     """A manager interface in its own thread."""
     ready, found = threading.Event(), []
     loop = asyncio.new_event_loop()
@@ -49,7 +49,7 @@ def an_asterisk() -> Iterator[FakeAmi]:
         loop.close()
 
 
-class Done(NamedTuple):
+class CommandResult(NamedTuple):
     """The exit code of a command, and its output."""
 
     returncode: int
@@ -57,20 +57,20 @@ class Done(NamedTuple):
     stderr: str
 
 
-class Floorcast(Protocol):
+class RunFloorcast(Protocol):
     """Run the command to its end in the test's folder."""
 
-    def __call__(self, *given: str, **environ: str) -> Done: ...
+    def __call__(self, *given: str, **environ: str) -> CommandResult: ...
 
 
 @pytest.fixture
 def floorcast(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Floorcast:
+) -> RunFloorcast:
     """Run the program in this process, because starting another takes as long as the command."""
     monkeypatch.chdir(tmp_path)
 
-    def run(*given: str, **environ: str) -> Done:
+    def run(*given: str, **environ: str) -> CommandResult:
         with monkeypatch.context() as patch:
             patch.setattr(sys, "argv", ["floorcast", "connect", *given])
             patch.setattr(sys, "stdin", StringIO())  # no terminal, so nothing is prompted for
@@ -80,16 +80,16 @@ def floorcast(
                 main()
         told, code = capsys.readouterr(), ended.value.code
         if isinstance(code, str):  # printed by the interpreter at exit
-            return Done(1, told.out, f"{told.err}{code}\n")
-        return Done(code or 0, told.out, told.err)
+            return CommandResult(1, told.out, f"{told.err}{code}\n")
+        return CommandResult(code or 0, told.out, told.err)
 
     return run
 
 
-def test_check_shows_what_it_would_see(tmp_path: Path, floorcast: Floorcast) -> None:
+def test_check_reports_asterisk_permissions(tmp_path: Path, floorcast: RunFloorcast) -> None:
     """It names missing permissions. The secret can come from a file."""
     (tmp_path / "secret").write_text("secret\n")
-    with an_asterisk() as ami:
+    with fake_asterisk() as ami:
         ask = ["asterisk", "--ami", f"127.0.0.1:{ami.port}", "--ami-user", "floorcast", "--check"]
         done = floorcast(*ask, "--ami-secret-file", "secret")
         assert done.returncode == 0, done.stderr
@@ -104,7 +104,7 @@ def test_check_shows_what_it_would_see(tmp_path: Path, floorcast: Floorcast) -> 
         assert "Traceback" not in done.stderr
 
 
-def test_check_shows_what_a_freeswitch_has(tmp_path: Path, floorcast: Floorcast) -> None:
+def test_check_reports_freeswitch_modules(tmp_path: Path, floorcast: RunFloorcast) -> None:
     """Tables are aligned. A module that is not loaded and a wrong password are reported."""
     (tmp_path / "password").write_text(f"{PASSWORD}\n")
     with in_a_thread() as socket:
@@ -151,7 +151,7 @@ def test_check_shows_what_a_freeswitch_has(tmp_path: Path, floorcast: Floorcast)
         (["--config", "nowhere.toml"], "nowhere.toml"),
     ],
 )
-def test_what_is_missing_is_named(floorcast: Floorcast, given: list[str], said: str) -> None:
+def test_missing_option_is_named(floorcast: RunFloorcast, given: list[str], said: str) -> None:
     """The error is one line, without a traceback."""
     done = floorcast(*given)
     assert done.returncode in {1, 2}
@@ -159,7 +159,7 @@ def test_what_is_missing_is_named(floorcast: Floorcast, given: list[str], said: 
     assert "Traceback" not in done.stderr
 
 
-def test_a_connect_toml_says_it_all(tmp_path: Path) -> None:
+def test_runs_from_connect_toml_alone(tmp_path: Path) -> None:
     """The command runs until it is stopped and exits cleanly. Options override the file."""
     (tmp_path / "queue_log").write_text(LOG, "utf-8")
     with running() as intake:
@@ -186,7 +186,7 @@ def test_a_connect_toml_says_it_all(tmp_path: Path) -> None:
     assert (tmp_path / "connect.db").exists()
 
 
-def test_a_connect_toml_may_be_of_a_freeswitch(tmp_path: Path, floorcast: Floorcast) -> None:
+def test_connect_toml_selects_freeswitch(tmp_path: Path, floorcast: RunFloorcast) -> None:
     """A subcommand is needed only if the file has two tables."""
     with running() as intake, in_a_thread() as socket:
         socket.esl.tiers = [tier_row("anna")]

@@ -18,14 +18,14 @@ SECRETS = {"password": "p", "api_token": "t"}
 
 
 @pytest.mark.parametrize("secret", ["--password", "--api-token"])
-def test_a_secret_on_the_command_line_is_refused(secret: str) -> None:
+def test_secret_on_the_command_line_is_refused(secret: str) -> None:
     """Everybody on the machine could read it."""
     found = CliRunner().invoke(app, ["connect", "livevox", secret, "hidden"])
     assert found.exit_code == 2
     assert f"{secret}-file" in found.output.replace("\n", "")
 
 
-def test_a_connect_toml_says_that_it_is_this_one(tmp_path: Path) -> None:
+def test_connect_toml_selects_livevox(tmp_path: Path) -> None:
     """No subcommand is needed. Paths are relative to the file."""
     file = tmp_path / "connect.toml"
     file.write_text(
@@ -49,7 +49,7 @@ def test_a_connect_toml_says_that_it_is_this_one(tmp_path: Path) -> None:
         (structs.replace(TABLE, password_file="/nowhere"), {}, "/nowhere cannot be read"),
     ],
 )
-def test_what_is_missing_is_named(
+def test_missing_value_is_named(
     table: LivevoxTable | None, secrets: dict[str, str], why: str
 ) -> None:
     """The error says how to set the missing value."""

@@ -67,7 +67,7 @@ def logged_in(address: str) -> Caller:
     return caller
 
 
-def test_it_prints_where_the_wallboard_is_and_how_to_get_in(demo: tuple[str, list[str]]) -> None:
+def test_prints_the_wallboard_address_and_login(demo: tuple[str, list[str]]) -> None:
     """It prints the address, client, user, password and API token, and requests that work."""
     address, said = demo
     printed = "".join(said)
@@ -87,7 +87,7 @@ def test_it_prints_where_the_wallboard_is_and_how_to_get_in(demo: tuple[str, lis
     assert '"agentEvent":[' in answers
 
 
-def test_its_figures_are_full_and_move(demo: tuple[str, list[str]]) -> None:
+def test_every_service_has_activity_and_new_events_arrive(demo: tuple[str, list[str]]) -> None:
     """Every service has calls and agents, and new events arrive within moments."""
     address, _ = demo
     with logged_in(address) as caller:
@@ -104,7 +104,7 @@ def test_its_figures_are_full_and_move(demo: tuple[str, list[str]]) -> None:
         assert new >= 10
 
 
-def test_its_floor_is_at_work_and_not_on_fire(demo: tuple[str, list[str]]) -> None:
+def test_most_services_meet_their_service_level(demo: tuple[str, list[str]]) -> None:
     """Most services reach their level, at least one does not, and few agents are at lunch."""
     address, _ = demo
     with logged_in(address) as caller:
@@ -118,7 +118,7 @@ def test_its_floor_is_at_work_and_not_on_fire(demo: tuple[str, list[str]]) -> No
         assert len(away) < len(people) / 5
 
 
-def test_a_port_in_use_is_said_in_one_line(demo: tuple[str, list[str]], tmp_path: Path) -> None:
+def test_port_in_use_is_reported_in_one_line(demo: tuple[str, list[str]], tmp_path: Path) -> None:
     """The line says what to change."""
     address, _ = demo
     port = httpx.URL(address).port
@@ -137,7 +137,7 @@ def test_a_port_in_use_is_said_in_one_line(demo: tuple[str, list[str]], tmp_path
     )
 
 
-def test_the_example_site_knows_the_simulated_floor() -> None:
+def test_example_site_matches_the_simulated_floor() -> None:
     """Its token and key match the output, and its services and thresholds fit the simulator."""
     site = tomllib.loads((files("floorcast") / "example_site.toml").read_text("utf-8"))
     (client,) = site["client"]
@@ -148,7 +148,7 @@ def test_the_example_site_knows_the_simulated_floor() -> None:
         assert known[name] == service.sla_seconds
 
 
-def test_it_listens_on_loopback_only(tmp_path: Path) -> None:
+def test_listens_on_loopback_only(tmp_path: Path) -> None:
     """The demo's passwords and keys are public, so no other machine may reach it."""
     arguments = command("demo", "--host", "0.0.0.0", "--port", free_port())
     ended = subprocess.run(

@@ -39,7 +39,7 @@ def running(folder: Path, *words: str, ready: str) -> Iterator[tuple[str, subpro
             process.kill()
 
 
-def test_a_floor_that_was_killed_is_closed_and_the_next_one_ends_with_the_demo(
+def test_restart_closes_the_floor_of_a_killed_demo(
     tmp_path: Path,
 ) -> None:
     """No agent or call counts twice. After Ctrl-C, no agent is logged in and no call is waiting."""

@@ -18,7 +18,7 @@ from floorcast.model.token import TICKS_PER_SECOND, encode, system_now
 from floorcast.sqlite.checksums import add_function
 from tests.archive.sealed_folders import START as BEGAN
 from tests.archive.sealed_folders import Floor
-from tests.cli.desk import Desk
+from tests.cli.admin_commands import AdminCommands
 from tests.nats_servers import NatsServers
 from tests.real.sites import event, ndjson
 
@@ -50,9 +50,9 @@ def floor(tmp_path: Path) -> Iterator[Floor]:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    """Return a desk in the folder."""
-    return Desk(tmp_path, monkeypatch)
+def admin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AdminCommands:
+    """Return commands on the floor's folder."""
+    return AdminCommands(tmp_path, monkeypatch)
 
 
 def traces(folder: Path) -> set[str]:
@@ -84,22 +84,22 @@ def feeds(floor: Floor) -> list[dict[str, object]]:
     return found
 
 
-def test_a_person_is_in_no_file_afterwards(floor: Floor, desk: Desk) -> None:
+def test_erased_person_is_in_no_file(floor: Floor, admin: AdminCommands) -> None:
     """Neither log.db nor mirror.db has the person's data, even in free pages. Others' is kept."""
     before, shown = figures(floor), feeds(floor)
     floor.house.close()
     data = floor.house.data
     assert {"log.db", "mirror.db"} <= traces(data)
-    said = desk.says(*ERASE, "--phone", "1-212-555-0147", "--account", "ACC-1", "--dry-run")
+    said = admin.run(*ERASE, "--phone", "1-212-555-0147", "--account", "ACC-1", "--dry-run")
     assert "events of the log would be changed: 5" in said
     assert {"log.db", "mirror.db"} <= traces(data)
-    said = desk.says(*ERASE, "--phone", "1-212-555-0147", "--account", "ACC-1")
+    said = admin.run(*ERASE, "--phone", "1-212-555-0147", "--account", "ACC-1")
     assert "events of the log changed: 5" in said
     assert traces(data) == set()
     assert b"555 0999" in (data / "log.db").read_bytes()
-    assert "events of the log changed: 0" in desk.says(*ERASE, "--phone", WRITTEN[1])
-    assert "no difference" in desk.says("verify", "--data", "server/data")
-    assert "is not damaged" in desk.says("verify", "--data", "server/data", "--disk")
+    assert "events of the log changed: 0" in admin.run(*ERASE, "--phone", WRITTEN[1])
+    assert "no difference" in admin.run("verify", "--data", "server/data")
+    assert "is not damaged" in admin.run("verify", "--data", "server/data", "--disk")
     floor.house.open()
     assert figures(floor) == before
     erased = feeds(floor)
@@ -111,41 +111,43 @@ def test_a_person_is_in_no_file_afterwards(floor: Floor, desk: Desk) -> None:
     assert not TRACES.search(json.dumps(list(lines)).encode())
 
 
-def test_pages_that_were_free_hold_nothing_either(floor: Floor, desk: Desk) -> None:
+def test_free_pages_are_cleared(floor: Floor, admin: AdminCommands) -> None:
     """Bytes of rows that retention deleted earlier are gone, too."""
     floor.house.close()
     connection = apsw.Connection(str(floor.house.data / "log.db"))
     add_function(connection)
     connection.execute("DELETE FROM entries WHERE payload LIKE '%sms.attempt%'")
     connection.close()
-    desk.says(*ERASE, "--phone", WRITTEN[0], "--account", "ACC-1")
+    admin.run(*ERASE, "--phone", WRITTEN[0], "--account", "ACC-1")
     assert traces(floor.house.data) == set()
 
 
 @pytest.mark.parametrize("personal", ["keep", "hash"])
-def test_a_person_is_erased_from_the_archive(floor: Floor, desk: Desk, personal: str) -> None:
+def test_person_is_erased_from_the_archive(
+    floor: Floor, admin: AdminCommands, personal: str
+) -> None:
     """The manifest records the removal, the figures agree, and the other caller's data is kept."""
     floor.go_on(75)
     secret = floor.house.node.server.token_secret
     floor.seal_all(personal=personal, key=hash_key(secret))
     floor.house.close()
-    said = desk.says(*ERASE, "--phone", "+12125550147", "--account", "ACC-1",
+    said = admin.run(*ERASE, "--phone", "+12125550147", "--account", "ACC-1",
                      "--archive", "server/archive")  # fmt: skip
     assert "rows of the archive changed: 0" not in said
     archive = ("--archive", "server/archive")
     if personal == "keep":
-        desk.says("archive", "export", "out", *archive, "--format", "csv")
-        assert traces(desk.folder / "out") == set()
-        assert "555 0999" in (desk.folder / "out" / "calls.csv").read_text()
-    assert "no findings" in desk.says("archive", "verify", *archive)
-    listed = desk.says("archive", "list", *archive).splitlines()
+        admin.run("archive", "export", "out", *archive, "--format", "csv")
+        assert traces(admin.folder / "out") == set()
+        assert "555 0999" in (admin.folder / "out" / "calls.csv").read_text()
+    assert "no findings" in admin.run("archive", "verify", *archive)
+    listed = admin.run("archive", "list", *archive).splitlines()
     assert listed[1].split()[-1] == "1"
-    again = desk.says(*ERASE, "--phone", "+12125550147", "--account", "ACC-1", *archive)
+    again = admin.run(*ERASE, "--phone", "+12125550147", "--account", "ACC-1", *archive)
     assert "rows of the archive changed: 0" in again
 
 
-def test_hashes_of_a_cluster_are_matched_with_the_cluster_s_key(
-    tmp_path: Path, desk: Desk, nats_server: NatsServers
+def test_hashes_from_a_cluster_need_the_cluster_key(
+    tmp_path: Path, admin: AdminCommands, nats_server: NatsServers
 ) -> None:
     """Without the cluster's address, nothing is changed and the message asks for the address."""
     url = nats_server.account()
@@ -160,33 +162,33 @@ def test_hashes_of_a_cluster_are_matched_with_the_cluster_s_key(
     asked = (*ERASE, "--phone", WRITTEN[1], "--archive", "server/archive")
     before = (floor.house.data / "log.db").read_bytes(), floor.files()
     with pytest.raises(SettingError, match="--log nats://"):
-        desk.does(*asked)
+        admin.invoke(*asked)
     assert ((floor.house.data / "log.db").read_bytes(), floor.files()) == before
     # a person who is no longer in the log is found by the hash alone
-    said = desk.says(*asked[:-4], "--account", "ACC-1", *asked[-2:], "--log", url, "--dry-run")
+    said = admin.run(*asked[:-4], "--account", "ACC-1", *asked[-2:], "--log", url, "--dry-run")
     assert "rows of the archive would be changed: 0" not in said
-    said = desk.says(*asked, "--log", url)
+    said = admin.run(*asked, "--log", url)
     assert "Run the command on every node" in said
     calls = [file for name, file in floor.files().items() if name.endswith("/calls.parquet")]
     rows = [row for file in calls for row in read_parquet(file).to_pylist()]
     assert {row["sessionId"]: row["phone"] is None for row in rows} == {"S1": True, "S2": False}
-    assert "rows of the archive changed: 0" in desk.says(*asked, "--log", url)
+    assert "rows of the archive changed: 0" in admin.run(*asked, "--log", url)
 
 
-def test_a_running_server_is_not_erased_from(floor: Floor, desk: Desk) -> None:
+def test_erasing_is_refused_while_the_server_runs(floor: Floor, admin: AdminCommands) -> None:
     """A running server still has the data in memory."""
     with pytest.raises(SettingError, match="stop it first"):
-        desk.does(*ERASE, "--phone", WRITTEN[0])
+        admin.invoke(*ERASE, "--phone", WRITTEN[0])
     floor.house.take(ndjson([event("sms.attempt", 99, service="Sales", eventType="Attempt")]))
 
 
-def test_mistakes_say_what_to_change(floor: Floor, desk: Desk) -> None:
+def test_errors_say_what_to_change(floor: Floor, admin: AdminCommands) -> None:
     """A missing person, a malformed number and an unknown client are errors."""
     floor.house.close()
     with pytest.raises(SettingError, match="--phone or --account"):
-        desk.does(*ERASE)
+        admin.invoke(*ERASE)
     with pytest.raises(SettingError, match="must be a phone number"):
-        desk.does(*ERASE, "--phone", "Ada")
+        admin.invoke(*ERASE, "--phone", "Ada")
     with pytest.raises(SettingError, match="no client 4711"):
-        desk.does("erase", "--client", "4711", "--data", "server/data", "--phone", "2125550147")
+        admin.invoke("erase", "--client", "4711", "--data", "server/data", "--phone", "2125550147")
     floor.house.open()

@@ -42,7 +42,7 @@ def cells(line: str) -> list[str]:
     return [cell.strip() for cell in line.split("  ") if cell.strip()]
 
 
-def test_an_agents_change_is_a_line_under_its_head() -> None:
+def test_agent_event_is_a_line_below_its_heading() -> None:
     """Columns are aligned with their headings. Times are in the terminal's time zone."""
     line = agent_line(
         AgentEvent(timestamp=1463032800123, agent_login_id="VKUMARK", event_type="NOT_READY",
@@ -91,9 +91,7 @@ CALL: dict[str, Any] = {"interaction_type": "VOICE", "session_id": "S1", "servic
         ),
     ],
 )  # fmt: skip
-def test_an_interaction_is_a_line_of_what_matters_of_its_kind(
-    event: Interaction, shown: list[str]
-) -> None:
+def test_interaction_line_has_the_columns_of_its_kind(event: Interaction, shown: list[str]) -> None:
     """The customer is the caller of an inbound call, and the called party otherwise."""
     line = interaction_line(event)
     assert cells(line) == shown
@@ -101,7 +99,7 @@ def test_an_interaction_is_a_line_of_what_matters_of_its_kind(
 
 
 @given(st.text("a\n\r\t\x1b\x9b[2Jé\u202e ", max_size=30), st.integers())
-def test_no_event_moves_the_cursor_or_breaks_its_line(text: str, moment: int) -> None:
+def test_control_characters_in_events_are_replaced(text: str, moment: int) -> None:
     """A caller's name must not control the terminal."""
     event = AgentEvent(timestamp=moment, agent_login_id=text, event_type=text, result=text)
     assert agent_line(event).isprintable()

@@ -51,7 +51,7 @@ def floor(
     )
 
 
-def test_a_floor_is_services_waiting_calls_and_agents_with_their_times() -> None:
+def test_floor_shows_services_calls_and_agents_with_durations() -> None:
     """Durations advance between responses and are measured by the server's clock."""
     seen = Seen(
         services=ServiceAnswer(
@@ -100,7 +100,9 @@ def test_a_floor_is_services_waiting_calls_and_agents_with_their_times() -> None
 
 @settings(max_examples=tries(30))
 @given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 100), st.integers(20, 60))
-def test_a_screen_is_never_overrun(services: int, calls: int, agents: int, lines: int) -> None:
+def test_output_never_exceeds_the_screen(
+    services: int, calls: int, agents: int, lines: int
+) -> None:
     """Rows that do not fit are counted and never dropped silently."""
     found = shown(floor(services, calls, agents), lines)
     assert len(found) <= lines
@@ -110,21 +112,21 @@ def test_a_screen_is_never_overrun(services: int, calls: int, agents: int, lines
     assert len(shown(floor(services, calls, agents))) == 9 + services + calls + agents
 
 
-def test_an_empty_floor_is_a_floor() -> None:
+def test_empty_floor_is_shown() -> None:
     """The screen works for a floor on which nobody has logged in yet."""
     found = shown(floor())
     assert "Waiting calls: 0" in found
     assert "Agents: none" in found
 
 
-def test_why_nothing_newer_is_shown_is_said_beside_its_age() -> None:
+def test_reason_for_stale_figures_is_shown_with_their_age() -> None:
     """The figures stay on the screen, with their age."""
     found = shown(floor(1, age=125.0, trouble="connection refused"))
     assert found[0] == "ACME   2:05 old   connection refused"
     assert any(line.startswith("service 0") for line in found)
 
 
-def test_nobodys_name_moves_the_cursor() -> None:
+def test_control_characters_in_names_are_replaced() -> None:
     """A caller's name can be any text, and is not interpreted as markup."""
     seen = floor()
     seen.calls.calls_details = [WaitingCall(name="[red]\x1b[2J", phone="\n", service_name="a\x9bb")]
@@ -138,6 +140,6 @@ def test_nobodys_name_moves_the_cursor() -> None:
     ("seconds", "text"),
     [(-5, "0:00"), (7.9, "0:07"), (750, "12:30"), (3723, "1:02:03"), (360_000, "100:00:00")],
 )
-def test_durations_read_like_a_clock(seconds: float, text: str) -> None:
+def test_durations_are_formatted_as_clock_times(seconds: float, text: str) -> None:
     """If the local clock is ahead of the server's, no duration is negative."""
     assert clock(seconds) == text

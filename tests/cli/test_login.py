@@ -9,7 +9,7 @@ from floorcast.cli.login import credentials, read_filter
 from floorcast.client import Credentials, Filter
 
 
-def test_what_is_given_logs_in() -> None:
+def test_given_options_are_used_for_the_login() -> None:
     """Each option is used as given."""
     found = credentials("ACME", "reports", "secret", "token", "http://here")
     wanted = Credentials(client="ACME", user="reports", password="secret", api_token="token")
@@ -17,7 +17,7 @@ def test_what_is_given_logs_in() -> None:
 
 
 @pytest.mark.parametrize("missing", ["client", "user", "password", "api_token"])
-def test_what_is_missing_is_named_with_its_variable(missing: str) -> None:
+def test_missing_option_is_named_with_its_variable(missing: str) -> None:
     """Nobody can be prompted, because pytest's standard input is not a terminal."""
     given = {"client": "ACME", "user": "reports", "password": "secret", "api_token": "token"}
     with pytest.raises(typer.BadParameter) as caught:
@@ -26,7 +26,7 @@ def test_what_is_missing_is_named_with_its_variable(missing: str) -> None:
     assert caught.value.message == f"is required; FLOORCAST_{missing.upper()} can set it"
 
 
-def test_a_filter_is_kinds_with_values() -> None:
+def test_filter_options_take_comma_separated_values() -> None:
     """Values are separated by commas, and each kind has its own option. Spaces are ignored."""
     found = read_filter(
         ["service=1, 2", "callCenter = 3", "service=4", "interactionType=SMS"],
@@ -37,13 +37,13 @@ def test_a_filter_is_kinds_with_values() -> None:
 
 
 @pytest.mark.parametrize("given", ["services=1", "service", "service=", "callCenter=1", "=1", ""])
-def test_a_filter_that_is_misspelt_is_refused(given: str) -> None:
+def test_misspelt_filter_is_refused(given: str) -> None:
     """An ignored filter would widen the selection."""
     with pytest.raises(typer.BadParameter, match="one of the kinds service, not"):
         read_filter([given], "service")
 
 
-def test_a_password_is_asked_for_with_the_place_that_it_goes_to(
+def test_password_prompt_names_the_server(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The prompt is hidden and on standard error. The URL may have come from a file."""

@@ -16,7 +16,7 @@ ENVIRONMENT = {"FLOORCAST_COLOR": "blue", "FLOORCAST_SIZE": "2"}
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Make an empty folder the current folder."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -49,10 +49,10 @@ def run(*words: str, environment: dict[str, str] | None = None) -> str:
     return result.stdout.strip()
 
 
-def test_the_command_line_comes_before_the_environment_and_that_before_the_file(here: Path) -> None:
+def test_command_line_overrides_environment_overrides_file(folder: Path) -> None:
     """Each source takes precedence over the next, and the last one over the default."""
     assert run("paint") == "red 1"
-    here.joinpath("floorcast.toml").write_text(
+    folder.joinpath("floorcast.toml").write_text(
         'color = "green"\nsize = 3\nday = 2026-07-01\n', "utf-8"
     )
     assert run("paint") == "green 3 2026-07-01"
@@ -60,35 +60,35 @@ def test_the_command_line_comes_before_the_environment_and_that_before_the_file(
     assert run("paint", "--color", "black", environment=ENVIRONMENT) == "black 2 2026-07-01"
 
 
-def test_a_command_in_a_group_finds_its_options_too() -> None:
+def test_options_work_for_commands_in_a_group() -> None:
     """Options have the same names, with underscores instead of hyphens."""
     assert run("group", "deep", environment={"FLOORCAST_TIME_ZONE": "Asia/Kathmandu"}) == (
         "Asia/Kathmandu 1"
     )
 
 
-def test_the_servers_settings_are_left_to_the_server(here: Path) -> None:
+def test_server_settings_are_not_passed_to_other_commands(folder: Path) -> None:
     """The server reads ``port`` itself. It is never passed on as a flag."""
-    here.joinpath("floorcast.toml").write_text("port = 9000", "utf-8")
+    folder.joinpath("floorcast.toml").write_text("port = 9000", "utf-8")
     assert run("group", "deep") == "UTC 1"
 
 
-def test_a_command_with_a_file_of_its_own_is_let_alone(here: Path) -> None:
+def test_command_with_its_own_config_ignores_floorcast_toml(folder: Path) -> None:
     """A broken ``floorcast.toml`` does not affect ``--config other.toml``."""
-    here.joinpath("floorcast.toml").write_text("[broken", "utf-8")
+    folder.joinpath("floorcast.toml").write_text("[broken", "utf-8")
     assert run("serve", "--config", "other.toml") == (
         "other.toml 1 color config day port size time_zone"
     )
 
 
-def test_what_is_no_option_anywhere_is_an_error() -> None:
+def test_unknown_option_is_an_error() -> None:
     """Another command's option is accepted. A misspelt one is an error."""
     assert run("paint", environment={"FLOORCAST_TIME_ZONE": "UTC"}) == "red 1"
     with pytest.raises(SettingError, match="FLOORCAST_COLOUR in the environment"):
         run("paint", environment={"FLOORCAST_COLOUR": "blue"})
 
 
-def sending() -> typer.Typer:
+def sending_program() -> typer.Typer:
     """A command that sends a key to a URL."""
     app = typer.Typer(rich_markup_mode=None)
     app.callback()(options.take)
@@ -109,11 +109,11 @@ def sending() -> typer.Typer:
     return app
 
 
-def says(*words: str, environment: dict[str, str] | None = None) -> Result:
-    return CliRunner().invoke(sending(), words, env=environment, catch_exceptions=False)
+def run_sending(*words: str, environment: dict[str, str] | None = None) -> Result:
+    return CliRunner().invoke(sending_program(), words, env=environment, catch_exceptions=False)
 
 
-THEIRS = 'url = "http://192.0.2.66"\n'
+FOREIGN_URL = 'url = "http://192.0.2.66"\n'
 KEY = {"FLOORCAST_KEY": "ours"}
 
 
@@ -127,52 +127,55 @@ KEY = {"FLOORCAST_KEY": "ours"}
         (("send", "--key", "ours"), {}),
     ],
 )
-def test_a_secret_is_not_sent_where_a_file_of_the_folder_says(
-    here: Path, words: tuple[str, ...], environment: dict[str, str]
+def test_secret_is_not_sent_to_a_url_from_the_folder_file(
+    folder: Path, words: tuple[str, ...], environment: dict[str, str]
 ) -> None:
     """Anyone who can write the file would get the secret. The error names both, and a remedy."""
-    here.joinpath("floorcast.toml").write_text(THEIRS, "utf-8")
+    folder.joinpath("floorcast.toml").write_text(FOREIGN_URL, "utf-8")
     with pytest.raises(SettingError, match=r"is not sent to the url in .*floorcast.toml.*--url"):
-        says(*words, environment=environment)
+        run_sending(*words, environment=environment)
 
 
-def test_a_secret_is_sent_where_its_own_source_or_a_more_explicit_one_says(here: Path) -> None:
+def test_secret_is_sent_to_a_url_of_the_same_or_a_stronger_source(folder: Path) -> None:
     """Both are in the file or in the environment, or the URL is on the command line."""
-    here.joinpath("floorcast.toml").write_text(THEIRS + 'key = "theirs"\n', "utf-8")
-    assert says("send").stdout == "theirs to http://192.0.2.66\n"
+    folder.joinpath("floorcast.toml").write_text(FOREIGN_URL + 'key = "theirs"\n', "utf-8")
+    assert run_sending("send").stdout == "theirs to http://192.0.2.66\n"
     ours = KEY | {"FLOORCAST_URL": "http://ours"}
-    assert says("send", environment=ours).stdout == "ours to http://ours\n"
-    said = says("send", "--url", "http://flag", environment=KEY)
+    assert run_sending("send", environment=ours).stdout == "ours to http://ours\n"
+    said = run_sending("send", "--url", "http://flag", environment=KEY)
     assert said.stdout == "ours to http://flag\n"
-    here.joinpath("floorcast.toml").unlink()
-    assert says("send", environment=KEY).stdout == "ours to http://127.0.0.1:8080\n"
-    said = says("send", "--key", "flag", environment={"FLOORCAST_URL": "http://ours"})
+    folder.joinpath("floorcast.toml").unlink()
+    assert run_sending("send", environment=KEY).stdout == "ours to http://127.0.0.1:8080\n"
+    said = run_sending("send", "--key", "flag", environment={"FLOORCAST_URL": "http://ours"})
     assert said.stdout == "flag to http://ours\n"
-    named = here / "named.toml"
-    named.write_text(THEIRS, "utf-8")
+    named = folder / "named.toml"
+    named.write_text(FOREIGN_URL, "utf-8")
     by_variable = KEY | {"FLOORCAST_CONFIG": str(named)}
-    assert says("send", environment=by_variable).stdout == "ours to http://192.0.2.66\n"
+    assert run_sending("send", environment=by_variable).stdout == "ours to http://192.0.2.66\n"
 
 
-def test_an_error_about_a_value_names_where_it_is_from(here: Path) -> None:
+def test_value_error_names_the_source(folder: Path) -> None:
     """The error names the variable or the file, and not an option."""
-    wrong = says("send", "--key", "k", environment={"FLOORCAST_SIZE": "x"})
+    wrong = run_sending("send", "--key", "k", environment={"FLOORCAST_SIZE": "x"})
     assert "Invalid value for FLOORCAST_SIZE in the environment" in wrong.stderr
-    wrong = says("send", "--key", "k", environment={"FLOORCAST_SIZE": "10"})
+    wrong = run_sending("send", "--key", "k", environment={"FLOORCAST_SIZE": "10"})
     assert "Invalid value for FLOORCAST_SIZE in the environment: must be at most 9" in wrong.stderr
-    here.joinpath("floorcast.toml").write_text('size = "x"\n', "utf-8")
-    assert "size in floorcast.toml" in says("send", "--key", "k").stderr
-    assert "'--size'" in says("send", "--key", "k", "--size", "x").stderr
+    folder.joinpath("floorcast.toml").write_text('size = "x"\n', "utf-8")
+    assert "size in floorcast.toml" in run_sending("send", "--key", "k").stderr
+    assert "'--size'" in run_sending("send", "--key", "k", "--size", "x").stderr
 
 
-def test_a_file_with_secrets_that_others_can_read_is_warned_of(here: Path) -> None:
+def test_readable_file_with_secrets_causes_a_warning(folder: Path) -> None:
     """The warning is on standard error. Private files and files without secrets cause none."""
-    file = here / "floorcast.toml"
-    file.write_text(THEIRS + 'key = "theirs"\n', "utf-8")
+    file = folder / "floorcast.toml"
+    file.write_text(FOREIGN_URL + 'key = "theirs"\n', "utf-8")
     file.chmod(0o644)
-    assert "warning: floorcast.toml holds secrets and can be read by others" in says("send").stderr
+    assert (
+        "warning: floorcast.toml holds secrets and can be read by others"
+        in run_sending("send").stderr
+    )
     file.chmod(0o600)
-    assert says("send").stderr == ""
+    assert run_sending("send").stderr == ""
     file.write_text('url = "here"\n', "utf-8")
     file.chmod(0o644)
-    assert says("send", "--key", "k", "--url", "u").stderr == ""
+    assert run_sending("send", "--key", "k", "--url", "u").stderr == ""

@@ -7,7 +7,7 @@ import pytest
 from floorcast.cli.progress_bar import ITEMS_PER_LINE, Silent, shown
 
 
-def test_elsewhere_than_on_a_terminal_each_tenth_is_a_line(
+def test_progress_is_printed_every_ten_percent_without_a_terminal(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Plain lines on standard error show each tenth of the progress and the reason for a wait."""
@@ -29,7 +29,7 @@ def test_elsewhere_than_on_a_terminal_each_tenth_is_a_line(
     ]
 
 
-def test_what_has_no_end_is_told_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+def test_endless_progress_is_printed_at_intervals(capsys: pytest.CaptureFixture[str]) -> None:
     """A line with the number and kind of items appears at regular intervals."""
     with shown(None, "minutes of the floor") as progress:
         for reached in (1, ITEMS_PER_LINE - 1, ITEMS_PER_LINE + 5, 3 * ITEMS_PER_LINE):
@@ -40,7 +40,7 @@ def test_what_has_no_end_is_told_now_and_then(capsys: pytest.CaptureFixture[str]
     ]
 
 
-def test_on_a_terminal_it_is_a_bar(
+def test_progress_is_a_bar_on_a_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The bar is drawn in place, with the reason for a wait next to it."""
@@ -56,7 +56,7 @@ def test_on_a_terminal_it_is_a_bar(
     assert "503: too busy [later]; trying again in 1 s" in found
 
 
-def test_silence_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_silent_progress_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     """This is the library's default."""
     silent = Silent()
     silent.reached(1)

@@ -28,7 +28,7 @@ BUSY = Answer(HTTPStatus.SERVICE_UNAVAILABLE, {"code": 101, "message": "too busy
 GOLDEN_EVENTS = 49
 
 
-class Wall:
+class FakeClock:
     """A clock that advances only when the code sleeps."""
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Wall:
         self.seconds += seconds
 
 
-class Seen:
+class RecordedProgress:
     """Records the displayed progress."""
 
     def __init__(self) -> None:
@@ -87,79 +87,87 @@ def command(intake: Intake, *more: str, file: Path = GOLDEN) -> Result:
     return CliRunner().invoke(app, ["replay", str(file), *options])
 
 
-def test_at_full_speed_a_thousand_go_at_once() -> None:
+def test_full_speed_sends_batches_of_a_thousand() -> None:
     """Events are sent in order in batches of up to 1,000, without pauses, whatever their times."""
-    wall, seen = Wall(), Seen()
+    clock, progress = FakeClock(), RecordedProgress()
     with running() as intake:
         events = events_at(*range(2_500))
-        totals = replay(events, intake.url, "k", clock=wall.now, sleep=wall.sleep, progress=seen)
+        totals = replay(
+            events, intake.url, "k", clock=clock.now, sleep=clock.sleep, progress=progress
+        )
     assert [len(batch) for batch in ids(intake)] == [1_000, 1_000, 500]
     assert list(intake.received) == [event.id for event in events]
     assert (totals.sent, totals.accepted) == (2_500, 2_500)
-    assert seen.sent == [1_000, 2_000, 2_500]
-    assert wall.slept == []
+    assert progress.sent == [1_000, 2_000, 2_500]
+    assert clock.slept == []
 
 
-def test_at_twice_real_time_an_event_goes_when_half_its_time_has_passed() -> None:
+def test_double_speed_halves_the_gaps_between_events() -> None:
     """The first event is sent at once, and pauses are half as long as the gaps between events."""
-    wall = Wall()
+    clock = FakeClock()
     with running() as intake:
         events = events_at(0, 0, 10, 11, 11)
-        replay(events, intake.url, "k", speed=2.0, clock=wall.now, sleep=wall.sleep)
+        replay(events, intake.url, "k", speed=2.0, clock=clock.now, sleep=clock.sleep)
     assert ids(intake) == [["0", "1"], ["2"], ["3", "4"]]
-    assert wall.slept == [5.0, 0.5]
+    assert clock.slept == [5.0, 0.5]
 
 
-def test_at_high_speed_events_are_gathered() -> None:
+def test_high_speed_batches_events() -> None:
     """Pauses are long enough that events are sent in batches."""
-    wall = Wall()
+    clock = FakeClock()
     with running() as intake:
         events = events_at(*range(100))
-        replay(events, intake.url, "k", speed=1_000.0, clock=wall.now, sleep=wall.sleep)
+        replay(events, intake.url, "k", speed=1_000.0, clock=clock.now, sleep=clock.sleep)
     assert [len(batch) for batch in ids(intake)] == [1, 20, 20, 20, 20, 19]
-    assert set(wall.slept) == {0.02}
+    assert set(clock.slept) == {0.02}
 
 
-def test_time_lost_to_a_busy_server_is_made_up() -> None:
+def test_overdue_events_are_sent_together() -> None:
     """The pace follows the clock, so overdue events are sent together."""
-    wall = Wall()
+    clock = FakeClock()
     with running(BUSY.with_headers({"Retry-After": "30"})) as intake:
         events = events_at(0, 10, 20, 40)
         replay(
-            events, intake.url, "k", speed=1.0, clock=wall.now, sleep=wall.sleep, chance=lambda: 1.0
+            events,
+            intake.url,
+            "k",
+            speed=1.0,
+            clock=clock.now,
+            sleep=clock.sleep,
+            chance=lambda: 1.0,
         )
     assert ids(intake) == [["0"], ["0"], ["1", "2"], ["3"]]
-    assert wall.slept == [30.25, 9.75]
+    assert clock.slept == [30.25, 9.75]
 
 
-def test_a_server_that_dies_in_between_has_every_event_once() -> None:
+def test_events_arrive_once_despite_server_failures() -> None:
     """With lost responses, refusals and 503s, no event is lost, repeated or reordered."""
-    wall, seen = Wall(), Seen()
+    clock, progress = FakeClock(), RecordedProgress()
     events = events_at(*range(5_000))
     with running(DROP, TAKE, BUSY, TAKE, DROP, BUSY) as intake:
 
         def sleep(seconds: float) -> None:
-            wall.sleep(seconds)
-            if len(wall.slept) == 3:
+            clock.sleep(seconds)
+            if len(clock.slept) == 3:
                 intake.stop()
-            if len(wall.slept) == 5:
+            if len(clock.slept) == 5:
                 intake.start()
 
-        totals = replay(events, intake.url, "k", clock=wall.now, sleep=sleep, progress=seen)
+        totals = replay(events, intake.url, "k", clock=clock.now, sleep=sleep, progress=progress)
     assert list(intake.received) == [event.id for event in events]
     assert (totals.sent, totals.accepted, totals.duplicates) == (5_000, 3_000, 2_000)
-    assert len(seen.why) == len(wall.slept) == 6
-    assert sum(seen.back_after) == pytest.approx(sum(wall.slept), abs=0.01)
+    assert len(progress.why) == len(clock.slept) == 6
+    assert sum(progress.back_after) == pytest.approx(sum(clock.slept), abs=0.01)
 
 
-def test_nothing_to_send_is_no_request() -> None:
+def test_empty_input_sends_no_request() -> None:
     """An empty list ends at once with empty totals."""
     with running() as intake:
         assert replay([], intake.url, "k") == Totals()
     assert intake.requests == []
 
 
-def test_a_wrong_key_stops_the_replay() -> None:
+def test_wrong_key_stops_the_replay() -> None:
     """The caller gets the server's message."""
     refused = Answer(HTTPStatus.UNAUTHORIZED, {"code": 300, "message": "unknown ingest key"})
     with running(refused) as intake, pytest.raises(Refusal, match="unknown ingest key"):
@@ -179,7 +187,7 @@ def test_refusals_are_counted_by_reason() -> None:
     }
 
 
-def test_the_command_ends_with_a_line_of_totals() -> None:
+def test_command_prints_totals_at_the_end() -> None:
     """A first run is accepted, and a second one has only duplicates. Both exit with 0."""
     with running() as intake:
         first, second = command(intake), command(intake)
@@ -190,7 +198,7 @@ def test_the_command_ends_with_a_line_of_totals() -> None:
     assert again == f"sent {GOLDEN_EVENTS}  accepted 0  duplicates {GOLDEN_EVENTS}  refused 0"
 
 
-def test_the_command_puts_a_day_where_it_is_told() -> None:
+def test_command_moves_events_to_the_given_day() -> None:
     """``--day`` and ``--time-zone`` determine the times. ``--client`` is part of the source."""
     onto = ["--day", "2026-07-01", "--time-zone", "Asia/Jerusalem", "--client", "47415"]
     with running() as intake:
@@ -200,7 +208,7 @@ def test_the_command_puts_a_day_where_it_is_told() -> None:
     assert first["source"] == "anonymous-bank/47415/1999-08-05"
 
 
-def test_without_a_day_the_last_event_falls_on_now() -> None:
+def test_last_event_is_now_by_default() -> None:
     """No event is in the future, and the last one is seconds old."""
     with running() as intake:
         command(intake)
@@ -208,7 +216,7 @@ def test_without_a_day_the_last_event_falls_on_now() -> None:
     assert timedelta(0) <= datetime.now(UTC) - last < timedelta(minutes=1)
 
 
-def test_the_key_need_not_stand_on_the_command_line(
+def test_key_and_address_can_come_from_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The key and the address can come from the environment, which other users cannot read."""
@@ -222,7 +230,7 @@ def test_the_key_need_not_stand_on_the_command_line(
     assert intake.requests[0].headers["authorization"] == "Bearer hidden"
 
 
-def test_refused_events_are_told_and_fail_the_command() -> None:
+def test_refused_events_are_reported_and_fail_the_command() -> None:
     """Each reason has its count and its first event, followed by the totals. The exit code is 1."""
     verdicts = {
         "accepted": GOLDEN_EVENTS - 1,
@@ -238,7 +246,7 @@ def test_refused_events_are_told_and_fail_the_command() -> None:
     ]
 
 
-def test_a_thousand_different_reasons_do_not_fill_the_screen() -> None:
+def test_only_the_most_frequent_reasons_are_printed() -> None:
     """The most frequent reasons are printed, and the rest are counted."""
     rejected = [{"index": n, "code": 202, "message": f"bad {n}"} for n in range(GOLDEN_EVENTS)]
     answer = Answer(HTTPStatus.OK, {"accepted": 0, "duplicates": 0, "rejected": rejected})
@@ -248,7 +256,7 @@ def test_a_thousand_different_reasons_do_not_fill_the_screen() -> None:
     assert sum(line.startswith("refused 1: ") for line in lines) == 20
 
 
-def test_a_recording_of_freeswitch_is_played_back(tmp_path: Path) -> None:
+def test_freeswitch_recording_is_replayed(tmp_path: Path) -> None:
     """Calls move to the chosen day. Unreadable parts are counted."""
     one = Caller("u")
     events = [*one.joins(EPOCH), *one.leaves(EPOCH + 20), *one.hangs_up(EPOCH + 20.1)]
@@ -283,9 +291,7 @@ def test_a_recording_of_freeswitch_is_played_back(tmp_path: Path) -> None:
         ("--format", "xml", "xml"),
     ],
 )
-def test_a_wrong_option_is_named_before_anything_is_sent(
-    option: str, value: str, message: str
-) -> None:
+def test_wrong_option_is_reported_before_sending(option: str, value: str, message: str) -> None:
     """The exit code is 2, and the error names the option and the problem."""
     with running() as intake:
         result = command(intake, option, value)
@@ -295,7 +301,7 @@ def test_a_wrong_option_is_named_before_anything_is_sent(
     assert intake.requests == []
 
 
-def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+def test_unreadable_file_is_named(tmp_path: Path) -> None:
     """An invalid record is reported with its file and line, and so is text in another encoding."""
     broken = tmp_path / "broken.csv"
     broken.write_text(GOLDEN.read_text("utf-8").replace("10:00:35", "late"), "utf-8")
@@ -309,16 +315,16 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     assert intake.requests == []
 
 
-def test_the_real_day_arrives_whole_although_the_server_fails() -> None:
+def test_real_day_arrives_complete_despite_server_failures() -> None:
     """At full speed, with lost responses and 503s, the bank's day arrives once and in order."""
     if not REAL.exists():
         pytest.skip("the bank's real days are not here: 1999-08-01.csv in ../shared/data")
     with REAL.open(encoding="utf-8", newline="") as lines:
         calls = anonymous_bank.read(lines)
     events = call_records.events(calls, call_records.ending_at(calls, NOON), "anonymous-bank")
-    wall = Wall()
+    clock = FakeClock()
     with running(*[TAKE, DROP, BUSY] * 5) as intake:
-        totals = replay(events, intake.url, "k", clock=wall.now, sleep=wall.sleep)
+        totals = replay(events, intake.url, "k", clock=clock.now, sleep=clock.sleep)
     assert list(intake.received) == [event.id for event in events]
     assert totals.sent == totals.accepted + totals.duplicates == len(events)
     begun = sum(event["type"] == "call.start" for event in intake.received.values())

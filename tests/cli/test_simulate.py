@@ -29,7 +29,7 @@ def simulate(intake: Intake, *options: str) -> Result:
     return CliRunner().invoke(app, arguments)
 
 
-def test_the_same_options_send_the_same_bytes() -> None:
+def test_same_options_send_the_same_bytes() -> None:
     """With the same start, a second run sends only duplicates, unless it has another seed."""
     options = ("--speed", "max", "--hours", "0.5", "--start", START)
     with intake_running() as intake:
@@ -44,7 +44,7 @@ def test_the_same_options_send_the_same_bytes() -> None:
     assert "accepted 0" in again.stdout
 
 
-def test_the_truth_is_printed_and_written(tmp_path: Path) -> None:
+def test_true_figures_are_printed_and_written(tmp_path: Path) -> None:
     """The table and the JSON have the figures of the events that were sent."""
     file = tmp_path / "truth.json"
     with intake_running() as intake:
@@ -63,7 +63,7 @@ def test_the_truth_is_printed_and_written(tmp_path: Path) -> None:
     assert str(services["PS"]["totalOffered"]) in line.split()
 
 
-def test_a_truth_that_finds_no_room_is_told_with_its_file() -> None:
+def test_truth_file_write_error_names_the_file() -> None:
     """The error follows the tables, so that the truth is not lost."""
     with intake_running() as intake:
         ran = subprocess.run(
@@ -96,9 +96,7 @@ def test_a_truth_that_finds_no_room_is_told_with_its_file() -> None:
         (("--truth", "/nowhere/truth.json"), "/nowhere/truth.json: No such file or directory"),
     ],
 )
-def test_what_cannot_be_is_refused_before_anything_is_sent(
-    options: tuple[str, ...], says: str
-) -> None:
+def test_invalid_options_are_refused_before_sending(options: tuple[str, ...], says: str) -> None:
     """The error is one line with the option's name, and the exit code is 2."""
     with intake_running() as intake:
         result = simulate(intake, *options)
@@ -116,7 +114,7 @@ def test_what_cannot_be_is_refused_before_anything_is_sent(
         ("duplicates=0.5, deaths=12", Faults(duplicates=0.5, deaths=12)),
     ],
 )
-def test_faults_are_named_with_or_without_how_often(text: str, faults: Faults) -> None:
+def test_faults_can_have_a_rate(text: str, faults: Faults) -> None:
     """A fault without a rate has its default rate."""
     assert faults_in(text) == faults
 
@@ -128,7 +126,7 @@ def figures(rows: list[dict[str, Any]], names: tuple[str, ...]) -> dict[str, lis
     }
 
 
-def test_a_real_server_says_what_the_truth_says(tmp_path: Path) -> None:
+def test_server_figures_equal_the_truth(tmp_path: Path) -> None:
     """With all faults, and stopped in real time, it closes the floor and reports its truth."""
     file = tmp_path / "truth.json"
     names = (
@@ -160,7 +158,7 @@ def test_a_real_server_says_what_the_truth_says(tmp_path: Path) -> None:
         assert caller.http.post("/realtime/service/agents/status").json()["agentDetails"] == []
 
 
-def test_told_to_stop_before_the_server_took_anything_it_only_says_why() -> None:
+def test_stop_before_the_first_accepted_event_prints_only_the_reason() -> None:
     """The exit code is 1, and no tables are printed, because the server has seen no floor."""
     arguments = command("simulate", "--url", f"http://127.0.0.1:{free_port()}", "--key", "k")
     with subprocess.Popen(

@@ -11,41 +11,41 @@ from floorcast.kv.folder import open_kv
 from floorcast.model.errors import SettingError
 from floorcast.site.digests import digest, fingerprint
 from floorcast.site.live_site import Site
-from tests.cli.desk import Desk
+from tests.cli.admin_commands import AdminCommands
 from tests.site.sites import SMALL
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    """Return a desk in its own folder."""
-    return Desk(tmp_path, monkeypatch)
+def admin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AdminCommands:
+    """Return commands on an empty folder."""
+    return AdminCommands(tmp_path, monkeypatch)
 
 
-def test_applying_tells_what_it_changed(desk: Desk) -> None:
+def test_apply_prints_what_changed(admin: AdminCommands) -> None:
     """It first lists new clients, then nothing, and then only the changes in the file."""
-    said = desk.says("site", "apply", "site.toml").splitlines()
+    said = admin.run("site", "apply", "site.toml").splitlines()
     assert said[0].split("  ")[0] == "added"
     assert said[-1] == "2 changes"
-    assert set(desk.site().clients) == {1, 2}
-    assert desk.says("site", "apply", "site.toml") == "nothing to change\n"
+    assert set(admin.site().clients) == {1, 2}
+    assert admin.run("site", "apply", "site.toml") == "nothing to change\n"
     text = SMALL.replace('"Help"', '"Assist the customers"').replace('"test-token-of-acme-02"', "")
-    (desk.folder / "site.toml").write_text(text)
+    (admin.folder / "site.toml").write_text(text)
     changed = "client 1 ACME, service 102 Assist the customers"
     removed = f"client 2 ACME West, API token {fingerprint(digest('test-token-of-acme-02'))}"
-    assert desk.says("site", "apply", "site.toml").splitlines() == [
+    assert admin.run("site", "apply", "site.toml").splitlines() == [
         f"changed  {changed}  name Help → Assist the customers",
         f"removed  {removed}",
         "2 changes",
     ]
 
 
-def test_a_running_server_sees_what_was_applied(desk: Desk) -> None:
+def test_running_server_sees_an_applied_site(admin: AdminCommands) -> None:
     """A process that has the folder open finds the new site at its next check."""
-    desk.says("site", "apply", "site.toml")
-    kv = open_kv(desk.folder / "floorcast-data")
+    admin.run("site", "apply", "site.toml")
+    kv = open_kv(admin.folder / "floorcast-data")
     site = Site(kv)
-    (desk.folder / "site.toml").write_text(SMALL.replace("Sales", "Sale"))
-    desk.says("site", "apply", "site.toml")
+    (admin.folder / "site.toml").write_text(SMALL.replace("Sales", "Sale"))
+    admin.run("site", "apply", "site.toml")
     change = asyncio.run(site.refresh())
     assert change is not None
     assert list(change.plans) == [1]
@@ -53,31 +53,31 @@ def test_a_running_server_sees_what_was_applied(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("command", ["apply", "check"])
-def test_a_wrong_file_is_told_and_changes_nothing(desk: Desk, command: str) -> None:
+def test_invalid_file_is_reported_and_changes_nothing(admin: AdminCommands, command: str) -> None:
     """Each mistake is reported with the file's name, the table and the key."""
-    (desk.folder / "site.toml").write_text(SMALL.replace("Help", "Sales"))
+    (admin.folder / "site.toml").write_text(SMALL.replace("Help", "Sales"))
     with pytest.raises(SettingError, match=r"^site\.toml: client 1, service Sales: the name is"):
-        desk.does("site", command, "site.toml")
+        admin.invoke("site", command, "site.toml")
     with pytest.raises(SettingError, match=r"^none\.toml cannot be read"):
-        desk.does("site", command, "none.toml")
-    assert not (desk.folder / "floorcast-data").exists()
+        admin.invoke("site", command, "none.toml")
+    assert not (admin.folder / "floorcast-data").exists()
 
 
-def test_a_file_in_order_is_told_as_such(desk: Desk) -> None:
+def test_check_summarizes_a_valid_file(admin: AdminCommands) -> None:
     """It lists what the file declares, without needing a data folder."""
-    said = desk.says("site", "check", "site.toml")
+    said = admin.run("site", "check", "site.toml")
     assert said.splitlines() == [
         "client 1 ACME       2 services  2 agents  2 users",
         "client 2 ACME West  0 services  0 agents  0 users",
         "site.toml is valid",
     ]
-    assert not (desk.folder / "floorcast-data").exists()
+    assert not (admin.folder / "floorcast-data").exists()
 
 
-def test_the_site_can_be_looked_at(desk: Desk) -> None:
+def test_show_prints_the_site(admin: AdminCommands) -> None:
     """All clients or one client are shown, with numbers and names but no secrets."""
-    desk.says("site", "apply", "site.toml")
-    said = desk.says("site", "show")
+    admin.run("site", "apply", "site.toml")
+    said = admin.run("site", "show")
     for part in (
         "client 1 ACME\n",
         "time zone    America/New_York",
@@ -93,85 +93,85 @@ def test_the_site_can_be_looked_at(desk: Desk) -> None:
         assert part in said
     for secret in ("test-token-of-acme-01", "ingest-key-of-acme-01", "correct horse", "argon2"):
         assert secret not in said
-    assert "client 1" not in desk.says("site", "show", "--client", "2")
+    assert "client 1" not in admin.run("site", "show", "--client", "2")
 
 
-def test_the_data_folder_is_the_servers(desk: Desk) -> None:
+def test_data_folder_comes_from_the_server_settings(admin: AdminCommands) -> None:
     """The folder comes from --data, FLOORCAST_DATA or the settings file."""
-    (desk.folder / "floorcast.toml").write_text('data = "from-file"')
-    desk.says("site", "apply", "site.toml")
-    desk.says("site", "apply", "site.toml", "--data", "from-flag")
-    assert set(desk.site("from-file").clients) == set(desk.site("from-flag").clients) == {1, 2}
+    (admin.folder / "floorcast.toml").write_text('data = "from-file"')
+    admin.run("site", "apply", "site.toml")
+    admin.run("site", "apply", "site.toml", "--data", "from-flag")
+    assert set(admin.site("from-file").clients) == set(admin.site("from-flag").clients) == {1, 2}
 
 
-def test_there_must_be_a_site_to_look_at(desk: Desk) -> None:
+def test_show_without_a_site_is_an_error(admin: AdminCommands) -> None:
     """The error names the command that creates a site, and the folder is not created."""
     with pytest.raises(SettingError, match="holds no site yet: floorcast site apply FILE --data"):
-        desk.does("site", "show")
+        admin.invoke("site", "show")
     with pytest.raises(SettingError, match=":memory:"):
-        desk.does("site", "show", "--data", ":memory:")
-    assert not (desk.folder / "floorcast-data").exists()
+        admin.invoke("site", "show", "--data", ":memory:")
+    assert not (admin.folder / "floorcast-data").exists()
 
 
-def test_what_is_unsafe_in_a_file_is_told_beside_the_answer(desk: Desk) -> None:
+def test_unsafe_file_permissions_cause_a_warning(admin: AdminCommands) -> None:
     """A file that others can read causes a warning, and check and apply continue."""
-    (desk.folder / "site.toml").chmod(0o644)
+    (admin.folder / "site.toml").chmod(0o644)
     for command in ("check", "apply"):
-        result = desk.does("site", command, "site.toml")
+        result = admin.invoke("site", command, "site.toml")
         assert result.exit_code == 0
         assert "warning: site.toml holds secrets and can be read by others" in result.stderr
-    (desk.folder / "site.toml").chmod(0o600)
-    assert desk.does("site", "check", "site.toml").stderr == ""
+    (admin.folder / "site.toml").chmod(0o600)
+    assert admin.invoke("site", "check", "site.toml").stderr == ""
 
 
 EMPTY = "# nothing yet\n"
 
 
-def test_a_file_that_removes_clients_or_users_is_not_applied_without_a_word(desk: Desk) -> None:
+def test_removals_need_confirmation(admin: AdminCommands) -> None:
     """An empty or half-written file changes nothing without confirmation. Scripts use --yes."""
-    desk.says("site", "apply", "site.toml")
-    (desk.folder / "site.toml").write_text(EMPTY)
+    admin.run("site", "apply", "site.toml")
+    (admin.folder / "site.toml").write_text(EMPTY)
     with pytest.raises(SettingError, match="nothing was changed: give --yes"):
-        desk.does("site", "apply", "site.toml")
-    assert set(desk.site().clients) == {1, 2}
+        admin.invoke("site", "apply", "site.toml")
+    assert set(admin.site().clients) == {1, 2}
     without = SMALL.replace(
         '{id = 302, name = "north", password = "battery staple", role = "Manager",'
         " call_centers = [11]},",
         "",
     )
     assert without != SMALL
-    (desk.folder / "site.toml").write_text(without)
+    (admin.folder / "site.toml").write_text(without)
     with pytest.raises(SettingError, match="nothing was changed"):
-        desk.does("site", "apply", "site.toml")
-    assert desk.site().user(1, "north") is not None
-    desk.says("site", "apply", "site.toml", "--yes")
-    assert desk.site().user(1, "north") is None
-    (desk.folder / "site.toml").write_text(EMPTY)
-    assert desk.says("site", "apply", "site.toml", "-y").endswith("2 changes\n")
-    assert not desk.site().clients
+        admin.invoke("site", "apply", "site.toml")
+    assert admin.site().user(1, "north") is not None
+    admin.run("site", "apply", "site.toml", "--yes")
+    assert admin.site().user(1, "north") is None
+    (admin.folder / "site.toml").write_text(EMPTY)
+    assert admin.run("site", "apply", "site.toml", "-y").endswith("2 changes\n")
+    assert not admin.site().clients
 
 
-def test_on_a_terminal_it_asks_and_names_what_would_go(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+def test_removals_are_listed_and_confirmed_on_a_terminal(
+    admin: AdminCommands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Clients and users are removed only after a yes."""
-    desk.says("site", "apply", "site.toml")
-    (desk.folder / "site.toml").write_text(EMPTY)
+    admin.run("site", "apply", "site.toml")
+    (admin.folder / "site.toml").write_text(EMPTY)
     monkeypatch.setattr("floorcast.cli.site.is_terminal", lambda: True)
     with pytest.raises(SettingError, match=r"nothing was changed$"):
-        desk.does("site", "apply", "site.toml", types="n\n")
-    result = desk.does("site", "apply", "site.toml", types="y\n")
+        admin.invoke("site", "apply", "site.toml", stdin="n\n")
+    result = admin.invoke("site", "apply", "site.toml", stdin="y\n")
     assert "site.toml removes:\n  client 1 ACME\n  client 2 ACME West\n" in result.stderr
-    assert not desk.site().clients
+    assert not admin.site().clients
 
 
-def test_a_dry_run_prints_what_would_change_and_changes_nothing(desk: Desk) -> None:
+def test_dry_run_prints_changes_without_applying_them(admin: AdminCommands) -> None:
     """Removals are listed without a question, and the audit log gets no line."""
-    desk.says("site", "apply", "site.toml")
-    before = desk.says("audit", "--json")
-    (desk.folder / "site.toml").write_text(EMPTY)
-    said = desk.says("site", "apply", "site.toml", "--dry-run").splitlines()
+    admin.run("site", "apply", "site.toml")
+    before = admin.run("audit", "--json")
+    (admin.folder / "site.toml").write_text(EMPTY)
+    said = admin.run("site", "apply", "site.toml", "--dry-run").splitlines()
     assert [line.split()[0] for line in said[:2]] == ["removed", "removed"]
     assert said[-1] == "2 changes; nothing was changed (--dry-run)"
-    assert set(desk.site().clients) == {1, 2}
-    assert desk.says("audit", "--json") == before
+    assert set(admin.site().clients) == {1, 2}
+    assert admin.run("audit", "--json") == before

@@ -12,11 +12,11 @@ from floorcast.cli import options, skip_entry
 from floorcast.log.damage import damaged_entries
 from floorcast.log.data_folder import DataFolder
 from floorcast.model.errors import SettingError
-from tests.cli.test_verify import a_call, stored, verified
+from tests.cli.test_verify import call_events, run_verify, store_events
 from tests.log.damaging import flip
 
 
-def skipped(folder: Path, *words: str) -> Result:
+def run_skip_entry(folder: Path, *words: str) -> Result:
     """Run the command in this process."""
     program = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
     program.callback()(options.take)
@@ -25,24 +25,24 @@ def skipped(folder: Path, *words: str) -> Result:
     return CliRunner().invoke(program, arguments, catch_exceptions=False)
 
 
-def test_a_damaged_entry_is_skipped(tmp_path: Path) -> None:
+def test_damaged_entry_is_skipped(tmp_path: Path) -> None:
     """The rest of the log is then read as if the entry did not exist."""
-    stored(tmp_path, a_call(1))
+    store_events(tmp_path, call_events(1))
     flip(tmp_path / "log.db", b'"id":"3/0"')
-    said = skipped(tmp_path, "47415", "3")
+    said = run_skip_entry(tmp_path, "47415", "3")
     assert said.stdout == "entry 3 of client 47415 is now skipped\n"
     assert list(damaged_entries(tmp_path)) == []
-    result = verified(tmp_path)
+    result = run_verify(tmp_path)
     assert result.exit_code == 0
     assert "client 47415: 2 entries, " in result.stdout
 
 
-def test_it_refuses_what_it_must_not_touch(tmp_path: Path) -> None:
+def test_undamaged_entries_and_running_servers_are_refused(tmp_path: Path) -> None:
     """An undamaged entry, a folder without a log, and a running server's folder are refused."""
     with pytest.raises(SettingError, match="holds no log"):
-        skipped(tmp_path, "47415", "1")
-    stored(tmp_path, a_call(1))
+        run_skip_entry(tmp_path, "47415", "1")
+    store_events(tmp_path, call_events(1))
     with pytest.raises(SettingError, match="is not damaged"):
-        skipped(tmp_path, "47415", "3")
+        run_skip_entry(tmp_path, "47415", "3")
     with DataFolder(tmp_path), pytest.raises(SettingError, match="in use"):
-        skipped(tmp_path, "47415", "3")
+        run_skip_entry(tmp_path, "47415", "3")

@@ -78,7 +78,9 @@ def lines(process: subprocess.Popen[str], count: int) -> list[str]:
     return [process.stdout.readline() for _ in range(count)]
 
 
-def said(process: subprocess.Popen[str], number: signal.Signals | None = None) -> tuple[int, str]:
+def exit_of(
+    process: subprocess.Popen[str], number: signal.Signals | None = None
+) -> tuple[int, str]:
     """Send a signal, and return the exit code and the text on standard error."""
     if number is not None:
         process.send_signal(number)
@@ -86,7 +88,7 @@ def said(process: subprocess.Popen[str], number: signal.Signals | None = None) -
     return process.returncode, errors
 
 
-def test_events_are_lines_as_they_happen(server: Server, caller: Caller) -> None:
+def test_events_are_printed_as_they_happen(server: Server, caller: Caller) -> None:
     """The command starts from a token, and Ctrl-C ends it silently."""
     token = caller.feed(EVENTS).token
     caller.take(call("first"))
@@ -96,28 +98,28 @@ def test_events_are_lines_as_they_happen(server: Server, caller: Caller) -> None
         assert " first " in line
         caller.take(call("second"))
         assert " second " in lines(process, 1)[0]
-        assert said(process, signal.SIGINT) == (130, "")
+        assert exit_of(process, signal.SIGINT) == (130, "")
 
 
-def test_json_lines_are_the_events_as_they_were_fed(server: Server, caller: Caller) -> None:
+def test_json_lines_equal_the_events_of_the_feed(server: Server, caller: Caller) -> None:
     """Each line has the same bytes as in the long poll."""
     token = caller.feed(EVENTS).token
     caller.take(call("in JSON") + call("in JSON, too"))
     with tail(server, "--from", token, "--json") as process:
         assert [json.loads(line) for line in lines(process, 2)] == caller.feed(EVENTS, token).events
-        assert said(process, signal.SIGINT)[0] == 130
+        assert exit_of(process, signal.SIGINT)[0] == 130
 
 
-def test_a_filter_leaves_the_others_out(server: Server, caller: Caller) -> None:
+def test_filter_restricts_the_events(server: Server, caller: Caller) -> None:
     """The server filters, here by service."""
     token = caller.feed(EVENTS).token
     caller.take(call("of Sales") + call("of Help", "Help"))
     with tail(server, "--from", token, "--filter", "service=38050") as process:
         assert " of Help " in lines(process, 1)[0]
-        assert said(process, signal.SIGINT)[0] == 130
+        assert exit_of(process, signal.SIGINT)[0] == 130
 
 
-def test_agents_have_a_feed_of_their_own(server: Server, caller: Caller) -> None:
+def test_agent_feed_has_its_own_columns(server: Server, caller: Caller) -> None:
     """The agent feed has other columns."""
     token = caller.feed(EVENTS).token
     caller.take(
@@ -125,10 +127,10 @@ def test_agents_have_a_feed_of_their_own(server: Server, caller: Caller) -> None
     )
     with tail(server, "--agents", "--from", token) as process:
         assert " VKUMARK         LOGON " in lines(process, 1)[0]
-        assert said(process, signal.SIGINT)[0] == 130
+        assert exit_of(process, signal.SIGINT)[0] == 130
 
 
-def test_a_closed_pipe_ends_it_quietly(server: Server, caller: Caller) -> None:
+def test_closed_pipe_ends_the_command_silently(server: Server, caller: Caller) -> None:
     """After ``| head``, there is no traceback or message, and the exit code is 0."""
     token = caller.feed(EVENTS).token
     caller.take(call("into the pipe"))
@@ -139,10 +141,10 @@ def test_a_closed_pipe_ends_it_quietly(server: Server, caller: Caller) -> None:
         stdout.close()
         process.stdout = None
         caller.take(call("into nothing"))
-        assert said(process) == (0, "")
+        assert exit_of(process) == (0, "")
 
 
-def test_a_store_goes_on_where_it_was_stopped(
+def test_token_store_resumes_after_the_last_event(
     server: Server, caller: Caller, tmp_path: Path
 ) -> None:
     """An event is not repeated if its line was printed and its token saved."""
@@ -154,19 +156,19 @@ def test_a_store_goes_on_where_it_was_stopped(
         with tail(server, "--store", str(store)) as process:
             assert f" stored {name} " in lines(process, 1)[0]
             if ending is not None:
-                wait_for_another(store, before)
+                wait_for_change(store, before)
                 process.send_signal(ending)
                 assert process.wait(60) in {130, -signal.SIGKILL}
 
 
-def wait_for_another(store: Path, before: str) -> None:
+def wait_for_change(store: Path, before: str) -> None:
     """Wait until the content of the file changes."""
     over = time.monotonic() + 60
     while store.read_text() == before:
         assert time.monotonic() < over
 
 
-def test_a_server_that_is_away_is_waited_for_and_said_so(server: Server, caller: Caller) -> None:
+def test_waits_for_an_unreachable_server_and_reports_it(server: Server, caller: Caller) -> None:
     """The wait is reported on standard error. Events continue after the last one."""
     token = caller.feed(EVENTS).token
     caller.take(call("before"))
@@ -178,12 +180,10 @@ def test_a_server_that_is_away_is_waited_for_and_said_so(server: Server, caller:
         server.start()
         caller.take(call("after"))
         assert " after " in lines(process, 1)[0]
-        assert said(process, signal.SIGINT)[0] == 130
+        assert exit_of(process, signal.SIGINT)[0] == 130
 
 
-def test_a_terminal_gets_a_head_and_is_asked_for_the_password(
-    server: Server, caller: Caller
-) -> None:
+def test_terminal_shows_headings_and_a_password_prompt(server: Server, caller: Caller) -> None:
     """Others could read a password on the command line."""
     token = caller.feed(EVENTS).token
     caller.take(call("at a terminal"))
@@ -210,7 +210,7 @@ def test_a_terminal_gets_a_head_and_is_asked_for_the_password(
         (["--store", "missing/place"], "there is no folder missing"),
     ],
 )
-def test_what_cannot_be_followed_is_said_and_ends_it(
+def test_unrecoverable_error_is_printed_and_ends_the_command(
     server: Server, options: list[str], message: str
 ) -> None:
     """The command exits, because waiting would not help."""

@@ -40,7 +40,7 @@ def top(server: Server, *options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_in_a_pipe_the_floor_is_printed_once(server: Server) -> None:
+def test_floor_is_printed_once_in_a_pipe(server: Server) -> None:
     """The output consists of plain lines without colors or cursor movements."""
     ran = top(server)
     assert (ran.returncode, ran.stderr) == (0, "")
@@ -50,14 +50,14 @@ def test_in_a_pipe_the_floor_is_printed_once(server: Server) -> None:
     assert "\x1b" not in ran.stdout
 
 
-def test_a_filter_restricts_it(server: Server) -> None:
+def test_filter_restricts_the_floor(server: Server) -> None:
     """The filter selects services or call centers."""
     ran = top(server, "--filter", "service=38050")
     assert ran.returncode == 0
     assert "Waiting calls: 0" in ran.stdout
 
 
-def test_what_the_server_refuses_is_said_in_a_line(server: Server) -> None:
+def test_server_error_is_printed_in_one_line(server: Server) -> None:
     """On a terminal, the screen is restored first."""
     ran = top(server, "--filter", "service=1")
     assert ran.returncode == 1
@@ -69,7 +69,7 @@ def test_what_the_server_refuses_is_said_in_a_line(server: Server) -> None:
 
 
 @pytest.mark.parametrize("ending", ["q", "\x03", "SIGTERM"])
-def test_it_ends_by_a_key_and_leaves_the_terminal_as_it_was(server: Server, ending: str) -> None:
+def test_quit_key_restores_the_terminal(server: Server, ending: str) -> None:
     """The screen, the cursor and the keyboard are restored."""
     with Terminal(command("top"), login(server)) as terminal:
         terminal.until("VINAY K")
@@ -85,7 +85,7 @@ def test_it_ends_by_a_key_and_leaves_the_terminal_as_it_was(server: Server, endi
         assert "Traceback" not in terminal.text
 
 
-def test_it_survives_a_server_that_dies_and_comes_back(server: Server) -> None:
+def test_recovers_after_a_server_restart(server: Server) -> None:
     """The screen shows the reason, keeps the data with its age, and recovers by itself."""
     with Terminal(command("top", "--interval", "0.5"), login(server)) as terminal:
         terminal.until("VINAY K")
@@ -101,7 +101,7 @@ def test_it_survives_a_server_that_dies_and_comes_back(server: Server) -> None:
         assert terminal.ended() == 0
 
 
-def test_once_prints_it_on_a_terminal_too(server: Server) -> None:
+def test_once_prints_the_floor_on_a_terminal(server: Server) -> None:
     """The output stays on the terminal."""
     with Terminal(command("top", "--once"), login(server)) as terminal:
         assert terminal.ended() == 0

@@ -19,7 +19,7 @@ def lines(agents: int) -> list[str]:
     return list(tables({**known, "faults": {"duplicates": 3, "late": 0}}))
 
 
-def test_columns_stand_under_each_other() -> None:
+def test_columns_are_aligned() -> None:
     """Names are left-aligned and figures right-aligned, below their headings."""
     found = lines(10)
     services = found[: found.index("")]
@@ -32,7 +32,7 @@ def test_columns_stand_under_each_other() -> None:
     assert found[-1].split() == ["faults", "duplicates", "3"]
 
 
-def test_a_large_floor_is_cut_short_and_says_so() -> None:
+def test_large_floor_is_truncated_with_a_note() -> None:
     """The table has as many agents as fit on a page, and tells how many more rows there are."""
     found = lines(100)
     (cut,) = [line for line in found if line.endswith("--truth FILE writes all rows")]

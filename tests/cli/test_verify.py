@@ -26,7 +26,7 @@ PLAN = FloorConfig(time_zone="America/New_York", services=(Service(id=10, name="
 NOON = at("2026-11-23T12:00:00-05:00")
 
 
-def verified(folder: Path | str, *more: str) -> Result:
+def run_verify(folder: Path | str, *more: str) -> Result:
     program = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
     program.callback()(options.take)
     verify.register(program)
@@ -35,7 +35,7 @@ def verified(folder: Path | str, *more: str) -> Result:
     )
 
 
-def stored(folder: Path, events: Sequence[InboundEvent], client: int = 47415) -> None:
+def store_events(folder: Path, events: Sequence[InboundEvent], client: int = 47415) -> None:
     """Make a server accept these events, several per request."""
 
     async def take() -> None:
@@ -52,7 +52,7 @@ def stored(folder: Path, events: Sequence[InboundEvent], client: int = 47415) ->
     asyncio.run(take())
 
 
-def a_call(client: int) -> list[InboundEvent]:
+def call_events(client: int) -> list[InboundEvent]:
     return [
         agent_at("READY", NOON - 60_000, service=10),
         call_at("start", NOON - 50_000, client, service=10, direction="INBOUND"),
@@ -62,11 +62,11 @@ def a_call(client: int) -> list[InboundEvent]:
     ]
 
 
-def test_a_log_without_a_difference(tmp_path: Path) -> None:
+def test_log_without_differences_passes(tmp_path: Path) -> None:
     """Each client's line tells how much was checked, and the exit code is 0."""
-    stored(tmp_path, a_call(1))
-    stored(tmp_path, a_call(2)[:2], client=4199)
-    result = verified(tmp_path)
+    store_events(tmp_path, call_events(1))
+    store_events(tmp_path, call_events(2)[:2], client=4199)
+    result = run_verify(tmp_path)
     assert result.exit_code == 0
     first, second = result.stdout.splitlines()
     assert first.startswith("client 47415: 3 entries, ")
@@ -74,40 +74,38 @@ def test_a_log_without_a_difference(tmp_path: Path) -> None:
     assert second.startswith("client 4199: 2 entries, ")
 
 
-def test_a_difference_is_a_row_of_the_table(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_differences_are_rows_of_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The row has the shown and the recomputed value. The exit code is 1."""
-    stored(tmp_path, a_call(1))
+    store_events(tmp_path, call_events(1))
     monkeypatch.setattr(CallCounts, "talk", lambda *_: None)
-    result = verified(tmp_path)
+    result = run_verify(tmp_path)
     assert result.exit_code == 1
     rows = [line.split() for line in result.stdout.splitlines()[2:]]
     assert rows[0] == ["client", "method", "row", "figure", "shown", "recomputed"]
     assert ["47415", "service/stats", "10", "averageTalkDuration", "0", "30"] in rows
 
 
-def test_it_works_beside_a_running_server(tmp_path: Path) -> None:
+def test_verify_works_while_the_server_runs(tmp_path: Path) -> None:
     """The server owns the folder, and the log is only read."""
-    stored(tmp_path, a_call(1))
+    store_events(tmp_path, call_events(1))
     with DataFolder(tmp_path):
-        assert verified(tmp_path).exit_code == 0
+        assert run_verify(tmp_path).exit_code == 0
 
 
-def test_a_folder_without_a_log_is_refused(tmp_path: Path) -> None:
+def test_folder_without_a_log_is_refused(tmp_path: Path) -> None:
     """A log in memory is refused, too."""
     with pytest.raises(SettingError, match="holds no log"):
-        verified(tmp_path)
+        run_verify(tmp_path)
     with pytest.raises(SettingError, match="must be a folder, because"):
-        verified(":memory:")
+        run_verify(":memory:")
 
 
-def test_damage_is_a_difference_and_the_other_clients_are_verified(tmp_path: Path) -> None:
+def test_damage_is_reported_and_other_clients_are_verified(tmp_path: Path) -> None:
     """The output names the entry and the next step."""
-    stored(tmp_path, a_call(1))
-    stored(tmp_path, a_call(2)[:2], client=4199)
+    store_events(tmp_path, call_events(1))
+    store_events(tmp_path, call_events(2)[:2], client=4199)
     flip(tmp_path / "log.db", b'"id":"3/0"')
-    result = verified(tmp_path)
+    result = run_verify(tmp_path)
     assert result.exit_code == 1
     assert (
         "client 47415: entry 3 of client 47415 is damaged (its checksum differs)" in result.stdout
@@ -115,14 +113,14 @@ def test_damage_is_a_difference_and_the_other_clients_are_verified(tmp_path: Pat
     assert "client 4199: 2 entries, " in result.stdout
 
 
-def test_the_disk_is_verified_entry_by_entry(tmp_path: Path) -> None:
+def test_entries_on_disk_are_verified_one_by_one(tmp_path: Path) -> None:
     """Each damaged entry is listed with its client, number and time. The exit code is then 1."""
-    stored(tmp_path, a_call(1))
-    result = verified(tmp_path, "--disk")
+    store_events(tmp_path, call_events(1))
+    result = run_verify(tmp_path, "--disk")
     assert (result.exit_code, result.stdout) == (0, f"{tmp_path} is not damaged\n")
     flip(tmp_path / "log.db", b'"id":"3/0"')
     zero_page(tmp_path / "keys.db", 1)
-    result = verified(tmp_path, "--disk")
+    result = run_verify(tmp_path, "--disk")
     assert result.exit_code == 1
     first, heading, row = result.stdout.splitlines()
     assert first.startswith("keys.db: ")
@@ -131,10 +129,10 @@ def test_the_disk_is_verified_entry_by_entry(tmp_path: Path) -> None:
     assert "2026-11-23 17:00:00+0000" in row
 
 
-def test_a_log_that_is_no_database_any_more_is_told(tmp_path: Path) -> None:
+def test_corrupt_database_is_reported_in_one_line(tmp_path: Path) -> None:
     """The damage is reported in one line."""
-    stored(tmp_path, a_call(1))
+    store_events(tmp_path, call_events(1))
     zero_page(tmp_path / "log.db", 1)
-    result = verified(tmp_path, "--disk")
+    result = run_verify(tmp_path, "--disk")
     assert result.exit_code == 1
     assert "log.db: not all entries can be read: " in result.stdout

@@ -10,7 +10,7 @@ from floorcast.cli.app import app
 from floorcast.server.release import release
 
 
-def test_both_versions_are_told() -> None:
+def test_program_and_python_versions_are_printed() -> None:
     """The command and the option print the program's version and that of Python."""
     for words in (["version"], ["--version"]):
         result = CliRunner().invoke(app, words)

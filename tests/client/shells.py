@@ -13,7 +13,7 @@ import httpx
 from floorcast.client import AsyncClient, AsyncFeed, Client, Credentials, Feed, Timing
 from tests.client.reference import URL, Reference
 
-__all__ = ["Blocking", "OnALoop", "Received", "Shell"]
+__all__ = ["AsyncShell", "BlockingShell", "Received", "Shell"]
 
 Found = Any
 """The result of a method, whose type depends on the name."""
@@ -37,7 +37,7 @@ class Shell(Protocol):
         """Return the next events of a feed, each with the token after it."""
         ...
 
-    def leave(self, feed: Found) -> None:
+    def close_feed(self, feed: Found) -> None:
         """Close a feed."""
         ...
 
@@ -46,7 +46,7 @@ class Shell(Protocol):
         ...
 
 
-class Blocking:
+class BlockingShell:
     """The client for threads."""
 
     def __init__(self, server: Reference, who: Credentials | None, session: str | None) -> None:
@@ -73,14 +73,14 @@ class Blocking:
     def take(self, feed: Feed[Any], count: int) -> Received:
         return [(feed.json, feed.token) for _ in islice(feed, count)]
 
-    def leave(self, feed: Feed[Any]) -> None:
+    def close_feed(self, feed: Feed[Any]) -> None:
         feed.close()
 
     def close(self) -> None:
         self.client.close()
 
 
-class OnALoop:
+class AsyncShell:
     """The client for an event loop, and the loop."""
 
     def __init__(self, server: Reference, who: Credentials | None, session: str | None) -> None:
@@ -115,7 +115,7 @@ class OnALoop:
 
         return self._runner.run(received())
 
-    def leave(self, feed: AsyncFeed[Any]) -> None:
+    def close_feed(self, feed: AsyncFeed[Any]) -> None:
         self._runner.run(feed.aclose())
 
     def close(self) -> None:

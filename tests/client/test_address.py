@@ -26,7 +26,7 @@ from floorcast.model.errors import SettingError
         f"http://{'long' * 20}.example",
     ],
 )
-def test_an_address_that_cannot_be_one_is_refused_at_once(url: str) -> None:
+def test_invalid_address_is_refused_immediately(url: str) -> None:
     """The client does not retry as if the server were down."""
     with pytest.raises(SettingError, match="must be like https://HOST:PORT") as caught:
         address(url)
@@ -36,6 +36,6 @@ def test_an_address_that_cannot_be_one_is_refused_at_once(url: str) -> None:
 @pytest.mark.parametrize(
     "url", ["https://host/reporting/", "http://[::1]:8080", "http://münchen.example"]
 )
-def test_an_address_may_have_a_path_and_a_slash_at_its_end(url: str) -> None:
+def test_address_can_have_a_path_and_a_trailing_slash(url: str) -> None:
     """A proxy can serve several servers at different paths. The host name can be in any script."""
     assert address(url) == url.rstrip("/")

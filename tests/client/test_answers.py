@@ -62,7 +62,7 @@ KINDS: list[tuple[type[Struct], type[Struct]]] = [
 
 
 @pytest.mark.parametrize(("ours", "theirs"), KINDS, ids=[ours.__name__ for ours, _ in KINDS])
-def test_every_member_that_is_answered_has_a_type_here(
+def test_response_types_have_every_member_of_the_server(
     ours: type[Struct], theirs: type[Struct]
 ) -> None:
     """The names are equal, except for members that come from floorcast's headers."""
@@ -72,6 +72,6 @@ def test_every_member_that_is_answered_has_a_type_here(
 
 
 @pytest.mark.parametrize("kind", [theirs for _, theirs in KINDS[1:]])
-def test_a_member_that_is_not_sent_is_none(kind: type[Struct]) -> None:
+def test_missing_member_is_none(kind: type[Struct]) -> None:
     """A missing list is empty. Other servers may omit what they do not know."""
     assert all(value in (None, []) for value in to_builtins(kind()).values())

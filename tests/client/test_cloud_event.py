@@ -10,7 +10,7 @@ from floorcast.client.cloud_event import CloudEvent
 from floorcast.model.inbound import CallEnd, InboundEvent
 
 
-def test_what_a_source_writes_the_intake_reads() -> None:
+def test_intake_decodes_an_encoded_event() -> None:
     """An encoded event decodes as the class of its type, with the same id, source and time."""
     at = datetime(2026, 3, 4, 10, 0, 0, 250_000, tzinfo=UTC)
     data: dict[str, object] = {"transactionId": 7, "sessionId": "s"}

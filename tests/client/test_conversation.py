@@ -8,10 +8,10 @@ from msgspec import structs
 from floorcast.client.conversation import Conversation
 from floorcast.client.timing import Timing
 from floorcast.model.errors import SettingError
-from tests.client.world import CREDENTIALS
+from tests.client.simulated_server import CREDENTIALS
 
 
-def test_the_address_is_looked_at_before_anything_is_sent() -> None:
+def test_address_is_validated_before_any_request() -> None:
     """The address is stored without its trailing slash."""
     assert Conversation("https://host/reporting/", None, None, Timing()).url.endswith("reporting")
     with pytest.raises(SettingError, match="must be like https://HOST:PORT"):
@@ -19,7 +19,7 @@ def test_the_address_is_looked_at_before_anything_is_sent() -> None:
 
 
 @pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "schlüssel"])
-def test_an_api_token_or_session_that_no_header_can_carry_is_refused(token: str) -> None:
+def test_token_or_session_invalid_in_a_header_is_refused(token: str) -> None:
     """Otherwise, the error would look like a connection that fails repeatedly."""
     with pytest.raises(SettingError, match="the session is empty or contains"):
         Conversation("http://host", None, token, Timing())
@@ -27,6 +27,6 @@ def test_an_api_token_or_session_that_no_header_can_carry_is_refused(token: str)
         Conversation("http://host", structs.replace(CREDENTIALS, api_token=token), None, Timing())
 
 
-def test_a_traceback_shows_no_secrets() -> None:
+def test_traceback_shows_no_secrets() -> None:
     """Credentials are printed with the client's and user's names, but no secrets."""
     assert repr(CREDENTIALS) == str(CREDENTIALS) == "Credentials(client='ACME', user='reports')"

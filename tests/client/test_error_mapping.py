@@ -42,7 +42,7 @@ def refused(status: int, code: int | None = None, **headers: str) -> Exception:
         (503, 101, errors.Unavailable),
     ],
 )
-def test_each_code_of_the_contract_is_the_exception_of_that_name(
+def test_each_error_code_maps_to_its_exception(
     status: int, code: int, kind: type[Exception]
 ) -> None:
     """The exception has the server's message."""
@@ -63,9 +63,7 @@ def test_each_code_of_the_contract_is_the_exception_of_that_name(
         (502, errors.Unavailable),
     ],
 )
-def test_without_a_code_that_is_known_the_status_decides(
-    status: int, kind: type[Exception]
-) -> None:
+def test_unknown_error_code_maps_by_status(status: int, kind: type[Exception]) -> None:
     """A proxy's page and unknown codes map by status. The message has the start of the body."""
     assert type(refused(status, 9999)) is kind
     error = refused(status)
@@ -73,7 +71,7 @@ def test_without_a_code_that_is_known_the_status_decides(
     assert str(error) == f"POST /realtime/event/feed was answered with {status}: <h1>no</h1>"
 
 
-def test_where_something_has_moved_to_is_told() -> None:
+def test_redirect_error_names_the_new_address() -> None:
     """Redirects are not followed, because a password would go to any address named there."""
     error = refusal(REQUEST, Response(301, {"location": "https://elsewhere/"}, b""))
     assert str(error).endswith("was answered with 301 and redirects to https://elsewhere/")
@@ -92,12 +90,12 @@ def test_where_something_has_moved_to_is_told() -> None:
         ("-1", 0),
     ],
 )
-def test_the_wait_asked_for_is_seconds_or_a_date(asked: str, seconds: int) -> None:
+def test_retry_after_can_be_seconds_or_a_date(asked: str, seconds: int) -> None:
     """A date is compared with the server's clock, not the local one."""
     headers = {"retry-after": asked, "date": "Tue, 24 Nov 2026 12:00:00 GMT"}
     assert retry_after(headers) == seconds
 
 
-def test_a_date_without_another_to_count_from_is_not_waited_for() -> None:
+def test_retry_after_date_without_server_date_is_ignored() -> None:
     """A date in an unknown format causes no wait either."""
     assert retry_after({"retry-after": "Tue, 24 Nov 2026 12:00:30 GMT"}) == 0

@@ -36,7 +36,7 @@ KINDS: dict[type[Struct], type[Struct]] = {
 
 
 @pytest.mark.parametrize("ours", KINDS, ids=lambda kind: kind.__name__)
-def test_every_member_that_is_fed_has_a_type_here(ours: type[Struct]) -> None:
+def test_event_types_have_every_member_of_the_feed(ours: type[Struct]) -> None:
     """Names are equal, and each member is None if it is not sent."""
     sent = {field.encode_name for field in structs.fields(ours)}
     known = {field.encode_name for field in structs.fields(KINDS[ours])}
@@ -58,7 +58,7 @@ def test_every_member_that_is_fed_has_a_type_here(ours: type[Struct]) -> None:
         ({}, Interaction),
     ],
 )
-def test_an_interaction_is_of_the_type_that_it_says(
+def test_interaction_type_selects_the_class(
     members: dict[str, object], kind: type[Interaction]
 ) -> None:
     """An interaction of an unknown type is still an interaction, not an error."""
@@ -67,7 +67,7 @@ def test_an_interaction_is_of_the_type_that_it_says(
     assert found.interaction_type == members.get("interactionType")
 
 
-def test_ids_are_numbers_and_texts_are_texts_however_they_were_sent() -> None:
+def test_ids_become_numbers_and_texts_become_strings() -> None:
     """The reference prints ids as strings for Email and SMS, and as numbers for calls."""
     raw = (
         b'{"interactionType": "SMS", "clientId": "93119", "phoneNumber": 4154164061, "smsCode": 5}'
@@ -77,7 +77,7 @@ def test_ids_are_numbers_and_texts_are_texts_however_they_were_sent() -> None:
     assert (found.client_id, found.phone_number, found.sms_code) == (93119, "4154164061", "5")
 
 
-def test_a_member_that_is_something_else_is_none_and_the_others_stay() -> None:
+def test_member_of_wrong_type_is_none_and_others_are_kept() -> None:
     """An unexpected member must not cause the event to be lost or stop the feed."""
     raw = b'{"timestamp": "yesterday", "agentId": {"id": 1}, "eventType": "READY", "seqNum": 3}'
     assert read_agent_event(raw) == AgentEvent(event_type="READY", seq_num=3)
@@ -101,7 +101,7 @@ NAMES = sorted({field.encode_name for one in KINDS.values() for field in structs
     st.sampled_from(["VOICE", "SMS", "Email"]),
     st.sampled_from(["CALL_START", "CALL_TERMINATION", "CALL_DISPOSITION"]),
 )
-def test_no_object_is_too_odd(members: dict[str, object], kind: str, call: str) -> None:
+def test_any_object_is_an_event(members: dict[str, object], kind: str, call: str) -> None:
     """Any object is an event, whatever its members are."""
     raw = json.dumps({**members, "interactionType": kind, "callEventType": call}).encode()
     assert isinstance(read_interaction(raw), Interaction)
@@ -110,7 +110,7 @@ def test_no_object_is_too_odd(members: dict[str, object], kind: str, call: str) 
 
 
 @pytest.mark.parametrize("raw", [b"", b"[]", b"3", b'{"eventId": ', b'"x"'])
-def test_what_is_no_object_is_an_unexpected_answer(raw: bytes) -> None:
+def test_event_that_is_not_an_object_is_an_error(raw: bytes) -> None:
     """It cannot be skipped, because it may have been an event."""
     for read in (read_agent_event, read_interaction, events.event_id):
         with pytest.raises(UnexpectedAnswer, match="not a JSON object"):

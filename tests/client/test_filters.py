@@ -5,7 +5,7 @@ from __future__ import annotations
 from floorcast.client.filters import EVERYTHING, Filter
 
 
-def test_a_filter_is_written_as_the_reference_prints_it() -> None:
+def test_filter_is_formatted_as_in_the_reference() -> None:
     """Ids can be numbers or strings of digits."""
     given = Filter(service=[93140], call_center=["11363"], interaction_type=["EMAIL", "SMS"])
     assert given.members() == {
@@ -18,6 +18,6 @@ def test_a_filter_is_written_as_the_reference_prints_it() -> None:
     assert Filter(campaign=[5]).members() == {"filter": {"campaign": [{"id": 5}]}}
 
 
-def test_no_filter_is_no_member() -> None:
+def test_empty_filter_is_omitted() -> None:
     """Another server might take an empty filter as "nothing"."""
     assert EVERYTHING.members() == {}

@@ -10,7 +10,7 @@ from floorcast.client import AsyncClient, Client
 
 
 @pytest.mark.parametrize("client", [AsyncClient, Client])
-def test_a_method_shows_its_own_name_docstring_and_parameters(client: type) -> None:
+def test_methods_show_their_own_name_docstring_and_parameters(client: type) -> None:
     """The factory's name and docstring are not shown."""
     for name, method in inspect.getmembers(client, inspect.isfunction):
         if not name.startswith("_"):

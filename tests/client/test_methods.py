@@ -115,7 +115,7 @@ REQUESTS: list[tuple[Call[Any], str, str, dict[str, str], object]] = [
 
 
 @pytest.mark.parametrize(("call", "method", "path", "query", "body"), REQUESTS)
-def test_a_request_is_the_one_of_the_reference(
+def test_request_matches_the_reference(
     call: Call[Any], method: str, path: str, query: dict[str, str], body: object
 ) -> None:
     """Path, query and body match. Omitted arguments are not sent."""
@@ -129,7 +129,7 @@ def answered(call: Call[Any], body: str, **headers: str) -> Any:  # noqa: ANN401
     return call.read(Response(200, headers, body.encode()))
 
 
-def test_answers_of_the_reference_are_read() -> None:
+def test_responses_of_the_reference_are_decoded() -> None:
     """The printed responses have numbers in strings, nulls and missing members."""
     status = answered(
         methods.agent_status(),
@@ -183,14 +183,14 @@ def test_answers_of_the_reference_are_read() -> None:
     assert (in_call.total_due, in_call.call_direction_outbound) == (216.04, True)
 
 
-def test_the_place_at_which_an_answer_is_true_comes_with_it() -> None:
+def test_response_has_its_log_position() -> None:
     """The position is floorcast's header, or None from a server without it."""
     call = methods.live_connects()
     assert answered(call, '{"liveConnects": []}').feed_token is None
     assert answered(call, '{"liveConnects": []}', **{"feed-token": TOKEN}).feed_token == TOKEN
 
 
-def test_a_page_of_a_feed_is_read_under_each_of_its_names() -> None:
+def test_feed_page_is_decoded_under_each_member_name() -> None:
     """Each feed has its own name for its events."""
     for call, name in (
         (methods.agent_event_feed(), "agentEvent"),
@@ -212,7 +212,7 @@ def test_a_page_of_a_feed_is_read_under_each_of_its_names() -> None:
         ('{"token": "t", "events": {}}', UnexpectedAnswer),
     ],
 )
-def test_what_is_no_page_is_never_taken_for_an_empty_one(body: str, error: type[Exception]) -> None:
+def test_invalid_page_is_not_taken_for_an_empty_one(body: str, error: type[Exception]) -> None:
     """A page without a token would restart the feed and lose the events in between."""
     with pytest.raises(error):
         answered(methods.interaction_page("t"), body)

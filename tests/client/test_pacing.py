@@ -9,9 +9,7 @@ from floorcast.client.pacing import FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS, Back
 
 
 @given(st.floats(0, 1), st.floats(0, 100))
-def test_pauses_double_up_to_a_bound_and_are_jittered_from_nothing(
-    chance: float, asked: float
-) -> None:
+def test_pauses_double_up_to_a_limit_with_full_jitter(chance: float, asked: float) -> None:
     """The jitter covers the whole interval, and the server's wait is always added."""
     backoff = Backoff(lambda: chance)
     bounds = [min(MAX_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2**failure) for failure in range(40)]
@@ -20,7 +18,7 @@ def test_pauses_double_up_to_a_bound_and_are_jittered_from_nothing(
     assert backoff.pause() == chance * FIRST_RETRY_SECONDS
 
 
-class Limited:
+class RateLimitedServer:
     """A server with a rate limit and its own clock. Its requests take no time."""
 
     def __init__(self, limit: int, window: float) -> None:
@@ -52,11 +50,11 @@ class Limited:
     took=st.floats(0, 2),
     requests=st.integers(1, 300),
 )
-def test_who_slows_down_is_never_refused(
+def test_paced_client_is_never_rate_limited(
     limit: int, window: float, took: float, requests: int
 ) -> None:
     """At any speed and under any limit, no request is refused."""
-    server = Limited(limit, window)
+    server = RateLimitedServer(limit, window)
     pace = Pace(lambda: server.now)
     for _ in range(requests):
         server.now += pace.delay()
@@ -64,9 +62,9 @@ def test_who_slows_down_is_never_refused(
     assert server.refused == 0
 
 
-def test_as_long_as_there_is_plenty_nothing_is_slowed() -> None:
+def test_requests_are_not_delayed_while_quota_is_plentiful() -> None:
     """Three quarters of a window's requests are sent at once; the rest are spread over time."""
-    server = Limited(40, 60)
+    server = RateLimitedServer(40, 60)
     pace = Pace(lambda: server.now)
     delays = []
     for _ in range(40):
@@ -76,7 +74,7 @@ def test_as_long_as_there_is_plenty_nothing_is_slowed() -> None:
     assert all(delays[30:])
 
 
-def test_a_server_without_a_limit_is_never_put_off() -> None:
+def test_requests_are_not_delayed_without_a_rate_limit() -> None:
     """The same holds for a server whose fields are invalid."""
     pace = Pace(lambda: 0.0)
     for headers in ({}, {"ratelimit": "?"}, {"ratelimit": '"s";r=0'}, {"ratelimit": "r=x;t=y"}):

@@ -15,7 +15,7 @@ from floorcast.model.errors import SettingError
 from tests.real.server import environment
 
 
-def test_what_was_saved_last_is_loaded(tmp_path: Path) -> None:
+def test_last_saved_token_is_loaded(tmp_path: Path) -> None:
     """Another object loads it, as the next run would. Before the first save, there is no token."""
     path = tmp_path / "token"
     assert TokenFile(path).load() is None
@@ -26,7 +26,7 @@ def test_what_was_saved_last_is_loaded(tmp_path: Path) -> None:
     assert [one.name for one in tmp_path.iterdir()] == ["token"]
 
 
-def test_a_save_that_fails_leaves_the_last_one(
+def test_failed_save_keeps_the_previous_token(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A save that fails midway leaves the file whole and unchanged."""
@@ -53,7 +53,7 @@ while True:
 """
 
 
-def test_a_kill_leaves_a_whole_token(tmp_path: Path) -> None:
+def test_kill_during_save_leaves_a_complete_token(tmp_path: Path) -> None:
     """The file has the last saved token or the one being saved."""
     path = tmp_path / "token"
     for lines in (1, 7, 30):
@@ -69,7 +69,7 @@ def test_a_kill_leaves_a_whole_token(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"\xff\x00", b"two\nlines", b"x" * 5000])
-def test_a_file_that_holds_something_else_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_file_with_other_content_is_refused(tmp_path: Path, content: bytes) -> None:
     """If a wrong file name made the reader start from now, events would be silently lost."""
     path = tmp_path / "notes"
     path.write_bytes(content)
@@ -77,7 +77,7 @@ def test_a_file_that_holds_something_else_is_refused(tmp_path: Path, content: by
         TokenFile(path).load()
 
 
-def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+def test_unreadable_file_is_refused(tmp_path: Path) -> None:
     """The error names the file."""
     with pytest.raises(SettingError, match="cannot be read: Is a directory"):
         TokenFile(tmp_path).load()

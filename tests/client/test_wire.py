@@ -27,7 +27,7 @@ SSE = "text/event-stream"
 PACKED = "content-encoding: gzip\r\n"
 
 
-class Endless:
+class EndlessServer:
     """A loopback server that sends ``body`` for as long as the caller reads it."""
 
     def __init__(self, body: Callable[[], Iterator[bytes]], kind: str, coding: str) -> None:
@@ -83,11 +83,11 @@ def _read_request(connection: socket.socket) -> str:
 
 
 @contextmanager
-def endless(
+def endless_server(
     body: Callable[[], Iterator[bytes]], kind: str = JSON, coding: str = ""
-) -> Iterator[Endless]:
+) -> Iterator[EndlessServer]:
     """Run the server during the block, then check that it has sent little more than the limit."""
-    server = Endless(body, kind, coding)
+    server = EndlessServer(body, kind, coding)
     try:
         yield server
     finally:
@@ -107,58 +107,58 @@ def bomb() -> Iterator[bytes]:
         yield packer.compress(b" " * LIMIT) + packer.flush(zlib.Z_SYNC_FLUSH)
 
 
-def after_the_end() -> Iterator[bytes]:
+def trailing_data() -> Iterator[bytes]:
     """Yield data that a decoder ignores."""
     return itertools.chain([gzip.compress(b"{}")], itertools.repeat(b" " * PIECE))
 
 
-async def on_a_loop(url: str) -> None:
+async def request_async(url: str) -> None:
     """Send a request."""
     async with AsyncClient(url, session="s", max_answer_bytes=LIMIT) as client:
         await client.waiting_calls()
 
 
-def in_a_thread(url: str) -> None:
+def request_sync(url: str) -> None:
     """Send a request."""
     with Client(url, session="s", max_answer_bytes=LIMIT) as client:
         client.waiting_calls()
 
 
-def send_in_a_thread(url: str) -> None:
+def send_sync(url: str) -> None:
     """Send an event."""
     with Sender(url, "key", max_answer_bytes=LIMIT) as sender:
         sender.send([{"specversion": "1.0", "id": "1", "source": "t", "type": "call.end"}])  # type: ignore[list-item]  # any JSON
 
 
-async def send_on_a_loop(url: str) -> None:
+async def send_async(url: str) -> None:
     """Send an event."""
     async with AsyncSender(url, "key", max_answer_bytes=LIMIT) as sender:
         await sender.send([{"specversion": "1.0", "id": "1", "source": "t", "type": "call.end"}])  # type: ignore[list-item]  # any JSON
 
 
-ASKED: dict[str, Callable[[str], None]] = {
-    "thread": in_a_thread,
-    "loop": lambda url: asyncio.run(on_a_loop(url)),
-    "sender": send_in_a_thread,
-    "sender on a loop": lambda url: asyncio.run(send_on_a_loop(url)),
+REQUESTS: dict[str, Callable[[str], None]] = {
+    "thread": request_sync,
+    "loop": lambda url: asyncio.run(request_async(url)),
+    "sender": send_sync,
+    "sender on a loop": lambda url: asyncio.run(send_async(url)),
 }
 
 
-@pytest.mark.parametrize("way", ASKED)
+@pytest.mark.parametrize("way", REQUESTS)
 @pytest.mark.parametrize(
-    ("body", "coding"), [(spaces, ""), (bomb, PACKED), (after_the_end, PACKED)]
+    ("body", "coding"), [(spaces, ""), (bomb, PACKED), (trailing_data, PACKED)]
 )
-def test_an_answer_without_end_is_refused_while_it_is_read(
+def test_endless_response_is_refused_while_reading(
     way: str, body: Callable[[], Iterator[bytes]], coding: str
 ) -> None:
     """Plain and compressed responses are refused. The message names the parameter."""
-    with endless(body, JSON, coding) as server, pytest.raises(UnexpectedAnswer) as refused:
-        ASKED[way](server.url)
+    with endless_server(body, JSON, coding) as server, pytest.raises(UnexpectedAnswer) as refused:
+        REQUESTS[way](server.url)
     assert "larger than 1,048,576 bytes" in str(refused.value)
     assert "max_answer_bytes" in str(refused.value)
 
 
-async def follow_on_a_loop(url: str) -> None:
+async def follow_async(url: str) -> None:
     """Follow a feed."""
     async with (
         AsyncClient(url, session="s", max_answer_bytes=LIMIT) as client,
@@ -167,7 +167,7 @@ async def follow_on_a_loop(url: str) -> None:
         await anext(feed)
 
 
-def follow_in_a_thread(url: str) -> None:
+def follow_sync(url: str) -> None:
     """Follow a feed."""
     with (
         Client(url, session="s", max_answer_bytes=LIMIT) as client,
@@ -186,25 +186,23 @@ def many_lines() -> Iterator[bytes]:
     return itertools.repeat(b"data: x\n" * (PIECE // 8))
 
 
-@pytest.mark.parametrize(
-    "follow", [follow_in_a_thread, lambda url: asyncio.run(follow_on_a_loop(url))]
-)
+@pytest.mark.parametrize("follow", [follow_sync, lambda url: asyncio.run(follow_async(url))])
 @pytest.mark.parametrize("body", [one_line, many_lines])
-def test_an_event_without_end_is_refused_while_it_is_read(
+def test_endless_event_is_refused_while_reading(
     follow: Callable[[str], None], body: Callable[[], Iterator[bytes]]
 ) -> None:
     """The event may have one long line or many lines."""
     with (
-        endless(body, SSE) as server,
+        endless_server(body, SSE) as server,
         pytest.raises(UnexpectedAnswer, match="an event of the stream"),
     ):
         follow(server.url)
 
 
-def test_a_stream_may_be_longer_than_the_limit() -> None:
+def test_stream_can_be_longer_than_the_limit() -> None:
     """Only data since the last complete event counts."""
     events = [b"id: %d\ndata: {}\n\n" % number * 100 for number in range(100)]
-    answer = httpx.Response(200, headers={"content-type": SSE}, stream=_Pieces(events),
+    answer = httpx.Response(200, headers={"content-type": SSE}, stream=_Chunks(events),
                             request=httpx.Request("GET", "http://x"))  # fmt: skip
     bounded = Bounded(answer, 2 * len(events[-1]))
     taken = 0
@@ -214,7 +212,7 @@ def test_a_stream_may_be_longer_than_the_limit() -> None:
     assert taken == sum(map(len, events))
 
 
-class _Pieces(httpx.SyncByteStream):
+class _Chunks(httpx.SyncByteStream):
     """A body in chunks."""
 
     def __init__(self, pieces: list[bytes]) -> None:

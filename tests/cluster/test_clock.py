@@ -13,7 +13,7 @@ MINUTE = 60 * TICKS_PER_SECOND
 HOUR = 60 * MINUTE
 
 
-class Steady:
+class FakeSteadyClock:
     """A steady clock that the test sets."""
 
     def __init__(self) -> None:
@@ -23,12 +23,12 @@ class Steady:
         return self.ticks
 
 
-def clock_of(steady: Steady, wall: int = 0) -> ClusterClock:
+def clock_of(steady: FakeSteadyClock, wall: int = 0) -> ClusterClock:
     """Return the clock of a machine whose own clock shows ``wall``."""
     return ClusterClock(lambda: wall, steady)
 
 
-def tell(clock: ClusterClock, steady: Steady, **offsets: int) -> None:
+def report_times(clock: ClusterClock, steady: FakeSteadyClock, **offsets: int) -> None:
     """Have every server report its time with this uncertainty."""
     steady.ticks += TICKS_PER_SECOND
     for server, offset in offsets.items():
@@ -43,11 +43,11 @@ def tell(clock: ClusterClock, steady: Steady, **offsets: int) -> None:
         max_size=40,
     ),
 )
-def test_the_clusters_time_is_as_exact_as_the_quickest_answer(
+def test_cluster_time_is_as_exact_as_the_fastest_response(
     difference: int, answers: list[tuple[int, int, int]]
 ) -> None:
     """Neither the machine's clock nor slow responses affect it."""
-    steady = Steady()
+    steady = FakeSteadyClock()
     clock = clock_of(steady)
     for there, back, pause in answers:
         sent = steady.ticks
@@ -59,9 +59,9 @@ def test_the_clusters_time_is_as_exact_as_the_quickest_answer(
     assert abs(clock() - (steady.ticks + difference)) <= quickest
 
 
-def test_the_machines_clock_is_read_once() -> None:
+def test_machine_clock_is_read_once() -> None:
     """Setting the machine's clock while the node runs has no effect."""
-    steady, walls = Steady(), iter([5 * MINUTE, 8 * HOUR, -HOUR])
+    steady, walls = FakeSteadyClock(), iter([5 * MINUTE, 8 * HOUR, -HOUR])
     clock = ClusterClock(lambda: next(walls), steady)
     assert clock() == 5 * MINUTE
     steady.ticks += MINUTE
@@ -69,31 +69,31 @@ def test_the_machines_clock_is_read_once() -> None:
 
 
 @given(st.integers(-48 * HOUR, 48 * HOUR), st.integers(0, 2))
-def test_one_server_whose_clock_is_set_is_outvoted(step: int, which: int) -> None:
+def test_server_with_a_wrong_clock_is_outvoted(step: int, which: int) -> None:
     """The time stays within the range of the other two servers."""
-    steady = Steady()
+    steady = FakeSteadyClock()
     clock = clock_of(steady)
     right = {"a": 100, "b": 300, "c": 200}
-    tell(clock, steady, **right)
+    report_times(clock, steady, **right)
     wrong = {**right, "abc"[which]: step}
     for _ in range(200):
-        tell(clock, steady, **wrong)
+        report_times(clock, steady, **wrong)
         assert 100 <= clock() - steady.ticks <= 300
 
 
-def test_a_step_of_all_servers_is_logged_and_believed_once_it_has_lasted() -> None:
+def test_clock_step_on_all_servers_is_accepted_after_a_delay() -> None:
     """A step that is undone before the end of the waiting time has no effect."""
-    steady = Steady()
+    steady = FakeSteadyClock()
     clock = clock_of(steady)
-    tell(clock, steady, a=0)
+    report_times(clock, steady, a=0)
     with capture_logs() as logs:
         for _ in range(30):
-            tell(clock, steady, a=3 * HOUR)
+            report_times(clock, steady, a=3 * HOUR)
         assert clock() == steady.ticks
-        tell(clock, steady, a=0)
+        report_times(clock, steady, a=0)
         assert (clock(), len(logs)) == (steady.ticks, 1)
         for _ in range(HOLD_TICKS // TICKS_PER_SECOND + 2):
-            tell(clock, steady, a=-HOUR)
+            report_times(clock, steady, a=-HOUR)
         assert clock() == steady.ticks - HOUR
     assert [(one["event"], one["believed"]) for one in logs] == [
         ("cluster_clock_stepped", False),
@@ -102,7 +102,7 @@ def test_a_step_of_all_servers_is_logged_and_believed_once_it_has_lasted() -> No
     ]
 
 
-def test_a_servers_time_is_read_to_the_tick() -> None:
+def test_server_time_is_parsed_to_the_tick() -> None:
     """The time is RFC 3339 with any number of fractional digits."""
     second = 1_795_530_836 * TICKS_PER_SECOND
     assert ticks_of("2026-11-24T14:33:56Z") == second

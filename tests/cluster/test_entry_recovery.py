@@ -11,9 +11,9 @@ from structlog.testing import capture_logs
 
 from floorcast.log.damage import damaged_entries
 from floorcast.sqlite.files import remove
-from tests.cluster.town import STREAM, Town, follow, linked, page, sms, town_of
+from tests.cluster.cluster_nodes import STREAM, Cluster, connected, follow, new_cluster, page, sms
 from tests.log.damaging import flip, leaf_of, zero_page
-from tests.nats_servers import NatsServers, comes_about
+from tests.nats_servers import NatsServers, wait_until
 from tests.real.nodes import House
 from tests.real.sites import ACME, KEYS
 
@@ -23,25 +23,25 @@ PADDING = "x" * 900  # several entries per page
 
 
 @pytest.fixture
-def town(nats_server: NatsServers) -> Iterator[Town]:
+def cluster(nats_server: NatsServers) -> Iterator[Cluster]:
     """Yield a cluster without nodes."""
-    with town_of(nats_server) as one:
+    with new_cluster(nats_server) as one:
         yield one
 
 
-def named(number: int) -> str:
+def event_id(number: int) -> str:
     return f"{number}-{PADDING}-"
 
 
 def fill(node: House) -> None:
     """Send requests that each repeat the previous event, so that no entry is a whole message."""
     for number in range(TAKEN):
-        node.take(sms(named(number), named(number + 1)))
+        node.take(sms(event_id(number), event_id(number + 1)))
 
 
 def flip_one(data: Path) -> None:
     """Change a byte of one entry."""
-    flip(data / "log.db", b'"' + named(5).encode())
+    flip(data / "log.db", b'"' + event_id(5).encode())
 
 
 def zero_some(data: Path) -> None:
@@ -67,7 +67,7 @@ def damage(node: House, how: Damage, *, derived: bool) -> list[int]:
 def catch_up(node: House, other: House) -> None:
     """Wait until a node has all entries of another node."""
     logs = node.node.server.log, other.node.server.log
-    node.run(comes_about(lambda: logs[0].head(ACME) == logs[1].head(ACME)))
+    node.run(wait_until(lambda: logs[0].head(ACME) == logs[1].head(ACME)))
 
 
 def feed(node: House, session: str, begin: str) -> list[dict[str, Any]]:
@@ -75,45 +75,45 @@ def feed(node: House, session: str, begin: str) -> list[dict[str, Any]]:
     return follow(node, session, begin, TAKEN + 1)[0]
 
 
-def restored(logged: list[Any]) -> list[tuple[int, str]]:
+def recovered_entries(logged: list[Any]) -> list[tuple[int, str]]:
     return [(one["entry"], one["source"]) for one in logged if one["event"] == "entry_restored"]
 
 
 @pytest.mark.parametrize(("how", "derived"), [(flip_one, False), (zero_some, True)])
-def test_another_node_gives_what_the_disk_has_damaged(
-    town: Town, how: Damage, derived: bool
+def test_damaged_entry_is_fetched_from_another_node(
+    cluster: Cluster, how: Damage, derived: bool
 ) -> None:
     """Readers see every event once, and the server logs the recovery."""
-    one, other = town.open(node="one"), town.open(node="other")
+    one, other = cluster.open(node="one"), cluster.open(node="other")
     session = one.login()
     begin = page(one, session, "")["token"]
     fill(one)
     before = feed(one, session, begin)
     other.run(
-        comes_about(lambda: other.node.server.log.head(ACME) == one.node.server.log.head(ACME))
+        wait_until(lambda: other.node.server.log.head(ACME) == one.node.server.log.head(ACME))
     )
     lost = damage(one, how, derived=derived)
     assert lost
     with capture_logs() as logged:
         one.open()
         assert feed(one, session, begin) == before
-    assert restored(logged) == [(number, "other") for number in lost]
-    assert one.take(sms(*map(named, range(TAKEN + 1))))["duplicates"] == TAKEN + 1
+    assert recovered_entries(logged) == [(number, "other") for number in lost]
+    assert one.take(sms(*map(event_id, range(TAKEN + 1))))["duplicates"] == TAKEN + 1
     one.close()
     assert list(damaged_entries(one.data)) == []
 
 
 async def keep_the_last(url: str) -> None:
     """Make the stream forget all messages but the last."""
-    async with linked(url) as link:
+    async with connected(url) as link:
         config = (await link.api(f"STREAM.INFO.{STREAM}"))["config"]
         await link.api(f"STREAM.UPDATE.{STREAM}", {**config, "max_msgs": 1})
 
 
 @pytest.mark.parametrize("how", [flip_one, zero_some])
-def test_the_stream_gives_it_where_no_other_node_answers(town: Town, how: Damage) -> None:
+def test_damaged_entry_is_rebuilt_from_the_stream(cluster: Cluster, how: Damage) -> None:
     """The entry is rebuilt without the duplicate events of its message."""
-    one = town.open()
+    one = cluster.open()
     session = one.login()
     begin = page(one, session, "")["token"]
     fill(one)
@@ -122,25 +122,25 @@ def test_the_stream_gives_it_where_no_other_node_answers(town: Town, how: Damage
     with capture_logs() as logged:
         one.open()
         assert feed(one, session, begin) == before
-    assert [number for number, _ in restored(logged)] == lost
-    assert all(source.startswith("FLOORCAST_") for _, source in restored(logged))
-    assert one.take(sms(named(5), named(6)))["duplicates"] == 2
+    assert [number for number, _ in recovered_entries(logged)] == lost
+    assert all(source.startswith("FLOORCAST_") for _, source in recovered_entries(logged))
+    assert one.take(sms(event_id(5), event_id(6)))["duplicates"] == 2
 
 
-def test_a_node_whose_own_entry_is_damaged_gives_none(town: Town) -> None:
+def test_entry_damaged_on_all_nodes_is_not_restored(cluster: Cluster) -> None:
     """If the stream is empty, too, no node has the entry. The client waits for the operator."""
-    one, other = town.open(), town.open()
+    one, other = cluster.open(), cluster.open()
     fill(one)
     other.run(
-        comes_about(lambda: other.node.server.log.head(ACME) == one.node.server.log.head(ACME))
+        wait_until(lambda: other.node.server.log.head(ACME) == one.node.server.log.head(ACME))
     )
     for node in (one, other):
         damage(node, flip_one, derived=False)
-    one.run(keep_the_last(town.url))
+    one.run(keep_the_last(cluster.url))
     with capture_logs() as logged:
         for node in (one, other):
             node.open()
-    assert restored(logged) == []
+    assert recovered_entries(logged) == []
     told = {one["entry"] for one in logged if one["event"] == "entry_damaged"}
     assert len(told) == 1
     answer = one.ask("POST", "/ingest/v1/events", content=sms("x"), headers=KEY)

@@ -13,7 +13,7 @@ from floorcast.cluster.jetstream_kv import JetStreamKeyValueStore, KvTuning
 from floorcast.cluster.link import NatsLink
 from floorcast.kv.port import Conflict, Item, KeyValueStore
 from floorcast.model.errors import SettingError, Unavailable
-from tests.nats_servers import SOON, NatsServers, between_looks, comes_about
+from tests.nats_servers import SOON, NatsServers, pause, wait_until
 
 STREAM = "KV_FLOORCAST"
 
@@ -37,7 +37,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(work, 2 * SOON))
 
 
-async def counted(kv: KeyValueStore, key: str = "count") -> bool:
+async def try_increment(kv: KeyValueStore, key: str = "count") -> bool:
     """Increment a counter from its current value. Returns whether no other node was faster."""
     raw = kv.get("site", key)
     try:
@@ -49,7 +49,7 @@ async def counted(kv: KeyValueStore, key: str = "count") -> bool:
     return True
 
 
-def current(kv: JetStreamKeyValueStore) -> bool:
+def is_current(kv: JetStreamKeyValueStore) -> bool:
     """Return whether the store may be used to admit users."""
     try:
         kv.check_current()
@@ -58,7 +58,7 @@ def current(kv: JetStreamKeyValueStore) -> bool:
     return True
 
 
-def test_what_one_node_writes_all_have(nats_server: NatsServers) -> None:
+def test_writes_reach_all_nodes(nats_server: NatsServers) -> None:
     """Puts, deletions and large values reach the other nodes, including one that starts later."""
 
     async def work() -> None:
@@ -67,29 +67,29 @@ def test_what_one_node_writes_all_have(nats_server: NatsServers) -> None:
             await one.write([Item("site", "1", b"x"), Item("site", "2", b"y" * 700_000)])
             await two.write([Item("site", "3", b"z"), Item("site", "1", None)])
             expected = {"2": b"y" * 700_000, "3": b"z"}
-            await comes_about(lambda: one.items("site") == two.items("site") == expected)
+            await wait_until(lambda: one.items("site") == two.items("site") == expected)
             async with node(url) as (three, _):
                 assert three.items("site") == expected
 
     run(work())
 
 
-def test_of_two_nodes_that_saw_the_same_one_wins(nats_server: NatsServers) -> None:
+def test_one_of_several_conflicting_writes_succeeds(nats_server: NatsServers) -> None:
     """Any number of nodes may try at once. The losers already have the winner's value."""
 
     async def work() -> None:
         url = nats_server.account()
         async with node(url) as (one, _), node(url) as (two, _):
             for round_ in range(1, 11):
-                tries = await asyncio.gather(*(counted(which) for which in (one, two) * 5))
+                tries = await asyncio.gather(*(try_increment(which) for which in (one, two) * 5))
                 assert tries.count(True) == 1
                 assert b"%d" % round_ in {one.get("site", "count"), two.get("site", "count")}
-                await comes_about(lambda: one.get("site", "count") == two.get("site", "count"))
+                await wait_until(lambda: one.get("site", "count") == two.get("site", "count"))
 
     run(work())
 
 
-def test_a_write_that_rests_on_what_another_node_writes_is_refused(
+def test_write_depending_on_a_concurrently_changed_key_is_refused(
     nats_server: NatsServers,
 ) -> None:
     """Of two writes that each depend on the other's key, at most one succeeds."""
@@ -111,7 +111,7 @@ def test_a_write_that_rests_on_what_another_node_writes_is_refused(
     run(work())
 
 
-def test_no_node_ever_sees_half_a_write(nats_server: NatsServers) -> None:
+def test_writes_are_atomic_on_every_node(nats_server: NatsServers) -> None:
     """Keys that are always written together are always equal in every node's copy."""
 
     async def work() -> None:
@@ -130,13 +130,13 @@ def test_no_node_ever_sees_half_a_write(nats_server: NatsServers) -> None:
                 await one.write(
                     [Item("site", "a", value), Item("more", "c", value), Item("site", "b", value)]
                 )
-            await comes_about(lambda: two.get("site", "a") == b"199")
+            await wait_until(lambda: two.get("site", "a") == b"199")
             assert halves == []
 
     run(work())
 
 
-def test_what_the_stream_forgot_of_a_deletion_is_no_conflict(
+def test_expired_deletion_causes_no_conflict(
     nats_server: NatsServers,
 ) -> None:
     """A key that was deleted long ago still counts as empty."""
@@ -150,7 +150,7 @@ def test_what_the_stream_forgot_of_a_deletion_is_no_conflict(
             async def forgotten() -> None:
                 filters = {"subjects_filter": "$KV.FLOORCAST.site.>"}
                 while (await link.api(f"STREAM.INFO.{STREAM}", filters))["state"].get("subjects"):
-                    await between_looks()
+                    await pause()
 
             await asyncio.wait_for(forgotten(), SOON)
             await kv.write([Item("site", "1", b"y")], [Item("site", "1", None)])
@@ -159,7 +159,7 @@ def test_what_the_stream_forgot_of_a_deletion_is_no_conflict(
     run(work())
 
 
-def test_what_was_just_deleted_is_no_conflict(nats_server: NatsServers) -> None:
+def test_recent_deletion_causes_no_conflict(nats_server: NatsServers) -> None:
     """The write succeeds on any node, with other conditions, too."""
 
     async def work() -> None:
@@ -168,14 +168,14 @@ def test_what_was_just_deleted_is_no_conflict(nats_server: NatsServers) -> None:
             for number in range(20):
                 await one.write([Item("site", "1", b"x"), Item("site", "2", b"%d" % number)])
                 await one.write([Item("site", "1", None)])
-                await comes_about(lambda: two.items("site") == one.items("site"))
+                await wait_until(lambda: two.items("site") == one.items("site"))
                 seen = [Item("site", "1", None), Item("site", "2", b"%d" % number)]
                 await two.write([Item("site", "1", b"y")], seen)
 
     run(work())
 
 
-def test_a_site_of_5000_clients_is_written(nats_server: NatsServers) -> None:
+def test_site_with_5000_clients_is_written(nats_server: NatsServers) -> None:
     """The write has conditions on all clients. A change by another node is a conflict."""
 
     async def work() -> None:
@@ -186,7 +186,7 @@ def test_a_site_of_5000_clients_is_written(nats_server: NatsServers) -> None:
             wanted = [Item("site", key, b"x") for key in clients]
             await one.write([*wanted, Item("file", "mark", b"1")], nothing)
             assert len(one.items("site")) == 5000
-            await comes_about(lambda: two.get("file", "mark") == b"1")
+            await wait_until(lambda: two.get("file", "mark") == b"1")
             assert two.items("site") == one.items("site")
             await two.write([Item("hand", "4999", b"y")])
             with pytest.raises(Conflict):
@@ -196,7 +196,7 @@ def test_a_site_of_5000_clients_is_written(nats_server: NatsServers) -> None:
     run(work())
 
 
-def test_a_stream_that_cannot_take_batches_is_refused(nats_server: NatsServers) -> None:
+def test_stream_without_batch_support_is_refused(nats_server: NatsServers) -> None:
     """A stream created by a server before 2.12 is refused, too."""
 
     async def work() -> None:
@@ -209,7 +209,7 @@ def test_a_stream_that_cannot_take_batches_is_refused(nats_server: NatsServers) 
     run(work())
 
 
-def test_a_node_whose_server_dies_goes_on_at_another(nats_cluster: NatsServers) -> None:
+def test_node_moves_to_another_server_when_its_server_dies(nats_cluster: NatsServers) -> None:
     """The node connects to another server and misses nothing."""
 
     async def work() -> None:
@@ -220,14 +220,14 @@ def test_a_node_whose_server_dies_goes_on_at_another(nats_cluster: NatsServers) 
             next(server for server in nats_cluster.servers if server.port == port).kill()
             for number in range(20):
                 await one.write([Item("site", str(number), b"x")])
-            await comes_about(lambda: one.items("site") == two.items("site"))
+            await wait_until(lambda: one.items("site") == two.items("site"))
             await two.write([Item("site", "1", None)])
-            await comes_about(lambda: one.items("site") == two.items("site"))
+            await wait_until(lambda: one.items("site") == two.items("site"))
 
     run(work())
 
 
-def test_a_leader_killed_in_the_middle_loses_and_doubles_nothing(
+def test_killed_leader_loses_and_repeats_no_write(
     nats_cluster: NatsServers,
 ) -> None:
     """Two nodes increment a counter: each success counts once, and no write is refused."""
@@ -241,27 +241,27 @@ def test_a_leader_killed_in_the_middle_loses_and_doubles_nothing(
             async def raise_it(kv: JetStreamKeyValueStore) -> None:
                 while not over.is_set():
                     try:
-                        done = await counted(kv)
+                        done = await try_increment(kv)
                         told["done"] += done
                     except Unavailable:
                         told["unknown"] += 1
 
             raising = [asyncio.create_task(raise_it(kv)) for kv in (one, two)]
-            await comes_about(lambda: told["done"] > 50)
+            await wait_until(lambda: told["done"] > 50)
             info = await link.api(f"STREAM.INFO.{STREAM}")
             nats_cluster.named(info["cluster"]["leader"]).kill()
             at_the_kill = told["done"]
-            await comes_about(lambda: told["done"] > at_the_kill + 50)
+            await wait_until(lambda: told["done"] > at_the_kill + 50)
             over.set()
             await asyncio.gather(*raising)
-            await comes_about(lambda: one.get("site", "count") == two.get("site", "count"))
+            await wait_until(lambda: one.get("site", "count") == two.get("site", "count"))
             count = int(one.get("site", "count") or b"0")
             assert told["done"] <= count <= told["done"] + told["unknown"]
 
     run(work())
 
 
-def test_without_a_quorum_reads_go_on_and_writes_are_refused(
+def test_reads_continue_and_writes_fail_without_a_quorum(
     nats_cluster: NatsServers,
 ) -> None:
     """Without a quorum, admission soon stops.
@@ -279,12 +279,12 @@ def test_without_a_quorum_reads_go_on_and_writes_are_refused(
             with pytest.raises(Unavailable):
                 await kv.write([Item("site", "1", b"y")])
             assert kv.get("site", "1") in {b"x", b"y"}
-            await comes_about(lambda: not link.quorum)
-            await comes_about(lambda: not current(kv))
+            await wait_until(lambda: not link.quorum)
+            await wait_until(lambda: not is_current(kv))
             await asyncio.to_thread(nats_cluster.start)
-            await comes_about(lambda: link.quorum)
+            await wait_until(lambda: link.quorum)
             await kv.write([Item("site", "1", b"z")])
             assert kv.get("site", "1") == b"z"
-            await comes_about(lambda: current(kv))
+            await wait_until(lambda: is_current(kv))
 
     run(work())

@@ -23,13 +23,13 @@ from tests.contract.test_event_log import ids_of
 from tests.log.batches import Clock, batch
 from tests.log.faults import failing_disk
 from tests.log.stamped import IDENTITY, STREAMS, StampedLog
-from tests.nats_servers import NatsServers, comes_about
+from tests.nats_servers import NatsServers, wait_until
 
 ACME = 47415
 SOON = 100.0  # seconds in which a condition must come true
 
 
-class House:
+class Harness:
     """Copies of one cluster's log on one event loop."""
 
     def __init__(self, url: str, folder: Path) -> None:
@@ -53,9 +53,9 @@ class House:
 
 
 @pytest.fixture
-def house(nats_server: NatsServers, tmp_path: Path) -> Iterator[House]:
-    """Yield a house without any copies."""
-    one = House(nats_server.account(), tmp_path)
+def harness(nats_server: NatsServers, tmp_path: Path) -> Iterator[Harness]:
+    """Yield a harness without any copies."""
+    one = Harness(nats_server.account(), tmp_path)
     yield one
     one.close()
 
@@ -65,69 +65,69 @@ def names(log: JetStreamLog) -> list[str]:
     return [name for entry in log.read(ACME, 0, 100) for name in ids_of(entry)]
 
 
-def test_what_cannot_be_stored_here_is_taken_up_where_it_stopped(house: House) -> None:
+def test_copy_resumes_after_a_failed_disk_write(harness: Harness) -> None:
     """The cluster has the entries. Once the disk works, the node stores them once and in order."""
     with failing_disk("log.db") as disk:
-        log = house.open(tuning=LogTuning(patience=3.0))
-        house.run(log.append(batch(ACME, ["a"])))
+        log = harness.open(tuning=LogTuning(patience=3.0))
+        harness.run(log.append(batch(ACME, ["a"])))
         disk.faults = {"full"}
 
         async def append_some() -> list[Appended | BaseException]:
             some = [log.append(batch(ACME, [f"{number}", "same"])) for number in range(5)]
             return await asyncio.gather(*some, return_exceptions=True)
 
-        failed = house.run(append_some())
+        failed = harness.run(append_some())
         assert all(isinstance(each, Unavailable) for each in failed)
         assert (names(log), log.healthy) == (["a"], False)
-        disk.works()
-        house.run(comes_about(lambda: log.head(ACME).number == 6))
+        disk.repair()
+        harness.run(wait_until(lambda: log.head(ACME).number == 6))
         assert sorted(names(log)) == ["0", "1", "2", "3", "4", "a", "same"]
         assert log.healthy
-        again = house.run(log.append(batch(ACME, ["3", "same", "b"])))
+        again = harness.run(log.append(batch(ACME, ["3", "same", "b"])))
         assert again == Appended(7, [0, 1])
-        house.run(log.close())
-        house.logs.clear()
+        harness.run(log.close())
+        harness.logs.clear()
 
 
-def test_a_consumer_that_is_gone_is_made_anew(house: House) -> None:
+def test_deleted_consumer_is_recreated(harness: Harness) -> None:
     """No message is missed or repeated."""
-    log = house.open()
-    house.run(log.append(batch(ACME, ["a"])))
+    log = harness.open()
+    harness.run(log.append(batch(ACME, ["a"])))
     stream = stream_name(stream_of(ACME, STREAMS))
 
-    async def lose() -> None:
+    async def delete_consumers() -> None:
         found = await log.link.api(f"CONSUMER.NAMES.{stream}")
         for name in found["consumers"]:
             await log.link.api(f"CONSUMER.DELETE.{stream}.{name}")
 
-    house.run(lose())
-    house.run(log.append(batch(ACME, ["b", "a"])))
+    harness.run(delete_consumers())
+    harness.run(log.append(batch(ACME, ["b", "a"])))
     assert names(log) == ["a", "b"]
 
 
-def test_a_batch_larger_than_a_message_becomes_several(
-    house: House, monkeypatch: pytest.MonkeyPatch
+def test_large_batch_is_split_into_messages(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The messages are acknowledged together with all duplicates.
 
     One event must fit in a message.
     """
-    log = house.open()
+    log = harness.open()
     monkeypatch.setattr(type(log.link.client), "max_payload", property(lambda _: 1000))
     many = [f"event {number}" for number in range(20)]
-    first = house.run(log.append(batch(ACME, many)))
+    first = harness.run(log.append(batch(ACME, many)))
     assert first.number > 3
-    assert house.run(log.append(batch(ACME, [*many[3:6], "new", *many]))).duplicates == [
+    assert harness.run(log.append(batch(ACME, [*many[3:6], "new", *many]))).duplicates == [
         0, 1, 2, *range(4, 24)
     ]  # fmt: skip
     assert names(log) == [*many, "new"]
     with pytest.raises(TooLarge, match="bytes"):
-        house.run(log.append(batch(ACME, ["x" * 2000])))
+        harness.run(log.append(batch(ACME, ["x" * 2000])))
 
 
-def test_a_message_that_is_sent_twice_is_taken_once(house: House) -> None:
+def test_message_sent_twice_is_stored_once(harness: Harness) -> None:
     """JetStream detects it by its id, and later the node by its events."""
-    log = house.open()
+    log = harness.open()
     payload = b"\n".join(batch(ACME, ["a", "b"]).lines)
 
     async def send(name: str) -> None:
@@ -135,52 +135,52 @@ def test_a_message_that_is_sent_twice_is_taken_once(house: House) -> None:
         await log.link.publish(subject(ACME, STREAMS), payload, headers)
 
     for name in ("first", "first", "second"):
-        house.run(send(name))
-    assert house.run(log.append(batch(ACME, ["c", "a"]))) == Appended(2, [1])
+        harness.run(send(name))
+    assert harness.run(log.append(batch(ACME, ["c", "a"]))) == Appended(2, [1])
     assert names(log) == ["a", "b", "c"]
 
 
-def test_nothing_is_appended_before_it_follows(house: House) -> None:
+def test_append_is_refused_before_the_node_follows(harness: Harness) -> None:
     """Otherwise nobody would know the result of the append."""
-    log = house.open()
-    follows, _ = house.run(make_log_streams(log.link, STREAMS, 1, IDENTITY))
-    other = JetStreamLog(DataFolder(house.folder / "two"), log.link, follows, Clock())
+    log = harness.open()
+    follows, _ = harness.run(make_log_streams(log.link, STREAMS, 1, IDENTITY))
+    other = JetStreamLog(DataFolder(harness.folder / "two"), log.link, follows, Clock())
     with pytest.raises(Unavailable, match="not followed"):
-        house.run(other.append(batch(ACME, ["a"])))
-    house.run(other.close())
+        harness.run(other.append(batch(ACME, ["a"])))
+    harness.run(other.close())
 
 
-def test_a_folder_of_another_log_is_refused(house: House) -> None:
+def test_folder_of_another_log_is_refused(harness: Harness) -> None:
     """A copy cannot be opened as an embedded log, nor an embedded log as a copy."""
-    log = house.open()
-    house.run(log.close())
-    path = house.folder / "one" / "log.db"
-    house.logs.clear()
+    log = harness.open()
+    harness.run(log.close())
+    path = harness.folder / "one" / "log.db"
+    harness.logs.clear()
     with pytest.raises(SettingError, match="follows a cluster"):
         open_log(path)
     with pytest.raises(SettingError, match="not a copy of this cluster's log"):
         open_log(path, log.follows._replace(identity="another"))
-    embedded = house.folder / "embedded.db"
+    embedded = harness.folder / "embedded.db"
     open_log(embedded).close()
     with pytest.raises(SettingError, match="not a copy of this cluster's log"):
         open_log(embedded, log.follows)
 
 
-def test_a_cluster_s_streams_are_settled_when_they_are_made(house: House) -> None:
+def test_number_of_streams_is_fixed_at_creation(harness: Harness) -> None:
     """A different number of streams is refused. The same number opens the same log."""
-    log = house.open()
-    follows, replicas = house.run(make_log_streams(log.link, STREAMS, 3, IDENTITY))
+    log = harness.open()
+    follows, replicas = harness.run(make_log_streams(log.link, STREAMS, 3, IDENTITY))
     assert (follows, replicas) == (log.follows, 1)
     with pytest.raises(SettingError, match=f"has {STREAMS} streams, 4 were given"):
-        house.run(make_log_streams(log.link, 4, 1, IDENTITY))
+        harness.run(make_log_streams(log.link, 4, 1, IDENTITY))
 
 
-def test_servers_without_room_are_told_as_such(tmp_path: Path) -> None:
+def test_full_servers_are_reported(tmp_path: Path) -> None:
     """The error, the node's status and one log message name the reason."""
     servers = NatsServers(tmp_path / "nats", 1, max_file="1MB")
-    house = House(servers.start().account(), tmp_path)
+    harness = Harness(servers.start().account(), tmp_path)
     try:
-        log = house.open(tuning=LogTuning(patience=0.2))
+        log = harness.open(tuning=LogTuning(patience=0.2))
         line = b'{"type":"call.queue","id":"%d","source":"s","pad":"' + b"x" * 100_000 + b'"}'
         with capture_logs() as logs:
             for number in range(100):
@@ -188,9 +188,9 @@ def test_servers_without_room_are_told_as_such(tmp_path: Path) -> None:
                     break
                 full = Batch(ACME, [line % number], read_lines(line % number))
                 with suppress(Unavailable):
-                    house.run(log.append(full))
+                    harness.run(log.append(full))
         assert "no room left" in log.stalled
         assert [one["event"] for one in logs].count("nats_storage_full") == 1
     finally:
-        house.close()
+        harness.close()
         servers.stop()

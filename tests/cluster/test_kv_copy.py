@@ -45,7 +45,7 @@ def model(writes: Writes) -> dict[str, dict[str, bytes]]:
 
 
 @given(WRITES, st.integers(1, 12), st.integers(0, 20))
-def test_read_from_anywhere_it_is_what_was_written(writes: Writes, piece: int, at: int) -> None:
+def test_copy_equals_the_store_from_any_starting_point(writes: Writes, piece: int, at: int) -> None:
     """A copy that reads everything equals one that starts from the last message of each key."""
     stream = messages(writes, piece)
     followed, joined = Copy(), Copy()
@@ -61,7 +61,7 @@ def test_read_from_anywhere_it_is_what_was_written(writes: Writes, piece: int, a
 
 
 @given(WRITES, WRITES)
-def test_read_anew_it_tells_what_changed_meanwhile(before: Writes, meanwhile: Writes) -> None:
+def test_reread_copy_reports_the_changes(before: Writes, meanwhile: Writes) -> None:
     """A listener that applies the changes has the content of the store."""
     stream = messages([*before, *meanwhile], 12)
     copy, told = Copy(), dict[str, bytes]()
@@ -83,7 +83,7 @@ def test_read_anew_it_tells_what_changed_meanwhile(before: Writes, meanwhile: Wr
     assert (copy.version("a") == version) or any("a" in {b for b, _ in w} for w in meanwhile)
 
 
-def test_a_large_value_without_all_of_its_parts_is_not_shown() -> None:
+def test_large_value_with_missing_parts_is_not_shown() -> None:
     """A later write has replaced the missing parts, and its messages follow."""
     copy = Copy()
     copy.take([KeyMessage("a", "k", b"old", 1)])
@@ -93,7 +93,7 @@ def test_a_large_value_without_all_of_its_parts_is_not_shown() -> None:
     assert copy.items("a") == {"k": b"xy"}
 
 
-def test_a_key_that_does_not_come_is_lost_while_deletions_are_kept() -> None:
+def test_missing_key_counts_as_lost_until_deletions_expire() -> None:
     """Once deletions expire, a missing key may have been deleted."""
     copy = Copy()
     copy.take([KeyMessage("site", "1", b"x", 1), KeyMessage("site", "2", None, 2)])
@@ -102,7 +102,7 @@ def test_a_key_that_does_not_come_is_lost_while_deletions_are_kept() -> None:
         assert not copy.lost([KeyMessage("site", "1", None, 3)], deletions_kept=kept)
 
 
-def test_what_a_folder_knew_is_compared_with_what_the_stream_has() -> None:
+def test_folder_detects_messages_that_the_stream_lost() -> None:
     """If a key's message is older than the known one, the stream has lost the newer message."""
     copy = Copy()
     copy.remember({("site", "1"): KeyState(b"x", 7)}, 50)

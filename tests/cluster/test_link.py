@@ -12,7 +12,7 @@ import pytest
 from floorcast.cluster.link import NatsLink, Refused
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND, system_now
-from tests.nats_servers import SOON, NatsServers, comes_about
+from tests.nats_servers import SOON, NatsServers, wait_until
 
 MINUTE = 60 * TICKS_PER_SECOND
 
@@ -23,7 +23,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 
 
 @pytest.mark.parametrize("minutes", [-7, 0, 7])
-def test_nodes_with_wrong_clocks_agree(nats_server: NatsServers, minutes: int) -> None:
+def test_nodes_with_wrong_clocks_agree_on_the_time(nats_server: NatsServers, minutes: int) -> None:
     """The nodes use the servers' time, whatever their own clocks show."""
 
     async def work() -> None:
@@ -38,7 +38,7 @@ def test_nodes_with_wrong_clocks_agree(nats_server: NatsServers, minutes: int) -
     run(work())
 
 
-def test_a_message_sent_twice_is_stored_once(nats_server: NatsServers) -> None:
+def test_message_sent_twice_is_stored_once(nats_server: NatsServers) -> None:
     """The server recognizes the message by its id. Both responses have the same position."""
 
     async def work() -> None:
@@ -53,7 +53,7 @@ def test_a_message_sent_twice_is_stored_once(nats_server: NatsServers) -> None:
     run(work())
 
 
-def test_a_no_is_told_with_its_code(nats_server: NatsServers) -> None:
+def test_rejection_has_its_error_code(nats_server: NatsServers) -> None:
     """The error is raised immediately, because a retry would not help.
 
     If no response arrives, Unavailable is raised.
@@ -71,7 +71,7 @@ def test_a_no_is_told_with_its_code(nats_server: NatsServers) -> None:
     run(work())
 
 
-def test_servers_that_do_not_answer_are_named(nats_server: NatsServers) -> None:
+def test_unreachable_servers_are_named(nats_server: NatsServers) -> None:
     """The error contains the reason and no password, also if the servers refuse the login."""
 
     async def work() -> None:
@@ -84,7 +84,7 @@ def test_servers_that_do_not_answer_are_named(nats_server: NatsServers) -> None:
     run(work())
 
 
-def test_it_connects_again_and_says_so(tmp_path: Path) -> None:
+def test_link_reconnects_and_calls_its_callbacks(tmp_path: Path) -> None:
     """When the only server is back, the link reconnects and calls its callbacks."""
     servers = NatsServers(tmp_path, 1).start()
 
@@ -109,7 +109,7 @@ def test_it_connects_again_and_says_so(tmp_path: Path) -> None:
         servers.stop()
 
 
-def test_a_server_without_the_quorum_is_left_for_another(nats_cluster: NatsServers) -> None:
+def test_link_leaves_a_server_without_quorum(nats_cluster: NatsServers) -> None:
     """The server responds but cannot reach the others, so the link moves to the quorum."""
 
     async def work() -> None:
@@ -122,9 +122,9 @@ def test_a_server_without_the_quorum_is_left_for_another(nats_cluster: NatsServe
         assert connected is not None
         cut_off = next(one for one in nats_cluster.servers if one.port == connected.port)
         nats_cluster.cut_off(cut_off)
-        await comes_about(lambda: not link.quorum)
+        await wait_until(lambda: not link.quorum)
         assert link.without_quorum >= 0
-        await comes_about(lambda: link.quorum)
+        await wait_until(lambda: link.quorum)
         assert link.client.connected_url is not None
         assert link.client.connected_url.port != cut_off.port
         await link.publish("x", b"1", {"Nats-Msg-Id": "1"})

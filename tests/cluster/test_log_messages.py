@@ -17,7 +17,7 @@ lines = st.lists(st.binary(min_size=1, max_size=40).map(lambda text: text.replac
 
 
 @given(lines, st.integers(40, 200))
-def test_a_batch_is_cut_into_messages_that_fit(some: list[bytes], room: int) -> None:
+def test_batch_is_split_into_messages_of_maximum_size(some: list[bytes], room: int) -> None:
     """The messages together have the whole batch, and each is as long as allowed."""
     batch = Batch(7, some, [event(str(index)) for index in range(len(some))])
     pieces = list(cut(batch, room + MAX_HEADER_BYTES))
@@ -31,14 +31,14 @@ def test_a_batch_is_cut_into_messages_that_fit(some: list[bytes], room: int) -> 
         assert len(before.payload) + 1 + len(after.batch.lines[0]) > room
 
 
-def test_an_event_that_fits_into_no_message_is_told() -> None:
+def test_event_too_large_for_a_message_is_an_error() -> None:
     """The error contains the event's size and the maximum."""
     batch = Batch(7, [b"{}", b"x" * 1001], [event("a"), event("b")])
     with pytest.raises(TooLarge, match=r"1,001 bytes; the cluster takes at most 1,000"):
         list(cut(batch, 1000 + MAX_HEADER_BYTES))
 
 
-def test_a_client_is_in_the_same_stream_for_ever() -> None:
+def test_client_is_always_in_the_same_stream() -> None:
     """Every process, machine and release uses the same stream, because it has the entries."""
     assert [stream_of(client, 4) for client in (1, 2, 47415, 2**53)] == [3, 1, 2, 1]
     assert subject(47415, 4) == "floorcast.log.2.47415"

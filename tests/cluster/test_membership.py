@@ -23,8 +23,8 @@ from floorcast.model.errors import SettingError
 from floorcast.model.token import system_now, to_ms
 from floorcast.server import node as a_node
 from floorcast.server.node import Node
-from tests.cluster.town import STREAMS, Town, follow, page, sms, town_of
-from tests.nats_servers import SOON, NatsServers, between_looks, comes_about
+from tests.cluster.cluster_nodes import STREAMS, Cluster, follow, new_cluster, page, sms
+from tests.nats_servers import SOON, NatsServers, pause, wait_until
 from tests.real.nodes import House, scratch
 from tests.real.server import AGENTS, EVENTS
 from tests.real.sites import ACME, CHILD
@@ -44,15 +44,15 @@ STATISTICS = (
 
 
 @pytest.fixture
-def town(nats_server: NatsServers) -> Iterator[Town]:
+def cluster(nats_server: NatsServers) -> Iterator[Cluster]:
     """Yield a cluster without nodes."""
-    with town_of(nats_server) as one:
+    with new_cluster(nats_server) as one:
         yield one
 
 
-def test_what_one_node_takes_all_nodes_have(town: Town) -> None:
+def test_accepted_events_reach_all_nodes(cluster: Cluster) -> None:
     """All nodes have the same bytes, ids and tokens, and detect the same duplicates."""
-    one, other = town.open(), town.open()
+    one, other = cluster.open(), cluster.open()
     session = one.login()
     begin = page(one, session, "")["token"]
     assert one.take(sms("a", "b"))["accepted"] == 2
@@ -64,12 +64,12 @@ def test_what_one_node_takes_all_nodes_have(town: Town) -> None:
     assert follow(other, session, seen[2]["eventId"], 1)[0] == fourth
 
 
-def test_clocks_that_differ_by_minutes_change_nothing(town: Town) -> None:
+def test_wrong_machine_clocks_have_no_effect(cluster: Cluster) -> None:
     """Order, time and tokens are the cluster's.
 
     No node takes another node's token for a future one.
     """
-    nodes = [town.open(wrong_by=seconds) for seconds in (0, 420, -600)]
+    nodes = [cluster.open(clock_skew=seconds) for seconds in (0, 420, -600)]
     session = nodes[0].login()
     begin = page(nodes[1], session, "")["token"]
     for number in range(12):
@@ -88,12 +88,12 @@ def test_clocks_that_differ_by_minutes_change_nothing(town: Town) -> None:
             follow(node, session, theirs, 4)
 
 
-def test_a_node_serves_the_clients_that_it_was_given(town: Town) -> None:
+def test_node_serves_only_its_assigned_clients(cluster: Cluster) -> None:
     """The node follows only the streams of its clients.
 
     Requests for other clients are redirected.
     """
-    everything, child_only = town.open(), town.open(clients=(CHILD,))
+    everything, child_only = cluster.open(), cluster.open(clients=(CHILD,))
     session = everything.login()
     everything.take(sms("a"))
     answer = child_only.ask("POST", EVENTS, session, json={})
@@ -107,31 +107,31 @@ def test_a_node_serves_the_clients_that_it_was_given(town: Town) -> None:
     assert child_only.ask("POST", STATISTICS[-1], childs, json={}).status_code == 200
 
 
-def test_a_new_node_begins_from_another_one_s_copy(town: Town) -> None:
+def test_new_node_starts_from_a_copy_of_another_node(cluster: Cluster) -> None:
     """The streams no longer reach back. The same works for a node that was away for too long."""
-    old, away = town.open(), town.open()
+    old, away = cluster.open(), cluster.open()
     session = old.login()
     begin = page(old, session, "")["token"]
     old.take(sms(*range(100)))
     away.close()
     old.take(sms(*range(100, 150)))
     seen, _ = follow(old, session, begin, 150)
-    town.runner.run(forget(town.url))
-    new = town.open()
+    cluster.runner.run(expire_messages(cluster.url))
+    new = cluster.open()
     away.open()
     for late in (new, away):
         assert follow(late, session, begin, 150)[0] == seen
         assert late.take(sms(7, 120))["duplicates"] == 2
 
 
-def test_an_embedded_folder_is_not_taken_for_a_new_node_s(town: Town) -> None:
+def test_embedded_folder_is_refused_by_a_cluster_node(cluster: Cluster) -> None:
     """The folder is refused and left unchanged, whatever other nodes have."""
-    town.open().take(sms("a"))
-    embedded = town.open(log="embedded")
+    cluster.open().take(sms("a"))
+    embedded = cluster.open(log="embedded")
     embedded.take(sms("kept"))
     embedded.close()
     before = {file.name: file.read_bytes() for file in embedded.data.glob("*.db")}
-    settings = Settings(data=embedded.data, log=town.url, streams=STREAMS, replicas=1)
+    settings = Settings(data=embedded.data, log=cluster.url, streams=STREAMS, replicas=1)
 
     async def begin() -> None:
         async with Node(settings, system_now):
@@ -144,7 +144,7 @@ def test_an_embedded_folder_is_not_taken_for_a_new_node_s(town: Town) -> None:
     assert embedded.take(sms("kept"))["duplicates"] == 1
 
 
-async def forget(url: str) -> None:
+async def expire_messages(url: str) -> None:
     """Remove the messages of the streams, as retention does."""
     link = await NatsLink.open(url, "test")
     for number in range(STREAMS):
@@ -154,16 +154,16 @@ async def forget(url: str) -> None:
         await link.api(f"STREAM.UPDATE.{name}", config)
         async with asyncio.timeout(SOON):
             while (await link.api(f"STREAM.INFO.{name}"))["state"]["messages"]:
-                await between_looks()
+                await pause()
     await link.close()
 
 
-def test_a_site_that_a_late_node_offers_does_not_stay(
-    town: Town, monkeypatch: pytest.MonkeyPatch
+def test_outdated_site_from_a_late_node_is_replaced(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The floors of all nodes end with the version in the key-value store."""
     monkeypatch.setattr(a_node, "SITE_AGREED", 0.05)
-    one, other = town.open(), town.open()
+    one, other = cluster.open(), cluster.open()
     right = other.node.server.floors[ACME].floor.state.config
     old = structs.replace(right, services=right.services[:1])
     one.run(one.node.server.log.append_site(ACME, msgspec.json.encode(old)))
@@ -172,26 +172,26 @@ def test_a_site_that_a_late_node_offers_does_not_stay(
         floors = [each.node.server.floors[ACME].floor for each in (one, other)]
         return all(floor.state.entry == 3 and floor.state.config == right for floor in floors)
 
-    one.run(comes_about(agreed))
+    one.run(wait_until(agreed))
 
 
 def _alike(peers: list[Peer]) -> bool:
     return len({tuple(each.seq for each in peer.following) for peer in peers}) == 1
 
 
-def test_nodes_tell_each_other_how_they_do(town: Town) -> None:
+def test_nodes_exchange_status_reports(cluster: Cluster) -> None:
     """A node's report contains all members, positions and problems.
 
     Its metrics have only its own.
     """
-    one, other = town.open(node="one"), town.open(node="other")
+    one, other = cluster.open(node="one"), cluster.open(node="other")
     one.take(sms("a"))
 
     async def ask() -> list[Peer]:
-        link = await NatsLink.open(town.url, "test")
+        link = await NatsLink.open(cluster.url, "test")
         async with asyncio.timeout(SOON):
             while not _alike(peers := await ask_peers(link)):
-                await between_looks()  # the other node is a moment late
+                await pause()  # the other node is a moment late
         await link.close()
         return peers
 
@@ -225,20 +225,20 @@ events_told = st.lists(
 
 @hypothesis_settings(max_examples=tries(6), phases=[Phase.generate])
 @given(st.lists(st.tuples(events_told, st.integers(0, 20)), min_size=1, max_size=6))
-def test_a_history_gives_the_same_in_memory_in_files_and_in_a_cluster(
+def test_memory_files_and_cluster_give_the_same_results(
     nats_server: NatsServers, batches: list[tuple[Told, int]]
 ) -> None:
     """Statistics at one moment agree, and so do the feeds, apart from ids and times."""
     now = system_now()
     with scratch() as folder:
-        town = Town(folder, nats_server.account())
+        cluster = Cluster(folder, nats_server.account())
         try:
-            town.open()
-            town.open(log="embedded")
-            town.open(keeps=False, log="embedded")
-            said = [everything_said(node, lines_of(batches, now), now) for node in town.nodes]
+            cluster.open()
+            cluster.open(log="embedded")
+            cluster.open(keeps=False, log="embedded")
+            said = [all_responses(node, lines_of(batches, now), now) for node in cluster.nodes]
         finally:
-            town.close()
+            cluster.close()
     assert said[0] == said[1]
     assert said[0] == said[2]
 
@@ -258,7 +258,7 @@ def lines_of(batches: list[tuple[Told, int]], now: int) -> Iterator[bytes]:
         yield b"\n".join([*known, *sent[len(sent) - len(told) :]])
 
 
-def everything_said(node: House, bodies: Iterable[bytes], now: int) -> list[Any]:
+def all_responses(node: House, bodies: Iterable[bytes], now: int) -> list[Any]:
     """Return a node's responses to these batches and to every statistics method, and its feeds."""
     session = node.login()
     begin = page(node, session, "")["token"]

@@ -10,14 +10,16 @@ import httpx
 from floorcast.cluster.nats_config import Ports, Secrets, ServerLayout, nats_config, new_secrets
 from floorcast.cluster.status import overview
 from tests.certificates import certificates
-from tests.cluster.town import Town, follow, page, sms
+from tests.cluster.cluster_nodes import Cluster, follow, page, sms
 from tests.nats_servers import PROGRAM
 from tests.real.server import free_port
 
 NAMES = ("a", "b", "c")
 
 
-def begin(folder: Path, secrets: Secrets, ports: dict[str, Ports]) -> list[subprocess.Popen[bytes]]:
+def start_servers(
+    folder: Path, secrets: Secrets, ports: dict[str, Ports]
+) -> list[subprocess.Popen[bytes]]:
     """Start three servers with the printed configuration, and the test's ports and folders."""
     routes = [("127.0.0.1", ports[name].routes) for name in NAMES]
     found = []
@@ -30,35 +32,35 @@ def begin(folder: Path, secrets: Secrets, ports: dict[str, Ports]) -> list[subpr
     return found
 
 
-def test_nodes_run_on_what_is_printed_and_strangers_do_not(tmp_path: Path) -> None:
+def test_printed_configuration_admits_only_nodes(tmp_path: Path) -> None:
     """TLS, the account's permissions and immediate flushing work, and no problem is reported."""
     certificates(tmp_path)
     secrets = new_secrets()
     ports = {name: Ports(free_port(), free_port(), free_port()) for name in NAMES}
-    servers = begin(tmp_path, secrets, ports)
+    servers = start_servers(tmp_path, secrets, ports)
     hosts = ",".join(f"127.0.0.1:{ports[name].clients}" for name in NAMES)
     seen = f"monitor={ports['a'].monitor}&routes={ports['a'].routes}"
     url = f"tls://floorcast:{secrets.floorcast}@{hosts}?ca={tmp_path}/ca.pem&{seen}"
-    town = Town(tmp_path, url)
+    cluster = Cluster(tmp_path, url)
     try:
-        one, other = town.open(replicas=3, node="one"), town.open(replicas=3, node="other")
+        one, other = cluster.open(replicas=3, node="one"), cluster.open(replicas=3, node="other")
         session = one.login()
         begun = page(one, session, "")["token"]
         one.take(sms("x"))
         assert len(follow(other, session, begun, 1)[0]) == 1
 
-        async def well() -> None:
+        async def wait_for_no_problems() -> None:
             problems: list[str] = ["not asked yet"]
             while problems:
                 problems = (await overview(url)).problems
 
-        one.run(well())
+        one.run(wait_for_no_problems())
         monitor = f"http://127.0.0.1:{ports['a'].monitor}/varz"
         assert set(httpx.get(monitor).json()["connect_urls"]) == {
             f"localhost:{ports[name].clients}" for name in NAMES
         }
     finally:
-        town.close()
+        cluster.close()
         for server in servers:
             server.kill()
             server.wait()

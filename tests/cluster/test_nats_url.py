@@ -27,7 +27,7 @@ from tests.nats_servers import NatsServers
         ("nats://token@a", ["nats://a"], Login(token="token")),
     ],
 )
-def test_a_url_names_servers_and_one_login(url: str, servers: list[str], login: Login) -> None:
+def test_url_has_servers_and_one_login(url: str, servers: list[str], login: Login) -> None:
     """The login of the first server applies to all. A user without a password is a token."""
     assert read_url(url) == (servers, login)
 
@@ -39,19 +39,19 @@ def test_a_url_names_servers_and_one_login(url: str, servers: list[str], login: 
         ("nats://u:secret@127.0.0.1:x", "127.0.0.1:x: Port could not be cast"),
     ],
 )
-def test_a_url_that_cannot_be_one_is_told(url: str, said: str) -> None:
+def test_invalid_url_error_names_the_server(url: str, said: str) -> None:
     """The error names the invalid server, and never the password."""
     with pytest.raises(SettingError, match=said) as error:
         read_url(url)
     assert "secret" not in str(error.value)
 
 
-def test_what_people_read_names_no_login() -> None:
+def test_messages_contain_no_login() -> None:
     """Messages contain only the host and port."""
     assert shown("nats://u:secret@a:4222") == "a:4222"
 
 
-def test_options_name_files(tmp_path: Path) -> None:
+def test_options_set_login_and_tls_files(tmp_path: Path) -> None:
     """The options set the login and TLS.
 
     Unknown options and missing files are errors.
@@ -72,7 +72,7 @@ def test_options_name_files(tmp_path: Path) -> None:
             connect_options(["nats://a"], login)
 
 
-def test_tls_client_certificates_and_nkeys(tmp_path: Path) -> None:
+def test_node_connects_with_client_certificate_and_nkey(tmp_path: Path) -> None:
     """A node with the right files connects. A node without them is refused, with the reason."""
     certificates(tmp_path)
     seed = nkeys.encode_seed(bytes(range(32)), nkeys.PREFIX_BYTE_USER)
@@ -143,7 +143,7 @@ CREDENTIALS = """-----BEGIN NATS USER JWT-----
 """
 
 
-def test_credentials_of_an_operator_let_a_node_in(tmp_path: Path) -> None:
+def test_node_connects_with_operator_credentials(tmp_path: Path) -> None:
     """The file has a user's JWT and seed, as nsc writes it. Another account's user is refused."""
     operator = Identity(nkeys.PREFIX_BYTE_OPERATOR, 1)
     account, other = (Identity(nkeys.PREFIX_BYTE_ACCOUNT, number) for number in (2, 3))

@@ -22,7 +22,7 @@ def note(folder: Path, *lines: bytes) -> None:
     NewerEvents(folder).note(lines, [one for line in lines for one in read_lines(line)])
 
 
-def test_projections_are_made_anew_once_an_example_can_be_read(
+def test_projections_are_rebuilt_once_an_example_can_be_decoded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Projections are rebuilt only at that time, and only once. Invalid events are not noted."""
@@ -44,7 +44,7 @@ def test_projections_are_made_anew_once_an_example_can_be_read(
     assert not read_again(tmp_path)
 
 
-def test_examples_are_few_and_small(tmp_path: Path) -> None:
+def test_examples_are_limited_in_number_and_size(tmp_path: Path) -> None:
     """The number of examples is bounded, however many types a sender invents."""
     lines = [msgspec.json.encode(event(f"new.{number}", str(number))) for number in range(300)]
     lines.append(msgspec.json.encode(event("large", "x", pad="x" * 100_000)))

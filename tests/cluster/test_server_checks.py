@@ -9,7 +9,7 @@ from floorcast.cluster.server_checks import check_servers
 from tests.nats_servers import NatsServers
 
 
-def test_an_open_cluster_that_flushes_late_is_told(nats_cluster: NatsServers) -> None:
+def test_unprotected_cluster_port_and_late_flushing_are_reported(nats_cluster: NatsServers) -> None:
     """The problem names the port and the setting. A port that does not respond is ignored."""
     one = nats_cluster.servers[0]
     url = f"nats://127.0.0.1:{one.port}"

@@ -14,10 +14,19 @@ from floorcast.cluster.jetstream_log import LogTuning
 from floorcast.cluster.log_messages import ID, KIND, subject
 from floorcast.cluster.stream_follower import FollowerTuning
 from floorcast.log.data_folder import DataFolder
-from tests.cluster.town import STREAM, STREAMS, Town, follow, linked, page, sms, town_of
+from tests.cluster.cluster_nodes import (
+    STREAM,
+    STREAMS,
+    Cluster,
+    connected,
+    follow,
+    new_cluster,
+    page,
+    sms,
+)
 from tests.log.batches import Clock, batch
 from tests.log.stamped import StampedLog
-from tests.nats_servers import NatsServers, between_looks, comes_about
+from tests.nats_servers import NatsServers, pause, wait_until
 from tests.real.nodes import House
 from tests.real.server import EVENTS
 from tests.real.sites import ACME, KEYS, event, ndjson
@@ -27,7 +36,7 @@ KEY = {"Authorization": f"Bearer {KEYS['ACME']}", "Content-Type": "application/x
 
 async def leader_of(url: str) -> str:
     """Return the server that leads the client's stream."""
-    async with linked(url) as link:
+    async with connected(url) as link:
         info = await link.api(f"STREAM.INFO.{STREAM}")
         name: str = info["cluster"]["leader"]
         return name
@@ -41,27 +50,27 @@ def entries(node: House) -> int:
 def send(node: House, body: bytes) -> None:
     """Send events until a node accepts them."""
     while node.ask("POST", "/ingest/v1/events", content=body, headers=KEY).status_code != 200:
-        node.run(between_looks())
+        node.run(pause())
 
 
 @pytest.fixture
-def wide_town(nats_cluster: NatsServers) -> Iterator[Town]:
+def three_server_cluster(nats_cluster: NatsServers) -> Iterator[Cluster]:
     """Yield a cluster without nodes, on three servers that can be cut off."""
-    with town_of(nats_cluster) as one:
+    with new_cluster(nats_cluster) as one:
         yield one
     nats_cluster.mend()
 
 
-def test_a_token_of_a_node_that_is_ahead_is_waited_for(
-    wide_town: Town, nats_cluster: NatsServers
+def test_token_from_a_node_that_is_ahead_gets_503_until_caught_up(
+    three_server_cluster: Cluster, nats_cluster: NatsServers
 ) -> None:
     """A node that was cut off responds with 503, and later continues without repeating anything."""
-    town = wide_town
-    first = town.open(replicas=3)
-    leader = nats_cluster.named(first.run(leader_of(town.url)))
+    cluster = three_server_cluster
+    first = cluster.open(replicas=3)
+    leader = nats_cluster.named(first.run(leader_of(cluster.url)))
     cut_off = next(one for one in nats_cluster.servers if one is not leader)
-    ahead = town.open(log=nats_cluster.only(town.url, leader), replicas=3)
-    behind = town.open(log=nats_cluster.only(town.url, cut_off), replicas=3)
+    ahead = cluster.open(log=nats_cluster.only(cluster.url, leader), replicas=3)
+    behind = cluster.open(log=nats_cluster.only(cluster.url, cut_off), replicas=3)
     session = ahead.login()
     begin = page(ahead, session, "")["token"]
     send(ahead, sms(*range(5)))
@@ -72,15 +81,13 @@ def test_a_token_of_a_node_that_is_ahead_is_waited_for(
     answer = behind.ask("POST", EVENTS, session, json={"token": newer})
     assert (answer.status_code, "Retry-After" in answer.headers) == (503, True)
     nats_cluster.mend()
-    behind.run(comes_about(lambda: entries(behind) == entries(ahead)))
+    behind.run(wait_until(lambda: entries(behind) == entries(ahead)))
     answer = behind.ask("POST", EVENTS, session, json={"token": newer, "count": 1, "wait": 0})
     assert answer.json()["events"] == []
     assert follow(behind, session, begin, 7)[0] == [*seen, *more]
 
 
-def test_a_consumer_on_a_replica_that_stands_still_is_moved(
-    nats_server: NatsServers, tmp_path: Path
-) -> None:
+def test_consumer_on_a_stalled_replica_is_moved(nats_server: NatsServers, tmp_path: Path) -> None:
     """The replica sends heartbeats but no messages. The node reports its lag and recovers."""
     tuning = LogTuning(follower=FollowerTuning(stall_looks=2))
 
@@ -97,11 +104,11 @@ def test_a_consumer_on_a_replica_that_stands_still_is_moved(
             await one.link.api(f"CONSUMER.PAUSE.{STREAM}.{name}", until)
         with capture_logs() as logs:
             appending = asyncio.create_task(one.append(batch(ACME, ["a"])))
-            await comes_about(lambda: any(each.lag for each in other.followers))
+            await wait_until(lambda: any(each.lag for each in other.followers))
             assert (await appending).number == 1
-            await comes_about(lambda: other.head(ACME).number == 1)
+            await wait_until(lambda: other.head(ACME).number == 1)
         assert "replica_stands_still" in [each["event"] for each in logs]
-        await comes_about(lambda: not any(each.lag for each in other.followers))
+        await wait_until(lambda: not any(each.lag for each in other.followers))
         await other.close()
         await one.close()
 
@@ -109,18 +116,18 @@ def test_a_consumer_on_a_replica_that_stands_still_is_moved(
 
 
 @pytest.fixture
-def town(nats_server: NatsServers) -> Iterator[Town]:
+def cluster(nats_server: NatsServers) -> Iterator[Cluster]:
     """Yield a cluster without nodes."""
-    with town_of(nats_server) as one:
+    with new_cluster(nats_server) as one:
         yield one
 
 
-def test_an_older_node_keeps_what_a_newer_one_writes(town: Town) -> None:
+def test_older_node_stores_entries_of_a_newer_release(cluster: Cluster) -> None:
     """New event types, states and entries and invalid data are stored, but not fed or counted.
 
     Two nodes agree on every number, also after repeated events and after a restart.
     """
-    one, other = town.open(), town.open()
+    one, other = cluster.open(), cluster.open()
     session = one.login()
     begin = page(one, session, "")["token"]
     newer: list[dict[str, Any]] = [
@@ -131,7 +138,7 @@ def test_an_older_node_keeps_what_a_newer_one_writes(town: Town) -> None:
     mixed = ndjson([newer[0], known, newer[1]])
 
     async def publish(kind: str, name: str, payload: bytes) -> None:
-        async with linked(town.url) as link:
+        async with connected(cluster.url) as link:
             await link.publish(subject(ACME, STREAMS), payload, {KIND: kind, ID: name})
 
     one.run(publish("events", "1", mixed))

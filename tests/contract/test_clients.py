@@ -11,13 +11,13 @@ import pytest
 from floorcast.client import Credentials, Filter, TokenFile
 from floorcast.model import errors
 from tests.client.reference import AGENTS, EVENTS, Reference, refusal
-from tests.client.shells import Blocking, OnALoop, Received, Shell
-from tests.client.world import CREDENTIALS as WHO
+from tests.client.shells import AsyncShell, BlockingShell, Received, Shell
+from tests.client.simulated_server import CREDENTIALS as WHO
 
 Make = Callable[..., Shell]
 
 
-@pytest.fixture(params=[Blocking, OnALoop])
+@pytest.fixture(params=[BlockingShell, AsyncShell])
 def make(request: pytest.FixtureRequest) -> Iterator[Make]:
     """Yield a function that creates clients of a server. All are closed at the end."""
     made: list[Shell] = []
@@ -257,7 +257,7 @@ def test_the_next_run_resumes_from_the_stored_token(make: Make, tmp_path: Path) 
         client = make(server)
         feed = client.ask("interaction_events", store=store)
         got += numbers(client.take(feed, count))
-        client.leave(feed)
+        client.close_feed(feed)
     assert got == list(range(7))
 
 

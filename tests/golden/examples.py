@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["like"]
+__all__ = ["mismatches"]
 
 
-def like(printed: object, answered: object, where: str = "$") -> list[str]:
+def mismatches(printed: object, answered: object, where: str = "$") -> list[str]:
     """The paths at which a printed key is missing or has another JSON type.
 
     A printed null allows any type, and a null in the response is always allowed.
@@ -23,12 +23,12 @@ def like(printed: object, answered: object, where: str = "$") -> list[str]:
             fault
             for key in printed
             if key in answered
-            for fault in like(printed[key], answered[key], f"{where}.{key}")
+            for fault in mismatches(printed[key], answered[key], f"{where}.{key}")
         ]
     if isinstance(printed, list) and isinstance(answered, list):
         return [
             fault
             for index, (one, other) in enumerate(zip(printed, answered, strict=False))
-            for fault in like(one, other, f"{where}[{index}]")
+            for fault in mismatches(one, other, f"{where}[{index}]")
         ]
     return []

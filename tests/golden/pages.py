@@ -16,11 +16,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.golden.examples import like
+from tests.golden.examples import mismatches
 from tests.programs import needs
 from tests.real.server import environment
 
-__all__ = ["DOCS", "ROOT", "Block", "blocks", "paste", "wrong"]
+__all__ = ["DOCS", "ROOT", "Block", "blocks", "output_differences", "paste"]
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -92,7 +92,7 @@ def paste(pasted: Sequence[Block], url: str, folder: Path, **more: str) -> list[
     return outputs
 
 
-def wrong(pasted: Iterable[Block], outputs: Iterable[str]) -> list[str]:
+def output_differences(pasted: Iterable[Block], outputs: Iterable[str]) -> list[str]:
     """The differences between a page's output and the real one."""
     found = []
     for block, output in zip(pasted, outputs, strict=True):
@@ -100,7 +100,7 @@ def wrong(pasted: Iterable[Block], outputs: Iterable[str]) -> list[str]:
             found.append(f"{block.page}: {block.text} printed {output}")
         elif block.form == "json":
             answers = [json.loads(text) for text in (block.printed, output)]
-            found += [f"{block.page}: {fault}" for fault in like(answers[0], answers[1])]
+            found += [f"{block.page}: {fault}" for fault in mismatches(answers[0], answers[1])]
     return found
 
 

@@ -59,7 +59,7 @@ def variants(target: str) -> list[str]:
     ]
 
 
-def test_the_printed_call_in_progress(house: House) -> None:
+def test_call_in_progress_equals_the_printed_response(house: House) -> None:
     """In call: the response equals the printed one, with its members in the same order."""
     example = load("call_data_in_call")
     house.take(ndjson([START]), "CHILD")
@@ -71,7 +71,7 @@ def test_the_printed_call_in_progress(house: House) -> None:
         assert answer.headers["cache-control"] == "no-store"
 
 
-def test_the_printed_call_that_has_ended(house: House) -> None:
+def test_ended_call_equals_the_printed_response(house: House) -> None:
     """Post call: the response equals the printed one, with its members in the same order."""
     example = load("call_data_post_call")
     house.take(ndjson([START, END]), "CHILD")
@@ -88,7 +88,7 @@ def test_the_printed_call_that_has_ended(house: House) -> None:
         ("call_data_post_call", [START], "/realtime/callData/inCall"),
     ],
 )
-def test_the_other_phase_is_404_and_says_which(
+def test_call_in_the_other_phase_is_404(
     house: House, name: str, events: list[dict[str, object]], hint: str
 ) -> None:
     """The message names the method that has the call."""

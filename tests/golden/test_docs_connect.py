@@ -24,7 +24,7 @@ def blocks(kind: str) -> list[str]:
     return re.findall(rf"^```{kind}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 
-def test_the_connect_toml_is_one(tmp_path: Path) -> None:
+def test_connect_toml_is_valid(tmp_path: Path) -> None:
     """It can be read, and every key listed on the page exists."""
     (text,) = blocks("toml")
     (tmp_path / "connect.toml").write_text(text, "utf-8")
@@ -39,7 +39,7 @@ def test_the_connect_toml_is_one(tmp_path: Path) -> None:
     )
 
 
-def test_the_manager_conf_and_the_unit_can_be_read() -> None:
+def test_manager_conf_and_unit_are_valid() -> None:
     """It has the permissions that the connector needs, and an existing command."""
     manager, unit = (configparser.ConfigParser(allow_no_value=True) for _ in range(2))
     manager.read_string(blocks("ini")[0])
@@ -52,7 +52,7 @@ def test_the_manager_conf_and_the_unit_can_be_read() -> None:
     )
 
 
-def test_every_option_of_the_page_exists() -> None:
+def test_every_option_on_the_page_exists() -> None:
     """The options of the page's commands exist."""
     program = get_command(app)
     known = {"--check", "--from", "--help"}
@@ -67,7 +67,7 @@ def test_every_option_of_the_page_exists() -> None:
 
 
 @pytest.mark.parametrize("name", re.findall(r"\b(?:Queue|Agent)[A-Z][A-Za-z]+|\bHangup\b", TABLE))
-def test_every_ami_event_of_the_table_is_read(name: str) -> None:
+def test_every_ami_event_in_the_table_is_supported(name: str) -> None:
     """A misspelt name would be ignored silently."""
     frame = {
         "Event": name, "Uniqueid": "1.0", "Queue": "q", "MemberName": "m", "Reason": "agent",
@@ -77,7 +77,7 @@ def test_every_ami_event_of_the_table_is_read(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"\b[A-Z]{7,}\b|\bDID\b", TABLE))))
-def test_every_word_of_the_queue_log_is_read(name: str) -> None:
+def test_every_queue_log_event_on_the_page_is_supported(name: str) -> None:
     """Other words are states or reasons of floorcast."""
     own = {
         "INBOUND",
@@ -93,7 +93,7 @@ def test_every_word_of_the_queue_log_is_read(name: str) -> None:
         assert sign_of(QueueLogLine(1.0, "1.0", "q", "m", name, ["", ""])) is not None
 
 
-def test_every_figure_of_the_page_is_served() -> None:
+def test_every_metric_on_the_page_is_exported() -> None:
     """Each figure has the name on the page."""
     health = Health()
     health.source_connected("ami", connected=True)

@@ -35,7 +35,7 @@ def blocks(kind: str) -> list[str]:
     return re.findall(rf"^```{kind}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 
-def test_the_connect_toml_is_one(tmp_path: Path) -> None:
+def test_connect_toml_is_valid(tmp_path: Path) -> None:
     """It can be read, and every key listed on the page exists."""
     (text,) = blocks("toml")
     (tmp_path / "connect.toml").write_text(text, "utf-8")
@@ -49,7 +49,7 @@ def test_the_connect_toml_is_one(tmp_path: Path) -> None:
     )
 
 
-def test_what_is_to_paste_is_xml_with_the_rights_that_are_needed() -> None:
+def test_freeswitch_xml_has_the_required_permissions() -> None:
     """It has the socket, its access list, and a user with only the required permissions."""
     socket, machines, user, action = (ET.fromstring(text) for text in blocks("xml"))
     params = {one.get("name"): one.get("value") for one in socket.iter("param")}
@@ -62,7 +62,7 @@ def test_what_is_to_paste_is_xml_with_the_rights_that_are_needed() -> None:
     assert "Event-Subclass=floorcast::disposition" in str(action.get("data"))
 
 
-def test_the_unit_can_be_read() -> None:
+def test_unit_is_valid() -> None:
     """Its command exists."""
     unit = configparser.ConfigParser()
     unit.read_string(blocks("ini")[0])
@@ -71,7 +71,7 @@ def test_the_unit_can_be_read() -> None:
     )
 
 
-def test_every_option_of_the_page_exists() -> None:
+def test_every_option_on_the_page_exists() -> None:
     """The options of the page's commands exist."""
     program = get_command(app)
     known = {"--check", "--help"}
@@ -86,7 +86,7 @@ def test_every_option_of_the_page_exists() -> None:
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_every_action_of_the_table_is_read(action: str) -> None:
+def test_every_action_in_the_table_is_supported(action: str) -> None:
     """A misspelt name would be ignored silently."""
     event = {
         "Event-Name": "CUSTOM", "Event-Subclass": "callcenter::info", "CC-Action": action,
@@ -99,12 +99,12 @@ def test_every_action_of_the_table_is_read(action: str) -> None:
     assert len(ACTIONS) == 9
 
 
-def test_every_event_of_the_table_is_subscribed_to() -> None:
+def test_every_event_in_the_table_is_subscribed_to() -> None:
     """Otherwise it would never arrive."""
     assert set(re.findall(r"\bCHANNEL_[A-Z_]+\b", TABLE)) <= set(EVENTS.split())
 
 
-def test_every_figure_of_the_page_is_served() -> None:
+def test_every_metric_on_the_page_is_exported() -> None:
     """Each figure has the name on the page."""
     health = Health()
     health.source_connected("esl", connected=True)

@@ -21,7 +21,7 @@ def block(kind: str) -> str:
     return str(found)
 
 
-def test_the_connect_toml_is_one(tmp_path: Path) -> None:
+def test_connect_toml_is_valid(tmp_path: Path) -> None:
     """It can be read, its secrets are in files beside it, and every key on the page exists."""
     (tmp_path / "connect.toml").write_text(block("toml"), "utf-8")
     found = read_connect_file(tmp_path / "connect.toml", {})
@@ -36,7 +36,7 @@ def test_the_connect_toml_is_one(tmp_path: Path) -> None:
     assert named == set(LivevoxTable.__struct_fields__)
 
 
-def test_the_unit_can_be_read() -> None:
+def test_unit_is_valid() -> None:
     """Its command exists."""
     unit = configparser.ConfigParser()
     unit.read_string(block("ini"))
@@ -45,7 +45,7 @@ def test_the_unit_can_be_read() -> None:
     )
 
 
-def test_every_option_of_the_page_exists() -> None:
+def test_every_option_on_the_page_exists() -> None:
     """The options of the page's commands exist."""
     program = get_command(app)
     known = {"--now"}
@@ -57,7 +57,7 @@ def test_every_option_of_the_page_exists() -> None:
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", PAGE)) <= known
 
 
-def test_every_figure_of_the_page_is_served() -> None:
+def test_every_metric_on_the_page_is_exported() -> None:
     """Each Prometheus metric has the name on the page."""
     health = Health()
     health.source_connected("agent", connected=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.golden.pages import blocks, paste, wrong
+from tests.golden.pages import blocks, output_differences, paste
 from tests.real.server import Caller, Server, environment, running
 
 KEY = "example-ingest-key-change-me"
@@ -48,30 +48,30 @@ def run(line: str, folder: Path, url: str) -> str:
     return found.stdout
 
 
-def the_block(page: str, kind: str) -> str:
+def only_block(page: str, kind: str) -> str:
     """The only block of a language on a page."""
     (found,) = [block.text for block in blocks(page) if block.kind == kind]
     return found
 
 
 @pytest.mark.parametrize("kind", PROGRAMS)
-def test_a_program_sends_its_events(kind: str, server: Server, tmp_path: Path) -> None:
+def test_example_program_sends_its_events(kind: str, server: Server, tmp_path: Path) -> None:
     """Both events are accepted, and it prints that."""
     name, line = PROGRAMS[kind]
     if shutil.which(line.split()[0]) is None:
         pytest.skip(f"there is no {line.split()[0]} here")
-    (tmp_path / name).write_text(the_block("languages.md", kind), "utf-8")
+    (tmp_path / name).write_text(only_block("languages.md", kind), "utf-8")
     printed = run(line, tmp_path, server.url).lower()
     assert 'accepted":2,' in printed or "accepted:2 " in printed, printed
 
 
-def test_what_is_pasted(server: Server, tmp_path: Path) -> None:
+def test_curl_commands_are_accepted(server: Server, tmp_path: Path) -> None:
     """The page's commands for curl work."""
     pasted = [block for block in blocks("languages.md") if block.kind == "sh"]
-    assert wrong(pasted, paste(pasted, server.url, tmp_path)) == []
+    assert output_differences(pasted, paste(pasted, server.url, tmp_path)) == []
 
 
-def test_the_first_event_of_sending_events(server: Server, tmp_path: Path) -> None:
+def test_first_event_of_sending_events_is_accepted(server: Server, tmp_path: Path) -> None:
     """It is accepted, and is a duplicate when pasted again, as the page says."""
     first = blocks("sending-events.md")[0]
     outputs = [paste([first], server.url, tmp_path)[0] for _ in range(2)]
@@ -79,9 +79,9 @@ def test_the_first_event_of_sending_events(server: Server, tmp_path: Path) -> No
     assert [json.loads(one) for one in outputs] == [json.loads(one) for one in printed]
 
 
-def test_the_source_in_python(tmp_path: Path) -> None:
+def test_python_source_sends_each_stored_event_once(tmp_path: Path) -> None:
     """It stores events until there is a server, then sends each of them once."""
-    (tmp_path / "source.py").write_text(the_block("sending-events.md", "python"), "utf-8")
+    (tmp_path / "source.py").write_text(only_block("sending-events.md", "python"), "utf-8")
     site = files("floorcast").joinpath("example_site.toml").read_text("utf-8")
     away = Server(tmp_path, site)
     source = subprocess.Popen(

@@ -11,7 +11,7 @@ import pytest
 
 from floorcast.http.routes import ROUTES
 from floorcast.http.routing import ANY
-from tests.golden.pages import DOCS, Block, blocks, paste, wrong
+from tests.golden.pages import DOCS, Block, blocks, output_differences, paste
 from tests.real.server import Server, running
 
 PASTED = {"sh", "sh refused"}
@@ -34,20 +34,20 @@ def pasted(page: str) -> list[Block]:
 
 
 @pytest.mark.parametrize("page", [*METHODS, "events.md", "streams.md"])
-def test_a_page_of_a_method(page: str, server: Server, tmp_path: Path) -> None:
+def test_method_page_matches_the_server(page: str, server: Server, tmp_path: Path) -> None:
     """Each request is accepted, or refused where the page says so, with the shown response."""
     everything = [*SET_UP, *pasted(page)]
     outputs = paste(everything, server.url, tmp_path)
-    assert wrong(everything, outputs) == []
+    assert output_differences(everything, outputs) == []
 
 
-def test_the_page_of_them_all(server: Server, tmp_path: Path) -> None:
+def test_overview_page_matches_the_server(server: Server, tmp_path: Path) -> None:
     """Its set-up works, and refusals are as described."""
     everything = pasted("api.md")
-    assert wrong(everything, paste(everything, server.url, tmp_path)) == []
+    assert output_differences(everything, paste(everything, server.url, tmp_path)) == []
 
 
-def test_every_method_has_its_page() -> None:
+def test_every_method_has_a_page() -> None:
     """The page has a request for the method that can be pasted."""
     text = "".join(block.text for page in [*METHODS, "streams.md"] for block in pasted(page))
     for route in ROUTES:
@@ -56,7 +56,7 @@ def test_every_method_has_its_page() -> None:
             assert re.search(rf'{path}(?=["/?; \n])', text), route.path
 
 
-def test_the_index_names_every_page() -> None:
+def test_index_links_every_page() -> None:
     """Readers cannot find a page without a link."""
     index = (DOCS / "api.md").read_text("utf-8")
     assert [page for page in METHODS if f"({page})" not in index] == []

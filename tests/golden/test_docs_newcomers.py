@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.golden.pages import DOCS, ROOT, blocks, paste, wrong
+from tests.golden.pages import DOCS, ROOT, blocks, output_differences, paste
 from tests.real.server import free_port, running
 
 PASTED = {"sh", "sh refused", "sh server"}
@@ -27,7 +27,7 @@ def anchors(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_link_leads_somewhere(page: Path) -> None:
+def test_every_link_has_a_target(page: Path) -> None:
     """The file exists, and so does the heading."""
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8")):
         if "://" not in target:
@@ -46,7 +46,7 @@ def clone(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_readme(tmp_path: Path) -> None:
+def test_readme_commands_work(tmp_path: Path) -> None:
     """The event of the README is accepted and appears in the feed, with the demo's site file."""
     pasted = [block for block in blocks("../README.md") if block.kind == "sh"]
     site = files("floorcast").joinpath("example_site.toml").read_text("utf-8")
@@ -57,25 +57,25 @@ def test_the_readme(tmp_path: Path) -> None:
     assert [event["eventType"] for event in fed["agentEvent"]] == ["LOGON"]
 
 
-def test_the_quickstart(clone: Path) -> None:
+def test_quickstart_commands_work(clone: Path) -> None:
     """Block by block, from the installation to the first event and its figures."""
     port = free_port()
     pasted = [block for block in blocks("quickstart.md") if block.kind.startswith("sh")]
     outputs = paste(pasted, f"http://127.0.0.1:{port}", clone, FLOORCAST_PORT=str(port))
-    assert wrong(pasted, outputs) == []
+    assert output_differences(pasted, outputs) == []
 
 
-def test_the_set_up_of_the_api(clone: Path) -> None:
+def test_api_setup_commands_work(clone: Path) -> None:
     """Its server has a past and an archive, which the pages of some methods need."""
     port = free_port()
     pages = ("api.md", "methods/alerts.md", "methods/reports.md")
     pasted = [block for page in pages for block in blocks(page) if block.kind in PASTED]
     url = f"http://127.0.0.1:{port}"
     outputs = paste(pasted, url, clone, FLOORCAST_PORT=str(port), TMPDIR=str(clone))
-    assert wrong(pasted, outputs) == []
+    assert output_differences(pasted, outputs) == []
 
 
-def test_moving_from_livevox(tmp_path: Path) -> None:
+def test_livevox_comparison_of_a_server_with_itself_finds_no_difference(tmp_path: Path) -> None:
     """Comparing a server with itself finds no difference in any method."""
     page = blocks("moving-from-livevox.md")
     (source,) = [block.text for block in page if block.kind == "python"]
@@ -89,7 +89,7 @@ def test_moving_from_livevox(tmp_path: Path) -> None:
     assert printed.count("same") == 10
 
 
-def test_the_comparison_finds_what_differs(tmp_path: Path) -> None:
+def test_comparison_finds_differences(tmp_path: Path) -> None:
     """Missing members, types, figures and rows are found. The time of the request is not."""
     (source,) = [one.text for one in blocks("moving-from-livevox.md") if one.kind == "python"]
     found: dict[str, object] = {"__name__": "compare"}
@@ -106,7 +106,7 @@ def test_the_comparison_finds_what_differs(tmp_path: Path) -> None:
     ]
 
 
-def test_the_comparison_leaves_out_what_moves() -> None:
+def test_comparison_ignores_elapsed_time() -> None:
     """A second between two responses is no difference, and hides no other one."""
     (source,) = [one.text for one in blocks("moving-from-livevox.md") if one.kind == "python"]
     found: dict[str, object] = {"__name__": "compare"}
@@ -114,13 +114,13 @@ def test_the_comparison_leaves_out_what_moves() -> None:
     compared = found["compared"]
     assert callable(compared)
 
-    class Answering:
+    class FakeServer:
         def __init__(self, *answers: object) -> None:
             self._answers = iter(answers)
 
         def ask(self, _path: str, _body: object) -> object:
             return next(self._answers)
 
-    old = Answering({"wait": 1, "waiting": 3, "rows": []}, {"wait": 2, "waiting": 3, "rows": [{}]})
-    new = Answering({"wait": 2, "waiting": 4, "rows": [{}]})
+    old = FakeServer({"wait": 1, "waiting": 3, "rows": []}, {"wait": 2, "waiting": 3, "rows": [{}]})
+    new = FakeServer({"wait": 2, "waiting": 4, "rows": [{}]})
     assert compared(old, new, "/", {}) == ["$.waiting: 3 and 4"]

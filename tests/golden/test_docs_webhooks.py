@@ -53,18 +53,18 @@ def verdicts(command: list[str], code: str, folder: Path, suffix: str) -> list[b
     file = folder / f"verifier{suffix}"
     file.write_text(code)
     given = json.dumps({"secret": SECRET, "cases": cases})
-    made = subprocess.run(
+    result = subprocess.run(
         [*command, file], input=given, capture_output=True, text=True, check=False, timeout=60
     )
-    assert made.returncode == 0, made.stderr
-    said: list[bool] = json.loads(made.stdout)
+    assert result.returncode == 0, result.stderr
+    said: list[bool] = json.loads(result.stdout)
     return said
 
 
 RIGHT = [True, False, False, True, False]
 
 
-def test_the_verifier_in_python(tmp_path: Path) -> None:
+def test_python_verifier_accepts_only_valid_requests(tmp_path: Path) -> None:
     """It accepts valid requests, and refuses changed ones, old ones and other secrets."""
     (code,) = blocks("python")
     code += """
@@ -77,7 +77,7 @@ print(json.dumps([verify(given["secret"], one["headers"], one["body"].encode())
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
-def test_the_verifier_in_javascript(tmp_path: Path) -> None:
+def test_javascript_verifier_accepts_only_valid_requests(tmp_path: Path) -> None:
     """The results are those of the Python verifier."""
     (code,) = blocks("js")
     code += """
@@ -89,7 +89,7 @@ console.log(JSON.stringify(given.cases.map((one) =>
 
 
 @pytest.mark.skipif(shutil.which("php") is None, reason="php is not installed")
-def test_the_verifier_in_php(tmp_path: Path) -> None:
+def test_php_verifier_accepts_only_valid_requests(tmp_path: Path) -> None:
     """The results are those of the Python verifier."""
     (code,) = blocks("php")
     code += """
@@ -100,7 +100,7 @@ echo json_encode(array_map(fn($one) => verify($given['secret'], $one['headers'],
     assert verdicts(["php"], code, tmp_path, ".php") == RIGHT
 
 
-def test_each_table_of_the_page_is_valid_in_a_site() -> None:
+def test_each_table_on_the_page_is_valid_in_a_site() -> None:
     """Each table is used as printed, with the page's services."""
     tables = "\n".join(blocks("toml"))
     site = SMALL.replace('name = "Help"', 'name = "Support"')
@@ -109,7 +109,7 @@ def test_each_table_of_the_page_is_valid_in_a_site() -> None:
     assert [one.name for one in client.webhook] == list(RECIPES)
 
 
-def made(recipe: str, status: str) -> Any:  # noqa: ANN401 — JSON
+def rendered(recipe: str, status: str) -> Any:  # noqa: ANN401 — JSON
     """The body that a recipe makes of an alert in this status; None if it sends none."""
     event = dict(EXAMPLES["alerts"])
     data = event["data"]
@@ -119,38 +119,38 @@ def made(recipe: str, status: str) -> Any:  # noqa: ANN401 — JSON
     return json.loads(body) if body else None
 
 
-def test_the_message_for_slack() -> None:
+def test_slack_recipe_sends_only_firing_alerts() -> None:
     """A firing alert has a text, and others send nothing."""
-    assert made("slack", "firing") == {
+    assert rendered("slack", "firing") == {
         "text": 'Support: "long" wait at Support "A": longestCallInQueue is 130, above 120'
     }
-    assert [made("slack", one) for one in ("ok", "pending", "acknowledged")] == [None] * 3
+    assert [rendered("slack", one) for one in ("ok", "pending", "acknowledged")] == [None] * 3
 
 
-def test_the_alert_for_alertmanager() -> None:
+def test_alertmanager_recipe_keeps_labels_and_ends_resolved_alerts() -> None:
     """The labels stay the same, and a resolved alert ends now."""
-    (firing,), (over,) = made("alertmanager", "firing"), made("alertmanager", "ok")
+    (firing,), (over,) = rendered("alertmanager", "firing"), rendered("alertmanager", "ok")
     assert firing["labels"] == over["labels"]
     assert firing["labels"]["alertname"] == 'Support: "long" wait'
     assert all(isinstance(value, str) for value in firing["labels"].values())
     assert firing["endsAt"] > "2099"
     assert over["endsAt"] == EXAMPLES["alerts"]["time"]
-    assert made("alertmanager", "pending") is None
+    assert rendered("alertmanager", "pending") is None
 
 
-def test_the_event_for_pagerduty() -> None:
+def test_pagerduty_recipe_uses_one_key_per_alert() -> None:
     """Trigger, acknowledge and resolve have the same key."""
-    events = [made("pagerduty", one) for one in ("firing", "acknowledged", "ok")]
+    events = [rendered("pagerduty", one) for one in ("firing", "acknowledged", "ok")]
     assert [one["event_action"] for one in events] == ["trigger", "acknowledge", "resolve"]
     assert len({one["dedup_key"] for one in events}) == 1
     for one in events:
         assert one["payload"].keys() >= {"summary", "source", "severity"}
         assert one["payload"]["severity"] in {"critical", "error", "warning", "info"}
         assert re.fullmatch("[0-9a-f]{32}", one["routing_key"])
-    assert made("pagerduty", "pending") is None
+    assert rendered("pagerduty", "pending") is None
 
 
-def test_the_line_about_lunch() -> None:
+def test_lunch_recipe_is_sent_for_that_reason_only() -> None:
     """The text is sent for that reason only."""
     recipe = RECIPES["lunch"]
     event = dict(EXAMPLES["agent"])

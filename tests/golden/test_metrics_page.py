@@ -36,7 +36,7 @@ SHOWN = (
 )  # fmt: skip
 
 
-def happened() -> Iterator[tuple[str, str, dict[str, Any]]]:
+def example_events() -> Iterator[tuple[str, str, dict[str, Any]]]:
     """The events of the example: time, type and data."""
     block = re.search(r"```text\n(.*?)```", PAGE, re.DOTALL)
     assert block is not None
@@ -58,7 +58,7 @@ def happened() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("figure", [name for name in FIGURES if not AVERAGE.fullmatch(name)])
-def test_the_document_defines_it_in_the_same_words(figure: str) -> None:
+def test_openapi_definitions_equal_those_of_the_page(figure: str) -> None:
     """The page and ``/openapi.json`` have the same definitions."""
     row = re.search(rf"^\| `{figure}` \| ([^|]+) \|", PAGE, re.MULTILINE)
     assert row is not None
@@ -66,20 +66,22 @@ def test_the_document_defines_it_in_the_same_words(figure: str) -> None:
 
 
 @lru_cache
-def morning(formula: Formula = "excluding_abandons_within_sla") -> Floor:
+def example_floor(formula: Formula = "excluding_abandons_within_sla") -> Floor:
     services = (
         Service(id=1, name="Sales", sla_seconds=20, service_level=formula),
         Service(id=2, name="Support"),
     )
-    events = [event_at(kind, when, **data) for when, kind, data in happened()]
+    events = [event_at(kind, when, **data) for when, kind, data in example_events()]
     return folded(FloorConfig(services=services), events)
 
 
 def answers() -> dict[str, dict[str, Any]]:
     """The subject of each section's tables."""
-    seen = scopes(morning())
+    seen = scopes(example_floor())
     averages = averages_answer(agent_averages(seen, NOW).all(), NOW).agent_averages[0]
-    campaigns = campaign_statistics(Visibility([FloorView(morning())]), CampaignFilter(), NOW).all()
+    campaigns = campaign_statistics(
+        Visibility([FloorView(example_floor())]), CampaignFilter(), NOW
+    ).all()
     return {
         "Calls of a service": plain(service_stats(seen, NOW).all()[0]),
         "Agents": plain(agent_statistics(seen, NOW).all()[0]) | plain(averages),
@@ -87,7 +89,7 @@ def answers() -> dict[str, dict[str, Any]]:
     }
 
 
-def told() -> Iterator[tuple[str, str, str]]:
+def page_numbers() -> Iterator[tuple[str, str, str]]:
     """Each number in the page's tables: the section, the figure and the example's result."""
     for section in PAGE.split("\n## ")[1:]:
         title = section.partition("\n")[0]
@@ -97,21 +99,21 @@ def told() -> Iterator[tuple[str, str, str]]:
                 yield title, row[0], result[1]
 
 
-@pytest.mark.parametrize(("section", "figure", "result"), list(told()))
-def test_each_example_is_right(section: str, figure: str, result: str) -> None:
+@pytest.mark.parametrize(("section", "figure", "result"), list(page_numbers()))
+def test_each_example_has_the_computed_number(section: str, figure: str, result: str) -> None:
     """The floor computes the number from the example's events."""
     if section == "Service levels":
-        row = service_stats(scopes(morning(figure)), NOW).all()[0]
+        row = service_stats(scopes(example_floor(figure)), NOW).all()[0]
         assert str(row.service_level) == result
     else:
         assert str(answers()[section][figure]) == result
 
 
-def test_the_example_has_its_live_connect_where_the_page_says() -> None:
+def test_live_connect_is_in_the_interval_before_the_last() -> None:
     """It is in the last interval but one."""
     said = re.search(r"totals\n([\d, *]+)\.", PAGE)
     assert said is not None
-    rows = live_connects(scopes(morning()), NOW).live_connects
+    rows = live_connects(scopes(example_floor()), NOW).live_connects
     assert ", ".join(row.total for row in rows) == said[1].replace("*", "")
 
 

@@ -24,7 +24,7 @@ from floorcast.model.outbound import (
     InteractionEvent,
     SmsEvent,
 )
-from tests.golden.examples import like
+from tests.golden.examples import mismatches
 from tests.http.servers import ACME, CHILD, ApiHarness, run_with_harness
 
 AGENT = "/realtime/agentEvent/feed"
@@ -74,13 +74,13 @@ def varied(target: str, variant: str) -> str:
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("name", ["agent_feed_first", "event_feed_first"])
-def test_the_first_request(name: str, variant: str) -> None:
+def test_first_request_gets_a_token_and_no_events(name: str, variant: str) -> None:
     """There are no events but a token, with the printed blank token or without a body."""
     example = load(name)
 
     async def work(house: ApiHarness) -> None:
         answer = await send(house, example, path=varied(example.target, variant))
-        assert like(example.answer, answer) == []
+        assert mismatches(example.answer, answer) == []
         assert house.loop.elapsed == 0
 
     run_with_harness(work)
@@ -88,7 +88,7 @@ def test_the_first_request(name: str, variant: str) -> None:
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("name", ["agent_feed_events", "event_feed_filtered", "event_feed_many"])
-def test_events(name: str, variant: str) -> None:
+def test_feed_returns_the_printed_events(name: str, variant: str) -> None:
     """The printed events come in order, with all keys and types."""
     example = load(name)
     member = "agentEvent" if "agentEvent" in example.answer else "events"
@@ -104,7 +104,7 @@ def test_events(name: str, variant: str) -> None:
             facets = (kind, int(ids[0]), int(ids[1]))
             house.publish([partial(as_fed, event)], facets=facets)
         answer = await send(house, example, path=varied(example.target, variant))
-        assert like(example.answer, answer) == []
+        assert mismatches(example.answer, answer) == []
         assert len(answer[member]) == len(printed)
         for given, event in zip(answer[member], printed, strict=True):
             assert {key: value for key, value in given.items() if key in event} == event | {
@@ -114,7 +114,7 @@ def test_events(name: str, variant: str) -> None:
     run_with_harness(work)
 
 
-def test_a_token_older_than_a_day() -> None:
+def test_token_older_than_a_day_is_refused() -> None:
     """The message equals the printed one, with the token's time in the client's zone."""
     example = load("event_feed_too_old")
 
@@ -126,7 +126,7 @@ def test_a_token_older_than_a_day() -> None:
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("name", ["call_data_in_call", "call_data_post_call"])
-def test_call_data(name: str, variant: str) -> None:
+def test_call_data_equals_the_printed_response(name: str, variant: str) -> None:
     """The response has the printed values of the call."""
     example = load(name)
     printed = example.answer

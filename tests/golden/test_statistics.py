@@ -45,7 +45,7 @@ PLAN = FloorConfig(
 )
 
 
-def asked(
+def response_of(
     path: str, body: object, events: Iterable[InboundEvent], plan: FloorConfig = PLAN
 ) -> dict[str, Any]:
     """The response of a floor with these events."""
@@ -75,7 +75,7 @@ def shape(value: object) -> object:
     return "number"
 
 
-class Stay:
+class AgentDay:
     """An agent's day: a sequence of states with durations in seconds."""
 
     def __init__(self, who: str, service: int, begin: int) -> None:
@@ -128,12 +128,14 @@ def test_campaign_statistics(path: str) -> None:
         timezones=counts,
     )
     body = {"filter": {"campaign": [{"id": "103629512"}]}}
-    assert json.dumps(asked(path, body, [update])) == json.dumps(load("campaign_stats").answer)
+    assert json.dumps(response_of(path, body, [update])) == json.dumps(
+        load("campaign_stats").answer
+    )
 
 
 def test_agent_averages() -> None:
     """The means equal the printed ones. The times are those of the response."""
-    day = Stay("SEBY", 38049, NOW - 60_000)
+    day = AgentDay("SEBY", 38049, NOW - 60_000)
     for kind, seconds in (
         ("READY", 3),
         ("NOT_READY", 2),
@@ -144,7 +146,7 @@ def test_agent_averages() -> None:
         ("WRAP_UP", 1),
     ):
         day.to(kind, seconds)
-    answer = asked("/realtime/service/agents/averages", ONE, day.off())
+    answer = response_of("/realtime/service/agents/averages", ONE, day.off())
     expected = load("agents_averages").answer
     expected["agentAverages"][0]["timeStamp"] = expected["timeStamp"] = str(NOW)
     assert json.dumps(answer) == json.dumps(expected)
@@ -152,10 +154,10 @@ def test_agent_averages() -> None:
 
 def test_agent_statistics() -> None:
     """The printed row: logged in, ready just now, not ready for 68 s before."""
-    day = Stay("VKUMARK", 38049, NOW - 68_000)
+    day = AgentDay("VKUMARK", 38049, NOW - 68_000)
     day.to("NOT_READY", 68)
     day.to("READY", 0)
-    answer = asked("/realtime/service/agent/stats", ONE, day.events)
+    answer = response_of("/realtime/service/agent/stats", ONE, day.events)
     expected = load("agent_stats").answer
     expected["agentStatistics"][0]["stateChangedTime"] = NOW
     assert json.dumps(answer) == json.dumps(expected)
@@ -163,7 +165,7 @@ def test_agent_statistics() -> None:
 
 def test_agent_statistics_ex() -> None:
     """Both printed agents, who have logged off, are equal on both services."""
-    first = Stay("SEBY", 23068, NOW - 3_000_000)
+    first = AgentDay("SEBY", 23068, NOW - 3_000_000)
     first.to("READY", 75)
     first.to("NOT_READY", 48, reason="OTHER")
     first.outbound(100, "RPC")
@@ -172,7 +174,7 @@ def test_agent_statistics_ex() -> None:
     first.to("READY", 191)
     first.to("NOT_READY", 1049)
     first.to("IN_CALL", 154)
-    second = Stay("1AMBY", 23068, NOW - 2_000_000)
+    second = AgentDay("1AMBY", 23068, NOW - 2_000_000)
     second.to("READY", 297)
     second.to("NOT_READY", 31)
     second.outbound(17, "RPC")
@@ -180,18 +182,18 @@ def test_agent_statistics_ex() -> None:
     begin = call_at("start", second.at, 9, service=23068, direction="OUTBOUND")
     other = call_at("disposition", second.at, 9, termCode="RPC_INCOMPLETE", agent="1AMBY")
     events = in_time(first.off(), [*second.off(), begin, other])
-    answer = asked("/realtime/service/agent/stats/ex", None, events)
+    answer = response_of("/realtime/service/agent/stats/ex", None, events)
     assert json.dumps(answer) == json.dumps(load("agent_stats_ex").answer)
 
 
 @pytest.mark.parametrize("path", ["/realtime/service/agents/status", "/realtime/service/status"])
 def test_agent_status(path: str) -> None:
     """The row equals the printed one, at the right path and at the misspelt one."""
-    day = Stay("VKUMARK", 38049, NOW)
+    day = AgentDay("VKUMARK", 38049, NOW)
     day.to("NOT_READY", 0)
     expected = load("agents_status").answer
     expected["agentDetails"][0]["stateChangedAfter"] = expected["timeStamp"] = NOW
-    assert json.dumps(asked(path, ONE, day.events)) == json.dumps(expected)
+    assert json.dumps(response_of(path, ONE, day.events)) == json.dumps(expected)
 
 
 def test_waiting_calls() -> None:
@@ -211,7 +213,9 @@ def test_waiting_calls() -> None:
         ),
         call_at("queue", began),
     ]
-    answer = asked("/realtime/service/calls/status", ONE, events, FloorConfig(services=(service,)))
+    answer = response_of(
+        "/realtime/service/calls/status", ONE, events, FloorConfig(services=(service,))
+    )
     expected = load("calls_status").answer
     expected["callsDetails"][0]["timeStamp"] = str(began // 1000)
     expected["timeStamp"] = str(NOW)
@@ -220,22 +224,22 @@ def test_waiting_calls() -> None:
 
 def test_live_connects() -> None:
     """Rows are as printed. There are six, as the reference's text says."""
-    day = Stay("SEBY", 38049, NOW - 400_000)
+    day = AgentDay("SEBY", 38049, NOW - 400_000)
     day.outbound(30, "RPC")
-    answer = asked("/realtime/service/liveConnects", ONE, day.off())
+    answer = response_of("/realtime/service/liveConnects", ONE, day.off())
     assert shape(answer) == shape(load("live_connects").answer)
     assert [row["total"] for row in answer["liveConnects"]] == ["0", "0", "0", "0", "1", "0"]
 
 
 def test_service_statistics() -> None:
     """The row equals the printed one but for one number: today's waiting call counts as offered."""
-    day = Stay("VKUMARK", 38049, NOW - 5_000_000)
+    day = AgentDay("VKUMARK", 38049, NOW - 5_000_000)
     day.to("READY", 0)
     waiting = [
         call_at("start", NOW - 4_024_000, service=38049, direction="INBOUND"),
         call_at("queue", NOW - 4_024_000),
     ]
-    answer = asked("/realtime/service/stats", ONE, [*day.events, *waiting])
+    answer = response_of("/realtime/service/stats", ONE, [*day.events, *waiting])
     expected = load("service_stats").answer
     expected["stats"][0]["totalOffered"] = 1
     assert json.dumps(answer) == json.dumps(expected)

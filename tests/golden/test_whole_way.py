@@ -13,7 +13,7 @@ import pytest
 
 from floorcast.http.openapi.examples import load
 from floorcast.model.token import TICKS_PER_SECOND
-from tests.golden.examples import like
+from tests.golden.examples import mismatches
 from tests.real.nodes import Clock, House, scratch
 from tests.real.server import AGENTS, EVENTS
 from tests.real.sites import CHEAP, KEYS, PASSWORD, TOKENS, event, ndjson
@@ -48,7 +48,7 @@ user = [{{id = 1, name = "sysadmin", role = "Sysadmin", password_hash = '{CHEAP.
 """
 
 
-def fed(
+def feed_after(
     text: str, at: str, events: Sequence[dict[str, Any]], path: str = EVENTS, more: object = None
 ) -> list[dict[str, Any]]:
     """The feed's events after sending events at a time to a site."""
@@ -80,9 +80,9 @@ def as_sent(printed: dict[str, Any], number: int) -> dict[str, Any]:
     )
 
 
-def same(printed: dict[str, Any], found: dict[str, Any]) -> None:
+def assert_same(printed: dict[str, Any], found: dict[str, Any]) -> None:
     """The keys, order, types and values are equal. Nulls may have values."""
-    assert like(printed, found) == []
+    assert mismatches(printed, found) == []
     assert [name for name in found if name in printed] == list(printed)
     known = {name for name, value in printed.items() if value is not None} - {"eventId", "seqNum"}
     assert {name: found[name] for name in known} == {name: printed[name] for name in known}
@@ -96,18 +96,18 @@ def printed_events(name: str, kind: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("name", ["event_feed_many", "event_feed_filtered"])
 @pytest.mark.parametrize("kind", ["SMS", "Email"])
-def test_a_printed_message(name: str, kind: str) -> None:
+def test_sent_attempt_gives_the_printed_event(name: str, kind: str) -> None:
     """An attempt as sent by its source gives the printed event."""
     (printed,) = printed_events(name, kind)
     text = site(*(int(printed[key]) for key in ("clientId", "serviceId", "callCenterId")))
     sent = [as_sent(printed, 1)]
     wanted = load(name).body.get("filter")
-    (found,) = fed(text, printed["timestamp"], sent, more=wanted)
-    same(printed, found)
+    (found,) = feed_after(text, printed["timestamp"], sent, more=wanted)
+    assert_same(printed, found)
     assert set(found) == set(printed)
 
 
-def test_a_printed_call() -> None:
+def test_manual_call_gives_the_printed_events() -> None:
     """A manual call with an agent, its end, and its disposition a minute later."""
     printed = printed_events("event_feed_many", "VOICE")
     begin, end, _ = printed
@@ -141,15 +141,15 @@ def test_a_printed_call() -> None:
         ),
         event("call.disposition", 4, time="2023-06-05T09:37:05.611Z", **CALL),
     ]
-    found = fed(site(83424, 149926, 6799), "2023-06-05T09:38:00+00:00", sent)
+    found = feed_after(site(83424, 149926, 6799), "2023-06-05T09:38:00+00:00", sent)
     assert len(found) == len(printed)
     for shown, one in zip(printed, found, strict=True):
         if shown["callEventType"] == "CALL_DISPOSITION":
             shown["areaCodeState"] = "CA"  # printed as unknown; the call's start has it
-        same(shown, one)
+        assert_same(shown, one)
 
 
-def test_a_printed_agent_event() -> None:
+def test_state_change_gives_the_printed_agent_event() -> None:
     """A change of state with every possible member."""
     (printed,) = load("agent_feed_events").answer["agentEvent"]
     at = datetime.fromtimestamp(printed["timestamp"] / 1000, UTC).isoformat()
@@ -175,8 +175,8 @@ def test_a_printed_agent_event() -> None:
             "phoneNumber": printed["supervisorPhoneNumber"],
         },
     )
-    (found,) = fed(site(47415, 47416, 1), at, [sent], AGENTS)
-    same(printed, found)
+    (found,) = feed_after(site(47415, 47416, 1), at, [sent], AGENTS)
+    assert_same(printed, found)
     assert found["agentLoginId"] == "VKUMARK"
     assert found["seqNum"] == 1
     assert found["eventId"] == "cid=47415:aid=393601:time=1463032800000:seq=1"

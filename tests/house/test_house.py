@@ -17,7 +17,7 @@ SOURCES = sorted((ROOT / "src" / "floorcast").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 PYTHON = [*SOURCES, *TESTS, *sorted((ROOT / "benchmarks").rglob("*.py"))]
 
-OF_THEIR_OWN = {"contract", "golden", "real", "house"}  # folders whose tests span modules
+UNMIRRORED_FOLDERS = {"contract", "golden", "real", "house"}  # folders whose tests span modules
 MEDIAN_LINES = 200
 
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|NotImplementedError)\b")
@@ -26,7 +26,17 @@ EXCEPTION = re.compile(
     r"#\s*(noqa|type:\s*ignore)(?P<rule>:\s*[A-Z]+\d+(,\s*[A-Z]+\d+)*|\[[a-z, -]+\])?(?P<reason>.*)"
 )
 REGISTRIES = re.compile(r"pypi[.]org|pythonhosted|registry[.]npmjs|deb[.]debian|ghcr[.]io")
-NO_NOUNS = {"utils", "util", "helpers", "helper", "common", "misc", "base", "core", "manager"}
+CATCH_ALL_NAMES = {
+    "utils",
+    "util",
+    "helpers",
+    "helper",
+    "common",
+    "misc",
+    "base",
+    "core",
+    "manager",
+}
 
 
 def lines(files: list[Path]) -> Iterator[tuple[str, str]]:
@@ -46,7 +56,7 @@ def test_each_test_file_mirrors_a_source_file() -> None:
     stray = []
     for file in TESTS:
         path = file.relative_to(ROOT / "tests")
-        if not file.name.startswith("test_") or path.parts[0] in OF_THEIR_OWN:
+        if not file.name.startswith("test_") or path.parts[0] in UNMIRRORED_FOLDERS:
             continue
         source = ROOT / "src" / "floorcast" / path.parent / file.name.removeprefix("test_")
         package = source.with_suffix("")
@@ -56,23 +66,23 @@ def test_each_test_file_mirrors_a_source_file() -> None:
     assert stray == []
 
 
-def test_files_stay_small() -> None:
+def test_source_files_are_small() -> None:
     """Half of the source files with code have fewer lines than the limit."""
     sizes = [len(file.read_text("utf-8").splitlines()) for file in SOURCES]
     assert median(size for size in sizes if size > 1) < MEDIAN_LINES
 
 
-def test_a_file_is_a_domain_noun() -> None:
+def test_file_names_are_domain_nouns() -> None:
     """No module has a catch-all name."""
     wrong = [
         str(file.relative_to(ROOT))
         for file in SOURCES
-        if NO_NOUNS & {*file.stem.split("_"), *file.parent.name.split("_")}
+        if CATCH_ALL_NAMES & {*file.stem.split("_"), *file.parent.name.split("_")}
     ]
     assert wrong == []
 
 
-def test_nothing_is_unfinished() -> None:
+def test_no_code_is_unfinished() -> None:
     """Unfinished work is described in issues, not in the repository."""
     assert [place for place, line in lines(SOURCES + TESTS) if UNFINISHED.search(line)] == []
 
@@ -82,7 +92,7 @@ def test_no_test_sleeps() -> None:
     assert [place for place, line in lines(TESTS) if SLEEPS.search(line)] == []
 
 
-def test_each_test_says_what_it_shows() -> None:
+def test_each_test_has_a_docstring() -> None:
     """A test's docstring states the behaviour."""
     silent = [
         f"{file.relative_to(ROOT)}:{node.lineno}"
@@ -95,7 +105,7 @@ def test_each_test_says_what_it_shows() -> None:
     assert silent == []
 
 
-def test_each_exception_to_a_rule_names_it_and_says_why() -> None:
+def test_lint_exceptions_have_a_rule_and_a_reason() -> None:
     """``noqa`` and ``type: ignore`` have their rule, followed by the reason."""
     bare = []
     for place, line in lines(PYTHON):
@@ -105,7 +115,7 @@ def test_each_exception_to_a_rule_names_it_and_says_why() -> None:
     assert bare == []
 
 
-def test_no_file_names_a_registry_or_a_machine() -> None:
+def test_no_file_contains_a_registry_or_home_path() -> None:
     """Registries and paths differ between machines."""
     texts = [
         file
@@ -128,12 +138,14 @@ def test_no_file_names_a_registry_or_a_machine() -> None:
 
 def dependencies() -> list[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    wishes = itertools.chain(project["dependencies"], *project["optional-dependencies"].values())
-    names = [re.split(r"[\[>=<~!; ]", wish, maxsplit=1)[0] for wish in wishes]
+    requirements = itertools.chain(
+        project["dependencies"], *project["optional-dependencies"].values()
+    )
+    names = [re.split(r"[\[>=<~!; ]", requirement, maxsplit=1)[0] for requirement in requirements]
     return [name for name in names if name != project["name"]]  # an extra that includes another
 
 
-def test_each_dependency_has_its_reason() -> None:
+def test_each_dependency_has_a_reason() -> None:
     """Every library, and every tool of the extras, is in docs/why.md."""
     reasons = (ROOT / "docs" / "why.md").read_text("utf-8")
     assert [name for name in dependencies() if f"**{name}**" not in reasons] == []
@@ -146,12 +158,12 @@ def test_each_dependency_is_pinned() -> None:
 
 
 @pytest.mark.parametrize("command", ["make demo", "make test"])
-def test_the_readme_shows_the_two_commands(command: str) -> None:
+def test_readme_shows_both_commands(command: str) -> None:
     """A newcomer needs no other commands."""
     assert command in (ROOT / "README.md").read_text("utf-8")
 
 
-def test_the_drawn_layers_are_those_that_are_enforced() -> None:
+def test_documented_layers_are_the_enforced_layers() -> None:
     """``docs/how-it-works.md`` draws the layers that import-linter checks."""
     page = (ROOT / "docs" / "how-it-works.md").read_text("utf-8")
     drawn = re.search(r"```layers\n(.*?)\n```", page, re.DOTALL)
@@ -162,14 +174,14 @@ def test_the_drawn_layers_are_those_that_are_enforced() -> None:
     assert drawn[1].splitlines() == layers
 
 
-def test_every_package_is_in_the_table_of_packages() -> None:
+def test_every_package_is_in_the_package_table() -> None:
     """``docs/how-it-works.md`` lists each package with its contents."""
     page = (ROOT / "docs" / "how-it-works.md").read_text("utf-8")
     packages = {file.parent.name for file in (ROOT / "src" / "floorcast").glob("*/__init__.py")}
     assert packages == set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
 
 
-def test_every_file_that_the_docs_name_is_there() -> None:
+def test_files_named_in_the_docs_exist() -> None:
     """A path such as ``floor/floor.py`` on a page must exist."""
     missing = [
         f"{page.name}: {path}"

@@ -32,7 +32,7 @@ class Link(MemoryKeyValueStore):
         await self.shared.write(items, seen)
 
 
-class Machine:
+class LeaseUser:
     """A process that works while it holds the lease, and records the times at which it works."""
 
     def __init__(self, kv: MemoryKeyValueStore, loop: VirtualLoop, holder: str = "") -> None:
@@ -51,17 +51,17 @@ class Machine:
             self.ended.append(self._loop.elapsed)
 
 
-def test_one_works_and_another_takes_over_within_30_seconds_of_its_death() -> None:
+def test_standby_takes_over_within_30_seconds_of_the_holder_dying() -> None:
     """Only one process works.
 
     When its renewals fail, it stops, and the other starts within 30 s.
     """
 
-    async def story(loop: VirtualLoop) -> None:
+    async def scenario(loop: VirtualLoop) -> None:
         kv = MemoryKeyValueStore()
-        first = Machine(kv, loop)
+        first = LeaseUser(kv, loop)
         await loop.passing(0.5)
-        second = Machine(kv, loop)
+        second = LeaseUser(kv, loop)
         await loop.passing(100)
         assert (len(first.begun), len(second.begun)) == (1, 0)
         first.link.cut = True
@@ -74,17 +74,17 @@ def test_one_works_and_another_takes_over_within_30_seconds_of_its_death() -> No
         assert not first.lease.held
         await ended([first.task, second.task])
 
-    run(story)
+    run(scenario)
 
 
-def test_one_that_stops_leaves_the_lease_to_the_other() -> None:
+def test_stopped_holder_releases_the_lease() -> None:
     """A holder that stops releases the lease, and the other works after its next check."""
 
-    async def story(loop: VirtualLoop) -> None:
+    async def scenario(loop: VirtualLoop) -> None:
         kv = MemoryKeyValueStore()
-        first = Machine(kv, loop)
+        first = LeaseUser(kv, loop)
         await loop.passing(1)
-        second = Machine(kv, loop)
+        second = LeaseUser(kv, loop)
         await loop.passing(20)
         await ended([first.task])
         stopped = loop.elapsed
@@ -93,36 +93,36 @@ def test_one_that_stops_leaves_the_lease_to_the_other() -> None:
         assert second.begun[0] - stopped <= LeaseTuning().renewal
         await ended([second.task])
 
-    run(story)
+    run(scenario)
 
 
-def test_a_process_of_the_same_name_goes_on_at_once() -> None:
+def test_restarted_process_continues_its_own_lease() -> None:
     """After a crash, a single server finds its own lease and need not wait for the end of it."""
 
-    async def story(loop: VirtualLoop) -> None:
+    async def scenario(loop: VirtualLoop) -> None:
         kv = MemoryKeyValueStore()
-        first = Machine(kv, loop, "only")
+        first = LeaseUser(kv, loop, "only")
         await loop.passing(10)
         first.link.cut = True
-        again = Machine(kv, loop, "only")
+        again = LeaseUser(kv, loop, "only")
         await loop.passing(0.1)
         assert again.begun
         await ended([first.task, again.task])
 
-    run(story)
+    run(scenario)
 
 
-def test_a_late_write_of_an_old_holder_fails() -> None:
+def test_late_write_of_a_former_holder_fails() -> None:
     """After a takeover, a write with the old holder's fence is refused."""
 
-    async def story(loop: VirtualLoop) -> None:
+    async def scenario(loop: VirtualLoop) -> None:
         kv = MemoryKeyValueStore()
-        first = Machine(kv, loop)
+        first = LeaseUser(kv, loop)
         await loop.passing(10)
         fence = first.lease.fence
         await kv.write([Item("work", "done", b"1")], [fence])
         first.link.cut = True
-        second = Machine(kv, loop)
+        second = LeaseUser(kv, loop)
         await loop.passing(40)
         assert second.begun
         with pytest.raises(Conflict):
@@ -130,14 +130,14 @@ def test_a_late_write_of_an_old_holder_fails() -> None:
         await kv.write([Item("work", "done", b"3")], [second.lease.fence])
         await ended([first.task, second.task])
 
-    run(story)
+    run(scenario)
 
 
 def test_renewals_do_not_change_the_fence() -> None:
     """A holder's writes depend on the same value for as long as it holds the lease."""
 
-    async def story(loop: VirtualLoop) -> None:
-        first = Machine(MemoryKeyValueStore(), loop)
+    async def scenario(loop: VirtualLoop) -> None:
+        first = LeaseUser(MemoryKeyValueStore(), loop)
         await loop.passing(1)
         fence = first.lease.fence
         await loop.passing(1000)
@@ -145,13 +145,13 @@ def test_renewals_do_not_change_the_fence() -> None:
         assert first.lease.fence == fence
         await ended([first.task])
 
-    run(story)
+    run(scenario)
 
 
-def test_work_that_fails_starts_again() -> None:
+def test_failed_work_is_restarted() -> None:
     """Work that raises an error is started again after a renewal, by the same holder."""
 
-    async def story(loop: VirtualLoop) -> None:
+    async def scenario(loop: VirtualLoop) -> None:
         tries: list[float] = []
 
         async def work() -> None:
@@ -164,4 +164,4 @@ def test_work_that_fails_starts_again() -> None:
         assert len(tries) == 4
         await ended([task])
 
-    run(story)
+    run(scenario)

@@ -9,7 +9,7 @@ from floorcast.kv.memory import MemoryKeyValueStore
 from floorcast.kv.port import Item
 
 
-def test_a_callers_buffer_is_not_kept() -> None:
+def test_callers_buffer_is_copied() -> None:
     """Changing the bytes after the write does not change the store."""
     kv = MemoryKeyValueStore()
     buffer = bytearray(b"x")

@@ -18,23 +18,23 @@ from floorcast.kv.sqlite_kv import SqliteKeyValueStore
 from floorcast.model.errors import SettingError, Unavailable
 
 
-async def filled(file: Path) -> None:
+async def write_item(file: Path) -> None:
     """Write an item into the file."""
     kv = SqliteKeyValueStore(file)
     await kv.write([Item("site", "1", b"x")])
     await kv.close()
 
 
-def test_what_was_written_is_there_after_opening_again(tmp_path: Path) -> None:
+def test_values_and_versions_survive_reopening(tmp_path: Path) -> None:
     """The file keeps everything, including versions."""
-    asyncio.run(filled(tmp_path / "admin.db"))
+    asyncio.run(write_item(tmp_path / "admin.db"))
     kv = SqliteKeyValueStore(tmp_path / "admin.db")
     assert kv.get("site", "1") == b"x"
     assert kv.version("site") == 1
     asyncio.run(kv.close())
 
 
-def test_another_process_is_noticed_by_the_version(tmp_path: Path) -> None:
+def test_write_by_another_process_changes_the_version(tmp_path: Path) -> None:
     """A write by another process changes the version, and the new value is read at once."""
     kv = SqliteKeyValueStore(tmp_path / "admin.db")
     before = kv.version("site")
@@ -51,7 +51,7 @@ def test_another_process_is_noticed_by_the_version(tmp_path: Path) -> None:
     asyncio.run(kv.close())
 
 
-def test_of_two_writers_who_saw_the_same_one_wins(tmp_path: Path) -> None:
+def test_one_of_two_conflicting_writes_succeeds(tmp_path: Path) -> None:
     """Two connections whose writes depend on the same state cannot both write."""
 
     async def race() -> int:
@@ -70,7 +70,7 @@ def test_of_two_writers_who_saw_the_same_one_wins(tmp_path: Path) -> None:
     assert asyncio.run(race()) == 1
 
 
-def test_many_may_open_a_new_file_at_once(tmp_path: Path) -> None:
+def test_processes_can_open_a_new_file_concurrently(tmp_path: Path) -> None:
     """A server and commands that start at the same time on a new folder all succeed."""
     with ThreadPoolExecutor(8) as threads:
         opened = list(threads.map(SqliteKeyValueStore, [tmp_path / "admin.db"] * 8))
@@ -79,7 +79,7 @@ def test_many_may_open_a_new_file_at_once(tmp_path: Path) -> None:
         asyncio.run(kv.close())
 
 
-def test_only_the_owner_may_read_the_file(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_file(tmp_path: Path) -> None:
     """The file and the files beside it contain hashes, and are private to their owner."""
     file = tmp_path / "admin.db"
 
@@ -89,7 +89,7 @@ def test_only_the_owner_may_read_the_file(tmp_path: Path) -> None:
     asyncio.run(kv.close())
 
 
-def test_a_write_is_flushed(tmp_path: Path) -> None:
+def test_writes_are_flushed(tmp_path: Path) -> None:
     """Both connections use a write-ahead log and flush every commit."""
     kv = SqliteKeyValueStore(tmp_path / "admin.db")
     for connection in (kv._reader, kv._writer):  # noqa: SLF001 - only they know
@@ -98,7 +98,7 @@ def test_a_write_is_flushed(tmp_path: Path) -> None:
     asyncio.run(kv.close())
 
 
-def test_what_cannot_be_opened_is_a_setting_error(tmp_path: Path) -> None:
+def test_file_that_cannot_be_opened_is_a_setting_error(tmp_path: Path) -> None:
     """A folder, a text file and a missing folder are refused. The error contains the name."""
     (tmp_path / "text.db").write_text("not a database, though quite long enough to be one" * 40)
     (tmp_path / "folder.db").mkdir()
@@ -107,7 +107,7 @@ def test_what_cannot_be_opened_is_a_setting_error(tmp_path: Path) -> None:
             SqliteKeyValueStore(tmp_path / name)
 
 
-def test_a_file_that_cannot_be_written_is_unavailable(tmp_path: Path) -> None:
+def test_failed_write_raises_unavailable(tmp_path: Path) -> None:
     """If the disk fails, Unavailable is raised, and a later write succeeds."""
     kv = SqliteKeyValueStore(tmp_path / "admin.db")
     blocker = apsw.Connection(str(tmp_path / "admin.db"))

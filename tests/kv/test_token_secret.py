@@ -12,7 +12,7 @@ from floorcast.kv.port import Conflict, Item
 from floorcast.kv.token_secret import BUCKET, KEY, SECRET_BYTES, token_secret
 
 
-def test_it_outlives_a_restart(tmp_path: Path) -> None:
+def test_secret_survives_a_restart(tmp_path: Path) -> None:
     """Another folder has a different secret."""
 
     async def read(folder: Path) -> bytes:
@@ -28,7 +28,7 @@ def test_it_outlives_a_restart(tmp_path: Path) -> None:
     assert asyncio.run(read(tmp_path / "other")) != first
 
 
-class Shared(MemoryKeyValueStore):
+class RacingStore(MemoryKeyValueStore):
     """A store in which another node is faster once."""
 
     async def write(self, items: Iterable[Item], seen: Iterable[Item] = ()) -> None:
@@ -38,6 +38,6 @@ class Shared(MemoryKeyValueStore):
         await super().write(items, seen)
 
 
-def test_the_node_that_comes_second_takes_the_first_ones() -> None:
+def test_second_node_uses_the_secret_of_the_first() -> None:
     """All nodes of a cluster therefore make the same tokens."""
-    assert asyncio.run(token_secret(Shared())) == b"theirs"
+    assert asyncio.run(token_secret(RacingStore())) == b"theirs"

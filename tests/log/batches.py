@@ -16,7 +16,7 @@ START = 1_700_000_000 * TICKS_PER_SECOND
 
 
 class Clock:
-    """A clock that stands still, in ticks."""
+    """A clock in ticks that only tests advance."""
 
     def __init__(self) -> None:
         self.ticks = START

@@ -28,15 +28,15 @@ class Disk:
         self.once = False
         self.failed = 0
 
-    def meet(self, fault: Fault, file: str) -> None:
+    def maybe_fail(self, fault: Fault, file: str) -> None:
         if fault in self.faults and self.name in file:
             self.failed += 1
             if self.once:
-                self.works()
+                self.repair()
             error = apsw.FullError if fault == "full" else apsw.IOError
             raise error(f"a fault of the test: {fault}")
 
-    def works(self) -> None:
+    def repair(self) -> None:
         self.faults = set()
 
 
@@ -52,16 +52,16 @@ def failing_disk(name: str = "") -> Iterator[Disk]:
             self.path = path or ""
 
         def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802 -- SQLite's name for it
-            disk.meet("full", self.path)
-            disk.meet("write", self.path)
+            disk.maybe_fail("full", self.path)
+            disk.maybe_fail("write", self.path)
             super().xWrite(data, offset)
 
         def xSync(self, flags: int) -> None:  # noqa: N802 -- as above
-            disk.meet("sync", self.path)
+            disk.maybe_fail("sync", self.path)
             super().xSync(flags)
 
         def xRead(self, amount: int, offset: int) -> bytes:  # noqa: N802 -- as above
-            disk.meet("read", self.path)
+            disk.maybe_fail("read", self.path)
             return super().xRead(amount, offset)
 
     class FileSystem(apsw.VFS):

@@ -13,7 +13,7 @@ from tests.log.batches import batch
 KEYS = [b"a", b"b", b"a", b"c"]
 
 
-def test_a_batch_of_new_events_is_taken_as_it_is() -> None:
+def test_batch_of_new_events_is_used_unchanged() -> None:
     """The batch's events are not examined one by one."""
     whole = batch(1, "abcd")
     news = news_of(whole, [b"1", b"2", b"3", b"4"], set())
@@ -22,7 +22,7 @@ def test_a_batch_of_new_events_is_taken_as_it_is() -> None:
     assert news.duplicates == ()
 
 
-def test_what_is_held_and_what_comes_again_is_left_out() -> None:
+def test_stored_and_repeated_events_are_left_out() -> None:
     """Lines, events and keys stay parallel."""
     news = news_of(batch(1, "abac"), KEYS, {b"b"})
     assert list(news.duplicates) == [1, 2]
@@ -31,12 +31,12 @@ def test_what_is_held_and_what_comes_again_is_left_out() -> None:
     assert [line.count(b'"id":"a"') for line in news.lines] == [1, 0]
 
 
-def test_an_entry_has_no_more_events_than_a_place_can_name() -> None:
+def test_entry_size_is_limited_by_the_event_index() -> None:
     """The index of an event within its entry must fit into a position."""
     assert Tuning().entry_events == MAX_INDEX + 1
 
 
-def test_a_long_batch_becomes_several_entries() -> None:
+def test_large_batch_becomes_several_entries() -> None:
     """Entries are in order, each with its own number and time."""
     heads = iter([Head(5, 50), Head(6, 51)])
     news = news_of(batch(1, "abc"), [b"a", b"b", b"c"], set())
@@ -48,7 +48,7 @@ def test_a_long_batch_becomes_several_entries() -> None:
     assert [event.id for event in first.events] == ["a", "b"]
 
 
-def test_nothing_new_makes_no_entry() -> None:
+def test_batch_without_new_events_makes_no_entry() -> None:
     """No entry number is used."""
     assert entries_of(1, news_of(batch(1, "a"), [b"a"], {b"a"}), lambda: Head(0, 0)) == []
 
@@ -57,7 +57,7 @@ def entry(number: int) -> Entry:
     return Entry(1, number, number, "events", 1, b"{}")
 
 
-def test_what_is_planned_counts_on_what_is_planned_before() -> None:
+def test_planned_entries_follow_earlier_planned_entries() -> None:
     """Planned entries follow earlier planned ones, and are dropped after a failure."""
     stream = Stream(1, Head(3, 100), 20_000)
     assert [stream.next(90), stream.next(90), stream.next(200)] == [(4, 101), (5, 102), (6, 200)]

@@ -49,7 +49,7 @@ def levels(connection: apsw.Connection) -> list[int]:
     return [level for (level,) in fetch(connection, "SELECT level FROM runs ORDER BY first_wave")]
 
 
-def test_every_key_can_be_found_at_every_step() -> None:
+def test_every_key_is_found_at_every_step() -> None:
     """From the first step to the last, exactly one active run has each key."""
     connection = opened()
     keys = {b"%d" % number for number in range(60)}
@@ -63,7 +63,7 @@ def test_every_key_can_be_found_at_every_step() -> None:
     assert counts == [60, 2, 0, 0]
 
 
-def test_a_key_is_merged_twice_at_most() -> None:
+def test_key_is_merged_at_most_twice() -> None:
     """A run of the top level is not merged again."""
     connection = opened()
     for number in range(30):
@@ -72,7 +72,7 @@ def test_a_key_is_merged_twice_at_most() -> None:
     assert levels(connection) == [2, 2, 2, 1]
 
 
-def test_the_marks_of_a_merged_run_are_those_of_its_keys() -> None:
+def test_merged_run_has_the_fingerprints_of_its_keys() -> None:
     """The filter is loaded from these fingerprints."""
     connection = opened()
     for number in range(3):
@@ -83,7 +83,7 @@ def test_the_marks_of_a_merged_run_are_those_of_its_keys() -> None:
     assert sorted(array("I", stored)) == sorted(map(fingerprint, keys))
 
 
-def test_a_merged_run_is_of_the_hour_that_it_was_made_of() -> None:
+def test_merged_run_keeps_the_hour_of_its_sources() -> None:
     """The run's keys expire with that hour, as if they had not been merged."""
     connection = opened()
     for number in range(3):
@@ -108,7 +108,7 @@ def test_runs_of_different_hours_are_not_merged() -> None:
     assert runs == [(4, 1), (5, 0), (5, 0), (6, 0), (6, 0)]
 
 
-def test_a_key_in_several_runs_is_in_one_when_they_are_merged() -> None:
+def test_key_in_several_runs_is_in_one_after_merging() -> None:
     """The key had expired, and came again before its old row was deleted."""
     connection = opened()
     for number in range(3):
@@ -118,7 +118,7 @@ def test_a_key_in_several_runs_is_in_one_when_they_are_merged() -> None:
 
 
 @given(st.integers(0, 2**32), st.integers(1, 40))
-def test_a_step_that_fails_changes_nothing(seed: int, runs: int) -> None:
+def test_failed_step_changes_nothing(seed: int, runs: int) -> None:
     """The file has the whole state of a step, so the step is repeated."""
     random, connection = Random(seed), opened()
     keys: set[bytes] = set()

@@ -34,7 +34,7 @@ async def filled(folder: DataFolder, clock: Clock) -> None:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Path:
+def data(tmp_path: Path) -> Path:
     """Yield a closed data folder with two clients."""
     with DataFolder(tmp_path) as folder:
         asyncio.run(filled(folder, Clock()))
@@ -68,60 +68,60 @@ def zero_a_leaf(path: Path) -> Sequence[int]:
     return [one.number for one in damaged_entries(path) if one.client == ACME]
 
 
-def test_a_sound_folder_has_no_damage(house: Path) -> None:
+def test_undamaged_folder_has_no_damage(data: Path) -> None:
     """Neither the entries nor the files are damaged."""
-    assert list(damaged_entries(house)) == []
-    assert list(damaged_files(house)) == []
+    assert list(damaged_entries(data)) == []
+    assert list(damaged_files(data)) == []
 
 
-def test_a_flipped_byte_is_told_with_client_entry_and_time(house: Path) -> None:
+def test_flipped_byte_is_reported_with_client_entry_and_time(data: Path) -> None:
     """Reading and verification detect the byte, and the entry is never served."""
-    flip(house / "log.db", b'"47415-7-xxx')
-    (found,) = damaged_entries(house)
+    flip(data / "log.db", b'"47415-7-xxx')
+    (found,) = damaged_entries(data)
     assert (found.client, found.number, found.recorded_at) == (ACME, 7, START + 6)
     with pytest.raises(DamagedEntry, match="entry 7 of client 47415 is damaged") as raised:
-        numbers(house, ACME)
+        numbers(data, ACME)
     assert raised.value.recorded_at == START + 6
-    assert numbers(house, OTHER) == list(range(1, ENTRIES + 1))
+    assert numbers(data, OTHER) == list(range(1, ENTRIES + 1))
 
 
-def test_a_skipped_entry_is_left_out(house: Path) -> None:
+def test_skipped_entry_is_left_out(data: Path) -> None:
     """Only that entry is skipped, permanently, and it is not reported again."""
-    flip(house / "log.db", b'"47415-7-xxx')
-    skip_entry(house, ACME, 7)
-    assert numbers(house, ACME) == [*range(1, 7), *range(8, ENTRIES + 1)]
-    assert list(damaged_entries(house)) == []
+    flip(data / "log.db", b'"47415-7-xxx')
+    skip_entry(data, ACME, 7)
+    assert numbers(data, ACME) == [*range(1, 7), *range(8, ENTRIES + 1)]
+    assert list(damaged_entries(data)) == []
 
 
 @pytest.mark.parametrize(("client", "number"), [(ACME, 6), (ACME, 99), (ACME, 0), (5, 1)])
-def test_what_is_not_damaged_cannot_be_skipped(house: Path, client: int, number: int) -> None:
+def test_undamaged_entry_cannot_be_skipped(data: Path, client: int, number: int) -> None:
     """Neither sound nor missing entries can be skipped."""
-    flip(house / "log.db", b'"47415-7-xxx')
+    flip(data / "log.db", b'"47415-7-xxx')
     with pytest.raises(SettingError):
-        skip_entry(house, client, number)
+        skip_entry(data, client, number)
 
 
-def test_a_page_of_zeros_costs_the_entries_on_it(house: Path) -> None:
+def test_zeroed_page_damages_only_its_entries(data: Path) -> None:
     """When they are skipped, the client's other entries are served.
 
     The other client is always served.
     """
-    lost = zero_a_leaf(house)
+    lost = zero_a_leaf(data)
     assert 1 < len(lost) < ENTRIES // 2
     assert list(lost) == list(range(lost[0], lost[-1] + 1))
-    assert any(each.file == "log.db" for each in damaged_files(house))
-    assert numbers(house, OTHER) == list(range(1, ENTRIES + 1))
+    assert any(each.file == "log.db" for each in damaged_files(data))
+    assert numbers(data, OTHER) == list(range(1, ENTRIES + 1))
     with pytest.raises(DamagedEntry, match=f"entry {lost[0]} of client {ACME}"):
-        numbers(house, ACME)
+        numbers(data, ACME)
     for number in lost:
-        skip_entry(house, ACME, number)
+        skip_entry(data, ACME, number)
     kept = [number for number in range(1, ENTRIES + 1) if number not in lost]
-    assert numbers(house, ACME) == kept
+    assert numbers(data, ACME) == kept
 
 
-def test_retention_goes_on_past_a_page_of_zeros(house: Path) -> None:
+def test_retention_continues_past_a_zeroed_page(data: Path) -> None:
     """Retention removes what it can read, and the numbers advance."""
-    lost = zero_a_leaf(house)
+    lost = zero_a_leaf(data)
     clock = Clock()
     clock.ticks += 40 * HOUR
 
@@ -134,17 +134,17 @@ def test_retention_goes_on_past_a_page_of_zeros(house: Path) -> None:
         await log.close()
         return appended
 
-    with DataFolder(house) as folder, capture_logs() as logged:
+    with DataFolder(data) as folder, capture_logs() as logged:
         assert asyncio.run(work(folder)) == Appended(ENTRIES + 2, ())
     assert lost[-1] < ENTRIES
     told = [line["client"] for line in logged if line["event"] == "damaged_entries_left"]
     assert len(set(told)) == len(told), "once per client"
-    assert numbers(house, ACME) == [ENTRIES + 1, ENTRIES + 2]
+    assert numbers(data, ACME) == [ENTRIES + 1, ENTRIES + 2]
 
 
-def test_a_damaged_end_stops_one_client(house: Path) -> None:
+def test_damaged_last_entry_stops_only_its_client(data: Path) -> None:
     """Appends for this client fail, and the other client continues."""
-    zero_page(house / "log.db", leaf_of(house / "log.db", "entries", -1))
+    zero_page(data / "log.db", leaf_of(data / "log.db", "entries", -1))
 
     async def work(folder: DataFolder) -> None:
         log = EmbeddedLog(folder, Clock(), tuning=QUICK)
@@ -156,20 +156,20 @@ def test_a_damaged_end_stops_one_client(house: Path) -> None:
         assert log.healthy
         await log.close()
 
-    with DataFolder(house) as folder:
+    with DataFolder(data) as folder:
         asyncio.run(work(folder))
-    assert [one.client for one in damaged_entries(house)] == [OTHER]
+    assert [one.client for one in damaged_entries(data)] == [OTHER]
 
 
-def test_entries_of_an_older_release_are_read_without_a_checksum(house: Path) -> None:
+def test_entries_of_an_older_release_need_no_checksum(data: Path) -> None:
     """Entries that cannot be decoded are still detected."""
-    log = connect(house / "log.db", page_size=4096, synchronous="FULL", cache_kib=100)
+    log = connect(data / "log.db", page_size=4096, synchronous="FULL", cache_kib=100)
     log.execute("UPDATE entries SET checksum = NULL")
     log.close()
-    assert numbers(house, ACME) == list(range(1, ENTRIES + 1))
-    assert list(damaged_entries(house)) == []
+    assert numbers(data, ACME) == list(range(1, ENTRIES + 1))
+    assert list(damaged_entries(data)) == []
     flip(
-        house / "log.db",
-        b'{"specversion"' if b'{"specversion"' in (house / "log.db").read_bytes() else b'{"',
+        data / "log.db",
+        b'{"specversion"' if b'{"specversion"' in (data / "log.db").read_bytes() else b'{"',
     )
-    assert len(list(damaged_entries(house))) == 2 * ENTRIES
+    assert len(list(damaged_entries(data))) == 2 * ENTRIES

@@ -23,7 +23,7 @@ sys.stdin.read()
 """
 
 
-def test_the_folder_is_made(tmp_path: Path) -> None:
+def test_folder_is_created(tmp_path: Path) -> None:
     """Its parent folders are created, too, and the folder is private to its owner."""
     path = tmp_path / "a" / "b"
     with DataFolder(path) as folder:
@@ -31,7 +31,7 @@ def test_the_folder_is_made(tmp_path: Path) -> None:
         assert path.stat().st_mode & 0o777 == 0o700
 
 
-def test_a_second_owner_is_told_who_the_first_is(tmp_path: Path) -> None:
+def test_error_names_the_process_that_holds_the_folder(tmp_path: Path) -> None:
     """The message names the folder and the process that holds it."""
     with DataFolder(tmp_path), pytest.raises(SettingError) as refused:
         DataFolder(tmp_path)
@@ -40,7 +40,7 @@ def test_a_second_owner_is_told_who_the_first_is(tmp_path: Path) -> None:
     DataFolder(tmp_path).release()
 
 
-def test_a_killed_owner_leaves_the_folder_free(tmp_path: Path) -> None:
+def test_killed_owner_releases_the_folder(tmp_path: Path) -> None:
     """The lock is released when its process ends, for any reason."""
     command = [sys.executable, "-c", HOLD, str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
@@ -53,7 +53,7 @@ def test_a_killed_owner_leaves_the_folder_free(tmp_path: Path) -> None:
         DataFolder(tmp_path).release()
 
 
-def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+def test_unusable_folder_is_an_error(tmp_path: Path) -> None:
     """A file with the name of the folder is an example."""
     file = tmp_path / "file"
     file.write_text("")
@@ -62,7 +62,7 @@ def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
             DataFolder(path)
 
 
-def test_releasing_again_does_nothing(tmp_path: Path) -> None:
+def test_second_release_does_nothing(tmp_path: Path) -> None:
     """The next owner is not affected."""
     first = DataFolder(tmp_path)
     first.release()
@@ -72,7 +72,7 @@ def test_releasing_again_does_nothing(tmp_path: Path) -> None:
             DataFolder(tmp_path)
 
 
-def test_a_folder_that_is_made_is_flushed_with_its_parents(
+def test_new_folder_is_flushed_with_its_parents(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise a power cut could remove the folder with acknowledged events."""
@@ -88,9 +88,7 @@ def test_a_folder_that_is_made_is_flushed_with_its_parents(
         assert flushed == [str(tmp_path), str(tmp_path / "a"), str(tmp_path / "a" / "b")]
 
 
-def test_a_full_disk_is_told_as_the_folders(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_full_disk_error_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error names the folder, and the lock is released."""
 
     def full(*_: object) -> int:

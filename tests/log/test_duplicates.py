@@ -34,37 +34,37 @@ def some_keys(random: Random, count: int) -> list[bytes]:
     return [uuid.UUID(int=random.getrandbits(128)).hex.encode() for _ in range(count)]
 
 
-def test_a_key_that_was_put_in_is_never_called_new() -> None:
+def test_added_key_is_never_reported_as_new() -> None:
     """This holds whatever other keys there are."""
-    a_filter = BloomFilter()
+    bloom_filter = BloomFilter()
     keys = some_keys(Random(1), 20_000)
-    a_filter.sift(keys)
-    assert a_filter.sift(keys) == keys
+    bloom_filter.sift(keys)
+    assert bloom_filter.sift(keys) == keys
 
 
-def test_most_new_keys_are_called_new() -> None:
+def test_most_new_keys_are_reported_as_new() -> None:
     """With 500,000 keys in the filter, all but a few new keys in a thousand are recognized."""
-    random, a_filter = Random(2), BloomFilter()
-    a_filter.load(map(fingerprint, some_keys(random, 500_000)))
-    assert len(a_filter.sift(some_keys(random, 10_000))) < 50
+    random, bloom_filter = Random(2), BloomFilter()
+    bloom_filter.load(map(fingerprint, some_keys(random, 500_000)))
+    assert len(bloom_filter.sift(some_keys(random, 10_000))) < 50
 
 
-def test_it_is_loaded_by_marks() -> None:
+def test_filter_is_loaded_from_fingerprints() -> None:
     """The filter is loaded from the fingerprints stored on disk."""
-    a_filter, keys = BloomFilter(), some_keys(Random(3), 1000)
-    a_filter.load(array("I", map(fingerprint, keys)))
-    assert a_filter.sift(keys) == keys
+    bloom_filter, keys = BloomFilter(), some_keys(Random(3), 1000)
+    bloom_filter.load(array("I", map(fingerprint, keys)))
+    assert bloom_filter.sift(keys) == keys
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2])
-def test_a_turn_forgets_what_was_put_in_before_the_last(turns: int) -> None:
+def test_filter_forgets_keys_after_two_turns(turns: int) -> None:
     """A key survives one turn, and the second turn forgets it."""
-    a_filter = BloomFilter()
-    a_filter.sift([b"old"])
+    bloom_filter = BloomFilter()
+    bloom_filter.sift([b"old"])
     for _ in range(turns):
-        a_filter.turn()
-    assert a_filter.sift([b"old"]) == ([b"old"] if turns < 2 else [])
-    assert a_filter.sift([b"old"]) == [b"old"]
+        bloom_filter.turn()
+    assert bloom_filter.sift([b"old"]) == ([b"old"] if turns < 2 else [])
+    assert bloom_filter.sift([b"old"]) == [b"old"]
 
 
 Identity = tuple[int, str, str]
@@ -81,24 +81,24 @@ def key(identity: Identity) -> bytes:
 @given(st.lists(identities, min_size=2, max_size=20))
 @example([(1, "a\nb", "c"), (1, "a", "b\nc")])
 @example([(1, "a\\", "nb"), (1, "a\n", "b")])
-def test_keys_are_equal_when_the_identities_are(many: list[Identity]) -> None:
+def test_keys_are_equal_if_the_identities_are_equal(many: list[Identity]) -> None:
     """This holds for any characters in a source."""
     for one, other in pairwise(sorted(many)):
         assert (key(one) == key(other)) == (one == other)
 
 
-def test_a_stored_entry_gives_the_same_keys() -> None:
+def test_stored_entry_gives_the_same_keys() -> None:
     """The keys can therefore be rebuilt from the log."""
-    a_batch = batch(7, ["a", "b\n", "\x00", "📞"], "a\nsource")
-    payload = b"\n".join(a_batch.lines)
-    assert keys_of_payload(7, payload) == keys_of(7, a_batch.events)
+    one_batch = batch(7, ["a", "b\n", "\x00", "📞"], "a\nsource")
+    payload = b"\n".join(one_batch.lines)
+    assert keys_of_payload(7, payload) == keys_of(7, one_batch.events)
 
 
 ACME = 47415
 RETENTION = 26 * HOUR
 
 
-class House:
+class Harness:
     """Keys with their clock. Entries are numbered when they are confirmed."""
 
     def __init__(self, path: Path, tuning: Tuning) -> None:
@@ -142,169 +142,171 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    a_house = House(tmp_path / "keys.db", Tuning(memtable_keys=4, memtable_bytes=1000))
-    yield a_house
-    a_house.runs.close()
-    a_house.runner.close()
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    one = Harness(tmp_path / "keys.db", Tuning(memtable_keys=4, memtable_bytes=1000))
+    yield one
+    one.runs.close()
+    one.runner.close()
 
 
-def test_a_key_is_held_from_its_reservation_on(house: House) -> None:
+def test_reserved_key_is_known_immediately(harness: Harness) -> None:
     """It does not matter whether the key's event is durable yet."""
-    memtable, _ = house.reserve("a", "b")
-    assert house.held("a", "b", "c") == ["a", "b"]
-    house.confirm(memtable)
-    assert house.held("a", "b", "c") == ["a", "b"]
+    memtable, _ = harness.reserve("a", "b")
+    assert harness.held("a", "b", "c") == ["a", "b"]
+    harness.confirm(memtable)
+    assert harness.held("a", "b", "c") == ["a", "b"]
 
 
-def test_a_withdrawn_key_is_new_again(house: House) -> None:
+def test_withdrawn_key_is_new_again(harness: Harness) -> None:
     """No other key is withdrawn."""
-    house.add("a")
-    memtable, keys = house.reserve("b", "c")
-    house.seen.withdraw(memtable, keys)
-    assert house.held("a", "b", "c") == ["a"]
-    house.add("b")
-    assert house.held("a", "b", "c") == ["a", "b"]
+    harness.add("a")
+    memtable, keys = harness.reserve("b", "c")
+    harness.seen.withdraw(memtable, keys)
+    assert harness.held("a", "b", "c") == ["a"]
+    harness.add("b")
+    assert harness.held("a", "b", "c") == ["a", "b"]
 
 
-def test_full_memtables_go_to_the_disk(house: House) -> None:
+def test_full_memtables_are_written_to_disk(harness: Harness) -> None:
     """Their keys are found on disk, also after a restart.
 
     The last memtable is loaded from the log.
     """
     for number in range(22):
-        house.add(str(number))
+        harness.add(str(number))
     names = [str(number) for number in range(30)]
-    assert house.held(*names) == sorted(names[:22])
-    house.reopen()
-    assert house.held(*names) == sorted(names[:20])
-    assert house.runs.checkpoints() == {ACME: 20}
+    assert harness.held(*names) == sorted(names[:22])
+    harness.reopen()
+    assert harness.held(*names) == sorted(names[:20])
+    assert harness.runs.checkpoints() == {ACME: 20}
 
 
-def test_a_memtable_waits_for_what_is_under_way(house: House) -> None:
+def test_memtable_with_unconfirmed_keys_is_not_written(harness: Harness) -> None:
     """A key whose event may still fail is never written to disk."""
-    first, _ = house.reserve("a", "b", "c")
-    second, keys = house.reserve("d", "e")
-    house.add("f")
-    house.runs.wait()
-    assert house.runs.memtables() == (0, 0)
-    house.confirm(first)
-    house.seen.withdraw(second, keys)
-    house.runs.wait()
-    assert house.runs.memtables() == (1, 1)
-    assert house.held(*"abcdef") == ["a", "b", "c", "f"]
+    first, _ = harness.reserve("a", "b", "c")
+    second, keys = harness.reserve("d", "e")
+    harness.add("f")
+    harness.runs.wait()
+    assert harness.runs.memtables() == (0, 0)
+    harness.confirm(first)
+    harness.seen.withdraw(second, keys)
+    harness.runs.wait()
+    assert harness.runs.memtables() == (1, 1)
+    assert harness.held(*"abcdef") == ["a", "b", "c", "f"]
 
 
-def test_a_memtable_whose_events_all_failed_is_dropped(house: House) -> None:
+def test_memtable_is_dropped_if_all_its_events_failed(harness: Harness) -> None:
     """The memtable covers no entry."""
-    memtable, keys = house.reserve(*"abcd")
-    house.add("e")
-    house.seen.withdraw(memtable, keys)
-    house.add("f")
-    house.reopen()
-    assert house.runs.checkpoints() == {}
+    memtable, keys = harness.reserve(*"abcd")
+    harness.add("e")
+    harness.seen.withdraw(memtable, keys)
+    harness.add("f")
+    harness.reopen()
+    assert harness.runs.checkpoints() == {}
 
 
-def test_long_keys_make_short_memtables(house: House) -> None:
+def test_long_keys_make_smaller_memtables(harness: Harness) -> None:
     """The size of a memtable in bytes is bounded, too."""
-    house.add("x" * 1000)
-    house.add("b")
-    house.runs.wait()
-    assert house.runs.memtables() == (1, 1)
+    harness.add("x" * 1000)
+    harness.add("b")
+    harness.runs.wait()
+    assert harness.runs.memtables() == (1, 1)
 
 
-def test_a_memtable_is_of_one_hour(house: House) -> None:
+def test_memtable_has_keys_of_one_hour(harness: Harness) -> None:
     """The memtable's keys expire together, so it accepts no more keys after two hours."""
     for _ in range(3):
-        house.add(str(house.clock.ticks))
-        house.clock.ticks += HOUR
-    house.runs.wait()
-    assert house.runs.memtables() == (1, 1)
+        harness.add(str(harness.clock.ticks))
+        harness.clock.ticks += HOUR
+    harness.runs.wait()
+    assert harness.runs.memtables() == (1, 1)
 
 
-def test_neighbouring_hours_do_not_cut_each_other_s_memtables(house: House) -> None:
+def test_alternating_hours_do_not_split_memtables(harness: Harness) -> None:
     """Around the full hour, entries of streams with different clocks alternate."""
     for number in range(6):
-        house.clock.ticks += HOUR if number % 2 else -HOUR
-        house.add(str(number))
-    house.runs.wait()
-    assert house.runs.memtables() == (0, 0)
+        harness.clock.ticks += HOUR if number % 2 else -HOUR
+        harness.add(str(number))
+    harness.runs.wait()
+    assert harness.runs.memtables() == (0, 0)
 
 
-def test_an_earlier_hour_s_keys_are_stored_first(house: House) -> None:
+def test_keys_of_an_earlier_hour_are_stored_first(harness: Harness) -> None:
     """All keys that a memtable covers are on disk with it."""
-    house.add("early")
-    house.clock.ticks += HOUR
+    harness.add("early")
+    harness.clock.ticks += HOUR
     for number in range(5):
-        house.add(str(number))
-    house.reopen()
-    assert house.runs.checkpoints() == {ACME: 5}
-    assert house.held("early", "3", "4") == ["3", "early"]
+        harness.add(str(number))
+    harness.reopen()
+    assert harness.runs.checkpoints() == {ACME: 5}
+    assert harness.held("early", "3", "4") == ["3", "early"]
 
 
 @pytest.mark.parametrize("count", [1, 40])
-def test_a_key_is_forgotten_after_the_retention(house: House, count: int) -> None:
+def test_key_is_forgotten_after_the_retention_period(harness: Harness, count: int) -> None:
     """The key is forgotten in memory and on disk, and may be added again."""
     names = [str(number) for number in range(count)]
     for name in names:
-        house.add(name)
-    house.clock.ticks += RETENTION
-    assert house.held(*names) == sorted(names)
-    house.clock.ticks += HOUR
-    assert house.held(*names) == []
-    house.add(*names)
-    assert house.held(*names) == sorted(names)
+        harness.add(name)
+    harness.clock.ticks += RETENTION
+    assert harness.held(*names) == sorted(names)
+    harness.clock.ticks += HOUR
+    assert harness.held(*names) == []
+    harness.add(*names)
+    assert harness.held(*names) == sorted(names)
 
 
-def test_the_filter_forgets_with_the_disk(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_filter_turns_when_old_runs_expire(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The filter turns when the oldest run is younger than the last turn, and loses no key."""
     turns: list[int] = []
-    turn = house.seen._filter.turn  # noqa: SLF001 -- that it happens cannot be seen otherwise
+    turn = harness.seen._filter.turn  # noqa: SLF001 -- that it happens cannot be seen otherwise
 
     def counted() -> None:
         turns.append(1)
         turn()
 
-    monkeypatch.setattr(house.seen._filter, "turn", counted)  # noqa: SLF001 -- as above
+    monkeypatch.setattr(harness.seen._filter, "turn", counted)  # noqa: SLF001 -- as above
     kept: list[str] = []
     for number in range(1000):
-        house.add(str(number))
+        harness.add(str(number))
         kept.append(str(number))
-        house.clock.ticks += HOUR // 2
+        harness.clock.ticks += HOUR // 2
         if number % 50 == 0:
-            house.runs.wait()
-            assert set(kept[-50:]) <= set(house.held(*kept[-60:]))
+            harness.runs.wait()
+            assert set(kept[-50:]) <= set(harness.held(*kept[-60:]))
     assert 3 <= len(turns) <= 20
 
 
-def test_stored_entries_are_loaded_at_a_start(house: House) -> None:
+def test_stored_entries_are_loaded_at_startup(harness: Harness) -> None:
     """Site entries have no keys but count as covered."""
-    a_batch = batch(ACME, ["a", "b"])
-    payload = b"\n".join(a_batch.lines)
-    house.seen.load(Entry(ACME, 1, START, "events", 2, payload))
-    house.seen.load(Entry(ACME, 2, START, "site", 0, b'{"site": 1}'))
+    one_batch = batch(ACME, ["a", "b"])
+    payload = b"\n".join(one_batch.lines)
+    harness.seen.load(Entry(ACME, 1, START, "events", 2, payload))
+    harness.seen.load(Entry(ACME, 2, START, "site", 0, b'{"site": 1}'))
     keys = keys_of_payload(ACME, payload)
-    assert house.runner.run(house.seen.held(set(keys), START)) == set(keys)
+    assert harness.runner.run(harness.seen.held(set(keys), START)) == set(keys)
 
 
-def test_memtables_that_wait_for_the_disk_are_bounded(tmp_path: Path) -> None:
+def test_number_of_unwritten_memtables_is_limited(tmp_path: Path) -> None:
     """The caller gets an error, and every key is still found in memory."""
     backlog = 10 * sorted_runs.KEY_BYTES
     tuning = Tuning(memtable_keys=2, keys_backlog_bytes=backlog, retry_seconds=0.001)
     with failing_disk("keys.db") as disk:
-        house = House(tmp_path / "keys.db", tuning)
+        harness = Harness(tmp_path / "keys.db", tuning)
         disk.faults = {"full"}
         count = 0
-        while house.runs.backlog <= backlog:
-            house.add(str(count))
+        while harness.runs.backlog <= backlog:
+            harness.add(str(count))
             count += 1
-        assert house.seen.full
+        assert harness.seen.full
         names = [str(number) for number in range(count)]
         assert 10 <= count <= 14
-        assert house.held(*names) == sorted(names)
-        disk.works()
-        house.runs.wait()
-        assert house.runs.backlog == 0
-        assert house.held(*names) == sorted(names)
-        house.runs.close()
-        house.runner.close()
+        assert harness.held(*names) == sorted(names)
+        disk.repair()
+        harness.runs.wait()
+        assert harness.runs.backlog == 0
+        assert harness.held(*names) == sorted(names)
+        harness.runs.close()
+        harness.runner.close()

@@ -41,7 +41,7 @@ class Cut(NamedTuple):
     """The files after a power cut, and the events acknowledged before it."""
 
     into: Path
-    promised: dict[int, dict[str, int]]
+    acknowledged: dict[int, dict[str, int]]
 
 
 class History:
@@ -52,8 +52,9 @@ class History:
         self.disk = disk
         self.chance = chance
         self.clock = Clock()
-        self.promised: dict[int, dict[str, int]] = {ACME: {}, OTHER: {}}  # when each was recorded
-        self.tried: set[str] = set()
+        # when each was recorded
+        self.acknowledged: dict[int, dict[str, int]] = {ACME: {}, OTHER: {}}
+        self.attempted: set[str] = set()
         self.cuts: list[Cut] = []
         self._moments = Random(chance.random())
         disk.before_each = self._perhaps_cut
@@ -74,31 +75,31 @@ class History:
     async def _append(self, log: EmbeddedLog, name: str) -> None:
         client = self.chance.choice([ACME, OTHER])
         names = [f"{name}/{n}" + "x" * 150 for n in range(self.chance.randint(1, 30))]
-        self.tried.update(names)
+        self.attempted.update(names)
         try:
             await log.append(batch(client, names))
         except Unavailable:
             return
-        self.promised[client].update(dict.fromkeys(names, self.clock.ticks))
+        self.acknowledged[client].update(dict.fromkeys(names, self.clock.ticks))
 
     def _perhaps_cut(self) -> None:
         """Cut the power during the log's next operations. ``check`` examines the result later."""
         if self._moments.random() < CUT_RATE:
-            promised = {client: dict(names) for client, names in self.promised.items()}
+            acknowledged = {client: dict(names) for client, names in self.acknowledged.items()}
             into = self.path.with_name(f"{self.path.name}-cut{len(self.cuts)}")
-            self.cuts.append(Cut(into, promised))
+            self.cuts.append(Cut(into, acknowledged))
             self.disk.cut(into)
 
     def check(self, cut: Cut) -> None:
         """Check that the file is not corrupt and has all events acknowledged before the cut."""
-        if not any(cut.promised.values()):
+        if not any(cut.acknowledged.values()):
             return  # while the file was being created
         writer = apsw.Connection(str(cut.into / "log.db"))
         assert writer.pragma("integrity_check") == "ok"
         writer.close()
         reader = LogReader(cut.into / "log.db")
         streams = {stream.client: stream for stream in reader.streams()}
-        for client, promised in cut.promised.items():
+        for client, acknowledged in cut.acknowledged.items():
             found: list[str] = []
             number = reader.removed(streams[client].ordinal) if client in streams else 0
             while client in streams and (some := reader.read(streams[client], number, 50)):
@@ -107,15 +108,15 @@ class History:
                     number = entry.number
                     found += ids_of(entry)
             assert len(set(found)) == len(found)
-            assert set(found) <= self.tried
+            assert set(found) <= self.attempted
             since = kept_since(self.clock.ticks)
-            kept = {name for name, recorded_at in promised.items() if recorded_at >= since}
+            kept = {name for name, recorded_at in acknowledged.items() if recorded_at >= since}
             assert kept <= set(found)
         reader.close()
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_power_cuts_lose_nothing_that_was_promised(tmp_path: Path, seed: int) -> None:
+def test_power_cuts_lose_no_acknowledged_events(tmp_path: Path, seed: int) -> None:
     """Any number of flushes of retention, checkpoints and groups may have failed before."""
     chance = Random(seed)
     with recorded_disk(tmp_path / "data", Random(seed + 1000)) as disk:
@@ -127,7 +128,7 @@ def test_power_cuts_lose_nothing_that_was_promised(tmp_path: Path, seed: int) ->
         history.check(cut)
 
 
-def test_intake_reopens_beside_a_reader(tmp_path: Path) -> None:
+def test_appends_resume_despite_a_permanent_reader(tmp_path: Path) -> None:
     """A backup that reads all the time delays no append after one failed flush."""
     with failing_disk("log.db-wal") as disk, DataFolder(tmp_path) as folder:
 
@@ -147,7 +148,7 @@ def test_intake_reopens_beside_a_reader(tmp_path: Path) -> None:
         asyncio.run(work())
 
 
-def test_it_is_healthy_again_without_an_append(tmp_path: Path) -> None:
+def test_log_becomes_healthy_again_without_an_append(tmp_path: Path) -> None:
     """Otherwise a source that sends only to ready servers would never send again."""
     with failing_disk("log.db") as disk, DataFolder(tmp_path) as folder:
 
@@ -157,7 +158,7 @@ def test_it_is_healthy_again_without_an_append(tmp_path: Path) -> None:
             with pytest.raises(Unavailable):
                 await log.append(batch(ACME, "b"))
             assert not log.healthy
-            disk.works()
+            disk.repair()
             await until(lambda: log.healthy)
             await log.close()
 

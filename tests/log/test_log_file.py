@@ -14,7 +14,7 @@ from floorcast.sqlite.files import Schema, connect, migrate
 ROW = "INSERT INTO entries VALUES (?, ?, ?, 0, ?)"
 
 
-def test_a_log_of_an_older_release_is_brought_forward(tmp_path: Path) -> None:
+def test_log_of_an_older_release_is_upgraded(tmp_path: Path) -> None:
     """The log's contents are kept, and from then on each stream's site is stored."""
     path = tmp_path / "log.db"
     log = connect(path, page_size=4096, synchronous="FULL", cache_kib=100)
@@ -42,9 +42,7 @@ def test_a_log_of_an_older_release_is_brought_forward(tmp_path: Path) -> None:
         ("7,8", "", False),
     ],
 )
-def test_a_copy_of_some_clients_has_those_and_no_others(
-    has: str, wanted: str, covers: bool
-) -> None:
+def test_copy_has_only_the_selected_clients(has: str, wanted: str, covers: bool) -> None:
     """A copy of all clients is complete. Other logs or streams are refused."""
     mine, other = Follows("log", ["a", "b"], has), Follows("log", ["b", "a"], wanted)
     assert mine.covers(other) == covers
@@ -52,7 +50,7 @@ def test_a_copy_of_some_clients_has_those_and_no_others(
     assert not mine.covers(other._replace(streams=["a"]))
 
 
-def test_a_copy_remembers_what_it_is_of(tmp_path: Path) -> None:
+def test_copy_records_its_origin(tmp_path: Path) -> None:
     """The copy also remembers its clients, because it may lack entries of others."""
     path = tmp_path / "log.db"
     follows = Follows("log", ["a", "b"])

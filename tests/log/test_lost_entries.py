@@ -45,7 +45,7 @@ def filled(path: Path, entries: int) -> KnownLog:
         return asyncio.run(fill(folder, entries))
 
 
-def put_back(path: Path, entries: int) -> KnownLog:
+def restore_older_log(path: Path, entries: int) -> KnownLog:
     """Create a folder whose log is an older copy, and return what that copy has."""
     before = filled(path, entries)
     old = (path / "log.db").read_bytes()
@@ -54,7 +54,7 @@ def put_back(path: Path, entries: int) -> KnownLog:
     return before
 
 
-def test_a_log_that_holds_what_is_known_is_accepted(tmp_path: Path) -> None:
+def test_log_with_all_known_entries_is_accepted(tmp_path: Path) -> None:
     """A longer log, a new folder, and a folder without derived files are accepted, too."""
     check_log(tmp_path, None, accept_loss=False)
     known = filled(tmp_path, 3)
@@ -65,9 +65,9 @@ def test_a_log_that_holds_what_is_known_is_accepted(tmp_path: Path) -> None:
     check_log(tmp_path, None, accept_loss=False)
 
 
-def test_a_log_that_ends_before_is_refused_and_nothing_is_touched(tmp_path: Path) -> None:
+def test_shortened_log_is_refused_and_left_unchanged(tmp_path: Path) -> None:
     """The message contains the log's end, the expected end, and the file that expects it."""
-    known = put_back(tmp_path, 3)
+    known = restore_older_log(tmp_path, 3)
     before = {file.name: file.read_bytes() for file in tmp_path.glob("*.db")}
     with pytest.raises(
         SettingError,
@@ -77,9 +77,9 @@ def test_a_log_that_ends_before_is_refused_and_nothing_is_touched(tmp_path: Path
     assert {file.name: file.read_bytes() for file in tmp_path.glob("*.db")} == before
 
 
-def test_an_accepted_loss_moves_aside_what_knew_more(tmp_path: Path) -> None:
+def test_accepted_loss_moves_newer_files_aside(tmp_path: Path) -> None:
     """The loss is reported per client, and the next start is normal."""
-    known = put_back(tmp_path, 3)
+    known = restore_older_log(tmp_path, 3)
     with capture_logs() as logged:
         check_log(tmp_path, known, accept_loss=True)
     told = [(one["client"], one["ends"], one["known"]) for one in logged]
@@ -92,7 +92,7 @@ def test_an_accepted_loss_moves_aside_what_knew_more(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("lost", ["log.db", "the write-ahead log"])
 @pytest.mark.parametrize("by", ["mirror.db", "admin.db"])
-def test_a_missing_log_is_refused(tmp_path: Path, lost: str, by: str) -> None:
+def test_missing_log_is_refused(tmp_path: Path, lost: str, by: str) -> None:
     """A log without tables is refused, too, as after its write-ahead log is deleted."""
     known = filled(tmp_path, 3)
     if lost == "log.db":
@@ -105,7 +105,7 @@ def test_a_missing_log_is_refused(tmp_path: Path, lost: str, by: str) -> None:
         check_log(tmp_path, known if by == "admin.db" else None, accept_loss=False)
 
 
-def test_another_log_is_a_loss_of_what_admin_db_knows(tmp_path: Path) -> None:
+def test_recreated_log_is_a_loss_of_entries_known_to_admin_db(tmp_path: Path) -> None:
     """This happens if another program has deleted and recreated log.db."""
     known = filled(tmp_path, 3)
     other = KnownLog("another log", known.heads)
@@ -113,7 +113,7 @@ def test_another_log_is_a_loss_of_what_admin_db_knows(tmp_path: Path) -> None:
         check_log(tmp_path, other, accept_loss=False)
 
 
-def test_a_damaged_end_is_no_loss_of_the_file(tmp_path: Path) -> None:
+def test_damaged_last_entry_does_not_count_as_lost(tmp_path: Path) -> None:
     """The damage stops only its client, and the server starts."""
     filled(tmp_path, 60)
     zero_page(tmp_path / "log.db", leaf_of(tmp_path / "log.db", "entries", -1))

@@ -38,12 +38,12 @@ def opened(path: Path, clock: Clock, tuning: Tuning | None = None) -> Retention:
     return Retention(connection, streams, clock, 10 * HOUR, tuning or Tuning())
 
 
-def left(connection: apsw.Connection) -> list[tuple[int, int]]:
+def remaining_entries(connection: apsw.Connection) -> list[tuple[int, int]]:
     found = fetch(connection, "SELECT id FROM entries ORDER BY id")
     return [(row >> 44, row & (1 << 44) - 1) for (row,) in found]
 
 
-def test_the_oldest_goes_first_whosever_it_is(tmp_path: Path) -> None:
+def test_oldest_entry_of_any_client_is_removed_first(tmp_path: Path) -> None:
     """Streams take turns by the age of their first entry."""
     path, clock = tmp_path / "log.db", Clock()
     log = stored(path, [(1, 1, 0, 0, 5), (1, 2, 3, 0, 5), (2, 1, 1, 0, 5), (2, 2, 9, 0, 5)])
@@ -52,12 +52,12 @@ def test_the_oldest_goes_first_whosever_it_is(tmp_path: Path) -> None:
     clock.ticks += 14 * HOUR
     gone = []
     while sweeper.remove_some():
-        gone.append(left(log))
+        gone.append(remaining_entries(log))
     assert gone == [[(1, 2), (2, 1), (2, 2)], [(1, 2), (2, 2)], [(2, 2)]]
     sweeper.close()
 
 
-def test_large_entries_go_a_few_at_a_time(tmp_path: Path) -> None:
+def test_large_entries_are_removed_a_few_at_a_time(tmp_path: Path) -> None:
     """At least one entry is removed."""
     path, clock = tmp_path / "log.db", Clock()
     stored(path, [(1, n, 0, 0, size) for n, size in enumerate([5000, 400, 400, 400, 10], 1)])
@@ -67,7 +67,7 @@ def test_large_entries_go_a_few_at_a_time(tmp_path: Path) -> None:
     sweeper.close()
 
 
-def test_the_stream_remembers_what_stood_in_front(tmp_path: Path) -> None:
+def test_stream_records_the_last_removed_entry(tmp_path: Path) -> None:
     """The stream has the last removed number and time, and the last removed site entry."""
     path, clock = tmp_path / "log.db", Clock()
     entries = [(1, 1, 0, SITE, 3), (1, 2, 1, SITE, 4), (1, 3, 2, 0, 5), (1, 4, 20, SITE, 6)]
@@ -99,7 +99,7 @@ class Clocks:
         self.seconds += seconds
 
 
-def test_it_is_the_wall_clock_while_both_agree() -> None:
+def test_wall_clock_is_used_while_both_clocks_agree() -> None:
     """This holds at any time, for small steps of the wall clock, and for steps back."""
     clocks = Clocks(START - HOUR // 2)
     for seconds in (0, 1, 86_400, 30 * 86_400):
@@ -110,7 +110,7 @@ def test_it_is_the_wall_clock_while_both_agree() -> None:
         assert clocks.steady() == clocks.wall.ticks
 
 
-def test_a_leap_is_doubted_until_the_clock_is_back() -> None:
+def test_clock_jump_is_ignored_until_the_clock_is_back() -> None:
     """The monotonic clock counts until then. The start and the end are each logged once."""
     clocks = Clocks()
     assert clocks.steady() == START
@@ -126,7 +126,7 @@ def test_a_leap_is_doubted_until_the_clock_is_back() -> None:
     assert logged[0]["clock_ahead_hours"] == 28.0
 
 
-def test_a_leap_that_lasts_is_believed_after_an_hour() -> None:
+def test_lasting_clock_jump_is_accepted_after_an_hour() -> None:
     """The machine may have been suspended, and then the old data really is old."""
     clocks = Clocks()
     clocks.steady()
@@ -140,7 +140,7 @@ def test_a_leap_that_lasts_is_believed_after_an_hour() -> None:
     assert clocks.steady() == clocks.wall.ticks
 
 
-def test_a_start_far_ahead_of_the_newest_entry_is_doubted() -> None:
+def test_start_far_after_the_newest_entry_counts_as_a_jump() -> None:
     """The time without a server counts as a leap. A log without entries accepts any clock."""
     clocks = Clocks(newest=START - 28 * HOUR)
     assert clocks.steady() == START - 28 * HOUR
@@ -149,7 +149,7 @@ def test_a_start_far_ahead_of_the_newest_entry_is_doubted() -> None:
     assert Clocks(newest=0).steady() == START
 
 
-def test_a_node_that_follows_nothing_yet_has_no_time() -> None:
+def test_learning_the_time_is_not_a_clock_jump() -> None:
     """The clock returns the node's time unchanged, and learning the right time is not a leap."""
     clocks = Clocks(newest=START - HOUR // 2)
     clocks.wall.ticks = 0

@@ -20,7 +20,7 @@ from tests.log.batches import HOUR, Clock
 T = TypeVar("T")
 
 
-class House:
+class Harness:
     """Runs of keys with their clock and their event loop."""
 
     def __init__(self, path: Path) -> None:
@@ -75,71 +75,71 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    a_house = House(tmp_path / "keys.db")
-    yield a_house
-    a_house.runs.close()
-    a_house.runner.close()
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    one = Harness(tmp_path / "keys.db")
+    yield one
+    one.runs.close()
+    one.runner.close()
 
 
 @pytest.mark.parametrize("inline", [0, 1000])
-def test_keys_are_found_exactly(house: House, inline: int) -> None:
+def test_keys_are_found_exactly(harness: Harness, inline: int) -> None:
     """This holds on the event loop and on a thread, for any bytes."""
-    house.tuning = replace(house.tuning, inline_lookups=inline)
-    house.reopen()
-    house.write("a", "b\x00", "ü")
-    house.write("c", "b\x001")
-    house.settle()
-    assert house.held("a", "b", "b\x00", "b\x001", "c", "d", "ü") == [
+    harness.tuning = replace(harness.tuning, inline_lookups=inline)
+    harness.reopen()
+    harness.write("a", "b\x00", "ü")
+    harness.write("c", "b\x001")
+    harness.settle()
+    assert harness.held("a", "b", "b\x00", "b\x001", "c", "d", "ü") == [
         "a",
         "b\x00",
         "b\x001",
         "c",
         "ü",
     ]
-    assert house.held() == []
-    house.reopen()
-    assert house.held("c", "d") == ["c"]
+    assert harness.held() == []
+    harness.reopen()
+    assert harness.held("c", "d") == ["c"]
 
 
-def test_it_tells_how_far_it_got(house: House) -> None:
+def test_runs_record_the_last_stored_entry(harness: Harness) -> None:
     """The runs know the entry up to which all keys are stored, and their memtables."""
-    assert (house.runs.checkpoints(), house.runs.memtables()) == ({}, (0, 0))
-    house.write("a")
-    house.write("b")
-    house.settle()
-    house.reopen()
-    assert (house.runs.checkpoints(), house.runs.memtables()) == ({1: 2}, (1, 2))
-    assert sorted(m for marks in house.runs.marks() for m in marks) == sorted(
+    assert (harness.runs.checkpoints(), harness.runs.memtables()) == ({}, (0, 0))
+    harness.write("a")
+    harness.write("b")
+    harness.settle()
+    harness.reopen()
+    assert (harness.runs.checkpoints(), harness.runs.memtables()) == ({1: 2}, (1, 2))
+    assert sorted(m for marks in harness.runs.marks() for m in marks) == sorted(
         map(fingerprint, [b"a", b"b"])
     )
 
 
-def test_a_run_older_than_the_retention_is_forgotten(house: House) -> None:
+def test_run_older_than_the_retention_period_is_forgotten(harness: Harness) -> None:
     """The run's keys are unknown at once, and its rows are deleted later."""
-    house.write("old")
-    house.settle()
-    house.clock.ticks += 24 * HOUR
-    assert house.held("old") == ["old"]
-    house.clock.ticks += HOUR
-    assert house.held("old") == []
+    harness.write("old")
+    harness.settle()
+    harness.clock.ticks += 24 * HOUR
+    assert harness.held("old") == ["old"]
+    harness.clock.ticks += HOUR
+    assert harness.held("old") == []
 
 
-def test_keys_that_wait_for_the_disk_are_counted(house: House) -> None:
+def test_unwritten_keys_are_counted(harness: Harness) -> None:
     """The keys count until they are stored."""
-    house.write("a", "b", "c")
-    assert house.runs.backlog in (0, 3 * sorted_runs.KEY_BYTES)
-    house.settle()
+    harness.write("a", "b", "c")
+    assert harness.runs.backlog in (0, 3 * sorted_runs.KEY_BYTES)
+    harness.settle()
 
 
-def test_it_is_tidied_while_nothing_else_is_to_do(house: House) -> None:
+def test_runs_are_merged_and_deleted_when_idle(harness: Harness) -> None:
     """Old runs are deleted, and runs of one hour are merged, in the background."""
-    house.write("old")
-    house.settle()
-    house.clock.ticks += 25 * HOUR
+    harness.write("old")
+    harness.settle()
+    harness.clock.ticks += 25 * HOUR
     for number in range(4):
-        house.write(str(number))
-    house.settle()
-    while house.tables() != {"keys": 4, "runs": 1, "marks": 1, "merging": 0, "dropped": 0}:
-        assert house.held("0", "3", "old") == ["0", "3"]
-    assert house.held("0", "3", "old") == ["0", "3"]
+        harness.write(str(number))
+    harness.settle()
+    while harness.tables() != {"keys": 4, "runs": 1, "marks": 1, "merging": 0, "dropped": 0}:
+        assert harness.held("0", "3", "old") == ["0", "3"]
+    assert harness.held("0", "3", "old") == ["0", "3"]

@@ -14,7 +14,7 @@ KIB = 1024
 SIZES = WalSizes(busy_bytes=64 * KIB, full_bytes=192 * KIB, room_bytes=256 * KIB)
 
 
-class House:
+class Harness:
     """A file with one table, and its write-ahead log."""
 
     def __init__(self, path: Path) -> None:
@@ -42,50 +42,50 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House(tmp_path / "file.db")
+def harness(tmp_path: Path) -> Harness:
+    return Harness(tmp_path / "file.db")
 
 
-def test_a_quiet_one_takes_no_room(house: House) -> None:
+def test_idle_write_ahead_log_is_not_preallocated(harness: Harness) -> None:
     """The write-ahead log has only the size of the written data."""
-    house.write(2)
-    assert house.size < 64 * KIB
+    harness.write(2)
+    assert harness.size < 64 * KIB
 
 
-def test_a_busy_one_is_laid_out_and_written_over(house: House) -> None:
+def test_busy_write_ahead_log_is_preallocated_and_reused(harness: Harness) -> None:
     """From then on, the write-ahead log does not grow, whatever is written."""
-    house.write(20)
-    assert house.size == 256 * KIB
-    house.write(500)
-    assert house.size == 256 * KIB
-    assert house.path.stat().st_size > 500 * 3000 * 0.9  # it was checkpointed
+    harness.write(20)
+    assert harness.size == 256 * KIB
+    harness.write(500)
+    assert harness.size == 256 * KIB
+    assert harness.path.stat().st_size > 500 * 3000 * 0.9  # it was checkpointed
 
 
-def test_what_is_behind_its_end_is_never_read(house: House, tmp_path: Path) -> None:
+def test_data_beyond_the_end_is_never_read(harness: Harness, tmp_path: Path) -> None:
     """After a crash, exactly the committed rows are there."""
     for rows in (20, 7, 90, 1):
-        house.write(rows)
-        found = House(_crashed(house.path, tmp_path / "crashed"))
-        assert fetch(found.connection, "SELECT count(*) FROM calls") == [(house.rows,)]
+        harness.write(rows)
+        found = Harness(_crashed(harness.path, tmp_path / "crashed"))
+        assert fetch(found.connection, "SELECT count(*) FROM calls") == [(harness.rows,)]
         assert fetch(found.connection, "PRAGMA integrity_check") == [("ok",)]
         found.connection.close()
 
 
-def test_a_reader_keeps_it_from_being_moved_and_nothing_is_lost(house: House) -> None:
+def test_reader_delays_the_checkpoint_without_loss(harness: Harness) -> None:
     """The log grows while a reader uses an old state, and is checkpointed afterwards."""
-    house.write(20)
-    reader = apsw.Connection(str(house.path), flags=apsw.SQLITE_OPEN_READONLY)
+    harness.write(20)
+    reader = apsw.Connection(str(harness.path), flags=apsw.SQLITE_OPEN_READONLY)
     reader.execute("BEGIN")
     assert reader.execute("SELECT count(*) FROM calls").get == 20
-    house.write(300)
-    assert house.size > 256 * KIB
+    harness.write(300)
+    assert harness.size > 256 * KIB
     assert reader.execute("SELECT count(*) FROM calls").get == 20
     reader.execute("COMMIT")
-    house.write(100)
-    reached = house.size
-    house.write(100)
-    assert house.size == reached
-    assert reader.execute("SELECT count(*) FROM calls").get == house.rows
+    harness.write(100)
+    reached = harness.size
+    harness.write(100)
+    assert harness.size == reached
+    assert reader.execute("SELECT count(*) FROM calls").get == harness.rows
     reader.close()
 
 

@@ -13,5 +13,5 @@ async def until(holds: Callable[[], bool]) -> None:
     """Let the event loop and the threads run until a condition is true."""
     end = time.monotonic() + LONGEST
     while not holds():
-        assert time.monotonic() < end, "it never came to hold"
+        assert time.monotonic() < end, "the condition never became true"
         await asyncio.sleep(0)

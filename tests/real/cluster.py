@@ -19,18 +19,18 @@ from tests.real.server import Caller, Server
 from tests.real.sites import ACME
 from tests.real.wire import Wire
 
-__all__ = ["STREAMS", "Cluster", "Roamer", "comes_about", "running_cluster"]
+__all__ = ["STREAMS", "Cluster", "Roamer", "running_cluster", "wait_until"]
 
 STREAMS = 2
 SOON = 100.0  # seconds for steps that usually take one or two
 LOOK = 0.05  # seconds between two checks
 
 
-def comes_about(so: Callable[[], object], seconds: float = SOON) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = SOON) -> None:
     """Wait until a condition holds."""
     until = time.monotonic() + seconds
-    while not so():
-        assert time.monotonic() < until, "it does not come about"
+    while not condition():
+        assert time.monotonic() < until, "the condition did not become true"
         threading.Event().wait(LOOK)
 
 

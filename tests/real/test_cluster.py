@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from tests.nats_servers import NatsServers
-from tests.real.cluster import Cluster, Roamer, comes_about, running_cluster
+from tests.real.cluster import Cluster, Roamer, running_cluster, wait_until
 from tests.real.load import PATIENCE, Load, Source, assert_all_once
 from tests.real.server import AGENTS, EVENTS, Caller, Server
 from tests.real.sites import KEYS, event, ndjson
@@ -169,13 +169,13 @@ def test_a_node_is_cut_off(cluster: Cluster) -> None:
         caller.login()
         for wire in cluster.wires:
             wire.cut()
-        comes_about(lambda: caller.http.get("/readyz").status_code == 503)
+        wait_until(lambda: caller.http.get("/readyz").status_code == 503)
         assert "feeds continue" in caller.http.get("/readyz").json()["message"]
         assert caller.feed(EVENTS).token
         load.wait_for(SOME)
         for wire in cluster.wires:
             wire.mend()
-        comes_about(lambda: caller.http.get("/readyz").status_code == 200)
+        wait_until(lambda: caller.http.get("/readyz").status_code == 200)
 
 
 def test_without_a_quorum_nothing_is_taken_and_everything_known_is_served(
@@ -199,8 +199,8 @@ def test_without_a_quorum_nothing_is_taken_and_everything_known_is_served(
         assert all("quorum" in each["reason"] for each in told)
         cluster.servers.start()
         for caller in callers:
-            comes_about(partial(_takes, caller))
-            comes_about(partial(_is_ready, caller))
+            wait_until(partial(_takes, caller))
+            wait_until(partial(_is_ready, caller))
     with under_load(cluster, "after"):
         pass
 
@@ -233,7 +233,7 @@ def test_a_node_may_start_before_its_cluster(tmp_path: Path) -> None:
     with ThreadPoolExecutor() as beside, Caller(node.url) as caller:
         for last in (False, True):
             starting = beside.submit(node.start)
-            comes_about(partial(_lives, caller))
+            wait_until(partial(_lives, caller))
             assert caller.http.get("/readyz").status_code == 503
             if not last:
                 node.tell(signal.SIGTERM)

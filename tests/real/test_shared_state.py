@@ -28,8 +28,8 @@ from floorcast.site.edits import revoke_key
 from floorcast.site.file_reader import parse
 from floorcast.site.live_site import Site
 from tests.auth.auth_node import Clock
-from tests.cli.desk import Desk
-from tests.nats_servers import SOON, NatsServers, comes_about
+from tests.cli.admin_commands import AdminCommands
+from tests.nats_servers import SOON, NatsServers, wait_until
 from tests.site.sites import CHEAP, SMALL
 
 
@@ -80,7 +80,7 @@ def test_a_login_anywhere_is_good_everywhere(nats_server: NatsServers) -> None:
         async with nodes(nats_server.account(), 3, Clock()) as doors:
             sessions = await asyncio.gather(*(door.login() for door in doors * 4))
             assert len({session.id for session in sessions}) == 1
-            await comes_about(lambda: all(door.sessions.validate(sessions[0].id) for door in doors))
+            await wait_until(lambda: all(door.sessions.validate(sessions[0].id) for door in doors))
 
     run(work())
 
@@ -94,7 +94,7 @@ def test_what_ends_a_session_anywhere_ends_it_everywhere(
     async def work() -> None:
         async with nodes(nats_server.account(), 2, Clock()) as (one, two):
             session = await one.login()
-            await comes_about(lambda: two.sessions.validate(session.id))
+            await wait_until(lambda: two.sessions.validate(session.id))
             if how == "logout":
                 assert await two.sessions.logout(session.id)
             elif how == "password":
@@ -103,8 +103,8 @@ def test_what_ends_a_session_anywhere_ends_it_everywhere(
                 )
             else:
                 await revoke_key(two.kv, 1, digest("test-token-of-acme-01"))
-            await comes_about(lambda: not one.sessions.validate(session.id))
-            await comes_about(lambda: not two.sessions.validate(session.id))
+            await wait_until(lambda: not one.sessions.validate(session.id))
+            await wait_until(lambda: not two.sessions.validate(session.id))
             await one.sessions.keep()
             assert not one.kv.items("sessions")
 
@@ -118,18 +118,18 @@ def test_a_use_anywhere_keeps_a_session_everywhere(nats_server: NatsServers) -> 
     async def work() -> None:
         async with nodes(nats_server.account(), 2, clock) as (one, two):
             session = await one.login()
-            await comes_about(lambda: len(two.sessions) == 1)
+            await wait_until(lambda: len(two.sessions) == 1)
             for _ in range(10):
                 clock.advance(3600)
                 assert one.sessions.validate(session.id)
                 before = two.kv.version("sessions")
                 await one.sessions.keep()
-                await comes_about(lambda: two.kv.version("sessions") > before)  # noqa: B023 — now
+                await wait_until(lambda: two.kv.version("sessions") > before)  # noqa: B023 — now
                 await two.sessions.keep()
             assert two.sessions.validate(session.id)
             clock.advance(3 * 3600)
             await two.sessions.keep()
-            await comes_about(lambda: not len(one.sessions))
+            await wait_until(lambda: not len(one.sessions))
             assert not one.sessions.validate(session.id)
 
     run(work())
@@ -155,30 +155,30 @@ def test_commands_change_the_site_of_a_running_cluster(
     nats_server: NatsServers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same commands as for folders work with --log, and the nodes see a change at once."""
-    desk = Desk(tmp_path, monkeypatch)
+    admin = AdminCommands(tmp_path, monkeypatch)
     url = nats_server.account()
     with pytest.raises(Exception, match="has no site yet"):
-        desk.does("site", "show", "--log", url)
-    assert "2 changes" in desk.says("site", "apply", "site.toml", "--log", url)
-    assert desk.says("site", "apply", "site.toml", "--log", url) == "nothing to change\n"
-    assert "client 1 ACME" in desk.says("site", "show", "--log", url)
+        admin.invoke("site", "show", "--log", url)
+    assert "2 changes" in admin.run("site", "apply", "site.toml", "--log", url)
+    assert admin.run("site", "apply", "site.toml", "--log", url) == "nothing to change\n"
+    assert "client 1 ACME" in admin.run("site", "show", "--log", url)
 
     async def work() -> None:
         async with nodes(url, 1, Clock()) as (door,):
             says = asyncio.to_thread(
-                desk.says, "user", "add", "new", "--role", "Manager", "--client", "1", "--log", url,
-                types="new's secret\n",
+                admin.run, "user", "add", "new", "--role", "Manager", "--client", "1", "--log", url,
+                stdin="new's secret\n",
             )  # fmt: skip
             assert "can now log in" in await says
-            await comes_about(lambda: door.site.user(1, "new"))
+            await wait_until(lambda: door.site.user(1, "new"))
             session = await door.login("new", "new's secret")
-            key = await asyncio.to_thread(desk.says, "key", "new", "--client", "1", "--log", url)
+            key = await asyncio.to_thread(admin.run, "key", "new", "--client", "1", "--log", url)
             digested = digest(key.strip())
-            await comes_about(lambda: digested in door.site.clients[1].ingest_keys)
+            await wait_until(lambda: digested in door.site.clients[1].ingest_keys)
             await asyncio.to_thread(
-                desk.says, "user", "remove", "new", "--client", "1", "--log", url
+                admin.run, "user", "remove", "new", "--client", "1", "--log", url
             )
-            await comes_about(lambda: not door.sessions.validate(session.id))
+            await wait_until(lambda: not door.sessions.validate(session.id))
 
     run(work())
     assert not (tmp_path / "floorcast-data").exists()

@@ -16,7 +16,7 @@ import pytest
 from standardwebhooks import Webhook as Verifier
 
 from tests.nats_servers import NatsServers
-from tests.real.cluster import Cluster, comes_about, running_cluster
+from tests.real.cluster import Cluster, running_cluster, wait_until
 from tests.real.server import EVENTS, Caller, Server, running
 from tests.real.sites import SITE, event, ndjson
 
@@ -113,14 +113,14 @@ def test_each_event_arrives_in_order_through_kills(tmp_path: Path, receiver: Rec
     receiver.fails = 0.3
     with running(tmp_path, site=receiver.site()) as server, _caller(server) as caller:
         begin = caller.feed(EVENTS).token
-        comes_about(lambda: caller.counted("floorcast_ready"))
-        comes_about(lambda: "floorcast_webhook_lag_seconds{" in caller.http.get("/metrics").text)
+        wait_until(lambda: caller.counted("floorcast_ready"))
+        wait_until(lambda: "floorcast_webhook_lag_seconds{" in caller.http.get("/metrics").text)
         sent = 0
         for _ in range(KILLS):
             for _ in range(4):
                 send(caller, sent)
                 sent += 1
-            comes_about(lambda: receiver.ids)
+            wait_until(lambda: receiver.ids)
             server.kill()
             server.start()
         send(caller, sent)
@@ -128,7 +128,7 @@ def test_each_event_arrives_in_order_through_kills(tmp_path: Path, receiver: Rec
         receiver.fails = 0.0
         ids = all_ids(caller, begin, 5 * sent)
         assert len(ids) == 5 * sent
-        comes_about(lambda: at_least_once(receiver, ids))
+        wait_until(lambda: at_least_once(receiver, ids))
 
 
 @contextmanager
@@ -159,18 +159,18 @@ def test_another_node_goes_on_when_the_sender_is_killed(
             node.site.write_text(receiver.site())
 
     with running_cluster(tmp_path, three_nats_servers.start(), prepare) as cluster:
-        comes_about(lambda: len(sending(cluster)) == 1)
+        wait_until(lambda: len(sending(cluster)) == 1)
         (sender,) = sending(cluster)
         others = [node for node in cluster.nodes if node is not sender]
         with _caller(others[0]) as caller:
             begin = caller.feed(EVENTS).token
             send(caller, 1)
-            comes_about(lambda: len(receiver.ids) == 5)
+            wait_until(lambda: len(receiver.ids) == 5)
             sender.kill()
             send(caller, 2)
             send(caller, 3)
             ids = all_ids(caller, begin, 15)
-            comes_about(lambda: at_least_once(receiver, ids))
+            wait_until(lambda: at_least_once(receiver, ids))
             assert len(sending(cluster)) == 1
             assert len(receiver.ids) <= 20, json.dumps(receiver.ids)
 
@@ -193,9 +193,9 @@ def test_an_alert_reaches_the_webhook_that_it_names(tmp_path: Path, receiver: Re
     """An alert is sent when it fires and when it ends. Alerts without a webhook are not sent."""
     with running(tmp_path, site=receiver.site("alerts", SILENCE)) as server, _caller(server) as one:
         send(one, 1)
-        comes_about(lambda: "firing" in _statuses(receiver))
+        wait_until(lambda: "firing" in _statuses(receiver))
         send(one, 2)
-        comes_about(lambda: "ok" in _statuses(receiver)[_statuses(receiver).index("firing") :])
+        wait_until(lambda: "ok" in _statuses(receiver)[_statuses(receiver).index("firing") :])
         assert {event["data"]["name"] for event in receiver.events} == {"Nothing comes"}
         assert {event["type"] for event in receiver.events} == {"floorcast.alert"}
 

@@ -47,7 +47,7 @@ def test_jobs_are_stored_in_order(tmp_path: Path) -> None:
     assert written(opened(tmp_path / "file.db")) == list(range(200))
 
 
-def test_nothing_is_told_before_it_is_settled(tmp_path: Path) -> None:
+def test_callbacks_run_only_when_the_caller_settles(tmp_path: Path) -> None:
     """A job's callbacks run on the caller's thread when the caller settles."""
     writer = BackgroundWriter(opened(tmp_path / "file.db"), "file.db")
     threads: list[str] = []
@@ -59,7 +59,7 @@ def test_nothing_is_told_before_it_is_settled(tmp_path: Path) -> None:
     writer.close()
 
 
-def test_in_memory_it_writes_at_once() -> None:
+def test_in_memory_database_is_written_immediately() -> None:
     """The writer also tidies until nothing is left."""
     connection = opened(None)
     bites = iter([True, True, False])
@@ -72,7 +72,7 @@ def test_in_memory_it_writes_at_once() -> None:
     writer.close()
 
 
-def test_a_failing_disk_is_tried_again(tmp_path: Path) -> None:
+def test_failed_writes_are_retried(tmp_path: Path) -> None:
     """The writer retries until the disk works.
 
     While the disk fails, the writer is unhealthy, and no job is lost or repeated.
@@ -84,7 +84,7 @@ def test_a_failing_disk_is_tried_again(tmp_path: Path) -> None:
             writer.submit(1, writing(number), nothing)
         assert not writer.wait(timeout=0.05)
         assert (writer.healthy, writer.backlog) == (False, 20)
-        disk.works()
+        disk.repair()
         assert writer.wait()
         writer.settle()
         assert (writer.healthy, writer.backlog) == (True, 0)
@@ -92,18 +92,18 @@ def test_a_failing_disk_is_tried_again(tmp_path: Path) -> None:
         assert written(opened(tmp_path / "file.db")) == list(range(20))
 
 
-def test_closing_does_not_wait_for_a_disk_that_fails(tmp_path: Path) -> None:
+def test_close_does_not_wait_for_a_failing_disk(tmp_path: Path) -> None:
     """Data that was not written can be rebuilt."""
     with failing_disk() as disk:
         writer = BackgroundWriter(opened(tmp_path / "file.db"), "file.db", retry_seconds=60.0)
         disk.faults = {"full"}
         writer.submit(1, writing(1), nothing)
         writer.close()
-        disk.works()
+        disk.repair()
         assert written(opened(tmp_path / "file.db")) == []
 
 
-def test_it_tidies_while_there_is_nothing_else_to_do(tmp_path: Path) -> None:
+def test_writer_tidies_when_idle(tmp_path: Path) -> None:
     """The writer tidies in small steps until a step reports that nothing is left."""
     done = threading.Event()
     bites = 0
@@ -122,7 +122,7 @@ def test_it_tidies_while_there_is_nothing_else_to_do(tmp_path: Path) -> None:
     assert bites == 5
 
 
-def test_a_file_that_was_replaced_already_is_not_replaced_again(tmp_path: Path) -> None:
+def test_replaced_file_is_not_replaced_again(tmp_path: Path) -> None:
     """A reader of the old file may report the damage late, when the new file is in use."""
     path = tmp_path / "file.db"
 

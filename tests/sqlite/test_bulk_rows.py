@@ -19,7 +19,7 @@ def test_all_rows_are_inserted_in_order(count: int) -> None:
     assert fetch(connection, "SELECT a, b FROM t ORDER BY rowid") == wanted
 
 
-def test_bytes_are_bound_as_they_are() -> None:
+def test_bytes_are_bound_unchanged() -> None:
     """The bytes may contain zeros or be empty."""
     connection = apsw.Connection(":memory:")
     values = [b"a\x00b", b"", b"\xff" * 1000]

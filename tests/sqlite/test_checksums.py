@@ -45,7 +45,7 @@ def changed(connection: apsw.Connection) -> list[str]:
     return [key for table in TABLES for key in changed_rows(connection, table)]
 
 
-def test_what_is_written_is_sound(connection: apsw.Connection) -> None:
+def test_written_rows_have_valid_checksums(connection: apsw.Connection) -> None:
     """This holds for old rows, and for inserted, updated and deleted ones."""
     assert changed(connection) == []
 
@@ -60,7 +60,7 @@ def test_what_is_written_is_sound(connection: apsw.Connection) -> None:
         ("UPDATE heads SET entry = 42 WHERE client = 8", "8"),
     ],
 )
-def test_a_row_that_was_changed_otherwise_is_named(
+def test_rows_changed_by_other_means_are_reported(
     connection: apsw.Connection, damage: str, named: str
 ) -> None:
     """Changed values, types and keys are found, and so are deleted and added rows."""

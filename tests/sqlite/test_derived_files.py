@@ -40,7 +40,7 @@ def facts(connection: apsw.Connection) -> int:
         ("log", 5, SCHEMA + "CREATE TABLE more (id);", 0),
     ],
 )
-def test_what_does_not_fit_is_made_anew(
+def test_mismatched_file_is_recreated(
     tmp_path: Path, identity: str, head: int, schema: str, kept: int
 ) -> None:
     """The file may be of another log, of a restored log, or of another release."""
@@ -54,18 +54,18 @@ def test_what_does_not_fit_is_made_anew(
 
 
 @pytest.mark.parametrize("content", [b"", b"no database at all" * 1000])
-def test_what_cannot_be_read_is_made_anew(tmp_path: Path, content: bytes) -> None:
+def test_unreadable_file_is_recreated(tmp_path: Path, content: bytes) -> None:
     """An empty file and a file of another kind are recreated, too."""
     (tmp_path / "file.db").write_bytes(content)
     assert facts(opened(tmp_path / "file.db")) == 0
 
 
-def test_in_memory_it_is_always_new() -> None:
+def test_in_memory_database_is_always_new() -> None:
     """The database is gone when its connection is closed."""
     assert facts(opened(None)) == 0
 
 
-def test_a_later_release_adds_to_the_layout_and_keeps_what_is_there(tmp_path: Path) -> None:
+def test_upgrade_extends_the_schema_and_keeps_the_data(tmp_path: Path) -> None:
     """Each step runs once. A file with unknown steps is recreated."""
     path = tmp_path / "file.db"
     connection = opened(path)
@@ -79,7 +79,7 @@ def test_a_later_release_adds_to_the_layout_and_keeps_what_is_there(tmp_path: Pa
     assert facts(opened(path, steps=[CHECKS, *steps[:1]])) == 0
 
 
-def test_a_folder_in_place_of_the_file_is_an_error(tmp_path: Path) -> None:
+def test_folder_in_place_of_the_file_is_an_error(tmp_path: Path) -> None:
     """The error is one line with the name of the folder."""
     (tmp_path / "file.db").mkdir()
     with pytest.raises((SettingError, OSError)):

@@ -34,7 +34,7 @@ def opened(path: Path) -> apsw.Connection:
     return connect(path, page_size=4096, synchronous="FULL", cache_kib=100)
 
 
-def test_an_old_file_takes_the_steps_that_it_lacks(tmp_path: Path) -> None:
+def test_old_file_gets_the_missing_steps(tmp_path: Path) -> None:
     """The data is kept, and no step runs twice."""
     path = tmp_path / "file.db"
     migrate(opened(path), schema(FIRST), "file.db")
@@ -45,7 +45,7 @@ def test_an_old_file_takes_the_steps_that_it_lacks(tmp_path: Path) -> None:
         assert connection.pragma("user_version") == 2
 
 
-def test_a_step_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+def test_failed_step_leaves_the_file_unchanged(tmp_path: Path) -> None:
     """Either all missing steps succeed or none is applied."""
     connection = opened(tmp_path / "file.db")
     migrate(connection, schema(FIRST), "file.db")
@@ -60,7 +60,7 @@ def test_a_step_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     assert fetch(connection, "SELECT * FROM calls") == [(1,)]
 
 
-def test_another_programs_file_is_left_alone(tmp_path: Path) -> None:
+def test_file_of_another_program_is_refused_unchanged(tmp_path: Path) -> None:
     """Such a file has tables or a schema version, but not our application id."""
     for name, foreign in (
         ("mail.db", "CREATE TABLE mail (x)"),
@@ -74,7 +74,7 @@ def test_another_programs_file_is_left_alone(tmp_path: Path) -> None:
         assert fetch(connection, "SELECT name FROM sqlite_schema") == before
 
 
-def test_two_processes_may_bring_a_file_forward_at_once(tmp_path: Path) -> None:
+def test_two_processes_can_upgrade_a_file_concurrently(tmp_path: Path) -> None:
     """Each step is run by one of the processes, and both succeed."""
     connections = [opened(tmp_path / "file.db") for _ in range(8)]
     with ThreadPoolExecutor(8) as threads:
@@ -96,7 +96,7 @@ def test_only_the_owner_can_read_a_file(tmp_path: Path) -> None:
     assert fetch(second, "SELECT * FROM calls") == [(1,)]
 
 
-def test_a_newer_file_is_refused(tmp_path: Path) -> None:
+def test_newer_file_is_refused(tmp_path: Path) -> None:
     """The message contains the file's name and both versions."""
     connection = opened(tmp_path / "file.db")
     migrate(connection, schema(FIRST, SECOND), "file.db")
@@ -104,7 +104,7 @@ def test_a_newer_file_is_refused(tmp_path: Path) -> None:
         migrate(connection, schema(FIRST), "file.db")
 
 
-def test_a_transaction_is_whole_or_not_at_all(tmp_path: Path) -> None:
+def test_transactions_are_atomic(tmp_path: Path) -> None:
     """An exception rolls the transaction back and propagates."""
     connection = opened(tmp_path / "file.db")
     migrate(connection, schema(FIRST), "file.db")
@@ -115,7 +115,7 @@ def test_a_transaction_is_whole_or_not_at_all(tmp_path: Path) -> None:
     assert fetch(connection, "SELECT id FROM calls") == [(1,), (3,)]
 
 
-def test_a_reader_only_reads(tmp_path: Path) -> None:
+def test_read_only_connection_cannot_write(tmp_path: Path) -> None:
     """The reader sees the writer's commits."""
     path = tmp_path / "file.db"
     writer = opened(path)
@@ -128,13 +128,13 @@ def test_a_reader_only_reads(tmp_path: Path) -> None:
     writer.close()
 
 
-def test_what_sqlite_raises_becomes_unavailable() -> None:
+def test_sqlite_errors_become_unavailable() -> None:
     """Callers need not know about SQLite."""
     with pytest.raises(Unavailable), reading():
         raise apsw.IOError
 
 
-def test_removing_a_file_takes_what_lies_beside_it(tmp_path: Path) -> None:
+def test_remove_deletes_the_files_beside_it(tmp_path: Path) -> None:
     """Missing files are ignored."""
     path = tmp_path / "file.db"
     for name in ("file.db", "file.db-wal", "file.db-shm", "other.db"):

@@ -283,7 +283,7 @@ def test_a_large_snapshot_does_not_stop_ingest(tmp_path: Path) -> None:
         house.store.write_snapshot(ACME, 2, 1, bytes(4_000))
         house.store.write_snapshot(ACME, 3, 1, bytes(4_000))
         assert house.store.is_full()
-        disk.works()
+        disk.repair()
         house.close()
 
 
@@ -348,7 +348,7 @@ def test_a_crash_loses_only_the_last_writes(tmp_path: Path) -> None:
                 disk.faults = {"full"}
         for suffix in ("", "-wal"):
             shutil.copy(f"{house.path}{suffix}", f"{tmp_path}/crashed.db{suffix}")
-        disk.works()
+        disk.repair()
         house.close()
     after = House(tmp_path / "crashed.db")
     snapshot = after.store.newest_snapshot(ACME, 1000)
@@ -374,7 +374,7 @@ def test_the_store_survives_a_failing_disk(tmp_path: Path) -> None:
         assert house.store.is_full()
         assert house.store.covered(ACME, "agent") == 0
         assert len(house.store.segments(ACME, "agent", 0, 999)) == 99
-        disk.works()
+        disk.repair()
         house.flush()
         assert (house.store.healthy, house.store.is_full()) == (True, False)
         assert not house.store.may_be_full
@@ -392,7 +392,7 @@ def test_a_failed_read_raises_unavailable(tmp_path: Path) -> None:
         disk.faults = {"read"}
         with pytest.raises(Unavailable):
             house.store.segment(ACME, "agent", head)
-        disk.works()
+        disk.repair()
         assert house.store.segment(ACME, "agent", head) is not None
         house.close()
 

@@ -43,7 +43,7 @@ from floorcast.http.routing import ANY
 from floorcast.model.inbound import CallQueue
 from floorcast.server import protocol_refusals
 from floorcast.server.protocol_refusals import ProtocolRefusal
-from tests.golden.examples import like
+from tests.golden.examples import mismatches
 from tests.real.server import EVENTS, Caller, Server, running
 from tests.real.sites import KEYS, PASSWORD, TOKENS, event, ndjson
 from tests.search import tries
@@ -427,5 +427,5 @@ def test_our_own_examples_match_the_servers_responses(tmp_path: Path) -> None:
             if one.target == "/session/login":
                 session = answer.json()["sessionId"]
             assert answer.status_code == one.status, answer.text
-            assert one.answer is None or like(one.answer, answer.json()) == []
+            assert one.answer is None or mismatches(one.answer, answer.json()) == []
     assert len(own) == 7

@@ -30,7 +30,7 @@ from floorcast.client.steps import (
 from floorcast.client.timing import Timing
 from floorcast.model.errors import FloorcastError
 
-__all__ = ["CREDENTIALS", "Quiet", "World"]
+__all__ = ["CREDENTIALS", "NoMoreEvents", "SimulatedServer"]
 
 T = TypeVar("T")
 CREDENTIALS = Credentials(client="ACME", user="reports", password="secret", api_token="token")
@@ -38,22 +38,23 @@ OK: dict[str, str] = {}
 STREAM = {"content-type": "text/event-stream;charset=utf-8"}
 
 
-class Quiet(Exception):
+class NoMoreEvents(Exception):
     """Raised when a reader has received every event."""
 
 
-class World:
+class SimulatedServer:
     """A feed of events numbered from 0, served with faults at random.
 
-    ``trouble`` is the probability of each fault. ``streams`` tells whether the server has streams,
-    and ``ids`` whether their events have an ``id:``. ``most`` is the number of events per page.
+    ``fault_rate`` is the probability of each fault. ``streams`` tells whether the server has
+    streams, and ``ids`` whether their events have an ``id:``. ``most`` is the number of events per
+    page.
     """
 
     def __init__(
         self,
         chance: Random,
         *,
-        trouble: float = 0.0,
+        fault_rate: float = 0.0,
         streams: bool = True,
         ids: bool = True,
         most: int = 1000,
@@ -61,9 +62,9 @@ class World:
         self._chance = chance
         self.events: list[bytes] = []
         self.requests: list[Request] = []
-        self.conversation = self.meet()
+        self.conversation = self.new_conversation()
         self.paused = 0.0
-        self.trouble = trouble
+        self.fault_rate = fault_rate
         self.silent = False  # streams open and then send nothing
         self.too_old = False  # the tokens have ended
         self._most = most
@@ -73,13 +74,13 @@ class World:
         self._used: set[str] = set()
         self._at: int | None = None
 
-    def meet(self) -> Conversation:
-        """Return a new client for this server that uses this world's clock."""
+    def new_conversation(self) -> Conversation:
+        """Return a new client of this server that uses the simulated clock."""
         timing = Timing(clock=lambda: self.paused, chance=self._chance.random, patience=1e9)
         self.conversation = Conversation("http://test", CREDENTIALS, None, timing)
         return self.conversation
 
-    def happen(self, count: int) -> None:
+    def add_events(self, count: int) -> None:
         """Add events."""
         for _ in range(count):
             number = len(self.events)
@@ -87,7 +88,7 @@ class World:
             self.events.append(json.dumps(one).encode())
 
     def run(self, steps: Steps[T]) -> T:
-        """Run all steps as a client's shell does. Raises Quiet after the last event."""
+        """Run all steps as a client's shell does. Raises NoMoreEvents after the last event."""
         error: Exception | None = None
         outcome: object = None
         try:
@@ -130,14 +131,14 @@ class World:
         return None
 
     def _answer(self, request: Request, *, opening: bool) -> Response:
-        if self._is_unlucky():
+        if self._fails():
             status, code = self._chance.choice([(503, 101), (429, 429), (500, 100), (502, None)])
             return self._refusal(status, code)
         if request.path == "/session/login":
             self._logins += 1
             return Response(200, OK, b'{"sessionId": "session%d"}' % self._logins)
         session = request.headers["lv-session"]
-        if session in self._used and self._is_unlucky():  # a new session has not ended yet
+        if session in self._used and self._fails():  # a new session has not ended yet
             return self._refusal(401, 301)
         self._used.add(session)
         if self.too_old:
@@ -150,13 +151,13 @@ class World:
             self._at = behind
             return Response(200, STREAM, b"")
         page = self.events[behind : behind + self._most]
-        if not page and members["token"] and not self._comes_more():
-            raise Quiet
+        if not page and members["token"] and not self._more_events_come():
+            raise NoMoreEvents
         body = b'{"token": "t%d", "events": [%b]}' % (behind + len(page), b",".join(page))
         return Response(200, OK, body)
 
     def _next(self) -> ServerSentEvent | None:
-        if self._is_unlucky():
+        if self._fails():
             self._at = None
             if self._chance.random() < 0.5:
                 return None
@@ -165,8 +166,8 @@ class World:
             raise Silent("no word")
         if self._at is None:
             return None
-        if self._at == len(self.events) and not self._comes_more():
-            raise Quiet
+        if self._at == len(self.events) and not self._more_events_come():
+            raise NoMoreEvents
         if self._at == len(self.events):
             return ServerSentEvent(id=f"t{self._at}") if self._ids else None
         event = self.events[self._at].decode()
@@ -179,12 +180,12 @@ class World:
             body = json.dumps({"code": code, "message": message}).encode()
         return Response(status, {"retry-after": "1"}, body)
 
-    def _comes_more(self) -> bool:
-        return self._is_unlucky()
+    def _more_events_come(self) -> bool:
+        return self._fails()
 
-    def _is_unlucky(self) -> bool:
-        return self._chance.random() < self.trouble
+    def _fails(self) -> bool:
+        return self._chance.random() < self.fault_rate
 
     def _maybe_break(self) -> None:
-        if self._is_unlucky():
+        if self._fails():
             raise Broken("cut")

@@ -13,11 +13,11 @@ from floorcast.kv.folder import open_kv
 from floorcast.site.live_site import Site
 from tests.site.sites import CHEAP, SMALL, run
 
-__all__ = ["Desk"]
+__all__ = ["AdminCommands"]
 
 
-class Desk:
-    """Somebody at a terminal, in a folder with the small site's file."""
+class AdminCommands:
+    """Administration commands, run in a folder with the small site's file."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder
@@ -30,25 +30,25 @@ class Desk:
         for module in (site, user, key, audit, archive, erase, verify, webhook):
             module.register(self._program)
 
-    def does(self, *words: str, types: str | None = None) -> Result:
+    def invoke(self, *words: str, stdin: str | None = None) -> Result:
         """Run a command. Raises floorcast's errors."""
-        return CliRunner().invoke(self._program, words, input=types, catch_exceptions=False)
+        return CliRunner().invoke(self._program, words, input=stdin, catch_exceptions=False)
 
-    def says(self, *words: str, types: str | None = None) -> str:
+    def run(self, *words: str, stdin: str | None = None) -> str:
         """Run a command that succeeds, and return its standard output."""
-        result = self.does(*words, types=types)
+        result = self.invoke(*words, stdin=stdin)
         assert result.exit_code == 0, result.output
         return result.stdout
 
-    def fails(self, *words: str) -> str:
+    def run_failing(self, *words: str) -> str:
         """Run a command that finds a problem and exits with 1, and return its output."""
-        result = self.does(*words)
+        result = self.invoke(*words)
         assert result.exit_code == 1, result.output
         return result.stdout
 
-    def refused(self, *words: str, types: str | None = None) -> str:
+    def run_refused(self, *words: str, stdin: str | None = None) -> str:
         """Run a command that is used incorrectly, and return its line on standard error."""
-        result = self.does(*words, types=types)
+        result = self.invoke(*words, stdin=stdin)
         assert result.exit_code == 2, result.output
         return " ".join(result.stderr.split())
 

@@ -17,24 +17,24 @@ from floorcast.cluster.link import NatsLink
 from floorcast.cluster.log_messages import KIND, TIME, stream_name, stream_of
 from floorcast.config.settings import Settings
 from floorcast.model.token import TICKS_PER_SECOND, system_now
-from tests.nats_servers import NatsServers, comes_about
+from tests.nats_servers import NatsServers, wait_until
 from tests.real.nodes import Clock, House, scratch
 from tests.real.server import AGENTS, EVENTS
 from tests.real.sites import ACME, event, ndjson
 
-__all__ = ["STREAMS", "Town", "follow", "page", "refill", "sms", "town_of"]
+__all__ = ["STREAMS", "Cluster", "follow", "new_cluster", "page", "refill_stream", "sms"]
 
 STREAMS = 2
 
 
-class Wrong(Clock):
+class SkewedClock(Clock):
     """The machine's clock, off by ``ticks``."""
 
     def __call__(self) -> int:
         return system_now() + self.ticks
 
 
-class Town:
+class Cluster:
     """Nodes of one cluster on one event loop."""
 
     def __init__(self, folder: Path, url: str) -> None:
@@ -43,11 +43,11 @@ class Town:
         self.nodes: list[House] = []
         self._folder = folder
 
-    def open(self, *, wrong_by: int = 0, keeps: bool = True, **more: object) -> House:
+    def open(self, *, clock_skew: int = 0, keeps: bool = True, **more: object) -> House:
         """Start another node, whose clock is off by this many seconds."""
         home = self._folder / f"node{len(self.nodes)}"
         home.mkdir()
-        clock = Wrong(wrong_by * TICKS_PER_SECOND)
+        clock = SkewedClock(clock_skew * TICKS_PER_SECOND)
         ours: dict[str, Any] = {"log": self.url, "streams": STREAMS, "replicas": 1, **more}
         self.nodes.append(House(home, clock, keeps=keeps, runner=self.runner, **ours))
         return self.nodes[-1]
@@ -64,10 +64,10 @@ class Town:
 
 
 @contextmanager
-def town_of(servers: NatsServers) -> Iterator[Town]:
+def new_cluster(servers: NatsServers) -> Iterator[Cluster]:
     """Yield a cluster without nodes, in its own account."""
     with scratch() as folder:
-        one = Town(folder, servers.account())
+        one = Cluster(folder, servers.account())
         try:
             yield one
         finally:
@@ -110,7 +110,7 @@ class Stored(NamedTuple):
 
 
 @asynccontextmanager
-async def linked(url: str) -> AsyncIterator[NatsLink]:
+async def connected(url: str) -> AsyncIterator[NatsLink]:
     """Yield a connection for the test."""
     link = await NatsLink.open(url, "test")
     try:
@@ -125,9 +125,9 @@ STREAM = stream_name(stream_of(ACME, STREAMS))
 PLAIN = {"Nats-Msg-Id", "Nats-TTL", "KV-Operation", KIND, TIME, PARTS}
 
 
-async def lose(url: str, count: int, stream: str = STREAM) -> list[Stored]:
+async def lose_messages(url: str, count: int, stream: str = STREAM) -> list[Stored]:
     """Remove a stream's last messages, as an old disk image would, and return them."""
-    async with linked(url) as link:
+    async with connected(url) as link:
         config = (await link.api(f"STREAM.INFO.{stream}"))["config"]
         stored = await read_stream(link, stream)
         await link.api(f"STREAM.DELETE.{stream}")
@@ -142,19 +142,19 @@ async def lose(url: str, count: int, stream: str = STREAM) -> list[Stored]:
     return stored[len(kept) :]
 
 
-async def refill(url: str, stream: str) -> None:
+async def refill_stream(url: str, stream: str) -> None:
     """Remove a stream's last messages, and add others until it is longer than before."""
-    async with linked(url) as link:
+    async with connected(url) as link:
         last = (await link.api(f"STREAM.INFO.{stream}"))["state"]["last_seq"]
-        await lose(url, 3, stream)
+        await lose_messages(url, 3, stream)
         ack = None
         while ack is None or ack.seq <= last:
             ack = await link.publish(kv_subject(OWN, "refilled"), b"", {})
 
 
-async def delete(url: str, *streams: str) -> None:
+async def delete_streams(url: str, *streams: str) -> None:
     """Delete streams."""
-    async with linked(url) as link:
+    async with connected(url) as link:
         for stream in streams:
             await link.api(f"STREAM.DELETE.{stream}")
 
@@ -184,8 +184,8 @@ async def read_stream(link: NatsLink, stream: str) -> list[Stored]:
     return found
 
 
-async def is_halted(node: House) -> str:
+async def wait_until_halted(node: House) -> str:
     """Wait until a node detects a loss, and return the reason why it is not ready."""
     log = node.node.server.log
-    await comes_about(lambda: not log.healthy and "repair" in log.stalled)
+    await wait_until(lambda: not log.healthy and "repair" in log.stalled)
     return log.stalled
