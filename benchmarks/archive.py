@@ -1,9 +1,9 @@
-"""The archive's costs: sealing an hour, and reporting a month by day.
+"""Measures the costs of the archive: sealing an hour, and reporting a month by day.
 
     python benchmarks/archive.py [--events 41667] [--agents 10000] [--services 500] [--days 31]
 
-Folds and writes an hour of a busy client as the sealing worker does. Then writes a month of hours
-to a temporary folder and reports it by day. Both run in this process.
+The benchmark folds and writes an hour of a busy client as the sealing worker does. It then writes a
+month of hours to a temporary folder and reports on it by day. Both run in this process.
 """
 
 from __future__ import annotations
@@ -72,23 +72,23 @@ class Hour:
         return self.stored[-1].recorded_at
 
     def first_at(self) -> int:
-        """The recording time of the oldest entry, in ticks."""
+        """Return the recording time of the oldest entry, in ticks."""
         return self.stored[0].recorded_at
 
     def last_before(self, ticks: int) -> int:
-        """The last entry before a tick."""
+        """Return the last entry before a tick."""
         return sum(entry.recorded_at < ticks for entry in self.stored)
 
     def entries(self, after: int) -> Iterator[Entry]:
-        """The entries after a number."""
+        """Yield the entries after a number."""
         yield from self.stored[after:]
 
     def state(self, at_most_entry: int) -> FloorState | None:  # noqa: ARG002 -- the port's
-        """The floor before everything."""
+        """Return the empty floor."""
         return FloorState(client=CLIENT)
 
     def find_calls(self, keys: Collection[Key], at_position: int) -> dict[Key, bytes]:  # noqa: ARG002 -- as above
-        """The calls that left memory before the hour: none."""
+        """Return no calls, because no call left memory before the hour."""
         return {}
 
     def _add(self, at: int, kind: str, payload: bytes, count: int) -> None:
@@ -99,7 +99,7 @@ class Hour:
 
 
 def _call(number: int, agents: int, services: int, step: float) -> Iterator[bytes]:
-    """The six events of a call, with the states of its agent."""
+    """Return the six events of a call, including its agent's states."""
     at = START + int(number * 6 * step)
     agent, service = f"AGENT{number % agents}", number % services + 1
     call = {"transactionId": number + 1, "sessionId": f"S{number}"}
@@ -121,7 +121,7 @@ def _call(number: int, agents: int, services: int, step: float) -> Iterator[byte
 
 
 def seal_an_hour(events: int, agents: int, services: int) -> None:
-    """Print what sealing an hour costs."""
+    """Print the cost of sealing an hour."""
     source = Hour(events, agents, services)
     with tempfile.TemporaryDirectory() as folder:
         archive = open_archive(folder)
@@ -165,7 +165,7 @@ def write_a_month(archive: Archive, days: int, first: int) -> None:
 
 
 def report_a_month(days: int) -> None:
-    """Print how long a month by day takes."""
+    """Print the time that a report of a month by day takes."""
     calendar = Calendar(ZONE)
     first = calendar.day_of(START) - days
     begin, end = calendar.bounds(first)[0], calendar.bounds(first + days)[0]
@@ -187,7 +187,7 @@ def report_a_month(days: int) -> None:
 
 
 def main() -> None:
-    """Run both."""
+    """Run both measurements."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument(
         "--events",

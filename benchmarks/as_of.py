@@ -2,10 +2,10 @@
 
     python benchmarks/as_of.py [--events 1000000] [--asked 20] [--agents 10000] [--services 500]
 
-Fills a data folder with a day that ends now, with a node whose clock is advanced. Then starts a
-server on the folder and requests service statistics, for one service and for all, at random times
-of the day. Measures the time from sending an event to reading it from the feed, with and without
-these requests.
+The benchmark fills a data folder with a day that ends now, with a node whose clock is advanced. It
+then starts a server on the folder and requests service statistics, for one service and for all, at
+random times of the day. It measures the time from sending an event to reading it from the
+feed, with and without these requests.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ KEY = {"Authorization": f"Bearer {workload.INGEST_KEY}", "Content-Type": "applic
 
 
 def site_of(services: int) -> str:
-    """The site with this many services."""
+    """Return the site with this many services."""
     begin = workload.SITE.partition("\n[[client.service]]")[0]
     return begin + "".join(
         f'\n[[client.service]]\nid = {number}\nname = "Service {number}"\n'
@@ -50,7 +50,7 @@ def site_of(services: int) -> str:
 
 
 def events_of(services: int, agents: int) -> Iterator[dict[str, object]]:
-    """The benchmarks' calls, with as many services and agents, and without their own times."""
+    """Yield the benchmarks' events with so many services and agents, and without times."""
     calls = itertools.batched if hasattr(itertools, "batched") else _batched
     for number, call in enumerate(calls(workload.call_events(datetime.now(UTC)), 7)):
         for event in call:
@@ -92,7 +92,7 @@ async def fill(folder: Path, site: Path, options: argparse.Namespace) -> None:
 def asked(
     server: Running, session: dict[str, str], moments: list[int], wanted: object
 ) -> list[float]:
-    """The seconds that each response took."""
+    """Return the seconds that each response took."""
     taken = []
     with httpx.Client(base_url=server.url, headers=session, timeout=90) as client:
         for at in moments:
@@ -103,7 +103,7 @@ def asked(
 
 
 def latencies(server: Running, session: dict[str, str], until: threading.Event) -> list[float]:
-    """The seconds from sending an event to reading it from the feed, for a sequence of events."""
+    """Return the seconds from sending each event to reading it from the feed."""
     taken, number = [], 0
     with httpx.Client(base_url=server.url, timeout=30) as client:
         feed = "/realtime/event/feed"
@@ -125,7 +125,7 @@ def latencies(server: Running, session: dict[str, str], until: threading.Event) 
 def beside(
     server: Running, session: dict[str, str], moments: list[int], wanted: object
 ) -> tuple[list[float], list[float]]:
-    """The seconds of the responses, and of the feed at the same time."""
+    """Return the seconds of the responses, and the seconds of the feed at the same time."""
     until, found = threading.Event(), list[float]()
     follower = threading.Thread(target=lambda: found.extend(latencies(server, session, until)))
     follower.start()
@@ -136,7 +136,7 @@ def beside(
 
 
 def shown(name: str, seconds: list[float], unit: float = 1.0, word: str = "s") -> None:
-    """A line with the median, the 99th percentile and the maximum."""
+    """Return a line with the median, the 99th percentile and the maximum."""
     ordered = sorted(seconds)
     p99 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
     figures = (statistics.median(ordered), p99, ordered[-1])

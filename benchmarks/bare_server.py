@@ -1,6 +1,7 @@
-"""The machine's upper bound for intake: HTTP, decode, encode, and a flushed append.
+"""Measures the machine's upper bound for intake: HTTP, decode, encode, and a flushed append.
 
-No checks, duplicates, order, floor or feeds: one row per request, in one process.
+The server has no checks, duplicate detection, order, floor or feeds. It writes one row per request,
+in one process.
 """
 
 from __future__ import annotations

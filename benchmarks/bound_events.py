@@ -1,4 +1,4 @@
-"""Events as a source sends them, of about 350 bytes, and a table of figures."""
+"""Creates events of about 350 bytes, as sources send them, and prints tables of figures."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ LINE = (
 
 
 def batches(seed: int, count: int, size: int = 1000) -> list[list[bytes]]:
-    """This many batches of lines, with distinct events."""
+    """Return this many batches of lines, with distinct events."""
     random = Random(seed)
     return [[_line(random) for _ in range(size)] for _ in range(count)]
 
 
 def report(title: str, figures: list[tuple[str, float]]) -> None:
-    """Print events per second and the time per event, aligned."""
+    """Print the events per second and the time per event in aligned columns."""
     print(f"{title:<52}{'events/s':>12}{'µs an event':>14}")
     for what, rate in figures:
         print(f"  {what:<50}{rate:>12,.0f}{1e6 / rate:>14.2f}")

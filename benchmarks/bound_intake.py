@@ -21,7 +21,7 @@ _decoder = msgspec.json.Decoder(InboundEvent)
 
 
 def raw_decode(many: list[list[bytes]]) -> float:
-    """Events decoded and checked per second, from NDJSON."""
+    """Return the events decoded and checked per second, from NDJSON."""
     bodies = [b"\n".join(lines) for lines in many]
     begun = time.perf_counter()
     for body in bodies:
@@ -30,7 +30,7 @@ def raw_decode(many: list[list[bytes]]) -> float:
 
 
 def raw_append(folder: Path, many: list[list[bytes]], *, decode: bool = False) -> float:
-    """Events appended per second, one flushed row per batch; optionally decoded first."""
+    """Return the events appended per second, with one flushed row per batch, decoded or not."""
     connection = apsw.Connection(str(folder / f"raw-{decode}.db"))
     connection.pragma("page_size", 16384)
     connection.pragma("journal_mode", "WAL")

@@ -1,4 +1,4 @@
-"""The event log alone: durable appends compared with the machine's bound.
+"""Measures the event log alone: durable appends compared with the machine's bound.
 
 Four concurrent appenders send batches of 1,000 new events with random ids into an empty log and
 into one with a million keys. Run: ``python -m benchmarks.bound_log [stored events]``.
@@ -30,7 +30,7 @@ _decoder = msgspec.json.Decoder(InboundEvent)
 
 
 async def append_round(log: EmbeddedLog, seed: int) -> tuple[float, float]:
-    """Events per second, and events per second of the event loop's CPU time."""
+    """Return the events per second, and events per second of the event loop's CPU time."""
     made = [
         Batch(1, lines, [_decoder.decode(line) for line in lines]) for lines in batches(seed, ROUND)
     ]

@@ -60,7 +60,7 @@ def nodes(folder: Path, url: str, count: int) -> Iterator[list[Running]]:
 
 
 async def plain_rate(url: str, replicas: int, events: int) -> float:
-    """nats-py alone: the same batches to the same streams, with the same number in progress."""
+    """Return the rate of nats-py alone with the same batches, streams and number in progress."""
     link = await NatsLink.open(url, "benchmark")
     await make_log_streams(link, 1, replicas, new_identity())
     bodies = iter(fresh_bodies(events // 1000))
@@ -77,7 +77,7 @@ async def plain_rate(url: str, replicas: int, events: int) -> float:
 
 
 def intake_rates(events: int) -> dict[str, float]:
-    """Events per second, by receiver."""
+    """Return the events per second, by receiver."""
     rates = {}
     with tempfile.TemporaryDirectory() as name:
         say("embedded ...")
@@ -130,7 +130,7 @@ def ask_large(sock: socket.socket, request: bytes) -> bytes:
 
 
 def reading_rates(events: int, seconds: float) -> dict[int, float]:
-    """Events per second received by readers, by the number of nodes."""
+    """Return the events per second received by readers, by the number of nodes."""
     rates = {}
     for count in (1, 2, 3):
         with tempfile.TemporaryDirectory() as name, nats(Path(name), 1) as servers:
@@ -152,7 +152,7 @@ def reading_rates(events: int, seconds: float) -> dict[int, float]:
 
 
 def longest_silence(events: int) -> float:
-    """Seconds without an acknowledgement after the log's leader is killed during intake."""
+    """Return the seconds without an acknowledgement after the log's leader is killed."""
     with tempfile.TemporaryDirectory() as name, nats(Path(name), 3) as servers:
         say("the leader's death ...")
         url = servers.account()
@@ -174,7 +174,7 @@ def longest_silence(events: int) -> float:
 
 
 async def leader(url: str) -> str:
-    """The server that leads the log's first stream."""
+    """Return the server that leads the log's first stream."""
     link = await NatsLink.open(url, "benchmark")
     info = await link.api("STREAM.INFO.FLOORCAST_0")
     await link.close()

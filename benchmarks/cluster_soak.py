@@ -80,7 +80,7 @@ class Faults:
         self.done: Counter[str] = Counter()
 
     def go_on(self, minutes: float) -> None:
-        """Apply faults for this long, each kind once before any repeats."""
+        """Apply faults for this long. Each kind occurs once before any kind repeats."""
         until = time.monotonic() + 60 * minutes
         kinds = {
             "NATS server killed": self._server_killed,
@@ -166,7 +166,7 @@ class Faults:
 
 
 def read(nodes: list[Server], session: str, begin: str, path: str, seed: str) -> list[Any]:
-    """Everything that a reader receives who switches nodes at every request."""
+    """Return all events for a reader that switches nodes at every request."""
     with Roamer(nodes, seed) as reader:
         reader.http.headers["LV-Session"] = session
         return reader.follow(path, begin, until=THE_END, count=500)
@@ -226,7 +226,7 @@ class Soak:
             last.take(ndjson(end))
 
     def counted(self, path: str, events: list[dict[str, Any]]) -> Counter[str]:
-        """The events that a reader missed, saw twice, or saw in a different order."""
+        """Return the events that a reader missed, saw twice, or saw in a different order."""
         seen = list(marks(events))
         sent = [mark for source in self.sources for mark in source.sent[path]]
         found = Counter(read=len(seen), doubled=len(seen) - len(set(seen)))
@@ -273,7 +273,7 @@ def _is_halted(caller: Caller) -> bool:
 
 
 def keep(cluster: Cluster, folder: Path) -> Path:
-    """The disks of all NATS servers after all of them have stopped."""
+    """Return the disks of all NATS servers after all of them have stopped."""
     for server in cluster.servers.servers:
         server.kill()
     for server in cluster.servers.servers:
@@ -302,7 +302,7 @@ def prepared(cluster: Cluster, folder: Path) -> None:
 
 
 def soak(folder: Path, minutes: float, seed: str) -> bool:
-    """Whether nothing was lost, repeated, reordered or different."""
+    """Return whether no event was lost, repeated, reordered or different."""
     servers = NatsServers(folder / "nats", 3, wired=True)
     prepare: Callable[[Cluster], None] = partial(prepared, folder=folder)
     try:

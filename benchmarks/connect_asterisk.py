@@ -43,13 +43,13 @@ HASTY = Timing(patience=1e9, chance=lambda: 0.01)
 
 
 def template() -> tuple[bytes, int]:
-    """The events of one call with replaceable names, and their number."""
+    """Return the events of one call with replaceable names, and their number."""
     said = [one for one in frames("22.10.1") if one.get("Linkedid") == CAPTURED]
     return b"".join(encoded({**one, "Timestamp": "@now"}) for one in said), len(said)
 
 
 def calls(form: bytes) -> Iterator[bytes]:
-    """A sequence of calls, in which an agent has one at a time."""
+    """Return a sequence of calls in which no agent has two calls at the same time."""
     number = 0
     while True:
         now = time.time()

@@ -42,7 +42,7 @@ SECOND, SESSION, AGENT, QUEUE = 1_111_111_111, "22222222", "3333", "444"
 
 
 def template() -> bytes:
-    """The events of one call with replaceable numbers."""
+    """Return the events of one call with replaceable numbers."""
     agent, at = f"{AGENT}@pbx", float(SECOND)
     one = Caller(f"{SESSION}-0000-4000-8000-000000000000", f"queue{QUEUE}")
     said: list[Event] = [
@@ -59,7 +59,7 @@ def template() -> bytes:
 
 
 def calls() -> Iterator[bytes]:
-    """A sequence of calls, so that no agent has two at the same time."""
+    """Return a sequence of calls in which no agent has two calls at the same time."""
     form, number = template(), 0
     while True:
         yield (

@@ -65,21 +65,21 @@ class Felt(NamedTuple):
 
 
 def head(method: str, path: str, size: int = 0, **headers: str) -> bytes:
-    """The head of a request."""
+    """Return the head of a request."""
     lines = [f"{method} {path} HTTP/1.1", "Host: bench", f"Content-Length: {size}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
 async def answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
-    """One response's status and body."""
+    """Return one response's status and body."""
     lines = (await reader.readuntil(b"\r\n\r\n")).lower().split(b"\r\n")
     size = next(int(one[15:]) for one in lines if one.startswith(b"content-length:"))
     return int(lines[0].split()[1]), await reader.readexactly(size)
 
 
 async def login(port: int, client: str, user: str, token: str) -> str:
-    """A session's id."""
+    """Return a session's id."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     asked = json.dumps({"clientName": client, "userName": user, "password": "benchmark-password"})
     writer.write(head("POST", "/session/login", len(asked), LV_Access=token) + asked.encode())
@@ -94,7 +94,7 @@ async def again(
     number: int,
     work: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[object, object, None]],
 ) -> None:
-    """Run the work on a connection of the crowd, and reconnect whenever it closes."""
+    """Run the work on one of the crowd's connections, and reconnect whenever it closes."""
     address = f"127.0.1.{1 + number // PER_ADDRESS % 250}"
     while True:
         with suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
@@ -137,7 +137,7 @@ async def crowd(port: int, count: int, slow_ones: int) -> None:
 
 
 def copies(body: bytes, name: str) -> Iterator[bytes]:
-    """Endless copies of a request, with events and calls that no server has seen."""
+    """Yield copies of a request endlessly, with events and calls that no server has seen."""
     for number in count():
         fresh = f"{name}-{number}-".encode()
         yield body.replace(b'"id":"', b'"id":"' + fresh).replace(
@@ -238,12 +238,12 @@ async def felt(server: Running, seconds: float) -> Felt:
 
 
 def running(folder: Path) -> AbstractContextManager[Running]:
-    """A server with the usual connection limits."""
+    """Return a server with the usual connection limits."""
     return floorcast(folder / "data", "--max-connections", "0", declares=SITE)
 
 
 def p99(seconds: list[float]) -> float:
-    """The 99th percentile, in ms."""
+    """Return the 99th percentile, in ms."""
     return sorted(seconds)[len(seconds) * 99 // 100] * 1000
 
 

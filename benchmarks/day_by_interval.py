@@ -1,4 +1,4 @@
-"""Measures what a day by interval costs: response time, time slices, and memory.
+"""Measures the cost of a day by interval: response time, time slices, and memory.
 
 Folds a floor of 500 services and 10,000 agents from a day of about a million events. Then requests
 the intervals of one service and of all, evaluates alert rules, and sums the memory of the
@@ -37,7 +37,7 @@ TIMES = 5
 
 
 def day_of(size: Size, calls: int) -> Iterator[InboundEvent]:
-    """The events of a day in order. Each agent has ``calls`` calls in sequence."""
+    """Yield the events of a day in order. Each agent has ``calls`` calls in sequence."""
     for agent in range(size.agents):
         yield agent_event(agent, "LOGON", MIDNIGHT + agent, 1 + agent % size.services)
     step = DAY // (calls * size.agents)
@@ -53,7 +53,7 @@ def day_of(size: Size, calls: int) -> Iterator[InboundEvent]:
 
 
 def folded(size: Size, calls: int) -> tuple[Floor, float]:
-    """The floor after the day, and the microseconds per event."""
+    """Return the floor after the day, and the microseconds per event."""
     floor = Floor(FloorState(client=1))
     floor.begin_entry(1, MIDNIGHT * 10_000)
     floor.apply(plan_of(size))
@@ -73,7 +73,7 @@ def folded(size: Size, calls: int) -> tuple[Floor, float]:
 
 
 def timed(steps: Callable[[], Iterable[object]]) -> tuple[float, float, float]:
-    """The ms of the first response, the minimum of later ones, and the first one's longest turn."""
+    """Return the first response's ms and longest turn, and the minimum ms of later responses."""
     spent: list[float] = []
     longest = 0.0
     for _ in range(1 + TIMES):
@@ -91,7 +91,7 @@ def timed(steps: Callable[[], Iterable[object]]) -> tuple[float, float, float]:
 
 
 def memory_of(floor: Floor) -> float:
-    """The memory of the intervals of all days, in MiB."""
+    """Return the memory of the intervals of all days, in MiB."""
     size = 0
     for services in floor.state.counters.intervals.values():
         for intervals in services.values():

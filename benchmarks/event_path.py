@@ -58,7 +58,7 @@ class Recorder:
             self.files.add(frame.f_code.co_filename)
 
     def modules(self) -> set[str]:
-        """The modules by path in the package."""
+        """Return the modules by path in the package."""
         return {file.removeprefix(PACKAGE) for file in self.files if file.startswith(PACKAGE)}
 
 
@@ -151,7 +151,7 @@ def _waits(address: str) -> None:
 
 
 def event_path(rounds: int = ROUNDS) -> list[str]:
-    """The modules on the path of an event, by path in the package, sorted.
+    """Return the modules on the path of an event, by path in the package, sorted.
 
     Must be called on the main thread, where the server runs. Clients run on another thread.
     """

@@ -1,4 +1,4 @@
-"""Measures what it costs to list the calls behind a figure, by page, among a day's calls.
+"""Measures the cost of listing the calls behind a figure, by page, among a day's calls.
 
 A store gets a day's calls of several services, all of which have left memory. The first, a middle
 and the last page are read, for a service of one size and one twice as large. Times are CPU times in
@@ -33,7 +33,7 @@ TIMES = 3
 
 
 def floor_of(services: int) -> Floor:
-    """An empty floor at noon."""
+    """Return an empty floor at noon."""
     floor = Floor(FloorState(client=1))
     floor.begin_entry(1, NOON * 10_000)
     known = tuple(Service(id=number, name=str(number)) for number in range(1, services + 1))
@@ -42,7 +42,7 @@ def floor_of(services: int) -> Floor:
 
 
 def ended(number: int, service: int) -> Call:
-    """A call that was answered after a wait and has ended."""
+    """Return a call that was answered after a wait and has ended."""
     joined = NOON - 36_000_000 + number * 30
     segment = QueueSegment(service, joined, joined + 9000, None, joined + 99_000, within=True)
     return Call(number, f"S{number}", segments=[segment], ended=joined + 99_000, phone_dialed="1")
@@ -64,7 +64,7 @@ def fill(store: ProjectionStore, floor: Floor, sizes: dict[int, int]) -> float:
 def page(
     store: ProjectionStore, floor: Floor, service: int, after: CallSortKey | None
 ) -> tuple[float, FigureCalls]:
-    """The best time of a page in ms, and the page."""
+    """Return the best time of a page in ms, and the page."""
     best, view = float("inf"), FloorView(floor)
     (scope,) = Visibility([view]).scopes()
     scope = scope._replace(services=(service,))

@@ -2,9 +2,9 @@
 
     python benchmarks/intake.py [--events 200000] [--connections 4]
 
-Runs each twice, alternating: floorcast with everything on; the bare path (``bare_server.py``); and,
-if redis-server is installed, redis-py pipelining the same events into a Redis stream with
-``appendfsync always``. The better of two runs counts.
+The benchmark runs each of these twice, in turn: floorcast with everything on; the bare path
+(``bare_server.py``); and, if redis-server is installed, redis-py pipelining the same events into a
+Redis stream with ``appendfsync always``. The better of two runs counts.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def ask(sock: socket.socket, request: bytes) -> bytes:
 
 
 def rate(port: int, events: int, connections: int) -> float:
-    """Events per second over several connections."""
+    """Return the events per second over several connections."""
     requests = fresh_bodies(events // 1000)
     shares = [requests[number::connections] for number in range(connections)]
     begun = time.perf_counter()
@@ -70,20 +70,20 @@ def rate(port: int, events: int, connections: int) -> float:
 
 
 def floorcast_rate(folder: Path, events: int, connections: int) -> float:
-    """The whole server."""
+    """Return the rate of the whole server."""
     with floorcast(folder / "data") as server:
         return rate(server.port, events, connections)
 
 
 def bare_rate(folder: Path, events: int, connections: int) -> float:
-    """The bare path."""
+    """Return the rate of the bare path."""
     command = [sys.executable, str(Path(__file__).with_name("bare_server.py"))]
     with listening([*command, str(folder / "bare.db")], r"listening on (\d+)") as server:
         return rate(server.port, events, connections)
 
 
 def redis_rate(folder: Path, events: int, _connections: int) -> float:
-    """Redis, flushed after every pipeline."""
+    """Return the rate of Redis, flushed after every pipeline."""
     requests = fresh_bodies(events // 1000)
     command = ["redis-server", "--port", "0", "--unixsocket", str(folder / "redis.sock")]
     command += ["--dir", str(folder), "--appendonly", "yes", "--appendfsync", "always"]

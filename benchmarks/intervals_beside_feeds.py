@@ -4,8 +4,8 @@
 
 A server takes in a day of 500 services and 10,000 agents, about a million events. Then the client
 sends an event every 50 ms and reads it from a stream: first alone, and then while another process
-requests ``stats/intervals`` of all services every second. The first response, which makes all rows,
-is measured apart.
+requests ``stats/intervals`` of all services every second. The first response, which computes all
+rows, is measured separately.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ INTERVALS = "/realtime/service/stats/intervals"
 
 
 def zone_before_midnight(now: datetime) -> str:
-    """A time zone in which the day has only an hour left, so that a day's events fit."""
+    """Return a time zone in which the day has only an hour left, so that a day's events fit."""
     offset = 23 - now.hour
     offset -= 24 if offset > 14 else 0
     return f"Etc/GMT{-offset:+d}" if offset else "Etc/UTC"
 
 
 def site(zone: str) -> str:
-    """The crowd's site, with many services and the zone for the quiet client."""
+    """Return the crowd's site, with many services and the zone for the quiet client."""
     declared = crowd.SITE.replace('name = "QUIET"', f'name = "QUIET"\ntime_zone = "{zone}"')
     return declared + "".join(
         f'\n[[client.service]]\nid = {number}\nname = "Service {number}"\n'
@@ -49,7 +49,7 @@ def site(zone: str) -> str:
 
 
 def day(begin: int, end: int) -> Iterator[dict[str, object]]:
-    """The events of all agents' calls from ``begin`` to ``end`` (ms), one call after the other."""
+    """Yield the events of all agents' calls from ``begin`` to ``end`` (ms), call by call."""
     ids = itertools.count()
 
     def event(kind: str, at: float, data: dict[str, object]) -> dict[str, object]:

@@ -40,12 +40,12 @@ class Running(NamedTuple):
         return {"LV-Session": answer.raise_for_status().json()["sessionId"]}
 
     def memory(self) -> int:
-        """Resident memory, in bytes."""
+        """Return the resident memory, in bytes."""
         status = Path(f"/proc/{self.pid}/status").read_text()
         return int(status.partition("VmRSS:")[2].split()[0]) * 1024
 
     def processor(self) -> float:
-        """Seconds of CPU time used so far by all threads. See clock_getcpuclockid(3)."""
+        """Return the seconds of CPU time used so far by all threads. See clock_getcpuclockid(3)."""
         return time.clock_gettime(~self.pid << 3 | 2)
 
 

@@ -1,9 +1,9 @@
 """Measures each statistics method: CPU time and bytes, for everything and one service.
 
-Folds a floor of 10,000 agents, 500 services and 2,000 open calls from events, and calls each method
-many times. The best time counts. Repeats this with fewer agents, to show how the cost grows, and
-with a second floor that has only one service of the same size, to show that the cost of one service
-does not depend on the others.
+The benchmark folds a floor of 10,000 agents, 500 services and 2,000 open calls from events, and
+calls each method many times. The best time counts. It repeats this with fewer agents, to show how
+the cost grows, and with a second floor that has only one service of the same size, to show that the
+cost of one service does not depend on the others.
 
     python benchmarks/statistics_cost.py
 """
@@ -54,7 +54,7 @@ class Size(NamedTuple):
 
 
 def floor_of(size: Size) -> Floor:
-    """A floor at noon whose agents had four calls each, with some open calls."""
+    """Return a floor at noon whose agents had four calls each, with some open calls."""
     floor = Floor(FloorState(client=1))
     floor.begin_entry(1, NOON * 10_000)
     floor.apply(plan_of(size))
@@ -66,7 +66,7 @@ def floor_of(size: Size) -> Floor:
 
 
 def plan_of(size: Size) -> FloorConfig:
-    """The names of a floor."""
+    """Return the names of a floor."""
     return FloorConfig(
         time_zone="America/New_York",
         call_centers=tuple(CallCenter(id=n, name=f"Center {n}") for n in range(1, 6)),
@@ -106,17 +106,17 @@ def _events(size: Size, dice: random.Random) -> Iterator[InboundEvent]:
 
 
 def call_name(number: int) -> dict[str, object]:
-    """The two members that identify a call."""
+    """Return the two members that identify a call."""
     return {"transactionId": number, "sessionId": f"U{number:08X}@10.10.112.81"}
 
 
 def agent_event(agent: int, kind: str, at: int, service: int, **more: object) -> InboundEvent:
-    """An agent's event at ``at`` (ms) that enters a state."""
+    """Return an agent's event at ``at`` (ms) that enters a state."""
     return event("agent.state", at, {"agent": agent, "eventType": kind}, service=service, **more)
 
 
 def event(kind: str, at: int, data: dict[str, object], **more: object) -> InboundEvent:
-    """An event at ``at`` (ms)."""
+    """Return an event at ``at`` (ms)."""
     when = datetime.fromtimestamp(at / 1000, UTC).isoformat()
     raw = {"specversion": "1.0", "id": "-", "source": "-", "type": kind, "time": when}
     made: InboundEvent = _decoder.decode(_encoder.encode({**raw, "data": {**data, **more}}))
@@ -171,7 +171,7 @@ def cost(method: Method, floor: Floor, wanted: ServiceFilter) -> Cost:
 
 
 def longest_turn(floor: Floor) -> float:
-    """The longest time in ms for which 10,000 rows of agent status block the loop."""
+    """Return the longest time in ms for which 10,000 rows of agent status block the loop."""
     best = float("inf")
     for _ in range(5):
         begun = time.perf_counter()

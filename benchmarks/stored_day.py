@@ -29,7 +29,7 @@ EPOCH = 0x01B21DD213814000  # ticks of a UUID's clock in 1970
 
 
 def token_of(seconds_ago: float) -> str:
-    """A token of which only the timestamp is used."""
+    """Return a token of which only the timestamp is used."""
     ticks = int((time.time() - seconds_ago) * 1e7) + EPOCH
     fields = (ticks & 0xFFFFFFFF, ticks >> 32 & 0xFFFF, ticks >> 48 & 0xFFF | 0x1000)
     return str(uuid.UUID(fields=(*fields, 0x80, 0x80, 0x808080808080)))
@@ -72,7 +72,7 @@ def catch_up(server: Running) -> Caught:
 
 
 def plain_reads(folder: Path) -> float:
-    """Events per second when only reading the stored rows."""
+    """Return the events per second when only reading the stored rows."""
     connection = apsw.Connection(str(folder / "mirror.db"), flags=apsw.SQLITE_OPEN_READONLY)
     begun = time.perf_counter()
     events = 0
@@ -87,7 +87,7 @@ def plain_reads(folder: Path) -> float:
 
 
 def back_after(folder: Path) -> float:
-    """Seconds until a server on the folder responds."""
+    """Return the seconds until a server on the folder responds."""
     begun = time.perf_counter()
     with floorcast(folder):
         return time.perf_counter() - begun

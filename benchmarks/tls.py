@@ -50,7 +50,7 @@ def server(folder: Path, *, tls: bool) -> Iterator[tuple[Running, ssl.SSLContext
 
 
 def request(path: str, body: bytes, session: str) -> bytes:
-    """A POST request with a session."""
+    """Return a POST request with a session."""
     head = f"POST {path} HTTP/1.1\r\nHost: bench\r\nLV-Session: {session}\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 

@@ -112,15 +112,15 @@ class Floors:
         self.feed = Feed(CLIENT, "interaction", self.rings)
 
     def feed_of(self, _client: int, _name: FeedName) -> Feed:
-        """The feed."""
+        """Return the feed."""
         return self.feed
 
     async def cursor_of(self, client: int, token: str) -> int:
-        """A token's cursor."""
+        """Return a token's cursor."""
         return decode(client, token, self.token_secret).position
 
     def token_now(self, client: int, cursor: int, *, at_head: bool = True) -> str:
-        """A cursor's token."""
+        """Return a cursor's token."""
         ticks = self.log.recorded_at(client, entry_of(cursor)) or system_now() * at_head
         return encode(client, ticks, cursor, self.token_secret)
 

@@ -1,4 +1,4 @@
-"""A server's folder with events of some hours, and the archive of it."""
+"""A server's data folder with events of some hours, and its archive."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Floor:
         return reports
 
     def files(self) -> dict[str, bytes]:
-        """The archive's files by path."""
+        """Return the archive's files by path."""
         return {
             str(file.relative_to(self.archive)): file.read_bytes()
             for file in sorted(self.archive.rglob("*"))

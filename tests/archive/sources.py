@@ -1,4 +1,4 @@
-"""A client's log in memory, as the archive reads it, and random days of such logs."""
+"""A client's log in memory for the archive to read, and random logs."""
 
 from __future__ import annotations
 
@@ -119,13 +119,13 @@ def _limits() -> tuple[int, int, int]:
 
 
 def hours(zone: str = PLAN.time_zone, begin: int = DAY_BEGINS) -> list[Hour]:
-    """The hours of the day that begins at a time."""
+    """Return the hours of the day that begins at a time."""
     calendar = Calendar(zone)
     return hours_of(CLIENT, calendar.day_of(begin), calendar)
 
 
 def event(kind: str, at: int, number: int = 0, **data: object) -> dict[str, Any]:
-    """An event with its own time, in ms."""
+    """Return an event with its own time, in ms."""
     time = datetime.fromtimestamp(at / 1000, UTC).isoformat()
     shared = {"specversion": "1.0", "id": f"{kind}-{at}-{number}", "source": "test"}
     call = {"transactionId": number, "sessionId": f"S{number}"} if number else {}
@@ -134,7 +134,7 @@ def event(kind: str, at: int, number: int = 0, **data: object) -> dict[str, Any]
 
 @st.composite
 def random_logs(draw: st.DrawFn) -> Log:
-    """A log of a few hours from the start of a day, with late events and snapshots."""
+    """Return a log of a few hours from the start of a day, with late events and snapshots."""
     log = Log()
     for _ in random_entries(draw, log, DAY_BEGINS - HOUR_MS // 2, draw(st.integers(1, 40)), 20):
         pass

@@ -1,4 +1,4 @@
-"""Checking an hour: unchanged hours agree, and later changes are found."""
+"""Tests the checks of an hour: unchanged hours agree, and later changes are found."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from tests.search import tries
 
 
 def findings(archive: Archive, client: int) -> list[Finding]:
-    """All problems of a client's hours."""
+    """Return all problems of a client's hours."""
     checker = Checker(archive)
     found: list[Finding] = []
     for date in archive.dates(client):

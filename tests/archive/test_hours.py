@@ -36,7 +36,7 @@ def test_a_day_is_cut_in_elapsed_time(zone: str, day: date, hours: int, last: in
 
 
 def test_hours_between_are_those_that_touch_a_span() -> None:
-    """The span may cross midnight. An empty span touches no hour."""
+    """The span can cross midnight. An empty span overlaps no hour."""
     calendar = Calendar("UTC")
     day = date(2026, 11, 26).toordinal()
     begin = calendar.bounds(day)[1] - HOUR_MS // 2

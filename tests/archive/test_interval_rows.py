@@ -28,13 +28,13 @@ PATIENT = settings(
 
 
 def replays(log: Log) -> list[HourFold]:
-    """All hours of the day, from the whole log."""
+    """Return all hours of the day, from the whole log."""
     cut = to_ms(log.stored[-1].recorded_at) + 1
     return [replay(log, hour, cut, LIMITS) for hour in hours()]
 
 
 def still_present(log: Log, until: int) -> dict[tuple[int, int, int], int]:
-    """The time in states that no event has ended, by service, agent and state."""
+    """Return the time in states that no event has ended, by service, agent and state."""
     found = {}
     for agent in log.floor.state.agents.values():
         if agent.state:

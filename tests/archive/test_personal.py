@@ -12,7 +12,7 @@ from floorcast.model.person import MEMBERS
 
 
 def members(kind: type) -> set[str]:
-    """All member names of a type and of the types within it."""
+    """Return all member names of a type and of the types within it."""
     found: set[str] = set()
     for field in msgspec.structs.fields(kind):
         found.add(field.encode_name)

@@ -78,7 +78,7 @@ def test_each_column_is_described(name: str) -> None:
 
 
 def test_the_files_have_the_schema(archive: Path) -> None:
-    """Names and types are those of the schema."""
+    """Names and types match the schema."""
     for name, schema in SCHEMAS.items():
         for file in archive.rglob(f"{name}.parquet"):
             found = read_parquet(file.read_bytes()).schema

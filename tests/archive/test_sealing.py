@@ -1,4 +1,4 @@
-"""Sealing: an hour appears whole and once, with the same bytes from any process."""
+"""Tests sealing: an hour appears once and as a whole, with the same bytes from any process."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TEN = "client=47415/date=2026-11-24/hour=10"
 
 
 def manifest_of(floor: Floor, path: str = TEN) -> HourManifest:
-    """The manifest of an hour."""
+    """Return the manifest of an hour."""
     return msgspec.json.decode(floor.files()[f"{path}/manifest.json"], type=HourManifest)
 
 
@@ -103,7 +103,7 @@ def seal_until(job: SealJob, archive: Archive, log: Log, now: int) -> None:
 
 
 def written(folder: str) -> dict[str, bytes]:
-    """The files of the archive."""
+    """Return the files of the archive."""
     return {
         str(file.relative_to(folder)): file.read_bytes()
         for file in sorted(Path(folder).rglob("*.*"))
@@ -239,7 +239,7 @@ def test_a_day_is_complete_when_its_manifest_says_so(tmp_path: Path) -> None:
 
 
 def test_what_the_log_has_forgotten_is_missing(tmp_path: Path) -> None:
-    """If the archive was away, the report and the day's manifest list the lost hours."""
+    """If the archive was unavailable, the report and the day's manifest list the lost hours."""
     log, archive = Log(), open_archive(str(tmp_path))
     job = SealJob("", "", CLIENT, PLAN.time_zone, 0, LIMITS)
 

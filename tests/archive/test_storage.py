@@ -1,4 +1,4 @@
-"""The storage of an archive: a folder and a bucket behave alike."""
+"""Tests the storage of an archive. A folder and a bucket behave alike."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Archive:
 
 
 def manifest(hour: int) -> HourManifest:
-    """The manifest of an hour without files."""
+    """Return the manifest of an hour without files."""
     return HourManifest(
         client=7, date="2026-11-24", hour=hour, start=0, end=1, time_zone="UTC", revision=1, cut=1,
         first_token=None, last_token=None, personal="drop", writer="pyarrow", files={},

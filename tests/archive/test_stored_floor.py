@@ -46,7 +46,7 @@ def test_a_damaged_snapshot_changes_no_sealed_byte(tmp_path: Path) -> None:
 
 
 def test_entries_that_retention_removes_meanwhile_are_an_error(tmp_path: Path) -> None:
-    """A fold over the gap would silently lose what they counted."""
+    """A fold over the gap would silently lose their counts."""
     with folder(tmp_path) as floor:
         for number in range(30):
             floor.call(number + 1)  # five entries
@@ -62,7 +62,7 @@ def test_entries_that_retention_removes_meanwhile_are_an_error(tmp_path: Path) -
 
 
 def test_the_store_is_read_as_of_one_moment(tmp_path: Path) -> None:
-    """Damage found during a report deletes a client's calls until they are made again."""
+    """Damage found during a report deletes a client's calls until they are rebuilt."""
     with folder(tmp_path) as floor:
         floor.call(1)
         floor.go_on(20)

@@ -52,7 +52,7 @@ LEVEL = choice("debug", "info")
     ],
 )
 def test_valid_values_are_read(kind: Kind, given_value: object, read: object) -> None:
-    """A value may be text or have TOML's own type."""
+    """A value can be text or have a TOML type."""
     assert kind.read(given_value) == read
 
 
@@ -84,7 +84,7 @@ ANY = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.l
 
 @pytest.mark.parametrize("kind", [PORT, HOURS, LEVEL, SIZE, TEXT, PATH, LOG, PROXIES])
 def test_any_value_is_read_or_refused(kind: Kind) -> None:
-    """Any value is either read or refused with one of the documented errors."""
+    """Any value is either read or rejected with one of the documented errors."""
 
     @given(ANY)
     def is_read_or_refused(value: object) -> None:

@@ -37,7 +37,7 @@ def test_help_shows_the_meaning_and_the_unit(setting: Setting) -> None:
 
 
 def test_every_default_is_valid() -> None:
-    """The default as printed is read as the default itself."""
+    """Reading the printed default gives the actual default."""
     defaults = structs.asdict(Settings())
     for setting in SETTINGS.values():
         if setting.default:

@@ -19,7 +19,7 @@ def test_defaults_apply_if_nothing_is_set(tmp_path: Path) -> None:
 
 
 def test_flags_override_the_environment_which_overrides_the_file(tmp_path: Path) -> None:
-    """Each source only sets what earlier ones have not set."""
+    """Each source sets only values that earlier sources have not set."""
     (tmp_path / "floorcast.toml").write_text('port = 1\nhost = "file"\nlog_level = "error"\n')
     environ = {"FLOORCAST_PORT": "2", "FLOORCAST_HOST": "env", "HOME": "/", "FLOORCASTLE": "x"}
     settings = load({"port": 3, "host": None}, environ=environ, folder=tmp_path)

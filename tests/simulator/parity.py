@@ -38,7 +38,7 @@ ONLY_THE_FLOOR_KNOWS = {
 
 
 def site_of(plan: FloorPlan) -> str:
-    """The tests' site with the plan's services instead of its own."""
+    """Return the tests' site with the plan's services instead of its own."""
     services = "\n".join(
         f'    {{id = {number}, name = "{one.name}", sla_seconds = {one.sla_seconds}}},'
         for number, one in enumerate(plan.services.values(), 501)
@@ -48,19 +48,19 @@ def site_of(plan: FloorPlan) -> str:
 
 
 def told(events: Iterable[CloudEvent]) -> bytes:
-    """The events as they are sent."""
+    """Return the events in the form in which they are sent."""
     return b"\n".join(map(msgspec.json.encode, events))
 
 
 def compared(what: str, true: Mapping[str, object], shown: Mapping[str, object]) -> Iterator[str]:
-    """The figures whose shown value differs from the true one."""
+    """Return the figures whose shown value differs from the true value."""
     for name, value in true.items():
         if name not in ONLY_THE_FLOOR_KNOWS and shown.get(name) != value:
             yield f"{what}: {name} is {shown.get(name)!r} on the server, and {value!r} in truth"
 
 
 class Parity:
-    """A run whose events are sent to a node as they come."""
+    """A run whose events are sent to a node immediately."""
 
     def __init__(
         self, house: House, clock: Clock, plan: FloorPlan, seed: int, faults: Faults
@@ -83,12 +83,12 @@ class Parity:
         self._send(self.wire.flush())
 
     def close(self) -> None:
-        """End the floor's day."""
+        """Close the floor, and send the last events."""
         self._send(self.wire.carry(self.simulation.close(), self.simulation.now))
         self.settle()
 
     def differences(self) -> list[str]:
-        """All common figures that differ at this time."""
+        """Return all common figures that differ at this time."""
         true: Any = report(self.simulation.truth, self.simulation.now)
         found = list(self._services(true["services"]))
         found += self._intervals(true["intervals"])
@@ -139,7 +139,7 @@ class Parity:
             yield from compared(f"{name} at {start}", nothing, row)
 
     def _listed(self, service: str, figure: str) -> int:
-        """The number of calls listed behind a figure over all pages, each counted once."""
+        """Return the number of calls listed behind a figure over all pages, each counted once."""
         body: dict[str, Any] = {"filter": {"service": [{"id": service}]}, "figure": figure}
         found: set[tuple[int, str]] = set()
         while True:

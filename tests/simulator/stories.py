@@ -19,7 +19,7 @@ MINUTE = 60_000  # ms
 
 
 def advanced(simulation: Simulation, until: int, step: int = MINUTE) -> list[CloudEvent]:
-    """All events up to ``until`` (ms), taken in slices of ``step``."""
+    """Return all events up to ``until`` (ms), taken in slices of ``step``."""
     events: list[CloudEvent] = []
     for upto in range(simulation.now + step, until + step, step):
         events += simulation.advance(min(upto, until))
@@ -27,7 +27,7 @@ def advanced(simulation: Simulation, until: int, step: int = MINUTE) -> list[Clo
 
 
 def by_call(events: Iterable[CloudEvent]) -> dict[Any, list[CloudEvent]]:
-    """The steps of each call, in order."""
+    """Return the steps of each call, in order."""
     calls: defaultdict[Any, list[CloudEvent]] = defaultdict(list)
     for event in events:
         if event.type.startswith("call."):
@@ -36,7 +36,7 @@ def by_call(events: Iterable[CloudEvent]) -> dict[Any, list[CloudEvent]]:
 
 
 def seconds(event: CloudEvent) -> float:
-    """The event's time, in seconds since the start."""
+    """Return the event's time, in seconds since the start."""
     return (event.time - START) / timedelta(seconds=1)
 
 

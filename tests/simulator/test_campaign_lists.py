@@ -1,4 +1,4 @@
-"""A campaign's list: people are called during the day in their zone, and counted once."""
+"""Tests a campaign's list: people are called during their daytime, and counted once."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tests.simulator.stories import MINUTE, advanced, seconds
 HOUR = 60 * MINUTE
 
 
-def test_nobody_is_called_before_eight_or_after_nine() -> None:
-    """The clock is that of the called person, while the floor is in Eastern time."""
+def test_people_are_called_only_from_eight_to_nine_local_time() -> None:
+    """The called person's local time decides. The floor's clock shows Eastern time."""
     simulation = Simulation(floor_of(40), seed=4, start=START, begins_at=7 * 3600.0)
     called: defaultdict[object, set[int]] = defaultdict(set)
     for event in advanced(simulation, 16 * HOUR, step=HOUR):
@@ -26,7 +26,7 @@ def test_nobody_is_called_before_eight_or_after_nine() -> None:
     assert min(called["HI"]) >= 13
 
 
-def test_what_is_told_adds_up() -> None:
+def test_reported_counts_add_up() -> None:
     """loaded = completed + remaining, and the zones never have more than the remaining."""
     simulation = Simulation(floor_of(40), seed=4, start=START)
     told = [

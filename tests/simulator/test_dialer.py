@@ -10,8 +10,8 @@ from tests.simulator.stories import MINUTE, advanced, by_call, seconds
 HOUR = 60 * MINUTE
 
 
-def test_it_dials_for_agents_who_are_ready_and_few_wait() -> None:
-    """It has never more lines than the agents need, and most who answer get one at once."""
+def test_the_dialer_follows_the_number_of_ready_agents() -> None:
+    """It never uses too many lines, and most people who answer get an agent at once."""
     plan = floor_of(60)
     simulation = Simulation(plan, seed=2, start=START)
     events = advanced(simulation, HOUR)
@@ -37,7 +37,7 @@ def test_it_dials_for_agents_who_are_ready_and_few_wait() -> None:
     assert sum(wait < 1 for wait in waits) > 0.8 * len(waits)
 
 
-def test_nobody_is_dialed_when_nobody_is_there() -> None:
-    """At night no call begins."""
+def test_nobody_is_dialed_without_agents() -> None:
+    """No call begins at night."""
     simulation = Simulation(floor_of(20), seed=2, start=START, begins_at=1 * 3600.0)
     assert not any(event.type == "call.start" for event in advanced(simulation, 5 * HOUR))

@@ -1,4 +1,4 @@
-"""Distributions draw as described, and have the right mean."""
+"""Tests the drawn durations and the means of distributions."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ DRAWN = 20_000
 @pytest.mark.parametrize(
     "one", [Exponential(40.0), Lognormal(4.0, 0.5), Lognormal(4.0, 1.2, 200.0), Fixed(7.0)]
 )
-def test_the_mean_is_the_mean_of_what_is_drawn(one: Distribution) -> None:
-    """The mean is within four standard errors, also of a truncated lognormal."""
+def test_the_mean_matches_the_drawn_durations(one: Distribution) -> None:
+    """The mean is within four standard errors. This includes a truncated lognormal distribution."""
     chance = Random(1)
     drawn = [one.draw(chance) for _ in range(DRAWN)]
     assert abs(fmean(drawn) - one.mean) <= 4 * stdev(drawn) / math.sqrt(DRAWN)
 
 
-def test_nothing_is_longer_than_the_cut() -> None:
+def test_no_duration_exceeds_the_maximum() -> None:
     """Longer values become the maximum instead of being dropped."""
     chance = Random(1)
     drawn = [Lognormal(4.0, 1.2, 200.0).draw(chance) for _ in range(1_000)]

@@ -1,4 +1,4 @@
-"""The distributor, compared with a list: no call waits while an agent is free."""
+"""Compares the distributor with a list. No call waits while an agent is free."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Desk(RuleBasedStateMachine):
         self.clock = 0
 
     def first_of(self, service: str) -> Call | None:
-        """The next call of a queue: the highest priority, then the earliest."""
+        """Return the next call in a queue, by priority and then by arrival."""
         line = [call for call in self.waiting if call.service == service]
         return min(line, key=lambda call: -call.priority, default=None)
 
@@ -101,8 +101,8 @@ TestDesk = Desk.TestCase
 TestDesk.settings = settings(max_examples=tries(50))
 
 
-def test_a_call_that_nobody_picked_up_is_the_first_of_its_line_again() -> None:
-    """It precedes calls that came since, and gets an operator at once if one is free."""
+def test_an_unanswered_call_returns_to_the_front_of_its_queue() -> None:
+    """The call precedes calls that came later, and gets a free operator at once."""
     acd = Distributor()
     calls = [Call(n, str(n), "A", "INBOUND", person(Random(0)), joined=n) for n in range(3)]
     for call in calls[1:]:

@@ -1,4 +1,4 @@
-"""Simulated transport faults happen as configured, and lose no event."""
+"""Simulated transport faults happen as configured and do not lose events."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EVENTS = advanced(Simulation(floor_of(20), seed=2, start=START), HOUR)
 
 
 def carried(faults: Faults, seed: int, step: int = MINUTE) -> tuple[list[CloudEvent], Wire]:
-    """The hour's events in order of arrival, with the delayed ones flushed at the end."""
+    """Return the hour's events in order of arrival, including delayed events."""
     wire, arrived, left = Wire(faults, seed, START), [], list(EVENTS)
     for upto in range(step, HOUR + step, step):
         edge = START + timedelta(milliseconds=upto)
@@ -33,8 +33,8 @@ def carried(faults: Faults, seed: int, step: int = MINUTE) -> tuple[list[CloudEv
     return arrived + wire.flush(), wire
 
 
-def test_without_faults_all_arrive_as_they_were_told() -> None:
-    """They arrive once, in order and at once."""
+def test_without_faults_events_arrive_once_and_in_order() -> None:
+    """There is no delay."""
     arrived, wire = carried(Faults(), 1)
     assert arrived == EVENTS
     assert not any(wire.happened.values())
@@ -42,16 +42,16 @@ def test_without_faults_all_arrive_as_they_were_told() -> None:
 
 @settings(max_examples=tries(10))
 @given(st.builds(Faults, st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)), st.integers(0, 2**32))
-def test_nothing_is_lost_or_changed(faults: Faults, seed: int) -> None:
-    """Each event arrives unchanged, once more per duplicate, and never before its time."""
+def test_no_event_is_lost_or_changed(faults: Faults, seed: int) -> None:
+    """Each event arrives unchanged and never early. Only duplicates arrive again."""
     arrived, wire = carried(faults, seed)
     assert len(arrived) == len(EVENTS) + wire.happened["duplicates"]
     assert {event.id: event for event in arrived} == {event.id: event for event in EVENTS}
     assert told(arrived) == told(carried(faults, seed)[0])
 
 
-def test_each_fault_really_happens() -> None:
-    """At the configured rate, events are repeated, minutes late, and reordered."""
+def test_faults_occur_at_the_configured_rates() -> None:
+    """Events are duplicated, reordered, and late by minutes."""
     arrived, wire = carried(FAULTS, 3)
     times = Counter(event.id for event in arrived)
     twice = sum(count > 1 for count in times.values())
@@ -67,8 +67,8 @@ def test_each_fault_really_happens() -> None:
     assert wire.happened["out of order"] > 100
 
 
-def test_agents_states_overtake_each_other_but_not_those_of_one_time() -> None:
-    """This holds for first copies. Events with equal times count in the order recorded."""
+def test_agent_states_with_equal_times_keep_their_order() -> None:
+    """Other agent states can overtake each other. Duplicates are not considered."""
     arrived, _ = carried(Faults(duplicates=0.3, late=0.3, reordered=0.5), 4)
     seen: set[str] = set()
     by_agent: defaultdict[object, list[CloudEvent]] = defaultdict(list)
@@ -86,8 +86,8 @@ def test_agents_states_overtake_each_other_but_not_those_of_one_time() -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_nothing_is_so_late_that_it_would_change_no_figure(seed: int) -> None:
-    """This includes a state that waits for a call's event with the same time."""
+def test_no_event_is_too_late_to_count(seed: int) -> None:
+    """This includes agent states that are delayed until a call's event with the same time."""
     wire, seen, left = Wire(Faults(late=1.0), seed, START), set[str](), list(EVENTS)
     for upto in range(MINUTE, 3 * HOUR, MINUTE):
         edge = START + timedelta(milliseconds=upto)

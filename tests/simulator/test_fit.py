@@ -20,7 +20,7 @@ MU, SIGMA, PATIENCE, IVR = 5.0, 0.6, 90.0, 12.0
 
 
 def made_up(number: int, chance: Random) -> Call:
-    """A call that waits a random time for a free agent."""
+    """Return a call that waits a random time for a free agent."""
     started = datetime.combine(DAY, time(9 + number % 4))
     ivr = chance.expovariate(1 / IVR)
     queued = started + timedelta(seconds=ivr)
@@ -46,7 +46,7 @@ def made_up(number: int, chance: Random) -> Call:
     )
 
 
-def test_known_parameters_are_found_again() -> None:
+def test_fitting_finds_known_parameters() -> None:
     """Talk time, patience (mostly censored) and the voice unit are within a few percent."""
     chance = Random(5)
     found = fit([made_up(number, chance) for number in range(5_000)])
@@ -67,7 +67,7 @@ def test_too_few_calls_are_refused() -> None:
 
 
 @pytest.mark.skipif(not BANK.exists(), reason="the bank's days are not here: ../shared/data")
-def test_the_package_brings_what_the_bank_s_days_say(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_packaged_parameters_match_the_bank_data(capsys: pytest.CaptureFixture[str]) -> None:
     """``bank.toml`` equals the command's output for the two days."""
     main([str(path) for path in sorted(BANK.glob("*.csv"))])
     committed = (files("floorcast.simulator") / "bank.toml").read_text("utf-8")
@@ -79,7 +79,7 @@ def test_the_package_brings_what_the_bank_s_days_say(capsys: pytest.CaptureFixtu
     ("arguments", "says"),
     [([], "which files"), (["/nowhere.csv"], "/nowhere.csv: "), ([__file__], "line ")],
 )
-def test_files_that_cannot_be_used_are_named(arguments: list[str], says: str) -> None:
-    """The error is one line, with an exit code."""
+def test_unusable_files_are_reported(arguments: list[str], says: str) -> None:
+    """The error message is one line, and the exit code is not 0."""
     with pytest.raises(SystemExit, match=says):
         main(arguments)

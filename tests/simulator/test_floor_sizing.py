@@ -15,7 +15,7 @@ from tests.search import tries
 
 
 def work(service: ServicePlan) -> float:
-    """The agents' time that a day's callers need, in seconds."""
+    """Return the agents' time that a day's callers need, in seconds."""
     calls = sum(service.calls_an_hour) / 2 * (1 - service.gives_up_in_ivr)
     return calls * (service.talk.mean + service.wrap_up.mean)
 
@@ -27,9 +27,7 @@ def there(plan: FloorPlan, clock: int) -> int:
 
 @settings(max_examples=tries(25))
 @given(st.integers(SMALLEST, 400), st.floats(0.2, 2.0), st.integers(0, 99))
-def test_each_service_has_its_agents_and_callers_in_proportion(
-    agents: int, load: float, seed: int
-) -> None:
+def test_agents_and_callers_are_in_proportion(agents: int, load: float, seed: int) -> None:
     """The number of agents is as requested, and callers need ``load`` of their service's time."""
     plan = floor_of(agents, load=load, seed=seed)
     assert len(plan.agents) == agents
@@ -48,7 +46,7 @@ def test_each_service_has_its_agents_and_callers_in_proportion(
         assert 0 <= agent.shift.begins < agent.shift.ends <= DAY_SECONDS
 
 
-def test_shifts_follow_the_callers() -> None:
+def test_shifts_follow_the_daily_curve_of_calls() -> None:
     """In each half hour of the day there are about as many agents as calls."""
     plan = floor_of(300)
     curve = bank().half_hours[14:]
@@ -59,21 +57,21 @@ def test_shifts_follow_the_callers() -> None:
     assert there(plan, 3 * 3600) == 0
 
 
-def test_the_largest_floor_is_made_at_once() -> None:
+def test_the_largest_floor_is_created_quickly() -> None:
     """It has ten thousand agents with unique names."""
     plan = floor_of(LARGEST)
     assert len({agent.login for agent in plan.agents}) == LARGEST
     assert set(bank().services) <= set(plan.services)
 
 
-def test_floors_of_different_seeds_are_different_people() -> None:
-    """Two of them can share a server, as beside the demo."""
+def test_floors_with_different_seeds_have_different_agents() -> None:
+    """Two floors can share a server, such as the demo's."""
     first, second = ({agent.login for agent in floor_of(120, seed=s).agents} for s in (1, 1999))
     assert not first & second
 
 
 @pytest.mark.parametrize("agents", [SMALLEST - 1, LARGEST + 1])
-def test_other_sizes_are_refused(agents: int) -> None:
-    """The error has the allowed sizes."""
+def test_unsupported_sizes_are_rejected(agents: int) -> None:
+    """The error message has the allowed sizes."""
     with pytest.raises(ValueError, match="a floor has 10 to 10000 agents, not"):
         floor_of(agents)

@@ -13,8 +13,8 @@ from tests.simulator.stories import MINUTE, advanced
 
 
 @pytest.mark.parametrize("kind", ["sms", "email"])
-def test_each_message_has_one_outcome_behind_its_attempt(kind: str) -> None:
-    """The campaign's rate is kept, and a session joins the two."""
+def test_each_message_has_one_attempt_and_one_outcome(kind: str) -> None:
+    """The campaign's rate is kept, and both events have the same session."""
     plan = floor_of(60)
     simulation = Simulation(plan, seed=2, start=START)
     told = [one for one in advanced(simulation, 60 * MINUTE) if one.type == f"{kind}.attempt"]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from floorcast.simulator.people import HOURS_FROM_EASTERN, agent_name, person
 
 
-def test_ten_thousand_agents_have_ten_thousand_names() -> None:
+def test_ten_thousand_agents_have_unique_names() -> None:
     """Names are unique with and without spaces, because a login has none."""
     names = [agent_name(number) for number in range(10_000)]
     assert len(set(names)) == len({name.replace(" ", "") for name in names}) == 10_000
@@ -20,7 +20,7 @@ def test_ten_thousand_agents_have_ten_thousand_names() -> None:
 
 
 @given(st.integers(), st.sampled_from(sorted(HOURS_FROM_EASTERN)))
-def test_numbers_and_addresses_are_those_kept_for_fiction(seed: int, zone: str) -> None:
+def test_phone_numbers_and_addresses_are_fictional(seed: int, zone: str) -> None:
     """Numbers are 555-0100 to 555-0199 of an area code, and addresses are at example.com."""
     somebody = person(Random(seed), zone)
     assert re.fullmatch(r"\d{3}55501\d\d", somebody.phone)

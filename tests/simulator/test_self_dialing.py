@@ -1,4 +1,4 @@
-"""Agents who dial themselves, after a preview or by hand."""
+"""Tests agents who dial without the dialer, with a preview or manually."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ NEXT = {
 }
 
 
-def test_each_dial_goes_its_way() -> None:
-    """It is offered, accepted or skipped, dialed, and answered or given a disposition."""
+def test_each_dial_follows_a_valid_sequence() -> None:
+    """A record is offered, accepted or skipped, dialed, and answered or given a disposition."""
     simulation = Simulation(floor_of(60), seed=2, start=START)
     events = advanced(simulation, HOUR)
     ways: defaultdict[object, list[str]] = defaultdict(list)
@@ -35,8 +35,8 @@ def test_each_dial_goes_its_way() -> None:
             assert after in NEXT.get(before, {after})
 
 
-def test_nobody_waits_for_an_agent_who_has_dialed() -> None:
-    """The call is answered without a queue. By hand its direction is MANUAL, otherwise OUTBOUND."""
+def test_self_dialed_calls_skip_the_queue() -> None:
+    """The direction is MANUAL for manual dialing and OUTBOUND for previews."""
     simulation = Simulation(floor_of(60), seed=2, start=START)
     own = [
         steps

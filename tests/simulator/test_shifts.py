@@ -1,4 +1,4 @@
-"""An agent's day: present for the shift, with breaks, and with all kinds of events."""
+"""Tests an agent's day, with the shift, its breaks and all kinds of events."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ State = tuple[datetime, str, str | None]
 
 @cache
 def days() -> dict[str, list[State]]:
-    """Each agent's events from six in the morning to one at night."""
+    """Return each agent's events from 6:00 to 1:00 on the next day."""
     found: defaultdict[str, list[State]] = defaultdict(list)
     simulation = Simulation(PLAN, seed=6, start=START, begins_at=6 * 3600.0)
     for event in advanced(simulation, 19 * HOUR, step=HOUR):
@@ -43,7 +43,7 @@ def days() -> dict[str, list[State]]:
     return found
 
 
-def test_everything_that_agents_do_is_done() -> None:
+def test_all_agent_event_types_and_reasons_occur() -> None:
     """All event types occur except those of a reverted transfer, and all reasons occur."""
     kinds = Counter(kind for states in days().values() for _, kind, _ in states)
     assert set(kinds) == set(get_args(AgentEventType)) - NEVER_TOLD
@@ -51,7 +51,7 @@ def test_everything_that_agents_do_is_done() -> None:
     assert reasons == {*NOT_READY_REASONS, MISSED}
 
 
-def test_everybody_is_there_for_the_shift_and_has_lunch_once() -> None:
+def test_agents_work_their_shift_and_have_one_lunch() -> None:
     """The agent stays about until the end, with half an hour of lunch and at most two breaks."""
     assert len(days()) == len(PLAN.agents)
     for agent in PLAN.agents:
@@ -70,8 +70,8 @@ def test_everybody_is_there_for_the_shift_and_has_lunch_once() -> None:
         assert reasons.count("BREAK") <= 2
 
 
-def test_a_break_lasts_as_long_as_breaks_do() -> None:
-    """The time is measured from its event to the next one."""
+def test_breaks_have_the_expected_lengths() -> None:
+    """A break lasts from its event to the agent's next event."""
     for states in days().values():
         for (at, kind, reason), (then, _, _) in pairwise(states):
             if kind == "NOT_READY":
@@ -81,10 +81,8 @@ def test_a_break_lasts_as_long_as_breaks_do() -> None:
 
 
 @given(st.integers(0, DAY_SECONDS - 1), st.integers(1, DAY_SECONDS), st.floats(0, DAY_SECONDS - 1))
-def test_the_next_shift_is_the_one_that_lasts_or_comes(
-    begins: int, length: int, clock: float
-) -> None:
-    """It ends in the future, begins within a day, and at the plan's time of day."""
+def test_shift_of_returns_the_current_or_next_shift(begins: int, length: int, clock: float) -> None:
+    """The shift ends in the future, and begins within a day at the plan's time of day."""
     plan = AgentPlan("A", "S", shift=Shift(begins, begins + length))
     begins_in, ends_in = shift_of(plan, clock)
     assert ends_in > 0

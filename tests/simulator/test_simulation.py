@@ -30,7 +30,7 @@ def working(seed: int, plan: FloorPlan = PLAN, deaths: float = 0.0) -> Simulatio
     return Simulation(plan, seed=seed, start=START, deaths=deaths)
 
 
-def test_the_same_seed_gives_the_same_bytes_however_it_is_cut() -> None:
+def test_the_same_seed_gives_the_same_bytes_for_any_slices() -> None:
     """Events, ids and times are equal for regular and irregular slices."""
     first = told(advanced(working(7), HOUR))
     second = told(advanced(working(7), HOUR, step=7_013))
@@ -41,8 +41,8 @@ def test_the_same_seed_gives_the_same_bytes_however_it_is_cut() -> None:
 
 @settings(max_examples=tries(8))
 @given(st.integers(0, 2**64))
-def test_every_call_is_one_that_could_have_been(seed: int) -> None:
-    """It starts once and first, is answered only after a wait or dial, and ends once and last."""
+def test_every_call_has_a_plausible_sequence(seed: int) -> None:
+    """A call starts once, is answered only after a wait or a dial, and ends once."""
     simulation = working(seed)
     events = advanced(simulation, HOUR) + list(simulation.close())
     assert [one.time for one in events] == sorted(one.time for one in events)
@@ -60,8 +60,8 @@ def test_every_call_is_one_that_could_have_been(seed: int) -> None:
 
 @settings(max_examples=tries(8))
 @given(st.integers(0, 2**64))
-def test_nobody_serves_two_calls_at_once(seed: int) -> None:
-    """An agent's calls follow each other, and states fit them."""
+def test_no_agent_serves_two_calls_at_once(seed: int) -> None:
+    """An agent's calls do not overlap, and the agent's states match the calls."""
     simulation = working(seed, deaths=2.0)
     events = advanced(simulation, HOUR) + list(simulation.close())
     states: dict[object, State] = {}
@@ -77,8 +77,8 @@ def test_nobody_serves_two_calls_at_once(seed: int) -> None:
         states[agent] = State.READY if after is None else after
 
 
-def test_when_the_floor_closes_nothing_is_left() -> None:
-    """Every call has ended, everybody has left, and the truth agrees."""
+def test_closing_the_floor_ends_all_calls() -> None:
+    """All agents have logged off, and the true figures match."""
     simulation = working(3)
     advanced(simulation, HOUR)
     truth = simulation.truth
@@ -90,8 +90,8 @@ def test_when_the_floor_closes_nothing_is_left() -> None:
         assert one.offered == one.answered + one.abandoned + one.moved
 
 
-def test_calls_leave_their_queue_ring_in_vain_and_are_identified_late() -> None:
-    """The truth counts them as the events do, and a missed call continues to wait."""
+def test_left_queues_missed_calls_and_late_identification_are_counted() -> None:
+    """The true figures match the events, and a missed call continues to wait."""
     simulation = working(11)
     events = advanced(simulation, 3 * HOUR)
     truth = simulation.truth
@@ -109,8 +109,8 @@ def test_calls_leave_their_queue_ring_in_vain_and_are_identified_late() -> None:
     assert len(identified) > 10
 
 
-def test_who_serves_several_queues_says_so() -> None:
-    """The LOGON lists them, with the home service first. Others name a single one."""
+def test_agents_with_several_services_list_them_at_logon() -> None:
+    """The home service comes first. Other agents name a single service."""
     for event in advanced(working(2), HOUR):
         if event.data.get("eventType") == "LOGON":
             served = event.data.get("services", [event.data["service"]])
@@ -119,7 +119,7 @@ def test_who_serves_several_queues_says_so() -> None:
             assert event.data["skill"] == ", ".join(served)
 
 
-def test_a_source_dies_in_mid_call() -> None:
+def test_a_source_dies_during_calls() -> None:
     """Answered calls have no end, and their agents send nothing until the source is back."""
     simulation = working(5, deaths=6.0)
     events = advanced(simulation, HOUR)
@@ -139,8 +139,8 @@ def test_a_source_dies_in_mid_call() -> None:
     assert max(logons.values()) > 1
 
 
-def test_callers_come_by_the_time_of_day_and_a_second_day_follows_the_first() -> None:
-    """Few come at the edges, many at eleven, and none at night. Agents return the next day."""
+def test_callers_arrive_by_time_of_day_on_every_day() -> None:
+    """Most callers come at eleven and none at night. Agents return on the next day."""
     simulation = Simulation(floor_of(12), seed=1, start=START, begins_at=6 * 3600.0)
     hours: Counter[int] = Counter()
     logons: Counter[int] = Counter()
@@ -155,7 +155,7 @@ def test_callers_come_by_the_time_of_day_and_a_second_day_follows_the_first() ->
     assert logons[0] == logons[1] == 12
 
 
-def test_a_second_day_takes_no_more_memory_than_the_first() -> None:
+def test_a_second_day_needs_no_more_memory() -> None:
     """Memory depends on the size of the floor, not on the simulated time."""
     simulation = Simulation(floor_of(12), seed=1, start=START, begins_at=6 * 3600.0)
     objects = []
@@ -176,7 +176,7 @@ AGENTS, TALK, CALLS = 8, 120.0, 180.0  # 6 erlangs on 8 agents
 
 
 def waits(events: list[CloudEvent]) -> list[tuple[float, bool]]:
-    """The wait of each finished call and whether it was answered, in order of arrival."""
+    """Return the wait of each finished call and whether it was answered, in order of arrival."""
     found = []
     for steps in by_call(events).values():
         times = {step.type: seconds(step) for step in steps}
@@ -187,7 +187,7 @@ def waits(events: list[CloudEvent]) -> list[tuple[float, bool]]:
 
 
 def interval(values: list[float]) -> tuple[float, float]:
-    """The 99 % confidence interval of the mean, from batch means without the first."""
+    """Return the 99 % confidence interval of the mean, from batch means without the first."""
     size = len(values) // (BATCHES + 1)
     means = [fmean(values[first : first + size]) for first in range(size, size * BATCHES + 1, size)]
     half = T_99 * stdev(means) / math.sqrt(len(means))
@@ -195,7 +195,7 @@ def interval(values: list[float]) -> tuple[float, float]:
 
 
 def queue_lengths(patience: float) -> list[float]:
-    """The stationary distribution of calls present (Erlang A; C without patience)."""
+    """Return the stationary distribution of calls present (Erlang A; C without patience)."""
     weights = [1.0]
     for number in range(1, 2_000):
         leaving = min(number, AGENTS) / TALK + max(0, number - AGENTS) / patience
@@ -205,7 +205,7 @@ def queue_lengths(patience: float) -> list[float]:
 
 
 @pytest.mark.parametrize("patience", [math.inf, 150.0], ids=["Erlang C", "Erlang A"])
-def test_a_stationary_floor_waits_as_erlang_says(patience: float) -> None:
+def test_waits_on_a_stationary_floor_match_erlang(patience: float) -> None:
     """Theory is within the interval of the mean wait, the waiting share and the abandoned share."""
     impatient = None if patience == math.inf else patience
     plan = stationary(AGENTS, CALLS, TALK, impatient)

@@ -43,7 +43,7 @@ def held_against_a_server(seed: int, faults: Faults, agents: int = 30) -> Parity
 
 
 @pytest.mark.parametrize("seed", SEEDS, ids=["one", "two", "three"])
-def test_every_figure_is_true(seed: int) -> None:
+def test_all_figures_match_the_server(seed: int) -> None:
     """Services, agents, averages, campaigns, states and waiting calls agree at every time."""
     truth = held_against_a_server(seed, Faults()).simulation.truth
     services = truth.services.values()
@@ -53,8 +53,8 @@ def test_every_figure_is_true(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS, ids=["one", "two", "three"])
-def test_faults_on_the_way_change_no_figure(seed: int) -> None:
-    """Duplicates, late and reordered events and failing sources change nothing."""
+def test_faults_do_not_change_figures(seed: int) -> None:
+    """Faults include duplicate, late and reordered events, and failing sources."""
     faults = Faults(FAULTS.duplicates, FAULTS.late, FAULTS.reordered, deaths=12.0)
     parity = held_against_a_server(seed, faults)
     happened = parity.wire.happened
@@ -62,8 +62,8 @@ def test_faults_on_the_way_change_no_figure(seed: int) -> None:
     assert parity.simulation.truth.deaths > 0
 
 
-def test_who_passed_a_call_on_takes_nothing_from_who_has_it() -> None:
-    """A lost call stays with the second agent after a transfer, whatever the first does."""
+def test_a_transferred_lost_call_stays_with_the_second_agent() -> None:
+    """Later events of the first agent have no effect on the call."""
     truth = Truth({"Sales": 20, "Support": 20})
     truth.agents = {name: AgentTruth("Sales") for name in ("ann", "bob")}
     person = Person("Ann", "Other", "2125550100", "A1", "NY", "10001")

@@ -61,14 +61,14 @@ def applied(text: str, kv: KeyValueStore) -> list[Change]:
 
 
 def small() -> MemoryKeyValueStore:
-    """A store with the small site."""
+    """Return a store with the small site."""
     kv = MemoryKeyValueStore()
     applied(SMALL, kv)
     return kv
 
 
 def site_file(clients: Sequence[FileClient]) -> SiteFile:
-    """The file that declares these clients."""
+    """Return the file that declares these clients."""
     return SiteFile(tuple(clients), sha256(msgspec.json.encode(list(clients))).hexdigest())
 
 
@@ -151,7 +151,7 @@ def _client(draw: st.DrawFn, number: int) -> FileClient:
 
 @st.composite
 def site_files(draw: st.DrawFn) -> SiteFile:
-    """Any valid site file with up to three clients."""
+    """Return any valid site file with up to three clients."""
     clients = [draw(_client(number)) for number in range(1, draw(st.integers(1, 4)))]
     order = draw(st.permutations(clients))
     assert not problems(order)
@@ -162,7 +162,7 @@ HOOK_SECRET = "whsec_" + "QUFB" * 10
 
 
 def with_webhook(**members: str) -> str:
-    """The small site, with a webhook of its first client that has these members, as TOML."""
+    """Return the small site as TOML, with a webhook of its first client that has these members."""
     given = {
         "name": '"ops"',
         "url": '"https://example.org/a-secret-path"',

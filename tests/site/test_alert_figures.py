@@ -1,4 +1,4 @@
-"""Alert rules can use every figure of the statistics."""
+"""Tests that alert rules can use every figure of the statistics."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NOT_FIGURES = {"maxHoldTime", "targetServiceLevel", "targetSeconds", "start", "e
 
 
 def numbers_of(kind: type) -> set[str]:
-    """The numeric members of a row, without ids, targets and times."""
+    """Return the numeric members of a row, without ids, targets and times."""
     return {
         field.encode_name for field in structs.fields(kind) if field.type in (int, int | float)
     } - NOT_FIGURES

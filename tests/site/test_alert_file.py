@@ -19,19 +19,19 @@ service = [{id = 7, name = "Support", call_center = 5}, {id = 8, name = "Sales"}
 
 
 def rules(text: str) -> tuple[AlertRule, ...]:
-    """The rules of a client with this alert table."""
+    """Return the rules of a client with this alert table."""
     return parse(SITE + text).clients[0].plan().alerts
 
 
 def alert(**keys: str) -> str:
-    """An alert table with these keys, as TOML."""
+    """Return an alert table with these keys, as TOML."""
     keys = {"name": '"x"', "figure": '"totalAbandoned"', "above": "3"} | keys
     lines = [f"{key.rstrip('_')} = {value}" for key, value in keys.items() if value]
     return "[[client.alert]]\n" + "\n".join(lines) + "\n"
 
 
 def test_names_become_ids_and_defaults_are_filled_in() -> None:
-    """Clear defaults to the threshold, and a rate needs at least one call."""
+    """``clear`` defaults to the threshold, and a rate needs at least one call."""
     assert rules(alert(service='["Support", 8]', for_="15")) == (
         AlertRule(
             name="x", figure="totalAbandoned", threshold=3, clear=3, hold=15, services=(7, 8)

@@ -35,12 +35,12 @@ def at(text: str, fold: int = 0) -> int:
     ],
 )
 def test_hours_are_spans_of_local_time(hours: str, moment: str, expected: bool) -> None:
-    """A span includes its start and not its end, and may cross midnight or the week's end."""
+    """A span includes its start but not its end, and can cross midnight or the end of the week."""
     assert parse_hours(hours).hold(at(moment), BERLIN) is expected
 
 
 def test_hours_follow_local_time_across_dst_changes() -> None:
-    """A repeated hour counts twice. Nothing else changes on such a day."""
+    """A repeated hour counts twice. Other hours of the day are not affected."""
     hours = parse_hours("Sun 02:00-03:00")
     assert hours.hold(at("2026-10-25T02:30:00"), BERLIN)
     assert hours.hold(at("2026-10-25T02:30:00", fold=1), BERLIN)

@@ -24,7 +24,7 @@ PASSWORDS = ("password one", "password two", "password three")
 
 
 def with_plain_passwords(client: Client) -> Client:
-    """The client with the passwords in place of their hashes."""
+    """Return the client with passwords instead of their hashes."""
     users = tuple(
         structs.replace(
             user,
@@ -38,14 +38,14 @@ def with_plain_passwords(client: Client) -> Client:
 
 
 def clients_of(kv: KeyValueStore) -> dict[int, Client]:
-    """The current site."""
+    """Return the current site."""
     return dict(Site(kv).clients)
 
 
 @settings(max_examples=tries(40))
 @given(site_files())
 def test_reapplying_a_file_changes_nothing(site_file: SiteFile) -> None:
-    """The second time there are no changes and no writes, and hashes stay."""
+    """The second application changes and writes nothing, and hashes stay."""
     kv = MemoryKeyValueStore()
     run(apply(kv, site_file, CHEAP))
     stored, version = kv.items("site"), kv.version("site")
@@ -72,14 +72,14 @@ def test_the_applied_site_does_not_depend_on_the_previous_file(
 
 
 def clients_with_plain_passwords(kv: KeyValueStore) -> dict[int, Client]:
-    """Every client of the site, by meaning."""
+    """Return all clients of the site with passwords instead of hashes."""
     return {number: with_plain_passwords(client) for number, client in clients_of(kv).items()}
 
 
 @settings(max_examples=tries(40))
 @given(site_files(), site_files())
 def test_users_and_keys_made_by_command_survive_every_file(one: SiteFile, other: SiteFile) -> None:
-    """Users and keys made by hand remain after any other file that has their client."""
+    """Users and keys made by hand stay after any other file with their client is applied."""
     kv, fresh = MemoryKeyValueStore(), MemoryKeyValueStore()
     run(apply(kv, one, CHEAP))
     had = {client.id for client in one.clients}
@@ -175,7 +175,7 @@ def test_hashes_in_the_file_are_stored_unchanged() -> None:
 
 
 def test_a_password_changed_by_its_user_survives_other_file_changes() -> None:
-    """Other changes of the file keep it. A new password in the file replaces it."""
+    """Other changes to the file keep the password. A new password in the file replaces it."""
     kv = small()
     run(set_password(kv, 1, "reports", CHEAP.hash("their own")))
     changes = applied(SMALL.replace("Sales", "Sale"), kv)
@@ -188,7 +188,7 @@ def test_a_password_changed_by_its_user_survives_other_file_changes() -> None:
 
 
 def password_of(kv: KeyValueStore, name: str) -> str:
-    """The effective hash of a user of client 1."""
+    """Return the effective hash of a user of client 1."""
     user = Site(kv).user(1, name)
     assert user is not None
     return user.password_hash
@@ -217,7 +217,7 @@ def test_removals_by_command_are_kept() -> None:
 
 
 def test_a_returning_client_keeps_its_users_made_by_command() -> None:
-    """Its users cannot log in while the file lacks the client, and can afterwards."""
+    """While the file lacks the client, nobody can log in. Afterwards, its own users can."""
     kv = small()
     user = User(id=900, name="made", password_hash=CHEAP.hash(PASSWORDS[0]), role="Auditor")
     run(add_user(kv, 2, user))
@@ -229,7 +229,7 @@ def test_a_returning_client_keeps_its_users_made_by_command() -> None:
 
 @pytest.mark.parametrize(("number", "name"), [(900, "other"), (7, "made")])
 def test_a_file_cannot_take_over_a_user_made_by_command(number: int, name: str) -> None:
-    """A user with the same id or name is refused, and the message says what to do."""
+    """A user with the same id or name is rejected, and the message says what to do."""
     kv = small()
     user = User(id=900, name="made", password_hash=CHEAP.hash(PASSWORDS[0]), role="Auditor")
     run(add_user(kv, 1, user))
@@ -241,7 +241,7 @@ def test_a_file_cannot_take_over_a_user_made_by_command(number: int, name: str) 
 
 
 def test_tokens_made_by_command_count_towards_the_limit() -> None:
-    """Four in the file and two by command are one too many."""
+    """Four tokens in the file and two by command exceed the limit by one."""
     kv = small()
     run(add_key(kv, 1, "api_tokens", digest("a")))
     run(add_key(kv, 1, "api_tokens", digest("b")))
@@ -258,7 +258,7 @@ class ConflictingStore(MemoryKeyValueStore):
         self.times = times
 
     async def write(self, items: Iterable[Item], seen: Iterable[Item] = ()) -> None:
-        """Let the other process be first."""
+        """Let the other process write first."""
         if self.times:
             self.times -= 1
             raise Conflict("somebody was first")
@@ -275,7 +275,7 @@ def test_write_conflicts_are_retried() -> None:
 
 
 def test_an_empty_file_empties_the_site() -> None:
-    """Without declared clients there are none. The removal is listed and can be reverted."""
+    """A file without clients removes all clients. The removal is listed and can be reverted."""
     kv = small()
     assert [change.action for change in applied("", kv)] == ["removed", "removed"]
     assert not Site(kv).clients

@@ -24,14 +24,14 @@ def test_the_json_filter_writes_any_value(value: object) -> None:
 
 
 def test_a_missing_member_is_null() -> None:
-    """As JSON it is null, and as text empty."""
+    """A missing member is null as JSON, and empty as text."""
     body = render("[{{ event.data.none | json }}, {{ event.none | json }}]", JSON, {"data": {}})
     assert json.loads(body) == [None, None]
     assert render("a{{ event.none }}b", "text/plain", {}) == b"ab"
 
 
 def test_a_template_can_skip_an_event() -> None:
-    """A body of white space is not sent."""
+    """A body that has only white space is not sent."""
     template = '{% if event.type == "x" %} {"a": 1} {% endif %}\n'
     assert render(template, JSON, {"type": "x"}) == b'{"a": 1}'
     assert render(template, JSON, {"type": "y"}) == b""
@@ -52,7 +52,7 @@ def test_a_template_can_skip_an_event() -> None:
     ],
 )
 def test_an_invalid_template_raises_a_clear_error(template: str, why: str) -> None:
-    """Examples are syntax errors, access to files, and long loops."""
+    """The templates have syntax errors, access files, or have long loops."""
     begun = time.process_time()
     with pytest.raises(TemplateError) as error:
         check_template(template, JSON, ["interaction"])
@@ -69,7 +69,7 @@ def test_output_is_bounded() -> None:
 
 
 def test_each_kind_of_event_has_an_example() -> None:
-    """Its free text has quotes, which break a template without the filter."""
+    """The examples' free text has quotes, which break a template without the filter."""
     for name in ("agent", "interaction", "alerts"):
         check_template("{{ event | json }}", JSON, [name])
         assert '"' in "".join(one for one in _texts(EXAMPLES[name]["data"]))

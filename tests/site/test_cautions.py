@@ -43,7 +43,7 @@ def test_every_secret_of_the_example_is_reported() -> None:
 def test_a_file_with_secrets_that_others_can_read_causes_a_warning(
     tmp_path: Path, text: str, mode: int, warned: bool
 ) -> None:
-    """The warning has the mode and the fix. Files with hashes and the example may be readable."""
+    """The warning has the mode and the fix. The example and files with hashes can be readable."""
     file = tmp_path / "site.toml"
     file.write_text(text)
     file.chmod(mode)

@@ -17,12 +17,12 @@ ACME = Client(
 
 
 def lines(old: Client | None, new: Client | None) -> list[tuple[str, ...]]:
-    """The changes as plain tuples."""
+    """Return the changes as plain tuples."""
     return [tuple(change) for change in differences(old, new)]
 
 
 def test_equal_clients_have_no_changes() -> None:
-    """Two missing clients have none, either."""
+    """Two missing clients do not differ either."""
     assert lines(ACME, structs.replace(ACME)) == []
     assert lines(None, None) == []
 
@@ -45,13 +45,13 @@ def test_a_clients_own_members_share_one_line() -> None:
 
 
 def test_a_changed_limit_is_listed_with_its_name_in_the_file() -> None:
-    """It has its name in the file, and is listed only if it changed."""
+    """A limit has the same name as in the file, and is listed only if it changed."""
     new = structs.replace(ACME, limits=Limits(agents=5))
     assert lines(ACME, new) == [("changed", "client 7 ACME", "limits.agents 100000 → 5")]
 
 
 def test_parts_are_listed_individually_and_without_hashes() -> None:
-    """Ids are sorted by number. A password only counts as changed."""
+    """Ids are sorted by number. A changed password is listed without its hash."""
     centers = tuple(CallCenter(id=number, name="c") for number in (2, 10))
     plan = FloorConfig(
         feeds=("agent",),

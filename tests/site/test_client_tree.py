@@ -11,7 +11,7 @@ PARENTS = {1: None, 2: 1, 3: 1, 4: 2, 5: None, 6: 99}
 
 
 def test_a_family_includes_all_descendants() -> None:
-    """The client comes first, then all below it at any depth, by id."""
+    """The client comes first, then all clients below it, sorted by id."""
     children = children_of(PARENTS)
     assert family(1, children) == (1, 2, 3, 4)
     assert family(2, children) == (2, 4)
@@ -21,7 +21,7 @@ def test_a_family_includes_all_descendants() -> None:
 
 @given(st.dictionaries(st.integers(0, 6), st.none() | st.integers(0, 6)))
 def test_cycles_are_detected(parents: dict[int, int | None]) -> None:
-    """For any parents, both searches end, and agree on clients that are their own ancestors."""
+    """Both directions terminate, and agree on which clients are their own ancestors."""
     children = children_of(parents)
     for client, parent in parents.items():
         below = family(client, children)

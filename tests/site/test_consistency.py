@@ -128,6 +128,6 @@ def test_a_parents_user_may_be_limited_to_a_childs_call_center() -> None:
 
 
 def test_a_childs_call_center_can_be_named_with_its_client() -> None:
-    """The id alone is enough if the client has no call center with it."""
+    """The id alone is enough if the client has no call center with this id."""
     for named in ("{client = 2, id = 21}", "21", "11, {client = 2, id = 21}"):
         assert parse(SMALL.replace("[11]}", f"[{named}]}}"))

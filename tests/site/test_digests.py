@@ -8,7 +8,7 @@ from floorcast.site.digests import digest, fingerprint, new_key
 
 
 def test_new_keys_are_long_and_unique() -> None:
-    """It has 256 bits in characters that are allowed in a header."""
+    """A new key has 256 bits, in characters that are allowed in a header."""
     keys = {new_key() for _ in range(100)}
     assert len(keys) == 100
     assert all(len(key) == 64 and key.isascii() and key.isalnum() for key in keys)
@@ -21,6 +21,6 @@ def test_a_digest_is_a_sha_256_hash() -> None:
 
 
 def test_a_fingerprint_is_the_start_of_the_digest() -> None:
-    """It is short enough to read aloud, and the same everywhere."""
+    """A fingerprint is short enough to read aloud."""
     assert digest("k").startswith(fingerprint(digest("k")))
     assert len(fingerprint(digest("k"))) == 12

@@ -40,7 +40,7 @@ def test_a_user_can_be_added_and_removed() -> None:
     [(1, "reports", "already has a user reports"), (301, "new", "id 301 belongs to user reports")],
 )
 def test_a_name_or_id_in_use_is_refused(number: int, name: str, message: str) -> None:
-    """Users of the file and removed users count, too."""
+    """This includes users in the file and removed users."""
     kv = small()
     run(remove_user(kv, 1, "reports"))
     with pytest.raises(InvalidParameter, match=message):
@@ -79,7 +79,7 @@ def test_a_removed_users_password_cannot_be_set_by_command() -> None:
 
 
 def test_keys_are_revoked_by_their_fingerprints() -> None:
-    """This holds for both kinds, from the file or by command. A sixth token is refused."""
+    """This applies to both kinds, from the file or by command. A sixth token is rejected."""
     kv = small()
     for number in range(4):
         run(add_key(kv, 1, "api_tokens", digest(f"made {number}")))
@@ -94,7 +94,7 @@ def test_keys_are_revoked_by_their_fingerprints() -> None:
 
 
 def test_a_fingerprint_must_identify_exactly_one_key() -> None:
-    """Too few digits, an unknown key and an ambiguous one are refused."""
+    """Too few digits, an unknown key and an ambiguous key are rejected."""
     kv = small()
     for key in ("abcdef0", "abcdef1"):
         run(add_key(kv, 1, "ingest_keys", key * 9))

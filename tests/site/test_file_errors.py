@@ -21,12 +21,12 @@ from floorcast.site.file_schema import SiteTables
     ],
 )
 def test_a_table_is_identified_by_its_id_or_name(entry: object, called: str) -> None:
-    """This is its id, login, name or code, or otherwise its number."""
+    """The label has the id, login, name or code, or otherwise the number."""
     assert label("user", entry, 2) == called
 
 
 def test_errors_describe_the_expected_value_of_every_key() -> None:
-    """No key has an error in the library's own words."""
+    """No message for a key is in the library's words."""
     raw: dict[str, object] = {"client": [{"id": 1, "name": "A"}]}
     for key in SiteTables.__struct_fields__ and ("time_zone", "feeds", "parent", "service"):
         wrong = {"client": [{"id": 1, "name": "A", key: 1.5}]}

@@ -167,7 +167,7 @@ JUNK = st.recursive(
 
 
 def as_toml(value: object) -> str:
-    """A value in TOML's inline notation."""
+    """Return a value in TOML's inline notation."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key} = {as_toml(one)}" for key, one in value.items()) + "}"
     if isinstance(value, list):

@@ -28,7 +28,7 @@ def test_the_order_of_tables_does_not_matter(site_file: SiteFile, random: Random
 
 
 def shuffle(client: FileClient, random: Random) -> FileClient:
-    """The client with every list in another order."""
+    """Return the client with every list in another order."""
     lists = {
         field.name: tuple(random.sample(value, len(value)))
         for field in structs.fields(client)

@@ -19,7 +19,7 @@ from tests.site.sites import SMALL, applied, run, small
 
 
 def directory() -> Directory:
-    """The directory of the small site."""
+    """Return the directory of the small site."""
     return Site(small()).directory
 
 
@@ -35,7 +35,7 @@ def test_clients_are_found_by_id_and_by_name() -> None:
 
 
 def test_users_and_agents_are_separate() -> None:
-    """A user's name is not an agent's login, and only agents with a password are included."""
+    """User names and agent logins are separate. Only agents with a password are included."""
     found = directory()
     ann, reports = found.user(1, "ANN", agent=True), found.user(1, "reports")
     assert ann is not None
@@ -53,7 +53,7 @@ def test_users_and_agents_are_separate() -> None:
 
 
 def test_an_ingest_key_identifies_its_client() -> None:
-    """It is found by its digest only."""
+    """The key is found only by its digest."""
     found = directory()
     assert found.client_of_ingest_key(digest("ingest-key-of-acme-01")) == 1
     assert found.client_of_ingest_key("ingest-key-of-acme-01") is None
@@ -150,7 +150,7 @@ def test_limits_stored_by_an_earlier_release_still_work() -> None:
 
 
 def test_a_service_belongs_to_the_own_client_unless_only_a_child_declares_it() -> None:
-    """Otherwise it belongs to the child client that declares it."""
+    """Otherwise, the service belongs to the child client that declares it."""
     kv = MemoryKeyValueStore()
     text = BOTH_HAVE_TEN.replace('name = "Parent"', 'name = "P"\nservice = [{id = 1, name = "a"}]')
     text = text.replace(
@@ -173,7 +173,7 @@ USER = User(id=900, name="made", password_hash="$argon2id$", role="Auditor")
 
 
 def test_an_unchanged_site_notifies_no_listener() -> None:
-    """Checking again reads nothing and calls no listener."""
+    """A second check reads nothing and calls no listener."""
     site = Site(small())
     told: list[SiteChange] = []
     site.on_change(told.append)
@@ -205,7 +205,7 @@ def test_a_change_is_reported_with_the_changed_plans() -> None:
 
 
 def test_a_new_user_changes_no_plan() -> None:
-    """Changes of users affect the site but no floor."""
+    """User changes affect the site but no floor."""
     kv = small()
     site = Site(kv)
     untouched = site.clients[2]

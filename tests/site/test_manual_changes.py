@@ -60,7 +60,7 @@ def test_a_changed_declaration_replaces_the_manual_change() -> None:
 
 
 def test_a_declared_user_takes_precedence_over_a_manual_one() -> None:
-    """If two share a name or an id, it is reported, and the file's user counts."""
+    """If two users share a name or an id, this is reported, and the file's user applies."""
     for twin in (structs.replace(MADE, id=1), structs.replace(MADE, name="reports")):
         by_hand = ByHand(users=(twin,))
         assert collisions(ACME, by_hand) == [twin]

@@ -45,7 +45,7 @@ def test_changes_are_listed_without_secrets(change: Callable[[str], str]) -> Non
 
 
 def test_the_published_secret_causes_a_warning() -> None:
-    """The secret is in the documentation, so anybody may know it."""
+    """The secret is published."""
     published = '"whsec_ZXhhbXBsZS13ZWJob29rLXNlY3JldC1jaGFuZ2UtbWU="'
     assert list(example_secrets(parse(with_webhook()))) == []
     (warning,) = example_secrets(parse(with_webhook(secret=published)))

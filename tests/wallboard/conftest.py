@@ -51,14 +51,14 @@ def floor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def wall(browser: Browser, floor: Server) -> Iterator[Screen]:
-    """A screen of it."""
+    """A screen that shows the floor."""
     with screen(browser, floor.url) as one:
         yield one
 
 
 @pytest.fixture
 def source(floor: Server) -> Iterator[Caller]:
-    """A sender of events and requests."""
+    """Sends events and requests."""
     with Caller(floor.url) as caller:
         caller.login()
         yield caller

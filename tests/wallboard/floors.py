@@ -22,7 +22,7 @@ PHONE = 600  # pixels below which the screen is a phone
 def waits(
     number: int, service: int, time: str | None = None, **who: object
 ) -> list[dict[str, Any]]:
-    """The events of a call that waits for a service."""
+    """Return the events of a call that waits for a service."""
     call = {"transactionId": number, "sessionId": f"S{number}"}
     start = {"service": service, "direction": "INBOUND", **who}
     return [
@@ -42,7 +42,7 @@ def shown(
     size: tuple[int, int] = (1440, 900),
     options: Iterable[object] = (),
 ) -> Iterator[tuple[Screen, Caller]]:
-    """A screen of a test's own floor, and a source of events. Phones have touch input."""
+    """Open a screen for a test's own floor, with a source of events. Phones have touch input."""
     with (
         running(folder, *options, site=site) as server,
         Caller(server.url) as caller,

@@ -52,7 +52,7 @@ class Screen:
         self.answers.append(response)
 
     def pass_time(self, seconds: float) -> None:
-        """Advance the page's clock. ``page.clock.install()`` must have been called."""
+        """Advance the page's clock. The test must call ``page.clock.install()`` first."""
         self.page.clock.fast_forward(round(seconds * 1000))
 
     def open(self, view: str = "") -> None:
@@ -77,7 +77,7 @@ class Screen:
         self.page.wait_for_selector("#board:not([hidden])")
 
     def tool(self, selector: str) -> None:
-        """Click a tool of the header, which is in the menu on a narrow screen."""
+        """Click a tool in the header. On a narrow screen, the tools are in the menu."""
         menu = self.page.locator("#show-menu")
         if menu.is_visible() and menu.get_attribute("aria-expanded") == "false":
             menu.click()
@@ -102,20 +102,20 @@ class Screen:
         self.page.locator(selector, has_text=text).first.wait_for()
 
     def rows(self, section: str) -> dict[str, list[str]]:
-        """The rows of a panel by id: a figure's exact value, or the text of the cell."""
+        """Return the rows of a panel by id: a figure's exact value, or the text of the cell."""
         rows: dict[str, list[str]] = self.page.evaluate(_CELLS, section)
         return rows
 
     def texts(self, selector: str) -> list[str]:
-        """The texts of elements."""
+        """Return the texts of elements."""
         return self.page.locator(selector).all_inner_texts()
 
     def token(self, section: str) -> str:
-        """The position in the feeds at which a panel holds."""
+        """Return the position in the feeds at which a panel holds."""
         return self.page.get_attribute(f"#{section}", "data-feed-token") or ""
 
     def answer(self, path: str, token: str) -> dict[str, Any]:
-        """The API's response to the page at a position."""
+        """Return the API's response to the page at a position."""
         for response in reversed(self.answers):
             if response.url.endswith(path) and response.headers.get("feed-token") == token:
                 found: dict[str, Any] = response.json()

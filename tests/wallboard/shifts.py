@@ -34,7 +34,7 @@ LAST = ("Okafor", "Nowak", "Silva", "Haddad", "Lind", "Marsh", "Ito", "Berg", "C
 
 
 def with_rule() -> str:
-    """The site of the wallboard tests, with an alert of two waiting calls at any service."""
+    """Return the site of the wallboard tests, with an alert of two waiting calls at any service."""
     first, second = WALL_SITE.split("\n\n[[client]]", 1)
     return f"{first}\n{RULE}\n[[client]]{second}"
 
@@ -42,7 +42,7 @@ def with_rule() -> str:
 def shift(
     agents: int, calls: int, waiting: int, seed: int = 1, now: datetime | None = None
 ) -> Iterator[dict[str, Any]]:
-    """A shift after half an hour: agents in states, finished calls, and waiting calls."""
+    """Yield the events of a shift's first half hour, including finished and waiting calls."""
     random, now = Random(seed), now or datetime.now(UTC)
     numbers = count(seed * 1_000_000)
     services = list(SERVICES)

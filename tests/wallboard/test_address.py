@@ -1,4 +1,4 @@
-"""The view in the address: services, and the wall mode."""
+"""Tests the view in the address, with services and the wall mode."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ READ = """async (hash) => {
 NAMES = "#services tbody .name"
 
 
-def test_the_address_says_what_is_shown(wall: Screen) -> None:
-    """A service is selected by its id or its call center's. Without either, all are shown."""
+def test_the_address_selects_the_view(wall: Screen) -> None:
+    """Ids select services or call centers. Without ids, all services are shown."""
     wall.open()
     both = wall.page.evaluate(READ, "#wall&service=1,x,4&callCenter=2")
     services = [{"id": "1"}, {"id": "4"}]
@@ -25,8 +25,8 @@ def test_the_address_says_what_is_shown(wall: Screen) -> None:
     assert wall.page.evaluate(READ, "#")[:7] == [False, [], [], None, True, True, True]
 
 
-def test_a_view_is_chosen_bookmarked_and_shown_in_every_panel(wall: Screen) -> None:
-    """Services, agents, waiting calls, campaigns and figures are of one call center."""
+def test_a_selected_view_applies_to_every_panel(wall: Screen) -> None:
+    """Every panel and tile shows the data of one call center."""
     wall.sign_in()
     wall.page.wait_for_selector("#campaigns tbody tr")
     wall.page.click("#show-view")
@@ -51,8 +51,8 @@ def test_a_view_is_chosen_bookmarked_and_shown_in_every_panel(wall: Screen) -> N
     assert len(wall.texts(NAMES)) == 5
 
 
-def test_a_view_of_what_is_not_there_says_so(wall: Screen) -> None:
-    """A bookmark may be older than the site. It shows nothing, without an error."""
+def test_a_view_of_unknown_services_explains_itself(wall: Screen) -> None:
+    """A bookmark can be outdated. The board shows nothing and reports no error."""
     wall.sign_in(view="#service=99")
     wall.until_text("#services .explanation", "No service of this view")
     wall.until_text("#connects-chart .explanation", "there is no such service")

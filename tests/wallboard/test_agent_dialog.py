@@ -14,8 +14,8 @@ LOGIN = "x" * 60
 STATE = {"agent": LOGIN, "service": 38049, "eventType": "NOT_READY", "reason": "LUNCH"}
 
 
-def test_an_agent_is_read_whole_and_followed(browser: Browser, tmp_path: Path) -> None:
-    """Opened by keyboard, it shows login, state, time and service, and follows changes."""
+def test_the_dialog_shows_and_follows_an_agent(browser: Browser, tmp_path: Path) -> None:
+    """The dialog opens by keyboard and shows the login, state, time and service."""
     events = [*waits(1, 38049), event("agent.state", "a1", **STATE)]
     with shown(tmp_path, browser, events) as (wall, source):
         opener = f"#agents [data-login={LOGIN}] button"
@@ -38,7 +38,7 @@ def test_an_agent_is_read_whole_and_followed(browser: Browser, tmp_path: Path) -
         assert wall.complaints == []
 
 
-def test_the_arrow_keys_go_from_agent_to_agent(wall: Screen) -> None:
+def test_arrow_keys_move_between_agents(wall: Screen) -> None:
     """This includes rows that are not visible."""
     wall.sign_in()
     wall.page.wait_for_selector("#agents [data-login]")
@@ -56,8 +56,8 @@ def test_the_arrow_keys_go_from_agent_to_agent(wall: Screen) -> None:
     assert wall.page.evaluate(name) == names[-2]
 
 
-def test_on_a_wall_an_agent_is_no_button(browser: Browser, tmp_path: Path) -> None:
-    """Nobody touches a wall."""
+def test_agents_are_not_buttons_on_a_wall(browser: Browser, tmp_path: Path) -> None:
+    """A wall has no input devices."""
     events = [*waits(1, 38049), event("agent.state", "a1", **STATE)]
     with shown(tmp_path, browser, events, view="#wall") as (wall, _):
         wall.page.wait_for_selector("#agents [data-login]")

@@ -1,4 +1,4 @@
-"""The page's handling of late agent events, compared with the server's fold."""
+"""Compares the page's handling of late agent events with the server's fold."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PAST = """async (cases) => {
 
 
 def changes(random: Random) -> list[InboundEvent]:
-    """Any events of an agent, a third of them late. A late one names a service on Logon only."""
+    """Random events of an agent. A third of them are late, and only a late Logon has a service."""
     found = []
     for step in range(20, 400, 2):
         late = random.choice((0, 0, random.randrange(1, 19)))
@@ -43,7 +43,7 @@ def changes(random: Random) -> list[InboundEvent]:
 
 
 def case(events: list[InboundEvent]) -> tuple[list[Any], list[list[Any]]]:
-    """The events of two agents as the page gets them, and the agents' final states."""
+    """Return the events of two agents that the page receives, and the agents' final states."""
     floor = new_floor()
     take(floor, [agent("LOGON", 0, who, service=10) for who in AGENTS], 1)
     rows = [
@@ -76,7 +76,7 @@ def status(floor: Floor) -> list[list[Any]]:
     return [[int(one.state), one.since, one.reason or "", one.service] for one in agents]
 
 
-def test_events_in_any_order_leave_an_agent_as_on_the_server(wall: Screen) -> None:
+def test_events_in_any_order_give_the_server_state(wall: Screen) -> None:
     """Events up to 15 minutes late are inserted at their times. Later ones change nothing."""
     wall.open()
     cases = [case(changes(Random(seed))) for seed in range(60)]
@@ -84,8 +84,8 @@ def test_events_in_any_order_leave_an_agent_as_on_the_server(wall: Screen) -> No
     assert found == [wanted for _, wanted in cases]
 
 
-def test_a_late_event_moves_an_agent_until_the_next_that_does(wall: Screen) -> None:
-    """The service of an inserted event holds until a later event names another."""
+def test_a_late_event_sets_the_service_until_the_next_change(wall: Screen) -> None:
+    """The service of an inserted event applies until a later event names another service."""
     wall.open()
     moved = [agent("READY", 500, 7), agent("IN_CALL", 520, 7), agent("READY", 510, 7, service=20)]
     moved_on = [
@@ -99,7 +99,7 @@ def test_a_late_event_moves_an_agent_until_the_next_that_does(wall: Screen) -> N
     assert wall.page.evaluate(PAST, [told for told, _ in cases]) == [wanted for _, wanted in cases]
 
 
-def test_a_clock_that_is_ahead_counts_from_now(wall: Screen) -> None:
+def test_future_event_times_are_limited_to_now(wall: Screen) -> None:
     """A future state begins when it is recorded, and the events after it are not late."""
     wall.open()
     told, wanted = case([agent("IN_CALL", TAKEN + 200, 7), agent("READY", TAKEN + 100, 7)])

@@ -27,7 +27,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caller]:
 
 @pytest.fixture(scope="module")
 def crowded(source: Caller, browser: Browser) -> Iterator[Screen]:
-    """A screen of it."""
+    """A screen that shows the floor."""
     with screen(browser, str(source.http.base_url)) as wall:
         wall.sign_in()
         wall.until_text("#agents h2", "2,000 agents")
@@ -35,11 +35,11 @@ def crowded(source: Caller, browser: Browser) -> Iterator[Screen]:
 
 
 def drawn(wall: Screen) -> list[str]:
-    """The names in the drawn rows, in order."""
+    """Return the names in the drawn rows, in order."""
     return wall.page.locator("#agents [data-login] th").all_inner_texts()
 
 
-def test_only_what_can_be_seen_is_drawn(crowded: Screen) -> None:
+def test_only_visible_rows_are_drawn(crowded: Screen) -> None:
     """Scrolling reaches all rows, and screen readers get their number."""
     assert 10 < len(drawn(crowded)) < 60
     assert crowded.page.get_attribute("#agents table", "aria-rowcount") == str(MANY + 1)
@@ -50,8 +50,8 @@ def test_only_what_can_be_seen_is_drawn(crowded: Screen) -> None:
     crowded.page.wait_for_selector("#agents [aria-rowindex='2']")
 
 
-def test_a_change_is_there_at_once(crowded: Screen, source: Caller) -> None:
-    """It arrives by the stream. The list keeps its place, and the counts follow."""
+def test_a_change_appears_at_once(crowded: Screen, source: Caller) -> None:
+    """The stream delivers it. The list keeps its scroll position, and the counts change."""
     crowded.page.fill("#agents input", "0007")
     crowded.until_text("#agents h2", "1 of 2,000 agents")
     (login,) = drawn(crowded)
@@ -64,8 +64,8 @@ def test_a_change_is_there_at_once(crowded: Screen, source: Caller) -> None:
     crowded.page.fill("#agents input", "")
 
 
-def test_it_is_searched_sorted_and_chosen_by_keyboard(crowded: Screen) -> None:
-    """Words match in any order. A column sorts up, down, and back to urgency."""
+def test_the_list_is_searched_and_sorted_by_keyboard(crowded: Screen) -> None:
+    """Words match in any order. A column cycles through up, down and urgency."""
     keys, page = crowded.page.keyboard, crowded.page
     page.focus("#agents input")
     keys.type("berg ready dana")
@@ -99,8 +99,8 @@ def test_it_is_searched_sorted_and_chosen_by_keyboard(crowded: Screen) -> None:
     crowded.until_text("#agents h2", "2,000 agents")
 
 
-def test_the_reason_is_read_and_not_cut(browser: Browser, tmp_path: Path) -> None:
-    """It replaces the state, which its colour and the screen reader's text still have."""
+def test_the_reason_is_shown_in_full(browser: Browser, tmp_path: Path) -> None:
+    """The reason replaces the state's name. Color and screen reader text still show the state."""
     late = {"agent": "ANN", "service": 38049, "eventType": "NOT_READY", "reason": "TEAM MEETING"}
     with shown(tmp_path, browser, [*waits(1, 38049), event("agent.state", "a1", **late)]) as (
         wall,

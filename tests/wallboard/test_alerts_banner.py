@@ -24,10 +24,10 @@ def fires(wall: Screen) -> None:
     wall.until("!document.getElementById('alerts').hidden")
 
 
-def test_the_banner_names_what_fires_and_a_user_acknowledges_it(
+def test_the_banner_shows_alerts_and_users_acknowledge_them(
     browser: Browser, tmp_path: Path
 ) -> None:
-    """It follows the figure, and screen readers announce it."""
+    """The banner follows the figure, and screen readers announce it."""
     with shown(tmp_path, browser, queue(1), site=with_rule()) as (wall, source):
         wall.page.wait_for_selector("#show-alerts:not([hidden])")
         assert wall.page.is_hidden("#alerts")
@@ -55,9 +55,7 @@ def test_the_banner_names_what_fires_and_a_user_acknowledges_it(
         assert wall.complaints == []
 
 
-def test_a_sound_and_a_notification_are_off_until_they_are_chosen(
-    browser: Browser, tmp_path: Path
-) -> None:
+def test_sound_and_notifications_are_off_by_default(browser: Browser, tmp_path: Path) -> None:
     """The choice is stored. A browser that blocks notifications is reported."""
     with shown(tmp_path, browser, queue(1, 2), site=with_rule()) as (wall, _):
         fires(wall)
@@ -76,7 +74,7 @@ def test_a_sound_and_a_notification_are_off_until_they_are_chosen(
 
 
 def test_a_view_shows_the_alerts_of_its_services(browser: Browser, tmp_path: Path) -> None:
-    """A wall of another service has none."""
+    """A wall that shows another service has no alerts."""
     events = [*queue(1, 2), *waits(3, 38050)]
     view = "#service=38050"
     with shown(tmp_path, browser, events, site=with_rule(), view=view) as (wall, _):

@@ -13,8 +13,8 @@ QUEUE = "#services [data-id='38063'] td:nth-child(3)"
 ASKED = re.compile(r"/(wallboard|session|realtime)(/|\?|$)")
 
 
-def test_it_asks_nobody_else_and_has_nothing_to_complain_of(wall: Screen, source: Caller) -> None:
-    """It uses the public API and its own files, without errors, warnings or policy violations."""
+def test_the_board_uses_only_this_server_without_errors(wall: Screen, source: Caller) -> None:
+    """There are no errors, warnings or policy violations."""
     wall.sign_in()
     wall.page.wait_for_selector(SERVICES)
     wall.page.wait_for_selector("#agents [data-login]")
@@ -31,8 +31,8 @@ def test_it_asks_nobody_else_and_has_nothing_to_complain_of(wall: Screen, source
     assert [path for path in paths if not ASKED.match(path)] == []
 
 
-def test_a_call_that_waits_is_shown_and_leaves(wall: Screen, source: Caller) -> None:
-    """It counts at its service, and is listed with its caller until it is answered."""
+def test_a_waiting_call_is_listed_until_answered(wall: Screen, source: Caller) -> None:
+    """The call also counts at its service."""
     call = {"transactionId": 4711, "sessionId": "S4711"}
     wall.sign_in()
     wall.page.wait_for_selector("#waiting tbody tr")
@@ -52,7 +52,7 @@ def test_a_call_that_waits_is_shown_and_leaves(wall: Screen, source: Caller) -> 
     wall.page.wait_for_selector(f"{QUEUE}[data-value='0']")
 
 
-def test_who_may_not_see_a_panel_is_told_why(wall: Screen) -> None:
+def test_panels_without_permission_show_a_reason(wall: Screen) -> None:
     """An auditor sees the campaigns, and an explanation in place of everything else."""
     wall.sign_in(user="auditor")
     wall.page.wait_for_selector("#campaigns tbody tr")
@@ -66,10 +66,8 @@ def test_who_may_not_see_a_panel_is_told_why(wall: Screen) -> None:
     wall.until_text("#freshness", "Live")
 
 
-def test_who_may_not_use_the_feeds_sees_the_agents_all_the_same(
-    wall: Screen, source: Caller
-) -> None:
-    """A superuser may read the statistics, which the page requests repeatedly."""
+def test_agents_are_shown_without_permission_for_feeds(wall: Screen, source: Caller) -> None:
+    """A superuser may read the statistics, so the page polls them."""
     wall.sign_in(user="superuser")
     wall.page.wait_for_selector("#agents [data-login]")
     source.take(
@@ -80,7 +78,7 @@ def test_who_may_not_use_the_feeds_sees_the_agents_all_the_same(
     wall.until_text("#freshness", "Live")
 
 
-def test_who_sees_one_call_center_sees_its_services_alone(wall: Screen) -> None:
+def test_a_limited_user_sees_only_their_services(wall: Screen) -> None:
     """Hidden services do not appear."""
     wall.sign_in(user="limited")
     wall.page.wait_for_selector(SERVICES)
@@ -89,7 +87,7 @@ def test_who_sees_one_call_center_sees_its_services_alone(wall: Screen) -> None:
     assert {row[3] for row in wall.rows("agents").values()} <= {"Sales", "Claims"}
 
 
-def test_a_tab_that_nobody_sees_follows_no_feed(wall: Screen, source: Caller) -> None:
+def test_hidden_tabs_do_not_follow_feeds(wall: Screen, source: Caller) -> None:
     """A browser has six connections per host, which three hidden tabs would use up."""
     turn = """(hidden) => {
         Object.defineProperty(document, "hidden", {value: hidden, configurable: true});

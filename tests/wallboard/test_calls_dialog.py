@@ -19,20 +19,20 @@ SERVICE = 38049
 
 
 def opener(service: object, cell: str) -> str:
-    """The selector of a figure's button."""
+    """Return the selector of a figure's button."""
     return f"{ROW.format(service)} .{cell} button"
 
 
 def figures(wall: Screen) -> tuple[str, str, int]:
-    """The dialog's title, its note, and its number of rows."""
+    """Return the dialog's title, its note, and its number of rows."""
     wall.page.wait_for_selector("#calls[open] .scroll:not([hidden]) tbody tr")
     rows = wall.page.locator("#calls tbody tr").count()
     title, note = (wall.page.inner_text(f"#calls-{part}") for part in ("title", "note"))
     return title, note, rows
 
 
-def test_a_figure_opens_its_calls_by_mouse_and_by_keyboard(wall: Screen, source: Caller) -> None:
-    """The rows are as many as the figure. Escape closes it, and the focus returns to the figure."""
+def test_figures_open_their_calls_by_mouse_and_keyboard(wall: Screen, source: Caller) -> None:
+    """The number of rows equals the figure. Escape returns the focus to the figure."""
     wall.sign_in()
     wall.page.wait_for_selector("#services tbody tr")
     row = wall.page.locator("#services tbody tr").first
@@ -73,8 +73,8 @@ def test_more_calls_are_added_page_by_page(browser: Browser, tmp_path: Path) -> 
         assert len(set(ids)) == 2301
 
 
-def test_on_a_phone_the_table_fits(browser: Browser, tmp_path: Path) -> None:
-    """Nothing is cut off, and columns are below their titles."""
+def test_the_table_fits_on_a_phone(browser: Browser, tmp_path: Path) -> None:
+    """Nothing is cut off, and cells are below their column titles."""
     events = [one for number in range(1, 40) for one in waits(number, SERVICE)]
     with shown(tmp_path, browser, events, size=(390, 844)) as (wall, _):
         wall.page.click(opener(SERVICE, "queue"))
@@ -93,14 +93,14 @@ def test_on_a_phone_the_table_fits(browser: Browser, tmp_path: Path) -> None:
         assert wide == {"inside": True, "fits": True, "aligned": True}
 
 
-def test_without_the_right_a_figure_is_no_button(wall: Screen) -> None:
+def test_figures_are_not_buttons_without_permission(wall: Screen) -> None:
     """Roles without call data and screens (``test_session``) have no button."""
     wall.sign_in(user="manager")
     wall.page.wait_for_selector("#services tbody tr")
     assert wall.page.locator("#services tbody button").count() == 0
 
 
-def test_the_page_knows_the_roles_that_the_server_lets_read_call_data() -> None:
+def test_page_and_server_agree_on_roles_for_call_data() -> None:
     """Both have the same list."""
     script = files("floorcast.wallboard").joinpath("page/calls_dialog.js").read_text("utf-8")
     listed = re.search(r"ROLES = (\[[^\]]*\])", script)

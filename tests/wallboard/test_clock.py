@@ -12,8 +12,8 @@ HEAR = """async (told) => {
 }"""
 
 
-def test_it_goes_on_for_a_while_and_then_stands_still(wall: Screen) -> None:
-    """It never decreases, except when the server's clock is set."""
+def test_the_clock_stops_after_a_while_without_responses(wall: Screen) -> None:
+    """The time never decreases, except when the server's clock is set."""
     told = 1_795_000_000_000
     wall.page.clock.install()
     wall.open()

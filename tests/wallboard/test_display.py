@@ -1,4 +1,4 @@
-"""The page in every view: accessible, within the screen, and remembered."""
+"""Tests that every view is accessible and fits the screen, and that choices are stored."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CUT_OFF = """[...document.querySelectorAll(".panel :is(.scroll, .plot)")]
 
 
 def violations(wall: Screen) -> list[Any]:
-    """The violations that axe finds, by rule, with the elements."""
+    """Return the violations that axe finds, by rule, with the elements."""
     if not wall.page.evaluate("'axe' in window"):
         wall.page.evaluate(AXE)
     rules = "{'target-size': {enabled: true}}"  # of WCAG 2.2, which axe does not enable by default
@@ -41,7 +41,7 @@ def violations(wall: Screen) -> list[Any]:
     return [(one["id"], [node["html"] for node in one["nodes"]]) for one in found["violations"]]
 
 
-def test_axe_finds_nothing_in_any_view(wall: Screen, tmp_path: Path) -> None:
+def test_axe_finds_no_violations_in_any_view(wall: Screen, tmp_path: Path) -> None:
     """The sign-in form, every view and the thresholds are checked, and no text is cut off."""
     wall.open()
     wall.page.wait_for_selector("#sign-in")
@@ -103,7 +103,7 @@ LINES = """() => [...document.querySelectorAll(".panel h2")]
 
 
 def trying() -> Iterator[dict[str, Any]]:
-    """A floor with wide values: hundreds of everything, long names, and long waits."""
+    """Yield the events of a floor with wide values, such as long names and long waits."""
     yield from campaigns()
     yield from shift(agents=150, calls=400, waiting=110)
     yield from waits(1, 38061, callerId=SIP)
@@ -113,9 +113,7 @@ def trying() -> Iterator[dict[str, Any]]:
         yield event("agent.state", f"long {number}", **late)
 
 
-def test_nothing_overflows_whatever_the_screen_and_the_names(
-    tmp_path: Path, browser: Browser
-) -> None:
+def test_nothing_overflows_on_any_screen(tmp_path: Path, browser: Browser) -> None:
     """Walls have 1280 to 3840 pixels or are upright. Names have any length and direction."""
     with shown(tmp_path, browser, trying(), site=SITE) as (wall, _):
         wall.page.wait_for_selector("#agents [data-login]")
@@ -141,7 +139,7 @@ def test_nothing_overflows_whatever_the_screen_and_the_names(
             assert max(wall.page.evaluate(LINES)) < 2
 
 
-def test_a_name_is_read_whole_on_a_wall(tmp_path: Path, browser: Browser) -> None:
+def test_long_names_are_shown_in_full_on_a_wall(tmp_path: Path, browser: Browser) -> None:
     """Services with long names take at most two lines."""
     with shown(tmp_path, browser, trying(), site=SITE, view="#wall", size=(1920, 1080)) as (
         wall,
@@ -169,14 +167,14 @@ EDGES = """(selector) => [...document.querySelectorAll(selector)]
 
 
 def ragged(wall: Screen, selector: str) -> float:
-    """The pixels between the left edges of texts that are not cut off."""
+    """Return the pixels between the left edges of texts that are not cut off."""
     edges = wall.page.evaluate(EDGES, selector)
     assert len(edges) > 1
     return float(max(edges) - min(edges))
 
 
-def test_names_of_any_direction_begin_at_one_edge(tmp_path: Path, browser: Browser) -> None:
-    """A name that is read from right to left stands under the others, in panels and dialogs."""
+def test_names_of_any_direction_are_aligned(tmp_path: Path, browser: Browser) -> None:
+    """Right-to-left names are aligned with other names, in panels and dialogs."""
     site = with_rule().replace('"Help"', f'"{ARABIC}"').replace('"Queue"', f'"{ARABIC}"')
     events = [*shift(agents=20, calls=90, waiting=9)]
     events += waits(2, 38050, callerId=ARABIC)
@@ -207,7 +205,7 @@ LINE_WIDTHS = """() => {
 }"""
 
 
-def test_lines_grow_with_the_wall(tmp_path: Path, browser: Browser) -> None:
+def test_lines_scale_with_the_screen(tmp_path: Path, browser: Browser) -> None:
     """The trend and the bar of a service level are as visible at 3840 pixels as at 1280."""
     events = shift(agents=10, calls=60, waiting=3)
     with shown(tmp_path, browser, events, view="#wall", size=(1280, 720)) as (wall, _):
@@ -225,7 +223,7 @@ SMALL = """[...document.querySelectorAll(
     .map((one) => one.outerHTML)"""
 
 
-def test_fingers_have_room(browser: Browser, floor: Server) -> None:
+def test_touch_targets_are_large_enough(browser: Browser, floor: Server) -> None:
     """Touch targets have 44 pixels each way, and wall-only controls take no room."""
     with screen(browser, floor.url, 360, 800, touch=True) as wall:
         wall.open()
@@ -270,10 +268,10 @@ INSIDE = """(id) => {
 
 
 @pytest.mark.parametrize(("size", "scheme"), [((360, 800), "dark"), ((1440, 900), "light")])
-def test_each_dialog_is_for_everybody(
+def test_every_dialog_works_with_every_input_method(
     tmp_path: Path, browser: Browser, size: tuple[int, int], scheme: Literal["light", "dark"]
 ) -> None:
-    """It fits, Escape closes it, and the focus returns, for every input method."""
+    """Dialogs fit the screen. Escape closes them and returns the focus."""
     site = with_rule().replace('"Sales"', '"Claims and damages, new policies"')
     late = {"agent": "x" * 60, "service": 38049, "eventType": "NOT_READY", "reason": "LUNCH"}
     events = [*waits(1, 38049, callerId=SIP), *waits(2, 38049), event("agent.state", "a", **late)]

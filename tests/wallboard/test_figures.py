@@ -16,7 +16,7 @@ WRITTEN = """async () => {
 }"""
 
 
-def test_figures_are_written_for_people(wall: Screen) -> None:
+def test_figures_are_formatted_for_people(wall: Screen) -> None:
     """Durations have suitable units, percentages one decimal, and thousands separators."""
     wall.open()
     assert wall.page.evaluate(WRITTEN) == [
@@ -44,7 +44,7 @@ RATES = """async () => {
 }"""
 
 
-def test_a_rate_is_about_the_calls_that_waited(wall: Screen) -> None:
+def test_rates_exclude_agents_own_outbound_calls(wall: Screen) -> None:
     """Agents' own outbound calls are handled, but count in no service level or abandon rate."""
     wall.open()
     assert wall.page.evaluate(RATES) == [0, 0, 2237, 40, 3]

@@ -26,7 +26,7 @@ def until_state(wall: Screen, state: int) -> None:
     wall.page.wait_for_selector(f"#agents [data-login=SEBY] [data-state='{state}']")
 
 
-def test_what_happens_before_the_stream_is_open_is_not_missed(wall: Screen, source: Caller) -> None:
+def test_events_before_the_stream_opens_are_not_missed(wall: Screen, source: Caller) -> None:
     """The stream starts at the snapshot's position."""
     enter(source, 1, "READY")
     states = iter(("DIALING",))
@@ -44,9 +44,7 @@ def test_what_happens_before_the_stream_is_open_is_not_missed(wall: Screen, sour
     assert wall.token("agents") == token
 
 
-def test_a_snapshot_that_is_older_than_what_is_shown_is_not_shown(
-    wall: Screen, source: Caller
-) -> None:
+def test_an_outdated_snapshot_is_ignored(wall: Screen, source: Caller) -> None:
     """A lagging node may send one. The feed continues from its position."""
     enter(source, 3, "READY")
     wall.page.clock.install()
@@ -71,10 +69,8 @@ def test_a_snapshot_that_is_older_than_what_is_shown_is_not_shown(
     until_state(wall, 10)
 
 
-def test_a_wall_that_was_refused_the_feed_follows_it_again_by_itself(
-    wall: Screen, source: Caller
-) -> None:
-    """No reload is needed after a right is restored. Meanwhile it uses snapshots."""
+def test_a_refused_feed_is_followed_again_automatically(wall: Screen, source: Caller) -> None:
+    """No reload is needed after the permission is restored. Until then, the page uses snapshots."""
     enter(source, 6, "READY")
     wall.page.clock.install()
     refusal = {"status": 403, "json": {"code": 302, "message": "the role may not use the feeds"}}

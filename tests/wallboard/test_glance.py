@@ -14,14 +14,14 @@ from tests.wallboard.shifts import WALL_SITE, shift
 
 
 def tile(wall: Screen, name: str) -> tuple[str, str]:
-    """A tile's value and note."""
+    """Return a tile's value and note."""
     return (
         wall.page.inner_text(f"[data-tile={name}] .value"),
         wall.page.inner_text(f"[data-tile={name}] .note"),
     )
 
 
-def test_they_sum_up_the_services(wall: Screen, source: Caller) -> None:
+def test_tiles_combine_the_services(wall: Screen, source: Caller) -> None:
     """Service level and speed of answer are weighted by calls."""
     wall.sign_in()
     wall.page.wait_for_selector("#services tbody tr")
@@ -40,7 +40,7 @@ def test_they_sum_up_the_services(wall: Screen, source: Caller) -> None:
     assert tile(wall, "waiting")[1] in {one["serviceName"] for one in rows}
 
 
-def test_they_lead_to_whom_they_name(wall: Screen) -> None:
+def test_tiles_link_to_the_named_service_or_agent(wall: Screen) -> None:
     """A click or key focuses the service's row, or lists the ready agents."""
     wall.sign_in()
     wall.page.wait_for_selector("#services tbody tr")
@@ -60,7 +60,7 @@ def test_they_lead_to_whom_they_name(wall: Screen) -> None:
 
 
 @pytest.mark.parametrize(("target", "levels"), [(1, {""}), (99, {"watch", "act"})])
-def test_targets_are_the_sites_whatever_the_browser_has(
+def test_site_targets_override_the_browser_thresholds(
     tmp_path: Path, browser: Browser, target: int, levels: set[str]
 ) -> None:
     """The overall target is that of the services, weighted by their calls."""
@@ -82,7 +82,7 @@ CUT = """[...document.querySelectorAll("#glance :is(.label, .value, .note)")]
     .map((one) => one.textContent)"""
 
 
-def test_a_tile_is_read_whole_on_a_desk_and_a_phone(tmp_path: Path, browser: Browser) -> None:
+def test_tiles_show_long_names_in_full(tmp_path: Path, browser: Browser) -> None:
     """A long service name takes two lines, at every usual width."""
     site = WALL_SITE
     for number, name in enumerate(("Sales", "Help", "Claims", "Collections"), 11):

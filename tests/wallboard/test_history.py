@@ -19,7 +19,7 @@ SPAN, STEP, GAP = 1800, 5, 20
 
 
 def model(samples: list[tuple[int, int]], now: int) -> list[list[Any]]:
-    """The maximum of each step of the last half hour, None in gaps, and the present."""
+    """Return the maximum of each step of the last half hour, None in gaps, and the present."""
     steps: dict[int, int] = {}
     for at, waiting in samples:
         step = at - at % STEP
@@ -37,8 +37,8 @@ def model(samples: list[tuple[int, int]], now: int) -> list[list[Any]]:
     return [[*times, now], [*calls, samples[-1][1]]]
 
 
-def test_it_is_the_last_half_hour_with_its_gaps(wall: Screen) -> None:
-    """It survives a reload, and is separate per user."""
+def test_the_history_covers_half_an_hour_with_gaps(wall: Screen) -> None:
+    """The history survives a reload, and each user has a separate history."""
     wall.open()
     for seed in range(20):
         random, at = Random(seed), 1_795_000_000
@@ -63,12 +63,12 @@ FILL_PAST = """async ([intervals, timeStamp, samples]) => {
 
 
 def interval(service: str, start: int, most: int) -> dict[str, Any]:
-    """A row of service/stats/intervals with the members in use. ``start`` is in seconds."""
+    """Return a row of service/stats/intervals with the members in use. ``start`` is in seconds."""
     ends = (start + 300) * 1000
     return {"serviceId": service, "start": start * 1000, "end": ends, "queueMax": most}
 
 
-def test_it_is_full_at_the_first_sign_in(wall: Screen) -> None:
+def test_the_history_is_complete_at_the_first_sign_in(wall: Screen) -> None:
     """Intervals fill the past without a gap, up to what the page has seen itself."""
     wall.open()
     begin = 1_795_000_200

@@ -17,7 +17,7 @@ SALES, HELP = 38049, 38050
 
 
 def told(wall: Screen) -> list[int]:
-    """The sums of offered, handled and abandoned calls over all intervals."""
+    """Return the sums of offered, handled and abandoned calls over all intervals."""
     wall.page.wait_for_selector("#intervals[open] tbody tr")
     rows = wall.page.eval_on_selector_all(
         "#intervals tbody tr",
@@ -26,9 +26,7 @@ def told(wall: Screen) -> list[int]:
     return [sum(column) for column in zip(*rows, strict=True)]
 
 
-def test_the_intervals_of_a_view_and_of_one_service_are_those_of_the_api(
-    browser: Browser, tmp_path: Path
-) -> None:
+def test_intervals_match_the_api(browser: Browser, tmp_path: Path) -> None:
     """Sums are equal for every interval, new calls appear, and Escape closes it."""
     events = [*waits(1, SALES), *waits(2, SALES), *waits(3, HELP)]
     events.append(event("call.end", "end 1", transactionId=1, sessionId="S1"))
@@ -70,7 +68,7 @@ def test_a_day_comes_from_the_archive(browser: Browser, tmp_path: Path) -> None:
         assert wall.complaints == []
 
 
-def test_without_an_archive_a_day_says_so(browser: Browser, tmp_path: Path) -> None:
+def test_a_day_without_an_archive_is_explained(browser: Browser, tmp_path: Path) -> None:
     """The figures of other hours are cleared."""
     with shown(tmp_path, browser, waits(1, SALES)) as (wall, _):
         wall.page.click("#show-intervals")
@@ -80,10 +78,8 @@ def test_without_an_archive_a_day_says_so(browser: Browser, tmp_path: Path) -> N
         assert wall.page.locator("#intervals tbody tr").count() == 0
 
 
-def test_a_day_that_the_server_is_too_busy_for_is_requested_again(
-    browser: Browser, tmp_path: Path
-) -> None:
-    """Until then the dialog shows the reason, and does not claim that the day has no calls."""
+def test_a_day_is_requested_again_if_the_server_is_busy(browser: Browser, tmp_path: Path) -> None:
+    """Until the response, the dialog shows the reason instead of a day without calls."""
     pytest.importorskip("pyarrow")
     options = ("--archive", str(tmp_path / "archive"))
     with shown(tmp_path, browser, waits(1, SALES), options=options) as (wall, _):
@@ -106,7 +102,7 @@ def test_a_day_that_the_server_is_too_busy_for_is_requested_again(
         assert wall.page.text_content("#intervals-failure") == ""
 
 
-def test_on_a_phone_the_table_fits(browser: Browser, tmp_path: Path) -> None:
+def test_the_table_fits_on_a_phone(browser: Browser, tmp_path: Path) -> None:
     """Nothing is cut off at the side."""
     with shown(tmp_path, browser, waits(1, SALES), size=(390, 844)) as (wall, _):
         wall.page.click("#show-intervals")

@@ -45,10 +45,8 @@ def until_streams(tab: Screen, source: Caller, count: int) -> None:
     tab.until_so(lambda: source.counted(STREAMS) == count, f"{count} streams are open")
 
 
-def test_eight_tabs_are_live_on_one_connection_and_closing_one_leaves_no_gap(
-    shared: Screen, source: Caller
-) -> None:
-    """A browser has six per host. The first tab is not special."""
+def test_eight_tabs_share_one_connection(shared: Screen, source: Caller) -> None:
+    """A browser allows six connections per host. Closing the first tab leaves no gap."""
     enter(source, "t1", "READY")
     shared.sign_in(user="manager")
     shared.page.wait_for_selector("#services tbody tr")
@@ -70,7 +68,7 @@ def test_eight_tabs_are_live_on_one_connection_and_closing_one_leaves_no_gap(
     assert source.counted(STREAMS) == 2
 
 
-def test_tabs_with_views_of_their_own_share_it(shared: Screen, source: Caller) -> None:
+def test_tabs_with_different_views_share_the_connection(shared: Screen, source: Caller) -> None:
     """Each counts the live connects of its own view."""
     shared.sign_in(user="manager", view="#service=38062")
     shared.page.wait_for_selector("#connects-chart canvas")
@@ -92,9 +90,7 @@ def test_tabs_with_views_of_their_own_share_it(shared: Screen, source: Caller) -
     shared.until_so(lambda: [told(shared), told(other)] == wanted, "each has its own")
 
 
-def test_a_session_that_ends_is_renewed_for_all_tabs_by_the_one_that_can(
-    shared: Screen, source: Caller
-) -> None:
+def test_one_tab_renews_the_session_for_all_tabs(shared: Screen, source: Caller) -> None:
     """The first tab has the password, and the second uses the new session."""
     kept = "JSON.parse(sessionStorage.getItem('floorcast.session') ?? '{}').id"
     shared.sign_in(user="manager")
@@ -112,7 +108,7 @@ def test_a_session_that_ends_is_renewed_for_all_tabs_by_the_one_that_can(
 
 
 def test_signing_out_in_one_tab_signs_all_tabs_out(shared: Screen) -> None:
-    """No forgotten tab shows the floor."""
+    """No other tab still shows the floor."""
     shared.sign_in(user="manager")
     (other,) = beside(shared, 1)
     shared.page.click("#sign-out")
@@ -122,7 +118,7 @@ def test_signing_out_in_one_tab_signs_all_tabs_out(shared: Screen) -> None:
     assert other.page.locator("#services tbody tr:visible").count() == 0
 
 
-def test_a_worker_that_does_not_start_is_done_without(browser: Browser, floor: Server) -> None:
+def test_the_page_works_without_a_worker(browser: Browser, floor: Server) -> None:
     """The tab silently follows the floor itself."""
     with screen(browser, floor.url, shared=True) as wall:
         broken = "globalThis.SharedWorker = class { constructor() { throw new Error('no'); } }"
@@ -133,10 +129,10 @@ def test_a_worker_that_does_not_start_is_done_without(browser: Browser, floor: S
         assert any("/agentEvent/feed/sse" in url for url in wall.asked)
 
 
-def test_a_tab_that_comes_back_with_an_old_session_takes_the_one_that_counts(
+def test_a_reopened_tab_uses_the_current_session(
     shared: Screen,
 ) -> None:
-    """A reopened tab has an old session, and signs nobody out."""
+    """The tab's old session does not sign out the other tabs."""
     kept = "JSON.parse(sessionStorage.getItem('floorcast.session') ?? '{}').id"
     shared.sign_in(user="manager")
     (other,) = beside(shared, 1)

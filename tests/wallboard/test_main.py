@@ -9,7 +9,7 @@ FOCUS = "document.activeElement.id || document.activeElement.tagName"
 TILES = ["level", "needs", "waiting", "longest", "speed", "handled", "abandoned", "ready"]
 
 
-def test_signing_in_and_out_is_done_by_keyboard(wall: Screen) -> None:
+def test_signing_in_and_out_by_keyboard(wall: Screen) -> None:
     """The focus is always where a user expects it."""
     keys = wall.page.keyboard
     wall.open()
@@ -26,7 +26,7 @@ def test_signing_in_and_out_is_done_by_keyboard(wall: Screen) -> None:
     wall.until("document.activeElement.name === 'password'")
 
 
-def test_the_tools_are_used_by_keyboard(wall: Screen) -> None:
+def test_tools_by_keyboard(wall: Screen) -> None:
     """They are adjacent in the tab order, and a dialog returns the focus."""
     keys = wall.page.keyboard
     wall.sign_in()
@@ -54,7 +54,7 @@ def test_the_tools_are_used_by_keyboard(wall: Screen) -> None:
     assert wall.page.get_attribute("html", "data-theme") == "light"
 
 
-def test_the_tiles_and_panels_are_reached_by_keyboard(wall: Screen) -> None:
+def test_tiles_and_panels_are_reachable_by_keyboard(wall: Screen) -> None:
     """The tab order is the visual order."""
     keys = wall.page.keyboard
     wall.sign_in()

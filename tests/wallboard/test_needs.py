@@ -15,7 +15,7 @@ TILE = "[data-tile=needs]"
 
 
 def note(wall: Screen) -> str:
-    """The services or agents on the tile, with the reasons."""
+    """Return the services or agents on the tile, with the reasons."""
     return wall.page.get_attribute(f"{TILE} .note", "title") or ""
 
 
@@ -24,8 +24,8 @@ def until_needs(wall: Screen, count: int) -> None:
     wall.until(f"document.querySelector('{TILE} .value').textContent === '{count}'")
 
 
-def test_calls_that_wait_for_nobody_need_a_hand(tmp_path: Path, browser: Browser) -> None:
-    """First nobody is logged in, then nobody is ready. All is well once an agent is."""
+def test_waiting_calls_without_agents_are_a_problem(tmp_path: Path, browser: Browser) -> None:
+    """The problem changes when an agent logs in, and disappears when the agent is ready."""
     with shown(tmp_path, browser, waits(1, 38049)) as (wall, source):
         until_needs(wall, 2)
         assert wall.page.get_attribute("[data-tile=ready]", "data-level") == "act"
@@ -45,8 +45,8 @@ def test_calls_that_wait_for_nobody_need_a_hand(tmp_path: Path, browser: Browser
         wall.until("!document.querySelector('[data-tile=ready]').dataset.level")
 
 
-def test_a_server_that_does_not_answer_needs_a_hand(tmp_path: Path, browser: Browser) -> None:
-    """The tile says neither that all is well nor that some data is missing."""
+def test_an_unresponsive_server_is_a_problem(tmp_path: Path, browser: Browser) -> None:
+    """The tile does not claim that there are no problems or that only some data is missing."""
     with shown(tmp_path, browser, waits(1, 38049)) as (wall, _):
         until_needs(wall, 2)
         wall.page.route("**/realtime/**", lambda route: route.abort())
@@ -107,7 +107,7 @@ READY, NOT_READY, IN_CALL, RESERVED = 2, 3, 4, 12
         (1, 2, 30, [(1, IN_CALL), (2, READY)], ""),
     ],
 )
-def test_whether_anybody_is_there_for_a_call(
+def test_agents_with_several_services_can_take_calls(
     wall: Screen, waiting: int, agents: int, wait: int, present: list[object], hands: str
 ) -> None:
     """An agent with several services is shown with one and may be ready for each."""

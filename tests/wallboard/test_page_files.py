@@ -1,4 +1,4 @@
-"""The page's files: complete, with the right types, and all local."""
+"""Tests that the page's files are complete and local, with the right types."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ REFERENCES = {
 }
 
 
-def test_the_page_is_at_its_path() -> None:
+def test_files_are_served_below_the_page_path() -> None:
     """All files are below it, except the landing page at the root."""
     assert FILES[PATH].media_type == FILES["/"].media_type == "text/html; charset=utf-8"
     assert all(path in {PATH, "/"} or path.startswith(f"{PATH}/") for path in FILES)
 
 
-def test_the_landing_page_leads_to_all_that_a_person_may_look_for() -> None:
+def test_the_landing_page_links_to_everything() -> None:
     """It links to the wallboard, the documentation, and the server's health."""
     links = re.findall(r'<a href="([^"]+)"', FILES["/"].content.decode())
     assert {PATH, "/docs", "/openapi.json", "/readyz", "/metrics"} == set(links)
 
 
-def test_what_a_file_refers_to_is_there() -> None:
+def test_all_referenced_files_exist() -> None:
     """No script, style or picture is missing, remote, or unused."""
     found = set()
     for file in FILES.values():
@@ -40,19 +40,19 @@ def test_what_a_file_refers_to_is_there() -> None:
     assert found == set(FILES) - {"/", f"{PATH}/uplot/LICENSE"}
 
 
-def test_nothing_is_inline() -> None:
+def test_the_page_has_no_inline_code() -> None:
     """The policy forbids inline code, so the page has none."""
     page = FILES[PATH].content.decode()
     assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", page)
 
 
-def test_the_library_has_its_licence_beside_it() -> None:
-    """The licence has the version."""
+def test_the_library_is_shipped_with_its_license() -> None:
+    """The license file has the version."""
     assert b"MIT License" in FILES[f"{PATH}/uplot/LICENSE"].content
     assert b"(v1.6.32)" in FILES[f"{PATH}/uplot/uPlot.esm.js"].content[:500]
 
 
-def test_nobody_but_the_server_itself_may_give_the_page_anything() -> None:
+def test_the_policy_allows_only_this_server() -> None:
     """The policy allows what the page needs and nothing else."""
     policy = dict(SECURITY)["content-security-policy"]
     rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
@@ -66,7 +66,7 @@ def test_nobody_but_the_server_itself_may_give_the_page_anything() -> None:
     ("if_none_match", "known"),
     [("", False), ("*", True), ('W/"x"', True), ('"x"', True), ('"y", W/"x"', True), ("x", False)],
 )
-def test_a_browser_says_what_it_has(if_none_match: str, known: bool) -> None:
+def test_if_none_match_is_compared_weakly(if_none_match: str, known: bool) -> None:
     """Tags are compared weakly, as RFC 9110 requires for ``If-None-Match``."""
     file = PageFile("/wallboard/x.js", "text/javascript", b"", 'W/"x"')
     assert file.is_known_to(if_none_match) is known

@@ -26,7 +26,7 @@ def show(wall: Screen, ago: timedelta) -> None:
     wall.page.click("#past [value=show]")
 
 
-def test_a_moment_before_the_log_says_from_when(wall: Screen) -> None:
+def test_a_time_before_the_log_is_explained(wall: Screen) -> None:
     """The services panel has the server's reason, and Escape returns to the present."""
     wall.sign_in()
     wall.page.wait_for_selector(SERVICES)
@@ -75,7 +75,7 @@ def test_the_board_shows_the_floor_as_it_was(browser: Browser, floor: Server) ->
         assert wall.complaints == []
 
 
-def test_a_phone_can_step_through_the_past(browser: Browser, floor: Server) -> None:
+def test_stepping_through_the_past_on_a_phone(browser: Browser, floor: Server) -> None:
     """The bar and its buttons fit, and a step beyond now returns to the present."""
     with screen(browser, floor.url, width=390, height=844) as wall:
         wall.sign_in()
@@ -96,7 +96,7 @@ def test_a_phone_can_step_through_the_past(browser: Browser, floor: Server) -> N
 
 
 def places_of(wall: Screen) -> set[str]:
-    """The positions of the panels."""
+    """Return the positions of the panels."""
     return {wall.token(panel) for panel in ("services", "agents", "waiting", "campaigns")}
 
 
@@ -108,12 +108,12 @@ def answered(wall: Screen, method: str) -> bool:
 
 
 def moment_in(description: str) -> str:
-    """The time of day at which the queue's line begins."""
+    """Return the time of day at which the queue's line begins."""
     return description.rpartition("since ")[2].partition(": ")[0]
 
 
 def minute_of(wall: Screen, ms: int) -> str:
-    """A time of day as the page writes it."""
+    """Return a time of day in the page's format."""
     text = "(ms) => new Intl.DateTimeFormat('en-GB', {timeStyle: 'short'}).format(ms)"
     found: str = wall.page.evaluate(text, ms)
     return found
@@ -136,6 +136,6 @@ def at_moment(wall: Screen, ms: int) -> None:
 
 
 def body_of(request: Request) -> dict[str, object]:
-    """The JSON of a request's body."""
+    """Return the JSON of a request's body."""
     found: dict[str, object] = json.loads(request.post_data or "{}")
     return found

@@ -46,7 +46,7 @@ def changes(random: Random, amount: int) -> Iterator[dict[str, Any]]:
 
 
 def expected(caller: Caller) -> dict[str, list[str]]:
-    """The API's agents in the form of the page."""
+    """Return the API's agents in the form of the page."""
     answer = caller.http.post("/realtime/service/agents/status").json()
     return {
         one["agentLoginId"]: [
@@ -64,9 +64,7 @@ def reason(row: dict[str, Any]) -> str:
     return words.capitalize()
 
 
-def test_a_snapshot_and_the_events_after_it_are_the_next_snapshot(
-    wall: Screen, stranger: Caller
-) -> None:
+def test_a_snapshot_plus_events_equals_the_next_snapshot(wall: Screen, stranger: Caller) -> None:
     """Only the stream is used, without another snapshot in between."""
     told = list(changes(Random(1), 600))
     stranger.take(ndjson(told[: len(AGENTS)]))

@@ -49,7 +49,7 @@ def drawn(wall: Screen, first: int = MANY) -> list[str]:
     return wall.texts(DRAWN)[:first]
 
 
-def test_in_need_first_puts_the_longest_wait_first(desk: Screen) -> None:
+def test_urgent_first_starts_with_the_longest_wait(desk: Screen) -> None:
     """Services past their thresholds come first, then those to watch, then others by name."""
     assert drawn(desk) == NAMES
     desk.page.click("#services [data-order=need]")
@@ -59,7 +59,7 @@ def test_in_need_first_puts_the_longest_wait_first(desk: Screen) -> None:
     assert drawn(desk) == NAMES
 
 
-def test_a_column_sorts_the_worst_first_then_the_best_then_not_at_all(desk: Screen) -> None:
+def test_a_column_cycles_through_its_sort_orders(desk: Screen) -> None:
     """Screen readers get the order, too."""
     head = "#services th.wait"
     desk.page.click(f"{head} button")
@@ -72,7 +72,7 @@ def test_a_column_sorts_the_worst_first_then_the_best_then_not_at_all(desk: Scre
     assert desk.page.get_attribute(head, "aria-sort") is None
 
 
-def test_a_search_finds_services_or_says_that_there_is_none(desk: Screen) -> None:
+def test_a_search_finds_services_or_reports_none(desk: Screen) -> None:
     """Words of the name and of the call center match."""
     search = "#services input"
     desk.page.fill(search, "north team 1")
@@ -88,9 +88,7 @@ def test_a_search_finds_services_or_says_that_there_is_none(desk: Screen) -> Non
     desk.page.locator("#agents .nothing").wait_for(state="hidden")
 
 
-def test_on_a_wall_those_in_need_stay_and_the_others_take_turns(
-    tmp_path: Path, browser: Browser
-) -> None:
+def test_urgent_services_stay_and_others_rotate_on_a_wall(tmp_path: Path, browser: Browser) -> None:
     """Every service is shown once before any is repeated."""
     size = (1920, 1080)
     with shown(tmp_path, browser, floor(), site=SITE, view="#wall", size=size) as (wall, _):

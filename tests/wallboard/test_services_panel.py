@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.wallboard.screen import Screen
 
 
-def test_the_figures_are_those_of_the_api_at_the_same_token(wall: Screen) -> None:
+def test_figures_match_the_api_at_the_same_token(wall: Screen) -> None:
     """This holds for services, waiting calls, live connects and campaigns, each at its token."""
     wall.sign_in()
     wall.until("document.querySelectorAll('#campaigns tbody tr').length === 3")

@@ -17,7 +17,7 @@ NAMES = "#services tbody .name"
 
 
 def key(server: Server, *words: str) -> str:
-    """The output of ``floorcast key`` while the server runs."""
+    """Return the output of ``floorcast key`` while the server runs."""
     arguments = command("key", *words, "--client", "ACME", "--data", server.data)
     done = subprocess.run(
         arguments, env=environment(), capture_output=True, text=True, timeout=60, check=True
@@ -37,7 +37,7 @@ def until_status(wall: Screen, caller: Caller, secret: str, status: int) -> None
     wall.until_so(answer, f"the key gets {status}")
 
 
-def test_a_screen_comes_back_by_itself(tmp_path: Path, browser: Browser) -> None:
+def test_a_screen_reconnects_automatically(tmp_path: Path, browser: Browser) -> None:
     """Its link works after a restart without a user, until the key is revoked."""
     with (
         running(tmp_path, site=WALL_SITE) as server,
@@ -69,7 +69,7 @@ def test_a_screen_comes_back_by_itself(tmp_path: Path, browser: Browser) -> None
 def test_a_screen_that_starts_before_its_server_waits_for_it(
     tmp_path: Path, browser: Browser
 ) -> None:
-    """It shows the reason, and no form that nobody would fill in."""
+    """The screen waits for the server. It shows the reason, and no sign-in form."""
     with running(tmp_path, site=WALL_SITE) as server, screen(browser, server.url) as wall:
         wall.page.clock.install()
         away = "**/session/screen*"

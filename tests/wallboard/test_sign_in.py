@@ -19,7 +19,7 @@ def end(server: Server, session: str) -> None:
     assert answer.status_code == 204
 
 
-def test_a_failure_is_told_in_words_and_mended(wall: Screen) -> None:
+def test_a_failed_sign_in_is_explained(wall: Screen) -> None:
     """The error is explained, the input is kept, and nothing of the floor is shown."""
     wall.open()
     wall.fill(password="wrong horse")
@@ -37,8 +37,8 @@ def test_a_failure_is_told_in_words_and_mended(wall: Screen) -> None:
     )
 
 
-def test_a_token_that_no_header_can_carry_is_a_wrong_one(wall: Screen) -> None:
-    """The server is reachable, and the message does not deny it."""
+def test_a_token_with_invalid_characters_is_wrong(wall: Screen) -> None:
+    """The message does not say that the server cannot be reached."""
     wall.open()
     for name in ("clientName", "userName", "password", "apiToken"):
         wall.page.fill(f"[name={name}]", "ключ")
@@ -55,7 +55,7 @@ def test_a_token_that_no_header_can_carry_is_a_wrong_one(wall: Screen) -> None:
         (404, '{"error": "route"}', "The server responded: 404"),
     ],
 )
-def test_what_answers_in_front_of_the_server_is_told(
+def test_responses_from_proxies_are_reported(
     wall: Screen, status: int, said: str, shown: str
 ) -> None:
     """A proxy, or a network's login page, is reported with a message."""
@@ -65,8 +65,8 @@ def test_what_answers_in_front_of_the_server_is_told(
     wall.until_text("#sign-in-failure", shown)
 
 
-def test_a_session_that_ends_is_renewed_without_anybody(wall: Screen, floor: Server) -> None:
-    """A wall has nobody to type a password. A reloaded page has to ask."""
+def test_an_ended_session_is_renewed_automatically(wall: Screen, floor: Server) -> None:
+    """Walls have no keyboard for a password. Only a reloaded page asks for it."""
     wall.page.clock.install()
     wall.sign_in(user="manager")
     first = wall.page.evaluate(KEPT)
@@ -88,9 +88,7 @@ def test_a_session_that_ends_is_renewed_without_anybody(wall: Screen, floor: Ser
     wall.page.wait_for_selector("#board:not([hidden])")
 
 
-def test_signing_out_ends_the_session_and_leaves_nothing_in_the_page(
-    wall: Screen, floor: Server
-) -> None:
+def test_signing_out_ends_the_session_and_clears_the_page(wall: Screen, floor: Server) -> None:
     """Neither figures nor a usable session remain."""
     wall.sign_in(user="manager")
     wall.page.wait_for_selector("#services tbody tr")
@@ -102,9 +100,7 @@ def test_signing_out_ends_the_session_and_leaves_nothing_in_the_page(
     assert answer.status_code == 404
 
 
-def test_who_signs_in_next_sees_nothing_of_who_was_there_before(
-    wall: Screen, floor: Server
-) -> None:
+def test_the_next_user_sees_no_data_of_the_previous_user(wall: Screen, floor: Server) -> None:
     """Not even hidden elements remain: an auditor may not see the manager's services."""
     wall.page.clock.install()
     wall.sign_in(user="manager")
@@ -122,7 +118,7 @@ def test_who_signs_in_next_sees_nothing_of_who_was_there_before(
     assert set(wall.texts("#glance .value")) == {"\N{EN DASH}"}
 
 
-def test_another_tab_that_is_somebody_else_does_not_mix_the_floors(wall: Screen) -> None:
+def test_another_user_in_another_tab_does_not_mix_floors(wall: Screen) -> None:
     """The cookie for streams is shared by the browser, so the first tab has to sign in again."""
     other = Screen(wall.page.context, wall.url)
     other.open()
@@ -134,10 +130,10 @@ def test_another_tab_that_is_somebody_else_does_not_mix_the_floors(wall: Screen)
     assert wall.page.is_hidden("#board")
 
 
-def test_the_form_says_what_an_api_token_is_and_starts_with_what_the_demo_gives(
+def test_the_form_explains_api_tokens_and_has_the_demo_values(
     wall: Screen,
 ) -> None:
-    """A real server gives no values. The demo's form only has to be sent."""
+    """Only the demo fills in the form. Other servers leave it empty."""
     wall.open()
     wall.page.click("#api-token-help summary")
     wall.until_text("#api-token-help", "floorcast key new --api-token")

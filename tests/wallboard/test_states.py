@@ -11,7 +11,7 @@ TABLE = """async (events) => {
 }"""
 
 
-def test_the_table_is_the_servers(wall: Screen) -> None:
+def test_the_state_table_matches_the_server(wall: Screen) -> None:
     """Every event leads to the server's state, and every state has an order."""
     wall.open()
     names, after, order = wall.page.evaluate(TABLE, list(EVENT_STATE))

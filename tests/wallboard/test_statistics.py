@@ -30,15 +30,15 @@ PACE = """async (pace) => {
 }"""
 
 
-def test_an_answer_that_is_older_than_what_is_shown_is_not_shown(wall: Screen) -> None:
+def test_an_outdated_response_is_ignored(wall: Screen) -> None:
     """Another node of a cluster may send one. No figure goes back in time."""
     first, second, third = (encode(5, tick * 10**7, 0) for tick in (10**9, 10**9 + 1, 10**9 + 2))
     wall.open()
     assert wall.page.evaluate(ASK, [second, first, third]) == [second, third]
 
 
-def test_it_keeps_within_the_limit_of_requests(wall: Screen) -> None:
-    """The rest of the minute is shared by the remaining requests, three per round."""
+def test_the_page_respects_the_rate_limit(wall: Screen) -> None:
+    """The remaining requests, three per round, are spread over the rest of the minute."""
     wall.page.clock.install()
     wall.open()
     wall.page.clock.pause_at("2035-01-01")

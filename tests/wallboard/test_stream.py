@@ -17,8 +17,8 @@ def state_of(login: str, state: int) -> str:
     return f"({STATE})('{login}') === '{state}'"
 
 
-def test_it_comes_back_by_itself_after_a_kill(tmp_path: Path, browser: Browser) -> None:
-    """It shows the data's age meanwhile, misses no event, and continues live."""
+def test_the_page_recovers_after_a_kill(tmp_path: Path, browser: Browser) -> None:
+    """Until then, it shows the age of the data. No event is missed."""
     with (
         running(tmp_path) as server,
         Caller(server.url, up=server.up) as caller,

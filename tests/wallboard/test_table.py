@@ -18,7 +18,7 @@ MOVED = """async () => {
 }"""
 
 
-def test_a_row_that_moves_keeps_the_focus(wall: Screen) -> None:
+def test_a_moved_row_keeps_the_focus(wall: Screen) -> None:
     """A list sorted by urgency is sorted again while the keyboard focus is in it."""
     wall.open()
     wall.page.wait_for_selector("#sign-in")

@@ -7,7 +7,7 @@ from tests.wallboard.screen import Screen
 LEVELS = "[...document.querySelectorAll('#services tbody td:nth-child(3)')].map((one) => %s)"
 
 
-def test_they_mark_what_is_past_them_and_are_remembered(wall: Screen) -> None:
+def test_thresholds_mark_figures_and_are_stored(wall: Screen) -> None:
     """They are set by keyboard. The mark is a shape, and a word for screen readers."""
     wall.sign_in()
     wall.page.wait_for_selector("#services tbody tr")
@@ -35,8 +35,8 @@ def test_they_mark_what_is_past_them_and_are_remembered(wall: Screen) -> None:
     assert wall.page.evaluate("localStorage.getItem('floorcast.thresholds')") == "{}"
 
 
-def test_what_is_kept_in_a_strange_form_is_left_alone(wall: Screen) -> None:
-    """Values of another release or by hand are ignored, and the defaults apply."""
+def test_invalid_stored_thresholds_are_ignored(wall: Screen) -> None:
+    """Values from another release or from manual edits are ignored, and the defaults apply."""
     wall.open()
     kept = '{"inQueue": [1], "hold": ["a", "b"], "gone": [1, 2], "wrapUp": [1, 2]}'
     wall.page.evaluate("(kept) => localStorage.setItem('floorcast.thresholds', kept)", kept)
@@ -48,15 +48,15 @@ def test_what_is_kept_in_a_strange_form_is_left_alone(wall: Screen) -> None:
     assert wall.page.evaluate(limits) == [[5, 10], [3, 6], [1, 2]]
 
 
-def test_thresholds_that_are_inverted_are_refused(wall: Screen) -> None:
+def test_inverted_thresholds_are_rejected(wall: Screen) -> None:
     """An explanation appears, and nothing is stored. A service level is worse when lower."""
     wall.sign_in()
     wall.page.click("#show-thresholds")
     wall.page.fill("[aria-label='In queue, calls: act']", "3")
-    wall.until_text("#thresholds-failure", "“act” must not be below “watch”. Not kept.")
+    wall.until_text("#thresholds-failure", "“act” must not be below “watch”. Not saved.")
     wall.page.fill("[aria-label='In queue, calls: act']", "7")
     wall.until("document.getElementById('thresholds-failure').textContent === ''")
     wall.page.fill("[aria-label='Service level below, %: act']", "90")
-    wall.until_text("#thresholds-failure", "“act” must not be above “watch”. Not kept.")
+    wall.until_text("#thresholds-failure", "“act” must not be above “watch”. Not saved.")
     kept = wall.page.evaluate("localStorage.getItem('floorcast.thresholds')")
     assert kept == '{"inQueue":[5,7]}'

@@ -14,7 +14,7 @@ READ = """async (tokens) => {
 }"""
 
 
-def test_tokens_compare_as_their_times_do(wall: Screen) -> None:
+def test_tokens_sort_by_time(wall: Screen) -> None:
     """This holds over centuries and within a microsecond, for any position."""
     random = Random(0)
     ticks = [random.randrange(10**17, 10**17 * 3) for _ in range(200)]

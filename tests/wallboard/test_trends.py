@@ -18,7 +18,7 @@ FILL = """async (samples) => {
 MINUTE, STEPS = 60, 30
 
 
-def test_it_is_the_most_of_each_minute_and_outlives_a_reload(wall: Screen) -> None:
+def test_a_trend_has_each_minutes_maximum_after_a_reload(wall: Screen) -> None:
     """A minute without data is a gap, and another user's history is not used."""
     wall.open()
     began = 1_795_000_020
@@ -36,7 +36,7 @@ def test_it_is_the_most_of_each_minute_and_outlives_a_reload(wall: Screen) -> No
     assert past[1][-1] == sum(samples[-1][1])
 
 
-def test_each_service_has_its_line_and_its_words(wall: Screen) -> None:
+def test_each_service_has_a_line_and_a_text_alternative(wall: Screen) -> None:
     """Screen readers get the current and the peak value."""
     wall.sign_in()
     wall.page.wait_for_selector("#services tbody tr .trend svg")
@@ -60,7 +60,7 @@ FILL_PAST = """async ([intervals, timeStamp, at]) => {
 }"""
 
 
-def test_it_is_full_at_the_first_sign_in(wall: Screen) -> None:
+def test_the_history_is_complete_at_the_first_sign_in(wall: Screen) -> None:
     """Each minute has its interval's maximum. A service without a row had no waiting calls."""
     wall.open()
     end = 1_795_000_200 + STEPS * MINUTE

@@ -26,7 +26,7 @@ BOXES = "#view-services label:not([hidden])"
 
 
 def logged_on() -> list[dict[str, object]]:
-    """An agent at each service, so that the service is shown."""
+    """Return events for an agent at each service, so that the service is shown."""
     return [
         event("agent.state", f"on {number}", agent=f"a{number}", service=number, eventType="LOGON")
         for number in SERVICES
@@ -34,13 +34,13 @@ def logged_on() -> list[dict[str, object]]:
 
 
 def search(wall: Screen, text: str) -> list[str]:
-    """The services that a search finds."""
+    """Return the services that a search finds."""
     wall.page.fill("#view [type=search]", text)
     return wall.texts(BOXES)
 
 
 @pytest.mark.parametrize("size", [(1440, 900), (360, 740)])
-def test_a_service_among_sixty_is_found_and_chosen_by_keyboard(
+def test_a_service_is_found_and_selected_by_keyboard(
     tmp_path: Path, browser: Browser, size: tuple[int, int]
 ) -> None:
     """The search has the focus; Enter leads to what is found, and does not close the dialog."""
@@ -65,9 +65,7 @@ def test_a_service_among_sixty_is_found_and_chosen_by_keyboard(
         assert wall.texts("#services tbody .name") == ["Warranty registration 12"]
 
 
-def test_the_search_starts_empty_and_says_when_nothing_matches(
-    tmp_path: Path, browser: Browser
-) -> None:
+def test_the_search_starts_empty_and_reports_no_matches(tmp_path: Path, browser: Browser) -> None:
     """Names are sorted by their numbers, and a call center is found, too."""
     with shown(tmp_path, browser, logged_on(), site=SITE) as (wall, _):
         wall.page.click("#show-view")
@@ -88,7 +86,7 @@ def test_the_search_starts_empty_and_says_when_nothing_matches(
         assert len(wall.texts(BOXES)) == 60
 
 
-def test_a_few_services_need_no_search(wall: Screen) -> None:
+def test_a_small_site_has_no_search(wall: Screen) -> None:
     """The dialog of a small site has boxes only."""
     wall.sign_in()
     wall.page.wait_for_selector("#services tbody tr")

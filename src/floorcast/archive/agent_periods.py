@@ -1,7 +1,7 @@
 """Records agents' times and visits in one hour, as the fold counts them.
 
-After a late event, the fold subtracts counts and adds new ones. The records are sums, so they equal
-the counters regardless of the order of arrival.
+After a late event, the fold subtracts old counts and adds new ones. The records are sums, so they
+equal the counters regardless of the order in which events arrive.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from floorcast.model.states import NOT_READY
 __all__ = ["AgentPeriod", "AgentRecorder", "Slot"]
 
 Slot = tuple[int, int, int]
-"""The key of an agent's figures: the start of five minutes (ms), the service, the agent."""
+"""The key of an agent's figures: a five-minute interval's start (ms), a service, an agent."""
 
 _Where = tuple[int, int, int, str | None]
-"""An agent, a service, a state, and the reason of Not Ready."""
+"""An agent, a service, a state, and the Not Ready reason if there is one."""
 
 
 class AgentPeriod(NamedTuple):
@@ -37,7 +37,7 @@ class AgentPeriod(NamedTuple):
 
 
 class AgentRecorder:
-    """Records one hour, from ``recording`` on. See ``floorcast.floor.timeline.AgentTimes``."""
+    """Records one hour while ``recording`` is true. See ``floorcast.floor.timeline.AgentTimes``."""
 
     def __init__(self, hour: Hour) -> None:
         self.recording = False
@@ -46,7 +46,7 @@ class AgentRecorder:
         self._edges: dict[_Where, dict[int, int]] = defaultdict(lambda: defaultdict(int))
 
     def slot(self, at: int, service: int, agent: int) -> AgentDay | None:
-        """The figures of an agent in the five minutes around a time, or None outside the hour."""
+        """Return an agent's figures in the interval of a time, or None outside the hour."""
         start = self._hour.start
         if not start <= at < self._hour.end:
             return None
@@ -58,7 +58,7 @@ class AgentRecorder:
             return found
 
     def spent(self, agent: FloorAgent, begin: int, spent: int, sign: int) -> None:
-        """Count time in the agent's state."""
+        """Add (or, with a negative ``sign``, subtract) time in the agent's state."""
         if not self.recording:
             return
         begin, end = max(begin, self._hour.start), min(begin + spent, self._hour.end)
@@ -78,13 +78,13 @@ class AgentRecorder:
             begin = stop
 
     def visit(self, agent: FloorAgent, at: int, sign: int) -> None:
-        """Count a visit to the agent's state."""
+        """Add ``sign`` to the visits to the agent's state."""
         figures = self.slot(at, agent.service, agent.id) if self.recording else None
         if figures is not None:
             figures.visits[agent.state] += sign
 
     def periods(self) -> list[AgentPeriod]:
-        """The periods, ordered by agent and time. Adjacent periods of the same kind are joined."""
+        """Return the periods by agent and time. Adjacent periods of the same kind are merged."""
         return sorted(
             AgentPeriod(agent, begin, end, service, state, reason)
             for (agent, service, state, reason), edges in self._edges.items()
@@ -92,7 +92,7 @@ class AgentRecorder:
         )
 
     def figures(self) -> list[tuple[Slot, AgentDay]]:
-        """The figures of each five minutes that have any, ordered by time, service and agent."""
+        """Return the figures that are not zero, sorted by time, service and agent."""
         return sorted(
             ((key, day) for key, day in self._slots.items() if day != AgentDay()),
             key=lambda pair: pair[0],

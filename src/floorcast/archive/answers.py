@@ -18,7 +18,7 @@ __all__ = [
 
 
 class MissingHour(Struct, rename="camel"):
-    """An hour that neither the archive nor the log has any longer. Bounds in ms."""
+    """An hour that is neither in the archive nor in the log any longer. Its bounds are in ms."""
 
     client_id: int
     start: int
@@ -26,7 +26,7 @@ class MissingHour(Struct, rename="camel"):
 
 
 class ServiceReport(Struct, rename="camel"):
-    """The intervals in which anything was counted, by start and then by service id."""
+    """The intervals with at least one count, sorted by start and service id."""
 
     intervals: list[ServiceInterval]
     missing: list[MissingHour]
@@ -34,7 +34,7 @@ class ServiceReport(Struct, rename="camel"):
 
 
 class AgentInterval(Struct, rename="camel"):
-    """An agent in one interval, with each service that counted anything."""
+    """An agent's figures in one interval, for each service with at least one count."""
 
     start: int
     end: int
@@ -45,7 +45,7 @@ class AgentInterval(Struct, rename="camel"):
 
 
 class AgentReport(Struct, rename="camel"):
-    """The intervals in which anything was counted, by start and then by agent id."""
+    """The intervals with at least one count, sorted by start and agent id."""
 
     intervals: list[AgentInterval]
     missing: list[MissingHour]
@@ -53,9 +53,10 @@ class AgentReport(Struct, rename="camel"):
 
 
 class ArchivedCall(Struct, rename="camel"):
-    """A call at one service. Times are in ms, durations in seconds; null if it did not happen.
+    """A call at one service. Times are in ms, and durations are in seconds.
 
-    The setting ``archive_personal`` decides the form of ``phone`` and ``account``.
+    A time is null if the event did not happen. The setting ``archive_personal`` determines the form
+    of ``phone`` and ``account``.
     """
 
     transaction_id: str
@@ -80,7 +81,7 @@ class ArchivedCall(Struct, rename="camel"):
 
 
 class CallReport(Struct, rename="camel"):
-    """A page of the calls that ended or expired in the span, ordered by that time.
+    """A page of the calls that ended or expired in the span, sorted by that time.
 
     The last page has no ``cursor``.
     """

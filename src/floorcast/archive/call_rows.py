@@ -1,4 +1,4 @@
-"""The rows of an hour's events and calls."""
+"""Makes the rows for an hour's events and calls."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from floorcast.model.token import encode, to_ms
 __all__ = ["Row", "call_rows", "event_rows", "over_ms", "service_columns"]
 
 Row = dict[str, Any]
-"""A row of a file, by column name. A column that is absent here is null."""
+"""A row of a file, as a mapping of column names to values. Columns without a value are null."""
 
 _encode_data = msgspec.json.Encoder().encode
 
 
 def event_rows(replay: HourFold, treat: Treatment, token_secret: bytes) -> Iterator[Row]:
-    """The events that the log recorded in the hour, in the order of the log."""
+    """Yield the rows of the events that the log recorded in the hour, in the order of the log."""
     client = replay.hour.client
     for position, recorded_at, event in replay.events:
         row: Row = {
@@ -51,9 +51,9 @@ def event_rows(replay: HourFold, treat: Treatment, token_secret: bytes) -> Itera
 
 
 def call_rows(replay: HourFold, treat: Treatment) -> list[Row]:
-    """The calls that ended or expired in the hour.
+    """Return the rows of the calls that ended or expired in the hour.
 
-    Each has a row per queue segment, or one row if there is none.
+    A call has one row per queue segment, or a single row if it has no segments.
     """
     directory, hour = replay.floor.state.directory, replay.hour
     rows = [
@@ -67,7 +67,7 @@ def call_rows(replay: HourFold, treat: Treatment) -> list[Row]:
 
 
 def over_ms(row: Row) -> int:
-    """The time at which the call of a row ended or expired, in ms."""
+    """Return the time at which the row's call ended or expired, in ms."""
     over: int = row["expired"] if row["ended"] is None else row["ended"]
     return over
 
@@ -138,7 +138,7 @@ def _outcome(segment: QueueSegment) -> _Outcome:
 
 
 def service_columns(number: int, directory: Directory) -> Row:
-    """The id and name of a service; empty if unknown."""
+    """Return the columns with a service's id and name, or none for ``NO_SERVICE``."""
     if number == NO_SERVICE:
         return {}
     known = directory.services.get(number)

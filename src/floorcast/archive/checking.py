@@ -1,9 +1,9 @@
-"""Compares an hour of the archive with its manifest, and its figures with each other.
+"""Compares an hour in the archive with its manifest, and the hour's files with each other.
 
 The agent times computed from ``agent_states`` must equal those in ``agent_intervals`` and
 ``service_intervals``. Every call in ``calls`` must be counted in ``service_intervals``, which also
-counts calls that have not ended yet. If an hour lacks late events, it is compared with ``calls``
-after its correction.
+counts calls that have not ended yet. An hour that lacks late events is compared with
+``calls`` only after its correction.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from floorcast.model.states import STATE_NAMES, State
 __all__ = ["Checker", "Finding", "counted_calls"]
 
 _Slot = tuple[int | None, int]
-"""A service, and the start of a five-minute interval in ms."""
+"""A service, and the start of a five-minute interval (ms)."""
 
 _TIME_COLUMNS = {
     State.READY: "readyTimeMs",
@@ -51,9 +51,9 @@ class Finding(NamedTuple):
 
 
 class Checker:
-    """Checks a client's hours in order.
+    """Checks the hours of a client, which must be given in order.
 
-    A call that ends in one hour can count in an earlier one.
+    A call that ends in one hour can count in an earlier hour.
     """
 
     def __init__(self, archive: Archive) -> None:
@@ -66,7 +66,7 @@ class Checker:
         self.rows = 0
 
     def check(self, manifest: HourManifest) -> Iterator[Finding]:
-        """Return the problems of an hour. Raises Unavailable."""
+        """Yield the problems found in an hour. Raises Unavailable."""
         tables: dict[str, list[Row]] = {}
         for name in FILES:
             described = manifest.files.get(name)
@@ -94,11 +94,11 @@ class Checker:
             yield from self._compare(manifest, tables)
 
     def finish(self) -> Iterator[Finding]:
-        """Return the calls that are not counted in their services' intervals."""
+        """Yield a finding for each interval that does not count all of its service's calls."""
         for slot, found in sorted(self._calls.items(), key=lambda one: (str(one[0][0]), one[0][1])):
             service, start = slot
             if service is None or not self._is_settled(start):
-                continue  # counted in an hour that is missing from the archive, or not counted
+                continue  # counted in an hour that the archive lacks, or not counted
             counted = self._counted.get(slot, {})
             for name in _COUNTED:
                 if found[name] > counted.get(name, 0):
@@ -110,7 +110,7 @@ class Checker:
                     )
 
     def _is_settled(self, start: int) -> bool:
-        """Whether a slot is in an archived hour without later events."""
+        """Return whether a slot is in an archived hour that includes all of its late events."""
         index = bisect_right(self._checked, start, key=_start) - 1
         if index < 0 or start >= self._checked[index].end:
             return False
@@ -165,7 +165,7 @@ def _differing(
 
 
 def _rows(table: pa.Table) -> list[Row]:
-    """The rows, with times in ms."""
+    """Return the table's rows, with times in ms."""
     columns = {}
     for field in table.schema:
         column = table.column(field.name)
@@ -177,7 +177,7 @@ def _rows(table: pa.Table) -> list[Row]:
 
 
 def _by_call(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    """The segments of each call. They are adjacent in a file."""
+    """Yield the segments of each call, which are adjacent in a file."""
     some: list[Row] = []
     for row in rows:
         key = row["transactionId"], row["sessionId"]
@@ -194,7 +194,7 @@ def _start(manifest: HourManifest) -> int:
 
 
 def counted_calls(rows: Iterable[Row], calendar: Calendar) -> dict[_Slot, Counter[str]]:
-    """The figures of rows of calls, by service and start of five minutes (``docs/metrics.md``)."""
+    """Return the figures for rows of ``calls``, by service and five-minute interval."""
     found: dict[_Slot, Counter[str]] = defaultdict(Counter)
     for segments in _by_call(rows):
         _count(segments, calendar, found)
@@ -202,7 +202,7 @@ def counted_calls(rows: Iterable[Row], calendar: Calendar) -> dict[_Slot, Counte
 
 
 def _count(segments: list[Row], calendar: Calendar, into: dict[_Slot, Counter[str]]) -> None:
-    """Count one call at each of its services and days (``docs/metrics.md``)."""
+    """Count one call at each of its services, once per day (``docs/metrics.md``)."""
     offered: dict[tuple[int, int | None], int] = {}
     answered: dict[tuple[int, int | None], Row] = {}
     gave_up: dict[tuple[int, int | None], Row] = {}
@@ -233,7 +233,7 @@ def _count(segments: list[Row], calendar: Calendar, into: dict[_Slot, Counter[st
 
 def _end_of_wait(row: Row) -> int:
     end: int | None = row["left"] if row["answered"] is None else row["answered"]
-    if end is None:  # it expired in the queue
+    if end is None:  # the call expired in the queue
         end = row["expired"] - 1
     return end
 

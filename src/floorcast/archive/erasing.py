@@ -1,8 +1,8 @@
 """Removes a person from the archive by rewriting the affected files and manifests.
 
 If personal data was dropped, there is nothing to remove. If it was hashed, the person's hashes are
-removed. Masked values do not identify a person, so they are removed only from calls that are known
-by other means.
+removed. Masked values do not identify a person, so they are removed only from the person's calls
+that are known in another way.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ PERSONAL_FILES = ("events", "calls")  # the other files have no personal data
 
 
 def has_hashes(archive: Archive, client: int) -> bool:
-    """Whether an hour of the client has hashes of personal data. Raises Unavailable."""
+    """Return whether any of the client's hours has hashed personal data. Raises Unavailable."""
     return any(manifest.personal == "hash" for manifest in _hours(archive, client))
 
 
 def hashed(person: Person, key: bytes) -> Person:
-    """The person, with the hashes of the same values that an archive may contain."""
+    """Return the person with the hashes of their values, which an archive may contain."""
     hashes = (keyed_hash(value, key) for value in (*person.phones, *person.accounts))
     return person._replace(accounts=(*person.accounts, *hashes))
 
 
 def calls_in_archive(archive: Archive, client: int, person: Person) -> set[CallKey]:
-    """Return the calls in which a value of the person appears. Raises Unavailable."""
+    """Return the calls in which one of the person's values appears. Raises Unavailable."""
     found: set[CallKey] = set()
     for manifest in _hours(archive, client):
         for name in PERSONAL_FILES:
@@ -63,9 +63,9 @@ def erase_from_archive(
     *,
     dry_run: bool,
 ) -> int:
-    """Remove the person's data from every hour. Returns the number of changed rows.
+    """Remove the person's data from all hours. Returns the number of changed rows.
 
-    ``now`` (ISO 8601) goes into the manifests. Raises Unavailable.
+    ``now`` (ISO 8601) is the time that is recorded in the manifests. Raises Unavailable.
     """
     total = 0
     for manifest in _hours(archive, client):
@@ -113,7 +113,7 @@ def _is_of(row: Row, person: Person) -> bool:
 
 
 def _erase(row: Row, person: Person) -> bool:
-    """Remove the person from a row. Returns whether the row changed."""
+    """Remove the person's data from a row. Returns whether the row changed."""
     if "data" in row:
         if row["data"] is None:
             return False

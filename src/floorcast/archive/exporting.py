@@ -1,4 +1,4 @@
-"""Copies hours of the archive into one CSV or Parquet file for each kind of row."""
+"""Copies hours from the archive into one CSV or Parquet file for each kind of row."""
 
 from __future__ import annotations
 
@@ -37,10 +37,11 @@ def export(
     form: Format,
     done: Callable[[int], None],
 ) -> dict[str, int]:
-    """Write the rows of the hours to a folder. Calls ``done`` with the number of finished hours.
+    """Write the rows of the hours to files in a folder, and return each file's number of rows.
 
-    Each file begins with the columns ``client``, ``date`` and ``hour``. Returns the number of rows
-    of each file. Raises Unavailable if a file of the archive is missing.
+    The first columns of each file are ``client``, ``date`` and ``hour``. After each hour, ``done``
+    is called with the number of finished hours. Raises Unavailable if a file is missing from the
+    archive.
     """
     rows = dict.fromkeys((f"{name}.{form}" for name in FILES), 0)
     with ExitStack() as stack:
@@ -88,7 +89,7 @@ def _flat_schema(schema: pa.Schema) -> pa.Schema:
 
 
 def _flat(table: pa.Table) -> pa.Table:
-    """Write the numbers of a list with spaces between them, because CSV has no lists."""
+    """Convert lists of numbers to text, separated by spaces, because CSV has no lists."""
     for index, field in enumerate(table.schema):
         if pa.types.is_list(field.type):
             texts = table.column(field.name).cast(pa.list_(pa.string()))

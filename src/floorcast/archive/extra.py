@@ -1,4 +1,4 @@
-"""Whether the extra ``floorcast[archive]`` is installed."""
+"""Checks whether the extra ``floorcast[archive]`` is installed."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ __all__ = ["require_extra"]
 
 
 def require_extra() -> None:
-    """Raise SettingError if pyarrow or duckdb is not installed.
-
-    The message names what to install.
-    """
+    """Raise SettingError, with installation instructions, if pyarrow or duckdb is missing."""
     lacking = [name for name in ("pyarrow", "duckdb") if find_spec(name) is None]
     if lacking:
         raise SettingError(

@@ -1,4 +1,4 @@
-"""Gathers the rows of a span from sealed hours, and from the log for hours not sealed yet."""
+"""Gathers the rows of a span from sealed hours and, for unsealed hours, from the log."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ __all__ = ["Gathered", "gather"]
 
 
 class Gathered(NamedTuple):
-    """The rows of a client's span: those in ``files`` on disk, and those in ``table``.
+    """The rows of a client's span. Some are in ``files`` on disk, and the others are in ``table``.
 
-    ``missing`` are the hours that neither the archive nor the log has.
+    ``missing`` has the hours that are neither in the archive nor in the log.
     """
 
     files: list[str]
@@ -39,7 +39,7 @@ class Gathered(NamedTuple):
 
 
 def gather(job: ReportJob, span: ClientSpan, archive: Archive, name: str) -> Gathered:
-    """Return the rows of one kind in a span. Raises Unavailable."""
+    """Return a span's rows of the kind ``name``. Raises Unavailable."""
     calendar = Calendar(span.time_zone)
     end = min(span.end, job.now + 1)
     hours = list(hours_between(span.client, span.start, end, calendar))
@@ -82,7 +82,7 @@ def _read(
 def _of_log(
     job: ReportJob, span: ClientSpan, left: list[Hour], name: str
 ) -> tuple[list[Row], list[Hour]]:
-    """Return the rows of unsealed hours, folded from the log in one pass, and the missing hours."""
+    """Fold unsealed hours from the log in one pass. Returns their rows and the missing hours."""
     gone: list[Hour] = []
     if not left:
         return [], gone
@@ -91,9 +91,9 @@ def _of_log(
         begins = None if first is None or source.removed else first // 10_000
         while left:
             if begins is not None and left[0].end <= begins:
-                left = left[1:]  # there was nothing before the client's first event
+                left = left[1:]  # before the client's first event
                 continue
-            # states last until now, and a call may have ended just now
+            # states last until now, and calls may end at this very ms
             until = job.now + 1 if name == "calls" else job.now
             whole = left[0]._replace(end=min(left[-1].end, until))
             try:

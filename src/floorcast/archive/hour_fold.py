@@ -1,6 +1,6 @@
-"""Folds one hour of a client's log, from a snapshot up to a given time, as the server does.
+"""Folds one hour of a client's log as the server does, from a snapshot up to a given time.
 
-The content of an hour depends only on the log, not on the snapshot that folding starts from,
+The content of an hour depends only on the log, not on the snapshot from which folding starts,
 because recording starts at the first entry that can affect the hour.
 """
 
@@ -36,7 +36,7 @@ from floorcast.store.stored_calls import CallKey
 
 __all__ = ["Forgotten", "HourFold", "Recorded", "Source", "replay"]
 
-OLDEST_LATE_MS = 30 * 3_600_000  # older hours are no longer corrected
+OLDEST_LATE_MS = 30 * 3_600_000  # hours older than this are not corrected
 
 _log = structlog.get_logger(__name__)
 _config_decoder = msgspec.json.Decoder(FloorConfig)
@@ -47,11 +47,11 @@ class Forgotten(FloorcastError):
 
 
 class Source(Protocol):
-    """The source of a client's floor; see ``floorcast.archive.stored_floor``."""
+    """The stored data of a client's floor. See ``floorcast.archive.stored_floor``."""
 
     @property
     def client(self) -> int:
-        """The client."""
+        """The client's id."""
         ...
 
     def last_before(self, ticks: int) -> int:
@@ -59,7 +59,7 @@ class Source(Protocol):
         ...
 
     def entries(self, after: int) -> Iterator[Entry]:
-        """Yield the entries after a number, in order."""
+        """Yield the entries with higher numbers than ``after``, in order."""
         ...
 
     def state(self, at_most_entry: int) -> FloorState | None:
@@ -67,7 +67,7 @@ class Source(Protocol):
         ...
 
     def find_calls(self, keys: Collection[CallKey], at_position: int) -> dict[CallKey, bytes]:
-        """Return calls that had left memory at a position."""
+        """Return those of the calls that had left memory at a position."""
         ...
 
 
@@ -80,12 +80,12 @@ class Recorded(NamedTuple):
 
 
 class HourFold:
-    """A client's floor at the hour's cut, and everything recorded during the hour.
+    """A client's floor at the hour's cut, with everything that was recorded during the hour.
 
     ``late`` counts the hour's events that belong to earlier hours, by hour name. ``first`` and
-    ``last`` are the numbers of the first and last entry of the hour. ``present`` has the agents
-    whose state no event ended during the hour, and the start and end of each one's counted time in
-    ms.
+    ``last`` are the numbers of the hour's first and last entries. ``present`` has the agents whose
+    states were still in progress at the end, with the start and end (ms) of the time that
+    ``finish`` counted for them.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class HourFold:
             self._fold(events, entry, late, within=within)
 
     def finish(self) -> None:
-        """Count the states that agents are still in."""
+        """Count the agents' states that are still in progress."""
         calendar = self.floor.calendar
         for agent in self.floor.state.agents.values():
             if not agent.state:
@@ -144,7 +144,7 @@ class HourFold:
                 self.present.append((agent, begin, until))
 
     def calls(self) -> Iterator[Call]:
-        """Every call that has been in memory since recording began."""
+        """Yield all calls that have been in memory since recording began."""
         present = self.floor.call_table.calls
         yield from present.values()
         for key, blob in self._gone.items():
@@ -152,9 +152,9 @@ class HourFold:
                 yield decode_call(blob)
 
     def over_at(self, call: Call) -> int:
-        """The time in ms at which a call ended, or expires if it has not ended.
+        """Return the time (ms) at which a call ended or, if it has not ended, expires.
 
-        A call expires when a fixed time has passed since its last event. That time can be in the
+        A call expires when ``quiet_call`` ms have passed since its last event, which may be in the
         future.
         """
         if call.ended is not None:
@@ -169,7 +169,7 @@ class HourFold:
         *,
         within: bool,
     ) -> None:
-        """Fold the events of an entry. ``late`` has the indices of the events marked as late."""
+        """Fold the events of an entry. ``late`` has the indices of the late events."""
         event_id = event_id_maker(self.floor.state.client, entry.recorded_at, entry.number)
         first = position(entry.number, 0)
         for index, event in enumerate(events):
@@ -185,11 +185,11 @@ class HourFold:
                 self._note_recounted(event, known=index in late)
 
     def _note_recounted(self, event: LoggedEvent, *, known: bool) -> None:
-        """Note the sealed hours in which an event that is not late has changed its call's counts.
+        """Note the sealed hours in which an event that is not late changed its call's counts.
 
-        For example, the event names the service of a call that was answered in an earlier hour. An
-        agent's event counts only the time since that agent's last event, and the sealed hours
-        already include that time.
+        For example, the event may name the service of a call that was answered in an earlier hour.
+        Agent events need no correction: they count only time since the agent's last event, and
+        sealed hours already include that time.
         """
         since = self.floor.ledger.pop_all_recounted()
         if since is not None and not known and type(event) in CALL_EVENT_TYPES:
@@ -204,9 +204,9 @@ class HourFold:
             self.late[one.name] += 1
 
     def _note_late(self, events: Sequence[LoggedEvent], entry: Entry) -> set[int]:
-        """Note the earlier, already sealed hours that late events change.
+        """Note the sealed hours that late events change. Returns the indices of these events.
 
-        Returns the indices of those events.
+        Sealed hours are earlier than the hour of this fold.
         """
         noted: set[int] = set()
         recorded = to_ms(entry.recorded_at)
@@ -230,7 +230,7 @@ class HourFold:
         return noted
 
     def _wrapped_up(self, event: LoggedEvent) -> Key | None:
-        """The call whose wrap-up the event may end.
+        """Return the call whose wrap-up the event may end.
 
         The wrap-up counts in the hour in which the call ended.
         """
@@ -261,8 +261,8 @@ def replay(
 ) -> HourFold:
     """Fold the entries that the log recorded before ``cut`` (ms).
 
-    ``hour`` can be a longer span. Without ``keeps_events``, the result has no ``events`` or
-    ``late``.
+    ``hour`` can also be a longer span. If ``keeps_events`` is false, the result has neither
+    ``events`` nor ``late``.
 
     Raises Forgotten if the log and the snapshots do not reach back to the hour.
     """
@@ -287,7 +287,7 @@ def _time_of(event: Any) -> int:  # noqa: ANN401 -- every event but an unknown o
     return milliseconds(event.time)
 
 
-def _key_of(event: Any) -> Key:  # noqa: ANN401 -- those without a call have no such members
+def _key_of(event: Any) -> Key:  # noqa: ANN401 -- events without a call lack these members
     data = event.data
     transaction = getattr(data, "transaction_id", None)
     session = getattr(data, "session_id", None)

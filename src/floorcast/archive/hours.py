@@ -1,8 +1,8 @@
-"""The hours of a client's days, and when each is sealed.
+"""The hours of a client's days, and the times at which they are sealed.
 
-Hours count elapsed time from the client's local midnight, as intervals do. A day of 23 hours
-therefore has the hours 0 to 22, and a day of 25 hours has the hours 0 to 24, each once. If the
-clocks change by half an hour, the last hour of the day is half an hour long.
+Like intervals, hours count the time elapsed since the client's local midnight. A day of 23 hours
+therefore has the hours 0 to 22, and a day of 25 hours has the hours 0 to 24. If the clocks change
+by half an hour, the last hour of the day is half an hour long.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ __all__ = [
 
 HOUR_MS = 3_600_000
 GRACE_MS = 10 * 60_000
-"""The delay after an hour's end at which it is sealed, with the events recorded by then."""
+"""The delay from an hour's end to its sealing, which includes events recorded until then."""
 CORRECTED_AFTER_MS = 22 * HOUR_MS  # the log keeps an hour for at least 26 hours after its start
-AHEAD_MS = 5 * 60_000  # how far an event's time can be ahead of the log (``ingest.decode``)
+AHEAD_MS = 5 * 60_000  # the most by which an event can be ahead of the log (``ingest.decode``)
 
 
 class Hour(NamedTuple):
-    """An hour of a client: its day (an ordinal), its number in the day, and its bounds in ms."""
+    """A client's hour, with its day (an ordinal), its number in the day, and its bounds in ms."""
 
     client: int
     day: int
@@ -40,32 +40,32 @@ class Hour(NamedTuple):
     start: int
     end: int
     day_after_next: int
-    """The end of the next day. Counters are kept until then."""
+    """The end of the next day, until which counters are kept."""
 
     @property
     def date(self) -> str:
-        """The date, as ISO 8601."""
+        """The date in ISO 8601 format."""
         return date.fromordinal(self.day).isoformat()
 
     @property
     def name(self) -> str:
-        """The name within its client: ``2026-11-26/14``."""
+        """The name of the hour within its client, such as ``2026-11-26/14``."""
         return f"{self.date}/{self.number:02d}"
 
     @property
     def path(self) -> str:
-        """The folder in the archive."""
+        """The hour's folder in the archive."""
         return f"client={self.client}/date={self.date}/hour={self.number:02d}"
 
     def cut(self, revision: int) -> int:
-        """The time (ms) before which events count in revision 1 (sealed) or 2 (corrected)."""
+        """Return the time (ms) until which recorded events count in revision 1 (sealed) or 2."""
         if revision == 1:
             return self.end + GRACE_MS
         return min(self.end + CORRECTED_AFTER_MS, self.day_after_next)
 
 
 def hours_of(client: int, day: int, calendar: Calendar) -> list[Hour]:
-    """The hours of a day."""
+    """Return the hours of a day."""
     begin, end = calendar.bounds(day)
     last = calendar.bounds(day + 1)[1]
     return [
@@ -75,13 +75,13 @@ def hours_of(client: int, day: int, calendar: Calendar) -> list[Hour]:
 
 
 def hour_at(client: int, ms: int, calendar: Calendar) -> Hour:
-    """The hour that contains a time."""
+    """Return the hour that contains a time."""
     day = calendar.day_of(ms)
     return hours_of(client, day, calendar)[(ms - calendar.bounds(day)[0]) // HOUR_MS]
 
 
 def hours_between(client: int, begin: int, end: int, calendar: Calendar) -> Iterator[Hour]:
-    """The hours that begin before ``end`` and end after ``begin``, in order."""
+    """Yield the hours that begin before ``end`` and end after ``begin``, in order."""
     if begin >= end:
         return
     for day in range(calendar.day_of(begin), calendar.day_of(end - 1) + 1):
@@ -91,5 +91,5 @@ def hours_between(client: int, begin: int, end: int, calendar: Calendar) -> Iter
 
 
 def boundary_before(client: int, ms: int, calendar: Calendar) -> int:
-    """The start of the hour that contains a time."""
+    """Return the start of the hour that contains a time."""
     return hour_at(client, ms, calendar).start

@@ -1,4 +1,4 @@
-"""The rows of an hour's agent states and five-minute intervals."""
+"""Makes the rows for an hour's agent states and five-minute intervals."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = ["agent_interval_rows", "agent_state_rows", "service_interval_rows"]
 
 
 def agent_state_rows(replay: HourFold) -> Iterator[Row]:
-    """The states of each agent in the hour, clipped to its bounds, ordered by agent and time."""
+    """Yield the agents' states, limited to the hour's bounds and sorted by agent and time."""
     directory = replay.floor.state.directory
     for period in replay.times.periods():
         yield {
@@ -47,7 +47,7 @@ def agent_state_rows(replay: HourFold) -> Iterator[Row]:
 
 
 def agent_interval_rows(replay: HourFold) -> Iterator[Row]:
-    """Each agent's figures at each service, per five minutes."""
+    """Yield each agent's figures at each service, per five-minute interval."""
     _count_calls(replay)
     directory, hour = replay.floor.state.directory, replay.hour
     for (start, service, agent), day in replay.times.figures():
@@ -91,9 +91,9 @@ def _count_calls(replay: HourFold) -> None:
 
 
 def service_interval_rows(replay: HourFold, hour: Hour | None = None) -> Iterator[Row]:
-    """Each service's figures per five minutes, from the fold and from states in progress.
+    """Yield each service's figures per five-minute interval, including states in progress.
 
-    If the replay is longer than an hour, ``hour`` is one of its hours.
+    If the replay is longer than one hour, ``hour`` selects the hour.
     """
     floor, hour = replay.floor, hour or replay.hour
     first = hour.number * SLOTS_OF_HOUR
@@ -143,7 +143,7 @@ def _numbers(numbers: list[int]) -> Row:
 
 
 def _in_progress(replay: HourFold, hour: Hour) -> Mapping[int, ServiceIntervals]:
-    """Add states that no event has ended yet, and calls that have waited since before midnight."""
+    """Return counts for states in progress and calls that have waited since before midnight."""
     floor = replay.floor
     midnight = floor.calendar.bounds(hour.day)[0]
     added: dict[int, ServiceIntervals] = {}
@@ -164,7 +164,7 @@ def _in_progress(replay: HourFold, hour: Hour) -> Mapping[int, ServiceIntervals]
 
 
 def _present(replay: HourFold) -> tuple[Counter[int], Counter[int]]:
-    """Return the number of agents and of waiting calls at the cut, for each service."""
+    """Return each service's number of agents and number of waiting calls at the cut."""
     agents: Counter[int] = Counter()
     for agent in replay.floor.state.agents.values():
         if agent.logged_in:

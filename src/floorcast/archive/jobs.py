@@ -1,4 +1,4 @@
-"""The archive's jobs for worker processes, and their replies."""
+"""The archive's jobs for worker processes, and the replies to them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = [
 
 
 class SealJob(Struct):
-    """Seal the oldest hour of a client that is due at ``now`` (ms) and not sealed.
+    """A job to seal a client's oldest hour that is due at ``now`` (ms) and not sealed.
 
     ``folder`` is the data folder. ``archive`` is the location of the archive.
     """
@@ -40,10 +40,10 @@ class SealJob(Struct):
 
 
 class SealReport(Struct):
-    """The result of a SealJob: the hour that was sealed or corrected, and its files.
+    """The result of a SealJob: the hour that was sealed or corrected, and the size of its files.
 
-    ``missing`` are hours that the log no longer has. ``pending`` is the number of hours that are
-    due and not sealed yet. If it is 0, nothing is due before ``next_due`` (ms).
+    ``missing`` has the hours that the log no longer has. ``pending`` is the number of hours that
+    are due and not sealed yet. If this is 0, nothing is due before ``next_due`` (ms).
     """
 
     sealed: str | None = None
@@ -56,10 +56,10 @@ class SealReport(Struct):
 
 
 class ClientSpan(Struct):
-    """The part of a report about one client: these ``services``, from ``start`` to ``end`` (ms).
+    """One client's part of a report, for ``services`` and the time from ``start`` to ``end`` (ms).
 
-    Service -1 stands for data without a service. ``described`` has the services of the site, and
-    ``call_centers`` those of services that have one.
+    Service -1 stands for data without a service. ``described`` has the services that the site
+    declares, and ``call_centers`` maps services to their call centers.
     """
 
     client: int
@@ -72,7 +72,7 @@ class ClientSpan(Struct):
 
 
 class CallPlace(Struct, array_like=True):
-    """The sort key of a call in a list: its end in ms, its client, and its name and segment."""
+    """A call's place in a sorted list: its end (ms), client, transaction, session and segment."""
 
     ended: int
     client: int
@@ -81,14 +81,14 @@ class CallPlace(Struct, array_like=True):
     segment: int
 
     def order(self) -> tuple[int, int, str, str, int]:
-        """The sort key of calls."""
+        """Return the sort key."""
         return (self.ended, self.client, self.transaction, self.session, self.segment)
 
 
 class ReportJob(Struct):
-    """A report: of ``service`` or ``agent`` intervals, or of ``calls``.
+    """A job to report on ``service`` intervals, ``agent`` intervals or ``calls``.
 
-    ``interval`` is in seconds, 0 for days. A page has at most ``count`` calls and begins after
+    ``interval`` is in seconds, or 0 for days. A page has at most ``count`` calls and begins after
     ``after``. ``agent`` (a login id) and ``outcome`` select calls.
     """
 
@@ -108,12 +108,12 @@ class ReportJob(Struct):
 
 
 class ReportReply(Struct):
-    """The body of the response, and for calls the position where the next page begins."""
+    """The body of the response. For calls, the next page begins after ``last``."""
 
     body: bytes
     last: CallPlace | None = None
 
 
 def hash_key(installation: bytes) -> bytes:
-    """The key for hashing personal data. It is derived from the secret that every backup has."""
+    """Return the key for hashing personal data, derived from a secret that is in every backup."""
     return blake2b(installation, digest_size=32, person=b"floorcast-hashes").digest()

@@ -1,6 +1,7 @@
-"""Manifests list the files of an hour and the hours of a day.
+"""Manifests, which list the files of an hour or the hours of a day.
 
-An hour's manifest is written after its files. An hour without a manifest is not in the archive.
+An hour's manifest is written after the hour's files. Without a manifest, an hour does not count as
+archived.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ DAY_MANIFEST = "manifest.json"
 
 
 class DamagedManifest(FloorcastError):
-    """A manifest that cannot be read."""
+    """A manifest cannot be read."""
 
 
 class ArchiveFile(Struct):
@@ -51,18 +52,19 @@ class Replaced(Struct):
 
 
 class Erasure(Struct):
-    """The time of a person's removal (ISO 8601), and the number of rows changed in each file."""
+    """The time (ISO 8601) at which a person was removed, and the changed rows of each file."""
 
     time: str
     rows: dict[str, int]
 
 
 class HourManifest(Struct, rename="camel", kw_only=True):
-    """An hour. ``start``, ``end`` and ``cut`` are in ms. Events recorded before ``cut`` count.
+    """The manifest of an hour. ``start``, ``end`` and ``cut`` are in ms.
 
-    ``revision`` is 1, or 2 after the check for late events. ``late`` counts the hour's events that
-    belong to earlier hours, by ``date/hour``. ``writer`` is the software that made the files; other
-    versions may write the same rows as different bytes.
+    The hour includes events recorded before ``cut``. ``revision`` is 1, or 2 after the correction
+    for late events. ``late`` counts the hour's events that belong to earlier hours, by
+    ``date/hour``. ``writer`` is the software that wrote the files. Other versions may write the
+    same rows as different bytes.
     """
 
     client: int
@@ -84,7 +86,7 @@ class HourManifest(Struct, rename="camel", kw_only=True):
 
     @property
     def name(self) -> str:
-        """The name of the hour: ``2026-11-26/14``."""
+        """The name of the hour, such as ``2026-11-26/14``."""
         return f"{self.date}/{self.hour:02d}"
 
     @property
@@ -94,9 +96,10 @@ class HourManifest(Struct, rename="camel", kw_only=True):
 
 
 class DayManifest(Struct, rename="camel", kw_only=True):
-    """A day whose last hour is over.
+    """The manifest of a finished day.
 
-    The day is complete if no hour is missing. Hours before the client's first event do not count.
+    The day is complete if no hour is missing. Hours before the client's first event do not count as
+    missing.
     """
 
     client: int
@@ -112,17 +115,17 @@ _days = msgspec.json.Decoder(DayManifest)
 
 
 def described(content: bytes, rows: int) -> ArchiveFile:
-    """The description of a file in a manifest."""
+    """Return the description of a file for a manifest."""
     return ArchiveFile(rows, len(content), sha256(content).hexdigest())
 
 
 def encode_manifest(manifest: HourManifest | DayManifest) -> bytes:
-    """Encode a manifest as a file."""
+    """Return a manifest as the content of a file."""
     return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
 
 
 def read_hour(content: bytes, path: str) -> HourManifest:
-    """An hour's manifest. Raises DamagedManifest."""
+    """Decode an hour's manifest. Raises DamagedManifest."""
     try:
         return _hours.decode(content)
     except msgspec.MsgspecError as error:
@@ -130,7 +133,7 @@ def read_hour(content: bytes, path: str) -> HourManifest:
 
 
 def read_day(content: bytes, path: str) -> DayManifest:
-    """A day's manifest. Raises DamagedManifest."""
+    """Decode a day's manifest. Raises DamagedManifest."""
     try:
         return _days.decode(content)
     except msgspec.MsgspecError as error:

@@ -1,7 +1,7 @@
 """Drops, masks, hashes (with a key) or keeps personal data in the archive.
 
-Personal data are phone numbers, accounts, names and e-mail addresses of callers, and the
-destinations of transferred calls.
+Personal data are callers' phone numbers, accounts, names and e-mail addresses, and the destinations
+of transferred calls.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ __all__ = ["MODES", "Mode", "Treatment", "keyed_hash", "treat_members", "treatme
 Mode = Literal["drop", "mask", "hash", "keep"]
 MODES: tuple[Mode, ...] = ("drop", "mask", "hash", "keep")
 
-UNMASKED_CHARACTERS = 4  # characters at the end of a masked value
+UNMASKED_CHARACTERS = 4  # visible characters at the end of a masked value
 HASH_BYTES = 16
 
 Treatment = Callable[[Any], str | None]
-"""Returns the value to store in the archive in place of a personal value."""
+"""A function that returns the value to archive in place of a personal value."""
 
 
 def treatment(mode: Mode, key: bytes) -> Treatment:
-    """The treatment for a mode. ``key`` is used for hashes."""
+    """Return the treatment for a mode. ``key`` is the key for hashes."""
     if mode == "drop":
         return _drop
     if mode == "mask":
@@ -36,9 +36,9 @@ def treatment(mode: Mode, key: bytes) -> Treatment:
 
 
 def keyed_hash(value: str, key: bytes) -> str:
-    """The keyed hash of a value. Equal values have equal hashes, which are useless without the key.
+    """Return the keyed hash of a value. Without the key, nobody can test a guessed value.
 
-    Different notations of a phone number have the same hash.
+    Equal values have equal hashes, and so do different notations of a phone number.
     """
     said = normal_phone(value) or value
     digest = blake2b(said.encode(), digest_size=HASH_BYTES, key=key, person=b"floorcast-person")
@@ -46,7 +46,7 @@ def keyed_hash(value: str, key: bytes) -> str:
 
 
 def treat_members(data: dict[str, Any], treat: Treatment) -> dict[str, Any]:
-    """Treat the personal members of event data. Members without a value are left out."""
+    """Return event data with its personal members treated. Members without a value are omitted."""
     treated: dict[str, Any] = {}
     for name, value in data.items():
         shown: Any = value
@@ -64,7 +64,7 @@ def _drop(_value: object) -> None:
 
 
 def _mask(value: object) -> str | None:
-    """Show the last four characters, or none if the value has no more than four."""
+    """Mask all but the last four characters, or all characters of a value with at most four."""
     if value is None:
         return None
     text = str(value)

@@ -1,4 +1,4 @@
-"""Reports on service intervals, agent intervals and calls, from sealed and unsealed hours."""
+"""Creates reports on service intervals, agent intervals and calls, sealed or not."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _JOIN = "FROM rows t JOIN slots b ON epoch_ms(t.start) = b.slot"
 
 
 def service_report(job: ReportJob, archive: Archive) -> ServiceReport:
-    """Services by interval. Raises Unavailable."""
+    """Return the figures of services by interval. Raises Unavailable."""
     rows: list[ServiceInterval] = []
     missing: list[MissingHour] = []
     for span in job.spans:
@@ -54,7 +54,7 @@ def service_report(job: ReportJob, archive: Archive) -> ServiceReport:
 
 
 def _widen(span: ClientSpan, width: int) -> None:
-    """Extend the span to whole intervals (0: days)."""
+    """Extend the span to whole intervals, or to whole days if ``width`` is 0."""
     calendar = Calendar(span.time_zone)
     begin = calendar.bounds(calendar.day_of(span.start))[0]
     last_begin, last_end = calendar.bounds(calendar.day_of(span.end - 1))
@@ -100,7 +100,7 @@ def _services(job: ReportJob, span: ClientSpan, gathered: Gathered) -> list[Serv
 
 
 def agent_report(job: ReportJob, archive: Archive) -> AgentReport:
-    """Agents by interval. Raises Unavailable."""
+    """Return the figures of agents by interval. Raises Unavailable."""
     rows: list[tuple[int, int, AgentInterval]] = []
     missing: list[MissingHour] = []
     for span in job.spans:
@@ -155,7 +155,7 @@ def _figures(row: dict[str, Any], span: ClientSpan) -> ServiceFigures:
 
 
 def call_report(job: ReportJob, archive: Archive) -> tuple[CallReport, CallPlace | None]:
-    """A page of calls, and the sort key of the last one if there are more. Raises Unavailable."""
+    """Return a page of calls and, if more follow, the last call's place. Raises Unavailable."""
     missing: list[MissingHour] = []
     found: list[tuple[CallPlace, ArchivedCall]] = []
     for span in job.spans:
@@ -225,7 +225,7 @@ def _seconds(ms: int | None) -> int | None:
 
 
 def _connected(job: ReportJob, span: ClientSpan, gathered: Gathered) -> duckdb.DuckDBPyConnection:
-    """A database with the ``rows`` of a span and the ``slots`` of its intervals."""
+    """Return a database with the ``rows`` of a span and the ``slots`` of its intervals."""
     slots = _slots(job, span)
     connection = duckdb.connect(config=CONFIG)
     connection.execute("SET TimeZone = 'UTC'")
@@ -235,7 +235,7 @@ def _connected(job: ReportJob, span: ClientSpan, gathered: Gathered) -> duckdb.D
 
 
 def _slots(job: ReportJob, span: ClientSpan) -> pa.Table:
-    """Every five minutes of the span, with the start of its interval and the end of its day."""
+    """Return the span's five-minute slots, with the interval's start and the end of the day."""
     calendar, width = Calendar(span.time_zone), job.interval * 1000
     found: dict[str, list[int]] = {"slot": [], "bucket": [], "dayEnd": []}
     last = max(min(span.end, job.now + 1) - 1, span.start)
@@ -250,7 +250,7 @@ def _slots(job: ReportJob, span: ClientSpan) -> pa.Table:
 
 
 def _make_rows(connection: duckdb.DuckDBPyConnection, span: ClientSpan, gathered: Gathered) -> None:
-    """Create the view ``rows`` of the files' rows that the user may see, and the log's rows."""
+    """Create the view ``rows``, with the files' rows that the user may see and the log's rows."""
     connection.register("recent", gathered.table)
     union = ""
     if gathered.files:

@@ -48,7 +48,7 @@ COUNTERS = {
     "notReadyTimeMs": Column.NOT_READY_TIME,
     "otherTimeMs": Column.OTHER_TIME,
 }
-"""The columns of ``service_intervals`` that are counters of the floor."""
+"""The columns of ``service_intervals`` that correspond to counters of the floor."""
 
 
 def _camel(name: str) -> str:
@@ -58,16 +58,16 @@ def _camel(name: str) -> str:
 
 @cache
 def moved_on_column(reason: str) -> str:
-    """The column for a reason of moving on."""
+    """Return the name of the column for calls that moved on for this reason."""
     return f"movedOn{_camel(reason).capitalize()}"
 
 
 STATES = [state for state in State if state is not State.LOGOFF]
 STATE_COLUMNS = {state: f"{_camel(state.name)}Ms" for state in STATES}
-"""The columns of ``agent_intervals`` for the time in each state."""
+"""The columns of ``agent_intervals`` with the time in each state."""
 VISIT_COLUMNS = {state: f"{_camel(state.name)}Visits" for state in STATES}
 REASONS = ("lunch", "training", "break", "meeting", "techDiff", "other")
-"""The reasons of Not Ready that have their own counters, in the order of the counters."""
+"""The Not Ready reasons that have their own counters, in the order of the counters."""
 AGENT_CALLS = ("inboundCalls", "outboundCalls", *CATEGORIES)
 
 _SERVICE = [("serviceId", NUMBER), ("serviceName", TEXT)]
@@ -148,6 +148,6 @@ SCHEMAS: dict[str, pa.Schema] = {
         ]
     ),
 }
-"""The schema of each file of an hour."""
+"""The schemas of an hour's files, by file name."""
 
 FILES = tuple(SCHEMAS)

@@ -1,7 +1,7 @@
 """Seals a client's hours one at a time, in a worker process.
 
-An hour is sealed ten minutes after its end. If later hours contain late events for it, it is
-corrected once, 22 hours after its end, while the log still has it.
+An hour is sealed ten minutes after its end. If later hours contain late events for the hour, it is
+corrected once, 22 hours after its end, when the log still has it.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ from floorcast.model.token import encode, end_of_entry, position, to_ms
 __all__ = ["Sealing", "Stored"]
 
 DATE_LENGTH = len("2026-11-26")
-SETTLED_MS = 60_000  # after an hour's cut, because an entry may still be on its way to the disk
+SETTLED_MS = 60_000  # wait after an hour's cut, because an entry may not be on the disk yet
 
 
 class Stored(Source, Protocol):
-    """The extent of a client's log; see ``StoredFloor``."""
+    """A source that knows the extent of the client's log. See ``StoredFloor``."""
 
     @property
     def removed(self) -> int:
-        """The number of the last entry that retention removed; 0 for none."""
+        """The number of the last entry that retention removed, or 0 if there is none."""
         ...
 
     @property
@@ -53,12 +53,12 @@ class Stored(Source, Protocol):
         ...
 
     def first_at(self) -> int | None:
-        """The recording time of the oldest stored entry, in ticks."""
+        """Return the recording time of the oldest stored entry, in ticks."""
         ...
 
 
 class Sealing:
-    """One run over a client's hours."""
+    """Seals a client's hours for one job."""
 
     def __init__(self, job: SealJob, archive: Archive, source: Stored) -> None:
         self._job = job
@@ -67,13 +67,13 @@ class Sealing:
         self._calendar = Calendar(job.time_zone)
 
     def next(self) -> SealReport:
-        """Seal the oldest hour that is due. Returns the result and whether hours are left."""
+        """Seal or correct the oldest hour that is due. Returns the result."""
         job, calendar = self._job, self._calendar
         first = self._source.first_at()
         if first is None:
             return SealReport(next_due=job.now + SETTLED_MS)
         oldest = to_ms(first)
-        # the log's time can be a moment ahead
+        # the log's time can be slightly ahead
         begun = list(hours_between(job.client, oldest, max(job.now, oldest) + 1, calendar))
         known = self._known(begun[0].day)
         missing = self._missing(known, oldest)
@@ -109,12 +109,12 @@ class Sealing:
         return report
 
     def _is_due(self, hour: Hour, revision: int) -> bool:
-        """Whether all events that count for the hour have been recorded."""
+        """Return whether all events that count for the hour have been recorded."""
         cut = hour.cut(revision)
         return self._job.now >= cut + SETTLED_MS or to_ms(self._source.head_at) >= cut
 
     def _known(self, first_day: int) -> dict[str, HourManifest]:
-        """The sealed hours of the days that the log has and of the day before them."""
+        """Return the sealed hours of the days that the log covers and of the day before."""
         client = self._job.client
         oldest = hours_of(client, first_day, self._calendar)[0].date
         dates = self._archive.dates(client)
@@ -126,7 +126,7 @@ class Sealing:
         }
 
     def _missing(self, known: dict[str, HourManifest], oldest: int) -> list[Hour]:
-        """The hours between the last sealed one and the beginning of the log."""
+        """Return the hours between the last sealed hour and the beginning of the log."""
         ends = [manifest.end for manifest in known.values()]
         if self._source.removed == 0:
             return []
@@ -202,7 +202,7 @@ class Sealing:
         )
 
     def _end_days(self, known: dict[str, HourManifest], gone: set[str], oldest: int) -> None:
-        """Write the manifest of each finished day that has none."""
+        """Write the manifests of finished days that do not have one."""
         starts = {manifest.start for manifest in known.values()}
         for day in sorted({self._calendar.day_of(start) for start in starts}):
             hours = hours_of(self._job.client, day, self._calendar)
@@ -218,7 +218,7 @@ class Sealing:
         expected = hours[sealed[0] :] if begins else hours
         missing = [hour for hour in expected if hour.name not in known]
         if any(hour.name not in gone for hour in missing):
-            return  # not sealed yet
+            return  # some hours are not sealed yet
         manifest = DayManifest(
             client=self._job.client,
             date=hours[0].date,

@@ -1,6 +1,6 @@
-"""The storage of an archive: a folder, or a prefix of an S3-compatible bucket.
+"""Stores an archive in a folder, or under a prefix of an S3-compatible bucket.
 
-A reader never sees a partial file. In a folder, a file is written under a temporary name, flushed
+Readers never see a partial file. In a folder, a file is written under a temporary name, flushed
 and renamed. An S3 object becomes visible when its upload is complete.
 """
 
@@ -23,7 +23,7 @@ __all__ = ["Archive", "open_archive"]
 
 CONNECT_SECONDS = 5
 REQUEST_SECONDS = 30
-ATTEMPTS = 2  # per request to a bucket; the next round retries
+ATTEMPTS = 2  # per request to a bucket; the next sealing job tries again
 TEMPORARY = ".part"  # suffix of a file that is being written
 
 _CLIENT = re.compile(r"client=(\d+)")
@@ -52,7 +52,7 @@ class Archive:
         return isinstance(self.files, fs.LocalFileSystem)
 
     def write(self, path: str, content: bytes) -> None:
-        """Create or replace a file. The file is durable on return."""
+        """Create or replace a file. When this returns, the file is durable."""
         try:
             self._write(f"{self.root}/{path}", content)
         except (OSError, pa.ArrowException) as error:
@@ -69,15 +69,15 @@ class Archive:
             raise Unavailable(f"the archive cannot be read: {error}") from error
 
     def clients(self) -> list[int]:
-        """The clients that have hours in the archive."""
+        """Return the ids of the clients that have hours in the archive."""
         return sorted(int(name) for name in self._folders("", _CLIENT))
 
     def dates(self, client: int) -> list[str]:
-        """The dates of a client, oldest first."""
+        """Return the dates for which a client has hours, oldest first."""
         return self._folders(f"client={client}", _DATE)
 
     def hours(self, client: int, date: str) -> list[HourManifest]:
-        """The manifests of a day's hours, in order. Raises DamagedManifest."""
+        """Return the manifests of a day's hours, in order. Raises DamagedManifest."""
         day = f"client={client}/date={date}"
         found = []
         for number in self._folders(day, _HOUR):
@@ -88,7 +88,7 @@ class Archive:
         return found
 
     def sealed(self, client: int, date: str) -> list[str]:
-        """The folders of the hours of a day that have a manifest."""
+        """Return the folders of a day's hours that have a manifest."""
         selector = fs.FileSelector(
             f"{self.root}/client={client}/date={date}", allow_not_found=True, recursive=True
         )
@@ -104,7 +104,7 @@ class Archive:
         )
 
     def manifest(self, path: str) -> HourManifest | None:
-        """The manifest in the folder of an hour, or None if the hour is not in the archive."""
+        """Return the manifest in an hour's folder, or None if the hour is not in the archive."""
         content = self.read(f"{path}/{HOUR_MANIFEST}")
         return None if content is None else read_hour(content, path)
 
@@ -137,7 +137,7 @@ def open_archive(where: str) -> Archive:
 
 
 def _bucket() -> fs.S3FileSystem:
-    """S3, with credentials, region and endpoint from AWS's environment variables and files."""
+    """Open S3 with credentials, region and endpoint from AWS's environment variables and files."""
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     split = urlsplit(endpoint) if endpoint else None
@@ -169,7 +169,7 @@ def _write_file(path: str, content: bytes) -> None:
     for folder in (target.parent, target.parent.parent):
         _flush(folder)
     for left in target.parent.glob(f"{target.name}.*{TEMPORARY}"):
-        left.unlink(missing_ok=True)  # left by a killed process
+        left.unlink(missing_ok=True)  # from a killed process
 
 
 def _flush(folder: Path) -> None:

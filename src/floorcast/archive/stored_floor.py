@@ -1,6 +1,6 @@
-"""One client's data in a data folder: the log, the snapshots and the calls that left memory.
+"""Reads one client's data in a data folder: the log, the snapshots and the calls out of memory.
 
-It can be read while the server runs. Only the server writes.
+The data can be read while the server runs. Only the server writes it.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class StoredFloor:
     """The log and store of one client. Raises Unavailable if they cannot be read.
 
     The store is read in one transaction, so a rebuild cannot remove data during the read. The log
-    is not, because the transaction would keep its write-ahead log from being overwritten for
-    minutes. ``entries`` detects entries that retention removes.
+    is read without a transaction, which would prevent SQLite from reusing the write-ahead log for
+    minutes. Instead, ``entries`` detects whether retention has removed entries.
     """
 
     def __init__(self, folder: Path, client: int) -> None:
@@ -38,13 +38,13 @@ class StoredFloor:
             self._log = self._folder.log
             with reading():
                 self._folder.store.execute("BEGIN")
-                fetch_one(self._folder.store, "SELECT 1 FROM snapshots LIMIT 1")  # it begins here
+                fetch_one(self._folder.store, "SELECT 1 FROM snapshots LIMIT 1")  # begins here
             rows = {row.client: row for row in self._log.streams()}
             self._open = stack.pop_all()
         self.stream: StreamRow | None = rows.get(client)
 
     def __enter__(self) -> Self:
-        """Return itself; the files are open until the block ends."""
+        """Return the floor itself. The files stay open until the block ends."""
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -53,29 +53,29 @@ class StoredFloor:
 
     @property
     def removed(self) -> int:
-        """The number of the last entry that retention removed; 0 for none."""
+        """The number of the last entry that retention removed, or 0 if there is none."""
         return 0 if self.stream is None else self._log.removed(self.stream.ordinal)
 
     @property
     def head_at(self) -> int:
-        """The recording time of the newest entry, in ticks; 0 if there is none."""
+        """The recording time of the newest entry in ticks, or 0 if there is none."""
         return 0 if self.stream is None else self.stream.head.recorded_at
 
     def first_at(self) -> int | None:
-        """The recording time of the oldest stored entry, in ticks."""
+        """Return the recording time of the oldest stored entry, in ticks."""
         if self.stream is None:
             return None
         found = self._log.read(self.stream, self.removed, 1)
         return found[0].recorded_at if found else None
 
     def last_before(self, ticks: int) -> int:
-        """Return the number of the last entry recorded before a tick. Removed entries count."""
+        """Return the number of the last entry recorded before a tick, including removed entries."""
         return 0 if self.stream is None else self._log.last_at(self.stream, ticks - 1)
 
     def entries(self, after: int) -> Iterator[Entry]:
-        """The entries after ``after``, in order.
+        """Yield the entries with higher numbers than ``after``, in order.
 
-        Raises Unavailable if retention has removed some of them meanwhile.
+        Raises Unavailable if retention removes some of these entries during the read.
         """
         while self.stream is not None:
             found = self._log.read(self.stream, after, READ_ENTRIES)
@@ -87,9 +87,10 @@ class StoredFloor:
             after = found[-1].number
 
     def state(self, at_most_entry: int) -> FloorState | None:
-        """The newest stored state at or before an entry from which the log continues, or None.
+        """Return the newest stored state at or before an entry, or None.
 
-        A log that has removed no entries continues from the empty floor. Raises Unavailable.
+        The log must still have the entries after the state. If the log has all entries, the oldest
+        state is the empty floor. Raises Unavailable.
         """
         state = self._folder.newest_state(self.client, at_most_entry, self.removed)
         if state is None and not self.removed:
@@ -97,5 +98,5 @@ class StoredFloor:
         return state
 
     def find_calls(self, keys: Collection[CallKey], at_position: int) -> dict[CallKey, bytes]:
-        """Calls that had left memory at a position, in stored form."""
+        """Return those of the calls that had left memory at a position, in stored form."""
         return self._folder.find_calls(self.client, keys, at_position)

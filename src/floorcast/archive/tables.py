@@ -1,4 +1,4 @@
-"""Parquet files as bytes. A version of pyarrow always makes the same bytes from the same rows."""
+"""Converts rows to Parquet files. The same version of pyarrow always creates the same bytes."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ COMPRESSION_LEVEL = 3
 
 
 def parquet_bytes(name: str, rows: Iterable[Row]) -> tuple[bytes, int]:
-    """A file of the schema ``name`` with the rows, and the number of rows."""
+    """Return a Parquet file with the rows, which have the schema ``name``, and their number."""
     table = table_of(name, rows)
     return write_parquet(table), table.num_rows
 
 
 def table_of(name: str, rows: Iterable[Row]) -> pa.Table:
-    """The rows as a table of the schema ``name``."""
+    """Return the rows as a table with the schema ``name``."""
     schema = SCHEMAS[name]
     batches = [_batch(some, schema) for some in _batches(rows)]
     return pa.Table.from_batches(batches, schema).combine_chunks()
 
 
 def write_parquet(table: pa.Table) -> bytes:
-    """A table as a Parquet file."""
+    """Return a table as a Parquet file."""
     sink = pa.BufferOutputStream()
     pq.write_table(
         table,
@@ -47,7 +47,7 @@ def write_parquet(table: pa.Table) -> bytes:
 
 
 def read_parquet(content: bytes) -> pa.Table:
-    """The table of a Parquet file. Raises pyarrow.ArrowException."""
+    """Return the table in a Parquet file. Raises pyarrow.ArrowException."""
     return pq.read_table(pa.BufferReader(content))
 
 

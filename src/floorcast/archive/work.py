@@ -15,7 +15,7 @@ __all__ = ["report", "seal"]
 
 
 def seal(argument: bytes) -> bytes:
-    """Seal one hour: takes a SealJob and returns a SealReport. Raises Unavailable."""
+    """Seal one hour. Takes a SealJob and returns a SealReport. Raises Unavailable."""
     from floorcast.archive.sealing import Sealing  # noqa: PLC0415 -- pyarrow is an extra
     from floorcast.archive.storage import open_archive  # noqa: PLC0415 -- as above
     from floorcast.archive.stored_floor import StoredFloor  # noqa: PLC0415 -- as above
@@ -27,7 +27,7 @@ def seal(argument: bytes) -> bytes:
 
 
 def report(argument: bytes) -> bytes:
-    """Answer a report: takes a ReportJob and returns a ReportReply. Raises Unavailable."""
+    """Create a report. Takes a ReportJob and returns a ReportReply. Raises Unavailable."""
     from floorcast.archive import reports  # noqa: PLC0415 -- as above
     from floorcast.archive.storage import open_archive  # noqa: PLC0415 -- as above
 

@@ -103,9 +103,9 @@ def _simulate(
 ) -> None:
     """Send a simulated floor to a server.
 
-    The floor has callers, agents, campaigns and messages. At the end, or on Ctrl-C or SIGTERM, it
-    closes: every call ends and every agent logs off. It then prints the truth (calls offered,
-    answered and lost, by service and agent) for comparison with the server's figures.
+    The floor has callers, agents, campaigns and messages. At the end, or on Ctrl-C or SIGTERM, the
+    floor closes: every call ends and every agent logs off. The command then prints the truth (calls
+    offered, answered and lost, by service and agent) for comparison with the server's figures.
     """
     from floorcast.cli.simulation_run import Pace, SimulationRun
     from floorcast.cli.truth_tables import tables

@@ -1,1 +1,1 @@
-"""Settings: from flags, the environment and ``floorcast.toml``, in that order."""
+"""Reads settings from flags, the environment and ``floorcast.toml``, in that order."""

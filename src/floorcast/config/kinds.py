@@ -1,7 +1,7 @@
-"""The kinds of values that settings have, how they are read and what they must satisfy.
+"""The kinds of values that settings can have. A kind reads and checks a value.
 
-A value is text from the environment, a TOML type from the file, and either from a flag. A reader
-returns the value, or raises ValueError or TypeError.
+Values from the environment are text, values from the file have a TOML type, and values from flags
+can be either. A reader returns the value, or raises ValueError or TypeError.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ __all__ = [
 ]
 
 UNITS = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30}
-MIN_BUFFER_BYTES = 2**20  # bytes; a smaller buffer would be useless
+MIN_BUFFER_BYTES = 2**20  # a smaller buffer would be useless
 
 
 class Kind(NamedTuple):
-    """A kind of value. ``expected`` ends the sentence "… must be"; ``metavar`` appears in help."""
+    """A kind of value. ``expected`` completes "must be …". ``metavar`` appears in the help."""
 
     expected: str
     read: Callable[[object], object]
@@ -45,7 +45,7 @@ class Kind(NamedTuple):
 
 
 def whole(low: int, high: int) -> Kind:
-    """A whole number between two others, inclusive."""
+    """Return the kind of whole numbers from ``low`` to ``high``, inclusive."""
 
     def read(value: object) -> int:
         if isinstance(value, bool | float):
@@ -59,7 +59,7 @@ def whole(low: int, high: int) -> Kind:
 
 
 def number(low: float, high: float) -> Kind:
-    """A number, whole or not, between two others, inclusive."""
+    """Return the kind of numbers from ``low`` to ``high``, inclusive, with or without decimals."""
 
     def read(value: object) -> float:
         if isinstance(value, bool):
@@ -73,7 +73,7 @@ def number(low: float, high: float) -> Kind:
 
 
 def choice(*words: str) -> Kind:
-    """One of some words, in any case."""
+    """Return the kind of these lower-case words. Values can have any case."""
 
     def read(value: object) -> str:
         word = _text(value).lower()

@@ -31,7 +31,7 @@ __all__ = ["SETTINGS", "Setting", "Settings"]
 
 
 class About(NamedTuple):
-    """The description of a setting. ``unit`` is empty if there is none."""
+    """The description of a setting. ``unit`` is empty if the setting has no unit."""
 
     kind: Kind
     meaning: str
@@ -39,18 +39,22 @@ class About(NamedTuple):
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """All settings, checked."""
+    """The values of all settings, after the checks."""
 
     data: Annotated[
         Path,
-        About(PATH, "The folder for the log, the site and the sessions; :memory: keeps nothing."),
+        About(
+            PATH,
+            "The folder for the log, the site and the sessions. With :memory:, all data is lost "
+            "when the server stops.",
+        ),
     ] = Path("floorcast-data")
     site: Annotated[
         Path | None,
         About(
             PATH,
-            "The site file to apply at the start. Without it, the server uses the site that was "
-            "applied last.",
+            "The site file to apply when the server starts. If this is not set, the server uses "
+            "the site that was applied last.",
         ),
     ] = None
     host: Annotated[str, About(HOST, "The address to listen on; 0.0.0.0 for all addresses.")] = (
@@ -61,16 +65,21 @@ class Settings(Struct, frozen=True, kw_only=True):
         Path | None,
         About(
             PATH,
-            "The certificate chain (PEM). With it the server accepts only HTTPS, with TLS 1.2 or "
-            "later. Both files are reloaded when they change, and on SIGHUP.",
+            "The certificate chain (PEM). If this is set, the server accepts only HTTPS, with TLS "
+            "1.2 or later. It reloads the certificate and the key when they change, and on "
+            "SIGHUP.",
         ),
     ] = None
-    tls_key: Annotated[Path | None, About(PATH, "The certificate's key (PEM, not encrypted).")] = (
-        None
-    )
+    tls_key: Annotated[
+        Path | None,
+        About(
+            PATH,
+            "The certificate's private key (PEM, unencrypted).",
+        ),
+    ] = None
     log: Annotated[
         str,
-        About(LOG, "Where events are stored: embedded in the data folder, or in a NATS cluster."),
+        About(LOG, "Where events are stored: in the data folder (embedded) or in a NATS cluster."),
     ] = "embedded"
     node: Annotated[
         str,
@@ -80,7 +89,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         int,
         About(
             whole(1, 256),
-            "The number of streams over which the clients of a cluster are distributed. Cannot be "
+            "The number of streams over which a cluster distributes its clients. It cannot be "
             "changed after the log is created.",
             "streams",
         ),
@@ -115,7 +124,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         int,
         About(
             whole(0, 1_000_000),
-            "The number of requests that a session can make; further requests get 429. 0 for no "
+            "The maximum number of requests from one session; further requests get 429. 0 for no "
             "limit.",
             "requests a minute",
         ),
@@ -124,8 +133,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         int,
         About(
             whole(1, 1_000_000),
-            "The number of streams and waiting polls that a session can have at once; further ones "
-            "get 429.",
+            "The maximum number of simultaneous streams and waiting polls per session; further "
+            "requests get 429.",
             "readers",
         ),
     ] = 100
@@ -133,8 +142,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         int,
         About(
             whole(1, 1_000_000),
-            "The number of streams and waiting polls that all sessions of a client can have at "
-            "once.",
+            "The maximum number of simultaneous streams and waiting polls for all sessions of a "
+            "client.",
             "readers",
         ),
     ] = 20_000
@@ -142,16 +151,18 @@ class Settings(Struct, frozen=True, kw_only=True):
         tuple[str, ...],
         About(
             PROXIES,
-            "The proxies whose X-Forwarded-For is trusted. Without it, everyone behind a proxy "
-            "shares one address, and wrong passwords of one user delay the logins of all.",
+            "The proxies whose X-Forwarded-For header is trusted. If this is not set, all users "
+            "behind a proxy share one address, and one user's wrong passwords delay everyone's "
+            "logins.",
         ),
     ] = ()
     max_connections: Annotated[
         int,
         About(
             whole(0, 1_000_000),
-            "The number of connections that one address can have, or of its requests in progress "
-            "behind a trusted proxy. 0 for half of the server's capacity.",
+            "The maximum number of connections from one address. Behind a trusted proxy, this "
+            "limits the requests in progress from one address instead. 0 for half of the server's "
+            "capacity.",
             "connections",
         ),
     ] = 0
@@ -159,19 +170,24 @@ class Settings(Struct, frozen=True, kw_only=True):
         float,
         About(
             number(0.1, 3600),
-            "The time limit for a request's head, and for a TLS handshake.",
+            "The time limit for receiving the head of a request, and for a TLS handshake.",
             "seconds",
         ),
     ] = 10.0
     body_timeout: Annotated[
         float,
-        About(number(0.1, 3600), "The time limit for each 16 KiB of a request's body.", "seconds"),
+        About(
+            number(0.1, 3600),
+            "The time limit for receiving each 16 KiB of a request's body.",
+            "seconds",
+        ),
     ] = 30.0
     answer_timeout: Annotated[
         float,
         About(
             number(0.1, 3600),
-            "The time after which a connection is closed if the caller does not read its response.",
+            "The time after which the server closes a connection if the caller does not read the "
+            "response.",
             "seconds",
         ),
     ] = 60.0
@@ -179,7 +195,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         float,
         About(
             number(0.1, 3600),
-            "The time for which a connection stays open between two requests.",
+            "The time for which an idle connection stays open between two requests.",
             "seconds",
         ),
     ] = 75.0
@@ -187,8 +203,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         int,
         About(
             whole(1, 10_000),
-            "The number of requests with events that are processed at once; further requests get "
-            "503.",
+            "The maximum number of event requests that are processed at once; further requests "
+            "get 503.",
             "requests",
         ),
     ] = 1000
@@ -204,16 +220,16 @@ class Settings(Struct, frozen=True, kw_only=True):
         str,
         About(
             ARCHIVE,
-            "Where each client's past hours are kept as Parquet files: a folder, or a bucket. "
-            "Without it, there is no archive.",
+            "The folder or bucket that stores each client's past hours as Parquet files. If this "
+            "is not set, there is no archive.",
         ),
     ] = ""
     archive_personal: Annotated[
         str,
         About(
             choice("drop", "mask", "hash", "keep"),
-            "What the archive has of callers' phone numbers, accounts, names and e-mail "
-            "addresses: nothing, the last four characters, a keyed hash, or everything.",
+            "How the archive stores callers' phone numbers, accounts, names and e-mail addresses: "
+            "not at all, masked except for the last four characters, as a keyed hash, or in full.",
         ),
     ] = "drop"
     call_quiet_hours: Annotated[
@@ -236,15 +252,15 @@ class Settings(Struct, frozen=True, kw_only=True):
         float,
         About(
             number(0, 60),
-            "The delay up to which a late agent state is counted at its own time; a later state "
-            "changes no figure.",
+            "The maximum delay with which a late agent state still counts at its own time. If the "
+            "delay is longer, the state does not change any figure.",
             "minutes",
         ),
     ] = 15.0
 
 
 class Setting(NamedTuple):
-    """One setting as users see it. ``default`` is written as users write it, or is empty."""
+    """One setting as documented for users. ``default`` is empty if there is no default."""
 
     name: str
     kind: Kind
@@ -254,17 +270,17 @@ class Setting(NamedTuple):
 
     @property
     def flag(self) -> str:
-        """Its option on the command line."""
+        """The setting's command-line option."""
         return "--" + self.name.replace("_", "-")
 
     @property
     def variable(self) -> str:
-        """Its variable in the environment."""
+        """The setting's environment variable."""
         return f"FLOORCAST_{self.name.upper()}"
 
     @property
     def help(self) -> str:
-        """Its line in ``--help``, with the meaning, the unit and the default."""
+        """The setting's text in ``--help``, with the meaning, the unit and the default."""
         known = [self.unit, f"default {self.default}" if self.default else ""]
         notes = "; ".join(note for note in known if note)
         return f"{self.meaning} [{notes}]" if notes else self.meaning
@@ -289,4 +305,4 @@ def _table() -> dict[str, Setting]:
 
 
 SETTINGS: Final = _table()
-"""Every setting by name, the most important first."""
+"""All settings by name. The most important ones come first."""

@@ -1,7 +1,7 @@
 """The sources of settings: flags first, then ``FLOORCAST_*``, then ``floorcast.toml``.
 
-A file in the current folder may belong to anybody, so each value keeps its source. A secret is sent
-only to a URL from the same source or a more explicit one.
+A file in the current folder may belong to another user, so the source of each value is recorded.
+A secret is sent only to a URL from the same source or from a more explicit one.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ __all__ = ["FILE_NAME", "SECRETS", "Given", "Source", "exposed", "given", "load"
 FILE_NAME = "floorcast.toml"
 VARIABLE_PREFIX = "FLOORCAST_"
 SECRETS = frozenset({"key", "password", "api_token"})
-"""The options of all commands with secret values."""
+"""The command options that have secret values."""
 
-CONFIG = "config"  # the file's own name: --config, FLOORCAST_CONFIG
+CONFIG = "config"  # the option that names the file: --config, FLOORCAST_CONFIG
 
 
 class Source(IntEnum):
-    """How explicitly a value was given."""
+    """The origin of a value. A higher source is more explicit."""
 
     FOUND = 0  # in a file in the current folder, which another user may own
     CHOSEN = 1  # by a flag, in the environment, or in a file named by one of these
 
 
 class Given(NamedTuple):
-    """A value as given, and its source. ``file`` is the file that contains it, if any."""
+    """An unparsed value and its source. ``file`` is the file that contains the value, if any."""
 
     value: object
     where: str
@@ -53,11 +53,12 @@ def load(
     folder: Path | None = None,
     known: Collection[str] = (),
 ) -> Settings:
-    """The settings from all sources.
+    """Read the settings from all sources.
 
-    ``flags`` has the command's options by setting, None if not given; its ``config`` names the
-    file. ``environ`` and ``folder`` default to those of the process. ``known`` has the names of
-    other commands' options, which are allowed but not read.
+    ``flags`` maps settings to the command's options, or to None for options that were not given.
+    Its ``config`` is the path of the file. ``environ`` and ``folder`` default to the environment
+    and current folder of the process. ``known`` has the names of other commands' options, which are
+    allowed but not read.
 
     Raises ``SettingError`` for an unknown or invalid setting, with its source and the valid values.
     """
@@ -73,9 +74,9 @@ def given(
     folder: Path | None = None,
     known: Collection[str] = (),
 ) -> dict[str, Given]:
-    """The unparsed values of all sources by name, for commands with further options.
+    """Return the unparsed values from all sources by name, for commands with further options.
 
-    Accepts and raises the same as ``load``, but does not check the values.
+    Takes the same arguments and raises the same errors as ``load``, but does not check values.
     """
     found = _from_environment(os.environ if environ is None else environ, known)
     for name, value in (flags or {}).items():
@@ -85,7 +86,7 @@ def given(
 
 
 def exposed(found: Mapping[str, Given]) -> list[str]:
-    """A line for each settings file that contains a secret and that others can read."""
+    """Return a warning for each settings file that contains a secret and that others can read."""
     files = {one.file for name, one in found.items() if one.file and _is_secret(name, one.value)}
     return [
         f"{file} holds secrets and can be read by others: chmod 600 {file}"
@@ -149,7 +150,7 @@ def _read(name: str, found: Given) -> object:
         value = kind.read(found.value)
     except (ValueError, TypeError, OverflowError):
         shown = repr(found.value)
-        but = "" if "@" in shown or len(shown) > 80 else f", not {shown}"  # "@": credentials
+        but = "" if "@" in shown or len(shown) > 80 else f", not {shown}"  # "@": may be a secret
         raise SettingError(f"{found.where}: must be {kind.expected}{but}") from None
     if isinstance(value, Path) and found.file and str(value) != ":memory:":
         return found.file.parent / value

@@ -1,4 +1,4 @@
-"""Callers, who arrive by time of day, listen to the voice menu, and ask for an agent."""
+"""Simulates callers, who arrive, listen to the voice menu, and then ask for an agent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ HOUR_SECONDS = 3_600
 
 
 def arrivals(world: World, service: ServicePlan) -> Process:
-    """A Poisson process with a rate that follows the time of day, by thinning the highest rate."""
+    """Let callers arrive, as a Poisson process with a rate that depends on the time of day.
+
+    The process draws arrivals at the highest rate and skips some of them.
+    """
     most = max(service.calls_an_hour)
     while True:
         yield world.pause(world.chance.expovariate(most / HOUR_SECONDS))

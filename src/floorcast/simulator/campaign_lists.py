@@ -1,4 +1,4 @@
-"""A campaign's list of people left to call, by time zone, and whether they may be called now."""
+"""A campaign's list of people to call. Their time zones decide when they may be called."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from floorcast.simulator.world import Process, World
 __all__ = ["CampaignList"]
 
 MAY_CALL = range(8, 21)  # hours of the day, in the person's time zone
-TRIED_AGAIN = 0.7  # share of the people who did not answer
+TRIED_AGAIN = 0.7  # share of unanswered attempts
 REPORTS = 15  # seconds between two reports
 
 
 class CampaignList:
-    """The records of a campaign, reloaded each day. The floor's clock is Eastern time."""
+    """A campaign's records, which are reloaded every day. The floor's clock shows Eastern time."""
 
     def __init__(self, world: World, plan: CampaignPlan) -> None:
         self.plan = plan
@@ -25,7 +25,7 @@ class CampaignList:
         self._completed = 0
 
     def take(self) -> str | None:
-        """Return the time zone of the next person to call now, or None."""
+        """Return the time zone of the next person to call, or None if nobody may be called now."""
         zones = self._callable()
         if not zones:
             return None
@@ -45,7 +45,7 @@ class CampaignList:
             self._completed += 1
 
     def reports(self) -> Process:
-        """Report the progress periodically if it has changed."""
+        """Periodically report the progress if it has changed."""
         told = None
         while True:
             now = self._as_it_is()

@@ -1,4 +1,4 @@
-"""The dialer, which calls people on the list for ready agents and queues those who answer."""
+"""Simulates a dialer, which calls people for ready agents and queues those who answer."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from floorcast.simulator.world import Process, World
 
 __all__ = ["Dialer"]
 
-CHECK_SECONDS = 1  # between two checks of the agents
+CHECK_SECONDS = 1  # between two checks for ready agents
 NOT_REACHED = ("No Answer", "Busy", "Answering Machine")
 
 
 class Dialer:
-    """Dials one list, with a number of lines in proportion to the ready agents (pacing)."""
+    """Dials one list. The number of lines is proportional to the ready agents (pacing)."""
 
     def __init__(self, world: World, records: CampaignList) -> None:
         self._world = world
@@ -22,7 +22,7 @@ class Dialer:
         self._ringing = 0
 
     def paces(self) -> Process:
-        """Check which agents are ready and dial for them."""
+        """Regularly count the ready agents and dial for them."""
         world, plan = self._world, self._records.plan
         while True:
             yield world.pause(CHECK_SECONDS)

@@ -1,4 +1,4 @@
-"""Distributions of durations in seconds, drawn from one random generator."""
+"""Probability distributions of durations, in seconds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Distribution", "Exponential", "Fixed", "Lognormal"]
 
 
 class Distribution(Protocol):
-    """A distribution of durations in seconds."""
+    """A probability distribution of durations."""
 
     @property
     def mean(self) -> float:
@@ -22,7 +22,7 @@ class Distribution(Protocol):
 
 
 class Exponential(NamedTuple):
-    """The memoryless distribution that Erlang assumed. Used for patience."""
+    """The exponential distribution, which Erlang's model assumes. Used for patience."""
 
     mean: float
 
@@ -34,7 +34,7 @@ class Exponential(NamedTuple):
 class Lognormal(NamedTuple):
     """A lognormal distribution, truncated at ``most``.
 
-    The logarithm has mean ``mu`` and standard deviation ``sigma``.
+    The logarithm of a duration has mean ``mu`` and standard deviation ``sigma``.
     """
 
     mu: float
@@ -57,7 +57,7 @@ class Lognormal(NamedTuple):
 
 
 class Fixed(NamedTuple):
-    """A constant duration; infinite for an event that never happens."""
+    """A constant duration. It is infinite for an event that never happens."""
 
     mean: float
 

@@ -1,8 +1,8 @@
 """The automatic call distributor: matches waiting calls with free agents.
 
-A call goes to the longest-free agent of its service, or else to one with the skill. A free agent
-gets the first call of its own service, by priority and then by time, or else the longest-waiting
-call of its other skills.
+A call goes to the agent of its service who has been free the longest, or else to an agent with the
+skill. A free agent gets the first call of its own service, by priority and then by arrival, or else
+the longest-waiting call of its other skills.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ __all__ = ["Distributor", "Operator"]
 
 
 class Operator(Protocol):
-    """An agent that calls are offered to."""
+    """An agent to whom calls are offered."""
 
     service: str
     skills: Sequence[str]
 
     def take(self, call: Call) -> None:
-        """Offer the call now."""
+        """Take the offered call."""
 
 
 class Distributor:
@@ -36,7 +36,7 @@ class Distributor:
         self._skilled: defaultdict[str, dict[Operator, None]] = defaultdict(dict)
 
     def join(self, call: Call) -> None:
-        """Give the call an agent of its service at once, or let it wait."""
+        """Give the call to a suitable free agent at once, or let it wait."""
         free = self._free[call.service] or self._skilled[call.service]
         if free:
             operator = next(iter(free))
@@ -46,7 +46,7 @@ class Distributor:
             self._lines[call.service].setdefault(-call.priority, {})[call] = None
 
     def come_back(self, call: Call) -> None:
-        """Offer a call that was not picked up to another agent, or put it first in its queue."""
+        """Offer an unanswered call to another agent, or put the call first in its queue."""
         self.join(call)
         line = self._lines[call.service].get(-call.priority, {})
         if call in line:
@@ -59,7 +59,7 @@ class Distributor:
         self._lines[call.service].get(-call.priority, {}).pop(call, None)
 
     def free(self, operator: Operator) -> None:
-        """Give a ready agent a call at once, or let them wait."""
+        """Give a ready agent a call at once, or let the agent wait."""
         call = self._next(operator)
         if call is not None:
             self.leave(call)
@@ -70,13 +70,13 @@ class Distributor:
             self._skilled[skill][operator] = None
 
     def busy(self, operator: Operator) -> None:
-        """Mark an agent as busy, even if it already is."""
+        """Mark an agent as busy. The agent may already be busy."""
         self._free[operator.service].pop(operator, None)
         for skill in operator.skills:
             self._skilled[skill].pop(operator, None)
 
     def free_for(self, service: str) -> int:
-        """Return how many agents of the service are waiting for a call."""
+        """Return the number of the service's agents who are waiting for a call."""
         return len(self._free[service])
 
     def _give(self, call: Call, operator: Operator) -> None:

@@ -1,9 +1,9 @@
 """Simulates faults on the way to the server: duplicate, late and reordered events.
 
-Nothing is lost and no event is changed, so the true figures stay the same. Any event may overtake
-any other, within two rules of ``metrics.md``: a state of an agent that arrives later than
-``MOST_LATE`` might not change a figure, and events of the same agent or call with the same time
-count in the order of arrival.
+No event is lost or changed, so the true figures stay the same. Any event can overtake any other,
+except where ``metrics.md`` would require different figures. An agent state that arrives too late
+does not change any figure, so no event is delayed by more than ``MOST_LATE``. Events of the same
+agent or call with the same time count in the order of arrival, so they keep their order.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from floorcast.client.cloud_event import CloudEvent
 __all__ = ["FAULTS", "MOST_LATE", "Faults", "Wire"]
 
 DUPLICATE_AFTER = 90.0  # seconds, at most
-LATE_BY = (20.0, 240.0)  # seconds: the minimum, and the mean of the excess
-# seconds; less than the 15 minutes in which states still count, to allow for batches
+LATE_BY = (20.0, 240.0)  # seconds: the minimum, and the mean of the additional delay
+# seconds; states count for 15 minutes, and batches cause further delay
 MOST_LATE = 840.0
 REORDERED_BY = 4.0  # seconds, at most
 
 
 @dataclass(frozen=True)
 class Faults:
-    """The shares of events that are duplicated, late and reordered, and source deaths per hour."""
+    """The shares of duplicated, late and reordered events, and the source deaths per hour."""
 
     duplicates: float = 0.0
     late: float = 0.0
@@ -41,9 +41,9 @@ FAULTS = Faults(duplicates=0.05, late=0.02, reordered=0.1, deaths=1.0)
 
 
 class Wire:
-    """Delays events and sends some twice. ``happened`` counts the faults.
+    """Delays events and sends some of them twice. ``happened`` counts the faults.
 
-    Only the events of the last minutes are kept.
+    Events stay in memory until they arrive, which takes some minutes at most.
     """
 
     def __init__(self, faults: Faults, seed: int, start: datetime) -> None:
@@ -57,9 +57,9 @@ class Wire:
         self._last: dict[tuple[str, object], tuple[datetime | None, float]] = {}
 
     def carry(self, events: Iterable[CloudEvent], until: int) -> list[CloudEvent]:
-        """Add events.
+        """Add events, and return those that arrive before ``until`` (ms since the start).
 
-        Returns those that arrive before ``until`` (ms since the start), in order of arrival.
+        The returned events are in order of arrival.
         """
         for event in events:
             self._take(event)
@@ -74,7 +74,7 @@ class Wire:
         return [self._arrives() for _ in range(len(self._held))]
 
     def _take(self, event: CloudEvent) -> None:
-        # calls' events too, because an agent's state of the same time must not precede them
+        # also for a call's events, because an agent state with the same time must not overtake them
         delay = min(self._delay(), MOST_LATE)
         due = (event.time - self._start) / timedelta(milliseconds=1) + 1000 * delay
         for about in (("agent", event.data.get("agent")), ("call", _call_of(event))):

@@ -1,10 +1,10 @@
 """Fits the simulator to days of the anonymous bank: ``python -m floorcast.simulator.fit FILE…``.
 
-Prints ``bank.toml``. All fits are by maximum likelihood. Talk time is lognormal. It excludes calls
-shorter than 10 s because, according to the study of this bank, agents hung up on those callers. The
-time in the voice response unit is exponential. Patience is exponential and censored: an answered
-call shows only that the caller's patience was longer, so the mean is the total waiting time divided
-by the number of abandoned calls.
+The command prints ``bank.toml``. All fits use maximum likelihood. Talk time is lognormal. Calls
+shorter than 10 s are excluded because, according to the study of this bank, agents hung up on those
+callers. The time in the voice response unit is exponential. Patience is exponential and censored:
+an answered call shows only that the caller's patience was longer than the wait. The mean patience
+is therefore the total waiting time divided by the number of abandoned calls.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from floorcast.simulator.fitted import HALF_HOURS, Bank, BankService
 __all__ = ["fit", "main", "toml"]
 
 HUNG_UP = 10.0  # seconds; shorter calls were ended by agents to get a rest
-A_SKILL = 0.05  # of an agent's calls; with a smaller share at a service, it only helped out
+A_SKILL = 0.05  # of an agent's calls; at a service with a smaller share, the agent only helped out
 
 
 def fit(calls: Sequence[Call]) -> Bank:
-    """Return the parameters of these calls, of any number of days.
+    """Return the parameters that fit these calls, which can be from any number of days.
 
-    Raises ValueError if there are too few.
+    Raises ValueError if there are too few calls.
     """
     days = len({call.dated for call in calls})
     by_service: defaultdict[str, list[Call]] = defaultdict(list)
@@ -48,7 +48,7 @@ def _service(calls: Sequence[Call], days: int) -> BankService:
     queued = [call for call in calls if call.queued is not None]
     gave_up = sum(call.answered is None for call in queued)
     if len(talks) < 2 or not gave_up:
-        raise ValueError(f"service {calls[0].service}: too few calls to fit anything to")
+        raise ValueError(f"service {calls[0].service}: too few calls to fit the parameters")
     in_ivr = sum(call.queued is None and call.answered is None for call in calls)
     priorities = Counter(call.priority for call in calls)
     return BankService(
@@ -89,7 +89,7 @@ def _skills(calls: Iterable[Call]) -> float:
 def toml(bank: Bank) -> str:
     """Return the parameters in the format of ``bank.toml``."""
     lines = [
-        "# Fitted by floorcast.simulator.fit; what each means: fitted.py and docs/simulator.md.",
+        "# Fitted by floorcast.simulator.fit; fitted.py and docs/simulator.md explain the values.",
         f"half_hours = {_listed(bank.half_hours)}",
         f"skills = {bank.skills}",
     ]
@@ -108,9 +108,9 @@ def _listed(values: Sequence[float]) -> str:
 
 
 def main(paths: Sequence[str]) -> None:
-    """Print the parameters of the files. Exits with a message if a file cannot be used."""
+    """Print the parameters that fit the files. Exits with a message if a file cannot be used."""
     if not paths:
-        sys.exit("which files? python -m floorcast.simulator.fit 1999-08-01.csv …")
+        sys.exit("no files given; usage: python -m floorcast.simulator.fit 1999-08-01.csv …")
     calls: list[Call] = []
     for path in paths:
         try:

@@ -1,4 +1,4 @@
-"""The parameters fitted to the bank's days: ``bank.toml``, made by ``fit.py``."""
+"""Reads ``bank.toml``, the parameters that ``fit.py`` fitted to days of the bank."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ HALF_HOURS = 48  # per day
 
 
 class BankService(msgspec.Struct, frozen=True):
-    """One service, in seconds. ``talk_mu`` and ``talk_sigma`` describe the logarithm.
+    """The parameters of one service. Durations are in seconds.
 
-    ``calls`` is per day, ``gives_up_in_ivr`` the share that hangs up before the queue, ``patience``
-    the mean of an exponential distribution, ``priorities`` the shares of priorities 0, 1 and 2.
+    ``calls`` is the number of calls per day, and ``gives_up_in_ivr`` is the share of callers who
+    hang up before the queue. ``ivr`` and ``patience`` are means of exponential distributions.
+    ``talk_mu`` and ``talk_sigma`` describe the logarithm of the talk time. ``priorities`` has the
+    shares of priorities 0, 1 and 2.
     """
 
     calls: float
@@ -29,7 +31,7 @@ class BankService(msgspec.Struct, frozen=True):
 
 
 class Bank(msgspec.Struct, frozen=True):
-    """All parameters: calls by half hour of the day, skills per agent, and each service."""
+    """All parameters: calls per half hour of the day, skills per agent, and services."""
 
     half_hours: tuple[float, ...]
     skills: float
@@ -38,6 +40,6 @@ class Bank(msgspec.Struct, frozen=True):
 
 @cache
 def bank() -> Bank:
-    """Return the parameters in the package."""
+    """Return the parameters that are part of the package."""
     text = (files("floorcast.simulator") / "bank.toml").read_bytes()
     return msgspec.toml.decode(text, type=Bank)

@@ -23,19 +23,19 @@ from floorcast.simulator.scenario import (
 __all__ = ["LARGEST", "SMALLEST", "USUAL_LOAD", "floor_of"]
 
 SMALLEST, LARGEST = 10, 10_000  # agents
-USUAL_LOAD = 0.75  # a typical load: most services are on time, some are late in busy hours
+USUAL_LOAD = 0.75  # a typical load: some services answer late in busy hours
 
-CALLS_OUT, SELF_DIALED = 0.25, 0.1  # shares of agents: for a campaign; by preview or by hand
+CALLS_OUT, SELF_DIALED = 0.25, 0.1  # shares of agents who call with and without the dialer
 OUTBOUND, BY_HAND = "Collections", "Manual (Manual 4)"
 PAST_DUE, CALLBACKS = "Past due", "Callbacks"
-OPENS = 7 * 2  # half hours; earlier callers of the bank reach only the voice response unit
-SHIFT = 17  # half hours, one of them for lunch
-AWAY = 0.12  # of a shift: lunch, breaks, meetings
+OPENS = 7 * 2  # half hours; before this, callers of the bank reach only the voice response unit
+SHIFT = 17  # half hours, including one for lunch
+AWAY = 0.12  # share of a shift for lunch, breaks and meetings
 TEAM = 12  # agents
-NAMES_APART = 389  # so that floors with different seeds differ on one server
-LONGEST_TALK = 3_600.0  # seconds; without it, the fitted tail has calls that outlast a shift
+NAMES_APART = 389  # so that floors with different seeds have different names on one server
+LONGEST_TALK = 3_600.0  # seconds; the fitted distribution has calls longer than a shift
 SLA = {"PS": 60, "PE": 60, "IN": 120, "NE": 20, "NW": 30, "TT": 60}  # as in the example site
-WRAP_UP = Lognormal(2.9, 0.6)  # about 20 s; not in the bank's records
+WRAP_UP = Lognormal(2.9, 0.6)  # about 20 s; the bank's records do not contain it
 ZONES = {"ET": 0.46, "CT": 0.28, "MT": 0.07, "PT": 0.17, "AT": 0.01, "AL": 0.005, "HI": 0.005}
 DIALED_AN_HOUR = 60  # records per agent and hour, so that a list lasts about a day
 HABITS = Habits(
@@ -52,7 +52,7 @@ HABITS = Habits(
 
 
 def floor_of(agents: int, *, load: float = USUAL_LOAD, seed: int = 0) -> FloorPlan:
-    """Return a floor of ``agents`` with enough callers to occupy the share ``load`` of their time.
+    """Return a floor with so many agents, and enough calls to take up ``load`` of their time.
 
     Raises ValueError for an unsupported size.
     """
@@ -80,7 +80,7 @@ def floor_of(agents: int, *, load: float = USUAL_LOAD, seed: int = 0) -> FloorPl
 
 
 def _work(known: Bank) -> dict[str, float]:
-    """The share of the agents' time that each service takes in a day, largest first."""
+    """Return the talk time that each service needs in a day (in seconds), largest first."""
     work = {name: service.calls * _talk(service).mean for name, service in known.services.items()}
     return dict(sorted(work.items(), key=lambda item: -item[1]))
 
@@ -90,7 +90,7 @@ def _talk(service: BankService) -> Lognormal:
 
 
 def _apportioned(agents: int, work: dict[str, float]) -> dict[str, int]:
-    """The number of agents per service, in proportion to its work. Omits services with none."""
+    """Return the agents per service, in proportion to its work. Omits services without agents."""
     left, still = agents, sum(work.values())
     found = {}
     for name, part in work.items():
@@ -102,7 +102,7 @@ def _apportioned(agents: int, work: dict[str, float]) -> dict[str, int]:
 
 
 def _queue(name: str, known: Bank, busy: float, others: Sequence[str]) -> ServicePlan:
-    """A service that keeps this many agents busy for a shift, with the bank's daily curve."""
+    """Return a service with the bank's daily curve that keeps ``busy`` agents busy for a shift."""
     service = known.services[name]
     talk, staffed = _talk(service), SHIFT * HALF_HOUR * (1 - AWAY)
     calls = busy * staffed / (talk.mean + WRAP_UP.mean) / (1 - service.gives_up_in_ivr)
@@ -122,7 +122,7 @@ def _queue(name: str, known: Bank, busy: float, others: Sequence[str]) -> Servic
 
 
 def _open_hours(known: Bank) -> list[float]:
-    """The share of the day's calls in each half hour."""
+    """Return the share of the day's calls in each half hour."""
     counts = [0.0] * OPENS + list(known.half_hours[OPENS:])
     return [count / sum(counts) for count in counts]
 
@@ -164,7 +164,7 @@ def _further_skills(
 
 
 def _shifts(known: Bank, pattern: int = 60) -> list[int]:
-    """The half hours at which ``pattern`` shifts begin, which together follow the daily curve."""
+    """Return the half hours at which ``pattern`` shifts begin, to follow the daily curve."""
     wanted = [share * pattern * SHIFT for share in _open_hours(known)]
     there = [0] * HALF_HOURS
     begins = []

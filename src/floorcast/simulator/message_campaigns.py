@@ -1,4 +1,4 @@
-"""A campaign's SMS and emails. Each is attempted, then delivered or not."""
+"""Simulates a campaign's SMS and emails. Each message is attempted, then delivered or not."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ON_ITS_WAY = 6.0  # seconds, mean
 
 
 def texts(world: World, campaign: CampaignPlan) -> Process:
-    """Send SMS as a Poisson process at the campaign's rate."""
+    """Send SMS messages as a Poisson process at the campaign's rate."""
     return _sent(world, campaign, "sms", campaign.texts_an_hour, _text)
 
 

@@ -1,4 +1,4 @@
-"""Makes fictional people: agents' names, and customers by time zone."""
+"""Makes up people: agents' names, and customers by time zone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LAST_NAMES = (
 )  # fmt: skip
 
 NAME_COUNT = len(FIRST_NAMES) * len(LAST_NAMES)
-"""The number of agents whose names have no numeric suffix."""
+"""The number of different names without a numeric suffix."""
 
 HOURS_FROM_EASTERN = {"AT": 1, "ET": 0, "CT": -1, "MT": -2, "PT": -3, "AL": -4, "HI": -5}
 _PLACES = {
@@ -47,12 +47,12 @@ class Person(NamedTuple):
 
     @property
     def email(self) -> str:
-        """An address that does not exist."""
+        """An e-mail address that does not exist."""
         return f"{self.first_name}.{self.last_name}@example.com".lower()
 
 
 def agent_name(number: int) -> str:
-    """The name of agent ``number``, from 0. Names are unique."""
+    """Return the unique name of an agent. Numbers start at 0."""
     last, first = divmod(number, len(FIRST_NAMES))
     again, last = divmod(last, len(LAST_NAMES))
     # neighbors in the list do not share a surname
@@ -61,7 +61,7 @@ def agent_name(number: int) -> str:
 
 
 def person(chance: Random, zone: str = "ET") -> Person:
-    """Return a person in a time zone."""
+    """Return a random person in a time zone."""
     area, state, zip_code = chance.choice(_PLACES[zone])
     return Person(
         first_name=chance.choice(FIRST_NAMES),

@@ -8,12 +8,12 @@ from floorcast.simulator.world import World
 
 __all__ = ["queue", "somewhere_else"]
 
-# minimum in seconds: events of a call with the same time count in the order of arrival
+# minimum in seconds; the order of events with the same time would depend on their arrival
 CONNECTS = 0.001
 
 
 def queue(world: World, call: Call, by: AgentPlan | None = None) -> None:
-    """Put a call in its service's queue. ``by`` is the agent that sent it there."""
+    """Put a call in its service's queue. ``by`` is the agent who transferred the call."""
     service, habits = world.plan.services[call.service], world.plan.habits
     call.waits += 1
     _join(world, call, by)
@@ -26,7 +26,7 @@ def queue(world: World, call: Call, by: AgentPlan | None = None) -> None:
 
 
 def somewhere_else(world: World, call: Call) -> list[str]:
-    """The services that may take over a call. A call visits each service at most once."""
+    """Return the services that can take over a call. A call visits each service at most once."""
     return [
         name for name in world.plan.services[call.service].overflows_to if name not in call.been
     ]

@@ -1,8 +1,8 @@
-"""Records what happens on the simulated floor, both as an event and in the true figures.
+"""Records everything that happens on the simulated floor, as events and in the true figures.
 
-An event's id is its number. Its source is the run's name and the part of the floor that sends it:
-``acd`` for calls without an agent, ``dialer`` for lists and messages, ``desk-N`` for an agent and
-their current call.
+An event's id is its number. Its source consists of the run's name and the part of the floor that
+sends it: ``acd`` for calls without an agent, ``dialer`` for lists and messages, or ``desk-N`` for
+an agent and the agent's current call.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Data = dict[str, object]
 
 
 class Teller:
-    """Records events at the time of the simulation's clock, in ms since ``start``."""
+    """Records events. Their times are ``start`` plus the time on the simulation's clock."""
 
     def __init__(self, env: simpy.Environment, start: datetime, run: str, truth: Truth) -> None:
         self.truth = truth
@@ -37,19 +37,19 @@ class Teller:
         self._told: list[CloudEvent] = []
 
     def drain(self) -> list[CloudEvent]:
-        """The events recorded since the last call."""
+        """Return the events recorded since the previous ``drain``."""
         told, self._told = self._told, []
         return told
 
     @property
     def now(self) -> int:
-        """The simulation's clock, in ms."""
+        """The time on the simulation's clock, in ms."""
         return int(self._env.now)
 
     # -- calls -----------------------------------------------------------------------------
 
     def call_start(self, call: Call, agent: AgentPlan | None = None) -> None:
-        """Record the start of a call. ``agent`` is set if an agent dials it alone."""
+        """Record the start of a call. ``agent`` is the agent who dials it, if any."""
         self.truth.begins(call)
         person = call.person
         known: Data = {
@@ -76,25 +76,25 @@ class Teller:
         self._call(ACD, "call.update", call, _identity(call.person))
 
     def call_leave(self, call: Call, reason: str, key: str | None = None) -> None:
-        """Record that the call leaves its queue unanswered and continues."""
+        """Record that the call leaves its queue without an answer but does not end."""
         self.truth.moves(call, reason)
         pressed: Data = {} if key is None else {"key": key}
         self._call(ACD, "call.leave", call, {"reason": reason, **pressed})
 
     def call_queue(self, call: Call, by: AgentPlan | None = None) -> None:
-        """Record that the call joins a queue. ``by`` is the agent that sent it there."""
+        """Record that the call joins a queue. ``by`` is the agent who transferred it."""
         self.truth.joins(call, self.now)
         known: Data = {"service": call.service}
         self._call(_desk(by) if by else ACD, "call.queue", call, known)
 
     def call_answer(self, call: Call, agent: AgentPlan) -> None:
-        """Record an answer: a state of the agent and a step of the call."""
+        """Record that the agent answers the call, with an event for each of them."""
         self.truth.is_answered(call, agent.login, self.now)
         self.agent_state(agent, "IN_CALL", call=call)
         self._call(_desk(agent), "call.answer", call, {"agent": _named(agent)})
 
     def call_end(self, call: Call, result: str, agent: AgentPlan | None = None) -> None:
-        """Record the end of the call. ``agent`` had it."""
+        """Record the end of the call. ``agent`` is the agent who was in the call, if any."""
         self.truth.ends(call, self.now)
         known: Data = {"lvResult": result}
         if call.ivr:
@@ -102,7 +102,7 @@ class Teller:
         self._call(_desk(agent) if agent else ACD, "call.end", call, known)
 
     def call_disposition(self, call: Call, agent: AgentPlan, service: str, code: str) -> None:
-        """Record the agent's term code for the call, at the service where they answered it."""
+        """Record the agent's term code for the call, at the service where the agent answered it."""
         self.truth.is_disposed(call, Disposed(agent.login, service, code), self.now)
         known: Data = {"agent": _named(agent), "termCode": code, "agentActionType": "DISPOSITION"}
         self._call(_desk(agent), "call.disposition", call, known)
@@ -110,7 +110,7 @@ class Teller:
     # -- agents ----------------------------------------------------------------------------
 
     def agent_missed(self, call: Call, agent: AgentPlan, reason: str, rang: int) -> None:
-        """Record that an agent did not answer the call, which rang for this many ms."""
+        """Record that an agent did not answer the call. ``rang`` is the ringing time in ms."""
         self.truth.is_missed(call, agent.login)
         known: Data = {
             "agent": _named(agent),
@@ -129,7 +129,7 @@ class Teller:
         call: Call | None = None,
         person: Person | None = None,
     ) -> None:
-        """Record that an agent enters a state, with a call, a customer to call, or neither."""
+        """Record that an agent enters a state. ``person`` is a customer the agent will call."""
         at = None if call is None else call.service
         self.truth.enters(agent.login, event_type, self.now, reason, at)
         known: Data = {

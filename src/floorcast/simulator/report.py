@@ -1,7 +1,7 @@
-"""The true figures as rows with the API's names, for comparison with its responses.
+"""Returns the true figures as rows with the API's names, for comparison with its responses.
 
-They are computed separately (``docs/metrics.md``) and share no code with the statistics. Durations
-are in whole seconds. Means and rates of zero calls are 0.
+This module follows ``docs/metrics.md`` and shares no code with the statistics. Durations are in
+whole seconds. Averages and rates are 0 if there are no calls.
 """
 
 from __future__ import annotations
@@ -57,12 +57,12 @@ def report(truth: Truth, now: int) -> Row:
 
 
 def service_rows(truth: Truth, now: int) -> list[Row]:
-    """A row per service, as in ``service/stats``, with figures that only the simulator knows."""
+    """Return a row per service (``service/stats``) with further figures of the simulator."""
     return [_service(name, one, truth, now) for name, one in truth.services.items()]
 
 
 def interval_rows(truth: Truth) -> list[Row]:
-    """A row per quarter hour and service, as in ``service/stats/intervals``."""
+    """Return a row per quarter hour and service, as in ``service/stats/intervals``."""
     return [
         {
             "serviceName": name,
@@ -75,7 +75,7 @@ def interval_rows(truth: Truth) -> list[Row]:
 
 
 def agent_rows(truth: Truth) -> list[Row]:
-    """A row per present agent, with a row per service, as in ``service/agent/stats/ex``."""
+    """Return a row per agent who has logged on, as in ``service/agent/stats/ex``."""
     return [
         {
             "agentLoginId": login,
@@ -91,7 +91,7 @@ def agent_rows(truth: Truth) -> list[Row]:
 
 
 def campaign_rows(truth: Truth) -> list[Row]:
-    """One row per campaign, with its last reported counts."""
+    """Return a row per campaign, with its last reported counts."""
     return [
         {
             "campaignName": name,
@@ -108,7 +108,7 @@ def campaign_rows(truth: Truth) -> list[Row]:
 
 
 def averages(agents: Iterable[AgentTruth]) -> Row:
-    """The mean visit to each state, as in ``service/agents/averages``."""
+    """Return the average visit to each state, as in ``service/agents/averages``."""
     every = list(agents)
     return {
         name: str(_mean(sum(a.time[state] for a in every), sum(a.visits[state] for a in every)))

@@ -1,7 +1,7 @@
 """The plan of a simulated floor, with its services, campaigns, agents and habits.
 
-A plan is data. ``floor_sizing.py`` makes a plan of a given size; tests write theirs by hand. Times
-of day are seconds since midnight at the floor.
+A plan contains only data. ``floor_sizing.py`` creates plans for a number of agents, and tests
+define their own. Times of day are in seconds since midnight at the floor.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ HALF_HOUR = 1_800
 
 @dataclass(frozen=True)
 class ServicePlan:
-    """A queue's arrival rate and the durations of its calls, in seconds.
+    """A service's arrival rate and durations, which are in seconds.
 
-    ``calls_an_hour`` has one number for each half hour of the day, or one for the whole day, or
-    none for an outbound service. ``overflows_to`` is the service for callers who have waited too
-    long and for calls that an agent passes on.
+    ``calls_an_hour`` has one number for each half hour of the day, one for the whole day, or none
+    for an outbound service. ``overflows_to`` has the services for callers who have waited too long
+    and for calls that an agent transfers.
     """
 
     name: str
@@ -62,11 +62,11 @@ class ServicePlan:
 
 @dataclass(frozen=True)
 class CampaignPlan:
-    """A list of people to call for a service, and its messages.
+    """A list of people to call for a service, and the messages that are sent.
 
-    ``records`` are loaded each day, by time zone. A person is called between 8:00 and 21:00 local
-    time. ``lines_an_agent`` is the number of lines dialed per ready agent (pacing), 0 if the agents
-    dial. Messages are per hour.
+    ``records`` maps time zones to the number of people, who are loaded every day and called between
+    8:00 and 21:00 local time. ``lines_an_agent`` is the number of lines dialed per ready agent
+    (pacing), or 0 if the agents dial. The message rates are per hour.
     """
 
     name: str
@@ -91,9 +91,9 @@ class Shift:
 class AgentPlan:
     """One agent. Without a shift, the agent is always present.
 
-    ``skills`` are further services whose calls the agent answers when none waits for ``service``.
-    ``campaign`` is the list that the agent dials alone, with or without a preview. ``desk`` is the
-    source that sends the agent's events.
+    ``skills`` are further services. The agent answers their calls if no call waits for ``service``.
+    ``campaign`` is the list that the agent dials without the dialer, with or without a preview.
+    ``desk`` is the number of the source that sends the agent's events.
     """
 
     login: str
@@ -109,9 +109,9 @@ class AgentPlan:
 
 @dataclass(frozen=True)
 class Habits:
-    """The frequency of each behavior, as a share of calls unless noted.
+    """The frequency of each behavior, as a share of calls unless noted otherwise.
 
-    With all 0, the floor follows Erlang's model.
+    If all of them are 0, the floor follows Erlang's model.
     """
 
     hold: float = 0.0
@@ -119,10 +119,10 @@ class Habits:
     passed_on: float = 0.0
     overflow: float = 0.0
     overflow_after: float = 120.0  # seconds
-    leaves: float = 0.0  # callers who leave a message after a while
+    leaves: float = 0.0  # callers who leave a voicemail after a while
     leaves_after: float = 60.0  # seconds
-    identified_late: float = 0.0  # callers whose account is known only after the voice menu
-    misses: float = 0.0  # offers that ring until they return to the queue
+    identified_late: float = 0.0  # callers who are identified only after the voice menu
+    misses: float = 0.0  # offered calls that ring until they return to the queue
     dispositions: float = 0.0
     breaks: bool = False
     ring_time: Distribution = RINGS
@@ -135,7 +135,7 @@ class Habits:
 
 @dataclass(frozen=True)
 class FloorPlan:
-    """A whole floor."""
+    """The plan of a whole floor."""
 
     services: Mapping[str, ServicePlan]
     agents: Sequence[AgentPlan]

@@ -1,4 +1,4 @@
-"""An agent who dials a list alone, after a preview of the record or by hand."""
+"""Simulates an agent who dials a list without the dialer, with a preview or manually."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ NOBODY_LEFT = 120.0  # seconds until the next check of a list with no one to cal
 
 
 class SelfDialing(Agent):
-    """Takes calls from a list instead of the distributor."""
+    """An agent who dials people on a list instead of taking calls from the distributor."""
 
     def __init__(self, world: World, plan: AgentPlan, records: CampaignList) -> None:
         super().__init__(world, plan)
         self._records = records
 
     def next_call(self) -> CallToCome:
-        """Dial a record.
+        """Dial the next record and return the call.
 
-        Returns the call, or None if it was not answered or another task is due.
+        Returns None if there is no record, the record is skipped, nobody answers, or another task
+        is due.
         """
         world = self.world
         yield world.pause(world.chance.expovariate(1 / BETWEEN))

@@ -1,4 +1,4 @@
-"""Simulates an agent's day, with the shift, its breaks and the calls."""
+"""Simulates an agent's day: the shift, the breaks and the calls."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ MINUTE_SECONDS = 60
 
 
 class Break(NamedTuple):
-    """A break from calls: its start (seconds into the shift), duration, and probability.
+    """A time without calls: its start (seconds into the shift), duration and probability.
 
-    It begins up to ``spread`` seconds earlier or later, so that not all agents are away at once.
+    The break begins up to ``spread`` seconds earlier or later, so that not all agents are away at
+    the same time.
     """
 
     reason: str
@@ -44,15 +45,15 @@ BREAKS = (
 LOGGING_ON = 20.0  # seconds, at most, until all agents of a shift have logged on
 REGISTERING = 4.0
 MISSED, AFTER_A_MISS = "Missed call", 150.0  # the reason, and the seconds until READY again
-SHORTEST_TALK = 0.5  # so that no call ends at the time of its answer
+SHORTEST_TALK = 0.5  # so that no call ends at the moment when it is answered
 OUTBOUND_CODES = {"RPC": 0.3, "RPC_INCOMPLETE": 0.35, "WPC": 0.2, "CALLBACK": 0.15}
 INBOUND_CODES = {"RPC": 0.45, "RPC_INCOMPLETE": 0.25, "INFORMATION": 0.25, "WPC": 0.05}
 
 
 class Agent:
-    """An agent during a shift.
+    """A simulated agent.
 
-    ``call`` is the current call. ``there`` is true if events say that the agent is logged on.
+    ``call`` is the current call. ``there`` is true if the agent is logged on according to events.
     """
 
     process: simpy.Process  # of ``work``
@@ -70,11 +71,11 @@ class Agent:
         self._rings: Call | None = None
 
     def tell(self, event_type: str, *, reason: str | None = None, call: Call | None = None) -> None:
-        """Enter a state."""
+        """Record that the agent enters a state."""
         self.world.tell.agent_state(self.plan, event_type, reason=reason, call=call)
 
     def take(self, call: Call) -> None:
-        """Answer an offered call, or let it ring, in which case the caller continues to wait."""
+        """Answer an offered call, or let it ring while the caller continues to wait."""
         misses = self.world.plan.habits.misses
         if misses and self.world.happens(misses):
             call.waiting, self._rings = True, call
@@ -93,7 +94,7 @@ class Agent:
     # -- the day ---------------------------------------------------------------------------
 
     def work(self) -> Process:
-        """Work each shift. Returns after a failure of the desk."""
+        """Work every shift. After a failure of the desk, the agent pauses and logs on again."""
         world = self.world
         while True:
             begins_in, ends_in = shift_of(self.plan, world.time_of_day)
@@ -106,7 +107,7 @@ class Agent:
                 except simpy.Interrupt as died:
                     self._is_silent()
                     yield world.pause(float(died.cause or 0))
-            yield world.pause(1)  # so that a shift does not end when the next one begins
+            yield world.pause(1)  # so that the next shift begins later than this one ends
 
     def _shift(self) -> Process:
         yield from self._log_on()
@@ -161,7 +162,7 @@ class Agent:
         yield world.pause(AFTER_A_MISS)
 
     def _is_silent(self) -> None:
-        """Whether the desk has died, so that no events report the agent or the current call."""
+        """Handle a failure of the desk. No event reports the agent or the current call."""
         self.there, self._given = False, None
         self.world.acd.busy(self)
         if self.call is not None:
@@ -198,7 +199,7 @@ class Agent:
     # -- calls -----------------------------------------------------------------------------
 
     def next_call(self) -> CallToCome:
-        """Wait for a call. Returns None if another task is due."""
+        """Wait for a call and return it, or None if another task is due."""
         given = self._given = self.world.env.event()
         self.world.acd.free(self)
         call: Call | None = yield given
@@ -211,7 +212,7 @@ class Agent:
             self._given.succeed(call)
 
     def serve(self, call: Call) -> Process:
-        """Talk, perhaps with a hold or a consultation, end or pass on the call, and wrap up."""
+        """Talk (perhaps with a hold or a consultation), end or transfer the call, and wrap up."""
         world, habits = self.world, self.world.plan.habits
         service = call.service
         talk = max(SHORTEST_TALK, world.plan.services[service].talk.draw(world.chance))
@@ -254,11 +255,11 @@ class Agent:
         queue(world, call, self.plan)
 
     def wrap_up(self, call: Call, service: str, *, answered: bool = True) -> Process:
-        """Wrap up a call that counts for ``service``."""
+        """Wrap up a call of ``service``."""
         world = self.world
         seconds = world.plan.services[service].wrap_up.draw(world.chance)
-        # The wrap-up names a call that was not answered. Otherwise it would count for the last call
-        # that the agent answered.
+        # The event names a call that was not answered. Otherwise, the wrap-up would count for the
+        # last call that the agent answered.
         self.tell("WRAP_UP", call=None if answered else call)
         yield world.pause(seconds / 2)
         if world.happens(world.plan.habits.dispositions):
@@ -269,7 +270,7 @@ class Agent:
 
 
 def shift_of(plan: AgentPlan, time_of_day: float) -> tuple[float, float]:
-    """Return the seconds until an agent's next shift begins (negative if it has begun) and ends."""
+    """Return the seconds until the current or next shift begins (negative if it has) and ends."""
     if plan.shift is None:
         return 0.0, float("inf")
     length = plan.shift.ends - plan.shift.begins

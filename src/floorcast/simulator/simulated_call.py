@@ -14,7 +14,7 @@ Direction = Literal["INBOUND", "OUTBOUND", "MANUAL"]
 
 @dataclass(frozen=True, slots=True)
 class Disposed:
-    """The latest term code of a call, with the agent and service that it counts for."""
+    """A call's latest term code, with the agent and the service for which it counts."""
 
     login: str
     service: str
@@ -23,11 +23,12 @@ class Disposed:
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """A call in progress. Times are in ms of the simulation.
+    """A call in progress. Times are in ms on the simulation's clock.
 
-    ``been`` has the services whose queues it joined. ``waits`` counts its waits, so that a timer of
-    an earlier wait can be recognized and ignored. ``left`` is when the caller left the queue to
-    leave a message. ``is_identified`` is true if the caller is known from the start.
+    ``been`` has the services whose queues the call has joined. ``waits`` is the number of waits so
+    far. A timer from an earlier wait has a lower number and is ignored. ``left`` is the time at
+    which the caller left the queue for voicemail. ``is_identified`` is true if the caller is known
+    from the start.
     """
 
     transaction: int

@@ -1,6 +1,6 @@
-"""Runs a plan with a seed, in slices of time.
+"""Runs a plan with a seed, one time slice after another.
 
-The same plan, seed and start produce exactly the same events, regardless of the slices.
+The same plan, seed and start always produce the same events, regardless of the slices.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from floorcast.simulator.world import Process, World
 
 __all__ = ["Simulation"]
 
-CALLS_A_SECOND = 1_000_000  # per second of the start; keeps the transactions of two runs distinct
-OUTAGE = (120.0, 600.0)  # seconds for which a dead desk stays silent
+CALLS_A_SECOND = 1_000_000  # per second, so that two runs have different transactions
+OUTAGE = (120.0, 600.0)  # the minimum and maximum seconds without events from a dead desk
 
 
 class Simulation:
-    """One run. Its clock begins at ``start`` (aware), when the floor's local time is ``begins_at``.
+    """One run. ``start`` (with a time zone) is the time of the first events.
 
-    ``begins_at`` is in seconds since midnight. ``deaths`` is the number of times per hour that a
-    desk's source dies during its calls. The source returns some minutes later. ``truth`` has the
-    true figures so far.
+    ``begins_at`` is the floor's local time at the start, in seconds since midnight. ``deaths`` is
+    the number of times per hour that a desk's source dies. The source returns some minutes later.
+    ``truth`` has the true figures so far.
     """
 
     def __init__(
@@ -69,13 +69,13 @@ class Simulation:
         return self._world.now
 
     def advance(self, until: int) -> Sequence[CloudEvent]:
-        """Run up to but not including ``until`` (ms since the start). Returns the events."""
+        """Run until just before ``until`` (ms since the start). Returns the new events."""
         if until > self.now:
             self._world.env.run(until=until)
         return self._world.tell.drain()
 
     def close(self) -> Sequence[CloudEvent]:
-        """End the simulation: every call ends and every agent logs off."""
+        """End all calls and log off all agents. Returns the new events."""
         world = self._world
         for call in list(world.calls):
             world.end(call, "Floor closed")

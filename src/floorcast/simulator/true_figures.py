@@ -13,13 +13,14 @@ __all__ = ["AgentTruth", "CampaignTruth", "ServiceTruth", "Work"]
 
 @dataclass
 class ServiceTruth:
-    """One service's figures. ``lost`` has waiting and current calls whose source died.
+    """One service's figures: offered = answered + abandoned + moved + waiting.
 
-    offered = answered + abandoned + moved + waiting. ``moved`` counts calls that moved on
-    unanswered, to another service's queue or to voicemail, by reason in ``left``. ``passed_on``
-    counts calls that an agent sent to another queue. ``missed`` counts offers that an agent did not
-    answer. ``outbound`` counts the outbound calls in progress, and ``talking`` those with an agent.
-    ``quarters`` has the calls offered, handled and abandoned in each quarter hour.
+    ``moved`` counts calls that moved on without an answer, to another service's queue or to
+    voicemail. ``left`` counts them by reason. ``passed_on`` counts calls that an agent transferred
+    to another queue. ``missed`` counts offered calls that an agent did not answer. ``outbound``
+    counts the outbound calls in progress, and ``talking`` counts the calls with an agent. ``lost``
+    counts calls whose source died. ``quarters`` has the calls offered, handled and abandoned in
+    each quarter hour.
     """
 
     sla: int
@@ -27,7 +28,7 @@ class ServiceTruth:
     gave_up_in_ivr: int = 0
     offered: int = 0
     answered: int = 0
-    unqueued: int = 0  # answered calls that the agent dialed; not counted in waits and rates
+    unqueued: int = 0  # answered calls that the agent dialed; excluded from waits and rates
     answered_wait: int = 0
     answered_within: int = 0
     abandoned: int = 0
@@ -49,7 +50,7 @@ class ServiceTruth:
 
 @dataclass
 class Work:
-    """One agent's calls for one service, answered and dispositioned."""
+    """One agent's answered calls and dispositions for one service."""
 
     inbound: int = 0
     outbound: int = 0
@@ -58,10 +59,10 @@ class Work:
 
 @dataclass
 class AgentTruth:
-    """One agent: time by service and state, visits, time not ready by reason, work by service.
+    """One agent's times by service and state, visits, Not Ready times by reason, and work.
 
-    ``services`` has all services of the agent, ``service`` first. ``call_at`` is the service of the
-    current call, where time with it counts.
+    ``services`` has all services of the agent, beginning with ``service``. ``call_at`` is the
+    service of the current call. Time with the call counts at that service.
     """
 
     service: str
@@ -73,8 +74,8 @@ class AgentTruth:
     counted_to: int = 0
     reason: str | None = None
     before_offer: State = State.READY
-    in_call: bool = False  # a visit to In Call, which a hold or transfer interrupts
-    wraps_up: str | None = None  # the service whose call the next wrap-up follows
+    in_call: bool = False  # during a visit to In Call, including holds and transfers
+    wraps_up: str | None = None  # the service for which the next wrap-up counts
     took: Call | None = None  # the call that the agent answered last
     spent: dict[str, Counter[State]] = field(default_factory=dict)
     visits: Counter[State] = field(default_factory=Counter)
@@ -82,17 +83,17 @@ class AgentTruth:
     work: dict[str, Work] = field(default_factory=dict)
 
     def at(self, service: str) -> Work:
-        """The agent's figures for a service."""
+        """Return the agent's figures for a service."""
         return self.work.setdefault(service, Work())
 
     @property
     def time(self) -> Counter[State]:
-        """The time in each state, at all services."""
+        """The time in each state, summed over all services."""
         return sum(self.spent.values(), Counter())
 
     @property
     def serving(self) -> str:
-        """The service at which time counts now."""
+        """The service at which the agent's time counts now."""
         return self.call_at if self.call_at in self.services else self.service
 
     def until(self, now: int) -> None:

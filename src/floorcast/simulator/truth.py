@@ -1,8 +1,8 @@
-"""The true figures of the simulated floor: calls offered, answered and lost, by agent and duration.
+"""Counts the true figures of the simulated floor.
 
-The simulation counts directly what happens on the floor, not from events, so the figures can be
-compared with those of a server that saw only the events. Times and durations are in ms. The memory
-that the figures need depends on the floor, not on the duration of the run.
+The figures are counted as things happen on the floor, not from events. They can therefore be
+compared with the figures of a server that receives only the events. Times and durations are in ms.
+Memory use depends on the size of the floor, not on the duration of the run.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from floorcast.simulator.true_figures import AgentTruth, CampaignTruth, ServiceT
 __all__ = ["Truth"]
 
 HALF_AN_HOUR = 1_800_000
-QUARTER = 900_000  # time zones differ by whole quarters, so these fit the day of every client
-MOST_QUARTERS = 104  # per service, for as long as the log keeps entries
-EXIT_IS_END = 1_000  # an end this soon after the call left its queue is an abandonment
+QUARTER = 900_000  # UTC offsets are whole quarters, so quarters never span two local days
+MOST_QUARTERS = 104  # per service; the log keeps entries for about as long
+EXIT_IS_END = 1_000  # a call that ends this soon after it left its queue counts as abandoned
 HOLDS_CALL = CALL_STATES | {
     State.DIALING,
     State.MANUAL_DIAL,
@@ -29,9 +29,9 @@ RIGHT_PARTY = frozenset({"RPC", "RPC_INCOMPLETE"})
 
 
 class Truth:
-    """All true figures, from ``begin`` (epoch ms) on.
+    """All true figures since ``begin`` (epoch ms).
 
-    ``connects`` are the right-party contacts of the last half hour.
+    ``connects`` has the right-party contacts of the last half hour.
     """
 
     def __init__(self, services: dict[str, int], begin: int = 0) -> None:
@@ -41,7 +41,7 @@ class Truth:
         self.campaigns: dict[str, CampaignTruth] = {}
         self.messages: Counter[str] = Counter()
         self.deaths = 0
-        self._lost: set[Call] = set()  # answered, by a source that died
+        self._lost: set[Call] = set()  # answered calls whose source died
         self.connects: deque[tuple[int, Call, Disposed]] = deque()
 
     def until(self, now: int) -> None:
@@ -65,14 +65,14 @@ class Truth:
         service.waiting[call] = now
 
     def moves(self, call: Call, reason: str) -> None:
-        """Count a call that left a queue unanswered and continues."""
+        """Count a call that left a queue without an answer but did not end."""
         service = self.services[call.service]
         service.moved += 1
         service.left[reason] += 1
         del service.waiting[call]
 
     def is_answered(self, call: Call, login: str, now: int) -> None:
-        """Count an answer by an agent, from a queue or without one."""
+        """Count an answer by an agent. The call may not have been in a queue."""
         service = self.services[call.service]
         joined = service.waiting.pop(call, None)
         wait = 0 if joined is None else now - joined
@@ -89,7 +89,7 @@ class Truth:
         service.talking += 1
         agent = self.agents[login]
         if agent.took is not None and agent.took in self._lost:
-            # an agent in another call has left the previous one
+            # an agent who is in another call has left the previous one
             self._lost.discard(agent.took)
             self.services[agent.took.service].talking -= 1
         agent.wraps_up, agent.took = call.service, call
@@ -98,13 +98,13 @@ class Truth:
         work.outbound += call.direction != "INBOUND"
 
     def is_passed_on(self, call: Call, login: str, now: int) -> None:
-        """Count a call that its agent sent to another queue."""
+        """Count a call that the agent transferred to another queue."""
         self._talked(call, now)
         self.agents[login].took = None
         self.services[call.service].passed_on += 1
 
     def ends(self, call: Call, now: int) -> None:
-        """Count the end of a call: after talk time, in the queue, or earlier."""
+        """Count the end of a call, which can be with an agent, in a queue or before the queue."""
         service = self.services[call.service]
         service.outbound -= call.direction != "INBOUND"
         if call.answered is not None:
@@ -133,7 +133,7 @@ class Truth:
             service.abandoned_within += call.left - call.joined <= service.sla
 
     def is_missed(self, call: Call, login: str) -> None:
-        """Count an offer that an agent did not answer."""
+        """Count an offered call that an agent did not answer."""
         self.services[call.service].missed += 1
         self.agents[login].missed += 1
 
@@ -144,7 +144,7 @@ class Truth:
             self._lost.add(call)
 
     def is_disposed(self, call: Call, disposed: Disposed, now: int) -> None:
-        """Count the latest term code that an agent gave the call."""
+        """Count a new term code for the call instead of the previous one."""
         before = call.disposed
         if before is not None:
             self.agents[before.login].at(before.service).dispositions[before.code] -= 1
@@ -156,7 +156,7 @@ class Truth:
             self.connects.popleft()
 
     def live_connects(self, now: int) -> int:
-        """Return the right-party contacts of the half hour that ends now."""
+        """Return the number of right-party contacts in the half hour up to ``now``."""
         return sum(
             now - HALF_AN_HOUR < at <= now and call.disposed is disposed
             for at, call, disposed in self.connects
@@ -188,7 +188,7 @@ class Truth:
         reason: str | None,
         call_at: str | None = None,
     ) -> None:
-        """Count an agent's change of state, with a current call at a service or without one."""
+        """Count an agent's state change. ``call_at`` is the service of the current call, if any."""
         agent = self.agents[login]
         agent.until(now)
         state = EVENT_STATE[event_type]

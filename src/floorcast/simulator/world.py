@@ -1,4 +1,4 @@
-"""The clock, random numbers and recorder that all parts of the simulated floor share."""
+"""The state that all parts of the simulated floor share, such as the clock and the recorder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from floorcast.simulator.simulated_call import Call, Direction
 __all__ = ["CallToCome", "Process", "World"]
 
 Process = Generator[simpy.Event, Any, None]
-"""A process of the simulated floor. It yields what it waits for."""
+"""A process on the simulated floor. It yields the events for which it waits."""
 
 CallToCome = Generator[simpy.Event, Any, Call | None]
 """A process that returns an agent's next call, or None if another task is due first."""
@@ -30,8 +30,8 @@ CallToCome = Generator[simpy.Event, Any, Call | None]
 class World:
     """One simulated floor. Its clock counts whole ms, so every duration is exact.
 
-    ``begins_at`` is the time of day, in seconds, at clock time 0. ``run`` names the run in the
-    calls' sessions. ``calls`` has the calls in progress.
+    ``begins_at`` is the time of day, in seconds, at clock time 0. ``run`` is the name of the run,
+    with which the session ids of calls begin. ``calls`` has the calls in progress.
     """
 
     env: simpy.Environment
@@ -47,7 +47,7 @@ class World:
 
     @property
     def now(self) -> int:
-        """The clock, in ms."""
+        """The time on the clock, in ms."""
         return int(self.env.now)
 
     @property
@@ -64,11 +64,11 @@ class World:
         return self.env.timeout(round(seconds * 1000))
 
     def drawn(self, distribution: Distribution) -> simpy.Timeout:
-        """Return a timeout drawn from a distribution."""
+        """Return a timeout with a random duration from a distribution."""
         return self.pause(distribution.draw(self.chance))
 
     def after(self, seconds: float, then: Callable[[], None]) -> None:
-        """Do something later, or never if the delay is infinite."""
+        """Call ``then`` after this many seconds, or never if the delay is infinite."""
         if seconds != math.inf:
             timeout = self.pause(seconds)
             assert timeout.callbacks is not None
@@ -86,7 +86,7 @@ class World:
         return call
 
     def end(self, call: Call, result: str, agent: AgentPlan | None = None) -> None:
-        """End a call that ``agent`` had."""
+        """End a call. ``agent`` is the agent who was in it, if any."""
         self.tell.call_end(call, result, agent)
         del self.calls[call]
 

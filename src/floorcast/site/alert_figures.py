@@ -1,4 +1,4 @@
-"""The figures that an alert rule can name, by the kind of calls that ``min_calls`` counts."""
+"""The figures that an alert rule can name, and those to which ``min_calls`` applies."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SILENCE: Final = "silence"
 """Seconds since the client's newest event."""
 
 INTERVAL: Final = "interval."
-"""The prefix of figures of the interval in progress."""
+"""The prefix of the figures for the interval in progress."""
 
 _DAY = (
     "cip", "totalOffered", "totalHandled", "totalAbandoned", "abandonRate", "serviceLevel",
@@ -28,7 +28,7 @@ _OF_INTERVAL = (
 )  # fmt: skip
 
 FIGURES: Final = (SILENCE, *_DAY, *(INTERVAL + name for name in _OF_INTERVAL))
-"""Every figure of ``service/stats`` and ``service/stats/intervals`` that is a number."""
+"""The silence, and all numeric figures in ``service/stats`` and ``service/stats/intervals``."""
 
 RATES: Final = frozenset(
     figure
@@ -37,4 +37,4 @@ RATES: Final = frozenset(
     if name in {"abandonRate", "serviceLevel", "waitP50", "waitP90", "waitMax"}
     or name.startswith("average")
 )
-"""Rates and averages of calls. A rule needs at least one call to evaluate them."""
+"""Call rates and averages. By default, a rule evaluates them only if there is at least one call."""

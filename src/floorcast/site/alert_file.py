@@ -1,4 +1,4 @@
-"""``[[client.alert]]``: checks the alert rules of a site file and converts them for the floor."""
+"""Checks the alert rules (``[[client.alert]]``) in a site file and converts them for the floor."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from floorcast.site.configuration import (
 __all__ = ["MAX_ALERTS", "MAX_RULES", "FileAlert", "alert_problems", "alert_rules"]
 
 MAX_RULES = 200  # rules per client
-MAX_ALERTS = 10_000  # pairs of rule and service per client, evaluated every second
+MAX_ALERTS = 10_000  # rule-service pairs per client, evaluated every second
 Named = tuple[Id | Name, ...]
 Threshold = Annotated[float, Meta(ge=-(2**53), le=2**53)]
 
@@ -33,7 +33,7 @@ Threshold = Annotated[float, Meta(ge=-(2**53), le=2**53)]
 class FileAlert(
     Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, rename={"for_": "for"}
 ):
-    """One ``[[client.alert]]``, as written. Services and call centers are ids or names."""
+    """One ``[[client.alert]]`` as written. ``service`` and ``call_center`` hold ids or names."""
 
     name: Name
     figure: str
@@ -58,7 +58,7 @@ class FileAlert(
 def alert_rules(
     alerts: Iterable[FileAlert], services: Iterable[Service], centers: Iterable[CallCenter]
 ) -> tuple[AlertRule, ...]:
-    """The rules in the order of their names. The alerts must have no problems."""
+    """Return the rules, sorted by name. The alerts must be free of problems."""
     of_services, of_centers = _ids(services), _ids(centers)
     return tuple(
         AlertRule(
@@ -85,7 +85,7 @@ def alert_problems(
     centers: Iterable[CallCenter],
     webhooks: Iterable[str],
 ) -> Iterator[str]:
-    """Return the problems of a client's alerts, one line each."""
+    """Yield the problems with a client's alerts, one line each."""
     alerts = list(alerts)
     if len(alerts) > MAX_RULES:
         yield f": {len(alerts)} alerts are declared; a client has at most {MAX_RULES}"

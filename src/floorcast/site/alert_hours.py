@@ -1,8 +1,9 @@
 """The hours of an alert rule in local time, such as ``Mon-Fri 08:00-20:00, Sat 22:00-02:00``.
 
-Each span is a day or a range of days, and a range of times. A span without days applies every day.
-A span that ends at or before its beginning ends on the next day. Spans are in local clock time: an
-hour that the clocks skip does not occur, and an hour that they repeat counts twice.
+Each span consists of a day or a range of days, and a range of times. A span without days applies
+every day. If the end time is not later than the start time, the span ends on the next day. Spans
+are in local clock time: an hour that the clocks skip does not occur, and an hour that they repeat
+occurs twice.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ _SPAN = re.compile(
 
 
 class _Span(NamedTuple):
-    """The minutes of the day from ``begin`` up to but not including ``end``.
+    """A time range on certain weekdays, in minutes since midnight, without the minute ``end``.
 
-    ``end`` may be on the next day.
+    If ``end`` is above 1,440, it is on the next day.
     """
 
     days: frozenset[int]
@@ -37,7 +38,7 @@ class _Span(NamedTuple):
 
 
 class Hours:
-    """Spans of the week."""
+    """The times of the week at which an alert rule applies."""
 
     def __init__(self, spans: tuple[_Span, ...]) -> None:
         self._spans = spans

@@ -1,7 +1,7 @@
-"""Applies a site file, so that the stored site equals what the file declares.
+"""Applies a site file, so that the stored site matches the file.
 
-The text of the file is stored as one Argon2 hash. One verification recognizes an unchanged file,
-and guessing passwords from this hash is as slow as from their own hashes.
+An Argon2 hash of the file's digest is stored, so one verification recognizes an unchanged file.
+Guessing a password from this hash is as slow as guessing it from the password's own hash.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ TRIES = 5  # when commands write at the same time
 
 
 class Hashing(Protocol):
-    """The password hashing. Both functions deliberately take tens of milliseconds."""
+    """Hashes passwords. Both methods deliberately take tens of milliseconds."""
 
     def hash(self, password: str) -> str:
-        """The encoded Argon2id hash."""
+        """Return the encoded Argon2id hash."""
         ...
 
     def verify(self, password_hash: str, password: str) -> bool:
-        """Whether the hash belongs to this password."""
+        """Return whether the hash belongs to this password."""
         ...
 
 
@@ -62,11 +62,12 @@ def _always(_proposal: Proposal) -> bool:
 async def apply(
     kv: KeyValueStore, site_file: SiteFile, hashing: Hashing, approve: Approve = _always
 ) -> list[Change]:
-    """Make the stored site equal to the file. Returns the changes in the order of ids.
+    """Make the stored site match the file. Returns the changes, sorted by client id.
 
-    Users and keys made by command stay. Applying the same file again changes nothing. Nothing is
-    written unless ``approve`` returns True. Raises what ``approve`` raises, ``SettingError`` if the
-    file conflicts with changes made by command, and ``Unavailable`` if the store cannot be written.
+    Users and keys that commands created stay. Applying the same file again changes nothing. Nothing
+    is written unless ``approve`` returns True, and its exceptions are passed on. Raises
+    ``SettingError`` if the file conflicts with changes made by command, and ``Unavailable`` if the
+    store cannot be written.
     """
     for _ in range(TRIES):
         try:
@@ -133,7 +134,7 @@ def _plan(mark: bytes | None, site_file: SiteFile, old: Kept, hashing: Hashing) 
 
 
 def declare(client: FileClient, old: Client | None, hashing: Hashing) -> Client:
-    """The stored form of a client of the file. An unchanged password of ``old`` keeps its hash."""
+    """Return the stored form of a client from the file. Unchanged passwords keep their hashes."""
     hashes = {(user.agent, user.id): user.password_hash for user in old.users} if old else {}
     users = tuple(
         User(
@@ -168,7 +169,7 @@ def _password(login: Login, old: str | None, hashing: Hashing) -> str:
 
 
 def _fits(declared: dict[int, Client], old: Kept) -> None:
-    """Refuse a file that conflicts with changes made by command."""
+    """Raise ``SettingError`` if the file conflicts with changes made by command."""
     problems: list[str] = []
     for client, made in old.by_hand.items():
         if client not in declared:

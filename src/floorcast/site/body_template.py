@@ -1,7 +1,7 @@
-"""Templates of a webhook's body, in Liquid.
+"""Liquid templates for the bodies of webhook requests.
 
-A template makes the body of one request from one event. It cannot read files or call code. Limits
-on its output and loop steps also bound its running time.
+A template produces the body of one request from one event. It cannot read files or call code.
+Limits on its output and its loop iterations also limit its running time.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ __all__ = ["EXAMPLES", "MAX_TEMPLATE_CHARS", "TemplateError", "check_template", 
 
 MAX_TEMPLATE_CHARS = 16_384
 MAX_OUTPUT_BYTES = 262_144
-MAX_STEPS = 1_000  # of all loops together
+MAX_STEPS = 1_000  # iterations of all loops together
 
 
 class TemplateError(FloorcastError):
-    """A template cannot be parsed, or makes no valid body from an event. The message says why."""
+    """A template cannot be parsed or does not produce a valid body. The message says why."""
 
 
 @cache
@@ -43,18 +43,18 @@ def _environment() -> Environment:
 
     environment = Bounded(tolerance=Mode.STRICT, strict_filters=True)
     environment.add_filter("json", _as_json)
-    for name in ("include", "render"):  # they load other templates
+    for name in ("include", "render"):  # these tags load other templates
         environment.tags.pop(name, None)
     return environment
 
 
 def _as_json(value: object) -> str:
-    """A value as JSON, for ``{{ value | json }}``. A missing member is null."""
+    """Return a value as JSON, for ``{{ value | json }}``. A missing member becomes null."""
     return json.dumps(value, default=lambda _value: None)
 
 
 def is_json(content_type: str) -> bool:
-    """Whether bodies of this media type must be JSON."""
+    """Return whether bodies of this media type must be JSON."""
     kind = content_type.partition(";")[0].strip()
     return kind == "application/json" or kind.endswith("+json")
 
@@ -62,8 +62,8 @@ def is_json(content_type: str) -> bool:
 def render(text: str, content_type: str, event: Mapping[str, object]) -> bytes:
     """Return the body of a request for ``event``, a CloudEvent; empty if the template skips it.
 
-    Raises TemplateError if the template cannot be parsed, exceeds a limit, or makes invalid JSON
-    for a JSON media type.
+    Raises TemplateError if the template cannot be parsed, exceeds a limit, or produces
+    invalid JSON for a JSON media type.
     """
     from liquid.exceptions import LiquidError  # noqa: PLC0415 — as in _environment
 
@@ -82,7 +82,7 @@ def render(text: str, content_type: str, event: Mapping[str, object]) -> bytes:
 
 
 def check_template(text: str, content_type: str, sent: Iterable[str]) -> None:
-    """Render the template for an example of each kind of event in ``sent``.
+    """Render the template for an example event from each feed in ``sent``.
 
     Raises TemplateError as ``render`` does.
     """
@@ -112,7 +112,7 @@ def _example(name: str, /, **data: object) -> dict[str, object]:
 
 
 EXAMPLES: Mapping[str, Mapping[str, object]] = {
-    # the quotes reveal a missing json filter
+    # rendering fails on the quotes if a template lacks the json filter
     "agent": _example(
         "agent",
         timestamp=1_770_000_000_000,
@@ -168,4 +168,7 @@ EXAMPLES: Mapping[str, Mapping[str, object]] = {
         to=["ops"],
     ),
 }
-"""An event of each kind. Free text contains quotes, which reveal a template without ``json``."""
+"""An example event from each feed.
+
+Free text contains quotes, so that rendering fails if a template lacks the ``json`` filter.
+"""

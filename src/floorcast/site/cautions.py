@@ -18,7 +18,7 @@ __all__ = ["example_secrets", "readable_by_others"]
 
 
 def example_secrets(site_file: SiteFile) -> Iterator[str]:
-    """A warning for each secret of the published example site."""
+    """Yield a warning for each secret that comes from the published example site."""
     for client in site_file.clients:
         for login in client.logins():
             if login.password and is_example_password(login.password):
@@ -46,7 +46,7 @@ def _example_webhooks(client: FileClient) -> Iterator[str]:
 
 
 def readable_by_others(path: Path, site_file: SiteFile) -> Iterator[str]:
-    """A warning if the file has unhashed, unpublished secrets and others can read it."""
+    """Yield a warning if others can read the file and it has unhashed, unpublished secrets."""
     mode = path.stat().st_mode & 0o777
     if mode & 0o077 and any(map(_has_own_secrets, site_file.clients)):
         yield (

@@ -13,17 +13,14 @@ from floorcast.site.digests import fingerprint
 __all__ = ["Change", "counted", "differences"]
 
 UNSHOWN = frozenset({"url", "secret", "previous_secret", "template", "filter"})
-"""Members of a webhook whose values are not shown:
-
-secrets, URLs that may contain one, long texts.
-"""
+"""Webhook members whose values are not shown: secrets, URLs with possible secrets, long texts."""
 
 _Table = Mapping[int | str, Struct]
 Action = Literal["added", "changed", "removed", "kept"]
 
 
 class Change(NamedTuple):
-    """One difference. If ``kept``, a command decided the value and it stays."""
+    """One difference. The action ``kept`` means that a change made by command stays in effect."""
 
     action: Action
     what: str
@@ -31,7 +28,7 @@ class Change(NamedTuple):
 
 
 def differences(old: Client | None, new: Client | None) -> Iterator[Change]:
-    """The steps from one declaration of a client to another.
+    """Yield the differences between two declarations of a client.
 
     None means that the client does not exist.
     """

@@ -11,7 +11,7 @@ Parents = Mapping[int, int | None]
 
 
 def children_of(parents: Parents) -> dict[int, tuple[int, ...]]:
-    """The ids of the direct children of each client that has children, by the client's id."""
+    """Map each client that has children to the ids of its direct children."""
     children: defaultdict[int, list[int]] = defaultdict(list)
     for child in sorted(parents):
         parent = parents[child]
@@ -21,7 +21,7 @@ def children_of(parents: Parents) -> dict[int, tuple[int, ...]]:
 
 
 def family(client: int, children: Mapping[int, tuple[int, ...]]) -> tuple[int, ...]:
-    """The client, then all of its descendants, by id."""
+    """Return the client, then all of its descendants, sorted by id."""
     found = {client}
     open_ends = [client]
     while open_ends:
@@ -32,7 +32,7 @@ def family(client: int, children: Mapping[int, tuple[int, ...]]) -> tuple[int, .
 
 
 def is_own_ancestor(client: int, parents: Parents) -> bool:
-    """Whether the client is its own ancestor."""
+    """Return whether the client is its own ancestor."""
     seen: set[int] = set()
     at = parents.get(client)
     while at is not None and at not in seen:

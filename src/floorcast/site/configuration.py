@@ -1,8 +1,8 @@
-"""The types of a site (section 10 of the contract).
+"""The data types of a site (section 10 of the contract).
 
 Only a client's ``FloorConfig`` affects its figures and feeds. Every change to it is an entry in the
-log, so folding the log again produces the same floor. Users, tokens, keys and
-passwords are not in the log, and secrets are stored as hashes.
+log, so folding the log again produces the same floor. Users, tokens, keys and passwords are not in
+the log. Except for webhook secrets, secrets are stored as hashes.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ Echoed = Annotated[str, Meta(max_length=256)]
 
 DeclaredFeed = Literal["agent", "interaction"]
 FeedName = Literal["agent", "interaction", "alerts"]
-"""The feeds. Every client has ``alerts``. The site enables the others."""
+"""The names of the feeds. Every client has ``alerts``, and the site enables the others."""
 INTERVALS = (300, 900, 1800, 3600)
-"""The lengths of intervals, in seconds (section 11 of ``beyond.md``)."""
+"""The possible interval lengths, in seconds (section 11 of ``beyond.md``)."""
 
 DEFAULT_INTERVAL = 900
 
@@ -86,16 +86,20 @@ class CenterOf(_Part, frozen=True):
     id: Id
 
     def __str__(self) -> str:
-        """``2/10``, in the format of the command line."""
+        """Return ``2/10``, for example, as on the command line."""
         return f"{self.client}/{self.id}"
 
 
 Center = Id | CenterOf
-"""An id alone means a call center of the user's own client or, if it has none, of its children."""
+"""A call center that a user may see.
+
+An id alone means a call center of the user's own client. If that client has no call center with
+this id, it means those of the clients below.
+"""
 
 
 def in_order(centers: Iterable[Center]) -> tuple[Center, ...]:
-    """The call centers without duplicates, those by id alone before those by client and id."""
+    """Return the call centers sorted and without duplicates. Plain ids come first."""
     found = set(centers)
     plain = [one for one in found if not isinstance(one, CenterOf)]
     others = [one for one in found if isinstance(one, CenterOf)]
@@ -103,10 +107,11 @@ def in_order(centers: Iterable[Center]) -> tuple[Center, ...]:
 
 
 class Service(_Part, frozen=True):
-    """A service (a queue, a skill group). Members that no figure uses are returned unchanged.
+    """A service, such as a queue or a skill group.
 
-    The targets do not affect figures. ``target_service_level`` is the percentage that the service
-    level should reach, ``target_seconds`` the longest acceptable wait.
+    The API returns members that no figure uses unchanged. The targets do not affect figures:
+    ``target_service_level`` is the percentage that the service level should reach, and
+    ``target_seconds`` is the longest acceptable wait.
     """
 
     id: Id
@@ -125,7 +130,7 @@ class Service(_Part, frozen=True):
 
 
 class Agent(_Part, frozen=True):
-    """An agent as the floor knows it."""
+    """A declared agent. ``login`` is the agent's login name."""
 
     id: Id
     login: Name
@@ -148,14 +153,14 @@ DEFAULT_TERM_CODES = (
 
 
 class NotReadyReason(_Part, frozen=True):
-    """A client-specific reason for Not Ready, and the standard reason that it counts as."""
+    """A client's own Not Ready reason, and the standard reason that it counts as."""
 
     reason: Name
     counts_as: CountedReason
 
 
 class AlertRule(_Part, frozen=True):
-    """The rule by which an alert fires at a service, or at the client for ``silence``.
+    """An alert rule for services or, if the figure is ``silence``, for the client.
 
     The alert fires after the figure has been above (or below) ``threshold`` for ``hold`` seconds,
     and clears when the figure is back at ``clear``. ``services`` and ``call_centers`` are ids.
@@ -180,7 +185,7 @@ class AlertRule(_Part, frozen=True):
 class FloorConfig(_Part, frozen=True):
     """The configuration of a client's floor, without secrets.
 
-    If the table of term codes is empty, the default table applies.
+    If ``term_codes`` is empty, the default term codes apply.
     """
 
     time_zone: Name = "UTC"
@@ -194,7 +199,7 @@ class FloorConfig(_Part, frozen=True):
 
 
 class Limits(_Part, frozen=True):
-    """The maximum number of names and open calls of a client, including declared ones."""
+    """The limits on a client's open calls and on its names, including those that it declares."""
 
     agents: Limit = 100_000
     services: Limit = 20_000
@@ -204,7 +209,11 @@ class Limits(_Part, frozen=True):
 
 
 class User(_Part, frozen=True):
-    """A user who can log in. ``agent`` users are agents of the floor and have a separate login."""
+    """A user or agent who can log in.
+
+    If ``agent`` is true, this is an agent. Agents and users have separate logins, so both can have
+    the same name.
+    """
 
     id: Id
     name: Name
@@ -215,10 +224,10 @@ class User(_Part, frozen=True):
 
 
 class ScreenKey(_Part, frozen=True):
-    """A key that opens the wallboard without a login, kept as its SHA-256 in hexadecimal.
+    """A key that opens the wallboard without a login, stored as its SHA-256 in hexadecimal.
 
-    It shows the named services and those of the named call centers. Without either, it shows
-    everything.
+    The wallboard shows the given services and the services of the given call centers. If neither is
+    given, it shows everything.
     """
 
     digest: str
@@ -227,9 +236,9 @@ class ScreenKey(_Part, frozen=True):
 
 
 class Client(_Part, frozen=True):
-    """A client of the site as it is stored, with tokens and keys as SHA-256 in hexadecimal.
+    """A client in its stored form, with tokens and keys as SHA-256 in hexadecimal.
 
-    The secrets of webhooks are stored as declared, because they are needed to sign.
+    Webhook secrets are stored as declared, because signing requires them.
     """
 
     id: Id

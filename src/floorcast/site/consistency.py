@@ -1,4 +1,4 @@
-"""Checks that the parts of a site file are consistent, beyond their types."""
+"""Checks that the parts of a site file are consistent. The types have been checked before."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["MAX_API_TOKENS", "hashed", "problems"]
 MAX_API_TOKENS = 5  # per client, from the contract
 
 Centers = Mapping[int, frozenset[int]]
-"""The ids of call centers by client, for a client and the clients below it."""
+"""Maps a client and each client below it to the ids of its call centers."""
 
 _ARGON2ID = re.compile(r"\$argon2id\$v=\d+\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -29,7 +29,7 @@ _HEADER = re.compile(r"[!-~]+")
 
 
 def problems(clients: Sequence[FileClient]) -> list[str]:
-    """Return all inconsistencies, one line each, which names the table and the key."""
+    """Return all inconsistencies, one line each. A line names the table and the key."""
     found = [f"client {double}: the id is used twice" for double in _doubles(_ids(clients))]
     found += [f"client {double!r}: the name is used twice" for double in _doubles(_names(clients))]
     found += _across(clients)
@@ -56,7 +56,7 @@ def _across(clients: Sequence[FileClient]) -> Iterator[str]:
 
 
 def hashed(keys: Iterable[str], hashes: Iterable[str]) -> tuple[str, ...]:
-    """The hashes of tokens or keys, which may be declared in plain text or as hashes."""
+    """Return the hashes of tokens or keys, which are declared in plain text or as hashes."""
     return tuple(sorted([digest(key) for key in keys] + [given.lower() for given in hashes]))
 
 

@@ -11,19 +11,19 @@ from hashlib import sha256
 
 __all__ = ["FINGERPRINT_DIGITS", "digest", "fingerprint", "new_key"]
 
-FINGERPRINT_DIGITS = 12  # hexadecimal digits; enough to distinguish keys, too few to find one
+FINGERPRINT_DIGITS = 12  # hexadecimal digits; enough to distinguish keys, too few to reveal one
 
 
 def new_key() -> str:
-    """A new API token or ingest key: 256 random bits."""
+    """Return a new API token or ingest key of 256 random bits."""
     return secrets.token_hex(32)
 
 
 def digest(key: str) -> str:
-    """The digest of a key or a session's id: its SHA-256 in hexadecimal."""
+    """Return the digest of a key or session id, which is its SHA-256 in hexadecimal."""
     return sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def fingerprint(a_digest: str) -> str:
-    """The fingerprint of a key: the first digits of its digest."""
+    """Return a key's fingerprint, which is the first digits of its digest."""
     return a_digest[:FINGERPRINT_DIGITS]

@@ -1,4 +1,4 @@
-"""Changes users and keys for commands, independently of the site file."""
+"""Changes to users and keys that commands make, independently of the site file."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Edit = Callable[[Client, ByHand], ByHand]
 
 TRIES = 5  # when others write at the same time
 MAX_SCREEN_KEYS = 1000  # per client
-SHORTEST = 6  # hexadecimal digits that name a key
+SHORTEST = 6  # number of hexadecimal digits that identify a key
 
 
 async def add_user(kv: KeyValueStore, client: int, user: User) -> None:
@@ -48,10 +48,10 @@ async def add_user(kv: KeyValueStore, client: int, user: User) -> None:
 
 
 async def remove_user(kv: KeyValueStore, client: int, name: str, *, agent: bool = False) -> None:
-    """Remove a login. Raises ``NotFound``.
+    """Remove a login. Raises ``NotFound`` if it does not exist.
 
-    A login that the site file declares stays removed until the file declares another password for
-    it.
+    If the site file declares the login, the login stays removed until its password in the file
+    changes.
     """
 
     def edit(declared: Client, made: ByHand) -> ByHand:
@@ -64,9 +64,9 @@ async def remove_user(kv: KeyValueStore, client: int, name: str, *, agent: bool 
 async def set_password(
     kv: KeyValueStore, client: int, name: str, password_hash: str, *, agent: bool = False
 ) -> None:
-    """Set the password of a user or an agent of the site. Raises ``NotFound``.
+    """Set the password of a user or a declared agent. Raises ``NotFound`` if there is none.
 
-    It applies until the site file declares a different password from the current one.
+    The new password applies until the login's password in the site file changes.
     """
 
     def edit(declared: Client, made: ByHand) -> ByHand:
@@ -110,10 +110,10 @@ async def add_screen_key(kv: KeyValueStore, client: int, key: ScreenKey) -> None
 
 
 async def revoke_key(kv: KeyValueStore, client: int, fingerprint: str) -> str:
-    """Revoke the key whose digest starts with these digits. Returns the whole digest.
+    """Revoke the key whose digest starts with ``fingerprint``. Returns the whole digest.
 
-    Raises ``NotFound``, and ``InvalidParameter`` if several keys match. A key of the site file
-    stays revoked as long as the file contains it.
+    A key that the site file declares stays revoked as long as the file contains it. Raises
+    ``NotFound`` if no key matches, and ``InvalidParameter`` if several keys match.
     """
     found = ""
 
@@ -163,7 +163,7 @@ def _exists(declared: Client, made: ByHand, name: str, agent: bool) -> None:
 def _decided(
     declared: Client, made: ByHand, name: str, agent: bool, password_hash: str | None
 ) -> ByHand:
-    """Return ``made`` with a login's new password, or without the login if it is None."""
+    """Return ``made`` with the login's new password, or without the login if the hash is None."""
     mine = [user for user in made.users if (user.agent, user.name) != (agent, name)]
     if len(mine) < len(made.users):
         kept = [

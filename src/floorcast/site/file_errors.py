@@ -1,6 +1,6 @@
-"""Error messages for a site file. Each names the location of the mistake.
+"""Error messages for mistakes in a site file. Each message says where the mistake is.
 
-A table is named by its id or name (``client 47415, service 38049``), and the expected value is
+Messages identify a table by its id or name (``client 47415, service 38049``). The expected value is
 derived from the type.
 """
 
@@ -34,7 +34,7 @@ SECRET = (
 
 
 def label(table: str, entry: object, number: int) -> str:
-    """The label of a table in messages, made from its id, login, name, code or else its number."""
+    """Return a table's label for messages, with its id, login, name, code or else its number."""
     if isinstance(entry, dict):
         for key in ("id", "login", "name", "code"):
             if isinstance(entry.get(key), int | str):
@@ -62,9 +62,9 @@ def explain(error: msgspec.ValidationError, raw: object, kind: type) -> str:
 
 
 def convert(raw: object, kind: type[T], most: int) -> tuple[T | None, list[str]]:
-    """Convert ``raw`` to ``kind``. Returns None and at most ``most`` messages if it has mistakes.
+    """Convert ``raw`` to ``kind``. If it has mistakes, returns None and at most ``most`` messages.
 
-    Modifies ``raw``: it removes each mistake and tries again, to find the next one.
+    Modifies ``raw``: the function removes each mistake and tries again, to find the next one.
     """
     told: list[str] = []
     while len(told) < most:
@@ -96,7 +96,7 @@ def _take_out(error: msgspec.ValidationError, raw: object) -> bool:
         holder: Any = raw
         for step in parents:
             holder = holder[step]
-        # a table without a required key is removed as a whole, and so is an element of a list
+        # remove a table as a whole if it lacks a required key, and a list element likewise
         if isinstance(holder, dict) and last not in NEEDED:
             del holder[last]
             return True

@@ -1,4 +1,4 @@
-"""Reads a site file: parses the TOML, checks types, and checks that the parts are consistent."""
+"""Reads a site file: parses the TOML, and checks the types and the consistency of the parts."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ __all__ = ["SiteFile", "parse", "read"]
 MAX_PROBLEMS = 20  # problems reported at once
 
 
-MAX_FILE_BYTES = 64 << 20  # of a site file; 100,000 agents and 5,000 clients need less
+MAX_FILE_BYTES = 64 << 20  # a site file with 100,000 agents and 5,000 clients is smaller
 MAX_KEY_PARTS = 16  # no setting has more than 3
-# for a key of many parts, tomllib takes quadratic time and one or two levels of recursion each
+# tomllib takes quadratic time for a key with many parts, and recurses once or twice per part
 _PART = r"""(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*"""
 _LONG_KEY = re.compile(
     rf"(?:^[ \t]*\[{{0,2}}|[{{,])[ \t]*(?:{_PART}\.[ \t]*){{{MAX_KEY_PARTS}}}", re.MULTILINE
@@ -54,7 +54,7 @@ def read(path: Path) -> SiteFile:
 
 
 def parse(text: str) -> SiteFile:
-    """Like ``read``, for a text; the messages do not name a file."""
+    """Parse and check the text of a site file. Like ``read``, but messages do not name a file."""
     if _LONG_KEY.search(text):
         raise SettingError(f"this is not a site file: a key has more than {MAX_KEY_PARTS} parts")
     try:

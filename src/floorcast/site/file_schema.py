@@ -33,14 +33,14 @@ Hashed = Annotated[str, Meta(min_length=1, max_length=512)]
 
 
 class FileAgent(Agent, kw_only=True, frozen=True, forbid_unknown_fields=True):
-    """An agent. An agent with a password may log in."""
+    """An agent as declared in the file. Agents with a password can log in."""
 
     password: Password | None = None
     password_hash: Hashed | None = None
 
 
 class FileUser(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
-    """A user. Exactly one of the passwords is required."""
+    """A user as declared in the file, with either ``password`` or ``password_hash``."""
 
     id: Id
     name: Name
@@ -63,7 +63,7 @@ class Login(NamedTuple):
 
 
 class FileClient(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
-    """One ``[[client]]`` and its tables, as written."""
+    """One ``[[client]]`` and its tables, as written in the file."""
 
     id: Id
     name: Name
@@ -84,7 +84,7 @@ class FileClient(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     webhook: tuple[Webhook, ...] = ()
 
     def webhooks(self) -> tuple[Webhook, ...]:
-        """The webhooks by name, with ids for the names in their filters."""
+        """Return the webhooks, sorted by name, with ids instead of names in their filters."""
         services = {one.name: one.id for one in self.service}
         centers = {one.name: one.id for one in self.call_center}
         found = (resolved(one, services, centers) for one in self.webhook)
@@ -93,7 +93,7 @@ class FileClient(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     alert: tuple[FileAlert, ...] = ()
 
     def plan(self) -> FloorConfig:
-        """The floor configuration, in an order that does not depend on the file's order."""
+        """Return the floor configuration. Its order does not depend on the order in the file."""
         agents = (
             Agent(id=one.id, login=one.login, name=one.name, team=one.team) for one in self.agent
         )
@@ -109,7 +109,7 @@ class FileClient(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
         )
 
     def logins(self) -> Iterator[Login]:
-        """All logins that the file declares, by id: users, then the agents that have a password."""
+        """Yield the declared logins: users by id, then agents with a password by id."""
         for user in sorted(self.user, key=lambda one: one.id):
             yield Login(
                 user.id,

@@ -1,4 +1,4 @@
-"""The site of a running server: read from the key-value store, and reloaded when it changes."""
+"""The site of a running server. It is reloaded when the key-value store changes."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ __all__ = ["CallCenters", "Directory", "Site", "SiteChange"]
 
 
 CallCenters = frozenset[tuple[int, int]] | None
-"""Call centers, each by client and id, that a user is limited to; None: no limit."""
+"""The call centers, as pairs of client and id, that a user may see; None for no limit."""
 
 
 class Directory:
-    """Every client of a site, with its users and keys. Never changes."""
+    """All clients of a site, with their users and keys. A directory never changes."""
 
     def __init__(self, clients: Iterable[Client] = ()) -> None:
         by_id = {client.id: client for client in sorted(clients, key=lambda one: one.id)}
@@ -52,26 +52,26 @@ class Directory:
         }
 
     def children(self, client: int) -> tuple[int, ...]:
-        """The children of a client, by id."""
+        """Return the children of a client, sorted by id."""
         return self._children.get(client, ())
 
     def family(self, client: int) -> tuple[int, ...]:
-        """The client, then all of its descendants."""
+        """Return the client, then all of its descendants."""
         return family(client, self._children)
 
     def named(self, name_or_id: str) -> Client | None:
-        """The client with that name, or else with that id."""
+        """Return the client with that name, or else with that id."""
         found = self.by_name.get(name_or_id)
         if found is None and name_or_id.isascii() and name_or_id.isdigit():
             found = self.clients.get(int(name_or_id)) if len(name_or_id) < MAX_ID_DIGITS else None
         return found
 
     def user(self, client: int, name: str, *, agent: bool = False) -> User | None:
-        """The user with that name, or the agent who can log in with it."""
+        """Return the user or, if ``agent`` is true, the agent who logs in with that name."""
         return self._users.get((client, agent, name))
 
     def call_centers_of(self, client: int, given: Iterable[Center]) -> frozenset[tuple[int, int]]:
-        """The call centers of a client and its descendants that a user's limits allow."""
+        """Return the call centers of a client and its descendants that ``given`` refers to."""
         family = self.family(client)
         found: set[tuple[int, int]] = set()
         for center in given:
@@ -85,9 +85,10 @@ class Directory:
         return frozenset(found)
 
     def services_of(self, client: int, ids: Iterable[int]) -> frozenset[tuple[int, int]]:
-        """Resolve service ids to services of the client or else of a client below it.
+        """Resolve service ids to services of the client or else of clients below it.
 
-        An undeclared id means a service of the client, because events can name such a service.
+        An undeclared id is taken for a service of the client, because events can name undeclared
+        services.
         """
         declared = {
             one: {service.id for service in self.clients[one].plan.services}
@@ -102,19 +103,19 @@ class Directory:
         return frozenset(found)
 
     def client_of_ingest_key(self, digest: str) -> int | None:
-        """The client that the ingest key with this digest belongs to."""
+        """Return the client to which the ingest key with this digest belongs."""
         return self._ingest_keys.get(digest)
 
     def client_of_metrics_key(self, digest: str) -> int | None:
-        """The client that the metrics key with this digest belongs to."""
+        """Return the client to which the metrics key with this digest belongs."""
         return self._metrics_keys.get(digest)
 
     def screen(self, digest: str) -> tuple[int, ScreenKey] | None:
-        """The client and the screen key with this digest."""
+        """Return the screen key with this digest, and its client."""
         return self._screens.get(digest)
 
 
-MAX_ID_DIGITS = 20  # a longer text cannot be a client's id and is slow to parse
+MAX_ID_DIGITS = 20  # a text of this length or more cannot be a client's id, and is slow to parse
 
 Raw = tuple[bytes, bytes | None]
 
@@ -122,7 +123,7 @@ Raw = tuple[bytes, bytes | None]
 class SiteChange(NamedTuple):
     """The changes since the site was last read.
 
-    ``plans`` maps new and changed clients to their floor configuration; ``gone`` are the removed
+    ``plans`` has the floor configurations of new and changed clients. ``gone`` has the removed
     clients.
     """
 
@@ -138,10 +139,10 @@ class _Reading(NamedTuple):
 
 
 class Site:
-    """The clients by id and by name. A change becomes visible all at once.
+    """The current site. A change becomes visible all at once.
 
     Raises ``SettingError`` if the stored site cannot be decoded, and ``Unavailable`` if the store
-    cannot be read; the previous site then stays in effect.
+    cannot be read. In both cases, the previous site stays in effect.
     """
 
     def __init__(self, kv: KeyValueStore) -> None:
@@ -158,38 +159,38 @@ class Site:
 
     @property
     def clients(self) -> Mapping[int, Client]:
-        """Every client by its id."""
+        """The clients by id."""
         return self._reading.directory.clients
 
     @property
     def by_name(self) -> Mapping[str, Client]:
-        """Every client by its name, which is the client code of the login."""
+        """The clients by name. The name is the client code in a login."""
         return self._reading.directory.by_name
 
     def named(self, name_or_id: str) -> Client | None:
-        """The client with that name, or else with that id."""
+        """Return the client with that name, or else with that id."""
         return self.directory.named(name_or_id)
 
     @property
     def directory(self) -> Directory:
-        """The current site, for several look-ups in one state."""
+        """The current site, for several look-ups that must be consistent."""
         return self._reading.directory
 
     def check_current(self) -> None:
-        """Raise Unavailable if the site may have been out of date for too long."""
+        """Raise ``Unavailable`` if the site may have been out of date for too long."""
         if self._check_current is not None:
             self._check_current()
 
     def children(self, client: int) -> tuple[int, ...]:
-        """The children of a client, by id."""
+        """Return the children of a client, sorted by id."""
         return self.directory.children(client)
 
     def family(self, client: int) -> tuple[int, ...]:
-        """The client, then all of its descendants."""
+        """Return the client, then all of its descendants."""
         return self.directory.family(client)
 
     def user(self, client: int, name: str, *, agent: bool = False) -> User | None:
-        """The user with that name, or the agent who can log in with it."""
+        """Return the user or, if ``agent`` is true, the agent who logs in with that name."""
         return self.directory.user(client, name, agent=agent)
 
     def on_change(self, callback: Callable[[SiteChange], None]) -> None:
@@ -197,15 +198,15 @@ class Site:
         self._callbacks.append(callback)
 
     def reload(self) -> SiteChange | None:
-        """Read the site now if it has changed; returns the changes.
+        """Read the site if it has changed, and return the changes or None.
 
-        Reading a large site would block the event loop, so a running server uses ``refresh``.
+        Reading a large site blocks the event loop, so a running server uses ``refresh`` instead.
         """
         raw = self._changed()
         return None if raw is None else self._take(_read(*raw, self._reading))
 
     async def refresh(self) -> SiteChange | None:
-        """Like ``reload``, with the work in a thread. It costs little if nothing has changed."""
+        """Do the same as ``reload``, but in a thread. This is cheap if nothing has changed."""
         async with self._turn:
             raw = self._changed()
             if raw is None:
@@ -219,11 +220,11 @@ class Site:
 
     async def _catch_up(self) -> None:
         with contextlib.suppress(FloorcastError):  # the server's regular ``refresh`` reports it
-            while await self.refresh() is not None:  # until later writes are read, too
+            while await self.refresh() is not None:  # writes may arrive during the read
                 pass
 
     def _changed(self) -> tuple[tuple[int, int], dict[str, Raw]] | None:
-        # the version first: a write in between is then read now and again next time
+        # read the version first, so that a write in between is read again next time
         version = self._kv.version(DECLARED), self._kv.version(BY_HAND)
         if version == self._reading.version:
             return None

@@ -1,7 +1,7 @@
 """Changes that administrators make by command.
 
-They are stored separately and override the site file, so that applying a file never removes what a
-command created, and a revoked key does not return at the next start of the server.
+These changes are stored separately and override the site file. Applying a file therefore never
+removes what a command created, and a revoked key stays revoked when the server restarts.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ __all__ = ["ByHand", "Declined", "collisions", "laid_over", "prune"]
 
 
 class Declined(Struct, frozen=True, forbid_unknown_fields=True):
-    """A login whose password or existence the file no longer decides.
+    """A declared login whose password a command changed, or that a command removed.
 
-    It applies as long as the file declares the same password: ``declared`` is the hash of that
-    password, empty for an agent without one. ``password_hash`` replaces it. If that is None,
-    the login was removed.
+    ``declared`` is the hash of the password in the file, or empty for an agent without a password.
+    The change applies as long as the file declares this password. ``password_hash`` is the new
+    hash, or None if the login was removed.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Declined(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ByHand(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """The manual changes of one client, with tokens and keys as digests."""
+    """The manual changes to one client, with tokens and keys as digests."""
 
     users: tuple[User, ...] = ()
     declined: tuple[Declined, ...] = ()
@@ -42,7 +42,7 @@ class ByHand(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True
 
 
 def laid_over(declared: Client, by_hand: ByHand) -> Client:
-    """Return the effective client: the declaration of the file with the manual changes."""
+    """Return the effective client: the declared client with the manual changes applied."""
     users = tuple(_logins(declared, by_hand))
     recorded_at = {(user.agent, user.name) for user in users} | {
         (user.agent, user.id) for user in users
@@ -60,7 +60,7 @@ def laid_over(declared: Client, by_hand: ByHand) -> Client:
 
 
 def prune(declared: Client, by_hand: ByHand) -> ByHand:
-    """The part of ``by_hand`` that still has an effect with this file."""
+    """Return the part of ``by_hand`` that still has an effect on the declared client."""
     keys = {*declared.api_tokens, *declared.ingest_keys}
     return structs.replace(
         by_hand,
@@ -70,7 +70,7 @@ def prune(declared: Client, by_hand: ByHand) -> ByHand:
 
 
 def collisions(declared: Client, by_hand: ByHand) -> list[User]:
-    """The manually added users whose name or id the file also declares."""
+    """Return the manually added users whose name or id the file also declares."""
     recorded_at = set[tuple[bool, int | str]]().union(*map(_keys, declared.users))
     return [user for user in by_hand.users if _keys(user) & recorded_at]
 

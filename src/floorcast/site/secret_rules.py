@@ -1,4 +1,4 @@
-"""Rules for the strength of passwords, API tokens and ingest keys, and the published ones."""
+"""Rules for the strength of secrets, and the secrets that are published as examples."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = [
 
 MIN_PASSWORD_CHARS = 12
 MAX_PASSWORD_CHARS = 1024
-MIN_KEY_CHARS = 20  # of an API token or an ingest key in a site file
+MIN_KEY_CHARS = 20  # in an API token or ingest key in a site file
 
 EXAMPLE_PASSWORDS = frozenset(
     {"example-agent-password", "example-reports-password", "example-manager-password"}
@@ -31,7 +31,7 @@ EXAMPLE_SECRETS = frozenset({"whsec_ZXhhbXBsZS13ZWJob29rLXNlY3JldC1jaGFuZ2UtbWU=
 
 
 def password_fault(password: str, user_name: str) -> str:
-    """The reason why a new password is rejected, as a phrase "must …"; empty if it is valid."""
+    """Return the reason to reject a new password ("must …"), or an empty string if it is valid."""
     if not MIN_PASSWORD_CHARS <= len(password) <= MAX_PASSWORD_CHARS or not password.strip():
         return f"must have {MIN_PASSWORD_CHARS} to {MAX_PASSWORD_CHARS} characters"
     if password.strip().casefold() == user_name.strip().casefold():
@@ -40,15 +40,15 @@ def password_fault(password: str, user_name: str) -> str:
 
 
 def is_example_password(password: str) -> bool:
-    """Whether the password is one that the published example site uses."""
+    """Return whether the published example site uses this password."""
     return password in EXAMPLE_PASSWORDS
 
 
 def is_example_key(key_digest: str) -> bool:
-    """Whether the published example site contains the API token or ingest key with this digest."""
+    """Return whether the example site contains the API token or ingest key with this digest."""
     return key_digest in EXAMPLE_KEYS
 
 
 def is_example_secret(secret: str) -> bool:
-    """Whether the webhook secret is one of the published ones."""
+    """Return whether the webhook secret is published as an example."""
     return secret in EXAMPLE_SECRETS

@@ -1,4 +1,4 @@
-"""The site in the key-value store: the declarations of the file, and the manual changes."""
+"""Reads the site in the key-value store: the declared clients and the manual changes."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ __all__ = ["BY_HAND", "DECLARED", "FILE", "Kept", "kept", "read_by_hand", "read_
 
 DECLARED: Final = "site"  # client id → Client as the site file declares it
 BY_HAND: Final = "by-hand"  # client id → ByHand
-FILE: Final = Item("site-file", "fingerprint", None)  # Argon2 hash of the file applied last
+FILE: Final = Item("site-file", "fingerprint", None)  # Argon2 hash of the last file's digest
 
 T = TypeVar("T")
 
 
 class Kept(NamedTuple):
-    """Both parts of the site, by client id.
+    """The declared clients and the manual changes, by client id.
 
-    A client that is not declared can have manual changes.
+    A client can have manual changes even if it is not declared.
     """
 
     declared: Mapping[int, Client]
@@ -45,7 +45,7 @@ def read_client(raw: bytes) -> Client:
 
 
 def read_by_hand(raw: bytes | None) -> ByHand:
-    """The manual changes stored in the bucket, empty if there are none."""
+    """Read a client's manual changes, which are empty if nothing is stored."""
     return ByHand() if raw is None else _read(raw, ByHand)
 
 

@@ -1,4 +1,4 @@
-"""Checks the webhooks in a site file, beyond their types."""
+"""Checks the webhooks in a site file. Their types have been checked before."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def webhook_problems(
     services: Mapping[str, int],
     centers: Mapping[str, int],
 ) -> Iterator[str]:
-    """Return the problems of a client's webhooks, one line each, to follow the client's name.
+    """Yield the problems with a client's webhooks as lines to append to the client's name.
 
-    ``services`` and ``centers`` map the names that the client declares to ids.
+    ``services`` and ``centers`` map the client's declared names to ids.
     """
     if len(webhooks) > MAX_WEBHOOKS:
         yield f": {len(webhooks)} webhooks are declared; a client has at most {MAX_WEBHOOKS}"

@@ -1,7 +1,7 @@
 """Webhooks as the site declares them (section 16 of the contract).
 
-The secrets are stored as declared, because a hash cannot sign. Messages, listings and logs show
-neither the secrets nor the path of a URL, which is often a secret too.
+Secrets are stored as declared, because signing requires them. Messages, listings and logs show
+neither secrets nor URL paths, which often contain secrets, too.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = [
     "url_of",
 ]
 
-SECRET_PREFIX = "whsec_"  # noqa: S105 — how every secret begins
+SECRET_PREFIX = "whsec_"  # noqa: S105 — the prefix of every secret
 
 Sent = Literal["alerts", "agent", "interaction"]
 _Id = Annotated[int, Meta(ge=0, le=2**53)]
@@ -40,7 +40,7 @@ class WebhookFilter(
     omit_defaults=True,
     rename="camel",
 ):
-    """Selects events as a feed's filter does. Services and call centers are given by id or name.
+    """Selects events as a feed's filter does. Services and call centers are ids or names.
 
     ``interaction_type`` applies only to interactions.
     """
@@ -84,7 +84,7 @@ class Webhook(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omi
 
 
 def url_of(webhook: Webhook) -> SplitResult:
-    """The parts of the webhook's URL, which has been checked."""
+    """Return the parts of the webhook's URL, which must have passed the checks."""
     return urlsplit(webhook.url)
 
 

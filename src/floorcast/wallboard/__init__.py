@@ -1,1 +1,1 @@
-"""The wallboard, a page that shows the floor using only the public API, and its files."""
+"""The wallboard, a page that shows the floor and uses only the public API."""

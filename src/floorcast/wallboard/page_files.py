@@ -1,4 +1,4 @@
-"""The files of the wallboard's page, with their paths, media types and security headers."""
+"""Reads the wallboard page's files, with their paths, media types and security headers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SECURITY = (
     ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
     ("referrer-policy", "no-referrer"),
 )
-"""The headers of every file: no foreign content, no inline code, no frames.
+"""The headers of every file, which forbid foreign content, inline code and frames.
 
 The only trusted type is the address of the page's own worker.
 """
@@ -57,19 +57,19 @@ class PageFile:
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
-        """The headers other than those of the body. Browsers cache it and revalidate each time."""
+        """The headers that do not describe the body. Browsers revalidate the file on each use."""
         return (("etag", self.etag), ("cache-control", "no-cache"), *SECURITY)
 
     def is_known_to(self, if_none_match: str) -> bool:
-        """Whether a browser with this ``If-None-Match`` has the current version."""
+        """Return whether a browser with this ``If-None-Match`` has the current version."""
         known = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
         return "*" in known or self.etag.removeprefix("W/") in known
 
 
 def page_files() -> tuple[PageFile, ...]:
-    """All files of the page, read from the package.
+    """Read all files of the page from the package.
 
-    The wallboard itself is at ``PATH``, and the landing page, which leads to it, at ``/``.
+    The wallboard itself is at ``PATH``. The landing page at ``/`` links to it.
     """
     return tuple(_read(files("floorcast.wallboard") / "page", PATH))
 
@@ -91,6 +91,6 @@ def _file(entry: Traversable, path: str) -> PageFile:
         _PLACES.get(entry.name, f"{path}/{entry.name}"),
         _LICENCE if entry.name == "LICENSE" else _TYPES[kind],
         content,
-        # weak, because the same file is sent both plain and compressed
+        # weak, because the same file is sent both with and without compression
         f'W/"{blake2b(content, digest_size=12).hexdigest()}"',
     )

@@ -10,7 +10,7 @@ const IDS = { service: "services", callCenter: "callCenters" };
 /**
  * @typedef {object} View
  * @property {boolean} isWall
- * @property {Set<string>} services     ids; both empty: everything
+ * @property {Set<string>} services     ids; if both sets are empty, everything is shown
  * @property {Set<string>} callCenters
  */
 
@@ -33,14 +33,14 @@ export function change(changes) {
   dispatchEvent(new HashChangeEvent("hashchange"));
 }
 
-/** The screen key in the address. It is removed from the address, because it is a secret. */
+/** Return the screen key and remove it from the address, because it is a secret. */
 export function takeKey() {
   const key = parameters().get(KEY) ?? "";
   if (key) change({ isWall: true });
   return key;
 }
 
-/** A view's filter for the API; null: none. */
+/** A view's filter for the API, or null if there is none. */
 export function filterOf({ services, callCenters }) {
   if (!services.size && !callCenters.size) return null;
   const ids = (some) => [...some].map((id) => ({ id }));

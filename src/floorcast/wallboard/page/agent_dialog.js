@@ -22,7 +22,7 @@ export class AgentDialog {
     this.#dialog.showModal();
   }
 
-  /** Close it. */
+  /** Close the dialog. */
   close() {
     this.#login = null;
     if (this.#dialog.open) this.#dialog.close();

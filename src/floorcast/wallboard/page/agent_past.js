@@ -2,7 +2,7 @@
  * An agent's status, computed from the agent's events in the order of their own times.
  *
  * An event that arrives up to 15 minutes late is inserted at its time, as on the server, and the
- * status is computed again from there. A later one is ignored, except that a Logon sets the service
+ * status is recomputed from there. A later event is ignored, but a later Logon sets the service
  * if no event has changed it since.
  */
 
@@ -23,7 +23,7 @@ const PREVIEW_OFFERED = "PREVIEW_DIAL_OFFERED";
  */
 
 export class AgentPast {
-  #base; // the status before the oldest kept event
+  #base; // the status before the oldest event in memory
   #reached; // the time up to which the base holds, ms
   #events = []; // in the order of time
 
@@ -101,7 +101,7 @@ export class AgentPast {
   }
 }
 
-/** The status after an event. Events do not tell whether the service was named again. */
+/** The status after an event. Events do not say whether the service was named again. */
 function after(status, { at, type, reason, serviceId, moves }) {
   const state = stateAfter(type) ?? status.before;
   const isOffer = type === PREVIEW_OFFERED && state !== status.state;

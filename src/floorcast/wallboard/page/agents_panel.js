@@ -17,7 +17,7 @@ const MEASURE = {
   [IN_CALL]: "inCall",
   [HOLD]: "hold",
 };
-const BEYOND = 6; // rows drawn above and below what can be seen
+const BEYOND = 6; // rows drawn above and below the visible ones
 
 export class AgentsPanel {
   #panel = new Panel("agents");
@@ -62,7 +62,7 @@ export class AgentsPanel {
     this.draw();
   }
 
-  /** Whether agents are known. Without a response, or the right to one, the figure is not 0. */
+  /** Whether agents are known. Without a response or permission, the figure is unknown, not 0. */
   get isKnown() {
     return !this.#panel.isExplained;
   }
@@ -154,7 +154,7 @@ export class AgentsPanel {
     }
   }
 
-  /** Draw all changes between two frames once. */
+  /** Draw all changes since the last frame together. */
   #later() {
     this.#frame ||= requestAnimationFrame(() => {
       this.#frame = 0;
@@ -174,7 +174,7 @@ export class AgentsPanel {
     this.#states.show(this.present);
     const isNothing = !some && all;
     const search = this.#choice.search.trim();
-    const what = search ? `matches “${search}”` : "is in the states chosen";
+    const what = search ? `matches “${search}”` : "is in the selected states";
     this.#nothing.hidden = !isNothing;
     write(this.#nothing, isNothing ? `No agent ${what}.` : "");
   }

@@ -48,7 +48,7 @@ export class Notices {
   }
 }
 
-/** Play two short tones. Browsers play none before the user has interacted with the page. */
+/** Play two short tones. Browsers play no sound before the user interacts with the page. */
 export function alertSound() {
   const context = new AudioContext();
   if (context.state === "suspended") {

@@ -28,7 +28,7 @@ export class AlertsBanner {
   #failure = document.getElementById("alerts-failure");
   #said = document.getElementById("alert-announcement");
   #rows = new Rows(this.#dialog.querySelector("tbody"), "alert-row");
-  #all = []; // firing and acknowledged ones, the most urgent first
+  #all = []; // firing and acknowledged alerts, the most urgent first
   #known = null; // the alerts of the last response, by id and time; null: no response yet
   #notices = new Notices(this.#dialog, this.#failure);
 
@@ -63,7 +63,7 @@ export class AlertsBanner {
     this.draw();
   }
 
-  /** Hide the alerts from a user without the right to them. */
+  /** Hide the alerts from a user without permission. */
   explain() {
     this.forget(this.role);
   }

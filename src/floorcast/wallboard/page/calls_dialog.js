@@ -6,7 +6,7 @@ import { write } from "./table.js";
 import { timeOf } from "./tokens.js";
 
 const CALLS = "/realtime/service/calls";
-export const ROLES = ["Sysadmin", "Superuser", "Report Admin"]; // those that may read call data
+export const ROLES = ["Sysadmin", "Superuser", "Report Admin"]; // the roles that may read call data
 
 /** The names of the figures, by member of service/stats, and when a call counts in each. */
 const FIGURES = {

@@ -1,5 +1,5 @@
 /**
- * The server's time, as far as it is known. This machine's clock may be wrong by hours, and shown
+ * An estimate of the server's time. This machine's clock may be wrong by hours, and shown
  * ages must not continue to grow while the server is silent.
  */
 
@@ -7,7 +7,7 @@ export const STALE = 12_000; // ms without a response after which the data count
 const JITTER = 2_000; // ms
 
 let at = 0; // the server's time of the newest response, ms
-let heard = -Infinity; // its arrival, in ms of this page
+let heard = -Infinity; // when that response arrived, in ms on this page
 let stopped = null; // the past time shown instead, ms
 
 /** Show a past time (ms), at which the clock stands still. null returns to the present. */
@@ -20,7 +20,7 @@ export function stop(atMs) {
 export function hear(serverMs) {
   if (stopped !== null) return;
   const believed = now();
-  // Responses can overtake each other by milliseconds. The time must not go back.
+  // Responses can overtake each other by milliseconds. The time must not decrease.
   const isJitter = serverMs < believed && serverMs > believed - JITTER;
   at = isJitter ? believed : serverMs;
   heard = performance.now();

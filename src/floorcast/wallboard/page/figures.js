@@ -14,7 +14,7 @@ export function count(number) {
   return grouped.format(number);
 }
 
-/** A percentage, always with one decimal, so that a column is aligned. */
+/** A percentage, always with one decimal, so that columns are aligned. */
 export function percent(share) {
   return `${share.toFixed(1)}%`;
 }

@@ -13,9 +13,9 @@ import { isOlder, timeOf } from "./tokens.js";
 
 const PATH = "/realtime/agentEvent/feed";
 const AGAIN = 20_000; // ms until the next snapshot
-const SOON = 2_000; // the same, when an agent's name is not known
-const POLL = 3_000; // the same, if the user may not read the feed
-const REFUSED = 60_000; // the same, if the snapshot was denied; also until the feed is retried
+const SOON = 2_000; // ms until the next snapshot when an agent's name is unknown
+const POLL = 3_000; // ms until the next snapshot if the user may not read the feed
+const REFUSED = 60_000; // ms until a denied snapshot or feed is retried
 
 export class LiveFloor {
   #timer = 0;
@@ -117,7 +117,7 @@ export class LiveFloor {
   async #refused() {
     try {
       await this.session.ask(PATH);
-      this.#next(SOON); // the position was refused: start again
+      this.#next(SOON); // the position was rejected, so start again
       return false;
     } catch (error) {
       if (error instanceof Refusal && error.isOfRights) {

@@ -19,7 +19,7 @@ let isPast = false;
 let saidNeed = "";
 let saidAt = -Infinity;
 
-/** Start with a past time or, if false, with the present. */
+/** Start to show a past time if the argument is true, or otherwise the present. */
 export function begin(past) {
   isPast = past;
   newest = null;

@@ -10,7 +10,7 @@ import { LEVELS } from "./thresholds.js";
 
 const list = document.getElementById("glance");
 const tiles = new Map();
-const UNKNOWN = "–"; // not 0, which would claim that all is well
+const UNKNOWN = "–"; // not 0, which would mean that there are no problems
 const NAMES = 26; // characters of two names that fit into a tile
 const SHORT = 5; // characters that always fit into a tile
 
@@ -129,7 +129,7 @@ function ofReady({ services, agents }) {
   };
 }
 
-/** The case that no agent is ready. It needs attention once a call has waited. */
+/** The tile's state when no agent is ready. It needs attention once a call has waited. */
 function levelOfNobody(services) {
   const rated = services.rated();
   if (rated.some(({ levels }) => levels.hands === "act")) return "act";

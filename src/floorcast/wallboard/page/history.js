@@ -85,7 +85,7 @@ export class Past {
     return this.#at(at)?.most.get(serviceId) ?? 0;
   }
 
-  /** The same for all services together. */
+  /** The most calls waiting at all services together in that interval. */
   mostOfAll(at) {
     return this.#at(at)?.all ?? 0;
   }

@@ -23,7 +23,7 @@ export class IntervalsDialog {
   #failure = document.getElementById("intervals-failure");
   #rows = new Rows(this.#dialog.querySelector("tbody"), "interval-row");
   #timer = 0;
-  #asked = 0; // requests so far: only the response to the last one is shown
+  #asked = 0; // number of requests; only the response to the last request is shown
 
   /**
    * @param {(path: string, body: object) => Promise<object>} ask a method of the API
@@ -73,7 +73,7 @@ export class IntervalsDialog {
     } catch (error) {
       if (asked !== this.#asked) return;
       write(this.#failure, error instanceof Refusal ? error.message : "The server is not responding.");
-      if (day) this.#clear(); // the figures of another day
+      if (day) this.#clear(); // the shown figures are from another day
       const isFinal = error instanceof Refusal && !error.isForNow;
       if (day && !isFinal) this.#again((error.retryAfter ?? 0) * 1000 || FRESH);
     }

@@ -6,10 +6,10 @@
 import { keyOf, Source } from "./source.js";
 
 const SCRIPT = "/wallboard/worker.js";
-const NAME = "floorcast-1"; // changes with the messages, so that a new page never uses an old worker
+const NAME = "floorcast-1"; // changes when the messages change, so that a new page never uses an old worker
 const SOON = 5_000; // ms in which a worker must respond
-const AGAIN = 10_000; // ms between two signs of life of the tab
-const DEAD = 45_000; // ms without a message of the worker, which sends one every few seconds
+const AGAIN = 10_000; // ms between two messages that report that the tab exists
+const DEAD = 45_000; // ms without a message from the worker, which sends one every few seconds
 
 export class Link {
   #session = null;

@@ -1,4 +1,4 @@
-/** The wallboard: sign in, then the board. */
+/** Starts the wallboard with the sign-in form or the board. */
 
 import { takeKey } from "./address.js";
 import { Board } from "./board.js";
@@ -55,6 +55,6 @@ display.bind(() => board.look());
 signIn.bind(session, enter);
 document.getElementById("sign-out").onclick = async () => {
   await session.signOut();
-  location.reload(); // leaves no data of the session in the page
+  location.reload(); // a reload removes all data of the session from the page
 };
 begin(takeKey());

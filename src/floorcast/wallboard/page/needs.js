@@ -15,7 +15,7 @@ const GRACE = 10; // seconds that a call may wait for an agent who is about to b
  */
 
 /**
- * All problems: those of the server, the source and the floor, then of services, then of agents.
+ * Returns all problems, first of the server, source and floor, then of services and agents.
  *
  * @param {import("./services_panel.js").ServicesPanel} services
  * @param {import("./agents_panel.js").AgentsPanel} agents

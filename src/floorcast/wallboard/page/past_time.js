@@ -3,7 +3,7 @@
 import { momentOfDay } from "./figures.js";
 import { write } from "./table.js";
 
-const REACH = 26 * 3_600_000; // ms by which the server looks back
+const REACH = 26 * 3_600_000; // ms for which the server keeps the past
 const STEP = 15 * 60_000; // ms per step
 const MINUTE = 60_000;
 
@@ -35,7 +35,7 @@ export class PastTime {
     });
   }
 
-  /** Show the time (ms); null: now. */
+  /** Show a time (ms), or the present if it is null. */
   show(at) {
     this.#at = at;
     const isPast = at !== null;

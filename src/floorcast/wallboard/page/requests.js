@@ -21,7 +21,7 @@ export class Refusal extends Error {
     return this.status === 400;
   }
 
-  /** The role or client may not use the method, so retrying soon is useless. */
+  /** The role or client may not use the method, so an early retry is useless. */
   get isOfRights() {
     return this.status === 403;
   }
@@ -32,7 +32,7 @@ export class Refusal extends Error {
   }
 }
 
-/** There was no response from the network or the server. */
+/** Neither the network nor the server responded. */
 export class Unreachable extends Error {}
 
 /**
@@ -100,7 +100,7 @@ function failure(answer, said) {
   return { code: answer.status, message: `${answer.status} ${answer.statusText}`.trim() };
 }
 
-/** The seconds between requests that spread the session's remaining ones over the minute. */
+/** The seconds between requests, which spread the remaining requests over the minute. */
 function pace(answer) {
   const limit = /r=(\d+);t=(\d+)/.exec(answer.headers.get("RateLimit") ?? "");
   return limit ? Number(limit[2]) / Math.max(1, Number(limit[1])) : 0;

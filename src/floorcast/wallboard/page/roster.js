@@ -1,6 +1,6 @@
 /**
  * The agents who are logged in, with their states and times: a snapshot (agents/status), updated by
- * the agent events after it. The rules are the server's, so snapshot + events = the next snapshot.
+ * the agent events after it. The server uses the same rules, so snapshot + events = the next snapshot.
  */
 
 import { AgentPast } from "./agent_past.js";
@@ -22,7 +22,7 @@ export class Roster {
     this.services = new Map();
   }
 
-  /** Start from the rows of a snapshot. Data from events that rows do not have is kept. */
+  /** Start from the rows of a snapshot. Keeps data from events that rows lack. */
   replace(rows) {
     const before = this.agents;
     this.agents = new Map();

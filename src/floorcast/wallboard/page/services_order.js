@@ -20,7 +20,7 @@ export function inNeed(one, other) {
 
 const member = (of) => (one) => one.service[of];
 
-/** The columns: the sort value of each, and whether high values are worse. */
+/** The columns, with their sort values and whether high values are worse. */
 export const ORDERS = {
   level: { by: member("serviceLevel"), worstIsMost: false },
   queue: { by: member("totalCallsInQueue"), worstIsMost: true },
@@ -50,7 +50,7 @@ export class Sorting {
     for (const button of this.buttons) button.onclick = () => this.#turn(button.dataset.order);
   }
 
-  /** The services in the chosen order. `all` has those of the API, in its order. */
+  /** The services in the selected order. `all` has the services in the order of the API. */
   sorted(rated, all) {
     if (this.#order === NEED) return rated;
     const way = this.#isDescending ? -1 : 1;

@@ -31,9 +31,9 @@ export class ServicesPanel {
     this.view = { isWall: false, services: new Set(), callCenters: new Set() };
     /** @type {?import("./trends.js").Trends} */
     this.trends = null;
-    /** @type {?(service: object, figure: string) => void} shows calls, to those who may see them */
+    /** @type {?(service: object, figure: string) => void} shows calls if the user may see them */
     this.openCalls = null;
-    /** @type {import("./roster.js").Agent[]} those who are logged in */
+    /** @type {import("./roster.js").Agent[]} the logged-in agents */
     this.present = [];
     this.#search.oninput = () => this.draw();
   }
@@ -51,7 +51,7 @@ export class ServicesPanel {
     this.draw();
   }
 
-  /** Whether agents are known. Without a response, or the right to one, the figure is not 0. */
+  /** Whether agents are known. Without a response or permission, the figure is unknown, not 0. */
   get isKnown() {
     return !this.#panel.isExplained;
   }
@@ -74,7 +74,7 @@ export class ServicesPanel {
     const wait = this.longestWait(service);
     const level = (measure, value) => this.thresholds.level(measure, value, service);
     return {
-      // A rate of zero calls is 0, which would raise an alarm at the start of every day.
+      // Without calls, the rate is 0, which would raise an alarm at the start of every day.
       serviceLevel: decided ? level("serviceLevel", service.serviceLevel) : "",
       abandonRate: decided ? level("abandonRate", service.abandonRate) : "",
       inQueue: level("inQueue", service.totalCallsInQueue),
@@ -124,7 +124,7 @@ export class ServicesPanel {
     this.#lit = setTimeout(() => mark(row.dataset, "lit", ""), 2_000);
   }
 
-  /** Sort by a column as a click on its title does, worst first. */
+  /** Sort by a column, worst first, as if its title were clicked. */
   sortBy(order) {
     if (!this.view.isWall) this.#sorting.by(order, Boolean(ORDERS[order]?.worstIsMost));
   }

@@ -1,7 +1,7 @@
 /**
  * The session of this browser: signing in, renewing, signing out.
  *
- * The session's id lives as long as the tab. The password and the API token are kept in memory only,
+ * The session's id lives as long as the tab. The password and the API token are only in memory,
  * to sign in again when the session has ended. A reloaded page asks the other tabs for the session,
  * then the user. A screen has a key instead, which survives a restart.
  */
@@ -10,7 +10,7 @@ import { Refusal, send } from "./requests.js";
 
 const KEPT = "floorcast.session";
 const KEY = "floorcast.screen-key";
-const NO_TOKEN_HAS = /[^\x20-\x7e]/g; // not allowed in a header either: fetch would fail as if the server were down
+const NO_TOKEN_HAS = /[^\x20-\x7e]/g; // also not allowed in a header: fetch would fail as if the server were down
 const LAST = "floorcast.last-sign-in"; // client and user, which the form suggests
 const OTHERS = 250; // ms to wait for other tabs
 
@@ -21,7 +21,7 @@ export class Session {
   #key = localStorage.getItem(KEY) ?? "";
   #renewal = null;
   #asked = null; // called when another tab sends its session
-  // The cookie belongs to the browser, the id to the tab. If another tab signs in as another user,
+  // The cookie belongs to the browser, and the id belongs to the tab. If another tab signs in as another user,
   // the streams of this tab would show that user's floor.
   #tabs = new BroadcastChannel("floorcast.sign-in");
 
@@ -74,7 +74,7 @@ export class Session {
       body: { clientName, userName, password },
     });
     this.#credentials = { clientName, userName, password, apiToken };
-    this.#forgetKey(); // a person now uses the screen
+    this.#forgetKey(); // a person uses the screen now
     localStorage.setItem(LAST, JSON.stringify({ clientName, userName }));
     this.#become({ id: body.sessionId, client: clientName, user: userName, role });
     this.#tabs.postMessage(this.#told());
@@ -96,7 +96,7 @@ export class Session {
     sessionStorage.removeItem(KEPT);
   }
 
-  /** Continue the session under the id that another tab has received. */
+  /** Continue the session with the id that another tab has received. */
   goOnAs(id) {
     this.#become({ ...this.#told(), id });
   }

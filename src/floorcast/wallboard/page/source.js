@@ -83,7 +83,7 @@ export class Source {
     this.watch(false);
   }
 
-  /** Set whether any tab is visible. Without one, there is no stream. */
+  /** Set whether any tab is visible. Without a visible tab, there is no stream. */
   watch(isWatched) {
     if (isWatched === this.#isWatched) return;
     this.#isWatched = isWatched;
@@ -203,7 +203,7 @@ export class Source {
   async #refused() {
     try {
       await this.ask(INTERACTIONS);
-      this.#follows = false; // the position was refused: the next figures have a new one
+      this.#follows = false; // the position was rejected; the next figures have a new position
       return false;
     } catch (error) {
       if (!(error instanceof Refusal && error.isOfRights)) return true;

@@ -1,5 +1,5 @@
 /**
- * The figures: requested again after events, at most once a second, and every few seconds without
+ * Requests the figures again after events, at most once a second, and every few seconds without
  * events (some changes, such as a call that joins a queue, have no event).
  */
 
@@ -9,7 +9,7 @@ import { isOlder, timeOf } from "./tokens.js";
 
 const QUICKEST = 1_000; // ms between two rounds
 const SLOWEST = 3_000;
-const UNSEEN = 10_000; // the same, while the page is hidden
+const UNSEEN = 10_000; // ms between two rounds while the page is hidden
 const IN_A_ROUND = 3; // requests per round, roughly, including those for agents
 const REFUSED = 60_000; // ms until a denied method is retried, because rights change
 const LONGEST_PAUSE = 8_000; // ms between rounds without a response

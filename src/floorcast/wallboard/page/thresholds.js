@@ -1,4 +1,4 @@
-/** The values from which a figure needs watching or action: set in the page, kept in the browser.
+/** The values at which a figure needs watching or action, set in the page and stored in the browser.
 */
 
 const KEPT = "floorcast.thresholds";
@@ -20,7 +20,7 @@ export const MEASURES = {
 
 const MISSED_BY = 10; // percentage points below the target at which a service level needs action
 
-/** The limits from a service's target, which override the browser's; undefined: none. */
+/** The limits from a service's target, which override the browser's, or undefined without a target. */
 const TARGETS = {
   serviceLevel: ({ targetServiceLevel: target }) => target && [target, target - MISSED_BY],
   longestWait: ({ targetSeconds: target }) =>
@@ -38,7 +38,7 @@ export class Thresholds extends EventTarget {
     return this.#limits[measure] ?? MEASURES[measure].shipped;
   }
 
-  /** The level of a value: one of LEVELS. A target of the site, the same on every screen, wins. */
+  /** The level of a value: one of LEVELS. A target in the site takes precedence on every screen. */
   level(measure, value, service = {}) {
     const { isPast } = MEASURES[measure];
     const [watch, act] = TARGETS[measure]?.(service) ?? this.of(measure);
@@ -62,7 +62,7 @@ export class Thresholds extends EventTarget {
   }
 }
 
-/** The stored limits, as far as they are valid: another release may have stored others. */
+/** The stored limits that are valid. Another release may have stored invalid ones. */
 function read() {
   try {
     const kept = JSON.parse(localStorage.getItem(KEPT)) ?? {};

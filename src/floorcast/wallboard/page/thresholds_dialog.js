@@ -37,7 +37,7 @@ function row(thresholds, measure, label, unit) {
     const way = MEASURES[measure].label.endsWith("below") ? "above" : "below";
     if (isRefused) act.setCustomValidity(`“Act” must not be ${way} “watch”.`);
     act.ariaInvalid = String(isRefused);
-    say(isRefused ? `${label}: “act” must not be ${way} “watch”. Not kept.` : "");
+    say(isRefused ? `${label}: “act” must not be ${way} “watch”. Not saved.` : "");
   };
   return one;
 }

@@ -4,7 +4,7 @@
  */
 
 const KEPT = "floorcast.trends";
-export const STEPS = 30; // minutes, one point of the line each
+export const STEPS = 30; // minutes; the line has one point per minute
 const STEP = 60; // seconds
 const WRITTEN = 15; // seconds between two saves
 

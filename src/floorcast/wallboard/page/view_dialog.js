@@ -1,11 +1,11 @@
-/** The dialog for the services to show: chosen by call center and service, kept in the address. */
+/** The dialog that selects services or call centers to show. The selection is in the address. */
 
 import * as address from "./address.js";
 import { named } from "./figures.js";
 import { write } from "./table.js";
 
 const byName = new Intl.Collator("en", { numeric: true }).compare;
-const FEW = 12; // boxes that are found without a search
+const FEW = 12; // the most boxes for which no search is needed
 
 export class ViewDialog {
   #dialog = document.getElementById("view");

@@ -61,7 +61,7 @@ export class WaitingPanel {
   }
 }
 
-/** The identity of a call, as far as the API has one. */
+/** The identity of a call, from the members that the API has. */
 function looksOf(call) {
   return [call.serviceId, call.timeStamp, call.phone, call.account].join(" ");
 }

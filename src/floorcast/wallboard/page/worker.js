@@ -2,7 +2,7 @@
  * The SharedWorker: one Source for all tabs of a user.
  *
  * A tab repeatedly reports that it exists and what it shows (`join`), because a port does not
- * report that its tab has crashed. A tab that closes reports it, and the others are not affected.
+ * report that its tab has crashed. A tab that closes reports this and does not affect the others.
  */
 
 import { keyOf, Source } from "./source.js";
