@@ -25,6 +25,31 @@ def test_a_quiet_call_is_evicted_after_four_hours() -> None:
     assert [gone.key for gone in floor.call_table.evicted] == [(1, "S1")]
 
 
+@given(st.lists(st.tuples(st.integers(1, 5), st.integers(0, 90), st.booleans()), max_size=40))
+def test_the_calls_that_leave_are_those_without_an_event(
+    steps: list[tuple[int, int, bool]],
+) -> None:
+    """Whatever was checked before, exactly the quiet calls leave, also those loaded again."""
+    quiet_minutes, minute = 60, 60_000
+    table = CallTable([], quiet_minutes * minute)
+    last: dict[int, int] = {}
+    out: dict[int, Call] = {}
+    now = 10 * 24 * HOUR * 1000
+    for number, minutes, reloads in steps:
+        key = (number, "S")
+        if reloads and number in out:
+            table.reload(out.pop(number))
+        elif number not in out:
+            table.touch(key, now, now)
+            last[number] = now
+        now += minutes * minute
+        before = dict(table.calls)
+        table.evict_quiet(now, now - now % (24 * HOUR * 1000))
+        gone = {one for one in last if last[one] + quiet_minutes * minute <= now}
+        assert {one for one, _ in table.calls} == last.keys() - gone
+        out.update((one, call) for (one, _), call in before.items() if one in gone)
+
+
 @pytest.mark.parametrize("services", [[10], [10, 20]], ids=["one service", "several services"])
 def test_an_agent_event_keeps_its_call_in_memory(services: list[int]) -> None:
     """A call on hold stays, whether its agent works for one service or for several."""

@@ -54,6 +54,8 @@ class CallTable:
         self._queue_sizes: dict[int, int] = {}
         self.on_queue_change: CountChange | None = None
         self.ended: set[Key] = set()
+        # No call in memory becomes quiet before this time, so no call is read until then.
+        self._first_quiet_at = 0
         for call in calls:
             call.upgrade()
             self.calls[call.key] = call
@@ -92,6 +94,7 @@ class CallTable:
         """Add a call that had left memory. It leaves again unless the current entry changes it."""
         call.upgrade()
         self.calls[call.key] = call
+        self._first_quiet_at = min(self._first_quiet_at, self._quiet_at(call))
         self.quiet.pop(call.key, None)
         self.by_service.add_all(call)
         self.update_indexes(call)
@@ -113,21 +116,30 @@ class CallTable:
         Calls that were waiting at the last ``midnight`` stay, because they are also offered on the
         current day.
         """
-        quiet = [
-            call
-            for call in self.calls.values()
-            if max(call.last_recorded, call.last_event) + self._quiet_ms <= now
-            and not call.waited_at_midnight(midnight, self._quiet_ms)
-        ]
-        for call in quiet:
-            self._evict(call)
-            if call.ended is None:
-                self.quiet[call.key] = now
+        if self._first_quiet_at <= now:
+            self._evict_all_quiet(now, midnight)
         while self.quiet:
             key, since = next(iter(self.quiet.items()))
             if since + QUIET_KEPT_MS > now and len(self.quiet) <= MAX_QUIET:
                 break
             del self.quiet[key]
+
+    def _evict_all_quiet(self, now: int, midnight: int) -> None:
+        quiet, first = [], now + self._quiet_ms
+        for call in self.calls.values():
+            due = self._quiet_at(call)
+            if due <= now and not call.waited_at_midnight(midnight, self._quiet_ms):
+                quiet.append(call)
+            elif due < first:
+                first = due
+        self._first_quiet_at = first
+        for call in quiet:
+            self._evict(call)
+            if call.ended is None:
+                self.quiet[call.key] = now
+
+    def _quiet_at(self, call: Call) -> int:
+        return max(call.last_recorded, call.last_event) + self._quiet_ms
 
     def _evict(self, call: Call) -> None:
         del self.calls[call.key]

@@ -37,7 +37,7 @@ __all__ = [
 
 SNAPSHOT_VERSION = 1
 _T = TypeVar("_T")
-_PART = 500  # agents, calls or counters in a part, which take about a millisecond
+_PART = 200  # agents, calls or counters in a part, which take about a millisecond
 _INTERVALS_PART = 25  # services in a part: up to a megabyte
 
 
