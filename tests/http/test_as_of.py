@@ -216,7 +216,10 @@ def test_pages_of_calls_continue_at_the_same_time(house: House) -> None:
     assert first["total"] == second["total"] == 1_005
     assert first["calls"] == json.loads(then.content)["calls"]
     other = {**METHODS[CALLS], **body, "at": house.clock.ticks // 10_000}
-    assert "cursor must be" in house.ask("POST", CALLS, session, json=other).json()["message"]
+    assert (
+        "cursor must come from the previous response"
+        in house.ask("POST", CALLS, session, json=other).json()["message"]
+    )
 
 
 def queued(number: int) -> dict[str, object]:

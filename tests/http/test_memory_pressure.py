@@ -35,7 +35,7 @@ def test_memory_is_low_for_a_while_after_a_failure() -> None:
     watch = MemoryWatch(list, lambda: now)
     watch.failed()
     now = 29.0
-    assert "could not be served" in watch.shortage()
+    assert "a request failed because" in watch.shortage()
     now = 30.0
     assert watch.shortage() == ""
 

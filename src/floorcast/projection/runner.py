@@ -51,6 +51,7 @@ from floorcast.projection.evicted_calls import EvictedCalls, reload_calls, store
 from floorcast.projection.initial_state import config_decoder
 from floorcast.site.configuration import FeedName
 from floorcast.store.projection_store import ProjectionStore
+from floorcast.store.snapshots import SnapshotBlob
 
 __all__ = ["RELOAD_EVENTS", "Projection", "Reports"]
 
@@ -231,10 +232,10 @@ class Projection:
     async def _snapshot(self) -> None:
         self._events_since_snapshot = 0
         self._snapshot_at = self._now()
-        parts: list[bytes] = []
+        blob = SnapshotBlob()
         begun = time.perf_counter()
         for part in snapshot_parts(self.floor.snapshot_state()):
-            parts.append(part)
+            blob.add(part)
             if time.perf_counter() - begun > SLICE_SECONDS:
                 await take_turn(self.client)
                 begun = time.perf_counter()
@@ -242,10 +243,11 @@ class Projection:
         # again.
         for feed in self.feeds.values():
             feed.seal()
-        blob = msgspec.msgpack.encode(parts)
         kept_from = self._log.removed(self.client)
-        self._store.write_snapshot(self.client, self.folded, SNAPSHOT_VERSION, blob, kept_from)
-        _log.debug("snapshot", client=self.client, entry=self.folded, bytes=len(blob))
+        self._store.write_snapshot(
+            self.client, self.folded, SNAPSHOT_VERSION, blob.content, kept_from
+        )
+        _log.debug("snapshot", client=self.client, entry=self.folded, bytes=len(blob.content))
 
     async def _fold_entry(self, entry: Entry) -> None:
         floor, begun = self.floor, time.perf_counter()

@@ -50,7 +50,7 @@ def stored_bodies(path: Path, client: int) -> Iterator[tuple[str, bytes]]:
         for (body,) in connection.execute(CALL_BODIES, (client,)):
             yield "call", body
         for snapshot in snapshots.undamaged(connection, client, 1 << 62):
-            yield "snapshot", snapshot.blob
+            yield "snapshot", bytes(snapshot.blob)
     except apsw.Error as error:
         raise Unavailable(f"{path} cannot be read: {error}") from error
     finally:

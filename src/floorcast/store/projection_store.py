@@ -226,7 +226,7 @@ class ProjectionStore:
         return self._checked(client, found, self._deletions[client])
 
     def write_snapshot(
-        self, client: int, entry: int, version: int, blob: bytes, kept_from: int = 0
+        self, client: int, entry: int, version: int, blob: bytes | bytearray, kept_from: int = 0
     ) -> None:
         """Store a snapshot of the client's floor after ``entry``.
 

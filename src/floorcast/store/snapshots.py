@@ -25,6 +25,7 @@ from floorcast.store.damage import UNREADABLE, DamagedRow, ReportDamage
 __all__ = [
     "SCHEMA",
     "Snapshot",
+    "SnapshotBlob",
     "StoredSnapshots",
     "damaged",
     "newest_entry",
@@ -34,6 +35,7 @@ __all__ = [
     "undamaged",
 ]
 
+_ARRAY_32, _BIN_32 = b"\xdd", b"\xc6"  # msgpack's types with a length of four bytes
 _parts_decoder = msgspec.msgpack.Decoder(list[bytes])
 
 SCHEMA = """
@@ -84,7 +86,25 @@ class Snapshot(NamedTuple):
 
     entry: int
     version: int
-    blob: bytes
+    blob: bytes | bytearray
+
+
+class SnapshotBlob:
+    """Builds a snapshot's blob (an array of binaries in msgpack) part by part.
+
+    Joining all parts of a large floor at once would stop the event loop for tens of milliseconds.
+    """
+
+    def __init__(self) -> None:
+        self.content = bytearray(_ARRAY_32 + bytes(4))
+        self._count = 0
+
+    def add(self, part: bytes) -> None:
+        """Add a part of at most 4 GiB."""
+        self.content += _BIN_32 + len(part).to_bytes(4, "big")
+        self.content += part
+        self._count += 1
+        self.content[1:5] = self._count.to_bytes(4, "big")
 
 
 class StoredSnapshots:
@@ -204,7 +224,7 @@ def rewrite(
             if not dry_run:
                 connection.execute(REMOVE, (client, entry))
             continue
-        blob = change(snapshot.blob)
+        blob = change(bytes(snapshot.blob))
         if blob is not None:
             changed += 1
             if not dry_run:
@@ -224,7 +244,7 @@ def damaged(connection: apsw.Connection) -> Iterator[str]:
 
 
 def _checksum(client: int, snapshot: Snapshot) -> int:
-    return checksum(snapshot.blob, client, snapshot.entry, snapshot.version)
+    return checksum(bytes(snapshot.blob), client, snapshot.entry, snapshot.version)
 
 
 def newest_state(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from floorcast.floor.floor import Floor
+from floorcast.model import loop_turns
 from floorcast.model import token as tokens
 from floorcast.model.inbound import InboundEvent
 from floorcast.model.token import position
@@ -247,11 +248,12 @@ def test_campaigns_are_filtered_by_one_kind_of_id() -> None:
     run_with_harness(work)
 
 
-def test_a_large_response_is_built_in_turns() -> None:
+def test_a_large_response_is_built_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other requests run in between.
 
     Events that are folded meanwhile do not appear in the response.
     """
+    monkeypatch.setattr(loop_turns, "SHORT_SECONDS", -1.0)
 
     async def work(harness: ApiHarness) -> None:
         harness.floors[ACME].floor = mine = floor(*(ready(f"A{number}") for number in range(250)))
