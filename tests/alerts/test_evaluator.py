@@ -96,7 +96,7 @@ async def _two_nodes() -> None:
         assert [one.status for one in node.projection.floor.state.alerts.values()] == ["ok"]
 
 
-class Full(MemoryLog):
+class FullLog(MemoryLog):
     """A log that refuses every append."""
 
     async def append(self, batch: Batch) -> Appended:
@@ -111,7 +111,7 @@ def test_a_refused_transition_is_proposed_again(caplog: pytest.LogCaptureFixture
 
 async def _refused() -> None:
     clock = Clock()
-    log = Full(clock)
+    log = FullLog(clock)
     plan = msgspec.structs.replace(
         PLAN,
         alerts=(AlertRule(name="Idle", figure="totalAgents", threshold=1, clear=1, above=False),),

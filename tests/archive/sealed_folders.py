@@ -13,7 +13,7 @@ from floorcast.archive.jobs import SealJob, SealReport
 from floorcast.archive.work import seal
 from floorcast.model.token import TICKS_PER_SECOND, to_ms
 from tests.archive.sources import LIMITS
-from tests.real.nodes import Clock, House
+from tests.real.nodes import Clock, NodeHarness
 from tests.real.sites import ACME, event, ndjson
 
 __all__ = ["START", "ZONE", "Floor", "folder"]
@@ -28,11 +28,11 @@ class Floor:
 
     def __init__(self, path: Path, **settings: object) -> None:
         self.clock = Clock(int(START.timestamp()) * TICKS_PER_SECOND)
-        self.house = House(path, self.clock, **settings)  # type: ignore[arg-type]  # settings alone
+        self.house = NodeHarness(path, self.clock, **settings)  # type: ignore[arg-type]  # settings alone
         self.archive = path / "archive"
         self._number = 0
 
-    def go_on(self, minutes: float) -> None:
+    def advance(self, minutes: float) -> None:
         """Let time pass."""
         self.clock.move(minutes * 60)
 

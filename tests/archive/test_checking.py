@@ -48,7 +48,7 @@ def findings(archive: Archive, client: int) -> list[Finding]:
     return [*found, *checker.finish()]
 
 
-def test_an_hour_that_waits_for_its_correction_is_not_compared_with_the_calls() -> None:
+def test_an_hour_awaiting_correction_is_not_compared_with_the_calls() -> None:
     """A call was queued 90 minutes before its events arrived; its own hour has been sealed."""
     log = Log()
     arrived = DAY_BEGINS - HOUR_MS // 2
@@ -69,7 +69,7 @@ def test_an_hour_that_waits_for_its_correction_is_not_compared_with_the_calls() 
 
 @settings(max_examples=tries(4), deadline=None, suppress_health_check=list(HealthCheck))
 @given(random_logs())
-def test_what_is_sealed_agrees(log: Log) -> None:
+def test_sealed_calls_and_states_match_the_intervals(log: Log) -> None:
     """Calls and agent states sum to the figures of the intervals, with late events, too."""
     with tempfile.TemporaryDirectory() as path:
         archive = open_archive(path)
@@ -108,7 +108,7 @@ def test_the_calls_sum_to_the_figures_of_the_day(log: Log) -> None:
         assert counted["abandoned"] == figures.abandoned
 
 
-def test_a_call_that_never_ends_is_in_the_hour_in_which_it_is_given_up() -> None:
+def test_a_call_without_an_end_is_in_the_hour_in_which_it_expires() -> None:
     """A later event of the call corrects the hour, and moves the call to the hour of its end."""
     log, (first, *more) = Log(), hours()
     joined = first.start + 10 * 60_000
@@ -142,9 +142,9 @@ def archive(tmp_path: Path) -> Archive:
     """An archive with one hour."""
     with folder(tmp_path) as floor:
         floor.send("agent.state", agent="SEBY", eventType="READY", service="Sales")
-        floor.go_on(5)
+        floor.advance(5)
         floor.call(1)
-        floor.go_on(75)
+        floor.advance(75)
         floor.seal()
         return open_archive(str(floor.archive))
 
@@ -172,16 +172,14 @@ def change(archive: Archive, name: str, column: str, to: Callable[[int], int]) -
         ("agent_intervals", "readyMs", "according to agent_states"),
     ],
 )
-def test_a_figure_that_was_changed_is_found(
-    archive: Archive, name: str, column: str, says: str
-) -> None:
+def test_a_changed_figure_is_detected(archive: Archive, name: str, column: str, says: str) -> None:
     """The change is found even if the manifest was changed to match."""
     assert findings(archive, 47415) == []
     change(archive, name, column, lambda value: value - 1)
     assert any(says in one.what for one in findings(archive, 47415))
 
 
-def test_a_file_that_differs_from_its_manifest_is_found(archive: Archive) -> None:
+def test_a_file_that_differs_from_its_manifest_is_detected(archive: Archive) -> None:
     """A flipped byte and a missing file are both found."""
     path = "client=47415/date=2026-11-24/hour=10"
     content = archive.read(f"{path}/events.parquet")

@@ -8,7 +8,7 @@ from floorcast.archive import extra
 from floorcast.model.errors import SettingError
 
 
-def test_what_is_lacking_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """The message has the command that installs the extra."""
     extra.require_extra()
     monkeypatch.setattr(extra, "find_spec", lambda name: None if name == "duckdb" else object())

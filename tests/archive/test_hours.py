@@ -21,7 +21,7 @@ from floorcast.floor.days import Calendar
         ("Pacific/Kiritimati", date(2026, 11, 26), 24, HOUR_MS),
     ],
 )
-def test_a_day_is_cut_in_elapsed_time(zone: str, day: date, hours: int, last: int) -> None:
+def test_a_day_is_divided_by_elapsed_time(zone: str, day: date, hours: int, last: int) -> None:
     """If the clocks change by half an hour, the last hour is half as long."""
     calendar = Calendar(zone)
     found = hours_of(7, day.toordinal(), calendar)
@@ -35,7 +35,7 @@ def test_a_day_is_cut_in_elapsed_time(zone: str, day: date, hours: int, last: in
         assert hour_at(7, one.start, calendar) == one == hour_at(7, one.end - 1, calendar)
 
 
-def test_hours_between_are_those_that_touch_a_span() -> None:
+def test_hours_between_overlap_the_span() -> None:
     """The span can cross midnight. An empty span overlaps no hour."""
     calendar = Calendar("UTC")
     day = date(2026, 11, 26).toordinal()
@@ -45,7 +45,7 @@ def test_hours_between_are_those_that_touch_a_span() -> None:
     assert list(hours_between(7, begin, begin, calendar)) == []
 
 
-def test_an_hour_is_corrected_while_its_day_is_counted() -> None:
+def test_an_hour_is_corrected_before_the_next_day_ends() -> None:
     """An hour is corrected 22 hours after its end, and before the day after its day ends."""
     calendar = Calendar("America/New_York")
     for day in (date(2026, 3, 7), date(2026, 10, 31), date(2026, 11, 26)):

@@ -22,7 +22,7 @@ def members(kind: type) -> set[str]:
     return found
 
 
-def test_every_member_that_sounds_personal_is_treated() -> None:
+def test_every_personal_member_is_treated() -> None:
     """The test fails if a new event type has an untreated number, account, name or address."""
     known = set()
     for event in get_args(InboundEvent):
@@ -51,7 +51,7 @@ def test_each_mode_treats_a_number() -> None:
     assert all(treat(None) is None for treat in shown.values())
 
 
-def test_members_within_members_are_treated() -> None:
+def test_nested_members_are_treated() -> None:
     """A call's consumer is treated. Other members stay."""
     data = {"service": 1, "consumer": {"firstName": "Ada"}, "callerId": 5550147, "zipCode": "1"}
     masked = treat_members(data, treatment("mask", b""))

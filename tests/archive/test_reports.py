@@ -18,14 +18,14 @@ from tests.real.sites import ACME
 SALES = 38049
 
 
-def test_a_bucket_is_reported_as_a_folder_is(bucket: str, tmp_path: Path) -> None:
+def test_a_bucket_and_a_folder_give_the_same_reports(bucket: str, tmp_path: Path) -> None:
     """Services, agents and calls agree, in sealed and open hours, within the user's view."""
     with folder(tmp_path) as floor:
-        floor.go_on(5)
+        floor.advance(5)
         floor.send("agent.state", agent="SEBY", eventType="READY", service="Sales")
         for number in range(3):
             floor.call(number + 1)
-            floor.go_on(30)
+            floor.advance(30)
         floor.seal_all()
         floor.seal_all(archive=f"{bucket}/reports")
         begin = int(START.timestamp()) * 1000 // HOUR_MS * HOUR_MS

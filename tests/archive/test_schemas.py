@@ -25,9 +25,9 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with folder(tmp_path_factory.mktemp("archive")) as floor:
         floor.send("agent.state", agent="SEBY", eventType="READY", service="Sales")
         floor.call(1)
-        floor.go_on(60)
+        floor.advance(60)
         floor.call(2)
-        floor.go_on(75)
+        floor.advance(75)
         floor.seal_all()
         yield floor.archive
 
@@ -43,14 +43,14 @@ def there(archive: Path) -> Iterator[None]:
 
 @pytest.mark.usefixtures("there")
 @pytest.mark.parametrize("query", SQL)
-def test_each_query_for_duckdb_has_rows(query: str) -> None:
+def test_each_duckdb_query_returns_rows(query: str) -> None:
     """Each query runs as pasted."""
     assert duckdb.connect().execute(query).fetchall()
 
 
 @pytest.mark.usefixtures("there")
 @pytest.mark.parametrize("program", PYTHON)
-def test_each_program_for_pandas_prints(program: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_pandas_program_prints(program: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Each program runs as pasted."""
     exec(program, {})
     assert "SEBY" in capsys.readouterr().out

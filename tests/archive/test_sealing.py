@@ -139,9 +139,9 @@ def test_an_hour_is_sealed_ten_minutes_after_its_end(tmp_path: Path) -> None:
     """The hour has five files, and a manifest that describes them."""
     with folder(tmp_path) as floor:
         floor.call(1)
-        floor.go_on(65)
+        floor.advance(65)
         assert floor.seal().sealed is None
-        floor.go_on(6.5)
+        floor.advance(6.5)
         report = floor.seal()
         assert (report.sealed, report.pending) == ("2026-11-24/10", 0)
         files = floor.files()
@@ -163,8 +163,8 @@ def test_sealing_again_gives_the_same_bytes(tmp_path: Path) -> None:
         for number in range(5):
             floor.call(number + 1)
             floor.send("agent.state", agent="SEBY", eventType="READY", service="Sales")
-            floor.go_on(20)
-        floor.go_on(60)
+            floor.advance(20)
+        floor.advance(60)
         floor.seal_all()
         first = floor.files()
         assert len(first) == 12
@@ -176,22 +176,22 @@ def test_sealing_again_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("personal", ["drop", "mask", "hash", "keep"])
-def test_personal_data_is_as_the_setting_says(tmp_path: Path, personal: str) -> None:
+def test_personal_data_follows_the_setting(tmp_path: Path, personal: str) -> None:
     """Every file of the hour follows the setting."""
     with folder(tmp_path) as floor:
         floor.call(1)
-        floor.go_on(75)
+        floor.advance(75)
         floor.seal(personal=personal)
         files = floor.files()
         (call,) = read_parquet(files[f"{TEN}/calls.parquet"]).to_pylist()
         events = read_parquet(files[f"{TEN}/events.parquet"]).to_pylist()
-        told = " ".join(str(row["data"]) for row in events)
-        assert (PHONE in told) is (personal == "keep")
-        assert ("Lovelace" in told) is (personal == "keep")
+        text = " ".join(str(row["data"]) for row in events)
+        assert (PHONE in text) is (personal == "keep")
+        assert ("Lovelace" in text) is (personal == "keep")
         shown = {"drop": None, "mask": "***********0147", "keep": PHONE}
         if personal == "hash":
             assert len(call["phone"]) == 32
-            assert call["phone"] in told
+            assert call["phone"] in text
         else:
             assert call["phone"] == shown[personal]
 
@@ -200,7 +200,7 @@ def test_a_late_event_corrects_its_hour_once(tmp_path: Path) -> None:
     """The hour is written again after 22 hours, and its manifest names what it replaces."""
     with folder(tmp_path) as floor:
         floor.call(1)
-        floor.go_on(75)
+        floor.advance(75)
         floor.seal_all()
         before = manifest_of(floor)
         floor.send("call.start", 3600, transactionId=9, sessionId="S9", service="Sales",
@@ -209,7 +209,7 @@ def test_a_late_event_corrects_its_hour_once(tmp_path: Path) -> None:
         floor.send("call.end", 3540, transactionId=9, sessionId="S9")
         floor.house.run(floor.house.node._floors.snapshot())  # noqa: SLF001 -- no hour passes here
         for _ in range(22):
-            floor.go_on(60)
+            floor.advance(60)
             floor.seal_all()
         after = manifest_of(floor)
         assert (before.revision, after.revision) == (1, 2)
@@ -222,23 +222,23 @@ def test_a_late_event_corrects_its_hour_once(tmp_path: Path) -> None:
         assert floor.files() == corrected
 
 
-def test_a_day_is_complete_when_its_manifest_says_so(tmp_path: Path) -> None:
+def test_a_day_gets_its_manifest_with_its_last_hour(tmp_path: Path) -> None:
     """The manifest of the day is written with the day's last hour."""
     with folder(tmp_path) as floor:
         floor.call(1)
-        floor.go_on(60 * 14)
+        floor.advance(60 * 14)
         floor.seal_all()
         assert f"{TEN}/manifest.json" in floor.files()
         day = "client=47415/date=2026-11-24/manifest.json"
         assert day not in floor.files()
-        floor.go_on(12)
+        floor.advance(12)
         floor.seal_all()
         manifest = msgspec.json.decode(floor.files()[day], type=DayManifest)
         assert manifest.complete
         assert manifest.hours == list(range(10, 24))
 
 
-def test_what_the_log_has_forgotten_is_missing(tmp_path: Path) -> None:
+def test_hours_removed_from_the_log_are_missing(tmp_path: Path) -> None:
     """If the archive was unavailable, the report and the day's manifest list the lost hours."""
     log, archive = Log(), open_archive(str(tmp_path))
     job = SealJob("", "", CLIENT, PLAN.time_zone, 0, LIMITS)
@@ -268,14 +268,14 @@ def test_what_the_log_has_forgotten_is_missing(tmp_path: Path) -> None:
     assert manifest.hours == [0, 1, *range(7, 24)]
 
 
-def test_a_failure_leaves_no_half_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_leaves_no_partial_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the disk fills up between two files, no manifest is written.
 
     The next attempt seals the hour.
     """
     with folder(tmp_path) as floor:
         floor.call(1)
-        floor.go_on(75)
+        floor.advance(75)
         left = [2]
 
         def full(descriptor: int) -> None:

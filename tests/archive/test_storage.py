@@ -28,7 +28,7 @@ def manifest(hour: int) -> HourManifest:
     )  # fmt: skip
 
 
-def test_what_is_written_is_read(archive: Archive) -> None:
+def test_a_written_manifest_can_be_read(archive: Archive) -> None:
     """A written manifest can be read and replaced. A missing one reads as None."""
     assert archive.read("client=7/x.parquet") is None
     archive.write("client=7/x.parquet", b"one")
@@ -36,7 +36,7 @@ def test_what_is_written_is_read(archive: Archive) -> None:
     assert archive.read("client=7/x.parquet") == b"other"
 
 
-def test_only_hours_with_a_manifest_are_there(archive: Archive) -> None:
+def test_only_hours_with_a_manifest_are_listed(archive: Archive) -> None:
     """Hours are listed in order, by client and date."""
     assert archive.clients() == []
     archive.write("client=7/date=2026-11-24/hour=09/calls.parquet", b"half")
@@ -59,14 +59,14 @@ def test_an_hour_is_sealed_in_a_bucket(bucket: str, tmp_path: Path) -> None:
     """The bucket gets the same bytes as a folder."""
     with folder(tmp_path) as floor:
         floor.call(1)
-        floor.go_on(75)
+        floor.advance(75)
         floor.seal()
         assert floor.seal(archive=f"{bucket}/other").sealed == "2026-11-24/10"
         there = open_archive(f"{bucket}/other")
         assert {name: there.read(name) for name in floor.files()} == floor.files()
 
 
-def test_a_bucket_that_is_away_is_unavailable(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_bucket_is_unavailable(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error allows a retry, and the server continues."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     away = open_archive(bucket)
@@ -76,7 +76,7 @@ def test_a_bucket_that_is_away_is_unavailable(bucket: str, monkeypatch: pytest.M
         away.clients()
 
 
-def test_a_file_that_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+def test_a_leftover_file_of_a_killed_process_is_removed(tmp_path: Path) -> None:
     """The leftover is removed once the file itself is written."""
     archive = open_archive(str(tmp_path))
     (tmp_path / "client=7").mkdir()

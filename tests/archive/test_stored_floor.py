@@ -17,15 +17,15 @@ from tests.real.sites import ACME
 DAMAGE = "UPDATE snapshots SET blob = zeroblob(length(blob)) WHERE client = ? AND entry = ?"
 
 
-def test_a_damaged_snapshot_changes_no_sealed_byte(tmp_path: Path) -> None:
+def test_a_damaged_snapshot_does_not_change_sealed_files(tmp_path: Path) -> None:
     """An older snapshot and a longer part of the log give the same files."""
     with folder(tmp_path) as floor:
         for number in range(3):
             floor.call(number + 1)
             floor.house.close()
-            floor.go_on(40)
+            floor.advance(40)
             floor.house.open()
-        floor.go_on(60)
+        floor.advance(60)
         floor.seal_all()
         sealed = floor.files()
         shutil.rmtree(floor.archive)
@@ -45,7 +45,7 @@ def test_a_damaged_snapshot_changes_no_sealed_byte(tmp_path: Path) -> None:
         assert floor.files() == sealed
 
 
-def test_entries_that_retention_removes_meanwhile_are_an_error(tmp_path: Path) -> None:
+def test_entries_removed_by_retention_during_a_read_are_an_error(tmp_path: Path) -> None:
     """A fold over the gap would silently lose their counts."""
     with folder(tmp_path) as floor:
         for number in range(30):
@@ -61,11 +61,11 @@ def test_entries_that_retention_removes_meanwhile_are_an_error(tmp_path: Path) -
             assert next(source.entries(source.removed)).number == 101
 
 
-def test_the_store_is_read_as_of_one_moment(tmp_path: Path) -> None:
+def test_reads_of_the_store_are_consistent(tmp_path: Path) -> None:
     """Damage found during a report deletes a client's calls until they are rebuilt."""
     with folder(tmp_path) as floor:
         floor.call(1)
-        floor.go_on(20)
+        floor.advance(20)
         floor.call(2)
         floor.house.close()
         key = (1, "S1")

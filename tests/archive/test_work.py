@@ -35,11 +35,11 @@ seal(sys.stdin.buffer.read())
 
 
 @pytest.mark.parametrize("flushes", [0, 4, 9, 15])
-def test_a_killed_process_leaves_no_half_hour(tmp_path: Path, flushes: int) -> None:
+def test_a_killed_process_leaves_no_partial_hour(tmp_path: Path, flushes: int) -> None:
     """The files that exist are whole, and the next process seals the hour with the same bytes."""
     with folder(tmp_path) as floor:
         floor.call(1)
-        floor.go_on(75)
+        floor.advance(75)
         job = SealJob(
             str(floor.house.data), str(floor.archive), ACME, ZONE, to_ms(floor.clock()), LIMITS
         )

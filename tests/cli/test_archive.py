@@ -18,9 +18,9 @@ def admin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AdminCommands:
     """Return commands on a folder with an archive of two days."""
     with folder(tmp_path / "server") as floor:
         floor.call(1)
-        floor.go_on(14 * 60 + 12)
+        floor.advance(14 * 60 + 12)
         floor.call(2)
-        floor.go_on(70)
+        floor.advance(70)
         floor.seal_all()
     admin = AdminCommands(tmp_path, monkeypatch)
     monkeypatch.setenv("FLOORCAST_ARCHIVE", str(tmp_path / "server" / "archive"))

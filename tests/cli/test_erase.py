@@ -33,10 +33,10 @@ def floor(tmp_path: Path) -> Iterator[Floor]:
     (tmp_path / "server").mkdir()
     floor = Floor(tmp_path / "server")
     floor.send("agent.state", agent="SEBY", eventType="READY", service="Sales")
-    floor.go_on(5)
+    floor.advance(5)
     floor.call(1, phone=WRITTEN[0])
     floor.call(2, phone="+1 212 555 0999", name="Hopper")
-    floor.go_on(30)
+    floor.advance(30)
     call = {"transactionId": 3, "sessionId": "S3"}
     floor.send("call.start", 5, **call, service="Sales", direction="OUTBOUND",
                phoneDialed=2125550147, note={"text": WRITTEN[2]})  # fmt: skip
@@ -127,7 +127,7 @@ def test_person_is_erased_from_the_archive(
     floor: Floor, admin: AdminCommands, personal: str
 ) -> None:
     """The manifest records the removal, the figures agree, and the other caller's data is kept."""
-    floor.go_on(75)
+    floor.advance(75)
     secret = floor.house.node.server.token_secret
     floor.seal_all(personal=personal, key=hash_key(secret))
     floor.house.close()
@@ -156,7 +156,7 @@ def test_hashes_from_a_cluster_need_the_cluster_key(
     floor.clock.move((system_now() - floor.clock()) / TICKS_PER_SECOND)  # as NATS stamps entries
     floor.call(1)
     floor.call(2, phone="+1 212 555 0999", name="Hopper")
-    floor.go_on(75)
+    floor.advance(75)
     floor.seal_all(personal="hash", key=hash_key(floor.house.node.server.token_secret))
     floor.house.end()
     asked = (*ERASE, "--phone", WRITTEN[1], "--archive", "server/archive")

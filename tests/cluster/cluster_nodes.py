@@ -18,7 +18,7 @@ from floorcast.cluster.log_messages import KIND, TIME, stream_name, stream_of
 from floorcast.config.settings import Settings
 from floorcast.model.token import TICKS_PER_SECOND, system_now
 from tests.nats_servers import NatsServers, wait_until
-from tests.real.nodes import Clock, House, scratch
+from tests.real.nodes import Clock, NodeHarness, scratch
 from tests.real.server import AGENTS, EVENTS
 from tests.real.sites import ACME, event, ndjson
 
@@ -40,16 +40,16 @@ class Cluster:
     def __init__(self, folder: Path, url: str) -> None:
         self.url = url
         self.runner = asyncio.Runner()
-        self.nodes: list[House] = []
+        self.nodes: list[NodeHarness] = []
         self._folder = folder
 
-    def open(self, *, clock_skew: int = 0, keeps: bool = True, **more: object) -> House:
+    def open(self, *, clock_skew: int = 0, keeps: bool = True, **more: object) -> NodeHarness:
         """Start another node, whose clock is off by this many seconds."""
         home = self._folder / f"node{len(self.nodes)}"
         home.mkdir()
         clock = SkewedClock(clock_skew * TICKS_PER_SECOND)
         ours: dict[str, Any] = {"log": self.url, "streams": STREAMS, "replicas": 1, **more}
-        self.nodes.append(House(home, clock, keeps=keeps, runner=self.runner, **ours))
+        self.nodes.append(NodeHarness(home, clock, keeps=keeps, runner=self.runner, **ours))
         return self.nodes[-1]
 
     def close(self) -> None:
@@ -80,7 +80,7 @@ def sms(*names: object) -> bytes:
     return ndjson(told)
 
 
-def page(node: House, session: str, token: str, path: str = EVENTS) -> dict[str, Any]:
+def page(node: NodeHarness, session: str, token: str, path: str = EVENTS) -> dict[str, Any]:
     """Return one page of a feed."""
     answer = node.ask("POST", path, session, json={"token": token})
     assert answer.status_code == 200, answer.text
@@ -89,7 +89,7 @@ def page(node: House, session: str, token: str, path: str = EVENTS) -> dict[str,
 
 
 def follow(
-    node: House, session: str, token: str, count: int, path: str = EVENTS
+    node: NodeHarness, session: str, token: str, count: int, path: str = EVENTS
 ) -> tuple[list[dict[str, Any]], str]:
     """Wait for the next events of a feed after a token. Returns them and the new token."""
     found: list[dict[str, Any]] = []
@@ -184,7 +184,7 @@ async def read_stream(link: NatsLink, stream: str) -> list[Stored]:
     return found
 
 
-async def wait_until_halted(node: House) -> str:
+async def wait_until_halted(node: NodeHarness) -> str:
     """Wait until a node detects a loss, and return the reason why it is not ready."""
     log = node.node.server.log
     await wait_until(lambda: not log.healthy and "repair" in log.stalled)

@@ -14,7 +14,7 @@ from floorcast.sqlite.files import remove
 from tests.cluster.cluster_nodes import STREAM, Cluster, connected, follow, new_cluster, page, sms
 from tests.log.damaging import flip, leaf_of, zero_page
 from tests.nats_servers import NatsServers, wait_until
-from tests.real.nodes import House
+from tests.real.nodes import NodeHarness
 from tests.real.sites import ACME, KEYS
 
 KEY = {"Authorization": f"Bearer {KEYS['ACME']}", "Content-Type": "application/x-ndjson"}
@@ -33,7 +33,7 @@ def event_id(number: int) -> str:
     return f"{number}-{PADDING}-"
 
 
-def fill(node: House) -> None:
+def fill(node: NodeHarness) -> None:
     """Send requests that each repeat the previous event, so that no entry is a whole message."""
     for number in range(TAKEN):
         node.take(sms(event_id(number), event_id(number + 1)))
@@ -52,7 +52,7 @@ def zero_some(data: Path) -> None:
 Damage = Callable[[Path], None]
 
 
-def damage(node: House, how: Damage, *, derived: bool) -> list[int]:
+def damage(node: NodeHarness, how: Damage, *, derived: bool) -> list[int]:
     """Stop a node, damage its log, and make the next start read the whole log.
 
     Returns the damaged entries.
@@ -64,13 +64,13 @@ def damage(node: House, how: Damage, *, derived: bool) -> list[int]:
     return [one.number for one in damaged_entries(node.data) if one.client == ACME]
 
 
-def catch_up(node: House, other: House) -> None:
+def catch_up(node: NodeHarness, other: NodeHarness) -> None:
     """Wait until a node has all entries of another node."""
     logs = node.node.server.log, other.node.server.log
     node.run(wait_until(lambda: logs[0].head(ACME) == logs[1].head(ACME)))
 
 
-def feed(node: House, session: str, begin: str) -> list[dict[str, Any]]:
+def feed(node: NodeHarness, session: str, begin: str) -> list[dict[str, Any]]:
     """Return all events that the node has in the feed."""
     return follow(node, session, begin, TAKEN + 1)[0]
 

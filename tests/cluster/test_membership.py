@@ -25,7 +25,7 @@ from floorcast.server import node as a_node
 from floorcast.server.node import Node
 from tests.cluster.cluster_nodes import STREAMS, Cluster, follow, new_cluster, page, sms
 from tests.nats_servers import SOON, NatsServers, pause, wait_until
-from tests.real.nodes import House, scratch
+from tests.real.nodes import NodeHarness, scratch
 from tests.real.server import AGENTS, EVENTS
 from tests.real.sites import ACME, CHILD
 from tests.search import tries
@@ -258,7 +258,7 @@ def lines_of(batches: list[tuple[Told, int]], now: int) -> Iterator[bytes]:
         yield b"\n".join([*known, *sent[len(sent) - len(told) :]])
 
 
-def all_responses(node: House, bodies: Iterable[bytes], now: int) -> list[Any]:
+def all_responses(node: NodeHarness, bodies: Iterable[bytes], now: int) -> list[Any]:
     """Return a node's responses to these batches and to every statistics method, and its feeds."""
     session = node.login()
     begin = page(node, session, "")["token"]

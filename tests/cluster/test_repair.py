@@ -28,7 +28,7 @@ from tests.cluster.cluster_nodes import (
     wait_until_halted,
 )
 from tests.nats_servers import NatsServers, wait_until
-from tests.real.nodes import House
+from tests.real.nodes import NodeHarness
 from tests.real.server import EVENTS
 from tests.real.sites import ACME, KEYS
 
@@ -42,18 +42,18 @@ def cluster(nats_server: NatsServers) -> Iterator[Cluster]:
         yield one
 
 
-def run_repair(cluster: Cluster, node: House, data: Path | None = None) -> Repaired:
+def run_repair(cluster: Cluster, node: NodeHarness, data: Path | None = None) -> Repaired:
     """Run repair from the folder of a stopped node."""
     settings = structs.replace(cluster.settings, data=data or node.data)
     return node.run(repair(settings))
 
 
-async def follow_all(node: House, entries: int) -> None:
+async def follow_all(node: NodeHarness, entries: int) -> None:
     """Wait until a node has this many entries of the client."""
     await wait_until(lambda: node.node.server.log.head(ACME).number >= entries)
 
 
-def names(node: House, session: str, begin: str, count: int) -> list[Any]:
+def names(node: NodeHarness, session: str, begin: str, count: int) -> list[Any]:
     """Return the ids of the first events in the feed."""
     return [each["eventId"] for each in follow(node, session, begin, count)[0]]
 

@@ -27,7 +27,7 @@ from tests.cluster.cluster_nodes import (
 from tests.log.batches import Clock, batch
 from tests.log.stamped import StampedLog
 from tests.nats_servers import NatsServers, pause, wait_until
-from tests.real.nodes import House
+from tests.real.nodes import NodeHarness
 from tests.real.server import EVENTS
 from tests.real.sites import ACME, KEYS, event, ndjson
 
@@ -42,12 +42,12 @@ async def leader_of(url: str) -> str:
         return name
 
 
-def entries(node: House) -> int:
+def entries(node: NodeHarness) -> int:
     """Return a node's position in the client's log."""
     return node.node.server.log.head(ACME).number
 
 
-def send(node: House, body: bytes) -> None:
+def send(node: NodeHarness, body: bytes) -> None:
     """Send events until a node accepts them."""
     while node.ask("POST", "/ingest/v1/events", content=body, headers=KEY).status_code != 200:
         node.run(pause())

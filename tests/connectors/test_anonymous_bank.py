@@ -30,7 +30,7 @@ def golden_events() -> list[CloudEvent]:
     return call_records.events(calls, shift, "anonymous-bank")
 
 
-def told(event: CloudEvent) -> str:
+def line_of(event: CloudEvent) -> str:
     """Return an event as a line of ``events.txt``."""
     data = {
         name: value
@@ -81,19 +81,19 @@ def seconds(moments: Mapping[str, datetime], begin: str, end: str) -> float:
     return (moments[end] - moments[begin]).total_seconds()
 
 
-def test_every_dirty_case_becomes_the_events_that_the_rules_say() -> None:
+def test_irregular_records_give_the_expected_events() -> None:
     """The small day gives the events in ``events.txt``, which were derived by hand."""
     expected = GOLDEN.joinpath("events.txt").read_text("utf-8").splitlines()
-    assert [told(event) for event in golden_events()] == expected
+    assert [line_of(event) for event in golden_events()] == expected
 
 
-def test_what_the_reader_makes_is_what_the_intake_takes() -> None:
+def test_all_events_conform_to_the_contract() -> None:
     """Every event of the small day can be decoded as an event of the contract."""
     for event in golden_events():
         msgspec.json.decode(msgspec.json.encode(event), type=InboundEvent)
 
 
-def test_an_empty_file_holds_no_calls() -> None:
+def test_an_empty_file_has_no_calls() -> None:
     """An empty file and a file with only a header row are both valid."""
     assert anonymous_bank.read([]) == []
     assert anonymous_bank.read([HEADING]) == []
@@ -110,14 +110,14 @@ def test_an_empty_file_holds_no_calls() -> None:
         (",NO_SERVER", "", "line 2: server is missing, expected text"),
     ],
 )
-def test_a_record_that_cannot_be_read_is_named(right: str, wrong: str, message: str) -> None:
+def test_an_error_locates_the_invalid_record(right: str, wrong: str, message: str) -> None:
     """The error names the line, the column, the value and the expected value."""
     with pytest.raises(ValueError, match="line 2") as caught:
         anonymous_bank.read([HEADING, FIRST.replace(right, wrong, 1)])
     assert str(caught.value) == message
 
 
-def test_more_records_a_date_than_ids_have_room_for_are_refused() -> None:
+def test_more_records_per_date_than_ids_are_refused() -> None:
     """The 100,000th record of a date is an error, because transaction ids must stay unique."""
     lines = [HEADING, *[FIRST] * 100_000]
     with pytest.raises(ValueError, match="at most 99999 records per date"):
@@ -125,7 +125,7 @@ def test_more_records_a_date_than_ids_have_room_for_are_refused() -> None:
 
 
 @real
-def test_each_real_call_waits_and_talks_as_long_as_its_record_says(day: str) -> None:
+def test_waits_and_talk_times_match_the_records(day: str) -> None:
     """Each call's events, wait and talk time are right to the second."""
     rows, found = real_rows(day), times(real_events(day))
     assert len(found) == len(rows)
@@ -143,7 +143,7 @@ def test_each_real_call_waits_and_talks_as_long_as_its_record_says(day: str) -> 
 
 
 @real
-def test_an_agent_is_in_call_just_while_it_has_a_call(day: str) -> None:
+def test_an_agent_is_in_call_only_during_its_calls(day: str) -> None:
     """Each agent has one LOGON, an IN_CALL at each answer, READY between calls, and one LOGOFF."""
     rows, events = real_rows(day), real_events(day)
     names = {row["server"] for row in rows if row["outcome"] == "AGENT"} - {"NO_SERVER"}
@@ -182,7 +182,7 @@ def test_the_first_real_day_has_the_known_figures() -> None:
 
 
 @real
-def test_ids_are_unique_and_the_same_each_time(day: str) -> None:
+def test_ids_are_unique_and_reproducible(day: str) -> None:
     """No two events share an id, and no two calls share a transaction.
 
     Reading the file again gives the same ids.

@@ -45,7 +45,7 @@ def order(found: list[CloudEvent]) -> list[str]:
     return [event.id.removeprefix("AA-").replace("-1999-08-01/", " ") for event in found]
 
 
-def test_the_last_event_falls_on_the_moment_given() -> None:
+def test_the_last_event_is_shifted_to_the_given_time() -> None:
     """All times are shifted equally, to the microsecond, and the ids stay the same."""
     now = datetime(2026, 3, 4, 12, 0, 0, 1, tzinfo=UTC)
     calls = [a_call(1, start=0, ivr=5, wait=10, talk=20), a_call(2, start=3)]
@@ -55,7 +55,7 @@ def test_the_last_event_falls_on_the_moment_given() -> None:
     assert {event.source for event in found} == {"bank/1999-08-01"}
 
 
-def test_another_moment_gives_the_same_ids_and_another_day_gives_others() -> None:
+def test_ids_depend_on_the_day_but_not_on_the_time() -> None:
     """Events sent again are duplicates. Another day gives different calls."""
     calls = [a_call(1, start=0, wait=10, talk=20, agent="AVI")]
     early, late = datetime(2026, 3, 4, tzinfo=UTC), datetime(2026, 3, 5, tzinfo=UTC)
@@ -74,7 +74,7 @@ def test_another_moment_gives_the_same_ids_and_another_day_gives_others() -> Non
     assert all(isinstance(number, int) and number < 2**53 for _, _, number in now | onto[0])
 
 
-def test_a_day_keeps_its_clock_times_in_the_zone() -> None:
+def test_clock_times_are_kept_in_the_time_zone() -> None:
     """Ten o'clock on a summer day in London is nine in UTC."""
     calls = [a_call(1, start=36_000)]
     found = events(calls, on_day(calls, date(2026, 7, 1), LONDON), "bank")
@@ -82,7 +82,7 @@ def test_a_day_keeps_its_clock_times_in_the_zone() -> None:
     assert found[0].id == "AA-1-1999-08-01-2026-07-01/start"
 
 
-def test_a_file_of_two_dates_stays_two_days() -> None:
+def test_two_dates_become_two_consecutive_days() -> None:
     """The first date becomes the given day, and the next date becomes the following day."""
     second = a_call(1, start=60)._replace(
         dated=DAY + timedelta(1),
@@ -95,7 +95,7 @@ def test_a_file_of_two_dates_stays_two_days() -> None:
     assert len({event.id for event in found}) == 4
 
 
-def test_a_change_of_the_clocks_stretches_no_wait() -> None:
+def test_a_clock_change_does_not_change_a_wait() -> None:
     """A call keeps its wait if London's clocks change while it waits."""
     for day in (date(2026, 3, 29), date(2026, 10, 25)):
         calls = [a_call(1, start=3_590, wait=3_620, talk=10)]
@@ -109,7 +109,7 @@ def test_a_change_of_the_clocks_stretches_no_wait() -> None:
         )
 
 
-def test_at_one_second_causes_come_before_effects() -> None:
+def test_events_in_the_same_second_are_in_causal_order() -> None:
     """A call ends before its agent takes the next one. A call of zero length starts first."""
     calls = [
         a_call(1, start=60),
@@ -134,7 +134,7 @@ def test_at_one_second_causes_come_before_effects() -> None:
     ]
 
 
-def test_an_agent_that_serves_two_calls_leaves_neither() -> None:
+def test_the_second_of_two_overlapping_calls_is_not_named() -> None:
     """The IN_CALL of a second call names no call, but the next IN_CALL after READY does."""
     calls = [
         a_call(1, start=0, talk=60, agent="AVI"),
@@ -150,7 +150,7 @@ def test_an_agent_that_serves_two_calls_leaves_neither() -> None:
     assert answers == ["AVI"] * 4
 
 
-def test_no_calls_are_no_events() -> None:
+def test_an_empty_file_gives_no_events() -> None:
     """Both kinds of shift accept an empty file."""
     assert events([], ending_at([], datetime.now(UTC)), "bank") == []
     assert events([], on_day([], date(2026, 3, 4), LONDON), "bank") == []
@@ -165,7 +165,7 @@ some_calls = st.lists(
 
 
 @given(some_calls)
-def test_any_records_make_a_story_in_order(
+def test_random_records_give_events_in_order(
     drawn: list[tuple[int, int, int, int | None, str]],
 ) -> None:
     """Times never decrease, each call's steps are in order, and agents are ready between calls."""

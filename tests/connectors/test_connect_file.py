@@ -36,7 +36,7 @@ def written(folder: Path, text: str = TOML) -> Path:
     return path
 
 
-def test_the_file_is_read_and_what_is_given_wins(tmp_path: Path) -> None:
+def test_options_override_the_file(tmp_path: Path) -> None:
     """Options override the file. Paths in the file are relative to it."""
     found = read_connect_file(
         written(tmp_path), {"ami": "other", "metrics_port": "80", "spool": "x.db", "source": "p"}
@@ -57,7 +57,7 @@ def test_the_file_is_read_and_what_is_given_wins(tmp_path: Path) -> None:
     assert [mapping.wrap_up(queue) for queue in ("sales", "5001")] == [20.0, 5.0]
 
 
-def test_no_file_is_needed(tmp_path: Path) -> None:
+def test_the_file_is_optional(tmp_path: Path) -> None:
     """Options are sufficient without a file."""
     found = read_connect_file(None, {"queue_log": "log", "key": "k"})
     assert found.asterisk is not None
@@ -65,7 +65,7 @@ def test_no_file_is_needed(tmp_path: Path) -> None:
     assert read_connect_file(None, {}).asterisk is None
 
 
-def test_each_kind_takes_its_own_table(tmp_path: Path) -> None:
+def test_each_kind_has_its_own_table(tmp_path: Path) -> None:
     """Options are added to the table of their kind, which also gives the default source."""
     text = "[freeswitch]\nesl = 'pbx'\nesl_password_file = 'p'\n[freeswitch.services]\na = 'b'\n"
     found = read_connect_file(written(tmp_path, text), {"esl_user": "reader@pbx"}).freeswitch
@@ -91,7 +91,7 @@ def test_each_kind_takes_its_own_table(tmp_path: Path) -> None:
         ("[asterisk", "cannot be read as TOML"),
     ],
 )
-def test_an_error_names_the_member(tmp_path: Path, text: str, said: str) -> None:
+def test_an_error_names_the_key(tmp_path: Path, text: str, said: str) -> None:
     """An error names the invalid key and the file."""
     with pytest.raises(SettingError, match=said) as caught:
         read_connect_file(written(tmp_path, text), {})

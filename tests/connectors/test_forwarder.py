@@ -29,7 +29,7 @@ def forwarded(intake: Intake, spool: Spool, health: Health) -> None:
     asyncio.run(main())
 
 
-def test_events_go_in_order_and_leave_once_answered_for(tmp_path: Path) -> None:
+def test_events_are_sent_in_order_and_removed_once_accepted(tmp_path: Path) -> None:
     """Events are sent in batches. The start and the end of an outage are each logged once."""
     busy = Answer(503, {"code": 101, "message": "busy"})
     health = Health()
@@ -46,7 +46,7 @@ def test_events_go_in_order_and_leave_once_answered_for(tmp_path: Path) -> None:
     assert health.value("floorcast_connector_connected", to="floorcast") == 1
 
 
-def test_refused_events_are_shown_and_do_not_stop_the_others(tmp_path: Path) -> None:
+def test_refused_events_are_logged_and_do_not_stop_the_others(tmp_path: Path) -> None:
     """Only the first refused events are logged individually."""
     count = MAX_LOGGED_EVENTS + 10
     rejected = [

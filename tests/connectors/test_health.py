@@ -8,7 +8,7 @@ from floorcast.client import Verdicts
 from floorcast.connectors.health import Health
 
 
-def test_prometheus_is_answered_on_a_port() -> None:
+def test_metrics_are_served_on_a_port() -> None:
     """Prometheus's own parser can read the text, and every metric has its name."""
     health = Health()
     health.source_connected("ami", connected=True)

@@ -19,7 +19,7 @@ def event(number: int) -> CloudEvent:
     return CloudEvent(id=str(number), source="s", type="call.end", time=moment, data={"n": number})
 
 
-def test_what_is_kept_is_there_after_a_crash(tmp_path: Path) -> None:
+def test_stored_data_survives_a_crash(tmp_path: Path) -> None:
     """Events, rows and positions survive a crash, in order. A row set to None is deleted."""
     path = tmp_path / "spool.db"
     with Spool(path) as spool:
@@ -39,7 +39,7 @@ def test_what_is_kept_is_there_after_a_crash(tmp_path: Path) -> None:
         assert spool.oldest(1) == (0, [])
 
 
-def test_all_of_a_step_is_kept_or_nothing(tmp_path: Path) -> None:
+def test_a_step_is_stored_completely_or_not_at_all(tmp_path: Path) -> None:
     """If a row cannot be written, the events of the same step are not stored either."""
     with Spool(tmp_path / "spool.db") as spool:
         with pytest.raises(TypeError):
@@ -50,13 +50,13 @@ def test_all_of_a_step_is_kept_or_nothing(tmp_path: Path) -> None:
         assert spool.unsent == 0
 
 
-def test_a_spool_has_one_connector(tmp_path: Path) -> None:
+def test_a_second_connector_on_a_spool_is_refused(tmp_path: Path) -> None:
     """A second connector is refused, because the two would send each other's events."""
     with Spool(tmp_path / "spool.db"), pytest.raises(SettingError, match="another connector"):
         Spool(tmp_path / "spool.db")
 
 
-def test_a_file_that_is_no_spool_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_spool_is_refused(tmp_path: Path) -> None:
     """The error for a file that is not a spool names the file."""
     (tmp_path / "text").write_text("no database, but long enough to be looked at\n" * 40)
     with pytest.raises(SettingError, match="text cannot be used as a spool"):
@@ -65,7 +65,7 @@ def test_a_file_that_is_no_spool_is_refused(tmp_path: Path) -> None:
         Spool(tmp_path / "nowhere" / "spool.db")
 
 
-def test_sqlite_itself_can_read_it(tmp_path: Path) -> None:
+def test_sqlite_can_read_the_spool(tmp_path: Path) -> None:
     """Users can inspect a spool with SQLite."""
     with Spool(tmp_path / "spool.db") as spool:
         spool.commit([event(1)], {}, {})

@@ -13,7 +13,7 @@ import pytest
 
 from floorcast.http.openapi.examples import Example, load
 from floorcast.model.token import TICKS_PER_MS
-from tests.real.nodes import Clock, House, scratch
+from tests.real.nodes import Clock, NodeHarness, scratch
 from tests.real.sites import event, ndjson
 
 STARTED, ENDED = 1_368_006_208_000, 1_368_006_243_000  # ms, as printed
@@ -34,15 +34,15 @@ END = event("call.end", 2, time="2013-05-08T09:44:03Z", lvResult="Invalid Phone 
 
 
 @pytest.fixture
-def house() -> Iterator[House]:
+def house() -> Iterator[NodeHarness]:
     """A server at the printed date, whose client 4199 is a child of the session's client."""
     with scratch() as folder:
-        one = House(folder, Clock(STARTED * TICKS_PER_MS))
+        one = NodeHarness(folder, Clock(STARTED * TICKS_PER_MS))
         yield one
         one.end()
 
 
-def ask(house: House, example: Example, path: str) -> httpx.Response:
+def ask(house: NodeHarness, example: Example, path: str) -> httpx.Response:
     """Send an example's request with a session."""
     headers = {**example.headers, "LV-Session": house.login()}
     return house.ask(example.method, path, headers=headers)
@@ -59,7 +59,7 @@ def variants(target: str) -> list[str]:
     ]
 
 
-def test_call_in_progress_equals_the_printed_response(house: House) -> None:
+def test_call_in_progress_equals_the_printed_response(house: NodeHarness) -> None:
     """In call: the response equals the printed one, with its members in the same order."""
     example = load("call_data_in_call")
     house.take(ndjson([START]), "CHILD")
@@ -71,7 +71,7 @@ def test_call_in_progress_equals_the_printed_response(house: House) -> None:
         assert answer.headers["cache-control"] == "no-store"
 
 
-def test_ended_call_equals_the_printed_response(house: House) -> None:
+def test_ended_call_equals_the_printed_response(house: NodeHarness) -> None:
     """Post call: the response equals the printed one, with its members in the same order."""
     example = load("call_data_post_call")
     house.take(ndjson([START, END]), "CHILD")
@@ -89,7 +89,7 @@ def test_ended_call_equals_the_printed_response(house: House) -> None:
     ],
 )
 def test_call_in_the_other_phase_is_404(
-    house: House, name: str, events: list[dict[str, object]], hint: str
+    house: NodeHarness, name: str, events: list[dict[str, object]], hint: str
 ) -> None:
     """The message names the method that has the call."""
     example = load(name)

@@ -14,7 +14,7 @@ import pytest
 from floorcast.http.openapi.examples import load
 from floorcast.model.token import TICKS_PER_SECOND
 from tests.golden.examples import mismatches
-from tests.real.nodes import Clock, House, scratch
+from tests.real.nodes import Clock, NodeHarness, scratch
 from tests.real.server import AGENTS, EVENTS
 from tests.real.sites import CHEAP, KEYS, PASSWORD, TOKENS, event, ndjson
 
@@ -54,7 +54,7 @@ def feed_after(
     """The feed's events after sending events at a time to a site."""
     clock = Clock(int(datetime.fromisoformat(at).timestamp()) * TICKS_PER_SECOND)
     with scratch() as folder:
-        house = House(folder, clock, site=text)
+        house = NodeHarness(folder, clock, site=text)
         session = house.login()
         body = {"token": house.ask("POST", path, session).json()["token"]}
         if more is not None:

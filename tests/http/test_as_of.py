@@ -20,7 +20,7 @@ from floorcast.http.app import Api
 from floorcast.http.routes import ROUTES
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.statistics.requests import FIGURES
-from tests.real.nodes import Clock, House, scratch, until
+from tests.real.nodes import Clock, NodeHarness, scratch, until
 from tests.real.sites import SITE, event, ndjson
 
 HOUR = 3600
@@ -61,9 +61,9 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def house(folder: Path) -> Iterator[House]:
+def house(folder: Path) -> Iterator[NodeHarness]:
     """Yield a node that serves requests, a minute before midnight."""
-    one = House(folder, Clock((MIDNIGHT - 60) * TICKS_PER_SECOND))
+    one = NodeHarness(folder, Clock((MIDNIGHT - 60) * TICKS_PER_SECOND))
     yield one
     one.end()
 
@@ -71,7 +71,7 @@ def house(folder: Path) -> Iterator[House]:
 class RandomFloor:
     """A simulated floor: random events of a few calls and agents, some of them late."""
 
-    def __init__(self, house: House, seed: int) -> None:
+    def __init__(self, house: NodeHarness, seed: int) -> None:
         self.house = house
         self.random = random.Random(seed)
         self.event_count = 0
@@ -106,7 +106,7 @@ class RandomFloor:
 
 
 def ask(
-    house: House, session: str, path: str, body: dict[str, Any] | None = None, **more: object
+    house: NodeHarness, session: str, path: str, body: dict[str, Any] | None = None, **more: object
 ) -> RecordedResponse:
     """Send one request."""
     asked = {**METHODS[path], **(body or {})}
@@ -122,7 +122,7 @@ def test_responses_as_of_a_past_time_equal_the_live_ones(folder: Path, seed: int
 
     A full and a limited user compare all methods, by token and by ms, in any order.
     """
-    house = House(folder, Clock((MIDNIGHT - 3 * HOUR) * TICKS_PER_SECOND))
+    house = NodeHarness(folder, Clock((MIDNIGHT - 3 * HOUR) * TICKS_PER_SECOND))
     floor = RandomFloor(house, seed)
     choose = floor.random.choice
     answers: list[tuple[str, RecordedResponse]] = []
@@ -150,7 +150,7 @@ def test_responses_as_of_a_past_time_equal_the_live_ones(folder: Path, seed: int
     house.end()
 
 
-def test_the_current_time_gives_the_live_response(house: House) -> None:
+def test_the_current_time_gives_the_live_response(house: NodeHarness) -> None:
     """This applies to every method and every way to write the current time."""
     floor = RandomFloor(house, 7)
     for _ in range(10):
@@ -173,7 +173,7 @@ def test_the_current_time_gives_the_live_response(house: House) -> None:
             assert ask(house, session, path, figure, at=at)[3:] == live[3:], (path, at)
 
 
-def test_a_token_within_an_entry_gives_the_floor_after_that_event(house: House) -> None:
+def test_a_token_within_an_entry_gives_the_floor_after_that_event(house: NodeHarness) -> None:
     """An eventId is a token.
 
     The response includes the events up to that event, and no later events.
@@ -201,7 +201,7 @@ def in_progress(answer: RecordedResponse) -> int:
     return count
 
 
-def test_pages_of_calls_continue_at_the_same_time(house: House) -> None:
+def test_pages_of_calls_continue_at_the_same_time(house: NodeHarness) -> None:
     """A cursor for a past time requires the same ``at``."""
     session = house.login()
     house.take(ndjson([queued(number) for number in range(1, 1_006)]))
@@ -239,14 +239,14 @@ def queued(number: int) -> dict[str, object]:
         ("ffffffff-ffff-1fff-bfff-ffffffffffff", "the token is from the future"),
     ],
 )
-def test_an_unusable_time_is_refused(house: House, at: object, why: str) -> None:
+def test_an_unusable_time_is_refused(house: NodeHarness, at: object, why: str) -> None:
     """The error shows the expected format. The server never uses another time silently."""
     answer = house.ask("POST", STATS, house.login(), json={"at": at})
     assert (answer.status_code, answer.json()["code"]) == (400, 202)
     assert why.replace("\\", "") in answer.json()["message"]
 
 
-def test_an_id_unknown_at_that_time_is_refused(house: House) -> None:
+def test_an_id_unknown_at_that_time_is_refused(house: NodeHarness) -> None:
     """At that time, the live server refused the id, too."""
     session = house.login()
     then = house.clock.ticks // 10_000
@@ -263,14 +263,14 @@ def test_an_id_unknown_at_that_time_is_refused(house: House) -> None:
 
 def test_past_times_require_a_data_folder(folder: Path) -> None:
     """A worker process would have no files to read."""
-    house = House(folder, Clock(), keeps=False)
+    house = NodeHarness(folder, Clock(), keeps=False)
     answer = house.ask("POST", STATS, house.login(), json={"at": house.clock.ticks // 10_000})
     assert answer.status_code == 400
     assert "data folder" in answer.json()["message"]
     house.end()
 
 
-def test_more_than_two_concurrent_requests_get_503(house: House) -> None:
+def test_more_than_two_concurrent_requests_get_503(house: NodeHarness) -> None:
     """The response has Retry-After. Live requests of the same client still work."""
     session = house.login()
     RandomFloor(house, 1).send_some()
@@ -295,7 +295,7 @@ def test_more_than_two_concurrent_requests_get_503(house: House) -> None:
     assert house.ask("POST", STATS, session, json=asked).status_code == 200
 
 
-def test_a_killed_worker_gives_a_503(house: House) -> None:
+def test_a_killed_worker_gives_a_503(house: NodeHarness) -> None:
     """After SIGKILL during a request, a retry works."""
     session = house.login()
     RandomFloor(house, 1).send_some()
@@ -314,7 +314,7 @@ def test_a_killed_worker_gives_a_503(house: House) -> None:
     assert house.ask("POST", STATS, session, json=asked).status_code == 200
 
 
-def test_a_disconnected_caller_leaves_no_process(house: House) -> None:
+def test_a_disconnected_caller_leaves_no_process(house: NodeHarness) -> None:
     """The caller's worker is killed, and other requests get its place."""
     session = house.login()
     RandomFloor(house, 1).send_some()

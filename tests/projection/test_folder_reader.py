@@ -11,7 +11,7 @@ import pytest
 from floorcast.model.errors import Unavailable
 from floorcast.projection.folder_reader import open_folder
 from floorcast.sqlite.checksums import add_function
-from tests.real.nodes import Clock, House, scratch
+from tests.real.nodes import Clock, NodeHarness, scratch
 from tests.real.sites import ACME, event, ndjson
 
 
@@ -19,7 +19,7 @@ from tests.real.sites import ACME, event, ndjson
 def data() -> Iterator[Path]:
     """Yield a folder with four snapshots of a client, after entries 1 to 4."""
     with scratch() as folder:
-        house = House(folder, Clock())
+        house = NodeHarness(folder, Clock())
         for number in range(3):
             house.take(ndjson([event("call.queue", number, transactionId=number, sessionId="s",
                                      service="Sales")]))  # fmt: skip

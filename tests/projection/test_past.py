@@ -16,17 +16,17 @@ from floorcast.model.token import end_of_entry, position
 from floorcast.projection.past import TooLongAgo, past_floors
 from floorcast.projection.refold import FoldLimits, Refold
 from floorcast.sqlite.checksums import add_function
-from tests.real.nodes import Clock, House, scratch, until
+from tests.real.nodes import Clock, NodeHarness, scratch, until
 from tests.real.sites import ACME, CHILD, event, ndjson
 
 LIMITS = FoldLimits()
 
 
 @pytest.fixture
-def house() -> Iterator[House]:
+def house() -> Iterator[NodeHarness]:
     """Yield a node that has received five requests and was restarted after each one."""
     with scratch() as folder:
-        one = House(folder, Clock())
+        one = NodeHarness(folder, Clock())
         for number in range(5):
             one.take(ndjson([call(10 * number + each) for each in range(3)]))
             one.close()
@@ -52,7 +52,7 @@ def whole(refold: Refold) -> list[bytes]:
     return list(snapshot_parts(refold.floor.snapshot_state()))
 
 
-def test_each_position_has_its_floor(house: House) -> None:
+def test_each_position_has_its_floor(house: NodeHarness) -> None:
     """Each position gives the right floor, at the end of an entry and within an entry."""
     with past_floors(house.data, LIMITS) as floors:
         assert waiting(floors.floor(ACME, end_of_entry(1))) == []
@@ -65,7 +65,7 @@ def test_each_position_has_its_floor(house: House) -> None:
         assert floors.floor(CHILD, end_of_entry(1)).floor.state.entry == 1
 
 
-def test_an_earlier_floor_is_reused_if_that_saves_work(house: House) -> None:
+def test_an_earlier_floor_is_reused_if_that_saves_work(house: NodeHarness) -> None:
     """Reusing an earlier floor gives the same result as the snapshot."""
     with past_floors(house.data, LIMITS) as floors:
         first = floors.floor(ACME, end_of_entry(4))
@@ -78,7 +78,7 @@ def test_an_earlier_floor_is_reused_if_that_saves_work(house: House) -> None:
         assert floors.floor(ACME, end_of_entry(2), after) is not after
 
 
-def test_older_snapshots_replace_damaged_ones(house: House) -> None:
+def test_older_snapshots_replace_damaged_ones(house: NodeHarness) -> None:
     """Older snapshots replace damaged ones, and without any snapshot the whole log is folded."""
     with past_floors(house.data, LIMITS) as floors:
         expected = whole(floors.floor(ACME, end_of_entry(6)))
@@ -101,7 +101,7 @@ def test_older_snapshots_replace_damaged_ones(house: House) -> None:
     connection.close()
 
 
-def test_a_position_before_retention_has_the_first_possible_time(house: House) -> None:
+def test_a_position_before_retention_has_the_first_possible_time(house: NodeHarness) -> None:
     """The refusal names the first tick, because snapshots older than the log are not usable."""
     third = house.node.server.log.recorded_at(ACME, 4)
     house.close()
@@ -119,7 +119,7 @@ def test_a_position_before_retention_has_the_first_possible_time(house: House) -
     house.open()
 
 
-def test_entries_removed_meanwhile_are_still_read(house: House) -> None:
+def test_entries_removed_meanwhile_are_still_read(house: NodeHarness) -> None:
     """Data that is deleted during the read is still read, because files are read as of one time."""
     with past_floors(house.data, LIMITS) as floors:
         before = whole(floors.floor(ACME, end_of_entry(2)))
@@ -139,7 +139,7 @@ def test_a_folder_that_cannot_be_read_is_unavailable(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_all_reads_are_as_of_one_moment(house: House) -> None:
+def test_all_reads_are_as_of_one_moment(house: NodeHarness) -> None:
     """A reader within ``held`` does not see later writes."""
     reader = LogReader(house.data / "log.db")
     with reader.held():

@@ -33,10 +33,10 @@ class Source(threading.Thread):
     def run(self) -> None:
         """Send until the load is stopped."""
         with self._called() as caller:
-            while self._load.goes_on():
+            while self._load.should_continue():
                 most = MANY if self._random.random() < 0.1 else FEW
                 batch = [self._next() for _ in range(self._random.randrange(1, most))]
-                self._load.begins()
+                self._load.count_request()
                 verdicts = caller.take(ndjson(batch))
                 assert verdicts["rejected"] == []
                 assert verdicts["accepted"] + verdicts["duplicates"] == len(batch)
@@ -71,13 +71,13 @@ class Load:
         self._over = False
         self._changed = threading.Condition()
 
-    def begins(self) -> None:
+    def count_request(self) -> None:
         """Count another request."""
         with self._changed:
             self._begun += 1
             self._changed.notify_all()
 
-    def goes_on(self) -> bool:
+    def should_continue(self) -> bool:
         """Return whether another request should be sent."""
         with self._changed:
             return not self._over

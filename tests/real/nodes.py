@@ -25,7 +25,7 @@ from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.server.node import Node
 from tests.real.sites import CHEAP, KEYS, PASSWORD, SITE, TOKENS
 
-__all__ = ["Clock", "House", "scratch", "until"]
+__all__ = ["Clock", "NodeHarness", "scratch", "until"]
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ class Clock:
         self.ticks += round(seconds * TICKS_PER_SECOND)
 
 
-class House:
+class NodeHarness:
     """A running node, with its site and any data in a folder.
 
     Nodes that share a ``runner`` all run whenever one of them runs.

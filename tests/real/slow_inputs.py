@@ -29,7 +29,7 @@ from floorcast.http.app import Api
 from floorcast.http.routes import ROUTES
 from floorcast.server.connection_limits import ConnectionLimits, ConnectionTuning, Deadlines
 from floorcast.server.uvicorn_internals import Connection, Shared, to_who_is_there
-from tests.real.nodes import Clock, House, scratch, until
+from tests.real.nodes import Clock, NodeHarness, scratch, until
 from tests.real.sites import KEYS, TOKENS
 
 __all__ = ["MOST_BYTES", "Finding", "Measured", "Recipe", "search"]
@@ -235,7 +235,7 @@ class _Transport(asyncio.Transport):
 class Measured:
     """A server in this process that receives bytes as if from a connection."""
 
-    def __init__(self, house: House, loop: MeasuredLoop) -> None:
+    def __init__(self, house: NodeHarness, loop: MeasuredLoop) -> None:
         self.house = house
         self._loop = loop
         limits = ConnectionLimits(1000, 1000)
@@ -286,7 +286,7 @@ def server() -> Iterator[Measured]:
     loop = MeasuredLoop()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("error"))
     with scratch() as folder, asyncio.Runner(loop_factory=lambda: loop) as runner:
-        house = House(folder, Clock(), keeps=False, runner=runner)
+        house = NodeHarness(folder, Clock(), keeps=False, runner=runner)
         thresholds = gc.get_threshold()
         gc.freeze()
         gc.set_threshold(10_000, 500, 100)  # the same values as in the server

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.connectors.pbx.figures import Figures, Floor, Spell, spells_of_log
+from tests.connectors.pbx.figures import Duration, Figures, Floor, log_durations
 from tests.real.asterisk import SUITES, Asterisk, Connector, own_network, tree, wait_until
 from tests.real.phone import Stage
 
@@ -47,7 +47,7 @@ def asterisk(root: Path, tmp_path: Path) -> Iterator[Asterisk]:
             one.stop()
 
 
-class Ways(NamedTuple):
+class Connectors(NamedTuple):
     """The three connectors: by AMI, by the queue log, and by both."""
 
     ami: Connector
@@ -56,10 +56,10 @@ class Ways(NamedTuple):
 
 
 @pytest.fixture
-def ways(asterisk: Asterisk, tmp_path: Path) -> Iterator[Ways]:
+def connectors(asterisk: Asterisk, tmp_path: Path) -> Iterator[Connectors]:
     """Run all three connectors, and stop them as an operator would."""
     log = asterisk.queue_log
-    made = Ways(
+    made = Connectors(
         Connector("ami", tmp_path, None, 9001, ami=True),
         Connector("log", tmp_path, log, 9002, ami=False),
         Connector("both", tmp_path, log, 9003, ami=True),
@@ -78,23 +78,23 @@ def ways(asterisk: Asterisk, tmp_path: Path) -> Iterator[Ways]:
     assert codes == [0, 0, 0]
 
 
-class Play:
+class Scenario:
     """The events that the connectors have sent since the scenario began."""
 
-    def __init__(self, asterisk: Asterisk, ways: Ways) -> None:
+    def __init__(self, asterisk: Asterisk, connectors: Connectors) -> None:
         self._asterisk = asterisk
-        self._ways = ways
-        self._began = {one.name: len(one.events()) for one in ways}
+        self._connectors = connectors
+        self._began = {one.name: len(one.events()) for one in connectors}
 
     def floors(self) -> dict[str, Floor]:
-        return {one.name: Floor(one.events()[self._began[one.name] :]) for one in self._ways}
+        return {one.name: Floor(one.events()[self._began[one.name] :]) for one in self._connectors}
 
     def until(self, holds: Callable[[dict[str, Floor]], bool]) -> dict[str, Floor]:
         """Return the floors once a condition holds for them."""
-        wait_until(lambda: holds(self.floors()), self._what)
+        wait_until(lambda: holds(self.floors()), self._description)
         return self.floors()
 
-    def agrees(
+    def await_figures(
         self,
         expected: dict[str, Figures],
         *,
@@ -116,19 +116,19 @@ class Play:
 
         floors = self.until(is_there)
         if timed:
-            said = sorted(spells_of_log(self._asterisk.log_lines()))
+            said = sorted(log_durations(self._asterisk.log_lines()))
             for name, floor in floors.items():
-                assert_alike(sorted(floor.spells), said, name)
+                assert_similar_durations(sorted(floor.durations), said, name)
         return floors
 
-    def _what(self) -> object:
+    def _description(self) -> object:
         return "\n".join(
             f"{name}: {floor.figures()} open {floor.open} busy {floor.busy}\n{floor.states}"
             for name, floor in self.floors().items()
-        ) + "".join(one.said()[-2000:] for one in self._ways)
+        ) + "".join(one.said()[-2000:] for one in self._connectors)
 
 
-def assert_alike(found: list[Spell], said: list[Spell], name: str) -> None:
+def assert_similar_durations(found: list[Duration], said: list[Duration], name: str) -> None:
     """Check that the waits and talk times are equal within about a second."""
     assert [one[:2] for one in found] == [one[:2] for one in said], (name, found, said)
     for ours, theirs in zip(found, said, strict=True):
@@ -136,9 +136,9 @@ def assert_alike(found: list[Spell], said: list[Spell], name: str) -> None:
 
 
 @pytest.fixture
-def play(asterisk: Asterisk, ways: Ways) -> Play:
+def scenario(asterisk: Asterisk, connectors: Connectors) -> Scenario:
     """Begin a scenario."""
-    return Play(asterisk, ways)
+    return Scenario(asterisk, connectors)
 
 
 ONE_HANDLED = Figures(1, 1, 0, 0)
@@ -148,40 +148,40 @@ BOB = "PJSIP/agent2"
 AMI = ("ami", "both")
 
 
-def test_the_caller_hangs_up(asterisk: Asterisk, play: Play) -> None:
+def test_the_caller_hangs_up(asterisk: Asterisk, scenario: Scenario) -> None:
     """The call is offered and handled. The agent is reserved, in call, and ready again."""
     with asterisk.agent(1):
         call = asterisk.caller("sales")
         asterisk.await_line("CONNECT")
         call.hang_up()
-        floors = play.agrees({"sales": ONE_HANDLED})
+        floors = scenario.await_figures({"sales": ONE_HANDLED})
     states = ["RESERVED", "IN_CALL", "WRAP_UP", "READY"]
     assert floors["ami"].states == floors["both"].states == {"Anna Sales": states}
     assert floors["log"].states["Anna Sales"][-3:] == states[1:]
 
 
-def test_the_agent_hangs_up(asterisk: Asterisk, play: Play) -> None:
+def test_the_agent_hangs_up(asterisk: Asterisk, scenario: Scenario) -> None:
     """The figures are the same if the agent hangs up."""
     with asterisk.agent(2, "agent-hangs-up"):
         asterisk.caller("tosupport")
         asterisk.await_line("COMPLETEAGENT")
         asterisk.command("channel request hangup all")  # the caller continues in the dialplan
-        play.agrees({"support": ONE_HANDLED})
+        scenario.await_figures({"support": ONE_HANDLED})
 
 
-def test_the_caller_gives_up(asterisk: Asterisk, play: Play) -> None:
+def test_the_caller_gives_up(asterisk: Asterisk, scenario: Scenario) -> None:
     """The call is abandoned after an agent's phone rang in vain and while it rings again."""
     with asterisk.agent(1, "agent-rings"):
         call = asterisk.caller("sales")
         asterisk.await_line("RINGNOANSWER")
         asterisk.channel("PJSIP/agent1")
         call.hang_up()
-        floors = play.agrees({"sales": ONE_ABANDONED})
+        floors = scenario.await_figures({"sales": ONE_ABANDONED})
     missed = len([one for one in asterisk.log_lines() if "RINGNOANSWER" in one])
     assert {floor.kinds["agent.missed"] for floor in floors.values()} == {missed}
 
 
-def test_a_call_overflows_into_a_second_queue(asterisk: Asterisk, play: Play) -> None:
+def test_a_call_overflows_into_a_second_queue(asterisk: Asterisk, scenario: Scenario) -> None:
     """The call is moved on in the first queue and handled in the second. A pause has its reason."""
     asterisk.pause(BOB, "LUNCH")
     with asterisk.agent(1):
@@ -189,17 +189,17 @@ def test_a_call_overflows_into_a_second_queue(asterisk: Asterisk, play: Play) ->
         asterisk.await_line("CONNECT")
         call.hang_up()
         asterisk.pause(BOB, "")
-        play.until(
+        scenario.until(
             lambda floors: all(
                 one.states.get("Bob Support", [])[-2:] == ["NOT_READY LUNCH", "READY"]
                 for one in floors.values()
             )
         )
-        floors = play.agrees({"support": ONE_MOVED_ON, "sales": ONE_HANDLED})
+        floors = scenario.await_figures({"support": ONE_MOVED_ON, "sales": ONE_HANDLED})
     assert [floor.reasons for floor in floors.values()] == [["OVERFLOW"]] * 3
 
 
-def test_a_call_that_leaves_for_a_menu(asterisk: Asterisk, play: Play) -> None:
+def test_a_call_that_leaves_for_a_menu(asterisk: Asterisk, scenario: Scenario) -> None:
     """A call that leaves by a key is moved on, no matter when the caller then hangs up."""
     asterisk.pause(BOB, "BREAK")
     asterisk.caller("keyexit")
@@ -211,11 +211,11 @@ def test_a_call_that_leaves_for_a_menu(asterisk: Asterisk, play: Play) -> None:
             "PlayDTMF", Channel=asterisk.channel("PJSIP/trunk"), Digit="1", Receive="true"
         ),
     )
-    floors = play.agrees({"support": ONE_MOVED_ON})
+    floors = scenario.await_figures({"support": ONE_MOVED_ON})
     assert [floor.reasons for floor in floors.values()] == [["KEY"]] * 3
 
 
-def test_a_refused_entry_leaves_no_trace(asterisk: Asterisk, play: Play) -> None:
+def test_a_refused_entry_leaves_no_trace(asterisk: Asterisk, scenario: Scenario) -> None:
     """Neither source reports a caller whom the queue refuses."""
     call = asterisk.caller("empty")
     wait_until(lambda: call.stage is Stage.OVER, lambda: call.stage)
@@ -223,10 +223,12 @@ def test_a_refused_entry_leaves_no_trace(asterisk: Asterisk, play: Play) -> None
         other = asterisk.caller("sales")
         asterisk.await_line("CONNECT")
         other.hang_up()
-        play.agrees({"sales": ONE_HANDLED})
+        scenario.await_figures({"sales": ONE_HANDLED})
 
 
-def test_pauses_of_an_agent_in_two_queues(asterisk: Asterisk, play: Play, ways: Ways) -> None:
+def test_pauses_of_an_agent_in_two_queues(
+    asterisk: Asterisk, scenario: Scenario, connectors: Connectors
+) -> None:
     """An agent is not ready once paused in both queues. Another reason is another state.
 
     The agent's services follow the queues.
@@ -238,24 +240,24 @@ def test_pauses_of_an_agent_in_two_queues(asterisk: Asterisk, play: Play, ways: 
     asterisk.action("QueueRemove", Queue="sales", Interface=BOB)
     want = ["NOT_READY BREAK", "NOT_READY MEETING", "READY"]
 
-    def is_told(floors: dict[str, Floor]) -> bool:
+    def is_reported(floors: dict[str, Floor]) -> bool:
         def in_order(states: list[str]) -> bool:
             rest = iter(states)
             return all(one in rest for one in want)
 
         return all(in_order(one.states.get("Bob Support", [])) for one in floors.values())
 
-    play.until(is_told)
+    scenario.until(is_reported)
     services = [
         one["data"]["services"]
-        for one in ways.ami.events()
+        for one in connectors.ami.events()
         if one["data"].get("agent") == "Bob Support" and "services" in one["data"]
     ]
     changes = [now for now, _ in groupby(services)]
     assert changes == [["support"], ["sales", "support"], ["support"]]
 
 
-def test_an_agent_in_two_queues_takes_calls_of_both(asterisk: Asterisk, play: Play) -> None:
+def test_an_agent_in_two_queues_takes_calls_of_both(asterisk: Asterisk, scenario: Scenario) -> None:
     """Each call counts for its own queue."""
     asterisk.action("QueueAdd", Queue="sales", Interface=BOB, MemberName="Bob Support")
     asterisk.pause("PJSIP/agent1", "BREAK")
@@ -264,29 +266,29 @@ def test_an_agent_in_two_queues_takes_calls_of_both(asterisk: Asterisk, play: Pl
             call = asterisk.caller(extension)
             asterisk.await_line("CONNECT", count)
             call.hang_up()
-        floors = play.agrees({"sales": ONE_HANDLED, "support": ONE_HANDLED})
+        floors = scenario.await_figures({"sales": ONE_HANDLED, "support": ONE_HANDLED})
     for floor in floors.values():
         assert floor.states["Bob Support"].count("IN_CALL") == 2
 
 
-def test_hold_and_resume(asterisk: Asterisk, play: Play) -> None:
+def test_hold_and_resume(asterisk: Asterisk, scenario: Scenario) -> None:
     """AMI reports a hold, but the queue log does not. The figures are the same."""
     with asterisk.agent(1, "agent-holds"):
         asterisk.caller("sales")
-        floors = play.agrees({"sales": ONE_HANDLED})
+        floors = scenario.await_figures({"sales": ONE_HANDLED})
     for name in AMI:
-        told = floors[name].states["Anna Sales"]
-        assert told[1:4] == ["IN_CALL", "AGENT_HOLD", "AGENT_RESUMED"], told
+        agent_states = floors[name].states["Anna Sales"]
+        assert agent_states[1:4] == ["IN_CALL", "AGENT_HOLD", "AGENT_RESUMED"], agent_states
 
 
-def test_a_blind_transfer_into_a_queue(asterisk: Asterisk, play: Play) -> None:
+def test_a_blind_transfer_into_a_queue(asterisk: Asterisk, scenario: Scenario) -> None:
     """A call that its caller ends after three transfers is handled once."""
     with asterisk.agent(2, "agent-refers"):
         call = asterisk.caller("tosupport")
         asterisk.await_line("BLINDTRANSFER", 2)
         asterisk.await_line("ENTERQUEUE", 3)
         call.hang_up()
-        floors = play.agrees({"support": ONE_HANDLED}, timed=False)
+        floors = scenario.await_figures({"support": ONE_HANDLED}, timed=False)
     assert all(floor.kinds["call.start"] == 1 for floor in floors.values())
 
 
@@ -308,21 +310,21 @@ def assert_passed_on(floors: dict[str, Floor], handed: str = "Bob Support") -> N
         ]
 
 
-def test_a_blind_transfer_to_an_agent(asterisk: Asterisk, play: Play) -> None:
+def test_a_blind_transfer_to_an_agent(asterisk: Asterisk, scenario: Scenario) -> None:
     """The call continues with the other agent, and stays one call of its queue."""
     with asterisk.agent(1), asterisk.phone(2) as bob:
         call = asterisk.caller("tosupport")
         asterisk.await_talk("PJSIP/agent2")
         bob.leg().refer("81")
-        play.until(lambda floors: "Anna Sales" in floors["ami"].states)
-        play.until(lambda floors: "IN_CALL" in floors["both"].states.get("Anna Sales", []))
+        scenario.until(lambda floors: "Anna Sales" in floors["ami"].states)
+        scenario.until(lambda floors: "IN_CALL" in floors["both"].states.get("Anna Sales", []))
         call.hang_up()
-        floors = play.agrees({"support": ONE_HANDLED}, timed=False)
+        floors = scenario.await_figures({"support": ONE_HANDLED}, timed=False)
     assert all(floor.kinds["call.start"] == 1 for floor in floors.values())
     assert_passed_on(floors)
 
 
-def test_an_attended_transfer_to_an_agent(asterisk: Asterisk, play: Play) -> None:
+def test_an_attended_transfer_to_an_agent(asterisk: Asterisk, scenario: Scenario) -> None:
     """The two agents talk first, and the caller is then put through by the telephone."""
     with asterisk.agent(1), asterisk.phone(2) as bob:
         call = asterisk.caller("tosupport")
@@ -334,15 +336,15 @@ def test_an_attended_transfer_to_an_agent(asterisk: Asterisk, play: Play) -> Non
         first.refer_to(second)
         wait_until(lambda: second.stage is Stage.OVER, lambda: second.stage)
         first.hang_up()
-        play.until(
+        scenario.until(
             lambda floors: all("IN_CALL" in floors[n].states.get("Anna Sales", []) for n in AMI)
         )
         call.hang_up()
-        floors = play.agrees({"support": ONE_HANDLED}, timed=False)
+        floors = scenario.await_figures({"support": ONE_HANDLED}, timed=False)
     assert_passed_on(floors)
 
 
-def test_an_attended_transfer_by_a_code(asterisk: Asterisk, play: Play) -> None:
+def test_an_attended_transfer_by_feature_code(asterisk: Asterisk, scenario: Scenario) -> None:
     """Asterisk itself makes the second call, through a Local channel."""
     with asterisk.agent(1), asterisk.phone(2) as bob:
         call = asterisk.caller("tosupport")
@@ -352,17 +354,17 @@ def test_an_attended_transfer_by_a_code(asterisk: Asterisk, play: Play) -> None:
         asterisk.channel("PJSIP/agent1")
         asterisk.await_talk("PJSIP/agent1")
         bob.leg().hang_up()
-        play.until(
+        scenario.until(
             lambda floors: all("IN_CALL" in floors[n].states.get("Anna Sales", []) for n in AMI)
         )
         call.hang_up()
-        floors = play.agrees({"support": ONE_HANDLED}, timed=False)
+        floors = scenario.await_figures({"support": ONE_HANDLED}, timed=False)
     assert_passed_on(floors)
 
 
 @pytest.mark.parametrize("is_by_code", [False, True])
 def test_an_attended_transfer_into_a_queue(
-    asterisk: Asterisk, play: Play, is_by_code: bool
+    asterisk: Asterisk, scenario: Scenario, is_by_code: bool
 ) -> None:
     """The caller takes the place of the agent who waited in the queue, and ids are swapped."""
     with asterisk.phone(2) as bob:
@@ -380,28 +382,34 @@ def test_an_attended_transfer_into_a_queue(
             first.refer_to(second)
             wait_until(lambda: second.stage is Stage.OVER, lambda: second.stage)
             first.hang_up()
-        play.until(lambda floors: all("WRAP_UP" in floors[n].states["Bob Support"] for n in AMI))
+        scenario.until(
+            lambda floors: all("WRAP_UP" in floors[n].states["Bob Support"] for n in AMI)
+        )
         with asterisk.agent(1):
             asterisk.await_line("CONNECT", 2)
-            play.until(
+            scenario.until(
                 lambda floors: all("IN_CALL" in floors[n].states.get("Anna Sales", []) for n in AMI)
             )
             call.hang_up()
-            play.agrees({"support": ONE_HANDLED, "sales": ONE_HANDLED}, timed=False)
+            scenario.await_figures({"support": ONE_HANDLED, "sales": ONE_HANDLED}, timed=False)
 
 
 @pytest.mark.parametrize("queue", ["local", "localn"])
-def test_a_member_behind_a_local_channel(asterisk: Asterisk, play: Play, queue: str) -> None:
+def test_a_member_behind_a_local_channel(
+    asterisk: Asterisk, scenario: Scenario, queue: str
+) -> None:
     """One call is handled, with or without optimization of the Local channel."""
     with asterisk.agent(1):
         call = asterisk.caller(queue)
         asterisk.await_line("CONNECT")
         call.hang_up()
-        play.agrees({queue: ONE_HANDLED})
+        scenario.await_figures({queue: ONE_HANDLED})
 
 
 @pytest.mark.parametrize("target", ["82", "92"])
-def test_a_transfer_behind_a_local_channel(asterisk: Asterisk, play: Play, target: str) -> None:
+def test_a_transfer_behind_a_local_channel(
+    asterisk: Asterisk, scenario: Scenario, target: str
+) -> None:
     """The queue still counts the call, and the bridge reports a transfer to an agent or a queue."""
     with asterisk.phone(1) as anna, asterisk.agent(2):
         call = asterisk.caller("tolocaln")
@@ -409,20 +417,20 @@ def test_a_transfer_behind_a_local_channel(asterisk: Asterisk, play: Play, targe
         asterisk.await_talk("PJSIP/agent1")
         asterisk.await_talk("PJSIP/trunk")
         anna.leg().refer(target)
-        play.until(
+        scenario.until(
             lambda floors: all("IN_CALL" in floors[n].states.get("Bob Support", []) for n in AMI)
         )
-        play.until(lambda floors: all("READY" in floors[n].states["Nora LocalN"] for n in AMI))
+        scenario.until(lambda floors: all("READY" in floors[n].states["Nora LocalN"] for n in AMI))
         if target == "92":
             asterisk.await_line("CONNECT", 2)
         call.hang_up()
         expected = {"localn": ONE_HANDLED} | ({"support": ONE_HANDLED} if target == "92" else {})
-        floors = play.agrees(expected, timed=False)
+        floors = scenario.await_figures(expected, timed=False)
     assert all(floors[n].kinds["call.start"] == 1 for n in AMI)
 
 
 @pytest.mark.parametrize("queue", ["pool", "pool2"])
-def test_an_agent_of_a_pool(asterisk: Asterisk, play: Play, queue: str) -> None:
+def test_an_agent_in_a_pool(asterisk: Asterisk, scenario: Scenario, queue: str) -> None:
     """The agent logs in with a call, which then carries the queue's calls."""
     with asterisk.agent(1):
         asterisk.originate(1, "login")
@@ -433,10 +441,10 @@ def test_an_agent_of_a_pool(asterisk: Asterisk, play: Play, queue: str) -> None:
         asterisk.await_line("COMPLETECALLER")
         asterisk.command("channel request hangup all")  # otherwise the phone stays in use
         asterisk.await_agent_pool(is_free=False)
-        play.agrees({queue: ONE_HANDLED})
+        scenario.await_figures({queue: ONE_HANDLED})
 
 
-def test_a_caller_who_is_withdrawn(asterisk: Asterisk, play: Play) -> None:
+def test_a_caller_who_is_withdrawn(asterisk: Asterisk, scenario: Scenario) -> None:
     """A caller whom the manager withdraws is moved on."""
     asterisk.pause(BOB, "BREAK")
     call = asterisk.caller("tosupport")
@@ -444,33 +452,33 @@ def test_a_caller_who_is_withdrawn(asterisk: Asterisk, play: Play) -> None:
     channel = asterisk.channel("PJSIP/trunk")
     asterisk.action("QueueWithdrawCaller", Queue="support", Caller=channel, WithdrawInfo="sorry")
     asterisk.await_line("WITHDRAW")
-    play.until(lambda floors: all(one.reasons for one in floors.values()))
+    scenario.until(lambda floors: all(one.reasons for one in floors.values()))
     call.hang_up()
-    floors = play.agrees({"support": ONE_MOVED_ON}, timed=False)  # the log has no wait
+    floors = scenario.await_figures({"support": ONE_MOVED_ON}, timed=False)  # the log has no wait
     assert [floor.reasons for floor in floors.values()] == [["WITHDRAWN"]] * 3
 
 
-def test_a_caller_who_waited_too_long(asterisk: Asterisk, play: Play) -> None:
+def test_a_caller_who_waited_too_long(asterisk: Asterisk, scenario: Scenario) -> None:
     """A caller is moved on to the voice mail, with the same reason from each connector."""
     asterisk.pause(BOB, "BREAK")
     asterisk.caller("tovoicemail")
-    floors = play.agrees({"support": ONE_MOVED_ON})
+    floors = scenario.await_figures({"support": ONE_MOVED_ON})
     assert [floor.reasons for floor in floors.values()] == [["TIMEOUT"]] * 3
 
 
-def test_a_caller_who_is_redirected(asterisk: Asterisk, play: Play) -> None:
+def test_a_caller_who_is_redirected(asterisk: Asterisk, scenario: Scenario) -> None:
     """The log reports an abandon although the call continues, but AMI reports the redirection."""
     asterisk.pause(BOB, "BREAK")
     call = asterisk.caller("tosupport")
     asterisk.await_line("ENTERQUEUE")
     channel = asterisk.channel("PJSIP/trunk")
     asterisk.action("Redirect", Channel=channel, Context="agents", Exten="70", Priority="1")
-    play.until(lambda floors: all(floors[name].reasons for name in ("ami", "both")))
+    scenario.until(lambda floors: all(floors[name].reasons for name in ("ami", "both")))
     call.hang_up()
-    play.agrees({"support": ONE_MOVED_ON}, log={"support": ONE_ABANDONED})
+    scenario.await_figures({"support": ONE_MOVED_ON}, log={"support": ONE_ABANDONED})
 
 
-def test_rotation_of_the_queue_log(asterisk: Asterisk, play: Play) -> None:
+def test_rotation_of_the_queue_log(asterisk: Asterisk, scenario: Scenario) -> None:
     """Calls before, during and after a rotation are counted."""
     with asterisk.agent(1):
         for count in (1, 2):
@@ -480,36 +488,40 @@ def test_rotation_of_the_queue_log(asterisk: Asterisk, play: Play) -> None:
                 asterisk.command("logger rotate")
             call.hang_up()
             asterisk.await_line("COMPLETECALLER", count)
-        play.agrees({"sales": Figures(2, 2, 0, 0)})
+        scenario.await_figures({"sales": Figures(2, 2, 0, 0)})
 
 
-def test_the_connector_is_killed_in_mid_call(asterisk: Asterisk, play: Play, ways: Ways) -> None:
+def test_the_connector_is_killed_during_a_call(
+    asterisk: Asterisk, scenario: Scenario, connectors: Connectors
+) -> None:
     """The connector resumes, and a call that ended meanwhile is counted once and closed."""
     with asterisk.agent(1):
         call = asterisk.caller("sales")
         # With AMI alone, a connect during the outage stays unknown.
-        play.until(
+        scenario.until(
             lambda floors: all(
                 "IN_CALL" in one.states.get("Anna Sales", []) for one in floors.values()
             )
         )
-        for way in ways:
-            way.kill()
+        for connector in connectors:
+            connector.kill()
         call.hang_up()
         asterisk.await_line("COMPLETECALLER")
-        for way in ways:
-            way.start()
-        play.agrees({"sales": ONE_HANDLED})
+        for connector in connectors:
+            connector.start()
+        scenario.await_figures({"sales": ONE_HANDLED})
 
 
-def test_floorcast_is_away(asterisk: Asterisk, play: Play, ways: Ways) -> None:
+def test_floorcast_is_unreachable(
+    asterisk: Asterisk, scenario: Scenario, connectors: Connectors
+) -> None:
     """Events wait in the spool for half a minute, even if the connector is killed."""
-    for way in ways:
-        way.intake.stop()
-        way.kill()  # with the connection that it keeps to the server
-        way.start()
-    for way in ways:
-        way.await_start()
+    for connector in connectors:
+        connector.intake.stop()
+        connector.kill()  # with the connection that it keeps to the server
+        connector.start()
+    for connector in connectors:
+        connector.await_start()
     began = time.monotonic()
     with asterisk.agent(1):
         for count in (1, 2):
@@ -518,22 +530,22 @@ def test_floorcast_is_away(asterisk: Asterisk, play: Play, ways: Ways) -> None:
             call.hang_up()
             asterisk.await_line("COMPLETECALLER", count)
             # With AMI alone, input that was read and not stored before the kill is lost.
-            for way in ways:
+            for one in connectors:
                 wait_until(
-                    lambda way=way, count=count: way.figure("unsent_events") >= 6 * count,  # type: ignore[misc]  # as above
-                    way.said,
+                    lambda one=one, count=count: one.figure("unsent_events") >= 6 * count,  # type: ignore[misc]  # as above
+                    one.said,
                 )
-                way.kill()
-                way.start()
-            for way in ways:
-                way.await_start()
+                one.kill()
+                one.start()
+            for connector in connectors:
+                connector.await_start()
         wait_until(lambda: time.monotonic() - began > 30, lambda: "", patience=40)
-        for way in ways:
-            way.intake.start()
-        play.agrees({"sales": Figures(2, 2, 0, 0)})
+        for connector in connectors:
+            connector.intake.start()
+        scenario.await_figures({"sales": Figures(2, 2, 0, 0)})
 
 
-def test_asterisk_is_killed_with_calls_up(asterisk: Asterisk, play: Play) -> None:
+def test_asterisk_is_killed_during_calls(asterisk: Asterisk, scenario: Scenario) -> None:
     """After the restart, neither a call with an agent nor a waiting call exists."""
     asterisk.pause(BOB, "BREAK")
     with asterisk.agent(1):
@@ -541,7 +553,7 @@ def test_asterisk_is_killed_with_calls_up(asterisk: Asterisk, play: Play) -> Non
         asterisk.await_line("CONNECT")
         asterisk.caller("tosupport")
         asterisk.await_line("ENTERQUEUE", 2)
-        play.until(
+        scenario.until(
             lambda floors: all(
                 set(one.figures()) == {"sales", "support"}
                 and "IN_CALL" in one.states.get("Anna Sales", [])
@@ -550,7 +562,7 @@ def test_asterisk_is_killed_with_calls_up(asterisk: Asterisk, play: Play) -> Non
         )
         asterisk.kill()
         asterisk.start()
-        play.agrees({"sales": ONE_HANDLED, "support": ONE_ABANDONED}, timed=False)
+        scenario.await_figures({"sales": ONE_HANDLED, "support": ONE_ABANDONED}, timed=False)
 
 
 def test_ami_over_tls(asterisk: Asterisk, tmp_path: Path) -> None:

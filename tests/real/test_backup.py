@@ -19,7 +19,7 @@ def backed_up(*words: object) -> Result:
     return CliRunner().invoke(app, ["backup", *map(str, words)])
 
 
-def test_a_backup_under_load_starts_and_misses_nothing_from_before(tmp_path: Path) -> None:
+def test_a_backup_under_load_has_all_earlier_events(tmp_path: Path) -> None:
     """A backup has the session and everything acknowledged before it began, in the same order."""
     load = Load()
     (tmp_path / "restored").mkdir()
@@ -47,7 +47,7 @@ def test_a_backup_under_load_starts_and_misses_nothing_from_before(tmp_path: Pat
     assert found == source.sent[EVENTS][: len(found)]
 
 
-def test_what_cannot_be_backed_up_is_told(tmp_path: Path) -> None:
+def test_an_impossible_backup_is_reported(tmp_path: Path) -> None:
     """A missing log, an existing folder and a read-only destination are errors.
 
     A stopped server can be backed up.
@@ -80,7 +80,7 @@ def test_a_backup_overwrites_nothing_and_follows_no_link(tmp_path: Path) -> None
     assert list((tmp_path / "into.part").iterdir()) == []
 
 
-def test_a_backup_is_private_and_says_how_large_it_is(tmp_path: Path) -> None:
+def test_a_backup_is_private_and_reports_its_size(tmp_path: Path) -> None:
     """The files have mode 0600 and the folder has mode 0700, for any umask."""
     with Server(tmp_path) as server:
         pass

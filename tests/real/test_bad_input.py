@@ -32,9 +32,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with running(tmp_path_factory.mktemp("bad")) as one:
         yield one
         assert one.terminate() == 0
-        for told in map(json.loads, one.log.read_text().splitlines()):
-            assert told["level"] in {"info", "warning"}, told
-            assert told["event"] != "fault"
+        for record in map(json.loads, one.log.read_text().splitlines()):
+            assert record["level"] in {"info", "warning"}, record
+            assert record["event"] != "fault"
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ WHOLE = [
     [case[1:] for case in WHOLE],
     ids=[case[0] for case in WHOLE],
 )
-def test_a_request_that_cannot_be_taken_is_refused_whole(
+def test_an_invalid_request_is_refused_completely(
     caller: Caller,
     content: bytes,
     kind: str | None,
@@ -134,7 +134,7 @@ def test_a_request_that_cannot_be_taken_is_refused_whole(
     assert set(refused(answer, status, code, said)) == {"code", "message"}
 
 
-def test_a_body_without_a_length_is_limited_all_the_same(caller: Caller) -> None:
+def test_a_body_without_a_length_is_limited(caller: Caller) -> None:
     """17 MiB in chunks are refused as soon as they exceed the limit."""
 
     def chunks() -> Iterator[bytes]:
@@ -164,7 +164,9 @@ def test_a_body_without_a_length_is_limited_all_the_same(caller: Caller) -> None
         {"Authorization": "Bearer sch\xf6n"},
     ],
 )
-def test_events_without_their_key_are_refused(caller: Caller, credentials: dict[str, str]) -> None:
+def test_events_without_a_valid_key_are_refused(
+    caller: Caller, credentials: dict[str, str]
+) -> None:
     """A missing key, another client's key and an API token get 401 with code 300."""
     given = {"Content-Type": LINES, **credentials}.items()
     headers = [(name.encode(), value.encode("latin-1")) for name, value in given]
@@ -176,7 +178,7 @@ def test_events_without_their_key_are_refused(caller: Caller, credentials: dict[
 # --- single events ------------------------------------------------------------------------------
 
 
-def but(**changes: object) -> bytes:
+def changed_event(**changes: object) -> bytes:
     """Return a valid call.start with changed members.
 
     ``...`` omits a member. A member named ``data_x`` is ``x`` in the data.
@@ -197,56 +199,64 @@ SINGLE = [
     (b"[]", 202, "event"),
     (b"{", 203, "JSON"),
     (b'{"a":' * 100_000, 203, "deep"),
-    (but()[:-1] + b',"x":"\0"}', 203, "JSON"),
-    (but()[:-1] + b',"x":"\xc3\x28"}', 203, "UTF-8"),
-    (but()[:-1] + b',"x":"\\ud800"}', 203, "JSON"),
-    (but()[:-1] + b',"y":' + b"[" * 5_000 + b"]" * 5_000 + b"}", 203, "deep"),
-    (but(specversion=...), 201, "specversion"),
-    (but(specversion="0.3"), 202, "specversion"),
-    (but(id=...), 201, "id"),
-    (but(id=""), 202, "id"),
-    (but(id=7), 202, "id"),
-    (but(id="x" * 2_000), 202, "id"),
-    (but(source=...), 201, "source"),
-    (but(source=None), 202, "source"),
-    (but(type=...), 201, "type"),
-    (but(type="call.lost"), 202, "type"),
-    (but(type=["call.start"]), 202, "type"),
-    (but(data=...), 201, "data"),
-    (but(data=[]), 202, "data"),
-    (but(time="yesterday"), 202, "time"),
-    (but(time="2026-11-23T10:00:00"), 202, "time"),
-    (but(time=1795428000), 202, "time"),
-    (but(time="9999-12-31T23:59:59Z"), 202, "time"),
-    (but(time="1969-12-31T23:59:59Z"), 202, "time"),
-    (but(time="0001-01-01T00:00:00+14:00"), 202, "time"),
-    (but(data_transactionId=...), 201, "data.transactionId"),
-    (but(data_transactionId="x"), 202, "data.transactionId"),
-    (but(data_transactionId=-1), 202, "data.transactionId"),
-    (but(data_transactionId=1.5), 202, "data.transactionId"),
-    (but(data_transactionId=True), 202, "data.transactionId"),
-    (but(data_transactionId=10**30), 202, "data.transactionId"),
-    (but(data_transactionId="9" * 19), 202, "data.transactionId"),
-    (but(data_sessionId=""), 202, "data.sessionId"),
-    (but(data_sessionId=["s"]), 202, "data.sessionId"),
-    (but(data_sessionId="s" * 300), 202, "data.sessionId"),
-    (but(data_service=-5), 202, "data.service"),
-    (but(data_service={"id": 1}), 202, "data.service"),
-    (but(data_direction="inbound"), 202, "data.direction"),
-    (but(data_priority="high"), 202, "data.priority"),
-    (but(data_priority=10**30), 202, "data.priority"),
-    (but(data_phonePosition=-(10**30)), 202, "data.phonePosition"),
-    (but(data_totalDue="much"), 202, "data.totalDue"),
-    (but(data_consumer="John"), 202, "data.consumer"),
-    (but(data_consumer={"firstName": 1}), 202, "data.consumer.firstName"),
-    (but(data_account="x" * 5_000), 202, "data.account"),
-    (but().replace(b'"transactionId": 1', b'"transactionId": 1e400'), 202, "data.transactionId"),
-    (but(data_totalDue=0).replace(b'"totalDue": 0', b'"totalDue": 1e400'), 202, "data.totalDue"),
+    (changed_event()[:-1] + b',"x":"\0"}', 203, "JSON"),
+    (changed_event()[:-1] + b',"x":"\xc3\x28"}', 203, "UTF-8"),
+    (changed_event()[:-1] + b',"x":"\\ud800"}', 203, "JSON"),
+    (changed_event()[:-1] + b',"y":' + b"[" * 5_000 + b"]" * 5_000 + b"}", 203, "deep"),
+    (changed_event(specversion=...), 201, "specversion"),
+    (changed_event(specversion="0.3"), 202, "specversion"),
+    (changed_event(id=...), 201, "id"),
+    (changed_event(id=""), 202, "id"),
+    (changed_event(id=7), 202, "id"),
+    (changed_event(id="x" * 2_000), 202, "id"),
+    (changed_event(source=...), 201, "source"),
+    (changed_event(source=None), 202, "source"),
+    (changed_event(type=...), 201, "type"),
+    (changed_event(type="call.lost"), 202, "type"),
+    (changed_event(type=["call.start"]), 202, "type"),
+    (changed_event(data=...), 201, "data"),
+    (changed_event(data=[]), 202, "data"),
+    (changed_event(time="yesterday"), 202, "time"),
+    (changed_event(time="2026-11-23T10:00:00"), 202, "time"),
+    (changed_event(time=1795428000), 202, "time"),
+    (changed_event(time="9999-12-31T23:59:59Z"), 202, "time"),
+    (changed_event(time="1969-12-31T23:59:59Z"), 202, "time"),
+    (changed_event(time="0001-01-01T00:00:00+14:00"), 202, "time"),
+    (changed_event(data_transactionId=...), 201, "data.transactionId"),
+    (changed_event(data_transactionId="x"), 202, "data.transactionId"),
+    (changed_event(data_transactionId=-1), 202, "data.transactionId"),
+    (changed_event(data_transactionId=1.5), 202, "data.transactionId"),
+    (changed_event(data_transactionId=True), 202, "data.transactionId"),
+    (changed_event(data_transactionId=10**30), 202, "data.transactionId"),
+    (changed_event(data_transactionId="9" * 19), 202, "data.transactionId"),
+    (changed_event(data_sessionId=""), 202, "data.sessionId"),
+    (changed_event(data_sessionId=["s"]), 202, "data.sessionId"),
+    (changed_event(data_sessionId="s" * 300), 202, "data.sessionId"),
+    (changed_event(data_service=-5), 202, "data.service"),
+    (changed_event(data_service={"id": 1}), 202, "data.service"),
+    (changed_event(data_direction="inbound"), 202, "data.direction"),
+    (changed_event(data_priority="high"), 202, "data.priority"),
+    (changed_event(data_priority=10**30), 202, "data.priority"),
+    (changed_event(data_phonePosition=-(10**30)), 202, "data.phonePosition"),
+    (changed_event(data_totalDue="much"), 202, "data.totalDue"),
+    (changed_event(data_consumer="John"), 202, "data.consumer"),
+    (changed_event(data_consumer={"firstName": 1}), 202, "data.consumer.firstName"),
+    (changed_event(data_account="x" * 5_000), 202, "data.account"),
+    (
+        changed_event().replace(b'"transactionId": 1', b'"transactionId": 1e400'),
+        202,
+        "data.transactionId",
+    ),
+    (
+        changed_event(data_totalDue=0).replace(b'"totalDue": 0', b'"totalDue": 1e400'),
+        202,
+        "data.totalDue",
+    ),
 ]
 
 
 @pytest.mark.parametrize("kind", [LINES, BATCH, ONE])
-def test_every_defect_of_an_event_is_told_by_its_member(caller: Caller, kind: str) -> None:
+def test_every_defect_of_an_event_is_reported_with_its_member(caller: Caller, kind: str) -> None:
     """Each defect is reported with its index, code and member, even if one request has them all."""
     cases = [case for case in SINGLE if kind != BATCH or case[1] != 203]
     requests = [[line] for line, _, _ in cases] if kind == ONE else [[line for line, _, _ in cases]]
@@ -264,7 +274,7 @@ def test_every_defect_of_an_event_is_told_by_its_member(caller: Caller, kind: st
 def test_an_event_five_minutes_ahead_is_refused(caller: Caller) -> None:
     """The verdict on an event from the future reports the wrong clock."""
     ahead = "2999-01-01T00:00:00Z"
-    body = refused(send(caller, but(time=ahead), LINES), 400, 202)
+    body = refused(send(caller, changed_event(time=ahead), LINES), 400, 202)
     assert "5 minutes in the future" in body["rejected"][0]["message"]
 
 
@@ -307,7 +317,7 @@ BODIES = [
 
 
 @pytest.mark.parametrize(("body", "code", "said"), BODIES, ids=[repr(b[0][:60]) for b in BODIES])
-def test_a_wrong_body_is_told_by_its_member(
+def test_an_invalid_body_is_reported_with_its_member(
     caller: Caller, body: bytes, code: int, said: str
 ) -> None:
     """An invalid body gets 400. A misspelt filter is refused, so that it cannot select too much."""
@@ -316,13 +326,13 @@ def test_a_wrong_body_is_told_by_its_member(
 
 
 @pytest.mark.parametrize("count", ["499", "1001", "", "x", "1e3", "-500", "500.0", "9" * 5_000])
-def test_a_count_outside_of_its_range_is_refused(caller: Caller, count: str) -> None:
+def test_a_count_outside_its_range_is_refused(caller: Caller, count: str) -> None:
     """A count outside its range gets 400 with the member and the range."""
     for path in (EVENTS, AGENTS):
         refused(caller.http.post(path, params={"count": count}), 400, 202, "count", "500 to 1,000")
 
 
-def test_what_is_not_json_or_too_much_is_refused(caller: Caller) -> None:
+def test_non_json_and_oversized_bodies_are_refused(caller: Caller) -> None:
     """The status is 415 for the type, 413 for the length, and 406 if JSON is not accepted."""
     html = {"Content-Type": "text/html"}
     refused(caller.http.post(EVENTS, content=b"<p>", headers=html), 415, 415, "Content-Type")
@@ -363,7 +373,7 @@ def bodies(schema: dict[str, Any], schemas: dict[str, Any], depth: int = 0) -> I
             yield f"{{{json.dumps(name)}: {one}}}"
 
 
-def test_no_member_of_a_body_makes_a_fault_of_long_digits(caller: Caller) -> None:
+def test_long_digits_in_a_body_cause_no_server_error(caller: Caller) -> None:
     """Each member is sent as text and as a number with more digits than Python accepts."""
     document = caller.http.get("/openapi.json").json()
     schemas, seen = document["components"]["schemas"], 0
@@ -381,7 +391,7 @@ def test_no_member_of_a_body_makes_a_fault_of_long_digits(caller: Caller) -> Non
     assert seen > 30
 
 
-def test_no_parameter_makes_a_fault_of_long_digits(caller: Caller) -> None:
+def test_long_digits_in_a_parameter_cause_no_server_error(caller: Caller) -> None:
     """Each query parameter, path parameter and header of each method is tried."""
     document = caller.http.get("/openapi.json").json()
     shared, seen = document["components"].get("parameters", {}), 0
@@ -401,7 +411,7 @@ def test_no_parameter_makes_a_fault_of_long_digits(caller: Caller) -> None:
 
 
 @pytest.mark.parametrize("digits", DIGITS, ids=range(len(DIGITS)))
-def test_no_member_of_an_event_makes_a_fault_of_long_digits(caller: Caller, digits: str) -> None:
+def test_long_digits_in_an_event_cause_no_server_error(caller: Caller, digits: str) -> None:
     """Each member of each event type is rejected with its own verdict."""
     schemas = msgspec.json.schema_components([InboundEvent], ref_template="#/x/{name}")[1]
     lines = []
@@ -415,8 +425,8 @@ def test_no_member_of_an_event_makes_a_fault_of_long_digits(caller: Caller, digi
                 "type": members["type"]["enum"][0],
             }
             head = json.dumps(whole)[:-1]
-            told = sorted(set(bodies(members["data"], schemas)))
-            lines += [f'{head}, "data": {data}}}' for data in told]
+            values = sorted(set(bodies(members["data"], schemas)))
+            lines += [f'{head}, "data": {data}}}' for data in values]
             lines += [json.dumps({**whole, name: MEMBER}) for name in (*whole, "time")]
     lines = [line.replace(f'"{MEMBER}"', digits).replace(MEMBER, digits) for line in lines]
     assert len(lines) > 80
@@ -442,7 +452,7 @@ PATHS = [
 
 
 @pytest.mark.parametrize("path", PATHS, ids=[path[:40] for path in PATHS])
-def test_a_path_that_is_not_there_is_refused(caller: Caller, path: str) -> None:
+def test_an_unknown_path_is_refused(caller: Caller, path: str) -> None:
     """An unknown path gets 404 for any method. The response does not repeat the path."""
     for method in ("GET", "POST", "DELETE", "PATCH"):
         answer = caller.http.request(method, path)
@@ -467,7 +477,7 @@ def test_a_path_that_is_not_there_is_refused(caller: Caller, path: str) -> None:
         ("X" * 300, "/metrics", "GET"),
     ],
 )
-def test_another_method_is_refused(caller: Caller, method: str, path: str, allowed: str) -> None:
+def test_a_wrong_method_is_refused(caller: Caller, method: str, path: str, allowed: str) -> None:
     """A wrong method gets 405 with the allowed methods. A method unknown to HTTP gets 400."""
     answer = caller.http.request(method, path)
     if method in ("BREW", "X" * 300):
@@ -478,7 +488,7 @@ def test_another_method_is_refused(caller: Caller, method: str, path: str, allow
 
 
 @pytest.mark.parametrize("session", ["", "x", "\xff", "0" * 10_000, "../../x", "' OR 1=1 --"])
-def test_a_session_that_is_none_is_refused(server: Server, session: str) -> None:
+def test_an_invalid_session_is_refused(server: Server, session: str) -> None:
     """Every method that needs a session responds with 401 and code 301."""
     with Caller(server.url) as stranger:
         stranger.http.headers = httpx.Headers([(b"LV-Session", session.encode("latin-1"))])
@@ -489,7 +499,7 @@ def test_a_session_that_is_none_is_refused(server: Server, session: str) -> None
             assert "LV-Session" in answer.headers["www-authenticate"]
 
 
-def test_roles_and_feeds_that_are_off_are_refused(server: Server) -> None:
+def test_missing_roles_and_disabled_feeds_are_refused(server: Server) -> None:
     """The response is 403 with a message and code 302 for the role or 303 for the feed."""
     with Caller(server.url) as auditor, Caller(server.url, "CHILD") as child:
         auditor.login("auditor")
@@ -553,7 +563,7 @@ def test_a_wrong_login_is_refused(
         ("session=s&transaction=1&client=" + "9" * 19, 404, 404, "no such call"),
     ],
 )
-def test_a_wrong_question_for_a_call_is_refused(
+def test_an_invalid_call_request_is_refused(
     caller: Caller, query: str, status: int, code: int, said: str
 ) -> None:
     """Both phases refuse an invalid request for a call."""
@@ -585,7 +595,7 @@ ALMOST = st.recursive(
     kind=st.sampled_from([LINES, BATCH, ONE, "application/json"]),
     packed=st.booleans(),
 )
-def test_nothing_that_is_sent_is_a_fault_of_ours(
+def test_no_request_causes_a_server_error(
     caller: Caller, body: bytes, path: str, kind: str, packed: bool
 ) -> None:
     """Any bytes on any path get a response or one of the contract's refusals."""

@@ -102,8 +102,8 @@ def events(day: str) -> list[InboundEvent]:
     with (REAL / f"{day}.csv").open(encoding="utf-8", newline="") as lines:
         calls = anonymous_bank.read(lines)
     shift = call_records.on_day(calls, ON, ZoneInfo(ZONE))
-    told = call_records.events(calls, shift, "anonymous-bank")
-    return [msgspec.json.decode(msgspec.json.encode(one), type=InboundEvent) for one in told]
+    inbound = call_records.events(calls, shift, "anonymous-bank")
+    return [msgspec.json.decode(msgspec.json.encode(one), type=InboundEvent) for one in inbound]
 
 
 def plan(formula: Formula = "excluding_abandons_within_sla") -> FloorConfig:
@@ -175,7 +175,7 @@ def by_midnight(day: str, service: str) -> dict[str, object]:
 
 @real
 @pytest.mark.parametrize("service", SERVICES)
-def test_each_service_at_the_end_of_the_day(day: str, service: str) -> None:
+def test_each_service_matches_the_file_at_the_end_of_the_day(day: str, service: str) -> None:
     """The counts, rates and means of all six services equal those of the file."""
     row = stats(floor_at(day, "23:59:59"), clock_ms("23:59:59") + 999).get(service)
     expected = by_midnight(day, service)
@@ -195,7 +195,7 @@ LEVELS: dict[Formula, Callable[[int, int, int, int], tuple[int, int]]] = {
 
 @real
 @pytest.mark.parametrize("formula", LEVELS)
-def test_the_service_level_by_each_formula(day: str, formula: Formula) -> None:
+def test_each_formula_gives_the_right_service_level(day: str, formula: Formula) -> None:
     """All four formulas give the right service level, computed from the file's counts."""
     floor = floor_at(day, "23:59:59")
     directory = floor.state.directory
@@ -224,7 +224,7 @@ CLOCKS = (
 
 @real
 @pytest.mark.parametrize("clock", CLOCKS)
-def test_the_calls_of_an_instant(day: str, clock: str) -> None:
+def test_the_current_calls_match_the_file(day: str, clock: str) -> None:
     """The queue, the longest wait and the calls with agents equal those of the file."""
     now = seconds(clock)
     found = stats(floor_at(day, clock), clock_ms(clock))
@@ -241,8 +241,8 @@ def test_the_calls_of_an_instant(day: str, clock: str) -> None:
             assert not waits
             assert not talks
             continue
-        told = (row.total_calls_in_queue, row.longest_call_in_queue, row.calls_with_agent)
-        assert told == (len(waits), max(waits, default=0), len(talks))
+        shown = (row.total_calls_in_queue, row.longest_call_in_queue, row.calls_with_agent)
+        assert shown == (len(waits), max(waits, default=0), len(talks))
 
 
 def test_the_first_day_has_the_known_figures() -> None:
@@ -265,7 +265,7 @@ def nearest_rank(waits: list[int], percent: int) -> int:
 
 @real
 @pytest.mark.parametrize("service", SERVICES)
-def test_every_quarter_of_an_hour_is_the_file_s(day: str, service: str) -> None:
+def test_every_quarter_hour_matches_the_file(day: str, service: str) -> None:
     """Each interval has the calls that joined, were answered or ended in it, and their waits."""
     end = clock_ms("23:59:59") + 999
     midnight = clock_ms("00:00:00")
@@ -278,14 +278,14 @@ def test_every_quarter_of_an_hour_is_the_file_s(day: str, service: str) -> None:
     assert shown
     for quarter in range(96):
 
-        def falls_here(second: int, quarter: int = quarter) -> bool:
+        def is_in_interval(second: int, quarter: int = quarter) -> bool:
             return second // 900 == quarter
 
-        decided = [one for one in calls if falls_here(one.over)]
+        decided = [one for one in calls if is_in_interval(one.over)]
         waits = [one.wait for one in decided if one.served]
         gave_up = [one.wait for one in decided if not one.served]
-        offered = sum(falls_here(one.over - one.wait) for one in calls)
-        talks = [one.ended - one.over for one in calls if one.served and falls_here(one.ended)]
+        offered = sum(is_in_interval(one.over - one.wait) for one in calls)
+        talks = [one.ended - one.over for one in calls if one.served and is_in_interval(one.ended)]
         row = shown.get(quarter)
         if row is None:
             assert (offered, decided, talks) == (0, [], [])
@@ -299,7 +299,7 @@ def test_every_quarter_of_an_hour_is_the_file_s(day: str, service: str) -> None:
         assert (row.wait_p50, row.wait_p90) == tuple(nearest_rank(waits, p) for p in (50, 90))
 
 
-class Left:
+class EvictedCalls:
     """The calls that have left a floor's memory, in their last state."""
 
     def __init__(self, floor: Floor, service: int, day: int) -> None:
@@ -320,7 +320,7 @@ class Left:
 
 @real
 @pytest.mark.parametrize("service", SERVICES)
-def test_the_calls_behind_a_figure_are_the_file_s(day: str, service: str) -> None:
+def test_the_calls_behind_a_figure_match_the_file(day: str, service: str) -> None:
     """Joins, answers and leaves are in the order of the file's own times."""
     floor, midnight = floor_at(day, "23:59:59"), clock_ms("00:00:00")
     number, today = SERVICES.index(service) + 1, FloorView(floor).day_of(midnight).number
@@ -338,7 +338,7 @@ def test_the_calls_behind_a_figure_are_the_file_s(day: str, service: str) -> Non
     }
     for figure, listed in expected.items():
         wanted = FigureSelection(number, figure, today, limit=10_000)
-        page = FigureCalls(scope, moment, wanted, Left(floor, number, today))
+        page = FigureCalls(scope, moment, wanted, EvictedCalls(floor, number, today))
         for _ in page:
             pass
         found = []

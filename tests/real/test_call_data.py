@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from floorcast.feeds import feed
-from tests.real.nodes import Clock, House, scratch
+from tests.real.nodes import Clock, NodeHarness, scratch
 from tests.real.server import EVENTS
 from tests.real.sites import ACME, CHILD, event, ndjson
 
@@ -25,7 +25,7 @@ POST_CALL_KEYS = ["serviceId", "callEndTime", "lvResult", "phoneDialed", "termCo
 class Calls:
     """Sends the events of calls one by one, and requests their data."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: NodeHarness) -> None:
         self.house = house
         self._number = 0
         self._session = house.login()
@@ -78,12 +78,12 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[Calls]:
     """Run a node without data."""
     monkeypatch.setattr(feed, "POLL_SECONDS", 0.0)
     with scratch() as folder:
-        house = House(folder, Clock())
+        house = NodeHarness(folder, Clock())
         yield Calls(house)
         house.end()
 
 
-def test_a_call_is_told_in_the_phase_that_it_is_in(calls: Calls) -> None:
+def test_a_call_is_returned_only_in_its_phase(calls: Calls) -> None:
     """A call is "in call" until its end, and then "post call".
 
     The response for the wrong phase names the right one.
@@ -126,24 +126,24 @@ def test_a_call_is_told_in_the_phase_that_it_is_in(calls: Calls) -> None:
     calls.missing(IN_CALL, 1, "/realtime/callData/postCall")
 
 
-def test_a_call_that_is_half_known_has_every_key(calls: Calls) -> None:
+def test_unknown_members_of_a_call_are_null(calls: Calls) -> None:
     """A call's unknown members are null, and not omitted."""
     calls.send("queue", 1)
-    told = calls.found(IN_CALL, 1)
-    assert told["consumer"] == {"firstName": None, "lastName": None}
-    assert [told[key] for key in ("serviceId", "callCenterId", "account", "callStartTime")] == [
+    response = calls.found(IN_CALL, 1)
+    assert response["consumer"] == {"firstName": None, "lastName": None}
+    assert [response[key] for key in ("serviceId", "callCenterId", "account", "callStartTime")] == [
         None
     ] * 4
     calls.send("end", 2)
-    told = calls.found(POST_CALL, 2)
-    assert [told[key] for key in ("serviceId", "lvResult", "phoneDialed", "termCodeName")] == [
+    response = calls.found(POST_CALL, 2)
+    assert [response[key] for key in ("serviceId", "lvResult", "phoneDialed", "termCodeName")] == [
         None
     ] * 4
     calls.send("disposition", 3, termCode="RPC")
     calls.found(IN_CALL, 3)
 
 
-def test_a_call_that_left_the_memory_is_found_and_changed_by_what_comes_late(calls: Calls) -> None:
+def test_a_call_on_disk_is_found_and_changed_by_late_events(calls: Calls) -> None:
     """A call moves to disk ten minutes after its end. A later disposition still counts."""
     calls.start(1, account="A1", phoneDialed="6505550100")
     calls.send("end", 1, lvResult="AGENT")
@@ -157,8 +157,8 @@ def test_a_call_that_left_the_memory_is_found_and_changed_by_what_comes_late(cal
     calls.house.clock.move(5 * HOURS)
     calls.send("disposition", 1, termCode="Promise to pay", agent="SEBY")
     assert calls.in_memory(1)
-    told = {**ended, "termCodeName": "Promise to pay"}
-    assert calls.found(POST_CALL, 1) == told
+    expected = {**ended, "termCodeName": "Promise to pay"}
+    assert calls.found(POST_CALL, 1) == expected
     page = calls.house.ask("POST", EVENTS, calls.house.login(), json={"token": token}).json()
     disposition = page["events"][-1]
     assert disposition["callEventType"] == "CALL_DISPOSITION"
@@ -167,16 +167,16 @@ def test_a_call_that_left_the_memory_is_found_and_changed_by_what_comes_late(cal
     calls.house.clock.move(11 * MINUTES)
     calls.start(3)
     assert not calls.in_memory(1)
-    assert calls.found(POST_CALL, 1) == told
+    assert calls.found(POST_CALL, 1) == expected
     calls.house.close()
     calls.house.open()
-    assert calls.found(POST_CALL, 1) == told
+    assert calls.found(POST_CALL, 1) == expected
     calls.house.crash()
     calls.house.open()
-    assert calls.found(POST_CALL, 1) == told
+    assert calls.found(POST_CALL, 1) == expected
 
 
-def test_a_call_that_nothing_is_heard_of_is_still_in_progress(calls: Calls) -> None:
+def test_a_call_without_recent_events_is_still_in_progress(calls: Calls) -> None:
     """A call without events for hours leaves the memory, but the responses still have it."""
     calls.start(1, account="A1")
     calls.house.clock.move(5 * HOURS)
@@ -187,7 +187,7 @@ def test_a_call_that_nothing_is_heard_of_is_still_in_progress(calls: Calls) -> N
     calls.found(POST_CALL, 1)
 
 
-def test_calls_are_told_on_their_own_day(calls: Calls) -> None:
+def test_calls_are_returned_only_on_their_own_day(calls: Calls) -> None:
     """A call that ended before midnight in the client's time zone is not found after midnight."""
     calls.start(1)
     calls.start(2)
@@ -203,7 +203,7 @@ def test_calls_are_told_on_their_own_day(calls: Calls) -> None:
     calls.missing(IN_CALL, 1)
 
 
-def test_a_call_is_told_to_those_who_may_see_it(calls: Calls) -> None:
+def test_a_call_is_returned_only_to_authorized_users(calls: Calls) -> None:
     """Call centers and roles limit access to calls, and a parent sees its child's calls."""
     house = calls.house
     limited, superuser = house.login("limited"), house.login("superuser")
@@ -230,7 +230,7 @@ def test_a_call_is_told_to_those_who_may_see_it(calls: Calls) -> None:
     assert len(texts) == 1, "what may not be seen is answered like what is not there"
 
 
-def test_the_feed_goes_on_where_the_answer_was_true(calls: Calls) -> None:
+def test_the_feed_continues_from_the_position_of_the_response(calls: Calls) -> None:
     """The response has all events before its ``Feed-Token``, and the feed has all later ones."""
     calls.start(1)
     answer = calls.ask(IN_CALL, 1)

@@ -39,7 +39,7 @@ HASTY = Timing(
 )  # short pauses, because the server is down only for a second or two
 
 
-def who(user: str = "sysadmin", password: str = PASSWORD) -> Credentials:
+def credentials(user: str = "sysadmin", password: str = PASSWORD) -> Credentials:
     """Return a user of the site."""
     return Credentials(client="ACME", user=user, password=password, api_token=TOKENS["ACME"])
 
@@ -81,7 +81,7 @@ def until_the_end(feed: Feed[Any]) -> Found:
 
 def read(url: str, path: str, token: str, *, stream: bool) -> Found:
     """Follow a feed with the client for threads."""
-    with Client(url, who(), timing=HASTY) as client:
+    with Client(url, credentials(), timing=HASTY) as client:
         if path == AGENTS:
             return until_the_end(client.agent_events(token, stream=stream))
         return until_the_end(client.interaction_events(token, stream=stream))
@@ -92,7 +92,7 @@ def read_on_a_loop(url: str, path: str, token: str, *, stream: bool) -> Found:
 
     async def reading() -> Found:
         found: Found = []
-        async with AsyncClient(url, who(), timing=HASTY) as client:
+        async with AsyncClient(url, credentials(), timing=HASTY) as client:
             follow = client.agent_events if path == AGENTS else client.interaction_events
             feed: AsyncFeed[Any] = follow(token, stream=stream)
             async for _ in feed:
@@ -109,7 +109,9 @@ Read = Callable[..., Found]
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", [random.randrange(2**32)], ids=["random"])
-def test_feeds_give_each_event_once_through_kills_and_cuts(tmp_path: Path, seed: int) -> None:
+def test_feeds_give_each_event_once_through_kills_and_disconnections(
+    tmp_path: Path, seed: int
+) -> None:
     """Streams and long polls give the same order, with and without a failing network."""
     chance, load = random.Random(seed), Load()
     with (
@@ -156,7 +158,7 @@ def test_feeds_give_each_event_once_through_kills_and_cuts(tmp_path: Path, seed:
         assert proxy.cuts > 0
 
 
-def test_a_connection_that_has_died_in_silence_is_noticed(
+def test_a_silently_dead_connection_is_detected(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stream without a timely keep-alive is closed and continued on another connection."""
@@ -164,7 +166,7 @@ def test_a_connection_that_has_died_in_silence_is_noticed(
     with (
         Proxy(server.port, random.Random(1)) as proxy,
         Caller(server.url) as caller,
-        Client(proxy.url, who()) as client,
+        Client(proxy.url, credentials()) as client,
     ):
         token = client.interaction_event_feed().token
         feed = client.interaction_events(token)
@@ -176,13 +178,13 @@ def test_a_connection_that_has_died_in_silence_is_noticed(
         assert getattr(next(feed), "transaction_id", None) == 4
 
 
-def test_a_limit_is_kept_before_the_server_refuses(tmp_path: Path) -> None:
+def test_the_client_slows_down_before_the_rate_limit(tmp_path: Path) -> None:
     """The last quarter of a minute's requests is spread out, and no response is a 429."""
     paused: list[float] = []
     with (
         running(tmp_path, "--rate-limit", 40) as server,
         Caller(server.url) as caller,
-        Client(server.url, who(), sleep=paused.append) as client,
+        Client(server.url, credentials(), sleep=paused.append) as client,
     ):
         for _ in range(35):
             client.live_connects()
@@ -202,7 +204,7 @@ def _answers(path: str, status: int) -> str:
     return f'floorcast_requests_total{{route="{path}",status="{status}"}}'
 
 
-def test_every_method_is_answered_the_same_on_a_loop_and_in_a_thread(server: Server) -> None:
+def test_both_clients_return_equal_responses(server: Server) -> None:
     """Both clients return equal typed responses from an active floor."""
     call = {"transactionId": 7, "sessionId": "S7"}
     with Caller(server.url) as caller:
@@ -221,10 +223,10 @@ def test_every_method_is_answered_the_same_on_a_loop_and_in_a_thread(server: Ser
         )  # fmt: skip
 
     async def on_a_loop() -> list[Any]:
-        async with AsyncClient(server.url, who()) as client:
+        async with AsyncClient(server.url, credentials()) as client:
             return [await getattr(client, name)(*given) for name, *given in ASKED]
 
-    with Client(server.url, who()) as client:
+    with Client(server.url, credentials()) as client:
         in_a_thread = [getattr(client, name)(*given) for name, *given in ASKED]
         assert list(map(type, asyncio.run(on_a_loop()))) == list(map(type, in_a_thread))
         service, agent, waiting, in_call, ended, campaign = in_a_thread[:6]
@@ -254,25 +256,25 @@ ASKED: list[tuple[Any, ...]] = [
 ]
 
 
-def test_a_password_is_changed_and_used_from_then_on(server: Server) -> None:
+def test_a_changed_password_is_used_for_later_logins(server: Server) -> None:
     """A new password ends the sessions, and the client logs in again with the new password."""
-    with Client(server.url, who("manager"), timing=Timing(patience=5)) as client:
+    with Client(server.url, credentials("manager"), timing=Timing(patience=5)) as client:
         client.agent_event_feed()
         client.change_password("another horse")
         client.agent_event_feed()
         assert client.validate()
         client.log_out()
         assert not client.validate()
-    with Client(server.url, who("manager")) as old, pytest.raises(BadCredentials):
+    with Client(server.url, credentials("manager")) as old, pytest.raises(BadCredentials):
         old.log_in()
-    with Client(server.url, who("superuser")) as other, pytest.raises(RoleNotAllowed):
+    with Client(server.url, credentials("superuser")) as other, pytest.raises(RoleNotAllowed):
         other.agent_event_feed()
 
 
-def test_a_store_is_good_across_logouts_and_kills(server: Server, tmp_path: Path) -> None:
+def test_a_store_resumes_each_feed_after_logouts_and_kills(server: Server, tmp_path: Path) -> None:
     """Each feed continues where the last one ended, with a new session."""
     store = TokenFile(tmp_path / "token")
-    with Caller(server.url, up=server.up) as caller, Client(server.url, who()) as client:
+    with Caller(server.url, up=server.up) as caller, Client(server.url, credentials()) as client:
         store.save(client.interaction_event_feed().token)
         got = []
         for run in range(2):

@@ -86,7 +86,7 @@ def ready(number: int) -> dict[str, object]:
     return event("agent.state", f"agent {number}", agent="SHARON", eventType="READY", service="PS")
 
 
-def test_every_program_of_the_pages_is_tried() -> None:
+def test_every_program_on_the_pages_is_tested() -> None:
     """Every program on the pages is tested."""
     assert len(BLOCKS) == 8
 
@@ -100,7 +100,7 @@ def test_every_program_of_the_pages_is_tried() -> None:
         ("answer.feed_token", call, "VOICE 4001\n"),
     ],
 )
-def test_a_program_prints_what_happens(
+def test_a_program_prints_new_events(
     server: Server,
     tmp_path: Path,
     containing: str,
@@ -119,20 +119,20 @@ def test_a_program_prints_what_happens(
         assert process.poll() is None, "it goes on"
 
 
-def test_what_the_server_refuses_is_told_as_the_page_says(server: Server, tmp_path: Path) -> None:
+def test_a_refusal_is_printed_as_documented(server: Server, tmp_path: Path) -> None:
     """The program prints the status, the code and the message."""
     with started(server, "except Refusal as refusal", tmp_path) as process:
         assert process.communicate(timeout=60)[0] == "401 300 userName or password is wrong\n"
 
 
-def test_events_that_are_sent_again_are_duplicates(server: Server, tmp_path: Path) -> None:
+def test_events_sent_again_are_duplicates(server: Server, tmp_path: Path) -> None:
     """The program prints the stored events, and its second run adds nothing."""
     for printed in ("2 0 []\n", "0 2 []\n"):
         with started(server, "Sender(", tmp_path) as process:
             assert process.communicate(timeout=60)[0] == printed
 
 
-def test_with_a_store_every_event_comes_at_least_once(server: Server, tmp_path: Path) -> None:
+def test_a_store_gives_every_event_at_least_once(server: Server, tmp_path: Path) -> None:
     """No event is missing after the program is killed at random points."""
     order: list[int] = []
     for act in range(3):
@@ -152,7 +152,7 @@ def test_with_a_store_every_event_comes_at_least_once(server: Server, tmp_path: 
 
 
 @pytest.mark.parametrize("seed", [random.randrange(2**32)], ids=["random"])
-def test_with_the_token_in_the_transaction_every_event_is_there_once(
+def test_a_token_in_the_transaction_gives_every_event_once(
     server: Server, tmp_path: Path, seed: int
 ) -> None:
     """The events are in the order of the feed although program and server are killed."""

@@ -47,7 +47,7 @@ def post(server: Server, message: HTTPMessage) -> dict[str, object]:
     return answer
 
 
-def test_the_sdk_of_python(server: Server) -> None:
+def test_the_python_sdk_can_send_events(server: Server) -> None:
     """The default mode is binary. The structured mode gives the same event.
 
     Both modes keep the SDK's id and time.
@@ -65,7 +65,7 @@ def test_the_sdk_of_python(server: Server) -> None:
 
 
 @pytest.mark.long
-def test_the_sdk_of_javascript(server: Server, tmp_path: Path) -> None:
+def test_the_javascript_sdk_can_send_events(server: Server, tmp_path: Path) -> None:
     """The default mode is binary. The structured mode gives the same event."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
@@ -91,7 +91,7 @@ def test_the_sdk_of_javascript(server: Server, tmp_path: Path) -> None:
     assert '"duplicates":1,' in send("STRUCTURED")
 
 
-def test_the_ids_that_were_sent_are_those_that_are_kept(server: Server) -> None:
+def test_ids_are_stored_as_sent(server: Server) -> None:
     """Ids are not stored percent-encoded, so another mode or program sends the same event."""
     named = {"type": "call.end", "source": "python", "id": ID}
     assert post(server, to_binary_event(CloudEvent(dict(named), DATA)))

@@ -162,7 +162,7 @@ def test_the_leader_and_a_node_are_killed_at_once(cluster: Cluster) -> None:
         cluster.servers.ready()
 
 
-def test_a_node_is_cut_off(cluster: Cluster) -> None:
+def test_a_node_is_disconnected(cluster: Cluster) -> None:
     """A disconnected node reports this, serves the data that it has, and catches up by itself."""
     node = cluster.nodes[-1]
     with under_load(cluster, "wire") as load, Caller(node.url) as caller:
@@ -178,7 +178,7 @@ def test_a_node_is_cut_off(cluster: Cluster) -> None:
         wait_until(lambda: caller.http.get("/readyz").status_code == 200)
 
 
-def test_without_a_quorum_nothing_is_taken_and_everything_known_is_served(
+def test_events_are_refused_and_known_data_is_served_without_a_quorum(
     cluster: Cluster,
 ) -> None:
     """Without a quorum, requests get 503 with Retry-After. Everything resumes with the quorum."""
@@ -194,9 +194,9 @@ def test_without_a_quorum_nothing_is_taken_and_everything_known_is_served(
             assert int(refused.headers["retry-after"]) >= 1
             assert caller.feed(EVENTS).token
         connected = [caller.http.get("/readyz") for caller in callers]
-        told = [answer.json() for answer in connected if answer.status_code == 200]
-        assert told
-        assert all("quorum" in each["reason"] for each in told)
+        bodies = [answer.json() for answer in connected if answer.status_code == 200]
+        assert bodies
+        assert all("quorum" in each["reason"] for each in bodies)
         cluster.servers.start()
         for caller in callers:
             wait_until(partial(_takes, caller))

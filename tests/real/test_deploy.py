@@ -58,7 +58,7 @@ def ran(*words: object, env: dict[str, str] | None = None) -> subprocess.Complet
     )
 
 
-def test_the_containerfile_is_sound() -> None:
+def test_the_containerfile_is_valid() -> None:
     """hadolint finds no problem, all copied files exist, and the user is not root."""
     linted = ran(program("hadolint"), DEPLOY / "Containerfile")
     assert (linted.returncode, linted.stdout) == (0, "")
@@ -80,7 +80,7 @@ def test_podman_builds_an_image_with_its_health_check() -> None:
         assert all("--format docker" in command for command in built)
 
 
-def test_the_compose_file_is_sound() -> None:
+def test_the_compose_file_is_valid() -> None:
     """The file matches the specification. Mounted files exist, or the preparation creates them."""
     compose_spec = pytest.importorskip("compose_spec", reason=MISSING)
     text = (DEPLOY / "compose.yaml").read_text("utf-8")
@@ -90,7 +90,7 @@ def test_the_compose_file_is_sound() -> None:
             assert (DEPLOY / line.split(":")[0]).exists()
 
 
-def test_caddy_passes_streams_on_at_once(tmp_path: Path) -> None:
+def test_caddy_forwards_stream_events_at_once(tmp_path: Path) -> None:
     """A real Caddy with our configuration delivers an event while the stream continues."""
     caddy = program("caddy")
     with running(tmp_path) as server, Caller(server.url) as caller:
@@ -126,7 +126,7 @@ def test_caddy_passes_streams_on_at_once(tmp_path: Path) -> None:
     ],
     ids=["one server", "with an ingress", "a cluster", "with an archive"],
 )
-def test_the_chart_is_sound(values: dict[str, Any], kinds: list[str]) -> None:
+def test_the_chart_is_valid(values: dict[str, Any], kinds: list[str]) -> None:
     """Helm's linter and renderer and the Kubernetes schemas find no problem."""
     chart = pytest.importorskip("helm_python.chart", reason=MISSING)
     schemas = pytest.importorskip("kubernetes_validate", reason=MISSING)
@@ -147,7 +147,7 @@ def test_the_chart_is_sound(values: dict[str, Any], kinds: list[str]) -> None:
         schemas.validate(document, schemas.latest_version(), strict=True)
 
 
-def test_the_chart_gives_an_archive_its_bucket_and_its_credentials() -> None:
+def test_the_chart_configures_the_archives_bucket_and_credentials() -> None:
     """The bucket's address is a setting, and the credentials come from a secret or a role."""
     chart = pytest.importorskip("helm_python.chart", reason=MISSING)
     yaml = pytest.importorskip("yaml", reason=MISSING)
@@ -160,7 +160,7 @@ def test_the_chart_gives_an_archive_its_bucket_and_its_credentials() -> None:
     assert pod["serviceAccountName"] == "floor"
 
 
-def test_the_image_has_what_an_archive_and_a_cluster_need() -> None:
+def test_the_image_has_all_extras() -> None:
     """The image has all of the package's extras."""
     text = (DEPLOY / "Containerfile").read_text("utf-8")
     (extras,) = re.findall(r"^ARG EXTRAS=(\S+)$", text, re.MULTILINE)
@@ -168,7 +168,7 @@ def test_the_image_has_what_an_archive_and_a_cluster_need() -> None:
     assert {"archive", "cluster"} <= set(extras.split(",")) <= set(project["optional-dependencies"])
 
 
-def test_the_chart_has_the_nodes_scraped_and_a_client_s_figures_once() -> None:
+def test_the_chart_scrapes_all_nodes_but_client_figures_once() -> None:
     """Each key belongs to a client. Only one node is scraped, because all have the same figures."""
     chart = pytest.importorskip("helm_python.chart", reason=MISSING)
     yaml = pytest.importorskip("yaml", reason=MISSING)
@@ -192,14 +192,14 @@ def test_the_chart_has_the_nodes_scraped_and_a_client_s_figures_once() -> None:
     assert selected == ["fc-nodes"]
 
 
-def test_the_chart_refuses_servers_that_share_no_log() -> None:
+def test_the_chart_refuses_servers_without_a_shared_log() -> None:
     """Without a shared log, each server would have only a part of the events."""
     chart = pytest.importorskip("helm_python.chart", reason=MISSING)
     with pytest.raises(Exception, match=r"replicas above 1 need cluster\.secret"):
         chart.Chart.load(str(CHART)).render({"replicas": 2}, name="fc", namespace="floor")
 
 
-def test_the_unit_is_sound_and_as_documented(tmp_path: Path) -> None:
+def test_the_unit_is_valid_and_matches_the_docs(tmp_path: Path) -> None:
     """systemd's own check finds no problem, and docs/running.md shows the same file."""
     text = (DEPLOY / "floorcast.service").read_text("utf-8")
     assert text in [block.text for block in blocks("running.md") if block.kind == "ini"]
@@ -209,7 +209,7 @@ def test_the_unit_is_sound_and_as_documented(tmp_path: Path) -> None:
     assert "floorcast.service" not in checked.stderr
 
 
-def test_a_cluster_is_prepared(tmp_path: Path) -> None:
+def test_preparing_a_cluster_creates_its_certificates(tmp_path: Path) -> None:
     """Three servers get certificates from one authority, and the nodes get their address."""
     program("openssl")
     shutil.copytree(DEPLOY, tmp_path / "deploy")

@@ -127,7 +127,7 @@ def check(caller: Caller, source: Source, begin: str) -> None:
     assert accounts == source.acknowledged
 
 
-def test_what_was_promised_holds_after_every_fault(tmp_path: Path) -> None:
+def test_acknowledged_events_survive_every_fault(tmp_path: Path) -> None:
     """Acknowledged events survive calls that fail once or for long, are cut short, or are slow.
 
     The calls are writes, flushes and renames.

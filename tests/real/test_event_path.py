@@ -14,7 +14,7 @@ MOST_MODULES = 40
 """A change that needs more modules makes the path longer. docs/why.md explains the modules."""
 
 
-def test_the_way_of_an_event_grows_no_longer() -> None:
+def test_the_path_of_an_event_has_a_bounded_length() -> None:
     """The path has a bounded length and passes once through each file in docs/how-it-works.md."""
     done = subprocess.run(
         [sys.executable, SCRIPT], capture_output=True, text=True, timeout=60, check=True

@@ -153,7 +153,7 @@ def answered(one: Caller, at: float, agent: str = ANNA) -> list[Event]:
 
 
 @pytest.mark.long
-def test_a_floor_has_the_figures_that_its_events_tell(floor: Floor) -> None:
+def test_a_floor_has_the_figures_of_its_events(floor: Floor) -> None:
     """Calls are handled, abandoned or moved on, with their waits and talk times.
 
     No call stays open.
@@ -189,7 +189,7 @@ def test_a_floor_has_the_figures_that_its_events_tell(floor: Floor) -> None:
 
 
 @pytest.mark.long
-def test_a_call_outlives_what_is_killed(floor: Floor) -> None:
+def test_a_call_survives_every_kill(floor: Floor) -> None:
     """A call counts once although the connector, the server and the connection are killed."""
     at = time.time() - BEHIND
     one, two, three = caller(1), caller(2), caller(3)
@@ -219,7 +219,7 @@ def test_a_call_outlives_what_is_killed(floor: Floor) -> None:
 
 
 @pytest.mark.long
-def test_a_restart_of_freeswitch_leaves_nothing_open(floor: Floor) -> None:
+def test_a_restart_of_freeswitch_leaves_no_call_open(floor: Floor) -> None:
     """Calls have ended, whether waiting or with an agent, and the agents are still logged in."""
     at = time.time() - BEHIND
     one, two = caller(1), caller(2)

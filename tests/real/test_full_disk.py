@@ -112,7 +112,7 @@ def test_a_full_disk_stops_intake_until_there_is_room(disk: Path) -> None:
 
 
 @pytest.mark.parametrize("disk", ["tmpfs"], indirect=True)
-def test_a_start_and_a_backup_on_a_full_disk_say_so(disk: Path, tmp_path: Path) -> None:
+def test_a_start_and_a_backup_report_a_full_disk(disk: Path, tmp_path: Path) -> None:
     """A start and a backup each print one line with the folder, and work once there is room."""
     server = Server(tmp_path)
     with server, Caller(server.url) as caller:

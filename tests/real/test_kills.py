@@ -20,7 +20,7 @@ THE_END = "the end"
 
 
 @pytest.mark.long
-def test_nothing_is_lost_and_nothing_comes_twice_through_five_kills(tmp_path: Path) -> None:
+def test_no_event_is_lost_or_repeated_through_five_kills(tmp_path: Path) -> None:
     """Both feeds have acknowledged events once and in order, with one session throughout."""
     load, chance = Load(), random.Random()
     with (

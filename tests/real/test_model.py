@@ -33,7 +33,7 @@ from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.projection import runner
 from floorcast.server import node
 from floorcast.site.configuration import FeedName
-from tests.real.nodes import Clock, House, scratch, until
+from tests.real.nodes import Clock, NodeHarness, scratch, until
 from tests.real.server import AGENTS, EVENTS
 from tests.real.sites import ACME, KEYS, event, ndjson
 from tests.search import tries
@@ -188,7 +188,7 @@ class Bookmark(NamedTuple):
     position: int
 
 
-class Told(NamedTuple):
+class ExpectedEvent(NamedTuple):
     """An event as it must appear in a feed."""
 
     path: str
@@ -227,9 +227,9 @@ class Floorcast(RuleBasedStateMachine):
         self.folder = self.stack.enter_context(scratch())
         self.clock = Clock()
         self.begun = self.clock()
-        self.house = House(self.folder, self.clock, keeps=self.keeps, ring_bytes=20_000)
+        self.house = NodeHarness(self.folder, self.clock, keeps=self.keeps, ring_bytes=20_000)
         self.stack.callback(self.house.end)
-        self.order: list[Told] = []
+        self.order: list[ExpectedEvent] = []
         self.read: dict[str, list[dict[str, Any]]] = {EVENTS: [], AGENTS: []}
         self.sent: list[list[dict[str, Any]]] = []
         self.known: set[tuple[str, str]] = set()
@@ -380,7 +380,7 @@ class Floorcast(RuleBasedStateMachine):
             assert "is more than 24 hours old" in answer.json()["message"]
             return
         sees = seen_by(wanted, user)
-        positions = [position for position, told in enumerate(self.order) if told.path == path]
+        positions = [position for position, item in enumerate(self.order) if item.path == path]
         shown = zip(positions, self.read[path], strict=True)
         expected = [
             (position, shown_to(user, one))
@@ -469,7 +469,7 @@ class Floorcast(RuleBasedStateMachine):
             fresh += 1
             if (path := FED.get(one["type"])) is not None:
                 mark = one["data"][MARKS.get(one["type"], "account")]
-                self.order.append(Told(path, mark))
+                self.order.append(ExpectedEvent(path, mark))
         if batch:
             self.sent.append(batch)
         return fresh
@@ -479,7 +479,7 @@ class Floorcast(RuleBasedStateMachine):
             page = self._ask(path, {"token": self.ends[path]}).json()
             self.read[path] += _events(path, page)
             self.ends[path] = page["token"]
-            marks = [told.mark for told in self.order if told.path == path]
+            marks = [item.mark for item in self.order if item.path == path]
             assert list(map(_mark, self.read[path])) == marks
 
     def _bookmark(self, pick: int) -> Bookmark:
@@ -488,7 +488,7 @@ class Floorcast(RuleBasedStateMachine):
         if pick < len(self.bookmarks):
             return self.bookmarks[pick]
         pick -= len(self.bookmarks)
-        positions = [position for position, told in enumerate(self.order) if told.path == EVENTS]
+        positions = [position for position, item in enumerate(self.order) if item.path == EVENTS]
         return Bookmark(self.read[EVENTS][pick]["eventId"], positions[pick] + 1)
 
     def _is_old(self, token: str) -> bool:
@@ -502,7 +502,7 @@ class Floorcast(RuleBasedStateMachine):
         young = [mark for mark in self.bookmarks if not self._is_old(mark.token)]
         for path in (EVENTS, AGENTS) if young else ():
             first = min(young, key=lambda mark: mark.position)
-            before = sum(told.path == path for told in self.order[: first.position])
+            before = sum(item.path == path for item in self.order[: first.position])
             found: list[dict[str, Any]] = []
             body = {"token": first.token}
             while (page := self._ask(path, body).json()) and _events(path, page):
@@ -538,7 +538,7 @@ class Floorcast(RuleBasedStateMachine):
         )
 
 
-class Forgetful(Floorcast):
+class InMemoryFloorcast(Floorcast):
     """The same model for ``:memory:``, without restarts."""
 
     keeps = False
@@ -561,9 +561,9 @@ def _filter(path: str, wanted: Filter) -> dict[str, Any]:
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("machine", "count"), [(Floorcast, 25), (Forgetful, 10)], ids=["files", "memory"]
+    ("machine", "count"), [(Floorcast, 25), (InMemoryFloorcast, 10)], ids=["files", "memory"]
 )
-def test_no_event_is_lost_doubled_or_reordered(machine: type[Floorcast], count: int) -> None:
+def test_no_event_is_lost_repeated_or_reordered(machine: type[Floorcast], count: int) -> None:
     """For any sources, readers, restarts and crashes, the feeds equal the list of events."""
     run_state_machine_as_test(
         machine,

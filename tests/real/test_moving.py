@@ -51,7 +51,7 @@ class Reader:
         self.tokens = tokens
         self.read: dict[str, list[dict[str, Any]]] = {path: [] for path in FEEDS}
 
-    def goes_on(self, server: Server) -> dict[str, int]:
+    def read_new_events(self, server: Server) -> dict[str, int]:
         """Read the available events. Returns the number of events."""
         counts = {}
         with Caller(server.url) as caller:
@@ -64,7 +64,7 @@ class Reader:
         return counts
 
 
-def moved(how: str, data: Path, url: str) -> None:
+def move_folder(how: str, data: Path, url: str) -> None:
     """Move a folder with the command."""
     said = cli("cluster", how, "--data", data, "--log", url)
     assert said.returncode == 0, said.stderr
@@ -90,15 +90,13 @@ def started_embedded(server: Server) -> tuple[Reader, dict[str, str]]:
         begin = {path: caller.feed(path).token for path in FEEDS}
         reader = Reader(session, dict(begin))
         assert duplicates(server, 0, 50) == 0
-        assert reader.goes_on(server) == dict.fromkeys(FEEDS, 50)
+        assert reader.read_new_events(server) == dict.fromkeys(FEEDS, 50)
         assert duplicates(server, 50, 60) == 0
     return reader, begin
 
 
 @pytest.mark.long
-def test_a_folder_goes_into_a_cluster_and_comes_back(
-    nats_server: NatsServers, tmp_path: Path
-) -> None:
+def test_a_folder_moves_to_a_cluster_and_back(nats_server: NatsServers, tmp_path: Path) -> None:
     """Each event comes once, with earlier tokens and the same session.
 
     Duplicates are still recognized.
@@ -106,15 +104,15 @@ def test_a_folder_goes_into_a_cluster_and_comes_back(
     url = nats_server.account()
     embedded = Server(tmp_path)
     reader, begin = started_embedded(embedded)
-    moved("import", embedded.data, url)
+    move_folder("import", embedded.data, url)
 
     (tmp_path / "other").mkdir()
     one = Server(tmp_path, options=["--log", url, "--node", "one"])
     two = Server(tmp_path / "other", options=["--log", url, "--node", "two"])
     with one, two:
-        assert reader.goes_on(two) == dict.fromkeys(FEEDS, 10)
+        assert reader.read_new_events(two) == dict.fromkeys(FEEDS, 10)
         assert duplicates(two, 40, 70) == 2 * 20
-        assert reader.goes_on(one) == dict.fromkeys(FEEDS, 10)
+        assert reader.read_new_events(one) == dict.fromkeys(FEEDS, 10)
         shown = cli("cluster", "status", "--log", url)
         assert shown.returncode == 0, shown.stdout + shown.stderr
         for node in ("one", "two"):
@@ -123,18 +121,18 @@ def test_a_folder_goes_into_a_cluster_and_comes_back(
         refused = cli("cluster", "export", "--data", tmp_path / "other" / "data", "--log", url)
         assert "is in use by process" in refused.stderr
 
-    moved("export", two.data, url)
+    move_folder("export", two.data, url)
     back = Server(tmp_path / "other")
     with back:
         assert duplicates(back, 60, 80) == 2 * 10
-        assert reader.goes_on(back) == dict.fromkeys(FEEDS, 10)
+        assert reader.read_new_events(back) == dict.fromkeys(FEEDS, 10)
         whole = Reader(reader.session, begin)
-        whole.goes_on(back)
+        whole.read_new_events(back)
     assert whole.read == reader.read
     assert [one["accountNumber"] for one in whole.read[EVENTS]] == [str(n) for n in range(80)]
 
 
-async def grown(data: Path, site: bytes = b"{}") -> None:
+async def add_entry(data: Path, site: bytes = b"{}") -> None:
     """Add an entry to an embedded folder, which is created if missing."""
     with DataFolder(data) as folder:
         log = EmbeddedLog(folder, system_now)
@@ -143,32 +141,34 @@ async def grown(data: Path, site: bytes = b"{}") -> None:
     await open_kv(data).close()
 
 
-def told(move: Callable[[Settings], Coroutine[Any, Any, Moved]], url: str, data: Path) -> str:
+def refusal_message(
+    move: Callable[[Settings], Coroutine[Any, Any, Moved]], url: str, data: Path
+) -> str:
     """Return the error message of a refused move."""
     with pytest.raises(SettingError) as refusal:
         asyncio.run(move(Settings(log=url, data=data)))
     return str(refusal.value)
 
 
-def test_what_cannot_be_moved_is_told(nats_server: NatsServers, tmp_path: Path) -> None:
+def test_an_impossible_move_is_reported(nats_server: NatsServers, tmp_path: Path) -> None:
     """An invalid folder, a folder in use, a log in the cluster and a running node are errors."""
     url = nats_server.account()
     for move in (import_folder, export_cluster):
-        assert "there is no folder" in told(move, url, tmp_path / "nothing")
+        assert "there is no folder" in refusal_message(move, url, tmp_path / "nothing")
     data, copy = tmp_path / "data", tmp_path / "copy"
-    asyncio.run(grown(data))
+    asyncio.run(add_entry(data))
     shutil.copytree(data, copy)
     with DataFolder(data):
-        assert "is in use by process" in told(import_folder, url, data)
-    assert "holds no copy of a cluster's log" in told(export_cluster, url, data)
+        assert "is in use by process" in refusal_message(import_folder, url, data)
+    assert "holds no copy of a cluster's log" in refusal_message(export_cluster, url, data)
     asyncio.run(import_folder(Settings(log=url, data=data)))
-    assert "follows a cluster's log" in told(import_folder, url, data)
-    asyncio.run(grown(copy, b"another"))
-    assert "a different state of this folder" in told(import_folder, url, copy)
-    asyncio.run(grown(tmp_path / "other"))
-    assert "has a different log or site" in told(import_folder, url, tmp_path / "other")
+    assert "follows a cluster's log" in refusal_message(import_folder, url, data)
+    asyncio.run(add_entry(copy, b"another"))
+    assert "a different state of this folder" in refusal_message(import_folder, url, copy)
+    asyncio.run(add_entry(tmp_path / "other"))
+    assert "has a different log or site" in refusal_message(import_folder, url, tmp_path / "other")
     with Server(tmp_path, options=["--log", url, "--node", "one"]) as one:
         duplicates(one, 0, 1)
-        assert "has new data since" in told(import_folder, url, copy)
+        assert "has new data since" in refusal_message(import_folder, url, copy)
         shutil.copytree(data, tmp_path / "now", ignore=shutil.ignore_patterns("*.lock"))
-        assert "still running: one" in told(export_cluster, url, tmp_path / "now")
+        assert "still running: one" in refusal_message(export_cluster, url, tmp_path / "now")

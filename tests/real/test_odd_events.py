@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from floorcast.feeds import feed
 from floorcast.model.inbound import InboundEvent
-from tests.real.nodes import Clock, House, scratch
+from tests.real.nodes import Clock, NodeHarness, scratch
 from tests.real.server import AGENTS, EVENTS
 from tests.real.sites import KEYS, event
 from tests.search import tries
@@ -81,11 +81,11 @@ def odd_event(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @contextmanager
-def sound(folder: Path) -> Iterator[House]:
+def sound(folder: Path) -> Iterator[NodeHarness]:
     """Run a node that must log no error and be unchanged after a restart."""
     with pytest.MonkeyPatch.context() as patch, capture_logs() as logged:
         patch.setattr(feed, "POLL_SECONDS", 0.0)
-        house = House(folder, Clock())
+        house = NodeHarness(folder, Clock())
         try:
             session = house.login()
             token = house.ask("POST", EVENTS, session).json()["token"]
@@ -107,7 +107,7 @@ def sound(folder: Path) -> Iterator[House]:
     assert [one for one in logged if one["log_level"] in {"error", "critical"}] == []
 
 
-def send(house: House, batch: list[dict[str, Any]]) -> None:
+def send(house: NodeHarness, batch: list[dict[str, Any]]) -> None:
     """Send events, each of which must get its own verdict. Ended calls leave the memory."""
     answer = house.ask(
         "POST",
@@ -123,7 +123,7 @@ def send(house: House, batch: list[dict[str, Any]]) -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(MEMBERS))
-def test_each_odd_value_in_each_member(kind: str) -> None:
+def test_each_odd_value_in_each_member_is_harmless(kind: str) -> None:
     """No value makes a fold fail, stops the floor, or prevents a snapshot."""
     batch: list[dict[str, Any]] = []
     for member in MEMBERS[kind]:
@@ -144,7 +144,7 @@ def test_each_odd_value_in_each_member(kind: str) -> None:
 
 @settings(max_examples=tries(25))
 @given(st.lists(st.lists(odd_event(), min_size=1, max_size=10), min_size=1, max_size=4))
-def test_odd_values_together(batches: list[list[dict[str, Any]]]) -> None:
+def test_combined_odd_values_are_harmless(batches: list[list[dict[str, Any]]]) -> None:
     """Several unusual values together have no such effect either."""
     with scratch() as folder, sound(folder) as house:
         for batch in batches:

@@ -31,7 +31,7 @@ LONGEST = 30.0  # seconds for a command that must not start, so that no test han
 CALL = {"transactionId": 1, "sessionId": "s", "service": "Sales"}
 
 
-class Said(NamedTuple):
+class CommandOutput(NamedTuple):
     """The output of a finished command."""
 
     code: int
@@ -39,7 +39,7 @@ class Said(NamedTuple):
     err: str
 
 
-def run(folder: Path, *arguments: object, **more: str) -> Said:
+def run(folder: Path, *arguments: object, **more: str) -> CommandOutput:
     """Run the program until it ends, with ``more`` in its environment."""
     done = subprocess.run(
         command(*arguments),
@@ -50,10 +50,10 @@ def run(folder: Path, *arguments: object, **more: str) -> Said:
         timeout=LONGEST,
         check=False,
     )
-    return Said(done.returncode, done.stdout, done.stderr)
+    return CommandOutput(done.returncode, done.stdout, done.stderr)
 
 
-class HalfSent:
+class PartialRequest:
     """A request with events, of which the server has received only the head."""
 
     def __init__(self, port: int, body: bytes) -> None:
@@ -106,7 +106,7 @@ def test_a_stop_lets_requests_finish_and_loses_nothing(
         waiting = beside.submit(wait)
         while not caller.counted("floorcast_feed_waiting_readers"):
             assert not waiting.done()
-        half = HalfSent(server.port, ndjson([event("call.end", 2, lvResult="DONE", **CALL)]))
+        half = PartialRequest(server.port, ndjson([event("call.end", 2, lvResult="DONE", **CALL)]))
         server.tell(number)
         seconds, token = waiting.result(LONGEST)
         assert seconds < POLL_SECONDS
@@ -122,7 +122,7 @@ def test_a_stop_lets_requests_finish_and_loses_nothing(
         assert caller.feed(EVENTS, token).events == again[1:]
 
 
-def test_it_says_that_it_lives_and_is_ready_and_what_it_did(tmp_path: Path) -> None:
+def test_health_readiness_and_metrics_are_reported(tmp_path: Path) -> None:
     """``/healthz`` and ``/readyz`` respond, and counters in ``/metrics`` change with the load."""
     with running(tmp_path) as server, Caller(server.url) as caller:
         for path, status in (("/healthz", "ok"), ("/readyz", "ready")):
@@ -164,9 +164,7 @@ def test_it_says_that_it_lives_and_is_ready_and_what_it_did(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("most", [8192, 1], ids=["data", "data and what it tells"])
-def test_a_full_disk_is_told_and_shows_nothing_that_it_does_not_hold(
-    tmp_path: Path, most: int
-) -> None:
+def test_a_full_disk_is_reported_and_no_unstored_event_is_shown(tmp_path: Path, most: int) -> None:
     """Requests get 503 until there is room. The retry is then accepted once.
 
     No file may exceed ``most`` bytes, which the events already do. The server's own files on the
@@ -207,7 +205,7 @@ def test_a_full_disk_is_told_and_shows_nothing_that_it_does_not_hold(
 # --- refusing to start ----------------------------------------------------------------------------
 
 
-def test_a_second_server_on_the_folder_is_refused(tmp_path: Path) -> None:
+def test_a_second_server_on_the_same_folder_is_refused(tmp_path: Path) -> None:
     """A second server exits with code 1 and one line that names the owner, which continues."""
     with running(tmp_path) as server, Caller(server.url) as caller:
         said = run(tmp_path, "serve", "--data", server.data, "--site", server.site, "--port", 0)
@@ -219,7 +217,7 @@ def test_a_second_server_on_the_folder_is_refused(tmp_path: Path) -> None:
         caller.login()
 
 
-def test_a_log_that_lost_events_is_refused_until_that_is_accepted(tmp_path: Path) -> None:
+def test_a_log_that_lost_events_is_refused_without_accept_loss(tmp_path: Path) -> None:
     """A deleted log is not silently recreated. With --accept-loss, the server starts without it."""
     with running(tmp_path) as server, Caller(server.url) as caller:
         caller.login()
@@ -243,7 +241,7 @@ def test_a_log_that_lost_events_is_refused_until_that_is_accepted(tmp_path: Path
         server.start()
 
 
-def test_more_readers_come_in_than_a_shell_lets_have_files(tmp_path: Path) -> None:
+def test_the_server_raises_the_limit_on_open_files(tmp_path: Path) -> None:
     """The server raises the shell's limit on open files to the machine's limit."""
     port = free_port()
     serve = command("serve", "--data", tmp_path / "data", "--port", port)
@@ -260,7 +258,7 @@ def test_more_readers_come_in_than_a_shell_lets_have_files(tmp_path: Path) -> No
         assert process.wait(30) == 0
 
 
-def test_a_port_that_is_taken_is_refused(tmp_path: Path) -> None:
+def test_a_port_in_use_is_refused(tmp_path: Path) -> None:
     """The exit code is 1, one line names the port, and no data folder is created."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
@@ -280,7 +278,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("options", "variables", "file", "message"), WRONG)
-def test_a_wrong_setting_is_refused_before_anything_starts(
+def test_an_invalid_setting_is_refused_before_anything_starts(
     tmp_path: Path, options: list[str], variables: dict[str, str], file: str, message: str
 ) -> None:
     """The exit code is 1, and one line names the setting, its source and the valid values."""
@@ -294,7 +292,7 @@ def test_a_wrong_setting_is_refused_before_anything_starts(
     assert not (tmp_path / "data" / "log.db").exists()
 
 
-def test_an_option_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_an_unknown_option_is_refused(tmp_path: Path) -> None:
     """An unknown option gives exit code 2 and an error with its name, as for any command."""
     said = run(tmp_path, "serve", "--prot", "1")
     assert said.code == 2
@@ -333,7 +331,7 @@ user = [{id = 1, name = "clear", role = "Sysadmin", password = "clear secret"}]
 """
 
 
-def test_the_log_names_nobody_and_gives_no_secret_away(tmp_path: Path) -> None:
+def test_the_log_has_no_personal_data_or_secrets(tmp_path: Path) -> None:
     """The log at info level has no numbers, names, passwords, tokens, keys or sessions."""
     with running(tmp_path, site=SITE + MORE_SITE) as server, Caller(server.url) as caller:
         session = caller.login()
@@ -375,16 +373,16 @@ def test_the_log_names_nobody_and_gives_no_secret_away(tmp_path: Path) -> None:
         server.kill()
         server.start()
         assert server.terminate() == 0
-    told = server.log.read_text()
-    assert [secret for secret in hidden if secret in told] == []
-    lines = [json.loads(line) for line in told.splitlines()]
+    log_text = server.log.read_text()
+    assert [secret for secret in hidden if secret in log_text] == []
+    lines = [json.loads(line) for line in log_text.splitlines()]
     requests = [line for line in lines if line["event"] == "request"]
     assert len(requests) > 15
     assert {line["level"] for line in lines} <= {"info", "warning"}
     assert set(requests[0]) >= {"method", "path", "status", "ms", "timestamp"}
 
 
-def test_a_server_in_memory_leaves_nothing(tmp_path: Path) -> None:
+def test_a_server_in_memory_leaves_no_files(tmp_path: Path) -> None:
     """A server with ``--data :memory:`` works like any other and leaves the folder unchanged."""
     server = Server(tmp_path)
     server.data = Path(":memory:")

@@ -55,14 +55,14 @@ def promtool(*arguments: str | Path, folder: Path = RULES.parent) -> str:
 
 
 @needs_promtool
-def test_the_rules_are_right_and_do_what_they_say() -> None:
+def test_the_rules_pass_their_unit_tests() -> None:
     """The rules pass their own unit tests in promtool."""
     assert "8 rules found" in promtool("check", "rules", RULES)
     assert "SUCCESS" in promtool("test", "rules", RULES.with_suffix(".test.yml"))
 
 
 @needs_promtool
-def test_the_scrape_configuration_is_right(tmp_path: Path) -> None:
+def test_the_scrape_configuration_is_valid(tmp_path: Path) -> None:
     """The scrape configuration in ``deploy/`` is valid with a key."""
     for name in (CONFIG, RULES):
         shutil.copy(name, tmp_path)
@@ -127,10 +127,10 @@ def send_calls(server: Server, number: int) -> None:
         kinds.append(("call.start", {"service": "PS", "direction": "INBOUND", **named}))
         kinds.append(("call.queue", {"service": "PS", **named}))
         kinds += [(kind, {**data, **named}) for kind, data in steps[call : call + 1]]
-    told = [event(kind, f"{number}-{i}", **data) for i, (kind, data) in enumerate(kinds)]
+    sent = [event(kind, f"{number}-{i}", **data) for i, (kind, data) in enumerate(kinds)]
     answer = httpx.post(
         f"{server.url}/ingest/v1/events",
-        content=ndjson(told),
+        content=ndjson(sent),
         headers={
             "Authorization": f"Bearer {KEYS['ACME']}",
             "Content-Type": "application/x-ndjson",

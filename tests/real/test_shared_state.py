@@ -73,7 +73,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(work, 2 * SOON))
 
 
-def test_a_login_anywhere_is_good_everywhere(nats_server: NatsServers) -> None:
+def test_a_login_on_one_node_is_valid_on_all_nodes(nats_server: NatsServers) -> None:
     """Concurrent logins on all nodes give one session, and every node accepts it."""
 
     async def work() -> None:
@@ -86,9 +86,7 @@ def test_a_login_anywhere_is_good_everywhere(nats_server: NatsServers) -> None:
 
 
 @pytest.mark.parametrize("how", ["logout", "password", "token"])
-def test_what_ends_a_session_anywhere_ends_it_everywhere(
-    nats_server: NatsServers, how: str
-) -> None:
+def test_a_session_ended_on_one_node_ends_on_all_nodes(nats_server: NatsServers, how: str) -> None:
     """A logout, a new password and a revoked token take effect at once on every node."""
 
     async def work() -> None:
@@ -111,7 +109,7 @@ def test_what_ends_a_session_anywhere_ends_it_everywhere(
     run(work())
 
 
-def test_a_use_anywhere_keeps_a_session_everywhere(nats_server: NatsServers) -> None:
+def test_using_a_session_on_one_node_extends_it_on_all_nodes(nats_server: NatsServers) -> None:
     """A session that is used on one node stays valid on every node until nobody uses it."""
     clock = Clock()
 
@@ -135,7 +133,7 @@ def test_a_use_anywhere_keeps_a_session_everywhere(nats_server: NatsServers) -> 
     run(work())
 
 
-def test_wrong_passwords_are_counted_wherever_they_are_tried(nats_server: NatsServers) -> None:
+def test_wrong_passwords_are_counted_across_nodes(nats_server: NatsServers) -> None:
     """After five wrong passwords on all nodes together, every node delays the next login."""
 
     async def work() -> None:

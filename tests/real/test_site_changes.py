@@ -71,7 +71,7 @@ def sms(number: int) -> bytes:
     )
 
 
-def test_a_feed_that_is_switched_on_begins_there(server: Server) -> None:
+def test_a_newly_enabled_feed_has_no_earlier_events(server: Server) -> None:
     """A new feed has no earlier events, for any token. A feed that is switched off is refused."""
     with Caller(server.url, "CHILD") as child:
         child.login()
@@ -99,7 +99,7 @@ def test_a_feed_that_is_switched_on_begins_there(server: Server) -> None:
         apply_here(server)
 
 
-def test_who_is_removed_is_out_and_who_stays_stays(server: Server) -> None:
+def test_a_removal_ends_only_the_affected_sessions(server: Server) -> None:
     """A session ends when its user, token or right is removed. Other sessions continue."""
     with (
         Caller(server.url) as stays,
@@ -131,7 +131,7 @@ def test_who_is_removed_is_out_and_who_stays_stays(server: Server) -> None:
         stays.feed(EVENTS)
 
 
-def test_a_client_comes_and_goes_and_keeps_what_it_had(server: Server) -> None:
+def test_a_returning_client_continues_its_feed(server: Server) -> None:
     """A new client can log in and send, and a removed client cannot.
 
     The feed of a client that returns continues.
@@ -172,7 +172,7 @@ def test_a_client_comes_and_goes_and_keeps_what_it_had(server: Server) -> None:
         assert seen == ["1", "3"]
 
 
-def test_names_count_from_the_change_on(server: Server) -> None:
+def test_a_declared_service_applies_from_the_change_on(server: Server) -> None:
     """A service that is declared later has its id and its call center from then on."""
     with Caller(server.url) as caller:
         caller.login()

@@ -16,7 +16,7 @@ SECONDS = (
 
 
 @pytest.mark.long
-def test_no_request_keeps_the_loop_for_100_ms() -> None:
+def test_no_request_blocks_the_loop_for_100_ms() -> None:
     """No request of at most 16 MiB takes 100 ms of CPU time in one turn."""
     found = search(SECONDS, seed=20261128, at_least=2 * len(SEEDS))
     assert [str(finding) for finding in found.findings] == []
@@ -33,7 +33,7 @@ class Quadratic(Measured):
         return request.count(b"\\") ** 2 * 1e-9 + len(request) * 1e-12
 
 
-def test_the_search_finds_what_is_slow() -> None:
+def test_the_search_finds_slow_inputs() -> None:
     """The search doubles repeated parts, up to the largest request, until the cost is visible."""
     found, measured = Search(seed=1), Quadratic()
     while not found.findings and found.tried < 5_000:
@@ -43,7 +43,7 @@ def test_the_search_finds_what_is_slow() -> None:
     assert measured.largest < MOST_BYTES * 2
 
 
-def test_a_recipe_is_as_large_as_it_should_be() -> None:
+def test_a_recipe_has_the_requested_size() -> None:
     """A recipe has the requested size, and its numbers are new in each repetition."""
     chance = random.Random(1)
     for recipe in SEEDS:

@@ -28,7 +28,7 @@ def asked(caller: Caller, path: str = STATUS) -> tuple[list[Row], str]:
     return next(iter(answer.json().values())), answer.headers["feed-token"]
 
 
-def pour(server: Server, stop: threading.Event) -> None:
+def send_states(server: Server, stop: threading.Event) -> None:
     """Change agents' states, some at a time. The last event ends the test."""
     with Caller(server.url) as caller:
         number = 0
@@ -47,17 +47,17 @@ def pour(server: Server, stop: threading.Event) -> None:
         caller.take(ndjson([last]))
 
 
-def drawn(rows: list[Row]) -> dict[str, object]:
+def status_by_agent(rows: list[Row]) -> dict[str, object]:
     """Return the agents' status as a wallboard keeps it."""
     return {row["agentLoginId"]: (row["stateId"], row["serviceId"]) for row in rows}
 
 
-def test_an_answer_and_the_feed_from_its_token_is_the_next_answer(tmp_path: Path) -> None:
+def test_a_response_and_the_feed_from_its_token_give_the_next_response(tmp_path: Path) -> None:
     """A response and the feed from its token give the next response, even in a flood of events."""
     stop = threading.Event()
     with running(tmp_path) as server, Caller(server.url) as caller:
         caller.login()
-        pouring = threading.Thread(target=pour, args=(server, stop))
+        pouring = threading.Thread(target=send_states, args=(server, stop))
         pouring.start()
         answers: dict[int, tuple[list[Row], str]] = {}
         while len(answers) < ROUNDS:
@@ -65,11 +65,11 @@ def test_an_answer_and_the_feed_from_its_token_is_the_next_answer(tmp_path: Path
             answers[server.place_of(token)] = rows, token
         stop.set()
         pouring.join()
-        told = [caller.follow(AGENTS, token, until=THE_END) for _, token in answers.values()]
-    shown = [drawn(rows) for rows, _ in answers.values()]
+        feeds = [caller.follow(AGENTS, token, until=THE_END) for _, token in answers.values()]
+    shown = [status_by_agent(rows) for rows, _ in answers.values()]
     for number in range(ROUNDS - 1):
         call_table = dict(shown[number])
-        events, rest = told[number], told[number + 1]
+        events, rest = feeds[number], feeds[number + 1]
         for one in events[: len(events) - len(rest)]:
             state = STATES[one["eventType"]]
             call_table[one["agentLoginId"]] = (state, one["agentServiceId"])
@@ -77,7 +77,7 @@ def test_an_answer_and_the_feed_from_its_token_is_the_next_answer(tmp_path: Path
 
 
 @pytest.mark.skipif(not BANK.exists(), reason="the bank's day is not here: ../shared/data")
-def test_a_bank_s_day_is_shown_alike_after_a_kill_and_verified(tmp_path: Path) -> None:
+def test_a_banks_day_has_the_same_figures_after_a_kill_and_is_verified(tmp_path: Path) -> None:
     """A day is replayed through a kill and a restart, and then verified by ``floorcast verify``."""
     with running(tmp_path, site=in_the_evening()) as server:
         replay = command(

@@ -65,7 +65,7 @@ def calls(*numbers: int, pad: int = 0) -> bytes:
 
 @pytest.mark.long
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-def test_curl_shows_the_bytes_of_the_reference(server: Server) -> None:
+def test_curl_receives_the_bytes_of_the_reference(server: Server) -> None:
     """curl shows data lines and keep-alives in the client's time zone, with and without gzip."""
     with Caller(server.url) as caller, ExitStack() as stack:
         session = caller.login()
@@ -136,7 +136,7 @@ def test_httpx_sse_gives_each_event_once_across_kills(server: Server) -> None:
         assert got + [one["transactionId"] for one in events] == [*range(400), 1000]
 
 
-def test_a_compressed_stream_is_read_as_it_comes(server: Server) -> None:
+def test_a_compressed_stream_is_delivered_block_by_block(server: Server) -> None:
     """Blocks are delivered one by one, no matter which decompressor reads them."""
     with Caller(server.url) as caller:
         caller.login()
@@ -158,7 +158,7 @@ def page() -> Iterator[Page]:
         yield browser.new_page()
 
 
-def test_an_event_source_follows_across_a_restart(server: Server, page: Page) -> None:
+def test_an_event_source_reconnects_after_a_restart(server: Server, page: Page) -> None:
     """The browser reconnects by itself with the last event's id, and misses no event."""
     page.goto(server.url + "/healthz")
     login = {"clientName": "ACME", "userName": "sysadmin", "password": PASSWORD}
@@ -179,7 +179,7 @@ def test_an_event_source_follows_across_a_restart(server: Server, page: Page) ->
         assert [one["transactionId"] for one in last] == list(range(100, 110))
 
 
-def test_a_reader_that_stops_reading_costs_nothing_and_misses_none(server: Server) -> None:
+def test_a_stalled_reader_uses_no_memory_and_misses_no_event(server: Server) -> None:
     """The server does not buffer 20 MB for a slow reader, who later reads all events."""
     with Caller(server.url) as caller, socket.create_connection(("127.0.0.1", server.port)) as sock:
         session = caller.login()
@@ -238,9 +238,9 @@ class Reader:
         for one in events:
             _head, _, data = one.rpartition(b"data: ")
             if data.startswith(b"{"):
-                told = json.loads(data)
-                self.got.append(told["transactionId"])
-                self._token = told["eventId"]
+                received = json.loads(data)
+                self.got.append(received["transactionId"])
+                self._token = received["eventId"]
         if self._temper.random() < self._breaks:
             if self._temper.random() < 0.5:  # a reset, not an end
                 self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
@@ -263,7 +263,7 @@ def all_step(readers: list[Reader]) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_readers_of_every_temper_get_each_event_once(server: Server, seed: int) -> None:
+def test_fast_slow_and_disconnecting_readers_get_each_event_once(server: Server, seed: int) -> None:
     """Fast, slow and disconnecting readers get each event once, through a kill of the server."""
     temper = random.Random(seed)
     with Caller(server.url, up=server.up) as caller:
@@ -293,9 +293,7 @@ def test_readers_of_every_temper_get_each_event_once(server: Server, seed: int) 
 
 
 @pytest.mark.parametrize("answers", [0, 2])
-def test_a_stream_in_one_packet_with_other_requests_is_a_stream(
-    server: Server, answers: int
-) -> None:
+def test_a_stream_works_after_pipelined_requests(server: Server, answers: int) -> None:
     """A stream works after pipelined requests, and a request after it is never answered."""
     with Caller(server.url) as caller, socket.socket() as sock:
         session = caller.login()

@@ -93,27 +93,27 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
     return Day(records, [*first.events, *rest[:-1]], agents[:-1], said)
 
 
-def test_every_call_is_there_once_and_ends_after_it_began(day: Day) -> None:
+def test_every_call_appears_once_and_ends_after_its_start(day: Day) -> None:
     """2,357 calls begin in the interaction feed, and each ends once after its start."""
-    told = [(one["sessionId"], one["callEventType"]) for one in day.calls]
-    assert max(Counter(told).values()) == 1
-    starts = [session for session, kind in told if kind == "CALL_START"]
-    ends = [session for session, kind in told if kind == "CALL_TERMINATION"]
+    steps = [(one["sessionId"], one["callEventType"]) for one in day.calls]
+    assert max(Counter(steps).values()) == 1
+    starts = [session for session, kind in steps if kind == "CALL_START"]
+    ends = [session for session, kind in steps if kind == "CALL_TERMINATION"]
     assert len(starts) == len(ends) == CALLS
-    assert len(told) == 2 * CALLS
+    assert len(steps) == 2 * CALLS
     assert set(starts) == set(ends) == set(day.records)
-    positions = {one: position for position, one in enumerate(told)}
+    positions = {one: position for position, one in enumerate(steps)}
     assert all(positions[s, "CALL_START"] < positions[s, "CALL_TERMINATION"] for s in starts)
 
 
-def test_the_calls_come_in_the_order_in_which_they_happened(day: Day) -> None:
+def test_events_are_in_chronological_order(day: Day) -> None:
     """The events' own times never decrease, and eventIds are unique."""
     times = [one["timestamp"] for one in day.calls]
     assert times == sorted(times)
     assert len({one["eventId"] for one in day.calls}) == len(day.calls)
 
 
-def test_the_hold_of_every_call_is_the_files(day: Day) -> None:
+def test_the_hold_duration_of_every_call_matches_the_file(day: Day) -> None:
     """``transferHoldDuration`` equals ``q_time`` for answered and abandoned calls."""
     ended = [one for one in day.calls if one["callEventType"] == "CALL_TERMINATION"]
     answered = 0
@@ -137,7 +137,7 @@ def test_each_agents_events_are_numbered_without_a_gap(day: Day) -> None:
     assert {(seen[0], seen[-1]) for seen in kinds.values()} == {("LOGON", "LOGOFF")}
 
 
-def test_the_replay_says_that_all_was_taken(day: Day) -> None:
+def test_the_replay_reports_all_events_as_accepted(day: Day) -> None:
     """Each event was accepted, or known from before the kill. None was rejected."""
     last = day.replayed.splitlines()[-1]
     found = re.fullmatch(r"sent (\d+)  accepted (\d+)  duplicates (\d+)  refused 0", last)

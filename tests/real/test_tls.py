@@ -54,7 +54,7 @@ def caller(server: Server, authority: trustme.CA) -> Iterator[Caller]:
         yield one
 
 
-def test_feeds_and_streams_work_as_without_it(caller: Caller) -> None:
+def test_feeds_and_streams_work_over_tls(caller: Caller) -> None:
     """An event is accepted and then delivered by a long poll and by a stream."""
     caller.login()
     token = caller.feed(EVENTS).token
@@ -67,7 +67,7 @@ def test_feeds_and_streams_work_as_without_it(caller: Caller) -> None:
         assert next(line for line in lines if line.startswith("data:"))
 
 
-def test_browsers_are_told_to_stay_with_it(caller: Caller) -> None:
+def test_responses_have_hsts_and_a_secure_cookie(caller: Caller) -> None:
     """Every response has HSTS and nosniff, even a refusal, and the cookie is Secure."""
     answers = [caller.http.get(path) for path in ("/healthz", "/nowhere", "/wallboard", "/docs")]
     answers.append(
@@ -83,7 +83,7 @@ def test_browsers_are_told_to_stay_with_it(caller: Caller) -> None:
     assert "; Secure" in answers[-1].headers["set-cookie"]
 
 
-def test_a_new_certificate_is_taken_on_sighup(
+def test_a_new_certificate_is_loaded_on_sighup(
     caller: Caller, server: Server, authority: trustme.CA, folder: Path
 ) -> None:
     """The server uses a new certificate after SIGHUP, without a restart."""
@@ -97,7 +97,7 @@ def test_a_new_certificate_is_taken_on_sighup(
     assert re.search(r'"event": "tls_reloaded"', server.log.read_text())
 
 
-def test_without_it_a_server_on_a_network_warns(tmp_path: Path) -> None:
+def test_a_server_on_a_network_without_tls_warns(tmp_path: Path) -> None:
     """A server without TLS on a network warns that passwords are not encrypted.
 
     There is no warning on loopback or behind a trusted proxy.

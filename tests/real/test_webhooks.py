@@ -149,7 +149,7 @@ def sending(cluster: Cluster) -> list[Server]:
 
 
 @pytest.mark.long
-def test_another_node_goes_on_when_the_sender_is_killed(
+def test_another_node_takes_over_when_the_sender_is_killed(
     three_nats_servers: NatsServers, tmp_path: Path, receiver: Receiving
 ) -> None:
     """After the only sending node of three is killed, another node sends the rest in order."""

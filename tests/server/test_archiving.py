@@ -16,7 +16,7 @@ from floorcast.config.settings import Settings
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.server.archiving import Archiving, check_archive
 from floorcast.workers.pool import PoolTuning, WorkerPool
-from tests.real.nodes import MEMORY, Clock, House
+from tests.real.nodes import MEMORY, Clock, NodeHarness
 from tests.real.sites import ACME, CHILD, event, ndjson
 
 SMS = ndjson([event("sms.attempt", 1, service="Sales", eventType="Attempt")])
@@ -50,20 +50,20 @@ class FakePool(WorkerPool):
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def house(tmp_path: Path) -> Iterator[NodeHarness]:
     """Yield a node without an archive."""
-    one = House(tmp_path, Clock())
+    one = NodeHarness(tmp_path, Clock())
     yield one
     one.end()
 
 
-def archive_of(house: House, *broken: int) -> tuple[Archiving, FakePool]:
+def archive_of(house: NodeHarness, *broken: int) -> tuple[Archiving, FakePool]:
     """Return an archive of the node's clients."""
     pool = FakePool(set(broken))
     return Archiving(Settings(data=house.data, archive="a"), house.node.server, pool), pool
 
 
-def test_every_due_hour_of_every_client_is_sealed(house: House) -> None:
+def test_every_due_hour_of_every_client_is_sealed(house: NodeHarness) -> None:
     """Clients take turns until no hour is left.
 
     After that, no job runs before another hour is due.
@@ -80,7 +80,7 @@ def test_every_due_hour_of_every_client_is_sealed(house: House) -> None:
     assert len(pool.asked) == asked + 3
 
 
-def test_a_failing_client_does_not_stop_the_others(house: House) -> None:
+def test_a_failing_client_does_not_stop_the_others(house: NodeHarness) -> None:
     """The failed client is retried after a minute."""
     sealing, pool = archive_of(house, ACME)
     with capture_logs() as logs:
@@ -94,7 +94,7 @@ def test_a_failing_client_does_not_stop_the_others(house: House) -> None:
     assert sealing.state.sealed == 3
 
 
-def test_missing_hours_are_logged_once(house: House) -> None:
+def test_missing_hours_are_logged_once(house: NodeHarness) -> None:
     """This applies even if they are found repeatedly."""
     sealing, _ = archive_of(house)
     with capture_logs() as logs:
@@ -109,7 +109,7 @@ def test_missing_hours_are_logged_once(house: House) -> None:
 def test_the_server_seals_in_a_separate_process(tmp_path: Path) -> None:
     """The test covers the setting, the files and the metrics."""
     clock = Clock()
-    house = House(tmp_path, clock, archive=str(tmp_path / "archive"))
+    house = NodeHarness(tmp_path, clock, archive=str(tmp_path / "archive"))
     try:
         house.take(SMS)
         clock.move(2 * 3600)

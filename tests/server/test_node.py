@@ -22,7 +22,7 @@ from floorcast.site.apply import apply
 from floorcast.site.file_reader import parse
 from floorcast.sqlite.background_writer import BackgroundWriter
 from tests.log.damaging import flip, leaf_of, zero_page
-from tests.real.nodes import Clock, House, scratch, until
+from tests.real.nodes import Clock, NodeHarness, scratch, until
 from tests.real.server import AGENTS, EVENTS
 from tests.real.sites import ACME, CHEAP, KEYS, SITE, event, ndjson
 
@@ -39,16 +39,16 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def house(folder: Path) -> Iterator[House]:
+def house(folder: Path) -> Iterator[NodeHarness]:
     """Yield a node that serves requests."""
-    one = House(folder, Clock())
+    one = NodeHarness(folder, Clock())
     yield one
     one.end()
 
 
 def test_a_starting_node_refuses_requests_until_it_is_ready(folder: Path) -> None:
     """Requests get 503 with Retry-After, and the health check always succeeds."""
-    house = House(folder, Clock(), started=False)
+    house = NodeHarness(folder, Clock(), started=False)
     asked = [("GET", "/readyz"), ("POST", EVENTS), ("POST", INTAKE), ("POST", "/session/login")]
     for method, path in asked:
         answer = house.ask(method, path)
@@ -68,7 +68,7 @@ def test_a_starting_node_refuses_requests_until_it_is_ready(folder: Path) -> Non
     assert stopped.readiness.reason == "the server is stopping"
 
 
-def test_a_node_locks_its_folder_until_it_is_closed(folder: Path, house: House) -> None:
+def test_a_node_locks_its_folder_until_it_is_closed(folder: Path, house: NodeHarness) -> None:
     """A second node is refused and changes nothing. It can start later."""
     settings = Settings(data=house.data, site=house.site)
 
@@ -109,7 +109,7 @@ def test_an_invalid_site_is_refused_and_the_folder_released(
     asyncio.run(begin(Settings(data=data, site=file)))
 
 
-def test_the_last_applied_site_is_used_without_a_site_file(house: House) -> None:
+def test_the_last_applied_site_is_used_without_a_site_file(house: NodeHarness) -> None:
     """Sessions, the log and feeds are kept, too."""
     session = house.login()
     token = house.ask("POST", EVENTS, session).json()["token"]
@@ -132,7 +132,7 @@ def test_the_last_applied_site_is_used_without_a_site_file(house: House) -> None
 
 def test_a_node_in_memory_keeps_nothing(folder: Path) -> None:
     """Apart from that, a node with ``:memory:`` works like any other node."""
-    house = House(folder, Clock(), keeps=False)
+    house = NodeHarness(folder, Clock(), keeps=False)
     assert house.take(SMS)["accepted"] == 1
     house.close()
     house.open()
@@ -142,7 +142,7 @@ def test_a_node_in_memory_keeps_nothing(folder: Path) -> None:
 
 
 def test_waiting_readers_get_a_response_on_release(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: NodeHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The response is an empty page with a token that stays valid."""
     session = house.login()
@@ -169,7 +169,7 @@ def test_waiting_readers_get_a_response_on_release(
 
 
 def test_a_node_notices_site_changes_by_other_processes(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: NodeHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A site applied by a command takes effect at the next check, and new clients start."""
     monkeypatch.setattr(node, "CHORES", 0.001)
@@ -194,7 +194,7 @@ def test_a_node_notices_site_changes_by_other_processes(
 
 
 def test_a_floor_that_cannot_start_does_not_block_other_site_changes(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: NodeHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The floor's start is retried while clients are added and removed."""
     monkeypatch.setattr(node, "CHORES", 0.001)
@@ -238,7 +238,7 @@ def test_a_failed_chore_is_logged_and_retried(
 
     monkeypatch.setattr("floorcast.site.live_site.Site.refresh", fails)
     with capture_logs() as logged:
-        house = House(folder, Clock())
+        house = NodeHarness(folder, Clock())
 
         def logged_levels() -> set[str]:
             return {one["log_level"] for one in logged if one["event"] == "chore_failed"}
@@ -255,7 +255,7 @@ def test_a_failed_chore_is_logged_and_retried(
 
 def test_excess_requests_are_refused_before_they_are_stored(folder: Path) -> None:
     """Excess requests get 503 with Retry-After. Admitted requests finish and make room."""
-    house = House(folder, Clock(), max_in_flight=1)
+    house = NodeHarness(folder, Clock(), max_in_flight=1)
 
     async def two() -> tuple[httpx.Response, httpx.Response]:
         first, second = (
@@ -273,7 +273,7 @@ def test_excess_requests_are_refused_before_they_are_stored(folder: Path) -> Non
 
 
 def test_events_are_refused_while_the_store_lags_too_far_behind(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: NodeHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The store's backlog is in memory, which is limited.
 
@@ -288,7 +288,7 @@ def test_events_are_refused_while_the_store_lags_too_far_behind(
     assert house.take(SMS)["duplicates"] == 1
 
 
-def test_a_damaged_entry_affects_only_its_client(folder: Path, house: House) -> None:
+def test_a_damaged_entry_affects_only_its_client(folder: Path, house: NodeHarness) -> None:
     """The server is ready, serves other clients, and reports the damage."""
     assert house.take(SMS)["accepted"] == 1
     house.close()
@@ -305,7 +305,7 @@ def test_a_damaged_entry_affects_only_its_client(folder: Path, house: House) -> 
 @pytest.mark.parametrize("damage", ["a byte", "a page"])
 def test_damaged_derived_data_is_rebuilt_while_serving(folder: Path, damage: str) -> None:
     """A reader of old events waits briefly and gets the same events, without a restart."""
-    house = House(folder, Clock(), ring_bytes=1 << 20)
+    house = NodeHarness(folder, Clock(), ring_bytes=1 << 20)
     session = house.login()
     begin = house.ask("POST", EVENTS, session, json={}).json()["token"]
     for number in range(30):
@@ -347,7 +347,7 @@ def test_damaged_derived_data_is_rebuilt_while_serving(folder: Path, damage: str
 
 def test_a_site_file_without_clients_is_refused_at_startup(folder: Path) -> None:
     """Such a file is usually a mistake. Only a command can remove all clients."""
-    house = House(folder, Clock())
+    house = NodeHarness(folder, Clock())
     house.end()
     Path(house.site).write_text("# half written")
 

@@ -13,7 +13,7 @@ from floorcast.http.app import Api
 from floorcast.http.routes import ROUTES
 from floorcast.server.wallboard_routes import page_routes
 from floorcast.wallboard.page_files import SECURITY, page_files
-from tests.real.nodes import Clock, House, scratch
+from tests.real.nodes import Clock, NodeHarness, scratch
 from tests.real.server import Caller, running
 
 
@@ -21,7 +21,7 @@ from tests.real.server import Caller, running
 def starting() -> Iterator[Api]:
     """Yield an application whose floors are still being loaded."""
     with scratch() as folder:
-        house = House(folder, Clock(), keeps=False, started=False)
+        house = NodeHarness(folder, Clock(), keeps=False, started=False)
         yield Api(house.node.server, (*ROUTES, *page_routes()))
         house.end()
 
@@ -80,7 +80,7 @@ def test_the_sign_in_form_is_prefilled_by_the_command(starting: Api) -> None:
     path = "/wallboard/sign-in.json"
     assert ask(starting, path).json() == {}
     with scratch() as folder:
-        house = House(folder, Clock(), keeps=False, started=False)
+        house = NodeHarness(folder, Clock(), keeps=False, started=False)
         demo = Api(house.node.server, (*ROUTES, *page_routes({"clientName": "ACME"})))
         assert ask(demo, path).json() == {"clientName": "ACME"}
         house.end()

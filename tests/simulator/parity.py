@@ -16,7 +16,7 @@ from floorcast.simulator.report import Row, report
 from floorcast.simulator.scenario import FloorPlan
 from floorcast.simulator.simulation import Simulation
 from floorcast.statistics.requests import FIGURES
-from tests.real.nodes import Clock, House
+from tests.real.nodes import Clock, NodeHarness
 from tests.real.sites import SITE
 
 __all__ = ["START", "Parity", "compared", "site_of", "told"]
@@ -63,7 +63,7 @@ class Parity:
     """A run whose events are sent to a node immediately."""
 
     def __init__(
-        self, house: House, clock: Clock, plan: FloorPlan, seed: int, faults: Faults
+        self, house: NodeHarness, clock: Clock, plan: FloorPlan, seed: int, faults: Faults
     ) -> None:
         self.simulation = Simulation(plan, seed=seed, start=START, deaths=faults.deaths)
         self.wire = Wire(faults, seed, START)

@@ -14,7 +14,7 @@ from floorcast.simulator.people import Person
 from floorcast.simulator.simulated_call import Call
 from floorcast.simulator.true_figures import AgentTruth
 from floorcast.simulator.truth import Truth
-from tests.real.nodes import Clock, House, scratch
+from tests.real.nodes import Clock, NodeHarness, scratch
 from tests.simulator.parity import START, Parity, site_of
 
 HOUR = 3_600_000
@@ -27,7 +27,7 @@ def held_against_a_server(seed: int, faults: Faults, agents: int = 30) -> Parity
     plan = floor_of(agents, load=1.1, seed=seed)
     clock = Clock(int(START.timestamp()) * TICKS_PER_SECOND)
     with scratch() as folder:
-        house = House(folder, clock, site=site_of(plan))
+        house = NodeHarness(folder, clock, site=site_of(plan))
         try:
             parity = Parity(house, clock, plan, seed, faults)
             for moment in (HOUR // 3 + 137, HOUR):

@@ -15,15 +15,15 @@ from floorcast.sqlite.checksums import add_function
 from floorcast.statistics.answers import METHODS, Question
 from floorcast.statistics.as_of import FloorPosition, PastAnswer, PastQuestion, answer_as_of
 from floorcast.statistics.requests import ServiceFilter
-from tests.real.nodes import Clock, House, scratch
+from tests.real.nodes import Clock, NodeHarness, scratch
 from tests.real.sites import ACME, CHILD, event, ndjson
 
 
 @pytest.fixture
-def house() -> Iterator[House]:
+def house() -> Iterator[NodeHarness]:
     """Yield a node that received two requests with a call each and took a snapshot in between."""
     with scratch() as folder:
-        one = House(folder, Clock())
+        one = NodeHarness(folder, Clock())
         for number in (1, 2):
             call = event("call.queue", number, transactionId=number, sessionId="s", service="Sales")
             one.take(ndjson([call]))
@@ -34,7 +34,7 @@ def house() -> Iterator[House]:
         one.end()
 
 
-def asked(house: House, entry: int, question: Question) -> bytes:
+def asked(house: NodeHarness, entry: int, question: Question) -> bytes:
     """Return a request about the floor after an entry."""
     positions = [FloorPosition(ACME, end_of_entry(entry)), FloorPosition(CHILD, end_of_entry(1))]
     past = PastQuestion(
@@ -49,13 +49,13 @@ def asked(house: House, entry: int, question: Question) -> bytes:
     return msgspec.msgpack.encode(past)
 
 
-def answered(house: House, entry: int, question: Question) -> PastAnswer:
+def answered(house: NodeHarness, entry: int, question: Question) -> PastAnswer:
     """Return the response to a request about the floor after an entry."""
     return msgspec.msgpack.decode(answer_as_of(asked(house, entry, question)), type=PastAnswer)
 
 
 @pytest.mark.parametrize("method", list(METHODS))
-def test_reusing_floors_changes_no_answer(house: House, method: str) -> None:
+def test_reusing_floors_changes_no_answer(house: NodeHarness, method: str) -> None:
     """A question about a past time has the same answer in any order of requests."""
     question = Question(method)  # type: ignore[arg-type]  # each of the methods' names
     first = {entry: answered(house, entry, question) for entry in (1, 2, 3)}
@@ -63,7 +63,7 @@ def test_reusing_floors_changes_no_answer(house: House, method: str) -> None:
         assert answered(house, entry, question) == first[entry]
 
 
-def test_the_newest_event_is_the_newest_at_that_time(house: House) -> None:
+def test_the_newest_event_is_the_newest_at_that_time(house: NodeHarness) -> None:
     """``newest_event`` is when the event was recorded, or 0 if the log had only the site."""
     question = Question("service/stats")
     newest = [answered(house, entry, question).newest_event for entry in (1, 2, 3)]
@@ -71,7 +71,7 @@ def test_the_newest_event_is_the_newest_at_that_time(house: House) -> None:
     assert 0 < newest[1] < newest[2]
 
 
-def test_an_error_does_not_affect_the_next_answer(house: House) -> None:
+def test_an_error_does_not_affect_the_next_answer(house: NodeHarness) -> None:
     """An id that did not exist then is refused, and the cached floor stays valid."""
     before = answered(house, 3, Question("service/stats"))
     with pytest.raises(InvalidParameter, match=r"filter\.service names 77"):
@@ -79,7 +79,7 @@ def test_an_error_does_not_affect_the_next_answer(house: House) -> None:
     assert answered(house, 3, Question("service/stats")) == before
 
 
-def test_an_unavailable_answer_has_the_first_possible_time(house: House) -> None:
+def test_an_unavailable_answer_has_the_first_possible_time(house: NodeHarness) -> None:
     """The refusal has the first tick that can be requested."""
     house.close()
     connection = apsw.Connection(str(house.data / "log.db"))

@@ -48,13 +48,13 @@ NOT_PUBLIC = [
 
 
 @pytest.mark.parametrize("address", PUBLIC)
-def test_an_address_of_the_internet_is_public(address: str) -> None:
+def test_an_internet_address_is_public(address: str) -> None:
     """Internet addresses are public in both versions, and also as IPv4 in IPv6 notation."""
     assert is_public(address)
 
 
 @pytest.mark.parametrize("address", NOT_PUBLIC)
-def test_an_address_of_ones_own_network_is_not(address: str) -> None:
+def test_a_local_address_is_not_public(address: str) -> None:
     """Private, shared, loopback, link-local, multicast and reserved addresses are not public.
 
     This holds in any notation.
@@ -82,7 +82,7 @@ def test_a_name_with_any_private_address_is_refused() -> None:
     assert resolved("8.8.8.8", "10.0.0.1", allow_private=True) == ["8.8.8.8", "10.0.0.1"]
 
 
-def test_the_system_is_asked_for_names() -> None:
+def test_names_are_resolved_by_the_system() -> None:
     """The system's resolver runs on its own threads. An address resolves to itself."""
     assert set(asyncio.run(system_resolver("localhost", 80))) <= {"127.0.0.1", "::1"}
     assert asyncio.run(system_resolver("192.0.2.7", 80)) == ["192.0.2.7"]

@@ -64,7 +64,7 @@ async def read(reading: Reading, cursor: int) -> list[str]:
     send=st.sampled_from([("agent",), ("interaction",), ("agent", "interaction")]),
     starts=st.lists(st.integers(0, 12), min_size=1, max_size=4),
 )
-def test_every_reader_gets_what_follows_it_once_and_in_order(
+def test_every_reader_gets_later_events_once_and_in_order(
     entries: list[tuple[list[int], int, int]],
     chosen: WebhookFilter,
     send: tuple[str, ...],
@@ -91,7 +91,7 @@ def test_every_reader_gets_what_follows_it_once_and_in_order(
     run_with_harness(story)
 
 
-def test_readers_that_started_apart_soon_share_their_batches() -> None:
+def test_readers_at_different_positions_soon_share_batches() -> None:
     """A batch ends where another reader's batch begins, and both then get the same bytes object."""
 
     async def story(house: ApiHarness) -> None:
@@ -110,7 +110,7 @@ def test_readers_that_started_apart_soon_share_their_batches() -> None:
     run_with_harness(story)
 
 
-def test_what_is_kept_is_bounded_and_nothing_is_for_a_single_reader() -> None:
+def test_kept_batches_are_bounded_and_only_for_shared_feeds() -> None:
     """A limited number of batches is kept for a shared feed, and none for a single webhook."""
 
     async def story(house: ApiHarness) -> None:
@@ -124,7 +124,7 @@ def test_what_is_kept_is_bounded_and_nothing_is_for_a_single_reader() -> None:
     run_with_harness(story)
 
 
-def test_a_batch_is_made_again_up_to_its_old_end() -> None:
+def test_a_retried_batch_keeps_its_end() -> None:
     """A retry after a restart sends the same events, even if others have arrived since."""
 
     async def story(house: ApiHarness) -> None:
@@ -140,7 +140,7 @@ def test_a_batch_is_made_again_up_to_its_old_end() -> None:
     run_with_harness(story)
 
 
-def test_large_events_make_smaller_batches() -> None:
+def test_large_events_give_smaller_batches() -> None:
     """A batch has about 256 KiB and at least one event."""
 
     async def story(house: ApiHarness) -> None:

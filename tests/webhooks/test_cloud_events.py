@@ -15,7 +15,7 @@ from tests.http.servers import ACME, ApiHarness, run_with_harness
 from tests.webhooks.receiver import add_alerts, publish_alert
 
 
-def test_the_library_reads_each_event_of_a_batch() -> None:
+def test_the_library_decodes_each_event_of_a_batch() -> None:
     """The id is the feed's, the source is the client and feed, and the time is the log's."""
 
     async def story(house: ApiHarness) -> None:
@@ -51,7 +51,7 @@ def test_readers_of_a_page_share_its_events() -> None:
     run_with_harness(story)
 
 
-def test_an_alert_says_which_webhooks_it_is_for() -> None:
+def test_an_alert_names_its_webhooks() -> None:
     """An alert names the webhooks in its rule."""
 
     async def story(house: ApiHarness) -> None:

@@ -19,14 +19,14 @@ from tests.webhooks.receiver import (
 )
 
 
-def test_an_answer_that_ends_in_mid_body_counts_by_its_status() -> None:
+def test_a_response_that_ends_within_its_body_counts_by_its_status() -> None:
     """A response that ends within its body counts by its status. The next request reconnects."""
     replies, receiver = asked(raw(b"HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\nhalf"), 2)
     assert replies == [Reply(200)] * 2
     assert receiver.connections == 2
 
 
-def test_ten_gigabytes_of_answer_are_not_read() -> None:
+def test_a_huge_response_is_not_read() -> None:
     """Only a few KiB of a huge response are read before the connection is closed."""
     sent = 0
 
@@ -44,7 +44,7 @@ def test_ten_gigabytes_of_answer_are_not_read() -> None:
     assert sent < 20_000_000
 
 
-def test_a_body_that_drips_is_not_waited_for() -> None:
+def test_a_slow_body_is_abandoned() -> None:
     """A slow body is abandoned after a second, because the status has already arrived."""
 
     async def drip(_post: Post, writer: asyncio.StreamWriter) -> None:
@@ -70,7 +70,7 @@ async def _silent(_post: Post, _writer: asyncio.StreamWriter) -> None:
     await asyncio.Event().wait()
 
 
-def test_answers_that_are_none_are_failures() -> None:
+def test_invalid_responses_are_failures() -> None:
     """Silence, another protocol, an endless head and a closed connection are failures."""
     assert failing(_silent) == "no response in 15 s"
     assert failing(raw(b"SSH-2.0-OpenSSH\r\n")) == "the response is not HTTP"
@@ -80,7 +80,7 @@ def test_answers_that_are_none_are_failures() -> None:
     assert "head" in failing(raw(b"HTTP/1.1 200 OK\r\n" + many, end=False))
 
 
-def test_an_interim_answer_precedes_the_one_that_counts() -> None:
+def test_an_interim_response_is_skipped() -> None:
     """A 103 response is skipped, and the next response counts."""
     early = b"HTTP/1.1 103 Early Hints\r\n\r\n"
     replies, _ = asked(raw(early, b"HTTP/1.1 202 OK\r\ncontent-length: 0\r\n\r\n", end=False))

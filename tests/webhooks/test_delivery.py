@@ -54,7 +54,7 @@ def test_events_are_sent_in_order_as_signed_cloudevents() -> None:
     run_with_harness(story)
 
 
-def test_a_batch_has_at_most_100_events_and_is_gathered_for_a_second() -> None:
+def test_a_batch_has_at_most_100_events_of_one_second() -> None:
     """250 events need three requests at once. Single events need at most one request per second."""
 
     async def story(house: ApiHarness) -> None:
@@ -72,7 +72,7 @@ def test_a_batch_has_at_most_100_events_and_is_gathered_for_a_second() -> None:
     run_with_harness(story)
 
 
-def test_a_receiver_that_fails_for_an_hour_gets_everything_in_order() -> None:
+def test_a_receiver_that_fails_for_an_hour_gets_all_events_in_order() -> None:
     """The pauses grow to 5 minutes, and each retry has the same id and body."""
 
     async def story(house: ApiHarness) -> None:
@@ -103,7 +103,7 @@ def test_a_receiver_that_fails_for_an_hour_gets_everything_in_order() -> None:
     run_with_harness(story)
 
 
-def test_after_24_hours_it_is_suspended_and_keeps_its_place() -> None:
+def test_a_webhook_is_suspended_after_24_hours_and_keeps_its_position() -> None:
     """A resumed webhook sends everything that the feeds still have."""
 
     async def story(house: ApiHarness) -> None:
@@ -134,7 +134,7 @@ def test_after_24_hours_it_is_suspended_and_keeps_its_place() -> None:
     run_with_harness(story)
 
 
-def test_410_suspends_at_once_and_resume_goes_on_at_the_same_place() -> None:
+def test_410_suspends_at_once_and_resuming_keeps_the_position() -> None:
     """A 410 suspends a webhook, as Standard Webhooks defines, and no event is lost."""
 
     async def story(house: ApiHarness) -> None:
@@ -152,7 +152,7 @@ def test_410_suspends_at_once_and_resume_goes_on_at_the_same_place() -> None:
     run_with_harness(story)
 
 
-def test_secrets_are_rotated_with_both_signatures() -> None:
+def test_requests_have_both_signatures_during_a_rotation() -> None:
     """While two secrets are declared, a receiver with either secret accepts a request."""
     old, new = "whsec_" + "b2xk" * 10, "whsec_" + "bmV3" * 10
 
@@ -167,7 +167,7 @@ def test_secrets_are_rotated_with_both_signatures() -> None:
     run_with_harness(story)
 
 
-def test_a_template_makes_a_request_of_each_event() -> None:
+def test_a_template_gives_one_request_per_event() -> None:
     """A template gives one request per event, in order and with its media type.
 
     An empty result is not sent.
@@ -193,7 +193,7 @@ def test_a_template_makes_a_request_of_each_event() -> None:
     run_with_harness(story)
 
 
-def test_a_template_that_fails_suspends_and_names_the_event() -> None:
+def test_a_failing_template_suspends_the_webhook_and_names_the_event() -> None:
     """No event is skipped: a resumed webhook sends the event with the corrected template."""
     broken = '{"number": {{ event.data.transactionId }}, "text": "{{ event.data.timestamp }}"}'
 
@@ -216,7 +216,7 @@ def test_a_template_that_fails_suspends_and_names_the_event() -> None:
     run_with_harness(story)
 
 
-def test_an_old_holder_that_wakes_up_sends_nothing() -> None:
+def test_a_node_that_lost_its_lease_sends_nothing() -> None:
     """A node neither sends nor writes after another node has taken over the lease."""
 
     async def story(house: ApiHarness) -> None:
@@ -229,7 +229,7 @@ def test_an_old_holder_that_wakes_up_sends_nothing() -> None:
     run_with_harness(story)
 
 
-def test_a_place_stays_good_over_quiet_days() -> None:
+def test_a_position_stays_valid_without_events() -> None:
     """A webhook without pending events can resume at its position after any length of time."""
 
     async def story(house: ApiHarness) -> None:
@@ -247,7 +247,7 @@ def test_a_place_stays_good_over_quiet_days() -> None:
     run_with_harness(story)
 
 
-def test_a_place_that_falls_out_of_the_feeds_is_told() -> None:
+def test_a_position_that_is_too_old_suspends_the_webhook() -> None:
     """A webhook whose position is too old is suspended, and no event is skipped."""
 
     async def story(house: ApiHarness) -> None:

@@ -26,7 +26,7 @@ from tests.webhooks.receiver import (
 )
 
 
-def test_a_connection_is_kept_for_the_next_request() -> None:
+def test_a_connection_is_reused() -> None:
     """Three requests use one connection, and each has its own headers and body."""
     replies, receiver = asked(status(200, body=b"thanks"), 3)
     assert replies == [Reply(200)] * 3
@@ -49,13 +49,13 @@ def test_a_redirect_is_not_followed() -> None:
     run(story)
 
 
-def test_retry_after_is_handed_on() -> None:
+def test_retry_after_is_returned_as_received() -> None:
     """The value of Retry-After is returned as received."""
     replies, _ = asked(status(429, "Retry-After: 17\r\n"))
     assert replies == [Reply(429, "17")]
 
 
-def test_a_kept_connection_that_was_closed_is_replaced() -> None:
+def test_a_closed_connection_is_replaced() -> None:
     """If the receiver closed the connection, the next request uses a new one."""
 
     async def story(loop: VirtualLoop) -> None:
@@ -73,7 +73,7 @@ def test_a_kept_connection_that_was_closed_is_replaced() -> None:
     run(story)
 
 
-def test_a_name_that_becomes_private_is_refused_when_it_is_called() -> None:
+def test_a_name_that_becomes_private_is_refused() -> None:
     """Each connection resolves the name again and never uses a private address."""
     answers = [["8.8.8.8"], ["127.0.0.1"]]
     asked_for: list[str] = []
@@ -96,7 +96,7 @@ def test_a_name_that_becomes_private_is_refused_when_it_is_called() -> None:
     run(story)
 
 
-def test_a_busy_connection_is_checked_again_after_some_minutes() -> None:
+def test_the_name_of_a_busy_connection_is_checked_again() -> None:
     """A name that has become private is noticed even if the webhook is always busy."""
     address = "127.0.0.1"
 
@@ -120,7 +120,7 @@ def test_a_busy_connection_is_checked_again_after_some_minutes() -> None:
     run(story)
 
 
-def test_the_connection_goes_to_the_address_that_was_checked() -> None:
+def test_the_connection_uses_the_checked_address() -> None:
     """The name is resolved once per connection, so a later change does not matter."""
     calls = 0
 
@@ -140,7 +140,7 @@ def test_the_connection_goes_to_the_address_that_was_checked() -> None:
     run(story)
 
 
-def test_it_works_on_uvloop_too() -> None:
+def test_the_client_works_on_uvloop() -> None:
     """The client works on uvloop, which the server uses and whose transports have other classes."""
 
     async def story() -> None:

@@ -18,7 +18,7 @@ def place(house: ApiHarness) -> WebhookPosition:
     return WebhookPosition(reading, house.server, house.loop.now)
 
 
-def test_without_a_token_it_is_the_present_and_a_token_leads_back() -> None:
+def test_a_position_is_the_present_or_that_of_its_token() -> None:
     """Without a token, the position is the present. A cursor's token leads back to the cursor."""
 
     async def story(house: ApiHarness) -> None:
@@ -33,7 +33,7 @@ def test_without_a_token_it_is_the_present_and_a_token_leads_back() -> None:
     run_with_harness(story)
 
 
-def test_it_is_complete_while_what_follows_is_within_24_hours() -> None:
+def test_a_position_is_complete_while_later_events_are_within_24_hours() -> None:
     """The age of a position does not matter if all events up to it have been read."""
 
     async def story(house: ApiHarness) -> None:

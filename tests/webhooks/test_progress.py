@@ -49,7 +49,7 @@ def test_pauses_double_up_to_five_minutes() -> None:
     assert pause(failed(Progress(tries=3), "500", NOW, 0.0)) == 4
 
 
-def test_a_day_of_failures_suspends_and_keeps_the_place() -> None:
+def test_a_day_of_failures_suspends_and_keeps_the_position() -> None:
     """The day begins with the first of several consecutive failures, and a success resets it."""
     first = failed(Progress(token="t"), "500", NOW, 1.0)
     late = failed(first, "503", NOW + PATIENCE - 1, 1.0)
@@ -61,7 +61,7 @@ def test_a_day_of_failures_suspends_and_keeps_the_place() -> None:
     assert (again.state, again.events, again.failures) == ("active", 3, 2)
 
 
-def test_resuming_tries_at_once_and_moves_only_if_told_to() -> None:
+def test_resuming_retries_at_once_and_moves_only_on_request() -> None:
     """Commands are numbered so that the sender notices each of them."""
     held = suspended(Progress(token="t", end="e", tries=9, since=NOW, order=4), "gone")
     on = resumed(held)
@@ -79,7 +79,7 @@ def test_retry_after_is_seconds_or_a_date() -> None:
         assert retry_after_seconds(odd, NOW) == 0
 
 
-def test_what_is_stored_is_read_again() -> None:
+def test_stored_progress_can_be_read() -> None:
     """Stored progress can be read again, even if a later release has added a member."""
     progress = failed(Progress(token="t", events=7), "500", NOW, 1.0)
     raw = item_of(1, "ops", progress).value
@@ -88,7 +88,7 @@ def test_what_is_stored_is_read_again() -> None:
     assert read_progress(more) == progress
 
 
-def test_the_id_in_metrics_tells_neither_client_nor_name() -> None:
+def test_the_id_in_metrics_reveals_neither_client_nor_name() -> None:
     """A webhook's id is constant, and it differs between installations."""
     assert webhook_id(1, "ops", b"s") == webhook_id(1, "ops", b"s")
     assert len({webhook_id(c, n, s) for c in (1, 2) for n in ("a", "b") for s in (b"s", b"t")}) == 8

@@ -41,7 +41,7 @@ def in_order(ids: list[str], want: list[str]) -> None:
     assert list(dict.fromkeys(ids)) == want
 
 
-def test_the_filter_selects_and_what_it_leaves_out_moves_the_place() -> None:
+def test_filtered_out_events_advance_the_position() -> None:
     """Only matching events are sent, but the stored position also passes the others."""
 
     async def story(house: ApiHarness) -> None:
@@ -60,7 +60,7 @@ def test_the_filter_selects_and_what_it_leaves_out_moves_the_place() -> None:
     run_with_harness(story)
 
 
-def test_skip_leaves_out_what_is_past() -> None:
+def test_skip_omits_past_events() -> None:
     """Only events after the skip are sent."""
 
     async def story(house: ApiHarness) -> None:
@@ -78,7 +78,7 @@ def test_skip_leaves_out_what_is_past() -> None:
     run_with_harness(story)
 
 
-def test_resume_from_a_token_sends_again_what_follows_it() -> None:
+def test_resuming_from_a_token_sends_later_events_again() -> None:
     """An eventId of the feed is a valid token to resume from."""
 
     async def story(house: ApiHarness) -> None:
@@ -93,7 +93,7 @@ def test_resume_from_a_token_sends_again_what_follows_it() -> None:
     run_with_harness(story)
 
 
-def test_a_changed_url_keeps_the_place_and_a_removed_webhook_loses_it() -> None:
+def test_a_changed_url_keeps_the_position_and_a_removed_webhook_loses_it() -> None:
     """Events that could not be sent to the old address are sent to the new one."""
 
     async def story(house: ApiHarness) -> None:
@@ -120,7 +120,7 @@ def test_a_changed_url_keeps_the_place_and_a_removed_webhook_loses_it() -> None:
     run_with_harness(story)
 
 
-def test_a_command_for_one_webhook_leaves_the_others_alone() -> None:
+def test_a_command_for_one_webhook_does_not_affect_the_others() -> None:
     """A command for one webhook causes no repetition in the others."""
 
     async def story(house: ApiHarness) -> None:
@@ -141,7 +141,7 @@ def test_a_command_for_one_webhook_leaves_the_others_alone() -> None:
     run_with_harness(story)
 
 
-def test_one_that_never_answers_holds_up_no_other() -> None:
+def test_a_silent_receiver_does_not_delay_the_others() -> None:
     """A silent receiver is retried, and the other receiver gets each event."""
 
     async def story(house: ApiHarness) -> None:
@@ -183,7 +183,7 @@ def test_after_a_crash_only_a_few_seconds_are_sent_again() -> None:
     run_with_harness(story)
 
 
-def test_bad_receivers_of_every_kind_harm_no_other() -> None:
+def test_bad_receivers_do_not_affect_a_good_one() -> None:
     """A good receiver gets each event within seconds, readers continue, and memory is bounded."""
 
     async def story(house: ApiHarness) -> None:
@@ -226,7 +226,7 @@ async def _endless(_post: Post, writer: asyncio.StreamWriter) -> None:
 
 @settings(max_examples=tries(8))
 @given(seed=st.integers(0, 2**32))
-def test_any_history_of_failures_and_restarts_loses_nothing(seed: int) -> None:
+def test_no_event_is_lost_through_failures_and_restarts(seed: int) -> None:
     """Each event arrives in order despite any failing receivers, restarts and crashes."""
 
     async def story(house: ApiHarness) -> None:
@@ -275,7 +275,7 @@ async def _half(_post: Post, writer: asyncio.StreamWriter) -> None:
     writer.close()
 
 
-def test_the_store_is_written_seldom() -> None:
+def test_the_position_is_written_only_every_few_seconds() -> None:
     """A busy webhook writes its position only every few seconds."""
 
     async def story(house: ApiHarness) -> None:

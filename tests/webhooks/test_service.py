@@ -94,7 +94,7 @@ def test_a_dead_node_is_replaced_within_30_seconds() -> None:
     run_with_harness(story)
 
 
-def test_a_webhook_that_is_removed_leaves_nothing() -> None:
+def test_a_removed_webhook_leaves_no_position_or_sender() -> None:
     """A removed webhook's position and sender are gone.
 
     A client of another node has no sender here.
@@ -121,7 +121,7 @@ def test_a_webhook_that_is_removed_leaves_nothing() -> None:
     run_with_harness(story)
 
 
-def test_metrics_tell_lag_and_failures_by_an_id() -> None:
+def test_metrics_have_lag_and_failures_by_id() -> None:
     """The lag grows during failures, and no label contains a client or a name."""
 
     async def story(house: ApiHarness) -> None:

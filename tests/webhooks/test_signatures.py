@@ -14,7 +14,7 @@ from floorcast.webhooks.signatures import signature, signing_key
 
 
 @given(key=st.binary(min_size=24, max_size=64), body=st.text(min_size=1, max_size=200))
-def test_its_own_library_verifies_ours(key: bytes, body: str) -> None:
+def test_the_reference_library_verifies_our_signatures(key: bytes, body: str) -> None:
     """A signature verifies only with the right secret, even if there are two secrets."""
     secret = "whsec_" + base64.b64encode(key).decode()
     other = "whsec_" + base64.b64encode(key[::-1] + b"x").decode()

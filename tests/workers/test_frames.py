@@ -28,7 +28,7 @@ from floorcast.workers.frames import (
 
 
 @given(st.lists(st.binary(max_size=50), max_size=5))
-def test_frames_are_read_as_they_were_written(arguments: list[bytes]) -> None:
+def test_frames_are_read_as_written(arguments: list[bytes]) -> None:
     """Any messages are read in order, and then the end of the file."""
     file = io.BytesIO(b"".join(frame(Job("a:b", one)) for one in arguments))
     read = [read_frame(file) for _ in arguments]
@@ -36,12 +36,12 @@ def test_frames_are_read_as_they_were_written(arguments: list[bytes]) -> None:
     assert read_frame(file) is None
 
 
-def test_half_a_frame_is_none() -> None:
+def test_an_incomplete_frame_is_not_read() -> None:
     """An incomplete frame, as from a process that dies while writing, is not read."""
     assert read_frame(io.BytesIO(frame(Job("a:b", b"12345"))[:-1])) is None
 
 
-def test_a_length_beyond_the_bound_is_an_error() -> None:
+def test_a_frame_that_is_too_long_is_an_error() -> None:
     """A frame that is too long is an error, so that it cannot make the reader use up memory."""
     assert length_of(MAX_FRAME_BYTES.to_bytes(4, "big")) == MAX_FRAME_BYTES
     with pytest.raises(ValueError, match="at most"):
@@ -57,7 +57,7 @@ def test_a_length_beyond_the_bound_is_an_error() -> None:
         Unavailable("busy", 5),
     ],
 )
-def test_an_error_comes_through_whole(error: FloorcastError) -> None:
+def test_a_reply_preserves_an_error(error: FloorcastError) -> None:
     """A reply preserves an error's class, message and ``Retry-After``."""
     copy = failure_of(refused(error))
     assert type(copy) is type(error)

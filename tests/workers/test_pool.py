@@ -61,19 +61,19 @@ def is_running(pid: int) -> bool:
     return state != "Z"
 
 
-async def test_the_result_comes_from_another_process(pool: WorkerPool) -> None:
+async def test_a_job_runs_in_another_process(pool: WorkerPool) -> None:
     """The function runs in another process, and its output is not part of the result."""
     assert int(await pool.run(1, jobs.pid, b"")) in pool.processes
     assert os.getpid() not in pool.processes
     assert await pool.run(1, jobs.printing, b"") == b"the reply"
 
 
-async def test_a_large_result_comes_whole(pool: WorkerPool) -> None:
+async def test_a_large_result_arrives_complete(pool: WorkerPool) -> None:
     """A result that is larger than a pipe's buffer arrives complete."""
     assert len(await pool.run(1, jobs.large, b"5000000")) == 5_000_000
 
 
-async def test_a_process_near_to_the_job_is_used_again(pool: WorkerPool) -> None:
+async def test_a_process_is_reused_for_a_job_with_the_same_near(pool: WorkerPool) -> None:
     """A process is used again for the next job with the same ``near``."""
     assert await pool.run(1, jobs.echo, b"a", near="x") == b"a"
     assert await pool.run(1, jobs.echo, b"b", near="y") == b"b"
@@ -81,7 +81,7 @@ async def test_a_process_near_to_the_job_is_used_again(pool: WorkerPool) -> None
     assert len(pool.processes) == 2
 
 
-async def test_beyond_two_at_a_time_it_is_busy(pool: WorkerPool, tmp_path: Path) -> None:
+async def test_a_third_concurrent_job_is_refused(pool: WorkerPool, tmp_path: Path) -> None:
     """The third job is not queued, but fails immediately with Unavailable and ``Retry-After``."""
     first, _ = await begun(pool, 1, tmp_path / "a")
     second, _ = await begun(pool, 1, tmp_path / "b")
@@ -94,7 +94,7 @@ async def test_beyond_two_at_a_time_it_is_busy(pool: WorkerPool, tmp_path: Path)
             await task
 
 
-async def test_a_client_leaves_a_place_to_a_client_that_was_refused(
+async def test_a_client_gets_one_place_after_another_was_refused(
     pool: WorkerPool, tmp_path: Path
 ) -> None:
     """After another client was refused, a client gets only one of the two places."""
@@ -125,7 +125,7 @@ async def test_a_cancelled_job_frees_its_place_and_its_process(
     assert not is_running(pid)
 
 
-async def test_a_refusal_comes_through_with_its_log(pool: WorkerPool) -> None:
+async def test_a_refusal_is_raised_and_its_log_lines_appear(pool: WorkerPool) -> None:
     """The function's error is raised, and its log lines appear in the server's log."""
     with (
         capture_logs() as lines,
@@ -145,7 +145,7 @@ async def test_a_bug_is_logged_and_ends_the_process(pool: WorkerPool) -> None:
     assert int(await pool.run(1, jobs.pid, b"")) != before
 
 
-async def test_a_process_that_dies_is_an_answer(pool: WorkerPool) -> None:
+async def test_a_job_of_a_killed_process_is_unavailable(pool: WorkerPool) -> None:
     """After SIGKILL, the job raises Unavailable, a line is logged, and a new process follows."""
     with capture_logs() as lines, pytest.raises(Unavailable, match="try again"):
         await pool.run(1, jobs.die, b"")

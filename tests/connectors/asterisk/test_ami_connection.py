@@ -17,7 +17,7 @@ from floorcast.model.errors import BadCredentials, SettingError, Unavailable
 from tests.connectors.asterisk.fake_ami import FakeAmi, serving
 
 
-class Heard:
+class ReceivedFrames:
     """The received items."""
 
     def __init__(self) -> None:
@@ -27,9 +27,9 @@ class Heard:
         await self.frames.put(frame)
 
 
-async def next_event(heard: Heard, name: str) -> Frame | Unreadable:
+async def next_event(received: ReceivedFrames, name: str) -> Frame | Unreadable:
     while True:
-        frame = await asyncio.wait_for(heard.frames.get(), 20)
+        frame = await asyncio.wait_for(received.frames.get(), 20)
         if isinstance(frame, Unreadable) or frame.get("Event") == name:
             return frame
 
@@ -39,9 +39,9 @@ def test_events_and_lists() -> None:
 
     async def main() -> None:
         async with serving() as ami:
-            heard = Heard()
+            received = ReceivedFrames()
             ami.members = [{"Queue": "sales", "Name": "Anna"}]
-            connection = AmiConnection(ami.address(), heard)
+            connection = AmiConnection(ami.address(), received)
             reading = await connection.open()
             reply = await connection.ask("QueueStatus")
             assert [one.get("Event") for one in reply] == [
@@ -50,16 +50,16 @@ def test_events_and_lists() -> None:
                 "QueueStatusComplete",
             ]
             await ami.say([{"Event": "Hangup", "Uniqueid": "1.0"}])
-            assert await next_event(heard, "Hangup") == {"Event": "Hangup", "Uniqueid": "1.0"}
+            assert await next_event(received, "Hangup") == {"Event": "Hangup", "Uniqueid": "1.0"}
             await ami.raw(b"what is this\r\n\r\n")
-            assert isinstance(await next_event(heard, "Never"), Unreadable)
+            assert isinstance(await next_event(received, "Never"), Unreadable)
             assert connection.has_booted.is_set()
             await connection.close(reading)
 
     asyncio.run(main())
 
 
-def test_a_wrong_secret_is_told_from_an_asterisk_that_is_away() -> None:
+def test_a_wrong_secret_and_an_unreachable_asterisk_raise_different_errors() -> None:
     """A wrong secret raises BadCredentials, and an unreachable Asterisk raises Unavailable.
 
     Neither error shows the secret.
@@ -68,16 +68,16 @@ def test_a_wrong_secret_is_told_from_an_asterisk_that_is_away() -> None:
     async def main() -> None:
         async with serving() as ami:
             with pytest.raises(BadCredentials, match="refuses the user 'floorcast'") as caught:
-                await AmiConnection(ami.address("wrong"), Heard()).open()
+                await AmiConnection(ami.address("wrong"), ReceivedFrames()).open()
             assert "wrong" not in str(caught.value)
             address = ami.address()
         with pytest.raises(Unavailable, match=r"AMI at 127.*check .*manager\.conf"):
-            await AmiConnection(address, Heard()).open()
+            await AmiConnection(address, ReceivedFrames()).open()
 
     asyncio.run(main())
 
 
-def test_a_connection_that_breaks_ends_what_was_asked() -> None:
+def test_a_broken_connection_ends_pending_actions() -> None:
     """A broken connection ends both the pending actions and the reading task."""
 
     async def silent(
@@ -92,7 +92,7 @@ def test_a_connection_that_breaks_ends_what_was_asked() -> None:
         ami = FakeAmi()
         server = await asyncio.start_server(lambda r, w: silent(r, w, ami), "127.0.0.1", 0)
         ami.port = server.sockets[0].getsockname()[1]
-        connection = AmiConnection(ami.address(), Heard())
+        connection = AmiConnection(ami.address(), ReceivedFrames())
         reading = await connection.open()
         with pytest.raises(Unavailable, match="connection lost"):
             await connection.ask("CoreStatus")
@@ -104,7 +104,7 @@ def test_a_connection_that_breaks_ends_what_was_asked() -> None:
     asyncio.run(main())
 
 
-def test_tls_needs_a_certificate_of_the_host_from_somebody_who_is_trusted(tmp_path: Path) -> None:
+def test_tls_requires_a_trusted_certificate_for_the_host(tmp_path: Path) -> None:
     """A certificate from an unknown authority or for another host is refused before the login."""
     authority, ca_file = trustme.CA(), tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(ca_file)
@@ -113,7 +113,7 @@ def test_tls_needs_a_certificate_of_the_host_from_somebody_who_is_trusted(tmp_pa
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         issued.configure_cert(context)
         async with serving(context) as ami:
-            connection = AmiConnection(ami.address(tls=trusted), Heard())
+            connection = AmiConnection(ami.address(tls=trusted), ReceivedFrames())
             with suppress(Unavailable):
                 await connection.close(await connection.open())
             return ami.logins

@@ -67,7 +67,7 @@ CALL = {"Timestamp": "5.25", "Uniqueid": "1.0", "Queue": "sales", "MemberName": 
         ({"Event": "Newexten"}, None),
     ],
 )
-def test_each_event_has_its_sign(frame: Frame, sign: Sign | None) -> None:
+def test_events_become_the_expected_signs(frame: Frame, sign: Sign | None) -> None:
     """Each event gives the expected sign.
 
     Ring times are in ms. An event without a time has the time of its arrival.
@@ -75,7 +75,7 @@ def test_each_event_has_its_sign(frame: Frame, sign: Sign | None) -> None:
     assert AmiEvents("DID", "Sale").sign(frame, 9.0) == sign
 
 
-def test_an_exit_by_key_is_the_one_that_nothing_announces() -> None:
+def test_only_an_unannounced_exit_has_the_reason_key() -> None:
     """QueueCallerAbandon may also announce a timeout, so it leaves the reason unknown."""
     events = AmiEvents()
     leave = {"Event": "QueueCallerLeave", **CALL}
@@ -84,7 +84,7 @@ def test_an_exit_by_key_is_the_one_that_nothing_announces() -> None:
     assert events.sign(leave, 9.0) == Left(at=5.25, caller="1.0", queue="sales", reason="KEY")
 
 
-def test_an_event_that_lacks_its_members_cannot_be_read() -> None:
+def test_an_event_without_a_required_member_is_unreadable() -> None:
     """An event without a required member raises an error that names the member."""
     with pytest.raises(Unreadable, match="QueueCallerJoin without Uniqueid"):
         AmiEvents().sign({"Event": "QueueCallerJoin", "Queue": "q"}, 9.0)
@@ -104,7 +104,7 @@ def damaged(draw: st.DrawFn) -> Frame:
 
 
 @given(st.lists(damaged(), max_size=80))
-def test_no_frame_ends_the_connector(found: list[Frame]) -> None:
+def test_any_frame_is_read_or_refused(found: list[Frame]) -> None:
     """Frames may come in any order, and any of their members may be missing."""
     events, mapping = (
         AmiEvents("DID", "Sale"),

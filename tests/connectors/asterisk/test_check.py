@@ -7,7 +7,7 @@ from floorcast.connectors.asterisk.snapshot import Snapshot
 from floorcast.connectors.pbx.config import MappingConfig
 
 
-def test_queues_members_and_callers() -> None:
+def test_queues_members_and_callers_are_listed() -> None:
     """The tables have the names that the wallboard will show."""
     anna = {"Name": "Anna", "Location": "PJSIP/1", "Status": "6"}
     snapshot = Snapshot(

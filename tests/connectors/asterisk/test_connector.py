@@ -68,7 +68,7 @@ def gone(caller: str, at: float) -> Frame:
     return {"Event": "Hangup", "Timestamp": f"{at:.6f}", "Uniqueid": caller}
 
 
-def test_what_happens_is_sent_and_forgotten(tmp_path: Path) -> None:
+def test_events_are_sent_and_removed_from_the_spool(tmp_path: Path) -> None:
     """Members are sent at once, and calls as they happen.
 
     The spool is empty once the server has accepted the events.
@@ -92,7 +92,7 @@ def test_what_happens_is_sent_and_forgotten(tmp_path: Path) -> None:
     run(main)
 
 
-def test_a_channel_is_asked_why_its_caller_left(tmp_path: Path) -> None:
+def test_the_channel_is_queried_for_the_reason_for_leaving(tmp_path: Path) -> None:
     """No event says why a caller left, so the connector queries the channel."""
 
     async def main(ami: FakeAmi, intake: Intake) -> None:
@@ -108,7 +108,7 @@ def test_a_channel_is_asked_why_its_caller_left(tmp_path: Path) -> None:
     run(main)
 
 
-def test_a_lost_connection_is_made_up_for(tmp_path: Path) -> None:
+def test_changes_during_an_outage_are_sent(tmp_path: Path) -> None:
     """A call that ended during the outage is ended, and a new call has its original join time.
 
     Both calls count once.
@@ -130,7 +130,7 @@ def test_a_lost_connection_is_made_up_for(tmp_path: Path) -> None:
     run(main)
 
 
-def test_what_is_said_while_the_state_is_asked_for_comes_after_it(tmp_path: Path) -> None:
+def test_events_during_a_query_are_applied_after_its_result(tmp_path: Path) -> None:
     """An event that arrives during a query counts after the older list.
 
     Anna's telephone was unreachable according to the list, and is back now.
@@ -151,7 +151,7 @@ def test_what_is_said_while_the_state_is_asked_for_comes_after_it(tmp_path: Path
     run(main)
 
 
-def test_nothing_that_is_said_ends_the_connector(tmp_path: Path) -> None:
+def test_unreadable_input_does_not_end_the_connector(tmp_path: Path) -> None:
     """Unreadable input is counted and logged once for each kind. The next call is read normally."""
 
     async def main(ami: FakeAmi, intake: Intake) -> None:
@@ -174,7 +174,7 @@ def test_nothing_that_is_said_ends_the_connector(tmp_path: Path) -> None:
     run(main)
 
 
-def test_a_killed_connector_goes_on(tmp_path: Path) -> None:
+def test_a_killed_connector_resumes(tmp_path: Path) -> None:
     """The next connector sends events that were read but not sent, and knows the open calls."""
 
     async def main(ami: FakeAmi, intake: Intake) -> None:
@@ -197,7 +197,7 @@ def test_a_killed_connector_goes_on(tmp_path: Path) -> None:
     run(main)
 
 
-def test_the_queue_log_fills_in_while_ami_is_away(tmp_path: Path) -> None:
+def test_the_queue_log_counts_while_ami_is_disconnected(tmp_path: Path) -> None:
     """Lines of the queue log count at once while AMI is disconnected.
 
     While AMI is connected, the lines are duplicates of its events.
@@ -244,7 +244,7 @@ def test_a_wrong_secret_ends_the_connector(tmp_path: Path) -> None:
     run(main)
 
 
-def test_a_right_that_is_missing_is_waited_for(tmp_path: Path) -> None:
+def test_a_missing_right_is_retried(tmp_path: Path) -> None:
     """The connector needs no restart after manager.conf is corrected."""
 
     async def main(ami: FakeAmi, intake: Intake) -> None:

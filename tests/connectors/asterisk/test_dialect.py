@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from floorcast.connectors.asterisk.dialect import transaction_id
 
 
-def test_a_transaction_id_is_a_number_that_javascript_keeps() -> None:
+def test_a_transaction_id_is_a_safe_integer_in_javascript() -> None:
     """A transaction id has the epoch and the counter, without any prefix.
 
     Other texts are hashed.

@@ -16,7 +16,7 @@ BYTES = gzip.decompress((FOLDER / "ami-16.28.txt.gz").read_bytes()) + b"\n\n"
 
 
 @given(st.lists(st.integers(0, 20_000), max_size=20), st.booleans())
-def test_chunks_do_not_matter(cuts: list[int], windows: bool) -> None:
+def test_frames_do_not_depend_on_the_chunks(cuts: list[int], windows: bool) -> None:
     """Neither the split of the bytes nor the line endings change the frames."""
     data = BYTES[:20_000].replace(b"\n", b"\r\n" if windows else b"\n")
     places = [0, *sorted(cut for cut in cuts if cut < len(data)), len(data)]
@@ -27,7 +27,7 @@ def test_chunks_do_not_matter(cuts: list[int], windows: bool) -> None:
 
 
 @given(st.lists(st.binary(max_size=200), max_size=20))
-def test_no_bytes_end_the_connector(chunks: list[bytes]) -> None:
+def test_invalid_bytes_are_unreadable(chunks: list[bytes]) -> None:
     """Bytes that are not a frame are returned as unreadable."""
     reader = FrameReader()
     for chunk in [*chunks, b"\n\n"]:
@@ -35,7 +35,7 @@ def test_no_bytes_end_the_connector(chunks: list[bytes]) -> None:
             assert isinstance(frame, (dict, Unreadable))
 
 
-def test_a_frame_without_an_end_is_given_up() -> None:
+def test_an_endless_frame_is_discarded() -> None:
     """A frame without an end uses bounded memory, and the following frames are read."""
     reader = FrameReader()
     (found,) = reader.feed(b"x" * (MAX_FRAME_BYTES + 1))

@@ -13,7 +13,7 @@ def join(at: float, caller: str = "1.0") -> Sign:
     return Joined(at=at, caller=caller, queue="sales")
 
 
-def test_a_sign_counts_once() -> None:
+def test_a_sign_of_both_sources_counts_once() -> None:
     """The first source to report a sign counts. The next equal sign counts again."""
     both = SignMerger()
     assert both.is_new(Origin.AMI, join(10.7))
@@ -23,7 +23,7 @@ def test_a_sign_counts_once() -> None:
     assert both.is_new(Origin.AMI, join(50.0))
 
 
-def test_one_channel_alone_counts_each() -> None:
+def test_each_sign_of_a_single_source_counts() -> None:
     """A sign that only one source reports is never mistaken for another."""
     both = SignMerger()
     assert all(both.is_new(Origin.AMI, join(at)) for at in (1.0, 1.5, 2.0))
@@ -31,7 +31,7 @@ def test_one_channel_alone_counts_each() -> None:
     assert all(both.is_new(channel, gone) for channel in Origin)
 
 
-def test_what_the_other_channel_missed_is_not_made_up_for_later() -> None:
+def test_a_sign_reported_much_later_is_a_different_sign() -> None:
     """A sign reported much later is a different sign."""
     both = SignMerger()
     assert both.is_new(Origin.AMI, join(10.0))
@@ -40,7 +40,7 @@ def test_what_the_other_channel_missed_is_not_made_up_for_later() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 500), st.sampled_from("abc")), max_size=60))
-def test_the_log_adds_nothing_to_ami(found: list[tuple[int, str]]) -> None:
+def test_queue_log_lines_duplicate_ami_events(found: list[tuple[int, str]]) -> None:
     """Each line of the log follows AMI's event and has the same time, rounded down."""
     both = SignMerger()
     for at, caller in sorted(found):

@@ -45,7 +45,7 @@ def append(path: Path, text: str) -> None:
         file.write(text)
 
 
-def test_whole_lines_only(tmp_path: Path, follow: Follow) -> None:
+def test_only_complete_lines_are_read(tmp_path: Path, follow: Follow) -> None:
     """A partial line is read once it is complete."""
     path = tmp_path / "queue_log"
     file = follow(path)
@@ -56,7 +56,7 @@ def test_whole_lines_only(tmp_path: Path, follow: Follow) -> None:
     assert texts(file, 1) == ["two"]
 
 
-def test_a_renamed_file_is_finished_first(tmp_path: Path, follow: Follow) -> None:
+def test_a_renamed_file_is_read_to_its_end_first(tmp_path: Path, follow: Follow) -> None:
     """The old file is read to its end, even if lines are added after the new file was created."""
     path = tmp_path / "queue_log"
     append(path, "one\n")
@@ -69,7 +69,7 @@ def test_a_renamed_file_is_finished_first(tmp_path: Path, follow: Follow) -> Non
     assert texts(file) == ["late", "new"]
 
 
-def test_a_file_that_was_cut_begins_anew(tmp_path: Path, follow: Follow) -> None:
+def test_a_truncated_file_is_read_from_its_start(tmp_path: Path, follow: Follow) -> None:
     """A truncated file is read from its start. Logrotate's copytruncate works like this."""
     path = tmp_path / "queue_log"
     append(path, "one\ntwo\n")
@@ -79,7 +79,7 @@ def test_a_file_that_was_cut_begins_anew(tmp_path: Path, follow: Follow) -> None
     assert texts(file) == ["3"]
 
 
-def test_a_position_is_found_in_the_file_that_it_was_in(tmp_path: Path, follow: Follow) -> None:
+def test_a_position_is_found_in_the_renamed_file(tmp_path: Path, follow: Follow) -> None:
     """The old file is found under its new name. The new file is then read from its start."""
     path = tmp_path / "queue_log"
     append(path, "one\ntwo\n")
@@ -89,7 +89,7 @@ def test_a_position_is_found_in_the_file_that_it_was_in(tmp_path: Path, follow: 
     assert texts(follow(path, first.position)) == ["two", "new"]
 
 
-def test_an_inode_that_another_file_has_got_is_not_believed(tmp_path: Path, follow: Follow) -> None:
+def test_a_reused_inode_is_detected(tmp_path: Path, follow: Follow) -> None:
     """A file with the old inode but another first line is a different file."""
     path = tmp_path / "queue_log"
     append(path, "one\ntwo\n")
@@ -98,7 +98,7 @@ def test_an_inode_that_another_file_has_got_is_not_believed(tmp_path: Path, foll
     assert texts(follow(path, first.position)) == ["other", "lines"]
 
 
-def test_a_line_without_an_end_is_given_up(tmp_path: Path, follow: Follow) -> None:
+def test_an_endless_line_is_discarded(tmp_path: Path, follow: Follow) -> None:
     """A line without an end uses bounded memory, and its beginning is reported as unreadable."""
     path = tmp_path / "queue_log"
     append(path, "x" * (MAX_LINE_BYTES + 10))
@@ -146,7 +146,7 @@ def read_through(path: Path, pieces: list[str]) -> None:
     assert found == written.split("\n")[:-1]
 
 
-def test_a_first_start_begins_with_what_was_rotated_away(tmp_path: Path, follow: Follow) -> None:
+def test_the_first_start_reads_rotated_files(tmp_path: Path, follow: Follow) -> None:
     """The first start reads rotated files as far back as requested, but no compressed files."""
     path = tmp_path / "queue_log"
     for number, name in enumerate(["queue_log.2", "queue_log.1", "queue_log"]):

@@ -21,7 +21,7 @@ EXPECTED = {
 }
 
 
-class Kept:
+class SpoolContents:
     """The contents of a spool: rows, position and events."""
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Kept:
         self._rows: dict[tuple[str, str], bytes] = {}
         self._position: dict[str, str] = {}
 
-    def keep(self, reading: Reading) -> None:
+    def store_step(self, reading: Reading) -> None:
         events, rows, position = reading.step()
         self.events += events
         for key, row in rows.items():
@@ -47,21 +47,21 @@ class Kept:
 
 def read(found: list[Item], way: str, *, killed_after: int = 0) -> list[CloudEvent]:
     """Return all events of a connector that may be killed once and restarted."""
-    kept = Kept()
-    reading = kept.reading(way)
+    spool = SpoolContents()
+    reading = spool.reading(way)
     for index, item in enumerate(found):
         if killed_after and index == killed_after:
-            reading = kept.reading(way)
+            reading = spool.reading(way)
         reading.take(item)
-        kept.keep(reading)
+        spool.store_step(reading)
     reading.advance(LATER)
-    kept.keep(reading)
-    return kept.events
+    spool.store_step(reading)
+    return spool.events
 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("version", VERSIONS)
-def test_each_call_is_counted_as_a_reader_of_the_log_would(version: str, way: str) -> None:
+def test_all_sources_give_the_same_figures(version: str, way: str) -> None:
     """AMI, the queue log and both together give the same figures, and no call stays open."""
     floor = Floor(as_json(read(items(version, way), way)))
     assert floor.figures() == EXPECTED[version]
@@ -70,20 +70,20 @@ def test_each_call_is_counted_as_a_reader_of_the_log_would(version: str, way: st
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_both_channels_together_say_what_ami_says_alone(version: str) -> None:
+def test_both_sources_give_the_events_of_ami_alone(version: str) -> None:
     """A repeated sign counts once, with AMI's time. The log adds the reason for leaving."""
 
-    def told(way: str) -> list[tuple[str, Any]]:
+    def without_reasons(way: str) -> list[tuple[str, Any]]:
         return [
             (one["id"], {**one, "data": {**one["data"], "reason": ""}})
             for one in as_json(read(items(version, way), way))
         ]
 
-    assert told("both") == told("ami")
+    assert without_reasons("both") == without_reasons("ami")
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_calls_have_the_same_ids_by_all_ways(version: str) -> None:
+def test_calls_have_the_same_ids_in_all_sources(version: str) -> None:
     """Calls have the same ids in both sources, so the queue log can fill a gap in AMI."""
 
     def ids(way: str) -> set[str]:
@@ -97,7 +97,7 @@ def test_calls_have_the_same_ids_by_all_ways(version: str) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_times_by_the_log_are_within_a_second_of_amis(version: str) -> None:
+def test_queue_log_times_are_within_a_second_of_ami_times(version: str) -> None:
     """Waits and talk times differ only by the rounding of the log to whole seconds."""
     found = {
         way: {one.id: one.time.timestamp() for one in read(items(version, way), way)}
@@ -125,7 +125,7 @@ def test_a_kill_after_any_item_changes_nothing(way: str) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_no_event_has_an_id_twice(way: str) -> None:
+def test_event_ids_are_unique(way: str) -> None:
     """No two events have the same id, because the server would ignore the second as a duplicate."""
     ids = [one.id for one in read(items("22.10.1", way), way)]
     assert len(ids) == len(set(ids))

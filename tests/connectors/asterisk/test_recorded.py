@@ -21,7 +21,7 @@ def recorded(kind: str, version: str) -> Recorded:
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("kind", ["log", "ami"])
-def test_a_recording_has_the_figures_of_the_day(kind: str, version: str) -> None:
+def test_a_replayed_recording_has_the_same_figures(kind: str, version: str) -> None:
     """Events are unique and in order of time. The ids of calls contain the source."""
     found = recorded(kind, version)
     assert found.unreadable == 0
@@ -32,7 +32,7 @@ def test_a_recording_has_the_figures_of_the_day(kind: str, version: str) -> None
     assert {str(e.data.get("sessionId", "@pbx")).partition("@")[2] for e in found.events} == {"pbx"}
 
 
-def test_what_cannot_be_read_is_counted() -> None:
+def test_unreadable_input_is_counted() -> None:
     """Unreadable parts of a recording are counted, and the other parts are read."""
     found = read_queue_log(["nonsense", "", *lines("16.28")], "pbx")
     assert found.unreadable == 1

@@ -9,7 +9,7 @@ from floorcast.connectors.asterisk.recording import Recording
 from tests.connectors.asterisk.captured import frames
 
 
-def test_a_recording_is_read_as_what_was_recorded(tmp_path: Path) -> None:
+def test_a_recording_reproduces_the_input(tmp_path: Path) -> None:
     """Frames without a time get their time of arrival, and variables keep their names."""
     path = tmp_path / "record"
     odd = {"Event": "X", "ChanVariable:DID": "1=2", "Empty": ""}
@@ -30,7 +30,7 @@ def test_a_recording_is_read_as_what_was_recorded(tmp_path: Path) -> None:
     assert (tmp_path / "record.queue_log").read_text() == "1|2|3\n"
 
 
-def test_without_a_file_nothing_is_written(tmp_path: Path) -> None:
+def test_nothing_is_recorded_without_a_file(tmp_path: Path) -> None:
     """Nothing is recorded if no file is given."""
     with Recording(None) as recording:
         recording.frame({"Event": "X"}, 1.0)

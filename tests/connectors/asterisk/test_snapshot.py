@@ -13,7 +13,7 @@ from floorcast.connectors.pbx.mapping import Mapping
 from floorcast.connectors.pbx.signs import Connected, Joined, Sign
 from floorcast.connectors.pbx.state import Phase, State
 
-Told = list[dict[str, Any]]
+Events = list[dict[str, Any]]
 
 CONFIG = MappingConfig()
 ANNA = {"Queue": "sales", "Name": "Anna", "Location": "PJSIP/1", "Status": "1"}
@@ -37,11 +37,11 @@ def after(
     return state, [{"type": e.type, "at": e.time.timestamp(), **e.data} for e in events]
 
 
-def kinds(events: Told) -> list[tuple[str, float]]:
+def kinds(events: Events) -> list[tuple[str, float]]:
     return [(str(one.get("eventType", one["type"])), float(one["at"])) for one in events]
 
 
-def test_a_call_that_began_meanwhile_has_the_time_at_which_it_joined() -> None:
+def test_a_call_that_began_during_the_outage_has_its_join_time() -> None:
     """A new call joined before the snapshot by the number of seconds in its Wait field."""
     entry = {"Queue": "sales", "Uniqueid": "1.0", "Wait": "30", "CallerIDNum": "512"}
     _, events = after(entries=[entry], channels=[{"Uniqueid": "1.0"}])
@@ -49,13 +49,13 @@ def test_a_call_that_began_meanwhile_has_the_time_at_which_it_joined() -> None:
     assert events[0]["callerId"] == "512"
 
 
-def test_a_call_that_still_waits_is_the_same_one() -> None:
+def test_a_call_that_is_still_waiting_causes_no_event() -> None:
     """A call that is still waiting causes no event."""
     entry = {"Queue": "sales", "Uniqueid": "1.0", "Wait": "100"}
     assert after(JOINED, entries=[entry], channels=[{"Uniqueid": "1.0"}])[1] == []
 
 
-def test_calls_that_are_gone_end_at_the_best_known_time() -> None:
+def test_missing_calls_end_at_the_best_known_time() -> None:
     """A missing call ended with the agent's last call if known, or else at the last input."""
     assert kinds(after(JOINED)[1]) == [("call.end", 100.0)]
     state, events = after(JOINED, CONNECTED, members=[{**ANNA, "LastCall": "150"}])
@@ -81,7 +81,7 @@ def test_a_conversation_is_found_by_its_bridge() -> None:
     ]
 
 
-def test_a_call_that_goes_on_is_left_alone() -> None:
+def test_a_call_with_the_same_agent_causes_no_event() -> None:
     """A call that is still with the same agent causes no event."""
     leg = {"Uniqueid": "1.1", "Channel": "PJSIP/1-0001", "BridgeId": "b", "Duration": "00:01:30"}
     caller = {"Uniqueid": "1.0", "Channel": "PJSIP/t-1", "BridgeId": "b"}
@@ -91,7 +91,7 @@ def test_a_call_that_goes_on_is_left_alone() -> None:
     assert state.agents["Anna"].call == "1.0"
 
 
-def test_a_caller_who_left_the_queue_or_the_agent_has_moved_on() -> None:
+def test_a_caller_in_no_queue_or_bridge_has_moved_on() -> None:
     """A caller whose channel is up, but in no queue or bridge, has moved on."""
     up = [{"Uniqueid": "1.0", "Channel": "PJSIP/t-1"}]
     assert kinds(after(JOINED, channels=up)[1]) == [("call.leave", 100.0)]
@@ -100,7 +100,7 @@ def test_a_caller_who_left_the_queue_or_the_agent_has_moved_on() -> None:
     assert state.agents["Anna"].call == ""
 
 
-def test_after_a_restart_no_call_from_before_is_there() -> None:
+def test_a_restart_ends_all_earlier_calls() -> None:
     """Earlier calls ended at the time of the last input, and members log on again."""
     state, events = after(JOINED, CONNECTED, started="eleven", members=[ANNA])
     assert ("call.end", 110.0) in kinds(events)
@@ -108,7 +108,7 @@ def test_after_a_restart_no_call_from_before_is_there() -> None:
     assert {one.phase for one in state.calls.values()} == {Phase.ENDED}
 
 
-def test_agents_have_the_times_of_their_states() -> None:
+def test_agent_states_have_their_start_times() -> None:
     """An agent's state begins at the login, pause or last call that the queue reports."""
     anna = {**ANNA, "LoginTime": "50", "LastPause": "90", "LastCall": "70", "Paused": "1"}
     _, events = after(members=[{**anna, "PausedReason": "LUNCH"}, {"Queue": "nobody"}])

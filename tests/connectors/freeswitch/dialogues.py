@@ -84,8 +84,8 @@ class Caller:
 
         Older versions do not report whether there was a bridge.
         """
-        told = {} if bridged is None else {"CC_Agent_Bridged": str(bridged).lower()}
-        end = self.with_agent(agent) | told
+        bridged_header = {} if bridged is None else {"CC_Agent_Bridged": str(bridged).lower()}
+        end = self.with_agent(agent) | bridged_header
         return [
             callcenter("bridge-agent-end", at, **end),
             callcenter("member-queue-end", at + 0.001, CC_Cause="Terminated", **end),

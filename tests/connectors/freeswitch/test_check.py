@@ -38,7 +38,7 @@ def checked(*denied: str) -> list[Table]:
     return asyncio.run(main())
 
 
-def test_queues_agents_and_calls() -> None:
+def test_queues_agents_and_calls_are_listed() -> None:
     """The tables have the names that the wallboard will show. Stale rows are counted."""
     queues, agents, calls, left_out = checked()
     assert queues[2] == [

@@ -92,7 +92,7 @@ def compared(health: Health) -> float:
     return health.value("floorcast_connector_resyncs_total")
 
 
-def test_what_happens_is_sent_and_forgotten(tmp_path: Path) -> None:
+def test_events_are_sent_and_removed_from_the_spool(tmp_path: Path) -> None:
     """Agents are sent at once, and calls as they happen.
 
     The spool is empty once the server has accepted the events.
@@ -116,7 +116,7 @@ def test_what_happens_is_sent_and_forgotten(tmp_path: Path) -> None:
     run(main)
 
 
-def test_a_lost_connection_is_made_up_for(tmp_path: Path) -> None:
+def test_changes_during_an_outage_are_sent(tmp_path: Path) -> None:
     """A call that ended during the outage is ended, and a new call has its original join time.
 
     Both calls count once.
@@ -143,7 +143,7 @@ def test_a_lost_connection_is_made_up_for(tmp_path: Path) -> None:
     run(main)
 
 
-def test_a_restart_ends_what_was_open(tmp_path: Path) -> None:
+def test_a_restart_ends_open_sessions(tmp_path: Path) -> None:
     """A new Core-UUID ends earlier sessions, even if their rows remain."""
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
@@ -162,7 +162,7 @@ def test_a_restart_ends_what_was_open(tmp_path: Path) -> None:
     run(main)
 
 
-def test_a_gap_leads_to_a_comparison(tmp_path: Path) -> None:
+def test_a_gap_triggers_a_comparison(tmp_path: Path) -> None:
     """A comparison after a gap sends the missed events.
 
     Without a gap, a comparison runs only at its interval.
@@ -185,7 +185,7 @@ def test_a_gap_leads_to_a_comparison(tmp_path: Path) -> None:
     run(main)
 
 
-def test_tiers_are_looked_at_now_and_then(tmp_path: Path) -> None:
+def test_tiers_are_compared_periodically(tmp_path: Path) -> None:
     """Tiers are compared periodically, because changed tiers and deleted agents cause no event."""
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
@@ -204,7 +204,7 @@ def test_tiers_are_looked_at_now_and_then(tmp_path: Path) -> None:
     run(main)
 
 
-def test_a_killed_connector_goes_on(tmp_path: Path) -> None:
+def test_a_killed_connector_resumes(tmp_path: Path) -> None:
     """The next connector sends events that were read but not sent, and knows the open calls."""
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
@@ -227,7 +227,7 @@ def test_a_killed_connector_goes_on(tmp_path: Path) -> None:
     run(main)
 
 
-def test_what_cannot_be_read_is_counted_and_shown_once(tmp_path: Path) -> None:
+def test_unreadable_events_are_counted_and_logged_once(tmp_path: Path) -> None:
     """The events before and after an unreadable event are read."""
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
@@ -245,7 +245,7 @@ def test_what_cannot_be_read_is_counted_and_shown_once(tmp_path: Path) -> None:
     run(main)
 
 
-def test_what_is_read_is_recorded(tmp_path: Path) -> None:
+def test_all_input_is_recorded(tmp_path: Path) -> None:
     """The recording has events and lists, but no password."""
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
@@ -262,7 +262,7 @@ def test_what_is_read_is_recorded(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("is_open", [True, False])
-def test_a_login_that_is_refused_ends_the_connector(tmp_path: Path, *, is_open: bool) -> None:
+def test_a_refused_login_ends_the_connector(tmp_path: Path, *, is_open: bool) -> None:
     """A login refused at the start, by password or ACL, is not retried."""
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
@@ -276,7 +276,7 @@ def test_a_login_that_is_refused_ends_the_connector(tmp_path: Path, *, is_open: 
 
 
 @pytest.mark.parametrize("missing", ["callcenter_config", "uuid_exists", "event", "module"])
-def test_what_is_missing_is_named_and_waited_for(tmp_path: Path, missing: str) -> None:
+def test_a_missing_right_or_module_is_named_and_retried(tmp_path: Path, missing: str) -> None:
     """The connector needs no restart after a missing right or module is added."""
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
@@ -295,7 +295,7 @@ def test_what_is_missing_is_named_and_waited_for(tmp_path: Path, missing: str) -
     run(main)
 
 
-def test_a_right_that_it_can_do_without_is_done_without(tmp_path: Path) -> None:
+def test_the_connector_works_without_optional_rights(tmp_path: Path) -> None:
     """Without optional rights, missed holds are not restored, and restarts are detected later."""
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
@@ -308,7 +308,7 @@ def test_a_right_that_it_can_do_without_is_done_without(tmp_path: Path) -> None:
     run(main)
 
 
-def test_a_server_that_comes_back_gets_everything_once(tmp_path: Path) -> None:
+def test_a_server_that_was_down_receives_all_events_once(tmp_path: Path) -> None:
     """The server receives all events once, although it was down and lost a response."""
 
     async def main(esl: FakeEsl, intake: Intake) -> None:

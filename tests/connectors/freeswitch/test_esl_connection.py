@@ -15,7 +15,7 @@ from tests.connectors.freeswitch.dialogues import hangup
 from tests.connectors.freeswitch.fake_esl import NOTICE, FakeEsl, serving
 
 
-class Heard:
+class ReceivedFrames:
     """The received items."""
 
     def __init__(self) -> None:
@@ -36,31 +36,31 @@ def run(main: Callable[[FakeEsl], Awaitable[None]]) -> None:
     asyncio.run(between())
 
 
-def test_commands_are_answered_in_their_order_and_events_come_between() -> None:
+def test_replies_keep_the_order_of_commands_among_events() -> None:
     """Several commands may be pending at once. Invalid frames are reported."""
 
     async def main(esl: FakeEsl) -> None:
-        heard = Heard()
+        received = ReceivedFrames()
         esl.sessions, esl.chunk = {"a"}, 3
-        connection = EslConnection(esl.address(), heard)
+        connection = EslConnection(esl.address(), received)
         reading = await connection.open()
         assert (await connection.ask("event json ALL")).startswith("+OK")
         await esl.say([hangup("x", 1.0)])
         asked = [connection.ask(f"api uuid_exists {one}") for one in "aba"]
         assert await asyncio.gather(*asked) == ["true", "false", "true"]
-        frame = await heard.next()
+        frame = await received.next()
         assert isinstance(frame, Frame)
         assert b"CHANNEL_HANGUP_COMPLETE" in frame.body
         await esl.raw(b"what is this\n\nContent-Type: text/strange\n\n")
         for _ in range(2):
-            assert isinstance(await heard.next(), Unreadable)
+            assert isinstance(await received.next(), Unreadable)
         await connection.close(reading)
 
     run(main)
 
 
 @pytest.mark.parametrize("user", ["", "reader@pbx"])
-def test_a_wrong_password_is_told_from_a_freeswitch_that_is_away(user: str) -> None:
+def test_a_wrong_password_and_an_unreachable_freeswitch_raise_different_errors(user: str) -> None:
     """A wrong password raises BadCredentials, and an unreachable FreeSWITCH raises Unavailable.
 
     Neither error shows the password.
@@ -68,35 +68,35 @@ def test_a_wrong_password_is_told_from_a_freeswitch_that_is_away(user: str) -> N
 
     async def main(esl: FakeEsl) -> None:
         with pytest.raises(BadCredentials, match=f"refuses .*{user}") as caught:
-            await EslConnection(esl.address("wrong", user), Heard()).open()
+            await EslConnection(esl.address("wrong", user), ReceivedFrames()).open()
         assert "wrong" not in str(caught.value)
-        connection = EslConnection(esl.address(user=user), Heard())
+        connection = EslConnection(esl.address(user=user), ReceivedFrames())
         await connection.close(await connection.open())
         assert esl.commands[-1].startswith("userauth reader@pbx:" if user else "auth ")
         await esl.stop()
         with pytest.raises(Unavailable, match=r"ESL at 127.*check .*event_socket\.conf\.xml"):
-            await EslConnection(esl.address(), Heard()).open()
+            await EslConnection(esl.address(), ReceivedFrames()).open()
         await esl.start()
 
     run(main)
 
 
-def test_a_machine_that_the_acl_refuses_is_told_what_to_change() -> None:
+def test_a_refusal_by_the_acl_names_the_acl() -> None:
     """FreeSWITCH refuses the connection before the login, and the error names the ACL."""
 
     async def main(esl: FakeEsl) -> None:
         esl.is_open = False
         with pytest.raises(BadCredentials, match="apply-inbound-acl"):
-            await EslConnection(esl.address(), Heard()).open()
+            await EslConnection(esl.address(), ReceivedFrames()).open()
 
     run(main)
 
 
-def test_a_notice_ends_the_connection_and_what_was_asked() -> None:
+def test_a_disconnect_notice_ends_the_connection_and_pending_commands() -> None:
     """FreeSWITCH sends a notice when it stops, and to readers that are too slow."""
 
     async def main(esl: FakeEsl) -> None:
-        connection = EslConnection(esl.address(), Heard())
+        connection = EslConnection(esl.address(), ReceivedFrames())
         reading = await connection.open()
         await connection.ask("event json ALL")
         await esl.raw(NOTICE)
@@ -109,14 +109,14 @@ def test_a_notice_ends_the_connection_and_what_was_asked() -> None:
     run(main)
 
 
-def test_what_does_not_greet_is_no_event_socket() -> None:
+def test_a_connection_without_a_greeting_is_closed() -> None:
     """A connection to another service's port is closed."""
 
     async def main() -> None:
         server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(Unavailable, match="connection lost"):
-            await EslConnection(EslAddress("127.0.0.1", port, "p"), Heard()).open()
+            await EslConnection(EslAddress("127.0.0.1", port, "p"), ReceivedFrames()).open()
         server.close()
         await server.wait_closed()
 

@@ -95,7 +95,7 @@ def sign_of(event: Event, received: float = 9.0) -> Sign | None:
         ({**hangup("x", AT), "Event-Date-Timestamp": "never"}, HungUp(at=9.0, channel="x")),
     ],
 )
-def test_each_event_has_its_sign(event: Event, sign: Sign | None) -> None:
+def test_events_become_the_expected_signs(event: Event, sign: Sign | None) -> None:
     """A sign has the event's own time in microseconds or, without one, the time of arrival."""
     assert sign_of(event) == sign
 
@@ -109,7 +109,9 @@ def test_each_event_has_its_sign(event: Event, sign: Sign | None) -> None:
         ("Logged Out", False, False),
     ],
 )
-def test_a_status_says_whether_an_agent_is_there(text: str, *, present: bool, paused: bool) -> None:
+def test_a_status_tells_whether_an_agent_is_logged_in(
+    text: str, *, present: bool, paused: bool
+) -> None:
     """A status in an event and a status in a list are treated the same."""
     found = status_sign(ANNA, text, AT, MappingConfig())
     assert found == AgentStatus(at=AT, agent=ANNA, present=present, paused=paused)
@@ -124,7 +126,7 @@ def test_a_status_says_whether_an_agent_is_there(text: str, *, present: bool, pa
         (plain("CHANNEL_HANGUP_COMPLETE", AT), "Unique-ID"),
     ],
 )
-def test_an_event_that_lacks_its_headers_cannot_be_read(event: Event, missing: str) -> None:
+def test_an_event_without_a_required_header_is_unreadable(event: Event, missing: str) -> None:
     """An event without a required header raises an error that names the header."""
     with pytest.raises(Unreadable, match=f"without {missing}"):
         sign_of(event)
@@ -134,13 +136,13 @@ def test_an_event_that_lacks_its_headers_cannot_be_read(event: Event, missing: s
     "body",
     [b"", b"{", b"[]", b'{"Event-Name": ["a"]}', b"\xff", b'{"Event-Name": "\xff"}', b"[" * 9999],
 )
-def test_a_body_that_is_no_event_cannot_be_read(body: bytes) -> None:
+def test_an_invalid_body_is_refused(body: bytes) -> None:
     """Any invalid body is refused."""
     with pytest.raises(Unreadable):
         READER.decode(body)
 
 
-def test_a_header_with_several_values_is_of_no_interest() -> None:
+def test_a_header_with_several_values_is_accepted() -> None:
     """A header with several values, which FreeSWITCH sends as an array, is accepted."""
     event: dict[str, object] = {**CALLER.joins(AT)[0], "variable_did": ["1", "2"]}
     body = msgspec.json.encode(event)

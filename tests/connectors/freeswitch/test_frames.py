@@ -28,7 +28,7 @@ def read(data: bytes, *cuts: int) -> list[Frame | Unreadable]:
 
 
 @given(BODIES, st.lists(st.integers(0, 2000), max_size=30))
-def test_frames_are_found_however_they_are_divided(bodies: list[bytes], cuts: list[int]) -> None:
+def test_frames_do_not_depend_on_the_chunks(bodies: list[bytes], cuts: list[int]) -> None:
     """Frames are found for any split of the bytes. A body may even contain empty lines."""
     frames = [
         Frame({"Content-Type": "x", "Content-Length": str(len(body))}, body) for body in bodies
@@ -37,7 +37,7 @@ def test_frames_are_found_however_they_are_divided(bodies: list[bytes], cuts: li
 
 
 @given(st.binary(max_size=400), st.lists(st.integers(0, 400), max_size=10))
-def test_no_bytes_end_the_reader(data: bytes, cuts: list[int]) -> None:
+def test_a_frame_after_invalid_bytes_is_found(data: bytes, cuts: list[int]) -> None:
     """A frame that follows invalid bytes is found after the next empty line."""
     reader = FrameReader()
     head = b"Content-Length: 99999999999999999999\nContent-Type: x"
@@ -47,7 +47,7 @@ def test_no_bytes_end_the_reader(data: bytes, cuts: list[int]) -> None:
     read(data, *cuts)
 
 
-def test_what_is_no_frame_is_told_and_left_out() -> None:
+def test_an_invalid_frame_is_reported_and_skipped() -> None:
     """The frame after an invalid frame is read normally."""
     good = b"Content-Type: api/response\nContent-Length: 2\n\nok"
     frame = Frame({"Content-Type": "api/response", "Content-Length": "2"}, b"ok")
@@ -58,12 +58,12 @@ def test_what_is_no_frame_is_told_and_left_out() -> None:
     assert read(b"\n\n\n" + good) == [frame]
 
 
-def test_a_body_without_bound_is_skipped_and_headers_without_end_are_dropped() -> None:
+def test_oversized_bodies_and_endless_headers_are_discarded() -> None:
     """Neither an oversized body nor endless headers use up memory."""
     reader = FrameReader()
     head = f"Content-Type: x\nContent-Length: {MAX_BODY_BYTES + 1}\n\n".encode()
-    (told,) = reader.feed(head + b"x" * 100)
-    assert "more than" in str(told)
+    (reported,) = reader.feed(head + b"x" * 100)
+    assert "more than" in str(reported)
     piece = b"x" * (1 << 20)
     for _ in range(MAX_BODY_BYTES // len(piece) - 1):
         assert reader.feed(piece) == []

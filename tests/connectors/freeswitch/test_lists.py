@@ -10,7 +10,7 @@ from floorcast.connectors.freeswitch.lists import number_in, rows_of
 from floorcast.model.errors import Unavailable
 
 
-def test_rows_have_the_names_of_the_first() -> None:
+def test_the_first_row_names_the_columns() -> None:
     """A | in a contact or a caller's name does not split a column. An empty list has no header."""
     assert rows_of("+OK\n", "agent list") == []
     text = "name|contact|status\n1001|user/1|sofia/2|error/x|Available\n+OK\n"
@@ -20,7 +20,7 @@ def test_rows_have_the_names_of_the_first() -> None:
     assert rows_of(text, "") == [{"queue": "sales", "cid_name": "Jo | Doe", "state": "Waiting"}]
 
 
-def test_a_row_of_another_length_is_left_out() -> None:
+def test_a_row_of_another_length_is_skipped() -> None:
     """Rows of another length are skipped. A line break in a name produces two such rows."""
     text = "queue|agent|level\nsales|An\nna|1\nsales|Bob|1\na|b|c|d\n+OK\n"
     assert rows_of(text, "") == [{"queue": "sales", "agent": "Bob", "level": "1"}]
@@ -35,14 +35,14 @@ def test_a_row_of_another_length_is_left_out() -> None:
         ("name|status\nAn", "refuses"),
     ],
 )
-def test_a_reply_that_is_no_list_says_what_to_change(reply: str, said: str) -> None:
+def test_an_invalid_list_is_refused_with_a_remedy(reply: str, said: str) -> None:
     """A truncated list is refused, because it would log out the agents that are missing."""
     with pytest.raises(Unavailable, match=said):
         rows_of(reply, "agent list")
 
 
 @given(st.text())
-def test_no_reply_ends_the_connector(text: str) -> None:
+def test_any_reply_is_a_list_or_is_refused(text: str) -> None:
     """Any reply either is a list or is refused."""
     try:
         rows = rows_of(text + "\n+OK", "agent list")

@@ -63,7 +63,7 @@ def items(events: list[Event], chunk: int = 0, config: MappingConfig = CONFIG) -
     return found
 
 
-class Life:
+class RestartableReading:
     """A reading, and a spool that survives it."""
 
     def __init__(self, config: MappingConfig = CONFIG) -> None:
@@ -82,7 +82,7 @@ class Life:
         self.reading.advance(LATER)
         self._keep()
 
-    def killed(self) -> None:
+    def restart(self) -> None:
         rows = [(*key, row) for key, row in self._rows.items()]
         self.reading = Reading(self._config, rows, self._position)
 
@@ -97,12 +97,14 @@ class Life:
         self._position |= position
 
 
-def told(events: list[Event], chunk: int = 0, config: MappingConfig = CONFIG) -> list[CloudEvent]:
+def events_of(
+    events: list[Event], chunk: int = 0, config: MappingConfig = CONFIG
+) -> list[CloudEvent]:
     """Return the events of a day that begins with Anna and Bob at work."""
-    life = Life(config)
-    life.take(Core("core-1"), FLOOR, *items(events, chunk, config))
-    life.end()
-    return life.events
+    restartable = RestartableReading(config)
+    restartable.take(Core("core-1"), FLOOR, *items(events, chunk, config))
+    restartable.end()
+    return restartable.events
 
 
 def short(events: list[CloudEvent]) -> list[tuple[str, float, str]]:
@@ -288,13 +290,13 @@ DIALOGUES: dict[str, tuple[list[Event], list[tuple[str, float, str]]]] = {
 
 @pytest.mark.parametrize("chunk", [0, 7, 1000])
 @pytest.mark.parametrize("name", DIALOGUES)
-def test_a_dialogue_is_told_as_what_happened(name: str, chunk: int) -> None:
+def test_a_dialogue_gives_the_expected_events(name: str, chunk: int) -> None:
     """Each dialogue gives the expected events for any split of its bytes.
 
     Nothing is reported twice.
     """
     events, expected = DIALOGUES[name]
-    found = told(events, chunk)
+    found = events_of(events, chunk)
     assert short(found) == BEGUN + expected
     assert len({one.id for one in found}) == len(found)
 
@@ -303,21 +305,21 @@ def test_a_dialogue_is_told_as_what_happened(name: str, chunk: int) -> None:
 def test_a_kill_after_any_event_changes_nothing(name: str) -> None:
     """A connector killed after any event continues from its rows, which have the whole state."""
     found: list[Item] = [Core("core-1"), FLOOR, *items(DIALOGUES[name][0])]
-    want = told(DIALOGUES[name][0])
+    want = events_of(DIALOGUES[name][0])
     for killed_after in range(1, len(found)):
-        life = Life()
-        life.take(*found[:killed_after])
-        life.killed()
-        life.take(*found[killed_after:])
-        life.end()
+        restartable = RestartableReading()
+        restartable.take(*found[:killed_after])
+        restartable.restart()
+        restartable.take(*found[killed_after:])
+        restartable.end()
         # An offer to a caller who has not joined is not stored. No event may depend on it.
         if name != "an offer comes before the caller has joined":
-            assert life.events == want, killed_after
+            assert restartable.events == want, killed_after
 
 
-def test_a_call_says_who_calls_and_where() -> None:
+def test_a_call_has_the_callers_and_the_dialed_number() -> None:
     """A call's session is its UUID, which is unique. A variable may supply the dialed number."""
-    start = told(CALLER.joins(EPOCH))[-2]
+    start = events_of(CALLER.joins(EPOCH))[-2]
     assert start.source == "freeswitch/pbx"
     assert start.id == f"{CALLER.session}/start"
     transaction = start.data["transactionId"]
@@ -333,7 +335,7 @@ def test_a_call_says_who_calls_and_where() -> None:
     }
     config = MappingConfig(source="pbx", did_variable="did", services={SALES: "Sales"})
     joins = [{**one, "variable_did": "18005550100"} for one in CALLER.joins(EPOCH)]
-    named = told(joins, config=config)[-2]
+    named = events_of(joins, config=config)[-2]
     assert (named.data["phoneDialed"], named.data["service"]) == ("18005550100", "Sales")
 
 
@@ -341,11 +343,11 @@ def test_a_caller_moves_from_queue_to_queue() -> None:
     """A call that is moved by a timeout or by its agent waits twice."""
     there = Caller(CALLER.session, SUPPORT)
     at = EPOCH
-    moved = told(
+    moved = events_of(
         [*CALLER.joins(at + 10), *CALLER.leaves(at + 40, "TIMEOUT"), *there.joins(at + 40.5)]
     )
     assert short(moved)[-2:] == [("call.leave", 40.0, "OVERFLOW"), ("call.queue", 40.5, SUPPORT)]
-    passed = told([*answered(), *there.joins(at + 59.9), *CALLER.parts(at + 60)])
+    passed = events_of([*answered(), *there.joins(at + 59.9), *CALLER.parts(at + 60)])
     assert short(passed)[-3:] == [
         ("WRAP_UP", 59.9, SALES),
         ("READY", 59.9, SALES),
@@ -353,10 +355,10 @@ def test_a_caller_moves_from_queue_to_queue() -> None:
     ]
 
 
-def test_a_caller_who_comes_back_is_another_call() -> None:
+def test_a_returning_caller_has_a_new_session() -> None:
     """A returning caller has a new session, even if mod_callcenter gives back the old place."""
     again = Caller("aaaaaaaa-0000-4000-8000-000000000002")
-    found = told(
+    found = events_of(
         [
             *CALLER.joins(EPOCH + 10),
             *CALLER.leaves(EPOCH + 20),
@@ -371,10 +373,10 @@ def test_a_caller_who_comes_back_is_another_call() -> None:
     ]
 
 
-def test_all_ring_and_one_answers() -> None:
+def test_one_agent_answers_while_all_phones_ring() -> None:
     """The other telephones stop ringing, and their agents missed the call."""
     at = EPOCH
-    found = told(
+    found = events_of(
         [
             *CALLER.joins(at + 10),
             *CALLER.is_offered(at + 12),
@@ -392,22 +394,22 @@ def test_all_ring_and_one_answers() -> None:
     assert [(one["agent"], one["reason"]) for one in missed] == [(ANNA, "CANCELLED")]
 
 
-def test_wrap_up_is_the_agents_unless_the_queue_has_its_own() -> None:
+def test_the_agents_wrap_up_applies_unless_the_queue_has_its_own() -> None:
     """mod_callcenter stores a wrap-up time with the agent. The configuration takes precedence."""
     ended = [*answered(), *CALLER.parts(EPOCH + 60), *CALLER.hangs_up(EPOCH + 60.1)]
 
     def until_ready(config: MappingConfig) -> float:
-        life = Life(config)
+        restartable = RestartableReading(config)
         rows = [agent_row(ANNA, wrap_up_time="10"), agent_row(BOB)]
-        life.take(msgspec.structs.replace(FLOOR, agents=rows), *items(ended))
-        life.end()
-        return max(at for kind, at, _ in short(life.events) if kind == "READY")
+        restartable.take(msgspec.structs.replace(FLOOR, agents=rows), *items(ended))
+        restartable.end()
+        return max(at for kind, at, _ in short(restartable.events) if kind == "READY")
 
     assert until_ready(CONFIG) == 70.0
     assert until_ready(MappingConfig(wrap_up_seconds={SALES: 5})) == 65.0
 
 
-def test_a_break_may_have_a_reason_and_an_event_a_term_code() -> None:
+def test_the_configuration_supplies_break_reasons_and_term_codes() -> None:
     """The configuration supplies the reason for a break and names the event with a term code."""
     config = MappingConfig(
         reasons={"On Break": "BREAK"}, disposition_event="shop::sold", agents={ANNA: "anna"}
@@ -416,7 +418,9 @@ def test_a_break_may_have_a_reason_and_an_event_a_term_code() -> None:
         "CUSTOM", EPOCH + 20, Event_Subclass="shop::sold", Unique_ID=CALLER.session,
         TermCode="SOLD", Agent=ANNA,
     )  # fmt: skip
-    found = told([status(ANNA, "On Break", EPOCH + 1), *CALLER.joins(EPOCH + 10), sold], 0, config)
+    found = events_of(
+        [status(ANNA, "On Break", EPOCH + 1), *CALLER.joins(EPOCH + 10), sold], 0, config
+    )
     assert ("NOT_READY", 1.0, "BREAK") in short(found)
     data = found[-1].data
     assert (found[-1].type, data["termCode"], data["agent"]) == ("call.disposition", "SOLD", "anna")
@@ -424,36 +428,36 @@ def test_a_break_may_have_a_reason_and_an_event_a_term_code() -> None:
 
 def test_a_restart_ends_all_calls() -> None:
     """Calls end at the time of the last event. Agents stay logged in, as in mod_callcenter."""
-    life = Life()
+    restartable = RestartableReading()
     waiting = Caller("aaaaaaaa-0000-4000-8000-000000000009")
-    life.take(Core("core-1"), FLOOR, *items([*answered(), *waiting.joins(EPOCH + 20)]))
-    life.killed()
-    life.take(Core("core-1"), Core("core-2"))
+    restartable.take(Core("core-1"), FLOOR, *items([*answered(), *waiting.joins(EPOCH + 20)]))
+    restartable.restart()
+    restartable.take(Core("core-1"), Core("core-2"))
     again = msgspec.structs.replace(FLOOR, at=EPOCH + 300, last_at=EPOCH + 20)
-    life.take(again)
-    life.end()
-    assert short(life.events)[-4:] == [
+    restartable.take(again)
+    restartable.end()
+    assert short(restartable.events)[-4:] == [
         ("WRAP_UP", 20.0, SALES),
         ("READY", 20.0, SALES),
         ("call.end", 20.0, ""),
         ("call.end", 20.0, ""),
     ]
-    life.take(Core("core-2"))
-    assert life.reading.step().position == {}
+    restartable.take(Core("core-2"))
+    assert restartable.reading.step().position == {}
 
 
-def test_a_caller_who_hung_up_meanwhile_does_not_come_back() -> None:
+def test_a_caller_who_hung_up_after_the_snapshot_stays_gone() -> None:
     """A caller who hung up after the snapshot stays gone when the snapshot is compared."""
-    life = Life()
+    restartable = RestartableReading()
     found = [*CALLER.joins(EPOCH + 10), *CALLER.leaves(EPOCH + 20), *CALLER.hangs_up(EPOCH + 20.1)]
-    life.take(Core("core-1"), FLOOR, *items(found))
-    before = len(life.events)
+    restartable.take(Core("core-1"), FLOOR, *items(found))
+    before = len(restartable.events)
     old = msgspec.structs.replace(
         FLOOR, at=EPOCH + 19, members=[CALLER.row(EPOCH + 10)], up={CALLER.session}
     )
-    life.take(old)
-    life.end()
-    assert life.events[before:] == []
+    restartable.take(old)
+    restartable.end()
+    assert restartable.events[before:] == []
 
 
 EVENTS = [event for events, _ in DIALOGUES.values() for event in events] + [hangup("x", EPOCH)]
@@ -473,10 +477,10 @@ def damaged(draw: st.DrawFn) -> Event:
 
 
 @given(st.lists(damaged(), max_size=60), st.sampled_from([None, "core-1", "core-2"]))
-def test_whatever_is_said_calls_make_sense(found: list[Event], core: str | None) -> None:
+def test_random_events_give_consistent_calls(found: list[Event], core: str | None) -> None:
     """For events in any order and with missing parts, a call begins first and ends at most once."""
-    reader, life = EventReader(CONFIG), Life()
-    life.take(Core("core-1"), FLOOR)
+    reader, restartable = EventReader(CONFIG), RestartableReading()
+    restartable.take(Core("core-1"), FLOOR)
     for number, event in enumerate(found):
         body = msgspec.json.encode(event)
         try:
@@ -484,12 +488,12 @@ def test_whatever_is_said_calls_make_sense(found: list[Event], core: str | None)
         except Unreadable:
             continue
         if sign is not None:
-            life.take(sign)
+            restartable.take(sign)
         if core and number == len(found) // 2:
-            life.take(Core(core), msgspec.structs.replace(FLOOR, gone={CALLER.session}))
-    life.reading.advance(1e10)
+            restartable.take(Core(core), msgspec.structs.replace(FLOOR, gone={CALLER.session}))
+    restartable.reading.advance(1e10)
     open_calls: set[Any] = set()
-    for one in [*life.events, *life.reading.step().events]:
+    for one in [*restartable.events, *restartable.reading.step().events]:
         call = one.data.get("sessionId")
         match one.type:
             case "call.start":
@@ -502,7 +506,7 @@ def test_whatever_is_said_calls_make_sense(found: list[Event], core: str | None)
                 assert call in open_calls
 
 
-def test_the_figures_of_all_dialogues_together() -> None:
+def test_all_dialogues_together_give_the_expected_figures() -> None:
     """The figures are those that a person reading the events would count."""
     events: list[Event] = []
     for number, (dialogue, _) in enumerate(DIALOGUES.values()):
@@ -510,7 +514,7 @@ def test_the_figures_of_all_dialogues_together() -> None:
             CALLER.session.encode(), f"{CALLER.session[:-4]}{number:04}".encode()
         )
         events += msgspec.json.decode(text)
-    floor = Floor([msgspec.to_builtins(one) for one in told(events)])
+    floor = Floor([msgspec.to_builtins(one) for one in events_of(events)])
     calls = len(DIALOGUES) - 1  # one of the dialogues has no call, only an agent
     assert floor.figures() == {SALES: Figures(calls, 7, 5, 3)}
     assert floor.open == set()

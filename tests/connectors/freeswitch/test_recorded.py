@@ -48,7 +48,7 @@ def reader(data: bytes) -> Callable[[int], bytes]:
     return lambda _: next(pieces, b"")
 
 
-def test_a_recording_has_the_events_of_the_day(tmp_path: Path) -> None:
+def test_a_replayed_recording_has_the_same_events(tmp_path: Path) -> None:
     """Agents are logged in according to the lists. Another day gives other calls."""
     data = recorded(tmp_path)
     found = read_esl(reader(data), "esl")
@@ -61,7 +61,7 @@ def test_a_recording_has_the_events_of_the_day(tmp_path: Path) -> None:
     assert sessions == {"u@esl/2026-03-04"}
 
 
-def test_what_cannot_be_read_is_counted(tmp_path: Path) -> None:
+def test_unreadable_input_is_counted(tmp_path: Path) -> None:
     """Unreadable parts are counted, and the rest is read. Replies to other commands are ignored."""
     data = recorded(tmp_path)
     other = b"Content-Type: api/response\nContent-Length: 2\n\nno"

@@ -10,7 +10,7 @@ from floorcast.connectors.freeswitch.recording import Recording
 FRAME = Frame({"Content-Type": "text/event-json", "Content-Length": "3"}, b"\n\n\xff")
 
 
-def test_a_recording_is_read_as_what_was_recorded(tmp_path: Path) -> None:
+def test_a_recording_reproduces_the_input(tmp_path: Path) -> None:
     """The recording has the same bytes as the input, and the next run appends to it."""
     path = tmp_path / "record"
     for _ in range(2):
@@ -29,7 +29,7 @@ def test_a_recording_is_read_as_what_was_recorded(tmp_path: Path) -> None:
     assert FrameReader().feed(path.read_bytes()) == [FRAME, reply] * 2
 
 
-def test_without_a_file_nothing_is_written(tmp_path: Path) -> None:
+def test_nothing_is_recorded_without_a_file(tmp_path: Path) -> None:
     """Nothing is recorded if no file is given."""
     with Recording(None) as recording:
         recording.frame(FRAME)

@@ -6,7 +6,7 @@ from floorcast.connectors.freeswitch.events import Event
 from floorcast.connectors.freeswitch.sequence import EventSequence, Following
 
 
-def test_gaps_and_restarts_are_seen() -> None:
+def test_gaps_and_restarts_are_detected() -> None:
     """The first event of a sequence is never a gap, and neither is an event out of order."""
     sequence = EventSequence("a")
     numbers = [("a", "100"), ("a", "101"), ("a", "103"), ("a", "102"), ("a", ""), ("a", "x")]
@@ -18,7 +18,7 @@ def test_gaps_and_restarts_are_seen() -> None:
     assert sequence.core == "b"
 
 
-def test_the_first_core_is_no_restart() -> None:
+def test_the_first_core_uuid_is_not_a_restart() -> None:
     """An event without a Core-UUID does not indicate a restart."""
     sequence = EventSequence()
     assert sequence.take(Event(sequence="5")) is Following.ON

@@ -52,7 +52,7 @@ def after(
     return [(str(e.data.get("eventType", e.type)), e.time.timestamp()) for e in events]
 
 
-def test_a_call_that_began_meanwhile_has_the_time_at_which_it_joined() -> None:
+def test_a_call_that_began_during_the_outage_has_its_join_time() -> None:
     """A new call joined at the time in its row. Rows of ended or abandoned calls are ignored."""
     rows = [CALLER.row(170)]
     found = [("call.start", 170.0), ("call.queue", 170.0)]
@@ -63,12 +63,12 @@ def test_a_call_that_began_meanwhile_has_the_time_at_which_it_joined() -> None:
     assert after(AT_WORK, members=rows, up="u", since="u") == []
 
 
-def test_a_call_that_is_known_to_wait_goes_on_waiting() -> None:
+def test_a_known_wait_continues() -> None:
     """A known wait continues, even if the row's whole second is before the event's time."""
     assert after(AT_WORK, JOINED, members=[CALLER.row(100)], up="u") == []
 
 
-def test_a_call_that_was_answered_meanwhile_is_with_its_agent() -> None:
+def test_a_call_answered_during_the_outage_is_with_its_agent() -> None:
     """A call is with an agent only if the agent's row agrees.
 
     Either row may be stale for hours.
@@ -84,7 +84,7 @@ def test_a_call_that_was_answered_meanwhile_is_with_its_agent() -> None:
     assert after(AT_WORK, JOINED, CONNECTED, members=rows, up="u", agents=[TALKING]) == []
 
 
-def test_a_call_whose_session_is_gone_has_ended() -> None:
+def test_a_call_without_a_session_has_ended() -> None:
     """A call without a session ended with its agent's last call, or at the last event."""
     assert after(AT_WORK, JOINED, gone="u") == [("call.end", 150.0)]
     ended = [agent_row(ANNA, last_bridge_end="140")]
@@ -92,14 +92,14 @@ def test_a_call_whose_session_is_gone_has_ended() -> None:
     assert sorted(after(AT_WORK, JOINED, CONNECTED, gone="u", agents=ended)) == sorted(talked)
 
 
-def test_a_caller_who_is_up_but_not_where_they_were_has_left() -> None:
+def test_a_caller_no_longer_in_the_queue_or_with_the_agent_has_left() -> None:
     """A caller who is no longer in the queue or with the agent has left."""
     assert after(AT_WORK, JOINED, up="u") == [("call.leave", 150.0)]
     found = after(AT_WORK, JOINED, CONNECTED, up="u")
     assert sorted(found) == [("READY", 150.0), ("WRAP_UP", 150.0), ("call.leave", 150.0)]
 
 
-def test_what_changed_since_the_questions_is_left_alone() -> None:
+def test_changes_after_the_queries_are_kept() -> None:
     """Agents and calls that changed after the queries keep their new state."""
     joined = Joined(at=200.5, caller="u", queue=SALES)
     assert after(AT_WORK, joined, gone="u") == []
@@ -108,7 +108,7 @@ def test_what_changed_since_the_questions_is_left_alone() -> None:
     assert after(AT_WORK, joined, connected, members=rows, up="u") == []
 
 
-def test_agents_have_their_times_and_their_wrap_up() -> None:
+def test_agents_have_their_state_times_and_wrap_up() -> None:
     """An agent's time is the status change or the end of the last call, whichever is later."""
     rows = [agent_row(ANNA, "On Break", last_status_change="170")]
     assert after(AT_WORK, agents=rows) == [("NOT_READY", 170.0)]
@@ -120,7 +120,7 @@ def test_agents_have_their_times_and_their_wrap_up() -> None:
     assert after(AT_WORK, tiers=[tier_row(ANNA, SUPPORT)]) == [("READY", 200.0)]
 
 
-def test_a_stale_offer_is_over() -> None:
+def test_a_stale_offer_frees_the_agent() -> None:
     """An offered agent is free again unless the caller still exists."""
     offered = Rang(at=120.0, caller="u", queue=SALES, agent=ANNA, leg="x")
     before = (AT_WORK, JOINED, offered)
@@ -128,7 +128,7 @@ def test_a_stale_offer_is_over() -> None:
     assert after(*before, members=[CALLER.row(100)], up="u") == [("READY", 200.0)]
 
 
-def test_a_hold_that_was_missed_is_made_up_for() -> None:
+def test_a_missed_hold_is_restored() -> None:
     """A missed hold is found in the callstate of the agent's channel."""
     before = (AT_WORK, JOINED, CONNECTED)
     rows = [CALLER.row(100, "Answered", ANNA)]

@@ -16,7 +16,7 @@ from tests.connectors.livevox.other_server import CREDENTIALS, OtherServer
 SERVER = Server(url="http://other", credentials=CREDENTIALS)
 
 
-def test_what_there_is_to_see() -> None:
+def test_services_agents_calls_and_campaigns_are_listed() -> None:
     """Services, agents, waiting calls and campaigns are listed if no right is missing."""
     other = OtherServer()
     other.rows["/realtime/service/stats"] = [
@@ -30,7 +30,7 @@ def test_what_there_is_to_see() -> None:
     assert all(len(row) == len(heading) for _, heading, rows in tables for row in rows)
 
 
-def test_a_right_that_is_missing_is_named() -> None:
+def test_a_missing_right_is_named() -> None:
     """The last table has the missing right, its effect and the server's message."""
     other = OtherServer()
     refused = httpx.Response(403, json={"code": 302, "message": "the role may not"})
@@ -42,7 +42,7 @@ def test_a_right_that_is_missing_is_named() -> None:
     assert rows[0][2] == "the role may not"
 
 
-def test_a_wrong_password_is_said() -> None:
+def test_a_wrong_password_is_reported() -> None:
     """Nothing is shown if the password is wrong."""
     other = OtherServer()
     refused = httpx.Response(401, json={"code": 300, "message": "no"})

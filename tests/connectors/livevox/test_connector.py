@@ -127,7 +127,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(work, LONGEST))
 
 
-def test_it_goes_on_where_the_last_run_ended(tmp_path: Path) -> None:
+def test_the_connector_resumes_where_the_last_run_ended(tmp_path: Path) -> None:
     """The first run reads as far back as the feeds reach. The next run starts at its end."""
 
     async def work() -> None:
@@ -151,7 +151,7 @@ def test_it_goes_on_where_the_last_run_ended(tmp_path: Path) -> None:
     run(work())
 
 
-def test_it_begins_when_it_is_told_to(tmp_path: Path) -> None:
+def test_the_first_start_uses_the_start_time(tmp_path: Path) -> None:
     """The option for the start time applies to the first start."""
 
     async def work() -> None:
@@ -164,7 +164,7 @@ def test_it_begins_when_it_is_told_to(tmp_path: Path) -> None:
     run(work())
 
 
-def test_a_page_that_comes_again_is_sent_again_under_its_ids(tmp_path: Path) -> None:
+def test_a_repeated_page_is_sent_with_the_same_ids(tmp_path: Path) -> None:
     """After a crash, the server recognizes the events of a repeated page as duplicates."""
 
     async def work() -> None:
@@ -181,7 +181,7 @@ def test_a_page_that_comes_again_is_sent_again_under_its_ids(tmp_path: Path) -> 
     run(work())
 
 
-def test_a_token_that_is_too_old(tmp_path: Path) -> None:
+def test_a_feed_resumes_after_its_token_is_refused(tmp_path: Path) -> None:
     """After a refused token, a feed resumes as far back as possible, or else at the current time.
 
     The agents' states are then requested.
@@ -214,7 +214,7 @@ def test_a_token_that_is_too_old(tmp_path: Path) -> None:
         (CALLS, 403, 302, RoleNotAllowed),
     ],
 )
-def test_what_a_person_must_put_right_ends_it(
+def test_a_wrong_password_or_role_ends_the_connector(
     tmp_path: Path, path: str, status: int, code: int, error: type[Exception]
 ) -> None:
     """A wrong password or role ends the connector at the start, while somebody is watching."""
@@ -241,7 +241,7 @@ ODD = [
 
 
 @pytest.mark.parametrize("path", [AGENTS, CALLS])
-def test_no_answer_ends_it(tmp_path: Path, path: str) -> None:
+def test_invalid_responses_do_not_end_the_connector(tmp_path: Path, path: str) -> None:
     """After invalid pages, statuses or events, the connector repeats the request and continues."""
 
     async def work() -> None:
@@ -263,7 +263,7 @@ def test_no_answer_ends_it(tmp_path: Path, path: str) -> None:
     run(work())
 
 
-def test_waiting_calls_and_campaigns_are_asked_for(tmp_path: Path) -> None:
+def test_waiting_calls_and_campaigns_are_requested(tmp_path: Path) -> None:
     """A refusal of waiting calls or campaigns is logged once, and the feeds continue."""
 
     async def work() -> None:
@@ -281,7 +281,7 @@ def test_waiting_calls_and_campaigns_are_asked_for(tmp_path: Path) -> None:
     run(work())
 
 
-def test_an_end_waits_for_the_agent_feed(tmp_path: Path) -> None:
+def test_the_end_of_a_call_waits_for_the_agent_feed(tmp_path: Path) -> None:
     """The agent's IN_CALL reports the answer, so no ``call.answer`` is needed."""
 
     async def work() -> None:
@@ -305,7 +305,7 @@ def test_an_end_waits_for_the_agent_feed(tmp_path: Path) -> None:
     run(work())
 
 
-def test_what_was_read_is_recorded(tmp_path: Path) -> None:
+def test_all_input_is_recorded(tmp_path: Path) -> None:
     """The recording has one JSON object per line and no password."""
 
     async def work() -> None:

@@ -29,7 +29,7 @@ def iso(at: int) -> str:
     return datetime.fromtimestamp((NOON + at) / 1000, UTC).isoformat(timespec="milliseconds")
 
 
-class Told:
+class MappingHarness:
     """A mapping and all events that it has returned."""
 
     def __init__(self) -> None:
@@ -91,7 +91,7 @@ def at_of(event: CloudEvent) -> int:
 
 def test_an_agent_event_keeps_its_members() -> None:
     """An agent event keeps its id, its time and all sent members, and gets no others."""
-    (event,) = Told().agent(
+    (event,) = MappingHarness().agent(
         "NOT_READY",
         5,
         agentServiceId=5,
@@ -115,50 +115,48 @@ def test_an_agent_event_keeps_its_members() -> None:
     }
 
 
-def test_an_inbound_call_waits_from_its_beginning_if_the_seconds_agree() -> None:
+def test_an_inbound_call_waits_from_its_start_if_the_seconds_match() -> None:
     """A call answered after 20.4 s with a wait of 20 s waited from its start."""
-    told = Told()
-    told.call("CALL_START", 0, start=iso(0))
-    told.agent("IN_CALL", 20_400, callServiceId=5, **NAMED)
-    assert [one.type for one in told.ended(80_000, 20)] == ["call.queue", "call.end"]
-    assert told.queues() == [(0, 5)]
+    harness = MappingHarness()
+    harness.call("CALL_START", 0, start=iso(0))
+    harness.agent("IN_CALL", 20_400, callServiceId=5, **NAMED)
+    assert [one.type for one in harness.ended(80_000, 20)] == ["call.queue", "call.end"]
+    assert harness.queues() == [(0, 5)]
 
 
 @pytest.mark.parametrize(
     ("answered", "hold", "joined"), [(30_400, 20, 9_900), (30_000, 20, 10_000), (30_400, 0, 30_399)]
 )
-def test_a_call_that_waited_later_waits_as_long_as_is_told(
-    answered: int, hold: int, joined: int
-) -> None:
+def test_a_later_wait_has_the_reported_length(answered: int, hold: int, joined: int) -> None:
     """Half a second is added if times have fractions. The wait always begins before the answer."""
-    told = Told()
-    told.call("CALL_START", 0, start=iso(0))
-    told.agent("IN_CALL", answered, callServiceId=5, **NAMED)
-    told.ended(80_000, hold)
-    assert told.queues() == [(joined, 5)]
+    harness = MappingHarness()
+    harness.call("CALL_START", 0, start=iso(0))
+    harness.agent("IN_CALL", answered, callServiceId=5, **NAMED)
+    harness.ended(80_000, hold)
+    assert harness.queues() == [(joined, 5)]
 
 
 def test_an_abandoned_call_waited_until_its_end() -> None:
     """A call that nobody answered waited until its end."""
-    told = Told()
-    told.call("CALL_START", 0, start=iso(0))
-    told.ended(40_000, 30, success=0)
-    assert told.queues() == [(10_000, 5)]
-    assert not any(one.type == "call.answer" for one in told.events)
+    harness = MappingHarness()
+    harness.call("CALL_START", 0, start=iso(0))
+    harness.ended(40_000, 30, success=0)
+    assert harness.queues() == [(10_000, 5)]
+    assert not any(one.type == "call.answer" for one in harness.events)
 
 
-def test_a_call_that_was_never_offered_waits_nowhere() -> None:
+def test_a_call_that_was_never_offered_has_no_wait() -> None:
     """A call whose caller hung up in the voice response unit did not wait."""
-    told = Told()
-    told.ended(40_000, 0, success=0, operatorTransfer=0)
-    assert [one.type for one in told.events] == ["call.end"]
+    harness = MappingHarness()
+    harness.ended(40_000, 0, success=0, operatorTransfer=0)
+    assert [one.type for one in harness.events] == ["call.end"]
 
 
-def test_an_answer_that_no_agent_event_tells() -> None:
+def test_an_answer_without_an_agent_event_is_derived_from_the_end() -> None:
     """The answer was before the end by the call's duration."""
-    told = Told()
-    told.call("CALL_START", 0, start=iso(0))
-    queue, answer, end = told.ended(60_000, 10, duration=50, agentId="9")
+    harness = MappingHarness()
+    harness.call("CALL_START", 0, start=iso(0))
+    queue, answer, end = harness.ended(60_000, 10, duration=50, agentId="9")
     assert (answer.type, at_of(answer), answer.data["agent"]) == ("call.answer", 10_000, 9)
     assert (queue.type, at_of(queue), end.type) == ("call.queue", 0, "call.end")
 
@@ -172,63 +170,63 @@ def test_an_answer_that_no_agent_event_tells() -> None:
     ],
 )
 @pytest.mark.parametrize("late", [False, True])
-def test_a_call_that_is_dialed_for_an_agent_waits(
+def test_a_call_dialed_for_an_agent_waits(
     direction: str, state: str, queues: list[tuple[int, object]], *, late: bool
 ) -> None:
     """A call dialed for an agent waits, but a call dialed by the agent does not.
 
     Either feed may be ahead of the other.
     """
-    told = Told()
+    harness = MappingHarness()
 
     def start() -> None:
-        told.call("CALL_START", 0, start=iso(0), callDirection=direction)
+        harness.call("CALL_START", 0, start=iso(0), callDirection=direction)
 
     if not late:
         start()
-    told.agent(state, 5_000)
-    told.agent("IN_CALL", 10_000, callServiceId=5, **NAMED)
+    harness.agent(state, 5_000)
+    harness.agent("IN_CALL", 10_000, callServiceId=5, **NAMED)
     if late:
         start()
-    assert told.queues() == queues
-    told.ended(20_000, 0, callDirection=direction)
-    assert sorted(set(told.queues())) == queues
+    assert harness.queues() == queues
+    harness.ended(20_000, 0, callDirection=direction)
+    assert sorted(set(harness.queues())) == queues
 
 
-def test_a_call_that_an_agent_passes_on_waits_again() -> None:
+def test_a_transferred_call_waits_again() -> None:
     """A transferred call waits at the other service from the time when the agent left it."""
-    told = Told()
-    told.call("CALL_START", 0, start=iso(0))
-    told.agent("IN_CALL", 3_000, callServiceId=5, **NAMED)
-    told.agent("TRANSFERRING", 10_000, callServiceId=5, **NAMED)
-    told.agent("WRAP_UP", 15_000)
-    told.agent("IN_CALL", 19_000, agent=2, callServiceId=6, **NAMED)
-    told.ended(60_000, 7, serviceId=6)
-    assert told.queues() == [(15_000, 6), (0, 5)]  # 4 of the 7 seconds belong to it
+    harness = MappingHarness()
+    harness.call("CALL_START", 0, start=iso(0))
+    harness.agent("IN_CALL", 3_000, callServiceId=5, **NAMED)
+    harness.agent("TRANSFERRING", 10_000, callServiceId=5, **NAMED)
+    harness.agent("WRAP_UP", 15_000)
+    harness.agent("IN_CALL", 19_000, agent=2, callServiceId=6, **NAMED)
+    harness.ended(60_000, 7, serviceId=6)
+    assert harness.queues() == [(15_000, 6), (0, 5)]  # 4 of the 7 seconds belong to it
 
 
-def test_a_row_of_the_waiting_calls_is_the_call_of_its_number() -> None:
+def test_a_listed_waiting_call_is_matched_by_its_number() -> None:
     """A listed call waits from its row's time. Repeated and unrelated rows have no effect."""
-    told = Told()
-    told.call("CALL_START", 300, start=iso(300), callerId="555")
+    harness = MappingHarness()
+    harness.call("CALL_START", 300, start=iso(300), callerId="555")
     row = WaitingCall(service_id=5, phone="555", time_stamp=NOON // 1000)
     other = WaitingCall(service_id=5, phone="556", time_stamp=NOON // 1000)
-    (event,) = told.mapping.waiting([other, row])
+    (event,) = harness.mapping.waiting([other, row])
     assert (event.type, at_of(event), event.data["service"]) == ("call.queue", 300, 5)
-    assert told.mapping.waiting([row]) == []
-    (moved,) = told.mapping.waiting(
+    assert harness.mapping.waiting([row]) == []
+    (moved,) = harness.mapping.waiting(
         [WaitingCall(service_id=6, phone="555", time_stamp=NOON // 1000 + 9)]
     )
     assert (at_of(moved), moved.data["service"]) == (9_000, 6)
-    told.agent("IN_CALL", 20_000, callServiceId=6, **NAMED)
-    assert [one.type for one in told.ended(30_000, 20, serviceId=6)] == ["call.end"]
+    harness.agent("IN_CALL", 20_000, callServiceId=6, **NAMED)
+    assert [one.type for one in harness.ended(30_000, 20, serviceId=6)] == ["call.end"]
 
 
-def test_each_row_is_another_call() -> None:
+def test_two_rows_with_the_same_number_are_two_calls() -> None:
     """Two calls from the same number can wait at the same time."""
-    told = Told()
+    harness = MappingHarness()
     for number in (1, 2):
-        told.call(
+        harness.call(
             "CALL_START", number * 1_000, start=iso(number * 1_000), callerId="555",
             transactionId=number, sessionId=str(number),
         )  # fmt: skip
@@ -236,17 +234,17 @@ def test_each_row_is_another_call() -> None:
         WaitingCall(service_id=5, phone="555", time_stamp=NOON // 1000 + number)
         for number in (2, 1)
     ]
-    found = told.mapping.waiting(rows)
+    found = harness.mapping.waiting(rows)
     assert {(one.data["transactionId"], at_of(one)) for one in found} == {(1, 1_000), (2, 2_000)}
 
 
-def test_the_end_is_told_with_what_the_other_server_derived() -> None:
+def test_an_end_has_the_values_derived_by_the_other_server() -> None:
     """An end has the values derived by the other server.
 
     Unknown directions and the text "null" are omitted.
     """
-    told = Told()
-    end = told.ended(
+    harness = MappingHarness()
+    end = harness.ended(
         9_000, 2, lvResult="x", lvResultId=4, callDirection="?", zipCode="null", agentSkillId=""
     )[-1]
     assert end.id == "CALL_TERMINATION/9000"
@@ -255,32 +253,32 @@ def test_the_end_is_told_with_what_the_other_server_derived() -> None:
     assert not {"callDirection", "zipCode", "agentSkillId"} & set(end.data)
 
 
-def test_a_beginning_without_a_direction_or_a_service() -> None:
+def test_a_start_without_a_direction_or_a_service_is_an_update() -> None:
     """A call's start without a direction or a service becomes a call.update."""
-    (event,) = Told().call("CALL_START", 0, callDirection=None, account="a")
+    (event,) = MappingHarness().call("CALL_START", 0, callDirection=None, account="a")
     assert (event.type, event.data["account"]) == ("call.update", "a")
     assert "direction" not in event.data
 
 
-def test_messages_and_dispositions() -> None:
+def test_messages_and_dispositions_become_events() -> None:
     """An SMS, an email and a term code become events."""
-    told = Told()
+    harness = MappingHarness()
     for kind, event_type in (("SMS", "sms.attempt"), ("Email", "email.attempt")):
         raw = msgspec.json.encode(
             {"interactionType": kind, "eventType": "Attempt", "serviceId": "5", "eventId": kind}
         )
-        (event,) = told.mapping.interaction(read_interaction(raw), raw, NOON)
+        (event,) = harness.mapping.interaction(read_interaction(raw), raw, NOON)
         assert (event.type, event.id, event.data["service"]) == (event_type, kind, 5)
-    (event,) = told.call("CALL_DISPOSITION", 50, termCode="RPC", agentId="3")
+    (event,) = harness.call("CALL_DISPOSITION", 50, termCode="RPC", agentId="3")
     assert (event.type, event.data["agent"], at_of(event)) == ("call.disposition", 3, 50)
 
 
-def test_a_campaign_is_told_when_its_counts_change_and_every_hour() -> None:
+def test_a_campaign_is_sent_when_its_counts_change_and_every_hour() -> None:
     """A campaign is sent when its counts change and every hour.
 
     The first event of a day adds the campaign to that day's list.
     """
-    mapping = Told().mapping
+    mapping = MappingHarness().mapping
     row = CampaignStatistics(
         campaign_id=9,
         loaded=10,
@@ -295,40 +293,40 @@ def test_a_campaign_is_told_when_its_counts_change_and_every_hour() -> None:
     assert len(mapping.campaigns([row], NOON + 3_600_001)) == 1
 
 
-def test_how_agents_are_after_events_were_lost() -> None:
+def test_agent_states_are_corrected_after_lost_events() -> None:
     """Only newer states are sent. Agents who are missing from the list have logged off."""
-    told = Told()
+    harness = MappingHarness()
     for agent in (1, 2, 3):
-        told.agent("READY", 0, agent=agent)
+        harness.agent("READY", 0, agent=agent)
     rows = [
         AgentDetails(agent_login_id="A1", state_id=3, reason_code="LUNCH",
                      state_changed_after=NOON + 5, service_id=5),
         AgentDetails(agent_login_id="A2", state_id=2, state_changed_after=NOON),
         AgentDetails(agent_login_id="A9", state_id=2, state_changed_after=NOON + 9),
     ]  # fmt: skip
-    found = told.mapping.statuses(rows, NOON + 60_000)
+    found = harness.mapping.statuses(rows, NOON + 60_000)
     assert [(one.data["agent"], one.data["eventType"], at_of(one)) for one in found] == [
         (1, "NOT_READY", 5),
         (3, "LOGOFF", 60_000),
     ]
-    assert told.mapping.statuses(rows, NOON + 60_000) == []
+    assert harness.mapping.statuses(rows, NOON + 60_000) == []
 
 
-def test_a_page_that_comes_again_tells_the_same_ids() -> None:
+def test_a_repeated_page_gives_the_same_ids() -> None:
     """A repeated page gives the same ids, so each event is recognized as a duplicate."""
-    told = Told()
+    harness = MappingHarness()
 
     def page() -> None:
-        told.call("CALL_START", 0, start=iso(0))
-        told.agent("IN_CALL", 20_000, callServiceId=5, **NAMED)
-        told.ended(80_000, 10)
+        harness.call("CALL_START", 0, start=iso(0))
+        harness.agent("IN_CALL", 20_000, callServiceId=5, **NAMED)
+        harness.ended(80_000, 10)
 
     page()
-    known = {one.id: one for one in told.events}
-    told.events.clear()
+    known = {one.id: one for one in harness.events}
+    harness.events.clear()
     page()
-    assert {one.id for one in told.events} <= known.keys()
-    assert told.state.calls == {}
+    assert {one.id for one in harness.events} <= known.keys()
+    assert harness.state.calls == {}
 
 
 @pytest.mark.parametrize(
@@ -342,13 +340,13 @@ def test_a_page_that_comes_again_tells_the_same_ids() -> None:
         {"eventType": "READY", "timestamp": NOON, "agentId": 1, "agentTeamId": 10**40},
     ],
 )
-def test_what_cannot_be_an_agent_event_is_unreadable(event: dict[str, Any]) -> None:
+def test_an_invalid_agent_event_is_unreadable(event: dict[str, Any]) -> None:
     """An invalid agent event is not sent, and all stored data can be written."""
-    told = Told()
+    harness = MappingHarness()
     raw = msgspec.json.encode({key: str(value) for key, value in event.items()})
     with pytest.raises(Unreadable):
-        told.mapping.agent(read_agent_event(raw), raw)
-    msgspec.json.encode(list(told.state.changed().values()))
+        harness.mapping.agent(read_agent_event(raw), raw)
+    msgspec.json.encode(list(harness.state.changed().values()))
 
 
 ODD = st.one_of(
@@ -382,18 +380,18 @@ GOOD = {"timestamp": NOON, "agentId": 1, "transactionId": 1, "sessionId": "s", "
         st.tuples(KINDS, st.dictionaries(st.sampled_from(MEMBERS), ODD, max_size=6)), max_size=8
     )
 )
-def test_whatever_is_fed_becomes_events_or_is_unreadable(
+def test_any_input_becomes_events_or_is_unreadable(
     fed: list[tuple[dict[str, str], dict[str, Any]]],
 ) -> None:
     """Any input becomes valid events or is unreadable, and all data can be stored."""
-    told = Told()
+    harness = MappingHarness()
     for kind, members in fed:
         raw = msgspec.json.encode({**GOOD, **members, **kind})
         try:
             if "interactionType" in kind:
-                found = told.mapping.interaction(read_interaction(raw), raw, NOON)
+                found = harness.mapping.interaction(read_interaction(raw), raw, NOON)
             else:
-                found = told.mapping.agent(read_agent_event(raw), raw)
+                found = harness.mapping.agent(read_agent_event(raw), raw)
         except Unreadable:
             continue
         for event in found:
@@ -404,5 +402,5 @@ def test_whatever_is_fed_becomes_events_or_is_unreadable(
         WaitingCall(service_id=1, phone="1", account="1", time_stamp=time)
         for time in (None, -(10**30), NOON // 1000, 10**30)
     ]
-    msgspec.json.encode(told.mapping.waiting(rows))
-    msgspec.json.encode(list(told.state.changed().values()))
+    msgspec.json.encode(harness.mapping.waiting(rows))
+    msgspec.json.encode(list(harness.state.changed().values()))

@@ -9,7 +9,7 @@ from floorcast.connectors.livevox import state as module
 from floorcast.connectors.livevox.state import MAX_AGE_MS, MAX_ENDED, CampaignNow, State
 
 
-def test_what_is_restored_is_what_was_kept() -> None:
+def test_stored_calls_are_restored() -> None:
     """Each row is restored from JSON."""
     state = State()
     state.call(1, "a", 5).phone = "555"
@@ -30,7 +30,7 @@ def test_what_is_restored_is_what_was_kept() -> None:
     )
 
 
-def test_ended_calls_are_remembered_up_to_a_number() -> None:
+def test_the_number_of_remembered_ended_calls_is_bounded() -> None:
     """The row of a forgotten call is deleted."""
     state = State()
     for number in range(MAX_ENDED + 1):

@@ -11,20 +11,20 @@ from floorcast.model.token import TICKS_PER_SECOND, decode, encode
 
 
 @given(st.integers(0, 4_000_000_000))
-def test_a_token_of_a_moment_means_it(seconds: int) -> None:
+def test_floorcast_reads_the_time_of_a_token(seconds: int) -> None:
     """floorcast reads the same time from a token that another program has made."""
     token = token_at(seconds)
     assert time_of(token) == seconds
     assert decode(1, token).ticks == seconds * TICKS_PER_SECOND
 
 
-def test_the_time_of_a_token_within_a_page() -> None:
+def test_a_token_within_a_page_has_the_time_of_the_page() -> None:
     """A token within a page has the time of the page's token."""
     token = encode(1, 5 * TICKS_PER_SECOND, 9)
     assert time_of(f"{token}+cid=1:aid=2") == 5
 
 
 @pytest.mark.parametrize("token", ["", "x", "00000000-0000-4000-8000-000000000000"])
-def test_what_has_no_time(token: str) -> None:
+def test_other_texts_have_no_time(token: str) -> None:
     """Texts that are not UUIDs, and UUIDs of other versions, have no time."""
     assert time_of(token) is None

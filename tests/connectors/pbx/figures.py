@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-__all__ = ["Figures", "Floor", "Spell", "spells_of_log"]
+__all__ = ["Duration", "Figures", "Floor", "log_durations"]
 
 FREE = {"LOGOFF", "LOGON", "READY", "NOT_READY"}
 TALKING = {"IN_CALL", "AGENT_HOLD", "AGENT_RESUMED", "AGENT_TRANSFER_COMPLETE_AGENT2"}
@@ -35,8 +35,8 @@ class Figures(NamedTuple):
     moved_on: int = 0
 
 
-class Spell(NamedTuple):
-    """A wait in a queue, or a talk with one of its agents."""
+class Duration(NamedTuple):
+    """The duration of a wait in a queue, or of a talk with one of its agents."""
 
     queue: str
     kind: str
@@ -52,7 +52,7 @@ class Floor:
         self.states: dict[str, list[str]] = {}
         self._turns: dict[tuple[str, str], str] = {}
         self._talks: dict[str, tuple[str, float]] = {}
-        self.spells: list[Spell] = []
+        self.durations: list[Duration] = []
         self.open: set[str] = set()
         self.reasons = [one["data"]["reason"] for one in events if one["type"] == "call.leave"]
         for one in events:
@@ -88,17 +88,17 @@ class Floor:
         self.states.setdefault(agent, []).append(shown)
         if kind not in TALKING and agent in self._talks:
             queue, began = self._talks.pop(agent)
-            self.spells.append(Spell(queue, "talk", at - began))
+            self.durations.append(Duration(queue, "talk", at - began))
         if kind == "IN_CALL" and "call" in data:
             self._talks[agent] = data["service"], at
             key = data["call"]["sessionId"], data["service"]
             self._turns[key] = "handled"
             if key in self.waits:
-                self.spells.append(Spell(data["service"], "wait", at - self.waits.pop(key)))
+                self.durations.append(Duration(data["service"], "wait", at - self.waits.pop(key)))
 
     def _over(self, call: str, at: float, outcome: str) -> None:
         for key in [one for one in self.waits if one[0] == call]:
-            self.spells.append(Spell(key[1], "wait", at - self.waits.pop(key)))
+            self.durations.append(Duration(key[1], "wait", at - self.waits.pop(key)))
             if self._turns[key] == "waiting":
                 self._turns[key] = outcome
 
@@ -112,15 +112,15 @@ class Floor:
         }
 
 
-def spells_of_log(lines: Iterable[str]) -> list[Spell]:
+def log_durations(lines: Iterable[str]) -> list[Duration]:
     """Return the waits and talks of the queue log itself, in whole seconds."""
     found = []
     for line in lines:
         _, _, queue, _, event, *data = line.split("|")
         if event in WAIT_FIELD:
-            found.append(Spell(queue, "wait", float(data[WAIT_FIELD[event]])))
+            found.append(Duration(queue, "wait", float(data[WAIT_FIELD[event]])))
         if event in TALK_FIELD:
-            found.append(Spell(queue, "talk", float(data[TALK_FIELD[event]])))
+            found.append(Duration(queue, "talk", float(data[TALK_FIELD[event]])))
     return found
 
 

@@ -49,7 +49,7 @@ CALL = (
 END = Completed(at=20, caller="1.0", queue="sales", agent="Anna", by="caller")
 
 
-def test_a_static_member_is_there_while_its_device_is() -> None:
+def test_a_static_member_is_logged_in_while_its_device_is_reachable() -> None:
     """A static member is logged in while its device is reachable.
 
     A dynamic member is logged in while it is a member.
@@ -60,7 +60,7 @@ def test_a_static_member_is_there_while_its_device_is() -> None:
     assert shown(*dynamic) == ["LOGON ['sales']", "READY ['sales']", "LOGOFF"]
 
 
-def test_not_ready_is_paused_in_all_queues() -> None:
+def test_an_agent_is_not_ready_when_paused_in_all_queues() -> None:
     """An agent is not ready when paused in all queues. A new reason is a new state.
 
     The configuration may translate reasons.
@@ -89,7 +89,7 @@ def test_services_are_ordered_by_home_then_penalty() -> None:
     assert shown(*signs, config=config)[-1] == "READY ['Chat', 'b', 'a']"
 
 
-def test_wrap_up_lasts_as_long_as_the_queue_says() -> None:
+def test_the_queue_sets_the_wrap_up_time() -> None:
     """By default there is no wrap-up. The next call ends wrap-up early."""
     states = ["LOGON ['sales']", "RESERVED ['sales']", "IN_CALL", "WRAP_UP"]
     assert shown(*CALL, END, now=21.0) == [*states, "READY"]
@@ -100,14 +100,14 @@ def test_wrap_up_lasts_as_long_as_the_queue_says() -> None:
     assert shown(*CALL, END, again, config=config)[-1] == "RESERVED"
 
 
-def test_hold_is_that_of_the_agents_channel() -> None:
+def test_a_hold_follows_the_agents_channel() -> None:
     """An Unhold without a Hold, which precedes a transfer, is ignored."""
     holds = [Held(at=13 + n, channel="1.1", on=on) for n, on in enumerate([False, True, False])]
     other = Held(at=12.5, channel="1.0", on=True)
     assert shown(*CALL, other, *holds)[3:] == ["AGENT_HOLD", "AGENT_RESUMED"]
 
 
-def test_a_device_in_use_without_a_queues_call_is_a_direct_call() -> None:
+def test_a_device_in_use_without_a_queue_call_has_a_direct_call() -> None:
     """A device must be in use for a second, because its state may arrive before the call's end."""
     busy = member(30, status=2)
     assert shown(member(1, status=1), busy, now=30.5)[-1] == "READY ['sales']"
@@ -116,12 +116,12 @@ def test_a_device_in_use_without_a_queues_call_is_a_direct_call() -> None:
     assert shown(*CALL, member(13, status=2), END, now=99)[-2:] == ["WRAP_UP", "READY"]
 
 
-def test_a_caller_who_hangs_up_while_a_phone_rings_sets_it_free() -> None:
+def test_a_hangup_while_a_phone_rings_frees_the_agent() -> None:
     """The hangup of the ringing channel frees the agent."""
     assert shown(*CALL[:2], HungUp(at=12, channel="1.1"))[-1] == "READY"
 
 
-def test_a_roster_is_everybody() -> None:
+def test_agents_missing_from_the_roster_have_left() -> None:
     """Agents missing from the roster have left.
 
     Each other agent is reported once, with its own times.
@@ -137,11 +137,15 @@ def test_a_roster_is_everybody() -> None:
     mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=True)
     mapping.apply(bob)
     events = mapping.apply(roster)
-    told = [(e.data["agent"], e.data["eventType"], e.time.timestamp()) for e in events]
-    assert told == [("Anna", "LOGON", 8.0), ("Anna", "NOT_READY", 46.0), ("Bob", "LOGOFF", 50.0)]
+    reported = [(e.data["agent"], e.data["eventType"], e.time.timestamp()) for e in events]
+    assert reported == [
+        ("Anna", "LOGON", 8.0),
+        ("Anna", "NOT_READY", 46.0),
+        ("Bob", "LOGOFF", 50.0),
+    ]
 
 
-def test_an_interface_that_nobody_is_known_by_is_left_out() -> None:
+def test_an_interface_without_a_known_agent_is_skipped() -> None:
     """An interface in ADDMEMBER is skipped until AMI or the configuration names its agent."""
     added = Member(at=1, queue="sales", agent="PJSIP/9")
     mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=False)

@@ -16,7 +16,7 @@ BEHIND = (
 )
 
 
-def test_a_telephone_behind_a_local_channel_is_reached() -> None:
+def test_a_phone_behind_a_local_channel_is_found() -> None:
     """A telephone is found behind a Local channel, whether the channel is new or existed before."""
     seen = Bridges()
     for channel, name, bridge in BEHIND:
@@ -30,13 +30,13 @@ def test_a_telephone_behind_a_local_channel_is_reached() -> None:
         assert bridges.reach(PHONE) == [PHONE, FAR]
 
 
-def test_half_of_a_local_channel_is_nobodys_telephone() -> None:
+def test_half_of_a_local_channel_is_not_a_phone() -> None:
     """The interface of a member ``Local/9@agents`` is a prefix of its halves' names."""
     assert interface_of("Local/9@agents-00000000;1") == ""
     assert interface_of("PJSIP/a-b-0000002a") == "PJSIP/a-b"
 
 
-def test_a_leave_that_is_told_late_changes_nothing() -> None:
+def test_a_late_leave_changes_nothing() -> None:
     """A late leave has no effect, because the channel is already in another bridge."""
     bridges = Bridges()
     bridges.enter("one", TRUNK, "")
@@ -46,7 +46,7 @@ def test_a_leave_that_is_told_late_changes_nothing() -> None:
     assert bridges.reach(TRUNK) == [TRUNK, PHONE]
 
 
-def test_a_conference_is_looked_at_in_part() -> None:
+def test_only_part_of_a_conference_is_searched() -> None:
     """Only part of a conference is searched, because it is not a transfer and may be large."""
     bridges = Bridges((f"{n}.0", "", "room") for n in range(10 * MAX_REACH))
     assert len(bridges.reach("0.0")) == MAX_REACH
@@ -61,7 +61,7 @@ STEPS = st.one_of(
 
 
 @given(st.lists(STEPS))
-def test_channels_hear_each_other_if_they_are_in_one_bridge(
+def test_channels_reach_each_other_through_bridges(
     steps: list[tuple[str, str, str]],
 ) -> None:
     """The reached channels are the same as in a table of each channel's bridge."""

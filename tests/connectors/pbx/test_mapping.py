@@ -44,7 +44,7 @@ CALLERS, QUEUES, MEMBERS = ("1.0", "1.1", "pbx-1.2"), ("sales", "support"), ("An
 LATER = 1e6
 
 
-def told(*signs: Sign, hangups: bool = True) -> list[tuple[str, float, object]]:
+def call_events(*signs: Sign, hangups: bool = True) -> list[tuple[str, float, object]]:
     """Return ids, times, and the details of leaving and ending, without agents."""
     mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=hangups)
     events = [event for sign in signs for event in mapping.apply(sign)]
@@ -66,35 +66,35 @@ def complete(by: str, at: float = 30.0, caller: str = "1.0") -> Completed:
     return Completed(at=at, caller=caller, queue="sales", agent="Anna", by=by)  # type: ignore[arg-type]  # one of three
 
 
-def test_a_hangup_while_leaving_is_an_abandon() -> None:
+def test_an_abandoned_call_ends_when_the_caller_leaves_the_queue() -> None:
     """An abandoned call ended when the caller left the queue, not when the channel was gone."""
-    assert told(JOIN, LEAVE, HungUp(at=20.9, channel="1.0")) == [
+    assert call_events(JOIN, LEAVE, HungUp(at=20.9, channel="1.0")) == [
         *BEGUN,
         ("1.0/end", 20.0, "Abandoned"),
     ]
 
 
-def test_a_caller_who_stays_has_left_for_a_reason() -> None:
+def test_a_caller_who_leaves_the_queue_without_a_hangup_has_a_reason() -> None:
     """Only the queue log has the reason for leaving at once. The call ends with the hangup."""
     gone = HungUp(at=90, channel="1.0")
-    assert told(JOIN, LEAVE, gone)[2:] == [
+    assert call_events(JOIN, LEAVE, gone)[2:] == [
         ("1.0/1/leave", 20.0, "TIMEOUT"),
         ("1.0/end", 90.0, None),
     ]
-    assert told(JOIN, Left(at=20, caller="1.0", queue="sales"), gone)[2][2] == "OTHER"
+    assert call_events(JOIN, Left(at=20, caller="1.0", queue="sales"), gone)[2][2] == "OTHER"
 
 
-def test_an_abandon_that_only_the_queue_log_tells_is_one() -> None:
+def test_an_abandon_in_the_queue_log_alone_counts() -> None:
     """An abandon in the queue log counts while AMI is disconnected and reports no hangup."""
     gone = Left(at=20, caller="1.0", queue="sales", reason="ABANDONED")
     for hangups in (True, False):
-        assert told(JOIN, gone, hangups=hangups)[2:] == [("1.0/end", 20.0, "Abandoned")]
+        assert call_events(JOIN, gone, hangups=hangups)[2:] == [("1.0/end", 20.0, "Abandoned")]
 
 
-def test_without_hangups_a_call_that_left_has_ended() -> None:
+def test_a_call_that_left_has_ended_if_hangups_are_not_reported() -> None:
     """Without hangups, a caller who comes back has another call."""
     again = Joined(at=60, caller="1.0", queue="sales")
-    assert told(JOIN, LEAVE, again, hangups=False)[2:] == [
+    assert call_events(JOIN, LEAVE, again, hangups=False)[2:] == [
         ("1.0/1/leave", 20.0, "TIMEOUT"),
         ("1.0/end", 20.0, None),
         ("1.0/2/start", 60.0, None),
@@ -102,32 +102,34 @@ def test_without_hangups_a_call_that_left_has_ended() -> None:
     ]
 
 
-def test_a_transfer_goes_on_when_the_caller_joins_again() -> None:
+def test_a_transferred_call_continues_if_the_caller_joins_a_queue() -> None:
     """A transferred call continues if the caller joins a queue. Otherwise, it leaves."""
     back = Joined(at=31.5, caller="1.0", queue="support")
-    assert told(JOIN, CONNECT, complete("transfer"), back)[2:] == [("1.0/2/queue", 31.5, None)]
-    assert told(JOIN, CONNECT, complete("transfer"), HungUp(at=50, channel="1.0"))[2:] == [
+    assert call_events(JOIN, CONNECT, complete("transfer"), back)[2:] == [
+        ("1.0/2/queue", 31.5, None)
+    ]
+    assert call_events(JOIN, CONNECT, complete("transfer"), HungUp(at=50, channel="1.0"))[2:] == [
         ("1.0/1/leave", 30.0, "TRANSFER"),
         ("1.0/end", 50.0, None),
     ]
-    assert told(JOIN, CONNECT, complete("transfer"), HungUp(at=31, channel="1.0"))[2:] == [
+    assert call_events(JOIN, CONNECT, complete("transfer"), HungUp(at=31, channel="1.0"))[2:] == [
         ("1.0/1/leave", 30.0, "TRANSFER"),
         ("1.0/end", 31.0, "Transferred"),
     ]
 
 
-def test_a_completion_may_come_after_the_hangup_and_name_no_call() -> None:
+def test_a_completion_after_the_hangup_is_matched_by_its_agent() -> None:
     """A late completion belongs to its agent's call, which ends with the hangup."""
     gone = HungUp(at=29.5, channel="1.0")
-    assert told(JOIN, CONNECT, gone, complete("caller", caller=""))[2:] == [
+    assert call_events(JOIN, CONNECT, gone, complete("caller", caller=""))[2:] == [
         ("1.0/end", 29.5, "Completed by caller")
     ]
-    assert told(JOIN, CONNECT, gone)[2:] == [("1.0/end", 29.5, None)]
+    assert call_events(JOIN, CONNECT, gone)[2:] == [("1.0/end", 29.5, None)]
 
 
-def test_a_connect_without_a_join_makes_up_for_it() -> None:
+def test_a_connect_without_a_join_implies_the_join() -> None:
     """A connect without a join gives the time of the join, which follows from the wait."""
-    assert told(CONNECT, complete("agent")) == [
+    assert call_events(CONNECT, complete("agent")) == [
         *BEGUN,
         ("1.0/end", 30.0, "Completed by agent"),
     ]
@@ -139,7 +141,7 @@ def test_an_attended_transfer_swaps_ids() -> None:
     swap = Transferred(at=25, by="1.9", passed_on="1.0", second="1.5")
     taken = Connected(at=26, caller="1.0", queue="support", agent="Bob", waited=6)
     done = Completed(at=40, caller="1.0", queue="support", agent="Bob", by="caller")
-    found = told(JOIN, CONNECT, consult, swap, taken, done, HungUp(at=40.1, channel="1.0"))
+    found = call_events(JOIN, CONNECT, consult, swap, taken, done, HungUp(at=40.1, channel="1.0"))
     assert [one[0] for one in found] == [
         "1.0/start",
         "1.0/1/queue",
@@ -150,25 +152,27 @@ def test_an_attended_transfer_swaps_ids() -> None:
         "1.5/end",
     ]
     # The queue log does not report the swap. The wait identifies the call.
-    late = told(JOIN, CONNECT, consult, taken, done, hangups=False)
+    late = call_events(JOIN, CONNECT, consult, taken, done, hangups=False)
     assert {one[0] for one in late} >= {"1.0/end", "1.5/end"}
     assert len([one for one in late if one[0].endswith("/start")]) == 2
 
 
-def test_an_end_that_does_not_say_by_whom_waits_for_the_hangup() -> None:
+def test_a_completion_without_a_known_party_waits_for_the_hangup() -> None:
     """A call has ended if the hangup follows within two seconds. Otherwise, it has left."""
     ended = complete("")
-    assert told(JOIN, CONNECT, ended, HungUp(at=31, channel="1.0", by="agent"))[2:] == [
+    assert call_events(JOIN, CONNECT, ended, HungUp(at=31, channel="1.0", by="agent"))[2:] == [
         ("1.0/end", 31.0, "Completed by agent")
     ]
-    assert told(JOIN, CONNECT, ended, HungUp(at=50, channel="1.0"))[2:] == [
+    assert call_events(JOIN, CONNECT, ended, HungUp(at=50, channel="1.0"))[2:] == [
         ("1.0/1/leave", 30.0, "TRANSFER"),
         ("1.0/end", 50.0, None),
     ]
     back = Joined(at=31.5, caller="1.0", queue="support")
-    assert told(JOIN, CONNECT, ended, back)[2:] == [("1.0/2/queue", 31.5, None)]
+    assert call_events(JOIN, CONNECT, ended, back)[2:] == [("1.0/2/queue", 31.5, None)]
     first = HungUp(at=29.5, channel="1.0", by="caller")
-    assert told(JOIN, CONNECT, first, ended)[2:] == [("1.0/end", 29.5, "Completed by caller")]
+    assert call_events(JOIN, CONNECT, first, ended)[2:] == [
+        ("1.0/end", 29.5, "Completed by caller")
+    ]
 
 
 def test_a_bridge_counts_once_it_is_confirmed() -> None:
@@ -211,7 +215,7 @@ def test_numbers_and_term_codes() -> None:
     ]
 
 
-def test_a_reason_may_be_learned_late() -> None:
+def test_the_reason_for_leaving_may_arrive_late() -> None:
     """The queue log has the reason shortly after AMI has reported the exit."""
     mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=True)
     mapping.apply(JOIN)
@@ -220,7 +224,7 @@ def test_a_reason_may_be_learned_late() -> None:
     assert [one.data["reason"] for one in mapping.advance(LATER)] == ["EMPTY"]
 
 
-def test_the_memory_of_ended_calls_has_a_bound() -> None:
+def test_the_number_of_remembered_ended_calls_is_bounded() -> None:
     """The number of remembered calls is bounded even if no hangup is reported."""
     state = State()
     mapping = Mapping(MappingConfig(), ASTERISK, state, hangups=False)
@@ -282,7 +286,7 @@ SIGNS = st.one_of(
 
 
 @given(st.lists(SIGNS, max_size=60), st.booleans())
-def test_whatever_is_told_calls_make_sense(signs: list[Sign], hangups: bool) -> None:
+def test_random_signs_give_consistent_calls(signs: list[Sign], hangups: bool) -> None:
     """No event of a call comes before its beginning or after its end."""
     state = State()
     mapping = Mapping(MappingConfig(), ASTERISK, state, hangups=hangups)
@@ -325,7 +329,7 @@ def busy_hour(agents: int, calls: int) -> list[Sign]:
     return signs
 
 
-def spent(agents: int, calls: int) -> float:
+def cpu_seconds(agents: int, calls: int) -> float:
     """Return the CPU seconds that it takes to map a busy hour."""
     mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=True)
     signs = busy_hour(agents, calls)
@@ -336,10 +340,12 @@ def spent(agents: int, calls: int) -> float:
     return time.process_time() - began
 
 
-def test_a_sign_costs_the_same_on_a_large_floor() -> None:
+def test_the_cost_of_a_sign_does_not_grow_with_the_floor() -> None:
     """A hundred times as many agents with the same calls take less than four times the work."""
-    spent(10, 200)
-    assert min(spent(1000, 1000) for _ in range(3)) < 4 * min(spent(10, 1000) for _ in range(3))
+    cpu_seconds(10, 200)
+    assert min(cpu_seconds(1000, 1000) for _ in range(3)) < 4 * min(
+        cpu_seconds(10, 1000) for _ in range(3)
+    )
 
 
 BOB = Member(at=5, queue="support", agent="Bob", interface="PJSIP/bob", status=1)
@@ -368,7 +374,7 @@ def states(*signs: Sign) -> list[str]:
     ][4:]
 
 
-def test_a_call_that_is_passed_on_to_an_agent_stays_one_call() -> None:
+def test_a_call_transferred_to_an_agent_remains_one_call() -> None:
     """The first agent is free after the transfer, and the second has the call once bridged."""
     moved = Entered(at=35, bridge="two", channel="1.0", name="PJSIP/trunk-1")
     gone: list[Sign] = [
@@ -392,7 +398,7 @@ def test_a_call_that_is_passed_on_to_an_agent_stays_one_call() -> None:
     ]
 
 
-def test_an_agent_who_does_not_take_what_was_passed_on_is_free_again() -> None:
+def test_an_agent_who_does_not_answer_a_transfer_is_free_again() -> None:
     """If the second agent does not answer, the call goes on to the dialplan's destination."""
     ended = RingEnded(at=40, leg="1.5")
     assert states(*TALK, BLIND, RINGS, ended, HungUp(at=90, channel="1.0"))[5:] == [
@@ -403,7 +409,7 @@ def test_an_agent_who_does_not_take_what_was_passed_on_is_free_again() -> None:
     ]
 
 
-def test_a_completion_may_prove_to_have_been_a_transfer() -> None:
+def test_a_completion_followed_by_a_transfer_is_a_transfer() -> None:
     """An AgentComplete by the agent may precede an AttendedTransfer, as Asterisk reports it."""
     talk_of_two: list[Sign] = [
         Entered(at=20, bridge="two", channel="1.6", name="Local/81@agents-1;1"),
@@ -428,7 +434,7 @@ def test_a_completion_may_prove_to_have_been_a_transfer() -> None:
     ]
 
 
-def test_the_second_agent_hangs_up() -> None:
+def test_a_transferred_call_ends_when_the_second_agent_hangs_up() -> None:
     """The call ends when the second agent hangs up, or leaves if the caller stays."""
     moved = Entered(at=35, bridge="two", channel="1.0", name="PJSIP/trunk-1")
     taken: list[Sign] = [*TALK, BLIND, RINGS, BOBS_PHONE, moved, HungUp(at=60, channel="1.5")]
@@ -440,7 +446,7 @@ def test_the_second_agent_hangs_up() -> None:
     assert states(*taken, HungUp(at=70, channel="1.0"))[-2:] == ["call.leave 60", "call.end 70"]
 
 
-def test_a_transfer_behind_a_local_channel_is_the_same_call_elsewhere() -> None:
+def test_a_transfer_behind_a_local_channel_continues_in_another_queue() -> None:
     """The far half joins the other queue. The first queue's call ends with the caller's."""
     behind: list[Sign] = [
         JOIN,
@@ -462,7 +468,7 @@ def test_a_transfer_behind_a_local_channel_is_the_same_call_elsewhere() -> None:
         HungUp(at=50, channel="1.8"),
         HungUp(at=50, channel="1.0"),
     ]
-    assert [one[:2] for one in told(*behind, *elsewhere, *ends)] == [
+    assert [one[:2] for one in call_events(*behind, *elsewhere, *ends)] == [
         ("1.0/start", 10.0),
         ("1.0/1/queue", 10.0),
         ("1.0/2/queue", 30.1),
@@ -470,7 +476,7 @@ def test_a_transfer_behind_a_local_channel_is_the_same_call_elsewhere() -> None:
     ]
 
 
-def test_a_transfer_may_come_before_the_caller_is_in_the_bridge() -> None:
+def test_a_transfer_may_precede_the_callers_bridge() -> None:
     """The near half of the Local channel belongs to the agent and identifies the call."""
     behind: list[Sign] = [
         JOIN,
@@ -479,15 +485,15 @@ def test_a_transfer_may_come_before_the_caller_is_in_the_bridge() -> None:
         Transferred(at=15.01, by="1.7", passed_on="1.8"),
         Joined(at=15.02, caller="1.8", queue="support"),
     ]
-    assert [one[0] for one in told(*behind)] == ["1.0/start", "1.0/1/queue", "1.0/2/queue"]
+    assert [one[0] for one in call_events(*behind)] == ["1.0/start", "1.0/1/queue", "1.0/2/queue"]
 
 
-def test_a_caller_who_transfers_an_agent_is_still_the_caller() -> None:
+def test_a_transfer_by_the_caller_is_not_by_the_agent() -> None:
     """A transfer made by the caller is not a transfer by the agent."""
     assert states(*TALK, Transferred(at=30, by="1.0", passed_on="1.9"))[2:] == []
 
 
-def test_a_hold_behind_a_local_channel_is_the_agents() -> None:
+def test_a_hold_behind_a_local_channel_belongs_to_the_agent() -> None:
     """A hold is found even if the telephone's channel is not the channel in the queue."""
     behind: list[Sign] = [
         Paired(at=14, one="1.9", two="1.8"),
@@ -498,7 +504,7 @@ def test_a_hold_behind_a_local_channel_is_the_agents() -> None:
     assert states(*TALK, *behind, held)[2:] == ["Anna AGENT_HOLD 20"]
 
 
-def test_lines_that_are_read_again_after_the_end_change_nothing() -> None:
+def test_rereading_lines_after_the_end_changes_nothing() -> None:
     """After a kill, the connector reads the last second of the queue log again."""
     mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=True)
     done: list[Sign] = [JOIN, CONNECT, complete("caller"), HungUp(at=30.1, channel="1.0")]
@@ -507,7 +513,7 @@ def test_lines_that_are_read_again_after_the_end_change_nothing() -> None:
     assert [event for sign in done[:3] for event in mapping.apply(sign)] == []
 
 
-def test_the_answer_to_why_a_caller_left_is_waited_for() -> None:
+def test_a_late_response_about_the_reason_for_leaving_is_awaited() -> None:
     """The channel is queried because AMI's event has no reason. The response may be late."""
     mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=True)
     mapping.apply(JOIN)

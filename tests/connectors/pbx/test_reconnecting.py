@@ -11,7 +11,7 @@ from floorcast.connectors.pbx.reconnecting import keep_connected
 from floorcast.model.errors import BadCredentials, Unavailable
 
 
-def test_a_refusal_counts_only_at_first() -> None:
+def test_only_a_refusal_of_the_first_connection_is_fatal() -> None:
     """A refusal after the first connection is retried like any other failure."""
     ends: list[Exception | None] = [
         Unavailable("away"), None, BadCredentials("changed"), None, RuntimeError("the end"),

@@ -13,7 +13,7 @@ from tests.connectors.asterisk.captured import lines
 ZONE = ZoneInfo("America/New_York")
 
 
-def test_times_move_together() -> None:
+def test_all_times_are_shifted_equally() -> None:
     """The last event is moved to now, or the first keeps its clock time on a given day."""
     events = read_queue_log(lines("22.10.1"), "pbx").events
     now = datetime(2026, 3, 4, 12, tzinfo=UTC)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from floorcast.connectors.pbx.source_clock import SourceClock
 
 
-def test_the_sources_clock_is_ours_with_an_offset() -> None:
+def test_the_source_clock_is_the_local_clock_plus_an_offset() -> None:
     """An event sets the offset exactly. A whole second only corrects a contradicting offset."""
     clock = SourceClock(lambda: 1000.0)
     assert clock.now() == clock.ours() == 1000.0
@@ -18,7 +18,7 @@ def test_the_sources_clock_is_ours_with_an_offset() -> None:
     assert clock.now() == 900.5
 
 
-def test_what_is_no_time_does_not_set_the_clock() -> None:
+def test_an_invalid_time_does_not_set_the_clock() -> None:
     """A damaged message must not shift the times of later messages."""
     clock = SourceClock(lambda: 100.0)
     clock.note(105.0, 100.0)

@@ -20,7 +20,7 @@ from tests.real.asterisk import wait_until
 TUNING = SpoolingTuning(step_seconds=0.01, max_inbox=3, max_step=2, max_spooled=4)
 
 
-class Numbers:
+class NumberReading:
     """Creates an event from each number."""
 
     last_at = 1.0
@@ -47,9 +47,9 @@ def test_reading_waits_while_the_spool_is_full(tmp_path: Path) -> None:
     """The inbox and the spool stay bounded. Reading continues once the server accepts events."""
 
     async def main(url: str) -> None:
-        health, numbers = Health(), Numbers()
+        health, reading = Health(), NumberReading()
         with Spool(tmp_path / "spool.db") as spool:
-            spooling = Spooling(numbers, spool, health, SourceClock(lambda: 7.0), TUNING)
+            spooling = Spooling(reading, spool, health, SourceClock(lambda: 7.0), TUNING)
             forwarder = Forwarder(spool, health)
             keeping = asyncio.create_task(spooling.run(forwarder))
 
@@ -76,7 +76,7 @@ def test_reading_waits_while_the_spool_is_full(tmp_path: Path) -> None:
                 keeping.cancel()
                 await asyncio.gather(sending, keeping, return_exceptions=True)
             assert spool.position() == {"last": "49"}
-        assert numbers.most <= TUNING.max_step + 1
+        assert reading.most <= TUNING.max_step + 1
 
     with running() as intake:
         asyncio.run(main(intake.url))

@@ -8,7 +8,7 @@ from floorcast.connectors.health import Health
 from floorcast.connectors.pbx.unreadable import MAX_LOGGED_KINDS, Complaints, Unreadable
 
 
-def test_each_kind_is_shown_once_and_all_are_counted() -> None:
+def test_each_kind_is_logged_once_and_all_input_is_counted() -> None:
     """All unreadable input is counted. Only a bounded number of kinds is remembered and logged."""
     health = Health()
     complaints = Complaints(health)

@@ -14,7 +14,7 @@ from floorcast.auth.passwords import Hasher
 from floorcast.kv.folder import open_kv
 from floorcast.site.apply import apply
 from floorcast.site.file_reader import parse
-from tests.real.nodes import Clock, House
+from tests.real.nodes import Clock, NodeHarness
 from tests.real.sites import ACME, KEYS, SITE, event, ndjson
 
 BODY = ndjson([event("call.queue", 1, transactionId=1, sessionId="s")])
@@ -22,7 +22,7 @@ BODY = ndjson([event("call.queue", 1, transactionId=1, sessionId="s")])
 
 def test_a_key_revoked_during_an_upload_is_refused(tmp_path: Path) -> None:
     """The key is checked again when the events are stored."""
-    house = House(tmp_path, Clock())
+    house = NodeHarness(tmp_path, Clock())
     other = SITE.replace(KEYS["ACME"], "another-key-for-testing")
     assert other != SITE
 
@@ -51,7 +51,7 @@ def test_a_key_revoked_during_an_upload_is_refused(tmp_path: Path) -> None:
 
 def test_the_sites_current_limits_apply(tmp_path: Path) -> None:
     """By default, there is no limit. After the site changes, the next request is limited."""
-    house = House(tmp_path, Clock())
+    house = NodeHarness(tmp_path, Clock())
     before = 'name = "ACME"\n'
     limited = SITE.replace(before, before + "limits = {agents = 2, open_calls = 1}\n", 1)
     assert limited != SITE
@@ -91,14 +91,14 @@ KEY = {"Authorization": f"Bearer {KEYS['ACME']}"}
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def house(tmp_path: Path) -> Iterator[NodeHarness]:
     """Yield a node in memory."""
-    house = House(tmp_path, Clock(), keeps=False)
+    house = NodeHarness(tmp_path, Clock(), keeps=False)
     yield house
     house.end()
 
 
-def send(house: House, body: object, kind: str | None, **headers: str) -> httpx.Response:
+def send(house: NodeHarness, body: object, kind: str | None, **headers: str) -> httpx.Response:
     """Send a body to the intake."""
     named = {**KEY, **headers, **({} if kind is None else {"Content-Type": kind})}
     return house.ask("POST", "/ingest/v1/events", content=json.dumps(body).encode(), headers=named)
@@ -120,7 +120,7 @@ def send(house: House, body: object, kind: str | None, **headers: str) -> httpx.
     ],
 )
 def test_all_content_modes_give_the_same_event(
-    house: House, body: object, kind: str | None, *, binary: bool
+    house: NodeHarness, body: object, kind: str | None, *, binary: bool
 ) -> None:
     """Binary and structured requests with the same event are duplicates.
 
@@ -131,7 +131,7 @@ def test_all_content_modes_give_the_same_event(
     assert answer.json() == {"accepted": 0, "duplicates": 1, "rejected": []}
 
 
-def test_an_invalid_binary_event_gets_a_verdict(house: House) -> None:
+def test_an_invalid_binary_event_gets_a_verdict(house: NodeHarness) -> None:
     """The verdict contains the event's id, as in structured mode."""
     without = {name: value for name, value in HEADERS.items() if name != "ce-source"}
     answer = send(house, START["data"], "application/json", **without)
@@ -144,12 +144,12 @@ def test_an_invalid_binary_event_gets_a_verdict(house: House) -> None:
 
 
 @pytest.mark.parametrize("kind", ["application/xml", "text/plain", "application/cloudevents+xml"])
-def test_data_of_another_type_is_refused(house: House, kind: str) -> None:
+def test_data_of_another_type_is_refused(house: NodeHarness, kind: str) -> None:
     """The status is 415, because every event's data is JSON."""
     assert send(house, START["data"], kind, **HEADERS).status_code == 415
 
 
-def test_the_key_can_be_sent_in_the_query(house: House) -> None:
+def test_the_key_can_be_sent_in_the_query(house: NodeHarness) -> None:
     """The key may be in the query.
 
     A key in the header takes precedence, and a wrong key is refused.
@@ -168,7 +168,7 @@ def test_the_key_can_be_sent_in_the_query(house: House) -> None:
     assert house.run(post({"access_token": ""}, {})) == 401
 
 
-def test_the_webhook_handshake_allows_any_origin(house: House) -> None:
+def test_the_webhook_handshake_allows_any_origin(house: NodeHarness) -> None:
     """Any origin may send at any rate, without a key.
 
     The response echoes nothing but the origin.

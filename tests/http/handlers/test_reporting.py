@@ -23,15 +23,15 @@ def floor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Floor]:
     floor.send("agent.state", agent="SEBY", eventType="LOGON", service="Sales")
     floor.send("agent.state", agent="SEBY", eventType="READY", service="Sales")
     help_call: dict[str, Any] = {"transactionId": 99, "sessionId": "S99", "service": "Help"}
-    floor.go_on(5)
+    floor.advance(5)
     floor.send("call.start", **help_call, direction="INBOUND")
     floor.send("call.queue", **help_call)
     floor.send("call.end", **help_call)
     for number in range(5):
         floor.call(number + 1)
-        floor.go_on(30)
+        floor.advance(30)
         floor.send("agent.state", agent="SEBY", eventType="NOT_READY", reason="LUNCH")
-        floor.go_on(1)
+        floor.advance(1)
         floor.send("agent.state", agent="SEBY", eventType="READY")
     help_call |= {"transactionId": 100, "sessionId": "S100"}
     floor.send("call.start", **help_call, direction="INBOUND")

@@ -16,8 +16,7 @@ from floorcast.model.token import position
 from floorcast.site.configuration import CallCenter, FloorConfig, Service
 from tests.http.feed_events import agent_event, call_start
 from tests.http.servers import ACME, CHILD, ApiHarness, run_with_harness
-from tests.real.nodes import Clock
-from tests.real.nodes import House as RealHouse
+from tests.real.nodes import Clock, NodeHarness
 from tests.real.sites import SITE, ndjson
 from tests.real.sites import event as cloud_event
 from tests.statistics.floors import agent_at, call_at, event_at, folded
@@ -297,7 +296,7 @@ def test_a_user_limited_to_a_childs_call_center_sees_only_that_one(tmp_path: Pat
     site = site.replace('{id = 15, name = "Child\'s"}', '{id = 1623, name = "Child\'s"}')
     site = site.replace("call_center = 15", "call_center = 1623")
     assert site.count("1623") == SITE.count("1623") + 2
-    house = RealHouse(tmp_path, Clock(), site=site)
+    house = NodeHarness(tmp_path, Clock(), site=site)
     session = house.login("limited")
     call = {"transactionId": 1, "sessionId": "s", "direction": "INBOUND"}
     house.take(ndjson([cloud_event("call.start", 1, service=38049, **call)]))
