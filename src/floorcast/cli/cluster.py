@@ -109,8 +109,8 @@ def import_(
 ) -> None:
     """Convert an embedded data folder to the first node of a new cluster.
 
-    The folder's server must be stopped. All events, tokens and sessions are kept. The other nodes
-    then copy this node.
+    The server that uses the folder must be stopped first. All events, tokens and sessions are kept.
+    The other nodes then copy this node.
     """
     settings = _settings(context, data=data, log=log, streams=streams, replicas=replicas)
     import asyncio

@@ -81,7 +81,7 @@ def secret_of(given: str | None, file: str, what: str, variable: str) -> str:
 
 
 def show_tables(tables: Sequence[Table], note: str = "") -> None:
-    """Print the findings of ``--check``, and exit with 1 if a right is missing."""
+    """Print the findings of ``--check``, and exit with 1 if a required permission is missing."""
     for title, heading, rows in tables:
         print(f"\n{title}")
         for line in aligned([heading, *rows]):

@@ -21,7 +21,10 @@ class AgentCalls:
         self._calls = calls
 
     def referenced_call(self, ref: CallRef, agent: int, at: int, *, is_answer: bool) -> CurrentCall:
-        """Return the call that an agent's event at ``at`` (ms) names, filled in from known data."""
+        """Return the call that an agent's event names, completed from known data.
+
+        ``at`` is the event's time in ms.
+        """
         named = None if ref.service is None else self._state.directory.service(ref.service)
         call = CurrentCall(
             None if ref.transaction_id is None else int(ref.transaction_id),

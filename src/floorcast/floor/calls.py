@@ -98,15 +98,15 @@ class CompactedSteps(Struct, omit_defaults=True, gc=False):
     moved_on_segments: list[QueueSegment | None] = field(default_factory=list)
 
     def counted_handled(self) -> Iterator[CompactedCount]:
-        """Return the days and services at which the call was counted as handled."""
+        """Return the days and services for which the call was counted as handled."""
         return zip_longest(self.handled, self.handled_segments)
 
     def counted_abandoned(self) -> Iterator[CompactedCount]:
-        """Return the days and services at which the call was counted as abandoned."""
+        """Return the days and services for which the call was counted as abandoned."""
         return zip_longest(self.abandoned, self.abandoned_segments)
 
     def counted_moved_on(self) -> Iterator[CompactedCount]:
-        """Return the days and services at which the call was counted as moved on."""
+        """Return the days and services for which the call was counted as moved on."""
         return zip_longest(self.moved_on, self.moved_on_segments)
 
 

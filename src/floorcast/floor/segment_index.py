@@ -38,7 +38,7 @@ class Outcome(NamedTuple):
 
 
 class SegmentDays:
-    """Finds the days and services at which a segment counts, except days that were dropped."""
+    """Finds the days and services for which a segment counts, except days that were dropped."""
 
     __slots__ = ("_ledger", "bounds", "day_of", "same_day")
 
@@ -49,7 +49,7 @@ class SegmentDays:
         self._ledger = ledger
 
     def offers(self, segment: QueueSegment) -> Iterator[DayService]:
-        """Yield the days and services at which the segment is offered: each day of its wait."""
+        """Yield the days and services for which the segment is offered: each day of its wait."""
         end = segment.answered if segment.answered is not None else segment.left
         first = self.day_of(segment.began)
         last = first if end is None else self.day_of(end)
@@ -74,12 +74,12 @@ class SegmentDays:
 
 
 class SegmentIndex:
-    """The days and services at which a call was offered, was answered, was abandoned or moved on.
+    """The days and services for which a call was offered, answered or abandoned, or moved on.
 
     ``offered`` holds the times of the offers at each service on each day, in order. ``credited``
-    counts answers by agent. ``waits`` counts the segments that waited at the end of the day, or
-    that wait now. ``final`` and ``final_moved_on`` hold outcomes of compacted steps for which an
-    earlier release kept no segment, so these outcomes can no longer change.
+    counts answers by agent. ``waits`` counts the segments that were waiting at the end of the day,
+    or that are waiting now. ``final`` and ``final_moved_on`` hold outcomes of compacted steps for
+    which an earlier release kept no segment, so these outcomes can no longer change.
     """
 
     __slots__ = (
@@ -144,7 +144,7 @@ class SegmentIndex:
 
     @property
     def day_services(self) -> Iterator[DayService]:
-        """The days and services at which the call counts in any way, without duplicates."""
+        """The days and services for which the call counts in any way, without duplicates."""
         known = chain(self.offered, self.answered, self.abandoned, self.moved_on)
         return iter(dict.fromkeys(chain(known, self.final, self.final_moved_on)))
 

@@ -38,7 +38,7 @@ from floorcast.floor.wrap_ups import segment_before, with_wrap_up
 
 __all__ = ["Tally"]
 
-MAX_COMPACTED = 10_000  # stored days and services at which a very long call was counted
+MAX_COMPACTED = 10_000  # stored days and services for which a very long call was counted
 CACHED_FROM = 8  # a call with this many segments keeps its index
 
 _T = TypeVar("_T")

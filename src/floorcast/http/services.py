@@ -168,7 +168,7 @@ class Services:
         """Return a token's cursor.
 
         If the token comes from another node that is ahead, waits until this node catches up. Raises
-        InvalidParameter, Unavailable if the wait is too long, and the errors of ``floor_of``.
+        InvalidParameter, Unavailable if the wait times out, or any error of ``floor_of``.
         """
         await self.until_known(client, token)
         zone = self.zone(client)
@@ -177,8 +177,8 @@ class Services:
     async def until_known(self, client: int, token: str) -> None:
         """Wait until this node has reached the position of a token from another node.
 
-        Raises InvalidParameter if the token is malformed, Unavailable if the wait is too long, and
-        the errors of ``floor_of``.
+        Raises InvalidParameter if the token is malformed, Unavailable if the wait times out, or
+        any error of ``floor_of``.
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + CATCH_UP

@@ -59,7 +59,7 @@ class _UnderWay:
     def admit(self, floor: FloorNames, limits: Limits, new: set[New]) -> Kind | None:
         """Count the objects that an event adds.
 
-        If a kind of object would exceed its limit, counts nothing and returns the kind.
+        If a kind of object would exceed its limit, nothing is counted, and that kind is returned.
         """
         added = Counter(kind for kind, name in new if (kind, name) not in self.new)
         for kind, count in added.items():

@@ -252,11 +252,11 @@ AlertStatus = Literal["ok", "pending", "firing", "acknowledged"]
 
 
 class AlertTransitionData(_Data):
-    """An alert's status changed. The transition counts only if it ``follows`` the last change.
+    """An alert's status changed. It counts only if ``follows`` identifies the last change.
 
-    ``follows`` is the entry of the alert's last change or, before the first change, of the
-    configuration. ``value`` is the figure's value; None outside the rule's hours, or if there are
-    too few calls to evaluate it. ``acknowledged_by`` is a user's name.
+    ``follows`` is the entry of the alert's last change, or the configuration's entry if the alert
+    has not changed yet. ``value`` is the figure's value. It is None outside the rule's hours, or if
+    there are too few calls to evaluate the rule. ``acknowledged_by`` is a user's name.
     """
 
     alert: str

@@ -59,7 +59,7 @@ class Distributor:
         self._lines[call.service].get(-call.priority, {}).pop(call, None)
 
     def free(self, operator: Operator) -> None:
-        """Give a ready agent a call at once, or let the agent wait."""
+        """Give a ready agent a call immediately, or make the agent wait for the next one."""
         call = self._next(operator)
         if call is not None:
             self.leave(call)

@@ -99,7 +99,7 @@ def logged_in(scope: Scope, moment: Moment) -> set[int]:
 
 
 def agents_of_today(scope: Scope, moment: Moment) -> set[int]:
-    """Return every agent who may have a login or counters on the scope's services today."""
+    """Return the agents who may have logged in to, or worked for, the scope's services today."""
     today = scope.today(moment).number
     on_services = (scope.view.agents_of_day(today, service) for service in scope.services)
     return scope.view.logged_in(scope.services).union(*on_services)

@@ -118,7 +118,7 @@ def call_path(events: Sequence[CallRecord]) -> CallPath:
 
 
 def segment_of_agent(segments: Sequence[CallSegment], agent: int, at: int) -> CallSegment | None:
-    """Return the last segment that the agent had answered by the time ``at``.
+    """Return the last segment that the agent had answered at or before ``at``.
 
     If there is none, return the first one that the agent answered later, or None.
     """

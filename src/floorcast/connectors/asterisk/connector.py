@@ -274,7 +274,7 @@ class AsteriskConnector:
 
 
 async def take_snapshot(connection: AmiConnection, at: float) -> Snapshot:
-    """Return the current state of Asterisk. Raises Unavailable if a right is missing."""
+    """Return the current state of Asterisk. Raises Unavailable if a permission is missing."""
     status = await _asked(connection, "CoreStatus")
     queues = await _asked(connection, "QueueStatus")
     channels = await _asked(connection, "CoreShowChannels")

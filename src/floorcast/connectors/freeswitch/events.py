@@ -96,7 +96,7 @@ _decode_all = msgspec.json.Decoder(dict[str, object]).decode
 
 
 class EventReader:
-    """Converts events to signs, in order, with the names in a configuration."""
+    """Converts events to signs, in order, using the names in a configuration."""
 
     def __init__(self, config: MappingConfig) -> None:
         self._config = config

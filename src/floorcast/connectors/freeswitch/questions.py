@@ -48,7 +48,7 @@ class _Channels(Struct):
 
 
 async def subscribe(connection: EslConnection, config: MappingConfig) -> None:
-    """Subscribe to all relevant events. Raises Unavailable if a right is missing."""
+    """Subscribe to all relevant events. Raises Unavailable if a permission is missing."""
     # words after CUSTOM are subclasses
     reply = await connection.ask(f"event json {EVENTS} {config.disposition_event}".rstrip())
     if not reply.startswith("+OK"):
@@ -80,7 +80,7 @@ async def take_snapshot(
     """Return FreeSWITCH's current state, including which callers still exist.
 
     ``at`` and ``last_at`` are as in ``Snapshot``. ``asked`` is called with each list's command and
-    reply. Raises Unavailable if a right is missing.
+    reply. Raises Unavailable if a permission is missing.
     """
 
     async def rows(command: str) -> list[Row]:

@@ -288,7 +288,7 @@ class Mapping:
         return events
 
     def statuses(self, rows: Sequence[AgentDetails], now: int) -> list[CloudEvent]:
-        """Map the states of logged-in agents after events of the feed were lost.
+        """Convert the states of logged-in agents to events after feed events have been lost.
 
         Returns an event for each state that began after the agent's last event, and a LOGOFF for
         each agent who is no longer logged in. Agents without an id in the feed are ignored.

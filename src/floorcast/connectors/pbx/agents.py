@@ -184,7 +184,7 @@ class Agents:
     # --- what changes an agent ------------------------------------------------------------------
 
     def _in_queue(self, member: str, queue: str) -> AgentNow:
-        """Return the agent of a member, and add the agent to the queue if necessary.
+        """Return a queue member's agent, and add the agent to the queue if necessary.
 
         An agent who is offered a queue's call must be a member of the queue.
         """

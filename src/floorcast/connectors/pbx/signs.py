@@ -117,7 +117,7 @@ class Left(_OfCaller, frozen=True, kw_only=True):
 
 
 class LeftBecause(_Sign, frozen=True, kw_only=True):
-    """The reason why a caller left a queue, if it is received later."""
+    """The reason a caller left a queue, when it arrives after the departure itself."""
 
     caller: str
     reason: str
@@ -229,7 +229,7 @@ class Disposed(_Sign, frozen=True, kw_only=True):
 
 
 class Transferred(_Sign, frozen=True, kw_only=True):
-    """An agent passed a channel on.
+    """An agent transferred a channel.
 
     ``by`` is the agent's channel, and ``passed_on`` is the channel that was bridged with it. After
     an attended transfer, ``second`` is the channel of the agent's other conversation, and
