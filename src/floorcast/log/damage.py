@@ -80,8 +80,8 @@ def _unreadable(payload: bytes, count: int) -> str:
 def skip_entry(folder: Path, client: int, number: int) -> None:
     """Skip a damaged entry from now on. Its events are lost, and its number stays unused.
 
-    The server that uses the folder must be stopped first. Raises SettingError if there is no such entry, or if the
-    entry is not damaged.
+    The server that uses the folder must be stopped first. Raises SettingError if there is no such
+    entry, or if the entry is not damaged.
     """
     path = folder / "log.db"
     connection = open_log(path)

@@ -316,7 +316,7 @@ def _last_event_time(events: Sequence[CallRecord]) -> int:
 
 
 def _segment_at(segments: Sequence[CallSegment], at: int) -> CallSegment | None:
-    """Return the last segment answered at or before ``at``, or else the first one answered later."""
+    """Return the last segment answered at or before ``at``, or else the first one after it."""
     answered = [segment for segment in segments if segment.answered is not None]
     before = [segment for segment in answered if (segment.answered or 0) <= at]
     return before[-1] if before else next(iter(answered), None)
