@@ -83,7 +83,7 @@ async def pour(rate: int, seconds: int, pipe: Connection) -> None:
         while said < rate * seconds:
             count = int((time.monotonic() - began + TICK) * rate) - said
             for _ in range(max(0, count) // events_a_call):
-                await ami.raw(next(source))
+                await ami.send_bytes(next(source))
                 said += events_a_call
             latest = max(latest, time.monotonic() - began - said / rate)
             await asyncio.sleep(max(0.0, began + said / rate - time.monotonic()))

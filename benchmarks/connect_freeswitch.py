@@ -50,7 +50,7 @@ def template() -> bytes:
         *one.is_offered(at + 0.002, agent),
         *one.is_answered(at + 0.01, agent),
         *one.hangs_up(at + 0.2, "recv_bye"),
-        *one.parts(at + 0.21, agent),
+        *one.ends_talk(at + 0.21, agent),
         hangup(f"leg-{one.session}", at + 0.22),
     ]
     found = [encoded({"Core-UUID": "core-1", **event, **VARIABLES}) for event in said]
@@ -86,7 +86,7 @@ async def pour(rate: int, seconds: int, pipe: Connection) -> None:
                 due = min(rate * seconds, int((time.monotonic() - began + TICK) * rate))
                 count = due - said
                 for _ in range(-(-max(0, count) // EVENTS_A_CALL)):
-                    await esl.raw(next(source))
+                    await esl.send_bytes(next(source))
                     said += EVENTS_A_CALL
                 latest = max(latest, time.monotonic() - began - said / rate)
                 await asyncio.sleep(max(0.0, began + said / rate - time.monotonic()))

@@ -18,7 +18,7 @@ from floorcast.__main__ import main
 from tests.client.intake import running
 from tests.connectors.asterisk.fake_ami import FakeAmi, serving
 from tests.connectors.freeswitch.dialogues import Caller, agent_row, tier_row
-from tests.connectors.freeswitch.fake_esl import PASSWORD, in_a_thread
+from tests.connectors.freeswitch.fake_esl import PASSWORD, esl_in_thread
 from tests.real.asterisk import wait_until
 
 LOG = "1795813659|1.0|sales|NONE|ENTERQUEUE||512|1\n1795813662|1.0|sales|NONE|ABANDON|1|1|3\n"
@@ -107,7 +107,7 @@ def test_check_reports_asterisk_permissions(tmp_path: Path, floorcast: RunFloorc
 def test_check_reports_freeswitch_modules(tmp_path: Path, floorcast: RunFloorcast) -> None:
     """Tables are aligned. A module that is not loaded and a wrong password are reported."""
     (tmp_path / "password").write_text(f"{PASSWORD}\n")
-    with in_a_thread() as socket:
+    with esl_in_thread() as socket:
         esl = socket.esl
         esl.agents, esl.tiers = [agent_row("anna", "On Break")], [tier_row("anna", "sales")]
         esl.queues = [{"name": "sales"}, {"name": "support"}]
@@ -188,7 +188,7 @@ def test_runs_from_connect_toml_alone(tmp_path: Path) -> None:
 
 def test_connect_toml_selects_freeswitch(tmp_path: Path, floorcast: RunFloorcast) -> None:
     """A subcommand is needed only if the file has two tables."""
-    with running() as intake, in_a_thread() as socket:
+    with running() as intake, esl_in_thread() as socket:
         socket.esl.tiers = [tier_row("anna")]
         (tmp_path / "password").write_text(f"{PASSWORD}\n")
         table = f"esl = '127.0.0.1:{socket.esl.port}'\nesl_password_file = 'password'\n"
@@ -200,7 +200,7 @@ def test_connect_toml_selects_freeswitch(tmp_path: Path, floorcast: RunFloorcast
         )  # fmt: skip
         try:
             wait_until(lambda: socket.esl.subscriptions == 1, lambda: "no subscription")
-            socket.say(Caller("u").joins(1795813600.0))
+            socket.send(Caller("u").joins(1795813600.0))
             wait_until(lambda: len(intake.received) == 2, lambda: intake.requests)
         finally:
             process.terminate()

@@ -62,7 +62,7 @@ def real_events(day: str) -> list[CloudEvent]:
     return call_records.events(calls, shift, "anonymous-bank")
 
 
-def times(events: Iterable[CloudEvent]) -> dict[str, dict[str, datetime]]:
+def event_times(events: Iterable[CloudEvent]) -> dict[str, dict[str, datetime]]:
     """Return the times of each call's own events."""
     found: dict[str, dict[str, datetime]] = {}
     for event in events:
@@ -73,16 +73,16 @@ def times(events: Iterable[CloudEvent]) -> dict[str, dict[str, datetime]]:
     return found
 
 
-def session(row: Mapping[str, str]) -> str:
+def session_id(row: Mapping[str, str]) -> str:
     return f"{row['vru+line']}-{row['call_id']}-{row['date']}"
 
 
-def seconds(moments: Mapping[str, datetime], begin: str, end: str) -> float:
+def seconds_between(moments: Mapping[str, datetime], begin: str, end: str) -> float:
     return (moments[end] - moments[begin]).total_seconds()
 
 
-def test_irregular_records_give_the_expected_events() -> None:
-    """The small day gives the events in ``events.txt``, which were derived by hand."""
+def test_irregular_records_produce_the_expected_events() -> None:
+    """The small day produces the events in ``events.txt``, which were derived by hand."""
     expected = GOLDEN.joinpath("events.txt").read_text("utf-8").splitlines()
     assert [line_of(event) for event in golden_events()] == expected
 
@@ -117,7 +117,7 @@ def test_an_error_locates_the_invalid_record(right: str, wrong: str, message: st
     assert str(caught.value) == message
 
 
-def test_more_records_per_date_than_ids_are_refused() -> None:
+def test_more_records_per_date_than_ids_are_rejected() -> None:
     """The 100,000th record of a date is an error, because transaction ids must stay unique."""
     lines = [HEADING, *[FIRST] * 100_000]
     with pytest.raises(ValueError, match="at most 99999 records per date"):
@@ -127,18 +127,18 @@ def test_more_records_per_date_than_ids_are_refused() -> None:
 @real
 def test_waits_and_talk_times_match_the_records(day: str) -> None:
     """Each call's events, wait and talk time are right to the second."""
-    rows, found = real_rows(day), times(real_events(day))
+    rows, found = real_rows(day), event_times(real_events(day))
     assert len(found) == len(rows)
     for row in rows:
-        moments = found[session(row)]
+        moments = found[session_id(row)]
         waited, served = int(row["q_time"]), row["outcome"] == "AGENT"
         assert ("call.queue" in moments) == (waited > 0)
         assert ("call.answer" in moments) == served
         if waited:
             over = "call.answer" if served else "call.end"
-            assert seconds(moments, "call.queue", over) == waited
+            assert seconds_between(moments, "call.queue", over) == waited
         if served:
-            assert seconds(moments, "call.answer", "call.end") == int(row["ser_time"])
+            assert seconds_between(moments, "call.answer", "call.end") == int(row["ser_time"])
         assert list(moments.values()) == sorted(moments.values())
 
 
@@ -170,14 +170,14 @@ def test_an_agent_is_in_call_only_during_its_calls(day: str) -> None:
 
 def test_the_first_real_day_has_the_known_figures() -> None:
     """1999-08-01 has 2,357 calls, 2,237 offered, 1,511 handled, 726 abandoned, and known means."""
-    rows, found = real_rows("1999-08-01"), times(real_events("1999-08-01"))
+    rows, found = real_rows("1999-08-01"), event_times(real_events("1999-08-01"))
     handled = [call for call in found.values() if "call.answer" in call]
     abandoned = [c for c in found.values() if "call.queue" in c and "call.answer" not in c]
     assert len(rows) == len(found) == 2_357
     assert (len(handled) + len(abandoned), len(handled), len(abandoned)) == (2_237, 1_511, 726)
-    waits = [seconds(c, "call.queue", "call.answer") for c in handled if "call.queue" in c]
+    waits = [seconds_between(c, "call.queue", "call.answer") for c in handled if "call.queue" in c]
     assert round(sum(waits) / len(handled), 2) == 134.85
-    waits = [seconds(c, "call.queue", "call.end") for c in abandoned]
+    waits = [seconds_between(c, "call.queue", "call.end") for c in abandoned]
     assert round(sum(waits) / len(abandoned), 2) == 79.73
 
 
@@ -185,7 +185,7 @@ def test_the_first_real_day_has_the_known_figures() -> None:
 def test_ids_are_unique_and_reproducible(day: str) -> None:
     """No two events share an id, and no two calls share a transaction.
 
-    Reading the file again gives the same ids.
+    Reading the file again produces the same ids.
     """
     rows, events = real_rows(day), real_events(day)
     ids = [event.id for event in events]

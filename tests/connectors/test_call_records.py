@@ -16,7 +16,7 @@ MIDNIGHT = datetime(1999, 8, 1)  # noqa: DTZ001 — a record's clock time has no
 LONDON = ZoneInfo("Europe/London")
 
 
-def a_call(
+def make_call(
     row: int, start: int, ivr: int = 0, wait: int = 0, talk: int | None = None, agent: str = ""
 ) -> Call:
     """Return a call that starts at second ``start``. Without ``talk``, the caller hangs up."""
@@ -40,7 +40,7 @@ def a_call(
     )
 
 
-def order(found: list[CloudEvent]) -> list[str]:
+def event_labels(found: list[CloudEvent]) -> list[str]:
     """Return each event as its call's row and its name."""
     return [event.id.removeprefix("AA-").replace("-1999-08-01/", " ") for event in found]
 
@@ -48,7 +48,7 @@ def order(found: list[CloudEvent]) -> list[str]:
 def test_the_last_event_is_shifted_to_the_given_time() -> None:
     """All times are shifted equally, to the microsecond, and the ids stay the same."""
     now = datetime(2026, 3, 4, 12, 0, 0, 1, tzinfo=UTC)
-    calls = [a_call(1, start=0, ivr=5, wait=10, talk=20), a_call(2, start=3)]
+    calls = [make_call(1, start=0, ivr=5, wait=10, talk=20), make_call(2, start=3)]
     found = events(calls, ending_at(calls, now), "bank")
     assert found[-1].time == now
     assert found[0].time == now - timedelta(seconds=35)
@@ -56,8 +56,8 @@ def test_the_last_event_is_shifted_to_the_given_time() -> None:
 
 
 def test_ids_depend_on_the_day_but_not_on_the_time() -> None:
-    """Events sent again are duplicates. Another day gives different calls."""
-    calls = [a_call(1, start=0, wait=10, talk=20, agent="AVI")]
+    """Events sent again are duplicates. Calls replayed on another day are different calls."""
+    calls = [make_call(1, start=0, wait=10, talk=20, agent="AVI")]
     early, late = datetime(2026, 3, 4, tzinfo=UTC), datetime(2026, 3, 5, tzinfo=UTC)
 
     def names(found: list[CloudEvent]) -> set[tuple[str, object, object]]:
@@ -76,7 +76,7 @@ def test_ids_depend_on_the_day_but_not_on_the_time() -> None:
 
 def test_clock_times_are_kept_in_the_time_zone() -> None:
     """Ten o'clock on a summer day in London is nine in UTC."""
-    calls = [a_call(1, start=36_000)]
+    calls = [make_call(1, start=36_000)]
     found = events(calls, on_day(calls, date(2026, 7, 1), LONDON), "bank")
     assert found[0].time == datetime(2026, 7, 1, 9, tzinfo=UTC)
     assert found[0].id == "AA-1-1999-08-01-2026-07-01/start"
@@ -84,12 +84,12 @@ def test_clock_times_are_kept_in_the_time_zone() -> None:
 
 def test_two_dates_become_two_consecutive_days() -> None:
     """The first date becomes the given day, and the next date becomes the following day."""
-    second = a_call(1, start=60)._replace(
+    second = make_call(1, start=60)._replace(
         dated=DAY + timedelta(1),
         started=MIDNIGHT + timedelta(1, 60),
         ended=MIDNIGHT + timedelta(1, 60),
     )
-    calls = [a_call(1, start=60), second]
+    calls = [make_call(1, start=60), second]
     found = events(calls, on_day(calls, date(2026, 1, 9), LONDON), "bank")
     assert [f"{event.time:%d %H:%M}" for event in found] == ["09 00:01"] * 2 + ["10 00:01"] * 2
     assert len({event.id for event in found}) == 4
@@ -98,7 +98,7 @@ def test_two_dates_become_two_consecutive_days() -> None:
 def test_a_clock_change_does_not_change_a_wait() -> None:
     """A call keeps its wait if London's clocks change while it waits."""
     for day in (date(2026, 3, 29), date(2026, 10, 25)):
-        calls = [a_call(1, start=3_590, wait=3_620, talk=10)]
+        calls = [make_call(1, start=3_590, wait=3_620, talk=10)]
         start, queue, answer, end = (
             event.time for event in events(calls, on_day(calls, day, LONDON), "bank")
         )
@@ -112,11 +112,11 @@ def test_a_clock_change_does_not_change_a_wait() -> None:
 def test_events_in_the_same_second_are_in_causal_order() -> None:
     """A call ends before its agent takes the next one. A call of zero length starts first."""
     calls = [
-        a_call(1, start=60),
-        a_call(2, start=30, wait=30, talk=0, agent="AVI"),
-        a_call(3, start=0, talk=60, agent="AVI"),
+        make_call(1, start=60),
+        make_call(2, start=30, wait=30, talk=0, agent="AVI"),
+        make_call(3, start=0, talk=60, agent="AVI"),
     ]
-    assert order(events(calls, ending_at(calls, datetime.now(UTC)), "bank")) == [
+    assert event_labels(events(calls, ending_at(calls, datetime.now(UTC)), "bank")) == [
         "3 start",
         "3 LOGON",
         "3 answer",
@@ -134,23 +134,23 @@ def test_events_in_the_same_second_are_in_causal_order() -> None:
     ]
 
 
-def test_the_second_of_two_overlapping_calls_is_not_named() -> None:
-    """The IN_CALL of a second call names no call, but the next IN_CALL after READY does."""
+def test_in_call_during_an_overlap_does_not_name_the_call() -> None:
+    """IN_CALL names a call only if the agent was READY before it."""
     calls = [
-        a_call(1, start=0, talk=60, agent="AVI"),
-        a_call(2, start=10, talk=20, agent="AVI"),
-        a_call(3, start=40, talk=30, agent="AVI"),
-        a_call(4, start=80, talk=5, agent="AVI"),
+        make_call(1, start=0, talk=60, agent="AVI"),
+        make_call(2, start=10, talk=20, agent="AVI"),
+        make_call(3, start=40, talk=30, agent="AVI"),
+        make_call(4, start=80, talk=5, agent="AVI"),
     ]
     found = events(calls, ending_at(calls, datetime.now(UTC)), "bank")
     in_call = [one for one in found if one.data.get("eventType") == "IN_CALL"]
-    assert order(in_call) == ["1 IN_CALL", "2 IN_CALL", "3 IN_CALL", "4 IN_CALL"]
+    assert event_labels(in_call) == ["1 IN_CALL", "2 IN_CALL", "3 IN_CALL", "4 IN_CALL"]
     assert ["call" in one.data for one in in_call] == [True, False, False, True]
     answers = [one.data.get("agent") for one in found if one.type == "call.answer"]
     assert answers == ["AVI"] * 4
 
 
-def test_an_empty_file_gives_no_events() -> None:
+def test_an_empty_file_produces_no_events() -> None:
     """Both kinds of shift accept an empty file."""
     assert events([], ending_at([], datetime.now(UTC)), "bank") == []
     assert events([], on_day([], date(2026, 3, 4), LONDON), "bank") == []
@@ -165,16 +165,16 @@ some_calls = st.lists(
 
 
 @given(some_calls)
-def test_random_records_give_events_in_order(
+def test_random_records_produce_events_in_order(
     drawn: list[tuple[int, int, int, int | None, str]],
 ) -> None:
     """Times never decrease, each call's steps are in order, and agents are ready between calls."""
-    calls = [a_call(row, *numbers) for row, numbers in enumerate(drawn, 1)]
+    calls = [make_call(row, *numbers) for row, numbers in enumerate(drawn, 1)]
     found = events(calls, ending_at(calls, datetime(2026, 3, 4, tzinfo=UTC)), "bank")
     assert [event.time for event in found] == sorted(event.time for event in found)
     assert len({event.id for event in found}) == len(found)
     for call in calls:
-        steps = [step for row, step in map(str.split, order(found)) if row == call.call_id]
+        steps = [step for row, step in map(str.split, event_labels(found)) if row == call.call_id]
         own = [step for step in steps if step.islower()]
         assert own == [step for step in ("start", "queue", "answer", "end") if step in own]
         assert (own[0], own[-1]) == ("start", "end")

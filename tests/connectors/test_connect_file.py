@@ -30,7 +30,7 @@ sales = 20
 """
 
 
-def written(folder: Path, text: str = TOML) -> Path:
+def write_config(folder: Path, text: str = TOML) -> Path:
     path = folder / "connect.toml"
     path.write_text(text, "utf-8")
     return path
@@ -39,7 +39,8 @@ def written(folder: Path, text: str = TOML) -> Path:
 def test_options_override_the_file(tmp_path: Path) -> None:
     """Options override the file. Paths in the file are relative to it."""
     found = read_connect_file(
-        written(tmp_path), {"ami": "other", "metrics_port": "80", "spool": "x.db", "source": "p"}
+        write_config(tmp_path),
+        {"ami": "other", "metrics_port": "80", "spool": "x.db", "source": "p"},
     )
     assert (found.url, found.metrics_port, found.spool) == (
         "https://reports.example.com",
@@ -68,12 +69,12 @@ def test_the_file_is_optional(tmp_path: Path) -> None:
 def test_each_kind_has_its_own_table(tmp_path: Path) -> None:
     """Options are added to the table of their kind, which also gives the default source."""
     text = "[freeswitch]\nesl = 'pbx'\nesl_password_file = 'p'\n[freeswitch.services]\na = 'b'\n"
-    found = read_connect_file(written(tmp_path, text), {"esl_user": "reader@pbx"}).freeswitch
+    found = read_connect_file(write_config(tmp_path, text), {"esl_user": "reader@pbx"}).freeswitch
     assert found is not None
     assert (found.esl, found.esl_user) == ("pbx", "reader@pbx")
     assert found.esl_password_file == str(tmp_path / "p")
     assert (found.mapping().source, found.mapping().service("a")) == ("freeswitch", "b")
-    both = written(tmp_path, text + "[asterisk]\nqueue_log = 'q'\n")
+    both = write_config(tmp_path, text + "[asterisk]\nqueue_log = 'q'\n")
     with pytest.raises(SettingError, match=r"has \[asterisk\] and \[freeswitch\]"):
         read_connect_file(both, {})
     found = read_connect_file(both, {"source": "east"}, "freeswitch").freeswitch
@@ -82,7 +83,7 @@ def test_each_kind_has_its_own_table(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("urll = 'x'", "unknown field `urll`"),
         ("[asterisk]\nserveses = {}", r"unknown field `serveses` - at `\$.asterisk`"),
@@ -91,10 +92,10 @@ def test_each_kind_has_its_own_table(tmp_path: Path) -> None:
         ("[asterisk", "cannot be read as TOML"),
     ],
 )
-def test_an_error_names_the_key(tmp_path: Path, text: str, said: str) -> None:
+def test_an_error_names_the_key(tmp_path: Path, text: str, message: str) -> None:
     """An error names the invalid key and the file."""
-    with pytest.raises(SettingError, match=said) as caught:
-        read_connect_file(written(tmp_path, text), {})
+    with pytest.raises(SettingError, match=message) as caught:
+        read_connect_file(write_config(tmp_path, text), {})
     assert "connect.toml" in str(caught.value)
 
 

@@ -16,7 +16,7 @@ from tests.client.intake import Answer, Intake, running
 from tests.connectors.test_spool import event
 
 
-def forwarded(intake: Intake, spool: Spool, health: Health) -> None:
+def forward_all(intake: Intake, spool: Spool, health: Health) -> None:
     """Send all events."""
 
     async def main() -> None:
@@ -35,7 +35,7 @@ def test_events_are_sent_in_order_and_removed_once_accepted(tmp_path: Path) -> N
     health = Health()
     with running(busy, busy, None) as intake, Spool(tmp_path / "s") as spool, capture_logs() as log:
         spool.commit([event(n) for n in range(MAX_BATCH_EVENTS + 5)], {}, {})
-        forwarded(intake, spool, health)
+        forward_all(intake, spool, health)
         assert spool.unsent == 0
     assert list(intake.received) == [str(n) for n in range(MAX_BATCH_EVENTS + 5)]
     assert [one["event"] for one in log] == [
@@ -46,7 +46,7 @@ def test_events_are_sent_in_order_and_removed_once_accepted(tmp_path: Path) -> N
     assert health.value("floorcast_connector_connected", to="floorcast") == 1
 
 
-def test_refused_events_are_logged_and_do_not_stop_the_others(tmp_path: Path) -> None:
+def test_rejected_events_are_logged_and_do_not_stop_the_others(tmp_path: Path) -> None:
     """Only the first refused events are logged individually."""
     count = MAX_LOGGED_EVENTS + 10
     rejected = [
@@ -56,7 +56,7 @@ def test_refused_events_are_logged_and_do_not_stop_the_others(tmp_path: Path) ->
     health = Health()
     with running(refused) as intake, Spool(tmp_path / "s") as spool, capture_logs() as log:
         spool.commit([event(n) for n in range(count)], {}, {})
-        forwarded(intake, spool, health)
+        forward_all(intake, spool, health)
         assert spool.unsent == 0
     assert len(log) == MAX_LOGGED_EVENTS + 1
     assert log[0] == {

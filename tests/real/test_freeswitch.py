@@ -24,7 +24,7 @@ from tests.connectors.freeswitch.dialogues import (
     status,
     tier_row,
 )
-from tests.connectors.freeswitch.fake_esl import NOTICE, PASSWORD, Event, Socket, in_a_thread
+from tests.connectors.freeswitch.fake_esl import NOTICE, PASSWORD, Event, Socket, esl_in_thread
 from tests.real.asterisk import wait_until
 from tests.real.server import Caller as Reader
 from tests.real.server import Server, command, environment, running
@@ -126,7 +126,7 @@ class Floor:
 @pytest.fixture
 def floor(tmp_path: Path) -> Iterator[Floor]:
     """Run the floor with a connector."""
-    with running(tmp_path, site=in_the_evening()) as server, in_a_thread() as socket:
+    with running(tmp_path, site=in_the_evening()) as server, esl_in_thread() as socket:
         found = Floor(tmp_path, server, socket)
         with ended(found.connector):
             found.connector.start()
@@ -160,7 +160,7 @@ def test_a_floor_has_the_figures_of_its_events(floor: Floor) -> None:
     """
     at = time.time() - BEHIND
     taken, lost, moved, there = caller(1), caller(2), caller(3), caller(3, SUPPORT)
-    floor.socket.say(
+    floor.socket.send(
         [
             *answered(taken, at),
             *lost.joins(at + 10),
@@ -168,12 +168,12 @@ def test_a_floor_has_the_figures_of_its_events(floor: Floor) -> None:
             *lost.leaves(at + 22),
             *lost.hangs_up(at + 22.1),
             *taken.hangs_up(at + 35, "recv_bye"),
-            *taken.parts(at + 35.1),
+            *taken.ends_talk(at + 35.1),
             *moved.leaves(at + 42, "TIMEOUT"),
             *there.joins(at + 42.5),
             *there.is_offered(at + 43, BOB),
             *there.is_answered(at + 52.5, BOB),
-            *there.parts(at + 92.5, BOB),
+            *there.ends_talk(at + 92.5, BOB),
             *there.hangs_up(at + 92.6, "send_bye"),
             status(BOB, "On Break", at + 100),
         ]
@@ -194,7 +194,7 @@ def test_a_call_survives_every_kill(floor: Floor) -> None:
     at = time.time() - BEHIND
     one, two, three = caller(1), caller(2), caller(3)
     floor.esl.sessions = {one.session, two.session, three.session}
-    floor.socket.say(answered(one, at))
+    floor.socket.send(answered(one, at))
     floor.until(SALES, callsWithAgent=1)
     floor.connector.kill()
     floor.esl.members = [one.row(at, "Answered", ANNA)]
@@ -202,11 +202,11 @@ def test_a_call_survives_every_kill(floor: Floor) -> None:
     floor.connector.start()
     wait_until(lambda: floor.esl.logins == 2, floor.connector.said)
     wait_until(lambda: floor.connector.said().count("connected to") == 2, floor.connector.said)
-    floor.socket.say([*one.hangs_up(at + 35), *one.parts(at + 35.1), *two.joins(at + 40)])
+    floor.socket.send([*one.hangs_up(at + 35), *one.ends_talk(at + 35.1), *two.joins(at + 40)])
     floor.until(SALES, totalHandled=1, callsWithAgent=0, totalCallsInQueue=1)
 
     floor.server.kill()
-    floor.socket.say([*two.leaves(at + 50), *two.hangs_up(at + 50.1), *three.joins(at + 60)])
+    floor.socket.send([*two.leaves(at + 50), *two.hangs_up(at + 50.1), *three.joins(at + 60)])
     floor.server.start()
     floor.until(SALES, totalAbandoned=1, totalCallsInQueue=1)
 
@@ -223,7 +223,7 @@ def test_a_restart_of_freeswitch_leaves_no_call_open(floor: Floor) -> None:
     """Calls have ended, whether waiting or with an agent, and the agents are still logged in."""
     at = time.time() - BEHIND
     one, two = caller(1), caller(2)
-    floor.socket.say([*answered(one, at), *two.joins(at + 20)])
+    floor.socket.send([*answered(one, at), *two.joins(at + 20)])
     floor.until(SALES, callsWithAgent=1, totalCallsInQueue=1)
     floor.socket.run(floor.esl.stop())
     floor.esl.core = "core-2"

@@ -35,18 +35,18 @@ __all__ = [
     "Answer",
     "Post",
     "Receiver",
-    "Sending",
+    "WebhookRunner",
     "add_alerts",
-    "asked",
-    "command",
-    "hook",
     "http_client",
+    "make_webhook",
     "ok",
     "publish_alert",
     "raw",
-    "receiving",
+    "running_receiver",
+    "send_requests",
     "status",
-    "stored",
+    "stored_progress",
+    "write_command",
 ]
 
 HEADERS = {"content-type": "text/plain"}
@@ -68,7 +68,7 @@ class Post:
         found: list[dict[str, Any]] = msgspec.json.decode(self.body)
         return found
 
-    def verified(self, secret: str = SECRET) -> None:
+    def verify(self, secret: str = SECRET) -> None:
         """Verify the signature with the Standard Webhooks library, at the request's time."""
         head = f"{self.headers['webhook-id']}.{self.headers['webhook-timestamp']}"
         signer = Verifier(secret)
@@ -130,7 +130,7 @@ class Receiver:
 
 
 @asynccontextmanager
-async def receiving(answer: Answer = ok) -> AsyncIterator[Receiver]:
+async def running_receiver(answer: Answer = ok) -> AsyncIterator[Receiver]:
     """Run a receiver on loopback."""
     receiver = Receiver(answer=answer)
     server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0, limit=1 << 22)
@@ -144,7 +144,7 @@ async def receiving(answer: Answer = ok) -> AsyncIterator[Receiver]:
         await asyncio.sleep(0)
 
 
-def hook(url: str, name: str = "ops", **more: Any) -> Webhook:  # noqa: ANN401 — its members
+def make_webhook(url: str, name: str = "ops", **more: Any) -> Webhook:  # noqa: ANN401 — its members
     """Return a webhook for a test."""
     given: dict[str, Any] = {
         "send": ("agent", "interaction"),
@@ -155,29 +155,29 @@ def hook(url: str, name: str = "ops", **more: Any) -> Webhook:  # noqa: ANN401 �
     return Webhook(name=name, url=url, **(given | more))
 
 
-class Sending:
+class WebhookRunner:
     """Runs the webhooks of one client during the block, and then stops them normally."""
 
     def __init__(
         self,
-        house: ApiHarness,
+        harness: ApiHarness,
         *webhooks: Webhook,
         http: HttpTuning | None = None,
         look: float = 1.0,
     ) -> None:
-        self.house = house
+        self.harness = harness
         self.webhooks: Sequence[Webhook] = webhooks
-        clock = lambda: house.loop.elapsed  # noqa: E731 — as short as it is
+        clock = lambda: harness.loop.elapsed  # noqa: E731 — as short as it is
         lease_tuning = LeaseTuning(ttl=12 * look, margin=4 * look, renewal=3 * look)
-        self.lease = Lease(house.kv, f"webhooks.{ACME}", "test", clock, lease_tuning)
+        self.lease = Lease(harness.kv, f"webhooks.{ACME}", "test", clock, lease_tuning)
         tuning = DeliveryTuning(http=http or HttpTuning(), look=look)
-        around = Surroundings(house.server, house.loop.now, tls_context, tuning, lambda: 1.0)
-        self.sender = ClientSender(ACME, house.kv, self.lease, around, lambda: self.webhooks)
+        around = Surroundings(harness.server, harness.loop.now, tls_context, tuning, lambda: 1.0)
+        self.sender = ClientSender(ACME, harness.kv, self.lease, around, lambda: self.webhooks)
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self.lease.run(self.sender.run))
-        await self.house.loop.passing(1.5)
+        await self.harness.loop.passing(1.5)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -185,17 +185,17 @@ class Sending:
         await ended([self._task])
 
 
-def stored(house: ApiHarness, name: str = "ops") -> Progress:
+def stored_progress(harness: ApiHarness, name: str = "ops") -> Progress:
     """Return the stored progress of a webhook."""
-    return read_progress(house.kv.get(BUCKET, key_of(ACME, name)))
+    return read_progress(harness.kv.get(BUCKET, key_of(ACME, name)))
 
 
-async def command(house: ApiHarness, token: str | None) -> None:
+async def write_command(harness: ApiHarness, token: str | None) -> None:
     """Write the progress that ``floorcast webhook resume`` writes.
 
     An empty token stands for ``floorcast webhook skip``.
     """
-    await house.kv.write([item_of(ACME, "ops", resumed(stored(house), token))])
+    await harness.kv.write([item_of(ACME, "ops", resumed(stored_progress(harness), token))])
 
 
 def http_client(
@@ -214,17 +214,17 @@ def http_client(
     )
 
 
-def asked(answer: Answer, times: int = 1) -> tuple[list[Reply], Receiver]:
+def send_requests(answer: Answer, times: int = 1) -> tuple[list[Reply], Receiver]:
     """Return the replies to ``times`` requests, and the receiver."""
 
-    async def story(_loop: VirtualLoop) -> tuple[list[Reply], Receiver]:
-        async with receiving(answer) as receiver:
+    async def scenario(_loop: VirtualLoop) -> tuple[list[Reply], Receiver]:
+        async with running_receiver(answer) as receiver:
             one = http_client(receiver.url)
             replies = [await one.post(HEADERS, b"body") for _ in range(times)]
             one.close()
             return replies, receiver
 
-    return run(story)
+    return run(scenario)
 
 
 def raw(*pieces: bytes, end: bool = True) -> Answer:
@@ -240,24 +240,24 @@ def raw(*pieces: bytes, end: bool = True) -> Answer:
     return answer
 
 
-def add_alerts(house: ApiHarness) -> None:
+def add_alerts(harness: ApiHarness) -> None:
     """Enable the alerts feed on ACME's floor."""
-    feed = Feed(ACME, "alerts", house.rings)
+    feed = Feed(ACME, "alerts", harness.rings)
     feed.switched_on = True
-    floor = house.floors[ACME]
+    floor = harness.floors[ACME]
     floor.feeds = {**floor.feeds, "alerts": feed}
 
 
-def publish_alert(house: ApiHarness, to: list[str], status: str = "firing") -> str:
+def publish_alert(harness: ApiHarness, to: list[str], status: str = "firing") -> str:
     """Append an entry with an alert for these webhooks. Returns the alert's id."""
-    number = house.log.take(ACME, house.loop.now())
-    recorded_at = house.log.head(ACME).recorded_at
+    number = harness.log.take(ACME, harness.loop.now())
+    recorded_at = harness.log.head(ACME).recorded_at
     event_id = event_id_maker(ACME, recorded_at, number)(0)
     example = EXAMPLES["alerts"]["data"]
     assert isinstance(example, dict)
     line = msgspec.json.encode(example | {"eventId": event_id, "to": to, "status": status})
-    for name, feed in house.floors[ACME].feeds.items():
+    for name, feed in harness.floors[ACME].feeds.items():
         records = [(position(number, 0), ("", 10, 20), line)] if name == "alerts" else []
         feed.publish(records, end_of_entry(number), recorded_at)
-    house.floors[ACME].folded = number
+    harness.floors[ACME].folded = number
     return event_id

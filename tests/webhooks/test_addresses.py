@@ -62,8 +62,8 @@ def test_a_local_address_is_not_public(address: str) -> None:
     assert not is_public(address)
 
 
-def resolved(*addresses: str, allow_private: bool = False) -> list[str]:
-    """Resolve a name to these addresses."""
+def resolve_to(*addresses: str, allow_private: bool = False) -> list[str]:
+    """Resolve a name with a resolver that returns these addresses."""
 
     async def resolver(_host: str, _port: int) -> list[str]:
         return list(addresses)
@@ -76,10 +76,10 @@ def test_a_name_with_any_private_address_is_refused() -> None:
 
     ``allow_private`` allows the name.
     """
-    assert resolved("8.8.8.8", "8.8.8.8", "8.8.4.4") == ["8.8.8.8", "8.8.4.4"]
+    assert resolve_to("8.8.8.8", "8.8.8.8", "8.8.4.4") == ["8.8.8.8", "8.8.4.4"]
     with pytest.raises(AddressRefused, match="allow_private = true"):
-        resolved("8.8.8.8", "10.0.0.1")
-    assert resolved("8.8.8.8", "10.0.0.1", allow_private=True) == ["8.8.8.8", "10.0.0.1"]
+        resolve_to("8.8.8.8", "10.0.0.1")
+    assert resolve_to("8.8.8.8", "10.0.0.1", allow_private=True) == ["8.8.8.8", "10.0.0.1"]
 
 
 def test_names_are_resolved_by_the_system() -> None:
@@ -91,4 +91,4 @@ def test_names_are_resolved_by_the_system() -> None:
 def test_a_name_without_an_address_is_an_error() -> None:
     """A name without an address and a name that does not exist are errors."""
     with pytest.raises(OSError, match="no address"):
-        resolved()
+        resolve_to()

@@ -13,7 +13,7 @@ from floorcast.webhooks.batches import KEPT_BATCHES, MAX_BATCH_EVENTS, Reading, 
 from tests.http.feed_events import agent_event, call_start, sms
 from tests.http.servers import ACME, ApiHarness, run_with_harness
 from tests.search import tries
-from tests.webhooks.receiver import add_alerts, hook, publish_alert
+from tests.webhooks.receiver import add_alerts, make_webhook, publish_alert
 
 FACETS = (("VOICE", 1, 10), ("SMS", 2, 10), ("SMS", 2, None))
 MAKERS = (agent_event, call_start, sms)
@@ -34,7 +34,7 @@ FILTERS = st.builds(
 )
 
 
-def seen(chosen: WebhookFilter, maker: int, facets: tuple[str, int | None, int | None]) -> bool:
+def is_sent(chosen: WebhookFilter, maker: int, facets: tuple[str, int | None, int | None]) -> bool:
     """Return whether a webhook with this filter gets an event, according to the model."""
     kind, service, center = facets
     return (
@@ -44,7 +44,7 @@ def seen(chosen: WebhookFilter, maker: int, facets: tuple[str, int | None, int |
     )
 
 
-async def read(reading: Reading, cursor: int) -> list[str]:
+async def read_all(reading: Reading, cursor: int) -> list[str]:
     """Return the ids of all events after a cursor, batch by batch."""
     found: list[str] = []
     while True:
@@ -72,32 +72,32 @@ def test_every_reader_gets_later_events_once_and_in_order(
 ) -> None:
     """Readers may have any batch sizes, filters and positions, and may share batches."""
 
-    async def story(house: ApiHarness) -> None:
+    async def scenario(harness: ApiHarness) -> None:
         want: list[tuple[int, str]] = []
         for number, (makers, times, index) in enumerate(entries, 1):
             events = makers * times
-            ids = house.publish([MAKERS[one] for one in events], facets=FACETS[index])
+            ids = harness.publish([MAKERS[one] for one in events], facets=FACETS[index])
             for one, event_id in zip(events, ids, strict=True):
                 name = "agent" if one == 0 else "interaction"
-                if name in send and seen(chosen, one, FACETS[index]):
+                if name in send and is_sent(chosen, one, FACETS[index]):
                     want.append((number, event_id))
-        webhook = hook("http://a.test/", send=send, filter=chosen)
-        reading = reading_of(ACME, webhook, house.server)
+        webhook = make_webhook("http://a.test/", send=send, filter=chosen)
+        reading = reading_of(ACME, webhook, harness.server)
         reading.webhooks = len(starts)
         for start in starts:
             cursor = end_of_entry(start) if start else 0
-            assert await read(reading, cursor) == [one for at, one in want if at > start]
+            assert await read_all(reading, cursor) == [one for at, one in want if at > start]
 
-    run_with_harness(story)
+    run_with_harness(scenario)
 
 
 def test_readers_at_different_positions_soon_share_batches() -> None:
     """A batch ends where another reader's batch begins, and both then get the same bytes object."""
 
-    async def story(house: ApiHarness) -> None:
-        ids = house.publish([sms] * 50)
-        house.publish([sms] * 350)
-        reading = reading_of(ACME, hook("http://a.test/"), house.server)
+    async def scenario(harness: ApiHarness) -> None:
+        ids = harness.publish([sms] * 50)
+        harness.publish([sms] * 350)
+        reading = reading_of(ACME, make_webhook("http://a.test/"), harness.server)
         reading.webhooks = 2
         first = await reading.batch(0)
         second = await reading.batch(first.through)
@@ -107,43 +107,43 @@ def test_readers_at_different_positions_soon_share_batches() -> None:
         assert third.through == first.through
         assert await reading.batch(third.through) is second
 
-    run_with_harness(story)
+    run_with_harness(scenario)
 
 
-def test_kept_batches_are_bounded_and_only_for_shared_feeds() -> None:
-    """A limited number of batches is kept for a shared feed, and none for a single webhook."""
+def test_cached_batches_are_bounded_and_only_for_shared_feeds() -> None:
+    """A limited number of batches is cached for a shared feed, and none for a single webhook."""
 
-    async def story(house: ApiHarness) -> None:
-        house.publish([sms] * 100 * (KEPT_BATCHES + 10))
-        reading = reading_of(ACME, hook("http://a.test/"), house.server)
+    async def scenario(harness: ApiHarness) -> None:
+        harness.publish([sms] * 100 * (KEPT_BATCHES + 10))
+        reading = reading_of(ACME, make_webhook("http://a.test/"), harness.server)
         for webhooks, kept in ((1, 0), (2, KEPT_BATCHES)):
             reading.webhooks = webhooks
-            await read(reading, 0)
+            await read_all(reading, 0)
             assert len(reading.kept) == kept
 
-    run_with_harness(story)
+    run_with_harness(scenario)
 
 
 def test_a_retried_batch_keeps_its_end() -> None:
     """A retry after a restart sends the same events, even if others have arrived since."""
 
-    async def story(house: ApiHarness) -> None:
-        house.publish([sms] * 30)
-        reading = reading_of(ACME, hook("http://a.test/"), house.server)
+    async def scenario(harness: ApiHarness) -> None:
+        harness.publish([sms] * 30)
+        reading = reading_of(ACME, make_webhook("http://a.test/"), harness.server)
         batch = await reading.batch(0)
-        house.publish([sms] * 30)
-        again = reading_of(ACME, hook("http://a.test/"), house.server)
+        harness.publish([sms] * 30)
+        again = reading_of(ACME, make_webhook("http://a.test/"), harness.server)
         made = await again.batch(0, batch.events[-1].position)
         assert made.body == batch.body
         assert len((await again.batch(0)).events) == 60
 
-    run_with_harness(story)
+    run_with_harness(scenario)
 
 
-def test_large_events_give_smaller_batches() -> None:
+def test_large_events_produce_smaller_batches() -> None:
     """A batch has about 256 KiB and at least one event."""
 
-    async def story(house: ApiHarness) -> None:
+    async def scenario(harness: ApiHarness) -> None:
         big = call_start("x")
         big.account = "a" * 100_000
 
@@ -151,38 +151,40 @@ def test_large_events_give_smaller_batches() -> None:
             big.event_id = event_id
             return big
 
-        house.publish([large] * 5)
-        reading = reading_of(ACME, hook("http://a.test/", send=("interaction",)), house.server)
+        harness.publish([large] * 5)
+        reading = reading_of(
+            ACME, make_webhook("http://a.test/", send=("interaction",)), harness.server
+        )
         sizes, cursor = [], 0
         while (batch := await reading.batch(cursor)).events:
             sizes.append(len(batch.events))
             cursor = batch.through
         assert sizes == [2, 2, 1]
 
-    run_with_harness(story)
+    run_with_harness(scenario)
 
 
 def test_a_webhook_gets_the_alerts_that_name_it() -> None:
     """A webhook's filter does not apply to alerts. Alerts for others only advance its position."""
 
-    async def story(house: ApiHarness) -> None:
-        add_alerts(house)
-        for_ops = publish_alert(house, ["ops", "boss"])
-        publish_alert(house, ["boss"])
-        publish_alert(house, [])
-        call = house.publish([sms], facets=("SMS", 2, 10))
-        house.publish([sms], facets=("SMS", 9, 10))
-        last = publish_alert(house, ["ops"])
+    async def scenario(harness: ApiHarness) -> None:
+        add_alerts(harness)
+        for_ops = publish_alert(harness, ["ops", "boss"])
+        publish_alert(harness, ["boss"])
+        publish_alert(harness, [])
+        call = harness.publish([sms], facets=("SMS", 2, 10))
+        harness.publish([sms], facets=("SMS", 9, 10))
+        last = publish_alert(harness, ["ops"])
         only = WebhookFilter(service=(2,))
-        webhook = hook("http://a.test/", send=("alerts", "interaction"), filter=only)
-        batch = await reading_of(ACME, webhook, house.server).batch(0)
+        webhook = make_webhook("http://a.test/", send=("alerts", "interaction"), filter=only)
+        batch = await reading_of(ACME, webhook, harness.server).batch(0)
         events = msgspec.json.decode(batch.body)
         assert [one["id"] for one in events] == [for_ops, *call, last]
         assert [one["type"] for one in events][:2] == ["floorcast.alert", "floorcast.interaction"]
         assert events[0]["data"]["to"] == ["ops", "boss"]
         other = reading_of(
-            ACME, hook("http://a.test/", name="boss", send=("alerts",)), house.server
+            ACME, make_webhook("http://a.test/", name="boss", send=("alerts",)), harness.server
         )
         assert len((await other.batch(0)).events) == 2
 
-    run_with_harness(story)
+    run_with_harness(scenario)

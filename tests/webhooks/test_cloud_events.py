@@ -15,15 +15,15 @@ from tests.http.servers import ACME, ApiHarness, run_with_harness
 from tests.webhooks.receiver import add_alerts, publish_alert
 
 
-def test_the_library_decodes_each_event_of_a_batch() -> None:
+def test_the_cloudevents_library_decodes_each_event_of_a_batch() -> None:
     """The id is the feed's, the source is the client and feed, and the time is the log's."""
 
-    async def story(house: ApiHarness) -> None:
-        ids = house.publish([sms, sms])
-        await house.loop.passing(1.25)
-        ids += house.publish([sms])
-        page = await house.floors[ACME].feeds["interaction"].page(0, EVERYTHING, 10)
-        made = cloud_events(ACME, "interaction", page, house.server)
+    async def scenario(harness: ApiHarness) -> None:
+        ids = harness.publish([sms, sms])
+        await harness.loop.passing(1.25)
+        ids += harness.publish([sms])
+        page = await harness.floors[ACME].feeds["interaction"].page(0, EVERYTHING, 10)
+        made = cloud_events(ACME, "interaction", page, harness.server)
         raw = json.loads(batch_body(made))
         events = [JSONFormat().read(None, json.dumps(one)) for one in raw]
         assert [one.get_id() for one in events] == ids == [one.id for one in made]
@@ -36,32 +36,32 @@ def test_the_library_decodes_each_event_of_a_batch() -> None:
             assert time.astimezone(UTC).timestamp() == one.recorded_at // 10_000 / 1_000
         assert made[2].recorded_at - made[0].recorded_at >= 1.25 * TICKS_PER_SECOND
 
-    run_with_harness(story)
+    run_with_harness(scenario)
 
 
 def test_readers_of_a_page_share_its_events() -> None:
-    """The readers of a page share its events, which are created once."""
+    """Each event of a page is created once and shared by all readers."""
 
-    async def story(house: ApiHarness) -> None:
-        house.publish([sms] * 3)
-        page = await house.floors[ACME].feeds["interaction"].page(0, EVERYTHING, 10)
-        first = cloud_events(ACME, "interaction", page, house.server)
-        assert cloud_events(ACME, "interaction", page, house.server) is first
+    async def scenario(harness: ApiHarness) -> None:
+        harness.publish([sms] * 3)
+        page = await harness.floors[ACME].feeds["interaction"].page(0, EVERYTHING, 10)
+        first = cloud_events(ACME, "interaction", page, harness.server)
+        assert cloud_events(ACME, "interaction", page, harness.server) is first
 
-    run_with_harness(story)
+    run_with_harness(scenario)
 
 
 def test_an_alert_names_its_webhooks() -> None:
     """An alert names the webhooks in its rule."""
 
-    async def story(house: ApiHarness) -> None:
-        add_alerts(house)
-        publish_alert(house, ["ops"])
-        publish_alert(house, [])
-        page = await house.floors[ACME].feeds["alerts"].page(0, EVERYTHING, 10)
-        named, unnamed = cloud_events(ACME, "alerts", page, house.server)
+    async def scenario(harness: ApiHarness) -> None:
+        add_alerts(harness)
+        publish_alert(harness, ["ops"])
+        publish_alert(harness, [])
+        page = await harness.floors[ACME].feeds["alerts"].page(0, EVERYTHING, 10)
+        named, unnamed = cloud_events(ACME, "alerts", page, harness.server)
         assert is_alert_to(named, "ops")
         assert not is_alert_to(named, "op")
         assert not is_alert_to(unnamed, "ops")
 
-    run_with_harness(story)
+    run_with_harness(scenario)

@@ -1,4 +1,4 @@
-"""Tests with responses that are short, long, slow, broken or missing."""
+"""Tests of responses that are short, long, slow, invalid or missing."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from tests.webhooks.receiver import (
     HEADERS,
     Answer,
     Post,
-    asked,
     http_client,
     raw,
-    receiving,
+    running_receiver,
+    send_requests,
 )
 
 
-def test_a_response_that_ends_within_its_body_counts_by_its_status() -> None:
-    """A response that ends within its body counts by its status. The next request reconnects."""
-    replies, receiver = asked(raw(b"HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\nhalf"), 2)
+def test_a_response_with_a_truncated_body_counts_by_its_status() -> None:
+    """The status counts even if the body is truncated. The next request reconnects."""
+    replies, receiver = send_requests(raw(b"HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\nhalf"), 2)
     assert replies == [Reply(200)] * 2
     assert receiver.connections == 2
 
 
-def test_a_huge_response_is_not_read() -> None:
+def test_a_huge_response_is_not_read_completely() -> None:
     """Only a few KiB of a huge response are read before the connection is closed."""
     sent = 0
 
@@ -39,7 +39,7 @@ def test_a_huge_response_is_not_read() -> None:
             await writer.drain()
             await asyncio.sleep(0)
 
-    replies, _ = asked(endless)
+    replies, _ = send_requests(endless)
     assert replies == [Reply(200)]
     assert sent < 20_000_000
 
@@ -51,37 +51,39 @@ def test_a_slow_body_is_abandoned() -> None:
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n1")
         await asyncio.Event().wait()
 
-    async def story(loop: VirtualLoop) -> None:
-        async with receiving(drip) as receiver:
+    async def scenario(loop: VirtualLoop) -> None:
+        async with running_receiver(drip) as receiver:
             assert await http_client(receiver.url).post(HEADERS, b"x") == Reply(200)
             assert loop.elapsed == pytest.approx(1.0)
 
-    run(story)
+    run(scenario)
 
 
-def failing(answer: Answer) -> str:
+def failure_reason(answer: Answer) -> str:
     """Return the reason why a request to this receiver fails."""
     with pytest.raises(RequestFailed) as failure:
-        asked(answer)
+        send_requests(answer)
     return str(failure.value)
 
 
-async def _silent(_post: Post, _writer: asyncio.StreamWriter) -> None:
+async def _never_respond(_post: Post, _writer: asyncio.StreamWriter) -> None:
     await asyncio.Event().wait()
 
 
 def test_invalid_responses_are_failures() -> None:
     """Silence, another protocol, an endless head and a closed connection are failures."""
-    assert failing(_silent) == "no response in 15 s"
-    assert failing(raw(b"SSH-2.0-OpenSSH\r\n")) == "the response is not HTTP"
-    assert "before the response" in failing(raw())
-    assert "before the end" in failing(raw(b"HTTP/1.1 200 OK\r\nx: y"))
+    assert failure_reason(_never_respond) == "no response in 15 s"
+    assert failure_reason(raw(b"SSH-2.0-OpenSSH\r\n")) == "the response is not HTTP"
+    assert "before the response" in failure_reason(raw())
+    assert "before the end" in failure_reason(raw(b"HTTP/1.1 200 OK\r\nx: y"))
     many = b"".join(b"x-%d: %b\r\n" % (n, b"y" * 900) for n in range(60))
-    assert "head" in failing(raw(b"HTTP/1.1 200 OK\r\n" + many, end=False))
+    assert "head" in failure_reason(raw(b"HTTP/1.1 200 OK\r\n" + many, end=False))
 
 
 def test_an_interim_response_is_skipped() -> None:
     """A 103 response is skipped, and the next response counts."""
     early = b"HTTP/1.1 103 Early Hints\r\n\r\n"
-    replies, _ = asked(raw(early, b"HTTP/1.1 202 OK\r\ncontent-length: 0\r\n\r\n", end=False))
+    replies, _ = send_requests(
+        raw(early, b"HTTP/1.1 202 OK\r\ncontent-length: 0\r\n\r\n", end=False)
+    )
     assert replies == [Reply(202)]

@@ -14,13 +14,13 @@ from tests.http.feed_events import agent_event, call_start, sms
 from tests.http.servers import ACME, ApiHarness, run_with_harness
 from tests.webhooks.receiver import (
     Post,
-    Sending,
-    command,
-    hook,
+    WebhookRunner,
+    make_webhook,
     ok,
-    receiving,
+    running_receiver,
     status,
-    stored,
+    stored_progress,
+    write_command,
 )
 
 HOUR = 3_600
@@ -29,16 +29,19 @@ HOUR = 3_600
 def test_events_are_sent_in_order_as_signed_cloudevents() -> None:
     """Both feeds' events come in log order, with their ids, and without earlier events."""
 
-    async def story(house: ApiHarness) -> None:
-        house.publish([sms])
-        async with receiving() as receiver, Sending(house, hook(receiver.url)):
-            ids = house.publish([agent_event, sms, call_start])
-            await house.loop.passing(2)
-            ids += house.publish([sms])
-            await house.loop.passing(2)
+    async def scenario(harness: ApiHarness) -> None:
+        harness.publish([sms])
+        async with (
+            running_receiver() as receiver,
+            WebhookRunner(harness, make_webhook(receiver.url)),
+        ):
+            ids = harness.publish([agent_event, sms, call_start])
+            await harness.loop.passing(2)
+            ids += harness.publish([sms])
+            await harness.loop.passing(2)
             assert receiver.ids() == ids
             first = receiver.posts[0]
-            first.verified()
+            first.verify()
             assert first.target == "/hook?a=1"
             assert first.headers["content-type"] == "application/cloudevents-batch+json"
             assert [one["type"] for one in first.events] == [
@@ -51,35 +54,41 @@ def test_events_are_sent_in_order_as_signed_cloudevents() -> None:
             assert first.events[0]["time"].startswith("2023-11-14T22:13:")
             assert receiver.connections == 1
 
-    run_with_harness(story)
+    run_with_harness(scenario)
 
 
 def test_a_batch_has_at_most_100_events_of_one_second() -> None:
     """250 events need three requests at once. Single events need at most one request per second."""
 
-    async def story(house: ApiHarness) -> None:
-        async with receiving() as receiver, Sending(house, hook(receiver.url)):
-            ids = house.publish([sms] * 250)
-            await house.loop.passing(0.2)
+    async def scenario(harness: ApiHarness) -> None:
+        async with (
+            running_receiver() as receiver,
+            WebhookRunner(harness, make_webhook(receiver.url)),
+        ):
+            ids = harness.publish([sms] * 250)
+            await harness.loop.passing(0.2)
             assert [len(post.events) for post in receiver.posts] == [100, 100, 50]
             for _ in range(50):
-                ids += house.publish([sms])
-                await house.loop.passing(0.1)
-            await house.loop.passing(2)
+                ids += harness.publish([sms])
+                await harness.loop.passing(0.1)
+            await harness.loop.passing(2)
             assert receiver.ids() == ids
             assert len(receiver.posts) <= 3 + 7
 
-    run_with_harness(story)
+    run_with_harness(scenario)
 
 
 def test_a_receiver_that_fails_for_an_hour_gets_all_events_in_order() -> None:
-    """The pauses grow to 5 minutes, and each retry has the same id and body."""
+    """The retry delays grow to 5 minutes, and each retry has the same id and body."""
 
-    async def story(house: ApiHarness) -> None:
-        async with receiving(status(500)) as receiver, Sending(house, hook(receiver.url)):
-            ids = house.publish([sms] * 3)
-            await house.loop.passing(HOUR)
-            ids += house.publish([sms] * 150)
+    async def scenario(harness: ApiHarness) -> None:
+        async with (
+            running_receiver(status(500)) as receiver,
+            WebhookRunner(harness, make_webhook(receiver.url)),
+        ):
+            ids = harness.publish([sms] * 3)
+            await harness.loop.passing(HOUR)
+            ids += harness.publish([sms] * 150)
             tried = receiver.posts[:]
             assert {post.headers["webhook-id"] for post in tried} == {
                 tried[0].headers["webhook-id"]
@@ -90,85 +99,90 @@ def test_a_receiver_that_fails_for_an_hour_gets_all_events_in_order() -> None:
             assert max(pauses) <= MAX_DELIVERY_RETRY_SECONDS + 2
             assert pauses[:4] == [1, 2, 4, 8]
             assert 12 <= len(tried) <= 30
-            assert stored(house).tries == len(tried)
-            assert stored(house).reason == "the receiver answered 500"
+            assert stored_progress(harness).tries == len(tried)
+            assert stored_progress(harness).reason == "the receiver answered 500"
             receiver.posts.clear()
             receiver.answer = ok
-            await house.loop.passing(MAX_DELIVERY_RETRY_SECONDS + 5)
+            await harness.loop.passing(MAX_DELIVERY_RETRY_SECONDS + 5)
             assert receiver.ids() == ids
-            assert stored(house).tries == 0
+            assert stored_progress(harness).tries == 0
             for post in [*tried, *receiver.posts]:
-                post.verified()
+                post.verify()
 
-    run_with_harness(story)
+    run_with_harness(scenario)
 
 
 def test_a_webhook_is_suspended_after_24_hours_and_keeps_its_position() -> None:
     """A resumed webhook sends everything that the feeds still have."""
 
-    async def story(house: ApiHarness) -> None:
+    async def scenario(harness: ApiHarness) -> None:
         async with (
-            receiving(status(503)) as receiver,
-            Sending(house, hook(receiver.url), look=60),
+            running_receiver(status(503)) as receiver,
+            WebhookRunner(harness, make_webhook(receiver.url), look=60),
         ):
-            house.publish([sms])
-            await house.loop.passing(25 * HOUR)
-            assert stored(house).state == "suspended"
-            assert stored(house).suspensions == 1
-            assert "24 hours" in stored(house).reason
+            harness.publish([sms])
+            await harness.loop.passing(25 * HOUR)
+            assert stored_progress(harness).state == "suspended"
+            assert stored_progress(harness).suspensions == 1
+            assert "24 hours" in stored_progress(harness).reason
             sent = len(receiver.posts)
             receiver.answer = ok
-            late = house.publish([sms])
-            await house.loop.passing(HOUR)
+            late = harness.publish([sms])
+            await harness.loop.passing(HOUR)
             assert len(receiver.posts) == sent
-            await command(house, None)
-            await house.loop.passing(65)
-            assert stored(house).state == "suspended"
-            assert "older than the feeds" in stored(house).reason
+            await write_command(harness, None)
+            await harness.loop.passing(65)
+            assert stored_progress(harness).state == "suspended"
+            assert "older than the feeds" in stored_progress(harness).reason
             receiver.posts.clear()
-            await command(house, late[0])
-            more = house.publish([sms])
-            await house.loop.passing(65)
+            await write_command(harness, late[0])
+            more = harness.publish([sms])
+            await harness.loop.passing(65)
             assert receiver.ids() == more
 
-    run_with_harness(story)
+    run_with_harness(scenario)
 
 
 def test_410_suspends_at_once_and_resuming_keeps_the_position() -> None:
     """A 410 suspends a webhook, as Standard Webhooks defines, and no event is lost."""
 
-    async def story(house: ApiHarness) -> None:
-        async with receiving(status(410)) as receiver, Sending(house, hook(receiver.url)):
-            ids = house.publish([sms] * 2)
-            await house.loop.passing(60)
-            assert stored(house).state == "suspended"
+    async def scenario(harness: ApiHarness) -> None:
+        async with (
+            running_receiver(status(410)) as receiver,
+            WebhookRunner(harness, make_webhook(receiver.url)),
+        ):
+            ids = harness.publish([sms] * 2)
+            await harness.loop.passing(60)
+            assert stored_progress(harness).state == "suspended"
             assert len(receiver.posts) == 1
             receiver.answer = ok
             receiver.posts.clear()
-            await command(house, None)
-            await house.loop.passing(5)
+            await write_command(harness, None)
+            await harness.loop.passing(5)
             assert receiver.ids() == ids
 
-    run_with_harness(story)
+    run_with_harness(scenario)
 
 
 def test_requests_have_both_signatures_during_a_rotation() -> None:
     """While two secrets are declared, a receiver with either secret accepts a request."""
     old, new = "whsec_" + "b2xk" * 10, "whsec_" + "bmV3" * 10
 
-    async def story(house: ApiHarness) -> None:
-        async with receiving() as receiver:
-            async with Sending(house, hook(receiver.url, secret=new, previous_secret=old)):
-                house.publish([sms])
-                await house.loop.passing(2)
-            receiver.posts[0].verified(old)
-            receiver.posts[0].verified(new)
+    async def scenario(harness: ApiHarness) -> None:
+        async with running_receiver() as receiver:
+            async with WebhookRunner(
+                harness, make_webhook(receiver.url, secret=new, previous_secret=old)
+            ):
+                harness.publish([sms])
+                await harness.loop.passing(2)
+            receiver.posts[0].verify(old)
+            receiver.posts[0].verify(new)
 
-    run_with_harness(story)
+    run_with_harness(scenario)
 
 
-def test_a_template_gives_one_request_per_event() -> None:
-    """A template gives one request per event, in order and with its media type.
+def test_a_template_produces_one_request_per_event() -> None:
+    """A template produces one request per event, in order and with its media type.
 
     An empty result is not sent.
     """
@@ -177,93 +191,102 @@ def test_a_template_gives_one_request_per_event() -> None:
         '{"text": {{ event.data.eventId | json }} }{% endif %}'
     )
 
-    async def story(house: ApiHarness) -> None:
-        async with receiving() as receiver, Sending(house, hook(receiver.url, template=template)):
-            ids = house.publish([sms, agent_event, call_start])
-            await house.loop.passing(3)
+    async def scenario(harness: ApiHarness) -> None:
+        async with (
+            running_receiver() as receiver,
+            WebhookRunner(harness, make_webhook(receiver.url, template=template)),
+        ):
+            ids = harness.publish([sms, agent_event, call_start])
+            await harness.loop.passing(3)
             said = [msgspec.json.decode(post.body)["text"] for post in receiver.posts]
             assert said == [ids[0], ids[2]]
             assert receiver.posts[0].headers["content-type"] == "application/json"
-            receiver.posts[0].verified()
-            await house.loop.passing(10)
-        async with Sending(house, hook(receiver.url, template=template)):
-            await house.loop.passing(3)
+            receiver.posts[0].verify()
+            await harness.loop.passing(10)
+        async with WebhookRunner(harness, make_webhook(receiver.url, template=template)):
+            await harness.loop.passing(3)
             assert len(receiver.posts) == 2
 
-    run_with_harness(story)
+    run_with_harness(scenario)
 
 
 def test_a_failing_template_suspends_the_webhook_and_names_the_event() -> None:
     """No event is skipped: a resumed webhook sends the event with the corrected template."""
     broken = '{"number": {{ event.data.transactionId }}, "text": "{{ event.data.timestamp }}"}'
 
-    async def story(house: ApiHarness) -> None:
-        async with receiving() as receiver:
-            sending = Sending(house, hook(receiver.url, template=broken))
-            async with sending:
-                ids = house.publish([call_start, sms])
-                await house.loop.passing(5)
+    async def scenario(harness: ApiHarness) -> None:
+        async with running_receiver() as receiver:
+            runner = WebhookRunner(harness, make_webhook(receiver.url, template=broken))
+            async with runner:
+                ids = harness.publish([call_start, sms])
+                await harness.loop.passing(5)
                 assert len(receiver.posts) == 1
-                assert ids[1] in stored(house).reason
-                assert "not JSON" in stored(house).reason
-                sending.webhooks = [hook(receiver.url, template="{{ event.id | json }}")]
-                await house.loop.passing(2)
-                await command(house, None)
-                await house.loop.passing(5)
+                assert ids[1] in stored_progress(harness).reason
+                assert "not JSON" in stored_progress(harness).reason
+                runner.webhooks = [make_webhook(receiver.url, template="{{ event.id | json }}")]
+                await harness.loop.passing(2)
+                await write_command(harness, None)
+                await harness.loop.passing(5)
                 assert msgspec.json.decode(receiver.posts[-1].body) == ids[1]
                 assert len(receiver.posts) == 2
 
-    run_with_harness(story)
+    run_with_harness(scenario)
 
 
 def test_a_node_that_lost_its_lease_sends_nothing() -> None:
     """A node neither sends nor writes after another node has taken over the lease."""
 
-    async def story(house: ApiHarness) -> None:
-        async with receiving() as receiver, Sending(house, hook(receiver.url)) as sending:
-            sending.lease._until = 0.0  # noqa: SLF001 — as after a night of suspension
-            house.publish([sms])
-            await house.loop.passing(1)
+    async def scenario(harness: ApiHarness) -> None:
+        async with (
+            running_receiver() as receiver,
+            WebhookRunner(harness, make_webhook(receiver.url)) as runner,
+        ):
+            runner.lease._until = 0.0  # noqa: SLF001 — as after a night of suspension
+            harness.publish([sms])
+            await harness.loop.passing(1)
             assert receiver.posts == []
 
-    run_with_harness(story)
+    run_with_harness(scenario)
 
 
 def test_a_position_stays_valid_without_events() -> None:
     """A webhook without pending events can resume at its position after any length of time."""
 
-    async def story(house: ApiHarness) -> None:
-        async with receiving() as receiver:
-            async with Sending(house, hook(receiver.url)):
-                house.publish([sms])
-                await house.loop.passing(60)
+    async def scenario(harness: ApiHarness) -> None:
+        async with running_receiver() as receiver:
+            async with WebhookRunner(harness, make_webhook(receiver.url)):
+                harness.publish([sms])
+                await harness.loop.passing(60)
             receiver.posts.clear()
-            await house.loop.passing(100 * HOUR)
-            ids = house.publish([sms] * 2)
-            async with Sending(house, hook(receiver.url)):
-                await house.loop.passing(5)
+            await harness.loop.passing(100 * HOUR)
+            ids = harness.publish([sms] * 2)
+            async with WebhookRunner(harness, make_webhook(receiver.url)):
+                await harness.loop.passing(5)
             assert receiver.ids() == ids
 
-    run_with_harness(story)
+    run_with_harness(scenario)
 
 
 def test_a_position_that_is_too_old_suspends_the_webhook() -> None:
     """A webhook whose position is too old is suspended, and no event is skipped."""
 
-    async def story(house: ApiHarness) -> None:
-        async with receiving(status(500)) as receiver, Sending(house, hook(receiver.url), look=60):
+    async def scenario(harness: ApiHarness) -> None:
+        async with (
+            running_receiver(status(500)) as receiver,
+            WebhookRunner(harness, make_webhook(receiver.url), look=60),
+        ):
 
             async def once(post: Post, writer: asyncio.StreamWriter) -> None:
                 receiver.answer = status(500)
                 await ok(post, writer)
 
-            house.publish([sms] * 250)
+            harness.publish([sms] * 250)
             receiver.answer = status(500)
-            await house.loop.passing(23 * HOUR)
+            await harness.loop.passing(23 * HOUR)
             receiver.answer = once
-            await house.loop.passing(2 * HOUR)
-            assert stored(house).state == "suspended"
-            assert "older than the feeds" in stored(house).reason
-            assert stored(house).tries
+            await harness.loop.passing(2 * HOUR)
+            assert stored_progress(harness).state == "suspended"
+            assert "older than the feeds" in stored_progress(harness).reason
+            assert stored_progress(harness).tries
 
-    run_with_harness(story)
+    run_with_harness(scenario)

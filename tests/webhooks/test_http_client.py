@@ -17,18 +17,18 @@ from tests.virtual_time import VirtualLoop, run
 from tests.webhooks.receiver import (
     HEADERS,
     Receiver,
-    asked,
     http_client,
     ok,
     raw,
-    receiving,
+    running_receiver,
+    send_requests,
     status,
 )
 
 
 def test_a_connection_is_reused() -> None:
     """Three requests use one connection, and each has its own headers and body."""
-    replies, receiver = asked(status(200, body=b"thanks"), 3)
+    replies, receiver = send_requests(status(200, body=b"thanks"), 3)
     assert replies == [Reply(200)] * 3
     assert receiver.connections == 1
     assert [post.body for post in receiver.posts] == [b"body"] * 3
@@ -39,27 +39,27 @@ def test_a_connection_is_reused() -> None:
 def test_a_redirect_is_not_followed() -> None:
     """A redirect's status is the result, and its target gets no request."""
 
-    async def story(_loop: VirtualLoop) -> None:
-        async with receiving() as elsewhere:
+    async def scenario(_loop: VirtualLoop) -> None:
+        async with running_receiver() as elsewhere:
             moved = status(307, f"location: {elsewhere.url}\r\n")
-            async with receiving(moved) as receiver:
+            async with running_receiver(moved) as receiver:
                 assert await http_client(receiver.url).post(HEADERS, b"x") == Reply(307)
             assert elsewhere.posts == []
 
-    run(story)
+    run(scenario)
 
 
 def test_retry_after_is_returned_as_received() -> None:
     """The value of Retry-After is returned as received."""
-    replies, _ = asked(status(429, "Retry-After: 17\r\n"))
+    replies, _ = send_requests(status(429, "Retry-After: 17\r\n"))
     assert replies == [Reply(429, "17")]
 
 
 def test_a_closed_connection_is_replaced() -> None:
     """If the receiver closed the connection, the next request uses a new one."""
 
-    async def story(loop: VirtualLoop) -> None:
-        async with receiving() as receiver:
+    async def scenario(loop: VirtualLoop) -> None:
+        async with running_receiver() as receiver:
             one = http_client(receiver.url)
             await one.post(HEADERS, b"1")
             receiver.writers[0].close()
@@ -70,7 +70,7 @@ def test_a_closed_connection_is_replaced() -> None:
             assert receiver.connections == 3
             one.close()
 
-    run(story)
+    run(scenario)
 
 
 def test_a_name_that_becomes_private_is_refused() -> None:
@@ -82,8 +82,8 @@ def test_a_name_that_becomes_private_is_refused() -> None:
         asked_for.append(host)
         return answers[min(len(asked_for), len(answers)) - 1]
 
-    async def story(_loop: VirtualLoop) -> None:
-        async with receiving() as receiver:
+    async def scenario(_loop: VirtualLoop) -> None:
+        async with running_receiver() as receiver:
             url = f"http://hook.test:{receiver.port}/"
             one = http_client(url, private=False, resolver=resolver, connect=0.01)
             with pytest.raises(RequestFailed):  # 8.8.8.8 is unreachable
@@ -93,11 +93,11 @@ def test_a_name_that_becomes_private_is_refused() -> None:
             assert receiver.connections == 0
             assert asked_for == ["hook.test"] * 2
 
-    run(story)
+    run(scenario)
 
 
 def test_the_name_of_a_busy_connection_is_checked_again() -> None:
-    """A name that has become private is noticed even if the webhook is always busy."""
+    """A name that has become private is detected even if the webhook is always busy."""
     address = "127.0.0.1"
 
     async def resolver(_host: str, _port: int) -> list[str]:
@@ -105,9 +105,9 @@ def test_the_name_of_a_busy_connection_is_checked_again() -> None:
             raise AddressRefused("it is private now")
         return [address]
 
-    async def story(loop: VirtualLoop) -> None:
+    async def scenario(loop: VirtualLoop) -> None:
         nonlocal address
-        async with receiving() as receiver:
+        async with running_receiver() as receiver:
             one = http_client(f"http://hook.test:{receiver.port}/", resolver=resolver)
             for turn in range(30):
                 await one.post(HEADERS, b"x")
@@ -117,7 +117,7 @@ def test_the_name_of_a_busy_connection_is_checked_again() -> None:
                 await one.post(HEADERS, b"x")
             assert receiver.connections == 1
 
-    run(story)
+    run(scenario)
 
 
 def test_the_connection_uses_the_checked_address() -> None:
@@ -130,21 +130,21 @@ def test_the_connection_uses_the_checked_address() -> None:
         assert calls == 1, "resolved again"
         return ["127.0.0.1"]
 
-    async def story(_loop: VirtualLoop) -> None:
-        async with receiving() as receiver:
+    async def scenario(_loop: VirtualLoop) -> None:
+        async with running_receiver() as receiver:
             one = http_client(f"http://hook.test:{receiver.port}/", resolver=resolver)
             assert await one.post(HEADERS, b"x") == Reply(204)
             assert receiver.posts[0].headers["host"] == f"hook.test:{receiver.port}"
             one.close()
 
-    run(story)
+    run(scenario)
 
 
 def test_the_client_works_on_uvloop() -> None:
     """The client works on uvloop, which the server uses and whose transports have other classes."""
 
-    async def story() -> None:
-        async with receiving() as receiver:
+    async def scenario() -> None:
+        async with running_receiver() as receiver:
             one = http_client(receiver.url)
             assert await one.post(HEADERS, b"x" * 500_000) == Reply(204)
             receiver.answer = raw(b"HTTP/1.1 500 X\r\ncontent-length: 9\r\n\r\n1")
@@ -154,13 +154,13 @@ def test_the_client_works_on_uvloop() -> None:
                 await one.post(HEADERS, b"x")
             assert [len(post.body) for post in receiver.posts] == [500_000, 1, 1]
 
-    uvloop.run(story())
+    uvloop.run(scenario())
 
 
 def over_tls(name: str, work: Callable[[str, trustme.CA], Awaitable[None]]) -> None:
     """Run ``work`` with a receiver whose certificate is for ``name``."""
 
-    async def story() -> None:
+    async def scenario() -> None:
         authority = trustme.CA()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert(name).configure_cert(context)
@@ -170,14 +170,14 @@ def over_tls(name: str, work: Callable[[str, trustme.CA], Awaitable[None]]) -> N
         await work(f"https://hook.test:{port}/", authority)
         server.close()
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 async def _loopback(_host: str, _port: int) -> list[str]:
     return ["127.0.0.1"]
 
 
-def trusting(authority: trustme.CA) -> Callable[[], ssl.SSLContext]:
+def tls_context_trusting(authority: trustme.CA) -> Callable[[], ssl.SSLContext]:
     """Return the usual context with an additional authority."""
     context = tls_context.__wrapped__()
     authority.configure_trust(context)
@@ -188,7 +188,7 @@ def test_a_certificate_is_verified_against_the_name() -> None:
     """A certificate for another name or from an unknown authority is refused."""
 
     async def right(url: str, authority: trustme.CA) -> None:
-        one = http_client(url, trusting(authority), resolver=_loopback)
+        one = http_client(url, tls_context_trusting(authority), resolver=_loopback)
         assert await one.post(HEADERS, b"x") == Reply(204)
         one.close()
 
@@ -198,7 +198,9 @@ def test_a_certificate_is_verified_against_the_name() -> None:
 
     async def misnamed(url: str, authority: trustme.CA) -> None:
         with pytest.raises(RequestFailed, match="certificate is not valid"):
-            await http_client(url, trusting(authority), resolver=_loopback).post(HEADERS, b"x")
+            await http_client(url, tls_context_trusting(authority), resolver=_loopback).post(
+                HEADERS, b"x"
+            )
 
     over_tls("hook.test", right)
     over_tls("hook.test", unknown)

@@ -7,40 +7,40 @@ from floorcast.webhooks.batches import reading_of
 from floorcast.webhooks.position import WebhookPosition
 from tests.http.feed_events import sms
 from tests.http.servers import ACME, ApiHarness, run_with_harness
-from tests.webhooks.receiver import hook
+from tests.webhooks.receiver import make_webhook
 
 HOUR = 3_600
 
 
-def place(house: ApiHarness) -> WebhookPosition:
+def webhook_position(harness: ApiHarness) -> WebhookPosition:
     """Return a position in ACME's feeds."""
-    reading = reading_of(ACME, hook("http://a.test/"), house.server)
-    return WebhookPosition(reading, house.server, house.loop.now)
+    reading = reading_of(ACME, make_webhook("http://a.test/"), harness.server)
+    return WebhookPosition(reading, harness.server, harness.loop.now)
 
 
-def test_a_position_is_the_present_or_that_of_its_token() -> None:
-    """Without a token, the position is the present. A cursor's token leads back to the cursor."""
+def test_a_webhook_begins_at_its_token_or_at_the_present() -> None:
+    """Without a token, a webhook begins now. With a cursor's token, it begins at the cursor."""
 
-    async def story(house: ApiHarness) -> None:
-        house.publish([sms] * 3)
-        one, again = place(house), place(house)
+    async def scenario(harness: ApiHarness) -> None:
+        harness.publish([sms] * 3)
+        one, again = webhook_position(harness), webhook_position(harness)
         assert await one.begin("") == end_of_entry(1)
-        house.publish([sms])
+        harness.publish([sms])
         assert await again.begin(one.token()) == end_of_entry(1)
         assert again.position(one.token()) == end_of_entry(1)
-        assert one.since(one.token()) <= house.loop.now() + TICKS_PER_SECOND
+        assert one.since(one.token()) <= harness.loop.now() + TICKS_PER_SECOND
 
-    run_with_harness(story)
+    run_with_harness(scenario)
 
 
 def test_a_position_is_complete_while_later_events_are_within_24_hours() -> None:
     """The age of a position does not matter if all events up to it have been read."""
 
-    async def story(house: ApiHarness) -> None:
-        house.publish([sms] * 3)
-        await house.loop.passing(30 * HOUR)
-        house.publish([sms])
-        one = place(house)
+    async def scenario(harness: ApiHarness) -> None:
+        harness.publish([sms] * 3)
+        await harness.loop.passing(30 * HOUR)
+        harness.publish([sms])
+        one = webhook_position(harness)
         for cursor, complete in (
             (0, False),
             (position(1, 1), False),
@@ -51,27 +51,27 @@ def test_a_position_is_complete_while_later_events_are_within_24_hours() -> None
         ):
             one.cursor = cursor
             assert one.is_complete() is complete, cursor
-        await house.loop.passing(25 * HOUR)
+        await harness.loop.passing(25 * HOUR)
         one.cursor = end_of_entry(1)
         assert not one.is_complete()
-        house.log.forgotten = 2
+        harness.log.forgotten = 2
         one.cursor = end_of_entry(2)
         assert one.is_complete()
 
-    run_with_harness(story)
+    run_with_harness(scenario)
 
 
-def test_an_old_token_gives_its_own_position() -> None:
-    """An old token is judged by the events after its position, not by its age."""
+def test_an_old_token_is_complete_if_no_events_were_missed() -> None:
+    """Only missed events after its position matter, not the age of a token."""
 
-    async def story(house: ApiHarness) -> None:
-        house.publish([sms])
-        one = place(house)
+    async def scenario(harness: ApiHarness) -> None:
+        harness.publish([sms])
+        one = webhook_position(harness)
         await one.begin("")
         token = one.token()
-        await house.loop.passing(30 * HOUR)
-        again = place(house)
+        await harness.loop.passing(30 * HOUR)
+        again = webhook_position(harness)
         assert await again.begin(token) == end_of_entry(1)
         assert again.is_complete()
 
-    run_with_harness(story)
+    run_with_harness(scenario)

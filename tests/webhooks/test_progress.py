@@ -25,31 +25,33 @@ from floorcast.webhooks.progress import (
 NOW = 1_700_000_000 * TICKS_PER_SECOND
 
 
-def pause(progress: Progress, now: int = NOW) -> float:
+def retry_delay(progress: Progress, now: int = NOW) -> float:
     """Return the seconds until the next attempt."""
     return (progress.next_try - now) / TICKS_PER_SECOND
 
 
 @given(tries=st.integers(0, 1_000_000), chance=st.floats(0, 1), asked=st.floats(0, 1e9))
-def test_a_pause_is_bounded(tries: int, chance: float, asked: float) -> None:
-    """A pause is bounded for any number of failures and any Retry-After."""
+def test_a_retry_delay_is_bounded(tries: int, chance: float, asked: float) -> None:
+    """The delay is bounded for any number of failures and any Retry-After."""
     after = failed(Progress(tries=tries), "500", NOW, chance, asked)
-    assert 0.5 <= pause(after) <= max(MAX_DELIVERY_RETRY_SECONDS, LONGEST_RETRY_AFTER)
-    assert pause(after) >= min(asked, LONGEST_RETRY_AFTER) - 1e-6
-    assert pause(failed(Progress(tries=tries), "500", NOW, chance)) <= MAX_DELIVERY_RETRY_SECONDS
+    assert 0.5 <= retry_delay(after) <= max(MAX_DELIVERY_RETRY_SECONDS, LONGEST_RETRY_AFTER)
+    assert retry_delay(after) >= min(asked, LONGEST_RETRY_AFTER) - 1e-6
+    assert (
+        retry_delay(failed(Progress(tries=tries), "500", NOW, chance)) <= MAX_DELIVERY_RETRY_SECONDS
+    )
 
 
-def test_pauses_double_up_to_five_minutes() -> None:
-    """Pauses begin at one second, and a random part of up to half is subtracted."""
-    progress, pauses = Progress(), []
+def test_retry_delays_double_up_to_five_minutes() -> None:
+    """Delays begin at one second, and a random part of up to half is subtracted."""
+    progress, delays = Progress(), []
     for _ in range(12):
         progress = failed(progress, "500", NOW, 1.0)
-        pauses.append(pause(progress))
-    assert pauses == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]
-    assert pause(failed(Progress(tries=3), "500", NOW, 0.0)) == 4
+        delays.append(retry_delay(progress))
+    assert delays == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]
+    assert retry_delay(failed(Progress(tries=3), "500", NOW, 0.0)) == 4
 
 
-def test_a_day_of_failures_suspends_and_keeps_the_position() -> None:
+def test_a_day_of_failures_suspends_the_webhook_at_its_position() -> None:
     """The day begins with the first of several consecutive failures, and a success resets it."""
     first = failed(Progress(token="t"), "500", NOW, 1.0)
     late = failed(first, "503", NOW + PATIENCE - 1, 1.0)
@@ -61,7 +63,7 @@ def test_a_day_of_failures_suspends_and_keeps_the_position() -> None:
     assert (again.state, again.events, again.failures) == ("active", 3, 2)
 
 
-def test_resuming_retries_at_once_and_moves_only_on_request() -> None:
+def test_resuming_retries_at_once_and_changes_the_position_only_on_request() -> None:
     """Commands are numbered so that the sender notices each of them."""
     held = suspended(Progress(token="t", end="e", tries=9, since=NOW, order=4), "gone")
     on = resumed(held)

@@ -24,19 +24,19 @@ from tests.search import tries
 from tests.webhooks.receiver import (
     Answer,
     Post,
-    Sending,
-    command,
-    hook,
+    WebhookRunner,
+    make_webhook,
     ok,
-    receiving,
+    running_receiver,
     status,
-    stored,
+    stored_progress,
+    write_command,
 )
 
 HOUR = 3_600
 
 
-def in_order(ids: list[str], want: list[str]) -> None:
+def assert_in_order(ids: list[str], want: list[str]) -> None:
     """Check that each event arrived at least once, and that first deliveries were in order."""
     assert list(dict.fromkeys(ids)) == want
 
@@ -44,179 +44,192 @@ def in_order(ids: list[str], want: list[str]) -> None:
 def test_filtered_out_events_advance_the_position() -> None:
     """Only matching events are sent, but the stored position also passes the others."""
 
-    async def story(house: ApiHarness) -> None:
-        async with receiving() as receiver:
-            only = hook(receiver.url, filter=WebhookFilter(service=(2,)))
-            async with Sending(house, only):
-                house.publish([sms], facets=("SMS", 38049, 1623))
-                ids = house.publish([sms, agent_event], facets=("SMS", 2, 1700))
-                house.publish([sms], facets=("SMS", 38049, 1623))
-                await house.loop.passing(10)
+    async def scenario(harness: ApiHarness) -> None:
+        async with running_receiver() as receiver:
+            only = make_webhook(receiver.url, filter=WebhookFilter(service=(2,)))
+            async with WebhookRunner(harness, only):
+                harness.publish([sms], facets=("SMS", 38049, 1623))
+                ids = harness.publish([sms, agent_event], facets=("SMS", 2, 1700))
+                harness.publish([sms], facets=("SMS", 38049, 1623))
+                await harness.loop.passing(10)
             assert receiver.ids() == ids
-            async with Sending(house, only):
-                await house.loop.passing(5)
+            async with WebhookRunner(harness, only):
+                await harness.loop.passing(5)
             assert receiver.ids() == ids
 
-    run_with_harness(story)
+    run_with_harness(scenario)
 
 
 def test_skip_omits_past_events() -> None:
     """Only events after the skip are sent."""
 
-    async def story(house: ApiHarness) -> None:
-        async with receiving(status(500)) as receiver, Sending(house, hook(receiver.url)):
-            house.publish([sms] * 2)
-            await house.loop.passing(60)
+    async def scenario(harness: ApiHarness) -> None:
+        async with (
+            running_receiver(status(500)) as receiver,
+            WebhookRunner(harness, make_webhook(receiver.url)),
+        ):
+            harness.publish([sms] * 2)
+            await harness.loop.passing(60)
             receiver.answer = ok
             receiver.posts.clear()
-            await command(house, "")
-            await house.loop.passing(2)
-            ids = house.publish([sms])
-            await house.loop.passing(5)
+            await write_command(harness, "")
+            await harness.loop.passing(2)
+            ids = harness.publish([sms])
+            await harness.loop.passing(5)
             assert receiver.ids() == ids
 
-    run_with_harness(story)
+    run_with_harness(scenario)
 
 
 def test_resuming_from_a_token_sends_later_events_again() -> None:
     """An eventId of the feed is a valid token to resume from."""
 
-    async def story(house: ApiHarness) -> None:
-        async with receiving() as receiver, Sending(house, hook(receiver.url)):
-            ids = house.publish([sms] * 5)
-            await house.loop.passing(10)
+    async def scenario(harness: ApiHarness) -> None:
+        async with (
+            running_receiver() as receiver,
+            WebhookRunner(harness, make_webhook(receiver.url)),
+        ):
+            ids = harness.publish([sms] * 5)
+            await harness.loop.passing(10)
             receiver.posts.clear()
-            await command(house, ids[1])
-            await house.loop.passing(5)
+            await write_command(harness, ids[1])
+            await harness.loop.passing(5)
             assert receiver.ids() == ids[2:]
 
-    run_with_harness(story)
+    run_with_harness(scenario)
 
 
 def test_a_changed_url_keeps_the_position_and_a_removed_webhook_loses_it() -> None:
     """Events that could not be sent to the old address are sent to the new one."""
 
-    async def story(house: ApiHarness) -> None:
+    async def scenario(harness: ApiHarness) -> None:
         async with (
-            receiving(status(500)) as old,
-            receiving() as new,
-            Sending(house, hook(old.url)) as sending,
+            running_receiver(status(500)) as old,
+            running_receiver() as new,
+            WebhookRunner(harness, make_webhook(old.url)) as runner,
         ):
-            ids = house.publish([sms] * 2)
-            await house.loop.passing(10)
-            sending.webhooks = [hook(new.url)]
-            await house.loop.passing(30)
+            ids = harness.publish([sms] * 2)
+            await harness.loop.passing(10)
+            runner.webhooks = [make_webhook(new.url)]
+            await harness.loop.passing(30)
             assert new.ids() == ids
-            sending.webhooks = []
-            await house.loop.passing(5)
-            assert house.kv.items(BUCKET) == {}
-            house.publish([sms])
-            sending.webhooks = [hook(new.url)]
-            await house.loop.passing(5)
-            later = house.publish([sms])
-            await house.loop.passing(5)
+            runner.webhooks = []
+            await harness.loop.passing(5)
+            assert harness.kv.items(BUCKET) == {}
+            harness.publish([sms])
+            runner.webhooks = [make_webhook(new.url)]
+            await harness.loop.passing(5)
+            later = harness.publish([sms])
+            await harness.loop.passing(5)
             assert new.ids() == ids + later
 
-    run_with_harness(story)
+    run_with_harness(scenario)
 
 
 def test_a_command_for_one_webhook_does_not_affect_the_others() -> None:
-    """A command for one webhook causes no repetition in the others."""
+    """The other webhooks do not repeat any events."""
 
-    async def story(house: ApiHarness) -> None:
-        async with receiving(status(500)) as failing, receiving() as other:
-            webhooks = [hook(failing.url), hook(other.url, "other")]
-            async with Sending(house, *webhooks) as sending:
-                ids = house.publish([sms] * 3)
-                await house.loop.passing(20)
-                delivery = sending.sender.deliveries["other"]
+    async def scenario(harness: ApiHarness) -> None:
+        async with running_receiver(status(500)) as failing, running_receiver() as other:
+            webhooks = [make_webhook(failing.url), make_webhook(other.url, "other")]
+            async with WebhookRunner(harness, *webhooks) as runner:
+                ids = harness.publish([sms] * 3)
+                await harness.loop.passing(20)
+                delivery = runner.sender.deliveries["other"]
                 failing.answer = ok
                 failing.posts.clear()
-                await command(house, None)
-                await house.loop.passing(5)
+                await write_command(harness, None)
+                await harness.loop.passing(5)
                 assert failing.ids() == ids
                 assert other.ids() == ids
-                assert sending.sender.deliveries["other"] is delivery
+                assert runner.sender.deliveries["other"] is delivery
 
-    run_with_harness(story)
+    run_with_harness(scenario)
 
 
 def test_a_silent_receiver_does_not_delay_the_others() -> None:
     """A silent receiver is retried, and the other receiver gets each event."""
 
-    async def story(house: ApiHarness) -> None:
-        async with receiving(_never) as silent, receiving() as other:
-            webhooks = [hook(silent.url), hook(other.url, "other")]
-            async with Sending(house, *webhooks):
+    async def scenario(harness: ApiHarness) -> None:
+        async with running_receiver(_never_respond) as silent, running_receiver() as other:
+            webhooks = [make_webhook(silent.url), make_webhook(other.url, "other")]
+            async with WebhookRunner(harness, *webhooks):
                 ids = []
                 for _ in range(20):
-                    ids += house.publish([sms])
-                    await house.loop.passing(1)
-                await house.loop.passing(2)
+                    ids += harness.publish([sms])
+                    await harness.loop.passing(1)
+                await harness.loop.passing(2)
                 assert other.ids() == ids
                 assert len(silent.posts) >= 1
-                assert "no response in 15 s" in stored(house).reason
+                assert "no response in 15 s" in stored_progress(harness).reason
 
-    run_with_harness(story)
+    run_with_harness(scenario)
 
 
 def test_after_a_crash_only_a_few_seconds_are_sent_again() -> None:
     """After a crash, the stored position is only seconds old, and ids stay the same."""
 
-    async def story(house: ApiHarness) -> None:
-        async with receiving() as receiver:
-            first = Sending(house, hook(receiver.url))
+    async def scenario(harness: ApiHarness) -> None:
+        async with running_receiver() as receiver:
+            first = WebhookRunner(harness, make_webhook(receiver.url))
             await first.__aenter__()
             ids = []
             for _ in range(60):
-                ids += house.publish([sms])
-                await house.loop.passing(1)
-            kept = dict(house.kv.items(BUCKET))
+                ids += harness.publish([sms])
+                await harness.loop.passing(1)
+            kept = dict(harness.kv.items(BUCKET))
             await first.__aexit__()
-            await house.kv.write([Item(BUCKET, key, raw) for key, raw in kept.items()])
-            async with Sending(house, hook(receiver.url)):
-                ids += house.publish([sms])
-                await house.loop.passing(5)
-            in_order(receiver.ids(), ids)
+            await harness.kv.write([Item(BUCKET, key, raw) for key, raw in kept.items()])
+            async with WebhookRunner(harness, make_webhook(receiver.url)):
+                ids += harness.publish([sms])
+                await harness.loop.passing(5)
+            assert_in_order(receiver.ids(), ids)
             assert len(receiver.ids()) - len(ids) <= 8
 
-    run_with_harness(story)
+    run_with_harness(scenario)
 
 
 def test_bad_receivers_do_not_affect_a_good_one() -> None:
     """A good receiver gets each event within seconds, readers continue, and memory is bounded."""
 
-    async def story(house: ApiHarness) -> None:
+    async def scenario(harness: ApiHarness) -> None:
         async with AsyncExitStack() as stack:
             bad = [
-                await stack.enter_async_context(receiving(answer))
-                for answer in (_never, _endless, _cut, _half, status(302), status(500))
+                await stack.enter_async_context(running_receiver(answer))
+                for answer in (
+                    _never_respond,
+                    _send_endless_body,
+                    _abort_connection,
+                    _send_half_body,
+                    status(302),
+                    status(500),
+                )
             ]
-            good = await stack.enter_async_context(receiving())
-            hooks = [hook(one.url, f"bad{number}") for number, one in enumerate(bad)]
-            sending = Sending(house, *hooks, hook(good.url, "good"))
-            await stack.enter_async_context(sending)
+            good = await stack.enter_async_context(running_receiver())
+            hooks = [make_webhook(one.url, f"bad{number}") for number, one in enumerate(bad)]
+            runner = WebhookRunner(harness, *hooks, make_webhook(good.url, "good"))
+            await stack.enter_async_context(runner)
             ids: list[str] = []
-            feed = house.floors[ACME].feeds["interaction"]
+            feed = harness.floors[ACME].feeds["interaction"]
             for _ in range(30):
-                ids += house.publish([sms] * 40)
-                await house.loop.passing(2)
+                ids += harness.publish([sms] * 40)
+                await harness.loop.passing(2)
                 assert good.ids() == ids
                 page = await feed.page(decode(ACME, ids[-40]).position, EVERYTHING, 1000)
                 assert page.count == 39
-            for delivery in sending.sender.deliveries.values():
+            for delivery in runner.sender.deliveries.values():
                 kept = delivery.reading.kept
                 assert sum(len(batch.body) for batch in kept.values()) <= KEPT_BYTES
                 assert delivery.progress.state == "active"
 
-    run_with_harness(story)
+    run_with_harness(scenario)
 
 
-async def _never(_post: Post, _writer: asyncio.StreamWriter) -> None:
+async def _never_respond(_post: Post, _writer: asyncio.StreamWriter) -> None:
     await asyncio.Event().wait()
 
 
-async def _endless(_post: Post, writer: asyncio.StreamWriter) -> None:
+async def _send_endless_body(_post: Post, writer: asyncio.StreamWriter) -> None:
     writer.write(b"HTTP/1.1 500 X\r\ncontent-length: 10000000000\r\n\r\n")
     while not writer.transport.is_closing():
         writer.write(bytes(65_536))
@@ -229,47 +242,56 @@ async def _endless(_post: Post, writer: asyncio.StreamWriter) -> None:
 def test_no_event_is_lost_through_failures_and_restarts(seed: int) -> None:
     """Each event arrives in order despite any failing receivers, restarts and crashes."""
 
-    async def story(house: ApiHarness) -> None:
+    async def scenario(harness: ApiHarness) -> None:
         rng = random.Random(seed)
-        async with receiving() as receiver:
-            moods = [ok, ok, status(500), status(302, "location: http://[::1]/\r\n"), _cut, _half]
-            sending = Sending(house, hook(receiver.url))
-            await sending.__aenter__()
+        async with running_receiver() as receiver:
+            answers = [
+                ok,
+                ok,
+                status(500),
+                status(302, "location: http://[::1]/\r\n"),
+                _abort_connection,
+                _send_half_body,
+            ]
+            runner = WebhookRunner(harness, make_webhook(receiver.url))
+            await runner.__aenter__()
             want: list[str] = []
             got: list[str] = []
-            receiver.answer = _remembering(got, ok)
+            receiver.answer = _recording_ids(got, ok)
             for _ in range(20):
-                receiver.answer = _remembering(got, rng.choice(moods))
-                want += house.publish([sms] * rng.randrange(0, 130))
-                await house.loop.passing(rng.random() * 10)
+                receiver.answer = _recording_ids(got, rng.choice(answers))
+                want += harness.publish([sms] * rng.randrange(0, 130))
+                await harness.loop.passing(rng.random() * 10)
                 if rng.random() < 0.2:
-                    kept = dict(house.kv.items(BUCKET))
-                    await sending.__aexit__()
+                    kept = dict(harness.kv.items(BUCKET))
+                    await runner.__aexit__()
                     if rng.random() < 0.5:  # a crash: unwritten progress is lost
-                        await house.kv.write([Item(BUCKET, key, raw) for key, raw in kept.items()])
-                    sending = Sending(house, hook(receiver.url))
-                    await sending.__aenter__()
-            receiver.answer = _remembering(got, ok)
-            await house.loop.passing(2 * MAX_DELIVERY_RETRY_SECONDS)
-            await sending.__aexit__()
-            in_order(got, want)
+                        await harness.kv.write(
+                            [Item(BUCKET, key, raw) for key, raw in kept.items()]
+                        )
+                    runner = WebhookRunner(harness, make_webhook(receiver.url))
+                    await runner.__aenter__()
+            receiver.answer = _recording_ids(got, ok)
+            await harness.loop.passing(2 * MAX_DELIVERY_RETRY_SECONDS)
+            await runner.__aexit__()
+            assert_in_order(got, want)
 
-    run_with_harness(story)
+    run_with_harness(scenario)
 
 
-def _remembering(got: list[str], answer: Answer) -> Answer:
-    async def remember(post: Post, writer: asyncio.StreamWriter) -> None:
+def _recording_ids(got: list[str], answer: Answer) -> Answer:
+    async def record(post: Post, writer: asyncio.StreamWriter) -> None:
         got.extend(event["id"] for event in post.events)
         await answer(post, writer)
 
-    return remember
+    return record
 
 
-async def _cut(_post: Post, writer: asyncio.StreamWriter) -> None:
+async def _abort_connection(_post: Post, writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
 
-async def _half(_post: Post, writer: asyncio.StreamWriter) -> None:
+async def _send_half_body(_post: Post, writer: asyncio.StreamWriter) -> None:
     writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\nhalf of it")
     await writer.drain()
     writer.close()
@@ -278,13 +300,16 @@ async def _half(_post: Post, writer: asyncio.StreamWriter) -> None:
 def test_the_position_is_written_only_every_few_seconds() -> None:
     """A busy webhook writes its position only every few seconds."""
 
-    async def story(house: ApiHarness) -> None:
-        async with receiving() as receiver, Sending(house, hook(receiver.url)):
-            before = house.kv.version(BUCKET)
+    async def scenario(harness: ApiHarness) -> None:
+        async with (
+            running_receiver() as receiver,
+            WebhookRunner(harness, make_webhook(receiver.url)),
+        ):
+            before = harness.kv.version(BUCKET)
             for _ in range(100):
-                house.publish([sms] * 100)
-                await house.loop.passing(0.2)
+                harness.publish([sms] * 100)
+                await harness.loop.passing(0.2)
             assert len(receiver.posts) >= 90
-            assert house.kv.version(BUCKET) - before <= 5
+            assert harness.kv.version(BUCKET) - before <= 5
 
-    run_with_harness(story)
+    run_with_harness(scenario)

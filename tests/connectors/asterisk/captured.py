@@ -17,11 +17,11 @@ from floorcast.connectors.asterisk.queue_log_lines import read_line, sign_of
 from floorcast.connectors.asterisk.reading import Item
 from floorcast.connectors.pbx.signs import Sign
 
-__all__ = ["VERSIONS", "WAYS", "as_json", "frames", "items", "lines"]
+__all__ = ["SOURCES", "VERSIONS", "as_json", "frames", "items", "lines"]
 
 FOLDER = Path(__file__).parent / "captures"
 VERSIONS = ("22.10.1", "16.28")
-WAYS = ("ami", "log", "both")
+SOURCES = ("ami", "log", "both")
 
 
 @cache
@@ -38,16 +38,16 @@ def lines(version: str) -> tuple[str, ...]:
     return tuple((FOLDER / f"queue_log-{version}.txt").read_text("utf-8").splitlines())
 
 
-def items(version: str, way: str) -> list[Item]:
+def items(version: str, sources: str) -> list[Item]:
     """Return the input in order of time. Each line follows AMI's frames of the same second."""
     found: list[tuple[float, Origin, Sign]] = []
-    if way != "log":
+    if sources != "log":
         events = AmiEvents()
         signs = (events.sign(frame, 0.0) for frame in frames(version))
         found += [(sign.at, Origin.AMI, sign) for sign in signs if sign]
-    if way != "ami":
+    if sources != "ami":
         read = (sign_of(read_line(line)) for line in lines(version))
-        late = 1.5 if way == "both" else 0.0
+        late = 1.5 if sources == "both" else 0.0
         found += [(sign.at + late, Origin.QUEUE_LOG, sign) for sign in read if sign]
     found.sort(key=lambda one: one[0])
     return [Item(channel, sign) for _, channel, sign in found]

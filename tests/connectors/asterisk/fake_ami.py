@@ -16,7 +16,7 @@ SECRET = "secret"
 
 
 class FakeAmi:
-    """Responds to logins and actions. ``say`` sends events to all logged-in connections."""
+    """Responds to logins and actions. ``send`` sends events to all logged-in connections."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self._tls = tls
@@ -25,7 +25,7 @@ class FakeAmi:
         self.entries: list[Frame] = []
         self.channels: list[Frame] = []
         self.denied: set[str] = set()
-        self.says_before: dict[
+        self.events_before: dict[
             str, list[Frame]
         ] = {}  # events to send before the reply to an action
         self.queue_status = "TIMEOUT"
@@ -53,13 +53,13 @@ class FakeAmi:
     def address(self, secret: str = SECRET, tls: ssl.SSLContext | None = None) -> AmiAddress:
         return AmiAddress("127.0.0.1", self.port, "floorcast", secret, tls)
 
-    async def say(self, frames: Iterable[Frame]) -> None:
+    async def send(self, frames: Iterable[Frame]) -> None:
         data = b"".join(encoded(frame) for frame in frames)
         for writer in self._writers:
             writer.write(data)
             await writer.drain()
 
-    async def raw(self, data: bytes) -> None:
+    async def send_bytes(self, data: bytes) -> None:
         for writer in self._writers:
             writer.write(data)
             await writer.drain()
@@ -72,8 +72,8 @@ class FakeAmi:
             for frame in frames.feed(text):
                 assert isinstance(frame, dict)
                 self.actions.append(frame["Action"])
-                said = self.says_before.get(frame["Action"], [])
-                for answer in [*said, *self._answers(frame, writer)]:
+                events = self.events_before.get(frame["Action"], [])
+                for answer in [*events, *self._answers(frame, writer)]:
                     writer.write(encoded(answer))
         if writer in self._writers:
             self._writers.remove(writer)

@@ -34,7 +34,7 @@ async def next_event(received: ReceivedFrames, name: str) -> Frame | Unreadable:
             return frame
 
 
-def test_events_and_lists() -> None:
+def test_events_lists_and_invalid_frames_are_received() -> None:
     """Events arrive in order, an action gets its whole list, and invalid frames are reported."""
 
     async def main() -> None:
@@ -49,9 +49,9 @@ def test_events_and_lists() -> None:
                 "QueueMember",
                 "QueueStatusComplete",
             ]
-            await ami.say([{"Event": "Hangup", "Uniqueid": "1.0"}])
+            await ami.send([{"Event": "Hangup", "Uniqueid": "1.0"}])
             assert await next_event(received, "Hangup") == {"Event": "Hangup", "Uniqueid": "1.0"}
-            await ami.raw(b"what is this\r\n\r\n")
+            await ami.send_bytes(b"what is this\r\n\r\n")
             assert isinstance(await next_event(received, "Never"), Unreadable)
             assert connection.has_booted.is_set()
             await connection.close(reading)

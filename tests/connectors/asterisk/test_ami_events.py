@@ -68,14 +68,14 @@ CALL = {"Timestamp": "5.25", "Uniqueid": "1.0", "Queue": "sales", "MemberName": 
     ],
 )
 def test_events_become_the_expected_signs(frame: Frame, sign: Sign | None) -> None:
-    """Each event gives the expected sign.
+    """Each event becomes the expected sign.
 
     Ring times are in ms. An event without a time has the time of its arrival.
     """
     assert AmiEvents("DID", "Sale").sign(frame, 9.0) == sign
 
 
-def test_only_an_unannounced_exit_has_the_reason_key() -> None:
+def test_only_an_exit_without_a_preceding_abandon_has_the_reason_key() -> None:
     """QueueCallerAbandon may also announce a timeout, so it leaves the reason unknown."""
     events = AmiEvents()
     leave = {"Event": "QueueCallerLeave", **CALL}
@@ -104,7 +104,7 @@ def damaged(draw: st.DrawFn) -> Frame:
 
 
 @given(st.lists(damaged(), max_size=80))
-def test_any_frame_is_read_or_refused(found: list[Frame]) -> None:
+def test_any_frame_is_parsed_or_rejected(found: list[Frame]) -> None:
     """Frames may come in any order, and any of their members may be missing."""
     events, mapping = (
         AmiEvents("DID", "Sale"),

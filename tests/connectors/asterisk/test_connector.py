@@ -29,7 +29,7 @@ HASTY = Timing(patience=1e9, chance=lambda: 0.05)
 
 
 @asynccontextmanager
-async def connected(
+async def running_connector(
     intake: Intake, source: Source, folder: Path, health: Health | None = None
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Run a connector, and kill its task at the end."""
@@ -46,16 +46,16 @@ async def connected(
                 await asyncio.gather(task, return_exceptions=True)
 
 
-async def until(holds: Callable[[], bool], intake: Intake) -> None:
-    await asyncio.to_thread(wait_until, holds, lambda: kinds(intake))
+async def wait_for(condition: Callable[[], bool], intake: Intake) -> None:
+    await asyncio.to_thread(wait_until, condition, lambda: event_names(intake))
 
 
-def kinds(intake: Intake) -> list[str]:
+def event_names(intake: Intake) -> list[str]:
     found: list[Any] = list(intake.received.values())
     return [one["data"].get("eventType", one["type"]) for one in found]
 
 
-def join(caller: str, at: float) -> Frame:
+def join_frame(caller: str, at: float) -> Frame:
     return {
         "Event": "QueueCallerJoin",
         "Timestamp": f"{at:.6f}",
@@ -64,7 +64,7 @@ def join(caller: str, at: float) -> Frame:
     }
 
 
-def gone(caller: str, at: float) -> Frame:
+def hangup_frame(caller: str, at: float) -> Frame:
     return {"Event": "Hangup", "Timestamp": f"{at:.6f}", "Uniqueid": caller}
 
 
@@ -77,14 +77,14 @@ def test_events_are_sent_and_removed_from_the_spool(tmp_path: Path) -> None:
     async def main(ami: FakeAmi, intake: Intake) -> None:
         ami.members = [{"Queue": "sales", "Name": "Anna", "Location": "PJSIP/1", "Status": "1"}]
         health = Health()
-        async with connected(intake, Source(ami=ami.address()), tmp_path, health):
-            await until(lambda: kinds(intake) == ["LOGON", "READY"], intake)
+        async with running_connector(intake, Source(ami=ami.address()), tmp_path, health):
+            await wait_for(lambda: event_names(intake) == ["LOGON", "READY"], intake)
             now = time.time()
-            await ami.say([join("1.0", now), gone("1.0", now + 0.5)])
-            await until(
-                lambda: kinds(intake)[2:] == ["call.start", "call.queue", "call.end"], intake
+            await ami.send([join_frame("1.0", now), hangup_frame("1.0", now + 0.5)])
+            await wait_for(
+                lambda: event_names(intake)[2:] == ["call.start", "call.queue", "call.end"], intake
             )
-            await until(lambda: health.value("floorcast_connector_unsent_events") == 0, intake)
+            await wait_for(lambda: health.value("floorcast_connector_unsent_events") == 0, intake)
         assert health.value("floorcast_connector_resyncs_total") == 1
         assert health.value("floorcast_connector_sent_total", verdict="accepted") == 5
         assert health.value("floorcast_connector_last_event_timestamp_seconds") >= now
@@ -97,12 +97,12 @@ def test_the_channel_is_queried_for_the_reason_for_leaving(tmp_path: Path) -> No
 
     async def main(ami: FakeAmi, intake: Intake) -> None:
         ami.queue_status = "LEAVEEMPTY"
-        async with connected(intake, Source(ami=ami.address()), tmp_path):
-            await until(lambda: "CoreShowChannels" in ami.actions, intake)
+        async with running_connector(intake, Source(ami=ami.address()), tmp_path):
+            await wait_for(lambda: "CoreShowChannels" in ami.actions, intake)
             now = time.time()
-            joined = join("1.0", now)
-            await ami.say([{**joined, "Event": event} for event in LEAVES])
-            await until(lambda: "call.leave" in kinds(intake), intake)
+            joined = join_frame("1.0", now)
+            await ami.send([{**joined, "Event": event} for event in LEAVES])
+            await wait_for(lambda: "call.leave" in event_names(intake), intake)
         assert intake.received["1.0/1/leave"]["data"]["reason"] == "EMPTY"
 
     run(main)
@@ -115,16 +115,16 @@ def test_changes_during_an_outage_are_sent(tmp_path: Path) -> None:
     """
 
     async def main(ami: FakeAmi, intake: Intake) -> None:
-        async with connected(intake, Source(ami=ami.address()), tmp_path):
-            await until(lambda: ami.logins == 1, intake)
-            await ami.say([join("1.0", time.time())])
-            await until(lambda: "call.queue" in kinds(intake), intake)
+        async with running_connector(intake, Source(ami=ami.address()), tmp_path):
+            await wait_for(lambda: ami.logins == 1, intake)
+            await ami.send([join_frame("1.0", time.time())])
+            await wait_for(lambda: "call.queue" in event_names(intake), intake)
             await ami.stop()
             ami.entries = [{"Queue": "sales", "Uniqueid": "2.0", "Wait": "5"}]
             ami.channels = [{"Uniqueid": "2.0"}]
             await ami.start()
-            await until(lambda: len(kinds(intake)) == 5, intake)
-        assert kinds(intake)[2:] == ["call.end", "call.start", "call.queue"]
+            await wait_for(lambda: len(event_names(intake)) == 5, intake)
+        assert event_names(intake)[2:] == ["call.end", "call.start", "call.queue"]
         assert set(intake.received) >= {"1.0/end", "2.0/start", "2.0/1/queue"}
 
     run(main)
@@ -139,14 +139,14 @@ def test_events_during_a_query_are_applied_after_its_result(tmp_path: Path) -> N
     async def main(ami: FakeAmi, intake: Intake) -> None:
         anna = {"Queue": "sales", "Name": "Anna", "Location": "PJSIP/1", "Membership": "static"}
         ami.members = [{**anna, "Status": "5"}]
-        ami.says_before["CoreShowChannels"] = [
+        ami.events_before["CoreShowChannels"] = [
             {"Event": "QueueMemberStatus", **anna, "Status": "1"}
         ]
-        async with connected(intake, Source(ami=ami.address()), tmp_path):
-            await until(lambda: "READY" in kinds(intake), intake)
-            await ami.say([join("1.0", time.time())])
-            await until(lambda: "call.queue" in kinds(intake), intake)
-        assert kinds(intake) == ["LOGON", "READY", "call.start", "call.queue"]
+        async with running_connector(intake, Source(ami=ami.address()), tmp_path):
+            await wait_for(lambda: "READY" in event_names(intake), intake)
+            await ami.send([join_frame("1.0", time.time())])
+            await wait_for(lambda: "call.queue" in event_names(intake), intake)
+        assert event_names(intake) == ["LOGON", "READY", "call.start", "call.queue"]
 
     run(main)
 
@@ -159,14 +159,14 @@ def test_unreadable_input_does_not_end_the_connector(tmp_path: Path) -> None:
         log.write_text("nonsense\nnonsense\n|||||\n")
         source = Source(ami=ami.address(), queue_log=log)
         with capture_logs() as said:
-            async with connected(intake, source, tmp_path, health):
-                await until(lambda: "CoreShowChannels" in ami.actions, intake)
+            async with running_connector(intake, source, tmp_path, health):
+                await wait_for(lambda: "CoreShowChannels" in ami.actions, intake)
                 for time_of_it in ("nan", "1e300", "-1", ""):
-                    await ami.say([{**gone("0.1", now), "Timestamp": time_of_it}])
-                await ami.say([{"Event": "QueueCallerJoin", "Queue": "sales"}] * 3)
-                await ami.raw(b"\xff\x00: what is this\r\n\r\n")
-                await ami.say([join("1.0", now)])
-                await until(lambda: "call.queue" in kinds(intake), intake)
+                    await ami.send([{**hangup_frame("0.1", now), "Timestamp": time_of_it}])
+                await ami.send([{"Event": "QueueCallerJoin", "Queue": "sales"}] * 3)
+                await ami.send_bytes(b"\xff\x00: what is this\r\n\r\n")
+                await ami.send([join_frame("1.0", now)])
+                await wait_for(lambda: "call.queue" in event_names(intake), intake)
         assert health.value("floorcast_connector_unreadable_total") == 7
         shown = [str(one["event"]) for one in said if "cannot be read" in str(one["event"])]
         assert len(shown) == len({one[:40] for one in shown}) == 4
@@ -180,24 +180,24 @@ def test_a_killed_connector_resumes(tmp_path: Path) -> None:
     async def main(ami: FakeAmi, intake: Intake) -> None:
         busy = Answer(503, {"code": 101, "message": "busy"})
         ami.channels = [{"Uniqueid": "1.0"}]
-        async with connected(intake, Source(ami=ami.address()), tmp_path):
-            await until(lambda: ami.logins == 1, intake)
+        async with running_connector(intake, Source(ami=ami.address()), tmp_path):
+            await wait_for(lambda: ami.logins == 1, intake)
             intake.answers.extend([busy] * 1000)
-            await ami.say([join("1.0", time.time())])
-            await until(lambda: len(intake.requests) > 2, intake)
+            await ami.send([join_frame("1.0", time.time())])
+            await wait_for(lambda: len(intake.requests) > 2, intake)
         intake.answers.clear()
         ami.entries = [{"Queue": "sales", "Uniqueid": "1.0", "Wait": "1"}]
-        async with connected(intake, Source(ami=ami.address()), tmp_path):
-            await until(lambda: len(kinds(intake)) == 2, intake)
-            await until(lambda: ami.logins == 2, intake)
-            await ami.say([gone("1.0", time.time() + 1)])
-            await until(lambda: "call.end" in kinds(intake), intake)
-        assert kinds(intake) == ["call.start", "call.queue", "call.end"]
+        async with running_connector(intake, Source(ami=ami.address()), tmp_path):
+            await wait_for(lambda: len(event_names(intake)) == 2, intake)
+            await wait_for(lambda: ami.logins == 2, intake)
+            await ami.send([hangup_frame("1.0", time.time() + 1)])
+            await wait_for(lambda: "call.end" in event_names(intake), intake)
+        assert event_names(intake) == ["call.start", "call.queue", "call.end"]
 
     run(main)
 
 
-def test_the_queue_log_counts_while_ami_is_disconnected(tmp_path: Path) -> None:
+def test_the_queue_log_is_used_while_ami_is_disconnected(tmp_path: Path) -> None:
     """Lines of the queue log count at once while AMI is disconnected.
 
     While AMI is connected, the lines are duplicates of its events.
@@ -211,19 +211,19 @@ def test_the_queue_log_counts_while_ami_is_disconnected(tmp_path: Path) -> None:
         ami.channels = [{"Uniqueid": "1.0"}]
         ami.entries = [{"Queue": "sales", "Uniqueid": "1.0", "Wait": "0"}]
         source = Source(ami=ami.address(), queue_log=log, record=tmp_path / "record")
-        async with connected(intake, source, tmp_path, health):
-            await until(lambda: ami.logins == 1, intake)
-            await ami.say([join("1.0", now + 0.25)])
+        async with running_connector(intake, source, tmp_path, health):
+            await wait_for(lambda: ami.logins == 1, intake)
+            await ami.send([join_frame("1.0", now + 0.25)])
             with log.open("a") as file:
                 file.write(f"{now}|1.0|sales|NONE|ENTERQUEUE||1|1\n")
-            await until(lambda: kinds(intake) == ["call.start", "call.queue"], intake)
+            await wait_for(lambda: event_names(intake) == ["call.start", "call.queue"], intake)
             await ami.stop()
             ami.entries = []
             with log.open("a") as file:
                 file.write(f"{now + 1}|1.0|sales|Anna|CONNECT|1|1.1|1\n")
-            await until(lambda: "IN_CALL" in kinds(intake), intake)
+            await wait_for(lambda: "IN_CALL" in event_names(intake), intake)
             await ami.start()
-        assert kinds(intake) == ["call.start", "call.queue", "LOGON", "IN_CALL"]
+        assert event_names(intake) == ["call.start", "call.queue", "LOGON", "IN_CALL"]
         assert health.value("floorcast_connector_unreadable_total") == 1
         assert "ENTERQUEUE" in (tmp_path / "record.queue_log").read_text()
         assert "Event: QueueCallerJoin" in (tmp_path / "record").read_text()
@@ -236,7 +236,7 @@ def test_a_wrong_secret_ends_the_connector(tmp_path: Path) -> None:
     """A login that fails at the start is not retried."""
 
     async def main(ami: FakeAmi, intake: Intake) -> None:
-        async with connected(intake, Source(ami=ami.address("wrong")), tmp_path) as task:
+        async with running_connector(intake, Source(ami=ami.address("wrong")), tmp_path) as task:
             with pytest.raises(ExceptionGroup) as caught:
                 await asyncio.wait_for(task, 100)
             assert isinstance(caught.value.exceptions[0], BadCredentials)
@@ -250,10 +250,10 @@ def test_a_missing_right_is_retried(tmp_path: Path) -> None:
     async def main(ami: FakeAmi, intake: Intake) -> None:
         ami.denied = {"QueueStatus"}
         ami.members = [{"Queue": "sales", "Name": "Anna", "Location": "PJSIP/1", "Status": "1"}]
-        async with connected(intake, Source(ami=ami.address()), tmp_path):
-            await until(lambda: "QueueStatus" in ami.actions, intake)
+        async with running_connector(intake, Source(ami=ami.address()), tmp_path):
+            await wait_for(lambda: "QueueStatus" in ami.actions, intake)
             ami.denied.clear()
-            await until(lambda: kinds(intake) == ["LOGON", "READY"], intake)
+            await wait_for(lambda: event_names(intake) == ["LOGON", "READY"], intake)
 
     run(main)
 
@@ -263,9 +263,9 @@ def test_a_wrong_ingest_key_ends_the_connector(tmp_path: Path) -> None:
 
     async def main(ami: FakeAmi, intake: Intake) -> None:
         intake.answers.append(Answer(401, {"code": 300, "message": "no such key"}))
-        async with connected(intake, Source(ami=ami.address()), tmp_path) as task:
-            await until(lambda: ami.logins == 1, intake)
-            await ami.say([join("1.0", time.time())])
+        async with running_connector(intake, Source(ami=ami.address()), tmp_path) as task:
+            await wait_for(lambda: ami.logins == 1, intake)
+            await ami.send([join_frame("1.0", time.time())])
             with pytest.raises(ExceptionGroup) as caught:
                 await asyncio.wait_for(task, 100)
             assert isinstance(caught.value.exceptions[0], BadCredentials)
@@ -278,9 +278,9 @@ def test_a_wrong_ingest_key_ends_the_connector(tmp_path: Path) -> None:
 def run(main: Callable[[FakeAmi, Intake], Any]) -> None:
     """Run a connector between a new manager interface and a new intake."""
 
-    async def between(intake: Intake) -> None:
+    async def with_servers(intake: Intake) -> None:
         async with serving() as ami:
             await main(ami, intake)
 
     with running() as intake:
-        asyncio.run(between(intake))
+        asyncio.run(with_servers(intake))

@@ -35,8 +35,8 @@ def test_invalid_bytes_are_unreadable(chunks: list[bytes]) -> None:
             assert isinstance(frame, (dict, Unreadable))
 
 
-def test_an_endless_frame_is_discarded() -> None:
-    """A frame without an end uses bounded memory, and the following frames are read."""
+def test_an_unterminated_frame_is_discarded() -> None:
+    """An unterminated frame uses bounded memory, and the following frames are read."""
     reader = FrameReader()
     (found,) = reader.feed(b"x" * (MAX_FRAME_BYTES + 1))
     assert isinstance(found, Unreadable)

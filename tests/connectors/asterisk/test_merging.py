@@ -13,7 +13,7 @@ def join(at: float, caller: str = "1.0") -> Sign:
     return Joined(at=at, caller=caller, queue="sales")
 
 
-def test_a_sign_of_both_sources_counts_once() -> None:
+def test_a_sign_reported_by_both_sources_counts_once() -> None:
     """The first source to report a sign counts. The next equal sign counts again."""
     both = SignMerger()
     assert both.is_new(Origin.AMI, join(10.7))
@@ -23,7 +23,7 @@ def test_a_sign_of_both_sources_counts_once() -> None:
     assert both.is_new(Origin.AMI, join(50.0))
 
 
-def test_each_sign_of_a_single_source_counts() -> None:
+def test_each_sign_reported_by_a_single_source_counts() -> None:
     """A sign that only one source reports is never mistaken for another."""
     both = SignMerger()
     assert all(both.is_new(Origin.AMI, join(at)) for at in (1.0, 1.5, 2.0))

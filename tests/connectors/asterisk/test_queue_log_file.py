@@ -35,7 +35,7 @@ def follow() -> Iterator[Follow]:
         file.close()
 
 
-def texts(file: QueueLogFile, polls: int = SWITCH_AFTER + 3) -> list[str]:
+def polled_lines(file: QueueLogFile, polls: int = SWITCH_AFTER + 3) -> list[str]:
     """Return the lines of the given number of polls."""
     return [line.text for _ in range(polls) for line in file.poll()]
 
@@ -49,11 +49,11 @@ def test_only_complete_lines_are_read(tmp_path: Path, follow: Follow) -> None:
     """A partial line is read once it is complete."""
     path = tmp_path / "queue_log"
     file = follow(path)
-    assert texts(file) == []
+    assert polled_lines(file) == []
     append(path, "one\ntw")
-    assert texts(file, 1) == ["one"]
+    assert polled_lines(file, 1) == ["one"]
     append(path, "o\n")
-    assert texts(file, 1) == ["two"]
+    assert polled_lines(file, 1) == ["two"]
 
 
 def test_a_renamed_file_is_read_to_its_end_first(tmp_path: Path, follow: Follow) -> None:
@@ -61,12 +61,12 @@ def test_a_renamed_file_is_read_to_its_end_first(tmp_path: Path, follow: Follow)
     path = tmp_path / "queue_log"
     append(path, "one\n")
     file = follow(path)
-    assert texts(file) == ["one"]
+    assert polled_lines(file) == ["one"]
     old = path.rename(tmp_path / "queue_log.0")
     append(path, "new\n")
-    assert texts(file, 3) == []
+    assert polled_lines(file, 3) == []
     append(old, "late\n")
-    assert texts(file) == ["late", "new"]
+    assert polled_lines(file) == ["late", "new"]
 
 
 def test_a_truncated_file_is_read_from_its_start(tmp_path: Path, follow: Follow) -> None:
@@ -74,9 +74,9 @@ def test_a_truncated_file_is_read_from_its_start(tmp_path: Path, follow: Follow)
     path = tmp_path / "queue_log"
     append(path, "one\ntwo\n")
     file = follow(path)
-    assert texts(file) == ["one", "two"]
+    assert polled_lines(file) == ["one", "two"]
     path.write_text("3\n")
-    assert texts(file) == ["3"]
+    assert polled_lines(file) == ["3"]
 
 
 def test_a_position_is_found_in_the_renamed_file(tmp_path: Path, follow: Follow) -> None:
@@ -86,7 +86,7 @@ def test_a_position_is_found_in_the_renamed_file(tmp_path: Path, follow: Follow)
     first, _ = follow(path).poll()
     path.rename(tmp_path / "queue_log.1")
     append(path, "new\n")
-    assert texts(follow(path, first.position)) == ["two", "new"]
+    assert polled_lines(follow(path, first.position)) == ["two", "new"]
 
 
 def test_a_reused_inode_is_detected(tmp_path: Path, follow: Follow) -> None:
@@ -95,17 +95,17 @@ def test_a_reused_inode_is_detected(tmp_path: Path, follow: Follow) -> None:
     append(path, "one\ntwo\n")
     first, _ = follow(path).poll()
     path.write_text("other\nlines\n")  # the same inode
-    assert texts(follow(path, first.position)) == ["other", "lines"]
+    assert polled_lines(follow(path, first.position)) == ["other", "lines"]
 
 
-def test_an_endless_line_is_discarded(tmp_path: Path, follow: Follow) -> None:
-    """A line without an end uses bounded memory, and its beginning is reported as unreadable."""
+def test_an_unterminated_line_is_discarded(tmp_path: Path, follow: Follow) -> None:
+    """An unterminated line uses bounded memory, and its beginning is reported as unreadable."""
     path = tmp_path / "queue_log"
     append(path, "x" * (MAX_LINE_BYTES + 10))
     file = follow(path)
-    assert texts(file, 1) == ["x" * 200]
+    assert polled_lines(file, 1) == ["x" * 200]
     append(path, "\nnext\n")
-    assert texts(file, 2)[-1] == "next"
+    assert polled_lines(file, 2)[-1] == "next"
 
 
 @given(
@@ -155,6 +155,10 @@ def test_the_first_start_reads_rotated_files(tmp_path: Path, follow: Follow) -> 
     append(tmp_path / "queue_log.3.gz", "packed\n")
     os.utime(tmp_path / "queue_log.3.gz", (150, 150))
     polls = 3 * SWITCH_AFTER + 9
-    assert texts(follow(path, since=50.0), polls) == ["queue_log.1", "queue_log"]
-    assert texts(follow(path, since=0.0), polls) == ["queue_log.2", "queue_log.1", "queue_log"]
-    assert texts(follow(path), polls) == ["queue_log"]
+    assert polled_lines(follow(path, since=50.0), polls) == ["queue_log.1", "queue_log"]
+    assert polled_lines(follow(path, since=0.0), polls) == [
+        "queue_log.2",
+        "queue_log.1",
+        "queue_log",
+    ]
+    assert polled_lines(follow(path), polls) == ["queue_log"]

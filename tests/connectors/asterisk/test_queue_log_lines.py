@@ -75,12 +75,12 @@ AT = 1795813659.0
     ],
 )
 def test_lines_become_the_expected_signs(line: str, sign: Sign | None) -> None:
-    """Each line gives the expected sign for its queue. A Uniqueid may have the system's name."""
+    """Each line becomes the expected sign for its queue. A Uniqueid may have the system's name."""
     assert sign_of(read_line(line + "\n")) == sign
 
 
 @pytest.mark.parametrize("line", ["", "hello", "1|2|3|4", "soon|1.0|q|NONE|ABANDON", "-1|a|b|c|d"])
-def test_an_invalid_line_is_refused(line: str) -> None:
+def test_an_invalid_line_is_rejected(line: str) -> None:
     """An invalid line raises an error that shows the line."""
     with pytest.raises(Unreadable):
         read_line(line)
@@ -98,8 +98,8 @@ LINES = st.one_of(
 
 
 @given(st.lists(LINES, max_size=60))
-def test_any_line_is_parsed_or_refused(found: list[str]) -> None:
-    """Any line is either refused or parsed."""
+def test_any_line_is_parsed_or_rejected(found: list[str]) -> None:
+    """Any line is either rejected or parsed."""
     mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=False, whole_seconds=True)
     for line in found:
         try:

@@ -10,7 +10,7 @@ import pytest
 from floorcast.client import CloudEvent
 from floorcast.connectors.asterisk.reading import Item, Reading
 from floorcast.connectors.pbx.config import MappingConfig
-from tests.connectors.asterisk.captured import VERSIONS, WAYS, as_json, items
+from tests.connectors.asterisk.captured import SOURCES, VERSIONS, as_json, items
 from tests.connectors.pbx.figures import Figures, Floor
 
 LATER = 2e9  # epoch seconds, long after the captures
@@ -39,19 +39,19 @@ class SpoolContents:
                 self._rows[key] = msgspec.json.encode(row)
         self._position |= position
 
-    def reading(self, way: str) -> Reading:
+    def reading(self, sources: str) -> Reading:
         """Return a reading that starts from the stored rows."""
         rows = [(*key, row) for key, row in self._rows.items()]
-        return Reading(MappingConfig(), rows, self._position, has_ami=way != "log")
+        return Reading(MappingConfig(), rows, self._position, has_ami=sources != "log")
 
 
-def read(found: list[Item], way: str, *, killed_after: int = 0) -> list[CloudEvent]:
+def read(found: list[Item], sources: str, *, killed_after: int = 0) -> list[CloudEvent]:
     """Return all events of a connector that may be killed once and restarted."""
     spool = SpoolContents()
-    reading = spool.reading(way)
+    reading = spool.reading(sources)
     for index, item in enumerate(found):
         if killed_after and index == killed_after:
-            reading = spool.reading(way)
+            reading = spool.reading(sources)
         reading.take(item)
         spool.store_step(reading)
     reading.advance(LATER)
@@ -59,24 +59,24 @@ def read(found: list[Item], way: str, *, killed_after: int = 0) -> list[CloudEve
     return spool.events
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("sources", SOURCES)
 @pytest.mark.parametrize("version", VERSIONS)
-def test_all_sources_give_the_same_figures(version: str, way: str) -> None:
-    """AMI, the queue log and both together give the same figures, and no call stays open."""
-    floor = Floor(as_json(read(items(version, way), way)))
+def test_all_sources_produce_the_same_figures(version: str, sources: str) -> None:
+    """AMI, the queue log and both together produce the same figures, and no call stays open."""
+    floor = Floor(as_json(read(items(version, sources), sources)))
     assert floor.figures() == EXPECTED[version]
     assert floor.open == set()
     assert floor.waits == {}
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_both_sources_give_the_events_of_ami_alone(version: str) -> None:
+def test_both_sources_produce_the_same_events_as_ami_alone(version: str) -> None:
     """A repeated sign counts once, with AMI's time. The log adds the reason for leaving."""
 
-    def without_reasons(way: str) -> list[tuple[str, Any]]:
+    def without_reasons(sources: str) -> list[tuple[str, Any]]:
         return [
             (one["id"], {**one, "data": {**one["data"], "reason": ""}})
-            for one in as_json(read(items(version, way), way))
+            for one in as_json(read(items(version, sources), sources))
         ]
 
     assert without_reasons("both") == without_reasons("ami")
@@ -86,10 +86,10 @@ def test_both_sources_give_the_events_of_ami_alone(version: str) -> None:
 def test_calls_have_the_same_ids_in_all_sources(version: str) -> None:
     """Calls have the same ids in both sources, so the queue log can fill a gap in AMI."""
 
-    def ids(way: str) -> set[str]:
+    def ids(sources: str) -> set[str]:
         return {
             one.id
-            for one in read(items(version, way), way)
+            for one in read(items(version, sources), sources)
             if one.type != "agent.state" or "/connect/" in one.id
         }
 
@@ -100,8 +100,8 @@ def test_calls_have_the_same_ids_in_all_sources(version: str) -> None:
 def test_queue_log_times_are_within_a_second_of_ami_times(version: str) -> None:
     """Waits and talk times differ only by the rounding of the log to whole seconds."""
     found = {
-        way: {one.id: one.time.timestamp() for one in read(items(version, way), way)}
-        for way in ("ami", "log")
+        sources: {one.id: one.time.timestamp() for one in read(items(version, sources), sources)}
+        for sources in ("ami", "log")
     }
     for number in found["ami"].keys() & found["log"].keys():
         in_a_menu = number.removesuffix("end") + "1/leave" in found["log"]
@@ -109,23 +109,23 @@ def test_queue_log_times_are_within_a_second_of_ami_times(version: str) -> None:
             assert abs(found["ami"][number] - found["log"][number]) <= 1.0, number
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_kill_after_any_item_changes_nothing(way: str) -> None:
+@pytest.mark.parametrize("sources", SOURCES)
+def test_a_kill_after_any_item_does_not_change_the_events(sources: str) -> None:
     """A connector killed after any item continues from its rows, which have the whole state."""
-    found = items("22.10.1", way)
-    want = read(found, way)
-    for index in range(1, len(found), 1 if way == "log" else 7):
-        again = read(found, way, killed_after=index)
+    found = items("22.10.1", sources)
+    want = read(found, sources)
+    for index in range(1, len(found), 1 if sources == "log" else 7):
+        again = read(found, sources, killed_after=index)
         # Signs pending from the other source are not stored. Their ids make them duplicates.
-        if way == "both":
+        if sources == "both":
             again = list({one.id: one for one in again}.values())
             assert {one.id for one in want} <= {one.id for one in again}, index
         else:
             assert again == want, index
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_event_ids_are_unique(way: str) -> None:
+@pytest.mark.parametrize("sources", SOURCES)
+def test_event_ids_are_unique(sources: str) -> None:
     """No two events have the same id, because the server would ignore the second as a duplicate."""
-    ids = [one.id for one in read(items("22.10.1", way), way)]
+    ids = [one.id for one in read(items("22.10.1", sources), sources)]
     assert len(ids) == len(set(ids))

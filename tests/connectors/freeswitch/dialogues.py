@@ -79,7 +79,9 @@ class Caller:
     def is_answered(self, at: float, agent: str = ANNA) -> list[Event]:
         return [*self.is_being_bridged(at, agent), state(agent, "In a queue call", at + 0.05)]
 
-    def parts(self, at: float, agent: str = ANNA, *, bridged: bool | None = True) -> list[Event]:
+    def ends_talk(
+        self, at: float, agent: str = ANNA, *, bridged: bool | None = True
+    ) -> list[Event]:
         """Return the events of an agent who leaves the call.
 
         Older versions do not report whether there was a bridge.
@@ -92,7 +94,9 @@ class Caller:
             state(agent, "Waiting", at + 0.002),
         ]
 
-    def is_refused(self, at: float, cause: str, agent: str = ANNA, rang: int = 7) -> list[Event]:
+    def is_not_answered(
+        self, at: float, cause: str, agent: str = ANNA, rang: int = 7
+    ) -> list[Event]:
         times = {
             "CC_Agent_Called_Time": str(int(at) - rang),
             "CC_Agent_Aborted_Time": str(int(at)),

@@ -12,7 +12,16 @@ from typing import Any
 
 from floorcast.connectors.freeswitch.esl_connection import EslAddress
 
-__all__ = ["NOTICE", "PASSWORD", "FakeEsl", "Socket", "encoded", "in_a_thread", "serving", "table"]
+__all__ = [
+    "NOTICE",
+    "PASSWORD",
+    "FakeEsl",
+    "Socket",
+    "encoded",
+    "esl_in_thread",
+    "serving",
+    "table",
+]
 
 PASSWORD = "ClueCon"
 Event = dict[str, str]
@@ -45,7 +54,7 @@ def encoded(event: Event) -> bytes:
 
 
 class FakeEsl:
-    """Responds to logins and commands. ``say`` sends events to all subscribers."""
+    """Responds to logins and commands. ``send`` sends events to all subscribers."""
 
     def __init__(self) -> None:
         self.core = "core-1"
@@ -63,7 +72,7 @@ class FakeEsl:
         self.commands: list[str] = []
         self.logins = 0
         self.port = 0
-        self._said_until = 0.0  # dialogues may play faster than their times
+        self._sent_until = 0.0  # dialogues may play faster than their times
         self._writers: list[asyncio.StreamWriter] = []
         self._server: asyncio.Server | None = None
 
@@ -89,13 +98,15 @@ class FakeEsl:
     def address(self, password: str = PASSWORD, user: str = "") -> EslAddress:
         return EslAddress("127.0.0.1", self.port, password, user)
 
-    async def say(self, events: Iterable[Event]) -> None:
+    async def send(self, events: Iterable[Event]) -> None:
         events = list(events)
         times = [int(event.get("Event-Date-Timestamp", "0")) / 1e6 for event in events]
-        self._said_until = max([self._said_until, *times])
-        await self.raw(b"".join(encoded({"Core-UUID": self.core, **event}) for event in events))
+        self._sent_until = max([self._sent_until, *times])
+        await self.send_bytes(
+            b"".join(encoded({"Core-UUID": self.core, **event}) for event in events)
+        )
 
-    async def raw(self, data: bytes) -> None:
+    async def send_bytes(self, data: bytes) -> None:
         step = self.chunk or len(data) or 1
         for writer in self._writers:
             for at in range(0, len(data), step):
@@ -104,8 +115,8 @@ class FakeEsl:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not self.is_open:
-            said = b"Access Denied, go away.\n"
-            writer.write(b"Content-Type: text/rude-rejection\nContent-Length: 24\n\n" + said)
+            body = b"Access Denied, go away.\n"
+            writer.write(b"Content-Type: text/rude-rejection\nContent-Length: 24\n\n" + body)
             writer.close()
             return
         writer.write(b"Content-Type: auth/request\n\n")
@@ -146,7 +157,7 @@ class FakeEsl:
         channels = {"row_count": len(self.channels), "rows": self.channels}
         replies = {
             "global_getvar core_uuid": self.core,
-            "strepoch": str(int(max(time.time() + self.ahead, self._said_until))),
+            "strepoch": str(int(max(time.time() + self.ahead, self._sent_until))),
             "show channels as json": json.dumps(channels),
             "callcenter_config agent list": table(AGENT, self.agents),
             "callcenter_config tier list": table(TIER, self.tiers),
@@ -160,9 +171,9 @@ def _reply(text: str) -> bytes:
 
 
 def _notice() -> bytes:
-    said = b"Disconnected, goodbye.\nSee you at ClueCon! http://www.cluecon.com/\n"
-    head = f"Content-Type: text/disconnect-notice\nContent-Length: {len(said)}\n\n"
-    return head.encode() + said
+    body = b"Disconnected, goodbye.\nSee you at ClueCon! http://www.cluecon.com/\n"
+    head = f"Content-Type: text/disconnect-notice\nContent-Length: {len(body)}\n\n"
+    return head.encode() + body
 
 
 NOTICE = _notice()
@@ -189,13 +200,13 @@ class Socket:
         """Run a function on the socket's thread, and wait for it."""
         asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
 
-    def say(self, events: Iterable[Event]) -> None:
+    def send(self, events: Iterable[Event]) -> None:
         """Send events to all subscribers."""
-        self.run(self.esl.say(events))
+        self.run(self.esl.send(events))
 
 
 @contextmanager
-def in_a_thread() -> Iterator[Socket]:
+def esl_in_thread() -> Iterator[Socket]:
     """Keep a socket open while the block runs."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)

@@ -21,7 +21,7 @@ from tests.connectors.freeswitch.fake_esl import serving
 CONFIG = MappingConfig(services={SALES: "Sales"}, agents={ANNA: "anna.b"})
 
 
-def checked(*denied: str) -> list[Table]:
+def check_tables(*denied: str) -> list[Table]:
     """Return the tables for two queues, two agents, and two callers, one of whom is gone."""
 
     async def main() -> list[Table]:
@@ -40,7 +40,7 @@ def checked(*denied: str) -> list[Table]:
 
 def test_queues_agents_and_calls_are_listed() -> None:
     """The tables have the names that the wallboard will show. Stale rows are counted."""
-    queues, agents, calls, left_out = checked()
+    queues, agents, calls, left_out = check_tables()
     assert queues[2] == [
         (SALES, "Sales", "ring-all", "1", "1"),
         (SUPPORT, SUPPORT, "longest-idle-agent", "1", "0"),
@@ -55,7 +55,7 @@ def test_queues_agents_and_calls_are_listed() -> None:
 
 def test_missing_rights_are_named() -> None:
     """The last table names the missing rights and the data that stays unknown without each."""
-    title, _, rows = checked("event", "show", "global_getvar", "strepoch")[-1]
+    title, _, rows = check_tables("event", "show", "global_getvar", "strepoch")[-1]
     assert title == MISSING
     assert [row[0] for row in rows] == [
         "events",

@@ -44,7 +44,7 @@ JOINED = ["call.start", "call.queue"]
 
 
 @asynccontextmanager
-async def connected(
+async def running_connector(
     intake: Intake,
     address: EslAddress,
     folder: Path,
@@ -66,11 +66,11 @@ async def connected(
                 await asyncio.gather(task, return_exceptions=True)
 
 
-async def until(holds: Callable[[], bool], intake: Intake) -> None:
-    await asyncio.to_thread(wait_until, holds, lambda: kinds(intake))
+async def wait_for(condition: Callable[[], bool], intake: Intake) -> None:
+    await asyncio.to_thread(wait_until, condition, lambda: event_names(intake))
 
 
-def kinds(intake: Intake) -> list[str]:
+def event_names(intake: Intake) -> list[str]:
     found: list[Any] = list(intake.received.values())
     return [one["data"].get("eventType", one["type"]) for one in found]
 
@@ -78,17 +78,17 @@ def kinds(intake: Intake) -> list[str]:
 def run(main: Callable[[FakeEsl, Intake], Any]) -> None:
     """Run a connector between a new event socket, where Anna is logged in, and a new intake."""
 
-    async def between(intake: Intake) -> None:
+    async def with_servers(intake: Intake) -> None:
         async with serving() as esl:
             esl.agents, esl.tiers = [agent_row(ANNA)], [tier_row(ANNA)]
             esl.queues = [{"name": SALES}, {"name": SUPPORT}]
             await main(esl, intake)
 
     with running() as intake:
-        asyncio.run(between(intake))
+        asyncio.run(with_servers(intake))
 
 
-def compared(health: Health) -> float:
+def comparisons(health: Health) -> float:
     return health.value("floorcast_connector_resyncs_total")
 
 
@@ -101,15 +101,15 @@ def test_events_are_sent_and_removed_from_the_spool(tmp_path: Path) -> None:
     async def main(esl: FakeEsl, intake: Intake) -> None:
         health = Health()
         esl.chunk = 11
-        async with connected(intake, esl.address(), tmp_path, health):
-            await until(lambda: kinds(intake) == BEGUN, intake)
+        async with running_connector(intake, esl.address(), tmp_path, health):
+            await wait_for(lambda: event_names(intake) == BEGUN, intake)
             now = time.time()
-            await esl.say(
+            await esl.send(
                 [*CALLER.joins(now), *CALLER.leaves(now + 0.2), *CALLER.hangs_up(now + 0.3)]
             )
-            await until(lambda: kinds(intake)[2:] == [*JOINED, "call.end"], intake)
-            await until(lambda: health.value("floorcast_connector_unsent_events") == 0, intake)
-        assert compared(health) == 1
+            await wait_for(lambda: event_names(intake)[2:] == [*JOINED, "call.end"], intake)
+            await wait_for(lambda: health.value("floorcast_connector_unsent_events") == 0, intake)
+        assert comparisons(health) == 1
         assert health.value("floorcast_connector_sent_total", verdict="accepted") == 5
         assert health.value("floorcast_connector_last_event_timestamp_seconds") >= now
 
@@ -124,18 +124,18 @@ def test_changes_during_an_outage_are_sent(tmp_path: Path) -> None:
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
         other = Caller("aaaaaaaa-0000-4000-8000-000000000002")
-        async with connected(intake, esl.address(), tmp_path):
-            await until(lambda: kinds(intake) == BEGUN, intake)
-            await esl.say(CALLER.joins(time.time()))
-            await until(lambda: "call.queue" in kinds(intake), intake)
+        async with running_connector(intake, esl.address(), tmp_path):
+            await wait_for(lambda: event_names(intake) == BEGUN, intake)
+            await esl.send(CALLER.joins(time.time()))
+            await wait_for(lambda: "call.queue" in event_names(intake), intake)
             await esl.stop(NOTICE)
             stale = Caller("aaaaaaaa-0000-4000-8000-000000000003")
             esl.sessions = {other.session}
             began = int(time.time()) - 5
             esl.members = [other.row(began), stale.row(began - 9000, "Trying", ANNA)]
             await esl.start()
-            await until(lambda: len(kinds(intake)) == 7, intake)
-        assert kinds(intake)[4:] == ["call.end", *JOINED]
+            await wait_for(lambda: len(event_names(intake)) == 7, intake)
+        assert event_names(intake)[4:] == ["call.end", *JOINED]
         assert intake.received[f"{other.session}/1/queue"]["time"].startswith(
             time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(began))
         )
@@ -147,17 +147,17 @@ def test_a_restart_ends_open_sessions(tmp_path: Path) -> None:
     """A new Core-UUID ends earlier sessions, even if their rows remain."""
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
-        async with connected(intake, esl.address(), tmp_path):
-            await until(lambda: kinds(intake) == BEGUN, intake)
+        async with running_connector(intake, esl.address(), tmp_path):
+            await wait_for(lambda: event_names(intake) == BEGUN, intake)
             at = time.time()
-            await esl.say([*CALLER.joins(at), *CALLER.is_answered(at + 0.01)])
-            await until(lambda: "IN_CALL" in kinds(intake), intake)
+            await esl.send([*CALLER.joins(at), *CALLER.is_answered(at + 0.01)])
+            await wait_for(lambda: "IN_CALL" in event_names(intake), intake)
             await esl.stop()
             esl.core = "core-2"
             esl.members = [CALLER.row(at, "Answered", ANNA)]
             await esl.start()
-            await until(lambda: "call.end" in kinds(intake), intake)
-        assert kinds(intake)[5:] == ["WRAP_UP", "READY", "call.end"]
+            await wait_for(lambda: "call.end" in event_names(intake), intake)
+        assert event_names(intake)[5:] == ["WRAP_UP", "READY", "call.end"]
 
     run(main)
 
@@ -170,17 +170,17 @@ def test_a_gap_triggers_a_comparison(tmp_path: Path) -> None:
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
         health = Health()
-        async with connected(intake, esl.address(), tmp_path, health):
-            await until(lambda: kinds(intake) == BEGUN, intake)
+        async with running_connector(intake, esl.address(), tmp_path, health):
+            await wait_for(lambda: event_names(intake) == BEGUN, intake)
             at = time.time()
             events = [*CALLER.joins(at), plain("HEARTBEAT", at + 0.1)]
-            await esl.say(numbered(events, first=7))
-            await until(lambda: "call.queue" in kinds(intake), intake)
-            before = compared(health)
+            await esl.send(numbered(events, first=7))
+            await wait_for(lambda: "call.queue" in event_names(intake), intake)
+            before = comparisons(health)
             assert before == 1
-            await esl.say(numbered([hangup("x", at + 1)], first=400))
-            await until(lambda: "call.end" in kinds(intake), intake)
-            assert compared(health) > before
+            await esl.send(numbered([hangup("x", at + 1)], first=400))
+            await wait_for(lambda: "call.end" in event_names(intake), intake)
+            assert comparisons(health) > before
 
     run(main)
 
@@ -192,14 +192,14 @@ def test_tiers_are_compared_periodically(tmp_path: Path) -> None:
         tuning = ConnectorTuning(
             step_seconds=0.02, settle_seconds=0.01, gap_seconds=0.01, compare_seconds=0.05
         )
-        async with connected(intake, esl.address(), tmp_path, tuning=tuning):
-            await until(lambda: kinds(intake) == BEGUN, intake)
+        async with running_connector(intake, esl.address(), tmp_path, tuning=tuning):
+            await wait_for(lambda: event_names(intake) == BEGUN, intake)
             esl.tiers = [tier_row(ANNA), tier_row(ANNA, SUPPORT, level="2")]
-            await until(lambda: len(kinds(intake)) == 3, intake)
+            await wait_for(lambda: len(event_names(intake)) == 3, intake)
             data = list(intake.received.values())[-1]["data"]
             assert (data["eventType"], data["services"]) == ("READY", [SALES, SUPPORT])
             esl.agents = []
-            await until(lambda: kinds(intake)[-1] == "LOGOFF", intake)
+            await wait_for(lambda: event_names(intake)[-1] == "LOGOFF", intake)
 
     run(main)
 
@@ -211,18 +211,18 @@ def test_a_killed_connector_resumes(tmp_path: Path) -> None:
         busy = Answer(503, {"code": 101, "message": "busy"})
         esl.sessions = {CALLER.session}
         at = time.time()
-        async with connected(intake, esl.address(), tmp_path):
-            await until(lambda: kinds(intake) == BEGUN, intake)
+        async with running_connector(intake, esl.address(), tmp_path):
+            await wait_for(lambda: event_names(intake) == BEGUN, intake)
             requests = len(intake.requests)
             intake.answers.extend([busy] * 1000)
-            await esl.say(CALLER.joins(at))
-            await until(lambda: len(intake.requests) > requests + 2, intake)
+            await esl.send(CALLER.joins(at))
+            await wait_for(lambda: len(intake.requests) > requests + 2, intake)
         intake.answers.clear()
         esl.members = [CALLER.row(at)]
-        async with connected(intake, esl.address(), tmp_path):
-            await until(lambda: esl.subscriptions == 2 and len(kinds(intake)) == 4, intake)
-            await esl.say([*CALLER.leaves(at + 2), *CALLER.hangs_up(at + 2.1)])
-            await until(lambda: kinds(intake)[2:] == [*JOINED, "call.end"], intake)
+        async with running_connector(intake, esl.address(), tmp_path):
+            await wait_for(lambda: esl.subscriptions == 2 and len(event_names(intake)) == 4, intake)
+            await esl.send([*CALLER.leaves(at + 2), *CALLER.hangs_up(at + 2.1)])
+            await wait_for(lambda: event_names(intake)[2:] == [*JOINED, "call.end"], intake)
 
     run(main)
 
@@ -232,13 +232,13 @@ def test_unreadable_events_are_counted_and_logged_once(tmp_path: Path) -> None:
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
         health = Health()
-        async with connected(intake, esl.address(), tmp_path, health):
-            await until(lambda: kinds(intake) == BEGUN, intake)
+        async with running_connector(intake, esl.address(), tmp_path, health):
+            await wait_for(lambda: event_names(intake) == BEGUN, intake)
             with capture_logs() as logs:
                 bad = b"Content-Length: 3\nContent-Type: text/event-json\n\n{no"
-                await esl.raw(b"nonsense\n\n" + bad + b"nonsense\n\n" + bad)
-                await esl.say(CALLER.joins(time.time()))
-                await until(lambda: "call.queue" in kinds(intake), intake)
+                await esl.send_bytes(b"nonsense\n\n" + bad + b"nonsense\n\n" + bad)
+                await esl.send(CALLER.joins(time.time()))
+                await wait_for(lambda: "call.queue" in event_names(intake), intake)
             assert health.value("floorcast_connector_unreadable_total") == 4
             assert len([one for one in logs if "cannot be read" in one["event"]]) == 2
 
@@ -249,10 +249,10 @@ def test_all_input_is_recorded(tmp_path: Path) -> None:
     """The recording has events and lists, but no password."""
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
-        async with connected(intake, esl.address(), tmp_path):
-            await until(lambda: kinds(intake) == BEGUN, intake)
-            await esl.say(CALLER.joins(time.time()))
-            await until(lambda: "call.queue" in kinds(intake), intake)
+        async with running_connector(intake, esl.address(), tmp_path):
+            await wait_for(lambda: event_names(intake) == BEGUN, intake)
+            await esl.send(CALLER.joins(time.time()))
+            await wait_for(lambda: "call.queue" in event_names(intake), intake)
         text = (tmp_path / "record").read_text()
         assert "member-queue-start" in text
         assert "Command: callcenter_config tier list" in text
@@ -267,7 +267,7 @@ def test_a_refused_login_ends_the_connector(tmp_path: Path, *, is_open: bool) ->
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
         esl.is_open = is_open
-        async with connected(intake, esl.address("wrong"), tmp_path) as task:
+        async with running_connector(intake, esl.address("wrong"), tmp_path) as task:
             with pytest.raises(ExceptionGroup) as caught:
                 await asyncio.wait_for(task, 100)
             assert isinstance(caught.value.exceptions[0], BadCredentials)
@@ -284,13 +284,15 @@ def test_a_missing_right_or_module_is_named_and_retried(tmp_path: Path, missing:
         esl.has_callcenter = missing != "module"
         esl.sessions, esl.members = {CALLER.session}, [CALLER.row(time.time())]
         with capture_logs() as logs:
-            async with connected(intake, esl.address(), tmp_path):
-                await until(lambda: any("respond" in one["event"] for one in logs), intake)
+            async with running_connector(intake, esl.address(), tmp_path):
+                await wait_for(lambda: any("respond" in one["event"] for one in logs), intake)
                 said = next(one["why"] for one in logs if "respond" in one["event"])
                 assert ("mod_callcenter" if missing == "module" else missing) in said
                 esl.denied.clear()
                 esl.has_callcenter = True
-                await until(lambda: sorted(kinds(intake)) == sorted([*JOINED, *BEGUN]), intake)
+                await wait_for(
+                    lambda: sorted(event_names(intake)) == sorted([*JOINED, *BEGUN]), intake
+                )
 
     run(main)
 
@@ -300,24 +302,26 @@ def test_the_connector_works_without_optional_rights(tmp_path: Path) -> None:
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
         esl.denied = {"show", "global_getvar"}
-        async with connected(intake, esl.address(), tmp_path):
-            await until(lambda: kinds(intake) == BEGUN, intake)
-            await esl.say(CALLER.joins(time.time()))
-            await until(lambda: "call.queue" in kinds(intake), intake)
+        async with running_connector(intake, esl.address(), tmp_path):
+            await wait_for(lambda: event_names(intake) == BEGUN, intake)
+            await esl.send(CALLER.joins(time.time()))
+            await wait_for(lambda: "call.queue" in event_names(intake), intake)
 
     run(main)
 
 
-def test_a_server_that_was_down_receives_all_events_once(tmp_path: Path) -> None:
+def test_a_server_that_was_down_receives_each_event_once(tmp_path: Path) -> None:
     """The server receives all events once, although it was down and lost a response."""
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
-        async with connected(intake, esl.address(), tmp_path):
-            await until(lambda: kinds(intake) == BEGUN, intake)
+        async with running_connector(intake, esl.address(), tmp_path):
+            await wait_for(lambda: event_names(intake) == BEGUN, intake)
             await asyncio.to_thread(intake.stop)
             at = time.time()
-            await esl.say([*CALLER.joins(at), *CALLER.leaves(at + 0.1), *CALLER.hangs_up(at + 0.2)])
+            await esl.send(
+                [*CALLER.joins(at), *CALLER.leaves(at + 0.1), *CALLER.hangs_up(at + 0.2)]
+            )
             await asyncio.to_thread(intake.start)
-            await until(lambda: kinds(intake)[2:] == [*JOINED, "call.end"], intake)
+            await wait_for(lambda: event_names(intake)[2:] == [*JOINED, "call.end"], intake)
 
     run(main)

@@ -18,6 +18,6 @@ def test_any_session_has_a_transaction_id(session: str) -> None:
 
 
 def test_a_session_id_has_the_uuid_and_the_replay_day() -> None:
-    """A recording that is replayed on another day gives other calls."""
+    """A recording replayed on another day has different call ids."""
     assert FREESWITCH.session_id("u", "pbx") == on_day(None).session_id("u", "pbx") == "u"
     assert on_day(date(2026, 3, 4)).session_id("u", "pbx/2026-03-04") == "u@pbx/2026-03-04"

@@ -29,11 +29,11 @@ class ReceivedFrames:
 
 
 def run(main: Callable[[FakeEsl], Awaitable[None]]) -> None:
-    async def between() -> None:
+    async def with_server() -> None:
         async with serving() as esl:
             await main(esl)
 
-    asyncio.run(between())
+    asyncio.run(with_server())
 
 
 def test_replies_keep_the_order_of_commands_among_events() -> None:
@@ -45,13 +45,13 @@ def test_replies_keep_the_order_of_commands_among_events() -> None:
         connection = EslConnection(esl.address(), received)
         reading = await connection.open()
         assert (await connection.ask("event json ALL")).startswith("+OK")
-        await esl.say([hangup("x", 1.0)])
+        await esl.send([hangup("x", 1.0)])
         asked = [connection.ask(f"api uuid_exists {one}") for one in "aba"]
         assert await asyncio.gather(*asked) == ["true", "false", "true"]
         frame = await received.next()
         assert isinstance(frame, Frame)
         assert b"CHANNEL_HANGUP_COMPLETE" in frame.body
-        await esl.raw(b"what is this\n\nContent-Type: text/strange\n\n")
+        await esl.send_bytes(b"what is this\n\nContent-Type: text/strange\n\n")
         for _ in range(2):
             assert isinstance(await received.next(), Unreadable)
         await connection.close(reading)
@@ -81,7 +81,7 @@ def test_a_wrong_password_and_an_unreachable_freeswitch_raise_different_errors(u
     run(main)
 
 
-def test_a_refusal_by_the_acl_names_the_acl() -> None:
+def test_the_error_for_a_connection_refused_by_the_acl_names_the_acl() -> None:
     """FreeSWITCH refuses the connection before the login, and the error names the ACL."""
 
     async def main(esl: FakeEsl) -> None:
@@ -99,7 +99,7 @@ def test_a_disconnect_notice_ends_the_connection_and_pending_commands() -> None:
         connection = EslConnection(esl.address(), ReceivedFrames())
         reading = await connection.open()
         await connection.ask("event json ALL")
-        await esl.raw(NOTICE)
+        await esl.send_bytes(NOTICE)
         await asyncio.wait_for(reading, 100)
         assert connection.notice
         with pytest.raises(Unavailable):

@@ -67,15 +67,15 @@ def sign_of(event: Event, received: float = 9.0) -> Sign | None:
         (state(ANNA, "In a queue call", AT), Confirmed(at=AT, agent=ANNA)),
         (state(ANNA, "Waiting", AT), None),
         (
-            CALLER.parts(AT)[0],
+            CALLER.ends_talk(AT)[0],
             Completed(at=AT, caller="u", queue=SALES, agent=ANNA, by=""),
         ),
         (
-            CALLER.parts(AT, bridged=False)[0],
+            CALLER.ends_talk(AT, bridged=False)[0],
             Missed(at=AT, caller="u", queue=SALES, agent=ANNA, ring_seconds=0, reason="CANCELLED"),
         ),
         (
-            CALLER.is_refused(AT, "USER_BUSY")[0],
+            CALLER.is_not_answered(AT, "USER_BUSY")[0],
             Missed(at=AT, caller="u", queue=SALES, agent=ANNA, ring_seconds=7, reason="BUSY"),
         ),
         (CALLER.leaves(AT)[0], Left(at=AT, caller="u", queue=SALES)),
@@ -136,8 +136,8 @@ def test_an_event_without_a_required_header_is_unreadable(event: Event, missing:
     "body",
     [b"", b"{", b"[]", b'{"Event-Name": ["a"]}', b"\xff", b'{"Event-Name": "\xff"}', b"[" * 9999],
 )
-def test_an_invalid_body_is_refused(body: bytes) -> None:
-    """Any invalid body is refused."""
+def test_an_invalid_body_is_rejected(body: bytes) -> None:
+    """Any invalid body is rejected."""
     with pytest.raises(Unreadable):
         READER.decode(body)
 

@@ -58,8 +58,8 @@ def test_an_invalid_frame_is_reported_and_skipped() -> None:
     assert read(b"\n\n\n" + good) == [frame]
 
 
-def test_oversized_bodies_and_endless_headers_are_discarded() -> None:
-    """Neither an oversized body nor endless headers use up memory."""
+def test_oversized_bodies_and_unterminated_headers_are_discarded() -> None:
+    """Neither an oversized body nor unterminated headers use up memory."""
     reader = FrameReader()
     head = f"Content-Type: x\nContent-Length: {MAX_BODY_BYTES + 1}\n\n".encode()
     (reported,) = reader.feed(head + b"x" * 100)

@@ -20,14 +20,14 @@ def test_the_first_row_names_the_columns() -> None:
     assert rows_of(text, "") == [{"queue": "sales", "cid_name": "Jo | Doe", "state": "Waiting"}]
 
 
-def test_a_row_of_another_length_is_skipped() -> None:
-    """Rows of another length are skipped. A line break in a name produces two such rows."""
+def test_a_row_with_the_wrong_number_of_columns_is_skipped() -> None:
+    """Rows of the wrong length are skipped. A line break in a name produces two such rows."""
     text = "queue|agent|level\nsales|An\nna|1\nsales|Bob|1\na|b|c|d\n+OK\n"
     assert rows_of(text, "") == [{"queue": "sales", "agent": "Bob", "level": "1"}]
 
 
 @pytest.mark.parametrize(
-    ("reply", "said"),
+    ("reply", "message"),
     [
         ("-ERR callcenter_config Command not found!\n", "load mod_callcenter"),
         ("-ERR permission denied\n", "esl-allowed-api"),
@@ -35,15 +35,15 @@ def test_a_row_of_another_length_is_skipped() -> None:
         ("name|status\nAn", "refuses"),
     ],
 )
-def test_an_invalid_list_is_refused_with_a_remedy(reply: str, said: str) -> None:
-    """A truncated list is refused, because it would log out the agents that are missing."""
-    with pytest.raises(Unavailable, match=said):
+def test_an_invalid_list_is_rejected_with_a_remedy(reply: str, message: str) -> None:
+    """A truncated list is rejected, because it would log out the agents that are missing."""
+    with pytest.raises(Unavailable, match=message):
         rows_of(reply, "agent list")
 
 
 @given(st.text())
-def test_any_reply_is_a_list_or_is_refused(text: str) -> None:
-    """Any reply either is a list or is refused."""
+def test_any_reply_is_parsed_or_rejected(text: str) -> None:
+    """Any reply is either parsed as a list or rejected."""
     try:
         rows = rows_of(text + "\n+OK", "agent list")
     except Unavailable:

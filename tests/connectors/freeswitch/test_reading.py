@@ -100,14 +100,14 @@ class RestartableReading:
 def events_of(
     events: list[Event], chunk: int = 0, config: MappingConfig = CONFIG
 ) -> list[CloudEvent]:
-    """Return the events of a day that begins with Anna and Bob at work."""
+    """Return the events of a day that begins with Anna and Bob logged in."""
     restartable = RestartableReading(config)
     restartable.take(Core("core-1"), FLOOR, *items(events, chunk, config))
     restartable.end()
     return restartable.events
 
 
-def short(events: list[CloudEvent]) -> list[tuple[str, float, str]]:
+def summarize(events: list[CloudEvent]) -> list[tuple[str, float, str]]:
     """Return each event's name, time in seconds since the beginning, and detail."""
     found = []
     for one in events:
@@ -128,14 +128,17 @@ JOINED = [("call.start", 10.0, SALES), ("call.queue", 10.0, SALES)]
 TAKEN = [("RESERVED", 12.002, SALES), ("IN_CALL", 15.0, SALES)]
 
 
-def answered() -> list[Event]:
+def answered_call() -> list[Event]:
     at = EPOCH
     return [*CALLER.joins(at + 10), *CALLER.is_offered(at + 12), *CALLER.is_answered(at + 15)]
 
 
 DIALOGUES: dict[str, tuple[list[Event], list[tuple[str, float, str]]]] = {
     "the caller hangs up": (
-        [*answered(), *CALLER.hangs_up(EPOCH + 60, "recv_bye"), *CALLER.parts(EPOCH + 60.1)],
+        [
+            *answered_call(), *CALLER.hangs_up(EPOCH + 60, "recv_bye"),
+            *CALLER.ends_talk(EPOCH + 60.1),
+        ],
         [
             *JOINED, *TAKEN,
             ("WRAP_UP", 60.1, SALES), ("READY", 60.1, SALES),
@@ -143,22 +146,25 @@ DIALOGUES: dict[str, tuple[list[Event], list[tuple[str, float, str]]]] = {
         ],
     ),
     "the agent hangs up": (
-        [*answered(), *CALLER.parts(EPOCH + 60), *CALLER.hangs_up(EPOCH + 60.2, "send_bye")],
+        [
+            *answered_call(), *CALLER.ends_talk(EPOCH + 60),
+            *CALLER.hangs_up(EPOCH + 60.2, "send_bye"),
+        ],
         [
             *JOINED, *TAKEN,
             ("WRAP_UP", 60.0, SALES), ("READY", 60.0, SALES),
             ("call.end", 60.2, "Completed by agent"),
         ],
     ),
-    "the caller gives up": (
+    "the caller abandons": (
         [*CALLER.joins(EPOCH + 10), *CALLER.leaves(EPOCH + 30), *CALLER.hangs_up(EPOCH + 30.1)],
         [*JOINED, ("call.end", 30.0, "Abandoned")],
     ),
-    "the caller gives up just as an agent was found": (
+    "the caller abandons while an agent is being bridged": (
         [
             *CALLER.joins(EPOCH + 10), *CALLER.is_offered(EPOCH + 12),
             *CALLER.is_being_bridged(EPOCH + 15), *CALLER.leaves(EPOCH + 15.1, "NONE"),
-            *CALLER.parts(EPOCH + 15.2, bridged=False), *CALLER.hangs_up(EPOCH + 15.3),
+            *CALLER.ends_talk(EPOCH + 15.2, bridged=False), *CALLER.hangs_up(EPOCH + 15.3),
         ],
         [
             *JOINED, TAKEN[0],
@@ -169,7 +175,8 @@ DIALOGUES: dict[str, tuple[list[Event], list[tuple[str, float, str]]]] = {
     "an agent does not answer, and goes on a break": (
         [
             *CALLER.joins(EPOCH + 10), *CALLER.is_offered(EPOCH + 12),
-            status(ANNA, "On Break", EPOCH + 19.9), *CALLER.is_refused(EPOCH + 20, "NO_ANSWER"),
+            status(ANNA, "On Break", EPOCH + 19.9),
+            *CALLER.is_not_answered(EPOCH + 20, "NO_ANSWER"),
             *CALLER.leaves(EPOCH + 30), *CALLER.hangs_up(EPOCH + 30.1),
         ],
         [
@@ -178,11 +185,11 @@ DIALOGUES: dict[str, tuple[list[Event], list[tuple[str, float, str]]]] = {
             ("call.end", 30.0, "Abandoned"),
         ],
     ),
-    "two agents are busy and refuse": (
+    "two agents reject the call": (
         [
             *CALLER.joins(EPOCH + 10), *CALLER.is_offered(EPOCH + 12),
-            *CALLER.is_refused(EPOCH + 13, "USER_BUSY"), *CALLER.is_offered(EPOCH + 14, BOB),
-            *CALLER.is_refused(EPOCH + 15, "CALL_REJECTED", BOB),
+            *CALLER.is_not_answered(EPOCH + 13, "USER_BUSY"), *CALLER.is_offered(EPOCH + 14, BOB),
+            *CALLER.is_not_answered(EPOCH + 15, "CALL_REJECTED", BOB),
             *CALLER.leaves(EPOCH + 30), *CALLER.hangs_up(EPOCH + 30.1),
         ],
         [
@@ -192,29 +199,29 @@ DIALOGUES: dict[str, tuple[list[Event], list[tuple[str, float, str]]]] = {
             ("call.end", 30.0, "Abandoned"),
         ],
     ),
-    "too long a wait, then the voicemail": (
+    "the wait times out and the caller goes to voicemail": (
         [
             *CALLER.joins(EPOCH + 10), *CALLER.leaves(EPOCH + 40, "TIMEOUT"),
             *CALLER.hangs_up(EPOCH + 70),
         ],
         [*JOINED, ("call.leave", 40.0, "TIMEOUT"), ("call.end", 70.0, "")],
     ),
-    "nobody is at work": (
+    "nobody is logged in": (
         [
             *CALLER.joins(EPOCH + 10), *CALLER.leaves(EPOCH + 40, "NO_AGENT_TIMEOUT"),
             *CALLER.hangs_up(EPOCH + 70),
         ],
         [*JOINED, ("call.leave", 40.0, "EMPTY"), ("call.end", 70.0, "")],
     ),
-    "an exit by key": (
+    "the caller exits by key": (
         [
             *CALLER.joins(EPOCH + 10), *CALLER.leaves(EPOCH + 40, "EXIT_WITH_KEY", "9"),
             *CALLER.hangs_up(EPOCH + 70),
         ],
         [*JOINED, ("call.leave", 40.0, "KEY"), ("call.end", 70.0, "")],
     ),
-    "the agent passes the caller on to somebody": (
-        [*answered(), *CALLER.parts(EPOCH + 60), *CALLER.hangs_up(EPOCH + 90, "recv_bye")],
+    "the agent transfers the caller": (
+        [*answered_call(), *CALLER.ends_talk(EPOCH + 60), *CALLER.hangs_up(EPOCH + 90, "recv_bye")],
         [
             *JOINED, *TAKEN,
             ("WRAP_UP", 60.0, SALES), ("READY", 60.0, SALES),
@@ -223,7 +230,7 @@ DIALOGUES: dict[str, tuple[list[Event], list[tuple[str, float, str]]]] = {
     ),
     "an older FreeSWITCH": (
         [
-            *answered(), *CALLER.parts(EPOCH + 60, bridged=None),
+            *answered_call(), *CALLER.ends_talk(EPOCH + 60, bridged=None),
             *CALLER.hangs_up(EPOCH + 60.1),
         ],
         [
@@ -234,7 +241,7 @@ DIALOGUES: dict[str, tuple[list[Event], list[tuple[str, float, str]]]] = {
     "an offer comes before the caller has joined": (
         [
             *CALLER.is_offered(EPOCH + 9.9), *CALLER.joins(EPOCH + 10),
-            *CALLER.leaves(EPOCH + 30), *CALLER.is_refused(EPOCH + 30, "ORIGINATOR_CANCEL"),
+            *CALLER.leaves(EPOCH + 30), *CALLER.is_not_answered(EPOCH + 30, "ORIGINATOR_CANCEL"),
             *CALLER.hangs_up(EPOCH + 30.1),
         ],
         [
@@ -243,9 +250,9 @@ DIALOGUES: dict[str, tuple[list[Event], list[tuple[str, float, str]]]] = {
             ("call.end", 30.0, "Abandoned"),
         ],
     ),
-    "both ends of one member": (
+    "the end of a member is reported twice": (
         [
-            *answered(), *CALLER.leaves(EPOCH + 59.9, "NONE"), *CALLER.parts(EPOCH + 60),
+            *answered_call(), *CALLER.leaves(EPOCH + 59.9, "NONE"), *CALLER.ends_talk(EPOCH + 60),
             *CALLER.leaves(EPOCH + 60.1), *CALLER.hangs_up(EPOCH + 60.2),
         ],
         [
@@ -253,28 +260,28 @@ DIALOGUES: dict[str, tuple[list[Event], list[tuple[str, float, str]]]] = {
             ("WRAP_UP", 60.0, SALES), ("READY", 60.0, SALES), ("call.end", 60.2, ""),
         ],
     ),
-    "a hold": (
+    "the agent holds the call": (
         [
-            *answered(),
+            *answered_call(),
             plain("CHANNEL_UNHOLD", EPOCH + 20, Unique_ID=f"leg-{CALLER.session}"),
             plain("CHANNEL_HOLD", EPOCH + 21, Unique_ID="another"),
             plain("CHANNEL_HOLD", EPOCH + 30, Unique_ID=f"leg-{CALLER.session}"),
             plain("CHANNEL_UNHOLD", EPOCH + 40, Unique_ID=f"leg-{CALLER.session}"),
-            *CALLER.parts(EPOCH + 60), *CALLER.hangs_up(EPOCH + 60.1),
+            *CALLER.ends_talk(EPOCH + 60), *CALLER.hangs_up(EPOCH + 60.1),
         ],
         [
             *JOINED, *TAKEN, ("AGENT_HOLD", 30.0, SALES), ("AGENT_RESUMED", 40.0, SALES),
             ("WRAP_UP", 60.0, SALES), ("READY", 60.0, SALES), ("call.end", 60.1, ""),
         ],
     ),
-    "logged out in mid-call": (
+    "the agent logs out during a call": (
         [
-            *answered(), status(ANNA, "Logged Out", EPOCH + 20),
-            *CALLER.parts(EPOCH + 60), *CALLER.hangs_up(EPOCH + 60.1),
+            *answered_call(), status(ANNA, "Logged Out", EPOCH + 20),
+            *CALLER.ends_talk(EPOCH + 60), *CALLER.hangs_up(EPOCH + 60.1),
         ],
         [*JOINED, *TAKEN, ("LOGOFF", 60.0, SALES), ("call.end", 60.1, "")],
     ),
-    "a day of an agent": (
+    "an agent's day": (
         [
             status(ANNA, "Logged Out", EPOCH + 1), status(ANNA, "Available (On Demand)", EPOCH + 2),
             status(ANNA, "On Break", EPOCH + 3), status(ANNA, "On Break", EPOCH + 4),
@@ -290,19 +297,19 @@ DIALOGUES: dict[str, tuple[list[Event], list[tuple[str, float, str]]]] = {
 
 @pytest.mark.parametrize("chunk", [0, 7, 1000])
 @pytest.mark.parametrize("name", DIALOGUES)
-def test_a_dialogue_gives_the_expected_events(name: str, chunk: int) -> None:
-    """Each dialogue gives the expected events for any split of its bytes.
+def test_a_dialogue_produces_the_expected_events(name: str, chunk: int) -> None:
+    """Each dialogue produces the expected events for any split of its bytes.
 
     Nothing is reported twice.
     """
     events, expected = DIALOGUES[name]
     found = events_of(events, chunk)
-    assert short(found) == BEGUN + expected
+    assert summarize(found) == BEGUN + expected
     assert len({one.id for one in found}) == len(found)
 
 
 @pytest.mark.parametrize("name", DIALOGUES)
-def test_a_kill_after_any_event_changes_nothing(name: str) -> None:
+def test_a_kill_after_any_event_does_not_change_the_events(name: str) -> None:
     """A connector killed after any event continues from its rows, which have the whole state."""
     found: list[Item] = [Core("core-1"), FLOOR, *items(DIALOGUES[name][0])]
     want = events_of(DIALOGUES[name][0])
@@ -339,16 +346,19 @@ def test_a_call_has_the_callers_and_the_dialed_number() -> None:
     assert (named.data["phoneDialed"], named.data["service"]) == ("18005550100", "Sales")
 
 
-def test_a_caller_moves_from_queue_to_queue() -> None:
+def test_a_call_moved_to_another_queue_waits_twice() -> None:
     """A call that is moved by a timeout or by its agent waits twice."""
     there = Caller(CALLER.session, SUPPORT)
     at = EPOCH
     moved = events_of(
         [*CALLER.joins(at + 10), *CALLER.leaves(at + 40, "TIMEOUT"), *there.joins(at + 40.5)]
     )
-    assert short(moved)[-2:] == [("call.leave", 40.0, "OVERFLOW"), ("call.queue", 40.5, SUPPORT)]
-    passed = events_of([*answered(), *there.joins(at + 59.9), *CALLER.parts(at + 60)])
-    assert short(passed)[-3:] == [
+    assert summarize(moved)[-2:] == [
+        ("call.leave", 40.0, "OVERFLOW"),
+        ("call.queue", 40.5, SUPPORT),
+    ]
+    transferred = events_of([*answered_call(), *there.joins(at + 59.9), *CALLER.ends_talk(at + 60)])
+    assert summarize(transferred)[-3:] == [
         ("WRAP_UP", 59.9, SALES),
         ("READY", 59.9, SALES),
         ("call.queue", 59.9, SUPPORT),
@@ -366,15 +376,15 @@ def test_a_returning_caller_has_a_new_session() -> None:
             *again.joins(EPOCH + 30, "member-queue-resume"),
         ]
     )
-    assert short(found)[-3:] == [
+    assert summarize(found)[-3:] == [
         ("call.end", 20.0, "Abandoned"),
         ("call.start", 30.0, SALES),
         ("call.queue", 30.0, SALES),
     ]
 
 
-def test_one_agent_answers_while_all_phones_ring() -> None:
-    """The other telephones stop ringing, and their agents missed the call."""
+def test_the_other_agents_miss_a_call_that_rings_on_all_phones() -> None:
+    """The other telephones stop ringing, and their agents miss the call."""
     at = EPOCH
     found = events_of(
         [
@@ -382,8 +392,8 @@ def test_one_agent_answers_while_all_phones_ring() -> None:
             *CALLER.is_offered(at + 12),
             *CALLER.is_offered(at + 12, BOB),
             *CALLER.is_answered(at + 15, BOB),
-            *CALLER.is_refused(at + 15.1, "ORIGINATOR_CANCEL"),
-            *CALLER.parts(at + 60, BOB),
+            *CALLER.is_not_answered(at + 15.1, "ORIGINATOR_CANCEL"),
+            *CALLER.ends_talk(at + 60, BOB),
             *CALLER.hangs_up(at + 60.1),
         ]
     )
@@ -396,14 +406,14 @@ def test_one_agent_answers_while_all_phones_ring() -> None:
 
 def test_the_agents_wrap_up_applies_unless_the_queue_has_its_own() -> None:
     """mod_callcenter stores a wrap-up time with the agent. The configuration takes precedence."""
-    ended = [*answered(), *CALLER.parts(EPOCH + 60), *CALLER.hangs_up(EPOCH + 60.1)]
+    ended = [*answered_call(), *CALLER.ends_talk(EPOCH + 60), *CALLER.hangs_up(EPOCH + 60.1)]
 
     def until_ready(config: MappingConfig) -> float:
         restartable = RestartableReading(config)
         rows = [agent_row(ANNA, wrap_up_time="10"), agent_row(BOB)]
         restartable.take(msgspec.structs.replace(FLOOR, agents=rows), *items(ended))
         restartable.end()
-        return max(at for kind, at, _ in short(restartable.events) if kind == "READY")
+        return max(at for kind, at, _ in summarize(restartable.events) if kind == "READY")
 
     assert until_ready(CONFIG) == 70.0
     assert until_ready(MappingConfig(wrap_up_seconds={SALES: 5})) == 65.0
@@ -421,7 +431,7 @@ def test_the_configuration_supplies_break_reasons_and_term_codes() -> None:
     found = events_of(
         [status(ANNA, "On Break", EPOCH + 1), *CALLER.joins(EPOCH + 10), sold], 0, config
     )
-    assert ("NOT_READY", 1.0, "BREAK") in short(found)
+    assert ("NOT_READY", 1.0, "BREAK") in summarize(found)
     data = found[-1].data
     assert (found[-1].type, data["termCode"], data["agent"]) == ("call.disposition", "SOLD", "anna")
 
@@ -430,13 +440,13 @@ def test_a_restart_ends_all_calls() -> None:
     """Calls end at the time of the last event. Agents stay logged in, as in mod_callcenter."""
     restartable = RestartableReading()
     waiting = Caller("aaaaaaaa-0000-4000-8000-000000000009")
-    restartable.take(Core("core-1"), FLOOR, *items([*answered(), *waiting.joins(EPOCH + 20)]))
+    restartable.take(Core("core-1"), FLOOR, *items([*answered_call(), *waiting.joins(EPOCH + 20)]))
     restartable.restart()
     restartable.take(Core("core-1"), Core("core-2"))
     again = msgspec.structs.replace(FLOOR, at=EPOCH + 300, last_at=EPOCH + 20)
     restartable.take(again)
     restartable.end()
-    assert short(restartable.events)[-4:] == [
+    assert summarize(restartable.events)[-4:] == [
         ("WRAP_UP", 20.0, SALES),
         ("READY", 20.0, SALES),
         ("call.end", 20.0, ""),
@@ -446,8 +456,8 @@ def test_a_restart_ends_all_calls() -> None:
     assert restartable.reading.step().position == {}
 
 
-def test_a_caller_who_hung_up_after_the_snapshot_stays_gone() -> None:
-    """A caller who hung up after the snapshot stays gone when the snapshot is compared."""
+def test_a_call_that_ended_after_the_snapshot_is_not_reopened() -> None:
+    """A call that ended after the snapshot stays ended when the snapshot is compared."""
     restartable = RestartableReading()
     found = [*CALLER.joins(EPOCH + 10), *CALLER.leaves(EPOCH + 20), *CALLER.hangs_up(EPOCH + 20.1)]
     restartable.take(Core("core-1"), FLOOR, *items(found))
@@ -477,7 +487,7 @@ def damaged(draw: st.DrawFn) -> Event:
 
 
 @given(st.lists(damaged(), max_size=60), st.sampled_from([None, "core-1", "core-2"]))
-def test_random_events_give_consistent_calls(found: list[Event], core: str | None) -> None:
+def test_random_events_produce_consistent_calls(found: list[Event], core: str | None) -> None:
     """For events in any order and with missing parts, a call begins first and ends at most once."""
     reader, restartable = EventReader(CONFIG), RestartableReading()
     restartable.take(Core("core-1"), FLOOR)
@@ -506,7 +516,7 @@ def test_random_events_give_consistent_calls(found: list[Event], core: str | Non
                 assert call in open_calls
 
 
-def test_all_dialogues_together_give_the_expected_figures() -> None:
+def test_all_dialogues_together_produce_the_expected_figures() -> None:
     """The figures are those that a person reading the events would count."""
     events: list[Event] = []
     for number, (dialogue, _) in enumerate(DIALOGUES.values()):

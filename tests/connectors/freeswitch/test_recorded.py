@@ -22,7 +22,7 @@ EVENTS = [
     *CALLER.joins(EPOCH + 10),
     *CALLER.is_offered(EPOCH + 12),
     *CALLER.is_answered(EPOCH + 15),
-    *CALLER.parts(EPOCH + 60),
+    *CALLER.ends_talk(EPOCH + 60),
     *CALLER.hangs_up(EPOCH + 60.1, "send_bye"),
 ]
 
@@ -49,7 +49,7 @@ def reader(data: bytes) -> Callable[[int], bytes]:
 
 
 def test_a_replayed_recording_has_the_same_events(tmp_path: Path) -> None:
-    """Agents are logged in according to the lists. Another day gives other calls."""
+    """Agents are logged in according to the lists. On another day, the calls have other ids."""
     data = recorded(tmp_path)
     found = read_esl(reader(data), "esl")
     assert found.unreadable == 0

@@ -17,12 +17,12 @@ CONFIG = MappingConfig()
 CALLER = Caller("u")
 JOINED = Joined(at=100.5, caller="u", queue=SALES)
 CONNECTED = Connected(at=110.5, caller="u", queue=SALES, agent=ANNA, leg="leg-u")
-AT_WORK = Member(at=1.0, queue=SALES, agent=ANNA, dynamic=False, status=1)
+LOGGED_IN = Member(at=1.0, queue=SALES, agent=ANNA, dynamic=False, status=1)
 TALKING = agent_row(ANNA, state="In a queue call", last_bridge_start="110", uuid="leg-u")
 
 
 def snapshot(up: str = "", gone: str = "", **lists: list[Row]) -> Snapshot:
-    """Return a snapshot at 200 s, after an outage since 150 s, by default with Anna at work."""
+    """Return a snapshot at 200 s, after an outage since 150 s, by default with Anna logged in."""
     now = {"agents": [agent_row(ANNA)], "tiers": [tier_row(ANNA)], **lists}
     return Snapshot(
         at=200.0,
@@ -35,7 +35,7 @@ def snapshot(up: str = "", gone: str = "", **lists: list[Row]) -> Snapshot:
     )
 
 
-def after(
+def compare(
     *before: Sign, since: str = "", channels: Row | None = None, up: str = "", gone: str = "",
     **lists: list[Row],
 ) -> list[tuple[str, float]]:  # fmt: skip
@@ -56,89 +56,91 @@ def test_a_call_that_began_during_the_outage_has_its_join_time() -> None:
     """A new call joined at the time in its row. Rows of ended or abandoned calls are ignored."""
     rows = [CALLER.row(170)]
     found = [("call.start", 170.0), ("call.queue", 170.0)]
-    assert after(AT_WORK, members=rows, up="u") == found
-    assert after(AT_WORK, members=rows, gone="u") == []
-    assert after(AT_WORK, members=rows) == []
-    assert after(AT_WORK, members=[CALLER.row(170, "Abandoned")], up="u") == []
-    assert after(AT_WORK, members=rows, up="u", since="u") == []
+    assert compare(LOGGED_IN, members=rows, up="u") == found
+    assert compare(LOGGED_IN, members=rows, gone="u") == []
+    assert compare(LOGGED_IN, members=rows) == []
+    assert compare(LOGGED_IN, members=[CALLER.row(170, "Abandoned")], up="u") == []
+    assert compare(LOGGED_IN, members=rows, up="u", since="u") == []
 
 
 def test_a_known_wait_continues() -> None:
     """A known wait continues, even if the row's whole second is before the event's time."""
-    assert after(AT_WORK, JOINED, members=[CALLER.row(100)], up="u") == []
+    assert compare(LOGGED_IN, JOINED, members=[CALLER.row(100)], up="u") == []
 
 
 def test_a_call_answered_during_the_outage_is_with_its_agent() -> None:
-    """A call is with an agent only if the agent's row agrees.
+    """A call is assigned to an agent only if the agent's row agrees.
 
     Either row may be stale for hours.
     """
     rows = [CALLER.row(100, "Answered", ANNA)]
-    assert after(AT_WORK, JOINED, members=rows, up="u", agents=[TALKING]) == [("IN_CALL", 110.0)]
-    assert after(AT_WORK, JOINED, members=rows, up="u") == []
-    assert after(AT_WORK, members=rows, up="u", agents=[TALKING]) == [
+    assert compare(LOGGED_IN, JOINED, members=rows, up="u", agents=[TALKING]) == [
+        ("IN_CALL", 110.0)
+    ]
+    assert compare(LOGGED_IN, JOINED, members=rows, up="u") == []
+    assert compare(LOGGED_IN, members=rows, up="u", agents=[TALKING]) == [
         ("call.start", 100.0),
         ("call.queue", 100.0),
         ("IN_CALL", 110.0),
     ]
-    assert after(AT_WORK, JOINED, CONNECTED, members=rows, up="u", agents=[TALKING]) == []
+    assert compare(LOGGED_IN, JOINED, CONNECTED, members=rows, up="u", agents=[TALKING]) == []
 
 
 def test_a_call_without_a_session_has_ended() -> None:
     """A call without a session ended with its agent's last call, or at the last event."""
-    assert after(AT_WORK, JOINED, gone="u") == [("call.end", 150.0)]
+    assert compare(LOGGED_IN, JOINED, gone="u") == [("call.end", 150.0)]
     ended = [agent_row(ANNA, last_bridge_end="140")]
     talked = [("WRAP_UP", 140.0), ("READY", 140.0), ("call.end", 140.0)]
-    assert sorted(after(AT_WORK, JOINED, CONNECTED, gone="u", agents=ended)) == sorted(talked)
+    assert sorted(compare(LOGGED_IN, JOINED, CONNECTED, gone="u", agents=ended)) == sorted(talked)
 
 
 def test_a_caller_no_longer_in_the_queue_or_with_the_agent_has_left() -> None:
     """A caller who is no longer in the queue or with the agent has left."""
-    assert after(AT_WORK, JOINED, up="u") == [("call.leave", 150.0)]
-    found = after(AT_WORK, JOINED, CONNECTED, up="u")
+    assert compare(LOGGED_IN, JOINED, up="u") == [("call.leave", 150.0)]
+    found = compare(LOGGED_IN, JOINED, CONNECTED, up="u")
     assert sorted(found) == [("READY", 150.0), ("WRAP_UP", 150.0), ("call.leave", 150.0)]
 
 
 def test_changes_after_the_queries_are_kept() -> None:
     """Agents and calls that changed after the queries keep their new state."""
     joined = Joined(at=200.5, caller="u", queue=SALES)
-    assert after(AT_WORK, joined, gone="u") == []
+    assert compare(LOGGED_IN, joined, gone="u") == []
     connected = Connected(at=200.7, caller="u", queue=SALES, agent=ANNA)
     rows = [CALLER.row(200)]
-    assert after(AT_WORK, joined, connected, members=rows, up="u") == []
+    assert compare(LOGGED_IN, joined, connected, members=rows, up="u") == []
 
 
 def test_agents_have_their_state_times_and_wrap_up() -> None:
     """An agent's time is the status change or the end of the last call, whichever is later."""
     rows = [agent_row(ANNA, "On Break", last_status_change="170")]
-    assert after(AT_WORK, agents=rows) == [("NOT_READY", 170.0)]
-    assert after(agents=rows) == [("LOGON", 170.0), ("NOT_READY", 170.0)]
+    assert compare(LOGGED_IN, agents=rows) == [("NOT_READY", 170.0)]
+    assert compare(agents=rows) == [("LOGON", 170.0), ("NOT_READY", 170.0)]
     away = [agent_row(ANNA, "Logged Out", last_status_change="0")]
-    assert after(AT_WORK, agents=away) == [("LOGOFF", 200.0)]
-    assert after(AT_WORK, tiers=[]) == [("LOGOFF", 200.0)]
-    assert after(AT_WORK, tiers=[tier_row(ANNA), tier_row("nobody"), tier_row("")]) == []
-    assert after(AT_WORK, tiers=[tier_row(ANNA, SUPPORT)]) == [("READY", 200.0)]
+    assert compare(LOGGED_IN, agents=away) == [("LOGOFF", 200.0)]
+    assert compare(LOGGED_IN, tiers=[]) == [("LOGOFF", 200.0)]
+    assert compare(LOGGED_IN, tiers=[tier_row(ANNA), tier_row("nobody"), tier_row("")]) == []
+    assert compare(LOGGED_IN, tiers=[tier_row(ANNA, SUPPORT)]) == [("READY", 200.0)]
 
 
 def test_a_stale_offer_frees_the_agent() -> None:
     """An offered agent is free again unless the caller still exists."""
     offered = Rang(at=120.0, caller="u", queue=SALES, agent=ANNA, leg="x")
-    before = (AT_WORK, JOINED, offered)
-    assert after(*before, members=[CALLER.row(100, "Trying", ANNA)], up="u") == []
-    assert after(*before, members=[CALLER.row(100)], up="u") == [("READY", 200.0)]
+    before = (LOGGED_IN, JOINED, offered)
+    assert compare(*before, members=[CALLER.row(100, "Trying", ANNA)], up="u") == []
+    assert compare(*before, members=[CALLER.row(100)], up="u") == [("READY", 200.0)]
 
 
 def test_a_missed_hold_is_restored() -> None:
     """A missed hold is found in the callstate of the agent's channel."""
-    before = (AT_WORK, JOINED, CONNECTED)
+    before = (LOGGED_IN, JOINED, CONNECTED)
     rows = [CALLER.row(100, "Answered", ANNA)]
     for callstate, expected in (("HELD", [("AGENT_HOLD", 200.0)]), ("ACTIVE", [])):
         channels = {"leg-u": callstate}
-        found = after(*before, up="u", channels=channels, members=rows, agents=[TALKING])
+        found = compare(*before, up="u", channels=channels, members=rows, agents=[TALKING])
         assert found == expected
 
 
 def test_an_ended_call_is_forgotten_with_its_session() -> None:
     """The number of remembered ended calls is bounded, and old sessions are not queried forever."""
     gone = HungUp(at=120.0, channel="u")
-    assert after(AT_WORK, JOINED, CONNECTED, gone, gone="u") == []
+    assert compare(LOGGED_IN, JOINED, CONNECTED, gone, gone="u") == []

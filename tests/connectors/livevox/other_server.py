@@ -30,7 +30,7 @@ class OtherServer(httpx.AsyncBaseTransport):
     """Serves the events in ``feeds`` and the rows in ``rows``, without streams.
 
     A long poll waits for more events. ``answers`` has the responses to send first for each path, in
-    order. ``asked`` has the tokens with which each feed was requested.
+    order. ``requested_tokens`` has the tokens with which each feed was requested.
     """
 
     def __init__(self) -> None:
@@ -38,11 +38,11 @@ class OtherServer(httpx.AsyncBaseTransport):
         self.rows: dict[str, list[Any]] = {path: [] for path in ROWS}
         self.answers: dict[str, Iterator[httpx.Response]] = {}
         self.refuses: Callable[[str], bool] = lambda _token: False
-        self.asked: dict[str, list[str]] = {path: [] for path in FEEDS}
+        self.requested_tokens: dict[str, list[str]] = {path: [] for path in FEEDS}
         self.calls: list[str] = []
         self.more = asyncio.Condition()
         self._tokens: dict[str, int] = {}
-        self._was_asked = asyncio.Event()
+        self._was_requested = asyncio.Event()
 
     async def add(self, path: str, *events: object) -> None:
         """Add events."""
@@ -50,11 +50,11 @@ class OtherServer(httpx.AsyncBaseTransport):
             self.feeds[path] += events
             self.more.notify_all()
 
-    async def until_asked(self, path: str, token: str) -> None:
+    async def until_requested(self, path: str, token: str) -> None:
         """Wait until a feed is requested with this token."""
-        while token not in self.asked[path]:
-            self._was_asked.clear()
-            await self._was_asked.wait()
+        while token not in self.requested_tokens[path]:
+            self._was_requested.clear()
+            await self._was_requested.wait()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Respond to one request."""
@@ -69,8 +69,8 @@ class OtherServer(httpx.AsyncBaseTransport):
         if path not in FEEDS:
             return httpx.Response(404, json={"code": 404, "message": "there is no such path"})
         token = str(msgspec.json.decode(request.content).get("token", ""))
-        self.asked[path].append(token)
-        self._was_asked.set()
+        self.requested_tokens[path].append(token)
+        self._was_requested.set()
         if token and self.refuses(token):
             return httpx.Response(400, json={"code": 202, "message": "the token is too old"})
         return await self._page(path, token)

@@ -22,7 +22,7 @@ from floorcast.model.errors import BadCredentials, RoleNotAllowed
 from tests.connectors.livevox.other_server import CREDENTIALS, NOW, Intake, OtherServer
 
 AGENTS, CALLS = "/realtime/agentEvent/feed", "/realtime/event/feed"
-LONGEST = 30.0  # seconds, so that no test hangs
+TIME_LIMIT = 30.0  # seconds, so that no test hangs
 TUNING = LivevoxTuning(quiet_seconds=0.01, step_seconds=0.01, lag_seconds=0.05)
 AT_ONCE = Timing(chance=lambda: 0.0)
 
@@ -32,7 +32,7 @@ def iso(seconds: float) -> str:
     return datetime.fromtimestamp(NOW + seconds, UTC).isoformat()
 
 
-def ready(number: int) -> dict[str, Any]:
+def ready_event(number: int) -> dict[str, Any]:
     """Return the event of an agent who becomes ready."""
     return {
         "timestamp": int(NOW * 1000) + number,
@@ -43,7 +43,7 @@ def ready(number: int) -> dict[str, Any]:
     }
 
 
-def started(number: int) -> dict[str, Any]:
+def call_start_event(number: int) -> dict[str, Any]:
     """Return the event of a call that begins."""
     return {
         "interactionType": "VOICE",
@@ -99,7 +99,7 @@ class Connection:
 
 
 @asynccontextmanager
-async def at_work(
+async def running_connector(
     folder: Path,
     other: OtherServer,
     intake: Intake,
@@ -124,7 +124,7 @@ async def at_work(
 
 def run(work: Coroutine[Any, Any, None]) -> None:
     """Run a test's coroutine with a time limit."""
-    asyncio.run(asyncio.wait_for(work, LONGEST))
+    asyncio.run(asyncio.wait_for(work, TIME_LIMIT))
 
 
 def test_the_connector_resumes_where_the_last_run_ended(tmp_path: Path) -> None:
@@ -132,18 +132,18 @@ def test_the_connector_resumes_where_the_last_run_ended(tmp_path: Path) -> None:
 
     async def work() -> None:
         other, intake = OtherServer(), Intake()
-        await other.add(AGENTS, ready(1), ready(2))
-        await other.add(CALLS, started(1))
-        async with at_work(tmp_path, other, intake):
+        await other.add(AGENTS, ready_event(1), ready_event(2))
+        await other.add(CALLS, call_start_event(1))
+        async with running_connector(tmp_path, other, intake):
             await intake.until("ready1", "ready2", "call1")
-        oldest = time_of(other.asked[AGENTS][0])
+        oldest = time_of(other.requested_tokens[AGENTS][0])
         assert oldest is not None
         assert NOW - oldest == pytest.approx(24 * 3600 - 300, abs=0.01)
-        await other.add(AGENTS, ready(3))
-        asked = len(other.asked[AGENTS])
-        async with at_work(tmp_path, other, intake):
+        await other.add(AGENTS, ready_event(3))
+        asked = len(other.requested_tokens[AGENTS])
+        async with running_connector(tmp_path, other, intake):
             await intake.until("ready3")
-        again = time_of(other.asked[AGENTS][asked])
+        again = time_of(other.requested_tokens[AGENTS][asked])
         assert again is not None
         assert again > oldest
         assert [one["type"] for one in intake.events.values()].count("agent.state") == 3
@@ -156,10 +156,10 @@ def test_the_first_start_uses_the_start_time(tmp_path: Path) -> None:
 
     async def work() -> None:
         other, intake = OtherServer(), Intake()
-        await other.add(AGENTS, ready(1))
-        async with at_work(tmp_path, other, intake, since=NOW - 60):
+        await other.add(AGENTS, ready_event(1))
+        async with running_connector(tmp_path, other, intake, since=NOW - 60):
             await intake.until("ready1")
-        assert time_of(other.asked[AGENTS][0]) == pytest.approx(NOW - 60, abs=0.01)
+        assert time_of(other.requested_tokens[AGENTS][0]) == pytest.approx(NOW - 60, abs=0.01)
 
     run(work())
 
@@ -169,39 +169,39 @@ def test_a_repeated_page_is_sent_with_the_same_ids(tmp_path: Path) -> None:
 
     async def work() -> None:
         other, intake = OtherServer(), Intake()
-        await other.add(AGENTS, ready(1), ready(2))
-        async with at_work(tmp_path, other, intake):
+        await other.add(AGENTS, ready_event(1), ready_event(2))
+        async with running_connector(tmp_path, other, intake):
             await intake.until("ready2")
         (tmp_path / "connect.db").unlink()
-        await other.add(AGENTS, ready(3))
-        async with at_work(tmp_path, other, intake):
+        await other.add(AGENTS, ready_event(3))
+        async with running_connector(tmp_path, other, intake):
             await intake.until("ready3")
         assert len(intake.events) == 3
 
     run(work())
 
 
-def test_a_feed_resumes_after_its_token_is_refused(tmp_path: Path) -> None:
-    """After a refused token, a feed resumes as far back as possible, or else at the current time.
+def test_a_feed_resumes_after_its_token_is_rejected(tmp_path: Path) -> None:
+    """After a rejected token, a feed resumes as far back as possible, or else at the current time.
 
     The agents' states are then requested.
     """
 
     async def work() -> None:
         other, intake = OtherServer(), Intake()
-        await other.add(AGENTS, ready(1))
-        async with at_work(tmp_path, other, intake):
+        await other.add(AGENTS, ready_event(1))
+        async with running_connector(tmp_path, other, intake):
             await intake.until("ready1")
-        other.asked[AGENTS].clear()
+        other.requested_tokens[AGENTS].clear()
         other.refuses = bool
         other.rows["/realtime/service/agents/status"] = [
             {"agentLoginId": "A7", "stateId": 3, "stateChangedAfter": int(NOW * 1000) + 9}
         ]
-        async with at_work(tmp_path, other, intake, poll_seconds=0.01):
-            await other.until_asked(AGENTS, "")
+        async with running_connector(tmp_path, other, intake, poll_seconds=0.01):
+            await other.until_requested(AGENTS, "")
             other.refuses = lambda _token: False
             await intake.until(f"status/7/NOT_READY/{int(NOW * 1000) + 9}")
-        assert len(other.asked[AGENTS][: other.asked[AGENTS].index("")]) == 2
+        assert len(other.requested_tokens[AGENTS][: other.requested_tokens[AGENTS].index("")]) == 2
 
     run(work())
 
@@ -217,7 +217,7 @@ def test_a_feed_resumes_after_its_token_is_refused(tmp_path: Path) -> None:
 def test_a_wrong_password_or_role_ends_the_connector(
     tmp_path: Path, path: str, status: int, code: int, error: type[Exception]
 ) -> None:
-    """A wrong password or role ends the connector at the start, while somebody is watching."""
+    """A wrong password or role ends the connector at the start, while an operator is watching."""
 
     async def work() -> None:
         other = OtherServer()
@@ -252,11 +252,11 @@ def test_invalid_responses_do_not_end_the_connector(tmp_path: Path, path: str) -
         ]
         other.answers[path] = iter([*bodies, *statuses])
         await other.add(path, 7, None, [1], {"eventType": "JUGGLING"}, {"interactionType": {}}, {})
-        await other.add(AGENTS, ready(1))
-        await other.add(CALLS, started(1))
-        async with at_work(tmp_path, other, intake) as connection:
+        await other.add(AGENTS, ready_event(1))
+        await other.add(CALLS, call_start_event(1))
+        async with running_connector(tmp_path, other, intake) as connection:
             await intake.until("ready1", "call1")
-            await other.add(path, "x", ready(2) if path == AGENTS else started(2))
+            await other.add(path, "x", ready_event(2) if path == AGENTS else call_start_event(2))
             await intake.until("ready2" if path == AGENTS else "call2")
             assert connection.health.value("floorcast_connector_unreadable_total") >= 6
 
@@ -273,8 +273,8 @@ def test_waiting_calls_and_campaigns_are_requested(tmp_path: Path) -> None:
         other.answers[waiting] = iter([refused, refused])
         other.rows[waiting] = [{"serviceId": 5, "phone": "5551", "timeStamp": int(NOW)}]
         other.rows["/realtime/campaign/stats"] = [{"campaignId": 3, "loaded": 8}]
-        await other.add(CALLS, started(1))
-        async with at_work(tmp_path, other, intake, poll_seconds=0.01):
+        await other.add(CALLS, call_start_event(1))
+        async with running_connector(tmp_path, other, intake, poll_seconds=0.01):
             await intake.until("1/1/queue/1", f"campaign/3/{int(NOW * 1000)}")
         assert intake.events["1/1/queue/1"]["data"]["service"] == 5
 
@@ -287,16 +287,16 @@ def test_the_end_of_a_call_waits_for_the_agent_feed(tmp_path: Path) -> None:
     async def work() -> None:
         other, intake = OtherServer(), Intake()
         ended = {
-            **started(1),
+            **call_start_event(1),
             "callEventType": "CALL_TERMINATION",
             "eventId": "end1",
             "operatorTransfer": 1,
             "operatorTransferSuccessful": 1,
             "end": iso(60),
         }
-        in_call = {**ready(1), "eventType": "IN_CALL", "transactionId": 1, "sessionId": "1"}
-        await other.add(CALLS, started(1), ended)
-        async with at_work(tmp_path, other, intake):
+        in_call = {**ready_event(1), "eventType": "IN_CALL", "transactionId": 1, "sessionId": "1"}
+        await other.add(CALLS, call_start_event(1), ended)
+        async with running_connector(tmp_path, other, intake):
             await intake.until("call1")
             await other.add(AGENTS, in_call)
             await intake.until("end1", "ready1")
@@ -310,14 +310,14 @@ def test_all_input_is_recorded(tmp_path: Path) -> None:
 
     async def work() -> None:
         other, intake = OtherServer(), Intake()
-        await other.add(AGENTS, ready(1))
+        await other.add(AGENTS, ready_event(1))
         other.rows["/realtime/campaign/stats"] = [{"campaignId": 3}]
-        async with at_work(tmp_path, other, intake, record=tmp_path / "record"):
+        async with running_connector(tmp_path, other, intake, record=tmp_path / "record"):
             await intake.until("ready1", f"campaign/3/{int(NOW * 1000)}")
 
     run(work())
     text = (tmp_path / "record").read_bytes()
     lines = [msgspec.json.decode(line) for line in text.splitlines()]
     assert {line["read"] for line in lines} == {"agent", "campaigns"}
-    assert ready(1) in [line.get("event") for line in lines]
+    assert ready_event(1) in [line.get("event") for line in lines]
     assert CREDENTIALS.password.encode() not in text

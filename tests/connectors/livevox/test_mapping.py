@@ -89,8 +89,8 @@ def at_of(event: CloudEvent) -> int:
     return round(event.time.timestamp() * 1000) - NOON
 
 
-def test_an_agent_event_keeps_its_members() -> None:
-    """An agent event keeps its id, its time and all sent members, and gets no others."""
+def test_an_agent_event_keeps_its_fields() -> None:
+    """An agent event keeps its id, its time and all fields that were sent, and gets no others."""
     (event,) = MappingHarness().agent(
         "NOT_READY",
         5,
@@ -115,7 +115,7 @@ def test_an_agent_event_keeps_its_members() -> None:
     }
 
 
-def test_an_inbound_call_waits_from_its_start_if_the_seconds_match() -> None:
+def test_an_inbound_call_waits_from_its_start_if_the_wait_times_match() -> None:
     """A call answered after 20.4 s with a wait of 20 s waited from its start."""
     harness = MappingHarness()
     harness.call("CALL_START", 0, start=iso(0))
@@ -127,7 +127,9 @@ def test_an_inbound_call_waits_from_its_start_if_the_seconds_match() -> None:
 @pytest.mark.parametrize(
     ("answered", "hold", "joined"), [(30_400, 20, 9_900), (30_000, 20, 10_000), (30_400, 0, 30_399)]
 )
-def test_a_later_wait_has_the_reported_length(answered: int, hold: int, joined: int) -> None:
+def test_a_wait_that_starts_later_has_the_reported_length(
+    answered: int, hold: int, joined: int
+) -> None:
     """Half a second is added if times have fractions. The wait always begins before the answer."""
     harness = MappingHarness()
     harness.call("CALL_START", 0, start=iso(0))
@@ -136,8 +138,8 @@ def test_a_later_wait_has_the_reported_length(answered: int, hold: int, joined: 
     assert harness.queues() == [(joined, 5)]
 
 
-def test_an_abandoned_call_waited_until_its_end() -> None:
-    """A call that nobody answered waited until its end."""
+def test_an_abandoned_call_waits_until_its_end() -> None:
+    """A call that nobody answers waits until its end."""
     harness = MappingHarness()
     harness.call("CALL_START", 0, start=iso(0))
     harness.ended(40_000, 30, success=0)
@@ -153,7 +155,7 @@ def test_a_call_that_was_never_offered_has_no_wait() -> None:
 
 
 def test_an_answer_without_an_agent_event_is_derived_from_the_end() -> None:
-    """The answer was before the end by the call's duration."""
+    """The answer time is the end time minus the call's duration."""
     harness = MappingHarness()
     harness.call("CALL_START", 0, start=iso(0))
     queue, answer, end = harness.ended(60_000, 10, duration=50, agentId="9")
@@ -170,10 +172,10 @@ def test_an_answer_without_an_agent_event_is_derived_from_the_end() -> None:
     ],
 )
 @pytest.mark.parametrize("late", [False, True])
-def test_a_call_dialed_for_an_agent_waits(
+def test_only_calls_dialed_for_a_ready_agent_wait(
     direction: str, state: str, queues: list[tuple[int, object]], *, late: bool
 ) -> None:
-    """A call dialed for an agent waits, but a call dialed by the agent does not.
+    """A call dialed for a ready agent waits, but a previewed or manual call does not.
 
     Either feed may be ahead of the other.
     """
@@ -238,7 +240,7 @@ def test_two_rows_with_the_same_number_are_two_calls() -> None:
     assert {(one.data["transactionId"], at_of(one)) for one in found} == {(1, 1_000), (2, 2_000)}
 
 
-def test_an_end_has_the_values_derived_by_the_other_server() -> None:
+def test_a_call_end_keeps_the_values_derived_by_the_other_server() -> None:
     """An end has the values derived by the other server.
 
     Unknown directions and the text "null" are omitted.
@@ -312,8 +314,8 @@ def test_agent_states_are_corrected_after_lost_events() -> None:
     assert harness.mapping.statuses(rows, NOON + 60_000) == []
 
 
-def test_a_repeated_page_gives_the_same_ids() -> None:
-    """A repeated page gives the same ids, so each event is recognized as a duplicate."""
+def test_a_repeated_page_produces_the_same_ids() -> None:
+    """A repeated page produces the same ids, so each event is recognized as a duplicate."""
     harness = MappingHarness()
 
     def page() -> None:

@@ -11,8 +11,8 @@ from floorcast.model.token import TICKS_PER_SECOND, decode, encode
 
 
 @given(st.integers(0, 4_000_000_000))
-def test_floorcast_reads_the_time_of_a_token(seconds: int) -> None:
-    """floorcast reads the same time from a token that another program has made."""
+def test_the_time_is_read_from_another_programs_token(seconds: int) -> None:
+    """floorcast reads the right time from a token that another program has created."""
     token = token_at(seconds)
     assert time_of(token) == seconds
     assert decode(1, token).ticks == seconds * TICKS_PER_SECOND
@@ -25,6 +25,6 @@ def test_a_token_within_a_page_has_the_time_of_the_page() -> None:
 
 
 @pytest.mark.parametrize("token", ["", "x", "00000000-0000-4000-8000-000000000000"])
-def test_other_texts_have_no_time(token: str) -> None:
-    """Texts that are not UUIDs, and UUIDs of other versions, have no time."""
+def test_invalid_tokens_have_no_time(token: str) -> None:
+    """Tokens that are not UUIDs, and UUIDs of other versions, have no time."""
     assert time_of(token) is None

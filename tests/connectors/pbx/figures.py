@@ -84,8 +84,8 @@ class Floor:
 
     def _agent(self, at: float, data: dict[str, Any]) -> None:
         agent, kind = data["agent"], data["eventType"]
-        shown = kind + (f" {data['reason']}" if "reason" in data else "")
-        self.states.setdefault(agent, []).append(shown)
+        label = kind + (f" {data['reason']}" if "reason" in data else "")
+        self.states.setdefault(agent, []).append(label)
         if kind not in TALKING and agent in self._talks:
             queue, began = self._talks.pop(agent)
             self.durations.append(Duration(queue, "talk", at - began))

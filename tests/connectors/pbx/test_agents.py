@@ -21,7 +21,7 @@ from floorcast.connectors.pbx.signs import (
 from floorcast.connectors.pbx.state import State
 
 
-def shown(*signs: Sign, config: MappingConfig | None = None, now: float = 0.0) -> list[str]:
+def agent_states(*signs: Sign, config: MappingConfig | None = None, now: float = 0.0) -> list[str]:
     """Return the states of all agents, with their data."""
     mapping = Mapping(config or MappingConfig(), ASTERISK, State(), hangups=True)
     events = [event for sign in signs for event in mapping.apply(sign)]
@@ -55,9 +55,9 @@ def test_a_static_member_is_logged_in_while_its_device_is_reachable() -> None:
     A dynamic member is logged in while it is a member.
     """
     static: list[Sign] = [member(1, dynamic=False, status=status) for status in (5, 1, 5)]
-    assert shown(*static) == ["LOGON ['sales']", "READY ['sales']", "LOGOFF"]
+    assert agent_states(*static) == ["LOGON ['sales']", "READY ['sales']", "LOGOFF"]
     dynamic: list[Sign] = [member(1, status=5), MemberGone(at=2, queue="sales", agent="Anna")]
-    assert shown(*dynamic) == ["LOGON ['sales']", "READY ['sales']", "LOGOFF"]
+    assert agent_states(*dynamic) == ["LOGON ['sales']", "READY ['sales']", "LOGOFF"]
 
 
 def test_an_agent_is_not_ready_when_paused_in_all_queues() -> None:
@@ -71,7 +71,9 @@ def test_an_agent_is_not_ready_when_paused_in_all_queues() -> None:
         for queue in ("sales", "support")
     ]
     config = MappingConfig(reasons={"coffee": "BREAK"})
-    assert shown(member(1, status=1), member(2, "support", status=1), *pauses, config=config) == [
+    assert agent_states(
+        member(1, status=1), member(2, "support", status=1), *pauses, config=config
+    ) == [
         "LOGON ['sales']",
         "READY ['sales']",
         "READY ['sales', 'support']",
@@ -84,45 +86,45 @@ def test_an_agent_is_not_ready_when_paused_in_all_queues() -> None:
 def test_services_are_ordered_by_home_then_penalty() -> None:
     """An agent's time between calls counts for the first service."""
     signs = [member(1, "a", penalty=2), member(2, "b", penalty=1), member(3, "c", penalty=3)]
-    assert shown(*signs)[-1] == "READY ['b', 'a', 'c']"
+    assert agent_states(*signs)[-1] == "READY ['b', 'a', 'c']"
     config = MappingConfig(home_queues={"Anna": "c"}, services={"c": "Chat"})
-    assert shown(*signs, config=config)[-1] == "READY ['Chat', 'b', 'a']"
+    assert agent_states(*signs, config=config)[-1] == "READY ['Chat', 'b', 'a']"
 
 
 def test_the_queue_sets_the_wrap_up_time() -> None:
     """By default there is no wrap-up. The next call ends wrap-up early."""
     states = ["LOGON ['sales']", "RESERVED ['sales']", "IN_CALL", "WRAP_UP"]
-    assert shown(*CALL, END, now=21.0) == [*states, "READY"]
+    assert agent_states(*CALL, END, now=21.0) == [*states, "READY"]
     config = MappingConfig(wrap_up_seconds={"*": 5.0})
-    assert shown(*CALL, END, config=config, now=24.0) == states
-    assert shown(*CALL, END, config=config, now=25.0) == [*states, "READY"]
+    assert agent_states(*CALL, END, config=config, now=24.0) == states
+    assert agent_states(*CALL, END, config=config, now=25.0) == [*states, "READY"]
     again = Rang(at=22, caller="1.0", queue="sales", agent="Anna", leg="1.2")
-    assert shown(*CALL, END, again, config=config)[-1] == "RESERVED"
+    assert agent_states(*CALL, END, again, config=config)[-1] == "RESERVED"
 
 
 def test_a_hold_follows_the_agents_channel() -> None:
     """An Unhold without a Hold, which precedes a transfer, is ignored."""
     holds = [Held(at=13 + n, channel="1.1", on=on) for n, on in enumerate([False, True, False])]
     other = Held(at=12.5, channel="1.0", on=True)
-    assert shown(*CALL, other, *holds)[3:] == ["AGENT_HOLD", "AGENT_RESUMED"]
+    assert agent_states(*CALL, other, *holds)[3:] == ["AGENT_HOLD", "AGENT_RESUMED"]
 
 
-def test_a_device_in_use_without_a_queue_call_has_a_direct_call() -> None:
+def test_a_device_in_use_without_a_queue_call_is_in_a_direct_call() -> None:
     """A device must be in use for a second, because its state may arrive before the call's end."""
     busy = member(30, status=2)
-    assert shown(member(1, status=1), busy, now=30.5)[-1] == "READY ['sales']"
-    assert shown(member(1, status=1), busy, now=31.0)[-1] == "IN_CALL DIRECT"
-    assert shown(member(1, status=1), busy, member(40, status=1))[-1] == "READY"
-    assert shown(*CALL, member(13, status=2), END, now=99)[-2:] == ["WRAP_UP", "READY"]
+    assert agent_states(member(1, status=1), busy, now=30.5)[-1] == "READY ['sales']"
+    assert agent_states(member(1, status=1), busy, now=31.0)[-1] == "IN_CALL DIRECT"
+    assert agent_states(member(1, status=1), busy, member(40, status=1))[-1] == "READY"
+    assert agent_states(*CALL, member(13, status=2), END, now=99)[-2:] == ["WRAP_UP", "READY"]
 
 
 def test_a_hangup_while_a_phone_rings_frees_the_agent() -> None:
     """The hangup of the ringing channel frees the agent."""
-    assert shown(*CALL[:2], HungUp(at=12, channel="1.1"))[-1] == "READY"
+    assert agent_states(*CALL[:2], HungUp(at=12, channel="1.1"))[-1] == "READY"
 
 
-def test_agents_missing_from_the_roster_have_left() -> None:
-    """Agents missing from the roster have left.
+def test_agents_missing_from_the_roster_are_logged_off() -> None:
+    """Agents missing from the roster are logged off.
 
     Each other agent is reported once, with its own times.
     """

@@ -36,7 +36,7 @@ def test_half_of_a_local_channel_is_not_a_phone() -> None:
     assert interface_of("PJSIP/a-b-0000002a") == "PJSIP/a-b"
 
 
-def test_a_late_leave_changes_nothing() -> None:
+def test_a_late_leave_of_a_bridge_is_ignored() -> None:
     """A late leave has no effect, because the channel is already in another bridge."""
     bridges = Bridges()
     bridges.enter("one", TRUNK, "")
@@ -46,8 +46,8 @@ def test_a_late_leave_changes_nothing() -> None:
     assert bridges.reach(TRUNK) == [TRUNK, PHONE]
 
 
-def test_only_part_of_a_conference_is_searched() -> None:
-    """Only part of a conference is searched, because it is not a transfer and may be large."""
+def test_the_search_of_a_large_conference_is_bounded() -> None:
+    """A conference is searched only in part, because it is not a transfer and may be large."""
     bridges = Bridges((f"{n}.0", "", "room") for n in range(10 * MAX_REACH))
     assert len(bridges.reach("0.0")) == MAX_REACH
 
@@ -61,10 +61,10 @@ STEPS = st.one_of(
 
 
 @given(st.lists(STEPS))
-def test_channels_reach_each_other_through_bridges(
+def test_reachable_channels_match_a_reference_model(
     steps: list[tuple[str, str, str]],
 ) -> None:
-    """The reached channels are the same as in a table of each channel's bridge."""
+    """The reachable channels are those that share a bridge in a simple table."""
     bridges, where = Bridges(), dict[str, str]()
     for step, bridge, channel in steps:
         match step:

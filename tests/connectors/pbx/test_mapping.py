@@ -62,19 +62,19 @@ LEAVE = Left(at=20, caller="1.0", queue="sales", reason="TIMEOUT")
 BEGUN = [("1.0/start", 10.0, None), ("1.0/1/queue", 10.0, None)]
 
 
-def complete(by: str, at: float = 30.0, caller: str = "1.0") -> Completed:
+def completed(by: str, at: float = 30.0, caller: str = "1.0") -> Completed:
     return Completed(at=at, caller=caller, queue="sales", agent="Anna", by=by)  # type: ignore[arg-type]  # one of three
 
 
 def test_an_abandoned_call_ends_when_the_caller_leaves_the_queue() -> None:
-    """An abandoned call ended when the caller left the queue, not when the channel was gone."""
+    """An abandoned call ends when the caller leaves the queue, not when the channel is closed."""
     assert call_events(JOIN, LEAVE, HungUp(at=20.9, channel="1.0")) == [
         *BEGUN,
         ("1.0/end", 20.0, "Abandoned"),
     ]
 
 
-def test_a_caller_who_leaves_the_queue_without_a_hangup_has_a_reason() -> None:
+def test_leaving_the_queue_without_a_hangup_has_a_reason() -> None:
     """Only the queue log has the reason for leaving at once. The call ends with the hangup."""
     gone = HungUp(at=90, channel="1.0")
     assert call_events(JOIN, LEAVE, gone)[2:] == [
@@ -84,15 +84,15 @@ def test_a_caller_who_leaves_the_queue_without_a_hangup_has_a_reason() -> None:
     assert call_events(JOIN, Left(at=20, caller="1.0", queue="sales"), gone)[2][2] == "OTHER"
 
 
-def test_an_abandon_in_the_queue_log_alone_counts() -> None:
+def test_an_abandon_reported_only_by_the_queue_log_ends_the_call() -> None:
     """An abandon in the queue log counts while AMI is disconnected and reports no hangup."""
     gone = Left(at=20, caller="1.0", queue="sales", reason="ABANDONED")
     for hangups in (True, False):
         assert call_events(JOIN, gone, hangups=hangups)[2:] == [("1.0/end", 20.0, "Abandoned")]
 
 
-def test_a_call_that_left_has_ended_if_hangups_are_not_reported() -> None:
-    """Without hangups, a caller who comes back has another call."""
+def test_leaving_the_queue_ends_the_call_if_hangups_are_not_reported() -> None:
+    """Without hangups, a caller who rejoins a queue has a new call."""
     again = Joined(at=60, caller="1.0", queue="sales")
     assert call_events(JOIN, LEAVE, again, hangups=False)[2:] == [
         ("1.0/1/leave", 20.0, "TIMEOUT"),
@@ -105,14 +105,14 @@ def test_a_call_that_left_has_ended_if_hangups_are_not_reported() -> None:
 def test_a_transferred_call_continues_if_the_caller_joins_a_queue() -> None:
     """A transferred call continues if the caller joins a queue. Otherwise, it leaves."""
     back = Joined(at=31.5, caller="1.0", queue="support")
-    assert call_events(JOIN, CONNECT, complete("transfer"), back)[2:] == [
+    assert call_events(JOIN, CONNECT, completed("transfer"), back)[2:] == [
         ("1.0/2/queue", 31.5, None)
     ]
-    assert call_events(JOIN, CONNECT, complete("transfer"), HungUp(at=50, channel="1.0"))[2:] == [
+    assert call_events(JOIN, CONNECT, completed("transfer"), HungUp(at=50, channel="1.0"))[2:] == [
         ("1.0/1/leave", 30.0, "TRANSFER"),
         ("1.0/end", 50.0, None),
     ]
-    assert call_events(JOIN, CONNECT, complete("transfer"), HungUp(at=31, channel="1.0"))[2:] == [
+    assert call_events(JOIN, CONNECT, completed("transfer"), HungUp(at=31, channel="1.0"))[2:] == [
         ("1.0/1/leave", 30.0, "TRANSFER"),
         ("1.0/end", 31.0, "Transferred"),
     ]
@@ -121,15 +121,15 @@ def test_a_transferred_call_continues_if_the_caller_joins_a_queue() -> None:
 def test_a_completion_after_the_hangup_is_matched_by_its_agent() -> None:
     """A late completion belongs to its agent's call, which ends with the hangup."""
     gone = HungUp(at=29.5, channel="1.0")
-    assert call_events(JOIN, CONNECT, gone, complete("caller", caller=""))[2:] == [
+    assert call_events(JOIN, CONNECT, gone, completed("caller", caller=""))[2:] == [
         ("1.0/end", 29.5, "Completed by caller")
     ]
     assert call_events(JOIN, CONNECT, gone)[2:] == [("1.0/end", 29.5, None)]
 
 
 def test_a_connect_without_a_join_implies_the_join() -> None:
-    """A connect without a join gives the time of the join, which follows from the wait."""
-    assert call_events(CONNECT, complete("agent")) == [
+    """The time of the missing join is derived from the wait in the connect."""
+    assert call_events(CONNECT, completed("agent")) == [
         *BEGUN,
         ("1.0/end", 30.0, "Completed by agent"),
     ]
@@ -159,7 +159,7 @@ def test_an_attended_transfer_swaps_ids() -> None:
 
 def test_a_completion_without_a_known_party_waits_for_the_hangup() -> None:
     """A call has ended if the hangup follows within two seconds. Otherwise, it has left."""
-    ended = complete("")
+    ended = completed("")
     assert call_events(JOIN, CONNECT, ended, HungUp(at=31, channel="1.0", by="agent"))[2:] == [
         ("1.0/end", 31.0, "Completed by agent")
     ]
@@ -175,8 +175,8 @@ def test_a_completion_without_a_known_party_waits_for_the_hangup() -> None:
     ]
 
 
-def test_a_bridge_counts_once_it_is_confirmed() -> None:
-    """A confirmed bridge counts from its announcement. The end of the talk also confirms it."""
+def test_an_agent_is_in_call_only_after_the_bridge_is_confirmed() -> None:
+    """IN_CALL has the time when the bridge was announced. The end of the talk also confirms it."""
 
     def answered(*signs: Sign) -> list[float]:
         mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=True)
@@ -186,13 +186,13 @@ def test_a_bridge_counts_once_it_is_confirmed() -> None:
     bridging = Bridging(at=15, connected=CONNECT)
     assert answered(bridging) == []
     assert answered(bridging, Confirmed(at=15.2, agent="Anna")) == [15.0]
-    assert answered(bridging, complete("")) == [15.0]
+    assert answered(bridging, completed("")) == [15.0]
     failed = Missed(at=16, caller="1.0", queue="sales", agent="Anna", ring_seconds=1)
     assert answered(bridging, failed, Confirmed(at=17, agent="Anna")) == []
 
 
 def test_a_restart_leaves_no_agent_in_a_call() -> None:
-    """After a restart no agent is in a call, even if the caller had just hung up."""
+    """After a restart, no agent is in a call, even if the caller had just hung up."""
     state = State()
     mapping = Mapping(MappingConfig(), ASTERISK, state, hangups=True)
     for sign in (JOIN, CONNECT, HungUp(at=29.5, channel="1.0"), Restarted(at=30)):
@@ -201,7 +201,7 @@ def test_a_restart_leaves_no_agent_in_a_call() -> None:
     assert [one.call for one in state.agents.values()] == [""]
 
 
-def test_numbers_and_term_codes() -> None:
+def test_dialed_numbers_and_term_codes_are_mapped() -> None:
     """The dialed number precedes the join, and term codes may come at any time."""
     mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=True)
     mapping.apply(Dialed(at=9, caller="1.0", number="1800"))
@@ -215,7 +215,7 @@ def test_numbers_and_term_codes() -> None:
     ]
 
 
-def test_the_reason_for_leaving_may_arrive_late() -> None:
+def test_a_leave_reason_from_the_queue_log_is_used() -> None:
     """The queue log has the reason shortly after AMI has reported the exit."""
     mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=True)
     mapping.apply(JOIN)
@@ -286,7 +286,7 @@ SIGNS = st.one_of(
 
 
 @given(st.lists(SIGNS, max_size=60), st.booleans())
-def test_random_signs_give_consistent_calls(signs: list[Sign], hangups: bool) -> None:
+def test_random_signs_produce_consistent_calls(signs: list[Sign], hangups: bool) -> None:
     """No event of a call comes before its beginning or after its end."""
     state = State()
     mapping = Mapping(MappingConfig(), ASTERISK, state, hangups=hangups)
@@ -381,7 +381,7 @@ def test_a_call_transferred_to_an_agent_remains_one_call() -> None:
         LeftBridge(at=30, bridge="one", channel="1.0"),
         HungUp(at=30, channel="1.9"),
     ]
-    complete_now = complete("transfer", at=30.0)
+    complete_now = completed("transfer", at=30.0)
     assert states(
         *TALK, BLIND, complete_now, *gone, RINGS, BOBS_PHONE, moved, HungUp(at=50, channel="1.0")
     ) == [
@@ -398,7 +398,7 @@ def test_a_call_transferred_to_an_agent_remains_one_call() -> None:
     ]
 
 
-def test_an_agent_who_does_not_answer_a_transfer_is_free_again() -> None:
+def test_an_agent_who_does_not_answer_a_transfer_becomes_ready() -> None:
     """If the second agent does not answer, the call goes on to the dialplan's destination."""
     ended = RingEnded(at=40, leg="1.5")
     assert states(*TALK, BLIND, RINGS, ended, HungUp(at=90, channel="1.0"))[5:] == [
@@ -419,7 +419,7 @@ def test_a_completion_followed_by_a_transfer_is_a_transfer() -> None:
         LeftBridge(at=30, bridge="one", channel="1.9"),
     ]
     put_through: list[Sign] = [
-        complete("agent", at=30.0),
+        completed("agent", at=30.0),
         Entered(at=30.01, bridge="one", channel="1.6", name="Local/81@agents-1;1"),
         Transferred(at=30.02, by="1.9", passed_on="1.0", second="1.9", target="1.6"),
     ]
@@ -463,7 +463,7 @@ def test_a_transfer_behind_a_local_channel_continues_in_another_queue() -> None:
         Connected(at=40, caller="1.8", queue="support", agent="Bob", leg="1.5"),
     ]
     ends: list[Sign] = [
-        complete("caller", at=50.0),
+        completed("caller", at=50.0),
         Completed(at=50, caller="1.8", queue="support", agent="Bob", by="caller"),
         HungUp(at=50, channel="1.8"),
         HungUp(at=50, channel="1.0"),
@@ -476,7 +476,7 @@ def test_a_transfer_behind_a_local_channel_continues_in_another_queue() -> None:
     ]
 
 
-def test_a_transfer_may_precede_the_callers_bridge() -> None:
+def test_a_transfer_before_the_callers_bridge_is_recognized() -> None:
     """The near half of the Local channel belongs to the agent and identifies the call."""
     behind: list[Sign] = [
         JOIN,
@@ -488,12 +488,12 @@ def test_a_transfer_may_precede_the_callers_bridge() -> None:
     assert [one[0] for one in call_events(*behind)] == ["1.0/start", "1.0/1/queue", "1.0/2/queue"]
 
 
-def test_a_transfer_by_the_caller_is_not_by_the_agent() -> None:
-    """A transfer made by the caller is not a transfer by the agent."""
+def test_a_transfer_by_the_caller_does_not_change_the_agents_state() -> None:
+    """A transfer by the caller is not taken for a transfer by the agent."""
     assert states(*TALK, Transferred(at=30, by="1.0", passed_on="1.9"))[2:] == []
 
 
-def test_a_hold_behind_a_local_channel_belongs_to_the_agent() -> None:
+def test_a_hold_behind_a_local_channel_is_attributed_to_the_agent() -> None:
     """A hold is found even if the telephone's channel is not the channel in the queue."""
     behind: list[Sign] = [
         Paired(at=14, one="1.9", two="1.8"),
@@ -504,16 +504,16 @@ def test_a_hold_behind_a_local_channel_belongs_to_the_agent() -> None:
     assert states(*TALK, *behind, held)[2:] == ["Anna AGENT_HOLD 20"]
 
 
-def test_rereading_lines_after_the_end_changes_nothing() -> None:
+def test_rereading_the_lines_of_an_ended_call_adds_no_events() -> None:
     """After a kill, the connector reads the last second of the queue log again."""
     mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=True)
-    done: list[Sign] = [JOIN, CONNECT, complete("caller"), HungUp(at=30.1, channel="1.0")]
+    done: list[Sign] = [JOIN, CONNECT, completed("caller"), HungUp(at=30.1, channel="1.0")]
     first = [event for sign in done for event in mapping.apply(sign)]
     assert [event.type for event in first].count("call.end") == 1
     assert [event for sign in done[:3] for event in mapping.apply(sign)] == []
 
 
-def test_a_late_response_about_the_reason_for_leaving_is_awaited() -> None:
+def test_a_call_leave_is_delayed_until_its_reason_arrives() -> None:
     """The channel is queried because AMI's event has no reason. The response may be late."""
     mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=True)
     mapping.apply(JOIN)
