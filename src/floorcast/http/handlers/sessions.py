@@ -177,7 +177,7 @@ def _wants_cookie(context: RequestContext) -> bool:
 
 
 def _opened(context: RequestContext, session: Session, *, with_cookie: bool) -> Headers:
-    """Return a login response's headers: the role, which tells a page what to show, and any cookie."""
+    """Return a login response's headers: the role, by which a page adapts, and any cookie."""
     cookie = _cookie(context, session.id) if with_cookie else ()
     return (("session-role", session.role), *cookie)
 
