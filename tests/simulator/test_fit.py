@@ -77,7 +77,7 @@ def test_the_packaged_parameters_match_the_bank_data(capsys: pytest.CaptureFixtu
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
-    [([], "which files"), (["/nowhere.csv"], "/nowhere.csv: "), ([__file__], "line ")],
+    [([], "no files given"), (["/nowhere.csv"], "/nowhere.csv: "), ([__file__], "line ")],
 )
 def test_unusable_files_are_reported(arguments: list[str], says: str) -> None:
     """The error message is one line, and the exit code is not 0."""

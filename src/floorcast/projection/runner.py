@@ -124,22 +124,24 @@ class Projection:
 
     async def run(self) -> None:
         """Follow the log until the task is canceled."""
-        begun, together = time.perf_counter(), 0
+        worked, together = 0.0, 0  # since the last turn
         async with aclosing(self._log.follow(self.client, self.folded)) as entries:
             async for entry in entries:
+                begun = time.perf_counter()
                 if self._ends_an_hour(entry):
                     await self.snapshot()
                 async with self._entry_lock:
                     await self._fold_entry(entry)
                 if self._is_snapshot_due():
                     await self.snapshot()
+                worked += time.perf_counter() - begun
                 together += 1
-                if time.perf_counter() - begun > SLICE_SECONDS:
+                if worked > SLICE_SECONDS:
                     await take_turn(self.client)
-                    begun, together = time.perf_counter(), 0
+                    worked, together = 0.0, 0
                 elif together == _ENTRIES_PER_TURN:
                     await asyncio.sleep(0)
-                    begun, together = time.perf_counter(), 0
+                    worked, together = 0.0, 0
 
     def fail(self) -> None:
         """Fail all current and future waits, because this floor has stopped folding."""
