@@ -1,9 +1,9 @@
-"""Throttles wrong passwords without locking out the users concerned.
+"""Throttles attempts with wrong passwords without locking out the affected users.
 
 There are three counts of wrong passwords:
 
 - For one user from one address: after 5 wrong passwords, the next attempt must wait 1 s. Each
-  further one doubles this delay, up to 60 s. Other addresses are not delayed.
+further wrong password doubles this delay, up to 60 s. Other addresses are not delayed.
 - For all users from one address: after 30 wrong passwords, the same delay applies. This also slows
   down a caller that tries one password for many users.
 - For one user from all addresses: after 20 wrong passwords in quick succession, there is a pause of
@@ -15,8 +15,8 @@ An address from which the user has logged in recently is delayed only by the fir
 decreases by one for each period without a wrong password. The number of counts is limited: the
 counts that have been unchanged the longest are forgotten first.
 
-The counts are in a key-value store, which the nodes of a cluster share, so an attempt at any node
-counts at all nodes.
+The counts are kept in a key-value store shared by the nodes of a cluster, so an attempt on any
+node counts on all of them.
 """
 
 from __future__ import annotations

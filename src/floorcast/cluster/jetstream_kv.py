@@ -195,7 +195,7 @@ class JetStreamKeyValueStore:
         return self._link.clock()
 
     def on_change(self, observer: Observer) -> None:
-        """Call ``observer`` with the changes of every later write by any node."""
+        """Call ``observer`` with the changes made by each later write, from any node."""
         self._copy.on_change(observer)
 
     def saved_position(self) -> SavedPosition | None:

@@ -154,7 +154,7 @@ class JetStreamLog:
             follower.complete(seq, asked)
 
     async def append(self, batch: Batch) -> Appended:
-        """See ``EventLog.append``. A failed append may still become readable.
+        """See ``EventLog.append``. Even if an append fails, its entry may still become readable.
 
         Raises TooLarge if an event does not fit into a message.
         """

@@ -53,7 +53,7 @@ class Message(NamedTuple):
 
 
 class Delivery(NamedTuple):
-    """Messages that arrived together, or an empty list if there were no more for a while."""
+    """Messages that arrived together, or an empty list if none arrived for a while."""
 
     messages: list[Message]
 

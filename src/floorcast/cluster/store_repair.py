@@ -33,7 +33,7 @@ KEYS_PER_WRITE: Final = 250  # in one write
 async def repair_store(
     link: NatsLink, settings: Settings, folder: Path, copy: FolderContents
 ) -> int:
-    """Restore the keys that the key-value store has lost, and return their number."""
+    """Restore the keys that the key-value store has lost, and return how many were restored."""
     saved = SavedStore(folder)
     try:
         known, info = saved.position, await find(link, KV_STREAM)

@@ -191,7 +191,7 @@ class Rings:
                     _log.exception("seal_failed")
 
     def release(self) -> None:
-        """Let all readers that wait, or that start to wait later, respond immediately."""
+        """Let all readers that are waiting, or that start waiting later, respond immediately."""
         self.waker.released = True
         for feed in self._feeds:
             feed.release()

@@ -160,7 +160,7 @@ class AgentFold:
                         self._note_change(agent, now)
 
     def agent(self, number: int) -> FloorAgent:
-        """Return an agent that is about to change, after calling the hooks. Create it if needed."""
+        """Return an agent that is about to change, after calling the hooks. It may be new."""
         hooks = self._calls.hooks
         for hook in hooks.agents:
             hook(number)

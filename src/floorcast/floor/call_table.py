@@ -66,7 +66,7 @@ class CallTable:
         )
 
     def touch(self, key: Key, at: int, now: int) -> Call:
-        """Return the call of an event at ``at``, recorded at ``now``. Create it if needed."""
+        """Return the call of an event at ``at``, recorded at ``now``. The call may be new."""
         call = self.calls.get(key)
         if call is None:
             call = self.calls[key] = Call(*key, last_event=at)

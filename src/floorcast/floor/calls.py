@@ -57,7 +57,7 @@ class Disposition(Struct, gc=False):
 
 
 class WrapUp(Struct, array_like=True, gc=False):
-    """A wrap-up after the call: the agent, and its start and duration in ms."""
+    """A wrap-up after the call: the agent, and the wrap-up's start and duration in ms."""
 
     agent: int
     begin: int

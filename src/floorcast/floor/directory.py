@@ -78,7 +78,7 @@ class Directory(Struct):
             self.agents_named[agent.id] = self.day
 
     def service(self, ref: EntityRef) -> int:
-        """Return the id of a service that an event names. Create it if needed."""
+        """Return the id of the service that an event names, creating the service if needed."""
         known = self.service_keys.get(ref)
         if known is None:
             known = self._new_service(ref)
@@ -86,7 +86,7 @@ class Directory(Struct):
         return known
 
     def agent(self, ref: EntityRef) -> int:
-        """Return the id of an agent that an event names. Create it if needed."""
+        """Return the id of the agent that an event names, creating the agent if needed."""
         known = self.agent_keys.get(ref)
         if known is None:
             known = self._new_agent(ref)
@@ -101,7 +101,7 @@ class Directory(Struct):
         return known
 
     def campaign(self, ref: EntityRef) -> int:
-        """Return the id of a campaign that an event names. Create it if needed."""
+        """Return the id of the campaign that an event names, creating the campaign if needed."""
         known = self.campaign_keys.get(ref)
         if known is None:
             known, name = self._entry(self.campaign_keys, ref, CAMPAIGN)
@@ -110,7 +110,7 @@ class Directory(Struct):
         return known
 
     def team(self, ref: EntityRef) -> int:
-        """Return the id of a team that an event names. Create it if needed."""
+        """Return the id of the team that an event names, creating the team if needed."""
         known = self.team_keys.get(ref)
         if known is None:
             known, name = self._entry(self.team_keys, ref, "Team")

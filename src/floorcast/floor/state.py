@@ -45,11 +45,12 @@ class FloorState(Struct):
     """One client's floor, folded up to and including entry ``entry``.
 
     ``recorded_at`` is that entry's time in ticks. For each service, ``connects`` holds the calls
-    that were dispositioned as a right-party contact in the last half hour, with the times in ms.
+    that were dispositioned as right-party contacts in the last half hour, with the time of each
+    disposition in ms.
     ``config_entry`` is the entry of the configuration in force. ``alerts`` holds the alerts that
     have changed, by id. ``newest_event_at`` is when the newest event from a source was recorded, in
-    ticks. ``quiet_calls`` holds the keys of the calls that left memory without having ended, with
-    the times at which they left, in ms.
+    ticks. ``quiet_calls`` holds the keys of the calls that were evicted before they ended, with
+    the time of each eviction in ms.
     """
 
     client: int

@@ -54,9 +54,9 @@ class FloorcastError(Exception):
 
 
 class Refusal(FloorcastError):
-    """A refused request, which gets ``{code, message}``. The message says what to change.
+    """A refused request, answered with ``{code, message}``. The message says what to change.
 
-    ``status`` is the HTTP status that a client received. It is None in the server.
+    ``status`` is the HTTP status that a client received. On the server, it is None.
     """
 
     code = 202
@@ -150,7 +150,7 @@ class RateLimited(Refusal):
 
 
 class Unavailable(FloorcastError):
-    """The server is too busy, is starting, or cannot write the log."""
+    """The server is too busy, is starting, or cannot write to the log."""
 
     code = 101
     status: int | None = None  # that a client received; None without a response, and in the server

@@ -65,7 +65,7 @@ class EvictedCalls:
 
 
 def store_evicted_calls(floor: Floor, store: ProjectionStore, entry: int) -> None:
-    """Store the calls that leave memory at the start of an entry."""
+    """Store the calls that are evicted from memory at the start of an entry."""
     evicted = floor.call_table.evicted
     client, reached = floor.state.client, position(entry, 0)
     versions = [

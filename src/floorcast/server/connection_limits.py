@@ -237,7 +237,7 @@ class Deadlines(Generic[T]):
             self.idle.begin(one, self.clock())
 
     def forget(self, one: T) -> None:
-        """End all waits of a connection."""
+        """End every wait associated with a connection."""
         for waits in self.all():
             waits.end(one)
 

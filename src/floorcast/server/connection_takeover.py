@@ -259,7 +259,7 @@ class Wire(asyncio.Transport):
 
 
 class EpollTransport:
-    """The connections of all streams. It belongs to the running event loop."""
+    """The connections of all streams. An instance belongs to the running event loop."""
 
     def __init__(self) -> None:
         self._epoll = select.epoll()

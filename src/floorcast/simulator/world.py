@@ -56,7 +56,7 @@ class World:
         return (self.begins_at + self.now / 1000) % DAY_SECONDS
 
     def happens(self, share: float) -> bool:
-        """Return true with this probability."""
+        """Return true with the given probability."""
         return self.chance.random() < share
 
     def pause(self, seconds: float) -> simpy.Timeout:

@@ -55,7 +55,7 @@ _STATUS_ORDER = {"firing": 0, "acknowledged": 1, "pending": 2, "ok": 3}
 def alerts(visibility: Visibility, moment: Moment) -> Iterator[list[AlertRow]]:
     """Read some rows in each turn of the event loop, and yield an empty list until all are read.
 
-    The last list that is yielded has all rows in order.
+    The last list yielded contains all rows, in order.
     """
     rows: list[AlertRow] = []
     for view in visibility.views:

@@ -67,7 +67,7 @@ def read_segment(
 
 
 def head_checksum(feed: int, head: SegmentHead, table: bytes) -> int:
-    """Return the checksum of a head. ``table`` has its facets in the stored form."""
+    """Return the checksum of a head. ``table`` holds the head's facets in stored form."""
     numbers = head.first, head.last, head.first_recorded_at, head.last_recorded_at, head.count
     return checksum(table, feed, *numbers)
 

@@ -124,7 +124,7 @@ class CampaignState:
 
 @dataclass
 class Sums:
-    """The sums of all passes. A service that is None is unknown."""
+    """The sums of all passes. A service of None is unknown."""
 
     services: defaultdict[int | None, ServiceSums] = field(
         default_factory=lambda: defaultdict(ServiceSums)

@@ -1,8 +1,8 @@
 """Maps another server's feeds to events for this server. No I/O, no clock.
 
 The feeds report a call's start, end and agents. A call's wait is derived from the list of waiting
-calls or from the durations in the call's end. An event keeps the other server's id and time. The id
-of a derived event is that id with a suffix.
+calls or from the durations that are reported when the call ends. An event keeps the other server's
+id and time. The id of a derived event is that id with a suffix.
 """
 
 from __future__ import annotations
