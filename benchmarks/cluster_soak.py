@@ -33,7 +33,7 @@ from typing import Any
 from rich.console import Console
 
 from tests.nats_servers import NatsServer, NatsServers
-from tests.real.cluster import Cluster, Roamer, running_cluster, wait_until
+from tests.real.cluster import Cluster, RoamingCaller, running_cluster, wait_until
 from tests.real.load import PATIENCE, Load, Source, marks
 from tests.real.server import AGENTS, EVENTS, Caller, Server, command, environment
 from tests.real.sites import event, ndjson
@@ -145,9 +145,9 @@ class Faults:
 
     def _node_stopped(self) -> None:
         node = self._node()
-        node.tell(signal.SIGSTOP)
+        node.send_signal(signal.SIGSTOP)
         self._wait(FAULT_SECONDS)
-        node.tell(signal.SIGCONT)
+        node.send_signal(signal.SIGCONT)
         node.up.set()
 
     def _node_cut_off(self) -> None:
@@ -167,7 +167,7 @@ class Faults:
 
 def read(nodes: list[Server], session: str, begin: str, path: str, seed: str) -> list[Any]:
     """Return all events for a reader that switches nodes at every request."""
-    with Roamer(nodes, seed) as reader:
+    with RoamingCaller(nodes, seed) as reader:
         reader.http.headers["LV-Session"] = session
         return reader.follow(path, begin, until=THE_END, count=500)
 
@@ -181,7 +181,9 @@ class Soak:
         self._load = Load()
         self.sources = [
             Source(
-                partial(Roamer, cluster.nodes, f"{seed} {number}"), f"source {number}", self._load
+                partial(RoamingCaller, cluster.nodes, f"{seed} {number}"),
+                f"source {number}",
+                self._load,
             )
             for number in range(SOURCES)
         ]
@@ -222,7 +224,7 @@ class Soak:
             event("email.attempt", THE_END, service="Sales", eventType=THE_END, accountNumber="-"),
             event("agent.state", f"{THE_END}.", agent="x", eventType="READY", result=THE_END),
         ]
-        with Roamer(self.cluster.nodes, "end") as last:
+        with RoamingCaller(self.cluster.nodes, "end") as last:
             last.take(ndjson(end))
 
     def counted(self, path: str, events: list[dict[str, Any]]) -> Counter[str]:
@@ -320,7 +322,7 @@ def soak(folder: Path, minutes: float, seed: str) -> bool:
             bad["different"] = run.differing()
             say(f"faults: {dict(faults.done)}")
             say(f"feeds that differ between nodes: {bad['different']}")
-            with Roamer(cluster.nodes, "late") as late:
+            with RoamingCaller(cluster.nodes, "late") as late:
                 late.take(ndjson([event("call.start", f"late {n}", service="Sales",
                           direction="INBOUND", transactionId=n, sessionId="late",
                           account=f"late/{n}") for n in range(500)]))  # fmt: skip

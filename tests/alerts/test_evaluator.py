@@ -63,7 +63,7 @@ def transitions(log: MemoryLog) -> list[tuple[str, float | None]]:
     ]
 
 
-def test_the_log_has_each_transition_of_two_nodes_once() -> None:
+def test_two_nodes_log_each_transition_once() -> None:
     """The log has each transition once, although two nodes evaluate and one of them restarts."""
     asyncio.run(_two_nodes())
 

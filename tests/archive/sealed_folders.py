@@ -28,7 +28,7 @@ class Floor:
 
     def __init__(self, path: Path, **settings: object) -> None:
         self.clock = Clock(int(START.timestamp()) * TICKS_PER_SECOND)
-        self.house = NodeHarness(path, self.clock, **settings)  # type: ignore[arg-type]  # settings alone
+        self.harness = NodeHarness(path, self.clock, **settings)  # type: ignore[arg-type]  # settings alone
         self.archive = path / "archive"
         self._number = 0
 
@@ -40,7 +40,7 @@ class Floor:
         """An event that is ``ago`` seconds old."""
         self._number += 1
         at = datetime.fromtimestamp(to_ms(self.clock()) / 1000, UTC) - timedelta(seconds=ago)
-        self.house.take(ndjson([event(kind, self._number, time=at.isoformat(), **data)]))
+        self.harness.take(ndjson([event(kind, self._number, time=at.isoformat(), **data)]))
 
     def call(
         self, number: int, agent: str = "SEBY", *, phone: str = PHONE, name: str = "Lovelace"
@@ -59,7 +59,7 @@ class Floor:
     def seal(self, **changes: object) -> SealReport:
         """Seal the next hour."""
         job = SealJob(
-            folder=str(self.house.data),
+            folder=str(self.harness.data),
             archive=str(self.archive),
             client=ACME,
             time_zone=ZONE,
@@ -95,4 +95,4 @@ def folder(path: Path) -> Iterator[Floor]:
     try:
         yield floor
     finally:
-        floor.house.end()
+        floor.harness.end()

@@ -34,7 +34,7 @@ def test_a_bucket_and_a_folder_give_the_same_reports(bucket: str, tmp_path: Path
             described = [Service(id=SALES, name="Sales")]
             span = ClientSpan(ACME, ZONE, begin, begin + 4 * HOUR_MS, services, described)
             return ReportJob(
-                "service", str(floor.house.data), "", [span], to_ms(floor.clock()), LIMITS, 3600
+                "service", str(floor.harness.data), "", [span], to_ms(floor.clock()), LIMITS, 3600
             )
 
         here, there = open_archive(str(floor.archive)), open_archive(f"{bucket}/reports")

@@ -33,7 +33,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
-def there(archive: Path) -> Iterator[None]:
+def in_archive_folder(archive: Path) -> Iterator[None]:
     """Change into the archive's folder."""
     before = Path.cwd()
     os.chdir(archive)
@@ -41,14 +41,14 @@ def there(archive: Path) -> Iterator[None]:
     os.chdir(before)
 
 
-@pytest.mark.usefixtures("there")
+@pytest.mark.usefixtures("in_archive_folder")
 @pytest.mark.parametrize("query", SQL)
 def test_each_duckdb_query_returns_rows(query: str) -> None:
     """Each query runs as pasted."""
     assert duckdb.connect().execute(query).fetchall()
 
 
-@pytest.mark.usefixtures("there")
+@pytest.mark.usefixtures("in_archive_folder")
 @pytest.mark.parametrize("program", PYTHON)
 def test_each_pandas_program_prints(program: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Each program runs as pasted."""

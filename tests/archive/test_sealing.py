@@ -74,10 +74,10 @@ def test_sealed_hours_sum_to_the_day(zone: str, day: date, count: int, data: st.
         if count == 23:  # once is enough
             log.snapshots.clear()
             seal_until(job, open_archive(second), log, end + 23 * HOUR_MS)
-            assert written(second) == written(first)
+            assert archive_files(second) == archive_files(first)
 
 
-def test_an_event_that_names_the_service_of_an_earlier_hour_corrects_that_hour() -> None:
+def test_an_event_naming_an_earlier_hours_service_corrects_that_hour() -> None:
     """The event itself is not late, but the call was answered in an hour that is sealed already."""
     zone, day, _ = DAYS[0]
     begin, end = Calendar(zone).bounds(day.toordinal())
@@ -102,7 +102,7 @@ def seal_until(job: SealJob, archive: Archive, log: Log, now: int) -> None:
         pass
 
 
-def written(folder: str) -> dict[str, bytes]:
+def archive_files(folder: str) -> dict[str, bytes]:
     """Return the files of the archive."""
     return {
         str(file.relative_to(folder)): file.read_bytes()
@@ -169,8 +169,8 @@ def test_sealing_again_gives_the_same_bytes(tmp_path: Path) -> None:
         first = floor.files()
         assert len(first) == 12
         shutil.rmtree(floor.archive)
-        floor.house.close()
-        floor.house.open()
+        floor.harness.close()
+        floor.harness.open()
         floor.seal_all()
         assert floor.files() == first
 
@@ -207,7 +207,7 @@ def test_a_late_event_corrects_its_hour_once(tmp_path: Path) -> None:
                    direction="INBOUND")  # fmt: skip
         floor.send("call.queue", 3600, transactionId=9, sessionId="S9", service="Sales")
         floor.send("call.end", 3540, transactionId=9, sessionId="S9")
-        floor.house.run(floor.house.node._floors.snapshot())  # noqa: SLF001 -- no hour passes here
+        floor.harness.run(floor.harness.node._floors.snapshot())  # noqa: SLF001 -- no hour passes here
         for _ in range(22):
             floor.advance(60)
             floor.seal_all()

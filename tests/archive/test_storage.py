@@ -48,7 +48,7 @@ def test_only_hours_with_a_manifest_are_listed(archive: Archive) -> None:
     assert archive.manifest(manifest(9).path) is None
 
 
-def test_a_damaged_manifest_is_named(archive: Archive) -> None:
+def test_a_damaged_manifest_is_named_in_the_error(archive: Archive) -> None:
     """The error names the damaged manifest."""
     archive.write(f"{manifest(9).path}/manifest.json", b"{")
     with pytest.raises(DamagedManifest, match=r"hour=09/manifest\.json"):

@@ -22,22 +22,22 @@ def test_a_damaged_snapshot_does_not_change_sealed_files(tmp_path: Path) -> None
     with folder(tmp_path) as floor:
         for number in range(3):
             floor.call(number + 1)
-            floor.house.close()
+            floor.harness.close()
             floor.advance(40)
-            floor.house.open()
+            floor.harness.open()
         floor.advance(60)
         floor.seal_all()
         sealed = floor.files()
         shutil.rmtree(floor.archive)
-        with StoredFloor(floor.house.data, ACME) as source:
+        with StoredFloor(floor.harness.data, ACME) as source:
             newest = source.state(1 << 40)
         assert newest is not None
-        connection = apsw.Connection(str(floor.house.data / "mirror.db"))
+        connection = apsw.Connection(str(floor.harness.data / "mirror.db"))
         connection.set_busy_timeout(5_000)  # the server also writes
         add_function(connection)
         connection.execute(DAMAGE, (ACME, newest.entry))
         connection.close()
-        with StoredFloor(floor.house.data, ACME) as source:
+        with StoredFloor(floor.harness.data, ACME) as source:
             older = source.state(1 << 40)
         assert older is not None
         assert 0 < older.entry < newest.entry
@@ -50,11 +50,11 @@ def test_entries_removed_by_retention_during_a_read_are_an_error(tmp_path: Path)
     with folder(tmp_path) as floor:
         for number in range(30):
             floor.call(number + 1)  # five entries
-        with StoredFloor(floor.house.data, ACME) as source:
+        with StoredFloor(floor.harness.data, ACME) as source:
             reading = source.entries(0)
             first = next(reading)
-            _change(floor.house.data / "log.db", "DELETE FROM entries WHERE id % 1000 <= 100")
-            _change(floor.house.data / "log.db", "UPDATE streams SET removed = 100")
+            _change(floor.harness.data / "log.db", "DELETE FROM entries WHERE id % 1000 <= 100")
+            _change(floor.harness.data / "log.db", "UPDATE streams SET removed = 100")
             with pytest.raises(Unavailable, match="try again"):
                 list(reading)
             assert first.number == 1
@@ -67,15 +67,15 @@ def test_reads_of_the_store_are_consistent(tmp_path: Path) -> None:
         floor.call(1)
         floor.advance(20)
         floor.call(2)
-        floor.house.close()
+        floor.harness.close()
         key = (1, "S1")
-        with StoredFloor(floor.house.data, ACME) as source:
+        with StoredFloor(floor.harness.data, ACME) as source:
             before = source.find_calls([key], 1 << 62)
-            _change(floor.house.data / "mirror.db", "DELETE FROM calls")
+            _change(floor.harness.data / "mirror.db", "DELETE FROM calls")
             assert source.find_calls([key], 1 << 62) == before != {}
-        with StoredFloor(floor.house.data, ACME) as source:
+        with StoredFloor(floor.harness.data, ACME) as source:
             assert source.find_calls([key], 1 << 62) == {}
-        floor.house.open()
+        floor.harness.open()
 
 
 def _change(file: Path, sql: str) -> None:

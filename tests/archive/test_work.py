@@ -41,7 +41,7 @@ def test_a_killed_process_leaves_no_partial_hour(tmp_path: Path, flushes: int) -
         floor.call(1)
         floor.advance(75)
         job = SealJob(
-            str(floor.house.data), str(floor.archive), ACME, ZONE, to_ms(floor.clock()), LIMITS
+            str(floor.harness.data), str(floor.archive), ACME, ZONE, to_ms(floor.clock()), LIMITS
         )
         done = subprocess.run(
             [sys.executable, "-c", KILLED, str(flushes)],

@@ -46,7 +46,7 @@ def floor(tmp_path: Path) -> Iterator[Floor]:
     floor.send("email.attempt", service="Sales", eventType="Attempt", accountNumber="ACC-1",
                toEmail="ada@example.com")  # fmt: skip
     yield floor
-    floor.house.end()
+    floor.harness.end()
 
 
 @pytest.fixture
@@ -69,16 +69,16 @@ START = encode(47415, int(BEGAN.timestamp()) * TICKS_PER_SECOND, 0)  # in the fl
 
 def figures(floor: Floor) -> list[dict[str, object]]:
     """Return the services' figures, without the data of individual calls."""
-    answer = floor.house.ask("POST", "/realtime/service/stats", floor.house.login(), json={})
+    answer = floor.harness.ask("POST", "/realtime/service/stats", floor.harness.login(), json={})
     return [{**row, "calls": len(row["calls"])} for row in answer.json()["stats"]]
 
 
 def feeds(floor: Floor) -> list[dict[str, object]]:
     """Return the events of both feeds."""
-    session, found = floor.house.login(), []
+    session, found = floor.harness.login(), []
     for name in ("agentEvent", "event"):
         body = {"token": START}
-        page = floor.house.ask("POST", f"/realtime/{name}/feed", session, json=body)
+        page = floor.harness.ask("POST", f"/realtime/{name}/feed", session, json=body)
         assert page.status_code == 200, page.text
         found += page.json().get("events") or page.json()["agentEvent"]
     return found
@@ -87,8 +87,8 @@ def feeds(floor: Floor) -> list[dict[str, object]]:
 def test_erased_person_is_in_no_file(floor: Floor, admin: AdminCommands) -> None:
     """Neither log.db nor mirror.db has the person's data, even in free pages. Others' is kept."""
     before, shown = figures(floor), feeds(floor)
-    floor.house.close()
-    data = floor.house.data
+    floor.harness.close()
+    data = floor.harness.data
     assert {"log.db", "mirror.db"} <= traces(data)
     said = admin.run(*ERASE, "--phone", "1-212-555-0147", "--account", "ACC-1", "--dry-run")
     assert "events of the log would be changed: 5" in said
@@ -100,7 +100,7 @@ def test_erased_person_is_in_no_file(floor: Floor, admin: AdminCommands) -> None
     assert "events of the log changed: 0" in admin.run(*ERASE, "--phone", WRITTEN[1])
     assert "no difference" in admin.run("verify", "--data", "server/data")
     assert "is not damaged" in admin.run("verify", "--data", "server/data", "--disk")
-    floor.house.open()
+    floor.harness.open()
     assert figures(floor) == before
     erased = feeds(floor)
     assert [one["eventId"] for one in erased] == [one["eventId"] for one in shown]
@@ -113,13 +113,13 @@ def test_erased_person_is_in_no_file(floor: Floor, admin: AdminCommands) -> None
 
 def test_free_pages_are_cleared(floor: Floor, admin: AdminCommands) -> None:
     """Bytes of rows that retention deleted earlier are gone, too."""
-    floor.house.close()
-    connection = apsw.Connection(str(floor.house.data / "log.db"))
+    floor.harness.close()
+    connection = apsw.Connection(str(floor.harness.data / "log.db"))
     add_function(connection)
     connection.execute("DELETE FROM entries WHERE payload LIKE '%sms.attempt%'")
     connection.close()
     admin.run(*ERASE, "--phone", WRITTEN[0], "--account", "ACC-1")
-    assert traces(floor.house.data) == set()
+    assert traces(floor.harness.data) == set()
 
 
 @pytest.mark.parametrize("personal", ["keep", "hash"])
@@ -128,9 +128,9 @@ def test_person_is_erased_from_the_archive(
 ) -> None:
     """The manifest records the removal, the figures agree, and the other caller's data is kept."""
     floor.advance(75)
-    secret = floor.house.node.server.token_secret
+    secret = floor.harness.node.server.token_secret
     floor.seal_all(personal=personal, key=hash_key(secret))
-    floor.house.close()
+    floor.harness.close()
     said = admin.run(*ERASE, "--phone", "+12125550147", "--account", "ACC-1",
                      "--archive", "server/archive")  # fmt: skip
     assert "rows of the archive changed: 0" not in said
@@ -157,13 +157,13 @@ def test_hashes_from_a_cluster_need_the_cluster_key(
     floor.call(1)
     floor.call(2, phone="+1 212 555 0999", name="Hopper")
     floor.advance(75)
-    floor.seal_all(personal="hash", key=hash_key(floor.house.node.server.token_secret))
-    floor.house.end()
+    floor.seal_all(personal="hash", key=hash_key(floor.harness.node.server.token_secret))
+    floor.harness.end()
     asked = (*ERASE, "--phone", WRITTEN[1], "--archive", "server/archive")
-    before = (floor.house.data / "log.db").read_bytes(), floor.files()
+    before = (floor.harness.data / "log.db").read_bytes(), floor.files()
     with pytest.raises(SettingError, match="--log nats://"):
         admin.invoke(*asked)
-    assert ((floor.house.data / "log.db").read_bytes(), floor.files()) == before
+    assert ((floor.harness.data / "log.db").read_bytes(), floor.files()) == before
     # a person who is no longer in the log is found by the hash alone
     said = admin.run(*asked[:-4], "--account", "ACC-1", *asked[-2:], "--log", url, "--dry-run")
     assert "rows of the archive would be changed: 0" not in said
@@ -179,16 +179,16 @@ def test_erasing_is_refused_while_the_server_runs(floor: Floor, admin: AdminComm
     """A running server still has the data in memory."""
     with pytest.raises(SettingError, match="stop it first"):
         admin.invoke(*ERASE, "--phone", WRITTEN[0])
-    floor.house.take(ndjson([event("sms.attempt", 99, service="Sales", eventType="Attempt")]))
+    floor.harness.take(ndjson([event("sms.attempt", 99, service="Sales", eventType="Attempt")]))
 
 
 def test_errors_say_what_to_change(floor: Floor, admin: AdminCommands) -> None:
     """A missing person, a malformed number and an unknown client are errors."""
-    floor.house.close()
+    floor.harness.close()
     with pytest.raises(SettingError, match="--phone or --account"):
         admin.invoke(*ERASE)
     with pytest.raises(SettingError, match="must be a phone number"):
         admin.invoke(*ERASE, "--phone", "Ada")
     with pytest.raises(SettingError, match="no client 4711"):
         admin.invoke("erase", "--client", "4711", "--data", "server/data", "--phone", "2125550147")
-    floor.house.open()
+    floor.harness.open()

@@ -148,8 +148,8 @@ def test_server_figures_equal_the_truth(tmp_path: Path) -> None:
             arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment()
         )
         received = 'floorcast_intake_events_total{outcome="accepted"}'
-        before = caller.counted(received)
-        while caller.counted(received) == before:
+        before = caller.metric_value(received)
+        while caller.metric_value(received) == before:
             assert live.poll() is None
         live.send_signal(signal.SIGTERM)
         said, _ = live.communicate(timeout=TIMEOUT)

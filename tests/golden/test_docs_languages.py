@@ -95,4 +95,4 @@ def test_python_source_sends_each_stored_event_once(tmp_path: Path) -> None:
     with away, source, Caller(away.url) as caller:
         said, _ = source.communicate(timeout=60)
         assert (source.returncode, said) == (0, "")
-        assert caller.counted('floorcast_intake_events_total{outcome="accepted"}') == 4
+        assert caller.metric_value('floorcast_intake_events_total{outcome="accepted"}') == 4

@@ -19,7 +19,7 @@ from tests.real.server import Caller, Server
 from tests.real.sites import ACME
 from tests.real.wire import Wire
 
-__all__ = ["STREAMS", "Cluster", "Roamer", "running_cluster", "wait_until"]
+__all__ = ["STREAMS", "Cluster", "RoamingCaller", "running_cluster", "wait_until"]
 
 STREAMS = 2
 SOON = 100.0  # seconds for steps that usually take one or two
@@ -80,7 +80,7 @@ def _leaders(found: Mapping[str, Any], account: str, stream: str) -> Iterator[st
                 yield each["cluster"]["leader"]
 
 
-class Roamer(Caller):
+class RoamingCaller(Caller):
     """A caller of all nodes. It sends each request to any node, and retries on another node."""
 
     def __init__(self, nodes: Sequence[Server], seed: str) -> None:

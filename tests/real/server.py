@@ -127,7 +127,7 @@ class Server:
         self.up.set()
         return self
 
-    def place_of(self, token: str, client: int = ACME) -> int:
+    def position_of(self, token: str, client: int = ACME) -> int:
         """Return the position in a token, decoded with the installation's secret."""
         file = self.data / "admin.db"
         kv = SqliteKeyValueStore(file if file.exists() else self.data / "shared.db")
@@ -144,7 +144,7 @@ class Server:
         """Stop the server with SIGTERM. Returns its exit code."""
         return self._end(signal.SIGTERM)
 
-    def tell(self, number: signal.Signals) -> None:
+    def send_signal(self, number: signal.Signals) -> None:
         """Send the server a signal without waiting for the effect."""
         assert self._process is not None
         self.up.clear()
@@ -168,7 +168,7 @@ class Server:
         return code
 
     def _end(self, number: signal.Signals) -> int:
-        self.tell(number)
+        self.send_signal(number)
         return self.wait()
 
     def __enter__(self) -> Self:
@@ -249,7 +249,7 @@ class Caller:
             if any(until in map(str, one.values()) for one in events):
                 return found
 
-    def counted(self, metric: str) -> float:
+    def metric_value(self, metric: str) -> float:
         """Return a metric of ``/metrics``, or 0 if it is missing.
 
         The metric's name and labels are given as printed.

@@ -235,14 +235,14 @@ class _Transport(asyncio.Transport):
 class Measured:
     """A server in this process that receives bytes as if from a connection."""
 
-    def __init__(self, house: NodeHarness, loop: MeasuredLoop) -> None:
-        self.house = house
+    def __init__(self, harness: NodeHarness, loop: MeasuredLoop) -> None:
+        self.harness = harness
         self._loop = loop
         limits = ConnectionLimits(1000, 1000)
         deadlines: Deadlines[Connection] = Deadlines(ConnectionTuning(), time.monotonic)
         self._shared = Shared(None, limits, deadlines)
         self._config = uvicorn.Config(
-            cast("Any", to_who_is_there(Api(house.node.server, ROUTES))),
+            cast("Any", to_who_is_there(Api(harness.node.server, ROUTES))),
             ws="none",
             lifespan="off",
             interface="asgi3",
@@ -250,7 +250,7 @@ class Measured:
             access_log=False,
         )
         self._config.load()
-        self.session = house.login()
+        self.session = harness.login()
 
     def seconds(self, request: bytes) -> float:
         """Return the longest turn during which a request is read and answered."""
@@ -258,7 +258,7 @@ class Measured:
         gc.collect()
         self._loop.longest = 0.0
         try:
-            self.house.run(self._send(request))
+            self.harness.run(self._send(request))
         except TimeoutError:  # a request that hangs is just as bad
             return math.inf
         return self._loop.longest
@@ -286,16 +286,16 @@ def server() -> Iterator[Measured]:
     loop = MeasuredLoop()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("error"))
     with scratch() as folder, asyncio.Runner(loop_factory=lambda: loop) as runner:
-        house = NodeHarness(folder, Clock(), keeps=False, runner=runner)
+        harness = NodeHarness(folder, Clock(), keeps=False, runner=runner)
         thresholds = gc.get_threshold()
         gc.freeze()
         gc.set_threshold(10_000, 500, 100)  # the same values as in the server
         try:
-            yield Measured(house, loop)
+            yield Measured(harness, loop)
         finally:
             gc.set_threshold(*thresholds)
             gc.unfreeze()
-            house.end()
+            harness.end()
             structlog.reset_defaults()
 
 

@@ -199,7 +199,7 @@ def test_a_call_overflows_into_a_second_queue(asterisk: Asterisk, scenario: Scen
     assert [floor.reasons for floor in floors.values()] == [["OVERFLOW"]] * 3
 
 
-def test_a_call_that_leaves_for_a_menu(asterisk: Asterisk, scenario: Scenario) -> None:
+def test_a_call_leaves_the_queue_for_a_menu(asterisk: Asterisk, scenario: Scenario) -> None:
     """A call that leaves by a key is moved on, no matter when the caller then hangs up."""
     asterisk.pause(BOB, "BREAK")
     asterisk.caller("keyexit")
@@ -215,7 +215,9 @@ def test_a_call_that_leaves_for_a_menu(asterisk: Asterisk, scenario: Scenario) -
     assert [floor.reasons for floor in floors.values()] == [["KEY"]] * 3
 
 
-def test_a_refused_entry_leaves_no_trace(asterisk: Asterisk, scenario: Scenario) -> None:
+def test_a_caller_refused_by_the_queue_is_not_reported(
+    asterisk: Asterisk, scenario: Scenario
+) -> None:
     """Neither source reports a caller whom the queue refuses."""
     call = asterisk.caller("empty")
     wait_until(lambda: call.stage is Stage.OVER, lambda: call.stage)
@@ -257,7 +259,9 @@ def test_pauses_of_an_agent_in_two_queues(
     assert changes == [["support"], ["sales", "support"], ["support"]]
 
 
-def test_an_agent_in_two_queues_takes_calls_of_both(asterisk: Asterisk, scenario: Scenario) -> None:
+def test_an_agent_in_two_queues_takes_calls_from_both(
+    asterisk: Asterisk, scenario: Scenario
+) -> None:
     """Each call counts for its own queue."""
     asterisk.action("QueueAdd", Queue="sales", Interface=BOB, MemberName="Bob Support")
     asterisk.pause("PJSIP/agent1", "BREAK")
@@ -444,7 +448,7 @@ def test_an_agent_in_a_pool(asterisk: Asterisk, scenario: Scenario, queue: str) 
         scenario.await_figures({queue: ONE_HANDLED})
 
 
-def test_a_caller_who_is_withdrawn(asterisk: Asterisk, scenario: Scenario) -> None:
+def test_the_manager_withdraws_a_caller(asterisk: Asterisk, scenario: Scenario) -> None:
     """A caller whom the manager withdraws is moved on."""
     asterisk.pause(BOB, "BREAK")
     call = asterisk.caller("tosupport")
@@ -458,7 +462,7 @@ def test_a_caller_who_is_withdrawn(asterisk: Asterisk, scenario: Scenario) -> No
     assert [floor.reasons for floor in floors.values()] == [["WITHDRAWN"]] * 3
 
 
-def test_a_caller_who_waited_too_long(asterisk: Asterisk, scenario: Scenario) -> None:
+def test_a_caller_waits_too_long(asterisk: Asterisk, scenario: Scenario) -> None:
     """A caller is moved on to the voice mail, with the same reason from each connector."""
     asterisk.pause(BOB, "BREAK")
     asterisk.caller("tovoicemail")
@@ -466,7 +470,7 @@ def test_a_caller_who_waited_too_long(asterisk: Asterisk, scenario: Scenario) ->
     assert [floor.reasons for floor in floors.values()] == [["TIMEOUT"]] * 3
 
 
-def test_a_caller_who_is_redirected(asterisk: Asterisk, scenario: Scenario) -> None:
+def test_a_caller_is_redirected(asterisk: Asterisk, scenario: Scenario) -> None:
     """The log reports an abandon although the call continues, but AMI reports the redirection."""
     asterisk.pause(BOB, "BREAK")
     call = asterisk.caller("tosupport")

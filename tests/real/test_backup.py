@@ -63,7 +63,7 @@ def test_an_impossible_backup_is_reported(tmp_path: Path) -> None:
     assert "the backup failed" in str(nowhere.exception)
 
 
-def test_a_backup_overwrites_nothing_and_follows_no_link(tmp_path: Path) -> None:
+def test_a_backup_does_not_overwrite_folders_or_follow_links(tmp_path: Path) -> None:
     """An existing folder may belong to somebody who would read the copied data."""
     with Server(tmp_path) as server:
         pass

@@ -48,18 +48,18 @@ def caller(server: Server) -> Iterator[Caller]:
 @pytest.fixture(autouse=True)
 def nothing_changes(caller: Caller) -> Iterator[None]:
     """Check that each test leaves the log and both feeds unchanged."""
-    before = heads(caller)
+    before = positions(caller)
     yield
-    assert heads(caller) == before
+    assert positions(caller) == before
 
 
-def heads(caller: Caller) -> list[float]:
+def positions(caller: Caller) -> list[float]:
     """Return the positions of the feeds and the number of accepted events."""
     counts = (
         "floorcast_feed_published_events_total",
         'floorcast_intake_events_total{outcome="accepted"}',
     )
-    return [caller.counted(name) for name in counts]
+    return [caller.metric_value(name) for name in counts]
 
 
 def send(
@@ -271,7 +271,7 @@ def test_every_defect_of_an_event_is_reported_with_its_member(caller: Caller, ki
         assert (one["code"], said in one["message"]) == (code, True), (line[:200], one)
 
 
-def test_an_event_five_minutes_ahead_is_refused(caller: Caller) -> None:
+def test_an_event_five_minutes_in_the_future_is_refused(caller: Caller) -> None:
     """The verdict on an event from the future reports the wrong clock."""
     ahead = "2999-01-01T00:00:00Z"
     body = refused(send(caller, changed_event(time=ahead), LINES), 400, 202)

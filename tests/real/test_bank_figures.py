@@ -150,7 +150,7 @@ def percent(part: int, whole: int) -> float:
     return half_up(Fraction(100 * part, whole), 2) if whole else 0
 
 
-def by_midnight(day: str, service: str) -> dict[str, object]:
+def figures_of_the_day(day: str, service: str) -> dict[str, object]:
     """Return a service's figures from the file, at the end of the day's last second."""
     calls = [one for one in records(day) if one.service == service and one.offered]
     offered = [one for one in calls if (one.over if one.queued is None else one.queued) < 86_400]
@@ -178,7 +178,7 @@ def by_midnight(day: str, service: str) -> dict[str, object]:
 def test_each_service_matches_the_file_at_the_end_of_the_day(day: str, service: str) -> None:
     """The counts, rates and means of all six services equal those of the file."""
     row = stats(floor_at(day, "23:59:59"), clock_ms("23:59:59") + 999).get(service)
-    expected = by_midnight(day, service)
+    expected = figures_of_the_day(day, service)
     if row is None:
         assert expected["total_offered"] == 0
     else:

@@ -25,17 +25,17 @@ POST_CALL_KEYS = ["serviceId", "callEndTime", "lvResult", "phoneDialed", "termCo
 class Calls:
     """Sends the events of calls one by one, and requests their data."""
 
-    def __init__(self, house: NodeHarness) -> None:
-        self.house = house
+    def __init__(self, harness: NodeHarness) -> None:
+        self.harness = harness
         self._number = 0
-        self._session = house.login()
+        self._session = harness.login()
 
     def send(self, kind: str, number: int, client: str = "ACME", **data: object) -> None:
         """Send an event of call ``number`` with the current time."""
         self._number += 1
         call = {"transactionId": number, "sessionId": f"s{number}"}
         one = event(f"call.{kind}", self._number, **{**call, **data})
-        assert self.house.take(ndjson([one]), client)["accepted"] == 1
+        assert self.harness.take(ndjson([one]), client)["accepted"] == 1
 
     def start(self, number: int, client: str = "ACME", **data: object) -> None:
         """Begin call ``number``."""
@@ -49,11 +49,11 @@ class Calls:
         query: dict[str, str | int] = {"transaction": number, "session": f"s{number}"}
         if client is not None:
             query["client"] = client
-        return self.house.ask("GET", path, session or self._session, params=query)
+        return self.harness.ask("GET", path, session or self._session, params=query)
 
     def found(self, path: str, number: int) -> dict[str, Any]:
         """Request call ``number``, which must exist."""
-        self._session = self.house.login()
+        self._session = self.harness.login()
         answer = self.ask(path, number)
         assert answer.status_code == 200, answer.text
         body: dict[str, Any] = answer.json()
@@ -62,14 +62,14 @@ class Calls:
 
     def missing(self, path: str, number: int, words: str = "no such call") -> None:
         """Request call ``number``, which must not exist."""
-        self._session = self.house.login()
+        self._session = self.harness.login()
         answer = self.ask(path, number)
         assert (answer.status_code, answer.json()["code"]) == (404, 404)
         assert words in answer.json()["message"]
 
     def in_memory(self, number: int) -> bool:
         """Return whether the floor has call ``number`` in memory."""
-        call_table = self.house.node.server.floors[ACME].floor.call_table
+        call_table = self.harness.node.server.floors[ACME].floor.call_table
         return (number, f"s{number}") in call_table.calls
 
 
@@ -78,9 +78,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[Calls]:
     """Run a node without data."""
     monkeypatch.setattr(feed, "POLL_SECONDS", 0.0)
     with scratch() as folder:
-        house = NodeHarness(folder, Clock())
-        yield Calls(house)
-        house.end()
+        harness = NodeHarness(folder, Clock())
+        yield Calls(harness)
+        harness.end()
 
 
 def test_a_call_is_returned_only_in_its_phase(calls: Calls) -> None:
@@ -100,7 +100,7 @@ def test_a_call_is_returned_only_in_its_phase(calls: Calls) -> None:
         zipCode="94404",
         consumer={"lastName": "Doe"},
     )
-    began = calls.house.clock() // 10_000
+    began = calls.harness.clock() // 10_000
     assert calls.found(IN_CALL, 1) == {
         "consumer": {"firstName": None, "lastName": "Doe"},
         "serviceId": 38049,
@@ -114,7 +114,7 @@ def test_a_call_is_returned_only_in_its_phase(calls: Calls) -> None:
     calls.missing(POST_CALL, 1, "/realtime/callData/inCall")
     calls.send("queue", 1, service="Help")
     assert calls.found(IN_CALL, 1)["serviceId"] == 38050
-    calls.house.clock.move(90)
+    calls.harness.clock.move(90)
     calls.send("end", 1, lvResult="AGENT")
     assert calls.found(POST_CALL, 1) == {
         "serviceId": 38050,
@@ -148,38 +148,38 @@ def test_a_call_on_disk_is_found_and_changed_by_late_events(calls: Calls) -> Non
     calls.start(1, account="A1", phoneDialed="6505550100")
     calls.send("end", 1, lvResult="AGENT")
     ended = calls.found(POST_CALL, 1)
-    session = calls.house.login()
-    token = calls.house.ask("POST", EVENTS, session).json()["token"]
-    calls.house.clock.move(11 * MINUTES)
+    session = calls.harness.login()
+    token = calls.harness.ask("POST", EVENTS, session).json()["token"]
+    calls.harness.clock.move(11 * MINUTES)
     calls.start(2)
     assert not calls.in_memory(1)
     assert calls.found(POST_CALL, 1) == ended
-    calls.house.clock.move(5 * HOURS)
+    calls.harness.clock.move(5 * HOURS)
     calls.send("disposition", 1, termCode="Promise to pay", agent="SEBY")
     assert calls.in_memory(1)
     expected = {**ended, "termCodeName": "Promise to pay"}
     assert calls.found(POST_CALL, 1) == expected
-    page = calls.house.ask("POST", EVENTS, calls.house.login(), json={"token": token}).json()
+    page = calls.harness.ask("POST", EVENTS, calls.harness.login(), json={"token": token}).json()
     disposition = page["events"][-1]
     assert disposition["callEventType"] == "CALL_DISPOSITION"
     assert (disposition["account"], disposition["phoneDialed"]) == ("A1", "6505550100")
     assert (disposition["agentId"], disposition["serviceId"]) == ("393602", 38049)
-    calls.house.clock.move(11 * MINUTES)
+    calls.harness.clock.move(11 * MINUTES)
     calls.start(3)
     assert not calls.in_memory(1)
     assert calls.found(POST_CALL, 1) == expected
-    calls.house.close()
-    calls.house.open()
+    calls.harness.close()
+    calls.harness.open()
     assert calls.found(POST_CALL, 1) == expected
-    calls.house.crash()
-    calls.house.open()
+    calls.harness.crash()
+    calls.harness.open()
     assert calls.found(POST_CALL, 1) == expected
 
 
 def test_a_call_without_recent_events_is_still_in_progress(calls: Calls) -> None:
     """A call without events for hours leaves the memory, but the responses still have it."""
     calls.start(1, account="A1")
-    calls.house.clock.move(5 * HOURS)
+    calls.harness.clock.move(5 * HOURS)
     calls.start(2)
     assert not calls.in_memory(1)
     assert calls.found(IN_CALL, 1)["account"] == "A1"
@@ -191,10 +191,10 @@ def test_calls_are_returned_only_on_their_own_day(calls: Calls) -> None:
     """A call that ended before midnight in the client's time zone is not found after midnight."""
     calls.start(1)
     calls.start(2)
-    calls.house.clock.move(18 * HOURS + 50 * MINUTES)  # ten minutes before midnight in New York
+    calls.harness.clock.move(18 * HOURS + 50 * MINUTES)  # ten minutes before midnight in New York
     calls.send("end", 1)
     calls.found(POST_CALL, 1)
-    calls.house.clock.move(20 * MINUTES)
+    calls.harness.clock.move(20 * MINUTES)
     calls.missing(POST_CALL, 1)
     assert calls.found(IN_CALL, 2)["callStartTime"]
     calls.send("end", 2)
@@ -205,9 +205,9 @@ def test_calls_are_returned_only_on_their_own_day(calls: Calls) -> None:
 
 def test_a_call_is_returned_only_to_authorized_users(calls: Calls) -> None:
     """Call centers and roles limit access to calls, and a parent sees its child's calls."""
-    house = calls.house
-    limited, superuser = house.login("limited"), house.login("superuser")
-    child, stranger = house.login(client="CHILD"), house.login(client="STRANGER")
+    harness = calls.harness
+    limited, superuser = harness.login("limited"), harness.login("superuser")
+    child, stranger = harness.login(client="CHILD"), harness.login(client="STRANGER")
     calls.start(1, service="Sales")
     calls.start(2, service="Help")
     calls.start(3, service="Nowhere")
@@ -224,7 +224,7 @@ def test_a_call_is_returned_only_to_authorized_users(calls: Calls) -> None:
     for client in (None, ACME, CHILD):
         assert calls.ask(IN_CALL, 1, client, stranger).status_code == 404
     for user in ("manager", "auditor"):
-        answer = calls.ask(IN_CALL, 1, session=house.login(user))
+        answer = calls.ask(IN_CALL, 1, session=harness.login(user))
         assert (answer.status_code, answer.json()["code"]) == (403, 302)
     texts = {calls.ask(IN_CALL, n, session=limited).json()["message"] for n in (2, 77)}
     assert len(texts) == 1, "what may not be seen is answered like what is not there"
@@ -236,5 +236,5 @@ def test_the_feed_continues_from_the_position_of_the_response(calls: Calls) -> N
     answer = calls.ask(IN_CALL, 1)
     calls.send("end", 1)
     body = {"token": answer.headers["feed-token"]}
-    page = calls.house.ask("POST", EVENTS, calls.house.login(), json=body).json()
+    page = calls.harness.ask("POST", EVENTS, calls.harness.login(), json=body).json()
     assert [one["callEventType"] for one in page["events"]] == ["CALL_TERMINATION"]

@@ -191,7 +191,7 @@ def test_the_client_slows_down_before_the_rate_limit(tmp_path: Path) -> None:
         # from the 31st on, each request waits a minute divided by the remaining requests
         assert len(paused) == 5
         assert all(5 < pause < 9 for pause in paused)
-        assert caller.counted(_answers("/realtime/service/liveConnects", 429)) == 0
+        assert caller.metric_value(_answers("/realtime/service/liveConnects", 429)) == 0
         caller.http.headers["LV-Session"] = client.log_in().session_id
         while caller.http.post("/realtime/service/liveConnects").status_code == 200:
             pass

@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from tests.nats_servers import NatsServers
-from tests.real.cluster import Cluster, Roamer, running_cluster, wait_until
+from tests.real.cluster import Cluster, RoamingCaller, running_cluster, wait_until
 from tests.real.load import PATIENCE, Load, Source, assert_all_once
 from tests.real.server import AGENTS, EVENTS, Caller, Server
 from tests.real.sites import KEYS, event, ndjson
@@ -51,7 +51,9 @@ def under_load(cluster: Cluster, name: str) -> Iterator[Load]:
             for path in (EVENTS, AGENTS)
         }
         sources = [
-            Source(partial(Roamer, cluster.nodes, f"{name} {number}"), f"{name} {number}", load)
+            Source(
+                partial(RoamingCaller, cluster.nodes, f"{name} {number}"), f"{name} {number}", load
+            )
             for number in range(SOURCES)
         ]
         for source in sources:
@@ -68,7 +70,7 @@ def under_load(cluster: Cluster, name: str) -> Iterator[Load]:
             event("email.attempt", the_end, service="Sales", eventType=the_end, accountNumber="-"),
             event("agent.state", f"{the_end}.", agent=name, eventType="READY", result=the_end),
         ]
-        with Roamer(cluster.nodes, name) as last:
+        with RoamingCaller(cluster.nodes, name) as last:
             last.take(ndjson(end))
         _check(cluster, session, begin, the_end, sources, following)
 
@@ -76,7 +78,7 @@ def under_load(cluster: Cluster, name: str) -> Iterator[Load]:
 def _read(
     nodes: list[Server], session: str, path: str, begin: str, the_end: str
 ) -> list[dict[str, Any]]:
-    with Roamer(nodes, path) as reader:
+    with RoamingCaller(nodes, path) as reader:
         reader.http.headers["LV-Session"] = session
         return reader.follow(path, begin, until=the_end, count=500)
 
@@ -126,10 +128,10 @@ def _alike(cluster: Cluster, callers: list[Caller], path: str) -> bool:
 
 def _place(cluster: Cluster, answer: httpx.Response) -> int:
     assert answer.status_code == 200, answer.text
-    return cluster.nodes[0].place_of(answer.headers["feed-token"])
+    return cluster.nodes[0].position_of(answer.headers["feed-token"])
 
 
-def test_the_leader_of_the_stream_is_killed(cluster: Cluster) -> None:
+def test_the_stream_leader_is_killed(cluster: Cluster) -> None:
     """Ingest continues once another leader is elected."""
     with under_load(cluster, "leader") as load:
         leader = cluster.leader
@@ -150,7 +152,7 @@ def test_a_node_is_killed_and_its_disk_is_lost(cluster: Cluster) -> None:
         assert "copy_taken" in node.log.read_text()
 
 
-def test_the_leader_and_a_node_are_killed_at_once(cluster: Cluster) -> None:
+def test_the_stream_leader_and_a_node_are_killed_together(cluster: Cluster) -> None:
     """The node comes back, possibly before there is a new leader."""
     with under_load(cluster, "both") as load:
         leader, node = cluster.leader, random.choice(cluster.nodes)
@@ -236,7 +238,7 @@ def test_a_node_may_start_before_its_cluster(tmp_path: Path) -> None:
             wait_until(partial(_lives, caller))
             assert caller.http.get("/readyz").status_code == 503
             if not last:
-                node.tell(signal.SIGTERM)
+                node.send_signal(signal.SIGTERM)
                 with pytest.raises(AssertionError, match="it said"):
                     starting.result(PATIENCE)
         try:

@@ -181,7 +181,7 @@ def send(server: Server, events: Sequence[CloudEvent]) -> None:
 
 
 @pytest.mark.long
-def test_the_second_floor_shows_the_same_figures(tmp_path: Path) -> None:
+def test_the_second_server_shows_the_same_figures(tmp_path: Path) -> None:
     """Feeds, services and agents agree, no matter what was killed during the day."""
     plan = floor_of(12, seed=5)
     # the feeds do not show that a caller leaves a queue without hanging up

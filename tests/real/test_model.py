@@ -227,8 +227,8 @@ class Floorcast(RuleBasedStateMachine):
         self.folder = self.stack.enter_context(scratch())
         self.clock = Clock()
         self.begun = self.clock()
-        self.house = NodeHarness(self.folder, self.clock, keeps=self.keeps, ring_bytes=20_000)
-        self.stack.callback(self.house.end)
+        self.harness = NodeHarness(self.folder, self.clock, keeps=self.keeps, ring_bytes=20_000)
+        self.stack.callback(self.harness.end)
         self.order: list[ExpectedEvent] = []
         self.read: dict[str, list[dict[str, Any]]] = {EVENTS: [], AGENTS: []}
         self.sent: list[list[dict[str, Any]]] = []
@@ -283,7 +283,7 @@ class Floorcast(RuleBasedStateMachine):
             batch.insert(position % (len(batch) + 1), one)
         bad = [index for index, one in enumerate(batch) if one in REFUSED]
         good = [one for one in batch if one not in REFUSED]
-        answer = self.house.run(self._post(batch, packed=packed, batch_form=batch_form))
+        answer = self.harness.run(self._post(batch, packed=packed, batch_form=batch_form))
         assert answer.status_code == (200 if good or not batch else 400), answer.text
         fresh = self._acknowledged(good)
         verdicts = answer.json()
@@ -300,7 +300,7 @@ class Floorcast(RuleBasedStateMachine):
         async def at_once() -> list[httpx.Response]:
             return await asyncio.gather(*[self._post(batch) for _ in range(times)])
 
-        for answer in self.house.run(at_once()):
+        for answer in self.harness.run(at_once()):
             assert answer.json() == {"accepted": 0, "duplicates": len(batch), "rejected": []}
 
     @rule(batches=st.lists(BATCHES, min_size=2, max_size=4), twice=st.booleans())
@@ -318,7 +318,7 @@ class Floorcast(RuleBasedStateMachine):
                 *[self._post(batch) for batch in requests for _ in range(1 + twice)]
             )
 
-        verdicts = [answer.json() for answer in self.house.run(at_once())]
+        verdicts = [answer.json() for answer in self.harness.run(at_once())]
         total = sum(map(len, requests))
         assert sum(one["accepted"] for one in verdicts) == total
         assert sum(one["duplicates"] for one in verdicts) == total * twice
@@ -340,7 +340,7 @@ class Floorcast(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         """Stop the server in the same way as on SIGTERM, and start it again."""
-        self.house.close()
+        self.harness.close()
         self._open_again()
 
     @precondition(lambda self: self.keeps)
@@ -350,7 +350,7 @@ class Floorcast(RuleBasedStateMachine):
 
         Derived data is not flushed, so it may be older or missing.
         """
-        folder = self.house.crash()
+        folder = self.harness.crash()
         saved = self.folder / f"saved{len(self.saved)}"
         shutil.copytree(folder, saved)
         for name, how in (("mirror.db", store), ("keys.db", keys)):
@@ -413,13 +413,13 @@ class Floorcast(RuleBasedStateMachine):
         self._log_in()
 
         async def wait_and_send() -> list[dict[str, Any]]:
-            the_feed = self.house.node.server.floors[ACME].feeds[_NAMES[path]]
+            the_feed = self.harness.node.server.floors[ACME].feeds[_NAMES[path]]
             reader = asyncio.create_task(
-                self.house.request("POST", path, self.sessions[user], json=body)
+                self.harness.request("POST", path, self.sessions[user], json=body)
             )
             await until(lambda: the_feed.waiting)
             assert (await self._post(batch)).status_code == 200
-            news = await self.house.request(
+            news = await self.harness.request(
                 "POST", path, self.sessions["sysadmin"], json=everything
             )
             if any(map(sees, _events(path, news.json()))):
@@ -432,7 +432,7 @@ class Floorcast(RuleBasedStateMachine):
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(feed, "POLL_SECONDS", 20.0)
-            found = self.house.run(wait_and_send())
+            found = self.harness.run(wait_and_send())
         self._acknowledged(batch)
         before = len(self.read[path])
         self._catch_up()
@@ -441,7 +441,7 @@ class Floorcast(RuleBasedStateMachine):
         assert bool(found) == bool(seen)
 
     @invariant()
-    def the_feeds_are_the_list(self) -> None:
+    def feeds_equal_the_model(self) -> None:
         """Check that following the tokens gives every acknowledged event once and in order."""
         self._catch_up()
 
@@ -495,10 +495,10 @@ class Floorcast(RuleBasedStateMachine):
         return self.clock() - tokens.decode(ACME, token).ticks > DAY * TICKS_PER_SECOND
 
     def _open_again(self) -> None:
-        self.house.open()
+        self.harness.open()
         if self.clock() - self.logged_in <= HOUR * TICKS_PER_SECOND:
             for session in self.sessions.values():
-                assert self.house.ask("GET", f"/session/validate/{session}").status_code == 204
+                assert self.harness.ask("GET", f"/session/validate/{session}").status_code == 204
         young = [mark for mark in self.bookmarks if not self._is_old(mark.token)]
         for path in (EVENTS, AGENTS) if young else ():
             first = min(young, key=lambda mark: mark.position)
@@ -514,15 +514,17 @@ class Floorcast(RuleBasedStateMachine):
         """Log in again if the sessions may have ended. The sessions on disk may be older."""
         if not self.sessions or self.clock() - self.logged_in > HOUR * TICKS_PER_SECOND:
             for session in self.sessions.values():
-                self.house.ask("DELETE", f"/session/logout/{session}")
-            self.sessions = {user: self.house.login(user) for user in ("sysadmin", "limited")}
+                self.harness.ask("DELETE", f"/session/logout/{session}")
+            self.sessions = {user: self.harness.login(user) for user in ("sysadmin", "limited")}
             self.logged_in = self.clock()
 
     def _ask(
         self, path: str, body: dict[str, Any], user: str = "sysadmin", count: int = 1000
     ) -> httpx.Response:
         self._log_in()
-        return self.house.ask("POST", path, self.sessions[user], json=body, params={"count": count})
+        return self.harness.ask(
+            "POST", path, self.sessions[user], json=body, params={"count": count}
+        )
 
     async def _post(
         self, batch: list[dict[str, Any]], *, packed: bool = False, batch_form: bool = False
@@ -533,7 +535,7 @@ class Floorcast(RuleBasedStateMachine):
         if packed:
             headers["Content-Encoding"] = "gzip"
             content = gzip.compress(content)
-        return await self.house.request(
+        return await self.harness.request(
             "POST", "/ingest/v1/events", content=content, headers=headers
         )
 

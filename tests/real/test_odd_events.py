@@ -81,35 +81,35 @@ def odd_event(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @contextmanager
-def sound(folder: Path) -> Iterator[NodeHarness]:
+def checked_node(folder: Path) -> Iterator[NodeHarness]:
     """Run a node that must log no error and be unchanged after a restart."""
     with pytest.MonkeyPatch.context() as patch, capture_logs() as logged:
         patch.setattr(feed, "POLL_SECONDS", 0.0)
-        house = NodeHarness(folder, Clock())
+        harness = NodeHarness(folder, Clock())
         try:
-            session = house.login()
-            token = house.ask("POST", EVENTS, session).json()["token"]
+            session = harness.login()
+            token = harness.ask("POST", EVENTS, session).json()["token"]
 
             def both() -> list[object]:
                 answers = [
-                    house.ask("POST", path, session, json={"token": token}).json()
+                    harness.ask("POST", path, session, json={"token": token}).json()
                     for path in (EVENTS, AGENTS)
                 ]
                 return [answers[0]["events"], answers[1]["agentEvent"]]
 
-            yield house
+            yield harness
             before = both()
-            house.close()
-            house.open()
+            harness.close()
+            harness.open()
             assert both() == before
         finally:
-            house.end()
+            harness.end()
     assert [one for one in logged if one["log_level"] in {"error", "critical"}] == []
 
 
-def send(house: NodeHarness, batch: list[dict[str, Any]]) -> None:
+def send(harness: NodeHarness, batch: list[dict[str, Any]]) -> None:
     """Send events, each of which must get its own verdict. Ended calls leave the memory."""
-    answer = house.ask(
+    answer = harness.ask(
         "POST",
         "/ingest/v1/events",
         content=json.dumps(batch).encode(),
@@ -119,7 +119,7 @@ def send(house: NodeHarness, batch: list[dict[str, Any]]) -> None:
         },
     )
     assert answer.status_code in {200, 400}, answer.text
-    house.clock.move(11 * 60)
+    harness.clock.move(11 * 60)
 
 
 @pytest.mark.parametrize("kind", sorted(MEMBERS))
@@ -136,16 +136,16 @@ def test_each_odd_value_in_each_member_is_harmless(kind: str) -> None:
         event("call.end", f"end {number}", transactionId=number, sessionId="s")
         for number in range(len(batch))
     ]
-    with scratch() as folder, sound(folder) as house:
-        send(house, batch)
-        send(house, ends if "transactionId" in MEMBERS[kind] else [])
-        send(house, [event("campaign.update", "last", campaign="C")])
+    with scratch() as folder, checked_node(folder) as harness:
+        send(harness, batch)
+        send(harness, ends if "transactionId" in MEMBERS[kind] else [])
+        send(harness, [event("campaign.update", "last", campaign="C")])
 
 
 @settings(max_examples=tries(25))
 @given(st.lists(st.lists(odd_event(), min_size=1, max_size=10), min_size=1, max_size=4))
 def test_combined_odd_values_are_harmless(batches: list[list[dict[str, Any]]]) -> None:
     """Several unusual values together have no such effect either."""
-    with scratch() as folder, sound(folder) as house:
+    with scratch() as folder, checked_node(folder) as harness:
         for batch in batches:
-            send(house, batch)
+            send(harness, batch)

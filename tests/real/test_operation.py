@@ -79,7 +79,7 @@ class PartialRequest:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_lets_requests_finish_and_loses_nothing(
+def test_a_shutdown_finishes_requests_and_loses_no_event(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     """When the server stops, waiting polls return at once and partial requests finish.
@@ -104,10 +104,10 @@ def test_a_stop_lets_requests_finish_and_loses_nothing(
                 return answer.elapsed.total_seconds(), answer.json()["token"]
 
         waiting = beside.submit(wait)
-        while not caller.counted("floorcast_feed_waiting_readers"):
+        while not caller.metric_value("floorcast_feed_waiting_readers"):
             assert not waiting.done()
         half = PartialRequest(server.port, ndjson([event("call.end", 2, lvResult="DONE", **CALL)]))
-        server.tell(number)
+        server.send_signal(number)
         seconds, token = waiting.result(LONGEST)
         assert seconds < POLL_SECONDS
         answer = half.finish()
@@ -143,7 +143,7 @@ def test_health_readiness_and_metrics_are_reported(tmp_path: Path) -> None:
             "floorcast_feed_published_events_total": 2.0,
             "floorcast_feed_given_events_total": 2.0,
         }
-        before = {metric: caller.counted(metric) for metric in metrics}
+        before = {metric: caller.metric_value(metric) for metric in metrics}
         body = ndjson(
             [
                 event("call.start", 1, direction="INBOUND", **CALL),
@@ -155,8 +155,8 @@ def test_health_readiness_and_metrics_are_reported(tmp_path: Path) -> None:
         for _ in range(2):
             caller.take(body)
         assert len(caller.feed(EVENTS, token).events) == 2
-        assert {name: caller.counted(name) - before[name] for name in metrics} == metrics
-        assert caller.counted("floorcast_ready") == 1.0
+        assert {name: caller.metric_value(name) - before[name] for name in metrics} == metrics
+        assert caller.metric_value("floorcast_ready") == 1.0
         text = caller.http.get("/metrics").text
         assert not any(
             secret in text for secret in ("ACME", "47415", "acme-key-for-testing", "sysadmin")

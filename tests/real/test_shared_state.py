@@ -33,7 +33,7 @@ from tests.nats_servers import SOON, NatsServers, wait_until
 from tests.site.sites import CHEAP, SMALL
 
 
-class Door(NamedTuple):
+class NodeLogin(NamedTuple):
     """The login of one node."""
 
     kv: JetStreamKeyValueStore
@@ -48,24 +48,24 @@ class Door(NamedTuple):
 
 
 @asynccontextmanager
-async def nodes(url: str, count: int, clock: Clock) -> AsyncIterator[list[Door]]:
+async def nodes(url: str, count: int, clock: Clock) -> AsyncIterator[list[NodeLogin]]:
     """Run several nodes of a cluster with the small site."""
     async with AsyncExitStack() as stack:
         passwords = Passwords(CHEAP)
         stack.callback(passwords.close)
-        doors: list[Door] = []
+        logins: list[NodeLogin] = []
         for _ in range(count):
             link = await NatsLink.open(url, "test")
             stack.push_async_callback(link.close)
             kv = await JetStreamKeyValueStore.open(link, 1)
             stack.push_async_callback(kv.close)
-            if not doors:
+            if not logins:
                 await apply(kv, parse(SMALL), CHEAP)
             site = Site(kv)
             credentials = Credentials(site, passwords, Throttle(kv, clock), KeyGuesses(clock))
             sessions = Sessions(site, kv, credentials, passwords, clock, shared=True)
-            doors.append(Door(kv, site, sessions))
-        yield doors
+            logins.append(NodeLogin(kv, site, sessions))
+        yield logins
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
@@ -77,10 +77,10 @@ def test_a_login_on_one_node_is_valid_on_all_nodes(nats_server: NatsServers) -> 
     """Concurrent logins on all nodes give one session, and every node accepts it."""
 
     async def work() -> None:
-        async with nodes(nats_server.account(), 3, Clock()) as doors:
-            sessions = await asyncio.gather(*(door.login() for door in doors * 4))
+        async with nodes(nats_server.account(), 3, Clock()) as logins:
+            sessions = await asyncio.gather(*(node.login() for node in logins * 4))
             assert len({session.id for session in sessions}) == 1
-            await wait_until(lambda: all(door.sessions.validate(sessions[0].id) for door in doors))
+            await wait_until(lambda: all(node.sessions.validate(sessions[0].id) for node in logins))
 
     run(work())
 
@@ -137,14 +137,14 @@ def test_wrong_passwords_are_counted_across_nodes(nats_server: NatsServers) -> N
     """After five wrong passwords on all nodes together, every node delays the next login."""
 
     async def work() -> None:
-        async with nodes(nats_server.account(), 3, Clock()) as doors:
-            tries = [door.login(password=f"wrong {n}") for n in range(4) for door in doors]
+        async with nodes(nats_server.account(), 3, Clock()) as logins:
+            tries = [node.login(password=f"wrong {n}") for n in range(4) for node in logins]
             outcomes = await asyncio.gather(*tries, return_exceptions=True)
             assert sum(isinstance(one, BadCredentials) for one in outcomes) == 5
             assert sum(isinstance(one, RateLimited) for one in outcomes) == 7
-            for door in doors:
+            for node in logins:
                 with pytest.raises(RateLimited):
-                    await door.login()
+                    await node.login()
 
     run(work())
 
@@ -162,21 +162,21 @@ def test_commands_change_the_site_of_a_running_cluster(
     assert "client 1 ACME" in admin.run("site", "show", "--log", url)
 
     async def work() -> None:
-        async with nodes(url, 1, Clock()) as (door,):
+        async with nodes(url, 1, Clock()) as (node,):
             says = asyncio.to_thread(
                 admin.run, "user", "add", "new", "--role", "Manager", "--client", "1", "--log", url,
                 stdin="new's secret\n",
             )  # fmt: skip
             assert "can now log in" in await says
-            await wait_until(lambda: door.site.user(1, "new"))
-            session = await door.login("new", "new's secret")
+            await wait_until(lambda: node.site.user(1, "new"))
+            session = await node.login("new", "new's secret")
             key = await asyncio.to_thread(admin.run, "key", "new", "--client", "1", "--log", url)
             digested = digest(key.strip())
-            await wait_until(lambda: digested in door.site.clients[1].ingest_keys)
+            await wait_until(lambda: digested in node.site.clients[1].ingest_keys)
             await asyncio.to_thread(
                 admin.run, "user", "remove", "new", "--client", "1", "--log", url
             )
-            await wait_until(lambda: not door.sessions.validate(session.id))
+            await wait_until(lambda: not node.sessions.validate(session.id))
 
     run(work())
     assert not (tmp_path / "floorcast-data").exists()

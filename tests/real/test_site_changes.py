@@ -27,7 +27,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield one
 
 
-def written(server: Server, *changes: tuple[str, str]) -> str:
+def write_site(server: Server, *changes: tuple[str, str]) -> str:
     """Write the site file with some of its text replaced. Returns the text."""
     text = SITE
     for old, new in changes:
@@ -39,7 +39,7 @@ def written(server: Server, *changes: tuple[str, str]) -> str:
 
 def apply(server: Server, *changes: tuple[str, str]) -> str:
     """Apply the site with some of its text replaced. Returns the output."""
-    written(server, *changes)
+    write_site(server, *changes)
     arguments = command("site", "apply", server.site, "--yes", "--data", server.data)
     done = subprocess.run(arguments, env=environment(), capture_output=True, text=True, check=True)
     return done.stdout
@@ -50,7 +50,7 @@ def apply_here(server: Server, *changes: tuple[str, str]) -> None:
 
     async def change() -> None:
         kv = open_kv(server.data)
-        await apply_site(kv, parse(written(server, *changes)), CHEAP)
+        await apply_site(kv, parse(write_site(server, *changes)), CHEAP)
         await kv.close()
 
     asyncio.run(change())

@@ -21,7 +21,7 @@ ROUNDS = 20
 Row = dict[str, Any]
 
 
-def asked(caller: Caller, path: str = STATUS) -> tuple[list[Row], str]:
+def request_rows(caller: Caller, path: str = STATUS) -> tuple[list[Row], str]:
     """Return the rows of a response, and its token."""
     answer = caller.http.post(path)
     assert answer.status_code == 200, answer.text
@@ -61,8 +61,8 @@ def test_a_response_and_the_feed_from_its_token_give_the_next_response(tmp_path:
         pouring.start()
         answers: dict[int, tuple[list[Row], str]] = {}
         while len(answers) < ROUNDS:
-            rows, token = asked(caller)
-            answers[server.place_of(token)] = rows, token
+            rows, token = request_rows(caller)
+            answers[server.position_of(token)] = rows, token
         stop.set()
         pouring.join()
         feeds = [caller.follow(AGENTS, token, until=THE_END) for _, token in answers.values()]
@@ -87,10 +87,10 @@ def test_a_banks_day_has_the_same_figures_after_a_kill_and_is_verified(tmp_path:
         subprocess.run(replay, check=True, capture_output=True, env=environment(), cwd=tmp_path)
         with Caller(server.url) as caller:
             caller.login()
-            before, _ = asked(caller, STATS)
+            before, _ = request_rows(caller, STATS)
             server.kill()
             server.start()
-            after, _ = asked(caller, STATS)
+            after, _ = request_rows(caller, STATS)
         shown = [(row["serviceName"], row["totalOffered"], row["totalHandled"]) for row in before]
         assert shown == [
             (row["serviceName"], row["totalOffered"], row["totalHandled"]) for row in after

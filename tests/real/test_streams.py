@@ -106,7 +106,7 @@ def request(session: str, body: str = "", *, path: str = STREAM, version: str = 
 
 def until_open(caller: Caller, count: int) -> None:
     """Wait until the server has this many streams."""
-    while caller.counted("floorcast_feed_open_streams") != count:
+    while caller.metric_value("floorcast_feed_open_streams") != count:
         pass
 
 
@@ -188,11 +188,11 @@ def test_a_stalled_reader_uses_no_memory_and_misses_no_event(server: Server) -> 
         assert sock.recv(12) == b"HTTP/1.1 200"
         until_open(caller, 1)
         caller.take(calls(*range(1000), pad=500))
-        before = caller.counted("process_resident_memory_bytes")
+        before = caller.metric_value("process_resident_memory_bytes")
         for start in range(1000, 20_000, 1000):
             caller.take(calls(*range(start, start + 1000), pad=500))
-        written = caller.counted("floorcast_feed_stream_bytes_total")
-        grown = caller.counted("process_resident_memory_bytes") - before
+        written = caller.metric_value("floorcast_feed_stream_bytes_total")
+        grown = caller.metric_value("process_resident_memory_bytes") - before
         assert written < 4_000_000  # the kernel's buffers plus one write
         assert grown < 200_000_000  # the memory of 20,000 calls on the floor
         found: list[int] = []
@@ -210,15 +210,15 @@ def test_a_stalled_reader_uses_no_memory_and_misses_no_event(server: Server) -> 
 class Reader:
     """A reader that reads parts of a stream, disconnects at random, and resumes."""
 
-    def __init__(self, server: Server, session: str, token: str, temper: random.Random) -> None:
+    def __init__(self, server: Server, session: str, token: str, rng: random.Random) -> None:
         self.got: list[int] = []
         self._rest = b""
         self._server = server
         self._session = session
         self._token = token
-        self._temper = temper
-        self._gulp = temper.choice([4000, 20_000, 1 << 20])  # bytes at most
-        self._breaks = temper.choice([0.0, 0.05, 0.5])  # number of reads
+        self._rng = rng
+        self._gulp = rng.choice([4000, 20_000, 1 << 20])  # bytes at most
+        self._breaks = rng.choice([0.0, 0.05, 0.5])  # number of reads
         self._begin()
 
     def fileno(self) -> int:
@@ -228,7 +228,7 @@ class Reader:
     def step(self) -> None:
         """Read some bytes, and sometimes disconnect in the middle."""
         try:
-            piece = self.sock.recv(self._temper.randint(1, self._gulp))
+            piece = self.sock.recv(self._rng.randint(1, self._gulp))
         except ConnectionResetError:
             piece = b""
         if not piece:  # the server was killed
@@ -241,8 +241,8 @@ class Reader:
                 received = json.loads(data)
                 self.got.append(received["transactionId"])
                 self._token = received["eventId"]
-        if self._temper.random() < self._breaks:
-            if self._temper.random() < 0.5:  # a reset, not an end
+        if self._rng.random() < self._breaks:
+            if self._rng.random() < 0.5:  # a reset, not an end
                 self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             self.sock.close()
             self._begin()
@@ -265,7 +265,7 @@ def all_step(readers: list[Reader]) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_fast_slow_and_disconnecting_readers_get_each_event_once(server: Server, seed: int) -> None:
     """Fast, slow and disconnecting readers get each event once, through a kill of the server."""
-    temper = random.Random(seed)
+    rng = random.Random(seed)
     with Caller(server.url, up=server.up) as caller:
         session = caller.login()
         token = caller.feed(EVENTS).token
@@ -280,7 +280,7 @@ def test_fast_slow_and_disconnecting_readers_get_each_event_once(server: Server,
             if part == 8:
                 server.kill()
                 server.start()
-            for _ in range(temper.randint(1, 20)):
+            for _ in range(rng.randint(1, 20)):
                 all_step(readers)
         until = time.monotonic() + PATIENCE
         while any(len(reader.got) < sent for reader in readers):
@@ -322,7 +322,7 @@ def test_a_stream_ends_with_a_comment_when_the_server_stops(server: Server) -> N
         with socket.create_connection(("127.0.0.1", server.port)) as sock:
             sock.sendall(request(session))
             until_open(caller, 1)
-            server.tell(signal.SIGTERM)
+            server.send_signal(signal.SIGTERM)
             said = b""
             while piece := sock.recv(65536):
                 said += piece

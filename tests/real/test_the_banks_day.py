@@ -125,7 +125,7 @@ def test_the_hold_duration_of_every_call_matches_the_file(day: Day) -> None:
     assert answered > 1_000
 
 
-def test_each_agents_events_are_numbered_without_a_gap(day: Day) -> None:
+def test_each_agents_events_are_numbered_without_gaps(day: Day) -> None:
     """``seqNum`` counts from 1 for each agent, across the kill, and all agents log on and off."""
     numbers = defaultdict(list)
     kinds = defaultdict(list)

@@ -90,7 +90,7 @@ def test_a_new_certificate_is_loaded_on_sighup(
     where = ("127.0.0.1", server.port)
     before = ssl.get_server_certificate(where)
     issue(authority, folder)
-    server.tell(signal.SIGHUP)
+    server.send_signal(signal.SIGHUP)
     server.up.set()
     while ssl.get_server_certificate(where) == before:
         assert caller.http.get("/healthz").status_code == 200

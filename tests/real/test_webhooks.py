@@ -24,7 +24,7 @@ SECRET = "whsec_" + "QUFB" * 10
 KILLS = 3
 
 
-class Receiving(ThreadingHTTPServer):
+class Receiver(ThreadingHTTPServer):
     """A receiver. ``fails`` is the share of requests that get a 500."""
 
     daemon_threads = True
@@ -52,7 +52,7 @@ id = 4199"""
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: Receiving
+    server: Receiver
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
@@ -71,9 +71,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiving]:
+def receiver() -> Iterator[Receiver]:
     """Run a receiver in its own thread."""
-    with Receiving() as server:
+    with Receiver() as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield server
@@ -101,19 +101,19 @@ def all_ids(caller: Caller, token: str, count: int) -> list[str]:
     return found
 
 
-def at_least_once(receiver: Receiving, ids: list[str]) -> bool:
+def at_least_once(receiver: Receiver, ids: list[str]) -> bool:
     """Return whether each event has arrived, with first deliveries in order."""
     with receiver.turn:
         return list(dict.fromkeys(receiver.ids)) == ids
 
 
 @pytest.mark.long
-def test_each_event_arrives_in_order_through_kills(tmp_path: Path, receiver: Receiving) -> None:
+def test_webhook_events_arrive_in_order_despite_kills(tmp_path: Path, receiver: Receiver) -> None:
     """No event is lost although the server is killed repeatedly and the receiver fails at times."""
     receiver.fails = 0.3
     with running(tmp_path, site=receiver.site()) as server, _caller(server) as caller:
         begin = caller.feed(EVENTS).token
-        wait_until(lambda: caller.counted("floorcast_ready"))
+        wait_until(lambda: caller.metric_value("floorcast_ready"))
         wait_until(lambda: "floorcast_webhook_lag_seconds{" in caller.http.get("/metrics").text)
         sent = 0
         for _ in range(KILLS):
@@ -150,7 +150,7 @@ def sending(cluster: Cluster) -> list[Server]:
 
 @pytest.mark.long
 def test_another_node_takes_over_when_the_sender_is_killed(
-    three_nats_servers: NatsServers, tmp_path: Path, receiver: Receiving
+    three_nats_servers: NatsServers, tmp_path: Path, receiver: Receiver
 ) -> None:
     """After the only sending node of three is killed, another node sends the rest in order."""
 
@@ -189,7 +189,7 @@ above = 1
 """
 
 
-def test_an_alert_reaches_the_webhook_that_it_names(tmp_path: Path, receiver: Receiving) -> None:
+def test_an_alert_is_sent_to_its_webhook(tmp_path: Path, receiver: Receiver) -> None:
     """An alert is sent when it fires and when it ends. Alerts without a webhook are not sent."""
     with running(tmp_path, site=receiver.site("alerts", SILENCE)) as server, _caller(server) as one:
         send(one, 1)
@@ -200,6 +200,6 @@ def test_an_alert_reaches_the_webhook_that_it_names(tmp_path: Path, receiver: Re
         assert {event["type"] for event in receiver.events} == {"floorcast.alert"}
 
 
-def _statuses(receiver: Receiving) -> list[str]:
+def _statuses(receiver: Receiver) -> list[str]:
     with receiver.turn:
         return [event["data"]["status"] for event in receiver.events]

@@ -96,7 +96,7 @@ def test_hidden_tabs_do_not_follow_feeds(wall: Screen, source: Caller) -> None:
 
     def until_streams(count: int) -> None:
         metric = "floorcast_feed_open_streams"
-        wall.until_so(lambda: source.counted(metric) == count, f"{count} streams are open")
+        wall.until_so(lambda: source.metric_value(metric) == count, f"{count} streams are open")
 
     until_streams(0)
     wall.sign_in()

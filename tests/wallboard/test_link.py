@@ -42,7 +42,7 @@ def beside(tab: Screen, count: int) -> list[Screen]:
 
 def until_streams(tab: Screen, source: Caller, count: int) -> None:
     """Wait until the server has this many open streams."""
-    tab.until_so(lambda: source.counted(STREAMS) == count, f"{count} streams are open")
+    tab.until_so(lambda: source.metric_value(STREAMS) == count, f"{count} streams are open")
 
 
 def test_eight_tabs_share_one_connection(shared: Screen, source: Caller) -> None:
@@ -65,7 +65,7 @@ def test_eight_tabs_share_one_connection(shared: Screen, source: Caller) -> None
         tab.until_text("#freshness", "Live")
         assert tab.complaints == []
     assert tabs[0].token("agents") >= token
-    assert source.counted(STREAMS) == 2
+    assert source.metric_value(STREAMS) == 2
 
 
 def test_tabs_with_different_views_share_the_connection(shared: Screen, source: Caller) -> None:

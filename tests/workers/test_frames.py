@@ -65,7 +65,7 @@ def test_a_reply_preserves_an_error(error: FloorcastError) -> None:
     assert vars(copy) == vars(error)
 
 
-def test_a_damaged_entry_is_unavailable() -> None:
+def test_a_damaged_entry_becomes_unavailable() -> None:
     """A damaged entry becomes Unavailable, with the same message and ``Retry-After``."""
     error = DamagedEntry(1, 2, None, "its checksum differs")
     copy = failure_of(refused(error))

@@ -37,16 +37,18 @@ async def pool() -> AsyncIterator[WorkerPool]:
     await made.close()
 
 
-def written(file: Path) -> int | None:
+def read_pid(file: Path) -> int | None:
     """Return the process id that a job has written to the file, or None."""
     text = file.read_text("ascii") if file.exists() else ""
     return int(text) if text else None
 
 
-async def begun(pool: WorkerPool, client: int, file: Path) -> tuple[asyncio.Task[bytes], int]:
+async def start_endless_job(
+    pool: WorkerPool, client: int, file: Path
+) -> tuple[asyncio.Task[bytes], int]:
     """Start an endless job. Return its task and the id of its process."""
     task = asyncio.create_task(pool.run(client, jobs.forever, str(file).encode()))
-    while (pid := written(file)) is None:
+    while (pid := read_pid(file)) is None:
         assert not task.done()
         await asyncio.sleep(0)
     return task, pid
@@ -83,8 +85,8 @@ async def test_a_process_is_reused_for_a_job_with_the_same_near(pool: WorkerPool
 
 async def test_a_third_concurrent_job_is_refused(pool: WorkerPool, tmp_path: Path) -> None:
     """The third job is not queued, but fails immediately with Unavailable and ``Retry-After``."""
-    first, _ = await begun(pool, 1, tmp_path / "a")
-    second, _ = await begun(pool, 1, tmp_path / "b")
+    first, _ = await start_endless_job(pool, 1, tmp_path / "a")
+    second, _ = await start_endless_job(pool, 1, tmp_path / "b")
     with pytest.raises(Unavailable, match="2 requests about the past") as refusal:
         await pool.run(1, jobs.pid, b"")
     assert refusal.value.retry_after == 2
@@ -98,8 +100,8 @@ async def test_a_client_gets_one_place_after_another_was_refused(
     pool: WorkerPool, tmp_path: Path
 ) -> None:
     """After another client was refused, a client gets only one of the two places."""
-    first, _ = await begun(pool, 1, tmp_path / "a")
-    second, _ = await begun(pool, 1, tmp_path / "b")
+    first, _ = await start_endless_job(pool, 1, tmp_path / "a")
+    second, _ = await start_endless_job(pool, 1, tmp_path / "b")
     with pytest.raises(Unavailable):
         await pool.run(2, jobs.pid, b"")
     second.cancel()
@@ -115,7 +117,7 @@ async def test_a_cancelled_job_frees_its_place_and_its_process(
     pool: WorkerPool, tmp_path: Path
 ) -> None:
     """A caller that disconnects leaves nothing running."""
-    task, pid = await begun(pool, 1, tmp_path / "a")
+    task, pid = await start_endless_job(pool, 1, tmp_path / "a")
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -196,7 +198,7 @@ def test_a_killed_server_leaves_no_process(tmp_path: Path) -> None:
         f"asyncio.run(WorkerPool().run(1, jobs.forever, {str(file)!r}.encode()))"
     )
     server = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT)
-    while (worker := written(file)) is None:
+    while (worker := read_pid(file)) is None:
         assert server.poll() is None
         os.sched_yield()
     server.kill()

@@ -58,7 +58,7 @@ def test_pages_are_complete_and_their_total_is_the_figure(server: Server) -> Non
         first = caller.http.post(PATH, json=body)
         second = caller.http.post(PATH, json={**body, "cursor": first.json()["cursor"]})
         tokens = (stats.headers["feed-token"], first.headers["feed-token"])
-        assert server.place_of(tokens[0]) == server.place_of(tokens[1])
+        assert server.position_of(tokens[0]) == server.position_of(tokens[1])
         assert first.json()["total"] == second.json()["total"] == row["totalOffered"] == 1203
         assert second.json()["cursor"] is None
         calls = first.json()["calls"] + second.json()["calls"]

@@ -37,16 +37,16 @@ def floor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Floor]:
     floor.send("call.start", **help_call, direction="INBOUND")
     floor.send("call.queue", **help_call)
     floor.send("call.end", **help_call)
-    sealing = floor.house.node.archiving
+    sealing = floor.harness.node.archiving
     assert sealing is not None
-    floor.house.run(sealing.round())
+    floor.harness.run(sealing.round())
     yield floor
-    floor.house.end()
+    floor.harness.end()
 
 
 def ask(floor: Floor, path: str, body: dict[str, Any], user: str = "sysadmin") -> Any:  # noqa: ANN401 -- JSON
     """Return the response's status and body."""
-    answer = floor.house.ask("POST", path, floor.house.login(user), json=body)
+    answer = floor.harness.ask("POST", path, floor.harness.login(user), json=body)
     return answer.status_code, answer.json()
 
 
@@ -183,4 +183,4 @@ def test_the_error_without_an_archive_names_the_setting(tmp_path: Path) -> None:
         assert status == 404
         assert "setting archive" in answer["message"]
     finally:
-        floor.house.end()
+        floor.harness.end()
