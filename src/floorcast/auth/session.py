@@ -92,8 +92,7 @@ class Session(Struct, eq=False, kw_only=True):
 
     @property
     def limits(self) -> tuple[frozenset[int] | None, frozenset[int]]:
-        """The ids of the client's call centers (None means all) and services that the session
-        can see."""
+        """The ids of the call centers (None means all) and services that the session can see."""
         return (
             None if self.call_centers is None else _of_client(self.client, self.call_centers),
             _of_client(self.client, self.services),
