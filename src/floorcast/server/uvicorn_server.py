@@ -252,11 +252,11 @@ def _reason(error: OSError) -> str:
 
 
 def _spare_the_collector() -> None:
-    """Make the garbage collector check mostly new objects: a floor is long-lived and has no
-    cycles.
+    """Make the garbage collector check mostly new objects.
 
-    With Python's default thresholds, the collector takes a third of the folding time. Each check
-    stops the event loop, so the collector checks few objects at a time.
+    A floor is long-lived and has no cycles. With Python's default thresholds, the collector takes a
+    third of the folding time. Each check stops the event loop, so the collector checks few objects
+    at a time.
     """
     gc.set_threshold(2_000, 2_500, 100)
 
