@@ -199,8 +199,10 @@ def _pieces(rows: list[R]) -> bytes:
 
 
 def _body(empty: Struct, slices: Slices[R], joined: Callable[[list[R]], bytes]) -> Steps:
-    """Write the response into one growing buffer, because joining 30 MB of pieces would take 20
-    ms."""
+    """Write the response into one growing buffer.
+
+    Joining 30 MB of pieces would take 20 ms.
+    """
     head, tail = _encoder.encode(empty).split(b"[]", 1)
     body = bytearray(head)
     body += b"["
