@@ -78,7 +78,7 @@ def reply_to(job: Job) -> Reply:
 
 
 def _read_jobs(file: BinaryIO, jobs: queue.SimpleQueue[bytes]) -> None:
-    """Exit at the end of the input, because no one is waiting for a reply any longer."""
+    """Pass on jobs. Exit at the end of the input, as no one is waiting for a reply any longer."""
     with suppress(OSError, ValueError):
         while (body := read_frame(file)) is not None:
             jobs.put(body)
