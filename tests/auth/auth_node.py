@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from floorcast.auth.credentials import Credentials
+from floorcast.auth.credentials import LoginVerifier
 from floorcast.auth.keys import KeyGuesses
 from floorcast.auth.passwords import Passwords
 from floorcast.auth.sessions import Sessions
@@ -43,7 +43,7 @@ class AuthNode:
         self.passwords = Passwords(CHEAP)
         self.throttle = Throttle(MemoryKeyValueStore(), self.clock)
         guesses = KeyGuesses(self.clock)
-        credentials = Credentials(self.site, self.passwords, self.throttle, guesses)
+        credentials = LoginVerifier(self.site, self.passwords, self.throttle, guesses)
         self.sessions = Sessions(
             self.site, self.kv, credentials, self.passwords, self.clock, shared=shared
         )

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from floorcast.auth.audit_log import FILE_NAME, MAX_CHANGES, AuditLog, Tuning, files, read
+from floorcast.auth.audit_log import FILE_NAME, MAX_CHANGES, AuditLog, AuditTuning, files, read
 from floorcast.site.changes import Change
 from tests.auth.auth_node import Clock
 
@@ -61,7 +61,7 @@ def test_only_the_owner_can_read_the_log(tmp_path: Path) -> None:
 
 def test_the_log_is_rotated_and_the_oldest_file_is_deleted(tmp_path: Path) -> None:
     """Each file has a maximum size, and a fixed number of valid files is kept."""
-    audit = AuditLog(tmp_path, Clock(), Tuning(max_bytes=200, older_files=3))
+    audit = AuditLog(tmp_path, Clock(), AuditTuning(max_bytes=200, older_files=3))
     for number in range(50):
         audit.record("login", client=number)
     assert [path.name for path in files(tmp_path)] == [
@@ -77,7 +77,7 @@ def test_the_log_is_rotated_and_the_oldest_file_is_deleted(tmp_path: Path) -> No
 
 def test_lines_are_written_while_another_process_rotates_the_log(tmp_path: Path) -> None:
     """Writing does not wait for the lock, and the line is written to the current file."""
-    audit = AuditLog(tmp_path, Clock(), Tuning(max_bytes=1))
+    audit = AuditLog(tmp_path, Clock(), AuditTuning(max_bytes=1))
     audit.record("login", client=0)
     with (tmp_path / FILE_NAME).open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
@@ -140,7 +140,7 @@ def test_identical_refusals_share_one_line_per_minute(tmp_path: Path) -> None:
 
 def test_grouped_refusals_are_written_on_flush_and_when_memory_is_full(tmp_path: Path) -> None:
     """Memory use is limited for any number of kinds of refusals, and each kind is reported."""
-    audit = AuditLog(tmp_path, Clock(), Tuning(max_gathered=2))
+    audit = AuditLog(tmp_path, Clock(), AuditTuning(max_gathered=2))
     for path in "aabbccdd":
         audit.refused("refused", path=path)
     assert len(audit._gathered) == 2  # noqa: SLF001 - its memory is what is bounded

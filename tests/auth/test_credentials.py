@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from floorcast.auth.credentials import Claim, Credentials, Proven
+from floorcast.auth.credentials import Claim, LoginVerifier, Proven
 from floorcast.auth.keys import KeyGuesses
 from floorcast.auth.passwords import Hasher, Passwords
 from floorcast.auth.throttle import Throttle
@@ -46,7 +46,7 @@ class CredentialsHarness:
         self.clock = Clock()
         self.hasher = CountingHasher()
         self.passwords = Passwords(self.hasher, waiting)
-        self.credentials = Credentials(
+        self.credentials = LoginVerifier(
             Site(small()),
             self.passwords,
             Throttle(MemoryKeyValueStore(), self.clock),

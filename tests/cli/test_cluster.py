@@ -9,11 +9,11 @@ from typer.testing import CliRunner, Result
 
 from floorcast.cli.app import app
 from floorcast.cluster import status
-from floorcast.cluster.peer_messages import Following, Peer
-from floorcast.cluster.status import Overview, StreamState
+from floorcast.cluster.peer_messages import Peer, PeerPosition
+from floorcast.cluster.status import Overview, StreamReport
 from tests.nats_servers import NatsServers
 
-WELL = StreamState("FLOORCAST_0", "nats-a", 3, 3, 1234, 5 * 2**20)
+WELL = StreamReport("FLOORCAST_0", "nats-a", 3, 3, 1234, 5 * 2**20)
 
 
 def run_cluster(*words: str) -> Result:
@@ -23,7 +23,10 @@ def run_cluster(*words: str) -> Result:
 
 def peer(name: str, *, ready: bool = True, lag: int = 0) -> Peer:
     """Return a node's report about itself."""
-    following = [Following("FLOORCAST_0", 10, lag, lag * 7), Following("FLOORCAST_1", 5, 1, 3)]
+    following = [
+        PeerPosition("FLOORCAST_0", 10, lag, lag * 7),
+        PeerPosition("FLOORCAST_1", 5, 1, 3),
+    ]
     return Peer(
         id=name,
         name=name,
@@ -39,7 +42,7 @@ def peer(name: str, *, ready: bool = True, lag: int = 0) -> Peer:
 def run_status(
     monkeypatch: pytest.MonkeyPatch,
     nodes: list[Peer],
-    streams: list[StreamState],
+    streams: list[StreamReport],
     *problems: str,
 ) -> Result:
     """Return the output of ``status`` for a cluster with these nodes and problems."""
@@ -68,7 +71,7 @@ def test_status_prints_nodes_and_streams_in_columns(monkeypatch: pytest.MonkeyPa
 
 def test_status_exits_with_1_on_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each problem has a line, and the exit code lets scripts detect it."""
-    result = run_status(monkeypatch, [], [WELL, StreamState("FLOORCAST_1")], "no node answers")
+    result = run_status(monkeypatch, [], [WELL, StreamReport("FLOORCAST_1")], "no node answers")
     assert result.exit_code == 1
     assert "problem: no node answers" in result.stdout
     assert "FLOORCAST_1  none: no quorum" in result.stdout

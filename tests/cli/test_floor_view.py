@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from floorcast.cli.floor_view import Seen, clock, draw
+from floorcast.cli.floor_view import LastResponse, clock, draw
 from floorcast.client.agent_answers import AgentDetails, AgentStatusAnswer
 from floorcast.client.answers import (
     ServiceAnswer,
@@ -22,7 +22,7 @@ from tests.search import tries
 NOW = 1_700_000_000_000  # ms
 
 
-def shown(seen: Seen, lines: int | None = None, width: int = 120) -> list[str]:
+def shown(seen: LastResponse, lines: int | None = None, width: int = 120) -> list[str]:
     """Return the drawn lines without trailing spaces."""
     console = Console(file=io.StringIO(), width=width, color_system=None)
     with console.capture() as capture:
@@ -32,9 +32,9 @@ def shown(seen: Seen, lines: int | None = None, width: int = 120) -> list[str]:
 
 def floor(
     services: int = 0, calls: int = 0, agents: int = 0, age: float = 0, trouble: str = ""
-) -> Seen:
+) -> LastResponse:
     """Return a floor with this many services, calls and agents."""
-    return Seen(
+    return LastResponse(
         services=ServiceAnswer(
             stats=[ServiceStatistics(service_name=f"service {n}") for n in range(services)]
         ),
@@ -53,7 +53,7 @@ def floor(
 
 def test_floor_shows_services_calls_and_agents_with_durations() -> None:
     """Durations advance between responses and are measured by the server's clock."""
-    seen = Seen(
+    seen = LastResponse(
         services=ServiceAnswer(
             stats=[
                 ServiceStatistics(

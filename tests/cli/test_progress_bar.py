@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from floorcast.cli.progress_bar import ITEMS_PER_LINE, Silent, shown
+from floorcast.cli.progress_bar import ITEMS_PER_LINE, NoProgress, shown
 
 
 def test_progress_is_printed_every_ten_percent_without_a_terminal(
@@ -58,7 +58,7 @@ def test_progress_is_a_bar_on_a_terminal(
 
 def test_silent_progress_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     """This is the library's default."""
-    silent = Silent()
+    silent = NoProgress()
     silent.reached(1)
     silent.waits(1.0, "busy")
     silent.back(1.0)

@@ -13,11 +13,11 @@ from http import HTTPStatus
 import pytest
 
 from floorcast.cli.replay import MAX_SPEED
-from floorcast.cli.simulation_run import Pace, SimulationRun
+from floorcast.cli.simulation_run import FloorPace, SimulationRun
 from floorcast.client import Sender, Timing
 from floorcast.client.sending import MAX_BATCH_EVENTS
 from floorcast.model.token import TICKS_PER_SECOND
-from floorcast.simulator.faults import FAULTS, Faults, Wire
+from floorcast.simulator.faults import FAULTS, FaultInjector, Faults
 from floorcast.simulator.floor_sizing import floor_of
 from floorcast.simulator.simulation import Simulation
 from tests.client.intake import DROP, TAKE, Answer, Intake, running
@@ -54,7 +54,7 @@ def simulated_floor(
     intake: Intake, clock: FakeClock, faults: Faults = NO_FAULTS
 ) -> Iterator[tuple[SimulationRun, Simulation]]:
     """Return a run of a floor with ten agents that sends to an intake."""
-    floor, wire = Simulation(floor_of(10), seed=1, start=START), Wire(faults, 1, START)
+    floor, wire = Simulation(floor_of(10), seed=1, start=START), FaultInjector(faults, 1, START)
     with Sender(intake.url, "k", timing=Timing(chance=lambda: 0.0), sleep=clock.advance) as sender:
         yield SimulationRun(floor, wire, sender, clock, clock=clock.now), floor
 
@@ -67,7 +67,7 @@ def test_full_speed_sends_full_batches_without_pauses() -> None:
     """An hour is sent in order in requests of about a thousand events, without pauses."""
     clock = FakeClock()
     with running() as intake, simulated_floor(intake, clock) as (work, _):
-        work.go_on(Pace(MAX_SPEED, behind=2 * HOUR), 2 * HOUR)
+        work.go_on(FloorPace(MAX_SPEED, behind=2 * HOUR), 2 * HOUR)
         work.close()
     sizes = [len(one.body.splitlines()) for one in intake.requests]
     assert max(sizes) == MAX_BATCH_EVENTS
@@ -82,7 +82,7 @@ def test_events_are_sent_at_the_pace_of_the_clock(speed: float) -> None:
     """The floor's time follows the clock, and no event is sent before its time."""
     clock = FakeClock()
     with running() as intake, simulated_floor(intake, clock) as (work, floor):
-        work.go_on(Pace(speed, behind=HOUR), 60_000 * speed)
+        work.go_on(FloorPace(speed, behind=HOUR), 60_000 * speed)
     assert clock.seconds == pytest.approx(60, abs=0.2)
     assert floor.now == 60_000 * speed
     assert work.totals.sent > 10
@@ -93,7 +93,7 @@ def test_floor_continues_in_real_time_after_catching_up(speed: float) -> None:
     """No event is sent before its time, at any speed."""
     clock = FakeClock()
     with running() as intake, simulated_floor(intake, clock) as (work, _):
-        work.go_on(Pace(speed, behind=40_000), 70_000)
+        work.go_on(FloorPace(speed, behind=40_000), 70_000)
     assert clock.seconds == pytest.approx(30, abs=0.2)
 
 
@@ -101,7 +101,7 @@ def test_floor_with_a_future_start_waits_for_it() -> None:
     """A floor that begins in a minute does nothing until then."""
     clock = FakeClock()
     with running() as intake, simulated_floor(intake, clock) as (work, floor):
-        work.go_on(Pace(1.0, behind=-60_000), 30_000)
+        work.go_on(FloorPace(1.0, behind=-60_000), 30_000)
     assert clock.seconds == pytest.approx(90, abs=0.2)
     assert floor.now == 30_000
 
@@ -110,7 +110,7 @@ def test_stopped_floor_closes_and_sends_all_held_events() -> None:
     """A floor that is stopped midway ends its calls, logs agents off and sends all held events."""
     clock = FakeClock(stops_at=20)
     with running() as intake, simulated_floor(intake, clock, FAULTS) as (work, _):
-        work.go_on(Pace(60.0, behind=HOUR))
+        work.go_on(FloorPace(60.0, behind=HOUR))
         work.close()
     assert clock.seconds == pytest.approx(20, abs=0.2)
     ids = {int(one) for one in received(intake)}
@@ -127,7 +127,7 @@ def test_events_arrive_once_despite_busy_or_failing_server() -> None:
         running(BUSY, TAKE, DROP, BUSY, TAKE) as intake,
         simulated_floor(intake, FakeClock()) as (work, _),
     ):
-        work.go_on(Pace(MAX_SPEED, behind=HOUR), HOUR)
+        work.go_on(FloorPace(MAX_SPEED, behind=HOUR), HOUR)
         work.close()
     totals = work.totals
     assert len(intake.received) == totals.accepted + totals.duplicates == totals.sent

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.cluster.kv_copy import Copy, KeyMessage, KeyState
+from floorcast.cluster.kv_copy import KeyMessage, KeyState, StoreCopy
 
 KEYS = st.sampled_from(["a", "b", "c"])
 WRITES = st.lists(
@@ -48,7 +48,7 @@ def model(writes: Writes) -> dict[str, dict[str, bytes]]:
 def test_copy_equals_the_store_from_any_starting_point(writes: Writes, piece: int, at: int) -> None:
     """A copy that reads everything equals one that starts from the last message of each key."""
     stream = messages(writes, piece)
-    followed, joined = Copy(), Copy()
+    followed, joined = StoreCopy(), StoreCopy()
     for together in stream:
         followed.take(together)
     last = {(one.bucket, one.key, one.part): one for together in stream[:at] for one in together}
@@ -64,7 +64,7 @@ def test_copy_equals_the_store_from_any_starting_point(writes: Writes, piece: in
 def test_reread_copy_reports_the_changes(before: Writes, meanwhile: Writes) -> None:
     """A listener that applies the changes has the content of the store."""
     stream = messages([*before, *meanwhile], 12)
-    copy, told = Copy(), dict[str, bytes]()
+    copy, told = StoreCopy(), dict[str, bytes]()
 
     def hear(key: str, value: bytes | None) -> None:
         told.pop(key, None)
@@ -85,7 +85,7 @@ def test_reread_copy_reports_the_changes(before: Writes, meanwhile: Writes) -> N
 
 def test_large_value_with_missing_parts_is_not_shown() -> None:
     """A later write has replaced the missing parts, and its messages follow."""
-    copy = Copy()
+    copy = StoreCopy()
     copy.take([KeyMessage("a", "k", b"old", 1)])
     copy.take([KeyMessage("a", "k", b"second", 3, 0, 2)])
     assert copy.items("a") == {"k": b"old"}
@@ -95,7 +95,7 @@ def test_large_value_with_missing_parts_is_not_shown() -> None:
 
 def test_missing_key_counts_as_lost_until_deletions_expire() -> None:
     """Once deletions expire, a missing key may have been deleted."""
-    copy = Copy()
+    copy = StoreCopy()
     copy.take([KeyMessage("site", "1", b"x", 1), KeyMessage("site", "2", None, 2)])
     for kept, lost in ((True, "a key of site"), (False, "")):
         assert copy.lost([KeyMessage("site", "3", b"y", 3)], deletions_kept=kept) == lost
@@ -104,7 +104,7 @@ def test_missing_key_counts_as_lost_until_deletions_expire() -> None:
 
 def test_folder_detects_messages_that_the_stream_lost() -> None:
     """If a key's message is older than the known one, the stream has lost the newer message."""
-    copy = Copy()
+    copy = StoreCopy()
     copy.remember({("site", "1"): KeyState(b"x", 7)}, 50)
     assert (copy.held("site", "1").value, copy.at) == (b"x", 50)
     assert copy.lost([KeyMessage("site", "1", b"w", 5)], deletions_kept=False)

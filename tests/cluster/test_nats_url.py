@@ -12,7 +12,7 @@ import nkeys  # type: ignore[import-untyped]  # it has no types
 import pytest
 
 from floorcast.cluster.link import NatsLink
-from floorcast.cluster.nats_url import Login, connect_options, read_url, shown
+from floorcast.cluster.nats_url import NatsLogin, connect_options, read_url, shown
 from floorcast.model.errors import SettingError, Unavailable
 from tests.certificates import certificates
 from tests.nats_servers import NatsServers
@@ -21,13 +21,13 @@ from tests.nats_servers import NatsServers
 @pytest.mark.parametrize(
     ("url", "servers", "login"),
     [
-        ("nats://a", ["nats://a"], Login()),
-        ("nats://a:1,b:2", ["nats://a:1", "nats://b:2"], Login()),
-        ("nats://u:p%40s@a,b", ["nats://a", "nats://b"], Login("u", "p@s")),
-        ("nats://token@a", ["nats://a"], Login(token="token")),
+        ("nats://a", ["nats://a"], NatsLogin()),
+        ("nats://a:1,b:2", ["nats://a:1", "nats://b:2"], NatsLogin()),
+        ("nats://u:p%40s@a,b", ["nats://a", "nats://b"], NatsLogin("u", "p@s")),
+        ("nats://token@a", ["nats://a"], NatsLogin(token="token")),
     ],
 )
-def test_url_has_servers_and_one_login(url: str, servers: list[str], login: Login) -> None:
+def test_url_has_servers_and_one_login(url: str, servers: list[str], login: NatsLogin) -> None:
     """The login of the first server applies to all. A user without a password is a token."""
     assert read_url(url) == (servers, login)
 
@@ -58,7 +58,7 @@ def test_options_set_login_and_tls_files(tmp_path: Path) -> None:
     """
     servers, login = read_url("tls://a,b:2?credentials=/c&ca=/ca&cert=/x&key=/y")
     assert servers == ["tls://a", "tls://b:2"]
-    assert login == Login(credentials="/c", ca="/ca", cert="/x", key="/y")
+    assert login == NatsLogin(credentials="/c", ca="/ca", cert="/x", key="/y")
     for query, said in (
         ("nkye=/x", r"\?nkye=… is not an option"),
         ("nkey=", r"\?nkey=… is not an option"),
@@ -67,7 +67,7 @@ def test_options_set_login_and_tls_files(tmp_path: Path) -> None:
         with pytest.raises(SettingError, match=said):
             read_url(f"nats://a?{query}")
     missing = str(tmp_path / "missing")
-    for login in (Login(nkey=missing), Login(credentials=missing), Login(ca=missing)):
+    for login in (NatsLogin(nkey=missing), NatsLogin(credentials=missing), NatsLogin(ca=missing)):
         with pytest.raises(SettingError, match="missing"):
             connect_options(["nats://a"], login)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from floorcast.floor.calls import Call, CompactedSteps
 from floorcast.floor.queue_segments import QueueSegment
-from floorcast.floor.segment_index import Outcome, OutcomeKind, SegmentIndex
+from floorcast.floor.segment_index import CallOutcome, OutcomeKind, SegmentIndex
 from floorcast.model.inbound import InboundEvent
 from tests.floor.random_floors import call_events, fold_all, new_floor, ticks
 
@@ -50,18 +50,18 @@ def test_an_answer_outranks_an_abandonment_which_outranks_moving_on() -> None:
     """An answer counts first, then an abandonment, then the last move. A waiting call has none."""
     moved, again = left(10, exited=True), left(20, exited=True)
     call = Call(1, "S1", segments=[moved, again])
-    assert SegmentIndex(call, FLOOR.segment_days).outcome(DAY_SERVICE) == Outcome(
+    assert SegmentIndex(call, FLOOR.segment_days).outcome(DAY_SERVICE) == CallOutcome(
         OutcomeKind.MOVED_ON, again
     )
     waits = QueueSegment(10, joined=NOON + 30_000)
     call.segments.append(waits)
     assert SegmentIndex(call, FLOOR.segment_days).outcome(DAY_SERVICE) is None
     waits.left, waits.lost, waits.abandoned = NOON + 40_000, True, True
-    assert SegmentIndex(call, FLOOR.segment_days).outcome(DAY_SERVICE) == Outcome(
+    assert SegmentIndex(call, FLOOR.segment_days).outcome(DAY_SERVICE) == CallOutcome(
         OutcomeKind.ABANDONED, waits
     )
     again.answered = NOON + 18_000
-    assert SegmentIndex(call, FLOOR.segment_days).outcome(DAY_SERVICE) == Outcome(
+    assert SegmentIndex(call, FLOOR.segment_days).outcome(DAY_SERVICE) == CallOutcome(
         OutcomeKind.HANDLED, again
     )
 
@@ -93,7 +93,7 @@ def test_compacted_steps_keep_the_segments_by_which_they_count(kind: OutcomeKind
         compacted.moved_on, compacted.moved_on_segments = [DAY_SERVICE], [segment]
     call = Call(1, "S1", compacted=compacted)
     index = SegmentIndex(call, FLOOR.segment_days)
-    assert index.outcome(DAY_SERVICE) == Outcome(kind, segment)
+    assert index.outcome(DAY_SERVICE) == CallOutcome(kind, segment)
     assert list(index.day_services) == [DAY_SERVICE]
     compacted.handled_segments = compacted.abandoned_segments = compacted.moved_on_segments = []
     old = SegmentIndex(call, FLOOR.segment_days)

@@ -11,7 +11,7 @@ from typing import TypeVar, cast
 
 import httpx
 
-from floorcast.auth.credentials import Credentials
+from floorcast.auth.credentials import LoginVerifier
 from floorcast.auth.keys import KeyGuesses, Keys
 from floorcast.auth.passwords import Hasher, Passwords, Queue
 from floorcast.auth.sessions import Sessions
@@ -244,7 +244,7 @@ def run_with_harness(work: Callable[[ApiHarness], Awaitable[None]], rate: int = 
         passwords = InstantPasswords(hasher)
         guesses = KeyGuesses(loop.now)
         throttle = Throttle(MemoryKeyValueStore(), loop.now)
-        credentials = Credentials(site, passwords, throttle, guesses)
+        credentials = LoginVerifier(site, passwords, throttle, guesses)
         harness = ApiHarness(loop, site, Sessions(site, kv, credentials, passwords, loop.now), rate)
         harness.kv = kv
         try:

@@ -19,7 +19,7 @@ from floorcast.log.compaction import fingerprint
 from floorcast.log.duplicates import (
     BloomFilter,
     Memtable,
-    Seen,
+    SeenKeys,
     keys_of,
     keys_of_payload,
 )
@@ -118,7 +118,7 @@ class Harness:
             retention=RETENTION,
             tuning=self.tuning,
         )
-        self.seen = Seen(self.runs, RETENTION, self.tuning)
+        self.seen = SeenKeys(self.runs, RETENTION, self.tuning)
 
     def reopen(self) -> None:
         self.runs.close()

@@ -12,7 +12,7 @@ import pytest
 
 from floorcast.log import sorted_runs
 from floorcast.log.compaction import fingerprint
-from floorcast.log.sorted_runs import Run, SortedRuns
+from floorcast.log.sorted_runs import SortedRun, SortedRuns
 from floorcast.log.tuning import Tuning
 from floorcast.sqlite.files import fetch, open_reader
 from tests.log.batches import HOUR, Clock
@@ -50,7 +50,9 @@ class Harness:
         self.memtable += 1
         hour = self.clock.ticks // HOUR
         keys_of_run = {key.encode() for key in keys}
-        self.runs.write(Run(self.memtable, keys_of_run, 0, {1: self.memtable}, hour), lambda: None)
+        self.runs.write(
+            SortedRun(self.memtable, keys_of_run, 0, {1: self.memtable}, hour), lambda: None
+        )
 
     def held(self, *keys: str) -> list[str]:
         since = self.clock.ticks // HOUR - 24

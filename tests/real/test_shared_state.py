@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from floorcast.auth.credentials import Credentials
+from floorcast.auth.credentials import LoginVerifier
 from floorcast.auth.keys import KeyGuesses
 from floorcast.auth.passwords import Passwords
 from floorcast.auth.session import Session
@@ -62,7 +62,7 @@ async def nodes(url: str, count: int, clock: Clock) -> AsyncIterator[list[NodeLo
             if not logins:
                 await apply(kv, parse(SMALL), CHEAP)
             site = Site(kv)
-            credentials = Credentials(site, passwords, Throttle(kv, clock), KeyGuesses(clock))
+            credentials = LoginVerifier(site, passwords, Throttle(kv, clock), KeyGuesses(clock))
             sessions = Sessions(site, kv, credentials, passwords, clock, shared=True)
             logins.append(NodeLogin(kv, site, sessions))
         yield logins

@@ -21,7 +21,7 @@ from floorcast.server.connection_limits import (
     ConnectionLimits,
     ConnectionTuning,
     Deadlines,
-    Reading,
+    RequestPart,
 )
 from floorcast.server.protocol_refusals import MOST_HEAD_BYTES, MOST_HEADERS
 from floorcast.server.uvicorn_internals import Connection, Shared, UvicornServer
@@ -365,7 +365,7 @@ async def until_read(served: RunningServer, sent: bytes) -> None:
     await until(lambda: served.connections and served.connections[0].state.begun)
     if sent.strip():
         (connection,) = served.connections
-        await until(lambda: connection.state.reading is not Reading.NOTHING)
+        await until(lambda: connection.state.reading is not RequestPart.NOTHING)
 
 
 def test_progress_of_a_body_restarts_its_deadline() -> None:

@@ -11,7 +11,7 @@ import msgspec
 from floorcast.client.cloud_event import CloudEvent
 from floorcast.model.states import STATE_NAMES, State
 from floorcast.model.token import TICKS_PER_MS
-from floorcast.simulator.faults import Faults, Wire
+from floorcast.simulator.faults import FaultInjector, Faults
 from floorcast.simulator.report import Row, report
 from floorcast.simulator.scenario import FloorPlan
 from floorcast.simulator.simulation import Simulation
@@ -66,7 +66,7 @@ class Parity:
         self, house: NodeHarness, clock: Clock, plan: FloorPlan, seed: int, faults: Faults
     ) -> None:
         self.simulation = Simulation(plan, seed=seed, start=START, deaths=faults.deaths)
-        self.wire = Wire(faults, seed, START)
+        self.wire = FaultInjector(faults, seed, START)
         self._house, self._clock = house, clock
         self._began = clock.ticks
         self._session = house.login()

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from floorcast.simulator.distributor import Distributor
 from floorcast.simulator.people import person
-from floorcast.simulator.simulated_call import Call
+from floorcast.simulator.simulated_call import SimulatedCall
 from tests.search import tries
 
 SERVICES = ("A", "B", "C")
@@ -23,9 +23,9 @@ class Operator:
     def __init__(self, service: str, skills: Sequence[str]) -> None:
         self.service = service
         self.skills = skills
-        self.call: Call | None = None
+        self.call: SimulatedCall | None = None
 
-    def take(self, call: Call) -> None:
+    def take(self, call: SimulatedCall) -> None:
         assert self.call is None
         self.call = call
 
@@ -36,11 +36,11 @@ class Desk(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.acd = Distributor()
-        self.waiting: list[Call] = []
+        self.waiting: list[SimulatedCall] = []
         self.free: list[Operator] = []
         self.clock = 0
 
-    def first_of(self, service: str) -> Call | None:
+    def first_of(self, service: str) -> SimulatedCall | None:
         """Return the next call in a queue, by priority and then by arrival."""
         line = [call for call in self.waiting if call.service == service]
         return min(line, key=lambda call: -call.priority, default=None)
@@ -48,7 +48,7 @@ class Desk(RuleBasedStateMachine):
     @rule(service=st.sampled_from(SERVICES), priority=st.integers(0, 2))
     def somebody_calls(self, service: str, priority: int) -> None:
         self.clock += 1
-        call = Call(self.clock, str(self.clock), service, "INBOUND", person(Random(0)))
+        call = SimulatedCall(self.clock, str(self.clock), service, "INBOUND", person(Random(0)))
         call.priority, call.joined, call.waiting = priority, self.clock, True
         own = [one for one in self.free if one.service == service]
         able = own or [one for one in self.free if service in one.skills]
@@ -104,7 +104,9 @@ TestDesk.settings = settings(max_examples=tries(50))
 def test_an_unanswered_call_returns_to_the_front_of_its_queue() -> None:
     """The call precedes calls that came later, and gets a free operator at once."""
     acd = Distributor()
-    calls = [Call(n, str(n), "A", "INBOUND", person(Random(0)), joined=n) for n in range(3)]
+    calls = [
+        SimulatedCall(n, str(n), "A", "INBOUND", person(Random(0)), joined=n) for n in range(3)
+    ]
     for call in calls[1:]:
         acd.join(call)
     acd.come_back(calls[0])

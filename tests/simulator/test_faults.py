@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from floorcast.client.cloud_event import CloudEvent
-from floorcast.simulator.faults import FAULTS, MOST_LATE, Faults, Wire
+from floorcast.simulator.faults import FAULTS, MOST_LATE, FaultInjector, Faults
 from floorcast.simulator.floor_sizing import floor_of
 from floorcast.simulator.simulation import Simulation
 from tests.search import tries
@@ -22,9 +22,11 @@ HOUR = 60 * MINUTE
 EVENTS = advanced(Simulation(floor_of(20), seed=2, start=START), HOUR)
 
 
-def carried(faults: Faults, seed: int, step: int = MINUTE) -> tuple[list[CloudEvent], Wire]:
+def carried(
+    faults: Faults, seed: int, step: int = MINUTE
+) -> tuple[list[CloudEvent], FaultInjector]:
     """Return the hour's events in order of arrival, including delayed events."""
-    wire, arrived, left = Wire(faults, seed, START), [], list(EVENTS)
+    wire, arrived, left = FaultInjector(faults, seed, START), [], list(EVENTS)
     for upto in range(step, HOUR + step, step):
         edge = START + timedelta(milliseconds=upto)
         due = [event for event in left if event.time < edge]
@@ -88,7 +90,7 @@ def test_agent_states_with_equal_times_keep_their_order() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_no_event_is_too_late_to_count(seed: int) -> None:
     """This includes agent states that are delayed until a call's event with the same time."""
-    wire, seen, left = Wire(Faults(late=1.0), seed, START), set[str](), list(EVENTS)
+    wire, seen, left = FaultInjector(Faults(late=1.0), seed, START), set[str](), list(EVENTS)
     for upto in range(MINUTE, 3 * HOUR, MINUTE):
         edge = START + timedelta(milliseconds=upto)
         due = [event for event in left if event.time < edge]

@@ -11,7 +11,7 @@ from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.simulator.faults import FAULTS, Faults
 from floorcast.simulator.floor_sizing import floor_of
 from floorcast.simulator.people import Person
-from floorcast.simulator.simulated_call import Call
+from floorcast.simulator.simulated_call import SimulatedCall
 from floorcast.simulator.true_figures import AgentTruth
 from floorcast.simulator.truth import Truth
 from tests.real.nodes import Clock, NodeHarness, scratch
@@ -67,7 +67,7 @@ def test_a_transferred_lost_call_stays_with_the_second_agent() -> None:
     truth = Truth({"Sales": 20, "Support": 20})
     truth.agents = {name: AgentTruth("Sales") for name in ("ann", "bob")}
     person = Person("Ann", "Other", "2125550100", "A1", "NY", "10001")
-    passed_on, next_one = (Call(n, str(n), "Sales", "INBOUND", person) for n in (1, 2))
+    passed_on, next_one = (SimulatedCall(n, str(n), "Sales", "INBOUND", person) for n in (1, 2))
     passed_on.answered = 0
     truth.is_answered(passed_on, "ann", 0)
     truth.is_passed_on(passed_on, "ann", 1_000)

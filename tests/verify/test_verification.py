@@ -16,7 +16,7 @@ from floorcast.floor import agent_fold, call_steps, campaigns, tally
 from floorcast.floor.agent_fold import AgentFold
 from floorcast.floor.agent_states import AgentCounts
 from floorcast.floor.call_counts import CallCounts
-from floorcast.floor.call_steps import Change
+from floorcast.floor.call_steps import SegmentChange
 from floorcast.floor.call_table import CallTable
 from floorcast.floor.calls import Call
 from floorcast.floor.counted_calls import CallsByService
@@ -143,7 +143,7 @@ def test_a_morning_verifies_clean() -> None:
     assert verified.figures > 150
 
 
-def _append(call: Call, step: Step) -> Change:
+def _append(call: Call, step: Step) -> SegmentChange:
     call.steps.append(step)
     return call_steps._append_step(call, step)  # noqa: SLF001 — the mistake is made inside
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from floorcast.model.outbound import CallStartEvent
 from floorcast.model.token import decode, end_of_entry
 from floorcast.site.webhooks import WebhookFilter
-from floorcast.webhooks.batches import KEPT_BATCHES, MAX_BATCH_EVENTS, Reading, reading_of
+from floorcast.webhooks.batches import KEPT_BATCHES, MAX_BATCH_EVENTS, SharedReading, reading_of
 from tests.http.feed_events import agent_event, call_start, sms
 from tests.http.servers import ACME, ApiHarness, run_with_harness
 from tests.search import tries
@@ -44,7 +44,7 @@ def is_sent(chosen: WebhookFilter, maker: int, facets: tuple[str, int | None, in
     )
 
 
-async def read_all(reading: Reading, cursor: int) -> list[str]:
+async def read_all(reading: SharedReading, cursor: int) -> list[str]:
     """Return the ids of all events after a cursor, batch by batch."""
     found: list[str] = []
     while True:

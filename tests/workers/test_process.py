@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from floorcast.workers.frames import HEADER_BYTES, Job, Reply, frame
+from floorcast.workers.frames import HEADER_BYTES, Job, JobReply, frame
 from floorcast.workers.process import reply_to
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,7 +25,7 @@ def test_each_outcome_has_its_reply() -> None:
 
     The process continues after a result or a refusal.
     """
-    assert reply_to(job("printing")) == Reply(answer=b"the reply")
+    assert reply_to(job("printing")) == JobReply(answer=b"the reply")
     refusal = reply_to(job("refuse", b"this"))
     assert (refusal.refusal, refusal.message) == ("InvalidParameter", "this is wrong")
     assert not refusal.ends
@@ -52,7 +52,7 @@ def test_a_process_serves_jobs_until_its_input_ends() -> None:
     replies = []
     for _ in range(3):
         length = int.from_bytes(process.stdout.read(HEADER_BYTES), "big")
-        replies.append(msgspec.msgpack.decode(process.stdout.read(length), type=Reply))
+        replies.append(msgspec.msgpack.decode(process.stdout.read(length), type=JobReply))
     assert [reply.answer for reply in replies] == [b"1", None, b"1 3"]
     assert [[note.event for note in reply.notes] for reply in replies] == [
         [],

@@ -34,7 +34,7 @@ from floorcast.projection.refold import FoldLimits
 from floorcast.site.configuration import FloorConfig
 from floorcast.store.stored_calls import CallKey
 
-__all__ = ["Forgotten", "HourFold", "Recorded", "Source", "replay"]
+__all__ = ["FloorSource", "Forgotten", "HourFold", "RecordedEvent", "replay"]
 
 OLDEST_LATE_MS = 30 * 3_600_000  # hours older than this are not corrected
 
@@ -46,7 +46,7 @@ class Forgotten(FloorcastError):
     """The log no longer has the events of an hour."""
 
 
-class Source(Protocol):
+class FloorSource(Protocol):
     """The stored data of a client's floor. See ``floorcast.archive.stored_floor``."""
 
     @property
@@ -71,7 +71,7 @@ class Source(Protocol):
         ...
 
 
-class Recorded(NamedTuple):
+class RecordedEvent(NamedTuple):
     """An event recorded in the hour, with its position and its recording time in ticks."""
 
     position: int
@@ -90,7 +90,7 @@ class HourFold:
 
     def __init__(
         self,
-        source: Source,
+        source: FloorSource,
         hour: Hour,
         state: FloorState,
         limits: FoldLimits,
@@ -101,7 +101,7 @@ class HourFold:
         self.hour = hour
         self.times = AgentRecorder(hour)
         self.floor = Floor(state, limits.quiet_call, limits.quiet_agent, limits.late, self.times)
-        self.events: list[Recorded] = []
+        self.events: list[RecordedEvent] = []
         self.late: Counter[str] = Counter()
         self.first = self.last = 0
         self._sealed_until = 0
@@ -174,7 +174,7 @@ class HourFold:
         first = position(entry.number, 0)
         for index, event in enumerate(events):
             if within:
-                self.events.append(Recorded(first + index, entry.recorded_at, event))
+                self.events.append(RecordedEvent(first + index, entry.recorded_at, event))
             if isinstance(event, UnknownEvent):
                 continue
             try:
@@ -257,7 +257,7 @@ class HourFold:
 
 
 def replay(
-    source: Source, hour: Hour, cut: int, limits: FoldLimits, *, keeps_events: bool = True
+    source: FloorSource, hour: Hour, cut: int, limits: FoldLimits, *, keeps_events: bool = True
 ) -> HourFold:
     """Fold the entries that the log recorded before ``cut`` (ms).
 

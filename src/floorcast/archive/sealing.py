@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from floorcast.archive.call_rows import Row, call_rows, event_rows
-from floorcast.archive.hour_fold import Forgotten, HourFold, Source, replay
+from floorcast.archive.hour_fold import FloorSource, Forgotten, HourFold, replay
 from floorcast.archive.hours import Hour, hours_between, hours_of
 from floorcast.archive.interval_rows import (
     agent_interval_rows,
@@ -39,7 +39,7 @@ DATE_LENGTH = len("2026-11-26")
 SETTLED_MS = 60_000  # wait after an hour's cut, because an entry may not be on the disk yet
 
 
-class Stored(Source, Protocol):
+class Stored(FloorSource, Protocol):
     """A source that knows the extent of the client's log. See ``StoredFloor``."""
 
     @property

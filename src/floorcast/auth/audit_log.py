@@ -21,7 +21,7 @@ import msgspec
 from floorcast.model.token import TICKS_PER_SECOND, Now, system_now
 from floorcast.site.changes import Change
 
-__all__ = ["FILE_NAME", "AuditLog", "Tuning", "Value", "files", "read"]
+__all__ = ["FILE_NAME", "AuditLog", "AuditTuning", "Value", "files", "read"]
 
 FILE_NAME = "audit.log"
 PRIVATE = 0o600
@@ -31,7 +31,7 @@ TAIL_BYTES = 64 << 10  # bytes at the end of a file that are searched for its la
 Value = str | int | bool | list[str] | None
 
 
-class Tuning(NamedTuple):
+class AuditTuning(NamedTuple):
     """The size and number of the files, and the limits for grouping refusals."""
 
     max_bytes: int = 10 << 20  # per file
@@ -53,11 +53,11 @@ class AuditLog:
     """
 
     def __init__(
-        self, folder: Path | None, now: Now = system_now, tuning: Tuning | None = None
+        self, folder: Path | None, now: Now = system_now, tuning: AuditTuning | None = None
     ) -> None:
         self._path = None if folder is None else folder / FILE_NAME
         self._now = now
-        self._tuning = tuning or Tuning()
+        self._tuning = tuning or AuditTuning()
         self._gathered: dict[tuple[tuple[str, Value], ...], _Gathered] = {}  # oldest first
         self._failing = False
 
@@ -174,7 +174,7 @@ class AuditLog:
 def files(folder: Path) -> list[Path]:
     """Return the files of a folder's audit log, oldest first."""
     path = folder / FILE_NAME
-    numbered = [_numbered(path, number) for number in range(Tuning().older_files, -1, -1)]
+    numbered = [_numbered(path, number) for number in range(AuditTuning().older_files, -1, -1)]
     return [one for one in numbered if one.exists()]
 
 

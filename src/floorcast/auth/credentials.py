@@ -18,7 +18,7 @@ from floorcast.site.configuration import Client, User
 from floorcast.site.digests import digest
 from floorcast.site.live_site import Site
 
-__all__ = ["Claim", "Credentials", "Proven"]
+__all__ = ["Claim", "LoginVerifier", "Proven"]
 
 
 class Claim(NamedTuple):
@@ -40,7 +40,7 @@ class Proven(NamedTuple):
     token: str
 
 
-class Credentials:
+class LoginVerifier:
     """Verifies logins and throttles wrong ones.
 
     The API token is checked first. It is long and random, so a caller without a token is rejected

@@ -18,7 +18,7 @@ from typing import Final
 
 from msgspec import structs
 
-from floorcast.auth.credentials import Claim, Credentials, Proven
+from floorcast.auth.credentials import Claim, LoginVerifier, Proven
 from floorcast.auth.passwords import Passwords
 from floorcast.auth.rights import permit
 from floorcast.auth.session import (
@@ -65,7 +65,7 @@ class Sessions:
         self,
         site: Site,
         kv: KeyValueStore,
-        credentials: Credentials,
+        credentials: LoginVerifier,
         passwords: Passwords,
         now: Now,
         *,
@@ -103,8 +103,8 @@ class Sessions:
     ) -> Session:
         """Return the user's session with this API token: the existing session or a new one.
 
-        Raises the errors of ``Credentials.prove``; ``RateLimited`` after too many new sessions; and
-        ``Unavailable`` if the session cannot be stored.
+        Raises the errors of ``LoginVerifier.prove``; ``RateLimited`` after too many new sessions;
+        and ``Unavailable`` if the session cannot be stored.
         """
         claim = Claim(client_name, user_name, password, api_token, agent, address)
         proven = await self._credentials.prove(claim)
@@ -187,7 +187,7 @@ class Sessions:
     ) -> Proven:
         """Change the user's password, which ends all of the user's sessions.
 
-        Returns the client and the user. Raises the errors of ``Credentials.prove``, and
+        Returns the client and the user. Raises the errors of ``LoginVerifier.prove``, and
         ``InvalidParameter`` if the new password is too short or too long, or equals the user's name
         or the old password.
         """

@@ -15,12 +15,12 @@ import msgspec
 
 from floorcast.cli.progress_bar import wait_line
 from floorcast.cli.replay import MAX_SPEED, MAX_WAIT_SECONDS
-from floorcast.cli.simulation_run import Pace, SimulationRun
+from floorcast.cli.simulation_run import FloorPace, SimulationRun
 from floorcast.client import Sender, Timing
 from floorcast.kv.folder import IN_MEMORY
 from floorcast.model.errors import FloorcastError
 from floorcast.model.token import TICKS_PER_SECOND, encode, system_now
-from floorcast.simulator.faults import Faults, Wire
+from floorcast.simulator.faults import FaultInjector, Faults
 from floorcast.simulator.floor_sizing import floor_of
 from floorcast.simulator.simulation import Simulation
 
@@ -48,7 +48,7 @@ SIGN_IN = {
 INGEST_KEY = "example-ingest-key-change-me"
 
 
-class Run(msgspec.Struct):
+class DemoRun(msgspec.Struct):
     """The start of a run, its progress in ms, and whether its floor was closed."""
 
     start: datetime
@@ -98,40 +98,42 @@ class DemoFloor:
                 self._close_killed(before, sender)
             start = min(max(start, ended), now)
         floor = _floor(start)
-        work = SimulationRun(floor, Wire(Faults(), SEED, start), sender, self._stopping)
-        run = Run(start)
+        work = SimulationRun(floor, FaultInjector(Faults(), SEED, start), sender, self._stopping)
+        run = DemoRun(start)
         so_far = (now - start) // MS
-        work.go_on(Pace(MAX_SPEED, behind=so_far), so_far)
+        work.go_on(FloorPace(MAX_SPEED, behind=so_far), so_far)
         self._note(run, floor)
         print(f"simulated up to now: {work.totals}; the floor continues in real time", flush=True)
         while not self._stopping.is_set():
             behind = (datetime.now(UTC) - start) / MS
-            work.go_on(Pace(MAX_SPEED, behind), floor.now + NOTED_EVERY)
+            work.go_on(FloorPace(MAX_SPEED, behind), floor.now + NOTED_EVERY)
             self._note(run, floor)
         work.close()
         run.closed = True
         self._note(run, floor)
 
-    def _close_killed(self, run: Run, sender: Sender) -> None:
+    def _close_killed(self, run: DemoRun, sender: Sender) -> None:
         """Send the events that a killed run would have sent when it closed.
 
         The run's earlier events are sent again, and the server recognizes them as duplicates.
         """
         floor = _floor(run.start)
-        work = SimulationRun(floor, Wire(Faults(), SEED, run.start), sender, threading.Event())
-        work.go_on(Pace(MAX_SPEED, behind=run.reached), run.reached)
+        work = SimulationRun(
+            floor, FaultInjector(Faults(), SEED, run.start), sender, threading.Event()
+        )
+        work.go_on(FloorPace(MAX_SPEED, behind=run.reached), run.reached)
         work.close()
 
-    def _last_run(self) -> Run | None:
+    def _last_run(self) -> DemoRun | None:
         if self._file is None or not self._file.exists():
             return None
         try:
-            return msgspec.json.decode(self._file.read_bytes(), type=Run)
+            return msgspec.json.decode(self._file.read_bytes(), type=DemoRun)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             print(f"{self._file} cannot be read and is replaced: {error}", flush=True)
             return None
 
-    def _note(self, run: Run, floor: Simulation) -> None:
+    def _note(self, run: DemoRun, floor: Simulation) -> None:
         run.reached = floor.now
         if self._file is not None:
             part = self._file.with_suffix(".part")

@@ -18,7 +18,7 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from floorcast.cli.floor_view import Seen, draw
+from floorcast.cli.floor_view import LastResponse, draw
 from floorcast.cli.login import tell_back, tell_wait
 from floorcast.client import AsyncClient, Credentials, Filter, Timing
 
@@ -28,16 +28,16 @@ ONCE_TIMEOUT_SECONDS = 10.0  # the time limit for the server if the floor is pri
 REDRAWN = 0.5  # seconds between two redraws; durations advance even without new data
 
 
-async def look(url: str, who: Credentials, what: Filter) -> Seen:
+async def look(url: str, who: Credentials, what: Filter) -> LastResponse:
     """Return the current floor. Raises Unavailable if the server does not respond in 10 s."""
     timing = Timing(patience=ONCE_TIMEOUT_SECONDS, waiting=tell_wait, back=tell_back)
     async with AsyncClient(url, who, timing=timing) as reader:
         return await _ask(reader, what)
 
 
-async def _ask(reader: AsyncClient, what: Filter) -> Seen:
+async def _ask(reader: AsyncClient, what: Filter) -> LastResponse:
     # sequential, so that an unavailable server is reported only once
-    return Seen(
+    return LastResponse(
         services=await reader.service_statistics(what),
         agents=await reader.agent_status(what),
         calls=await reader.waiting_calls(what),
@@ -53,7 +53,7 @@ class FloorScreen:
         self._what = what
         self._interval = interval
         self._title = f"{who.client} at {url}   q quits"
-        self._seen: Seen | None = None
+        self._seen: LastResponse | None = None
         self._at = 0.0
         self._trouble = ""
         self._over = asyncio.Event()

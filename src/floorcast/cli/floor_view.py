@@ -18,7 +18,7 @@ from floorcast.client.answers import (
     WaitingCallsAnswer,
 )
 
-__all__ = ["Seen", "clock", "draw"]
+__all__ = ["LastResponse", "clock", "draw"]
 
 STALE = 10.0  # seconds after which the shown data counts as stale
 _LOW, _HIGH = 60.0, 80.0  # service level in percent: red below the first, green from the second on
@@ -26,7 +26,7 @@ _LOW, _HIGH = 60.0, 80.0  # service level in percent: red below the first, green
 _AROUND = 12
 
 
-class Seen(Struct, kw_only=True):
+class LastResponse(Struct, kw_only=True):
     """The floor as of the last response, ``age`` seconds ago.
 
     ``trouble`` is the reason why there is no newer response, or empty.
@@ -39,7 +39,7 @@ class Seen(Struct, kw_only=True):
     trouble: str = ""
 
 
-def draw(seen: Seen, title: str, lines: int | None = None) -> RenderableType:
+def draw(seen: LastResponse, title: str, lines: int | None = None) -> RenderableType:
     """Render services, waiting calls and agents, in at most ``lines`` lines (None: no limit)."""
     services = sorted(seen.services.stats, key=_by_name)
     at_services, at_calls, at_agents = _shares(lines, len(services), len(seen.calls.calls_details))
@@ -69,7 +69,7 @@ def _shares(lines: int | None, services: int, calls: int) -> tuple[int, int, int
     return of_services, of_calls, rows - of_services - of_calls
 
 
-def _heading(title: str, seen: Seen) -> Text:
+def _heading(title: str, seen: LastResponse) -> Text:
     old = seen.age >= STALE
     text = Text(printable(title), "bold")
     text.append(f"   {clock(seen.age)} old", "bold red" if old else "dim")
@@ -109,7 +109,7 @@ def _has_rates(one: ServiceStatistics) -> bool:
     return bool(within or asa or one.total_abandoned)
 
 
-def _calls(seen: Seen, most: int) -> Table:
+def _calls(seen: LastResponse, most: int) -> Table:
     calls = seen.calls.calls_details
     table = _table(f"Waiting calls: {len(calls)}", "service", "waits", "customer", "name",
                    "priority")  # fmt: skip
@@ -125,7 +125,7 @@ def _calls(seen: Seen, most: int) -> Table:
     return _with_rest(table, len(calls), most)
 
 
-def _agents(seen: Seen, most: int) -> Table:
+def _agents(seen: LastResponse, most: int) -> Table:
     agents = sorted(seen.agents.agent_details, key=_by_state)
     states = Counter(one.state or "-" for one in agents)
     title = "   ".join(f"{printable(state)} {count}" for state, count in states.most_common())

@@ -32,7 +32,7 @@ KEY_HELP = (
 COMMAND_LINE, FROM_ELSEWHERE = "COMMANDLINE", "DEFAULT_MAP"  # click's names for value sources
 
 
-class Known(Collection[str]):
+class OptionNames(Collection[str]):
     """The names of all commands' options, which ``config.load`` must accept.
 
     Collecting them imports every command, so this happens only for a name that is neither a setting
@@ -62,7 +62,7 @@ class Known(Collection[str]):
 
 def known(context: typer.Context) -> Collection[str]:
     """Return the names of all commands' options. Those of the running command are tried first."""
-    return Known(context)
+    return OptionNames(context)
 
 
 class Command(TyperCommand):

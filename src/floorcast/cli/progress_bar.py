@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
-__all__ = ["Shown", "Silent", "back_line", "shown", "wait_line"]
+__all__ = ["NoProgress", "Shown", "back_line", "shown", "wait_line"]
 
 ITEMS_PER_LINE = 10  # items between two lines if the total is unknown
 
@@ -39,7 +39,7 @@ class Shown(Protocol):
         """Show that the server responds again, after this many seconds."""
 
 
-class Silent:
+class NoProgress:
     """Shows nothing."""
 
     def reached(self, sent: int) -> None:

@@ -18,7 +18,7 @@ import msgspec
 import typer
 
 from floorcast.cli.options import KEY_HELP
-from floorcast.cli.progress_bar import Shown, Silent, shown
+from floorcast.cli.progress_bar import NoProgress, Shown, shown
 from floorcast.model.token import TICKS_PER_SECOND, Now, system_now
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def replay(
     """
     from floorcast.client import Sender, Timing
 
-    progress = progress or Silent()
+    progress = progress or NoProgress()
     totals = Totals()
     timing = Timing(
         patience=MAX_WAIT_SECONDS, waiting=progress.waits, back=progress.back, chance=chance

@@ -107,9 +107,9 @@ def _simulate(
     floor closes: every call ends and every agent logs off. The command then prints the truth (calls
     offered, answered and lost, by service and agent) for comparison with the server's figures.
     """
-    from floorcast.cli.simulation_run import Pace, SimulationRun
+    from floorcast.cli.simulation_run import FloorPace, SimulationRun
     from floorcast.cli.truth_tables import tables
-    from floorcast.simulator.faults import Wire
+    from floorcast.simulator.faults import FaultInjector
     from floorcast.simulator.report import report
     from floorcast.simulator.simulation import Simulation
 
@@ -122,7 +122,7 @@ def _simulate(
     wanted, begins_at = faults_in(faults), _time_of_day(clock)
     plan = floor_of(agents, load=load, seed=seed)
     floor = Simulation(plan, seed=seed, start=began, begins_at=begins_at, deaths=wanted.deaths)
-    wire = Wire(wanted, seed, began)
+    wire = FaultInjector(wanted, seed, began)
     problem, minutes = None, None if hours == math.inf else math.ceil(hours * 60)
     with (
         _told_to_stop() as stopping,
@@ -131,7 +131,7 @@ def _simulate(
     ):
         work = SimulationRun(floor, wire, sender, stopping, progress=progress)
         try:
-            work.go_on(Pace(pace, behind), hours * HOUR_MS)
+            work.go_on(FloorPace(pace, behind), hours * HOUR_MS)
             work.close()
         except Unavailable as error:
             problem = error

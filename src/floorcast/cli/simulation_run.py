@@ -6,22 +6,22 @@ import math
 import threading
 from typing import NamedTuple
 
-from floorcast.cli.progress_bar import Shown, Silent
+from floorcast.cli.progress_bar import NoProgress, Shown
 from floorcast.cli.replay import MAX_SPEED, Totals
 from floorcast.client import CloudEvent, Sender
 from floorcast.client.sending import MAX_BATCH_EVENTS
 from floorcast.model.token import TICKS_PER_SECOND, Now, system_now
-from floorcast.simulator.faults import Wire
+from floorcast.simulator.faults import FaultInjector
 from floorcast.simulator.simulation import Simulation
 
-__all__ = ["Pace", "SimulationRun"]
+__all__ = ["FloorPace", "SimulationRun"]
 
 MINUTE_MS = 60_000  # ms
 MAX_ADVANCE_MS = 10_000  # ms by which the floor advances at most in one step
 CHECK_SECONDS = 0.1  # seconds between two checks of the clock
 
 
-class Pace(NamedTuple):
+class FloorPace(NamedTuple):
     """The pace of a floor: ``speed`` times real time, until its clock reaches the current time.
 
     ``behind`` is the time in ms by which the floor's clock is behind when the run begins.
@@ -45,7 +45,7 @@ class SimulationRun:
     def __init__(
         self,
         simulation: Simulation,
-        wire: Wire,
+        wire: FaultInjector,
         sender: Sender,
         stopping: threading.Event,
         *,
@@ -56,10 +56,10 @@ class SimulationRun:
         self._floor, self._wire, self._sender = simulation, wire, sender
         self._stopping = stopping
         self._clock = clock
-        self._progress = progress or Silent()
+        self._progress = progress or NoProgress()
         self._ready: list[CloudEvent] = []
 
-    def go_on(self, pace: Pace, until: float = math.inf) -> None:
+    def go_on(self, pace: FloorPace, until: float = math.inf) -> None:
         """Run until the floor's clock reaches ``until`` (whole ms) or the run is stopped.
 
         Raises the errors of ``Sender.send``, such as Refusal and Unavailable.

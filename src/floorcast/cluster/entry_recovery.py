@@ -16,7 +16,7 @@ import msgspec
 from floorcast.cluster import log_messages
 from floorcast.cluster.link import NatsLink
 from floorcast.cluster.log_messages import recorded_at, stream_name, stream_of, subject
-from floorcast.cluster.ordered_consumer import Delivery, Message, OrderedConsumer
+from floorcast.cluster.ordered_consumer import Message, MessageBatch, OrderedConsumer
 from floorcast.cluster.peer_messages import EntryPart, EntryWanted, Peer, subject_of
 from floorcast.cluster.peers import ask_peers
 from floorcast.log.client_streams import news_of
@@ -28,7 +28,7 @@ from floorcast.model.inbound import read_lines
 from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.sqlite.checksums import checksum
 
-__all__ = ["Recovered", "Source", "from_peers", "from_stream"]
+__all__ = ["DamagedLog", "Recovered", "from_peers", "from_stream"]
 
 CLOCK_SLACK: Final = 60 * TICKS_PER_SECOND  # maximum difference between the servers' clocks
 MAX_MESSAGES: Final = 1000  # read for one entry
@@ -42,7 +42,7 @@ class Recovered(NamedTuple):
     source: str
 
 
-class Source(NamedTuple):
+class DamagedLog(NamedTuple):
     """The log that a damaged entry belongs to.
 
     ``before`` takes (client, number, tick, keys), and returns which of the keys the log had before
@@ -54,7 +54,7 @@ class Source(NamedTuple):
     before: Callable[[int, int, int, set[bytes]], Awaitable[Before]]
 
 
-async def from_peers(link: NatsLink, source: Source, wanted: Suspects) -> Recovered | None:
+async def from_peers(link: NatsLink, source: DamagedLog, wanted: Suspects) -> Recovered | None:
     """Return the entries from another node, verified, or None if no node has them."""
     try:
         peers = await ask_peers(link)
@@ -92,7 +92,7 @@ async def _ask(link: NatsLink, peer: Peer, client: int, number: int) -> Entry:
     return Entry(client, number, part.recorded_at, part.kind, part.count, payload)
 
 
-async def from_stream(link: NatsLink, source: Source, wanted: Suspects) -> Recovered | None:
+async def from_stream(link: NatsLink, source: DamagedLog, wanted: Suspects) -> Recovered | None:
     """Return the entries, rebuilt from their stream, or None if they may differ from the originals.
 
     Raises Unavailable.
@@ -143,11 +143,11 @@ def _batch(client: int, message: Message) -> Batch:
     return Batch(client, lines, read_lines(b"\n".join(lines)))
 
 
-def _stream(source: Source, wanted: Suspects) -> str:
+def _stream(source: DamagedLog, wanted: Suspects) -> str:
     return stream_name(stream_of(wanted.client, source.streams))
 
 
-async def _messages_between(link: NatsLink, source: Source, wanted: Suspects) -> list[Message]:
+async def _messages_between(link: NatsLink, source: DamagedLog, wanted: Suspects) -> list[Message]:
     """Return the client's messages between the entries before and after.
 
     Returns an empty list if there are too many.
@@ -184,7 +184,7 @@ async def _messages_between(link: NatsLink, source: Source, wanted: Suspects) ->
     return found
 
 
-def _is_last(delivery: Delivery, wanted: Suspects) -> bool:
+def _is_last(delivery: MessageBatch, wanted: Suspects) -> bool:
     """Return whether no later message can be needed."""
     if not delivery.messages:
         return True

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple, Self
 
 from msgspec import Struct
 
-from floorcast.cluster.kv_copy import OWN, Copy, KeyState, Observer
+from floorcast.cluster.kv_copy import OWN, KeyState, Observer, StoreCopy
 from floorcast.cluster.kv_watch import PARTS, Watch, subject
 from floorcast.cluster.link import WRITE_TIMEOUT_SECONDS, NatsLink, Refused
 from floorcast.cluster.log_messages import stream_name
@@ -26,7 +26,7 @@ from floorcast.kv.port import Conflict, Item, Listener, checked
 from floorcast.model.errors import SettingError, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND
 
-__all__ = ["JetStreamKeyValueStore", "Known", "KvTuning", "LostKeys", "SavedPosition"]
+__all__ = ["JetStreamKeyValueStore", "KvTuning", "LostKeys", "SavedPosition", "StoredValues"]
 
 BATCH_MESSAGES: Final = 1000  # the most that a server accepts in a batch
 MAX_BATCH_KEYS: Final = 400  # changed or compared in one batch; each key may need several messages
@@ -61,7 +61,7 @@ class SavedPosition(Struct):
     at: int
 
 
-class Known(NamedTuple):
+class StoredValues(NamedTuple):
     """The values of the keys, by (bucket, key), at the tick ``at``."""
 
     keys: Mapping[_Key, KeyState]
@@ -87,7 +87,7 @@ class JetStreamKeyValueStore:
     def __init__(self, link: NatsLink, tuning: KvTuning | None = None) -> None:
         self._link = link
         self._tuning = tuning or KvTuning()
-        self._copy = Copy()
+        self._copy = StoreCopy()
         self._watch = Watch(link, self._copy, self._tuning.tombstone * TICKS_PER_SECOND)
         self._turn = asyncio.Semaphore(BATCHES_AT_ONCE)
         self._deletion = {"KV-Operation": "DEL", "Nats-TTL": f"{self._tuning.tombstone}s"}
@@ -101,7 +101,7 @@ class JetStreamKeyValueStore:
         replicas: int,
         *,
         make: bool = True,
-        known: Known | None = None,
+        known: StoredValues | None = None,
         tuning: KvTuning | None = None,
     ) -> Self:
         """Open the store and read its stream.
@@ -322,7 +322,7 @@ class JetStreamKeyValueStore:
         size = self._link.client.max_payload // 2
         return [value[at : at + size] for at in range(0, len(value), size)] or [b""]
 
-    def _open(self) -> Copy:
+    def _open(self) -> StoreCopy:
         if self._closed:
             raise Unavailable("the store of users and sessions is closed")
         return self._copy

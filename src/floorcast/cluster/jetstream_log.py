@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 import structlog
 
 from floorcast.cluster import log_messages
-from floorcast.cluster.entry_recovery import Source, from_peers, from_stream
+from floorcast.cluster.entry_recovery import DamagedLog, from_peers, from_stream
 from floorcast.cluster.link import WRITE_TIMEOUT_SECONDS, NatsLink, NoRoom, Refused
 from floorcast.cluster.log_messages import MessageKind, cut, stream_name, stream_of, subject
 from floorcast.cluster.newer_events import NewerEvents
@@ -221,7 +221,7 @@ class JetStreamLog:
     async def recover(self, client: int, number: int) -> bool:
         """See ``EventLog.recover``. The entry comes from another node or else from the stream."""
         wanted = self._copy.suspects(client, number)
-        source = Source(self.identity, len(self.follows.streams), self._copy.before)
+        source = DamagedLog(self.identity, len(self.follows.streams), self._copy.before)
         found = await from_peers(self._link, source, wanted)
         if found is None:
             found = await from_stream(self._link, source, wanted)

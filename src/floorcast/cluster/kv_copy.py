@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from floorcast.kv.port import Item, Listener
 
-__all__ = ["OWN", "Copy", "KeyMessage", "KeyState", "Observer"]
+__all__ = ["OWN", "KeyMessage", "KeyState", "Observer", "StoreCopy"]
 
 OWN = "_"
 """The pseudo-bucket of messages that only mark a position in the stream or carry a condition."""
@@ -53,7 +53,7 @@ Must not raise.
 """
 
 
-class Copy:
+class StoreCopy:
     """The keys' values after message ``seq`` of the stream, which was stored at tick ``at``."""
 
     def __init__(self) -> None:

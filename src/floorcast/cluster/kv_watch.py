@@ -15,7 +15,7 @@ from typing import Final
 import nats.errors
 import structlog
 
-from floorcast.cluster.kv_copy import OWN, Copy, KeyMessage
+from floorcast.cluster.kv_copy import OWN, KeyMessage, StoreCopy
 from floorcast.cluster.link import WRITE_TIMEOUT_SECONDS, Look, NatsLink, Refused, reached
 from floorcast.cluster.ordered_consumer import Message, OrderedConsumer
 from floorcast.cluster.reader_lag import ReaderLag
@@ -56,7 +56,7 @@ class Watch:
     stream's state when this watch first read it.
     """
 
-    def __init__(self, link: NatsLink, copy: Copy, tombstone: int) -> None:
+    def __init__(self, link: NatsLink, copy: StoreCopy, tombstone: int) -> None:
         self.halted = ""
         self._link = link
         self._copy = copy
@@ -222,7 +222,7 @@ class _Following:
     stream has lost a key that the copy has, ``missing`` says what was lost.
     """
 
-    def __init__(self, copy: Copy, load_to: int, *, deletions_kept: bool) -> None:
+    def __init__(self, copy: StoreCopy, load_to: int, *, deletions_kept: bool) -> None:
         self.loaded = False
         self.missing = ""
         self._copy = copy

@@ -19,7 +19,7 @@ from floorcast.cluster.link import NatsLink
 from floorcast.cluster.log_messages import stream_name
 from floorcast.cluster.newer_events import read_again
 from floorcast.cluster.node_state import ClusterState, Lag
-from floorcast.cluster.peer_messages import Following, Peer
+from floorcast.cluster.peer_messages import Peer, PeerPosition
 from floorcast.cluster.peers import PeerServer, ask_peers
 from floorcast.cluster.saved_store import SavedStore, check_store
 from floorcast.cluster.streams import (
@@ -79,11 +79,11 @@ class Share:
         await _patiently(self.log.start)
         self._ready = True
 
-    def following(self) -> list[Following]:
+    def following(self) -> list[PeerPosition]:
         """Return this node's position in each stream."""
         now = self.link.clock()
         return [
-            Following(
+            PeerPosition(
                 each.stream,
                 each.seq,
                 each.lag,

@@ -9,13 +9,13 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from floorcast.model.errors import SettingError
 
-__all__ = ["Login", "connect_options", "read_url", "shown"]
+__all__ = ["NatsLogin", "connect_options", "read_url", "shown"]
 
 FILE_OPTIONS: Final = ("credentials", "nkey", "ca", "cert", "key")
 PORTS: Final = ("monitor", "routes")
 
 
-class Login(NamedTuple):
+class NatsLogin(NamedTuple):
     """A node's credentials for the NATS servers. Members that are not set are None.
 
     ``credentials`` is the path of a file with a user's JWT and seed, and ``nkey`` the path of a
@@ -36,7 +36,7 @@ class Login(NamedTuple):
     routes: int = 6222
 
 
-def read_url(url: str) -> tuple[list[str], Login]:
+def read_url(url: str) -> tuple[list[str], NatsLogin]:
     """Return the servers, each with its scheme, and the login.
 
     The user and password precede the first host. Other credentials come from the options. Raises
@@ -54,8 +54,8 @@ def read_url(url: str) -> tuple[list[str], Login]:
     options = _options(query)
     user, colon, password = login.partition(":")
     if colon:
-        return servers, Login(unquote(user), unquote(password), **options)
-    return servers, Login(token=unquote(user) or None, **options)
+        return servers, NatsLogin(unquote(user), unquote(password), **options)
+    return servers, NatsLogin(token=unquote(user) or None, **options)
 
 
 def shown(server: str) -> str:
@@ -63,7 +63,7 @@ def shown(server: str) -> str:
     return server.rpartition("@")[2].rpartition("://")[2]
 
 
-def connect_options(servers: list[str], login: Login) -> dict[str, Any]:
+def connect_options(servers: list[str], login: NatsLogin) -> dict[str, Any]:
     """Return the login options for nats-py. Raises SettingError if a file cannot be used."""
     options: dict[str, Any] = {
         "user": login.user,
@@ -98,7 +98,7 @@ def _options(query: str) -> dict[str, Any]:
     return found
 
 
-def _context(login: Login) -> ssl.SSLContext:
+def _context(login: NatsLogin) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=login.ca)
         context.minimum_version = ssl.TLSVersion.TLSv1_2

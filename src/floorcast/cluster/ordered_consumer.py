@@ -21,7 +21,7 @@ from nats.aio.subscription import Subscription
 from floorcast.cluster.link import NatsLink
 from floorcast.model.errors import Unavailable
 
-__all__ = ["Delivery", "Message", "OrderedConsumer"]
+__all__ = ["Message", "MessageBatch", "OrderedConsumer"]
 
 PULL_MESSAGES: Final = 64  # requested at a time
 PULL_NS: Final = 2_500_000_000  # for which a request waits for messages
@@ -52,7 +52,7 @@ class Message(NamedTuple):
     pending: int
 
 
-class Delivery(NamedTuple):
+class MessageBatch(NamedTuple):
     """Messages that arrived together, or an empty list if none arrived for a while."""
 
     messages: list[Message]
@@ -102,7 +102,7 @@ class OrderedConsumer:
                 return
             await self._delete()
 
-    async def deliveries(self) -> AsyncGenerator[Delivery]:
+    async def deliveries(self) -> AsyncGenerator[MessageBatch]:
         """Yield the stored messages, then new ones.
 
         Raises Unavailable if a message may be missing.
@@ -130,7 +130,7 @@ class OrderedConsumer:
                     elif status != IDLE:
                         raise Unavailable(f"the consumer of {self._stream} ended ({status})")
                     answer = None if self._answers.empty() else self._answers.get_nowait()
-                yield Delivery(messages)
+                yield MessageBatch(messages)
         except nats.errors.Error as error:
             raise Unavailable(f"the cluster does not respond: {error}") from error
 

@@ -12,9 +12,9 @@ __all__ = [
     "PEERS",
     "EntryPart",
     "EntryWanted",
-    "Following",
     "Offer",
     "Peer",
+    "PeerPosition",
     "Wanted",
     "subject_of",
 ]
@@ -22,7 +22,7 @@ __all__ = [
 PEERS: Final = "floorcast.peers"
 
 
-class Following(Struct):
+class PeerPosition(Struct):
     """A node's position in a stream: message ``seq`` of one generation of the stream.
 
     ``lag`` is the number of messages that the node lacks, and ``behind_ms`` is how long it has been
@@ -48,7 +48,7 @@ class Peer(Struct):
     ready: bool
     log: str
     clients: str
-    following: list[Following]
+    following: list[PeerPosition]
     disk_bytes: int
     byte_order: str
     halted: str = ""

@@ -17,7 +17,7 @@ import structlog
 from msgspec import Struct
 
 from floorcast.auth import sessions
-from floorcast.cluster.jetstream_kv import JetStreamKeyValueStore, Known, SavedPosition
+from floorcast.cluster.jetstream_kv import JetStreamKeyValueStore, SavedPosition, StoredValues
 from floorcast.cluster.kv_copy import KeyState
 from floorcast.cluster.link import NatsLink, reached
 from floorcast.cluster.streams import KV_STREAM, REPAIR, find, state_of
@@ -68,7 +68,7 @@ class SavedStore:
         raw = self._file.get(*POSITION)
         return None if raw is None else msgspec.json.decode(raw, type=SavedPosition)
 
-    def known(self) -> Known | None:
+    def known(self) -> StoredValues | None:
         """Return the stored values of the keys, or None if there are none. Raises Unavailable."""
         position = self.position
         if position is None:
@@ -79,7 +79,7 @@ class SavedStore:
             for key, raw in self._file.items(STATES + bucket).items():
                 state = msgspec.json.decode(raw, type=_State)
                 found[bucket, key] = KeyState(values.get(key), state.seq, state.parts, state.at)
-        return Known(found, position.at)
+        return StoredValues(found, position.at)
 
     def buckets(self, names: tuple[str, ...]) -> Mapping[str, Mapping[str, bytes]]:
         """Return the contents of these buckets. Raises Unavailable."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from floorcast.cluster.nats_url import Login
+from floorcast.cluster.nats_url import NatsLogin
 
 __all__ = ["check_servers"]
 
@@ -21,7 +21,7 @@ MAX_MONITORING_BYTES: Final = 1 << 20
 LOCAL: Final = "127.0.0.1"
 
 
-async def check_servers(servers: Iterable[str], login: Login) -> list[str]:
+async def check_servers(servers: Iterable[str], login: NatsLogin) -> list[str]:
     """Return the problems in the servers' configuration, as one sentence each."""
     hosts = sorted({urlsplit(server).hostname or LOCAL for server in servers})
     found = await asyncio.gather(

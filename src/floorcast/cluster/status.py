@@ -14,12 +14,12 @@ from floorcast.cluster.peers import ask_peers
 from floorcast.cluster.streams import KV_STREAM, REPAIR, no_such_stream, state_of
 from floorcast.model.errors import SettingError, Unavailable
 
-__all__ = ["Overview", "StreamState", "condition", "overview"]
+__all__ = ["Overview", "StreamReport", "condition", "overview"]
 
 MAX_BEHIND_MS = 10_000
 
 
-class StreamState(NamedTuple):
+class StreamReport(NamedTuple):
     """The state of one stream. Without a quorum, ``leader`` is empty and the numbers are 0.
 
     ``in_step`` of its ``replicas`` are up to date. Each takes ``disk_bytes``.
@@ -37,7 +37,7 @@ class Overview(NamedTuple):
     """The nodes that responded within a second, every stream, and all problems."""
 
     nodes: list[Peer]
-    streams: list[StreamState]
+    streams: list[StreamReport]
     problems: list[str]
 
 
@@ -119,10 +119,10 @@ async def _info(link: NatsLink, name: str) -> Mapping[str, Any] | None:
         raise
 
 
-def _state(name: str, info: Mapping[str, Any] | None) -> StreamState:
+def _state(name: str, info: Mapping[str, Any] | None) -> StreamReport:
     if not info or not reached(info):
-        return StreamState(name)
-    return StreamState(
+        return StreamReport(name)
+    return StreamReport(
         name,
         info["cluster"]["leader"],
         1 + sum(bool(one.get("current")) for one in heard(info)),

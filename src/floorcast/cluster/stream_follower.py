@@ -30,7 +30,7 @@ from floorcast.log.log_file import StreamPosition
 from floorcast.model.errors import FloorcastError, Unavailable
 from floorcast.model.token import TICKS_PER_SECOND
 
-__all__ = ["Copy", "Follower", "FollowerTuning"]
+__all__ = ["Follower", "FollowerTuning", "LogCopy"]
 
 QUIET_TICKS = 6 * TICKS_PER_SECOND  # without a check before a follower counts as behind
 
@@ -48,7 +48,7 @@ class FollowerTuning:
     avoid: float = 60.0  # seconds for which a server is avoided after its replica has stalled
 
 
-class Copy(Protocol):
+class LogCopy(Protocol):
     """A node's copy of the log, for its followers."""
 
     @property
@@ -81,7 +81,7 @@ class Follower:
         position: StreamPosition,
         identity: str,
         subjects: Sequence[str],
-        copy: Copy,
+        copy: LogCopy,
         tuning: FollowerTuning | None = None,
     ) -> None:
         self.position = position

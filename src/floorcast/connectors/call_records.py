@@ -21,14 +21,14 @@ from zoneinfo import ZoneInfo
 
 from floorcast.client.cloud_event import CloudEvent
 
-__all__ = ["Call", "Shift", "ending_at", "events", "on_day"]
+__all__ = ["Call", "DateShift", "ending_at", "events", "on_day"]
 
 Step = Literal["start", "queue", "answer", "end"]
 Told = tuple[str, str, dict[str, object]]  # the last part of the id, the type, the data
 
 
 class Call(NamedTuple):
-    """One inbound call. Its times are the clock times in the file until a ``Shift`` moves them.
+    """One inbound call. Its times are the clock times in the file until a ``DateShift`` moves them.
 
     ``dated`` is the record's date, and ``day`` is the call's target day. ``row`` numbers the
     records of a date from 1 to 99,999. ``ivr_seconds`` is the time in the voice response unit.
@@ -65,30 +65,30 @@ class Call(NamedTuple):
         return int(f"{self.day:%Y%m%d}{self.dated:%j}{self.row:05}")
 
 
-class Shift(NamedTuple):
+class DateShift(NamedTuple):
     """Moves the dates of a file ``days`` later and converts clock times to instants."""
 
     days: timedelta
     instant: Callable[[datetime], datetime]
 
 
-def ending_at(calls: Sequence[Call], moment: datetime) -> Shift:
+def ending_at(calls: Sequence[Call], moment: datetime) -> DateShift:
     """Return the shift that moves the last event to ``moment``, which must have a time zone."""
     last = max((call.ended for call in calls), default=moment.replace(tzinfo=None))
-    return Shift(timedelta(), lambda clock: moment.astimezone(UTC) - (last - clock))
+    return DateShift(timedelta(), lambda clock: moment.astimezone(UTC) - (last - clock))
 
 
-def on_day(calls: Sequence[Call], day: date, zone: ZoneInfo) -> Shift:
+def on_day(calls: Sequence[Call], day: date, zone: ZoneInfo) -> DateShift:
     """Return the shift that moves the file's first date to ``day``.
 
     The clock times stay the same, in ``zone``. A call keeps its durations even if the zone's clocks
     change during the call.
     """
     days = day - min((call.dated for call in calls), default=day)
-    return Shift(days, lambda clock: (clock + days).replace(tzinfo=zone).astimezone(UTC))
+    return DateShift(days, lambda clock: (clock + days).replace(tzinfo=zone).astimezone(UTC))
 
 
-def events(calls: Sequence[Call], shift: Shift, source: str) -> list[CloudEvent]:
+def events(calls: Sequence[Call], shift: DateShift, source: str) -> list[CloudEvent]:
     """Return the calls as events, in order of time.
 
     Events at the same time are in order of cause: calls in progress end before other calls start,
@@ -116,7 +116,7 @@ def events(calls: Sequence[Call], shift: Shift, source: str) -> list[CloudEvent]
     ]
 
 
-def _place(call: Call, shift: Shift) -> Call:
+def _place(call: Call, shift: DateShift) -> Call:
     # only the start is converted; the other times keep their distance from it, so that a clock
     # change does not lengthen the wait
     began = shift.instant(call.started)

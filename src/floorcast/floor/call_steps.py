@@ -26,10 +26,10 @@ from floorcast.floor.queue_segments import (
     is_same,
 )
 
-__all__ = ["Change", "add_first_step", "add_later_step", "amend", "apply_step", "compact"]
+__all__ = ["SegmentChange", "add_first_step", "add_later_step", "amend", "apply_step", "compact"]
 
 
-class Change(NamedTuple):
+class SegmentChange(NamedTuple):
     """The segments that a step replaced, and their replacements."""
 
     removed: list[QueueSegment]
@@ -37,10 +37,10 @@ class Change(NamedTuple):
 
 
 _NAMING = (QUEUE, ANSWER)
-_NOTHING = Change([], [])
+_NOTHING = SegmentChange([], [])
 
 
-def _declare(call: Call, step: Step) -> Change:
+def _declare(call: Call, step: Step) -> SegmentChange:
     """Set the declared service from a start or update event.
 
     The latest update counts. If there is none, the earliest start counts.
@@ -68,7 +68,7 @@ def _declares(call: Call, at: int, corrects: bool) -> bool:
     return not call.corrected and at < call.declared_at
 
 
-def apply_step(call: Call, step: Step) -> Change:
+def apply_step(call: Call, step: Step) -> SegmentChange:
     """Add a step. Steps can arrive in any order."""
     steps, at = call.steps, step.at
     if step.kind in (START, UPDATE):
@@ -109,7 +109,7 @@ def add_later_step(call: Call, segment: QueueSegment, step: Step) -> None:
         segment.lost = segment.answered is None
 
 
-def amend(call: Call, step: Step) -> Change:
+def amend(call: Call, step: Step) -> SegmentChange:
     """Change the service of an existing step."""
     for index in range(bisect_left(call.steps, step.at, key=_at), len(call.steps)):
         known = call.steps[index]
@@ -145,7 +145,7 @@ def compact(call: Call, most: int) -> list[QueueSegment]:
     return removed
 
 
-def _append_step(call: Call, step: Step) -> Change:
+def _append_step(call: Call, step: Step) -> SegmentChange:
     """Apply a step that follows all others. Of the existing segments, only the last can change."""
     last = call.segments[-1:]
     builder = SegmentBuilder([copy(segment) for segment in last], call.service)
@@ -154,7 +154,7 @@ def _append_step(call: Call, step: Step) -> Change:
     if last and len(builder.built) == 1 and is_same(builder.built[0], last[0]):
         return _NOTHING
     call.segments[len(call.segments) - len(last) :] = builder.built
-    return Change(last, builder.built)
+    return SegmentChange(last, builder.built)
 
 
 def _replay_start(call: Call, at: int) -> int:
@@ -163,7 +163,7 @@ def _replay_start(call: Call, at: int) -> int:
     return 0 if number < 0 else bisect_left(call.steps, call.segments[number].began, key=_at)
 
 
-def _recompute(call: Call, start: int, new: int | None) -> Change:
+def _recompute(call: Call, start: int, new: int | None) -> SegmentChange:
     """Recompute the queue segments from step ``start`` on, after step ``new`` was inserted.
 
     The function stops when the result is the same as before. If ``new`` is None, it recomputes all
@@ -198,7 +198,7 @@ def _recompute(call: Call, start: int, new: int | None) -> Change:
     call.last_step = steps[-1].at
     removed = old[first:end]
     old[first:end] = builder.built
-    return Change(removed, builder.built)
+    return SegmentChange(removed, builder.built)
 
 
 def _builder_before(call: Call, start: int) -> tuple[int, SegmentBuilder]:

@@ -14,7 +14,7 @@ from floorcast.floor.days import Calendar
 from floorcast.floor.ledger import Ledger
 from floorcast.floor.queue_segments import QueueSegment
 
-__all__ = ["DayService", "Outcome", "OutcomeKind", "SegmentDays", "SegmentIndex"]
+__all__ = ["CallOutcome", "DayService", "OutcomeKind", "SegmentDays", "SegmentIndex"]
 
 _OPEN = 2**62
 
@@ -30,7 +30,7 @@ class OutcomeKind(IntEnum):
     MOVED_ON = 3
 
 
-class Outcome(NamedTuple):
+class CallOutcome(NamedTuple):
     """A call's outcome at a service on a day, and the segment by which it counts there."""
 
     kind: OutcomeKind
@@ -129,17 +129,17 @@ class SegmentIndex:
                 known if segment.answered is None else self.answered, outcome_at, segment, sign
             )
 
-    def outcome(self, day_service: DayService) -> Outcome | None:
+    def outcome(self, day_service: DayService) -> CallOutcome | None:
         """Return the call's outcome at a service on a day; None if there is none or it is final."""
         if day_service in self.final:
             return None
         if answered := self.answered.get(day_service):
-            return Outcome(OutcomeKind.HANDLED, answered[0])
+            return CallOutcome(OutcomeKind.HANDLED, answered[0])
         if abandoned := self.abandoned.get(day_service):
-            return Outcome(OutcomeKind.ABANDONED, abandoned[0])
+            return CallOutcome(OutcomeKind.ABANDONED, abandoned[0])
         moved_on = self.moved_on.get(day_service)
         if moved_on and day_service not in self.final_moved_on and not self.waits[day_service]:
-            return Outcome(OutcomeKind.MOVED_ON, moved_on[-1])
+            return CallOutcome(OutcomeKind.MOVED_ON, moved_on[-1])
         return None
 
     @property

@@ -1,9 +1,9 @@
 """Counts a call for its services and agents by day, and takes counts back.
 
-A step replaces some of a call's queue segments (``Change``). The counts of the replaced segments
-are taken back and the new segments are counted. A late event therefore corrects every figure that
-it affects, and the cost of a step depends on what it changes and not on the length of the call. A
-wait is judged by the thresholds in force at the call's last step.
+A step replaces some of a call's queue segments (``SegmentChange``). The counts of the replaced
+segments are taken back and the new segments are counted. A late event therefore corrects every
+figure that it affects, and the cost of a step depends on what it changes and not on the length of
+the call. A wait is judged by the thresholds in force at the call's last step.
 
 A call counts once per service and day (``metrics.md``). If it comes back to a service on the same
 day, it does not count as offered there again. It counts as handled there if it was answered in any
@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from floorcast.floor.call_counts import CallCounts
 from floorcast.floor.call_steps import (
-    Change,
+    SegmentChange,
     add_first_step,
     add_later_step,
     amend,
@@ -127,7 +127,7 @@ class Tally:
         self._rejudge(call)
         index = self.index_of(call)
         call.wrap_ups = with_wrap_up(call.wrap_ups, wrap_up, sign)
-        self._count_change(call, index, Change([], []), recount_wrap_ups=True)
+        self._count_change(call, index, SegmentChange([], []), recount_wrap_ups=True)
 
     # -- the usual step --------------------------------------------------------------------
 
@@ -187,7 +187,12 @@ class Tally:
     # -- any other step --------------------------------------------------------------------
 
     def _count_change(
-        self, call: Call, index: SegmentIndex, change: Change, *, recount_wrap_ups: bool = False
+        self,
+        call: Call,
+        index: SegmentIndex,
+        change: SegmentChange,
+        *,
+        recount_wrap_ups: bool = False,
     ) -> None:
         """Count a change: judge the new segments, and assign the wrap-ups to segments."""
         rewrapped = self._changed_wrap_ups(call) if call.wrap_ups or recount_wrap_ups else ()

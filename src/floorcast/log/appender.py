@@ -15,8 +15,8 @@ from typing import NamedTuple
 import apsw
 
 from floorcast.log.client_streams import NumberedStream, entries_of, news_of
-from floorcast.log.duplicates import Memtable, Seen, keys_of
-from floorcast.log.group_commit import GroupWriter, Outcome, Row, Write
+from floorcast.log.duplicates import Memtable, SeenKeys, keys_of
+from floorcast.log.group_commit import GroupOutcome, GroupWriter, Row, Write
 from floorcast.log.log_file import KINDS, StreamPosition
 from floorcast.log.port import Appended, Batch, Entry
 from floorcast.log.tuning import Tuning
@@ -102,7 +102,7 @@ class Appender:
     def __init__(
         self,
         writer: GroupWriter,
-        seen: Seen,
+        seen: SeenKeys,
         now: Now,
         observe: Observe | None,
         tuning: Tuning,
@@ -136,10 +136,10 @@ class Appender:
         return len(self._plans)
 
     @contextmanager
-    def new_keys(self) -> Iterator[Callable[[Seen], None]]:
+    def new_keys(self) -> Iterator[Callable[[SeenKeys], None]]:
         """Accept no appends while the block loads new keys for the yielded function."""
 
-        def take(seen: Seen) -> None:
+        def take(seen: SeenKeys) -> None:
             self._seen = seen
 
         self._held = True
@@ -214,7 +214,7 @@ class Appender:
             appended = Appended(stream.planned.number, ())
             return Planned(appended, self._put(stream, entries, (), origin))
 
-    def tell(self, outcome: Outcome) -> None:
+    def tell(self, outcome: GroupOutcome) -> None:
         """Receive the outcome of a group, from any thread."""
         if self._loop is not None:
             with suppress(RuntimeError):  # the loop is closed, so no caller is left
@@ -271,7 +271,7 @@ class Appender:
         self._writer.submit(write)
         return future
 
-    def _hear(self, outcome: Outcome) -> None:
+    def _hear(self, outcome: GroupOutcome) -> None:
         if outcome.error is not None:
             for plan in self._plans:
                 plan.stream.damaged |= plan.stream.ordinal in outcome.damaged

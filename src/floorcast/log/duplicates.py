@@ -20,11 +20,11 @@ from zlib import crc32
 import msgspec
 
 from floorcast.log.port import HOUR, Entry
-from floorcast.log.sorted_runs import Run, SortedRuns
+from floorcast.log.sorted_runs import SortedRun, SortedRuns
 from floorcast.log.tuning import Tuning
 from floorcast.model.inbound import read_lines
 
-__all__ = ["BloomFilter", "Identified", "Memtable", "Seen", "keys_of", "keys_of_payload"]
+__all__ = ["BloomFilter", "Identified", "Memtable", "SeenKeys", "keys_of", "keys_of_payload"]
 
 SLOTS = 1 << 24  # bytes of each generation
 PAIRS = bytes(1 << (i & 7) | 1 << (i >> 3) for i in range(64))
@@ -148,7 +148,7 @@ class Memtable:
         return short and not self.sealed
 
 
-class Seen:
+class SeenKeys:
     """The keys of one log. Times are in ticks."""
 
     def __init__(self, runs: SortedRuns, retention: int, tuning: Tuning) -> None:
@@ -256,7 +256,7 @@ class Seen:
                 self._memtables.remove(memtable)
                 continue
             covered = memtable.checkpoints
-            run = Run(memtable.number, memtable.keys, memtable.size, covered, memtable.hour)
+            run = SortedRun(memtable.number, memtable.keys, memtable.size, covered, memtable.hour)
             self._runs.write(run, partial(self._stored, memtable))
 
     def _stored(self, memtable: Memtable) -> None:

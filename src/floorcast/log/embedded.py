@@ -16,7 +16,7 @@ import structlog
 from floorcast.log.appender import Appender, Observe, Origin, Planned
 from floorcast.log.client_streams import NumberedStream
 from floorcast.log.data_folder import DataFolder
-from floorcast.log.duplicates import Seen
+from floorcast.log.duplicates import SeenKeys
 from floorcast.log.group_commit import GroupWriter
 from floorcast.log.log_file import CACHE_KIB, PAGE, Follows, StreamRow, open_log
 from floorcast.log.log_reader import LogReader
@@ -75,7 +75,7 @@ class EmbeddedLog:
             retention=retention,
             tuning=tuning,
         )
-        seen = Seen(self._runs, retention, tuning)
+        seen = SeenKeys(self._runs, retention, tuning)
         self._retention = retention
         self._reloading_keys: asyncio.Task[None] | None = None
         self._path = path
@@ -236,7 +236,7 @@ class EmbeddedLog:
             while self._appender.under_way:  # noqa: ASYNC110 -- the disk's thread cannot set an event
                 await asyncio.sleep(LOOK_SECONDS)
             await self._runs.open_new_file()
-            seen = Seen(self._runs, self._retention, self._tuning)
+            seen = SeenKeys(self._runs, self._retention, self._tuning)
             for client, stream in self._streams.items():
                 after = 0
                 while entries := self._read_undamaged(stream, after):
@@ -249,7 +249,7 @@ class EmbeddedLog:
             take(seen)
         _log.warning("derived_data_remade", file="keys.db")
 
-    def _load_keys(self, seen: Seen) -> None:
+    def _load_keys(self, seen: SeenKeys) -> None:
         covered = self._runs.checkpoints()
         for client, stream in self._streams.items():
             after = covered.get(client, 0)

@@ -26,7 +26,7 @@ from floorcast.sqlite.bulk_rows import insert, statement
 from floorcast.sqlite.checksums import checksum, row_checksum
 from floorcast.sqlite.files import fetch_one, transaction
 
-__all__ = ["GroupWriter", "Outcome", "Row", "Write", "entry_checksum"]
+__all__ = ["GroupOutcome", "GroupWriter", "Row", "Write", "entry_checksum"]
 
 PROBE_SECONDS = 0.5  # between two attempts to write while the disk fails and there are no requests
 
@@ -67,7 +67,7 @@ class Write(NamedTuple):
     stream_position: StreamPosition | None = None
 
 
-class Outcome(NamedTuple):
+class GroupOutcome(NamedTuple):
     """The outcome of a group. ``seconds`` is the time that the disk took.
 
     ``damaged`` contains the ordinals of streams whose end is on a damaged page. They made the group
@@ -102,7 +102,7 @@ class GroupWriter:
         self._connection = connection
         self._retention = retention
         self._tuning = tuning
-        self._tell: Callable[[Outcome], None] = lambda _: None
+        self._tell: Callable[[GroupOutcome], None] = lambda _: None
         self._queue: SimpleQueue[Write | _End] = SimpleQueue()
         self._failed_epoch = -1
         self._leftovers = False
@@ -116,7 +116,7 @@ class GroupWriter:
         self._new_bytes = 0
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
 
-    def start(self, tell: Callable[[Outcome], None]) -> None:
+    def start(self, tell: Callable[[GroupOutcome], None]) -> None:
         """Start the writer's thread, which calls ``tell`` with every outcome, in order."""
         self._tell = tell
         self._thread.start()
@@ -176,7 +176,7 @@ class GroupWriter:
             self._fail(live, error, time.perf_counter() - begun)
         else:
             self._succeed()
-            self._tell(Outcome(live, None, time.perf_counter() - begun))
+            self._tell(GroupOutcome(live, None, time.perf_counter() - begun))
             self._count(live)
 
     def _insert(self, writes: Sequence[Write]) -> None:
@@ -230,7 +230,7 @@ class GroupWriter:
                 _log.error("log_unwritable", error=str(error))
             self.healthy = False
             self._probe()
-        self._tell(Outcome(writes, error, seconds, damaged))
+        self._tell(GroupOutcome(writes, error, seconds, damaged))
 
     def _damaged(self, writes: Sequence[Write]) -> Collection[int]:
         """Return the ordinals of a group's streams whose end cannot be read."""

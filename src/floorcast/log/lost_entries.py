@@ -14,7 +14,7 @@ from msgspec import Struct
 from floorcast.log.log_file import StreamRow
 from floorcast.log.log_reader import LogReader
 from floorcast.model.errors import SettingError, Unavailable
-from floorcast.sqlite.derived_files import Source, source_of
+from floorcast.sqlite.derived_files import SourceLog, source_of
 
 __all__ = ["KnownLog", "check_log"]
 
@@ -57,7 +57,7 @@ def check_log(folder: Path, noted: KnownLog | None, *, accept_loss: bool) -> Non
     path = folder / "log.db"
     sources = {name: source_of(folder / name) for name in DERIVED}
     if noted is not None:
-        sources["admin.db"] = Source(noted.identity, noted.heads)
+        sources["admin.db"] = SourceLog(noted.identity, noted.heads)
     found = {name: source for name, source in sources.items() if source is not None}
     losses = list(_losses(found, _heads(path)))
     if not losses:
@@ -93,7 +93,7 @@ def _heads(path: Path) -> _Found | None:
         return None  # opening the log for writing raises the error
 
 
-def _losses(sources: Mapping[str, Source], found: _Found | None) -> Iterator[_Loss]:
+def _losses(sources: Mapping[str, SourceLog], found: _Found | None) -> Iterator[_Loss]:
     if found is None:
         return
     for name, source in sources.items():

@@ -34,7 +34,7 @@ from floorcast.sqlite.checksums import checking, checksum
 from floorcast.sqlite.derived_files import Layout, open_derived, reach
 from floorcast.sqlite.files import fetch, fetch_one, open_reader, reading, remove
 
-__all__ = ["Run", "SortedRuns"]
+__all__ = ["SortedRun", "SortedRuns"]
 
 PAGE_BYTES = 4096  # looking up one key reads one page of a run
 KEY_BYTES = 100  # of additional memory per waiting key, approximately
@@ -58,7 +58,7 @@ LAYOUT = Layout(
 _log = structlog.get_logger(__name__)
 
 
-class Run(NamedTuple):
+class SortedRun(NamedTuple):
     """The keys of memtable number ``memtable``, to be stored. All were recorded in ``hour``.
 
     ``size`` is the size of all keys in bytes. ``checkpoints`` maps each client to the last entry
@@ -153,7 +153,7 @@ class SortedRuns:
         for stored in compaction.undamaged_marks(self._reader).values():
             yield array("I", stored)
 
-    def write(self, run: Run, done: Callable[[], None]) -> None:
+    def write(self, run: SortedRun, done: Callable[[], None]) -> None:
         """Store a memtable as a run. ``done`` is called once its keys can be found here."""
 
         def stored() -> None:
@@ -231,7 +231,7 @@ def _find(connection: apsw.Connection, keys: Sequence[bytes], since: int) -> lis
         return [key for (key,) in fetch(connection, FIND, (blobs(keys), since))]
 
 
-def _add(connection: apsw.Connection, run: Run) -> None:
+def _add(connection: apsw.Connection, run: SortedRun) -> None:
     number = connection.execute(compaction.NEXT_RUN).get
     keys = tuple(run.keys)
     marks = array("I")

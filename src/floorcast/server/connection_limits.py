@@ -40,8 +40,8 @@ __all__ = [
     "ConnectionLimits",
     "ConnectionTuning",
     "Deadlines",
-    "Reading",
     "RequestLimits",
+    "RequestPart",
     "Verdict",
     "Waits",
     "places_of",
@@ -256,7 +256,7 @@ class Deadlines(Generic[T]):
         return False
 
 
-class Reading(Enum):
+class RequestPart(Enum):
     """The part of a request that a connection is reading."""
 
     NOTHING = 0
@@ -276,14 +276,14 @@ class RequestLimits:
     __slots__ = ("body", "fed", "fresh", "head", "headers", "reading", "refusal")
 
     def __init__(self) -> None:
-        self.reading = Reading.NOTHING
+        self.reading = RequestPart.NOTHING
         self.fresh = False
         self.head = self.fed = self.headers = self.body = 0
         self.refusal: ProtocolRefusal | None = None
 
     def begin_head(self) -> None:
         """Begin a request."""
-        self.reading, self.fresh = Reading.HEAD, True
+        self.reading, self.fresh = RequestPart.HEAD, True
         self.head = self.fed = self.headers = 0
 
     def add_url(self, size: int) -> bool:
@@ -296,7 +296,7 @@ class RequestLimits:
     def add_header(self, size: int) -> bool:
         """Count a header or trailer. Returns False for a refused header and for any trailer."""
         self.headers += 1
-        in_head = self.reading is not Reading.BODY
+        in_head = self.reading is not RequestPart.BODY
         if in_head:
             self.head += size
         if self.headers > MOST_HEADERS:
@@ -307,7 +307,7 @@ class RequestLimits:
 
     def begin_body(self) -> None:
         """Begin the body, because the head is complete."""
-        self.reading, self.fresh = Reading.BODY, True
+        self.reading, self.fresh = RequestPart.BODY, True
         self.fed = self.headers = self.body = 0
 
     def add_body(self, size: int) -> None:
@@ -317,15 +317,15 @@ class RequestLimits:
 
     def end_slice(self, size: int, body: int) -> None:
         """Count a slice of ``size`` bytes. ``body`` is the body's count when the slice began."""
-        if not self.fresh and (self.reading is Reading.HEAD or self.body == body):
+        if not self.fresh and (self.reading is RequestPart.HEAD or self.body == body):
             self.fed += size
         self.check()
 
     def check(self) -> None:
         """Refuse a head that is too large, or too many bytes in place of a body."""
-        if self.refusal is not None or self.reading is Reading.NOTHING:
+        if self.refusal is not None or self.reading is RequestPart.NOTHING:
             return
-        if self.reading is Reading.BODY:
+        if self.reading is RequestPart.BODY:
             if self.fed > MOST_WITHOUT_BODY:
                 self.refusal = HEAD_TOO_LARGE
         elif max(self.head, self.fed) > MOST_HEAD_BYTES:

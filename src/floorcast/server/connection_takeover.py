@@ -31,8 +31,8 @@ __all__ = [
     "ConnectionTakeover",
     "CountedStream",
     "EpollTransport",
+    "StreamConnection",
     "TakenOver",
-    "Wire",
     "begin_stream",
     "limited_by_address",
 ]
@@ -169,7 +169,7 @@ DISCARD_BYTES = 65536  # bytes read from a reader at a time; they are ignored
 _AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER: discard unsent data
 
 
-class Wire(asyncio.Transport):
+class StreamConnection(asyncio.Transport):
     """A stream's connection. It pauses its writer if it cannot send all bytes immediately."""
 
     __slots__ = ("_closing", "_file", "_protocol", "_rest", "_wires")
@@ -263,7 +263,7 @@ class EpollTransport:
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
-        self._wires: dict[int, Wire] = {}
+        self._wires: dict[int, StreamConnection] = {}
         asyncio.get_running_loop().add_reader(self._epoll.fileno(), self._look)
 
     def close(self) -> None:
@@ -283,7 +283,7 @@ class EpollTransport:
             transport.set_protocol(protocol)
             return transport
         transport.abort()
-        wire = self._wires[file] = Wire(file, protocol, self)
+        wire = self._wires[file] = StreamConnection(file, protocol, self)
         self._epoll.register(file, select.EPOLLIN)
         return wire
 

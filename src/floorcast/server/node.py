@@ -15,7 +15,7 @@ from floorcast.alerts.evaluator import AlertEvaluator
 from floorcast.archive.jobs import hash_key
 from floorcast.archive.personal import Mode
 from floorcast.auth.audit_log import AuditLog
-from floorcast.auth.credentials import Credentials
+from floorcast.auth.credentials import LoginVerifier
 from floorcast.auth.keys import KeyGuesses, Keys
 from floorcast.auth.networks import is_loopback
 from floorcast.auth.passwords import Hasher, Passwords
@@ -183,7 +183,7 @@ class Node:
         passwords = Passwords(self._hasher)
         self._stack.callback(passwords.close)
         guesses = KeyGuesses(now)
-        credentials = Credentials(self._site, passwords, Throttle(stores.counts, now), guesses)
+        credentials = LoginVerifier(self._site, passwords, Throttle(stores.counts, now), guesses)
         sessions = Sessions(
             self._site, stores.kv, credentials, passwords, now, shared=stores.shared
         )

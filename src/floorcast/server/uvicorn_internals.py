@@ -35,8 +35,8 @@ from floorcast.server.connection_limits import (
     PROGRESS_BYTES,
     ConnectionLimits,
     Deadlines,
-    Reading,
     RequestLimits,
+    RequestPart,
     Waits,
     plain_head,
 )
@@ -169,10 +169,10 @@ class Connection(HttpToolsProtocol):
     def _read(self, data: memoryview) -> None:
         state = self.state
         while data and not state.deaf:
-            if self.pipeline and state.reading is not Reading.BODY:
+            if self.pipeline and state.reading is not RequestPart.BODY:
                 self._keep_unread(data)
                 break
-            in_body = state.reading is Reading.BODY
+            in_body = state.reading is RequestPart.BODY
             piece = data[: BODY_SLICE_BYTES if in_body else HEAD_SLICE_BYTES]
             data = data[self._parse(piece) :]
         if not state.deaf:
@@ -256,7 +256,7 @@ class Connection(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Add a part of the body. After the response, it is only counted."""
         state = self.state
-        if state.reading is not Reading.BODY:  # the request is refused
+        if state.reading is not RequestPart.BODY:  # the request is refused
             return
         state.add_body(len(body))
         if self.cycle.response_complete and state.body > MOST_DISCARDED:
@@ -265,19 +265,19 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """End the request, unless it has not begun."""
-        if self.state.reading is Reading.BODY:
-            self.state.reading = Reading.NOTHING
+        if self.state.reading is RequestPart.BODY:
+            self.state.reading = RequestPart.NOTHING
             super().on_message_complete()
 
     def _watch_reading(self) -> None:
         """Set the deadline for the part that is being read."""
         state, deadlines = self.state, self.server_state.deadlines
-        if state.reading is Reading.BODY:
+        if state.reading is RequestPart.BODY:
             anew = state.body >= PROGRESS_BYTES and not self.cycle.response_complete
             if anew:
                 state.body = 0
             deadlines.reads_body(self, anew=anew)
-        elif state.reading is Reading.HEAD:
+        elif state.reading is RequestPart.HEAD:
             deadlines.reads_head(self)
         elif self.cycle is not None:
             deadlines.reads_nothing(self, answered=self.cycle.response_complete)
@@ -299,9 +299,9 @@ class Connection(HttpToolsProtocol):
         elif state.last_words:
             self.transport.write(state.last_words)
             self._linger()
-        elif state.reading is Reading.NOTHING and state.unread is None:
+        elif state.reading is RequestPart.NOTHING and state.unread is None:
             deadlines.idle.begin(self, deadlines.clock())
-        elif state.reading is Reading.BODY:
+        elif state.reading is RequestPart.BODY:
             state.body = 0  # counts discarded bytes from now on
         if state.unread is None:
             self.flow.resume_reading()
@@ -349,10 +349,10 @@ class Connection(HttpToolsProtocol):
         self.server_state.deadlines.forget(self)
         words = refusal.encode(self.server_state.default_headers)
         newest = cast("RequestResponseCycle | None", self.cycle)
-        if state.reading is not Reading.BODY and newest and not newest.response_complete:
+        if state.reading is not RequestPart.BODY and newest and not newest.response_complete:
             state.last_words = words
             return
-        if state.reading is Reading.BODY:
+        if state.reading is RequestPart.BODY:
             if self.cycle.response_started or self.pipeline:
                 words = b""
             self.cycle.disconnected = True

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Protocol
 
-from floorcast.simulator.simulated_call import Call
+from floorcast.simulator.simulated_call import SimulatedCall
 
 __all__ = ["Distributor", "Operator"]
 
@@ -22,7 +22,7 @@ class Operator(Protocol):
     service: str
     skills: Sequence[str]
 
-    def take(self, call: Call) -> None:
+    def take(self, call: SimulatedCall) -> None:
         """Take the offered call."""
 
 
@@ -31,11 +31,11 @@ class Distributor:
 
     def __init__(self) -> None:
         # dicts keep the order of arrival
-        self._lines: defaultdict[str, dict[int, dict[Call, None]]] = defaultdict(dict)
+        self._lines: defaultdict[str, dict[int, dict[SimulatedCall, None]]] = defaultdict(dict)
         self._free: defaultdict[str, dict[Operator, None]] = defaultdict(dict)
         self._skilled: defaultdict[str, dict[Operator, None]] = defaultdict(dict)
 
-    def join(self, call: Call) -> None:
+    def join(self, call: SimulatedCall) -> None:
         """Give the call to a suitable free agent at once, or let it wait."""
         free = self._free[call.service] or self._skilled[call.service]
         if free:
@@ -45,7 +45,7 @@ class Distributor:
         else:
             self._lines[call.service].setdefault(-call.priority, {})[call] = None
 
-    def come_back(self, call: Call) -> None:
+    def come_back(self, call: SimulatedCall) -> None:
         """Offer an unanswered call to another agent, or put the call first in its queue."""
         self.join(call)
         line = self._lines[call.service].get(-call.priority, {})
@@ -53,7 +53,7 @@ class Distributor:
             del line[call]
             self._lines[call.service][-call.priority] = {call: None, **line}
 
-    def leave(self, call: Call) -> None:
+    def leave(self, call: SimulatedCall) -> None:
         """Remove a call from its queue."""
         call.waiting = False
         self._lines[call.service].get(-call.priority, {}).pop(call, None)
@@ -79,18 +79,18 @@ class Distributor:
         """Return the number of the service's agents who are waiting for a call."""
         return len(self._free[service])
 
-    def _give(self, call: Call, operator: Operator) -> None:
+    def _give(self, call: SimulatedCall, operator: Operator) -> None:
         call.waiting = False
         operator.take(call)
 
-    def _next(self, operator: Operator) -> Call | None:
+    def _next(self, operator: Operator) -> SimulatedCall | None:
         own = self._first(operator.service)
         if own is not None:
             return own
         others = [first for skill in operator.skills if (first := self._first(skill))]
         return min(others, key=_joined, default=None)
 
-    def _first(self, service: str) -> Call | None:
+    def _first(self, service: str) -> SimulatedCall | None:
         lines = self._lines[service]
         for priority in sorted(lines):
             if lines[priority]:
@@ -98,6 +98,6 @@ class Distributor:
         return None
 
 
-def _joined(call: Call) -> int:
+def _joined(call: SimulatedCall) -> int:
     assert call.joined is not None
     return call.joined

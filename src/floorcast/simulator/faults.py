@@ -17,7 +17,7 @@ from random import Random
 
 from floorcast.client.cloud_event import CloudEvent
 
-__all__ = ["FAULTS", "MOST_LATE", "Faults", "Wire"]
+__all__ = ["FAULTS", "MOST_LATE", "FaultInjector", "Faults"]
 
 DUPLICATE_AFTER = 90.0  # seconds, at most
 LATE_BY = (20.0, 240.0)  # seconds: the minimum, and the mean of the additional delay
@@ -40,7 +40,7 @@ FAULTS = Faults(duplicates=0.05, late=0.02, reordered=0.1, deaths=1.0)
 """The default rate of each fault."""
 
 
-class Wire:
+class FaultInjector:
     """Delays events and sends some of them twice. ``happened`` counts the faults.
 
     Events stay in memory until they arrive, which takes some minutes at most.

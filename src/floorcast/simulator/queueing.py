@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from floorcast.simulator.scenario import AgentPlan
-from floorcast.simulator.simulated_call import Call
+from floorcast.simulator.simulated_call import SimulatedCall
 from floorcast.simulator.world import World
 
 __all__ = ["queue", "somewhere_else"]
@@ -12,7 +12,7 @@ __all__ = ["queue", "somewhere_else"]
 CONNECTS = 0.001
 
 
-def queue(world: World, call: Call, by: AgentPlan | None = None) -> None:
+def queue(world: World, call: SimulatedCall, by: AgentPlan | None = None) -> None:
     """Put a call in its service's queue. ``by`` is the agent who transferred the call."""
     service, habits = world.plan.services[call.service], world.plan.habits
     call.waits += 1
@@ -25,14 +25,14 @@ def queue(world: World, call: Call, by: AgentPlan | None = None) -> None:
         world.after(habits.overflow_after, lambda: _overflow(world, call, wait))
 
 
-def somewhere_else(world: World, call: Call) -> list[str]:
+def somewhere_else(world: World, call: SimulatedCall) -> list[str]:
     """Return the services that can take over a call. A call visits each service at most once."""
     return [
         name for name in world.plan.services[call.service].overflows_to if name not in call.been
     ]
 
 
-def _join(world: World, call: Call, by: AgentPlan | None = None) -> None:
+def _join(world: World, call: SimulatedCall, by: AgentPlan | None = None) -> None:
     call.been = (*call.been, call.service)
     call.joined, call.answered = world.now, None
     world.tell.call_queue(call, by)
@@ -40,12 +40,12 @@ def _join(world: World, call: Call, by: AgentPlan | None = None) -> None:
     world.after(CONNECTS, lambda: _ask(world, call))
 
 
-def _ask(world: World, call: Call) -> None:
+def _ask(world: World, call: SimulatedCall) -> None:
     if call.waiting:
         world.acd.join(call)
 
 
-def _overflow(world: World, call: Call, wait: int) -> None:
+def _overflow(world: World, call: SimulatedCall, wait: int) -> None:
     elsewhere = somewhere_else(world, call)
     if call.waiting and call.waits == wait and elsewhere:
         world.acd.leave(call)
@@ -54,7 +54,7 @@ def _overflow(world: World, call: Call, wait: int) -> None:
         _join(world, call)
 
 
-def _leaves(world: World, call: Call, wait: int) -> None:
+def _leaves(world: World, call: SimulatedCall, wait: int) -> None:
     """Let the caller press a key and leave a voicemail."""
     if call.waiting and call.waits == wait:
         world.acd.leave(call)
@@ -64,12 +64,12 @@ def _leaves(world: World, call: Call, wait: int) -> None:
         world.after(spoken, lambda: _has_spoken(world, call))
 
 
-def _has_spoken(world: World, call: Call) -> None:
+def _has_spoken(world: World, call: SimulatedCall) -> None:
     if call in world.calls:  # the floor may have closed
         world.end(call, "Voice mail left")
 
 
-def _gives_up(world: World, call: Call, wait: int) -> None:
+def _gives_up(world: World, call: SimulatedCall, wait: int) -> None:
     if call.waiting and call.waits == wait:
         world.acd.leave(call)
         world.end(call, "Caller hung up in queue")

@@ -14,7 +14,7 @@ import simpy
 from floorcast.client.cloud_event import CloudEvent
 from floorcast.simulator.people import Person
 from floorcast.simulator.scenario import AgentPlan, CampaignPlan
-from floorcast.simulator.simulated_call import Call, Disposed
+from floorcast.simulator.simulated_call import Disposed, SimulatedCall
 from floorcast.simulator.true_figures import CampaignTruth
 from floorcast.simulator.truth import Truth
 
@@ -48,7 +48,7 @@ class Teller:
 
     # -- calls -----------------------------------------------------------------------------
 
-    def call_start(self, call: Call, agent: AgentPlan | None = None) -> None:
+    def call_start(self, call: SimulatedCall, agent: AgentPlan | None = None) -> None:
         """Record the start of a call. ``agent`` is the agent who dials it, if any."""
         self.truth.begins(call)
         person = call.person
@@ -71,29 +71,29 @@ class Teller:
             }
         self._call(_desk(agent) if agent else ACD, "call.start", call, known)
 
-    def call_update(self, call: Call) -> None:
+    def call_update(self, call: SimulatedCall) -> None:
         """Record that the caller was identified."""
         self._call(ACD, "call.update", call, _identity(call.person))
 
-    def call_leave(self, call: Call, reason: str, key: str | None = None) -> None:
+    def call_leave(self, call: SimulatedCall, reason: str, key: str | None = None) -> None:
         """Record that the call leaves its queue without an answer but does not end."""
         self.truth.moves(call, reason)
         pressed: Data = {} if key is None else {"key": key}
         self._call(ACD, "call.leave", call, {"reason": reason, **pressed})
 
-    def call_queue(self, call: Call, by: AgentPlan | None = None) -> None:
+    def call_queue(self, call: SimulatedCall, by: AgentPlan | None = None) -> None:
         """Record that the call joins a queue. ``by`` is the agent who transferred it."""
         self.truth.joins(call, self.now)
         known: Data = {"service": call.service}
         self._call(_desk(by) if by else ACD, "call.queue", call, known)
 
-    def call_answer(self, call: Call, agent: AgentPlan) -> None:
+    def call_answer(self, call: SimulatedCall, agent: AgentPlan) -> None:
         """Record that the agent answers the call, with an event for each of them."""
         self.truth.is_answered(call, agent.login, self.now)
         self.agent_state(agent, "IN_CALL", call=call)
         self._call(_desk(agent), "call.answer", call, {"agent": _named(agent)})
 
-    def call_end(self, call: Call, result: str, agent: AgentPlan | None = None) -> None:
+    def call_end(self, call: SimulatedCall, result: str, agent: AgentPlan | None = None) -> None:
         """Record the end of the call. ``agent`` is the agent who was in the call, if any."""
         self.truth.ends(call, self.now)
         known: Data = {"lvResult": result}
@@ -101,7 +101,9 @@ class Teller:
             known["roundedIvrDuration"] = round(call.ivr / 1000)
         self._call(_desk(agent) if agent else ACD, "call.end", call, known)
 
-    def call_disposition(self, call: Call, agent: AgentPlan, service: str, code: str) -> None:
+    def call_disposition(
+        self, call: SimulatedCall, agent: AgentPlan, service: str, code: str
+    ) -> None:
         """Record the agent's term code for the call, at the service where the agent answered it."""
         self.truth.is_disposed(call, Disposed(agent.login, service, code), self.now)
         known: Data = {"agent": _named(agent), "termCode": code, "agentActionType": "DISPOSITION"}
@@ -109,7 +111,7 @@ class Teller:
 
     # -- agents ----------------------------------------------------------------------------
 
-    def agent_missed(self, call: Call, agent: AgentPlan, reason: str, rang: int) -> None:
+    def agent_missed(self, call: SimulatedCall, agent: AgentPlan, reason: str, rang: int) -> None:
         """Record that an agent did not answer the call. ``rang`` is the ringing time in ms."""
         self.truth.is_missed(call, agent.login)
         known: Data = {
@@ -126,7 +128,7 @@ class Teller:
         event_type: str,
         *,
         reason: str | None = None,
-        call: Call | None = None,
+        call: SimulatedCall | None = None,
         person: Person | None = None,
     ) -> None:
         """Record that an agent enters a state. ``person`` is a customer the agent will call."""
@@ -187,7 +189,7 @@ class Teller:
         }
         self._tell(DIALER, f"{kind}.attempt", about | known)
 
-    def _call(self, part: str, kind: str, call: Call, known: Data) -> None:
+    def _call(self, part: str, kind: str, call: SimulatedCall, known: Data) -> None:
         named: Data = {"transactionId": call.transaction, "sessionId": call.session}
         self._tell(part, kind, named | known)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 
 from floorcast.model.states import STATE_NAMES, State
-from floorcast.simulator.true_figures import AgentTruth, ServiceTruth, Work
+from floorcast.simulator.true_figures import AgentTruth, AgentWork, ServiceTruth
 from floorcast.simulator.truth import Truth
 
 __all__ = ["Row", "agent_rows", "averages", "campaign_rows", "report", "service_rows"]
@@ -164,7 +164,7 @@ def _lists(service: str, truth: Truth) -> Row:
 
 
 def _work(agent: AgentTruth, service: str) -> Row:
-    work, here = agent.work.get(service, Work()), service == agent.service
+    work, here = agent.work.get(service, AgentWork()), service == agent.service
     known = {name: work.dispositions[code] for name, code in CONTACTS.items()}
     time = agent.spent.get(service, Counter())
     talk = sum(time[state] for state in (State.IN_CALL, State.HOLD, State.TRANSFERRING))

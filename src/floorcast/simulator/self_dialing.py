@@ -5,8 +5,8 @@ from __future__ import annotations
 from floorcast.simulator.campaign_lists import CampaignList
 from floorcast.simulator.people import Person, person
 from floorcast.simulator.scenario import AgentPlan
-from floorcast.simulator.shifts import Agent
-from floorcast.simulator.simulated_call import Call
+from floorcast.simulator.shifts import SimulatedAgent
+from floorcast.simulator.simulated_call import SimulatedCall
 from floorcast.simulator.world import CallToCome, World
 
 __all__ = ["SelfDialing"]
@@ -16,7 +16,7 @@ BETWEEN = 6.0  # mean seconds from one record to the next
 NOBODY_LEFT = 120.0  # seconds until the next check of a list with no one to call
 
 
-class SelfDialing(Agent):
+class SelfDialing(SimulatedAgent):
     """An agent who dials people on a list instead of taking calls from the distributor."""
 
     def __init__(self, world: World, plan: AgentPlan, records: CampaignList) -> None:
@@ -52,7 +52,7 @@ class SelfDialing(Agent):
         )
         return (yield from self._dial(call, zone))
 
-    def _dial(self, call: Call, zone: str) -> CallToCome:
+    def _dial(self, call: SimulatedCall, zone: str) -> CallToCome:
         world, campaign = self.world, self._records.plan
         self.call = call
         world.tell.call_start(call, self.plan)

@@ -10,10 +10,10 @@ import simpy
 
 from floorcast.simulator.queueing import queue, somewhere_else
 from floorcast.simulator.scenario import DAY_SECONDS, AgentPlan
-from floorcast.simulator.simulated_call import Call
+from floorcast.simulator.simulated_call import SimulatedCall
 from floorcast.simulator.world import CallToCome, Process, World
 
-__all__ = ["Agent", "shift_of"]
+__all__ = ["SimulatedAgent", "shift_of"]
 
 MINUTE_SECONDS = 60
 
@@ -50,7 +50,7 @@ OUTBOUND_CODES = {"RPC": 0.3, "RPC_INCOMPLETE": 0.35, "WPC": 0.2, "CALLBACK": 0.
 INBOUND_CODES = {"RPC": 0.45, "RPC_INCOMPLETE": 0.25, "INFORMATION": 0.25, "WPC": 0.05}
 
 
-class Agent:
+class SimulatedAgent:
     """A simulated agent.
 
     ``call`` is the current call. ``there`` is true if the agent is logged on according to events.
@@ -63,18 +63,20 @@ class Agent:
         self.plan = plan
         self.service = plan.service
         self.skills: Sequence[str] = plan.skills
-        self.call: Call | None = None
+        self.call: SimulatedCall | None = None
         self.there = False
         self.ends = 0.0  # the end of the shift, on the clock, in ms
         self._due: deque[tuple[float, str, float]] = deque()
         self._given: simpy.Event | None = None
-        self._rings: Call | None = None
+        self._rings: SimulatedCall | None = None
 
-    def tell(self, event_type: str, *, reason: str | None = None, call: Call | None = None) -> None:
+    def tell(
+        self, event_type: str, *, reason: str | None = None, call: SimulatedCall | None = None
+    ) -> None:
         """Record that the agent enters a state."""
         self.world.tell.agent_state(self.plan, event_type, reason=reason, call=call)
 
-    def take(self, call: Call) -> None:
+    def take(self, call: SimulatedCall) -> None:
         """Answer an offered call, or let it ring while the caller continues to wait."""
         misses = self.world.plan.habits.misses
         if misses and self.world.happens(misses):
@@ -83,7 +85,7 @@ class Agent:
         else:
             self.answer(call)
 
-    def answer(self, call: Call) -> None:
+    def answer(self, call: SimulatedCall) -> None:
         """Answer a call now."""
         world = self.world
         self.call = call
@@ -139,7 +141,7 @@ class Agent:
         self.there = False
         self.tell("LOGOFF")
 
-    def _miss(self, call: Call) -> Process:
+    def _miss(self, call: SimulatedCall) -> Process:
         """Let the call ring and return to its queue. The agent is then not ready for a while."""
         world, began, joined = self.world, self.world.now, call.joined
         self._rings = None
@@ -202,16 +204,16 @@ class Agent:
         """Wait for a call and return it, or None if another task is due."""
         given = self._given = self.world.env.event()
         self.world.acd.free(self)
-        call: Call | None = yield given
+        call: SimulatedCall | None = yield given
         self._given = None
         return call
 
-    def _woken(self, call: Call | None = None) -> None:
+    def _woken(self, call: SimulatedCall | None = None) -> None:
         if self._given is not None and not self._given.triggered:
             self.world.acd.busy(self)
             self._given.succeed(call)
 
-    def serve(self, call: Call) -> Process:
+    def serve(self, call: SimulatedCall) -> Process:
         """Talk (perhaps with a hold or a consultation), end or transfer the call, and wrap up."""
         world, habits = self.world, self.world.plan.habits
         service = call.service
@@ -232,7 +234,7 @@ class Agent:
             self.call = None
         yield from self.wrap_up(call, service)
 
-    def _consult(self, call: Call) -> Process:
+    def _consult(self, call: SimulatedCall) -> Process:
         world, whom = self.world, self.world.chance.choice(("AGENT2", "SUPERVISOR"))
         self.tell(f"AGENT_TRANSFER_INITIATED_{whom}", call=call)
         yield world.pause(4)
@@ -243,7 +245,7 @@ class Agent:
         outcome = "COMPLETE" if connected else "FAILED"
         self.tell(f"AGENT_TRANSFER_{outcome}_{whom}", call=call)
 
-    def _pass_on(self, call: Call) -> Process:
+    def _pass_on(self, call: SimulatedCall) -> Process:
         world = self.world
         if not somewhere_else(world, call):
             return
@@ -254,7 +256,7 @@ class Agent:
         call.service = world.chance.choice(somewhere_else(world, call))
         queue(world, call, self.plan)
 
-    def wrap_up(self, call: Call, service: str, *, answered: bool = True) -> Process:
+    def wrap_up(self, call: SimulatedCall, service: str, *, answered: bool = True) -> Process:
         """Wrap up a call of ``service``."""
         world = self.world
         seconds = world.plan.services[service].wrap_up.draw(world.chance)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from floorcast.simulator.people import Person
 
-__all__ = ["Call", "Direction", "Disposed"]
+__all__ = ["Direction", "Disposed", "SimulatedCall"]
 
 Direction = Literal["INBOUND", "OUTBOUND", "MANUAL"]
 
@@ -22,7 +22,7 @@ class Disposed:
 
 
 @dataclass(slots=True, eq=False)
-class Call:
+class SimulatedCall:
     """A call in progress. Times are in ms on the simulation's clock.
 
     ``been`` has the services whose queues the call has joined. ``waits`` is the number of waits so

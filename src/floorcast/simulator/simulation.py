@@ -19,7 +19,7 @@ from floorcast.simulator.message_campaigns import emails, texts
 from floorcast.simulator.recorder import Teller
 from floorcast.simulator.scenario import FloorPlan
 from floorcast.simulator.self_dialing import SelfDialing
-from floorcast.simulator.shifts import Agent
+from floorcast.simulator.shifts import SimulatedAgent
 from floorcast.simulator.true_figures import AgentTruth
 from floorcast.simulator.truth import Truth
 from floorcast.simulator.world import Process, World
@@ -60,7 +60,7 @@ class Simulation:
         first = int(start.timestamp()) * CALLS_A_SECOND
         self._world = World(env, chance, plan, teller, begins_at, run, first)
         self._deaths = deaths
-        self._agents: list[Agent] = []
+        self._agents: list[SimulatedAgent] = []
         self._begin()
 
     @property
@@ -89,7 +89,7 @@ class Simulation:
         lists = {one.name: CampaignList(world, one) for one in world.plan.campaigns}
         for plan in world.plan.agents:
             if plan.campaign is None:
-                self._agents.append(Agent(world, plan))
+                self._agents.append(SimulatedAgent(world, plan))
             else:
                 self._agents.append(SelfDialing(world, plan, lists[plan.campaign]))
         for agent in self._agents:

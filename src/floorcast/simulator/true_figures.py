@@ -6,9 +6,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from floorcast.model.states import State
-from floorcast.simulator.simulated_call import Call
+from floorcast.simulator.simulated_call import SimulatedCall
 
-__all__ = ["AgentTruth", "CampaignTruth", "ServiceTruth", "Work"]
+__all__ = ["AgentTruth", "AgentWork", "CampaignTruth", "ServiceTruth"]
 
 
 @dataclass
@@ -44,12 +44,12 @@ class ServiceTruth:
     talking: int = 0
     outbound: int = 0
     lost: int = 0
-    waiting: dict[Call, int] = field(default_factory=dict)
+    waiting: dict[SimulatedCall, int] = field(default_factory=dict)
     quarters: dict[int, Counter[str]] = field(default_factory=dict)
 
 
 @dataclass
-class Work:
+class AgentWork:
     """One agent's answered calls and dispositions for one service."""
 
     inbound: int = 0
@@ -76,15 +76,15 @@ class AgentTruth:
     before_offer: State = State.READY
     in_call: bool = False  # during a visit to In Call, including holds and transfers
     wraps_up: str | None = None  # the service for which the next wrap-up counts
-    took: Call | None = None  # the call that the agent answered last
+    took: SimulatedCall | None = None  # the call that the agent answered last
     spent: dict[str, Counter[State]] = field(default_factory=dict)
     visits: Counter[State] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
-    work: dict[str, Work] = field(default_factory=dict)
+    work: dict[str, AgentWork] = field(default_factory=dict)
 
-    def at(self, service: str) -> Work:
+    def at(self, service: str) -> AgentWork:
         """Return the agent's figures for a service."""
-        return self.work.setdefault(service, Work())
+        return self.work.setdefault(service, AgentWork())
 
     @property
     def time(self) -> Counter[State]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter, deque
 
 from floorcast.model.states import CALL_STATES, EVENT_STATE, State
-from floorcast.simulator.simulated_call import Call, Disposed
+from floorcast.simulator.simulated_call import Disposed, SimulatedCall
 from floorcast.simulator.true_figures import AgentTruth, CampaignTruth, ServiceTruth
 
 __all__ = ["Truth"]
@@ -41,8 +41,8 @@ class Truth:
         self.campaigns: dict[str, CampaignTruth] = {}
         self.messages: Counter[str] = Counter()
         self.deaths = 0
-        self._lost: set[Call] = set()  # answered calls whose source died
-        self.connects: deque[tuple[int, Call, Disposed]] = deque()
+        self._lost: set[SimulatedCall] = set()  # answered calls whose source died
+        self.connects: deque[tuple[int, SimulatedCall, Disposed]] = deque()
 
     def until(self, now: int) -> None:
         """Count the current state of all agents up to now."""
@@ -51,27 +51,27 @@ class Truth:
 
     # -- calls -----------------------------------------------------------------------------
 
-    def begins(self, call: Call) -> None:
+    def begins(self, call: SimulatedCall) -> None:
         """Count a new call."""
         service = self.services[call.service]
         service.begun += 1
         service.outbound += call.direction != "INBOUND"
 
-    def joins(self, call: Call, now: int) -> None:
+    def joins(self, call: SimulatedCall, now: int) -> None:
         """Count a call that joined a queue."""
         service = self.services[call.service]
         service.offered += 1
         self._count(service, "offered", now)
         service.waiting[call] = now
 
-    def moves(self, call: Call, reason: str) -> None:
+    def moves(self, call: SimulatedCall, reason: str) -> None:
         """Count a call that left a queue without an answer but did not end."""
         service = self.services[call.service]
         service.moved += 1
         service.left[reason] += 1
         del service.waiting[call]
 
-    def is_answered(self, call: Call, login: str, now: int) -> None:
+    def is_answered(self, call: SimulatedCall, login: str, now: int) -> None:
         """Count an answer by an agent. The call may not have been in a queue."""
         service = self.services[call.service]
         joined = service.waiting.pop(call, None)
@@ -97,13 +97,13 @@ class Truth:
         work.inbound += call.direction == "INBOUND"
         work.outbound += call.direction != "INBOUND"
 
-    def is_passed_on(self, call: Call, login: str, now: int) -> None:
+    def is_passed_on(self, call: SimulatedCall, login: str, now: int) -> None:
         """Count a call that the agent transferred to another queue."""
         self._talked(call, now)
         self.agents[login].took = None
         self.services[call.service].passed_on += 1
 
-    def ends(self, call: Call, now: int) -> None:
+    def ends(self, call: SimulatedCall, now: int) -> None:
         """Count the end of a call, which can be with an agent, in a queue or before the queue."""
         service = self.services[call.service]
         service.outbound -= call.direction != "INBOUND"
@@ -122,7 +122,7 @@ class Truth:
         service.abandoned_wait += now - joined
         service.abandoned_within += now - joined <= service.sla
 
-    def _ends_after_leaving(self, service: ServiceTruth, call: Call, now: int) -> None:
+    def _ends_after_leaving(self, service: ServiceTruth, call: SimulatedCall, now: int) -> None:
         assert call.left is not None
         assert call.joined is not None
         if now - call.left <= EXIT_IS_END:
@@ -132,18 +132,18 @@ class Truth:
             service.abandoned_wait += call.left - call.joined
             service.abandoned_within += call.left - call.joined <= service.sla
 
-    def is_missed(self, call: Call, login: str) -> None:
+    def is_missed(self, call: SimulatedCall, login: str) -> None:
         """Count an offered call that an agent did not answer."""
         self.services[call.service].missed += 1
         self.agents[login].missed += 1
 
-    def is_lost(self, call: Call) -> None:
+    def is_lost(self, call: SimulatedCall) -> None:
         """Count a call whose source died, so that no event will report its end."""
         self.services[call.service].lost += 1
         if call.answered is not None:
             self._lost.add(call)
 
-    def is_disposed(self, call: Call, disposed: Disposed, now: int) -> None:
+    def is_disposed(self, call: SimulatedCall, disposed: Disposed, now: int) -> None:
         """Count a new term code for the call instead of the previous one."""
         before = call.disposed
         if before is not None:
@@ -171,7 +171,7 @@ class Truth:
                 del service.quarters[min(service.quarters)]
         counts[what] += 1
 
-    def _talked(self, call: Call, now: int) -> None:
+    def _talked(self, call: SimulatedCall, now: int) -> None:
         assert call.answered is not None
         service = self.services[call.service]
         service.talking -= 1

@@ -15,14 +15,14 @@ from floorcast.simulator.distributor import Distributor
 from floorcast.simulator.people import Person
 from floorcast.simulator.recorder import Teller
 from floorcast.simulator.scenario import DAY_SECONDS, AgentPlan, FloorPlan
-from floorcast.simulator.simulated_call import Call, Direction
+from floorcast.simulator.simulated_call import Direction, SimulatedCall
 
 __all__ = ["CallToCome", "Process", "World"]
 
 Process = Generator[simpy.Event, Any, None]
 """A process on the simulated floor. It yields the events for which it waits."""
 
-CallToCome = Generator[simpy.Event, Any, Call | None]
+CallToCome = Generator[simpy.Event, Any, SimulatedCall | None]
 """A process that returns an agent's next call, or None if another task is due first."""
 
 
@@ -42,7 +42,7 @@ class World:
     run: str
     first_transaction: int
     acd: Distributor = field(default_factory=Distributor)
-    calls: dict[Call, None] = field(default_factory=dict)
+    calls: dict[SimulatedCall, None] = field(default_factory=dict)
     begun: int = 0
 
     @property
@@ -76,21 +76,23 @@ class World:
 
     def call(
         self, service: str, direction: Direction, person: Person, campaign: str | None = None
-    ) -> Call:
+    ) -> SimulatedCall:
         """Begin a call, which is in progress until ``end`` or ``lose``."""
         self.begun += 1
         session = f"{self.run}-{self.begun}"
-        call = Call(self.first_transaction + self.begun, session, service, direction, person)
+        call = SimulatedCall(
+            self.first_transaction + self.begun, session, service, direction, person
+        )
         call.campaign = campaign
         self.calls[call] = None
         return call
 
-    def end(self, call: Call, result: str, agent: AgentPlan | None = None) -> None:
+    def end(self, call: SimulatedCall, result: str, agent: AgentPlan | None = None) -> None:
         """End a call. ``agent`` is the agent who was in it, if any."""
         self.tell.call_end(call, result, agent)
         del self.calls[call]
 
-    def lose(self, call: Call) -> None:
+    def lose(self, call: SimulatedCall) -> None:
         """End a call without an event."""
         self.tell.truth.is_lost(call)
         del self.calls[call]

@@ -18,7 +18,7 @@ __all__ = [
     "CHECKED",
     "CHECKS",
     "Layout",
-    "Source",
+    "SourceLog",
     "open_derived",
     "reach",
     "schema_of",
@@ -62,7 +62,7 @@ class Layout(NamedTuple):
     steps: Sequence[str] = ()
 
 
-class Source(NamedTuple):
+class SourceLog(NamedTuple):
     """The log that a file was derived from: its identity, and each client's last known entry."""
 
     log: str
@@ -113,14 +113,14 @@ def reach(connection: apsw.Connection, client: int, entry: int) -> None:
     connection.execute(REACH, (client, entry, row_checksum(client, entry)))
 
 
-def source_of(path: Path) -> Source | None:
+def source_of(path: Path) -> SourceLog | None:
     """Return the log that a file was derived from, or None if the file is missing or unreadable."""
     if not path.exists():
         return None
     try:
         with closing(apsw.Connection(str(path))) as connection:
             log = connection.execute("SELECT log FROM source").get
-            return Source(log, dict(fetch(connection, "SELECT client, entry FROM reached")))
+            return SourceLog(log, dict(fetch(connection, "SELECT client, entry FROM reached")))
     except apsw.Error:
         return None
 

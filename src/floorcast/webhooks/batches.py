@@ -19,10 +19,16 @@ from floorcast.feeds.filters import EVERYTHING, Filter, Matcher, matcher
 from floorcast.model.ending import ended
 from floorcast.site.configuration import FeedName
 from floorcast.site.webhooks import Webhook
-from floorcast.webhooks.cloud_events import ALERTS, Event, batch_body, cloud_events, is_alert_to
+from floorcast.webhooks.cloud_events import (
+    ALERTS,
+    WebhookEvent,
+    batch_body,
+    cloud_events,
+    is_alert_to,
+)
 from floorcast.webhooks.floors import Floors
 
-__all__ = ["MAX_BATCH_EVENTS", "Batch", "Reading", "reading_of"]
+__all__ = ["MAX_BATCH_EVENTS", "Batch", "SharedReading", "reading_of"]
 
 MAX_BATCH_EVENTS = 100
 BATCH_BYTES = 262_144  # of events per feed; a larger event has its own batch
@@ -37,7 +43,7 @@ class Batch(NamedTuple):
     as a CloudEvents batch.
     """
 
-    events: tuple[Event, ...]
+    events: tuple[WebhookEvent, ...]
     through: int
     at_head: bool
     body: bytes = b""
@@ -47,7 +53,7 @@ class Batch(NamedTuple):
         return _batch(tuple(one for one in self.events if one.position <= end), end, at_head=False)
 
 
-class Reading:
+class SharedReading:
     """The events of a client, as read by webhooks with the same feeds and filter.
 
     Alerts are included only if they name the webhook ``alerts_to``.
@@ -145,14 +151,14 @@ class Reading:
         at_head = not full and all(page.at_head for _, page in pages)
         return _batch(tuple(fitting), reached, at_head=at_head)
 
-    def _events(self, name: FeedName, page: Page) -> Iterator[Event]:
+    def _events(self, name: FeedName, page: Page) -> Iterator[WebhookEvent]:
         made = cloud_events(self.client, name, page, self._floors)
         if str(name) != ALERTS:
             return iter(made)
         return (one for one in made if is_alert_to(one, self._alerts_to))
 
 
-def reading_of(client: int, webhook: Webhook, floors: Floors) -> Reading:
+def reading_of(client: int, webhook: Webhook, floors: Floors) -> SharedReading:
     """Return the reading of a webhook."""
     chosen = webhook.filter
     ids = (_set(chosen.service), _set(chosen.call_center))
@@ -163,12 +169,12 @@ def reading_of(client: int, webhook: Webhook, floors: Floors) -> Reading:
             feeds.append((name, EVERYTHING))  # each alert names its webhooks
         elif name in webhook.send:
             feeds.append((name, matcher(Filter(kinds if name == "interaction" else None, *ids))))
-    return Reading(client, feeds, floors, webhook.name if ALERTS in webhook.send else "")
+    return SharedReading(client, feeds, floors, webhook.name if ALERTS in webhook.send else "")
 
 
 def _set(ids: Sequence[int | str] | None) -> frozenset[int] | None:
     return None if ids is None else frozenset(one for one in ids if isinstance(one, int))
 
 
-def _batch(events: tuple[Event, ...], through: int, *, at_head: bool) -> Batch:
+def _batch(events: tuple[WebhookEvent, ...], through: int, *, at_head: bool) -> Batch:
     return Batch(events, through, at_head, batch_body(events))

@@ -17,14 +17,14 @@ from floorcast.feeds.blocks import Page
 from floorcast.model.token import TICKS_PER_SECOND, encode, entry_of
 from floorcast.webhooks.floors import Floors
 
-__all__ = ["ALERTS", "MEDIA_TYPE", "Event", "batch_body", "cloud_events", "is_alert_to"]
+__all__ = ["ALERTS", "MEDIA_TYPE", "WebhookEvent", "batch_body", "cloud_events", "is_alert_to"]
 
 ALERTS = "alerts"
 MEDIA_TYPE = "application/cloudevents-batch+json"
 _DATA = b'","datacontenttype":"application/json","data":'
 
 
-class Event(NamedTuple):
+class WebhookEvent(NamedTuple):
     """An event: its position, its id, the time when it was recorded (ticks), and its CloudEvent."""
 
     position: int
@@ -44,7 +44,7 @@ class _AlertEvent(Struct):
 _alert_decoder = msgspec.json.Decoder(_AlertEvent)
 
 
-def cloud_events(client: int, name: str, page: Page, floors: Floors) -> Sequence[Event]:
+def cloud_events(client: int, name: str, page: Page, floors: Floors) -> Sequence[WebhookEvent]:
     """Return the events in a page of the feed ``name``."""
     key = ("cloudevents", name)
     made = page.built.get(key)
@@ -53,17 +53,17 @@ def cloud_events(client: int, name: str, page: Page, floors: Floors) -> Sequence
     return made
 
 
-def is_alert_to(event: Event, webhook: str) -> bool:
+def is_alert_to(event: WebhookEvent, webhook: str) -> bool:
     """Return whether an alert names the webhook."""
     return webhook in _alert_decoder.decode(event.body).data.to
 
 
-def batch_body(events: Sequence[Event]) -> bytes:
+def batch_body(events: Sequence[WebhookEvent]) -> bytes:
     """Return the body of a CloudEvents batch."""
     return b"[" + b",".join(one.body for one in events) + b"]"
 
 
-def _wrapped(client: int, name: str, page: Page, floors: Floors) -> Iterator[Event]:
+def _wrapped(client: int, name: str, page: Page, floors: Floors) -> Iterator[WebhookEvent]:
     if not page.count:
         return
     log, secret = floors.log, floors.token_secret
@@ -80,7 +80,7 @@ def _wrapped(client: int, name: str, page: Page, floors: Floors) -> Iterator[Eve
         body = b"".join(
             (b'{"specversion":"1.0","id":"', event_id.encode(), head, when, _DATA, line, b"}")
         )
-        yield Event(position, event_id, recorded_at, body)
+        yield WebhookEvent(position, event_id, recorded_at, body)
 
 
 def _rfc3339(ticks: int) -> bytes:

@@ -14,8 +14,8 @@ from floorcast.model.token import TICKS_PER_SECOND
 from floorcast.site.body_template import TemplateError, render
 from floorcast.site.webhooks import Webhook, url_of
 from floorcast.webhooks.addresses import AddressRefused
-from floorcast.webhooks.batches import Batch, Reading
-from floorcast.webhooks.cloud_events import MEDIA_TYPE, Event
+from floorcast.webhooks.batches import Batch, SharedReading
+from floorcast.webhooks.cloud_events import MEDIA_TYPE, WebhookEvent
 from floorcast.webhooks.connection import Reply, RequestFailed
 from floorcast.webhooks.http_client import HttpClient
 from floorcast.webhooks.position import WebhookPosition
@@ -46,7 +46,7 @@ class Delivery:
     def __init__(
         self,
         webhook: Webhook,
-        reading: Reading,
+        reading: SharedReading,
         progress: Progress,
         around: Surroundings,
         save: Callable[[Delivery], Awaitable[None]],
@@ -164,7 +164,7 @@ class Delivery:
         return True
 
     async def _post(
-        self, events: tuple[Event, ...] | list[Event], content_type: str, body: bytes
+        self, events: tuple[WebhookEvent, ...] | list[WebhookEvent], content_type: str, body: bytes
     ) -> bool:
         """Send one request. Returns whether the receiver accepted it."""
         client, now = self.reading.client, self._around.now

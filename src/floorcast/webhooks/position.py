@@ -5,7 +5,7 @@ from __future__ import annotations
 from floorcast.feeds.cursors import FEED_REACH
 from floorcast.model.errors import InvalidParameter
 from floorcast.model.token import Now, decode, end_of_entry, entry_of
-from floorcast.webhooks.batches import Reading
+from floorcast.webhooks.batches import SharedReading
 from floorcast.webhooks.floors import Floors
 
 __all__ = ["WebhookPosition"]
@@ -17,7 +17,7 @@ class WebhookPosition:
     ``at_head`` is true if no event followed the cursor when it was set.
     """
 
-    def __init__(self, reading: Reading, floors: Floors, now: Now) -> None:
+    def __init__(self, reading: SharedReading, floors: Floors, now: Now) -> None:
         self.cursor: int | None = None
         self.at_head = False
         self._reading = reading

@@ -14,7 +14,7 @@ from floorcast.kv.port import Conflict, Item, KeyValueStore
 from floorcast.model.ending import ended
 from floorcast.model.errors import FloorcastError
 from floorcast.site.webhooks import Webhook
-from floorcast.webhooks.batches import Reading, reading_of
+from floorcast.webhooks.batches import SharedReading, reading_of
 from floorcast.webhooks.cloud_events import ALERTS
 from floorcast.webhooks.delivery import Delivery
 from floorcast.webhooks.progress import BUCKET, all_progress, item_of, key_of, read_progress
@@ -51,7 +51,7 @@ class ClientSender:
         self._declared = declared
         self._stored: dict[str, bytes | None] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._readings: WeakValueDictionary[object, Reading] = WeakValueDictionary()
+        self._readings: WeakValueDictionary[object, SharedReading] = WeakValueDictionary()
         self._writing = asyncio.Lock()
         self._version: int | None = None  # None until it is read
 

@@ -14,8 +14,8 @@ __all__ = [
     "HEADER_BYTES",
     "MAX_FRAME_BYTES",
     "Job",
+    "JobReply",
     "Note",
-    "Reply",
     "failure_of",
     "frame",
     "length_of",
@@ -42,7 +42,7 @@ class Note(Struct):
     fields: dict[str, str | int | float | None]
 
 
-class Reply(Struct, omit_defaults=True):
+class JobReply(Struct, omit_defaults=True):
     """The outcome of a job.
 
     It contains the answer, a refusal (the error's class and message, and ``Retry-After``), or the
@@ -85,14 +85,14 @@ def read_frame(file: BinaryIO) -> bytes | None:
     return body if len(body) == length else None
 
 
-def refused(error: FloorcastError) -> Reply:
+def refused(error: FloorcastError) -> JobReply:
     """Return the reply for an error that is shown to the caller."""
     name = type(error).__name__ if isinstance(error, Refusal) else Unavailable.__name__
     retry_after: int = getattr(error, "retry_after", 1)
-    return Reply(refusal=name, message=str(error), retry_after=retry_after)
+    return JobReply(refusal=name, message=str(error), retry_after=retry_after)
 
 
-def failure_of(reply: Reply) -> FloorcastError:
+def failure_of(reply: JobReply) -> FloorcastError:
     """Return the error that a reply with a ``refusal`` stands for."""
     kind = getattr(errors, reply.refusal)
     if issubclass(kind, Unavailable | errors.RateLimited):

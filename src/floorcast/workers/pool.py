@@ -18,12 +18,12 @@ import msgspec
 import structlog
 
 from floorcast.model.errors import Unavailable
-from floorcast.workers.frames import HEADER_BYTES, Job, Reply, failure_of, frame, length_of
+from floorcast.workers.frames import HEADER_BYTES, Job, JobReply, failure_of, frame, length_of
 
 __all__ = ["PoolTuning", "WorkerFault", "WorkerPool"]
 
 _log = structlog.stdlib.get_logger(__name__)
-_reply_decoder = msgspec.msgpack.Decoder(Reply)
+_reply_decoder = msgspec.msgpack.Decoder(JobReply)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ class WorkerPool:
             close_fds=False,
         )
 
-    async def _do(self, worker: _Worker, job: Job) -> Reply:
+    async def _do(self, worker: _Worker, job: Job) -> JobReply:
         self._busy.add(worker)
         reply = None
         try:
@@ -205,7 +205,7 @@ class _Worker:
         self.retirement: asyncio.TimerHandle | None = None
 
 
-async def _exchanged(process: Process, request: bytes) -> Reply:
+async def _exchanged(process: Process, request: bytes) -> JobReply:
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write(request)

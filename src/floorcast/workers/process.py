@@ -24,7 +24,15 @@ import msgspec
 import structlog
 
 from floorcast.model.errors import FloorcastError
-from floorcast.workers.frames import MAX_FRAME_BYTES, Job, Note, Reply, frame, read_frame, refused
+from floorcast.workers.frames import (
+    MAX_FRAME_BYTES,
+    Job,
+    JobReply,
+    Note,
+    frame,
+    read_frame,
+    refused,
+)
 
 __all__ = ["main", "reply_to"]
 
@@ -56,7 +64,7 @@ def main() -> None:
         gc.collect()
 
 
-def reply_to(job: Job) -> Reply:
+def reply_to(job: Job) -> JobReply:
     """Run a job and return its reply."""
     try:
         module, _, name = job.function.partition(":")
@@ -64,14 +72,14 @@ def reply_to(job: Job) -> Reply:
         answer = function(job.argument)
         if len(answer) > MAX_FRAME_BYTES // 2:
             raise MemoryError  # noqa: TRY301 -- the reply is the same as when memory runs out
-        reply = Reply(answer=answer)
+        reply = JobReply(answer=answer)
     except FloorcastError as error:
         reply = refused(error)
     except MemoryError:
         message = "the answer needs more memory than a worker process may have: ask for less"
-        reply = Reply(refusal="Unavailable", message=message, retry_after=60, ends=True)
+        reply = JobReply(refusal="Unavailable", message=message, retry_after=60, ends=True)
     except Exception:  # noqa: BLE001 -- the server logs it and answers 500
-        reply = Reply(fault=traceback.format_exc(), ends=True)
+        reply = JobReply(fault=traceback.format_exc(), ends=True)
     reply.notes = _notes[:]
     _notes.clear()
     return reply

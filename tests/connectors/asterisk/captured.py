@@ -12,7 +12,7 @@ import msgspec
 from floorcast.client import CloudEvent
 from floorcast.connectors.asterisk.ami_events import AmiEvents
 from floorcast.connectors.asterisk.frames import Frame, FrameReader
-from floorcast.connectors.asterisk.merging import Origin
+from floorcast.connectors.asterisk.merging import SignSource
 from floorcast.connectors.asterisk.queue_log_lines import read_line, sign_of
 from floorcast.connectors.asterisk.reading import Item
 from floorcast.connectors.pbx.signs import Sign
@@ -40,15 +40,15 @@ def lines(version: str) -> tuple[str, ...]:
 
 def items(version: str, sources: str) -> list[Item]:
     """Return the input in order of time. Each line follows AMI's frames of the same second."""
-    found: list[tuple[float, Origin, Sign]] = []
+    found: list[tuple[float, SignSource, Sign]] = []
     if sources != "log":
         events = AmiEvents()
         signs = (events.sign(frame, 0.0) for frame in frames(version))
-        found += [(sign.at, Origin.AMI, sign) for sign in signs if sign]
+        found += [(sign.at, SignSource.AMI, sign) for sign in signs if sign]
     if sources != "ami":
         read = (sign_of(read_line(line)) for line in lines(version))
         late = 1.5 if sources == "both" else 0.0
-        found += [(sign.at + late, Origin.QUEUE_LOG, sign) for sign in read if sign]
+        found += [(sign.at + late, SignSource.QUEUE_LOG, sign) for sign in read if sign]
     found.sort(key=lambda one: one[0])
     return [Item(channel, sign) for _, channel, sign in found]
 

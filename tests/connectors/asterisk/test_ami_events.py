@@ -10,7 +10,7 @@ from floorcast.connectors.asterisk.ami_events import AmiEvents
 from floorcast.connectors.asterisk.dialect import ASTERISK
 from floorcast.connectors.asterisk.frames import Frame
 from floorcast.connectors.pbx.config import MappingConfig
-from floorcast.connectors.pbx.mapping import Mapping
+from floorcast.connectors.pbx.mapping import SignMapper
 from floorcast.connectors.pbx.signs import (
     Completed,
     Disposed,
@@ -108,7 +108,7 @@ def test_any_frame_is_parsed_or_rejected(found: list[Frame]) -> None:
     """Frames may come in any order, and any of their members may be missing."""
     events, mapping = (
         AmiEvents("DID", "Sale"),
-        Mapping(MappingConfig(), ASTERISK, State(), hangups=True),
+        SignMapper(MappingConfig(), ASTERISK, State(), hangups=True),
     )
     for frame in found:
         try:

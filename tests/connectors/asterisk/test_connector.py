@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from floorcast.client import AsyncSender, Timing
-from floorcast.connectors.asterisk.connector import AsteriskConnector, ConnectorTuning, Source
+from floorcast.connectors.asterisk.connector import AsteriskConnector, ConnectorTuning, EventSource
 from floorcast.connectors.asterisk.frames import Frame
 from floorcast.connectors.health import Health
 from floorcast.connectors.pbx.config import MappingConfig
@@ -30,7 +30,7 @@ HASTY = Timing(patience=1e9, chance=lambda: 0.05)
 
 @asynccontextmanager
 async def running_connector(
-    intake: Intake, source: Source, folder: Path, health: Health | None = None
+    intake: Intake, source: EventSource, folder: Path, health: Health | None = None
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Run a connector, and kill its task at the end."""
     with Spool(folder / "spool.db") as spool:
@@ -77,7 +77,7 @@ def test_events_are_sent_and_removed_from_the_spool(tmp_path: Path) -> None:
     async def main(ami: FakeAmi, intake: Intake) -> None:
         ami.members = [{"Queue": "sales", "Name": "Anna", "Location": "PJSIP/1", "Status": "1"}]
         health = Health()
-        async with running_connector(intake, Source(ami=ami.address()), tmp_path, health):
+        async with running_connector(intake, EventSource(ami=ami.address()), tmp_path, health):
             await wait_for(lambda: event_names(intake) == ["LOGON", "READY"], intake)
             now = time.time()
             await ami.send([join_frame("1.0", now), hangup_frame("1.0", now + 0.5)])
@@ -97,7 +97,7 @@ def test_the_channel_is_queried_for_the_reason_for_leaving(tmp_path: Path) -> No
 
     async def main(ami: FakeAmi, intake: Intake) -> None:
         ami.queue_status = "LEAVEEMPTY"
-        async with running_connector(intake, Source(ami=ami.address()), tmp_path):
+        async with running_connector(intake, EventSource(ami=ami.address()), tmp_path):
             await wait_for(lambda: "CoreShowChannels" in ami.actions, intake)
             now = time.time()
             joined = join_frame("1.0", now)
@@ -115,7 +115,7 @@ def test_changes_during_an_outage_are_sent(tmp_path: Path) -> None:
     """
 
     async def main(ami: FakeAmi, intake: Intake) -> None:
-        async with running_connector(intake, Source(ami=ami.address()), tmp_path):
+        async with running_connector(intake, EventSource(ami=ami.address()), tmp_path):
             await wait_for(lambda: ami.logins == 1, intake)
             await ami.send([join_frame("1.0", time.time())])
             await wait_for(lambda: "call.queue" in event_names(intake), intake)
@@ -142,7 +142,7 @@ def test_events_during_a_query_are_applied_after_its_result(tmp_path: Path) -> N
         ami.events_before["CoreShowChannels"] = [
             {"Event": "QueueMemberStatus", **anna, "Status": "1"}
         ]
-        async with running_connector(intake, Source(ami=ami.address()), tmp_path):
+        async with running_connector(intake, EventSource(ami=ami.address()), tmp_path):
             await wait_for(lambda: "READY" in event_names(intake), intake)
             await ami.send([join_frame("1.0", time.time())])
             await wait_for(lambda: "call.queue" in event_names(intake), intake)
@@ -157,7 +157,7 @@ def test_unreadable_input_does_not_end_the_connector(tmp_path: Path) -> None:
     async def main(ami: FakeAmi, intake: Intake) -> None:
         log, health, now = tmp_path / "queue_log", Health(), time.time()
         log.write_text("nonsense\nnonsense\n|||||\n")
-        source = Source(ami=ami.address(), queue_log=log)
+        source = EventSource(ami=ami.address(), queue_log=log)
         with capture_logs() as said:
             async with running_connector(intake, source, tmp_path, health):
                 await wait_for(lambda: "CoreShowChannels" in ami.actions, intake)
@@ -180,14 +180,14 @@ def test_a_killed_connector_resumes(tmp_path: Path) -> None:
     async def main(ami: FakeAmi, intake: Intake) -> None:
         busy = Answer(503, {"code": 101, "message": "busy"})
         ami.channels = [{"Uniqueid": "1.0"}]
-        async with running_connector(intake, Source(ami=ami.address()), tmp_path):
+        async with running_connector(intake, EventSource(ami=ami.address()), tmp_path):
             await wait_for(lambda: ami.logins == 1, intake)
             intake.answers.extend([busy] * 1000)
             await ami.send([join_frame("1.0", time.time())])
             await wait_for(lambda: len(intake.requests) > 2, intake)
         intake.answers.clear()
         ami.entries = [{"Queue": "sales", "Uniqueid": "1.0", "Wait": "1"}]
-        async with running_connector(intake, Source(ami=ami.address()), tmp_path):
+        async with running_connector(intake, EventSource(ami=ami.address()), tmp_path):
             await wait_for(lambda: len(event_names(intake)) == 2, intake)
             await wait_for(lambda: ami.logins == 2, intake)
             await ami.send([hangup_frame("1.0", time.time() + 1)])
@@ -210,7 +210,7 @@ def test_the_queue_log_is_used_while_ami_is_disconnected(tmp_path: Path) -> None
         health = Health()
         ami.channels = [{"Uniqueid": "1.0"}]
         ami.entries = [{"Queue": "sales", "Uniqueid": "1.0", "Wait": "0"}]
-        source = Source(ami=ami.address(), queue_log=log, record=tmp_path / "record")
+        source = EventSource(ami=ami.address(), queue_log=log, record=tmp_path / "record")
         async with running_connector(intake, source, tmp_path, health):
             await wait_for(lambda: ami.logins == 1, intake)
             await ami.send([join_frame("1.0", now + 0.25)])
@@ -236,7 +236,9 @@ def test_a_wrong_secret_ends_the_connector(tmp_path: Path) -> None:
     """A login that fails at the start is not retried."""
 
     async def main(ami: FakeAmi, intake: Intake) -> None:
-        async with running_connector(intake, Source(ami=ami.address("wrong")), tmp_path) as task:
+        async with running_connector(
+            intake, EventSource(ami=ami.address("wrong")), tmp_path
+        ) as task:
             with pytest.raises(ExceptionGroup) as caught:
                 await asyncio.wait_for(task, 100)
             assert isinstance(caught.value.exceptions[0], BadCredentials)
@@ -250,7 +252,7 @@ def test_a_missing_right_is_retried(tmp_path: Path) -> None:
     async def main(ami: FakeAmi, intake: Intake) -> None:
         ami.denied = {"QueueStatus"}
         ami.members = [{"Queue": "sales", "Name": "Anna", "Location": "PJSIP/1", "Status": "1"}]
-        async with running_connector(intake, Source(ami=ami.address()), tmp_path):
+        async with running_connector(intake, EventSource(ami=ami.address()), tmp_path):
             await wait_for(lambda: "QueueStatus" in ami.actions, intake)
             ami.denied.clear()
             await wait_for(lambda: event_names(intake) == ["LOGON", "READY"], intake)
@@ -263,7 +265,7 @@ def test_a_wrong_ingest_key_ends_the_connector(tmp_path: Path) -> None:
 
     async def main(ami: FakeAmi, intake: Intake) -> None:
         intake.answers.append(Answer(401, {"code": 300, "message": "no such key"}))
-        async with running_connector(intake, Source(ami=ami.address()), tmp_path) as task:
+        async with running_connector(intake, EventSource(ami=ami.address()), tmp_path) as task:
             await wait_for(lambda: ami.logins == 1, intake)
             await ami.send([join_frame("1.0", time.time())])
             with pytest.raises(ExceptionGroup) as caught:

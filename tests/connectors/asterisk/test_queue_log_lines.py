@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from floorcast.connectors.asterisk.dialect import ASTERISK
 from floorcast.connectors.asterisk.queue_log_lines import read_line, sign_of
 from floorcast.connectors.pbx.config import MappingConfig
-from floorcast.connectors.pbx.mapping import Mapping
+from floorcast.connectors.pbx.mapping import SignMapper
 from floorcast.connectors.pbx.signs import (
     Completed,
     Connected,
@@ -100,7 +100,7 @@ LINES = st.one_of(
 @given(st.lists(LINES, max_size=60))
 def test_any_line_is_parsed_or_rejected(found: list[str]) -> None:
     """Any line is either rejected or parsed."""
-    mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=False, whole_seconds=True)
+    mapping = SignMapper(MappingConfig(), ASTERISK, State(), hangups=False, whole_seconds=True)
     for line in found:
         try:
             sign = sign_of(read_line(line))

@@ -9,7 +9,7 @@ from floorcast.connectors.asterisk.dialect import ASTERISK
 from floorcast.connectors.asterisk.frames import Frame
 from floorcast.connectors.asterisk.snapshot import Snapshot, missed_signs
 from floorcast.connectors.pbx.config import MappingConfig
-from floorcast.connectors.pbx.mapping import Mapping
+from floorcast.connectors.pbx.mapping import SignMapper
 from floorcast.connectors.pbx.signs import Connected, Joined, Sign
 from floorcast.connectors.pbx.state import Phase, State
 
@@ -26,7 +26,7 @@ def compare(
 ) -> tuple[State, list[dict[str, Any]]]:
     """Return the state after a comparison at 200 s, and the resulting events."""
     state = State()
-    mapping = Mapping(CONFIG, ASTERISK, state, hangups=True)
+    mapping = SignMapper(CONFIG, ASTERISK, state, hangups=True)
     for sign in before:
         mapping.apply(sign)
     snapshot = Snapshot(at=200.0, started="noon", **now)

@@ -7,7 +7,7 @@ from msgspec import structs
 from floorcast.connectors.freeswitch.dialect import FREESWITCH
 from floorcast.connectors.freeswitch.snapshot import Snapshot, missed_signs
 from floorcast.connectors.pbx.config import MappingConfig
-from floorcast.connectors.pbx.mapping import Mapping
+from floorcast.connectors.pbx.mapping import SignMapper
 from floorcast.connectors.pbx.signs import Connected, HungUp, Joined, Member, Rang, Sign
 from floorcast.connectors.pbx.state import State
 from tests.connectors.freeswitch.dialogues import ANNA, SALES, SUPPORT, Caller, agent_row, tier_row
@@ -41,7 +41,7 @@ def compare(
 ) -> list[tuple[str, float]]:  # fmt: skip
     """Return the events of a comparison with their times."""
     state = State()
-    mapping = Mapping(CONFIG, FREESWITCH, state, hangups=True)
+    mapping = SignMapper(CONFIG, FREESWITCH, state, hangups=True)
     for sign in before:
         mapping.apply(sign)
     mapping.advance(150.0)

@@ -14,7 +14,7 @@ from floorcast.client import CloudEvent
 from floorcast.client.agent_answers import AgentDetails
 from floorcast.client.answers import CampaignStatistics, TimezoneCount, WaitingCall
 from floorcast.client.events import read_agent_event, read_interaction
-from floorcast.connectors.livevox.mapping import Mapping
+from floorcast.connectors.livevox.mapping import FeedMapper
 from floorcast.connectors.livevox.state import State
 from floorcast.connectors.pbx.unreadable import Unreadable
 from floorcast.model.inbound import InboundEvent
@@ -34,7 +34,7 @@ class MappingHarness:
 
     def __init__(self) -> None:
         self.state = State()
-        self.mapping = Mapping("other", self.state)
+        self.mapping = FeedMapper("other", self.state)
         self.events: list[CloudEvent] = []
 
     def agent(self, kind: str, at: int, agent: int = 1, **more: object) -> list[CloudEvent]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from floorcast.connectors.asterisk.dialect import ASTERISK
 from floorcast.connectors.pbx.config import MappingConfig
-from floorcast.connectors.pbx.mapping import Mapping
+from floorcast.connectors.pbx.mapping import SignMapper
 from floorcast.connectors.pbx.signs import (
     Completed,
     Connected,
@@ -23,7 +23,7 @@ from floorcast.connectors.pbx.state import State
 
 def agent_states(*signs: Sign, config: MappingConfig | None = None, now: float = 0.0) -> list[str]:
     """Return the states of all agents, with their data."""
-    mapping = Mapping(config or MappingConfig(), ASTERISK, State(), hangups=True)
+    mapping = SignMapper(config or MappingConfig(), ASTERISK, State(), hangups=True)
     events = [event for sign in signs for event in mapping.apply(sign)]
     events += mapping.advance(now)
     return [
@@ -136,7 +136,7 @@ def test_agents_missing_from_the_roster_are_logged_off() -> None:
         ),
     )
     bob = Member(at=1, queue="sales", agent="Bob", interface="PJSIP/2")
-    mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=True)
+    mapping = SignMapper(MappingConfig(), ASTERISK, State(), hangups=True)
     mapping.apply(bob)
     events = mapping.apply(roster)
     reported = [(e.data["agent"], e.data["eventType"], e.time.timestamp()) for e in events]
@@ -150,12 +150,12 @@ def test_agents_missing_from_the_roster_are_logged_off() -> None:
 def test_an_interface_without_a_known_agent_is_skipped() -> None:
     """An interface in ADDMEMBER is skipped until AMI or the configuration names its agent."""
     added = Member(at=1, queue="sales", agent="PJSIP/9")
-    mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=False)
+    mapping = SignMapper(MappingConfig(), ASTERISK, State(), hangups=False)
     assert mapping.apply(added) == []
     assert mapping.unknown_interfaces() == {"PJSIP/9"}
     known = MappingConfig(agents={"PJSIP/9": "Anna"})
     assert [
-        e.data["agent"] for e in Mapping(known, ASTERISK, State(), hangups=False).apply(added)
+        e.data["agent"] for e in SignMapper(known, ASTERISK, State(), hangups=False).apply(added)
     ] == [
         "Anna",
         "Anna",

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from floorcast.client import CloudEvent
 from floorcast.connectors.asterisk.dialect import ASTERISK
 from floorcast.connectors.pbx.config import MappingConfig
-from floorcast.connectors.pbx.mapping import Mapping
+from floorcast.connectors.pbx.mapping import SignMapper
 from floorcast.connectors.pbx.signs import (
     AgentStatus,
     Bridging,
@@ -46,7 +46,7 @@ LATER = 1e6
 
 def call_events(*signs: Sign, hangups: bool = True) -> list[tuple[str, float, object]]:
     """Return ids, times, and the details of leaving and ending, without agents."""
-    mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=hangups)
+    mapping = SignMapper(MappingConfig(), ASTERISK, State(), hangups=hangups)
     events = [event for sign in signs for event in mapping.apply(sign)]
     events += mapping.advance(LATER)
     return [
@@ -179,7 +179,7 @@ def test_an_agent_is_in_call_only_after_the_bridge_is_confirmed() -> None:
     """IN_CALL has the time when the bridge was announced. The end of the talk also confirms it."""
 
     def answered(*signs: Sign) -> list[float]:
-        mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=True)
+        mapping = SignMapper(MappingConfig(), ASTERISK, State(), hangups=True)
         events = [event for sign in (JOIN, *signs) for event in mapping.apply(sign)]
         return [e.time.timestamp() for e in events if e.data.get("eventType") == "IN_CALL"]
 
@@ -194,7 +194,7 @@ def test_an_agent_is_in_call_only_after_the_bridge_is_confirmed() -> None:
 def test_a_restart_leaves_no_agent_in_a_call() -> None:
     """After a restart, no agent is in a call, even if the caller had just hung up."""
     state = State()
-    mapping = Mapping(MappingConfig(), ASTERISK, state, hangups=True)
+    mapping = SignMapper(MappingConfig(), ASTERISK, state, hangups=True)
     for sign in (JOIN, CONNECT, HungUp(at=29.5, channel="1.0"), Restarted(at=30)):
         mapping.apply(sign)
     assert {one.phase for one in state.calls.values()} == {Phase.ENDED}
@@ -203,7 +203,7 @@ def test_a_restart_leaves_no_agent_in_a_call() -> None:
 
 def test_dialed_numbers_and_term_codes_are_mapped() -> None:
     """The dialed number precedes the join, and term codes may come at any time."""
-    mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=True)
+    mapping = SignMapper(MappingConfig(), ASTERISK, State(), hangups=True)
     mapping.apply(Dialed(at=9, caller="1.0", number="1800"))
     start = mapping.apply(JOIN)[0]
     assert (start.data["callerId"], start.data["phoneDialed"]) == ("512", "1800")
@@ -217,7 +217,7 @@ def test_dialed_numbers_and_term_codes_are_mapped() -> None:
 
 def test_a_leave_reason_from_the_queue_log_is_used() -> None:
     """The queue log has the reason shortly after AMI has reported the exit."""
-    mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=True)
+    mapping = SignMapper(MappingConfig(), ASTERISK, State(), hangups=True)
     mapping.apply(JOIN)
     mapping.apply(Left(at=20, caller="1.0", queue="sales"))
     mapping.know_reason("1.0", "EMPTY")
@@ -227,7 +227,7 @@ def test_a_leave_reason_from_the_queue_log_is_used() -> None:
 def test_the_number_of_remembered_ended_calls_is_bounded() -> None:
     """The number of remembered calls is bounded even if no hangup is reported."""
     state = State()
-    mapping = Mapping(MappingConfig(), ASTERISK, state, hangups=False)
+    mapping = SignMapper(MappingConfig(), ASTERISK, state, hangups=False)
     for number in range(MAX_ENDED + 50):
         mapping.apply(Joined(at=number, caller=f"{number}.0", queue="sales"))
         mapping.apply(Left(at=number, caller=f"{number}.0", queue="sales", reason="ABANDONED"))
@@ -289,7 +289,7 @@ SIGNS = st.one_of(
 def test_random_signs_produce_consistent_calls(signs: list[Sign], hangups: bool) -> None:
     """No event of a call comes before its beginning or after its end."""
     state = State()
-    mapping = Mapping(MappingConfig(), ASTERISK, state, hangups=hangups)
+    mapping = SignMapper(MappingConfig(), ASTERISK, state, hangups=hangups)
     events = [
         event for sign in sorted(signs, key=lambda one: one.at) for event in mapping.apply(sign)
     ]
@@ -331,7 +331,7 @@ def busy_hour(agents: int, calls: int) -> list[Sign]:
 
 def cpu_seconds(agents: int, calls: int) -> float:
     """Return the CPU seconds that it takes to map a busy hour."""
-    mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=True)
+    mapping = SignMapper(MappingConfig(), ASTERISK, State(), hangups=True)
     signs = busy_hour(agents, calls)
     events: list[CloudEvent] = []
     began = time.process_time()
@@ -363,7 +363,7 @@ RINGS = Dialling(at=30.1, caller="1.0", leg="1.5", interface="PJSIP/bob")
 
 def states(*signs: Sign) -> list[str]:
     """Return the states of agents without their calls."""
-    mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=True)
+    mapping = SignMapper(MappingConfig(), ASTERISK, State(), hangups=True)
     events = [event for sign in signs for event in mapping.apply(sign)]
     events += mapping.advance(LATER)
     return [
@@ -506,7 +506,7 @@ def test_a_hold_behind_a_local_channel_is_attributed_to_the_agent() -> None:
 
 def test_rereading_the_lines_of_an_ended_call_adds_no_events() -> None:
     """After a kill, the connector reads the last second of the queue log again."""
-    mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=True)
+    mapping = SignMapper(MappingConfig(), ASTERISK, State(), hangups=True)
     done: list[Sign] = [JOIN, CONNECT, completed("caller"), HungUp(at=30.1, channel="1.0")]
     first = [event for sign in done for event in mapping.apply(sign)]
     assert [event.type for event in first].count("call.end") == 1
@@ -515,7 +515,7 @@ def test_rereading_the_lines_of_an_ended_call_adds_no_events() -> None:
 
 def test_a_call_leave_is_delayed_until_its_reason_arrives() -> None:
     """The channel is queried because AMI's event has no reason. The response may be late."""
-    mapping = Mapping(MappingConfig(), ASTERISK, State(), hangups=True)
+    mapping = SignMapper(MappingConfig(), ASTERISK, State(), hangups=True)
     mapping.apply(JOIN)
     mapping.apply(Left(at=20, caller="1.0", queue="sales"))
     assert mapping.advance(23.0) == []

@@ -12,7 +12,7 @@ from floorcast.client import AsyncSender, CloudEvent
 from floorcast.connectors.forwarder import Forwarder
 from floorcast.connectors.health import Health
 from floorcast.connectors.pbx.source_clock import SourceClock
-from floorcast.connectors.pbx.spooling import Spooling, SpoolingTuning, Step
+from floorcast.connectors.pbx.spooling import Spooling, SpoolingTuning, SpoolStep
 from floorcast.connectors.spool import Spool
 from tests.client.intake import running
 from tests.real.asterisk import wait_until
@@ -37,10 +37,10 @@ class NumberReading:
     def advance(self, now: float) -> None:
         assert now == 7.0
 
-    def step(self) -> Step:
+    def step(self) -> SpoolStep:
         events, self._events = self._events, []
         self.most = max(self.most, len(events))
-        return Step(events, {}, {"last": events[-1].id} if events else {})
+        return SpoolStep(events, {}, {"last": events[-1].id} if events else {})
 
 
 def test_reading_waits_while_the_spool_is_full(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from floorcast.client.pacing import Backoff
 from floorcast.connectors.asterisk.ami_connection import AmiAddress, AmiConnection
 from floorcast.connectors.asterisk.ami_events import AmiEvents
 from floorcast.connectors.asterisk.frames import Frame
-from floorcast.connectors.asterisk.merging import Origin
+from floorcast.connectors.asterisk.merging import SignSource
 from floorcast.connectors.asterisk.queue_log_file import LogLine, QueueLogFile
 from floorcast.connectors.asterisk.queue_log_lines import read_line, sign_of
 from floorcast.connectors.asterisk.reading import LOG_POSITION, Item, Reading
@@ -33,7 +33,7 @@ from floorcast.connectors.pbx.unreadable import Complaints, Unreadable
 from floorcast.connectors.spool import Spool
 from floorcast.model.errors import Unavailable
 
-__all__ = ["AsteriskConnector", "ConnectorTuning", "Source"]
+__all__ = ["AsteriskConnector", "ConnectorTuning", "EventSource"]
 
 _log = structlog.get_logger("floorcast.connect")
 
@@ -61,7 +61,7 @@ class ConnectorTuning(SpoolingTuning, frozen=True, kw_only=True):
     max_age: float = 26 * 3600.0  # of a line; the server does not recognize older duplicates
 
 
-class Source(Struct, frozen=True, kw_only=True):
+class EventSource(Struct, frozen=True, kw_only=True):
     """The source: AMI, the queue log, or both.
 
     Lines older than ``since`` (epoch seconds) are skipped. If ``since`` is None, lines are read
@@ -82,7 +82,7 @@ class AsteriskConnector:
 
     def __init__(
         self,
-        source: Source,
+        source: EventSource,
         config: MappingConfig,
         spool: Spool,
         health: Health,
@@ -140,7 +140,7 @@ class AsteriskConnector:
                     skipped += sign.at < since
                     sign = None
                 await self._hold_back(sign)
-                await self._spooling.put(Item(Origin.QUEUE_LOG, sign, line.position))
+                await self._spooling.put(Item(SignSource.QUEUE_LOG, sign, line.position))
             if count == 0:
                 if skipped:
                     _log.warning(
@@ -212,7 +212,7 @@ class AsteriskConnector:
             self._health.source_connected("ami", connected=True)
             self._health.compared()
             _log.info("connected to Asterisk", ami=str(address), calls=len(snapshot.entries))
-            await self._spooling.put(Item(Origin.AMI, snapshot))
+            await self._spooling.put(Item(SignSource.AMI, snapshot))
             await self._let_go()
             backoff.reset()
             await reading
@@ -258,7 +258,7 @@ class AsteriskConnector:
 
     async def _put(self, sign: Sign) -> None:
         if self._held is None:
-            await self._spooling.put(Item(Origin.AMI, sign))
+            await self._spooling.put(Item(SignSource.AMI, sign))
         elif len(self._held) < self._tuning.max_inbox:
             self._held.append(sign)
         else:
@@ -269,7 +269,7 @@ class AsteriskConnector:
         while self._held:
             held, self._held = self._held, []
             for sign in held:
-                await self._spooling.put(Item(Origin.AMI, sign))
+                await self._spooling.put(Item(SignSource.AMI, sign))
         self._held = None
 
 

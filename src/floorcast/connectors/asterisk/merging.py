@@ -7,14 +7,14 @@ from enum import StrEnum
 
 from floorcast.connectors.pbx.signs import Sign, sign_key
 
-__all__ = ["Origin", "SignMerger"]
+__all__ = ["SignMerger", "SignSource"]
 
 APART = 2.0  # maximum seconds between the two sources' times; ``queue_log`` has whole seconds
 REMEMBERED = 60.0  # seconds to wait for the other source's sign
 MAX_REMEMBERED = 100_000  # signs
 
 
-class Origin(StrEnum):
+class SignSource(StrEnum):
     """The source of a sign."""
 
     AMI = "ami"
@@ -28,12 +28,12 @@ class SignMerger:
         self._alone: dict[tuple[object, ...], deque[float]] = {}
         self._order: deque[tuple[float, tuple[object, ...]]] = deque()
 
-    def is_new(self, origin: Origin, sign: Sign) -> bool:
+    def is_new(self, origin: SignSource, sign: Sign) -> bool:
         """Return whether the other source has not reported this sign yet."""
         key = sign_key(sign)
         if key is None:
             return True
-        other = Origin.QUEUE_LOG if origin is Origin.AMI else Origin.AMI
+        other = SignSource.QUEUE_LOG if origin is SignSource.AMI else SignSource.AMI
         times = self._alone.get((other, *key))
         if times and abs(times[0] - sign.at) <= APART:
             times.popleft()

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping as Rows
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import structlog
 
 from floorcast.connectors.asterisk.dialect import ASTERISK
-from floorcast.connectors.asterisk.merging import Origin, SignMerger
+from floorcast.connectors.asterisk.merging import SignMerger, SignSource
 from floorcast.connectors.asterisk.snapshot import Snapshot, missed_signs
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.connectors.pbx.kept_mapping import KeptMapping, restored
-from floorcast.connectors.pbx.mapping import Mapping
+from floorcast.connectors.pbx.mapping import SignMapper
 from floorcast.connectors.pbx.signs import Left, Sign
-from floorcast.connectors.pbx.spooling import Step
+from floorcast.connectors.pbx.spooling import SpoolStep
 
 __all__ = ["Item", "Reading"]
 
@@ -26,7 +26,7 @@ _log = structlog.get_logger("floorcast.connect")
 class Item(NamedTuple):
     """A received item: a sign, a snapshot, or only a position (``what`` is None)."""
 
-    origin: Origin
+    origin: SignSource
     what: Sign | Snapshot | None
     position: str = ""
 
@@ -41,13 +41,13 @@ class Reading:
         self,
         config: MappingConfig,
         rows: list[tuple[str, str, bytes]],
-        position: Rows[str, str],
+        position: Mapping[str, str],
         *,
         has_ami: bool,
     ) -> None:
         self._config = config
         self._state = restored(rows, position)
-        self._mapping = Mapping(
+        self._mapping = SignMapper(
             config, ASTERISK, self._state, hangups=has_ami, whole_seconds=not has_ami
         )
         self._kept = KeptMapping(self._mapping, self._state)
@@ -76,7 +76,7 @@ class Reading:
         """Apply the passage of time up to ``now``, by Asterisk's clock."""
         self._kept.advance(now)
 
-    def step(self) -> Step:
+    def step(self) -> SpoolStep:
         """Return the changes since the last step."""
         for interface in sorted(self._mapping.unknown_interfaces() - self._said):
             self._said.add(interface)
@@ -87,7 +87,7 @@ class Reading:
             )
         return self._kept.step()
 
-    def _sign(self, origin: Origin, sign: Sign) -> None:
+    def _sign(self, origin: SignSource, sign: Sign) -> None:
         if self._merger.is_new(origin, sign):
             self._kept.apply(sign)
         elif isinstance(sign, Left):

@@ -10,7 +10,7 @@ from floorcast.connectors.asterisk.dialect import ASTERISK
 from floorcast.connectors.asterisk.frames import FrameReader
 from floorcast.connectors.asterisk.queue_log_lines import read_line, sign_of
 from floorcast.connectors.pbx.config import MappingConfig
-from floorcast.connectors.pbx.mapping import Mapping
+from floorcast.connectors.pbx.mapping import SignMapper
 from floorcast.connectors.pbx.recorded import READ_BYTES, Recorded, events_of
 from floorcast.connectors.pbx.signs import Sign
 from floorcast.connectors.pbx.state import State
@@ -34,7 +34,7 @@ def read_queue_log(lines: Iterable[str], source: str) -> Recorded:
             if sign is not None:
                 yield sign
 
-    mapping = Mapping(
+    mapping = SignMapper(
         MappingConfig(source=source), ASTERISK, State(), hangups=False, whole_seconds=True
     )
     return Recorded(events=events_of(mapping, signs()), unreadable=unreadable)
@@ -61,5 +61,5 @@ def read_ami(read: Callable[[int], bytes], source: str) -> Recorded:
                     last = sign.at
                     yield sign
 
-    mapping = Mapping(MappingConfig(source=source), ASTERISK, State(), hangups=True)
+    mapping = SignMapper(MappingConfig(source=source), ASTERISK, State(), hangups=True)
     return Recorded(events=events_of(mapping, signs()), unreadable=unreadable)

@@ -15,12 +15,12 @@ from floorcast.client import AsyncSender
 from floorcast.client.pacing import Backoff
 from floorcast.connectors.forwarder import Forwarder
 from floorcast.connectors.freeswitch.esl_connection import EslAddress, EslConnection
-from floorcast.connectors.freeswitch.events import Event, EventReader, time_of
+from floorcast.connectors.freeswitch.events import EslEvent, EventReader, time_of
 from floorcast.connectors.freeswitch.frames import Frame
 from floorcast.connectors.freeswitch.questions import core_uuid, epoch, subscribe, take_snapshot
 from floorcast.connectors.freeswitch.reading import Core, Item, Reading
 from floorcast.connectors.freeswitch.recording import Recording
-from floorcast.connectors.freeswitch.sequence import EventSequence, Following
+from floorcast.connectors.freeswitch.sequence import EventSequence, SequenceCheck
 from floorcast.connectors.health import Health
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.connectors.pbx.reconnecting import keep_connected
@@ -174,12 +174,12 @@ class FreeswitchConnector:
         if sign is not None:
             await self._spooling.put(sign)
 
-    async def _follow(self, event: Event) -> None:
+    async def _follow(self, event: EslEvent) -> None:
         match self._sequence.take(event):
-            case Following.AFTER_A_RESTART:
+            case SequenceCheck.AFTER_A_RESTART:
                 await self._spooling.put(Core(event.core))
                 self._may_have_missed.set()
-            case Following.AFTER_A_GAP:
+            case SequenceCheck.AFTER_A_GAP:
                 self._may_have_missed.set()
-            case Following.ON:
+            case SequenceCheck.ON:
                 pass

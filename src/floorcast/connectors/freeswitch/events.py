@@ -29,7 +29,7 @@ from floorcast.connectors.pbx.signs import (
 )
 from floorcast.connectors.pbx.unreadable import Unreadable
 
-__all__ = ["IN_A_CALL", "LOGGED_OUT", "Event", "EventReader", "status_sign", "time_of"]
+__all__ = ["IN_A_CALL", "LOGGED_OUT", "EslEvent", "EventReader", "status_sign", "time_of"]
 
 CALLCENTER = "callcenter::info"
 ON_BREAK, LOGGED_OUT = "On Break", "Logged Out"  # any other status means available
@@ -53,7 +53,7 @@ MISSED: dict[str, WhyMissed] = {
 HUNG_UP_BY: dict[str, By] = {"recv_bye": "caller", "send_bye": "agent"}
 
 
-class Event(Struct, frozen=True, kw_only=True):
+class EslEvent(Struct, frozen=True, kw_only=True):
     """The headers that the connector uses, of the many in an event. A missing header is empty."""
 
     name: str = field(default="", name="Event-Name")
@@ -90,8 +90,8 @@ class Event(Struct, frozen=True, kw_only=True):
                 raise Unreadable(f"{self.action or self.name} without {_HEADERS[name]}")
 
 
-_HEADERS = {one.name: one.encode_name for one in msgspec.structs.fields(Event)}
-_decode = msgspec.json.Decoder(Event).decode
+_HEADERS = {one.name: one.encode_name for one in msgspec.structs.fields(EslEvent)}
+_decode = msgspec.json.Decoder(EslEvent).decode
 _decode_all = msgspec.json.Decoder(dict[str, object]).decode
 
 
@@ -101,7 +101,7 @@ class EventReader:
     def __init__(self, config: MappingConfig) -> None:
         self._config = config
         self._did = f"variable_{config.did_variable}" if config.did_variable else ""
-        self._actions: dict[str, Callable[[Event, float], Sign | None]] = {
+        self._actions: dict[str, Callable[[EslEvent, float], Sign | None]] = {
             "member-queue-resume": _joined,
             "member-queue-start": _joined,
             "agent-offering": _rang,
@@ -114,14 +114,14 @@ class EventReader:
         }
 
     @staticmethod
-    def decode(body: bytes) -> Event:
+    def decode(body: bytes) -> EslEvent:
         """Decode a JSON event. Raises Unreadable."""
         try:
             return _decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Unreadable(f"an event that cannot be decoded ({error}): {body[:80]!r}") from None
 
-    def sign(self, event: Event, body: bytes, received: float) -> Sign | None:
+    def sign(self, event: EslEvent, body: bytes, received: float) -> Sign | None:
         """Return the sign of an event, or None if the event does not concern calls or agents.
 
         ``received`` is the time of an event that has no time of its own. Raises Unreadable if a
@@ -148,11 +148,11 @@ class EventReader:
         dialed = _decode_all(body).get(self._did, "")
         return msgspec.structs.replace(sign, dialed=dialed if isinstance(dialed, str) else "")
 
-    def _status(self, event: Event, at: float) -> Sign:
+    def _status(self, event: EslEvent, at: float) -> Sign:
         event.needs("agent", "agent_status")
         return status_sign(event.agent, event.agent_status, at, self._config)
 
-    def _disposed(self, event: Event, at: float) -> Sign | None:
+    def _disposed(self, event: EslEvent, at: float) -> Sign | None:
         if not self._config.disposition_event or event.subclass != self._config.disposition_event:
             return None
         event.needs("channel")
@@ -171,53 +171,53 @@ def status_sign(agent: str, status: str, at: float, config: MappingConfig) -> Ag
     return AgentStatus(at=at, agent=agent, present=present, paused=paused, reason=reason)
 
 
-def time_of(event: Event, received: float) -> float:
+def time_of(event: EslEvent, received: float) -> float:
     """Return the event's own time in epoch seconds, or ``received`` if it has none."""
     text = event.microseconds
     at = int(text) / 1e6 if text.isascii() and text.isdigit() and len(text) < 19 else received
     return at if at < MAX_EPOCH else received
 
 
-def _of_caller(event: Event, at: float) -> OfCaller:
+def _of_caller(event: EslEvent, at: float) -> OfCaller:
     event.needs("caller", "queue")
     return {"at": at, "caller": event.caller, "queue": event.queue}
 
 
-def _of_member(event: Event, at: float) -> OfMember:
+def _of_member(event: EslEvent, at: float) -> OfMember:
     event.needs("agent")
     return {**_of_caller(event, at), "agent": event.agent}
 
 
-def _joined(event: Event, at: float) -> Sign:
+def _joined(event: EslEvent, at: float) -> Sign:
     return Joined(**_of_caller(event, at), number=event.number, dialed=event.dialed)
 
 
-def _rang(event: Event, at: float) -> Sign:
+def _rang(event: EslEvent, at: float) -> Sign:
     # the agent's channel is not known yet; with ring-all, several agents ring for one caller
     return Rang(**_of_member(event, at), leg=f"{event.agent}<{event.caller}")
 
 
-def _bridging(event: Event, at: float) -> Sign:
+def _bridging(event: EslEvent, at: float) -> Sign:
     connected = Connected(**_of_member(event, at), leg=event.agent_channel)
     return Bridging(at=at, connected=connected)
 
 
-def _state(event: Event, at: float) -> Sign | None:
+def _state(event: EslEvent, at: float) -> Sign | None:
     event.needs("agent", "agent_state")
     return Confirmed(at=at, agent=event.agent) if event.agent_state == IN_A_CALL else None
 
 
-def _bridge_ended(event: Event, at: float) -> Sign:
+def _bridge_ended(event: EslEvent, at: float) -> Sign:
     if event.bridged == "false":
         return _missed(event, at, "CANCELLED")
     return _completed(event, at)
 
 
-def _completed(event: Event, at: float) -> Sign:
+def _completed(event: EslEvent, at: float) -> Sign:
     return Completed(**_of_member(event, at), by="")
 
 
-def _missed(event: Event, at: float, reason: WhyMissed | None = None) -> Sign:
+def _missed(event: EslEvent, at: float, reason: WhyMissed | None = None) -> Sign:
     rang = _whole(event.aborted) - _whole(event.called) if event.called and event.aborted else 0
     return Missed(
         **_of_member(event, at),
@@ -226,7 +226,7 @@ def _missed(event: Event, at: float, reason: WhyMissed | None = None) -> Sign:
     )
 
 
-def _left(event: Event, at: float) -> Sign:
+def _left(event: EslEvent, at: float) -> Sign:
     if event.cause == "Terminated":  # the agent left, not the caller
         return _completed(event, at)
     return Left(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping as Rows
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from floorcast.connectors.freeswitch.dialect import FREESWITCH
 from floorcast.connectors.freeswitch.snapshot import Snapshot, missed_signs
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.connectors.pbx.kept_mapping import KeptMapping, restored
-from floorcast.connectors.pbx.mapping import Mapping
+from floorcast.connectors.pbx.mapping import SignMapper
 from floorcast.connectors.pbx.signs import HungUp, Restarted, Sign
-from floorcast.connectors.pbx.spooling import Step
+from floorcast.connectors.pbx.spooling import SpoolStep
 
 __all__ = ["Core", "Item", "Reading"]
 
@@ -38,11 +38,11 @@ class Reading:
         self,
         config: MappingConfig,
         rows: list[tuple[str, str, bytes]],
-        position: Rows[str, str],
+        position: Mapping[str, str],
     ) -> None:
         self._config = config
         self._state = restored(rows, position)
-        mapping = Mapping(config, FREESWITCH, self._state, hangups=True)
+        mapping = SignMapper(config, FREESWITCH, self._state, hangups=True)
         self._kept = KeptMapping(mapping, self._state)
         self._core = position.get(CORE, "")
         self._gone: dict[str, None] = {}
@@ -77,7 +77,7 @@ class Reading:
         """Apply the passage of time up to ``now``, by FreeSWITCH's clock."""
         self._kept.advance(now)
 
-    def step(self) -> Step:
+    def step(self) -> SpoolStep:
         """Return the changes since the last step."""
         return self._kept.step()
 

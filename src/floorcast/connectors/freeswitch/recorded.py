@@ -14,7 +14,7 @@ from floorcast.connectors.freeswitch.questions import AGENTS, TIERS
 from floorcast.connectors.freeswitch.recording import COMMAND, TIME
 from floorcast.connectors.freeswitch.snapshot import Snapshot, roster_of
 from floorcast.connectors.pbx.config import MappingConfig
-from floorcast.connectors.pbx.mapping import Mapping
+from floorcast.connectors.pbx.mapping import SignMapper
 from floorcast.connectors.pbx.recorded import READ_BYTES, Recorded, events_of
 from floorcast.connectors.pbx.signs import Sign
 from floorcast.connectors.pbx.state import State
@@ -33,7 +33,7 @@ def read_esl(read: Callable[[int], bytes], source: str, day: date | None = None)
     config = MappingConfig(source=source)
     state = State()
     recording = _Recording(config, state)
-    mapping = Mapping(config, on_day(day), state, hangups=True)
+    mapping = SignMapper(config, on_day(day), state, hangups=True)
     events = events_of(mapping, recording.signs(read))
     return Recorded(events=events, unreadable=recording.unreadable)
 

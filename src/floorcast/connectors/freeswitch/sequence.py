@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from enum import Enum
 
-from floorcast.connectors.freeswitch.events import Event
+from floorcast.connectors.freeswitch.events import EslEvent
 
-__all__ = ["EventSequence", "Following"]
+__all__ = ["EventSequence", "SequenceCheck"]
 
 
-class Following(Enum):
+class SequenceCheck(Enum):
     """How an event follows the previous event."""
 
     ON = "on"
@@ -29,7 +29,7 @@ class EventSequence:
         self.core = core
         self._last = 0
 
-    def take(self, event: Event) -> Following:
+    def take(self, event: EslEvent) -> SequenceCheck:
         """Return how this event follows the previous one."""
         text = event.sequence
         number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
@@ -37,6 +37,6 @@ class EventSequence:
         self.core = event.core or self.core
         before, self._last = self._last, number or self._last
         if restarted:
-            return Following.AFTER_A_RESTART
+            return SequenceCheck.AFTER_A_RESTART
         gap = bool(before and number) and number > before + 1
-        return Following.AFTER_A_GAP if gap else Following.ON
+        return SequenceCheck.AFTER_A_GAP if gap else SequenceCheck.ON

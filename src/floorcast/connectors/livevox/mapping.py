@@ -38,7 +38,7 @@ from floorcast.connectors.pbx.unreadable import Unreadable
 from floorcast.model.states import CALL_STATES, EVENT_STATE
 from floorcast.model.states import State as AgentStateName
 
-__all__ = ["Mapping"]
+__all__ = ["FeedMapper"]
 
 # after this time, unchanged campaign counts are sent again; each day has its own campaigns
 AGAIN_MS = 3_600_000
@@ -54,7 +54,7 @@ _STATUS_EVENT = {
 }
 
 
-class Mapping:
+class FeedMapper:
     """Applies received items one at a time and returns the resulting events.
 
     ``source`` names the followed server in ids. The methods raise Unreadable for an item that

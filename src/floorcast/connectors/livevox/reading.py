@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from collections.abc import Mapping as Positions
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from floorcast.client import CloudEvent
 from floorcast.client.events import AgentEvent, CallTermination, Interaction
-from floorcast.connectors.livevox.mapping import Mapping
+from floorcast.connectors.livevox.mapping import FeedMapper
 from floorcast.connectors.livevox.state import State
-from floorcast.connectors.pbx.spooling import Step
+from floorcast.connectors.pbx.spooling import SpoolStep
 from floorcast.connectors.pbx.unreadable import Complaints, Unreadable
 
 __all__ = ["Asked", "Feed", "FromFeed", "Reading"]
@@ -51,7 +50,7 @@ class Reading:
         self._state = State()
         for row in rows:
             self._state.restore(*row)
-        self._mapping = Mapping(source, self._state)
+        self._mapping = FeedMapper(source, self._state)
         self._complaints = complaints
         self._events: list[CloudEvent] = []
         self._position: dict[str, str] = {}
@@ -89,12 +88,12 @@ class Reading:
     def advance(self, now: float) -> None:
         """Do nothing, because the passage of time has no effect."""
 
-    def step(self) -> Step:
+    def step(self) -> SpoolStep:
         """Return the changes since the last step."""
         events, self._events = self._events, []
-        position: Positions[str, str] = self._position
+        position: Mapping[str, str] = self._position
         self._position = {}
-        return Step(events, self._state.changed(), position)
+        return SpoolStep(events, self._state.changed(), position)
 
     def _fed(self, item: FromFeed) -> list[CloudEvent]:
         if item.event is None:

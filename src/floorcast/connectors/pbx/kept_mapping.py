@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from collections.abc import Mapping as Rows
+from collections.abc import Iterable, Mapping
 
 from floorcast.client import CloudEvent
-from floorcast.connectors.pbx.mapping import Mapping
+from floorcast.connectors.pbx.mapping import SignMapper
 from floorcast.connectors.pbx.signs import Sign
-from floorcast.connectors.pbx.spooling import Step
+from floorcast.connectors.pbx.spooling import SpoolStep
 from floorcast.connectors.pbx.state import State
 
 __all__ = ["KeptMapping", "restored"]
@@ -16,7 +15,7 @@ __all__ = ["KeptMapping", "restored"]
 LAST_AT = "last_at"
 
 
-def restored(rows: Iterable[tuple[str, str, bytes]], position: Rows[str, str]) -> State:
+def restored(rows: Iterable[tuple[str, str, bytes]], position: Mapping[str, str]) -> State:
     """Return the state described by a spool's rows and position."""
     state = State()
     for kind, name, row in rows:
@@ -28,7 +27,7 @@ def restored(rows: Iterable[tuple[str, str, bytes]], position: Rows[str, str]) -
 class KeptMapping:
     """Collects the data to store: events, changed rows and changed positions."""
 
-    def __init__(self, mapping: Mapping, state: State) -> None:
+    def __init__(self, mapping: SignMapper, state: State) -> None:
         self._mapping = mapping
         self._state = state
         self._events: list[CloudEvent] = []
@@ -46,11 +45,11 @@ class KeptMapping:
         """Record the position to continue reading from."""
         self._position[name] = position
 
-    def step(self) -> Step:
+    def step(self) -> SpoolStep:
         """Return the changes since the last step."""
         events, self._events = self._events, []
         rows = self._state.changed()
         if events or rows:
             self._position[LAST_AT] = repr(self._state.last_at)
         position, self._position = self._position, {}
-        return Step(events, rows, position)
+        return SpoolStep(events, rows, position)

@@ -41,7 +41,7 @@ from floorcast.connectors.pbx.signs import (
 from floorcast.connectors.pbx.state import CallNow, Phase, State
 from floorcast.connectors.pbx.transfers import Transfers
 
-__all__ = ["Mapping"]
+__all__ = ["SignMapper"]
 
 JOIN_GRACE = 1.0  # seconds after leaving a queue during which a join continues the call
 COMPLETED_GRACE = 0.5  # seconds after AgentComplete during which a transfer may be reported
@@ -54,7 +54,7 @@ MAX_EARLY = 10_000  # offers whose caller has not joined yet
 RESULTS = {"": "", "caller": "Completed by caller", "agent": "Completed by agent"}
 
 
-class Mapping:
+class SignMapper:
     """Maps the calls and agents of one PBX.
 
     ``hangups`` is true if the source reports hangups (AMI does, ``queue_log`` does not). Without

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct, structs
 
 from floorcast.client import CloudEvent
-from floorcast.connectors.pbx.mapping import Mapping
+from floorcast.connectors.pbx.mapping import SignMapper
 from floorcast.connectors.pbx.signs import Sign
 
 __all__ = ["READ_BYTES", "Recorded", "events_of", "moved_to"]
@@ -43,7 +43,7 @@ def moved_to(
     return [structs.replace(event, time=event.time + shift) for event in events]
 
 
-def events_of(mapping: Mapping, signs: Iterable[Sign]) -> list[CloudEvent]:
+def events_of(mapping: SignMapper, signs: Iterable[Sign]) -> list[CloudEvent]:
     """Return all events that result from signs, in order of time."""
     found: list[CloudEvent] = []
     last = 0.0

@@ -15,7 +15,7 @@ from floorcast.connectors.health import Health
 from floorcast.connectors.pbx.source_clock import SourceClock
 from floorcast.connectors.spool import Spool
 
-__all__ = ["Reading", "Spooling", "SpoolingTuning", "Step"]
+__all__ = ["Reading", "SpoolStep", "Spooling", "SpoolingTuning"]
 
 
 class SpoolingTuning(Struct, frozen=True, kw_only=True):
@@ -27,7 +27,7 @@ class SpoolingTuning(Struct, frozen=True, kw_only=True):
     max_spooled: int = 5_000_000  # events; if reached, reading waits until some have been sent
 
 
-class Step(NamedTuple):
+class SpoolStep(NamedTuple):
     """The changes to store in one transaction."""
 
     events: list[CloudEvent]
@@ -52,7 +52,7 @@ class Reading(Protocol[Item_contra]):
     def advance(self, now: float) -> None:
         """Apply the passage of time up to ``now``, by the source's clock."""
 
-    def step(self) -> Step:
+    def step(self) -> SpoolStep:
         """Return the changes since the last step."""
 
 
