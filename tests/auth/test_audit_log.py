@@ -91,8 +91,8 @@ def test_processes_write_to_one_file_without_mixing_lines(tmp_path: Path) -> Non
     """A server and several commands append whole lines, even while the file is rotated."""
     script = (
         "import sys, pathlib\n"
-        "from floorcast.auth.audit_log import AuditLog, Tuning\n"
-        "tuning = Tuning(max_bytes=8000, older_files=9)\n"
+        "from floorcast.auth.audit_log import AuditLog, AuditTuning\n"
+        "tuning = AuditTuning(max_bytes=8000, older_files=9)\n"
         "audit = AuditLog(pathlib.Path(sys.argv[1]), tuning=tuning)\n"
         "for number in range(200):\n"
         "    audit.record('login', process=int(sys.argv[2]), number=number)\n"
