@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import NamedTuple, TypeVar
@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeVar
 from floorcast.feeds.filters import Matcher
 from floorcast.ingest.accept import ClientTurns
 from floorcast.model.errors import RateLimited
+from floorcast.model.loop_turns import ClientQueue
 from floorcast.model.token import TICKS_PER_SECOND, Now
 
 __all__ = ["ROOM", "AnswerLimits", "RateLimit", "ReaderLimits", "TurnLimiter"]
@@ -226,31 +227,21 @@ class TurnLimiter:
     """
 
     def __init__(self) -> None:
-        self._waiting: dict[int, deque[asyncio.Future[None]]] = {}  # the next client is first
+        self._queue = ClientQueue()
         self._left = ROOM
 
     async def enter(self, client: int) -> None:
         """Return immediately if this turn has room. Otherwise, wait for a turn that has room."""
-        loop = asyncio.get_running_loop()
         if self._left == ROOM:
-            loop.call_soon(self._turn)
+            asyncio.get_running_loop().call_soon(self._turn)
         if self._left:
             self._left -= 1
             return
-        mine = loop.create_future()
-        self._waiting.setdefault(client, deque()).append(mine)
-        await mine
+        await self._queue.wait(client)
 
     def _turn(self) -> None:
         self._left = ROOM
-        while self._waiting and self._left:
-            client = next(iter(self._waiting))
-            queue = self._waiting.pop(client)
-            first = queue.popleft()
-            if queue:
-                self._waiting[client] = queue  # after the other clients
-            if not first.done():
-                first.set_result(None)
-                self._left -= 1
+        while self._left and self._queue.waiting and self._queue.grant():
+            self._left -= 1
         if self._left < ROOM:
             asyncio.get_running_loop().call_soon(self._turn)

@@ -8,11 +8,37 @@ from collections import deque
 from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
-__all__ = ["REST", "SHORT_SECONDS", "SLICE_SECONDS", "LoopTurns", "take_turn"]
+__all__ = ["REST", "SHORT_SECONDS", "SLICE_SECONDS", "ClientQueue", "LoopTurns", "take_turn"]
 
 SLICE_SECONDS = 0.002  # of work, after which long work takes another turn
 REST = 4  # turns of the loop between two slices; a short request needs about five in all
 SHORT_SECONDS = 0.0005  # of work in one turn of the loop, up to which no rest follows
+
+
+class ClientQueue:
+    """Waiting tasks by client. Clients take turns, and a client's tasks keep their order."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[int, deque[asyncio.Future[None]]] = {}  # the next client is first
+
+    async def wait(self, client: int) -> None:
+        """Wait until this task is the one that ``grant`` wakes."""
+        mine = asyncio.get_running_loop().create_future()
+        self.waiting.setdefault(client, deque()).append(mine)
+        await mine
+
+    def grant(self) -> bool:
+        """Wake the next task, and return whether there was one. Canceled tasks are skipped."""
+        while self.waiting:
+            client = next(iter(self.waiting))
+            queue = self.waiting.pop(client)
+            first = queue.popleft()
+            if queue:
+                self.waiting[client] = queue  # after the other clients
+            if not first.done():
+                first.set_result(None)
+                return True
+        return False
 
 
 class LoopTurns:
@@ -28,7 +54,7 @@ class LoopTurns:
     ) -> None:
         self._loop = loop
         self._clock = clock  # seconds
-        self._waiting: dict[int, deque[asyncio.Future[None]]] = {}  # the next client is first
+        self._queue = ClientQueue()
         self._begun: float | None = None  # when the last slice began; None after its rest
         self._rest = 0  # turns left
 
@@ -37,11 +63,9 @@ class LoopTurns:
         if self._begun is None:
             self._begin()
             return
-        if not self._waiting and not self._rest and not self._was_long(self._begun):
+        if not self._queue.waiting and not self._rest and not self._was_long(self._begun):
             return
-        mine = self._loop.create_future()
-        self._waiting.setdefault(client, deque()).append(mine)
-        await mine
+        await self._queue.wait(client)
 
     def _begin(self) -> None:
         self._begun = self._clock()
@@ -59,21 +83,8 @@ class LoopTurns:
             self._loop.call_soon(self._turn)
             return
         self._begun = None
-        mine = self._next()
-        if mine is not None:
-            mine.set_result(None)
+        if self._queue.grant():
             self._begin()
-
-    def _next(self) -> asyncio.Future[None] | None:
-        while self._waiting:
-            client = next(iter(self._waiting))
-            queue = self._waiting.pop(client)
-            first = queue.popleft()
-            if queue:
-                self._waiting[client] = queue  # after the other clients
-            if not first.done():
-                return first
-        return None
 
 
 _of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, LoopTurns] = WeakKeyDictionary()
