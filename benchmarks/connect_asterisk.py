@@ -26,8 +26,8 @@ from pathlib import Path
 
 from floorcast.client import AsyncSender, Timing
 from floorcast.connectors.asterisk.ami_connection import AmiAddress
-from floorcast.connectors.asterisk.connector import AsteriskConnector, EventSource
-from floorcast.connectors.health import Health
+from floorcast.connectors.asterisk.connector import AsteriskConnector, AsteriskSource
+from floorcast.connectors.metrics import ConnectorMetrics
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.connectors.spool import Spool
 from tests.client.intake import Intake
@@ -109,8 +109,8 @@ def _intake(is_away: bool, pipe: Connection) -> None:
 
 async def read(port: int, url: str, pipe: Connection, intake: Connection, folder: Path) -> None:
     """Connect, and report the costs once the interface has sent everything."""
-    health, most = Health(), 0
-    source = EventSource(ami=AmiAddress("127.0.0.1", port, "floorcast", SECRET))
+    health, most = ConnectorMetrics(), 0
+    source = AsteriskSource(ami=AmiAddress("127.0.0.1", port, "floorcast", SECRET))
     with Spool(folder / "spool.db") as spool:
         connector = AsteriskConnector(source, MappingConfig(), spool, health)
         async with AsyncSender(url, "k", timing=HASTY) as sender:

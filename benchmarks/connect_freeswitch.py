@@ -25,7 +25,7 @@ from pathlib import Path
 from floorcast.client import AsyncSender
 from floorcast.connectors.freeswitch.connector import FreeswitchConnector
 from floorcast.connectors.freeswitch.esl_connection import EslAddress
-from floorcast.connectors.health import Health
+from floorcast.connectors.metrics import ConnectorMetrics
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.connectors.spool import Spool
 from tests.client.intake import running
@@ -101,7 +101,7 @@ def _child(rate: int, seconds: int, pipe: Connection) -> None:
 async def read(port: int, url: str, pipe: Connection, folder: Path) -> None:
     """Connect, and report the costs once the socket has sent everything."""
     address = EslAddress("127.0.0.1", port, PASSWORD)
-    health, most = Health(), 0
+    health, most = ConnectorMetrics(), 0
     with Spool(folder / "spool.db") as spool:
         connector = FreeswitchConnector(address, MappingConfig(), spool, health)
         async with AsyncSender(url, "k") as sender:

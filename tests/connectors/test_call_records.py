@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floorcast.client.cloud_event import CloudEvent
-from floorcast.connectors.call_records import Call, ending_at, events, on_day
+from floorcast.connectors.call_records import RecordedCall, ending_at, events, on_day
 
 DAY = date(1999, 8, 1)
 MIDNIGHT = datetime(1999, 8, 1)  # noqa: DTZ001 — a record's clock time has no zone yet
@@ -18,11 +18,11 @@ LONDON = ZoneInfo("Europe/London")
 
 def make_call(
     row: int, start: int, ivr: int = 0, wait: int = 0, talk: int | None = None, agent: str = ""
-) -> Call:
+) -> RecordedCall:
     """Return a call that starts at second ``start``. Without ``talk``, the caller hangs up."""
     over = start + ivr + wait
     at = [MIDNIGHT + timedelta(seconds=second) for second in (start, start + ivr, over)]
-    return Call(
+    return RecordedCall(
         dated=DAY,
         day=DAY,
         row=row,

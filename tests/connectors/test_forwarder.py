@@ -10,13 +10,13 @@ from structlog.testing import capture_logs
 from floorcast.client import AsyncSender, Timing
 from floorcast.client.sending import MAX_BATCH_EVENTS
 from floorcast.connectors.forwarder import MAX_LOGGED_EVENTS, Forwarder
-from floorcast.connectors.health import Health
+from floorcast.connectors.metrics import ConnectorMetrics
 from floorcast.connectors.spool import Spool
 from tests.client.intake import Answer, Intake, running
 from tests.connectors.test_spool import event
 
 
-def forward_all(intake: Intake, spool: Spool, health: Health) -> None:
+def forward_all(intake: Intake, spool: Spool, health: ConnectorMetrics) -> None:
     """Send all events."""
 
     async def main() -> None:
@@ -32,7 +32,7 @@ def forward_all(intake: Intake, spool: Spool, health: Health) -> None:
 def test_events_are_sent_in_order_and_removed_once_accepted(tmp_path: Path) -> None:
     """Events are sent in batches. The start and the end of an outage are each logged once."""
     busy = Answer(503, {"code": 101, "message": "busy"})
-    health = Health()
+    health = ConnectorMetrics()
     with running(busy, busy, None) as intake, Spool(tmp_path / "s") as spool, capture_logs() as log:
         spool.commit([event(n) for n in range(MAX_BATCH_EVENTS + 5)], {}, {})
         forward_all(intake, spool, health)
@@ -53,7 +53,7 @@ def test_rejected_events_are_logged_and_do_not_stop_the_others(tmp_path: Path) -
         {"index": n, "id": str(n), "code": 202, "message": "type: unknown"} for n in range(count)
     ]
     refused = Answer(400, {"accepted": 0, "duplicates": 0, "rejected": rejected, "code": 202})
-    health = Health()
+    health = ConnectorMetrics()
     with running(refused) as intake, Spool(tmp_path / "s") as spool, capture_logs() as log:
         spool.commit([event(n) for n in range(count)], {}, {})
         forward_all(intake, spool, health)

@@ -11,10 +11,10 @@ from typer.main import get_command
 
 from floorcast.cli.app import app
 from floorcast.client import Verdicts
-from floorcast.connectors.asterisk.ami_events import AmiEvents
+from floorcast.connectors.asterisk.ami_events import AmiEventConverter
 from floorcast.connectors.asterisk.queue_log_lines import QueueLogLine, sign_of
 from floorcast.connectors.connect_file import AsteriskTable, read_connect_file
-from floorcast.connectors.health import Health
+from floorcast.connectors.metrics import ConnectorMetrics
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "connect-asterisk.md").read_text("utf-8")
 TABLE = PAGE[PAGE.index("## What each event becomes") : PAGE.index("## Configuration")]
@@ -73,7 +73,7 @@ def test_every_ami_event_in_the_table_is_supported(name: str) -> None:
         "Event": name, "Uniqueid": "1.0", "Queue": "q", "MemberName": "m", "Reason": "agent",
         "DestUniqueid": "1.1", "Timestamp": "1",
     }  # fmt: skip
-    assert AmiEvents().sign(frame, 0.0) is not None
+    assert AmiEventConverter().sign(frame, 0.0) is not None
 
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"\b[A-Z]{7,}\b|\bDID\b", TABLE))))
@@ -95,7 +95,7 @@ def test_every_queue_log_event_on_the_page_is_supported(name: str) -> None:
 
 def test_every_metric_on_the_page_is_exported() -> None:
     """Each figure has the name on the page."""
-    health = Health()
+    health = ConnectorMetrics()
     health.source_connected("ami", connected=True)
     health.sent(Verdicts(1, 1, []), 1)
     named = re.findall(r"`(?:floorcast_connector|…)_([a-z_]+)", PAGE)

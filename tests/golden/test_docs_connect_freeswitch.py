@@ -14,8 +14,8 @@ from typer.main import get_command
 from floorcast.cli.app import app
 from floorcast.client import Verdicts
 from floorcast.connectors.connect_file import FreeswitchTable, read_connect_file
-from floorcast.connectors.freeswitch.events import EventReader
-from floorcast.connectors.freeswitch.questions import (
+from floorcast.connectors.freeswitch.events import EslEventConverter
+from floorcast.connectors.freeswitch.queries import (
     AGENTS,
     CHANNELS,
     CLOCK,
@@ -23,7 +23,7 @@ from floorcast.connectors.freeswitch.questions import (
     EVENTS,
     TIERS,
 )
-from floorcast.connectors.health import Health
+from floorcast.connectors.metrics import ConnectorMetrics
 from floorcast.connectors.pbx.config import MappingConfig
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "connect-freeswitch.md").read_text("utf-8")
@@ -94,7 +94,7 @@ def test_every_action_in_the_table_is_supported(action: str) -> None:
         "CC-Agent-Status": "On Break", "CC-Agent-State": "In a queue call",
     }  # fmt: skip
     body = msgspec.json.encode(event)
-    reader = EventReader(MappingConfig())
+    reader = EslEventConverter(MappingConfig())
     assert reader.sign(reader.decode(body), body, 1.0) is not None
     assert len(ACTIONS) == 9
 
@@ -106,7 +106,7 @@ def test_every_event_in_the_table_is_subscribed_to() -> None:
 
 def test_every_metric_on_the_page_is_exported() -> None:
     """Each figure has the name on the page."""
-    health = Health()
+    health = ConnectorMetrics()
     health.source_connected("esl", connected=True)
     health.sent(Verdicts(1, 1, []), 1)
     named = re.findall(r"`(?:floorcast_connector|…)_([a-z_]+)", PAGE)

@@ -11,7 +11,7 @@ from typer.main import get_command
 from floorcast.cli.app import app
 from floorcast.client import Verdicts
 from floorcast.connectors.connect_file import LivevoxTable, read_connect_file
-from floorcast.connectors.health import Health
+from floorcast.connectors.metrics import ConnectorMetrics
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "connect-livevox.md").read_text("utf-8")
 
@@ -59,7 +59,7 @@ def test_every_option_on_the_page_exists() -> None:
 
 def test_every_metric_on_the_page_is_exported() -> None:
     """Each Prometheus metric has the name on the page."""
-    health = Health()
+    health = ConnectorMetrics()
     health.source_connected("agent", connected=True)
     health.sent(Verdicts(), 0)
     for name in re.findall(r"…(_[a-z_]+)", PAGE):

@@ -10,7 +10,7 @@ from random import Random
 import msgspec
 import pytest
 
-from floorcast.connectors.call_records import Call
+from floorcast.connectors.call_records import RecordedCall
 from floorcast.simulator.fit import fit, main, toml
 from floorcast.simulator.fitted import Bank, bank
 
@@ -19,7 +19,7 @@ DAY = date(1999, 8, 1)
 MU, SIGMA, PATIENCE, IVR = 5.0, 0.6, 90.0, 12.0
 
 
-def made_up(number: int, chance: Random) -> Call:
+def made_up(number: int, chance: Random) -> RecordedCall:
     """Return a call that waits a random time for a free agent."""
     started = datetime.combine(DAY, time(9 + number % 4))
     ivr = chance.expovariate(1 / IVR)
@@ -28,7 +28,7 @@ def made_up(number: int, chance: Random) -> Call:
     over = queued + timedelta(seconds=min(patience, wait))
     answered = wait < patience
     talk = timedelta(seconds=chance.lognormvariate(MU, SIGMA))
-    return Call(
+    return RecordedCall(
         dated=DAY,
         day=DAY,
         row=number,

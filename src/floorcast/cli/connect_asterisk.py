@@ -115,7 +115,7 @@ def run_asterisk(
 ) -> None:
     """Check or run the connector that the settings describe. Raises SettingError."""
     from floorcast.cli.connecting import run_connector
-    from floorcast.connectors.asterisk.connector import AsteriskConnector, EventSource
+    from floorcast.connectors.asterisk.connector import AsteriskConnector, AsteriskSource
 
     table = settings.asterisk
     if table is None or not (table.ami or table.queue_log):
@@ -124,7 +124,7 @@ def run_asterisk(
     if check:
         _check(table, address)
         return
-    source = EventSource(
+    source = AsteriskSource(
         ami=address,
         queue_log=Path(table.queue_log) if table.queue_log else None,
         since=since.replace(tzinfo=UTC).timestamp() if since else None,

@@ -125,12 +125,12 @@ def run_livevox(
 
     from floorcast.cli.connecting import run_connector, show_tables
     from floorcast.connectors.livevox.check import check_server
-    from floorcast.connectors.livevox.connector import LivevoxConnector, Server
+    from floorcast.connectors.livevox.connector import FollowedServer, LivevoxConnector
 
     table = settings.livevox
     if table is None or not table.from_url:
         raise SettingError("nothing to follow: set --from, or give a connect.toml with from_url")
-    server = Server(
+    server = FollowedServer(
         url=table.from_url,
         credentials=_credentials(table, secrets),
         source=table.source,

@@ -20,7 +20,7 @@ from floorcast.client import AsyncSender, Timing
 from floorcast.config.sources import given as given_everywhere
 from floorcast.connectors.connect_file import ConnectFile, Kind, read_connect_file, read_secret
 from floorcast.connectors.forwarder import Forwarder
-from floorcast.connectors.health import Health
+from floorcast.connectors.metrics import ConnectorMetrics
 from floorcast.connectors.pbx.check_tables import MISSING, Table
 from floorcast.connectors.spool import Spool
 from floorcast.model.errors import FloorcastError, SettingError
@@ -92,18 +92,22 @@ def show_tables(tables: Sequence[Table], note: str = "") -> None:
         raise typer.Exit(1)
 
 
-def run_connector(settings: ConnectFile, made: Callable[[Spool, Health], Connector]) -> None:
+def run_connector(
+    settings: ConnectFile, made: Callable[[Spool, ConnectorMetrics], Connector]
+) -> None:
     """Run a connector until SIGTERM or SIGINT, or until it raises an error."""
     set_up_log("info", "auto")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs each request
-    health = Health()
+    health = ConnectorMetrics()
     if settings.metrics_port:
         health.serve(settings.metrics_port, settings.metrics_host)
     _until_told_to_stop(_work(settings, made, health))
 
 
 async def _work(
-    settings: ConnectFile, made: Callable[[Spool, Health], Connector], health: Health
+    settings: ConnectFile,
+    made: Callable[[Spool, ConnectorMetrics], Connector],
+    health: ConnectorMetrics,
 ) -> None:
     key = settings.key or (read_secret(settings.key_file) if settings.key_file else "")
     if not key:

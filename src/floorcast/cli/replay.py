@@ -23,7 +23,7 @@ from floorcast.model.token import TICKS_PER_SECOND, Now, system_now
 
 if TYPE_CHECKING:
     from floorcast.client import CloudEvent, Verdicts
-    from floorcast.connectors.pbx.recorded import Recorded
+    from floorcast.connectors.pbx.converted_recording import ConvertedRecording
 
 __all__ = [
     "MAX_SPEED",
@@ -229,21 +229,21 @@ def _bank(file: Path, source: str, day: date | None, zone: ZoneInfo) -> list[Clo
 
 
 def _queue_log(file: Path, source: str, day: date | None, zone: ZoneInfo) -> list[CloudEvent]:
-    from floorcast.connectors.asterisk.recorded import read_queue_log
+    from floorcast.connectors.asterisk.recording_reader import read_queue_log
 
     with file.open(encoding="utf-8", errors="replace") as lines:
         return _moved(read_queue_log(lines, _on_day(source, day)), day, zone)
 
 
 def _ami(file: Path, source: str, day: date | None, zone: ZoneInfo) -> list[CloudEvent]:
-    from floorcast.connectors.asterisk.recorded import read_ami
+    from floorcast.connectors.asterisk.recording_reader import read_ami
 
     with file.open("rb") as data:
         return _moved(read_ami(data.read, _on_day(source, day)), day, zone)
 
 
 def _esl(file: Path, source: str, day: date | None, zone: ZoneInfo) -> list[CloudEvent]:
-    from floorcast.connectors.freeswitch.recorded import read_esl
+    from floorcast.connectors.freeswitch.recording_reader import read_esl
 
     with file.open("rb") as data:
         return _moved(read_esl(data.read, _on_day(source, day), day), day, zone)
@@ -254,8 +254,8 @@ def _on_day(source: str, day: date | None) -> str:
     return f"{source}/{day}" if day else source
 
 
-def _moved(recorded: Recorded, day: date | None, zone: ZoneInfo) -> list[CloudEvent]:
-    from floorcast.connectors.pbx.recorded import moved_to
+def _moved(recorded: ConvertedRecording, day: date | None, zone: ZoneInfo) -> list[CloudEvent]:
+    from floorcast.connectors.pbx.converted_recording import moved_to
 
     if recorded.unreadable:
         print(

@@ -23,7 +23,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 
-from floorcast.connectors.call_records import Call
+from floorcast.connectors.call_records import RecordedCall
 
 __all__ = ["read"]
 
@@ -32,7 +32,7 @@ _HALF_A_DAY = timedelta(hours=12)
 _MOST_A_DATE = 99_999  # records; a transaction id has five digits for the record's number
 
 
-def read(lines: Iterable[str]) -> list[Call]:
+def read(lines: Iterable[str]) -> list[RecordedCall]:
     """Return the calls in a CSV file that begins with a header row, in the order of the file.
 
     Raises ValueError, with the line and column, if a record does not match the file's
@@ -55,7 +55,7 @@ def read(lines: Iterable[str]) -> list[Call]:
     return calls
 
 
-def _call(record: _Record, on: date, row: int, outcome: str) -> Call:
+def _call(record: _Record, on: date, row: int, outcome: str) -> RecordedCall:
     entered = record.clock("vru_entry", datetime.combine(on, time()))
     left = record.clock("vru_exit", entered)
     waited = timedelta(seconds=record.seconds("q_time"))
@@ -64,7 +64,7 @@ def _call(record: _Record, on: date, row: int, outcome: str) -> Call:
     served = timedelta(seconds=record.seconds("ser_time"))
     answered = outcome == "AGENT"
     server = record.text("server")
-    return Call(
+    return RecordedCall(
         dated=on,
         day=on,
         row=row,

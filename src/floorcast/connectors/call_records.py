@@ -21,13 +21,13 @@ from zoneinfo import ZoneInfo
 
 from floorcast.client.cloud_event import CloudEvent
 
-__all__ = ["Call", "DateShift", "ending_at", "events", "on_day"]
+__all__ = ["DateShift", "RecordedCall", "ending_at", "events", "on_day"]
 
 Step = Literal["start", "queue", "answer", "end"]
-Told = tuple[str, str, dict[str, object]]  # the last part of the id, the type, the data
+EventParts = tuple[str, str, dict[str, object]]  # the last part of the id, the type, the data
 
 
-class Call(NamedTuple):
+class RecordedCall(NamedTuple):
     """One inbound call. Its times are the clock times in the file until a ``DateShift`` moves them.
 
     ``dated`` is the record's date, and ``day`` is the call's target day. ``row`` numbers the
@@ -72,13 +72,13 @@ class DateShift(NamedTuple):
     instant: Callable[[datetime], datetime]
 
 
-def ending_at(calls: Sequence[Call], moment: datetime) -> DateShift:
+def ending_at(calls: Sequence[RecordedCall], moment: datetime) -> DateShift:
     """Return the shift that moves the last event to ``moment``, which must have a time zone."""
     last = max((call.ended for call in calls), default=moment.replace(tzinfo=None))
     return DateShift(timedelta(), lambda clock: moment.astimezone(UTC) - (last - clock))
 
 
-def on_day(calls: Sequence[Call], day: date, zone: ZoneInfo) -> DateShift:
+def on_day(calls: Sequence[RecordedCall], day: date, zone: ZoneInfo) -> DateShift:
     """Return the shift that moves the file's first date to ``day``.
 
     The clock times stay the same, in ``zone``. A call keeps its durations even if the zone's clocks
@@ -88,7 +88,7 @@ def on_day(calls: Sequence[Call], day: date, zone: ZoneInfo) -> DateShift:
     return DateShift(days, lambda clock: (clock + days).replace(tzinfo=zone).astimezone(UTC))
 
 
-def events(calls: Sequence[Call], shift: DateShift, source: str) -> list[CloudEvent]:
+def events(calls: Sequence[RecordedCall], shift: DateShift, source: str) -> list[CloudEvent]:
     """Return the calls as events, in order of time.
 
     Events at the same time are in order of cause: calls in progress end before other calls start,
@@ -116,7 +116,7 @@ def events(calls: Sequence[Call], shift: DateShift, source: str) -> list[CloudEv
     ]
 
 
-def _place(call: Call, shift: DateShift) -> Call:
+def _place(call: RecordedCall, shift: DateShift) -> RecordedCall:
     # only the start is converted; the other times keep their distance from it, so that a clock
     # change does not lengthen the wait
     began = shift.instant(call.started)
@@ -133,7 +133,7 @@ def _place(call: Call, shift: DateShift) -> Call:
     )
 
 
-def _steps(call: Call) -> Iterator[tuple[datetime, int, Step]]:
+def _steps(call: RecordedCall) -> Iterator[tuple[datetime, int, Step]]:
     yield call.started, 1, "start"
     if call.queued:
         yield call.queued, 2, "queue"
@@ -143,7 +143,7 @@ def _steps(call: Call) -> Iterator[tuple[datetime, int, Step]]:
     yield call.ended, 0 if under_way else 4, "end"
 
 
-def _tell(call: Call, step: Step, agents: _Agents) -> Iterator[Told]:
+def _tell(call: RecordedCall, step: Step, agents: _Agents) -> Iterator[EventParts]:
     named: dict[str, object] = {"transactionId": call.transaction, "sessionId": call.session}
     match step:
         case "start":
@@ -167,16 +167,16 @@ class _Agents:
     The calls must be converted in order.
     """
 
-    def __init__(self, calls: Sequence[Call]) -> None:
+    def __init__(self, calls: Sequence[RecordedCall]) -> None:
         self._left = Counter((call.dated, call.agent) for call in calls if call.agent)
         self._open: dict[tuple[date, str], int] = {}
 
-    def before_answer(self, call: Call) -> Iterator[Told]:
+    def before_answer(self, call: RecordedCall) -> Iterator[EventParts]:
         if call.agent and (call.dated, call.agent) not in self._open:
             self._open[call.dated, call.agent] = 0
             yield self._state(call, "LOGON")
 
-    def after_answer(self, call: Call, named: dict[str, object]) -> Iterator[Told]:
+    def after_answer(self, call: RecordedCall, named: dict[str, object]) -> Iterator[EventParts]:
         if call.agent:
             self._open[call.dated, call.agent] += 1
             name, kind, data = self._state(call, "IN_CALL")
@@ -186,7 +186,7 @@ class _Agents:
             # an IN_CALL with a second call would mean that the agent has left the first call
             yield name, kind, data
 
-    def after_end(self, call: Call) -> Iterator[Told]:
+    def after_end(self, call: RecordedCall) -> Iterator[EventParts]:
         if not call.agent:
             return
         key = call.dated, call.agent
@@ -197,7 +197,7 @@ class _Agents:
         elif not self._open[key]:
             yield self._state(call, "READY")
 
-    def _state(self, call: Call, event_type: str) -> Told:
+    def _state(self, call: RecordedCall, event_type: str) -> EventParts:
         data: dict[str, object] = {
             "agent": call.agent,
             "eventType": event_type,

@@ -9,7 +9,7 @@ import structlog
 
 from floorcast.client import AsyncSender, CloudEvent, Rejected
 from floorcast.client.sending import MAX_BATCH_EVENTS
-from floorcast.connectors.health import Health
+from floorcast.connectors.metrics import ConnectorMetrics
 from floorcast.connectors.spool import Spool
 
 __all__ = ["Forwarder"]
@@ -22,7 +22,7 @@ _log = structlog.get_logger("floorcast.connect")
 class Forwarder:
     """Sends the events in the spool. Call ``wake`` after adding events."""
 
-    def __init__(self, spool: Spool, health: Health) -> None:
+    def __init__(self, spool: Spool, health: ConnectorMetrics) -> None:
         self._spool = spool
         self._health = health
         self._more = asyncio.Event()

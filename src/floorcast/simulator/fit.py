@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import fmean, pstdev
 
 from floorcast.connectors import anonymous_bank
-from floorcast.connectors.call_records import Call
+from floorcast.connectors.call_records import RecordedCall
 from floorcast.simulator.fitted import HALF_HOURS, Bank, BankService
 
 __all__ = ["fit", "main", "toml"]
@@ -26,13 +26,13 @@ HUNG_UP = 10.0  # seconds; shorter calls were ended by agents to get a rest
 A_SKILL = 0.05  # of an agent's calls; at a service with a smaller share, the agent only helped out
 
 
-def fit(calls: Sequence[Call]) -> Bank:
+def fit(calls: Sequence[RecordedCall]) -> Bank:
     """Return the parameters that fit these calls, which can be from any number of days.
 
     Raises ValueError if there are too few calls.
     """
     days = len({call.dated for call in calls})
-    by_service: defaultdict[str, list[Call]] = defaultdict(list)
+    by_service: defaultdict[str, list[RecordedCall]] = defaultdict(list)
     for call in calls:
         by_service[call.service].append(call)
     begun = Counter(call.started.hour * 2 + call.started.minute // 30 for call in calls)
@@ -43,7 +43,7 @@ def fit(calls: Sequence[Call]) -> Bank:
     )
 
 
-def _service(calls: Sequence[Call], days: int) -> BankService:
+def _service(calls: Sequence[RecordedCall], days: int) -> BankService:
     talks = [log(seconds) for call in calls if (seconds := _talk(call)) > HUNG_UP]
     queued = [call for call in calls if call.queued is not None]
     gave_up = sum(call.answered is None for call in queued)
@@ -66,16 +66,16 @@ def _service(calls: Sequence[Call], days: int) -> BankService:
     )
 
 
-def _talk(call: Call) -> float:
+def _talk(call: RecordedCall) -> float:
     return 0.0 if call.answered is None else (call.ended - call.answered).total_seconds()
 
 
-def _wait(call: Call) -> float:
+def _wait(call: RecordedCall) -> float:
     over = call.ended if call.answered is None else call.answered
     return 0.0 if call.queued is None else (over - call.queued).total_seconds()
 
 
-def _skills(calls: Iterable[Call]) -> float:
+def _skills(calls: Iterable[RecordedCall]) -> float:
     served: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for call in calls:
         if call.agent is not None:
@@ -111,7 +111,7 @@ def main(paths: Sequence[str]) -> None:
     """Print the parameters that fit the files. Exits with a message if a file cannot be used."""
     if not paths:
         sys.exit("no files given; usage: python -m floorcast.simulator.fit 1999-08-01.csv …")
-    calls: list[Call] = []
+    calls: list[RecordedCall] = []
     for path in paths:
         try:
             with Path(path).open(encoding="utf-8-sig", newline="") as lines:

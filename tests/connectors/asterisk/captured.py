@@ -10,12 +10,12 @@ from typing import Any
 import msgspec
 
 from floorcast.client import CloudEvent
-from floorcast.connectors.asterisk.ami_events import AmiEvents
-from floorcast.connectors.asterisk.frames import Frame, FrameReader
-from floorcast.connectors.asterisk.merging import SignSource
+from floorcast.connectors.asterisk.ami_events import AmiEventConverter
+from floorcast.connectors.asterisk.frames import AmiFrame, AmiFrameReader
+from floorcast.connectors.asterisk.merging import PbxEventSource
+from floorcast.connectors.asterisk.processor import AsteriskItem
 from floorcast.connectors.asterisk.queue_log_lines import read_line, sign_of
-from floorcast.connectors.asterisk.reading import Item
-from floorcast.connectors.pbx.signs import Sign
+from floorcast.connectors.pbx.pbx_events import PbxEvent
 
 __all__ = ["SOURCES", "VERSIONS", "as_json", "frames", "items", "lines"]
 
@@ -25,10 +25,10 @@ SOURCES = ("ami", "log", "both")
 
 
 @cache
-def frames(version: str) -> tuple[Frame, ...]:
+def frames(version: str) -> tuple[AmiFrame, ...]:
     """AMI's frames."""
     with gzip.open(FOLDER / f"ami-{version}.txt.gz") as file:
-        found = tuple(FrameReader().feed(file.read() + b"\n\n"))
+        found = tuple(AmiFrameReader().feed(file.read() + b"\n\n"))
     return tuple(one for one in found if isinstance(one, dict))
 
 
@@ -38,19 +38,19 @@ def lines(version: str) -> tuple[str, ...]:
     return tuple((FOLDER / f"queue_log-{version}.txt").read_text("utf-8").splitlines())
 
 
-def items(version: str, sources: str) -> list[Item]:
+def items(version: str, sources: str) -> list[AsteriskItem]:
     """Return the input in order of time. Each line follows AMI's frames of the same second."""
-    found: list[tuple[float, SignSource, Sign]] = []
+    found: list[tuple[float, PbxEventSource, PbxEvent]] = []
     if sources != "log":
-        events = AmiEvents()
+        events = AmiEventConverter()
         signs = (events.sign(frame, 0.0) for frame in frames(version))
-        found += [(sign.at, SignSource.AMI, sign) for sign in signs if sign]
+        found += [(sign.at, PbxEventSource.AMI, sign) for sign in signs if sign]
     if sources != "ami":
         read = (sign_of(read_line(line)) for line in lines(version))
         late = 1.5 if sources == "both" else 0.0
-        found += [(sign.at + late, SignSource.QUEUE_LOG, sign) for sign in read if sign]
+        found += [(sign.at + late, PbxEventSource.QUEUE_LOG, sign) for sign in read if sign]
     found.sort(key=lambda one: one[0])
-    return [Item(channel, sign) for _, channel, sign in found]
+    return [AsteriskItem(channel, sign) for _, channel, sign in found]
 
 
 def as_json(events: list[CloudEvent]) -> list[dict[str, Any]]:

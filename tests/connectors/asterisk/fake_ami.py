@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 from floorcast.connectors.asterisk.ami_connection import AmiAddress
-from floorcast.connectors.asterisk.frames import Frame, FrameReader
+from floorcast.connectors.asterisk.frames import AmiFrame, AmiFrameReader
 
 __all__ = ["FakeAmi", "encoded", "serving"]
 
@@ -21,12 +21,12 @@ class FakeAmi:
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self._tls = tls
         self.started = "12:00:00"
-        self.members: list[Frame] = []
-        self.entries: list[Frame] = []
-        self.channels: list[Frame] = []
+        self.members: list[AmiFrame] = []
+        self.entries: list[AmiFrame] = []
+        self.channels: list[AmiFrame] = []
         self.denied: set[str] = set()
         self.events_before: dict[
-            str, list[Frame]
+            str, list[AmiFrame]
         ] = {}  # events to send before the reply to an action
         self.queue_status = "TIMEOUT"
         self.actions: list[str] = []
@@ -53,7 +53,7 @@ class FakeAmi:
     def address(self, secret: str = SECRET, tls: ssl.SSLContext | None = None) -> AmiAddress:
         return AmiAddress("127.0.0.1", self.port, "floorcast", secret, tls)
 
-    async def send(self, frames: Iterable[Frame]) -> None:
+    async def send(self, frames: Iterable[AmiFrame]) -> None:
         data = b"".join(encoded(frame) for frame in frames)
         for writer in self._writers:
             writer.write(data)
@@ -66,7 +66,7 @@ class FakeAmi:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"Asterisk Call Manager/10.0\r\n")
-        frames = FrameReader()
+        frames = AmiFrameReader()
         while data := await reader.read(65536):
             text = data.replace(b"Action:", b"Response: asked\r\nAction:")  # a frame for the reader
             for frame in frames.feed(text):
@@ -79,7 +79,7 @@ class FakeAmi:
             self._writers.remove(writer)
         writer.close()
 
-    def _answers(self, asked: Frame, writer: asyncio.StreamWriter) -> list[Frame]:
+    def _answers(self, asked: AmiFrame, writer: asyncio.StreamWriter) -> list[AmiFrame]:
         number = {"ActionID": asked["ActionID"]} if "ActionID" in asked else {}
         action = asked["Action"]
         if action == "Login":
@@ -108,7 +108,7 @@ class FakeAmi:
         ]
 
 
-def encoded(frame: Frame) -> bytes:
+def encoded(frame: AmiFrame) -> bytes:
     return ("".join(f"{name}: {value}\r\n" for name, value in frame.items()) + "\r\n").encode()
 
 

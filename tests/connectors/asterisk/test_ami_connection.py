@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from floorcast.connectors.asterisk.ami_connection import AmiConnection, trusting
-from floorcast.connectors.asterisk.frames import Frame
+from floorcast.connectors.asterisk.frames import AmiFrame
 from floorcast.connectors.pbx.unreadable import Unreadable
 from floorcast.model.errors import BadCredentials, SettingError, Unavailable
 from tests.connectors.asterisk.fake_ami import FakeAmi, serving
@@ -21,13 +21,13 @@ class ReceivedFrames:
     """The received items."""
 
     def __init__(self) -> None:
-        self.frames: asyncio.Queue[Frame | Unreadable] = asyncio.Queue()
+        self.frames: asyncio.Queue[AmiFrame | Unreadable] = asyncio.Queue()
 
-    async def __call__(self, frame: Frame | Unreadable) -> None:
+    async def __call__(self, frame: AmiFrame | Unreadable) -> None:
         await self.frames.put(frame)
 
 
-async def next_event(received: ReceivedFrames, name: str) -> Frame | Unreadable:
+async def next_event(received: ReceivedFrames, name: str) -> AmiFrame | Unreadable:
     while True:
         frame = await asyncio.wait_for(received.frames.get(), 20)
         if isinstance(frame, Unreadable) or frame.get("Event") == name:

@@ -6,22 +6,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floorcast.connectors.asterisk.ami_events import AmiEvents
+from floorcast.connectors.asterisk.ami_events import AmiEventConverter
 from floorcast.connectors.asterisk.dialect import ASTERISK
-from floorcast.connectors.asterisk.frames import Frame
+from floorcast.connectors.asterisk.frames import AmiFrame
 from floorcast.connectors.pbx.config import MappingConfig
-from floorcast.connectors.pbx.mapping import SignMapper
-from floorcast.connectors.pbx.signs import (
-    Completed,
-    Disposed,
-    Joined,
-    Left,
-    Missed,
-    Restarted,
-    Sign,
-    Transferred,
+from floorcast.connectors.pbx.mapping import PbxEventMapper
+from floorcast.connectors.pbx.pbx_events import (
+    CallMissed,
+    ChannelTransferred,
+    ConversationEnded,
+    DispositionSet,
+    PbxEvent,
+    PbxRestarted,
+    QueueJoined,
+    QueueLeft,
 )
-from floorcast.connectors.pbx.state import State
+from floorcast.connectors.pbx.state import PbxState
 from floorcast.connectors.pbx.unreadable import Unreadable
 from tests.connectors.asterisk.captured import frames
 
@@ -38,19 +38,19 @@ CALL = {"Timestamp": "5.25", "Uniqueid": "1.0", "Queue": "sales", "MemberName": 
                 "CallerIDNum": "<unknown>",
                 "ChanVariable:DID": "8",
             },
-            Joined(at=5.25, caller="1.0", queue="sales", dialed="8"),
+            QueueJoined(at=5.25, caller="1.0", queue="sales", dialed="8"),
         ),
         (
             {"Event": "AgentComplete", "Timestamp": "5", "Queue": "sales", "MemberName": "Anna"},
-            Completed(at=5.0, caller="", queue="sales", agent="Anna", by="agent"),
+            ConversationEnded(at=5.0, caller="", queue="sales", agent="Anna", by="agent"),
         ),
         (
             {"Event": "AgentRingNoAnswer", **CALL, "RingTime": "3000"},
-            Missed(at=5.25, caller="1.0", queue="sales", agent="Anna", ring_seconds=3),
+            CallMissed(at=5.25, caller="1.0", queue="sales", agent="Anna", ring_seconds=3),
         ),
         (
             {"Event": "UserEvent", "UserEvent": "Sale", "Uniqueid": "1.0", "TermCode": "SOLD"},
-            Disposed(at=9.0, caller="1.0", code="SOLD"),
+            DispositionSet(at=9.0, caller="1.0", code="SOLD"),
         ),
         ({"Event": "UserEvent", "UserEvent": "Other", "Uniqueid": "1.0"}, None),
         (
@@ -61,37 +61,37 @@ CALL = {"Timestamp": "5.25", "Uniqueid": "1.0", "Queue": "sales", "MemberName": 
                 "TransfereeUniqueid": "1.0",
                 "TransferTargetUniqueid": "1.6",
             },
-            Transferred(at=9.0, by="1.1", passed_on="1.0", second="1.5", target="1.6"),
+            ChannelTransferred(at=9.0, by="1.1", passed_on="1.0", second="1.5", target="1.6"),
         ),
-        ({"Event": "Shutdown", "Timestamp": "nonsense"}, Restarted(at=9.0, empty=True)),
+        ({"Event": "Shutdown", "Timestamp": "nonsense"}, PbxRestarted(at=9.0, empty=True)),
         ({"Event": "Newexten"}, None),
     ],
 )
-def test_events_become_the_expected_signs(frame: Frame, sign: Sign | None) -> None:
+def test_events_become_the_expected_signs(frame: AmiFrame, sign: PbxEvent | None) -> None:
     """Each event becomes the expected sign.
 
     Ring times are in ms. An event without a time has the time of its arrival.
     """
-    assert AmiEvents("DID", "Sale").sign(frame, 9.0) == sign
+    assert AmiEventConverter("DID", "Sale").sign(frame, 9.0) == sign
 
 
 def test_only_an_exit_without_a_preceding_abandon_has_the_reason_key() -> None:
     """QueueCallerAbandon may also announce a timeout, so it leaves the reason unknown."""
-    events = AmiEvents()
+    events = AmiEventConverter()
     leave = {"Event": "QueueCallerLeave", **CALL}
     assert events.sign({"Event": "QueueCallerAbandon", **CALL}, 9.0) is None
-    assert events.sign(leave, 9.0) == Left(at=5.25, caller="1.0", queue="sales")
-    assert events.sign(leave, 9.0) == Left(at=5.25, caller="1.0", queue="sales", reason="KEY")
+    assert events.sign(leave, 9.0) == QueueLeft(at=5.25, caller="1.0", queue="sales")
+    assert events.sign(leave, 9.0) == QueueLeft(at=5.25, caller="1.0", queue="sales", reason="KEY")
 
 
 def test_an_event_without_a_required_member_is_unreadable() -> None:
     """An event without a required member raises an error that names the member."""
     with pytest.raises(Unreadable, match="QueueCallerJoin without Uniqueid"):
-        AmiEvents().sign({"Event": "QueueCallerJoin", "Queue": "q"}, 9.0)
+        AmiEventConverter().sign({"Event": "QueueCallerJoin", "Queue": "q"}, 9.0)
 
 
 @st.composite
-def damaged(draw: st.DrawFn) -> Frame:
+def damaged(draw: st.DrawFn) -> AmiFrame:
     """Return a captured frame in which members are missing or exchanged."""
     frame = dict(draw(st.sampled_from(frames("22.10.1"))))
     for name in draw(st.lists(st.sampled_from(sorted(frame)), max_size=3)):
@@ -104,11 +104,11 @@ def damaged(draw: st.DrawFn) -> Frame:
 
 
 @given(st.lists(damaged(), max_size=80))
-def test_any_frame_is_parsed_or_rejected(found: list[Frame]) -> None:
+def test_any_frame_is_parsed_or_rejected(found: list[AmiFrame]) -> None:
     """Frames may come in any order, and any of their members may be missing."""
     events, mapping = (
-        AmiEvents("DID", "Sale"),
-        SignMapper(MappingConfig(), ASTERISK, State(), hangups=True),
+        AmiEventConverter("DID", "Sale"),
+        PbxEventMapper(MappingConfig(), ASTERISK, PbxState(), hangups=True),
     )
     for frame in found:
         try:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from floorcast.connectors.asterisk.check import tables_of
-from floorcast.connectors.asterisk.snapshot import Snapshot
+from floorcast.connectors.asterisk.snapshot import AsteriskSnapshot
 from floorcast.connectors.pbx.config import MappingConfig
 
 
 def test_queues_members_and_callers_are_listed() -> None:
     """The tables have the names that the wallboard will show."""
     anna = {"Name": "Anna", "Location": "PJSIP/1", "Status": "6"}
-    snapshot = Snapshot(
+    snapshot = AsteriskSnapshot(
         at=0.0,
         started="",
         members=[

@@ -13,9 +13,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from floorcast.client import AsyncSender, Timing
-from floorcast.connectors.asterisk.connector import AsteriskConnector, ConnectorTuning, EventSource
-from floorcast.connectors.asterisk.frames import Frame
-from floorcast.connectors.health import Health
+from floorcast.connectors.asterisk.connector import (
+    AsteriskConnector,
+    AsteriskSource,
+    AsteriskTuning,
+)
+from floorcast.connectors.asterisk.frames import AmiFrame
+from floorcast.connectors.metrics import ConnectorMetrics
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.connectors.spool import Spool
 from floorcast.model.errors import BadCredentials
@@ -23,19 +27,19 @@ from tests.client.intake import Answer, Intake, running
 from tests.connectors.asterisk.fake_ami import FakeAmi, serving
 from tests.real.asterisk import wait_until
 
-TUNING = ConnectorTuning(poll_seconds=0.01, hold_seconds=0.1, step_seconds=0.02)
+TUNING = AsteriskTuning(poll_seconds=0.01, hold_seconds=0.1, step_seconds=0.02)
 LEAVES = ("QueueCallerJoin", "QueueCallerAbandon", "QueueCallerLeave")
 HASTY = Timing(patience=1e9, chance=lambda: 0.05)
 
 
 @asynccontextmanager
 async def running_connector(
-    intake: Intake, source: EventSource, folder: Path, health: Health | None = None
+    intake: Intake, source: AsteriskSource, folder: Path, health: ConnectorMetrics | None = None
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Run a connector, and kill its task at the end."""
     with Spool(folder / "spool.db") as spool:
         connector = AsteriskConnector(
-            source, MappingConfig(), spool, health or Health(), tuning=TUNING
+            source, MappingConfig(), spool, health or ConnectorMetrics(), tuning=TUNING
         )
         async with AsyncSender(intake.url, "k", timing=HASTY) as sender:
             task = asyncio.create_task(connector.run(sender, connector.forwarder()))
@@ -55,7 +59,7 @@ def event_names(intake: Intake) -> list[str]:
     return [one["data"].get("eventType", one["type"]) for one in found]
 
 
-def join_frame(caller: str, at: float) -> Frame:
+def join_frame(caller: str, at: float) -> AmiFrame:
     return {
         "Event": "QueueCallerJoin",
         "Timestamp": f"{at:.6f}",
@@ -64,7 +68,7 @@ def join_frame(caller: str, at: float) -> Frame:
     }
 
 
-def hangup_frame(caller: str, at: float) -> Frame:
+def hangup_frame(caller: str, at: float) -> AmiFrame:
     return {"Event": "Hangup", "Timestamp": f"{at:.6f}", "Uniqueid": caller}
 
 
@@ -76,8 +80,8 @@ def test_events_are_sent_and_removed_from_the_spool(tmp_path: Path) -> None:
 
     async def main(ami: FakeAmi, intake: Intake) -> None:
         ami.members = [{"Queue": "sales", "Name": "Anna", "Location": "PJSIP/1", "Status": "1"}]
-        health = Health()
-        async with running_connector(intake, EventSource(ami=ami.address()), tmp_path, health):
+        health = ConnectorMetrics()
+        async with running_connector(intake, AsteriskSource(ami=ami.address()), tmp_path, health):
             await wait_for(lambda: event_names(intake) == ["LOGON", "READY"], intake)
             now = time.time()
             await ami.send([join_frame("1.0", now), hangup_frame("1.0", now + 0.5)])
@@ -97,7 +101,7 @@ def test_the_channel_is_queried_for_the_reason_for_leaving(tmp_path: Path) -> No
 
     async def main(ami: FakeAmi, intake: Intake) -> None:
         ami.queue_status = "LEAVEEMPTY"
-        async with running_connector(intake, EventSource(ami=ami.address()), tmp_path):
+        async with running_connector(intake, AsteriskSource(ami=ami.address()), tmp_path):
             await wait_for(lambda: "CoreShowChannels" in ami.actions, intake)
             now = time.time()
             joined = join_frame("1.0", now)
@@ -115,7 +119,7 @@ def test_changes_during_an_outage_are_sent(tmp_path: Path) -> None:
     """
 
     async def main(ami: FakeAmi, intake: Intake) -> None:
-        async with running_connector(intake, EventSource(ami=ami.address()), tmp_path):
+        async with running_connector(intake, AsteriskSource(ami=ami.address()), tmp_path):
             await wait_for(lambda: ami.logins == 1, intake)
             await ami.send([join_frame("1.0", time.time())])
             await wait_for(lambda: "call.queue" in event_names(intake), intake)
@@ -142,7 +146,7 @@ def test_events_during_a_query_are_applied_after_its_result(tmp_path: Path) -> N
         ami.events_before["CoreShowChannels"] = [
             {"Event": "QueueMemberStatus", **anna, "Status": "1"}
         ]
-        async with running_connector(intake, EventSource(ami=ami.address()), tmp_path):
+        async with running_connector(intake, AsteriskSource(ami=ami.address()), tmp_path):
             await wait_for(lambda: "READY" in event_names(intake), intake)
             await ami.send([join_frame("1.0", time.time())])
             await wait_for(lambda: "call.queue" in event_names(intake), intake)
@@ -155,9 +159,9 @@ def test_unreadable_input_does_not_end_the_connector(tmp_path: Path) -> None:
     """Unreadable input is counted and logged once for each kind. The next call is read normally."""
 
     async def main(ami: FakeAmi, intake: Intake) -> None:
-        log, health, now = tmp_path / "queue_log", Health(), time.time()
+        log, health, now = tmp_path / "queue_log", ConnectorMetrics(), time.time()
         log.write_text("nonsense\nnonsense\n|||||\n")
-        source = EventSource(ami=ami.address(), queue_log=log)
+        source = AsteriskSource(ami=ami.address(), queue_log=log)
         with capture_logs() as said:
             async with running_connector(intake, source, tmp_path, health):
                 await wait_for(lambda: "CoreShowChannels" in ami.actions, intake)
@@ -180,14 +184,14 @@ def test_a_killed_connector_resumes(tmp_path: Path) -> None:
     async def main(ami: FakeAmi, intake: Intake) -> None:
         busy = Answer(503, {"code": 101, "message": "busy"})
         ami.channels = [{"Uniqueid": "1.0"}]
-        async with running_connector(intake, EventSource(ami=ami.address()), tmp_path):
+        async with running_connector(intake, AsteriskSource(ami=ami.address()), tmp_path):
             await wait_for(lambda: ami.logins == 1, intake)
             intake.answers.extend([busy] * 1000)
             await ami.send([join_frame("1.0", time.time())])
             await wait_for(lambda: len(intake.requests) > 2, intake)
         intake.answers.clear()
         ami.entries = [{"Queue": "sales", "Uniqueid": "1.0", "Wait": "1"}]
-        async with running_connector(intake, EventSource(ami=ami.address()), tmp_path):
+        async with running_connector(intake, AsteriskSource(ami=ami.address()), tmp_path):
             await wait_for(lambda: len(event_names(intake)) == 2, intake)
             await wait_for(lambda: ami.logins == 2, intake)
             await ami.send([hangup_frame("1.0", time.time() + 1)])
@@ -207,10 +211,10 @@ def test_the_queue_log_is_used_while_ami_is_disconnected(tmp_path: Path) -> None
         log = tmp_path / "queue_log"
         now = int(time.time())
         log.write_text(f"{now - 100_000}|0.1|sales|NONE|ENTERQUEUE||1|1\nnonsense\n")
-        health = Health()
+        health = ConnectorMetrics()
         ami.channels = [{"Uniqueid": "1.0"}]
         ami.entries = [{"Queue": "sales", "Uniqueid": "1.0", "Wait": "0"}]
-        source = EventSource(ami=ami.address(), queue_log=log, record=tmp_path / "record")
+        source = AsteriskSource(ami=ami.address(), queue_log=log, record=tmp_path / "record")
         async with running_connector(intake, source, tmp_path, health):
             await wait_for(lambda: ami.logins == 1, intake)
             await ami.send([join_frame("1.0", now + 0.25)])
@@ -237,7 +241,7 @@ def test_a_wrong_secret_ends_the_connector(tmp_path: Path) -> None:
 
     async def main(ami: FakeAmi, intake: Intake) -> None:
         async with running_connector(
-            intake, EventSource(ami=ami.address("wrong")), tmp_path
+            intake, AsteriskSource(ami=ami.address("wrong")), tmp_path
         ) as task:
             with pytest.raises(ExceptionGroup) as caught:
                 await asyncio.wait_for(task, 100)
@@ -252,7 +256,7 @@ def test_a_missing_right_is_retried(tmp_path: Path) -> None:
     async def main(ami: FakeAmi, intake: Intake) -> None:
         ami.denied = {"QueueStatus"}
         ami.members = [{"Queue": "sales", "Name": "Anna", "Location": "PJSIP/1", "Status": "1"}]
-        async with running_connector(intake, EventSource(ami=ami.address()), tmp_path):
+        async with running_connector(intake, AsteriskSource(ami=ami.address()), tmp_path):
             await wait_for(lambda: "QueueStatus" in ami.actions, intake)
             ami.denied.clear()
             await wait_for(lambda: event_names(intake) == ["LOGON", "READY"], intake)
@@ -265,7 +269,7 @@ def test_a_wrong_ingest_key_ends_the_connector(tmp_path: Path) -> None:
 
     async def main(ami: FakeAmi, intake: Intake) -> None:
         intake.answers.append(Answer(401, {"code": 300, "message": "no such key"}))
-        async with running_connector(intake, EventSource(ami=ami.address()), tmp_path) as task:
+        async with running_connector(intake, AsteriskSource(ami=ami.address()), tmp_path) as task:
             await wait_for(lambda: ami.logins == 1, intake)
             await ami.send([join_frame("1.0", time.time())])
             with pytest.raises(ExceptionGroup) as caught:

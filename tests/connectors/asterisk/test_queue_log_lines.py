@@ -9,20 +9,20 @@ from hypothesis import strategies as st
 from floorcast.connectors.asterisk.dialect import ASTERISK
 from floorcast.connectors.asterisk.queue_log_lines import read_line, sign_of
 from floorcast.connectors.pbx.config import MappingConfig
-from floorcast.connectors.pbx.mapping import SignMapper
-from floorcast.connectors.pbx.signs import (
-    Completed,
-    Connected,
-    Dialed,
-    Disposed,
-    Joined,
-    Left,
-    MemberGone,
-    Missed,
-    Paused,
-    Sign,
+from floorcast.connectors.pbx.mapping import PbxEventMapper
+from floorcast.connectors.pbx.pbx_events import (
+    AgentConnected,
+    CallMissed,
+    ConversationEnded,
+    DialedNumber,
+    DispositionSet,
+    MemberRemoved,
+    PauseChanged,
+    PbxEvent,
+    QueueJoined,
+    QueueLeft,
 )
-from floorcast.connectors.pbx.state import State
+from floorcast.connectors.pbx.state import PbxState
 from floorcast.connectors.pbx.unreadable import Unreadable
 from tests.connectors.asterisk.captured import VERSIONS, lines
 
@@ -34,47 +34,47 @@ AT = 1795813659.0
     [
         (
             "1795813659|pbx-1.0|sales|NONE|ENTERQUEUE||5125550100|1",
-            Joined(at=AT, caller="pbx-1.0", queue="sales", number="5125550100"),
+            QueueJoined(at=AT, caller="pbx-1.0", queue="sales", number="5125550100"),
         ),
         (
             "1795813659|1.0|sales|Anna|CONNECT|7|1.1|2",
-            Connected(at=AT, caller="1.0", queue="sales", agent="Anna", leg="1.1", waited=7.0),
+            AgentConnected(at=AT, caller="1.0", queue="sales", agent="Anna", leg="1.1", waited=7.0),
         ),
         (
             "1795813659|1.0|sales|Anna|BLINDTRANSFER|support|agents|1|2|1",
-            Completed(at=AT, caller="1.0", queue="sales", agent="Anna", by="transfer"),
+            ConversationEnded(at=AT, caller="1.0", queue="sales", agent="Anna", by="transfer"),
         ),
         (
             "1795813659|1.0|sales|Anna|COMPLETECALLER|0|3|1",
-            Completed(at=AT, caller="1.0", queue="sales", agent="Anna", by="caller"),
+            ConversationEnded(at=AT, caller="1.0", queue="sales", agent="Anna", by="caller"),
         ),
         (
             "1795813659|1.0|sales|NONE|EXITWITHKEY|1|1|1|2",
-            Left(at=AT, caller="1.0", queue="sales", reason="KEY"),
+            QueueLeft(at=AT, caller="1.0", queue="sales", reason="KEY"),
         ),
         (
             "1795813659|1.0|sales|NONE|WITHDRAW|1|1|2|sorry",
-            Left(at=AT, caller="1.0", queue="sales", reason="WITHDRAWN"),
+            QueueLeft(at=AT, caller="1.0", queue="sales", reason="WITHDRAWN"),
         ),
         (
             "1795813659|1.0|sales|Anna|RINGNOANSWER|3400",
-            Missed(at=AT, caller="1.0", queue="sales", agent="Anna", ring_seconds=3),
+            CallMissed(at=AT, caller="1.0", queue="sales", agent="Anna", ring_seconds=3),
         ),
         (
             "1795813659|NONE|sales|Anna|PAUSE|LUNCH",
-            Paused(at=AT, queue="sales", agent="Anna", paused=True, reason="LUNCH"),
+            PauseChanged(at=AT, queue="sales", agent="Anna", paused=True, reason="LUNCH"),
         ),
         ("1795813659|NONE|NONE|Anna|PAUSEALL|LUNCH", None),
-        ("1795813659|NONE|NONE|1001|AGENTLOGOFF||9", MemberGone(at=AT, queue="", agent="1001")),
-        ("1795813659|1.0|NONE|NONE|DID|1800", Dialed(at=AT, caller="1.0", number="1800")),
+        ("1795813659|NONE|NONE|1001|AGENTLOGOFF||9", MemberRemoved(at=AT, queue="", agent="1001")),
+        ("1795813659|1.0|NONE|NONE|DID|1800", DialedNumber(at=AT, caller="1.0", number="1800")),
         (
             "1795813659|1.0|sales|Anna|CALLSTATUS|SOLD",
-            Disposed(at=AT, caller="1.0", code="SOLD", agent="Anna"),
+            DispositionSet(at=AT, caller="1.0", code="SOLD", agent="Anna"),
         ),
         ("1795813659|NONE|sales|PJSIP/agent2|INFO|hello|x", None),
     ],
 )
-def test_lines_become_the_expected_signs(line: str, sign: Sign | None) -> None:
+def test_lines_become_the_expected_signs(line: str, sign: PbxEvent | None) -> None:
     """Each line becomes the expected sign for its queue. A Uniqueid may have the system's name."""
     assert sign_of(read_line(line + "\n")) == sign
 
@@ -100,7 +100,9 @@ LINES = st.one_of(
 @given(st.lists(LINES, max_size=60))
 def test_any_line_is_parsed_or_rejected(found: list[str]) -> None:
     """Any line is either rejected or parsed."""
-    mapping = SignMapper(MappingConfig(), ASTERISK, State(), hangups=False, whole_seconds=True)
+    mapping = PbxEventMapper(
+        MappingConfig(), ASTERISK, PbxState(), hangups=False, whole_seconds=True
+    )
     for line in found:
         try:
             sign = sign_of(read_line(line))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from floorcast.connectors.asterisk.frames import FrameReader
-from floorcast.connectors.asterisk.recording import Recording
+from floorcast.connectors.asterisk.frames import AmiFrameReader
+from floorcast.connectors.asterisk.recording import AsteriskRecording
 from tests.connectors.asterisk.captured import frames
 
 
@@ -13,13 +13,13 @@ def test_a_recording_reproduces_the_input(tmp_path: Path) -> None:
     """Frames without a time get their time of arrival, and variables keep their names."""
     path = tmp_path / "record"
     odd = {"Event": "X", "ChanVariable:DID": "1=2", "Empty": ""}
-    with Recording(path) as recording:
+    with AsteriskRecording(path) as recording:
         for frame in frames("22.10.1"):
             recording.frame(frame, 5.5)
         recording.line("1|2|3")
-    with Recording(path) as recording:  # the next run appends to the same file
+    with AsteriskRecording(path) as recording:  # the next run appends to the same file
         recording.frame(odd, 6.25)
-    found = list(FrameReader().feed(path.read_bytes()))
+    found = list(AmiFrameReader().feed(path.read_bytes()))
     assert found == [
         *(
             {**frame, "Timestamp": frame.get("Timestamp", "5.500000")}
@@ -32,7 +32,7 @@ def test_a_recording_reproduces_the_input(tmp_path: Path) -> None:
 
 def test_nothing_is_recorded_without_a_file(tmp_path: Path) -> None:
     """Nothing is recorded if no file is given."""
-    with Recording(None) as recording:
+    with AsteriskRecording(None) as recording:
         recording.frame({"Event": "X"}, 1.0)
         recording.line("1|2|3")
     assert list(tmp_path.iterdir()) == []

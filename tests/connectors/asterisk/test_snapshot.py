@@ -6,30 +6,30 @@ from typing import Any
 
 from floorcast.client import CloudEvent
 from floorcast.connectors.asterisk.dialect import ASTERISK
-from floorcast.connectors.asterisk.frames import Frame
-from floorcast.connectors.asterisk.snapshot import Snapshot, missed_signs
+from floorcast.connectors.asterisk.frames import AmiFrame
+from floorcast.connectors.asterisk.snapshot import AsteriskSnapshot, missed_signs
 from floorcast.connectors.pbx.config import MappingConfig
-from floorcast.connectors.pbx.mapping import SignMapper
-from floorcast.connectors.pbx.signs import Connected, Joined, Sign
-from floorcast.connectors.pbx.state import Phase, State
+from floorcast.connectors.pbx.mapping import PbxEventMapper
+from floorcast.connectors.pbx.pbx_events import AgentConnected, PbxEvent, QueueJoined
+from floorcast.connectors.pbx.state import PbxState, Phase
 
 Events = list[dict[str, Any]]
 
 CONFIG = MappingConfig()
 ANNA = {"Queue": "sales", "Name": "Anna", "Location": "PJSIP/1", "Status": "1"}
-JOINED = Joined(at=100.0, caller="1.0", queue="sales")
-CONNECTED = Connected(at=110.0, caller="1.0", queue="sales", agent="Anna", leg="1.1")
+JOINED = QueueJoined(at=100.0, caller="1.0", queue="sales")
+CONNECTED = AgentConnected(at=110.0, caller="1.0", queue="sales", agent="Anna", leg="1.1")
 
 
 def compare(
-    *before: Sign, started: str = "noon", **now: list[Frame]
-) -> tuple[State, list[dict[str, Any]]]:
+    *before: PbxEvent, started: str = "noon", **now: list[AmiFrame]
+) -> tuple[PbxState, list[dict[str, Any]]]:
     """Return the state after a comparison at 200 s, and the resulting events."""
-    state = State()
-    mapping = SignMapper(CONFIG, ASTERISK, state, hangups=True)
+    state = PbxState()
+    mapping = PbxEventMapper(CONFIG, ASTERISK, state, hangups=True)
     for sign in before:
         mapping.apply(sign)
-    snapshot = Snapshot(at=200.0, started="noon", **now)
+    snapshot = AsteriskSnapshot(at=200.0, started="noon", **now)
     events: list[CloudEvent] = []
     for sign in missed_signs(snapshot, state, CONFIG, started):
         events += mapping.apply(sign)

@@ -13,9 +13,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from floorcast.client import AsyncSender, Timing
-from floorcast.connectors.freeswitch.connector import ConnectorTuning, FreeswitchConnector
+from floorcast.connectors.freeswitch.connector import FreeswitchConnector, FreeswitchTuning
 from floorcast.connectors.freeswitch.esl_connection import EslAddress
-from floorcast.connectors.health import Health
+from floorcast.connectors.metrics import ConnectorMetrics
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.connectors.spool import Spool
 from floorcast.model.errors import BadCredentials
@@ -34,7 +34,7 @@ from tests.connectors.freeswitch.dialogues import (
 from tests.connectors.freeswitch.fake_esl import NOTICE, FakeEsl, serving
 from tests.real.asterisk import wait_until
 
-TUNING = ConnectorTuning(
+TUNING = FreeswitchTuning(
     step_seconds=0.02, settle_seconds=0.05, gap_seconds=0.05, compare_seconds=3600.0
 )
 HASTY = Timing(patience=1e9, chance=lambda: 0.05)
@@ -48,13 +48,13 @@ async def running_connector(
     intake: Intake,
     address: EslAddress,
     folder: Path,
-    health: Health | None = None,
-    tuning: ConnectorTuning = TUNING,
+    health: ConnectorMetrics | None = None,
+    tuning: FreeswitchTuning = TUNING,
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Run a connector, and kill its task at the end."""
     with Spool(folder / "spool.db") as spool:
         connector = FreeswitchConnector(
-            address, MappingConfig(), spool, health or Health(), record=folder / "record",
+            address, MappingConfig(), spool, health or ConnectorMetrics(), record=folder / "record",
             tuning=tuning,
         )  # fmt: skip
         async with AsyncSender(intake.url, "k", timing=HASTY) as sender:
@@ -88,7 +88,7 @@ def run(main: Callable[[FakeEsl, Intake], Any]) -> None:
         asyncio.run(with_servers(intake))
 
 
-def comparisons(health: Health) -> float:
+def comparisons(health: ConnectorMetrics) -> float:
     return health.value("floorcast_connector_resyncs_total")
 
 
@@ -99,7 +99,7 @@ def test_events_are_sent_and_removed_from_the_spool(tmp_path: Path) -> None:
     """
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
-        health = Health()
+        health = ConnectorMetrics()
         esl.chunk = 11
         async with running_connector(intake, esl.address(), tmp_path, health):
             await wait_for(lambda: event_names(intake) == BEGUN, intake)
@@ -169,7 +169,7 @@ def test_a_gap_triggers_a_comparison(tmp_path: Path) -> None:
     """
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
-        health = Health()
+        health = ConnectorMetrics()
         async with running_connector(intake, esl.address(), tmp_path, health):
             await wait_for(lambda: event_names(intake) == BEGUN, intake)
             at = time.time()
@@ -189,7 +189,7 @@ def test_tiers_are_compared_periodically(tmp_path: Path) -> None:
     """Tiers are compared periodically, because changed tiers and deleted agents cause no event."""
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
-        tuning = ConnectorTuning(
+        tuning = FreeswitchTuning(
             step_seconds=0.02, settle_seconds=0.01, gap_seconds=0.01, compare_seconds=0.05
         )
         async with running_connector(intake, esl.address(), tmp_path, tuning=tuning):
@@ -231,7 +231,7 @@ def test_unreadable_events_are_counted_and_logged_once(tmp_path: Path) -> None:
     """The events before and after an unreadable event are read."""
 
     async def main(esl: FakeEsl, intake: Intake) -> None:
-        health = Health()
+        health = ConnectorMetrics()
         async with running_connector(intake, esl.address(), tmp_path, health):
             await wait_for(lambda: event_names(intake) == BEGUN, intake)
             with capture_logs() as logs:

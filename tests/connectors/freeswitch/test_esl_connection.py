@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from floorcast.connectors.freeswitch.esl_connection import EslAddress, EslConnection
-from floorcast.connectors.freeswitch.frames import Frame
+from floorcast.connectors.freeswitch.frames import EslFrame
 from floorcast.connectors.pbx.unreadable import Unreadable
 from floorcast.model.errors import BadCredentials, Unavailable
 from tests.connectors.freeswitch.dialogues import hangup
@@ -19,12 +19,12 @@ class ReceivedFrames:
     """The received items."""
 
     def __init__(self) -> None:
-        self.frames: asyncio.Queue[Frame | Unreadable] = asyncio.Queue()
+        self.frames: asyncio.Queue[EslFrame | Unreadable] = asyncio.Queue()
 
-    async def __call__(self, frame: Frame | Unreadable) -> None:
+    async def __call__(self, frame: EslFrame | Unreadable) -> None:
         await self.frames.put(frame)
 
-    async def next(self) -> Frame | Unreadable:
+    async def next(self) -> EslFrame | Unreadable:
         return await asyncio.wait_for(self.frames.get(), 20)
 
 
@@ -49,7 +49,7 @@ def test_replies_keep_the_order_of_commands_among_events() -> None:
         asked = [connection.ask(f"api uuid_exists {one}") for one in "aba"]
         assert await asyncio.gather(*asked) == ["true", "false", "true"]
         frame = await received.next()
-        assert isinstance(frame, Frame)
+        assert isinstance(frame, EslFrame)
         assert b"CHANNEL_HANGUP_COMPLETE" in frame.body
         await esl.send_bytes(b"what is this\n\nContent-Type: text/strange\n\n")
         for _ in range(2):

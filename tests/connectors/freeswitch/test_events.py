@@ -5,21 +5,21 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from floorcast.connectors.freeswitch.events import EventReader, status_sign
+from floorcast.connectors.freeswitch.events import EslEventConverter, status_sign
 from floorcast.connectors.pbx.config import MappingConfig
-from floorcast.connectors.pbx.signs import (
+from floorcast.connectors.pbx.pbx_events import (
+    AgentConnected,
     AgentStatus,
-    Bridging,
-    Completed,
-    Confirmed,
-    Connected,
-    Held,
-    HungUp,
-    Joined,
-    Left,
-    Missed,
-    Rang,
-    Sign,
+    BridgeAnnounced,
+    BridgeConfirmed,
+    CallMissed,
+    ChannelHungUp,
+    ConversationEnded,
+    HoldChanged,
+    PbxEvent,
+    QueueJoined,
+    QueueLeft,
+    Ringing,
 )
 from floorcast.connectors.pbx.unreadable import Unreadable
 from tests.connectors.freeswitch.dialogues import (
@@ -35,12 +35,12 @@ from tests.connectors.freeswitch.dialogues import (
 )
 from tests.connectors.freeswitch.fake_esl import Event
 
-READER = EventReader(MappingConfig())
+READER = EslEventConverter(MappingConfig())
 CALLER = Caller("u")
 AT = EPOCH + 5.25
 
 
-def sign_of(event: Event, received: float = 9.0) -> Sign | None:
+def sign_of(event: Event, received: float = 9.0) -> PbxEvent | None:
     body = msgspec.json.encode(event)
     return READER.sign(READER.decode(body), body, received)
 
@@ -50,52 +50,54 @@ def sign_of(event: Event, received: float = 9.0) -> Sign | None:
     [
         (
             CALLER.joins(AT)[0],
-            Joined(at=AT, caller="u", queue=SALES, number="15551234567", dialed="8000"),
+            QueueJoined(at=AT, caller="u", queue=SALES, number="15551234567", dialed="8000"),
         ),
         (CALLER.joins(AT)[1], None),
         (
             CALLER.is_offered(AT)[1],
-            Rang(at=AT + 0.002, caller="u", queue=SALES, agent=ANNA, leg=f"{ANNA}<u"),
+            Ringing(at=AT + 0.002, caller="u", queue=SALES, agent=ANNA, leg=f"{ANNA}<u"),
         ),
         (
             CALLER.is_being_bridged(AT)[0],
-            Bridging(
+            BridgeAnnounced(
                 at=AT,
-                connected=Connected(at=AT, caller="u", queue=SALES, agent=ANNA, leg="leg-u"),
+                connected=AgentConnected(at=AT, caller="u", queue=SALES, agent=ANNA, leg="leg-u"),
             ),
         ),
-        (state(ANNA, "In a queue call", AT), Confirmed(at=AT, agent=ANNA)),
+        (state(ANNA, "In a queue call", AT), BridgeConfirmed(at=AT, agent=ANNA)),
         (state(ANNA, "Waiting", AT), None),
         (
             CALLER.ends_talk(AT)[0],
-            Completed(at=AT, caller="u", queue=SALES, agent=ANNA, by=""),
+            ConversationEnded(at=AT, caller="u", queue=SALES, agent=ANNA, by=""),
         ),
         (
             CALLER.ends_talk(AT, bridged=False)[0],
-            Missed(at=AT, caller="u", queue=SALES, agent=ANNA, ring_seconds=0, reason="CANCELLED"),
+            CallMissed(
+                at=AT, caller="u", queue=SALES, agent=ANNA, ring_seconds=0, reason="CANCELLED"
+            ),
         ),
         (
             CALLER.is_not_answered(AT, "USER_BUSY")[0],
-            Missed(at=AT, caller="u", queue=SALES, agent=ANNA, ring_seconds=7, reason="BUSY"),
+            CallMissed(at=AT, caller="u", queue=SALES, agent=ANNA, ring_seconds=7, reason="BUSY"),
         ),
-        (CALLER.leaves(AT)[0], Left(at=AT, caller="u", queue=SALES)),
+        (CALLER.leaves(AT)[0], QueueLeft(at=AT, caller="u", queue=SALES)),
         (
             CALLER.leaves(AT, "EXIT_WITH_KEY", "9")[0],
-            Left(at=AT, caller="u", queue=SALES, reason="KEY", key="9"),
+            QueueLeft(at=AT, caller="u", queue=SALES, reason="KEY", key="9"),
         ),
         (
             CALLER.leaves(AT, "SOMETHING_NEW")[0],
-            Left(at=AT, caller="u", queue=SALES, reason="OTHER"),
+            QueueLeft(at=AT, caller="u", queue=SALES, reason="OTHER"),
         ),
-        (CALLER.hangs_up(AT, "recv_bye")[0], HungUp(at=AT, channel="u", by="caller")),
-        (CALLER.hangs_up(AT, "send_cancel")[0], HungUp(at=AT, channel="u")),
-        (plain("CHANNEL_HOLD", AT, Unique_ID="x"), Held(at=AT, channel="x", on=True)),
+        (CALLER.hangs_up(AT, "recv_bye")[0], ChannelHungUp(at=AT, channel="u", by="caller")),
+        (CALLER.hangs_up(AT, "send_cancel")[0], ChannelHungUp(at=AT, channel="u")),
+        (plain("CHANNEL_HOLD", AT, Unique_ID="x"), HoldChanged(at=AT, channel="x", on=True)),
         (plain("HEARTBEAT", AT), None),
         (plain("CUSTOM", AT, Event_Subclass="sofia::register"), None),
-        ({**hangup("x", AT), "Event-Date-Timestamp": "never"}, HungUp(at=9.0, channel="x")),
+        ({**hangup("x", AT), "Event-Date-Timestamp": "never"}, ChannelHungUp(at=9.0, channel="x")),
     ],
 )
-def test_events_become_the_expected_signs(event: Event, sign: Sign | None) -> None:
+def test_events_become_the_expected_signs(event: Event, sign: PbxEvent | None) -> None:
     """A sign has the event's own time in microseconds or, without one, the time of arrival."""
     assert sign_of(event) == sign
 
@@ -146,7 +148,7 @@ def test_a_header_with_several_values_is_accepted() -> None:
     """A header with several values, which FreeSWITCH sends as an array, is accepted."""
     event: dict[str, object] = {**CALLER.joins(AT)[0], "variable_did": ["1", "2"]}
     body = msgspec.json.encode(event)
-    reader = EventReader(MappingConfig(did_variable="did"))
+    reader = EslEventConverter(MappingConfig(did_variable="did"))
     sign = reader.sign(reader.decode(body), body, 9.0)
-    assert isinstance(sign, Joined)
+    assert isinstance(sign, QueueJoined)
     assert sign.dialed == ""

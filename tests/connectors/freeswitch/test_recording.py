@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from floorcast.connectors.freeswitch.frames import Frame, FrameReader
-from floorcast.connectors.freeswitch.recording import Recording
+from floorcast.connectors.freeswitch.frames import EslFrame, EslFrameReader
+from floorcast.connectors.freeswitch.recording import FreeswitchRecording
 
-FRAME = Frame({"Content-Type": "text/event-json", "Content-Length": "3"}, b"\n\n\xff")
+FRAME = EslFrame({"Content-Type": "text/event-json", "Content-Length": "3"}, b"\n\n\xff")
 
 
 def test_a_recording_reproduces_the_input(tmp_path: Path) -> None:
     """The recording has the same bytes as the input, and the next run appends to it."""
     path = tmp_path / "record"
     for _ in range(2):
-        with Recording(path) as recording:
+        with FreeswitchRecording(path) as recording:
             recording.frame(FRAME)
             recording.reply("status", "Jürgen\n\n", 5.5)
-    reply = Frame(
+    reply = EslFrame(
         {
             "Content-Type": "api/response",
             "Command": "status",
@@ -26,12 +26,12 @@ def test_a_recording_reproduces_the_input(tmp_path: Path) -> None:
         },
         "Jürgen\n\n".encode(),
     )
-    assert FrameReader().feed(path.read_bytes()) == [FRAME, reply] * 2
+    assert EslFrameReader().feed(path.read_bytes()) == [FRAME, reply] * 2
 
 
 def test_nothing_is_recorded_without_a_file(tmp_path: Path) -> None:
     """Nothing is recorded if no file is given."""
-    with Recording(None) as recording:
+    with FreeswitchRecording(None) as recording:
         recording.frame(FRAME)
         recording.reply("status", "", 5.5)
     assert list(tmp_path.iterdir()) == []

@@ -5,26 +5,33 @@ from __future__ import annotations
 from msgspec import structs
 
 from floorcast.connectors.freeswitch.dialect import FREESWITCH
-from floorcast.connectors.freeswitch.snapshot import Snapshot, missed_signs
+from floorcast.connectors.freeswitch.snapshot import FreeswitchSnapshot, missed_signs
 from floorcast.connectors.pbx.config import MappingConfig
-from floorcast.connectors.pbx.mapping import SignMapper
-from floorcast.connectors.pbx.signs import Connected, HungUp, Joined, Member, Rang, Sign
-from floorcast.connectors.pbx.state import State
+from floorcast.connectors.pbx.mapping import PbxEventMapper
+from floorcast.connectors.pbx.pbx_events import (
+    AgentConnected,
+    ChannelHungUp,
+    MemberState,
+    PbxEvent,
+    QueueJoined,
+    Ringing,
+)
+from floorcast.connectors.pbx.state import PbxState
 from tests.connectors.freeswitch.dialogues import ANNA, SALES, SUPPORT, Caller, agent_row, tier_row
 from tests.connectors.freeswitch.fake_esl import Row
 
 CONFIG = MappingConfig()
 CALLER = Caller("u")
-JOINED = Joined(at=100.5, caller="u", queue=SALES)
-CONNECTED = Connected(at=110.5, caller="u", queue=SALES, agent=ANNA, leg="leg-u")
-LOGGED_IN = Member(at=1.0, queue=SALES, agent=ANNA, dynamic=False, status=1)
+JOINED = QueueJoined(at=100.5, caller="u", queue=SALES)
+CONNECTED = AgentConnected(at=110.5, caller="u", queue=SALES, agent=ANNA, leg="leg-u")
+LOGGED_IN = MemberState(at=1.0, queue=SALES, agent=ANNA, dynamic=False, status=1)
 TALKING = agent_row(ANNA, state="In a queue call", last_bridge_start="110", uuid="leg-u")
 
 
-def snapshot(up: str = "", gone: str = "", **lists: list[Row]) -> Snapshot:
+def snapshot(up: str = "", gone: str = "", **lists: list[Row]) -> FreeswitchSnapshot:
     """Return a snapshot at 200 s, after an outage since 150 s, by default with Anna logged in."""
     now = {"agents": [agent_row(ANNA)], "tiers": [tier_row(ANNA)], **lists}
-    return Snapshot(
+    return FreeswitchSnapshot(
         at=200.0,
         last_at=150.0,
         up=set(up.split()),
@@ -36,12 +43,12 @@ def snapshot(up: str = "", gone: str = "", **lists: list[Row]) -> Snapshot:
 
 
 def compare(
-    *before: Sign, since: str = "", channels: Row | None = None, up: str = "", gone: str = "",
+    *before: PbxEvent, since: str = "", channels: Row | None = None, up: str = "", gone: str = "",
     **lists: list[Row],
 ) -> list[tuple[str, float]]:  # fmt: skip
     """Return the events of a comparison with their times."""
-    state = State()
-    mapping = SignMapper(CONFIG, FREESWITCH, state, hangups=True)
+    state = PbxState()
+    mapping = PbxEventMapper(CONFIG, FREESWITCH, state, hangups=True)
     for sign in before:
         mapping.apply(sign)
     mapping.advance(150.0)
@@ -103,9 +110,9 @@ def test_a_caller_no_longer_in_the_queue_or_with_the_agent_has_left() -> None:
 
 def test_changes_after_the_queries_are_kept() -> None:
     """Agents and calls that changed after the queries keep their new state."""
-    joined = Joined(at=200.5, caller="u", queue=SALES)
+    joined = QueueJoined(at=200.5, caller="u", queue=SALES)
     assert compare(LOGGED_IN, joined, gone="u") == []
-    connected = Connected(at=200.7, caller="u", queue=SALES, agent=ANNA)
+    connected = AgentConnected(at=200.7, caller="u", queue=SALES, agent=ANNA)
     rows = [CALLER.row(200)]
     assert compare(LOGGED_IN, joined, connected, members=rows, up="u") == []
 
@@ -124,7 +131,7 @@ def test_agents_have_their_state_times_and_wrap_up() -> None:
 
 def test_a_stale_offer_frees_the_agent() -> None:
     """An offered agent is free again unless the caller still exists."""
-    offered = Rang(at=120.0, caller="u", queue=SALES, agent=ANNA, leg="x")
+    offered = Ringing(at=120.0, caller="u", queue=SALES, agent=ANNA, leg="x")
     before = (LOGGED_IN, JOINED, offered)
     assert compare(*before, members=[CALLER.row(100, "Trying", ANNA)], up="u") == []
     assert compare(*before, members=[CALLER.row(100)], up="u") == [("READY", 200.0)]
@@ -142,5 +149,5 @@ def test_a_missed_hold_is_restored() -> None:
 
 def test_an_ended_call_is_forgotten_with_its_session() -> None:
     """The number of remembered ended calls is bounded, and old sessions are not queried forever."""
-    gone = HungUp(at=120.0, channel="u")
+    gone = ChannelHungUp(at=120.0, channel="u")
     assert compare(LOGGED_IN, JOINED, CONNECTED, gone, gone="u") == []

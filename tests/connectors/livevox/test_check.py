@@ -8,12 +8,12 @@ import httpx
 import pytest
 
 from floorcast.connectors.livevox.check import check_server
-from floorcast.connectors.livevox.connector import Server
+from floorcast.connectors.livevox.connector import FollowedServer
 from floorcast.connectors.pbx.check_tables import MISSING
 from floorcast.model.errors import BadCredentials
 from tests.connectors.livevox.other_server import CREDENTIALS, OtherServer
 
-SERVER = Server(url="http://other", credentials=CREDENTIALS)
+SERVER = FollowedServer(url="http://other", credentials=CREDENTIALS)
 
 
 def test_services_agents_calls_and_campaigns_are_listed() -> None:

@@ -14,9 +14,9 @@ import msgspec
 import pytest
 
 from floorcast.client import AsyncSender, Timing
-from floorcast.connectors.health import Health
-from floorcast.connectors.livevox.connector import LivevoxConnector, LivevoxTuning, Server
+from floorcast.connectors.livevox.connector import FollowedServer, LivevoxConnector, LivevoxTuning
 from floorcast.connectors.livevox.tokens import time_of
+from floorcast.connectors.metrics import ConnectorMetrics
 from floorcast.connectors.spool import Spool
 from floorcast.model.errors import BadCredentials, RoleNotAllowed
 from tests.connectors.livevox.other_server import CREDENTIALS, NOW, Intake, OtherServer
@@ -71,14 +71,14 @@ class Connection:
         since: float | None = None,
         record: Path | None = None,
     ) -> None:
-        server = Server(
+        server = FollowedServer(
             url="http://other",
             credentials=CREDENTIALS,
             poll_seconds=poll_seconds,
             since=since,
             record=record,
         )
-        self.health = Health()
+        self.health = ConnectorMetrics()
         self.spool = Spool(folder / "connect.db")
         self.connector = LivevoxConnector(
             server,

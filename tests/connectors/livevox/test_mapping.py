@@ -15,7 +15,7 @@ from floorcast.client.agent_answers import AgentDetails
 from floorcast.client.answers import CampaignStatistics, TimezoneCount, WaitingCall
 from floorcast.client.events import read_agent_event, read_interaction
 from floorcast.connectors.livevox.mapping import FeedMapper
-from floorcast.connectors.livevox.state import State
+from floorcast.connectors.livevox.state import FeedState
 from floorcast.connectors.pbx.unreadable import Unreadable
 from floorcast.model.inbound import InboundEvent
 from tests.search import tries
@@ -33,7 +33,7 @@ class MappingHarness:
     """A mapping and all events that it has returned."""
 
     def __init__(self) -> None:
-        self.state = State()
+        self.state = FeedState()
         self.mapping = FeedMapper("other", self.state)
         self.events: list[CloudEvent] = []
 

@@ -6,19 +6,19 @@ import msgspec
 import pytest
 
 from floorcast.connectors.livevox import state as module
-from floorcast.connectors.livevox.state import MAX_AGE_MS, MAX_ENDED, CampaignNow, State
+from floorcast.connectors.livevox.state import MAX_AGE_MS, MAX_ENDED, FeedState, SentCampaign
 
 
 def test_stored_calls_are_restored() -> None:
     """Each row is restored from JSON."""
-    state = State()
+    state = FeedState()
     state.call(1, "a", 5).phone = "555"
     state.agent("7").login = "A7"
-    state.keep_campaign("3", CampaignNow(counts={"loaded": 1}, at=5))
+    state.keep_campaign("3", SentCampaign(counts={"loaded": 1}, at=5))
     state.end(2, "b")
     rows = state.changed()
     assert state.changed() == {}
-    again = State()
+    again = FeedState()
     for (kind, name), row in rows.items():
         if row is not None:
             again.restore(kind, name, msgspec.json.encode(row))
@@ -32,7 +32,7 @@ def test_stored_calls_are_restored() -> None:
 
 def test_the_number_of_remembered_ended_calls_is_bounded() -> None:
     """The row of a forgotten call is deleted."""
-    state = State()
+    state = FeedState()
     for number in range(MAX_ENDED + 1):
         state.end(number, "s")
     assert len(state.ended) == MAX_ENDED
@@ -42,7 +42,7 @@ def test_the_number_of_remembered_ended_calls_is_bounded() -> None:
 
 def test_a_call_without_an_end_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """A call is forgotten when it is older than the feeds' reach or there are too many calls."""
-    state = State()
+    state = FeedState()
     state.call(1, "s", 0)
     state.call(2, "s", MAX_AGE_MS + 1)
     assert list(state.calls) == ["2/s"]

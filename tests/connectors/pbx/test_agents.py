@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from floorcast.connectors.asterisk.dialect import ASTERISK
 from floorcast.connectors.pbx.config import MappingConfig
-from floorcast.connectors.pbx.mapping import SignMapper
-from floorcast.connectors.pbx.signs import (
-    Completed,
-    Connected,
-    Held,
-    HungUp,
-    Joined,
-    Member,
-    MemberGone,
-    Paused,
-    Rang,
-    Roster,
-    Sign,
+from floorcast.connectors.pbx.mapping import PbxEventMapper
+from floorcast.connectors.pbx.pbx_events import (
+    AgentConnected,
+    ChannelHungUp,
+    ConversationEnded,
+    HoldChanged,
+    MemberList,
+    MemberRemoved,
+    MemberState,
+    PauseChanged,
+    PbxEvent,
+    QueueJoined,
+    Ringing,
 )
-from floorcast.connectors.pbx.state import State
+from floorcast.connectors.pbx.state import PbxState
 
 
-def agent_states(*signs: Sign, config: MappingConfig | None = None, now: float = 0.0) -> list[str]:
+def agent_states(
+    *signs: PbxEvent, config: MappingConfig | None = None, now: float = 0.0
+) -> list[str]:
     """Return the states of all agents, with their data."""
-    mapping = SignMapper(config or MappingConfig(), ASTERISK, State(), hangups=True)
+    mapping = PbxEventMapper(config or MappingConfig(), ASTERISK, PbxState(), hangups=True)
     events = [event for sign in signs for event in mapping.apply(sign)]
     events += mapping.advance(now)
     return [
@@ -37,16 +39,16 @@ def agent_states(*signs: Sign, config: MappingConfig | None = None, now: float =
     ]
 
 
-def member(at: float, queue: str = "sales", **more: object) -> Member:
-    return Member(at=at, queue=queue, agent="Anna", interface="PJSIP/1", **more)  # type: ignore[arg-type]  # of the caller's choice
+def member(at: float, queue: str = "sales", **more: object) -> MemberState:
+    return MemberState(at=at, queue=queue, agent="Anna", interface="PJSIP/1", **more)  # type: ignore[arg-type]  # of the caller's choice
 
 
 CALL = (
-    Joined(at=10, caller="1.0", queue="sales"),
-    Rang(at=11, caller="1.0", queue="sales", agent="Anna", leg="1.1"),
-    Connected(at=12, caller="1.0", queue="sales", agent="Anna", leg="1.1"),
+    QueueJoined(at=10, caller="1.0", queue="sales"),
+    Ringing(at=11, caller="1.0", queue="sales", agent="Anna", leg="1.1"),
+    AgentConnected(at=12, caller="1.0", queue="sales", agent="Anna", leg="1.1"),
 )
-END = Completed(at=20, caller="1.0", queue="sales", agent="Anna", by="caller")
+END = ConversationEnded(at=20, caller="1.0", queue="sales", agent="Anna", by="caller")
 
 
 def test_a_static_member_is_logged_in_while_its_device_is_reachable() -> None:
@@ -54,9 +56,12 @@ def test_a_static_member_is_logged_in_while_its_device_is_reachable() -> None:
 
     A dynamic member is logged in while it is a member.
     """
-    static: list[Sign] = [member(1, dynamic=False, status=status) for status in (5, 1, 5)]
+    static: list[PbxEvent] = [member(1, dynamic=False, status=status) for status in (5, 1, 5)]
     assert agent_states(*static) == ["LOGON ['sales']", "READY ['sales']", "LOGOFF"]
-    dynamic: list[Sign] = [member(1, status=5), MemberGone(at=2, queue="sales", agent="Anna")]
+    dynamic: list[PbxEvent] = [
+        member(1, status=5),
+        MemberRemoved(at=2, queue="sales", agent="Anna"),
+    ]
     assert agent_states(*dynamic) == ["LOGON ['sales']", "READY ['sales']", "LOGOFF"]
 
 
@@ -66,7 +71,7 @@ def test_an_agent_is_not_ready_when_paused_in_all_queues() -> None:
     The configuration may translate reasons.
     """
     pauses = [
-        Paused(at=3, queue=queue, agent="Anna", paused=paused, reason=reason)
+        PauseChanged(at=3, queue=queue, agent="Anna", paused=paused, reason=reason)
         for paused, reason in [(True, "coffee"), (True, "Meeting"), (False, "")]
         for queue in ("sales", "support")
     ]
@@ -98,14 +103,16 @@ def test_the_queue_sets_the_wrap_up_time() -> None:
     config = MappingConfig(wrap_up_seconds={"*": 5.0})
     assert agent_states(*CALL, END, config=config, now=24.0) == states
     assert agent_states(*CALL, END, config=config, now=25.0) == [*states, "READY"]
-    again = Rang(at=22, caller="1.0", queue="sales", agent="Anna", leg="1.2")
+    again = Ringing(at=22, caller="1.0", queue="sales", agent="Anna", leg="1.2")
     assert agent_states(*CALL, END, again, config=config)[-1] == "RESERVED"
 
 
 def test_a_hold_follows_the_agents_channel() -> None:
     """An Unhold without a Hold, which precedes a transfer, is ignored."""
-    holds = [Held(at=13 + n, channel="1.1", on=on) for n, on in enumerate([False, True, False])]
-    other = Held(at=12.5, channel="1.0", on=True)
+    holds = [
+        HoldChanged(at=13 + n, channel="1.1", on=on) for n, on in enumerate([False, True, False])
+    ]
+    other = HoldChanged(at=12.5, channel="1.0", on=True)
     assert agent_states(*CALL, other, *holds)[3:] == ["AGENT_HOLD", "AGENT_RESUMED"]
 
 
@@ -120,7 +127,7 @@ def test_a_device_in_use_without_a_queue_call_is_in_a_direct_call() -> None:
 
 def test_a_hangup_while_a_phone_rings_frees_the_agent() -> None:
     """The hangup of the ringing channel frees the agent."""
-    assert agent_states(*CALL[:2], HungUp(at=12, channel="1.1"))[-1] == "READY"
+    assert agent_states(*CALL[:2], ChannelHungUp(at=12, channel="1.1"))[-1] == "READY"
 
 
 def test_agents_missing_from_the_roster_are_logged_off() -> None:
@@ -128,15 +135,15 @@ def test_agents_missing_from_the_roster_are_logged_off() -> None:
 
     Each other agent is reported once, with its own times.
     """
-    roster = Roster(
+    roster = MemberList(
         at=50,
         members=(
             member(50, "sales", paused=True, reason="LUNCH", since=45.0, logged_in=8.0),
             member(50, "support", paused=True, reason="LUNCH", since=46.0, logged_in=9.0),
         ),
     )
-    bob = Member(at=1, queue="sales", agent="Bob", interface="PJSIP/2")
-    mapping = SignMapper(MappingConfig(), ASTERISK, State(), hangups=True)
+    bob = MemberState(at=1, queue="sales", agent="Bob", interface="PJSIP/2")
+    mapping = PbxEventMapper(MappingConfig(), ASTERISK, PbxState(), hangups=True)
     mapping.apply(bob)
     events = mapping.apply(roster)
     reported = [(e.data["agent"], e.data["eventType"], e.time.timestamp()) for e in events]
@@ -149,13 +156,14 @@ def test_agents_missing_from_the_roster_are_logged_off() -> None:
 
 def test_an_interface_without_a_known_agent_is_skipped() -> None:
     """An interface in ADDMEMBER is skipped until AMI or the configuration names its agent."""
-    added = Member(at=1, queue="sales", agent="PJSIP/9")
-    mapping = SignMapper(MappingConfig(), ASTERISK, State(), hangups=False)
+    added = MemberState(at=1, queue="sales", agent="PJSIP/9")
+    mapping = PbxEventMapper(MappingConfig(), ASTERISK, PbxState(), hangups=False)
     assert mapping.apply(added) == []
     assert mapping.unknown_interfaces() == {"PJSIP/9"}
     known = MappingConfig(agents={"PJSIP/9": "Anna"})
     assert [
-        e.data["agent"] for e in SignMapper(known, ASTERISK, State(), hangups=False).apply(added)
+        e.data["agent"]
+        for e in PbxEventMapper(known, ASTERISK, PbxState(), hangups=False).apply(added)
     ] == [
         "Anna",
         "Anna",

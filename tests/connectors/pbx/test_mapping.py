@@ -10,43 +10,43 @@ from hypothesis import strategies as st
 from floorcast.client import CloudEvent
 from floorcast.connectors.asterisk.dialect import ASTERISK
 from floorcast.connectors.pbx.config import MappingConfig
-from floorcast.connectors.pbx.mapping import SignMapper
-from floorcast.connectors.pbx.signs import (
+from floorcast.connectors.pbx.mapping import PbxEventMapper
+from floorcast.connectors.pbx.pbx_events import (
+    AgentConnected,
     AgentStatus,
-    Bridging,
-    Completed,
-    Confirmed,
-    Connected,
-    Dialed,
-    Dialling,
-    Disposed,
-    Entered,
-    Held,
-    HungUp,
-    Joined,
-    Left,
-    LeftBridge,
-    Member,
-    MemberGone,
-    Missed,
-    Paired,
-    Paused,
-    Rang,
-    Restarted,
+    BridgeAnnounced,
+    BridgeConfirmed,
+    BridgeEntered,
+    BridgeLeft,
+    CallMissed,
+    ChannelHungUp,
+    ChannelTransferred,
+    ConversationEnded,
+    DialedNumber,
+    DialStarted,
+    DispositionSet,
+    HoldChanged,
+    LocalChannelPaired,
+    MemberList,
+    MemberRemoved,
+    MemberState,
+    PauseChanged,
+    PbxEvent,
+    PbxRestarted,
+    QueueJoined,
+    QueueLeft,
     RingEnded,
-    Roster,
-    Sign,
-    Transferred,
+    Ringing,
 )
-from floorcast.connectors.pbx.state import MAX_ENDED, Phase, State
+from floorcast.connectors.pbx.state import MAX_ENDED, PbxState, Phase
 
 CALLERS, QUEUES, MEMBERS = ("1.0", "1.1", "pbx-1.2"), ("sales", "support"), ("Anna", "PJSIP/2")
 LATER = 1e6
 
 
-def call_events(*signs: Sign, hangups: bool = True) -> list[tuple[str, float, object]]:
+def call_events(*signs: PbxEvent, hangups: bool = True) -> list[tuple[str, float, object]]:
     """Return ids, times, and the details of leaving and ending, without agents."""
-    mapping = SignMapper(MappingConfig(), ASTERISK, State(), hangups=hangups)
+    mapping = PbxEventMapper(MappingConfig(), ASTERISK, PbxState(), hangups=hangups)
     events = [event for sign in signs for event in mapping.apply(sign)]
     events += mapping.advance(LATER)
     return [
@@ -56,19 +56,19 @@ def call_events(*signs: Sign, hangups: bool = True) -> list[tuple[str, float, ob
     ]
 
 
-JOIN = Joined(at=10, caller="1.0", queue="sales", number="512")
-CONNECT = Connected(at=15, caller="1.0", queue="sales", agent="Anna", leg="1.9", waited=5)
-LEAVE = Left(at=20, caller="1.0", queue="sales", reason="TIMEOUT")
+JOIN = QueueJoined(at=10, caller="1.0", queue="sales", number="512")
+CONNECT = AgentConnected(at=15, caller="1.0", queue="sales", agent="Anna", leg="1.9", waited=5)
+LEAVE = QueueLeft(at=20, caller="1.0", queue="sales", reason="TIMEOUT")
 BEGUN = [("1.0/start", 10.0, None), ("1.0/1/queue", 10.0, None)]
 
 
-def completed(by: str, at: float = 30.0, caller: str = "1.0") -> Completed:
-    return Completed(at=at, caller=caller, queue="sales", agent="Anna", by=by)  # type: ignore[arg-type]  # one of three
+def completed(by: str, at: float = 30.0, caller: str = "1.0") -> ConversationEnded:
+    return ConversationEnded(at=at, caller=caller, queue="sales", agent="Anna", by=by)  # type: ignore[arg-type]  # one of three
 
 
 def test_an_abandoned_call_ends_when_the_caller_leaves_the_queue() -> None:
     """An abandoned call ends when the caller leaves the queue, not when the channel is closed."""
-    assert call_events(JOIN, LEAVE, HungUp(at=20.9, channel="1.0")) == [
+    assert call_events(JOIN, LEAVE, ChannelHungUp(at=20.9, channel="1.0")) == [
         *BEGUN,
         ("1.0/end", 20.0, "Abandoned"),
     ]
@@ -76,24 +76,24 @@ def test_an_abandoned_call_ends_when_the_caller_leaves_the_queue() -> None:
 
 def test_leaving_the_queue_without_a_hangup_has_a_reason() -> None:
     """Only the queue log has the reason for leaving at once. The call ends with the hangup."""
-    gone = HungUp(at=90, channel="1.0")
+    gone = ChannelHungUp(at=90, channel="1.0")
     assert call_events(JOIN, LEAVE, gone)[2:] == [
         ("1.0/1/leave", 20.0, "TIMEOUT"),
         ("1.0/end", 90.0, None),
     ]
-    assert call_events(JOIN, Left(at=20, caller="1.0", queue="sales"), gone)[2][2] == "OTHER"
+    assert call_events(JOIN, QueueLeft(at=20, caller="1.0", queue="sales"), gone)[2][2] == "OTHER"
 
 
 def test_an_abandon_reported_only_by_the_queue_log_ends_the_call() -> None:
     """An abandon in the queue log counts while AMI is disconnected and reports no hangup."""
-    gone = Left(at=20, caller="1.0", queue="sales", reason="ABANDONED")
+    gone = QueueLeft(at=20, caller="1.0", queue="sales", reason="ABANDONED")
     for hangups in (True, False):
         assert call_events(JOIN, gone, hangups=hangups)[2:] == [("1.0/end", 20.0, "Abandoned")]
 
 
 def test_leaving_the_queue_ends_the_call_if_hangups_are_not_reported() -> None:
     """Without hangups, a caller who rejoins a queue has a new call."""
-    again = Joined(at=60, caller="1.0", queue="sales")
+    again = QueueJoined(at=60, caller="1.0", queue="sales")
     assert call_events(JOIN, LEAVE, again, hangups=False)[2:] == [
         ("1.0/1/leave", 20.0, "TIMEOUT"),
         ("1.0/end", 20.0, None),
@@ -104,15 +104,19 @@ def test_leaving_the_queue_ends_the_call_if_hangups_are_not_reported() -> None:
 
 def test_a_transferred_call_continues_if_the_caller_joins_a_queue() -> None:
     """A transferred call continues if the caller joins a queue. Otherwise, it leaves."""
-    back = Joined(at=31.5, caller="1.0", queue="support")
+    back = QueueJoined(at=31.5, caller="1.0", queue="support")
     assert call_events(JOIN, CONNECT, completed("transfer"), back)[2:] == [
         ("1.0/2/queue", 31.5, None)
     ]
-    assert call_events(JOIN, CONNECT, completed("transfer"), HungUp(at=50, channel="1.0"))[2:] == [
+    assert call_events(JOIN, CONNECT, completed("transfer"), ChannelHungUp(at=50, channel="1.0"))[
+        2:
+    ] == [
         ("1.0/1/leave", 30.0, "TRANSFER"),
         ("1.0/end", 50.0, None),
     ]
-    assert call_events(JOIN, CONNECT, completed("transfer"), HungUp(at=31, channel="1.0"))[2:] == [
+    assert call_events(JOIN, CONNECT, completed("transfer"), ChannelHungUp(at=31, channel="1.0"))[
+        2:
+    ] == [
         ("1.0/1/leave", 30.0, "TRANSFER"),
         ("1.0/end", 31.0, "Transferred"),
     ]
@@ -120,7 +124,7 @@ def test_a_transferred_call_continues_if_the_caller_joins_a_queue() -> None:
 
 def test_a_completion_after_the_hangup_is_matched_by_its_agent() -> None:
     """A late completion belongs to its agent's call, which ends with the hangup."""
-    gone = HungUp(at=29.5, channel="1.0")
+    gone = ChannelHungUp(at=29.5, channel="1.0")
     assert call_events(JOIN, CONNECT, gone, completed("caller", caller=""))[2:] == [
         ("1.0/end", 29.5, "Completed by caller")
     ]
@@ -137,11 +141,13 @@ def test_a_connect_without_a_join_implies_the_join() -> None:
 
 def test_an_attended_transfer_swaps_ids() -> None:
     """The consulting agent waits in the queue, and the caller then takes the agent's place."""
-    consult = Joined(at=20, caller="1.5", queue="support")
-    swap = Transferred(at=25, by="1.9", passed_on="1.0", second="1.5")
-    taken = Connected(at=26, caller="1.0", queue="support", agent="Bob", waited=6)
-    done = Completed(at=40, caller="1.0", queue="support", agent="Bob", by="caller")
-    found = call_events(JOIN, CONNECT, consult, swap, taken, done, HungUp(at=40.1, channel="1.0"))
+    consult = QueueJoined(at=20, caller="1.5", queue="support")
+    swap = ChannelTransferred(at=25, by="1.9", passed_on="1.0", second="1.5")
+    taken = AgentConnected(at=26, caller="1.0", queue="support", agent="Bob", waited=6)
+    done = ConversationEnded(at=40, caller="1.0", queue="support", agent="Bob", by="caller")
+    found = call_events(
+        JOIN, CONNECT, consult, swap, taken, done, ChannelHungUp(at=40.1, channel="1.0")
+    )
     assert [one[0] for one in found] == [
         "1.0/start",
         "1.0/1/queue",
@@ -160,16 +166,16 @@ def test_an_attended_transfer_swaps_ids() -> None:
 def test_a_completion_without_a_known_party_waits_for_the_hangup() -> None:
     """A call has ended if the hangup follows within two seconds. Otherwise, it has left."""
     ended = completed("")
-    assert call_events(JOIN, CONNECT, ended, HungUp(at=31, channel="1.0", by="agent"))[2:] == [
-        ("1.0/end", 31.0, "Completed by agent")
-    ]
-    assert call_events(JOIN, CONNECT, ended, HungUp(at=50, channel="1.0"))[2:] == [
+    assert call_events(JOIN, CONNECT, ended, ChannelHungUp(at=31, channel="1.0", by="agent"))[
+        2:
+    ] == [("1.0/end", 31.0, "Completed by agent")]
+    assert call_events(JOIN, CONNECT, ended, ChannelHungUp(at=50, channel="1.0"))[2:] == [
         ("1.0/1/leave", 30.0, "TRANSFER"),
         ("1.0/end", 50.0, None),
     ]
-    back = Joined(at=31.5, caller="1.0", queue="support")
+    back = QueueJoined(at=31.5, caller="1.0", queue="support")
     assert call_events(JOIN, CONNECT, ended, back)[2:] == [("1.0/2/queue", 31.5, None)]
-    first = HungUp(at=29.5, channel="1.0", by="caller")
+    first = ChannelHungUp(at=29.5, channel="1.0", by="caller")
     assert call_events(JOIN, CONNECT, first, ended)[2:] == [
         ("1.0/end", 29.5, "Completed by caller")
     ]
@@ -178,24 +184,24 @@ def test_a_completion_without_a_known_party_waits_for_the_hangup() -> None:
 def test_an_agent_is_in_call_only_after_the_bridge_is_confirmed() -> None:
     """IN_CALL has the time when the bridge was announced. The end of the talk also confirms it."""
 
-    def answered(*signs: Sign) -> list[float]:
-        mapping = SignMapper(MappingConfig(), ASTERISK, State(), hangups=True)
+    def answered(*signs: PbxEvent) -> list[float]:
+        mapping = PbxEventMapper(MappingConfig(), ASTERISK, PbxState(), hangups=True)
         events = [event for sign in (JOIN, *signs) for event in mapping.apply(sign)]
         return [e.time.timestamp() for e in events if e.data.get("eventType") == "IN_CALL"]
 
-    bridging = Bridging(at=15, connected=CONNECT)
+    bridging = BridgeAnnounced(at=15, connected=CONNECT)
     assert answered(bridging) == []
-    assert answered(bridging, Confirmed(at=15.2, agent="Anna")) == [15.0]
+    assert answered(bridging, BridgeConfirmed(at=15.2, agent="Anna")) == [15.0]
     assert answered(bridging, completed("")) == [15.0]
-    failed = Missed(at=16, caller="1.0", queue="sales", agent="Anna", ring_seconds=1)
-    assert answered(bridging, failed, Confirmed(at=17, agent="Anna")) == []
+    failed = CallMissed(at=16, caller="1.0", queue="sales", agent="Anna", ring_seconds=1)
+    assert answered(bridging, failed, BridgeConfirmed(at=17, agent="Anna")) == []
 
 
 def test_a_restart_leaves_no_agent_in_a_call() -> None:
     """After a restart, no agent is in a call, even if the caller had just hung up."""
-    state = State()
-    mapping = SignMapper(MappingConfig(), ASTERISK, state, hangups=True)
-    for sign in (JOIN, CONNECT, HungUp(at=29.5, channel="1.0"), Restarted(at=30)):
+    state = PbxState()
+    mapping = PbxEventMapper(MappingConfig(), ASTERISK, state, hangups=True)
+    for sign in (JOIN, CONNECT, ChannelHungUp(at=29.5, channel="1.0"), PbxRestarted(at=30)):
         mapping.apply(sign)
     assert {one.phase for one in state.calls.values()} == {Phase.ENDED}
     assert [one.call for one in state.agents.values()] == [""]
@@ -203,11 +209,11 @@ def test_a_restart_leaves_no_agent_in_a_call() -> None:
 
 def test_dialed_numbers_and_term_codes_are_mapped() -> None:
     """The dialed number precedes the join, and term codes may come at any time."""
-    mapping = SignMapper(MappingConfig(), ASTERISK, State(), hangups=True)
-    mapping.apply(Dialed(at=9, caller="1.0", number="1800"))
+    mapping = PbxEventMapper(MappingConfig(), ASTERISK, PbxState(), hangups=True)
+    mapping.apply(DialedNumber(at=9, caller="1.0", number="1800"))
     start = mapping.apply(JOIN)[0]
     assert (start.data["callerId"], start.data["phoneDialed"]) == ("512", "1800")
-    codes = [Disposed(at=11 + n, caller="1.0", code=code) for n, code in enumerate("AB")]
+    codes = [DispositionSet(at=11 + n, caller="1.0", code=code) for n, code in enumerate("AB")]
     events = [event for code in codes for event in mapping.apply(code)]
     assert [(one.id, one.data["termCode"]) for one in events] == [
         ("1.0/disposition/1", "A"),
@@ -217,20 +223,20 @@ def test_dialed_numbers_and_term_codes_are_mapped() -> None:
 
 def test_a_leave_reason_from_the_queue_log_is_used() -> None:
     """The queue log has the reason shortly after AMI has reported the exit."""
-    mapping = SignMapper(MappingConfig(), ASTERISK, State(), hangups=True)
+    mapping = PbxEventMapper(MappingConfig(), ASTERISK, PbxState(), hangups=True)
     mapping.apply(JOIN)
-    mapping.apply(Left(at=20, caller="1.0", queue="sales"))
+    mapping.apply(QueueLeft(at=20, caller="1.0", queue="sales"))
     mapping.know_reason("1.0", "EMPTY")
     assert [one.data["reason"] for one in mapping.advance(LATER)] == ["EMPTY"]
 
 
 def test_the_number_of_remembered_ended_calls_is_bounded() -> None:
     """The number of remembered calls is bounded even if no hangup is reported."""
-    state = State()
-    mapping = SignMapper(MappingConfig(), ASTERISK, state, hangups=False)
+    state = PbxState()
+    mapping = PbxEventMapper(MappingConfig(), ASTERISK, state, hangups=False)
     for number in range(MAX_ENDED + 50):
-        mapping.apply(Joined(at=number, caller=f"{number}.0", queue="sales"))
-        mapping.apply(Left(at=number, caller=f"{number}.0", queue="sales", reason="ABANDONED"))
+        mapping.apply(QueueJoined(at=number, caller=f"{number}.0", queue="sales"))
+        mapping.apply(QueueLeft(at=number, caller=f"{number}.0", queue="sales", reason="ABANDONED"))
     assert len(state.calls) == MAX_ENDED
     assert f"{MAX_ENDED + 49}.0" in state.calls
 
@@ -238,33 +244,35 @@ def test_the_number_of_remembered_ended_calls_is_bounded() -> None:
 MOMENTS = st.floats(0, 60)
 caller, queue, member = (st.sampled_from(one) for one in (CALLERS, QUEUES, MEMBERS))
 SIGNS = st.one_of(
-    st.builds(Joined, at=MOMENTS, caller=caller, queue=queue),
-    st.builds(Connected, at=MOMENTS, caller=caller, queue=queue, agent=member, leg=caller),
+    st.builds(QueueJoined, at=MOMENTS, caller=caller, queue=queue),
+    st.builds(AgentConnected, at=MOMENTS, caller=caller, queue=queue, agent=member, leg=caller),
     st.builds(
-        Completed,
+        ConversationEnded,
         at=MOMENTS,
         caller=caller,
         queue=queue,
         agent=member,
         by=st.sampled_from(["", "caller", "agent", "transfer"]),
     ),
-    st.builds(Left, at=MOMENTS, caller=caller, queue=queue, reason=st.sampled_from(["", "KEY"])),
-    st.builds(Rang, at=MOMENTS, caller=caller, queue=queue, agent=member, leg=caller),
+    st.builds(
+        QueueLeft, at=MOMENTS, caller=caller, queue=queue, reason=st.sampled_from(["", "KEY"])
+    ),
+    st.builds(Ringing, at=MOMENTS, caller=caller, queue=queue, agent=member, leg=caller),
     st.builds(RingEnded, at=MOMENTS, leg=caller),
     st.builds(
-        Missed, at=MOMENTS, caller=caller, queue=queue, agent=member, ring_seconds=st.just(3)
+        CallMissed, at=MOMENTS, caller=caller, queue=queue, agent=member, ring_seconds=st.just(3)
     ),
-    st.builds(HungUp, at=MOMENTS, channel=caller, by=st.sampled_from(["", "caller"])),
+    st.builds(ChannelHungUp, at=MOMENTS, channel=caller, by=st.sampled_from(["", "caller"])),
     st.builds(
-        Bridging,
+        BridgeAnnounced,
         at=MOMENTS,
-        connected=st.builds(Connected, at=MOMENTS, caller=caller, queue=queue, agent=member),
+        connected=st.builds(AgentConnected, at=MOMENTS, caller=caller, queue=queue, agent=member),
     ),
-    st.builds(Confirmed, at=MOMENTS, agent=member),
+    st.builds(BridgeConfirmed, at=MOMENTS, agent=member),
     st.builds(AgentStatus, at=MOMENTS, agent=member, present=st.booleans(), paused=st.booleans()),
-    st.builds(Held, at=MOMENTS, channel=caller, on=st.booleans()),
+    st.builds(HoldChanged, at=MOMENTS, channel=caller, on=st.booleans()),
     st.builds(
-        Member,
+        MemberState,
         at=MOMENTS,
         queue=queue,
         agent=member,
@@ -272,24 +280,26 @@ SIGNS = st.one_of(
         status=st.none() | st.integers(0, 8),
         paused=st.booleans(),
     ),
-    st.builds(MemberGone, at=MOMENTS, queue=queue | st.just(""), agent=member),
-    st.builds(Paused, at=MOMENTS, queue=queue, agent=member, paused=st.booleans()),
-    st.builds(Disposed, at=MOMENTS, caller=caller, code=st.just("A")),
-    st.builds(Transferred, at=MOMENTS, by=caller, passed_on=caller, second=caller | st.just("")),
-    st.builds(Entered, at=MOMENTS, bridge=queue, channel=caller, name=st.just("PJSIP/2-1")),
-    st.builds(LeftBridge, at=MOMENTS, bridge=queue, channel=caller),
-    st.builds(Paired, at=MOMENTS, one=caller, two=caller),
-    st.builds(Dialling, at=MOMENTS, caller=caller, leg=caller, interface=st.just("PJSIP/2")),
-    st.builds(Restarted, at=MOMENTS, empty=st.booleans()),
-    st.builds(Roster, at=MOMENTS, members=st.just(())),
+    st.builds(MemberRemoved, at=MOMENTS, queue=queue | st.just(""), agent=member),
+    st.builds(PauseChanged, at=MOMENTS, queue=queue, agent=member, paused=st.booleans()),
+    st.builds(DispositionSet, at=MOMENTS, caller=caller, code=st.just("A")),
+    st.builds(
+        ChannelTransferred, at=MOMENTS, by=caller, passed_on=caller, second=caller | st.just("")
+    ),
+    st.builds(BridgeEntered, at=MOMENTS, bridge=queue, channel=caller, name=st.just("PJSIP/2-1")),
+    st.builds(BridgeLeft, at=MOMENTS, bridge=queue, channel=caller),
+    st.builds(LocalChannelPaired, at=MOMENTS, one=caller, two=caller),
+    st.builds(DialStarted, at=MOMENTS, caller=caller, leg=caller, interface=st.just("PJSIP/2")),
+    st.builds(PbxRestarted, at=MOMENTS, empty=st.booleans()),
+    st.builds(MemberList, at=MOMENTS, members=st.just(())),
 )
 
 
 @given(st.lists(SIGNS, max_size=60), st.booleans())
-def test_random_signs_produce_consistent_calls(signs: list[Sign], hangups: bool) -> None:
+def test_random_signs_produce_consistent_calls(signs: list[PbxEvent], hangups: bool) -> None:
     """No event of a call comes before its beginning or after its end."""
-    state = State()
-    mapping = SignMapper(MappingConfig(), ASTERISK, state, hangups=hangups)
+    state = PbxState()
+    mapping = PbxEventMapper(MappingConfig(), ASTERISK, state, hangups=hangups)
     events = [
         event for sign in sorted(signs, key=lambda one: one.at) for event in mapping.apply(sign)
     ]
@@ -311,27 +321,27 @@ def test_random_signs_produce_consistent_calls(signs: list[Sign], hangups: bool)
     assert open_calls == calls
 
 
-def busy_hour(agents: int, calls: int) -> list[Sign]:
+def busy_hour(agents: int, calls: int) -> list[PbxEvent]:
     """Return the signs of a floor on which every agent is always in a call."""
-    signs: list[Sign] = []
+    signs: list[PbxEvent] = []
     for number in range(calls):
         at, name, leg = number * 0.01, f"{number}.0", f"{number}.1"
         agent, line = f"agent{number % agents}", f"queue{number % 200}"
         signs += [
-            Joined(at=at, caller=name, queue=line),
-            Rang(at=at, caller=name, queue=line, agent=agent, leg=leg),
-            Left(at=at, caller=name, queue=line),
-            Connected(at=at, caller=name, queue=line, agent=agent, leg=leg),
-            Completed(at=at + 0.005, caller=name, queue=line, agent=agent, by="caller"),
-            HungUp(at=at + 0.005, channel=leg),
-            HungUp(at=at + 0.005, channel=name),
+            QueueJoined(at=at, caller=name, queue=line),
+            Ringing(at=at, caller=name, queue=line, agent=agent, leg=leg),
+            QueueLeft(at=at, caller=name, queue=line),
+            AgentConnected(at=at, caller=name, queue=line, agent=agent, leg=leg),
+            ConversationEnded(at=at + 0.005, caller=name, queue=line, agent=agent, by="caller"),
+            ChannelHungUp(at=at + 0.005, channel=leg),
+            ChannelHungUp(at=at + 0.005, channel=name),
         ]
     return signs
 
 
 def cpu_seconds(agents: int, calls: int) -> float:
     """Return the CPU seconds that it takes to map a busy hour."""
-    mapping = SignMapper(MappingConfig(), ASTERISK, State(), hangups=True)
+    mapping = PbxEventMapper(MappingConfig(), ASTERISK, PbxState(), hangups=True)
     signs = busy_hour(agents, calls)
     events: list[CloudEvent] = []
     began = time.process_time()
@@ -348,22 +358,22 @@ def test_the_cost_of_a_sign_does_not_grow_with_the_floor() -> None:
     )
 
 
-BOB = Member(at=5, queue="support", agent="Bob", interface="PJSIP/bob", status=1)
-TALK: tuple[Sign, ...] = (
+BOB = MemberState(at=5, queue="support", agent="Bob", interface="PJSIP/bob", status=1)
+TALK: tuple[PbxEvent, ...] = (
     BOB,
     JOIN,
-    Entered(at=15, bridge="one", channel="1.9", name="PJSIP/anna-1"),
-    Entered(at=15, bridge="one", channel="1.0", name="PJSIP/trunk-1"),
+    BridgeEntered(at=15, bridge="one", channel="1.9", name="PJSIP/anna-1"),
+    BridgeEntered(at=15, bridge="one", channel="1.0", name="PJSIP/trunk-1"),
     CONNECT,
 )
-BOBS_PHONE = Entered(at=35, bridge="two", channel="1.5", name="PJSIP/bob-1")
-BLIND = Transferred(at=30, by="1.9", passed_on="1.0")
-RINGS = Dialling(at=30.1, caller="1.0", leg="1.5", interface="PJSIP/bob")
+BOBS_PHONE = BridgeEntered(at=35, bridge="two", channel="1.5", name="PJSIP/bob-1")
+BLIND = ChannelTransferred(at=30, by="1.9", passed_on="1.0")
+RINGS = DialStarted(at=30.1, caller="1.0", leg="1.5", interface="PJSIP/bob")
 
 
-def states(*signs: Sign) -> list[str]:
+def states(*signs: PbxEvent) -> list[str]:
     """Return the states of agents without their calls."""
-    mapping = SignMapper(MappingConfig(), ASTERISK, State(), hangups=True)
+    mapping = PbxEventMapper(MappingConfig(), ASTERISK, PbxState(), hangups=True)
     events = [event for sign in signs for event in mapping.apply(sign)]
     events += mapping.advance(LATER)
     return [
@@ -376,14 +386,21 @@ def states(*signs: Sign) -> list[str]:
 
 def test_a_call_transferred_to_an_agent_remains_one_call() -> None:
     """The first agent is free after the transfer, and the second has the call once bridged."""
-    moved = Entered(at=35, bridge="two", channel="1.0", name="PJSIP/trunk-1")
-    gone: list[Sign] = [
-        LeftBridge(at=30, bridge="one", channel="1.0"),
-        HungUp(at=30, channel="1.9"),
+    moved = BridgeEntered(at=35, bridge="two", channel="1.0", name="PJSIP/trunk-1")
+    gone: list[PbxEvent] = [
+        BridgeLeft(at=30, bridge="one", channel="1.0"),
+        ChannelHungUp(at=30, channel="1.9"),
     ]
     complete_now = completed("transfer", at=30.0)
     assert states(
-        *TALK, BLIND, complete_now, *gone, RINGS, BOBS_PHONE, moved, HungUp(at=50, channel="1.0")
+        *TALK,
+        BLIND,
+        complete_now,
+        *gone,
+        RINGS,
+        BOBS_PHONE,
+        moved,
+        ChannelHungUp(at=50, channel="1.0"),
     ) == [
         "Anna LOGON 15",
         "Anna IN_CALL 15",
@@ -401,7 +418,7 @@ def test_a_call_transferred_to_an_agent_remains_one_call() -> None:
 def test_an_agent_who_does_not_answer_a_transfer_becomes_ready() -> None:
     """If the second agent does not answer, the call goes on to the dialplan's destination."""
     ended = RingEnded(at=40, leg="1.5")
-    assert states(*TALK, BLIND, RINGS, ended, HungUp(at=90, channel="1.0"))[5:] == [
+    assert states(*TALK, BLIND, RINGS, ended, ChannelHungUp(at=90, channel="1.0"))[5:] == [
         "Bob RESERVED 30.1",
         "Bob READY 40",
         "call.leave 30",
@@ -411,19 +428,19 @@ def test_an_agent_who_does_not_answer_a_transfer_becomes_ready() -> None:
 
 def test_a_completion_followed_by_a_transfer_is_a_transfer() -> None:
     """An AgentComplete by the agent may precede an AttendedTransfer, as Asterisk reports it."""
-    talk_of_two: list[Sign] = [
-        Entered(at=20, bridge="two", channel="1.6", name="Local/81@agents-1;1"),
-        Paired(at=20, one="1.6", two="1.7"),
-        Entered(at=20, bridge="three", channel="1.7", name="Local/81@agents-1;2"),
-        Entered(at=20, bridge="three", channel="1.5", name="PJSIP/bob-1"),
-        LeftBridge(at=30, bridge="one", channel="1.9"),
+    talk_of_two: list[PbxEvent] = [
+        BridgeEntered(at=20, bridge="two", channel="1.6", name="Local/81@agents-1;1"),
+        LocalChannelPaired(at=20, one="1.6", two="1.7"),
+        BridgeEntered(at=20, bridge="three", channel="1.7", name="Local/81@agents-1;2"),
+        BridgeEntered(at=20, bridge="three", channel="1.5", name="PJSIP/bob-1"),
+        BridgeLeft(at=30, bridge="one", channel="1.9"),
     ]
-    put_through: list[Sign] = [
+    put_through: list[PbxEvent] = [
         completed("agent", at=30.0),
-        Entered(at=30.01, bridge="one", channel="1.6", name="Local/81@agents-1;1"),
-        Transferred(at=30.02, by="1.9", passed_on="1.0", second="1.9", target="1.6"),
+        BridgeEntered(at=30.01, bridge="one", channel="1.6", name="Local/81@agents-1;1"),
+        ChannelTransferred(at=30.02, by="1.9", passed_on="1.0", second="1.9", target="1.6"),
     ]
-    assert states(*TALK, *talk_of_two, *put_through, HungUp(at=50, channel="1.0"))[2:] == [
+    assert states(*TALK, *talk_of_two, *put_through, ChannelHungUp(at=50, channel="1.0"))[2:] == [
         "Anna AGENT_TRANSFER_COMPLETE_AGENT2 30",
         "Anna WRAP_UP 30",
         "Anna READY 30",
@@ -436,37 +453,47 @@ def test_a_completion_followed_by_a_transfer_is_a_transfer() -> None:
 
 def test_a_transferred_call_ends_when_the_second_agent_hangs_up() -> None:
     """The call ends when the second agent hangs up, or leaves if the caller stays."""
-    moved = Entered(at=35, bridge="two", channel="1.0", name="PJSIP/trunk-1")
-    taken: list[Sign] = [*TALK, BLIND, RINGS, BOBS_PHONE, moved, HungUp(at=60, channel="1.5")]
-    assert states(*taken, HungUp(at=60.1, channel="1.0"))[7:] == [
+    moved = BridgeEntered(at=35, bridge="two", channel="1.0", name="PJSIP/trunk-1")
+    taken: list[PbxEvent] = [
+        *TALK,
+        BLIND,
+        RINGS,
+        BOBS_PHONE,
+        moved,
+        ChannelHungUp(at=60, channel="1.5"),
+    ]
+    assert states(*taken, ChannelHungUp(at=60.1, channel="1.0"))[7:] == [
         "Bob WRAP_UP 60",
         "Bob READY 60",
         "call.end 60",
     ]
-    assert states(*taken, HungUp(at=70, channel="1.0"))[-2:] == ["call.leave 60", "call.end 70"]
+    assert states(*taken, ChannelHungUp(at=70, channel="1.0"))[-2:] == [
+        "call.leave 60",
+        "call.end 70",
+    ]
 
 
 def test_a_transfer_behind_a_local_channel_continues_in_another_queue() -> None:
     """The far half joins the other queue. The first queue's call ends with the caller's."""
-    behind: list[Sign] = [
+    behind: list[PbxEvent] = [
         JOIN,
-        Paired(at=14, one="1.9", two="1.8"),
-        Entered(at=14, bridge="far", channel="1.7", name="PJSIP/desk-1"),
-        Entered(at=14, bridge="far", channel="1.8", name="Local/9@agents-1;2"),
-        Entered(at=15, bridge="one", channel="1.9", name="Local/9@agents-1;1"),
-        Entered(at=15, bridge="one", channel="1.0", name="PJSIP/trunk-1"),
+        LocalChannelPaired(at=14, one="1.9", two="1.8"),
+        BridgeEntered(at=14, bridge="far", channel="1.7", name="PJSIP/desk-1"),
+        BridgeEntered(at=14, bridge="far", channel="1.8", name="Local/9@agents-1;2"),
+        BridgeEntered(at=15, bridge="one", channel="1.9", name="Local/9@agents-1;1"),
+        BridgeEntered(at=15, bridge="one", channel="1.0", name="PJSIP/trunk-1"),
         CONNECT,
     ]
-    elsewhere: list[Sign] = [
-        Transferred(at=30, by="1.7", passed_on="1.8"),
-        Joined(at=30.1, caller="1.8", queue="support"),
-        Connected(at=40, caller="1.8", queue="support", agent="Bob", leg="1.5"),
+    elsewhere: list[PbxEvent] = [
+        ChannelTransferred(at=30, by="1.7", passed_on="1.8"),
+        QueueJoined(at=30.1, caller="1.8", queue="support"),
+        AgentConnected(at=40, caller="1.8", queue="support", agent="Bob", leg="1.5"),
     ]
-    ends: list[Sign] = [
+    ends: list[PbxEvent] = [
         completed("caller", at=50.0),
-        Completed(at=50, caller="1.8", queue="support", agent="Bob", by="caller"),
-        HungUp(at=50, channel="1.8"),
-        HungUp(at=50, channel="1.0"),
+        ConversationEnded(at=50, caller="1.8", queue="support", agent="Bob", by="caller"),
+        ChannelHungUp(at=50, channel="1.8"),
+        ChannelHungUp(at=50, channel="1.0"),
     ]
     assert [one[:2] for one in call_events(*behind, *elsewhere, *ends)] == [
         ("1.0/start", 10.0),
@@ -478,36 +505,41 @@ def test_a_transfer_behind_a_local_channel_continues_in_another_queue() -> None:
 
 def test_a_transfer_before_the_callers_bridge_is_recognized() -> None:
     """The near half of the Local channel belongs to the agent and identifies the call."""
-    behind: list[Sign] = [
+    behind: list[PbxEvent] = [
         JOIN,
-        Paired(at=14, one="1.9", two="1.8"),
+        LocalChannelPaired(at=14, one="1.9", two="1.8"),
         CONNECT,
-        Transferred(at=15.01, by="1.7", passed_on="1.8"),
-        Joined(at=15.02, caller="1.8", queue="support"),
+        ChannelTransferred(at=15.01, by="1.7", passed_on="1.8"),
+        QueueJoined(at=15.02, caller="1.8", queue="support"),
     ]
     assert [one[0] for one in call_events(*behind)] == ["1.0/start", "1.0/1/queue", "1.0/2/queue"]
 
 
 def test_a_transfer_by_the_caller_does_not_change_the_agents_state() -> None:
     """A transfer by the caller is not taken for a transfer by the agent."""
-    assert states(*TALK, Transferred(at=30, by="1.0", passed_on="1.9"))[2:] == []
+    assert states(*TALK, ChannelTransferred(at=30, by="1.0", passed_on="1.9"))[2:] == []
 
 
 def test_a_hold_behind_a_local_channel_is_attributed_to_the_agent() -> None:
     """A hold is found even if the telephone's channel is not the channel in the queue."""
-    behind: list[Sign] = [
-        Paired(at=14, one="1.9", two="1.8"),
-        Entered(at=16, bridge="far", channel="1.7", name="PJSIP/desk-1"),
-        Entered(at=16, bridge="far", channel="1.8", name="Local/9@agents-1;2"),
+    behind: list[PbxEvent] = [
+        LocalChannelPaired(at=14, one="1.9", two="1.8"),
+        BridgeEntered(at=16, bridge="far", channel="1.7", name="PJSIP/desk-1"),
+        BridgeEntered(at=16, bridge="far", channel="1.8", name="Local/9@agents-1;2"),
     ]
-    held = Held(at=20, channel="1.7", on=True)
+    held = HoldChanged(at=20, channel="1.7", on=True)
     assert states(*TALK, *behind, held)[2:] == ["Anna AGENT_HOLD 20"]
 
 
 def test_rereading_the_lines_of_an_ended_call_adds_no_events() -> None:
     """After a kill, the connector reads the last second of the queue log again."""
-    mapping = SignMapper(MappingConfig(), ASTERISK, State(), hangups=True)
-    done: list[Sign] = [JOIN, CONNECT, completed("caller"), HungUp(at=30.1, channel="1.0")]
+    mapping = PbxEventMapper(MappingConfig(), ASTERISK, PbxState(), hangups=True)
+    done: list[PbxEvent] = [
+        JOIN,
+        CONNECT,
+        completed("caller"),
+        ChannelHungUp(at=30.1, channel="1.0"),
+    ]
     first = [event for sign in done for event in mapping.apply(sign)]
     assert [event.type for event in first].count("call.end") == 1
     assert [event for sign in done[:3] for event in mapping.apply(sign)] == []
@@ -515,9 +547,9 @@ def test_rereading_the_lines_of_an_ended_call_adds_no_events() -> None:
 
 def test_a_call_leave_is_delayed_until_its_reason_arrives() -> None:
     """The channel is queried because AMI's event has no reason. The response may be late."""
-    mapping = SignMapper(MappingConfig(), ASTERISK, State(), hangups=True)
+    mapping = PbxEventMapper(MappingConfig(), ASTERISK, PbxState(), hangups=True)
     mapping.apply(JOIN)
-    mapping.apply(Left(at=20, caller="1.0", queue="sales"))
+    mapping.apply(QueueLeft(at=20, caller="1.0", queue="sales"))
     assert mapping.advance(23.0) == []
     mapping.know_reason("1.0", "TIMEOUT")
     (left,) = mapping.advance(23.1)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from structlog.testing import capture_logs
 
-from floorcast.connectors.health import Health
-from floorcast.connectors.pbx.unreadable import MAX_LOGGED_KINDS, Complaints, Unreadable
+from floorcast.connectors.metrics import ConnectorMetrics
+from floorcast.connectors.pbx.unreadable import MAX_LOGGED_KINDS, ConnectorWarnings, Unreadable
 
 
 def test_each_kind_is_logged_once_and_all_input_is_counted() -> None:
     """All unreadable input is counted. Only a bounded number of kinds is remembered and logged."""
-    health = Health()
-    complaints = Complaints(health)
+    health = ConnectorMetrics()
+    complaints = ConnectorWarnings(health)
     with capture_logs() as logs:
         for number in range(MAX_LOGGED_KINDS + 50):
             for _ in range(2):

@@ -7,8 +7,8 @@ import itertools
 import ssl
 from collections.abc import Awaitable, Callable
 
-from floorcast.connectors.asterisk.frames import Frame, FrameReader
-from floorcast.connectors.pbx.quiet_line import CONNECT_SECONDS, READ_BYTES, read_some
+from floorcast.connectors.asterisk.frames import AmiFrame, AmiFrameReader
+from floorcast.connectors.pbx.keepalive import CONNECT_SECONDS, READ_BYTES, read_some
 from floorcast.connectors.pbx.unreadable import Unreadable
 from floorcast.model.errors import BadCredentials, SettingError, Unavailable
 
@@ -17,7 +17,7 @@ __all__ = ["AmiAddress", "AmiConnection", "Received", "trusting"]
 DEFAULT_PORT, DEFAULT_TLS_PORT = 5038, 5039
 REPLY_SECONDS = 30.0
 
-Received = Callable[[Frame | Unreadable], Awaitable[None]]
+Received = Callable[[AmiFrame | Unreadable], Awaitable[None]]
 
 
 class AmiAddress:
@@ -58,8 +58,8 @@ class AmiConnection:
         self._address = address
         self._received = received
         self._ids = itertools.count(1)
-        self._replies: dict[str, asyncio.Future[list[Frame]]] = {}
-        self._lists: dict[str, list[Frame]] = {}
+        self._replies: dict[str, asyncio.Future[list[AmiFrame]]] = {}
+        self._lists: dict[str, list[AmiFrame]] = {}
         self._writer: asyncio.StreamWriter | None = None
         self.has_booted = asyncio.Event()
 
@@ -92,10 +92,10 @@ class AmiConnection:
             raise
         return reading
 
-    async def ask(self, action: str, **members: str) -> list[Frame]:
+    async def ask(self, action: str, **members: str) -> list[AmiFrame]:
         """Send an action and return its reply and any list events. Raises Unavailable."""
         number = f"fc-{next(self._ids)}"
-        future: asyncio.Future[list[Frame]] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[list[AmiFrame]] = asyncio.get_running_loop().create_future()
         self._replies[number] = future
         lines = [f"Action: {action}", f"ActionID: {number}"]
         lines += [f"{name}: {value}" for name, value in members.items()]
@@ -129,7 +129,7 @@ class AmiConnection:
             raise BadCredentials(f"AMI at {address} refuses the user {address.user!r}: {said}")
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
-        frames = FrameReader()
+        frames = AmiFrameReader()
         try:
             while data := await read_some(reader, self._ping):
                 for frame in frames.feed(data):
@@ -145,7 +145,7 @@ class AmiConnection:
         assert self._writer is not None
         self._writer.write(b"Action: Ping\r\n\r\n")
 
-    async def _take(self, frame: Frame | Unreadable) -> None:
+    async def _take(self, frame: AmiFrame | Unreadable) -> None:
         if isinstance(frame, Unreadable):
             await self._received(frame)
             return
@@ -156,7 +156,7 @@ class AmiConnection:
             self.has_booted.set()
         await self._received(frame)
 
-    def _reply(self, frame: Frame, future: asyncio.Future[list[Frame]]) -> None:
+    def _reply(self, frame: AmiFrame, future: asyncio.Future[list[AmiFrame]]) -> None:
         number = frame["ActionID"]
         found = self._lists.setdefault(number, [])
         found.append(frame)

@@ -4,42 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from floorcast.connectors.asterisk.frames import Frame
+from floorcast.connectors.asterisk.frames import AmiFrame
 from floorcast.connectors.pbx.bridges import interface_of
-from floorcast.connectors.pbx.signs import (
-    By,
-    Completed,
-    Connected,
-    Dialling,
-    Disposed,
-    Entered,
-    Held,
-    HungUp,
-    Joined,
-    Left,
-    LeftBridge,
-    Member,
-    MemberGone,
-    Missed,
-    OfCaller,
-    OfMember,
-    Paired,
-    Paused,
-    Rang,
-    Restarted,
+from floorcast.connectors.pbx.pbx_events import (
+    AgentConnected,
+    BridgeEntered,
+    BridgeLeft,
+    CallerFields,
+    CallMissed,
+    ChannelHungUp,
+    ChannelTransferred,
+    ConversationEnded,
+    DialStarted,
+    DispositionSet,
+    EndedBy,
+    HoldChanged,
+    LocalChannelPaired,
+    MemberFields,
+    MemberRemoved,
+    MemberState,
+    PauseChanged,
+    PbxEvent,
+    PbxRestarted,
+    QueueJoined,
+    QueueLeft,
     RingEnded,
-    Sign,
-    Transferred,
+    Ringing,
 )
 from floorcast.connectors.pbx.unreadable import Unreadable
 
-__all__ = ["AmiEvents", "member_of", "number_in"]
+__all__ = ["AmiEventConverter", "member_of", "number_in"]
 
 MAX_ABANDONED = 10_000  # callers with a QueueCallerAbandon but no QueueCallerLeave yet
-_BY: dict[str, By] = {"caller": "caller", "agent": "agent", "transfer": "transfer"}
+_BY: dict[str, EndedBy] = {"caller": "caller", "agent": "agent", "transfer": "transfer"}
 
 
-class AmiEvents:
+class AmiEventConverter:
     """Converts AMI events to signs, in order.
 
     ``did_variable`` and ``disposition_event`` are settings. ``replies`` is true if the events
@@ -52,7 +52,7 @@ class AmiEvents:
         self._did = f"ChanVariable:{did_variable}" if did_variable else ""
         self._disposition = disposition_event
         self._abandoned: dict[str, None] = {}
-        self._readers: dict[str, Callable[[Frame, float], Sign | None]] = {
+        self._readers: dict[str, Callable[[AmiFrame, float], PbxEvent | None]] = {
             "QueueCallerJoin": self._joined,
             "QueueCallerAbandon": self._abandons,
             "QueueCallerLeave": self._left,
@@ -80,7 +80,7 @@ class AmiEvents:
         if replies:
             self._readers["QueueMember"] = self._status
 
-    def sign(self, frame: Frame, received: float) -> Sign | None:
+    def sign(self, frame: AmiFrame, received: float) -> PbxEvent | None:
         """Return the sign of an event, or None if the event does not concern calls or agents.
 
         ``received`` is the time when the frame arrived. It is used if the server does not send
@@ -95,36 +95,36 @@ class AmiEvents:
         except KeyError as missing:
             raise Unreadable(f"{frame['Event']} without {missing.args[0]}") from None
 
-    def _joined(self, frame: Frame, at: float) -> Sign:
+    def _joined(self, frame: AmiFrame, at: float) -> PbxEvent:
         dialed = frame.get(self._did, "") if self._did else ""
         number = frame.get("CallerIDNum", "")
-        return Joined(
-            **_of_caller(frame, at),
+        return QueueJoined(
+            **_caller_fields(frame, at),
             number="" if number == "<unknown>" else number,
             dialed=dialed,
         )
 
-    def _abandons(self, frame: Frame, _at: float) -> None:
+    def _abandons(self, frame: AmiFrame, _at: float) -> None:
         self._abandoned[frame["Uniqueid"]] = None
         if len(self._abandoned) > MAX_ABANDONED:
             del self._abandoned[next(iter(self._abandoned))]
 
-    def _left(self, frame: Frame, at: float) -> Sign:
+    def _left(self, frame: AmiFrame, at: float) -> PbxEvent:
         caller = frame["Uniqueid"]
         # every exit except an answer or a pressed key is preceded by a QueueCallerAbandon
         announced = caller in self._abandoned
         self._abandoned.pop(caller, None)
-        return Left(**_of_caller(frame, at), reason="" if announced else "KEY")
+        return QueueLeft(**_caller_fields(frame, at), reason="" if announced else "KEY")
 
-    def _connected(self, frame: Frame, at: float) -> Sign:
-        return Connected(
-            **_of_member(frame, at),
+    def _connected(self, frame: AmiFrame, at: float) -> PbxEvent:
+        return AgentConnected(
+            **_member_fields(frame, at),
             leg=frame.get("DestUniqueid", ""),
             waited=number_in(frame, "HoldTime"),
         )
 
-    def _completed(self, frame: Frame, at: float) -> Sign:
-        return Completed(
+    def _completed(self, frame: AmiFrame, at: float) -> PbxEvent:
+        return ConversationEnded(
             at=at,
             caller=frame.get("Uniqueid", ""),
             queue=frame["Queue"],
@@ -132,42 +132,42 @@ class AmiEvents:
             by=_BY.get(frame.get("Reason", ""), "agent"),
         )
 
-    def _rang(self, frame: Frame, at: float) -> Sign:
-        return Rang(**_of_member(frame, at), leg=frame.get("DestUniqueid", ""))
+    def _rang(self, frame: AmiFrame, at: float) -> PbxEvent:
+        return Ringing(**_member_fields(frame, at), leg=frame.get("DestUniqueid", ""))
 
-    def _missed(self, frame: Frame, at: float) -> Sign:
+    def _missed(self, frame: AmiFrame, at: float) -> PbxEvent:
         ring_seconds = round(number_in(frame, "RingTime") / 1000)
-        return Missed(**_of_member(frame, at), ring_seconds=ring_seconds)
+        return CallMissed(**_member_fields(frame, at), ring_seconds=ring_seconds)
 
-    def _ring_ended(self, frame: Frame, at: float) -> Sign | None:
+    def _ring_ended(self, frame: AmiFrame, at: float) -> PbxEvent | None:
         if frame.get("DialStatus") == "ANSWER":
             return None
         return RingEnded(at=at, leg=frame["DestUniqueid"])
 
-    def _hung_up(self, frame: Frame, at: float) -> Sign:
-        return HungUp(at=at, channel=frame["Uniqueid"])
+    def _hung_up(self, frame: AmiFrame, at: float) -> PbxEvent:
+        return ChannelHungUp(at=at, channel=frame["Uniqueid"])
 
-    def _hold(self, frame: Frame, at: float) -> Sign:
-        return Held(at=at, channel=frame["Uniqueid"], on=frame["Event"] == "Hold")
+    def _hold(self, frame: AmiFrame, at: float) -> PbxEvent:
+        return HoldChanged(at=at, channel=frame["Uniqueid"], on=frame["Event"] == "Hold")
 
-    def _paused(self, frame: Frame, at: float) -> Sign:
+    def _paused(self, frame: AmiFrame, at: float) -> PbxEvent:
         paused = frame.get("Paused") == "1"
         reason = frame.get("PausedReason", frame.get("Reason", "")) if paused else ""
-        return Paused(
+        return PauseChanged(
             at=at, queue=frame["Queue"], agent=_member(frame), paused=paused, reason=reason
         )
 
-    def _status(self, frame: Frame, at: float) -> Sign:
+    def _status(self, frame: AmiFrame, at: float) -> PbxEvent:
         return member_of(frame, at)
 
-    def _removed(self, frame: Frame, at: float) -> Sign:
-        return MemberGone(at=at, queue=frame["Queue"], agent=_member(frame))
+    def _removed(self, frame: AmiFrame, at: float) -> PbxEvent:
+        return MemberRemoved(at=at, queue=frame["Queue"], agent=_member(frame))
 
-    def _attended(self, frame: Frame, at: float) -> Sign | None:
+    def _attended(self, frame: AmiFrame, at: float) -> PbxEvent | None:
         passed_on = frame.get("TransfereeUniqueid")
         if not passed_on or frame.get("Result", "Success") != "Success":
             return None
-        return Transferred(
+        return ChannelTransferred(
             at=at,
             by=frame["OrigTransfererUniqueid"],
             passed_on=passed_on,
@@ -175,52 +175,54 @@ class AmiEvents:
             target=frame.get("TransferTargetUniqueid", ""),
         )
 
-    def _blind(self, frame: Frame, at: float) -> Sign | None:
+    def _blind(self, frame: AmiFrame, at: float) -> PbxEvent | None:
         passed_on = frame.get("TransfereeUniqueid")
         if not passed_on or frame.get("Result", "Success") != "Success":
             return None
-        return Transferred(at=at, by=frame["TransfererUniqueid"], passed_on=passed_on)
+        return ChannelTransferred(at=at, by=frame["TransfererUniqueid"], passed_on=passed_on)
 
-    def _dialling(self, frame: Frame, at: float) -> Sign | None:
+    def _dialling(self, frame: AmiFrame, at: float) -> PbxEvent | None:
         interface = interface_of(frame["DestChannel"])
         caller = frame.get("Uniqueid")
         leg = frame["DestUniqueid"]
-        return Dialling(at=at, caller=caller, leg=leg, interface=interface) if caller else None
+        return DialStarted(at=at, caller=caller, leg=leg, interface=interface) if caller else None
 
-    def _entered(self, frame: Frame, at: float) -> Sign:
+    def _entered(self, frame: AmiFrame, at: float) -> PbxEvent:
         channel, name = frame["Uniqueid"], frame["Channel"]
-        return Entered(at=at, bridge=frame["BridgeUniqueid"], channel=channel, name=name)
+        return BridgeEntered(at=at, bridge=frame["BridgeUniqueid"], channel=channel, name=name)
 
-    def _left_bridge(self, frame: Frame, at: float) -> Sign:
-        return LeftBridge(at=at, bridge=frame["BridgeUniqueid"], channel=frame["Uniqueid"])
+    def _left_bridge(self, frame: AmiFrame, at: float) -> PbxEvent:
+        return BridgeLeft(at=at, bridge=frame["BridgeUniqueid"], channel=frame["Uniqueid"])
 
-    def _paired(self, frame: Frame, at: float) -> Sign:
-        return Paired(at=at, one=frame["LocalOneUniqueid"], two=frame["LocalTwoUniqueid"])
+    def _paired(self, frame: AmiFrame, at: float) -> PbxEvent:
+        return LocalChannelPaired(
+            at=at, one=frame["LocalOneUniqueid"], two=frame["LocalTwoUniqueid"]
+        )
 
-    def _user_event(self, frame: Frame, at: float) -> Sign | None:
+    def _user_event(self, frame: AmiFrame, at: float) -> PbxEvent | None:
         if not self._disposition or frame.get("UserEvent") != self._disposition:
             return None
-        return Disposed(
+        return DispositionSet(
             at=at,
             caller=frame["Uniqueid"],
             code=frame.get("TermCode", frame.get("Code", "")),
             agent=frame.get("Agent", ""),
         )
 
-    def _shutdown(self, _frame: Frame, at: float) -> Sign:
-        return Restarted(at=at, empty=True)
+    def _shutdown(self, _frame: AmiFrame, at: float) -> PbxEvent:
+        return PbxRestarted(at=at, empty=True)
 
 
 def member_of(
-    frame: Frame, at: float, since: float | None = None, logged_in: float | None = None
-) -> Member:
+    frame: AmiFrame, at: float, since: float | None = None, logged_in: float | None = None
+) -> MemberState:
     """Return the queue member in an event or in a reply to QueueStatus.
 
     The two have different field names. Raises KeyError if the frame does not have a queue and a
     member.
     """
     paused = frame.get("Paused") == "1"
-    return Member(
+    return MemberState(
         at=at,
         queue=frame["Queue"],
         agent=_member(frame),
@@ -235,28 +237,28 @@ def member_of(
     )
 
 
-def number_in(frame: Frame, name: str) -> float:
+def number_in(frame: AmiFrame, name: str) -> float:
     """Return a field as a whole number, or 0 if it does not contain one."""
     text = frame.get(name, "")
     return float(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0.0
 
 
-def _of_caller(frame: Frame, at: float) -> OfCaller:
+def _caller_fields(frame: AmiFrame, at: float) -> CallerFields:
     return {"at": at, "caller": frame["Uniqueid"], "queue": frame["Queue"]}
 
 
-def _of_member(frame: Frame, at: float) -> OfMember:
-    return {**_of_caller(frame, at), "agent": _member(frame)}
+def _member_fields(frame: AmiFrame, at: float) -> MemberFields:
+    return {**_caller_fields(frame, at), "agent": _member(frame)}
 
 
-def _member(frame: Frame) -> str:
+def _member(frame: AmiFrame) -> str:
     for name in ("MemberName", "Name", "Interface", "Location"):
         if found := frame.get(name):
             return found
     raise KeyError("MemberName")
 
 
-def _time(frame: Frame, received: float) -> float:
+def _time(frame: AmiFrame, received: float) -> float:
     try:
         at = float(frame["Timestamp"])
     except (KeyError, ValueError):

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from floorcast.connectors.asterisk.ami_connection import AmiAddress, AmiConnection
 from floorcast.connectors.asterisk.connector import take_snapshot
-from floorcast.connectors.asterisk.frames import Frame
-from floorcast.connectors.asterisk.snapshot import Snapshot
+from floorcast.connectors.asterisk.frames import AmiFrame
+from floorcast.connectors.asterisk.snapshot import AsteriskSnapshot
 from floorcast.connectors.pbx.check_tables import MISSING, Table
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.connectors.pbx.unreadable import Unreadable
@@ -36,7 +36,7 @@ async def check_ami(address: AmiAddress, config: MappingConfig, now: float) -> l
     If the user lacks rights, the last table lists them. Raises Unavailable or BadCredentials.
     """
 
-    async def ignore(_frame: Frame | Unreadable) -> None:
+    async def ignore(_frame: AmiFrame | Unreadable) -> None:
         return
 
     connection = AmiConnection(address, ignore)
@@ -55,12 +55,12 @@ async def check_ami(address: AmiAddress, config: MappingConfig, now: float) -> l
     return [*found, (MISSING, ("", "right", "without it"), missing)] if missing else found
 
 
-def tables_of(snapshot: Snapshot, config: MappingConfig) -> list[Table]:
+def tables_of(snapshot: AsteriskSnapshot, config: MappingConfig) -> list[Table]:
     """Return the contents of a snapshot as tables: queues, members and waiting calls."""
     members: Counter[str] = Counter(one.get("Queue", "") for one in snapshot.members)
     waiting: Counter[str] = Counter(one.get("Queue", "") for one in snapshot.entries)
     queues = sorted(members.keys() | waiting.keys())
-    by_agent: defaultdict[str, list[Frame]] = defaultdict(list)
+    by_agent: defaultdict[str, list[AmiFrame]] = defaultdict(list)
     for one in snapshot.members:
         by_agent[one.get("Name") or one.get("Location", "")].append(one)
     return [
@@ -85,7 +85,7 @@ def tables_of(snapshot: Snapshot, config: MappingConfig) -> list[Table]:
     ]
 
 
-def _member(name: str, frames: Sequence[Frame], config: MappingConfig) -> Sequence[str]:
+def _member(name: str, frames: Sequence[AmiFrame], config: MappingConfig) -> Sequence[str]:
     paused = [one for one in frames if one.get("Paused") == "1"]
     return (
         name,

@@ -14,26 +14,26 @@ from msgspec import Struct
 from floorcast.client import AsyncSender
 from floorcast.client.pacing import Backoff
 from floorcast.connectors.asterisk.ami_connection import AmiAddress, AmiConnection
-from floorcast.connectors.asterisk.ami_events import AmiEvents
-from floorcast.connectors.asterisk.frames import Frame
-from floorcast.connectors.asterisk.merging import SignSource
-from floorcast.connectors.asterisk.queue_log_file import LogLine, QueueLogFile
+from floorcast.connectors.asterisk.ami_events import AmiEventConverter
+from floorcast.connectors.asterisk.frames import AmiFrame
+from floorcast.connectors.asterisk.merging import PbxEventSource
+from floorcast.connectors.asterisk.processor import LOG_POSITION, AsteriskItem, AsteriskProcessor
+from floorcast.connectors.asterisk.queue_log_file import QueueLogFile, RawLine
 from floorcast.connectors.asterisk.queue_log_lines import read_line, sign_of
-from floorcast.connectors.asterisk.reading import LOG_POSITION, Item, Reading
-from floorcast.connectors.asterisk.recording import Recording
-from floorcast.connectors.asterisk.snapshot import Snapshot
+from floorcast.connectors.asterisk.recording import AsteriskRecording
+from floorcast.connectors.asterisk.snapshot import AsteriskSnapshot
 from floorcast.connectors.forwarder import Forwarder
-from floorcast.connectors.health import Health
+from floorcast.connectors.metrics import ConnectorMetrics
 from floorcast.connectors.pbx.config import MappingConfig
+from floorcast.connectors.pbx.pbx_events import LeaveReason, PbxEvent, QueueLeft
 from floorcast.connectors.pbx.reconnecting import keep_connected
-from floorcast.connectors.pbx.signs import Left, LeftBecause, Sign
 from floorcast.connectors.pbx.source_clock import SourceClock
-from floorcast.connectors.pbx.spooling import Spooling, SpoolingTuning
-from floorcast.connectors.pbx.unreadable import Complaints, Unreadable
+from floorcast.connectors.pbx.spool_writer import SpoolWriter, SpoolWriterTuning
+from floorcast.connectors.pbx.unreadable import ConnectorWarnings, Unreadable
 from floorcast.connectors.spool import Spool
 from floorcast.model.errors import Unavailable
 
-__all__ = ["AsteriskConnector", "ConnectorTuning", "EventSource"]
+__all__ = ["AsteriskConnector", "AsteriskSource", "AsteriskTuning"]
 
 _log = structlog.get_logger("floorcast.connect")
 
@@ -50,7 +50,7 @@ QUEUE_STATUS = {
 """Maps QUEUESTATUS, a channel variable that Queue() sets, to a reason for leaving."""
 
 
-class ConnectorTuning(SpoolingTuning, frozen=True, kw_only=True):
+class AsteriskTuning(SpoolWriterTuning, frozen=True, kw_only=True):
     """Times in seconds and limits that users do not need to set."""
 
     poll_seconds: float = 0.1  # between two reads of the queue log
@@ -61,7 +61,7 @@ class ConnectorTuning(SpoolingTuning, frozen=True, kw_only=True):
     max_age: float = 26 * 3600.0  # of a line; the server does not recognize older duplicates
 
 
-class EventSource(Struct, frozen=True, kw_only=True):
+class AsteriskSource(Struct, frozen=True, kw_only=True):
     """The source: AMI, the queue log, or both.
 
     Lines older than ``since`` (epoch seconds) are skipped. If ``since`` is None, lines are read
@@ -82,31 +82,33 @@ class AsteriskConnector:
 
     def __init__(
         self,
-        source: EventSource,
+        source: AsteriskSource,
         config: MappingConfig,
         spool: Spool,
-        health: Health,
+        health: ConnectorMetrics,
         *,
-        tuning: ConnectorTuning | None = None,
+        tuning: AsteriskTuning | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._source = source
         self._spool = spool
         self._health = health
-        self._tuning = tuning or ConnectorTuning()
+        self._tuning = tuning or AsteriskTuning()
         self._clock = SourceClock(clock)
         self._position = spool.position()
-        reading = Reading(config, spool.rows(), self._position, has_ami=source.ami is not None)
-        self._spooling = Spooling(reading, spool, health, self._clock, self._tuning)
-        self._events = AmiEvents(config.did_variable, config.disposition_event)
+        reading = AsteriskProcessor(
+            config, spool.rows(), self._position, has_ami=source.ami is not None
+        )
+        self._spooling = SpoolWriter(reading, spool, health, self._clock, self._tuning)
+        self._events = AmiEventConverter(config.did_variable, config.disposition_event)
         self._ami_is_live = False
-        self._held: list[Sign] | None = None  # signs that wait until a snapshot has been added
+        self._held: list[PbxEvent] | None = None  # signs that wait until a snapshot has been added
         self._has_read_log = asyncio.Event()
-        self._complaints = Complaints(health)
+        self._complaints = ConnectorWarnings(health)
 
     async def run(self, sender: AsyncSender, forwarder: Forwarder) -> None:
         """Read and send until cancelled. Raises errors that a retry cannot fix."""
-        with Recording(self._source.record) as recording:
+        with AsteriskRecording(self._source.record) as recording:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(forwarder.run(sender))
                 tasks.create_task(self._spooling.run(forwarder))
@@ -121,14 +123,16 @@ class AsteriskConnector:
 
     # --- the queue log --------------------------------------------------------------------------
 
-    async def _read_log(self, path: Path, recording: Recording) -> None:
+    async def _read_log(self, path: Path, recording: AsteriskRecording) -> None:
         oldest = self._clock.ours() - self._tuning.max_age
         since = oldest if self._source.since is None else self._source.since
         position = self._position.get(LOG_POSITION, "")
         with closing(QueueLogFile(path, position, since)) as file:
             await self._follow_log(file, since, recording)
 
-    async def _follow_log(self, file: QueueLogFile, since: float, recording: Recording) -> None:
+    async def _follow_log(
+        self, file: QueueLogFile, since: float, recording: AsteriskRecording
+    ) -> None:
         skipped = 0
         while True:
             count = 0
@@ -140,7 +144,9 @@ class AsteriskConnector:
                     skipped += sign.at < since
                     sign = None
                 await self._hold_back(sign)
-                await self._spooling.put(Item(SignSource.QUEUE_LOG, sign, line.position))
+                await self._spooling.put(
+                    AsteriskItem(PbxEventSource.QUEUE_LOG, sign, line.position)
+                )
             if count == 0:
                 if skipped:
                     _log.warning(
@@ -150,7 +156,7 @@ class AsteriskConnector:
                 self._has_read_log.set()
                 await asyncio.sleep(self._tuning.poll_seconds)
 
-    def _polled(self, file: QueueLogFile) -> list[LogLine]:
+    def _polled(self, file: QueueLogFile) -> list[RawLine]:
         try:
             found = list(file.poll())
         except OSError as error:
@@ -160,7 +166,7 @@ class AsteriskConnector:
         self._health.source_connected("queue_log", connected=file.is_open)
         return found
 
-    def _sign_of_line(self, text: str, file: QueueLogFile) -> Sign | None:
+    def _sign_of_line(self, text: str, file: QueueLogFile) -> PbxEvent | None:
         try:
             line = read_line(text)
         except Unreadable as error:
@@ -169,7 +175,7 @@ class AsteriskConnector:
         file.note(line.at)
         return sign_of(line)
 
-    async def _hold_back(self, sign: Sign | None) -> None:
+    async def _hold_back(self, sign: PbxEvent | None) -> None:
         """Wait for the same sign from AMI, whose times include microseconds."""
         if sign is not None and self._ami_is_live:
             age = self._clock.now() - sign.at
@@ -179,7 +185,7 @@ class AsteriskConnector:
 
     # --- AMI ------------------------------------------------------------------------------------
 
-    async def _follow_ami(self, address: AmiAddress, recording: Recording) -> None:
+    async def _follow_ami(self, address: AmiAddress, recording: AsteriskRecording) -> None:
         async def connection(backoff: Backoff) -> None:
             if self._source.queue_log:
                 await self._has_read_log.wait()  # its lines are older than AMI's current state
@@ -192,13 +198,13 @@ class AsteriskConnector:
         await keep_connected("Asterisk", connection)
 
     async def _one_connection(
-        self, address: AmiAddress, recording: Recording, backoff: Backoff
+        self, address: AmiAddress, recording: AsteriskRecording, backoff: Backoff
     ) -> None:
         questions: set[asyncio.Task[None]] = set()
 
-        async def received(frame: Frame | Unreadable) -> None:
+        async def received(frame: AmiFrame | Unreadable) -> None:
             sign = await self._take_frame(frame, recording)
-            if isinstance(sign, Left) and isinstance(frame, dict) and not sign.reason:
+            if isinstance(sign, QueueLeft) and isinstance(frame, dict) and not sign.reason:
                 task = asyncio.create_task(self._ask_why(connection, sign, frame))
                 questions.add(task)
                 task.add_done_callback(questions.discard)
@@ -212,7 +218,7 @@ class AsteriskConnector:
             self._health.source_connected("ami", connected=True)
             self._health.compared()
             _log.info("connected to Asterisk", ami=str(address), calls=len(snapshot.entries))
-            await self._spooling.put(Item(SignSource.AMI, snapshot))
+            await self._spooling.put(AsteriskItem(PbxEventSource.AMI, snapshot))
             await self._let_go()
             backoff.reset()
             await reading
@@ -222,7 +228,7 @@ class AsteriskConnector:
             await connection.close(reading)
         _log.warning("the connection to Asterisk was lost", ami=str(address))
 
-    async def _ask_why(self, connection: AmiConnection, left: Left, frame: Frame) -> None:
+    async def _ask_why(self, connection: AmiConnection, left: QueueLeft, frame: AmiFrame) -> None:
         """Ask Asterisk why a caller left a queue.
 
         No event gives the reason, but the channel variable QUEUESTATUS does. Asterisk sets the
@@ -236,9 +242,11 @@ class AsteriskConnector:
                 reason = QUEUE_STATUS.get(reply[0].get("Value", ""), "")
                 if reason or reply[0].get("Response") == "Error":
                     break
-        await self._put(LeftBecause(at=left.at, caller=left.caller, reason=reason))
+        await self._put(LeaveReason(at=left.at, caller=left.caller, reason=reason))
 
-    async def _take_frame(self, frame: Frame | Unreadable, recording: Recording) -> Sign | None:
+    async def _take_frame(
+        self, frame: AmiFrame | Unreadable, recording: AsteriskRecording
+    ) -> PbxEvent | None:
         received = self._clock.ours()
         if isinstance(frame, Unreadable):
             self._complaints.unreadable(frame)
@@ -256,9 +264,9 @@ class AsteriskConnector:
             await self._put(sign)
         return sign
 
-    async def _put(self, sign: Sign) -> None:
+    async def _put(self, sign: PbxEvent) -> None:
         if self._held is None:
-            await self._spooling.put(Item(SignSource.AMI, sign))
+            await self._spooling.put(AsteriskItem(PbxEventSource.AMI, sign))
         elif len(self._held) < self._tuning.max_inbox:
             self._held.append(sign)
         else:
@@ -269,17 +277,17 @@ class AsteriskConnector:
         while self._held:
             held, self._held = self._held, []
             for sign in held:
-                await self._spooling.put(Item(SignSource.AMI, sign))
+                await self._spooling.put(AsteriskItem(PbxEventSource.AMI, sign))
         self._held = None
 
 
-async def take_snapshot(connection: AmiConnection, at: float) -> Snapshot:
+async def take_snapshot(connection: AmiConnection, at: float) -> AsteriskSnapshot:
     """Return the current state of Asterisk. Raises Unavailable if a permission is missing."""
     status = await _asked(connection, "CoreStatus")
     queues = await _asked(connection, "QueueStatus")
     channels = await _asked(connection, "CoreShowChannels")
     started = f"{status[0].get('CoreStartupDate', '')} {status[0].get('CoreStartupTime', '')}"
-    return Snapshot(
+    return AsteriskSnapshot(
         at=at,
         started=started,
         members=[one for one in queues if one.get("Event") == "QueueMember"],
@@ -288,7 +296,7 @@ async def take_snapshot(connection: AmiConnection, at: float) -> Snapshot:
     )
 
 
-async def _asked(connection: AmiConnection, action: str) -> list[Frame]:
+async def _asked(connection: AmiConnection, action: str) -> list[AmiFrame]:
     reply = await connection.ask(action)
     if reply[0].get("Response") == "Error":
         said = reply[0].get("Message", "refused")

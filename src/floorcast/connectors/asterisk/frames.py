@@ -6,19 +6,19 @@ from collections.abc import Iterator
 
 from floorcast.connectors.pbx.unreadable import Unreadable
 
-__all__ = ["Frame", "FrameReader"]
+__all__ = ["AmiFrame", "AmiFrameReader"]
 
 MAX_FRAME_BYTES = 1 << 20
-Frame = dict[str, str]
+AmiFrame = dict[str, str]
 
 
-class FrameReader:
+class AmiFrameReader:
     """Splits bytes, which may arrive in pieces of any size, into frames."""
 
     def __init__(self) -> None:
         self._rest = b""
 
-    def feed(self, data: bytes) -> Iterator[Frame | Unreadable]:
+    def feed(self, data: bytes) -> Iterator[AmiFrame | Unreadable]:
         """Yield the complete frames, with an Unreadable in place of each invalid frame."""
         text = (self._rest + data).replace(b"\r\n", b"\n")
         *whole, self._rest = text.split(b"\n\n")
@@ -30,8 +30,8 @@ class FrameReader:
             yield Unreadable(f"a frame of more than {MAX_FRAME_BYTES} bytes")
 
 
-def _frame(text: bytes) -> Frame | Unreadable:
-    frame: Frame = {}
+def _frame(text: bytes) -> AmiFrame | Unreadable:
+    frame: AmiFrame = {}
     for line in text.decode("utf-8", "replace").split("\n"):
         name, colon, value = line.partition(":")
         if colon:

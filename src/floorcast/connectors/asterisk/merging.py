@@ -5,35 +5,35 @@ from __future__ import annotations
 from collections import deque
 from enum import StrEnum
 
-from floorcast.connectors.pbx.signs import Sign, sign_key
+from floorcast.connectors.pbx.pbx_events import PbxEvent, dedup_key
 
-__all__ = ["SignMerger", "SignSource"]
+__all__ = ["PbxEventMerger", "PbxEventSource"]
 
 APART = 2.0  # maximum seconds between the two sources' times; ``queue_log`` has whole seconds
 REMEMBERED = 60.0  # seconds to wait for the other source's sign
 MAX_REMEMBERED = 100_000  # signs
 
 
-class SignSource(StrEnum):
+class PbxEventSource(StrEnum):
     """The source of a sign."""
 
     AMI = "ami"
     QUEUE_LOG = "queue_log"
 
 
-class SignMerger:
+class PbxEventMerger:
     """Remembers the signs of one source until the other source has reported them too."""
 
     def __init__(self) -> None:
         self._alone: dict[tuple[object, ...], deque[float]] = {}
         self._order: deque[tuple[float, tuple[object, ...]]] = deque()
 
-    def is_new(self, origin: SignSource, sign: Sign) -> bool:
+    def is_new(self, origin: PbxEventSource, sign: PbxEvent) -> bool:
         """Return whether the other source has not reported this sign yet."""
-        key = sign_key(sign)
+        key = dedup_key(sign)
         if key is None:
             return True
-        other = SignSource.QUEUE_LOG if origin is SignSource.AMI else SignSource.AMI
+        other = PbxEventSource.QUEUE_LOG if origin is PbxEventSource.AMI else PbxEventSource.AMI
         times = self._alone.get((other, *key))
         if times and abs(times[0] - sign.at) <= APART:
             times.popleft()

@@ -12,7 +12,7 @@ from typing import BinaryIO, NamedTuple
 import msgspec
 from msgspec import Struct
 
-__all__ = ["LogLine", "Position", "QueueLogFile"]
+__all__ = ["LogPosition", "QueueLogFile", "RawLine"]
 
 MAX_LINE_BYTES = 64 << 10
 READ_BYTES = 1 << 20
@@ -20,7 +20,7 @@ COMPRESSED = {".bz2", ".gz", ".lz4", ".xz", ".zst"}
 SWITCH_AFTER = 20  # a renamed file counts as finished after this many polls without a line
 
 
-class Position(Struct, frozen=True):
+class LogPosition(Struct, frozen=True):
     """A position: ``offset`` bytes into a queue log file.
 
     The file is identified by its inode and a hash of its first line.
@@ -33,7 +33,7 @@ class Position(Struct, frozen=True):
     last_second: float = 0.0
 
 
-class LogLine(NamedTuple):
+class RawLine(NamedTuple):
     """A line, and the position after it, encoded as text."""
 
     text: str
@@ -63,7 +63,7 @@ class QueueLogFile:
         # Epoch seconds. Earlier lines were already read from a file that no longer exists.
         self.skips_before = 0.0
         if position:
-            before = msgspec.json.decode(position, type=Position)
+            before = msgspec.json.decode(position, type=LogPosition)
             self.last_second = before.last_second
             if not self._resume(before):
                 self.skips_before = self._since = before.last_second
@@ -73,7 +73,7 @@ class QueueLogFile:
         """Whether a file is open."""
         return self._file is not None
 
-    def poll(self) -> Iterator[LogLine]:
+    def poll(self) -> Iterator[RawLine]:
         """Yield the complete lines that have not been read yet. Raises OSError."""
         if self._file is None and not self._open(self._next()):
             return
@@ -99,12 +99,12 @@ class QueueLogFile:
         """Return the position after the current line."""
         assert self._file is not None
         is_at = os.fstat(self._file.fileno())
-        found = Position(
+        found = LogPosition(
             is_at.st_dev, is_at.st_ino, self._offset, self._first_line, self.last_second
         )
         return msgspec.json.encode(found).decode()
 
-    def _resume(self, position: Position) -> bool:
+    def _resume(self, position: LogPosition) -> bool:
         """Continue at a position. Returns False if its file no longer exists or was truncated."""
         for path in self._siblings():
             try:
@@ -156,7 +156,7 @@ class QueueLogFile:
         self._offset, self._rest, self._polls_since_renamed = 0, b"", 0
         return True
 
-    def _lines(self, data: bytes) -> Iterator[LogLine]:
+    def _lines(self, data: bytes) -> Iterator[RawLine]:
         *whole, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) > MAX_LINE_BYTES:  # Asterisk did not write this line
             whole.append(self._rest[:200])
@@ -166,7 +166,7 @@ class QueueLogFile:
             self._offset += len(line) + 1
             if not self._first_line:
                 self._first_line = hashlib.sha256(line + b"\n").hexdigest()[:16]
-            yield LogLine(line.decode("utf-8", "replace"), self.position())
+            yield RawLine(line.decode("utf-8", "replace"), self.position())
 
     def _follow(self) -> None:
         """Continue with the new file after a rotation, or start again if the file was truncated."""

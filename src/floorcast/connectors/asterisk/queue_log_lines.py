@@ -9,23 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from floorcast.connectors.pbx.signs import (
+from floorcast.connectors.pbx.pbx_events import (
     ABANDONED,
-    By,
-    Completed,
-    Connected,
-    Dialed,
-    Disposed,
-    Joined,
-    Left,
-    Member,
-    MemberGone,
-    Missed,
-    OfCaller,
-    OfMember,
-    Paused,
-    Restarted,
-    Sign,
+    AgentConnected,
+    CallerFields,
+    CallMissed,
+    ConversationEnded,
+    DialedNumber,
+    DispositionSet,
+    EndedBy,
+    MemberFields,
+    MemberRemoved,
+    MemberState,
+    PauseChanged,
+    PbxEvent,
+    PbxRestarted,
+    QueueJoined,
+    QueueLeft,
 )
 from floorcast.connectors.pbx.unreadable import Unreadable
 
@@ -66,48 +66,48 @@ def read_line(line: str) -> QueueLogLine:
     return QueueLogLine(float(epoch), caller, queue, member, event, data)
 
 
-def sign_of(line: QueueLogLine) -> Sign | None:
+def sign_of(line: QueueLogLine) -> PbxEvent | None:
     """Return the sign of a line, or None if the line does not concern calls or agents."""
     reader = _READERS.get(line.event)
     return reader(line) if reader else None
 
 
-def _of_caller(line: QueueLogLine) -> OfCaller:
+def _caller_fields(line: QueueLogLine) -> CallerFields:
     return {"at": line.at, "caller": line.caller, "queue": line.queue}
 
 
-def _of_member(line: QueueLogLine) -> OfMember:
-    return {**_of_caller(line), "agent": line.member}
+def _member_fields(line: QueueLogLine) -> MemberFields:
+    return {**_caller_fields(line), "agent": line.member}
 
 
-def _joined(line: QueueLogLine) -> Sign:
-    return Joined(**_of_caller(line), number=line.field(1))
+def _joined(line: QueueLogLine) -> PbxEvent:
+    return QueueJoined(**_caller_fields(line), number=line.field(1))
 
 
-def _connected(line: QueueLogLine) -> Sign:
-    return Connected(**_of_member(line), leg=line.field(1), waited=line.number(0))
+def _connected(line: QueueLogLine) -> PbxEvent:
+    return AgentConnected(**_member_fields(line), leg=line.field(1), waited=line.number(0))
 
 
-def _completed(by: By) -> Callable[[QueueLogLine], Sign]:
-    def read(line: QueueLogLine) -> Sign:
-        return Completed(**_of_member(line), by=by)
-
-    return read
-
-
-def _left(reason: str) -> Callable[[QueueLogLine], Sign]:
-    def read(line: QueueLogLine) -> Sign:
-        return Left(**_of_caller(line), reason=reason)
+def _completed(by: EndedBy) -> Callable[[QueueLogLine], PbxEvent]:
+    def read(line: QueueLogLine) -> PbxEvent:
+        return ConversationEnded(**_member_fields(line), by=by)
 
     return read
 
 
-def _missed(line: QueueLogLine) -> Sign:
-    return Missed(**_of_member(line), ring_seconds=round(line.number(0) / 1000))
+def _left(reason: str) -> Callable[[QueueLogLine], PbxEvent]:
+    def read(line: QueueLogLine) -> PbxEvent:
+        return QueueLeft(**_caller_fields(line), reason=reason)
+
+    return read
 
 
-def _paused(line: QueueLogLine) -> Sign:
-    return Paused(
+def _missed(line: QueueLogLine) -> PbxEvent:
+    return CallMissed(**_member_fields(line), ring_seconds=round(line.number(0) / 1000))
+
+
+def _paused(line: QueueLogLine) -> PbxEvent:
+    return PauseChanged(
         at=line.at,
         queue=line.queue,
         agent=line.member,
@@ -116,32 +116,32 @@ def _paused(line: QueueLogLine) -> Sign:
     )
 
 
-def _added(line: QueueLogLine) -> Sign:
-    return Member(at=line.at, queue=line.queue, agent=line.member)
+def _added(line: QueueLogLine) -> PbxEvent:
+    return MemberState(at=line.at, queue=line.queue, agent=line.member)
 
 
-def _removed(line: QueueLogLine) -> Sign:
-    return MemberGone(at=line.at, queue=line.queue, agent=line.member)
+def _removed(line: QueueLogLine) -> PbxEvent:
+    return MemberRemoved(at=line.at, queue=line.queue, agent=line.member)
 
 
-def _logged_off(line: QueueLogLine) -> Sign:
-    return MemberGone(at=line.at, queue="", agent=line.member)
+def _logged_off(line: QueueLogLine) -> PbxEvent:
+    return MemberRemoved(at=line.at, queue="", agent=line.member)
 
 
-def _dialed(line: QueueLogLine) -> Sign:
-    return Dialed(at=line.at, caller=line.caller, number=line.field(0))
+def _dialed(line: QueueLogLine) -> PbxEvent:
+    return DialedNumber(at=line.at, caller=line.caller, number=line.field(0))
 
 
-def _disposed(line: QueueLogLine) -> Sign:
+def _disposed(line: QueueLogLine) -> PbxEvent:
     member = "" if line.member == "NONE" else line.member
-    return Disposed(at=line.at, caller=line.caller, code=line.field(0), agent=member)
+    return DispositionSet(at=line.at, caller=line.caller, code=line.field(0), agent=member)
 
 
-def _restarted(line: QueueLogLine) -> Sign:
-    return Restarted(at=line.at)
+def _restarted(line: QueueLogLine) -> PbxEvent:
+    return PbxRestarted(at=line.at)
 
 
-_READERS: dict[str, Callable[[QueueLogLine], Sign]] = {
+_READERS: dict[str, Callable[[QueueLogLine], PbxEvent]] = {
     "ENTERQUEUE": _joined,
     "CONNECT": _connected,
     "COMPLETECALLER": _completed("caller"),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from floorcast.connectors.asterisk.frames import Frame
+from floorcast.connectors.asterisk.frames import AmiFrame
 from floorcast.connectors.recording_file import RecordingFile
 
-__all__ = ["Recording"]
+__all__ = ["AsteriskRecording"]
 
 
-class Recording(RecordingFile):
+class AsteriskRecording(RecordingFile):
     """Writes AMI frames to ``path`` and queue log lines to ``path.queue_log``.
 
     A frame without a Timestamp gets the time of its arrival, so that it can be replayed. Data sent
@@ -22,7 +22,7 @@ class Recording(RecordingFile):
         self._recorded = path is not None
         self._lines = RecordingFile(path.with_name(f"{path.name}.queue_log") if path else None)
 
-    def frame(self, frame: Frame, received: float) -> None:
+    def frame(self, frame: AmiFrame, received: float) -> None:
         """Write a frame."""
         if not self._recorded:
             return

@@ -8,25 +8,25 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from floorcast.connectors.asterisk.ami_events import member_of, number_in
-from floorcast.connectors.asterisk.frames import Frame
+from floorcast.connectors.asterisk.frames import AmiFrame
 from floorcast.connectors.pbx.config import MappingConfig
-from floorcast.connectors.pbx.signs import (
-    Completed,
-    Connected,
-    HungUp,
-    Joined,
-    Left,
-    Member,
-    Restarted,
-    Roster,
-    Sign,
+from floorcast.connectors.pbx.pbx_events import (
+    AgentConnected,
+    ChannelHungUp,
+    ConversationEnded,
+    MemberList,
+    MemberState,
+    PbxEvent,
+    PbxRestarted,
+    QueueJoined,
+    QueueLeft,
 )
-from floorcast.connectors.pbx.state import CallNow, Phase, State
+from floorcast.connectors.pbx.state import PbxCall, PbxState, Phase
 
-__all__ = ["Snapshot", "missed_signs"]
+__all__ = ["AsteriskSnapshot", "missed_signs"]
 
 
-class Snapshot(Struct, kw_only=True):
+class AsteriskSnapshot(Struct, kw_only=True):
     """The replies to CoreStatus, QueueStatus and CoreShowChannels.
 
     ``at`` is the time of the replies, by Asterisk's clock. ``started`` is the time when the
@@ -35,19 +35,19 @@ class Snapshot(Struct, kw_only=True):
 
     at: float
     started: str
-    members: list[Frame] = []
-    entries: list[Frame] = []
-    channels: list[Frame] = []
+    members: list[AmiFrame] = []
+    entries: list[AmiFrame] = []
+    channels: list[AmiFrame] = []
 
 
 def missed_signs(
-    snapshot: Snapshot, state: State, config: MappingConfig, started_before: str
-) -> list[Sign]:
+    snapshot: AsteriskSnapshot, state: PbxState, config: MappingConfig, started_before: str
+) -> list[PbxEvent]:
     """Return the signs that were missed while disconnected, as far as they can be reconstructed."""
     restarted = bool(started_before) and started_before != snapshot.started
-    roster = Roster(at=snapshot.at, members=tuple(_members(snapshot)))
+    roster = MemberList(at=snapshot.at, members=tuple(_members(snapshot)))
     if restarted:
-        ended = Restarted(at=state.last_at, empty=True)
+        ended = PbxRestarted(at=state.last_at, empty=True)
         return [ended, *_joins(snapshot, None), *_talks(snapshot, None), roster]
     return [
         *_hangups(snapshot, state),
@@ -59,7 +59,7 @@ def missed_signs(
     ]
 
 
-def _members(snapshot: Snapshot) -> Iterator[Member]:
+def _members(snapshot: AsteriskSnapshot) -> Iterator[MemberState]:
     for frame in snapshot.members:
         if not frame.get("Queue") or not (frame.get("Name") or frame.get("Location")):
             continue
@@ -70,7 +70,7 @@ def _members(snapshot: Snapshot) -> Iterator[Member]:
         yield member_of(frame, snapshot.at, since, times[0] or None)
 
 
-def _hangups(snapshot: Snapshot, state: State) -> Iterator[Sign]:
+def _hangups(snapshot: AsteriskSnapshot, state: PbxState) -> Iterator[PbxEvent]:
     """Yield a hangup, at the best known time, for each call that no longer exists."""
     up = {frame.get("Uniqueid", "") for frame in snapshot.channels}
     up |= {state.aliases[one] for one in up if one in state.aliases}
@@ -81,10 +81,10 @@ def _hangups(snapshot: Snapshot, state: State) -> Iterator[Sign]:
         at = max(state.last_at, call.since)
         if call.phase is Phase.TALKING and last_calls.get(call.agent, 0.0) > call.since:
             at = last_calls[call.agent]
-        yield HungUp(at=at, channel=call.channel or call.caller)
+        yield ChannelHungUp(at=at, channel=call.channel or call.caller)
 
 
-def _joins(snapshot: Snapshot, state: State | None) -> Iterator[Sign]:
+def _joins(snapshot: AsteriskSnapshot, state: PbxState | None) -> Iterator[PbxEvent]:
     for frame in snapshot.entries:
         caller, queue = frame.get("Uniqueid", ""), frame.get("Queue", "")
         call = state.call(caller) if state else None
@@ -93,10 +93,10 @@ def _joins(snapshot: Snapshot, state: State | None) -> Iterator[Sign]:
             at = snapshot.at - number_in(frame, "Wait")
             number = frame.get("CallerIDNum", "")
             number = "" if number in {"<unknown>", "unknown"} else number
-            yield Joined(at=at, caller=caller, queue=queue, number=number)
+            yield QueueJoined(at=at, caller=caller, queue=queue, number=number)
 
 
-def _talks(snapshot: Snapshot, state: State | None) -> Iterator[Sign]:
+def _talks(snapshot: AsteriskSnapshot, state: PbxState | None) -> Iterator[PbxEvent]:
     """Yield a connect for each agent who is in a bridge with a queue's caller."""
     for leg, other, member in _bridged(snapshot):
         caller = other.get("Uniqueid", "")
@@ -106,12 +106,14 @@ def _talks(snapshot: Snapshot, state: State | None) -> Iterator[Sign]:
             continue
         began = snapshot.at - _seconds(leg.get("Duration", ""))
         at = max(began, call.since) if call else began
-        yield Connected(
+        yield AgentConnected(
             at=at, caller=caller, queue=queue, agent=member, leg=leg.get("Uniqueid", "")
         )
 
 
-def _ends_of_talks(snapshot: Snapshot, state: State, config: MappingConfig) -> Iterator[Sign]:
+def _ends_of_talks(
+    snapshot: AsteriskSnapshot, state: PbxState, config: MappingConfig
+) -> Iterator[PbxEvent]:
     """Yield a completion for each caller who is still connected, but not to the same agent."""
     up = {frame.get("Uniqueid", "") for frame in snapshot.channels}
     waiting = {frame.get("Uniqueid", "") for frame in snapshot.entries}
@@ -124,12 +126,12 @@ def _ends_of_talks(snapshot: Snapshot, state: State, config: MappingConfig) -> I
         apart = not any((name, call.agent) in together for name in names)
         if names & up and not names & waiting and apart:
             at = max(state.last_at, call.since)
-            yield Completed(
+            yield ConversationEnded(
                 at=at, caller=call.caller, queue=call.queue, agent=call.agent, by="transfer"
             )
 
 
-def _leaves(snapshot: Snapshot, state: State) -> Iterator[Sign]:
+def _leaves(snapshot: AsteriskSnapshot, state: PbxState) -> Iterator[PbxEvent]:
     """Yield a leave for each caller who is still connected but has left the queue."""
     up = {frame.get("Uniqueid", "") for frame in snapshot.channels}
     waiting = {frame.get("Uniqueid", "") for frame in snapshot.entries}
@@ -137,14 +139,14 @@ def _leaves(snapshot: Snapshot, state: State) -> Iterator[Sign]:
     for call in _open(state, Phase.WAITING):
         if call.caller in up - waiting - bridged:
             at = max(state.last_at, call.since)
-            yield Left(at=at, caller=call.caller, queue=call.queue)
+            yield QueueLeft(at=at, caller=call.caller, queue=call.queue)
 
 
-def _open(state: State, phase: Phase) -> list[CallNow]:
+def _open(state: PbxState, phase: Phase) -> list[PbxCall]:
     return [call for call in state.calls.values() if call.phase is phase]
 
 
-def _bridged(snapshot: Snapshot) -> Iterator[tuple[Frame, Frame, str]]:
+def _bridged(snapshot: AsteriskSnapshot) -> Iterator[tuple[AmiFrame, AmiFrame, str]]:
     """Yield a member's channel, another channel in its bridge, and the member's name."""
     names = {frame.get("Location", ""): frame.get("Name", "") for frame in snapshot.members}
     bridges = defaultdict(list)
@@ -160,7 +162,7 @@ def _bridged(snapshot: Snapshot) -> Iterator[tuple[Frame, Frame, str]]:
                         yield leg, other, member
 
 
-def _queue_of(channel: Frame) -> str:
+def _queue_of(channel: AmiFrame) -> str:
     if channel.get("Application") != "Queue":
         return ""
     return channel.get("ApplicationData", "").partition(",")[0]

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 
 from floorcast.connectors.freeswitch.esl_connection import EslAddress, EslConnection
-from floorcast.connectors.freeswitch.frames import Frame
+from floorcast.connectors.freeswitch.frames import EslFrame
 from floorcast.connectors.freeswitch.lists import number_in
-from floorcast.connectors.freeswitch.questions import (
+from floorcast.connectors.freeswitch.queries import (
     CHANNELS,
     CLOCK,
     CORE,
     subscribe,
     take_snapshot,
 )
-from floorcast.connectors.freeswitch.snapshot import IN_QUEUE_STATES, Snapshot
+from floorcast.connectors.freeswitch.snapshot import IN_QUEUE_STATES, FreeswitchSnapshot
 from floorcast.connectors.pbx.check_tables import MISSING, Table
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.connectors.pbx.unreadable import Unreadable
@@ -36,7 +36,7 @@ async def check_esl(address: EslAddress, config: MappingConfig, now: float) -> l
     If rights are missing, the last table lists them. Raises Unavailable or BadCredentials.
     """
 
-    async def ignore(_frame: Frame | Unreadable) -> None:
+    async def ignore(_frame: EslFrame | Unreadable) -> None:
         return
 
     connection = EslConnection(address, ignore)
@@ -58,7 +58,7 @@ async def check_esl(address: EslAddress, config: MappingConfig, now: float) -> l
     return [*found, (MISSING, ("right", "without it"), missing)] if missing else found
 
 
-def tables_of(snapshot: Snapshot, config: MappingConfig) -> list[Table]:
+def tables_of(snapshot: FreeswitchSnapshot, config: MappingConfig) -> list[Table]:
     """Return the contents of a snapshot as tables: queues, agents and calls in queues."""
     here = [row for row in snapshot.members if row.get("state") in IN_QUEUE_STATES]
     calls = [row for row in here if row.get("session_uuid") in snapshot.up]

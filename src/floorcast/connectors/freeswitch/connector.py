@@ -15,26 +15,26 @@ from floorcast.client import AsyncSender
 from floorcast.client.pacing import Backoff
 from floorcast.connectors.forwarder import Forwarder
 from floorcast.connectors.freeswitch.esl_connection import EslAddress, EslConnection
-from floorcast.connectors.freeswitch.events import EslEvent, EventReader, time_of
-from floorcast.connectors.freeswitch.frames import Frame
-from floorcast.connectors.freeswitch.questions import core_uuid, epoch, subscribe, take_snapshot
-from floorcast.connectors.freeswitch.reading import Core, Item, Reading
-from floorcast.connectors.freeswitch.recording import Recording
+from floorcast.connectors.freeswitch.events import EslEvent, EslEventConverter, time_of
+from floorcast.connectors.freeswitch.frames import EslFrame
+from floorcast.connectors.freeswitch.processor import CoreUuid, FreeswitchItem, FreeswitchProcessor
+from floorcast.connectors.freeswitch.queries import core_uuid, epoch, subscribe, take_snapshot
+from floorcast.connectors.freeswitch.recording import FreeswitchRecording
 from floorcast.connectors.freeswitch.sequence import EventSequence, SequenceCheck
-from floorcast.connectors.health import Health
+from floorcast.connectors.metrics import ConnectorMetrics
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.connectors.pbx.reconnecting import keep_connected
 from floorcast.connectors.pbx.source_clock import SourceClock
-from floorcast.connectors.pbx.spooling import Spooling, SpoolingTuning
-from floorcast.connectors.pbx.unreadable import Complaints, Unreadable
+from floorcast.connectors.pbx.spool_writer import SpoolWriter, SpoolWriterTuning
+from floorcast.connectors.pbx.unreadable import ConnectorWarnings, Unreadable
 from floorcast.connectors.spool import Spool
 
-__all__ = ["ConnectorTuning", "FreeswitchConnector"]
+__all__ = ["FreeswitchConnector", "FreeswitchTuning"]
 
 _log = structlog.get_logger("floorcast.connect")
 
 
-class ConnectorTuning(SpoolingTuning, frozen=True, kw_only=True):
+class FreeswitchTuning(SpoolWriterTuning, frozen=True, kw_only=True):
     """Times in seconds that users do not need to set."""
 
     settle_seconds: float = 1.0  # after a snapshot, because earlier events may arrive late
@@ -55,10 +55,10 @@ class FreeswitchConnector:
         address: EslAddress,
         config: MappingConfig,
         spool: Spool,
-        health: Health,
+        health: ConnectorMetrics,
         *,
         record: Path | None = None,
-        tuning: ConnectorTuning | None = None,
+        tuning: FreeswitchTuning | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._address = address
@@ -66,20 +66,20 @@ class FreeswitchConnector:
         self._spool = spool
         self._health = health
         self._record = record
-        self._tuning = tuning or ConnectorTuning()
+        self._tuning = tuning or FreeswitchTuning()
         self._clock = SourceClock(clock)
-        self._reading = Reading(config, spool.rows(), spool.position())
-        self._spooling: Spooling[Item] = Spooling(
+        self._reading = FreeswitchProcessor(config, spool.rows(), spool.position())
+        self._spooling: SpoolWriter[FreeswitchItem] = SpoolWriter(
             self._reading, spool, health, self._clock, self._tuning
         )
-        self._events = EventReader(config)
-        self._complaints = Complaints(health)
+        self._events = EslEventConverter(config)
+        self._complaints = ConnectorWarnings(health)
         self._sequence = EventSequence()
         self._may_have_missed = asyncio.Event()
 
     async def run(self, sender: AsyncSender, forwarder: Forwarder) -> None:
         """Read and send until cancelled. Raises errors that a retry cannot fix."""
-        with Recording(self._record) as recording:
+        with FreeswitchRecording(self._record) as recording:
 
             async def connection(backoff: Backoff) -> None:
                 try:
@@ -98,8 +98,8 @@ class FreeswitchConnector:
 
     # --- one connection -------------------------------------------------------------------------
 
-    async def _one_connection(self, recording: Recording, backoff: Backoff) -> None:
-        async def received(frame: Frame | Unreadable) -> None:
+    async def _one_connection(self, recording: FreeswitchRecording, backoff: Backoff) -> None:
+        async def received(frame: EslFrame | Unreadable) -> None:
             await self._take_frame(frame, recording)
 
         connection = EslConnection(self._address, received)
@@ -122,13 +122,17 @@ class FreeswitchConnector:
         _log.warning("the connection to FreeSWITCH was lost", esl=str(self._address), why=why)
 
     async def _keep_comparing(
-        self, connection: EslConnection, recording: Recording, last_at: float, backoff: Backoff
+        self,
+        connection: EslConnection,
+        recording: FreeswitchRecording,
+        last_at: float,
+        backoff: Backoff,
     ) -> None:
         """Compare the states at the start, after events may have been missed, and periodically."""
         tuning = self._tuning
         if core := await core_uuid(connection):
             self._sequence.core = core
-            await self._spooling.put(Core(core))
+            await self._spooling.put(CoreUuid(core))
         if second := await epoch(connection):
             self._clock.note_second(second, self._clock.ours())
         await subscribe(connection, self._config)
@@ -156,7 +160,9 @@ class FreeswitchConnector:
 
     # --- received frames ------------------------------------------------------------------------
 
-    async def _take_frame(self, frame: Frame | Unreadable, recording: Recording) -> None:
+    async def _take_frame(
+        self, frame: EslFrame | Unreadable, recording: FreeswitchRecording
+    ) -> None:
         try:
             if isinstance(frame, Unreadable):
                 raise frame
@@ -177,7 +183,7 @@ class FreeswitchConnector:
     async def _follow(self, event: EslEvent) -> None:
         match self._sequence.take(event):
             case SequenceCheck.AFTER_A_RESTART:
-                await self._spooling.put(Core(event.core))
+                await self._spooling.put(CoreUuid(event.core))
                 self._may_have_missed.set()
             case SequenceCheck.AFTER_A_GAP:
                 self._may_have_missed.set()

@@ -6,8 +6,8 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 
-from floorcast.connectors.freeswitch.frames import Frame, FrameReader
-from floorcast.connectors.pbx.quiet_line import CONNECT_SECONDS, READ_BYTES, read_some
+from floorcast.connectors.freeswitch.frames import EslFrame, EslFrameReader
+from floorcast.connectors.pbx.keepalive import CONNECT_SECONDS, READ_BYTES, read_some
 from floorcast.connectors.pbx.unreadable import Unreadable
 from floorcast.model.errors import BadCredentials, Unavailable
 
@@ -17,7 +17,7 @@ DEFAULT_PORT = 8021
 REPLY_SECONDS = 30.0
 PING = "api echo floorcast"
 
-Received = Callable[[Frame | Unreadable], Awaitable[None]]
+Received = Callable[[EslFrame | Unreadable], Awaitable[None]]
 
 
 class EslAddress:
@@ -118,7 +118,7 @@ class EslConnection:
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         assert self._writer is not None
-        frames = FrameReader()
+        frames = EslFrameReader()
         try:
             while not self.notice and (data := await read_some(reader, self._ping)):
                 for frame in frames.feed(data):
@@ -137,7 +137,7 @@ class EslConnection:
         self._replies.append(asyncio.get_running_loop().create_future())
         self._writer.write(f"{PING}\n\n".encode())
 
-    async def _take(self, frame: Frame | Unreadable) -> None:
+    async def _take(self, frame: EslFrame | Unreadable) -> None:
         if isinstance(frame, Unreadable):
             await self._received(frame)
             return

@@ -8,28 +8,28 @@ import msgspec
 from msgspec import Struct, field
 
 from floorcast.connectors.pbx.config import MappingConfig
-from floorcast.connectors.pbx.signs import (
+from floorcast.connectors.pbx.pbx_events import (
+    AgentConnected,
     AgentStatus,
-    Bridging,
-    By,
-    Completed,
-    Confirmed,
-    Connected,
-    Disposed,
-    Held,
-    HungUp,
-    Joined,
-    Left,
-    Missed,
-    OfCaller,
-    OfMember,
-    Rang,
-    Sign,
-    WhyMissed,
+    BridgeAnnounced,
+    BridgeConfirmed,
+    CallerFields,
+    CallMissed,
+    ChannelHungUp,
+    ConversationEnded,
+    DispositionSet,
+    EndedBy,
+    HoldChanged,
+    MemberFields,
+    MissedReason,
+    PbxEvent,
+    QueueJoined,
+    QueueLeft,
+    Ringing,
 )
 from floorcast.connectors.pbx.unreadable import Unreadable
 
-__all__ = ["IN_A_CALL", "LOGGED_OUT", "EslEvent", "EventReader", "status_sign", "time_of"]
+__all__ = ["IN_A_CALL", "LOGGED_OUT", "EslEvent", "EslEventConverter", "status_sign", "time_of"]
 
 CALLCENTER = "callcenter::info"
 ON_BREAK, LOGGED_OUT = "On Break", "Logged Out"  # any other status means available
@@ -43,14 +43,14 @@ REASONS = {
     "EXIT_WITH_KEY": "KEY",
 }
 """Maps a CC-Cancel-Reason to a reason for leaving, which is empty if the hangup determines it."""
-MISSED: dict[str, WhyMissed] = {
+MISSED: dict[str, MissedReason] = {
     "USER_BUSY": "BUSY",
     "NORMAL_CIRCUIT_CONGESTION": "BUSY",
     "CALL_REJECTED": "REFUSED",
     "ORIGINATOR_CANCEL": "CANCELLED",
 }
 """Maps a CC-Hangup-Cause of bridge-agent-fail to a reason. All other causes mean no answer."""
-HUNG_UP_BY: dict[str, By] = {"recv_bye": "caller", "send_bye": "agent"}
+HUNG_UP_BY: dict[str, EndedBy] = {"recv_bye": "caller", "send_bye": "agent"}
 
 
 class EslEvent(Struct, frozen=True, kw_only=True):
@@ -95,13 +95,13 @@ _decode = msgspec.json.Decoder(EslEvent).decode
 _decode_all = msgspec.json.Decoder(dict[str, object]).decode
 
 
-class EventReader:
+class EslEventConverter:
     """Converts events to signs, in order, using the names in a configuration."""
 
     def __init__(self, config: MappingConfig) -> None:
         self._config = config
         self._did = f"variable_{config.did_variable}" if config.did_variable else ""
-        self._actions: dict[str, Callable[[EslEvent, float], Sign | None]] = {
+        self._actions: dict[str, Callable[[EslEvent, float], PbxEvent | None]] = {
             "member-queue-resume": _joined,
             "member-queue-start": _joined,
             "agent-offering": _rang,
@@ -121,7 +121,7 @@ class EventReader:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Unreadable(f"an event that cannot be decoded ({error}): {body[:80]!r}") from None
 
-    def sign(self, event: EslEvent, body: bytes, received: float) -> Sign | None:
+    def sign(self, event: EslEvent, body: bytes, received: float) -> PbxEvent | None:
         """Return the sign of an event, or None if the event does not concern calls or agents.
 
         ``received`` is the time of an event that has no time of its own. Raises Unreadable if a
@@ -132,32 +132,34 @@ class EventReader:
             if event.subclass == CALLCENTER:
                 reader = self._actions.get(event.action)
                 sign = reader(event, at) if reader else None
-                return self._with_dialed(sign, body) if isinstance(sign, Joined) else sign
+                return self._with_dialed(sign, body) if isinstance(sign, QueueJoined) else sign
             return self._disposed(event, at)
         if event.name == "CHANNEL_HANGUP_COMPLETE":
             event.needs("channel")
-            return HungUp(at=at, channel=event.channel, by=HUNG_UP_BY.get(event.disposition, ""))
+            return ChannelHungUp(
+                at=at, channel=event.channel, by=HUNG_UP_BY.get(event.disposition, "")
+            )
         if event.name in {"CHANNEL_HOLD", "CHANNEL_UNHOLD"}:
             event.needs("channel")
-            return Held(at=at, channel=event.channel, on=event.name == "CHANNEL_HOLD")
+            return HoldChanged(at=at, channel=event.channel, on=event.name == "CHANNEL_HOLD")
         return None
 
-    def _with_dialed(self, sign: Joined, body: bytes) -> Joined:
+    def _with_dialed(self, sign: QueueJoined, body: bytes) -> QueueJoined:
         if not self._did:
             return sign
         dialed = _decode_all(body).get(self._did, "")
         return msgspec.structs.replace(sign, dialed=dialed if isinstance(dialed, str) else "")
 
-    def _status(self, event: EslEvent, at: float) -> Sign:
+    def _status(self, event: EslEvent, at: float) -> PbxEvent:
         event.needs("agent", "agent_status")
         return status_sign(event.agent, event.agent_status, at, self._config)
 
-    def _disposed(self, event: EslEvent, at: float) -> Sign | None:
+    def _disposed(self, event: EslEvent, at: float) -> PbxEvent | None:
         if not self._config.disposition_event or event.subclass != self._config.disposition_event:
             return None
         event.needs("channel")
         code = event.term_code or event.code
-        return Disposed(at=at, caller=event.channel, code=code, agent=event.named_agent)
+        return DispositionSet(at=at, caller=event.channel, code=code, agent=event.named_agent)
 
 
 def status_sign(agent: str, status: str, at: float, config: MappingConfig) -> AgentStatus:
@@ -178,59 +180,59 @@ def time_of(event: EslEvent, received: float) -> float:
     return at if at < MAX_EPOCH else received
 
 
-def _of_caller(event: EslEvent, at: float) -> OfCaller:
+def _caller_fields(event: EslEvent, at: float) -> CallerFields:
     event.needs("caller", "queue")
     return {"at": at, "caller": event.caller, "queue": event.queue}
 
 
-def _of_member(event: EslEvent, at: float) -> OfMember:
+def _member_fields(event: EslEvent, at: float) -> MemberFields:
     event.needs("agent")
-    return {**_of_caller(event, at), "agent": event.agent}
+    return {**_caller_fields(event, at), "agent": event.agent}
 
 
-def _joined(event: EslEvent, at: float) -> Sign:
-    return Joined(**_of_caller(event, at), number=event.number, dialed=event.dialed)
+def _joined(event: EslEvent, at: float) -> PbxEvent:
+    return QueueJoined(**_caller_fields(event, at), number=event.number, dialed=event.dialed)
 
 
-def _rang(event: EslEvent, at: float) -> Sign:
+def _rang(event: EslEvent, at: float) -> PbxEvent:
     # the agent's channel is not known yet; with ring-all, several agents ring for one caller
-    return Rang(**_of_member(event, at), leg=f"{event.agent}<{event.caller}")
+    return Ringing(**_member_fields(event, at), leg=f"{event.agent}<{event.caller}")
 
 
-def _bridging(event: EslEvent, at: float) -> Sign:
-    connected = Connected(**_of_member(event, at), leg=event.agent_channel)
-    return Bridging(at=at, connected=connected)
+def _bridging(event: EslEvent, at: float) -> PbxEvent:
+    connected = AgentConnected(**_member_fields(event, at), leg=event.agent_channel)
+    return BridgeAnnounced(at=at, connected=connected)
 
 
-def _state(event: EslEvent, at: float) -> Sign | None:
+def _state(event: EslEvent, at: float) -> PbxEvent | None:
     event.needs("agent", "agent_state")
-    return Confirmed(at=at, agent=event.agent) if event.agent_state == IN_A_CALL else None
+    return BridgeConfirmed(at=at, agent=event.agent) if event.agent_state == IN_A_CALL else None
 
 
-def _bridge_ended(event: EslEvent, at: float) -> Sign:
+def _bridge_ended(event: EslEvent, at: float) -> PbxEvent:
     if event.bridged == "false":
         return _missed(event, at, "CANCELLED")
     return _completed(event, at)
 
 
-def _completed(event: EslEvent, at: float) -> Sign:
-    return Completed(**_of_member(event, at), by="")
+def _completed(event: EslEvent, at: float) -> PbxEvent:
+    return ConversationEnded(**_member_fields(event, at), by="")
 
 
-def _missed(event: EslEvent, at: float, reason: WhyMissed | None = None) -> Sign:
+def _missed(event: EslEvent, at: float, reason: MissedReason | None = None) -> PbxEvent:
     rang = _whole(event.aborted) - _whole(event.called) if event.called and event.aborted else 0
-    return Missed(
-        **_of_member(event, at),
+    return CallMissed(
+        **_member_fields(event, at),
         ring_seconds=max(0, rang),
         reason=reason or MISSED.get(event.hangup_cause, "NO_ANSWER"),
     )
 
 
-def _left(event: EslEvent, at: float) -> Sign:
+def _left(event: EslEvent, at: float) -> PbxEvent:
     if event.cause == "Terminated":  # the agent left, not the caller
         return _completed(event, at)
-    return Left(
-        **_of_caller(event, at),
+    return QueueLeft(
+        **_caller_fields(event, at),
         reason=REASONS.get(event.cancel_reason, "OTHER"),
         key=event.exit_key,
     )

@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 from floorcast.connectors.pbx.unreadable import Unreadable
 
-__all__ = ["Frame", "FrameReader"]
+__all__ = ["EslFrame", "EslFrameReader"]
 
 MAX_HEADER_BYTES = 64 << 10
 MAX_BODY_BYTES = 32 << 20  # a list of all channels is the largest
 
 
-class Frame(NamedTuple):
+class EslFrame(NamedTuple):
     """One frame, with the headers as received."""
 
     headers: dict[str, str]
@@ -29,7 +29,7 @@ class Frame(NamedTuple):
         return head.encode("utf-8", "replace") + b"\n" + self.body
 
 
-class FrameReader:
+class EslFrameReader:
     """Splits bytes, which may arrive in pieces of any size, into frames. Scans each byte once."""
 
     def __init__(self) -> None:
@@ -39,9 +39,9 @@ class FrameReader:
         self._length = 0  # of that body
         self._too_long = 0  # remaining bytes of a body that is being discarded
 
-    def feed(self, data: bytes) -> list[Frame | Unreadable]:
+    def feed(self, data: bytes) -> list[EslFrame | Unreadable]:
         """Return the complete frames, with an Unreadable in place of each invalid frame."""
-        found: list[Frame | Unreadable] = []
+        found: list[EslFrame | Unreadable] = []
         if self._too_long:
             skipped = min(self._too_long, len(data))
             self._too_long -= skipped
@@ -58,19 +58,19 @@ class FrameReader:
             found.append(Unreadable(f"a frame with more than {MAX_HEADER_BYTES} bytes of headers"))
         return found
 
-    def _next(self, at: int, found: list[Frame | Unreadable]) -> int | None:
+    def _next(self, at: int, found: list[EslFrame | Unreadable]) -> int | None:
         """Return the end of the next head or body, or None if it is incomplete."""
         if self._head is None:
             return self._next_head(at, found)
         end = at + self._length
         if end > len(self._buffer):
             return None
-        found.append(Frame(self._head, bytes(self._buffer[at:end])))
+        found.append(EslFrame(self._head, bytes(self._buffer[at:end])))
         self._head = None
         self._searched = end
         return end
 
-    def _next_head(self, at: int, found: list[Frame | Unreadable]) -> int | None:
+    def _next_head(self, at: int, found: list[EslFrame | Unreadable]) -> int | None:
         end = self._buffer.find(b"\n\n", max(at, self._searched - 1))
         if end < 0:
             self._searched = len(self._buffer)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from floorcast.connectors.freeswitch.frames import Frame
+from floorcast.connectors.freeswitch.frames import EslFrame
 from floorcast.connectors.recording_file import RecordingFile
 
-__all__ = ["COMMAND", "TIME", "Recording"]
+__all__ = ["COMMAND", "TIME", "FreeswitchRecording"]
 
 COMMAND, TIME = "Command", "Time"  # headers that only recordings have: the command and its time
 
 
-class Recording(RecordingFile):
+class FreeswitchRecording(RecordingFile):
     """Writes received events and lists to ``path``.
 
     Data sent to FreeSWITCH, such as the password, is not recorded.
     """
 
-    def frame(self, frame: Frame) -> None:
+    def frame(self, frame: EslFrame) -> None:
         """Write an event."""
         self.write(frame.encoded())
 
@@ -29,4 +29,4 @@ class Recording(RecordingFile):
             TIME: f"{at:.6f}",
             "Content-Length": str(len(body)),
         }
-        self.frame(Frame(headers, body))
+        self.frame(EslFrame(headers, body))

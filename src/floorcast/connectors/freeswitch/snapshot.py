@@ -9,27 +9,27 @@ from msgspec import Struct
 from floorcast.connectors.freeswitch.events import IN_A_CALL, LOGGED_OUT, status_sign
 from floorcast.connectors.freeswitch.lists import Row, number_in
 from floorcast.connectors.pbx.config import MappingConfig
-from floorcast.connectors.pbx.signs import (
-    Completed,
-    Connected,
-    Held,
-    HungUp,
-    Joined,
-    Left,
-    Member,
-    Roster,
-    Sign,
+from floorcast.connectors.pbx.pbx_events import (
+    AgentConnected,
+    ChannelHungUp,
+    ConversationEnded,
+    HoldChanged,
+    MemberList,
+    MemberState,
+    PbxEvent,
+    QueueJoined,
+    QueueLeft,
 )
-from floorcast.connectors.pbx.state import AgentNow, CallNow, Phase, State
+from floorcast.connectors.pbx.state import PbxAgent, PbxCall, PbxState, Phase
 
-__all__ = ["IN_QUEUE_STATES", "Snapshot", "missed_signs", "roster_of"]
+__all__ = ["IN_QUEUE_STATES", "FreeswitchSnapshot", "missed_signs", "roster_of"]
 
 FREE, UNREACHABLE, UNKNOWN = 1, 5, 0  # states of a device
 LEVEL_POSITIONS = 1_000  # per tier level; agents are in order of level, then of position
 IN_QUEUE_STATES = {"Waiting", "Trying", "Answered"}  # states of a member who has not left
 
 
-class Snapshot(Struct, kw_only=True):
+class FreeswitchSnapshot(Struct, kw_only=True):
     """mod_callcenter's lists, and the sessions that exist.
 
     ``at`` is the time just before the queries, by FreeSWITCH's clock. ``last_at`` is the time of
@@ -50,14 +50,14 @@ class Snapshot(Struct, kw_only=True):
 
 
 def missed_signs(
-    snapshot: Snapshot, state: State, config: MappingConfig, gone_since: Container[str]
-) -> list[Sign]:
+    snapshot: FreeswitchSnapshot, state: PbxState, config: MappingConfig, gone_since: Container[str]
+) -> list[PbxEvent]:
     """Return the signs that were missed, as far as they can be reconstructed.
 
     Changes made after the snapshot are kept. ``gone_since`` has the sessions that have ended since
     the snapshot.
     """
-    compared = _Compared(snapshot, state, config, gone_since)
+    compared = _Comparison(snapshot, state, config, gone_since)
     return [
         *compared.hangups(),
         *compared.joins(),
@@ -69,14 +69,18 @@ def missed_signs(
     ]
 
 
-def roster_of(snapshot: Snapshot, state: State, config: MappingConfig) -> Roster:
+def roster_of(snapshot: FreeswitchSnapshot, state: PbxState, config: MappingConfig) -> MemberList:
     """Return all agents in all of their queues, according to the lists."""
-    return _Compared(snapshot, state, config, ()).roster()
+    return _Comparison(snapshot, state, config, ()).roster()
 
 
-class _Compared:
+class _Comparison:
     def __init__(
-        self, snapshot: Snapshot, state: State, config: MappingConfig, gone_since: Container[str]
+        self,
+        snapshot: FreeswitchSnapshot,
+        state: PbxState,
+        config: MappingConfig,
+        gone_since: Container[str],
     ) -> None:
         self._snapshot = snapshot
         self._state = state
@@ -91,30 +95,30 @@ class _Compared:
             and row["session_uuid"] not in gone_since
         }
 
-    def hangups(self) -> Iterator[Sign]:
+    def hangups(self) -> Iterator[PbxEvent]:
         """Yield a hangup, at the best known time, for each call whose session no longer exists."""
         for call in list(self._state.calls.values()):
             if call.caller in self._snapshot.gone and self._is_settled(call):
                 at = max(self._snapshot.last_at, call.since)
                 if call.phase is Phase.TALKING:
                     at = self._end_of_talk(call) or at
-                yield HungUp(at=at, channel=call.caller)
+                yield ChannelHungUp(at=at, channel=call.caller)
 
-    def joins(self) -> Iterator[Sign]:
+    def joins(self) -> Iterator[PbxEvent]:
         """Yield a join for each caller who waits in a queue, if this is not known yet."""
         for session, row in self._members.items():
             call = self._state.calls.get(session)
             if call is not None and (not self._is_settled(call) or self._is_known(call, row)):
                 continue
             at = max(number_in(row, "joined_epoch"), number_in(row, "rejoined_epoch"))
-            yield Joined(
+            yield QueueJoined(
                 at=min(at, self._snapshot.at) or self._snapshot.at,
                 caller=session,
                 queue=row["queue"],
                 number=row.get("cid_number", ""),
             )
 
-    def talks(self) -> Iterator[Sign]:
+    def talks(self) -> Iterator[PbxEvent]:
         """Yield a connect for each caller who talks to an agent, if this is not known yet."""
         for session, row in self._members.items():
             agent, call = row.get("serving_agent", ""), self._state.calls.get(session)
@@ -125,7 +129,7 @@ class _Compared:
             began = number_in(row, "bridge_epoch") or number_in(
                 self._agents[agent], "last_bridge_start"
             )
-            yield Connected(
+            yield AgentConnected(
                 at=max(began or self._snapshot.at, call.since if call else 0.0),
                 caller=session,
                 queue=row["queue"],
@@ -133,41 +137,41 @@ class _Compared:
                 leg=self._agents[agent].get("uuid", ""),
             )
 
-    def ends_of_talks(self) -> Iterator[Sign]:
+    def ends_of_talks(self) -> Iterator[PbxEvent]:
         """Yield a completion for each caller who is still connected, but not to the same agent."""
         for call in self._settled(Phase.TALKING):
             row = self._members.get(call.caller)
             if row is None and call.caller in self._snapshot.up:
                 at = self._end_of_talk(call) or max(self._snapshot.last_at, call.since)
-                yield Completed(
+                yield ConversationEnded(
                     at=at, caller=call.caller, queue=call.queue, agent=call.agent, by=""
                 )
 
-    def leaves(self) -> Iterator[Sign]:
+    def leaves(self) -> Iterator[PbxEvent]:
         """Yield a leave for each caller who is still connected but has left the queue."""
         for call in self._settled(Phase.WAITING):
             if call.caller in self._snapshot.up and call.caller not in self._members:
                 at = max(self._snapshot.last_at, call.since)
-                yield Left(at=at, caller=call.caller, queue=call.queue)
+                yield QueueLeft(at=at, caller=call.caller, queue=call.queue)
 
-    def holds(self) -> Iterator[Sign]:
+    def holds(self) -> Iterator[PbxEvent]:
         """Yield the start or the end of each hold that was missed."""
         for agent in self._state.agents.values():
             callstate = self._snapshot.channels.get(agent.leg)
             is_held = callstate == "HELD"
             if agent.call and callstate and is_held != agent.held and not self._has_changed(agent):
-                yield Held(at=self._snapshot.at, channel=agent.leg, on=is_held)
+                yield HoldChanged(at=self._snapshot.at, channel=agent.leg, on=is_held)
 
-    def roster(self) -> Roster:
+    def roster(self) -> MemberList:
         """Return all agents in all of their queues, except agents changed since the snapshot."""
         changed = (one.name for one in self._state.agents.values() if self._has_changed(one))
-        return Roster(
+        return MemberList(
             at=self._snapshot.at,
             members=tuple(self._roster()),
             left_alone=frozenset(changed),
         )
 
-    def _roster(self) -> Iterator[Member]:
+    def _roster(self) -> Iterator[MemberState]:
         at = self._snapshot.at
         serving = {row.get("serving_agent", "") for row in self._members.values()}
         for tier in self._snapshot.tiers:
@@ -178,7 +182,7 @@ class _Compared:
             status = status_sign(name, row.get("status", LOGGED_OUT), at, self._config)
             changed = number_in(row, "last_status_change")
             free = FREE if name not in serving else UNKNOWN
-            yield Member(
+            yield MemberState(
                 at=at,
                 queue=queue,
                 agent=name,
@@ -193,10 +197,10 @@ class _Compared:
                 wrap_up=number_in(row, "wrap_up_time"),
             )
 
-    def _has_changed(self, agent: AgentNow) -> bool:
+    def _has_changed(self, agent: PbxAgent) -> bool:
         return agent.shown_at >= self._snapshot.at
 
-    def _is_known(self, call: CallNow, row: Row) -> bool:
+    def _is_known(self, call: PbxCall, row: Row) -> bool:
         if call.phase in {Phase.TALKING, Phase.HANGING_UP}:
             return call.queue == row["queue"] and self._is_talking(row)
         return call.phase is Phase.WAITING and call.queue == row["queue"]
@@ -209,7 +213,7 @@ class _Compared:
         agent = self._agents.get(row.get("serving_agent", ""), {})
         return row.get("state") == "Answered" and agent.get("state") == IN_A_CALL
 
-    def _end_of_talk(self, call: CallNow) -> float:
+    def _end_of_talk(self, call: PbxCall) -> float:
         """Return when the agent's last call ended, or 0 if that was before this call."""
         names = self._config.agents
         ends = (
@@ -220,12 +224,12 @@ class _Compared:
         ended = max(ends, default=0.0)
         return ended if ended >= call.since else 0.0
 
-    def _settled(self, phase: Phase) -> list[CallNow]:
+    def _settled(self, phase: Phase) -> list[PbxCall]:
         return [
             call
             for call in self._state.calls.values()
             if call.phase is phase and self._is_settled(call)
         ]
 
-    def _is_settled(self, call: CallNow) -> bool:
+    def _is_settled(self, call: PbxCall) -> bool:
         return call.since < self._snapshot.at

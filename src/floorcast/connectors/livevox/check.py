@@ -13,7 +13,7 @@ import httpx
 from floorcast.client import AsyncClient
 from floorcast.client.agent_answers import AgentDetails
 from floorcast.client.answers import CampaignStatistics, ServiceStatistics, WaitingCall
-from floorcast.connectors.livevox.connector import Server
+from floorcast.connectors.livevox.connector import FollowedServer
 from floorcast.connectors.pbx.check_tables import MISSING, Table
 from floorcast.model.errors import BadCredentials, Refusal, UnexpectedAnswer
 
@@ -23,7 +23,7 @@ Row = Sequence[str]
 
 
 async def check_server(
-    server: Server, transport: httpx.AsyncBaseTransport | None = None
+    server: FollowedServer, transport: httpx.AsyncBaseTransport | None = None
 ) -> list[Table]:
     """Query the server and return the tables to print.
 

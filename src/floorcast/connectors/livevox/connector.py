@@ -17,13 +17,18 @@ from floorcast.client import AsyncClient, AsyncFeed, AsyncSender, Credentials, T
 from floorcast.client.events import AgentEvent, CallTermination, Interaction
 from floorcast.client.pacing import Backoff
 from floorcast.connectors.forwarder import Forwarder
-from floorcast.connectors.health import Health
-from floorcast.connectors.livevox.reading import Asked, Feed, FromFeed, Reading
-from floorcast.connectors.livevox.recording import Recording
+from floorcast.connectors.livevox.processor import (
+    FeedItem,
+    FeedName,
+    ListResponse,
+    LivevoxProcessor,
+)
+from floorcast.connectors.livevox.recording import LivevoxRecording
 from floorcast.connectors.livevox.tokens import time_of, token_at
+from floorcast.connectors.metrics import ConnectorMetrics
 from floorcast.connectors.pbx.source_clock import SourceClock
-from floorcast.connectors.pbx.spooling import Spooling, SpoolingTuning
-from floorcast.connectors.pbx.unreadable import Complaints, Unreadable
+from floorcast.connectors.pbx.spool_writer import SpoolWriter, SpoolWriterTuning
+from floorcast.connectors.pbx.unreadable import ConnectorWarnings, Unreadable
 from floorcast.connectors.spool import Spool
 from floorcast.model.errors import (
     BadCredentials,
@@ -36,12 +41,12 @@ from floorcast.model.errors import (
     UnexpectedAnswer,
 )
 
-__all__ = ["LivevoxConnector", "LivevoxTuning", "Server"]
+__all__ = ["FollowedServer", "LivevoxConnector", "LivevoxTuning"]
 
 E = TypeVar("E", bound=AgentEvent | Interaction)
 
-Question = Literal["waiting", "campaigns", "statuses"]
-_ROWS: dict[Question, str] = {
+ListName = Literal["waiting", "campaigns", "statuses"]
+_ROWS: dict[ListName, str] = {
     "waiting": "calls_details",
     "campaigns": "stats",
     "statuses": "agent_details",
@@ -54,7 +59,7 @@ _WRONG_SETUP = (BadCredentials, RoleNotAllowed, FeedNotSwitchedOn, SettingError)
 _log = structlog.get_logger("floorcast.connect")
 
 
-class LivevoxTuning(SpoolingTuning, frozen=True, kw_only=True):
+class LivevoxTuning(SpoolWriterTuning, frozen=True, kw_only=True):
     """Times in seconds that users do not need to set."""
 
     reach_seconds: float = 24 * 3600.0 - 300.0  # how far back feeds are read; they reach back 24 h
@@ -62,7 +67,7 @@ class LivevoxTuning(SpoolingTuning, frozen=True, kw_only=True):
     lag_seconds: float = 12.0  # how long a call's end waits for the agent feed to advance
 
 
-class Server(Struct, frozen=True, kw_only=True):
+class FollowedServer(Struct, frozen=True, kw_only=True):
     """The server to follow.
 
     ``source`` names the server in ids. On the first start, feeds are read from ``since`` (epoch
@@ -87,9 +92,9 @@ class LivevoxConnector:
 
     def __init__(
         self,
-        server: Server,
+        server: FollowedServer,
         spool: Spool,
-        health: Health,
+        health: ConnectorMetrics,
         *,
         tuning: LivevoxTuning | None = None,
         clock: Callable[[], float] = time.time,
@@ -103,14 +108,14 @@ class LivevoxConnector:
         self._tuning = tuning or LivevoxTuning()
         self._clock = SourceClock(clock)
         self._transport = transport
-        self._complaints = Complaints(health)
+        self._complaints = ConnectorWarnings(health)
         self._position = spool.position()
-        self._reading = Reading(server.source, spool.rows(), self._complaints)
-        self._spooling = Spooling(self._reading, spool, health, self._clock, self._tuning)
+        self._reading = LivevoxProcessor(server.source, spool.rows(), self._complaints)
+        self._spooling = SpoolWriter(self._reading, spool, health, self._clock, self._tuning)
         self._agents_at = 0.0  # the time that the agent feed has reached, in epoch seconds
         self._agents_moved = asyncio.Event()
-        self._is_up: set[Feed] = set()
-        self._tries: dict[Feed, int] = {}  # attempts with other tokens since one was refused
+        self._is_up: set[FeedName] = set()
+        self._tries: dict[FeedName, int] = {}  # attempts with other tokens since one was refused
         self._asks_statuses = False
         self._is_away = False
 
@@ -120,7 +125,7 @@ class LivevoxConnector:
 
     async def run(self, sender: AsyncSender, forwarder: Forwarder) -> None:
         """Read and send until cancelled. Raises errors that a retry cannot fix."""
-        with Recording(self._server.record) as recording:
+        with LivevoxRecording(self._server.record) as recording:
             async with self._client() as client, asyncio.TaskGroup() as tasks:
                 tasks.create_task(forwarder.run(sender))
                 tasks.create_task(self._spooling.run(forwarder))
@@ -140,7 +145,10 @@ class LivevoxConnector:
     # --- the feeds ------------------------------------------------------------------------------
 
     async def _follow(
-        self, name: Feed, open_feed: Callable[[str | None], AsyncFeed[E]], recording: Recording
+        self,
+        name: FeedName,
+        open_feed: Callable[[str | None], AsyncFeed[E]],
+        recording: LivevoxRecording,
     ) -> None:
         """Follow a feed from the last run's position.
 
@@ -168,7 +176,12 @@ class LivevoxConnector:
             await asyncio.sleep(backoff.pause())
 
     async def _read(
-        self, name: Feed, feed: AsyncFeed[E], token: str, backoff: Backoff, recording: Recording
+        self,
+        name: FeedName,
+        feed: AsyncFeed[E],
+        token: str,
+        backoff: Backoff,
+        recording: LivevoxRecording,
     ) -> None:
         """Read until the feed raises an exception. While the feed is quiet, store its position."""
         coming: asyncio.Future[E] | None = None
@@ -198,16 +211,16 @@ class LivevoxConnector:
                     await coming
 
     async def _hand_over(
-        self, name: Feed, feed: AsyncFeed[E], event: AgentEvent | Interaction
+        self, name: FeedName, feed: AsyncFeed[E], event: AgentEvent | Interaction
     ) -> None:
         token = _token_of(feed)
         if isinstance(event, CallTermination) and not self._reading.answer_is_known(event):
             await self._until_agents_reach(time_of(event.event_id or "") or time_of(token))
         received = self._clock.ours()
-        await self._spooling.put(FromFeed(name, token, received, event, feed.json))
+        await self._spooling.put(FeedItem(name, token, received, event, feed.json))
         self._came(name, token)
 
-    async def _note_reached(self, name: Feed, feed: AsyncFeed[E], before: str) -> str:
+    async def _note_reached(self, name: FeedName, feed: AsyncFeed[E], before: str) -> str:
         """Store the feed's token as its position, unless an event is being processed.
 
         Returns the last stored token.
@@ -215,11 +228,11 @@ class LivevoxConnector:
         token = "" if feed.json else _token_of(feed)
         if not token or token == before:
             return before
-        await self._spooling.put(FromFeed(name, token, self._clock.ours()))
+        await self._spooling.put(FeedItem(name, token, self._clock.ours()))
         self._came(name, token)
         return token
 
-    def _came(self, name: Feed, token: str) -> None:
+    def _came(self, name: FeedName, token: str) -> None:
         self._is_up.add(name)
         self._tries.pop(name, None)
         self._health.source_connected(name, connected=True)
@@ -249,7 +262,7 @@ class LivevoxConnector:
     def _oldest_token(self) -> str:
         return token_at(self._clock.ours() - self._tuning.reach_seconds)
 
-    def _lost(self, name: Feed, token: str, refused: InvalidParameter) -> str:
+    def _lost(self, name: FeedName, token: str, refused: InvalidParameter) -> str:
         """Return the token to continue from after a token was refused.
 
         The first attempt is the oldest token that the feed may accept. If that token is refused
@@ -268,7 +281,7 @@ class LivevoxConnector:
 
     # --- requested lists ------------------------------------------------------------------------
 
-    async def _look_at_queues(self, client: AsyncClient, recording: Recording) -> None:
+    async def _look_at_queues(self, client: AsyncClient, recording: LivevoxRecording) -> None:
         """Request the waiting calls every few seconds, and agent states after events were lost."""
         while True:
             await asyncio.sleep(self._server.poll_seconds or CAMPAIGN_SECONDS)
@@ -279,14 +292,14 @@ class LivevoxConnector:
                 self._health.compared()
                 await self._ask("statuses", client.agent_status, recording)
 
-    async def _look_at_campaigns(self, client: AsyncClient, recording: Recording) -> None:
+    async def _look_at_campaigns(self, client: AsyncClient, recording: LivevoxRecording) -> None:
         """Request the campaigns' counts every minute."""
         while True:
             await self._ask("campaigns", client.campaign_statistics, recording)
             await asyncio.sleep(CAMPAIGN_SECONDS)
 
     async def _ask(
-        self, what: Question, method: Callable[[], Awaitable[object]], recording: Recording
+        self, what: ListName, method: Callable[[], Awaitable[object]], recording: LivevoxRecording
     ) -> None:
         try:
             answer = await method()
@@ -297,7 +310,7 @@ class LivevoxConnector:
         rows: Sequence[Any] = getattr(answer, _ROWS[what])
         received = self._clock.ours()
         recording.rows(what, rows, received)
-        await self._spooling.put(Asked(what, rows, received))
+        await self._spooling.put(ListResponse(what, rows, received))
 
     def _waits(self, _seconds: float, why: str) -> None:
         """Log that the followed server is unavailable, once per outage."""

@@ -25,7 +25,7 @@ from floorcast.client.events import (
 )
 from floorcast.connectors.livevox import event_data
 from floorcast.connectors.livevox.event_data import Data, known, ms_of
-from floorcast.connectors.livevox.state import AgentNow, CallNow, CampaignNow, State
+from floorcast.connectors.livevox.state import FeedAgent, FeedCall, FeedState, SentCampaign
 from floorcast.connectors.livevox.waits import (
     SECOND_MS,
     by_contact,
@@ -61,7 +61,7 @@ class FeedMapper:
     cannot become an event.
     """
 
-    def __init__(self, source: str, state: State) -> None:
+    def __init__(self, source: str, state: FeedState) -> None:
         self._source = source
         self._state = state
 
@@ -90,7 +90,7 @@ class FeedMapper:
         return [*moves, self._event(event_id, "agent.state", at, data)]
 
     def _answered(
-        self, call: CallNow, event: AgentEvent, event_id: str, dialed: bool
+        self, call: FeedCall, event: AgentEvent, event_id: str, dialed: bool
     ) -> list[CloudEvent]:
         """Map an answer. If it is at another service, the call has moved there.
 
@@ -118,7 +118,7 @@ class FeedMapper:
         call.waited_later += at - joined
         return [self._event(f"{event_id}/queue", "call.queue", joined, data)]
 
-    def _dialed_for(self, call: CallNow, event_id: str) -> list[CloudEvent]:
+    def _dialed_for(self, call: FeedCall, event_id: str) -> list[CloudEvent]:
         """Return the wait of a call dialed for an agent, once its start and answer are known."""
         if call.answered is None or call.dialed or call.direction != "OUTBOUND" or call.turns:
             return []
@@ -127,7 +127,7 @@ class FeedMapper:
         )
         return [self._event(f"{event_id}/queue", "call.queue", call.answered - 1, data)]
 
-    def _hold(self, name: str, agent: AgentNow, kind: str, call: CallNow | None, at: int) -> None:
+    def _hold(self, name: str, agent: FeedAgent, kind: str, call: FeedCall | None, at: int) -> None:
         """Note that the agent has this call, or has left the previous one."""
         agent.kind, agent.at = kind, at
         takes = "" if kind != "IN_CALL" or call is None else call.key
@@ -138,7 +138,7 @@ class FeedMapper:
         if call is not None and takes:
             agent.call, call.agent = takes, name
 
-    def _call_of(self, event: AgentEvent, at: int) -> CallNow | None:
+    def _call_of(self, event: AgentEvent, at: int) -> FeedCall | None:
         number, session = event.transaction_id, event.session_id
         if number is None or not session or event.event_type == "WRAP_UP":
             return None
@@ -201,7 +201,7 @@ class FeedMapper:
         return [*events, self._event(event_id, "call.end", at, event_data.call_end(event))]
 
     def _derived(
-        self, event: CallTermination, call: CallNow, event_id: str, end: int
+        self, event: CallTermination, call: FeedCall, event_id: str, end: int
     ) -> list[CloudEvent]:
         """Derive the wait and the answer of a call, unless other events have provided them."""
         names = known(transactionId=event.transaction_id, sessionId=event.session_id)
@@ -282,7 +282,7 @@ class FeedMapper:
             last = self._state.campaigns.get(name)
             if last is not None and last.counts == counts and now - last.at < AGAIN_MS:
                 continue
-            self._state.keep_campaign(name, CampaignNow(counts=counts, at=now))
+            self._state.keep_campaign(name, SentCampaign(counts=counts, at=now))
             data = {"campaign": row.campaign_id, **counts}
             events.append(self._event(f"campaign/{name}/{now}", "campaign.update", now, data))
         return events
@@ -303,7 +303,7 @@ class FeedMapper:
                 events.append(self._caught_up(name, "LOGOFF", now, {}))
         return events
 
-    def _status(self, name: str, agent: AgentNow, row: AgentDetails) -> list[CloudEvent]:
+    def _status(self, name: str, agent: FeedAgent, row: AgentDetails) -> list[CloudEvent]:
         kind, since = _kind_of(row.state_id), row.state_changed_after
         if kind is None or since is None or since <= agent.at or not _is_time(since):
             return []

@@ -7,10 +7,10 @@ from msgspec import Raw
 
 from floorcast.connectors.recording_file import RecordingFile
 
-__all__ = ["Recording"]
+__all__ = ["LivevoxRecording"]
 
 
-class Recording(RecordingFile):
+class LivevoxRecording(RecordingFile):
     """Writes received data to ``path``, or nothing if ``path`` is None.
 
     The data does not contain the password.

@@ -10,14 +10,14 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Struct
 
-__all__ = ["AgentNow", "CallNow", "CampaignNow", "State"]
+__all__ = ["FeedAgent", "FeedCall", "FeedState", "SentCampaign"]
 
 MAX_CALLS = 200_000  # open calls; if there are more, the oldest is forgotten
 MAX_ENDED = 10_000  # ended calls that are remembered, because a page may arrive again
 MAX_AGE_MS = 26 * 3_600_000  # of a call without an end; the server's feeds reach back 24 h
 
 
-class CallNow(Struct, kw_only=True, omit_defaults=True):
+class FeedCall(Struct, kw_only=True, omit_defaults=True):
     """A call that has not ended. Times are in ms.
 
     ``waits_at`` is the service in whose queue the call was seen. ``turns`` is the number of
@@ -53,7 +53,7 @@ class CallNow(Struct, kw_only=True, omit_defaults=True):
         return name_of(self.transaction, self.session)
 
 
-class AgentNow(Struct, kw_only=True, omit_defaults=True):
+class FeedAgent(Struct, kw_only=True, omit_defaults=True):
     """An agent's login, the type and time (ms) of the last event, and the current call."""
 
     login: str | None = None
@@ -62,29 +62,29 @@ class AgentNow(Struct, kw_only=True, omit_defaults=True):
     call: str = ""
 
 
-class CampaignNow(Struct, kw_only=True):
+class SentCampaign(Struct, kw_only=True):
     """The counts last sent for a campaign, and the time when they were sent (ms)."""
 
     counts: dict[str, object]
     at: int
 
 
-class State:
+class FeedState:
     """All open calls and agents, and the changes since ``changed`` was last called."""
 
     def __init__(self) -> None:
-        self.calls: dict[str, CallNow] = {}
+        self.calls: dict[str, FeedCall] = {}
         self.ended: dict[str, bool] = {}
-        self.agents: dict[str, AgentNow] = {}
-        self.campaigns: dict[str, CampaignNow] = {}
+        self.agents: dict[str, FeedAgent] = {}
+        self.campaigns: dict[str, SentCampaign] = {}
         self._touched: set[tuple[str, str]] = set()
 
-    def call(self, transaction: int, session: str, at: int) -> CallNow:
+    def call(self, transaction: int, session: str, at: int) -> FeedCall:
         """Return a call, which is created if necessary, and mark it as changed."""
         key = name_of(transaction, session)
         found = self.calls.get(key)
         if found is None:
-            found = CallNow(transaction=transaction, session=session, first_seen=at)
+            found = FeedCall(transaction=transaction, session=session, first_seen=at)
             self.calls[key] = found
             self._forget_old(at)
         self._touched.add(("call", key))
@@ -113,12 +113,12 @@ class State:
             del self.ended[oldest]
             self._touched.add(("ended", oldest))
 
-    def agent(self, number: str) -> AgentNow:
+    def agent(self, number: str) -> FeedAgent:
         """Return an agent, which is created if necessary, and mark it as changed."""
         self._touched.add(("agent", number))
-        return self.agents.setdefault(number, AgentNow())
+        return self.agents.setdefault(number, FeedAgent())
 
-    def keep_campaign(self, number: str, campaign: CampaignNow) -> None:
+    def keep_campaign(self, number: str, campaign: SentCampaign) -> None:
         """Store the counts last sent for a campaign."""
         self.campaigns[number] = campaign
         self._touched.add(("campaign", number))
@@ -142,13 +142,13 @@ class State:
         """Restore a row that ``changed`` returned earlier. The row is encoded as JSON."""
         match kind:
             case "call":
-                self.calls[name] = msgspec.json.decode(row, type=CallNow)
+                self.calls[name] = msgspec.json.decode(row, type=FeedCall)
             case "ended":
                 self.ended[name] = True
             case "agent":
-                self.agents[name] = msgspec.json.decode(row, type=AgentNow)
+                self.agents[name] = msgspec.json.decode(row, type=FeedAgent)
             case "campaign":
-                self.campaigns[name] = msgspec.json.decode(row, type=CampaignNow)
+                self.campaigns[name] = msgspec.json.decode(row, type=SentCampaign)
 
     def _forget_old(self, now: int) -> None:
         while True:

@@ -9,7 +9,7 @@ from floorcast.client.events import (
     CallTermination,
 )
 from floorcast.connectors.livevox import event_data
-from floorcast.connectors.livevox.state import CallNow
+from floorcast.connectors.livevox.state import FeedCall
 
 __all__ = [
     "SECOND_MS",
@@ -24,7 +24,7 @@ SECOND_MS = 1000
 MAX_DURATION = 7 * 86_400  # seconds
 
 
-def without_queue(event: CallTermination, call: CallNow, answered: int | None, hold: int) -> bool:
+def without_queue(event: CallTermination, call: FeedCall, answered: int | None, hold: int) -> bool:
     """Return whether an agent made the call, in which case the call was answered without a wait."""
     if answered is None or hold:
         return False
@@ -52,9 +52,9 @@ def wait_begin(begun: int | None, until: int, hold: int) -> int:
     return max(until - max(hold, 1), 0)
 
 
-def by_contact(calls: Iterable[CallNow]) -> dict[str, list[CallNow]]:
+def by_contact(calls: Iterable[FeedCall]) -> dict[str, list[FeedCall]]:
     """Return the started calls without an agent, by phone number and account, oldest first."""
-    found: dict[str, list[CallNow]] = {}
+    found: dict[str, list[FeedCall]] = {}
     for call in calls:
         if call.free_since is not None and not call.agent:
             for contact in {call.phone, call.account} - {None, ""}:
@@ -65,8 +65,8 @@ def by_contact(calls: Iterable[CallNow]) -> dict[str, list[CallNow]]:
 
 
 def waiting_call(
-    row: WaitingCall, free: dict[str, list[CallNow]], used: set[str]
-) -> CallNow | None:
+    row: WaitingCall, free: dict[str, list[FeedCall]], used: set[str]
+) -> FeedCall | None:
     """Return the call that matches a row, and remove the call from ``free``.
 
     Rows must be passed in order, newest first.

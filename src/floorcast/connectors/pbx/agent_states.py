@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from floorcast.connectors.pbx.config import Dialect, MappingConfig
-from floorcast.connectors.pbx.state import AgentNow, CallNow
+from floorcast.connectors.pbx.state import PbxAgent, PbxCall
 
-__all__ = ["UNREACHABLE_STATES", "AgentStates", "Emit"]
+__all__ = ["UNREACHABLE_STATES", "AgentStateReporter", "Emit"]
 
 MAX_NUMBERED = 32  # (state, second) pairs for which an agent's events are counted
 UNREACHABLE_STATES = {4, 5}  # device states: invalid, unavailable
@@ -15,7 +15,7 @@ UNREACHABLE_STATES = {4, 5}  # device states: invalid, unavailable
 Emit = Callable[[str, str, float, dict[str, object]], None]
 
 
-class AgentStates:
+class AgentStateReporter:
     """Reports each change of an agent's state to ``emit`` once."""
 
     def __init__(self, config: MappingConfig, dialect: Dialect, emit: Emit) -> None:
@@ -23,19 +23,19 @@ class AgentStates:
         self._dialect = dialect
         self._emit = emit
 
-    def named_call(self, call: CallNow) -> dict[str, object]:
+    def named_call(self, call: PbxCall) -> dict[str, object]:
         """Return the two members that identify a call."""
         return {
             "transactionId": self._dialect.transaction_id(call.caller),
             "sessionId": self._dialect.session_id(call.key, self._config.source),
         }
 
-    def _is_present(self, agent: AgentNow) -> bool:
+    def _is_present(self, agent: PbxAgent) -> bool:
         return any(
             one.dynamic or one.status not in UNREACHABLE_STATES for one in agent.queues.values()
         )
 
-    def _state_of(self, agent: AgentNow) -> str:
+    def _state_of(self, agent: PbxAgent) -> str:
         if agent.call:
             return f"AGENT_HOLD {agent.call}" if agent.held else f"IN_CALL {agent.call}"
         if not self._is_present(agent):
@@ -48,7 +48,7 @@ class AgentStates:
             return f"RESERVED {agent.reserved}"
         return "IN_CALL" if agent.direct else "READY"
 
-    def _services(self, agent: AgentNow) -> list[str]:
+    def _services(self, agent: PbxAgent) -> list[str]:
         home = self._config.home_queues.get(agent.name)
         ordered = sorted(
             agent.queues, key=lambda queue: (queue != home, agent.queues[queue].penalty, queue)
@@ -57,9 +57,9 @@ class AgentStates:
 
     def show(
         self,
-        agent: AgentNow,
+        agent: PbxAgent,
         at: float,
-        call: CallNow | None = None,
+        call: PbxCall | None = None,
         *,
         number: str = "",
         result: str = "",
@@ -91,11 +91,11 @@ class AgentStates:
 
     def send(
         self,
-        agent: AgentNow,
+        agent: PbxAgent,
         kind: str,
         at: float,
         data: dict[str, object],
-        call: CallNow | None = None,
+        call: PbxCall | None = None,
         number: str = "",
     ) -> None:
         """Send an agent event with the agent's service and, if there is one, the call."""
@@ -109,7 +109,7 @@ class AgentStates:
         named = {"agent": agent.name, "eventType": kind, **data}
         self._emit(number or self._number(agent, kind, at), "agent.state", at, named)
 
-    def _number(self, agent: AgentNow, kind: str, at: float) -> str:
+    def _number(self, agent: PbxAgent, kind: str, at: float) -> str:
         which = f"{kind}/{int(at)}"
         count = agent.numbered.get(which, 0) + 1
         agent.numbered = {**agent.numbered, which: count}

@@ -6,23 +6,23 @@ from math import floor
 
 from msgspec import structs
 
-from floorcast.connectors.pbx.agent_states import UNREACHABLE_STATES, AgentStates, Emit
+from floorcast.connectors.pbx.agent_states import UNREACHABLE_STATES, AgentStateReporter, Emit
 from floorcast.connectors.pbx.config import Dialect, MappingConfig
-from floorcast.connectors.pbx.signs import (
+from floorcast.connectors.pbx.pbx_events import (
+    AgentConnected,
     AgentStatus,
-    Connected,
-    Held,
-    HungUp,
-    Member,
-    MemberGone,
-    Missed,
-    Paused,
-    Rang,
+    CallMissed,
+    ChannelHungUp,
+    HoldChanged,
+    MemberList,
+    MemberRemoved,
+    MemberState,
+    PauseChanged,
+    PbxEvent,
     RingEnded,
-    Roster,
-    Sign,
+    Ringing,
 )
-from floorcast.connectors.pbx.state import AgentNow, CallNow, Membership, State
+from floorcast.connectors.pbx.state import Membership, PbxAgent, PbxCall, PbxState
 
 __all__ = ["Agents"]
 
@@ -36,10 +36,12 @@ FREE, UNREACHABLE = 1, 5
 class Agents:
     """Applies signs to agents, and reports each change of an agent once."""
 
-    def __init__(self, config: MappingConfig, dialect: Dialect, state: State, emit: Emit) -> None:
+    def __init__(
+        self, config: MappingConfig, dialect: Dialect, state: PbxState, emit: Emit
+    ) -> None:
         self._config = config
         self._state = state
-        self._told = AgentStates(config, dialect, emit)
+        self._told = AgentStateReporter(config, dialect, emit)
         self.named_call = self._told.named_call
         self.unknown: set[str] = set()
         self._timed = set(state.agents)
@@ -47,32 +49,32 @@ class Agents:
         self._reserved = {one.reserved: one.name for one in state.agents.values() if one.reserved}
         self._legs = {one.leg: one.name for one in state.agents.values() if one.leg}
 
-    def named(self, member: str) -> AgentNow:
+    def named(self, member: str) -> PbxAgent:
         """Return the agent of a queue member."""
         name = self._state.interfaces.get(member, member)
         return self._state.agent(
             self._config.agents.get(member) or self._config.agents.get(name, name)
         )
 
-    def apply(self, sign: Sign) -> None:
+    def apply(self, sign: PbxEvent) -> None:
         """Apply a sign that concerns only an agent."""
         match sign:
-            case Member():
+            case MemberState():
                 self._member(sign)
-            case Roster():
+            case MemberList():
                 self._roster(sign)
-            case MemberGone():
+            case MemberRemoved():
                 self._gone(sign)
-            case Paused():
+            case PauseChanged():
                 self._pause(sign)
             case AgentStatus():
                 self._status(sign)
             case RingEnded():
                 self._ring_ended(sign)
-            case Held():
+            case HoldChanged():
                 self._hold(sign)
 
-    def ring(self, sign: Rang, call: CallNow) -> None:
+    def ring(self, sign: Ringing, call: PbxCall) -> None:
         """Offer a call to an agent."""
         agent = self._in_queue(sign.agent, sign.queue)
         agent.reserved = sign.leg or call.caller
@@ -80,21 +82,21 @@ class Agents:
         agent.wrap_until, agent.bridging = None, None
         self._told.show(agent, sign.at, call)
 
-    def missed(self, agent: AgentNow, sign: Missed) -> None:
+    def missed(self, agent: PbxAgent, sign: CallMissed) -> None:
         """Note that an agent did not answer a call. A pause may follow."""
         self._in_queue(sign.agent, sign.queue)
         self._reserved.pop(agent.reserved, None)
         agent.reserved, agent.bridging = "", None
         self._told.show(agent, sign.at)
 
-    def connect(self, sign: Connected, call: CallNow) -> str:
+    def connect(self, sign: AgentConnected, call: PbxCall) -> str:
         """Connect an agent to a call. Returns the agent's name."""
         agent = self._in_queue(sign.agent, sign.queue)
         self._begin_talk(agent, sign.leg, call)
         self._told.show(agent, sign.at, call, number=f"{call.key}/{call.turn}/connect/{agent.name}")
         return agent.name
 
-    def _begin_talk(self, agent: AgentNow, leg: str, call: CallNow) -> None:
+    def _begin_talk(self, agent: PbxAgent, leg: str, call: PbxCall) -> None:
         self._legs.pop(agent.leg, None)
         self._reserved.pop(agent.reserved, None)
         agent.call, agent.leg, agent.held, agent.reserved = call.caller, leg, False, ""
@@ -103,7 +105,7 @@ class Agents:
         if leg:
             self._legs[leg] = agent.name
 
-    def complete(self, name: str, call: CallNow | None, at: float, result: str) -> None:
+    def complete(self, name: str, call: PbxCall | None, at: float, result: str) -> None:
         """End an agent's call. Wrap-up follows if the queue has a wrap-up time."""
         agent = self._state.agent(name)
         if not agent.call or (call is not None and agent.call != call.caller):
@@ -118,7 +120,7 @@ class Agents:
             self._told.show(agent, at)
         self._timed.add(name)
 
-    def hung_up(self, sign: HungUp) -> None:
+    def hung_up(self, sign: ChannelHungUp) -> None:
         """End the ring of a channel that hung up, if it was ringing."""
         self._ring_ended(RingEnded(at=sign.at, leg=sign.channel))
 
@@ -132,12 +134,12 @@ class Agents:
         name = self._legs.get(channel)
         return self._state.agents[name].call if name else ""
 
-    def is_with(self, name: str, call: CallNow) -> bool:
+    def is_with(self, name: str, call: PbxCall) -> bool:
         """Return whether an agent is in this call."""
         agent = self._state.agents.get(name)
         return agent is not None and agent.call == call.caller
 
-    def ring_directly(self, name: str, leg: str, call: CallNow, at: float) -> None:
+    def ring_directly(self, name: str, leg: str, call: PbxCall, at: float) -> None:
         """Note that this agent's telephone rings for a call that another agent passed on."""
         agent = self._state.agent(name)
         if not agent.call:
@@ -145,14 +147,14 @@ class Agents:
             self._reserved[leg] = name
             self._told.show(agent, at, call)
 
-    def take_over(self, name: str, leg: str, call: CallNow, at: float) -> None:
+    def take_over(self, name: str, leg: str, call: PbxCall, at: float) -> None:
         """Note that an agent has taken over a call that another agent passed on."""
         agent = self._state.agent(name)
         self._begin_talk(agent, leg, call)
         number = f"{call.key}/{call.turn}/passed/{name}/{int(at)}"
         self._told.show(agent, at, call, number=number)
 
-    def passed_on(self, name: str, call: CallNow, other: str, at: float) -> None:
+    def passed_on(self, name: str, call: PbxCall, other: str, at: float) -> None:
         """Note that an agent passed the current call on to another agent."""
         if self.is_with(name, call) and name != other:
             agent = self._state.agent(name)
@@ -183,7 +185,7 @@ class Agents:
 
     # --- what changes an agent ------------------------------------------------------------------
 
-    def _in_queue(self, member: str, queue: str) -> AgentNow:
+    def _in_queue(self, member: str, queue: str) -> PbxAgent:
         """Return a queue member's agent, and add the agent to the queue if necessary.
 
         An agent who is offered a queue's call must be a member of the queue.
@@ -204,14 +206,14 @@ class Agents:
             self.unknown.add(member)
         return True
 
-    def _member(self, sign: Member) -> None:
+    def _member(self, sign: MemberState) -> None:
         if not sign.interface and self._is_unknown(sign.agent):
             return
         agent = self._enroll(sign)
         at = sign.at if sign.since is None else sign.since
         self._told.show(agent, at, logged_in=sign.logged_in)
 
-    def _roster(self, sign: Roster) -> None:
+    def _roster(self, sign: MemberList) -> None:
         alone = sign.left_alone
         agents = {agent.name for agent in self._state.agents.values() if agent.queues} - alone
         for name in agents:
@@ -235,7 +237,7 @@ class Agents:
                 logged_in = since
             self._told.show(agent, since, logged_in=logged_in)
 
-    def _enroll(self, sign: Member) -> AgentNow:
+    def _enroll(self, sign: MemberState) -> PbxAgent:
         self._state.keep_interface(sign.interface, sign.agent)
         agent = self.named(sign.agent)
         before = agent.queues.get(sign.queue)
@@ -259,7 +261,7 @@ class Agents:
             self._device(agent, status, sign.at)
         return agent
 
-    def _device(self, agent: AgentNow, status: int, at: float) -> None:
+    def _device(self, agent: PbxAgent, status: int, at: float) -> None:
         if status == FREE:
             agent.reserved, agent.busy_since, agent.direct = "", None, False
         elif status in BUSY and not agent.call and not agent.direct:
@@ -268,7 +270,7 @@ class Agents:
         elif status in UNREACHABLE_STATES:
             agent.busy_since, agent.direct = None, False
 
-    def _gone(self, sign: MemberGone) -> None:
+    def _gone(self, sign: MemberRemoved) -> None:
         if self._is_unknown(sign.agent):
             return
         agent = self.named(sign.agent)
@@ -276,7 +278,7 @@ class Agents:
         agent.queues = {one: of for one, of in agent.queues.items() if one not in left}
         self._told.show(agent, sign.at)
 
-    def _pause(self, sign: Paused) -> None:
+    def _pause(self, sign: PauseChanged) -> None:
         agent = self._in_queue(sign.agent, sign.queue)
         here = agent.queues[sign.queue]
         if sign.at < floor(here.paused_at):
@@ -309,7 +311,7 @@ class Agents:
             agent.reserved = ""
             self._told.show(agent, sign.at)
 
-    def _hold(self, sign: Held) -> None:
+    def _hold(self, sign: HoldChanged) -> None:
         name = self._legs.get(sign.channel)
         if name is None:
             return

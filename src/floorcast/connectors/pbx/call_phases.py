@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from floorcast.client import CloudEvent
 from floorcast.connectors.pbx.agents import Agents
 from floorcast.connectors.pbx.config import Dialect, MappingConfig
-from floorcast.connectors.pbx.state import CallNow, Phase, State
+from floorcast.connectors.pbx.state import PbxCall, PbxState, Phase
 
 __all__ = ["PASSED_ON", "TRANSFER_GRACE", "CallPhases"]
 
@@ -28,7 +28,13 @@ class CallPhases:
     """
 
     def __init__(
-        self, config: MappingConfig, dialect: Dialect, state: State, *, hangups: bool, more: float
+        self,
+        config: MappingConfig,
+        dialect: Dialect,
+        state: PbxState,
+        *,
+        hangups: bool,
+        more: float,
     ) -> None:
         self._source = f"{dialect.kind}/{config.source}"
         self._state = state
@@ -55,12 +61,12 @@ class CallPhases:
             self._pending = {one.caller for one in due if one.due}
         self.agents.advance(now)
 
-    def finish(self, call: CallNow) -> None:
+    def finish(self, call: PbxCall) -> None:
         """End the call with the result of its conversation."""
         self.agents.complete(call.agent, call, call.since, call.result)
         self.end(call, call.since, call.result)
 
-    def pass_on(self, call: CallNow, at: float) -> None:
+    def pass_on(self, call: PbxCall, at: float) -> None:
         """Note that the agent passed the call on: to a queue, to another agent, or elsewhere."""
         if self._hangups:
             self.move(call, Phase.TRANSFERRING, at, LET_GO_GRACE)
@@ -68,11 +74,11 @@ class CallPhases:
             self.move(call, Phase.TRANSFERRING, at, TRANSFER_GRACE + self._more)
             self.let_go(call)
 
-    def let_go(self, call: CallNow) -> None:
+    def let_go(self, call: PbxCall) -> None:
         """Free the agent who passed the call on."""
         self.agents.complete(call.agent, call, call.since, "Transferred")
 
-    def move(self, call: CallNow, phase: Phase, at: float, seconds: float = 0.0) -> None:
+    def move(self, call: PbxCall, phase: Phase, at: float, seconds: float = 0.0) -> None:
         """Move the call to a phase. If ``seconds`` is not 0, the phase ends after that time."""
         call.phase, call.since = phase, at
         call.due = at + seconds if seconds else 0.0
@@ -84,19 +90,19 @@ class CallPhases:
         else:
             self.passed_on.discard(call.caller)
 
-    def wait_until(self, call: CallNow, due: float) -> None:
+    def wait_until(self, call: PbxCall, due: float) -> None:
         """Set the time at which the call's phase ends."""
         call.due = due
         self._state.keep_call(call)
         self._pending.add(call.caller)
 
-    def end(self, call: CallNow, at: float, result: str) -> None:
+    def end(self, call: PbxCall, at: float, result: str) -> None:
         """End the call."""
         self.move(call, Phase.ENDED, at)
         data = self.agents.named_call(call) | ({"lvResult": result} if result else {})
         self.emit(f"{call.key}/end", "call.end", at, data)
 
-    def emit_leave(self, call: CallNow, reason: str, at: float | None = None) -> None:
+    def emit_leave(self, call: PbxCall, reason: str, at: float | None = None) -> None:
         """Make the event for leaving the queue or agent, at ``at`` or at the start of the phase."""
         self.emit(
             f"{call.key}/{call.turn}/leave",
@@ -121,7 +127,7 @@ class CallPhases:
             )
         )
 
-    def time_over(self, call: CallNow) -> None:
+    def time_over(self, call: PbxCall) -> None:
         """Handle the end of a phase in which nothing else happened."""
         since = call.since
         match call.phase:

@@ -15,7 +15,7 @@ class Dialect(Struct, frozen=True, kw_only=True):
     ``kind`` is the first part of every event's source. ``transaction_id`` makes a number below
     2**53 from a caller's id. ``ids_are_global`` is true if caller ids are unique across PBXs, so
     that the id alone identifies a session. ``asks_why`` is true if the connector asks why a caller
-    left a queue when no event gives the reason. The answer arrives as a ``LeftBecause``.
+    left a queue when no event gives the reason. The answer arrives as a ``LeaveReason``.
     """
 
     kind: str

@@ -14,34 +14,34 @@ from floorcast.client import CloudEvent
 from floorcast.connectors.pbx.bridges import Bridges
 from floorcast.connectors.pbx.call_phases import TRANSFER_GRACE, CallPhases
 from floorcast.connectors.pbx.config import Dialect, MappingConfig
-from floorcast.connectors.pbx.signs import (
+from floorcast.connectors.pbx.pbx_events import (
     ABANDONED,
-    Bridging,
-    Completed,
-    Confirmed,
-    Connected,
-    Dialed,
-    Dialling,
-    Disposed,
-    Entered,
-    Held,
-    HungUp,
-    Joined,
-    Left,
-    LeftBecause,
-    LeftBridge,
-    Missed,
-    Paired,
-    Rang,
-    Restarted,
+    AgentConnected,
+    BridgeAnnounced,
+    BridgeConfirmed,
+    BridgeEntered,
+    BridgeLeft,
+    CallMissed,
+    ChannelHungUp,
+    ChannelTransferred,
+    ConversationEnded,
+    DialedNumber,
+    DialStarted,
+    DispositionSet,
+    HoldChanged,
+    LeaveReason,
+    LocalChannelPaired,
+    PbxEvent,
+    PbxRestarted,
+    QueueJoined,
+    QueueLeft,
     RingEnded,
-    Sign,
-    Transferred,
+    Ringing,
 )
-from floorcast.connectors.pbx.state import CallNow, Phase, State
+from floorcast.connectors.pbx.state import PbxCall, PbxState, Phase
 from floorcast.connectors.pbx.transfers import Transfers
 
-__all__ = ["SignMapper"]
+__all__ = ["PbxEventMapper"]
 
 JOIN_GRACE = 1.0  # seconds after leaving a queue during which a join continues the call
 COMPLETED_GRACE = 0.5  # seconds after AgentComplete during which a transfer may be reported
@@ -54,7 +54,7 @@ MAX_EARLY = 10_000  # offers whose caller has not joined yet
 RESULTS = {"": "", "caller": "Completed by caller", "agent": "Completed by agent"}
 
 
-class SignMapper:
+class PbxEventMapper:
     """Maps the calls and agents of one PBX.
 
     ``hangups`` is true if the source reports hangups (AMI does, ``queue_log`` does not). Without
@@ -66,7 +66,7 @@ class SignMapper:
         self,
         config: MappingConfig,
         dialect: Dialect,
-        state: State,
+        state: PbxState,
         *,
         hangups: bool,
         whole_seconds: bool = False,
@@ -80,31 +80,31 @@ class SignMapper:
         self._agents = self._phases.agents
         self._transfers = Transfers(state, self._phases)
         self._dialed: dict[str, str] = {}
-        self._early: dict[str, Rang] = {}
-        self._takers: dict[type[Sign], Callable[[Any], None]] = {
-            Joined: self._join,
-            Connected: self._connect,
-            Completed: self._complete,
-            Left: self._leave,
-            LeftBecause: self._know_because,
-            Rang: self._ring,
-            Bridging: self._bridging,
-            Confirmed: lambda sign: self._confirm(sign.agent),
-            Missed: self._miss,
+        self._early: dict[str, Ringing] = {}
+        self._takers: dict[type[PbxEvent], Callable[[Any], None]] = {
+            QueueJoined: self._join,
+            AgentConnected: self._connect,
+            ConversationEnded: self._complete,
+            QueueLeft: self._leave,
+            LeaveReason: self._know_because,
+            Ringing: self._ring,
+            BridgeAnnounced: self._bridging,
+            BridgeConfirmed: lambda sign: self._confirm(sign.agent),
+            CallMissed: self._miss,
             RingEnded: self._ring_over,
-            HungUp: self._hang_up,
-            Dialed: self._dial,
-            Disposed: self._dispose,
-            Transferred: self._transfers.transfer,
-            Dialling: self._transfers.dialling,
-            Held: self._transfers.hold,
-            Entered: self._transfers.enter,
-            LeftBridge: lambda sign: self._transfers.bridges.leave(sign.bridge, sign.channel),
-            Paired: lambda sign: self._transfers.bridges.pair(sign.one, sign.two),
-            Restarted: self._restart,
+            ChannelHungUp: self._hang_up,
+            DialedNumber: self._dial,
+            DispositionSet: self._dispose,
+            ChannelTransferred: self._transfers.transfer,
+            DialStarted: self._transfers.dialling,
+            HoldChanged: self._transfers.hold,
+            BridgeEntered: self._transfers.enter,
+            BridgeLeft: lambda sign: self._transfers.bridges.leave(sign.bridge, sign.channel),
+            LocalChannelPaired: lambda sign: self._transfers.bridges.pair(sign.one, sign.two),
+            PbxRestarted: self._restart,
         }
 
-    def apply(self, sign: Sign) -> list[CloudEvent]:
+    def apply(self, sign: PbxEvent) -> list[CloudEvent]:
         """Return the events that result from a sign and from the time that passed before it."""
         self._phases.advance(sign.at)
         self._state.last_at = max(self._state.last_at, sign.at)
@@ -133,12 +133,12 @@ class SignMapper:
         """Return the interfaces in ``queue_log`` whose members are not known."""
         return self._agents.unknown
 
-    def _know_because(self, sign: LeftBecause) -> None:
+    def _know_because(self, sign: LeaveReason) -> None:
         self.know_reason(sign.caller, sign.reason)
 
     # --- from the queue to the end --------------------------------------------------------------
 
-    def _join(self, sign: Joined) -> None:
+    def _join(self, sign: QueueJoined) -> None:
         call = self._state.call(sign.caller)
         if call is not None and self._is_known_join(sign, call):
             return
@@ -167,7 +167,7 @@ class SignMapper:
         if early is not None and early.queue == sign.queue:
             self._agents.ring(early, call)
 
-    def _ring(self, sign: Rang) -> None:
+    def _ring(self, sign: Ringing) -> None:
         if call := self._state.call(sign.caller):
             self._agents.ring(sign, call)
             return
@@ -182,14 +182,14 @@ class SignMapper:
         if connected is not None:
             self._connect(connected)
 
-    def _is_known_join(self, sign: Joined, call: CallNow) -> bool:
+    def _is_known_join(self, sign: QueueJoined, call: PbxCall) -> bool:
         """Return whether the join is the last one, or an earlier one from the slower source."""
         if call.queue == sign.queue:
             return sign.at < call.joined + SAME_JOIN
         return sign.at < floor(call.joined)
 
-    def _begin(self, sign: Joined, session: int) -> CallNow:
-        call = CallNow(caller=sign.caller, session=session, queue=sign.queue, number=sign.number)
+    def _begin(self, sign: QueueJoined, session: int) -> PbxCall:
+        call = PbxCall(caller=sign.caller, session=session, queue=sign.queue, number=sign.number)
         dialed = self._dialed.pop(sign.caller, "") or sign.dialed
         data: dict[str, object] = {
             **self._agents.named_call(call),
@@ -203,7 +203,7 @@ class SignMapper:
         self._phases.emit(f"{call.key}/start", "call.start", sign.at, data)
         return call
 
-    def _connect(self, sign: Connected) -> None:
+    def _connect(self, sign: AgentConnected) -> None:
         known = self._state.call(sign.caller)
         if known and sign.at < floor(known.connected) + (known.phase is Phase.ENDED):
             return  # a late sign from the other source
@@ -219,7 +219,7 @@ class SignMapper:
         self._phases.move(call, Phase.TALKING, sign.at)
         call.agent = self._agents.connect(sign, call)
 
-    def _waiting_for(self, sign: Connected) -> CallNow:
+    def _waiting_for(self, sign: AgentConnected) -> PbxCall:
         """Return the connected call.
 
         The caller may have joined under another id, or the join may not have been reported.
@@ -235,12 +235,12 @@ class SignMapper:
                     self._phases.end(call, sign.at, "Transferred")
                 self._state.keep_alias(sign.caller, one.caller)
                 return one
-        self._join(Joined(at=joined, caller=sign.caller, queue=sign.queue))
+        self._join(QueueJoined(at=joined, caller=sign.caller, queue=sign.queue))
         found = self._state.call(sign.caller)
         assert found is not None
         return found
 
-    def _complete(self, sign: Completed) -> None:
+    def _complete(self, sign: ConversationEnded) -> None:
         agent = self._agents.named(sign.agent)
         if agent.bridging and agent.bridging.caller == sign.caller:
             self._confirm(sign.agent)
@@ -266,7 +266,7 @@ class SignMapper:
             if not self._hangups:
                 self._phases.finish(call)
 
-    def _leave(self, sign: Left) -> None:
+    def _leave(self, sign: QueueLeft) -> None:
         call = self._state.call(sign.caller)
         if call is None or call.phase is not Phase.WAITING or call.queue != sign.queue:
             return
@@ -282,14 +282,14 @@ class SignMapper:
             call, Phase.LEAVING, sign.at, REASON_GRACE if is_asked else JOIN_GRACE + self._more
         )
 
-    def _bridging(self, sign: Bridging) -> None:
+    def _bridging(self, sign: BridgeAnnounced) -> None:
         self._agents.named(sign.connected.agent).bridging = sign.connected
 
     def _ring_over(self, sign: RingEnded) -> None:
         self._transfers.ring_ended(sign.leg, sign.at)
         self._agents.apply(sign)
 
-    def _miss(self, sign: Missed) -> None:
+    def _miss(self, sign: CallMissed) -> None:
         call = self._state.call(sign.caller)
         agent = self._agents.named(sign.agent)
         if call and call.phase is not Phase.ENDED:
@@ -304,7 +304,7 @@ class SignMapper:
             self._phases.emit(number, "agent.missed", sign.at, data)
         self._agents.missed(agent, sign)
 
-    def _hang_up(self, sign: HungUp) -> None:
+    def _hang_up(self, sign: ChannelHungUp) -> None:
         own, aliased = self._state.calls.get(sign.channel), self._state.call(sign.channel)
         for call in (own, aliased):
             if call is not None and sign.channel == (call.channel or call.caller):
@@ -320,7 +320,7 @@ class SignMapper:
         self._agents.hung_up(sign)
         self._transfers.bridges.gone(sign.channel)
 
-    def _hang_up_call(self, call: CallNow, at: float) -> None:
+    def _hang_up_call(self, call: PbxCall, at: float) -> None:
         match call.phase:
             case Phase.TALKING if call.is_direct:
                 call.result = "Transferred"
@@ -345,12 +345,12 @@ class SignMapper:
             case Phase.HANGING_UP | Phase.ENDED:
                 return
 
-    def _dial(self, sign: Dialed) -> None:
+    def _dial(self, sign: DialedNumber) -> None:
         self._dialed[sign.caller] = sign.number
         if len(self._dialed) > MAX_DIALED:
             del self._dialed[next(iter(self._dialed))]
 
-    def _dispose(self, sign: Disposed) -> None:
+    def _dispose(self, sign: DispositionSet) -> None:
         call = self._state.call(sign.caller)
         if call is None or not sign.code:
             return
@@ -365,7 +365,7 @@ class SignMapper:
 
     # --- a new start ----------------------------------------------------------------------------
 
-    def _restart(self, sign: Restarted) -> None:
+    def _restart(self, sign: PbxRestarted) -> None:
         for call in list(self._state.calls.values()):
             if call.since <= sign.at:
                 self._agents.complete(call.agent, call, sign.at, "")

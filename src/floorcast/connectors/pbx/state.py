@@ -11,9 +11,9 @@ from enum import StrEnum
 import msgspec
 from msgspec import Struct
 
-from floorcast.connectors.pbx.signs import Connected
+from floorcast.connectors.pbx.pbx_events import AgentConnected
 
-__all__ = ["AgentNow", "CallNow", "Membership", "Phase", "State"]
+__all__ = ["Membership", "PbxAgent", "PbxCall", "PbxState", "Phase"]
 
 MAX_ENDED = 10_000  # ended calls that are remembered, because lines may be read again
 
@@ -32,7 +32,7 @@ class Phase(StrEnum):
     ENDED = "ended"
 
 
-class CallNow(Struct, kw_only=True):
+class PbxCall(Struct, kw_only=True):
     """A call. ``session`` numbers the calls of a caller, and ``turn`` the call's visits to queues.
 
     Times are in epoch seconds. ``since`` is when the phase began, and ``due`` is when it ends by
@@ -78,7 +78,7 @@ class Membership(Struct, kw_only=True):
     penalty: int = 0
 
 
-class AgentNow(Struct, kw_only=True):
+class PbxAgent(Struct, kw_only=True):
     """An agent.
 
     ``shown`` is the state last sent, or ``LOGOFF`` if none was sent, and ``shown_at`` is its time.
@@ -96,7 +96,7 @@ class AgentNow(Struct, kw_only=True):
     leg: str = ""
     held: bool = False
     reserved: str = ""
-    bridging: Connected | None = None
+    bridging: AgentConnected | None = None
     wrap_up: float = 0.0
     wrap_until: float | None = None
     busy_since: float | None = None
@@ -107,12 +107,12 @@ class AgentNow(Struct, kw_only=True):
     numbered: dict[str, int] = {}
 
 
-class State:
+class PbxState:
     """All open calls and agents, and the changes since ``changed`` was last called."""
 
     def __init__(self) -> None:
-        self.calls: dict[str, CallNow] = {}
-        self.agents: dict[str, AgentNow] = {}
+        self.calls: dict[str, PbxCall] = {}
+        self.agents: dict[str, PbxAgent] = {}
         self.aliases: dict[str, str] = {}
         self.interfaces: dict[str, str] = {}
         self.last_at = 0.0
@@ -120,11 +120,11 @@ class State:
         self._aliases_of: dict[str, set[str]] = {}
         self._touched: set[tuple[str, str]] = set()
 
-    def call(self, caller: str) -> CallNow | None:
+    def call(self, caller: str) -> PbxCall | None:
         """Return the call of a caller or of a caller's alias."""
         return self.calls.get(self.aliases.get(caller, caller))
 
-    def keep_call(self, call: CallNow) -> CallNow:
+    def keep_call(self, call: PbxCall) -> PbxCall:
         """Store a new or changed call."""
         self._ended.pop(call.caller, None)
         if call.phase is Phase.ENDED:
@@ -158,10 +158,10 @@ class State:
             self.interfaces[interface] = member
             self._touched.add(("interface", interface))
 
-    def agent(self, name: str) -> AgentNow:
+    def agent(self, name: str) -> PbxAgent:
         """Return an agent, which is created if necessary, and mark it as changed."""
         self._touched.add(("agent", name))
-        return self.agents.setdefault(name, AgentNow(name=name))
+        return self.agents.setdefault(name, PbxAgent(name=name))
 
     def forget_ended(self) -> None:
         """Forget the oldest ended calls beyond the limit."""
@@ -187,11 +187,11 @@ class State:
         """Restore a row that ``changed`` returned earlier. The row is encoded as JSON."""
         match kind:
             case "call":
-                self.calls[name] = msgspec.json.decode(row, type=CallNow)
+                self.calls[name] = msgspec.json.decode(row, type=PbxCall)
                 if self.calls[name].phase is Phase.ENDED:
                     self._ended[name] = None
             case "agent":
-                self.agents[name] = msgspec.json.decode(row, type=AgentNow)
+                self.agents[name] = msgspec.json.decode(row, type=PbxAgent)
             case "alias":
                 self.aliases[name] = caller = msgspec.json.decode(row, type=str)
                 self._aliases_of.setdefault(caller, set()).add(name)

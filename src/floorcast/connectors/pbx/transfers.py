@@ -8,8 +8,13 @@ from __future__ import annotations
 from floorcast.connectors.pbx.agents import Agents
 from floorcast.connectors.pbx.bridges import Bridges
 from floorcast.connectors.pbx.call_phases import PASSED_ON, TRANSFER_GRACE, CallPhases
-from floorcast.connectors.pbx.signs import Dialling, Entered, Held, Transferred
-from floorcast.connectors.pbx.state import CallNow, Phase, State
+from floorcast.connectors.pbx.pbx_events import (
+    BridgeEntered,
+    ChannelTransferred,
+    DialStarted,
+    HoldChanged,
+)
+from floorcast.connectors.pbx.state import PbxCall, PbxState, Phase
 
 __all__ = ["Transfers"]
 
@@ -17,14 +22,14 @@ __all__ = ["Transfers"]
 class Transfers:
     """Follows calls that agents pass on. A resynchronization replaces ``bridges``."""
 
-    def __init__(self, state: State, phases: CallPhases) -> None:
+    def __init__(self, state: PbxState, phases: CallPhases) -> None:
         self._state = state
         self._phases = phases
         self._agents: Agents = phases.agents
         self.bridges = Bridges()
         self._rings: dict[str, str] = {}  # telephones ringing for a call that was passed on
 
-    def transfer(self, sign: Transferred) -> None:
+    def transfer(self, sign: ChannelTransferred) -> None:
         """Handle a blind or attended transfer by an agent."""
         call = self._passed_on_by(sign)
         other = self._consulted(sign, call)
@@ -40,7 +45,7 @@ class Transfers:
             if sign.second:
                 self._find_agent(call, sign.at, but={sign.by, sign.second})
 
-    def dialling(self, sign: Dialling) -> None:
+    def dialling(self, sign: DialStarted) -> None:
         """Note that a telephone is being called.
 
         If an agent passed the call on, the telephone's agent is the next agent of the call.
@@ -71,7 +76,7 @@ class Transfers:
         ):
             self._phases.wait_until(call, at + TRANSFER_GRACE)
 
-    def enter(self, sign: Entered) -> None:
+    def enter(self, sign: BridgeEntered) -> None:
         """Handle a channel that entered a bridge: the call may have reached another agent."""
         self.bridges.enter(sign.bridge, sign.channel, sign.name)
         if not self._phases.passed_on:
@@ -82,7 +87,7 @@ class Transfers:
                 self._find_agent(call, sign.at, but=set())
                 return
 
-    def hold(self, sign: Held) -> None:
+    def hold(self, sign: HoldChanged) -> None:
         """Handle a hold.
 
         The telephone may be behind a Local channel. Its agent is therefore found through the call
@@ -94,9 +99,9 @@ class Transfers:
                 call = self._state.call(one)
                 if call and call.phase is Phase.TALKING:
                     channel = self._state.agent(call.agent).leg
-        self._agents.apply(Held(at=sign.at, channel=channel, on=sign.on))
+        self._agents.apply(HoldChanged(at=sign.at, channel=channel, on=sign.on))
 
-    def _passed_on_by(self, sign: Transferred) -> CallNow | None:
+    def _passed_on_by(self, sign: ChannelTransferred) -> PbxCall | None:
         """Return the call if its own agent transferred it.
 
         Returns None if there is no such call, or if a caller transferred an agent.
@@ -109,7 +114,7 @@ class Transfers:
                 return None if sign.by in {call.caller, call.channel} else call
         return None
 
-    def _consulted(self, sign: Transferred, call: CallNow | None) -> CallNow | None:
+    def _consulted(self, sign: ChannelTransferred, call: PbxCall | None) -> PbxCall | None:
         """Return the consultation call that the agent made before an attended transfer."""
         if not sign.second:
             return None
@@ -119,7 +124,7 @@ class Transfers:
                 return other
         return None
 
-    def _put_through(self, call: CallNow | None, other: CallNow, sign: Transferred) -> None:
+    def _put_through(self, call: PbxCall | None, other: PbxCall, sign: ChannelTransferred) -> None:
         """Replace the consulting agent with the caller in the consultation call.
 
         The consultation call continues with the caller.
@@ -135,7 +140,7 @@ class Transfers:
             other.channel = sign.passed_on
         self._state.keep_call(other)
 
-    def _find_agent(self, call: CallNow, at: float, but: set[str]) -> None:
+    def _find_agent(self, call: PbxCall, at: float, but: set[str]) -> None:
         """Give the call to the agent whose telephone it has reached, if there is one."""
         own = {call.caller, call.channel} | but
         for one in self.bridges.reach(call.channel or call.caller):

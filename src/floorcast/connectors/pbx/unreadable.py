@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import structlog
 
-from floorcast.connectors.health import Health
+from floorcast.connectors.metrics import ConnectorMetrics
 
-__all__ = ["Complaints", "Unreadable"]
+__all__ = ["ConnectorWarnings", "Unreadable"]
 
 MAX_LOGGED_KINDS = 100  # further kinds are only counted
 KIND_CHARACTERS = 40  # the beginning of a message, which identifies its kind
@@ -18,10 +18,10 @@ class Unreadable(ValueError):
     """A line, frame or event cannot be read."""
 
 
-class Complaints:
+class ConnectorWarnings:
     """Counts unreadable messages and warns about each kind once."""
 
-    def __init__(self, health: Health) -> None:
+    def __init__(self, health: ConnectorMetrics) -> None:
         self._health = health
         self._shown: set[str] = set()
 

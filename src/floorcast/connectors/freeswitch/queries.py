@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from floorcast.connectors.freeswitch.esl_connection import EslConnection
 from floorcast.connectors.freeswitch.lists import Row, rows_of
-from floorcast.connectors.freeswitch.snapshot import Snapshot
+from floorcast.connectors.freeswitch.snapshot import FreeswitchSnapshot
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.model.errors import Unavailable
 
@@ -76,11 +76,11 @@ async def take_snapshot(
     at: float,
     last_at: float,
     asked: Callable[[str, str], None] | None = None,
-) -> Snapshot:
+) -> FreeswitchSnapshot:
     """Return FreeSWITCH's current state, including which callers still exist.
 
-    ``at`` and ``last_at`` are as in ``Snapshot``. ``asked`` is called with each list's command and
-    reply. Raises Unavailable if a permission is missing.
+    ``at`` and ``last_at`` are as in ``FreeswitchSnapshot``. ``asked`` is called with each list's
+    command and reply. Raises Unavailable if a permission is missing.
     """
 
     async def rows(command: str) -> list[Row]:
@@ -98,7 +98,7 @@ async def take_snapshot(
     ]
     sessions = {row.get("session_uuid", "") for row in members} | set(callers)
     up, gone = await _existing(connection, sessions)
-    return Snapshot(
+    return FreeswitchSnapshot(
         at=at,
         last_at=last_at,
         agents=agents,

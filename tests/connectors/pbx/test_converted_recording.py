@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from floorcast.client import CloudEvent
-from floorcast.connectors.asterisk.recorded import read_queue_log
-from floorcast.connectors.pbx.recorded import moved_to
+from floorcast.connectors.asterisk.recording_reader import read_queue_log
+from floorcast.connectors.pbx.converted_recording import moved_to
 from tests.connectors.asterisk.captured import lines
 
 ZONE = ZoneInfo("America/New_York")

@@ -11,14 +11,14 @@ from msgspec import Struct
 
 from floorcast.client import CloudEvent
 from floorcast.connectors.forwarder import Forwarder
-from floorcast.connectors.health import Health
+from floorcast.connectors.metrics import ConnectorMetrics
 from floorcast.connectors.pbx.source_clock import SourceClock
 from floorcast.connectors.spool import Spool
 
-__all__ = ["Reading", "SpoolStep", "Spooling", "SpoolingTuning"]
+__all__ = ["ItemProcessor", "SpoolStep", "SpoolWriter", "SpoolWriterTuning"]
 
 
-class SpoolingTuning(Struct, frozen=True, kw_only=True):
+class SpoolWriterTuning(Struct, frozen=True, kw_only=True):
     """Times in seconds and limits that users do not need to set."""
 
     step_seconds: float = 0.2  # maximum wait for an item in one step
@@ -39,7 +39,7 @@ Item_contra = TypeVar("Item_contra", contravariant=True)
 Item = TypeVar("Item")
 
 
-class Reading(Protocol[Item_contra]):
+class ItemProcessor(Protocol[Item_contra]):
     """Converts received items to the rows and events to store."""
 
     @property
@@ -56,16 +56,16 @@ class Reading(Protocol[Item_contra]):
         """Return the changes since the last step."""
 
 
-class Spooling(Generic[Item]):
+class SpoolWriter(Generic[Item]):
     """Takes items from an inbox and stores the results. ``put`` waits while the inbox is full."""
 
     def __init__(
         self,
-        reading: Reading[Item],
+        reading: ItemProcessor[Item],
         spool: Spool,
-        health: Health,
+        health: ConnectorMetrics,
         clock: SourceClock,
-        tuning: SpoolingTuning,
+        tuning: SpoolWriterTuning,
     ) -> None:
         self._reading = reading
         self._spool = spool

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floorcast.client import CloudEvent
-from floorcast.connectors.freeswitch.events import EventReader
-from floorcast.connectors.freeswitch.frames import Frame, FrameReader
-from floorcast.connectors.freeswitch.reading import Core, Item, Reading
-from floorcast.connectors.freeswitch.snapshot import Snapshot
+from floorcast.connectors.freeswitch.events import EslEventConverter
+from floorcast.connectors.freeswitch.frames import EslFrame, EslFrameReader
+from floorcast.connectors.freeswitch.processor import CoreUuid, FreeswitchItem, FreeswitchProcessor
+from floorcast.connectors.freeswitch.snapshot import FreeswitchSnapshot
 from floorcast.connectors.pbx.config import MappingConfig
 from floorcast.connectors.pbx.unreadable import Unreadable
 from tests.connectors.freeswitch.dialogues import (
@@ -36,7 +36,7 @@ from tests.connectors.pbx.figures import Figures, Floor
 CONFIG = MappingConfig(source="pbx")
 LATER = EPOCH + 10_000
 CALLER = Caller("aaaaaaaa-0000-4000-8000-000000000001")
-FLOOR = Snapshot(
+FLOOR = FreeswitchSnapshot(
     at=EPOCH,
     last_at=0.0,
     agents=[agent_row(ANNA, wrap_up_time="0"), agent_row(BOB)],
@@ -49,15 +49,17 @@ FLOOR = Snapshot(
 )
 
 
-def items(events: list[Event], chunk: int = 0, config: MappingConfig = CONFIG) -> list[Item]:
+def items(
+    events: list[Event], chunk: int = 0, config: MappingConfig = CONFIG
+) -> list[FreeswitchItem]:
     """Return the items that the connector reads from events whose bytes arrive in chunks."""
     data = b"".join(encoded(event) for event in events)
-    frames, reader = FrameReader(), EventReader(config)
+    frames, reader = EslFrameReader(), EslEventConverter(config)
     step = chunk or len(data) or 1
-    found: list[Item] = []
+    found: list[FreeswitchItem] = []
     for at in range(0, len(data), step):
         for frame in frames.feed(data[at : at + step]):
-            assert isinstance(frame, Frame), frame
+            assert isinstance(frame, EslFrame), frame
             sign = reader.sign(reader.decode(frame.body), frame.body, 0.0)
             found += [] if sign is None else [sign]
     return found
@@ -71,9 +73,9 @@ class RestartableReading:
         self._config = config
         self._rows: dict[tuple[str, str], bytes] = {}
         self._position: dict[str, str] = {}
-        self.reading = Reading(config, [], {})
+        self.reading = FreeswitchProcessor(config, [], {})
 
-    def take(self, *found: Item) -> None:
+    def take(self, *found: FreeswitchItem) -> None:
         for item in found:
             self.reading.take(item)
             self._keep()
@@ -84,7 +86,7 @@ class RestartableReading:
 
     def restart(self) -> None:
         rows = [(*key, row) for key, row in self._rows.items()]
-        self.reading = Reading(self._config, rows, self._position)
+        self.reading = FreeswitchProcessor(self._config, rows, self._position)
 
     def _keep(self) -> None:
         events, rows, position = self.reading.step()
@@ -102,7 +104,7 @@ def events_of(
 ) -> list[CloudEvent]:
     """Return the events of a day that begins with Anna and Bob logged in."""
     restartable = RestartableReading(config)
-    restartable.take(Core("core-1"), FLOOR, *items(events, chunk, config))
+    restartable.take(CoreUuid("core-1"), FLOOR, *items(events, chunk, config))
     restartable.end()
     return restartable.events
 
@@ -311,7 +313,7 @@ def test_a_dialogue_produces_the_expected_events(name: str, chunk: int) -> None:
 @pytest.mark.parametrize("name", DIALOGUES)
 def test_a_kill_after_any_event_does_not_change_the_events(name: str) -> None:
     """A connector killed after any event continues from its rows, which have the whole state."""
-    found: list[Item] = [Core("core-1"), FLOOR, *items(DIALOGUES[name][0])]
+    found: list[FreeswitchItem] = [CoreUuid("core-1"), FLOOR, *items(DIALOGUES[name][0])]
     want = events_of(DIALOGUES[name][0])
     for killed_after in range(1, len(found)):
         restartable = RestartableReading()
@@ -440,9 +442,11 @@ def test_a_restart_ends_all_calls() -> None:
     """Calls end at the time of the last event. Agents stay logged in, as in mod_callcenter."""
     restartable = RestartableReading()
     waiting = Caller("aaaaaaaa-0000-4000-8000-000000000009")
-    restartable.take(Core("core-1"), FLOOR, *items([*answered_call(), *waiting.joins(EPOCH + 20)]))
+    restartable.take(
+        CoreUuid("core-1"), FLOOR, *items([*answered_call(), *waiting.joins(EPOCH + 20)])
+    )
     restartable.restart()
-    restartable.take(Core("core-1"), Core("core-2"))
+    restartable.take(CoreUuid("core-1"), CoreUuid("core-2"))
     again = msgspec.structs.replace(FLOOR, at=EPOCH + 300, last_at=EPOCH + 20)
     restartable.take(again)
     restartable.end()
@@ -452,7 +456,7 @@ def test_a_restart_ends_all_calls() -> None:
         ("call.end", 20.0, ""),
         ("call.end", 20.0, ""),
     ]
-    restartable.take(Core("core-2"))
+    restartable.take(CoreUuid("core-2"))
     assert restartable.reading.step().position == {}
 
 
@@ -460,7 +464,7 @@ def test_a_call_that_ended_after_the_snapshot_is_not_reopened() -> None:
     """A call that ended after the snapshot stays ended when the snapshot is compared."""
     restartable = RestartableReading()
     found = [*CALLER.joins(EPOCH + 10), *CALLER.leaves(EPOCH + 20), *CALLER.hangs_up(EPOCH + 20.1)]
-    restartable.take(Core("core-1"), FLOOR, *items(found))
+    restartable.take(CoreUuid("core-1"), FLOOR, *items(found))
     before = len(restartable.events)
     old = msgspec.structs.replace(
         FLOOR, at=EPOCH + 19, members=[CALLER.row(EPOCH + 10)], up={CALLER.session}
@@ -489,8 +493,8 @@ def damaged(draw: st.DrawFn) -> Event:
 @given(st.lists(damaged(), max_size=60), st.sampled_from([None, "core-1", "core-2"]))
 def test_random_events_produce_consistent_calls(found: list[Event], core: str | None) -> None:
     """For events in any order and with missing parts, a call begins first and ends at most once."""
-    reader, restartable = EventReader(CONFIG), RestartableReading()
-    restartable.take(Core("core-1"), FLOOR)
+    reader, restartable = EslEventConverter(CONFIG), RestartableReading()
+    restartable.take(CoreUuid("core-1"), FLOOR)
     for number, event in enumerate(found):
         body = msgspec.json.encode(event)
         try:
@@ -500,7 +504,7 @@ def test_random_events_produce_consistent_calls(found: list[Event], core: str | 
         if sign is not None:
             restartable.take(sign)
         if core and number == len(found) // 2:
-            restartable.take(Core(core), msgspec.structs.replace(FLOOR, gone={CALLER.session}))
+            restartable.take(CoreUuid(core), msgspec.structs.replace(FLOOR, gone={CALLER.session}))
     restartable.reading.advance(1e10)
     open_calls: set[Any] = set()
     for one in [*restartable.events, *restartable.reading.step().events]:

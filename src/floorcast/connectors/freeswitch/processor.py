@@ -6,29 +6,29 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from floorcast.connectors.freeswitch.dialect import FREESWITCH
-from floorcast.connectors.freeswitch.snapshot import Snapshot, missed_signs
+from floorcast.connectors.freeswitch.snapshot import FreeswitchSnapshot, missed_signs
 from floorcast.connectors.pbx.config import MappingConfig
-from floorcast.connectors.pbx.kept_mapping import KeptMapping, restored
-from floorcast.connectors.pbx.mapping import SignMapper
-from floorcast.connectors.pbx.signs import HungUp, Restarted, Sign
-from floorcast.connectors.pbx.spooling import SpoolStep
+from floorcast.connectors.pbx.mapping import PbxEventMapper
+from floorcast.connectors.pbx.pbx_events import ChannelHungUp, PbxEvent, PbxRestarted
+from floorcast.connectors.pbx.spool_steps import SpoolStepBuilder, restored
+from floorcast.connectors.pbx.spool_writer import SpoolStep
 
-__all__ = ["Core", "Item", "Reading"]
+__all__ = ["CoreUuid", "FreeswitchItem", "FreeswitchProcessor"]
 
 CORE = "core_uuid"
 MAX_GONE = 10_000  # ended sessions that are remembered while a snapshot is in progress
 
 
-class Core(NamedTuple):
+class CoreUuid(NamedTuple):
     """The Core-UUID, which changes each time FreeSWITCH starts."""
 
     uuid: str
 
 
-Item = Sign | Snapshot | Core
+FreeswitchItem = PbxEvent | FreeswitchSnapshot | CoreUuid
 
 
-class Reading:
+class FreeswitchProcessor:
     """Applies the items received from one FreeSWITCH server.
 
     Its complete state is in the rows that ``step`` returns.
@@ -42,8 +42,8 @@ class Reading:
     ) -> None:
         self._config = config
         self._state = restored(rows, position)
-        mapping = SignMapper(config, FREESWITCH, self._state, hangups=True)
-        self._kept = KeptMapping(mapping, self._state)
+        mapping = PbxEventMapper(config, FREESWITCH, self._state, hangups=True)
+        self._kept = SpoolStepBuilder(mapping, self._state)
         self._core = position.get(CORE, "")
         self._gone: dict[str, None] = {}
 
@@ -57,17 +57,17 @@ class Reading:
         """The session UUIDs of all known calls."""
         return list(self._state.calls)
 
-    def take(self, item: Item) -> None:
+    def take(self, item: FreeswitchItem) -> None:
         """Apply a received item."""
         match item:
-            case Core():
+            case CoreUuid():
                 self._begin(item.uuid)
-            case Snapshot():
+            case FreeswitchSnapshot():
                 for sign in missed_signs(item, self._state, self._config, self._gone):
                     self._kept.apply(sign)
                 self._gone.clear()
             case _:
-                if isinstance(item, HungUp):
+                if isinstance(item, ChannelHungUp):
                     self._gone[item.channel] = None
                     if len(self._gone) > MAX_GONE:
                         del self._gone[next(iter(self._gone))]
@@ -83,7 +83,7 @@ class Reading:
 
     def _begin(self, core: str) -> None:
         if self._core and core != self._core:
-            self._kept.apply(Restarted(at=self._state.last_at))
+            self._kept.apply(PbxRestarted(at=self._state.last_at))
         if core != self._core:
             self._core = core
             self._kept.move(CORE, core)

@@ -7,49 +7,51 @@ from contextlib import suppress
 from datetime import date
 
 from floorcast.connectors.freeswitch.dialect import on_day
-from floorcast.connectors.freeswitch.events import EventReader, time_of
-from floorcast.connectors.freeswitch.frames import Frame, FrameReader
+from floorcast.connectors.freeswitch.events import EslEventConverter, time_of
+from floorcast.connectors.freeswitch.frames import EslFrame, EslFrameReader
 from floorcast.connectors.freeswitch.lists import Row, rows_of
-from floorcast.connectors.freeswitch.questions import AGENTS, TIERS
+from floorcast.connectors.freeswitch.queries import AGENTS, TIERS
 from floorcast.connectors.freeswitch.recording import COMMAND, TIME
-from floorcast.connectors.freeswitch.snapshot import Snapshot, roster_of
+from floorcast.connectors.freeswitch.snapshot import FreeswitchSnapshot, roster_of
 from floorcast.connectors.pbx.config import MappingConfig
-from floorcast.connectors.pbx.mapping import SignMapper
-from floorcast.connectors.pbx.recorded import READ_BYTES, Recorded, events_of
-from floorcast.connectors.pbx.signs import Sign
-from floorcast.connectors.pbx.state import State
+from floorcast.connectors.pbx.converted_recording import READ_BYTES, ConvertedRecording, events_of
+from floorcast.connectors.pbx.mapping import PbxEventMapper
+from floorcast.connectors.pbx.pbx_events import PbxEvent
+from floorcast.connectors.pbx.state import PbxState
 from floorcast.connectors.pbx.unreadable import Unreadable
 from floorcast.model.errors import Unavailable
 
 __all__ = ["read_esl"]
 
 
-def read_esl(read: Callable[[int], bytes], source: str, day: date | None = None) -> Recorded:
+def read_esl(
+    read: Callable[[int], bytes], source: str, day: date | None = None
+) -> ConvertedRecording:
     """Return the events of a recording.
 
     ``read`` returns up to the given number of bytes. If ``day`` is given, the calls get other ids,
     because the recording will be moved to that day.
     """
     config = MappingConfig(source=source)
-    state = State()
+    state = PbxState()
     recording = _Recording(config, state)
-    mapping = SignMapper(config, on_day(day), state, hangups=True)
+    mapping = PbxEventMapper(config, on_day(day), state, hangups=True)
     events = events_of(mapping, recording.signs(read))
-    return Recorded(events=events, unreadable=recording.unreadable)
+    return ConvertedRecording(events=events, unreadable=recording.unreadable)
 
 
 class _Recording:
-    def __init__(self, config: MappingConfig, state: State) -> None:
+    def __init__(self, config: MappingConfig, state: PbxState) -> None:
         self._config = config
         self._state = state
-        self._events = EventReader(config)
+        self._events = EslEventConverter(config)
         self._lists: dict[str, list[Row]] = {}
         self._last = 0.0
         self.unreadable = 0
 
-    def signs(self, read: Callable[[int], bytes]) -> Iterator[Sign]:
+    def signs(self, read: Callable[[int], bytes]) -> Iterator[PbxEvent]:
         """Yield the signs of the frames, in order."""
-        frames = FrameReader()
+        frames = EslFrameReader()
         for data in iter(lambda: read(READ_BYTES), b""):
             for frame in frames.feed(data):
                 try:
@@ -60,7 +62,7 @@ class _Recording:
                 if sign is not None and sign.at:  # 0 before the first known time
                     yield sign
 
-    def _sign(self, frame: Frame | Unreadable) -> Sign | None:
+    def _sign(self, frame: EslFrame | Unreadable) -> PbxEvent | None:
         if isinstance(frame, Unreadable):
             raise frame
         if frame.kind == "text/event-json":
@@ -74,9 +76,9 @@ class _Recording:
             self._lists[command] = rows_of(frame.body.decode("utf-8", "replace"), command)
         return self._roster() if command == TIERS else None
 
-    def _roster(self) -> Sign:
+    def _roster(self) -> PbxEvent:
         lists = self._lists
-        snapshot = Snapshot(
+        snapshot = FreeswitchSnapshot(
             at=self._last,
             last_at=self._last,
             agents=lists.get(AGENTS, []),

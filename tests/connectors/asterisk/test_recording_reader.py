@@ -6,13 +6,13 @@ import gzip
 
 import pytest
 
-from floorcast.connectors.asterisk.recorded import read_ami, read_queue_log
-from floorcast.connectors.pbx.recorded import Recorded
+from floorcast.connectors.asterisk.recording_reader import read_ami, read_queue_log
+from floorcast.connectors.pbx.converted_recording import ConvertedRecording
 from tests.connectors.asterisk.captured import FOLDER, VERSIONS, as_json, lines
 from tests.connectors.pbx.figures import Figures, Floor
 
 
-def recorded(kind: str, version: str) -> Recorded:
+def recorded(kind: str, version: str) -> ConvertedRecording:
     if kind == "log":
         return read_queue_log(lines(version), "pbx")
     with gzip.open(FOLDER / f"ami-{version}.txt.gz") as file:
@@ -38,4 +38,6 @@ def test_unreadable_input_is_counted() -> None:
     assert found.unreadable == 1
     assert found.events == recorded("log", "16.28").events
     pieces = iter([b"nonsense\n\nEvent: QueueCallerJoin\n\n"])
-    assert read_ami(lambda _: next(pieces, b""), "pbx") == Recorded(events=[], unreadable=2)
+    assert read_ami(lambda _: next(pieces, b""), "pbx") == ConvertedRecording(
+        events=[], unreadable=2
+    )

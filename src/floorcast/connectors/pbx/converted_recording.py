@@ -9,16 +9,16 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct, structs
 
 from floorcast.client import CloudEvent
-from floorcast.connectors.pbx.mapping import SignMapper
-from floorcast.connectors.pbx.signs import Sign
+from floorcast.connectors.pbx.mapping import PbxEventMapper
+from floorcast.connectors.pbx.pbx_events import PbxEvent
 
-__all__ = ["READ_BYTES", "Recorded", "events_of", "moved_to"]
+__all__ = ["READ_BYTES", "ConvertedRecording", "events_of", "moved_to"]
 
 LAST_WAIT = 60.0  # seconds after the last sign, when all grace periods are over
 READ_BYTES = 1 << 20  # read from a recording at a time
 
 
-class Recorded(Struct, kw_only=True):
+class ConvertedRecording(Struct, kw_only=True):
     """Events in order of time, and the number of unreadable lines or frames."""
 
     events: list[CloudEvent]
@@ -43,7 +43,7 @@ def moved_to(
     return [structs.replace(event, time=event.time + shift) for event in events]
 
 
-def events_of(mapping: SignMapper, signs: Iterable[Sign]) -> list[CloudEvent]:
+def events_of(mapping: PbxEventMapper, signs: Iterable[PbxEvent]) -> list[CloudEvent]:
     """Return all events that result from signs, in order of time."""
     found: list[CloudEvent] = []
     last = 0.0

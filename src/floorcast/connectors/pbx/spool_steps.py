@@ -5,35 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from floorcast.client import CloudEvent
-from floorcast.connectors.pbx.mapping import SignMapper
-from floorcast.connectors.pbx.signs import Sign
-from floorcast.connectors.pbx.spooling import SpoolStep
-from floorcast.connectors.pbx.state import State
+from floorcast.connectors.pbx.mapping import PbxEventMapper
+from floorcast.connectors.pbx.pbx_events import PbxEvent
+from floorcast.connectors.pbx.spool_writer import SpoolStep
+from floorcast.connectors.pbx.state import PbxState
 
-__all__ = ["KeptMapping", "restored"]
+__all__ = ["SpoolStepBuilder", "restored"]
 
 LAST_AT = "last_at"
 
 
-def restored(rows: Iterable[tuple[str, str, bytes]], position: Mapping[str, str]) -> State:
+def restored(rows: Iterable[tuple[str, str, bytes]], position: Mapping[str, str]) -> PbxState:
     """Return the state described by a spool's rows and position."""
-    state = State()
+    state = PbxState()
     for kind, name, row in rows:
         state.restore(kind, name, row)
     state.last_at = float(position.get(LAST_AT, "0"))
     return state
 
 
-class KeptMapping:
+class SpoolStepBuilder:
     """Collects the data to store: events, changed rows and changed positions."""
 
-    def __init__(self, mapping: SignMapper, state: State) -> None:
+    def __init__(self, mapping: PbxEventMapper, state: PbxState) -> None:
         self._mapping = mapping
         self._state = state
         self._events: list[CloudEvent] = []
         self._position: dict[str, str] = {}
 
-    def apply(self, sign: Sign) -> None:
+    def apply(self, sign: PbxEvent) -> None:
         """Apply a sign."""
         self._events += self._mapping.apply(sign)
 

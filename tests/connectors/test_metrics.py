@@ -5,12 +5,12 @@ from __future__ import annotations
 import httpx
 
 from floorcast.client import Verdicts
-from floorcast.connectors.health import Health
+from floorcast.connectors.metrics import ConnectorMetrics
 
 
 def test_metrics_are_served_on_a_port() -> None:
     """Prometheus's own parser can read the text, and every metric has its name."""
-    health = Health()
+    health = ConnectorMetrics()
     health.source_connected("ami", connected=True)
     health.server_connected(connected=False)
     health.read(1795813658.5)

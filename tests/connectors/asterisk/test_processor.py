@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from floorcast.client import CloudEvent
-from floorcast.connectors.asterisk.reading import Item, Reading
+from floorcast.connectors.asterisk.processor import AsteriskItem, AsteriskProcessor
 from floorcast.connectors.pbx.config import MappingConfig
 from tests.connectors.asterisk.captured import SOURCES, VERSIONS, as_json, items
 from tests.connectors.pbx.figures import Figures, Floor
@@ -29,7 +29,7 @@ class SpoolContents:
         self._rows: dict[tuple[str, str], bytes] = {}
         self._position: dict[str, str] = {}
 
-    def store_step(self, reading: Reading) -> None:
+    def store_step(self, reading: AsteriskProcessor) -> None:
         events, rows, position = reading.step()
         self.events += events
         for key, row in rows.items():
@@ -39,13 +39,13 @@ class SpoolContents:
                 self._rows[key] = msgspec.json.encode(row)
         self._position |= position
 
-    def reading(self, sources: str) -> Reading:
+    def reading(self, sources: str) -> AsteriskProcessor:
         """Return a reading that starts from the stored rows."""
         rows = [(*key, row) for key, row in self._rows.items()]
-        return Reading(MappingConfig(), rows, self._position, has_ami=sources != "log")
+        return AsteriskProcessor(MappingConfig(), rows, self._position, has_ami=sources != "log")
 
 
-def read(found: list[Item], sources: str, *, killed_after: int = 0) -> list[CloudEvent]:
+def read(found: list[AsteriskItem], sources: str, *, killed_after: int = 0) -> list[CloudEvent]:
     """Return all events of a connector that may be killed once and restarted."""
     spool = SpoolContents()
     reading = spool.reading(sources)

@@ -8,30 +8,30 @@ from typing import NamedTuple
 import structlog
 
 from floorcast.connectors.asterisk.dialect import ASTERISK
-from floorcast.connectors.asterisk.merging import SignMerger, SignSource
-from floorcast.connectors.asterisk.snapshot import Snapshot, missed_signs
+from floorcast.connectors.asterisk.merging import PbxEventMerger, PbxEventSource
+from floorcast.connectors.asterisk.snapshot import AsteriskSnapshot, missed_signs
 from floorcast.connectors.pbx.config import MappingConfig
-from floorcast.connectors.pbx.kept_mapping import KeptMapping, restored
-from floorcast.connectors.pbx.mapping import SignMapper
-from floorcast.connectors.pbx.signs import Left, Sign
-from floorcast.connectors.pbx.spooling import SpoolStep
+from floorcast.connectors.pbx.mapping import PbxEventMapper
+from floorcast.connectors.pbx.pbx_events import PbxEvent, QueueLeft
+from floorcast.connectors.pbx.spool_steps import SpoolStepBuilder, restored
+from floorcast.connectors.pbx.spool_writer import SpoolStep
 
-__all__ = ["Item", "Reading"]
+__all__ = ["AsteriskItem", "AsteriskProcessor"]
 
 LOG_POSITION, STARTED = "queue_log", "ami_started"
 
 _log = structlog.get_logger("floorcast.connect")
 
 
-class Item(NamedTuple):
+class AsteriskItem(NamedTuple):
     """A received item: a sign, a snapshot, or only a position (``what`` is None)."""
 
-    origin: SignSource
-    what: Sign | Snapshot | None
+    origin: PbxEventSource
+    what: PbxEvent | AsteriskSnapshot | None
     position: str = ""
 
 
-class Reading:
+class AsteriskProcessor:
     """Applies the items received from one Asterisk server.
 
     Its complete state is in the rows that ``step`` returns.
@@ -47,11 +47,11 @@ class Reading:
     ) -> None:
         self._config = config
         self._state = restored(rows, position)
-        self._mapping = SignMapper(
+        self._mapping = PbxEventMapper(
             config, ASTERISK, self._state, hangups=has_ami, whole_seconds=not has_ami
         )
-        self._kept = KeptMapping(self._mapping, self._state)
-        self._merger = SignMerger()
+        self._kept = SpoolStepBuilder(self._mapping, self._state)
+        self._merger = PbxEventMerger()
         self._started = position.get(STARTED, "")
         self._said: set[str] = set()
 
@@ -60,12 +60,12 @@ class Reading:
         """The time of the last sign, by Asterisk's clock."""
         return self._state.last_at
 
-    def take(self, item: Item) -> None:
+    def take(self, item: AsteriskItem) -> None:
         """Apply a received item."""
         match item.what:
             case None:
                 pass
-            case Snapshot():
+            case AsteriskSnapshot():
                 self._compare(item.what)
             case _:
                 self._sign(item.origin, item.what)
@@ -87,13 +87,13 @@ class Reading:
             )
         return self._kept.step()
 
-    def _sign(self, origin: SignSource, sign: Sign) -> None:
+    def _sign(self, origin: PbxEventSource, sign: PbxEvent) -> None:
         if self._merger.is_new(origin, sign):
             self._kept.apply(sign)
-        elif isinstance(sign, Left):
+        elif isinstance(sign, QueueLeft):
             self._mapping.know_reason(sign.caller, sign.reason)
 
-    def _compare(self, snapshot: Snapshot) -> None:
+    def _compare(self, snapshot: AsteriskSnapshot) -> None:
         self._mapping.see_channels(
             (one.get("Uniqueid", ""), one.get("Channel", ""), one.get("BridgeId", ""))
             for one in snapshot.channels

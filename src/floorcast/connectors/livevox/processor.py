@@ -8,29 +8,29 @@ from typing import Any, Literal, NamedTuple
 from floorcast.client import CloudEvent
 from floorcast.client.events import AgentEvent, CallTermination, Interaction
 from floorcast.connectors.livevox.mapping import FeedMapper
-from floorcast.connectors.livevox.state import State
-from floorcast.connectors.pbx.spooling import SpoolStep
-from floorcast.connectors.pbx.unreadable import Complaints, Unreadable
+from floorcast.connectors.livevox.state import FeedState
+from floorcast.connectors.pbx.spool_writer import SpoolStep
+from floorcast.connectors.pbx.unreadable import ConnectorWarnings, Unreadable
 
-__all__ = ["Asked", "Feed", "FromFeed", "Reading"]
+__all__ = ["FeedItem", "FeedName", "ListResponse", "LivevoxProcessor"]
 
-Feed = Literal["agent", "interaction"]
+FeedName = Literal["agent", "interaction"]
 
 
-class FromFeed(NamedTuple):
+class FeedItem(NamedTuple):
     """An event of a feed and the token after it.
 
     If ``event`` is None, the feed reached the token without an event.
     """
 
-    feed: Feed
+    feed: FeedName
     token: str
     at: float
     event: AgentEvent | Interaction | None = None
     raw: bytes = b""
 
 
-class Asked(NamedTuple):
+class ListResponse(NamedTuple):
     """The rows of a response and its arrival time (epoch seconds)."""
 
     what: Literal["waiting", "campaigns", "statuses"]
@@ -38,16 +38,16 @@ class Asked(NamedTuple):
     at: float
 
 
-class Reading:
+class LivevoxProcessor:
     """Collects the data to store: events, changed rows and changed positions."""
 
     def __init__(
         self,
         source: str,
         rows: Iterable[tuple[str, str, bytes]],
-        complaints: Complaints,
+        complaints: ConnectorWarnings,
     ) -> None:
-        self._state = State()
+        self._state = FeedState()
         for row in rows:
             self._state.restore(*row)
         self._mapping = FeedMapper(source, self._state)
@@ -68,18 +68,18 @@ class Reading:
         call = self._state.calls.get(key)
         return key in self._state.ended or (call is not None and call.answered is not None)
 
-    def take(self, item: FromFeed | Asked) -> None:
+    def take(self, item: FeedItem | ListResponse) -> None:
         """Apply a received item.
 
         An item that cannot become an event is counted. Only the first item of each kind is logged.
         """
         try:
-            events = self._asked(item) if isinstance(item, Asked) else self._fed(item)
+            events = self._asked(item) if isinstance(item, ListResponse) else self._fed(item)
         except Unreadable as error:
             self._complaints.unreadable(error)
             events = []
         self._events += events
-        if isinstance(item, FromFeed):
+        if isinstance(item, FeedItem):
             if item.token:
                 self._position[item.feed] = item.token
             if events:
@@ -95,14 +95,14 @@ class Reading:
         self._position = {}
         return SpoolStep(events, self._state.changed(), position)
 
-    def _fed(self, item: FromFeed) -> list[CloudEvent]:
+    def _fed(self, item: FeedItem) -> list[CloudEvent]:
         if item.event is None:
             return []
         if isinstance(item.event, AgentEvent):
             return self._mapping.agent(item.event, item.raw)
         return self._mapping.interaction(item.event, item.raw, round(item.at * 1000))
 
-    def _asked(self, item: Asked) -> list[CloudEvent]:
+    def _asked(self, item: ListResponse) -> list[CloudEvent]:
         now = round(item.at * 1000)
         if item.what == "waiting":
             return self._mapping.waiting(item.rows)

@@ -13,57 +13,57 @@ from msgspec import Struct
 
 __all__ = [
     "ABANDONED",
+    "AgentConnected",
     "AgentStatus",
-    "Bridging",
-    "By",
-    "Completed",
-    "Confirmed",
-    "Connected",
-    "Dialed",
-    "Dialling",
-    "Disposed",
-    "Entered",
-    "Held",
-    "HungUp",
-    "Joined",
-    "Left",
-    "LeftBecause",
-    "LeftBridge",
-    "Member",
-    "MemberGone",
-    "Missed",
-    "OfCaller",
-    "OfMember",
-    "Paired",
-    "Paused",
-    "Rang",
-    "Restarted",
+    "BridgeAnnounced",
+    "BridgeConfirmed",
+    "BridgeEntered",
+    "BridgeLeft",
+    "CallMissed",
+    "CallerFields",
+    "ChannelHungUp",
+    "ChannelTransferred",
+    "ConversationEnded",
+    "DialStarted",
+    "DialedNumber",
+    "DispositionSet",
+    "EndedBy",
+    "HoldChanged",
+    "LeaveReason",
+    "LocalChannelPaired",
+    "MemberFields",
+    "MemberList",
+    "MemberRemoved",
+    "MemberState",
+    "PauseChanged",
+    "PbxEvent",
+    "PbxRestarted",
+    "QueueJoined",
+    "QueueLeft",
     "RingEnded",
-    "Roster",
-    "Sign",
-    "Transferred",
-    "sign_key",
+    "Ringing",
+    "dedup_key",
 ]
 
-By = Literal["", "caller", "agent", "transfer"]  # empty if unknown
-WhyMissed = Literal["NO_ANSWER", "REFUSED", "BUSY", "CANCELLED"]
+EndedBy = Literal["", "caller", "agent", "transfer"]  # empty if unknown
+MissedReason = Literal["NO_ANSWER", "REFUSED", "BUSY", "CANCELLED"]
 ABANDONED = "ABANDONED"  # a value of ``Left.reason``: the caller hung up
 
 
-class _Sign(Struct, frozen=True, kw_only=True):
+class _PbxEvent(Struct, frozen=True, kw_only=True):
     at: float
 
 
-class _OfCaller(_Sign, frozen=True, kw_only=True):
+class _CallerEvent(_PbxEvent, frozen=True, kw_only=True):
     caller: str
     queue: str
 
 
-class _OfMember(_OfCaller, frozen=True, kw_only=True):
+class _MemberEvent(_CallerEvent, frozen=True, kw_only=True):
     agent: str
 
 
-class OfCaller(TypedDict):
+class CallerFields(TypedDict):
     """The members of every sign about a caller in a queue."""
 
     at: float
@@ -71,92 +71,92 @@ class OfCaller(TypedDict):
     queue: str
 
 
-class OfMember(OfCaller):
+class MemberFields(CallerFields):
     """The members of every sign about a caller and a queue member."""
 
     agent: str
 
 
-class Joined(_OfCaller, frozen=True, kw_only=True):
+class QueueJoined(_CallerEvent, frozen=True, kw_only=True):
     """A caller began to wait in a queue."""
 
     number: str = ""
     dialed: str = ""
 
 
-class Connected(_OfMember, frozen=True, kw_only=True):
+class AgentConnected(_MemberEvent, frozen=True, kw_only=True):
     """A member answered the caller. ``leg`` is the member's channel; ``waited`` is in seconds."""
 
     leg: str = ""
     waited: float = 0.0
 
 
-class Bridging(_Sign, frozen=True, kw_only=True):
-    """A member answered but cannot hear the caller yet. ``Confirmed`` may follow."""
+class BridgeAnnounced(_PbxEvent, frozen=True, kw_only=True):
+    """A member answered but cannot hear the caller yet. ``BridgeConfirmed`` may follow."""
 
-    connected: Connected
+    connected: AgentConnected
 
 
-class Confirmed(_Sign, frozen=True, kw_only=True):
+class BridgeConfirmed(_PbxEvent, frozen=True, kw_only=True):
     """The bridge that was announced for a member is now complete."""
 
     agent: str
 
 
-class Completed(_OfMember, frozen=True, kw_only=True):
+class ConversationEnded(_MemberEvent, frozen=True, kw_only=True):
     """The conversation ended. ``caller`` may be empty (AMI's AgentComplete after a Hangup)."""
 
-    by: By
+    by: EndedBy
 
 
-class Left(_OfCaller, frozen=True, kw_only=True):
+class QueueLeft(_CallerEvent, frozen=True, kw_only=True):
     """A caller left a queue. ``reason`` is empty if unknown; ``key`` is the pressed key."""
 
     reason: str = ""
     key: str = ""
 
 
-class LeftBecause(_Sign, frozen=True, kw_only=True):
+class LeaveReason(_PbxEvent, frozen=True, kw_only=True):
     """The reason a caller left a queue, when it arrives after the departure itself."""
 
     caller: str
     reason: str
 
 
-class Rang(_OfMember, frozen=True, kw_only=True):
+class Ringing(_MemberEvent, frozen=True, kw_only=True):
     """A member's device rings for the caller."""
 
     leg: str
 
 
-class RingEnded(_Sign, frozen=True, kw_only=True):
+class RingEnded(_PbxEvent, frozen=True, kw_only=True):
     """A channel stopped ringing without an answer."""
 
     leg: str
 
 
-class Missed(_OfMember, frozen=True, kw_only=True):
+class CallMissed(_MemberEvent, frozen=True, kw_only=True):
     """A member did not answer the call."""
 
     ring_seconds: int
-    reason: WhyMissed = "NO_ANSWER"
+    reason: MissedReason = "NO_ANSWER"
 
 
-class HungUp(_Sign, frozen=True, kw_only=True):
+class ChannelHungUp(_PbxEvent, frozen=True, kw_only=True):
     """A channel ended. ``by`` is the party that hung up, if known."""
 
     channel: str
-    by: By = ""
+    by: EndedBy = ""
 
 
-class Held(_Sign, frozen=True, kw_only=True):
+class HoldChanged(_PbxEvent, frozen=True, kw_only=True):
     """A channel put the other party on hold or resumed the conversation."""
 
     channel: str
     on: bool
 
 
-class Member(_Sign, frozen=True, kw_only=True):
+class MemberState(_PbxEvent, frozen=True, kw_only=True):
     """The current state of a queue member.
 
     ``status`` is the device's state, or None if unknown, and ``interface`` is empty if unknown.
@@ -177,25 +177,25 @@ class Member(_Sign, frozen=True, kw_only=True):
     wrap_up: float = 0.0
 
 
-class Roster(_Sign, frozen=True, kw_only=True):
+class MemberList(_PbxEvent, frozen=True, kw_only=True):
     """All members of all queues.
 
     An agent who is not listed is not a member of any queue. The agents in ``left_alone`` have
     changed since the list was read and are not updated.
     """
 
-    members: tuple[Member, ...]
+    members: tuple[MemberState, ...]
     left_alone: frozenset[str] = frozenset()
 
 
-class MemberGone(_Sign, frozen=True, kw_only=True):
+class MemberRemoved(_PbxEvent, frozen=True, kw_only=True):
     """A member left a queue, or all of their queues if ``queue`` is empty."""
 
     queue: str
     agent: str
 
 
-class Paused(_Sign, frozen=True, kw_only=True):
+class PauseChanged(_PbxEvent, frozen=True, kw_only=True):
     """A member was paused or unpaused in a queue."""
 
     queue: str
@@ -204,7 +204,7 @@ class Paused(_Sign, frozen=True, kw_only=True):
     reason: str = ""
 
 
-class AgentStatus(_Sign, frozen=True, kw_only=True):
+class AgentStatus(_PbxEvent, frozen=True, kw_only=True):
     """An agent logged in or out, or began or ended a break, in all of their queues."""
 
     agent: str
@@ -213,14 +213,14 @@ class AgentStatus(_Sign, frozen=True, kw_only=True):
     reason: str = ""
 
 
-class Dialed(_Sign, frozen=True, kw_only=True):
+class DialedNumber(_PbxEvent, frozen=True, kw_only=True):
     """The number that the caller dialed, which is known before the caller joins."""
 
     caller: str
     number: str
 
 
-class Disposed(_Sign, frozen=True, kw_only=True):
+class DispositionSet(_PbxEvent, frozen=True, kw_only=True):
     """A call was given a term code."""
 
     caller: str
@@ -228,7 +228,7 @@ class Disposed(_Sign, frozen=True, kw_only=True):
     agent: str = ""
 
 
-class Transferred(_Sign, frozen=True, kw_only=True):
+class ChannelTransferred(_PbxEvent, frozen=True, kw_only=True):
     """An agent transferred a channel.
 
     ``by`` is the agent's channel, and ``passed_on`` is the channel that was bridged with it. After
@@ -243,7 +243,7 @@ class Transferred(_Sign, frozen=True, kw_only=True):
     target: str = ""
 
 
-class Dialling(_Sign, frozen=True, kw_only=True):
+class DialStarted(_PbxEvent, frozen=True, kw_only=True):
     """A channel, or the dialplan on its behalf, calls a telephone."""
 
     caller: str
@@ -251,7 +251,7 @@ class Dialling(_Sign, frozen=True, kw_only=True):
     interface: str
 
 
-class Entered(_Sign, frozen=True, kw_only=True):
+class BridgeEntered(_PbxEvent, frozen=True, kw_only=True):
     """A channel entered a bridge."""
 
     bridge: str
@@ -259,69 +259,69 @@ class Entered(_Sign, frozen=True, kw_only=True):
     name: str
 
 
-class LeftBridge(_Sign, frozen=True, kw_only=True):
+class BridgeLeft(_PbxEvent, frozen=True, kw_only=True):
     """A channel left a bridge."""
 
     bridge: str
     channel: str
 
 
-class Paired(_Sign, frozen=True, kw_only=True):
+class LocalChannelPaired(_PbxEvent, frozen=True, kw_only=True):
     """Two channels are the halves of a Local channel."""
 
     one: str
     two: str
 
 
-class Restarted(_Sign, frozen=True, kw_only=True):
+class PbxRestarted(_PbxEvent, frozen=True, kw_only=True):
     """The PBX restarted. Earlier calls are gone, and so are all members if ``empty``."""
 
     empty: bool = False
 
 
-Sign = (
-    Joined
-    | Bridging
-    | Confirmed
-    | Connected
-    | Completed
-    | Left
-    | LeftBecause
-    | Rang
+PbxEvent = (
+    QueueJoined
+    | BridgeAnnounced
+    | BridgeConfirmed
+    | AgentConnected
+    | ConversationEnded
+    | QueueLeft
+    | LeaveReason
+    | Ringing
     | RingEnded
-    | Missed
-    | HungUp
-    | Held
-    | Member
-    | Roster
-    | MemberGone
-    | Paused
+    | CallMissed
+    | ChannelHungUp
+    | HoldChanged
+    | MemberState
+    | MemberList
+    | MemberRemoved
+    | PauseChanged
     | AgentStatus
-    | Dialed
-    | Disposed
-    | Transferred
-    | Dialling
-    | Entered
-    | LeftBridge
-    | Paired
-    | Restarted
+    | DialedNumber
+    | DispositionSet
+    | ChannelTransferred
+    | DialStarted
+    | BridgeEntered
+    | BridgeLeft
+    | LocalChannelPaired
+    | PbxRestarted
 )
 
 
-def sign_key(sign: Sign) -> tuple[object, ...] | None:
+def dedup_key(sign: PbxEvent) -> tuple[object, ...] | None:
     """Return a key that is equal for the same sign from the other source.
 
     Returns None for a sign that only one source gives or that has no effect when repeated.
     """
     match sign:
-        case Joined() | Left():
+        case QueueJoined() | QueueLeft():
             return type(sign), sign.caller, sign.queue
-        case Connected() | Missed():
+        case AgentConnected() | CallMissed():
             return type(sign), sign.caller, sign.queue, sign.agent
-        case Completed():
-            return Completed, sign.queue, sign.agent
-        case Paused():
-            return Paused, sign.queue, sign.agent, sign.paused, sign.reason
-        case Disposed():
-            return Disposed, sign.caller, sign.code
+        case ConversationEnded():
+            return ConversationEnded, sign.queue, sign.agent
+        case PauseChanged():
+            return PauseChanged, sign.queue, sign.agent, sign.paused, sign.reason
+        case DispositionSet():
+            return DispositionSet, sign.caller, sign.code
     return None

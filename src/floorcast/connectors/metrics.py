@@ -8,10 +8,10 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_serv
 
 from floorcast.client import Verdicts
 
-__all__ = ["Health"]
+__all__ = ["ConnectorMetrics"]
 
 
-class Health:
+class ConnectorMetrics:
     """The metrics of one connector."""
 
     def __init__(self) -> None:

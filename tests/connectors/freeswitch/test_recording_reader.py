@@ -8,10 +8,10 @@ from pathlib import Path
 
 import msgspec
 
-from floorcast.connectors.freeswitch.frames import FrameReader
-from floorcast.connectors.freeswitch.questions import AGENTS, TIERS
-from floorcast.connectors.freeswitch.recorded import read_esl
-from floorcast.connectors.freeswitch.recording import Recording
+from floorcast.connectors.freeswitch.frames import EslFrameReader
+from floorcast.connectors.freeswitch.queries import AGENTS, TIERS
+from floorcast.connectors.freeswitch.recording import FreeswitchRecording
+from floorcast.connectors.freeswitch.recording_reader import read_esl
 from tests.connectors.freeswitch.dialogues import ANNA, EPOCH, Caller, agent_row, plain, tier_row
 from tests.connectors.freeswitch.fake_esl import AGENT, TIER, encoded, table
 from tests.connectors.pbx.figures import Figures, Floor
@@ -30,8 +30,8 @@ EVENTS = [
 def recorded(folder: Path) -> bytes:
     """Return the lines that a connector records for a call."""
     path = folder / "record"
-    with Recording(path) as recording:
-        (first, *more) = FrameReader().feed(b"".join(encoded(event) for event in EVENTS))
+    with FreeswitchRecording(path) as recording:
+        (first, *more) = EslFrameReader().feed(b"".join(encoded(event) for event in EVENTS))
         assert not isinstance(first, ValueError)
         recording.frame(first)
         recording.reply(AGENTS, table(AGENT, [agent_row(ANNA)]), EPOCH + 1)

@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 
-from floorcast.connectors.asterisk.ami_events import AmiEvents
+from floorcast.connectors.asterisk.ami_events import AmiEventConverter
 from floorcast.connectors.asterisk.dialect import ASTERISK
-from floorcast.connectors.asterisk.frames import FrameReader
+from floorcast.connectors.asterisk.frames import AmiFrameReader
 from floorcast.connectors.asterisk.queue_log_lines import read_line, sign_of
 from floorcast.connectors.pbx.config import MappingConfig
-from floorcast.connectors.pbx.mapping import SignMapper
-from floorcast.connectors.pbx.recorded import READ_BYTES, Recorded, events_of
-from floorcast.connectors.pbx.signs import Sign
-from floorcast.connectors.pbx.state import State
+from floorcast.connectors.pbx.converted_recording import READ_BYTES, ConvertedRecording, events_of
+from floorcast.connectors.pbx.mapping import PbxEventMapper
+from floorcast.connectors.pbx.pbx_events import PbxEvent
+from floorcast.connectors.pbx.state import PbxState
 from floorcast.connectors.pbx.unreadable import Unreadable
 
 __all__ = ["read_ami", "read_queue_log"]
 
 
-def read_queue_log(lines: Iterable[str], source: str) -> Recorded:
+def read_queue_log(lines: Iterable[str], source: str) -> ConvertedRecording:
     """Return the events of a queue log. ``source`` names the Asterisk server in ids."""
     unreadable = 0
 
-    def signs() -> Iterator[Sign]:
+    def signs() -> Iterator[PbxEvent]:
         nonlocal unreadable
         for line in lines:
             try:
@@ -34,18 +34,18 @@ def read_queue_log(lines: Iterable[str], source: str) -> Recorded:
             if sign is not None:
                 yield sign
 
-    mapping = SignMapper(
-        MappingConfig(source=source), ASTERISK, State(), hangups=False, whole_seconds=True
+    mapping = PbxEventMapper(
+        MappingConfig(source=source), ASTERISK, PbxState(), hangups=False, whole_seconds=True
     )
-    return Recorded(events=events_of(mapping, signs()), unreadable=unreadable)
+    return ConvertedRecording(events=events_of(mapping, signs()), unreadable=unreadable)
 
 
-def read_ami(read: Callable[[int], bytes], source: str) -> Recorded:
+def read_ami(read: Callable[[int], bytes], source: str) -> ConvertedRecording:
     """Return the events of an AMI recording. ``read`` returns up to the given number of bytes."""
     unreadable = 0
-    frames, events = FrameReader(), AmiEvents(replies=True)
+    frames, events = AmiFrameReader(), AmiEventConverter(replies=True)
 
-    def signs() -> Iterator[Sign]:
+    def signs() -> Iterator[PbxEvent]:
         nonlocal unreadable
         last = 0.0
         for data in chain(iter(lambda: read(READ_BYTES), b""), [b"\n\n"]):
@@ -61,5 +61,5 @@ def read_ami(read: Callable[[int], bytes], source: str) -> Recorded:
                     last = sign.at
                     yield sign
 
-    mapping = SignMapper(MappingConfig(source=source), ASTERISK, State(), hangups=True)
-    return Recorded(events=events_of(mapping, signs()), unreadable=unreadable)
+    mapping = PbxEventMapper(MappingConfig(source=source), ASTERISK, PbxState(), hangups=True)
+    return ConvertedRecording(events=events_of(mapping, signs()), unreadable=unreadable)

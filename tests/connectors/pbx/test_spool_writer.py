@@ -10,14 +10,14 @@ import pytest
 
 from floorcast.client import AsyncSender, CloudEvent
 from floorcast.connectors.forwarder import Forwarder
-from floorcast.connectors.health import Health
+from floorcast.connectors.metrics import ConnectorMetrics
 from floorcast.connectors.pbx.source_clock import SourceClock
-from floorcast.connectors.pbx.spooling import Spooling, SpoolingTuning, SpoolStep
+from floorcast.connectors.pbx.spool_writer import SpoolStep, SpoolWriter, SpoolWriterTuning
 from floorcast.connectors.spool import Spool
 from tests.client.intake import running
 from tests.real.asterisk import wait_until
 
-TUNING = SpoolingTuning(step_seconds=0.01, max_inbox=3, max_step=2, max_spooled=4)
+TUNING = SpoolWriterTuning(step_seconds=0.01, max_inbox=3, max_step=2, max_spooled=4)
 
 
 class NumberReading:
@@ -47,9 +47,9 @@ def test_reading_waits_while_the_spool_is_full(tmp_path: Path) -> None:
     """The inbox and the spool stay bounded. Reading continues once the server accepts events."""
 
     async def main(url: str) -> None:
-        health, reading = Health(), NumberReading()
+        health, reading = ConnectorMetrics(), NumberReading()
         with Spool(tmp_path / "spool.db") as spool:
-            spooling = Spooling(reading, spool, health, SourceClock(lambda: 7.0), TUNING)
+            spooling = SpoolWriter(reading, spool, health, SourceClock(lambda: 7.0), TUNING)
             forwarder = Forwarder(spool, health)
             keeping = asyncio.create_task(spooling.run(forwarder))
 
